@@ -1,0 +1,1 @@
+"""Declare multimodal models in YAML; check, run and compile them."""

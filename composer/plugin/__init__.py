@@ -1,0 +1,42 @@
+"""The plugin core: what a plugin declares, how plugins are loaded, and the registry that results."""
+
+from composer.plugin.declarations import (
+    Backend,
+    Config,
+    Dataset,
+    Document,
+    GenerateOptions,
+    Generation,
+    Layout,
+    Method,
+    Metric,
+    Modality,
+    ModuleType,
+    NoConfig,
+    Rule,
+    SearchPolicy,
+)
+from composer.plugin.hooks import hookimpl
+from composer.plugin.loading import load_registry
+from composer.plugin.registry import Register, Registry
+
+__all__ = [
+    "Backend",
+    "Config",
+    "Dataset",
+    "Document",
+    "GenerateOptions",
+    "Generation",
+    "Layout",
+    "Method",
+    "Metric",
+    "Modality",
+    "ModuleType",
+    "NoConfig",
+    "Register",
+    "Registry",
+    "Rule",
+    "SearchPolicy",
+    "hookimpl",
+    "load_registry",
+]

@@ -1,0 +1,198 @@
+"""What a plugin offers, as light frozen values: no torch here, and implementations are named, not imported.
+
+An implementation is written `"package.module:Name"` and imported when a task that needs it is built.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict
+
+from composer.types import PortType, Signature
+
+__all__ = [
+    "Backend",
+    "Config",
+    "Dataset",
+    "Document",
+    "GenerateOptions",
+    "Generation",
+    "Layout",
+    "Method",
+    "Metric",
+    "Modality",
+    "ModuleType",
+    "NoConfig",
+    "Rule",
+    "SearchPolicy",
+]
+
+
+class Config(BaseModel):
+    """Base of every config model: unknown keys are errors, values are frozen, and no value is coerced silently."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, use_attribute_docstrings=True)
+
+
+class NoConfig(Config):
+    """The config of what takes no `with`."""
+
+
+class GenerateOptions(Config):
+    """`with` of a `generate` node. Token counts include neither the start token nor padding."""
+
+    beams: int = 1
+    """Beams kept per sample; 1 is greedy search, which can stream."""
+    min_tokens: int = 1
+    """The end token is forbidden before this many tokens."""
+    max_tokens: int = 20
+    """Search ends at this length, finished or not."""
+    penalty: str = "none"
+    """Id of a registered search policy: how beams are scored and when a search ends."""
+
+
+@dataclass(frozen=True)
+class Method:
+    """One way to call a module.
+
+    `signature(config)`, or `signature(config, options)` where the method has `options`, gives its ports; `attribute`
+    is the implementation's method (`forward` unless said otherwise); its keyword arguments are the input ports and it
+    returns a mapping from output port to value, or the value itself where it has one output.
+    """
+
+    signature: Callable[..., Signature]
+    options: type[Config] | None = None
+    attribute: str = "forward"
+    summary: str = ""
+
+
+@dataclass(frozen=True)
+class Generation:
+    """How a module type generates: the ports its memory comes from, and where its tokens become text.
+
+    The implementation offers `start(<memory ports>, beams=, max_tokens=) -> cache` and
+    `step(ids[B, K], cache) -> (logits[B, K, V], cache)`; the cache offers `reorder(parents[B, K]) -> cache`.
+    `tokens(config)` gives start, end and padding id and the text modality's tokenizer value.
+    """
+
+    signature: Callable[..., Signature]
+    tokens: Callable[[Any], Mapping[str, Any]]
+    options: type[GenerateOptions] = GenerateOptions
+
+
+@dataclass(frozen=True)
+class ModuleType:
+    """A registered builder: config model, signatures, and the class or function `builder(config)` that makes it."""
+
+    id: str
+    config: type[Config]
+    methods: Mapping[str, Method]
+    builder: str
+    summary: str
+    stateless: bool = False
+    generation: Generation | None = None
+    version: str = "1"
+
+
+@dataclass(frozen=True)
+class Modality:
+    """How a raw value becomes typed ports.
+
+    `processor(config)` is an object with `encode(list_of_raw) -> {host port: array or record of arrays}` (numpy, batch
+    first); `prepare(config)` is an optional torch module that maps the host ports to `ports` inside the program
+    (scaling, normalising). `host` gives the host ports where they differ from `ports`.
+    """
+
+    id: str
+    config: type[Config]
+    ports: Callable[[Any], Mapping[str, str | PortType]]
+    processor: str
+    summary: str
+    prepare: str | None = None
+    host: Callable[[Any], Mapping[str, str | PortType]] | None = None
+
+
+@dataclass(frozen=True)
+class Rule:
+    """One rule of a layout: published keys that fully match `pattern` are renamed to `target`, or ignored.
+
+    `target` may use the groups of `pattern` (`\\1`, `\\g<name>`) and reads `<module>.<parameter>`; None ignores the
+    key, and `name` then says why in the loading report. `transform` names a function of the layout's `transforms`.
+    """
+
+    pattern: str
+    target: str | None
+    name: str = ""
+    transform: str | None = None
+
+
+@dataclass(frozen=True)
+class Layout:
+    """How a published checkpoint names its tensors and its config.
+
+    `rules(parameters)` gives the rules in order of precedence, as data; `parameters(config)` maps the published config
+    (the parsed JSON) to values of the document's parameters; `transforms` maps names to `"package.module:function"`s
+    with the signature `(tensor, target_shape) -> tensor`. `initialised` names parameters (regular expressions on
+    `<module>.<parameter>`) that a checkpoint may lack, with the reason.
+    """
+
+    id: str
+    summary: str
+    rules: Callable[[Mapping[str, Any]], tuple[Rule, ...]]
+    parameters: Callable[[Mapping[str, Any]], Mapping[str, Any]] | None = None
+    transforms: Mapping[str, str] = field(default_factory=dict)
+    initialised: Mapping[str, str] = field(default_factory=dict)
+    roots: tuple[str, ...] = ()
+    """Keys of a pickled checkpoint under which the tensors lie, tried in order (`model`, `module`)."""
+
+
+@dataclass(frozen=True)
+class Document:
+    """A document that a plugin ships, found by name in `extends`, `check`, `run`."""
+
+    id: str
+    path: Path
+    summary: str = ""
+    weights: Path | None = None
+
+
+@dataclass(frozen=True)
+class SearchPolicy:
+    """A generation search: `implementation(options, tokens)` is an object with `search(decoder, cache, batch)`."""
+
+    id: str
+    implementation: str
+    summary: str
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Training or evaluation data: `builder(config)` gives an object with `splits` and `samples(split)`."""
+
+    id: str
+    config: type[Config]
+    builder: str
+    summary: str
+
+
+@dataclass(frozen=True)
+class Metric:
+    """A score over predictions and references: `implementation(predictions, references) -> float`."""
+
+    id: str
+    implementation: str
+    summary: str
+
+
+@dataclass(frozen=True)
+class Backend:
+    """A compile backend: what turns a stage into something that runs without the model code."""
+
+    id: str
+    implementation: str
+    summary: str
+    extra: str | None = None

@@ -1,0 +1,140 @@
+"""The registry: what the loaded plugins offer, each entry with the plugin that offers it. A value, never a global."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any, Generic, TypeVar, Union
+
+from composer.plugin.declarations import (
+    Backend,
+    Dataset,
+    Document,
+    Layout,
+    Metric,
+    Modality,
+    ModuleType,
+    SearchPolicy,
+)
+from composer.types import Kind
+
+__all__ = ["BrokenPlugin", "Conflict", "Origin", "Register", "Registry", "Section"]
+
+Entry = Union[Kind, Modality, ModuleType, Layout, Document, Dataset, Metric, SearchPolicy, Backend]
+T = TypeVar("T", bound=Entry)
+
+SECTIONS: Mapping[type, str] = MappingProxyType(
+    {
+        Kind: "kinds",
+        Modality: "modalities",
+        ModuleType: "module_types",
+        Layout: "layouts",
+        Document: "documents",
+        Dataset: "datasets",
+        Metric: "metrics",
+        SearchPolicy: "policies",
+        Backend: "backends",
+    }
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where an entry comes from: the plugin's entry-point name and its distribution with version."""
+
+    plugin: str
+    distribution: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.plugin} ({self.distribution})" if self.distribution else self.plugin
+
+
+@dataclass(frozen=True, slots=True)
+class BrokenPlugin:
+    """A plugin that failed to load, kept so that only documents that need it are disturbed."""
+
+    origin: Origin
+    error: str
+    traceback: str
+
+
+@dataclass(frozen=True, slots=True)
+class Conflict:
+    """Two plugins that claim one id."""
+
+    section: str
+    id: str
+    first: Origin
+    second: Origin
+
+
+class Section(Mapping[str, T], Generic[T]):
+    """One kind of entry by id. Reads like a dict; `origin(id)` says who offers an entry."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self._entries: dict[str, T] = {}
+        self._origins: dict[str, Origin] = {}
+
+    def __getitem__(self, key: str) -> T:
+        return self._entries[key]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._entries)
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def origin(self, key: str) -> Origin:
+        return self._origins[key]
+
+    def _put(self, entry: T, origin: Origin) -> None:
+        self._entries[entry.id] = entry
+        self._origins[entry.id] = origin
+
+
+@dataclass(frozen=True)
+class Registry:
+    """Everything that the loaded plugins offer."""
+
+    kinds: Section[Kind] = field(default_factory=lambda: Section("kinds"))
+    modalities: Section[Modality] = field(default_factory=lambda: Section("modalities"))
+    module_types: Section[ModuleType] = field(default_factory=lambda: Section("module_types"))
+    layouts: Section[Layout] = field(default_factory=lambda: Section("layouts"))
+    documents: Section[Document] = field(default_factory=lambda: Section("documents"))
+    datasets: Section[Dataset] = field(default_factory=lambda: Section("datasets"))
+    metrics: Section[Metric] = field(default_factory=lambda: Section("metrics"))
+    policies: Section[SearchPolicy] = field(default_factory=lambda: Section("policies"))
+    backends: Section[Backend] = field(default_factory=lambda: Section("backends"))
+    plugins: dict[str, Origin] = field(default_factory=dict)
+    broken: list[BrokenPlugin] = field(default_factory=list)
+    conflicts: list[Conflict] = field(default_factory=list)
+
+    def sections(self) -> tuple[Section[Any], ...]:
+        return tuple(getattr(self, name) for name in SECTIONS.values())
+
+
+class Register:
+    """What a plugin's `composer_register` receives: call it with each declaration (`register(ModuleType(...))`)."""
+
+    def __init__(self, registry: Registry, origin: Origin) -> None:
+        self._registry = registry
+        self._origin = origin
+
+    def __call__(self, *entries: Entry) -> None:
+        """Add entries. An id that another plugin holds stays with the first and is recorded as a conflict.
+
+        Raises TypeError for a value that is no declaration.
+        """
+        for entry in entries:
+            name = SECTIONS.get(type(entry))
+            if name is None:
+                known = ", ".join(sorted(t.__name__ for t in SECTIONS))
+                raise TypeError(f"{entry!r} is no declaration; a plugin registers one of {known}")
+            section: Section[Any] = getattr(self._registry, name)
+            if entry.id in section:
+                conflict = Conflict(name, entry.id, section.origin(entry.id), self._origin)
+                self._registry.conflicts.append(conflict)
+            else:
+                section._put(entry, self._origin)

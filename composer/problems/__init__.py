@@ -1,0 +1,6 @@
+"""Problems and the places they stand at. Knows nothing of documents or plugins."""
+
+from composer.problems.place import Place
+from composer.problems.problem import ComposerError, DocumentError, Edit, InputError, Note, Problem
+
+__all__ = ["ComposerError", "DocumentError", "Edit", "InputError", "Note", "Place", "Problem"]

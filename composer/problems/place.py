@@ -1,0 +1,26 @@
+"""Places: where in a document something stands."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+__all__ = ["Place"]
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Place:
+    """A span of one file. Lines and columns count from 1; the end column is exclusive.
+
+    `start` and `end` are character offsets into the text, for edits.
+    """
+
+    file: str
+    line: int
+    column: int
+    end_line: int = 0
+    end_column: int = 0
+    start: int = 0
+    end: int = 0
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}:{self.column}"

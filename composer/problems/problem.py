@@ -1,0 +1,66 @@
+"""Problems: the findings of the checker, and the one exception root of the project."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Literal
+
+from composer.problems.place import Place
+
+__all__ = ["ComposerError", "DocumentError", "Edit", "InputError", "Note", "Problem"]
+
+Severity = Literal["error", "warning"]
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """A second place that explains the first: why a value is what it is."""
+
+    place: Place
+    label: str
+
+
+@dataclass(frozen=True, slots=True)
+class Edit:
+    """A mechanical change: the text between two character offsets of a file is replaced."""
+
+    file: str
+    start: int
+    end: int
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One finding: what is wrong (`message`), where (`place`, with a `label` under the marks), why (`notes`), and what to
+    write instead (`helps`). `fix` holds the edits that `--fix` applies when the cure is mechanical.
+    """
+
+    code: str
+    severity: Severity
+    message: str
+    place: Place
+    label: str = ""
+    notes: tuple[Note, ...] = ()
+    helps: tuple[str, ...] = ()
+    fix: tuple[Edit, ...] = ()
+
+    def __str__(self) -> str:
+        return f"{self.place}: {self.severity}[{self.code}]: {self.message}"
+
+
+class ComposerError(Exception):
+    """The root of every error that this project raises on purpose. Its text is one clear sentence or a short list."""
+
+
+class InputError(ComposerError):
+    """A file, value or request from outside that cannot be used."""
+
+
+class DocumentError(ComposerError):
+    """A document with errors; `problems` holds all of them, in source order."""
+
+    def __init__(self, problems: Iterable[Problem]) -> None:
+        self.problems = tuple(problems)
+        super().__init__("\n".join(map(str, self.problems)))

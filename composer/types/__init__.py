@@ -1,0 +1,9 @@
+"""The primitive types of the language: dims, port types, kinds, signatures. Nothing here knows documents or plugins."""
+
+from composer.types.dims import Dim, parse_dim
+from composer.types.kinds import Field, Kind
+from composer.types.ports import Port, PortType, parse_port_type
+from composer.types.signature import Signature
+from composer.types.values import States, Tokens
+
+__all__ = ["Dim", "Field", "Kind", "Port", "PortType", "Signature", "States", "Tokens", "parse_dim", "parse_port_type"]

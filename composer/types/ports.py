@@ -1,0 +1,55 @@
+"""Port types: what flows along an edge, written `kind[dims]`, e.g. `states[B, N, 1024]`."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from functools import lru_cache
+
+from composer.types.dims import Dim, parse_dim
+
+__all__ = ["Port", "PortType", "parse_port_type"]
+
+_PORT_TYPE = re.compile(r"\s*(?P<kind>[a-z][\w.-]*)\s*(?:\[(?P<dims>[^\[\]]*)\])?\s*")
+
+
+@dataclass(frozen=True, slots=True)
+class PortType:
+    """A registered kind with its dimensions, in the order in which the kind's fields use them."""
+
+    kind: str
+    dims: tuple[Dim, ...] = ()
+
+    def __str__(self) -> str:
+        return f"{self.kind}[{', '.join(map(str, self.dims))}]" if self.dims else self.kind
+
+
+@lru_cache(maxsize=4096)
+def parse_port_type(text: str) -> PortType:
+    """Read `"states[B, N + L, 1024]"`; raises ValueError that quotes the faulty part."""
+    match = _PORT_TYPE.fullmatch(text)
+    if match is None:
+        raise ValueError(f"{text!r} is not a port type: write kind[dims], e.g. states[B, N, 1024]")
+    dims = match["dims"]
+    parts = dims.split(",") if dims and dims.strip() else []
+    return PortType(match["kind"], tuple(parse_dim(part.strip()) for part in parts))
+
+
+@dataclass(frozen=True, slots=True)
+class Port:
+    """One named input or output of a method.
+
+    `optional` inputs may stay unwired (the method receives None); a `many` input takes a list of sources and
+    the method receives a tuple.
+    """
+
+    type: PortType
+    optional: bool = False
+    many: bool = False
+
+    @staticmethod
+    def of(value: Port | PortType | str, *, optional: bool = False, many: bool = False) -> Port:
+        """Accept the short spellings that signatures use: a string or a bare port type."""
+        if isinstance(value, Port):
+            return value
+        return Port(parse_port_type(value) if isinstance(value, str) else value, optional, many)

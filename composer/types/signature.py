@@ -1,0 +1,40 @@
+"""Signatures: the typed inputs and outputs of one method of a module type."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from composer.types.ports import Port, PortType
+
+__all__ = ["Signature"]
+
+
+@dataclass(frozen=True)
+class Signature:
+    """Input and output ports by name. Symbols (`B`, `N`) are local to the signature and shared by its ports.
+
+    Values may be written as strings: `Signature({"states": "states[B, N, 768]"}, {"states": "states[B, N, 768]"})`.
+    A trailing `?` marks an optional input, a trailing `*` an input that takes a list of sources.
+    `ranges` narrows a symbol: `{"L": (1, 512)}`, both ends included.
+    """
+
+    inputs: Mapping[str, Port]
+    outputs: Mapping[str, Port]
+    ranges: Mapping[str, tuple[int, int]] = field(default_factory=dict)
+
+    def __init__(
+        self,
+        inputs: Mapping[str, Port | PortType | str],
+        outputs: Mapping[str, Port | PortType | str],
+        ranges: Mapping[str, tuple[int, int]] | None = None,
+    ) -> None:
+        object.__setattr__(self, "inputs", {name: _port(value) for name, value in inputs.items()})
+        object.__setattr__(self, "outputs", {name: _port(value) for name, value in outputs.items()})
+        object.__setattr__(self, "ranges", dict(ranges or {}))
+
+
+def _port(value: Port | PortType | str) -> Port:
+    if isinstance(value, str) and value.endswith(("?", "*")):
+        return Port.of(value[:-1], optional=value.endswith("?"), many=value.endswith("*"))
+    return Port.of(value)

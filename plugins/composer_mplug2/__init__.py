@@ -1,0 +1,10 @@
+"""Plugin entry module of composer_mplug2. Imports no torch."""
+
+from __future__ import annotations
+
+from composer.plugin import Register, hookimpl
+
+
+@hookimpl
+def composer_register(register: Register) -> None:
+    """Register what this plugin offers."""
