@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path as FilePath
 from typing import Any
 
 from composer.language.extending import Chain, Library, load_chain
 from composer.language.parameters import COMMAND_LINE, Parameters, apply_settings, wrong_type
-from composer.language.shape import DocumentShape, NodeShape
+from composer.language.shape import DocumentShape, InputShape, NodeShape
 from composer.language.shaping import shape_document
 from composer.language.source import Source, read_source
 from composer.language.tree import Path, Tree, construct, nearest, rename_fix
-from composer.problems import DocumentError, Problem
+from composer.problems import DocumentError, Note, Place, Problem
 
 __all__ = ["Resolved", "find_source", "resolve"]
 
@@ -26,7 +26,8 @@ class Resolved:
     """A document with its ancestors merged and its parameters filled in.
 
     `shape` holds what is well-formed (a faulty module, task or node is left out and has a problem); `tree` gives every
-    value's place; `sources` the text of each file by the name that places use.
+    value's place; `sources` the text of each file by the name that places use; `broken` the paths of what has a problem of
+    its own already, so that nothing that depends on it is reported.
     """
 
     name: str
@@ -38,7 +39,7 @@ class Resolved:
     own_file: str
     sources: Mapping[str, str]
     problems: tuple[Problem, ...] = ()
-    incomplete: frozenset[Path] = field(default_factory=frozenset)
+    broken: frozenset[Path] = field(default_factory=frozenset)
 
     @property
     def path(self) -> FilePath | None:
@@ -55,8 +56,6 @@ def find_source(target: str | FilePath, library: Library) -> Source:
         guess = nearest(text, list(library.paths))
         helps = [f"did you mean `{guess}`?"] if guess else []
         helps.append(f"shipped documents: {', '.join(sorted(library.paths)) or 'none'}; or give a path")
-        from composer.problems import Place
-
         message = f"there is no document `{text}`"
         raise DocumentError([Problem("C001", "error", message, Place(text, 1, 1, 1, 1), helps=tuple(helps))])
     return read_source(FilePath(text), text)
@@ -69,7 +68,7 @@ def resolve(source: Source, library: Library, settings: Mapping[str, Any] | None
     tree = Tree(chain.merged)
     problems = list(chain.problems)
     problems.extend(p for p in found if p not in problems)
-    shape, shape_problems = shape_document(data, tree)
+    shape, shape_problems, broken = shape_document(data, tree)
     problems.extend(shape_problems)
     if shape is None:
         raise DocumentError(problems)
@@ -79,12 +78,11 @@ def resolve(source: Source, library: Library, settings: Mapping[str, Any] | None
         sources[COMMAND_LINE] = " ".join(f"--set {name}={value}" for name, value in settings.items())
         apply_settings(parameters, settings, sources[COMMAND_LINE])
     _check_names(shape, tree, problems)
-    _fill_all(shape, parameters, tree)
+    _fill_all(shape, parameters, tree, broken)
     problems.extend(parameters.problems)
     problems.extend(_override_problems(chain, parameters, tree))
     if not any(p.code in ("C101", "C102", "C103") for p in problems):
         problems.extend(_unused(parameters, tree, problems))
-    incomplete = frozenset(("broken",)) if any(p.code in ("C101", "C102") for p in shape_problems) else frozenset()
     return Resolved(
         name=shape.name or FilePath(source.name).stem,
         shape=shape,
@@ -95,24 +93,33 @@ def resolve(source: Source, library: Library, settings: Mapping[str, Any] | None
         own_file=str(source.path) if source.path else source.name,
         sources=sources,
         problems=tuple(problems),
-        incomplete=incomplete,  # type: ignore[arg-type]
+        broken=frozenset(broken),
     )
 
 
-def _fill_all(shape: DocumentShape, parameters: Parameters, tree: Tree) -> None:
+def _fill_all(shape: DocumentShape, parameters: Parameters, tree: Tree, broken: set[Path]) -> None:
+    def fill(item: Any, path: Path) -> None:
+        before = len(parameters.problems)
+        item.with_ = parameters.fill(item.with_, (*path, "with"), tree)
+        if len(parameters.problems) > before:
+            broken.add(path)
+
     for name, module in shape.modules.items():
-        module.with_ = parameters.fill(module.with_, ("modules", name, "with"), tree)
+        fill(module, ("modules", name))
+    for path, inputs, nodes in graphs_of(shape):
+        for input_name, item in inputs.items():
+            fill(item, (*path, "inputs", input_name))
+        for node_name, node in nodes.items():
+            if node.with_:
+                fill(node, (*path, "nodes", node_name))
+
+
+def graphs_of(shape: DocumentShape) -> Iterator[tuple[Path, dict[str, InputShape], dict[str, NodeShape]]]:
+    """Path, inputs and nodes of every task and of every objective."""
     for task_name, task in shape.tasks.items():
-        base: Path = ("tasks", task_name)
-        graphs = [(base, task.inputs, task.nodes)]
+        yield ("tasks", task_name), task.inputs, task.nodes
         if task.objective is not None:
-            graphs.append(((*base, "objective"), task.objective.inputs, task.objective.nodes))
-        for path, inputs, nodes in graphs:
-            for input_name, item in inputs.items():
-                item.with_ = parameters.fill(item.with_, (*path, "inputs", input_name, "with"), tree)
-            for node_name, node in nodes.items():
-                if node.with_:
-                    node.with_ = parameters.fill(node.with_, (*path, "nodes", node_name, "with"), tree)
+            yield ("tasks", task_name, "objective"), task.objective.inputs, task.objective.nodes
 
 
 def _check_names(shape: DocumentShape, tree: Tree, problems: list[Problem]) -> None:
@@ -126,27 +133,21 @@ def _check_names(shape: DocumentShape, tree: Tree, problems: list[Problem]) -> N
     check(shape.parameters, ("parameters",), "parameter")
     check(shape.modules, ("modules",), "module")
     check(shape.tasks, ("tasks",), "task")
-    for task_name, task in shape.tasks.items():
-        base: Path = ("tasks", task_name)
-        graphs: list[tuple[Path, dict[str, Any], dict[str, NodeShape]]] = [(base, task.inputs, task.nodes)]
-        if task.objective is not None:
-            graphs.append(((*base, "objective"), task.objective.inputs, task.objective.nodes))
-        taken: dict[str, Path] = {}
-        for path, inputs, nodes in graphs:
-            check(inputs, (*path, "inputs"), "input")
-            check(nodes, (*path, "nodes"), "node")
-            for section, names in (("inputs", inputs), ("nodes", nodes)):
-                for name in list(names):
-                    own = (*path, section, name)
-                    if name in taken:
-                        _name_taken(name, taken[name], own, tree, problems)
-                        del names[name]
-                    taken.setdefault(name, own)
+    taken: dict[str, dict[str, Path]] = {}
+    for path, inputs, nodes in graphs_of(shape):
+        check(inputs, (*path, "inputs"), "input")
+        check(nodes, (*path, "nodes"), "node")
+        names_of_task = taken.setdefault(path[1], {})
+        for section, names in (("inputs", inputs), ("nodes", nodes)):
+            for name in list(names):
+                own = (*path, section, name)
+                if name in names_of_task:
+                    _name_taken(name, names_of_task[name], own, tree, problems)
+                    del names[name]  # type: ignore[attr-defined]
+                names_of_task.setdefault(name, own)
 
 
 def _name_taken(name: str, first: Path, second: Path, tree: Tree, problems: list[Problem]) -> None:
-    from composer.problems import Note
-
     message = f"the name `{name}` is taken twice in one task: inputs and nodes share their names"
     notes = (Note(tree.place(first, key=True), "first taken here"),)
     problems.append(Problem("C109", "error", message, tree.place(second, key=True), notes=notes))

@@ -22,23 +22,34 @@ def type_name(value: Any) -> str:
     return "nothing" if value is None else _NAMES.get(type(value), type(value).__name__)
 
 
-def shape_document(data: dict[str, Any], tree: Tree) -> tuple[DocumentShape | None, list[Problem]]:
-    """Validate the shape. Faulty modules, tasks and nodes are dropped from the result, so that the rest can be checked."""
+def shape_document(
+    data: dict[str, Any], tree: Tree
+) -> tuple[DocumentShape | None, list[Problem], set[Path]]:
+    """Validate the shape. What is faulty is dropped from the result, so that the rest can be checked; the paths of what
+    was dropped come back, so that references to it are not reported a second time.
+    """
     problems = _version_problems(data, tree)
     data = {**data, "composer": 1}
+    dropped: set[Path] = set()
     for _ in range(8):  # each round drops what was faulty; nested faults surface at most a few levels deep
         try:
-            return DocumentShape.model_validate(data), problems
+            return DocumentShape.model_validate(data), problems, dropped
         except ValidationError as error:
             paths: list[Path] = []
-            for fault in error.errors(include_url=False):
+            faults = error.errors(include_url=False)
+            misspelt = {(*f["loc"][:-1], nearest(str(f["loc"][-1]), _known_keys(_yaml_path(f["loc"], data)[:-1])))
+                        for f in faults if f["type"] == "extra_forbidden"}
+            for fault in faults:
                 path, problem = _shape_problem(fault, tree, data)
+                paths.append(path)
+                if fault["type"] == "missing" and fault["loc"] in misspelt:
+                    continue  # the unknown key beside it says it already
                 if not any(p.place == problem.place and p.code == problem.code for p in problems):
                     problems.append(problem)
-                paths.append(path)
+            dropped.update(paths)
             for path in sorted(set(paths), key=len, reverse=True):
                 _drop(data := _copied(data, path), path)
-    return None, problems
+    return None, problems, dropped
 
 
 def _version_problems(data: dict[str, Any], tree: Tree) -> list[Problem]:
