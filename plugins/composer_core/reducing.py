@@ -47,7 +47,7 @@ class MeanPool(nn.Module):
 
 
 class MaxPool(nn.Module):
-    """Takes the largest visible value of each channel: states[B, N, D] → embedding[B, D]; zeros if none is visible."""
+    """Takes the largest visible value per channel: states[B, N, D] → embedding[B, D]; zeros if none is."""
 
     def forward(self, *, states: States) -> Tensor:
         if states.mask is None:

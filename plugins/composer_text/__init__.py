@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from composer.plugin import Register, hookimpl
+from composer_text.modality import TEXT
 
 __all__ = ["composer_register"]
 
@@ -10,6 +11,4 @@ __all__ = ["composer_register"]
 @hookimpl
 def composer_register(register: Register) -> None:
     """Register the modality `text`."""
-    from composer_text.modality import TEXT
-
     register(TEXT)

@@ -15,18 +15,18 @@ SEVERAL_SPACES = re.compile(r"\s{2,}")
 
 
 def clean_question(text: str) -> str:
-    """Lower case, punctuation removed, hyphen and slash to a space, no spaces at the end. Other spaces stay."""
+    """Lower case, punctuation removed, hyphen and slash to a space, none at the end. Other spaces stay."""
     return _plain(text).rstrip(" ")
 
 
 def clean_caption(text: str) -> str:
-    """As a question, and `<person>` loses its brackets, runs of white space become one, and both ends are stripped."""
+    """As a question; `<person>` loses its brackets, runs of white space become one, both ends are stripped."""
     single = SEVERAL_SPACES.sub(" ", _plain(text).replace("<person>", "person"))
     return single.rstrip("\n").strip(" ")
 
 
 def cut_words(text: str, max_words: int | None) -> str:
-    """Keep the first words, counted between single spaces (so that a doubled space counts as a word, as published)."""
+    """Keep the first words, counted between single spaces (a doubled space counts as a word, as published)."""
     words = text.split(" ")
     return text if max_words is None or len(words) <= max_words else " ".join(words[:max_words])
 

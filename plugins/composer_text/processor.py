@@ -20,7 +20,7 @@ CLEANERS: dict[str, Callable[[str], str]] = {
 
 
 class TextProcessor:
-    """Cleans, frames and splits texts as a `TextConfig` says. `tokenizer` turns generated ids back into text."""
+    """Cleans, frames and splits texts as a `TextConfig` says; `tokenizer` turns ids back into text."""
 
     def __init__(self, config: TextConfig) -> None:
         self.config = config
@@ -38,7 +38,7 @@ class TextProcessor:
         return {"tokens": self.tokenizer.encode([self._framed(value) for value in values])}
 
     def _framed(self, value: str) -> str:
-        """The cleaned text between prefix and suffix. What is no string passes: the tokenizer says which one it is."""
+        """The cleaned text between prefix and suffix; what is no string passes, the tokenizer says which it is."""
         if not isinstance(value, str):
             return value
         words = cut_words(CLEANERS[self.config.clean](value), self.config.max_words)

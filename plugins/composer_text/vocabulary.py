@@ -1,9 +1,8 @@
-"""Finding a vocabulary and the ids of its special tokens. Light: nothing here needs the tokenizers library."""
+"""Finding a vocabulary and the ids of its special tokens. Needs no tokenizers library."""
 
 from __future__ import annotations
 
 import difflib
-from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -40,8 +39,8 @@ def packaged_vocabularies() -> tuple[str, ...]:
 def vocabulary_path(tokenizer: str, *, directory: Path | None = None) -> Path:
     """The vocabulary file that a `tokenizer` value names: a packaged name first, then a file.
 
-    A relative file is looked for in `directory` (default: the working directory). Raises ValueError that lists the
-    packaged names when there is neither.
+    A relative file is looked for in `directory` (default: the working directory). Raises ValueError that lists
+    the packaged names when there is neither.
     """
     names = packaged_vocabularies()
     if tokenizer in names:
@@ -57,9 +56,8 @@ def vocabulary_path(tokenizer: str, *, directory: Path | None = None) -> Path:
     )
 
 
-@lru_cache(maxsize=16)
 def read_vocabulary(path: Path) -> dict[str, int]:
-    """Token → id (its line, counted from 0). A token that stands twice has the later id, as in BERT's own reader.
+    """Token → id (its line, counted from 0). A token that stands twice has the later id, as in BERT's reader.
 
     Raises InputError for a file that is unreadable, empty or no text, or that lacks a special token.
     """

@@ -24,14 +24,14 @@ CLIP_STD = (0.26862954, 0.26130258, 0.27577711)
 
 
 class ImageConfig(Config):
-    """`with` of an input of modality `image`: decoded, cropped, resized to a square, scaled to 0..1, normalised."""
+    """`with` of an input of modality `image`: decoded, cropped, resized to a square, normalised."""
 
     size: int = Field(ge=1)
     """Height and width in pixels of what the model sees."""
     resize: Resize = "bicubic"
     """How pixels are resampled."""
     crop: Literal["none", "center"] = "none"
-    """`none` stretches the whole picture to the square; `center` cuts the largest square out of its middle first."""
+    """`none` stretches the whole picture to the square; `center` first cuts the largest square out of it."""
     mean: Colour = CLIP_MEAN
     """Subtracted per colour (red, green, blue), on the scale 0..1. CLIP's by default."""
     std: Spread = CLIP_STD
@@ -46,14 +46,14 @@ class VideoConfig(Config):
     size: int = Field(ge=1)
     """Height and width in pixels of what the model sees."""
     sampling: Literal["middle", "rate"] = "middle"
-    """`middle` takes the middle frame of each of `frames` equal parts; `rate` takes `rate` frames a second from the
-    start, as many as fit."""
+    """`middle` takes the middle frame of each of `frames` equal parts; `rate` takes `rate` frames a second
+    from the start, as many as fit."""
     rate: float = Field(default=1.0, gt=0)
     """Frames per second for `sampling: rate`."""
     resize: Resize = "nearest"
     """How pixels are resampled."""
     crop: Literal["none", "center"] = "none"
-    """`none` stretches the whole frame to the square; `center` cuts the largest square out of its middle first."""
+    """`none` stretches the whole frame to the square; `center` first cuts the largest square out of it."""
     mean: Colour = CLIP_MEAN
     """Subtracted per colour (red, green, blue), on the scale 0..1. CLIP's by default."""
     std: Spread = CLIP_STD

@@ -13,7 +13,7 @@ __all__ = ["Prepare", "build_prepare"]
 
 
 class Prepare(nn.Module):
-    """frames[B, T, H, W, 3] uint8 → pixels[B, 3, T, H, W], each colour scaled to 0..1, less its mean, by its deviation.
+    """frames[B, T, H, W, 3] uint8 → pixels[B, 3, T, H, W]: (colour / 255 - mean) / std.
 
     The arithmetic is float32 on every device; the result has the dtype that the module was moved to.
     """
