@@ -63,11 +63,17 @@ def test_every_code_that_the_package_gives_is_explained() -> None:
     import composer
 
     sources = Path(composer.__file__).parent.rglob("*.py")
-    given = {code for path in sources for code in re.findall(r"[\"'](C\d{3})[\"']", path.read_text(encoding="utf-8"))}
+    given = {
+        code
+        for path in sources
+        for code in re.findall(r"[\"'](C\d{3})[\"']", path.read_text(encoding="utf-8"))
+    }
     assert given == set(CODES)
 
 
-@pytest.mark.parametrize("text", ["title: x\n", "---\ntitle: x\nseverity: error\n---\nprose\n\n```yaml good\n```\n"])
+@pytest.mark.parametrize(
+    "text", ["title: x\n", "---\ntitle: x\nseverity: error\n---\nprose\n\n```yaml good\n```\n"]
+)
 def test_an_incomplete_explanation_is_refused(text: str, tmp_path: Path) -> None:
     path = tmp_path / "C999.md"
     path.write_text(text)
