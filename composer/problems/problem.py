@@ -33,8 +33,8 @@ class Edit:
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One finding: what is wrong (`message`), where (`place`, with a `label` under the marks), why (`notes`), and what to
-    write instead (`helps`). `fix` holds the edits that `--fix` applies when the cure is mechanical.
+    """One finding: what is wrong (`message`), where (`place`, with a `label` under the marks), why (`notes`), and what
+    to write instead (`helps`). `fix` holds the edits that `--fix` applies when the cure is mechanical.
     """
 
     code: str
