@@ -6,7 +6,6 @@ composer run quickstart:image-qa image=picture.png question="is there a circle?"
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Mapping
 from typing import Any
 

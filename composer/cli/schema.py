@@ -102,7 +102,7 @@ def _offer(shape: Json, key: str, entries: Iterable[ModuleType | Modality]) -> J
 
 
 def _config_definitions(entry: ModuleType | Modality) -> Json:
-    """The config's own schema under the entry's id, where every value may also be a parameter; then what it refers to."""
+    """The config's schema under the entry's id, every value possibly a parameter, and the definitions it refers to."""
     schema: Json = entry.config.model_json_schema(ref_template=f"#/$defs/{entry.id}.{{model}}")
     properties = {
         name: {"description": value.get("description", ""), "anyOf": [_described(value), _PARAMETER, _NULL]}

@@ -58,7 +58,7 @@ def heavy_modules(arguments: list[str], folder: Path) -> tuple[str, int]:
         (["schema"], 0),
         (["new", "fresh.yaml"], 0),
     ],
-    ids=" ".join,
+    ids=lambda value: " ".join(value) if isinstance(value, list) else None,
 )
 def test_a_command_that_only_reads_starts_without_torch(
     arguments: list[str], code: int, tmp_path: Path
