@@ -42,7 +42,7 @@ def check(
 def check_resolved(document: Resolved, registry: Registry) -> Report:
     """Check a resolved document against what the plugins offer."""
     problems: list[Problem] = list(document.problems)
-    reader = ConfigReader(document.tree, dict(document.parameter_places), problems)
+    reader = ConfigReader(document.tree, dict(document.parameter_places), problems, document.directories)
     callees = Callees(document, registry, reader, problems)
     callees.declare_modules()
     solver = Solver()

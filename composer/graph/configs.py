@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path as FilePath
 from typing import Any
 
 from pydantic import ValidationError
@@ -25,7 +27,9 @@ class ConfigReader:
     tree: Tree
     parameter_places: dict[str, Place]
     problems: list[Problem]
-    cache: dict[tuple[int, str], Config] = field(default_factory=dict)
+    directories: Mapping[str, FilePath] = field(default_factory=dict)
+    """Folder of each source file: a config may name files beside the document that wrote it."""
+    cache: dict[tuple[int, str, str], Config] = field(default_factory=dict)
 
     def read(self, model: type[Config], data: dict[str, Any], path: tuple[Any, ...], owner: str) -> Config | None:
         """The validated config, or None after reporting (C101 unknown key, C206 refused value).
@@ -36,15 +40,20 @@ class ConfigReader:
             text = json.dumps(data, default=str)
         except (TypeError, ValueError):
             text = "{}"
-        key = (id(model), text)
+        file = self.tree.file((*path, "with"))
+        key = (id(model), text, file)
         config = self.cache.get(key)
         if config is None:
             try:
-                config = self.cache[key] = model.model_validate_json(text)
+                config = self.cache[key] = model.model_validate_json(text, context=self._context(file))
             except ValidationError as error:
                 self._report(error, model, data, path, owner)
                 return None
         return config
+
+    def _context(self, file: str) -> dict[str, FilePath]:
+        directory = self.directories.get(file)
+        return {} if directory is None else {"directory": directory}
 
     def _report(
         self, error: ValidationError, model: type[Config], data: dict[str, Any], path: tuple[Any, ...], owner: str

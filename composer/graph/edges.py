@@ -75,6 +75,10 @@ class EdgeChecker:
                 self.raw[name, port] = declared.type
                 self.types[name, port] = self._normal(_local(declared.type, name, fixed))
 
+    def normalised(self, types: Mapping[Endpoint, PortType]) -> dict[Endpoint, PortType]:
+        """Types with everything that later edges taught about their symbols."""
+        return {endpoint: self._normal(port) for endpoint, port in types.items()}
+
     def _owner(self, callee: Callee) -> Owner:
         module = callee.module
         if callee.verb == "generate":
@@ -91,6 +95,8 @@ class EdgeChecker:
         return Owner(module.name if callee.verb != "uses" else module.type.id, module.config, ports, module.path)
 
     def _normal(self, port: PortType) -> PortType:
+        if not any(d.terms for d in port.dims):
+            return port
         return PortType(port.kind, tuple(self.solver.normal(d) for d in port.dims))
 
     def _known_kind(self, port: PortType, path: Path) -> bool:

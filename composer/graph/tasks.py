@@ -67,8 +67,8 @@ class TaskChecker:
             order=order,
             outputs=outputs,
             loss=loss,
-            types=self.edges.types,
-            wanted=self.edges.wanted,
+            types=self.edges.normalised(self.edges.types),
+            wanted=self.edges.normalised(self.edges.wanted),
             compile=self.shape.compile,
         )
 

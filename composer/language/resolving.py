@@ -26,7 +26,8 @@ class Resolved:
     """A document with its ancestors merged and its parameters filled in.
 
     `shape` holds what is well-formed (a faulty module, task or node is left out and has a problem); `tree` gives every
-    value's place; `sources` the text of each file by the name that places use; `broken` the paths of what has a problem of
+    value's place; `sources` the text and
+    `directories` the folder of each file by the name that places use; `broken` the paths of what has a problem of
     its own already, so that nothing that depends on it is reported.
     """
 
@@ -38,6 +39,7 @@ class Resolved:
     used_parameters: frozenset[str]
     own_file: str
     sources: Mapping[str, str]
+    directories: Mapping[str, FilePath] = field(default_factory=dict)
     problems: tuple[Problem, ...] = ()
     broken: frozenset[Path] = field(default_factory=frozenset)
 
@@ -92,6 +94,7 @@ def resolve(source: Source, library: Library, settings: Mapping[str, Any] | None
         used_parameters=frozenset(parameters.used),
         own_file=str(source.path) if source.path else source.name,
         sources=sources,
+        directories={s.name: s.path.parent for s, _ in chain.layers if s.path is not None},
         problems=tuple(problems),
         broken=frozenset(broken),
     )

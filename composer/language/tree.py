@@ -57,6 +57,11 @@ class Tree:
             return Place(place.file, place.line, place.column, place.line, place.column + 1, place.start, place.start)
         return place_of(node)
 
+    def file(self, path: Path) -> str:
+        """Name of the file in which the value at a path, or its nearest ancestor, was written."""
+        _, node, _ = self.find(path)
+        return str((node or self.root).start_mark.name)
+
     def text(self, path: Path) -> str | None:
         """The scalar as written, before parameters are filled in."""
         _, node, found = self.find(path)
