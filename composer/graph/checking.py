@@ -12,7 +12,7 @@ from composer.graph.edges import EdgeChecker
 from composer.graph.model import CheckedModule, CheckedTask, Report
 from composer.graph.solver import Solver
 from composer.graph.tasks import TaskChecker
-from composer.language import Library, Resolved, Source, find_source, resolve
+from composer.language import Library, Resolved, Source, collector_paused, find_source, resolve
 from composer.plugin import Registry, load_registry
 from composer.problems import DocumentError, Problem
 
@@ -41,6 +41,11 @@ def check(
 
 def check_resolved(document: Resolved, registry: Registry) -> Report:
     """Check a resolved document against what the plugins offer."""
+    with collector_paused():
+        return _check_resolved(document, registry)
+
+
+def _check_resolved(document: Resolved, registry: Registry) -> Report:
     problems: list[Problem] = list(document.problems)
     reader = ConfigReader(document.tree, dict(document.parameter_places), problems, document.directories)
     callees = Callees(document, registry, reader, problems)

@@ -73,9 +73,10 @@ class Cause:
 class Derivation:
     """Collects the causes of dimensions along the edges of one task."""
 
+    tree: Tree
     owners: Mapping[str, Owner]
-    bindings: Mapping[str, tuple[tuple[str, str], int, Place]]
-    """Symbol (`N@node`) to the source port and dim that it was bound to, and the reference that did it."""
+    bindings: Mapping[str, tuple[tuple[str, str], int, tuple[Any, ...]]]
+    """Symbol (`N@node`) to the source port and dim that it was bound to, and the path of the reference that did it."""
     raw: Callable[[str, str], PortType | None]
     """Unsubstituted type of an output port, or (with a leading `>`) of an input port."""
 
@@ -90,10 +91,10 @@ class Derivation:
             bound = self.bindings.get(f"{symbol}@{node}")
             if bound is None:
                 continue
-            (source, source_port), source_index, place = bound
+            (source, source_port), source_index, reference = bound
             upstream = self.causes(source, source_port, source_index, depth + 1)
             if not found and depth == 0 and upstream:
-                found.append(Note(place, "comes in here"))
+                found.append(Note(self.tree.place(reference), "comes in here"))
             found.extend(upstream)
         return found
 

@@ -34,7 +34,7 @@ class EdgeChecker:
     types: dict[Endpoint, PortType] = field(default_factory=dict)
     wanted: dict[Endpoint, PortType] = field(default_factory=dict)
     owners: dict[str, Owner] = field(default_factory=dict)
-    bindings: dict[str, tuple[Endpoint, int, Place]] = field(default_factory=dict)
+    bindings: dict[str, tuple[Endpoint, int, Path]] = field(default_factory=dict)
     raw: dict[Endpoint, PortType] = field(default_factory=dict)
 
     def add_input(self, item: CheckedInput) -> None:
@@ -122,14 +122,14 @@ class EdgeChecker:
             self._kind_problem(node, port, endpoint, given, wanted, reference, path)
             return False
         for index, (offer, want) in enumerate(zip(given.dims, wanted.dims, strict=True)):
-            place = self.document.tree.place(reference)
             free = want.is_symbol and want.symbols[0] not in self.solver.solved
             if not self.solver.unify(offer, want):
                 self._mismatch(node, port, endpoint, given, wanted, index, reference, path, callee)
                 return False
             if free:
-                self.bindings.setdefault(want.symbols[0], (endpoint, index, place))
+                self.bindings.setdefault(want.symbols[0], (endpoint, index, reference))
                 if "@@" in want.symbols[0]:
+                    place = self.document.tree.place(reference)
                     self.first_calls.setdefault(want.symbols[0], (place, f"{endpoint[0]}.{endpoint[1]}"))
         return True
 
@@ -172,7 +172,7 @@ class EdgeChecker:
         module_wide = [s for s in wanted.dims[index].symbols if "@@" in s and s in self.first_calls]
         kind = self.registry.kinds[given.kind]
         dim_name = f"{given.kind} {kind.dims[index]}"
-        derivation = Derivation(self.owners, self.bindings, lambda n, p: self.raw.get((n, p)))
+        derivation = Derivation(tree, self.owners, self.bindings, lambda n, p: self.raw.get((n, p)))
         notes: list[Note] = []
         helps: list[str] = []
         sides = (

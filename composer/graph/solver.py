@@ -20,8 +20,14 @@ class Solver:
 
     def normal(self, dim: Dim) -> Dim:
         """The dimension with every solved symbol replaced."""
-        while dim.terms and any(symbol in self.solved for symbol in dim.symbols):
-            dim = dim.substitute(self.solved)
+        solved = self.solved
+        while dim.terms:
+            if len(dim.terms) == 1:
+                if dim.terms[0][0] not in solved:
+                    return dim
+            elif not any(symbol in solved for symbol, _ in dim.terms):
+                return dim
+            dim = dim.substitute(solved)
         return dim
 
     def bounds(self, dim: Dim) -> tuple[int, int]:
@@ -41,6 +47,8 @@ class Solver:
         given, wanted = self.normal(given), self.normal(wanted)
         if given == wanted:
             return True
+        if wanted.is_symbol and wanted.terms[0][0] not in given.symbols:  # by far the most common edge
+            return self._assign(wanted.terms[0][0], given)
         difference = wanted - given
         if not difference.terms:
             return False
@@ -53,7 +61,13 @@ class Solver:
         return self._assign(symbol, rest.scaled(-coefficient))
 
     def _assign(self, symbol: str, value: Dim) -> bool:
-        low, high = self.ranges.get(symbol, (1, MANY))
+        known = self.ranges.get(symbol)
+        if known is None and value.constant >= 0 and all(c > 0 for _, c in value.terms):
+            if not value.terms and value.constant < 1:
+                return False
+            self.solved[symbol] = value  # a sum of positive parts fits a symbol without a range
+            return True
+        low, high = known or (1, MANY)
         first, last = self.bounds(value)
         if last < low or first > high:
             return False

@@ -1,6 +1,7 @@
 """The language: text to a resolved document. Imports no torch and asks no plugin."""
 
 from composer.language.extending import Library
+from composer.language.pausing import collector_paused
 from composer.language.resolving import Resolved, find_source, resolve
 from composer.language.shape import (
     CompileShape,
@@ -26,6 +27,7 @@ __all__ = [
     "Source",
     "TaskShape",
     "Tree",
+    "collector_paused",
     "find_source",
     "nearest",
     "read_source",

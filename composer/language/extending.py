@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from yaml.nodes import MappingNode, ScalarNode
 
@@ -41,6 +42,8 @@ class Chain:
 
     layers: list[tuple[Source, MappingNode]]
     merged: MappingNode
+    data: dict[str, Any]
+    """The plain values of `merged`."""
     problems: list[Problem]
 
     @property
@@ -53,12 +56,13 @@ def load_chain(source: Source, library: Library) -> Chain:
     layers: list[tuple[Source, MappingNode]] = []
     problems: list[Problem] = []
     seen: list[Path] = []
+    data: dict[str, Any] = {}
     current: Source | None = source
     try:
         while current is not None:
             root = compose(current)
             layers.insert(0, (current, root))
-            _, found = construct(root)
+            data, found = construct(root)
             problems.extend(found)
             seen.append(_identity(current))
             current = _parent(current, root, library, seen, problems)
@@ -67,9 +71,12 @@ def load_chain(source: Source, library: Library) -> Chain:
             raise
         problems.extend(error.problems)
     merged = layers[0][1]
-    for _, child in layers[1:]:
-        merged = merge(merged, child)
-    return Chain(layers, _with_head(merged, layers[-1][1]), problems)
+    if len(layers) > 1:
+        for _, child in layers[1:]:
+            merged = merge(merged, child)
+        merged = _with_head(merged, layers[-1][1])
+        data, _ = construct(merged)
+    return Chain(layers, merged, data, problems)
 
 
 def _parent(

@@ -8,11 +8,14 @@ from dataclasses import dataclass, field
 from pathlib import Path as FilePath
 from typing import Any
 
+from yaml.nodes import MappingNode
+
 from composer.language.extending import Chain, Library, load_chain
 from composer.language.parameters import COMMAND_LINE, Parameters, apply_settings, wrong_type
 from composer.language.shape import DocumentShape, InputShape, NodeShape
 from composer.language.shaping import shape_document
 from composer.language.source import Source, read_source
+from composer.language.pausing import collector_paused
 from composer.language.tree import Path, Tree, construct, nearest, rename_fix
 from composer.problems import DocumentError, Note, Place, Problem
 
@@ -65,12 +68,15 @@ def find_source(target: str | FilePath, library: Library) -> Source:
 
 def resolve(source: Source, library: Library, settings: Mapping[str, Any] | None = None) -> Resolved:
     """Resolve one document. Raises DocumentError only where nothing can be read; other findings are in `problems`."""
+    with collector_paused():
+        return _resolve(source, library, settings)
+
+
+def _resolve(source: Source, library: Library, settings: Mapping[str, Any] | None) -> Resolved:
     chain = load_chain(source, library)
-    data, found = construct(chain.merged)
     tree = Tree(chain.merged)
     problems = list(chain.problems)
-    problems.extend(p for p in found if p not in problems)
-    shape, shape_problems, broken = shape_document(data, tree)
+    shape, shape_problems, broken = shape_document(chain.data, tree)
     problems.extend(shape_problems)
     if shape is None:
         raise DocumentError(problems)
@@ -163,7 +169,8 @@ def _override_problems(chain: Chain, parameters: Parameters, tree: Tree) -> list
     places: dict[str, Any] = {}
     for index, (_, root) in enumerate(chain.layers):
         layer = Tree(root)
-        values = construct(root)[0].get("parameters")
+        parameters_node = layer.node(("parameters",))
+        values = construct(parameters_node)[0] if isinstance(parameters_node, MappingNode) else None
         for name, value in (values if isinstance(values, dict) else {}).items():
             place = layer.place(("parameters", name))
             if name in inherited and value is not None:
