@@ -79,8 +79,8 @@ class Tokenizer:
     def encode(self, texts: Sequence[str]) -> Tokens:
         """Ids and mask, int64 arrays [B, L], padded to the longest text of the batch.
 
-        Raises InputError for an empty batch, for what is no text, and for a text beyond the limit where that is
-        an error.
+        Raises InputError for an empty batch, for what is no text, and for a text beyond the limit where that
+        is an error.
         """
         if isinstance(texts, str) or not len(texts):
             raise InputError(f"a batch of texts is a list with at least one string, not {texts!r}")
@@ -116,8 +116,8 @@ class Tokenizer:
     def decode(self, ids: Iterable[int] | NDArray[np.int64], *, skip_special: bool = True) -> str:
         """The text of one sequence, with word pieces joined and the space before punctuation removed.
 
-        `skip_special` leaves out [CLS], [SEP] and [PAD]; [UNK] and [MASK] stand for words and stay. An id that
-        the vocabulary does not hold (a model may have more) reads as [UNK].
+        `skip_special` leaves out [CLS], [SEP] and [PAD]; [UNK] and [MASK] stand for words and stay. An id
+        that the vocabulary does not hold (a model may have more) reads as [UNK].
         """
         framing = (self.special.start, self.special.end, self.special.padding) if skip_special else ()
         words = [self._words.get(int(i), SPECIAL_TOKENS.unknown) for i in ids if int(i) not in framing]
