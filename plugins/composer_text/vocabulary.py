@@ -28,7 +28,8 @@ class SpecialIds(NamedTuple):
     """[MASK]: a word hidden on purpose."""
 
 
-SPECIAL_TOKENS = SpecialIds("[CLS]", "[SEP]", "[PAD]", "[UNK]", "[MASK]")  # type: ignore[arg-type]
+SPECIAL_TOKENS = ("[CLS]", "[SEP]", "[PAD]", "[UNK]", "[MASK]")
+"""Their names, in the order of `SpecialIds`."""
 
 
 def packaged_vocabularies() -> tuple[str, ...]:

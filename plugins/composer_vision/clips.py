@@ -1,4 +1,4 @@
-"""Reading clips with PyAV: chosen frames only, decoded one after the other, so that long clips need little memory."""
+"""Reading clips with PyAV: decoded frame by frame and only chosen ones kept, for long clips."""
 
 from __future__ import annotations
 
@@ -32,11 +32,11 @@ class ClipLength:
 def read_frames(
     source: Source, choose: Callable[[ClipLength], list[int]], shrink: Callable[[Picture], Picture]
 ) -> list[Picture]:
-    """The frames that `choose` names by index (rising, repeats allowed), each an array [H, W, 3] passed to `shrink`.
+    """The frames that `choose` names by index (rising, repeats allowed), each [H, W, 3] after `shrink`.
 
-    The clip is read twice: once to count its packets, which needs no decoding, and once to decode up to the last
-    chosen frame. A decoder may leave out what the container counts; then the choice is made again from what
-    it gave. Raises InputError for a clip that is unreadable, cut short or without a frame.
+    The clip is read twice: once to count its packets, which needs no decoding, and once to decode up to the
+    last chosen frame. A decoder may leave out what the container counts; then the choice is made again from
+    what it gave. Raises InputError for a clip that is unreadable, cut short or without a frame.
     """
     length = _count(source)
     if length.frames:
@@ -58,9 +58,8 @@ def _opened(source: Source) -> Iterator[InputContainer]:
             # No protocol: a play list inside the file must not make us open other files or addresses.
             with av.open(stream, options={"protocol_whitelist": ""}) as container:
                 if not container.streams.video:
-                    raise InputError(
-                        f"{source.name} has no video stream: give a file with pictures, not sound alone"
-                    )
+                    raise InputError(f"{source.name} has no video stream: give a clip, not sound alone")
+                assert isinstance(container, InputContainer)  # a stream opened for reading
                 yield container
         except (av.FFmpegError, ValueError) as error:
             reason = getattr(error, "strerror", None) or error

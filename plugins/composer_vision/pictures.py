@@ -1,10 +1,10 @@
-"""Reading pictures with Pillow: whatever the file holds becomes red, green and blue, 0 to 255, as a viewer shows it."""
+"""Reading pictures with Pillow: whatever a file holds becomes red, green and blue, as a viewer shows it."""
 
 from __future__ import annotations
 
 import os
 import warnings
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,42 +17,46 @@ __all__ = ["read_picture", "to_rgb"]
 
 SIXTEEN_BITS = 65_535
 
+# What pictures are kept in. Pillow reads more, and runs other programs for some (EPS).
+FORMATS = ("PNG", "JPEG", "MPO", "GIF", "WEBP", "BMP", "TIFF", "PPM", "JPEG2000")
+
 
 def read_picture(value: Any) -> NDArray[np.uint8]:
     """A picture as an array [height, width, 3].
 
-    `value` is a path, bytes, a Pillow image or such an array. Of an animation the first frame is taken; a rotation
-    noted by the camera is applied; transparency is laid on white; 16-bit grey is scaled. Raises InputError.
+    `value` is a path, bytes, a Pillow image or such an array. Of an animation the first frame is taken; a
+    rotation noted by the camera is applied; transparency is laid on white; 16-bit grey is scaled.
+
+    Raises InputError, with the file's name, for what is no picture, is damaged or too large.
     """
     if isinstance(value, np.ndarray):
         return _checked(value)
     if isinstance(value, Image.Image):
-        return _decode(value, "the Pillow image")
+        return _decoded(value, "the Pillow image")
     if not isinstance(value, (str, os.PathLike, bytes)):
         raise InputError(
-            f"a picture is a path, bytes, a Pillow image or an array, not a {type(value).__name__}: convert it"
+            f"a picture is a path, bytes, a Pillow image or an array: convert this {type(value).__name__}"
         )
     source = Source.of(value, "picture")
-    with source.open() as stream:
-        try:
-            with warnings.catch_warnings():
-                # Pillow warns about large pictures below its own limit; ours is checked on the next line but one.
-                warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-                image = Image.open(stream)
-        except Image.DecompressionBombError as error:
-            raise InputError(
-                f"{source.name} has more than {MAX_PIXELS:,} pixels: scale it down first"
-            ) from error
-        except UnidentifiedImageError as error:
-            raise InputError(
-                f"{source.name} is not a picture that can be read: give a PNG, JPEG, GIF, WebP, BMP or TIFF file"
-            ) from error
-        except Exception as error:  # a decoder may raise anything on a file made to break it
-            raise InputError(
-                f"{source.name} cannot be read as a picture ({error}): export it again"
-            ) from error
-        with image:
-            return _decode(image, source.name)
+    with source.open() as stream, _opened(stream, source.name) as image:
+        return _decoded(image, source.name)
+
+
+def _opened(stream: BinaryIO, name: str) -> Image.Image:
+    """The image with its header read."""
+    try:
+        with warnings.catch_warnings():
+            # Pillow warns about pictures that are large and below its limit; ours is checked in _decoded.
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+            return Image.open(stream, formats=FORMATS)
+    except Image.DecompressionBombError as error:
+        raise InputError(f"{name} has more than {MAX_PIXELS:,} pixels: scale it down first") from error
+    except UnidentifiedImageError as error:
+        raise InputError(
+            f"{name} is not a picture that can be read: give PNG, JPEG, GIF, WebP, BMP or TIFF"
+        ) from error
+    except Exception as error:  # a decoder may raise anything on a file made to break it
+        raise InputError(f"{name} is a damaged picture ({error}): export it again") from error
 
 
 def _checked(array: NDArray[Any]) -> NDArray[np.uint8]:
@@ -64,7 +68,7 @@ def _checked(array: NDArray[Any]) -> NDArray[np.uint8]:
     return array
 
 
-def _decode(image: Image.Image, name: str) -> NDArray[np.uint8]:
+def _decoded(image: Image.Image, name: str) -> NDArray[np.uint8]:
     check_pixels(name, *image.size)
     try:
         image.load()
@@ -95,7 +99,7 @@ def _from_deep_grey(image: Image.Image, name: str) -> Image.Image:
     values = np.asarray(image)
     if image.mode == "F" or values.min() < 0 or values.max() > SIXTEEN_BITS:
         raise InputError(
-            f"{name} has pixel values of unknown range (mode {image.mode}): convert it to 8 or 16 bits a colour"
+            f"{name} has pixel values of unknown range (mode {image.mode}): convert it to 8 or 16 bits"
         )
     scaled = (values.astype(np.uint32) * 255 + SIXTEEN_BITS // 2) // SIXTEEN_BITS
     return Image.fromarray(scaled.astype(np.uint8))

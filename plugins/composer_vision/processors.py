@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -27,7 +28,7 @@ class ImageProcessor:
         self.config = config
 
     def encode(self, values: Sequence[Any]) -> dict[str, NDArray[np.uint8]]:
-        """`{"frames": uint8 [B, 1, size, size, 3]}` from paths, bytes, Pillow images or arrays. Raises InputError."""
+        """`{"frames": uint8 [B, 1, size, size, 3]}` from paths, bytes, Pillow images, arrays."""
         _check_batch(values, "picture")
         pictures = [_squared(read_picture(value), self.config) for value in values]
         return {"frames": np.stack(pictures)[:, None]}
@@ -40,7 +41,7 @@ class VideoProcessor:
         self.config = config
 
     def encode(self, values: Sequence[Any]) -> dict[str, NDArray[np.uint8]]:
-        """`{"frames": uint8 [B, frames, size, size, 3]}` from paths, bytes or arrays. Raises InputError."""
+        """`{"frames": uint8 [B, frames, size, size, 3]}` from paths, bytes or arrays."""
         _check_batch(values, "clip")
         return {"frames": np.stack([self._clip(value) for value in values])}
 
@@ -52,8 +53,8 @@ class VideoProcessor:
         if not isinstance(value, (str, os.PathLike, bytes)):
             raise InputError(f"a clip is a path, bytes or an array, not a {type(value).__name__}: convert it")
         source = Source.of(value, "clip")
-        choose: Callable[[ClipLength], list[int]] = lambda length: self._choose(source.name, length)  # noqa: E731
-        return np.stack(read_frames(source, choose, lambda picture: _squared(picture, self.config)))
+        choose = partial(self._choose, source.name)
+        return np.stack(read_frames(source, choose, partial(_squared, config=self.config)))
 
     def _choose(self, name: str, length: ClipLength) -> list[int]:
         """The indices of the frames that are taken; a clip too short for the rate gives its middle frame."""
@@ -74,8 +75,8 @@ def _check_batch(values: Sequence[Any], what: str) -> None:
 def _checked_clip(array: NDArray[Any]) -> NDArray[np.uint8]:
     if array.dtype != np.uint8 or array.ndim != 4 or array.shape[3] != 3 or 0 in array.shape:
         raise InputError(
-            f"a clip given as array is uint8 [frames, height, width, 3], not {array.dtype} {list(array.shape)}: "
-            "convert it, colours in the order red, green, blue"
+            f"a clip given as array is uint8 [frames, height, width, 3], not {array.dtype} "
+            f"{list(array.shape)}: convert it, colours in the order red, green, blue"
         )
     return array
 

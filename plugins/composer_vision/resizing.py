@@ -20,7 +20,7 @@ def center_square(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 
 def resize_square(picture: NDArray[np.uint8], size: int, how: str) -> NDArray[np.uint8]:
-    """picture[H, W, 3] → [size, size, 3]. `nearest` picks as torch's interpolate does, the others are Pillow's."""
+    """picture[H, W, 3] → [size, size, 3]. `nearest` is torch's choice of pixels, the rest is Pillow's."""
     if how == "nearest":
         rows, columns = (_nearest(length, size) for length in picture.shape[:2])
         return picture[rows][:, columns]
@@ -30,5 +30,5 @@ def resize_square(picture: NDArray[np.uint8], size: int, how: str) -> NDArray[np
 def _nearest(length: int, size: int) -> NDArray[np.int64]:
     """The index of the source pixel of each target pixel, in the float32 arithmetic of torch."""
     scale = np.float32(length) / np.float32(size)
-    indices = np.floor(np.arange(size, dtype=np.float32) * scale).astype(np.int64)
-    return np.minimum(indices, length - 1)
+    indices: NDArray[np.int64] = np.floor(np.arange(size, dtype=np.float32) * scale).astype(np.int64)
+    return np.minimum(indices, length - 1, dtype=np.int64)

@@ -5,19 +5,21 @@ Source: the published frame reader of mPLUG-2, whose choices are recorded in tes
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 
 __all__ = ["frames_at_rate", "middle_frames", "padded"]
 
 
 def middle_frames(frames: int, length: int) -> list[int]:
-    """The middle frame of each of `frames` equal parts of a clip of `length`; a shorter clip gives all it has."""
+    """The middle frame of each of `frames` equal parts of a clip; a shorter clip gives all it has."""
     edges = np.linspace(0, length, min(frames, length) + 1).astype(int)
-    return [int(start + end - 1) // 2 for start, end in zip(edges[:-1], edges[1:], strict=True)]
+    return [(start + end - 1) // 2 for start, end in pairwise(edges.tolist())]
 
 
 def frames_at_rate(rate: float, length: int, source_rate: float) -> list[int]:
-    """The frame in the middle of each period of 1 / `rate` seconds of a clip with `source_rate` frames a second.
+    """The frame in the middle of each period of 1 / `rate` seconds; the clip has `source_rate` a second.
 
     A clip shorter than half a period gives none.
     """

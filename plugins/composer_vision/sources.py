@@ -18,14 +18,14 @@ MAX_PIXELS = 100_000_000
 
 @dataclass(frozen=True)
 class Source:
-    """Something to decode. `name` reads well in a sentence: `picture cat.png`, `the 120 bytes given as clip`."""
+    """Something to decode. `name` fits into a sentence: `picture cat.png`, `the 9 bytes given as clip`."""
 
     name: str
     content: Path | bytes
 
     @staticmethod
     def of(value: str | os.PathLike[str] | bytes, what: str) -> Source:
-        """Check that there is something to read. `what` is "picture" or "clip"; raises InputError that says why not."""
+        """Check that there is something to read; raises InputError if not. `what`: "picture" or "clip"."""
         if isinstance(value, bytes):
             if not value:
                 raise InputError(f"no bytes were given as {what}: give the content of a file")
@@ -42,7 +42,7 @@ class Source:
             if path.stat().st_size == 0:
                 raise InputError(f"{name} is an empty file: fetch or export it again")
         except (OSError, ValueError) as error:
-            raise InputError(f"{name!r} cannot be looked up: {error}") from error
+            raise InputError(f"{what} {str(path)!r} cannot be looked up ({error}): check the path") from error
         return Source(name, path)
 
     def open(self) -> BinaryIO:

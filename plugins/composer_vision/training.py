@@ -13,7 +13,7 @@ __all__ = ["crop_bicubic", "wrap_to_uint8"]
 
 
 def crop_bicubic(frames: Tensor, box: tuple[int, int, int, int], size: int) -> Tensor:
-    """Cut (top, left, height, width) out of frames[T, H, W, 3] uint8 and resize it → int64 [T, size, size, 3].
+    """Cut (top, left, height, width) out of frames[T, H, W, 3] and resize it → int64 [T, size, size, 3].
 
     Nothing clamps the result: bicubic overshoot leaves values below 0 and above 255, truncated towards zero.
     """
