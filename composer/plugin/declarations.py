@@ -95,6 +95,10 @@ class ModuleType:
     summary: str
     stateless: bool = False
     generation: Generation | None = None
+    adapter: Callable[[PortType, PortType], Mapping[str, Any] | None] | None = None
+    """Config with which one such module turns the first port type into the second, or None: for hints and `--fix`."""
+    examples: tuple[Mapping[str, Any], ...] = ()
+    """Configs with which the conformance kit builds the type; empty takes the defaults."""
     version: str = "1"
 
 
