@@ -41,7 +41,11 @@ class TiedDecoder(nn.Module):
 
 def native(modules: Mapping[str, nn.Module]) -> dict[str, Tensor]:
     """The state of modules under native names; tied tensors under every name."""
-    return {f"{name}.{key}": value for name, module in modules.items() for key, value in module.state_dict().items()}
+    return {
+        f"{name}.{key}": value
+        for name, module in modules.items()
+        for key, value in module.state_dict().items()
+    }
 
 
 def randomised(tensors: Mapping[str, Tensor], seed: int = 0) -> dict[str, Tensor]:

@@ -66,7 +66,9 @@ def test_torch_files_are_read_under_their_root(tmp_path: Path, zipped: bool, roo
 
 
 def test_the_first_root_that_is_there_wins_and_a_layout_may_name_its_own(tmp_path: Path) -> None:
-    torch.save({"module": {"x": torch.zeros(1)}, "model": TENSORS, "ema": {"y": torch.ones(1)}}, tmp_path / "w.pt")
+    torch.save(
+        {"module": {"x": torch.zeros(1)}, "model": TENSORS, "ema": {"y": torch.ones(1)}}, tmp_path / "w.pt"
+    )
     assert_same(read_checkpoint(tmp_path / "w.pt"), TENSORS)
     assert set(read_checkpoint(tmp_path / "w.pt", roots=("ema", "model"))) == {"y"}
     assert_same(read_checkpoint(tmp_path / "w.pt", roots=()), TENSORS)
@@ -246,7 +248,9 @@ def _index_of_other_keys(path: Path) -> Path:
 
 def _index_that_forgets(path: Path) -> Path:
     index = save_sharded(path)
-    save_file({key: torch.zeros(1) for key in ("a.bias", "steps", "x", "y", "z", "zz")}, path / "w-2.safetensors")
+    save_file(
+        {key: torch.zeros(1) for key in ("a.bias", "steps", "x", "y", "z", "zz")}, path / "w-2.safetensors"
+    )
     return index
 
 
@@ -290,16 +294,25 @@ def _missing_index(path: Path) -> Path:
         (_plain_pickle, "a pickle that torch.save did not write"),
         (_list, "it holds a list, not a state dict"),
         (_not_tensors, "its entry 'model' holds 2 entries that are no tensors: lr (float), name (str)"),
-        (_other_root, "it is not a state dict, it holds epoch (int), state_dict (dict); the tensors are looked for"),
+        (
+            _other_root,
+            "it is not a state dict, it holds epoch (int), state_dict (dict); the tensors are looked for",
+        ),
         (_no_tensors, "its entry 'model' holds no tensor at all"),
         (_numbered, "has keys that are no names"),
         (_foreign_zip, "a zip file that torch.save did not write"),
         (_torchscript, "it is a TorchScript archive"),
-        (_folder_without_weights, "the folder holds no weights (no .safetensors, .bin, .pth or .pt file); it holds config"),
+        (
+            _folder_without_weights,
+            "the folder holds no weights (no .safetensors, .bin, .pth or .pt file); it holds config",
+        ),
         (_folder_with_two, "several checkpoints (a.safetensors, b.safetensors); give one of them"),
         (_index_without_shard, "1 of 2 shards are not beside it: w-2.safetensors"),
         (_index_of_other_keys, "the shards lack steps, which the index promises"),
-        (_index_that_forgets, "shard w-2.safetensors holds x, y, z and 1 more, which the index does not place there"),
+        (
+            _index_that_forgets,
+            "shard w-2.safetensors holds x, y, z and 1 more, which the index does not place there",
+        ),
         (_index_outside, "'../../etc/passwd', which is not a file beside it"),
         (_index_not_json, "the index is not JSON"),
         (_index_without_map, "has no `weight_map`"),
