@@ -55,12 +55,14 @@ class Parameters:
 
 def parse_setting(text: str) -> Any:
     """The value of `--set name=TEXT`: a YAML 1.2 scalar."""
-    tag = resolve_scalar(text) if text else resolve_scalar("")
-    return scalar_value(tag, text)
+    return scalar_value(resolve_scalar(text), text)
 
 
 def apply_settings(parameters: Parameters, settings: Mapping[str, Any], source_text: str) -> None:
-    """Override defaults with `--set` values, each checked against the type of the default (codes C103, C105)."""
+    """Override defaults with `--set` values, each checked against the type of the default (codes C103, C105).
+
+    A text given for a parameter that is no text is read as a YAML scalar, as the command line gives nothing but text.
+    """
     for name, value in settings.items():
         column = source_text.find(f"{name}=") + 1
         place = Place(COMMAND_LINE, 1, max(column, 1), 1, max(column, 1) + len(name))
@@ -72,6 +74,8 @@ def apply_settings(parameters: Parameters, settings: Mapping[str, Any], source_t
             parameters.problems.append(Problem("C103", "error", message, place, helps=tuple(helps)))
             continue
         parameters.used.add(name)
+        if isinstance(value, str) and not isinstance(parameters.values[name], str):
+            value = parse_setting(value)
         problem = wrong_type(name, parameters.values[name], value, place, parameters.places[name], "--set ")
         if problem is not None:
             parameters.problems.append(problem)

@@ -35,7 +35,7 @@ class Add(nn.Module):
 
 
 class Repeat(nn.Module):
-    """Repeats row i of states[B, N, D] counts[i] times, in order: states[R, N, D] with R the sum of counts."""
+    """Repeats row i of states[B, N, D] counts[i] times, in order: states[R, N, D], R the sum of counts."""
 
     def forward(self, *, states: States, counts: Tensor) -> States:
         values = torch.repeat_interleave(states.values, counts, dim=0)

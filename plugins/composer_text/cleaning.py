@@ -20,13 +20,13 @@ def clean_question(text: str) -> str:
 
 
 def clean_caption(text: str) -> str:
-    """As a question; `<person>` loses its brackets, runs of white space become one, both ends are stripped."""
+    """As a question; `<person>` loses its brackets, runs of white space become one, both ends are bare."""
     single = SEVERAL_SPACES.sub(" ", _plain(text).replace("<person>", "person"))
     return single.rstrip("\n").strip(" ")
 
 
 def cut_words(text: str, max_words: int | None) -> str:
-    """Keep the first words, counted between single spaces (a doubled space counts as a word, as published)."""
+    """Keep the first words, counted between single spaces (a doubled space holds a word, as published)."""
     words = text.split(" ")
     return text if max_words is None or len(words) <= max_words else " ".join(words[:max_words])
 

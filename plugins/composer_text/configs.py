@@ -16,8 +16,8 @@ __all__ = ["TextConfig"]
 class TextConfig(Config):
     """`with` of an input of modality `text`.
 
-    A text is cleaned, cut to `max_words`, put between `prefix` and `suffix`, split into tokens, opened by [CLS] and
-    cut to `max_tokens`. An empty text becomes [CLS] alone (and [SEP] where there is a separator).
+    A text is cleaned, cut to `max_words`, put between `prefix` and `suffix`, split into tokens, opened by
+    [CLS] and cut to `max_tokens`. An empty text becomes [CLS] alone (and [SEP] where there is a separator).
     """
 
     tokenizer: str

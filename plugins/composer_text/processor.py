@@ -38,7 +38,7 @@ class TextProcessor:
         return {"tokens": self.tokenizer.encode([self._framed(value) for value in values])}
 
     def _framed(self, value: str) -> str:
-        """The cleaned text between prefix and suffix; what is no string passes, the tokenizer says which it is."""
+        """The cleaned text between prefix and suffix; what is no string passes, for the tokenizer to name."""
         if not isinstance(value, str):
             return value
         words = cut_words(CLEANERS[self.config.clean](value), self.config.max_words)

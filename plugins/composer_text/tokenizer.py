@@ -20,6 +20,8 @@ from composer_text.vocabulary import SPECIAL_TOKENS, SpecialIds, read_vocabulary
 
 __all__ = ["Tokenizer"]
 
+UNKNOWN = "[UNK]"
+
 # Longer words are unknown, as in the published tokenizer.
 LONGEST_WORD = 100
 
@@ -60,7 +62,7 @@ class Tokenizer:
         self.on_overflow = on_overflow
         self._words = {index: token for token, index in entries.items()}
         self._size = max(self._words) + 1
-        model = WordPiece(entries, unk_token="[UNK]", max_input_chars_per_word=LONGEST_WORD)
+        model = WordPiece(entries, unk_token=UNKNOWN, max_input_chars_per_word=LONGEST_WORD)
         self._pipeline = Pipeline(model)
         self._pipeline.normalizer = BertNormalizer(lowercase=True)
         self._pipeline.pre_tokenizer = BertPreTokenizer()
@@ -79,8 +81,8 @@ class Tokenizer:
     def encode(self, texts: Sequence[str]) -> Tokens:
         """Ids and mask, int64 arrays [B, L], padded to the longest text of the batch.
 
-        Raises InputError for an empty batch, for what is no text, and for a text beyond the limit where that is
-        an error.
+        Raises InputError for an empty batch, for what is no text, and for a text beyond the limit where that
+        is an error.
         """
         if isinstance(texts, str) or not len(texts):
             raise InputError(f"a batch of texts is a list with at least one string, not {texts!r}")
@@ -116,12 +118,12 @@ class Tokenizer:
     def decode(self, ids: Iterable[int] | NDArray[np.int64], *, skip_special: bool = True) -> str:
         """The text of one sequence, with word pieces joined and the space before punctuation removed.
 
-        `skip_special` leaves out [CLS], [SEP] and [PAD]; [UNK] and [MASK] stand for words and stay. An id that
-        the vocabulary does not hold (a model may have more) reads as [UNK].
+        `skip_special` leaves out [CLS], [SEP] and [PAD]; [UNK] and [MASK] stand for words and stay. An id
+        that the vocabulary does not hold (a model may have more) reads as [UNK].
         """
         framing = (self.special.start, self.special.end, self.special.padding) if skip_special else ()
-        words = [self._words.get(int(i), SPECIAL_TOKENS.unknown) for i in ids if int(i) not in framing]
-        text = " ".join(map(str, words)).replace(" ##", "").strip()
+        words = [self._words.get(int(i), UNKNOWN) for i in ids if int(i) not in framing]
+        text = " ".join(words).replace(" ##", "").strip()
         for apart, joined in JOINED.items():
             text = text.replace(apart, joined)
         return text

@@ -28,7 +28,8 @@ class SpecialIds(NamedTuple):
     """[MASK]: a word hidden on purpose."""
 
 
-SPECIAL_TOKENS = SpecialIds("[CLS]", "[SEP]", "[PAD]", "[UNK]", "[MASK]")  # type: ignore[arg-type]
+SPECIAL_TOKENS = ("[CLS]", "[SEP]", "[PAD]", "[UNK]", "[MASK]")
+"""Their names, in the order of `SpecialIds`."""
 
 
 def packaged_vocabularies() -> tuple[str, ...]:
@@ -39,8 +40,8 @@ def packaged_vocabularies() -> tuple[str, ...]:
 def vocabulary_path(tokenizer: str, *, directory: Path | None = None) -> Path:
     """The vocabulary file that a `tokenizer` value names: a packaged name first, then a file.
 
-    A relative file is looked for in `directory` (default: the working directory). Raises ValueError that lists
-    the packaged names when there is neither.
+    A relative file is looked for in `directory` (default: the working directory). Raises ValueError that
+    lists the packaged names when there is neither.
     """
     names = packaged_vocabularies()
     if tokenizer in names:
