@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-
 from composer_text.cleaning import clean_caption, clean_question, cut_words
 
 

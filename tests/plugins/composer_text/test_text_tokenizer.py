@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-
-from composer.problems import InputError
 from composer_text.tokenizer import Tokenizer
 from composer_text.vocabulary import vocabulary_path
+
+from composer.problems import InputError
 
 TEXTS = [
     "What's the man's name? He doesn't know; they've gone.",
@@ -44,7 +44,9 @@ def test_decoding_is_as_recorded(recorded: dict[str, Any], vocabulary: Path) -> 
 def test_a_batch_is_padded_as_recorded(
     recorded: dict[str, Any], recorded_arrays: dict[str, np.ndarray], vocabulary: Path
 ) -> None:
-    tokens = Tokenizer(vocabulary, separator=False).encode([c["text"] for c in recorded["tokenizer"]["cases"]])
+    tokens = Tokenizer(vocabulary, separator=False).encode(
+        [c["text"] for c in recorded["tokenizer"]["cases"]]
+    )
     assert tokens.ids.dtype == tokens.mask.dtype == np.int64
     np.testing.assert_array_equal(tokens.ids, recorded_arrays["tok.batch_ids"])
     np.testing.assert_array_equal(tokens.mask, recorded_arrays["tok.batch_mask"])
@@ -82,7 +84,9 @@ def test_truncation_keeps_the_separator(vocabulary: Path, max_tokens: int) -> No
 def test_overflow_can_be_an_error(vocabulary: Path) -> None:
     tokenizer = Tokenizer(vocabulary, separator=False, max_tokens=3, on_overflow="error")
     assert tokenizer.encode(["a man"]).ids.tolist() == [[101, 1, 4]]
-    with pytest.raises(InputError, match=r"text 2 of the batch has 4 tokens and 3 are allowed: .*on_overflow"):
+    with pytest.raises(
+        InputError, match=r"text 2 of the batch has 4 tokens and 3 are allowed: .*on_overflow"
+    ):
         tokenizer.encode(["a", "a man is"])
 
 

@@ -6,16 +6,19 @@ import hashlib
 from pathlib import Path
 
 import pytest
+from composer_text.vocabulary import packaged_vocabularies, read_vocabulary, special_ids, vocabulary_path
 
 from composer.problems import InputError
-from composer_text.vocabulary import packaged_vocabularies, read_vocabulary, special_ids, vocabulary_path
 
 
 def test_the_packaged_vocabulary_is_berts() -> None:
     assert "bert-uncased" in packaged_vocabularies()
     content = vocabulary_path("bert-uncased").read_bytes()
     # SHA-256 of the published bert-base-uncased vocab.txt.
-    assert hashlib.sha256(content).hexdigest() == "07eced375cec144d27c900241f3e339478dec958f92fddbc551f295c992038a3"
+    assert (
+        hashlib.sha256(content).hexdigest()
+        == "07eced375cec144d27c900241f3e339478dec958f92fddbc551f295c992038a3"
+    )
     assert special_ids("bert-uncased") == (101, 102, 0, 100, 103)
 
 
@@ -31,7 +34,9 @@ def test_a_relative_file_is_found_beside_the_document(vocabulary: Path) -> None:
 
 
 def test_an_unknown_name_lists_what_exists() -> None:
-    with pytest.raises(ValueError, match=r"'bert-uncase'.*did you mean 'bert-uncased'.*packaged are .*bert-uncased"):
+    with pytest.raises(
+        ValueError, match=r"'bert-uncase'.*did you mean 'bert-uncased'.*packaged are .*bert-uncased"
+    ):
         vocabulary_path("bert-uncase")
     with pytest.raises(ValueError, match="no tokenizer is called ''"):
         vocabulary_path("")
