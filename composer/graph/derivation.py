@@ -25,6 +25,8 @@ class Owner:
     config: Any
     ports: Callable[[Any], Mapping[str, PortType]]
     path: tuple[Any, ...]
+    module: str = ""
+    """Name of the declared module, whose weights may fix symbols for all its calls (`D@@module`)."""
 
 
 @dataclass(frozen=True)
@@ -88,7 +90,7 @@ class Derivation:
             return []
         found: list[Cause | Note] = list(_fields(owner, port.removeprefix(">"), port.startswith(">"), index))
         for symbol in raw.dims[index].symbols:
-            bound = self.bindings.get(f"{symbol}@{node}")
+            bound = self.bindings.get(f"{symbol}@{node}") or self.bindings.get(f"{symbol}@@{owner.module}")
             if bound is None:
                 continue
             (source, source_port), source_index, reference = bound

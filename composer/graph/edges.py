@@ -92,7 +92,7 @@ class EdgeChecker:
             found = {name: port.type for name, port in signature.outputs.items()}
             return found | {f">{name}": port.type for name, port in signature.inputs.items()}
 
-        return Owner(module.name if callee.verb != "uses" else module.type.id, module.config, ports, module.path)
+        return Owner(module.name if callee.verb != "uses" else module.type.id, module.config, ports, module.path, module.name)
 
     def _normal(self, port: PortType) -> PortType:
         if not any(d.terms for d in port.dims):
