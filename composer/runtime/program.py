@@ -102,7 +102,7 @@ def _compiled(step: Step, targets: Mapping[str, nn.Module]) -> Call:
 
 
 def _with_options(function: Callable[..., Any], options: Any) -> Callable[..., Any]:
-    return functools.partial(function, options=options)
+    return functools.partial(function, **dict(options))
 
 
 def build_module(entry: Any, config: Any) -> nn.Module:
