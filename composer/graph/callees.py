@@ -47,9 +47,9 @@ class Callees:
 
     def declare_modules(self) -> None:
         """Validate every declared module; a faulty one becomes None and silences what calls it."""
-        for path in self.document.broken:
-            if len(path) >= 2 and path[0] == "modules":
-                self.modules[path[1]] = None
+        for broken in self.document.broken:
+            if len(broken) >= 2 and broken[0] == "modules":
+                self.modules[broken[1]] = None
         for name, shape in self.document.shape.modules.items():
             path: Path = ("modules", name)
             entry = self.find(self.registry.module_types, shape.uses, (*path, "uses"), "C201", "module type")
@@ -82,8 +82,8 @@ class Callees:
         for broken in self.registry.broken:
             if broken.origin.plugin == prefix or (what == "modality" and not section.get(key)):
                 message = f"{what} `{key}` is not available: the plugin {broken.origin} failed to load"
-                helps = (broken.error, f"`composer plugins show {broken.origin.plugin}` prints the traceback")
-                self.problems.append(Problem("C302", "error", message, place, helps=helps))
+                causes = (broken.error, f"`composer plugins show {broken.origin.plugin}` prints the traceback")
+                self.problems.append(Problem("C302", "error", message, place, helps=causes))
                 return None
         guess = nearest(key, list(section))
         helps = [f"did you mean `{guess}`?"] if guess else []

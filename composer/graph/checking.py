@@ -79,7 +79,7 @@ def _forget_local(solver: Solver) -> None:
     """Symbols of a task end with it; those that a module's weights fix go on."""
     for table in (solver.solved, solver.ranges):
         for symbol in [s for s in table if "@@" not in s]:
-            del table[symbol]  # type: ignore[attr-defined]
+            table.pop(symbol)  # type: ignore[attr-defined]
 
 
 def _infer_widths(

@@ -152,7 +152,7 @@ def _check_names(shape: DocumentShape, tree: Tree, problems: list[Problem]) -> N
                 own = (*path, section, name)
                 if name in names_of_task:
                     _name_taken(name, names_of_task[name], own, tree, problems)
-                    del names[name]  # type: ignore[attr-defined]
+                    del names[name]
                 names_of_task.setdefault(name, own)
 
 

@@ -22,7 +22,7 @@ __all__ = ["Generator", "generators_of", "tokenizer_for"]
 def tokenizer_for(registry: Registry, value: str) -> Any:
     """The tokenizer that a decoder's config names, through the registered text modality."""
     modality = registry.modalities["text"]
-    processor = import_object(modality.processor, "modality text")(modality.config(tokenizer=value))
+    processor = import_object(modality.processor, "modality text")(modality.config.model_validate({"tokenizer": value}))
     return processor.tokenizer
 
 
@@ -45,7 +45,7 @@ class Generator:
 
     def start(self, slots: list[Any]) -> tuple[Any, int]:
         """The decoder's cache for the memory in the slots, and the batch size."""
-        memory = {port: slots[slot] for port, slot in self.step.sources.items()}
+        memory = {port: slots[slot] for port, slot in self.step.sources.items() if isinstance(slot, int)}
         first = next(iter(memory.values()))
         batch = (first[0] if isinstance(first, tuple) else first).shape[0]
         cache = self.decoder.start(**memory, beams=self.options.beams, max_tokens=self.options.max_tokens)

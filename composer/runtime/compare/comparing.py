@@ -179,7 +179,7 @@ def _fed(plan: Plan, feeds: Mapping[str, str], inputs: Mapping[str, Tensor], reg
                 raise InputError(f"feeds: input port `{name}.{port}` ({declared}) is fed by nothing")
             kind = registry.kinds[declared.kind]
             if kind.record is not None and not isinstance(fed[name][port], tuple):
-                fed[name][port] = kind.record(fed[name][port])  # type: ignore[call-arg]
+                fed[name][port] = kind.record(fed[name][port])
     return fed
 
 
