@@ -58,7 +58,9 @@ def _opened(source: Source) -> Iterator[InputContainer]:
             # No protocol: a play list inside the file must not make us open other files or addresses.
             with av.open(stream, options={"protocol_whitelist": ""}) as container:
                 if not container.streams.video:
-                    raise InputError(f"{source.name} has no video stream: give a clip, not sound alone")
+                    raise InputError(
+                        f"{source.name} has no frame: it holds no video stream; check that it plays"
+                    )
                 assert isinstance(container, InputContainer)  # a stream opened for reading
                 yield container
         except (av.FFmpegError, ValueError) as error:
