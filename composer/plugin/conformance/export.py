@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping
+from contextlib import redirect_stderr, redirect_stdout
+from io import StringIO
 from typing import Any
 
 import torch
@@ -38,7 +40,8 @@ def check_export(case: Case) -> str:
         for sizes in bindings(case.signature, case.partition, 3)
     )
     free = {name: _free(case.signature.inputs[name], case.kinds, value) for name, value in first[1].items()}
-    with warnings.catch_warnings(), torch.no_grad():
+    printed = StringIO()  # torch prints whole graphs before some errors; the report has room for the error
+    with warnings.catch_warnings(), redirect_stdout(printed), redirect_stderr(printed), torch.no_grad():
         warnings.simplefilter("ignore")  # torch's own, about its own
         try:
             program = torch.export.export(
