@@ -28,7 +28,7 @@ class Dim:
 
     @property
     def is_symbol(self) -> bool:
-        return self.constant == 0 and len(self.terms) == 1 and self.terms[0][1] == 1
+        return len(self.terms) == 1 and self.constant == 0 and self.terms[0][1] == 1
 
     def __add__(self, other: Dim) -> Dim:
         return _collect(self.constant + other.constant, (*self.terms, *other.terms))
@@ -41,6 +41,8 @@ class Dim:
 
     def substitute(self, values: Mapping[str, Dim]) -> Dim:
         """Replace every symbol that `values` names; the others stay."""
+        if self.is_symbol:
+            return values.get(self.terms[0][0], self)
         if not any(symbol in values for symbol, _ in self.terms):
             return self
         result = Dim(self.constant)

@@ -33,5 +33,5 @@ class Kind:
     summary: str
     dims: tuple[str, ...]
     fields: Mapping[str, Field]
-    record: type[NamedTuple] | None = None  # type: ignore[valid-type]
+    record: type[NamedTuple] | None = None
     parent: str | None = None
