@@ -61,7 +61,8 @@ class Method:
 
     `signature(config)`, or `signature(config, options)` where the method has `options`, gives its ports; `attribute`
     is the implementation's method (`forward` unless said otherwise); its keyword arguments are the input ports and the
-    fields of the options, and it returns a mapping from output port to value, or the value itself where it has one output.
+    fields of the options, and it returns a mapping from output port to value, or the value itself where it has one
+    output.
     """
 
     signature: Callable[..., Signature]

@@ -61,7 +61,9 @@ def _register_one(registry: Registry, origin: Origin, load: Any) -> None:
         manager.check_pending()
         register = Register(registry, origin)
         manager.hook.composer_register(register=register)
-    except Exception as error:  # a plugin is foreign code: whatever it raises is its own fault, reported as such
+    except (
+        Exception
+    ) as error:  # a plugin is foreign code: whatever it raises is its own fault, reported as such
         message = f"{type(error).__name__}: {error}"
         registry.broken.append(BrokenPlugin(origin, message, traceback.format_exc()))
     else:

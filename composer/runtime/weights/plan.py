@@ -76,7 +76,9 @@ def plan_loading(
     rules = None if layout is None else _Rules(layout, parameters or {})
 
     claims: dict[str, list[Assignment]] = {}
-    ignored, not_needed, unexpected = {}, {}, {}
+    ignored: dict[str, str] = {}
+    not_needed: dict[str, str] = {}
+    unexpected: dict[str, str] = {}
     for key in checkpoint_keys:
         assignment, reason = rules.apply(key) if rules is not None else (Assignment(key, key), "")
         module = assignment.target.partition(".")[0] if assignment else ""
