@@ -123,7 +123,7 @@ class Tokenizer:
         """
         framing = (self.special.start, self.special.end, self.special.padding) if skip_special else ()
         words = [self._words.get(int(i), UNKNOWN) for i in ids if int(i) not in framing]
-        text = " ".join(words).replace(" ##", "").strip()
+        text = " ".join(words).replace(" ##", "")
         for apart, joined in JOINED.items():
             text = text.replace(apart, joined)
         return text
