@@ -43,8 +43,8 @@ def mplug2_parameters(config: Mapping[str, Any]) -> Mapping[str, Any]:
     """Parameters for what the config tells; what it leaves out keeps the document's value.
 
     The config is a BERT config of the publisher (`hidden_size`, ...), or an object that holds one under `bert` beside
-    `clip` (sizes of the vision tower) and `model` (frames, picture size, lengths). It describes one task, so its lengths
-    are given to answers and captions alike.
+    `clip` (sizes of the vision tower) and `model` (frames, picture size, lengths). It describes one task, so its
+    lengths are given to answers and captions alike, its prompt to captions of videos and of pictures.
 
     Raises:
         InputError: a value is missing, or describes something that these modules do not do.
@@ -53,7 +53,9 @@ def mplug2_parameters(config: Mapping[str, Any]) -> Mapping[str, Any]:
     if not parts and "hidden_size" in config:
         parts = {"bert": config}
     if not parts:
-        raise InputError("this is no mPLUG-2 config: it has none of `bert`, `clip`, `model` and `hidden_size`")
+        raise InputError(
+            "this is no mPLUG-2 config: it has none of `bert`, `clip`, `model` and `hidden_size`"
+        )
     found: dict[str, Any] = {}
     if "bert" in parts:
         found |= _bert(parts["bert"])
@@ -78,7 +80,9 @@ def _task(model: Mapping[str, Any]) -> dict[str, Any]:
     found = {name: model[key] for name, key in TASK.items() if key in model}
     if "prompt" in model:
         # Published: the tokens of the prompt less one, of which [CLS] is one; each word of a prompt is one token.
-        found |= {"prompt": model["prompt"], "prompt_tokens": len(model["prompt"].split())}
+        prompt, tokens = model["prompt"], len(model["prompt"].split())
+        for medium in ("video", "image"):
+            found |= {f"{medium}_prompt": prompt, f"{medium}_prompt_tokens": tokens}
     return found
 
 
