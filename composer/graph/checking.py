@@ -23,7 +23,10 @@ _SPOILS_ITS_PLACE = frozenset(("C003", "C004"))
 
 
 def check(
-    document: str | Path | Source, *, registry: Registry | None = None, settings: Mapping[str, Any] | None = None
+    document: str | Path | Source,
+    *,
+    registry: Registry | None = None,
+    settings: Mapping[str, Any] | None = None,
 ) -> Report:
     """Check a document given by path, by shipped name, or as a `Source`. Never raises for what the document holds.
 
@@ -64,9 +67,19 @@ def _check_resolved(document: Resolved, registry: Registry) -> Report:
         _forget_local(solver)
     _infer_widths(callees, solver, tasks, problems)
     _warn_uncalled(document, callees, problems)
-    if not document.shape.tasks and not any(p.severity == "error" for p in problems) and not document.shape.modules:
+    if (
+        not document.shape.tasks
+        and not any(p.severity == "error" for p in problems)
+        and not document.shape.modules
+    ):
         problems.append(
-            Problem("C110", "error", "the document has no tasks", document.tree.place(()), helps=("add a `tasks:` map",))
+            Problem(
+                "C110",
+                "error",
+                "the document has no tasks",
+                document.tree.place(()),
+                helps=("add a `tasks:` map",),
+            )
         )
     modules = {n: m for n, m in callees.modules.items() if m is not None}
     ordered = _in_source_order(problems, document)
@@ -82,7 +95,7 @@ def _forget_local(solver: Solver) -> None:
     """Symbols of a task end with it; those that a module's weights fix go on."""
     for table in (solver.solved, solver.ranges):
         for symbol in [s for s in table if "@@" not in s]:
-            del table[symbol]  # type: ignore[attr-defined]
+            table.pop(symbol)
 
 
 def _infer_widths(
@@ -102,7 +115,9 @@ def _infer_widths(
             elif module.name in callees.called and not any(p.severity == "error" for p in problems):
                 message = f"{field} of module `{module.name}` cannot be told from its calls"
                 place = callees.document.tree.place((*module.path, "uses"))
-                problems.append(Problem("C206", "error", message, place, helps=(f"write `{field}` in its `with`",)))
+                problems.append(
+                    Problem("C206", "error", message, place, helps=(f"write `{field}` in its `with`",))
+                )
         if values:
             module.config = module.config.model_copy(update=values)
 
@@ -125,7 +140,9 @@ def _warn_uncalled(document: Resolved, callees: Callees, problems: list[Problem]
         if name not in callees.called:
             message = f"module `{name}` is never called"
             place = document.tree.place(("modules", name), key=True)
-            problems.append(Problem("C217", "warning", message, place, helps=("call it from a task, or remove it",)))
+            problems.append(
+                Problem("C217", "warning", message, place, helps=("call it from a task, or remove it",))
+            )
 
 
 def _in_source_order(problems: list[Problem], document: Resolved) -> tuple[Problem, ...]:

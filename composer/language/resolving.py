@@ -12,10 +12,10 @@ from yaml.nodes import MappingNode
 
 from composer.language.extending import Chain, Library, load_chain
 from composer.language.parameters import COMMAND_LINE, Parameters, apply_settings, wrong_type
+from composer.language.pausing import collector_paused
 from composer.language.shape import DocumentShape, InputShape, NodeShape
 from composer.language.shaping import shape_document
 from composer.language.source import Source, read_source
-from composer.language.pausing import collector_paused
 from composer.language.tree import Path, Tree, construct, nearest, rename_fix
 from composer.problems import DocumentError, Note, Place, Problem
 
@@ -81,7 +81,9 @@ def _resolve(source: Source, library: Library, settings: Mapping[str, Any] | Non
     if shape is None:
         raise DocumentError(problems)
     sources = chain.sources
-    parameters = Parameters(dict(shape.parameters), {n: tree.place(("parameters", n)) for n in shape.parameters})
+    parameters = Parameters(
+        dict(shape.parameters), {n: tree.place(("parameters", n)) for n in shape.parameters}
+    )
     problems.extend(_mistyped_overrides(chain, parameters))
     if settings:
         sources[COMMAND_LINE] = " ".join(f"--set {name}={value}" for name, value in settings.items())
@@ -136,7 +138,9 @@ def _check_names(shape: DocumentShape, tree: Tree, problems: list[Problem], brok
     def check(names: Any, path: Path, what: str) -> None:
         for name in list(names):
             if not isinstance(name, str) or not _NAME.fullmatch(name):
-                message = f"{name!r} is no name for a {what}: letters, digits, `_` and `-`, beginning with a letter"
+                message = (
+                    f"{name!r} is no name for a {what}: letters, digits, `_` and `-`, beginning with a letter"
+                )
                 problems.append(Problem("C109", "error", message, tree.place((*path, name), key=True)))
                 del names[name]
 
@@ -154,7 +158,7 @@ def _check_names(shape: DocumentShape, tree: Tree, problems: list[Problem], brok
                 if name in names_of_task:
                     _name_taken(name, names_of_task[name], own, tree, problems)
                     broken.update((own, names_of_task[name]))  # which of the two is meant is open
-                    del names[name]  # type: ignore[attr-defined]
+                    del names[name]
                 names_of_task.setdefault(name, own)
 
 
@@ -218,7 +222,13 @@ def _overrides_nothing(name: str, layer: Tree, inherited: Mapping[str, Any]) -> 
 def _unused(parameters: Parameters, tree: Tree, problems: list[Problem]) -> list[Problem]:
     reported = {p.place for p in problems if p.code in ("C108", "C109")}
     return [
-        Problem("C104", "warning", f"parameter `{name}` is never used", place, helps=("remove it, or write `$" + name + "`",))
+        Problem(
+            "C104",
+            "warning",
+            f"parameter `{name}` is never used",
+            place,
+            helps=("remove it, or write `$" + name + "`",),
+        )
         for name in parameters.values
         if name not in parameters.used
         and (place := tree.place(("parameters", name), key=True)) not in reported
