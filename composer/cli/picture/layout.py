@@ -7,7 +7,9 @@ stand-in with a width of its own, in a row between two rows of boxes, so that no
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+import random
+from bisect import bisect_right, insort
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 
@@ -20,7 +22,7 @@ __all__ = ["Layout", "Spot", "lay_out"]
 
 LETTER, BOX_HEIGHT, LABEL_HEIGHT = 7.0, 44.0, 30.0
 PAD, GAP, MARGIN = 24.0, 26.0, 20.0
-SWEEPS = 24
+SWEEPS, STARTS, PULLS = 12, 16, 60
 
 
 @dataclass
@@ -99,27 +101,41 @@ def _path(index: int, edge: Edge, spots: dict[str, Spot]) -> list[str]:
 
 
 def _ordered(rows: list[list[str]], graph: nx.DiGraph) -> list[list[str]]:
-    """Order each row by the mean place of its neighbours above, then below, again and again; the best order is kept."""
-    best, fewest = [list(row) for row in rows], _crossings(rows, graph)
-    current = [list(row) for row in rows]
-    for sweep in range(SWEEPS):
-        down = sweep % 2 == 0
-        indices = range(1, len(current)) if down else range(len(current) - 2, -1, -1)
-        for index in indices:
-            fixed = {key: place for place, key in enumerate(current[index - 1 if down else index + 1])}
-            near = graph.predecessors if down else graph.successors
-            current[index] = _by_neighbours(current[index], fixed, near)
-        count = _crossings(current, graph)
-        if count < fewest:
-            best, fewest = [list(row) for row in current], count
+    """Order each row by the mean place of its neighbours above, then below, again and again; the best order is kept.
+
+    Sorting by means gets stuck where a different start would not, so a few starts are tried, always the same ones.
+    """
+    best, fewest = rows, _crossings(rows, graph)
+    for start in range(STARTS):
+        current = [list(row) for row in rows]
+        if start:
+            shuffle = random.Random(start).shuffle
+            for row in current:
+                shuffle(row)
+        for sweep in range(SWEEPS):
+            if not fewest:
+                return best
+            _sweep(current, graph, down=sweep % 2 == 0)
+            count = _crossings(current, graph)
+            if count < fewest:
+                best, fewest = [list(row) for row in current], count
     return best
 
 
-def _by_neighbours(row: list[str], fixed: Mapping[str, int], near: object) -> list[str]:
+def _sweep(rows: list[list[str]], graph: nx.DiGraph, *, down: bool) -> None:
+    near = graph.predecessors if down else graph.successors
+    for index in range(1, len(rows)) if down else range(len(rows) - 2, -1, -1):
+        fixed = {key: place for place, key in enumerate(rows[index - 1 if down else index + 1])}
+        rows[index] = _by_neighbours(rows[index], fixed, near)
+
+
+def _by_neighbours(
+    row: list[str], fixed: Mapping[str, int], near: Callable[[str], Iterator[str]]
+) -> list[str]:
     """A row sorted by the mean place of each spot's neighbours; a spot without any keeps its place."""
     means = {}
     for place, key in enumerate(row):
-        places = [fixed[other] for other in near(key) if other in fixed]  # type: ignore[operator]
+        places = [fixed[other] for other in near(key) if other in fixed]
         means[key] = sum(places) / len(places) if places else float(place)
     return sorted(row, key=means.__getitem__)
 
@@ -129,13 +145,12 @@ def _crossings(rows: Sequence[Sequence[str]], graph: nx.DiGraph) -> int:
     total = 0
     for upper, lower in pairwise(rows):
         places = {key: place for place, key in enumerate(lower)}
-        ends = [
-            places[reader]
-            for key in upper
-            for reader in sorted(graph.successors(key), key=lambda k: places.get(k, 0))
-            if reader in places
-        ]
-        total += sum(ends[j] < ends[i] for i in range(len(ends)) for j in range(i + 1, len(ends)))
+        seen: list[int] = []  # places where the lines drawn so far end, sorted
+        for key in upper:
+            ends = sorted(places[reader] for reader in graph.successors(key))
+            total += sum(len(seen) - bisect_right(seen, end) for end in ends)
+            for end in ends:
+                insort(seen, end)
     return total
 
 
@@ -147,7 +162,7 @@ def _columns(layout: Layout, graph: nx.DiGraph) -> None:
         for key in row:
             spots[key].x = x + spots[key].width / 2
             x += spots[key].width + GAP
-    for sweep in range(SWEEPS):
+    for sweep in range(PULLS):
         order = layout.rows if sweep % 2 == 0 else layout.rows[::-1]
         for row in order:
             wanted = [_mean(spots[n].x for n in nx.all_neighbors(graph, key)) for key in row]
@@ -196,7 +211,7 @@ def _lines(layout: Layout) -> None:
     """Heights of the rows, from the top."""
     y = MARGIN
     for index, row in enumerate(layout.rows):
-        height = BOX_HEIGHT if index % 2 == 0 else LABEL_HEIGHT + 22.0
+        height = BOX_HEIGHT if index % 2 == 0 else LABEL_HEIGHT + 38.0
         for key in row:
             layout.spots[key].y = y + height / 2
         y += height
