@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from composer.cli.options import add_settings, settings_of, split_task
@@ -21,9 +20,6 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--resolved", action="store_true", help="the merged document; every value with its file and line"
     )
     what.add_argument("--plan", action="store_true", help="what runs, in which order, in which stage")
-    what.add_argument(
-        "--picture", metavar="FILE", help="write FILE.svg or FILE.html; `mermaid` prints a flowchart"
-    )
     add_settings(parser)
 
 
@@ -40,9 +36,7 @@ def run(args: argparse.Namespace) -> int:
         return 0
     report.raise_for_errors()
     names = _chosen(report, task)
-    if args.picture:
-        _draw(report, names, args.picture)
-    elif args.plan:
+    if args.plan:
         from composer.plan import plan_task
 
         print("\n\n".join(str(plan_task(report.tasks[name])) for name in names))
@@ -51,17 +45,6 @@ def run(args: argparse.Namespace) -> int:
 
         print(document_text(report) if task is None else task_text(report.tasks[task]))
     return 0
-
-
-def _draw(report: Report, names: list[str], target: str) -> None:
-    from composer.cli.picture import format_of, picture_text
-
-    text = picture_text(report, names, format_of(target))
-    if target == "mermaid":
-        print(text, end="")
-    else:
-        Path(target).write_text(text, encoding="utf-8")
-        print(f"wrote {target}")
 
 
 def _chosen(report: Report, task: str | None) -> list[str]:
