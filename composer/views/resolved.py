@@ -132,9 +132,9 @@ def _place(node: Node) -> str:
 
 def _scalar_text(node: ScalarNode) -> str:
     """A scalar as it can be read again on one line: as written, where it was written plain."""
-    if node.style is None and node.value:
-        return " ".join(node.value.split("\n"))
-    return "null" if node.style is None else _dumped(node.value)
+    if node.style in ("'", '"', "|", ">"):
+        return _dumped(node.value)
+    return " ".join(node.value.split("\n")) or "null"
 
 
 def _dumped(value: Any) -> str:

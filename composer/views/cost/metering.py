@@ -18,6 +18,7 @@ from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import FlopCounterMode
+from torch.utils.weak import WeakIdKeyDictionary
 
 __all__ = ["Meter"]
 
@@ -53,9 +54,9 @@ class _Memory(TorchDispatchMode):
     def __init__(self, known: Iterable[torch.Tensor]) -> None:
         super().__init__()
         self.alive = self.peak = 0
-        self._seen: weakref.WeakSet[Any] = weakref.WeakSet()
+        self._seen = WeakIdKeyDictionary()
         self._known = [tensor.untyped_storage() for tensor in known]
-        self._seen.update(self._known)
+        self._seen.update({storage: None for storage in self._known})
 
     def __torch_dispatch__(
         self, func: Any, types: Any, args: Sequence[Any] = (), kwargs: dict[str, Any] | None = None
@@ -71,7 +72,7 @@ class _Memory(TorchDispatchMode):
             storage = tensor.untyped_storage()
             if storage in self._seen:
                 continue
-            self._seen.add(storage)
+            self._seen[storage] = None
             size = storage.nbytes()
             weakref.finalize(storage, self._release, size).atexit = False
             self.alive += size
