@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from composer.cli.options import add_format, add_settings, assignments
+from composer.cli.options import add_format, add_settings, settings_of
 from composer.cli.output import print_problems
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ def run(args: argparse.Namespace) -> int:
     from composer.plugin import load_registry
     from composer.problems.render import summary
 
-    registry, settings = load_registry(), assignments(args.settings)
+    registry, settings = load_registry(), settings_of(args)
     if args.fix:
         _fix(args.paths, registry, settings)
     problems, sources = _check(args.paths, registry, settings)

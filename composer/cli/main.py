@@ -95,7 +95,7 @@ def _report(error: ComposerError) -> int:
     if isinstance(error, DocumentError):
         from composer.cli.output import print_problems
 
-        print_problems(error.problems, None, stream=sys.stderr)
+        print_problems(error.problems, error.sources or None, stream=sys.stderr)
     else:
         print(f"composer: error: {error}", file=sys.stderr)
     return PROBLEMS

@@ -11,8 +11,14 @@ TEMPLATE = Path(__file__).parent / "templates" / "document.yaml.template"
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("path", metavar="FILE", nargs="?", type=Path, default=Path("model.yaml"),
-                        help="where it goes (default: model.yaml)")
+    parser.add_argument(
+        "path",
+        metavar="FILE",
+        nargs="?",
+        type=Path,
+        default=Path("model.yaml"),
+        help="where it goes (default: model.yaml)",
+    )
 
 
 def run(args: argparse.Namespace) -> int:

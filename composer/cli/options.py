@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 from composer.problems.render import FORMATS
 
-__all__ = ["add_format", "add_settings", "assignment", "assignments", "split_task"]
+__all__ = ["add_format", "add_settings", "assignment", "settings_of", "split_task"]
 
 
 def add_settings(parser: argparse.ArgumentParser) -> None:
@@ -38,9 +38,11 @@ def assignment(text: str) -> tuple[str, str]:
     return name, value
 
 
-def assignments(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
-    """The given pairs as a mapping; of one name given twice the last value counts."""
-    return dict(pairs)
+def settings_of(args: argparse.Namespace) -> dict[str, Any]:
+    """The values of `--set`, read as a document would read them; of one name given twice the last counts."""
+    from composer.language.parameters import parse_setting
+
+    return {name: parse_setting(text) for name, text in args.settings}
 
 
 def split_task(text: str) -> tuple[str, str | None]:

@@ -11,7 +11,6 @@ ACTIONS = {
     "list": "what every installed plugin offers, and which plugins are broken",
     "show": "one entry: what it is for, its config and its ports",
     "new": "write a plugin to start from",
-    "check": "prove that a plugin keeps its promises",
 }
 """Every action with its help; `composer/cli/plugins_<action>.py` holds it."""
 

@@ -13,7 +13,9 @@ TEMPLATES = Path(__file__).parent / "templates" / "plugin"
 
 def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("name", metavar="NAME", help="lower-case letters, digits and `-`, such as `audio`")
-    parser.add_argument("--into", metavar="DIR", type=Path, default=Path(), help="folder that receives the plugin's")
+    parser.add_argument(
+        "--into", metavar="DIR", type=Path, default=Path(), help="folder that receives the plugin's"
+    )
 
 
 def run(args: argparse.Namespace) -> int:
@@ -22,7 +24,9 @@ def run(args: argparse.Namespace) -> int:
     from composer.problems import InputError
 
     if not re.fullmatch(r"[a-z][a-z0-9]*(-[a-z0-9]+)*", args.name):
-        raise InputError(f"{args.name!r} is no plugin name: write lower-case letters, digits and `-`, such as `audio`")
+        raise InputError(
+            f"{args.name!r} is no plugin name: write lower-case letters, digits and `-`, such as `audio`"
+        )
     folder = args.into / f"composer-{args.name}"
     words = {"NAME": args.name, "PACKAGE": f"composer_{args.name.replace('-', '_')}"}
     written = write_folder(folder, TEMPLATES, words)

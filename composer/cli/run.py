@@ -9,7 +9,7 @@ import argparse
 from collections.abc import Mapping
 from typing import Any
 
-from composer.cli.options import add_settings, assignment, assignments, split_task
+from composer.cli.options import add_settings, assignment, settings_of, split_task
 
 __all__ = ["configure", "run"]
 
@@ -44,12 +44,12 @@ def run(args: argparse.Namespace) -> int:
         document,
         weights=args.weights,
         layout=args.layout,
-        settings=assignments(args.settings),
+        settings=settings_of(args),
         device=args.device,
         dtype=args.dtype,
         tasks=None if task is None else [task],
     )
-    raw = assignments(args.inputs)
+    raw = dict(args.inputs)
     name = model.only_task() if task is None else task
     if args.stream:
         for piece in model.stream(name, **raw):

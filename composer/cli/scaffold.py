@@ -53,7 +53,9 @@ def write_file(path: Path, template: Path, words: Mapping[str, str]) -> None:
 
 def _refuse_existing(path: Path) -> None:
     if path.exists():
-        raise InputError(f"{path} exists already, and nothing was written; name another place, or remove it first")
+        raise InputError(
+            f"{path} exists already, and nothing was written; name another place, or remove it first"
+        )
 
 
 def _filled(text: str, words: Mapping[str, str]) -> str:

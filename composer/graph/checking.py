@@ -14,13 +14,19 @@ from composer.graph.solver import Solver
 from composer.graph.tasks import TaskChecker
 from composer.language import Library, Resolved, Source, collector_paused, find_source, resolve
 from composer.plugin import Registry, load_registry
-from composer.problems import DocumentError, Problem
+from composer.problems import DocumentError, Place, Problem
 
 __all__ = ["check", "check_resolved", "library_of"]
 
+_MAY_HIDE_CALLS = frozenset(("C003", "C101", "C102", "C109", "C110", "C204"))
+_SPOILS_ITS_PLACE = frozenset(("C003", "C004"))
+
 
 def check(
-    document: str | Path | Source, *, registry: Registry | None = None, settings: Mapping[str, Any] | None = None
+    document: str | Path | Source,
+    *,
+    registry: Registry | None = None,
+    settings: Mapping[str, Any] | None = None,
 ) -> Report:
     """Check a document given by path, by shipped name, or as a `Source`. Never raises for what the document holds.
 
@@ -61,9 +67,19 @@ def _check_resolved(document: Resolved, registry: Registry) -> Report:
         _forget_local(solver)
     _infer_widths(callees, solver, tasks, problems)
     _warn_uncalled(document, callees, problems)
-    if not document.shape.tasks and not any(p.severity == "error" for p in problems) and not document.shape.modules:
+    if (
+        not document.shape.tasks
+        and not any(p.severity == "error" for p in problems)
+        and not document.shape.modules
+    ):
         problems.append(
-            Problem("C110", "error", "the document has no tasks", document.tree.place(()), helps=("add a `tasks:` map",))
+            Problem(
+                "C110",
+                "error",
+                "the document has no tasks",
+                document.tree.place(()),
+                helps=("add a `tasks:` map",),
+            )
         )
     modules = {n: m for n, m in callees.modules.items() if m is not None}
     ordered = _in_source_order(problems, document)
@@ -79,7 +95,7 @@ def _forget_local(solver: Solver) -> None:
     """Symbols of a task end with it; those that a module's weights fix go on."""
     for table in (solver.solved, solver.ranges):
         for symbol in [s for s in table if "@@" not in s]:
-            del table[symbol]  # type: ignore[attr-defined]
+            table.pop(symbol)
 
 
 def _infer_widths(
@@ -99,7 +115,9 @@ def _infer_widths(
             elif module.name in callees.called and not any(p.severity == "error" for p in problems):
                 message = f"{field} of module `{module.name}` cannot be told from its calls"
                 place = callees.document.tree.place((*module.path, "uses"))
-                problems.append(Problem("C206", "error", message, place, helps=(f"write `{field}` in its `with`",)))
+                problems.append(
+                    Problem("C206", "error", message, place, helps=(f"write `{field}` in its `with`",))
+                )
         if values:
             module.config = module.config.model_copy(update=values)
 
@@ -116,20 +134,28 @@ def _fixed_of(module: CheckedModule) -> Mapping[str, str]:
 
 
 def _warn_uncalled(document: Resolved, callees: Callees, problems: list[Problem]) -> None:
-    if any(p.code in ("C101", "C102", "C204") for p in problems) or not document.shape.tasks:
+    if any(p.code in _MAY_HIDE_CALLS for p in problems) or not document.shape.tasks:
         return
     for name in document.shape.modules:
         if name not in callees.called:
             message = f"module `{name}` is never called"
             place = document.tree.place(("modules", name), key=True)
-            problems.append(Problem("C217", "warning", message, place, helps=("call it from a task, or remove it",)))
+            problems.append(
+                Problem("C217", "warning", message, place, helps=("call it from a task, or remove it",))
+            )
 
 
 def _in_source_order(problems: list[Problem], document: Resolved) -> tuple[Problem, ...]:
     files = {name: index for index, name in enumerate(reversed(list(document.sources)))}
-    unique = dict.fromkeys(problems)
+    spoilt = [p.place for p in problems if p.code in _SPOILS_ITS_PLACE]
+    unique = dict.fromkeys(p for p in problems if p.code in _SPOILS_ITS_PLACE or not _inside(p.place, spoilt))
     key = lambda p: (files.get(p.place.file, len(files)), p.place.line, p.place.column)  # noqa: E731
     return tuple(sorted(unique, key=key))
+
+
+def _inside(place: Place, others: list[Place]) -> bool:
+    """Whether a place lies within one whose value could not be read: what is said of it is a consequence."""
+    return any(o.file == place.file and o.start <= place.start and place.end <= o.end for o in others)
 
 
 def _sources_of(document: str | Path | Source) -> dict[str, str]:

@@ -1,7 +1,8 @@
 """Derivations: why a dimension has its value, as a chain of places, and which config value would change it.
 
-A signature is a function of its config. To learn which value forced a dimension, the function is asked again with one value
-changed: what moves the dimension is a cause. The same question gives the hint, by solving for the value that would fit.
+A signature is a function of its config. To learn which value forced a dimension, the function is asked again with one
+value changed: what moves the dimension is a cause. The same question gives the hint, by solving for the value that
+would fit.
 """
 
 from __future__ import annotations
@@ -25,6 +26,8 @@ class Owner:
     config: Any
     ports: Callable[[Any], Mapping[str, PortType]]
     path: tuple[Any, ...]
+    module: str = ""
+    """Name of the declared module, whose weights may fix symbols for all its calls (`D@@module`)."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +44,10 @@ class Cause:
         """The places that set the field: its value, and the parameter behind it."""
         where = (*self.owner.path, "with", self.field)
         if tree.node(where) is None:
-            yield Note(tree.place(self.owner.path, key=True), f"{self.owner.title}: {self.field} is {self.value} by default")
+            yield Note(
+                tree.place(self.owner.path, key=True),
+                f"{self.owner.title}: {self.field} is {self.value} by default",
+            )
             return
         yield Note(tree.place(where), f"{dim_name} is {self._dim()} because of this")
         text = tree.text(where)
@@ -88,7 +94,7 @@ class Derivation:
             return []
         found: list[Cause | Note] = list(_fields(owner, port.removeprefix(">"), port.startswith(">"), index))
         for symbol in raw.dims[index].symbols:
-            bound = self.bindings.get(f"{symbol}@{node}")
+            bound = self.bindings.get(f"{symbol}@{node}") or self.bindings.get(f"{symbol}@@{owner.module}")
             if bound is None:
                 continue
             (source, source_port), source_index, reference = bound
@@ -103,7 +109,9 @@ def _fields(owner: Owner, port: str, incoming: bool, index: int) -> Iterator[Cau
     name = f">{port}" if incoming else port
     try:
         here = owner.ports(owner.config)[name].dims[index]
-    except Exception:  # a foreign signature that fails on a second call explains nothing; the mismatch itself is reported
+    except (
+        Exception
+    ):  # a foreign signature that fails on a second call explains nothing; the mismatch itself is reported
         return
     for field_name, value in _integers(owner.config):
         for other in (value + 1, value * 2):

@@ -52,7 +52,9 @@ class Solver:
         difference = wanted - given
         if not difference.terms:
             return False
-        candidates = [s for s in (*wanted.symbols, *given.symbols) if dict(difference.terms).get(s) in (1, -1)]
+        candidates = [
+            s for s in (*wanted.symbols, *given.symbols) if dict(difference.terms).get(s) in (1, -1)
+        ]
         if not candidates:
             return self._divisible(difference)
         symbol = candidates[0]

@@ -15,7 +15,7 @@ from composer.graph.ranges import parse_range
 from composer.graph.references import Reference, References, written_references
 from composer.language import InputShape, NodeShape, TaskShape, nearest, rename_fix
 from composer.problems import Problem
-from composer.types import Port, PortType, parse_port_type
+from composer.types import Port, PortType
 
 __all__ = ["TaskChecker"]
 
@@ -56,7 +56,9 @@ class TaskChecker:
         loss = self._loss(path)
         self._warn_unused(graph, path, before)
         self._check_ranges(path)
-        if any(p.severity == "error" for p in self.problems[before:]) or any(v is None for v in self.outputs.values()):
+        if any(p.severity == "error" for p in self.problems[before:]) or any(
+            v is None for v in self.outputs.values()
+        ):
             return None
         return CheckedTask(
             name=self.name,
@@ -76,7 +78,14 @@ class TaskChecker:
         callee = self.resolved[name]
         _, path, training = self.nodes[name]
         return CheckedNode(
-            name, callee.verb, callee.module, callee.method, callee.options, callee.signature, self.sources[name], path,
+            name,
+            callee.verb,
+            callee.module,
+            callee.method,
+            callee.options,
+            callee.signature,
+            self.sources[name],
+            path,
             training,
         )
 
@@ -92,7 +101,11 @@ class TaskChecker:
         self, path: Path, inputs: Mapping[str, InputShape], nodes: Mapping[str, NodeShape], *, training: bool
     ) -> None:
         for broken in self.callees.document.broken:
-            if len(broken) == len(path) + 2 and broken[: len(path)] == path and broken[-2] in ("inputs", "nodes"):
+            if (
+                len(broken) == len(path) + 2
+                and broken[: len(path)] == path
+                and broken[-2] in ("inputs", "nodes")
+            ):
                 self.outputs[broken[-1]] = None
         for name, item in inputs.items():
             self._declare_input(name, item, (*path, "inputs", name), training)
@@ -143,7 +156,12 @@ class TaskChecker:
         return graph
 
     def _connect(
-        self, wired: dict[str, Any], callee: Callee, reference: Reference, endpoint: Endpoint | None, path: Path
+        self,
+        wired: dict[str, Any],
+        callee: Callee,
+        reference: Reference,
+        endpoint: Endpoint | None,
+        path: Path,
     ) -> None:
         ports = callee.signature.inputs
         port = reference.port
@@ -152,7 +170,9 @@ class TaskChecker:
             if len(ports) != 1:
                 message = f"node `{path[-1]}` has {len(ports)} inputs, so each needs its name"
                 helps = (f"write `inputs: {{{', '.join(f'{p}: ...' for p in ports)}}}`",)
-                self.problems.append(Problem("C214", "error", message, tree.place(reference.path), helps=helps))
+                self.problems.append(
+                    Problem("C214", "error", message, tree.place(reference.path), helps=helps)
+                )
                 wired.update(dict.fromkeys(ports))
                 return
             port = next(iter(ports))
@@ -185,7 +205,9 @@ class TaskChecker:
         if guess:
             wired[guess] = None  # the misspelt input explains the missing one
         message = f"node `{path[-1]}` has no input `{reference.port}`"
-        self.problems.append(Problem("C209", "error", message, place, "unexpected", helps=tuple(helps), fix=fix))
+        self.problems.append(
+            Problem("C209", "error", message, place, "unexpected", helps=tuple(helps), fix=fix)
+        )
 
     def _missing(self, callee: Callee, wired: dict[str, Any], node: NodeShape, path: Path) -> None:
         broken = {p[-1] for p in self.callees.document.broken if p[:-1] == (*path, "inputs")}
@@ -202,7 +224,9 @@ class TaskChecker:
 
     def _order(self, graph: nx.MultiDiGraph) -> list[str]:
         try:
-            return [name for name in nx.lexicographical_topological_sort(graph, self._rank) if name in self.nodes]
+            return [
+                name for name in nx.lexicographical_topological_sort(graph, self._rank) if name in self.nodes
+            ]
         except nx.NetworkXUnfeasible:
             for component in nx.strongly_connected_components(graph):
                 inner = graph.subgraph(component)
@@ -229,7 +253,9 @@ class TaskChecker:
         shown = " → ".join([*steps, steps[0]])
         message = f"these nodes wait for each other: {shown}"
         place = tree.place(closing["path"])
-        self.problems.append(Problem("C210", "error", message, place, f"`{steps[0]}` waits for `{steps[-1]}`"))
+        self.problems.append(
+            Problem("C210", "error", message, place, f"`{steps[0]}` waits for `{steps[-1]}`")
+        )
 
     def _type_all(self, graph: nx.MultiDiGraph, order: list[str]) -> None:
         for item in self.inputs.values():
@@ -266,7 +292,9 @@ class TaskChecker:
 
     def _warn_unused(self, graph: nx.MultiDiGraph, path: Path, before: int) -> None:
         """Nodes and inputs that nothing needs; silent where a faulty reference may be the reason."""
-        if any(p.severity == "error" for p in self.problems[before:]) or any(v is None for v in self.outputs.values()):
+        if any(p.severity == "error" for p in self.problems[before:]) or any(
+            v is None for v in self.outputs.values()
+        ):
             return
         ends = [text.partition(".")[0] for text in self.shape.outputs.values()]
         if self.shape.objective is not None:
@@ -279,7 +307,9 @@ class TaskChecker:
             if name not in needed:
                 message = f"no output needs node `{name}`"
                 helps = ("name one of its ports under `outputs`, or remove it",)
-                self.problems.append(Problem("C215", "warning", message, tree.place(where, key=True), helps=helps))
+                self.problems.append(
+                    Problem("C215", "warning", message, tree.place(where, key=True), helps=helps)
+                )
         for name, item in self.inputs.items():
             if name not in needed and not any(graph.successors(name)):
                 message = f"input `{name}` is never used"
@@ -291,13 +321,19 @@ class TaskChecker:
             kinds = self.callees.registry.kinds
             for port in item.ports.values():
                 names = kinds[port.kind].dims if port.kind in kinds else ()
-                free |= {f"{item.name}.{n}" for n, d in zip(names, port.dims, strict=False) if d.terms and n != "batch"}
+                free |= {
+                    f"{item.name}.{n}"
+                    for n, d in zip(names, port.dims, strict=False)
+                    if d.terms and n != "batch"
+                }
         for name, text in self.shape.compile.ranges.items():
             where = (*path, "compile", "ranges", name)
             tree = self.callees.document.tree
             if name not in free:
                 guess = nearest(name, sorted(free))
-                helps = ((f"did you mean `{guess}`?",) if guess else ()) + (f"free: {', '.join(sorted(free))}",)
+                helps = ((f"did you mean `{guess}`?",) if guess else ()) + (
+                    f"free: {', '.join(sorted(free))}",
+                )
                 message = f"`{name}` is no free dimension of this task"
                 place = tree.place(where, key=True)
                 self.problems.append(Problem("C111", "error", message, place, helps=helps))

@@ -17,13 +17,15 @@ __all__ = ["MAX_DEPTH", "compose", "place_of"]
 
 MAX_DEPTH = 64
 _BRACKETS = re.compile(r"[\[\]{}]")
-_DEEP_INDENT = re.compile(r"^(?: {%d,}|(?:- *){%d,})" % (8 * MAX_DEPTH, MAX_DEPTH), re.MULTILINE)
+_DEEP_INDENT = re.compile(rf"^(?: {{{8 * MAX_DEPTH},}}|(?:- *){{{MAX_DEPTH},}})", re.MULTILINE)
 
 if yaml.__with_libyaml__:
     from yaml._yaml import CParser as _Parser
 else:  # pragma: no cover - PyYAML wheels always carry libyaml; a source build without it still works, slowly
 
-    class _Parser(yaml.reader.Reader, yaml.scanner.Scanner, yaml.parser.Parser, yaml.composer.Composer):  # type: ignore
+    class _Parser(  # type: ignore[no-redef]
+        yaml.reader.Reader, yaml.scanner.Scanner, yaml.parser.Parser, yaml.composer.Composer
+    ):
         def __init__(self, stream: Any) -> None:
             yaml.reader.Reader.__init__(self, stream)
             yaml.scanner.Scanner.__init__(self)
@@ -31,7 +33,7 @@ else:  # pragma: no cover - PyYAML wheels always carry libyaml; a source build w
             yaml.composer.Composer.__init__(self)
 
 
-class _Composer(_Parser):  # type: ignore[misc]
+class _Composer(_Parser):
     """libyaml's parser and composer; only the resolver is ours (inheritance is PyYAML's own seam for it)."""
 
     def resolve(self, kind: type[Node], value: str | None, implicit: Any) -> str:
@@ -67,7 +69,13 @@ def compose(source: Source) -> MappingNode:
         raise DocumentError([Problem("C002", "error", message, place)]) from None
     if not isinstance(node, MappingNode):
         place = Place(source.name, 1, 1, 1, 2) if node is None else place_of(node)
-        found = "nothing but comments" if node is None else "a list" if isinstance(node, SequenceNode) else "one value"
+        found = (
+            "nothing but comments"
+            if node is None
+            else "a list"
+            if isinstance(node, SequenceNode)
+            else "one value"
+        )
         message = f"a document is a map with the keys composer, name, modules and tasks; this holds {found}"
         raise DocumentError([Problem("C102", "error", message, place)])
     return node
@@ -77,8 +85,10 @@ def place_of(node: Node) -> Place:
     """The span of a node. A block collection ends where its first line's last mark allows: its start line."""
     start, end = node.start_mark, node.end_mark
     name = start.name
-    if end.line != start.line and not (isinstance(node, ScalarNode) or node.flow_style):
-        return Place(name, start.line + 1, start.column + 1, start.line + 1, start.column + 2, start.index, end.index)
+    if end.line != start.line and not (isinstance(node, ScalarNode) or getattr(node, "flow_style", False)):
+        return Place(
+            name, start.line + 1, start.column + 1, start.line + 1, start.column + 2, start.index, end.index
+        )
     return Place(name, start.line + 1, start.column + 1, end.line + 1, end.column + 1, start.index, end.index)
 
 
@@ -120,6 +130,7 @@ def _refuse_depth(source: Source) -> None:
                 depth -= 1
             if depth > MAX_DEPTH:
                 mark = event.start_mark
+                assert mark is not None, "events of a parsed text have marks"
                 place = Place(source.name, mark.line + 1, mark.column + 1, mark.line + 1, mark.column + 2)
                 message = f"nested deeper than the limit of {MAX_DEPTH} levels"
                 raise DocumentError([Problem("C004", "error", message, place)])

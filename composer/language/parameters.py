@@ -63,7 +63,7 @@ def apply_settings(parameters: Parameters, settings: Mapping[str, Any], source_t
 
     A text given for a parameter that is no text is read as a YAML scalar, as the command line gives nothing but text.
     """
-    for name, value in settings.items():
+    for name, given in settings.items():
         column = source_text.find(f"{name}=") + 1
         place = Place(COMMAND_LINE, 1, max(column, 1), 1, max(column, 1) + len(name))
         if name not in parameters.values:
@@ -74,8 +74,8 @@ def apply_settings(parameters: Parameters, settings: Mapping[str, Any], source_t
             parameters.problems.append(Problem("C103", "error", message, place, helps=tuple(helps)))
             continue
         parameters.used.add(name)
-        if isinstance(value, str) and not isinstance(parameters.values[name], str):
-            value = parse_setting(value)
+        textual = isinstance(given, str) and not isinstance(parameters.values[name], str)
+        value = parse_setting(given) if textual else given
         problem = wrong_type(name, parameters.values[name], value, place, parameters.places[name], "--set ")
         if problem is not None:
             parameters.problems.append(problem)
@@ -84,10 +84,14 @@ def apply_settings(parameters: Parameters, settings: Mapping[str, Any], source_t
         parameters.places[name] = place
 
 
-def wrong_type(name: str, default: Any, value: Any, place: Place, declared: Place, verb: str = "") -> Problem | None:
+def wrong_type(
+    name: str, default: Any, value: Any, place: Place, declared: Place, verb: str = ""
+) -> Problem | None:
     """The problem of a value whose type differs from its default's, or None. A whole number serves as a float."""
     same = type(default) is type(value) or (type(default) is float and type(value) is int) or default is None
     if same:
         return None
-    message = f"{verb}{name} must be {type_name(default)} like its default {default!r}, not {type_name(value)}"
+    message = (
+        f"{verb}{name} must be {type_name(default)} like its default {default!r}, not {type_name(value)}"
+    )
     return Problem("C105", "error", message, place, notes=(Note(declared, f"default {default!r}"),))

@@ -54,7 +54,9 @@ class Tree:
             return place_of(key_node)
         if node is self.root or node is None:
             place = place_of(self.root)
-            return Place(place.file, place.line, place.column, place.line, place.column + 1, place.start, place.start)
+            return Place(
+                place.file, place.line, place.column, place.line, place.column + 1, place.start, place.start
+            )
         return place_of(node)
 
     def file(self, path: Path) -> str:
@@ -104,10 +106,16 @@ class _Construction:
             if identity in self.stack:
                 return self._refuse(node, "C004", "an alias contains itself")
             if self.repeats > _MAX_REPEATS:
-                return self._refuse(node, "C004", f"aliases expand to more than {_MAX_REPEATS:,} maps and lists")
+                return self._refuse(
+                    node, "C004", f"aliases expand to more than {_MAX_REPEATS:,} maps and lists"
+                )
         self.seen.add(identity)
         self.stack.append(identity)
-        result = self._mapping(node) if isinstance(node, MappingNode) else [self.value(item) for item in node.value]
+        result = (
+            self._mapping(node)
+            if isinstance(node, MappingNode)
+            else [self.value(item) for item in node.value]
+        )
         if node.tag not in _PLAIN_TAGS:
             self._refuse_tag(node)
         self.stack.pop()
@@ -116,7 +124,11 @@ class _Construction:
     def _mapping(self, node: MappingNode) -> dict[Any, Any]:
         result: dict[Any, Any] = {}
         for key_node, value_node in node.value:
-            key = key_node.value if type(key_node) is ScalarNode and key_node.tag == STR else self._key(key_node)
+            key = (
+                key_node.value
+                if type(key_node) is ScalarNode and key_node.tag == STR
+                else self._key(key_node)
+            )
             if key in result:
                 self._duplicate(node, key_node, key)
             result[key] = self.value(value_node)
@@ -136,7 +148,9 @@ class _Construction:
         try:
             return scalar_value(node.tag, node.value)
         except ValueError:
-            return self._refuse(node, "C002", f"{node.value!r} does not fit its tag {node.tag.rsplit(':', 1)[-1]}")
+            return self._refuse(
+                node, "C002", f"{node.value!r} does not fit its tag {node.tag.rsplit(':', 1)[-1]}"
+            )
 
     def _duplicate(self, mapping: MappingNode, key_node: Node, key: Any) -> None:
         first = next(k for k, _ in mapping.value if _key_value(k) == key)
@@ -163,7 +177,7 @@ def construct(root: MappingNode) -> tuple[dict[str, Any], list[Problem]]:
 
 
 def merge(parent: MappingNode, child: MappingNode) -> MappingNode:
-    """Deep merge by key: maps merge, lists and scalars replace, an explicit null removes. Marks stay those of the origin."""
+    """Deep merge by key: maps merge, lists and scalars replace, an explicit null removes. Marks keep their origin."""
     children = {_key_value(key): (key, value) for key, value in child.value}
     pairs: list[tuple[Node, Node]] = []
     for key_node, parent_value in parent.value:

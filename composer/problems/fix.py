@@ -10,7 +10,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from composer.problems.lines import newline_of
+from composer.problems.lines import newline_of, split_lines
 from composer.problems.problem import Edit, InputError, Problem
 
 __all__ = ["Fixed", "apply_fixes", "replace_text", "write_atomic"]
@@ -80,7 +80,7 @@ def _edited(text: str, edits: list[Edit]) -> str:
     newline = newline_of(text)
     parts, position = [], 0
     for edit in sorted(edits, key=lambda edit: (edit.start, edit.end)):
-        parts += [text[position : edit.start], edit.text.replace("\n", newline)]
+        parts += [text[position : edit.start], newline.join(split_lines(edit.text))]
         position = edit.end
     return "".join([*parts, text[position:]])
 

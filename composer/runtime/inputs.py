@@ -37,24 +37,34 @@ class Inputs:
         encoded = {}
         for name, processor in self.processors.items():
             values = self._batch(name, raw)
-            encoded[name] = {port: _to_tensors(value, device) for port, value in processor.encode(values).items()}
+            encoded[name] = {
+                port: _to_tensors(value, device) for port, value in processor.encode(values).items()
+            }
         return encoded, single
 
     def _is_main(self, name: str) -> bool:
-        return self.groups[name] == next(iter(self.groups.values()))
+        return bool(self.groups[name] == next(iter(self.groups.values())))
 
     def _check_names(self, raw: Mapping[str, Any]) -> None:
         task, known = self.plan.task.name, ", ".join(self.plan.inputs)
         missing = [name for name in self.plan.inputs if name not in raw]
         unexpected = [name for name in raw if name not in self.plan.inputs]
         if missing:
-            raise InputError(f"task `{task}` needs the input {' and '.join(f'`{m}`' for m in missing)}; it takes {known}")
+            raise InputError(
+                f"task `{task}` needs the input {' and '.join(f'`{m}`' for m in missing)}; it takes {known}"
+            )
         if unexpected:
-            raise InputError(f"task `{task}` has no input {' and '.join(f'`{u}`' for u in unexpected)}; it takes {known}")
+            raise InputError(
+                f"task `{task}` has no input {' and '.join(f'`{u}`' for u in unexpected)}; it takes {known}"
+            )
 
     def _batch(self, name: str, raw: Mapping[str, Any]) -> list[Any]:
         value = raw[name]
-        counts = {len(raw[n]) for n in self.groups if self.groups[n] == self.groups[name] and isinstance(raw[n], (list, tuple))}
+        counts = {
+            len(raw[n])
+            for n in self.groups
+            if self.groups[n] == self.groups[name] and isinstance(raw[n], (list, tuple))
+        }
         if len(counts) > 1:
             given = ", ".join(f"{n}: {len(raw[n])}" for n in self.groups if isinstance(raw[n], (list, tuple)))
             raise InputError(f"the inputs of one batch have unequal numbers of values ({given})")
@@ -75,5 +85,6 @@ def _to_tensors(value: Any, device: torch.device) -> Any:
     if isinstance(value, np.ndarray):
         return torch.from_numpy(value).to(device)
     if isinstance(value, tuple):
-        return type(value)(*(_to_tensors(item, device) if item is not None else None for item in value))
+        fields = [None if item is None else _to_tensors(item, device) for item in value]
+        return type(value)(*fields)  # type: ignore[arg-type]
     return value

@@ -53,7 +53,12 @@ class Model:
     """
 
     def __init__(
-        self, *, report: Report, modules: Mapping[str, nn.Module], tasks: Iterable[str], device: torch.device,
+        self,
+        *,
+        report: Report,
+        modules: Mapping[str, nn.Module],
+        tasks: Iterable[str],
+        device: torch.device,
         loading: LoadReport | None = None,
     ) -> None:
         assert report.registry is not None
@@ -102,7 +107,7 @@ class Model:
         return {name: _first(value) for name, value in outputs.items()} if single else outputs
 
     def stream(self, task: str | None = None, /, **raw: Any) -> Iterator[str]:
-        """The text of one sample as it is generated. Raises InputError where the task does not end in one greedy search."""
+        """The text of one sample as it is generated. Raises InputError where the task is no single greedy search."""
         runner = self.runner(task)
         if len(runner.generators) != 1:
             raise InputError("this task does not generate text, so there is nothing to stream")
@@ -122,7 +127,7 @@ class Model:
 def _first(value: Any) -> Any:
     """The only sample of a batch."""
     if isinstance(value, tuple):
-        return type(value)(*(item if item is None else item[0] for item in value))
+        return type(value)(*[item if item is None else item[0] for item in value])  # type: ignore[arg-type]
     if isinstance(value, list):
         return value[0]
     return value[0] if getattr(value, "ndim", 0) else value
@@ -157,7 +162,9 @@ def load(
     """
     registry = registry if registry is not None else load_registry()
     parameters = {**_from_config(registry, layout, config), **(settings or {})}
-    report = document if isinstance(document, Report) else check(document, registry=registry, settings=parameters)
+    report = (
+        document if isinstance(document, Report) else check(document, registry=registry, settings=parameters)
+    )
     report.raise_for_errors()
     names = _task_names(report, tasks)
     target = _device(device)
@@ -170,8 +177,13 @@ def load(
         chosen = _layout(registry, layout)
         values = dict(report.document.parameters) if report.document else {}
         loading = load_weights(
-            modules, read_checkpoint(source, roots=chosen.roots if chosen else ()), layout=chosen, parameters=values,
-            dtype=number_format, device=target, declared=tuple(report.modules),
+            modules,
+            read_checkpoint(source, roots=chosen.roots if chosen else ()),
+            layout=chosen,
+            parameters=values,
+            dtype=number_format,
+            device=target,
+            declared=tuple(report.modules),
         )
     for module in modules.values():
         module.to(target, number_format).eval()
@@ -212,7 +224,8 @@ def _shipped(registry: Registry, document: Any, report: Report) -> str | Path:
     if entry is not None and entry.weights is not None:
         return entry.weights
     raise InputError(
-        f"{report.name} ships no weights: name a checkpoint with weights= (--weights), or weights='{INITIAL}' for random ones"
+        f"{report.name} ships no weights: name a checkpoint with weights= (--weights), "
+        f"or weights='{INITIAL}' for random ones"
     )
 
 
@@ -229,7 +242,9 @@ def _from_config(registry: Registry, layout: str | None, config: Mapping[str, An
         return {}
     chosen = _layout(registry, layout)
     if chosen is None or chosen.parameters is None:
-        raise InputError("a published config needs the layout that reads it: name one with layout= (--layout)")
+        raise InputError(
+            "a published config needs the layout that reads it: name one with layout= (--layout)"
+        )
     return dict(chosen.parameters(config))
 
 

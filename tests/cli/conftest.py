@@ -10,6 +10,25 @@ import pytest
 
 from composer.cli import main
 
+DOCUMENT = """\
+composer: 1
+name: vectors
+parameters:
+  hidden: 64
+modules:
+  text: {uses: mplug2.text_encoder, with: {hidden: $hidden, heads: 4, layers: 2}}
+tasks:
+  embed:
+    summary: A vector for a question.
+    inputs:
+      question: {modality: text, with: {tokenizer: bert-uncased}}
+    nodes:
+      words: {call: text, inputs: {tokens: question.tokens}}
+      vector: {uses: core.pool, inputs: {states: words.states}}
+    outputs:
+      vector: vector.embedding
+"""
+
 
 @dataclass(frozen=True)
 class Done:
@@ -22,29 +41,11 @@ class Done:
 
 Call = Callable[..., Done]
 
-DOCUMENT = """\
-composer: 1
-name: vectors
-parameters:
-  how: mean
-modules:
-  narrow: {uses: core.linear, with: {input_dim: 64, output_dim: 32}}
-  wide: {uses: core.linear, with: {input_dim: 32, output_dim: 64}}  # back again
-tasks:
-  embed:
-    inputs:
-      states: {modality: demo, with: {width: 64}}
-    nodes:
-      small: {call: narrow, inputs: {states: states.states}}
-      large: {call: wide, inputs: {states: small.states}}
-      vector: {uses: core.pool, with: {how: $how}, inputs: {states: large.states}}
-    outputs:
-      vector: vector.embedding
-"""
-
 
 @pytest.fixture
 def composer(capsys: pytest.CaptureFixture[str]) -> Call:
+    """Runs a command in this process."""
+
     def call(*arguments: str | Path) -> Done:
         capsys.readouterr()
         code = main([str(argument) for argument in arguments])
@@ -52,3 +53,12 @@ def composer(capsys: pytest.CaptureFixture[str]) -> Call:
         return Done(code, captured.out, captured.err)
 
     return call
+
+
+@pytest.fixture
+def document(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A small document that is right, `vectors.yaml` in the working directory."""
+    monkeypatch.chdir(tmp_path)
+    path = Path("vectors.yaml")
+    path.write_text(DOCUMENT)
+    return path

@@ -11,8 +11,6 @@ __all__ = ["Clipped", "clean", "clip", "width_of"]
 
 TAB = " " * 4
 ELLIPSIS = "…"
-_CONTEXT = 16
-_JOIN = 8
 # Characters that change the reading direction can make a line look like another one; they are shown as a mark.
 _BIDI = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 
@@ -78,18 +76,25 @@ def clip(line: str, spans: Iterable[tuple[int, int]], width: int) -> Clipped:
 
 
 def _windows(spans: Iterable[tuple[int, int]], length: int, width: int) -> list[tuple[int, int]]:
-    """The character ranges of a long line that are worth showing: each span with some context, near ones joined."""
-    longest = max(width - 2 * _CONTEXT, _CONTEXT)
-    wanted = sorted(
-        (max(0, min(start, length) - _CONTEXT), min(length, min(end, start + longest) + _CONTEXT))
-        for start, end in spans
-    )
+    """The character ranges of a long line that are worth showing: each span with as much around it as there is room."""
+    bounded = sorted((min(start, length), min(end, length, start + width)) for start, end in spans)
+    low, high = 0, width  # the largest context that fits lies between these
+    while low < high:
+        context = (low + high + 1) // 2
+        if sum(end - start + 1 for start, end in _joined(bounded, context, length)) <= width:
+            low = context
+        else:
+            high = context - 1
+    return _joined(bounded, low, length) or [(0, width)]
+
+
+def _joined(spans: list[tuple[int, int]], context: int, length: int) -> list[tuple[int, int]]:
+    """The spans with `context` characters on both sides; those that then touch become one."""
     windows: list[tuple[int, int]] = []
-    for start, end in wanted:
-        if windows and start <= windows[-1][1] + _JOIN:
+    for first, last in spans:
+        start, end = max(0, first - context), min(length, last + context)
+        if windows and start <= windows[-1][1] + 1:
             windows[-1] = (windows[-1][0], max(windows[-1][1], end))
         else:
-            windows.append((0 if start <= _JOIN else start, end))
-    if windows and length - windows[-1][1] <= _JOIN:
-        windows[-1] = (windows[-1][0], length)
-    return windows or [(0, min(length, width))]
+            windows.append((start, end))
+    return windows

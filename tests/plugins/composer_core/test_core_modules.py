@@ -82,11 +82,16 @@ def test_a_pool_of_nothing_is_zero(build: Build, how: str) -> None:
 
 def test_normalise_gives_length_one(build: Build) -> None:
     given = torch.tensor([[3.0, 4.0], [0.0, 0.0]])
-    torch.testing.assert_close(build("core.normalise")(embedding=given), torch.tensor([[0.6, 0.8], [0.0, 0.0]]))
+    torch.testing.assert_close(
+        build("core.normalise")(embedding=given), torch.tensor([[0.6, 0.8], [0.0, 0.0]])
+    )
 
 
 def test_similarity_scores_all_pairs(build: Build) -> None:
-    queries, candidates = torch.tensor([[1.0, 2.0], [0.0, 1.0]]), torch.tensor([[3.0, 1.0], [1.0, 1.0], [0.0, 2.0]])
+    queries, candidates = (
+        torch.tensor([[1.0, 2.0], [0.0, 1.0]]),
+        torch.tensor([[3.0, 1.0], [1.0, 1.0], [0.0, 2.0]]),
+    )
     scores = build("core.similarity", scale=10.0)(queries=queries, candidates=candidates)
     assert scores.tolist() == [[50.0, 30.0, 40.0], [10.0, 10.0, 20.0]]
 
