@@ -46,17 +46,16 @@ def value_text(value: object) -> str:
 
 
 class Labels:
-    """Port types of one task for people: `B@video` reads `B`, or `video.B` where two inputs have a `B` of their own."""
+    """Port types of one task for people: `B@video` reads `B`; a second `B`, of another input, reads `answers.B`."""
 
     def __init__(self, task: CheckedTask) -> None:
         self.task = task
-        owners: dict[str, set[str]] = {}
+        self._first: dict[str, str] = {}
         for port in (*task.types.values(), *task.wanted.values()):
             for dim in port.dims:
                 for symbol in dim.symbols:
                     name, _, owner = symbol.partition("@")
-                    owners.setdefault(name, set()).add(owner)
-        self._ambiguous = {name for name, found in owners.items() if len(found) > 1}
+                    self._first.setdefault(name, owner)
 
     def port(self, port: PortType) -> str:
         """`states[B, N, 1024]`."""
@@ -71,4 +70,4 @@ class Labels:
 
     def _symbol(self, symbol: str) -> str:
         name, _, owner = symbol.partition("@")
-        return f"{owner.lstrip('@')}.{name}" if name in self._ambiguous else name
+        return name if self._first.get(name, owner) == owner else f"{owner.lstrip('@')}.{name}"

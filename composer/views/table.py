@@ -56,8 +56,17 @@ def _config(report: Report, module: CheckedModule) -> str:
     for name in type(module.config).model_fields:
         if name not in values and getattr(module.config, name) != type(module.config).model_fields[name].default:
             values[name] = getattr(module.config, name)
-    text = ", ".join(f"{name}: {value_text(value)}" for name, value in values.items())
-    return text if len(text) <= _CONFIG_CELLS else text[: _CONFIG_CELLS - 1].rstrip(" ,") + " …"
+    return _clipped([f"{name}: {value_text(value)}" for name, value in values.items()])
+
+
+def _clipped(items: list[str]) -> str:
+    """As many of the items as fit into the column."""
+    size = 0
+    for index, item in enumerate(items):
+        size += len(item) + 2
+        if index and size > _CONFIG_CELLS:
+            return ", ".join([*items[:index], "…"])
+    return ", ".join(items)
 
 
 def _task_lines(task: CheckedTask, *, head: str) -> list[str]:

@@ -61,7 +61,8 @@ def _built(report: Report, name: str, number_format: torch.dtype) -> nn.Module:
 def _on_meta(entry: Any, config: Any, what: str) -> nn.Module:
     try:
         with torch.device("meta"):
-            return build_module(entry, config).to("meta")
+            # Without gradients: torch's counter would otherwise look for a graph that is never recorded.
+            return build_module(entry, config).to("meta").requires_grad_(False)
     except ComposerError:
         raise
     except Exception as error:  # a builder is foreign code: that it needs real numbers is for its author to know

@@ -19,6 +19,7 @@ from composer.types import Dim, PortType
 __all__ = ["FreeDims", "Sizes", "free_dims", "sizes_for"]
 
 BATCH = "batch"
+LARGE = 1 << 16
 DEFAULT_LENGTH = 32
 """Of a free dimension other than the batch, where neither the caller nor a `compile` range says more."""
 
@@ -76,19 +77,28 @@ def sizes_for(plan: Plan, registry: Registry, at: Mapping[str, int]) -> Sizes:
 
     Raises InputError for a size that a node of the task does not accept.
     """
-    dims = free_dims(plan, registry).names
-    ranges = _best(plan.task)
+    best = _best(plan.task)
+    generated = {step.name for step in plan.steps if step.node.verb == "generate"}
     symbols: dict[str, int] = {}
     shown: dict[str, int] = {}
-    batch = at.get(BATCH, ranges.get(BATCH, 1))
-    for name, own in dims.items():
-        is_batch = name == BATCH or name.endswith(f".{BATCH}")
-        default = batch if is_batch else DEFAULT_LENGTH
-        shown[name] = at.get(name, ranges.get(name, default))
-        symbols.update(dict.fromkeys(own, shown[name]))
+    for name, own in free_dims(plan, registry).names.items():
+        owner, _, label = name.rpartition(".")
+        default = shown.get(BATCH, 1) if BATCH in (name, label) else _longest(plan, own[0])
+        size = at.get(name, best.get(name, default))
+        symbols.update(dict.fromkeys(own, size))
+        if owner not in generated or name in at:  # how long an answer gets follows from max_tokens
+            shown[name] = size
     sizes = Sizes(symbols, shown)
     _check_ranges(plan, sizes)
     return sizes
+
+
+def _longest(plan: Plan, symbol: str) -> int:
+    """Of a size that arises inside, the largest that its node declares; otherwise the default."""
+    name, _, owner = symbol.partition("@")
+    node = plan.task.nodes.get(owner)
+    high = node.signature.ranges.get(name, (1, LARGE))[1] if node is not None else LARGE
+    return DEFAULT_LENGTH if high >= LARGE else high
 
 
 def check_names(at: Mapping[str, int], known: Iterable[str]) -> None:
