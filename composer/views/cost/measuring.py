@@ -25,7 +25,7 @@ __all__ = ["measure"]
 
 
 def measure(
-    report: Report, *, tasks: Iterable[str] | None = None, at: Mapping[str, int] | None = None, dtype: str = "fp32"
+    report: Report, *, tasks: Iterable[str] | None = None, at: Mapping[str, int] | None = None, dtype: str = "float32"
 ) -> Cost:
     """The cost of a checked document. No weight is allocated.
 
@@ -33,7 +33,7 @@ def measure(
         report: a report without errors.
         tasks: names of the tasks to measure; left out, all.
         at: sizes of free dimensions, such as `{"batch": 1, "question.length": 20}`; `sizes_for` says what the others are.
-        dtype: number format of weights and activations: fp32, fp16 or bf16.
+        dtype: number format of weights and activations: float32, bfloat16 or float16.
 
     Raises:
         DocumentError: for a report with errors. InputError: for a size or number format that does not exist.
@@ -44,7 +44,7 @@ def measure(
     assert registry is not None
     if dtype not in DTYPES:
         raise InputError(f"{dtype!r} is no number format for costs: write {', '.join(DTYPES)}")
-    number_format: torch.dtype = getattr(torch, DTYPES[dtype])
+    number_format: torch.dtype = getattr(torch, dtype)
     plans = [plan_task(report.tasks[name]) for name in (tasks if tasks is not None else report.tasks)]
     check_names(at or {}, [name for plan in plans for name in free_dims(plan, registry).names])
     modules = {name: _built(report, name, number_format) for plan in plans for name in plan.modules}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from composer.views.columns import columns
-from composer.views.cost.values import DTYPES, Cost, StageCost, StepCost, TaskCost
+from composer.views.cost.values import Cost, StageCost, StepCost, TaskCost
 
 __all__ = ["bytes_text", "cost_text", "flops_text"]
 
@@ -20,7 +20,7 @@ LEGEND = (
 
 def cost_text(cost: Cost) -> str:
     """Modules with their parameters, then every task with its stages and nodes."""
-    blocks = [[f"{cost.name}: weights and activations in {DTYPES[cost.dtype]}"], _modules(cost)]
+    blocks = [[f"{cost.name}: weights and activations in {cost.dtype}"], _modules(cost)]
     blocks += [_task(cost, task) for task in cost.tasks]
     blocks.append(list(LEGEND))
     return "\n\n".join("\n".join(block) for block in blocks)

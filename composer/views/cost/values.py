@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 __all__ = ["DTYPES", "Cost", "Generating", "ModuleCost", "StageCost", "StepCost", "TaskCost"]
 
-DTYPES: Mapping[str, str] = {"fp32": "float32", "fp16": "float16", "bf16": "bfloat16"}
-"""Number formats of weights and activations, by the names that `compile: {precision: ...}` uses."""
+DTYPES = ("float32", "bfloat16", "float16")
+"""Number formats of weights and activations."""
 
 
 @dataclass(frozen=True)

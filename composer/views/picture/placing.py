@@ -96,34 +96,44 @@ class _Centres:
         self.widths = {name: box_width(box) for name, box in scene.boxes.items()}
         self.x: dict[tuple[int, Cell], float] = {}
         self.first_row = {cell: i for i, row in enumerate(layout.rows) for cell in row if cell[1] < 0}
+        self.links = [(link, path, self.first_row[path[0]]) for link, path in zip(scene.links, layout.paths, strict=True)]
         self.passing: list[list[tuple[Link, list[Cell], int]]] = [[] for _ in layout.rows]
-        for link, path in zip(scene.links, layout.paths, strict=True):
+        for link, path, start in self.links:
             for here in range(len(path)):
-                self.passing[self.first_row[path[0]] + here].append((link, path, here))
+                self.passing[start + here].append((link, path, here))
         for index, row in enumerate(layout.rows):
-            self.x.update({(index, cell): c for cell, c in zip(row, _spread([self._width(c) for c in row], BOX_GAP), strict=True)})
+            centres = _spread([self._width(cell) for cell in row], BOX_GAP)
+            self.x.update({(index, cell): x for cell, x in zip(row, centres, strict=True)})
         self.sort_ports()
 
     def settle(self) -> None:
+        rows = range(len(self.layout.rows))
         for turn in range(_ROUNDS):
             self.sort_ports()
-            rows = range(len(self.layout.rows))
             for index in rows if turn % 2 == 0 else reversed(rows):
-                self._move(index, up=turn % 2 == 0 or turn >= _ROUNDS - 2, down=turn % 2 == 1 or turn >= _ROUNDS - 2)
+                both = turn >= _ROUNDS - 2
+                self._move(index, up=turn % 2 == 0 or both, down=turn % 2 == 1 or both)
+        self.sort_ports()
+        for index in rows:  # what hangs on one edge alone hangs straight below it
+            self._move(index, up=True, down=False, alone=True)
+        for index in reversed(rows):
+            self._move(index, up=False, down=True, alone=True)
 
     def sort_ports(self) -> None:
         """Ports in the order of what they are joined to, so that edges of one box do not cross without need."""
-        sources: dict[tuple[str, str], list[float]] = {}
-        targets: dict[tuple[str, str], list[float]] = {}
-        for link, path in zip(self.scene.links, self.layout.paths, strict=True):
-            start = self.first_row[path[0]]
-            targets.setdefault((link.source, link.source_port), []).append(self.x[start + 1, path[1]])
-            end = start + len(path) - 1
-            sources.setdefault((link.target, link.target_port), []).append(self.x[end - 1, path[-2]])
+        below: dict[tuple[str, str], list[float]] = {}
+        above: dict[tuple[str, str], list[float]] = {}
+        for link, path, start in self.links:
+            there = self.x[start + 1, path[1]] + self._arriving(link, path, 1)
+            below.setdefault((link.source, link.source_port), []).append(there)
         for box in self.scene.boxes.values():
-            box.above.sort(key=lambda port, n=box.name: _mean(sources.get((n, port), [0.0])))  # type: ignore[misc]
-            ordered = sorted(box.below, key=lambda port, n=box.name: _mean(targets.get((n, port), [0.0])))  # type: ignore[misc]
-            box.below = {port: box.below[port] for port in ordered}
+            box.below = {p: box.below[p] for p in sorted(box.below, key=lambda p, n=box.name: _mean(below[n, p]))}  # type: ignore[misc]
+        for link, path, start in self.links:
+            at = len(path) - 2
+            there = self.x[start + at, path[at]] + self._leaving(link, at)
+            above.setdefault((link.target, link.target_port), []).append(there)
+        for box in self.scene.boxes.values():
+            box.above.sort(key=lambda p, n=box.name: _mean(above[n, p]))  # type: ignore[misc]
 
     def offset_above(self, box: Box, port: str) -> float:
         """Where an input port lies, from the centre of its box."""
@@ -137,7 +147,8 @@ class _Centres:
         widths = [text_width(box.below[p], LABEL_SIZE) + 12 for p in ports]
         return _spread(widths, 8)[ports.index(port)]
 
-    def _move(self, index: int, *, up: bool, down: bool) -> None:
+    def _move(self, index: int, *, up: bool, down: bool, alone: bool = False) -> None:
+        """Move the cells of a row towards the ends of their edges; with `alone`, only those with a single edge that way."""
         wishes: dict[Cell, list[tuple[float, float]]] = {}
         for link, path, here in self.passing[index]:
             cell = path[here]
@@ -152,10 +163,18 @@ class _Centres:
         desired, weights = [], []
         for cell in row:
             found = wishes.get(cell, [])
+            if alone and (len(found) != 1 or (down and self._hangs(cell, index))):
+                desired.append(self.x[index, cell])
+                weights.append(1000.0)
+                continue
             total = sum(weight for _, weight in found)
             desired.append(sum(x * weight for x, weight in found) / total if total else self.x[index, cell])
             weights.append(total or 0.1)
         self.x.update({(index, cell): x for cell, x in zip(row, self._separated(row, desired, weights), strict=True)})
+
+    def _hangs(self, cell: Cell, index: int) -> bool:
+        """Whether an edge comes to the cell from above."""
+        return any(path[here] == cell and here > 0 for _, path, here in self.passing[index])
 
     def _leaving(self, link: Link, at: int) -> float:
         """Where the part of a link below its cell `at` begins, from the cell's centre."""
