@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from composer.problems.render.cells import width_of
+from composer.problems.render.cells import clean, width_of
 
 __all__ = ["columns"]
 
@@ -13,11 +13,10 @@ def columns(
     rows: Sequence[Sequence[str]], *, indent: str = "", right: frozenset[int] = frozenset()
 ) -> list[str]:
     """Rows of equal length as aligned lines; the columns in `right` are aligned at their ends, as numbers are."""
-    if not rows:
-        return []
-    sizes = [max(width_of(row[index]) for row in rows) for index in range(len(rows[0]))]
+    shown = [[clean(text) for text in row] for row in rows]
+    sizes = [max(map(width_of, column)) for column in zip(*shown, strict=True)]
     lines = []
-    for row in rows:
+    for row in shown:
         cells = []
         for index, (text, size) in enumerate(zip(row, sizes, strict=True)):
             space = " " * (size - width_of(text))
