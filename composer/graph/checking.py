@@ -12,9 +12,10 @@ from composer.graph.edges import EdgeChecker
 from composer.graph.model import CheckedModule, CheckedTask, Report
 from composer.graph.solver import Solver
 from composer.graph.tasks import TaskChecker
-from composer.language import Library, Resolved, Source, collector_paused, find_source, resolve
+from composer.language import UNSETTLING, Library, Resolved, Source, collector_paused, find_source, resolve
 from composer.plugin import Registry, load_registry
 from composer.problems import DocumentError, Problem
+from composer.types import PortType
 
 __all__ = ["check", "check_resolved", "library_of"]
 
@@ -35,7 +36,7 @@ def check(
         source = document if isinstance(document, Source) else find_source(document, library)
         resolved = resolve(source, library, settings)
     except DocumentError as error:
-        return Report(error.problems, _sources_of(document), str(document), registry=registry)
+        return Report(error.problems, error.sources or _sources_of(document), str(document), registry=registry)
     return check_resolved(resolved, registry)
 
 
@@ -59,6 +60,7 @@ def _check_resolved(document: Resolved, registry: Registry) -> Report:
         if task is not None:
             tasks[name] = task
         _forget_local(solver)
+    _settle_types(tasks, solver)
     _infer_widths(callees, solver, tasks, problems)
     _warn_uncalled(document, callees, problems)
     if not document.shape.tasks and not any(p.severity == "error" for p in problems) and not document.shape.modules:
@@ -76,10 +78,23 @@ def library_of(registry: Registry) -> Library:
 
 
 def _forget_local(solver: Solver) -> None:
-    """Symbols of a task end with it; those that a module's weights fix go on."""
-    for table in (solver.solved, solver.ranges):
-        for symbol in [s for s in table if "@@" not in s]:
-            del table[symbol]  # type: ignore[attr-defined]
+    """Symbols of a task end with it; those that a module's weights fix go on, without what they owe to the task."""
+    lasting = {s: solver.normal(dim) for s, dim in solver.solved.items() if "@@" in s}
+    solver.solved.clear()
+    solver.solved.update({s: dim for s, dim in lasting.items() if all("@@" in other for other in dim.symbols)})
+    for symbol in [s for s in solver.ranges if "@@" not in s]:
+        del solver.ranges[symbol]
+
+
+def _settle_types(tasks: Mapping[str, CheckedTask], solver: Solver) -> None:
+    """Put what later tasks taught about a module's widths into the types of earlier ones."""
+    if not solver.solved:
+        return
+    for task in tasks.values():
+        for table in (task.types, task.wanted):
+            for endpoint, port in table.items():
+                if any("@@" in symbol for dim in port.dims for symbol in dim.symbols):
+                    table[endpoint] = PortType(port.kind, tuple(solver.normal(dim) for dim in port.dims))
 
 
 def _infer_widths(
@@ -116,7 +131,7 @@ def _fixed_of(module: CheckedModule) -> Mapping[str, str]:
 
 
 def _warn_uncalled(document: Resolved, callees: Callees, problems: list[Problem]) -> None:
-    if any(p.code in ("C101", "C102", "C204") for p in problems) or not document.shape.tasks:
+    if any(p.code in UNSETTLING for p in problems) or not document.shape.tasks:
         return
     for name in document.shape.modules:
         if name not in callees.called:
@@ -127,7 +142,8 @@ def _warn_uncalled(document: Resolved, callees: Callees, problems: list[Problem]
 
 def _in_source_order(problems: list[Problem], document: Resolved) -> tuple[Problem, ...]:
     files = {name: index for index, name in enumerate(reversed(list(document.sources)))}
-    unique = dict.fromkeys(problems)
+    refused = {p.place for p in problems if p.code in ("C002", "C004")}  # what is no value is judged once
+    unique = dict.fromkeys(p for p in problems if p.code in ("C002", "C004") or p.place not in refused)
     key = lambda p: (files.get(p.place.file, len(files)), p.place.line, p.place.column)  # noqa: E731
     return tuple(sorted(unique, key=key))
 

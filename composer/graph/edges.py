@@ -126,9 +126,10 @@ class EdgeChecker:
             if not self.solver.unify(offer, want):
                 self._mismatch(node, port, endpoint, given, wanted, index, reference, path, callee)
                 return False
-            if free:
+            lasting = "@@" in want.symbols[0] if free else False
+            if free and not (lasting and self.solver.normal(want).terms):
                 self.bindings.setdefault(want.symbols[0], (endpoint, index, reference))
-                if "@@" in want.symbols[0]:
+                if lasting:
                     place = self.document.tree.place(reference)
                     self.first_calls.setdefault(want.symbols[0], (place, f"{endpoint[0]}.{endpoint[1]}"))
         return True

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from math import gcd
 
 from composer.types import Dim
 
@@ -47,11 +48,17 @@ class Solver:
         given, wanted = self.normal(given), self.normal(wanted)
         if given == wanted:
             return True
+        if given.is_symbol and wanted.is_symbol and "@@" in wanted.terms[0][0]:
+            return self._assign(given.terms[0][0], wanted)  # what a module fixes for all its calls outlives one task
         if wanted.is_symbol and wanted.terms[0][0] not in given.symbols:  # by far the most common edge
             return self._assign(wanted.terms[0][0], given)
         difference = wanted - given
         if not difference.terms:
             return False
+        if len(difference.terms) == 1:
+            ((symbol, coefficient),) = difference.terms
+            value, rest = divmod(-difference.constant, coefficient)
+            return not rest and self._assign(symbol, Dim(value))
         candidates = [s for s in (*wanted.symbols, *given.symbols) if dict(difference.terms).get(s) in (1, -1)]
         if not candidates:
             return self._divisible(difference)
@@ -71,15 +78,25 @@ class Solver:
         first, last = self.bounds(value)
         if last < low or first > high:
             return False
-        if value.is_symbol:
-            self.ranges[value.symbols[0]] = (max(low, first), min(high, last))
+        if len(value.terms) == 1 and not self._narrow(value, low, high):
+            return False
         self.solved[symbol] = value
+        return True
+
+    def _narrow(self, value: Dim, low: int, high: int) -> bool:
+        """Keep `low <= value <= high` for the one symbol in it; False when no value is left."""
+        ((symbol, coefficient),) = value.terms
+        ends = (low - value.constant, high - value.constant)
+        least, most = ends if coefficient > 0 else (-ends[1], -ends[0])
+        first, last = self.ranges.get(symbol, (1, MANY))
+        first, last = max(first, -(-least // abs(coefficient))), min(last, most // abs(coefficient))
+        if first > last:
+            return False
+        self.ranges[symbol] = (first, last)
         return True
 
     def _divisible(self, difference: Dim) -> bool:
         """`2*N - 4*M + 3 = 0` has no whole solution; where one may exist it is left open."""
-        from math import gcd
-
         divisor = gcd(*(coefficient for _, coefficient in difference.terms))
         first, last = self.bounds(difference)
         return difference.constant % divisor == 0 and first <= 0 <= last

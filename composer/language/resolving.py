@@ -19,8 +19,10 @@ from composer.language.pausing import collector_paused
 from composer.language.tree import Path, Tree, construct, nearest, rename_fix
 from composer.problems import DocumentError, Note, Place, Problem
 
-__all__ = ["Resolved", "find_source", "resolve"]
+__all__ = ["UNSETTLING", "Resolved", "find_source", "resolve"]
 
+UNSETTLING = frozenset(("C002", "C003", "C004", "C101", "C102", "C103", "C109", "C110", "C204"))
+"""Codes of problems that hide a part of what was written: beside them nothing is called unused."""
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*")
 
 
@@ -76,20 +78,20 @@ def _resolve(source: Source, library: Library, settings: Mapping[str, Any] | Non
     chain = load_chain(source, library)
     tree = Tree(chain.merged)
     problems = list(chain.problems)
-    shape, shape_problems, broken = shape_document(chain.data, tree)
+    shape, shape_problems, broken = shape_document(chain.data, tree, partial=not chain.complete)
     problems.extend(shape_problems)
-    if shape is None:
-        raise DocumentError(problems)
+    if shape is None or not chain.complete:  # what a document means is unknown without all that it extends
+        raise DocumentError(problems, chain.sources)
     sources = chain.sources
     parameters = Parameters(dict(shape.parameters), {n: tree.place(("parameters", n)) for n in shape.parameters})
     if settings:
         sources[COMMAND_LINE] = " ".join(f"--set {name}={value}" for name, value in settings.items())
         apply_settings(parameters, settings, sources[COMMAND_LINE])
-    _check_names(shape, tree, problems)
+    _check_names(shape, tree, problems, broken)
     _fill_all(shape, parameters, tree, broken)
     problems.extend(parameters.problems)
     problems.extend(_override_problems(chain, parameters, tree))
-    if not any(p.code in ("C101", "C102", "C103") for p in problems):
+    if not any(p.code in UNSETTLING for p in problems):
         problems.extend(_unused(parameters, tree, problems))
     return Resolved(
         name=shape.name or FilePath(source.name).stem,
@@ -131,12 +133,13 @@ def graphs_of(shape: DocumentShape) -> Iterator[tuple[Path, dict[str, InputShape
             yield ("tasks", task_name, "objective"), task.objective.inputs, task.objective.nodes
 
 
-def _check_names(shape: DocumentShape, tree: Tree, problems: list[Problem]) -> None:
+def _check_names(shape: DocumentShape, tree: Tree, problems: list[Problem], broken: set[Path]) -> None:
     def check(names: Any, path: Path, what: str) -> None:
         for name in list(names):
             if not isinstance(name, str) or not _NAME.fullmatch(name):
                 message = f"{name!r} is no name for a {what}: letters, digits, `_` and `-`, beginning with a letter"
                 problems.append(Problem("C109", "error", message, tree.place((*path, name), key=True)))
+                broken.add((*path, name))
                 del names[name]
 
     check(shape.parameters, ("parameters",), "parameter")
@@ -152,6 +155,7 @@ def _check_names(shape: DocumentShape, tree: Tree, problems: list[Problem]) -> N
                 own = (*path, section, name)
                 if name in names_of_task:
                     _name_taken(name, names_of_task[name], own, tree, problems)
+                    broken.add(own)
                     del names[name]  # type: ignore[attr-defined]
                 names_of_task.setdefault(name, own)
 

@@ -44,7 +44,7 @@ def _decode(name: str, data: bytes) -> str:
     if b"\0" in data[:8192]:
         raise _unreadable(name, "it is a binary file", "name a YAML document; weights are given with --weights")
     try:
-        text = data.decode("utf-8")
+        text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
         raise _unreadable(name, f"line {line} is not UTF-8", "save it as UTF-8") from None
