@@ -26,19 +26,29 @@ def adapter_for(registry: Registry, given: PortType, wanted: PortType) -> tuple[
 
 
 def insert_adapter(
-    tree: Tree, text: str, entry: Any, config: dict[str, Any], node_path: tuple[Any, ...], reference_path: tuple[Any, ...]
+    tree: Tree,
+    text: str,
+    entry: Any,
+    config: dict[str, Any],
+    node_path: tuple[Any, ...],
+    reference_path: tuple[Any, ...],
 ) -> tuple[Edit, ...]:
     """Edits that declare the adapter, call it before the node, and wire it in. Empty where the document's form is unusual."""
     modules, nodes = tree.node(("modules",)), tree.node(node_path[:-1])
     place = tree.place(reference_path)
     own = tree.place(node_path, key=True)
     reference = tree.text(reference_path)
-    if not (isinstance(modules, MappingNode) and isinstance(nodes, MappingNode) and reference) or not modules.value:
+    if (
+        not (isinstance(modules, MappingNode) and isinstance(nodes, MappingNode) and reference)
+        or not modules.value
+    ):
         return ()
     if any(n.start_mark.name != place.file for n in (modules, nodes)) or own.file != place.file:
         return ()
     taken = {k.value for k, _ in modules.value} | {k.value for k, _ in nodes.value}
-    stem = f"{node_path[-1]}_{reference_path[-1] if reference_path[-1] != 'inputs' else 'input'}".replace("-", "_")
+    stem = f"{node_path[-1]}_{reference_path[-1] if reference_path[-1] != 'inputs' else 'input'}".replace(
+        "-", "_"
+    )
     module_name, node_name = _free(f"{stem}_adapter", taken), _free(f"{stem}_adapted", taken)
     with_text = ", ".join(f"{key}: {json.dumps(value)}" for key, value in config.items())
     declaration = f"{module_name}: {{uses: {entry.id}, with: {{{with_text}}}}}"

@@ -89,12 +89,16 @@ class Callees:
         helps = [f"did you mean `{guess}`?"] if guess else []
         installed = {p.name for p in entry_points(group="composer")} - set(self.registry.plugins)
         if prefix in installed:
-            helps.append(f"the installed plugin `{prefix}` has it, but COMPOSER_PLUGINS leaves that plugin out")
+            helps.append(
+                f"the installed plugin `{prefix}` has it, but COMPOSER_PLUGINS leaves that plugin out"
+            )
         elif not guess:
             near = sorted(k for k in section if k.startswith(f"{prefix}.")) or sorted(section)
             helps.append(f"registered: {', '.join(near[:12])}; `composer plugins list` shows all")
         fix: tuple[Edit, ...] = rename_fix(place, guess) if guess else ()
-        self.problems.append(Problem(code, "error", f"there is no {what} `{key}`", place, helps=tuple(helps), fix=fix))
+        self.problems.append(
+            Problem(code, "error", f"there is no {what} `{key}`", place, helps=tuple(helps), fix=fix)
+        )
         return None
 
     def _conflict(self, conflict: Any, path: Path, what: str) -> None:
@@ -163,7 +167,9 @@ class Callees:
             message = f"module `{module.name}` ({module.type.id}) cannot generate: it has no decode method"
             can = [n for n, m in self.modules.items() if m is not None and m.type.generation is not None]
             helps = (f"modules here that can: {', '.join(can)}",) if can else ("declare a text decoder",)
-            self.problems.append(Problem("C212", "error", message, tree.place((*path, "generate")), helps=helps))
+            self.problems.append(
+                Problem("C212", "error", message, tree.place((*path, "generate")), helps=helps)
+            )
             return None
         if path in self.document.broken:
             return None
@@ -201,8 +207,12 @@ class Callees:
         methods = list(module.type.methods)
         shown = [module.name if m == "forward" else f"{module.name}.{m}" for m in methods]
         if method == "forward":
-            message = f"module `{module.name}` ({module.type.id}) has several methods, and none is the default"
-            self.problems.append(Problem("C204", "error", message, place, helps=(f"call {' or '.join(shown)}",)))
+            message = (
+                f"module `{module.name}` ({module.type.id}) has several methods, and none is the default"
+            )
+            self.problems.append(
+                Problem("C204", "error", message, place, helps=(f"call {' or '.join(shown)}",))
+            )
             return
         guess = nearest(method, methods)
         helps = [f"did you mean `{module.name}.{guess}`?"] if guess else []
@@ -211,7 +221,9 @@ class Callees:
         message = f"module `{module.name}` ({module.type.id}) has no method `{method}`"
         self.problems.append(Problem("C204", "error", message, place, helps=tuple(helps), fix=fix))
 
-    def _signature(self, function: Any, arguments: tuple[Any, ...], path: Path, what: str) -> Signature | None:
+    def _signature(
+        self, function: Any, arguments: tuple[Any, ...], path: Path, what: str
+    ) -> Signature | None:
         key = (function, *map(id, arguments))
         if key not in self._signatures:
             self._keep.append(arguments)  # ids are keys: the configs must outlive the table
@@ -220,9 +232,11 @@ class Callees:
             except Exception as error:  # foreign code: its fault is reported at the line that uses it
                 where = inspect.getsourcefile(function) or "?"
                 message = f"the signature of {what} failed: {type(error).__name__}: {error}"
-                helps = (f"this is a fault of the plugin, in {where.rsplit('/', 1)[-1]}; report it to its author",)
-                self.problems.append(Problem("C303", "error", message, self.document.tree.place(path), helps=helps))
+                helps = (
+                    f"this is a fault of the plugin, in {where.rsplit('/', 1)[-1]}; report it to its author",
+                )
+                self.problems.append(
+                    Problem("C303", "error", message, self.document.tree.place(path), helps=helps)
+                )
                 self._signatures[key] = None
         return self._signatures[key]
-
-

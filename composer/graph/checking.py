@@ -21,7 +21,10 @@ __all__ = ["check", "check_resolved", "library_of"]
 
 
 def check(
-    document: str | Path | Source, *, registry: Registry | None = None, settings: Mapping[str, Any] | None = None
+    document: str | Path | Source,
+    *,
+    registry: Registry | None = None,
+    settings: Mapping[str, Any] | None = None,
 ) -> Report:
     """Check a document given by path, by shipped name, or as a `Source`. Never raises for what the document holds.
 
@@ -36,7 +39,9 @@ def check(
         source = document if isinstance(document, Source) else find_source(document, library)
         resolved = resolve(source, library, settings)
     except DocumentError as error:
-        return Report(error.problems, error.sources or _sources_of(document), str(document), registry=registry)
+        return Report(
+            error.problems, error.sources or _sources_of(document), str(document), registry=registry
+        )
     return check_resolved(resolved, registry)
 
 
@@ -63,9 +68,19 @@ def _check_resolved(document: Resolved, registry: Registry) -> Report:
     _settle_types(tasks, solver)
     _infer_widths(callees, solver, tasks, problems)
     _warn_uncalled(document, callees, problems)
-    if not document.shape.tasks and not any(p.severity == "error" for p in problems) and not document.shape.modules:
+    if (
+        not document.shape.tasks
+        and not any(p.severity == "error" for p in problems)
+        and not document.shape.modules
+    ):
         problems.append(
-            Problem("C110", "error", "the document has no tasks", document.tree.place(()), helps=("add a `tasks:` map",))
+            Problem(
+                "C110",
+                "error",
+                "the document has no tasks",
+                document.tree.place(()),
+                helps=("add a `tasks:` map",),
+            )
         )
     modules = {n: m for n, m in callees.modules.items() if m is not None}
     ordered = _in_source_order(problems, document)
@@ -81,7 +96,9 @@ def _forget_local(solver: Solver) -> None:
     """Symbols of a task end with it; those that a module's weights fix go on, without what they owe to the task."""
     lasting = {s: solver.normal(dim) for s, dim in solver.solved.items() if "@@" in s}
     solver.solved.clear()
-    solver.solved.update({s: dim for s, dim in lasting.items() if all("@@" in other for other in dim.symbols)})
+    solver.solved.update(
+        {s: dim for s, dim in lasting.items() if all("@@" in other for other in dim.symbols)}
+    )
     for symbol in [s for s in solver.ranges if "@@" not in s]:
         del solver.ranges[symbol]
 
@@ -114,7 +131,9 @@ def _infer_widths(
             elif module.name in callees.called and not any(p.severity == "error" for p in problems):
                 message = f"{field} of module `{module.name}` cannot be told from its calls"
                 place = callees.document.tree.place((*module.path, "uses"))
-                problems.append(Problem("C206", "error", message, place, helps=(f"write `{field}` in its `with`",)))
+                problems.append(
+                    Problem("C206", "error", message, place, helps=(f"write `{field}` in its `with`",))
+                )
         if values:
             module.config = module.config.model_copy(update=values)
 
@@ -137,7 +156,9 @@ def _warn_uncalled(document: Resolved, callees: Callees, problems: list[Problem]
         if name not in callees.called:
             message = f"module `{name}` is never called"
             place = document.tree.place(("modules", name), key=True)
-            problems.append(Problem("C217", "warning", message, place, helps=("call it from a task, or remove it",)))
+            problems.append(
+                Problem("C217", "warning", message, place, helps=("call it from a task, or remove it",))
+            )
 
 
 def _in_source_order(problems: list[Problem], document: Resolved) -> tuple[Problem, ...]:

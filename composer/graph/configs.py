@@ -31,7 +31,9 @@ class ConfigReader:
     """Folder of each source file: a config may name files beside the document that wrote it."""
     cache: dict[tuple[int, str, str], Config] = field(default_factory=dict)
 
-    def read(self, model: type[Config], data: dict[str, Any], path: tuple[Any, ...], owner: str) -> Config | None:
+    def read(
+        self, model: type[Config], data: dict[str, Any], path: tuple[Any, ...], owner: str
+    ) -> Config | None:
         """The validated config, or None after reporting (C101 unknown key, C206 refused value).
 
         `path` leads to the thing that has the `with`; `owner` is how messages call it.
@@ -56,7 +58,12 @@ class ConfigReader:
         return {} if directory is None else {"directory": directory}
 
     def _report(
-        self, error: ValidationError, model: type[Config], data: dict[str, Any], path: tuple[Any, ...], owner: str
+        self,
+        error: ValidationError,
+        model: type[Config],
+        data: dict[str, Any],
+        path: tuple[Any, ...],
+        owner: str,
     ) -> None:
         faults = error.errors(include_url=False)
         names = [field.alias or name for name, field in model.model_fields.items()]
@@ -82,13 +89,22 @@ class ConfigReader:
         message = f"{owner} has no option `{where[-1]}`"
         self.problems.append(Problem("C101", "error", message, place, "unknown", helps=tuple(helps), fix=fix))
 
-    def _missing(self, path: tuple[Any, ...], owner: str, location: tuple[Any, ...], model: type[Config]) -> None:
+    def _missing(
+        self, path: tuple[Any, ...], owner: str, location: tuple[Any, ...], model: type[Config]
+    ) -> None:
         name = ".".join(map(str, location))
         field = model.model_fields.get(str(location[0]))
         helps = (f"{name}: {field.description}",) if field is not None and field.description else ()
         has_with = self.tree.node((*path, "with")) is not None
-        verb = next((v for v in ("uses", "modality", "generate", "call") if self.tree.node((*path, v)) is not None), None)
-        place = self.tree.place((*path, "with"), key=True) if has_with or verb is None else self.tree.place((*path, verb))
+        verb = next(
+            (v for v in ("uses", "modality", "generate", "call") if self.tree.node((*path, v)) is not None),
+            None,
+        )
+        place = (
+            self.tree.place((*path, "with"), key=True)
+            if has_with or verb is None
+            else self.tree.place((*path, verb))
+        )
         self.problems.append(Problem("C206", "error", f"{owner} needs `{name}`", place, helps=helps))
 
     def _refused(
@@ -112,7 +128,9 @@ class ConfigReader:
                 other = (*path, "with", word)
                 notes.append(Note(self.tree.place(other), f"{word} is {data[word]!r}"))
                 notes.extend(self._parameter_note(other))
-        problem = Problem("C206", "error", f"{owner} refuses its config: {message}", place, label, tuple(notes))
+        problem = Problem(
+            "C206", "error", f"{owner} refuses its config: {message}", place, label, tuple(notes)
+        )
         self.problems.append(problem)
 
     def _parameter_note(self, where: tuple[Any, ...]) -> list[Note]:

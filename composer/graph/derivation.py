@@ -43,7 +43,10 @@ class Cause:
         """The places that set the field: its value, and the parameter behind it."""
         where = (*self.owner.path, "with", self.field)
         if tree.node(where) is None:
-            yield Note(tree.place(self.owner.path, key=True), f"{self.owner.title}: {self.field} is {self.value} by default")
+            yield Note(
+                tree.place(self.owner.path, key=True),
+                f"{self.owner.title}: {self.field} is {self.value} by default",
+            )
             return
         yield Note(tree.place(where), f"{dim_name} is {self._dim()} because of this")
         text = tree.text(where)
@@ -105,7 +108,9 @@ def _fields(owner: Owner, port: str, incoming: bool, index: int) -> Iterator[Cau
     name = f">{port}" if incoming else port
     try:
         here = owner.ports(owner.config)[name].dims[index]
-    except Exception:  # a foreign signature that fails on a second call explains nothing; the mismatch itself is reported
+    except (
+        Exception
+    ):  # a foreign signature that fails on a second call explains nothing; the mismatch itself is reported
         return
     for field_name, value in _integers(owner.config):
         for other in (value + 1, value * 2):

@@ -41,7 +41,10 @@ class EdgeChecker:
         """The ports of a task input; its symbols are the task's free dimensions."""
         modality = item.modality
         self.owners[item.name] = Owner(
-            f"input {item.name}", item.config, lambda c: {n: Port.of(p).type for n, p in modality.ports(c).items()}, item.path
+            f"input {item.name}",
+            item.config,
+            lambda c: {n: Port.of(p).type for n, p in modality.ports(c).items()},
+            item.path,
         )
         for port, declared in item.ports.items():
             if self._known_kind(declared, item.path):
@@ -49,7 +52,12 @@ class EdgeChecker:
                 self.types[item.name, port] = _local(declared, item.name, {})
 
     def add_node(
-        self, name: str, callee: Callee, sources: Mapping[str, Any], path: Path, written: Mapping[str | None, Path]
+        self,
+        name: str,
+        callee: Callee,
+        sources: Mapping[str, Any],
+        path: Path,
+        written: Mapping[str | None, Path],
     ) -> None:
         """Unify every wired input of a node, then give its outputs their types."""
         signature = callee.signature
@@ -92,7 +100,13 @@ class EdgeChecker:
             found = {name: port.type for name, port in signature.outputs.items()}
             return found | {f">{name}": port.type for name, port in signature.inputs.items()}
 
-        return Owner(module.name if callee.verb != "uses" else module.type.id, module.config, ports, module.path, module.name)
+        return Owner(
+            module.name if callee.verb != "uses" else module.type.id,
+            module.config,
+            ports,
+            module.path,
+            module.name,
+        )
 
     def _normal(self, port: PortType) -> PortType:
         if not any(d.terms for d in port.dims):
@@ -103,9 +117,15 @@ class EdgeChecker:
         kind = self.registry.kinds.get(port.kind)
         if kind is not None and len(kind.dims) == len(port.dims):
             return True
-        verb = next((v for v in ("uses", "call", "generate", "modality") if self.document.tree.node((*path, v))), None)
+        verb = next(
+            (v for v in ("uses", "call", "generate", "modality") if self.document.tree.node((*path, v))), None
+        )
         place = self.document.tree.place((*path, verb) if verb else path)
-        fault = "is no registered kind" if kind is None else f"has {len(port.dims)} dims; its kind has {len(kind.dims)}"
+        fault = (
+            "is no registered kind"
+            if kind is None
+            else f"has {len(port.dims)} dims; its kind has {len(kind.dims)}"
+        )
         helps = ("this is a fault of the plugin that declares the port",)
         problem = Problem("C220", "error", f"the port type {port} {fault}", place, helps=helps)
         if problem not in self.problems:
@@ -113,7 +133,14 @@ class EdgeChecker:
         return False
 
     def _unify(
-        self, node: str, port: str, endpoint: Endpoint, wanted: PortType, reference: Path, path: Path, callee: Callee
+        self,
+        node: str,
+        port: str,
+        endpoint: Endpoint,
+        wanted: PortType,
+        reference: Path,
+        path: Path,
+        callee: Callee,
     ) -> bool:
         given = self.types.get(endpoint)
         if given is None or not self._known_kind(wanted, path):
@@ -144,12 +171,23 @@ class EdgeChecker:
         return False
 
     def _kind_problem(
-        self, node: str, port: str, endpoint: Endpoint, given: PortType, wanted: PortType, reference: Path, path: Path
+        self,
+        node: str,
+        port: str,
+        endpoint: Endpoint,
+        given: PortType,
+        wanted: PortType,
+        reference: Path,
+        path: Path,
     ) -> None:
         shown, asked = _shown(given), _shown(self._normal(wanted))
         message = f"{'.'.join(endpoint)} is {given.kind}, and {node}.{port} takes {wanted.kind}"
         helps, fix = self._adapter_help(given, wanted, path, reference)
-        same = [f"{n}.{p}" for (n, p), t in self.types.items() if self._kind_fits(t.kind, wanted.kind) and n != node]
+        same = [
+            f"{n}.{p}"
+            for (n, p), t in self.types.items()
+            if self._kind_fits(t.kind, wanted.kind) and n != node
+        ]
         if same:
             helps.insert(0, f"ports of kind {wanted.kind} before this node: {', '.join(same[:6])}")
         place = self.document.tree.place(reference)
@@ -183,7 +221,11 @@ class EdgeChecker:
         for causes, target in sides:
             kept = 0
             for cause in causes:
-                new = [cause] if isinstance(cause, Note) else list(cause.note(tree, self.document.parameter_places, dim_name))
+                new = (
+                    [cause]
+                    if isinstance(cause, Note)
+                    else list(cause.note(tree, self.document.parameter_places, dim_name))
+                )
                 notes.extend(n for n in new if n not in notes and n.place != tree.place(reference))
                 kept += 1
                 if isinstance(cause, Cause) and target.is_number:
@@ -206,7 +248,9 @@ class EdgeChecker:
             helps = helps[:3]
         helps = list(dict.fromkeys([*helps, *adapter_helps]))
         label = f"{shown} does not fit {asked}"
-        self.problems.append(Problem(code, "error", message, place, label, tuple(notes[:6]), tuple(helps), fix))
+        self.problems.append(
+            Problem(code, "error", message, place, label, tuple(notes[:6]), tuple(helps), fix)
+        )
 
     def _value_help(self, cause: Cause, target: int) -> list[str]:
         value = cause.value_for(target)
@@ -214,7 +258,11 @@ class EdgeChecker:
             return []
         where = (*cause.owner.path, "with", cause.field)
         text = self.document.tree.text(where)
-        name = f"{cause.owner.title}: {cause.field}" if " " in cause.owner.title else f"{cause.owner.title}.{cause.field}"
+        name = (
+            f"{cause.owner.title}: {cause.field}"
+            if " " in cause.owner.title
+            else f"{cause.owner.title}.{cause.field}"
+        )
         through = f" (it reads {text})" if text is not None and text.startswith("$") else ""
         return [f"set {name} to {value}{through}"]
 
@@ -229,7 +277,9 @@ class EdgeChecker:
         text = self.document.sources.get(place.file, "")
         edits = insert_adapter(self.document.tree, text, entry, config, path, reference)
         change = " → ".join(str(v) for v in config.values())
-        return [f"or add `{entry.id}` ({change}) between them" + ("; `--fix` does it" if edits else "")], edits
+        return [
+            f"or add `{entry.id}` ({change}) between them" + ("; `--fix` does it" if edits else "")
+        ], edits
 
 
 def _local(port: PortType, owner: str, fixed: Mapping[str, str]) -> PortType:

@@ -65,7 +65,9 @@ class References:
             return None
         if name in self.training and not training:
             message = f"`{name}` belongs to the objective, which answering does not see"
-            self._problem(code, message, path, [f"declare `{name}` in the task itself, or refer to it in the objective"])
+            self._problem(
+                code, message, path, [f"declare `{name}` in the task itself, or refer to it in the objective"]
+            )
             return None
         ports = self.outputs[name]
         if ports is None:
@@ -74,14 +76,18 @@ class References:
             if len(ports) == 1:
                 return name, ports[0]
             choices = ", ".join(f"`{name}.{p}`" for p in ports)
-            self._problem("C214", f"`{name}` has several outputs: which one?", path, [f"write one of {choices}"])
+            self._problem(
+                "C214", f"`{name}` has several outputs: which one?", path, [f"write one of {choices}"]
+            )
             return None
         if port in ports:
             return name, port
         guess = nearest(port, list(ports)) or (ports[0] if len(ports) == 1 else None)
         helps = [f"did you mean `{name}.{guess}`?"] if guess else []
         helps.append(f"`{name}` has the outputs {', '.join(ports) or 'none'}")
-        self._problem(code, f"`{name}` has no output `{port}`", path, helps, f"{name}.{guess}" if guess else None)
+        self._problem(
+            code, f"`{name}` has no output `{port}`", path, helps, f"{name}.{guess}" if guess else None
+        )
         return None
 
     def _unknown_name(self, name: str, text: str, path: Path, code: str, training: bool) -> None:
@@ -90,7 +96,7 @@ class References:
         guess = nearest(name, known)
         helps = [f"did you mean `{guess}`?"] if guess else []
         helps.append(f"inputs and nodes of this task: {', '.join(known) or 'none'}")
-        fix = f"{guess}{text[len(name):]}" if guess else None
+        fix = f"{guess}{text[len(name) :]}" if guess else None
         self._problem(code, f"this task has no node or input `{name}`", path, helps, fix)
 
     def _problem(self, code: str, message: str, path: Path, helps: list[str], fix: str | None = None) -> None:

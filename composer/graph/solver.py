@@ -49,7 +49,9 @@ class Solver:
         if given == wanted:
             return True
         if given.is_symbol and wanted.is_symbol and "@@" in wanted.terms[0][0]:
-            return self._assign(given.terms[0][0], wanted)  # what a module fixes for all its calls outlives one task
+            return self._assign(
+                given.terms[0][0], wanted
+            )  # what a module fixes for all its calls outlives one task
         if wanted.is_symbol and wanted.terms[0][0] not in given.symbols:  # by far the most common edge
             return self._assign(wanted.terms[0][0], given)
         difference = wanted - given
@@ -59,7 +61,9 @@ class Solver:
             ((symbol, coefficient),) = difference.terms
             value, rest = divmod(-difference.constant, coefficient)
             return not rest and self._assign(symbol, Dim(value))
-        candidates = [s for s in (*wanted.symbols, *given.symbols) if dict(difference.terms).get(s) in (1, -1)]
+        candidates = [
+            s for s in (*wanted.symbols, *given.symbols) if dict(difference.terms).get(s) in (1, -1)
+        ]
         if not candidates:
             return self._divisible(difference)
         symbol = candidates[0]

@@ -47,7 +47,9 @@ class TaskChecker:
         self._declare(path, self.shape.inputs, self.shape.nodes, training=False)
         if objective is not None:
             self._declare((*path, "objective"), objective.inputs, objective.nodes, training=True)
-        training = {n for n, (_, _, own) in self.nodes.items() if own} | {n for n, i in self.inputs.items() if i.training}
+        training = {n for n, (_, _, own) in self.nodes.items() if own} | {
+            n for n, i in self.inputs.items() if i.training
+        }
         self.references = References(self.callees.document.tree, self.outputs, self.problems, training)
         graph = self._wire()
         order = self._order(graph)
@@ -56,7 +58,9 @@ class TaskChecker:
         loss = self._loss(path)
         self._warn_unused(graph, path, before)
         self._check_ranges(path)
-        if any(p.severity == "error" for p in self.problems[before:]) or any(v is None for v in self.outputs.values()):
+        if any(p.severity == "error" for p in self.problems[before:]) or any(
+            v is None for v in self.outputs.values()
+        ):
             return None
         return CheckedTask(
             name=self.name,
@@ -76,7 +80,14 @@ class TaskChecker:
         callee = self.resolved[name]
         _, path, training = self.nodes[name]
         return CheckedNode(
-            name, callee.verb, callee.module, callee.method, callee.options, callee.signature, self.sources[name], path,
+            name,
+            callee.verb,
+            callee.module,
+            callee.method,
+            callee.options,
+            callee.signature,
+            self.sources[name],
+            path,
             training,
         )
 
@@ -145,7 +156,12 @@ class TaskChecker:
         return graph
 
     def _connect(
-        self, wired: dict[str, Any], callee: Callee, reference: Reference, endpoint: Endpoint | None, path: Path
+        self,
+        wired: dict[str, Any],
+        callee: Callee,
+        reference: Reference,
+        endpoint: Endpoint | None,
+        path: Path,
     ) -> None:
         ports = callee.signature.inputs
         port = reference.port
@@ -154,7 +170,9 @@ class TaskChecker:
             if len(ports) != 1:
                 message = f"node `{path[-1]}` has {len(ports)} inputs, so each needs its name"
                 helps = (f"write `inputs: {{{', '.join(f'{p}: ...' for p in ports)}}}`",)
-                self.problems.append(Problem("C214", "error", message, tree.place(reference.path), helps=helps))
+                self.problems.append(
+                    Problem("C214", "error", message, tree.place(reference.path), helps=helps)
+                )
                 wired.update(dict.fromkeys(ports))
                 return
             port = next(iter(ports))
@@ -187,7 +205,9 @@ class TaskChecker:
         if guess:
             wired[guess] = None  # the misspelt input explains the missing one
         message = f"node `{path[-1]}` has no input `{reference.port}`"
-        self.problems.append(Problem("C209", "error", message, place, "unexpected", helps=tuple(helps), fix=fix))
+        self.problems.append(
+            Problem("C209", "error", message, place, "unexpected", helps=tuple(helps), fix=fix)
+        )
 
     def _missing(self, callee: Callee, wired: dict[str, Any], node: NodeShape, path: Path) -> None:
         broken = {p[-1] for p in self.callees.document.broken if p[:-1] == (*path, "inputs")}
@@ -204,7 +224,9 @@ class TaskChecker:
 
     def _order(self, graph: nx.MultiDiGraph) -> list[str]:
         try:
-            return [name for name in nx.lexicographical_topological_sort(graph, self._rank) if name in self.nodes]
+            return [
+                name for name in nx.lexicographical_topological_sort(graph, self._rank) if name in self.nodes
+            ]
         except nx.NetworkXUnfeasible:
             for component in nx.strongly_connected_components(graph):
                 inner = graph.subgraph(component)
@@ -231,7 +253,9 @@ class TaskChecker:
         shown = " → ".join([*steps, steps[0]])
         message = f"these nodes wait for each other: {shown}"
         place = tree.place(closing["path"])
-        self.problems.append(Problem("C210", "error", message, place, f"`{steps[0]}` waits for `{steps[-1]}`"))
+        self.problems.append(
+            Problem("C210", "error", message, place, f"`{steps[0]}` waits for `{steps[-1]}`")
+        )
 
     def _type_all(self, graph: nx.MultiDiGraph, order: list[str]) -> None:
         for item in self.inputs.values():
@@ -268,7 +292,11 @@ class TaskChecker:
     def _warn_unused(self, graph: nx.MultiDiGraph, path: Path, before: int) -> None:
         """Nodes and inputs that nothing needs; silent where a faulty reference may be the reason."""
         broken = any(other[: len(path)] == path for other in self.callees.document.broken)
-        if broken or any(p.severity == "error" for p in self.problems[before:]) or None in self.outputs.values():
+        if (
+            broken
+            or any(p.severity == "error" for p in self.problems[before:])
+            or None in self.outputs.values()
+        ):
             return
         ends = [text.partition(".")[0] for text in self.shape.outputs.values()]
         if self.shape.objective is not None:
@@ -281,7 +309,9 @@ class TaskChecker:
             if name not in needed:
                 message = f"no output needs node `{name}`"
                 helps = ("name one of its ports under `outputs`, or remove it",)
-                self.problems.append(Problem("C215", "warning", message, tree.place(where, key=True), helps=helps))
+                self.problems.append(
+                    Problem("C215", "warning", message, tree.place(where, key=True), helps=helps)
+                )
         for name, item in self.inputs.items():
             if name not in needed and not any(graph.successors(name)):
                 message = f"input `{name}` is never used"
@@ -293,13 +323,19 @@ class TaskChecker:
             kinds = self.callees.registry.kinds
             for port in item.ports.values():
                 names = kinds[port.kind].dims if port.kind in kinds else ()
-                free |= {f"{item.name}.{n}" for n, d in zip(names, port.dims, strict=False) if d.terms and n != "batch"}
+                free |= {
+                    f"{item.name}.{n}"
+                    for n, d in zip(names, port.dims, strict=False)
+                    if d.terms and n != "batch"
+                }
         for name, text in self.shape.compile.ranges.items():
             where = (*path, "compile", "ranges", name)
             tree = self.callees.document.tree
             if name not in free:
                 guess = nearest(name, sorted(free))
-                helps = ((f"did you mean `{guess}`?",) if guess else ()) + (f"free: {', '.join(sorted(free))}",)
+                helps = ((f"did you mean `{guess}`?",) if guess else ()) + (
+                    f"free: {', '.join(sorted(free))}",
+                )
                 message = f"`{name}` is no free dimension of this task"
                 place = tree.place(where, key=True)
                 self.problems.append(Problem("C111", "error", message, place, helps=helps))

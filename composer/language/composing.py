@@ -84,7 +84,13 @@ def compose(source: Source) -> MappingNode:
         raise DocumentError([Problem("C002", "error", message, place)]) from None
     if not isinstance(node, MappingNode):
         place = Place(source.name, 1, 1, 1, 2) if node is None else place_of(node)
-        found = "nothing but comments" if node is None else "a list" if isinstance(node, SequenceNode) else "one value"
+        found = (
+            "nothing but comments"
+            if node is None
+            else "a list"
+            if isinstance(node, SequenceNode)
+            else "one value"
+        )
         message = f"a document is a map with the keys composer, name, modules and tasks; this holds {found}"
         raise DocumentError([Problem("C102", "error", message, place)])
     return node
@@ -95,7 +101,9 @@ def place_of(node: Node) -> Place:
     start, end = node.start_mark, node.end_mark
     name = start.name
     if end.line != start.line and not (isinstance(node, ScalarNode) or node.flow_style):
-        return Place(name, start.line + 1, start.column + 1, start.line + 1, start.column + 2, start.index, end.index)
+        return Place(
+            name, start.line + 1, start.column + 1, start.line + 1, start.column + 2, start.index, end.index
+        )
     return Place(name, start.line + 1, start.column + 1, end.line + 1, end.column + 1, start.index, end.index)
 
 

@@ -125,7 +125,9 @@ def _missing(target: str, place: Place, names: Iterable[str], path: Path | None)
     helps.append(f"shipped documents: {shipped}; a path is relative to this file")
     fix = rename_fix(place, guess) if guess else ()
     where = f" ({path.name} is not there)" if path is not None else ""
-    return Problem("C106", "error", f"`extends: {target}` names no document{where}", place, helps=tuple(helps), fix=fix)
+    return Problem(
+        "C106", "error", f"`extends: {target}` names no document{where}", place, helps=tuple(helps), fix=fix
+    )
 
 
 def _display(path: Path, child: Source) -> str:
@@ -145,6 +147,8 @@ def _identity(source: Source) -> Path:
 def _with_head(merged: MappingNode, child: MappingNode) -> MappingNode:
     """`composer`, `name`, `summary` and `extends` are the document's own; they are not inherited."""
     head = [pair for pair in child.value if isinstance(pair[0], ScalarNode) and pair[0].value in _HEAD_KEYS]
-    rest = [pair for pair in merged.value if not (isinstance(pair[0], ScalarNode) and pair[0].value in _HEAD_KEYS)]
+    rest = [
+        pair for pair in merged.value if not (isinstance(pair[0], ScalarNode) and pair[0].value in _HEAD_KEYS)
+    ]
     node = MappingNode(child.tag, head + rest, child.start_mark, child.end_mark, flow_style=child.flow_style)
     return node

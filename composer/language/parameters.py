@@ -84,10 +84,14 @@ def apply_settings(parameters: Parameters, settings: Mapping[str, Any], source_t
         parameters.places[name] = place
 
 
-def wrong_type(name: str, default: Any, value: Any, place: Place, declared: Place, verb: str = "") -> Problem | None:
+def wrong_type(
+    name: str, default: Any, value: Any, place: Place, declared: Place, verb: str = ""
+) -> Problem | None:
     """The problem of a value whose type differs from its default's, or None. A whole number serves as a float."""
     same = type(default) is type(value) or (type(default) is float and type(value) is int) or default is None
     if same:
         return None
-    message = f"{verb}{name} must be {type_name(default)} like its default {default!r}, not {type_name(value)}"
+    message = (
+        f"{verb}{name} must be {type_name(default)} like its default {default!r}, not {type_name(value)}"
+    )
     return Problem("C105", "error", message, place, notes=(Note(declared, f"default {default!r}"),))

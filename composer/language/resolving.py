@@ -83,7 +83,9 @@ def _resolve(source: Source, library: Library, settings: Mapping[str, Any] | Non
     if shape is None or not chain.complete:  # what a document means is unknown without all that it extends
         raise DocumentError(problems, chain.sources)
     sources = chain.sources
-    parameters = Parameters(dict(shape.parameters), {n: tree.place(("parameters", n)) for n in shape.parameters})
+    parameters = Parameters(
+        dict(shape.parameters), {n: tree.place(("parameters", n)) for n in shape.parameters}
+    )
     if settings:
         sources[COMMAND_LINE] = " ".join(f"--set {name}={value}" for name, value in settings.items())
         apply_settings(parameters, settings, sources[COMMAND_LINE])
@@ -137,7 +139,9 @@ def _check_names(shape: DocumentShape, tree: Tree, problems: list[Problem], brok
     def check(names: Any, path: Path, what: str) -> None:
         for name in list(names):
             if not isinstance(name, str) or not _NAME.fullmatch(name):
-                message = f"{name!r} is no name for a {what}: letters, digits, `_` and `-`, beginning with a letter"
+                message = (
+                    f"{name!r} is no name for a {what}: letters, digits, `_` and `-`, beginning with a letter"
+                )
                 problems.append(Problem("C109", "error", message, tree.place((*path, name), key=True)))
                 broken.add((*path, name))
                 del names[name]
@@ -200,7 +204,13 @@ def _overrides_nothing(name: str, layer: Tree, inherited: Mapping[str, Any]) -> 
 def _unused(parameters: Parameters, tree: Tree, problems: list[Problem]) -> list[Problem]:
     reported = {p.place for p in problems if p.code in ("C108", "C109")}
     return [
-        Problem("C104", "warning", f"parameter `{name}` is never used", place, helps=("remove it, or write `$" + name + "`",))
+        Problem(
+            "C104",
+            "warning",
+            f"parameter `{name}` is never used",
+            place,
+            helps=("remove it, or write `$" + name + "`",),
+        )
         for name in parameters.values
         if name not in parameters.used
         and (place := tree.place(("parameters", name), key=True)) not in reported

@@ -12,10 +12,14 @@ from typing import Any
 __all__ = ["BOOL", "FLOAT", "INT", "MAP", "NULL", "SEQ", "STR", "resolve_scalar", "scalar_value"]
 
 _PREFIX = "tag:yaml.org,2002:"
-STR, INT, FLOAT, BOOL, NULL, MAP, SEQ = (_PREFIX + name for name in ("str", "int", "float", "bool", "null", "map", "seq"))
+STR, INT, FLOAT, BOOL, NULL, MAP, SEQ = (
+    _PREFIX + name for name in ("str", "int", "float", "bool", "null", "map", "seq")
+)
 
 _INT = re.compile(r"[-+]?[0-9]+|0o[0-7]+|0x[0-9a-fA-F]+")
-_FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?|[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)")
+_FLOAT = re.compile(
+    r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?|[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)"
+)
 _WORDS = {
     **dict.fromkeys(("null", "Null", "NULL", "~", ""), NULL),
     **dict.fromkeys(("true", "True", "TRUE", "false", "False", "FALSE"), BOOL),

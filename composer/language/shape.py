@@ -6,11 +6,21 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-__all__ = ["CompileShape", "DocumentShape", "InputShape", "ModuleShape", "NodeShape", "ObjectiveShape", "TaskShape"]
+__all__ = [
+    "CompileShape",
+    "DocumentShape",
+    "InputShape",
+    "ModuleShape",
+    "NodeShape",
+    "ObjectiveShape",
+    "TaskShape",
+]
 
 
 class _Shape(BaseModel):
-    model_config = ConfigDict(extra="forbid", strict=True, populate_by_name=True, use_attribute_docstrings=True)
+    model_config = ConfigDict(
+        extra="forbid", strict=True, populate_by_name=True, use_attribute_docstrings=True
+    )
 
 
 class ModuleShape(_Shape):

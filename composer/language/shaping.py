@@ -14,7 +14,14 @@ from composer.problems import Problem
 __all__ = ["CURRENT_VERSION", "shape_document", "type_name"]
 
 CURRENT_VERSION = 1
-_NAMES: dict[type, str] = {dict: "a map", list: "a list", str: "text", int: "a number", float: "a number", bool: "true or false"}
+_NAMES: dict[type, str] = {
+    dict: "a map",
+    list: "a list",
+    str: "text",
+    int: "a number",
+    float: "a number",
+    bool: "true or false",
+}
 
 
 def type_name(value: Any) -> str:
@@ -38,8 +45,11 @@ def shape_document(
         except ValidationError as error:
             paths: list[Path] = []
             faults = error.errors(include_url=False)
-            misspelt = {(*f["loc"][:-1], nearest(str(f["loc"][-1]), _known_keys(_yaml_path(f["loc"], data)[:-1])))
-                        for f in faults if f["type"] == "extra_forbidden"}
+            misspelt = {
+                (*f["loc"][:-1], nearest(str(f["loc"][-1]), _known_keys(_yaml_path(f["loc"], data)[:-1])))
+                for f in faults
+                if f["type"] == "extra_forbidden"
+            }
             for fault in faults:
                 path, problem = _shape_problem(fault, tree, data)
                 paths.append(path)
@@ -60,7 +70,9 @@ def _version_problems(data: dict[str, Any], tree: Tree) -> list[Problem]:
     if "composer" not in data:
         place = tree.place(())
         message = "the document does not say its language version"
-        return [Problem("C005", "error", message, place, helps=(f"begin it with `composer: {CURRENT_VERSION}`",))]
+        return [
+            Problem("C005", "error", message, place, helps=(f"begin it with `composer: {CURRENT_VERSION}`",))
+        ]
     place = tree.place(("composer",))
     if isinstance(version, int) and version > CURRENT_VERSION:
         message = f"language version {version} is newer than this installation reads ({CURRENT_VERSION})"
@@ -79,13 +91,22 @@ def _shape_problem(fault: Any, tree: Tree, data: dict[str, Any]) -> tuple[Path, 
         message = f"{what} needs the key `{path[-1]}`"
         helps: list[str] = []
         if len(path) == 3 and path[0] == "modules" and path[-1] == "uses":
-            helps.append("`uses` names a module type; `composer plugins list` shows them. A module that only overrides "
-                         "another document's must have the same name as there")
+            helps.append(
+                "`uses` names a module type; `composer plugins list` shows them. A module that only overrides "
+                "another document's must have the same name as there"
+            )
         return path[:-1], Problem("C102", "error", message, place, helps=tuple(helps))
     value = fault["input"]
-    wanted = {"dict_type": "a map", "model_type": "a map", "model_attributes_type": "a map", "string_type": "text",
-              "list_type": "a list", "int_type": "a number", "float_type": "a number",
-              "literal_error": f"one of {fault.get('ctx', {}).get('expected', '')}"}.get(fault["type"])
+    wanted = {
+        "dict_type": "a map",
+        "model_type": "a map",
+        "model_attributes_type": "a map",
+        "string_type": "text",
+        "list_type": "a list",
+        "int_type": "a number",
+        "float_type": "a number",
+        "literal_error": f"one of {fault.get('ctx', {}).get('expected', '')}",
+    }.get(fault["type"])
     what = _describe(path)
     if path[-1:] == ("inputs",) and path[-3:-2] == ("nodes",):
         wanted = "a map or one reference"
@@ -97,14 +118,18 @@ def _shape_problem(fault: Any, tree: Tree, data: dict[str, Any]) -> tuple[Path, 
             message = f"{what} must be {wanted}, not {value!r}"
     helps = []
     if wanted == "a map" and isinstance(value, list):
-        helps.append("write `name: {...}` lines instead of `- ...` items: the order of a map does not matter here")
+        helps.append(
+            "write `name: {...}` lines instead of `- ...` items: the order of a map does not matter here"
+        )
     if path[-2:-1] == ("ranges",) and value is None:
-        helps.append(f"a range with a comma needs quotes: `\"1..32, {path[-1]}\"`")
+        helps.append(f'a range with a comma needs quotes: `"1..32, {path[-1]}"`')
     if wanted == "a map" and value is None:
         helps.append("remove the key, or indent its content below it")
     if wanted == "text" and isinstance(value, (int, float, bool)):
         helps.append("put it in quotes if it is meant as text")
-    return path, Problem("C102", "error", message, tree.place(path), f"{type_name(value)}", helps=tuple(helps))
+    return path, Problem(
+        "C102", "error", message, tree.place(path), f"{type_name(value)}", helps=tuple(helps)
+    )
 
 
 def _yaml_path(loc: tuple[Any, ...], data: Any) -> Path:
@@ -183,5 +208,3 @@ def _drop(data: Any, path: Path) -> None:
         data = data[step]
     if isinstance(data, dict) and path:
         data.pop(path[-1], None)
-
-

@@ -29,10 +29,16 @@ def read_source(path: Path, name: str | None = None) -> Source:
         if path.is_dir():
             raise _unreadable(name, "it is a directory", "name the YAML file inside it")
         if size > MAX_BYTES:
-            raise _unreadable(name, f"it has {size:,} bytes, more than the limit of {MAX_BYTES:,}", "split it with `extends`")
+            raise _unreadable(
+                name,
+                f"it has {size:,} bytes, more than the limit of {MAX_BYTES:,}",
+                "split it with `extends`",
+            )
         data = path.read_bytes()
     except FileNotFoundError:
-        raise _unreadable(name, "there is no such file", "check the path, or see `composer plugins list` for shipped names") from None
+        raise _unreadable(
+            name, "there is no such file", "check the path, or see `composer plugins list` for shipped names"
+        ) from None
     except OSError as error:
         raise _unreadable(name, error.strerror or str(error), "check the path and its permissions") from None
     return Source(name, _decode(name, data), path)
@@ -42,7 +48,9 @@ def _decode(name: str, data: bytes) -> str:
     if data.startswith((b"\xff\xfe", b"\xfe\xff")):
         raise _unreadable(name, "it is encoded in UTF-16", "save it as UTF-8")
     if b"\0" in data[:8192]:
-        raise _unreadable(name, "it is a binary file", "name a YAML document; weights are given with --weights")
+        raise _unreadable(
+            name, "it is a binary file", "name a YAML document; weights are given with --weights"
+        )
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:

@@ -54,7 +54,9 @@ class Tree:
             return place_of(key_node)
         if node is self.root or node is None:
             place = place_of(self.root)
-            return Place(place.file, place.line, place.column, place.line, place.column + 1, place.start, place.start)
+            return Place(
+                place.file, place.line, place.column, place.line, place.column + 1, place.start, place.start
+            )
         return place_of(node)
 
     def file(self, path: Path) -> str:
@@ -108,7 +110,11 @@ class _Construction:
         self.made[id(node)] = None
         before = self.size
         self.size += len(node.value)
-        result = self._mapping(node) if isinstance(node, MappingNode) else [self.value(item) for item in node.value]
+        result = (
+            self._mapping(node)
+            if isinstance(node, MappingNode)
+            else [self.value(item) for item in node.value]
+        )
         if node.tag not in _PLAIN_TAGS:
             self._refuse_tag(node)
         self.made[id(node)] = result, self.size - before
@@ -118,20 +124,28 @@ class _Construction:
         """The value of a node that an alias reaches a second time."""
         made = self.made[id(node)]
         if made is None:
-            raise DocumentError([*self.problems, Problem("C004", "error", "an alias contains itself", place_of(node))])
+            raise DocumentError(
+                [*self.problems, Problem("C004", "error", "an alias contains itself", place_of(node))]
+            )
         value, size = made
         self.size += size
         self.repeated += size
         if self.repeated > _MAX_REPEATED:
             message = f"aliases repeat more than {_MAX_REPEATED:,} values"
             helps = ("write shared parts as parameters, or as a document to extend",)
-            raise DocumentError([*self.problems, Problem("C004", "error", message, place_of(node), helps=helps)])
+            raise DocumentError(
+                [*self.problems, Problem("C004", "error", message, place_of(node), helps=helps)]
+            )
         return value
 
     def _mapping(self, node: MappingNode) -> dict[Any, Any]:
         result: dict[Any, Any] = {}
         for key_node, value_node in node.value:
-            key = key_node.value if type(key_node) is ScalarNode and key_node.tag == STR else self._key(key_node)
+            key = (
+                key_node.value
+                if type(key_node) is ScalarNode and key_node.tag == STR
+                else self._key(key_node)
+            )
             if key in result:
                 self._duplicate(node, key_node, key)
             if key == "<<" and not key_node.style:
@@ -154,7 +168,9 @@ class _Construction:
         try:
             return scalar_value(node.tag, node.value)
         except ValueError:
-            return self._refuse(node, "C002", f"{node.value!r} does not fit its tag {node.tag.rsplit(':', 1)[-1]}")
+            return self._refuse(
+                node, "C002", f"{node.value!r} does not fit its tag {node.tag.rsplit(':', 1)[-1]}"
+            )
 
     def _duplicate(self, mapping: MappingNode, key_node: Node, key: Any) -> None:
         first = next(k for k, _ in mapping.value if _key_value(k) == key)

@@ -3,4 +3,13 @@
 from composer.runtime.model import INITIAL, Model, Runner, build_for_training, load
 from composer.runtime.program import Program, build_module, build_program
 
-__all__ = ["INITIAL", "Model", "Program", "Runner", "build_for_training", "build_module", "build_program", "load"]
+__all__ = [
+    "INITIAL",
+    "Model",
+    "Program",
+    "Runner",
+    "build_for_training",
+    "build_module",
+    "build_program",
+    "load",
+]

@@ -62,7 +62,9 @@ class Generator:
     def stream(self, slots: list[Any]) -> Iterator[str]:
         """Text of a single sample as it comes. Raises InputError for a search that keeps several beams."""
         if self.options.beams != 1:
-            raise InputError(f"a search with {self.options.beams} beams cannot stream: its text may still change; set beams to 1")
+            raise InputError(
+                f"a search with {self.options.beams} beams cannot stream: its text may still change; set beams to 1"
+            )
         cache, batch = self.start(slots)
         if batch != 1:
             raise InputError(f"streaming takes one sample at a time, not {batch}")
@@ -86,7 +88,9 @@ class Generator:
         raise InputError(f"a generate node offers text, ids and score, not {port}")
 
 
-def generators_of(steps: tuple[Step, ...], modules: Mapping[str, Any], registry: Registry) -> dict[str, Generator]:
+def generators_of(
+    steps: tuple[Step, ...], modules: Mapping[str, Any], registry: Registry
+) -> dict[str, Generator]:
     """A generator for every `generate` node of a plan."""
     return {
         s.name: Generator(step=s, decoder=modules[s.node.module.name], registry=registry)

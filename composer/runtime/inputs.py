@@ -37,7 +37,9 @@ class Inputs:
         encoded = {}
         for name, processor in self.processors.items():
             values = self._batch(name, raw)
-            encoded[name] = {port: _to_tensors(value, device) for port, value in processor.encode(values).items()}
+            encoded[name] = {
+                port: _to_tensors(value, device) for port, value in processor.encode(values).items()
+            }
         return encoded, single
 
     def _is_main(self, name: str) -> bool:
@@ -48,13 +50,21 @@ class Inputs:
         missing = [name for name in self.plan.inputs if name not in raw]
         unexpected = [name for name in raw if name not in self.plan.inputs]
         if missing:
-            raise InputError(f"task `{task}` needs the input {' and '.join(f'`{m}`' for m in missing)}; it takes {known}")
+            raise InputError(
+                f"task `{task}` needs the input {' and '.join(f'`{m}`' for m in missing)}; it takes {known}"
+            )
         if unexpected:
-            raise InputError(f"task `{task}` has no input {' and '.join(f'`{u}`' for u in unexpected)}; it takes {known}")
+            raise InputError(
+                f"task `{task}` has no input {' and '.join(f'`{u}`' for u in unexpected)}; it takes {known}"
+            )
 
     def _batch(self, name: str, raw: Mapping[str, Any]) -> list[Any]:
         value = raw[name]
-        counts = {len(raw[n]) for n in self.groups if self.groups[n] == self.groups[name] and isinstance(raw[n], (list, tuple))}
+        counts = {
+            len(raw[n])
+            for n in self.groups
+            if self.groups[n] == self.groups[name] and isinstance(raw[n], (list, tuple))
+        }
         if len(counts) > 1:
             given = ", ".join(f"{n}: {len(raw[n])}" for n in self.groups if isinstance(raw[n], (list, tuple)))
             raise InputError(f"the inputs of one batch have unequal numbers of values ({given})")

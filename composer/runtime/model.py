@@ -53,7 +53,12 @@ class Model:
     """
 
     def __init__(
-        self, *, report: Report, modules: Mapping[str, nn.Module], tasks: Iterable[str], device: torch.device,
+        self,
+        *,
+        report: Report,
+        modules: Mapping[str, nn.Module],
+        tasks: Iterable[str],
+        device: torch.device,
         loading: LoadReport | None = None,
     ) -> None:
         assert report.registry is not None
@@ -157,7 +162,9 @@ def load(
     """
     registry = registry if registry is not None else load_registry()
     parameters = {**_from_config(registry, layout, config), **(settings or {})}
-    report = document if isinstance(document, Report) else check(document, registry=registry, settings=parameters)
+    report = (
+        document if isinstance(document, Report) else check(document, registry=registry, settings=parameters)
+    )
     report.raise_for_errors()
     names = _task_names(report, tasks)
     target = _device(device)
@@ -170,8 +177,13 @@ def load(
         chosen = _layout(registry, layout)
         values = dict(report.document.parameters) if report.document else {}
         loading = load_weights(
-            modules, read_checkpoint(source, roots=chosen.roots if chosen else ()), layout=chosen, parameters=values,
-            dtype=number_format, device=target, declared=tuple(report.modules),
+            modules,
+            read_checkpoint(source, roots=chosen.roots if chosen else ()),
+            layout=chosen,
+            parameters=values,
+            dtype=number_format,
+            device=target,
+            declared=tuple(report.modules),
         )
     for module in modules.values():
         module.to(target, number_format).eval()
@@ -229,7 +241,9 @@ def _from_config(registry: Registry, layout: str | None, config: Mapping[str, An
         return {}
     chosen = _layout(registry, layout)
     if chosen is None or chosen.parameters is None:
-        raise InputError("a published config needs the layout that reads it: name one with layout= (--layout)")
+        raise InputError(
+            "a published config needs the layout that reads it: name one with layout= (--layout)"
+        )
     return dict(chosen.parameters(config))
 
 

@@ -25,7 +25,12 @@ class Program(nn.Module):
     """
 
     def __init__(
-        self, *, plan: Plan, modules: Mapping[str, nn.Module], in_place: Mapping[str, nn.Module], prepare: Mapping[str, nn.Module]
+        self,
+        *,
+        plan: Plan,
+        modules: Mapping[str, nn.Module],
+        in_place: Mapping[str, nn.Module],
+        prepare: Mapping[str, nn.Module],
     ) -> None:
         super().__init__()
         self.plan = plan
@@ -34,11 +39,16 @@ class Program(nn.Module):
         self.in_place = nn.ModuleList(in_place.values())
         self.prepare = nn.ModuleDict({f"input_{name}": module for name, module in prepare.items()})
         targets = {**modules, **in_place}
-        self._stages = {stage.name: [_compiled(s, targets) for s in stage.steps if s.node.verb != "generate"]
-                        for stage in plan.stages}
+        self._stages = {
+            stage.name: [_compiled(s, targets) for s in stage.steps if s.node.verb != "generate"]
+            for stage in plan.stages
+        }
         self._inputs = tuple(
-            (name, self.prepare[f"input_{name}"] if name in prepare else None,
-             tuple((port, plan.slot((name, port))) for port in item.ports))
+            (
+                name,
+                self.prepare[f"input_{name}"] if name in prepare else None,
+                tuple((port, plan.slot((name, port))) for port in item.ports),
+            )
             for name, item in plan.inputs.items()
         )
 
@@ -66,7 +76,8 @@ class Program(nn.Module):
         """Run the calls of a stage on a list of slots, in place."""
         for function, arguments, targets, ports in self._stages[stage]:
             keywords = {
-                port: slots[slot] if type(slot) is int else tuple([slots[i] for i in slot]) for port, slot in arguments
+                port: slots[slot] if type(slot) is int else tuple([slots[i] for i in slot])
+                for port, slot in arguments
             }
             result = function(**keywords)
             if ports is None:
@@ -98,7 +109,12 @@ def _compiled(step: Step, targets: Mapping[str, nn.Module]) -> Call:
     if node.options is not None:
         function = _with_options(function, node.options)
     ports = tuple(step.targets)
-    return function, tuple(step.sources.items()), tuple(step.targets.values()), None if len(ports) == 1 else ports
+    return (
+        function,
+        tuple(step.sources.items()),
+        tuple(step.targets.values()),
+        None if len(ports) == 1 else ports,
+    )
 
 
 def _with_options(function: Callable[..., Any], options: Any) -> Callable[..., Any]:
@@ -123,7 +139,9 @@ def build_program(plan: Plan, modules: Mapping[str, nn.Module]) -> Program:
     for name, item in plan.inputs.items():
         if item.modality.prepare is not None:
             prepare[name] = import_object(item.modality.prepare, f"modality {item.modality.id}")(item.config)
-    return Program(plan=plan, modules={n: modules[n] for n in plan.modules}, in_place=in_place, prepare=prepare)
+    return Program(
+        plan=plan, modules={n: modules[n] for n in plan.modules}, in_place=in_place, prepare=prepare
+    )
 
 
 def module_names(plans: Sequence[Plan]) -> tuple[str, ...]:

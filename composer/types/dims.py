@@ -47,7 +47,9 @@ class Dim:
             return self
         result = Dim(self.constant)
         for symbol, coefficient in self.terms:
-            result += values[symbol].scaled(coefficient) if symbol in values else Dim(0, ((symbol, coefficient),))
+            result += (
+                values[symbol].scaled(coefficient) if symbol in values else Dim(0, ((symbol, coefficient),))
+            )
         return result
 
     def __str__(self) -> str:
@@ -80,7 +82,9 @@ def parse_dim(text: str | int) -> Dim:
     while position < len(text) or position == 0:
         match = _TERM.match(text, position)
         if match is None or (position > 0 and not match["sign"]):
-            raise ValueError(f"{text!r} is not a dimension: write a number, a symbol, or a sum such as 2*N + 1")
+            raise ValueError(
+                f"{text!r} is not a dimension: write a number, a symbol, or a sum such as 2*N + 1"
+            )
         factor = int(match["coefficient"] or 1) * (-1 if match["sign"] == "-" else 1)
         atom = match["atom"]
         result += Dim(int(atom) * factor) if atom.isdigit() else Dim(0, ((atom, factor),))

@@ -45,9 +45,13 @@ def _stacked(values: Sequence[Any]) -> Any:
 
     first = values[0]
     if isinstance(first, tuple) and hasattr(first, "_fields"):
-        return type(first)(*(None if column[0] is None else _stacked(column) for column in zip(*values, strict=True)))
+        return type(first)(
+            *(None if column[0] is None else _stacked(column) for column in zip(*values, strict=True))
+        )
     if isinstance(first, Mapping):
-        raise InputError("an array input takes arrays, or the record of its kind such as States(values, mask)")
+        raise InputError(
+            "an array input takes arrays, or the record of its kind such as States(values, mask)"
+        )
     try:
         return np.stack([np.asarray(value) for value in values])
     except ValueError as error:

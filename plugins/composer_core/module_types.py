@@ -64,7 +64,9 @@ def _similarity(config: SimilarityConfig) -> Signature:
 
 def _linear_states(config: LinearConfig) -> Signature:
     before, after = config.input_dim or "D", config.output_dim
-    return Signature({"states": f"states[B, N, {before}]"}, {"states": f"states[B, N, {after}]"}, fixed=_INPUT_DIM)
+    return Signature(
+        {"states": f"states[B, N, {before}]"}, {"states": f"states[B, N, {after}]"}, fixed=_INPUT_DIM
+    )
 
 
 def _linear_embedding(config: LinearConfig) -> Signature:

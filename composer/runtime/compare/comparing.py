@@ -54,18 +54,34 @@ class Comparison:
         return all(row.ok for row in self.rows)
 
     def to_json(self) -> str:
-        rows = [{**asdict(row), "max_absolute": _plain(row.max_absolute), "max_relative": _plain(row.max_relative)}
-                for row in self.rows]
-        return json.dumps({"case": self.case, "ok": self.ok, "first": dict(self.first), "rows": rows}, indent=2)
+        rows = [
+            {
+                **asdict(row),
+                "max_absolute": _plain(row.max_absolute),
+                "max_relative": _plain(row.max_relative),
+            }
+            for row in self.rows
+        ]
+        return json.dumps(
+            {"case": self.case, "ok": self.ok, "first": dict(self.first), "rows": rows}, indent=2
+        )
 
     def __str__(self) -> str:
         width = max((len(row.port) for row in self.rows), default=4)
         wide = max((len(row.recorded) for row in self.rows), default=8)
-        lines = [f"{'run':<10} {'port':<{width}} {'recorded':<{wide}} {'shape':<18} {'max abs':>9} {'max rel':>9}"]
+        lines = [
+            f"{'run':<10} {'port':<{width}} {'recorded':<{wide}} {'shape':<18} {'max abs':>9} {'max rel':>9}"
+        ]
         for row in self.rows:
             shape = "x".join(map(str, row.shape)) or "scalar"
-            numbers = f"{row.max_absolute:9.2e} {row.max_relative:9.2e}" if row.verdict in ("ok", "differs") else " " * 19
-            lines.append(f"{row.run:<10} {row.port:<{width}} {row.recorded:<{wide}} {shape:<18} {numbers}  {row.verdict}")
+            numbers = (
+                f"{row.max_absolute:9.2e} {row.max_relative:9.2e}"
+                if row.verdict in ("ok", "differs")
+                else " " * 19
+            )
+            lines.append(
+                f"{row.run:<10} {row.port:<{width}} {row.recorded:<{wide}} {shape:<18} {numbers}  {row.verdict}"
+            )
         for run, node in self.first.items():
             lines.append(f"run {run}: the first diverging node is `{node}`")
         good = sum(row.verdict == "ok" for row in self.rows)
@@ -73,7 +89,9 @@ class Comparison:
         return "\n".join(lines)
 
 
-def compare_case(path: str | Path, data: str | Path | None = None, *, registry: Registry | None = None) -> Comparison:
+def compare_case(
+    path: str | Path, data: str | Path | None = None, *, registry: Registry | None = None
+) -> Comparison:
     """Run a case on its own data, or on another folder of the same kind.
 
     Raises InputError for a faulty case or folder, WeightsError for weights that do not fit, DocumentError for the document.
@@ -92,8 +110,13 @@ def compare_case(path: str | Path, data: str | Path | None = None, *, registry: 
         key = json.dumps(run.settings, sort_keys=True, default=str) + run.task
         if key not in models:
             models[key] = load(
-                _document(case), weights=folder / "weights.safetensors", layout=case.layout, config=config,
-                settings=_settings(run, folder), tasks=[run.task], registry=registry,
+                _document(case),
+                weights=folder / "weights.safetensors",
+                layout=case.layout,
+                config=config,
+                settings=_settings(run, folder),
+                tasks=[run.task],
+                registry=registry,
             )
         found = _run(name, run, models[key], inputs, outputs, case.tolerance, registry)
         rows.extend(found)
@@ -106,7 +129,9 @@ def compare_case(path: str | Path, data: str | Path | None = None, *, registry: 
 def _settings(run: Run, folder: Path) -> dict[str, Any]:
     """The run's settings; `$data/name` in a value is a file of the data folder, such as a vocabulary."""
     return {
-        name: str(folder.resolve() / value.removeprefix("$data/")) if str(value).startswith("$data/") else value
+        name: str(folder.resolve() / value.removeprefix("$data/"))
+        if str(value).startswith("$data/")
+        else value
         for name, value in run.settings.items()
     }
 
@@ -123,7 +148,12 @@ def _tensors(path: Path) -> dict[str, Tensor]:
 
 @torch.inference_mode()
 def _run(
-    name: str, run: Run, model: Model, inputs: Mapping[str, Tensor], outputs: Mapping[str, Tensor], default: Tolerance,
+    name: str,
+    run: Run,
+    model: Model,
+    inputs: Mapping[str, Tensor],
+    outputs: Mapping[str, Tensor],
+    default: Tolerance,
     registry: Registry,
 ) -> list[Row]:
     task = model.report.tasks[run.task]
@@ -145,7 +175,9 @@ def _run(
         if target.recorded not in outputs:
             if not target.optional:
                 known = ", ".join(sorted(outputs))
-                raise InputError(f"run {name}: nothing is recorded as `{target.recorded}` (recorded: {known})")
+                raise InputError(
+                    f"run {name}: nothing is recorded as `{target.recorded}` (recorded: {known})"
+                )
             rows.append(Row(name, port, target.recorded, (), 0.0, 0.0, "not recorded"))
             continue
         recorded = outputs[target.recorded]
@@ -154,7 +186,9 @@ def _run(
     return sorted(rows, key=lambda row: rank.get(row.port.partition(".")[0], -1))
 
 
-def _fed(plan: Plan, feeds: Mapping[str, str], inputs: Mapping[str, Tensor], registry: Registry) -> dict[str, dict[str, Any]]:
+def _fed(
+    plan: Plan, feeds: Mapping[str, str], inputs: Mapping[str, Tensor], registry: Registry
+) -> dict[str, dict[str, Any]]:
     """Input ports filled with recorded tensors: `input.port`, or `input.port.field` for a record."""
     fed: dict[str, dict[str, Any]] = {name: {} for name in plan.inputs}
     fields: dict[tuple[str, str], dict[str, Tensor]] = {}
@@ -163,7 +197,9 @@ def _fed(plan: Plan, feeds: Mapping[str, str], inputs: Mapping[str, Tensor], reg
         if len(parts) not in (2, 3) or parts[0] not in fed:
             raise InputError(f"feeds: `{place}` is no input port of this task (inputs: {', '.join(fed)})")
         if recorded not in inputs:
-            raise InputError(f"feeds: nothing is recorded as `{recorded}` (inputs: {', '.join(sorted(inputs))})")
+            raise InputError(
+                f"feeds: nothing is recorded as `{recorded}` (inputs: {', '.join(sorted(inputs))})"
+            )
         if len(parts) == 2:
             fed[parts[0]][parts[1]] = inputs[recorded]
         else:
@@ -171,7 +207,9 @@ def _fed(plan: Plan, feeds: Mapping[str, str], inputs: Mapping[str, Tensor], reg
     for (name, port), values in fields.items():
         record = registry.kinds[plan.inputs[name].ports[port].kind].record
         if record is None:
-            raise InputError(f"feeds: port {name}.{port} is one tensor, so it has no field {next(iter(values))}")
+            raise InputError(
+                f"feeds: port {name}.{port} is one tensor, so it has no field {next(iter(values))}"
+            )
         fed[name][port] = record(**values)
     for name, item in plan.inputs.items():
         for port, declared in item.ports.items():
@@ -184,7 +222,12 @@ def _fed(plan: Plan, feeds: Mapping[str, str], inputs: Mapping[str, Tensor], reg
 
 
 def _value(
-    port: str, plan: Plan, slots: list[Any], hypotheses: Mapping[str, Any], recorded: Tensor, registry: Registry
+    port: str,
+    plan: Plan,
+    slots: list[Any],
+    hypotheses: Mapping[str, Any],
+    recorded: Tensor,
+    registry: Registry,
 ) -> Tensor:
     node, _, rest = port.partition(".")
     if rest.startswith("hypotheses."):
@@ -225,7 +268,15 @@ def _hypotheses(found: list[list[Any]], what: str, recorded: Tensor) -> Tensor:
 
 def _compared(run: str, port: str, target: Target, ours: Tensor, recorded: Tensor, default: Tolerance) -> Row:
     if ours.shape != recorded.shape:
-        return Row(run, port, target.recorded, tuple(ours.shape), math.inf, math.inf, f"shape {tuple(recorded.shape)}")
+        return Row(
+            run,
+            port,
+            target.recorded,
+            tuple(ours.shape),
+            math.inf,
+            math.inf,
+            f"shape {tuple(recorded.shape)}",
+        )
     absolute = default.absolute if target.absolute is None else target.absolute
     relative = default.relative if target.relative is None else target.relative
     if not recorded.is_floating_point():

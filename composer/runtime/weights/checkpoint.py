@@ -83,7 +83,9 @@ def _weights_in(folder: Path) -> Path:
         if len(found) == 1:
             return folder / found[0]
         if found:
-            raise unreadable(folder, f"the folder holds several checkpoints ({', '.join(found)})", "give one of them")
+            raise unreadable(
+                folder, f"the folder holds several checkpoints ({', '.join(found)})", "give one of them"
+            )
     raise unreadable(
         folder,
         "the folder holds no weights (no .safetensors, .bin, .pth or .pt file)",

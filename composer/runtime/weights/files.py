@@ -42,7 +42,10 @@ def _what_else(path: Path, head: bytes) -> tuple[str, str]:
     if head.startswith(b"\x80"):
         return "it is a pickle that torch.save did not write, or a damaged one", _AGAIN
     if _is_text(head):
-        return "it is a text file, not a safetensors file or a torch checkpoint", "give the path of the weights"
+        return (
+            "it is a text file, not a safetensors file or a torch checkpoint",
+            "give the path of the weights",
+        )
     if path.suffix == ".safetensors":
         return "it has no safetensors header: the file is truncated, or another kind of file", _AGAIN
     return "it is neither a safetensors file nor a torch checkpoint", "give the path of the weights"

@@ -25,7 +25,9 @@ def collapse(names: Iterable[str]) -> dict[str, tuple[str, ...]]:
     return {".".join(parts): members for parts, members in groups.items()}
 
 
-def _merge(groups: dict[tuple[str, ...], tuple[str, ...]], position: int) -> dict[tuple[str, ...], tuple[str, ...]]:
+def _merge(
+    groups: dict[tuple[str, ...], tuple[str, ...]], position: int
+) -> dict[tuple[str, ...], tuple[str, ...]]:
     """Merge the groups that differ at `position` only, by a number."""
     families: dict[tuple[str, ...], dict[int, tuple[str, ...]]] = {}
     merged: dict[tuple[str, ...], tuple[str, ...]] = {}

@@ -44,10 +44,14 @@ def _check_archive(path: Path) -> None:
         names = {name.rpartition("/")[2] for name in archive.namelist()}
     if "constants.pkl" in names:
         raise unreadable(
-            path, "it is a TorchScript archive, which holds a program", "save the module's state_dict() instead"
+            path,
+            "it is a TorchScript archive, which holds a program",
+            "save the module's state_dict() instead",
         )
     if "data.pkl" not in names:
-        raise unreadable(path, "it is a zip file that torch.save did not write", "give the path of the weights")
+        raise unreadable(
+            path, "it is a zip file that torch.save did not write", "give the path of the weights"
+        )
 
 
 def _load(path: Path, *, mapped: bool) -> Any:
@@ -89,8 +93,12 @@ def _state(path: Path, value: Any, roots: Sequence[str]) -> Mapping[str, Any]:
                 value, place = value[root], f"its entry {root!r}"
                 break
     if not isinstance(value, Mapping):
-        raise unreadable(path, f"it holds a {type(value).__name__}, not a state dict", "save module.state_dict()")
-    others = {str(key): type(item).__name__ for key, item in value.items() if not isinstance(item, torch.Tensor)}
+        raise unreadable(
+            path, f"it holds a {type(value).__name__}, not a state dict", "save module.state_dict()"
+        )
+    others = {
+        str(key): type(item).__name__ for key, item in value.items() if not isinstance(item, torch.Tensor)
+    }
     if others or not value:
         raise _not_tensors(path, place, len(value) - len(others), others, roots)
     if not all(isinstance(key, str) for key in value):

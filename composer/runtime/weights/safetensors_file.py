@@ -50,7 +50,9 @@ def _damage(path: Path, message: str) -> str:
     if found >= needed:
         try:
             tensors = json.loads(header)
-            needed += max((entry["data_offsets"][1] for name, entry in tensors.items() if name[0] != "_"), default=0)
+            needed += max(
+                (entry["data_offsets"][1] for name, entry in tensors.items() if name[0] != "_"), default=0
+            )
         except (ValueError, TypeError, LookupError, AttributeError):
             return f"its safetensors header is damaged ({message})"
     if found < needed:

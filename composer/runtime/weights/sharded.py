@@ -22,13 +22,17 @@ def read_sharded(index: Path, roots: Sequence[str]) -> Contents:
     shards = sorted(set(shard_of.values()))
     absent = [name for name in shards if not (index.parent / name).is_file()]
     if absent:
-        raise unreadable(index, f"{len(absent)} of {len(shards)} shards are not beside it: {', '.join(absent)}")
+        raise unreadable(
+            index, f"{len(absent)} of {len(shards)} shards are not beside it: {', '.join(absent)}"
+        )
     contents = {name: read_file(index.parent / name, roots) for name in shards}
     readers: dict[str, Callable[[], Any]] = {}
     for name, part in contents.items():
         strangers = [key for key in part.readers if shard_of.get(key) != name]
         if strangers:
-            raise unreadable(index, f"shard {name} holds {_some(strangers)}, which the index does not place there")
+            raise unreadable(
+                index, f"shard {name} holds {_some(strangers)}, which the index does not place there"
+            )
         readers.update(part.readers)
     lacking = [key for key in shard_of if key not in readers]
     if lacking:
