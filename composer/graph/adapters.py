@@ -33,7 +33,10 @@ def insert_adapter(
     node_path: tuple[Any, ...],
     reference_path: tuple[Any, ...],
 ) -> tuple[Edit, ...]:
-    """Edits that declare the adapter, call it before the node, and wire it in. Empty where the document's form is unusual."""
+    """Edits that declare the adapter, call it before the node, and wire it in.
+
+    Empty where the document's form is unusual.
+    """
     modules, nodes = tree.node(("modules",)), tree.node(node_path[:-1])
     place = tree.place(reference_path)
     own = tree.place(node_path, key=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from importlib.metadata import entry_points
 from typing import Any
@@ -47,9 +46,9 @@ class Callees:
 
     def declare_modules(self) -> None:
         """Validate every declared module; a faulty one becomes None and silences what calls it."""
-        for path in self.document.broken:
-            if len(path) >= 2 and path[0] == "modules":
-                self.modules[path[1]] = None
+        for broken in self.document.broken:
+            if len(broken) >= 2 and broken[0] == "modules":
+                self.modules[broken[1]] = None
         for name, shape in self.document.shape.modules.items():
             path: Path = ("modules", name)
             entry = self.find(self.registry.module_types, shape.uses, (*path, "uses"), "C201", "module type")
@@ -78,12 +77,15 @@ class Callees:
         if key in section:
             return section[key]
         place = self.document.tree.place(path)
-        prefix = key.split(".")[0]
+        prefix = key.split(".", maxsplit=1)[0]
         for broken in self.registry.broken:
             if broken.origin.plugin == prefix or (what == "modality" and not section.get(key)):
                 message = f"{what} `{key}` is not available: the plugin {broken.origin} failed to load"
-                helps = (broken.error, f"`composer plugins show {broken.origin.plugin}` prints the traceback")
-                self.problems.append(Problem("C302", "error", message, place, helps=helps))
+                causes = (
+                    broken.error,
+                    f"`composer plugins show {broken.origin.plugin}` prints the traceback",
+                )
+                self.problems.append(Problem("C302", "error", message, place, helps=causes))
                 return None
         guess = nearest(key, list(section))
         helps = [f"did you mean `{guess}`?"] if guess else []
@@ -192,6 +194,8 @@ class Callees:
         return None if signature is None else Callee("generate", module, "generate", options, signature)
 
     def _unknown_module(self, name: str, text: str, path: Path) -> None:
+        if ("modules",) in self.document.broken:
+            return  # `modules` as a whole could not be read
         place = self.document.tree.place(path)
         guess = nearest(name, list(self.modules))
         helps = [f"did you mean `{guess}`?"] if guess else []

@@ -14,10 +14,13 @@ from composer.graph.solver import Solver
 from composer.graph.tasks import TaskChecker
 from composer.language import UNSETTLING, Library, Resolved, Source, collector_paused, find_source, resolve
 from composer.plugin import Registry, load_registry
-from composer.problems import DocumentError, Problem
+from composer.problems import DocumentError, Place, Problem
 from composer.types import PortType
 
 __all__ = ["check", "check_resolved", "library_of"]
+
+
+_SPOILS_ITS_PLACE = frozenset(("C002", "C003", "C004"))
 
 
 def check(
@@ -163,10 +166,15 @@ def _warn_uncalled(document: Resolved, callees: Callees, problems: list[Problem]
 
 def _in_source_order(problems: list[Problem], document: Resolved) -> tuple[Problem, ...]:
     files = {name: index for index, name in enumerate(reversed(list(document.sources)))}
-    refused = {p.place for p in problems if p.code in ("C002", "C004")}  # what is no value is judged once
-    unique = dict.fromkeys(p for p in problems if p.code in ("C002", "C004") or p.place not in refused)
+    spoilt = [p.place for p in problems if p.code in _SPOILS_ITS_PLACE]
+    unique = dict.fromkeys(p for p in problems if p.code in _SPOILS_ITS_PLACE or not _inside(p.place, spoilt))
     key = lambda p: (files.get(p.place.file, len(files)), p.place.line, p.place.column)  # noqa: E731
     return tuple(sorted(unique, key=key))
+
+
+def _inside(place: Place, others: list[Place]) -> bool:
+    """Whether a place lies within one whose value could not be read: what is said of it is a consequence."""
+    return any(o.file == place.file and o.start <= place.start and place.end <= o.end for o in others)
 
 
 def _sources_of(document: str | Path | Source) -> dict[str, str]:

@@ -1,7 +1,8 @@
 """Derivations: why a dimension has its value, as a chain of places, and which config value would change it.
 
-A signature is a function of its config. To learn which value forced a dimension, the function is asked again with one value
-changed: what moves the dimension is a cause. The same question gives the hint, by solving for the value that would fit.
+A signature is a function of its config. To learn which value forced a dimension, the function is asked again with one
+value changed: what moves the dimension is a cause. The same question gives the hint, by solving for the value that
+would fit.
 """
 
 from __future__ import annotations

@@ -219,34 +219,30 @@ class EdgeChecker:
             (derivation.causes(node, f">{port}", index), offer),
         )
         for causes, target in sides:
-            kept = 0
-            for cause in causes:
+            for cause in causes[:3]:
                 new = (
                     [cause]
                     if isinstance(cause, Note)
                     else list(cause.note(tree, self.document.parameter_places, dim_name))
                 )
                 notes.extend(n for n in new if n not in notes and n.place != tree.place(reference))
-                kept += 1
                 if isinstance(cause, Cause) and target.is_number:
                     helps.extend(self._value_help(cause, target.constant))
-                if kept == 3:
-                    break
         adapter_helps, fix = self._adapter_help(self._normal(given), self._normal(wanted), path, reference)
         shown, asked = _shown(self._normal(given)), _shown(self._normal(wanted))
         place = tree.place(reference)
         if module_wide:
             first_place, first = self.first_calls[module_wide[0]]
-            message = f"module `{callee.module.name}` is called with two incompatible widths: {want} by {first}, {offer} here"
+            widths = f"{_text(want)} by {first}, {_text(offer)} here"
+            message = f"module `{callee.module.name}` is called with two incompatible widths: {widths}"
             notes = [Note(first_place, f"{first} fixes the {kind.dims[index]} at {want}"), *notes]
             helps.append("declare a second module for the second width, or bring both callers to one width")
             code = "C211"
         else:
-            message = f"dimension mismatch on {'.'.join(endpoint)} → {node}.{port}: {kind.dims[index]} {_text(offer)} ≠ {_text(want)}"
+            edge = f"{'.'.join(endpoint)} → {node}.{port}"
+            message = f"dimension mismatch on {edge}: {kind.dims[index]} {_text(offer)} ≠ {_text(want)}"
             code = "C203"
-        if len(helps) > 3:
-            helps = helps[:3]
-        helps = list(dict.fromkeys([*helps, *adapter_helps]))
+        helps = list(dict.fromkeys([*helps[:3], *adapter_helps]))
         label = f"{shown} does not fit {asked}"
         self.problems.append(
             Problem(code, "error", message, place, label, tuple(notes[:6]), tuple(helps), fix)

@@ -44,7 +44,7 @@ class CheckedInput:
 
 @dataclass(frozen=True)
 class CheckedNode:
-    """A node whose callee is known. `sources` holds one endpoint per wired port, or a tuple of them for a `many` port."""
+    """A node whose callee is known. `sources` holds one endpoint per wired port, a tuple of them for a `many` port."""
 
     name: str
     verb: str
@@ -59,7 +59,7 @@ class CheckedNode:
 
 @dataclass
 class CheckedTask:
-    """A task as a networkx graph whose every port has a type. `order` holds the nodes (not the inputs) in running order."""
+    """A task as a networkx graph whose every port has a type. `order` holds the nodes (no inputs) in running order."""
 
     name: str
     summary: str

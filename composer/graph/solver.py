@@ -59,8 +59,8 @@ class Solver:
             return False
         if len(difference.terms) == 1:
             ((symbol, coefficient),) = difference.terms
-            value, rest = divmod(-difference.constant, coefficient)
-            return not rest and self._assign(symbol, Dim(value))
+            number, remainder = divmod(-difference.constant, coefficient)
+            return not remainder and self._assign(symbol, Dim(number))
         candidates = [
             s for s in (*wanted.symbols, *given.symbols) if dict(difference.terms).get(s) in (1, -1)
         ]

@@ -15,7 +15,7 @@ from composer.graph.ranges import parse_range
 from composer.graph.references import Reference, References, written_references
 from composer.language import InputShape, NodeShape, TaskShape, nearest, rename_fix
 from composer.problems import Problem
-from composer.types import Port, PortType, parse_port_type
+from composer.types import Port, PortType
 
 __all__ = ["TaskChecker"]
 

@@ -23,7 +23,9 @@ if yaml.__with_libyaml__:
     from yaml._yaml import CParser as _Parser
 else:  # pragma: no cover - PyYAML wheels always carry libyaml; a source build without it still works, slowly
 
-    class _Parser(yaml.reader.Reader, yaml.scanner.Scanner, yaml.parser.Parser, yaml.composer.Composer):  # type: ignore
+    class _Parser(  # type: ignore[no-redef]
+        yaml.reader.Reader, yaml.scanner.Scanner, yaml.parser.Parser, yaml.composer.Composer
+    ):
         def __init__(self, stream: Any) -> None:
             yaml.reader.Reader.__init__(self, stream)
             yaml.scanner.Scanner.__init__(self)
@@ -31,11 +33,11 @@ else:  # pragma: no cover - PyYAML wheels always carry libyaml; a source build w
             yaml.composer.Composer.__init__(self)
 
 
-class _Composer(_Parser):  # type: ignore[misc]
+class _Composer(_Parser):
     """libyaml's parser and composer; only the resolver is ours (inheritance is PyYAML's own seam for it).
 
-    PyYAML calls `descend_resolver` before it goes into a node and `ascend_resolver` after, for path resolvers, which are
-    not used here. They count the depth instead: libyaml's composer recurses, and text without a limit overflows its stack.
+    PyYAML calls `descend_resolver` before it goes into a node and `ascend_resolver` after, for path resolvers, which
+    are not used here. They count the depth instead: libyaml's composer recurses, and deep text overflows its stack.
     """
 
     depth = 0
@@ -48,13 +50,13 @@ class _Composer(_Parser):  # type: ignore[misc]
     def descend_resolver(self, current_node: Any, current_index: Any) -> None:
         self.depth += 1
         if self.depth > MAX_DEPTH + 1:
-            raise _TooDeep(current_node)
+            raise _TooDeepError(current_node)
 
     def ascend_resolver(self) -> None:
         self.depth -= 1
 
 
-class _TooDeep(Exception):
+class _TooDeepError(Exception):
     """Raised with the first node beyond the limit, to leave libyaml's recursion."""
 
 
@@ -71,7 +73,7 @@ def compose(source: Source) -> MappingNode:
     _refuse_foreign_breaks(source)
     try:
         node = _Composer(_NamedText(source)).get_single_node()
-    except _TooDeep as error:
+    except _TooDeepError as error:
         mark = error.args[0].start_mark
         place = Place(source.name, mark.line + 1, mark.column + 1, mark.line + 1, mark.column + 2)
         message = f"nested deeper than the limit of {MAX_DEPTH} levels"
@@ -100,7 +102,7 @@ def place_of(node: Node) -> Place:
     """The span of a node. A block collection ends where its first line's last mark allows: its start line."""
     start, end = node.start_mark, node.end_mark
     name = start.name
-    if end.line != start.line and not (isinstance(node, ScalarNode) or node.flow_style):
+    if end.line != start.line and not (isinstance(node, ScalarNode) or getattr(node, "flow_style", False)):
         return Place(
             name, start.line + 1, start.column + 1, start.line + 1, start.column + 2, start.index, end.index
         )
@@ -128,13 +130,15 @@ def _syntax_problem(source: Source, error: yaml.MarkedYAMLError) -> Problem:
 
 
 def _refuse_foreign_breaks(source: Source) -> None:
-    """Refuse characters that libyaml counts as line breaks and YAML 1.2 and editors do not: every later line would be wrong."""
+    """Refuse what libyaml counts as a line break and YAML 1.2 and editors do not: later lines would be off by one."""
     match = _FOREIGN_BREAK.search(source.text)
     if match is None:
         return
     lines = split_lines(source.text[: match.start()])
     line, column = len(lines), len(lines[-1]) + 1
-    message = f"the character U+{ord(match[0]):04X} stands here, which some programs read as a line break and some do not"
+    message = (
+        f"the character U+{ord(match[0]):04X} stands here, which only some programs read as a line break"
+    )
     helps = ("replace it by a space, or by \\n inside double quotes",)
     place = Place(source.name, line, column, line, column + 1, match.start(), match.end())
     raise DocumentError([Problem("C002", "error", message, place, helps=helps)])

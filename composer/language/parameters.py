@@ -63,7 +63,7 @@ def apply_settings(parameters: Parameters, settings: Mapping[str, Any], source_t
 
     A text given for a parameter that is no text is read as a YAML scalar, as the command line gives nothing but text.
     """
-    for name, value in settings.items():
+    for name, given in settings.items():
         column = source_text.find(f"{name}=") + 1
         place = Place(COMMAND_LINE, 1, max(column, 1), 1, max(column, 1) + len(name))
         if name not in parameters.values:
@@ -74,8 +74,8 @@ def apply_settings(parameters: Parameters, settings: Mapping[str, Any], source_t
             parameters.problems.append(Problem("C103", "error", message, place, helps=tuple(helps)))
             continue
         parameters.used.add(name)
-        if isinstance(value, str) and not isinstance(parameters.values[name], str):
-            value = parse_setting(value)
+        textual = isinstance(given, str) and not isinstance(parameters.values[name], str)
+        value = parse_setting(given) if textual else given
         problem = wrong_type(name, parameters.values[name], value, place, parameters.places[name], "--set ")
         if problem is not None:
             parameters.problems.append(problem)

@@ -136,10 +136,8 @@ def _yaml_path(loc: tuple[Any, ...], data: Any) -> Path:
     """A pydantic location without the names of union branches, which are no keys of the document."""
     path: list[Any] = []
     for step in loc:
-        if isinstance(data, dict) and step in data:
-            data = data[step]
-            path.append(step)
-        elif isinstance(data, list) and isinstance(step, int) and step < len(data):
+        in_list = isinstance(data, list) and isinstance(step, int) and step < len(data)
+        if in_list or (isinstance(data, dict) and step in data):
             data = data[step]
             path.append(step)
         elif isinstance(step, str) and (step in ("str", "[key]") or step.startswith(("dict[", "list["))):

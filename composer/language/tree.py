@@ -202,7 +202,7 @@ def construct(root: MappingNode) -> tuple[dict[str, Any], list[Problem]]:
 
 
 def merge(parent: MappingNode, child: MappingNode) -> MappingNode:
-    """Deep merge by key: maps merge, lists and scalars replace, an explicit null removes. Marks stay those of the origin."""
+    """Deep merge by key: maps merge, lists and scalars replace, an explicit null removes. Marks keep their origin."""
     children = {_key_value(key): (key, value) for key, value in child.value}
     pairs: list[tuple[Node, Node]] = []
     for key_node, parent_value in parent.value:

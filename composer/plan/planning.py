@@ -1,7 +1,7 @@
 """Plans: what runs, in which order, in which stage. Frozen, printable, and made without torch.
 
-A task is cut at its `generate` nodes: what they depend on is the `encode` stage; each of them is a `decode` stage of its own, whose
-single step runs once per token; what only uses their results is the `finish` stage.
+A task is cut at its `generate` nodes: what they depend on is the `encode` stage; each of them is a `decode` stage of
+its own, whose single step runs once per token; what only uses their results is the `finish` stage.
 """
 
 from __future__ import annotations

@@ -60,8 +60,9 @@ class Method:
     """One way to call a module.
 
     `signature(config)`, or `signature(config, options)` where the method has `options`, gives its ports; `attribute`
-    is the implementation's method (`forward` unless said otherwise); its keyword arguments are the input ports and it
-    returns a mapping from output port to value, or the value itself where it has one output.
+    is the implementation's method (`forward` unless said otherwise); its keyword arguments are the input ports and the
+    fields of the options, and it returns a mapping from output port to value, or the value itself where it has one
+    output.
     """
 
     signature: Callable[..., Signature]
@@ -126,12 +127,14 @@ class Rule:
 
     `target` may use the groups of `pattern` (`\\1`, `\\g<name>`) and reads `<module>.<parameter>`; None ignores the
     key, and `name` then says why in the loading report. `transform` names a function of the layout's `transforms`.
+    An `optional` rule ignores its keys, under `name`, where the document declares no such module.
     """
 
     pattern: str
     target: str | None
     name: str = ""
     transform: str | None = None
+    optional: bool = False
 
 
 @dataclass(frozen=True)

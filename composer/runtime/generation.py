@@ -1,7 +1,7 @@
 """Generation: a `generate` node run token by token, with the search that its policy names.
 
-The decoder keeps its keys and values in a cache (see `composer.plugin.Generation`); a search policy decides which tokens follow
-and when to stop. Neither knows the other's model or method.
+The decoder keeps its keys and values in a cache (see `composer.plugin.Generation`); a search policy decides which
+tokens follow and when to stop. Neither knows the other's model or method.
 """
 
 from __future__ import annotations
@@ -22,7 +22,9 @@ __all__ = ["Generator", "generators_of", "tokenizer_for"]
 def tokenizer_for(registry: Registry, value: str) -> Any:
     """The tokenizer that a decoder's config names, through the registered text modality."""
     modality = registry.modalities["text"]
-    processor = import_object(modality.processor, "modality text")(modality.config(tokenizer=value))
+    processor = import_object(modality.processor, "modality text")(
+        modality.config.model_validate({"tokenizer": value})
+    )
     return processor.tokenizer
 
 
@@ -45,7 +47,7 @@ class Generator:
 
     def start(self, slots: list[Any]) -> tuple[Any, int]:
         """The decoder's cache for the memory in the slots, and the batch size."""
-        memory = {port: slots[slot] for port, slot in self.step.sources.items()}
+        memory = {port: slots[slot] for port, slot in self.step.sources.items() if isinstance(slot, int)}
         first = next(iter(memory.values()))
         batch = (first[0] if isinstance(first, tuple) else first).shape[0]
         cache = self.decoder.start(**memory, beams=self.options.beams, max_tokens=self.options.max_tokens)
@@ -84,7 +86,7 @@ class Generator:
         if port == "ids":
             longest = max(len(hypotheses[0].ids) for hypotheses in found)
             pad = self.tokens["pad"]
-            return torch.tensor([h[0].ids + [pad] * (longest - len(h[0].ids)) for h in found])
+            return torch.tensor([[*h[0].ids, *[pad] * (longest - len(h[0].ids))] for h in found])
         raise InputError(f"a generate node offers text, ids and score, not {port}")
 
 

@@ -43,7 +43,7 @@ class Inputs:
         return encoded, single
 
     def _is_main(self, name: str) -> bool:
-        return self.groups[name] == next(iter(self.groups.values()))
+        return bool(self.groups[name] == next(iter(self.groups.values())))
 
     def _check_names(self, raw: Mapping[str, Any]) -> None:
         task, known = self.plan.task.name, ", ".join(self.plan.inputs)
@@ -85,5 +85,6 @@ def _to_tensors(value: Any, device: torch.device) -> Any:
     if isinstance(value, np.ndarray):
         return torch.from_numpy(value).to(device)
     if isinstance(value, tuple):
-        return type(value)(*(_to_tensors(item, device) if item is not None else None for item in value))
+        fields = [None if item is None else _to_tensors(item, device) for item in value]
+        return type(value)(*fields)  # type: ignore[arg-type]
     return value

@@ -20,8 +20,8 @@ Call = tuple[Callable[..., Any], tuple[tuple[str, Any], ...], tuple[int, ...], t
 class Program(nn.Module):
     """The tensor part of a plan. Modules are shared with every other program that was given the same ones.
 
-    A value travels in a slot: a tensor, or the record of its kind (`States`, `Tokens`). `calls` of a stage hold, per step,
-    the bound method, the input ports with their slots, and the slots of the outputs: nothing is looked up by name per run.
+    A value travels in a slot: a tensor, or the record of its kind (`States`, `Tokens`). A stage is a list of calls,
+    each with its bound method, the input ports with their slots and the slots of the outputs: a run looks up no names.
     """
 
     def __init__(
@@ -118,7 +118,7 @@ def _compiled(step: Step, targets: Mapping[str, nn.Module]) -> Call:
 
 
 def _with_options(function: Callable[..., Any], options: Any) -> Callable[..., Any]:
-    return functools.partial(function, options=options)
+    return functools.partial(function, **dict(options))
 
 
 def build_module(entry: Any, config: Any) -> nn.Module:

@@ -1,4 +1,4 @@
-"""Running a case: ports fed with recorded tensors, results held against recorded tensors, the first divergence named."""
+"""Running a case: ports fed with recorded tensors, results held against recorded ones, the first divergence named."""
 
 from __future__ import annotations
 
@@ -94,7 +94,8 @@ def compare_case(
 ) -> Comparison:
     """Run a case on its own data, or on another folder of the same kind.
 
-    Raises InputError for a faulty case or folder, WeightsError for weights that do not fit, DocumentError for the document.
+    Raises InputError for a faulty case or folder, WeightsError for weights that do not fit, DocumentError for the
+    document.
     """
     case = load_case(Path(path))
     registry = registry if registry is not None else load_registry()
@@ -163,15 +164,15 @@ def _run(
     slots = program(_fed(plan, run.feeds, inputs, registry))
     hypotheses: dict[str, Any] = {}
     for stage in plan.stages:
-        if stage.name == "decode":
+        if stage.kind == "decode":
             step = stage.steps[0].name
             hypotheses[step] = generators[step].run(slots)
-        elif stage.name == "finish":
-            program.run_stage("finish", slots)
+        elif stage.kind == "finish":
+            program.run_stage(stage.name, slots)
     rank = {step.name: index for index, step in enumerate(plan.steps)}
     rows = []
-    for port, target in run.compare.items():
-        target = Target(recorded=target) if isinstance(target, str) else target
+    for port, written in run.compare.items():
+        target = Target(recorded=written) if isinstance(written, str) else written
         if target.recorded not in outputs:
             if not target.optional:
                 known = ", ".join(sorted(outputs))
@@ -217,7 +218,7 @@ def _fed(
                 raise InputError(f"feeds: input port `{name}.{port}` ({declared}) is fed by nothing")
             kind = registry.kinds[declared.kind]
             if kind.record is not None and not isinstance(fed[name][port], tuple):
-                fed[name][port] = kind.record(fed[name][port])  # type: ignore[call-arg]
+                fed[name][port] = kind.record(fed[name][port])
     return fed
 
 

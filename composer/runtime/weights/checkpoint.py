@@ -63,7 +63,8 @@ def read_checkpoint(path: str | PathLike[str], *, roots: Sequence[str] = ROOTS) 
     """Open a checkpoint without reading its tensors.
 
     `path` is a safetensors file, a `torch.save` file, an index of shards (`*.index.json`), or a folder that holds one
-    of these. `roots` are the keys of a pickled checkpoint under which the tensors may lie, tried in order.
+    of these. `roots` are the keys of a pickled checkpoint under which the tensors may lie, tried in order (empty: the
+    usual ones); where none is there, the file's own entries are the tensors.
 
     Raises:
         WeightsError: one sentence with the path, the cause and the fix, for every file that is no checkpoint.
@@ -72,7 +73,7 @@ def read_checkpoint(path: str | PathLike[str], *, roots: Sequence[str] = ROOTS) 
     if file.is_dir():
         file = _weights_in(file)
     read = read_sharded if file.name.endswith(INDEX_SUFFIX) else read_file
-    return Checkpoint(file, read(file, roots))
+    return Checkpoint(file, read(file, tuple(roots) or ROOTS))
 
 
 def _weights_in(folder: Path) -> Path:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 
 from composer.runtime.weights.errors import WeightsError
 from composer.runtime.weights.names import collapse, nearest
@@ -61,13 +62,10 @@ class Faults:
         return patterns
 
     def _values(self) -> Iterator[str]:
-        for title, found in (("shape", self.shapes), ("dtype", self.dtypes)):
-            if found:
-                yield f"  {_count(sum(found.values(), []), 'tensor')} of another {title}:"
-                for text, names in found.items():
-                    yield from (f"    {pattern}: {text}" for pattern in _patterns(names))
+        yield from _by_text("shape", self.shapes)
         if self.shapes:
             yield "    is this a checkpoint of another size than the document's parameters say?"
+        yield from _by_text("dtype", self.dtypes)
         for text, names in self.others.items():
             yield from (f"  {pattern}: {text}" for pattern in _patterns(names))
         for title, names in (("NaN", self.not_a_number), ("infinite values", self.infinite)):
@@ -81,6 +79,13 @@ def _listed(
     for pattern, names in groups.items():
         hint = f"   {label}: {keys[near[pattern]]}" if pattern in near else ""
         yield f"    {_numbered(pattern, names)}{hint}"
+
+
+def _by_text(title: str, found: Mapping[str, Sequence[str]]) -> Iterator[str]:
+    if found:
+        yield f"  {_count(chain.from_iterable(found.values()), 'tensor')} of another {title}:"
+    for text, names in found.items():
+        yield from (f"    {pattern}: {text}" for pattern in _patterns(names))
 
 
 def _patterns(names: Iterable[str]) -> list[str]:

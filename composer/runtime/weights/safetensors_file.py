@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from composer.runtime.weights.contents import Contents
 from composer.runtime.weights.errors import unreadable
@@ -30,7 +31,7 @@ def read_safetensors(path: Path) -> Contents:
     from safetensors import SafetensorError, safe_open
 
     try:
-        handle = safe_open(path, framework="pt", device="cpu")  # type: ignore[no-untyped-call]
+        handle: Any = safe_open(path, framework="pt", device="cpu")
         metadata = handle.metadata() or {}
         readers = {key: partial(handle.get_tensor, key) for key in handle.keys()}  # noqa: SIM118 (not a mapping)
     except OSError as error:
