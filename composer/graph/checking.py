@@ -12,7 +12,8 @@ from composer.graph.edges import EdgeChecker
 from composer.graph.model import CheckedModule, CheckedTask, Report
 from composer.graph.solver import Solver
 from composer.graph.tasks import TaskChecker
-from composer.language import UNSETTLING, Library, Resolved, Source, collector_paused, find_source, resolve
+from composer.language import Library, Resolved, Source, collector_paused, find_source, resolve
+from composer.language.resolving import UNSETTLING
 from composer.plugin import Registry, load_registry
 from composer.problems import DocumentError, Place, Problem
 from composer.types import PortType

@@ -2,7 +2,7 @@
 
 from composer.language.extending import Library
 from composer.language.pausing import collector_paused
-from composer.language.resolving import UNSETTLING, Resolved, find_source, resolve
+from composer.language.resolving import Resolved, find_source, resolve
 from composer.language.shape import (
     CompileShape,
     DocumentShape,
@@ -16,7 +16,6 @@ from composer.language.source import Source, read_source
 from composer.language.tree import Tree, nearest, rename_fix
 
 __all__ = [
-    "UNSETTLING",
     "CompileShape",
     "DocumentShape",
     "InputShape",
