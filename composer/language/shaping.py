@@ -53,8 +53,9 @@ def shape_document(
             for fault in faults:
                 path, problem = _shape_problem(fault, tree, data)
                 paths.append(path)
-                if fault["type"] == "missing" and (partial or fault["loc"] in misspelt):
-                    continue  # the missing parent, or the unknown key beside it, says it already
+                explained = partial or fault["loc"] in misspelt or _yaml_path(fault["loc"], data) in dropped
+                if fault["type"] == "missing" and explained:
+                    continue  # a missing parent, an unknown key beside it or a wrong value says it already
                 if not any(p.place == problem.place and p.code == problem.code for p in problems):
                     problems.append(problem)
             dropped.update(paths)

@@ -140,6 +140,7 @@ class _Construction:
 
     def _mapping(self, node: MappingNode) -> dict[Any, Any]:
         result: dict[Any, Any] = {}
+        merged: dict[Any, Any] = {}
         for key_node, value_node in node.value:
             key = (
                 key_node.value
@@ -150,9 +151,11 @@ class _Construction:
                 self._duplicate(node, key_node, key)
             if key == "<<" and not key_node.style:
                 self._refuse_merge(key_node)
+                taken = self.value(value_node)
+                merged.update(taken if isinstance(taken, dict) else {})
                 continue
             result[key] = self.value(value_node)
-        return result
+        return {**merged, **result} if merged else result
 
     def _key(self, node: Node) -> Any:
         if isinstance(node, ScalarNode):
