@@ -1,10 +1,15 @@
-"""Plugin entry module of composer_core. Imports no torch."""
+"""Plugin entry module of the base kinds and the module types that belong to no model. Imports no torch."""
 
 from __future__ import annotations
 
 from composer.plugin import Register, hookimpl
+from composer_core.kinds import KINDS
+from composer_core.module_types import MODULE_TYPES
+
+__all__ = ["composer_register"]
 
 
 @hookimpl
 def composer_register(register: Register) -> None:
-    """Register what this plugin offers."""
+    """Register the base kinds and the core module types."""
+    register(*KINDS, *MODULE_TYPES)

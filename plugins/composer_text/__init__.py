@@ -1,10 +1,14 @@
-"""Plugin entry module of composer_text. Imports no torch."""
+"""Plugin entry module of the text modality. Imports no torch and no tokenizers library."""
 
 from __future__ import annotations
 
 from composer.plugin import Register, hookimpl
+from composer_text.modality import TEXT
+
+__all__ = ["composer_register"]
 
 
 @hookimpl
 def composer_register(register: Register) -> None:
-    """Register what this plugin offers."""
+    """Register the modality `text`."""
+    register(TEXT)

@@ -1,10 +1,14 @@
-"""Plugin entry module of composer_vision. Imports no torch."""
+"""Plugin entry module of the image and video modalities. Imports no torch, no Pillow and no PyAV."""
 
 from __future__ import annotations
 
 from composer.plugin import Register, hookimpl
+from composer_vision.modalities import IMAGE, VIDEO
+
+__all__ = ["composer_register"]
 
 
 @hookimpl
 def composer_register(register: Register) -> None:
-    """Register what this plugin offers."""
+    """Register the modalities `image` and `video`."""
+    register(IMAGE, VIDEO)

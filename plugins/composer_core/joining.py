@@ -1,0 +1,62 @@
+"""Torch modules that join states: one after the other, one on the other, one many times."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from composer.plugin import NoConfig
+from composer.types import States
+
+__all__ = ["Add", "Concat", "Repeat", "build_add", "build_concat", "build_repeat"]
+
+
+class Concat(nn.Module):
+    """Joins states[B, N, D] and states[B, M, D] into states[B, N + M, D].
+
+    When neither has a mask the result has none; otherwise a missing mask counts as all ones.
+    """
+
+    def forward(self, *, first: States, second: States) -> States:
+        values = torch.cat((first.values, second.values), dim=1)
+        if first.mask is None and second.mask is None:
+            return States(values, None)
+        return States(values, torch.cat((_mask_of(first), _mask_of(second)), dim=1))
+
+
+class Add(nn.Module):
+    """Adds states[B, N, D] to states[B, N, D]; the result shows the positions that both show."""
+
+    def forward(self, *, first: States, second: States) -> States:
+        values = first.values + second.values
+        if first.mask is None or second.mask is None:
+            return States(values, second.mask if first.mask is None else first.mask)
+        return States(values, first.mask * second.mask)
+
+
+class Repeat(nn.Module):
+    """Repeats row i of states[B, N, D] counts[i] times, in order: states[R, N, D], R the sum of counts."""
+
+    def forward(self, *, states: States, counts: Tensor) -> States:
+        values = torch.repeat_interleave(states.values, counts, dim=0)
+        mask = None if states.mask is None else torch.repeat_interleave(states.mask, counts, dim=0)
+        return States(values, mask)
+
+
+def _mask_of(states: States) -> Tensor:
+    """The mask [B, N] int64, made of ones where there is none."""
+    if states.mask is not None:
+        return states.mask
+    return torch.ones(states.values.shape[:2], dtype=torch.int64, device=states.values.device)
+
+
+def build_concat(config: NoConfig) -> Concat:
+    return Concat()
+
+
+def build_add(config: NoConfig) -> Add:
+    return Add()
+
+
+def build_repeat(config: NoConfig) -> Repeat:
+    return Repeat()

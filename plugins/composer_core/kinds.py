@@ -1,0 +1,72 @@
+"""The base kinds: what flows between the modules of every plugin."""
+
+from __future__ import annotations
+
+from composer.types import Field, Kind, States, Tokens
+
+__all__ = ["KINDS"]
+
+KINDS: tuple[Kind, ...] = (
+    Kind(
+        "pixels",
+        "Normalised pictures or clips, ready for an encoder; a picture is a clip of one frame.",
+        ("batch", "channels", "frames", "height", "width"),
+        {"values": Field("float", (0, 1, 2, 3, 4))},
+    ),
+    Kind(
+        "frames",
+        "Decoded pictures or clips as the host sees them: 0 to 255, colours last.",
+        ("batch", "frames", "height", "width", "channels"),
+        {"values": Field("uint8", (0, 1, 2, 3, 4))},
+    ),
+    Kind(
+        "tokens",
+        "Token ids with their padding mask (1 = real token).",
+        ("batch", "length"),
+        {"ids": Field("int64", (0, 1)), "mask": Field("int64", (0, 1))},
+        record=Tokens,
+    ),
+    Kind(
+        "states",
+        "Hidden states with their mask (1 = visible; no mask: all are visible).",
+        ("batch", "length", "width"),
+        {"values": Field("float", (0, 1, 2)), "mask": Field("int64", (0, 1), optional=True)},
+        record=States,
+    ),
+    Kind("embedding", "One vector per sample.", ("batch", "width"), {"values": Field("float", (0, 1))}),
+    Kind(
+        "logits",
+        "Unnormalised scores of every vocabulary entry at every position.",
+        ("batch", "length", "vocabulary"),
+        {"values": Field("float", (0, 1, 2))},
+    ),
+    Kind(
+        "scores",
+        "One score per sample and candidate: class scores, similarities, probabilities of ranked answers.",
+        ("batch", "candidates"),
+        {"values": Field("float", (0, 1))},
+    ),
+    Kind(
+        "labels",
+        "Several ids per sample: target tokens (-100 = not scored) or ranked candidates.",
+        ("batch", "length"),
+        {"values": Field("int64", (0, 1))},
+    ),
+    Kind("classes", "The id of one class per sample.", ("batch",), {"values": Field("int64", (0,))}),
+    Kind(
+        "counts",
+        "How many parts each sample has, for example answers per question.",
+        ("batch",),
+        {"values": Field("int64", (0,))},
+    ),
+    Kind(
+        "numbers",
+        "One real number per sample: a loss, a weight, a regression target.",
+        ("batch",),
+        {"values": Field("float", (0,))},
+    ),
+    Kind(
+        "scalar", "One real number for the whole batch, such as a loss.", (), {"values": Field("float", ())}
+    ),
+    Kind("text", "One string per sample; stays on the host.", ("batch",), {"values": Field("object", (0,))}),
+)

@@ -1,0 +1,175 @@
+"""The core module types: adapters, joins and losses that belong to no model."""
+
+from __future__ import annotations
+
+from composer.plugin import Method, ModuleType, NoConfig
+from composer.types import Signature
+from composer_core.configs import (
+    LayerNormConfig,
+    LinearConfig,
+    PoolConfig,
+    SelectConfig,
+    SimilarityConfig,
+    TokenLossConfig,
+)
+
+__all__ = ["MODULE_TYPES"]
+
+LONGEST = 2**31 - 1
+
+
+def _concat(config: NoConfig) -> Signature:
+    inputs = {"first": "states[B, N, D]", "second": "states[B, M, D]"}
+    return Signature(inputs, {"states": "states[B, N + M, D]"})
+
+
+def _add(config: NoConfig) -> Signature:
+    inputs = {"first": "states[B, N, D]", "second": "states[B, N, D]"}
+    return Signature(inputs, {"states": "states[B, N, D]"})
+
+
+def _repeat(config: NoConfig) -> Signature:
+    inputs = {"states": "states[B, N, D]", "counts": "counts[B]"}
+    return Signature(inputs, {"states": "states[R, N, D]"})
+
+
+def _select(config: SelectConfig) -> Signature:
+    ranges = {"N": (config.position + 1, LONGEST)}
+    return Signature({"states": "states[B, N, D]"}, {"embedding": "embedding[B, D]"}, ranges)
+
+
+def _pool(config: PoolConfig) -> Signature:
+    return Signature({"states": "states[B, N, D]"}, {"embedding": "embedding[B, D]"})
+
+
+def _normalise(config: NoConfig) -> Signature:
+    return Signature({"embedding": "embedding[B, D]"}, {"embedding": "embedding[B, D]"})
+
+
+def _similarity(config: SimilarityConfig) -> Signature:
+    inputs = {"queries": "embedding[B, D]", "candidates": "embedding[K, D]"}
+    return Signature(inputs, {"scores": "scores[B, K]"})
+
+
+def _linear_states(config: LinearConfig) -> Signature:
+    before, after = config.input_dim, config.output_dim
+    return Signature({"states": f"states[B, N, {before}]"}, {"states": f"states[B, N, {after}]"})
+
+
+def _linear_embedding(config: LinearConfig) -> Signature:
+    before, after = config.input_dim, config.output_dim
+    return Signature({"embedding": f"embedding[B, {before}]"}, {"embedding": f"embedding[B, {after}]"})
+
+
+def _linear_scores(config: LinearConfig) -> Signature:
+    before, after = config.input_dim, config.output_dim
+    return Signature({"embedding": f"embedding[B, {before}]"}, {"scores": f"scores[B, {after}]"})
+
+
+def _layer_norm(config: LayerNormConfig) -> Signature:
+    port = f"states[B, N, {config.dim}]"
+    return Signature({"states": port}, {"states": port})
+
+
+def _class_loss(config: NoConfig) -> Signature:
+    return Signature({"scores": "scores[B, K]", "classes": "classes[B]"}, {"loss": "scalar"})
+
+
+def _token_loss(config: TokenLossConfig) -> Signature:
+    return Signature({"logits": "logits[B, L, V]", "labels": "labels[B, L]"}, {"loss": "scalar"})
+
+
+MODULE_TYPES: tuple[ModuleType, ...] = (
+    ModuleType(
+        "core.concat",
+        NoConfig,
+        {"forward": Method(_concat)},
+        "composer_core.joining:build_concat",
+        "Put two sequences of states one after the other.",
+        stateless=True,
+    ),
+    ModuleType(
+        "core.add",
+        NoConfig,
+        {"forward": Method(_add)},
+        "composer_core.joining:build_add",
+        "Add two sequences of states; a position is visible where both show it.",
+        stateless=True,
+    ),
+    ModuleType(
+        "core.repeat",
+        NoConfig,
+        {"forward": Method(_repeat)},
+        "composer_core.joining:build_repeat",
+        "Repeat each sample's states as often as its count says.",
+        stateless=True,
+    ),
+    ModuleType(
+        "core.select",
+        SelectConfig,
+        {"forward": Method(_select)},
+        "composer_core.reducing:build_select",
+        "Take the state at one position as the embedding.",
+        stateless=True,
+    ),
+    ModuleType(
+        "core.pool",
+        PoolConfig,
+        {"forward": Method(_pool)},
+        "composer_core.reducing:build_pool",
+        "Reduce the visible states to one embedding.",
+        stateless=True,
+    ),
+    ModuleType(
+        "core.normalise",
+        NoConfig,
+        {"forward": Method(_normalise)},
+        "composer_core.reducing:build_normalise",
+        "Scale embeddings to length one.",
+        stateless=True,
+    ),
+    ModuleType(
+        "core.similarity",
+        SimilarityConfig,
+        {"forward": Method(_similarity)},
+        "composer_core.reducing:build_similarity",
+        "Score every query against every candidate by dot product.",
+        stateless=True,
+    ),
+    ModuleType(
+        "core.linear",
+        LinearConfig,
+        {
+            "forward": Method(_linear_states, summary="Change the width of states."),
+            "embedding": Method(
+                _linear_embedding, attribute="embedding", summary="Change an embedding's width."
+            ),
+            "scores": Method(_linear_scores, attribute="scores", summary="Score classes from an embedding."),
+        },
+        "composer_core.widths:build_linear",
+        "A learned linear map of the width: an adapter, a projection or a classifier.",
+    ),
+    ModuleType(
+        "core.layer_norm",
+        LayerNormConfig,
+        {"forward": Method(_layer_norm)},
+        "composer_core.widths:build_layer_norm",
+        "Normalise each state over its width, with a learned scale and offset.",
+    ),
+    ModuleType(
+        "core.class_loss",
+        NoConfig,
+        {"forward": Method(_class_loss)},
+        "composer_core.losses:build_class_loss",
+        "Mean cross entropy of class scores.",
+        stateless=True,
+    ),
+    ModuleType(
+        "core.token_loss",
+        TokenLossConfig,
+        {"forward": Method(_token_loss)},
+        "composer_core.losses:build_token_loss",
+        "Mean cross entropy over the tokens whose label is not -100.",
+        stateless=True,
+    ),
+)

@@ -1,0 +1,46 @@
+"""The config of the text modality."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field, ValidationInfo, field_validator
+
+from composer.plugin import Config
+from composer_text.vocabulary import packaged_vocabularies, vocabulary_path
+
+__all__ = ["TextConfig"]
+
+
+class TextConfig(Config):
+    """`with` of an input of modality `text`.
+
+    A text is cleaned, cut to `max_words`, put between `prefix` and `suffix`, split into tokens, opened by
+    [CLS] and cut to `max_tokens`. An empty text becomes [CLS] alone (and [SEP] where there is a separator).
+    """
+
+    tokenizer: str
+    """Name of a packaged vocabulary (`bert-uncased`) or path of a vocabulary file with one token a line."""
+    separator: bool = True
+    """Whether [SEP] closes every text. mPLUG-2 reads its questions without."""
+    clean: Literal["none", "question", "caption"] = "none"
+    """How punctuation and spaces are cleaned first: not at all, or as mPLUG-2 cleans questions, captions."""
+    max_words: int | None = Field(default=None, ge=1)
+    """Words kept, counted between single spaces after cleaning."""
+    max_tokens: int | None = Field(default=512, ge=2)
+    """Tokens kept, special tokens included; null sets no limit (a BERT model knows 512 positions)."""
+    on_overflow: Literal["truncate", "error"] = "truncate"
+    """What becomes of a text beyond `max_tokens`: its end is cut (the separator stays), or it is refused."""
+    prefix: str = ""
+    """Put before the cleaned text as it stands, without a space: a prompt."""
+    suffix: str = ""
+    """Put after the cleaned text as it stands; "[SEP]" is read as the special token, and may be cut off."""
+
+    @field_validator("tokenizer")
+    @classmethod
+    def _resolve_tokenizer(cls, value: str, info: ValidationInfo) -> str:
+        """Keep a packaged name; make a file beside the document (validation context `directory`) absolute."""
+        directory = (info.context or {}).get("directory")
+        path = vocabulary_path(value, directory=directory and Path(directory))
+        return value if value in packaged_vocabularies() or directory is None else str(path.absolute())

@@ -1,0 +1,45 @@
+"""The host side of the text modality: raw strings to token arrays."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from composer.problems import InputError
+from composer.types import Tokens
+from composer_text.cleaning import clean_caption, clean_question, cut_words
+from composer_text.configs import TextConfig
+from composer_text.tokenizer import Tokenizer
+
+__all__ = ["TextProcessor"]
+
+CLEANERS: dict[str, Callable[[str], str]] = {
+    "none": str,
+    "question": clean_question,
+    "caption": clean_caption,
+}
+
+
+class TextProcessor:
+    """Cleans, frames and splits texts as a `TextConfig` says; `tokenizer` turns ids back into text."""
+
+    def __init__(self, config: TextConfig) -> None:
+        self.config = config
+        self.tokenizer = Tokenizer.named(
+            config.tokenizer,
+            separator=config.separator,
+            max_tokens=config.max_tokens,
+            on_overflow=config.on_overflow,
+        )
+
+    def encode(self, values: Sequence[str]) -> dict[str, Tokens]:
+        """`{"tokens": Tokens}` with int64 arrays [B, L]. Raises InputError for what is no list of strings."""
+        if isinstance(values, str):
+            raise InputError("a batch of texts is a list of strings, not one string: put it in brackets")
+        return {"tokens": self.tokenizer.encode([self._framed(value) for value in values])}
+
+    def _framed(self, value: str) -> str:
+        """The cleaned text between prefix and suffix; what is no string passes, for the tokenizer to name."""
+        if not isinstance(value, str):
+            return value
+        words = cut_words(CLEANERS[self.config.clean](value), self.config.max_words)
+        return f"{self.config.prefix}{words}{self.config.suffix}"

@@ -1,0 +1,63 @@
+"""Where raw pictures and clips come from: files and bytes, each with the name that errors call it by."""
+
+from __future__ import annotations
+
+import io
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+from composer.problems import InputError
+
+__all__ = ["MAX_PIXELS", "Source", "check_pixels"]
+
+MAX_PIXELS = 100_000_000
+"""The largest picture or frame that is decoded: 100 megapixels take 300 MB."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """Something to decode. `name` fits into a sentence: `picture cat.png`, `the 9 bytes given as clip`."""
+
+    name: str
+    content: Path | bytes
+
+    @staticmethod
+    def of(value: str | os.PathLike[str] | bytes, what: str) -> Source:
+        """Check that there is something to read; raises InputError if not. `what`: "picture" or "clip"."""
+        if isinstance(value, bytes):
+            if not value:
+                raise InputError(f"no bytes were given as {what}: give the content of a file")
+            return Source(f"the {len(value):,} bytes given as {what}", value)
+        path = Path(value)
+        name = f"{what} {path}"
+        try:
+            if path.is_dir():
+                raise InputError(f"{name} is a directory: give the path of one file in it")
+            if not path.exists():
+                raise InputError(f"{name} does not exist: check the path, which starts at {Path.cwd()}")
+            if not path.is_file():
+                raise InputError(f"{name} is not a regular file: save it as one first")
+            if path.stat().st_size == 0:
+                raise InputError(f"{name} is an empty file: fetch or export it again")
+        except (OSError, ValueError) as error:
+            raise InputError(f"{what} {str(path)!r} cannot be looked up ({error}): check the path") from error
+        return Source(name, path)
+
+    def open(self) -> BinaryIO:
+        """A new stream at the start of the content. Raises InputError where the file may not be read."""
+        if isinstance(self.content, bytes):
+            return io.BytesIO(self.content)
+        try:
+            return self.content.open("rb")
+        except OSError as error:
+            raise InputError(f"{self.name} cannot be read: {error.strerror}") from error
+
+
+def check_pixels(name: str, width: int, height: int) -> None:
+    """Raise InputError for a size that would fill the memory when decoded."""
+    if width * height > MAX_PIXELS:
+        raise InputError(
+            f"{name} has {width} x {height} pixels and {MAX_PIXELS:,} are allowed: scale it down first"
+        )
