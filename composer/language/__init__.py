@@ -1,1 +1,36 @@
-"""language."""
+"""The language: text to a resolved document. Imports no torch and asks no plugin."""
+
+from composer.language.extending import Library
+from composer.language.pausing import collector_paused
+from composer.language.resolving import Resolved, find_source, resolve
+from composer.language.shape import (
+    CompileShape,
+    DocumentShape,
+    InputShape,
+    ModuleShape,
+    NodeShape,
+    ObjectiveShape,
+    TaskShape,
+)
+from composer.language.source import Source, read_source
+from composer.language.tree import Tree, nearest, rename_fix
+
+__all__ = [
+    "CompileShape",
+    "DocumentShape",
+    "InputShape",
+    "Library",
+    "ModuleShape",
+    "NodeShape",
+    "ObjectiveShape",
+    "Resolved",
+    "Source",
+    "TaskShape",
+    "Tree",
+    "collector_paused",
+    "find_source",
+    "nearest",
+    "read_source",
+    "rename_fix",
+    "resolve",
+]

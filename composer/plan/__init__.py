@@ -1,1 +1,5 @@
-"""plan."""
+"""Planning: from a typed task to a frozen order of steps in stages. Imports no torch."""
+
+from composer.plan.planning import Plan, Stage, Step, plan_objective, plan_task
+
+__all__ = ["Plan", "Stage", "Step", "plan_objective", "plan_task"]

@@ -60,8 +60,9 @@ class Method:
     """One way to call a module.
 
     `signature(config)`, or `signature(config, options)` where the method has `options`, gives its ports; `attribute`
-    is the implementation's method (`forward` unless said otherwise); its keyword arguments are the input ports and it
-    returns a mapping from output port to value, or the value itself where it has one output.
+    is the implementation's method (`forward` unless said otherwise); its keyword arguments are the input ports and the
+    fields of the options, and it returns a mapping from output port to value, or the value itself where it has one
+    output.
     """
 
     signature: Callable[..., Signature]
@@ -95,6 +96,10 @@ class ModuleType:
     summary: str
     stateless: bool = False
     generation: Generation | None = None
+    adapter: Callable[[PortType, PortType], Mapping[str, Any] | None] | None = None
+    """Config with which one such module turns the first port type into the second, or None: for hints and `--fix`."""
+    examples: tuple[Mapping[str, Any], ...] = ()
+    """Configs with which the conformance kit builds the type; empty takes the defaults."""
     version: str = "1"
 
 

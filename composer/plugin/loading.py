@@ -59,9 +59,13 @@ def _register_one(registry: Registry, origin: Origin, load: Any) -> None:
         plugin = load()
         manager.register(plugin, name=origin.plugin)
         manager.check_pending()
-        manager.hook.composer_register(register=Register(registry, origin))
-    except Exception as error:  # a plugin is foreign code: whatever it raises is its own fault, reported as such
+        register = Register(registry, origin)
+        manager.hook.composer_register(register=register)
+    except (
+        Exception
+    ) as error:  # a plugin is foreign code: whatever it raises is its own fault, reported as such
         message = f"{type(error).__name__}: {error}"
         registry.broken.append(BrokenPlugin(origin, message, traceback.format_exc()))
     else:
+        register.commit()
         registry.plugins[origin.plugin] = origin

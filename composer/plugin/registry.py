@@ -121,20 +121,27 @@ class Register:
     def __init__(self, registry: Registry, origin: Origin) -> None:
         self._registry = registry
         self._origin = origin
+        self._offered: list[Entry] = []
 
     def __call__(self, *entries: Entry) -> None:
-        """Add entries. An id that another plugin holds stays with the first and is recorded as a conflict.
-
-        Raises TypeError for a value that is no declaration.
-        """
+        """Offer entries. Raises TypeError for a value that is no declaration."""
         for entry in entries:
-            name = SECTIONS.get(type(entry))
-            if name is None:
+            if type(entry) not in SECTIONS:
                 known = ", ".join(sorted(t.__name__ for t in SECTIONS))
                 raise TypeError(f"{entry!r} is no declaration; a plugin registers one of {known}")
+            self._offered.append(entry)
+
+    def commit(self) -> None:
+        """Put what was offered into the registry: all of it, once the plugin's hook has come to its end.
+
+        An id that another plugin holds stays with the first, and the conflict is recorded.
+        """
+        for entry in self._offered:
+            name = SECTIONS[type(entry)]
             section: Section[Any] = getattr(self._registry, name)
             if entry.id in section:
                 conflict = Conflict(name, entry.id, section.origin(entry.id), self._origin)
                 self._registry.conflicts.append(conflict)
             else:
                 section._put(entry, self._origin)
+        self._offered.clear()

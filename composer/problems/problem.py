@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -33,8 +33,8 @@ class Edit:
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One finding: what is wrong (`message`), where (`place`, with a `label` under the marks), why (`notes`), and what to
-    write instead (`helps`). `fix` holds the edits that `--fix` applies when the cure is mechanical.
+    """One finding: what is wrong (`message`), where (`place`, with a `label` under the marks), why (`notes`), and what
+    to write instead (`helps`). `fix` holds the edits that `--fix` applies when the cure is mechanical.
     """
 
     code: str
@@ -59,8 +59,9 @@ class InputError(ComposerError):
 
 
 class DocumentError(ComposerError):
-    """A document with errors; `problems` holds all of them, in source order."""
+    """A document with errors; `problems` holds all of them, in source order; `sources` the text of the files."""
 
-    def __init__(self, problems: Iterable[Problem]) -> None:
+    def __init__(self, problems: Iterable[Problem], sources: Mapping[str, str] | None = None) -> None:
         self.problems = tuple(problems)
+        self.sources = dict(sources or {})
         super().__init__("\n".join(map(str, self.problems)))

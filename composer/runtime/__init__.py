@@ -1,1 +1,15 @@
-"""runtime."""
+"""Running: programs, inputs, generation and models. Importing this imports torch."""
+
+from composer.runtime.model import INITIAL, Model, Runner, build_for_training, load
+from composer.runtime.program import Program, build_module, build_program
+
+__all__ = [
+    "INITIAL",
+    "Model",
+    "Program",
+    "Runner",
+    "build_for_training",
+    "build_module",
+    "build_program",
+    "load",
+]

@@ -6,4 +6,15 @@ from composer.types.ports import Port, PortType, parse_port_type
 from composer.types.signature import Signature
 from composer.types.values import States, Tokens
 
-__all__ = ["Dim", "Field", "Kind", "Port", "PortType", "Signature", "States", "Tokens", "parse_dim", "parse_port_type"]
+__all__ = [
+    "Dim",
+    "Field",
+    "Kind",
+    "Port",
+    "PortType",
+    "Signature",
+    "States",
+    "Tokens",
+    "parse_dim",
+    "parse_port_type",
+]

@@ -28,7 +28,7 @@ class Dim:
 
     @property
     def is_symbol(self) -> bool:
-        return self.constant == 0 and len(self.terms) == 1 and self.terms[0][1] == 1
+        return len(self.terms) == 1 and self.constant == 0 and self.terms[0][1] == 1
 
     def __add__(self, other: Dim) -> Dim:
         return _collect(self.constant + other.constant, (*self.terms, *other.terms))
@@ -41,11 +41,15 @@ class Dim:
 
     def substitute(self, values: Mapping[str, Dim]) -> Dim:
         """Replace every symbol that `values` names; the others stay."""
+        if self.is_symbol:
+            return values.get(self.terms[0][0], self)
         if not any(symbol in values for symbol, _ in self.terms):
             return self
         result = Dim(self.constant)
         for symbol, coefficient in self.terms:
-            result += values[symbol].scaled(coefficient) if symbol in values else Dim(0, ((symbol, coefficient),))
+            result += (
+                values[symbol].scaled(coefficient) if symbol in values else Dim(0, ((symbol, coefficient),))
+            )
         return result
 
     def __str__(self) -> str:
@@ -78,7 +82,9 @@ def parse_dim(text: str | int) -> Dim:
     while position < len(text) or position == 0:
         match = _TERM.match(text, position)
         if match is None or (position > 0 and not match["sign"]):
-            raise ValueError(f"{text!r} is not a dimension: write a number, a symbol, or a sum such as 2*N + 1")
+            raise ValueError(
+                f"{text!r} is not a dimension: write a number, a symbol, or a sum such as 2*N + 1"
+            )
         factor = int(match["coefficient"] or 1) * (-1 if match["sign"] == "-" else 1)
         atom = match["atom"]
         result += Dim(int(atom) * factor) if atom.isdigit() else Dim(0, ((atom, factor),))

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import Any, Literal
 
 __all__ = ["Field", "Kind"]
 
@@ -33,5 +33,5 @@ class Kind:
     summary: str
     dims: tuple[str, ...]
     fields: Mapping[str, Field]
-    record: type[NamedTuple] | None = None  # type: ignore[valid-type]
+    record: Callable[..., Any] | None = None
     parent: str | None = None

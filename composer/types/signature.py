@@ -16,22 +16,27 @@ class Signature:
 
     Values may be written as strings: `Signature({"states": "states[B, N, 768]"}, {"states": "states[B, N, 768]"})`.
     A trailing `?` marks an optional input, a trailing `*` an input that takes a list of sources.
-    `ranges` narrows a symbol: `{"L": (1, 512)}`, both ends included.
+    `ranges` narrows a symbol: `{"L": (1, 512)}`, both ends included. `fixed` names symbols that the module's weights
+    fix, with the config field that holds their value: every call of the module must agree, and where the config leaves
+    the field unset (None) the checker fills in what the calls agree on.
     """
 
     inputs: Mapping[str, Port]
     outputs: Mapping[str, Port]
     ranges: Mapping[str, tuple[int, int]] = field(default_factory=dict)
+    fixed: Mapping[str, str] = field(default_factory=dict)
 
     def __init__(
         self,
         inputs: Mapping[str, Port | PortType | str],
         outputs: Mapping[str, Port | PortType | str],
         ranges: Mapping[str, tuple[int, int]] | None = None,
+        fixed: Mapping[str, str] | None = None,
     ) -> None:
         object.__setattr__(self, "inputs", {name: _port(value) for name, value in inputs.items()})
         object.__setattr__(self, "outputs", {name: _port(value) for name, value in outputs.items()})
         object.__setattr__(self, "ranges", dict(ranges or {}))
+        object.__setattr__(self, "fixed", dict(fixed or {}))
 
 
 def _port(value: Port | PortType | str) -> Port:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from composer.plugin import Register, hookimpl
+from composer_core.arrays import ARRAY
 from composer_core.kinds import KINDS
 from composer_core.module_types import MODULE_TYPES
 
@@ -11,5 +12,5 @@ __all__ = ["composer_register"]
 
 @hookimpl
 def composer_register(register: Register) -> None:
-    """Register the base kinds and the core module types."""
-    register(*KINDS, *MODULE_TYPES)
+    """Register the base kinds, the core module types and the modality `array`."""
+    register(*KINDS, *MODULE_TYPES, ARRAY)

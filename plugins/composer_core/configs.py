@@ -21,8 +21,8 @@ __all__ = [
 class LinearConfig(Config):
     """`with` of `core.linear`."""
 
-    input_dim: int = Field(ge=1)
-    """Width of what comes in."""
+    input_dim: int | None = Field(default=None, ge=1)
+    """Width of what comes in; left out, it is what the calls of the module agree on."""
     output_dim: int = Field(ge=1)
     """Width of what goes out."""
     bias: bool = True
@@ -32,8 +32,8 @@ class LinearConfig(Config):
 class LayerNormConfig(Config):
     """`with` of `core.layer_norm`."""
 
-    dim: int = Field(ge=1)
-    """Width of the states."""
+    dim: int | None = Field(default=None, ge=1)
+    """Width of the states; left out, it is what the calls of the module agree on."""
     eps: float = Field(default=1e-5, gt=0)
     """Added to the variance; BERT models use 1e-12."""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from composer.plugin import Method, ModuleType, NoConfig
-from composer.types import Signature
+from composer.types import PortType, Signature
 from composer_core.configs import (
     LayerNormConfig,
     LinearConfig,
@@ -16,6 +16,17 @@ from composer_core.configs import (
 __all__ = ["MODULE_TYPES"]
 
 LONGEST = 2**31 - 1
+_INPUT_DIM = {"D": "input_dim"}
+
+
+def _adapt_width(given: PortType, wanted: PortType) -> dict[str, int] | None:
+    """A linear map cures states that differ in nothing but their width."""
+    if given.kind != "states" or wanted.kind != "states":
+        return None
+    before, after = given.dims[2], wanted.dims[2]
+    if not (before.is_number and after.is_number) or before == after:
+        return None
+    return {"input_dim": before.constant, "output_dim": after.constant}
 
 
 def _concat(config: NoConfig) -> Signature:
@@ -52,23 +63,27 @@ def _similarity(config: SimilarityConfig) -> Signature:
 
 
 def _linear_states(config: LinearConfig) -> Signature:
-    before, after = config.input_dim, config.output_dim
-    return Signature({"states": f"states[B, N, {before}]"}, {"states": f"states[B, N, {after}]"})
+    before, after = config.input_dim or "D", config.output_dim
+    return Signature(
+        {"states": f"states[B, N, {before}]"}, {"states": f"states[B, N, {after}]"}, fixed=_INPUT_DIM
+    )
 
 
 def _linear_embedding(config: LinearConfig) -> Signature:
-    before, after = config.input_dim, config.output_dim
-    return Signature({"embedding": f"embedding[B, {before}]"}, {"embedding": f"embedding[B, {after}]"})
+    before, after = config.input_dim or "D", config.output_dim
+    inputs, outputs = {"embedding": f"embedding[B, {before}]"}, {"embedding": f"embedding[B, {after}]"}
+    return Signature(inputs, outputs, fixed=_INPUT_DIM)
 
 
 def _linear_scores(config: LinearConfig) -> Signature:
-    before, after = config.input_dim, config.output_dim
-    return Signature({"embedding": f"embedding[B, {before}]"}, {"scores": f"scores[B, {after}]"})
+    before, after = config.input_dim or "D", config.output_dim
+    inputs, outputs = {"embedding": f"embedding[B, {before}]"}, {"scores": f"scores[B, {after}]"}
+    return Signature(inputs, outputs, fixed=_INPUT_DIM)
 
 
 def _layer_norm(config: LayerNormConfig) -> Signature:
-    port = f"states[B, N, {config.dim}]"
-    return Signature({"states": port}, {"states": port})
+    port = f"states[B, N, {config.dim or 'D'}]"
+    return Signature({"states": port}, {"states": port}, fixed={"D": "dim"})
 
 
 def _class_loss(config: NoConfig) -> Signature:
@@ -148,6 +163,8 @@ MODULE_TYPES: tuple[ModuleType, ...] = (
         },
         "composer_core.widths:build_linear",
         "A learned linear map of the width: an adapter, a projection or a classifier.",
+        adapter=_adapt_width,
+        examples=({"input_dim": 6, "output_dim": 10},),
     ),
     ModuleType(
         "core.layer_norm",
@@ -155,6 +172,7 @@ MODULE_TYPES: tuple[ModuleType, ...] = (
         {"forward": Method(_layer_norm)},
         "composer_core.widths:build_layer_norm",
         "Normalise each state over its width, with a learned scale and offset.",
+        examples=({"dim": 6},),
     ),
     ModuleType(
         "core.class_loss",

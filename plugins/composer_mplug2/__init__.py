@@ -1,10 +1,22 @@
-"""Plugin entry module of composer_mplug2. Imports no torch."""
+"""Plugin entry module of composer_mplug2: mPLUG-2's modules, checkpoint layout and search. Imports no torch."""
 
 from __future__ import annotations
 
-from composer.plugin import Register, hookimpl
+from composer.plugin import Register, SearchPolicy, hookimpl
+from composer_mplug2.layout import LAYOUT
+from composer_mplug2.module_types import MODULE_TYPES
+
+__all__ = ["composer_register"]
 
 
 @hookimpl
 def composer_register(register: Register) -> None:
-    """Register what this plugin offers."""
+    """Register the mPLUG-2 module types, the layout of its checkpoints and its search policy."""
+    register(*MODULE_TYPES, LAYOUT)
+    register(
+        SearchPolicy(
+            "mplug2",
+            "composer_mplug2.search:Mplug2Search",
+            "Beam search as mPLUG-2 published it: beams pay a length penalty at every step, the best beam ends the search.",
+        )
+    )

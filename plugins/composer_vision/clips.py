@@ -20,6 +20,9 @@ __all__ = ["ClipLength", "read_frames"]
 
 Picture = NDArray[np.uint8]
 
+# VP8 mixes packets that are never shown into the clip: their frames are counted by decoding.
+HIDDEN_FRAMES = frozenset({"vp8", "libvpx"})
+
 
 @dataclass(frozen=True)
 class ClipLength:
@@ -34,8 +37,8 @@ def read_frames(
 ) -> list[Picture]:
     """The frames that `choose` names by index (rising, repeats allowed), each [H, W, 3] after `shrink`.
 
-    The clip is read twice: once to count its packets, which needs no decoding, and once to decode up to the
-    last chosen frame. A decoder may leave out what the container counts; then the choice is made again from
+    The clip is read twice: once to count its packets, which needs no decoding (VP8 apart), and once to decode
+    up to the last chosen frame. A decoder may leave out what was counted; then the choice is made again from
     what it gave. Raises InputError for a clip that is unreadable, cut short or without a frame.
     """
     length = _count(source)
@@ -58,7 +61,7 @@ def _opened(source: Source) -> Iterator[InputContainer]:
             # No protocol: a play list inside the file must not make us open other files or addresses.
             with av.open(stream, options={"protocol_whitelist": ""}) as container:
                 if not container.streams.video:
-                    raise InputError(f"{source.name} has no video stream: give a clip, not sound alone")
+                    raise InputError(f"{source.name} has no frame: it holds no video; check that it plays")
                 assert isinstance(container, InputContainer)  # a stream opened for reading
                 yield container
         except (av.FFmpegError, ValueError) as error:
@@ -70,17 +73,22 @@ def _opened(source: Source) -> Iterator[InputContainer]:
 
 
 def _count(source: Source) -> ClipLength:
+    """The frames that the packets promise, and the rate. Raises InputError for a clip that is cut short."""
     with _opened(source) as container:
         stream = container.streams.video[0]
         check_pixels(source.name, stream.codec_context.width, stream.codec_context.height)
-        packets = [packet.is_discard for packet in container.demux(stream) if packet.size]
-        if len(packets) < stream.frames:
+        rate = float(stream.average_rate) if stream.average_rate else None
+        if stream.codec_context.name in HIDDEN_FRAMES:
+            return ClipLength(sum(1 for _ in container.decode(stream)), rate)
+        packets = [(each.is_discard, each.is_corrupt) for each in container.demux(stream) if each.size]
+        # Only MP4's own list of frames is exact; elsewhere a broken last packet tells.
+        listed = stream.frames if "mp4" in container.format.name else 0
+        if len(packets) < listed or (packets and packets[-1][1]):
             raise InputError(
-                f"{source.name} is cut short: its header promises {stream.frames} frames and it holds "
-                f"{len(packets)}; fetch it again"
+                f"{source.name} is cut short: it ends after {len(packets)} of {stream.frames} frames; "
+                "fetch it again"
             )
-        rate = stream.average_rate
-        return ClipLength(packets.count(False), float(rate) if rate else None)
+        return ClipLength(sum(not discarded for discarded, _ in packets), rate)
 
 
 def _decode(

@@ -18,7 +18,7 @@ __all__ = ["read_picture", "to_rgb"]
 SIXTEEN_BITS = 65_535
 
 # What pictures are kept in. Pillow reads more, and runs other programs for some (EPS).
-FORMATS = ("PNG", "JPEG", "MPO", "GIF", "WEBP", "BMP", "TIFF", "PPM", "JPEG2000")
+FORMATS = ("PNG", "JPEG", "GIF", "WEBP", "BMP", "TIFF", "PPM", "JPEG2000")
 
 
 def read_picture(value: Any) -> NDArray[np.uint8]:

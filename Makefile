@@ -1,0 +1,37 @@
+# Everything a newcomer needs: `make demo` shows what this is, `make test` proves it. Each target makes .venv first.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/installed
+# The exact set was made with Python 3.11; on 3.10 some of it does not exist and the ranges of pyproject.toml decide.
+CONSTRAINTS := $(shell $(PYTHON) -c 'import sys; print("-c constraints.txt" if sys.version_info >= (3, 11) else "")')
+
+.PHONY: demo test lint bench clean
+
+demo: $(STAMP)
+	$(BIN)/composer check quickstart
+	$(BIN)/composer run quickstart:image-qa image=examples/quickstart/picture.png question="what color is the shape?"
+	$(BIN)/composer run quickstart:image-caption image=examples/quickstart/picture.png
+	$(BIN)/composer run quickstart:video-caption video=examples/quickstart/clip.mp4
+
+test: $(STAMP)
+	$(BIN)/python -m pytest -n auto
+
+lint: $(STAMP)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy composer
+	$(BIN)/lint-imports
+
+bench: $(STAMP)
+	$(BIN)/pip install --quiet $(CONSTRAINTS) -e '.[bench]'
+	$(BIN)/python -m benchmarks
+
+clean:
+	rm -rf $(VENV)
+
+$(STAMP): pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet $(CONSTRAINTS) -e '.[dev,train]'
+	touch $(STAMP)

@@ -1,0 +1,86 @@
+"""Check documents: every problem at once, with its place and its cure, before any weight is loaded."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from composer.cli.options import add_format, add_settings, settings_of
+from composer.cli.output import print_problems
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from composer.plugin import Registry
+    from composer.problems import Problem
+
+__all__ = ["configure", "run"]
+
+MAX_ROUNDS = 10
+"""Fixes that overlap are applied one after the other, each round followed by a new check; this bounds the rounds."""
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "paths", metavar="PATH", nargs="+", help="a document, or the name of one that a plugin ships"
+    )
+    parser.add_argument(
+        "--fix", action="store_true", help="apply the mechanical fixes to the files, keeping all else"
+    )
+    add_format(parser)
+    add_settings(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Exit code 1 when a document has an error; warnings alone are fine."""
+    from composer.plugin import load_registry
+    from composer.problems.render import summary
+
+    registry, settings = load_registry(), settings_of(args)
+    if args.fix:
+        _fix(args.paths, registry, settings)
+    problems, sources = _check(args.paths, registry, settings)
+    print_problems(problems, sources, format=args.format)
+    if args.format == "text" and not problems:
+        count = f"{len(args.paths)} documents" if len(args.paths) > 1 else args.paths[0]
+        print(f"{count}: {summary(problems)}")
+    return int(any(problem.severity == "error" for problem in problems))
+
+
+def _check(
+    paths: list[str], registry: Registry, settings: Mapping[str, str]
+) -> tuple[list[Problem], dict[str, str]]:
+    """The problems of all documents; one that two documents share (through `extends`) is listed once."""
+    from composer.graph import check
+
+    problems: dict[Problem, None] = {}
+    sources: dict[str, str] = {}
+    for path in dict.fromkeys(paths):
+        report = check(path, registry=registry, settings=settings)
+        problems |= dict.fromkeys(report.problems)
+        sources |= report.sources
+    return list(problems), sources
+
+
+def _fix(paths: list[str], registry: Registry, settings: Mapping[str, str]) -> None:
+    """Fix the named files in place. Files that they extend stay as they are unless they are named too."""
+    from composer.problems.fix import apply_fixes, replace_text
+
+    fixed = 0
+    changed: set[str] = set()
+    for _ in range(MAX_ROUNDS):
+        problems, sources = _check(paths, registry, settings)
+        named = {file for file in sources if file in paths and Path(file).is_file()}
+        mendable = [p for p in problems if p.fix and all(edit.file in named for edit in p.fix)]
+        result = apply_fixes(mendable, sources)
+        for file, text in result.texts.items():
+            replace_text(Path(file), sources[file], text)
+        fixed += len(result.applied)
+        changed |= set(result.texts)
+        if not result.texts:
+            break
+    if fixed:
+        noun = "problem" if fixed == 1 else "problems"
+        print(f"fixed {fixed} {noun} in {', '.join(sorted(changed))}", file=sys.stderr)

@@ -1,0 +1,56 @@
+"""Options that several commands share, and how `DOC:TASK` and `name=value` are read."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from composer.problems.render import FORMATS
+
+__all__ = ["add_format", "add_settings", "assignment", "settings_of", "split_task"]
+
+
+def add_settings(parser: argparse.ArgumentParser) -> None:
+    """`--set name=value`, as often as wanted; the value is typed and checked like the parameter's default."""
+    parser.add_argument(
+        "--set",
+        dest="settings",
+        metavar="NAME=VALUE",
+        type=assignment,
+        action="append",
+        default=[],
+        help="give a parameter of the document another value",
+    )
+
+
+def add_format(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--format", choices=FORMATS, default="text", help="how problems are written (default: text)"
+    )
+
+
+def assignment(text: str) -> tuple[str, str]:
+    """Read `name=value`; the value may be empty and may hold further `=`."""
+    name, equals, value = text.partition("=")
+    if not equals or not name:
+        raise argparse.ArgumentTypeError(f"{text!r} is not of the form name=value")
+    return name, value
+
+
+def settings_of(args: argparse.Namespace) -> dict[str, Any]:
+    """The values of `--set`, read as a document would read them; of one name given twice the last counts."""
+    from composer.language.parameters import parse_setting
+
+    return {name: parse_setting(text) for name, text in args.settings}
+
+
+def split_task(text: str) -> tuple[str, str | None]:
+    """Split `DOC:TASK`. A path that exists as it stands is a document, whatever colons it holds."""
+    if Path(text).exists():
+        return text, None
+    document, colon, task = text.rpartition(":")
+    # `C:\\models\\vqa.yaml` has a colon too: a task name holds no slash.
+    if not colon or not document or "/" in task or "\\" in task:
+        return text, None
+    return document, task or None

@@ -1,0 +1,43 @@
+"""What commands print: problems with the lines they stand on."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import TextIO
+
+from composer.problems import Problem
+from composer.problems.render import render, wants_color
+
+__all__ = ["print_problems"]
+
+
+def print_problems(
+    problems: Iterable[Problem],
+    sources: Mapping[str, str] | None,
+    *,
+    format: str = "text",
+    stream: TextIO | None = None,
+) -> None:
+    """Write `problems` to `stream` (standard output unless said otherwise), coloured where it is a terminal.
+
+    Without `sources` the lines are read from the files that the problems name, as far as they can be read.
+    """
+    out = sys.stdout if stream is None else stream
+    found = tuple(problems)
+    texts = _read_sources(found) if sources is None else sources
+    out.write(render(found, texts, format, wants_color(out)))
+
+
+def _read_sources(problems: Iterable[Problem]) -> dict[str, str]:
+    places = [
+        place for problem in problems for place in (problem.place, *(note.place for note in problem.notes))
+    ]
+    sources = {}
+    for file in {place.file for place in places}:
+        try:
+            sources[file] = Path(file).read_bytes().decode("utf-8-sig")
+        except (OSError, ValueError):  # the text is an extra; the problem is shown without it
+            continue
+    return sources

@@ -1,0 +1,26 @@
+"""List the installed plugins, show one entry, make a plugin, or check one."""
+
+from __future__ import annotations
+
+import argparse
+from importlib import import_module
+
+__all__ = ["configure", "run"]
+
+ACTIONS = {
+    "list": "what every installed plugin offers, and which plugins are broken",
+    "show": "one entry: what it is for, its config and its ports",
+    "new": "write a plugin to start from",
+}
+"""Every action with its help; `composer/cli/plugins_<action>.py` holds it."""
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
+    for name, summary in ACTIONS.items():
+        action = actions.add_parser(name, help=summary, description=summary)
+        import_module(f"composer.cli.plugins_{name}").configure(action)
+
+
+def run(args: argparse.Namespace) -> int:
+    return int(import_module(f"composer.cli.plugins_{args.action}").run(args))

@@ -1,0 +1,158 @@
+"""`composer plugins show ID`: one entry of the registry, with its config and its ports."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Callable, Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from composer.cli.plugins_list import offers
+
+if TYPE_CHECKING:
+    from composer.plugin import Config, Modality, ModuleType, Registry
+    from composer.types import Port
+
+__all__ = ["configure", "describe", "run"]
+
+SINGULAR = {
+    "kinds": "kind",
+    "modalities": "modality",
+    "module_types": "module type",
+    "layouts": "layout",
+    "documents": "document",
+    "datasets": "dataset",
+    "metrics": "metric",
+    "policies": "search policy",
+    "backends": "backend",
+}
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "id", metavar="ID", help="an id as `composer plugins list` shows it, or a plugin's name"
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    """An unknown id is wrong usage; an id that names entries of several sections shows them all."""
+    from composer.plugin import load_registry
+
+    registry = load_registry()
+    found = list(describe(registry, args.id))
+    if not found:
+        print(f"composer: error: {_unknown(registry, args.id)}", file=sys.stderr)
+        return 2
+    print("\n\n".join(found))
+    return 0
+
+
+def describe(registry: Registry, id: str) -> Iterable[str]:
+    """A description of every entry that has this id, and of the plugin that has this name."""
+    if id in registry.plugins:
+        yield offers(registry, registry.plugins[id])
+    for section in registry.sections():
+        if id in section:
+            entry = section[id]
+            rows = [f"{SINGULAR[section.name]} {id}", f"  {entry.summary}", f"  from {section.origin(id)}"]
+            yield "\n".join([*rows, *_details(entry)])
+
+
+def _unknown(registry: Registry, id: str) -> str:
+    from difflib import get_close_matches
+
+    known = sorted({name for section in registry.sections() for name in section} | registry.plugins.keys())
+    close = get_close_matches(id, known, n=3, cutoff=0.5)
+    hint = f"did you mean {' or '.join(close)}?" if close else "`composer plugins list` shows what there is"
+    return f"no installed plugin offers {id!r}; {hint}"
+
+
+def _details(entry: Any) -> list[str]:
+    from composer.plugin import Document, Modality, ModuleType
+    from composer.types import Kind
+
+    if isinstance(entry, ModuleType):
+        return [*_config_rows(entry.config), *_method_rows(entry)]
+    if isinstance(entry, Modality):
+        return [*_config_rows(entry.config), "  ports", *_modality_rows(entry)]
+    if isinstance(entry, Kind):
+        rows = [f"  written {entry.id}[{', '.join(entry.dims)}]" if entry.dims else f"  written {entry.id}"]
+        if entry.parent:
+            rows.append(f"  connects wherever {entry.parent} is asked for")
+        for name, field in entry.fields.items():
+            dims = ", ".join(entry.dims[index] for index in field.dims)
+            rows.append(f"    {name}: {field.dtype}[{dims}]{' (optional)' if field.optional else ''}")
+        return rows
+    if isinstance(entry, Document):
+        return [f"  {entry.path}"]
+    config = getattr(entry, "config", None)
+    return _config_rows(config) if config is not None else []
+
+
+def _config_rows(config: type[Config]) -> list[str]:
+    if not config.model_fields:
+        return ["  with: nothing"]
+    rows = ["  with"]
+    size = max(map(len, config.model_fields))
+    for name, field in config.model_fields.items():
+        default = (
+            "required" if field.is_required() else f"default {json.dumps(field.get_default(), default=str)}"
+        )
+        kind = _type_name(field.annotation)
+        about = " ".join((field.description or "").split())
+        rows.append(f"    {name:<{size}}  {kind}, {default}. {about}".rstrip())
+    return rows
+
+
+def _type_name(annotation: Any) -> str:
+    names = {int: "whole number", float: "number", str: "text", bool: "true or false"}
+    if annotation in names:
+        return names[annotation]
+    return str(annotation).replace("typing.", "").replace("Literal", "one of ").replace("NoneType", "null")
+
+
+def _method_rows(entry: ModuleType) -> list[str]:
+    rows = ["  methods"] if entry.methods else []
+    for name, method in entry.methods.items():
+        about = f"  {method.summary}" if method.summary else ""
+        rows.append(f"    {name}{about}")
+        rows += _signature_rows(
+            lambda method=method: method.signature(*_symbols(entry.config, method.options))
+        )
+    if entry.generation is not None:
+        generation = entry.generation
+        rows.append("    generate  Decodes tokens until the end token.")
+        rows += _signature_rows(lambda: generation.signature(*_symbols(entry.config, generation.options)))
+    return rows
+
+
+def _modality_rows(entry: Modality) -> list[str]:
+    try:
+        ports = entry.ports(*_symbols(entry.config))
+    except Exception:  # the function is a plugin's and was given names for numbers
+        return ["      depend on the config"]
+    return [f"      {name}: {port}" for name, port in ports.items()]
+
+
+def _signature_rows(signature: Callable[[], Any]) -> list[str]:
+    try:
+        made = signature()
+    except Exception:  # the function is a plugin's and was given names for numbers
+        return ["      its ports depend on the config"]
+    return [f"      takes {_ports(made.inputs)}", f"      gives {_ports(made.outputs)}"]
+
+
+def _ports(ports: Mapping[str, Port]) -> str:
+    marks = {(True, False): "?", (False, True): "*", (False, False): "", (True, True): "*?"}
+    return ", ".join(f"{name}: {port.type}{marks[port.optional, port.many]}" for name, port in ports.items())
+
+
+def _symbols(*configs: type[Config] | None) -> list[Any]:
+    """Configs whose required numbers are their own names, so that a signature reads in terms of them."""
+    made = []
+    for config in configs:
+        if config is not None:
+            required = {name: name for name, field in config.model_fields.items() if field.is_required()}
+            made.append(config.model_construct(**required))  # type: ignore[arg-type]
+    return made

@@ -1,0 +1,83 @@
+"""Run a task on inputs given as name=value: a path for a picture or a clip, the text itself for a text.
+
+composer run quickstart:image-qa image=picture.png question="is there a circle?"
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Mapping
+from typing import Any
+
+from composer.cli.options import add_settings, assignment, settings_of, split_task
+
+__all__ = ["configure", "run"]
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "task",
+        metavar="DOC:TASK",
+        help="a document and one of its tasks; the task may be left out where there is only one",
+    )
+    parser.add_argument(
+        "inputs", metavar="NAME=VALUE", nargs="*", type=assignment, help="the inputs of the task"
+    )
+    parser.add_argument(
+        "--weights", metavar="FILE", help="checkpoint to load; a shipped document may bring its own"
+    )
+    parser.add_argument("--layout", metavar="ID", help="how a published checkpoint names its tensors")
+    parser.add_argument("--device", default="cpu", help="where it runs: cpu, cuda, cuda:1 (default: cpu)")
+    parser.add_argument(
+        "--dtype", choices=("float32", "bfloat16", "float16"), help="number format of the weights"
+    )
+    parser.add_argument("--stream", action="store_true", help="print generated text as it comes")
+    parser.add_argument("--json", action="store_true", help="print all outputs as one JSON object")
+    add_settings(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    from composer import runtime
+
+    document, task = split_task(args.task)
+    model = runtime.load(
+        document,
+        weights=args.weights,
+        layout=args.layout,
+        settings=settings_of(args),
+        device=args.device,
+        dtype=args.dtype,
+        tasks=None if task is None else [task],
+    )
+    raw = dict(args.inputs)
+    name = model.only_task() if task is None else task
+    if args.stream:
+        for piece in model.stream(name, **raw):
+            print(piece, end="", flush=True)
+        print()
+    else:
+        print(_written(model.run(name, **raw), as_json=args.json))
+    return 0
+
+
+def _written(outputs: Mapping[str, Any], *, as_json: bool) -> str:
+    """One output alone is printed bare; several are named. Arrays are printed as lists."""
+    plain = {name: _plain(value) for name, value in outputs.items()}
+    if as_json:
+        import json
+
+        return json.dumps(plain, ensure_ascii=False)
+    if len(plain) == 1:
+        return str(next(iter(plain.values())))
+    return "\n".join(f"{name}: {value}" for name, value in plain.items())
+
+
+def _plain(value: Any) -> Any:
+    """Tensors, arrays and records as lists and maps that JSON can hold."""
+    if hasattr(value, "_asdict"):
+        return {name: _plain(item) for name, item in value._asdict().items()}
+    if isinstance(value, Mapping):
+        return {name: _plain(item) for name, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(item) for item in value]
+    return value.tolist() if hasattr(value, "tolist") else value

@@ -1,0 +1,64 @@
+"""Writing new files from templates: all of them or none, and never over something that exists."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+
+from composer.problems import InputError
+
+__all__ = ["write_file", "write_folder"]
+
+SUFFIX = ".template"
+
+
+def write_folder(folder: Path, templates: Path, words: Mapping[str, str]) -> list[Path]:
+    """Write every `*.template` below `templates` into a new `folder`; `{{WORD}}` in names and texts is filled in.
+
+    Raises:
+        InputError: `folder` exists, or it cannot be written.
+    """
+    _refuse_existing(folder)
+    sources = sorted(path for path in templates.rglob(f"*{SUFFIX}"))
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".new-") as temporary:
+            root = Path(temporary) / folder.name
+            for source in sources:
+                target = root / _filled(str(source.relative_to(templates)).removesuffix(SUFFIX), words)
+                target.parent.mkdir(parents=True, exist_ok=True)
+                target.write_text(_filled(source.read_text(encoding="utf-8"), words), encoding="utf-8")
+            shutil.move(root, folder)
+    except OSError as error:
+        raise InputError(f"{folder} cannot be written: {error.strerror}") from error
+    return sorted(path for path in folder.rglob("*") if path.is_file())
+
+
+def write_file(path: Path, template: Path, words: Mapping[str, str]) -> None:
+    """Write one filled-in template to a new file.
+
+    Raises:
+        InputError: `path` exists, or it cannot be written.
+    """
+    _refuse_existing(path)
+    text = _filled(template.read_text(encoding="utf-8"), words)
+    try:
+        with path.open("x", encoding="utf-8") as file:
+            file.write(text)
+    except OSError as error:
+        raise InputError(f"{path} cannot be written: {error.strerror}") from error
+
+
+def _refuse_existing(path: Path) -> None:
+    if path.exists():
+        raise InputError(
+            f"{path} exists already, and nothing was written; name another place, or remove it first"
+        )
+
+
+def _filled(text: str, words: Mapping[str, str]) -> str:
+    for name, value in words.items():
+        text = text.replace("{{" + name + "}}", value)
+    return text

@@ -1,0 +1,3 @@
+"""What `composer show` prints."""
+
+__all__: list[str] = []

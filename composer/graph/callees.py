@@ -1,0 +1,244 @@
+"""Callees: which registered type, method and signature a `uses`, `call` or `generate` means."""
+
+from __future__ import annotations
+
+import inspect
+from dataclasses import dataclass, field
+from importlib.metadata import entry_points
+from typing import Any
+
+from composer.graph.configs import ConfigReader
+from composer.graph.model import CheckedModule
+from composer.language import NodeShape, Resolved, nearest, rename_fix
+from composer.plugin import Config, NoConfig, Registry
+from composer.plugin.registry import Section
+from composer.problems import Edit, Problem
+from composer.types import Signature
+
+__all__ = ["Callee", "Callees"]
+
+Path = tuple[Any, ...]
+
+
+@dataclass(frozen=True)
+class Callee:
+    """What a node calls, with the signature of that one call."""
+
+    verb: str
+    module: CheckedModule
+    method: str
+    options: Config | None
+    signature: Signature
+
+
+@dataclass
+class Callees:
+    """Looks callees up for one document; each fault is reported once, where it is written."""
+
+    document: Resolved
+    registry: Registry
+    reader: ConfigReader
+    problems: list[Problem]
+    modules: dict[str, CheckedModule | None] = field(default_factory=dict)
+    called: set[str] = field(default_factory=set)
+    _signatures: dict[tuple[Any, ...], Signature | None] = field(default_factory=dict)
+    _keep: list[Any] = field(default_factory=list)
+
+    def declare_modules(self) -> None:
+        """Validate every declared module; a faulty one becomes None and silences what calls it."""
+        for broken in self.document.broken:
+            if len(broken) >= 2 and broken[0] == "modules":
+                self.modules[broken[1]] = None
+        for name, shape in self.document.shape.modules.items():
+            path: Path = ("modules", name)
+            entry = self.find(self.registry.module_types, shape.uses, (*path, "uses"), "C201", "module type")
+            if entry is None or name in self.modules:
+                self.modules[name] = None
+                continue
+            config = self.reader.read(entry.config, shape.with_, path, f"{entry.id}")
+            self.modules[name] = None if config is None else CheckedModule(name, entry, config, path)
+
+    def of(self, node: NodeShape, path: Path) -> Callee | None:
+        """The callee of a node, or None after reporting (or silently, when its module has a problem already)."""
+        verbs = [verb for verb in ("call", "uses", "generate") if getattr(node, verb) is not None]
+        if len(verbs) != 1:
+            self._verb_problem(verbs, path)
+            return None
+        if verbs[0] == "uses":
+            return self._in_place(node, path)
+        return self._called(node, verbs[0], path)
+
+    def find(self, section: Section[Any], key: str, path: Path, code: str, what: str) -> Any:
+        """A registry entry by id, or None after reporting C201/C205, C301 or C302."""
+        for conflict in self.registry.conflicts:
+            if conflict.section == section.name and conflict.id == key:
+                self._conflict(conflict, path, what)
+                return None
+        if key in section:
+            return section[key]
+        place = self.document.tree.place(path)
+        prefix = key.split(".", maxsplit=1)[0]
+        for broken in self.registry.broken:
+            if broken.origin.plugin == prefix or (what == "modality" and not section.get(key)):
+                message = f"{what} `{key}` is not available: the plugin {broken.origin} failed to load"
+                causes = (
+                    broken.error,
+                    f"`composer plugins show {broken.origin.plugin}` prints the traceback",
+                )
+                self.problems.append(Problem("C302", "error", message, place, helps=causes))
+                return None
+        guess = nearest(key, list(section))
+        helps = [f"did you mean `{guess}`?"] if guess else []
+        installed = {p.name for p in entry_points(group="composer")} - set(self.registry.plugins)
+        if prefix in installed:
+            helps.append(
+                f"the installed plugin `{prefix}` has it, but COMPOSER_PLUGINS leaves that plugin out"
+            )
+        elif not guess:
+            near = sorted(k for k in section if k.startswith(f"{prefix}.")) or sorted(section)
+            helps.append(f"registered: {', '.join(near[:12])}; `composer plugins list` shows all")
+        fix: tuple[Edit, ...] = rename_fix(place, guess) if guess else ()
+        self.problems.append(
+            Problem(code, "error", f"there is no {what} `{key}`", place, helps=tuple(helps), fix=fix)
+        )
+        return None
+
+    def _conflict(self, conflict: Any, path: Path, what: str) -> None:
+        message = f"two plugins claim the {what} `{conflict.id}`: {conflict.first} and {conflict.second}"
+        helps = ("uninstall one of them, or name the plugins to load in COMPOSER_PLUGINS",)
+        self.problems.append(Problem("C301", "error", message, self.document.tree.place(path), helps=helps))
+
+    def _verb_problem(self, verbs: list[str], path: Path) -> None:
+        if any(p[: len(path)] == path and p != path for p in self.document.broken):
+            return
+        message = f"node `{path[-1]}` must say exactly one of `call`, `uses` and `generate`"
+        found = f"it has {' and '.join(verbs)}" if verbs else "it has none"
+        place = self.document.tree.place(path, key=True)
+        self.problems.append(Problem("C102", "error", message, place, found))
+
+    def _in_place(self, node: NodeShape, path: Path) -> Callee | None:
+        entry = self.find(self.registry.module_types, str(node.uses), (*path, "uses"), "C201", "module type")
+        if entry is None:
+            return None
+        if not entry.stateless:
+            place = self.document.tree.place((*path, "uses"))
+            message = f"{entry.id} owns weights, so it cannot be used in place"
+            helps = ("declare it under `modules` and `call` it: two calls then share its weights",)
+            self.problems.append(Problem("C218", "error", message, place, helps=helps))
+            return None
+        if path in self.document.broken:
+            return None
+        config = self.reader.read(entry.config, node.with_, path, entry.id)
+        if config is None:
+            return None
+        module = CheckedModule(str(path[-1]), entry, config, path)
+        signature = self._signature(entry.methods["forward"].signature, (config,), (*path, "uses"), entry.id)
+        return None if signature is None else Callee("uses", module, "forward", None, signature)
+
+    def _called(self, node: NodeShape, verb: str, path: Path) -> Callee | None:
+        text = str(getattr(node, verb))
+        name, _, method = text.partition(".")
+        if name not in self.modules:
+            self._unknown_module(name, text, (*path, verb))
+            return None
+        self.called.add(name)
+        module = self.modules[name]
+        if module is None:
+            return None
+        if verb == "generate":
+            return self._generated(node, module, method, path)
+        method = method or "forward"
+        entry = module.type.methods.get(method)
+        if entry is None:
+            self._unknown_method(module, method, text, (*path, verb))
+            return None
+        if path in self.document.broken:
+            return None
+        options = self.reader.read(entry.options or NoConfig, node.with_, path, f"{module.type.id}.{method}")
+        if options is None:
+            return None
+        arguments = (module.config, options) if entry.options is not None else (module.config,)
+        signature = self._signature(entry.signature, arguments, (*path, verb), f"{module.type.id}.{method}")
+        chosen = options if entry.options is not None else None
+        return None if signature is None else Callee(verb, module, method, chosen, signature)
+
+    def _generated(self, node: NodeShape, module: CheckedModule, method: str, path: Path) -> Callee | None:
+        generation = module.type.generation
+        tree = self.document.tree
+        if generation is None or method:
+            message = f"module `{module.name}` ({module.type.id}) cannot generate: it has no decode method"
+            can = [n for n, m in self.modules.items() if m is not None and m.type.generation is not None]
+            helps = (f"modules here that can: {', '.join(can)}",) if can else ("declare a text decoder",)
+            self.problems.append(
+                Problem("C212", "error", message, tree.place((*path, "generate")), helps=helps)
+            )
+            return None
+        if path in self.document.broken:
+            return None
+        options = self.reader.read(generation.options, node.with_, path, f"generate {module.name}")
+        if options is None:
+            return None
+        policy = options.penalty  # type: ignore[attr-defined]
+        if policy not in self.registry.policies and "penalty" in type(options).model_fields:
+            where = (*path, "with", "penalty")
+            place = tree.place(where) if tree.node(where) is not None else tree.place((*path, "generate"))
+            guess = nearest(policy, list(self.registry.policies))
+            helps = (f"registered: {', '.join(sorted(self.registry.policies)) or 'none'}",)
+            fix = rename_fix(place, guess) if guess and tree.node(where) is not None else ()
+            message = f"there is no search policy `{policy}`"
+            self.problems.append(Problem("C221", "error", message, place, helps=helps, fix=fix))
+            return None
+        signature = self._signature(
+            generation.signature, (module.config, options), (*path, "generate"), f"generate {module.name}"
+        )
+        return None if signature is None else Callee("generate", module, "generate", options, signature)
+
+    def _unknown_module(self, name: str, text: str, path: Path) -> None:
+        place = self.document.tree.place(path)
+        guess = nearest(name, list(self.modules))
+        helps = [f"did you mean `{guess}`?"] if guess else []
+        helps.append(f"declared modules: {', '.join(map(str, self.modules)) or 'none'}")
+        fix = rename_fix(place, guess + text[len(name) :]) if guess else ()
+        message = f"there is no module `{name}`"
+        self.problems.append(Problem("C204", "error", message, place, helps=tuple(helps), fix=fix))
+        if guess:
+            self.called.add(guess)
+
+    def _unknown_method(self, module: CheckedModule, method: str, text: str, path: Path) -> None:
+        place = self.document.tree.place(path)
+        methods = list(module.type.methods)
+        shown = [module.name if m == "forward" else f"{module.name}.{m}" for m in methods]
+        if method == "forward":
+            message = (
+                f"module `{module.name}` ({module.type.id}) has several methods, and none is the default"
+            )
+            self.problems.append(
+                Problem("C204", "error", message, place, helps=(f"call {' or '.join(shown)}",))
+            )
+            return
+        guess = nearest(method, methods)
+        helps = [f"did you mean `{module.name}.{guess}`?"] if guess else []
+        helps.append(f"it has {', '.join(shown)}")
+        fix = rename_fix(place, f"{module.name}.{guess}") if guess else ()
+        message = f"module `{module.name}` ({module.type.id}) has no method `{method}`"
+        self.problems.append(Problem("C204", "error", message, place, helps=tuple(helps), fix=fix))
+
+    def _signature(
+        self, function: Any, arguments: tuple[Any, ...], path: Path, what: str
+    ) -> Signature | None:
+        key = (function, *map(id, arguments))
+        if key not in self._signatures:
+            self._keep.append(arguments)  # ids are keys: the configs must outlive the table
+            try:
+                self._signatures[key] = function(*arguments)
+            except Exception as error:  # foreign code: its fault is reported at the line that uses it
+                where = inspect.getsourcefile(function) or "?"
+                message = f"the signature of {what} failed: {type(error).__name__}: {error}"
+                helps = (
+                    f"this is a fault of the plugin, in {where.rsplit('/', 1)[-1]}; report it to its author",
+                )
+                self.problems.append(
+                    Problem("C303", "error", message, self.document.tree.place(path), helps=helps)
+                )
+                self._signatures[key] = None
+        return self._signatures[key]

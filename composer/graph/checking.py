@@ -1,0 +1,158 @@
+"""The checker: a document to a report with every problem, in source order, without a weight or torch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from composer.graph.callees import Callees
+from composer.graph.configs import ConfigReader
+from composer.graph.edges import EdgeChecker
+from composer.graph.model import CheckedModule, CheckedTask, Report
+from composer.graph.solver import Solver
+from composer.graph.tasks import TaskChecker
+from composer.language import Library, Resolved, Source, collector_paused, find_source, resolve
+from composer.plugin import Registry, load_registry
+from composer.problems import DocumentError, Problem
+
+__all__ = ["check", "check_resolved", "library_of"]
+
+
+def check(
+    document: str | Path | Source,
+    *,
+    registry: Registry | None = None,
+    settings: Mapping[str, Any] | None = None,
+) -> Report:
+    """Check a document given by path, by shipped name, or as a `Source`. Never raises for what the document holds.
+
+    Args:
+        document: `"my.yaml"`, `"mplug2"`, or `Source("name", text)`.
+        registry: what the plugins offer; loaded from the installed ones when left out.
+        settings: parameter overrides, as `--set` gives them.
+    """
+    registry = registry if registry is not None else load_registry()
+    library = library_of(registry)
+    try:
+        source = document if isinstance(document, Source) else find_source(document, library)
+        resolved = resolve(source, library, settings)
+    except DocumentError as error:
+        return Report(error.problems, _sources_of(document), str(document), registry=registry)
+    return check_resolved(resolved, registry)
+
+
+def check_resolved(document: Resolved, registry: Registry) -> Report:
+    """Check a resolved document against what the plugins offer."""
+    with collector_paused():
+        return _check_resolved(document, registry)
+
+
+def _check_resolved(document: Resolved, registry: Registry) -> Report:
+    problems: list[Problem] = list(document.problems)
+    reader = ConfigReader(document.tree, dict(document.parameter_places), problems, document.directories)
+    callees = Callees(document, registry, reader, problems)
+    callees.declare_modules()
+    solver = Solver()
+    first_calls: dict[str, Any] = {}
+    tasks: dict[str, CheckedTask] = {}
+    for name, shape in document.shape.tasks.items():
+        edges = EdgeChecker(document, registry, Solver(solver.solved, solver.ranges), problems, first_calls)
+        task = TaskChecker(name, shape, callees, edges, problems).run()
+        if task is not None:
+            tasks[name] = task
+        _forget_local(solver)
+    _infer_widths(callees, solver, tasks, problems)
+    _warn_uncalled(document, callees, problems)
+    if (
+        not document.shape.tasks
+        and not any(p.severity == "error" for p in problems)
+        and not document.shape.modules
+    ):
+        problems.append(
+            Problem(
+                "C110",
+                "error",
+                "the document has no tasks",
+                document.tree.place(()),
+                helps=("add a `tasks:` map",),
+            )
+        )
+    modules = {n: m for n, m in callees.modules.items() if m is not None}
+    ordered = _in_source_order(problems, document)
+    return Report(ordered, document.sources, document.name, document, modules, tasks, registry)
+
+
+def library_of(registry: Registry) -> Library:
+    """The documents that plugins ship, as the language needs them."""
+    return Library({name: entry.path for name, entry in registry.documents.items()})
+
+
+def _forget_local(solver: Solver) -> None:
+    """Symbols of a task end with it; those that a module's weights fix go on."""
+    for table in (solver.solved, solver.ranges):
+        for symbol in [s for s in table if "@@" not in s]:
+            table.pop(symbol)
+
+
+def _infer_widths(
+    callees: Callees, solver: Solver, tasks: Mapping[str, CheckedTask], problems: list[Problem]
+) -> None:
+    """Fill config fields that were left open with what the calls of the module agree on."""
+    for module in callees.modules.values():
+        if module is None:
+            continue
+        values = {}
+        for symbol, field in _fixed_of(module).items():
+            if getattr(module.config, field) is not None:
+                continue
+            solved = solver.solved.get(f"{symbol}@@{module.name}")
+            if solved is not None and solved.is_number:
+                values[field] = solved.constant
+            elif module.name in callees.called and not any(p.severity == "error" for p in problems):
+                message = f"{field} of module `{module.name}` cannot be told from its calls"
+                place = callees.document.tree.place((*module.path, "uses"))
+                problems.append(
+                    Problem("C206", "error", message, place, helps=(f"write `{field}` in its `with`",))
+                )
+        if values:
+            module.config = module.config.model_copy(update=values)
+
+
+def _fixed_of(module: CheckedModule) -> Mapping[str, str]:
+    fixed: dict[str, str] = {}
+    for method in module.type.methods.values():
+        if method.options is None:
+            try:
+                fixed.update(method.signature(module.config).fixed)
+            except Exception:  # a failing signature has its own problem (C303) where it is called
+                continue
+    return fixed
+
+
+def _warn_uncalled(document: Resolved, callees: Callees, problems: list[Problem]) -> None:
+    if any(p.code in ("C101", "C102", "C204") for p in problems) or not document.shape.tasks:
+        return
+    for name in document.shape.modules:
+        if name not in callees.called:
+            message = f"module `{name}` is never called"
+            place = document.tree.place(("modules", name), key=True)
+            problems.append(
+                Problem("C217", "warning", message, place, helps=("call it from a task, or remove it",))
+            )
+
+
+def _in_source_order(problems: list[Problem], document: Resolved) -> tuple[Problem, ...]:
+    files = {name: index for index, name in enumerate(reversed(list(document.sources)))}
+    unique = dict.fromkeys(problems)
+    key = lambda p: (files.get(p.place.file, len(files)), p.place.line, p.place.column)  # noqa: E731
+    return tuple(sorted(unique, key=key))
+
+
+def _sources_of(document: str | Path | Source) -> dict[str, str]:
+    if isinstance(document, Source):
+        return {document.name: document.text}
+    try:
+        return {str(document): Path(document).read_text(encoding="utf-8")}
+    except (OSError, UnicodeDecodeError, ValueError):
+        return {}

@@ -1,0 +1,140 @@
+"""Configs: `with` maps validated by pydantic models, every message mapped back to its YAML place."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path as FilePath
+from typing import Any
+
+from pydantic import ValidationError
+
+from composer.language import Tree, nearest, rename_fix
+from composer.plugin import Config
+from composer.problems import Note, Place, Problem
+
+__all__ = ["ConfigReader"]
+
+_WORD = re.compile(r"[A-Za-z_]\w*")
+
+
+@dataclass
+class ConfigReader:
+    """Validates configs of one document and explains refusals at the key or value that caused them."""
+
+    tree: Tree
+    parameter_places: dict[str, Place]
+    problems: list[Problem]
+    directories: Mapping[str, FilePath] = field(default_factory=dict)
+    """Folder of each source file: a config may name files beside the document that wrote it."""
+    cache: dict[tuple[int, str, str], Config] = field(default_factory=dict)
+
+    def read(
+        self, model: type[Config], data: dict[str, Any], path: tuple[Any, ...], owner: str
+    ) -> Config | None:
+        """The validated config, or None after reporting (C101 unknown key, C206 refused value).
+
+        `path` leads to the thing that has the `with`; `owner` is how messages call it.
+        """
+        try:
+            text = json.dumps(data, default=str)
+        except (TypeError, ValueError):
+            text = "{}"
+        file = self.tree.file((*path, "with"))
+        key = (id(model), text, file)
+        config = self.cache.get(key)
+        if config is None:
+            try:
+                config = self.cache[key] = model.model_validate_json(text, context=self._context(file))
+            except ValidationError as error:
+                self._report(error, model, data, path, owner)
+                return None
+        return config
+
+    def _context(self, file: str) -> dict[str, FilePath]:
+        directory = self.directories.get(file)
+        return {} if directory is None else {"directory": directory}
+
+    def _report(
+        self,
+        error: ValidationError,
+        model: type[Config],
+        data: dict[str, Any],
+        path: tuple[Any, ...],
+        owner: str,
+    ) -> None:
+        faults = error.errors(include_url=False)
+        names = [field.alias or name for name, field in model.model_fields.items()]
+        unknown = {str(f["loc"][-1]) for f in faults if f["type"] == "extra_forbidden"}
+        misspelt = {nearest(word, names) for word in unknown}
+        for fault in faults:
+            location = fault["loc"]
+            where = (*path, "with", *location)
+            if fault["type"] == "extra_forbidden":
+                self._unknown_key(where, owner, names)
+            elif fault["type"] == "missing":
+                if location[-1] not in misspelt:
+                    self._missing(path, owner, location, model)
+            else:
+                self._refused(fault, where, path, owner, data)
+
+    def _unknown_key(self, where: tuple[Any, ...], owner: str, names: list[str]) -> None:
+        place = self.tree.place(where, key=True)
+        guess = nearest(str(where[-1]), names)
+        helps = [f"did you mean `{guess}`?"] if guess else []
+        helps.append(f"{owner} takes {', '.join(names) or 'no options'}")
+        fix = rename_fix(place, guess) if guess else ()
+        message = f"{owner} has no option `{where[-1]}`"
+        self.problems.append(Problem("C101", "error", message, place, "unknown", helps=tuple(helps), fix=fix))
+
+    def _missing(
+        self, path: tuple[Any, ...], owner: str, location: tuple[Any, ...], model: type[Config]
+    ) -> None:
+        name = ".".join(map(str, location))
+        field = model.model_fields.get(str(location[0]))
+        helps = (f"{name}: {field.description}",) if field is not None and field.description else ()
+        has_with = self.tree.node((*path, "with")) is not None
+        verb = next(
+            (v for v in ("uses", "modality", "generate", "call") if self.tree.node((*path, v)) is not None),
+            None,
+        )
+        place = (
+            self.tree.place((*path, "with"), key=True)
+            if has_with or verb is None
+            else self.tree.place((*path, verb))
+        )
+        self.problems.append(Problem("C206", "error", f"{owner} needs `{name}`", place, helps=helps))
+
+    def _refused(
+        self, fault: Any, where: tuple[Any, ...], path: tuple[Any, ...], owner: str, data: dict[str, Any]
+    ) -> None:
+        message = fault["msg"].removeprefix("Value error, ").removeprefix("Assertion failed, ")
+        location = fault["loc"]
+        notes: list[Note] = []
+        if location:
+            place = self.tree.place(where)
+            label = f"{'.'.join(map(str, location))} is {fault['input']!r}"
+            notes.extend(self._parameter_note(where))
+        else:
+            mentioned = [w for w in dict.fromkeys(_WORD.findall(message)) if w in data]
+            anchor = (*path, "with", mentioned[0]) if mentioned else (*path, "with")
+            place = self.tree.place(anchor, key=not mentioned)
+            label = f"{mentioned[0]} is {data[mentioned[0]]!r}" if mentioned else ""
+            for word in mentioned[:1]:
+                notes.extend(self._parameter_note((*path, "with", word)))
+            for word in mentioned[1:3]:
+                other = (*path, "with", word)
+                notes.append(Note(self.tree.place(other), f"{word} is {data[word]!r}"))
+                notes.extend(self._parameter_note(other))
+        problem = Problem(
+            "C206", "error", f"{owner} refuses its config: {message}", place, label, tuple(notes)
+        )
+        self.problems.append(problem)
+
+    def _parameter_note(self, where: tuple[Any, ...]) -> list[Note]:
+        text = self.tree.text(where)
+        if text is None or not text.startswith("$") or text[1:] not in self.parameter_places:
+            return []
+        return [Note(self.parameter_places[text[1:]], f"{text} is set here")]

@@ -1,0 +1,135 @@
+"""Derivations: why a dimension has its value, as a chain of places, and which config value would change it.
+
+A signature is a function of its config. To learn which value forced a dimension, the function is asked again with one
+value changed: what moves the dimension is a cause. The same question gives the hint, by solving for the value that
+would fit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from composer.language import Tree
+from composer.problems import Note, Place
+from composer.types import Dim, PortType
+
+__all__ = ["Cause", "Derivation", "Owner"]
+
+
+@dataclass(frozen=True)
+class Owner:
+    """Whatever has a config and ports: a module's method, or a modality. `ports(config)` gives port types by name."""
+
+    title: str
+    config: Any
+    ports: Callable[[Any], Mapping[str, PortType]]
+    path: tuple[Any, ...]
+    module: str = ""
+    """Name of the declared module, whose weights may fix symbols for all its calls (`D@@module`)."""
+
+
+@dataclass(frozen=True)
+class Cause:
+    """A config field that forces a dimension."""
+
+    owner: Owner
+    field: str
+    value: int
+    port: str
+    index: int
+
+    def note(self, tree: Tree, parameter_places: Mapping[str, Place], dim_name: str) -> Iterator[Note]:
+        """The places that set the field: its value, and the parameter behind it."""
+        where = (*self.owner.path, "with", self.field)
+        if tree.node(where) is None:
+            yield Note(
+                tree.place(self.owner.path, key=True),
+                f"{self.owner.title}: {self.field} is {self.value} by default",
+            )
+            return
+        yield Note(tree.place(where), f"{dim_name} is {self._dim()} because of this")
+        text = tree.text(where)
+        if text is not None and text.startswith("$") and text[1:] in parameter_places:
+            yield Note(parameter_places[text[1:]], f"{text} is {self.value}")
+
+    def _dim(self) -> str:
+        dim = self.owner.ports(self.owner.config)[self.port].dims[self.index]
+        return str(dim)
+
+    def value_for(self, target: int) -> int | None:
+        """The field's value with which the dimension would be `target`, if there is one."""
+        here = self._at(self.value)
+        if here is None:
+            return None
+        guesses = [target]
+        for step in (1, self.value):
+            there = self._at(self.value + step)
+            if there is not None and there != here and (target - here) * step % (there - here) == 0:
+                guesses.append(self.value + (target - here) * step // (there - here))
+        return next((g for g in guesses if g > 0 and g != self.value and self._at(g) == target), None)
+
+    def _at(self, value: int) -> int | None:
+        dim = _with_value(self.owner, self.field, value, self.port, self.index)
+        return dim.constant if dim is not None and dim.is_number else None
+
+
+@dataclass
+class Derivation:
+    """Collects the causes of dimensions along the edges of one task."""
+
+    tree: Tree
+    owners: Mapping[str, Owner]
+    bindings: Mapping[str, tuple[tuple[str, str], int, tuple[Any, ...]]]
+    """Symbol (`N@node`) to the source port and dim that it was bound to, and the path of the reference that did it."""
+    raw: Callable[[str, str], PortType | None]
+    """Unsubstituted type of an output port, or (with a leading `>`) of an input port."""
+
+    def causes(self, node: str, port: str, index: int, depth: int = 0) -> list[Cause | Note]:
+        """What forced dim `index` of a port, nearest first: config fields, and the references it came along."""
+        raw = self.raw(node, port)
+        owner = self.owners.get(node)
+        if raw is None or owner is None or depth > 40:
+            return []
+        found: list[Cause | Note] = list(_fields(owner, port.removeprefix(">"), port.startswith(">"), index))
+        for symbol in raw.dims[index].symbols:
+            bound = self.bindings.get(f"{symbol}@{node}") or self.bindings.get(f"{symbol}@@{owner.module}")
+            if bound is None:
+                continue
+            (source, source_port), source_index, reference = bound
+            upstream = self.causes(source, source_port, source_index, depth + 1)
+            if not found and depth == 0 and upstream:
+                found.append(Note(self.tree.place(reference), "comes in here"))
+            found.extend(upstream)
+        return found
+
+
+def _fields(owner: Owner, port: str, incoming: bool, index: int) -> Iterator[Cause]:
+    name = f">{port}" if incoming else port
+    try:
+        here = owner.ports(owner.config)[name].dims[index]
+    except (
+        Exception
+    ):  # a foreign signature that fails on a second call explains nothing; the mismatch itself is reported
+        return
+    for field_name, value in _integers(owner.config):
+        for other in (value + 1, value * 2):
+            there = _with_value(owner, field_name, other, name, index)
+            if there is not None and there != here:
+                yield Cause(owner, field_name, value, name, index)
+                break
+
+
+def _integers(config: Any) -> Iterator[tuple[str, int]]:
+    for name in type(config).model_fields:
+        value = getattr(config, name)
+        if type(value) is int:
+            yield name, value
+
+
+def _with_value(owner: Owner, field: str, value: int, port: str, index: int) -> Dim | None:
+    try:
+        return owner.ports(owner.config.model_copy(update={field: value}))[port].dims[index]
+    except Exception:  # a value that the type refuses is simply no candidate
+        return None

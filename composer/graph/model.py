@@ -1,0 +1,110 @@
+"""What the checker proves: a typed graph for every task, and the report that holds them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import networkx as nx
+
+from composer.language import Resolved
+from composer.plugin import Config, Modality, ModuleType, Registry
+from composer.problems import DocumentError, Problem
+from composer.types import PortType, Signature
+
+__all__ = ["CheckedInput", "CheckedModule", "CheckedNode", "CheckedTask", "Endpoint", "Report"]
+
+Endpoint = tuple[str, str]
+"""Name of a node or input, and one of its output ports."""
+
+
+@dataclass
+class CheckedModule:
+    """A declared module with its validated config. `config` may gain values that the calls agree on."""
+
+    name: str
+    type: ModuleType
+    config: Config
+    path: tuple[Any, ...]
+
+
+@dataclass(frozen=True)
+class CheckedInput:
+    """A task input with its modality's validated config and the ports it offers."""
+
+    name: str
+    modality: Modality
+    config: Config
+    ports: Mapping[str, PortType]
+    host: Mapping[str, PortType]
+    path: tuple[Any, ...]
+    training: bool = False
+
+
+@dataclass(frozen=True)
+class CheckedNode:
+    """A node whose callee is known. `sources` holds one endpoint per wired port, a tuple of them for a `many` port."""
+
+    name: str
+    verb: str
+    module: CheckedModule
+    method: str
+    options: Config | None
+    signature: Signature
+    sources: Mapping[str, Endpoint | tuple[Endpoint, ...]]
+    path: tuple[Any, ...]
+    training: bool = False
+
+
+@dataclass
+class CheckedTask:
+    """A task as a networkx graph whose every port has a type. `order` holds the nodes (no inputs) in running order."""
+
+    name: str
+    summary: str
+    graph: nx.MultiDiGraph
+    inputs: dict[str, CheckedInput]
+    nodes: dict[str, CheckedNode]
+    order: list[str]
+    outputs: dict[str, Endpoint]
+    loss: Endpoint | None
+    types: dict[Endpoint, PortType]
+    wanted: dict[Endpoint, PortType]
+    ranges: dict[str, tuple[int, int]] = field(default_factory=dict)
+    compile: Any = None
+
+    def edge_type(self, node: str, port: str) -> PortType | None:
+        """The type that flows into an input port."""
+        return self.wanted.get((node, port))
+
+
+@dataclass
+class Report:
+    """The outcome of checking a document: all problems in source order and, where there are none, the typed tasks."""
+
+    problems: tuple[Problem, ...]
+    sources: Mapping[str, str]
+    name: str = ""
+    document: Resolved | None = None
+    modules: Mapping[str, CheckedModule] = field(default_factory=dict)
+    tasks: Mapping[str, CheckedTask] = field(default_factory=dict)
+    registry: Registry | None = None
+
+    @property
+    def errors(self) -> tuple[Problem, ...]:
+        return tuple(p for p in self.problems if p.severity == "error")
+
+    @property
+    def ok(self) -> bool:
+        return not self.errors
+
+    def raise_for_errors(self) -> None:
+        """Raise DocumentError with every error, if there is one."""
+        if self.errors:
+            raise DocumentError(self.errors, self.sources)
+
+    def __str__(self) -> str:
+        if not self.problems:
+            return f"{self.name}: {len(self.tasks)} tasks, {len(self.modules)} modules, no problems"
+        return "\n".join(map(str, self.problems))

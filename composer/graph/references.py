@@ -1,0 +1,93 @@
+"""References: `node.port` and `input.port`, resolved to endpoints."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from composer.language import NodeShape, Tree, nearest, rename_fix
+from composer.problems import Problem
+
+__all__ = ["Reference", "References", "written_references"]
+
+Path = tuple[Any, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """A reference as written: the input port it feeds (None where the node has one port), its text and its path."""
+
+    port: str | None
+    text: str
+    path: Path
+    many: bool = False
+
+
+def written_references(node: NodeShape, path: Path) -> Iterator[Reference]:
+    """Every reference among a node's `inputs`, in the order of the file."""
+    where = (*path, "inputs")
+    if isinstance(node.inputs, str):
+        yield Reference(None, node.inputs, where)
+        return
+    for port, value in node.inputs.items():
+        if isinstance(value, str):
+            yield Reference(port, value, (*where, port))
+        else:
+            for index, item in enumerate(value):
+                yield Reference(port, item, (*where, port, index), many=True)
+
+
+@dataclass
+class References:
+    """Resolves references of one task. `outputs` maps every input and node to its output ports; None poisons a name."""
+
+    tree: Tree
+    outputs: Mapping[str, tuple[str, ...] | None]
+    problems: list[Problem]
+    failed: bool = False
+
+    def resolve(self, text: str, path: Path, *, code: str = "C207") -> tuple[str, str] | None:
+        """The endpoint of a reference, or None after reporting (or silently for a name with a problem of its own)."""
+        name, dot, port = text.partition(".")
+        if "." in port or (dot and not port) or not name:
+            message = f"{text!r} is no reference: write `node.port` or `input.port`"
+            self._problem("C109", message, path, [])
+            return None
+        if name not in self.outputs:
+            self._unknown_name(name, text, path, code)
+            return None
+        ports = self.outputs[name]
+        if ports is None:
+            return None
+        if not port:
+            if len(ports) == 1:
+                return name, ports[0]
+            choices = ", ".join(f"`{name}.{p}`" for p in ports)
+            self._problem(
+                "C214", f"`{name}` has several outputs: which one?", path, [f"write one of {choices}"]
+            )
+            return None
+        if port in ports:
+            return name, port
+        guess = nearest(port, list(ports)) or (ports[0] if len(ports) == 1 else None)
+        helps = [f"did you mean `{name}.{guess}`?"] if guess else []
+        helps.append(f"`{name}` has the outputs {', '.join(ports) or 'none'}")
+        self._problem(
+            code, f"`{name}` has no output `{port}`", path, helps, f"{name}.{guess}" if guess else None
+        )
+        return None
+
+    def _unknown_name(self, name: str, text: str, path: Path, code: str) -> None:
+        known = [n for n in self.outputs if n != (path[-3] if len(path) > 2 else None)]
+        guess = nearest(name, known)
+        helps = [f"did you mean `{guess}`?"] if guess else []
+        helps.append(f"inputs and nodes of this task: {', '.join(known) or 'none'}")
+        fix = f"{guess}{text[len(name) :]}" if guess else None
+        self._problem(code, f"this task has no node or input `{name}`", path, helps, fix)
+
+    def _problem(self, code: str, message: str, path: Path, helps: list[str], fix: str | None = None) -> None:
+        self.failed = True
+        place = self.tree.place(path)
+        edits = rename_fix(place, fix) if fix else ()
+        self.problems.append(Problem(code, "error", message, place, helps=tuple(helps), fix=edits))

@@ -1,0 +1,87 @@
+"""Unification of dimensions: linear equations over symbols, solved one at a time along the edges."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from composer.types import Dim
+
+__all__ = ["Solver"]
+
+MANY = 1 << 40
+
+
+@dataclass
+class Solver:
+    """What is known of each symbol: its value as a linear form, or the range it lies in (both ends included)."""
+
+    solved: dict[str, Dim] = field(default_factory=dict)
+    ranges: dict[str, tuple[int, int]] = field(default_factory=dict)
+
+    def normal(self, dim: Dim) -> Dim:
+        """The dimension with every solved symbol replaced."""
+        solved = self.solved
+        while dim.terms:
+            if len(dim.terms) == 1:
+                if dim.terms[0][0] not in solved:
+                    return dim
+            elif not any(symbol in solved for symbol, _ in dim.terms):
+                return dim
+            dim = dim.substitute(solved)
+        return dim
+
+    def bounds(self, dim: Dim) -> tuple[int, int]:
+        """The smallest and largest value that a normal dimension can take."""
+        low = high = dim.constant
+        for symbol, coefficient in dim.terms:
+            first, last = self.ranges.get(symbol, (1, MANY))
+            ends = sorted((coefficient * first, coefficient * last))
+            low, high = low + ends[0], high + ends[1]
+        return low, high
+
+    def unify(self, given: Dim, wanted: Dim) -> bool:
+        """Make two dimensions equal; False when they cannot be, and then nothing has changed.
+
+        A symbol of `wanted` is solved before one of `given`, so that the names nearest to the inputs survive.
+        """
+        given, wanted = self.normal(given), self.normal(wanted)
+        if given == wanted:
+            return True
+        if wanted.is_symbol and wanted.terms[0][0] not in given.symbols:  # by far the most common edge
+            return self._assign(wanted.terms[0][0], given)
+        difference = wanted - given
+        if not difference.terms:
+            return False
+        candidates = [
+            s for s in (*wanted.symbols, *given.symbols) if dict(difference.terms).get(s) in (1, -1)
+        ]
+        if not candidates:
+            return self._divisible(difference)
+        symbol = candidates[0]
+        coefficient = dict(difference.terms)[symbol]
+        rest = difference - Dim(0, ((symbol, coefficient),))
+        return self._assign(symbol, rest.scaled(-coefficient))
+
+    def _assign(self, symbol: str, value: Dim) -> bool:
+        known = self.ranges.get(symbol)
+        if known is None and value.constant >= 0 and all(c > 0 for _, c in value.terms):
+            if not value.terms and value.constant < 1:
+                return False
+            self.solved[symbol] = value  # a sum of positive parts fits a symbol without a range
+            return True
+        low, high = known or (1, MANY)
+        first, last = self.bounds(value)
+        if last < low or first > high:
+            return False
+        if value.is_symbol:
+            self.ranges[value.symbols[0]] = (max(low, first), min(high, last))
+        self.solved[symbol] = value
+        return True
+
+    def _divisible(self, difference: Dim) -> bool:
+        """`2*N - 4*M + 3 = 0` has no whole solution; where one may exist it is left open."""
+        from math import gcd
+
+        divisor = gcd(*(coefficient for _, coefficient in difference.terms))
+        first, last = self.bounds(difference)
+        return difference.constant % divisor == 0 and first <= 0 <= last

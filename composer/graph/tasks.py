@@ -1,0 +1,348 @@
+"""One task, proven: references resolved, cycles found, kinds and dimensions unified along every edge."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import networkx as nx
+
+from composer.graph.callees import Callee, Callees
+from composer.graph.edges import EdgeChecker
+from composer.graph.model import CheckedInput, CheckedNode, CheckedTask, Endpoint
+from composer.graph.ranges import parse_range
+from composer.graph.references import Reference, References, written_references
+from composer.language import InputShape, NodeShape, TaskShape, nearest, rename_fix
+from composer.problems import Problem
+from composer.types import Port, PortType
+
+__all__ = ["TaskChecker"]
+
+Path = tuple[Any, ...]
+
+
+@dataclass
+class TaskChecker:
+    """Checks one task. `run` gives the typed task, or None where it has errors; problems go to the shared list."""
+
+    name: str
+    shape: TaskShape
+    callees: Callees
+    edges: EdgeChecker
+    problems: list[Problem]
+    inputs: dict[str, CheckedInput] = field(default_factory=dict)
+    nodes: dict[str, tuple[NodeShape, Path, bool]] = field(default_factory=dict)
+    resolved: dict[str, Callee] = field(default_factory=dict)
+    outputs: dict[str, tuple[str, ...] | None] = field(default_factory=dict)
+    sources: dict[str, dict[str, Any]] = field(default_factory=dict)
+    used_inputs: set[str] = field(default_factory=set)
+
+    def run(self) -> CheckedTask | None:
+        before = len(self.problems)
+        path: Path = ("tasks", self.name)
+        if not self.shape.outputs:
+            self._empty(path)
+            return None
+        objective = self.shape.objective
+        self._declare(path, self.shape.inputs, self.shape.nodes, training=False)
+        if objective is not None:
+            self._declare((*path, "objective"), objective.inputs, objective.nodes, training=True)
+        self.references = References(self.callees.document.tree, self.outputs, self.problems)
+        graph = self._wire()
+        order = self._order(graph)
+        self._type_all(graph, order)
+        outputs = self._outputs(path)
+        loss = self._loss(path)
+        self._warn_unused(graph, path, before)
+        self._check_ranges(path)
+        if any(p.severity == "error" for p in self.problems[before:]) or any(
+            v is None for v in self.outputs.values()
+        ):
+            return None
+        return CheckedTask(
+            name=self.name,
+            summary=self.shape.summary,
+            graph=graph,
+            inputs=self.inputs,
+            nodes={name: self._checked(name) for name in order},
+            order=order,
+            outputs=outputs,
+            loss=loss,
+            types=self.edges.normalised(self.edges.types),
+            wanted=self.edges.normalised(self.edges.wanted),
+            compile=self.shape.compile,
+        )
+
+    def _checked(self, name: str) -> CheckedNode:
+        callee = self.resolved[name]
+        _, path, training = self.nodes[name]
+        return CheckedNode(
+            name,
+            callee.verb,
+            callee.module,
+            callee.method,
+            callee.options,
+            callee.signature,
+            self.sources[name],
+            path,
+            training,
+        )
+
+    def _empty(self, path: Path) -> None:
+        if any(p[: len(path)] == path for p in self.callees.document.broken):
+            return
+        message = f"task `{self.name}` has no outputs, so there is nothing to run it for"
+        helps = ("add `outputs: {answer: node.port}`",)
+        place = self.callees.document.tree.place(path, key=True)
+        self.problems.append(Problem("C110", "error", message, place, helps=helps))
+
+    def _declare(
+        self, path: Path, inputs: Mapping[str, InputShape], nodes: Mapping[str, NodeShape], *, training: bool
+    ) -> None:
+        for broken in self.callees.document.broken:
+            if (
+                len(broken) == len(path) + 2
+                and broken[: len(path)] == path
+                and broken[-2] in ("inputs", "nodes")
+            ):
+                self.outputs[broken[-1]] = None
+        for name, item in inputs.items():
+            self._declare_input(name, item, (*path, "inputs", name), training)
+        for name, node in nodes.items():
+            where = (*path, "nodes", name)
+            self.nodes[name] = (node, where, training)
+            callee = self.callees.of(node, where)
+            if callee is None or self.outputs.get(name, ()) is None:
+                self.outputs[name] = None
+            else:
+                self.resolved[name] = callee
+                self.outputs[name] = tuple(callee.signature.outputs)
+
+    def _declare_input(self, name: str, item: InputShape, path: Path, training: bool) -> None:
+        self.outputs[name] = None
+        modality = self.callees.find(
+            self.callees.registry.modalities, item.modality, (*path, "modality"), "C205", "modality"
+        )
+        if modality is None or path in self.callees.document.broken:
+            return
+        config = self.callees.reader.read(modality.config, item.with_, path, f"modality {modality.id}")
+        if config is None:
+            return
+        ports = _port_types(modality.ports(config))
+        host = _port_types(modality.host(config)) if modality.host is not None else ports
+        self.inputs[name] = CheckedInput(name, modality, config, ports, host, path, training)
+        self.outputs[name] = tuple(ports)
+
+    def _wire(self) -> nx.MultiDiGraph:
+        """The task as a graph: an edge for every reference that names something."""
+        graph: nx.MultiDiGraph = nx.MultiDiGraph()
+        graph.add_nodes_from(self.outputs)
+        for name, (node, path, _) in self.nodes.items():
+            callee = self.resolved.get(name)
+            wired: dict[str, Any] = {}
+            for reference in written_references(node, path):
+                source = reference.text.partition(".")[0]
+                if source in self.inputs or source in self.outputs:
+                    self.used_inputs.add(source)
+                endpoint = self.references.resolve(reference.text, reference.path)
+                if source in self.outputs:
+                    graph.add_edge(source, name, path=reference.path, text=reference.text)
+                if callee is not None:
+                    self._connect(wired, callee, reference, endpoint, path)
+            if callee is not None:
+                self._missing(callee, wired, node, path)
+            self.sources[name] = {p: e for p, e in wired.items() if e is not None}
+        return graph
+
+    def _connect(
+        self,
+        wired: dict[str, Any],
+        callee: Callee,
+        reference: Reference,
+        endpoint: Endpoint | None,
+        path: Path,
+    ) -> None:
+        ports = callee.signature.inputs
+        port = reference.port
+        tree = self.callees.document.tree
+        if port is None:
+            if len(ports) != 1:
+                message = f"node `{path[-1]}` has {len(ports)} inputs, so each needs its name"
+                helps = (f"write `inputs: {{{', '.join(f'{p}: ...' for p in ports)}}}`",)
+                self.problems.append(
+                    Problem("C214", "error", message, tree.place(reference.path), helps=helps)
+                )
+                wired.update(dict.fromkeys(ports))
+                return
+            port = next(iter(ports))
+        if port not in ports:
+            self._unexpected(callee, reference, wired, path)
+            return
+        if reference.many != ports[port].many:
+            wired[port] = None
+            form = "a list of references" if ports[port].many else "one reference, not a list"
+            message = f"input `{port}` of node `{path[-1]}` takes {form}"
+            place = tree.place((*path, "inputs", port))
+            if not any(p.place == place for p in self.problems):
+                self.problems.append(Problem("C102", "error", message, place))
+            return
+        if reference.many:
+            wired[port] = (*wired.get(port, ()), endpoint) if endpoint else wired.get(port, ())
+        else:
+            wired[port] = endpoint
+
+    def _unexpected(self, callee: Callee, reference: Reference, wired: dict[str, Any], path: Path) -> None:
+        ports = callee.signature.inputs
+        tree = self.callees.document.tree
+        written = self.nodes[path[-1]][0].inputs
+        free = [p for p in ports if not (isinstance(written, dict) and p in written)]
+        guess = nearest(str(reference.port), free) or (free[0] if len(free) == 1 else None)
+        helps = [f"did you mean `{guess}`?"] if guess else []
+        helps.append(f"node `{path[-1]}` takes {', '.join(ports) or 'no inputs'}")
+        place = tree.place((*path, "inputs", reference.port), key=True)
+        fix = rename_fix(place, guess) if guess else ()
+        if guess:
+            wired[guess] = None  # the misspelt input explains the missing one
+        message = f"node `{path[-1]}` has no input `{reference.port}`"
+        self.problems.append(
+            Problem("C209", "error", message, place, "unexpected", helps=tuple(helps), fix=fix)
+        )
+
+    def _missing(self, callee: Callee, wired: dict[str, Any], node: NodeShape, path: Path) -> None:
+        broken = {p[-1] for p in self.callees.document.broken if p[:-1] == (*path, "inputs")}
+        if (*path, "inputs") in self.callees.document.broken:
+            return
+        for port, declared in callee.signature.inputs.items():
+            if port in wired or port in broken or declared.optional:
+                continue
+            tree = self.callees.document.tree
+            has_inputs = tree.node((*path, "inputs")) is not None
+            place = tree.place((*path, "inputs") if has_inputs else path, key=True)
+            message = f"node `{path[-1]}` needs the input `{port}` ({declared.type})"
+            self.problems.append(Problem("C208", "error", message, place, "missing"))
+
+    def _order(self, graph: nx.MultiDiGraph) -> list[str]:
+        try:
+            return [
+                name for name in nx.lexicographical_topological_sort(graph, self._rank) if name in self.nodes
+            ]
+        except nx.NetworkXUnfeasible:
+            for component in nx.strongly_connected_components(graph):
+                inner = graph.subgraph(component)
+                if inner.number_of_edges() and (len(component) > 1 or inner.has_edge(*(list(component) * 2))):
+                    self._cycle(inner)
+                    for name in component:
+                        self.outputs[name] = None
+            return [name for name in self.nodes if self.outputs.get(name) is not None]
+
+    def _rank(self, name: str) -> int:
+        """Position in the file: ties of the order are broken as the author wrote them."""
+        if not hasattr(self, "_ranks"):
+            self._ranks = {n: i for i, n in enumerate((*self.inputs, *self.nodes, *self.outputs))}
+        return self._ranks.get(name, 0)
+
+    def _cycle(self, component: nx.MultiDiGraph) -> None:
+        start = min(component, key=self._rank)
+        edges = nx.find_cycle(component, start)
+        steps = [edge[0] for edge in edges]
+        first = steps.index(min(steps, key=self._rank))
+        steps = steps[first:] + steps[:first]
+        tree = self.callees.document.tree
+        closing = component.get_edge_data(steps[-1], steps[0])[0]
+        shown = " → ".join([*steps, steps[0]])
+        message = f"these nodes wait for each other: {shown}"
+        place = tree.place(closing["path"])
+        self.problems.append(
+            Problem("C210", "error", message, place, f"`{steps[0]}` waits for `{steps[-1]}`")
+        )
+
+    def _type_all(self, graph: nx.MultiDiGraph, order: list[str]) -> None:
+        for item in self.inputs.values():
+            self.edges.add_input(item)
+        for name in order:
+            callee = self.resolved.get(name)
+            if callee is not None and self.outputs.get(name) is not None:
+                written = {r.port: r.path for r in written_references(*self.nodes[name][:2])}
+                self.edges.add_node(name, callee, self.sources[name], self.nodes[name][1], written)
+
+    def _outputs(self, path: Path) -> dict[str, Endpoint]:
+        found = {}
+        for name, text in self.shape.outputs.items():
+            self.used_inputs.add(text.partition(".")[0])
+            endpoint = self.references.resolve(text, (*path, "outputs", name), code="C213")
+            if endpoint is not None:
+                found[name] = endpoint
+        return found
+
+    def _loss(self, path: Path) -> Endpoint | None:
+        objective = self.shape.objective
+        if objective is None:
+            return None
+        where = (*path, "objective", "loss")
+        endpoint = self.references.resolve(objective.loss, where, code="C219")
+        if endpoint is None:
+            return None
+        found = self.edges.types.get(endpoint)
+        if found is not None and found.kind != "scalar":
+            message = f"the loss must be a scalar, and {objective.loss} is {found}"
+            place = self.callees.document.tree.place(where)
+            self.problems.append(Problem("C219", "error", message, place))
+        return endpoint
+
+    def _warn_unused(self, graph: nx.MultiDiGraph, path: Path, before: int) -> None:
+        """Nodes and inputs that nothing needs; silent where a faulty reference may be the reason."""
+        if any(p.severity == "error" for p in self.problems[before:]) or any(
+            v is None for v in self.outputs.values()
+        ):
+            return
+        ends = [text.partition(".")[0] for text in self.shape.outputs.values()]
+        if self.shape.objective is not None:
+            ends.append(self.shape.objective.loss.partition(".")[0])
+        needed = set(ends)
+        for end in needed.copy():
+            needed |= nx.ancestors(graph, end)
+        tree = self.callees.document.tree
+        for name, (_, where, _training) in self.nodes.items():
+            if name not in needed:
+                message = f"no output needs node `{name}`"
+                helps = ("name one of its ports under `outputs`, or remove it",)
+                self.problems.append(
+                    Problem("C215", "warning", message, tree.place(where, key=True), helps=helps)
+                )
+        for name, item in self.inputs.items():
+            if name not in needed and not any(graph.successors(name)):
+                message = f"input `{name}` is never used"
+                self.problems.append(Problem("C216", "warning", message, tree.place(item.path, key=True)))
+
+    def _check_ranges(self, path: Path) -> None:
+        free = {"batch"}
+        for item in self.inputs.values():
+            kinds = self.callees.registry.kinds
+            for port in item.ports.values():
+                names = kinds[port.kind].dims if port.kind in kinds else ()
+                free |= {
+                    f"{item.name}.{n}"
+                    for n, d in zip(names, port.dims, strict=False)
+                    if d.terms and n != "batch"
+                }
+        for name, text in self.shape.compile.ranges.items():
+            where = (*path, "compile", "ranges", name)
+            tree = self.callees.document.tree
+            if name not in free:
+                guess = nearest(name, sorted(free))
+                helps = ((f"did you mean `{guess}`?",) if guess else ()) + (
+                    f"free: {', '.join(sorted(free))}",
+                )
+                message = f"`{name}` is no free dimension of this task"
+                place = tree.place(where, key=True)
+                self.problems.append(Problem("C111", "error", message, place, helps=helps))
+                continue
+            try:
+                parse_range(text)
+            except ValueError as error:
+                self.problems.append(Problem("C111", "error", str(error), tree.place(where)))
+
+
+def _port_types(ports: Mapping[str, str | PortType | Port]) -> dict[str, PortType]:
+    return {name: Port.of(value).type for name, value in ports.items()}

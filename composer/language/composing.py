@@ -1,0 +1,138 @@
+"""Text to YAML nodes with marks: libyaml's composer with the YAML 1.2 core schema, and limits against hostile files."""
+
+from __future__ import annotations
+
+import io
+import re
+from typing import Any
+
+import yaml
+from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
+
+from composer.language.schema12 import MAP, SEQ, STR, resolve_scalar
+from composer.language.source import Source
+from composer.problems import DocumentError, Place, Problem
+
+__all__ = ["MAX_DEPTH", "compose", "place_of"]
+
+MAX_DEPTH = 64
+_BRACKETS = re.compile(r"[\[\]{}]")
+_DEEP_INDENT = re.compile(rf"^(?: {{{8 * MAX_DEPTH},}}|(?:- *){{{MAX_DEPTH},}})", re.MULTILINE)
+
+if yaml.__with_libyaml__:
+    from yaml._yaml import CParser as _Parser
+else:  # pragma: no cover - PyYAML wheels always carry libyaml; a source build without it still works, slowly
+
+    class _Parser(  # type: ignore[no-redef]
+        yaml.reader.Reader, yaml.scanner.Scanner, yaml.parser.Parser, yaml.composer.Composer
+    ):
+        def __init__(self, stream: Any) -> None:
+            yaml.reader.Reader.__init__(self, stream)
+            yaml.scanner.Scanner.__init__(self)
+            yaml.parser.Parser.__init__(self)
+            yaml.composer.Composer.__init__(self)
+
+
+class _Composer(_Parser):
+    """libyaml's parser and composer; only the resolver is ours (inheritance is PyYAML's own seam for it)."""
+
+    def resolve(self, kind: type[Node], value: str | None, implicit: Any) -> str:
+        if kind is ScalarNode:
+            return resolve_scalar(value or "") if implicit[0] else STR
+        return MAP if kind is MappingNode else SEQ
+
+    def descend_resolver(self, current_node: Any, current_index: Any) -> None:
+        """Path resolvers are not used."""
+
+    def ascend_resolver(self) -> None:
+        """Path resolvers are not used."""
+
+
+class _NamedText(io.StringIO):
+    """A text stream whose name libyaml writes into every mark, so that merged trees know their files."""
+
+    def __init__(self, source: Source) -> None:
+        super().__init__(source.text)
+        self.name = source.name
+
+
+def compose(source: Source) -> MappingNode:
+    """Compose one document; raises DocumentError (C002 syntax, C004 limits, C102 when it is no mapping)."""
+    _refuse_depth(source)
+    try:
+        node = _Composer(_NamedText(source)).get_single_node()
+    except yaml.MarkedYAMLError as error:
+        raise DocumentError([_syntax_problem(source, error)]) from None
+    except yaml.YAMLError as error:
+        place = Place(source.name, 1, 1, 1, 1)
+        message = f"this is not YAML: {str(error).splitlines()[0]}"
+        raise DocumentError([Problem("C002", "error", message, place)]) from None
+    if not isinstance(node, MappingNode):
+        place = Place(source.name, 1, 1, 1, 2) if node is None else place_of(node)
+        found = (
+            "nothing but comments"
+            if node is None
+            else "a list"
+            if isinstance(node, SequenceNode)
+            else "one value"
+        )
+        message = f"a document is a map with the keys composer, name, modules and tasks; this holds {found}"
+        raise DocumentError([Problem("C102", "error", message, place)])
+    return node
+
+
+def place_of(node: Node) -> Place:
+    """The span of a node. A block collection ends where its first line's last mark allows: its start line."""
+    start, end = node.start_mark, node.end_mark
+    name = start.name
+    if end.line != start.line and not (isinstance(node, ScalarNode) or getattr(node, "flow_style", False)):
+        return Place(
+            name, start.line + 1, start.column + 1, start.line + 1, start.column + 2, start.index, end.index
+        )
+    return Place(name, start.line + 1, start.column + 1, end.line + 1, end.column + 1, start.index, end.index)
+
+
+def _syntax_problem(source: Source, error: yaml.MarkedYAMLError) -> Problem:
+    mark = error.problem_mark or error.context_mark
+    line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
+    number_of_lines = source.text.count("\n") + 1
+    line = min(line, number_of_lines)
+    detail = error.problem or str(error)
+    if error.context:
+        detail = f"{detail} ({error.context})"
+    helps = []
+    text_line = source.text.split("\n")[line - 1]
+    if "\t" in text_line[: len(text_line) - len(text_line.lstrip())]:
+        helps.append("indent with spaces: YAML does not allow tabs")
+    if "mapping values are not allowed" in detail:
+        helps.append("quote a value that holds `: `, or put the key on a line of its own")
+    if "duplicate anchor" in detail or "undefined alias" in detail:
+        helps.append("an alias *name needs an anchor &name before it in the same file")
+    place = Place(source.name, line, column, line, column + 1)
+    return Problem("C002", "error", f"this is not YAML: {detail}", place, helps=tuple(helps))
+
+
+def _refuse_depth(source: Source) -> None:
+    """Refuse deep nesting before libyaml recurses into it: a cheap bound first, the exact depth only when in doubt."""
+    depth = deepest = 0
+    for match in _BRACKETS.finditer(source.text):
+        depth += 1 if match[0] in "[{" else -1
+        deepest = max(deepest, depth)
+    if deepest <= MAX_DEPTH and not _DEEP_INDENT.search(source.text):
+        return
+    depth = 0
+    loader = yaml.CSafeLoader if yaml.__with_libyaml__ else yaml.SafeLoader
+    try:
+        for event in yaml.parse(source.text, Loader=loader):
+            if isinstance(event, (yaml.MappingStartEvent, yaml.SequenceStartEvent)):
+                depth += 1
+            elif isinstance(event, (yaml.MappingEndEvent, yaml.SequenceEndEvent)):
+                depth -= 1
+            if depth > MAX_DEPTH:
+                mark = event.start_mark
+                assert mark is not None, "events of a parsed text have marks"
+                place = Place(source.name, mark.line + 1, mark.column + 1, mark.line + 1, mark.column + 2)
+                message = f"nested deeper than the limit of {MAX_DEPTH} levels"
+                raise DocumentError([Problem("C004", "error", message, place)])
+    except yaml.MarkedYAMLError as error:
+        raise DocumentError([_syntax_problem(source, error)]) from None

@@ -1,0 +1,142 @@
+"""`extends`: the chain of documents behind one, merged into one tree whose every value keeps its origin."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from yaml.nodes import MappingNode, ScalarNode
+
+from composer.language.composing import compose, place_of
+from composer.language.schema12 import STR
+from composer.language.source import Source, read_source
+from composer.language.tree import construct, merge, nearest, rename_fix
+from composer.problems import DocumentError, Place, Problem
+
+__all__ = ["Chain", "Library", "load_chain"]
+
+_HEAD_KEYS = frozenset(("composer", "name", "summary", "extends"))
+
+
+@dataclass(frozen=True)
+class Library:
+    """The documents that plugins ship, as the language needs them: a name to a path."""
+
+    paths: Mapping[str, Path] = field(default_factory=dict)
+
+    def find(self, target: str, base: Path | None) -> Path | None:
+        """A relative or absolute path (it has a suffix or a slash), or a shipped name; None when neither is there."""
+        if target in self.paths:
+            return self.paths[target]
+        if "/" in target or target.endswith((".yaml", ".yml")):
+            path = Path(target)
+            return path if path.is_absolute() or base is None else base / path
+        return None
+
+
+@dataclass
+class Chain:
+    """A document with everything it extends: `layers` from the root ancestor down to the document itself."""
+
+    layers: list[tuple[Source, MappingNode]]
+    merged: MappingNode
+    data: dict[str, Any]
+    """The plain values of `merged`."""
+    problems: list[Problem]
+
+    @property
+    def sources(self) -> dict[str, str]:
+        return {source.name: source.text for source, _ in self.layers}
+
+
+def load_chain(source: Source, library: Library) -> Chain:
+    """Compose a document and its ancestors. Raises DocumentError only where a file cannot be composed at all."""
+    layers: list[tuple[Source, MappingNode]] = []
+    problems: list[Problem] = []
+    seen: list[Path] = []
+    data: dict[str, Any] = {}
+    current: Source | None = source
+    try:
+        while current is not None:
+            root = compose(current)
+            layers.insert(0, (current, root))
+            data, found = construct(root)
+            problems.extend(found)
+            seen.append(_identity(current))
+            current = _parent(current, root, library, seen, problems)
+    except DocumentError as error:
+        if not layers:
+            raise
+        problems.extend(error.problems)
+    merged = layers[0][1]
+    if len(layers) > 1:
+        for _, child in layers[1:]:
+            merged = merge(merged, child)
+        merged = _with_head(merged, layers[-1][1])
+        data, _ = construct(merged)
+    return Chain(layers, merged, data, problems)
+
+
+def _parent(
+    source: Source, root: MappingNode, library: Library, seen: list[Path], problems: list[Problem]
+) -> Source | None:
+    value = next((v for k, v in root.value if isinstance(k, ScalarNode) and k.value == "extends"), None)
+    if not isinstance(value, ScalarNode) or value.tag != STR:
+        return None  # a value of another type is a problem of the shape
+    base = source.path.parent if source.path else None
+    path = library.find(value.value, base)
+    place = place_of(value)
+    if path is None or not path.exists():
+        problems.append(_missing(value.value, place, library.paths, path))
+        return None
+    parent = Source(_display(path, source), "", path)
+    if _identity(parent) in seen:
+        names = " → ".join([*(p.name for p in seen), path.name])
+        message = f"`extends` goes round in a circle: {names}"
+        problems.append(Problem("C107", "error", message, place, "closes the circle"))
+        return None
+    try:
+        return read_source(path, parent.name)
+    except DocumentError as error:
+        message = f"the document that this one extends cannot be read: {error.problems[0].message}"
+        problems.append(Problem("C106", "error", message, place, helps=error.problems[0].helps))
+        return None
+
+
+def _missing(target: str, place: Place, names: Iterable[str], path: Path | None) -> Problem:
+    known = sorted(names)
+    guess = nearest(target, known)
+    helps = [f"did you mean `{guess}`?"] if guess else []
+    shipped = ", ".join(known) or "none: no plugin that ships documents is loaded"
+    helps.append(f"shipped documents: {shipped}; a path is relative to this file")
+    fix = rename_fix(place, guess) if guess else ()
+    where = f" ({path.name} is not there)" if path is not None else ""
+    return Problem(
+        "C106", "error", f"`extends: {target}` names no document{where}", place, helps=tuple(helps), fix=fix
+    )
+
+
+def _display(path: Path, child: Source) -> str:
+    if child.path is not None and path.parent == child.path.parent:
+        parent = Path(child.name).parent
+        return str(parent / path.name) if str(parent) != "." else path.name
+    try:
+        return str(path.relative_to(Path.cwd()))
+    except ValueError:
+        return str(path)
+
+
+def _identity(source: Source) -> Path:
+    return source.path.resolve() if source.path else Path(source.name)
+
+
+def _with_head(merged: MappingNode, child: MappingNode) -> MappingNode:
+    """`composer`, `name`, `summary` and `extends` are the document's own; they are not inherited."""
+    head = [pair for pair in child.value if isinstance(pair[0], ScalarNode) and pair[0].value in _HEAD_KEYS]
+    rest = [
+        pair for pair in merged.value if not (isinstance(pair[0], ScalarNode) and pair[0].value in _HEAD_KEYS)
+    ]
+    node = MappingNode(child.tag, head + rest, child.start_mark, child.end_mark, flow_style=child.flow_style)
+    return node

@@ -1,0 +1,97 @@
+"""Parameters: typed by their defaults, overridden by `--set`, and filled in where a value reads `$name`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from composer.language.schema12 import resolve_scalar, scalar_value
+from composer.language.shaping import type_name
+from composer.language.tree import Path, Tree, nearest, rename_fix
+from composer.problems import Edit, Note, Place, Problem
+
+__all__ = ["COMMAND_LINE", "Parameters", "apply_settings", "parse_setting"]
+
+COMMAND_LINE = "<command line>"
+
+
+@dataclass
+class Parameters:
+    """Values by name, where each was given, and which of them were used."""
+
+    values: dict[str, Any]
+    places: dict[str, Place]
+    used: set[str] = field(default_factory=set)
+    problems: list[Problem] = field(default_factory=list)
+
+    def fill(self, value: Any, path: Path, tree: Tree) -> Any:
+        """Replace `$name` by its value, in maps and lists too; `$$x` is the text `$x`."""
+        if isinstance(value, str):
+            return self._fill_text(value, path, tree) if value.startswith("$") else value
+        if isinstance(value, dict):
+            return {key: self.fill(item, (*path, key), tree) for key, item in value.items()}
+        if isinstance(value, list):
+            return [self.fill(item, (*path, index), tree) for index, item in enumerate(value)]
+        return value
+
+    def _fill_text(self, text: str, path: Path, tree: Tree) -> Any:
+        if text.startswith("$$"):
+            return text[1:]
+        name = text[1:]
+        if name in self.values:
+            self.used.add(name)
+            return self.values[name]
+        place = tree.place(path)
+        guess = nearest(name, list(self.values))
+        helps = [f"did you mean `${guess}`?"] if guess else []
+        known = ", ".join(f"${known}" for known in self.values) or "none"
+        helps.append(f"declared parameters: {known}; `$$` writes a literal dollar")
+        fix: tuple[Edit, ...] = rename_fix(place, f"${guess}") if guess else ()
+        message = f"there is no parameter `{name}`"
+        self.problems.append(Problem("C103", "error", message, place, helps=tuple(helps), fix=fix))
+        return None
+
+
+def parse_setting(text: str) -> Any:
+    """The value of `--set name=TEXT`: a YAML 1.2 scalar."""
+    return scalar_value(resolve_scalar(text), text)
+
+
+def apply_settings(parameters: Parameters, settings: Mapping[str, Any], source_text: str) -> None:
+    """Override defaults with `--set` values, each checked against the type of the default (codes C103, C105).
+
+    A text given for a parameter that is no text is read as a YAML scalar, as the command line gives nothing but text.
+    """
+    for name, given in settings.items():
+        column = source_text.find(f"{name}=") + 1
+        place = Place(COMMAND_LINE, 1, max(column, 1), 1, max(column, 1) + len(name))
+        if name not in parameters.values:
+            guess = nearest(name, list(parameters.values))
+            helps = [f"did you mean `{guess}`?"] if guess else []
+            helps.append(f"parameters: {', '.join(parameters.values) or 'none'}")
+            message = f"--set {name}: the document has no parameter `{name}`"
+            parameters.problems.append(Problem("C103", "error", message, place, helps=tuple(helps)))
+            continue
+        parameters.used.add(name)
+        textual = isinstance(given, str) and not isinstance(parameters.values[name], str)
+        value = parse_setting(given) if textual else given
+        problem = wrong_type(name, parameters.values[name], value, place, parameters.places[name], "--set ")
+        if problem is not None:
+            parameters.problems.append(problem)
+            continue
+        parameters.values[name] = value
+        parameters.places[name] = place
+
+
+def wrong_type(
+    name: str, default: Any, value: Any, place: Place, declared: Place, verb: str = ""
+) -> Problem | None:
+    """The problem of a value whose type differs from its default's, or None. A whole number serves as a float."""
+    same = type(default) is type(value) or (type(default) is float and type(value) is int) or default is None
+    if same:
+        return None
+    message = (
+        f"{verb}{name} must be {type_name(default)} like its default {default!r}, not {type_name(value)}"
+    )
+    return Problem("C105", "error", message, place, notes=(Note(declared, f"default {default!r}"),))

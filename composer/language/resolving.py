@@ -1,0 +1,213 @@
+"""Text to a resolved document: ancestors merged, shape validated, parameters filled in. Plugins are not asked yet."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path as FilePath
+from typing import Any
+
+from yaml.nodes import MappingNode
+
+from composer.language.extending import Chain, Library, load_chain
+from composer.language.parameters import COMMAND_LINE, Parameters, apply_settings, wrong_type
+from composer.language.pausing import collector_paused
+from composer.language.shape import DocumentShape, InputShape, NodeShape
+from composer.language.shaping import shape_document
+from composer.language.source import Source, read_source
+from composer.language.tree import Path, Tree, construct, nearest, rename_fix
+from composer.problems import DocumentError, Note, Place, Problem
+
+__all__ = ["Resolved", "find_source", "resolve"]
+
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*")
+
+
+@dataclass(frozen=True)
+class Resolved:
+    """A document with its ancestors merged and its parameters filled in.
+
+    `shape` holds what is well-formed (a faulty module, task or node is left out and has a problem); `tree` gives every
+    value's place; `sources` the text and
+    `directories` the folder of each file by the name that places use; `broken` the paths of what has a problem of
+    its own already, so that nothing that depends on it is reported.
+    """
+
+    name: str
+    shape: DocumentShape
+    tree: Tree
+    parameters: Mapping[str, Any]
+    parameter_places: Mapping[str, Any]
+    used_parameters: frozenset[str]
+    own_file: str
+    sources: Mapping[str, str]
+    directories: Mapping[str, FilePath] = field(default_factory=dict)
+    problems: tuple[Problem, ...] = ()
+    broken: frozenset[Path] = field(default_factory=frozenset)
+
+    @property
+    def path(self) -> FilePath | None:
+        return FilePath(self.own_file) if FilePath(self.own_file).exists() else None
+
+
+def find_source(target: str | FilePath, library: Library) -> Source:
+    """The source behind a path or a shipped name; raises DocumentError (C001) listing the names when there is none."""
+    text = str(target)
+    path = library.paths.get(text)
+    if path is not None:
+        return read_source(path, text if "/" in text else path.name)
+    if not FilePath(text).exists() and "/" not in text and not text.endswith((".yaml", ".yml")):
+        guess = nearest(text, list(library.paths))
+        helps = [f"did you mean `{guess}`?"] if guess else []
+        helps.append(f"shipped documents: {', '.join(sorted(library.paths)) or 'none'}; or give a path")
+        message = f"there is no document `{text}`"
+        raise DocumentError([Problem("C001", "error", message, Place(text, 1, 1, 1, 1), helps=tuple(helps))])
+    return read_source(FilePath(text), text)
+
+
+def resolve(source: Source, library: Library, settings: Mapping[str, Any] | None = None) -> Resolved:
+    """Resolve one document. Raises DocumentError only where nothing can be read; other findings are in `problems`."""
+    with collector_paused():
+        return _resolve(source, library, settings)
+
+
+def _resolve(source: Source, library: Library, settings: Mapping[str, Any] | None) -> Resolved:
+    chain = load_chain(source, library)
+    tree = Tree(chain.merged)
+    problems = list(chain.problems)
+    shape, shape_problems, broken = shape_document(chain.data, tree)
+    problems.extend(shape_problems)
+    if shape is None:
+        raise DocumentError(problems)
+    sources = chain.sources
+    parameters = Parameters(
+        dict(shape.parameters), {n: tree.place(("parameters", n)) for n in shape.parameters}
+    )
+    if settings:
+        sources[COMMAND_LINE] = " ".join(f"--set {name}={value}" for name, value in settings.items())
+        apply_settings(parameters, settings, sources[COMMAND_LINE])
+    _check_names(shape, tree, problems)
+    _fill_all(shape, parameters, tree, broken)
+    problems.extend(parameters.problems)
+    problems.extend(_override_problems(chain, parameters, tree))
+    if not any(p.code in ("C101", "C102", "C103") for p in problems):
+        problems.extend(_unused(parameters, tree, problems))
+    return Resolved(
+        name=shape.name or FilePath(source.name).stem,
+        shape=shape,
+        tree=tree,
+        parameters=parameters.values,
+        parameter_places=parameters.places,
+        used_parameters=frozenset(parameters.used),
+        own_file=str(source.path) if source.path else source.name,
+        sources=sources,
+        directories={s.name: s.path.parent for s, _ in chain.layers if s.path is not None},
+        problems=tuple(problems),
+        broken=frozenset(broken),
+    )
+
+
+def _fill_all(shape: DocumentShape, parameters: Parameters, tree: Tree, broken: set[Path]) -> None:
+    def fill(item: Any, path: Path) -> None:
+        before = len(parameters.problems)
+        item.with_ = parameters.fill(item.with_, (*path, "with"), tree)
+        if len(parameters.problems) > before:
+            broken.add(path)
+
+    for name, module in shape.modules.items():
+        fill(module, ("modules", name))
+    for path, inputs, nodes in graphs_of(shape):
+        for input_name, item in inputs.items():
+            fill(item, (*path, "inputs", input_name))
+        for node_name, node in nodes.items():
+            if node.with_:
+                fill(node, (*path, "nodes", node_name))
+
+
+def graphs_of(shape: DocumentShape) -> Iterator[tuple[Path, dict[str, InputShape], dict[str, NodeShape]]]:
+    """Path, inputs and nodes of every task and of every objective."""
+    for task_name, task in shape.tasks.items():
+        yield ("tasks", task_name), task.inputs, task.nodes
+        if task.objective is not None:
+            yield ("tasks", task_name, "objective"), task.objective.inputs, task.objective.nodes
+
+
+def _check_names(shape: DocumentShape, tree: Tree, problems: list[Problem]) -> None:
+    def check(names: Any, path: Path, what: str) -> None:
+        for name in list(names):
+            if not isinstance(name, str) or not _NAME.fullmatch(name):
+                message = (
+                    f"{name!r} is no name for a {what}: letters, digits, `_` and `-`, beginning with a letter"
+                )
+                problems.append(Problem("C109", "error", message, tree.place((*path, name), key=True)))
+                del names[name]
+
+    check(shape.parameters, ("parameters",), "parameter")
+    check(shape.modules, ("modules",), "module")
+    check(shape.tasks, ("tasks",), "task")
+    taken: dict[str, dict[str, Path]] = {}
+    for path, inputs, nodes in graphs_of(shape):
+        check(inputs, (*path, "inputs"), "input")
+        check(nodes, (*path, "nodes"), "node")
+        names_of_task = taken.setdefault(path[1], {})
+        for section, names in (("inputs", inputs), ("nodes", nodes)):
+            for name in list(names):
+                own = (*path, section, name)
+                if name in names_of_task:
+                    _name_taken(name, names_of_task[name], own, tree, problems)
+                    del names[name]
+                names_of_task.setdefault(name, own)
+
+
+def _name_taken(name: str, first: Path, second: Path, tree: Tree, problems: list[Problem]) -> None:
+    message = f"the name `{name}` is taken twice in one task: inputs and nodes share their names"
+    notes = (Note(tree.place(first, key=True), "first taken here"),)
+    problems.append(Problem("C109", "error", message, tree.place(second, key=True), notes=notes))
+
+
+def _override_problems(chain: Chain, parameters: Parameters, tree: Tree) -> list[Problem]:
+    """A child's parameters that override nothing (C108), or override with another type (C105)."""
+    problems: list[Problem] = []
+    inherited: dict[str, Any] = {}
+    places: dict[str, Any] = {}
+    for index, (_, root) in enumerate(chain.layers):
+        layer = Tree(root)
+        parameters_node = layer.node(("parameters",))
+        values = construct(parameters_node)[0] if isinstance(parameters_node, MappingNode) else None
+        for name, value in (values if isinstance(values, dict) else {}).items():
+            place = layer.place(("parameters", name))
+            if name in inherited and value is not None:
+                problem = wrong_type(name, inherited[name], value, place, places[name])
+                problems.extend([problem] if problem else [])
+            elif index and name not in parameters.used and name not in inherited:
+                problems.append(_overrides_nothing(name, layer, inherited))
+            inherited[name] = value
+            places[name] = place
+    return problems
+
+
+def _overrides_nothing(name: str, layer: Tree, inherited: Mapping[str, Any]) -> Problem:
+    place = layer.place(("parameters", name), key=True)
+    guess = nearest(name, list(inherited))
+    helps = [f"did you mean `{guess}`?"] if guess else []
+    helps.append(f"the parent's parameters: {', '.join(inherited) or 'none'}")
+    fix = rename_fix(place, guess) if guess else ()
+    message = f"parameter `{name}` overrides nothing: the extended document has none of this name, and nothing uses it"
+    return Problem("C108", "error", message, place, helps=tuple(helps), fix=fix)
+
+
+def _unused(parameters: Parameters, tree: Tree, problems: list[Problem]) -> list[Problem]:
+    reported = {p.place for p in problems if p.code in ("C108", "C109")}
+    return [
+        Problem(
+            "C104",
+            "warning",
+            f"parameter `{name}` is never used",
+            place,
+            helps=("remove it, or write `$" + name + "`",),
+        )
+        for name in parameters.values
+        if name not in parameters.used
+        and (place := tree.place(("parameters", name), key=True)) not in reported
+    ]

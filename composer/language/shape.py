@@ -1,0 +1,120 @@
+"""The shape of a document as pydantic models. References, kinds and dims are not checked here."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+__all__ = [
+    "CompileShape",
+    "DocumentShape",
+    "InputShape",
+    "ModuleShape",
+    "NodeShape",
+    "ObjectiveShape",
+    "TaskShape",
+]
+
+
+class _Shape(BaseModel):
+    model_config = ConfigDict(
+        extra="forbid", strict=True, populate_by_name=True, use_attribute_docstrings=True
+    )
+
+
+class ModuleShape(_Shape):
+    """A declared instance of a module type; it owns weights."""
+
+    uses: str
+    """Id of a registered module type."""
+    with_: dict[str, Any] = Field(default_factory=dict, alias="with")
+    """Config of the module type."""
+    summary: str = ""
+    """One line for people."""
+
+
+class InputShape(_Shape):
+    """A raw value that the task takes from outside."""
+
+    modality: str
+    """Id of a registered modality."""
+    with_: dict[str, Any] = Field(default_factory=dict, alias="with")
+    """Config of the modality."""
+    summary: str = ""
+    """One line for people."""
+
+
+class NodeShape(_Shape):
+    """One call. Exactly one of `call`, `uses` and `generate`."""
+
+    call: str | None = None
+    """A declared module, or one of its methods: `module` or `module.method`."""
+    uses: str | None = None
+    """Id of a stateless module type, called in place."""
+    generate: str | None = None
+    """A declared module that can decode: generates tokens until the end token."""
+    inputs: str | dict[str, str | list[str]] = Field(default_factory=dict)
+    """Input port to `node.port` or `input.port`; a bare reference where the node has one input port."""
+    with_: dict[str, Any] = Field(default_factory=dict, alias="with")
+    """Config of the module type (`uses`), or options of the method (`call`) or of the search (`generate`)."""
+    summary: str = ""
+    """One line for people."""
+
+
+class ObjectiveShape(_Shape):
+    """What only training sees: extra inputs and nodes, and the loss."""
+
+    inputs: dict[str, InputShape] = Field(default_factory=dict)
+    """Extra inputs, such as the reference answers."""
+    nodes: dict[str, NodeShape] = Field(default_factory=dict)
+    """Extra nodes; they may refer to the task's own nodes and inputs."""
+    loss: str
+    """The `node.port` that is minimised; its kind is `scalar`."""
+
+
+class CompileShape(_Shape):
+    """How a task is compiled."""
+
+    ranges: dict[str, str] = Field(default_factory=dict)
+    """Free dimension to its range: `batch: 1..32, best 8` (quoted)."""
+    precision: Literal["fp32", "fp16", "bf16"] = "fp32"
+    """Number format of the compiled programs."""
+    tolerance: float | None = None
+    """Largest accepted difference from the eager program; unset takes the precision's default."""
+
+
+class TaskShape(_Shape):
+    """A graph over modules: inputs, nodes, outputs."""
+
+    summary: str = ""
+    """One line for people."""
+    inputs: dict[str, InputShape] = Field(default_factory=dict)
+    """Raw values that the task takes."""
+    nodes: dict[str, NodeShape] = Field(default_factory=dict)
+    """Calls, in any order."""
+    outputs: dict[str, str] = Field(default_factory=dict)
+    """Name of an output to the `node.port` that it shows."""
+    objective: ObjectiveShape | None = None
+    """What only training sees."""
+    compile: CompileShape = Field(default_factory=CompileShape)
+    """Ranges, precision and tolerance for compiling."""
+
+
+class DocumentShape(_Shape):
+    """A document: parameters, modules and tasks."""
+
+    composer: Literal[1]
+    """Version of the language."""
+    name: str = ""
+    """Name of the document."""
+    summary: str = ""
+    """One line for people."""
+    extends: str | None = None
+    """Another document, by relative path or by the name of one that a plugin ships."""
+    parameters: dict[str, Any] = Field(default_factory=dict)
+    """Values that `$name` stands for; each is typed by its default."""
+    modules: dict[str, ModuleShape] = Field(default_factory=dict)
+    """Declared once; they own the weights."""
+    tasks: dict[str, TaskShape] = Field(default_factory=dict)
+    """Graphs over the modules."""

@@ -1,0 +1,201 @@
+"""Plain values to the document's shape: every pydantic message mapped to the place in the YAML that caused it."""
+
+from __future__ import annotations
+
+import typing
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+
+from composer.language.shape import DocumentShape
+from composer.language.tree import Path, Tree, nearest, rename_fix
+from composer.problems import Problem
+
+__all__ = ["CURRENT_VERSION", "shape_document", "type_name"]
+
+CURRENT_VERSION = 1
+_NAMES: dict[type, str] = {
+    dict: "a map",
+    list: "a list",
+    str: "text",
+    int: "a number",
+    float: "a number",
+    bool: "true or false",
+}
+
+
+def type_name(value: Any) -> str:
+    """How messages call the type of a YAML value."""
+    return "nothing" if value is None else _NAMES.get(type(value), type(value).__name__)
+
+
+def shape_document(data: dict[str, Any], tree: Tree) -> tuple[DocumentShape | None, list[Problem], set[Path]]:
+    """Validate the shape. What is faulty is dropped from the result, so that the rest can be checked; the paths of what
+    was dropped come back, so that references to it are not reported a second time.
+    """
+    problems = _version_problems(data, tree)
+    data = {**data, "composer": 1}
+    dropped: set[Path] = set()
+    for _ in range(8):  # each round drops what was faulty; nested faults surface at most a few levels deep
+        try:
+            return DocumentShape.model_validate(data), problems, dropped
+        except ValidationError as error:
+            paths: list[Path] = []
+            faults = error.errors(include_url=False)
+            misspelt = {
+                (*f["loc"][:-1], nearest(str(f["loc"][-1]), _known_keys(_yaml_path(f["loc"], data)[:-1])))
+                for f in faults
+                if f["type"] == "extra_forbidden"
+            }
+            for fault in faults:
+                path, problem = _shape_problem(fault, tree, data)
+                paths.append(path)
+                if fault["type"] == "missing" and fault["loc"] in misspelt:
+                    continue  # the unknown key beside it says it already
+                if not any(p.place == problem.place and p.code == problem.code for p in problems):
+                    problems.append(problem)
+            dropped.update(paths)
+            for path in sorted(set(paths), key=len, reverse=True):
+                _drop(data := _copied(data, path), path)
+    return None, problems, dropped
+
+
+def _version_problems(data: dict[str, Any], tree: Tree) -> list[Problem]:
+    version = data.get("composer")
+    if version == CURRENT_VERSION and not isinstance(version, bool):
+        return []
+    if "composer" not in data:
+        place = tree.place(())
+        message = "the document does not say its language version"
+        return [
+            Problem("C005", "error", message, place, helps=(f"begin it with `composer: {CURRENT_VERSION}`",))
+        ]
+    place = tree.place(("composer",))
+    if isinstance(version, int) and version > CURRENT_VERSION:
+        message = f"language version {version} is newer than this installation reads ({CURRENT_VERSION})"
+        return [Problem("C005", "error", message, place, helps=("upgrade multimodal-composer",))]
+    message = f"{version!r} is no language version"
+    return [Problem("C005", "error", message, place, helps=(f"write `composer: {CURRENT_VERSION}`",))]
+
+
+def _shape_problem(fault: Any, tree: Tree, data: dict[str, Any]) -> tuple[Path, Problem]:
+    path = _yaml_path(fault["loc"], data)
+    if fault["type"] == "extra_forbidden":
+        return path, _unknown_key(path, tree)
+    if fault["type"] == "missing":
+        place = tree.place(path[:-1], key=True)
+        what = _describe(path[:-1])
+        message = f"{what} needs the key `{path[-1]}`"
+        helps: list[str] = []
+        if len(path) == 3 and path[0] == "modules" and path[-1] == "uses":
+            helps.append(
+                "`uses` names a module type; `composer plugins list` shows them. A module that only overrides "
+                "another document's must have the same name as there"
+            )
+        return path[:-1], Problem("C102", "error", message, place, helps=tuple(helps))
+    value = fault["input"]
+    wanted = {
+        "dict_type": "a map",
+        "model_type": "a map",
+        "model_attributes_type": "a map",
+        "string_type": "text",
+        "list_type": "a list",
+        "int_type": "a number",
+        "float_type": "a number",
+        "literal_error": f"one of {fault.get('ctx', {}).get('expected', '')}",
+    }.get(fault["type"])
+    what = _describe(path)
+    if wanted is None:
+        message = f"{what}: {fault['msg']}"
+    else:
+        message = f"{what} must be {wanted}, not {type_name(value)}"
+        if wanted.startswith("one of"):
+            message = f"{what} must be {wanted}, not {value!r}"
+    helps = []
+    if wanted == "a map" and isinstance(value, list):
+        helps.append(
+            "write `name: {...}` lines instead of `- ...` items: the order of a map does not matter here"
+        )
+    if wanted == "a map" and value is None:
+        helps.append("remove the key, or indent its content below it")
+    if wanted == "text" and isinstance(value, (int, float, bool)):
+        helps.append("put it in quotes if it is meant as text")
+    return path, Problem(
+        "C102", "error", message, tree.place(path), f"{type_name(value)}", helps=tuple(helps)
+    )
+
+
+def _yaml_path(loc: tuple[Any, ...], data: Any) -> Path:
+    """A pydantic location without the names of union branches, which are no keys of the document."""
+    path: list[Any] = []
+    for step in loc:
+        in_list = isinstance(data, list) and isinstance(step, int) and step < len(data)
+        if in_list or (isinstance(data, dict) and step in data):
+            data = data[step]
+            path.append(step)
+        elif isinstance(step, str) and (step in ("str", "[key]") or step.startswith(("dict[", "list["))):
+            continue
+        else:
+            path.append(step)
+            data = None
+    return tuple(path)
+
+
+def _unknown_key(path: Path, tree: Tree) -> Problem:
+    known = _known_keys(path[:-1])
+    place = tree.place(path, key=True)
+    guess = nearest(str(path[-1]), known)
+    what = _describe(path[:-1])
+    helps = [f"did you mean `{guess}`?"] if guess else []
+    helps.append(f"the keys here are {', '.join(known)}")
+    fix = rename_fix(place, guess) if guess else ()
+    message = f"{what} has no key `{path[-1]}`"
+    return Problem("C101", "error", message, place, "unknown", helps=tuple(helps), fix=fix)
+
+
+def _known_keys(path: Path) -> list[str]:
+    model: Any = DocumentShape
+    for step in path:
+        if isinstance(model, type) and issubclass(model, BaseModel):
+            name = f"{step}_" if step == "with" else step
+            field = model.model_fields.get(name)
+            model = field.annotation if field is not None else None
+            if typing.get_origin(model) is not None and type(None) in typing.get_args(model):
+                model = next(a for a in typing.get_args(model) if a is not type(None))
+        else:
+            arguments = typing.get_args(model)
+            model = arguments[1] if len(arguments) == 2 else None
+    if not (isinstance(model, type) and issubclass(model, BaseModel)):
+        return []
+    return [field.alias or name for name, field in model.model_fields.items()]
+
+
+_SECTIONS = {"modules": "module", "tasks": "task", "nodes": "node", "inputs": "input"}
+
+
+def _describe(path: Path) -> str:
+    """`("tasks", "qa", "nodes", "frames", "inputs")` reads `inputs of node frames`."""
+    if not path:
+        return "the document"
+    if len(path) >= 2 and path[-2] in _SECTIONS:
+        return f"{_SECTIONS[path[-2]]} `{path[-1]}`"
+    if len(path) == 1:
+        return f"`{path[0]}`"
+    return f"`{path[-1]}` of {_describe(path[:-1])}"
+
+
+def _copied(data: Any, path: Path) -> Any:
+    """Copy the containers along a path, so that dropping below it leaves the caller's data alone."""
+    copy = dict(data) if isinstance(data, dict) else list(data) if isinstance(data, list) else data
+    if path and isinstance(copy, dict) and path[0] in copy:
+        copy[path[0]] = _copied(copy[path[0]], path[1:])
+    return copy
+
+
+def _drop(data: Any, path: Path) -> None:
+    for step in path[:-1]:
+        if not isinstance(data, dict) or step not in data:
+            return
+        data = data[step]
+    if isinstance(data, dict) and path:
+        data.pop(path[-1], None)

@@ -1,0 +1,66 @@
+"""Reading a document's text from disk, with a clear problem for every file that is no document."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from composer.problems import DocumentError, Place, Problem
+
+__all__ = ["MAX_BYTES", "Source", "read_source"]
+
+MAX_BYTES = 64 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """One file's text. `name` is how messages call it; `path` is None for text that came from memory."""
+
+    name: str
+    text: str
+    path: Path | None = None
+
+
+def read_source(path: Path, name: str | None = None) -> Source:
+    """Read a UTF-8 document; raises DocumentError with code C001 when the file cannot be one."""
+    name = name or str(path)
+    try:
+        size = path.stat().st_size
+        if path.is_dir():
+            raise _unreadable(name, "it is a directory", "name the YAML file inside it")
+        if size > MAX_BYTES:
+            raise _unreadable(
+                name,
+                f"it has {size:,} bytes, more than the limit of {MAX_BYTES:,}",
+                "split it with `extends`",
+            )
+        data = path.read_bytes()
+    except FileNotFoundError:
+        raise _unreadable(
+            name, "there is no such file", "check the path, or see `composer plugins list` for shipped names"
+        ) from None
+    except OSError as error:
+        raise _unreadable(name, error.strerror or str(error), "check the path and its permissions") from None
+    return Source(name, _decode(name, data), path)
+
+
+def _decode(name: str, data: bytes) -> str:
+    if data.startswith((b"\xff\xfe", b"\xfe\xff")):
+        raise _unreadable(name, "it is encoded in UTF-16", "save it as UTF-8")
+    if b"\0" in data[:8192]:
+        raise _unreadable(
+            name, "it is a binary file", "name a YAML document; weights are given with --weights"
+        )
+    try:
+        text = data.decode("utf-8")
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        raise _unreadable(name, f"line {line} is not UTF-8", "save it as UTF-8") from None
+    if not text.strip():
+        raise _unreadable(name, "it is empty", "start from `composer new`")
+    return text
+
+
+def _unreadable(name: str, cause: str, cure: str) -> DocumentError:
+    message = f"{name} cannot be read as a document: {cause}"
+    return DocumentError([Problem("C001", "error", message, Place(name, 1, 1, 1, 1), helps=(cure,))])

@@ -1,0 +1,208 @@
+"""The tree of a document: YAML nodes that remember their files, found by path, and their plain values."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping
+from typing import Any
+
+from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
+
+from composer.language.composing import place_of
+from composer.language.schema12 import BOOL, FLOAT, INT, MAP, NULL, SEQ, STR, scalar_value
+from composer.problems import Edit, Note, Place, Problem
+
+__all__ = ["Path", "Tree", "construct", "merge", "nearest"]
+
+Path = tuple[Any, ...]
+_PLAIN_TAGS = frozenset((STR, INT, FLOAT, BOOL, NULL, MAP, SEQ))
+_MAX_REPEATS = 100_000
+_MAX_DIGITS = 4000
+
+
+class Tree:
+    """Looks places up by path, e.g. `("tasks", "video-qa", "nodes", "frames", "inputs", "pixels")`."""
+
+    def __init__(self, root: MappingNode) -> None:
+        self.root = root
+        self._children: dict[int, dict[Any, tuple[ScalarNode, Node]]] = {}
+
+    def find(self, path: Path) -> tuple[Node | None, Node | None, bool]:
+        """Key node, value node and whether the whole path exists; otherwise those of the nearest ancestor."""
+        key: Node | None = None
+        node: Node = self.root
+        for step in path:
+            if isinstance(node, MappingNode):
+                found = self._index(node).get(step)
+                if found is None:
+                    return key, node, False
+                key, node = found
+            elif isinstance(node, SequenceNode) and isinstance(step, int) and step < len(node.value):
+                key, node = None, node.value[step]
+            else:
+                return key, node, False
+        return key, node, True
+
+    def place(self, path: Path, *, key: bool = False) -> Place:
+        """The span of the value at a path, or of its key. A missing path gives its nearest ancestor's key.
+
+        A block collection has no useful span of its own, so its key stands for it.
+        """
+        key_node, node, found = self.find(path)
+        block = isinstance(node, (MappingNode, SequenceNode)) and not node.flow_style
+        if key_node is not None and (key or not found or block):
+            return place_of(key_node)
+        if node is self.root or node is None:
+            place = place_of(self.root)
+            return Place(
+                place.file, place.line, place.column, place.line, place.column + 1, place.start, place.start
+            )
+        return place_of(node)
+
+    def file(self, path: Path) -> str:
+        """Name of the file in which the value at a path, or its nearest ancestor, was written."""
+        _, node, _ = self.find(path)
+        return str((node or self.root).start_mark.name)
+
+    def text(self, path: Path) -> str | None:
+        """The scalar as written, before parameters are filled in."""
+        _, node, found = self.find(path)
+        return node.value if found and isinstance(node, ScalarNode) else None
+
+    def node(self, path: Path) -> Node | None:
+        _, node, found = self.find(path)
+        return node if found else None
+
+    def _index(self, node: MappingNode) -> dict[Any, tuple[ScalarNode, Node]]:
+        index = self._children.get(id(node))
+        if index is None:
+            index = {_key_value(key): (key, value) for key, value in node.value}
+            self._children[id(node)] = index
+        return index
+
+
+def _key_value(key: Node) -> Any:
+    return scalar_value(key.tag, key.value) if isinstance(key, ScalarNode) else None
+
+
+class _Construction:
+    """One pass over a tree: plain values, and a problem for each duplicate key, foreign tag or alias bomb."""
+
+    def __init__(self) -> None:
+        self.problems: list[Problem] = []
+        self.seen: set[int] = set()
+        self.repeats = 0
+        self.stack: list[int] = []
+
+    def value(self, node: Node) -> Any:
+        if type(node) is ScalarNode:
+            tag = node.tag
+            if tag is STR or tag == STR:
+                return node.value
+            return self._scalar(node)
+        identity = id(node)
+        if identity in self.seen:  # an alias: the same node a second time
+            self.repeats += 1
+            if identity in self.stack:
+                return self._refuse(node, "C004", "an alias contains itself")
+            if self.repeats > _MAX_REPEATS:
+                return self._refuse(
+                    node, "C004", f"aliases expand to more than {_MAX_REPEATS:,} maps and lists"
+                )
+        self.seen.add(identity)
+        self.stack.append(identity)
+        result = (
+            self._mapping(node)
+            if isinstance(node, MappingNode)
+            else [self.value(item) for item in node.value]
+        )
+        if node.tag not in _PLAIN_TAGS:
+            self._refuse_tag(node)
+        self.stack.pop()
+        return result
+
+    def _mapping(self, node: MappingNode) -> dict[Any, Any]:
+        result: dict[Any, Any] = {}
+        for key_node, value_node in node.value:
+            key = (
+                key_node.value
+                if type(key_node) is ScalarNode and key_node.tag == STR
+                else self._key(key_node)
+            )
+            if key in result:
+                self._duplicate(node, key_node, key)
+            result[key] = self.value(value_node)
+        return result
+
+    def _key(self, node: Node) -> Any:
+        if isinstance(node, ScalarNode):
+            return self._scalar(node)
+        self._refuse(node, "C102", "a key must be a plain word, not a map or a list")
+        return None
+
+    def _scalar(self, node: ScalarNode) -> Any:
+        if node.tag not in _PLAIN_TAGS:
+            return self._refuse_tag(node)
+        if node.tag == INT and len(node.value) > _MAX_DIGITS:
+            return self._refuse(node, "C004", f"a number of {len(node.value)} digits")
+        try:
+            return scalar_value(node.tag, node.value)
+        except ValueError:
+            return self._refuse(
+                node, "C002", f"{node.value!r} does not fit its tag {node.tag.rsplit(':', 1)[-1]}"
+            )
+
+    def _duplicate(self, mapping: MappingNode, key_node: Node, key: Any) -> None:
+        first = next(k for k, _ in mapping.value if _key_value(k) == key)
+        note = Note(place_of(first), "first written here")
+        message = f"the key {key!r} is written twice in one map"
+        helps = ("remove one of the two, or rename it",)
+        self.problems.append(Problem("C003", "error", message, place_of(key_node), "again", (note,), helps))
+
+    def _refuse_tag(self, node: Node) -> None:
+        tag = node.tag.replace("tag:yaml.org,2002:", "!!")
+        helps = ("remove it: a document holds plain values only, and nothing in it can run code",)
+        problem = Problem("C004", "error", f"the tag {tag} is not allowed", place_of(node), helps=helps)
+        self.problems.append(problem)
+
+    def _refuse(self, node: Node, code: str, message: str) -> None:
+        if not any(p.code == code and p.message == message for p in self.problems):
+            self.problems.append(Problem(code, "error", message, place_of(node)))
+
+
+def construct(root: MappingNode) -> tuple[dict[str, Any], list[Problem]]:
+    """The plain values of a tree, with the problems found on the way."""
+    construction = _Construction()
+    return construction.value(root), construction.problems
+
+
+def merge(parent: MappingNode, child: MappingNode) -> MappingNode:
+    """Deep merge by key: maps merge, lists and scalars replace, an explicit null removes. Marks keep their origin."""
+    children = {_key_value(key): (key, value) for key, value in child.value}
+    pairs: list[tuple[Node, Node]] = []
+    for key_node, parent_value in parent.value:
+        override = children.pop(_key_value(key_node), None)
+        if override is None:
+            pairs.append((key_node, parent_value))
+            continue
+        child_key, child_value = override
+        if child_value.tag == NULL:
+            continue
+        if isinstance(parent_value, MappingNode) and isinstance(child_value, MappingNode):
+            # the parent's key mark stays: a merged map is still declared where its parent declares it
+            pairs.append((key_node, merge(parent_value, child_value)))
+        else:
+            pairs.append((child_key, child_value))
+    pairs.extend(pair for pair in children.values() if pair[1].tag != NULL)
+    return MappingNode(MAP, pairs, parent.start_mark, parent.end_mark, flow_style=parent.flow_style)
+
+
+def nearest(word: str, known: Mapping[str, Any] | list[str] | tuple[str, ...]) -> str | None:
+    """The known word that a person most likely meant."""
+    matches = difflib.get_close_matches(word, list(known), n=1, cutoff=0.6)
+    return matches[0] if matches else None
+
+
+def rename_fix(place: Place, word: str) -> tuple[Edit, ...]:
+    """The mechanical cure of a misspelt word: replace exactly the text at its place."""
+    return (Edit(place.file, place.start, place.end, word),)

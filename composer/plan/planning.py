@@ -1,0 +1,161 @@
+"""Plans: what runs, in which order, in which stage. Frozen, printable, and made without torch.
+
+A task is cut at its `generate` nodes: what they depend on is the `encode` stage; each of them is a `decode` stage of
+its own, whose single step runs once per token; what only uses their results is the `finish` stage.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import networkx as nx
+
+from composer.graph import CheckedInput, CheckedNode, CheckedTask, Endpoint
+from composer.types import PortType
+
+__all__ = ["Plan", "Stage", "Step", "plan_objective", "plan_task"]
+
+
+@dataclass(frozen=True)
+class Step:
+    """One call: read `sources`, write one slot per output port. A source is a slot, or a tuple of slots for a list."""
+
+    node: CheckedNode
+    sources: Mapping[str, int | tuple[int, ...]]
+    targets: Mapping[str, int]
+
+    @property
+    def name(self) -> str:
+        return self.node.name
+
+    @property
+    def callee(self) -> str:
+        """`module.method`, or the type's id for a step in place."""
+        if self.node.verb == "uses":
+            return self.node.module.type.id
+        method = "" if self.node.method in ("forward", "generate") else f".{self.node.method}"
+        return f"{self.node.module.name}{method}"
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A part of a plan that runs as one tensor program (`encode`, `finish`) or token by token (`decode`)."""
+
+    name: str
+    steps: tuple[Step, ...]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A task, resolved and ordered. Slots are numbered: first those of the inputs' ports, then those of the steps."""
+
+    task: CheckedTask
+    slots: tuple[Endpoint, ...]
+    inputs: Mapping[str, CheckedInput]
+    stages: tuple[Stage, ...]
+    outputs: Mapping[str, int]
+    loss: int | None = None
+
+    @property
+    def steps(self) -> tuple[Step, ...]:
+        return tuple(step for stage in self.stages for step in stage.steps)
+
+    @property
+    def modules(self) -> tuple[str, ...]:
+        """Names of the declared modules that the plan calls, each once."""
+        return tuple(dict.fromkeys(s.node.module.name for s in self.steps if s.node.verb != "uses"))
+
+    def slot(self, endpoint: Endpoint) -> int:
+        return self.slots.index(endpoint)
+
+    def type_of(self, slot: int) -> PortType:
+        return self.task.types[self.slots[slot]]
+
+    def __str__(self) -> str:
+        lines = [f"task {self.task.name}"]
+        for name, item in self.inputs.items():
+            ports = ", ".join(f"{port}: {_shown(type_)}" for port, type_ in item.ports.items())
+            lines.append(f"  input   {name:<14} {item.modality.id:<24} {ports}")
+        for stage in self.stages:
+            lines.append(f"  stage {stage.name}")
+            lines.extend(self._line(step) for step in stage.steps)
+        shown = ", ".join(f"{name} = {'.'.join(self.slots[slot])}" for name, slot in self.outputs.items())
+        return "\n".join([*lines, f"  outputs {shown}"])
+
+    def _line(self, step: Step) -> str:
+        types = ", ".join(f"{port}: {_shown(self.type_of(slot))}" for port, slot in step.targets.items())
+        return f"    {step.name:<14} {step.callee:<24} {types}"
+
+
+def _shown(port: PortType) -> str:
+    """Symbols without their owners where that is clear: `B@video` reads `B`."""
+    text = str(port)
+    for dim in port.dims:
+        for symbol in dim.symbols:
+            text = text.replace(symbol, symbol.partition("@")[0])
+    return text
+
+
+def plan_task(task: CheckedTask) -> Plan:
+    """Plan what answering takes: the nodes that the outputs need, cut into stages."""
+    needed = _needed(task, [endpoint[0] for endpoint in task.outputs.values()])
+    return _plan(task, needed, with_loss=False)
+
+
+def plan_objective(task: CheckedTask) -> Plan:
+    """Plan what the loss takes. Raises ValueError for a task without an objective."""
+    if task.loss is None:
+        raise ValueError(f"task `{task.name}` has no objective, so it cannot be trained")
+    return _plan(task, _needed(task, [task.loss[0]]), with_loss=True)
+
+
+def _needed(task: CheckedTask, ends: list[str]) -> set[str]:
+    needed = set(ends)
+    for end in ends:
+        needed |= nx.ancestors(task.graph, end)
+    return needed
+
+
+def _plan(task: CheckedTask, needed: set[str], *, with_loss: bool) -> Plan:
+    inputs = {name: item for name, item in task.inputs.items() if name in needed}
+    slots: list[Endpoint] = [(name, port) for name, item in inputs.items() for port in item.ports]
+    index: dict[Endpoint, int] = {endpoint: i for i, endpoint in enumerate(slots)}
+    order = [task.nodes[name] for name in task.order if name in needed]
+    steps: list[Step] = []
+    for node in order:
+        for port in node.signature.outputs:
+            index[node.name, port] = len(slots)
+            slots.append((node.name, port))
+        sources = {port: _indices(index, endpoints) for port, endpoints in node.sources.items()}
+        targets = {port: index[node.name, port] for port in node.signature.outputs}
+        steps.append(Step(node, sources, targets))
+    outputs = {} if with_loss else {name: index[endpoint] for name, endpoint in task.outputs.items()}
+    loss = index[task.loss] if with_loss and task.loss is not None else None
+    return Plan(task, tuple(slots), inputs, _stages(task, steps), outputs, loss)
+
+
+def _indices(index: Mapping[Endpoint, int], endpoints: Any) -> int | tuple[int, ...]:
+    if isinstance(endpoints[0], tuple):
+        return tuple(index[endpoint] for endpoint in endpoints)
+    return index[endpoints]
+
+
+def _stages(task: CheckedTask, steps: list[Step]) -> tuple[Stage, ...]:
+    generating = [s.name for s in steps if s.node.verb == "generate"]
+    after = set().union(*(nx.descendants(task.graph, name) for name in generating)) if generating else set()
+    encode = tuple(s for s in steps if s.name not in after and s.name not in generating)
+    stages = [Stage("encode", encode)] if encode else []
+    late: list[Step] = []
+    for step in steps:
+        if step.name in generating:
+            if late:
+                stages.append(Stage("finish", tuple(late)))
+                late = []
+            stages.append(Stage("decode", (step,)))
+        elif step.name in after:
+            late.append(step)
+    if late:
+        stages.append(Stage("finish", tuple(late)))
+    return tuple(stages)

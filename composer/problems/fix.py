@@ -1,0 +1,131 @@
+"""Mechanical fixes: edits put into texts, and texts put back into files without harm to anything else in them."""
+
+from __future__ import annotations
+
+import os
+import stat
+import tempfile
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from composer.problems.lines import newline_of, split_lines
+from composer.problems.problem import Edit, InputError, Problem
+
+__all__ = ["Fixed", "apply_fixes", "replace_text", "write_atomic"]
+
+
+@dataclass(frozen=True)
+class Fixed:
+    """The result of `apply_fixes`: the new text of every file that changes, and what became of each fix."""
+
+    texts: Mapping[str, str] = field(default_factory=dict)
+    applied: tuple[Problem, ...] = ()
+    postponed: tuple[Problem, ...] = ()
+    """Problems whose edits overlap with those of an earlier one; they can be fixed after a new check."""
+
+
+def apply_fixes(problems: Iterable[Problem], sources: Mapping[str, str]) -> Fixed:
+    """Put the edits of `problems` into `sources`, each problem's edits together or not at all.
+
+    Where edits overlap, the problem that comes first wins. The same edit asked for twice is made once. Line breaks
+    in inserted text follow those of the file.
+
+    Raises:
+        ValueError: an edit names a file that is not in `sources`, or offsets outside its text.
+    """
+    accepted: dict[str, list[Edit]] = {}
+    applied: list[Problem] = []
+    postponed: list[Problem] = []
+    for problem in problems:
+        if not problem.fix:
+            continue
+        for edit in problem.fix:
+            _require_inside(edit, sources)
+        own = list(dict.fromkeys(problem.fix))
+        if any(_collides(edit, other) for edit in own for other in accepted.get(edit.file, ())):
+            postponed.append(problem)
+            continue
+        applied.append(problem)
+        for edit in own:
+            edits = accepted.setdefault(edit.file, [])
+            if edit not in edits:
+                edits.append(edit)
+    texts = {file: _edited(sources[file], edits) for file, edits in accepted.items()}
+    changed = {file: text for file, text in texts.items() if text != sources[file]}
+    return Fixed(changed, tuple(applied), tuple(postponed))
+
+
+def _require_inside(edit: Edit, sources: Mapping[str, str]) -> None:
+    if edit.file not in sources:
+        raise ValueError(f"an edit names {edit.file!r}, whose text is not given")
+    if not 0 <= edit.start <= edit.end <= len(sources[edit.file]):
+        raise ValueError(
+            f"an edit of {edit.file!r} reaches from {edit.start} to {edit.end}, outside of its text"
+        )
+
+
+def _collides(edit: Edit, other: Edit) -> bool:
+    """Whether both cannot be made: they share characters, or they insert at one point and their order is open."""
+    if edit == other:
+        return False
+    if edit.start == edit.end or other.start == other.end:
+        inside = other.start < edit.start < other.end or edit.start < other.start < edit.end
+        return inside or (edit.start, edit.end) == (other.start, other.end)
+    return edit.start < other.end and other.start < edit.end
+
+
+def _edited(text: str, edits: list[Edit]) -> str:
+    newline = newline_of(text)
+    parts, position = [], 0
+    for edit in sorted(edits, key=lambda edit: (edit.start, edit.end)):
+        parts += [text[position : edit.start], newline.join(split_lines(edit.text))]
+        position = edit.end
+    return "".join([*parts, text[position:]])
+
+
+def replace_text(path: Path, old: str, new: str) -> None:
+    """Write `new` to a file that holds `old`; a byte order mark at its start is kept.
+
+    Raises:
+        InputError: the file holds something else by now, or it cannot be read or written.
+    """
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {error.strerror}") from error
+    for encoding in ("utf-8", "utf-8-sig"):
+        if content == old.encode(encoding):
+            return write_atomic(path, new, encoding=encoding)
+    raise InputError(f"{path} has changed since it was checked, so it was left alone; run the command again")
+
+
+def write_atomic(path: Path, text: str, *, encoding: str = "utf-8") -> None:
+    """Replace the content of an existing file in one step: whatever happens, it holds the old text or the new one.
+
+    The mode is kept, a link stays a link to the same file, and line breaks are written as they stand in `text`.
+
+    Raises:
+        InputError: the file or its folder cannot be written.
+    """
+    target = path.resolve()
+    try:
+        mode = stat.S_IMODE(target.stat().st_mode)
+        if not os.access(target, os.W_OK):
+            raise PermissionError(13, "it is read-only", str(target))
+        handle, temporary = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
+    except OSError as error:
+        raise InputError(f"{path} cannot be written: {error.strerror}") from error
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(text.encode(encoding))
+            file.flush()
+            os.fsync(file.fileno())
+        os.chmod(temporary, mode)
+        os.replace(temporary, target)
+    except OSError as error:
+        raise InputError(f"{path} cannot be written: {error.strerror}") from error
+    finally:
+        with suppress(FileNotFoundError):
+            os.unlink(temporary)

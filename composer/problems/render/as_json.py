@@ -1,0 +1,46 @@
+"""Problems as a JSON list: every key always present, in a fixed order."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from typing import Any
+
+from composer.problems.place import Place
+from composer.problems.problem import Problem
+
+__all__ = ["problem_object", "problems_json"]
+
+
+def problems_json(problems: Iterable[Problem]) -> str:
+    """A JSON array with one object per problem, indented by two spaces."""
+    return json.dumps([problem_object(problem) for problem in problems], indent=2, ensure_ascii=False) + "\n"
+
+
+def problem_object(problem: Problem) -> dict[str, Any]:
+    """One problem as plain data: lines and columns count from 1, ends are exclusive, offsets count from 0."""
+    return {
+        "code": problem.code,
+        "severity": problem.severity,
+        "message": problem.message,
+        "label": problem.label,
+        "place": _place(problem.place),
+        "notes": [{"label": note.label, "place": _place(note.place)} for note in problem.notes],
+        "helps": list(problem.helps),
+        "fix": [
+            {"file": edit.file, "start": edit.start, "end": edit.end, "text": edit.text}
+            for edit in problem.fix
+        ],
+    }
+
+
+def _place(place: Place) -> dict[str, Any]:
+    return {
+        "file": place.file,
+        "line": place.line,
+        "column": place.column,
+        "end_line": place.end_line or place.line,
+        "end_column": place.end_column or place.column,
+        "start": place.start,
+        "end": place.end,
+    }

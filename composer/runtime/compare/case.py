@@ -1,0 +1,106 @@
+"""Cases: a small YAML file that says which recorded tensor feeds which port, and what each output is compared with.
+
+```yaml
+document: parts.yaml            # a path relative to the case, or a shipped name
+layout: mplug2                  # reads config.json into parameters, and the checkpoint's keys
+data: videoqa                   # folder with config.json, weights.safetensors, inputs.safetensors, outputs.safetensors
+tolerance: {absolute: 1.0e-4, relative: 1.0e-4}
+runs:
+  answer:
+    task: video-qa
+    settings: {beams: 3}        # on top of what the layout reads from config.json
+    feeds: {video.pixels: video, question.tokens.ids: question_ids, question.tokens.mask: question_mask}
+    compare:
+      frames.states: visual.out
+      words.states: {recorded: text_embeds, absolute: 1.0e-5, relative: 1.0e-5}
+      adapted.states: {recorded: visn_layer_norm, optional: true}
+      answer.hypotheses.ids: gen.beam.ids
+```
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from composer.language import Source, read_source
+from composer.language.composing import compose
+from composer.language.tree import construct
+from composer.problems import DocumentError, InputError
+
+__all__ = ["Case", "Run", "Target", "Tolerance", "load_case", "published_config"]
+
+
+class _Shape(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Tolerance(_Shape):
+    """A value passes where |ours - recorded| <= absolute + relative * |recorded|."""
+
+    absolute: float = 1e-4
+    relative: float = 1e-4
+
+
+class Target(_Shape):
+    """What one port is compared with."""
+
+    recorded: str
+    absolute: float | None = None
+    relative: float | None = None
+    optional: bool = False
+    """Whether data without this tensor passes (it is listed as not recorded)."""
+
+
+class Run(_Shape):
+    """One run of a task on recorded inputs."""
+
+    task: str
+    objective: bool = False
+    """Run the objective's graph (training) rather than the answering one."""
+    settings: dict[str, Any] = Field(default_factory=dict)
+    feeds: dict[str, str]
+    compare: dict[str, str | Target]
+
+
+class Case(_Shape):
+    """A whole case file. `directory` is where it stands; relative paths start there."""
+
+    document: str
+    layout: str
+    data: str
+    summary: str = ""
+    tolerance: Tolerance = Tolerance()
+    runs: dict[str, Run]
+    directory: Path = Path()
+
+
+def load_case(path: Path) -> Case:
+    """Read a case; raises DocumentError or InputError that name the fault."""
+    source: Source = read_source(path, str(path))
+    data, problems = construct(compose(source))
+    if problems:
+        raise DocumentError(problems, {source.name: source.text})
+    try:
+        return Case.model_validate({**data, "directory": path.parent})
+    except ValidationError as error:
+        faults = "; ".join(f"{'.'.join(map(str, f['loc']))}: {f['msg']}" for f in error.errors())
+        raise InputError(f"{path} is no case: {faults}") from None
+
+
+def published_config(folder: Path) -> Mapping[str, Any]:
+    """The recorded `config.json`; raises InputError where it is missing or no JSON object."""
+    path = folder / "config.json"
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise InputError(f"{folder} holds no config.json: is it a folder of recorded tensors?") from None
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path} cannot be read: {error}") from None
+    if not isinstance(value, dict):
+        raise InputError(f"{path} must hold a JSON object")
+    return value

@@ -1,0 +1,101 @@
+"""Generation: a `generate` node run token by token, with the search that its policy names.
+
+The decoder keeps its keys and values in a cache (see `composer.plugin.Generation`); a search policy decides which
+tokens follow and when to stop. Neither knows the other's model or method.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import torch
+
+from composer.plan import Step
+from composer.plugin import Registry
+from composer.problems import InputError
+from composer.runtime.importing import import_object
+
+__all__ = ["Generator", "generators_of", "tokenizer_for"]
+
+
+def tokenizer_for(registry: Registry, value: str) -> Any:
+    """The tokenizer that a decoder's config names, through the registered text modality."""
+    modality = registry.modalities["text"]
+    processor = import_object(modality.processor, "modality text")(
+        modality.config.model_validate({"tokenizer": value})
+    )
+    return processor.tokenizer
+
+
+class Generator:
+    """Runs one `generate` node: memory in, hypotheses out, best first."""
+
+    def __init__(self, *, step: Step, decoder: Any, registry: Registry) -> None:
+        node = step.node
+        options: Any = node.options
+        generation: Any = node.module.type.generation
+        tokens = dict(generation.tokens(node.module.config))
+        policy = registry.policies[options.penalty]
+        implementation = import_object(policy.implementation, f"search policy {policy.id}")
+        self.step = step
+        self.decoder = decoder
+        self.options = options
+        self.tokenizer = tokenizer_for(registry, tokens.pop("tokenizer"))
+        self.tokens = tokens
+        self.policy = implementation(options=options, **tokens)
+
+    def start(self, slots: list[Any]) -> tuple[Any, int]:
+        """The decoder's cache for the memory in the slots, and the batch size."""
+        memory = {port: slots[slot] for port, slot in self.step.sources.items() if isinstance(slot, int)}
+        first = next(iter(memory.values()))
+        batch = (first[0] if isinstance(first, tuple) else first).shape[0]
+        cache = self.decoder.start(**memory, beams=self.options.beams, max_tokens=self.options.max_tokens)
+        return cache, batch
+
+    def run(self, slots: list[Any]) -> list[list[Any]]:
+        """Every sample's hypotheses (`ids`, `score`), best first; writes the node's output ports into the slots."""
+        cache, batch = self.start(slots)
+        found: list[list[Any]] = self.policy.search(self.decoder.step, cache, batch)
+        for port, slot in self.step.targets.items():
+            slots[slot] = self._port(port, found)
+        return found
+
+    def stream(self, slots: list[Any]) -> Iterator[str]:
+        """Text of a single sample as it comes. Raises InputError for a search that keeps several beams."""
+        if self.options.beams != 1:
+            raise InputError(
+                f"a search with {self.options.beams} beams cannot stream: its text may still change; set beams to 1"
+            )
+        cache, batch = self.start(slots)
+        if batch != 1:
+            raise InputError(f"streaming takes one sample at a time, not {batch}")
+        ids: list[int] = []
+        shown = ""
+        for token in self.policy.stream(self.decoder.step, cache):
+            ids.append(token)
+            text = self.tokenizer.decode(ids)
+            yield text[len(shown) :]
+            shown = text
+
+    def _port(self, port: str, found: list[list[Any]]) -> Any:
+        if port == "text":
+            return [self.tokenizer.decode(hypotheses[0].ids) for hypotheses in found]
+        if port == "score":
+            return torch.tensor([hypotheses[0].score for hypotheses in found])
+        if port == "ids":
+            longest = max(len(hypotheses[0].ids) for hypotheses in found)
+            pad = self.tokens["pad"]
+            return torch.tensor([h[0].ids + [pad] * (longest - len(h[0].ids)) for h in found])
+        raise InputError(f"a generate node offers text, ids and score, not {port}")
+
+
+def generators_of(
+    steps: tuple[Step, ...], modules: Mapping[str, Any], registry: Registry
+) -> dict[str, Generator]:
+    """A generator for every `generate` node of a plan."""
+    return {
+        s.name: Generator(step=s, decoder=modules[s.node.module.name], registry=registry)
+        for s in steps
+        if s.node.verb == "generate"
+    }

@@ -1,0 +1,90 @@
+"""Raw values to tensors: the host side of a run. Decides what is a batch, and says what is missing or too much."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import torch
+
+from composer.plan import Plan
+from composer.problems import InputError
+from composer.runtime.importing import import_object
+
+__all__ = ["Inputs"]
+
+
+class Inputs:
+    """The processors of a plan's inputs."""
+
+    def __init__(self, plan: Plan) -> None:
+        self.plan = plan
+        self.processors = {
+            name: import_object(item.modality.processor, f"modality {item.modality.id}")(item.config)
+            for name, item in plan.inputs.items()
+        }
+        self.groups = {name: _batch_symbol(plan, name) for name in plan.inputs}
+
+    def encode(self, raw: Mapping[str, Any], device: torch.device) -> tuple[dict[str, dict[str, Any]], bool]:
+        """Host ports of every input as tensors, and whether the caller gave single values rather than lists.
+
+        Inputs that share their batch must have equally many values; a single value is repeated for the others.
+        Raises InputError for missing, unexpected or unequal inputs, and for values that the modality refuses.
+        """
+        self._check_names(raw)
+        single = not any(isinstance(raw[name], (list, tuple)) for name in self.groups if self._is_main(name))
+        encoded = {}
+        for name, processor in self.processors.items():
+            values = self._batch(name, raw)
+            encoded[name] = {
+                port: _to_tensors(value, device) for port, value in processor.encode(values).items()
+            }
+        return encoded, single
+
+    def _is_main(self, name: str) -> bool:
+        return bool(self.groups[name] == next(iter(self.groups.values())))
+
+    def _check_names(self, raw: Mapping[str, Any]) -> None:
+        task, known = self.plan.task.name, ", ".join(self.plan.inputs)
+        missing = [name for name in self.plan.inputs if name not in raw]
+        unexpected = [name for name in raw if name not in self.plan.inputs]
+        if missing:
+            raise InputError(
+                f"task `{task}` needs the input {' and '.join(f'`{m}`' for m in missing)}; it takes {known}"
+            )
+        if unexpected:
+            raise InputError(
+                f"task `{task}` has no input {' and '.join(f'`{u}`' for u in unexpected)}; it takes {known}"
+            )
+
+    def _batch(self, name: str, raw: Mapping[str, Any]) -> list[Any]:
+        value = raw[name]
+        counts = {
+            len(raw[n])
+            for n in self.groups
+            if self.groups[n] == self.groups[name] and isinstance(raw[n], (list, tuple))
+        }
+        if len(counts) > 1:
+            given = ", ".join(f"{n}: {len(raw[n])}" for n in self.groups if isinstance(raw[n], (list, tuple)))
+            raise InputError(f"the inputs of one batch have unequal numbers of values ({given})")
+        if counts == {0}:
+            raise InputError(f"input `{name}` is an empty list: give at least one value")
+        if isinstance(value, (list, tuple)):
+            return list(value)
+        return [value] * (counts.pop() if counts else 1)
+
+
+def _batch_symbol(plan: Plan, name: str) -> Any:
+    """What the checker found the input's first dim to be: inputs with the same symbol form one batch."""
+    port = next(iter(plan.inputs[name].ports))
+    return plan.task.types[name, port].dims[0]
+
+
+def _to_tensors(value: Any, device: torch.device) -> Any:
+    if isinstance(value, np.ndarray):
+        return torch.from_numpy(value).to(device)
+    if isinstance(value, tuple):
+        fields = [None if item is None else _to_tensors(item, device) for item in value]
+        return type(value)(*fields)  # type: ignore[arg-type]
+    return value

@@ -1,0 +1,267 @@
+"""Models: a document with its weights loaded once, ready to answer any of its tasks."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from composer.graph import CheckedTask, Report, check
+from composer.language import nearest
+from composer.plan import Plan, plan_objective, plan_task
+from composer.plugin import Registry, load_registry
+from composer.problems import InputError
+from composer.runtime.generation import Generator, generators_of
+from composer.runtime.inputs import Inputs
+from composer.runtime.program import Program, build_module, build_program, module_names
+from composer.runtime.weights import LoadReport, load_weights, read_checkpoint
+
+__all__ = ["INITIAL", "Model", "Runner", "build_for_training", "load"]
+
+INITIAL = "initial"
+"""As `weights`: keep the initial (random) weights, for training and tests."""
+
+
+class Runner:
+    """One task of a model: processors, program and generators, bound once."""
+
+    def __init__(self, *, task: CheckedTask, modules: Mapping[str, nn.Module], registry: Registry) -> None:
+        self.plan: Plan = plan_task(task)
+        self.program: Program = build_program(self.plan, modules).eval()
+        self.inputs = Inputs(self.plan)
+        self.generators: dict[str, Generator] = generators_of(self.plan.steps, modules, registry)
+
+    def slots(self, tensors: Mapping[str, Mapping[str, Any]]) -> list[Any]:
+        """Run every stage on encoded inputs; the list of slots, all filled."""
+        slots = self.program(tensors)
+        for stage in self.plan.stages:
+            if stage.name == "decode":
+                self.generators[stage.steps[0].name].run(slots)
+            elif stage.name == "finish":
+                self.program.run_stage("finish", slots)
+        return list(slots)
+
+
+class Model:
+    """A loaded document. Thread-safe: running changes nothing but the inputs' own tensors.
+
+    `run("video-qa", video="clip.mp4", question="...")` answers with one value per output; lists of values are a batch.
+    """
+
+    def __init__(
+        self,
+        *,
+        report: Report,
+        modules: Mapping[str, nn.Module],
+        tasks: Iterable[str],
+        device: torch.device,
+        loading: LoadReport | None = None,
+    ) -> None:
+        assert report.registry is not None
+        self.report = report
+        self.modules = dict(modules)
+        self.device = device
+        self.loading = loading
+        self.tasks = tuple(tasks)
+        self._runners: dict[str, Runner] = {}
+        self._lock = threading.Lock()
+
+    def runner(self, task: str | None = None) -> Runner:
+        """The bound task; made on first use."""
+        name = self.only_task() if task is None else task
+        if name not in self.tasks:
+            guess = nearest(name, self.tasks)
+            did = f"; did you mean `{guess}`?" if guess else ""
+            raise InputError(f"there is no task `{name}`{did} (tasks: {', '.join(self.tasks)})")
+        with self._lock:
+            if name not in self._runners:
+                assert self.report.registry is not None
+                self._runners[name] = self._made(name)
+            return self._runners[name]
+
+    def _made(self, name: str) -> Runner:
+        assert self.report.registry is not None
+        runner = Runner(task=self.report.tasks[name], modules=self.modules, registry=self.report.registry)
+        dtype = next((p.dtype for m in self.modules.values() for p in m.parameters()), torch.float32)
+        runner.program.prepare.to(self.device, dtype)
+        runner.program.in_place.to(self.device, dtype)
+        return runner
+
+    def only_task(self) -> str:
+        """The task, where there is only one; raises InputError listing them otherwise."""
+        if len(self.tasks) != 1:
+            raise InputError(f"this model has several tasks, so name one: {', '.join(self.tasks)}")
+        return self.tasks[0]
+
+    @torch.inference_mode()
+    def run(self, task: str | None = None, /, **raw: Any) -> dict[str, Any]:
+        """Answer. Raises InputError for inputs that are missing, unexpected or unusable."""
+        runner = self.runner(task)
+        tensors, single = runner.inputs.encode(raw, self.device)
+        slots = runner.slots(tensors)
+        outputs = {name: slots[slot] for name, slot in runner.plan.outputs.items()}
+        return {name: _first(value) for name, value in outputs.items()} if single else outputs
+
+    def stream(self, task: str | None = None, /, **raw: Any) -> Iterator[str]:
+        """The text of one sample as it is generated. Raises InputError where the task is no single greedy search."""
+        runner = self.runner(task)
+        if len(runner.generators) != 1:
+            raise InputError("this task does not generate text, so there is nothing to stream")
+        tensors, _ = runner.inputs.encode(raw, self.device)
+        with torch.inference_mode():
+            slots = runner.program(tensors)
+        generator = next(iter(runner.generators.values()))
+        pieces = generator.stream(slots)
+        while True:
+            with torch.inference_mode():
+                piece = next(pieces, None)
+            if piece is None:
+                return
+            yield piece
+
+
+def _first(value: Any) -> Any:
+    """The only sample of a batch."""
+    if isinstance(value, tuple):
+        return type(value)(*[item if item is None else item[0] for item in value])  # type: ignore[arg-type]
+    if isinstance(value, list):
+        return value[0]
+    return value[0] if getattr(value, "ndim", 0) else value
+
+
+def load(
+    document: str | Path | Report,
+    *,
+    weights: str | Path | None = None,
+    layout: str | None = None,
+    config: Mapping[str, Any] | None = None,
+    settings: Mapping[str, Any] | None = None,
+    device: str | torch.device = "cpu",
+    dtype: str | torch.dtype | None = None,
+    tasks: Iterable[str] | None = None,
+    registry: Registry | None = None,
+) -> Model:
+    """Check a document, build the modules that its tasks need, and load their weights once.
+
+    Args:
+        document: path, shipped name, or a report that was made before.
+        weights: checkpoint; left out, the weights that ship with the document; `"initial"` keeps random ones.
+        layout: id of the layout of a published checkpoint; left out, keys are `<module>.<parameter>`.
+        config: a published config (parsed JSON), read by the layout into parameters.
+        settings: parameter overrides; they win over `config`.
+        device: where it runs. dtype: number format of the weights, e.g. `"bfloat16"`.
+        tasks: names of the tasks to load; left out, all of them.
+
+    Raises:
+        DocumentError: with every problem of the document. WeightsError: for a checkpoint that does not fit.
+        InputError: for an unknown task, layout, device or dtype.
+    """
+    registry = registry if registry is not None else load_registry()
+    parameters = {**_from_config(registry, layout, config), **(settings or {})}
+    report = (
+        document if isinstance(document, Report) else check(document, registry=registry, settings=parameters)
+    )
+    report.raise_for_errors()
+    names = _task_names(report, tasks)
+    target = _device(device)
+    number_format = _dtype(dtype)
+    modules = _build(report, names)
+    source = weights if weights is not None else _shipped(registry, document, report)
+    loading = None
+    if str(source) != INITIAL:
+        assert source is not None
+        chosen = _layout(registry, layout)
+        values = dict(report.document.parameters) if report.document else {}
+        loading = load_weights(
+            modules,
+            read_checkpoint(source, roots=chosen.roots if chosen else ()),
+            layout=chosen,
+            parameters=values,
+            dtype=number_format,
+            device=target,
+            declared=tuple(report.modules),
+        )
+    for module in modules.values():
+        module.to(target, number_format).eval()
+    return Model(report=report, modules=modules, tasks=names, device=target, loading=loading)
+
+
+def _build(report: Report, names: Iterable[str]) -> dict[str, nn.Module]:
+    plans = [plan_task(report.tasks[name]) for name in names]
+    return {
+        name: build_module(report.modules[name].type, report.modules[name].config)
+        for name in dict.fromkeys([*module_names(plans)])
+    }
+
+
+def build_for_training(report: Report) -> tuple[dict[str, nn.Module], dict[str, Program]]:
+    """Modules with initial weights, and the objective's program of every task that has an objective."""
+    plans = {name: plan_objective(task) for name, task in report.tasks.items() if task.loss is not None}
+    modules = {
+        name: build_module(report.modules[name].type, report.modules[name].config)
+        for name in module_names(list(plans.values()))
+    }
+    return modules, {name: build_program(plan, modules) for name, plan in plans.items()}
+
+
+def _task_names(report: Report, tasks: Iterable[str] | None) -> tuple[str, ...]:
+    if tasks is None:
+        return tuple(report.tasks)
+    for name in tasks:
+        if name not in report.tasks:
+            guess = nearest(name, list(report.tasks))
+            did = f"; did you mean `{guess}`?" if guess else ""
+            raise InputError(f"{report.name} has no task `{name}`{did} (tasks: {', '.join(report.tasks)})")
+    return tuple(tasks)
+
+
+def _shipped(registry: Registry, document: Any, report: Report) -> str | Path:
+    entry = registry.documents.get(str(document))
+    if entry is not None and entry.weights is not None:
+        return entry.weights
+    raise InputError(
+        f"{report.name} ships no weights: name a checkpoint with weights= (--weights), "
+        f"or weights='{INITIAL}' for random ones"
+    )
+
+
+def _layout(registry: Registry, layout: str | None) -> Any:
+    if layout is None:
+        return None
+    if layout not in registry.layouts:
+        raise InputError(f"there is no layout `{layout}` (layouts: {', '.join(registry.layouts) or 'none'})")
+    return registry.layouts[layout]
+
+
+def _from_config(registry: Registry, layout: str | None, config: Mapping[str, Any] | None) -> dict[str, Any]:
+    if config is None:
+        return {}
+    chosen = _layout(registry, layout)
+    if chosen is None or chosen.parameters is None:
+        raise InputError(
+            "a published config needs the layout that reads it: name one with layout= (--layout)"
+        )
+    return dict(chosen.parameters(config))
+
+
+def _device(device: str | torch.device) -> torch.device:
+    try:
+        target = torch.device(device)
+    except RuntimeError:
+        raise InputError(f"{device!r} is no device: write cpu, cuda or cuda:1") from None
+    if target.type == "cuda" and not torch.cuda.is_available():
+        raise InputError(f"device {device} is not available here: torch finds no CUDA device; use cpu")
+    return target
+
+
+def _dtype(dtype: str | torch.dtype | None) -> torch.dtype | None:
+    if dtype is None or isinstance(dtype, torch.dtype):
+        return dtype
+    found = getattr(torch, dtype, None)
+    if not isinstance(found, torch.dtype) or not found.is_floating_point:
+        raise InputError(f"{dtype!r} is no number format for weights: write float32, bfloat16 or float16")
+    return found

@@ -1,0 +1,149 @@
+"""Programs: a plan with built modules, as a torch module whose forward walks a precompiled list of slots."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import nn
+
+from composer.plan import Plan, Step
+from composer.runtime.importing import import_object
+
+__all__ = ["Program", "build_module", "build_program", "module_names"]
+
+Call = tuple[Callable[..., Any], tuple[tuple[str, Any], ...], tuple[int, ...], tuple[str, ...] | None]
+
+
+class Program(nn.Module):
+    """The tensor part of a plan. Modules are shared with every other program that was given the same ones.
+
+    A value travels in a slot: a tensor, or the record of its kind (`States`, `Tokens`). A stage is a list of calls,
+    each with its bound method, the input ports with their slots and the slots of the outputs: a run looks up no names.
+    """
+
+    def __init__(
+        self,
+        *,
+        plan: Plan,
+        modules: Mapping[str, nn.Module],
+        in_place: Mapping[str, nn.Module],
+        prepare: Mapping[str, nn.Module],
+    ) -> None:
+        super().__init__()
+        self.plan = plan
+        self.names = tuple(modules)
+        self.parts = nn.ModuleList(modules.values())
+        self.in_place = nn.ModuleList(in_place.values())
+        self.prepare = nn.ModuleDict({f"input_{name}": module for name, module in prepare.items()})
+        targets = {**modules, **in_place}
+        self._stages = {
+            stage.name: [_compiled(s, targets) for s in stage.steps if s.node.verb != "generate"]
+            for stage in plan.stages
+        }
+        self._inputs = tuple(
+            (
+                name,
+                self.prepare[f"input_{name}"] if name in prepare else None,
+                tuple((port, plan.slot((name, port))) for port in item.ports),
+            )
+            for name, item in plan.inputs.items()
+        )
+
+    @property
+    def modules_by_name(self) -> dict[str, nn.Module]:
+        """The declared modules of this program, by the names of the document."""
+        return dict(zip(self.names, self.parts, strict=True))
+
+    def load_inputs(self, inputs: Mapping[str, Mapping[str, Any]]) -> list[Any]:
+        """A fresh list of slots with the inputs' ports filled: `{"video": {"frames": uint8 tensor}}`.
+
+        A port may also be given directly (`{"video": {"pixels": ...}}`); then nothing is prepared for it.
+        """
+        slots: list[Any] = [None] * len(self.plan.slots)
+        for name, prepare, ports in self._inputs:
+            given = inputs[name]
+            if prepare is not None and not all(port in given for port, _ in ports):
+                prepared = prepare(**given)
+                given = prepared if isinstance(prepared, Mapping) else {ports[0][0]: prepared}
+            for port, slot in ports:
+                slots[slot] = given[port]
+        return slots
+
+    def run_stage(self, stage: str, slots: list[Any]) -> None:
+        """Run the calls of a stage on a list of slots, in place."""
+        for function, arguments, targets, ports in self._stages[stage]:
+            keywords = {
+                port: slots[slot] if type(slot) is int else tuple([slots[i] for i in slot])
+                for port, slot in arguments
+            }
+            result = function(**keywords)
+            if ports is None:
+                slots[targets[0]] = result
+            else:
+                for port, target in zip(ports, targets, strict=True):
+                    slots[target] = result[port]
+
+    def forward(self, inputs: Mapping[str, Mapping[str, Any]]) -> list[Any]:
+        """Run the `encode` stage; returns the slots. For a plan without `generate` nodes these hold every output."""
+        slots = self.load_inputs(inputs)
+        if "encode" in self._stages:
+            self.run_stage("encode", slots)
+        return slots
+
+    def loss(self, inputs: Mapping[str, Mapping[str, Any]]) -> torch.Tensor:
+        """The loss of an objective's plan: a scalar tensor with gradients."""
+        slot = self.plan.loss
+        assert slot is not None, "this program was planned for answering, not for training"
+        value: torch.Tensor = self(inputs)[slot]
+        return value
+
+
+def _compiled(step: Step, targets: Mapping[str, nn.Module]) -> Call:
+    node = step.node
+    target = targets[node.module.name if node.verb != "uses" else node.name]
+    method = node.module.type.methods[node.method]
+    function = target if method.attribute == "forward" else getattr(target, method.attribute)
+    if node.options is not None:
+        function = _with_options(function, node.options)
+    ports = tuple(step.targets)
+    return (
+        function,
+        tuple(step.sources.items()),
+        tuple(step.targets.values()),
+        None if len(ports) == 1 else ports,
+    )
+
+
+def _with_options(function: Callable[..., Any], options: Any) -> Callable[..., Any]:
+    return functools.partial(function, **dict(options))
+
+
+def build_module(entry: Any, config: Any) -> nn.Module:
+    """Build one module of a registered type; raises ImplementationError when its implementation cannot be imported."""
+    builder = import_object(entry.builder, f"module type {entry.id}")
+    module: nn.Module = builder(config)
+    return module
+
+
+def build_program(plan: Plan, modules: Mapping[str, nn.Module]) -> Program:
+    """Wire a plan to modules that were built before, so that programs share them."""
+    in_place = {
+        step.name: build_module(step.node.module.type, step.node.module.config)
+        for step in plan.steps
+        if step.node.verb == "uses"
+    }
+    prepare = {}
+    for name, item in plan.inputs.items():
+        if item.modality.prepare is not None:
+            prepare[name] = import_object(item.modality.prepare, f"modality {item.modality.id}")(item.config)
+    return Program(
+        plan=plan, modules={n: modules[n] for n in plan.modules}, in_place=in_place, prepare=prepare
+    )
+
+
+def module_names(plans: Sequence[Plan]) -> tuple[str, ...]:
+    """Names of the modules that any of the plans calls."""
+    return tuple(dict.fromkeys(name for plan in plans for name in plan.modules))

@@ -1,0 +1,18 @@
+"""The one error of the weights room."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from composer.problems import InputError
+
+__all__ = ["WeightsError", "unreadable"]
+
+
+class WeightsError(InputError):
+    """A checkpoint that cannot be read, or that does not fit the modules it is loaded into."""
+
+
+def unreadable(path: Path, cause: str, fix: str = "") -> WeightsError:
+    """One sentence for a file that is no checkpoint: the place, the cause, and what to do about it."""
+    return WeightsError(f"cannot read weights from {path}: {cause}" + (f"; {fix}" if fix else ""))

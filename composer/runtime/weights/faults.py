@@ -1,0 +1,101 @@
+"""Everything that keeps a checkpoint from being loaded, gathered first and told at once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import chain
+
+from composer.runtime.weights.errors import WeightsError
+from composer.runtime.weights.names import collapse, nearest
+from composer.runtime.weights.plan import LoadPlan
+
+__all__ = ["Faults"]
+
+
+@dataclass
+class Faults:
+    """The findings by sort. `shapes`, `dtypes` and `others` lead from a finding's text to the names it is true of."""
+
+    plan: LoadPlan
+    targets: Sequence[str]
+    shapes: dict[str, list[str]] = field(default_factory=dict)
+    dtypes: dict[str, list[str]] = field(default_factory=dict)
+    others: dict[str, list[str]] = field(default_factory=dict)
+    not_a_number: list[str] = field(default_factory=list)
+    infinite: list[str] = field(default_factory=list)
+
+    def raise_if_any(self, source: str, modules: Iterable[str]) -> None:
+        """Raises WeightsError with all findings, grouped, each with the nearest names."""
+        lines = [*self._names(), *self._values()]
+        if lines:
+            heading = f"{source} does not fit {', '.join(modules)}; nothing was loaded:"
+            raise WeightsError("\n".join([heading, *lines]))
+
+    def _names(self) -> Iterator[str]:
+        missing, unexpected = collapse(self.plan.missing), self._unexpected()
+        if missing:
+            yield f"  {_count(self.plan.missing, 'parameter')} missing from the checkpoint:"
+            keys = {target: key for key, target in unexpected.items()}
+            yield from _listed(missing, nearest(list(missing), list(keys)), keys, "nearest key")
+        if unexpected:
+            yield f"  {_count(self.plan.unexpected, 'key')} of the checkpoint that nothing takes:"
+            candidates = list(missing) or list(collapse(self.targets))
+            near = nearest(list(unexpected.values()), candidates)
+            groups = collapse(self.plan.unexpected)
+            for pattern, target in unexpected.items():
+                mapped = "" if target == pattern else f" → {target}"
+                hint = f"   nearest parameter: {near[target]}" if target in near else ""
+                yield f"    {_numbered(pattern, groups[pattern])}{mapped}{hint}"
+        if self.plan.claimed_twice:
+            yield f"  {_count(self.plan.claimed_twice, 'parameter')} claimed by more than one key:"
+            for target, keys_of in self.plan.claimed_twice.items():
+                yield f"    {target}: {', '.join(keys_of)}"
+
+    def _unexpected(self) -> dict[str, str]:
+        """Pattern of keys → pattern of the parameters that they were mapped to (the same where no rule took them)."""
+        targets = self.plan.unexpected
+        patterns: dict[str, str] = {}
+        for pattern, keys in collapse(targets).items():
+            mapped = collapse(targets[key] or key for key in keys)
+            patterns[pattern] = next(iter(mapped))
+        return patterns
+
+    def _values(self) -> Iterator[str]:
+        yield from _by_text("shape", self.shapes)
+        if self.shapes:
+            yield "    is this a checkpoint of another size than the document's parameters say?"
+        yield from _by_text("dtype", self.dtypes)
+        for text, names in self.others.items():
+            yield from (f"  {pattern}: {text}" for pattern in _patterns(names))
+        for title, names in (("NaN", self.not_a_number), ("infinite values", self.infinite)):
+            if names:
+                yield f"  the checkpoint holds {_count(names, 'tensor')} with {title}: {', '.join(_patterns(names))}"
+
+
+def _listed(
+    groups: Mapping[str, Sequence[str]], near: Mapping[str, str], keys: Mapping[str, str], label: str
+) -> Iterator[str]:
+    for pattern, names in groups.items():
+        hint = f"   {label}: {keys[near[pattern]]}" if pattern in near else ""
+        yield f"    {_numbered(pattern, names)}{hint}"
+
+
+def _by_text(title: str, found: Mapping[str, Sequence[str]]) -> Iterator[str]:
+    if found:
+        yield f"  {_count(chain.from_iterable(found.values()), 'tensor')} of another {title}:"
+    for text, names in found.items():
+        yield from (f"    {pattern}: {text}" for pattern in _patterns(names))
+
+
+def _patterns(names: Iterable[str]) -> list[str]:
+    return [_numbered(pattern, members) for pattern, members in collapse(names).items()]
+
+
+def _numbered(pattern: str, names: Sequence[str]) -> str:
+    return f"{pattern} ({len(names)})" if len(names) > 1 else pattern
+
+
+def _count(things: Iterable[object], noun: str) -> str:
+    number = len(list(things))
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

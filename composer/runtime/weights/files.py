@@ -1,0 +1,58 @@
+"""One weights file of any kind, told apart by its first bytes: a wrong file extension does no harm."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from composer.runtime.weights.contents import Contents
+from composer.runtime.weights.errors import unreadable
+from composer.runtime.weights.pickle_file import LEGACY_MAGIC, read_pickle
+from composer.runtime.weights.safetensors_file import looks_like_safetensors, read_safetensors
+
+__all__ = ["read_file"]
+
+_HEAD_BYTES = 512
+_ZIP_MAGIC = b"PK\x03\x04"
+_AGAIN = "fetch or copy it again"
+
+
+def read_file(path: Path, roots: Sequence[str]) -> Contents:
+    """Open one file. Raises WeightsError for whatever is no checkpoint."""
+    try:
+        with path.open("rb") as file:
+            head = file.read(_HEAD_BYTES)
+    except FileNotFoundError:
+        raise unreadable(path, "there is no such file") from None
+    except OSError as error:
+        raise unreadable(path, error.strerror or str(error)) from None
+    if looks_like_safetensors(head):
+        return read_safetensors(path)
+    if head.startswith((_ZIP_MAGIC, LEGACY_MAGIC)):
+        return read_pickle(path, roots, zipped=head.startswith(_ZIP_MAGIC))
+    raise unreadable(path, *_what_else(path, head))
+
+
+def _what_else(path: Path, head: bytes) -> tuple[str, str]:
+    """Name the cause, and the cure, for a file that is neither safetensors nor written by torch.save."""
+    if not head:
+        return "the file is empty", _AGAIN
+    if head.startswith(b"version https://git-lfs"):
+        return "the file is a git-lfs pointer, not the weights", "run `git lfs pull`"
+    if head.startswith(b"\x80"):
+        return "it is a pickle that torch.save did not write, or a damaged one", _AGAIN
+    if _is_text(head):
+        return (
+            "it is a text file, not a safetensors file or a torch checkpoint",
+            "give the path of the weights",
+        )
+    if path.suffix == ".safetensors":
+        return "it has no safetensors header: the file is truncated, or another kind of file", _AGAIN
+    return "it is neither a safetensors file nor a torch checkpoint", "give the path of the weights"
+
+
+def _is_text(head: bytes) -> bool:
+    # A multi-byte character may be cut at the end of the head; such bytes are dropped, not held against the file.
+    text = head.decode("utf-8", errors="ignore")
+    dropped = len(head) - len(text.encode("utf-8"))
+    return dropped < 4 and all(character.isprintable() or character in "\r\n\t\f" for character in text)

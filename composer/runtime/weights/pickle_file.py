@@ -1,0 +1,118 @@
+"""Reading a torch.save file: with `weights_only` alone, since a pickle can run any code while it is opened."""
+
+from __future__ import annotations
+
+import pickle
+import re
+import zipfile
+from collections.abc import Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from composer.runtime.weights.contents import Contents
+from composer.runtime.weights.errors import WeightsError, unreadable
+
+__all__ = ["LEGACY_MAGIC", "read_pickle"]
+
+LEGACY_MAGIC = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."
+"""How torch.save began its files before they were zip archives (torch 1.5 and older)."""
+
+_AGAIN = "fetch or copy it again"
+_FORBIDDEN = re.compile(r"Unsupported (?:global: GLOBAL|class) ([\w.]+)")
+
+
+def read_pickle(path: Path, roots: Sequence[str], *, zipped: bool) -> Contents:
+    """Map the tensors of a checkpoint; they lie under the first of `roots` that is there, or at the top.
+
+    Legacy files (not `zipped`) cannot be mapped, they are read.
+
+    Raises:
+        WeightsError: damaged, forbidden, not torch's, or not a mapping from names to tensors.
+    """
+    if zipped:
+        _check_archive(path)
+    value = _load(path, mapped=zipped)
+    state = _state(path, value, roots)
+    return Contents({key: partial(state.__getitem__, key) for key in state}, "torch")
+
+
+def _check_archive(path: Path) -> None:
+    if not zipfile.is_zipfile(path):
+        raise unreadable(path, "the torch checkpoint is truncated (its zip directory is cut off)", _AGAIN)
+    with zipfile.ZipFile(path) as archive:
+        names = {name.rpartition("/")[2] for name in archive.namelist()}
+    if "constants.pkl" in names:
+        raise unreadable(
+            path,
+            "it is a TorchScript archive, which holds a program",
+            "save the module's state_dict() instead",
+        )
+    if "data.pkl" not in names:
+        raise unreadable(
+            path, "it is a zip file that torch.save did not write", "give the path of the weights"
+        )
+
+
+def _load(path: Path, *, mapped: bool) -> Any:
+    import torch
+
+    try:
+        return torch.load(path, weights_only=True, mmap=mapped, map_location="cpu")
+    except pickle.UnpicklingError as error:
+        forbidden = _forbidden(path, str(error), zipped=mapped)
+        if not forbidden:
+            raise unreadable(path, "the pickle inside is damaged", _AGAIN) from None
+        raise unreadable(
+            path,
+            f"its pickle asks for {', '.join(forbidden)}, and a pickle that may import can run any code, so only "
+            "tensors and plain containers are read (weights_only)",
+            "where you trust the file, save its tensors alone as safetensors and load that",
+        ) from None
+    except Exception as error:  # a damaged file may fail anywhere inside the unpickler, with any exception
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise unreadable(path, f"the torch checkpoint is truncated or damaged ({reason})", _AGAIN) from None
+
+
+def _forbidden(path: Path, message: str, *, zipped: bool) -> list[str]:
+    """Every global that the pickle may not have (read without running it); for legacy files, the first."""
+    from torch.serialization import get_unsafe_globals_in_checkpoint
+
+    if zipped:
+        return sorted(get_unsafe_globals_in_checkpoint(path))
+    return _FORBIDDEN.findall(message)[:1]
+
+
+def _state(path: Path, value: Any, roots: Sequence[str]) -> Mapping[str, Any]:
+    import torch
+
+    place = "it"
+    if isinstance(value, Mapping):
+        for root in roots:
+            if isinstance(value.get(root), Mapping):
+                value, place = value[root], f"its entry {root!r}"
+                break
+    if not isinstance(value, Mapping):
+        raise unreadable(
+            path, f"it holds a {type(value).__name__}, not a state dict", "save module.state_dict()"
+        )
+    others = {
+        str(key): type(item).__name__ for key, item in value.items() if not isinstance(item, torch.Tensor)
+    }
+    if others or not value:
+        raise _not_tensors(path, place, len(value) - len(others), others, roots)
+    if not all(isinstance(key, str) for key in value):
+        raise unreadable(path, f"{place} has keys that are no names", "save module.state_dict()")
+    return value
+
+
+def _not_tensors(
+    path: Path, place: str, tensors: int, others: Mapping[str, str], roots: Sequence[str]
+) -> WeightsError:
+    if not others:
+        return unreadable(path, f"{place} holds no tensor at all")
+    listed = ", ".join(f"{name} ({kind})" for name, kind in sorted(others.items()))
+    if tensors:
+        return unreadable(path, f"{place} holds {len(others)} entries that are no tensors: {listed}")
+    tried = f"the tensors are looked for under {', '.join(map(repr, roots))}" if roots else ""
+    return unreadable(path, f"{place} is not a state dict, it holds {listed}", tried)

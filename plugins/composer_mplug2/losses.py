@@ -1,0 +1,123 @@
+"""The losses of mPLUG-2: per answer, per caption token, per masked token, each with the published soft labels."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+from torch.nn import functional
+
+from composer.types import Tokens
+from composer_mplug2.configs import SequenceLossConfig, TokenLossConfig
+
+__all__ = [
+    "AnswerLoss",
+    "CaptionLoss",
+    "MaskedLoss",
+    "build_answer_loss",
+    "build_caption_loss",
+    "build_masked_loss",
+]
+
+IGNORED = -100
+
+
+class TokenLoss(nn.Module):
+    """Cross entropy of every token: logits[B, L, V] against labels[B, L] → [B, L], zero where the label is -100.
+
+    Soft labels[B, L, V] are mixed in with weight `alpha`: (1 - alpha) * hard + alpha * soft.
+    """
+
+    def __init__(self, *, alpha: float, soft_axis: str) -> None:
+        super().__init__()
+        self.alpha = alpha
+        self.soft_dim = {"sequence": 1, "vocabulary": -1}[soft_axis]
+
+    def forward(self, logits: Tensor, labels: Tensor, soft_labels: Tensor | None) -> Tensor:
+        hard = functional.cross_entropy(logits.transpose(1, 2), labels, ignore_index=IGNORED, reduction="none")
+        if soft_labels is None or self.alpha == 0:
+            return hard
+        soft = -(functional.log_softmax(logits, dim=self.soft_dim) * soft_labels).sum(dim=-1)
+        return (1 - self.alpha) * hard + self.alpha * soft * (labels != IGNORED)
+
+
+class AnswerLoss(nn.Module):
+    """Question answering: the sum over each answer's tokens, weighted, over the number of questions.
+
+    logits[R, L, V], answers tokens[R, L], weights[R] (ones unless given), counts[B] answers of each question (one each
+    unless given), soft_labels[R, L - 1, V] → scalar.
+    """
+
+    def __init__(self, *, token_loss: TokenLoss) -> None:
+        super().__init__()
+        self.token_loss = token_loss
+
+    def forward(
+        self,
+        *,
+        logits: Tensor,
+        answers: Tokens,
+        weights: Tensor | None = None,
+        counts: Tensor | None = None,
+        soft_labels: Tensor | None = None,
+    ) -> Tensor:
+        losses = self.per_answer(logits=logits, answers=answers, soft_labels=soft_labels)
+        questions = losses.shape[0] if counts is None else counts.shape[0]
+        return (losses if weights is None else losses * weights).sum() / questions
+
+    def per_answer(self, *, logits: Tensor, answers: Tokens, soft_labels: Tensor | None = None) -> Tensor:
+        """The unweighted loss of every answer, [R]."""
+        labels = _labels(answers)[:, 1:]
+        return self.token_loss(logits[:, :-1], labels, soft_labels).sum(dim=1)
+
+
+class CaptionLoss(nn.Module):
+    """Captioning: the mean over all scored tokens of the batch. logits[B, L, V], captions tokens[B, L] → scalar.
+
+    The first `prompt_tokens` positions are not scored; soft_labels[B, L - 1, V] are optional.
+    """
+
+    def __init__(self, *, token_loss: TokenLoss, prompt_tokens: int) -> None:
+        super().__init__()
+        self.token_loss = token_loss
+        self.prompt_tokens = prompt_tokens
+
+    def forward(self, *, logits: Tensor, captions: Tokens, soft_labels: Tensor | None = None) -> Tensor:
+        first = max(self.prompt_tokens, 1)  # nothing predicts position 0
+        labels = _labels(captions)[:, 1:].clone()
+        labels[:, : first - 1] = IGNORED
+        return _mean(self.token_loss(logits[:, :-1], labels, soft_labels), labels)
+
+
+class MaskedLoss(nn.Module):
+    """Masked language modelling: the mean over the masked tokens. logits[B, L, V], labels[B, L] → scalar."""
+
+    def __init__(self, *, token_loss: TokenLoss) -> None:
+        super().__init__()
+        self.token_loss = token_loss
+
+    def forward(self, *, logits: Tensor, labels: Tensor, soft_labels: Tensor | None = None) -> Tensor:
+        return _mean(self.token_loss(logits, labels, soft_labels), labels)
+
+
+def _labels(tokens: Tokens) -> Tensor:
+    """The ids with -100 at padding."""
+    return tokens.ids if tokens.mask is None else tokens.ids.masked_fill(tokens.mask == 0, IGNORED)
+
+
+def _mean(losses: Tensor, labels: Tensor) -> Tensor:
+    return losses.sum() / (labels != IGNORED).sum().clamp(min=1)
+
+
+def _token_loss(config: TokenLossConfig) -> TokenLoss:
+    return TokenLoss(alpha=config.alpha, soft_axis=config.soft_axis)
+
+
+def build_answer_loss(config: TokenLossConfig) -> AnswerLoss:
+    return AnswerLoss(token_loss=_token_loss(config))
+
+
+def build_caption_loss(config: SequenceLossConfig) -> CaptionLoss:
+    return CaptionLoss(token_loss=_token_loss(config), prompt_tokens=config.prompt_tokens)
+
+
+def build_masked_loss(config: TokenLossConfig) -> MaskedLoss:
+    return MaskedLoss(token_loss=_token_loss(config))

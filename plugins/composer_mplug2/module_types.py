@@ -1,0 +1,146 @@
+"""The mPLUG-2 module types: config, methods and builder of each."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from composer.plugin import Generation, Method, ModuleType
+from composer_mplug2 import signatures
+from composer_mplug2.configs import (
+    DecoderConfig,
+    FusionConfig,
+    MaskedHeadConfig,
+    NormConfig,
+    SequenceLossConfig,
+    TextEncoderConfig,
+    TokenLossConfig,
+    UniversalConfig,
+    VisionConfig,
+    WidthAdapterConfig,
+)
+
+__all__ = ["MODULE_TYPES"]
+
+
+def _decoder_tokens(config: DecoderConfig) -> Mapping[str, Any]:
+    return {"start": config.start, "end": config.end, "pad": config.pad, "tokenizer": config.tokenizer}
+
+
+MODULE_TYPES: tuple[ModuleType, ...] = (
+    ModuleType(
+        "mplug2.vision_encoder",
+        VisionConfig,
+        {
+            "forward": Method(signatures.clip, summary="States of a clip of `frames` frames."),
+            "video": Method(signatures.clip, summary="The same, by its name."),
+            "image": Method(signatures.picture, summary="States of a picture: a clip of one frame."),
+        },
+        "composer_mplug2.vision_encoder:build_vision_encoder",
+        "A vision transformer over frames, with local temporal modules between them.",
+    ),
+    ModuleType(
+        "mplug2.width_adapter",
+        WidthAdapterConfig,
+        {"forward": Method(signatures.width_adapter)},
+        "composer_mplug2.norms:build_width_adapter",
+        "Bring vision states to the width of the text states.",
+    ),
+    ModuleType(
+        "mplug2.residual_norm",
+        NormConfig,
+        {"forward": Method(signatures.residual_norm)},
+        "composer_mplug2.norms:build_residual_norm",
+        "Add an update to states and normalise the sum.",
+    ),
+    ModuleType(
+        "mplug2.text_encoder",
+        TextEncoderConfig,
+        {"forward": Method(signatures.text_encoder)},
+        "composer_mplug2.text_encoder:build_text_encoder",
+        "BERT embeddings and the layers that only text goes through.",
+    ),
+    ModuleType(
+        "mplug2.universal_layers",
+        UniversalConfig,
+        {
+            "text": Method(signatures.universal_text, attribute="text", summary="Text through the shared layers."),
+            "vision": Method(
+                signatures.universal_vision,
+                attribute="vision",
+                summary="Vision through the shared layers and the latents; an update, to be added to its input.",
+            ),
+        },
+        "composer_mplug2.universal:build_universal_layers",
+        "The layers whose weights text and vision share.",
+    ),
+    ModuleType(
+        "mplug2.fusion",
+        FusionConfig,
+        {
+            "forward": Method(signatures.fuse, summary="One text for each picture or clip."),
+            "grouped": Method(
+                signatures.fuse_grouped,
+                attribute="grouped",
+                summary="Several texts for each picture, whose keys and values are made once.",
+            ),
+        },
+        "composer_mplug2.fusion:build_fusion",
+        "Text that attends to vision, with optional connected layers over both.",
+    ),
+    ModuleType(
+        "mplug2.text_decoder",
+        DecoderConfig,
+        {
+            "forward": Method(signatures.decode, summary="Scores of the next token at every position."),
+            "grouped": Method(
+                signatures.decode_grouped,
+                attribute="grouped",
+                summary="Several texts for each picture, whose keys and values are made once.",
+            ),
+            "rank": Method(
+                signatures.rank,
+                options=signatures.RankOptions,
+                attribute="rank",
+                summary="The best of given answers.",
+            ),
+        },
+        "composer_mplug2.text_decoder:build_text_decoder",
+        "A causal text decoder that reads a memory; its output weight is its word embeddings.",
+        generation=Generation(signatures.generate, _decoder_tokens),
+    ),
+    ModuleType(
+        "mplug2.masked_lm_head",
+        MaskedHeadConfig,
+        {"forward": Method(signatures.masked_head)},
+        "composer_mplug2.lm_head:build_masked_head",
+        "Scores of the vocabulary at every position, with an output weight of its own.",
+    ),
+    ModuleType(
+        "mplug2.answer_loss",
+        TokenLossConfig,
+        {
+            "forward": Method(signatures.answer_loss),
+            "per_answer": Method(signatures.answer_losses, attribute="per_answer", summary="One loss per answer."),
+        },
+        "composer_mplug2.losses:build_answer_loss",
+        "Weighted sum of each answer's token losses, over the number of questions.",
+        stateless=True,
+    ),
+    ModuleType(
+        "mplug2.caption_loss",
+        SequenceLossConfig,
+        {"forward": Method(signatures.caption_loss)},
+        "composer_mplug2.losses:build_caption_loss",
+        "Mean loss of all caption tokens after the prompt.",
+        stateless=True,
+    ),
+    ModuleType(
+        "mplug2.masked_lm_loss",
+        TokenLossConfig,
+        {"forward": Method(signatures.masked_loss)},
+        "composer_mplug2.losses:build_masked_loss",
+        "Mean loss of the masked tokens.",
+        stateless=True,
+    ),
+)

@@ -1,0 +1,47 @@
+"""The two small modules between vision and text: the width adapter and the norm of a residual sum."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+
+from composer.types import States
+from composer_mplug2.bert import NORM_EPS, initialise
+from composer_mplug2.configs import NormConfig, WidthAdapterConfig
+
+__all__ = ["ResidualNorm", "WidthAdapter", "build_residual_norm", "build_width_adapter"]
+
+
+class WidthAdapter(nn.Module):
+    """states[B, N, width] → states[B, N, hidden]: a linear map and a norm."""
+
+    def __init__(self, *, width: int, hidden: int, dropout: float) -> None:
+        super().__init__()
+        self.projection = nn.Linear(width, hidden)
+        self.norm = nn.LayerNorm(hidden, eps=NORM_EPS)
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(self, *, states: States) -> States:
+        values: Tensor = self.dropout(self.norm(self.projection(states.values)))
+        return States(values, states.mask)
+
+
+class ResidualNorm(nn.Module):
+    """states[B, N, D] + update[B, N, D], normalised; the mask is that of the states."""
+
+    def __init__(self, *, hidden: int, dropout: float) -> None:
+        super().__init__()
+        self.norm = nn.LayerNorm(hidden, eps=NORM_EPS)
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(self, *, states: States, update: States) -> States:
+        return States(self.dropout(self.norm(states.values + update.values)), states.mask)
+
+
+def build_width_adapter(config: WidthAdapterConfig) -> WidthAdapter:
+    adapter = WidthAdapter(width=config.width, hidden=config.hidden, dropout=config.dropout)
+    adapter.apply(initialise)
+    return adapter
+
+
+def build_residual_norm(config: NormConfig) -> ResidualNorm:
+    return ResidualNorm(hidden=config.hidden, dropout=config.dropout)

@@ -1,0 +1,55 @@
+"""Ranking of given answers by a decoder, as published."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from composer.problems import InputError
+from composer.types import States, Tokens
+from composer_mplug2.attention import KeyValues
+from composer_mplug2.masks import cross_mask
+
+if TYPE_CHECKING:
+    from composer_mplug2.text_decoder import TextDecoder
+
+__all__ = ["rank_candidates"]
+
+
+def rank_candidates(decoder: TextDecoder, memory: States, candidates: Tokens, *, top: int) -> dict[str, Tensor]:
+    """Rank candidates[K, L] for each sample of memory[B, N, D].
+
+    The `top` candidates with the likeliest first token are scored in full: log p(first token) plus the log-likelihood of
+    the whole text, in which the first token counts a second time, as in the published code. Softmax over the `top`.
+
+    Raises:
+        InputError: there are fewer than `top` candidates.
+    """
+    if candidates.ids.shape[0] < top:
+        raise InputError(
+            f"ranking keeps the best {top} answers and was given {candidates.ids.shape[0]}; give more answers or a lower `top`"
+        )
+    projected = decoder.project(memory.values)
+    memory_mask = cross_mask(memory.mask, memory.values.dtype)
+    chosen, first = _likeliest_starts(decoder, projected, memory_mask, candidates, top)
+    tokens = Tokens(candidates.ids[chosen].flatten(0, 1), candidates.mask[chosen].flatten(0, 1))
+    logits = decoder.decode(tokens, projected, memory_mask, rows=top)
+    targets = tokens.ids[:, 1:].masked_fill(tokens.mask[:, 1:] == 0, -100)
+    loss = functional.cross_entropy(logits[:, :-1].transpose(1, 2), targets, reduction="none").sum(dim=1)
+    probabilities, order = (first - loss.view_as(first)).softmax(dim=-1).sort(dim=-1, descending=True)
+    return {"ids": chosen.gather(1, order), "probabilities": probabilities}
+
+
+def _likeliest_starts(
+    decoder: TextDecoder, projected: tuple[KeyValues, ...], memory_mask: Tensor | None, candidates: Tokens, top: int
+) -> tuple[Tensor, Tensor]:
+    """The candidates whose first token is likeliest after the start token, [B, top], and its log-probability."""
+    batch = projected[0].keys.shape[0]
+    opening = candidates.ids.new_full((batch, 1), decoder.start_id)
+    logits = decoder.decode(Tokens(opening, None), projected, memory_mask)[:, 0]
+    starts = logits.softmax(dim=-1).index_select(1, candidates.ids[:, 1])
+    probabilities, chosen = torch.topk(starts, top, dim=1)
+    return chosen, probabilities.log()

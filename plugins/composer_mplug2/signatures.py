@@ -1,0 +1,173 @@
+"""The signatures of the mPLUG-2 module types: ports as functions of the config."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from composer.plugin import Config, GenerateOptions
+from composer.types import Signature
+from composer_mplug2.configs import (
+    DecoderConfig,
+    FusionConfig,
+    MaskedHeadConfig,
+    NormConfig,
+    SequenceLossConfig,
+    TextEncoderConfig,
+    TokenLossConfig,
+    UniversalConfig,
+    VisionConfig,
+    WidthAdapterConfig,
+)
+
+__all__ = [
+    "RankOptions",
+    "answer_loss",
+    "answer_losses",
+    "caption_loss",
+    "clip",
+    "decode",
+    "decode_grouped",
+    "fuse",
+    "fuse_grouped",
+    "generate",
+    "masked_head",
+    "masked_loss",
+    "picture",
+    "rank",
+    "residual_norm",
+    "text_encoder",
+    "universal_text",
+    "universal_vision",
+    "width_adapter",
+]
+
+
+class RankOptions(Config):
+    """`with` of a node that ranks candidates."""
+
+    top: int = Field(default=128, ge=1)
+    """Candidates that are scored in full and returned, best first."""
+
+
+def clip(config: VisionConfig) -> Signature:
+    return _pixels(config, config.frames)
+
+
+def picture(config: VisionConfig) -> Signature:
+    return _pixels(config, 1)
+
+
+def _pixels(config: VisionConfig, frames: int) -> Signature:
+    size = config.image_size
+    tokens = 1 + config.num_steps(frames) * config.num_patches
+    return Signature(
+        {"pixels": f"pixels[B, 3, {frames}, {size}, {size}]"}, {"states": f"states[B, {tokens}, {config.width}]"}
+    )
+
+
+def width_adapter(config: WidthAdapterConfig) -> Signature:
+    return Signature({"states": f"states[B, N, {config.width}]"}, {"states": f"states[B, N, {config.hidden}]"})
+
+
+def residual_norm(config: NormConfig) -> Signature:
+    port = f"states[B, N, {config.hidden}]"
+    return Signature({"states": port, "update": port}, {"states": port})
+
+
+def text_encoder(config: TextEncoderConfig) -> Signature:
+    return Signature(
+        {"tokens": "tokens[B, L]", "token_types": "labels[B, L]?", "positions": "labels[B, L]?"},
+        {"states": f"states[B, L, {config.hidden}]"},
+        {"L": (1, config.positions)},
+    )
+
+
+def universal_text(config: UniversalConfig) -> Signature:
+    port = f"states[B, L, {config.hidden}]"
+    return Signature({"states": port}, {"states": port})
+
+
+def universal_vision(config: UniversalConfig) -> Signature:
+    port = f"states[B, N, {config.hidden}]"
+    return Signature({"states": port}, {"states": port})
+
+
+def fuse(config: FusionConfig) -> Signature:
+    ports = {"text": f"states[B, L, {config.hidden}]", "vision": f"states[B, N, {config.hidden}]"}
+    return Signature(ports, ports)
+
+
+def fuse_grouped(config: FusionConfig) -> Signature:
+    text = f"states[R, L, {config.hidden}]"
+    return Signature(
+        {"text": text, "vision": f"states[B, N, {config.hidden}]", "counts": "counts[B]"}, {"text": text}
+    )
+
+
+def decode(config: DecoderConfig) -> Signature:
+    return Signature(
+        {"memory": f"states[B, N, {config.hidden}]", "tokens": "tokens[B, L]"},
+        {"logits": f"logits[B, L, {config.vocabulary}]"},
+        {"L": (1, config.positions)},
+    )
+
+
+def decode_grouped(config: DecoderConfig) -> Signature:
+    return Signature(
+        {
+            "vision": f"states[B, N, {config.hidden}]",
+            "text": f"states[R, M, {config.hidden}]",
+            "counts": "counts[B]",
+            "tokens": "tokens[R, L]",
+        },
+        {"logits": f"logits[R, L, {config.vocabulary}]"},
+        {"L": (1, config.positions)},
+    )
+
+
+def rank(config: DecoderConfig, options: RankOptions) -> Signature:
+    return Signature(
+        {"memory": f"states[B, N, {config.hidden}]", "candidates": "tokens[K, L]"},
+        {"ids": f"labels[B, {options.top}]", "probabilities": f"scores[B, {options.top}]"},
+        {"K": (options.top, 2**31 - 1), "L": (2, config.positions)},
+    )
+
+
+def generate(config: DecoderConfig, options: GenerateOptions) -> Signature:
+    return Signature(
+        {"memory": f"states[B, N, {config.hidden}]"},
+        {"text": "text[B]", "ids": "labels[B, L]", "score": "numbers[B]"},
+        {"L": (2, options.max_tokens + 1)},
+    )
+
+
+def masked_head(config: MaskedHeadConfig) -> Signature:
+    return Signature(
+        {"states": f"states[B, L, {config.hidden}]"}, {"logits": f"logits[B, L, {config.vocabulary}]"}
+    )
+
+
+def answer_loss(config: TokenLossConfig) -> Signature:
+    inputs = {
+        "logits": "logits[R, L, V]",
+        "answers": "tokens[R, L]",
+        "weights": "numbers[R]?",
+        "counts": "counts[B]?",
+        "soft_labels": "logits[R, L - 1, V]?",
+    }
+    return Signature(inputs, {"loss": "scalar"})
+
+
+def answer_losses(config: TokenLossConfig) -> Signature:
+    inputs = {"logits": "logits[R, L, V]", "answers": "tokens[R, L]", "soft_labels": "logits[R, L - 1, V]?"}
+    return Signature(inputs, {"losses": "numbers[R]"})
+
+
+def caption_loss(config: SequenceLossConfig) -> Signature:
+    inputs = {"logits": "logits[B, L, V]", "captions": "tokens[B, L]", "soft_labels": "logits[B, L - 1, V]?"}
+    return Signature(inputs, {"loss": "scalar"})
+
+
+def masked_loss(config: TokenLossConfig) -> Signature:
+    inputs = {"logits": "logits[B, L, V]", "labels": "labels[B, L]", "soft_labels": "logits[B, L, V]?"}
+    return Signature(inputs, {"loss": "scalar"})

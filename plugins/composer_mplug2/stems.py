@@ -1,0 +1,57 @@
+"""Stems: what turns the pixels of a clip into one vector per patch."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+
+__all__ = ["ConvStem", "PatchStem"]
+
+COLOURS = 3
+
+
+class PatchStem(nn.Module):
+    """One linear map per patch (the published stem); over three frames and a stride in time when downsampling."""
+
+    def __init__(self, *, width: int, patch_size: int, temporal_stride: int | None = None) -> None:
+        super().__init__()
+        reach = 1 if temporal_stride is None else 3
+        self.projection = nn.Conv3d(
+            COLOURS,
+            width,
+            kernel_size=(reach, patch_size, patch_size),
+            stride=(temporal_stride or 1, patch_size, patch_size),
+            padding=(reach // 2, 0, 0),
+            bias=False,
+        )
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        """pixels[B, 3, T, H, W] → [B, T', P, D], patches in rows."""
+        return self.projection(pixels).permute(0, 2, 3, 4, 1).flatten(2, 3)
+
+
+class ConvStem(nn.Module):
+    """Three convolutions per frame with a total stride of one patch: learns edges from little data, where a patch map does not."""
+
+    def __init__(self, *, width: int, patch_size: int) -> None:
+        super().__init__()
+        half, quarter = width // 2, width // 4
+        self.layers = nn.Sequential(
+            _convolution(COLOURS, quarter, 2),
+            nn.GroupNorm(1, quarter),
+            nn.GELU(),
+            _convolution(quarter, half, 2),
+            nn.GroupNorm(1, half),
+            nn.GELU(),
+            _convolution(half, width, patch_size // 4),
+        )
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        """pixels[B, 3, T, H, W] → [B, T, P, D], patches in rows."""
+        patches = self.layers(pixels.transpose(1, 2).flatten(0, 1))
+        return patches.flatten(2).transpose(1, 2).unflatten(0, (-1, pixels.shape[2]))
+
+
+def _convolution(before: int, after: int, stride: int) -> nn.Conv2d:
+    """A convolution that sees beyond its stride and divides the size by exactly the stride."""
+    reach = max(stride, 2) - 1
+    return nn.Conv2d(before, after, kernel_size=2 * reach + 1, stride=stride, padding=reach)

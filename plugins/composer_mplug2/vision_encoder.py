@@ -1,0 +1,79 @@
+"""The vision encoder: a vision transformer over each frame whose patches also look at the frames beside theirs."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from composer.types import States
+from composer_mplug2.configs import VisionConfig
+from composer_mplug2.stems import ConvStem, PatchStem
+from composer_mplug2.vision_block import VisionBlock
+
+__all__ = ["VisionEncoder", "build_vision_encoder"]
+
+
+class VisionEncoder(nn.Module):
+    """pixels[B, 3, T, H, W] → states[B, 1 + T' * P, D]: one class token, the mean over the frames, then all patches.
+
+    There is no position in time: only the local temporal modules tell frames apart. Source: mPLUG-2, section 3.
+    """
+
+    def __init__(
+        self, *, stem: nn.Module, width: int, layers: int, heads: int, mlp_ratio: int, patches: int, local_temporal: bool
+    ) -> None:
+        super().__init__()
+        self.stem = stem
+        self.class_embedding = nn.Parameter(torch.empty(width))
+        self.positions = nn.Parameter(torch.empty(1 + patches, width))
+        self.norm_before = nn.LayerNorm(width)
+        self.layers = nn.ModuleList(
+            VisionBlock(width=width, heads=heads, mlp_ratio=mlp_ratio, local_temporal=local_temporal)
+            for _ in range(layers)
+        )
+        self.norm_after = nn.LayerNorm(width)
+        self._initialise(width)
+
+    def forward(self, *, pixels: Tensor) -> States:
+        patches = self.stem(pixels)
+        batch, frames = patches.shape[:2]
+        patches = patches.flatten(0, 1)
+        class_tokens = self.class_embedding.expand(patches.shape[0], 1, -1)
+        hidden = self.norm_before(torch.cat((class_tokens, patches), dim=1) + self.positions)
+        is_patch = (torch.arange(hidden.shape[1], device=hidden.device) > 0).to(hidden.dtype).unsqueeze(1)
+        for layer in self.layers:
+            hidden = layer(hidden, frames=frames, is_patch=is_patch)
+        hidden = hidden.unflatten(0, (batch, frames))
+        summary = hidden[:, :, 0].mean(dim=1, keepdim=True)  # before the norm, as published
+        joined = torch.cat((summary, hidden[:, :, 1:].flatten(1, 2)), dim=1)
+        return States(self.norm_after(joined))
+
+    def _initialise(self, width: int) -> None:
+        """CLIP's start; the published positions start at zero and wait for a checkpoint, these can be trained."""
+        nn.init.normal_(self.class_embedding, std=width**-0.5)
+        nn.init.normal_(self.positions, std=width**-0.5)
+        residual = width**-0.5 * (2 * len(self.layers)) ** -0.5
+        for layer in self.layers:
+            nn.init.normal_(layer.attention.qkv.weight, std=width**-0.5)
+            nn.init.zeros_(layer.attention.qkv.bias)
+            nn.init.normal_(layer.attention.output.weight, std=residual)
+            nn.init.zeros_(layer.attention.output.bias)
+            nn.init.normal_(layer.feed_forward.expand.weight, std=(2 * width) ** -0.5)
+            nn.init.normal_(layer.feed_forward.contract.weight, std=residual)
+
+
+def build_vision_encoder(config: VisionConfig) -> VisionEncoder:
+    if config.stem == "conv":
+        stem: nn.Module = ConvStem(width=config.width, patch_size=config.patch_size)
+    else:
+        stride = config.temporal_stride if config.temporal_downsampling else None
+        stem = PatchStem(width=config.width, patch_size=config.patch_size, temporal_stride=stride)
+    return VisionEncoder(
+        stem=stem,
+        width=config.width,
+        layers=config.layers,
+        heads=config.num_heads,
+        mlp_ratio=config.mlp_ratio,
+        patches=config.num_patches,
+        local_temporal=config.local_temporal,
+    )

@@ -1,0 +1,36 @@
+"""`composer new`: the first document is right, and nothing is overwritten."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+
+@pytest.mark.parametrize("arguments", [[], ["mine.yaml"], ["folder/mine.yml"]])
+def test_the_first_document_has_no_problem(composer, tmp_path, monkeypatch, arguments: list[str]) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("folder").mkdir()
+    path = arguments[0] if arguments else "model.yaml"
+    assert composer("new", *arguments).code == 0
+    assert composer("check", path).out == f"{path}: no problems\n"
+    assert f"name: {Path(path).stem}\n" in Path(path).read_text()
+
+
+def test_a_file_that_is_there_stays(composer, document: Path) -> None:
+    before = document.read_text()
+    done = composer("new", document)
+    assert (done.code, document.read_text()) == (1, before)
+    assert "exists already" in done.err
+
+
+@pytest.mark.parametrize(
+    ("path", "message"), [("model.txt", "end it with .yaml"), ("gone/a.yaml", "cannot be written")]
+)
+def test_a_place_that_does_not_do_is_one_error(
+    composer, tmp_path, monkeypatch, path: str, message: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    done = composer("new", path)
+    assert done.code == 1
+    assert message in done.err

@@ -1,0 +1,69 @@
+"""How arguments are read."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import pytest
+
+from composer.cli.options import add_settings, assignment, settings_of, split_task
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("mplug2:video-qa", ("mplug2", "video-qa")),
+        ("mplug2", ("mplug2", None)),
+        ("folder/my.yaml:video-qa", ("folder/my.yaml", "video-qa")),
+        ("folder/my.yaml", ("folder/my.yaml", None)),
+        ("folder:odd/my.yaml", ("folder:odd/my.yaml", None)),
+        ("C:\\models\\my.yaml", ("C:\\models\\my.yaml", None)),
+        ("mplug2:", ("mplug2", None)),
+    ],
+)
+def test_a_task_stands_behind_the_last_colon(text: str, expected: tuple[str, str | None]) -> None:
+    assert split_task(text) == expected
+
+
+def test_a_file_with_a_colon_in_its_name_is_a_document(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("odd:name").write_text("")
+    assert split_task("odd:name") == ("odd:name", None)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [("a=1", ("a", "1")), ("a=", ("a", "")), ("q=is 1 = 1?", ("q", "is 1 = 1?")), ("x=a=b", ("x", "a=b"))],
+)
+def test_an_assignment_is_split_at_its_first_sign(text: str, expected: tuple[str, str]) -> None:
+    assert assignment(text) == expected
+
+
+@pytest.mark.parametrize("text", ["", "a", "=1"])
+def test_what_is_no_assignment_is_refused(text: str) -> None:
+    with pytest.raises(argparse.ArgumentTypeError, match="name=value"):
+        assignment(text)
+
+
+def test_settings_are_read_as_a_document_reads_them_and_the_last_counts() -> None:
+    parser = argparse.ArgumentParser()
+    add_settings(parser)
+    given = [
+        "--set",
+        "a=1",
+        "--set",
+        "b=no",
+        "--set",
+        "c=0.5",
+        "--set",
+        "a=2",
+        "--set",
+        "d=true",
+        "--set",
+        "e=",
+    ]
+    expected = {"a": 2, "b": "no", "c": 0.5, "d": True, "e": None}
+    assert settings_of(parser.parse_args(given)) == expected

@@ -1,0 +1,130 @@
+"""`composer plugins`: what is installed, one entry in full, and a new plugin that works as it was written."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from composer.plugin import load_registry
+
+
+def test_every_id_is_listed_under_its_plugin(composer) -> None:
+    done = composer("plugins", "list")
+    assert (done.code, done.err) == (0, "")
+    registry = load_registry()
+    for section in registry.sections():
+        assert all(name in done.out for name in section)
+    assert all(f"{origin}\n" in f"{done.out}\n" for origin in registry.plugins.values())
+
+
+def test_without_plugins_it_says_so(composer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COMPOSER_PLUGINS", "")
+    assert composer("plugins", "list").out == "no plugin is loaded\n"
+
+
+def test_a_module_type_shows_config_and_ports(composer) -> None:
+    out = composer("plugins", "show", "core.layer_norm").out
+    assert "module type core.layer_norm" in out
+    assert "dim  whole number, required. Width of the states." in out
+    assert "eps  number, default 1e-05." in out
+    assert "takes states: states[B, N, dim]" in out
+    assert "gives states: states[B, N, dim]" in out
+
+
+@pytest.mark.parametrize(
+    ("id", "expected"),
+    [
+        ("states", "written states[batch, length, width]"),
+        ("text", "modality text"),
+        ("core", "module types"),
+        ("mplug2.text_decoder", "generate"),
+    ],
+)
+def test_other_entries_show_what_matters(composer, id: str, expected: str) -> None:
+    done = composer("plugins", "show", id)
+    assert done.code == 0
+    assert expected in done.out
+
+
+def test_every_installed_entry_can_be_shown(composer) -> None:
+    registry = load_registry()
+    for section in registry.sections():
+        for name in section:
+            assert composer("plugins", "show", name).code == 0
+
+
+def test_an_unknown_id_is_recognised(composer) -> None:
+    done = composer("plugins", "show", "core.liner")
+    assert (done.code, done.out) == (2, "")
+    assert "did you mean core.linear" in done.err
+
+
+BROKEN = "raise ImportError('a library is missing')\n"
+
+
+def install(folder: Path, name: str, source: str) -> dict[str, str]:
+    """Put a plugin where a new process finds it as installed; returns that process's environment."""
+    (folder / f"{name}.py").write_text(source)
+    return install_entry(folder, name, name)
+
+
+def install_entry(folder: Path, name: str, module: str) -> dict[str, str]:
+    metadata = folder / f"{module}-1.0.dist-info"
+    metadata.mkdir()
+    (metadata / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {module}\nVersion: 1.0\n")
+    (metadata / "entry_points.txt").write_text(f"[composer]\n{name} = {module}\n")
+    return {**os.environ, "PYTHONPATH": os.pathsep.join([str(folder), *sys.path])}
+
+
+def in_new_process(arguments: list[str], environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
+    script = "import sys; from composer.cli import main; sys.exit(main(sys.argv[1:]))"
+    return subprocess.run(
+        [sys.executable, "-c", script, *arguments],
+        capture_output=True,
+        text=True,
+        env=environment,
+        check=False,
+    )
+
+
+def test_a_broken_plugin_is_shown_and_the_others_work(tmp_path: Path) -> None:
+    environment = install(tmp_path, "sorry", BROKEN)
+    done = in_new_process(["plugins", "list"], environment)
+    assert (done.returncode, done.stderr) == (1, "")
+    assert "broken: sorry (sorry 1.0)\n  ImportError: a library is missing" in done.stdout
+    assert "core.linear" in done.stdout
+    assert "Traceback" not in done.stdout
+    assert "Traceback" in in_new_process(["plugins", "list", "--traceback"], environment).stdout
+
+
+class TestNew:
+    def test_the_new_plugin_is_found_and_its_own_tests_pass(self, composer, tmp_path: Path) -> None:
+        done = composer("plugins", "new", "audio-cut", "--into", tmp_path)
+        assert done.code == 0
+        folder = tmp_path / "composer-audio-cut"
+        environment = install_entry(folder, "audio-cut", "composer_audio_cut")
+        shown = in_new_process(["plugins", "show", "audio-cut.gate"], environment)
+        assert "takes states: states[B, N, 64]" in shown.stdout
+        tests = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(folder / "tests")]
+        result = subprocess.run(
+            tests, capture_output=True, text=True, env=environment, cwd=folder, check=False
+        )
+        assert "2 passed" in result.stdout, result.stdout
+
+    @pytest.mark.parametrize("name", ["Audio", "a b", "1st", "a_b", "../up", ""])
+    def test_a_bad_name_writes_nothing(self, composer, tmp_path: Path, name: str) -> None:
+        done = composer("plugins", "new", name, "--into", tmp_path)
+        assert done.code == 1
+        assert "is no plugin name" in done.err
+        assert list(tmp_path.iterdir()) == []
+
+    def test_an_existing_folder_stays(self, composer, tmp_path: Path) -> None:
+        (tmp_path / "composer-audio").mkdir()
+        done = composer("plugins", "new", "audio", "--into", tmp_path)
+        assert done.code == 1
+        assert "exists already" in done.err
+        assert list((tmp_path / "composer-audio").iterdir()) == []
