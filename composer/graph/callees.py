@@ -194,6 +194,8 @@ class Callees:
         return None if signature is None else Callee("generate", module, "generate", options, signature)
 
     def _unknown_module(self, name: str, text: str, path: Path) -> None:
+        if ("modules",) in self.document.broken:
+            return  # `modules` as a whole could not be read
         place = self.document.tree.place(path)
         guess = nearest(name, list(self.modules))
         helps = [f"did you mean `{guess}`?"] if guess else []

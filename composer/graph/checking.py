@@ -14,9 +14,12 @@ from composer.graph.solver import Solver
 from composer.graph.tasks import TaskChecker
 from composer.language import Library, Resolved, Source, collector_paused, find_source, resolve
 from composer.plugin import Registry, load_registry
-from composer.problems import DocumentError, Problem
+from composer.problems import DocumentError, Place, Problem
 
 __all__ = ["check", "check_resolved", "library_of"]
+
+_MAY_HIDE_CALLS = frozenset(("C003", "C101", "C102", "C109", "C110", "C204"))
+_SPOILS_ITS_PLACE = frozenset(("C003", "C004"))
 
 
 def check(
@@ -131,7 +134,7 @@ def _fixed_of(module: CheckedModule) -> Mapping[str, str]:
 
 
 def _warn_uncalled(document: Resolved, callees: Callees, problems: list[Problem]) -> None:
-    if any(p.code in ("C101", "C102", "C204") for p in problems) or not document.shape.tasks:
+    if any(p.code in _MAY_HIDE_CALLS for p in problems) or not document.shape.tasks:
         return
     for name in document.shape.modules:
         if name not in callees.called:
@@ -144,9 +147,15 @@ def _warn_uncalled(document: Resolved, callees: Callees, problems: list[Problem]
 
 def _in_source_order(problems: list[Problem], document: Resolved) -> tuple[Problem, ...]:
     files = {name: index for index, name in enumerate(reversed(list(document.sources)))}
-    unique = dict.fromkeys(problems)
+    spoilt = [p.place for p in problems if p.code in _SPOILS_ITS_PLACE]
+    unique = dict.fromkeys(p for p in problems if p.code in _SPOILS_ITS_PLACE or not _inside(p.place, spoilt))
     key = lambda p: (files.get(p.place.file, len(files)), p.place.line, p.place.column)  # noqa: E731
     return tuple(sorted(unique, key=key))
+
+
+def _inside(place: Place, others: list[Place]) -> bool:
+    """Whether a place lies within one whose value could not be read: what is said of it is a consequence."""
+    return any(o.file == place.file and o.start <= place.start and place.end <= o.end for o in others)
 
 
 def _sources_of(document: str | Path | Source) -> dict[str, str]:

@@ -84,10 +84,11 @@ def _resolve(source: Source, library: Library, settings: Mapping[str, Any] | Non
     parameters = Parameters(
         dict(shape.parameters), {n: tree.place(("parameters", n)) for n in shape.parameters}
     )
+    problems.extend(_mistyped_overrides(chain, parameters))
     if settings:
         sources[COMMAND_LINE] = " ".join(f"--set {name}={value}" for name, value in settings.items())
         apply_settings(parameters, settings, sources[COMMAND_LINE])
-    _check_names(shape, tree, problems)
+    _check_names(shape, tree, problems, broken)
     _fill_all(shape, parameters, tree, broken)
     problems.extend(parameters.problems)
     problems.extend(_override_problems(chain, parameters, tree))
@@ -133,7 +134,7 @@ def graphs_of(shape: DocumentShape) -> Iterator[tuple[Path, dict[str, InputShape
             yield ("tasks", task_name, "objective"), task.objective.inputs, task.objective.nodes
 
 
-def _check_names(shape: DocumentShape, tree: Tree, problems: list[Problem]) -> None:
+def _check_names(shape: DocumentShape, tree: Tree, problems: list[Problem], broken: set[Path]) -> None:
     def check(names: Any, path: Path, what: str) -> None:
         for name in list(names):
             if not isinstance(name, str) or not _NAME.fullmatch(name):
@@ -156,6 +157,7 @@ def _check_names(shape: DocumentShape, tree: Tree, problems: list[Problem]) -> N
                 own = (*path, section, name)
                 if name in names_of_task:
                     _name_taken(name, names_of_task[name], own, tree, problems)
+                    broken.update((own, names_of_task[name]))  # which of the two is meant is open
                     del names[name]
                 names_of_task.setdefault(name, own)
 
@@ -167,24 +169,44 @@ def _name_taken(name: str, first: Path, second: Path, tree: Tree, problems: list
 
 
 def _override_problems(chain: Chain, parameters: Parameters, tree: Tree) -> list[Problem]:
-    """A child's parameters that override nothing (C108), or override with another type (C105)."""
+    """A child's parameters that override nothing (C108)."""
     problems: list[Problem] = []
     inherited: dict[str, Any] = {}
-    places: dict[str, Any] = {}
-    for index, (_, root) in enumerate(chain.layers):
-        layer = Tree(root)
-        parameters_node = layer.node(("parameters",))
-        values = construct(parameters_node)[0] if isinstance(parameters_node, MappingNode) else None
-        for name, value in (values if isinstance(values, dict) else {}).items():
-            place = layer.place(("parameters", name))
-            if name in inherited and value is not None:
-                problem = wrong_type(name, inherited[name], value, place, places[name])
-                problems.extend([problem] if problem else [])
-            elif index and name not in parameters.used and name not in inherited:
+    for index, (layer, values) in enumerate(_layers(chain)):
+        for name in values:
+            if index and name not in parameters.used and name not in inherited:
                 problems.append(_overrides_nothing(name, layer, inherited))
-            inherited[name] = value
-            places[name] = place
+        inherited |= values
     return problems
+
+
+def _mistyped_overrides(chain: Chain, parameters: Parameters) -> list[Problem]:
+    """A child's parameters of another type than the parent's (C105). The parent's value stays, so that nothing follows."""
+    problems: list[Problem] = []
+    inherited: dict[str, Any] = {}
+    places: dict[str, Place] = {}
+    for layer, values in _layers(chain):
+        for name, value in values.items():
+            place = layer.place(("parameters", name))
+            mistyped = None
+            if name in inherited and value is not None:
+                mistyped = wrong_type(name, inherited[name], value, place, places[name])
+            if mistyped is not None:
+                problems.append(mistyped)
+                if name in parameters.values:
+                    parameters.values[name], parameters.places[name] = inherited[name], places[name]
+            else:
+                inherited[name], places[name] = value, place
+    return problems
+
+
+def _layers(chain: Chain) -> Iterator[tuple[Tree, dict[str, Any]]]:
+    """Each document of the chain, the root ancestor first, with its own parameters."""
+    for _, root in chain.layers:
+        layer = Tree(root)
+        node = layer.node(("parameters",))
+        values = construct(node)[0] if isinstance(node, MappingNode) else None
+        yield layer, values if isinstance(values, dict) else {}
 
 
 def _overrides_nothing(name: str, layer: Tree, inherited: Mapping[str, Any]) -> Problem:

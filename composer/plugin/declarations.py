@@ -127,12 +127,14 @@ class Rule:
 
     `target` may use the groups of `pattern` (`\\1`, `\\g<name>`) and reads `<module>.<parameter>`; None ignores the
     key, and `name` then says why in the loading report. `transform` names a function of the layout's `transforms`.
+    An `optional` rule ignores its keys, under `name`, where the document declares no such module.
     """
 
     pattern: str
     target: str | None
     name: str = ""
     transform: str | None = None
+    optional: bool = False
 
 
 @dataclass(frozen=True)

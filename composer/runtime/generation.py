@@ -86,7 +86,7 @@ class Generator:
         if port == "ids":
             longest = max(len(hypotheses[0].ids) for hypotheses in found)
             pad = self.tokens["pad"]
-            return torch.tensor([h[0].ids + [pad] * (longest - len(h[0].ids)) for h in found])
+            return torch.tensor([[*h[0].ids, *[pad] * (longest - len(h[0].ids))] for h in found])
         raise InputError(f"a generate node offers text, ids and score, not {port}")
 
 

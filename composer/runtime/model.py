@@ -161,7 +161,7 @@ def load(
         InputError: for an unknown task, layout, device or dtype.
     """
     registry = registry if registry is not None else load_registry()
-    parameters = {**_from_config(registry, layout, config), **(settings or {})}
+    parameters = {**_from_config(registry, layout, config, document), **(settings or {})}
     report = (
         document if isinstance(document, Report) else check(document, registry=registry, settings=parameters)
     )
@@ -169,8 +169,8 @@ def load(
     names = _task_names(report, tasks)
     target = _device(device)
     number_format = _dtype(dtype)
-    modules = _build(report, names)
     source = weights if weights is not None else _shipped(registry, document, report)
+    modules = _build(report, names, empty=str(source) != INITIAL)
     loading = None
     if str(source) != INITIAL:
         assert source is not None
@@ -190,12 +190,19 @@ def load(
     return Model(report=report, modules=modules, tasks=names, device=target, loading=loading)
 
 
-def _build(report: Report, names: Iterable[str]) -> dict[str, nn.Module]:
+def _build(report: Report, names: Iterable[str], *, empty: bool) -> dict[str, nn.Module]:
+    """The modules that the tasks call, each once. Empty ones stand on the meta device until a checkpoint fills them."""
     plans = [plan_task(report.tasks[name]) for name in names]
-    return {
-        name: build_module(report.modules[name].type, report.modules[name].config)
-        for name in dict.fromkeys([*module_names(plans)])
-    }
+    modules = {}
+    for name in module_names(plans):
+        declared = report.modules[name]
+        with torch.device("meta" if empty else "cpu"):
+            module = build_module(declared.type, declared.config)
+        saved = module.state_dict(keep_vars=True).keys() if empty else ()
+        if empty and any(key not in saved for key, _ in module.named_buffers()):
+            module = build_module(declared.type, declared.config)  # a computed buffer is in no checkpoint
+        modules[name] = module
+    return modules
 
 
 def build_for_training(report: Report) -> tuple[dict[str, nn.Module], dict[str, Program]]:
@@ -237,15 +244,20 @@ def _layout(registry: Registry, layout: str | None) -> Any:
     return registry.layouts[layout]
 
 
-def _from_config(registry: Registry, layout: str | None, config: Mapping[str, Any] | None) -> dict[str, Any]:
-    if config is None:
+def _from_config(
+    registry: Registry, layout: str | None, config: Mapping[str, Any] | None, document: Any
+) -> dict[str, Any]:
+    """The published config as parameters; what the document has no parameter for is left out."""
+    if config is None or isinstance(document, Report):
         return {}
     chosen = _layout(registry, layout)
     if chosen is None or chosen.parameters is None:
         raise InputError(
             "a published config needs the layout that reads it: name one with layout= (--layout)"
         )
-    return dict(chosen.parameters(config))
+    unset = check(document, registry=registry).document
+    known = unset.parameters if unset is not None else {}
+    return {name: value for name, value in chosen.parameters(config).items() if name in known}
 
 
 def _device(device: str | torch.device) -> torch.device:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from composer.plugin import Register, SearchPolicy, hookimpl
-from composer_mplug2.layout import LAYOUT
+from composer_mplug2.layout import LAYOUTS
 from composer_mplug2.module_types import MODULE_TYPES
 
 __all__ = ["composer_register"]
@@ -11,8 +11,8 @@ __all__ = ["composer_register"]
 
 @hookimpl
 def composer_register(register: Register) -> None:
-    """Register the mPLUG-2 module types, the layout of its checkpoints and its search policy."""
-    register(*MODULE_TYPES, LAYOUT)
+    """Register the mPLUG-2 module types, the layouts of its checkpoints and its search policy."""
+    register(*MODULE_TYPES, *LAYOUTS)
     register(
         SearchPolicy(
             "mplug2",

@@ -8,11 +8,14 @@ from composer.types import States
 from composer_mplug2.bert import NORM_EPS, initialise
 from composer_mplug2.configs import NormConfig, WidthAdapterConfig
 
-__all__ = ["ResidualNorm", "WidthAdapter", "build_residual_norm", "build_width_adapter"]
+__all__ = ["ResidualNorm", "Same", "WidthAdapter", "build_residual_norm", "build_width_adapter"]
 
 
 class WidthAdapter(nn.Module):
-    """states[B, N, width] → states[B, N, hidden]: a linear map and a norm."""
+    """states[B, N, width] → states[B, N, hidden]: a linear map and a norm, where the widths differ.
+
+    Where they are equal it owns no weights and passes the states on, as the published models do.
+    """
 
     def __init__(self, *, width: int, hidden: int, dropout: float) -> None:
         super().__init__()
@@ -37,7 +40,16 @@ class ResidualNorm(nn.Module):
         return States(self.dropout(self.norm(states.values + update.values)), states.mask)
 
 
-def build_width_adapter(config: WidthAdapterConfig) -> WidthAdapter:
+class Same(nn.Module):
+    """states → the same states."""
+
+    def forward(self, *, states: States) -> States:
+        return states
+
+
+def build_width_adapter(config: WidthAdapterConfig) -> WidthAdapter | Same:
+    if config.width == config.hidden:
+        return Same()
     adapter = WidthAdapter(width=config.width, hidden=config.hidden, dropout=config.dropout)
     adapter.apply(initialise)
     return adapter

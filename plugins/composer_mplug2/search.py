@@ -31,7 +31,7 @@ FORBIDDEN = -1e20
 class Hypothesis:
     """One generated text: its ids with the start token, and its log-probability over the length penalty."""
 
-    ids: tuple[int, ...]
+    ids: list[int]
     score: float
 
 
@@ -133,7 +133,7 @@ class Mplug2Search:
         for row, last in enumerate(tokens):
             ends = is_last or last[0] == self.end
             finished[beams.rows[row]] += [
-                Hypothesis(tuple(texts[row][beam]), values[row][beam])
+                Hypothesis(texts[row][beam], values[row][beam])
                 for beam, token in enumerate(last)
                 if ends or token == self.end
             ]

@@ -27,12 +27,12 @@ def test_without_plugins_it_says_so(composer, monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_a_module_type_shows_config_and_ports(composer) -> None:
-    out = composer("plugins", "show", "core.layer_norm").out
-    assert "module type core.layer_norm" in out
-    assert "dim  whole number, required. Width of the states." in out
-    assert "eps  number, default 1e-05." in out
-    assert "takes states: states[B, N, dim]" in out
-    assert "gives states: states[B, N, dim]" in out
+    out = composer("plugins", "show", "core.linear").out
+    assert "module type core.linear" in out
+    assert "output_dim  whole number, required. Width of what goes out." in out
+    assert "bias        true or false, default true. Whether" in out
+    assert "takes states: states[B, N, D]" in out
+    assert "gives states: states[B, N, output_dim]" in out
 
 
 @pytest.mark.parametrize(

@@ -88,6 +88,8 @@ def plan_loading(
             claims.setdefault(assignment.target, []).append(assignment)
         elif module in unbuilt:
             not_needed[key] = module
+        elif reason and module not in built:
+            ignored[key] = reason
         else:
             unexpected[key] = assignment.target if rules is not None else ""
 
@@ -117,7 +119,7 @@ class _Rules:
     def apply(self, key: str) -> tuple[Assignment | None, str]:
         """The first rule that fully matches: an assignment, or None with the name of the rule that ignores the key.
 
-        (None, "") says that no rule takes the key.
+        (None, "") says that no rule takes the key. An assignment of an optional rule comes with the rule's name.
         """
         for rule, pattern in self._rules:
             match = pattern.fullmatch(key)
@@ -125,7 +127,8 @@ class _Rules:
                 continue
             if rule.target is None:
                 return None, rule.name or rule.pattern
-            return Assignment(key, self._expand(match, rule, rule.target), rule.transform), ""
+            reason = rule.name if rule.optional else ""
+            return Assignment(key, self._expand(match, rule, rule.target), rule.transform), reason
         return None, ""
 
     def _expand(self, match: re.Match[str], rule: Rule, target: str) -> str:
