@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from composer.plugin import Dataset, Metric, Register, hookimpl
+from composer.plugin import Dataset, Metric, Modality, NoConfig, Register, hookimpl
 from composer_quickstart.configs import EasyVqaConfig, MovingDigitsConfig
 
 __all__ = ["composer_register"]
@@ -46,7 +46,16 @@ METRICS = (
 )
 
 
+COUNT = Modality(
+    "count",
+    NoConfig,
+    lambda config: {"counts": "counts[B]"},
+    "composer_quickstart.counting:CountProcessor",
+    "A whole number: how many parts a sample has, for example questions on a picture.",
+)
+
+
 @hookimpl
 def composer_register(register: Register) -> None:
     """Register what this plugin offers."""
-    register(*DATASETS, *METRICS)
+    register(*DATASETS, *METRICS, COUNT)
