@@ -51,6 +51,7 @@ def train_document(
     threads: int | None = None,
     resume: bool = False,
     settings: Mapping[str, Any] | None = None,
+    splits: Iterable[str] = SPLITS,
     command: str | None = None,
     registry: Registry | None = None,
 ) -> dict[str, Any]:
@@ -63,6 +64,7 @@ def train_document(
         tasks: train these tasks only. epochs, seed, threads: override the recipe.
         resume: go on from `OUT.checkpoint`, as if the run had not stopped.
         settings: parameter overrides of the document.
+        splits: splits that are scored at the end.
         command: the command line, kept in the record.
 
     Raises:
@@ -107,7 +109,7 @@ def train_document(
         "curve": [item.as_dict() for item in results],
     }
     started = time.monotonic()
-    record["scores"] = evaluate_document(report, weights, chosen, registry, display)
+    record["scores"] = evaluate_document(report, weights, chosen, registry, splits=splits, display=display)
     record["seconds"]["evaluation"] = round(time.monotonic() - started, 1)
     write_record(record_path, record)
     display.line(f"wrote {weights} and {record_path}")
@@ -115,14 +117,20 @@ def train_document(
 
 
 def evaluate_document(
-    report: Report, weights: Path, recipe: Recipe, registry: Registry, display: Display | None = None
+    report: Report,
+    weights: Path,
+    recipe: Recipe,
+    registry: Registry,
+    *,
+    splits: Iterable[str] = SPLITS,
+    display: Display | None = None,
 ) -> dict[str, dict[str, Any]]:
     """Scores of stored weights by split and task; a split that a dataset does not have is left out."""
     model = load(report, weights=weights, tasks=list(recipe.tasks), registry=registry)
     scores: dict[str, dict[str, Any]] = {}
     for task, entry in recipe.tasks.items():
         dataset = build_dataset(registry, entry)
-        for split in (split for split in SPLITS if split in dataset.splits):
+        for split in (split for split in splits if split in dataset.splits):
             found = evaluate(model, task, dataset.samples(split), entry, registry)
             scores.setdefault(split, {})[task] = found
             if display is not None:

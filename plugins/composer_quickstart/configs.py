@@ -25,7 +25,7 @@ class MovingDigitsConfig(Config):
     """Frames of a clip."""
     size: int = 32
     """Height and width of a frame in pixels."""
-    clips: int = 6000
+    clips: int = 3000
     """Training clips drawn anew for each epoch."""
     seed: int = 0
     """Splits the digits and draws the clips."""
