@@ -53,7 +53,9 @@ class EdgeChecker:
         for port, declared in item.ports.items():
             if self._known_kind(declared, item.path):
                 self.raw[item.name, port] = declared
-                self.types[item.name, port] = _local(declared, item.name, {})
+                local = self.types[item.name, port] = _local(declared, item.name, {})
+                batch = local.dims[0].symbols if local.dims else ()
+                self.solver.rigid.update(s for dim in local.dims for s in dim.symbols if s not in batch)
 
     def add_node(
         self,
