@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from composer.problems import InputError
 from composer.types import States, Tokens
 from composer_mplug2.attention import KeyValues
 from composer_mplug2.bert import BertEmbeddings, initialise
@@ -60,12 +61,20 @@ class TextDecoder(nn.Module):
         return rank_candidates(self, memory, candidates, top=top)
 
     def start(self, *, memory: States, beams: int, max_tokens: int) -> DecoderCache:
-        """The cache before the first token; keys and values of the memory are made here, once."""
+        """The cache before the first token; keys and values of the memory are made here, once.
+
+        Raises:
+            InputError: there are more tokens than the decoder knows positions.
+        """
+        positions = self.embeddings.positions.num_embeddings
+        if max_tokens > positions:
+            raise InputError(f"max_tokens {max_tokens} is beyond the {positions} positions of the decoder; lower it")
         layers = self.project(memory.values)
         batch, heads, _, dim = layers[0].keys.shape
         room = memory.values.new_zeros(len(layers), batch, beams, heads, max_tokens, dim)
+        past = KeyValues(room, room.clone())  # one tensor in two places would be one input of an exported step
         length = torch.zeros(1, dtype=torch.int64, device=memory.values.device)
-        return DecoderCache(layers, self._memory_mask(memory), KeyValues(room, room), length)
+        return DecoderCache(layers, self._memory_mask(memory), past, length)
 
     def step(self, ids: Tensor, cache: DecoderCache) -> tuple[Tensor, DecoderCache]:
         """ids[B, K], the last token of every beam → logits[B, K, V] of the next, and the cache with this one in it."""
