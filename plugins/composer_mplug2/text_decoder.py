@@ -68,11 +68,15 @@ class TextDecoder(nn.Module):
         """
         positions = self.embeddings.positions.num_embeddings
         if max_tokens > positions:
-            raise InputError(f"max_tokens {max_tokens} is beyond the {positions} positions of the decoder; lower it")
+            raise InputError(
+                f"max_tokens {max_tokens} is beyond the {positions} positions of the decoder; lower it"
+            )
         layers = self.project(memory.values)
         batch, heads, _, dim = layers[0].keys.shape
         room = memory.values.new_zeros(len(layers), batch, beams, heads, max_tokens, dim)
-        past = KeyValues(room, room.clone())  # one tensor in two places would be one input of an exported step
+        past = KeyValues(
+            room, room.clone()
+        )  # one tensor in two places would be one input of an exported step
         length = torch.zeros(1, dtype=torch.int64, device=memory.values.device)
         return DecoderCache(layers, self._memory_mask(memory), past, length)
 

@@ -52,8 +52,12 @@ def test_special_ids_lie_inside_the_vocabulary() -> None:
 def test_a_vocabulary_file_beside_the_document_is_found(tmp_path) -> None:
     (tmp_path / "words.txt").write_text("[PAD]\n")
     fields = {"hidden": 8, "heads": 2, "layers": 1}
-    beside = DecoderConfig.model_validate({**fields, "tokenizer": "words.txt"}, context={"directory": tmp_path})
-    named = DecoderConfig.model_validate({**fields, "tokenizer": "bert-uncased"}, context={"directory": tmp_path})
+    beside = DecoderConfig.model_validate(
+        {**fields, "tokenizer": "words.txt"}, context={"directory": tmp_path}
+    )
+    named = DecoderConfig.model_validate(
+        {**fields, "tokenizer": "bert-uncased"}, context={"directory": tmp_path}
+    )
     assert beside.tokenizer == str(tmp_path / "words.txt")
     assert named.tokenizer == "bert-uncased"
 
@@ -83,7 +87,9 @@ def test_a_sample_does_not_depend_on_its_batch() -> None:
     torch.manual_seed(0)
     vision = build_vision_encoder(VisionConfig(**{**VISION, "stem": "conv"})).eval()
     pixels = torch.randn(3, 3, 5, 32, 32)
-    torch.testing.assert_close(vision(pixels=pixels).values[1:2], vision(pixels=pixels[1:2]).values, rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(
+        vision(pixels=pixels).values[1:2], vision(pixels=pixels[1:2]).values, rtol=1e-4, atol=1e-5
+    )
 
 
 def test_local_temporal_modules_start_as_no_change() -> None:
@@ -120,7 +126,9 @@ def test_ranking_needs_as_many_candidates_as_it_keeps(registry) -> None:
 
 def test_more_tokens_than_positions_are_refused(registry) -> None:
     settings = {"vocabulary": 110, "hidden": 32, "positions": 8}
-    decoder = build(check(ROOT / "graphs/mplug2.yaml", registry=registry, settings=settings), ["decoder"])["decoder"]
+    decoder = build(check(ROOT / "graphs/mplug2.yaml", registry=registry, settings=settings), ["decoder"])[
+        "decoder"
+    ]
     with pytest.raises(InputError, match="max_tokens 9 is beyond the 8 positions"):
         decoder.start(memory=States(torch.zeros(1, 4, 32)), beams=1, max_tokens=9)
 

@@ -26,7 +26,11 @@ from composer.types import States, Tokens
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")
 SIZES = {"hidden": 16, "heads": 2}
-BATCH, LENGTH, PATCHES = Dim("batch", min=2, max=64), Dim("length", min=2, max=16), Dim("patches", min=2, max=512)
+BATCH, LENGTH, PATCHES = (
+    Dim("batch", min=2, max=64),
+    Dim("length", min=2, max=16),
+    Dim("patches", min=2, max=512),
+)
 STATES = States({0: BATCH, 1: PATCHES}, None)
 WORDS = States({0: BATCH, 1: LENGTH}, {0: BATCH, 1: LENGTH})
 
@@ -104,8 +108,15 @@ def test_text() -> None:
 @pytest.mark.parametrize("layers", [1, 3])
 def test_universal(layers) -> None:
     universal = build_universal_layers(UniversalConfig(**SIZES, layers=layers, latents=5))
-    agrees(OneArgument(universal, "text"), {"states": words(2, 4)}, {"states": words(3, 7)}, {"states": WORDS})
-    agrees(OneArgument(universal, "vision"), {"states": states(2, 9)}, {"states": states(3, 4)}, {"states": STATES})
+    agrees(
+        OneArgument(universal, "text"), {"states": words(2, 4)}, {"states": words(3, 7)}, {"states": WORDS}
+    )
+    agrees(
+        OneArgument(universal, "vision"),
+        {"states": states(2, 9)},
+        {"states": states(3, 4)},
+        {"states": STATES},
+    )
 
 
 @pytest.mark.parametrize("stride", [None, 2])
