@@ -45,7 +45,7 @@ MODULE_TYPES: tuple[ModuleType, ...] = (
         WidthAdapterConfig,
         {"forward": Method(signatures.width_adapter)},
         "composer_mplug2.norms:build_width_adapter",
-        "Bring vision states to the width of the text states; nothing where the widths are equal.",
+        "Bring vision states to the width of the text states.",
     ),
     ModuleType(
         "mplug2.residual_norm",
