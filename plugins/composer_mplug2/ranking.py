@@ -24,15 +24,15 @@ def rank_candidates(
 ) -> dict[str, Tensor]:
     """Rank candidates[K, L] for each sample of memory[B, N, D].
 
-    The `top` candidates with the likeliest first token are scored in full: log p(first token) plus the log-likelihood of
-    the whole text, in which the first token counts a second time, as in the published code. Softmax over the `top`.
+    The `top` candidates with the likeliest first token are scored in full: log p(first token) plus the log-likelihood
+    of the whole text, in which the first token counts a second time, as published. Softmax over the `top`.
 
     Raises:
         InputError: there are fewer than `top` candidates.
     """
     if candidates.ids.shape[0] < top:
         raise InputError(
-            f"ranking keeps the best {top} answers and was given {candidates.ids.shape[0]}; give more answers or a lower `top`"
+            f"ranking keeps the best {top} answers and was given {candidates.ids.shape[0]}; give more, or lower `top`"
         )
     projected = decoder.project(memory.values)
     memory_mask = cross_mask(memory.mask, memory.values.dtype)

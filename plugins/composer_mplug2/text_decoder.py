@@ -1,4 +1,4 @@
-"""The text decoder: causal BERT blocks that read a memory, with one forward for whole texts and one step for generation."""
+"""The text decoder: causal BERT blocks that read a memory; a forward for whole texts, a step for generation."""
 
 from __future__ import annotations
 
@@ -36,10 +36,10 @@ class TextDecoder(nn.Module):
         return self.decode(tokens, self.project(memory.values), self._memory_mask(memory))
 
     def grouped(self, *, vision: States, text: States, counts: Tensor, tokens: Tokens) -> Tensor:
-        """Several texts per picture: vision[B, N, D], text[R, L, D], counts[B] texts of each, tokens[R, M] → logits[R, M, V].
+        """Several texts per picture: vision[B, N, D], text[R, L, D], counts[B], tokens[R, M] → logits[R, M, V].
 
-        The same as a memory of repeated vision rows followed by the text, but keys and values of the vision are
-        projected once per picture.
+        Picture b has the next counts[b] texts. The same as a memory of repeated vision rows followed by the text, but
+        keys and values of the vision are projected once per picture.
         """
         rows = torch.repeat_interleave(counts)
         shared, own = self.project(vision.values), self.project(text.values)
@@ -74,9 +74,7 @@ class TextDecoder(nn.Module):
         layers = self.project(memory.values)
         batch, heads, _, dim = layers[0].keys.shape
         room = memory.values.new_zeros(len(layers), batch, beams, heads, max_tokens, dim)
-        past = KeyValues(
-            room, room.clone()
-        )  # one tensor in two places would be one input of an exported step
+        past = KeyValues(room, room.clone())  # one tensor twice would be a single input of an exported step
         length = torch.zeros(1, dtype=torch.int64, device=memory.values.device)
         return DecoderCache(layers, self._memory_mask(memory), past, length)
 
