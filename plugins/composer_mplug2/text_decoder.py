@@ -41,7 +41,7 @@ class TextDecoder(nn.Module):
         Picture b has the next counts[b] texts. The same as a memory of repeated vision rows followed by the text, but
         keys and values of the vision are projected once per picture.
         """
-        rows = torch.repeat_interleave(counts)
+        rows = torch.repeat_interleave(counts, output_size=text.values.shape[0])
         shared, own = self.project(vision.values), self.project(text.values)
         memory = tuple(
             KeyValues(

@@ -11,7 +11,7 @@ from composer_mplug2.configs import BertConfig, DecoderConfig, VisionConfig
 from composer_mplug2.prompts import build_strip_prompt
 from composer_mplug2.signatures import clip, generate, picture, rank
 from composer_mplug2.vision_encoder import build_vision_encoder
-from conftest import ROOT, build
+from mplug2_cases import ROOT, build
 from pydantic import ValidationError
 
 from composer.graph import check
