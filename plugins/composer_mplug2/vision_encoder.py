@@ -16,7 +16,7 @@ __all__ = ["VisionEncoder", "build_vision_encoder"]
 class VisionEncoder(nn.Module):
     """pixels[B, 3, T, H, W] → states[B, 1 + T' * P, D]: one class token, the mean over the frames, then all patches.
 
-    There is no position in time: only the local temporal modules tell frames apart. Source: mPLUG-2, section 3.
+    There is no position in time: only the local temporal modules tell frames apart. Source: mPLUG-2 (arXiv 2302.00402).
     """
 
     def __init__(
