@@ -133,6 +133,9 @@ class _TaskMeasuring:
 
     def _step(self, step: Step, slots: list[Any]) -> StepCost:
         callee = callee_text(step.node)
+        if self._on_host(step):
+            self._fill(step, slots)
+            return StepCost(step.name, callee, 0, 0, host=True)
         try:
             if step.node.verb == "generate":
                 sources = {port: slots[slot] for port, slot in step.sources.items() if isinstance(slot, int)}
@@ -147,6 +150,12 @@ class _TaskMeasuring:
             reason = " ".join(str(error).split()) or type(error).__name__
             return StepCost(step.name, callee, 0, 0, unknown=reason)
         return StepCost(step.name, callee, flops, peak)
+
+    def _on_host(self, step: Step) -> bool:
+        """Whether a step reads what no tensor holds, such as text: it is no work for the device."""
+        read = [self.plan.type_of(slot) for source in step.sources.values()
+                for slot in (source if isinstance(source, tuple) else (source,))]
+        return any(field.dtype == "object" for port in read for field in self.registry.kinds[port.kind].fields.values())
 
     def _fill(self, step: Step, slots: list[Any]) -> None:
         """Give the outputs of a step what its signature promises."""

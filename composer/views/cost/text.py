@@ -63,8 +63,9 @@ def _stage(stage: StageCost) -> Iterator[Row]:
 
 
 def _step(step: StepCost) -> Iterator[Row]:
-    if step.unknown:
-        yield f"    {step.name}", step.callee, "?", "?"
+    if step.unknown or step.host:
+        sign = "?" if step.unknown else "on the host"
+        yield f"    {step.name}", step.callee, sign, sign if step.unknown else ""
         return
     yield f"    {step.name}", step.callee, flops_text(step.flops), bytes_text(step.peak_bytes)
     found = step.generating
