@@ -8,9 +8,8 @@ from collections.abc import Callable
 
 import pytest
 import torch
-from conftest import DOCUMENT
 from torch.utils.flop_counter import FlopCounterMode
-from views_demo import Shared, WidthConfig
+from views_demo import DOCUMENT, Shared, WidthConfig
 
 from composer.graph import Report, check
 from composer.problems import ComposerError, InputError

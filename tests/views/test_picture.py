@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from xml.etree import ElementTree
 
 import pytest
-from conftest import DOCUMENT
+from views_demo import DOCUMENT
 
 from composer.graph import Report, check
 from composer.plugin import Registry

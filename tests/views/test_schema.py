@@ -11,7 +11,7 @@ from typing import Any
 import jsonschema
 import pytest
 import yaml
-from conftest import DOCUMENT
+from views_demo import DOCUMENT
 
 from composer.plugin import Registry, load_registry
 from composer.views import document_schema
