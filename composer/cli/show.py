@@ -90,14 +90,16 @@ def _text(report: Report, names: list[str], task: str | None, args: argparse.Nam
 
 
 def _draw(report: Report, names: list[str], out: str) -> int:
-    from composer.views.writing import write_whole
     from composer.views import picture
+    from composer.views.writing import write_whole
 
     if out == MERMAID:
         sys.stdout.write(picture.mermaid_text(report, names))
         return 0
     path = Path(out)
-    drawn = picture.svg_text(report, names) if path.suffix.lower() == ".svg" else picture.html_text(report, names)
+    drawn = (
+        picture.svg_text(report, names) if path.suffix.lower() == ".svg" else picture.html_text(report, names)
+    )
     write_whole(path, drawn)
     print(f"wrote {path}")
     return 0

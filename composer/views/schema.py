@@ -74,10 +74,15 @@ def _or_null(value: Json) -> Json:
 def _bind(shape: Json, key: str, entries: Iterable[ModuleType | Modality], configs: Json) -> None:
     """Let `key` name one of the entries, and let `with` follow the config of the one it names."""
     known = sorted(entries, key=lambda entry: entry.id)
-    ids: Json = {"enum": [entry.id for entry in known], "markdownEnumDescriptions": [entry.summary for entry in known]}
+    ids: Json = {
+        "enum": [entry.id for entry in known],
+        "markdownEnumDescriptions": [entry.summary for entry in known],
+    }
     about = {"description": shape["properties"][key].get("description", "")}
     optional = "anyOf" in shape["properties"][key]  # a child may take `uses` away and `call` instead
-    shape["properties"][key] = {**about, "anyOf": [ids, _NULL]} if optional else {**about, "type": "string", **ids}
+    shape["properties"][key] = (
+        {**about, "anyOf": [ids, _NULL]} if optional else {**about, "type": "string", **ids}
+    )
     rules = shape.setdefault("allOf", [])
     for entry in known:
         configs |= _config(entry.id, entry.config)
@@ -131,7 +136,9 @@ def _config(name: str, config: type[Config]) -> Json:
     inner = {f"{name}.{key}": _with_parameters(value) for key, value in schema.pop("$defs", {}).items()}
     schema.pop("required", None)
     schema.pop("title", None)
-    properties = {key: _removable(_with_parameters(value)) for key, value in schema.pop("properties", {}).items()}
+    properties = {
+        key: _removable(_with_parameters(value)) for key, value in schema.pop("properties", {}).items()
+    }
     own = {**schema, "type": "object", "properties": properties, "additionalProperties": False}
     return {name: own, **inner}
 
@@ -159,7 +166,11 @@ def _removable(value: Json) -> Json:
     about = {key: value[key] for key in ("description", "default") if key in value}
     bare = {key: item for key, item in value.items() if key not in about}
     loose = _or_null(bare)
-    return {**about, **loose, "anyOf": [c for i, c in enumerate(loose["anyOf"]) if c not in loose["anyOf"][:i]]}
+    return {
+        **about,
+        **loose,
+        "anyOf": [c for i, c in enumerate(loose["anyOf"]) if c not in loose["anyOf"][:i]],
+    }
 
 
 def _references(shapes: Json) -> None:
@@ -181,7 +192,11 @@ def _references(shapes: Json) -> None:
 def _whole(registry: Registry, stateless: Iterable[ModuleType]) -> Json:
     """What a document that extends nothing must hold."""
     modalities = _required(registry.modalities.values(), "modality")
-    node: Json = {"type": "object", "oneOf": [{"required": [verb]} for verb in _VERBS], **_needs(stateless, "uses")}
+    node: Json = {
+        "type": "object",
+        "oneOf": [{"required": [verb]} for verb in _VERBS],
+        **_needs(stateless, "uses"),
+    }
     graph: Json = {"inputs": _each(modalities), "nodes": _each(node)}
     objective = {"properties": graph, "required": ["loss"]}
     task: Json = {"type": "object", "required": ["outputs"]}
@@ -219,4 +234,3 @@ def _when(key: str, id: str, properties: Json, *, required: list[str] | None = N
     if required:
         then["required"] = required
     return {"if": {"properties": {key: {"const": id}}, "required": [key]}, "then": then}
-

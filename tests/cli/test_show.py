@@ -91,7 +91,9 @@ def test_a_missing_file_is_one_problem(composer, flag: str) -> None:
 
 
 def test_the_cost_is_told_at_given_sizes(composer, document: Path) -> None:
-    done = composer("show", f"{document}:embed", "--cost", "--at", "batch=2", "question.length=5", "--dtype", "bfloat16")
+    done = composer(
+        "show", f"{document}:embed", "--cost", "--at", "batch=2", "question.length=5", "--dtype", "bfloat16"
+    )
     assert (done.code, done.err) == (0, "")
     assert "vectors: weights and activations in bfloat16" in done.out
     assert "task embed at batch 2, question.length 5:" in done.out
@@ -108,7 +110,9 @@ def test_the_cost_is_told_at_given_sizes(composer, document: Path) -> None:
         (("--cost", "--plan"), "not allowed with argument"),
     ],
 )
-def test_wrong_options_are_wrong_usage(composer, document: Path, arguments: tuple[str, ...], message: str) -> None:
+def test_wrong_options_are_wrong_usage(
+    composer, document: Path, arguments: tuple[str, ...], message: str
+) -> None:
     done = composer("show", document, *arguments)
     assert (done.code, done.out) == (2, "")
     assert message in done.err

@@ -44,7 +44,10 @@ def test_linear_maps_are_counted_as_by_hand(checked: Check) -> None:
     cost = measure(checked(LINEAR), at={"batch": 3, "states.length": 5})
     steps = steps_of(cost)
     assert [steps[name].flops for name in "abc"] == [2 * 3 * 5 * 8 * 32] * 3
-    assert {name: module.parameters for name, module in cost.modules.items()} == {"wide": 8 * 32 + 32, "back": 8 * 32}
+    assert {name: module.parameters for name, module in cost.modules.items()} == {
+        "wide": 8 * 32 + 32,
+        "back": 8 * 32,
+    }
     # Alive: the input, then every output so far. A linear map holds nothing besides its result.
     narrow, wide = 3 * 5 * 8 * FLOAT, 3 * 5 * 32 * FLOAT
     assert [steps[name].peak_bytes for name in "abc"] == [
@@ -104,7 +107,12 @@ def test_generation_is_its_start_and_its_steps(small: Report) -> None:
     batch, beams, memory, width, vocabulary = 2, 3, 17 + 7, 64, 100
     assert found.start_flops == 2 * 2 * batch * memory * width * width
     steps = [
-        2 * batch * beams * (4 + 2) * width * width  # own attention projects four times, cross-attention twice
+        2
+        * batch
+        * beams
+        * (4 + 2)
+        * width
+        * width  # own attention projects four times, cross-attention twice
         + 2 * 2 * batch * beams * (past + memory) * width
         + 2 * batch * beams * width * vocabulary
         for past in range(1, 7)
@@ -129,7 +137,9 @@ def test_a_shared_module_counts_once(small: Report) -> None:
     assert cost.modules["universal"].parameters == real
     qa, vector = cost.tasks
     both = sum(module.parameters for module in cost.modules.values())
-    assert cost.parameters_of(qa) + cost.parameters_of(vector) == both + real + cost.modules["vision"].parameters
+    assert (
+        cost.parameters_of(qa) + cost.parameters_of(vector) == both + real + cost.modules["vision"].parameters
+    )
     assert "if no task shared" in cost_text(cost)
 
 

@@ -90,7 +90,11 @@ def random_scene(seed: int) -> Scene:
     """A graph of 30 boxes with long edges, several ports and names of any length, in three bands."""
     choose = random.Random(seed)
     names = ["n" * choose.randint(1, 24) + str(index) for index in range(30)]
-    bands = [Band("inputs", tuple(names[:4])), Band("encode", tuple(names[4:24]), stage=True), Band("outputs", tuple(names[24:]))]
+    bands = [
+        Band("inputs", tuple(names[:4])),
+        Band("encode", tuple(names[4:24]), stage=True),
+        Band("outputs", tuple(names[24:])),
+    ]
     boxes = {name: Box(name, "module", name, "callee" * choose.randint(1, 3)) for name in names}
     links = []
     for index, name in enumerate(names[4:], 4):
@@ -126,22 +130,30 @@ def fills(svg: str, *titles: str) -> list[str]:
     found = {}
     for box in root.iter(f"{SVG}g"):
         if box.get("class") == "box":
-            found[box.get("data-box")] = [r.get("fill") for r in box.iter(f"{SVG}rect") if r.get("class") != "label"][0]
+            found[box.get("data-box")] = [
+                r.get("fill") for r in box.iter(f"{SVG}rect") if r.get("class") != "label"
+            ][0]
     return [found[title] for title in titles]
 
 
 def test_calls_of_one_module_have_one_colour(small: Report) -> None:
-    visual, language, frames, words = fills(svg_text(small, ["video-qa"]), "visual", "language", "frames", "words")
+    visual, language, frames, words = fills(
+        svg_text(small, ["video-qa"]), "visual", "language", "frames", "words"
+    )
     assert visual == language
     assert len({visual, frames, words}) == 3
 
 
 def test_a_module_keeps_its_colour_in_the_picture_of_another_task(small: Report) -> None:
-    assert fills(svg_text(small, ["video-qa"]), "frames", "visual") == fills(svg_text(small, ["video-vector"]), "frames", "visual")
+    assert fills(svg_text(small, ["video-qa"]), "frames", "visual") == fills(
+        svg_text(small, ["video-vector"]), "frames", "visual"
+    )
 
 
 def test_the_legend_names_who_shares_what(small: Report) -> None:
-    texts = [element.text for element in ElementTree.fromstring(svg_text(small, ["video-qa"])).iter(f"{SVG}text")]
+    texts = [
+        element.text for element in ElementTree.fromstring(svg_text(small, ["video-qa"])).iter(f"{SVG}text")
+    ]
     assert "demo.shared, shared by video-qa (2 calls), video-vector" in texts
     assert "called once in this document" in texts
     assert {"encode", "decode", "inputs", "outputs", "states[B, L + 17, 64]", "tokens[B, L]"} <= set(texts)
@@ -206,4 +218,4 @@ def test_mermaid_text_cannot_leave_its_quotes(checked: Check) -> None:
     text = mermaid_text(hostile(checked))
     labels = re.findall(r'"([^"\n]*)"', text)
     assert text.count('"') == 2 * len(labels)
-    assert not any(set(label.replace("<br>", "")) & set("<>[]{}|\"`") for label in labels)
+    assert not any(set(label.replace("<br>", "")) & set('<>[]{}|"`') for label in labels)

@@ -50,14 +50,18 @@ def test_the_demo_document_fits(validator: jsonschema.Draft202012Validator) -> N
 
 
 @pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.stem)
-def test_shipped_documents_fit_and_name_the_schema(validator: jsonschema.Draft202012Validator, path: Path) -> None:
+def test_shipped_documents_fit_and_name_the_schema(
+    validator: jsonschema.Draft202012Validator, path: Path
+) -> None:
     text = path.read_text(encoding="utf-8")
     validator.validate(yaml.safe_load(text))
     assert text.splitlines()[0] == "# yaml-language-server: $schema=composer.schema.json"
 
 
 def test_the_shipped_schema_is_up_to_date() -> None:
-    shipped = json.loads((Path(str(files("composer_graphs"))) / "composer.schema.json").read_text(encoding="utf-8"))
+    shipped = json.loads(
+        (Path(str(files("composer_graphs"))) / "composer.schema.json").read_text(encoding="utf-8")
+    )
     made = document_schema(load_registry(only=FIRST_PARTY))
     assert shipped == json.loads(json.dumps(made)), "run `composer schema --out graphs/composer.schema.json`"
 
@@ -75,7 +79,10 @@ def keys(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[tuple[Any, ..
 
 DOCUMENTS = {"demo": DOCUMENT, **{path.stem: path.read_text(encoding="utf-8") for path in SHIPPED}}
 SPELLINGS = [
-    (name, path, key) for name, text in DOCUMENTS.items() if "extends" not in text for path, key in keys(yaml.safe_load(text))
+    (name, path, key)
+    for name, text in DOCUMENTS.items()
+    if "extends" not in text
+    for path, key in keys(yaml.safe_load(text))
 ]
 
 
@@ -157,7 +164,11 @@ CHILD = {"composer": 1, "extends": "parent.yaml"}
         {"modules": {"vision": None}},
         {"tasks": {"video-qa": None}},
         {"tasks": {"video-qa": {"nodes": {"answer": {"with": {"beams": 1}}, "words": None}}}},
-        {"tasks": {"video-qa": {"nodes": {"memory": {"uses": None, "call": "fusion", "inputs": {"first": None}}}}}},
+        {
+            "tasks": {
+                "video-qa": {"nodes": {"memory": {"uses": None, "call": "fusion", "inputs": {"first": None}}}}
+            }
+        },
     ],
 )
 def test_a_child_may_leave_out_and_remove_what_its_parent_says(
@@ -168,7 +179,9 @@ def test_a_child_may_leave_out_and_remove_what_its_parent_says(
 
 
 def test_a_child_is_held_to_the_spelling_all_the_same(validator: jsonschema.Draft202012Validator) -> None:
-    assert not fits(validator, {**CHILD, "modules": {"vision": {"uses": "demo.encoder", "with": {"pach": 8}}}})
+    assert not fits(
+        validator, {**CHILD, "modules": {"vision": {"uses": "demo.encoder", "with": {"pach": 8}}}}
+    )
     assert not fits(validator, {**CHILD, "tasks": {"t": {"node": {}}}})
 
 

@@ -33,7 +33,10 @@ def test_a_document_lists_modules_with_their_callers(small: Report) -> None:
     assert "vision demo.encoder width: 64, frames: 4 video-qa, video-vector" in lines
     assert "universal demo.shared width: 64 video-qa (2 calls), video-vector" in lines
     assert "scale core.layer_norm dim: 64 video-vector" in lines  # the checker found it
-    assert "fused fusion text: language.states, vision: visual.states text: states[B, L, 64], vision: states[B, 17, 64]" in lines
+    assert (
+        "fused fusion text: language.states, vision: visual.states text: states[B, L, 64], vision: states[B, 17, 64]"
+        in lines
+    )
     order = [text.index(f"\n    {name} ") for name in ("frames", "visual", "fused", "memory", "answer")]
     assert order == sorted(order)
 

@@ -56,7 +56,7 @@ class _Memory(TorchDispatchMode):
         self.alive = self.peak = 0
         self._seen = WeakIdKeyDictionary()
         self._known = [tensor.untyped_storage() for tensor in known]
-        self._seen.update({storage: None for storage in self._known})
+        self._seen.update(dict.fromkeys(self._known))
 
     def __torch_dispatch__(
         self, func: Any, types: Any, args: Sequence[Any] = (), kwargs: dict[str, Any] | None = None

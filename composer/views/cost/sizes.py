@@ -84,7 +84,9 @@ def sizes_for(plan: Plan, registry: Registry, at: Mapping[str, int]) -> Sizes:
     symbols: dict[str, int] = {}
     shown: dict[str, int] = {}
     for name, own in free_dims(plan, registry).names.items():
-        default = at.get(BATCH, best.get(BATCH, 1)) if BATCH in (name, name.rpartition(".")[2]) else DEFAULT_LENGTH
+        default = (
+            at.get(BATCH, best.get(BATCH, 1)) if BATCH in (name, name.rpartition(".")[2]) else DEFAULT_LENGTH
+        )
         low, high = bounds.get(own[-1], (1, LARGE))
         size = at.get(name, best.get(name, min(max(default, low), high)))
         symbols.update(dict.fromkeys(own, size))
@@ -143,7 +145,9 @@ def _check_ranges(plan: Plan, sizes: Sizes) -> None:
             if found is None:
                 continue
             for dim, number in zip(declared.type.dims, sizes.shape(found), strict=True):
-                low, high = signature.ranges.get(dim.symbols[0], (1, number)) if dim.is_symbol else (1, number)
+                low, high = (
+                    signature.ranges.get(dim.symbols[0], (1, number)) if dim.is_symbol else (1, number)
+                )
                 if not low <= number <= high:
                     given = ", ".join(f"{name}={size}" for name, size in sizes.shown.items())
                     takes = f"at least {low}" if high >= LARGE else f"{low} to {high}"

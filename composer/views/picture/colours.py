@@ -5,7 +5,7 @@ from __future__ import annotations
 import colorsys
 from dataclasses import dataclass
 
-__all__ = ["Colour", "NEUTRAL", "colour"]
+__all__ = ["NEUTRAL", "Colour", "colour"]
 
 _HUES = (210, 28, 130, 275, 178, 335, 50, 0)
 _GOLDEN = 137.508
