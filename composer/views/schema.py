@@ -29,8 +29,8 @@ _VERBS = ("call", "uses", "generate")
 def document_schema(registry: Registry) -> Json:
     """The schema of one file, for editors and other tools; `composer check` knows more.
 
-    A file that extends another may leave out what its parent says and may remove entries with null; the root's `if` holds the
-    others to the whole.
+    A file that extends another may leave out what its parent says and may remove entries with null; the root's `if`
+    holds the others to the whole.
     """
     schema: Json = DocumentShape.model_json_schema(by_alias=True)
     shapes: Json = schema.pop("$defs")
@@ -56,7 +56,7 @@ def document_schema(registry: Registry) -> Json:
 
 
 def _loosen(shape: Json) -> None:
-    """What one file must hold depends on what it extends, so nothing is required here; null removes an inherited entry."""
+    """What one file must hold depends on what it extends, so nothing is required here; null removes an entry."""
     shape.pop("required", None)
     shape.pop("title", None)
     for name, value in shape["properties"].items():
@@ -90,8 +90,8 @@ def _bind(shape: Json, key: str, entries: Iterable[ModuleType | Modality], confi
 
 
 def _bind_options(shape: Json, registry: Registry, configs: Json) -> None:
-    """`with` of a `call` or `generate` node: which type it calls stands elsewhere in the document, so the options of any
-    type with such a method will do.
+    """`with` of a `call` or `generate` node: which type it calls stands elsewhere in the document, so the options of
+    any type with such a method will do.
     """
     entries = sorted(registry.module_types.values(), key=lambda entry: entry.id)
     methods: dict[str, dict[type[Config] | None, str]] = {}
@@ -153,7 +153,7 @@ def _with_parameters(value: Json) -> Json:
         value["properties"] = {key: _with_parameters(item) for key, item in value["properties"].items()}
     if "prefixItems" in value:
         value["prefixItems"] = [_with_parameters(item) for item in value["prefixItems"]]
-    about = {key: value.pop(key) for key in ("description", "default") if key in value}
+    about: Json = {key: value.pop(key) for key in ("description", "default") if key in value}
     choices = [_with_parameters(item) for item in value["anyOf"]] if set(value) == {"anyOf"} else [value]
     flat = [choice for item in choices for choice in (item["anyOf"] if set(item) == {"anyOf"} else [item])]
     if {"type": "string"} in flat:  # any text, `$name` too
@@ -163,7 +163,7 @@ def _with_parameters(value: Json) -> Json:
 
 def _removable(value: Json) -> Json:
     """A value that a child document may take back with null."""
-    about = {key: value[key] for key in ("description", "default") if key in value}
+    about: Json = {key: value[key] for key in ("description", "default") if key in value}
     bare = {key: item for key, item in value.items() if key not in about}
     loose = _or_null(bare)
     return {

@@ -1,4 +1,4 @@
-"""`composer show --cost`: held against counts by hand, against torch's counter on real tensors, and against real modules."""
+"""`composer show --cost`: held against counts by hand and against torch's counter on real tensors."""
 
 from __future__ import annotations
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import re
 from collections.abc import Callable, Iterator
+from itertools import pairwise
 from xml.etree import ElementTree
 
 import pytest
@@ -24,7 +25,7 @@ SVG = "{http://www.w3.org/2000/svg}"
 
 def points_of(route: list[tuple[float, float]]) -> Iterator[tuple[float, float]]:
     """Points along a route as it is drawn: lines through rows, cubic curves with level middles between them."""
-    for index, ((x, y), (to_x, to_y)) in enumerate(zip(route, route[1:], strict=False)):
+    for index, ((x, y), (to_x, to_y)) in enumerate(pairwise(route)):
         for step in range(41):
             t = step / 40
             if index % 2 == 0:
@@ -130,9 +131,8 @@ def fills(svg: str, *titles: str) -> list[str]:
     found = {}
     for box in root.iter(f"{SVG}g"):
         if box.get("class") == "box":
-            found[box.get("data-box")] = [
-                r.get("fill") for r in box.iter(f"{SVG}rect") if r.get("class") != "label"
-            ][0]
+            rects = [rect for rect in box.iter(f"{SVG}rect") if rect.get("class") != "label"]
+            found[box.get("data-box")] = rects[0].get("fill")
     return [found[title] for title in titles]
 
 

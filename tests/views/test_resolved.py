@@ -113,7 +113,8 @@ def test_one_task_leaves_out_the_rest(child: Report, registry: Registry) -> None
 ODD = """\
 composer: 1
 name: odd
-parameters: {one: "1", on: "on", null_text: "null", hash: "a # b", list: [1, "2", {a: "b: c"}], text: "$money", size: .inf}
+parameters: {one: "1", on: "on", null_text: "null", hash: "a # b", list: [1, "2", {a: "b: c"}],
+  text: "$money", size: .inf}
 modules:
   m:
     uses: demo.shared

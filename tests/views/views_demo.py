@@ -1,4 +1,4 @@
-"""A plugin of small modules with the shapes of a real multimodal model: an encoder, shared layers, fusion, a decoder."""
+"""A plugin of small modules with the shapes of a real model: an encoder, shared layers, fusion, a decoder."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Sizes: numbers for the free dimensions of a task, by the names that `compile: {ranges: ...}` uses.
 
-`batch` is the first dimension of every input; `question.length` is the dimension that the kind calls `length` on the input
-(or, for a size that only shows while running, on the node) `question`.
+`batch` is the first dimension of every input; `question.length` is the dimension that the kind calls `length` on the
+input (or, for a size that only shows while running, on the node) `question`.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ class Sizes:
 
 
 def free_dims(plan: Plan, registry: Registry) -> FreeDims:
-    """The free dimensions of a plan: those of its inputs first, then sizes that arise inside and are worked on there."""
+    """The free dimensions of a plan: those of its inputs first, then sizes that arise and are read inside it."""
     names: dict[str, list[str]] = {}
     named: set[str] = set()
     batches: list[str] = []
@@ -74,8 +74,8 @@ def free_dims(plan: Plan, registry: Registry) -> FreeDims:
 
 
 def sizes_for(plan: Plan, registry: Registry, at: Mapping[str, int]) -> Sizes:
-    """The numbers that `at` gives, completed by the `best` of the task's compile ranges, then by 1 for batches and 32 for
-    other sizes, as near as what the nodes accept allows.
+    """The numbers that `at` gives, completed by the `best` of the task's compile ranges, then by 1 for batches and 32
+    for other sizes, as near as what the nodes accept allows.
 
     Raises InputError for a size that a node of the task does not accept.
     """
@@ -101,7 +101,7 @@ def sizes_for(plan: Plan, registry: Registry, at: Mapping[str, int]) -> Sizes:
 
 def _endpoints(step: Step) -> Iterator[Endpoint]:
     for source in step.node.sources.values():
-        yield from source if isinstance(source[0], tuple) else (source,)  # type: ignore[misc]
+        yield from source if isinstance(source[0], tuple) else (source,)
 
 
 def _bounds(plan: Plan) -> dict[str, tuple[int, int]]:

@@ -37,7 +37,7 @@ class Generating:
 
 @dataclass(frozen=True)
 class StepCost:
-    """One node. `unknown` says why it could not be measured, `host` that it works on text; its numbers are then zero."""
+    """A node. `unknown` says why it could not be measured, `host` that it works on text; its numbers are zero then."""
 
     name: str
     callee: str
