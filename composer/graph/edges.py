@@ -157,9 +157,10 @@ class EdgeChecker:
             if not self.solver.unify(offer, want):
                 self._mismatch(edge, index, callee)
                 return False
-            if free:
+            lasting = "@@" in want.symbols[0] if free else False
+            if free and not (lasting and self.solver.normal(want).terms):
                 self.bindings.setdefault(want.symbols[0], (edge.source, index, edge.reference))
-                if "@@" in want.symbols[0]:
+                if lasting:
                     place = self.document.tree.place(edge.reference)
                     self.first_calls.setdefault(want.symbols[0], (place, ".".join(edge.source)))
         return True
