@@ -75,7 +75,9 @@ def golden_path(name: str) -> Path:
     for place in PLACES:
         if (place / "mplug2" / name).exists():
             return place / "mplug2" / name
-    pytest.skip(f"the recorded {name} is not in tests/golden/mplug2, and COMPOSER_GOLDEN does not name a folder with it")
+    pytest.skip(
+        f"the recorded {name} is not in tests/golden/mplug2, and COMPOSER_GOLDEN does not name a folder with it"
+    )
 
 
 @pytest.fixture(scope="session")

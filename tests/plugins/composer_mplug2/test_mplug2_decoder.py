@@ -131,7 +131,9 @@ def test_caption_loss(case, tokens, soft, close) -> None:
 
 
 def test_the_heads_weight_is_the_word_embeddings(decoder) -> None:
-    names = [name for name, tensor in decoder.named_parameters() if tensor.shape[0] == 128 and tensor.dim() == 2]
+    names = [
+        name for name, tensor in decoder.named_parameters() if tensor.shape[0] == 128 and tensor.dim() == 2
+    ]
     assert names[0] == "embeddings.words.weight"
     assert all(name.startswith(("embeddings", "layers")) for name in names)
 
