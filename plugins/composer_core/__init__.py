@@ -9,14 +9,15 @@ from composer_core.module_types import MODULE_TYPES
 
 __all__ = ["composer_register"]
 
-PLAIN = SearchPolicy(
+
+PLAIN_SEARCH = SearchPolicy(
     "none",
-    "composer_core.search:PlainSearch",
-    "Beam search for the most probable text, without a length penalty.",
+    "composer_core.search:BeamSearch",
+    "Greedy or beam search over summed log-probabilities, without a length penalty.",
 )
 
 
 @hookimpl
 def composer_register(register: Register) -> None:
     """Register the base kinds, the core module types, the modality `array` and the plain search."""
-    register(*KINDS, *MODULE_TYPES, ARRAY, PLAIN)
+    register(*KINDS, *MODULE_TYPES, ARRAY, PLAIN_SEARCH)

@@ -1,14 +1,13 @@
-"""The plain search: the texts with the highest probability, as far as the beams see; one beam is greedy search.
+"""The plain search: greedy with one beam, otherwise beam search over summed log-probabilities.
 
-Scores are summed log-probabilities, without a length penalty. They only fall as a text grows, so a sample is done as
-soon as `beams` texts are finished and none that is still open has a higher score: what is returned is what a longer
-search with the same beams would return.
+A text is finished where its end token is among the best `beams` continuations; it leaves the search then. A sample ends
+when no open beam can still enter its best `beams` texts, for a longer text never scores higher.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -16,7 +15,7 @@ from torch import Tensor
 
 from composer.plugin import GenerateOptions
 
-__all__ = ["Hypothesis", "PlainSearch"]
+__all__ = ["BeamSearch", "Hypothesis"]
 
 Step = Callable[[Tensor, Any], tuple[Tensor, Any]]
 """`step(ids[B, K], cache) -> (logits[B, K, V], cache)`, the decoder's."""
@@ -26,31 +25,12 @@ Step = Callable[[Tensor, Any], tuple[Tensor, Any]]
 class Hypothesis:
     """One generated text: its ids with the start token, and its summed log-probability."""
 
-    ids: list[int]
+    ids: tuple[int, ...]
     score: float
 
 
-@dataclass
-class _Sample:
-    """What is known of one sample: its finished texts, best first, and its open beams as ids and scores."""
-
-    row: int
-    finished: list[Hypothesis] = field(default_factory=list)
-    open: list[Hypothesis] = field(default_factory=list)
-
-    def finish(self, text: Hypothesis) -> None:
-        self.finished.append(text)
-        self.finished.sort(key=lambda text: -text.score)
-
-    def is_done(self, beams: int) -> bool:
-        """Whether no open beam can still come among the best `beams`."""
-        if not self.open:
-            return True
-        return len(self.finished) >= beams and self.finished[beams - 1].score >= self.open[0].score
-
-
-class PlainSearch:
-    """Beam search over summed log-probabilities."""
+class BeamSearch:
+    """Beam search without a length penalty; `options.beams` of 1 is greedy search."""
 
     def __init__(self, *, options: GenerateOptions, start: int, end: int, pad: int) -> None:
         self.options = options
@@ -60,75 +40,74 @@ class PlainSearch:
 
     @torch.no_grad()
     def search(self, step: Step, cache: Any, batch: int) -> list[list[Hypothesis]]:
-        """Search all samples together; one that is done leaves the batch. Per sample `beams` texts, best first.
-
-        `cache` is fresh from the decoder's `start(..., beams=beams, max_tokens=max_tokens)`. Texts that reach
-        `max_tokens` without the end token count as they stand.
-        """
-        width = self.options.beams
-        samples = [_Sample(row, open=[Hypothesis([self.start], 0.0)] * width) for row in range(batch)]
-        searched = samples
+        """Search all samples together; one that ends leaves the batch. Per sample at most `beams` texts, best first."""
+        beams = self.options.beams
+        finished: list[list[Hypothesis]] = [[] for _ in range(batch)]
+        rows = list(range(batch))
+        ids: Tensor | None = None
+        scores: Tensor | None = None
         for position in range(self.options.max_tokens):
-            device = cache.length.device
-            last = torch.tensor(
-                [[text.ids[-1] for text in sample.open] for sample in searched], device=device
-            )
+            last = self._last(ids, batch, beams, cache)
             logits, cache = step(last, cache)
-            parents = self._extend(searched, self._scores(logits, position), first=position == 0)
-            going = [index for index, sample in enumerate(searched) if not sample.is_done(width)]
-            if not going:
-                break
-            rows = torch.tensor(going, device=device)
-            if len(going) < len(searched):
-                searched = [searched[index] for index in going]
-                cache = cache.select(rows)
-            if width > 1:
-                cache = cache.reorder(torch.tensor([parents[index] for index in going], device=device))
-        return [sorted([*s.finished, *s.open], key=lambda text: -text.score)[:width] for s in samples]
+            total = self._totals(logits, scores, position)
+            bar = total.flatten(1).topk(beams, dim=1).values[:, -1:]
+            history = last.unsqueeze(-1) if ids is None else ids
+            self._store(finished, rows, history, total[:, :, self.end], bar)
+            total[:, :, self.end] = -torch.inf
+            scores, places = total.flatten(1).topk(beams, dim=1)
+            parents, tokens = places // logits.shape[-1], places % logits.shape[-1]
+            kept = history.gather(1, parents.unsqueeze(-1).expand(-1, -1, history.shape[2]))
+            ids = torch.cat((kept, tokens.unsqueeze(-1)), dim=-1)
+            cache = cache.reorder(parents) if beams > 1 else cache
+            keep = [i for i, row in enumerate(rows) if not self._is_over(finished[row], float(scores[i, 0]))]
+            if len(keep) < len(rows):
+                if not keep:
+                    rows = []
+                    break
+                index = torch.tensor(keep, device=ids.device)
+                ids, scores, cache = ids[index], scores[index], cache.select(index)
+                rows = [rows[i] for i in keep]
+        for i, row in enumerate(rows):
+            assert ids is not None and scores is not None
+            finished[row] += [Hypothesis(tuple(ids[i, k].tolist()), float(scores[i, k])) for k in range(beams)]
+        return [sorted(texts, key=lambda text: -text.score)[:beams] for texts in finished]
 
     @torch.no_grad()
     def stream(self, step: Step, cache: Any) -> Iterator[int]:
         """Greedy search of one sample, token by token; the end token ends the iteration and is not given."""
         token = self.start
         for position in range(self.options.max_tokens):
-            logits, cache = step(torch.tensor([[token]], device=cache.length.device), cache)
-            token = int(self._scores(logits, position)[0, 0].argmax())
+            logits, cache = step(torch.full((1, 1), token, dtype=torch.int64, device=cache.length.device), cache)
+            scores = logits[0, 0].float()
+            if position < self.options.min_tokens:
+                scores[self.end] = -torch.inf
+            token = int(scores.argmax())
             if token == self.end:
                 return
             yield token
 
-    def _scores(self, logits: Tensor, position: int) -> Tensor:
-        """Log-probabilities [B, K, V] of the next token; the end token is ruled out before `min_tokens`."""
-        scores = logits.float().log_softmax(dim=-1)
+    def _last(self, ids: Tensor | None, batch: int, beams: int, cache: Any) -> Tensor:
+        if ids is not None:
+            return ids[:, :, -1]
+        return torch.full((batch, beams), self.start, dtype=torch.int64, device=cache.length.device)
+
+    def _totals(self, logits: Tensor, scores: Tensor | None, position: int) -> Tensor:
+        """Summed log-probabilities [B, K, V]; at the first step the beams are equal, so one of them is alive."""
+        total = logits.float().log_softmax(dim=-1)
         if position < self.options.min_tokens:
-            scores[:, :, self.end] = -torch.inf
-        return scores
+            total[:, :, self.end] = -torch.inf
+        if scores is None:
+            total[:, 1:] = -torch.inf
+            return total
+        return total + scores.unsqueeze(-1)
 
-    def _extend(self, samples: list[_Sample], scores: Tensor, *, first: bool) -> list[list[int]]:
-        """Replace every sample's open beams by their best continuations; returns the beam that each one goes on from.
+    def _store(
+        self, finished: list[list[Hypothesis]], rows: list[int], ids: Tensor, ended: Tensor, bar: Tensor
+    ) -> None:
+        for i, k in ((ended >= bar) & ended.isfinite()).nonzero().tolist():
+            text = Hypothesis((*ids[i, k].tolist(), self.end), float(ended[i, k]))
+            finished[rows[i]].append(text)
 
-        Of 2K candidates at most K end a text, so K are left to go on with. At the start all beams are the same text,
-        and the first one stands for all.
-        """
-        width, vocabulary = self.options.beams, scores.shape[-1]
-        before = torch.tensor([[text.score for text in s.open] for s in samples], device=scores.device)
-        totals = scores + before.unsqueeze(-1)
-        if first:
-            totals[:, 1:] = -torch.inf
-        count = min(2 * width, totals[0].numel())
-        best, places = totals.flatten(1).topk(count, dim=-1)
-        parents = []
-        for sample, values, indices in zip(samples, best.tolist(), places.tolist(), strict=True):
-            chosen: list[tuple[int, Hypothesis]] = []
-            for rank, (score, index) in enumerate(zip(values, indices, strict=True)):
-                parent, token = divmod(index, vocabulary)
-                text = Hypothesis([*sample.open[parent].ids, token], score)
-                if token != self.end:
-                    chosen.append((parent, text))
-                elif rank < width and score > -torch.inf:
-                    sample.finish(text)
-                if len(chosen) == width:
-                    break
-            sample.open = [text for _, text in chosen]
-            parents.append([parent for parent, _ in chosen])
-        return parents
+    def _is_over(self, texts: list[Hypothesis], best_open: float) -> bool:
+        beams = self.options.beams
+        return len(texts) >= beams and sorted((t.score for t in texts), reverse=True)[beams - 1] >= best_open
