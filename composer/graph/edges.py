@@ -11,7 +11,7 @@ from composer.graph.callees import Callee
 from composer.graph.derivation import Cause, Derivation, Owner
 from composer.graph.model import CheckedInput, Endpoint
 from composer.graph.solver import Solver
-from composer.language import Resolved
+from composer.language import Resolved, nearest, rename_fix
 from composer.plugin import Registry
 from composer.problems import Edit, Note, Place, Problem
 from composer.types import Dim, Port, PortType
@@ -47,7 +47,7 @@ class EdgeChecker:
             item.path,
         )
         for port, declared in item.ports.items():
-            if self._known_kind(declared, item.path):
+            if self.known_kind(declared, item.path):
                 self.raw[item.name, port] = declared
                 self.types[item.name, port] = _local(declared, item.name, {})
 
@@ -79,7 +79,7 @@ class EdgeChecker:
                 poisoned |= not fine
             self.wanted[name, port] = self._normal(wanted)
         for port, declared in signature.outputs.items():
-            if self._known_kind(declared.type, path) and not poisoned:
+            if self.known_kind(declared.type, path) and not poisoned:
                 self.raw[name, port] = declared.type
                 self.types[name, port] = self._normal(_local(declared.type, name, fixed))
 
@@ -113,21 +113,35 @@ class EdgeChecker:
             return port
         return PortType(port.kind, tuple(self.solver.normal(d) for d in port.dims))
 
-    def _known_kind(self, port: PortType, path: Path) -> bool:
+    def known_kind(self, port: PortType, path: Path) -> bool:
+        """Whether a port type has a registered kind and as many dims; reports C220 where the kind was written."""
         kind = self.registry.kinds.get(port.kind)
         if kind is not None and len(kind.dims) == len(port.dims):
             return True
-        verb = next(
-            (v for v in ("uses", "call", "generate", "modality") if self.document.tree.node((*path, v))), None
-        )
-        place = self.document.tree.place((*path, verb) if verb else path)
+        tree = self.document.tree
+        fix: tuple[Edit, ...] = ()
+        if tree.text((*path, "with", "kind")) == port.kind:  # the document says the kind itself
+            place = tree.place((*path, "with", "kind" if kind is None else "dims"))
+            guess = nearest(port.kind, list(self.registry.kinds)) if kind is None else None
+            helps = [f"did you mean `{guess}`?"] if guess else []
+            helps.append(
+                f"registered kinds: {', '.join(self.registry.kinds)}"
+                if kind is None
+                else f"its dims are {', '.join(kind.dims) or 'none'}"
+            )
+            fix = rename_fix(place, guess) if guess else ()
+        else:
+            verb = next((v for v in ("uses", "call", "generate", "modality") if tree.node((*path, v))), None)
+            place = tree.place((*path, verb) if verb else path)
+            helps = ["this is a fault of the plugin that declares the port"]
         fault = (
             "is no registered kind"
             if kind is None
             else f"has {len(port.dims)} dims; its kind has {len(kind.dims)}"
         )
-        helps = ("this is a fault of the plugin that declares the port",)
-        problem = Problem("C220", "error", f"the port type {port} {fault}", place, helps=helps)
+        problem = Problem(
+            "C220", "error", f"the port type {port} {fault}", place, helps=tuple(helps), fix=fix
+        )
         if problem not in self.problems:
             self.problems.append(problem)
         return False
@@ -143,7 +157,7 @@ class EdgeChecker:
         callee: Callee,
     ) -> bool:
         given = self.types.get(endpoint)
-        if given is None or not self._known_kind(wanted, path):
+        if given is None or not self.known_kind(wanted, path):
             return False
         if not self._kind_fits(given.kind, wanted.kind):
             self._kind_problem(node, port, endpoint, given, wanted, reference, path)

@@ -47,6 +47,8 @@ class References:
     problems: list[Problem]
     training: Set[str] = frozenset()
     """Names of the objective's inputs and nodes."""
+    unsure: bool = False
+    """Whether a name of the task is faulty: an unknown name is then no problem of its own."""
 
     def resolve(
         self, text: str, path: Path, *, code: str = "C207", training: bool = False
@@ -91,6 +93,8 @@ class References:
         return None
 
     def _unknown_name(self, name: str, text: str, path: Path, code: str, training: bool) -> None:
+        if self.unsure:
+            return
         own = path[path.index("nodes") + 1] if "nodes" in path[2:] else None
         known = [n for n in self.outputs if n != own and (training or n not in self.training)]
         guess = nearest(name, known)

@@ -50,7 +50,13 @@ class TaskChecker:
         training = {n for n, (_, _, own) in self.nodes.items() if own} | {
             n for n, i in self.inputs.items() if i.training
         }
-        self.references = References(self.callees.document.tree, self.outputs, self.problems, training)
+        self.references = References(
+            self.callees.document.tree,
+            self.outputs,
+            self.problems,
+            training,
+            path in self.callees.document.unsure,
+        )
         graph = self._wire()
         order = self._order(graph)
         self._type_all(graph, order)
@@ -126,12 +132,14 @@ class TaskChecker:
         modality = self.callees.find(
             self.callees.registry.modalities, item.modality, (*path, "modality"), "C205", "modality"
         )
-        if modality is None or path in self.callees.document.broken:
+        if modality is None or self.callees.document.hurt(path):
             return
         config = self.callees.reader.read(modality.config, item.with_, path, f"modality {modality.id}")
         if config is None:
             return
         ports = _port_types(modality.ports(config))
+        if not all(self.edges.known_kind(port, path) for port in ports.values()):
+            return
         host = _port_types(modality.host(config)) if modality.host is not None else ports
         self.inputs[name] = CheckedInput(name, modality, config, ports, host, path, training)
         self.outputs[name] = tuple(ports)
@@ -211,7 +219,7 @@ class TaskChecker:
 
     def _missing(self, callee: Callee, wired: dict[str, Any], node: NodeShape, path: Path) -> None:
         broken = {p[-1] for p in self.callees.document.broken if p[:-1] == (*path, "inputs")}
-        if (*path, "inputs") in self.callees.document.broken:
+        if self.callees.document.hurt(path):
             return
         for port, declared in callee.signature.inputs.items():
             if port in wired or port in broken or declared.optional:
@@ -332,6 +340,8 @@ class TaskChecker:
             where = (*path, "compile", "ranges", name)
             tree = self.callees.document.tree
             if name not in free:
+                if self.outputs.get(name.partition(".")[0], ()) is None:
+                    continue  # a dimension of an input with a problem of its own
                 guess = nearest(name, sorted(free))
                 helps = ((f"did you mean `{guess}`?",) if guess else ()) + (
                     f"free: {', '.join(sorted(free))}",
