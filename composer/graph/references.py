@@ -47,8 +47,8 @@ class References:
     problems: list[Problem]
     training: Set[str] = frozenset()
     """Names of the objective's inputs and nodes."""
-    unsure: bool = False
-    """Whether a name of the task is faulty: an unknown name is then no problem of its own."""
+    incomplete: bool = False
+    """Whether a part of the task or a name in it could not be read: an unknown name may be a consequence."""
 
     def resolve(
         self, text: str, path: Path, *, code: str = "C207", training: bool = False
@@ -58,6 +58,8 @@ class References:
         `training` says that the objective refers: it sees the task's own names and those of the objective.
         """
         name, dot, port = text.partition(".")
+        if name not in self.outputs and self.incomplete:
+            return None
         if "." in port or (dot and not port) or not name:
             message = f"{text!r} is no reference: write `node.port` or `input.port`"
             self._problem("C109", message, path, [])
@@ -93,8 +95,6 @@ class References:
         return None
 
     def _unknown_name(self, name: str, text: str, path: Path, code: str, training: bool) -> None:
-        if self.unsure:
-            return
         own = path[path.index("nodes") + 1] if "nodes" in path[2:] else None
         known = [n for n in self.outputs if n != own and (training or n not in self.training)]
         guess = nearest(name, known)

@@ -18,6 +18,8 @@ class Solver:
 
     solved: dict[str, Dim] = field(default_factory=dict)
     ranges: dict[str, tuple[int, int]] = field(default_factory=dict)
+    rigid: set[str] = field(default_factory=set)
+    """Symbols that stand for whatever the caller brings, such as the length of a text: nothing may fix them."""
 
     def normal(self, dim: Dim) -> Dim:
         """The dimension with every solved symbol replaced."""
@@ -48,22 +50,21 @@ class Solver:
         given, wanted = self.normal(given), self.normal(wanted)
         if given == wanted:
             return True
-        if given.is_symbol and wanted.is_symbol and "@@" in wanted.terms[0][0]:
-            return self._assign(
-                given.terms[0][0], wanted
-            )  # what a module fixes for all its calls outlives one task
-        if wanted.is_symbol and wanted.terms[0][0] not in given.symbols:  # by far the most common edge
-            return self._assign(wanted.terms[0][0], given)
+        symbol = wanted.terms[0][0] if wanted.is_symbol else None
+        if symbol is not None and symbol not in self.rigid and symbol not in given.symbols:
+            return self._assign(symbol, given)  # by far the most common edge
         difference = wanted - given
         if not difference.terms:
             return False
-        if len(difference.terms) == 1:
+        left = dict(difference.terms)
+        open_symbols = [s for s in (*wanted.symbols, *given.symbols) if s in left and s not in self.rigid]
+        if not open_symbols:
+            return False
+        if len(left) == 1:
             ((symbol, coefficient),) = difference.terms
             number, remainder = divmod(-difference.constant, coefficient)
             return not remainder and self._assign(symbol, Dim(number))
-        candidates = [
-            s for s in (*wanted.symbols, *given.symbols) if dict(difference.terms).get(s) in (1, -1)
-        ]
+        candidates = [s for s in open_symbols if left[s] in (1, -1)]
         if not candidates:
             return self._divisible(difference)
         symbol = candidates[0]

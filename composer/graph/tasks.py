@@ -47,16 +47,11 @@ class TaskChecker:
         self._declare(path, self.shape.inputs, self.shape.nodes, training=False)
         if objective is not None:
             self._declare((*path, "objective"), objective.inputs, objective.nodes, training=True)
-        training = {n for n, (_, _, own) in self.nodes.items() if own} | {
-            n for n, i in self.inputs.items() if i.training
-        }
-        self.references = References(
-            self.callees.document.tree,
-            self.outputs,
-            self.problems,
-            training,
-            path in self.callees.document.unsure,
-        )
+        document = self.callees.document
+        training = {name for name, (_, _, own) in self.nodes.items() if own}
+        training |= {name for name, item in self.inputs.items() if item.training}
+        incomplete = self._incomplete(path) or path in document.unsure
+        self.references = References(document.tree, self.outputs, self.problems, training, incomplete)
         graph = self._wire()
         order = self._order(graph)
         self._type_all(graph, order)
@@ -96,6 +91,13 @@ class TaskChecker:
             path,
             training,
         )
+
+    def _incomplete(self, path: Path) -> bool:
+        """Whether the inputs or nodes could not be read, or may stand under a misspelt key."""
+        keys = {b[-1] for b in self.callees.document.broken if b[:-1] == path}
+        sections = {"inputs", "nodes"}
+        absent = {name for name in sections if self.callees.document.tree.node((*path, name)) is None}
+        return bool(keys & sections) or bool(absent and keys - {"outputs", "objective", "compile", "summary"})
 
     def _empty(self, path: Path) -> None:
         if any(p[: len(path)] == path for p in self.callees.document.broken):
@@ -221,6 +223,9 @@ class TaskChecker:
         broken = {p[-1] for p in self.callees.document.broken if p[:-1] == (*path, "inputs")}
         if self.callees.document.hurt(path):
             return
+        unknown_keys = [p for p in self.callees.document.broken if p[:-1] == path]
+        if unknown_keys and self.callees.document.tree.node((*path, "inputs")) is None:
+            return  # the inputs may stand under a misspelt key
         for port, declared in callee.signature.inputs.items():
             if port in wired or port in broken or declared.optional:
                 continue
@@ -298,12 +303,11 @@ class TaskChecker:
         return endpoint
 
     def _warn_unused(self, graph: nx.MultiDiGraph, path: Path, before: int) -> None:
-        """Nodes and inputs that nothing needs; silent where a faulty reference may be the reason."""
-        broken = any(other[: len(path)] == path for other in self.callees.document.broken)
-        if (
-            broken
-            or any(p.severity == "error" for p in self.problems[before:])
-            or None in self.outputs.values()
+        """Nodes and inputs that nothing needs; silent where a fault in the task may be the reason."""
+        if any(broken[: len(path)] == path for broken in self.callees.document.broken):
+            return
+        if any(p.severity == "error" for p in self.problems[before:]) or any(
+            v is None for v in self.outputs.values()
         ):
             return
         ends = [text.partition(".")[0] for text in self.shape.outputs.values()]

@@ -220,7 +220,7 @@ def _override_problems(chain: Chain, parameters: Parameters, tree: Tree) -> list
 
 
 def _mistyped_overrides(chain: Chain, parameters: Parameters) -> list[Problem]:
-    """A child's parameters of another type than the parent's (C105), whose value stays, so that nothing follows."""
+    """A child's parameters of another type than the parent's (C105). The parent's value stays in force."""
     problems: list[Problem] = []
     inherited: dict[str, Any] = {}
     places: dict[str, Place] = {}

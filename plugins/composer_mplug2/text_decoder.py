@@ -43,7 +43,9 @@ class TextDecoder(nn.Module):
         rows = torch.repeat_interleave(counts)
         shared, own = self.project(vision.values), self.project(text.values)
         memory = tuple(
-            KeyValues(torch.cat((seen.keys[rows], said.keys), 2), torch.cat((seen.values[rows], said.values), 2))
+            KeyValues(
+                torch.cat((seen.keys[rows], said.keys), 2), torch.cat((seen.values[rows], said.values), 2)
+            )
             for seen, said in zip(shared, own, strict=True)
         )
         repeated = States(vision.values[rows], None if vision.mask is None else vision.mask[rows])
@@ -69,7 +71,7 @@ class TextDecoder(nn.Module):
         """ids[B, K], the last token of every beam → logits[B, K, V] of the next, and the cache with this one in it."""
         hidden = self.embeddings(ids, positions=cache.length)
         places = torch.arange(cache.past.keys.shape[4], device=ids.device)
-        visible = places <= cache.length
+        visible = (places <= cache.length).unsqueeze(0)
         keys, values = [], []
         for number, (layer, memory) in enumerate(zip(self.layers, cache.memory, strict=True)):
             past = KeyValues(cache.past.keys[number], cache.past.values[number])
