@@ -168,10 +168,12 @@ class EdgeChecker:
             return False
         for index, (offer, want) in enumerate(zip(given.dims, wanted.dims, strict=True)):
             free = want.is_symbol and want.symbols[0] not in self.solver.solved
-            if not self.solver.unify(offer, want):
+            lasting = free and "@@" in want.symbols[0]
+            # what a module's weights fix is a number, so the caller's own dimension cannot stand for it
+            chosen = lasting and not self.solver.rigid.isdisjoint(self.solver.normal(offer).symbols)
+            if chosen or not self.solver.unify(offer, want):
                 self._mismatch(edge, index, callee)
                 return False
-            lasting = "@@" in want.symbols[0] if free else False
             if free and not (lasting and self.solver.normal(want).terms):
                 self.bindings.setdefault(want.symbols[0], (edge.source, index, edge.reference))
                 if lasting:
