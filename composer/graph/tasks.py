@@ -156,7 +156,7 @@ class TaskChecker:
             for reference in written_references(node, path):
                 source = reference.text.partition(".")[0]
                 endpoint = self.references.resolve(reference.text, reference.path, training=training)
-                if source in self.outputs:
+                if source in self.outputs and (training or source not in self.references.training):
                     graph.add_edge(source, name, path=reference.path, text=reference.text)
                 if callee is not None:
                     self._connect(wired, callee, reference, endpoint, path)

@@ -40,7 +40,7 @@ RANGES = st.dictionaries(
 
 
 @given(st.lists(st.tuples(dims(st.integers(-2, 3), 2), dims(st.integers(-2, 3), 2)), max_size=4), RANGES)
-@settings(max_examples=300)
+@settings(max_examples=300, deadline=None)
 def test_what_has_a_solution_is_never_refused(
     equations: list[tuple[Dim, Dim]], ranges: dict[str, tuple[int, int]]
 ) -> None:
@@ -56,7 +56,7 @@ def test_what_has_a_solution_is_never_refused(
 
 
 @given(st.lists(st.tuples(dims(st.just(1), 1), dims(st.just(1), 1)), min_size=1, max_size=4))
-@settings(max_examples=300)
+@settings(max_examples=300, deadline=None)
 def test_with_one_symbol_a_side_what_has_no_solution_is_refused(equations: list[tuple[Dim, Dim]]) -> None:
     ranges = dict.fromkeys(SYMBOLS, (1, 12))
     solver = Solver(ranges=dict(ranges))
@@ -68,6 +68,7 @@ def test_with_one_symbol_a_side_what_has_no_solution_is_refused(equations: list[
 
 
 @given(dims(st.integers(-2, 3), 2), dims(st.integers(-2, 3), 2))
+@settings(deadline=None)
 def test_a_refusal_changes_nothing(offer: Dim, want: Dim) -> None:
     solver = Solver(solved={"K": Dim(3)}, ranges={"M": (2, 4)})
     before = dict(solver.solved), dict(solver.ranges)
@@ -76,6 +77,7 @@ def test_a_refusal_changes_nothing(offer: Dim, want: Dim) -> None:
 
 
 @given(dims(st.integers(-2, 3), 3), dims(st.integers(-2, 3), 3), dims(st.integers(-2, 3), 3))
+@settings(deadline=None)
 def test_dims_add_up(first: Dim, second: Dim, third: Dim) -> None:
     assert (first + second) + third == first + (second + third)
     assert first + second == second + first
@@ -84,6 +86,7 @@ def test_dims_add_up(first: Dim, second: Dim, third: Dim) -> None:
 
 
 @given(dims(st.integers(-3, 3), 3))
+@settings(deadline=None)
 def test_a_dim_is_read_as_it_is_written(dim: Dim) -> None:
     assert parse_dim(str(dim)) == dim
 
