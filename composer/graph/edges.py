@@ -8,7 +8,7 @@ from typing import Any
 
 from composer.graph.callees import Callee
 from composer.graph.derivation import Derivation, Owner
-from composer.graph.explaining import Edge, Explainer
+from composer.graph.explaining import TASK, Edge, Explainer
 from composer.graph.model import CheckedInput, Endpoint
 from composer.graph.solver import Solver
 from composer.language import Resolved, nearest, rename_fix
@@ -53,7 +53,8 @@ class EdgeChecker:
         for port, declared in item.ports.items():
             if self.known_kind(declared, item.path):
                 self.raw[item.name, port] = declared
-                local = self.types[item.name, port] = _local(declared, item.name, {})
+                owner = TASK if modality.shares_symbols else item.name
+                local = self.types[item.name, port] = _local(declared, owner, {})
                 batch = local.dims[0].symbols if local.dims else ()
                 self.solver.rigid.update(s for dim in local.dims for s in dim.symbols if s not in batch)
 

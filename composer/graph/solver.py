@@ -50,6 +50,14 @@ class Solver:
         given, wanted = self.normal(given), self.normal(wanted)
         if given == wanted:
             return True
+        if (
+            given.is_symbol
+            and wanted.is_symbol
+            and "@@" in wanted.terms[0][0]
+            and given.terms[0][0] not in self.rigid
+        ):
+            # what a module fixes for all its calls outlives one task
+            return self._assign(given.terms[0][0], wanted)
         symbol = wanted.terms[0][0] if wanted.is_symbol else None
         if symbol is not None and symbol not in self.rigid and symbol not in given.symbols:
             return self._assign(symbol, given)  # by far the most common edge
@@ -61,7 +69,7 @@ class Solver:
         if not open_symbols:
             return False
         if len(left) == 1:
-            ((symbol, coefficient),) = difference.terms
+            ((symbol, coefficient),) = left.items()
             number, remainder = divmod(-difference.constant, coefficient)
             return not remainder and self._assign(symbol, Dim(number))
         candidates = [s for s in open_symbols if left[s] in (1, -1)]

@@ -8,6 +8,7 @@ import pytest
 from documents import checked, toy_registry
 
 from composer.graph import Report, check
+from composer.types import Dim
 
 HEAD = """\
 composer: 1
@@ -34,7 +35,7 @@ def test_a_width_is_told_from_the_call() -> None:
     assert report.problems == ()
     assert report.modules["norm"].config.model_dump()["dim"] == 8
     assert report.modules["map"].config.model_dump()["input_dim"] == 6
-    assert str(report.tasks["b"].types["n", "states"]) == "states[B@x, N@x, 4]"
+    assert report.tasks["b"].types["n", "states"].dims[2] == Dim(4)
 
 
 def test_a_width_passes_from_one_module_to_the_next() -> None:
@@ -116,21 +117,25 @@ def test_symbols_of_one_task_mean_nothing_in_the_next() -> None:
     assert checked(text).problems == ()
 
 
-def test_lengths_that_the_caller_brings_are_not_forced_equal() -> None:
-    text = """\
+@pytest.mark.parametrize(
+    ("length", "expected"), [("N", []), ("M", ["C203"]), ("N + 1", ["C203"]), ("5", ["C203"])]
+)
+def test_one_symbol_is_one_size_and_two_are_two(length: str, expected: list[str]) -> None:
+    text = f"""\
 composer: 1
 tasks:
   t:
     inputs:
-      x: {modality: array, with: {kind: states, dims: [B, N, 8]}}
-      y: {modality: array, with: {kind: states, dims: [B, N, 8]}}
+      x: {{modality: array, with: {{kind: states, dims: [B, N, 8]}}}}
+      y: {{modality: array, with: {{kind: states, dims: [B, {length}, 8]}}}}
     nodes:
-      n: {uses: core.add, inputs: {first: x, second: y}}
-      v: {uses: core.pool, inputs: n}
-    outputs: {o: v}
+      n: {{uses: core.add, inputs: {{first: x, second: y}}}}
+      v: {{uses: core.pool, inputs: n}}
+    outputs: {{o: v}}
 """
-    (problem,) = checked(text).problems
-    assert problem.code == "C203"
+    report = checked(text)
+    assert [problem.code for problem in report.problems] == expected
+    assert "<task>" not in str([(p.message, p.label, p.notes, p.helps) for p in report.problems])
 
 
 def test_a_position_beyond_a_known_length() -> None:
