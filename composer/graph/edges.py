@@ -19,6 +19,8 @@ from composer.types import Dim, Port, PortType
 __all__ = ["EdgeChecker"]
 
 Path = tuple[Any, ...]
+TASK = "<task>"
+"""Owner of the symbols that all inputs of a task share; no input or node can have this name."""
 
 
 @dataclass
@@ -53,7 +55,8 @@ class EdgeChecker:
         for port, declared in item.ports.items():
             if self._known_kind(declared, item.path):
                 self.raw[item.name, port] = declared
-                local = self.types[item.name, port] = _local(declared, item.name, {})
+                owner = TASK if modality.shares_symbols else item.name
+                local = self.types[item.name, port] = _local(declared, owner, {})
                 batch = local.dims[0].symbols if local.dims else ()
                 self.solver.rigid.update(s for dim in local.dims for s in dim.symbols if s not in batch)
 
