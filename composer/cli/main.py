@@ -90,7 +90,7 @@ def _run_command(name: str, rest: list[str]) -> int:
     from composer.problems import ComposerError
 
     try:
-        return int(command.run(parser.parse_args(rest)))
+        return int(command.run(_parsed(parser, rest)))
     except ComposerError as error:
         return _report(error)
     except BrokenPipeError:
@@ -99,6 +99,14 @@ def _run_command(name: str, rest: list[str]) -> int:
         subject = f"{error.filename}: " if error.filename else ""
         print(f"composer: error: {subject}{error.strerror or error}", file=sys.stderr)
         return PROBLEMS
+
+
+def _parsed(parser: argparse.ArgumentParser, arguments: list[str]) -> argparse.Namespace:
+    """Options may stand anywhere: before, between and after what they are options of."""
+    try:
+        return parser.parse_intermixed_args(arguments)
+    except TypeError:  # argparse cannot mix them for a command with actions of its own (`composer plugins`)
+        return parser.parse_args(arguments)
 
 
 def _report(error: ComposerError) -> int:

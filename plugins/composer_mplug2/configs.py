@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Literal
 
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 from typing_extensions import Self
 
-from composer.plugin import Config
+from composer.plugin import Config, folder_of
 
 __all__ = [
     "BertConfig",
@@ -198,8 +197,8 @@ class DecoderConfig(BertConfig):
     @classmethod
     def _beside_the_document(cls, value: str, info: ValidationInfo) -> str:
         """A vocabulary file beside the document becomes absolute; a packaged name stays."""
-        directory = (info.context or {}).get("directory")
-        path = Path(directory, value) if directory is not None else None
+        directory = folder_of(info)
+        path = directory / value if directory is not None else None
         return str(path.absolute()) if path is not None and path.is_file() else value
 
     @model_validator(mode="after")
