@@ -77,7 +77,7 @@ class BertBlock(nn.Module):
     ) -> tuple[Tensor, KeyValues]:
         """One more token of every beam: hidden[B, K, D], past [B, K, heads, M, d] with the token's place `position`[1].
 
-        `visible`[M] (bool) tells the filled places, the new one included. Returns hidden and the past with the token.
+        `visible`[1, M] (bool) tells the filled places, the new one included. Returns hidden and the past with the token.
         """
         new = self.attention.project(hidden.flatten(0, 1).unsqueeze(1))
         keys = past.keys.index_copy(3, position, new.keys.unflatten(0, hidden.shape[:2]))

@@ -69,7 +69,7 @@ class TextDecoder(nn.Module):
         """ids[B, K], the last token of every beam → logits[B, K, V] of the next, and the cache with this one in it."""
         hidden = self.embeddings(ids, positions=cache.length)
         places = torch.arange(cache.past.keys.shape[4], device=ids.device)
-        visible = places <= cache.length
+        visible = (places <= cache.length).unsqueeze(0)
         keys, values = [], []
         for number, (layer, memory) in enumerate(zip(self.layers, cache.memory, strict=True)):
             past = KeyValues(cache.past.keys[number], cache.past.values[number])
