@@ -194,8 +194,9 @@ class Callees:
         return None if signature is None else Callee("generate", module, "generate", options, signature)
 
     def _unknown_module(self, name: str, text: str, path: Path) -> None:
-        if ("modules",) in self.document.broken:
-            return  # `modules` as a whole could not be read
+        broken = self.document.broken
+        if ("modules",) in broken or any(text == b[1] for b in broken if b[0] == "modules" and len(b) == 2):
+            return  # the modules could not be read, or the name that is meant has a problem of its own
         place = self.document.tree.place(path)
         guess = nearest(name, list(self.modules))
         helps = [f"did you mean `{guess}`?"] if guess else []

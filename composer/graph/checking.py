@@ -148,9 +148,17 @@ def _warn_uncalled(document: Resolved, callees: Callees, problems: list[Problem]
 def _in_source_order(problems: list[Problem], document: Resolved) -> tuple[Problem, ...]:
     files = {name: index for index, name in enumerate(reversed(list(document.sources)))}
     spoilt = [p.place for p in problems if p.code in _SPOILS_ITS_PLACE]
-    unique = dict.fromkeys(p for p in problems if p.code in _SPOILS_ITS_PLACE or not _inside(p.place, spoilt))
+    own = (
+        document.tree.root.start_mark.name
+    )  # what an inherited file leaves unused is not this author's concern
+    kept = dict.fromkeys(
+        p
+        for p in problems
+        if (p.code in _SPOILS_ITS_PLACE or not _inside(p.place, spoilt))
+        and (p.severity == "error" or p.place.file == own)
+    )
     key = lambda p: (files.get(p.place.file, len(files)), p.place.line, p.place.column)  # noqa: E731
-    return tuple(sorted(unique, key=key))
+    return tuple(sorted(kept, key=key))
 
 
 def _inside(place: Place, others: list[Place]) -> bool:

@@ -11,7 +11,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from composer.language import Tree, nearest, rename_fix
+from composer.language import Tree, meant_key, rename_fix
 from composer.plugin import Config
 from composer.problems import Note, Place, Problem
 
@@ -68,7 +68,7 @@ class ConfigReader:
         faults = error.errors(include_url=False)
         names = [field.alias or name for name, field in model.model_fields.items()]
         unknown = {str(f["loc"][-1]) for f in faults if f["type"] == "extra_forbidden"}
-        misspelt = {nearest(word, names) for word in unknown}
+        misspelt = {meant[0] for meant in (meant_key(word, names) for word in unknown) if meant}
         for fault in faults:
             location = fault["loc"]
             where = (*path, "with", *location)
@@ -82,10 +82,10 @@ class ConfigReader:
 
     def _unknown_key(self, where: tuple[Any, ...], owner: str, names: list[str]) -> None:
         place = self.tree.place(where, key=True)
-        guess = nearest(str(where[-1]), names)
-        helps = [f"did you mean `{guess}`?"] if guess else []
+        meant = meant_key(str(where[-1]), names)
+        helps = [meant[2]] if meant else []
         helps.append(f"{owner} takes {', '.join(names) or 'no options'}")
-        fix = rename_fix(place, guess) if guess else ()
+        fix = rename_fix(place, meant[1]) if meant else ()
         message = f"{owner} has no option `{where[-1]}`"
         self.problems.append(Problem("C101", "error", message, place, "unknown", helps=tuple(helps), fix=fix))
 

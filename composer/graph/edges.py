@@ -53,7 +53,9 @@ class EdgeChecker:
         for port, declared in item.ports.items():
             if self._known_kind(declared, item.path):
                 self.raw[item.name, port] = declared
-                self.types[item.name, port] = _local(declared, item.name, {})
+                local = self.types[item.name, port] = _local(declared, item.name, {})
+                batch = local.dims[0].symbols if local.dims else ()
+                self.solver.rigid.update(s for dim in local.dims for s in dim.symbols if s not in batch)
 
     def add_node(
         self,
@@ -80,11 +82,11 @@ class EdgeChecker:
             for endpoint in endpoints if declared.many else (endpoints,):
                 reference = written.get(port) or written.get(None) or path
                 given = self.types.get(endpoint)
-                known = given is not None and self._known_kind(wanted, path)
-                fine = known and self._unify(
-                    Edge(endpoint, name, port, given, wanted, reference, path), callee
-                )
-                poisoned |= not fine
+                if given is None or not self._known_kind(wanted, path):
+                    poisoned = True
+                    continue
+                edge = Edge(endpoint, name, port, given, wanted, reference, path)
+                poisoned |= not self._unify(edge, callee)
             self.wanted[name, port] = self._normal(wanted)
         for port, declared in signature.outputs.items():
             if self._known_kind(declared.type, path) and not poisoned:

@@ -63,8 +63,10 @@ class Explainer:
         notes, helps = self._causes(edge, index, derivation)
         adapter_helps, fix = self._adapter(edge)
         offer, want = edge.given.dims[index], edge.wanted.dims[index]
-        message = f"dimension mismatch on {edge}: {name} {_text(offer)} ≠ {_text(want)}"
-        cures = tuple(dict.fromkeys([*helps[:MAX_CAUSES], *adapter_helps]))
+        texts = (_text(offer), _text(want)) if _text(offer) != _text(want) else (_owned(offer), _owned(want))
+        message = f"dimension mismatch on {edge}: {name} {texts[0]} ≠ {texts[1]}"
+        free = _free(name, (*offer.symbols, *want.symbols), derivation)
+        cures = tuple(dict.fromkeys([*free, *helps[:MAX_CAUSES], *adapter_helps]))
         return Problem("C203", "error", message, self._place(edge), edge.label, notes, cures, fix)
 
     def calls(
@@ -134,6 +136,21 @@ class Explainer:
 def _text(dim: Dim) -> str:
     """A dimension for people: the owner of a symbol (`N@node`) is dropped."""
     return str(Dim(dim.constant, tuple((symbol.partition("@")[0], c) for symbol, c in dim.terms)))
+
+
+def _owned(dim: Dim) -> str:
+    """A dimension with the owners of its symbols, where two have one name: `L of question`."""
+    return str(dim).replace("@@", " of ").replace("@", " of ")
+
+
+def _free(name: str, symbols: Iterable[str], derivation: Derivation) -> list[str]:
+    """Why a dimension cannot give way: the caller chooses it."""
+    owners = {symbol: symbol.partition("@")[2] for symbol in symbols}
+    return [
+        f"`{symbol.partition('@')[0]}` is the {name} of input `{owner}`, whatever the caller brings: nothing can fix it"
+        for symbol, owner in owners.items()
+        if owner in derivation.owners and derivation.owners[owner].title == f"input {owner}"
+    ]
 
 
 def shown(port: PortType) -> str:

@@ -46,10 +46,14 @@ class References:
     outputs: Mapping[str, tuple[str, ...] | None]
     problems: list[Problem]
     failed: bool = False
+    incomplete: bool = False
+    """Whether a part of the task could not be read, so that names may be missing for that reason."""
 
     def resolve(self, text: str, path: Path, *, code: str = "C207") -> tuple[str, str] | None:
         """The endpoint of a reference, or None after reporting (or silently for a name with a problem of its own)."""
         name, dot, port = text.partition(".")
+        if name not in self.outputs and (self.incomplete or self._ill_named(text)):
+            return None
         if "." in port or (dot and not port) or not name:
             message = f"{text!r} is no reference: write `node.port` or `input.port`"
             self._problem("C109", message, path, [])
@@ -77,6 +81,11 @@ class References:
             code, f"`{name}` has no output `{port}`", path, helps, f"{name}.{guess}" if guess else None
         )
         return None
+
+    def _ill_named(self, text: str) -> bool:
+        """Whether a reference means a node whose name, with a dot in it, has a problem of its own."""
+        names = (name for name, ports in self.outputs.items() if ports is None and "." in str(name))
+        return any(text == name or text.startswith(f"{name}.") for name in names)
 
     def _unknown_name(self, name: str, text: str, path: Path, code: str) -> None:
         known = [n for n in self.outputs if n != (path[-3] if len(path) > 2 else None)]

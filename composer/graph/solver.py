@@ -17,6 +17,8 @@ class Solver:
 
     solved: dict[str, Dim] = field(default_factory=dict)
     ranges: dict[str, tuple[int, int]] = field(default_factory=dict)
+    rigid: set[str] = field(default_factory=set)
+    """Symbols that stand for whatever the caller brings, such as the length of a text: nothing may fix them."""
 
     def normal(self, dim: Dim) -> Dim:
         """The dimension with every solved symbol replaced."""
@@ -47,14 +49,17 @@ class Solver:
         given, wanted = self.normal(given), self.normal(wanted)
         if given == wanted:
             return True
-        if wanted.is_symbol and wanted.terms[0][0] not in given.symbols:  # by far the most common edge
-            return self._assign(wanted.terms[0][0], given)
+        symbol = wanted.terms[0][0] if wanted.is_symbol else None
+        if symbol is not None and symbol not in self.rigid and symbol not in given.symbols:
+            return self._assign(symbol, given)  # by far the most common edge
         difference = wanted - given
         if not difference.terms:
             return False
-        candidates = [
-            s for s in (*wanted.symbols, *given.symbols) if dict(difference.terms).get(s) in (1, -1)
-        ]
+        left = dict(difference.terms)
+        open_symbols = [s for s in (*wanted.symbols, *given.symbols) if s in left and s not in self.rigid]
+        if not open_symbols:
+            return False
+        candidates = [s for s in open_symbols if left[s] in (1, -1)]
         if not candidates:
             return self._divisible(difference)
         symbol = candidates[0]

@@ -48,7 +48,8 @@ class TaskChecker:
         self._declare(path, self.shape.inputs, self.shape.nodes, training=False)
         if objective is not None:
             self._declare((*path, "objective"), objective.inputs, objective.nodes, training=True)
-        self.references = References(self.callees.document.tree, self.outputs, self.problems)
+        tree = self.callees.document.tree
+        self.references = References(tree, self.outputs, self.problems, incomplete=self._incomplete(path))
         graph = self._wire()
         order = self._order(graph)
         self._type_all(graph, order)
@@ -88,6 +89,13 @@ class TaskChecker:
             path,
             training,
         )
+
+    def _incomplete(self, path: Path) -> bool:
+        """Whether the inputs or nodes could not be read, or may stand under a misspelt key."""
+        keys = {b[-1] for b in self.callees.document.broken if b[:-1] == path}
+        sections = {"inputs", "nodes"}
+        absent = {name for name in sections if self.callees.document.tree.node((*path, name)) is None}
+        return bool(keys & sections) or bool(absent and keys - {"outputs", "objective", "compile", "summary"})
 
     def _empty(self, path: Path) -> None:
         if any(p[: len(path)] == path for p in self.callees.document.broken):
@@ -213,6 +221,9 @@ class TaskChecker:
         broken = {p[-1] for p in self.callees.document.broken if p[:-1] == (*path, "inputs")}
         if (*path, "inputs") in self.callees.document.broken:
             return
+        unknown_keys = [p for p in self.callees.document.broken if p[:-1] == path]
+        if unknown_keys and self.callees.document.tree.node((*path, "inputs")) is None:
+            return  # the inputs may stand under a misspelt key
         for port, declared in callee.signature.inputs.items():
             if port in wired or port in broken or declared.optional:
                 continue
@@ -291,7 +302,9 @@ class TaskChecker:
         return endpoint
 
     def _warn_unused(self, graph: nx.MultiDiGraph, path: Path, before: int) -> None:
-        """Nodes and inputs that nothing needs; silent where a faulty reference may be the reason."""
+        """Nodes and inputs that nothing needs; silent where a fault in the task may be the reason."""
+        if any(broken[: len(path)] == path for broken in self.callees.document.broken):
+            return
         if any(p.severity == "error" for p in self.problems[before:]) or any(
             v is None for v in self.outputs.values()
         ):

@@ -11,7 +11,7 @@ from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
 from composer.language.schema12 import MAP, SEQ, STR, resolve_scalar
 from composer.language.source import Source
-from composer.problems import DocumentError, Place, Problem
+from composer.problems import DocumentError, Note, Place, Problem
 
 __all__ = ["MAX_DEPTH", "compose", "place_of"]
 
@@ -98,18 +98,25 @@ def _syntax_problem(source: Source, error: yaml.MarkedYAMLError) -> Problem:
     number_of_lines = source.text.count("\n") + 1
     line = min(line, number_of_lines)
     detail = error.problem or str(error)
-    if error.context:
+    notes = []
+    if error.context_mark is not None and error.context and error.context_mark.line + 1 < line:
+        begin = error.context_mark
+        place = Place(source.name, begin.line + 1, begin.column + 1, begin.line + 1, begin.column + 2)
+        notes.append(Note(place, error.context.replace("while parsing", "inside")))
+    elif error.context:
         detail = f"{detail} ({error.context})"
     helps = []
     text_line = source.text.split("\n")[line - 1]
     if "\t" in text_line[: len(text_line) - len(text_line.lstrip())]:
         helps.append("indent with spaces: YAML does not allow tabs")
     if "mapping values are not allowed" in detail:
-        helps.append("quote a value that holds `: `, or put the key on a line of its own")
+        helps.append("quote a value that holds `: `, or check the indent of this line")
     if "duplicate anchor" in detail or "undefined alias" in detail:
         helps.append("an alias *name needs an anchor &name before it in the same file")
     place = Place(source.name, line, column, line, column + 1)
-    return Problem("C002", "error", f"this is not YAML: {detail}", place, helps=tuple(helps))
+    return Problem(
+        "C002", "error", f"this is not YAML: {detail}", place, notes=tuple(notes), helps=tuple(helps)
+    )
 
 
 def _refuse_depth(source: Source) -> None:

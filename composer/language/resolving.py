@@ -92,7 +92,7 @@ def _resolve(source: Source, library: Library, settings: Mapping[str, Any] | Non
     _fill_all(shape, parameters, tree, broken)
     problems.extend(parameters.problems)
     problems.extend(_override_problems(chain, parameters, tree))
-    if not any(p.code in ("C101", "C102", "C103") for p in problems):
+    if not any(p.code in ("C004", "C101", "C102", "C103") for p in problems):
         problems.extend(_unused(parameters, tree, problems))
     return Resolved(
         name=shape.name or FilePath(source.name).stem,
@@ -142,6 +142,7 @@ def _check_names(shape: DocumentShape, tree: Tree, problems: list[Problem], brok
                     f"{name!r} is no name for a {what}: letters, digits, `_` and `-`, beginning with a letter"
                 )
                 problems.append(Problem("C109", "error", message, tree.place((*path, name), key=True)))
+                broken.add((*path, name))
                 del names[name]
 
     check(shape.parameters, ("parameters",), "parameter")
@@ -181,7 +182,7 @@ def _override_problems(chain: Chain, parameters: Parameters, tree: Tree) -> list
 
 
 def _mistyped_overrides(chain: Chain, parameters: Parameters) -> list[Problem]:
-    """A child's parameters of another type than the parent's (C105). The parent's value stays, so that nothing follows."""
+    """A child's parameters of another type than the parent's (C105). The parent's value stays in force."""
     problems: list[Problem] = []
     inherited: dict[str, Any] = {}
     places: dict[str, Place] = {}

@@ -8,7 +8,7 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from composer.language.shape import DocumentShape
-from composer.language.tree import Path, Tree, nearest, rename_fix
+from composer.language.tree import Path, Tree, meant_key, rename_fix
 from composer.problems import Problem
 
 __all__ = ["CURRENT_VERSION", "shape_document", "type_name"]
@@ -42,11 +42,7 @@ def shape_document(data: dict[str, Any], tree: Tree) -> tuple[DocumentShape | No
         except ValidationError as error:
             paths: list[Path] = []
             faults = error.errors(include_url=False)
-            misspelt = {
-                (*f["loc"][:-1], nearest(str(f["loc"][-1]), _known_keys(_yaml_path(f["loc"], data)[:-1])))
-                for f in faults
-                if f["type"] == "extra_forbidden"
-            }
+            misspelt = {_meant(f["loc"], data) for f in faults if f["type"] == "extra_forbidden"}
             for fault in faults:
                 path, problem = _shape_problem(fault, tree, data)
                 paths.append(path)
@@ -58,6 +54,12 @@ def shape_document(data: dict[str, Any], tree: Tree) -> tuple[DocumentShape | No
             for path in sorted(set(paths), key=len, reverse=True):
                 _drop(data := _copied(data, path), path)
     return None, problems, dropped
+
+
+def _meant(location: tuple[Any, ...], data: dict[str, Any]) -> tuple[Any, ...] | None:
+    """The location of the key that an unknown one most likely means."""
+    meant = meant_key(str(location[-1]), _known_keys(_yaml_path(location, data)[:-1]))
+    return (*location[:-1], meant[0]) if meant else None
 
 
 def _version_problems(data: dict[str, Any], tree: Tree) -> list[Problem]:
@@ -144,11 +146,11 @@ def _yaml_path(loc: tuple[Any, ...], data: Any) -> Path:
 def _unknown_key(path: Path, tree: Tree) -> Problem:
     known = _known_keys(path[:-1])
     place = tree.place(path, key=True)
-    guess = nearest(str(path[-1]), known)
+    meant = meant_key(str(path[-1]), known)
     what = _describe(path[:-1])
-    helps = [f"did you mean `{guess}`?"] if guess else []
+    helps = [meant[2]] if meant else []
     helps.append(f"the keys here are {', '.join(known)}")
-    fix = rename_fix(place, guess) if guess else ()
+    fix = rename_fix(place, meant[1]) if meant else ()
     message = f"{what} has no key `{path[-1]}`"
     return Problem("C101", "error", message, place, "unknown", helps=tuple(helps), fix=fix)
 

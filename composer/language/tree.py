@@ -12,7 +12,7 @@ from composer.language.composing import place_of
 from composer.language.schema12 import BOOL, FLOAT, INT, MAP, NULL, SEQ, STR, scalar_value
 from composer.problems import Edit, Note, Place, Problem
 
-__all__ = ["Path", "Tree", "construct", "merge", "nearest"]
+__all__ = ["Path", "Tree", "construct", "meant_key", "merge", "nearest", "rename_fix"]
 
 Path = tuple[Any, ...]
 _PLAIN_TAGS = frozenset((STR, INT, FLOAT, BOOL, NULL, MAP, SEQ))
@@ -201,6 +201,26 @@ def nearest(word: str, known: Mapping[str, Any] | list[str] | tuple[str, ...]) -
     """The known word that a person most likely meant."""
     matches = difflib.get_close_matches(word, list(known), n=1, cutoff=0.6)
     return matches[0] if matches else None
+
+
+# What other tools call the same thing.
+_FOREIGN = {
+    **dict.fromkeys(("type", "class", "class_path", "class_name", "component", "_target_"), "uses"),
+    **dict.fromkeys(
+        ("args", "config", "init_args", "init_parameters", "kwargs", "options", "params"), "with"
+    ),
+}
+
+
+def meant_key(word: str, known: list[str]) -> tuple[str, str, str] | None:
+    """The known key that an unknown one most likely means: the key, what to write in its place, and the hint."""
+    name, colon, value = word.partition(":")
+    if colon and name in known:
+        written = f"{name}: {value}"
+        return name, written, f"write a space after the colon: `{written}`"
+    foreign = _FOREIGN.get(word)
+    guess = foreign if foreign in known else nearest(word, known)
+    return None if guess is None else (guess, guess, f"did you mean `{guess}`?")
 
 
 def rename_fix(place: Place, word: str) -> tuple[Edit, ...]:

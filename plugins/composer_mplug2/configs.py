@@ -16,6 +16,7 @@ __all__ = [
     "FusionConfig",
     "MaskedHeadConfig",
     "NormConfig",
+    "PromptConfig",
     "SequenceLossConfig",
     "TextEncoderConfig",
     "TokenLossConfig",
@@ -56,7 +57,9 @@ class VisionConfig(Config):
     @model_validator(mode="after")
     def _fits(self) -> Self:
         if self.image_size % self.patch_size:
-            raise ValueError(f"image_size {self.image_size} is not a multiple of patch_size {self.patch_size}")
+            raise ValueError(
+                f"image_size {self.image_size} is not a multiple of patch_size {self.patch_size}"
+            )
         if self.heads is None and self.width % 64:
             raise ValueError(f"width {self.width} is not a multiple of 64: give `heads`, a divisor of it")
         if self.width % self.num_heads:
@@ -230,3 +233,10 @@ class SequenceLossConfig(TokenLossConfig):
 
     prompt_tokens: int = Field(default=0, ge=0)
     """First positions that are not scored: the start token and the prompt but its last token, as published."""
+
+
+class PromptConfig(Config):
+    """`with` of `mplug2.strip_prompt`."""
+
+    prompt: str = ""
+    """What generated captions open with; empty leaves them as they are."""

@@ -33,7 +33,9 @@ class Fusion(nn.Module):
         vision_mask = cross_mask(vision.mask, hidden.dtype)
         for layer, connected in zip(self.layers, self.connected, strict=True):
             if connected:
-                joined = layer(torch.cat((seen, hidden), dim=1), mask=self_mask(joined_mask(vision, text), hidden.dtype))
+                joined = layer(
+                    torch.cat((seen, hidden), dim=1), mask=self_mask(joined_mask(vision, text), hidden.dtype)
+                )
                 seen = seen + joined[:, : seen.shape[1]]
                 hidden = joined[:, seen.shape[1] :]
             else:

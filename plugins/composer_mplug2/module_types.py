@@ -12,6 +12,7 @@ from composer_mplug2.configs import (
     FusionConfig,
     MaskedHeadConfig,
     NormConfig,
+    PromptConfig,
     SequenceLossConfig,
     TextEncoderConfig,
     TokenLossConfig,
@@ -44,7 +45,7 @@ MODULE_TYPES: tuple[ModuleType, ...] = (
         WidthAdapterConfig,
         {"forward": Method(signatures.width_adapter)},
         "composer_mplug2.norms:build_width_adapter",
-        "Bring vision states to the width of the text states; nothing where the widths are equal.",
+        "Bring vision states to the width of the text states.",
     ),
     ModuleType(
         "mplug2.residual_norm",
@@ -64,7 +65,9 @@ MODULE_TYPES: tuple[ModuleType, ...] = (
         "mplug2.universal_layers",
         UniversalConfig,
         {
-            "text": Method(signatures.universal_text, attribute="text", summary="Text through the shared layers."),
+            "text": Method(
+                signatures.universal_text, attribute="text", summary="Text through the shared layers."
+            ),
             "vision": Method(
                 signatures.universal_vision,
                 attribute="vision",
@@ -121,7 +124,9 @@ MODULE_TYPES: tuple[ModuleType, ...] = (
         TokenLossConfig,
         {
             "forward": Method(signatures.answer_loss),
-            "per_answer": Method(signatures.answer_losses, attribute="per_answer", summary="One loss per answer."),
+            "per_answer": Method(
+                signatures.answer_losses, attribute="per_answer", summary="One loss per answer."
+            ),
         },
         "composer_mplug2.losses:build_answer_loss",
         "Weighted sum of each answer's token losses, over the number of questions.",
@@ -141,6 +146,14 @@ MODULE_TYPES: tuple[ModuleType, ...] = (
         {"forward": Method(signatures.masked_loss)},
         "composer_mplug2.losses:build_masked_loss",
         "Mean loss of the masked tokens.",
+        stateless=True,
+    ),
+    ModuleType(
+        "mplug2.strip_prompt",
+        PromptConfig,
+        {"forward": Method(signatures.strip_prompt)},
+        "composer_mplug2.prompts:build_strip_prompt",
+        "Take the prompt off generated captions.",
         stateless=True,
     ),
 )

@@ -19,7 +19,9 @@ if TYPE_CHECKING:
 __all__ = ["rank_candidates"]
 
 
-def rank_candidates(decoder: TextDecoder, memory: States, candidates: Tokens, *, top: int) -> dict[str, Tensor]:
+def rank_candidates(
+    decoder: TextDecoder, memory: States, candidates: Tokens, *, top: int
+) -> dict[str, Tensor]:
     """Rank candidates[K, L] for each sample of memory[B, N, D].
 
     The `top` candidates with the likeliest first token are scored in full: log p(first token) plus the log-likelihood of
@@ -44,7 +46,11 @@ def rank_candidates(decoder: TextDecoder, memory: States, candidates: Tokens, *,
 
 
 def _likeliest_starts(
-    decoder: TextDecoder, projected: tuple[KeyValues, ...], memory_mask: Tensor | None, candidates: Tokens, top: int
+    decoder: TextDecoder,
+    projected: tuple[KeyValues, ...],
+    memory_mask: Tensor | None,
+    candidates: Tokens,
+    top: int,
 ) -> tuple[Tensor, Tensor]:
     """The candidates whose first token is likeliest after the start token, [B, top], and its log-probability."""
     batch = projected[0].keys.shape[0]

@@ -66,7 +66,9 @@ class Mplug2Search:
         for position in range(self.options.max_tokens):
             logits, cache = step(beams.ids[:, :, -1], cache)
             parents, scores = self._extend(beams, logits, position)
-            open_rows = self._collect(finished, beams, scores, is_last=position + 1 == self.options.max_tokens)
+            open_rows = self._collect(
+                finished, beams, scores, is_last=position + 1 == self.options.max_tokens
+            )
             if not open_rows:
                 break
             if len(open_rows) < len(beams.rows):

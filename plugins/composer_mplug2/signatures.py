@@ -11,6 +11,7 @@ from composer_mplug2.configs import (
     FusionConfig,
     MaskedHeadConfig,
     NormConfig,
+    PromptConfig,
     SequenceLossConfig,
     TextEncoderConfig,
     TokenLossConfig,
@@ -35,6 +36,7 @@ __all__ = [
     "picture",
     "rank",
     "residual_norm",
+    "strip_prompt",
     "text_encoder",
     "universal_text",
     "universal_vision",
@@ -61,12 +63,15 @@ def _pixels(config: VisionConfig, frames: int) -> Signature:
     size = config.image_size
     tokens = 1 + config.num_steps(frames) * config.num_patches
     return Signature(
-        {"pixels": f"pixels[B, 3, {frames}, {size}, {size}]"}, {"states": f"states[B, {tokens}, {config.width}]"}
+        {"pixels": f"pixels[B, 3, {frames}, {size}, {size}]"},
+        {"states": f"states[B, {tokens}, {config.width}]"},
     )
 
 
 def width_adapter(config: WidthAdapterConfig) -> Signature:
-    return Signature({"states": f"states[B, N, {config.width}]"}, {"states": f"states[B, N, {config.hidden}]"})
+    return Signature(
+        {"states": f"states[B, N, {config.width}]"}, {"states": f"states[B, N, {config.hidden}]"}
+    )
 
 
 def residual_norm(config: NormConfig) -> Signature:
@@ -171,3 +176,7 @@ def caption_loss(config: SequenceLossConfig) -> Signature:
 def masked_loss(config: TokenLossConfig) -> Signature:
     inputs = {"logits": "logits[B, L, V]", "labels": "labels[B, L]", "soft_labels": "logits[B, L, V]?"}
     return Signature(inputs, {"loss": "scalar"})
+
+
+def strip_prompt(config: PromptConfig) -> Signature:
+    return Signature({"text": "text[B]"}, {"text": "text[B]"})

@@ -43,7 +43,9 @@ class TextDecoder(nn.Module):
         rows = torch.repeat_interleave(counts)
         shared, own = self.project(vision.values), self.project(text.values)
         memory = tuple(
-            KeyValues(torch.cat((seen.keys[rows], said.keys), 2), torch.cat((seen.values[rows], said.values), 2))
+            KeyValues(
+                torch.cat((seen.keys[rows], said.keys), 2), torch.cat((seen.values[rows], said.values), 2)
+            )
             for seen, said in zip(shared, own, strict=True)
         )
         repeated = States(vision.values[rows], None if vision.mask is None else vision.mask[rows])

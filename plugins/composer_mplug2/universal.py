@@ -50,7 +50,9 @@ class UniversalLayers(nn.Module):
         hidden = self.latents.expand(states.values.shape[0], -1, -1)
         memory_mask = cross_mask(states.mask, states.values.dtype)
         for layer in self.layers[:-1]:
-            hidden = layer(hidden, memory=layer.cross_attention.project(states.values), memory_mask=memory_mask)
+            hidden = layer(
+                hidden, memory=layer.cross_attention.project(states.values), memory_mask=memory_mask
+            )
         return hidden
 
 

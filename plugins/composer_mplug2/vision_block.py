@@ -22,7 +22,9 @@ class VisionAttention(nn.Module):
 
     def forward(self, hidden: Tensor) -> Tensor:
         """hidden[R, N, D] → [R, N, D]."""
-        query, key, value = self.qkv(hidden).unflatten(-1, (3, self.heads, -1)).permute(2, 0, 3, 1, 4).unbind(0)
+        query, key, value = (
+            self.qkv(hidden).unflatten(-1, (3, self.heads, -1)).permute(2, 0, 3, 1, 4).unbind(0)
+        )
         attended = functional.scaled_dot_product_attention(query, key, value)
         return self.output(attended.transpose(1, 2).flatten(2))
 

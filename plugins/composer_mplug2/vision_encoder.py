@@ -20,7 +20,15 @@ class VisionEncoder(nn.Module):
     """
 
     def __init__(
-        self, *, stem: nn.Module, width: int, layers: int, heads: int, mlp_ratio: int, patches: int, local_temporal: bool
+        self,
+        *,
+        stem: nn.Module,
+        width: int,
+        layers: int,
+        heads: int,
+        mlp_ratio: int,
+        patches: int,
+        local_temporal: bool,
     ) -> None:
         super().__init__()
         self.stem = stem
