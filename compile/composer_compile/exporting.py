@@ -7,7 +7,8 @@ variant of its own, and a length of 1 is padded by one masked position (see `pad
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -93,7 +94,7 @@ def export_stage(spec: StageSpec, variant: Variant, *, lifted: bool) -> Exported
     examples = [_example(tensor, sizes, device) for tensor in spec.inputs]
     shapes = _dynamic_shapes(spec.inputs, variant)
     try:
-        with torch.no_grad(), warnings.catch_warnings():
+        with torch.no_grad(), warnings.catch_warnings(), _unchanged(spec.module):
             warnings.simplefilter("ignore")
             if lifted:
                 module = _Lifted(spec.module, list(state)).eval()
@@ -113,6 +114,22 @@ def export_stage(spec: StageSpec, variant: Variant, *, lifted: bool) -> Exported
             f"other; a module among {', '.join(spec.nodes)} must work on copies"
         )
     return exported
+
+
+@contextmanager
+def _unchanged(module: nn.Module) -> Iterator[None]:
+    """Put every weight back: a functional call leaves the tracer's tensors in the place of tied ones."""
+    held = [
+        (table, name, tensor)
+        for part in module.modules()
+        for table in (part._parameters, part._buffers)
+        for name, tensor in table.items()
+    ]
+    try:
+        yield
+    finally:
+        for table, name, tensor in held:
+            table[name] = tensor  # type: ignore[assignment]
 
 
 def _example(spec: TensorSpec, sizes: Mapping[str, int], device: torch.device) -> Tensor:

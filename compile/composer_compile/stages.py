@@ -49,8 +49,8 @@ class TensorStage(nn.Module):
         self.stage = stage
         self.templates = dict(templates)
         self.wanted = tuple(wanted)
+        # The decoders are among the program's parts already.
         self.starts = dict(starts)
-        self.decoders = nn.ModuleList(decoder for decoder, _ in starts.values())
 
     def forward(self, *tensors: Tensor) -> tuple[Tensor, ...]:
         return tuple(self.outcome(*tensors).tensors.values())
