@@ -97,7 +97,9 @@ def _draw(report: Report, names: list[str], out: str) -> int:
         sys.stdout.write(picture.mermaid_text(report, names))
         return 0
     path = Path(out)
-    drawn = picture.svg_text(report, names) if path.suffix.lower() == ".svg" else picture.html_text(report, names)
+    drawn = (
+        picture.svg_text(report, names) if path.suffix.lower() == ".svg" else picture.html_text(report, names)
+    )
     write_whole(path, drawn)
     print(f"wrote {path}")
     return 0

@@ -19,6 +19,8 @@ from composer.types import Dim, Port, PortType
 __all__ = ["EdgeChecker"]
 
 Path = tuple[Any, ...]
+TASK = "<task>"
+"""Owner of the symbols that all inputs of a task share; no input or node can have this name."""
 
 
 @dataclass
@@ -53,7 +55,8 @@ class EdgeChecker:
         for port, declared in item.ports.items():
             if self._known_kind(declared, item.path):
                 self.raw[item.name, port] = declared
-                local = self.types[item.name, port] = _local(declared, item.name, {})
+                owner = TASK if modality.shares_symbols else item.name
+                local = self.types[item.name, port] = _local(declared, owner, {})
                 batch = local.dims[0].symbols if local.dims else ()
                 self.solver.rigid.update(s for dim in local.dims for s in dim.symbols if s not in batch)
 
@@ -157,9 +160,10 @@ class EdgeChecker:
             if not self.solver.unify(offer, want):
                 self._mismatch(edge, index, callee)
                 return False
-            if free:
+            lasting = "@@" in want.symbols[0] if free else False
+            if free and not (lasting and self.solver.normal(want).terms):
                 self.bindings.setdefault(want.symbols[0], (edge.source, index, edge.reference))
-                if "@@" in want.symbols[0]:
+                if lasting:
                     place = self.document.tree.place(edge.reference)
                     self.first_calls.setdefault(want.symbols[0], (place, ".".join(edge.source)))
         return True

@@ -36,7 +36,6 @@ class TaskChecker:
     resolved: dict[str, Callee] = field(default_factory=dict)
     outputs: dict[str, tuple[str, ...] | None] = field(default_factory=dict)
     sources: dict[str, dict[str, Any]] = field(default_factory=dict)
-    used_inputs: set[str] = field(default_factory=set)
 
     def run(self) -> CheckedTask | None:
         before = len(self.problems)
@@ -48,8 +47,16 @@ class TaskChecker:
         self._declare(path, self.shape.inputs, self.shape.nodes, training=False)
         if objective is not None:
             self._declare((*path, "objective"), objective.inputs, objective.nodes, training=True)
-        tree = self.callees.document.tree
-        self.references = References(tree, self.outputs, self.problems, incomplete=self._incomplete(path))
+        training = {n for n, (_, _, own) in self.nodes.items() if own} | {
+            n for n, i in self.inputs.items() if i.training
+        }
+        self.references = References(
+            self.callees.document.tree,
+            self.outputs,
+            self.problems,
+            incomplete=self._incomplete(path),
+            training=training,
+        )
         graph = self._wire()
         order = self._order(graph)
         self._type_all(graph, order)
@@ -108,13 +115,12 @@ class TaskChecker:
     def _declare(
         self, path: Path, inputs: Mapping[str, InputShape], nodes: Mapping[str, NodeShape], *, training: bool
     ) -> None:
-        for broken in self.callees.document.broken:
-            if (
-                len(broken) == len(path) + 2
-                and broken[: len(path)] == path
-                and broken[-2] in ("inputs", "nodes")
-            ):
-                self.outputs[broken[-1]] = None
+        broken = [
+            other[-1]
+            for other in self.callees.document.broken
+            if len(other) == len(path) + 2 and other[: len(path)] == path and other[-2] in ("inputs", "nodes")
+        ]
+        self.outputs.update(dict.fromkeys(broken))
         for name, item in inputs.items():
             self._declare_input(name, item, (*path, "inputs", name), training)
         for name, node in nodes.items():
@@ -126,6 +132,7 @@ class TaskChecker:
             else:
                 self.resolved[name] = callee
                 self.outputs[name] = tuple(callee.signature.outputs)
+        self.outputs.update(dict.fromkeys(broken))  # a name that is taken twice means neither
 
     def _declare_input(self, name: str, item: InputShape, path: Path, training: bool) -> None:
         self.outputs[name] = None
@@ -146,14 +153,12 @@ class TaskChecker:
         """The task as a graph: an edge for every reference that names something."""
         graph: nx.MultiDiGraph = nx.MultiDiGraph()
         graph.add_nodes_from(self.outputs)
-        for name, (node, path, _) in self.nodes.items():
+        for name, (node, path, training) in self.nodes.items():
             callee = self.resolved.get(name)
             wired: dict[str, Any] = {}
             for reference in written_references(node, path):
                 source = reference.text.partition(".")[0]
-                if source in self.inputs or source in self.outputs:
-                    self.used_inputs.add(source)
-                endpoint = self.references.resolve(reference.text, reference.path)
+                endpoint = self.references.resolve(reference.text, reference.path, training=training)
                 if source in self.outputs:
                     graph.add_edge(source, name, path=reference.path, text=reference.text)
                 if callee is not None:
@@ -280,7 +285,6 @@ class TaskChecker:
     def _outputs(self, path: Path) -> dict[str, Endpoint]:
         found = {}
         for name, text in self.shape.outputs.items():
-            self.used_inputs.add(text.partition(".")[0])
             endpoint = self.references.resolve(text, (*path, "outputs", name), code="C213")
             if endpoint is not None:
                 found[name] = endpoint
@@ -291,7 +295,7 @@ class TaskChecker:
         if objective is None:
             return None
         where = (*path, "objective", "loss")
-        endpoint = self.references.resolve(objective.loss, where, code="C219")
+        endpoint = self.references.resolve(objective.loss, where, code="C219", training=True)
         if endpoint is None:
             return None
         found = self.edges.types.get(endpoint)
@@ -303,10 +307,11 @@ class TaskChecker:
 
     def _warn_unused(self, graph: nx.MultiDiGraph, path: Path, before: int) -> None:
         """Nodes and inputs that nothing needs; silent where a fault in the task may be the reason."""
-        if any(broken[: len(path)] == path for broken in self.callees.document.broken):
-            return
-        if any(p.severity == "error" for p in self.problems[before:]) or any(
-            v is None for v in self.outputs.values()
+        broken = any(other[: len(path)] == path for other in self.callees.document.broken)
+        if (
+            broken
+            or any(p.severity == "error" for p in self.problems[before:])
+            or None in self.outputs.values()
         ):
             return
         ends = [text.partition(".")[0] for text in self.shape.outputs.values()]

@@ -19,8 +19,10 @@ from composer.language.source import Source, read_source
 from composer.language.tree import Path, Tree, construct, nearest, rename_fix
 from composer.problems import DocumentError, Note, Place, Problem
 
-__all__ = ["Resolved", "find_source", "resolve"]
+__all__ = ["UNSETTLING", "Resolved", "find_source", "resolve"]
 
+UNSETTLING = frozenset(("C002", "C003", "C004", "C101", "C102", "C103", "C109", "C110", "C204"))
+"""Codes of problems that hide a part of what was written: beside them nothing is called unused."""
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*")
 
 
@@ -76,10 +78,10 @@ def _resolve(source: Source, library: Library, settings: Mapping[str, Any] | Non
     chain = load_chain(source, library)
     tree = Tree(chain.merged)
     problems = list(chain.problems)
-    shape, shape_problems, broken = shape_document(chain.data, tree)
+    shape, shape_problems, broken = shape_document(chain.data, tree, partial=not chain.complete)
     problems.extend(shape_problems)
-    if shape is None:
-        raise DocumentError(problems)
+    if shape is None or not chain.complete:  # what a document means is unknown without all that it extends
+        raise DocumentError(problems, chain.sources)
     sources = chain.sources
     parameters = Parameters(
         dict(shape.parameters), {n: tree.place(("parameters", n)) for n in shape.parameters}
@@ -92,7 +94,7 @@ def _resolve(source: Source, library: Library, settings: Mapping[str, Any] | Non
     _fill_all(shape, parameters, tree, broken)
     problems.extend(parameters.problems)
     problems.extend(_override_problems(chain, parameters, tree))
-    if not any(p.code in ("C004", "C101", "C102", "C103") for p in problems):
+    if not any(p.code in UNSETTLING for p in problems):
         problems.extend(_unused(parameters, tree, problems))
     return Resolved(
         name=shape.name or FilePath(source.name).stem,
@@ -182,7 +184,7 @@ def _override_problems(chain: Chain, parameters: Parameters, tree: Tree) -> list
 
 
 def _mistyped_overrides(chain: Chain, parameters: Parameters) -> list[Problem]:
-    """A child's parameters of another type than the parent's (C105). The parent's value stays in force."""
+    """A child's parameters of another type than the parent's (C105), whose value stays, so that nothing follows."""
     problems: list[Problem] = []
     inherited: dict[str, Any] = {}
     places: dict[str, Place] = {}

@@ -29,9 +29,12 @@ def type_name(value: Any) -> str:
     return "nothing" if value is None else _NAMES.get(type(value), type(value).__name__)
 
 
-def shape_document(data: dict[str, Any], tree: Tree) -> tuple[DocumentShape | None, list[Problem], set[Path]]:
+def shape_document(
+    data: dict[str, Any], tree: Tree, *, partial: bool = False
+) -> tuple[DocumentShape | None, list[Problem], set[Path]]:
     """Validate the shape. What is faulty is dropped from the result, so that the rest can be checked; the paths of what
-    was dropped come back, so that references to it are not reported a second time.
+    was dropped come back, so that references to it are not reported a second time. In a `partial` document (a parent is
+    missing) no key is required.
     """
     problems = _version_problems(data, tree)
     data = {**data, "composer": 1}
@@ -46,8 +49,9 @@ def shape_document(data: dict[str, Any], tree: Tree) -> tuple[DocumentShape | No
             for fault in faults:
                 path, problem = _shape_problem(fault, tree, data)
                 paths.append(path)
-                if fault["type"] == "missing" and fault["loc"] in misspelt:
-                    continue  # the unknown key beside it says it already
+                explained = partial or fault["loc"] in misspelt or _yaml_path(fault["loc"], data) in dropped
+                if fault["type"] == "missing" and explained:
+                    continue  # a missing parent, an unknown key beside it or a wrong value says it already
                 if not any(p.place == problem.place and p.code == problem.code for p in problems):
                     problems.append(problem)
             dropped.update(paths)
@@ -107,6 +111,8 @@ def _shape_problem(fault: Any, tree: Tree, data: dict[str, Any]) -> tuple[Path, 
         "literal_error": f"one of {fault.get('ctx', {}).get('expected', '')}",
     }.get(fault["type"])
     what = _describe(path)
+    if path[-1:] == ("inputs",) and path[-3:-2] == ("nodes",):
+        wanted = "a map or one reference"
     if wanted is None:
         message = f"{what}: {fault['msg']}"
     else:
@@ -118,6 +124,8 @@ def _shape_problem(fault: Any, tree: Tree, data: dict[str, Any]) -> tuple[Path, 
         helps.append(
             "write `name: {...}` lines instead of `- ...` items: the order of a map does not matter here"
         )
+    if path[-2:-1] == ("ranges",) and value is None:
+        helps.append(f'a range with a comma needs quotes: `"1..32, {path[-1]}"`')
     if wanted == "a map" and value is None:
         helps.append("remove the key, or indent its content below it")
     if wanted == "text" and isinstance(value, (int, float, bool)):

@@ -120,6 +120,8 @@ class Modality:
     processor: str
     summary: str
     prepare: str | None = None
+    shares_symbols: bool = False
+    """Whether the author writes the symbols, so that one symbol means one size in all such inputs of a task."""
     host: Callable[[Any], Mapping[str, str | PortType]] | None = None
     files: Callable[[Any], Mapping[str, Path]] | None = None
 

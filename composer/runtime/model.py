@@ -39,10 +39,10 @@ class Runner:
         """Run every stage on encoded inputs; the list of slots, all filled."""
         slots = self.program(tensors)
         for stage in self.plan.stages:
-            if stage.name == "decode":
+            if stage.kind == "decode":
                 self.generators[stage.steps[0].name].run(slots)
-            elif stage.name == "finish":
-                self.program.run_stage("finish", slots)
+            elif stage.kind == "finish":
+                self.program.run_stage(stage.name, slots)
         return list(slots)
 
 

@@ -23,7 +23,9 @@ def source_texts(node: CheckedNode) -> list[str]:
     """What feeds each input port: `pixels: video.pixels`; the port is left out where there is only one."""
     texts = []
     for port, source in node.sources.items():
-        shown = "[" + ", ".join(map(_joined, source)) + "]" if isinstance(source[0], tuple) else _joined(source)
+        shown = (
+            "[" + ", ".join(map(_joined, source)) + "]" if isinstance(source[0], tuple) else _joined(source)
+        )
         texts.append(shown if len(node.signature.inputs) == 1 else f"{port}: {shown}")
     return texts
 

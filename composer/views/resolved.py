@@ -31,7 +31,9 @@ def resolved_text(document: Resolved, *, task: str | None = None) -> str:
     """
     rows = list(_Writer(document, task).document())
     size = min(max(width_of(text) for text, origin in rows if origin), _WIDEST)
-    lines = [f"{text}{' ' * (size - width_of(text))}  # {origin}" if origin else text for text, origin in rows]
+    lines = [
+        f"{text}{' ' * (size - width_of(text))}  # {origin}" if origin else text for text, origin in rows
+    ]
     return "\n".join([*_heading(document), *lines])
 
 

@@ -12,7 +12,11 @@ __all__ = ["document_schema"]
 
 Json = dict[str, Any]
 
-_PARAMETER: Json = {"type": "string", "pattern": r"^\$[A-Za-z_]", "description": "A parameter of the document."}
+_PARAMETER: Json = {
+    "type": "string",
+    "pattern": r"^\$[A-Za-z_]",
+    "description": "A parameter of the document.",
+}
 _NULL: Json = {"type": "null"}
 _NAME = r"^[A-Za-z_][A-Za-z0-9_-]*$"
 _REFERENCE = r"^[^.]+(\.[^.]+)?$"
@@ -69,10 +73,15 @@ def _or_null(value: Json) -> Json:
 def _bind(shape: Json, key: str, entries: Iterable[ModuleType | Modality], configs: Json) -> None:
     """Let `key` name one of the entries, and let `with` follow the config of the one it names."""
     known = sorted(entries, key=lambda entry: entry.id)
-    ids: Json = {"enum": [entry.id for entry in known], "markdownEnumDescriptions": [entry.summary for entry in known]}
+    ids: Json = {
+        "enum": [entry.id for entry in known],
+        "markdownEnumDescriptions": [entry.summary for entry in known],
+    }
     about = {"description": shape["properties"][key].get("description", "")}
     optional = "anyOf" in shape["properties"][key]  # a child may take `uses` away and `call` instead
-    shape["properties"][key] = {**about, "anyOf": [ids, _NULL]} if optional else {**about, "type": "string", **ids}
+    shape["properties"][key] = (
+        {**about, "anyOf": [ids, _NULL]} if optional else {**about, "type": "string", **ids}
+    )
     rules = shape.setdefault("allOf", [])
     for entry in known:
         configs |= _config(entry.id, entry.config)
@@ -111,7 +120,9 @@ def _config(name: str, config: type[Config]) -> Json:
     inner = {f"{name}.{key}": _with_parameters(value) for key, value in schema.pop("$defs", {}).items()}
     schema.pop("required", None)
     schema.pop("title", None)
-    properties = {key: _or_null(_with_parameters(value)) for key, value in schema.pop("properties", {}).items()}
+    properties = {
+        key: _or_null(_with_parameters(value)) for key, value in schema.pop("properties", {}).items()
+    }
     own = {**schema, "type": "object", "properties": _lifted(properties), "additionalProperties": False}
     return {name: own, **inner}
 
@@ -148,7 +159,9 @@ def _with_parameters(value: Json) -> Json:
     about = {key: value.pop(key) for key in ("description", "default") if key in value}
     choices = value["anyOf"] if set(value) == {"anyOf"} else [value]
     flat = [choice for item in choices for choice in (item["anyOf"] if set(item) == {"anyOf"} else [item])]
-    unique = [choice for index, choice in enumerate(flat) if choice not in flat[:index] and choice != _PARAMETER]
+    unique = [
+        choice for index, choice in enumerate(flat) if choice not in flat[:index] and choice != _PARAMETER
+    ]
     return {**about, "anyOf": [*unique, _PARAMETER]}
 
 

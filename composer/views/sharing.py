@@ -23,7 +23,9 @@ class Use:
 
     def text(self) -> str:
         """`video-qa (2 calls), caption`; tasks that call the module in their objective alone come last."""
-        shown = [task if len(nodes) == 1 else f"{task} ({len(nodes)} calls)" for task, nodes in self.calls.items()]
+        shown = [
+            task if len(nodes) == 1 else f"{task} ({len(nodes)} calls)" for task, nodes in self.calls.items()
+        ]
         shown += [f"{task} (objective)" for task in self.training if task not in self.calls]
         return ", ".join(shown) or "nothing"
 

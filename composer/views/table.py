@@ -54,7 +54,10 @@ def _config(report: Report, module: CheckedModule) -> str:
     shape = report.document.shape.modules[module.name]
     values: dict[str, Any] = dict(shape.with_)
     for name in type(module.config).model_fields:
-        if name not in values and getattr(module.config, name) != type(module.config).model_fields[name].default:
+        if (
+            name not in values
+            and getattr(module.config, name) != type(module.config).model_fields[name].default
+        ):
             values[name] = getattr(module.config, name)
     return _clipped([f"{name}: {value_text(value)}" for name, value in values.items()])
 

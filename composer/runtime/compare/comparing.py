@@ -177,11 +177,11 @@ def _run(
     slots = program(_fed(plan, run.feeds, inputs, registry))
     hypotheses: dict[str, Any] = {}
     for stage in plan.stages:
-        if stage.name == "decode":
+        if stage.kind == "decode":
             step = stage.steps[0].name
             hypotheses[step] = generators[step].run(slots)
-        elif stage.name == "finish":
-            program.run_stage("finish", slots)
+        elif stage.kind == "finish":
+            program.run_stage(stage.name, slots)
     rank = {step.name: index for index, step in enumerate(plan.steps)}
     rows = []
     for port, written in run.compare.items():

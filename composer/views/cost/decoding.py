@@ -17,7 +17,9 @@ MEASURED_STEPS = 32
 """Steps that are run. Beyond them each costs as much more than the one before as the last two measured differ."""
 
 
-def measure_generate(decoder: Any, step: Step, sources: Mapping[str, Any], meter: Meter) -> tuple[Generating, int]:
+def measure_generate(
+    decoder: Any, step: Step, sources: Mapping[str, Any], meter: Meter
+) -> tuple[Generating, int]:
     """What generating `max_tokens` tokens costs when no hypothesis ends early, and the most bytes alive meanwhile.
 
     Decoding takes part as `composer.plugin.Generation` describes it: `start`, then `step` and `reorder` per token.

@@ -25,7 +25,11 @@ __all__ = ["measure"]
 
 
 def measure(
-    report: Report, *, tasks: Iterable[str] | None = None, at: Mapping[str, int] | None = None, dtype: str = "float32"
+    report: Report,
+    *,
+    tasks: Iterable[str] | None = None,
+    at: Mapping[str, int] | None = None,
+    dtype: str = "float32",
 ) -> Cost:
     """The cost of a checked document. No weight is allocated.
 
@@ -55,7 +59,9 @@ def measure(
 
 def _built(report: Report, name: str, number_format: torch.dtype) -> nn.Module:
     module = report.modules[name]
-    return _on_meta(module.type, module.config, f"module `{name}` ({module.type.id})").to(number_format).eval()
+    return (
+        _on_meta(module.type, module.config, f"module `{name}` ({module.type.id})").to(number_format).eval()
+    )
 
 
 def _on_meta(entry: Any, config: Any, what: str) -> nn.Module:
@@ -65,7 +71,9 @@ def _on_meta(entry: Any, config: Any, what: str) -> nn.Module:
             return build_module(entry, config).to("meta").requires_grad_(False)
     except ComposerError:
         raise
-    except Exception as error:  # a builder is foreign code: that it needs real numbers is for its author to know
+    except (
+        Exception
+    ) as error:  # a builder is foreign code: that it needs real numbers is for its author to know
         message = f"the cost of {what} cannot be told: it does not build without memory ({type(error).__name__}: {error})"
         raise ComposerError(message) from error
 
@@ -113,7 +121,9 @@ class _TaskMeasuring:
 
     def _inputs(self) -> list[Any]:
         inputs = {
-            name: {port: self.meter.hold(self._empty(self.plan.task.types[name, port])) for port in item.ports}
+            name: {
+                port: self.meter.hold(self._empty(self.plan.task.types[name, port])) for port in item.ports
+            }
             for name, item in self.plan.inputs.items()
         }
         return self.program.load_inputs(inputs)
@@ -122,7 +132,12 @@ class _TaskMeasuring:
         """A meta value of a port type; optional parts such as masks are left out, and text has no tensor."""
         kind = self.registry.kinds[port.kind]
         shape = self.sizes.shape(port)
-        formats = {"float": self.number_format, "int64": torch.int64, "uint8": torch.uint8, "bool": torch.bool}
+        formats = {
+            "float": self.number_format,
+            "int64": torch.int64,
+            "uint8": torch.uint8,
+            "bool": torch.bool,
+        }
         parts = [
             None
             if field.optional or field.dtype == "object"
@@ -136,7 +151,9 @@ class _TaskMeasuring:
         try:
             if step.node.verb == "generate":
                 sources = {port: slots[slot] for port, slot in step.sources.items() if isinstance(slot, int)}
-                generating, peak = measure_generate(self.modules[step.node.module.name], step, sources, self.meter)
+                generating, peak = measure_generate(
+                    self.modules[step.node.module.name], step, sources, self.meter
+                )
                 self._fill(step, slots)
                 return StepCost(step.name, callee, generating.total_flops, peak, generating)
             _, flops, peak = self.meter.measure(lambda: self.program.run_stage(step.name, slots))

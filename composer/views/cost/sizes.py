@@ -127,7 +127,9 @@ def _check_ranges(plan: Plan, sizes: Sizes) -> None:
             if found is None:
                 continue
             for dim, number in zip(declared.type.dims, sizes.shape(found), strict=True):
-                low, high = signature.ranges.get(dim.symbols[0], (1, number)) if dim.is_symbol else (1, number)
+                low, high = (
+                    signature.ranges.get(dim.symbols[0], (1, number)) if dim.is_symbol else (1, number)
+                )
                 if not low <= number <= high:
                     given = ", ".join(f"{name}={size}" for name, size in sizes.shown.items())
                     message = f"at {given} input `{port}` of node `{step.name}` has {dim} = {number}, and takes {low} to {high}"

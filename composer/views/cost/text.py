@@ -28,7 +28,10 @@ def cost_text(cost: Cost) -> str:
 
 def _modules(cost: Cost) -> list[str]:
     rows: list[Row] = [("modules", "uses", "parameters", "weights")]
-    rows += [(f"  {m.name}", m.type, f"{m.parameters:,}", bytes_text(m.weight_bytes)) for m in cost.modules.values()]
+    rows += [
+        (f"  {m.name}", m.type, f"{m.parameters:,}", bytes_text(m.weight_bytes))
+        for m in cost.modules.values()
+    ]
     total = sum(m.parameters for m in cost.modules.values())
     weights = sum(m.weight_bytes for m in cost.modules.values())
     rows.append(("  all, each once", "", f"{total:,}", bytes_text(weights)))

@@ -19,7 +19,9 @@ class Layered:
     the same far row share no cells: each is drawn on its own.
     """
 
-    def __init__(self, rows: list[list[Cell]], paths: list[list[Cell]], band_rows: list[tuple[int, int]]) -> None:
+    def __init__(
+        self, rows: list[list[Cell]], paths: list[list[Cell]], band_rows: list[tuple[int, int]]
+    ) -> None:
         self.rows = rows
         self.paths = paths
         self.band_rows = band_rows

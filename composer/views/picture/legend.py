@@ -35,7 +35,9 @@ def legend_of(report: Report, scenes: Sequence[Scene]) -> list[Entry]:
     uses = module_uses(report)
     shared = [name for name, use in uses.items() if use.shared]
     entries = [
-        Entry(f"m{i}", colour(i), name, f"{report.modules[name].type.id}, shared by {uses[name].text()}", name)
+        Entry(
+            f"m{i}", colour(i), name, f"{report.modules[name].type.id}, shared by {uses[name].text()}", name
+        )
         for i, name in enumerate(shared)
         if name in shown
     ]

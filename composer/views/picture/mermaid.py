@@ -21,7 +21,11 @@ def mermaid_text(report: Report, tasks: Iterable[str] | None = None) -> str:
         numbers |= {(index, name): f"n{len(numbers) + i}" for i, name in enumerate(scene.boxes)}
         body = _scene(index, scene, numbers)
         if len(scenes) > 1:
-            lines += [f"  subgraph t{index}[{_quoted(scene.title)}]", *(f"  {line}" for line in body), "  end"]
+            lines += [
+                f"  subgraph t{index}[{_quoted(scene.title)}]",
+                *(f"  {line}" for line in body),
+                "  end",
+            ]
         else:
             lines += body
     for entry in legend_of(report, scenes):

@@ -51,7 +51,9 @@ def crossings(upper: Sequence[Any], lower: Sequence[Any], edges: Sequence[tuple[
 def _edges(layout: Layered) -> list[list[tuple[Any, Any]]]:
     """Edges between row i and row i + 1."""
     position = {(index, cell) for index, row in enumerate(layout.rows) for cell in row}
-    first = {cell: index for index, row in reversed(list(enumerate(layout.rows))) for cell in row if cell[1] < 0}
+    first = {
+        cell: index for index, row in reversed(list(enumerate(layout.rows))) for cell in row if cell[1] < 0
+    }
     between: list[list[tuple[Any, Any]]] = [[] for _ in layout.rows]
     for path in layout.paths:
         start = first[path[0]]

@@ -72,7 +72,9 @@ def place(scene: Scene) -> Placed:
 
 def box_width(box: Box) -> float:
     """Wide enough for its text, for the labels below it and for the port names on its top."""
-    below = sum(text_width(label, LABEL_SIZE) + 12 for label in box.below.values()) + 8 * max(len(box.below) - 1, 0)
+    below = sum(text_width(label, LABEL_SIZE) + 12 for label in box.below.values()) + 8 * max(
+        len(box.below) - 1, 0
+    )
     above = sum(text_width(port, PORT_SIZE) + 14 for port in box.above) if len(box.above) > 1 else 0
     text = max(text_width(box.title, TITLE_SIZE), text_width(box.subtitle, SUBTITLE_SIZE)) + 28
     return max(88.0, text, below, above)
@@ -96,7 +98,10 @@ class _Centres:
         self.widths = {name: box_width(box) for name, box in scene.boxes.items()}
         self.x: dict[tuple[int, Cell], float] = {}
         self.first_row = {cell: i for i, row in enumerate(layout.rows) for cell in row if cell[1] < 0}
-        self.links = [(link, path, self.first_row[path[0]]) for link, path in zip(scene.links, layout.paths, strict=True)]
+        self.links = [
+            (link, path, self.first_row[path[0]])
+            for link, path in zip(scene.links, layout.paths, strict=True)
+        ]
         self.passing: list[list[tuple[Link, list[Cell], int]]] = [[] for _ in layout.rows]
         for link, path, start in self.links:
             for here in range(len(path)):
@@ -127,7 +132,9 @@ class _Centres:
             there = self.x[start + 1, path[1]] + self._arriving(link, path, 1)
             below.setdefault((link.source, link.source_port), []).append(there)
         for box in self.scene.boxes.values():
-            box.below = {p: box.below[p] for p in sorted(box.below, key=lambda p, n=box.name: _mean(below[n, p]))}  # type: ignore[misc]
+            box.below = {
+                p: box.below[p] for p in sorted(box.below, key=lambda p, n=box.name: _mean(below[n, p]))
+            }  # type: ignore[misc]
         for link, path, start in self.links:
             at = len(path) - 2
             there = self.x[start + at, path[at]] + self._leaving(link, at)
@@ -170,7 +177,9 @@ class _Centres:
             total = sum(weight for _, weight in found)
             desired.append(sum(x * weight for x, weight in found) / total if total else self.x[index, cell])
             weights.append(total or 0.1)
-        self.x.update({(index, cell): x for cell, x in zip(row, self._separated(row, desired, weights), strict=True)})
+        self.x.update(
+            {(index, cell): x for cell, x in zip(row, self._separated(row, desired, weights), strict=True)}
+        )
 
     def _hangs(self, cell: Cell, index: int) -> bool:
         """Whether an edge comes to the cell from above."""
@@ -236,10 +245,14 @@ def _placed(scene: Scene, layout: Layered, centres: _Centres) -> Placed:
             points += [(passage, tops[row]), (passage, tops[row] + heights[row])]
         points.append((placed.above[link.target, link.target_port], placed.boxes[link.target].y))
         placed.routes.append(points)
-    right = max(centres.x[i, c] + centres._width(c) / 2 for i, row in enumerate(layout.rows) for c in row) + shift
+    right = (
+        max(centres.x[i, c] + centres._width(c) / 2 for i, row in enumerate(layout.rows) for c in row) + shift
+    )
     placed.width, placed.height = right + 24, tops[-1] + heights[-1] + 14
     for first, last in layout.band_rows:
-        placed.bands.append(Rect(8, tops[first] - 14, placed.width - 16, tops[last] + heights[last] - tops[first] + 28))
+        placed.bands.append(
+            Rect(8, tops[first] - 14, placed.width - 16, tops[last] + heights[last] - tops[first] + 28)
+        )
     return placed
 
 
@@ -249,7 +262,9 @@ def _rows(scene: Scene, layout: Layered) -> tuple[list[float], list[float]]:
     tops, heights, y = [], [], 22.0
     for index, row in enumerate(layout.rows):
         boxes = [scene.boxes[cell[0]] for cell in row if cell[1] < 0]
-        height = max((BOX_HEIGHT + _port_room(b) + (LABEL_HEIGHT if b.below else 0) for b in boxes), default=0)
+        height = max(
+            (BOX_HEIGHT + _port_room(b) + (LABEL_HEIGHT if b.below else 0) for b in boxes), default=0
+        )
         tops.append(y)
         heights.append(height)
         y += height + (BAND_GAP if index in ends else ROW_GAP)

@@ -93,8 +93,11 @@ def _node_box(report: Report, node: CheckedNode, labels: Labels) -> Box:
     box.module = None if in_place else node.module.name
     box.above = [port for port in node.signature.inputs if port in node.sources]
     box.below = _labelled({port: labels.output((node.name, port)) for port in node.signature.outputs})
-    takes = [f"takes {port}: {labels.port(node_type)}" for port in box.above
-             if (node_type := labels.task.wanted.get((node.name, port))) is not None]
+    takes = [
+        f"takes {port}: {labels.port(node_type)}"
+        for port in box.above
+        if (node_type := labels.task.wanted.get((node.name, port))) is not None
+    ]
     gives = [f"gives {port}: {labels.output((node.name, port))}" for port in node.signature.outputs]
     verb = "uses" if in_place else f"{node.module.type.id}, called as"
     box.details = [f"node {node.name}: {verb} {box.subtitle}", *takes, *gives, _line(report, node.path)]
@@ -105,7 +108,9 @@ def _labelled(types: Mapping[str, str]) -> dict[str, str]:
     """With several ports each is named; a port called as its kind needs no name."""
     if len(types) == 1:
         return dict(types)
-    return {port: text if text.partition("[")[0] == port else f"{port}: {text}" for port, text in types.items()}
+    return {
+        port: text if text.partition("[")[0] == port else f"{port}: {text}" for port, text in types.items()
+    }
 
 
 def _links(node: CheckedNode, labels: Labels) -> Iterable[Link]:

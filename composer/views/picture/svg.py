@@ -100,7 +100,10 @@ class _Drawing:
         """Draw the tasks from left to right, in rows; the lower end and the width of all."""
         x, lowest, widest = _PAD, y, 0.0
         for panel in self.panels:
-            head = max(placing.text_width(panel.scene.summary, 12), placing.text_width(panel.scene.title, 15)) * 0.95
+            head = (
+                max(placing.text_width(panel.scene.summary, 12), placing.text_width(panel.scene.title, 15))
+                * 0.95
+            )
             width = max(panel.width, head + 16)
             if x > _PAD and x + width > _WIDEST:
                 x, y = _PAD, lowest + _TASK_GAP
@@ -152,7 +155,9 @@ class _Drawing:
         centre, top = rect.x + rect.width / 2, rect.bottom - placing.BOX_HEIGHT
         if len(box.above) > 1:
             for port in box.above:
-                self._text(panel.above[box.name, port], rect.y + 11, port, placing.PORT_SIZE, mono=True, middle=True)
+                self._text(
+                    panel.above[box.name, port], rect.y + 11, port, placing.PORT_SIZE, mono=True, middle=True
+                )
         self._text(centre, top + 18, box.title, placing.TITLE_SIZE, mono=True, bold=True, middle=True)
         self._text(centre, top + 34, box.subtitle, placing.SUBTITLE_SIZE, mono=True, muted=True, middle=True)
         self.out.append("</g>")

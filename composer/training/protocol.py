@@ -1,0 +1,33 @@
+"""What the training loop needs of a model: nothing of documents, programs or plugins."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+from torch import Tensor, nn
+
+__all__ = ["Batch", "TaskData", "Trainee"]
+
+Batch = Mapping[str, Mapping[str, Any]]
+"""Host ports of every input, as tensors: `{"image": {"frames": uint8 [B, 1, H, W, 3]}}`."""
+
+
+class Trainee(Protocol):
+    """Modules by name, and a loss per task."""
+
+    @property
+    def modules_by_name(self) -> Mapping[str, nn.Module]: ...
+
+    def loss(self, task: str, batch: Batch) -> Tensor:
+        """The loss of one batch of a task: a scalar with gradients."""
+
+
+class TaskData(Protocol):
+    """The batches of one task."""
+
+    def batches(self, epoch: int) -> int:
+        """How many batches an epoch has."""
+
+    def batch(self, epoch: int, index: int) -> Batch:
+        """One batch. The same epoch and index always give the same one."""

@@ -1,0 +1,82 @@
+"""The recipe of a training run: which data trains which task, and how. Read from a YAML file; imports no torch."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import Field, ValidationError
+
+from composer.plugin import Config
+from composer.problems import InputError
+
+__all__ = ["Recipe", "TaskRecipe", "read_recipe"]
+
+
+class GroupRecipe(Config):
+    """Samples that share one value (the questions of one picture) stay together, so that it is encoded once."""
+
+    by: str
+    """Input whose value the samples of a group share; a batch holds it once per group."""
+    counts: str
+    """Input of the objective that tells how many samples each group has."""
+
+
+class TaskRecipe(Config):
+    """The data of one task."""
+
+    dataset: str
+    """Id of a registered dataset."""
+    with_: dict[str, Any] = Field(default_factory=dict, alias="with")
+    """Config of the dataset."""
+    fields: dict[str, str] = Field(default_factory=dict)
+    """Input of the task or its objective to the field of a sample; the field of the same name where left out."""
+    group: GroupRecipe | None = None
+    """Which samples go together; none do where left out."""
+    batch: int = Field(ge=1)
+    """Samples in a batch, or groups where samples are grouped."""
+    output: str
+    """Output of the task that is scored."""
+    reference: str
+    """Field of a sample that the output should equal."""
+    metrics: dict[str, str]
+    """Name of a score to the id of a registered metric."""
+
+
+class Recipe(Config):
+    """A whole run. Tasks are trained jointly: every epoch goes through all batches of all tasks in one mixed order."""
+
+    epochs: int = Field(ge=1)
+    """Passes over the data of every task."""
+    seed: int = Field(default=0, ge=0)
+    """Draws the initial weights, the order of the batches and dropout."""
+    threads: int = Field(default=2, ge=1)
+    """Threads that torch uses."""
+    learning_rate: float = Field(gt=0)
+    """Highest learning rate, reached after the warm-up."""
+    warmup: float = Field(default=0.05, ge=0, lt=1)
+    """Part of all steps in which the rate rises in a line; a half cosine then brings it to zero."""
+    weight_decay: float = Field(default=0.02, ge=0)
+    """Decay of matrices; offsets, norms and other vectors have none."""
+    clip: float = Field(default=1.0, gt=0)
+    """Largest length of the gradient of one step."""
+    spread: float = Field(default=1.0, gt=0)
+    """Factor on the initial weights of linear maps and embeddings: BERT's start is made for widths near 1,000."""
+    tasks: dict[str, TaskRecipe] = Field(min_length=1)
+    """Task of the document to its data."""
+
+
+def read_recipe(path: Path) -> Recipe:
+    """Read a recipe; raises InputError that names the file, the key and the fault."""
+    try:
+        data = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"the training recipe {path} cannot be read: {error}") from None
+    except yaml.YAMLError as error:
+        raise InputError(f"the training recipe {path} is not YAML: {str(error).splitlines()[0]}") from None
+    try:
+        return Recipe.model_validate(data)
+    except ValidationError as error:
+        faults = "; ".join(f"{'.'.join(map(str, e['loc'])) or 'recipe'}: {e['msg']}" for e in error.errors())
+        raise InputError(f"the training recipe {path} does not fit: {faults}") from None

@@ -1,0 +1,79 @@
+"""The state of a run between two epochs: written whole or not at all, read back exactly."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from composer.problems import InputError
+from composer.training.recipe import Recipe
+
+__all__ = ["load_state", "save_state", "write_whole"]
+
+FORMAT = 1
+
+
+def write_whole(path: Path, write: Callable[[Path], None]) -> None:
+    """Let `write` fill a temporary file beside `path`, then put it in place in one move."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    os.close(handle)
+    temporary = Path(name)
+    try:
+        write(temporary)
+        temporary.chmod(0o644)
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def save_state(
+    path: Path,
+    modules: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    recipe: Recipe,
+    results: list[dict[str, Any]],
+) -> None:
+    """Write model, optimizer, random state, the recipe, and the results of the epochs so far."""
+    state = {
+        "format": FORMAT,
+        "recipe": recipe.model_dump_json(by_alias=True),
+        "results": results,
+        "modules": modules.state_dict(),
+        "optimizer": optimizer.state_dict(),
+        "random": torch.get_rng_state(),
+    }
+    write_whole(path, lambda temporary: torch.save(state, temporary))
+
+
+def load_state(
+    path: Path, modules: nn.Module, optimizer: torch.optim.Optimizer, recipe: Recipe
+) -> list[dict[str, Any]]:
+    """Put a state back; returns the results of the epochs before it.
+
+    Raises InputError when the file is missing, damaged, or belongs to another recipe or another model.
+    """
+    if not path.is_file():
+        raise InputError(f"there is no checkpoint {path} to resume from: start the run without --resume")
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # torch raises many types for a damaged file
+        raise InputError(f"the checkpoint {path} cannot be read ({type(error).__name__}): start anew") from None
+    if not isinstance(state, dict) or state.get("format") != FORMAT:
+        raise InputError(f"{path} is no checkpoint of this version's training: start anew without --resume")
+    if state["recipe"] != recipe.model_dump_json(by_alias=True):
+        raise InputError(f"the checkpoint {path} belongs to another recipe: resume with the same one, or start anew")
+    try:
+        modules.load_state_dict(state["modules"])
+        optimizer.load_state_dict(state["optimizer"])
+    except (RuntimeError, ValueError):
+        raise InputError(f"the checkpoint {path} belongs to a model of another shape: start anew") from None
+    torch.set_rng_state(state["random"])
+    results: list[dict[str, Any]] = state["results"]
+    return results

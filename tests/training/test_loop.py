@@ -1,0 +1,145 @@
+"""The loop on a model of a few weights: it learns, it is seeded, and a resumed run ends where an unbroken one does."""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from composer.problems import ComposerError, InputError
+from composer.training.loop import EpochResult, Step, train_epochs
+from composer.training.protocol import Batch
+from composer.training.recipe import Recipe
+from composer.training.schedule import learning_rate
+
+TASK = {"dataset": "none", "batch": 1, "output": "y", "reference": "y", "metrics": {}}
+
+
+class Line:
+    """Learns y = 2x - 1, with dropout so that the random state matters."""
+
+    def __init__(self, *, broken: bool = False) -> None:
+        torch.manual_seed(7)
+        self.modules_by_name = {"line": nn.Sequential(nn.Linear(1, 16), nn.Dropout(0.1), nn.Linear(16, 1))}
+        self.broken = broken
+
+    def loss(self, task: str, batch: Batch) -> Tensor:
+        x = batch["x"]["values"]
+        offset = 1.0 if task == "up" else -1.0
+        found = self.modules_by_name["line"](x) - (2 * x + offset * 0 - 1)
+        return found.square().mean() * (math.nan if self.broken else 1.0)
+
+
+class Points:
+    def batches(self, epoch: int) -> int:
+        return 5
+
+    def batch(self, epoch: int, index: int) -> Batch:
+        generator = torch.Generator().manual_seed(100 * epoch + index)
+        return {"x": {"values": torch.randn(8, 1, generator=generator)}}
+
+
+def recipe(**changes: object) -> Recipe:
+    values = {"epochs": 6, "learning_rate": 0.02, "warmup": 0.1, "tasks": {"up": TASK, "down": TASK}}
+    return Recipe.model_validate({**values, **changes})
+
+
+def data() -> dict[str, Points]:
+    return {"up": Points(), "down": Points()}
+
+
+def state(line: Line) -> dict[str, Tensor]:
+    return {key: value.clone() for key, value in line.modules_by_name["line"].state_dict().items()}
+
+
+def test_the_loss_falls_for_every_task() -> None:
+    results = train_epochs(Line(), data(), recipe())
+    assert len(results) == 6
+    for task in ("up", "down"):
+        assert results[-1].losses[task] < 0.5 * results[0].losses[task]
+
+
+def test_two_runs_with_one_seed_are_the_same_and_another_seed_differs() -> None:
+    lines = [Line(), Line(), Line()]
+    for line, seed in zip(lines, (0, 0, 1), strict=True):
+        train_epochs(line, data(), recipe(seed=seed))
+    first, second, third = map(state, lines)
+    assert all(torch.equal(first[key], second[key]) for key in first)
+    assert any(not torch.equal(first[key], third[key]) for key in first)
+
+
+class Stop(Exception):
+    """A run that is ended from outside."""
+
+
+@pytest.mark.parametrize("stop_after", [1, 4])
+def test_a_resumed_run_ends_where_an_unbroken_one_does(tmp_path: Path, stop_after: int) -> None:
+    whole = Line()
+    expected = train_epochs(whole, data(), recipe())
+
+    def stop(result: EpochResult) -> None:
+        if result.epoch + 1 == stop_after:
+            raise Stop
+
+    checkpoint = tmp_path / "run.checkpoint"
+    with pytest.raises(Stop):
+        train_epochs(Line(), data(), recipe(), checkpoint=checkpoint, finished=stop)
+    torch.manual_seed(12345)  # whatever happened in between must not matter
+    resumed = Line()
+    results = train_epochs(resumed, data(), recipe(), checkpoint=checkpoint, resume=True)
+    assert [r.losses for r in results] == [r.losses for r in expected]
+    assert all(torch.equal(state(whole)[key], state(resumed)[key]) for key in state(whole))
+
+
+def test_an_interrupted_step_loses_only_its_epoch(tmp_path: Path) -> None:
+    checkpoint = tmp_path / "run.checkpoint"
+
+    def stop(step: Step) -> None:
+        if step.epoch == 2 and step.done == 3:
+            raise Stop
+
+    with pytest.raises(Stop):
+        train_epochs(Line(), data(), recipe(), checkpoint=checkpoint, progress=stop)
+    resumed, whole = Line(), Line()
+    train_epochs(resumed, data(), recipe(), checkpoint=checkpoint, resume=True)
+    train_epochs(whole, data(), recipe())
+    assert all(torch.equal(state(whole)[key], state(resumed)[key]) for key in state(whole))
+    assert [path.name for path in tmp_path.iterdir()] == ["run.checkpoint"]  # no temporary file is left
+
+
+def test_a_checkpoint_that_does_not_fit_is_refused(tmp_path: Path) -> None:
+    checkpoint = tmp_path / "run.checkpoint"
+    train_epochs(Line(), data(), recipe(epochs=1), checkpoint=checkpoint)
+    with pytest.raises(InputError, match="another recipe"):
+        train_epochs(Line(), data(), recipe(epochs=2), checkpoint=checkpoint, resume=True)
+    with pytest.raises(InputError, match="no checkpoint"):
+        train_epochs(Line(), data(), recipe(), checkpoint=tmp_path / "none", resume=True)
+    checkpoint.write_bytes(checkpoint.read_bytes()[:200])
+    with pytest.raises(InputError, match="cannot be read"):
+        train_epochs(Line(), data(), recipe(epochs=1), checkpoint=checkpoint, resume=True)
+
+
+def test_a_loss_that_is_no_number_stops_the_run_before_the_weights_change() -> None:
+    line = Line(broken=True)
+    before = state(line)
+    with pytest.raises(ComposerError, match="diverged"):
+        train_epochs(line, data(), recipe())
+    assert all(torch.equal(before[key], state(line)[key]) for key in before)
+
+
+def test_results_fit_into_json() -> None:
+    results = train_epochs(Line(), data(), recipe(epochs=1))
+    assert json.loads(json.dumps([r.as_dict() for r in results]))[0]["epoch"] == 0
+
+
+def test_the_rate_rises_in_a_line_and_falls_as_half_a_cosine() -> None:
+    rates = [learning_rate(step, steps=100, peak=1.0, warmup=0.1) for step in range(100)]
+    assert rates[:10] == pytest.approx([0.1 * (i + 1) for i in range(10)])
+    assert rates[10] == pytest.approx(1.0)
+    assert rates[55] == pytest.approx(0.5)
+    assert rates[99] == pytest.approx(0.5 * (1 + math.cos(math.pi * 89 / 90)))
+    assert learning_rate(0, steps=10, peak=1.0, warmup=0.0) == 1.0
