@@ -69,7 +69,7 @@ class Artifact:
             if WEIGHTS in container.manifest.files
             else None
         )
-        self._programs: dict[str, LoadedProgram] = {}
+        self._programs: dict[tuple[str | None, ...], LoadedProgram] = {}
         self._tasks: dict[str, LoadedTask] = {}
         self._lock = threading.RLock()
 
@@ -80,6 +80,12 @@ class Artifact:
     @property
     def tasks(self) -> tuple[str, ...]:
         return tuple(self.manifest.tasks)
+
+    def only_task(self) -> str:
+        """The task, where there is only one; raises InputError listing them otherwise."""
+        if len(self.tasks) != 1:
+            raise InputError(f"this artifact has several tasks, so name one: {', '.join(self.tasks)}")
+        return self.tasks[0]
 
     @torch.inference_mode()
     def run(self, task: str | None = None, /, **raw: Any) -> dict[str, Any]:
@@ -100,7 +106,7 @@ class Artifact:
     def warm_up(self, *tasks: str) -> None:
         """Load the programs of tasks (all, where none is named) now rather than at their first request."""
         for name in tasks or self.tasks:
-            self.task(name)
+            self.task(name).warm_up()
 
     def samples(self) -> dict[str, torch.Tensor]:
         """The recorded inputs and results of `composer verify`."""
@@ -123,10 +129,7 @@ class Artifact:
 
     def task(self, name: str | None = None) -> LoadedTask:
         """The bound task; its programs are loaded on first use."""
-        if name is None:
-            if len(self.tasks) != 1:
-                raise InputError(f"this artifact has several tasks, so name one: {', '.join(self.tasks)}")
-            name = self.tasks[0]
+        name = self.only_task() if name is None else name
         if name not in self.manifest.tasks:
             raise InputError(f"there is no task `{name}` in this artifact (tasks: {', '.join(self.tasks)})")
         with self._lock:
@@ -143,16 +146,21 @@ class Artifact:
 
     def _load(self, program: Program) -> LoadedProgram:
         """A program, loaded once however many tasks use it."""
-        key = f"{program.file} {program.weights}"
-        if key not in self._programs:
-            weights = [None if each is None or self._weights is None else self._weights[each] for each in program.weights]
-            self._programs[key] = self._backend.load(
-                lambda: self._container.unpacked(program.file),
-                self._container.read(program.file),
-                weights,
-                self.device,
-            )
-        return self._programs[key]
+        key = (program.file, *program.weights)
+        loaded = self._programs.get(key)
+        if loaded is not None:
+            return loaded
+        with self._lock:
+            if key not in self._programs:
+                stored = self._weights
+                weights = [None if each is None or stored is None else stored[each] for each in program.weights]
+                self._programs[key] = self._backend.load(
+                    lambda: self._container.unpacked(program.file),
+                    self._container.read(program.file),
+                    weights,
+                    self.device,
+                )
+            return self._programs[key]
 
 
 def _device(device: str | torch.device) -> torch.device:

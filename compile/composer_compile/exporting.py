@@ -113,7 +113,15 @@ def export_stage(spec: StageSpec, variant: Variant, *, lifted: bool) -> Exported
             f"stage {spec.name} changes tensors that it was given or holds, so two requests would disturb each "
             f"other; a module among {', '.join(spec.nodes)} must work on copies"
         )
+    _forget_sources(exported)
     return exported
+
+
+def _forget_sources(exported: ExportedProgram) -> None:
+    """Drop what names files of this machine: equal programs have equal bytes wherever they are made."""
+    for node in exported.graph.nodes:
+        for key in ("stack_trace", "nn_module_stack", "source_fn_stack", "torch_fn", "from_node"):
+            node.meta.pop(key, None)
 
 
 @contextmanager

@@ -27,19 +27,19 @@ Loader = Callable[[Program], LoadedProgram]
 
 
 class LoadedStage:
-    """A stage with its programs, the first whose sizes fit being used."""
+    """A stage with its programs: the first whose sizes fit is used, and loaded when it is first used."""
 
     def __init__(self, entry: Stage, load: Loader) -> None:
         self.entry = entry
         self.inputs = [tensor.name for tensor in entry.inputs]
         self.outputs = [tensor.name for tensor in entry.outputs]
-        self.programs = [(program, load(program)) for program in entry.programs]
+        self.load = load
 
     def run(self, tensors: Sequence[Tensor], sizes: Mapping[str, int]) -> Sequence[Tensor]:
         """Run the program for these sizes; those that it does not depend on may be absent."""
-        for program, function in self.programs:
+        for program in self.entry.programs:
             if _holds(program, sizes):
-                return function(*tensors)
+                return self.load(program)(*tensors)
         raise InputError(
             f"no program of stage {self.entry.name} fits the sizes {', '.join(f'{k}={v}' for k, v in sizes.items())}"
         )
@@ -87,6 +87,7 @@ class LoadedTask:
         self.task = task
         self.device = device
         self.registry = registry
+        self.load = load
         first = task.order[0]
         assert isinstance(first, Stage)
         self.requests = Requests(name, task, first, registry, container)
@@ -94,6 +95,12 @@ class LoadedTask:
             LoadedStage(entry, load) if isinstance(entry, Stage) else _generator(entry, load, registry, container)
             for entry in task.order
         ]
+
+    def warm_up(self) -> None:
+        """Load every program now."""
+        for entry in self.task.order:
+            for program in (entry if isinstance(entry, Stage) else entry.decode).programs:
+                self.load(program)
 
     def run(self, raw: Mapping[str, Any]) -> dict[str, Any]:
         """Raw values to answers: one per output, or lists of them where lists were given."""

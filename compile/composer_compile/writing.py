@@ -60,8 +60,11 @@ def file_entries(folder: Path) -> dict[str, FileEntry]:
 
 def put_in_place(folder: Path, target: Path) -> None:
     """Give a finished directory its name, or zip it where the target ends in `.zip`. An older artifact is replaced."""
+    mask = os.umask(0)
+    os.umask(mask)
     for path in sorted(folder.rglob("*")):
         if path.is_file():
+            path.chmod(0o666 & ~mask)  # some libraries write for the owner alone
             _sync(path)
     if target.suffix == ".zip":
         packed = folder.with_suffix(".zip.part")
@@ -72,8 +75,6 @@ def put_in_place(folder: Path, target: Path) -> None:
         finally:
             packed.unlink(missing_ok=True)
         return
-    mask = os.umask(0)
-    os.umask(mask)
     folder.chmod(0o777 & ~mask)
     old = folder.with_suffix(".old.part")
     if target.exists():
