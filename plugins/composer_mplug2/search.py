@@ -99,7 +99,7 @@ class Mplug2Search:
     def _opening(self, batch: int, cache: Any, beams: int | None = None) -> _Beams:
         """Start tokens; only the first beam of a sample is alive, for all of them are equal."""
         beams = beams or self.options.beams
-        device = cache.length.device
+        device = cache.device
         ids = torch.full((batch, beams, 1), self.start, dtype=torch.int64, device=device)
         scores = torch.full((batch, beams), -torch.inf, device=device)
         scores[:, 0] = 0.0
