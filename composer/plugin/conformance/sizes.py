@@ -13,6 +13,7 @@ COUNTS = "counts"
 """The kind whose integers add up to the rows of other ports."""
 
 _TRIES = 64
+SMALLEST = 3
 
 Partition = tuple[str, str, str | None]
 """Port of the counts, the symbol of the samples, the symbol of the parts (None: only the output would tell)."""
@@ -57,8 +58,9 @@ def partition_of(signature: Signature, kinds: Mapping[str, Kind]) -> Partition |
 def bindings(signature: Signature, partition: Partition | None, number: int) -> list[dict[str, int]]:
     """Sizes for the input symbols, several times.
 
-    No size is 0 or 1, no two are equal within a binding, none is a number of the signature, and a symbol has another
-    size in each binding; a range too narrow for that goes first. Parts are more than the samples they belong to.
+    No size is below 3 (torch takes 0 and 1 for constants, and a module may drop one), no two are equal within a
+    binding, none is a number of the signature, and a symbol has another size in each binding; a range too narrow for
+    that goes first. Parts are more than the samples they belong to.
     """
     constants = {
         dim.constant
@@ -66,14 +68,18 @@ def bindings(signature: Signature, partition: Partition | None, number: int) -> 
         for dim in port.type.dims
         if dim.is_number
     }
+    parts = None if partition is None else partition[2]
+    symbols = sorted(
+        symbols_of(signature.inputs), key=lambda symbol: symbol == parts
+    )  # parts need their samples
     made: list[dict[str, int]] = []
     for index in range(number):
         sizes: dict[str, int] = {}
-        for symbol in symbols_of(signature.inputs):
-            low, high = signature.ranges.get(symbol, (2, 2**31 - 1))
-            least = max(low, 2, *(_least(dim) for dim in _dims_with(signature, symbol)))
-            if partition is not None and symbol == partition[2]:
-                least = max(least, sizes.get(partition[1], 2 + index) + 2)
+        for symbol in symbols:
+            low, high = signature.ranges.get(symbol, (0, 2**31 - 1))
+            least = max(low, min(SMALLEST, high), *(_least(dim) for dim in _dims_with(signature, symbol)))
+            if partition is not None and symbol == parts:
+                least = max(least, sizes[partition[1]] + 2)
             earlier = {other[symbol] for other in made}
             avoided = constants | set(sizes.values()) | earlier
             free = (size for size in range(least, min(high, least + _TRIES) + 1) if size not in avoided)
@@ -89,4 +95,4 @@ def _dims_with(signature: Signature, symbol: str) -> Iterator[Dim]:
 
 def _least(dim: Dim) -> int:
     """How large symbols must be so that the dim does not fall below 2, as `L - 1` would at L = 2."""
-    return 2 if dim.is_symbol or dim.constant >= 0 else 2 - dim.constant
+    return 0 if dim.constant >= 0 else 2 - dim.constant
