@@ -1,4 +1,4 @@
-"""A plugin of small modules with the shapes of a real multimodal model: an encoder, shared layers, fusion, a decoder."""
+"""A plugin of small modules with the shapes of a real model: an encoder, shared layers, fusion, a decoder."""
 
 from __future__ import annotations
 
@@ -193,6 +193,53 @@ def build_stubborn(config: WidthConfig) -> nn.Module:
 
 
 HERE = "views_demo"
+
+DOCUMENT = """\
+composer: 1
+name: small
+summary: A little of everything.
+
+parameters:
+  width: 64
+  frames: 4
+
+modules:
+  vision:    {uses: demo.encoder, with: {width: $width, frames: $frames}}
+  text:      {uses: demo.words, with: {width: $width}}
+  universal: {uses: demo.shared, with: {width: $width}, summary: One <set> & two ways.}
+  fusion:    {uses: demo.fusion, with: {width: $width}}
+  decoder:   {uses: demo.decoder, with: {width: $width}}
+  scale:     {uses: core.layer_norm}  # its width follows from its call
+
+tasks:
+  video-qa:
+    summary: Answer a question about a video.
+    inputs:
+      video:    {modality: video, with: {frames: $frames, size: 32}}
+      question: {modality: text, with: {tokenizer: bert-uncased}}
+    nodes:
+      frames:   {call: vision, inputs: video.pixels}
+      visual:   {call: universal.vision, inputs: frames.states}
+      words:    {call: text, inputs: question.tokens}
+      language: {call: universal.text, inputs: words.states}
+      fused:    {call: fusion, inputs: {text: language.states, vision: visual.states}}
+      memory:   {uses: core.concat, inputs: {first: visual.states, second: fused.text}}
+      answer:   {generate: decoder, inputs: memory.states, with: {beams: 3, max_tokens: 6, penalty: demo}}
+    outputs:
+      answer: answer.text
+    compile:
+      ranges: {batch: "1..8, best 2", question.length: "1..50, best 20"}
+  video-vector:
+    inputs:
+      video: {modality: video, with: {frames: $frames, size: 32}}
+    nodes:
+      frames: {call: vision, inputs: video.pixels}
+      visual: {call: universal.vision, inputs: frames.states}
+      scaled: {call: scale, inputs: visual.states}
+      vector: {uses: core.pool, inputs: scaled.states}
+    outputs:
+      vector: vector.embedding
+"""
 
 TYPES = (
     ModuleType(

@@ -9,7 +9,7 @@ import re
 import pytest
 import torch
 from composer_mplug2.transforms import inflate_time, reshape, resize_positions
-from conftest import DOCUMENT, ROOT, build, golden_path
+from mplug2_cases import DOCUMENT, ROOT, build, golden_path
 from safetensors.torch import load_file
 
 from composer.graph import check

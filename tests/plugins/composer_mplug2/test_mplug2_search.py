@@ -24,6 +24,10 @@ class Prefixes(NamedTuple):
     """[B, K, length]."""
     length: Tensor
 
+    @property
+    def device(self) -> torch.device:
+        return self.length.device
+
     def reorder(self, parents: Tensor) -> Prefixes:
         return self._replace(texts=self.texts.gather(1, parents.unsqueeze(-1).expand_as(self.texts)))
 
