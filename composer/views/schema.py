@@ -7,6 +7,7 @@ from typing import Any
 
 from composer.language import DocumentShape
 from composer.plugin import Config, GenerateOptions, Modality, ModuleType, Registry
+from composer.types.documented import documented
 
 __all__ = ["document_schema"]
 
@@ -32,7 +33,7 @@ def document_schema(registry: Registry) -> Json:
     A file that extends another may leave out what its parent says and may remove entries with null; the root's `if`
     holds the others to the whole.
     """
-    schema: Json = DocumentShape.model_json_schema(by_alias=True)
+    schema: Json = documented(DocumentShape).model_json_schema(by_alias=True)
     shapes: Json = schema.pop("$defs")
     configs: Json = {}
     for shape in (schema, *shapes.values()):
@@ -132,7 +133,7 @@ def _any_of(options: Mapping[type[Config] | None, str], registry: Registry, conf
 
 def _config(name: str, config: type[Config]) -> Json:
     """The config's schema under a name, every value possibly a parameter, and the definitions that it refers to."""
-    schema: Json = config.model_json_schema(ref_template=f"#/$defs/{name}.{{model}}")
+    schema: Json = documented(config).model_json_schema(ref_template=f"#/$defs/{name}.{{model}}")
     inner = {f"{name}.{key}": _with_parameters(value) for key, value in schema.pop("$defs", {}).items()}
     schema.pop("required", None)
     schema.pop("title", None)
