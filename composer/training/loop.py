@@ -117,7 +117,11 @@ def _epoch(
     parameters = [p for group in optimizer.param_groups for p in group["params"]]
     for done, (task, index) in enumerate(order):
         rate = learning_rate(
-            epoch * len(order) + done, steps=steps, peak=recipe.learning_rate, warmup=recipe.warmup
+            epoch * len(order) + done,
+            steps=steps,
+            peak=recipe.learning_rate,
+            warmup=recipe.warmup,
+            restarts=[start * len(order) for start in recipe.restarts],
         )
         for group in optimizer.param_groups:
             group["lr"] = rate
