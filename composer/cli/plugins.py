@@ -11,6 +11,7 @@ ACTIONS = {
     "list": "what every installed plugin offers, and which plugins are broken",
     "show": "one entry: what it is for, its config and its ports",
     "new": "write a plugin to start from",
+    "check": "hold a plugin to what it declares: shapes, batches, padding, weights, export, import time",
 }
 """Every action with its help; `composer/cli/plugins_<action>.py` holds it."""
 

@@ -13,13 +13,15 @@ from composer.graph.model import CheckedModule, CheckedTask, Report
 from composer.graph.solver import Solver
 from composer.graph.tasks import TaskChecker
 from composer.language import Library, Resolved, Source, collector_paused, find_source, resolve
+from composer.language.resolving import UNSETTLING
 from composer.plugin import Registry, load_registry
 from composer.problems import DocumentError, Place, Problem
+from composer.types import PortType
 
 __all__ = ["check", "check_resolved", "library_of"]
 
-_MAY_HIDE_CALLS = frozenset(("C003", "C101", "C102", "C109", "C110", "C204"))
-_SPOILS_ITS_PLACE = frozenset(("C003", "C004"))
+
+_SPOILS_ITS_PLACE = frozenset(("C002", "C003", "C004"))
 
 
 def check(
@@ -41,7 +43,9 @@ def check(
         source = document if isinstance(document, Source) else find_source(document, library)
         resolved = resolve(source, library, settings)
     except DocumentError as error:
-        return Report(error.problems, _sources_of(document), str(document), registry=registry)
+        return Report(
+            error.problems, error.sources or _sources_of(document), str(document), registry=registry
+        )
     return check_resolved(resolved, registry)
 
 
@@ -65,6 +69,7 @@ def _check_resolved(document: Resolved, registry: Registry) -> Report:
         if task is not None:
             tasks[name] = task
         _forget_local(solver)
+    _settle_types(tasks, solver)
     _infer_widths(callees, solver, tasks, problems)
     _warn_uncalled(document, callees, problems)
     if (
@@ -92,10 +97,25 @@ def library_of(registry: Registry) -> Library:
 
 
 def _forget_local(solver: Solver) -> None:
-    """Symbols of a task end with it; those that a module's weights fix go on."""
-    for table in (solver.solved, solver.ranges):
-        for symbol in [s for s in table if "@@" not in s]:
-            table.pop(symbol)
+    """Symbols of a task end with it; those that a module's weights fix go on, without what they owe to the task."""
+    lasting = {s: solver.normal(dim) for s, dim in solver.solved.items() if "@@" in s}
+    solver.solved.clear()
+    solver.solved.update(
+        {s: dim for s, dim in lasting.items() if all("@@" in other for other in dim.symbols)}
+    )
+    for symbol in [s for s in solver.ranges if "@@" not in s]:
+        del solver.ranges[symbol]
+
+
+def _settle_types(tasks: Mapping[str, CheckedTask], solver: Solver) -> None:
+    """Put what later tasks taught about a module's widths into the types of earlier ones."""
+    if not solver.solved:
+        return
+    for task in tasks.values():
+        for table in (task.types, task.wanted):
+            for endpoint, port in table.items():
+                if any("@@" in symbol for dim in port.dims for symbol in dim.symbols):
+                    table[endpoint] = PortType(port.kind, tuple(solver.normal(dim) for dim in port.dims))
 
 
 def _infer_widths(
@@ -134,7 +154,7 @@ def _fixed_of(module: CheckedModule) -> Mapping[str, str]:
 
 
 def _warn_uncalled(document: Resolved, callees: Callees, problems: list[Problem]) -> None:
-    if any(p.code in _MAY_HIDE_CALLS for p in problems) or not document.shape.tasks:
+    if any(p.code in UNSETTLING for p in problems) or not document.shape.tasks:
         return
     for name in document.shape.modules:
         if name not in callees.called:
@@ -148,9 +168,17 @@ def _warn_uncalled(document: Resolved, callees: Callees, problems: list[Problem]
 def _in_source_order(problems: list[Problem], document: Resolved) -> tuple[Problem, ...]:
     files = {name: index for index, name in enumerate(reversed(list(document.sources)))}
     spoilt = [p.place for p in problems if p.code in _SPOILS_ITS_PLACE]
-    unique = dict.fromkeys(p for p in problems if p.code in _SPOILS_ITS_PLACE or not _inside(p.place, spoilt))
+    own = (
+        document.tree.root.start_mark.name
+    )  # what an inherited file leaves unused is not this author's concern
+    kept = dict.fromkeys(
+        p
+        for p in problems
+        if (p.code in _SPOILS_ITS_PLACE or not _inside(p.place, spoilt))
+        and (p.severity == "error" or p.place.file == own)
+    )
     key = lambda p: (files.get(p.place.file, len(files)), p.place.line, p.place.column)  # noqa: E731
-    return tuple(sorted(unique, key=key))
+    return tuple(sorted(kept, key=key))
 
 
 def _inside(place: Place, others: list[Place]) -> bool:

@@ -11,9 +11,10 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from composer.language import Tree, nearest, rename_fix
+from composer.language import Tree, meant_key, rename_fix
 from composer.plugin import Config
 from composer.problems import Note, Place, Problem
+from composer.types.documented import documented
 
 __all__ = ["ConfigReader"]
 
@@ -29,7 +30,7 @@ class ConfigReader:
     problems: list[Problem]
     directories: Mapping[str, FilePath] = field(default_factory=dict)
     """Folder of each source file: a config may name files beside the document that wrote it."""
-    cache: dict[tuple[int, str, str], Config] = field(default_factory=dict)
+    cache: dict[tuple[Any, ...], Config] = field(default_factory=dict)
 
     def read(
         self, model: type[Config], data: dict[str, Any], path: tuple[Any, ...], owner: str
@@ -42,20 +43,27 @@ class ConfigReader:
             text = json.dumps(data, default=str)
         except (TypeError, ValueError):
             text = "{}"
-        file = self.tree.file((*path, "with"))
-        key = (id(model), text, file)
+        folders = self._folders((*path, "with"), data)
+        key = (id(model), text, *folders.items())
         config = self.cache.get(key)
         if config is None:
             try:
-                config = self.cache[key] = model.model_validate_json(text, context=self._context(file))
+                config = self.cache[key] = model.model_validate_json(text, context={"folders": folders})
             except ValidationError as error:
                 self._report(error, model, data, path, owner)
                 return None
         return config
 
-    def _context(self, file: str) -> dict[str, FilePath]:
-        directory = self.directories.get(file)
-        return {} if directory is None else {"directory": directory}
+    def _folders(self, path: tuple[Any, ...], data: Mapping[str, Any]) -> dict[str, FilePath]:
+        """The folder of the file that wrote each text: a parameter's value may stand in another than its `$name`."""
+        folders = {}
+        for name in (name for name, value in data.items() if isinstance(value, str)):
+            written = self.tree.text((*path, name)) or ""
+            place = self.parameter_places.get(written[1:]) if written.startswith("$") else None
+            file = place.file if place is not None else self.tree.file((*path, name))
+            if file in self.directories:
+                folders[name] = self.directories[file]
+        return folders
 
     def _report(
         self,
@@ -68,7 +76,7 @@ class ConfigReader:
         faults = error.errors(include_url=False)
         names = [field.alias or name for name, field in model.model_fields.items()]
         unknown = {str(f["loc"][-1]) for f in faults if f["type"] == "extra_forbidden"}
-        misspelt = {nearest(word, names) for word in unknown}
+        misspelt = {meant[0] for meant in (meant_key(word, names) for word in unknown) if meant}
         for fault in faults:
             location = fault["loc"]
             where = (*path, "with", *location)
@@ -82,10 +90,10 @@ class ConfigReader:
 
     def _unknown_key(self, where: tuple[Any, ...], owner: str, names: list[str]) -> None:
         place = self.tree.place(where, key=True)
-        guess = nearest(str(where[-1]), names)
-        helps = [f"did you mean `{guess}`?"] if guess else []
+        meant = meant_key(str(where[-1]), names)
+        helps = [meant[2]] if meant else []
         helps.append(f"{owner} takes {', '.join(names) or 'no options'}")
-        fix = rename_fix(place, guess) if guess else ()
+        fix = rename_fix(place, meant[1]) if meant else ()
         message = f"{owner} has no option `{where[-1]}`"
         self.problems.append(Problem("C101", "error", message, place, "unknown", helps=tuple(helps), fix=fix))
 
@@ -93,7 +101,7 @@ class ConfigReader:
         self, path: tuple[Any, ...], owner: str, location: tuple[Any, ...], model: type[Config]
     ) -> None:
         name = ".".join(map(str, location))
-        field = model.model_fields.get(str(location[0]))
+        field = documented(model).model_fields.get(str(location[0]))
         helps = (f"{name}: {field.description}",) if field is not None and field.description else ()
         has_with = self.tree.node((*path, "with")) is not None
         verb = next(

@@ -40,7 +40,7 @@ class Cause:
     port: str
     index: int
 
-    def note(self, tree: Tree, parameter_places: Mapping[str, Place], dim_name: str) -> Iterator[Note]:
+    def notes(self, tree: Tree, parameter_places: Mapping[str, Place], dim_name: str) -> Iterator[Note]:
         """The places that set the field: its value, and the parameter behind it."""
         where = (*self.owner.path, "with", self.field)
         if tree.node(where) is None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Set
 from dataclasses import dataclass
 from typing import Any
 
@@ -45,17 +45,33 @@ class References:
     tree: Tree
     outputs: Mapping[str, tuple[str, ...] | None]
     problems: list[Problem]
-    failed: bool = False
+    training: Set[str] = frozenset()
+    """Names of the objective's inputs and nodes."""
+    incomplete: bool = False
+    """Whether a part of the task or a name in it could not be read: an unknown name may be a consequence."""
 
-    def resolve(self, text: str, path: Path, *, code: str = "C207") -> tuple[str, str] | None:
-        """The endpoint of a reference, or None after reporting (or silently for a name with a problem of its own)."""
+    def resolve(
+        self, text: str, path: Path, *, code: str = "C207", training: bool = False
+    ) -> tuple[str, str] | None:
+        """The endpoint of a reference, or None after reporting (or silently for a name with a problem of its own).
+
+        `training` says that the objective refers: it sees the task's own names and those of the objective.
+        """
         name, dot, port = text.partition(".")
+        if name not in self.outputs and self.incomplete:
+            return None
         if "." in port or (dot and not port) or not name:
             message = f"{text!r} is no reference: write `node.port` or `input.port`"
             self._problem("C109", message, path, [])
             return None
         if name not in self.outputs:
-            self._unknown_name(name, text, path, code)
+            self._unknown_name(name, text, path, code, training)
+            return None
+        if name in self.training and not training:
+            message = f"`{name}` belongs to the objective, which answering does not see"
+            self._problem(
+                code, message, path, [f"declare `{name}` in the task itself, or refer to it in the objective"]
+            )
             return None
         ports = self.outputs[name]
         if ports is None:
@@ -78,8 +94,9 @@ class References:
         )
         return None
 
-    def _unknown_name(self, name: str, text: str, path: Path, code: str) -> None:
-        known = [n for n in self.outputs if n != (path[-3] if len(path) > 2 else None)]
+    def _unknown_name(self, name: str, text: str, path: Path, code: str, training: bool) -> None:
+        own = path[path.index("nodes") + 1] if "nodes" in path[2:] else None
+        known = [n for n in self.outputs if n != own and (training or n not in self.training)]
         guess = nearest(name, known)
         helps = [f"did you mean `{guess}`?"] if guess else []
         helps.append(f"inputs and nodes of this task: {', '.join(known) or 'none'}")
@@ -87,7 +104,6 @@ class References:
         self._problem(code, f"this task has no node or input `{name}`", path, helps, fix)
 
     def _problem(self, code: str, message: str, path: Path, helps: list[str], fix: str | None = None) -> None:
-        self.failed = True
         place = self.tree.place(path)
         edits = rename_fix(place, fix) if fix else ()
         self.problems.append(Problem(code, "error", message, place, helps=tuple(helps), fix=edits))

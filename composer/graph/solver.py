@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from math import gcd
 
 from composer.types import Dim
 
@@ -17,6 +18,8 @@ class Solver:
 
     solved: dict[str, Dim] = field(default_factory=dict)
     ranges: dict[str, tuple[int, int]] = field(default_factory=dict)
+    rigid: set[str] = field(default_factory=set)
+    """Symbols that stand for whatever the caller brings, such as the length of a text: nothing may fix them."""
 
     def normal(self, dim: Dim) -> Dim:
         """The dimension with every solved symbol replaced."""
@@ -47,14 +50,29 @@ class Solver:
         given, wanted = self.normal(given), self.normal(wanted)
         if given == wanted:
             return True
-        if wanted.is_symbol and wanted.terms[0][0] not in given.symbols:  # by far the most common edge
-            return self._assign(wanted.terms[0][0], given)
+        if (
+            given.is_symbol
+            and wanted.is_symbol
+            and "@@" in wanted.terms[0][0]
+            and given.terms[0][0] not in self.rigid
+        ):
+            # what a module fixes for all its calls outlives one task
+            return self._assign(given.terms[0][0], wanted)
+        symbol = wanted.terms[0][0] if wanted.is_symbol else None
+        if symbol is not None and symbol not in self.rigid and symbol not in given.symbols:
+            return self._assign(symbol, given)  # by far the most common edge
         difference = wanted - given
         if not difference.terms:
             return False
-        candidates = [
-            s for s in (*wanted.symbols, *given.symbols) if dict(difference.terms).get(s) in (1, -1)
-        ]
+        left = dict(difference.terms)
+        open_symbols = [s for s in (*wanted.symbols, *given.symbols) if s in left and s not in self.rigid]
+        if not open_symbols:
+            return False
+        if len(left) == 1:
+            ((symbol, coefficient),) = left.items()
+            number, remainder = divmod(-difference.constant, coefficient)
+            return not remainder and self._assign(symbol, Dim(number))
+        candidates = [s for s in open_symbols if left[s] in (1, -1)]
         if not candidates:
             return self._divisible(difference)
         symbol = candidates[0]
@@ -73,15 +91,25 @@ class Solver:
         first, last = self.bounds(value)
         if last < low or first > high:
             return False
-        if value.is_symbol:
-            self.ranges[value.symbols[0]] = (max(low, first), min(high, last))
+        if len(value.terms) == 1 and not self._narrow(value, low, high):
+            return False
         self.solved[symbol] = value
+        return True
+
+    def _narrow(self, value: Dim, low: int, high: int) -> bool:
+        """Keep `low <= value <= high` for the one symbol in it; False when no value is left."""
+        ((symbol, coefficient),) = value.terms
+        ends = (low - value.constant, high - value.constant)
+        least, most = ends if coefficient > 0 else (-ends[1], -ends[0])
+        first, last = self.ranges.get(symbol, (1, MANY))
+        first, last = max(first, -(-least // abs(coefficient))), min(last, most // abs(coefficient))
+        if first > last:
+            return False
+        self.ranges[symbol] = (first, last)
         return True
 
     def _divisible(self, difference: Dim) -> bool:
         """`2*N - 4*M + 3 = 0` has no whole solution; where one may exist it is left open."""
-        from math import gcd
-
         divisor = gcd(*(coefficient for _, coefficient in difference.terms))
         first, last = self.bounds(difference)
         return difference.constant % divisor == 0 and first <= 0 <= last

@@ -36,7 +36,6 @@ class TaskChecker:
     resolved: dict[str, Callee] = field(default_factory=dict)
     outputs: dict[str, tuple[str, ...] | None] = field(default_factory=dict)
     sources: dict[str, dict[str, Any]] = field(default_factory=dict)
-    used_inputs: set[str] = field(default_factory=set)
 
     def run(self) -> CheckedTask | None:
         before = len(self.problems)
@@ -48,7 +47,11 @@ class TaskChecker:
         self._declare(path, self.shape.inputs, self.shape.nodes, training=False)
         if objective is not None:
             self._declare((*path, "objective"), objective.inputs, objective.nodes, training=True)
-        self.references = References(self.callees.document.tree, self.outputs, self.problems)
+        document = self.callees.document
+        training = {name for name, (_, _, own) in self.nodes.items() if own}
+        training |= {name for name, item in self.inputs.items() if item.training}
+        incomplete = self._incomplete(path) or path in document.unsure
+        self.references = References(document.tree, self.outputs, self.problems, training, incomplete)
         graph = self._wire()
         order = self._order(graph)
         self._type_all(graph, order)
@@ -89,6 +92,13 @@ class TaskChecker:
             training,
         )
 
+    def _incomplete(self, path: Path) -> bool:
+        """Whether the inputs or nodes could not be read, or may stand under a misspelt key."""
+        keys = {b[-1] for b in self.callees.document.broken if b[:-1] == path}
+        sections = {"inputs", "nodes"}
+        absent = {name for name in sections if self.callees.document.tree.node((*path, name)) is None}
+        return bool(keys & sections) or bool(absent and keys - {"outputs", "objective", "compile", "summary"})
+
     def _empty(self, path: Path) -> None:
         if any(p[: len(path)] == path for p in self.callees.document.broken):
             return
@@ -100,13 +110,12 @@ class TaskChecker:
     def _declare(
         self, path: Path, inputs: Mapping[str, InputShape], nodes: Mapping[str, NodeShape], *, training: bool
     ) -> None:
-        for broken in self.callees.document.broken:
-            if (
-                len(broken) == len(path) + 2
-                and broken[: len(path)] == path
-                and broken[-2] in ("inputs", "nodes")
-            ):
-                self.outputs[broken[-1]] = None
+        broken = [
+            other[-1]
+            for other in self.callees.document.broken
+            if len(other) == len(path) + 2 and other[: len(path)] == path and other[-2] in ("inputs", "nodes")
+        ]
+        self.outputs.update(dict.fromkeys(broken))
         for name, item in inputs.items():
             self._declare_input(name, item, (*path, "inputs", name), training)
         for name, node in nodes.items():
@@ -118,18 +127,21 @@ class TaskChecker:
             else:
                 self.resolved[name] = callee
                 self.outputs[name] = tuple(callee.signature.outputs)
+        self.outputs.update(dict.fromkeys(broken))  # a name that is taken twice means neither
 
     def _declare_input(self, name: str, item: InputShape, path: Path, training: bool) -> None:
         self.outputs[name] = None
         modality = self.callees.find(
             self.callees.registry.modalities, item.modality, (*path, "modality"), "C205", "modality"
         )
-        if modality is None or path in self.callees.document.broken:
+        if modality is None or self.callees.document.hurt(path):
             return
         config = self.callees.reader.read(modality.config, item.with_, path, f"modality {modality.id}")
         if config is None:
             return
         ports = _port_types(modality.ports(config))
+        if not all(self.edges.known_kind(port, path) for port in ports.values()):
+            return
         host = _port_types(modality.host(config)) if modality.host is not None else ports
         self.inputs[name] = CheckedInput(name, modality, config, ports, host, path, training)
         self.outputs[name] = tuple(ports)
@@ -138,15 +150,13 @@ class TaskChecker:
         """The task as a graph: an edge for every reference that names something."""
         graph: nx.MultiDiGraph = nx.MultiDiGraph()
         graph.add_nodes_from(self.outputs)
-        for name, (node, path, _) in self.nodes.items():
+        for name, (node, path, training) in self.nodes.items():
             callee = self.resolved.get(name)
             wired: dict[str, Any] = {}
             for reference in written_references(node, path):
                 source = reference.text.partition(".")[0]
-                if source in self.inputs or source in self.outputs:
-                    self.used_inputs.add(source)
-                endpoint = self.references.resolve(reference.text, reference.path)
-                if source in self.outputs:
+                endpoint = self.references.resolve(reference.text, reference.path, training=training)
+                if source in self.outputs and (training or source not in self.references.training):
                     graph.add_edge(source, name, path=reference.path, text=reference.text)
                 if callee is not None:
                     self._connect(wired, callee, reference, endpoint, path)
@@ -211,8 +221,11 @@ class TaskChecker:
 
     def _missing(self, callee: Callee, wired: dict[str, Any], node: NodeShape, path: Path) -> None:
         broken = {p[-1] for p in self.callees.document.broken if p[:-1] == (*path, "inputs")}
-        if (*path, "inputs") in self.callees.document.broken:
+        if self.callees.document.hurt(path):
             return
+        unknown_keys = [p for p in self.callees.document.broken if p[:-1] == path]
+        if unknown_keys and self.callees.document.tree.node((*path, "inputs")) is None:
+            return  # the inputs may stand under a misspelt key
         for port, declared in callee.signature.inputs.items():
             if port in wired or port in broken or declared.optional:
                 continue
@@ -269,7 +282,6 @@ class TaskChecker:
     def _outputs(self, path: Path) -> dict[str, Endpoint]:
         found = {}
         for name, text in self.shape.outputs.items():
-            self.used_inputs.add(text.partition(".")[0])
             endpoint = self.references.resolve(text, (*path, "outputs", name), code="C213")
             if endpoint is not None:
                 found[name] = endpoint
@@ -280,7 +292,7 @@ class TaskChecker:
         if objective is None:
             return None
         where = (*path, "objective", "loss")
-        endpoint = self.references.resolve(objective.loss, where, code="C219")
+        endpoint = self.references.resolve(objective.loss, where, code="C219", training=True)
         if endpoint is None:
             return None
         found = self.edges.types.get(endpoint)
@@ -291,7 +303,9 @@ class TaskChecker:
         return endpoint
 
     def _warn_unused(self, graph: nx.MultiDiGraph, path: Path, before: int) -> None:
-        """Nodes and inputs that nothing needs; silent where a faulty reference may be the reason."""
+        """Nodes and inputs that nothing needs; silent where a fault in the task may be the reason."""
+        if any(broken[: len(path)] == path for broken in self.callees.document.broken):
+            return
         if any(p.severity == "error" for p in self.problems[before:]) or any(
             v is None for v in self.outputs.values()
         ):
@@ -330,6 +344,8 @@ class TaskChecker:
             where = (*path, "compile", "ranges", name)
             tree = self.callees.document.tree
             if name not in free:
+                if self.outputs.get(name.partition(".")[0], ()) is None:
+                    continue  # a dimension of an input with a problem of its own
                 guess = nearest(name, sorted(free))
                 helps = ((f"did you mean `{guess}`?",) if guess else ()) + (
                     f"free: {', '.join(sorted(free))}",

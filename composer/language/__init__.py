@@ -13,7 +13,7 @@ from composer.language.shape import (
     TaskShape,
 )
 from composer.language.source import Source, read_source
-from composer.language.tree import Tree, nearest, rename_fix
+from composer.language.tree import Tree, meant_key, nearest, rename_fix
 
 __all__ = [
     "CompileShape",
@@ -29,6 +29,7 @@ __all__ = [
     "Tree",
     "collector_paused",
     "find_source",
+    "meant_key",
     "nearest",
     "read_source",
     "rename_fix",

@@ -11,13 +11,13 @@ from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
 from composer.language.schema12 import MAP, SEQ, STR, resolve_scalar
 from composer.language.source import Source
-from composer.problems import DocumentError, Place, Problem
+from composer.problems import DocumentError, Note, Place, Problem
+from composer.problems.lines import split_lines
 
 __all__ = ["MAX_DEPTH", "compose", "place_of"]
 
 MAX_DEPTH = 64
-_BRACKETS = re.compile(r"[\[\]{}]")
-_DEEP_INDENT = re.compile(rf"^(?: {{{8 * MAX_DEPTH},}}|(?:- *){{{MAX_DEPTH},}})", re.MULTILINE)
+_FOREIGN_BREAK = re.compile("[\x85\u2028\u2029]")
 
 if yaml.__with_libyaml__:
     from yaml._yaml import CParser as _Parser
@@ -34,7 +34,13 @@ else:  # pragma: no cover - PyYAML wheels always carry libyaml; a source build w
 
 
 class _Composer(_Parser):
-    """libyaml's parser and composer; only the resolver is ours (inheritance is PyYAML's own seam for it)."""
+    """libyaml's parser and composer; only the resolver is ours (inheritance is PyYAML's own seam for it).
+
+    PyYAML calls `descend_resolver` before it goes into a node and `ascend_resolver` after, for path resolvers, which
+    are not used here. They count the depth instead: libyaml's composer recurses, and deep text overflows its stack.
+    """
+
+    depth = 0
 
     def resolve(self, kind: type[Node], value: str | None, implicit: Any) -> str:
         if kind is ScalarNode:
@@ -42,10 +48,16 @@ class _Composer(_Parser):
         return MAP if kind is MappingNode else SEQ
 
     def descend_resolver(self, current_node: Any, current_index: Any) -> None:
-        """Path resolvers are not used."""
+        self.depth += 1
+        if self.depth > MAX_DEPTH + 1:
+            raise _TooDeepError(current_node)
 
     def ascend_resolver(self) -> None:
-        """Path resolvers are not used."""
+        self.depth -= 1
+
+
+class _TooDeepError(Exception):
+    """Raised with the first node beyond the limit, to leave libyaml's recursion."""
 
 
 class _NamedText(io.StringIO):
@@ -58,9 +70,14 @@ class _NamedText(io.StringIO):
 
 def compose(source: Source) -> MappingNode:
     """Compose one document; raises DocumentError (C002 syntax, C004 limits, C102 when it is no mapping)."""
-    _refuse_depth(source)
+    _refuse_foreign_breaks(source)
     try:
         node = _Composer(_NamedText(source)).get_single_node()
+    except _TooDeepError as error:
+        mark = error.args[0].start_mark
+        place = Place(source.name, mark.line + 1, mark.column + 1, mark.line + 1, mark.column + 2)
+        message = f"nested deeper than the limit of {MAX_DEPTH} levels"
+        raise DocumentError([Problem("C004", "error", message, place)]) from None
     except yaml.MarkedYAMLError as error:
         raise DocumentError([_syntax_problem(source, error)]) from None
     except yaml.YAMLError as error:
@@ -95,44 +112,40 @@ def place_of(node: Node) -> Place:
 def _syntax_problem(source: Source, error: yaml.MarkedYAMLError) -> Problem:
     mark = error.problem_mark or error.context_mark
     line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
-    number_of_lines = source.text.count("\n") + 1
-    line = min(line, number_of_lines)
+    lines = split_lines(source.text)
+    line = min(line, len(lines))
     detail = error.problem or str(error)
-    if error.context:
+    notes = []
+    if error.context_mark is not None and error.context and error.context_mark.line + 1 < line:
+        begin = error.context_mark
+        place = Place(source.name, begin.line + 1, begin.column + 1, begin.line + 1, begin.column + 2)
+        notes.append(Note(place, error.context.replace("while parsing", "inside")))
+    elif error.context:
         detail = f"{detail} ({error.context})"
     helps = []
-    text_line = source.text.split("\n")[line - 1]
+    text_line = lines[line - 1]
     if "\t" in text_line[: len(text_line) - len(text_line.lstrip())]:
         helps.append("indent with spaces: YAML does not allow tabs")
     if "mapping values are not allowed" in detail:
-        helps.append("quote a value that holds `: `, or put the key on a line of its own")
+        helps.append("quote a value that holds `: `, or check the indent of this line")
     if "duplicate anchor" in detail or "undefined alias" in detail:
         helps.append("an alias *name needs an anchor &name before it in the same file")
     place = Place(source.name, line, column, line, column + 1)
-    return Problem("C002", "error", f"this is not YAML: {detail}", place, helps=tuple(helps))
+    return Problem(
+        "C002", "error", f"this is not YAML: {detail}", place, notes=tuple(notes), helps=tuple(helps)
+    )
 
 
-def _refuse_depth(source: Source) -> None:
-    """Refuse deep nesting before libyaml recurses into it: a cheap bound first, the exact depth only when in doubt."""
-    depth = deepest = 0
-    for match in _BRACKETS.finditer(source.text):
-        depth += 1 if match[0] in "[{" else -1
-        deepest = max(deepest, depth)
-    if deepest <= MAX_DEPTH and not _DEEP_INDENT.search(source.text):
+def _refuse_foreign_breaks(source: Source) -> None:
+    """Refuse what libyaml counts as a line break and YAML 1.2 and editors do not: later lines would be off by one."""
+    match = _FOREIGN_BREAK.search(source.text)
+    if match is None:
         return
-    depth = 0
-    loader = yaml.CSafeLoader if yaml.__with_libyaml__ else yaml.SafeLoader
-    try:
-        for event in yaml.parse(source.text, Loader=loader):
-            if isinstance(event, (yaml.MappingStartEvent, yaml.SequenceStartEvent)):
-                depth += 1
-            elif isinstance(event, (yaml.MappingEndEvent, yaml.SequenceEndEvent)):
-                depth -= 1
-            if depth > MAX_DEPTH:
-                mark = event.start_mark
-                assert mark is not None, "events of a parsed text have marks"
-                place = Place(source.name, mark.line + 1, mark.column + 1, mark.line + 1, mark.column + 2)
-                message = f"nested deeper than the limit of {MAX_DEPTH} levels"
-                raise DocumentError([Problem("C004", "error", message, place)])
-    except yaml.MarkedYAMLError as error:
-        raise DocumentError([_syntax_problem(source, error)]) from None
+    lines = split_lines(source.text[: match.start()])
+    line, column = len(lines), len(lines[-1]) + 1
+    message = (
+        f"the character U+{ord(match[0]):04X} stands here, which only some programs read as a line break"
+    )
+    helps = ("replace it by a space, or by \\n inside double quotes",)
+    place = Place(source.name, line, column, line, column + 1, match.start(), match.end())
+    raise DocumentError([Problem("C002", "error", message, place, helps=helps)])

@@ -45,10 +45,15 @@ class Chain:
     data: dict[str, Any]
     """The plain values of `merged`."""
     problems: list[Problem]
+    unread: Source | None = None
+    """The ancestor whose text cannot be composed, where there is one."""
+    complete: bool = True
+    """Whether every ancestor was found and read."""
 
     @property
     def sources(self) -> dict[str, str]:
-        return {source.name: source.text for source, _ in self.layers}
+        read = [*([self.unread] if self.unread else []), *(source for source, _ in self.layers)]
+        return {source.name: source.text for source in read}
 
 
 def load_chain(source: Source, library: Library) -> Chain:
@@ -58,25 +63,32 @@ def load_chain(source: Source, library: Library) -> Chain:
     seen: list[Path] = []
     data: dict[str, Any] = {}
     current: Source | None = source
-    try:
-        while current is not None:
+    unread: Source | None = None
+    complete = True
+    while current is not None:
+        try:
             root = compose(current)
-            layers.insert(0, (current, root))
-            data, found = construct(root)
-            problems.extend(found)
-            seen.append(_identity(current))
-            current = _parent(current, root, library, seen, problems)
-    except DocumentError as error:
-        if not layers:
-            raise
-        problems.extend(error.problems)
+            values, found = construct(root)
+        except DocumentError as error:
+            if not layers:
+                raise
+            problems.extend(error.problems)
+            unread, complete = current, False
+            break
+        data = data if layers else values
+        layers.insert(0, (current, root))
+        problems.extend(found)
+        seen.append(_identity(current))
+        before = len(problems)
+        current = _parent(current, root, library, seen, problems)
+        complete = len(problems) == before
     merged = layers[0][1]
     if len(layers) > 1:
         for _, child in layers[1:]:
             merged = merge(merged, child)
         merged = _with_head(merged, layers[-1][1])
         data, _ = construct(merged)
-    return Chain(layers, merged, data, problems)
+    return Chain(layers, merged, data, problems, unread, complete)
 
 
 def _parent(

@@ -47,15 +47,7 @@ def _integer(text: str) -> int:
 
 
 def _float(text: str) -> float:
-    return float(
-        text.replace(".inf", "inf")
-        .replace(".Inf", "inf")
-        .replace(".INF", "inf")
-        .replace(".nan", "nan")
-        .lower()
-        if "." in text and text[-1].isalpha()
-        else text
-    )
+    return float(text.lower().replace(".inf", "inf").replace(".nan", "nan"))
 
 
 _VALUES: dict[str, Callable[[str], Any]] = {

@@ -8,7 +8,7 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from composer.language.shape import DocumentShape
-from composer.language.tree import Path, Tree, nearest, rename_fix
+from composer.language.tree import Path, Tree, meant_key, rename_fix
 from composer.problems import Problem
 
 __all__ = ["CURRENT_VERSION", "shape_document", "type_name"]
@@ -29,9 +29,12 @@ def type_name(value: Any) -> str:
     return "nothing" if value is None else _NAMES.get(type(value), type(value).__name__)
 
 
-def shape_document(data: dict[str, Any], tree: Tree) -> tuple[DocumentShape | None, list[Problem], set[Path]]:
+def shape_document(
+    data: dict[str, Any], tree: Tree, *, partial: bool = False
+) -> tuple[DocumentShape | None, list[Problem], set[Path]]:
     """Validate the shape. What is faulty is dropped from the result, so that the rest can be checked; the paths of what
-    was dropped come back, so that references to it are not reported a second time.
+    was dropped come back, so that references to it are not reported a second time. In a `partial` document (a parent is
+    missing) no key is required.
     """
     problems = _version_problems(data, tree)
     data = {**data, "composer": 1}
@@ -42,22 +45,29 @@ def shape_document(data: dict[str, Any], tree: Tree) -> tuple[DocumentShape | No
         except ValidationError as error:
             paths: list[Path] = []
             faults = error.errors(include_url=False)
-            misspelt = {
-                (*f["loc"][:-1], nearest(str(f["loc"][-1]), _known_keys(_yaml_path(f["loc"], data)[:-1])))
-                for f in faults
-                if f["type"] == "extra_forbidden"
-            }
-            for fault in faults:
+            misspelt = {_meant(f["loc"], data) for f in faults if f["type"] == "extra_forbidden"}
+            places = [_yaml_path(f["loc"], data) for f in faults]
+            outer = {place[:length] for place in places for length in range(len(place))}
+            for fault, found in zip(faults, places, strict=True):
+                if found in outer:
+                    continue  # the other form that the value might have had: the fault inside says more
                 path, problem = _shape_problem(fault, tree, data)
-                paths.append(path)
-                if fault["type"] == "missing" and fault["loc"] in misspelt:
-                    continue  # the unknown key beside it says it already
+                paths.append(_without_items(path, data))
+                explained = partial or fault["loc"] in misspelt or found in dropped
+                if fault["type"] == "missing" and explained:
+                    continue  # a missing parent, an unknown key beside it or a wrong value says it already
                 if not any(p.place == problem.place and p.code == problem.code for p in problems):
                     problems.append(problem)
             dropped.update(paths)
             for path in sorted(set(paths), key=len, reverse=True):
                 _drop(data := _copied(data, path), path)
     return None, problems, dropped
+
+
+def _meant(location: tuple[Any, ...], data: dict[str, Any]) -> tuple[Any, ...] | None:
+    """The location of the key that an unknown one most likely means."""
+    meant = meant_key(str(location[-1]), _known_keys(_yaml_path(location, data)[:-1]))
+    return (*location[:-1], meant[0]) if meant else None
 
 
 def _version_problems(data: dict[str, Any], tree: Tree) -> list[Problem]:
@@ -105,6 +115,8 @@ def _shape_problem(fault: Any, tree: Tree, data: dict[str, Any]) -> tuple[Path, 
         "literal_error": f"one of {fault.get('ctx', {}).get('expected', '')}",
     }.get(fault["type"])
     what = _describe(path)
+    if path[-1:] == ("inputs",) and path[-3:-2] == ("nodes",):
+        wanted = "a map or one reference"
     if wanted is None:
         message = f"{what}: {fault['msg']}"
     else:
@@ -116,6 +128,8 @@ def _shape_problem(fault: Any, tree: Tree, data: dict[str, Any]) -> tuple[Path, 
         helps.append(
             "write `name: {...}` lines instead of `- ...` items: the order of a map does not matter here"
         )
+    if path[-2:-1] == ("ranges",) and value is None:
+        helps.append(f'a range with a comma needs quotes: `"1..32, {path[-1]}"`')
     if wanted == "a map" and value is None:
         helps.append("remove the key, or indent its content below it")
     if wanted == "text" and isinstance(value, (int, float, bool)):
@@ -144,11 +158,11 @@ def _yaml_path(loc: tuple[Any, ...], data: Any) -> Path:
 def _unknown_key(path: Path, tree: Tree) -> Problem:
     known = _known_keys(path[:-1])
     place = tree.place(path, key=True)
-    guess = nearest(str(path[-1]), known)
+    meant = meant_key(str(path[-1]), known)
     what = _describe(path[:-1])
-    helps = [f"did you mean `{guess}`?"] if guess else []
+    helps = [meant[2]] if meant else []
     helps.append(f"the keys here are {', '.join(known)}")
-    fix = rename_fix(place, guess) if guess else ()
+    fix = rename_fix(place, meant[1]) if meant else ()
     message = f"{what} has no key `{path[-1]}`"
     return Problem("C101", "error", message, place, "unknown", helps=tuple(helps), fix=fix)
 
@@ -190,6 +204,15 @@ def _copied(data: Any, path: Path) -> Any:
     if path and isinstance(copy, dict) and path[0] in copy:
         copy[path[0]] = _copied(copy[path[0]], path[1:])
     return copy
+
+
+def _without_items(path: Path, data: Any) -> Path:
+    """The path up to the first list on its way: a list is dropped as a whole."""
+    for length, step in enumerate(path):
+        if isinstance(data, list):
+            return path[:length]
+        data = data.get(step) if isinstance(data, dict) else None
+    return path
 
 
 def _drop(data: Any, path: Path) -> None:

@@ -10,13 +10,13 @@ from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
 from composer.language.composing import place_of
 from composer.language.schema12 import BOOL, FLOAT, INT, MAP, NULL, SEQ, STR, scalar_value
-from composer.problems import Edit, Note, Place, Problem
+from composer.problems import DocumentError, Edit, Note, Place, Problem
 
-__all__ = ["Path", "Tree", "construct", "merge", "nearest"]
+__all__ = ["Path", "Tree", "construct", "doubled_keys", "meant_key", "merge", "nearest", "rename_fix"]
 
 Path = tuple[Any, ...]
 _PLAIN_TAGS = frozenset((STR, INT, FLOAT, BOOL, NULL, MAP, SEQ))
-_MAX_REPEATS = 100_000
+_MAX_REPEATED = 100_000
 _MAX_DIGITS = 4000
 
 
@@ -86,13 +86,20 @@ def _key_value(key: Node) -> Any:
 
 
 class _Construction:
-    """One pass over a tree: plain values, and a problem for each duplicate key, foreign tag or alias bomb."""
+    """One pass over a tree: plain values, and a problem for each duplicate key or foreign tag.
+
+    What an alias repeats is made once and shared, and its size counted, because later phases walk it again each time.
+    Raises DocumentError for aliases that expand without end.
+    """
 
     def __init__(self) -> None:
         self.problems: list[Problem] = []
-        self.seen: set[int] = set()
-        self.repeats = 0
-        self.stack: list[int] = []
+        self.doubled: list[tuple[MappingNode, Any]] = []
+        """Maps with a key that is written twice, and the key."""
+        self.made: dict[int, tuple[Any, int] | None] = {}
+        """Value and expanded size of each map and list; None while it is being made."""
+        self.size = 0
+        self.repeated = 0
 
     def value(self, node: Node) -> Any:
         if type(node) is ScalarNode:
@@ -100,17 +107,11 @@ class _Construction:
             if tag is STR or tag == STR:
                 return node.value
             return self._scalar(node)
-        identity = id(node)
-        if identity in self.seen:  # an alias: the same node a second time
-            self.repeats += 1
-            if identity in self.stack:
-                return self._refuse(node, "C004", "an alias contains itself")
-            if self.repeats > _MAX_REPEATS:
-                return self._refuse(
-                    node, "C004", f"aliases expand to more than {_MAX_REPEATS:,} maps and lists"
-                )
-        self.seen.add(identity)
-        self.stack.append(identity)
+        if id(node) in self.made:
+            return self._again(node)
+        self.made[id(node)] = None
+        before = self.size
+        self.size += len(node.value)
         result = (
             self._mapping(node)
             if isinstance(node, MappingNode)
@@ -118,11 +119,30 @@ class _Construction:
         )
         if node.tag not in _PLAIN_TAGS:
             self._refuse_tag(node)
-        self.stack.pop()
+        self.made[id(node)] = result, self.size - before
         return result
+
+    def _again(self, node: Node) -> Any:
+        """The value of a node that an alias reaches a second time."""
+        made = self.made[id(node)]
+        if made is None:
+            raise DocumentError(
+                [*self.problems, Problem("C004", "error", "an alias contains itself", place_of(node))]
+            )
+        value, size = made
+        self.size += size
+        self.repeated += size
+        if self.repeated > _MAX_REPEATED:
+            message = f"aliases repeat more than {_MAX_REPEATED:,} values"
+            helps = ("write shared parts as parameters, or as a document to extend",)
+            raise DocumentError(
+                [*self.problems, Problem("C004", "error", message, place_of(node), helps=helps)]
+            )
+        return value
 
     def _mapping(self, node: MappingNode) -> dict[Any, Any]:
         result: dict[Any, Any] = {}
+        merged: dict[Any, Any] = {}
         for key_node, value_node in node.value:
             key = (
                 key_node.value
@@ -131,8 +151,13 @@ class _Construction:
             )
             if key in result:
                 self._duplicate(node, key_node, key)
+            if key == "<<" and not key_node.style:
+                self._refuse_merge(key_node)
+                taken = self.value(value_node)
+                merged.update(taken if isinstance(taken, dict) else {})
+                continue
             result[key] = self.value(value_node)
-        return result
+        return {**merged, **result} if merged else result
 
     def _key(self, node: Node) -> Any:
         if isinstance(node, ScalarNode):
@@ -153,11 +178,17 @@ class _Construction:
             )
 
     def _duplicate(self, mapping: MappingNode, key_node: Node, key: Any) -> None:
+        self.doubled.append((mapping, key))
         first = next(k for k, _ in mapping.value if _key_value(k) == key)
         note = Note(place_of(first), "first written here")
         message = f"the key {key!r} is written twice in one map"
         helps = ("remove one of the two, or rename it",)
         self.problems.append(Problem("C003", "error", message, place_of(key_node), "again", (note,), helps))
+
+    def _refuse_merge(self, key_node: Node) -> None:
+        message = "`<<` merges maps in YAML 1.1; a document is YAML 1.2, where it is an unknown key"
+        helps = ("repeat the keys, use the whole map as an alias, or take them in with `extends`",)
+        self.problems.append(Problem("C101", "error", message, place_of(key_node), "unknown", helps=helps))
 
     def _refuse_tag(self, node: Node) -> None:
         tag = node.tag.replace("tag:yaml.org,2002:", "!!")
@@ -171,9 +202,29 @@ class _Construction:
 
 
 def construct(root: MappingNode) -> tuple[dict[str, Any], list[Problem]]:
-    """The plain values of a tree, with the problems found on the way."""
+    """The plain values of a tree, with the problems found on the way. Raises DocumentError for alias bombs."""
     construction = _Construction()
     return construction.value(root), construction.problems
+
+
+def doubled_keys(root: MappingNode) -> set[Path]:
+    """The paths of all keys that are written twice in their map."""
+    construction = _Construction()
+    construction.value(root)
+    wanted = {
+        id(node): {key for other, key in construction.doubled if other is node}
+        for node, _ in construction.doubled
+    }
+    found: set[Path] = set()
+
+    def walk(node: Node, path: Path) -> None:
+        if isinstance(node, MappingNode):
+            found.update((*path, key) for key in wanted.get(id(node), ()))
+            for key_node, value in node.value:
+                walk(value, (*path, _key_value(key_node)))
+
+    walk(root, ())
+    return found
 
 
 def merge(parent: MappingNode, child: MappingNode) -> MappingNode:
@@ -201,6 +252,26 @@ def nearest(word: str, known: Mapping[str, Any] | list[str] | tuple[str, ...]) -
     """The known word that a person most likely meant."""
     matches = difflib.get_close_matches(word, list(known), n=1, cutoff=0.6)
     return matches[0] if matches else None
+
+
+# What other tools call the same thing.
+_FOREIGN = {
+    **dict.fromkeys(("type", "class", "class_path", "class_name", "component", "_target_"), "uses"),
+    **dict.fromkeys(
+        ("args", "config", "init_args", "init_parameters", "kwargs", "options", "params"), "with"
+    ),
+}
+
+
+def meant_key(word: str, known: list[str]) -> tuple[str, str, str] | None:
+    """The known key that an unknown one most likely means: the key, what to write in its place, and the hint."""
+    name, colon, value = word.partition(":")
+    if colon and name in known:
+        written = f"{name}: {value}"
+        return name, written, f"write a space after the colon: `{written}`"
+    foreign = _FOREIGN.get(word)
+    guess = foreign if foreign in known else nearest(word, known)
+    return None if guess is None else (guess, guess, f"did you mean `{guess}`?")
 
 
 def rename_fix(place: Place, word: str) -> tuple[Edit, ...]:

@@ -44,7 +44,10 @@ class Stage:
     """A part of a plan that runs as one tensor program (`encode`, `finish`) or token by token (`decode`)."""
 
     name: str
+    """Unique in its plan: the kind, with a number from the second one on (`decode`, `finish`, `decode-2`)."""
     steps: tuple[Step, ...]
+    kind: str
+    """`encode`, `decode` or `finish`."""
 
 
 @dataclass(frozen=True)
@@ -146,16 +149,21 @@ def _stages(task: CheckedTask, steps: list[Step]) -> tuple[Stage, ...]:
     generating = [s.name for s in steps if s.node.verb == "generate"]
     after = set().union(*(nx.descendants(task.graph, name) for name in generating)) if generating else set()
     encode = tuple(s for s in steps if s.name not in after and s.name not in generating)
-    stages = [Stage("encode", encode)] if encode else []
+    cut: list[tuple[str, tuple[Step, ...]]] = [("encode", encode)] if encode else []
     late: list[Step] = []
     for step in steps:
         if step.name in generating:
             if late:
-                stages.append(Stage("finish", tuple(late)))
+                cut.append(("finish", tuple(late)))
                 late = []
-            stages.append(Stage("decode", (step,)))
+            cut.append(("decode", (step,)))
         elif step.name in after:
             late.append(step)
     if late:
-        stages.append(Stage("finish", tuple(late)))
-    return tuple(stages)
+        cut.append(("finish", tuple(late)))
+    kinds = [kind for kind, _ in cut]
+    numbers = [kinds[: index + 1].count(kind) for index, kind in enumerate(kinds)]
+    return tuple(
+        Stage(kind if number == 1 else f"{kind}-{number}", part, kind)
+        for (kind, part), number in zip(cut, numbers, strict=True)
+    )

@@ -27,7 +27,7 @@ class FeedForward(nn.Module):
 
 
 class BertBlock(nn.Module):
-    """Self-attention, cross-attention (when it has one and is given a memory) and feed-forward, each normalised after its sum."""
+    """Self-attention, cross-attention where there is a memory, feed-forward; each is added, and the sum normalised."""
 
     def __init__(
         self,
@@ -73,17 +73,25 @@ class BertBlock(nn.Module):
         return self.feed(self.look(grouped, memory, memory_mask).reshape(hidden.shape))
 
     def step(
-        self, hidden: Tensor, past: KeyValues, position: Tensor, visible: Tensor, memory: KeyValues, memory_mask: Tensor | None
+        self,
+        hidden: Tensor,
+        past: KeyValues,
+        position: Tensor,
+        visible: Tensor,
+        memory: KeyValues,
+        memory_mask: Tensor | None,
     ) -> tuple[Tensor, KeyValues]:
         """One more token of every beam: hidden[B, K, D], past [B, K, heads, M, d] with the token's place `position`[1].
 
-        `visible`[M] (bool) tells the filled places, the new one included. Returns hidden and the past with the token.
+        `visible`[1, M] (bool) tells the filled places, with the new one. Returns hidden and the past with the token.
         """
         new = self.attention.project(hidden.flatten(0, 1).unsqueeze(1))
         keys = past.keys.index_copy(3, position, new.keys.unflatten(0, hidden.shape[:2]))
         values = past.values.index_copy(3, position, new.values.unflatten(0, hidden.shape[:2]))
         attended = self.attention(
-            hidden.flatten(0, 1).unsqueeze(1), KeyValues(keys.flatten(0, 1), values.flatten(0, 1)), mask=visible
+            hidden.flatten(0, 1).unsqueeze(1),
+            KeyValues(keys.flatten(0, 1), values.flatten(0, 1)),
+            mask=visible,
         )
         hidden = self.attention_norm(hidden + attended.reshape(hidden.shape))
         return self.feed(self.look(hidden, memory, memory_mask)), KeyValues(keys, values)
@@ -101,7 +109,9 @@ class BertBlock(nn.Module):
 class BertEmbeddings(nn.Module):
     """Word, absolute position and token type embeddings, summed and normalised."""
 
-    def __init__(self, *, vocabulary: int, positions: int, token_types: int, width: int, dropout: float = 0.0) -> None:
+    def __init__(
+        self, *, vocabulary: int, positions: int, token_types: int, width: int, dropout: float = 0.0
+    ) -> None:
         super().__init__()
         self.words = nn.Embedding(vocabulary, width)
         self.positions = nn.Embedding(positions, width)
@@ -109,7 +119,9 @@ class BertEmbeddings(nn.Module):
         self.norm = nn.LayerNorm(width, eps=NORM_EPS)
         self.dropout = nn.Dropout(dropout)
 
-    def forward(self, ids: Tensor, *, token_types: Tensor | None = None, positions: Tensor | None = None) -> Tensor:
+    def forward(
+        self, ids: Tensor, *, token_types: Tensor | None = None, positions: Tensor | None = None
+    ) -> Tensor:
         """ids[B, L] → [B, L, D]; token types default to 0, positions to 0..L-1 whatever is padding."""
         place = self.positions.weight[: ids.shape[1]] if positions is None else self.positions(positions)
         segment = self.token_types.weight[0] if token_types is None else self.token_types(token_types)

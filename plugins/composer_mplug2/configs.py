@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Literal
 
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 from typing_extensions import Self
 
-from composer.plugin import Config
+from composer.plugin import Config, folder_of
 
 __all__ = [
     "BertConfig",
@@ -16,6 +15,7 @@ __all__ = [
     "FusionConfig",
     "MaskedHeadConfig",
     "NormConfig",
+    "PromptConfig",
     "SequenceLossConfig",
     "TextEncoderConfig",
     "TokenLossConfig",
@@ -56,7 +56,9 @@ class VisionConfig(Config):
     @model_validator(mode="after")
     def _fits(self) -> Self:
         if self.image_size % self.patch_size:
-            raise ValueError(f"image_size {self.image_size} is not a multiple of patch_size {self.patch_size}")
+            raise ValueError(
+                f"image_size {self.image_size} is not a multiple of patch_size {self.patch_size}"
+            )
         if self.heads is None and self.width % 64:
             raise ValueError(f"width {self.width} is not a multiple of 64: give `heads`, a divisor of it")
         if self.width % self.num_heads:
@@ -158,7 +160,7 @@ class FusionConfig(BertConfig):
     stack: int | None = Field(default=None, ge=1)
     """Layers of the published stack, the last `layers` of which run; only a checkpoint layout needs it."""
     stride: int | None = Field(default=None, ge=1)
-    """Every `stride`-th layer after the first attends over vision and text joined; null or a large number means never."""
+    """Every `stride`-th layer but the first attends over vision and text joined; null: none does."""
 
     @model_validator(mode="after")
     def _stack_holds(self) -> Self:
@@ -195,8 +197,8 @@ class DecoderConfig(BertConfig):
     @classmethod
     def _beside_the_document(cls, value: str, info: ValidationInfo) -> str:
         """A vocabulary file beside the document becomes absolute; a packaged name stays."""
-        directory = (info.context or {}).get("directory")
-        path = Path(directory, value) if directory is not None else None
+        directory = folder_of(info)
+        path = directory / value if directory is not None else None
         return str(path.absolute()) if path is not None and path.is_file() else value
 
     @model_validator(mode="after")
@@ -222,7 +224,7 @@ class TokenLossConfig(Config):
     alpha: float = Field(default=0.0, ge=0, le=1)
     """Weight of the soft labels; the published fine-tuning leaves it at 0."""
     soft_axis: Literal["sequence", "vocabulary"] = "sequence"
-    """Axis of the soft labels' softmax. The published code takes it along the sequence; `vocabulary` is what was meant."""
+    """Axis of the soft labels' softmax: along the sequence as published, or over the `vocabulary` as was meant."""
 
 
 class SequenceLossConfig(TokenLossConfig):
@@ -230,3 +232,10 @@ class SequenceLossConfig(TokenLossConfig):
 
     prompt_tokens: int = Field(default=0, ge=0)
     """First positions that are not scored: the start token and the prompt but its last token, as published."""
+
+
+class PromptConfig(Config):
+    """`with` of `mplug2.strip_prompt`."""
+
+    prompt: str = ""
+    """What generated captions open with; empty leaves them as they are."""

@@ -33,7 +33,9 @@ class Fusion(nn.Module):
         vision_mask = cross_mask(vision.mask, hidden.dtype)
         for layer, connected in zip(self.layers, self.connected, strict=True):
             if connected:
-                joined = layer(torch.cat((seen, hidden), dim=1), mask=self_mask(joined_mask(vision, text), hidden.dtype))
+                joined = layer(
+                    torch.cat((seen, hidden), dim=1), mask=self_mask(joined_mask(vision, text), hidden.dtype)
+                )
                 seen = seen + joined[:, : seen.shape[1]]
                 hidden = joined[:, seen.shape[1] :]
             else:
@@ -46,7 +48,7 @@ class Fusion(nn.Module):
 
         The same as repeating the vision rows first, but keys and values are projected once per picture.
         """
-        rows = torch.repeat_interleave(counts)
+        rows = torch.repeat_interleave(counts, output_size=text.values.shape[0])
         vision_mask = None if vision.mask is None else vision.mask[rows]
         if any(self.connected):
             return self(text=text, vision=States(vision.values[rows], vision_mask))["text"]

@@ -32,7 +32,9 @@ class TokenLoss(nn.Module):
         self.soft_dim = {"sequence": 1, "vocabulary": -1}[soft_axis]
 
     def forward(self, logits: Tensor, labels: Tensor, soft_labels: Tensor | None) -> Tensor:
-        hard = functional.cross_entropy(logits.transpose(1, 2), labels, ignore_index=IGNORED, reduction="none")
+        hard = functional.cross_entropy(
+            logits.transpose(1, 2), labels, ignore_index=IGNORED, reduction="none"
+        )
         if soft_labels is None or self.alpha == 0:
             return hard
         soft = -(functional.log_softmax(logits, dim=self.soft_dim) * soft_labels).sum(dim=-1)

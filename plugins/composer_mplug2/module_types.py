@@ -12,6 +12,7 @@ from composer_mplug2.configs import (
     FusionConfig,
     MaskedHeadConfig,
     NormConfig,
+    PromptConfig,
     SequenceLossConfig,
     TextEncoderConfig,
     TokenLossConfig,
@@ -27,6 +28,9 @@ def _decoder_tokens(config: DecoderConfig) -> Mapping[str, Any]:
     return {"start": config.start, "end": config.end, "pad": config.pad, "tokenizer": config.tokenizer}
 
 
+SIZES: Mapping[str, Any] = {"hidden": 32, "heads": 4, "layers": 2}
+"""Of the examples: small, and large enough that no two dims are equal by chance."""
+
 MODULE_TYPES: tuple[ModuleType, ...] = (
     ModuleType(
         "mplug2.vision_encoder",
@@ -38,13 +42,15 @@ MODULE_TYPES: tuple[ModuleType, ...] = (
         },
         "composer_mplug2.vision_encoder:build_vision_encoder",
         "A vision transformer over frames, with local temporal modules between them.",
+        examples=({"image_size": 32, "patch_size": 8, "width": 64, "layers": 2, "frames": 3},),
     ),
     ModuleType(
         "mplug2.width_adapter",
         WidthAdapterConfig,
         {"forward": Method(signatures.width_adapter)},
         "composer_mplug2.norms:build_width_adapter",
-        "Bring vision states to the width of the text states; nothing where the widths are equal.",
+        "Bring vision states to the width of the text states.",
+        examples=({"width": 48, "hidden": 32},),
     ),
     ModuleType(
         "mplug2.residual_norm",
@@ -52,6 +58,7 @@ MODULE_TYPES: tuple[ModuleType, ...] = (
         {"forward": Method(signatures.residual_norm)},
         "composer_mplug2.norms:build_residual_norm",
         "Add an update to states and normalise the sum.",
+        examples=({"hidden": 32},),
     ),
     ModuleType(
         "mplug2.text_encoder",
@@ -59,12 +66,15 @@ MODULE_TYPES: tuple[ModuleType, ...] = (
         {"forward": Method(signatures.text_encoder)},
         "composer_mplug2.text_encoder:build_text_encoder",
         "BERT embeddings and the layers that only text goes through.",
+        examples=({**SIZES, "vocabulary": 120, "positions": 24},),
     ),
     ModuleType(
         "mplug2.universal_layers",
         UniversalConfig,
         {
-            "text": Method(signatures.universal_text, attribute="text", summary="Text through the shared layers."),
+            "text": Method(
+                signatures.universal_text, attribute="text", summary="Text through the shared layers."
+            ),
             "vision": Method(
                 signatures.universal_vision,
                 attribute="vision",
@@ -73,6 +83,7 @@ MODULE_TYPES: tuple[ModuleType, ...] = (
         },
         "composer_mplug2.universal:build_universal_layers",
         "The layers whose weights text and vision share.",
+        examples=({**SIZES, "latents": 6}, {**SIZES, "layers": 1}),
     ),
     ModuleType(
         "mplug2.fusion",
@@ -87,6 +98,7 @@ MODULE_TYPES: tuple[ModuleType, ...] = (
         },
         "composer_mplug2.fusion:build_fusion",
         "Text that attends to vision, with optional connected layers over both.",
+        examples=(SIZES, {**SIZES, "layers": 3, "stride": 2}),
     ),
     ModuleType(
         "mplug2.text_decoder",
@@ -108,6 +120,7 @@ MODULE_TYPES: tuple[ModuleType, ...] = (
         "composer_mplug2.text_decoder:build_text_decoder",
         "A causal text decoder that reads a memory; its output weight is its word embeddings.",
         generation=Generation(signatures.generate, _decoder_tokens),
+        examples=({**SIZES, "vocabulary": 120, "positions": 24},),
     ),
     ModuleType(
         "mplug2.masked_lm_head",
@@ -115,13 +128,16 @@ MODULE_TYPES: tuple[ModuleType, ...] = (
         {"forward": Method(signatures.masked_head)},
         "composer_mplug2.lm_head:build_masked_head",
         "Scores of the vocabulary at every position, with an output weight of its own.",
+        examples=({"hidden": 32, "vocabulary": 120},),
     ),
     ModuleType(
         "mplug2.answer_loss",
         TokenLossConfig,
         {
             "forward": Method(signatures.answer_loss),
-            "per_answer": Method(signatures.answer_losses, attribute="per_answer", summary="One loss per answer."),
+            "per_answer": Method(
+                signatures.answer_losses, attribute="per_answer", summary="One loss per answer."
+            ),
         },
         "composer_mplug2.losses:build_answer_loss",
         "Weighted sum of each answer's token losses, over the number of questions.",
@@ -141,6 +157,14 @@ MODULE_TYPES: tuple[ModuleType, ...] = (
         {"forward": Method(signatures.masked_loss)},
         "composer_mplug2.losses:build_masked_loss",
         "Mean loss of the masked tokens.",
+        stateless=True,
+    ),
+    ModuleType(
+        "mplug2.strip_prompt",
+        PromptConfig,
+        {"forward": Method(signatures.strip_prompt)},
+        "composer_mplug2.prompts:build_strip_prompt",
+        "Take the prompt off generated captions.",
         stateless=True,
     ),
 )

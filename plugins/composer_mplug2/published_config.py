@@ -43,8 +43,8 @@ def mplug2_parameters(config: Mapping[str, Any]) -> Mapping[str, Any]:
     """Parameters for what the config tells; what it leaves out keeps the document's value.
 
     The config is a BERT config of the publisher (`hidden_size`, ...), or an object that holds one under `bert` beside
-    `clip` (sizes of the vision tower) and `model` (frames, picture size, lengths). It describes one task, so its lengths
-    are given to answers and captions alike.
+    `clip` (sizes of the vision tower) and `model` (frames, picture size, lengths). It describes one task, so its
+    lengths are given to answers and captions alike, its prompt to captions of videos and of pictures.
 
     Raises:
         InputError: a value is missing, or describes something that these modules do not do.
@@ -53,12 +53,17 @@ def mplug2_parameters(config: Mapping[str, Any]) -> Mapping[str, Any]:
     if not parts and "hidden_size" in config:
         parts = {"bert": config}
     if not parts:
-        raise InputError("this is no mPLUG-2 config: it has none of `bert`, `clip`, `model` and `hidden_size`")
+        raise InputError(
+            "this is no mPLUG-2 config: it has none of `bert`, `clip`, `model` and `hidden_size`"
+        )
+    for name, part in parts.items():
+        if not isinstance(part, Mapping):
+            raise InputError(f"section `{name}` is not a JSON object in this mPLUG-2 config")
     found: dict[str, Any] = {}
     if "bert" in parts:
         found |= _bert(parts["bert"])
     if "clip" in parts:
-        found |= {name: _value(parts["clip"], key, "clip") for name, key in CLIP.items()}
+        found |= {name: _number(parts["clip"], key, "clip") for name, key in CLIP.items()}
     if "model" in parts:
         found |= _task(parts["model"])
     return found
@@ -68,21 +73,29 @@ def _bert(bert: Mapping[str, Any]) -> dict[str, Any]:
     for key, expected in FIXED.items():
         if bert.get(key, expected) != expected:
             raise InputError(f"config value {key} is {bert[key]!r}; the mPLUG-2 modules have {expected!r}")
-    found = {name: _value(bert, key, "bert") for name, key in BERT.items()}
-    found["text_layers"] = _value(bert, "text_encoder_layers", "bert") - found["universal_layers"]
-    found["fusion_layers"] = min(_value(bert, "fusion_layers", "bert"), found["fusion_stack"])
+    found = {name: _number(bert, key, "bert") for name, key in BERT.items()}
+    found["text_layers"] = _number(bert, "text_encoder_layers", "bert") - found["universal_layers"]
+    found["fusion_layers"] = min(_number(bert, "fusion_layers", "bert"), found["fusion_stack"])
     return found
 
 
 def _task(model: Mapping[str, Any]) -> dict[str, Any]:
     found = {name: model[key] for name, key in TASK.items() if key in model}
-    if "prompt" in model:
-        # Published: the tokens of the prompt less one, of which [CLS] is one; each word of a prompt is one token.
-        found |= {"prompt": model["prompt"], "prompt_tokens": len(model["prompt"].split())}
+    prompt = model.get("prompt")
+    if prompt is None:
+        return found
+    if not isinstance(prompt, str):
+        raise InputError(f"config value `prompt` is {prompt!r}, which is no text")
+    # Published: the tokens of the prompt less one, of which [CLS] is one; each word of a prompt is one token.
+    tokens = len(prompt.split())
+    for medium in ("video", "image"):
+        found |= {f"{medium}_prompt": prompt, f"{medium}_prompt_tokens": tokens}
     return found
 
 
-def _value(section: Mapping[str, Any], key: str, name: str) -> Any:
+def _number(section: Mapping[str, Any], key: str, name: str) -> Any:
     if key not in section:
         raise InputError(f"this mPLUG-2 config lacks `{key}` in its section `{name}`")
+    if not isinstance(section[key], (int, float)):
+        raise InputError(f"config value `{key}` is {section[key]!r}, which is no number")
     return section[key]

@@ -60,7 +60,9 @@ MOMENTUM = Rule(
     None,
     "momentum twin: teaches while training, answers nothing",
 )
-QUEUES = Rule(r"(image_queue|text_queue|idx_queue|queue_ptr)", None, "queue of past samples: only training reads it")
+QUEUES = Rule(
+    r"(image_queue|text_queue|idx_queue|queue_ptr)", None, "queue of past samples: only training reads it"
+)
 CLIP_TEXT = Rule(
     r"(visual_encoder\.)?(positional_embedding|text_projection|logit_scale|(transformer|token_embedding|ln_final)\..*)",
     None,
@@ -86,7 +88,10 @@ TIED = (
 
 def mplug2_rules(parameters: Mapping[str, Any]) -> tuple[Rule, ...]:
     """Rules for a document with these parameters; raises InputError that names a missing one."""
-    text_layers, universal_layers = _number(parameters, "text_layers"), _number(parameters, "universal_layers")
+    text_layers, universal_layers = (
+        _number(parameters, "text_layers"),
+        _number(parameters, "universal_layers"),
+    )
     decoder_layers = _number(parameters, "decoder_layers")
     return (
         MOMENTUM,
@@ -133,7 +138,9 @@ def _vision(parameters: Mapping[str, Any]) -> Iterable[Rule]:
     for number, place in (("1", "temporal_before_attention"), ("2", "temporal_before_feed_forward")):
         for pattern, target, transform in TEMPORAL:
             yield Rule(
-                block + rf"lmhra{number}\." + pattern, rf"vision.layers.\g<layer>.{place}.{target}", transform=transform
+                block + rf"lmhra{number}\." + pattern,
+                rf"vision.layers.\g<layer>.{place}.{target}",
+                transform=transform,
             )
 
 
@@ -159,7 +166,8 @@ def _shifted(prefix: str, module: str, layers: range, parts: Iterable[tuple[str,
     for ours, published in enumerate(layers):
         for pattern, target in parts:
             yield Rule(
-                prefix + rf"encoder\.layer\.{published}\." + pattern + END, rf"{module}.layers.{ours}.{target}.\g<end>"
+                prefix + rf"encoder\.layer\.{published}\." + pattern + END,
+                rf"{module}.layers.{ours}.{target}.\g<end>",
             )
 
 
@@ -170,7 +178,9 @@ def _fusion(parameters: Mapping[str, Any]) -> Iterable[Rule]:
     first = built - used
     if first > 0:
         unused = "|".join(map(str, range(first)))
-        yield Rule(FUSION + rf"encoder\.layer\.({unused})\..*", None, "fusion layer that is built, but never runs")
+        yield Rule(
+            FUSION + rf"encoder\.layer\.({unused})\..*", None, "fusion layer that is built, but never runs"
+        )
     for number in range(stride, used, stride):
         yield Rule(
             FUSION + rf"encoder\.layer\.{first + number}\.crossattention\..*",
@@ -195,5 +205,7 @@ def _heads() -> Iterable[Rule]:
 def _number(parameters: Mapping[str, Any], name: str) -> int:
     value = parameters.get(name)
     if not isinstance(value, int):
-        raise InputError(f"layout mplug2 needs to know the number of layers: the document has no parameter `{name}`")
+        raise InputError(
+            f"layout mplug2 needs to know the number of layers: the document has no parameter `{name}`"
+        )
     return value

@@ -5,12 +5,14 @@ from __future__ import annotations
 from pydantic import Field
 
 from composer.plugin import Config, GenerateOptions
+from composer.problems import InputError
 from composer.types import Signature
 from composer_mplug2.configs import (
     DecoderConfig,
     FusionConfig,
     MaskedHeadConfig,
     NormConfig,
+    PromptConfig,
     SequenceLossConfig,
     TextEncoderConfig,
     TokenLossConfig,
@@ -35,6 +37,7 @@ __all__ = [
     "picture",
     "rank",
     "residual_norm",
+    "strip_prompt",
     "text_encoder",
     "universal_text",
     "universal_vision",
@@ -61,12 +64,15 @@ def _pixels(config: VisionConfig, frames: int) -> Signature:
     size = config.image_size
     tokens = 1 + config.num_steps(frames) * config.num_patches
     return Signature(
-        {"pixels": f"pixels[B, 3, {frames}, {size}, {size}]"}, {"states": f"states[B, {tokens}, {config.width}]"}
+        {"pixels": f"pixels[B, 3, {frames}, {size}, {size}]"},
+        {"states": f"states[B, {tokens}, {config.width}]"},
     )
 
 
 def width_adapter(config: WidthAdapterConfig) -> Signature:
-    return Signature({"states": f"states[B, N, {config.width}]"}, {"states": f"states[B, N, {config.hidden}]"})
+    return Signature(
+        {"states": f"states[B, N, {config.width}]"}, {"states": f"states[B, N, {config.hidden}]"}
+    )
 
 
 def residual_norm(config: NormConfig) -> Signature:
@@ -134,6 +140,12 @@ def rank(config: DecoderConfig, options: RankOptions) -> Signature:
 
 
 def generate(config: DecoderConfig, options: GenerateOptions) -> Signature:
+    """Raises InputError where a text may grow longer than the decoder has positions for."""
+    if options.max_tokens > config.positions:
+        raise InputError(
+            f"max_tokens {options.max_tokens} is more than the decoder's {config.positions} positions; "
+            f"lower it to {config.positions}"
+        )
     return Signature(
         {"memory": f"states[B, N, {config.hidden}]"},
         {"text": "text[B]", "ids": "labels[B, L]", "score": "numbers[B]"},
@@ -171,3 +183,7 @@ def caption_loss(config: SequenceLossConfig) -> Signature:
 def masked_loss(config: TokenLossConfig) -> Signature:
     inputs = {"logits": "logits[B, L, V]", "labels": "labels[B, L]", "soft_labels": "logits[B, L, V]?"}
     return Signature(inputs, {"loss": "scalar"})
+
+
+def strip_prompt(config: PromptConfig) -> Signature:
+    return Signature({"text": "text[B]"}, {"text": "text[B]"})

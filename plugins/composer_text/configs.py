@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Literal
 
 from pydantic import Field, ValidationInfo, field_validator
 
-from composer.plugin import Config
-from composer_text.vocabulary import packaged_vocabularies, vocabulary_path
+from composer.plugin import Config, folder_of
+from composer.problems import InputError
+from composer_text.vocabulary import packaged_vocabularies, read_vocabulary, vocabulary_path
 
 __all__ = ["TextConfig"]
 
@@ -40,7 +40,13 @@ class TextConfig(Config):
     @field_validator("tokenizer")
     @classmethod
     def _resolve_tokenizer(cls, value: str, info: ValidationInfo) -> str:
-        """Keep a packaged name; make a file beside the document (validation context `directory`) absolute."""
-        directory = (info.context or {}).get("directory")
-        path = vocabulary_path(value, directory=directory and Path(directory))
-        return value if value in packaged_vocabularies() or directory is None else str(path.absolute())
+        """Keep a packaged name; make a file beside the document that names it absolute."""
+        directory = folder_of(info)
+        path = vocabulary_path(value, directory=directory)
+        if value in packaged_vocabularies():
+            return value
+        try:
+            read_vocabulary(path)
+        except InputError as error:
+            raise ValueError(str(error)) from error
+        return value if directory is None else str(path.absolute())

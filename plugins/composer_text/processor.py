@@ -24,7 +24,7 @@ class TextProcessor:
 
     def __init__(self, config: TextConfig) -> None:
         self.config = config
-        self.tokenizer = Tokenizer.named(
+        self.tokenizer = Tokenizer(
             config.tokenizer,
             separator=config.separator,
             max_tokens=config.max_tokens,

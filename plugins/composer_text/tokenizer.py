@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +15,7 @@ from tokenizers.pre_tokenizers import BertPreTokenizer
 
 from composer.problems import InputError
 from composer.types import Tokens
-from composer_text.vocabulary import SPECIAL_TOKENS, SpecialIds, read_vocabulary, vocabulary_path
+from composer_text.vocabulary import SPECIAL_TOKENS, SpecialIds, find_vocabulary
 
 __all__ = ["Tokenizer"]
 
@@ -41,7 +40,7 @@ JOINED = {
 
 
 class Tokenizer:
-    """Texts to ids and back.
+    """Texts to ids and back, by a packaged vocabulary (`bert-uncased`) or the path of a file.
 
     `special` holds the ids of the special tokens, looked up by name in the vocabulary, wherever they stand in
     it; a special token that is written out in a text ("[SEP]") is read as that token.
@@ -49,13 +48,13 @@ class Tokenizer:
 
     def __init__(
         self,
-        vocabulary: Path,
+        vocabulary: str | Path,
         *,
         separator: bool = True,
         max_tokens: int | None = None,
         on_overflow: str = "truncate",
     ) -> None:
-        entries = read_vocabulary(vocabulary)
+        entries = find_vocabulary(str(vocabulary))
         self.special = SpecialIds(*(entries[token] for token in SPECIAL_TOKENS))
         self.separator = separator
         self.max_tokens = max_tokens
@@ -67,11 +66,6 @@ class Tokenizer:
         self._pipeline.normalizer = BertNormalizer(lowercase=True)
         self._pipeline.pre_tokenizer = BertPreTokenizer()
         self._pipeline.add_special_tokens([AddedToken(token, special=True) for token in SPECIAL_TOKENS])
-
-    @classmethod
-    def named(cls, tokenizer: str, **options: Any) -> Tokenizer:
-        """The tokenizer that a `tokenizer` value names: a packaged vocabulary or the path of a file."""
-        return cls(vocabulary_path(tokenizer), **options)
 
     @property
     def size(self) -> int:
@@ -85,7 +79,9 @@ class Tokenizer:
         is an error.
         """
         if isinstance(texts, str) or not len(texts):
-            raise InputError(f"a batch of texts is a list with at least one string, not {texts!r}")
+            raise InputError(
+                "a batch of texts is a list with at least one string: put a single one in brackets"
+            )
         rows = [self._row(index, text) for index, text in enumerate(texts)]
         length = max(map(len, rows))
         ids = np.full((len(rows), length), self.special.padding, dtype=np.int64)
@@ -123,7 +119,7 @@ class Tokenizer:
         """
         framing = (self.special.start, self.special.end, self.special.padding) if skip_special else ()
         words = [self._words.get(int(i), UNKNOWN) for i in ids if int(i) not in framing]
-        text = " ".join(words).replace(" ##", "").strip()
+        text = " ".join(words).replace(" ##", "")
         for apart, joined in JOINED.items():
             text = text.replace(apart, joined)
         return text

@@ -8,7 +8,14 @@ from typing import NamedTuple
 
 from composer.problems import InputError
 
-__all__ = ["SpecialIds", "packaged_vocabularies", "read_vocabulary", "special_ids", "vocabulary_path"]
+__all__ = [
+    "SpecialIds",
+    "find_vocabulary",
+    "packaged_vocabularies",
+    "read_vocabulary",
+    "special_ids",
+    "vocabulary_path",
+]
 
 FOLDER = Path(__file__).parent / "vocabularies"
 
@@ -80,7 +87,16 @@ def read_vocabulary(path: Path) -> dict[str, int]:
     return vocabulary
 
 
+def find_vocabulary(tokenizer: str) -> dict[str, int]:
+    """The vocabulary that a `tokenizer` value names. Raises InputError where there is none."""
+    try:
+        path = vocabulary_path(tokenizer)
+    except ValueError as error:
+        raise InputError(str(error)) from error
+    return read_vocabulary(path)
+
+
 def special_ids(tokenizer: str) -> SpecialIds:
-    """The ids of the special tokens of a `tokenizer` value, looked up by name."""
-    vocabulary = read_vocabulary(vocabulary_path(tokenizer))
+    """The ids of the special tokens of a `tokenizer` value, looked up by name. Raises InputError."""
+    vocabulary = find_vocabulary(tokenizer)
     return SpecialIds(*(vocabulary[token] for token in SPECIAL_TOKENS))

@@ -5,6 +5,8 @@ document: parts.yaml            # a path relative to the case, or a shipped name
 layout: mplug2                  # reads config.json into parameters, and the checkpoint's keys
 data: videoqa                   # folder with config.json, weights.safetensors, inputs.safetensors, outputs.safetensors
 tolerance: {absolute: 1.0e-4, relative: 1.0e-4}
+config: {rank_top: rank_k}      # parameters straight from config.json, where the layout does not read them
+settings: {tokenizer: $data/vocab.txt}
 runs:
   answer:
     task: video-qa
@@ -32,7 +34,7 @@ from composer.language.composing import compose
 from composer.language.tree import construct
 from composer.problems import DocumentError, InputError
 
-__all__ = ["Case", "Run", "Target", "Tolerance", "load_case", "published_config"]
+__all__ = ["Case", "Ones", "Run", "Target", "Tolerance", "load_case", "published_config"]
 
 
 class _Shape(BaseModel):
@@ -56,6 +58,12 @@ class Target(_Shape):
     """Whether data without this tensor passes (it is listed as not recorded)."""
 
 
+class Ones(_Shape):
+    """A feed that is not recorded: ones in the shape of a recorded tensor, such as the mask of "no mask given"."""
+
+    ones_like: str
+
+
 class Run(_Shape):
     """One run of a task on recorded inputs."""
 
@@ -63,7 +71,7 @@ class Run(_Shape):
     objective: bool = False
     """Run the objective's graph (training) rather than the answering one."""
     settings: dict[str, Any] = Field(default_factory=dict)
-    feeds: dict[str, str]
+    feeds: dict[str, str | Ones]
     compare: dict[str, str | Target]
 
 
@@ -75,6 +83,10 @@ class Case(_Shape):
     data: str
     summary: str = ""
     tolerance: Tolerance = Tolerance()
+    config: dict[str, str] = Field(default_factory=dict)
+    """Document parameter to a key of `config.json` (dots lead into sections), for what the layout does not read."""
+    settings: dict[str, Any] = Field(default_factory=dict)
+    """Parameters of every run. A value `$data/name` is a file of the data folder."""
     runs: dict[str, Run]
     directory: Path = Path()
 

@@ -15,7 +15,7 @@ from torch import Tensor
 from composer.plan import Plan, plan_objective, plan_task
 from composer.plugin import Registry, load_registry
 from composer.problems import InputError
-from composer.runtime.compare.case import Case, Run, Target, Tolerance, load_case, published_config
+from composer.runtime.compare.case import Case, Ones, Run, Target, Tolerance, load_case, published_config
 from composer.runtime.generation import generators_of
 from composer.runtime.model import Model, load
 from composer.runtime.program import build_program
@@ -104,6 +104,7 @@ def compare_case(
         raise InputError(f"{folder} is no folder of recorded tensors; name one with --data")
     config = published_config(folder)
     inputs, outputs = _tensors(folder / "inputs.safetensors"), _tensors(folder / "outputs.safetensors")
+    common = {**_from_config(case, config), **case.settings}
     rows: list[Row] = []
     first: dict[str, str] = {}
     models: dict[str, Model] = {}
@@ -115,7 +116,7 @@ def compare_case(
                 weights=folder / "weights.safetensors",
                 layout=case.layout,
                 config=config,
-                settings=_settings(run, folder),
+                settings=_settings({**common, **run.settings}, folder),
                 tasks=[run.task],
                 registry=registry,
             )
@@ -127,14 +128,26 @@ def compare_case(
     return Comparison(Path(path).stem, tuple(rows), first)
 
 
-def _settings(run: Run, folder: Path) -> dict[str, Any]:
-    """The run's settings; `$data/name` in a value is a file of the data folder, such as a vocabulary."""
+def _settings(settings: Mapping[str, Any], folder: Path) -> dict[str, Any]:
+    """Settings in which `$data/name` became a file of the data folder, such as a vocabulary."""
     return {
         name: str(folder.resolve() / value.removeprefix("$data/"))
-        if str(value).startswith("$data/")
+        if isinstance(value, str) and value.startswith("$data/")
         else value
-        for name, value in run.settings.items()
+        for name, value in settings.items()
     }
+
+
+def _from_config(case: Case, config: Mapping[str, Any]) -> dict[str, Any]:
+    found = {}
+    for parameter, key in case.config.items():
+        value: Any = config
+        for step in key.split("."):
+            if not isinstance(value, Mapping) or step not in value:
+                raise InputError(f"config: config.json has no `{key}` (for parameter {parameter})")
+            value = value[step]
+        found[parameter] = value
+    return found
 
 
 def _document(case: Case) -> str | Path:
@@ -164,11 +177,11 @@ def _run(
     slots = program(_fed(plan, run.feeds, inputs, registry))
     hypotheses: dict[str, Any] = {}
     for stage in plan.stages:
-        if stage.name == "decode":
+        if stage.kind == "decode":
             step = stage.steps[0].name
             hypotheses[step] = generators[step].run(slots)
-        elif stage.name == "finish":
-            program.run_stage("finish", slots)
+        elif stage.kind == "finish":
+            program.run_stage(stage.name, slots)
     rank = {step.name: index for index, step in enumerate(plan.steps)}
     rows = []
     for port, written in run.compare.items():
@@ -188,7 +201,7 @@ def _run(
 
 
 def _fed(
-    plan: Plan, feeds: Mapping[str, str], inputs: Mapping[str, Tensor], registry: Registry
+    plan: Plan, feeds: Mapping[str, str | Ones], inputs: Mapping[str, Tensor], registry: Registry
 ) -> dict[str, dict[str, Any]]:
     """Input ports filled with recorded tensors: `input.port`, or `input.port.field` for a record."""
     fed: dict[str, dict[str, Any]] = {name: {} for name in plan.inputs}
@@ -197,21 +210,21 @@ def _fed(
         parts = place.split(".")
         if len(parts) not in (2, 3) or parts[0] not in fed:
             raise InputError(f"feeds: `{place}` is no input port of this task (inputs: {', '.join(fed)})")
-        if recorded not in inputs:
-            raise InputError(
-                f"feeds: nothing is recorded as `{recorded}` (inputs: {', '.join(sorted(inputs))})"
-            )
+        key = recorded.ones_like if isinstance(recorded, Ones) else recorded
+        if key not in inputs:
+            raise InputError(f"feeds: nothing is recorded as `{key}` (inputs: {', '.join(sorted(inputs))})")
+        value = torch.ones_like(inputs[key]) if isinstance(recorded, Ones) else inputs[key]
         if len(parts) == 2:
-            fed[parts[0]][parts[1]] = inputs[recorded]
+            fed[parts[0]][parts[1]] = value
         else:
-            fields.setdefault((parts[0], parts[1]), {})[parts[2]] = inputs[recorded]
-    for (name, port), values in fields.items():
-        record = registry.kinds[plan.inputs[name].ports[port].kind].record
+            fields.setdefault((parts[0], parts[1]), {})[parts[2]] = value
+    for (item_name, port), values in fields.items():
+        record = registry.kinds[plan.inputs[item_name].ports[port].kind].record
         if record is None:
             raise InputError(
-                f"feeds: port {name}.{port} is one tensor, so it has no field {next(iter(values))}"
+                f"feeds: port {item_name}.{port} is one tensor, so it has no field {next(iter(values))}"
             )
-        fed[name][port] = record(**values)
+        fed[item_name][port] = record(**values)
     for name, item in plan.inputs.items():
         for port, declared in item.ports.items():
             if port not in fed[name]:

@@ -1,6 +1,6 @@
 """Weights: checkpoints read lazily, loaded strictly, and saved whole or not at all."""
 
-from composer.runtime.weights.checkpoint import ROOTS, Checkpoint, read_checkpoint
+from composer.runtime.weights.checkpoint import Checkpoint, read_checkpoint
 from composer.runtime.weights.errors import WeightsError
 from composer.runtime.weights.loading import load_weights
 from composer.runtime.weights.plan import Assignment, LoadPlan, plan_loading
@@ -8,7 +8,6 @@ from composer.runtime.weights.report import LoadReport, ModuleLoad
 from composer.runtime.weights.saving import save_weights
 
 __all__ = [
-    "ROOTS",
     "Assignment",
     "Checkpoint",
     "LoadPlan",

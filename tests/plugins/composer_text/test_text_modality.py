@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from composer_text.processor import TextProcessor
 from pydantic import ValidationError
 
 from composer.plugin import load_registry
@@ -84,7 +85,22 @@ def test_a_wrong_config_names_its_key(config: dict[str, Any], place: str) -> Non
     assert [error["loc"] for error in caught.value.errors()] == [(place,)]
 
 
+def test_a_file_that_is_no_vocabulary_is_found_when_the_config_is_checked(tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").write_text("milk\nbread\n")
+    with pytest.raises(ValidationError, match=r"notes\.txt lacks the special tokens"):
+        MODALITY.config.model_validate({"tokenizer": str(tmp_path / "notes.txt")})
+
+
+def test_a_vocabulary_that_vanished_since_is_named(vocabulary: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "copy.txt"
+    copy.write_bytes(vocabulary.read_bytes())
+    config = MODALITY.config.model_validate({"tokenizer": str(copy)})
+    copy.unlink()
+    with pytest.raises(InputError, match=r"copy\.txt"):
+        TextProcessor(config)
+
+
 def test_a_vocabulary_beside_the_document_is_found(vocabulary: Path) -> None:
-    context = {"directory": str(vocabulary.parent)}
+    context = {"folders": {"tokenizer": vocabulary.parent}}
     config = MODALITY.config.model_validate({"tokenizer": vocabulary.name}, context=context)
     assert config.tokenizer == str(vocabulary)

@@ -1,4 +1,4 @@
-"""The vision modalities by id, recorded frames, and clips written on the spot."""
+"""The vision modalities by id, and the recorded frames and transforms."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import av
 import numpy as np
 import pytest
 from safetensors.numpy import load_file
@@ -50,20 +49,3 @@ def recorded_arrays() -> dict[str, np.ndarray]:
 def media() -> Path:
     """The folder of the pictures and clips that the repository ships."""
     return Path(__file__).parents[3] / "examples" / "media"
-
-
-def grey(level: int, width: int = 64, height: int = 48) -> np.ndarray:
-    return np.full((height, width, 3), level, np.uint8)
-
-
-def write_clip(path: Path, pictures: list[np.ndarray], *, codec: str = "libx264", **options: str) -> Path:
-    """Write pictures [H, W, 3] as a clip of 25 frames a second."""
-    with av.open(str(path), "w", options=options) as container:
-        stream = container.add_stream(codec, rate=25)
-        stream.height, stream.width = pictures[0].shape[:2]
-        stream.pix_fmt = "rgb8" if codec == "gif" else "yuv420p"
-        for picture in pictures:
-            frame = av.VideoFrame.from_ndarray(picture, format="rgb24")
-            container.mux(stream.encode(frame.reformat(format=stream.pix_fmt)))
-        container.mux(stream.encode())
-    return path

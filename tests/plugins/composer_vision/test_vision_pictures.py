@@ -98,6 +98,12 @@ def test_a_transparent_palette_colour_is_laid_on_white() -> None:
         assert read[0].tolist() == [list(WHITE), list(BLUE)]
 
 
+def test_a_transparent_true_colour_is_laid_on_white() -> None:
+    picture = Image.new("RGB", (2, 1), RED)
+    picture.putpixel((1, 0), BLUE)
+    assert read_picture(saved(picture, transparency=RED))[0].tolist() == [list(WHITE), list(BLUE)]
+
+
 def test_the_camera_rotation_is_applied() -> None:
     image = Image.new("RGB", (4, 2), RED)
     image.paste(BLUE, (0, 0, 2, 2))
@@ -177,6 +183,11 @@ def test_a_decompression_bomb_is_refused_before_it_unfolds(side: int) -> None:
     data += struct.pack(">I", 0) + b"IDAT" + struct.pack(">I", zlib.crc32(b"IDAT"))
     with pytest.raises(InputError, match=r"100,000,000 .*scale it down first"):
         read_picture(data)
+
+
+def test_a_device_is_no_picture() -> None:
+    with pytest.raises(InputError, match="is not a regular file"):
+        read_picture("/dev/null")
 
 
 def test_a_path_that_no_system_takes_is_refused() -> None:

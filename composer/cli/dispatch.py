@@ -1,0 +1,147 @@
+"""The border of the program: finds the command, runs it, and turns every error into one line and an exit code."""
+
+from __future__ import annotations
+
+import argparse
+import gc
+import os
+import sys
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from composer.problems import ComposerError
+
+__all__ = ["COMMANDS", "run"]
+
+COMMANDS = {
+    "check": "find every problem in documents, without loading a weight",
+    "show": "print a document, a task, its plan, cost or picture",
+    "explain": "explain a problem code with a bad and a good example",
+    "run": "run a task on your inputs",
+    "train": "train a document on its tasks together",
+    "compile": "compile tasks into one verified artifact",
+    "inspect": "print what an artifact holds",
+    "verify": "run an artifact's recorded samples on this machine",
+    "compare": "compare a model with recorded tensors of another implementation",
+    "plugins": "list, show, make or check plugins",
+    "schema": "write the JSON Schema of documents, for editors",
+    "new": "write a first document to start from",
+}
+"""Every command with the line that `composer --help` shows; `composer/cli/<command>.py` holds it."""
+
+SHORT = frozenset({"check", "explain", "plugins", "schema", "new"})
+"""Commands that are over before a garbage collection could pay; importing alone would trigger several."""
+
+FINE, PROBLEMS, USAGE, INTERRUPTED, BROKEN_PIPE = 0, 1, 2, 130, 141
+
+
+def run(argv: list[str] | None = None) -> int:
+    """Run one command and return its exit code."""
+    arguments = sys.argv[1:] if argv is None else argv
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(
+                errors="replace"
+            )  # a terminal without the letter shows `?` rather than a traceback
+    try:
+        code = _dispatch(arguments)
+        sys.stdout.flush()
+        return code
+    except SystemExit as stop:  # argparse ends the program for --help and for wrong usage
+        return stop.code if isinstance(stop.code, int) else USAGE
+    except KeyboardInterrupt:
+        print("composer: interrupted", file=sys.stderr)
+        return INTERRUPTED
+    except BrokenPipeError:
+        # The reader went away (`composer show x | head`); what Python still holds for it must not fail at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return BROKEN_PIPE
+
+
+def _dispatch(arguments: list[str]) -> int:
+    if not arguments:
+        print(_help(), file=sys.stderr)
+        return USAGE
+    name, *rest = arguments
+    if name in {"-h", "--help", "help"}:
+        print(_help())
+        return FINE
+    if name in {"-V", "--version"}:
+        from importlib.metadata import version
+
+        print(f"composer {version('multimodal-composer')}")
+        return FINE
+    if name not in COMMANDS:
+        return _unknown(name)
+    if name in SHORT:
+        gc.disable()
+    try:
+        return _run_command(name, rest)
+    finally:
+        gc.enable()
+
+
+def _run_command(name: str, rest: list[str]) -> int:
+    command = import_module(f"composer.cli.{name}")
+    parser = argparse.ArgumentParser(
+        prog=f"composer {name}",
+        description=command.__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    command.configure(parser)
+    from composer.problems import ComposerError
+
+    try:
+        return int(command.run(_parsed(parser, rest)))
+    except ComposerError as error:
+        return _report(error)
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        subject = f"{error.filename}: " if error.filename else ""
+        print(f"composer: error: {subject}{error.strerror or error}", file=sys.stderr)
+        return PROBLEMS
+
+
+def _parsed(parser: argparse.ArgumentParser, arguments: list[str]) -> argparse.Namespace:
+    """Options may stand anywhere: before, between and after what they are options of."""
+    try:
+        return parser.parse_intermixed_args(arguments)
+    except TypeError:  # argparse cannot mix them for a command with actions of its own (`composer plugins`)
+        return parser.parse_args(arguments)
+
+
+def _report(error: ComposerError) -> int:
+    """Print an error that a command let through: the rendered problems of a document, one line for all else."""
+    from composer.problems import DocumentError
+
+    if isinstance(error, DocumentError):
+        from composer.cli.output import print_problems
+
+        print_problems(error.problems, error.sources or None, stream=sys.stderr)
+    else:
+        print(f"composer: error: {error}", file=sys.stderr)
+    return PROBLEMS
+
+
+def _unknown(name: str) -> int:
+    from difflib import get_close_matches
+
+    close = get_close_matches(name, COMMANDS, n=1, cutoff=0.5)
+    hint = f"did you mean `composer {close[0]}`?" if close else f"there are {', '.join(COMMANDS)}"
+    kind = "option" if name.startswith("-") else "command"
+    print(f"composer: error: unknown {kind} {name!r}; {hint}", file=sys.stderr)
+    return USAGE
+
+
+def _help() -> str:
+    size = max(map(len, COMMANDS))
+    commands = "\n".join(f"  {name:<{size}}  {summary}" for name, summary in COMMANDS.items())
+    return (
+        "usage: composer COMMAND ...\n\nDeclare multimodal models in YAML; check, run and compile them.\n\n"
+        f"commands:\n{commands}\n\n"
+        "options:\n  -h, --help     show this help, or `composer COMMAND --help`\n"
+        "  -V, --version  print the version\n\n"
+        "exit codes: 0 fine, 1 problems found, 2 wrong usage"
+    )

@@ -1,3 +1,0 @@
-"""What `composer show` prints."""
-
-__all__: list[str] = []

@@ -1,0 +1,165 @@
+"""Explaining why an edge does not fit: both chains of causes, the value that would cure it, the adapter that would."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from composer.graph.adapters import adapter_for, insert_adapter
+from composer.graph.derivation import Cause, Derivation
+from composer.graph.model import Endpoint
+from composer.language import Resolved
+from composer.plugin import Registry
+from composer.problems import Edit, Note, Place, Problem
+from composer.types import Dim, PortType
+
+__all__ = ["TASK", "Edge", "Explainer", "shown"]
+
+TASK = "<task>"
+"""Owner of the symbols that all inputs of a task share; no input or node can have this name."""
+
+MAX_CAUSES = 3
+MAX_NOTES = 6
+
+
+@dataclass(frozen=True)
+class Edge:
+    """An edge that does not fit, with both types as far as they are known. Paths lead into the document."""
+
+    source: Endpoint
+    node: str
+    port: str
+    given: PortType
+    wanted: PortType
+    reference: tuple[Any, ...]
+    node_path: tuple[Any, ...]
+
+    def __str__(self) -> str:
+        return f"{'.'.join(self.source)} → {self.node}.{self.port}"
+
+    @property
+    def label(self) -> str:
+        return f"{shown(self.given)} does not fit {shown(self.wanted)}"
+
+
+@dataclass(frozen=True)
+class Explainer:
+    """Makes the problems of edges for one document."""
+
+    document: Resolved
+    registry: Registry
+
+    def kinds(self, edge: Edge, fitting: Iterable[str]) -> Problem:
+        """C202. `fitting` names ports of the wanted kind that the author may have meant."""
+        helps, fix = self._adapter(edge)
+        fitting = list(fitting)
+        if fitting:
+            helps.insert(0, f"ports of kind {edge.wanted.kind} before this node: {', '.join(fitting[:6])}")
+        source, target = ".".join(edge.source), f"{edge.node}.{edge.port}"
+        message = f"{source} is {edge.given.kind}, and {target} takes {edge.wanted.kind}"
+        return Problem("C202", "error", message, self._place(edge), edge.label, helps=tuple(helps), fix=fix)
+
+    def dimensions(self, edge: Edge, index: int, derivation: Derivation) -> Problem:
+        """C203: the dimension at `index` differs."""
+        name = self.registry.kinds[edge.given.kind].dims[index]
+        notes, helps = self._causes(edge, index, derivation)
+        adapter_helps, fix = self._adapter(edge)
+        offer, want = edge.given.dims[index], edge.wanted.dims[index]
+        texts = (_text(offer), _text(want)) if _text(offer) != _text(want) else (_owned(offer), _owned(want))
+        message = f"dimension mismatch on {edge}: {name} {texts[0]} ≠ {texts[1]}"
+        free = _free(name, (*offer.symbols, *want.symbols), derivation)
+        cures = tuple(dict.fromkeys([*free, *helps[:MAX_CAUSES], *adapter_helps]))
+        return Problem("C203", "error", message, self._place(edge), edge.label, notes, cures, fix)
+
+    def calls(
+        self, edge: Edge, index: int, derivation: Derivation, module: str, first_call: tuple[Place, str]
+    ) -> Problem:
+        """C211: the module's weights were fixed by an earlier call, and this one wants another size."""
+        place, first = first_call
+        name = self.registry.kinds[edge.given.kind].dims[index]
+        offer, want = _text(edge.given.dims[index]), _text(edge.wanted.dims[index])
+        notes, _ = self._causes(edge, index, derivation)
+        notes = (Note(place, f"{first} fixes the {name} at {want}"), *notes)[:MAX_NOTES]
+        adapter_helps, fix = self._adapter(edge)
+        helps = (
+            "declare a second module for the second size, or bring both callers to one size",
+            *adapter_helps,
+        )
+        message = (
+            f"module `{module}` is called in two incompatible ways: {name} {want} by {first}, {offer} here"
+        )
+        return Problem("C211", "error", message, self._place(edge), edge.label, notes, helps, fix)
+
+    def _causes(self, edge: Edge, index: int, derivation: Derivation) -> tuple[tuple[Note, ...], list[str]]:
+        """Both chains, nearest cause first, and which config value would make its side fit the other."""
+        tree = self.document.tree
+        name = f"{edge.given.kind} {self.registry.kinds[edge.given.kind].dims[index]}"
+        sides = (
+            (derivation.causes(*edge.source, index), edge.wanted.dims[index]),
+            (derivation.causes(edge.node, f">{edge.port}", index), edge.given.dims[index]),
+        )
+        notes: dict[Note, None] = {}
+        helps: list[str] = []
+        for causes, target in sides:
+            for cause in causes[:MAX_CAUSES]:
+                if isinstance(cause, Note):
+                    notes[cause] = None
+                    continue
+                notes.update(dict.fromkeys(cause.notes(tree, self.document.parameter_places, name)))
+                if target.is_number:
+                    helps.extend(self._value(cause, target.constant))
+        here = self._place(edge)
+        return tuple(note for note in notes if note.place != here)[:MAX_NOTES], helps
+
+    def _value(self, cause: Cause, target: int) -> list[str]:
+        value = cause.value_for(target)
+        if value is None:
+            return []
+        text = self.document.tree.text((*cause.owner.path, "with", cause.field))
+        separator = ": " if " " in cause.owner.title else "."
+        through = f" (it reads {text})" if text is not None and text.startswith("$") else ""
+        return [f"set {cause.owner.title}{separator}{cause.field} to {value}{through}"]
+
+    def _adapter(self, edge: Edge) -> tuple[list[str], tuple[Edit, ...]]:
+        found = adapter_for(self.registry, edge.given, edge.wanted)
+        if found is None:
+            return [], ()
+        entry, config = found
+        text = self.document.sources.get(self._place(edge).file, "")
+        edits = insert_adapter(self.document.tree, text, entry, config, edge.node_path, edge.reference)
+        change = " → ".join(str(value) for value in config.values())
+        help_ = f"or add `{entry.id}` ({change}) between them"
+        return [f"{help_}; `--fix` does it" if edits else help_], edits
+
+    def _place(self, edge: Edge) -> Place:
+        return self.document.tree.place(edge.reference)
+
+
+def _text(dim: Dim) -> str:
+    """A dimension for people: the owner of a symbol (`N@node`) is dropped."""
+    return str(Dim(dim.constant, tuple((symbol.partition("@")[0], c) for symbol, c in dim.terms)))
+
+
+def _owned(dim: Dim) -> str:
+    """A dimension with the owners of its symbols, where two have one name: `L of question`."""
+    return str(dim).replace("@@", " of ").replace("@", " of ")
+
+
+def _free(name: str, symbols: Iterable[str], derivation: Derivation) -> list[str]:
+    """Why a dimension cannot give way: the caller chooses it."""
+    owners = {symbol: symbol.partition("@")[2] for symbol in symbols}
+    chosen = [symbol.partition("@")[0] for symbol, owner in owners.items() if owner == TASK]
+    return [
+        f"`{symbol}` in `dims` is whatever the caller brings: nothing can fix it; write a number for one size"
+        for symbol in chosen
+    ] + [
+        f"`{symbol.partition('@')[0]}` is the {name} of input `{owner}`, whatever the caller brings: nothing can fix it"
+        for symbol, owner in owners.items()
+        if owner in derivation.owners and derivation.owners[owner].title == f"input {owner}"
+    ]
+
+
+def shown(port: PortType) -> str:
+    """A port type for people."""
+    return f"{port.kind}[{', '.join(map(_text, port.dims))}]" if port.dims else port.kind

@@ -1,0 +1,64 @@
+"""The promise of a type that generates: a cache from its memory, and steps of one token per beam."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from composer.plugin.conformance.cases import Build, Case
+from composer.plugin.conformance.outputs import ABSOLUTE, RELATIVE
+from composer.plugin.conformance.promises import hold_ports
+from composer.plugin.conformance.report import Failure
+from composer.plugin.conformance.samples import make_inputs
+from composer.plugin.conformance.sizes import batch_symbol, bindings
+from composer.plugin.declarations import Method
+
+__all__ = ["check_generation", "generation_case"]
+
+NEEDED = ("start", "end", "pad", "tokenizer")
+BEAMS, MAX_TOKENS = 3, 4
+
+
+def generation_case(build: Build, kinds: Any) -> Case:
+    """The `generate` signature as a case: its inputs are the memory."""
+    generation = build.entry.generation
+    assert generation is not None
+    return Case(build, "generate", Method(generation.signature, options=generation.options), kinds)
+
+
+@torch.no_grad()
+def check_generation(case: Case) -> str:
+    """Two steps give logits[B, K, V], and reordering the beams reorders what they remember."""
+    generation = case.build.entry.generation
+    assert generation is not None
+    hold_ports(case.signature, case.kinds)
+    lacking = [name for name in NEEDED if name not in generation.tokens(case.build.config)]
+    if lacking:
+        raise Failure(f"its tokens lack {', '.join(lacking)}")
+    decoder: Any = case.build.module
+    widths = set()
+    for sizes in bindings(case.signature, case.partition, 2):
+        memory = make_inputs(case.signature, case.kinds, sizes, partition=case.partition)
+        batch = sizes[batch_symbol(next(iter(case.signature.inputs.values())), case.kinds) or ""]
+        cache = decoder.start(**memory, beams=BEAMS, max_tokens=MAX_TOKENS)
+        ids = torch.arange(batch * BEAMS).reshape(batch, BEAMS) % 2
+        logits, cache = _step(decoder, ids, cache)
+        widths.add(logits.shape[-1])
+        swapped = torch.tensor([1, 0, *range(2, BEAMS)]).expand(batch, BEAMS)
+        same = torch.ones_like(ids)
+        kept, _ = _step(decoder, same, cache.reorder(torch.arange(BEAMS).expand(batch, BEAMS)))
+        turned, _ = _step(decoder, same, cache.reorder(swapped))
+        if not torch.allclose(turned, kept.gather(1, swapped[..., None].expand_as(kept)), RELATIVE, ABSOLUTE):
+            raise Failure("reordering the beams of the cache does not reorder the logits of the next step")
+    if len(widths) > 1:
+        raise Failure(f"the vocabulary changes with the memory: {sorted(widths)}")
+    return ""
+
+
+def _step(decoder: Any, ids: Tensor, cache: Any) -> tuple[Tensor, Any]:
+    logits, cache = decoder.step(ids, cache)
+    if logits.ndim != 3 or logits.shape[:2] != ids.shape:
+        raise Failure(f"step: expected logits[B, K, V] for ids {list(ids.shape)}, got {list(logits.shape)}")
+    return logits, cache

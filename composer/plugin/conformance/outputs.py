@@ -1,0 +1,94 @@
+"""Outputs held against their port types, and against each other."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from composer.plugin.conformance.report import Failure
+from composer.plugin.conformance.samples import fields_of
+from composer.plugin.conformance.sizes import evaluate
+from composer.types import Field, Kind, Port
+
+__all__ = ["difference", "hold_to_type", "tensors_of"]
+
+RELATIVE, ABSOLUTE = 1e-4, 1e-5
+"""How far two ways to compute the same may differ: kernels of another shape add in another order."""
+
+
+def hold_to_type(name: str, value: Any, port: Port, kind: Kind, sizes: dict[str, int]) -> None:
+    """Raises Failure where a value is not what its port type says.
+
+    Symbols that no input has are learnt from the first field that shows them, and added to `sizes`.
+    """
+    if kind.record is not None and type(value) is not kind.record:
+        raise Failure(f"{name}: expected {port.type} as {kind.record.__name__}, got {_found(value)}")
+    for field_name, field in kind.fields.items():
+        item = fields_of(kind, value)[field_name]
+        place = name if kind.record is None else f"{name}.{field_name}"
+        if item is None and field.optional:
+            continue
+        if field.dtype == "object":
+            continue
+        if not isinstance(item, Tensor):
+            raise Failure(f"{place}: expected a tensor of {port.type}, got {_found(item)}")
+        _hold_shape(place, item, port, field, sizes)
+        if not _dtype_fits(item, field):
+            raise Failure(
+                f"{place}: expected {field.dtype} values, got {str(item.dtype).removeprefix('torch.')}"
+            )
+
+
+def _hold_shape(place: str, item: Tensor, port: Port, field: Field, sizes: dict[str, int]) -> None:
+    dims = [port.type.dims[index] for index in field.dims]
+    if len(dims) == item.ndim:
+        for dim, size in zip(dims, item.shape, strict=True):
+            if dim.is_symbol:
+                sizes.setdefault(dim.symbols[0], size)
+    expected = [evaluate(dim, sizes) for dim in dims]
+    if len(dims) != item.ndim or any(e not in (None, s) for e, s in zip(expected, item.shape, strict=True)):
+        bound = ", ".join(f"{s}={sizes[s]}" for dim in dims for s in dim.symbols if s in sizes)
+        declared = f"{port.type.kind}[{', '.join(map(str, dims))}]"
+        at = f" at {bound}" if bound else ""
+        raise Failure(f"{place}: expected {declared}, got {list(item.shape)}{at}")
+
+
+def _dtype_fits(item: Tensor, field: Field) -> bool:
+    if field.dtype == "float":
+        return item.is_floating_point()
+    return str(item.dtype) == f"torch.{field.dtype}"
+
+
+def _found(value: Any) -> str:
+    return f"a tensor {list(value.shape)}" if isinstance(value, Tensor) else type(value).__name__
+
+
+def tensors_of(
+    values: Mapping[str, Any], ports: Mapping[str, Port], kinds: Mapping[str, Kind]
+) -> dict[str, Tensor]:
+    """Every tensor of some ports' values, by `port` or `port.field`."""
+    found: dict[str, Tensor] = {}
+    for name, value in values.items():
+        kind = kinds[ports[name].type.kind]
+        for field_name, item in fields_of(kind, value).items():
+            if isinstance(item, Tensor):
+                found[name if kind.record is None else f"{name}.{field_name}"] = item
+    return found
+
+
+def difference(first: Mapping[str, Tensor], second: Mapping[str, Tensor], *, exact: bool = False) -> str:
+    """Where two sets of tensors differ, in words; empty when they agree."""
+    for place in first.keys() | second.keys():
+        if place not in first or place not in second:
+            return f"{place} is there once and missing once"
+    for place, one in first.items():
+        other = second[place]
+        if one.shape != other.shape:
+            return f"{place} is {list(one.shape)} once and {list(other.shape)} once"
+        tolerance = {"rtol": 0.0, "atol": 0.0} if exact else {"rtol": RELATIVE, "atol": ABSOLUTE}
+        if not torch.allclose(one.double(), other.double(), equal_nan=True, **tolerance):
+            return f"{place} differs by up to {(one.double() - other.double()).abs().nan_to_num(torch.inf).max():.3g}"
+    return ""

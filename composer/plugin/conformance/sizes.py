@@ -1,0 +1,98 @@
+"""Sizes for the symbols of a signature, chosen so that no two things that may differ look alike."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from composer.plugin.conformance.report import Skip
+from composer.types import Dim, Kind, Port, Signature
+
+__all__ = ["Partition", "batch_symbol", "bindings", "evaluate", "partition_of", "symbols_of"]
+
+COUNTS = "counts"
+"""The kind whose integers add up to the rows of other ports."""
+
+_TRIES = 64
+SMALLEST = 3
+
+Partition = tuple[str, str, str | None]
+"""Port of the counts, the symbol of the samples, the symbol of the parts (None: only the output would tell)."""
+
+
+def symbols_of(ports: Mapping[str, Port]) -> dict[str, None]:
+    """The symbols of the ports' dims, in order."""
+    return dict.fromkeys(
+        symbol for port in ports.values() for dim in port.type.dims for symbol in dim.symbols
+    )
+
+
+def evaluate(dim: Dim, sizes: Mapping[str, int]) -> int | None:
+    """The number that a dim is at these sizes; None while a symbol has none."""
+    if any(symbol not in sizes for symbol in dim.symbols):
+        return None
+    return dim.constant + sum(coefficient * sizes[symbol] for symbol, coefficient in dim.terms)
+
+
+def batch_symbol(port: Port, kinds: Mapping[str, Kind]) -> str | None:
+    """The symbol that counts a port's samples, where it is a plain symbol."""
+    kind = kinds[port.type.kind]
+    if not kind.dims or kind.dims[0] != "batch" or not port.type.dims or not port.type.dims[0].is_symbol:
+        return None
+    return port.type.dims[0].symbols[0]
+
+
+def partition_of(signature: Signature, kinds: Mapping[str, Kind]) -> Partition | None:
+    """How a `counts[B]` input divides the rows of other ports among the samples."""
+    for name, port in signature.inputs.items():
+        samples = batch_symbol(port, kinds) if port.type.kind == COUNTS else None
+        if samples is None:
+            continue
+        every = [*signature.inputs.values(), *signature.outputs.values()]
+        parts = {batch_symbol(other, kinds) for other in every} - {samples, None}
+        if len(parts) > 1:
+            raise Skip(f"{name}[{samples}] may count any of {', '.join(sorted(map(str, parts)))}")
+        return name, samples, next(iter(parts), None)
+    return None
+
+
+def bindings(signature: Signature, partition: Partition | None, number: int) -> list[dict[str, int]]:
+    """Sizes for the input symbols, several times.
+
+    No size is below 3 (torch takes 0 and 1 for constants, and a module may drop one), no two are equal within a
+    binding, none is a number of the signature, and a symbol has another size in each binding; a range too narrow for
+    that goes first. Parts are more than the samples they belong to.
+    """
+    constants = {
+        dim.constant
+        for port in [*signature.inputs.values(), *signature.outputs.values()]
+        for dim in port.type.dims
+        if dim.is_number
+    }
+    parts = None if partition is None else partition[2]
+    symbols = sorted(
+        symbols_of(signature.inputs), key=lambda symbol: symbol == parts
+    )  # parts need their samples
+    made: list[dict[str, int]] = []
+    for index in range(number):
+        sizes: dict[str, int] = {}
+        for symbol in symbols:
+            low, high = signature.ranges.get(symbol, (0, 2**31 - 1))
+            least = max(low, min(SMALLEST, high), *(_least(dim) for dim in _dims_with(signature, symbol)))
+            if partition is not None and symbol == parts:
+                least = max(least, sizes[partition[1]] + 2)
+            earlier = {other[symbol] for other in made}
+            avoided = constants | set(sizes.values()) | earlier
+            free = (size for size in range(least, min(high, least + _TRIES) + 1) if size not in avoided)
+            sizes[symbol] = next(free, min(least + index, high))
+        made.append(sizes)
+    return made
+
+
+def _dims_with(signature: Signature, symbol: str) -> Iterator[Dim]:
+    for port in signature.inputs.values():
+        yield from (dim for dim in port.type.dims if symbol in dim.symbols)
+
+
+def _least(dim: Dim) -> int:
+    """How large symbols must be so that the dim does not fall below 2, as `L - 1` would at L = 2."""
+    return 0 if dim.constant >= 0 else 2 - dim.constant

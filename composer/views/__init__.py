@@ -1,0 +1,10 @@
+"""Views of a checked document: tables, the resolved text, costs, pictures, and the schema of the language.
+
+Importing this imports no torch; `composer.views.cost.measure` does, when it is called.
+"""
+
+from composer.views.resolved import resolved_text
+from composer.views.schema import document_schema
+from composer.views.table import document_text, task_text
+
+__all__ = ["document_schema", "document_text", "resolved_text", "task_text"]

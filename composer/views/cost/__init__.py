@@ -1,0 +1,25 @@
+"""What a document costs before any weight is loaded: parameters, floating-point operations, memory."""
+
+from composer.views.cost.sizes import FreeDims, Sizes, free_dims
+from composer.views.cost.text import cost_text
+from composer.views.cost.values import Cost, ModuleCost, StageCost, StepCost, TaskCost
+
+__all__ = [
+    "Cost",
+    "FreeDims",
+    "ModuleCost",
+    "Sizes",
+    "StageCost",
+    "StepCost",
+    "TaskCost",
+    "cost_text",
+    "free_dims",
+    "measure",
+]
+
+
+def measure(*arguments: object, **keywords: object) -> Cost:
+    """`composer.views.cost.measuring.measure`, imported when it is called: it needs torch."""
+    from composer.views.cost import measuring
+
+    return measuring.measure(*arguments, **keywords)  # type: ignore[arg-type]

@@ -1,0 +1,54 @@
+"""The cost of a `generate` node: the memory read once, then one step per token on a cache that grows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+
+from composer.plan import Step
+from composer.views.cost.metering import Meter
+from composer.views.cost.values import Generating
+
+__all__ = ["measure_generate"]
+
+MEASURED_STEPS = 32
+"""Steps that are run. Beyond them each costs as much more than the one before as the last two measured differ."""
+
+
+def measure_generate(
+    decoder: Any, step: Step, sources: Mapping[str, Any], meter: Meter
+) -> tuple[Generating, int]:
+    """What generating `max_tokens` tokens costs when no hypothesis ends early, and the most bytes alive meanwhile.
+
+    Decoding takes part as `composer.plugin.Generation` describes it: `start`, then `step` and `reorder` per token.
+    Choosing the tokens is no matrix product and is not counted.
+    """
+    options: Any = step.node.options
+    memory = dict(sources)
+    first = next(iter(memory.values()))
+    batch = (first[0] if isinstance(first, tuple) else first).shape[0]
+    beams, tokens = options.beams, options.max_tokens
+    cache, start_flops, peak = meter.measure(lambda: decoder.start(**memory, beams=beams, max_tokens=tokens))
+    costs: list[int] = []
+    for index in range(min(tokens, MEASURED_STEPS)):
+
+        def one(cache: Any = cache, index: int = index) -> Any:
+            if index and beams > 1:
+                parents = torch.empty((batch, beams), dtype=torch.int64, device="meta")
+                cache = cache.reorder(parents)
+            ids = torch.empty((batch, beams), dtype=torch.int64, device="meta")
+            return decoder.step(ids, cache)[1]
+
+        cache, flops, high = meter.measure(one)
+        costs.append(flops)
+        peak = max(peak, high)
+    costs += _continued(costs, tokens - len(costs))
+    total = start_flops + sum(costs)
+    return Generating(tokens, start_flops, costs[0], costs[-1], total), peak
+
+
+def _continued(costs: list[int], more: int) -> list[int]:
+    slope = costs[-1] - costs[-2] if len(costs) > 1 else 0
+    return [costs[-1] + slope * (index + 1) for index in range(more)]

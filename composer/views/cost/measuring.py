@@ -1,0 +1,188 @@
+"""Measuring: modules built and run on torch's meta device, where tensors have shapes and no memory."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import torch
+from torch import nn
+
+from composer.graph import Report
+from composer.plan import Plan, Stage, Step, plan_task
+from composer.plugin import Registry
+from composer.problems import ComposerError, InputError
+from composer.runtime import Program, build_module, build_program
+from composer.types import PortType
+from composer.views.cost.decoding import measure_generate
+from composer.views.cost.metering import Meter
+from composer.views.cost.sizes import Sizes, check_names, free_dims, sizes_for
+from composer.views.cost.values import DTYPES, Cost, ModuleCost, StageCost, StepCost, TaskCost
+from composer.views.labels import callee_text
+
+__all__ = ["measure"]
+
+
+def measure(
+    report: Report,
+    *,
+    tasks: Iterable[str] | None = None,
+    at: Mapping[str, int] | None = None,
+    dtype: str = "float32",
+) -> Cost:
+    """The cost of a checked document. No weight is allocated.
+
+    Args:
+        report: a report without errors.
+        tasks: names of the tasks to measure; left out, all.
+        at: sizes of free dimensions, such as `{"batch": 1, "question.length": 20}`; the others are as `sizes_for` says.
+        dtype: number format of weights and activations: float32, bfloat16 or float16.
+
+    Raises:
+        DocumentError: for a report with errors. InputError: for a size or number format that does not exist.
+        ComposerError: for a module that cannot be built without memory.
+    """
+    report.raise_for_errors()
+    registry = report.registry
+    assert registry is not None
+    if dtype not in DTYPES:
+        raise InputError(f"{dtype!r} is no number format for costs: write {', '.join(DTYPES)}")
+    number_format: torch.dtype = getattr(torch, dtype)
+    plans = [plan_task(report.tasks[name]) for name in (tasks if tasks is not None else report.tasks)]
+    check_names(at or {}, [name for plan in plans for name in free_dims(plan, registry).names])
+    modules = {name: _built(report, name, number_format) for plan in plans for name in plan.modules}
+    ordered = {name: _module_cost(report, name, modules[name]) for name in report.modules if name in modules}
+    costs = tuple(_TaskMeasuring(plan, registry, modules, number_format, at or {}).run() for plan in plans)
+    return Cost(report.name, dtype, ordered, costs)
+
+
+def _built(report: Report, name: str, number_format: torch.dtype) -> nn.Module:
+    module = report.modules[name]
+    return (
+        _on_meta(module.type, module.config, f"module `{name}` ({module.type.id})").to(number_format).eval()
+    )
+
+
+def _on_meta(entry: Any, config: Any, what: str) -> nn.Module:
+    try:
+        with torch.device("meta"):
+            # Without gradients: torch's counter would otherwise look for a graph that is never recorded.
+            return build_module(entry, config).to("meta").requires_grad_(False)
+    except ComposerError:
+        raise
+    except (
+        Exception
+    ) as error:  # a builder is foreign code: that it needs real numbers is for its author to know
+        reason = f"{type(error).__name__}: {error}"
+        message = f"the cost of {what} cannot be told: it does not build without memory ({reason})"
+        raise ComposerError(message) from error
+
+
+def _module_cost(report: Report, name: str, module: nn.Module) -> ModuleCost:
+    parameters = list(module.parameters())  # each tensor once, also where it is tied
+    buffers = list({id(b): b for b in module.buffers()}.values())
+    weight_bytes = sum(t.numel() * t.element_size() for t in (*parameters, *buffers))
+    return ModuleCost(name, report.modules[name].type.id, sum(p.numel() for p in parameters), weight_bytes)
+
+
+class _TaskMeasuring:
+    """Runs the plan of one task step by step on meta tensors."""
+
+    def __init__(
+        self,
+        plan: Plan,
+        registry: Registry,
+        modules: Mapping[str, nn.Module],
+        number_format: torch.dtype,
+        at: Mapping[str, int],
+    ) -> None:
+        self.plan = plan
+        self.registry = registry
+        self.modules = modules
+        self.number_format = number_format
+        self.sizes: Sizes = sizes_for(plan, registry, at)
+        self.program = self._program()
+        self.meter = Meter([*self.program.parameters(), *self.program.buffers()])
+
+    def run(self) -> TaskCost:
+        """Costs by stage. Port values stay alive until the task ends, as the program keeps them."""
+        slots = self._inputs()
+        stages = []
+        for stage in self.plan.stages:
+            stages.append(StageCost(stage.name, tuple(self._step(step, slots) for step in stage.steps)))
+        return TaskCost(self.plan.task.name, self.sizes.shown, tuple(stages), self.plan.modules)
+
+    def _program(self) -> Program:
+        """The program with every step as a stage of its own, so that the steps can be run one at a time."""
+        single = tuple(Stage(step.name, (step,), "encode") for step in self.plan.steps)
+        with torch.device("meta"):
+            program = build_program(dataclasses.replace(self.plan, stages=single), self.modules)
+        return program.to("meta", self.number_format).eval()
+
+    def _inputs(self) -> list[Any]:
+        inputs = {
+            name: {
+                port: self.meter.hold(self._empty(self.plan.task.types[name, port])) for port in item.ports
+            }
+            for name, item in self.plan.inputs.items()
+        }
+        return self.program.load_inputs(inputs)
+
+    def _empty(self, port: PortType) -> Any:
+        """A meta value of a port type; optional parts such as masks are left out, and text has no tensor."""
+        kind = self.registry.kinds[port.kind]
+        shape = self.sizes.shape(port)
+        formats = {
+            "float": self.number_format,
+            "int64": torch.int64,
+            "uint8": torch.uint8,
+            "bool": torch.bool,
+        }
+        parts = [
+            None
+            if field.optional or field.dtype == "object"
+            else torch.empty([shape[i] for i in field.dims], dtype=formats[field.dtype], device="meta")
+            for field in kind.fields.values()
+        ]
+        return parts[0] if kind.record is None else kind.record(*parts)
+
+    def _step(self, step: Step, slots: list[Any]) -> StepCost:
+        callee = callee_text(step.node)
+        if self._on_host(step):
+            self._fill(step, slots)
+            return StepCost(step.name, callee, 0, 0, host=True)
+        try:
+            if step.node.verb == "generate":
+                sources = {port: slots[slot] for port, slot in step.sources.items() if isinstance(slot, int)}
+                generating, peak = measure_generate(
+                    self.modules[step.node.module.name], step, sources, self.meter
+                )
+                self._fill(step, slots)
+                return StepCost(step.name, callee, generating.total_flops, peak, generating)
+            _, flops, peak = self.meter.measure(lambda: self.program.run_stage(step.name, slots))
+        except InputError:
+            raise
+        except Exception as error:  # foreign code that asks for values, which meta tensors do not have
+            self._fill(step, slots)
+            reason = " ".join(str(error).split()) or type(error).__name__
+            return StepCost(step.name, callee, 0, 0, unknown=reason)
+        return StepCost(step.name, callee, flops, peak)
+
+    def _on_host(self, step: Step) -> bool:
+        """Whether a step reads what no tensor holds, such as text: it is no work for the device."""
+        read = [
+            self.plan.type_of(slot)
+            for source in step.sources.values()
+            for slot in (source if isinstance(source, tuple) else (source,))
+        ]
+        return any(
+            field.dtype == "object"
+            for port in read
+            for field in self.registry.kinds[port.kind].fields.values()
+        )
+
+    def _fill(self, step: Step, slots: list[Any]) -> None:
+        """Give the outputs of a step what its signature promises."""
+        for port, slot in step.targets.items():
+            slots[slot] = self.meter.hold(self._empty(self.plan.task.types[step.name, port]))

@@ -1,0 +1,155 @@
+"""Sizes: numbers for the free dimensions of a task, by the names that `compile: {ranges: ...}` uses.
+
+`batch` is the first dimension of every input; `question.length` is the dimension that the kind calls `length` on the
+input (or, for a size that only shows while running, on the node) `question`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+
+from composer.graph import CheckedTask, Endpoint, parse_range
+from composer.language import nearest
+from composer.plan import Plan, Step
+from composer.plugin import Registry
+from composer.problems import InputError
+from composer.types import Dim, PortType
+
+__all__ = ["FreeDims", "Sizes", "free_dims", "sizes_for"]
+
+BATCH = "batch"
+LARGE = 1 << 16
+"""A bound beyond this is no bound."""
+DEFAULT_LENGTH = 32
+"""Of a free dimension other than the batch, where neither the caller nor a `compile` range says more."""
+
+
+@dataclass(frozen=True)
+class FreeDims:
+    """Name of a free dimension to the symbols that it sets. `batch` sets those that nothing more specific does."""
+
+    names: Mapping[str, tuple[str, ...]]
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """A number for every symbol of a task, and those numbers by the names for people."""
+
+    symbols: Mapping[str, int]
+    shown: Mapping[str, int]
+
+    def shape(self, port: PortType) -> tuple[int, ...]:
+        """The dimensions of a port type as numbers. Raises InputError where one would be below 1."""
+        values = {symbol: Dim(size) for symbol, size in self.symbols.items()}
+        numbers = tuple(dim.substitute(values).constant for dim in port.dims)
+        if any(number < 1 for number in numbers):
+            given = ", ".join(f"{name}={size}" for name, size in self.shown.items())
+            raise InputError(f"at {given} a port would be {port.kind}{list(numbers)}: choose larger sizes")
+        return numbers
+
+
+def free_dims(plan: Plan, registry: Registry) -> FreeDims:
+    """The free dimensions of a plan: those of its inputs first, then sizes that arise and are read inside it."""
+    names: dict[str, list[str]] = {}
+    named: set[str] = set()
+    batches: list[str] = []
+    read = {endpoint for step in plan.steps for endpoint in _endpoints(step)}
+    for owner, port in plan.slots:
+        if owner not in plan.inputs and (owner, port) not in read:
+            continue  # how long an answer gets follows from its node, and nothing else depends on it
+        found = plan.task.types[owner, port]
+        for label, dim in zip(registry.kinds[found.kind].dims, found.dims, strict=True):
+            for symbol in dim.symbols:
+                if symbol in named:
+                    continue
+                named.add(symbol)
+                if label == BATCH and owner in plan.inputs:
+                    batches.append(symbol)
+                    if len(batches) == 1:
+                        continue
+                names.setdefault(f"{owner}.{label}", []).append(symbol)
+    head = {BATCH: tuple(batches)} if batches else {}
+    return FreeDims({**head, **{name: tuple(symbols) for name, symbols in names.items()}})
+
+
+def sizes_for(plan: Plan, registry: Registry, at: Mapping[str, int]) -> Sizes:
+    """The numbers that `at` gives, completed by the `best` of the task's compile ranges, then by 1 for batches and 32
+    for other sizes, as near as what the nodes accept allows.
+
+    Raises InputError for a size that a node of the task does not accept.
+    """
+    best = _best(plan.task)
+    bounds = _bounds(plan)
+    symbols: dict[str, int] = {}
+    shown: dict[str, int] = {}
+    for name, own in free_dims(plan, registry).names.items():
+        default = (
+            at.get(BATCH, best.get(BATCH, 1)) if BATCH in (name, name.rpartition(".")[2]) else DEFAULT_LENGTH
+        )
+        low, high = bounds.get(own[-1], (1, LARGE))
+        size = at.get(name, best.get(name, min(max(default, low), high)))
+        symbols.update(dict.fromkeys(own, size))
+        shown[name] = size
+    for port in (*plan.task.types.values(), *plan.task.wanted.values()):
+        for symbol in (s for dim in port.dims for s in dim.symbols):
+            symbols.setdefault(symbol, min(bounds.get(symbol, (1, DEFAULT_LENGTH))[1], LARGE))
+    sizes = Sizes(symbols, shown)
+    _check_ranges(plan, sizes)
+    return sizes
+
+
+def _endpoints(step: Step) -> Iterator[Endpoint]:
+    for source in step.node.sources.values():
+        yield from source if isinstance(source[0], tuple) else (source,)
+
+
+def _bounds(plan: Plan) -> dict[str, tuple[int, int]]:
+    """What the nodes accept for each symbol, both ends included: a BERT encoder knows 512 positions."""
+    bounds: dict[str, tuple[int, int]] = {}
+    for step in plan.steps:
+        ports = [(p, plan.task.wanted.get((step.name, n))) for n, p in step.node.signature.inputs.items()]
+        ports += [(p, plan.task.types[step.name, n]) for n, p in step.node.signature.outputs.items()]
+        for declared, found in ports:
+            for own, dim in zip(declared.type.dims, found.dims if found is not None else (), strict=False):
+                if own.is_symbol and dim.is_symbol and own.symbols[0] in step.node.signature.ranges:
+                    low, high = step.node.signature.ranges[own.symbols[0]]
+                    before = bounds.get(dim.symbols[0], (1, LARGE))
+                    bounds[dim.symbols[0]] = (max(before[0], low), min(before[1], high))
+    return bounds
+
+
+def check_names(at: Mapping[str, int], known: Iterable[str]) -> None:
+    """Raises InputError for a size whose name no task has, or that is no size."""
+    names = sorted(set(known))
+    for name, size in at.items():
+        if name not in names:
+            guess = nearest(name, names)
+            did = f"; did you mean `{guess}`?" if guess else ""
+            raise InputError(f"`{name}` is no free dimension{did} (free: {', '.join(names) or 'none'})")
+        if size < 1:
+            raise InputError(f"{name}={size} is no size: it must be at least 1")
+
+
+def _best(task: CheckedTask) -> dict[str, int]:
+    ranges = task.compile.ranges if task.compile is not None else {}
+    return {name: parse_range(text).best for name, text in ranges.items()}
+
+
+def _check_ranges(plan: Plan, sizes: Sizes) -> None:
+    """Hold the sizes against the ranges that the signatures declare: a BERT encoder knows 512 positions."""
+    for step in plan.steps:
+        signature = step.node.signature
+        for port, declared in signature.inputs.items():
+            found = plan.task.wanted.get((step.name, port))
+            if found is None:
+                continue
+            for dim, number in zip(declared.type.dims, sizes.shape(found), strict=True):
+                low, high = (
+                    signature.ranges.get(dim.symbols[0], (1, number)) if dim.is_symbol else (1, number)
+                )
+                if not low <= number <= high:
+                    given = ", ".join(f"{name}={size}" for name, size in sizes.shown.items())
+                    takes = f"at least {low}" if high >= LARGE else f"{low} to {high}"
+                    message = f"at {given} input `{port}` of node `{step.name}` has {dim} = {number}, and takes {takes}"
+                    raise InputError(message)

@@ -1,0 +1,72 @@
+"""Mermaid: the picture of tasks as text, for places that draw it themselves, such as a README."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from composer.graph import Report
+from composer.problems.render.cells import clean
+from composer.views.picture.legend import legend_of
+from composer.views.picture.scene import Box, Scene, scenes_of
+
+__all__ = ["mermaid_text"]
+
+
+def mermaid_text(report: Report, tasks: Iterable[str] | None = None) -> str:
+    """A flowchart: stages as subgraphs, port types on the edges, one colour per shared module."""
+    scenes = scenes_of(report, tasks)
+    lines = ["flowchart TB"]
+    numbers: dict[tuple[int, str], str] = {}
+    for index, scene in enumerate(scenes):
+        numbers |= {(index, name): f"n{len(numbers) + i}" for i, name in enumerate(scene.boxes)}
+        body = _scene(index, scene, numbers)
+        if len(scenes) > 1:
+            lines += [
+                f"  subgraph t{index}[{_quoted(scene.title)}]",
+                *(f"  {line}" for line in body),
+                "  end",
+            ]
+        else:
+            lines += body
+    for entry in legend_of(report, scenes):
+        if entry.module:
+            members = [
+                numbers[index, box.name]
+                for index, scene in enumerate(scenes)
+                for box in scene.boxes.values()
+                if box.module == entry.module
+            ]
+            style = f"fill:{entry.colour.fill},stroke:{entry.colour.line},color:#1b2027"
+            lines += [f"  classDef {entry.css} {style}", f"  class {','.join(members)} {entry.css}"]
+    return "\n".join(lines) + "\n"
+
+
+def _scene(index: int, scene: Scene, numbers: dict[tuple[int, str], str]) -> Iterator[str]:
+    for number, band in enumerate(scene.bands):
+        indent = "    " if band.stage else "  "
+        if band.stage:
+            yield f"  subgraph t{index}s{number}[{_quoted(band.title)}]"
+        for name in band.boxes:
+            yield f"{indent}{numbers[index, name]}{_shape(scene.boxes[name])}"
+        if band.stage:
+            yield "  end"
+    for link in scene.links:
+        source, target = numbers[index, link.source], numbers[index, link.target]
+        yield f"  {source} -->|{_quoted(link.label)}| {target}"
+
+
+def _shape(box: Box) -> str:
+    text = _quoted(box.title, box.subtitle)
+    if box.role == "module":
+        return f"[{text}]"
+    return f"[/{text}/]" if box.role == "in-place" else f"([{text}])"
+
+
+def _quoted(*lines: str) -> str:
+    """Text as Mermaid reads it: in quotes, with everything that could end or style it as an entity."""
+    return '"' + "<br>".join("".join(map(_safe, clean(line))) for line in lines) + '"'
+
+
+def _safe(character: str) -> str:
+    plain = character.isalnum() or character in " -_.,:+/"
+    return character if plain else f"#{ord(character)};"

@@ -1,0 +1,138 @@
+"""The scene: what a picture of a task shows, before anything has a position."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from composer.graph import CheckedNode, CheckedTask, Report
+from composer.plan import Plan, plan_task
+from composer.views.labels import Labels, callee_text
+
+__all__ = ["Band", "Box", "Link", "Scene", "scenes_of"]
+
+Role = Literal["input", "module", "in-place", "output"]
+
+
+@dataclass
+class Box:
+    """An input, a node or an output. `above` and `below` are its ports in drawing order, `below` with their labels."""
+
+    name: str
+    role: Role
+    title: str
+    subtitle: str
+    module: str | None = None
+    above: list[str] = field(default_factory=list)
+    below: dict[str, str] = field(default_factory=dict)
+    details: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Link:
+    """An edge from a port below one box to a port above another."""
+
+    source: str
+    source_port: str
+    target: str
+    target_port: str
+    label: str
+
+
+@dataclass(frozen=True)
+class Band:
+    """Inputs, one stage, or outputs: boxes that are drawn in layers of their own."""
+
+    title: str
+    boxes: tuple[str, ...]
+    stage: bool = False
+
+
+@dataclass
+class Scene:
+    """One task. The names of boxes are unique: those of outputs begin with `out:`."""
+
+    title: str
+    summary: str
+    boxes: dict[str, Box]
+    links: list[Link]
+    bands: list[Band]
+
+
+def scenes_of(report: Report, tasks: Iterable[str] | None = None) -> list[Scene]:
+    """A scene per task: what answering takes, without what only training sees."""
+    report.raise_for_errors()
+    return [_scene(report, report.tasks[name]) for name in (report.tasks if tasks is None else tasks)]
+
+
+def _scene(report: Report, task: CheckedTask) -> Scene:
+    plan = plan_task(task)
+    labels = Labels(task)
+    boxes: dict[str, Box] = {}
+    links: list[Link] = []
+    for name, item in plan.inputs.items():
+        details = [f"input {name}: {item.modality.summary}", _line(report, item.path)]
+        box = Box(name, "input", name, item.modality.id, details=details)
+        box.below = _labelled({port: labels.output((name, port)) for port in item.ports})
+        boxes[name] = box
+    for step in plan.steps:
+        boxes[step.name] = _node_box(report, step.node, labels)
+        links += _links(step.node, labels)
+    for name, endpoint in task.outputs.items():
+        details = [f"output {name} shows {'.'.join(endpoint)}: {labels.output(endpoint)}"]
+        boxes[f"out:{name}"] = Box(f"out:{name}", "output", name, "output", above=[""], details=details)
+        links.append(Link(*endpoint, f"out:{name}", "", labels.output(endpoint)))
+    _keep_used_ports(boxes, links)
+    return Scene(task.name, " ".join(task.summary.split()), boxes, links, _bands(plan, boxes))
+
+
+def _node_box(report: Report, node: CheckedNode, labels: Labels) -> Box:
+    in_place = node.verb == "uses"
+    box = Box(node.name, "in-place" if in_place else "module", node.name, callee_text(node))
+    box.module = None if in_place else node.module.name
+    box.above = [port for port in node.signature.inputs if port in node.sources]
+    box.below = _labelled({port: labels.output((node.name, port)) for port in node.signature.outputs})
+    takes = [
+        f"takes {port}: {labels.port(node_type)}"
+        for port in box.above
+        if (node_type := labels.task.wanted.get((node.name, port))) is not None
+    ]
+    gives = [f"gives {port}: {labels.output((node.name, port))}" for port in node.signature.outputs]
+    verb = "uses" if in_place else f"{node.module.type.id}, called as"
+    box.details = [f"node {node.name}: {verb} {box.subtitle}", *takes, *gives, _line(report, node.path)]
+    return box
+
+
+def _labelled(types: Mapping[str, str]) -> dict[str, str]:
+    """With several ports each is named; a port called as its kind needs no name."""
+    if len(types) == 1:
+        return dict(types)
+    return {
+        port: text if text.partition("[")[0] == port else f"{port}: {text}" for port, text in types.items()
+    }
+
+
+def _links(node: CheckedNode, labels: Labels) -> Iterable[Link]:
+    for port, source in node.sources.items():
+        for endpoint in source if isinstance(source[0], tuple) else (source,):
+            yield Link(*endpoint, node.name, port, labels.output(endpoint))
+
+
+def _keep_used_ports(boxes: Mapping[str, Box], links: Iterable[Link]) -> None:
+    used = {(link.source, link.source_port) for link in links}
+    for box in boxes.values():
+        box.below = {port: label for port, label in box.below.items() if (box.name, port) in used}
+
+
+def _bands(plan: Plan, boxes: Mapping[str, Box]) -> list[Band]:
+    outputs = tuple(name for name, box in boxes.items() if box.role == "output")
+    stages = [Band(stage.name, tuple(s.name for s in stage.steps), stage=True) for stage in plan.stages]
+    bands = [Band("inputs", tuple(plan.inputs)), *stages, Band("outputs", outputs)]
+    return [band for band in bands if band.boxes]
+
+
+def _line(report: Report, path: tuple[object, ...]) -> str:
+    assert report.document is not None
+    place = report.document.tree.place(path, key=True)
+    return f"{place.file}:{place.line}"

@@ -1,0 +1,138 @@
+"""SVG: the picture of a document or of one task, as one file without scripts, fonts or links."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from composer.graph import Report
+from composer.views.picture import placing
+from composer.views.picture.canvas import Canvas, attribute, number
+from composer.views.picture.colours import NEUTRAL
+from composer.views.picture.legend import Entry, legend_of
+from composer.views.picture.placing import Placed, Rect, place, text_width
+from composer.views.picture.scene import Box, scenes_of
+
+__all__ = ["svg_text"]
+
+_WHITE = "#ffffff"
+_PAD = 24.0
+_TASK_HEAD = 46.0
+_TASK_GAP = 40.0
+_WIDEST = 1500.0
+"""Tasks stand side by side up to this width."""
+_NAME, _TITLE, _ENTRY, _NOTE = 18.0, 15.0, 12.0, 11.5
+"""Sizes of text outside of the boxes."""
+
+
+def svg_text(report: Report, tasks: Iterable[str] | None = None) -> str:
+    """The picture of some tasks (all when left out). Colours follow the reader's light or dark setting.
+
+    Every box has a `<title>` with its shapes and its line in the YAML file, which browsers show on hover.
+    """
+    scenes = scenes_of(report, tasks)
+    legend = legend_of(report, scenes)
+    return _Drawing(report.name, [place(scene) for scene in scenes], legend).text()
+
+
+class _Drawing:
+    """The name and the legend, then the tasks from left to right, in as many rows as they need."""
+
+    def __init__(self, name: str, panels: list[Placed], legend: list[Entry]) -> None:
+        self.name = name
+        self.panels = panels
+        self.legend = legend
+        self.entries = {entry.module: entry for entry in legend if entry.module}
+        self.canvas = Canvas()
+
+    def text(self) -> str:
+        y, head_width = self._head()
+        lower, width = self._tasks(y)
+        dark = [
+            f".{entry.css} {{ fill: {entry.colour.dark_fill}; stroke: {entry.colour.dark_line} }}"
+            for entry in self.legend
+        ]
+        return self.canvas.svg(max(width, head_width), lower + _PAD, f"Picture of {self.name}", dark)
+
+    def _head(self) -> tuple[float, float]:
+        """Draw the name and the legend; their lower end and width."""
+        self.canvas.text(_PAD, 38, self.name, _NAME, bold=True)
+        titles = max((text_width(entry.title, _ENTRY) for entry in self.legend), default=0.0)
+        notes = max((text_width(entry.note, _NOTE) for entry in self.legend), default=0.0)
+        x, y = _PAD + 36, 58.0
+        for entry in self.legend:
+            colour, area = entry.colour, Rect(_PAD, y, 26, 16)
+            self.canvas.rect(
+                entry.css, area, fill=colour.fill, line=colour.line, corner=4, dashed=entry.dashed
+            )
+            self.canvas.text(x, y + 12, entry.title, _ENTRY, mono=True, bold=bool(entry.module))
+            self.canvas.text(x + titles + 18, y + 12, entry.note, _NOTE, muted=True)
+            y += 22
+        return y + 20, max(x + titles + 18 + notes, _PAD + text_width(self.name, _NAME)) + _PAD
+
+    def _tasks(self, y: float) -> tuple[float, float]:
+        """Draw the tasks; the lower end and the width of all."""
+        x, lowest, widest = _PAD, y, 0.0
+        for panel in self.panels:
+            scene = panel.scene
+            width = max(
+                panel.width, 16 + text_width(scene.summary, _ENTRY), 16 + text_width(scene.title, _TITLE)
+            )
+            if x > _PAD and x + width > _WIDEST:
+                x, y = _PAD, lowest + _TASK_GAP
+            self._panel(panel, x, y)
+            lowest = max(lowest, y + _TASK_HEAD + panel.height)
+            widest = max(widest, x + width + _PAD)
+            x += width + _TASK_GAP
+        return lowest, widest
+
+    def _panel(self, panel: Placed, x: float, y: float) -> None:
+        scene, canvas = panel.scene, self.canvas
+        canvas.add(f'<g class="task" transform="translate({number(x)} {number(y)})">')
+        canvas.text(8, 15, scene.title, _TITLE, mono=True, bold=True)
+        if scene.summary:
+            canvas.text(8, 34, scene.summary, _ENTRY, muted=True)
+        canvas.add(f'<g transform="translate(0 {number(_TASK_HEAD)})">')
+        for band, area in zip(scene.bands, panel.bands, strict=True):
+            if band.stage:
+                canvas.rect("band", area, fill="#f6f8fa", line="#d5dbe2", corner=8, bold=False)
+            middle = area.y + area.height / 2 + 4
+            canvas.text(area.x + 12, middle, band.title, _ENTRY, muted=True, bold=band.stage)
+        for link, points in zip(scene.links, panel.routes, strict=True):
+            canvas.edge(link.source, link.target, points)
+        for box in scene.boxes.values():
+            self._box(panel, box)
+        canvas.add("</g></g>")
+
+    def _box(self, panel: Placed, box: Box) -> None:
+        area, canvas = panel.boxes[box.name], self.canvas
+        canvas.add(f'<g class="box" data-box={attribute(box.name)} tabindex="0">')
+        canvas.title(box.details)
+        for port, label in box.below.items():
+            below = panel.below[box.name, port]
+            behind = Rect(
+                below.x, below.y - 4, below.width, below.height + 4
+            )  # its upper corners hide under the box
+            canvas.rect("label", behind, fill=_WHITE, line="#c3cad3", corner=4, bold=False)
+            middle = below.x + below.width / 2
+            canvas.text(middle, below.y + 12, label, placing.LABEL_SIZE, mono=True, middle=True)
+        self._body(box, area)
+        centre, top = area.x + area.width / 2, area.bottom - placing.BOX_HEIGHT
+        for port in box.above if len(box.above) > 1 else ():
+            x = panel.above[box.name, port]
+            canvas.text(x, area.y + 11, port, placing.PORT_SIZE, mono=True, middle=True)
+        canvas.text(centre, top + 18, box.title, placing.TITLE_SIZE, mono=True, bold=True, middle=True)
+        canvas.text(centre, top + 34, box.subtitle, placing.SUBTITLE_SIZE, mono=True, muted=True, middle=True)
+        canvas.add("</g>")
+
+    def _body(self, box: Box, area: Rect) -> None:
+        """Modules in their colour, calls in place dashed, inputs and outputs round."""
+        entry = self.entries.get(box.module or "")
+        if box.role != "module":
+            css, fill, line = "plain", _WHITE, NEUTRAL.line
+        elif entry is None:
+            css, fill, line = "single", NEUTRAL.fill, NEUTRAL.line
+        else:
+            css, fill, line = entry.css, entry.colour.fill, entry.colour.line
+        round_ends = box.role in ("input", "output")
+        corner = area.height / 2 if round_ends else 6
+        self.canvas.rect(css, area, fill=fill, line=line, corner=corner, dashed=box.role == "in-place")

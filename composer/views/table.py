@@ -1,0 +1,101 @@
+"""A document or a task as a table: what there is, what flows where, and which modules are shared."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from composer.graph import CheckedModule, CheckedTask, Report
+from composer.types import PortType
+from composer.views.columns import columns
+from composer.views.labels import Labels, callee_text, source_texts, value_text
+from composer.views.sharing import module_uses
+
+__all__ = ["document_text", "task_text"]
+
+_CONFIG_CELLS = 64
+
+
+def document_text(report: Report) -> str:
+    """Parameters, modules with the tasks that call them, and every task with its nodes in running order."""
+    document = report.document
+    blocks = [_head(report.name, document.shape.summary if document is not None else "")]
+    if document is not None and document.parameters:
+        rows = [(name, value_text(value)) for name, value in document.parameters.items()]
+        blocks.append(["parameters", *columns(rows, indent="  ")])
+    if report.modules:
+        uses = module_uses(report)
+        modules = [
+            (name, module.type.id, _config(report, module), uses[name].text())
+            for name, module in report.modules.items()
+        ]
+        table = columns([("modules", "uses", "with", "called by"), *modules])
+        blocks.append([table[0], *_indented(table[1:])])
+    blocks += [_task_lines(task, head=f"task {task.name}") for task in report.tasks.values()]
+    return "\n\n".join("\n".join(block) for block in blocks)
+
+
+def task_text(task: CheckedTask) -> str:
+    """Inputs, nodes in running order and outputs, each with its port types."""
+    return "\n".join(_task_lines(task, head=f"task {task.name}"))
+
+
+def _head(name: str, summary: str) -> list[str]:
+    return [name, " ".join(summary.split())] if summary else [name]
+
+
+def _indented(lines: list[str]) -> list[str]:
+    return [f"  {line}" for line in lines]
+
+
+def _config(report: Report, module: CheckedModule) -> str:
+    """What the document sets, with parameters filled in, and what the checker found out from the calls."""
+    assert report.document is not None
+    shape = report.document.shape.modules[module.name]
+    values: dict[str, Any] = dict(shape.with_)
+    for name in type(module.config).model_fields:
+        if (
+            name not in values
+            and getattr(module.config, name) != type(module.config).model_fields[name].default
+        ):
+            values[name] = getattr(module.config, name)
+    return _clipped([f"{name}: {value_text(value)}" for name, value in values.items()])
+
+
+def _clipped(items: list[str]) -> str:
+    """As many of the items as fit into the column."""
+    size = 0
+    for index, item in enumerate(items):
+        size += len(item) + 2
+        if index and size > _CONFIG_CELLS:
+            return ", ".join([*items[:index], "…"])
+    return ", ".join(items)
+
+
+def _task_lines(task: CheckedTask, *, head: str) -> list[str]:
+    labels = Labels(task)
+    inputs = [
+        (_marked(name, item.training), item.modality.id, "", _ports(labels, name, item.ports))
+        for name, item in task.inputs.items()
+    ]
+    nodes = []
+    for name in task.order:
+        node = task.nodes[name]
+        gives = _ports(labels, name, node.signature.outputs)
+        nodes.append((_marked(name, node.training), callee_text(node), ", ".join(source_texts(node)), gives))
+    outputs = [(name, "", ".".join(end), labels.output(end)) for name, end in task.outputs.items()]
+    if task.loss is not None:
+        outputs.append(("loss (objective)", "", ".".join(task.loss), labels.output(task.loss)))
+    table = columns([("", "calls", "takes", "gives"), *inputs, *nodes, *outputs], indent="    ")
+    first, second = 1 + len(inputs), 1 + len(inputs) + len(nodes)
+    sections = (("inputs", table[1:first]), ("nodes", table[first:second]), ("outputs", table[second:]))
+    titled = [line for title, rows in sections if rows for line in (f"  {title}", *rows)]
+    return [*_head(head, task.summary), table[0], *titled]
+
+
+def _marked(name: str, training: bool) -> str:
+    return f"{name} (objective)" if training else name
+
+
+def _ports(labels: Labels, owner: str, ports: Mapping[str, PortType | Any]) -> str:
+    return ", ".join(f"{port}: {labels.output((owner, port))}" for port in ports)

@@ -1,0 +1,118 @@
+"""The plain search: greedy with one beam, otherwise beam search over summed log-probabilities.
+
+A text is finished where its end token is among the best `beams` continuations; it leaves the search then. A sample ends
+when no open beam can still enter its best `beams` texts, for a longer text never scores higher.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from composer.plugin import GenerateOptions
+
+__all__ = ["BeamSearch", "Hypothesis"]
+
+Step = Callable[[Tensor, Any], tuple[Tensor, Any]]
+"""`step(ids[B, K], cache) -> (logits[B, K, V], cache)`, the decoder's."""
+
+
+@dataclass(frozen=True, slots=True)
+class Hypothesis:
+    """One generated text: its ids with the start token, and its summed log-probability."""
+
+    ids: tuple[int, ...]
+    score: float
+
+
+class BeamSearch:
+    """Beam search without a length penalty; `options.beams` of 1 is greedy search."""
+
+    def __init__(self, *, options: GenerateOptions, start: int, end: int, pad: int) -> None:
+        self.options = options
+        self.start = start
+        self.end = end
+        self.pad = pad
+
+    @torch.no_grad()
+    def search(self, step: Step, cache: Any, batch: int) -> list[list[Hypothesis]]:
+        """Search all samples together; one that ends leaves the batch. Per sample at most `beams` texts, best first."""
+        beams = self.options.beams
+        finished: list[list[Hypothesis]] = [[] for _ in range(batch)]
+        rows = list(range(batch))
+        ids: Tensor | None = None
+        scores: Tensor | None = None
+        for position in range(self.options.max_tokens):
+            last = self._last(ids, batch, beams, cache)
+            logits, cache = step(last, cache)
+            total = self._totals(logits, scores, position)
+            bar = total.flatten(1).topk(beams, dim=1).values[:, -1:]
+            history = last.unsqueeze(-1) if ids is None else ids
+            self._store(finished, rows, history, total[:, :, self.end], bar)
+            total[:, :, self.end] = -torch.inf
+            scores, places = total.flatten(1).topk(beams, dim=1)
+            parents, tokens = places // logits.shape[-1], places % logits.shape[-1]
+            kept = history.gather(1, parents.unsqueeze(-1).expand(-1, -1, history.shape[2]))
+            ids = torch.cat((kept, tokens.unsqueeze(-1)), dim=-1)
+            cache = cache.reorder(parents) if beams > 1 else cache
+            keep = [i for i, row in enumerate(rows) if not self._is_over(finished[row], float(scores[i, 0]))]
+            if len(keep) < len(rows):
+                if not keep:
+                    rows = []
+                    break
+                index = torch.tensor(keep, device=ids.device)
+                ids, scores, cache = ids[index], scores[index], cache.select(index)
+                rows = [rows[i] for i in keep]
+        for i, row in enumerate(rows):
+            assert ids is not None
+            assert scores is not None
+            finished[row] += [
+                Hypothesis(tuple(ids[i, k].tolist()), float(scores[i, k])) for k in range(beams)
+            ]
+        return [sorted(texts, key=lambda text: -text.score)[:beams] for texts in finished]
+
+    @torch.no_grad()
+    def stream(self, step: Step, cache: Any) -> Iterator[int]:
+        """Greedy search of one sample, token by token; the end token ends the iteration and is not given."""
+        token = self.start
+        for position in range(self.options.max_tokens):
+            logits, cache = step(
+                torch.full((1, 1), token, dtype=torch.int64, device=cache.length.device), cache
+            )
+            scores = logits[0, 0].float()
+            if position < self.options.min_tokens:
+                scores[self.end] = -torch.inf
+            token = int(scores.argmax())
+            if token == self.end:
+                return
+            yield token
+
+    def _last(self, ids: Tensor | None, batch: int, beams: int, cache: Any) -> Tensor:
+        if ids is not None:
+            return ids[:, :, -1]
+        return torch.full((batch, beams), self.start, dtype=torch.int64, device=cache.length.device)
+
+    def _totals(self, logits: Tensor, scores: Tensor | None, position: int) -> Tensor:
+        """Summed log-probabilities [B, K, V]; at the first step the beams are equal, so one of them is alive."""
+        total = logits.float().log_softmax(dim=-1)
+        if position < self.options.min_tokens:
+            total[:, :, self.end] = -torch.inf
+        if scores is None:
+            total[:, 1:] = -torch.inf
+            return total
+        return total + scores.unsqueeze(-1)
+
+    def _store(
+        self, finished: list[list[Hypothesis]], rows: list[int], ids: Tensor, ended: Tensor, bar: Tensor
+    ) -> None:
+        for i, k in ((ended >= bar) & ended.isfinite()).nonzero().tolist():
+            text = Hypothesis((*ids[i, k].tolist(), self.end), float(ended[i, k]))
+            finished[rows[i]].append(text)
+
+    def _is_over(self, texts: list[Hypothesis], best_open: float) -> bool:
+        beams = self.options.beams
+        return len(texts) >= beams and sorted((t.score for t in texts), reverse=True)[beams - 1] >= best_open

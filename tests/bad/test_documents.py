@@ -1,0 +1,119 @@
+"""Broken documents, each with exactly the problems that stand beside it: code, line and column, and nothing else.
+
+`NAME.yaml` is broken the way people break documents; its first line says how. `NAME.expected` has one line per problem:
+severity, code, and line:column (with a file before it where the place lies in another one).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from itertools import combinations
+from pathlib import Path
+
+import pytest
+
+from composer.graph import Report, check
+from composer.plugin import load_registry
+from composer.problems import Problem
+from composer.problems.codes import CODES
+from composer.problems.fix import apply_fixes
+from composer.problems.lines import split_lines
+
+FOLDER = Path(__file__).parent
+DOCUMENTS = sorted(path.name for path in FOLDER.glob("*.yaml"))
+REGISTRY = load_registry()
+
+
+def report_of(name: str) -> Report:
+    return check(name, registry=REGISTRY)
+
+
+def line_of(problem: Problem, name: str) -> str:
+    place = f"{problem.place.line}:{problem.place.column}"
+    where = place if problem.place.file == name else f"{problem.place.file}:{place}"
+    return f"{problem.severity} {problem.code} {where}"
+
+
+@pytest.fixture(autouse=True)
+def _in_folder(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(FOLDER)
+
+
+@pytest.mark.parametrize("name", DOCUMENTS)
+def test_a_broken_document_has_exactly_its_problems(name: str) -> None:
+    found = [line_of(problem, name) for problem in report_of(name).problems]
+    assert found == Path(name).with_suffix(".expected").read_text().splitlines()
+
+
+@pytest.mark.parametrize("name", DOCUMENTS)
+def test_every_place_lies_in_its_file(name: str) -> None:
+    report = report_of(name)
+    for problem in report.problems:
+        for place in (problem.place, *(note.place for note in problem.notes)):
+            if place.file in report.sources:
+                lines = split_lines(report.sources[place.file])
+                assert 1 <= place.line <= len(lines)
+                assert 1 <= place.column <= len(lines[place.line - 1]) + 1
+                assert (place.line, place.column) <= (place.end_line, place.end_column)
+
+
+def test_there_is_a_document_for_every_code_that_a_document_can_have() -> None:
+    seen = {line.split()[1] for path in FOLDER.glob("*.expected") for line in path.read_text().splitlines()}
+    needs_a_plugin = {code.code for code in CODES.values() if code.plugins}
+    assert set(CODES) - seen <= needs_a_plugin
+    assert len(DOCUMENTS) >= 50
+
+
+def test_every_expectation_belongs_to_a_document() -> None:
+    assert {path.stem for path in FOLDER.glob("*.expected")} == {Path(name).stem for name in DOCUMENTS}
+
+
+def mended(report: Report) -> Mapping[str, str]:
+    """The texts after every mechanical fix in the document's own file."""
+    own = [p for p in report.problems if p.fix and all(edit.file in DOCUMENTS for edit in p.fix)]
+    return apply_fixes(own, report.sources).texts
+
+
+@pytest.mark.parametrize("name", [name for name in DOCUMENTS if mended(report_of(str(FOLDER / name)))])
+def test_a_mechanical_fix_removes_its_problem_and_makes_no_new_one(name: str, tmp_path: Path) -> None:
+    report = report_of(name)
+    texts = mended(report)
+    (tmp_path / "parents").symlink_to(FOLDER / "parents")
+    for file in DOCUMENTS:
+        if file in report.sources:
+            (tmp_path / file).write_text(texts.get(file, report.sources[file]), encoding="utf-8")
+    after = check(tmp_path / name, registry=REGISTRY)
+    fixed = [problem for problem in report.problems if problem.fix]
+    before = {problem.code for problem in report.problems}
+    assert len(after.problems) <= len(report.problems) - len(fixed)
+    assert {problem.code for problem in after.problems} <= before
+
+
+FAULTS = (
+    ("name: video-qa", "nmae: video-qa"),
+    ("width: $hidden", "width: $hiden"),
+    ("text_encoder, with: {hidden: $hidden, heads", "text_encoder, with: {hidden: $hidden, head"),
+    ("mplug2.universal_layers", "mplug2.universal_layer"),
+    ("modality: text", "modality: txt"),
+    ("call: vision,", "call: visions,"),
+    ("states: words.states", "states: word.states"),
+    ("uses: core.concat", "uses: core.conct"),
+    ("answer: answer.text", "answer: answer.txt"),
+)
+"""Faults of parents/qa.yaml that do not hide each other."""
+
+
+@pytest.mark.parametrize(
+    "five", list(combinations(FAULTS, 5))[::7], ids=lambda five: str(FAULTS.index(five[0]))
+)
+def test_any_five_faults_are_found_in_one_run(five: tuple[tuple[str, str], ...], tmp_path: Path) -> None:
+    text = Path("parents/qa.yaml").read_text()
+    for right, wrong in five:
+        assert text.count(right) == 1
+        text = text.replace(right, wrong)
+    path = tmp_path / "document.yaml"
+    path.write_text(text)
+    expected = {number for number, line in enumerate(text.splitlines(), 1) if any(w in line for _, w in five)}
+    problems = check(path, registry=REGISTRY).problems
+    assert {problem.place.line for problem in problems} == expected
+    assert len(problems) == 5

@@ -1,0 +1,213 @@
+"""Small torch modules: one that keeps every promise, and one for each way to break one."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from composer.types import States, Tokens
+
+
+class Mixer(nn.Module):
+    """Mean over the visible states, added to each: needs its mask, its weights and nothing else."""
+
+    def __init__(self, *, width: int = 8) -> None:
+        super().__init__()
+        self.map = nn.Linear(width, width)
+
+    def forward(self, *, states: States) -> States:
+        return States(states.values + self.map(self.mean(states.values, states.mask)), states.mask)
+
+    def mean(self, values: Tensor, mask: Tensor | None) -> Tensor:
+        if mask is None:
+            return values.mean(dim=1, keepdim=True)
+        visible = mask.unsqueeze(-1).to(values.dtype)
+        return (values * visible).sum(dim=1, keepdim=True) / visible.sum(dim=1, keepdim=True)
+
+    def pooled(self, *, states: States, gain: Tensor | None = None) -> dict[str, Tensor]:
+        mean = self.mean(states.values, states.mask).squeeze(1)
+        return {"embedding": mean, "scores": self.map(mean) if gain is None else self.map(mean) * gain}
+
+    def grouped(self, *, vision: States, text: States, counts: Tensor) -> States:
+        """Each of text[R, L, D] with the mean of its picture, vision[B, N, D]."""
+        means = self.map(self.mean(vision.values, vision.mask))
+        rows = torch.repeat_interleave(counts, output_size=text.values.shape[0])
+        return States(text.values + means[rows], text.mask)
+
+    def joined(self, *, parts: tuple[States, ...]) -> Tensor:
+        return torch.stack([self.mean(part.values, part.mask).squeeze(1) for part in parts]).sum(dim=0)
+
+
+class WrongWidth(Mixer):
+    def forward(self, *, states: States) -> States:
+        return States(states.values[..., :4], states.mask)
+
+
+class SwapsSymbols(Mixer):
+    """Right where the batch is as long as the sequence, wrong elsewhere."""
+
+    def forward(self, *, states: States) -> States:
+        return States(states.values.transpose(0, 1), states.mask)
+
+
+class BareTensor(Mixer):
+    def forward(self, *, states: States) -> Any:
+        return states.values
+
+
+class WrongDtype(Mixer):
+    def forward(self, *, states: States) -> States:
+        return States(states.values.round().long(), states.mask)
+
+
+class Mapped(Mixer):
+    def forward(self, *, states: States) -> Any:
+        return {"states": states}
+
+
+class MixesBatch(Mixer):
+    def forward(self, *, states: States) -> States:
+        return States(states.values - states.values.mean(dim=0), states.mask)
+
+
+class SeesPadding(Mixer):
+    def mean(self, values: Tensor, mask: Tensor | None) -> Tensor:
+        return values.mean(dim=1, keepdim=True)
+
+
+class CountsPadding(Mixer):
+    """Leaves hidden values out of the sum but not out of the count: only a longer row shows it."""
+
+    def mean(self, values: Tensor, mask: Tensor | None) -> Tensor:
+        return (
+            values.mean(dim=1, keepdim=True) if mask is None else (values * mask.unsqueeze(-1)).mean(1, True)
+        )
+
+
+class LosesMask(Mixer):
+    def forward(self, *, states: States) -> States:
+        return States(super().forward(states=states).values)
+
+
+class NoMaskDiffers(Mixer):
+    def mean(self, values: Tensor, mask: Tensor | None) -> Tensor:
+        return torch.zeros_like(values[:, :1]) if mask is None else super().mean(values, mask)
+
+
+class Random(Mixer):
+    def forward(self, *, states: States) -> States:
+        return States(nn.functional.dropout(states.values, 0.5), states.mask)
+
+
+class Remembers(Mixer):
+    def __init__(self) -> None:
+        super().__init__()
+        self.calls = 0
+
+    def forward(self, *, states: States) -> States:
+        self.calls += 1
+        return States(states.values * self.calls, states.mask)
+
+
+class HiddenWeights(Mixer):
+    """Its weights are not registered, so that no checkpoint holds them."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.secret = [torch.randn(8)]
+
+    def forward(self, *, states: States) -> States:
+        return States(states.values * self.secret[0].to(states.values.device), states.mask)
+
+
+class ExtraState(Mixer):
+    def get_extra_state(self) -> Any:
+        return {"note": "not a tensor"}
+
+    def set_extra_state(self, state: Any) -> None:
+        pass
+
+
+class Unexportable(Mixer):
+    def forward(self, *, states: States) -> States:
+        factor = 2.0 if states.values.sum().item() > 0 else 3.0
+        return States(states.values * factor, states.mask)
+
+
+class Specialised(Mixer):
+    """Works at every length, but bakes the first one into what is exported."""
+
+    def forward(self, *, states: States) -> States:
+        weight = torch.ones(int(states.values.shape[1]))
+        return States(states.values * weight.sum().item(), states.mask)
+
+
+class Fails(Mixer):
+    def forward(self, *, states: States) -> States:
+        raise RuntimeError("no such kernel")
+
+
+class Cache(NamedTuple):
+    memory: Tensor
+    history: Tensor
+
+    def reorder(self, parents: Tensor) -> Cache:
+        return self._replace(history=self.history.gather(1, parents))
+
+
+class Decoder(nn.Module):
+    """Scores depend on the memory and on the sum of all tokens of a beam."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.words = nn.Embedding(11, 8)
+
+    def forward(self, *, memory: States, tokens: Tokens) -> Tensor:
+        scores = self.words(tokens.ids) @ self.words.weight.T
+        return scores + memory.values.mean(dim=1) @ self.words.weight.T.unsqueeze(0).mean(0)[:, None].mean(1)
+
+    def start(self, *, memory: States, beams: int, max_tokens: int) -> Cache:
+        batch = memory.values.shape[0]
+        return Cache(memory.values.mean(dim=1), torch.zeros(batch, beams, dtype=torch.int64))
+
+    def step(self, ids: Tensor, cache: Cache) -> tuple[Tensor, Cache]:
+        history = cache.history * 2 + ids
+        states = self.words(ids) * history.unsqueeze(-1) + cache.memory.unsqueeze(1)
+        return states @ self.words.weight.T, cache._replace(history=history)
+
+
+class NarrowDecoder(Decoder):
+    def step(self, ids: Tensor, cache: Cache) -> tuple[Tensor, Cache]:
+        logits, cache = super().step(ids, cache)
+        return logits[:, 0], cache
+
+
+class StubbornCache(Cache):
+    def reorder(self, parents: Tensor) -> Cache:
+        return self
+
+
+class StubbornDecoder(Decoder):
+    def start(self, *, memory: States, beams: int, max_tokens: int) -> Cache:
+        return StubbornCache(*super().start(memory=memory, beams=beams, max_tokens=max_tokens))
+
+
+SHARED = Mixer()
+
+
+def build_shared(config: object) -> Mixer:
+    return SHARED
+
+
+def build_nothing(config: object) -> object:
+    return config
+
+
+def __getattr__(name: str) -> Any:
+    """`build_<class>` builds any class above."""
+    for key, value in globals().items():
+        if name == f"build_{key}":
+            return lambda config: value()
+    raise AttributeError(name)

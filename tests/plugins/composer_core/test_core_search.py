@@ -1,0 +1,80 @@
+"""The plain search against every text that a small table of next-token scores allows."""
+
+from __future__ import annotations
+
+import itertools
+from typing import NamedTuple
+
+import pytest
+import torch
+from composer_core.search import BeamSearch
+
+from composer.plugin import GenerateOptions
+
+START, END, VOCABULARY = 1, 2, 6
+
+
+class TableCache(NamedTuple):
+    """A decoder whose next token depends on the last one alone: nothing to remember."""
+
+    length: torch.Tensor
+
+    def reorder(self, parents):
+        return self
+
+    def select(self, rows):
+        return self
+
+
+def table(seed):
+    return torch.randn(VOCABULARY, VOCABULARY, generator=torch.Generator().manual_seed(seed)) * 2
+
+
+def step_of(scores):
+    return lambda ids, cache: (scores[ids].clone(), cache)
+
+
+def search(scores, batch=1, **options):
+    policy = BeamSearch(options=GenerateOptions(**options), start=START, end=END, pad=0)
+    return policy.search(step_of(scores), TableCache(torch.zeros(1, dtype=torch.int64)), batch)
+
+
+def score_of(scores, ids):
+    logs = scores.log_softmax(-1)
+    return float(sum(logs[a, b] for a, b in itertools.pairwise(ids)))
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_a_wide_beam_finds_the_best_text_of_all(seed):
+    scores = table(seed)
+    others = [t for t in range(VOCABULARY) if t != END]
+    texts = [(START, *middle, END) for n in (1, 2) for middle in itertools.product(others, repeat=n)]
+    texts += [(START, *middle) for middle in itertools.product(others, repeat=3)]
+    best = max(texts, key=lambda ids: score_of(scores, ids))
+    (found,) = search(scores, beams=125, min_tokens=1, max_tokens=3)
+    assert found[0].ids == best
+    assert found[0].score == pytest.approx(score_of(scores, best), abs=1e-4)
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_one_beam_takes_the_best_token_each_time_and_streams_the_same(seed):
+    scores = table(seed)
+    ids = [START]
+    for position in range(8):
+        row = scores[ids[-1]].clone()
+        if position < 2:
+            row[END] = -torch.inf
+        ids.append(int(row.argmax()))
+        if ids[-1] == END:
+            break
+    (found,) = search(scores, beams=1, min_tokens=2, max_tokens=8)
+    assert found[0].ids == tuple(ids)
+    policy = BeamSearch(options=GenerateOptions(min_tokens=2, max_tokens=8), start=START, end=END, pad=0)
+    streamed = list(policy.stream(step_of(scores), TableCache(torch.zeros(1, dtype=torch.int64))))
+    assert streamed == [t for t in ids[1:] if t != END]
+
+
+def test_samples_of_a_batch_do_not_touch_each_other():
+    scores = table(3)
+    alone = search(scores, beams=3, min_tokens=1, max_tokens=6)[0]
+    assert search(scores, batch=4, beams=3, min_tokens=1, max_tokens=6) == [alone] * 4

@@ -1,0 +1,83 @@
+"""The vision encoder against recorded clips and pictures."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+NORM_EPS = 1e-5
+
+
+@pytest.mark.parametrize("kind", ["visual", "visual_tdown"])
+@pytest.mark.parametrize("medium", ["video", "image"])
+def test_every_step_of_the_recorded_encoder(golden, close, outputs_of, kind, medium) -> None:
+    case = golden(kind)
+    (vision,) = case.modules("vision")
+    watched = ["stem", "norm_before", "layers.0", "layers.1"]
+    watched += [f"layers.0.{part}" for part in ("temporal_before_attention", "attention", "feed_forward")]
+    watched += ["layers.0.temporal_before_feed_forward"]
+    seen = outputs_of(vision, *watched)
+    states = vision(pixels=case.inputs[medium])
+    recorded = {name.removeprefix(f"{medium}."): value for name, value in case.outputs.items()}
+    assert states.mask is None
+    close(states.values, recorded["out"])
+    close(seen["stem"], recorded["conv1"].flatten(3).permute(0, 2, 3, 1))
+    close(seen["norm_before"], recorded["ln_pre"])
+    close(seen["layers.0"], recorded["block0"].transpose(0, 1))
+    close(seen["layers.1"], recorded["block1"].transpose(0, 1))
+    close(seen["layers.0.attention"], recorded["block0.attn"].transpose(0, 1))
+    close(seen["layers.0.feed_forward"], recorded["block0.mlp"].transpose(0, 1))
+    for place, name in (("attention", "ltm1"), ("feed_forward", "ltm2")):
+        ours = seen[f"layers.0.temporal_before_{place}"][:, 1:]
+        clip = recorded[f"block0.{name}"]  # [B, D, T, h, w]
+        close(ours, clip.permute(0, 2, 3, 4, 1).flatten(2, 3).flatten(0, 1))
+
+
+def test_without_local_temporal_modules_it_is_the_recorded_picture_encoder(golden, close) -> None:
+    case = golden("visual")
+    (vision,) = case.modules("vision", local_temporal=False)
+    close(vision(pixels=case.inputs["image"]).values, case.outputs["image2d.out"])
+    # ... whose projection, which no task uses, is still what the layout says it is
+    assert not any("temporal" in name for name, _ in vision.named_parameters())
+
+
+@pytest.mark.parametrize("kind", ["videoqa", "imageqa", "videocaption", "imagecaption"])
+def test_the_states_of_the_whole_models(golden, close, outputs_of, kind) -> None:
+    case = golden(kind)
+    has_adapter = case.config["bert"]["hidden_size"] != case.config["clip"]["vision_width"]
+    names = ["vision", "visual_norm", "universal", *(["adapter"] if has_adapter else [])]
+    vision, visual_norm, universal, *rest = case.modules(*names)
+    seen = outputs_of(vision, "layers.0")
+    layers = outputs_of(universal, *(f"layers.{n}" for n in range(2)))
+    states = vision(pixels=case.inputs["video"])
+    close(states.values, case.outputs["visual.out"])
+    close(seen["layers.0"], case.outputs["visual.block0"].transpose(0, 1))
+    if rest:
+        projected = outputs_of(rest[0], "projection")
+        states = rest[0](states=states)
+        close(projected["projection"], case.outputs["visn_fc"])
+        close(states.values, case.outputs["visn_layer_norm"])
+    update = universal.vision(states=states)
+    first = case.config["bert"]["text_encoder_layers"] - 2
+    close(layers["layers.0"], case.outputs[f"uni.layer{first}"])
+    close(layers["layers.1"], case.outputs[f"uni.layer{first + 1}"])
+    close(update.values, case.outputs["uni.out"])
+    close(visual_norm(states=states, update=update).values, case.outputs["image_embeds"])
+
+
+def test_norms_have_the_eps_of_clip(golden) -> None:
+    (vision,) = golden("visual").modules("vision")
+    found = {module.eps for module in vision.modules() if isinstance(module, torch.nn.LayerNorm)}
+    assert found == {NORM_EPS}
+
+
+def test_a_clip_of_equal_frames_differs_from_its_picture_only_at_its_ends(golden) -> None:
+    """Zeros stand beyond both ends of a clip: its first frame has another neighbourhood than the ones inside."""
+    case = golden("visual")
+    (vision,) = case.modules("vision")
+    still = case.inputs["image"].expand(-1, -1, 5, -1, -1)
+    reduced = vision.layers[0].temporal_before_attention
+    hidden = vision.norm_before(vision.stem(still).flatten(0, 1))
+    frames = reduced(hidden, frames=5).unflatten(0, (-1, 5))
+    torch.testing.assert_close(frames[:, 1], frames[:, 3])
+    assert not torch.allclose(frames[:, 0], frames[:, 2], atol=1e-3)
