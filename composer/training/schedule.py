@@ -8,7 +8,9 @@ from collections.abc import Sequence
 __all__ = ["learning_rate"]
 
 
-def learning_rate(step: int, *, steps: int, peak: float, warmup: float, restarts: Sequence[int] = ()) -> float:
+def learning_rate(
+    step: int, *, steps: int, peak: float, warmup: float, restarts: Sequence[int] = ()
+) -> float:
     """The rate of step `step` (from 0) of `steps`.
 
     `restarts` are the steps at which it begins anew (Loshchilov and Hutter, 2017, arXiv 1608.03983); `warmup` is the
