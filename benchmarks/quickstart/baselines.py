@@ -41,7 +41,7 @@ def prior(train: Samples, test: Samples) -> float:
 def regression(train: Samples, test: Samples) -> float:
     """Logistic regression on words, colours, and every product of a word and a colour."""
     words = sorted({word for sample in train for word in _words(sample["question"])})
-    model = LogisticRegression(C=10.0, max_iter=300)
+    model = LogisticRegression(C=10.0, max_iter=2000)
     model.fit(_features(train, words), [sample["answer"] for sample in train])
     return float(model.score(_features(test, words), [sample["answer"] for sample in test]))
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from pydantic import ValidationError
+
 from composer.plugin import Registry
 from composer.problems import InputError
 from composer.runtime import Model
@@ -12,7 +14,7 @@ from composer.runtime.importing import import_object
 from composer.training.data import Samples
 from composer.training.recipe import TaskRecipe
 
-__all__ = ["evaluate"]
+__all__ = ["build_dataset", "evaluate"]
 
 BATCH = 128
 
@@ -50,9 +52,10 @@ def _metric(registry: Registry, id_: str) -> Any:
 
 
 def build_dataset(registry: Registry, recipe: TaskRecipe) -> Samples:
-    """Build the dataset that a task's recipe names; raises InputError for an unknown one or a config that does not fit."""
-    from pydantic import ValidationError
+    """Build the dataset that a task's recipe names.
 
+    Raises InputError for an unknown one, or a config that does not fit it.
+    """
     entry = registry.datasets.get(recipe.dataset)
     if entry is None:
         known = ", ".join(registry.datasets) or "none"

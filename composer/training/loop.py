@@ -112,12 +112,16 @@ def _epoch(
 ) -> EpochResult:
     started, started_cpu, means = time.monotonic(), time.process_time(), _Means()
     order = [(task, index) for task in sorted(data) for index in range(data[task].batches(epoch))]
-    np.random.default_rng((recipe.seed, epoch)).shuffle(order)  # type: ignore[arg-type]
+    np.random.default_rng((recipe.seed, epoch)).shuffle(order)
     steps = len(order) * recipe.epochs  # every epoch has as many batches
     parameters = [p for group in optimizer.param_groups for p in group["params"]]
     for done, (task, index) in enumerate(order):
         rate = learning_rate(
-            epoch * len(order) + done, steps=steps, peak=recipe.learning_rate, warmup=recipe.warmup
+            epoch * len(order) + done,
+            steps=steps,
+            peak=recipe.learning_rate,
+            warmup=recipe.warmup,
+            restarts=[start * len(order) for start in recipe.restarts],
         )
         for group in optimizer.param_groups:
             group["lr"] = rate

@@ -143,3 +143,19 @@ def test_the_rate_rises_in_a_line_and_falls_as_half_a_cosine() -> None:
     assert rates[55] == pytest.approx(0.5)
     assert rates[99] == pytest.approx(0.5 * (1 + math.cos(math.pi * 89 / 90)))
     assert learning_rate(0, steps=10, peak=1.0, warmup=0.0) == 1.0
+
+
+def test_a_restart_begins_the_rate_anew() -> None:
+    def rates(steps: int, **options: object) -> list[float]:
+        return [learning_rate(i, steps=steps, peak=1.0, warmup=0.1, **options) for i in range(steps)]  # type: ignore[arg-type]
+
+    assert rates(90, restarts=[40, 60]) == rates(40) + rates(20) + rates(30)
+    assert rates(40, restarts=[40]) == rates(40)  # a run that ends before its restart
+
+
+def test_the_first_stretch_of_a_longer_run_is_the_shorter_run() -> None:
+    short, long = Line(), Line()
+    first = train_epochs(short, data(), recipe(epochs=3))
+    both = train_epochs(long, data(), recipe(epochs=5, restarts=[3]))
+    assert [r.losses for r in both[:3]] == [r.losses for r in first]
+    assert len(both) == 5

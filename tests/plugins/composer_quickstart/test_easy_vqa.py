@@ -22,7 +22,7 @@ def keys(samples: list) -> set[bytes]:
 def test_the_official_splits_are_kept() -> None:
     data = EasyVqaQuestions(EasyVqaConfig())
     train, validation, test = (data.samples(split) for split in data.splits)
-    questions, answers, images = easy_vqa.get_test_questions()
+    questions, answers, _ = easy_vqa.get_test_questions()
     assert len(test) == len(questions) == 9673
     assert sorted((s["question"], s["answer"]) for s in test) == sorted(zip(questions, answers, strict=True))
     assert len(train) + len(validation) == 38575
