@@ -25,9 +25,9 @@ __all__ = ["MovingDigits"]
 
 TEST_DIGITS = 360
 VALIDATION_DIGITS = 180
-HEIGHT = (13.0, 16.0)
+HEIGHT = (13.0, 17.0)
 """Height of a digit's box in pixels of a 32-pixel frame."""
-STEP = (1.8, 2.2)
+STEP = (1.5, 2.0)
 """Pixels per frame of a 32-pixel frame, along each axis that moves."""
 CHUNK = 250
 """Clips rendered at once; bounds the memory of the coordinate arrays."""
