@@ -1,6 +1,7 @@
 """Run a task on inputs given as name=value: a path for a picture or a clip, the text itself for a text.
 
 composer run quickstart:image-qa image=picture.png question="is there a circle?"
+composer run dist/quickstart:image-qa image=picture.png question="is there a circle?"
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "task",
         metavar="DOC:TASK",
-        help="a document and one of its tasks; the task may be left out where there is only one",
+        help="a document or a compiled artifact, and one of its tasks, which may be left out where there is only one",
     )
     parser.add_argument(
         "inputs",
@@ -46,18 +47,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    from composer import runtime
-
     document, task = split_task(args.task)
-    model = runtime.load(
-        document,
-        weights=args.weights,
-        layout=args.layout,
-        settings=settings_of(args),
-        device=args.device,
-        dtype=args.dtype,
-        tasks=None if task is None else [task],
-    )
+    model = _loaded(args, document, task)
     raw = _collected(args.inputs)
     name = model.only_task() if task is None else task
     if args.stream:
@@ -75,6 +66,36 @@ def _collected(inputs: Iterable[tuple[str, str]]) -> dict[str, str | list[str]]:
     for name, value in inputs:
         values.setdefault(name, []).append(value)
     return {name: found[0] if len(found) == 1 else found for name, found in values.items()}
+
+
+def _loaded(args: argparse.Namespace, document: str, task: str | None) -> Any:
+    """A compiled artifact where there is one at the path, otherwise the document's live model."""
+    from composer_compile.container import is_artifact
+
+    if is_artifact(document):
+        return _artifact(args, document)
+    from composer import runtime
+
+    return runtime.load(
+        document,
+        weights=args.weights,
+        layout=args.layout,
+        settings=settings_of(args),
+        device=args.device,
+        dtype=args.dtype,
+        tasks=None if task is None else [task],
+    )
+
+
+def _artifact(args: argparse.Namespace, path: str) -> Any:
+    from composer.problems import InputError
+    from composer_compile import load
+
+    given = {"--weights": args.weights, "--layout": args.layout, "--dtype": args.dtype, "--set": args.settings}
+    fixed = [name for name, value in given.items() if value]
+    if fixed:
+        raise InputError(f"{path} is a compiled artifact, so {' and '.join(fixed)} cannot be given: compile it again")
+    return load(path, device=args.device)
 
 
 def _written(outputs: Mapping[str, Any], *, as_json: bool) -> str:

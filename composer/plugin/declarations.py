@@ -34,9 +34,12 @@ __all__ = [
 
 
 class Config(BaseModel):
-    """Base of every config model: unknown keys are errors, values are frozen, and no value is coerced silently."""
+    """Base of every config model: unknown keys are errors, values are frozen, and no value is coerced silently.
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, use_attribute_docstrings=True)
+    A docstring below a field describes it. Schemas are built at first use: most models of most plugins are not used.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, defer_build=True)
 
 
 class NoConfig(Config):
@@ -83,7 +86,8 @@ class Generation:
     """How a module type generates: the ports its memory comes from, and where its tokens become text.
 
     The implementation offers `start(<memory ports>, beams=, max_tokens=) -> cache` and
-    `step(ids[B, K], cache) -> (logits[B, K, V], cache)`; the cache offers `reorder(parents[B, K]) -> cache`.
+    `step(ids[B, K], cache) -> (logits[B, K, V], cache)`; the cache offers `device`,
+    `reorder(parents[B, K]) -> cache` and `select(rows[R]) -> cache`, and is made of tensors in records and tuples.
     `tokens(config)` gives start, end and padding id and the text modality's tokenizer value.
     """
 
@@ -116,7 +120,8 @@ class Modality:
 
     `processor(config)` is an object with `encode(list_of_raw) -> {host port: array or record of arrays}` (numpy, batch
     first); `prepare(config)` is an optional torch module that maps the host ports to `ports` inside the program
-    (scaling, normalising). `host` gives the host ports where they differ from `ports`.
+    (scaling, normalising). `host` gives the host ports where they differ from `ports`. `files(config)` gives the files
+    that the processor reads, by the config field that names each: an artifact carries them with it.
     """
 
     id: str
@@ -128,6 +133,7 @@ class Modality:
     shares_symbols: bool = False
     """Whether the author writes the symbols, so that one symbol means one size in all such inputs of a task."""
     host: Callable[[Any], Mapping[str, str | PortType]] | None = None
+    files: Callable[[Any], Mapping[str, Path]] | None = None
 
 
 @dataclass(frozen=True)
@@ -206,7 +212,11 @@ class Metric:
 
 @dataclass(frozen=True)
 class Backend:
-    """A compile backend: what turns a stage into something that runs without the model code."""
+    """A compile backend: what turns a stage into something that runs without the model code.
+
+    `implementation()` is an object with the methods of `composer_compile.seam.BackendImplementation`; `extra` names what
+    to install for it (`pip install "multimodal-composer[tensorrt]"`).
+    """
 
     id: str
     implementation: str
