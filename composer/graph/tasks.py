@@ -74,6 +74,7 @@ class TaskChecker:
             loss=loss,
             types=self.edges.normalised(self.edges.types),
             wanted=self.edges.normalised(self.edges.wanted),
+            ranges=dict(self.edges.solver.ranges),
             compile=self.shape.compile,
         )
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from composer.problems import DocumentError, Place, Problem
 
-__all__ = ["MAX_BYTES", "Source", "read_source"]
+__all__ = ["MAX_BYTES", "Source", "read_source", "text_for_display"]
 
 MAX_BYTES = 64 * 1024 * 1024
 
@@ -44,6 +44,16 @@ def read_source(path: Path, name: str | None = None) -> Source:
     return Source(name, _decode(name, data), path)
 
 
+def text_for_display(path: Path) -> str | None:
+    """The text to show beside a problem, or None: what could not be read as a document is not read again to show it."""
+    try:
+        if not path.is_file() or path.stat().st_size > MAX_BYTES:
+            return None
+        return path.read_bytes().decode("utf-8")
+    except (OSError, ValueError):
+        return None
+
+
 def _decode(name: str, data: bytes) -> str:
     if data.startswith((b"\xff\xfe", b"\xfe\xff")):
         raise _unreadable(name, "it is encoded in UTF-16", "save it as UTF-8")
@@ -52,7 +62,7 @@ def _decode(name: str, data: bytes) -> str:
             name, "it is a binary file", "name a YAML document; weights are given with --weights"
         )
     try:
-        text = data.decode("utf-8-sig")
+        text = data.decode("utf-8")
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
         raise _unreadable(name, f"line {line} is not UTF-8", "save it as UTF-8") from None

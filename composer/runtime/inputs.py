@@ -37,11 +37,28 @@ class Inputs:
         single = not any(_is_batch(raw[name]) for name in self.groups if self._is_main(name))
         encoded = {}
         for name, processor in self.processors.items():
-            values = self._batch(name, raw)
-            encoded[name] = {
-                port: _to_tensors(value, device) for port, value in processor.encode(values).items()
-            }
+            arrays = processor.encode(self._batch(name, raw))
+            self._check_sizes(name, arrays)
+            encoded[name] = {port: _to_tensors(value, device) for port, value in arrays.items()}
         return encoded, single
+
+    def _check_sizes(self, name: str, arrays: Mapping[str, Any]) -> None:
+        """A free dimension can have a limit, such as the positions of a text encoder, that only the value reaches."""
+        task, item = self.plan.task, self.plan.inputs[name]
+        for port in arrays.keys() & item.ports.keys():
+            array = arrays[port][0] if isinstance(arrays[port], tuple) else arrays[port]
+            for dim, size in zip(task.types[name, port].dims, array.shape, strict=True):
+                most = task.ranges.get(dim.symbols[0], (0, size))[1] if dim.is_symbol else size
+                if size > most:
+                    cure = (
+                        f"set its `max_tokens` to {most}"
+                        if hasattr(item.config, "max_tokens")
+                        else "give less"
+                    )
+                    raise InputError(
+                        f"input `{name}` has {size} {'tokens' if hasattr(item.config, 'max_tokens') else 'entries'}, "
+                        f"and task `{task.name}` takes at most {most}; shorten it, or {cure}"
+                    )
 
     def _is_main(self, name: str) -> bool:
         return bool(self.groups[name] == next(iter(self.groups.values())))
