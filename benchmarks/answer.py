@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import statistics
+import time
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -89,7 +90,7 @@ def _measure(*, quick: bool) -> list[Row]:
         "cached": lambda: generator.run(slots),
         "prefixes": prefixes,
     }
-    times = interleaved(runs, rounds)
+    times = interleaved(runs, rounds, time.perf_counter)
     times["answer"] = [a + b for a, b in zip(times["encode"], times["cached"], strict=True)]
     times["slow answer"] = [a + b for a, b in zip(times["encode"], times["prefixes"], strict=True)]
     middle = {name: statistics.median(values) for name, values in times.items()}
