@@ -12,7 +12,7 @@ from composer.graph.model import CheckedModule
 from composer.language import NodeShape, Resolved, nearest, rename_fix
 from composer.plugin import Config, NoConfig, Registry
 from composer.plugin.registry import Section
-from composer.problems import Edit, Problem
+from composer.problems import Edit, InputError, Problem
 from composer.types import Signature
 
 __all__ = ["Callee", "Callees"]
@@ -237,6 +237,10 @@ class Callees:
             self._keep.append(arguments)  # ids are keys: the configs must outlive the table
             try:
                 self._signatures[key] = function(*arguments)
+            except InputError as error:  # the config and the options, each fine alone, do not go together
+                message = f"{what} refuses its config: {error}"
+                self.problems.append(Problem("C206", "error", message, self.document.tree.place(path)))
+                self._signatures[key] = None
             except Exception as error:  # foreign code: its fault is reported at the line that uses it
                 where = inspect.getsourcefile(function) or "?"
                 message = f"the signature of {what} failed: {type(error).__name__}: {error}"

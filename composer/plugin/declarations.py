@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+from typing_extensions import Self
 
 from composer.types import PortType, Signature
 
@@ -48,14 +49,20 @@ class NoConfig(Config):
 class GenerateOptions(Config):
     """`with` of a `generate` node. Token counts include neither the start token nor padding."""
 
-    beams: int = 1
+    beams: int = Field(default=1, ge=1)
     """Beams kept per sample; 1 is greedy search, which can stream."""
-    min_tokens: int = 1
+    min_tokens: int = Field(default=1, ge=0)
     """The end token is forbidden before this many tokens."""
-    max_tokens: int = 20
+    max_tokens: int = Field(default=20, ge=1)
     """Search ends at this length, finished or not."""
     penalty: str = "none"
     """Id of a registered search policy: how beams are scored and when a search ends."""
+
+    @model_validator(mode="after")
+    def _min_below_max(self) -> Self:
+        if self.min_tokens > self.max_tokens:
+            raise ValueError(f"min_tokens {self.min_tokens} is more than max_tokens {self.max_tokens}")
+        return self
 
 
 @dataclass(frozen=True)
@@ -79,7 +86,8 @@ class Generation:
     """How a module type generates: the ports its memory comes from, and where its tokens become text.
 
     The implementation offers `start(<memory ports>, beams=, max_tokens=) -> cache` and
-    `step(ids[B, K], cache) -> (logits[B, K, V], cache)`; the cache offers `reorder(parents[B, K]) -> cache`.
+    `step(ids[B, K], cache) -> (logits[B, K, V], cache)`; the cache offers `device`,
+    `reorder(parents[B, K]) -> cache` and `select(rows[R]) -> cache`, and is made of tensors in records and tuples.
     `tokens(config)` gives start, end and padding id and the text modality's tokenizer value.
     """
 
@@ -112,7 +120,8 @@ class Modality:
 
     `processor(config)` is an object with `encode(list_of_raw) -> {host port: array or record of arrays}` (numpy, batch
     first); `prepare(config)` is an optional torch module that maps the host ports to `ports` inside the program
-    (scaling, normalising). `host` gives the host ports where they differ from `ports`.
+    (scaling, normalising). `host` gives the host ports where they differ from `ports`. `files(config)` gives the files
+    that the processor reads, by the config field that names each: an artifact carries them with it.
     """
 
     id: str
@@ -124,6 +133,7 @@ class Modality:
     shares_symbols: bool = False
     """Whether the author writes the symbols, so that one symbol means one size in all such inputs of a task."""
     host: Callable[[Any], Mapping[str, str | PortType]] | None = None
+    files: Callable[[Any], Mapping[str, Path]] | None = None
 
 
 @dataclass(frozen=True)
@@ -202,7 +212,11 @@ class Metric:
 
 @dataclass(frozen=True)
 class Backend:
-    """A compile backend: what turns a stage into something that runs without the model code."""
+    """A compile backend: what turns a stage into something that runs without the model code.
+
+    `implementation()` is an object with the methods of `composer_compile.seam.BackendImplementation`; `extra` names what
+    to install for it (`pip install "multimodal-composer[tensorrt]"`).
+    """
 
     id: str
     implementation: str

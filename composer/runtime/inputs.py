@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from composer.language import nearest
 from composer.plan import Plan
 from composer.problems import InputError
 from composer.runtime.processors import Processors
@@ -47,13 +48,15 @@ class Inputs:
         task, known = self.plan.task.name, ", ".join(self.plan.inputs)
         missing = [name for name in self.plan.inputs if name not in raw]
         unexpected = [name for name in raw if name not in self.plan.inputs]
+        if unexpected:
+            guess = nearest(unexpected[0], missing)
+            did = f"did you mean `{guess}`? it" if guess else "it"
+            raise InputError(
+                f"task `{task}` has no input {' and '.join(f'`{u}`' for u in unexpected)}; {did} takes {known}"
+            )
         if missing:
             raise InputError(
                 f"task `{task}` needs the input {' and '.join(f'`{m}`' for m in missing)}; it takes {known}"
-            )
-        if unexpected:
-            raise InputError(
-                f"task `{task}` has no input {' and '.join(f'`{u}`' for u in unexpected)}; it takes {known}"
             )
 
     def _batch(self, name: str, raw: Mapping[str, Any]) -> list[Any]:

@@ -28,6 +28,10 @@ class DecoderCache(NamedTuple):
     length: Tensor
     """Filled places, [1] int64."""
 
+    @property
+    def device(self) -> torch.device:
+        return self.length.device
+
     def reorder(self, parents: Tensor) -> DecoderCache:
         """Beam k of sample b goes on from beam parents[b, k] (parents[B, K] int64)."""
         samples = torch.arange(parents.shape[0], device=parents.device).unsqueeze(1)

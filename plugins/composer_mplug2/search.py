@@ -1,4 +1,4 @@
-"""The search of mPLUG-2: beam search as published, with a key/value cache; one beam makes it greedy search, which streams.
+"""The search of mPLUG-2: beam search as published, with a key/value cache; with one beam it is greedy and streams.
 
 Why the loop is ours: generation of the transformers library cannot reproduce the published results. There, a beam that
 finishes leaves the search and 2 * beams candidates make up for it; a sample ends when no open beam can still win; and
@@ -99,7 +99,7 @@ class Mplug2Search:
     def _opening(self, batch: int, cache: Any, beams: int | None = None) -> _Beams:
         """Start tokens; only the first beam of a sample is alive, for all of them are equal."""
         beams = beams or self.options.beams
-        device = cache.length.device
+        device = cache.device
         ids = torch.full((batch, beams, 1), self.start, dtype=torch.int64, device=device)
         scores = torch.full((batch, beams), -torch.inf, device=device)
         scores[:, 0] = 0.0

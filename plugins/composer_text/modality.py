@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from composer.plugin import Modality
 from composer_text.configs import TextConfig
+from composer_text.vocabulary import vocabulary_path
 
 __all__ = ["TEXT"]
 
@@ -12,10 +15,15 @@ def _ports(config: TextConfig) -> dict[str, str]:
     return {"tokens": "tokens[B, L]"}
 
 
+def _files(config: TextConfig) -> dict[str, Path]:
+    return {"tokenizer": vocabulary_path(config.tokenizer)}
+
+
 TEXT = Modality(
     "text",
     TextConfig,
     _ports,
     "composer_text.processor:TextProcessor",
     "A string, split into WordPiece tokens.",
+    files=_files,
 )

@@ -1,0 +1,173 @@
+"""A loaded artifact: verified, with its weights mapped once, ready to answer any of its tasks."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from composer.plugin import Registry, load_registry
+from composer.problems import InputError
+from composer_compile.container import Container, open_container
+from composer_compile.errors import ArtifactError
+from composer_compile.importing import implementation
+from composer_compile.manifest import Manifest, Program
+from composer_compile.seam import BackendImplementation, LoadedProgram
+from composer_compile.tasks import LoadedTask
+from composer_compile.weights import WEIGHTS, StoredWeights
+
+__all__ = ["Artifact", "backend_of", "load"]
+
+
+def load(path: str | Path, *, device: str | torch.device = "cpu", registry: Registry | None = None) -> Artifact:
+    """Load an artifact. What it was made for is checked first, then every file, and only then is anything used.
+
+    Raises:
+        ArtifactError: it is damaged, incomplete or foreign, or made for another machine or another version.
+        BackendError: its backend is not installed. InputError: the device is not there.
+    """
+    container = open_container(path)
+    registry = registry if registry is not None else load_registry()
+    target = _device(device)
+    backend = backend_of(registry, container.manifest.backend.id, str(path))
+    backend.check_installed()
+    reason = backend.mismatch(container.manifest.backend.made_with, target)
+    if reason is not None:
+        raise ArtifactError(f"{path} cannot run here: {reason}; rebuild it with `{container.manifest.command}`")
+    container.verify()
+    return Artifact(container=container, backend=backend, registry=registry, device=target)
+
+
+def backend_of(registry: Registry, identity: str, user: str) -> BackendImplementation:
+    """The implementation of a registered backend. Raises InputError naming those that there are."""
+    if identity not in registry.backends:
+        raise InputError(
+            f"{user} needs the backend `{identity}`; installed are {', '.join(registry.backends) or 'none'}"
+        )
+    made: BackendImplementation = implementation(registry.backends[identity].implementation, f"backend {identity}")()
+    return made
+
+
+class Artifact:
+    """Answers the tasks of an artifact. Thread-safe; several tasks run side by side on one set of weights.
+
+    `run("video-qa", video="clip.mp4", question="...")` gives one value per output; lists of values are a batch.
+    """
+
+    def __init__(
+        self, *, container: Container, backend: BackendImplementation, registry: Registry, device: torch.device
+    ) -> None:
+        self.device = device
+        self._container = container
+        self._backend = backend
+        self._registry = registry
+        self._weights = (
+            StoredWeights(container.read(WEIGHTS), device, str(container.path))
+            if WEIGHTS in container.manifest.files
+            else None
+        )
+        self._programs: dict[tuple[str | None, ...], LoadedProgram] = {}
+        self._tasks: dict[str, LoadedTask] = {}
+        self._lock = threading.RLock()
+
+    @property
+    def manifest(self) -> Manifest:
+        return self._container.manifest
+
+    @property
+    def tasks(self) -> tuple[str, ...]:
+        return tuple(self.manifest.tasks)
+
+    def only_task(self) -> str:
+        """The task, where there is only one; raises InputError listing them otherwise."""
+        if len(self.tasks) != 1:
+            raise InputError(f"this artifact has several tasks, so name one: {', '.join(self.tasks)}")
+        return self.tasks[0]
+
+    @torch.inference_mode()
+    def run(self, task: str | None = None, /, **raw: Any) -> dict[str, Any]:
+        """Answer. Raises InputError for inputs that are missing, unexpected, unusable or outside the ranges."""
+        return self.task(task).run(raw)
+
+    def stream(self, task: str | None = None, /, **raw: Any) -> Iterator[str]:
+        """The text of one sample as it is generated. Raises InputError where the task is no single greedy search."""
+        pieces = self.task(task).stream(raw)
+        while True:
+            # Not around the loop: the caller's own code would run in inference mode between the pieces.
+            with torch.inference_mode():
+                piece = next(pieces, None)
+            if piece is None:
+                return
+            yield piece
+
+    def warm_up(self, *tasks: str) -> None:
+        """Load the programs of tasks (all, where none is named) now rather than at their first request."""
+        for name in tasks or self.tasks:
+            self.task(name).warm_up()
+
+    def samples(self) -> dict[str, torch.Tensor]:
+        """The recorded inputs and results of `composer verify`."""
+        stored = StoredWeights(self._container.read("samples.safetensors"), torch.device("cpu"), str(self._container.path))
+        return {key: stored[key] for key in stored.keys()}  # noqa: SIM118 (not a mapping)
+
+    def close(self) -> None:
+        """Give back files and memory; the artifact cannot be used afterwards."""
+        with self._lock:
+            self._tasks.clear()
+            self._programs.clear()
+            self._weights = None
+            self._container.close()
+
+    def __enter__(self) -> Artifact:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def task(self, name: str | None = None) -> LoadedTask:
+        """The bound task; its programs are loaded on first use."""
+        name = self.only_task() if name is None else name
+        if name not in self.manifest.tasks:
+            raise InputError(f"there is no task `{name}` in this artifact (tasks: {', '.join(self.tasks)})")
+        with self._lock:
+            if name not in self._tasks:
+                self._tasks[name] = LoadedTask(
+                    name,
+                    self.manifest.tasks[name],
+                    load=self._load,
+                    registry=self._registry,
+                    container=self._container,
+                    device=self.device,
+                )
+            return self._tasks[name]
+
+    def _load(self, program: Program) -> LoadedProgram:
+        """A program, loaded once however many tasks use it."""
+        key = (program.file, *program.weights)
+        loaded = self._programs.get(key)
+        if loaded is not None:
+            return loaded
+        with self._lock:
+            if key not in self._programs:
+                stored = self._weights
+                weights = [None if each is None or stored is None else stored[each] for each in program.weights]
+                self._programs[key] = self._backend.load(
+                    lambda: self._container.unpacked(program.file),
+                    self._container.read(program.file),
+                    weights,
+                    self.device,
+                )
+            return self._programs[key]
+
+
+def _device(device: str | torch.device) -> torch.device:
+    try:
+        target = torch.device(device)
+    except RuntimeError:
+        raise InputError(f"{device!r} is no device: write cpu, cuda or cuda:1") from None
+    if target.type == "cuda" and not torch.cuda.is_available():
+        raise InputError(f"device {device} is not available here: torch finds no CUDA device; use cpu")
+    return target

@@ -1,0 +1,128 @@
+"""The backend `export`: torch.export programs, run by torch's own kernels on any device."""
+
+from __future__ import annotations
+
+import io
+import json
+import warnings
+import zipfile
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+import torch
+from torch import Tensor, fx
+from torch.export import ExportedProgram
+from torch.export.graph_signature import InputKind
+from torch.export.passes import move_to_device_pass
+
+from composer_compile.errors import ArtifactError
+from composer_compile.exporting import Variant, export_stage, state_of
+from composer_compile.seam import Compiled, LoadedProgram, Support
+from composer_compile.specs import StageSpec
+from composer_compile.weights import WeightStore
+
+__all__ = ["ExportBackend"]
+
+LARGEST_JSON_BYTES = 1 << 30
+
+
+class ExportBackend:
+    """Programs are saved without their weights, which are inputs; loading puts the shared weights into the graph."""
+
+    def check_installed(self) -> None:
+        """torch is all it takes."""
+
+    def made_with(self, device: torch.device) -> dict[str, str]:
+        return {"torch": torch.__version__.split("+")[0]}
+
+    def mismatch(self, made_with: Mapping[str, str], device: torch.device) -> str | None:
+        made, here = made_with.get("torch", ""), torch.__version__
+        if _minor(here) < _minor(made):
+            return f"its programs need torch {made} or later and this is torch {here}"
+        return None
+
+    def compile(self, spec: StageSpec, variant: Variant, store: WeightStore) -> Compiled:
+        exported = export_stage(spec, variant, lifted=True)
+        weights = state_of(spec.module)
+        taken = _placeholders(exported)[: len(weights)]
+        keys = tuple(
+            store.key(tensor, name) if node.users else None
+            for (name, tensor), node in zip(weights.items(), taken, strict=True)
+        )
+        # The example inputs hold the weights, and would be pickled.
+        exported.example_inputs = None
+        buffer = io.BytesIO()
+        torch.export.save(exported, buffer)
+        return Compiled(buffer.getvalue(), ".pt2", keys)
+
+    def load(
+        self, file: Callable[[], Path], content: memoryview, weights: Sequence[Tensor | None], device: torch.device
+    ) -> LoadedProgram:
+        data = bytes(content)
+        _refuse_pickles(data)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            exported = torch.export.load(io.BytesIO(data))
+            if device.type != "cpu":
+                exported = move_to_device_pass(exported, device)
+        return _with_weights(exported, weights)
+
+    def support(self, operation: object) -> Support:
+        return Support(supported=True)
+
+
+def _placeholders(exported: ExportedProgram) -> list[fx.Node]:
+    """The inputs of the graph that a caller gives, in order."""
+    given = {
+        spec.arg.name for spec in exported.graph_signature.input_specs if spec.kind == InputKind.USER_INPUT
+    }
+    return [node for node in exported.graph.nodes if node.op == "placeholder" and node.name in given]
+
+
+def _with_weights(exported: ExportedProgram, weights: Sequence[Tensor | None]) -> LoadedProgram:
+    """The program as a graph that holds its weights and constants, and takes and gives flat tensors."""
+    module = exported.graph_module
+    graph = module.graph
+    constants = exported.graph_signature.inputs_to_lifted_tensor_constants
+    fixed: dict[fx.Node, Tensor | None] = {
+        node: exported.constants[constants[node.name]]  # type: ignore[misc]
+        for node in graph.nodes
+        if node.op == "placeholder" and node.name in constants
+    }
+    fixed.update(zip(_placeholders(exported), weights, strict=False))
+    for number, (node, tensor) in enumerate(fixed.items()):
+        if node.users:
+            if tensor is None:
+                raise ArtifactError(f"a program reads a weight ({node.name}) that its manifest entry does not give")
+            name = f"weight_{number}"
+            module.register_buffer(name, tensor, persistent=False)
+            with graph.inserting_before(node):
+                node.replace_all_uses_with(graph.get_attr(name))
+        graph.erase_node(node)
+    graph.lint()
+    module.recompile()
+    return module
+
+
+def _refuse_pickles(content: bytes) -> None:
+    """Raise ArtifactError for a program file whose loading would unpickle anything."""
+    try:
+        with zipfile.ZipFile(io.BytesIO(content)) as archive:
+            names = archive.namelist()
+            configs = [name for name in names if name.endswith("_config.json")]
+            listed = [json.loads(archive.read(name))["config"].values() for name in configs]
+            samples = [archive.getinfo(name).file_size for name in names if "/data/sample_inputs/" in name]
+    except (zipfile.BadZipFile, ValueError, KeyError, AttributeError):
+        raise ArtifactError("a program file of the artifact is no torch.export program") from None
+    pickled = any(entry.get("use_pickle", True) for entries in listed for entry in entries)
+    # A program of torch 2.7 and before has `version` at its root, and is pickled through and through.
+    if pickled or any(samples) or "version" in names:
+        raise ArtifactError("a program file of the artifact holds pickled objects, which are never loaded")
+
+
+def _minor(version: str) -> tuple[int, int]:
+    parts = version.split("+")[0].split(".")
+    try:
+        return int(parts[0]), int(parts[1])
+    except (ValueError, IndexError):
+        return (0, 0)

@@ -1,0 +1,171 @@
+"""From a staged task to its entry in the manifest."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from composer.graph import Range
+from composer.plan import Plan, Step
+from composer.plugin import Config, Registry
+from composer_compile.errors import CompileError
+from composer_compile.forms import write_form
+from composer_compile.manifest import Generate, Input, Output, Program, Span, Stage, Task, Tensor
+from composer_compile.ranges import FreeDims, is_batch
+from composer_compile.specs import StageSpec, TensorSpec
+from composer_compile.staging import Staged
+
+__all__ = ["Files", "describe_task", "span", "stage_entry"]
+
+
+class Files:
+    """Files that processors need, collected into the artifact under the hash of their content."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def add(self, path: Path) -> str:
+        """Copy a file once; its name in the artifact."""
+        import hashlib
+
+        try:
+            content = path.read_bytes()
+        except OSError as error:
+            raise CompileError(f"{path}, which a processor needs, cannot be read: {error.strerror}") from None
+        name = f"processors/{hashlib.sha256(content).hexdigest()[:16]}-{path.name}"
+        target = self._folder / name
+        target.parent.mkdir(exist_ok=True)
+        target.write_bytes(content)
+        return name
+
+
+def span(found: Range) -> Span:
+    return Span(low=found.low, high=found.high, best=found.best)
+
+
+def describe_task(
+    plan: Plan,
+    staged: Staged,
+    free: FreeDims,
+    programs: Mapping[str, list[Program]],
+    registry: Registry,
+    files: Files,
+    precision: str,
+) -> Task:
+    """The manifest's entry; `programs` holds those of every stage by its name."""
+    order: list[Stage | Generate] = []
+    for part in staged.order:
+        if isinstance(part, Step):
+            order.append(_generate(part, staged, programs, registry, files))
+        else:
+            order.append(stage_entry(staged.specs[part], programs[part]))
+    outputs = {name: _output(plan, slot, staged, registry) for name, slot in plan.outputs.items()}
+    first = staged.specs["encode"]
+    padded = _padded(first, outputs, staged)
+    ranges = {
+        name: Span(
+            low=found.low if is_batch(name) or name in padded else max(found.low, 2),
+            high=max(found.high, found.low if is_batch(name) else 2),
+            best=max(found.best, found.low if is_batch(name) else 2),
+        )
+        for name, found in free.ranges.items()
+    }
+    inputs = {}
+    for name, item in plan.inputs.items():
+        ports = {port: type_.kind for port, type_ in (item.host or item.ports).items()}
+        inputs[name] = _input(item.modality.id, item.config, ports, registry, files)
+    batch = {name: dim.symbols[0] if dim.symbols else str(dim) for name, dim in free.batch.items()}
+    return Task(
+        summary=plan.task.summary,
+        precision=precision,
+        inputs=inputs,
+        batch=batch,
+        ranges=ranges,
+        padded=padded,
+        order=order,
+        outputs=outputs,
+    )
+
+
+def stage_entry(spec: StageSpec, programs: list[Program]) -> Stage:
+    return Stage(
+        name=spec.name,
+        nodes=list(spec.nodes),
+        inputs=[_tensor(each) for each in spec.inputs],
+        outputs=[_tensor(each) for each in spec.outputs],
+        programs=programs,
+    )
+
+
+def _tensor(spec: TensorSpec) -> Tensor:
+    return Tensor(name=spec.name, dtype=spec.dtype, dims=[write_form(dim) for dim in spec.dims])
+
+
+def _padded(first: StageSpec, outputs: Mapping[str, Output], staged: Staged) -> list[str]:
+    """Lengths of 1 that can be run as 2: every input with that length has a mask, and no result has that length."""
+    shown = {value for output in outputs.values() for value in output.values}
+    taken = {
+        symbol
+        for spec in staged.specs.values()
+        for tensor in spec.outputs
+        if tensor.name in shown
+        for dim in tensor.dims
+        for symbol in dim.symbols
+    }
+    names = {tensor.name for tensor in first.inputs}
+    unmasked = {
+        symbol
+        for tensor in first.inputs
+        if f"{tensor.name.rpartition('.')[0]}.mask" not in names
+        for dim in tensor.dims
+        for symbol in dim.symbols
+    }
+    free = [name for name, found in first.ranges.items() if found.low == 1 and not is_batch(name)]
+    return sorted(set(free) - taken - unmasked)
+
+
+def _output(plan: Plan, slot: int, staged: Staged, registry: Registry) -> Output:
+    type_ = plan.type_of(slot)
+    name = ".".join(plan.slots[slot])
+    kind = registry.kinds[type_.kind]
+    if kind.record is None:
+        return Output(kind=type_.kind, values=[name])
+    structure = staged.structures[slot]
+    values = [
+        None if part is None else f"{name}.{field}" for field, part in zip(kind.fields, structure, strict=True)
+    ]
+    return Output(kind=type_.kind, values=values)
+
+
+def _input(
+    modality: str, config: Config, ports: dict[str, str], registry: Registry, files: Files
+) -> Input:
+    carried = registry.modalities[modality].files
+    needed = carried(config) if carried is not None else {}
+    written: dict[str, Any] = config.model_dump(mode="json", exclude=set(needed))
+    named = {field: files.add(path) for field, path in needed.items()}
+    return Input(modality=modality, config=written, files=named, ports=ports)
+
+
+def _generate(
+    step: Step, staged: Staged, programs: Mapping[str, list[Program]], registry: Registry, files: Files
+) -> Generate:
+    node = step.node
+    name = f"{step.name}.decode"
+    spec = staged.specs[name]
+    generation = node.module.type.generation
+    assert generation is not None and node.options is not None
+    tokens = dict(generation.tokens(node.module.config))
+    text = registry.modalities["text"].config.model_validate({"tokenizer": tokens.pop("tokenizer")})
+    options = node.options.model_dump(mode="json")
+    return Generate(
+        node=step.name,
+        decode=stage_entry(spec, programs[name]),
+        batch=spec.inputs[0].dims[0].symbols[0],
+        policy=options["penalty"],
+        options=options,
+        tokens=tokens,
+        text=_input("text", text, {}, registry, files),
+        ports={port: f"{step.name}.{port}" for port in step.targets},
+    )

@@ -1,0 +1,98 @@
+"""After a miss: which node of the document is the first whose compiled value differs."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from composer.graph import Report
+from composer_compile.errors import CompileError
+from composer_compile.exporting import variants_of
+from composer_compile.parity import difference
+from composer_compile.samples import sample, vocabulary_sizes
+from composer_compile.seam import BackendImplementation
+from composer_compile.specs import DTYPES, StageSpec
+from composer_compile.staging import Staged
+from composer_compile.stages import TensorStage
+from composer_compile.tasks import LoadedTask
+from composer_compile.weights import WeightStore
+
+__all__ = ["first_diverging_node"]
+
+
+class _EveryValue(nn.Module):
+    """A stage that gives the outputs of all its nodes."""
+
+    def __init__(self, stage: TensorStage) -> None:
+        super().__init__()
+        self.stage = stage
+
+    def forward(self, *tensors: Tensor) -> tuple[Tensor, ...]:
+        return tuple(self.stage.values_of_nodes(*tensors).values())
+
+
+@torch.inference_mode()
+def first_diverging_node(
+    staged: Staged,
+    reference: Staged,
+    loaded: LoadedTask,
+    sizes: Mapping[str, int],
+    backend: BackendImplementation,
+    report: Report,
+    tolerance: float,
+) -> str:
+    """Half a sentence that names the node and its line.
+
+    The first stage is compiled once more with the outputs of every node as outputs; in running order, the first that
+    differs is the cause, and all after it are consequences.
+    """
+    raw = sample(loaded.task, loaded.requests.first, sizes, vocabulary_sizes(loaded.requests.processors))
+    fitted, fitted_sizes = loaded.requests.fit(raw)
+    spec = staged.specs["encode"]
+    live = reference.specs["encode"]
+    if not isinstance(spec.module, TensorStage) or not isinstance(live.module, TensorStage):
+        return "no node could be singled out"
+    tensors = [fitted[each.name].to(loaded.device) for each in spec.inputs]
+    try:
+        values = _compiled_values(spec, tensors, fitted_sizes, backend, loaded.device)
+    except CompileError as error:
+        return f"no node could be singled out ({error})"
+    full = [tensor.to(DTYPES[each.dtype]) for tensor, each in zip(tensors, live.inputs, strict=True)]
+    for ((node, name), expected), found in zip(live.module.values_of_nodes(*full).items(), values, strict=True):
+        if not difference(name, sizes, found, expected).max_rel <= tolerance:
+            return f"the first node that differs is `{node}` ({_place(report, loaded.name, node)})"
+    generating = [part for part in staged.order if not isinstance(part, str)]
+    if generating:
+        node = generating[0].name
+        return f"every node before it agrees, so it is node `{node}` itself ({_place(report, loaded.name, node)})"
+    return "every node of its first stage agrees when compiled with all values shown"
+
+
+def _compiled_values(
+    spec: StageSpec,
+    tensors: list[Tensor],
+    sizes: Mapping[str, int],
+    backend: BackendImplementation,
+    device: torch.device,
+) -> list[Tensor]:
+    module = _EveryValue(spec.module)  # type: ignore[arg-type]
+    every = replace(spec, module=module)
+    variant = next(each for each in variants_of(spec.ranges) if each.holds(sizes))
+    store = WeightStore({})
+    compiled = backend.compile(every, variant, store)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, f"program{compiled.suffix}")
+        path.write_bytes(compiled.content)
+        weights = [None if key is None else store.tensor(key) for key in compiled.weights]
+        function = backend.load(lambda: path, memoryview(compiled.content), weights, device)
+        return list(function(*tensors))
+
+
+def _place(report: Report, task: str, node: str) -> str:
+    assert report.document is not None
+    return str(report.document.tree.place(report.tasks[task].nodes[node].path, key=True))

@@ -1,0 +1,190 @@
+"""A stage as an exported program, with its weights as inputs so that they are stored once for all programs.
+
+torch.export treats sizes 0 and 1 as special, so a free dimension starts at 2 in an exported program: batch 1 gets a
+variant of its own, and a length of 1 is padded by one masked position (see `padding.py`).
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.export import Dim as ExportDim
+from torch.export import ExportedProgram
+
+from composer.graph import Range
+from composer.types import Dim
+from composer_compile.errors import CompileError
+from composer_compile.forms import evaluate
+from composer_compile.ranges import is_batch
+from composer_compile.specs import DTYPES, StageSpec, TensorSpec
+
+__all__ = ["Variant", "export_stage", "state_of", "variants_of"]
+
+SMALLEST = 2
+
+
+@dataclass(frozen=True)
+class Variant:
+    """One program of a stage: `fixed` free dimensions have that size, `ranges` gives the others."""
+
+    fixed: Mapping[str, int]
+    ranges: Mapping[str, Range]
+
+    @property
+    def label(self) -> str:
+        return "batch1" if self.fixed else "any"
+
+    def holds(self, sizes: Mapping[str, int]) -> bool:
+        return all(sizes[name] == size for name, size in self.fixed.items()) and all(
+            found.low <= sizes[name] <= found.high for name, found in self.ranges.items()
+        )
+
+
+def variants_of(ranges: Mapping[str, Range]) -> tuple[Variant, ...]:
+    """The programs that a stage needs to cover its ranges: one for batch 1, one for all larger batches."""
+    ones = {name: 1 for name, found in ranges.items() if is_batch(name) and found.low == 1}
+    lengths = {name: _from_two(found) for name, found in ranges.items() if not is_batch(name)}
+    batches = {name: _from_two(found) for name, found in ranges.items() if is_batch(name)}
+    general = Variant({}, {**batches, **lengths})
+    if not ones:
+        return (general,)
+    rest = {name: found for name, found in batches.items() if name not in ones}
+    return (Variant(ones, {**rest, **lengths}), general)
+
+
+def _from_two(found: Range) -> Range:
+    low = max(found.low, SMALLEST)
+    return Range(low, max(found.high, low), max(found.best, low))
+
+
+def state_of(module: nn.Module) -> dict[str, Tensor]:
+    """Every parameter and buffer once, tied ones under their first name."""
+    named = [*module.named_parameters(), *module.named_buffers()]
+    return {name: tensor.detach() for name, tensor in named}
+
+
+class _Lifted(nn.Module):
+    """A stage whose weights are its first argument."""
+
+    def __init__(self, stage: nn.Module, names: Sequence[str]) -> None:
+        super().__init__()
+        # Not as a submodule: the weights would be found in both places.
+        object.__setattr__(self, "stage", stage)
+        self.names = tuple(names)
+
+    def forward(self, weights: list[Tensor], tensors: list[Tensor]) -> Any:
+        return torch.func.functional_call(self.stage, dict(zip(self.names, weights, strict=True)), tuple(tensors))
+
+
+def export_stage(spec: StageSpec, variant: Variant, *, lifted: bool) -> ExportedProgram:
+    """Export one variant. `lifted` makes the weights inputs; otherwise the program holds them.
+
+    Raises:
+        CompileError: torch.export refuses the stage; the message has its reason.
+    """
+    state = state_of(spec.module)
+    device = next((tensor.device for tensor in state.values()), torch.device("cpu"))
+    sizes = {**variant.fixed, **_example_sizes(variant.ranges)}
+    examples = [_example(tensor, sizes, device) for tensor in spec.inputs]
+    shapes = _dynamic_shapes(spec.inputs, variant)
+    try:
+        with torch.no_grad(), warnings.catch_warnings(), _unchanged(spec.module):
+            warnings.simplefilter("ignore")
+            if lifted:
+                module = _Lifted(spec.module, list(state)).eval()
+                arguments: tuple[Any, ...] = (list(state.values()), examples)
+                exported = torch.export.export(module, arguments, dynamic_shapes=([None] * len(state), shapes))
+            else:
+                module = spec.module.eval()
+                exported = torch.export.export(module, tuple(examples), dynamic_shapes=(tuple(shapes),))
+    except Exception as error:  # a module is foreign code, and torch.export raises many kinds of errors
+        raise CompileError(
+            f"stage {spec.name} cannot be exported ({_first_line(error)}); nodes in it: {', '.join(spec.nodes)}"
+        ) from error
+    changed = exported.graph_signature.buffers_to_mutate or exported.graph_signature.user_inputs_to_mutate
+    if changed:
+        raise CompileError(
+            f"stage {spec.name} changes tensors that it was given or holds, so two requests would disturb each "
+            f"other; a module among {', '.join(spec.nodes)} must work on copies"
+        )
+    _forget_sources(exported)
+    return exported
+
+
+def _forget_sources(exported: ExportedProgram) -> None:
+    """Drop what names files of this machine: equal programs have equal bytes wherever they are made."""
+    for node in exported.graph.nodes:
+        for key in ("stack_trace", "nn_module_stack", "source_fn_stack", "torch_fn", "from_node"):
+            node.meta.pop(key, None)
+
+
+@contextmanager
+def _unchanged(module: nn.Module) -> Iterator[None]:
+    """Put every weight back: a functional call leaves the tracer's tensors in the place of tied ones."""
+    held = [
+        (table, name, tensor)
+        for part in module.modules()
+        for table in (part._parameters, part._buffers)
+        for name, tensor in table.items()
+    ]
+    try:
+        yield
+    finally:
+        for table, name, tensor in held:
+            table[name] = tensor  # type: ignore[assignment]
+
+
+def _example(spec: TensorSpec, sizes: Mapping[str, int], device: torch.device) -> Tensor:
+    return torch.ones(spec.shape(sizes), dtype=DTYPES[spec.dtype], device=device)
+
+
+def _example_sizes(ranges: Mapping[str, Range]) -> dict[str, int]:
+    """A size for every free dimension, all different where the ranges allow: equal ones would be taken for one."""
+    taken: set[int] = set()
+    sizes = {}
+    for name, found in ranges.items():
+        choice = next((s for s in range(min(found.low + 1, found.high), found.high + 1) if s not in taken), found.high)
+        taken.add(choice)
+        sizes[name] = choice
+    return sizes
+
+
+def _dynamic_shapes(inputs: Sequence[TensorSpec], variant: Variant) -> list[dict[int, Any] | None]:
+    """Per input, axis → torch.export dimension. Equal forms share one; `length + 197` is derived where `length` is there."""
+    open_ = {name: found for name, found in variant.ranges.items() if found.low != found.high}
+    closed = {**variant.fixed, **{n: f.low for n, f in variant.ranges.items() if f.low == f.high}}
+    values = {name: Dim(size) for name, size in closed.items()}
+    forms = [[dim.substitute(values) for dim in spec.dims] for spec in inputs]
+    roots = {dim.symbols[0] for dims in forms for dim in dims if dim.is_symbol}
+    made: dict[Dim, Any] = {}
+    for name in sorted(roots):
+        made[Dim(0, ((name, 1),))] = ExportDim(f"d{len(made)}", min=open_[name].low, max=open_[name].high)
+    for dims in forms:
+        for dim in dims:
+            if not dim.is_number and dim not in made:
+                made[dim] = _derived(dim, made, open_)
+    return [
+        {axis: made[dim] for axis, dim in enumerate(dims) if not dim.is_number} or None for dims in forms
+    ]
+
+
+def _derived(dim: Dim, made: Mapping[Dim, Any], ranges: Mapping[str, Range]) -> Any:
+    root = Dim(0, ((dim.symbols[0], 1),))
+    if len(dim.terms) == 1 and root in made and dim.terms[0][1] > 0:
+        factor = dim.terms[0][1]
+        scaled = made[root] if factor == 1 else factor * made[root]
+        return scaled + dim.constant if dim.constant else scaled
+    lows = {name: found.low for name, found in ranges.items()}
+    highs = {name: found.high for name, found in ranges.items()}
+    return ExportDim(f"d{len(made)}", min=evaluate(dim, lows), max=evaluate(dim, highs))
+
+
+def _first_line(error: Exception) -> str:
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return lines[0] if lines else type(error).__name__

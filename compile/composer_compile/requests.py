@@ -1,0 +1,168 @@
+"""The host side of a request to an artifact: raw values to the named tensors of the first program."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from composer.plugin import Registry
+from composer.problems import InputError
+from composer_compile.container import Container
+from composer_compile.errors import ArtifactError
+from composer_compile.forms import read_form
+from composer_compile.importing import implementation
+from composer_compile.manifest import Input, Stage, Task
+from composer_compile.specs import DTYPES
+
+__all__ = ["Requests", "processor_of"]
+
+
+def processor_of(entry: Input, registry: Registry, container: Container) -> Any:
+    """The processor of an input, with its files taken from the artifact.
+
+    The manifest names a modality by its id, never by a path of code: what runs is what the installed plugins register.
+    """
+    if entry.modality not in registry.modalities:
+        raise ArtifactError(
+            f"{container.path} needs the modality `{entry.modality}`, which no installed plugin offers: install the "
+            f"plugin (there are {', '.join(registry.modalities)})"
+        )
+    modality = registry.modalities[entry.modality]
+    files = {field: str(container.unpacked(name).absolute()) for field, name in entry.files.items()}
+    try:
+        config = modality.config.model_validate_json(_json({**entry.config, **files}))
+    except ValueError as error:
+        raise ArtifactError(
+            f"{container.path}: the installed modality `{entry.modality}` does not take the config that the artifact "
+            f"was made with ({str(error).splitlines()[-1].strip()}); rebuild it with `{container.manifest.command}`"
+        ) from None
+    return implementation(modality.processor, f"modality {modality.id}")(config)
+
+
+class Requests:
+    """The inputs of one task: processors, batching, and the check of sizes against the compiled ranges."""
+
+    def __init__(self, name: str, task: Task, first: Stage, registry: Registry, container: Container) -> None:
+        self.name = name
+        self.task = task
+        self.first = first
+        self.command = container.manifest.command
+        self.processors = {key: processor_of(entry, registry, container) for key, entry in task.inputs.items()}
+        self.records = {
+            (key, port): registry.kinds[kind]
+            for key, entry in task.inputs.items()
+            for port, kind in entry.ports.items()
+        }
+        self.forms = {tensor.name: [read_form(dim) for dim in tensor.dims] for tensor in first.inputs}
+        self.dtypes = {tensor.name: DTYPES[tensor.dtype] for tensor in first.inputs}
+
+    def read(self, raw: Mapping[str, Any]) -> tuple[dict[str, Tensor], dict[str, int], bool]:
+        """Named tensors, the size of every free dimension, and whether single values were given.
+
+        Raises:
+            InputError: inputs are missing, unexpected, unequal in number, refused by their modality, or of a size that
+                the artifact was not compiled for.
+        """
+        self._check_names(raw)
+        main = next(iter(self.task.batch.values()))
+        single = not any(
+            isinstance(raw[key], (list, tuple)) for key, batch in self.task.batch.items() if batch == main
+        )
+        tensors: dict[str, Tensor] = {}
+        for key, processor in self.processors.items():
+            for port, value in processor.encode(self._values(key, raw)).items():
+                tensors.update(self._fields(key, port, value))
+        return *self.fit(tensors), single
+
+    def fit(self, tensors: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], dict[str, int]]:
+        """Cast and padded to what the programs take, with the size of every free dimension."""
+        sizes = self._sizes(tensors)
+        fitted = {}
+        for name, forms in self.forms.items():
+            tensor = tensors[name].to(self.dtypes[name])
+            for axis, form in enumerate(forms):
+                if form.is_symbol and sizes[form.symbols[0]] == 1 and form.symbols[0] in self.task.padded:
+                    tensor = torch.cat((tensor, torch.zeros_like(tensor)), dim=axis)
+            fitted[name] = tensor
+        return fitted, {key: 2 if size == 1 and key in self.task.padded else size for key, size in sizes.items()}
+
+    def _sizes(self, tensors: Mapping[str, Tensor]) -> dict[str, int]:
+        sizes: dict[str, int] = {}
+        for name, forms in self.forms.items():
+            shape = tuple(tensors[name].shape)
+            for axis, form in enumerate(forms):
+                if not form.is_symbol:
+                    continue
+                symbol = form.symbols[0]
+                size = shape[axis] if axis < len(shape) else 0
+                if sizes.setdefault(symbol, size) != size:
+                    raise InputError(
+                        f"the inputs of task `{self.name}` disagree about `{symbol}`: {sizes[symbol]} and {size}"
+                    )
+                self._check_range(symbol, size)
+            expected = tuple(form.constant + sum(f * sizes.get(s, 0) for s, f in form.terms) for form in forms)
+            if expected != shape:
+                raise InputError(f"{name} has the sizes {list(shape)} and the artifact takes {list(expected)}")
+        return sizes
+
+    def _check_range(self, symbol: str, size: int) -> None:
+        span = self.task.ranges[symbol]
+        if not span.low <= size <= span.high:
+            wider = f"{min(size, span.low)}..{max(size, span.high)}"
+            raise InputError(
+                f"`{symbol}` is {size}, and task `{self.name}` was compiled for {span}; give less or more at a time, "
+                f"or rebuild with `{self.command} --range {symbol}={wider}`"
+            )
+
+    def _check_names(self, raw: Mapping[str, Any]) -> None:
+        known = ", ".join(self.task.inputs)
+        missing = [f"`{key}`" for key in self.task.inputs if key not in raw]
+        unexpected = [f"`{key}`" for key in raw if key not in self.task.inputs]
+        if missing:
+            raise InputError(f"task `{self.name}` needs the input {' and '.join(missing)}; it takes {known}")
+        if unexpected:
+            raise InputError(f"task `{self.name}` has no input {' and '.join(unexpected)}; it takes {known}")
+
+    def _values(self, key: str, raw: Mapping[str, Any]) -> list[Any]:
+        """The values of one input; a single one is repeated for the lists that it goes with."""
+        together = [other for other, batch in self.task.batch.items() if batch == self.task.batch[key]]
+        counts = {len(raw[other]) for other in together if isinstance(raw[other], (list, tuple))}
+        if len(counts) > 1:
+            raise InputError(
+                f"the inputs {', '.join(together)} form one batch and have unequal numbers of values "
+                f"({', '.join(map(str, sorted(counts)))})"
+            )
+        if counts == {0}:
+            raise InputError(f"input `{key}` is an empty list: give at least one value")
+        value = raw[key]
+        return list(value) if isinstance(value, (list, tuple)) else [value] * (counts.pop() if counts else 1)
+
+    def _fields(self, key: str, port: str, value: Any) -> dict[str, Tensor]:
+        kind = self.records[key, port]
+        if kind.record is None:
+            return {f"{key}.{port}": _tensor(value)}
+        given = dict(zip(kind.fields, value, strict=True))
+        shaped = {label: _tensor(item) for label, item in given.items() if item is not None}
+        lengths = {
+            axis: size
+            for label, tensor in shaped.items()
+            for axis, size in zip(kind.fields[label].dims, tensor.shape, strict=True)
+        }
+        for label, found in kind.fields.items():
+            if label not in shaped:  # an absent mask says that all is visible
+                shaped[label] = torch.ones([lengths[axis] for axis in found.dims], dtype=torch.int64)
+        return {f"{key}.{port}.{label}": shaped[label] for label in kind.fields}
+
+
+def _tensor(value: Any) -> Tensor:
+    return torch.from_numpy(np.ascontiguousarray(value)) if not isinstance(value, Tensor) else value
+
+
+def _json(config: Mapping[str, Any]) -> str:
+    import json
+
+    return json.dumps(config)

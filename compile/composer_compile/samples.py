@@ -1,0 +1,72 @@
+"""Sample requests at the corners of a task's ranges: what compiled and live programs are compared on."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from composer_compile.forms import evaluate, read_form
+from composer_compile.manifest import Span, Stage, Task
+from composer_compile.specs import DTYPES
+
+__all__ = ["CORNERS", "corner_sizes", "sample"]
+
+CORNERS = ("low", "best", "high")
+
+
+def corner_sizes(ranges: Mapping[str, Span]) -> dict[str, dict[str, int]]:
+    """The sizes of every free dimension at each corner; equal corners once."""
+    found: dict[str, dict[str, int]] = {}
+    for corner in CORNERS:
+        sizes = {name: getattr(span, corner) for name, span in ranges.items()}
+        if sizes not in found.values():
+            found[corner] = sizes
+    return found
+
+
+def sample(task: Task, stage: Stage, sizes: Mapping[str, int], vocabulary: Mapping[str, int]) -> dict[str, Tensor]:
+    """Random tensors for the inputs of the first stage, the same for the same sizes.
+
+    Masks show a prefix of each row, the whole of the first; ids are below the input's `vocabulary`, and 0 where the
+    mask hides them; pixels are anything.
+    """
+    seed = zlib.crc32(repr(sorted(sizes.items())).encode())
+    generator = torch.Generator().manual_seed(seed)
+    tensors: dict[str, Tensor] = {}
+    for entry in stage.inputs:
+        shape = tuple(evaluate(read_form(dim), sizes) for dim in entry.dims)
+        tensors[entry.name] = _random(entry.name, shape, entry.dtype, vocabulary, generator)
+    for name, tensor in tensors.items():
+        mask = tensors.get(f"{name.rpartition('.')[0]}.mask")
+        if mask is not None and mask is not tensor and tensor.dtype == torch.int64 and tensor.shape == mask.shape:
+            tensors[name] = tensor * mask
+    return tensors
+
+
+def _random(
+    name: str, shape: tuple[int, ...], dtype: str, vocabulary: Mapping[str, int], generator: torch.Generator
+) -> Tensor:
+    kind = DTYPES[dtype]
+    if name.endswith(".mask") and len(shape) == 2:
+        lengths = torch.randint(1, shape[1] + 1, (shape[0], 1), generator=generator)
+        lengths[0] = shape[1]
+        return (torch.arange(shape[1]) < lengths).to(kind)
+    if kind == torch.uint8:
+        return torch.randint(0, 256, shape, generator=generator, dtype=kind)
+    if kind.is_floating_point:
+        return torch.randn(shape, generator=generator).to(kind)
+    # Integers that count or choose are small where nothing says how large they may be.
+    return torch.randint(0, vocabulary.get(name.partition(".")[0], 2), shape, generator=generator).to(kind)
+
+
+def vocabulary_sizes(processors: Mapping[str, Any]) -> dict[str, int]:
+    """How many ids the tokenizer of each input knows."""
+    return {
+        name: processor.tokenizer.size
+        for name, processor in processors.items()
+        if hasattr(getattr(processor, "tokenizer", None), "size")
+    }

@@ -1,0 +1,52 @@
+"""What is known of a stage before it is compiled: its module and the names, number formats and sizes of its tensors."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from composer.graph import Range
+from composer.types import Dim
+from composer_compile.forms import evaluate
+
+__all__ = ["DTYPES", "StageSpec", "TensorSpec"]
+
+DTYPES = {
+    "float32": torch.float32,
+    "float16": torch.float16,
+    "bfloat16": torch.bfloat16,
+    "int64": torch.int64,
+    "int32": torch.int32,
+    "uint8": torch.uint8,
+    "bool": torch.bool,
+}
+
+
+@dataclass(frozen=True)
+class TensorSpec:
+    """A named tensor; its dims are numbers or forms over the free dimensions of the task."""
+
+    name: str
+    dtype: str
+    dims: tuple[Dim, ...]
+
+    def shape(self, sizes: Mapping[str, int]) -> tuple[int, ...]:
+        return tuple(evaluate(dim, sizes) for dim in self.dims)
+
+    def empty(self, sizes: Mapping[str, int], device: torch.device) -> Tensor:
+        return torch.empty(self.shape(sizes), dtype=DTYPES[self.dtype], device=device)
+
+
+@dataclass(frozen=True)
+class StageSpec:
+    """A stage to compile. `ranges` holds the free dimensions that its inputs depend on."""
+
+    name: str
+    module: nn.Module
+    inputs: tuple[TensorSpec, ...]
+    outputs: tuple[TensorSpec, ...]
+    ranges: Mapping[str, Range]
+    nodes: tuple[str, ...]

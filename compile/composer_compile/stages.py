@@ -1,0 +1,145 @@
+"""The modules that a backend compiles: a tensor stage of a plan, and one step of a decoder, from tensors to tensors."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from torch import Tensor, nn
+
+from composer.plan import Stage, Step
+from composer.runtime import Program
+from composer_compile.errors import CompileError
+from composer_compile.leaves import named_leaves, rebuild
+
+__all__ = ["DecodeStage", "Outcome", "TensorStage"]
+
+
+@dataclass
+class Outcome:
+    """What a stage gives: its outputs by name, and the values that they were taken from."""
+
+    tensors: dict[str, Tensor]
+    values: dict[int, Any] = field(default_factory=dict)
+    """The wanted slots, as the plan's records."""
+    caches: dict[str, Any] = field(default_factory=dict)
+    """The decoder's cache of every `generate` node that starts here."""
+
+
+class TensorStage(nn.Module):
+    """The steps of one stage. `forward(*tensors)` takes the leaves of `templates` in order and gives the outputs.
+
+    `templates` says how inputs look: `(input, host port)` → value for the first stage, slot → value for a later one.
+    `starts` holds the `generate` nodes whose memory is known here: the decoder's cache is made in this stage, so that
+    keys and values of the memory are computed once.
+    """
+
+    def __init__(
+        self,
+        *,
+        program: Program,
+        stage: Stage | None,
+        templates: Mapping[Any, Any],
+        wanted: Sequence[int],
+        starts: Mapping[str, tuple[nn.Module, Step]],
+    ) -> None:
+        super().__init__()
+        self.program = program
+        self.stage = stage
+        self.templates = dict(templates)
+        self.wanted = tuple(wanted)
+        # The decoders are among the program's parts already.
+        self.starts = dict(starts)
+
+    def forward(self, *tensors: Tensor) -> tuple[Tensor, ...]:
+        return tuple(self.outcome(*tensors).tensors.values())
+
+    def outcome(self, *tensors: Tensor) -> Outcome:
+        """The outputs by name, with the values behind them."""
+        slots = self._run(tensors)
+        found = Outcome({})
+        for slot in self.wanted:
+            found.values[slot] = slots[slot]
+            found.tensors.update(named_leaves(slots[slot], self.slot_name(slot)))
+        for node, (decoder, step) in self.starts.items():
+            memory = {port: slots[slot] for port, slot in step.sources.items() if isinstance(slot, int)}
+            options: Any = step.node.options
+            cache = decoder.start(**memory, beams=options.beams, max_tokens=options.max_tokens)  # type: ignore[operator]
+            found.caches[node] = cache
+            found.tensors.update(named_leaves(cache, cache_name(node)))
+        return found
+
+    def values_of_nodes(self, *tensors: Tensor) -> dict[tuple[str, str], Tensor]:
+        """Every output of every node by (node, name), in running order: what the search for a divergence compares."""
+        slots = self._run(tensors)
+        steps = self.stage.steps if self.stage is not None else ()
+        return {
+            (step.name, name): tensor
+            for step in steps
+            for slot in step.targets.values()
+            for name, tensor in named_leaves(slots[slot], self.slot_name(slot))
+        }
+
+    def slot_name(self, slot: int) -> str:
+        return ".".join(self.program.plan.slots[slot])
+
+    def _run(self, tensors: Sequence[Tensor]) -> list[Any]:
+        feed = iter(tensors)
+        values = {key: rebuild(template, lambda: next(feed)) for key, template in self.templates.items()}
+        if self.stage is None or self.stage.name == "encode":
+            given: dict[str, dict[str, Any]] = {}
+            for (name, port), value in values.items():
+                given.setdefault(name, {})[port] = value
+            slots = self.program.load_inputs(given)
+        else:
+            slots = [None] * len(self.program.plan.slots)
+            for slot, value in values.items():
+                slots[slot] = value
+        if self.stage is not None:
+            self.program.run_stage(self.stage.name, slots)
+        return slots
+
+
+def cache_name(node: str) -> str:
+    """Under which name a `generate` node's cache goes out of one program and into the other."""
+    return f"{node}.cache"
+
+
+class DecodeStage(nn.Module):
+    """One step of a decoder: ids[B, K], parents[B, K] (only when K > 1) and the cache → logits and the changed cache.
+
+    Beam k of a sample goes on from its beam parents[k]: the cache is reordered inside the program.
+    """
+
+    def __init__(self, *, decoder: nn.Module, node: str, template: Any, beams: int) -> None:
+        super().__init__()
+        self.decoder = decoder
+        self.node = node
+        self.template = template
+        self.beams = beams
+
+    def forward(self, *tensors: Tensor) -> tuple[Tensor, ...]:
+        return tuple(self.outcome(*tensors).tensors.values())
+
+    def outcome(self, *tensors: Tensor) -> Outcome:
+        """`logits`, then every tensor of the cache that the step changes.
+
+        What it hands through as it is (keys and values of the memory) need not come out of the program.
+        """
+        feed = iter(tensors)
+        ids = next(feed)
+        parents = next(feed) if self.beams > 1 else None
+        cache = rebuild(self.template, lambda: next(feed))
+        before = dict(named_leaves(cache, cache_name(self.node)))
+        if parents is not None:
+            cache = cache.reorder(parents)
+        logits, cache = self.decoder.step(ids, cache)  # type: ignore[operator]
+        after = dict(named_leaves(cache, cache_name(self.node)))
+        if after.keys() != before.keys():
+            raise CompileError(
+                f"the decoder of node `{self.node}` changes the form of its cache from step to step, so no "
+                "program can be made of one step"
+            )
+        changed = {name: tensor for name, tensor in after.items() if tensor is not before[name]}
+        return Outcome({"logits": logits, **changed})

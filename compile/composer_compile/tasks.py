@@ -1,0 +1,211 @@
+"""One task of a loaded artifact: its programs, its generators, and the walk through its stages."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from types import SimpleNamespace
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from composer.plugin import Registry
+from composer.problems import InputError
+from composer_compile.container import Container
+from composer_compile.errors import ArtifactError
+from composer_compile.forms import read_form
+from composer_compile.importing import implementation
+from composer_compile.manifest import Generate, Output, Program, Stage, Task
+from composer_compile.requests import Requests, processor_of
+from composer_compile.search import CompiledDecoder
+from composer_compile.seam import LoadedProgram
+
+__all__ = ["LoadedTask", "Loader"]
+
+Loader = Callable[[Program], LoadedProgram]
+
+
+class LoadedStage:
+    """A stage with its programs: the first whose sizes fit is used, and loaded when it is first used."""
+
+    def __init__(self, entry: Stage, load: Loader) -> None:
+        self.entry = entry
+        self.inputs = [tensor.name for tensor in entry.inputs]
+        self.outputs = [tensor.name for tensor in entry.outputs]
+        self.load = load
+
+    def run(self, tensors: Sequence[Tensor], sizes: Mapping[str, int]) -> Sequence[Tensor]:
+        """Run the program for these sizes; those that it does not depend on may be absent."""
+        for program in self.entry.programs:
+            if _holds(program, sizes):
+                return self.load(program)(*tensors)
+        raise InputError(
+            f"no program of stage {self.entry.name} fits the sizes {', '.join(f'{k}={v}' for k, v in sizes.items())}"
+        )
+
+
+def _holds(program: Program, sizes: Mapping[str, int]) -> bool:
+    return all(sizes.get(name, size) == size for name, size in program.fixed.items()) and all(
+        span.low <= sizes.get(name, span.low) <= span.high for name, span in program.ranges.items()
+    )
+
+
+@dataclass
+class LoadedGenerate:
+    """A `generate` node: the decoder's program under its search policy."""
+
+    entry: Generate
+    decoder: CompiledDecoder
+    policy: Any
+    tokenizer: Any
+
+    def search(self, values: Mapping[str, Tensor], batch: int) -> list[list[Any]]:
+        found: list[list[Any]] = self.policy.search(self.decoder.step, self.decoder.start(values, batch), batch)
+        return found
+
+    def ports(self, found: list[list[Any]]) -> dict[str, Any]:
+        """The values of the node's ports."""
+        best = [hypotheses[0] for hypotheses in found]
+        longest = max(len(each.ids) for each in best)
+        pad = self.entry.tokens["pad"]
+        made: dict[str, Callable[[], Any]] = {
+            "text": lambda: [self.tokenizer.decode(each.ids) for each in best],
+            "score": lambda: torch.tensor([each.score for each in best]),
+            "ids": lambda: torch.tensor([[*each.ids, *[pad] * (longest - len(each.ids))] for each in best]),
+        }
+        return {name: made[port]() for port, name in self.entry.ports.items()}
+
+
+class LoadedTask:
+    """Answers requests. Thread-safe: a run changes nothing but values of its own."""
+
+    def __init__(
+        self, name: str, task: Task, *, load: Loader, registry: Registry, container: Container, device: torch.device
+    ) -> None:
+        self.name = name
+        self.task = task
+        self.device = device
+        self.registry = registry
+        self.load = load
+        first = task.order[0]
+        assert isinstance(first, Stage)
+        self.requests = Requests(name, task, first, registry, container)
+        self.order = [
+            LoadedStage(entry, load) if isinstance(entry, Stage) else _generator(entry, load, registry, container)
+            for entry in task.order
+        ]
+
+    def warm_up(self) -> None:
+        """Load every program now."""
+        for entry in self.task.order:
+            for program in (entry if isinstance(entry, Stage) else entry.decode).programs:
+                self.load(program)
+
+    def run(self, raw: Mapping[str, Any]) -> dict[str, Any]:
+        """Raw values to answers: one per output, or lists of them where lists were given."""
+        tensors, sizes, single = self.requests.read(raw)
+        values = self.values(tensors, sizes)
+        outputs = {name: self._output(entry, values) for name, entry in self.task.outputs.items()}
+        return {name: _first(value) for name, value in outputs.items()} if single else outputs
+
+    def values(self, tensors: Mapping[str, Tensor], sizes: Mapping[str, int]) -> dict[str, Any]:
+        """Everything that comes out of the stages, by name. `tensors` are what `requests.fit` gives."""
+        values: dict[str, Any] = {name: tensor.to(self.device) for name, tensor in tensors.items()}
+        self.walk(values, sizes, {})
+        return values
+
+    def walk(self, values: dict[str, Any], sizes: Mapping[str, int], found: dict[str, list[list[Any]]]) -> None:
+        """Run every stage on named values, in place; `found` takes the hypotheses of every `generate` node."""
+        for part in self.order:
+            if isinstance(part, LoadedStage):
+                known = {**sizes, **_new_sizes(part, values, sizes)}
+                results = part.run([values[name] for name in part.inputs], known)
+                values.update(zip(part.outputs, results, strict=True))
+            else:
+                found[part.entry.node] = part.search(values, sizes[part.entry.batch])
+                values.update(part.ports(found[part.entry.node]))
+
+    def stream(self, raw: Mapping[str, Any]) -> Iterator[str]:
+        """The text of one sample as it is generated."""
+        generators = [part for part in self.order if isinstance(part, LoadedGenerate)]
+        if len(generators) != 1:
+            raise InputError(f"task `{self.name}` does not generate one text, so there is nothing to stream")
+        generator = generators[0]
+        if generator.decoder.beams != 1:
+            raise InputError(
+                f"a search with {generator.decoder.beams} beams cannot stream, because its text may still change; "
+                "rebuild with beams: 1"
+            )
+        tensors, sizes, _ = self.requests.read(raw)
+        if sizes[generator.entry.batch] != 1:
+            raise InputError(f"streaming takes one sample at a time, not {sizes[generator.entry.batch]}")
+        values: dict[str, Any] = {name: tensor.to(self.device) for name, tensor in tensors.items()}
+        for part in self.order[: self.order.index(generator)]:
+            assert isinstance(part, LoadedStage)
+            values.update(zip(part.outputs, part.run([values[name] for name in part.inputs], sizes), strict=True))
+        ids: list[int] = []
+        shown = ""
+        for token in generator.policy.stream(generator.decoder.step, generator.decoder.start(values, 1)):
+            ids.append(token)
+            text = generator.tokenizer.decode(ids)
+            yield text[len(shown) :]
+            shown = text
+
+    def _output(self, entry: Output, values: Mapping[str, Any]) -> Any:
+        found = [None if name is None else values[name] for name in entry.values]
+        record = self.registry.kinds[entry.kind].record if entry.kind in self.registry.kinds else None
+        return found[0] if record is None else record(*found)
+
+
+def _new_sizes(part: LoadedStage, values: Mapping[str, Any], sizes: Mapping[str, int]) -> dict[str, int]:
+    """Free dimensions that only a result knows, such as the length of generated ids."""
+    return {
+        dim: values[tensor.name].shape[axis]
+        for tensor in part.entry.inputs
+        for axis, dim in enumerate(tensor.dims)
+        if isinstance(dim, str) and dim not in sizes and read_form(dim).is_symbol
+    }
+
+
+def _generator(entry: Generate, load: Loader, registry: Registry, container: Container) -> LoadedGenerate:
+    if entry.policy not in registry.policies:
+        raise ArtifactError(
+            f"{container.path} needs the search policy `{entry.policy}`, which no installed plugin offers: install the "
+            f"plugin (there are {', '.join(registry.policies) or 'none'})"
+        )
+    policy = implementation(registry.policies[entry.policy].implementation, f"search policy {entry.policy}")
+    stage = LoadedStage(entry.decode, load)
+    beams = int(entry.options["beams"])
+    leading = 2 if beams > 1 else 1
+    cached = entry.decode.inputs[leading:]
+    axes = {
+        tensor.name: next((axis for axis, dim in enumerate(tensor.dims) if dim == entry.batch), None)
+        for tensor in cached
+    }
+    fewest = min(
+        program.fixed.get(entry.batch) or program.ranges[entry.batch].low for program in entry.decode.programs
+    )
+    decoder = CompiledDecoder(
+        run=lambda tensors, rows: stage.run(tensors, {entry.batch: rows}),
+        cached=[tensor.name for tensor in cached],
+        changed=[tensor.name for tensor in entry.decode.outputs[1:]],
+        axes=axes,
+        beams=beams,
+        fewest=fewest,
+    )
+    return LoadedGenerate(
+        entry,
+        decoder,
+        policy(options=SimpleNamespace(**entry.options), **entry.tokens),
+        processor_of(entry.text, registry, container).tokenizer,
+    )
+
+
+def _first(value: Any) -> Any:
+    """The only sample of a batch."""
+    if isinstance(value, tuple):
+        return type(value)(*[item if item is None else item[0] for item in value])
+    if isinstance(value, list):
+        return value[0]
+    return value[0] if getattr(value, "ndim", 0) else value

@@ -1,0 +1,98 @@
+"""Compile tasks of a document into one verified artifact that runs without the document, its plugins' models or a checkpoint.
+
+composer compile quickstart --backend export --out dist/quickstart
+composer compile mplug2:video-qa --weights mPLUG2_MSRVTT_QA.pth --layout mplug2 --range batch=1..4 --out dist/qa.zip
+composer compile mplug2:video-qa --backend tensorrt --plan
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+from composer.cli.options import add_settings, assignment, settings_of, split_task
+
+__all__ = ["configure", "run"]
+
+PRECISIONS = ("fp32", "fp16", "bf16")
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("document", metavar="DOC[:TASK]", help="a document, or one of its tasks")
+    parser.add_argument("tasks", metavar="TASK", nargs="*", help="more tasks of the document")
+    parser.add_argument("--backend", default="export", help="what compiles the stages (default: export)")
+    parser.add_argument("--out", metavar="PATH", help="the artifact to write: a directory, or a file that ends in .zip")
+    parser.add_argument("--weights", metavar="FILE", help="checkpoint to load; a shipped document may bring its own")
+    parser.add_argument("--layout", metavar="ID", help="how a published checkpoint names its tensors")
+    parser.add_argument("--device", default="cpu", help="where it is compiled and compared: cpu, cuda (default: cpu)")
+    parser.add_argument(
+        "--range",
+        dest="ranges",
+        metavar="NAME=LOW..HIGH",
+        type=assignment,
+        action="append",
+        default=[],
+        help='sizes of a free dimension: batch=1..32, question.length=1..64, "batch=1..32, best 8"',
+    )
+    parser.add_argument("--precision", choices=PRECISIONS, help="number format of the programs (default: the document's)")
+    parser.add_argument("--tolerance", type=float, help="largest accepted relative difference from the live model")
+    parser.add_argument(
+        "--accept-drift", action="store_true", help="write the artifact although it differs, and note by how much"
+    )
+    parser.add_argument(
+        "--plan", action="store_true", help="say what the backend would run and what falls back; loads no weight"
+    )
+    parser.add_argument("--json", action="store_true", help="with --plan: print it as JSON")
+    add_settings(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    from composer.problems import InputError
+
+    document, task = split_task(args.document)
+    names = [*([task] if task is not None else []), *args.tasks] or None
+    if args.plan:
+        return _plan(args, document, names)
+    if args.out is None:
+        raise InputError("say where the artifact goes: --out dist/name (a directory), or --out name.zip")
+    from composer_compile import Options, compile_document
+
+    manifest = compile_document(
+        document,
+        args.out,
+        tasks=names,
+        weights=args.weights,
+        layout=args.layout,
+        settings=settings_of(args),
+        options=_options(args, Options),
+        device=args.device,
+        progress=lambda line: print(line, file=sys.stderr, flush=True),
+    )
+    total = sum(entry.bytes for entry in manifest.files.values())
+    print(f"{args.out}: {', '.join(manifest.tasks)} ({total / 1e6:.1f} MB)")
+    for name, parity in manifest.parity.items():
+        worst = max((each.max_rel for each in parity.differences), default=0.0)
+        verdict = "accepted" if parity.passed else "BEYOND THE TOLERANCE, accepted by --accept-drift"
+        print(f"  {name}: worst relative difference from the live model {worst:.2g} ({verdict})")
+    return 0
+
+
+def _options(args: argparse.Namespace, options: type) -> object:
+    return options(
+        backend=args.backend,
+        ranges=dict(args.ranges),
+        precision=args.precision,
+        tolerance=args.tolerance,
+        accept_drift=args.accept_drift,
+    )
+
+
+def _plan(args: argparse.Namespace, document: str, names: list[str] | None) -> int:
+    import json
+
+    from composer_compile import Options
+    from composer_compile.planning import plan_document
+
+    report = plan_document(document, tasks=names, settings=settings_of(args), options=_options(args, Options))
+    print(json.dumps(report.as_json(), indent=1) if args.json else str(report))
+    return 0

@@ -1,0 +1,33 @@
+"""Print what a compiled artifact holds: tasks, ranges, programs, shared weights and its parity. Needs no torch.
+
+composer inspect dist/quickstart
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+
+__all__ = ["configure", "run"]
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("artifact", metavar="ARTIFACT", help="a directory or zip that `composer compile` wrote")
+    parser.add_argument("--json", action="store_true", help="print the whole manifest as JSON")
+    parser.add_argument(
+        "--no-verify", dest="verify", action="store_false", help="do not hash the files of the artifact"
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    from composer_compile.container import open_container
+    from composer_compile.summary import as_json, summary_lines
+
+    container = open_container(args.artifact)
+    if args.verify:
+        container.verify()
+    if args.json:
+        print(json.dumps(as_json(container), indent=1, ensure_ascii=False))
+    else:
+        print("\n".join(summary_lines(container)))
+    return 0

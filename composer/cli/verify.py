@@ -1,0 +1,46 @@
+"""Run an artifact's recorded samples on this machine; print how far the results lie from the recorded ones, and latency.
+
+composer verify dist/quickstart
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+
+__all__ = ["configure", "run"]
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("artifact", metavar="ARTIFACT", help="a directory or zip that `composer compile` wrote")
+    parser.add_argument("--device", default="cpu", help="where it runs: cpu, cuda, cuda:1 (default: cpu)")
+    parser.add_argument("--json", action="store_true", help="print the findings as JSON")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Exit code 1 where a task differs by more than its tolerance."""
+    from composer_compile import load
+    from composer_compile.recording import verify_samples
+
+    with load(args.artifact, device=args.device) as artifact:
+        verified = verify_samples(artifact)
+    if args.json:
+        rows = [
+            {
+                "task": each.task,
+                "passed": each.passed,
+                "first_ms": round(each.first_ms, 3),
+                "median_ms": round(each.median_ms, 3),
+                "differences": [found.model_dump(mode="json") for found in each.differences],
+            }
+            for each in verified
+        ]
+        print(json.dumps(rows, indent=1))
+    else:
+        for each in verified:
+            verdict = "ok" if each.passed else "DIFFERS"
+            print(f"{each.task}: {verdict}, first answer {each.first_ms:.0f} ms, then {each.median_ms:.1f} ms")
+            for found in each.differences:
+                same = "" if found.ids is None else f", ids {'the same' if found.ids == 1 else 'different'}"
+                print(f"  {found.output:<24} largest difference {found.max_abs:.2g}{same}")
+    return 0 if all(each.passed for each in verified) else 1
