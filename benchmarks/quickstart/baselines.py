@@ -78,7 +78,10 @@ def measure() -> dict[str, Any]:
     data = EasyVqaQuestions(EasyVqaConfig(validation=0.0))
     train, test = data.samples("train"), data.samples("test")
     started = time.process_time()
-    scores = {"question only": round(prior(train, test), 4), "words and colours": round(regression(train, test), 4)}
+    scores = {
+        "question only": round(prior(train, test), 4),
+        "words and colours": round(regression(train, test), 4),
+    }
     return {
         "train questions": len(train),
         "test questions": len(test),

@@ -109,8 +109,8 @@ def _check_ids(module: str, tokens: Mapping[str, int], tokenizer: Any) -> None:
     wrong = [name for name, id in found.items() if tokens.get(name, id) != id]
     if wrong:
         raise InputError(
-            f"module `{module}` takes {', '.join(f'{tokens[n]} for {n}' for n in wrong)}, but in its vocabulary these are "
-            f"other words; write {', '.join(f'{n}: {found[n]}' for n in wrong)} in its `with`"
+            f"module `{module}` takes {', '.join(f'{tokens[n]} for {n}' for n in wrong)}, but in its vocabulary these "
+            f"are other words; write {', '.join(f'{n}: {found[n]}' for n in wrong)} in its `with`"
         )
 
 

@@ -30,9 +30,13 @@ def evaluate(
     predictions: list[Any] = []
     for start in range(0, len(samples), BATCH):
         part = samples[start : start + BATCH]
-        outputs = model.run(task, **{name: [sample[field] for sample in part] for name, field in fields.items()})
+        outputs = model.run(
+            task, **{name: [sample[field] for sample in part] for name, field in fields.items()}
+        )
         if recipe.output not in outputs:
-            raise InputError(f"task `{task}` has no output `{recipe.output}` to score (outputs: {', '.join(outputs)})")
+            raise InputError(
+                f"task `{task}` has no output `{recipe.output}` to score (outputs: {', '.join(outputs)})"
+            )
         predictions += outputs[recipe.output]
     references = [sample[recipe.reference] for sample in samples]
     scores = {name: round(metric(predictions, references), 4) for name, metric in metrics.items()}

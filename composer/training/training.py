@@ -73,8 +73,12 @@ def train_document(
     registry = registry if registry is not None else load_registry()
     report = check(name, registry=registry, settings=settings)
     report.raise_for_errors()
-    changes = {key: v for key, v in (("epochs", epochs), ("seed", seed), ("threads", threads)) if v is not None}
-    chosen = _narrowed(read_recipe(find_recipe(name, report, registry, recipe)), tasks, report).model_copy(update=changes)
+    changes = {
+        key: v for key, v in (("epochs", epochs), ("seed", seed), ("threads", threads)) if v is not None
+    }
+    chosen = _narrowed(read_recipe(find_recipe(name, report, registry, recipe)), tasks, report).model_copy(
+        update=changes
+    )
     weights, record_path, checkpoint = _paths(out)
     display = Display(chosen.epochs)
 
@@ -82,18 +86,27 @@ def train_document(
     torch.manual_seed(chosen.seed)
     modules, programs = build_for_training(report)
     programs = {task: programs[task] for task in chosen.tasks}
-    modules = {key: module for key, module in modules.items() if any(key in p.names for p in programs.values())}
+    modules = {
+        key: module for key, module in modules.items() if any(key in p.names for p in programs.values())
+    }
     spread_initial_weights(modules, chosen.spread)
     datasets = {task: build_dataset(registry, entry) for task, entry in chosen.tasks.items()}
     data = {
-        task: SampleData(task=task, recipe=entry, plan=programs[task].plan, dataset=datasets[task], seed=chosen.seed)
+        task: SampleData(
+            task=task, recipe=entry, plan=programs[task].plan, dataset=datasets[task], seed=chosen.seed
+        )
         for task, entry in chosen.tasks.items()
     }
     counts = count_parameters(modules)
     display.line(f"{report.name}: {counts['total']:,} parameters, tasks {', '.join(chosen.tasks)}")
     results = train_epochs(
-        Programs(modules, programs), data, chosen,
-        checkpoint=checkpoint, resume=resume, progress=display.step, finished=display.epoch,
+        Programs(modules, programs),
+        data,
+        chosen,
+        checkpoint=checkpoint,
+        resume=resume,
+        progress=display.step,
+        finished=display.epoch,
     )
     digest = write_weights(weights, modules)
     record = {
@@ -105,7 +118,10 @@ def train_document(
         "weights": {"file": weights.name, "bytes": weights.stat().st_size, "sha256": digest},
         "versions": versions(),
         "cores": os.cpu_count(),
-        "seconds": {"training": round(sum(item.seconds for item in results), 1)},
+        "seconds": {
+            "training": round(sum(item.seconds for item in results), 1),
+            "cpu": round(sum(item.cpu for item in results), 1),
+        },
         "curve": [item.as_dict() for item in results],
     }
     started = time.monotonic()
@@ -139,7 +155,9 @@ def evaluate_document(
     return scores
 
 
-def find_recipe(name: str | Path, report: Report, registry: Registry, given: str | Path | None = None) -> Path:
+def find_recipe(
+    name: str | Path, report: Report, registry: Registry, given: str | Path | None = None
+) -> Path:
     """The recipe's path: as given, or `training/<name>.yaml` beside the document. Raises InputError when it is not there."""
     if given is not None:
         return Path(given)
@@ -158,9 +176,13 @@ def _narrowed(recipe: Recipe, tasks: Iterable[str] | None, report: Report) -> Re
         if task not in recipe.tasks:
             raise InputError(f"the recipe has no task `{task}` (tasks: {', '.join(recipe.tasks)})")
         if task not in report.tasks:
-            raise InputError(f"the recipe trains `{task}`, which {report.name} has not (tasks: {', '.join(report.tasks)})")
+            raise InputError(
+                f"the recipe trains `{task}`, which {report.name} has not (tasks: {', '.join(report.tasks)})"
+            )
         if report.tasks[task].loss is None:
-            raise InputError(f"task `{task}` of {report.name} has no objective, so it cannot be trained: add one")
+            raise InputError(
+                f"task `{task}` of {report.name} has no objective, so it cannot be trained: add one"
+            )
     if not wanted:
         raise InputError("no task is left to train: name at least one")
     return recipe.model_copy(update={"tasks": {task: recipe.tasks[task] for task in wanted}})

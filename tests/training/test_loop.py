@@ -72,7 +72,7 @@ def test_two_runs_with_one_seed_are_the_same_and_another_seed_differs() -> None:
     assert any(not torch.equal(first[key], third[key]) for key in first)
 
 
-class Stop(Exception):
+class StopError(Exception):
     """A run that is ended from outside."""
 
 
@@ -83,10 +83,10 @@ def test_a_resumed_run_ends_where_an_unbroken_one_does(tmp_path: Path, stop_afte
 
     def stop(result: EpochResult) -> None:
         if result.epoch + 1 == stop_after:
-            raise Stop
+            raise StopError
 
     checkpoint = tmp_path / "run.checkpoint"
-    with pytest.raises(Stop):
+    with pytest.raises(StopError):
         train_epochs(Line(), data(), recipe(), checkpoint=checkpoint, finished=stop)
     torch.manual_seed(12345)  # whatever happened in between must not matter
     resumed = Line()
@@ -100,9 +100,9 @@ def test_an_interrupted_step_loses_only_its_epoch(tmp_path: Path) -> None:
 
     def stop(step: Step) -> None:
         if step.epoch == 2 and step.done == 3:
-            raise Stop
+            raise StopError
 
-    with pytest.raises(Stop):
+    with pytest.raises(StopError):
         train_epochs(Line(), data(), recipe(), checkpoint=checkpoint, progress=stop)
     resumed, whole = Line(), Line()
     train_epochs(resumed, data(), recipe(), checkpoint=checkpoint, resume=True)
