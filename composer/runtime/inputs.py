@@ -11,20 +11,18 @@ import torch
 from composer.language import nearest
 from composer.plan import Plan
 from composer.problems import InputError
-from composer.runtime.importing import import_object
+from composer.runtime.processors import Processors
 
 __all__ = ["Inputs"]
 
 
 class Inputs:
-    """The processors of a plan's inputs."""
+    """The processors of a plan's inputs, taken from `shared` where other plans have made them."""
 
-    def __init__(self, plan: Plan) -> None:
+    def __init__(self, plan: Plan, shared: Processors | None = None) -> None:
         self.plan = plan
-        self.processors = {
-            name: import_object(item.modality.processor, f"modality {item.modality.id}")(item.config)
-            for name, item in plan.inputs.items()
-        }
+        made = shared if shared is not None else Processors()
+        self.processors = {name: made.of(item.modality, item.config) for name, item in plan.inputs.items()}
         self.groups = {name: _batch_symbol(plan, name) for name in plan.inputs}
 
     def encode(self, raw: Mapping[str, Any], device: torch.device) -> tuple[dict[str, dict[str, Any]], bool]:
