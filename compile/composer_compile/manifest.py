@@ -268,7 +268,8 @@ def read_manifest(content: bytes, name: str) -> Manifest:
             f"{name} has version {data.get('version')!r} of the artifact format and this composer reads {VERSION}: "
             f"{REBUILD}, or install the composer that made it"
         )
-    if _digest({key: value for key, value in data.items() if key != "digest"}) != data.get("digest"):
+    digest = _digest({key: value for key, value in data.items() if key != "digest"})
+    if digest != data.get("digest") or _dumped(data) != content:
         raise ArtifactError(f"{name} has a damaged manifest.json (its digest differs): {REBUILD}")
     try:
         return Manifest.model_validate(data)
@@ -291,4 +292,4 @@ def _digest(data: dict[str, Any]) -> str:
 
 
 def _dumped(data: dict[str, Any]) -> bytes:
-    return (json.dumps(data, indent=1, sort_keys=True, ensure_ascii=False) + "\n").encode()
+    return (json.dumps(data, indent=1, ensure_ascii=False) + "\n").encode()
