@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import gc
 import os
 import sys
 from importlib import import_module
@@ -28,6 +29,9 @@ COMMANDS = {
     "new": "write a first document to start from",
 }
 """Every command with the line that `composer --help` shows; `composer/cli/<command>.py` holds it."""
+
+SHORT = frozenset({"check", "explain", "plugins", "schema", "new"})
+"""Commands that are over before a garbage collection could pay; importing alone would trigger several."""
 
 FINE, PROBLEMS, USAGE, INTERRUPTED, BROKEN_PIPE = 0, 1, 2, 130, 141
 
@@ -70,6 +74,15 @@ def _dispatch(arguments: list[str]) -> int:
         return FINE
     if name not in COMMANDS:
         return _unknown(name)
+    if name in SHORT:
+        gc.disable()
+    try:
+        return _run_command(name, rest)
+    finally:
+        gc.enable()
+
+
+def _run_command(name: str, rest: list[str]) -> int:
     command = import_module(f"composer.cli.{name}")
     parser = argparse.ArgumentParser(
         prog=f"composer {name}",
@@ -80,7 +93,7 @@ def _dispatch(arguments: list[str]) -> int:
     from composer.problems import ComposerError
 
     try:
-        return int(command.run(parser.parse_args(rest)))
+        return int(command.run(_parsed(parser, rest)))
     except ComposerError as error:
         return _report(error)
     except BrokenPipeError:
@@ -89,6 +102,14 @@ def _dispatch(arguments: list[str]) -> int:
         subject = f"{error.filename}: " if error.filename else ""
         print(f"composer: error: {subject}{error.strerror or error}", file=sys.stderr)
         return PROBLEMS
+
+
+def _parsed(parser: argparse.ArgumentParser, arguments: list[str]) -> argparse.Namespace:
+    """Options may stand anywhere: before, between and after what they are options of."""
+    try:
+        return parser.parse_intermixed_args(arguments)
+    except TypeError:  # argparse cannot mix them for a command with actions of its own (`composer plugins`)
+        return parser.parse_args(arguments)
 
 
 def _report(error: ComposerError) -> int:

@@ -5,6 +5,9 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+import textwrap
+import types
+import typing
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +15,7 @@ from composer.cli.plugins_list import offers
 
 if TYPE_CHECKING:
     from composer.plugin import Config, Modality, ModuleType, Registry
-    from composer.types import Port
+    from composer.types import Port, Signature
 
 __all__ = ["configure", "describe", "run"]
 
@@ -52,6 +55,9 @@ def describe(registry: Registry, id: str) -> Iterable[str]:
     """A description of every entry that has this id, and of the plugin that has this name."""
     if id in registry.plugins:
         yield offers(registry, registry.plugins[id])
+    for broken in registry.broken:
+        if broken.origin.plugin == id:
+            yield f"broken: {broken.origin}\n  {broken.error}\n{textwrap.indent(broken.traceback, '  ')}".rstrip()
     for section in registry.sections():
         if id in section:
             entry = section[id]
@@ -106,10 +112,21 @@ def _config_rows(config: type[Config]) -> list[str]:
 
 
 def _type_name(annotation: Any) -> str:
-    names = {int: "whole number", float: "number", str: "text", bool: "true or false"}
+    """A Python type in the words of a document: `whole number or null`, `one of mean, max`."""
+    names = {int: "whole number", float: "number", str: "text", bool: "true or false", type(None): "null"}
     if annotation in names:
         return names[annotation]
-    return str(annotation).replace("typing.", "").replace("Literal", "one of ").replace("NoneType", "null")
+    origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
+    if origin is typing.Literal:
+        return f"one of {', '.join(map(str, arguments))}"
+    if origin is typing.Annotated:
+        return _type_name(arguments[0])
+    if origin in (typing.Union, types.UnionType):
+        return " or ".join(map(_type_name, arguments))
+    if origin in (list, tuple):
+        inner = [argument for argument in arguments if argument is not ...]
+        return f"list of {', '.join(dict.fromkeys(map(_type_name, inner)))}"
+    return getattr(annotation, "__name__", str(annotation))
 
 
 def _method_rows(entry: ModuleType) -> list[str]:
@@ -117,13 +134,11 @@ def _method_rows(entry: ModuleType) -> list[str]:
     for name, method in entry.methods.items():
         about = f"  {method.summary}" if method.summary else ""
         rows.append(f"    {name}{about}")
-        rows += _signature_rows(
-            lambda method=method: method.signature(*_symbols(entry.config, method.options))
-        )
+        rows += _signature_rows(method.signature, entry.config, method.options)
     if entry.generation is not None:
         generation = entry.generation
         rows.append("    generate  Decodes tokens until the end token.")
-        rows += _signature_rows(lambda: generation.signature(*_symbols(entry.config, generation.options)))
+        rows += _signature_rows(generation.signature, entry.config, generation.options)
     return rows
 
 
@@ -135,9 +150,9 @@ def _modality_rows(entry: Modality) -> list[str]:
     return [f"      {name}: {port}" for name, port in ports.items()]
 
 
-def _signature_rows(signature: Callable[[], Any]) -> list[str]:
+def _signature_rows(signature: Callable[..., Signature], *configs: type[Config] | None) -> list[str]:
     try:
-        made = signature()
+        made = signature(*_symbols(*configs))
     except Exception:  # the function is a plugin's and was given names for numbers
         return ["      its ports depend on the config"]
     return [f"      takes {_ports(made.inputs)}", f"      gives {_ports(made.outputs)}"]

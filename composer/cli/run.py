@@ -7,7 +7,7 @@ composer run dist/quickstart:image-qa image=picture.png question="is there a cir
 from __future__ import annotations
 
 import argparse
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from composer.cli.options import add_settings, assignment, settings_of, split_task
@@ -22,17 +22,25 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="a document or a compiled artifact, and one of its tasks, which may be left out where there is only one",
     )
     parser.add_argument(
-        "inputs", metavar="NAME=VALUE", nargs="*", type=assignment, help="the inputs of the task"
+        "inputs",
+        metavar="NAME=VALUE",
+        nargs="*",
+        type=assignment,
+        help="the inputs of the task; a name given several times makes a list: a batch, or answers to rank",
     )
     parser.add_argument(
-        "--weights", metavar="FILE", help="checkpoint to load; a shipped document may bring its own"
+        "--weights",
+        metavar="FILE",
+        help="checkpoint to load, or `initial` for random weights; a shipped document may bring its own",
     )
     parser.add_argument("--layout", metavar="ID", help="how a published checkpoint names its tensors")
     parser.add_argument("--device", default="cpu", help="where it runs: cpu, cuda, cuda:1 (default: cpu)")
     parser.add_argument(
         "--dtype", choices=("float32", "bfloat16", "float16"), help="number format of the weights"
     )
-    parser.add_argument("--stream", action="store_true", help="print generated text as it comes")
+    parser.add_argument(
+        "--stream", action="store_true", help="print text as it is generated, by a search with one beam"
+    )
     parser.add_argument("--json", action="store_true", help="print all outputs as one JSON object")
     add_settings(parser)
 
@@ -40,7 +48,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     document, task = split_task(args.task)
     model = _loaded(args, document, task)
-    raw = dict(args.inputs)
+    raw = _collected(args.inputs)
     name = model.only_task() if task is None else task
     if args.stream:
         for piece in model.stream(name, **raw):
@@ -49,6 +57,14 @@ def run(args: argparse.Namespace) -> int:
     else:
         print(_written(model.run(name, **raw), as_json=args.json))
     return 0
+
+
+def _collected(inputs: Iterable[tuple[str, str]]) -> dict[str, str | list[str]]:
+    """Values by name; of a name that stands several times, all values in order."""
+    values: dict[str, list[str]] = {}
+    for name, value in inputs:
+        values.setdefault(name, []).append(value)
+    return {name: found[0] if len(found) == 1 else found for name, found in values.items()}
 
 
 def _loaded(args: argparse.Namespace, document: str, task: str | None) -> Any:

@@ -90,8 +90,8 @@ def _text(report: Report, names: list[str], task: str | None, args: argparse.Nam
 
 
 def _draw(report: Report, names: list[str], out: str) -> int:
-    from composer.views.writing import write_whole
     from composer.views import picture
+    from composer.views.writing import write_whole
 
     if out == MERMAID:
         sys.stdout.write(picture.mermaid_text(report, names))

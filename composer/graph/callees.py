@@ -12,7 +12,7 @@ from composer.graph.model import CheckedModule
 from composer.language import NodeShape, Resolved, nearest, rename_fix
 from composer.plugin import Config, NoConfig, Registry
 from composer.plugin.registry import Section
-from composer.problems import Edit, Problem
+from composer.problems import Edit, InputError, Problem
 from composer.types import Signature
 
 __all__ = ["Callee", "Callees"]
@@ -53,6 +53,9 @@ class Callees:
             path: Path = ("modules", name)
             entry = self.find(self.registry.module_types, shape.uses, (*path, "uses"), "C201", "module type")
             if entry is None or name in self.modules:
+                self.modules[name] = None
+                continue
+            if self.document.hurt(path):
                 self.modules[name] = None
                 continue
             config = self.reader.read(entry.config, shape.with_, path, f"{entry.id}")
@@ -126,7 +129,7 @@ class Callees:
             helps = ("declare it under `modules` and `call` it: two calls then share its weights",)
             self.problems.append(Problem("C218", "error", message, place, helps=helps))
             return None
-        if path in self.document.broken:
+        if self.document.hurt(path):
             return None
         config = self.reader.read(entry.config, node.with_, path, entry.id)
         if config is None:
@@ -152,7 +155,7 @@ class Callees:
         if entry is None:
             self._unknown_method(module, method, text, (*path, verb))
             return None
-        if path in self.document.broken:
+        if self.document.hurt(path):
             return None
         options = self.reader.read(entry.options or NoConfig, node.with_, path, f"{module.type.id}.{method}")
         if options is None:
@@ -173,7 +176,7 @@ class Callees:
                 Problem("C212", "error", message, tree.place((*path, "generate")), helps=helps)
             )
             return None
-        if path in self.document.broken:
+        if self.document.hurt(path):
             return None
         options = self.reader.read(generation.options, node.with_, path, f"generate {module.name}")
         if options is None:
@@ -183,7 +186,8 @@ class Callees:
             where = (*path, "with", "penalty")
             place = tree.place(where) if tree.node(where) is not None else tree.place((*path, "generate"))
             guess = nearest(policy, list(self.registry.policies))
-            helps = (f"registered: {', '.join(sorted(self.registry.policies)) or 'none'}",)
+            did = (f"did you mean `{guess}`?",) if guess else ()
+            helps = (*did, f"registered: {', '.join(sorted(self.registry.policies)) or 'none'}")
             fix = rename_fix(place, guess) if guess and tree.node(where) is not None else ()
             message = f"there is no search policy `{policy}`"
             self.problems.append(Problem("C221", "error", message, place, helps=helps, fix=fix))
@@ -194,9 +198,8 @@ class Callees:
         return None if signature is None else Callee("generate", module, "generate", options, signature)
 
     def _unknown_module(self, name: str, text: str, path: Path) -> None:
-        broken = self.document.broken
-        if ("modules",) in broken or any(text == b[1] for b in broken if b[0] == "modules" and len(b) == 2):
-            return  # the modules could not be read, or the name that is meant has a problem of its own
+        if ("modules",) in self.document.broken | self.document.unsure:
+            return  # `modules` could not be read, or the name stands there misspelt
         place = self.document.tree.place(path)
         guess = nearest(name, list(self.modules))
         helps = [f"did you mean `{guess}`?"] if guess else []
@@ -234,6 +237,10 @@ class Callees:
             self._keep.append(arguments)  # ids are keys: the configs must outlive the table
             try:
                 self._signatures[key] = function(*arguments)
+            except InputError as error:  # the config and the options, each fine alone, do not go together
+                message = f"{what} refuses its config: {error}"
+                self.problems.append(Problem("C206", "error", message, self.document.tree.place(path)))
+                self._signatures[key] = None
             except Exception as error:  # foreign code: its fault is reported at the line that uses it
                 where = inspect.getsourcefile(function) or "?"
                 message = f"the signature of {what} failed: {type(error).__name__}: {error}"

@@ -29,7 +29,7 @@ class ConfigReader:
     problems: list[Problem]
     directories: Mapping[str, FilePath] = field(default_factory=dict)
     """Folder of each source file: a config may name files beside the document that wrote it."""
-    cache: dict[tuple[int, str, str], Config] = field(default_factory=dict)
+    cache: dict[tuple[Any, ...], Config] = field(default_factory=dict)
 
     def read(
         self, model: type[Config], data: dict[str, Any], path: tuple[Any, ...], owner: str
@@ -42,20 +42,27 @@ class ConfigReader:
             text = json.dumps(data, default=str)
         except (TypeError, ValueError):
             text = "{}"
-        file = self.tree.file((*path, "with"))
-        key = (id(model), text, file)
+        folders = self._folders((*path, "with"), data)
+        key = (id(model), text, *folders.items())
         config = self.cache.get(key)
         if config is None:
             try:
-                config = self.cache[key] = model.model_validate_json(text, context=self._context(file))
+                config = self.cache[key] = model.model_validate_json(text, context={"folders": folders})
             except ValidationError as error:
                 self._report(error, model, data, path, owner)
                 return None
         return config
 
-    def _context(self, file: str) -> dict[str, FilePath]:
-        directory = self.directories.get(file)
-        return {} if directory is None else {"directory": directory}
+    def _folders(self, path: tuple[Any, ...], data: Mapping[str, Any]) -> dict[str, FilePath]:
+        """The folder of the file that wrote each text: a parameter's value may stand in another one than its `$name`."""
+        folders = {}
+        for name in (name for name, value in data.items() if isinstance(value, str)):
+            written = self.tree.text((*path, name)) or ""
+            place = self.parameter_places.get(written[1:]) if written.startswith("$") else None
+            file = place.file if place is not None else self.tree.file((*path, name))
+            if file in self.directories:
+                folders[name] = self.directories[file]
+        return folders
 
     def _report(
         self,

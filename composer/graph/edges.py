@@ -8,19 +8,17 @@ from typing import Any
 
 from composer.graph.callees import Callee
 from composer.graph.derivation import Derivation, Owner
-from composer.graph.explaining import Edge, Explainer
+from composer.graph.explaining import TASK, Edge, Explainer
 from composer.graph.model import CheckedInput, Endpoint
 from composer.graph.solver import Solver
-from composer.language import Resolved
+from composer.language import Resolved, nearest, rename_fix
 from composer.plugin import Registry
-from composer.problems import Place, Problem
+from composer.problems import Edit, Place, Problem
 from composer.types import Dim, Port, PortType
 
 __all__ = ["EdgeChecker"]
 
 Path = tuple[Any, ...]
-TASK = "<task>"
-"""Owner of the symbols that all inputs of a task share; no input or node can have this name."""
 
 
 @dataclass
@@ -53,7 +51,7 @@ class EdgeChecker:
             item.path,
         )
         for port, declared in item.ports.items():
-            if self._known_kind(declared, item.path):
+            if self.known_kind(declared, item.path):
                 self.raw[item.name, port] = declared
                 owner = TASK if modality.shares_symbols else item.name
                 local = self.types[item.name, port] = _local(declared, owner, {})
@@ -85,14 +83,14 @@ class EdgeChecker:
             for endpoint in endpoints if declared.many else (endpoints,):
                 reference = written.get(port) or written.get(None) or path
                 given = self.types.get(endpoint)
-                if given is None or not self._known_kind(wanted, path):
+                if given is None or not self.known_kind(wanted, path):
                     poisoned = True
                     continue
                 edge = Edge(endpoint, name, port, given, wanted, reference, path)
                 poisoned |= not self._unify(edge, callee)
             self.wanted[name, port] = self._normal(wanted)
         for port, declared in signature.outputs.items():
-            if self._known_kind(declared.type, path) and not poisoned:
+            if self.known_kind(declared.type, path) and not poisoned:
                 self.raw[name, port] = declared.type
                 self.types[name, port] = self._normal(_local(declared.type, name, fixed))
 
@@ -126,21 +124,35 @@ class EdgeChecker:
             return port
         return PortType(port.kind, tuple(self.solver.normal(d) for d in port.dims))
 
-    def _known_kind(self, port: PortType, path: Path) -> bool:
+    def known_kind(self, port: PortType, path: Path) -> bool:
+        """Whether a port type has a registered kind and as many dims; reports C220 where the kind was written."""
         kind = self.registry.kinds.get(port.kind)
         if kind is not None and len(kind.dims) == len(port.dims):
             return True
-        verb = next(
-            (v for v in ("uses", "call", "generate", "modality") if self.document.tree.node((*path, v))), None
-        )
-        place = self.document.tree.place((*path, verb) if verb else path)
+        tree = self.document.tree
+        fix: tuple[Edit, ...] = ()
+        if tree.text((*path, "with", "kind")) == port.kind:  # the document says the kind itself
+            place = tree.place((*path, "with", "kind" if kind is None else "dims"))
+            guess = nearest(port.kind, list(self.registry.kinds)) if kind is None else None
+            helps = [f"did you mean `{guess}`?"] if guess else []
+            helps.append(
+                f"registered kinds: {', '.join(self.registry.kinds)}"
+                if kind is None
+                else f"its dims are {', '.join(kind.dims) or 'none'}"
+            )
+            fix = rename_fix(place, guess) if guess else ()
+        else:
+            verb = next((v for v in ("uses", "call", "generate", "modality") if tree.node((*path, v))), None)
+            place = tree.place((*path, verb) if verb else path)
+            helps = ["this is a fault of the plugin that declares the port"]
         fault = (
             "is no registered kind"
             if kind is None
             else f"has {len(port.dims)} dims; its kind has {len(kind.dims)}"
         )
-        helps = ("this is a fault of the plugin that declares the port",)
-        problem = Problem("C220", "error", f"the port type {port} {fault}", place, helps=helps)
+        problem = Problem(
+            "C220", "error", f"the port type {port} {fault}", place, helps=tuple(helps), fix=fix
+        )
         if problem not in self.problems:
             self.problems.append(problem)
         return False
@@ -157,10 +169,12 @@ class EdgeChecker:
             return False
         for index, (offer, want) in enumerate(zip(given.dims, wanted.dims, strict=True)):
             free = want.is_symbol and want.symbols[0] not in self.solver.solved
-            if not self.solver.unify(offer, want):
+            lasting = free and "@@" in want.symbols[0]
+            # what a module's weights fix is a number, so the caller's own dimension cannot stand for it
+            chosen = lasting and not self.solver.rigid.isdisjoint(self.solver.normal(offer).symbols)
+            if chosen or not self.solver.unify(offer, want):
                 self._mismatch(edge, index, callee)
                 return False
-            lasting = "@@" in want.symbols[0] if free else False
             if free and not (lasting and self.solver.normal(want).terms):
                 self.bindings.setdefault(want.symbols[0], (edge.source, index, edge.reference))
                 if lasting:

@@ -14,7 +14,10 @@ from composer.plugin import Registry
 from composer.problems import Edit, Note, Place, Problem
 from composer.types import Dim, PortType
 
-__all__ = ["Edge", "Explainer", "shown"]
+__all__ = ["TASK", "Edge", "Explainer", "shown"]
+
+TASK = "<task>"
+"""Owner of the symbols that all inputs of a task share; no input or node can have this name."""
 
 MAX_CAUSES = 3
 MAX_NOTES = 6
@@ -146,7 +149,11 @@ def _owned(dim: Dim) -> str:
 def _free(name: str, symbols: Iterable[str], derivation: Derivation) -> list[str]:
     """Why a dimension cannot give way: the caller chooses it."""
     owners = {symbol: symbol.partition("@")[2] for symbol in symbols}
+    chosen = [symbol.partition("@")[0] for symbol, owner in owners.items() if owner == TASK]
     return [
+        f"`{symbol}` in `dims` is whatever the caller brings: nothing can fix it; write a number for one size"
+        for symbol in chosen
+    ] + [
         f"`{symbol.partition('@')[0]}` is the {name} of input `{owner}`, whatever the caller brings: nothing can fix it"
         for symbol, owner in owners.items()
         if owner in derivation.owners and derivation.owners[owner].title == f"input {owner}"

@@ -45,11 +45,10 @@ class References:
     tree: Tree
     outputs: Mapping[str, tuple[str, ...] | None]
     problems: list[Problem]
-    failed: bool = False
-    incomplete: bool = False
-    """Whether a part of the task could not be read, so that names may be missing for that reason."""
     training: Set[str] = frozenset()
     """Names of the objective's inputs and nodes."""
+    incomplete: bool = False
+    """Whether a part of the task or a name in it could not be read: an unknown name may be a consequence."""
 
     def resolve(
         self, text: str, path: Path, *, code: str = "C207", training: bool = False
@@ -59,7 +58,7 @@ class References:
         `training` says that the objective refers: it sees the task's own names and those of the objective.
         """
         name, dot, port = text.partition(".")
-        if name not in self.outputs and (self.incomplete or self._ill_named(text)):
+        if name not in self.outputs and self.incomplete:
             return None
         if "." in port or (dot and not port) or not name:
             message = f"{text!r} is no reference: write `node.port` or `input.port`"
@@ -94,11 +93,6 @@ class References:
             code, f"`{name}` has no output `{port}`", path, helps, f"{name}.{guess}" if guess else None
         )
         return None
-
-    def _ill_named(self, text: str) -> bool:
-        """Whether a reference means a node whose name, with a dot in it, has a problem of its own."""
-        names = (name for name, ports in self.outputs.items() if ports is None and "." in str(name))
-        return any(text == name or text.startswith(f"{name}.") for name in names)
 
     def _unknown_name(self, name: str, text: str, path: Path, code: str, training: bool) -> None:
         own = path[path.index("nodes") + 1] if "nodes" in path[2:] else None

@@ -47,16 +47,11 @@ class TaskChecker:
         self._declare(path, self.shape.inputs, self.shape.nodes, training=False)
         if objective is not None:
             self._declare((*path, "objective"), objective.inputs, objective.nodes, training=True)
-        training = {n for n, (_, _, own) in self.nodes.items() if own} | {
-            n for n, i in self.inputs.items() if i.training
-        }
-        self.references = References(
-            self.callees.document.tree,
-            self.outputs,
-            self.problems,
-            incomplete=self._incomplete(path),
-            training=training,
-        )
+        document = self.callees.document
+        training = {name for name, (_, _, own) in self.nodes.items() if own}
+        training |= {name for name, item in self.inputs.items() if item.training}
+        incomplete = self._incomplete(path) or path in document.unsure
+        self.references = References(document.tree, self.outputs, self.problems, training, incomplete)
         graph = self._wire()
         order = self._order(graph)
         self._type_all(graph, order)
@@ -139,12 +134,14 @@ class TaskChecker:
         modality = self.callees.find(
             self.callees.registry.modalities, item.modality, (*path, "modality"), "C205", "modality"
         )
-        if modality is None or path in self.callees.document.broken:
+        if modality is None or self.callees.document.hurt(path):
             return
         config = self.callees.reader.read(modality.config, item.with_, path, f"modality {modality.id}")
         if config is None:
             return
         ports = _port_types(modality.ports(config))
+        if not all(self.edges.known_kind(port, path) for port in ports.values()):
+            return
         host = _port_types(modality.host(config)) if modality.host is not None else ports
         self.inputs[name] = CheckedInput(name, modality, config, ports, host, path, training)
         self.outputs[name] = tuple(ports)
@@ -159,7 +156,7 @@ class TaskChecker:
             for reference in written_references(node, path):
                 source = reference.text.partition(".")[0]
                 endpoint = self.references.resolve(reference.text, reference.path, training=training)
-                if source in self.outputs:
+                if source in self.outputs and (training or source not in self.references.training):
                     graph.add_edge(source, name, path=reference.path, text=reference.text)
                 if callee is not None:
                     self._connect(wired, callee, reference, endpoint, path)
@@ -224,7 +221,7 @@ class TaskChecker:
 
     def _missing(self, callee: Callee, wired: dict[str, Any], node: NodeShape, path: Path) -> None:
         broken = {p[-1] for p in self.callees.document.broken if p[:-1] == (*path, "inputs")}
-        if (*path, "inputs") in self.callees.document.broken:
+        if self.callees.document.hurt(path):
             return
         unknown_keys = [p for p in self.callees.document.broken if p[:-1] == path]
         if unknown_keys and self.callees.document.tree.node((*path, "inputs")) is None:
@@ -307,11 +304,10 @@ class TaskChecker:
 
     def _warn_unused(self, graph: nx.MultiDiGraph, path: Path, before: int) -> None:
         """Nodes and inputs that nothing needs; silent where a fault in the task may be the reason."""
-        broken = any(other[: len(path)] == path for other in self.callees.document.broken)
-        if (
-            broken
-            or any(p.severity == "error" for p in self.problems[before:])
-            or None in self.outputs.values()
+        if any(broken[: len(path)] == path for broken in self.callees.document.broken):
+            return
+        if any(p.severity == "error" for p in self.problems[before:]) or any(
+            v is None for v in self.outputs.values()
         ):
             return
         ends = [text.partition(".")[0] for text in self.shape.outputs.values()]
@@ -348,6 +344,8 @@ class TaskChecker:
             where = (*path, "compile", "ranges", name)
             tree = self.callees.document.tree
             if name not in free:
+                if self.outputs.get(name.partition(".")[0], ()) is None:
+                    continue  # a dimension of an input with a problem of its own
                 guess = nearest(name, sorted(free))
                 helps = ((f"did you mean `{guess}`?",) if guess else ()) + (
                     f"free: {', '.join(sorted(free))}",

@@ -24,6 +24,10 @@ class Parameters:
     places: dict[str, Place]
     used: set[str] = field(default_factory=set)
     problems: list[Problem] = field(default_factory=list)
+    unread: bool = False
+    """Whether the parameters as a whole could not be read: an unknown one is then no problem of its own."""
+    failures: int = 0
+    """How many values named no parameter."""
 
     def fill(self, value: Any, path: Path, tree: Tree) -> Any:
         """Replace `$name` by its value, in maps and lists too; `$$x` is the text `$x`."""
@@ -42,6 +46,9 @@ class Parameters:
         if name in self.values:
             self.used.add(name)
             return self.values[name]
+        self.failures += 1
+        if self.unread:
+            return None
         place = tree.place(path)
         guess = nearest(name, list(self.values))
         helps = [f"did you mean `${guess}`?"] if guess else []

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path as FilePath
 from typing import Any
 
@@ -16,7 +17,7 @@ from composer.language.pausing import collector_paused
 from composer.language.shape import DocumentShape, InputShape, NodeShape
 from composer.language.shaping import shape_document
 from composer.language.source import Source, read_source
-from composer.language.tree import Path, Tree, construct, nearest, rename_fix
+from composer.language.tree import Path, Tree, construct, doubled_keys, nearest, rename_fix
 from composer.problems import DocumentError, Note, Place, Problem
 
 __all__ = ["UNSETTLING", "Resolved", "find_source", "resolve"]
@@ -47,6 +48,16 @@ class Resolved:
     directories: Mapping[str, FilePath] = field(default_factory=dict)
     problems: tuple[Problem, ...] = ()
     broken: frozenset[Path] = field(default_factory=frozenset)
+    unsure: frozenset[Path] = field(default_factory=frozenset)
+    """Paths of `modules` and of tasks with a name that is faulty or stands twice: an unknown one may follow from it."""
+
+    def hurt(self, path: Path) -> bool:
+        """Whether a module, an input or a node has a problem of its own, or one of its keys has."""
+        return path in self.broken or path in self._parents
+
+    @cached_property
+    def _parents(self) -> frozenset[Path]:
+        return frozenset(path[:-1] for path in self.broken)
 
     @property
     def path(self) -> FilePath | None:
@@ -86,11 +97,14 @@ def _resolve(source: Source, library: Library, settings: Mapping[str, Any] | Non
     parameters = Parameters(
         dict(shape.parameters), {n: tree.place(("parameters", n)) for n in shape.parameters}
     )
+    parameters.unread = ("parameters",) in broken
     problems.extend(_mistyped_overrides(chain, parameters))
     if settings:
         sources[COMMAND_LINE] = " ".join(f"--set {name}={value}" for name, value in settings.items())
         apply_settings(parameters, settings, sources[COMMAND_LINE])
-    _check_names(shape, tree, problems, broken)
+    unsure = _check_names(shape, tree, problems, broken)
+    if any(p.code == "C003" for p in problems):
+        unsure |= _drop_doubled(shape, chain, broken)
     _fill_all(shape, parameters, tree, broken)
     problems.extend(parameters.problems)
     problems.extend(_override_problems(chain, parameters, tree))
@@ -108,14 +122,15 @@ def _resolve(source: Source, library: Library, settings: Mapping[str, Any] | Non
         directories={s.name: s.path.parent for s, _ in chain.layers if s.path is not None},
         problems=tuple(problems),
         broken=frozenset(broken),
+        unsure=frozenset(unsure),
     )
 
 
 def _fill_all(shape: DocumentShape, parameters: Parameters, tree: Tree, broken: set[Path]) -> None:
     def fill(item: Any, path: Path) -> None:
-        before = len(parameters.problems)
+        before = parameters.failures
         item.with_ = parameters.fill(item.with_, (*path, "with"), tree)
-        if len(parameters.problems) > before:
+        if parameters.failures > before:
             broken.add(path)
 
     for name, module in shape.modules.items():
@@ -136,7 +151,25 @@ def graphs_of(shape: DocumentShape) -> Iterator[tuple[Path, dict[str, InputShape
             yield ("tasks", task_name, "objective"), task.objective.inputs, task.objective.nodes
 
 
-def _check_names(shape: DocumentShape, tree: Tree, problems: list[Problem], broken: set[Path]) -> None:
+def _drop_doubled(shape: DocumentShape, chain: Chain, broken: set[Path]) -> set[Path]:
+    """Drop modules, inputs and nodes that are written twice; gives the paths of what is unsure then."""
+    unsure = set()
+    for path in set().union(*(doubled_keys(root) for _, root in chain.layers)):
+        broken.add(path)
+        if path[0] == "modules" and len(path) == 2:
+            unsure.add(path[:1])
+        elif path[0] == "tasks" and path[-2] in ("inputs", "nodes"):
+            unsure.add(path[:2])
+            for where, inputs, nodes in graphs_of(shape):
+                if where == path[:-2]:
+                    inputs.pop(path[-1], None) if path[-2] == "inputs" else nodes.pop(path[-1], None)
+    return unsure
+
+
+def _check_names(shape: DocumentShape, tree: Tree, problems: list[Problem], broken: set[Path]) -> set[Path]:
+    """Refuse names that are none, or taken (C109); gives the paths of `modules` and tasks that have such names."""
+    unsure: set[Path] = set()
+
     def check(names: Any, path: Path, what: str) -> None:
         for name in list(names):
             if not isinstance(name, str) or not _NAME.fullmatch(name):
@@ -145,6 +178,7 @@ def _check_names(shape: DocumentShape, tree: Tree, problems: list[Problem], brok
                 )
                 problems.append(Problem("C109", "error", message, tree.place((*path, name), key=True)))
                 broken.add((*path, name))
+                unsure.add(path[:2])
                 del names[name]
 
     check(shape.parameters, ("parameters",), "parameter")
@@ -160,9 +194,11 @@ def _check_names(shape: DocumentShape, tree: Tree, problems: list[Problem], brok
                 own = (*path, section, name)
                 if name in names_of_task:
                     _name_taken(name, names_of_task[name], own, tree, problems)
+                    unsure.add(own[:2])
                     broken.update((own, names_of_task[name]))  # which of the two is meant is open
                     del names[name]
                 names_of_task.setdefault(name, own)
+    return unsure
 
 
 def _name_taken(name: str, first: Path, second: Path, tree: Tree, problems: list[Problem]) -> None:
@@ -184,7 +220,7 @@ def _override_problems(chain: Chain, parameters: Parameters, tree: Tree) -> list
 
 
 def _mistyped_overrides(chain: Chain, parameters: Parameters) -> list[Problem]:
-    """A child's parameters of another type than the parent's (C105), whose value stays, so that nothing follows."""
+    """A child's parameters of another type than the parent's (C105). The parent's value stays in force."""
     problems: list[Problem] = []
     inherited: dict[str, Any] = {}
     places: dict[str, Place] = {}

@@ -46,10 +46,14 @@ def shape_document(
             paths: list[Path] = []
             faults = error.errors(include_url=False)
             misspelt = {_meant(f["loc"], data) for f in faults if f["type"] == "extra_forbidden"}
-            for fault in faults:
+            places = [_yaml_path(f["loc"], data) for f in faults]
+            outer = {place[:length] for place in places for length in range(len(place))}
+            for fault, found in zip(faults, places, strict=True):
+                if found in outer:
+                    continue  # the other form that the value might have had: the fault inside says more
                 path, problem = _shape_problem(fault, tree, data)
-                paths.append(path)
-                explained = partial or fault["loc"] in misspelt or _yaml_path(fault["loc"], data) in dropped
+                paths.append(_without_items(path, data))
+                explained = partial or fault["loc"] in misspelt or found in dropped
                 if fault["type"] == "missing" and explained:
                     continue  # a missing parent, an unknown key beside it or a wrong value says it already
                 if not any(p.place == problem.place and p.code == problem.code for p in problems):
@@ -200,6 +204,15 @@ def _copied(data: Any, path: Path) -> Any:
     if path and isinstance(copy, dict) and path[0] in copy:
         copy[path[0]] = _copied(copy[path[0]], path[1:])
     return copy
+
+
+def _without_items(path: Path, data: Any) -> Path:
+    """The path up to the first list on its way: a list is dropped as a whole."""
+    for length, step in enumerate(path):
+        if isinstance(data, list):
+            return path[:length]
+        data = data.get(step) if isinstance(data, dict) else None
+    return path
 
 
 def _drop(data: Any, path: Path) -> None:

@@ -12,7 +12,7 @@ from composer.language.composing import place_of
 from composer.language.schema12 import BOOL, FLOAT, INT, MAP, NULL, SEQ, STR, scalar_value
 from composer.problems import DocumentError, Edit, Note, Place, Problem
 
-__all__ = ["Path", "Tree", "construct", "meant_key", "merge", "nearest", "rename_fix"]
+__all__ = ["Path", "Tree", "construct", "doubled_keys", "meant_key", "merge", "nearest", "rename_fix"]
 
 Path = tuple[Any, ...]
 _PLAIN_TAGS = frozenset((STR, INT, FLOAT, BOOL, NULL, MAP, SEQ))
@@ -94,6 +94,8 @@ class _Construction:
 
     def __init__(self) -> None:
         self.problems: list[Problem] = []
+        self.doubled: list[tuple[MappingNode, Any]] = []
+        """Maps with a key that is written twice, and the key."""
         self.made: dict[int, tuple[Any, int] | None] = {}
         """Value and expanded size of each map and list; None while it is being made."""
         self.size = 0
@@ -176,6 +178,7 @@ class _Construction:
             )
 
     def _duplicate(self, mapping: MappingNode, key_node: Node, key: Any) -> None:
+        self.doubled.append((mapping, key))
         first = next(k for k, _ in mapping.value if _key_value(k) == key)
         note = Note(place_of(first), "first written here")
         message = f"the key {key!r} is written twice in one map"
@@ -202,6 +205,26 @@ def construct(root: MappingNode) -> tuple[dict[str, Any], list[Problem]]:
     """The plain values of a tree, with the problems found on the way. Raises DocumentError for alias bombs."""
     construction = _Construction()
     return construction.value(root), construction.problems
+
+
+def doubled_keys(root: MappingNode) -> set[Path]:
+    """The paths of all keys that are written twice in their map."""
+    construction = _Construction()
+    construction.value(root)
+    wanted = {
+        id(node): {key for other, key in construction.doubled if other is node}
+        for node, _ in construction.doubled
+    }
+    found: set[Path] = set()
+
+    def walk(node: Node, path: Path) -> None:
+        if isinstance(node, MappingNode):
+            found.update((*path, key) for key in wanted.get(id(node), ()))
+            for key_node, value in node.value:
+                walk(value, (*path, _key_value(key_node)))
+
+    walk(root, ())
+    return found
 
 
 def merge(parent: MappingNode, child: MappingNode) -> MappingNode:

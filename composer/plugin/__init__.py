@@ -16,6 +16,7 @@ from composer.plugin.declarations import (
     Rule,
     SearchPolicy,
 )
+from composer.plugin.folders import folder_of
 from composer.plugin.hooks import hookimpl
 from composer.plugin.loading import load_registry
 from composer.plugin.registry import Register, Registry
@@ -37,6 +38,7 @@ __all__ = [
     "Registry",
     "Rule",
     "SearchPolicy",
+    "folder_of",
     "hookimpl",
     "load_registry",
 ]

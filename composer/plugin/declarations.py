@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+from typing_extensions import Self
 
 from composer.types import PortType, Signature
 
@@ -45,14 +46,20 @@ class NoConfig(Config):
 class GenerateOptions(Config):
     """`with` of a `generate` node. Token counts include neither the start token nor padding."""
 
-    beams: int = 1
+    beams: int = Field(default=1, ge=1)
     """Beams kept per sample; 1 is greedy search, which can stream."""
-    min_tokens: int = 1
+    min_tokens: int = Field(default=1, ge=0)
     """The end token is forbidden before this many tokens."""
-    max_tokens: int = 20
+    max_tokens: int = Field(default=20, ge=1)
     """Search ends at this length, finished or not."""
     penalty: str = "none"
     """Id of a registered search policy: how beams are scored and when a search ends."""
+
+    @model_validator(mode="after")
+    def _min_below_max(self) -> Self:
+        if self.min_tokens > self.max_tokens:
+            raise ValueError(f"min_tokens {self.min_tokens} is more than max_tokens {self.max_tokens}")
+        return self
 
 
 @dataclass(frozen=True)

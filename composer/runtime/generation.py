@@ -42,6 +42,7 @@ class Generator:
         self.decoder = decoder
         self.options = options
         self.tokenizer = tokenizer_for(registry, tokens.pop("tokenizer"))
+        _check_ids(node.module.name, tokens, self.tokenizer)
         self.tokens = tokens
         self.policy = implementation(options=options, **tokens)
 
@@ -61,22 +62,30 @@ class Generator:
             slots[slot] = self._port(port, found)
         return found
 
-    def stream(self, slots: list[Any]) -> Iterator[str]:
-        """Text of a single sample as it comes. Raises InputError for a search that keeps several beams."""
+    def check_streams(self) -> None:
+        """Raises InputError for a search that keeps several beams."""
         if self.options.beams != 1:
             raise InputError(
                 f"a search with {self.options.beams} beams cannot stream: its text may still change; set beams to 1"
             )
+
+    def stream(self, slots: list[Any]) -> Iterator[str]:
+        """Text of a single sample as it comes; the pieces together are the text that `run` gives."""
+        self.check_streams()
         cache, batch = self.start(slots)
         if batch != 1:
             raise InputError(f"streaming takes one sample at a time, not {batch}")
         ids: list[int] = []
-        shown = ""
+        shown = text = ""
         for token in self.policy.stream(self.decoder.step, cache):
             ids.append(token)
             text = self.tokenizer.decode(ids)
+            settled = _settled(text)
+            if len(settled) > len(shown) and settled.startswith(shown):
+                yield settled[len(shown) :]
+                shown = settled
+        if text != shown:
             yield text[len(shown) :]
-            shown = text
 
     def _port(self, port: str, found: list[list[Any]]) -> Any:
         if port == "text":
@@ -88,6 +97,28 @@ class Generator:
             pad = self.tokens["pad"]
             return torch.tensor([[*h[0].ids, *[pad] * (longest - len(h[0].ids))] for h in found])
         raise InputError(f"a generate node offers text, ids and score, not {port}")
+
+
+def _check_ids(module: str, tokens: Mapping[str, int], tokenizer: Any) -> None:
+    """A decoder and its vocabulary must agree on the special tokens: otherwise texts never end, or end at any word."""
+    special = getattr(tokenizer, "special", None)
+    if special is None:
+        return
+    found = {"start": special.start, "end": special.end, "pad": special.padding}
+    wrong = [name for name, id in found.items() if tokens.get(name, id) != id]
+    if wrong:
+        raise InputError(
+            f"module `{module}` takes {', '.join(f'{tokens[n]} for {n}' for n in wrong)}, but in its vocabulary these are "
+            f"other words; write {', '.join(f'{n}: {found[n]}' for n in wrong)} in its `with`"
+        )
+
+
+UNSETTLED_WORDS = 2
+
+
+def _settled(text: str) -> str:
+    """The part of a growing text that further tokens leave as it is: pieces such as n, ' and t join what is before."""
+    return text.rsplit(" ", UNSETTLED_WORDS)[0] if text.count(" ") >= UNSETTLED_WORDS else ""
 
 
 def generators_of(

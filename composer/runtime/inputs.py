@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from composer.language import nearest
 from composer.plan import Plan
 from composer.problems import InputError
 from composer.runtime.importing import import_object
@@ -33,7 +34,7 @@ class Inputs:
         Raises InputError for missing, unexpected or unequal inputs, and for values that the modality refuses.
         """
         self._check_names(raw)
-        single = not any(isinstance(raw[name], (list, tuple)) for name in self.groups if self._is_main(name))
+        single = not any(_is_batch(raw[name]) for name in self.groups if self._is_main(name))
         encoded = {}
         for name, processor in self.processors.items():
             values = self._batch(name, raw)
@@ -49,30 +50,35 @@ class Inputs:
         task, known = self.plan.task.name, ", ".join(self.plan.inputs)
         missing = [name for name in self.plan.inputs if name not in raw]
         unexpected = [name for name in raw if name not in self.plan.inputs]
+        if unexpected:
+            guess = nearest(unexpected[0], missing)
+            did = f"did you mean `{guess}`? it" if guess else "it"
+            raise InputError(
+                f"task `{task}` has no input {' and '.join(f'`{u}`' for u in unexpected)}; {did} takes {known}"
+            )
         if missing:
             raise InputError(
                 f"task `{task}` needs the input {' and '.join(f'`{m}`' for m in missing)}; it takes {known}"
-            )
-        if unexpected:
-            raise InputError(
-                f"task `{task}` has no input {' and '.join(f'`{u}`' for u in unexpected)}; it takes {known}"
             )
 
     def _batch(self, name: str, raw: Mapping[str, Any]) -> list[Any]:
         value = raw[name]
         counts = {
-            len(raw[n])
-            for n in self.groups
-            if self.groups[n] == self.groups[name] and isinstance(raw[n], (list, tuple))
+            len(raw[n]) for n in self.groups if self.groups[n] == self.groups[name] and _is_batch(raw[n])
         }
         if len(counts) > 1:
-            given = ", ".join(f"{n}: {len(raw[n])}" for n in self.groups if isinstance(raw[n], (list, tuple)))
+            given = ", ".join(f"{n}: {len(raw[n])}" for n in self.groups if _is_batch(raw[n]))
             raise InputError(f"the inputs of one batch have unequal numbers of values ({given})")
         if counts == {0}:
             raise InputError(f"input `{name}` is an empty list: give at least one value")
-        if isinstance(value, (list, tuple)):
+        if _is_batch(value):
             return list(value)
         return [value] * (counts.pop() if counts else 1)
+
+
+def _is_batch(value: Any) -> bool:
+    """Whether a raw value stands for several samples; a record such as `Tokens(ids, mask)` is one value."""
+    return isinstance(value, list) or (isinstance(value, tuple) and not hasattr(value, "_fields"))
 
 
 def _batch_symbol(plan: Plan, name: str) -> Any:

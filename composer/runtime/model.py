@@ -17,6 +17,7 @@ from composer.plugin import Registry, load_registry
 from composer.problems import InputError
 from composer.runtime.generation import Generator, generators_of
 from composer.runtime.inputs import Inputs
+from composer.runtime.naming import naming_the_node
 from composer.runtime.program import Program, build_module, build_program, module_names
 from composer.runtime.weights import LoadReport, load_weights, read_checkpoint
 
@@ -36,14 +37,32 @@ class Runner:
         self.generators: dict[str, Generator] = generators_of(self.plan.steps, modules, registry)
 
     def slots(self, tensors: Mapping[str, Mapping[str, Any]]) -> list[Any]:
-        """Run every stage on encoded inputs; the list of slots, all filled."""
-        slots = self.program(tensors)
-        for stage in self.plan.stages:
-            if stage.kind == "decode":
-                self.generators[stage.steps[0].name].run(slots)
-            elif stage.kind == "finish":
+        """Run every stage on encoded inputs; the list of slots, all filled. Raises NodeError where a node fails."""
+        slots = self.program.load_inputs(tensors)
+        with naming_the_node(self.plan, slots):
+            for stage in self.plan.stages:
+                if stage.kind == "decode":
+                    self.generators[stage.steps[0].name].run(slots)
+                else:
+                    self.program.run_stage(stage.name, slots)
+        return slots
+
+    def stream(self, tensors: Mapping[str, Mapping[str, Any]], generator: Generator) -> Iterator[str]:
+        """Run what comes before the one `generate` node, then give its text piece by piece."""
+        slots = self.program.load_inputs(tensors)
+        with torch.inference_mode(), naming_the_node(self.plan, slots):
+            for stage in self.plan.stages:
+                if stage.kind == "decode":
+                    break
                 self.program.run_stage(stage.name, slots)
-        return list(slots)
+        pieces = generator.stream(slots)
+        while True:
+            # Inference mode must not stay on in the caller's code, which runs between two pieces.
+            with torch.inference_mode(), naming_the_node(self.plan, slots):
+                piece = next(pieces, None)
+            if piece is None:
+                return
+            yield piece
 
 
 class Model:
@@ -107,21 +126,22 @@ class Model:
         return {name: _first(value) for name, value in outputs.items()} if single else outputs
 
     def stream(self, task: str | None = None, /, **raw: Any) -> Iterator[str]:
-        """The text of one sample as it is generated. Raises InputError where the task is no single greedy search."""
+        """The text of one sample as it is generated, before the nodes that come after the generation.
+
+        Raises InputError, before anything runs, where the task is no single greedy search.
+        """
         runner = self.runner(task)
-        if len(runner.generators) != 1:
-            raise InputError("this task does not generate text, so there is nothing to stream")
+        if not runner.generators:
+            raise InputError(
+                f"task `{runner.plan.task.name}` generates no text, so there is nothing to stream"
+            )
+        if len(runner.generators) > 1:
+            names = ", ".join(runner.generators)
+            raise InputError(f"task `{runner.plan.task.name}` generates several texts ({names}): use run")
+        (generator,) = runner.generators.values()
+        generator.check_streams()
         tensors, _ = runner.inputs.encode(raw, self.device)
-        with torch.inference_mode():
-            slots = runner.program(tensors)
-        generator = next(iter(runner.generators.values()))
-        pieces = generator.stream(slots)
-        while True:
-            with torch.inference_mode():
-                piece = next(pieces, None)
-            if piece is None:
-                return
-            yield piece
+        return runner.stream(tensors, generator)
 
 
 def _first(value: Any) -> Any:
@@ -167,6 +187,7 @@ def load(
     )
     report.raise_for_errors()
     names = _task_names(report, tasks)
+    chosen = _layout(registry, layout)
     target = _device(device)
     number_format = _dtype(dtype)
     source = weights if weights is not None else _shipped(registry, document, report)
@@ -174,7 +195,6 @@ def load(
     loading = None
     if str(source) != INITIAL:
         assert source is not None
-        chosen = _layout(registry, layout)
         values = dict(report.document.parameters) if report.document else {}
         loading = load_weights(
             modules,
@@ -218,12 +238,13 @@ def build_for_training(report: Report) -> tuple[dict[str, nn.Module], dict[str, 
 def _task_names(report: Report, tasks: Iterable[str] | None) -> tuple[str, ...]:
     if tasks is None:
         return tuple(report.tasks)
-    for name in tasks:
+    names = (tasks,) if isinstance(tasks, str) else tuple(tasks)
+    for name in names:
         if name not in report.tasks:
             guess = nearest(name, list(report.tasks))
             did = f"; did you mean `{guess}`?" if guess else ""
             raise InputError(f"{report.name} has no task `{name}`{did} (tasks: {', '.join(report.tasks)})")
-    return tuple(tasks)
+    return names
 
 
 def _shipped(registry: Registry, document: Any, report: Report) -> str | Path:
@@ -240,7 +261,11 @@ def _layout(registry: Registry, layout: str | None) -> Any:
     if layout is None:
         return None
     if layout not in registry.layouts:
-        raise InputError(f"there is no layout `{layout}` (layouts: {', '.join(registry.layouts) or 'none'})")
+        guess = nearest(layout, list(registry.layouts))
+        did = f"; did you mean `{guess}`?" if guess else ""
+        raise InputError(
+            f"there is no layout `{layout}`{did} (layouts: {', '.join(registry.layouts) or 'none'})"
+        )
     return registry.layouts[layout]
 
 
@@ -267,6 +292,11 @@ def _device(device: str | torch.device) -> torch.device:
         raise InputError(f"{device!r} is no device: write cpu, cuda or cuda:1") from None
     if target.type == "cuda" and not torch.cuda.is_available():
         raise InputError(f"device {device} is not available here: torch finds no CUDA device; use cpu")
+    try:
+        torch.zeros(1, device=target).item()  # the only proof that a device computes (`meta` does not)
+    except Exception as error:  # which exception, and how long its text, depends on the device
+        reason = str(error).partition("\n")[0].rstrip(".")
+        raise InputError(f"device {device} cannot be used here: {reason}; use cpu") from None
     return target
 
 

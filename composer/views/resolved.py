@@ -56,16 +56,17 @@ class _Writer:
         for key, value in self.resolved.tree.root.value:
             if key.value == "extends":
                 continue  # it is merged in: naming it again would bring back what the child removed
-            if self.task is not None and isinstance(value, MappingNode):
-                value = self._of_task(key.value, value)
             if key.value == "parameters" and isinstance(value, MappingNode):
                 yield "parameters:", ""
                 yield from self._parameters(value)
             else:
-                yield from self._entry(f"{self._key(key)}:", value, 0, filled=False)
+                shown = self._of_task(key.value, value) if isinstance(value, MappingNode) else value
+                yield from self._entry(f"{self._key(key)}:", shown, 0, filled=False)
 
     def _of_task(self, section: str, node: MappingNode) -> MappingNode:
-        shape = self.resolved.shape.tasks.get(str(self.task))
+        if self.task is None:
+            return node
+        shape = self.resolved.shape.tasks.get(self.task)
         kept: set[Any] = {self.task}
         if section == "modules" and shape is not None:
             nodes = [*shape.nodes.values(), *(shape.objective.nodes.values() if shape.objective else ())]

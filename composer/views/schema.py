@@ -187,7 +187,7 @@ def _whole(registry: Registry, stateless: Iterable[ModuleType]) -> Json:
     node: Json = {
         "type": "object",
         "oneOf": [{"required": [verb]} for verb in _VERBS],
-        "allOf": _needs(stateless, "uses"),
+        **_needs(stateless, "uses"),
     }
     graph: Json = {"inputs": _each(modalities), "nodes": _each(node)}
     objective = {"properties": graph, "required": ["loss"]}
@@ -208,17 +208,17 @@ def _each(value: Json) -> Json:
 
 
 def _required(entries: Iterable[ModuleType | Modality], key: str) -> Json:
-    return {"type": "object", "required": [key], "allOf": _needs(entries, key)}
+    return {"type": "object", "required": [key], **_needs(entries, key)}
 
 
-def _needs(entries: Iterable[ModuleType | Modality], key: str) -> list[Json]:
+def _needs(entries: Iterable[ModuleType | Modality], key: str) -> Json:
     """For every entry whose config has required values: they must be given."""
     rules = []
     for entry in sorted(entries, key=lambda entry: entry.id):
         needed = [name for name, field in entry.config.model_fields.items() if field.is_required()]
         if needed:
             rules.append(_when(key, entry.id, {"with": {"required": needed}}, required=["with"]))
-    return rules
+    return {"allOf": rules} if rules else {}  # an empty `allOf` is no valid schema
 
 
 def _when(key: str, id: str, properties: Json, *, required: list[str] | None = None) -> Json:

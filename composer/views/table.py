@@ -25,11 +25,11 @@ def document_text(report: Report) -> str:
         blocks.append(["parameters", *columns(rows, indent="  ")])
     if report.modules:
         uses = module_uses(report)
-        rows = [
+        modules = [
             (name, module.type.id, _config(report, module), uses[name].text())
             for name, module in report.modules.items()
         ]
-        table = columns([("modules", "uses", "with", "called by"), *rows])
+        table = columns([("modules", "uses", "with", "called by"), *modules])
         blocks.append([table[0], *_indented(table[1:])])
     blocks += [_task_lines(task, head=f"task {task.name}") for task in report.tasks.values()]
     return "\n\n".join("\n".join(block) for block in blocks)

@@ -17,6 +17,6 @@ def composer_register(register: Register) -> None:
         SearchPolicy(
             "mplug2",
             "composer_mplug2.search:Mplug2Search",
-            "Beam search as mPLUG-2 published it: beams pay a length penalty at every step, the best beam ends the search.",
+            "Beam search as published: a length penalty at every step, and the best beam ends the search.",
         )
     )

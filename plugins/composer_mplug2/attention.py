@@ -36,7 +36,7 @@ class Attention(nn.Module):
     def forward(
         self, hidden: Tensor, memory: KeyValues, *, mask: Tensor | None = None, causal: bool = False
     ) -> Tensor:
-        """hidden[B, L, D] attends to memory[B, heads, N, d]; mask [B, 1, 1 or L, N] is added, or boolean → [B, L, D]."""
+        """hidden[B, L, D] attends to memory[B, heads, N, d] → [B, L, D]; mask [B, 1, 1 or L, N] is added or boolean."""
         attended = functional.scaled_dot_product_attention(
             self._split(self.query(hidden)),
             memory.keys,

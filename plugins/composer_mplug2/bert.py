@@ -27,7 +27,7 @@ class FeedForward(nn.Module):
 
 
 class BertBlock(nn.Module):
-    """Self-attention, cross-attention (when it has one and is given a memory) and feed-forward, each normalised after its sum."""
+    """Self-attention, cross-attention where there is a memory, feed-forward; each is added, and the sum normalised."""
 
     def __init__(
         self,
@@ -83,7 +83,7 @@ class BertBlock(nn.Module):
     ) -> tuple[Tensor, KeyValues]:
         """One more token of every beam: hidden[B, K, D], past [B, K, heads, M, d] with the token's place `position`[1].
 
-        `visible`[1, M] (bool) tells the filled places, the new one included. Returns hidden and the past with the token.
+        `visible`[1, M] (bool) tells the filled places, with the new one. Returns hidden and the past with the token.
         """
         new = self.attention.project(hidden.flatten(0, 1).unsqueeze(1))
         keys = past.keys.index_copy(3, position, new.keys.unflatten(0, hidden.shape[:2]))

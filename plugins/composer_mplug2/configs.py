@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Literal
 
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 from typing_extensions import Self
 
-from composer.plugin import Config
+from composer.plugin import Config, folder_of
 
 __all__ = [
     "BertConfig",
@@ -161,7 +160,7 @@ class FusionConfig(BertConfig):
     stack: int | None = Field(default=None, ge=1)
     """Layers of the published stack, the last `layers` of which run; only a checkpoint layout needs it."""
     stride: int | None = Field(default=None, ge=1)
-    """Every `stride`-th layer after the first attends over vision and text joined; null or a large number means never."""
+    """Every `stride`-th layer but the first attends over vision and text joined; null: none does."""
 
     @model_validator(mode="after")
     def _stack_holds(self) -> Self:
@@ -198,8 +197,8 @@ class DecoderConfig(BertConfig):
     @classmethod
     def _beside_the_document(cls, value: str, info: ValidationInfo) -> str:
         """A vocabulary file beside the document becomes absolute; a packaged name stays."""
-        directory = (info.context or {}).get("directory")
-        path = Path(directory, value) if directory is not None else None
+        directory = folder_of(info)
+        path = directory / value if directory is not None else None
         return str(path.absolute()) if path is not None and path.is_file() else value
 
     @model_validator(mode="after")
@@ -225,7 +224,7 @@ class TokenLossConfig(Config):
     alpha: float = Field(default=0.0, ge=0, le=1)
     """Weight of the soft labels; the published fine-tuning leaves it at 0."""
     soft_axis: Literal["sequence", "vocabulary"] = "sequence"
-    """Axis of the soft labels' softmax. The published code takes it along the sequence; `vocabulary` is what was meant."""
+    """Axis of the soft labels' softmax: along the sequence as published, or over the `vocabulary` as was meant."""
 
 
 class SequenceLossConfig(TokenLossConfig):

@@ -48,7 +48,7 @@ class Fusion(nn.Module):
 
         The same as repeating the vision rows first, but keys and values are projected once per picture.
         """
-        rows = torch.repeat_interleave(counts)
+        rows = torch.repeat_interleave(counts, output_size=text.values.shape[0])
         vision_mask = None if vision.mask is None else vision.mask[rows]
         if any(self.connected):
             return self(text=text, vision=States(vision.values[rows], vision_mask))["text"]

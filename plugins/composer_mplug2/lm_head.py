@@ -1,4 +1,4 @@
-"""The two heads that turn states into vocabulary scores: with a weight of its own, and with the word embeddings as weight."""
+"""The heads that turn states into vocabulary scores: one with its own weight, one with the word embeddings'."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ __all__ = ["MaskedHead", "TiedHead", "build_masked_head"]
 
 
 class TiedHead(nn.Module):
-    """Dense, GELU, norm, then the word embeddings as output weight (given at each call: they belong to the embeddings)."""
+    """Dense, GELU, norm, then the word embeddings as output weight, which each call is given: it owns none."""
 
     def __init__(self, *, width: int, vocabulary: int) -> None:
         super().__init__()

@@ -28,6 +28,9 @@ def _decoder_tokens(config: DecoderConfig) -> Mapping[str, Any]:
     return {"start": config.start, "end": config.end, "pad": config.pad, "tokenizer": config.tokenizer}
 
 
+SIZES: Mapping[str, Any] = {"hidden": 32, "heads": 4, "layers": 2}
+"""Of the examples: small, and large enough that no two dims are equal by chance."""
+
 MODULE_TYPES: tuple[ModuleType, ...] = (
     ModuleType(
         "mplug2.vision_encoder",
@@ -39,6 +42,7 @@ MODULE_TYPES: tuple[ModuleType, ...] = (
         },
         "composer_mplug2.vision_encoder:build_vision_encoder",
         "A vision transformer over frames, with local temporal modules between them.",
+        examples=({"image_size": 32, "patch_size": 8, "width": 64, "layers": 2, "frames": 3},),
     ),
     ModuleType(
         "mplug2.width_adapter",
@@ -46,6 +50,7 @@ MODULE_TYPES: tuple[ModuleType, ...] = (
         {"forward": Method(signatures.width_adapter)},
         "composer_mplug2.norms:build_width_adapter",
         "Bring vision states to the width of the text states.",
+        examples=({"width": 48, "hidden": 32},),
     ),
     ModuleType(
         "mplug2.residual_norm",
@@ -53,6 +58,7 @@ MODULE_TYPES: tuple[ModuleType, ...] = (
         {"forward": Method(signatures.residual_norm)},
         "composer_mplug2.norms:build_residual_norm",
         "Add an update to states and normalise the sum.",
+        examples=({"hidden": 32},),
     ),
     ModuleType(
         "mplug2.text_encoder",
@@ -60,6 +66,7 @@ MODULE_TYPES: tuple[ModuleType, ...] = (
         {"forward": Method(signatures.text_encoder)},
         "composer_mplug2.text_encoder:build_text_encoder",
         "BERT embeddings and the layers that only text goes through.",
+        examples=({**SIZES, "vocabulary": 120, "positions": 24},),
     ),
     ModuleType(
         "mplug2.universal_layers",
@@ -76,6 +83,7 @@ MODULE_TYPES: tuple[ModuleType, ...] = (
         },
         "composer_mplug2.universal:build_universal_layers",
         "The layers whose weights text and vision share.",
+        examples=({**SIZES, "latents": 6}, {**SIZES, "layers": 1}),
     ),
     ModuleType(
         "mplug2.fusion",
@@ -90,6 +98,7 @@ MODULE_TYPES: tuple[ModuleType, ...] = (
         },
         "composer_mplug2.fusion:build_fusion",
         "Text that attends to vision, with optional connected layers over both.",
+        examples=(SIZES, {**SIZES, "layers": 3, "stride": 2}),
     ),
     ModuleType(
         "mplug2.text_decoder",
@@ -111,6 +120,7 @@ MODULE_TYPES: tuple[ModuleType, ...] = (
         "composer_mplug2.text_decoder:build_text_decoder",
         "A causal text decoder that reads a memory; its output weight is its word embeddings.",
         generation=Generation(signatures.generate, _decoder_tokens),
+        examples=({**SIZES, "vocabulary": 120, "positions": 24},),
     ),
     ModuleType(
         "mplug2.masked_lm_head",
@@ -118,6 +128,7 @@ MODULE_TYPES: tuple[ModuleType, ...] = (
         {"forward": Method(signatures.masked_head)},
         "composer_mplug2.lm_head:build_masked_head",
         "Scores of the vocabulary at every position, with an output weight of its own.",
+        examples=({"hidden": 32, "vocabulary": 120},),
     ),
     ModuleType(
         "mplug2.answer_loss",

@@ -24,23 +24,22 @@ def rank_candidates(
 ) -> dict[str, Tensor]:
     """Rank candidates[K, L] for each sample of memory[B, N, D].
 
-    The `top` candidates with the likeliest first token are scored in full: log p(first token) plus the log-likelihood of
-    the whole text, in which the first token counts a second time, as in the published code. Softmax over the `top`.
+    The `top` candidates with the likeliest first token are scored in full: log p(first token) plus the log-likelihood
+    of the whole text, in which the first token counts a second time, as published. Softmax over the `top`.
 
     Raises:
         InputError: there are fewer than `top` candidates.
     """
     if candidates.ids.shape[0] < top:
         raise InputError(
-            f"ranking keeps the best {top} answers and was given {candidates.ids.shape[0]}; give more answers or a lower `top`"
+            f"ranking keeps the best {top} answers and was given {candidates.ids.shape[0]}; give more, or lower `top`"
         )
     projected = decoder.project(memory.values)
     memory_mask = cross_mask(memory.mask, memory.values.dtype)
     chosen, first = _likeliest_starts(decoder, projected, memory_mask, candidates, top)
     tokens = Tokens(candidates.ids[chosen].flatten(0, 1), candidates.mask[chosen].flatten(0, 1))
     logits = decoder.decode(tokens, projected, memory_mask, rows=top)
-    targets = tokens.ids[:, 1:].masked_fill(tokens.mask[:, 1:] == 0, -100)
-    loss = functional.cross_entropy(logits[:, :-1].transpose(1, 2), targets, reduction="none").sum(dim=1)
+    loss = functional.cross_entropy(logits.transpose(1, 2), _next_tokens(tokens), reduction="none").sum(dim=1)
     probabilities, order = (first - loss.view_as(first)).softmax(dim=-1).sort(dim=-1, descending=True)
     return {"ids": chosen.gather(1, order), "probabilities": probabilities}
 
@@ -59,3 +58,14 @@ def _likeliest_starts(
     starts = logits.softmax(dim=-1).index_select(1, candidates.ids[:, 1])
     probabilities, chosen = torch.topk(starts, top, dim=1)
     return chosen, probabilities.log()
+
+
+def _next_tokens(tokens: Tokens) -> Tensor:
+    """What each position is to predict, [R, L]: the token after it, -100 at padding and at the end.
+
+    All L positions stay, where a slice of L - 1 would keep an exported program from texts of two tokens.
+    """
+    length = tokens.ids.shape[1]
+    has_next = torch.arange(length, device=tokens.ids.device) < length - 1
+    is_scored = tokens.mask.roll(-1, dims=1) * has_next
+    return tokens.ids.roll(-1, dims=1).masked_fill(is_scored == 0, -100)

@@ -1,4 +1,4 @@
-"""The search of mPLUG-2: beam search as published, with a key/value cache; one beam makes it greedy search, which streams.
+"""The search of mPLUG-2: beam search as published, with a key/value cache; with one beam it is greedy and streams.
 
 Why the loop is ours: generation of the transformers library cannot reproduce the published results. There, a beam that
 finishes leaves the search and 2 * beams candidates make up for it; a sample ends when no open beam can still win; and

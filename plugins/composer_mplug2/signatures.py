@@ -5,6 +5,7 @@ from __future__ import annotations
 from pydantic import Field
 
 from composer.plugin import Config, GenerateOptions
+from composer.problems import InputError
 from composer.types import Signature
 from composer_mplug2.configs import (
     DecoderConfig,
@@ -139,6 +140,11 @@ def rank(config: DecoderConfig, options: RankOptions) -> Signature:
 
 
 def generate(config: DecoderConfig, options: GenerateOptions) -> Signature:
+    """Raises InputError where a text may grow longer than the decoder has positions for."""
+    if options.max_tokens > config.positions:
+        raise InputError(
+            f"max_tokens {options.max_tokens} is more than the decoder's {config.positions} positions; lower it to {config.positions}"
+        )
     return Signature(
         {"memory": f"states[B, N, {config.hidden}]"},
         {"text": "text[B]", "ids": "labels[B, L]", "score": "numbers[B]"},

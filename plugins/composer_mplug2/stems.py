@@ -30,7 +30,7 @@ class PatchStem(nn.Module):
 
 
 class ConvStem(nn.Module):
-    """Three convolutions per frame with a total stride of one patch: learns edges from little data, where a patch map does not."""
+    """Three convolutions per frame with a total stride of one patch: learns from little, where a patch map does not."""
 
     def __init__(self, *, width: int, patch_size: int) -> None:
         super().__init__()

@@ -1,10 +1,11 @@
-"""The text decoder: causal BERT blocks that read a memory, with one forward for whole texts and one step for generation."""
+"""The text decoder: causal BERT blocks that read a memory; a forward for whole texts, a step for generation."""
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
 
+from composer.problems import InputError
 from composer.types import States, Tokens
 from composer_mplug2.attention import KeyValues
 from composer_mplug2.bert import BertEmbeddings, initialise
@@ -35,12 +36,12 @@ class TextDecoder(nn.Module):
         return self.decode(tokens, self.project(memory.values), self._memory_mask(memory))
 
     def grouped(self, *, vision: States, text: States, counts: Tensor, tokens: Tokens) -> Tensor:
-        """Several texts per picture: vision[B, N, D], text[R, L, D], counts[B] texts of each, tokens[R, M] → logits[R, M, V].
+        """Several texts per picture: vision[B, N, D], text[R, L, D], counts[B], tokens[R, M] → logits[R, M, V].
 
-        The same as a memory of repeated vision rows followed by the text, but keys and values of the vision are
-        projected once per picture.
+        Picture b has the next counts[b] texts. The same as a memory of repeated vision rows followed by the text, but
+        keys and values of the vision are projected once per picture.
         """
-        rows = torch.repeat_interleave(counts)
+        rows = torch.repeat_interleave(counts, output_size=text.values.shape[0])
         shared, own = self.project(vision.values), self.project(text.values)
         memory = tuple(
             KeyValues(
@@ -60,12 +61,22 @@ class TextDecoder(nn.Module):
         return rank_candidates(self, memory, candidates, top=top)
 
     def start(self, *, memory: States, beams: int, max_tokens: int) -> DecoderCache:
-        """The cache before the first token; keys and values of the memory are made here, once."""
+        """The cache before the first token; keys and values of the memory are made here, once.
+
+        Raises:
+            InputError: there are more tokens than the decoder knows positions.
+        """
+        positions = self.embeddings.positions.num_embeddings
+        if max_tokens > positions:
+            raise InputError(
+                f"max_tokens {max_tokens} is beyond the {positions} positions of the decoder; lower it"
+            )
         layers = self.project(memory.values)
         batch, heads, _, dim = layers[0].keys.shape
         room = memory.values.new_zeros(len(layers), batch, beams, heads, max_tokens, dim)
+        past = KeyValues(room, room.clone())  # one tensor twice would be a single input of an exported step
         length = torch.zeros(1, dtype=torch.int64, device=memory.values.device)
-        return DecoderCache(layers, self._memory_mask(memory), KeyValues(room, room), length)
+        return DecoderCache(layers, self._memory_mask(memory), past, length)
 
     def step(self, ids: Tensor, cache: DecoderCache) -> tuple[Tensor, DecoderCache]:
         """ids[B, K], the last token of every beam → logits[B, K, V] of the next, and the cache with this one in it."""

@@ -46,7 +46,7 @@ class UniversalLayers(nn.Module):
         return States(values, states.mask)
 
     def _gather(self, states: States) -> Tensor:
-        """What the latents [B, latents, D] read from the vision states; the raw latents when there is a single layer."""
+        """What the latents[B, latents, D] read from the vision states; a single layer leaves them raw."""
         hidden = self.latents.expand(states.values.shape[0], -1, -1)
         memory_mask = cross_mask(states.mask, states.values.dtype)
         for layer in self.layers[:-1]:

@@ -42,7 +42,7 @@ class VisionFeedForward(nn.Module):
 
 
 class VisionBlock(nn.Module):
-    """Local temporal module, attention within each frame, local temporal module, feed-forward: each added to its input."""
+    """Local temporal module, attention within a frame, local temporal module, feed-forward; each added to its input."""
 
     def __init__(self, *, width: int, heads: int, mlp_ratio: int, local_temporal: bool) -> None:
         super().__init__()
@@ -56,10 +56,19 @@ class VisionBlock(nn.Module):
         self.feed_forward = VisionFeedForward(width=width, ratio=mlp_ratio)
 
     def forward(self, hidden: Tensor, *, frames: int, is_patch: Tensor) -> Tensor:
-        """hidden[B * frames, 1 + P, D] → same shape; is_patch[1 + P, 1] is 0 for the class token, which time passes by."""
+        """hidden[B * frames, 1 + P, D] → same shape; is_patch[1 + P, 1] is 0 for class tokens, which time passes by."""
         if self.local_temporal:
             hidden = torch.addcmul(hidden, self.temporal_before_attention(hidden, frames=frames), is_patch)
         hidden = hidden + self.attention(self.attention_norm(hidden))
         if self.local_temporal:
             hidden = torch.addcmul(hidden, self.temporal_before_feed_forward(hidden, frames=frames), is_patch)
         return hidden + self.feed_forward(self.feed_forward_norm(hidden))
+
+    def initialise(self, *, width: int, residual_std: float) -> None:
+        """CLIP's start: the deeper the encoder, the smaller what each block adds (`residual_std`)."""
+        nn.init.normal_(self.attention.qkv.weight, std=width**-0.5)
+        nn.init.zeros_(self.attention.qkv.bias)
+        nn.init.normal_(self.attention.output.weight, std=residual_std)
+        nn.init.zeros_(self.attention.output.bias)
+        nn.init.normal_(self.feed_forward.expand.weight, std=(2 * width) ** -0.5)
+        nn.init.normal_(self.feed_forward.contract.weight, std=residual_std)

@@ -16,7 +16,7 @@ __all__ = ["VisionEncoder", "build_vision_encoder"]
 class VisionEncoder(nn.Module):
     """pixels[B, 3, T, H, W] → states[B, 1 + T' * P, D]: one class token, the mean over the frames, then all patches.
 
-    There is no position in time: only the local temporal modules tell frames apart. Source: mPLUG-2, section 3.
+    There is no position in time: only the local temporal modules tell frames apart. Source: mPLUG-2 (arXiv 2302.00402).
     """
 
     def __init__(
@@ -35,12 +35,13 @@ class VisionEncoder(nn.Module):
         self.class_embedding = nn.Parameter(torch.empty(width))
         self.positions = nn.Parameter(torch.empty(1 + patches, width))
         self.norm_before = nn.LayerNorm(width)
-        self.layers = nn.ModuleList(
+        blocks = [
             VisionBlock(width=width, heads=heads, mlp_ratio=mlp_ratio, local_temporal=local_temporal)
             for _ in range(layers)
-        )
+        ]
+        self.layers = nn.ModuleList(blocks)
         self.norm_after = nn.LayerNorm(width)
-        self._initialise(width)
+        self._initialise(width, blocks)
 
     def forward(self, *, pixels: Tensor) -> States:
         patches = self.stem(pixels)
@@ -56,18 +57,13 @@ class VisionEncoder(nn.Module):
         joined = torch.cat((summary, hidden[:, :, 1:].flatten(1, 2)), dim=1)
         return States(self.norm_after(joined))
 
-    def _initialise(self, width: int) -> None:
+    def _initialise(self, width: int, layers: list[VisionBlock]) -> None:
         """CLIP's start; the published positions start at zero and wait for a checkpoint, these can be trained."""
         nn.init.normal_(self.class_embedding, std=width**-0.5)
         nn.init.normal_(self.positions, std=width**-0.5)
-        residual = width**-0.5 * (2 * len(self.layers)) ** -0.5
-        for layer in self.layers:
-            nn.init.normal_(layer.attention.qkv.weight, std=width**-0.5)
-            nn.init.zeros_(layer.attention.qkv.bias)
-            nn.init.normal_(layer.attention.output.weight, std=residual)
-            nn.init.zeros_(layer.attention.output.bias)
-            nn.init.normal_(layer.feed_forward.expand.weight, std=(2 * width) ** -0.5)
-            nn.init.normal_(layer.feed_forward.contract.weight, std=residual)
+        residual = width**-0.5 * (2 * len(layers)) ** -0.5
+        for layer in layers:
+            layer.initialise(width=width, residual_std=residual)
 
 
 def build_vision_encoder(config: VisionConfig) -> VisionEncoder:

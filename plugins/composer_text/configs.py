@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Literal
 
 from pydantic import Field, ValidationInfo, field_validator
 
-from composer.plugin import Config
+from composer.plugin import Config, folder_of
 from composer.problems import InputError
 from composer_text.vocabulary import packaged_vocabularies, read_vocabulary, vocabulary_path
 
@@ -41,9 +40,9 @@ class TextConfig(Config):
     @field_validator("tokenizer")
     @classmethod
     def _resolve_tokenizer(cls, value: str, info: ValidationInfo) -> str:
-        """Keep a packaged name; make a file beside the document (validation context `directory`) absolute."""
-        directory = (info.context or {}).get("directory")
-        path = vocabulary_path(value, directory=directory and Path(directory))
+        """Keep a packaged name; make a file beside the document that names it absolute."""
+        directory = folder_of(info)
+        path = vocabulary_path(value, directory=directory)
         if value in packaged_vocabularies():
             return value
         try:

@@ -50,6 +50,12 @@ def test_other_entries_show_what_matters(composer, id: str, expected: str) -> No
     assert expected in done.out
 
 
+def test_types_are_written_in_the_words_of_a_document(composer) -> None:
+    assert "how  one of mean, max, default" in composer("plugins", "show", "core.pool").out
+    assert "input_dim   whole number or null, default null" in composer("plugins", "show", "core.linear").out
+    assert "mean    list of number, default" in composer("plugins", "show", "image").out
+
+
 def test_every_installed_entry_can_be_shown(composer) -> None:
     registry = load_registry()
     for section in registry.sections():
@@ -99,6 +105,7 @@ def test_a_broken_plugin_is_shown_and_the_others_work(tmp_path: Path) -> None:
     assert "core.linear" in done.stdout
     assert "Traceback" not in done.stdout
     assert "Traceback" in in_new_process(["plugins", "list", "--traceback"], environment).stdout
+    assert "Traceback" in in_new_process(["plugins", "show", "sorry"], environment).stdout
 
 
 class TestNew:

@@ -11,34 +11,35 @@ import yaml
 def test_a_document_lists_parameters_modules_and_tasks(composer, document: Path) -> None:
     done = composer("show", document)
     assert (done.code, done.err) == (0, "")
-    assert done.out == (
-        "vectors\n\nparameters\n  hidden  64\n\n"
-        "modules\n  name  uses                 called by\n  text  mplug2.text_encoder  embed\n\n"
-        "tasks\n  name   takes     gives\n  embed  question  vector\n"
-    )
+    blocks = done.out.split("\n\n")
+    assert blocks[:2] == ["vectors", "parameters\n  hidden  64"]
+    assert [" ".join(line.split()) for line in blocks[2].splitlines()] == [
+        "modules uses with called by",
+        "text mplug2.text_encoder hidden: 64, heads: 4, layers: 2 embed",
+    ]
+    assert blocks[3] == composer("show", f"{document}:embed").out
 
 
 def test_a_module_that_is_called_twice_says_so(composer, document: Path) -> None:
     again = "      again: {call: text, inputs: {tokens: question.tokens}}\n"
     text = document.read_text().replace("    outputs:\n", f"{again}    outputs:\n      again: again.states\n")
     document.write_text(text)
-    assert "embed (2 times)" in composer("show", document).out
+    assert "embed (2 calls)" in composer("show", document).out
 
 
 def test_a_task_shows_every_port_type(composer, document: Path) -> None:
     out = composer("show", f"{document}:embed").out
     assert out.splitlines() == [
-        "embed",
+        "task embed",
         "A vector for a question.",
-        "",
-        "            calls      takes             gives",
-        "inputs",
-        "  question  text                         tokens: tokens[B, L]",
-        "nodes",
-        "  words     text       question.tokens   states: states[B, L, 64]",
-        "  vector    core.pool  words.states      embedding: embedding[B, 64]",
-        "outputs",
-        "  vector               vector.embedding  embedding[B, 64]",
+        "              calls      takes                    gives",
+        "  inputs",
+        "    question  text                                tokens: tokens[B, L]",
+        "  nodes",
+        "    words     text       tokens: question.tokens  states: states[B, L, 64]",
+        "    vector    core.pool  words.states             embedding: embedding[B, 64]",
+        "  outputs",
+        "    vector               vector.embedding         embedding[B, 64]",
     ]
 
 
@@ -56,7 +57,7 @@ def test_every_value_is_shown_with_its_origin(composer, document: Path) -> None:
     assert ("heads: 4", "vectors.yaml:6") in rows
     assert [origin for text, origin in rows if text == "hidden: 128"] == [
         "child.yaml:3",
-        "vectors.yaml:6 $hidden = child.yaml:3:22",
+        "vectors.yaml:6, $hidden from child.yaml:3",
     ]
 
 
@@ -81,8 +82,66 @@ def test_an_unknown_task_is_recognised(composer, document: Path) -> None:
     )
 
 
-@pytest.mark.parametrize("flag", ["--resolved", "--plan"])
+@pytest.mark.parametrize("flag", ["--resolved", "--plan", "--cost", "--picture=out.svg"])
 def test_a_missing_file_is_one_problem(composer, flag: str) -> None:
     done = composer("show", "gone.yaml", flag)
     assert (done.code, done.out) == (1, "")
     assert "error[C001]" in done.err
+    assert not Path("out.svg").exists()
+
+
+def test_the_cost_is_told_at_given_sizes(composer, document: Path) -> None:
+    done = composer(
+        "show", f"{document}:embed", "--cost", "--at", "batch=2", "question.length=5", "--dtype", "bfloat16"
+    )
+    assert (done.code, done.err) == (0, "")
+    assert "vectors: weights and activations in bfloat16" in done.out
+    assert "task embed at batch 2, question.length 5:" in done.out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--at", "batch=2"), "composer: error: --at belongs to --cost\n"),
+        (("--cost", "--at", "batch=two"), "'batch=two' is not of the form name=size, such as batch=8"),
+        (("--cost", "--at", "batch"), "'batch' is not of the form name=size, such as batch=8"),
+        (("--cost", "--dtype", "int8"), "invalid choice"),
+        (("--picture", "out.png"), "'out.png': write a name that ends in .svg or .html, or `mermaid`"),
+        (("--cost", "--plan"), "not allowed with argument"),
+    ],
+)
+def test_wrong_options_are_wrong_usage(
+    composer, document: Path, arguments: tuple[str, ...], message: str
+) -> None:
+    done = composer("show", document, *arguments)
+    assert (done.code, done.out) == (2, "")
+    assert message in done.err
+
+
+def test_an_unknown_size_is_one_error(composer, document: Path) -> None:
+    done = composer("show", document, "--cost", "--at", "question.lenght=5")
+    assert (done.code, done.out) == (1, "")
+    assert "did you mean `question.length`?" in done.err
+
+
+@pytest.mark.parametrize(("name", "begins"), [("out.svg", "<svg "), ("out.html", "<!DOCTYPE html>")])
+def test_a_picture_is_written(composer, document: Path, name: str, begins: str) -> None:
+    done = composer("show", document, "--picture", name)
+    assert (done.code, done.out) == (0, f"wrote {name}\n")
+    assert Path(name).read_text(encoding="utf-8").startswith(begins)
+    assert sorted(path.name for path in Path().iterdir()) == [name, document.name]
+
+
+def test_mermaid_is_printed(composer, document: Path) -> None:
+    assert composer("show", f"{document}:embed", "--picture", "mermaid").out.startswith("flowchart TB\n")
+
+
+def test_a_picture_that_cannot_be_written_is_one_error(composer, document: Path) -> None:
+    done = composer("show", document, "--picture", "no/such/folder/out.svg")
+    assert (done.code, done.out) == (1, "")
+    assert done.err == "composer: error: no/such/folder/out.svg: No such file or directory\n"
+
+
+def test_one_task_is_resolved_alone(composer, document: Path) -> None:
+    assert list(yaml.safe_load(composer("show", f"{document}:embed", "--resolved").out)["tasks"]) == ["embed"]
+    assert composer("show", f"{document}:embd", "--resolved").code == 1

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from documents import toy_registry
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from composer.graph import Report, check
@@ -241,6 +241,7 @@ def _merged(parent: Any, child: Any) -> Any:
 
 
 @given(_maps, _maps)
+@settings(deadline=None)
 def test_merging_agrees_with_its_rules_on_plain_values(parent: Any, child: Any) -> None:
     import json
 

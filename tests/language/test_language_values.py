@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import yaml
 from documents import checked, resolved
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 
@@ -75,6 +75,7 @@ def test_quotes_make_text(text: str) -> None:
 
 
 @given(st.one_of(st.integers(), st.floats(allow_nan=False), st.booleans(), st.none()))
+@settings(deadline=None)
 def test_every_scalar_that_json_can_write_comes_back(value: Any) -> None:
     import json
 
@@ -89,6 +90,7 @@ def test_every_scalar_that_json_can_write_comes_back(value: Any) -> None:
         st.characters(codec="utf-8", exclude_categories=("Cs", "Cc", "Cf", "Cn", "Zl", "Zp")), max_size=30
     )
 )
+@settings(deadline=None)
 def test_every_text_in_double_quotes_comes_back(text: str) -> None:
     import json
 

@@ -1,4 +1,4 @@
-"""A plugin of small modules with the shapes of a real multimodal model: an encoder, shared layers, fusion, a decoder."""
+"""A plugin of small modules with the shapes of a real model: an encoder, shared layers, fusion, a decoder."""
 
 from __future__ import annotations
 
@@ -79,7 +79,9 @@ def _tokens(config: WidthConfig) -> Mapping[str, Any]:
 class Encoder(nn.Module):
     def __init__(self, config: EncoderConfig) -> None:
         super().__init__()
-        self.convolution = nn.Conv3d(3, config.width, (1, config.patch, config.patch), (1, config.patch, config.patch))
+        self.convolution = nn.Conv3d(
+            3, config.width, (1, config.patch, config.patch), (1, config.patch, config.patch)
+        )
         self.first = nn.Parameter(torch.zeros(config.width))
 
     def forward(self, *, pixels: Tensor) -> States:
@@ -108,7 +110,11 @@ class Attention(nn.Module):
         return values.unflatten(-1, (self.heads, -1)).transpose(-2, -3)
 
     def forward(self, asking: Tensor, asked: Tensor) -> Tensor:
-        query, key, value = self.split(self.query(asking)), self.split(self.key(asked)), self.split(self.value(asked))
+        query, key, value = (
+            self.split(self.query(asking)),
+            self.split(self.key(asked)),
+            self.split(self.value(asked)),
+        )
         found = functional.scaled_dot_product_attention(query, key, value)
         return self.out(found.transpose(-2, -3).flatten(-2))
 
@@ -128,7 +134,10 @@ class Fusion(nn.Module):
         self.attention = Attention(config)
 
     def forward(self, *, text: States, vision: States) -> dict[str, States]:
-        return {"text": States(text.values + self.attention(text.values, vision.values), text.mask), "vision": vision}
+        return {
+            "text": States(text.values + self.attention(text.values, vision.values), text.mask),
+            "vision": vision,
+        }
 
 
 class Cache:
@@ -156,7 +165,11 @@ class Decoder(nn.Module):
     def step(self, ids: Tensor, cache: Cache) -> tuple[Tensor, Cache]:
         states = self.words(ids)[:, :, None]  # [B, K, 1, D]
         new = (self.own.split(self.own.key(states)), self.own.split(self.own.value(states)))
-        past = new if cache.past is None else tuple(torch.cat(pair, dim=-2) for pair in zip(cache.past, new, strict=True))
+        past = (
+            new
+            if cache.past is None
+            else tuple(torch.cat(pair, dim=-2) for pair in zip(cache.past, new, strict=True))
+        )
         for attention, (key, value) in ((self.own, past), (self.cross, cache.memory)):
             query = attention.split(attention.query(states))
             found = functional.scaled_dot_product_attention(query, key, value)
@@ -181,8 +194,57 @@ def build_stubborn(config: WidthConfig) -> nn.Module:
 
 HERE = "views_demo"
 
+DOCUMENT = """\
+composer: 1
+name: small
+summary: A little of everything.
+
+parameters:
+  width: 64
+  frames: 4
+
+modules:
+  vision:    {uses: demo.encoder, with: {width: $width, frames: $frames}}
+  text:      {uses: demo.words, with: {width: $width}}
+  universal: {uses: demo.shared, with: {width: $width}, summary: One <set> & two ways.}
+  fusion:    {uses: demo.fusion, with: {width: $width}}
+  decoder:   {uses: demo.decoder, with: {width: $width}}
+  scale:     {uses: core.layer_norm}  # its width follows from its call
+
+tasks:
+  video-qa:
+    summary: Answer a question about a video.
+    inputs:
+      video:    {modality: video, with: {frames: $frames, size: 32}}
+      question: {modality: text, with: {tokenizer: bert-uncased}}
+    nodes:
+      frames:   {call: vision, inputs: video.pixels}
+      visual:   {call: universal.vision, inputs: frames.states}
+      words:    {call: text, inputs: question.tokens}
+      language: {call: universal.text, inputs: words.states}
+      fused:    {call: fusion, inputs: {text: language.states, vision: visual.states}}
+      memory:   {uses: core.concat, inputs: {first: visual.states, second: fused.text}}
+      answer:   {generate: decoder, inputs: memory.states, with: {beams: 3, max_tokens: 6, penalty: demo}}
+    outputs:
+      answer: answer.text
+    compile:
+      ranges: {batch: "1..8, best 2", question.length: "1..50, best 20"}
+  video-vector:
+    inputs:
+      video: {modality: video, with: {frames: $frames, size: 32}}
+    nodes:
+      frames: {call: vision, inputs: video.pixels}
+      visual: {call: universal.vision, inputs: frames.states}
+      scaled: {call: scale, inputs: visual.states}
+      vector: {uses: core.pool, inputs: scaled.states}
+    outputs:
+      vector: vector.embedding
+"""
+
 TYPES = (
-    ModuleType("demo.encoder", EncoderConfig, {"forward": Method(_encoder)}, f"{HERE}:Encoder", "Pictures to states."),
+    ModuleType(
+        "demo.encoder", EncoderConfig, {"forward": Method(_encoder)}, f"{HERE}:Encoder", "Pictures to states."
+    ),
     ModuleType("demo.words", WidthConfig, {"forward": Method(_words)}, f"{HERE}:Words", "Tokens to states."),
     ModuleType(
         "demo.shared",
@@ -191,7 +253,9 @@ TYPES = (
         f"{HERE}:Shared",
         "Layers for <all> & everything.",
     ),
-    ModuleType("demo.fusion", WidthConfig, {"forward": Method(_fusion)}, f"{HERE}:Fusion", "Text meets vision."),
+    ModuleType(
+        "demo.fusion", WidthConfig, {"forward": Method(_fusion)}, f"{HERE}:Fusion", "Text meets vision."
+    ),
     ModuleType(
         "demo.decoder",
         WidthConfig,
@@ -200,8 +264,12 @@ TYPES = (
         "States to text.",
         generation=Generation(_generation, _tokens),
     ),
-    ModuleType("demo.blind", WidthConfig, {"forward": Method(_states)}, f"{HERE}:build_blind", "Needs values."),
-    ModuleType("demo.stubborn", WidthConfig, {"forward": Method(_states)}, f"{HERE}:build_stubborn", "Needs memory."),
+    ModuleType(
+        "demo.blind", WidthConfig, {"forward": Method(_states)}, f"{HERE}:build_blind", "Needs values."
+    ),
+    ModuleType(
+        "demo.stubborn", WidthConfig, {"forward": Method(_states)}, f"{HERE}:build_stubborn", "Needs memory."
+    ),
 )
 
 

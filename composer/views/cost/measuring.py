@@ -36,7 +36,7 @@ def measure(
     Args:
         report: a report without errors.
         tasks: names of the tasks to measure; left out, all.
-        at: sizes of free dimensions, such as `{"batch": 1, "question.length": 20}`; `sizes_for` says what the others are.
+        at: sizes of free dimensions, such as `{"batch": 1, "question.length": 20}`; the others are as `sizes_for` says.
         dtype: number format of weights and activations: float32, bfloat16 or float16.
 
     Raises:
@@ -74,7 +74,8 @@ def _on_meta(entry: Any, config: Any, what: str) -> nn.Module:
     except (
         Exception
     ) as error:  # a builder is foreign code: that it needs real numbers is for its author to know
-        message = f"the cost of {what} cannot be told: it does not build without memory ({type(error).__name__}: {error})"
+        reason = f"{type(error).__name__}: {error}"
+        message = f"the cost of {what} cannot be told: it does not build without memory ({reason})"
         raise ComposerError(message) from error
 
 
@@ -114,7 +115,7 @@ class _TaskMeasuring:
 
     def _program(self) -> Program:
         """The program with every step as a stage of its own, so that the steps can be run one at a time."""
-        single = tuple(Stage(step.name, (step,)) for step in self.plan.steps)
+        single = tuple(Stage(step.name, (step,), "encode") for step in self.plan.steps)
         with torch.device("meta"):
             program = build_program(dataclasses.replace(self.plan, stages=single), self.modules)
         return program.to("meta", self.number_format).eval()
@@ -148,6 +149,9 @@ class _TaskMeasuring:
 
     def _step(self, step: Step, slots: list[Any]) -> StepCost:
         callee = callee_text(step.node)
+        if self._on_host(step):
+            self._fill(step, slots)
+            return StepCost(step.name, callee, 0, 0, host=True)
         try:
             if step.node.verb == "generate":
                 sources = {port: slots[slot] for port, slot in step.sources.items() if isinstance(slot, int)}
@@ -164,6 +168,19 @@ class _TaskMeasuring:
             reason = " ".join(str(error).split()) or type(error).__name__
             return StepCost(step.name, callee, 0, 0, unknown=reason)
         return StepCost(step.name, callee, flops, peak)
+
+    def _on_host(self, step: Step) -> bool:
+        """Whether a step reads what no tensor holds, such as text: it is no work for the device."""
+        read = [
+            self.plan.type_of(slot)
+            for source in step.sources.values()
+            for slot in (source if isinstance(source, tuple) else (source,))
+        ]
+        return any(
+            field.dtype == "object"
+            for port in read
+            for field in self.registry.kinds[port.kind].fields.values()
+        )
 
     def _fill(self, step: Step, slots: list[Any]) -> None:
         """Give the outputs of a step what its signature promises."""

@@ -1,9 +1,9 @@
-"""The meter: counts the floating-point operations of tensor code that runs on meta tensors, and the memory it would hold.
+"""The meter: the floating-point operations of tensor code that runs on meta tensors, and the memory it would hold.
 
-Operations: those of matrix products, convolutions and attention, a multiply-add as two, as torch's own counter has them; elementwise
-work is left out. Memory: the bytes of every storage that is alive at one moment, weights excluded: what an eager run asks the
-allocator for, without its rounding and without workspaces. Attention written as `scaled_dot_product_attention` counts as fused: its
-score matrix is never stored; under a causal mask it counts in full.
+Operations: those of matrix products, convolutions and attention, a multiply-add as two, as torch's own counter has
+them; elementwise work is left out. Memory: the bytes of every storage that is alive at one moment, weights excluded:
+what an eager run asks the allocator for, without its rounding and without workspaces. Attention written as
+`scaled_dot_product_attention` counts as fused: its score matrix is never stored; under a causal mask it counts in full.
 """
 
 from __future__ import annotations
@@ -48,15 +48,15 @@ class Meter:
         return value
 
 
-class _Memory(TorchDispatchMode):
+class _Memory(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Keeps the number of bytes of all storages alive, and its highest value."""
 
     def __init__(self, known: Iterable[torch.Tensor]) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.alive = self.peak = 0
         self._seen = WeakIdKeyDictionary()
         self._known = [tensor.untyped_storage() for tensor in known]
-        self._seen.update({storage: None for storage in self._known})
+        self._seen.update(dict.fromkeys(self._known))
 
     def __torch_dispatch__(
         self, func: Any, types: Any, args: Sequence[Any] = (), kwargs: dict[str, Any] | None = None
@@ -83,7 +83,7 @@ class _Memory(TorchDispatchMode):
 
 
 class _FusedAttention(TorchFunctionMode):
-    """Stands in for scaled_dot_product_attention, which on the meta device would be taken apart and store its scores."""
+    """Stands in for scaled_dot_product_attention, which the meta device would take apart, scores and all."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -100,7 +100,7 @@ class _FusedAttention(TorchFunctionMode):
         # query[..., H, L, E], key[..., H', S, E], value[..., H', S, F] → [..., H, L, F]
         heads = query.shape[:-2]
         if not keywords.get("enable_gqa", False):
-            heads = torch.broadcast_shapes(query.shape[:-2], key.shape[:-2], value.shape[:-2])
+            heads = torch.broadcast_shapes(query.shape[:-2], key.shape[:-2], value.shape[:-2])  # type: ignore[no-untyped-call]
         length, others = query.shape[-2], key.shape[-2]
         width = query.shape[-1] + value.shape[-1]
         self.flops += 2 * heads.numel() * length * others * width

@@ -1,17 +1,17 @@
 """Sizes: numbers for the free dimensions of a task, by the names that `compile: {ranges: ...}` uses.
 
-`batch` is the first dimension of every input; `question.length` is the dimension that the kind calls `length` on the input
-(or, for a size that only shows while running, on the node) `question`.
+`batch` is the first dimension of every input; `question.length` is the dimension that the kind calls `length` on the
+input (or, for a size that only shows while running, on the node) `question`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
-from composer.graph import CheckedTask, parse_range
+from composer.graph import CheckedTask, Endpoint, parse_range
 from composer.language import nearest
-from composer.plan import Plan
+from composer.plan import Plan, Step
 from composer.plugin import Registry
 from composer.problems import InputError
 from composer.types import Dim, PortType
@@ -20,6 +20,7 @@ __all__ = ["FreeDims", "Sizes", "free_dims", "sizes_for"]
 
 BATCH = "batch"
 LARGE = 1 << 16
+"""A bound beyond this is no bound."""
 DEFAULT_LENGTH = 32
 """Of a free dimension other than the batch, where neither the caller nor a `compile` range says more."""
 
@@ -49,16 +50,16 @@ class Sizes:
 
 
 def free_dims(plan: Plan, registry: Registry) -> FreeDims:
-    """The free dimensions of a plan: those of its inputs first, then sizes that arise inside."""
+    """The free dimensions of a plan: those of its inputs first, then sizes that arise and are read inside it."""
     names: dict[str, list[str]] = {}
     named: set[str] = set()
     batches: list[str] = []
-    inputs = [(name, port) for name, item in plan.inputs.items() for port in item.ports]
-    inner = [endpoint for endpoint in plan.slots if endpoint[0] not in plan.inputs]
-    for owner, port in (*inputs, *inner):
+    read = {endpoint for step in plan.steps for endpoint in _endpoints(step)}
+    for owner, port in plan.slots:
+        if owner not in plan.inputs and (owner, port) not in read:
+            continue  # how long an answer gets follows from its node, and nothing else depends on it
         found = plan.task.types[owner, port]
-        kind = registry.kinds[found.kind]
-        for label, dim in zip(kind.dims, found.dims, strict=True):
+        for label, dim in zip(registry.kinds[found.kind].dims, found.dims, strict=True):
             for symbol in dim.symbols:
                 if symbol in named:
                     continue
@@ -73,32 +74,49 @@ def free_dims(plan: Plan, registry: Registry) -> FreeDims:
 
 
 def sizes_for(plan: Plan, registry: Registry, at: Mapping[str, int]) -> Sizes:
-    """The numbers that `at` gives, completed by the `best` of the task's compile ranges, 1 for batches, 32 for the rest.
+    """The numbers that `at` gives, completed by the `best` of the task's compile ranges, then by 1 for batches and 32
+    for other sizes, as near as what the nodes accept allows.
 
     Raises InputError for a size that a node of the task does not accept.
     """
     best = _best(plan.task)
-    generated = {step.name for step in plan.steps if step.node.verb == "generate"}
+    bounds = _bounds(plan)
     symbols: dict[str, int] = {}
     shown: dict[str, int] = {}
     for name, own in free_dims(plan, registry).names.items():
-        owner, _, label = name.rpartition(".")
-        default = shown.get(BATCH, 1) if BATCH in (name, label) else _longest(plan, own[0])
-        size = at.get(name, best.get(name, default))
+        default = (
+            at.get(BATCH, best.get(BATCH, 1)) if BATCH in (name, name.rpartition(".")[2]) else DEFAULT_LENGTH
+        )
+        low, high = bounds.get(own[-1], (1, LARGE))
+        size = at.get(name, best.get(name, min(max(default, low), high)))
         symbols.update(dict.fromkeys(own, size))
-        if owner not in generated or name in at:  # how long an answer gets follows from max_tokens
-            shown[name] = size
+        shown[name] = size
+    for port in (*plan.task.types.values(), *plan.task.wanted.values()):
+        for symbol in (s for dim in port.dims for s in dim.symbols):
+            symbols.setdefault(symbol, min(bounds.get(symbol, (1, DEFAULT_LENGTH))[1], LARGE))
     sizes = Sizes(symbols, shown)
     _check_ranges(plan, sizes)
     return sizes
 
 
-def _longest(plan: Plan, symbol: str) -> int:
-    """Of a size that arises inside, the largest that its node declares; otherwise the default."""
-    name, _, owner = symbol.partition("@")
-    node = plan.task.nodes.get(owner)
-    high = node.signature.ranges.get(name, (1, LARGE))[1] if node is not None else LARGE
-    return DEFAULT_LENGTH if high >= LARGE else high
+def _endpoints(step: Step) -> Iterator[Endpoint]:
+    for source in step.node.sources.values():
+        yield from source if isinstance(source[0], tuple) else (source,)
+
+
+def _bounds(plan: Plan) -> dict[str, tuple[int, int]]:
+    """What the nodes accept for each symbol, both ends included: a BERT encoder knows 512 positions."""
+    bounds: dict[str, tuple[int, int]] = {}
+    for step in plan.steps:
+        ports = [(p, plan.task.wanted.get((step.name, n))) for n, p in step.node.signature.inputs.items()]
+        ports += [(p, plan.task.types[step.name, n]) for n, p in step.node.signature.outputs.items()]
+        for declared, found in ports:
+            for own, dim in zip(declared.type.dims, found.dims if found is not None else (), strict=False):
+                if own.is_symbol and dim.is_symbol and own.symbols[0] in step.node.signature.ranges:
+                    low, high = step.node.signature.ranges[own.symbols[0]]
+                    before = bounds.get(dim.symbols[0], (1, LARGE))
+                    bounds[dim.symbols[0]] = (max(before[0], low), min(before[1], high))
+    return bounds
 
 
 def check_names(at: Mapping[str, int], known: Iterable[str]) -> None:
@@ -132,5 +150,6 @@ def _check_ranges(plan: Plan, sizes: Sizes) -> None:
                 )
                 if not low <= number <= high:
                     given = ", ".join(f"{name}={size}" for name, size in sizes.shown.items())
-                    message = f"at {given} input `{port}` of node `{step.name}` has {dim} = {number}, and takes {low} to {high}"
+                    takes = f"at least {low}" if high >= LARGE else f"{low} to {high}"
+                    message = f"at {given} input `{port}` of node `{step.name}` has {dim} = {number}, and takes {takes}"
                     raise InputError(message)

@@ -12,9 +12,10 @@ __all__ = ["bytes_text", "cost_text", "flops_text"]
 Row = tuple[str, str, str, str]
 
 LEGEND = (
-    "Parameters are counted once per module, however many nodes and tasks call it. A multiply-add is 2 FLOPs; matrix",
-    "products, convolutions and attention count, elementwise work does not. Peak is the most memory alive at one moment,",
-    "weights excluded: inputs and node outputs, kept until the task ends, and what the node itself holds.",
+    "Parameters are counted once per module, however many nodes and tasks call it. A multiply-add is 2 FLOPs;",
+    "matrix products, convolutions and attention count, elementwise work does not. Peak is the most memory alive",
+    "at one moment, weights excluded: inputs and node outputs, kept until the task ends, and what the node itself",
+    "holds.",
 )
 
 
@@ -66,8 +67,9 @@ def _stage(stage: StageCost) -> Iterator[Row]:
 
 
 def _step(step: StepCost) -> Iterator[Row]:
-    if step.unknown:
-        yield f"    {step.name}", step.callee, "?", "?"
+    if step.unknown or step.host:
+        sign = "?" if step.unknown else "on the host"
+        yield f"    {step.name}", step.callee, sign, sign if step.unknown else ""
         return
     yield f"    {step.name}", step.callee, flops_text(step.flops), bytes_text(step.peak_bytes)
     found = step.generating

@@ -37,7 +37,7 @@ class Generating:
 
 @dataclass(frozen=True)
 class StepCost:
-    """One node. `unknown` says why it could not be measured; its numbers are then zero."""
+    """A node. `unknown` says why it could not be measured, `host` that it works on text; its numbers are zero then."""
 
     name: str
     callee: str
@@ -45,6 +45,7 @@ class StepCost:
     peak_bytes: int
     generating: Generating | None = None
     unknown: str = ""
+    host: bool = False
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import colorsys
 from dataclasses import dataclass
 
-__all__ = ["Colour", "NEUTRAL", "colour"]
+__all__ = ["NEUTRAL", "Colour", "colour"]
 
 _HUES = (210, 28, 130, 275, 178, 335, 50, 0)
 _GOLDEN = 137.508
@@ -22,7 +22,7 @@ class Colour:
 
 
 def colour(index: int) -> Colour:
-    """The colour of the shared module with this number; beyond the first eight the hues go round by the golden angle."""
+    """The colour of the shared module with this number; beyond the eighth the hues go round by the golden angle."""
     hue = _HUES[index] if index < len(_HUES) else (index * _GOLDEN) % 360
     return Colour(_hex(hue, 0.68, 0.86), _hex(hue, 0.62, 0.36), _hex(hue, 0.42, 0.25), _hex(hue, 0.60, 0.68))
 

@@ -15,8 +15,8 @@ Cell = tuple[str, int]
 class Layered:
     """Rows of cells, and the edges between neighbouring rows.
 
-    `paths[i]` holds the cells that link `i` of the scene goes through, from its source to its target; links that leave one port for
-    the same far row share no cells: each is drawn on its own.
+    `paths[i]` holds the cells that link `i` of the scene goes through, from its source to its target. Links share no
+    cells on the way: each is drawn on its own.
     """
 
     def __init__(

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from bisect import bisect_right, insort
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from typing import Any
 
 from composer.views.picture.layering import Layered
@@ -57,7 +58,7 @@ def _edges(layout: Layered) -> list[list[tuple[Any, Any]]]:
     between: list[list[tuple[Any, Any]]] = [[] for _ in layout.rows]
     for path in layout.paths:
         start = first[path[0]]
-        for offset, (upper, lower) in enumerate(zip(path, path[1:], strict=False)):
+        for offset, (upper, lower) in enumerate(pairwise(path)):
             assert (start + offset, upper) in position
             between[start + offset].append((upper, lower))
     return between

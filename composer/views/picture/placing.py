@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 from composer.problems.render.cells import width_of
 from composer.views.picture.layering import Cell, Layered, layered
@@ -132,15 +133,15 @@ class _Centres:
             there = self.x[start + 1, path[1]] + self._arriving(link, path, 1)
             below.setdefault((link.source, link.source_port), []).append(there)
         for box in self.scene.boxes.values():
-            box.below = {
-                p: box.below[p] for p in sorted(box.below, key=lambda p, n=box.name: _mean(below[n, p]))
-            }  # type: ignore[misc]
+            centre = {port: _mean(below[box.name, port]) for port in box.below}
+            box.below = {port: box.below[port] for port in sorted(centre, key=centre.__getitem__)}
         for link, path, start in self.links:
             at = len(path) - 2
             there = self.x[start + at, path[at]] + self._leaving(link, at)
             above.setdefault((link.target, link.target_port), []).append(there)
         for box in self.scene.boxes.values():
-            box.above.sort(key=lambda p, n=box.name: _mean(above[n, p]))  # type: ignore[misc]
+            centre = {port: _mean(above[box.name, port]) for port in box.above}
+            box.above.sort(key=centre.__getitem__)
 
     def offset_above(self, box: Box, port: str) -> float:
         """Where an input port lies, from the centre of its box."""
@@ -155,7 +156,7 @@ class _Centres:
         return _spread(widths, 8)[ports.index(port)]
 
     def _move(self, index: int, *, up: bool, down: bool, alone: bool = False) -> None:
-        """Move the cells of a row towards the ends of their edges; with `alone`, only those with a single edge that way."""
+        """Move the cells of a row towards the ends of their edges; with `alone`, only those with one edge that way."""
         wishes: dict[Cell, list[tuple[float, float]]] = {}
         for link, path, here in self.passing[index]:
             cell = path[here]
@@ -197,7 +198,7 @@ class _Centres:
     def _separated(self, row: list[Cell], desired: list[float], weights: list[float]) -> list[float]:
         """The positions nearest to the desired ones that keep order and distance (isotonic regression)."""
         offsets = [0.0]
-        for left, right in zip(row, row[1:], strict=False):
+        for left, right in pairwise(row):
             gap = PASSAGE_GAP if left[1] >= 0 or right[1] >= 0 else BOX_GAP
             offsets.append(offsets[-1] + (self._width(left) + self._width(right)) / 2 + gap)
         blocks: list[tuple[float, float, int]] = []  # mean, weight, count

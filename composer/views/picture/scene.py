@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from composer.graph import CheckedNode, CheckedTask, Endpoint, Report
+from composer.graph import CheckedNode, CheckedTask, Report
 from composer.plan import Plan, plan_task
 from composer.views.labels import Labels, callee_text
 
@@ -116,8 +116,7 @@ def _labelled(types: Mapping[str, str]) -> dict[str, str]:
 def _links(node: CheckedNode, labels: Labels) -> Iterable[Link]:
     for port, source in node.sources.items():
         for endpoint in source if isinstance(source[0], tuple) else (source,):
-            end: Endpoint = endpoint  # type: ignore[assignment]
-            yield Link(*end, node.name, port, labels.output(end))
+            yield Link(*endpoint, node.name, port, labels.output(endpoint))
 
 
 def _keep_used_ports(boxes: Mapping[str, Box], links: Iterable[Link]) -> None:

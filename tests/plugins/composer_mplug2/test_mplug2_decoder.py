@@ -92,7 +92,7 @@ def test_the_memory_is_projected_once_per_sample(decoder, memory) -> None:
 def test_selected_samples_go_on_alone(decoder, memory, tokens) -> None:
     cache = decoder.start(memory=memory, beams=2, max_tokens=4)
     ids = tokens.ids[:, :2]
-    logits, cache = decoder.step(ids, cache)
+    _, cache = decoder.step(ids, cache)
     expected, _ = decoder.step(ids, cache)
     rows = torch.tensor([2, 0])
     found, _ = decoder.step(ids[rows], cache.select(rows))
@@ -131,7 +131,9 @@ def test_caption_loss(case, tokens, soft, close) -> None:
 
 
 def test_the_heads_weight_is_the_word_embeddings(decoder) -> None:
-    names = [name for name, tensor in decoder.named_parameters() if tensor.shape[0] == 128 and tensor.dim() == 2]
+    names = [
+        name for name, tensor in decoder.named_parameters() if tensor.shape[0] == 128 and tensor.dim() == 2
+    ]
     assert names[0] == "embeddings.words.weight"
     assert all(name.startswith(("embeddings", "layers")) for name in names)
 

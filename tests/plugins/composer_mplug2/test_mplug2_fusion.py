@@ -67,7 +67,8 @@ def test_no_mask_is_a_mask_of_ones(stride) -> None:
     text, vision = torch.randn(2, 3, 8), torch.randn(2, 4, 8)
     bare = fusion(text=States(text), vision=States(vision))
     ones = fusion(
-        text=States(text, torch.ones(2, 3, dtype=torch.int64)), vision=States(vision, torch.ones(2, 4, dtype=torch.int64))
+        text=States(text, torch.ones(2, 3, dtype=torch.int64)),
+        vision=States(vision, torch.ones(2, 4, dtype=torch.int64)),
     )
     half = fusion(text=States(text, torch.ones(2, 3, dtype=torch.int64)), vision=States(vision))
     for name in ("text", "vision"):

@@ -9,7 +9,7 @@ import re
 import pytest
 import torch
 from composer_mplug2.transforms import inflate_time, reshape, resize_positions
-from conftest import DOCUMENT, ROOT, build, golden_path
+from mplug2_cases import DOCUMENT, ROOT, build, golden_path
 from safetensors.torch import load_file
 
 from composer.graph import check
@@ -26,7 +26,9 @@ DOCUMENTS = {
 def published_shapes(name: str) -> dict[str, tuple[int, ...]]:
     """Every key of a full-size checkpoint with its shape; `{}` in a recorded key stands for a range of layers."""
     shapes = {}
-    for key, shape, layers in json.loads(golden_path("state_dict_layout.json").read_text(encoding="utf-8"))[name]:
+    for key, shape, layers in json.loads(golden_path("state_dict_layout.json").read_text(encoding="utf-8"))[
+        name
+    ]:
         numbers = [None] if layers is None else range(layers[0], layers[1] + 1)
         shapes |= {key if n is None else key.format(n): tuple(shape) for n in numbers}
     return shapes
@@ -39,7 +41,9 @@ def test_every_key_and_every_parameter_at_full_size(registry, name) -> None:
     layout, parameters = registry.layouts["mplug2"], dict(report.document.parameters)
     with torch.device("meta"):
         modules = build(report, report.modules)
-    ours = {f"{m}.{n}": tuple(p.shape) for m, module in modules.items() for n, p in module.state_dict().items()}
+    ours = {
+        f"{m}.{n}": tuple(p.shape) for m, module in modules.items() for n, p in module.state_dict().items()
+    }
     published = published_shapes(name)
     plan = plan_loading(published, ours, layout, parameters)
     assert (plan.missing, plan.unexpected, plan.claimed_twice, plan.initialised) == ((), {}, {}, {})
@@ -73,12 +77,27 @@ def test_what_is_ignored_is_named_and_counted(registry) -> None:
     }
 
 
-@pytest.mark.parametrize("kind", ["videoqa", "visual", "visual_tdown", "text", "text_uni1", "fusion_stride", "decoder"])
+@pytest.mark.parametrize(
+    "kind", ["videoqa", "visual", "visual_tdown", "text", "text_uni1", "fusion_stride", "decoder"]
+)
 def test_the_recorded_keys_are_all_accounted_for(golden, kind) -> None:
     case = golden(kind)
-    parameters = {**check(DOCUMENT, registry=case.registry).document.parameters, **case.layout.parameters(case.config)}
+    parameters = {
+        **check(DOCUMENT, registry=case.registry).document.parameters,
+        **case.layout.parameters(case.config),
+    }
     keys = list(load_file(case.folder / "weights.safetensors"))
-    names = ("vision", "adapter", "text", "universal", "visual_norm", "fusion", "decoder", "text_head", "fusion_head")
+    names = (
+        "vision",
+        "adapter",
+        "text",
+        "universal",
+        "visual_norm",
+        "fusion",
+        "decoder",
+        "text_head",
+        "fusion_head",
+    )
     plan = plan_loading(keys, [], case.layout, parameters, declared=names)
     assert plan.unexpected == {}
     assert len(plan.not_needed) + len(plan.ignored) == len(keys)
@@ -102,7 +121,9 @@ def test_both_spellings_of_a_key_mean_the_same(golden) -> None:
 def test_heads_of_pre_training_are_ignored_where_the_document_has_none(registry) -> None:
     parameters = dict(check(ROOT / "graphs/mplug2.yaml", registry=registry).document.parameters)
     key = "text_encoder.cls.predictions.transform.dense.weight"
-    plan = plan_loading([key], ["vision.positions"], registry.layouts["mplug2"], parameters, declared=["vision"])
+    plan = plan_loading(
+        [key], ["vision.positions"], registry.layouts["mplug2"], parameters, declared=["vision"]
+    )
     assert plan.ignored == {key: "head of masked-word pre-training: this document has none"}
 
 
@@ -135,11 +156,16 @@ def test_a_clip_checkpoint_starts_the_vision_encoder(golden) -> None:
     weights = load_file(case.folder / "weights.safetensors")
     clip = {key: value for key, value in weights.items() if "lmhra" not in key}
     clip["visual.conv1.weight"] = clip["visual.conv1.weight"].squeeze(2)  # CLIP sees pictures
-    clip |= {"positional_embedding": torch.zeros(6, 16), "transformer.resblocks.0.ln_1.weight": torch.zeros(16)}
+    clip |= {
+        "positional_embedding": torch.zeros(6, 16),
+        "transformer.resblocks.0.ln_1.weight": torch.zeros(16),
+    }
     report = check(DOCUMENT, registry=case.registry, settings=case.layout.parameters(case.config))
     modules = build(report, ["vision", "visual_norm"])
     layout = case.registry.layouts["mplug2-clip"]
-    load_weights(modules, clip, layout=layout, parameters=dict(report.document.parameters), declared=report.modules)
+    load_weights(
+        modules, clip, layout=layout, parameters=dict(report.document.parameters), declared=report.modules
+    )
     image = case.inputs["image"]
     with torch.no_grad():
         states = modules["vision"].eval()(pixels=image)
@@ -188,10 +214,16 @@ def test_configs_are_read(golden) -> None:
     [
         ({}, "this is no mPLUG-2 config"),
         ({"hidden_size": 8}, "lacks `num_attention_heads` in its section `bert`"),
-        ({"hidden_size": 8, "layer_norm_eps": 1e-5}, "layer_norm_eps is 1e-05; the mPLUG-2 modules have 1e-12"),
+        (
+            {"hidden_size": 8, "layer_norm_eps": 1e-5},
+            "layer_norm_eps is 1e-05; the mPLUG-2 modules have 1e-12",
+        ),
         ({"clip": {"patch": 8}}, "lacks `vision_width` in its section `clip`"),
         ({"bert": 3}, "section `bert` is not a JSON object"),
-        ({"bert": {"hidden_size": 8, "num_attention_heads": "4"}}, "`num_attention_heads` is '4', which is no number"),
+        (
+            {"bert": {"hidden_size": 8, "num_attention_heads": "4"}},
+            "`num_attention_heads` is '4', which is no number",
+        ),
         ({"model": {"prompt": 3}}, "`prompt` is 3, which is no text"),
     ],
 )

@@ -135,6 +135,8 @@ def test_one_sample_streams_what_the_batch_found(golden, kind) -> None:
 def test_ranking(golden, close, kind) -> None:
     case = golden(kind)
     (decoder,) = case.modules("decoder")
-    ranked = decoder.rank(memory=memory_of(case), candidates=tokens_of(case, "cand"), top=case.config["rank_k"])
+    ranked = decoder.rank(
+        memory=memory_of(case), candidates=tokens_of(case, "cand"), top=case.config["rank_k"]
+    )
     assert torch.equal(ranked["ids"], case.outputs["rank.topk_ids"])
     close(ranked["probabilities"], case.outputs["rank.topk_probs"])

@@ -43,7 +43,9 @@ def step(ids: Tensor, cache: Prefixes) -> tuple[Tensor, Prefixes]:
 
 
 def fresh(tables: Tensor, beams: int) -> Prefixes:
-    return Prefixes(tables, torch.empty(len(tables), beams, 0, dtype=torch.int64), torch.zeros(1, dtype=torch.int64))
+    return Prefixes(
+        tables, torch.empty(len(tables), beams, 0, dtype=torch.int64), torch.zeros(1, dtype=torch.int64)
+    )
 
 
 def published(table: Tensor, options: GenerateOptions) -> list[tuple[list[int], float]]:
@@ -106,7 +108,9 @@ def test_a_finished_beam_that_is_not_the_best_goes_on() -> None:
     table[:, :, END] = 0.0
     table[:, END, 3] = 20.0
     options = GenerateOptions(beams=2, min_tokens=0, max_tokens=3)
-    texts = Mplug2Search(options=options, start=START, end=END, pad=PAD).search(step, fresh(table[None], 2), 1)[0]
+    texts = Mplug2Search(options=options, start=START, end=END, pad=PAD).search(
+        step, fresh(table[None], 2), 1
+    )[0]
     assert [text.ids for text in texts] == [[START, END], [START, END, 3, 3]]
 
 
@@ -141,4 +145,7 @@ def test_hypotheses_hold_plain_values() -> None:
     options = GenerateOptions(beams=2, max_tokens=2)
     table = torch.zeros(1, VOCABULARY, VOCABULARY, VOCABULARY)
     texts = Mplug2Search(options=options, start=START, end=END, pad=PAD).search(step, fresh(table, 2), 1)[0]
-    assert all(isinstance(text, Hypothesis) and type(text.ids) is list and type(text.score) is float for text in texts)
+    assert all(
+        isinstance(text, Hypothesis) and type(text.ids) is list and type(text.score) is float
+        for text in texts
+    )

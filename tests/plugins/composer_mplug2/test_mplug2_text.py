@@ -39,7 +39,9 @@ def test_token_types_and_positions_can_be_given(golden, close, kind) -> None:
     case = golden(kind)
     text, universal, _ = case.modules("text", "universal", "text_head")
     words = text(
-        tokens=tokens_of(case), token_types=case.inputs["token_type_ids"], positions=case.inputs["position_ids"]
+        tokens=tokens_of(case),
+        token_types=case.inputs["token_type_ids"],
+        positions=case.inputs["position_ids"],
     )
     close(universal.text(states=words).values, case.outputs["typed.out"])
 

@@ -72,7 +72,7 @@ def test_norms_have_the_eps_of_clip(golden) -> None:
 
 
 def test_a_clip_of_equal_frames_differs_from_its_picture_only_at_its_ends(golden) -> None:
-    """Zeros stand beyond both ends of a clip, so that its middle frames see another neighbourhood than a picture does."""
+    """Zeros stand beyond both ends of a clip: its first frame has another neighbourhood than the ones inside."""
     case = golden("visual")
     (vision,) = case.modules("vision")
     still = case.inputs["image"].expand(-1, -1, 5, -1, -1)

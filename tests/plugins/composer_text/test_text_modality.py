@@ -101,6 +101,6 @@ def test_a_vocabulary_that_vanished_since_is_named(vocabulary: Path, tmp_path: P
 
 
 def test_a_vocabulary_beside_the_document_is_found(vocabulary: Path) -> None:
-    context = {"directory": str(vocabulary.parent)}
+    context = {"folders": {"tokenizer": vocabulary.parent}}
     config = MODALITY.config.model_validate({"tokenizer": vocabulary.name}, context=context)
     assert config.tokenizer == str(vocabulary)

@@ -1,0 +1,196 @@
+"""Hints do what they say: the value they name clears the problem, and the adapter that `--fix` inserts fits."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from documents import checked, fixed
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+
+from composer.graph import Report
+from composer.problems import Problem
+
+DOCUMENT = """\
+composer: 1
+parameters: {{size: {size}, frames: {frames}}}
+modules:
+  vision: {{uses: toy.vision, with: {{width: {vision}, size: $size, patch: 4, frames: $frames}}}}
+  words: {{uses: toy.text, with: {{width: {words}}}}}
+  fusion: {{uses: toy.fuse, with: {{width: {fusion}}}}}
+tasks:
+  t:
+    inputs:
+      clip: {{modality: video, with: {{frames: {given_frames}, size: {given_size}}}}}
+      question: {{modality: array, with: {{kind: tokens, dims: [B, L]}}}}
+    nodes:
+      patches: {{call: vision, inputs: clip}}
+      read: {{call: words, inputs: question}}
+      fused: {{call: fusion, inputs: {{first: read, second: patches}}}}
+    outputs: {{o: fused}}
+"""
+HINT = re.compile(
+    r"set (?P<owner>.+?)(?:\.|: )(?P<field>\w+) to (?P<value>\d+)(?P<through> \(it reads \$(?P<parameter>\w+)\))?"
+)
+SOUND = {"size": 16, "frames": 2, "vision": 8, "words": 8, "fusion": 8, "given_frames": 2, "given_size": 16}
+
+
+def document(**values: int) -> str:
+    return DOCUMENT.format(**SOUND | values)
+
+
+def applied(text: str, hint: str) -> str:
+    """The text with the value that a hint names put where it says."""
+    match = HINT.fullmatch(hint)
+    assert match is not None
+    owner = match["owner"].removeprefix("input ")
+    name = match["parameter"] or match["field"]
+    line = "parameters:" if match["parameter"] else f"{owner}: "
+    lines = [
+        re.sub(rf"\b{name}: \d+", f"{name}: {match['value']}", row) if row.strip().startswith(line) else row
+        for row in text.splitlines(keepends=True)
+    ]
+    return "".join(lines)
+
+
+def hints(problem: Problem) -> list[str]:
+    return [text for text in problem.helps if text.startswith("set ")]
+
+
+def test_the_sound_document_is_sound() -> None:
+    assert checked(document()).problems == ()
+
+
+@given(
+    st.fixed_dictionaries(
+        {},
+        optional={
+            "size": st.sampled_from([4, 8, 16, 32]),
+            "frames": st.integers(1, 4),
+            "vision": st.sampled_from([4, 8, 12]),
+            "words": st.sampled_from([4, 8, 12]),
+            "fusion": st.sampled_from([4, 8, 12]),
+            "given_frames": st.integers(1, 4),
+            "given_size": st.sampled_from([4, 8, 16, 32]),
+        },
+    )
+)
+@settings(deadline=None, max_examples=150)
+def test_every_value_that_a_hint_names_clears_its_problem(changes: dict[str, int]) -> None:
+    text = document(**changes)
+    problems = checked(text).problems
+    assume(problems)
+    for problem in problems:
+        assert problem.code == "C203"
+        assert hints(problem)
+        for hint in hints(problem):
+            after = checked(applied(text, hint)).problems
+            same = [p for p in after if p.place.line == problem.place.line and p.label == problem.label]
+            assert same == []
+
+
+def test_both_chains_end_at_the_values_that_cause_them() -> None:
+    (problem,) = checked(document(given_frames=3)).problems
+    assert [(note.place.line, note.place.column) for note in problem.notes] == [(10, 46), (4, 78), (2, 32)]
+    assert hints(problem) == ["set input clip: frames to 2", "set vision.frames to 3 (it reads $frames)"]
+
+
+def test_a_cause_far_up_the_graph_is_found() -> None:
+    text = document(vision=12).replace(
+        "first: read, second: patches", "first: read, second: more"
+    ).replace("    outputs", "      more: {uses: core.concat, inputs: {first: half.left, second: half.right}}\n"
+              "      half: {uses: toy.split, inputs: patches}\n    outputs")  # fmt: skip
+    (problem,) = checked(text).problems
+    assert "set vision.width to 8" in problem.helps
+    assert any(note.place.line == 4 for note in problem.notes)
+
+
+def test_a_default_that_is_the_cause_is_named_as_one() -> None:
+    text = document(fusion=12).replace("words: {uses: toy.text, with: {width: 8}}", "words: {uses: toy.text}")
+    problems = checked(text).problems
+    assert any("by default" in note.label for note in problems[0].notes)
+
+
+def test_a_rule_of_a_config_is_explained_with_both_its_values() -> None:
+    (problem,) = checked(document(size=18, given_size=18)).problems
+    assert problem.code == "C206"
+    assert "not a multiple" in problem.message
+    places = {problem.place.line, *(note.place.line for note in problem.notes)}
+    assert places == {2, 4}
+
+
+ADAPTED = """\
+composer: 1  # the version
+
+modules:   # declared once
+    words: {uses: toy.text, with: {width: 8}}   # reads
+
+    fusion:
+        uses: toy.fuse
+        with: {width: 12}     # wide
+tasks:
+    t:
+        inputs: {question: {modality: array, with: {kind: tokens, dims: [B, L]}}}
+        nodes:
+            read: {call: words, inputs: question}
+            # the fused states
+            fused:
+                call: fusion
+                inputs: {first: read.states}    # from the words
+        outputs: {o: fused}
+"""
+
+
+def test_an_adapter_is_inserted_and_all_else_stays() -> None:
+    report = checked(ADAPTED)
+    (problem,) = report.problems
+    assert any("core.linear" in text for text in problem.helps)
+    after = fixed(report)
+    assert checked(after).problems == ()
+    kept = after
+    for line in ADAPTED.splitlines():
+        rest = line.replace("read.states}", "").replace("    words", "words")
+        assert all(part in kept for part in rest.split("inputs: {first: ") if part.strip())
+    assert len(after.splitlines()) == len(ADAPTED.splitlines()) + 2
+
+
+def test_an_adapter_in_flow_style() -> None:
+    text = (
+        "composer: 1\nmodules: {words: {uses: toy.text, with: {width: 8}},\n"
+        "  fusion: {uses: toy.fuse, with: {width: 12}}}\n"
+        "tasks: {t: {inputs: {q: {modality: array, with: {kind: tokens, dims: [B, L]}}},\n"
+        "  nodes: {read: {call: words, inputs: q}, fused: {call: fusion, inputs: {first: read}}},\n"
+        "  outputs: {o: fused}}}\n"
+    )
+    assert checked(fixed(checked(text))).problems == ()
+
+
+@pytest.mark.parametrize("newline", ["\n", "\r\n"])
+def test_an_adapter_follows_the_line_breaks(newline: str) -> None:
+    after = fixed(checked(ADAPTED.replace("\n", newline)))
+    assert checked(after).problems == ()
+    assert after.count("\n") == after.count(newline)
+
+
+def test_names_of_adapters_avoid_those_that_are_taken() -> None:
+    text = ADAPTED.replace("    words: {", "    fused_first_adapter: {uses: toy.open}\n    words: {").replace(
+        "read.states}    #", "read.states, second: other}    #"
+    ).replace("            # the", "            other: {call: fused_first_adapter, inputs: wide}\n"
+              "            wide: {call: fusion, inputs: {first: other2}}\n"
+              "            other2: {call: widen, inputs: read}\n            # the").replace(
+        "    fusion:\n", "    widen: {uses: core.linear, with: {output_dim: 12}}\n    fusion:\n")  # fmt: skip
+    report = checked(text)
+    assert len(report.problems) == 1
+    assert checked(fixed(report)).problems == ()
+
+
+def test_two_edges_into_one_node_are_adapted_in_turn() -> None:
+    text = ADAPTED.replace("{first: read.states}", "{first: read, second: read}")
+    rounds = 0
+    report: Report = checked(text)
+    while report.problems:
+        assert rounds < 3
+        text = fixed(report)
+        report, rounds = checked(text), rounds + 1
+    assert text.count("core.linear") == 2

@@ -1,0 +1,96 @@
+"""Training against the recorded traces: the losses of AdamW steps, which every gradient takes part in."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+import torch
+from composer_mplug2.configs import SequenceLossConfig, TokenLossConfig
+from composer_mplug2.losses import build_answer_loss, build_caption_loss
+from mplug2_cases import golden_path
+from safetensors.torch import load_file
+
+from composer.runtime.weights import plan_loading
+from composer.types import States, Tokens
+
+ALL = ("vision", "universal", "visual_norm", "text", "fusion", "decoder", "adapter")
+
+
+def tokens_of(case: Any, name: str) -> Tokens:
+    return Tokens(case.inputs[f"{name}_ids"], case.inputs[f"{name}_mask"])
+
+
+def loss_of(case: Any, modules: dict[str, Any]) -> torch.Tensor:
+    """The loss of the case's task, as its objective computes it."""
+    states = modules["adapter"](states=modules["vision"](pixels=case.inputs["video"]))
+    visual = modules["visual_norm"](states=states, update=modules["universal"].vision(states=states))
+    if case.config["kind"] == "videocaption":
+        captions = tokens_of(case, "caption")
+        logits = modules["decoder"](memory=visual, tokens=captions)
+        prompt_tokens = case.layout.parameters(case.config)["video_prompt_tokens"]
+        loss = build_caption_loss(SequenceLossConfig(prompt_tokens=prompt_tokens))
+        return loss(logits=logits, captions=captions)
+    words = modules["universal"].text(states=modules["text"](tokens=tokens_of(case, "question")))
+    counts, answers = case.inputs["answers_per_question"], tokens_of(case, "answer")
+    rows = torch.repeat_interleave(counts)
+    fused = modules["fusion"].grouped(
+        text=States(words.values[rows], words.mask[rows]), vision=visual, counts=counts
+    )
+    logits = modules["decoder"].grouped(vision=visual, text=fused, counts=counts, tokens=answers)
+    loss = build_answer_loss(TokenLossConfig())
+    return loss(logits=logits, answers=answers, weights=case.inputs["weights"], counts=counts)
+
+
+def groups_of(case: Any, trace: dict[str, Any], modules: dict[str, Any]) -> list[dict[str, Any]]:
+    """The recorded optimizer groups, which name published tensors, with our parameters."""
+    ours = {f"{name}.{key}": p for name, module in modules.items() for key, p in module.named_parameters()}
+    parameters = dict(case.layout.parameters(case.config))
+    keys = list(load_file(case.folder / "weights.safetensors"))
+    plan = plan_loading(keys, ours, case.layout, parameters, declared=(*ALL, "text_head", "fusion_head"))
+    targets = {each.key: ours[each.target] for each in plan.assignments}
+    targets["text_decoder.cls.predictions.bias"] = modules[
+        "decoder"
+    ].head.bias  # recorded under its other name
+    named = {id(targets[name]) for group in trace["groups"] for name in group["names"] if name in targets}
+    assert named == {id(parameter) for parameter in ours.values()}
+    groups = [
+        {
+            "params": [targets[name] for name in group["names"] if name in targets],
+            "lr": group["lr"],
+            "weight_decay": group["weight_decay"],
+        }
+        for group in trace["groups"]
+    ]
+    return [group for group in groups if group["params"]]
+
+
+@pytest.mark.parametrize("kind", ["videoqa", "videocaption"])
+def test_the_losses_of_the_recorded_steps(golden, kind) -> None:
+    case = golden(kind)
+    trace = json.loads((golden_path(kind) / "train_trace.json").read_text(encoding="utf-8"))
+    modules = dict(zip(ALL, case.modules(*ALL), strict=True))
+    optimizer = torch.optim.AdamW(groups_of(case, trace, modules))
+    losses = []
+    with torch.enable_grad():
+        for _ in trace["losses"]:
+            optimizer.zero_grad()
+            loss = loss_of(case, modules)
+            loss.backward()
+            losses.append(loss.item())
+            optimizer.step()
+    assert losses == pytest.approx([step["loss"] for step in trace["losses"]], rel=1e-3)
+
+
+def test_the_norm_of_all_gradients(golden) -> None:
+    case = golden("videoqa")
+    trace = json.loads((golden_path("videoqa") / "train_trace.json").read_text(encoding="utf-8"))
+    modules = dict(zip(ALL, case.modules(*ALL), strict=True))
+    with torch.enable_grad():
+        loss_of(case, modules).backward()
+    gradients = [p.grad for module in modules.values() for p in module.parameters() if p.grad is not None]
+    norm = torch.nn.utils.get_total_norm(gradients)
+    assert norm.item() == pytest.approx(trace["losses"][0]["grad_norm"], rel=1e-4)
+    dead = [n for module in modules.values() for n, p in module.named_parameters() if p.grad is None]
+    assert dead == []
