@@ -27,7 +27,7 @@ from composer_compile.exporting import variants_of
 from composer_compile.licenses import licenses_text
 from composer_compile.manifest import Backend, Manifest, Parity, Program, Task, write_manifest
 from composer_compile.parity import TOLERANCES, compare_task
-from composer_compile.ranges import FreeDims, find_free_dims
+from composer_compile.ranges import FreeDims, find_free_dims, overrides_for
 from composer_compile.recording import record_samples
 from composer_compile.seam import BackendImplementation
 from composer_compile.specs import StageSpec
@@ -154,7 +154,7 @@ class _Job:
         runner = self.model.runner(name)
         shape = runner.plan.task.compile
         precision = self.options.precision or shape.precision
-        free = find_free_dims(runner.plan, self.registry, self._overrides(name))
+        free = find_free_dims(runner.plan, self.registry, overrides_for(runner.plan, self.options.ranges))
         reference = stage_plan(
             runner.plan, runner.program, self.model.modules, free, self.registry, DTYPE_OF["fp32"]
         )
@@ -165,11 +165,6 @@ class _Job:
             program.to(self.model.device)
             staged = stage_plan(runner.plan, program, modules, free, self.registry, DTYPE_OF[precision])
         return _Prepared(runner, runner.plan, free, reference, staged, precision)
-
-    def _overrides(self, name: str) -> dict[str, str]:
-        """`--range` speaks to every task that has the dimension."""
-        plan = self.model.runner(name).plan
-        return {key: text for key, text in self.options.ranges.items() if key == "batch" or key.split(".")[0] in plan.inputs}
 
     def _cast(self, precision: str) -> dict[str, nn.Module]:
         if precision not in self.cast:

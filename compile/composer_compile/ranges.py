@@ -11,7 +11,7 @@ from composer.plugin import Registry
 from composer.types import Dim, PortType
 from composer_compile.errors import CompileError
 
-__all__ = ["BATCH", "FreeDims", "find_free_dims", "is_batch"]
+__all__ = ["BATCH", "FreeDims", "find_free_dims", "is_batch", "overrides_for"]
 
 BATCH = "batch"
 DEFAULT_BATCH = Range(1, 8, 1)
@@ -108,7 +108,7 @@ def _range(name: str, written: Mapping[str, str], limit: tuple[int, int] | None)
             return parse_range(str(text))
         except ValueError as error:
             raise CompileError(f"range of `{name}`: {error}") from None
-    if is_batch(name):
+    if is_batch(name) and (limit is None or limit[0] <= DEFAULT_BATCH.low):
         return DEFAULT_BATCH
     low, high = limit or (1, LONGEST)
     high = max(low, min(high, LONGEST))
@@ -135,3 +135,8 @@ def _host_types(plan: Plan, input_: str, values: Mapping[str, Dim]) -> dict[str,
 def is_batch(name: str) -> bool:
     """Whether a free dimension counts samples."""
     return name == BATCH or name.endswith(f".{BATCH}")
+
+
+def overrides_for(plan: Plan, ranges: Mapping[str, str]) -> dict[str, str]:
+    """The part of `--range` that speaks of this task: it may be given for several tasks at once."""
+    return {name: text for name, text in ranges.items() if name == BATCH or name.partition(".")[0] in plan.inputs}

@@ -8,6 +8,7 @@ import warnings
 import zipfile
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, fx
@@ -67,8 +68,11 @@ class ExportBackend:
                 exported = move_to_device_pass(exported, device)
         return _with_weights(exported, weights)
 
-    def support(self, operation: object) -> Support:
-        return Support(supported=True)
+    def decompositions(self) -> Mapping[Any, Callable[..., Any]]:
+        return {}
+
+    def support(self, graph: fx.GraphModule) -> Mapping[fx.Node, Support]:
+        return {node: Support(supported=True) for node in graph.graph.nodes if node.op == "call_function"}
 
 
 def _placeholders(exported: ExportedProgram) -> list[fx.Node]:
