@@ -24,6 +24,7 @@ from composer_compile.describing import Files, describe_task, span
 from composer_compile.diverging import first_diverging_node
 from composer_compile.errors import CompileError
 from composer_compile.exporting import variants_of
+from composer_compile.hosting import without_host_steps
 from composer_compile.licenses import licenses_text
 from composer_compile.manifest import Backend, Manifest, Parity, Program, Task, write_manifest
 from composer_compile.parity import TOLERANCES, compare_task
@@ -155,18 +156,20 @@ class _Job:
         shape = runner.plan.task.compile
         precision = self.options.precision or shape.precision
         free = find_free_dims(runner.plan, self.registry, overrides_for(runner.plan, self.options.ranges))
-        reference = stage_plan(
-            runner.plan, runner.program, self.model.modules, free, self.registry, DTYPE_OF["fp32"]
-        )
-        staged = reference
-        if precision != "fp32":
-            modules = self._cast(precision)
-            program = build_program(runner.plan, modules).eval().to(getattr(torch, DTYPE_OF[precision]))
-            program.to(self.model.device)
-            staged = stage_plan(runner.plan, program, modules, free, self.registry, DTYPE_OF[precision])
+        reference = self._staged(runner.plan, free, "fp32")
+        staged = reference if precision == "fp32" else self._staged(runner.plan, free, precision)
         return _Prepared(runner, runner.plan, free, reference, staged, precision)
 
+    def _staged(self, plan: Plan, free: FreeDims, precision: str) -> Staged:
+        modules = self._cast(precision)
+        tensor_plan, host = without_host_steps(plan, self.registry)
+        program = build_program(tensor_plan, modules).eval()
+        program.to(self.model.device, getattr(torch, DTYPE_OF[precision]))
+        return stage_plan(tensor_plan, host, program, modules, free, self.registry, DTYPE_OF[precision])
+
     def _cast(self, precision: str) -> dict[str, nn.Module]:
+        if precision == "fp32":
+            return self.model.modules
         if precision not in self.cast:
             dtype = getattr(torch, DTYPE_OF[precision])
             self.cast[precision] = {

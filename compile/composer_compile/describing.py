@@ -11,7 +11,7 @@ from composer.plan import Plan, Step
 from composer.plugin import Config, Registry
 from composer_compile.errors import CompileError
 from composer_compile.forms import write_form
-from composer_compile.manifest import Generate, Input, Output, Program, Span, Stage, Task, Tensor
+from composer_compile.manifest import Generate, HostCall, Input, Output, Program, Span, Stage, Task, Tensor
 from composer_compile.ranges import FreeDims, is_batch
 from composer_compile.specs import StageSpec, TensorSpec
 from composer_compile.staging import Staged
@@ -54,12 +54,13 @@ def describe_task(
     precision: str,
 ) -> Task:
     """The manifest's entry; `programs` holds those of every stage by its name."""
-    order: list[Stage | Generate] = []
+    order: list[Stage | Generate | HostCall] = []
     for part in staged.order:
         if isinstance(part, Step):
             order.append(_generate(part, staged, programs, registry, files))
         else:
             order.append(stage_entry(staged.specs[part], programs[part]))
+    order.extend(_host_call(plan, step) for step in staged.host)
     outputs = {name: _output(plan, slot, staged, registry) for name, slot in plan.outputs.items()}
     first = staged.specs["encode"]
     padded = _padded(first, outputs, staged)
@@ -85,6 +86,22 @@ def describe_task(
         padded=padded,
         order=order,
         outputs=outputs,
+    )
+
+
+def _host_call(plan: Plan, step: Step) -> HostCall:
+    def name(slot: int) -> str:
+        return ".".join(plan.slots[slot])
+
+    return HostCall(
+        node=step.name,
+        uses=step.node.module.type.id,
+        config=step.node.module.config.model_dump(mode="json"),
+        sources={
+            port: name(slot) if isinstance(slot, int) else [name(each) for each in slot]
+            for port, slot in step.sources.items()
+        },
+        ports={port: name(slot) for port, slot in step.targets.items()},
     )
 
 

@@ -10,6 +10,7 @@ import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import product
 from typing import Any
 
 import torch
@@ -38,7 +39,7 @@ class Variant:
 
     @property
     def label(self) -> str:
-        return "batch1" if self.fixed else "any"
+        return ", ".join(f"{name} {size}" for name, size in self.fixed.items()) or "any size"
 
     def holds(self, sizes: Mapping[str, int]) -> bool:
         return all(sizes[name] == size for name, size in self.fixed.items()) and all(
@@ -47,15 +48,19 @@ class Variant:
 
 
 def variants_of(ranges: Mapping[str, Range]) -> tuple[Variant, ...]:
-    """The programs that a stage needs to cover its ranges: one for batch 1, one for all larger batches."""
-    ones = {name: 1 for name, found in ranges.items() if is_batch(name) and found.low == 1}
-    lengths = {name: _from_two(found) for name, found in ranges.items() if not is_batch(name)}
-    batches = {name: _from_two(found) for name, found in ranges.items() if is_batch(name)}
-    general = Variant({}, {**batches, **lengths})
-    if not ones:
-        return (general,)
-    rest = {name: found for name, found in batches.items() if name not in ones}
-    return (Variant(ones, {**rest, **lengths}), general)
+    """The programs that a stage needs to cover its ranges: for every batch dimension, one for 1 and one for more."""
+    choices = []
+    for name, found in ranges.items():
+        one = [1] if is_batch(name) and found.low == 1 else []
+        many = [_from_two(found)] if not one or found.high > 1 else []
+        choices.append([(name, choice) for choice in (*one, *many)])
+    return tuple(
+        Variant(
+            {name: choice for name, choice in combination if isinstance(choice, int)},
+            {name: choice for name, choice in combination if isinstance(choice, Range)},
+        )
+        for combination in product(*choices)
+    )
 
 
 def _from_two(found: Range) -> Range:

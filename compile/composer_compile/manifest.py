@@ -17,6 +17,7 @@ __all__ = [
     "Difference",
     "FileEntry",
     "Generate",
+    "HostCall",
     "Input",
     "Manifest",
     "Output",
@@ -124,6 +125,21 @@ class Generate(_Entry):
     """Port of the node (`text`, `ids`, `score`) to the name of the value."""
 
 
+class HostCall(_Entry):
+    """A node that works on the host, such as one that cuts a generated text."""
+
+    node: str
+    """Its name in the document."""
+    uses: str
+    """Id of its module type, which has no weights."""
+    config: dict[str, Any]
+    """Its config."""
+    sources: dict[str, Union[str, list[str]]]
+    """Input port to the name of the value, or of several."""
+    ports: dict[str, str]
+    """Output port to the name of the value."""
+
+
 class Input(_Entry):
     """A raw input and the modality that reads it."""
 
@@ -161,7 +177,7 @@ class Task(_Entry):
     """The sizes that a request may have."""
     padded: list[str]
     """Free dimensions whose size 1 is run as 2 with one masked position."""
-    order: list[Union[Stage, Generate]]
+    order: list[Union[Stage, Generate, HostCall]]
     """What runs, in order."""
     outputs: dict[str, Output]
     """Results by name."""

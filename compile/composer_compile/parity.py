@@ -14,7 +14,7 @@ from composer_compile.manifest import Difference, Parity
 from composer_compile.samples import corner_sizes, sample, vocabulary_sizes
 from composer_compile.specs import DTYPES
 from composer_compile.staging import Staged
-from composer_compile.tasks import LoadedGenerate, LoadedStage, LoadedTask
+from composer_compile.tasks import LoadedGenerate, LoadedHostCall, LoadedStage, LoadedTask
 
 __all__ = ["TOLERANCES", "compare_task", "difference", "live_values"]
 
@@ -87,6 +87,8 @@ def _stages(
     values: dict[str, Tensor] = {name: tensor.to(loaded.device) for name, tensor in tensors.items()}
     found: list[Difference] = []
     for part in loaded.order:
+        if isinstance(part, LoadedHostCall):
+            continue
         if isinstance(part, LoadedStage):
             if part.entry.name not in staged.specs or not set(part.inputs) <= set(values):
                 continue  # a stage after a search is compared from one end to the other

@@ -22,6 +22,7 @@ from composer_compile.artifact import backend_of
 from composer_compile.compiling import DTYPE_OF, Options
 from composer_compile.errors import CompileError
 from composer_compile.forms import evaluate
+from composer_compile.hosting import is_host_step
 from composer_compile.ranges import FreeDims, find_free_dims, overrides_for
 from composer_compile.reports import CompilePlan, NodePlan, OperationPlan, StagePlan, TaskPlan
 from composer_compile.seam import BackendImplementation
@@ -179,6 +180,8 @@ class _Walk:
 
     def _step(self, step: Step) -> NodePlan:
         node = step.node
+        if is_host_step(step, self.planner.registry):
+            return NodePlan(step.name, f"{step.callee} (on the host)", (), 0, 0, 0, 0, self._place(node.path))
         target = self.targets[node.module.name if node.verb != "uses" else node.name]
         method = node.module.type.methods[node.method]
         call: Callable[..., Any] = target if method.attribute == "forward" else getattr(target, method.attribute)

@@ -26,7 +26,10 @@ def probe(
         CompileError: the stage cannot run without data, or an output's size is no sum over free dimensions.
     """
     # Sizes 2 and 3 rather than 1: a size of one could stand for a dimension that is repeated to fit.
-    base = {name: min(max(found.low, 2), found.high - 1) for name, found in ranges.items()}
+    base = {
+        name: 2 if found.low == found.high else min(max(found.low, 2), found.high - 1)
+        for name, found in ranges.items()
+    }
     first = _run(stage, inputs, base)
     bumped = {name: _run(stage, inputs, {**base, name: base[name] + 1}) for name in base}
     other = {name: size + 1 for name, size in base.items()}

@@ -23,7 +23,7 @@ LONGEST = 512
 class FreeDims:
     """What may vary between requests. `ranges` holds the free dimensions by name (`batch`, `question.length`).
 
-    `host` gives every input's host ports with dims over those names; a dimension whose range is one number is a number.
+    `host` gives every input's host ports with dims over those names; a length whose range is one number is a number.
     """
 
     ranges: Mapping[str, Range]
@@ -52,8 +52,10 @@ def find_free_dims(plan: Plan, registry: Registry, overrides: Mapping[str, str])
     values: dict[str, Dim] = {}
     for symbol, name in names.items():
         chosen = _range(name, written, limits.get(symbol))
-        values[symbol] = Dim(chosen.low) if chosen.low == chosen.high else Dim(0, ((name, 1),))
-        if chosen.low != chosen.high:
+        # A batch stays a name where it has one size only: decoding must know which axis counts samples.
+        is_fixed = chosen.low == chosen.high and not is_batch(name)
+        values[symbol] = Dim(chosen.low) if is_fixed else Dim(0, ((name, 1),))
+        if not is_fixed:
             ranges[name] = chosen
     host = {input_: _host_types(plan, input_, values) for input_ in plan.inputs}
     batch = {input_: next(iter(ports.values())).dims[0] for input_, ports in host.items()}

@@ -15,6 +15,7 @@ from composer.plugin import Registry
 from composer.runtime import Program
 from composer.types import Dim, Kind, PortType
 from composer_compile.errors import CompileError
+from composer_compile.hosting import slots_of
 from composer_compile.probing import probe
 from composer_compile.ranges import FreeDims
 from composer_compile.specs import DTYPES, StageSpec, TensorSpec
@@ -28,6 +29,8 @@ class Staged:
     """A task, ready to compile: its stages in running order (`Step` for a `generate` node), and their programs."""
 
     order: list[str | Step] = field(default_factory=list)
+    host: tuple[Step, ...] = ()
+    """Steps that run on the host after all programs."""
     specs: dict[str, StageSpec] = field(default_factory=dict)
     """Tensor stages by name, and the decode step of every `generate` node as `<node>.decode`."""
     ranges: dict[str, Range] = field(default_factory=dict)
@@ -36,20 +39,27 @@ class Staged:
 
 
 def stage_plan(
-    plan: Plan, program: Program, modules: Mapping[str, nn.Module], free: FreeDims, registry: Registry, dtype: str
+    plan: Plan,
+    host: tuple[Step, ...],
+    program: Program,
+    modules: Mapping[str, nn.Module],
+    free: FreeDims,
+    registry: Registry,
+    dtype: str,
 ) -> Staged:
-    """Cut a plan into tensor programs.
+    """Cut a plan into tensor programs. The `plan` and its `program` are those without the steps of `host`.
 
     Raises:
         CompileError: a stage does what no tensor program can do.
     """
-    return _Stager(plan, program, modules, free, registry, dtype).run()
+    return _Stager(plan, host, program, modules, free, registry, dtype).run()
 
 
 class _Stager:
     def __init__(
         self,
         plan: Plan,
+        host: tuple[Step, ...],
         program: Program,
         modules: Mapping[str, nn.Module],
         free: FreeDims,
@@ -57,12 +67,13 @@ class _Stager:
         dtype: str,
     ) -> None:
         self.plan = plan
+        self.host = host
         self.program = program
         self.modules = modules
         self.free = free
         self.registry = registry
         self.dtype = dtype
-        self.staged = Staged(ranges=dict(free.ranges))
+        self.staged = Staged(host=host, ranges=dict(free.ranges))
         self.forms: dict[str, TensorSpec] = {}
         self.caches: dict[str, Any] = {}
         self.device = next(
@@ -99,12 +110,12 @@ class _Stager:
             for follower in later
             if follower is not None and follower.name == "decode"
             for step in follower.steps
-            if step.name not in self.caches and set(_slots_of(step)) <= known
+            if step.name not in self.caches and set(slots_of(step)) <= known
         }
-        needed = {slot for slot in self.plan.outputs.values()}
+        needed = {*self.plan.outputs.values(), *(slot for step in self.host for slot in slots_of(step))}
         for follower in later:
             if follower is not None and follower.name == "finish":
-                needed |= {slot for step in follower.steps for slot in _slots_of(step)}
+                needed |= {slot for step in follower.steps for slot in slots_of(step)}
         wanted = sorted(needed & own)
         module = TensorStage(
             program=self.program, stage=stage, templates=templates, wanted=wanted, starts=starts
@@ -193,7 +204,7 @@ class _Stager:
     def _carried(self, stage: Stage) -> tuple[dict[Any, Any], tuple[TensorSpec, ...]]:
         """What a later stage takes from earlier ones."""
         own = {slot for step in stage.steps for slot in step.targets.values()}
-        needed = sorted({slot for step in stage.steps for slot in _slots_of(step)} - own)
+        needed = sorted({slot for step in stage.steps for slot in slots_of(step)} - own)
         templates = {}
         specs = []
         for slot in needed:
@@ -223,9 +234,3 @@ class _Stager:
                 self.forms[name] = TensorSpec(name, "float32", (rows,))
                 self.staged.structures[slot] = torch.empty(0)
 
-
-def _slots_of(step: Step) -> list[int]:
-    slots: list[int] = []
-    for source in step.sources.values():
-        slots.extend([source] if isinstance(source, int) else source)
-    return slots

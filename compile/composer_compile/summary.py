@@ -7,7 +7,7 @@ from math import prod
 from typing import Any
 
 from composer_compile.container import Container
-from composer_compile.manifest import Generate, Manifest, Stage, Task
+from composer_compile.manifest import Generate, HostCall, Manifest, Stage, Task
 
 __all__ = ["Sharing", "as_json", "summary_lines"]
 
@@ -69,6 +69,9 @@ def _task_lines(name: str, task: Task, manifest: Manifest, shared: Sharing) -> I
     for label, span in task.ranges.items():
         yield f"  range   {label:<20} {span}, best {span.best}"
     for part in task.order:
+        if isinstance(part, HostCall):
+            yield f"  host    {part.node:<20} {part.uses}"
+            continue
         stage = part.decode if isinstance(part, Generate) else part
         programs = ", ".join(
             f"{program.file.rpartition('/')[2]} ({_fits(program.fixed)})" for program in stage.programs
@@ -88,7 +91,8 @@ def _fits(fixed: Mapping[str, int]) -> str:
 
 
 def _stages(task: Task) -> list[Stage]:
-    return [part.decode if isinstance(part, Generate) else part for part in task.order]
+    parts = [part for part in task.order if not isinstance(part, HostCall)]
+    return [part.decode if isinstance(part, Generate) else part for part in parts]
 
 
 def _size(count: int) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from types import SimpleNamespace
@@ -16,7 +17,7 @@ from composer_compile.container import Container
 from composer_compile.errors import ArtifactError
 from composer_compile.forms import read_form
 from composer_compile.importing import implementation
-from composer_compile.manifest import Generate, Output, Program, Stage, Task
+from composer_compile.manifest import Generate, HostCall, Output, Program, Stage, Task
 from composer_compile.requests import Requests, processor_of
 from composer_compile.search import CompiledDecoder
 from composer_compile.seam import LoadedProgram
@@ -77,6 +78,23 @@ class LoadedGenerate:
         return {name: made[port]() for port, name in self.entry.ports.items()}
 
 
+@dataclass
+class LoadedHostCall:
+    """A node on the host: its registered type, called with values by name."""
+
+    entry: HostCall
+    call: Callable[..., Any]
+
+    def run(self, values: Mapping[str, Any]) -> dict[str, Any]:
+        keywords = {
+            port: values[name] if isinstance(name, str) else tuple(values[each] for each in name)
+            for port, name in self.entry.sources.items()
+        }
+        result = self.call(**keywords)
+        ports = self.entry.ports
+        return {name: result if len(ports) == 1 else result[port] for port, name in ports.items()}
+
+
 class LoadedTask:
     """Answers requests. Thread-safe: a run changes nothing but values of its own."""
 
@@ -91,16 +109,21 @@ class LoadedTask:
         first = task.order[0]
         assert isinstance(first, Stage)
         self.requests = Requests(name, task, first, registry, container)
-        self.order = [
-            LoadedStage(entry, load) if isinstance(entry, Stage) else _generator(entry, load, registry, container)
-            for entry in task.order
-        ]
+        self.order: list[LoadedStage | LoadedGenerate | LoadedHostCall] = []
+        for entry in task.order:
+            if isinstance(entry, Stage):
+                self.order.append(LoadedStage(entry, load))
+            elif isinstance(entry, Generate):
+                self.order.append(_generator(entry, load, registry, container))
+            else:
+                self.order.append(_host_call(entry, registry, container))
 
     def warm_up(self) -> None:
         """Load every program now."""
         for entry in self.task.order:
-            for program in (entry if isinstance(entry, Stage) else entry.decode).programs:
-                self.load(program)
+            if not isinstance(entry, HostCall):
+                for program in (entry if isinstance(entry, Stage) else entry.decode).programs:
+                    self.load(program)
 
     def run(self, raw: Mapping[str, Any]) -> dict[str, Any]:
         """Raw values to answers: one per output, or lists of them where lists were given."""
@@ -122,6 +145,8 @@ class LoadedTask:
                 known = {**sizes, **_new_sizes(part, values, sizes)}
                 results = part.run([values[name] for name in part.inputs], known)
                 values.update(zip(part.outputs, results, strict=True))
+            elif isinstance(part, LoadedHostCall):
+                values.update(part.run(values))
             else:
                 found[part.entry.node] = part.search(values, sizes[part.entry.batch])
                 values.update(part.ports(found[part.entry.node]))
@@ -166,6 +191,16 @@ def _new_sizes(part: LoadedStage, values: Mapping[str, Any], sizes: Mapping[str,
         for axis, dim in enumerate(tensor.dims)
         if isinstance(dim, str) and dim not in sizes and read_form(dim).is_symbol
     }
+
+
+def _host_call(entry: HostCall, registry: Registry, container: Container) -> LoadedHostCall:
+    if entry.uses not in registry.module_types:
+        raise ArtifactError(
+            f"{container.path} needs the module type `{entry.uses}`, which no installed plugin offers: install the plugin"
+        )
+    declared = registry.module_types[entry.uses]
+    config = declared.config.model_validate_json(json.dumps(entry.config))
+    return LoadedHostCall(entry, implementation(declared.builder, f"module type {entry.uses}")(config))
 
 
 def _generator(entry: Generate, load: Loader, registry: Registry, container: Container) -> LoadedGenerate:

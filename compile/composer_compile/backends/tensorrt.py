@@ -61,8 +61,9 @@ class TensorRTBackend:
         with _library():
             from torch_tensorrt.dynamo.lowering import get_decompositions
 
-            found: Mapping[Any, Callable[..., Any]] = get_decompositions()
-            return found
+            # Attention is one operation to the library, which has a converter for it. A trace takes it apart, and the
+            # guarded softmax in its middle would then look like a fallback that the library never meets.
+            return {**get_decompositions(), torch.ops.aten._safe_softmax.default: torch.softmax}
 
     def support(self, graph: fx.GraphModule) -> Mapping[fx.Node, Support]:
         with _library():
