@@ -7,6 +7,6 @@ __all__ = ["main"]
 
 def main(argv: list[str] | None = None) -> int:
     """Run one command; returns the exit code (0 fine, 1 problems found, 2 wrong usage)."""
-    from composer.cli.main import run
+    from composer.cli.dispatch import run
 
     return run(argv)

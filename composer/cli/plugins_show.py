@@ -97,11 +97,13 @@ def _details(entry: Any) -> list[str]:
 
 
 def _config_rows(config: type[Config]) -> list[str]:
+    from composer.types.documented import documented
+
     if not config.model_fields:
         return ["  with: nothing"]
     rows = ["  with"]
     size = max(map(len, config.model_fields))
-    for name, field in config.model_fields.items():
+    for name, field in documented(config).model_fields.items():
         default = (
             "required" if field.is_required() else f"default {json.dumps(field.get_default(), default=str)}"
         )

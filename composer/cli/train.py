@@ -29,7 +29,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
         type=Path,
         help="the training recipe (default: training/NAME.yaml beside the document)",
     )
-    parser.add_argument("--tasks", metavar="TASK", nargs="+", help="train these tasks only")
+    parser.add_argument(
+        "--task", dest="tasks", metavar="TASK", action="append", help="train this task only; may be repeated"
+    )
     parser.add_argument("--epochs", type=_positive, help="passes over the data, in place of the recipe's")
     parser.add_argument("--seed", type=int, help="random seed, in place of the recipe's")
     parser.add_argument("--threads", type=_positive, help="threads, in place of the recipe's")

@@ -14,6 +14,7 @@ from pydantic import ValidationError
 from composer.language import Tree, meant_key, rename_fix
 from composer.plugin import Config
 from composer.problems import Note, Place, Problem
+from composer.types.documented import documented
 
 __all__ = ["ConfigReader"]
 
@@ -100,7 +101,7 @@ class ConfigReader:
         self, path: tuple[Any, ...], owner: str, location: tuple[Any, ...], model: type[Config]
     ) -> None:
         name = ".".join(map(str, location))
-        field = model.model_fields.get(str(location[0]))
+        field = documented(model).model_fields.get(str(location[0]))
         helps = (f"{name}: {field.description}",) if field is not None and field.description else ()
         has_with = self.tree.node((*path, "with")) is not None
         verb = next(

@@ -19,7 +19,7 @@ __all__ = [
 
 class _Shape(BaseModel):
     model_config = ConfigDict(
-        extra="forbid", strict=True, populate_by_name=True, use_attribute_docstrings=True
+        extra="forbid", strict=True, populate_by_name=True, defer_build=True
     )
 
 

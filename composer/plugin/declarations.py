@@ -34,9 +34,12 @@ __all__ = [
 
 
 class Config(BaseModel):
-    """Base of every config model: unknown keys are errors, values are frozen, and no value is coerced silently."""
+    """Base of every config model: unknown keys are errors, values are frozen, and no value is coerced silently.
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, use_attribute_docstrings=True)
+    A docstring below a field describes it. Schemas are built at first use: most models of most plugins are not used.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, defer_build=True)
 
 
 class NoConfig(Config):

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from composer.language import DocumentShape
-from composer.plugin import Config, Modality, ModuleType, Registry
+from composer.plugin import Config, GenerateOptions, Modality, ModuleType, Registry
+from composer.types.documented import documented
 
 __all__ = ["document_schema"]
 
 Json = dict[str, Any]
 
-_PARAMETER: Json = {
+_PARAMETER: Json = {"$ref": "#/$defs/parameter"}
+_PARAMETER_SHAPE: Json = {
     "type": "string",
     "pattern": r"^\$[A-Za-z_]",
-    "description": "A parameter of the document.",
+    "description": "A parameter of the document, which stands for the whole value.",
 }
 _NULL: Json = {"type": "null"}
 _NAME = r"^[A-Za-z_][A-Za-z0-9_-]*$"
@@ -28,10 +30,10 @@ _VERBS = ("call", "uses", "generate")
 def document_schema(registry: Registry) -> Json:
     """The schema of one file, for editors and other tools; `composer check` knows more.
 
-    A file that extends another may leave out what its parent says and may remove entries with null; the root's `if` holds the
-    others to the whole.
+    A file that extends another may leave out what its parent says and may remove entries with null; the root's `if`
+    holds the others to the whole.
     """
-    schema: Json = DocumentShape.model_json_schema(by_alias=True)
+    schema: Json = documented(DocumentShape).model_json_schema(by_alias=True)
     shapes: Json = schema.pop("$defs")
     configs: Json = {}
     for shape in (schema, *shapes.values()):
@@ -40,7 +42,7 @@ def document_schema(registry: Registry) -> Json:
     _bind(shapes["ModuleShape"], "uses", registry.module_types.values(), configs)
     _bind(shapes["NodeShape"], "uses", stateless, configs)
     _bind(shapes["InputShape"], "modality", registry.modalities.values(), configs)
-    _bind_generate(shapes["NodeShape"], registry, configs)
+    _bind_options(shapes["NodeShape"], registry, configs)
     _references(shapes)
     schema["properties"]["extends"] |= {"examples": sorted(registry.documents)} if registry.documents else {}
     return {
@@ -50,12 +52,12 @@ def document_schema(registry: Registry) -> Json:
         "required": ["composer"],
         "if": {"not": {"required": ["extends"]}},
         "then": _whole(registry, stateless),
-        "$defs": {**shapes, **configs},
+        "$defs": {"parameter": _PARAMETER_SHAPE, **shapes, **configs},
     }
 
 
 def _loosen(shape: Json) -> None:
-    """What one file must hold depends on what it extends, so nothing is required here; null removes an inherited entry."""
+    """What one file must hold depends on what it extends, so nothing is required here; null removes an entry."""
     shape.pop("required", None)
     shape.pop("title", None)
     for name, value in shape["properties"].items():
@@ -67,7 +69,7 @@ def _loosen(shape: Json) -> None:
 
 
 def _or_null(value: Json) -> Json:
-    return {"anyOf": [*value.get("anyOf", [value]), _NULL]}
+    return {**value, "anyOf": [*value["anyOf"], _NULL]} if "anyOf" in value else {"anyOf": [value, _NULL]}
 
 
 def _bind(shape: Json, key: str, entries: Iterable[ModuleType | Modality], configs: Json) -> None:
@@ -88,81 +90,88 @@ def _bind(shape: Json, key: str, entries: Iterable[ModuleType | Modality], confi
         rules.append(_when(key, entry.id, {"with": {"$ref": f"#/$defs/{entry.id}"}}))
 
 
-def _bind_generate(shape: Json, registry: Registry, configs: Json) -> None:
-    """`with` of a `generate` node: the options of any type that generates, with the search policies by name."""
-    found = {
-        f"{entry.id}.generate": entry.generation.options
-        for entry in sorted(registry.module_types.values(), key=lambda entry: entry.id)
-        if entry.generation is not None
-    }
-    distinct = {options: name for name, options in reversed(found.items())}
-    for options, name in distinct.items():
-        configs |= _config(name, options)
-        penalty = configs[name]["properties"].get("penalty")
-        if penalty is not None and registry.policies:
+def _bind_options(shape: Json, registry: Registry, configs: Json) -> None:
+    """`with` of a `call` or `generate` node: which type it calls stands elsewhere in the document, so the options of
+    any type with such a method will do.
+    """
+    entries = sorted(registry.module_types.values(), key=lambda entry: entry.id)
+    methods: dict[str, dict[type[Config] | None, str]] = {}
+    generating: dict[type[Config] | None, str] = {}
+    for entry in entries:
+        for name, method in entry.methods.items():
+            methods.setdefault(name, {}).setdefault(method.options, f"{entry.id}.{name}")
+        if entry.generation is not None:
+            generating.setdefault(entry.generation.options, f"{entry.id}.generate")
+    rules = shape["allOf"]
+    for name, options in methods.items():
+        pattern = r"^[^.]+$" if name == "forward" else rf"^[^.]+\.{name}$"
+        calls = {"properties": {"call": {"type": "string", "pattern": pattern}}, "required": ["call"]}
+        rules.append({"if": calls, "then": {"properties": {"with": _any_of(options, registry, configs)}}})
+    if generating:
+        options_schema = _any_of(generating, registry, configs)
+        rules.append({"if": {"required": ["generate"]}, "then": {"properties": {"with": options_schema}}})
+
+
+def _any_of(options: Mapping[type[Config] | None, str], registry: Registry, configs: Json) -> Json:
+    """One of these option models; a method without options takes an empty map."""
+    choices: list[Json] = []
+    for model, name in options.items():
+        if model is None:
+            choices.append({"type": "object", "maxProperties": 0})
+            continue
+        configs |= _config(name, model)
+        choices.append({"$ref": f"#/$defs/{name}"})
+        if issubclass(model, GenerateOptions) and registry.policies:
             policies = [registry.policies[id] for id in sorted(registry.policies)]
-            penalty["anyOf"] = [
-                {
-                    "enum": [policy.id for policy in policies],
-                    "markdownEnumDescriptions": [policy.summary for policy in policies],
-                },
-                _PARAMETER,
-                _NULL,
-            ]
-    if distinct:
-        choices = [{"$ref": f"#/$defs/{name}"} for name in sorted(distinct.values())]
-        shape["allOf"].append({"if": _has("generate"), "then": {"properties": {"with": {"anyOf": choices}}}})
+            ids: Json = {
+                "enum": [policy.id for policy in policies],
+                "markdownEnumDescriptions": [policy.summary for policy in policies],
+            }
+            configs[name]["properties"]["penalty"] |= {"anyOf": [ids, _PARAMETER, _NULL]}
+    return choices[0] if len(choices) == 1 else {"anyOf": choices}
 
 
 def _config(name: str, config: type[Config]) -> Json:
     """The config's schema under a name, every value possibly a parameter, and the definitions that it refers to."""
-    schema: Json = config.model_json_schema(ref_template=f"#/$defs/{name}.{{model}}")
+    schema: Json = documented(config).model_json_schema(ref_template=f"#/$defs/{name}.{{model}}")
     inner = {f"{name}.{key}": _with_parameters(value) for key, value in schema.pop("$defs", {}).items()}
     schema.pop("required", None)
     schema.pop("title", None)
     properties = {
-        key: _or_null(_with_parameters(value)) for key, value in schema.pop("properties", {}).items()
+        key: _removable(_with_parameters(value)) for key, value in schema.pop("properties", {}).items()
     }
-    own = {**schema, "type": "object", "properties": _lifted(properties), "additionalProperties": False}
+    own = {**schema, "type": "object", "properties": properties, "additionalProperties": False}
     return {name: own, **inner}
 
 
-def _lifted(properties: Json) -> Json:
-    """Descriptions and defaults stand beside `anyOf`, where editors look for them."""
-    result: Json = {}
-    for name, value in properties.items():
-        outer: Json = {}
-        choices = []
-        for choice in value["anyOf"]:
-            kept = dict(choice)
-            if choice is not _PARAMETER:
-                for key in ("description", "default"):
-                    if key in kept:
-                        outer[key] = kept.pop(key)
-            choices.append(kept)
-        unique = [choice for index, choice in enumerate(choices) if choice not in choices[:index]]
-        result[name] = {**outer, "anyOf": unique}
-    return result
-
-
 def _with_parameters(value: Json) -> Json:
-    """The schema of a value that may also be `$name`, at every depth: a parameter stands for a whole value."""
+    """The schema of a value that may also be `$name`, at every depth. Its description and default stay outermost."""
     value = {key: item for key, item in value.items() if key != "title"}
     for key in ("items", "additionalProperties"):
         if isinstance(value.get(key), dict):
             value[key] = _with_parameters(value[key])
-    for key in ("anyOf", "oneOf", "prefixItems"):
-        if key in value:
-            value[key] = [_with_parameters(item) for item in value[key]]
     if isinstance(value.get("properties"), dict):
         value["properties"] = {key: _with_parameters(item) for key, item in value["properties"].items()}
-    about = {key: value.pop(key) for key in ("description", "default") if key in value}
-    choices = value["anyOf"] if set(value) == {"anyOf"} else [value]
+    if "prefixItems" in value:
+        value["prefixItems"] = [_with_parameters(item) for item in value["prefixItems"]]
+    about: Json = {key: value.pop(key) for key in ("description", "default") if key in value}
+    choices = [_with_parameters(item) for item in value["anyOf"]] if set(value) == {"anyOf"} else [value]
     flat = [choice for item in choices for choice in (item["anyOf"] if set(item) == {"anyOf"} else [item])]
-    unique = [
-        choice for index, choice in enumerate(flat) if choice not in flat[:index] and choice != _PARAMETER
-    ]
-    return {**about, "anyOf": [*unique, _PARAMETER]}
+    if {"type": "string"} in flat:  # any text, `$name` too
+        return {**about, **(flat[0] if len(flat) == 1 else {"anyOf": [c for c in flat if c != _PARAMETER]})}
+    return {**about, "anyOf": [*(choice for choice in flat if choice != _PARAMETER), _PARAMETER]}
+
+
+def _removable(value: Json) -> Json:
+    """A value that a child document may take back with null."""
+    about: Json = {key: value[key] for key in ("description", "default") if key in value}
+    bare = {key: item for key, item in value.items() if key not in about}
+    loose = _or_null(bare)
+    return {
+        **about,
+        **loose,
+        "anyOf": [c for i, c in enumerate(loose["anyOf"]) if c not in loose["anyOf"][:i]],
+    }
 
 
 def _references(shapes: Json) -> None:
@@ -218,7 +227,7 @@ def _needs(entries: Iterable[ModuleType | Modality], key: str) -> Json:
         needed = [name for name, field in entry.config.model_fields.items() if field.is_required()]
         if needed:
             rules.append(_when(key, entry.id, {"with": {"required": needed}}, required=["with"]))
-    return {"allOf": rules} if rules else {}  # an empty `allOf` is no valid schema
+    return {"allOf": rules} if rules else {}
 
 
 def _when(key: str, id: str, properties: Json, *, required: list[str] | None = None) -> Json:
@@ -226,7 +235,3 @@ def _when(key: str, id: str, properties: Json, *, required: list[str] | None = N
     if required:
         then["required"] = required
     return {"if": {"properties": {key: {"const": id}}, "required": [key]}, "then": then}
-
-
-def _has(key: str) -> Json:
-    return {"required": [key]}

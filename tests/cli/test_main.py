@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 import composer.graph
-from composer.cli.main import COMMANDS
+from composer.cli.dispatch import COMMANDS
 from composer.problems import DocumentError, InputError, Place, Problem
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from composer.cli import main
-from composer.cli.main import COMMANDS
+from composer.cli.dispatch import COMMANDS
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")

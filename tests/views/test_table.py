@@ -45,15 +45,23 @@ def test_a_second_free_dimension_of_one_name_says_whose_it_is(checked: Check) ->
     report = checked("""\
 composer: 1
 name: match
+modules: {text: {uses: demo.words, with: {width: 8}}}
 tasks:
   match:
     inputs:
-      queries: {modality: array, with: {kind: embedding, dims: [B, 8]}}
-      answers: {modality: array, with: {kind: embedding, dims: [B, 8]}}
-    nodes: {found: {uses: core.similarity, inputs: {queries: queries.embedding, candidates: answers.embedding}}}
+      question: {modality: text, with: {tokenizer: bert-uncased}}
+      answers: {modality: text, with: {tokenizer: bert-uncased}}
+    nodes:
+      asked: {call: text, inputs: question.tokens}
+      given: {call: text, inputs: answers.tokens}
+      left: {uses: core.pool, inputs: asked.states}
+      right: {uses: core.pool, inputs: given.states}
+      found: {uses: core.similarity, inputs: {queries: left.embedding, candidates: right.embedding}}
     outputs: {scores: found.scores}
 """)
-    assert "scores[B, answers.B]" in task_text(report.tasks["match"])
+    text = task_text(report.tasks["match"])
+    assert "scores[B, answers.B]" in text
+    assert "states[answers.B, answers.L, 8]" in text
 
 
 def test_what_only_training_sees_is_marked(checked: Check) -> None:

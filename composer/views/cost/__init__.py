@@ -2,10 +2,9 @@
 
 from composer.views.cost.sizes import FreeDims, Sizes, free_dims
 from composer.views.cost.text import cost_text
-from composer.views.cost.values import DTYPES, Cost, ModuleCost, StageCost, StepCost, TaskCost
+from composer.views.cost.values import Cost, ModuleCost, StageCost, StepCost, TaskCost
 
 __all__ = [
-    "DTYPES",
     "Cost",
     "FreeDims",
     "ModuleCost",

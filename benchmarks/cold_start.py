@@ -1,0 +1,41 @@
+"""Cold `composer check` of the mPLUG-2 documents, beside a Python that only imports what the checker stands on."""
+
+from __future__ import annotations
+
+import statistics
+import subprocess
+import sys
+
+from benchmarks.measuring import Row, interleaved, ratio
+
+__all__ = ["measure"]
+
+IMPORTS = "import networkx, pydantic, pluggy, yaml"
+CHECK = "import sys; from composer.cli import main; sys.exit(main(['check', {documents}]))"
+
+
+def measure(*, quick: bool) -> list[Row]:
+    """Each run is a process of its own."""
+    rounds = 2 if quick else 21
+    rows = []
+    for documents in (("mplug2",), ("mplug2", "mplug2-base")):
+        check = CHECK.format(documents=", ".join(map(repr, documents)))
+        times = interleaved(
+            {"check": lambda code=check: _run(code), "imports": lambda: _run(IMPORTS)}, rounds
+        )
+        rows.append(
+            Row(
+                f"`composer check {' '.join(documents)}`, cold",
+                statistics.median(times["check"]),
+                "s",
+                f'`python -c "{IMPORTS}"`',
+                statistics.median(times["imports"]),
+                ratio(times, "check", "imports"),
+                "<= 2",
+            )
+        )
+    return rows
+
+
+def _run(code: str) -> None:
+    subprocess.run([sys.executable, "-c", code], check=True, stdout=subprocess.DEVNULL)

@@ -1,0 +1,88 @@
+"""What every benchmark needs: interleaved timing, rows with budgets, and a description of the machine."""
+
+from __future__ import annotations
+
+import gc
+import os
+import platform
+import statistics
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+__all__ = ["Row", "interleaved", "machine", "ratio"]
+
+
+@dataclass(frozen=True)
+class Row:
+    """One measured line: a value, what it was measured beside, their ratio, and the budget of one of them.
+
+    `budget` reads `<= 2` or `>= 6`; it holds the ratio where there is one, and the value otherwise. No budget: for
+    information.
+    """
+
+    what: str
+    value: float | None
+    unit: str
+    beside: str = ""
+    beside_value: float | None = None
+    ratio: float | None = None
+    budget: str = ""
+    note: str = ""
+
+    @property
+    def met(self) -> bool | None:
+        """Whether the budget is kept; None where there is none, or nothing was measured."""
+        measured = self.value if self.ratio is None else self.ratio
+        if not self.budget or measured is None:
+            return None
+        sign, limit = self.budget.split()[:2]
+        return measured <= float(limit) if sign == "<=" else measured >= float(limit)
+
+    def to_json(self) -> dict[str, Any]:
+        return {**asdict(self), "met": self.met}
+
+
+def interleaved(runs: Mapping[str, Callable[[], Any]], rounds: int) -> dict[str, list[float]]:
+    """Seconds of every run, in rounds: what disturbs the machine disturbs all of them alike.
+
+    The order turns round in every second round. The garbage collector rests while a run is timed.
+    """
+    times: dict[str, list[float]] = {name: [] for name in runs}
+    for number in range(rounds):
+        order = list(runs) if number % 2 == 0 else list(reversed(runs))
+        for name in order:
+            gc.collect()
+            gc.disable()
+            begin = time.perf_counter()
+            runs[name]()
+            times[name].append(time.perf_counter() - begin)
+            gc.enable()
+    return times
+
+
+def ratio(times: Mapping[str, list[float]], name: str, beside: str) -> float:
+    """The median over the rounds of one run's time over the other's."""
+    return statistics.median(a / b for a, b in zip(times[name], times[beside], strict=True))
+
+
+def machine() -> dict[str, Any]:
+    """The machine and the versions, without anything that names it."""
+    return {
+        "system": f"{platform.system()} {platform.machine()}",
+        "cores": os.cpu_count(),
+        "python": platform.python_version(),
+        "packages": {
+            name: _version(name)
+            for name in ("torch", "pydantic", "networkx", "PyYAML", "haystack-ai", "sf-hamilton")
+        },
+    }
+
+
+def _version(name: str) -> str | None:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return None

@@ -1,0 +1,52 @@
+"""The table of docs/benchmarks.md, written from the results and from nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+__all__ = ["table"]
+
+HEAD = """\
+# Benchmarks
+
+Written by `make bench` from `benchmarks/results/*.json`; do not edit. Runs that are compared take turns in one
+session, and a ratio is the median over the turns, so that it says more than the seconds beside it. `met` holds the
+measured ratio (or the value, where there is no ratio) against the budget.
+"""
+
+
+def table(results: Mapping[str, Mapping[str, Any]]) -> str:
+    """One section per topic, in the order given. Results carry the machine that they were measured on."""
+    lines = [HEAD]
+    for topic, result in results.items():
+        lines += [f"## {result['title']}", "", _machine(result["machine"]), ""]
+        lines += ["| what | measured | beside | ratio | budget | met |", "|---|---|---|---|---|---|"]
+        lines += [_line(row) for row in result["rows"]]
+        lines += ["", f"`python -m benchmarks {topic}`", ""]
+    return "\n".join(lines)
+
+
+def _machine(machine: Mapping[str, Any]) -> str:
+    packages = ", ".join(f"{name} {version}" for name, version in machine["packages"].items() if version)
+    return f"{machine['cores']} cores, {machine['system']}, Python {machine['python']}, {packages}."
+
+
+def _line(row: Mapping[str, Any]) -> str:
+    measured = row["note"] if row["value"] is None else f"{_number(row['value'])} {row['unit']}"
+    beside = row["beside"]
+    if row["beside_value"] is not None:
+        beside = f"{beside}: {_number(row['beside_value'])} {row['unit']}"
+    ratio = "" if row["ratio"] is None else _number(row["ratio"])
+    if ratio and row["note"] and row["value"] is not None:
+        ratio = f"{ratio} {row['note']}"
+    met = {True: "yes", False: "**no**", None: ""}[row["met"]]
+    sign = row["budget"].replace("<=", "≤").replace(">=", "≥")
+    return f"| {row['what']} | {measured} | {beside} | {ratio} | {sign} | {met} |"
+
+
+def _number(value: float) -> str:
+    """Three significant digits, without an exponent."""
+    if value >= 100:
+        return f"{value:,.0f}"
+    return f"{value:.3g}" if value >= 0.001 else f"{value:.6f}"
