@@ -150,14 +150,13 @@ def _output(plan: Plan, slot: int, staged: Staged, registry: Registry) -> Output
         return Output(kind=type_.kind, values=[name])
     structure = staged.structures[slot]
     values = [
-        None if part is None else f"{name}.{field}" for field, part in zip(kind.fields, structure, strict=True)
+        None if part is None else f"{name}.{field}"
+        for field, part in zip(kind.fields, structure, strict=True)
     ]
     return Output(kind=type_.kind, values=values)
 
 
-def _input(
-    modality: str, config: Config, ports: dict[str, str], registry: Registry, files: Files
-) -> Input:
+def _input(modality: str, config: Config, ports: dict[str, str], registry: Registry, files: Files) -> Input:
     carried = registry.modalities[modality].files
     needed = carried(config) if carried is not None else {}
     written: dict[str, Any] = config.model_dump(mode="json", exclude=set(needed))
@@ -172,7 +171,8 @@ def _generate(
     name = f"{step.name}.decode"
     spec = staged.specs[name]
     generation = node.module.type.generation
-    assert generation is not None and node.options is not None
+    assert generation is not None
+    assert node.options is not None
     tokens = dict(generation.tokens(node.module.config))
     text = registry.modalities["text"].config.model_validate({"tokenizer": tokens.pop("tokenizer")})
     options = node.options.model_dump(mode="json")

@@ -84,7 +84,9 @@ class _Lifted(nn.Module):
         self.names = tuple(names)
 
     def forward(self, weights: list[Tensor], tensors: list[Tensor]) -> Any:
-        return torch.func.functional_call(self.stage, dict(zip(self.names, weights, strict=True)), tuple(tensors))
+        return torch.func.functional_call(
+            self.stage, dict(zip(self.names, weights, strict=True)), tuple(tensors)
+        )
 
 
 def export_stage(spec: StageSpec, variant: Variant, *, lifted: bool) -> ExportedProgram:
@@ -104,7 +106,9 @@ def export_stage(spec: StageSpec, variant: Variant, *, lifted: bool) -> Exported
             if lifted:
                 module = _Lifted(spec.module, list(state)).eval()
                 arguments: tuple[Any, ...] = (list(state.values()), examples)
-                exported = torch.export.export(module, arguments, dynamic_shapes=([None] * len(state), shapes))
+                exported = torch.export.export(
+                    module, arguments, dynamic_shapes=([None] * len(state), shapes)
+                )
             else:
                 module = spec.module.eval()
                 exported = torch.export.export(module, tuple(examples), dynamic_shapes=(tuple(shapes),))
@@ -154,14 +158,16 @@ def _example_sizes(ranges: Mapping[str, Range]) -> dict[str, int]:
     taken: set[int] = set()
     sizes = {}
     for name, found in ranges.items():
-        choice = next((s for s in range(min(found.low + 1, found.high), found.high + 1) if s not in taken), found.high)
+        choice = next(
+            (s for s in range(min(found.low + 1, found.high), found.high + 1) if s not in taken), found.high
+        )
         taken.add(choice)
         sizes[name] = choice
     return sizes
 
 
 def _dynamic_shapes(inputs: Sequence[TensorSpec], variant: Variant) -> list[dict[int, Any] | None]:
-    """Per input, axis → torch.export dimension. Equal forms share one; `length + 197` is derived where `length` is there."""
+    """Per input, axis → dimension. Equal forms share one; `length + 197` is derived where `length` is there too."""
     open_ = {name: found for name, found in variant.ranges.items() if found.low != found.high}
     closed = {**variant.fixed, **{n: f.low for n, f in variant.ranges.items() if f.low == f.high}}
     values = {name: Dim(size) for name, size in closed.items()}
@@ -174,9 +180,7 @@ def _dynamic_shapes(inputs: Sequence[TensorSpec], variant: Variant) -> list[dict
         for dim in dims:
             if not dim.is_number and dim not in made:
                 made[dim] = _derived(dim, made, open_)
-    return [
-        {axis: made[dim] for axis, dim in enumerate(dims) if not dim.is_number} or None for dims in forms
-    ]
+    return [{axis: made[dim] for axis, dim in enumerate(dims) if not dim.is_number} or None for dims in forms]
 
 
 def _derived(dim: Dim, made: Mapping[Dim, Any], ranges: Mapping[str, Range]) -> Any:

@@ -41,8 +41,12 @@ def without_host_steps(plan: Plan, registry: Registry) -> tuple[Plan, tuple[Step
     for step in plan.steps:
         waits = names & {plan.slots[slot][0] for slot in slots_of(step)}
         if step.name not in names and waits:
-            raise CompileError(f"node `{step.name}` needs what `{min(waits)}` makes on the host, which no program can")
-    stages = [replace(s, steps=tuple(step for step in s.steps if step.name not in names)) for s in plan.stages]
+            raise CompileError(
+                f"node `{step.name}` needs what `{min(waits)}` makes on the host, which no program can"
+            )
+    stages = [
+        replace(s, steps=tuple(step for step in s.steps if step.name not in names)) for s in plan.stages
+    ]
     return replace(plan, stages=tuple(stage for stage in stages if stage.steps)), host
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from typing import Any, Literal, Optional, Union
+from typing import Any, Literal, Union
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -85,7 +85,7 @@ class Program(_Entry):
     """Free dimensions that have one size in this program."""
     ranges: dict[str, Span]
     """The sizes of the others."""
-    weights: list[Optional[str]]
+    weights: list[str | None]
     """The weights that it takes, in order, by their key in `weights`; null for one that it does not read."""
 
 
@@ -158,7 +158,7 @@ class Output(_Entry):
 
     kind: str
     """Kind of the value; `text` is a string."""
-    values: list[Optional[str]]
+    values: list[str | None]
     """The named values that it is made of, one per field of the kind; null for a field that is absent."""
 
 
@@ -205,9 +205,9 @@ class Difference(_Entry):
     """Largest difference."""
     max_rel: float
     """Largest difference over the size of the largest value."""
-    argmax: Optional[float] = None
+    argmax: float | None = None
     """Share of rows whose largest value stands at the same place; null where that means nothing."""
-    ids: Optional[float] = None
+    ids: float | None = None
     """Share of samples whose generated ids are the same; null where nothing is generated."""
 
 

@@ -1,4 +1,4 @@
-"""`composer compile --plan`: what a backend would run and what falls back to torch, node by node, without weights or GPU."""
+"""`composer compile --plan`: what a backend would run and what falls back, node by node, without weights or GPU."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from composer_compile.compiling import DTYPE_OF, Options
 from composer_compile.errors import CompileError
 from composer_compile.forms import evaluate
 from composer_compile.hosting import is_host_step
-from composer_compile.ranges import FreeDims, find_free_dims, overrides_for
+from composer_compile.ranges import FreeDims, check_overrides, find_free_dims, overrides_for
 from composer_compile.reports import CompilePlan, NodePlan, OperationPlan, StagePlan, TaskPlan
 from composer_compile.seam import BackendImplementation
 from composer_compile.specs import DTYPES
@@ -53,7 +53,9 @@ def plan_document(
     registry = registry if registry is not None else load_registry()
     backend = backend_of(registry, chosen.backend, "--plan")
     backend.check_installed()
-    report = document if isinstance(document, Report) else check(document, registry=registry, settings=settings)
+    report = (
+        document if isinstance(document, Report) else check(document, registry=registry, settings=settings)
+    )
     report.raise_for_errors()
     names = list(tasks) if tasks is not None else list(report.tasks)
     for name in names:
@@ -61,6 +63,7 @@ def plan_document(
             guess = nearest(name, list(report.tasks))
             did = f"; did you mean `{guess}`?" if guess else ""
             raise InputError(f"{report.name} has no task `{name}`{did} (tasks: {', '.join(report.tasks)})")
+    check_overrides([plan_task(report.tasks[name]) for name in names], chosen.ranges)
     planner = _Planner(report, registry, backend, chosen)
     return CompilePlan(report.name, chosen.backend, tuple(planner.task(name) for name in names))
 
@@ -89,7 +92,9 @@ class _Planner:
         stages = _Walk(self, plan, program, free, dtype).run()
         return TaskPlan(name, precision, free.sizes("best"), tuple(stages))
 
-    def node(self, name: str, callee: str, key: Any, call: Callable[..., Any], keywords: Mapping[str, Any]) -> Any:
+    def node(
+        self, name: str, callee: str, key: Any, call: Callable[..., Any], keywords: Mapping[str, Any]
+    ) -> Any:
         """Plan one call, once for all tasks. Returns its plan under this node's name, and its result."""
         shapes = tuple((tuple(t.shape), t.dtype) for t in tensors_of(_flat(keywords)))
         known = self.known.get((key, shapes))
@@ -101,7 +106,7 @@ class _Planner:
         return known[0].named(name, callee), known[1]
 
 
-class _Impossible(Exception):
+class _ImpossibleError(Exception):
     """A node that no backend can compile; ends the walk through its task."""
 
     def __init__(self, node: NodePlan) -> None:
@@ -133,7 +138,7 @@ class _Walk:
         try:
             for stage, node in self._nodes():
                 found.setdefault(stage, []).append(node)
-        except _Impossible as stop:
+        except _ImpossibleError as stop:
             found.setdefault("not compiled", []).append(stop.node)
         return [StagePlan(name, tuple(nodes)) for name, nodes in found.items()]
 
@@ -165,7 +170,7 @@ class _Walk:
                 for found in kind.fields.values()
             ]
             given[port] = tensors[0] if kind.record is None else kind.record(*tensors)
-        prepare = self.program.prepare[f"input_{name}"] if f"input_{name}" in self.program.prepare else None
+        prepare = dict(self.program.prepare.items()).get(f"input_{name}")
         if prepare is None:
             found = NodePlan(name, f"input {item.modality.id}", (), 0, 0, 0, 0, place=self._place(item.path))
             result: Any = given
@@ -184,7 +189,9 @@ class _Walk:
             return NodePlan(step.name, f"{step.callee} (on the host)", (), 0, 0, 0, 0, self._place(node.path))
         target = self.targets[node.module.name if node.verb != "uses" else node.name]
         method = node.module.type.methods[node.method]
-        call: Callable[..., Any] = target if method.attribute == "forward" else getattr(target, method.attribute)
+        call: Callable[..., Any] = (
+            target if method.attribute == "forward" else getattr(target, method.attribute)
+        )
         if node.options is not None:
             call = partial(call, **dict(node.options))
         owner = node.module.name if node.verb != "uses" else (node.module.type.id, repr(node.module.config))
@@ -201,7 +208,9 @@ class _Walk:
         decoder: Any = self.targets[node.module.name]
         start = partial(decoder.start, beams=options.beams, max_tokens=options.max_tokens)
         key = (node.module.name, "start", repr(options))
-        first, cache = self._planned(step.name, f"{step.callee} (start)", key, start, self._sources(step), node.path)
+        first, cache = self._planned(
+            step.name, f"{step.callee} (start)", key, start, self._sources(step), node.path
+        )
         memory = self._sources(step)
         batch = tensors_of(_flat(memory))[0].shape[0]
         ids = torch.zeros(batch, options.beams, dtype=torch.int64, device=META)
@@ -221,13 +230,19 @@ class _Walk:
         }
 
     def _planned(
-        self, name: str, callee: str, key: Any, call: Callable[..., Any], keywords: Mapping[str, Any], path: Any
+        self,
+        name: str,
+        callee: str,
+        key: Any,
+        call: Callable[..., Any],
+        keywords: Mapping[str, Any],
+        path: Any,
     ) -> tuple[NodePlan, Any]:
         try:
             found, result = self.planner.node(name, callee, (key, self.dtype), call, keywords)
         except CompileError as error:
             left = OperationPlan("the whole node", 1, supported=False, reason=str(error))
-            raise _Impossible(NodePlan(name, callee, (left,), 0, 0, 0, 0, self._place(path))) from error
+            raise _ImpossibleError(NodePlan(name, callee, (left,), 0, 0, 0, 0, self._place(path))) from error
         return found.at(self._place(path)), result
 
     def _place(self, path: Any) -> str:

@@ -1,4 +1,4 @@
-"""Finding out what a stage gives: run on tensors without data at a few sizes, its outputs show how they depend on them."""
+"""Finding out what a stage gives: its outputs at a few sizes, on tensors without data, show how they depend on them."""
 
 from __future__ import annotations
 
@@ -37,9 +37,7 @@ def probe(
     outputs = []
     for name, tensor in first.tensors.items():
         dims = tuple(
-            form_from_samples(
-                base, size, {n: found.tensors[name].shape[axis] for n, found in bumped.items()}
-            )
+            form_from_samples(base, size, {n: found.tensors[name].shape[axis] for n, found in bumped.items()})
             for axis, size in enumerate(tensor.shape)
         )
         _check_form(name, dims, check.tensors[name].shape, other)

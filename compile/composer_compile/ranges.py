@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from composer.graph import CheckedTask, Range, parse_range
@@ -11,7 +11,7 @@ from composer.plugin import Registry
 from composer.types import Dim, PortType
 from composer_compile.errors import CompileError
 
-__all__ = ["BATCH", "FreeDims", "find_free_dims", "is_batch", "overrides_for"]
+__all__ = ["BATCH", "FreeDims", "check_overrides", "find_free_dims", "is_batch", "overrides_for"]
 
 BATCH = "batch"
 DEFAULT_BATCH = Range(1, 8, 1)
@@ -127,9 +127,7 @@ def _host_types(plan: Plan, input_: str, values: Mapping[str, Dim]) -> dict[str,
                 own[dim.symbols[0]] = found
     host = item.host or item.ports
     return {
-        port: PortType(
-            type_.kind, tuple(dim.substitute(own).substitute(values) for dim in type_.dims)
-        )
+        port: PortType(type_.kind, tuple(dim.substitute(own).substitute(values) for dim in type_.dims))
         for port, type_ in host.items()
     }
 
@@ -139,6 +137,19 @@ def is_batch(name: str) -> bool:
     return name == BATCH or name.endswith(f".{BATCH}")
 
 
+def check_overrides(plans: Iterable[Plan], ranges: Mapping[str, str]) -> None:
+    """Raise CompileError for a `--range` that speaks of no input of any task."""
+    inputs = sorted({name for plan in plans for name in plan.inputs})
+    for name in ranges:
+        if name != BATCH and name.partition(".")[0] not in inputs:
+            raise CompileError(
+                f"`{name}` is no free dimension: write `{BATCH}`, or a dimension of an input ({', '.join(inputs)}), "
+                f"such as {inputs[-1]}.length"
+            )
+
+
 def overrides_for(plan: Plan, ranges: Mapping[str, str]) -> dict[str, str]:
     """The part of `--range` that speaks of this task: it may be given for several tasks at once."""
-    return {name: text for name, text in ranges.items() if name == BATCH or name.partition(".")[0] in plan.inputs}
+    return {
+        name: text for name, text in ranges.items() if name == BATCH or name.partition(".")[0] in plan.inputs
+    }

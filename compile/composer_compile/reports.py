@@ -96,7 +96,7 @@ class CompilePlan:
         yield f"task {task.name} with {self.backend} ({task.precision}{', at ' + sizes if sizes else ''})"
         for stage in task.stages:
             yield f"  stage {stage.name}"
-            yield f"    {'node':<16} {'calls':<30} {'ops':>5} {'params':>9} {'FLOPs':>9} {'bytes':>9}  {'engines':>7}  status"
+            yield f"    {'node':<16} {'calls':<30} {'ops':>5} {'params':>9} {'FLOPs':>9} {'bytes':>9}  engines  status"
             for node in stage.nodes:
                 yield (
                     f"    {node.name:<16} {node.callee:<30} {node.num_operations:>5} {_short(node.parameters):>9} "
@@ -104,7 +104,9 @@ class CompilePlan:
                 )
                 for each in node.fallbacks:
                     yield f"      falls back: {each.target} x {each.count}, {each.reason} ({node.place})"
-            total = [sum(getattr(n, k) for n in stage.nodes) for k in ("num_operations", "flops", "moved_bytes")]
+            total = [
+                sum(getattr(n, k) for n in stage.nodes) for k in ("num_operations", "flops", "moved_bytes")
+            ]
             yield (
                 f"    {'together':<16} {'':<30} {total[0]:>5} {'':>9} {_short(total[1]):>9} {_short(total[2]):>9}"
             )

@@ -1,4 +1,4 @@
-"""What a backend's implementation offers. Any object of this form, registered with `composer.plugin.Backend`, will do."""
+"""What a backend's implementation offers. Any object of this form, registered as `composer.plugin.Backend`, will do."""
 
 from __future__ import annotations
 
@@ -56,7 +56,11 @@ class BackendImplementation(Protocol):
         ...
 
     def load(
-        self, file: Callable[[], Path], content: memoryview, weights: Sequence[Tensor | None], device: torch.device
+        self,
+        file: Callable[[], Path],
+        content: memoryview,
+        weights: Sequence[Tensor | None],
+        device: torch.device,
     ) -> LoadedProgram:
         """Load a program whose hash was verified; `file()` gives its path where a library wants one."""
         ...

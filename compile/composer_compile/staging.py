@@ -141,7 +141,7 @@ class _Stager:
         ids = [TensorSpec("ids", "int64", (rows, Dim(beams)))]
         if beams > 1:
             ids.append(TensorSpec("parents", "int64", (rows, Dim(beams))))
-        inputs = tuple([*ids, *carried])
+        inputs = (*ids, *carried)
         _, outputs = probe(module, inputs, self._ranges_of(inputs))
         self._add(f"{node.name}.decode", module, inputs, outputs, (node.name,))
         self.staged.order.append(step)
@@ -162,9 +162,7 @@ class _Stager:
         return {name: found for name, found in self.staged.ranges.items() if name in used}
 
     def _memory_types(self, step: Step) -> dict[str, PortType]:
-        return {
-            port: self.plan.type_of(slot) for port, slot in step.sources.items() if isinstance(slot, int)
-        }
+        return {port: self.plan.type_of(slot) for port, slot in step.sources.items() if isinstance(slot, int)}
 
     def _batch_form(self, dim: Dim) -> Dim:
         """The checker's batch symbol as the free dimension that stands for it."""
@@ -195,7 +193,9 @@ class _Stager:
         specs = []
         for label, found in kind.fields.items():
             if found.dtype == "object":
-                raise CompileError(f"{name} holds {type_.kind}, which stays on the host and enters no program")
+                raise CompileError(
+                    f"{name} holds {type_.kind}, which stays on the host and enters no program"
+                )
             dtype = self.dtype if found.dtype == "float" else found.dtype
             full = name if kind.record is None else f"{name}.{label}"
             specs.append(TensorSpec(full, dtype, tuple(type_.dims[axis] for axis in found.dims)))
@@ -233,4 +233,3 @@ class _Stager:
             elif port == "score":
                 self.forms[name] = TensorSpec(name, "float32", (rows,))
                 self.staged.structures[slot] = torch.empty(0)
-

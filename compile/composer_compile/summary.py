@@ -11,7 +11,16 @@ from composer_compile.manifest import Generate, HostCall, Manifest, Stage, Task
 
 __all__ = ["Sharing", "as_json", "summary_lines"]
 
-BYTES = {"float32": 4, "float16": 2, "bfloat16": 2, "int64": 8, "int32": 4, "uint8": 1, "bool": 1, "float64": 8}
+BYTES = {
+    "float32": 4,
+    "float16": 2,
+    "bfloat16": 2,
+    "int64": 8,
+    "int32": 4,
+    "uint8": 1,
+    "bool": 1,
+    "float64": 8,
+}
 
 
 class Sharing:
@@ -23,7 +32,9 @@ class Sharing:
         }
         self.tasks: dict[str, int] = {}
         for name, task in manifest.tasks.items():
-            keys = {key for stage in _stages(task) for program in stage.programs for key in program.weights if key}
+            keys = {
+                key for stage in _stages(task) for program in stage.programs for key in program.weights if key
+            }
             self.tasks[name] = sum(sizes[key] for key in keys)
         self.stored = sum(sizes.values())
 
@@ -31,7 +42,6 @@ class Sharing:
     def saved(self) -> int:
         """Bytes that one artifact per task would store on top."""
         return sum(self.tasks.values()) - self.stored
-
 
 
 def summary_lines(container: Container) -> list[str]:

@@ -19,8 +19,8 @@ from composer_compile.forms import read_form
 from composer_compile.importing import implementation
 from composer_compile.manifest import Generate, HostCall, Output, Program, Stage, Task
 from composer_compile.requests import Requests, processor_of
-from composer_compile.search import CompiledDecoder
 from composer_compile.seam import LoadedProgram
+from composer_compile.search import CompiledDecoder
 
 __all__ = ["LoadedTask", "Loader"]
 
@@ -62,7 +62,9 @@ class LoadedGenerate:
     tokenizer: Any
 
     def search(self, values: Mapping[str, Tensor], batch: int) -> list[list[Any]]:
-        found: list[list[Any]] = self.policy.search(self.decoder.step, self.decoder.start(values, batch), batch)
+        found: list[list[Any]] = self.policy.search(
+            self.decoder.step, self.decoder.start(values, batch), batch
+        )
         return found
 
     def ports(self, found: list[list[Any]]) -> dict[str, Any]:
@@ -99,7 +101,14 @@ class LoadedTask:
     """Answers requests. Thread-safe: a run changes nothing but values of its own."""
 
     def __init__(
-        self, name: str, task: Task, *, load: Loader, registry: Registry, container: Container, device: torch.device
+        self,
+        name: str,
+        task: Task,
+        *,
+        load: Loader,
+        registry: Registry,
+        container: Container,
+        device: torch.device,
     ) -> None:
         self.name = name
         self.task = task
@@ -138,7 +147,9 @@ class LoadedTask:
         self.walk(values, sizes, {})
         return values
 
-    def walk(self, values: dict[str, Any], sizes: Mapping[str, int], found: dict[str, list[list[Any]]]) -> None:
+    def walk(
+        self, values: dict[str, Any], sizes: Mapping[str, int], found: dict[str, list[list[Any]]]
+    ) -> None:
         """Run every stage on named values, in place; `found` takes the hypotheses of every `generate` node."""
         for part in self.order:
             if isinstance(part, LoadedStage):
@@ -168,7 +179,9 @@ class LoadedTask:
         values: dict[str, Any] = {name: tensor.to(self.device) for name, tensor in tensors.items()}
         for part in self.order[: self.order.index(generator)]:
             assert isinstance(part, LoadedStage)
-            values.update(zip(part.outputs, part.run([values[name] for name in part.inputs], sizes), strict=True))
+            values.update(
+                zip(part.outputs, part.run([values[name] for name in part.inputs], sizes), strict=True)
+            )
         ids: list[int] = []
         shown = ""
         for token in generator.policy.stream(generator.decoder.step, generator.decoder.start(values, 1)):
@@ -196,7 +209,8 @@ def _new_sizes(part: LoadedStage, values: Mapping[str, Any], sizes: Mapping[str,
 def _host_call(entry: HostCall, registry: Registry, container: Container) -> LoadedHostCall:
     if entry.uses not in registry.module_types:
         raise ArtifactError(
-            f"{container.path} needs the module type `{entry.uses}`, which no installed plugin offers: install the plugin"
+            f"{container.path} needs the module type `{entry.uses}`, which no installed plugin offers: "
+            "install the plugin"
         )
     declared = registry.module_types[entry.uses]
     config = declared.config.model_validate_json(json.dumps(entry.config))

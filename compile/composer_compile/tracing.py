@@ -37,12 +37,18 @@ def trace(
 
     def flat(*tensors: Tensor) -> list[Tensor]:
         feed = iter(tensors)
-        return [tensor for _, tensor in named_leaves(call(**rebuild(dict(keywords), lambda: next(feed))), "output")]
+        return [
+            tensor
+            for _, tensor in named_leaves(call(**rebuild(dict(keywords), lambda: next(feed))), "output")
+        ]
 
     try:
         with torch.no_grad():
             graph = make_fx(
-                flat, decomposition_table=dict(decompositions), tracing_mode="fake", _allow_non_fake_inputs=True
+                flat,
+                decomposition_table=dict(decompositions),
+                tracing_mode="fake",
+                _allow_non_fake_inputs=True,
             )(*leaves)
             result = call(**keywords)
     except CompileError:

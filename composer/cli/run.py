@@ -87,13 +87,21 @@ def _loaded(args: argparse.Namespace, document: str, task: str | None) -> Any:
 
 
 def _artifact(args: argparse.Namespace, path: str) -> Any:
-    from composer.problems import InputError
     from composer_compile import load
 
-    given = {"--weights": args.weights, "--layout": args.layout, "--dtype": args.dtype, "--set": args.settings}
+    from composer.problems import InputError
+
+    given = {
+        "--weights": args.weights,
+        "--layout": args.layout,
+        "--dtype": args.dtype,
+        "--set": args.settings,
+    }
     fixed = [name for name, value in given.items() if value]
     if fixed:
-        raise InputError(f"{path} is a compiled artifact, so {' and '.join(fixed)} cannot be given: compile it again")
+        raise InputError(
+            f"{path} is a compiled artifact, so {' and '.join(fixed)} cannot be given: compile it again"
+        )
     return load(path, device=args.device)
 
 

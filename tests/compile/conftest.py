@@ -7,15 +7,26 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+import composer_compile
 import numpy as np
 import pytest
 import torch
 
-import composer_compile
 from composer.runtime import Model, load
 from composer.runtime.weights import save_weights
 
-WORDS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *"abcdefghijklmnopqrstuvwxyz", "what", "is", "it", "red"]
+WORDS = [
+    "[PAD]",
+    "[UNK]",
+    "[CLS]",
+    "[SEP]",
+    "[MASK]",
+    *"abcdefghijklmnopqrstuvwxyz",
+    "what",
+    "is",
+    "it",
+    "red",
+]
 
 DOCUMENT = """\
 composer: 1
@@ -24,7 +35,7 @@ summary: Three tasks over one set of modules.
 parameters: {hidden: 16, heads: 2, words: 35}
 modules:
   vision: {uses: mplug2.vision_encoder, with: {image_size: 8, patch_size: 4, width: 16, layers: 1, heads: 2, frames: 2}}
-  text: {uses: mplug2.text_encoder, with: {hidden: $hidden, heads: $heads, layers: 1, vocabulary: $words, positions: 16}}
+  text: {uses: mplug2.text_encoder, with: {hidden: $hidden, heads: $heads, layers: 1, vocabulary: $words, positions: 9}}
   fusion: {uses: mplug2.fusion, with: {hidden: $hidden, heads: $heads, layers: 1}}
   decoder:
     uses: mplug2.text_decoder
@@ -84,7 +95,9 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> Small:
     document.write_text(DOCUMENT)
     torch.manual_seed(7)
     model = load(document, weights="initial")
-    for module in model.modules.values():  # initial weights are so small that every beam scores nearly the same
+    for (
+        module
+    ) in model.modules.values():  # initial weights are so small that every beam scores nearly the same
         for parameter in module.parameters():
             parameter.data.mul_(3).add_(torch.randn_like(parameter) * 0.05)
     weights = folder / "weights.safetensors"

@@ -9,14 +9,15 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 import composer_compile
-from composer.cli import main
+import pytest
+import torch
 from composer_compile.backends.export import ExportBackend
 from composer_compile.container import open_container
 from composer_compile.errors import ArtifactError
 from composer_compile.manifest import read_manifest, write_manifest
+
+from composer.cli import main
 
 
 def flip(path: Path) -> None:
@@ -120,7 +121,9 @@ def rewritten(copied: Path, change: Callable[[dict[str, Any]], None]) -> None:
     (copied / "manifest.json").write_bytes(write_manifest(manifest))
 
 
-def test_an_artifact_of_a_later_torch_names_the_command(copied: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_artifact_of_a_later_torch_names_the_command(
+    copied: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(ExportBackend, "load", None)
     rewritten(copied, lambda data: data["backend"]["made_with"].update(torch="99.1.0"))
     flip(copied / "weights.safetensors")  # the header is checked before the files
@@ -136,20 +139,19 @@ def test_a_file_outside_the_artifact_is_never_read(copied: Path) -> None:
         composer_compile.load(copied)
 
 
-def test_pickled_programs_are_refused(small: Any) -> None:
+def test_pickled_programs_are_refused(small: Any, tmp_path: Path) -> None:
     """A program file with a right hash is still not unpickled."""
-    import torch
-
-    program = next((small.artifact / "programs").iterdir())
-    source = zipfile.ZipFile(program)
-    for old, new in ((b'"config": {}', b'"config": {"x": {"use_pickle": true}}'),):
-        target = small.artifact.parent / "pickled.pt2"
-        with source, zipfile.ZipFile(target, "w") as archive:
-            for name in source.namelist():
-                content = source.read(name)
-                archive.writestr(name, content.replace(old, new) if name.endswith("weights_config.json") else content)
-        with pytest.raises(ArtifactError, match="pickled"):
-            ExportBackend().load(lambda: target, memoryview(target.read_bytes()), [], torch.device("cpu"))
+    source = next((small.artifact / "programs").iterdir())
+    target = tmp_path / "pickled.pt2"
+    old, new = b'"config": {}', b'"config": {"x": {"use_pickle": true}}'
+    with zipfile.ZipFile(source) as given, zipfile.ZipFile(target, "w") as archive:
+        for name in given.namelist():
+            content = given.read(name)
+            archive.writestr(
+                name, content.replace(old, new) if name.endswith("weights_config.json") else content
+            )
+    with pytest.raises(ArtifactError, match="pickled"):
+        ExportBackend().load(lambda: target, memoryview(target.read_bytes()), [], torch.device("cpu"))
 
 
 def test_damaged_zips_are_found(small: Any, tmp_path: Path) -> None:

@@ -5,17 +5,17 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import composer_compile
 import pytest
 import torch
-from torch import nn
-
-import composer_compile
-from composer.plugin import Config, Method, ModuleType, NoConfig, Registry, hookimpl, load_registry
-from composer.types import Signature, States
 from composer_compile.backends.export import ExportBackend
 from composer_compile.errors import CompileError
 from composer_compile.manifest import read_manifest
 from composer_compile.parity import difference
+from torch import nn
+
+from composer.plugin import Config, Method, ModuleType, NoConfig, Registry, hookimpl, load_registry
+from composer.types import Signature, States
 
 DOCUMENT = """\
 composer: 1
@@ -61,7 +61,11 @@ class Plugin:
     def composer_register(self, register: Any) -> None:
         register(
             ModuleType(
-                "test.unsteady", NoConfig, {"forward": Method(_signature)}, f"{__name__}:build_unsteady", "Unsteady."
+                "test.unsteady",
+                NoConfig,
+                {"forward": Method(_signature)},
+                f"{__name__}:build_unsteady",
+                "Unsteady.",
             )
         )
 
@@ -79,7 +83,9 @@ def document(tmp_path: Path) -> Path:
 
 
 def test_a_miss_names_the_first_diverging_node(document: Path, registry: Registry, tmp_path: Path) -> None:
-    with pytest.raises(CompileError, match=r"first node that differs is `between` \(drifting\.yaml:12:7\)") as caught:
+    with pytest.raises(
+        CompileError, match=r"first node that differs is `between` \(drifting\.yaml:12:7\)"
+    ) as caught:
         composer_compile.compile_document(document, tmp_path / "out", weights="initial", registry=registry)
     assert "differs by" in str(caught.value)
     assert not (tmp_path / "out").exists()

@@ -6,12 +6,12 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+import composer_compile
 import numpy as np
 import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-import composer_compile
 from composer.runtime import load
 from composer.runtime.weights import save_weights
 from composer.types import States
@@ -35,7 +35,9 @@ def documents(draw: st.DrawFn) -> str:
             modules.append(f"  m{number}: {{uses: core.layer_norm}}")
             nodes.append(f"      {name}: {{call: m{number}, inputs: {source}.states}}")
         elif kind == "add":
-            nodes.append(f"      {name}: {{uses: core.add, inputs: {{first: {source}.states, second: {source}.states}}}}")
+            nodes.append(
+                f"      {name}: {{uses: core.add, inputs: {{first: {source}.states, second: {source}.states}}}}"
+            )
         else:
             nodes.append(
                 f"      {name}: {{uses: core.concat, inputs: {{first: {source}.states, second: {other}.states}}}}"
@@ -47,7 +49,9 @@ def documents(draw: st.DrawFn) -> str:
         how = draw(st.sampled_from(["mean", "max"]))
         nodes.append(f"      pooled: {{uses: core.pool, inputs: {end}.states, with: {{how: {how}}}}}")
         output = "pooled.embedding"
-    ranges = draw(st.sampled_from(['batch: "1..3"', 'batch: "2..4", vectors.length: "2..6"', 'batch: "1..1"']))
+    ranges = draw(
+        st.sampled_from(['batch: "1..3"', 'batch: "2..4", vectors.length: "2..6"', 'batch: "1..1"'])
+    )
     declared = "modules:\n" + "\n".join(modules) if modules else "modules: {}"
     return (
         f"composer: 1\nname: random\n{declared}\ntasks:\n  t:\n    inputs:\n"

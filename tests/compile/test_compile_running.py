@@ -11,11 +11,11 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import composer_compile
 import numpy as np
 import pytest
 import torch
 
-import composer_compile
 from composer.problems import InputError
 
 Clip = Callable[[int], np.ndarray]
@@ -55,7 +55,9 @@ def test_a_single_value_is_repeated_for_a_list(
     assert artifact.run("video-qa", **raw) == small.model.run("video-qa", **raw)
 
 
-def test_tensors_come_out_as_the_live_model_gives_them(small: Any, artifact: composer_compile.Artifact) -> None:
+def test_tensors_come_out_as_the_live_model_gives_them(
+    small: Any, artifact: composer_compile.Artifact
+) -> None:
     raw = {"question": ["what is it", "red"]}
     ours, theirs = artifact.run("classify", **raw), small.model.run("classify", **raw)
     torch.testing.assert_close(ours["scores"], theirs["scores"])
@@ -99,7 +101,10 @@ def test_threads_do_not_disturb_each_other(artifact: composer_compile.Artifact, 
         ({}, r"needs the input `question`; it takes question"),
         ({"question": "a", "video": 1}, r"has no input `video`; it takes question"),
         ({"question": []}, r"`question` is an empty list"),
-        ({"question": ["a"] * 5}, r"`batch` is 5, and task `classify` was compiled for 1\.\.4.*--range batch=1\.\.5"),
+        (
+            {"question": ["a"] * 5},
+            r"`batch` is 5, and task `classify` was compiled for 1\.\.4.*--range batch=1\.\.5",
+        ),
         ({"question": 3}, "give a string"),
     ],
 )
@@ -160,8 +165,8 @@ class Blocked(importlib.abc.MetaPathFinder):
             raise ImportError(f"{name} is model code")
         return None
 
-MODEL_CODE = {"attention", "bert", "fusion", "lm_head", "local_temporal", "losses", "masks", "norms", "ranking", "stems",
-              "text_decoder", "text_encoder", "universal", "vision_block", "vision_encoder", "cache", "joining",
+MODEL_CODE = {"attention", "bert", "fusion", "lm_head", "local_temporal", "losses", "masks", "norms", "ranking",
+              "stems", "text_decoder", "text_encoder", "universal", "vision_block", "vision_encoder", "cache", "joining",
               "reducing", "widths"}
 sys.meta_path.insert(0, Blocked())
 try:
@@ -176,7 +181,15 @@ sys.exit(main(sys.argv[1:]))
 
 
 def test_the_model_code_of_plugins_is_not_needed(small: Any) -> None:
-    command = [sys.executable, "-c", BLOCKED, "run", f"{small.artifact}:classify", "question=what is it", "--json"]
+    command = [
+        sys.executable,
+        "-c",
+        BLOCKED,
+        "run",
+        f"{small.artifact}:classify",
+        "question=what is it",
+        "--json",
+    ]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert "scores" in done.stdout
@@ -184,7 +197,8 @@ def test_the_model_code_of_plugins_is_not_needed(small: Any) -> None:
         "from composer.cli import main",
         "import numpy, composer_compile\n"
         "clip = numpy.full((2, 8, 8, 3), 9, numpy.uint8)\n"
-        f"print(composer_compile.load({str(small.artifact)!r}).run('video-qa', video=clip, question='red'))\nsys.exit(0)",
+        f"artifact = composer_compile.load({str(small.artifact)!r})\n"
+        "print(artifact.run('video-qa', video=clip, question='red'))\nsys.exit(0)",
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr

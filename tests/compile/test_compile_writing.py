@@ -11,9 +11,8 @@ import time
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 import composer_compile
+import pytest
 from composer_compile.errors import CompileError
 from composer_compile.manifest import manifest_schema, read_manifest
 from composer_compile.summary import Sharing
@@ -32,7 +31,9 @@ compiling.compile_document(sys.argv[1], sys.argv[2], weights=sys.argv[3], tasks=
 
 
 @pytest.mark.parametrize("older", [False, True], ids=["new", "over an older artifact"])
-def test_a_killed_compile_leaves_no_half_artifact(small: Any, copied: Path, tmp_path: Path, older: bool) -> None:
+def test_a_killed_compile_leaves_no_half_artifact(
+    small: Any, copied: Path, tmp_path: Path, older: bool
+) -> None:
     """Killed when everything but the manifest is written."""
     target = copied if older else tmp_path / "target"
     before = (copied / "manifest.json").read_bytes()
@@ -75,7 +76,9 @@ def test_equal_inputs_give_equal_files(small: Any, tmp_path: Path) -> None:
     with composer_compile.load(tmp_path / "one.zip") as artifact:
         raw = {"question": "what is it"}
         found = artifact.run("classify", **raw)["scores"]
-        assert found.tolist() == pytest.approx(small.model.run("classify", **raw)["scores"].tolist(), abs=1e-5)
+        assert found.tolist() == pytest.approx(
+            small.model.run("classify", **raw)["scores"].tolist(), abs=1e-5
+        )
 
 
 def test_weights_are_stored_once_for_all_tasks(small: Any) -> None:
@@ -83,8 +86,13 @@ def test_weights_are_stored_once_for_all_tasks(small: Any) -> None:
     shared = Sharing(manifest)
     named = [name for weight in manifest.weights.values() for name in weight.names]
     assert len(named) == len(set(named))
-    everything = {f"{m}.{n}" for m, module in small.model.modules.items() for n, _ in module.named_parameters()}
-    assert everything - set(named) <= {"text.embeddings.token_types.weight", "decoder.embeddings.token_types.weight"}
+    everything = {
+        f"{m}.{n}" for m, module in small.model.modules.items() for n, _ in module.named_parameters()
+    }
+    assert everything - set(named) <= {
+        "text.embeddings.token_types.weight",
+        "decoder.embeddings.token_types.weight",
+    }
     assert shared.saved > 0
     stored = (small.artifact / "weights.safetensors").stat().st_size
     assert shared.stored <= stored <= shared.stored + 200 * len(manifest.weights) + 1000

@@ -57,7 +57,11 @@ class ExportBackend:
         return Compiled(buffer.getvalue(), ".pt2", keys)
 
     def load(
-        self, file: Callable[[], Path], content: memoryview, weights: Sequence[Tensor | None], device: torch.device
+        self,
+        file: Callable[[], Path],
+        content: memoryview,
+        weights: Sequence[Tensor | None],
+        device: torch.device,
     ) -> LoadedProgram:
         data = bytes(content)
         _refuse_pickles(data)
@@ -97,7 +101,9 @@ def _with_weights(exported: ExportedProgram, weights: Sequence[Tensor | None]) -
     for number, (node, tensor) in enumerate(fixed.items()):
         if node.users:
             if tensor is None:
-                raise ArtifactError(f"a program reads a weight ({node.name}) that its manifest entry does not give")
+                raise ArtifactError(
+                    f"a program reads a weight ({node.name}) that its manifest entry does not give"
+                )
             name = f"weight_{number}"
             module.register_buffer(name, tensor, persistent=False)
             with graph.inserting_before(node):
@@ -125,7 +131,7 @@ def _refuse_pickles(content: bytes) -> None:
 
 
 def _minor(version: str) -> tuple[int, int]:
-    parts = version.split("+")[0].split(".")
+    parts = version.split("+", maxsplit=1)[0].split(".")
     try:
         return int(parts[0]), int(parts[1])
     except (ValueError, IndexError):

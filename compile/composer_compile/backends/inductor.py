@@ -1,4 +1,4 @@
-"""The backend `inductor`: AOTInductor libraries, compiled for the processor or GPU at hand, with the weights outside."""
+"""The backend `inductor`: AOTInductor libraries, built for the processor or GPU at hand, with the weights outside."""
 
 from __future__ import annotations
 
@@ -44,7 +44,9 @@ class InductorBackend:
         from torch._inductor import aoti_compile_and_package
 
         if shutil.which("g++") is None and shutil.which("clang++") is None:
-            raise BackendError("the backend inductor needs a C++ compiler to build its libraries: install g++")
+            raise BackendError(
+                "the backend inductor needs a C++ compiler to build its libraries: install g++"
+            )
         exported = export_stage(spec, variant, lifted=False)
         with tempfile.TemporaryDirectory() as folder:
             path = str(Path(folder, "program.pt2"))
@@ -65,14 +67,22 @@ class InductorBackend:
         return Compiled(content, ".pt2", tuple(store.key(held[name], name) for name in names))
 
     def load(
-        self, file: Callable[[], Path], content: memoryview, weights: Sequence[Tensor | None], device: torch.device
+        self,
+        file: Callable[[], Path],
+        content: memoryview,
+        weights: Sequence[Tensor | None],
+        device: torch.device,
     ) -> LoadedProgram:
         package = _opened(str(file()), (device.index or 0) if device.type == "cuda" else -1)
         names = sorted(package.get_constant_fqns())
         if len(names) != len(weights) or any(weight is None for weight in weights):
-            raise ArtifactError(f"a library reads {len(names)} weights and its manifest entry gives {len(weights)}")
+            raise ArtifactError(
+                f"a library reads {len(names)} weights and its manifest entry gives {len(weights)}"
+            )
         # A library that is called before it has its weights ends the process; so nobody sees it before.
-        package.load_constants(dict(zip(names, weights, strict=True)), check_full_update=True, user_managed=True)
+        package.load_constants(
+            dict(zip(names, weights, strict=True)), check_full_update=True, user_managed=True
+        )
 
         def run(*tensors: Tensor) -> Sequence[Tensor]:
             result = package(*tensors)

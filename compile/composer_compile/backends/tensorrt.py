@@ -1,4 +1,4 @@
-"""The backend `tensorrt`: which operations Torch-TensorRT turns into engines, told on any machine, with or without a GPU.
+"""The backend `tensorrt`: which operations Torch-TensorRT turns into engines, told on any machine.
 
 Works with torch-tensorrt and torch-tensorrt-rtx, which import under one name.
 """
@@ -27,7 +27,8 @@ from composer_compile.weights import WeightStore
 __all__ = ["TensorRTBackend"]
 
 PLANS_ONLY = (
-    "the backend tensorrt plans engines (--plan) and does not build them: compile with --backend export or inductor"
+    "the backend tensorrt plans engines (--plan) and does not build them: "
+    "compile with --backend export or inductor"
 )
 PLANNED_CAPABILITY = (8, 6)
 """Answered to the library where there is no GPU; no converter's support depends on it."""
@@ -53,7 +54,11 @@ class TensorRTBackend:
         raise BackendError(PLANS_ONLY)
 
     def load(
-        self, file: Callable[[], Path], content: memoryview, weights: Sequence[Tensor | None], device: torch.device
+        self,
+        file: Callable[[], Path],
+        content: memoryview,
+        weights: Sequence[Tensor | None],
+        device: torch.device,
     ) -> LoadedProgram:
         raise BackendError(PLANS_ONLY)
 
@@ -76,10 +81,14 @@ class TensorRTBackend:
             for node in graph.graph.nodes:
                 if node.op != "call_function":
                     continue
-                if not isinstance(node.target, torch._ops.OpOverload) or judge.is_node_supported(modules, node):
+                if not isinstance(node.target, torch._ops.OpOverload) or judge.is_node_supported(
+                    modules, node
+                ):
                     found[node] = Support(supported=True)
                 elif node.target in DYNAMO_CONVERTERS.keys():  # noqa: SIM118 (`in` asks for the node's arguments)
-                    found[node] = Support(supported=False, reason="its converter does not take these arguments")
+                    found[node] = Support(
+                        supported=False, reason="its converter does not take these arguments"
+                    )
                 else:
                     found[node] = Support(supported=False, reason="TensorRT has no converter for it")
             return found
@@ -95,9 +104,9 @@ def _library() -> Iterator[None]:
     with contextlib.ExitStack() as stack:
         if not torch.cuda.is_available():
             stack.enter_context(
-                mock.patch.object(torch.cuda, "get_device_capability", lambda *_, **__: PLANNED_CAPABILITY)
+                mock.patch.object(torch.cuda, "get_device_capability", return_value=PLANNED_CAPABILITY)
             )
-            stack.enter_context(mock.patch.object(torch.cuda, "current_device", lambda: 0))
+            stack.enter_context(mock.patch.object(torch.cuda, "current_device", return_value=0))
         stack.enter_context(warnings.catch_warnings())
         warnings.simplefilter("ignore")
         stack.enter_context(contextlib.redirect_stderr(io.StringIO()))
