@@ -29,7 +29,7 @@ def test_a_round_trip(small: Any, tmp_path: Path) -> None:
         )
         program = artifact.manifest.tasks["classify"].order[0].programs[0]  # type: ignore[union-attr]
         path = tmp_path / "out" / program.file
-        with pytest.raises(ArtifactError, match="reads .* weights"):
+        with pytest.raises(ArtifactError, match=r"reads \d+ weights"):
             InductorBackend().load(lambda: path, memoryview(path.read_bytes()), [], torch.device("cpu"))
 
 

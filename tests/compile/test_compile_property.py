@@ -61,7 +61,7 @@ def documents(draw: st.DrawFn) -> str:
     )
 
 
-@settings(max_examples=6, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+@settings(max_examples=4, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
 @given(document=documents(), seed=st.integers(0, 9))
 def test_a_compiled_document_gives_the_same_results(document: str, seed: int) -> None:
     with tempfile.TemporaryDirectory() as name:

@@ -166,8 +166,8 @@ class Blocked(importlib.abc.MetaPathFinder):
         return None
 
 MODEL_CODE = {"attention", "bert", "fusion", "lm_head", "local_temporal", "losses", "masks", "norms", "ranking",
-              "stems", "text_decoder", "text_encoder", "universal", "vision_block", "vision_encoder", "cache", "joining",
-              "reducing", "widths"}
+              "stems", "text_decoder", "text_encoder", "universal", "vision_block", "vision_encoder", "cache",
+              "joining", "reducing", "widths"}
 sys.meta_path.insert(0, Blocked())
 try:
     import composer_mplug2.text_decoder
