@@ -19,10 +19,14 @@ from composer_compile.seam import BackendImplementation, LoadedProgram
 from composer_compile.tasks import LoadedTask
 from composer_compile.weights import WEIGHTS, StoredWeights
 
-__all__ = ["Artifact", "backend_of", "load"]
+__all__ = ["SAMPLES", "Artifact", "backend_of", "load"]
+
+SAMPLES = "samples.safetensors"
 
 
-def load(path: str | Path, *, device: str | torch.device = "cpu", registry: Registry | None = None) -> Artifact:
+def load(
+    path: str | Path, *, device: str | torch.device = "cpu", registry: Registry | None = None
+) -> Artifact:
     """Load an artifact. What it was made for is checked first, then every file, and only then is anything used.
 
     Raises:
@@ -36,7 +40,9 @@ def load(path: str | Path, *, device: str | torch.device = "cpu", registry: Regi
     backend.check_installed()
     reason = backend.mismatch(container.manifest.backend.made_with, target)
     if reason is not None:
-        raise ArtifactError(f"{path} cannot run here: {reason}; rebuild it with `{container.manifest.command}`")
+        raise ArtifactError(
+            f"{path} cannot run here: {reason}; rebuild it with `{container.manifest.command}`"
+        )
     container.verify()
     return Artifact(container=container, backend=backend, registry=registry, device=target)
 
@@ -47,7 +53,9 @@ def backend_of(registry: Registry, identity: str, user: str) -> BackendImplement
         raise InputError(
             f"{user} needs the backend `{identity}`; installed are {', '.join(registry.backends) or 'none'}"
         )
-    made: BackendImplementation = implementation(registry.backends[identity].implementation, f"backend {identity}")()
+    made: BackendImplementation = implementation(
+        registry.backends[identity].implementation, f"backend {identity}"
+    )()
     return made
 
 
@@ -58,7 +66,12 @@ class Artifact:
     """
 
     def __init__(
-        self, *, container: Container, backend: BackendImplementation, registry: Registry, device: torch.device
+        self,
+        *,
+        container: Container,
+        backend: BackendImplementation,
+        registry: Registry,
+        device: torch.device,
     ) -> None:
         self.device = device
         self._container = container
@@ -110,7 +123,8 @@ class Artifact:
 
     def samples(self) -> dict[str, torch.Tensor]:
         """The recorded inputs and results of `composer verify`."""
-        stored = StoredWeights(self._container.read("samples.safetensors"), torch.device("cpu"), str(self._container.path))
+        content = self._container.read(SAMPLES)
+        stored = StoredWeights(content, torch.device("cpu"), str(self._container.path))
         return {key: stored[key] for key in stored.keys()}  # noqa: SIM118 (not a mapping)
 
     def close(self) -> None:
@@ -153,7 +167,9 @@ class Artifact:
         with self._lock:
             if key not in self._programs:
                 stored = self._weights
-                weights = [None if each is None or stored is None else stored[each] for each in program.weights]
+                weights = [
+                    None if each is None or stored is None else stored[each] for each in program.weights
+                ]
                 self._programs[key] = self._backend.load(
                     lambda: self._container.unpacked(program.file),
                     self._container.read(program.file),

@@ -24,13 +24,15 @@ from composer_compile.describing import Files, describe_task, span
 from composer_compile.diverging import first_diverging_node
 from composer_compile.errors import CompileError
 from composer_compile.exporting import variants_of
+from composer_compile.hosting import without_host_steps
 from composer_compile.licenses import licenses_text
 from composer_compile.manifest import Backend, Manifest, Parity, Program, Task, write_manifest
 from composer_compile.parity import TOLERANCES, compare_task
-from composer_compile.ranges import FreeDims, find_free_dims
+from composer_compile.ranges import FreeDims, check_overrides, find_free_dims, overrides_for
 from composer_compile.recording import record_samples
 from composer_compile.seam import BackendImplementation
 from composer_compile.specs import StageSpec
+from composer_compile.stages import DecodeStage
 from composer_compile.staging import Staged, stage_plan
 from composer_compile.weights import WeightStore
 from composer_compile.writing import check_target, file_entries, put_in_place, workplace
@@ -79,10 +81,18 @@ def compile_document(
     backend = backend_of(registry, chosen.backend, "compiling")
     backend.check_installed()
     model = load_model(
-        document, weights=weights, layout=layout, settings=settings, device=device, tasks=tasks, registry=registry
+        document,
+        weights=weights,
+        layout=layout,
+        settings=settings,
+        device=device,
+        tasks=tasks,
+        registry=registry,
     )
     with workplace(target) as folder:
-        job = _Job(model, registry, backend, chosen, folder, progress, _command(document, tasks, chosen, settings))
+        job = _Job(
+            model, registry, backend, chosen, folder, progress, _command(document, tasks, chosen, settings)
+        )
         manifest = job.run()
         put_in_place(folder, target)
     return manifest
@@ -113,6 +123,7 @@ class _Job:
     cast: dict[str, dict[str, nn.Module]] = field(default_factory=dict)
 
     def run(self) -> Manifest:
+        check_overrides([self.model.runner(name).plan for name in self.model.tasks], self.options.ranges)
         prepared = {name: self._prepare(name) for name in self.model.tasks}
         modules = {
             f"{name}" if precision == "fp32" else f"{name}({precision})": module
@@ -124,7 +135,8 @@ class _Job:
         tasks: dict[str, Task] = {}
         for name, task in prepared.items():
             programs = {
-                stage: self._programs(name, spec, task.precision, store) for stage, spec in task.staged.specs.items()
+                stage: self._programs(name, spec, task.precision, store)
+                for stage, spec in task.staged.specs.items()
             }
             tasks[name] = describe_task(
                 task.plan, task.staged, task.free, programs, self.registry, files, task.precision
@@ -154,24 +166,21 @@ class _Job:
         runner = self.model.runner(name)
         shape = runner.plan.task.compile
         precision = self.options.precision or shape.precision
-        free = find_free_dims(runner.plan, self.registry, self._overrides(name))
-        reference = stage_plan(
-            runner.plan, runner.program, self.model.modules, free, self.registry, DTYPE_OF["fp32"]
-        )
-        staged = reference
-        if precision != "fp32":
-            modules = self._cast(precision)
-            program = build_program(runner.plan, modules).eval().to(getattr(torch, DTYPE_OF[precision]))
-            program.to(self.model.device)
-            staged = stage_plan(runner.plan, program, modules, free, self.registry, DTYPE_OF[precision])
+        free = find_free_dims(runner.plan, self.registry, overrides_for(runner.plan, self.options.ranges))
+        reference = self._staged(runner.plan, free, "fp32")
+        staged = reference if precision == "fp32" else self._staged(runner.plan, free, precision)
         return _Prepared(runner, runner.plan, free, reference, staged, precision)
 
-    def _overrides(self, name: str) -> dict[str, str]:
-        """`--range` speaks to every task that has the dimension."""
-        plan = self.model.runner(name).plan
-        return {key: text for key, text in self.options.ranges.items() if key == "batch" or key.split(".")[0] in plan.inputs}
+    def _staged(self, plan: Plan, free: FreeDims, precision: str) -> Staged:
+        modules = self._cast(precision)
+        tensor_plan, host = without_host_steps(plan, self.registry)
+        program = build_program(tensor_plan, modules).eval()
+        program.to(self.model.device, getattr(torch, DTYPE_OF[precision]))
+        return stage_plan(tensor_plan, host, program, modules, free, self.registry, DTYPE_OF[precision])
 
     def _cast(self, precision: str) -> dict[str, nn.Module]:
+        if precision == "fp32":
+            return self.model.modules
         if precision not in self.cast:
             dtype = getattr(torch, DTYPE_OF[precision])
             self.cast[precision] = {
@@ -231,11 +240,21 @@ class _Job:
         return TOLERANCES[task.precision]
 
     def _missed(self, name: str, task: _Prepared, artifact: Artifact, output: str, parity: Parity) -> str:
-        worst = max((each for each in parity.differences if each.output == output), key=lambda each: each.max_rel)
+        worst = max(
+            (each for each in parity.differences if each.output == output), key=lambda each: each.max_rel
+        )
         sizes = ", ".join(f"{key}={size}" for key, size in worst.sizes.items()) or "its only size"
-        what = "generates other ids" if worst.ids is not None else f"differs by {worst.max_rel:.3g} (relative)"
+        what = (
+            "generates other ids" if worst.ids is not None else f"differs by {worst.max_rel:.3g} (relative)"
+        )
         place = first_diverging_node(
-            task.staged, task.reference, artifact.task(name), worst.sizes, self.backend, self.model.report, parity.tolerance
+            task.staged,
+            task.reference,
+            artifact.task(name),
+            worst.sizes,
+            self.backend,
+            self.model.report,
+            parity.tolerance,
         )
         return (
             f"task `{name}`: compiled {output} {what} from the live model at {sizes}, and {parity.tolerance:g} is "
@@ -245,18 +264,22 @@ class _Job:
     def _document(self) -> str:
         document = self.model.report.document
         assert document is not None
-        return json.dumps(document.shape.model_dump(mode="json", by_alias=True), indent=1, ensure_ascii=False) + "\n"
+        return (
+            json.dumps(document.shape.model_dump(mode="json", by_alias=True), indent=1, ensure_ascii=False)
+            + "\n"
+        )
 
 
 def _identity(module: nn.Module) -> Any:
     """What makes two decode stages one program: the same decoder and beams. Other stages are their own."""
-    from composer_compile.stages import DecodeStage
-
     return (id(module.decoder), module.beams) if isinstance(module, DecodeStage) else id(module)
 
 
 def _command(
-    document: str | Path | Report, tasks: Iterable[str] | None, options: Options, settings: Mapping[str, Any] | None
+    document: str | Path | Report,
+    tasks: Iterable[str] | None,
+    options: Options,
+    settings: Mapping[str, Any] | None,
 ) -> str:
     name = document.name if isinstance(document, Report) else Path(str(document)).name
     chosen = f":{','.join(tasks)}" if tasks is not None else ""

@@ -69,7 +69,9 @@ class Container:
             self.read(name)
         unknown = sorted(self._files.names() - set(self.manifest.files) - {MANIFEST})
         if unknown:
-            raise ArtifactError(f"{self.path} holds {unknown[0]}, which its manifest does not name: {REBUILD}")
+            raise ArtifactError(
+                f"{self.path} holds {unknown[0]}, which its manifest does not name: {REBUILD}"
+            )
 
     def read(self, name: str) -> memoryview:
         """The verified content of a file. Raises ArtifactError where it is not what the manifest says."""
@@ -149,6 +151,7 @@ class _Zip:
                 self._members = {info.filename: info for info in archive.infolist() if not info.is_dir()}
         except zipfile.BadZipFile as error:
             raise ArtifactError(f"{file} is a damaged zip file ({error}): {REBUILD}") from None
+        self._file = file
         self._map = _mapped(file)
 
     def names(self) -> set[str]:
@@ -156,8 +159,12 @@ class _Zip:
 
     def view(self, name: str) -> memoryview | None:
         info = self._members.get(name)
-        if info is None or info.compress_type != zipfile.ZIP_STORED:
+        if info is None:
             return None
+        if info.compress_type != zipfile.ZIP_STORED:
+            raise ArtifactError(
+                f"{self._file} is compressed, so nothing can be used where it lies: pack it uncompressed"
+            )
         header = self._map[info.header_offset : info.header_offset + LOCAL_HEADER_BYTES]
         if len(header) < LOCAL_HEADER_BYTES:
             return None

@@ -11,7 +11,7 @@ from composer.plan import Plan, Step
 from composer.plugin import Config, Registry
 from composer_compile.errors import CompileError
 from composer_compile.forms import write_form
-from composer_compile.manifest import Generate, Input, Output, Program, Span, Stage, Task, Tensor
+from composer_compile.manifest import Generate, HostCall, Input, Output, Program, Span, Stage, Task, Tensor
 from composer_compile.ranges import FreeDims, is_batch
 from composer_compile.specs import StageSpec, TensorSpec
 from composer_compile.staging import Staged
@@ -54,12 +54,13 @@ def describe_task(
     precision: str,
 ) -> Task:
     """The manifest's entry; `programs` holds those of every stage by its name."""
-    order: list[Stage | Generate] = []
+    order: list[Stage | Generate | HostCall] = []
     for part in staged.order:
         if isinstance(part, Step):
             order.append(_generate(part, staged, programs, registry, files))
         else:
             order.append(stage_entry(staged.specs[part], programs[part]))
+    order.extend(_host_call(plan, step) for step in staged.host)
     outputs = {name: _output(plan, slot, staged, registry) for name, slot in plan.outputs.items()}
     first = staged.specs["encode"]
     padded = _padded(first, outputs, staged)
@@ -85,6 +86,22 @@ def describe_task(
         padded=padded,
         order=order,
         outputs=outputs,
+    )
+
+
+def _host_call(plan: Plan, step: Step) -> HostCall:
+    def name(slot: int) -> str:
+        return ".".join(plan.slots[slot])
+
+    return HostCall(
+        node=step.name,
+        uses=step.node.module.type.id,
+        config=step.node.module.config.model_dump(mode="json"),
+        sources={
+            port: name(slot) if isinstance(slot, int) else [name(each) for each in slot]
+            for port, slot in step.sources.items()
+        },
+        ports={port: name(slot) for port, slot in step.targets.items()},
     )
 
 
@@ -133,14 +150,13 @@ def _output(plan: Plan, slot: int, staged: Staged, registry: Registry) -> Output
         return Output(kind=type_.kind, values=[name])
     structure = staged.structures[slot]
     values = [
-        None if part is None else f"{name}.{field}" for field, part in zip(kind.fields, structure, strict=True)
+        None if part is None else f"{name}.{field}"
+        for field, part in zip(kind.fields, structure, strict=True)
     ]
     return Output(kind=type_.kind, values=values)
 
 
-def _input(
-    modality: str, config: Config, ports: dict[str, str], registry: Registry, files: Files
-) -> Input:
+def _input(modality: str, config: Config, ports: dict[str, str], registry: Registry, files: Files) -> Input:
     carried = registry.modalities[modality].files
     needed = carried(config) if carried is not None else {}
     written: dict[str, Any] = config.model_dump(mode="json", exclude=set(needed))
@@ -155,7 +171,8 @@ def _generate(
     name = f"{step.name}.decode"
     spec = staged.specs[name]
     generation = node.module.type.generation
-    assert generation is not None and node.options is not None
+    assert generation is not None
+    assert node.options is not None
     tokens = dict(generation.tokens(node.module.config))
     text = registry.modalities["text"].config.model_validate({"tokenizer": tokens.pop("tokenizer")})
     options = node.options.model_dump(mode="json")

@@ -17,8 +17,8 @@ from composer_compile.parity import difference
 from composer_compile.samples import sample, vocabulary_sizes
 from composer_compile.seam import BackendImplementation
 from composer_compile.specs import DTYPES, StageSpec
-from composer_compile.staging import Staged
 from composer_compile.stages import TensorStage
+from composer_compile.staging import Staged
 from composer_compile.tasks import LoadedTask
 from composer_compile.weights import WeightStore
 
@@ -63,7 +63,9 @@ def first_diverging_node(
     except CompileError as error:
         return f"no node could be singled out ({error})"
     full = [tensor.to(DTYPES[each.dtype]) for tensor, each in zip(tensors, live.inputs, strict=True)]
-    for ((node, name), expected), found in zip(live.module.values_of_nodes(*full).items(), values, strict=True):
+    for ((node, name), expected), found in zip(
+        live.module.values_of_nodes(*full).items(), values, strict=True
+    ):
         if not difference(name, sizes, found, expected).max_rel <= tolerance:
             return f"the first node that differs is `{node}` ({_place(report, loaded.name, node)})"
     generating = [part for part in staged.order if not isinstance(part, str)]

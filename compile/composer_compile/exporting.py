@@ -10,6 +10,7 @@ import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import product
 from typing import Any
 
 import torch
@@ -38,7 +39,7 @@ class Variant:
 
     @property
     def label(self) -> str:
-        return "batch1" if self.fixed else "any"
+        return ", ".join(f"{name} {size}" for name, size in self.fixed.items()) or "any size"
 
     def holds(self, sizes: Mapping[str, int]) -> bool:
         return all(sizes[name] == size for name, size in self.fixed.items()) and all(
@@ -47,15 +48,19 @@ class Variant:
 
 
 def variants_of(ranges: Mapping[str, Range]) -> tuple[Variant, ...]:
-    """The programs that a stage needs to cover its ranges: one for batch 1, one for all larger batches."""
-    ones = {name: 1 for name, found in ranges.items() if is_batch(name) and found.low == 1}
-    lengths = {name: _from_two(found) for name, found in ranges.items() if not is_batch(name)}
-    batches = {name: _from_two(found) for name, found in ranges.items() if is_batch(name)}
-    general = Variant({}, {**batches, **lengths})
-    if not ones:
-        return (general,)
-    rest = {name: found for name, found in batches.items() if name not in ones}
-    return (Variant(ones, {**rest, **lengths}), general)
+    """The programs that a stage needs to cover its ranges: for every batch dimension, one for 1 and one for more."""
+    choices = []
+    for name, found in ranges.items():
+        one = [1] if is_batch(name) and found.low == 1 else []
+        many = [_from_two(found)] if not one or found.high > 1 else []
+        choices.append([(name, choice) for choice in (*one, *many)])
+    return tuple(
+        Variant(
+            {name: choice for name, choice in combination if isinstance(choice, int)},
+            {name: choice for name, choice in combination if isinstance(choice, Range)},
+        )
+        for combination in product(*choices)
+    )
 
 
 def _from_two(found: Range) -> Range:
@@ -79,7 +84,9 @@ class _Lifted(nn.Module):
         self.names = tuple(names)
 
     def forward(self, weights: list[Tensor], tensors: list[Tensor]) -> Any:
-        return torch.func.functional_call(self.stage, dict(zip(self.names, weights, strict=True)), tuple(tensors))
+        return torch.func.functional_call(
+            self.stage, dict(zip(self.names, weights, strict=True)), tuple(tensors)
+        )
 
 
 def export_stage(spec: StageSpec, variant: Variant, *, lifted: bool) -> ExportedProgram:
@@ -99,7 +106,9 @@ def export_stage(spec: StageSpec, variant: Variant, *, lifted: bool) -> Exported
             if lifted:
                 module = _Lifted(spec.module, list(state)).eval()
                 arguments: tuple[Any, ...] = (list(state.values()), examples)
-                exported = torch.export.export(module, arguments, dynamic_shapes=([None] * len(state), shapes))
+                exported = torch.export.export(
+                    module, arguments, dynamic_shapes=([None] * len(state), shapes)
+                )
             else:
                 module = spec.module.eval()
                 exported = torch.export.export(module, tuple(examples), dynamic_shapes=(tuple(shapes),))
@@ -149,14 +158,16 @@ def _example_sizes(ranges: Mapping[str, Range]) -> dict[str, int]:
     taken: set[int] = set()
     sizes = {}
     for name, found in ranges.items():
-        choice = next((s for s in range(min(found.low + 1, found.high), found.high + 1) if s not in taken), found.high)
+        choice = next(
+            (s for s in range(min(found.low + 1, found.high), found.high + 1) if s not in taken), found.high
+        )
         taken.add(choice)
         sizes[name] = choice
     return sizes
 
 
 def _dynamic_shapes(inputs: Sequence[TensorSpec], variant: Variant) -> list[dict[int, Any] | None]:
-    """Per input, axis → torch.export dimension. Equal forms share one; `length + 197` is derived where `length` is there."""
+    """Per input, axis → dimension. Equal forms share one; `length + 197` is derived where `length` is there too."""
     open_ = {name: found for name, found in variant.ranges.items() if found.low != found.high}
     closed = {**variant.fixed, **{n: f.low for n, f in variant.ranges.items() if f.low == f.high}}
     values = {name: Dim(size) for name, size in closed.items()}
@@ -169,9 +180,7 @@ def _dynamic_shapes(inputs: Sequence[TensorSpec], variant: Variant) -> list[dict
         for dim in dims:
             if not dim.is_number and dim not in made:
                 made[dim] = _derived(dim, made, open_)
-    return [
-        {axis: made[dim] for axis, dim in enumerate(dims) if not dim.is_number} or None for dims in forms
-    ]
+    return [{axis: made[dim] for axis, dim in enumerate(dims) if not dim.is_number} or None for dims in forms]
 
 
 def _derived(dim: Dim, made: Mapping[Dim, Any], ranges: Mapping[str, Range]) -> Any:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from typing import Any, Literal, Optional, Union
+from typing import Any, Literal, Union
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -17,6 +17,7 @@ __all__ = [
     "Difference",
     "FileEntry",
     "Generate",
+    "HostCall",
     "Input",
     "Manifest",
     "Output",
@@ -84,7 +85,7 @@ class Program(_Entry):
     """Free dimensions that have one size in this program."""
     ranges: dict[str, Span]
     """The sizes of the others."""
-    weights: list[Optional[str]]
+    weights: list[str | None]
     """The weights that it takes, in order, by their key in `weights`; null for one that it does not read."""
 
 
@@ -124,6 +125,21 @@ class Generate(_Entry):
     """Port of the node (`text`, `ids`, `score`) to the name of the value."""
 
 
+class HostCall(_Entry):
+    """A node that works on the host, such as one that cuts a generated text."""
+
+    node: str
+    """Its name in the document."""
+    uses: str
+    """Id of its module type, which has no weights."""
+    config: dict[str, Any]
+    """Its config."""
+    sources: dict[str, Union[str, list[str]]]
+    """Input port to the name of the value, or of several."""
+    ports: dict[str, str]
+    """Output port to the name of the value."""
+
+
 class Input(_Entry):
     """A raw input and the modality that reads it."""
 
@@ -142,7 +158,7 @@ class Output(_Entry):
 
     kind: str
     """Kind of the value; `text` is a string."""
-    values: list[Optional[str]]
+    values: list[str | None]
     """The named values that it is made of, one per field of the kind; null for a field that is absent."""
 
 
@@ -161,7 +177,7 @@ class Task(_Entry):
     """The sizes that a request may have."""
     padded: list[str]
     """Free dimensions whose size 1 is run as 2 with one masked position."""
-    order: list[Union[Stage, Generate]]
+    order: list[Union[Stage, Generate, HostCall]]
     """What runs, in order."""
     outputs: dict[str, Output]
     """Results by name."""
@@ -189,9 +205,9 @@ class Difference(_Entry):
     """Largest difference."""
     max_rel: float
     """Largest difference over the size of the largest value."""
-    argmax: Optional[float] = None
+    argmax: float | None = None
     """Share of rows whose largest value stands at the same place; null where that means nothing."""
-    ids: Optional[float] = None
+    ids: float | None = None
     """Share of samples whose generated ids are the same; null where nothing is generated."""
 
 
@@ -268,7 +284,8 @@ def read_manifest(content: bytes, name: str) -> Manifest:
             f"{name} has version {data.get('version')!r} of the artifact format and this composer reads {VERSION}: "
             f"{REBUILD}, or install the composer that made it"
         )
-    if _digest({key: value for key, value in data.items() if key != "digest"}) != data.get("digest"):
+    digest = _digest({key: value for key, value in data.items() if key != "digest"})
+    if digest != data.get("digest") or _dumped(data) != content:
         raise ArtifactError(f"{name} has a damaged manifest.json (its digest differs): {REBUILD}")
     try:
         return Manifest.model_validate(data)
@@ -291,4 +308,4 @@ def _digest(data: dict[str, Any]) -> str:
 
 
 def _dumped(data: dict[str, Any]) -> bytes:
-    return (json.dumps(data, indent=1, sort_keys=True, ensure_ascii=False) + "\n").encode()
+    return (json.dumps(data, indent=1, ensure_ascii=False) + "\n").encode()

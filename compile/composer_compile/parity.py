@@ -14,7 +14,7 @@ from composer_compile.manifest import Difference, Parity
 from composer_compile.samples import corner_sizes, sample, vocabulary_sizes
 from composer_compile.specs import DTYPES
 from composer_compile.staging import Staged
-from composer_compile.tasks import LoadedGenerate, LoadedStage, LoadedTask
+from composer_compile.tasks import LoadedGenerate, LoadedHostCall, LoadedStage, LoadedTask
 
 __all__ = ["TOLERANCES", "compare_task", "difference", "live_values"]
 
@@ -52,7 +52,9 @@ def compare_task(loaded: LoadedTask, runner: Runner, staged: Staged, tolerance: 
 
 def _within(each: Difference, tolerance: float) -> bool:
     # Not `<=` alone: NaN compares false.
-    return each.max_rel <= tolerance and not (each.ids is not None and tolerance <= TOLERANCES["fp32"] and each.ids < 1)
+    return each.max_rel <= tolerance and not (
+        each.ids is not None and tolerance <= TOLERANCES["fp32"] and each.ids < 1
+    )
 
 
 def difference(name: str, sizes: Mapping[str, int], ours: Tensor, theirs: Tensor) -> Difference:
@@ -87,6 +89,8 @@ def _stages(
     values: dict[str, Tensor] = {name: tensor.to(loaded.device) for name, tensor in tensors.items()}
     found: list[Difference] = []
     for part in loaded.order:
+        if isinstance(part, LoadedHostCall):
+            continue
         if isinstance(part, LoadedStage):
             if part.entry.name not in staged.specs or not set(part.inputs) <= set(values):
                 continue  # a stage after a search is compared from one end to the other
@@ -151,7 +155,9 @@ def _grouped(
     return list(lines.values())
 
 
-def live_values(runner: Runner, loaded: LoadedTask, raw: Mapping[str, Tensor]) -> tuple[list[Any], dict[str, Any]]:
+def live_values(
+    runner: Runner, loaded: LoadedTask, raw: Mapping[str, Tensor]
+) -> tuple[list[Any], dict[str, Any]]:
     """The live model's slots, and every node's hypotheses."""
     nested: dict[str, dict[str, Any]] = {}
     for (name, port), kind in loaded.requests.records.items():
@@ -185,7 +191,9 @@ def _results(
     for node, expected in hypotheses.items():
         ours = [each[0].ids for each in ids[node]]
         agreement = sum(a == b[0].ids for a, b in zip(ours, expected, strict=True)) / len(expected)
-        found.append(Difference(output=f"{node}.ids", sizes=dict(sizes), max_abs=0.0, max_rel=0.0, ids=agreement))
+        found.append(
+            Difference(output=f"{node}.ids", sizes=dict(sizes), max_abs=0.0, max_rel=0.0, ids=agreement)
+        )
     for name, entry in loaded.task.outputs.items():
         theirs = slots[runner.plan.outputs[name]]
         parts = [theirs] if isinstance(theirs, Tensor) else list(theirs) if isinstance(theirs, tuple) else []

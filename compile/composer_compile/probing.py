@@ -1,4 +1,4 @@
-"""Finding out what a stage gives: run on tensors without data at a few sizes, its outputs show how they depend on them."""
+"""Finding out what a stage gives: its outputs at a few sizes, on tensors without data, show how they depend on them."""
 
 from __future__ import annotations
 
@@ -26,7 +26,10 @@ def probe(
         CompileError: the stage cannot run without data, or an output's size is no sum over free dimensions.
     """
     # Sizes 2 and 3 rather than 1: a size of one could stand for a dimension that is repeated to fit.
-    base = {name: min(max(found.low, 2), found.high - 1) for name, found in ranges.items()}
+    base = {
+        name: 2 if found.low == found.high else min(max(found.low, 2), found.high - 1)
+        for name, found in ranges.items()
+    }
     first = _run(stage, inputs, base)
     bumped = {name: _run(stage, inputs, {**base, name: base[name] + 1}) for name in base}
     other = {name: size + 1 for name, size in base.items()}
@@ -34,9 +37,7 @@ def probe(
     outputs = []
     for name, tensor in first.tensors.items():
         dims = tuple(
-            form_from_samples(
-                base, size, {n: found.tensors[name].shape[axis] for n, found in bumped.items()}
-            )
+            form_from_samples(base, size, {n: found.tensors[name].shape[axis] for n, found in bumped.items()})
             for axis, size in enumerate(tensor.shape)
         )
         _check_form(name, dims, check.tensors[name].shape, other)

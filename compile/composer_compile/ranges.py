@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from composer.graph import CheckedTask, Range, parse_range
@@ -11,7 +11,7 @@ from composer.plugin import Registry
 from composer.types import Dim, PortType
 from composer_compile.errors import CompileError
 
-__all__ = ["BATCH", "FreeDims", "find_free_dims", "is_batch"]
+__all__ = ["BATCH", "FreeDims", "check_overrides", "find_free_dims", "is_batch", "overrides_for"]
 
 BATCH = "batch"
 DEFAULT_BATCH = Range(1, 8, 1)
@@ -23,7 +23,7 @@ LONGEST = 512
 class FreeDims:
     """What may vary between requests. `ranges` holds the free dimensions by name (`batch`, `question.length`).
 
-    `host` gives every input's host ports with dims over those names; a dimension whose range is one number is a number.
+    `host` gives every input's host ports with dims over those names; a length whose range is one number is a number.
     """
 
     ranges: Mapping[str, Range]
@@ -52,8 +52,10 @@ def find_free_dims(plan: Plan, registry: Registry, overrides: Mapping[str, str])
     values: dict[str, Dim] = {}
     for symbol, name in names.items():
         chosen = _range(name, written, limits.get(symbol))
-        values[symbol] = Dim(chosen.low) if chosen.low == chosen.high else Dim(0, ((name, 1),))
-        if chosen.low != chosen.high:
+        # A batch stays a name where it has one size only: decoding must know which axis counts samples.
+        is_fixed = chosen.low == chosen.high and not is_batch(name)
+        values[symbol] = Dim(chosen.low) if is_fixed else Dim(0, ((name, 1),))
+        if not is_fixed:
             ranges[name] = chosen
     host = {input_: _host_types(plan, input_, values) for input_ in plan.inputs}
     batch = {input_: next(iter(ports.values())).dims[0] for input_, ports in host.items()}
@@ -108,7 +110,7 @@ def _range(name: str, written: Mapping[str, str], limit: tuple[int, int] | None)
             return parse_range(str(text))
         except ValueError as error:
             raise CompileError(f"range of `{name}`: {error}") from None
-    if is_batch(name):
+    if is_batch(name) and (limit is None or limit[0] <= DEFAULT_BATCH.low):
         return DEFAULT_BATCH
     low, high = limit or (1, LONGEST)
     high = max(low, min(high, LONGEST))
@@ -125,9 +127,7 @@ def _host_types(plan: Plan, input_: str, values: Mapping[str, Dim]) -> dict[str,
                 own[dim.symbols[0]] = found
     host = item.host or item.ports
     return {
-        port: PortType(
-            type_.kind, tuple(dim.substitute(own).substitute(values) for dim in type_.dims)
-        )
+        port: PortType(type_.kind, tuple(dim.substitute(own).substitute(values) for dim in type_.dims))
         for port, type_ in host.items()
     }
 
@@ -135,3 +135,21 @@ def _host_types(plan: Plan, input_: str, values: Mapping[str, Dim]) -> dict[str,
 def is_batch(name: str) -> bool:
     """Whether a free dimension counts samples."""
     return name == BATCH or name.endswith(f".{BATCH}")
+
+
+def check_overrides(plans: Iterable[Plan], ranges: Mapping[str, str]) -> None:
+    """Raise CompileError for a `--range` that speaks of no input of any task."""
+    inputs = sorted({name for plan in plans for name in plan.inputs})
+    for name in ranges:
+        if name != BATCH and name.partition(".")[0] not in inputs:
+            raise CompileError(
+                f"`{name}` is no free dimension: write `{BATCH}`, or a dimension of an input ({', '.join(inputs)}), "
+                f"such as {inputs[-1]}.length"
+            )
+
+
+def overrides_for(plan: Plan, ranges: Mapping[str, str]) -> dict[str, str]:
+    """The part of `--range` that speaks of this task: it may be given for several tasks at once."""
+    return {
+        name: text for name, text in ranges.items() if name == BATCH or name.partition(".")[0] in plan.inputs
+    }

@@ -11,15 +11,14 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from composer_compile.artifact import Artifact
+from composer_compile.artifact import SAMPLES, Artifact
 from composer_compile.manifest import Difference
 from composer_compile.parity import TOLERANCES, difference
 from composer_compile.samples import corner_sizes, sample, vocabulary_sizes
 from composer_compile.tasks import LoadedTask
 
-__all__ = ["SAMPLES", "Verified", "record_samples", "verify_samples"]
+__all__ = ["Verified", "record_samples", "verify_samples"]
 
-SAMPLES = "samples.safetensors"
 REPEATS = 5
 
 
@@ -48,7 +47,9 @@ def record_samples(artifact: Artifact, folder: Path) -> None:
         raw = sample(task.task, task.requests.first, sizes, vocabulary_sizes(task.requests.processors))
         results = _results(task, raw)
         kept.update({f"{name} in {key}": tensor.contiguous() for key, tensor in raw.items()})
-        kept.update({f"{name} out {key}": tensor.contiguous().cpu().clone() for key, tensor in results.items()})
+        kept.update(
+            {f"{name} out {key}": tensor.contiguous().cpu().clone() for key, tensor in results.items()}
+        )
     save_file(dict(sorted(kept.items())), folder / SAMPLES)
 
 
@@ -63,7 +64,9 @@ def verify_samples(artifact: Artifact) -> list[Verified]:
         started = time.perf_counter()
         results = _results(artifact.task(name), raw)
         first = time.perf_counter() - started
-        tolerance = max(artifact.manifest.parity[name].tolerance, TOLERANCES[artifact.manifest.tasks[name].precision])
+        tolerance = max(
+            artifact.manifest.parity[name].tolerance, TOLERANCES[artifact.manifest.tasks[name].precision]
+        )
         found = tuple(_compared(key, results.get(key), tensor) for key, tensor in expected.items())
         passed = all(each.max_rel <= tolerance for each in found)
         verified.append(Verified(name, found, passed, 1000 * first, 1000 * _median(artifact.task(name), raw)))
@@ -90,7 +93,9 @@ def _results(task: LoadedTask, raw: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 def _compared(name: str, ours: Tensor | None, theirs: Tensor) -> Difference:
     if ours is None or ours.shape != theirs.shape:
-        return Difference(output=name, sizes={}, max_abs=1e30, max_rel=1e30, ids=0.0 if name.endswith(".ids") else None)
+        return Difference(
+            output=name, sizes={}, max_abs=1e30, max_rel=1e30, ids=0.0 if name.endswith(".ids") else None
+        )
     if name.endswith(".ids"):
         same = float(torch.equal(ours.cpu(), theirs.cpu()))
         return Difference(output=name, sizes={}, max_abs=1 - same, max_rel=1 - same, ids=same)

@@ -51,7 +51,9 @@ class Requests:
         self.task = task
         self.first = first
         self.command = container.manifest.command
-        self.processors = {key: processor_of(entry, registry, container) for key, entry in task.inputs.items()}
+        self.processors = {
+            key: processor_of(entry, registry, container) for key, entry in task.inputs.items()
+        }
         self.records = {
             (key, port): registry.kinds[kind]
             for key, entry in task.inputs.items()
@@ -88,7 +90,9 @@ class Requests:
                 if form.is_symbol and sizes[form.symbols[0]] == 1 and form.symbols[0] in self.task.padded:
                     tensor = torch.cat((tensor, torch.zeros_like(tensor)), dim=axis)
             fitted[name] = tensor
-        return fitted, {key: 2 if size == 1 and key in self.task.padded else size for key, size in sizes.items()}
+        return fitted, {
+            key: 2 if size == 1 and key in self.task.padded else size for key, size in sizes.items()
+        }
 
     def _sizes(self, tensors: Mapping[str, Tensor]) -> dict[str, int]:
         sizes: dict[str, int] = {}
@@ -104,9 +108,13 @@ class Requests:
                         f"the inputs of task `{self.name}` disagree about `{symbol}`: {sizes[symbol]} and {size}"
                     )
                 self._check_range(symbol, size)
-            expected = tuple(form.constant + sum(f * sizes.get(s, 0) for s, f in form.terms) for form in forms)
+            expected = tuple(
+                form.constant + sum(f * sizes.get(s, 0) for s, f in form.terms) for form in forms
+            )
             if expected != shape:
-                raise InputError(f"{name} has the sizes {list(shape)} and the artifact takes {list(expected)}")
+                raise InputError(
+                    f"{name} has the sizes {list(shape)} and the artifact takes {list(expected)}"
+                )
         return sizes
 
     def _check_range(self, symbol: str, size: int) -> None:

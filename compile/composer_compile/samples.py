@@ -28,7 +28,9 @@ def corner_sizes(ranges: Mapping[str, Span]) -> dict[str, dict[str, int]]:
     return found
 
 
-def sample(task: Task, stage: Stage, sizes: Mapping[str, int], vocabulary: Mapping[str, int]) -> dict[str, Tensor]:
+def sample(
+    task: Task, stage: Stage, sizes: Mapping[str, int], vocabulary: Mapping[str, int]
+) -> dict[str, Tensor]:
     """Random tensors for the inputs of the first stage, the same for the same sizes.
 
     Masks show a prefix of each row, the whole of the first; ids are below the input's `vocabulary`, and 0 where the
@@ -42,7 +44,12 @@ def sample(task: Task, stage: Stage, sizes: Mapping[str, int], vocabulary: Mappi
         tensors[entry.name] = _random(entry.name, shape, entry.dtype, vocabulary, generator)
     for name, tensor in tensors.items():
         mask = tensors.get(f"{name.rpartition('.')[0]}.mask")
-        if mask is not None and mask is not tensor and tensor.dtype == torch.int64 and tensor.shape == mask.shape:
+        if (
+            mask is not None
+            and mask is not tensor
+            and tensor.dtype == torch.int64
+            and tensor.shape == mask.shape
+        ):
             tensors[name] = tensor * mask
     return tensors
 

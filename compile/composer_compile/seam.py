@@ -1,14 +1,14 @@
-"""What a backend's implementation offers. Any object of this form, registered with `composer.plugin.Backend`, will do."""
+"""What a backend's implementation offers. Any object of this form, registered as `composer.plugin.Backend`, will do."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import torch
-from torch import Tensor
+from torch import Tensor, fx
 
 from composer_compile.exporting import Variant
 from composer_compile.specs import StageSpec
@@ -56,11 +56,19 @@ class BackendImplementation(Protocol):
         ...
 
     def load(
-        self, file: Callable[[], Path], content: memoryview, weights: Sequence[Tensor | None], device: torch.device
+        self,
+        file: Callable[[], Path],
+        content: memoryview,
+        weights: Sequence[Tensor | None],
+        device: torch.device,
     ) -> LoadedProgram:
         """Load a program whose hash was verified; `file()` gives its path where a library wants one."""
         ...
 
-    def support(self, operation: object) -> Support:
-        """Whether the backend runs an operation (a torch overload), for `--plan`."""
+    def decompositions(self) -> Mapping[Any, Callable[..., Any]]:
+        """How operations are broken up before the backend sees them, for `--plan`; empty where it takes torch's own."""
+        ...
+
+    def support(self, graph: fx.GraphModule) -> Mapping[fx.Node, Support]:
+        """What becomes of every call in a graph of one node, for `--plan`."""
         ...

@@ -17,7 +17,11 @@ class CompiledCache:
     """
 
     def __init__(
-        self, tensors: Mapping[str, Tensor], axes: Mapping[str, int | None], rows: int, parents: Tensor | None = None
+        self,
+        tensors: Mapping[str, Tensor],
+        axes: Mapping[str, int | None],
+        rows: int,
+        parents: Tensor | None = None,
     ) -> None:
         self.tensors = dict(tensors)
         self.axes = axes
@@ -83,7 +87,9 @@ class CompiledDecoder:
                     name: tensor if (axis := self.axes[name]) is None else _padded(tensor, axis, self.fewest)
                     for name, tensor in tensors.items()
                 }
-        logits, *changed = self.run([*inputs, *(tensors[name] for name in self.cached)], max(rows, self.fewest))
+        logits, *changed = self.run(
+            [*inputs, *(tensors[name] for name in self.cached)], max(rows, self.fewest)
+        )
         after = {**tensors, **dict(zip(self.changed, changed, strict=True))}
         return logits[:rows], CompiledCache(after, self.axes, rows)
 

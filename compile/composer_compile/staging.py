@@ -15,6 +15,7 @@ from composer.plugin import Registry
 from composer.runtime import Program
 from composer.types import Dim, Kind, PortType
 from composer_compile.errors import CompileError
+from composer_compile.hosting import slots_of
 from composer_compile.probing import probe
 from composer_compile.ranges import FreeDims
 from composer_compile.specs import DTYPES, StageSpec, TensorSpec
@@ -28,6 +29,8 @@ class Staged:
     """A task, ready to compile: its stages in running order (`Step` for a `generate` node), and their programs."""
 
     order: list[str | Step] = field(default_factory=list)
+    host: tuple[Step, ...] = ()
+    """Steps that run on the host after all programs."""
     specs: dict[str, StageSpec] = field(default_factory=dict)
     """Tensor stages by name, and the decode step of every `generate` node as `<node>.decode`."""
     ranges: dict[str, Range] = field(default_factory=dict)
@@ -36,20 +39,27 @@ class Staged:
 
 
 def stage_plan(
-    plan: Plan, program: Program, modules: Mapping[str, nn.Module], free: FreeDims, registry: Registry, dtype: str
+    plan: Plan,
+    host: tuple[Step, ...],
+    program: Program,
+    modules: Mapping[str, nn.Module],
+    free: FreeDims,
+    registry: Registry,
+    dtype: str,
 ) -> Staged:
-    """Cut a plan into tensor programs.
+    """Cut a plan into tensor programs. The `plan` and its `program` are those without the steps of `host`.
 
     Raises:
         CompileError: a stage does what no tensor program can do.
     """
-    return _Stager(plan, program, modules, free, registry, dtype).run()
+    return _Stager(plan, host, program, modules, free, registry, dtype).run()
 
 
 class _Stager:
     def __init__(
         self,
         plan: Plan,
+        host: tuple[Step, ...],
         program: Program,
         modules: Mapping[str, nn.Module],
         free: FreeDims,
@@ -57,12 +67,13 @@ class _Stager:
         dtype: str,
     ) -> None:
         self.plan = plan
+        self.host = host
         self.program = program
         self.modules = modules
         self.free = free
         self.registry = registry
         self.dtype = dtype
-        self.staged = Staged(ranges=dict(free.ranges))
+        self.staged = Staged(host=host, ranges=dict(free.ranges))
         self.forms: dict[str, TensorSpec] = {}
         self.caches: dict[str, Any] = {}
         self.device = next(
@@ -99,12 +110,12 @@ class _Stager:
             for follower in later
             if follower is not None and follower.name == "decode"
             for step in follower.steps
-            if step.name not in self.caches and set(_slots_of(step)) <= known
+            if step.name not in self.caches and set(slots_of(step)) <= known
         }
-        needed = {slot for slot in self.plan.outputs.values()}
+        needed = {*self.plan.outputs.values(), *(slot for step in self.host for slot in slots_of(step))}
         for follower in later:
             if follower is not None and follower.name == "finish":
-                needed |= {slot for step in follower.steps for slot in _slots_of(step)}
+                needed |= {slot for step in follower.steps for slot in slots_of(step)}
         wanted = sorted(needed & own)
         module = TensorStage(
             program=self.program, stage=stage, templates=templates, wanted=wanted, starts=starts
@@ -130,7 +141,7 @@ class _Stager:
         ids = [TensorSpec("ids", "int64", (rows, Dim(beams)))]
         if beams > 1:
             ids.append(TensorSpec("parents", "int64", (rows, Dim(beams))))
-        inputs = tuple([*ids, *carried])
+        inputs = (*ids, *carried)
         _, outputs = probe(module, inputs, self._ranges_of(inputs))
         self._add(f"{node.name}.decode", module, inputs, outputs, (node.name,))
         self.staged.order.append(step)
@@ -151,9 +162,7 @@ class _Stager:
         return {name: found for name, found in self.staged.ranges.items() if name in used}
 
     def _memory_types(self, step: Step) -> dict[str, PortType]:
-        return {
-            port: self.plan.type_of(slot) for port, slot in step.sources.items() if isinstance(slot, int)
-        }
+        return {port: self.plan.type_of(slot) for port, slot in step.sources.items() if isinstance(slot, int)}
 
     def _batch_form(self, dim: Dim) -> Dim:
         """The checker's batch symbol as the free dimension that stands for it."""
@@ -184,7 +193,9 @@ class _Stager:
         specs = []
         for label, found in kind.fields.items():
             if found.dtype == "object":
-                raise CompileError(f"{name} holds {type_.kind}, which stays on the host and enters no program")
+                raise CompileError(
+                    f"{name} holds {type_.kind}, which stays on the host and enters no program"
+                )
             dtype = self.dtype if found.dtype == "float" else found.dtype
             full = name if kind.record is None else f"{name}.{label}"
             specs.append(TensorSpec(full, dtype, tuple(type_.dims[axis] for axis in found.dims)))
@@ -193,7 +204,7 @@ class _Stager:
     def _carried(self, stage: Stage) -> tuple[dict[Any, Any], tuple[TensorSpec, ...]]:
         """What a later stage takes from earlier ones."""
         own = {slot for step in stage.steps for slot in step.targets.values()}
-        needed = sorted({slot for step in stage.steps for slot in _slots_of(step)} - own)
+        needed = sorted({slot for step in stage.steps for slot in slots_of(step)} - own)
         templates = {}
         specs = []
         for slot in needed:
@@ -222,10 +233,3 @@ class _Stager:
             elif port == "score":
                 self.forms[name] = TensorSpec(name, "float32", (rows,))
                 self.staged.structures[slot] = torch.empty(0)
-
-
-def _slots_of(step: Step) -> list[int]:
-    slots: list[int] = []
-    for source in step.sources.values():
-        slots.extend([source] if isinstance(source, int) else source)
-    return slots

@@ -7,11 +7,20 @@ from math import prod
 from typing import Any
 
 from composer_compile.container import Container
-from composer_compile.manifest import Generate, Manifest, Stage, Task
+from composer_compile.manifest import Generate, HostCall, Manifest, Stage, Task
 
 __all__ = ["Sharing", "as_json", "summary_lines"]
 
-BYTES = {"float32": 4, "float16": 2, "bfloat16": 2, "int64": 8, "int32": 4, "uint8": 1, "bool": 1, "float64": 8}
+BYTES = {
+    "float32": 4,
+    "float16": 2,
+    "bfloat16": 2,
+    "int64": 8,
+    "int32": 4,
+    "uint8": 1,
+    "bool": 1,
+    "float64": 8,
+}
 
 
 class Sharing:
@@ -23,7 +32,9 @@ class Sharing:
         }
         self.tasks: dict[str, int] = {}
         for name, task in manifest.tasks.items():
-            keys = {key for stage in _stages(task) for program in stage.programs for key in program.weights if key}
+            keys = {
+                key for stage in _stages(task) for program in stage.programs for key in program.weights if key
+            }
             self.tasks[name] = sum(sizes[key] for key in keys)
         self.stored = sum(sizes.values())
 
@@ -31,7 +42,6 @@ class Sharing:
     def saved(self) -> int:
         """Bytes that one artifact per task would store on top."""
         return sum(self.tasks.values()) - self.stored
-
 
 
 def summary_lines(container: Container) -> list[str]:
@@ -69,6 +79,9 @@ def _task_lines(name: str, task: Task, manifest: Manifest, shared: Sharing) -> I
     for label, span in task.ranges.items():
         yield f"  range   {label:<20} {span}, best {span.best}"
     for part in task.order:
+        if isinstance(part, HostCall):
+            yield f"  host    {part.node:<20} {part.uses}"
+            continue
         stage = part.decode if isinstance(part, Generate) else part
         programs = ", ".join(
             f"{program.file.rpartition('/')[2]} ({_fits(program.fixed)})" for program in stage.programs
@@ -88,7 +101,8 @@ def _fits(fixed: Mapping[str, int]) -> str:
 
 
 def _stages(task: Task) -> list[Stage]:
-    return [part.decode if isinstance(part, Generate) else part for part in task.order]
+    parts = [part for part in task.order if not isinstance(part, HostCall)]
+    return [part.decode if isinstance(part, Generate) else part for part in parts]
 
 
 def _size(count: int) -> str:

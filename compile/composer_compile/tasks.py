@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from types import SimpleNamespace
@@ -16,10 +17,10 @@ from composer_compile.container import Container
 from composer_compile.errors import ArtifactError
 from composer_compile.forms import read_form
 from composer_compile.importing import implementation
-from composer_compile.manifest import Generate, Output, Program, Stage, Task
+from composer_compile.manifest import Generate, HostCall, Output, Program, Stage, Task
 from composer_compile.requests import Requests, processor_of
-from composer_compile.search import CompiledDecoder
 from composer_compile.seam import LoadedProgram
+from composer_compile.search import CompiledDecoder
 
 __all__ = ["LoadedTask", "Loader"]
 
@@ -61,7 +62,9 @@ class LoadedGenerate:
     tokenizer: Any
 
     def search(self, values: Mapping[str, Tensor], batch: int) -> list[list[Any]]:
-        found: list[list[Any]] = self.policy.search(self.decoder.step, self.decoder.start(values, batch), batch)
+        found: list[list[Any]] = self.policy.search(
+            self.decoder.step, self.decoder.start(values, batch), batch
+        )
         return found
 
     def ports(self, found: list[list[Any]]) -> dict[str, Any]:
@@ -77,11 +80,35 @@ class LoadedGenerate:
         return {name: made[port]() for port, name in self.entry.ports.items()}
 
 
+@dataclass
+class LoadedHostCall:
+    """A node on the host: its registered type, called with values by name."""
+
+    entry: HostCall
+    call: Callable[..., Any]
+
+    def run(self, values: Mapping[str, Any]) -> dict[str, Any]:
+        keywords = {
+            port: values[name] if isinstance(name, str) else tuple(values[each] for each in name)
+            for port, name in self.entry.sources.items()
+        }
+        result = self.call(**keywords)
+        ports = self.entry.ports
+        return {name: result if len(ports) == 1 else result[port] for port, name in ports.items()}
+
+
 class LoadedTask:
     """Answers requests. Thread-safe: a run changes nothing but values of its own."""
 
     def __init__(
-        self, name: str, task: Task, *, load: Loader, registry: Registry, container: Container, device: torch.device
+        self,
+        name: str,
+        task: Task,
+        *,
+        load: Loader,
+        registry: Registry,
+        container: Container,
+        device: torch.device,
     ) -> None:
         self.name = name
         self.task = task
@@ -91,16 +118,21 @@ class LoadedTask:
         first = task.order[0]
         assert isinstance(first, Stage)
         self.requests = Requests(name, task, first, registry, container)
-        self.order = [
-            LoadedStage(entry, load) if isinstance(entry, Stage) else _generator(entry, load, registry, container)
-            for entry in task.order
-        ]
+        self.order: list[LoadedStage | LoadedGenerate | LoadedHostCall] = []
+        for entry in task.order:
+            if isinstance(entry, Stage):
+                self.order.append(LoadedStage(entry, load))
+            elif isinstance(entry, Generate):
+                self.order.append(_generator(entry, load, registry, container))
+            else:
+                self.order.append(_host_call(entry, registry, container))
 
     def warm_up(self) -> None:
         """Load every program now."""
         for entry in self.task.order:
-            for program in (entry if isinstance(entry, Stage) else entry.decode).programs:
-                self.load(program)
+            if not isinstance(entry, HostCall):
+                for program in (entry if isinstance(entry, Stage) else entry.decode).programs:
+                    self.load(program)
 
     def run(self, raw: Mapping[str, Any]) -> dict[str, Any]:
         """Raw values to answers: one per output, or lists of them where lists were given."""
@@ -115,13 +147,17 @@ class LoadedTask:
         self.walk(values, sizes, {})
         return values
 
-    def walk(self, values: dict[str, Any], sizes: Mapping[str, int], found: dict[str, list[list[Any]]]) -> None:
+    def walk(
+        self, values: dict[str, Any], sizes: Mapping[str, int], found: dict[str, list[list[Any]]]
+    ) -> None:
         """Run every stage on named values, in place; `found` takes the hypotheses of every `generate` node."""
         for part in self.order:
             if isinstance(part, LoadedStage):
                 known = {**sizes, **_new_sizes(part, values, sizes)}
                 results = part.run([values[name] for name in part.inputs], known)
                 values.update(zip(part.outputs, results, strict=True))
+            elif isinstance(part, LoadedHostCall):
+                values.update(part.run(values))
             else:
                 found[part.entry.node] = part.search(values, sizes[part.entry.batch])
                 values.update(part.ports(found[part.entry.node]))
@@ -143,7 +179,9 @@ class LoadedTask:
         values: dict[str, Any] = {name: tensor.to(self.device) for name, tensor in tensors.items()}
         for part in self.order[: self.order.index(generator)]:
             assert isinstance(part, LoadedStage)
-            values.update(zip(part.outputs, part.run([values[name] for name in part.inputs], sizes), strict=True))
+            values.update(
+                zip(part.outputs, part.run([values[name] for name in part.inputs], sizes), strict=True)
+            )
         ids: list[int] = []
         shown = ""
         for token in generator.policy.stream(generator.decoder.step, generator.decoder.start(values, 1)):
@@ -166,6 +204,17 @@ def _new_sizes(part: LoadedStage, values: Mapping[str, Any], sizes: Mapping[str,
         for axis, dim in enumerate(tensor.dims)
         if isinstance(dim, str) and dim not in sizes and read_form(dim).is_symbol
     }
+
+
+def _host_call(entry: HostCall, registry: Registry, container: Container) -> LoadedHostCall:
+    if entry.uses not in registry.module_types:
+        raise ArtifactError(
+            f"{container.path} needs the module type `{entry.uses}`, which no installed plugin offers: "
+            "install the plugin"
+        )
+    declared = registry.module_types[entry.uses]
+    config = declared.config.model_validate_json(json.dumps(entry.config))
+    return LoadedHostCall(entry, implementation(declared.builder, f"module type {entry.uses}")(config))
 
 
 def _generator(entry: Generate, load: Loader, registry: Registry, container: Container) -> LoadedGenerate:

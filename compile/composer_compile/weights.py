@@ -18,6 +18,7 @@ __all__ = ["WEIGHTS", "StoredWeights", "WeightStore"]
 
 WEIGHTS = "weights.safetensors"
 KEY_LETTERS = 32
+_Identity = tuple[int, torch.dtype, tuple[int, ...], tuple[int, ...]]
 SAFETENSORS = {
     "F64": torch.float64,
     "F32": torch.float32,
@@ -37,9 +38,10 @@ class WeightStore:
 
     def __init__(self, modules: Mapping[str, nn.Module]) -> None:
         self._tensors: dict[str, Tensor] = {}
-        self._keys: dict[tuple[int, torch.dtype, tuple[int, ...]], str] = {}
+        self._keys: dict[_Identity, str] = {}
         self._names: dict[str, set[str]] = {}
-        self._own: dict[tuple[int, torch.dtype, tuple[int, ...]], list[str]] = {}
+        self._own: dict[_Identity, list[str]] = {}
+        self._alive: list[Tensor] = []
         for name, module in modules.items():
             for label, tensor in [*module.named_parameters(), *module.named_buffers()]:
                 self._own.setdefault(_identity(tensor), []).append(f"{name}.{label}")
@@ -50,6 +52,8 @@ class WeightStore:
         if identity not in self._keys:
             key = _content_key(tensor)
             self._keys[identity] = key
+            # An address tells tensors apart only as long as none of them is freed.
+            self._alive.append(tensor)
             self._tensors.setdefault(key, tensor.detach())
         key = self._keys[identity]
         self._names.setdefault(key, set()).update(self._own.get(identity, [name]))
@@ -74,9 +78,10 @@ class WeightStore:
         }
 
 
-def _identity(tensor: Tensor) -> tuple[int, torch.dtype, tuple[int, ...]]:
+def _identity(tensor: Tensor) -> _Identity:
     # Empty tensors have no memory of their own; their content is their shape.
-    return (tensor.data_ptr() if tensor.numel() else -1, tensor.dtype, tuple(tensor.shape))
+    address = tensor.data_ptr() if tensor.numel() else -1
+    return (address, tensor.dtype, tuple(tensor.shape), tuple(tensor.stride()))
 
 
 def _content_key(tensor: Tensor) -> str:
@@ -119,7 +124,9 @@ class StoredWeights:
             first, last = entry["data_offsets"]
             dtype, shape = SAFETENSORS[entry["dtype"]], tuple(entry["shape"])
         except (KeyError, TypeError, ValueError):
-            raise ArtifactError(f"{self._name}: {WEIGHTS} lacks the tensor {key} that a program needs") from None
+            raise ArtifactError(
+                f"{self._name}: {WEIGHTS} lacks the tensor {key} that a program needs"
+            ) from None
         if first == last:
             return torch.empty(shape, dtype=dtype)
         content = self._content[self._start + first : self._start + last]

@@ -78,7 +78,9 @@ def put_in_place(folder: Path, target: Path) -> None:
     folder.chmod(0o777 & ~mask)
     old = folder.with_suffix(".old.part")
     if target.exists():
-        target.rename(old)  # a directory cannot be replaced in one step; the old one goes only when the new stands
+        target.rename(
+            old
+        )  # a directory cannot be replaced in one step; the old one goes only when the new stands
     folder.rename(target)
     shutil.rmtree(old, ignore_errors=True)
 

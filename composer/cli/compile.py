@@ -1,4 +1,4 @@
-"""Compile tasks of a document into one verified artifact that runs without the document, its plugins' models or a checkpoint.
+"""Compile tasks into one verified artifact that runs without the document, its plugins' models or a checkpoint.
 
 composer compile quickstart --backend export --out dist/quickstart
 composer compile mplug2:video-qa --weights mPLUG2_MSRVTT_QA.pth --layout mplug2 --range batch=1..4 --out dist/qa.zip
@@ -21,10 +21,16 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("document", metavar="DOC[:TASK]", help="a document, or one of its tasks")
     parser.add_argument("tasks", metavar="TASK", nargs="*", help="more tasks of the document")
     parser.add_argument("--backend", default="export", help="what compiles the stages (default: export)")
-    parser.add_argument("--out", metavar="PATH", help="the artifact to write: a directory, or a file that ends in .zip")
-    parser.add_argument("--weights", metavar="FILE", help="checkpoint to load; a shipped document may bring its own")
+    parser.add_argument(
+        "--out", metavar="PATH", help="the artifact to write: a directory, or a file that ends in .zip"
+    )
+    parser.add_argument(
+        "--weights", metavar="FILE", help="checkpoint to load; a shipped document may bring its own"
+    )
     parser.add_argument("--layout", metavar="ID", help="how a published checkpoint names its tensors")
-    parser.add_argument("--device", default="cpu", help="where it is compiled and compared: cpu, cuda (default: cpu)")
+    parser.add_argument(
+        "--device", default="cpu", help="where it is compiled and compared: cpu, cuda (default: cpu)"
+    )
     parser.add_argument(
         "--range",
         dest="ranges",
@@ -34,13 +40,21 @@ def configure(parser: argparse.ArgumentParser) -> None:
         default=[],
         help='sizes of a free dimension: batch=1..32, question.length=1..64, "batch=1..32, best 8"',
     )
-    parser.add_argument("--precision", choices=PRECISIONS, help="number format of the programs (default: the document's)")
-    parser.add_argument("--tolerance", type=float, help="largest accepted relative difference from the live model")
     parser.add_argument(
-        "--accept-drift", action="store_true", help="write the artifact although it differs, and note by how much"
+        "--precision", choices=PRECISIONS, help="number format of the programs (default: the document's)"
     )
     parser.add_argument(
-        "--plan", action="store_true", help="say what the backend would run and what falls back; loads no weight"
+        "--tolerance", type=float, help="largest accepted relative difference from the live model"
+    )
+    parser.add_argument(
+        "--accept-drift",
+        action="store_true",
+        help="write the artifact although it differs, and note by how much",
+    )
+    parser.add_argument(
+        "--plan",
+        action="store_true",
+        help="say what the backend would run and what falls back; loads no weight",
     )
     parser.add_argument("--json", action="store_true", help="with --plan: print it as JSON")
     add_settings(parser)

@@ -12,7 +12,9 @@ __all__ = ["configure", "run"]
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("artifact", metavar="ARTIFACT", help="a directory or zip that `composer compile` wrote")
+    parser.add_argument(
+        "artifact", metavar="ARTIFACT", help="a directory or zip that `composer compile` wrote"
+    )
     parser.add_argument("--json", action="store_true", help="print the whole manifest as JSON")
     parser.add_argument(
         "--no-verify", dest="verify", action="store_false", help="do not hash the files of the artifact"

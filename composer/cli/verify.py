@@ -1,4 +1,4 @@
-"""Run an artifact's recorded samples on this machine; print how far the results lie from the recorded ones, and latency.
+"""Run an artifact's recorded samples on this machine; print differences from the recorded results, and latency.
 
 composer verify dist/quickstart
 """
@@ -12,7 +12,9 @@ __all__ = ["configure", "run"]
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("artifact", metavar="ARTIFACT", help="a directory or zip that `composer compile` wrote")
+    parser.add_argument(
+        "artifact", metavar="ARTIFACT", help="a directory or zip that `composer compile` wrote"
+    )
     parser.add_argument("--device", default="cpu", help="where it runs: cpu, cuda, cuda:1 (default: cpu)")
     parser.add_argument("--json", action="store_true", help="print the findings as JSON")
 
@@ -39,7 +41,9 @@ def run(args: argparse.Namespace) -> int:
     else:
         for each in verified:
             verdict = "ok" if each.passed else "DIFFERS"
-            print(f"{each.task}: {verdict}, first answer {each.first_ms:.0f} ms, then {each.median_ms:.1f} ms")
+            print(
+                f"{each.task}: {verdict}, first answer {each.first_ms:.0f} ms, then {each.median_ms:.1f} ms"
+            )
             for found in each.differences:
                 same = "" if found.ids is None else f", ids {'the same' if found.ids == 1 else 'different'}"
                 print(f"  {found.output:<24} largest difference {found.max_abs:.2g}{same}")

@@ -8,6 +8,7 @@ import warnings
 import zipfile
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, fx
@@ -56,7 +57,11 @@ class ExportBackend:
         return Compiled(buffer.getvalue(), ".pt2", keys)
 
     def load(
-        self, file: Callable[[], Path], content: memoryview, weights: Sequence[Tensor | None], device: torch.device
+        self,
+        file: Callable[[], Path],
+        content: memoryview,
+        weights: Sequence[Tensor | None],
+        device: torch.device,
     ) -> LoadedProgram:
         data = bytes(content)
         _refuse_pickles(data)
@@ -67,8 +72,11 @@ class ExportBackend:
                 exported = move_to_device_pass(exported, device)
         return _with_weights(exported, weights)
 
-    def support(self, operation: object) -> Support:
-        return Support(supported=True)
+    def decompositions(self) -> Mapping[Any, Callable[..., Any]]:
+        return {}
+
+    def support(self, graph: fx.GraphModule) -> Mapping[fx.Node, Support]:
+        return {node: Support(supported=True) for node in graph.graph.nodes if node.op == "call_function"}
 
 
 def _placeholders(exported: ExportedProgram) -> list[fx.Node]:
@@ -93,7 +101,9 @@ def _with_weights(exported: ExportedProgram, weights: Sequence[Tensor | None]) -
     for number, (node, tensor) in enumerate(fixed.items()):
         if node.users:
             if tensor is None:
-                raise ArtifactError(f"a program reads a weight ({node.name}) that its manifest entry does not give")
+                raise ArtifactError(
+                    f"a program reads a weight ({node.name}) that its manifest entry does not give"
+                )
             name = f"weight_{number}"
             module.register_buffer(name, tensor, persistent=False)
             with graph.inserting_before(node):
@@ -121,7 +131,7 @@ def _refuse_pickles(content: bytes) -> None:
 
 
 def _minor(version: str) -> tuple[int, int]:
-    parts = version.split("+")[0].split(".")
+    parts = version.split("+", maxsplit=1)[0].split(".")
     try:
         return int(parts[0]), int(parts[1])
     except (ValueError, IndexError):

@@ -1,0 +1,131 @@
+"""The backend `inductor`: AOTInductor libraries, built for the processor or GPU at hand, with the weights outside."""
+
+from __future__ import annotations
+
+import platform
+import shutil
+import tempfile
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, fx
+
+from composer_compile.errors import ArtifactError, BackendError, CompileError
+from composer_compile.exporting import Variant, export_stage, state_of
+from composer_compile.seam import Compiled, LoadedProgram, Support
+from composer_compile.specs import StageSpec
+from composer_compile.weights import WeightStore
+
+__all__ = ["InductorBackend"]
+
+
+class InductorBackend:
+    """One library per program. A library is machine code: load artifacts of this backend only from whom you trust."""
+
+    def check_installed(self) -> None:
+        """A C++ compiler is needed to compile, not to load; `compile` says so."""
+
+    def made_with(self, device: torch.device) -> dict[str, str]:
+        return {"torch": torch.__version__.split("+")[0], **_machine(device)}
+
+    def mismatch(self, made_with: Mapping[str, str], device: torch.device) -> str | None:
+        here = self.made_with(device)
+        if here["torch"].rpartition(".")[0] != made_with.get("torch", "").rpartition(".")[0]:
+            return f"its libraries were built for torch {made_with.get('torch')} and this is torch {here['torch']}"
+        for key, value in here.items():
+            if key != "torch" and made_with.get(key) != value:
+                return f"its libraries were built for {key} {made_with.get(key)} and this is {value}"
+        return None
+
+    def compile(self, spec: StageSpec, variant: Variant, store: WeightStore) -> Compiled:
+        from torch._inductor import aoti_compile_and_package
+
+        if shutil.which("g++") is None and shutil.which("clang++") is None:
+            raise BackendError(
+                "the backend inductor needs a C++ compiler to build its libraries: install g++"
+            )
+        exported = export_stage(spec, variant, lifted=False)
+        with tempfile.TemporaryDirectory() as folder:
+            path = str(Path(folder, "program.pt2"))
+            try:
+                with warnings.catch_warnings():
+                    warnings.simplefilter("ignore")
+                    aoti_compile_and_package(
+                        exported,
+                        package_path=path,
+                        inductor_configs={"aot_inductor.package_constants_in_so": False},
+                    )
+            except Exception as error:  # the compiler raises many kinds of errors
+                reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+                raise CompileError(f"stage {spec.name} cannot be built by inductor ({reason})") from error
+            names = sorted(_opened(path, -1).get_constant_fqns())
+            content = Path(path).read_bytes()
+        held: dict[str, Any] = {**exported.constants, **state_of(spec.module)}
+        return Compiled(content, ".pt2", tuple(store.key(held[name], name) for name in names))
+
+    def load(
+        self,
+        file: Callable[[], Path],
+        content: memoryview,
+        weights: Sequence[Tensor | None],
+        device: torch.device,
+    ) -> LoadedProgram:
+        package = _opened(str(file()), (device.index or 0) if device.type == "cuda" else -1)
+        names = sorted(package.get_constant_fqns())
+        if len(names) != len(weights) or any(weight is None for weight in weights):
+            raise ArtifactError(
+                f"a library reads {len(names)} weights and its manifest entry gives {len(weights)}"
+            )
+        # A library that is called before it has its weights ends the process; so nobody sees it before.
+        package.load_constants(
+            dict(zip(names, weights, strict=True)), check_full_update=True, user_managed=True
+        )
+
+        def run(*tensors: Tensor) -> Sequence[Tensor]:
+            result = package(*tensors)
+            return [result] if isinstance(result, Tensor) else list(result)
+
+        return run
+
+    def decompositions(self) -> Mapping[Any, Callable[..., Any]]:
+        from torch._inductor.decomposition import select_decomp_table
+
+        found: Mapping[Any, Callable[..., Any]] = select_decomp_table()
+        return found
+
+    def support(self, graph: fx.GraphModule) -> Mapping[fx.Node, Support]:
+        from torch._inductor.lowering import fallbacks, lowerings
+
+        left = Support(supported=False, reason="inductor has no kernel of its own for it and calls torch's")
+        return {
+            node: Support(supported=True)
+            if (node.target in lowerings and node.target not in fallbacks) or callable_in_python(node)
+            else left
+            for node in graph.graph.nodes
+            if node.op == "call_function"
+        }
+
+
+def callable_in_python(node: fx.Node) -> bool:
+    """Whether a call takes a tuple apart or reckons with sizes, which costs nothing."""
+    return not isinstance(node.target, torch._ops.OpOverload)
+
+
+def _opened(path: str, device_index: int) -> Any:
+    from torch._inductor import aoti_load_package
+
+    return aoti_load_package(path, device_index=device_index)
+
+
+def _machine(device: torch.device) -> dict[str, str]:
+    if device.type == "cuda":
+        major, minor = torch.cuda.get_device_capability(device)
+        return {"device": "cuda", "capability": f"{major}.{minor}"}
+    return {
+        "device": device.type,
+        "processor": platform.machine(),
+        "instructions": torch.backends.cpu.get_cpu_capability(),
+    }

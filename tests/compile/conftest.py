@@ -1,0 +1,123 @@
+"""One small document with three tasks, compiled once: what most tests of artifacts read."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import composer_compile
+import numpy as np
+import pytest
+import torch
+
+from composer.runtime import Model, load
+from composer.runtime.weights import save_weights
+
+WORDS = [
+    "[PAD]",
+    "[UNK]",
+    "[CLS]",
+    "[SEP]",
+    "[MASK]",
+    *"abcdefghijklmnopqrstuvwxyz",
+    "what",
+    "is",
+    "it",
+    "red",
+]
+
+DOCUMENT = """\
+composer: 1
+name: small
+summary: Three tasks over one set of modules.
+parameters: {hidden: 16, heads: 2, words: 35}
+modules:
+  vision: {uses: mplug2.vision_encoder, with: {image_size: 8, patch_size: 4, width: 16, layers: 1, heads: 2, frames: 2}}
+  text: {uses: mplug2.text_encoder, with: {hidden: $hidden, heads: $heads, layers: 1, vocabulary: $words, positions: 9}}
+  fusion: {uses: mplug2.fusion, with: {hidden: $hidden, heads: $heads, layers: 1}}
+  decoder:
+    uses: mplug2.text_decoder
+    with:
+      {hidden: $hidden, heads: $heads, layers: 1, vocabulary: $words, positions: 16, tokenizer: words.txt, start: 2,
+       end: 3, pad: 0}
+  classes: {uses: core.linear, with: {output_dim: 5}}
+tasks:
+  video-qa:
+    summary: Answer a question about a clip.
+    inputs:
+      video: {modality: video, with: {frames: 2, size: 8}}
+      question: {modality: text, with: {tokenizer: words.txt, separator: false, max_tokens: 8}}
+    nodes:
+      frames: {call: vision, inputs: {pixels: video.pixels}}
+      words: {call: text, inputs: {tokens: question.tokens}}
+      fused: {call: fusion, inputs: {text: words.states, vision: frames.states}}
+      memory: {uses: core.concat, inputs: {first: frames.states, second: fused.text}}
+      answer: {generate: decoder, inputs: {memory: memory.states}, with: {beams: 3, max_tokens: 4, penalty: mplug2}}
+    outputs: {answer: answer.text}
+    compile: {ranges: {batch: "1..4, best 2", question.length: "1..8, best 5"}}
+  caption:
+    inputs:
+      video: {modality: video, with: {frames: 2, size: 8}}
+    nodes:
+      frames: {call: vision, inputs: {pixels: video.pixels}}
+      caption: {generate: decoder, inputs: {memory: frames.states}, with: {beams: 1, max_tokens: 4, penalty: mplug2}}
+    outputs: {caption: caption.text, score: caption.score}
+    compile: {ranges: {batch: "1..2"}}
+  classify:
+    inputs:
+      question: {modality: text, with: {tokenizer: words.txt, max_tokens: 8}}
+    nodes:
+      words: {call: text, inputs: {tokens: question.tokens}}
+      vector: {uses: core.pool, inputs: {states: words.states}}
+      scores: {call: classes.scores, inputs: {embedding: vector.embedding}}
+    outputs: {scores: scores.scores, words: words.states}
+    compile: {ranges: {batch: "1..4", question.length: "2..8"}}
+"""
+
+
+@dataclass(frozen=True)
+class Small:
+    """The small document, its weights, its live model and its artifact."""
+
+    document: Path
+    weights: Path
+    model: Model
+    artifact: Path
+
+
+@pytest.fixture(scope="session")
+def small(tmp_path_factory: pytest.TempPathFactory) -> Small:
+    folder = tmp_path_factory.mktemp("small")
+    (folder / "words.txt").write_text("\n".join(WORDS) + "\n")
+    document = folder / "small.yaml"
+    document.write_text(DOCUMENT)
+    torch.manual_seed(7)
+    model = load(document, weights="initial")
+    for (
+        module
+    ) in model.modules.values():  # initial weights are so small that every beam scores nearly the same
+        for parameter in module.parameters():
+            parameter.data.mul_(3).add_(torch.randn_like(parameter) * 0.05)
+    weights = folder / "weights.safetensors"
+    save_weights(model.modules, weights)
+    artifact = folder / "artifact"
+    composer_compile.compile_document(document, artifact, weights=weights)
+    return Small(document, weights, model, artifact)
+
+
+@pytest.fixture
+def copied(small: Small, tmp_path: Path) -> Path:
+    """A copy of the artifact that a test may damage."""
+    target = tmp_path / "copy"
+    shutil.copytree(small.artifact, target)
+    return target
+
+
+@pytest.fixture
+def clip() -> Callable[[int], np.ndarray]:
+    def made(seed: int) -> np.ndarray:
+        return np.random.default_rng(seed).integers(0, 256, (3, 9, 9, 3), dtype=np.uint8)
+
+    return made

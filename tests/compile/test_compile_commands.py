@@ -1,0 +1,86 @@
+"""compile, run, inspect and verify, as a user types them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from composer.cli import main
+
+
+def test_compile_says_what_it_wrote(small: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = tmp_path / "out.zip"
+    arguments = [f"{small.document}:classify", "--weights", str(small.weights), "--out", str(out)]
+    assert main(["compile", *arguments, "--range", "batch=1..1", "--range", "question.length=5..5"]) == 0
+    captured = capsys.readouterr()
+    assert f"{out}: classify (" in captured.out
+    assert "worst relative difference" in captured.out
+    assert "classify: encode (batch 1)" in captured.err
+    assert main(["inspect", str(out), "--json"]) == 0
+    data = json.loads(capsys.readouterr().out)
+    assert data["command"] == (
+        "composer compile small.yaml:classify --backend export --range batch=1..1 --range question.length=5..5"
+    )
+    assert data["sharing"]["saved"] == 0
+    assert main(["run", f"{out}:classify", "question=a b c", "--json"]) == 0
+    ours = json.loads(capsys.readouterr().out)["scores"]
+    assert ours == pytest.approx(small.model.run("classify", question="a b c")["scores"].tolist(), abs=1e-5)
+    assert main(["run", f"{out}:classify", "question=a b"]) == 1
+    assert "[1, 4] and the artifact takes [1, 5]" in capsys.readouterr().err
+
+
+def test_verify_compares_with_the_recorded_results(small: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["verify", str(small.artifact)]) == 0
+    out = capsys.readouterr().out
+    assert "video-qa: ok" in out
+    assert "ids the same" in out
+    assert main(["verify", str(small.artifact), "--json"]) == 0
+    rows = json.loads(capsys.readouterr().out)
+    assert [row["task"] for row in rows] == ["video-qa", "caption", "classify"]
+    assert all(row["passed"] and row["median_ms"] > 0 for row in rows)
+
+
+def test_run_streams_from_an_artifact(small: Any, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    from PIL import Image
+
+    pictures = [Image.new("RGB", (8, 8), color) for color in ("red", "blue")]
+    pictures[0].save(tmp_path / "clip.gif", save_all=True, append_images=pictures[1:])
+    arguments = ["run", f"{small.artifact}:caption", f"video={tmp_path / 'clip.gif'}"]
+    assert main([*arguments, "--stream"]) == 0
+    streamed = capsys.readouterr().out.strip()
+    assert main([*arguments, "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["caption"] == streamed
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["compile", "{document}"], "--out"),
+        (
+            ["compile", "{document}", "--out", "{folder}/x", "--backend", "magic"],
+            "export, inductor, tensorrt",
+        ),
+        (["compile", "{document}:captoin", "--out", "{folder}/x", "--weights", "{weights}"], "captoin"),
+        (["run", "{artifact}:classify", "question=a", "--weights", "{weights}"], "--weights cannot be given"),
+        (["run", "{artifact}:nothing", "question=a"], "there is no task `nothing`"),
+        (["run", "{artifact}", "question=a"], "name one: video-qa, caption, classify"),
+        (["inspect", "{document}"], "neither a directory nor a zip"),
+        (["verify", "{folder}"], "holds no manifest"),
+    ],
+)
+def test_mistakes_give_one_line(
+    small: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], message: str
+) -> None:
+    places = {
+        "document": small.document,
+        "weights": small.weights,
+        "artifact": small.artifact,
+        "folder": tmp_path,
+    }
+    assert main([each.format(**places) for each in arguments]) == 1
+    error = capsys.readouterr().err.splitlines()[-1]
+    assert error.startswith("composer: error: ")
+    assert message in error

@@ -1,0 +1,147 @@
+"""The gate: what drifts is not written, and the node that is the cause is named with its line."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import composer_compile
+import pytest
+import torch
+from composer_compile.backends.export import ExportBackend
+from composer_compile.errors import CompileError
+from composer_compile.manifest import read_manifest
+from composer_compile.parity import difference
+from torch import nn
+
+from composer.plugin import Config, Method, ModuleType, NoConfig, Registry, hookimpl, load_registry
+from composer.types import Signature, States
+
+DOCUMENT = """\
+composer: 1
+name: drifting
+modules:
+  first: {uses: core.linear, with: {output_dim: 4}}
+  unsteady: {uses: test.unsteady}
+tasks:
+  move:
+    inputs:
+      vectors: {modality: array, with: {kind: states, dims: [B, N, 4]}}
+    nodes:
+      before: {call: first, inputs: {states: vectors.states}}
+      between: {call: unsteady, inputs: {states: before.states}}
+      after: {call: first, inputs: {states: between.states}}
+    outputs: {states: after.states}
+    compile: {ranges: {batch: "2..3", vectors.length: "3..3"}}
+"""
+
+
+class Unsteady(nn.Module):
+    """Counts its calls in Python: a program keeps the count of the moment when it was exported."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.calls = 0
+
+    def forward(self, *, states: States) -> States:
+        self.calls += 1
+        return States(states.values + self.calls, states.mask)
+
+
+def build_unsteady(config: NoConfig) -> Unsteady:
+    return Unsteady()
+
+
+def _signature(config: Config) -> Signature:
+    return Signature({"states": "states[B, N, 4]"}, {"states": "states[B, N, 4]"})
+
+
+class Plugin:
+    @hookimpl
+    def composer_register(self, register: Any) -> None:
+        register(
+            ModuleType(
+                "test.unsteady",
+                NoConfig,
+                {"forward": Method(_signature)},
+                f"{__name__}:build_unsteady",
+                "Unsteady.",
+            )
+        )
+
+
+@pytest.fixture
+def registry() -> Registry:
+    return load_registry([("test", Plugin())])
+
+
+@pytest.fixture
+def document(tmp_path: Path) -> Path:
+    path = tmp_path / "drifting.yaml"
+    path.write_text(DOCUMENT)
+    return path
+
+
+def test_a_miss_names_the_first_diverging_node(document: Path, registry: Registry, tmp_path: Path) -> None:
+    with pytest.raises(
+        CompileError, match=r"first node that differs is `between` \(drifting\.yaml:12:7\)"
+    ) as caught:
+        composer_compile.compile_document(document, tmp_path / "out", weights="initial", registry=registry)
+    assert "differs by" in str(caught.value)
+    assert not (tmp_path / "out").exists()
+
+
+def test_accepted_drift_is_noted(document: Path, registry: Registry, tmp_path: Path) -> None:
+    options = composer_compile.Options(accept_drift=True)
+    composer_compile.compile_document(
+        document, tmp_path / "out", weights="initial", registry=registry, options=options
+    )
+    manifest = read_manifest((tmp_path / "out" / "manifest.json").read_bytes(), "out")
+    assert not manifest.parity["move"].passed
+    assert max(each.max_abs for each in manifest.parity["move"].differences) >= 1
+
+
+def test_a_backend_that_drifts_is_caught_by_its_results(
+    small: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    load = ExportBackend.load
+
+    def drifting(self: ExportBackend, *arguments: Any) -> Any:
+        function = load(self, *arguments)
+        return lambda *tensors: [t * 1.01 if t.is_floating_point() else t for t in function(*tensors)]
+
+    monkeypatch.setattr(ExportBackend, "load", drifting)
+    with pytest.raises(CompileError, match=r"task `classify`.*0\.0001 is accepted.*`words` \(small\.yaml:"):
+        composer_compile.compile_document(
+            small.document, tmp_path / "out", tasks=["classify"], weights=small.weights
+        )
+
+
+def test_lower_precision_is_compared_with_full_precision(small: Any, tmp_path: Path) -> None:
+    options = composer_compile.Options(precision="bf16")
+    manifest = composer_compile.compile_document(
+        small.document, tmp_path / "out", tasks=["classify"], weights=small.weights, options=options
+    )
+    worst = max(each.max_rel for each in manifest.parity["classify"].differences)
+    assert 1e-4 < worst < manifest.parity["classify"].tolerance == 0.1
+    assert {weight.dtype for weight in manifest.weights.values()} == {"bfloat16"}
+    with composer_compile.load(tmp_path / "out") as artifact:
+        assert artifact.run(question="what")["scores"].dtype == torch.bfloat16
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs", "expected"),
+    [
+        ([1.0, 2.0], [1.0, 2.0], 0.0),
+        ([1.0, 2.0], [1.0, 2.5], 0.2),
+        ([float("nan")], [1.0], 1e30),
+        ([1.0], [float("nan")], 1e30),
+        ([float("nan")], [float("nan")], 0.0),
+        ([float("-inf")], [float("-inf")], 0.0),
+        ([float("inf")], [float("-inf")], 1e30),
+        ([1.0], [1.0, 2.0], 1e30),
+    ],
+)
+def test_differences(ours: list[float], theirs: list[float], expected: float) -> None:
+    found = difference("x", {}, torch.tensor(ours), torch.tensor(theirs))
+    assert found.max_rel == pytest.approx(expected)

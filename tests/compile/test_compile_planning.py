@@ -1,0 +1,134 @@
+"""`--plan` tells what a backend runs, on tensors without data: counts that can be worked out by hand, and fallbacks."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Mapping
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from composer_compile.backends.export import ExportBackend
+from composer_compile.errors import BackendError
+from composer_compile.planning import plan_document
+from composer_compile.reports import NodePlan
+from composer_compile.seam import Support
+from torch import fx
+
+from composer.cli import main
+from composer.problems import InputError
+
+
+@pytest.fixture(scope="module")
+def nodes(small: Any) -> dict[tuple[str, str], NodePlan]:
+    plan = plan_document(small.document)
+    return {
+        (task.name, f"{stage.name}.{node.name}"): node
+        for task in plan.tasks
+        for stage in task.stages
+        for node in stage.nodes
+    }
+
+
+def test_every_node_stands_in_its_stage(nodes: Mapping[tuple[str, str], NodePlan]) -> None:
+    assert [name for task, name in nodes if task == "video-qa"] == [
+        "encode.video",
+        "encode.question",
+        "encode.frames",
+        "encode.words",
+        "encode.fused",
+        "encode.memory",
+        "answer.start.answer",
+        "answer.decode.answer",
+    ]
+
+
+def test_costs_are_those_of_the_arithmetic(nodes: Mapping[tuple[str, str], NodePlan]) -> None:
+    scores = nodes["classify", "encode.scores"]
+    batch, width, classes = 4, 16, 5
+    assert scores.parameters == width * classes + classes
+    assert scores.flops == 2 * batch * width * classes
+    assert scores.moved_bytes >= 4 * (batch * width + scores.parameters + batch * classes)
+    assert (scores.status, scores.engines) == ("supported", 1)
+
+
+def test_parameters_are_those_of_the_module(small: Any, nodes: Mapping[tuple[str, str], NodePlan]) -> None:
+    expected = sum(parameter.numel() for parameter in small.model.modules["vision"].parameters())
+    assert nodes["video-qa", "encode.frames"].parameters == expected
+    assert nodes["caption", "encode.frames"].parameters == expected
+
+
+def test_a_node_knows_its_line(small: Any, nodes: Mapping[tuple[str, str], NodePlan]) -> None:
+    line = 1 + small.document.read_text().splitlines().index(
+        "      fused: {call: fusion, inputs: {text: words.states, vision: frames.states}}"
+    )
+    assert nodes["video-qa", "encode.fused"].place.endswith(f"small.yaml:{line}:7")
+
+
+def test_what_falls_back_is_named_with_its_reason(small: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    def partly(self: ExportBackend, graph: fx.GraphModule) -> Mapping[fx.Node, Support]:
+        norm = torch.ops.aten.native_layer_norm.default
+        return {
+            node: Support(node.target is not norm, "it is not liked here")
+            for node in graph.graph.nodes
+            if node.op == "call_function"
+        }
+
+    monkeypatch.setattr(ExportBackend, "support", partly)
+    plan = plan_document(small.document, tasks=["classify"])
+    words = plan.tasks[0].stages[0].nodes[1]
+    assert [(each.target, each.count) for each in words.fallbacks] == [("aten.native_layer_norm.default", 3)]
+    assert (words.status, words.engines) == ("3 fall back", 4)
+    assert "falls back: aten.native_layer_norm.default x 3, it is not liked here" in str(plan)
+
+
+def test_the_command_prints_a_table_and_json(small: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["compile", f"{small.document}:classify", "--plan", "--range", "batch=2..3"]) == 0
+    assert "task classify with export (fp32, at batch 3, question.length 8)" in capsys.readouterr().out
+    assert main(["compile", f"{small.document}:classify", "--plan", "--json", "--backend", "inductor"]) == 0
+    data = json.loads(capsys.readouterr().out)
+    assert data["backend"] == "inductor"
+    assert [node["name"] for node in data["tasks"][0]["stages"][0]["nodes"]][-1] == "scores"
+
+
+def test_unknown_names_are_refused(small: Any) -> None:
+    with pytest.raises(InputError, match="did you mean `classify`"):
+        plan_document(small.document, tasks=["classfy"])
+
+
+def test_a_backend_that_is_not_installed_names_the_extra(small: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    from composer_compile.backends import tensorrt
+
+    monkeypatch.setattr(tensorrt.importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(BackendError, match=r"multimodal-composer\[tensorrt-rtx\]"):
+        tensorrt.TensorRTBackend().check_installed()
+
+
+def test_a_full_size_document_takes_little_memory(tmp_path: Path) -> None:
+    """A billion parameters on the meta device."""
+    code = (
+        "import resource, sys\nfrom composer.cli import main\n"
+        "code = main(['compile', 'mplug2:image-caption', '--plan'])\n"
+        "print('PEAK', resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)\nsys.exit(code)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    output, _, peak = done.stdout.rpartition("PEAK ")
+    assert int(peak) < 3000
+    assert "353.8M" in output  # the vision encoder's parameters
+    assert "fallback" not in output
+
+
+@pytest.mark.skipif(find_spec("torch_tensorrt") is None, reason="Torch-TensorRT is not installed")
+def test_tensorrt_plans_without_a_gpu(small: Any) -> None:
+    """In a process of its own: the library changes torch when it is imported."""
+    command = ["compile", f"{small.document}:video-qa", "--plan", "--json", "--backend", "tensorrt"]
+    code = f"import sys\nfrom composer.cli import main\nsys.exit(main({command!r}))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    nodes = [node for stage in json.loads(done.stdout)["tasks"][0]["stages"] for node in stage["nodes"]]
+    assert all(each["supported"] for node in nodes for each in node["operations"])

@@ -1,0 +1,121 @@
+"""Free dimensions: their ranges, their forms, and the programs that cover them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from composer_compile.errors import CompileError
+from composer_compile.exporting import variants_of
+from composer_compile.forms import evaluate, form_from_samples, read_form, write_form
+from composer_compile.ranges import FreeDims, check_overrides, find_free_dims
+from hypothesis import given
+from hypothesis import strategies as st
+
+from composer.graph import Range, check
+from composer.plan import plan_task
+from composer.plugin import load_registry
+from composer.types import Dim
+
+names = st.sampled_from(["batch", "question.length", "a-b.length", "x2.width"])
+forms = st.builds(
+    lambda constant, terms: Dim(constant, tuple(sorted(terms.items()))),
+    st.integers(-50, 5000),
+    st.dictionaries(names, st.integers(-9, 9).filter(bool), max_size=3),
+)
+
+
+@given(form=forms)
+def test_forms_are_read_as_they_are_written(form: Dim) -> None:
+    assert read_form(write_form(form)) == form
+
+
+@given(form=forms, base=st.fixed_dictionaries({n: st.integers(2, 30) for n in ("batch", "question.length")}))
+def test_forms_are_found_from_samples(form: Dim, base: dict[str, int]) -> None:
+    kept = Dim(form.constant, tuple(term for term in form.terms if term[0] in base))
+    bumped = {name: evaluate(kept, {**base, name: base[name] + 1}) for name in base}
+    assert form_from_samples(base, evaluate(kept, base), bumped) == kept
+
+
+@pytest.mark.parametrize("text", ["", "a b", "2*", "*a", "a + ", "2*3*a"])
+def test_what_is_no_form_is_quoted(text: str) -> None:
+    with pytest.raises(ValueError, match="is no size"):
+        read_form(text)
+
+
+sizes = st.tuples(st.integers(1, 6), st.integers(0, 5)).map(lambda t: Range(t[0], t[0] + t[1], t[0]))
+
+
+@given(ranges=st.dictionaries(st.sampled_from(["batch", "candidates.batch"]), sizes), data=st.data())
+def test_variants_cover_every_size_of_batches(ranges: dict[str, Range], data: st.DataObject) -> None:
+    chosen = {name: data.draw(st.integers(found.low, found.high)) for name, found in ranges.items()}
+    covering = [variant for variant in variants_of(ranges) if variant.holds(chosen)]
+    assert len(covering) == 1
+    for variant in variants_of(ranges):
+        assert all(found.low >= 2 for found in variant.ranges.values())
+
+
+def free(path: Path, text: str, task: str, **overrides: str) -> FreeDims:
+    path.write_text(text)
+    registry = load_registry()
+    report = check(path, registry=registry)
+    report.raise_for_errors()
+    return find_free_dims(plan_task(report.tasks[task]), registry, overrides)
+
+
+def document(ranges: str = "") -> str:
+    return f"""\
+composer: 1
+modules:
+  text: {{uses: mplug2.text_encoder, with: {{hidden: 4, heads: 1, layers: 0, positions: 60}}}}
+tasks:
+  embed:
+    inputs:
+      question: {{modality: text, with: {{tokenizer: bert-uncased}}}}
+      others: {{modality: array, with: {{kind: embedding, dims: [K, 4]}}}}
+    nodes:
+      words: {{call: text, inputs: {{tokens: question.tokens}}}}
+      vector: {{uses: core.pool, inputs: {{states: words.states}}}}
+      scores: {{uses: core.similarity, inputs: {{queries: vector.embedding, candidates: others.embedding}}}}
+    outputs: {{scores: scores.scores}}
+    compile: {{ranges: {{{ranges}}}}}
+"""
+
+
+def test_without_a_range_the_modules_bound_a_length(tmp_path: Path) -> None:
+    found = free(tmp_path / "d.yaml", document(), "embed")
+    assert found.ranges == {
+        "batch": Range(1, 8, 1),
+        "question.length": Range(1, 60, 16),
+        "others.batch": Range(1, 8, 1),
+    }
+    assert str(found.host["question"]["tokens"]) == "tokens[batch, question.length]"
+    assert str(found.host["others"]["embedding"]) == "embedding[others.batch, 4]"
+
+
+def test_the_command_line_wins_over_the_document(tmp_path: Path) -> None:
+    text = document('batch: "1..4, best 2", question.length: "3..9"')
+    found = free(tmp_path / "d.yaml", text, "embed", **{"question.length": "7..7"})
+    assert found.ranges == {"batch": Range(1, 4, 2), "others.batch": Range(1, 4, 2)}
+    assert str(found.host["question"]["tokens"]) == "tokens[batch, 7]"
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        ({"question.size": "1..2"}, r"`question\.size` is no free dimension of task `embed`"),
+        ({"batch": "4..1"}, "1 ≤ low ≤ best ≤ high"),
+        ({"batch": "many"}, "is no range"),
+    ],
+)
+def test_a_wrong_range_is_refused(tmp_path: Path, overrides: dict[str, str], message: str) -> None:
+    with pytest.raises(CompileError, match=message):
+        free(tmp_path / "d.yaml", document(), "embed", **overrides)
+
+
+def test_a_range_that_no_task_has_is_refused(small: Any) -> None:
+    plans = [small.model.runner(name).plan for name in small.model.tasks]
+    check_overrides(plans, {"batch": "1..2", "video.frames": "1..2"})
+    with pytest.raises(CompileError, match=r"`bacth` is no free dimension.*question, video"):
+        check_overrides(plans, {"bacth": "1..2"})
