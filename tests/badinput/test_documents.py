@@ -1,4 +1,4 @@
-"""Every command that reads a document, on files that are none: one problem, the name of the file, its cause and a cure."""
+"""Every command that reads a document, on files that are none: one problem with the file's name, cause and cure."""
 
 from __future__ import annotations
 
