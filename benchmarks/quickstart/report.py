@@ -58,8 +58,10 @@ def making_table(record: Mapping[str, Any]) -> str:
     return "\n".join(["| | |", "| --- | --- |", *(f"| {name} | {value} |" for name, value in rows.items())])
 
 
-def ablation_table(ablation: Mapping[str, Any]) -> str:
-    """One line per run of the ablation."""
+def ablation_table(ablation: Mapping[str, Any] | None) -> str:
+    """One line per run of the ablation, or the sentence that says that there was none."""
+    if ablation is None:
+        return "Not measured yet: `python benchmarks/quickstart/ablation.py` trains the two other runs."
     columns = [(task, score) for task, score, _ in SCORES[:4]]
     heads = ["run", "parameters", *(f"{task}: {score}" for task, score in columns), "processor minutes"]
     lines = [f"| {' | '.join(heads)} |", "| --- " * len(heads) + "|"]
@@ -92,7 +94,10 @@ def main() -> None:
         "--check", action="store_true", help="change nothing; exit 1 when the page is out of date"
     )
     args = parser.parse_args()
-    record, ablation = read(ROOT / "graphs" / "quickstart.json"), read(HERE / "ablation.json")
+    record, measured = read(ROOT / "graphs" / "quickstart.json"), HERE / "ablation.json"
+    ablation = read(measured) if measured.exists() else None
+    if ablation is not None and ablation["weights"] != record["weights"]["sha256"]:
+        raise SystemExit(f"{measured} belongs to other weights: remove it, and run ablation.py again")
     tables = {
         "scores": scores_table(record, read(HERE / "baselines.json")),
         "making": making_table(record),
