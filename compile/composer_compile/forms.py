@@ -25,7 +25,7 @@ def read_form(value: int | str) -> Dim:
     for part in value.replace(" - ", " + -").split(" + "):
         sign, body = (-1, part[1:]) if part.startswith("-") else (1, part)
         factor, star, name = body.partition("*")
-        if star and factor.isdigit() and name:
+        if star and factor.isdigit() and name and "*" not in name:
             result += Dim(0, ((name, sign * int(factor)),))
         elif body.isdigit():
             result += Dim(sign * int(body))

@@ -84,7 +84,7 @@ def document(tmp_path: Path) -> Path:
 
 def test_a_miss_names_the_first_diverging_node(document: Path, registry: Registry, tmp_path: Path) -> None:
     with pytest.raises(
-        CompileError, match=r"first node that differs is `between` \(drifting\.yaml:12:7\)"
+        CompileError, match=r"first node that differs is `between` \(.*drifting\.yaml:12:7\)"
     ) as caught:
         composer_compile.compile_document(document, tmp_path / "out", weights="initial", registry=registry)
     assert "differs by" in str(caught.value)
@@ -111,7 +111,7 @@ def test_a_backend_that_drifts_is_caught_by_its_results(
         return lambda *tensors: [t * 1.01 if t.is_floating_point() else t for t in function(*tensors)]
 
     monkeypatch.setattr(ExportBackend, "load", drifting)
-    with pytest.raises(CompileError, match=r"task `classify`.*0\.0001 is accepted.*`words` \(small\.yaml:"):
+    with pytest.raises(CompileError, match=r"task `classify`.*0\.0001 is accepted.*`words` \(.*small\.yaml:"):
         composer_compile.compile_document(
             small.document, tmp_path / "out", tasks=["classify"], weights=small.weights
         )
