@@ -75,6 +75,7 @@ def train_document(
     Raises:
         DocumentError: with every problem of the document. InputError: for a recipe, task or dataset that does not fit.
     """
+    weights, record_path, checkpoint = _paths(out)
     registry = registry if registry is not None else load_registry()
     report = check(name, registry=registry, settings=settings)
     report.raise_for_errors()
@@ -83,7 +84,6 @@ def train_document(
     chosen = _narrowed(whole, tasks, report).model_copy(
         update={key: value for key, value in given.items() if value is not None}
     )
-    weights, record_path, checkpoint = _paths(out)
     display = Display(chosen.epochs)
     torch.set_num_threads(chosen.threads)
     programs = _initial(report, chosen)
@@ -205,6 +205,17 @@ def _narrowed(recipe: Recipe, tasks: Iterable[str] | None, report: Report) -> Re
 
 
 def _paths(out: str | Path) -> tuple[Path, Path, Path]:
+    """Where weights, record and checkpoint go. Refuses a place that does not do now, not after hours of training."""
     path = Path(out)
     base = path.with_suffix("") if path.suffix == ".safetensors" else path
-    return tuple(base.with_name(base.name + suffix) for suffix in (".safetensors", ".json", ".checkpoint"))  # type: ignore[return-value]
+    if not base.parent.is_dir():
+        raise InputError(f"{out} cannot be written: {base.parent} is no folder; make it first")
+    if not os.access(base.parent, os.W_OK):
+        raise InputError(f"{out} cannot be written: {base.parent} gives no permission (Permission denied)")
+    weights, record, checkpoint = (
+        base.with_name(base.name + suffix) for suffix in (".safetensors", ".json", ".checkpoint")
+    )
+    for target in (weights, record, checkpoint):
+        if target.is_dir():
+            raise InputError(f"{target} cannot be written: it is a folder; name a file")
+    return weights, record, checkpoint
