@@ -35,8 +35,8 @@ class Prefixes(NamedTuple):
     """[B, K, L] int64."""
 
     @property
-    def length(self) -> Tensor:
-        return self.ids.new_zeros(1)
+    def device(self) -> torch.device:
+        return self.ids.device
 
     def reorder(self, parents: Tensor) -> Prefixes:
         return self._replace(ids=self.ids.gather(1, parents.unsqueeze(-1).expand_as(self.ids)))

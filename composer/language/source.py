@@ -49,7 +49,7 @@ def text_for_display(path: Path) -> str | None:
     try:
         if not path.is_file() or path.stat().st_size > MAX_BYTES:
             return None
-        return path.read_bytes().decode("utf-8")
+        return path.read_bytes().decode("utf-8-sig")
     except (OSError, ValueError):
         return None
 
@@ -62,7 +62,7 @@ def _decode(name: str, data: bytes) -> str:
             name, "it is a binary file", "name a YAML document; weights are given with --weights"
         )
     try:
-        text = data.decode("utf-8")
+        text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
         raise _unreadable(name, f"line {line} is not UTF-8", "save it as UTF-8") from None

@@ -179,7 +179,7 @@ def test_stages_after_a_generation_run_in_their_order(report: Report) -> None:
 
 def greedy(decoder: Any, memory: States, count: int) -> torch.Tensor:
     best = decoder.head(memory.values.mean(1)).argmax(-1)
-    ids, last = [], torch.ones_like(best)
+    ids, last = [], torch.full_like(best, 101)  # the start token
     for _ in range(count):
         last = (best + last) % 32
         ids.append(last)
