@@ -14,6 +14,9 @@ from composer.problems import InputError
 __all__ = ["Recipe", "TaskRecipe", "read_recipe"]
 
 
+MAX_BYTES = 1_000_000
+
+
 class GroupRecipe(Config):
     """Samples that share one value (the questions of one picture) stay together, so that it is encoded once."""
 
@@ -82,6 +85,8 @@ class Recipe(Config):
 def read_recipe(path: Path) -> Recipe:
     """Read a recipe; raises InputError that names the file, the key and the fault."""
     try:
+        if path.stat().st_size > MAX_BYTES:
+            raise InputError(f"the training recipe {path} has more than {MAX_BYTES:,} bytes: is it another file?")
         data = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"the training recipe {path} cannot be read: {error}") from None

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from pydantic import ValidationError
 from torch import Tensor, nn
 
 from composer.graph import Report, check
@@ -81,9 +82,8 @@ def train_document(
     report.raise_for_errors()
     given = {"epochs": epochs, "seed": seed, "threads": threads}
     whole = read_recipe(find_recipe(name, report, registry, recipe))
-    chosen = _narrowed(whole, tasks, report).model_copy(
-        update={key: value for key, value in given.items() if value is not None}
-    )
+    changes = {key: value for key, value in given.items() if value is not None}
+    chosen = _changed(_narrowed(whole, tasks, report), changes)
     display = Display(chosen.epochs)
     torch.set_num_threads(chosen.threads)
     programs = _initial(report, chosen)
@@ -202,6 +202,15 @@ def _narrowed(recipe: Recipe, tasks: Iterable[str] | None, report: Report) -> Re
     if not wanted:
         raise InputError("no task is left to train: name at least one")
     return recipe.model_copy(update={"tasks": {task: recipe.tasks[task] for task in wanted}})
+
+
+def _changed(recipe: Recipe, changes: Mapping[str, Any]) -> Recipe:
+    """The recipe with other values. Raises InputError for a value that a recipe could not hold either."""
+    try:
+        return Recipe.model_validate({**recipe.model_dump(by_alias=True), **changes})
+    except ValidationError as error:
+        faults = "; ".join(f"{fault['loc'][0]}: {fault['msg']}, not {fault['input']}" for fault in error.errors())
+        raise InputError(faults) from None
 
 
 def _paths(out: str | Path) -> tuple[Path, Path, Path]:

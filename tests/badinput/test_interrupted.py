@@ -10,7 +10,10 @@ from pathlib import Path
 
 import pytest
 
-SCRIPT = "import sys; from composer.cli import main; sys.exit(main(sys.argv[1:]))"
+SCRIPT = (
+    "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler); "  # background jobs ignore it
+    "from composer.cli import main; sys.exit(main(sys.argv[1:]))"
+)
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
@@ -23,16 +26,14 @@ def test_ctrl_c_is_one_line(tmp_path: Path, command: list[str]) -> None:
     """The document is a pipe that nobody writes to, so that the command is surely waiting for it."""
     pipe = tmp_path / "document.yaml"
     os.mkfifo(pipe)
-    with (
-        subprocess.Popen(
-            [sys.executable, "-c", SCRIPT, *command, str(pipe)],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        ) as process,
-        pipe.open("w"),
-    ):  # opens once the command reads
-        process.send_signal(signal.SIGINT)
+    with subprocess.Popen(
+        [sys.executable, "-c", SCRIPT, *command, str(pipe)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        with pipe.open("w"):  # opens once the command reads, and ends what it reads when closed
+            process.send_signal(signal.SIGINT)
         out, err = process.communicate(timeout=60)
     assert (process.returncode, out, err) == (130, "", "composer: interrupted\n")
 
