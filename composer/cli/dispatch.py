@@ -57,6 +57,10 @@ def run(argv: list[str] | None = None) -> int:
         # The reader went away (`composer show x | head`); what Python still holds for it must not fail at exit.
         _drop_output()
         return BROKEN_PIPE
+    except OSError as error:  # what a command cannot write is told by the command; this is the help text
+        _drop_output()
+        print(f"composer: error: standard output: {error.strerror or error}", file=sys.stderr)
+        return PROBLEMS
 
 
 def _flushed(code: int) -> int:
