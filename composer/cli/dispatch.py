@@ -64,7 +64,7 @@ def run(argv: list[str] | None = None) -> int:
 
 
 def _flushed(code: int) -> int:
-    """The exit code once all output has left; a full disk behind it is an error (told before where the code says so)."""
+    """The exit code once all output has left; a full disk behind it is an error, told once."""
     try:
         sys.stdout.flush()
     except BrokenPipeError:

@@ -53,10 +53,10 @@ def test_a_vocabulary_file_beside_the_document_is_found(tmp_path) -> None:
     (tmp_path / "words.txt").write_text("[PAD]\n")
     fields = {"hidden": 8, "heads": 2, "layers": 1}
     beside = DecoderConfig.model_validate(
-        {**fields, "tokenizer": "words.txt"}, context={"directory": tmp_path}
+        {**fields, "tokenizer": "words.txt"}, context={"folders": {"tokenizer": tmp_path}}
     )
     named = DecoderConfig.model_validate(
-        {**fields, "tokenizer": "bert-uncased"}, context={"directory": tmp_path}
+        {**fields, "tokenizer": "bert-uncased"}, context={"folders": {"tokenizer": tmp_path}}
     )
     assert beside.tokenizer == str(tmp_path / "words.txt")
     assert named.tokenizer == "bert-uncased"
