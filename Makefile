@@ -11,7 +11,7 @@ CONSTRAINTS := $(shell $(PYTHON) -c 'import sys; print("-c constraints.txt" if s
 
 demo: $(STAMP)
 	$(BIN)/composer check quickstart
-	$(BIN)/composer run quickstart:image-qa image=examples/quickstart/picture.png question="what color is the shape?"
+	$(BIN)/composer run quickstart:image-qa image=examples/quickstart/picture.png question="what is the blue shape?"
 	$(BIN)/composer run quickstart:image-caption image=examples/quickstart/picture.png
 	$(BIN)/composer run quickstart:video-caption video=examples/quickstart/clip.mp4
 

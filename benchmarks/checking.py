@@ -52,7 +52,7 @@ def measure(*, quick: bool) -> list[Row]:
             Row(
                 f"parse {nodes:,} nodes with positions",
                 statistics.median(parsing["composer"]),
-                "s",
+                "s CPU",
                 "libyaml's composer (`CSafeLoader`)",
                 statistics.median(parsing["libyaml"]),
                 ratio(parsing, "composer", "libyaml"),
@@ -61,7 +61,9 @@ def measure(*, quick: bool) -> list[Row]:
         )
         seconds[nodes] = statistics.median(checking["check"])
         rows.append(
-            Row(f"check {nodes:,} nodes after parsing", seconds[nodes], "s", budget=BUDGETS.get(nodes, ""))
+            Row(
+                f"check {nodes:,} nodes after parsing", seconds[nodes], "s CPU", budget=BUDGETS.get(nodes, "")
+            )
         )
     sizes = sorted(seconds)
     growth = (seconds[sizes[-1]] / sizes[-1]) / (seconds[sizes[-2]] / sizes[-2])

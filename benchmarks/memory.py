@@ -24,7 +24,7 @@ TINY = {"vision_layers": 1, "text_layers": 1, "fusion_layers": 1, "decoder_layer
 
 
 def measure(*, quick: bool) -> list[Row]:
-    """The most resident memory of a process that builds the modules and binds the tasks, each in a process of its own."""
+    """Weights, and the most resident memory of a process that builds the modules and binds the tasks."""
     together, tasks = _loaded((), quick=quick)
     alone = {task: _loaded((task,), quick=quick)[0] for task in (tasks[:2] if quick else tasks)}
     largest = max(alone, key=lambda task: alone[task][1])

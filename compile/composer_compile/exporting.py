@@ -77,6 +77,8 @@ def state_of(module: nn.Module) -> dict[str, Tensor]:
 class _Lifted(nn.Module):
     """A stage whose weights are its first argument."""
 
+    stage: nn.Module
+
     def __init__(self, stage: nn.Module, names: Sequence[str]) -> None:
         super().__init__()
         # Not as a submodule: the weights would be found in both places.
@@ -110,8 +112,9 @@ def export_stage(spec: StageSpec, variant: Variant, *, lifted: bool) -> Exported
                     module, arguments, dynamic_shapes=([None] * len(state), shapes)
                 )
             else:
-                module = spec.module.eval()
-                exported = torch.export.export(module, tuple(examples), dynamic_shapes=(tuple(shapes),))
+                exported = torch.export.export(
+                    spec.module.eval(), tuple(examples), dynamic_shapes=(tuple(shapes),)
+                )
     except Exception as error:  # a module is foreign code, and torch.export raises many kinds of errors
         raise CompileError(
             f"stage {spec.name} cannot be exported ({_first_line(error)}); nodes in it: {', '.join(spec.nodes)}"

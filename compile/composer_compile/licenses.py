@@ -30,4 +30,5 @@ def _license(distribution: str) -> str:
         found = metadata(distribution)
     except PackageNotFoundError:
         return "license unknown"
-    return found.get("License-Expression") or (found.get("License") or "see the package").splitlines()[0]
+    fields = {name: found[name] for name in ("License-Expression", "License") if name in found}
+    return fields.get("License-Expression") or fields.get("License", "see the package").splitlines()[0]

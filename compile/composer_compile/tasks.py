@@ -254,7 +254,7 @@ def _generator(entry: Generate, load: Loader, registry: Registry, container: Con
 def _first(value: Any) -> Any:
     """The only sample of a batch."""
     if isinstance(value, tuple):
-        return type(value)(*[item if item is None else item[0] for item in value])
+        return type(value)(*[item if item is None else item[0] for item in value])  # type: ignore[arg-type]
     if isinstance(value, list):
         return value[0]
     return value[0] if getattr(value, "ndim", 0) else value

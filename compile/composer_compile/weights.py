@@ -87,7 +87,8 @@ def _identity(tensor: Tensor) -> _Identity:
 def _content_key(tensor: Tensor) -> str:
     flat = tensor.detach().cpu().contiguous().flatten()
     digest = hashlib.sha256(f"{tensor.dtype} {list(tensor.shape)} ".encode())
-    digest.update(flat.view(torch.uint8).numpy() if flat.numel() else b"")
+    if flat.numel():
+        digest.update(flat.view(torch.uint8).numpy().data)
     return digest.hexdigest()[:KEY_LETTERS]
 
 

@@ -9,8 +9,12 @@ from __future__ import annotations
 
 import argparse
 import sys
+from typing import TYPE_CHECKING
 
 from composer.cli.options import add_settings, assignment, settings_of, split_task
+
+if TYPE_CHECKING:
+    from composer_compile import Options
 
 __all__ = ["configure", "run"]
 
@@ -91,7 +95,7 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _options(args: argparse.Namespace, options: type) -> object:
+def _options(args: argparse.Namespace, options: type[Options]) -> Options:
     return options(
         backend=args.backend,
         ranges=dict(args.ranges),

@@ -45,18 +45,40 @@ def run(argv: list[str] | None = None) -> int:
                 errors="replace"
             )  # a terminal without the letter shows `?` rather than a traceback
     try:
-        code = _dispatch(arguments)
-        sys.stdout.flush()
-        return code
-    except SystemExit as stop:  # argparse ends the program for --help and for wrong usage
-        return stop.code if isinstance(stop.code, int) else USAGE
+        try:
+            code = _dispatch(arguments)
+        except SystemExit as stop:  # argparse ends the program for --help and for wrong usage
+            code = stop.code if isinstance(stop.code, int) else USAGE
+        return _flushed(code)
     except KeyboardInterrupt:
         print("composer: interrupted", file=sys.stderr)
         return INTERRUPTED
     except BrokenPipeError:
         # The reader went away (`composer show x | head`); what Python still holds for it must not fail at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _drop_output()
         return BROKEN_PIPE
+    except OSError as error:  # what a command cannot write is told by the command; this is the help text
+        _drop_output()
+        print(f"composer: error: standard output: {error.strerror or error}", file=sys.stderr)
+        return PROBLEMS
+
+
+def _flushed(code: int) -> int:
+    """The exit code once all output has left; a full disk behind it is an error (told before where the code says so)."""
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        _drop_output()
+        if code != PROBLEMS:
+            print(f"composer: error: standard output: {error.strerror or error}", file=sys.stderr)
+        return PROBLEMS
+    return code
+
+
+def _drop_output() -> None:
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _dispatch(arguments: list[str]) -> int:

@@ -31,13 +31,10 @@ def print_problems(
 
 
 def _read_sources(problems: Iterable[Problem]) -> dict[str, str]:
+    from composer.language import text_for_display
+
     places = [
         place for problem in problems for place in (problem.place, *(note.place for note in problem.notes))
     ]
-    sources = {}
-    for file in {place.file for place in places}:
-        try:
-            sources[file] = Path(file).read_bytes().decode("utf-8-sig")
-        except (OSError, ValueError):  # the text is an extra; the problem is shown without it
-            continue
-    return sources
+    texts = {file: text_for_display(Path(file)) for file in {place.file for place in places}}
+    return {file: text for file, text in texts.items() if text is not None}

@@ -38,10 +38,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--dtype", choices=("float32", "bfloat16", "float16"), help="number format of the weights"
     )
-    parser.add_argument(
+    printed = parser.add_mutually_exclusive_group()
+    printed.add_argument(
         "--stream", action="store_true", help="print text as it is generated, by a search with one beam"
     )
-    parser.add_argument("--json", action="store_true", help="print all outputs as one JSON object")
+    printed.add_argument("--json", action="store_true", help="print all outputs as one JSON object")
     add_settings(parser)
 
 

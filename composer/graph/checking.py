@@ -12,7 +12,15 @@ from composer.graph.edges import EdgeChecker
 from composer.graph.model import CheckedModule, CheckedTask, Report
 from composer.graph.solver import Solver
 from composer.graph.tasks import TaskChecker
-from composer.language import Library, Resolved, Source, collector_paused, find_source, resolve
+from composer.language import (
+    Library,
+    Resolved,
+    Source,
+    collector_paused,
+    find_source,
+    resolve,
+    text_for_display,
+)
 from composer.language.resolving import UNSETTLING
 from composer.plugin import Registry, load_registry
 from composer.problems import DocumentError, Place, Problem
@@ -189,7 +197,5 @@ def _inside(place: Place, others: list[Place]) -> bool:
 def _sources_of(document: str | Path | Source) -> dict[str, str]:
     if isinstance(document, Source):
         return {document.name: document.text}
-    try:
-        return {str(document): Path(document).read_text(encoding="utf-8")}
-    except (OSError, UnicodeDecodeError, ValueError):
-        return {}
+    text = text_for_display(Path(document))
+    return {} if text is None else {str(document): text}

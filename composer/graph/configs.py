@@ -55,7 +55,7 @@ class ConfigReader:
         return config
 
     def _folders(self, path: tuple[Any, ...], data: Mapping[str, Any]) -> dict[str, FilePath]:
-        """The folder of the file that wrote each text: a parameter's value may stand in another one than its `$name`."""
+        """The folder of the file that wrote each text: a parameter's value may stand in another than its `$name`."""
         folders = {}
         for name in (name for name, value in data.items() if isinstance(value, str)):
             written = self.tree.text((*path, name)) or ""

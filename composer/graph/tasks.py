@@ -74,6 +74,7 @@ class TaskChecker:
             loss=loss,
             types=self.edges.normalised(self.edges.types),
             wanted=self.edges.normalised(self.edges.wanted),
+            ranges=dict(self.edges.solver.ranges),
             compile=self.shape.compile,
         )
 
@@ -177,7 +178,8 @@ class TaskChecker:
         port = reference.port
         tree = self.callees.document.tree
         if port is None:
-            if len(ports) != 1:
+            choices = [name for name, declared in ports.items() if not declared.optional] or list(ports)
+            if len(choices) != 1:
                 message = f"node `{path[-1]}` has {len(ports)} inputs, so each needs its name"
                 helps = (f"write `inputs: {{{', '.join(f'{p}: ...' for p in ports)}}}`",)
                 self.problems.append(
@@ -185,7 +187,7 @@ class TaskChecker:
                 )
                 wired.update(dict.fromkeys(ports))
                 return
-            port = next(iter(ports))
+            (port,) = choices
         if port not in ports:
             self._unexpected(callee, reference, wired, path)
             return

@@ -12,7 +12,7 @@ from composer.language.shape import (
     ObjectiveShape,
     TaskShape,
 )
-from composer.language.source import Source, read_source
+from composer.language.source import Source, read_source, text_for_display
 from composer.language.tree import Tree, meant_key, nearest, rename_fix
 
 __all__ = [
@@ -34,4 +34,5 @@ __all__ = [
     "read_source",
     "rename_fix",
     "resolve",
+    "text_for_display",
 ]

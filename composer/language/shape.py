@@ -18,9 +18,7 @@ __all__ = [
 
 
 class _Shape(BaseModel):
-    model_config = ConfigDict(
-        extra="forbid", strict=True, populate_by_name=True, defer_build=True
-    )
+    model_config = ConfigDict(extra="forbid", strict=True, populate_by_name=True, defer_build=True)
 
 
 class ModuleShape(_Shape):
@@ -55,7 +53,7 @@ class NodeShape(_Shape):
     generate: str | None = None
     """A declared module that can decode: generates tokens until the end token."""
     inputs: str | dict[str, str | list[str]] = Field(default_factory=dict)
-    """Input port to `node.port` or `input.port`; a bare reference where the node has one input port."""
+    """Input port to `node.port` or `input.port`; a bare reference where just one input port must be wired."""
     with_: dict[str, Any] = Field(default_factory=dict, alias="with")
     """Config of the module type (`uses`), or options of the method (`call`) or of the search (`generate`)."""
     summary: str = ""

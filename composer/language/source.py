@@ -7,7 +7,7 @@ from pathlib import Path
 
 from composer.problems import DocumentError, Place, Problem
 
-__all__ = ["MAX_BYTES", "Source", "read_source"]
+__all__ = ["MAX_BYTES", "Source", "read_source", "text_for_display"]
 
 MAX_BYTES = 64 * 1024 * 1024
 
@@ -42,6 +42,16 @@ def read_source(path: Path, name: str | None = None) -> Source:
     except OSError as error:
         raise _unreadable(name, error.strerror or str(error), "check the path and its permissions") from None
     return Source(name, _decode(name, data), path)
+
+
+def text_for_display(path: Path) -> str | None:
+    """The text to show beside a problem, or None: what could not be read as a document is not read again to show it."""
+    try:
+        if not path.is_file() or path.stat().st_size > MAX_BYTES:
+            return None
+        return path.read_bytes().decode("utf-8-sig")
+    except (OSError, ValueError):
+        return None
 
 
 def _decode(name: str, data: bytes) -> str:

@@ -22,5 +22,10 @@ class Place:
     start: int = 0
     end: int = 0
 
+    @property
+    def is_in_file(self) -> bool:
+        """Whether `file` is one; `<command line>` is not."""
+        return not self.file.startswith("<")
+
     def __str__(self) -> str:
         return f"{self.file}:{self.line}:{self.column}"

@@ -15,23 +15,24 @@ from composer.plan import Step
 from composer.plugin import Registry
 from composer.problems import InputError
 from composer.runtime.importing import import_object
+from composer.runtime.processors import Processors
 
 __all__ = ["Generator", "generators_of", "tokenizer_for"]
 
 
-def tokenizer_for(registry: Registry, value: str) -> Any:
+def tokenizer_for(registry: Registry, value: str, shared: Processors | None = None) -> Any:
     """The tokenizer that a decoder's config names, through the registered text modality."""
     modality = registry.modalities["text"]
-    processor = import_object(modality.processor, "modality text")(
-        modality.config.model_validate({"tokenizer": value})
-    )
-    return processor.tokenizer
+    made = shared if shared is not None else Processors()
+    return made.of(modality, modality.config.model_validate({"tokenizer": value})).tokenizer
 
 
 class Generator:
     """Runs one `generate` node: memory in, hypotheses out, best first."""
 
-    def __init__(self, *, step: Step, decoder: Any, registry: Registry) -> None:
+    def __init__(
+        self, *, step: Step, decoder: Any, registry: Registry, shared: Processors | None = None
+    ) -> None:
         node = step.node
         options: Any = node.options
         generation: Any = node.module.type.generation
@@ -41,7 +42,7 @@ class Generator:
         self.step = step
         self.decoder = decoder
         self.options = options
-        self.tokenizer = tokenizer_for(registry, tokens.pop("tokenizer"))
+        self.tokenizer = tokenizer_for(registry, tokens.pop("tokenizer"), shared)
         _check_ids(node.module.name, tokens, self.tokenizer)
         self.tokens = tokens
         self.policy = implementation(options=options, **tokens)
@@ -108,8 +109,8 @@ def _check_ids(module: str, tokens: Mapping[str, int], tokenizer: Any) -> None:
     wrong = [name for name, id in found.items() if tokens.get(name, id) != id]
     if wrong:
         raise InputError(
-            f"module `{module}` takes {', '.join(f'{tokens[n]} for {n}' for n in wrong)}, but in its vocabulary these are "
-            f"other words; write {', '.join(f'{n}: {found[n]}' for n in wrong)} in its `with`"
+            f"module `{module}` takes {', '.join(f'{tokens[n]} for {n}' for n in wrong)}, but in its vocabulary these "
+            f"are other words; write {', '.join(f'{n}: {found[n]}' for n in wrong)} in its `with`"
         )
 
 
@@ -122,11 +123,11 @@ def _settled(text: str) -> str:
 
 
 def generators_of(
-    steps: tuple[Step, ...], modules: Mapping[str, Any], registry: Registry
+    steps: tuple[Step, ...], modules: Mapping[str, Any], registry: Registry, shared: Processors | None = None
 ) -> dict[str, Generator]:
     """A generator for every `generate` node of a plan."""
     return {
-        s.name: Generator(step=s, decoder=modules[s.node.module.name], registry=registry)
+        s.name: Generator(step=s, decoder=modules[s.node.module.name], registry=registry, shared=shared)
         for s in steps
         if s.node.verb == "generate"
     }

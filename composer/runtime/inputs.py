@@ -11,20 +11,18 @@ import torch
 from composer.language import nearest
 from composer.plan import Plan
 from composer.problems import InputError
-from composer.runtime.importing import import_object
+from composer.runtime.processors import Processors
 
 __all__ = ["Inputs"]
 
 
 class Inputs:
-    """The processors of a plan's inputs."""
+    """The processors of a plan's inputs, taken from `shared` where other plans have made them."""
 
-    def __init__(self, plan: Plan) -> None:
+    def __init__(self, plan: Plan, shared: Processors | None = None) -> None:
         self.plan = plan
-        self.processors = {
-            name: import_object(item.modality.processor, f"modality {item.modality.id}")(item.config)
-            for name, item in plan.inputs.items()
-        }
+        made = shared if shared is not None else Processors()
+        self.processors = {name: made.of(item.modality, item.config) for name, item in plan.inputs.items()}
         self.groups = {name: _batch_symbol(plan, name) for name in plan.inputs}
 
     def encode(self, raw: Mapping[str, Any], device: torch.device) -> tuple[dict[str, dict[str, Any]], bool]:
@@ -37,11 +35,28 @@ class Inputs:
         single = not any(_is_batch(raw[name]) for name in self.groups if self._is_main(name))
         encoded = {}
         for name, processor in self.processors.items():
-            values = self._batch(name, raw)
-            encoded[name] = {
-                port: _to_tensors(value, device) for port, value in processor.encode(values).items()
-            }
+            arrays = processor.encode(self._batch(name, raw))
+            self._check_sizes(name, arrays)
+            encoded[name] = {port: _to_tensors(value, device) for port, value in arrays.items()}
         return encoded, single
+
+    def _check_sizes(self, name: str, arrays: Mapping[str, Any]) -> None:
+        """A free dimension can have a limit, such as the positions of a text encoder, that only the value reaches."""
+        task, item = self.plan.task, self.plan.inputs[name]
+        for port in arrays.keys() & item.ports.keys():
+            array = arrays[port][0] if isinstance(arrays[port], tuple) else arrays[port]
+            for dim, size in zip(task.types[name, port].dims, array.shape, strict=True):
+                most = task.ranges.get(dim.symbols[0], (0, size))[1] if dim.is_symbol else size
+                if size > most:
+                    cure = (
+                        f"set its `max_tokens` to {most}"
+                        if hasattr(item.config, "max_tokens")
+                        else "give less"
+                    )
+                    raise InputError(
+                        f"input `{name}` has {size} {'tokens' if hasattr(item.config, 'max_tokens') else 'entries'}, "
+                        f"and task `{task.name}` takes at most {most}; shorten it, or {cure}"
+                    )
 
     def _is_main(self, name: str) -> bool:
         return bool(self.groups[name] == next(iter(self.groups.values())))

@@ -18,6 +18,7 @@ from composer.problems import InputError
 from composer.runtime.generation import Generator, generators_of
 from composer.runtime.inputs import Inputs
 from composer.runtime.naming import naming_the_node
+from composer.runtime.processors import Processors
 from composer.runtime.program import Program, build_module, build_program, module_names
 from composer.runtime.weights import LoadReport, load_weights, read_checkpoint
 
@@ -30,11 +31,18 @@ INITIAL = "initial"
 class Runner:
     """One task of a model: processors, program and generators, bound once."""
 
-    def __init__(self, *, task: CheckedTask, modules: Mapping[str, nn.Module], registry: Registry) -> None:
+    def __init__(
+        self,
+        *,
+        task: CheckedTask,
+        modules: Mapping[str, nn.Module],
+        registry: Registry,
+        shared: Processors | None = None,
+    ) -> None:
         self.plan: Plan = plan_task(task)
         self.program: Program = build_program(self.plan, modules).eval()
-        self.inputs = Inputs(self.plan)
-        self.generators: dict[str, Generator] = generators_of(self.plan.steps, modules, registry)
+        self.inputs = Inputs(self.plan, shared)
+        self.generators: dict[str, Generator] = generators_of(self.plan.steps, modules, registry, shared)
 
     def slots(self, tensors: Mapping[str, Mapping[str, Any]]) -> list[Any]:
         """Run every stage on encoded inputs; the list of slots, all filled. Raises NodeError where a node fails."""
@@ -86,6 +94,7 @@ class Model:
         self.device = device
         self.loading = loading
         self.tasks = tuple(tasks)
+        self._processors = Processors()
         self._runners: dict[str, Runner] = {}
         self._lock = threading.Lock()
 
@@ -104,7 +113,12 @@ class Model:
 
     def _made(self, name: str) -> Runner:
         assert self.report.registry is not None
-        runner = Runner(task=self.report.tasks[name], modules=self.modules, registry=self.report.registry)
+        runner = Runner(
+            task=self.report.tasks[name],
+            modules=self.modules,
+            registry=self.report.registry,
+            shared=self._processors,
+        )
         dtype = next((p.dtype for m in self.modules.values() for p in m.parameters()), torch.float32)
         runner.program.prepare.to(self.device, dtype)
         runner.program.in_place.to(self.device, dtype)

@@ -15,7 +15,7 @@ from composer.runtime.inputs import Inputs
 from composer.training.protocol import Batch
 from composer.training.recipe import TaskRecipe
 
-__all__ = ["Samples", "SampleData"]
+__all__ = ["SampleData", "Samples"]
 
 Sample = Mapping[str, Any]
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from pydantic import ValidationError
+
 from composer.plugin import Registry
 from composer.problems import InputError
 from composer.runtime import Model
@@ -12,7 +14,7 @@ from composer.runtime.importing import import_object
 from composer.training.data import Samples
 from composer.training.recipe import TaskRecipe
 
-__all__ = ["evaluate"]
+__all__ = ["build_dataset", "evaluate"]
 
 BATCH = 128
 
@@ -30,9 +32,13 @@ def evaluate(
     predictions: list[Any] = []
     for start in range(0, len(samples), BATCH):
         part = samples[start : start + BATCH]
-        outputs = model.run(task, **{name: [sample[field] for sample in part] for name, field in fields.items()})
+        outputs = model.run(
+            task, **{name: [sample[field] for sample in part] for name, field in fields.items()}
+        )
         if recipe.output not in outputs:
-            raise InputError(f"task `{task}` has no output `{recipe.output}` to score (outputs: {', '.join(outputs)})")
+            raise InputError(
+                f"task `{task}` has no output `{recipe.output}` to score (outputs: {', '.join(outputs)})"
+            )
         predictions += outputs[recipe.output]
     references = [sample[recipe.reference] for sample in samples]
     scores = {name: round(metric(predictions, references), 4) for name, metric in metrics.items()}
@@ -46,9 +52,10 @@ def _metric(registry: Registry, id_: str) -> Any:
 
 
 def build_dataset(registry: Registry, recipe: TaskRecipe) -> Samples:
-    """Build the dataset that a task's recipe names; raises InputError for an unknown one or a config that does not fit."""
-    from pydantic import ValidationError
+    """Build the dataset that a task's recipe names.
 
+    Raises InputError for an unknown one, or a config that does not fit it.
+    """
     entry = registry.datasets.get(recipe.dataset)
     if entry is None:
         known = ", ".join(registry.datasets) or "none"

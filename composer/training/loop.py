@@ -36,14 +36,16 @@ class Step:
 
 @dataclass
 class EpochResult:
-    """Mean loss of every task over an epoch, and how long the epoch took."""
+    """Mean loss of every task over an epoch, and how long the epoch took: by the clock, and in processor time."""
 
     epoch: int
     losses: dict[str, float]
     seconds: float
+    cpu: float
 
     def as_dict(self) -> dict[str, Any]:
-        return {"epoch": self.epoch, "losses": self.losses, "seconds": round(self.seconds, 1)}
+        seconds, cpu = round(self.seconds, 1), round(self.cpu, 1)
+        return {"epoch": self.epoch, "losses": self.losses, "seconds": seconds, "cpu": cpu}
 
 
 Progress = Callable[[Step], None]
@@ -108,14 +110,18 @@ def _epoch(
     epoch: int,
     progress: Progress,
 ) -> EpochResult:
-    started, means = time.monotonic(), _Means()
+    started, started_cpu, means = time.monotonic(), time.process_time(), _Means()
     order = [(task, index) for task in sorted(data) for index in range(data[task].batches(epoch))]
-    np.random.default_rng((recipe.seed, epoch)).shuffle(order)  # type: ignore[arg-type]
+    np.random.default_rng((recipe.seed, epoch)).shuffle(order)
     steps = len(order) * recipe.epochs  # every epoch has as many batches
     parameters = [p for group in optimizer.param_groups for p in group["params"]]
     for done, (task, index) in enumerate(order):
         rate = learning_rate(
-            epoch * len(order) + done, steps=steps, peak=recipe.learning_rate, warmup=recipe.warmup
+            epoch * len(order) + done,
+            steps=steps,
+            peak=recipe.learning_rate,
+            warmup=recipe.warmup,
+            restarts=[start * len(order) for start in recipe.restarts],
         )
         for group in optimizer.param_groups:
             group["lr"] = rate
@@ -132,7 +138,7 @@ def _epoch(
         optimizer.step()
         means.add(task, value)
         progress(Step(epoch, task, value, done + 1, len(order)))
-    return EpochResult(epoch, means.values(), time.monotonic() - started)
+    return EpochResult(epoch, means.values(), time.monotonic() - started, time.process_time() - started_cpu)
 
 
 def _optimizer(modules: nn.Module, recipe: Recipe) -> torch.optim.AdamW:

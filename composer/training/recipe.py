@@ -6,12 +6,15 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, field_validator
 
 from composer.plugin import Config
 from composer.problems import InputError
 
 __all__ = ["Recipe", "TaskRecipe", "read_recipe"]
+
+
+MAX_BYTES = 1_000_000
 
 
 class GroupRecipe(Config):
@@ -56,20 +59,34 @@ class Recipe(Config):
     learning_rate: float = Field(gt=0)
     """Highest learning rate, reached after the warm-up."""
     warmup: float = Field(default=0.05, ge=0, lt=1)
-    """Part of all steps in which the rate rises in a line; a half cosine then brings it to zero."""
+    """Part of the steps in which the rate rises in a line; a half cosine then brings it to zero."""
+    restarts: list[int] = Field(default_factory=list)
+    """Epochs (counted from 0, rising) at whose start the learning rate begins anew, warm-up included."""
     weight_decay: float = Field(default=0.02, ge=0)
     """Decay of matrices; offsets, norms and other vectors have none."""
     clip: float = Field(default=1.0, gt=0)
     """Largest length of the gradient of one step."""
     spread: float = Field(default=1.0, gt=0)
     """Factor on the initial weights of linear maps and embeddings: BERT's start is made for widths near 1,000."""
+    wake: float = Field(default=0.0, ge=0)
+    """Deviation of the initial weights of linear maps that start at zero; 0 leaves them there. A map at zero gives what
+    lies before it no gradient, which costs a short run many steps."""
     tasks: dict[str, TaskRecipe] = Field(min_length=1)
     """Task of the document to its data."""
+
+    @field_validator("restarts")
+    @classmethod
+    def _rising(cls, value: list[int]) -> list[int]:
+        if value != sorted(set(value)) or any(epoch < 1 for epoch in value):
+            raise ValueError("restarts are epochs from 1 up, each later than the one before")
+        return value
 
 
 def read_recipe(path: Path) -> Recipe:
     """Read a recipe; raises InputError that names the file, the key and the fault."""
     try:
+        if path.stat().st_size > MAX_BYTES:
+            raise InputError(f"the training recipe {path} has more than {MAX_BYTES:,} bytes: is it another file?")
         data = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"the training recipe {path} cannot be read: {error}") from None

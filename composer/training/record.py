@@ -1,4 +1,4 @@
-"""What a training run leaves: the weights as safetensors, and a JSON record of how they were made and what they reach."""
+"""What a training run leaves: the weights as safetensors, and a JSON record of their making and their scores."""
 
 from __future__ import annotations
 

@@ -14,11 +14,16 @@ NARROW_STD = 0.025
 
 
 @torch.no_grad()
-def spread_initial_weights(modules: Mapping[str, nn.Module], factor: float) -> None:
-    """Multiply the matrices of linear maps and embeddings that start with BERT's 0.02 by `factor`, in place."""
-    if factor == 1.0:
-        return
+def spread_initial_weights(modules: Mapping[str, nn.Module], factor: float, wake: float = 0.0) -> None:
+    """Multiply the matrices of linear maps and embeddings that start with BERT's 0.02 by `factor`, in place.
+
+    Linear maps that start at zero are drawn with deviation `wake`.
+    """
     for module in modules.values():
         for part in module.modules():
-            if isinstance(part, (nn.Linear, nn.Embedding)) and 0 < float(part.weight.std()) < NARROW_STD:
+            if not isinstance(part, (nn.Linear, nn.Embedding)):
+                continue
+            if 0 < float(part.weight.std()) < NARROW_STD:
                 part.weight.mul_(factor)
+            elif wake and isinstance(part, nn.Linear) and not part.weight.any():
+                nn.init.normal_(part.weight, std=wake)

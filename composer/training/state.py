@@ -43,7 +43,7 @@ def save_state(
     """Write model, optimizer, random state, the recipe, and the results of the epochs so far."""
     state = {
         "format": FORMAT,
-        "recipe": recipe.model_dump_json(by_alias=True),
+        "recipe": _identity(recipe),
         "results": results,
         "modules": modules.state_dict(),
         "optimizer": optimizer.state_dict(),
@@ -64,11 +64,15 @@ def load_state(
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # torch raises many types for a damaged file
-        raise InputError(f"the checkpoint {path} cannot be read ({type(error).__name__}): start anew") from None
+        raise InputError(
+            f"the checkpoint {path} cannot be read ({type(error).__name__}): start anew"
+        ) from None
     if not isinstance(state, dict) or state.get("format") != FORMAT:
         raise InputError(f"{path} is no checkpoint of this version's training: start anew without --resume")
-    if state["recipe"] != recipe.model_dump_json(by_alias=True):
-        raise InputError(f"the checkpoint {path} belongs to another recipe: resume with the same one, or start anew")
+    if state["recipe"] != _identity(recipe):
+        raise InputError(
+            f"the checkpoint {path} belongs to another recipe: resume with the same one, or start anew"
+        )
     try:
         modules.load_state_dict(state["modules"])
         optimizer.load_state_dict(state["optimizer"])
@@ -77,3 +81,8 @@ def load_state(
     torch.set_rng_state(state["random"])
     results: list[dict[str, Any]] = state["results"]
     return results
+
+
+def _identity(recipe: Recipe) -> str:
+    """What makes two runs the same run; the number of threads may change on the way."""
+    return recipe.model_dump_json(by_alias=True, exclude={"threads"})

@@ -9,9 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from pydantic import ValidationError
 from torch import Tensor, nn
 
 from composer.graph import Report, check
+from composer.plan import Plan
 from composer.plugin import Registry, load_registry
 from composer.problems import InputError
 from composer.runtime import Program, build_for_training, load
@@ -38,6 +40,10 @@ class Programs:
 
     def loss(self, task: str, batch: Batch) -> Tensor:
         return self._programs[task].loss(batch)
+
+    def plan(self, task: str) -> Plan:
+        """What the task's objective takes."""
+        return self._programs[task].plan
 
 
 def train_document(
@@ -70,50 +76,76 @@ def train_document(
     Raises:
         DocumentError: with every problem of the document. InputError: for a recipe, task or dataset that does not fit.
     """
+    weights, record_path, checkpoint = _paths(out)
     registry = registry if registry is not None else load_registry()
     report = check(name, registry=registry, settings=settings)
     report.raise_for_errors()
-    changes = {key: v for key, v in (("epochs", epochs), ("seed", seed), ("threads", threads)) if v is not None}
-    chosen = _narrowed(read_recipe(find_recipe(name, report, registry, recipe)), tasks, report).model_copy(update=changes)
-    weights, record_path, checkpoint = _paths(out)
+    given = {"epochs": epochs, "seed": seed, "threads": threads}
+    whole = read_recipe(find_recipe(name, report, registry, recipe))
+    changes = {key: value for key, value in given.items() if value is not None}
+    chosen = _changed(_narrowed(whole, tasks, report), changes)
     display = Display(chosen.epochs)
-
     torch.set_num_threads(chosen.threads)
-    torch.manual_seed(chosen.seed)
-    modules, programs = build_for_training(report)
-    programs = {task: programs[task] for task in chosen.tasks}
-    modules = {key: module for key, module in modules.items() if any(key in p.names for p in programs.values())}
-    spread_initial_weights(modules, chosen.spread)
-    datasets = {task: build_dataset(registry, entry) for task, entry in chosen.tasks.items()}
-    data = {
-        task: SampleData(task=task, recipe=entry, plan=programs[task].plan, dataset=datasets[task], seed=chosen.seed)
-        for task, entry in chosen.tasks.items()
-    }
-    counts = count_parameters(modules)
+    programs = _initial(report, chosen)
+    data = _data(programs, chosen, registry)
+    counts = count_parameters(programs.modules_by_name)
     display.line(f"{report.name}: {counts['total']:,} parameters, tasks {', '.join(chosen.tasks)}")
     results = train_epochs(
-        Programs(modules, programs), data, chosen,
-        checkpoint=checkpoint, resume=resume, progress=display.step, finished=display.epoch,
+        programs,
+        data,
+        chosen,
+        checkpoint=checkpoint,
+        resume=resume,
+        progress=display.step,
+        finished=display.epoch,
     )
-    digest = write_weights(weights, modules)
+    digest = write_weights(weights, programs.modules_by_name)
+    started = time.monotonic()
+    scores = evaluate_document(report, weights, chosen, registry, splits=splits, display=display)
     record = {
         "document": report.name,
-        "command": command or f"composer train {name}",
+        "command": command or f"composer train {name} --out {out}",
         "recipe": chosen.model_dump(by_alias=True),
         "settings": dict(settings or {}),
         "parameters": counts,
         "weights": {"file": weights.name, "bytes": weights.stat().st_size, "sha256": digest},
         "versions": versions(),
         "cores": os.cpu_count(),
-        "seconds": {"training": round(sum(item.seconds for item in results), 1)},
+        "seconds": {
+            "training": round(sum(item.seconds for item in results), 1),
+            "cpu": round(sum(item.cpu for item in results), 1),
+            "evaluation": round(time.monotonic() - started, 1),
+        },
         "curve": [item.as_dict() for item in results],
+        "scores": scores,
     }
-    started = time.monotonic()
-    record["scores"] = evaluate_document(report, weights, chosen, registry, splits=splits, display=display)
-    record["seconds"]["evaluation"] = round(time.monotonic() - started, 1)
     write_record(record_path, record)
     display.line(f"wrote {weights} and {record_path}")
     return record
+
+
+def _initial(report: Report, recipe: Recipe) -> Programs:
+    """The modules that the recipe's tasks use, with initial weights drawn from its seed, and their objectives."""
+    torch.manual_seed(recipe.seed)
+    modules, built = build_for_training(report)
+    programs = {task: built[task] for task in recipe.tasks}
+    used = {name for program in programs.values() for name in program.names}
+    modules = {name: module for name, module in modules.items() if name in used}
+    spread_initial_weights(modules, recipe.spread, recipe.wake)
+    return Programs(modules, programs)
+
+
+def _data(programs: Programs, recipe: Recipe, registry: Registry) -> dict[str, SampleData]:
+    return {
+        task: SampleData(
+            task=task,
+            recipe=entry,
+            plan=programs.plan(task),
+            dataset=build_dataset(registry, entry),
+            seed=recipe.seed,
+        )
+        for task, entry in recipe.tasks.items()
+    }
 
 
 def evaluate_document(
@@ -139,8 +171,10 @@ def evaluate_document(
     return scores
 
 
-def find_recipe(name: str | Path, report: Report, registry: Registry, given: str | Path | None = None) -> Path:
-    """The recipe's path: as given, or `training/<name>.yaml` beside the document. Raises InputError when it is not there."""
+def find_recipe(
+    name: str | Path, report: Report, registry: Registry, given: str | Path | None = None
+) -> Path:
+    """The recipe's path: as given, or `training/<name>.yaml` beside the document; InputError when that is not there."""
     if given is not None:
         return Path(given)
     shipped = registry.documents.get(str(name))
@@ -158,15 +192,39 @@ def _narrowed(recipe: Recipe, tasks: Iterable[str] | None, report: Report) -> Re
         if task not in recipe.tasks:
             raise InputError(f"the recipe has no task `{task}` (tasks: {', '.join(recipe.tasks)})")
         if task not in report.tasks:
-            raise InputError(f"the recipe trains `{task}`, which {report.name} has not (tasks: {', '.join(report.tasks)})")
+            raise InputError(
+                f"the recipe trains `{task}`, which {report.name} has not (tasks: {', '.join(report.tasks)})"
+            )
         if report.tasks[task].loss is None:
-            raise InputError(f"task `{task}` of {report.name} has no objective, so it cannot be trained: add one")
+            raise InputError(
+                f"task `{task}` of {report.name} has no objective, so it cannot be trained: add one"
+            )
     if not wanted:
         raise InputError("no task is left to train: name at least one")
     return recipe.model_copy(update={"tasks": {task: recipe.tasks[task] for task in wanted}})
 
 
+def _changed(recipe: Recipe, changes: Mapping[str, Any]) -> Recipe:
+    """The recipe with other values. Raises InputError for a value that a recipe could not hold either."""
+    try:
+        return Recipe.model_validate({**recipe.model_dump(by_alias=True), **changes})
+    except ValidationError as error:
+        faults = "; ".join(f"{fault['loc'][0]}: {fault['msg']}, not {fault['input']}" for fault in error.errors())
+        raise InputError(faults) from None
+
+
 def _paths(out: str | Path) -> tuple[Path, Path, Path]:
+    """Where weights, record and checkpoint go. Refuses a place that does not do now, not after hours of training."""
     path = Path(out)
     base = path.with_suffix("") if path.suffix == ".safetensors" else path
-    return tuple(base.with_name(base.name + suffix) for suffix in (".safetensors", ".json", ".checkpoint"))  # type: ignore[return-value]
+    if not base.parent.is_dir():
+        raise InputError(f"{out} cannot be written: {base.parent} is no folder; make it first")
+    if not os.access(base.parent, os.W_OK):
+        raise InputError(f"{out} cannot be written: {base.parent} gives no permission (Permission denied)")
+    weights, record, checkpoint = (
+        base.with_name(base.name + suffix) for suffix in (".safetensors", ".json", ".checkpoint")
+    )
+    for target in (weights, record, checkpoint):
+        if target.is_dir():
+            raise InputError(f"{target} cannot be written: it is a folder; name a file")
+    return weights, record, checkpoint

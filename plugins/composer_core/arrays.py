@@ -19,7 +19,7 @@ class ArrayConfig(Config):
     kind: str
     """Registered kind of the port, such as `states`; the port has the same name."""
     dims: list[int | str] = Field(default_factory=list)
-    """Its dimensions, batch first: numbers and symbols, e.g. `[B, N, 768]`. A symbol means one size in the whole task."""
+    """Its dimensions, batch first: numbers and symbols, e.g. `[B, N, 768]`. A symbol is one size in the whole task."""
 
 
 def _ports(config: ArrayConfig) -> dict[str, PortType]:

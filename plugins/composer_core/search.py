@@ -68,8 +68,11 @@ class BeamSearch:
                 ids, scores, cache = ids[index], scores[index], cache.select(index)
                 rows = [rows[i] for i in keep]
         for i, row in enumerate(rows):
-            assert ids is not None and scores is not None
-            finished[row] += [Hypothesis(tuple(ids[i, k].tolist()), float(scores[i, k])) for k in range(beams)]
+            assert ids is not None
+            assert scores is not None
+            finished[row] += [
+                Hypothesis(tuple(ids[i, k].tolist()), float(scores[i, k])) for k in range(beams)
+            ]
         return [sorted(texts, key=lambda text: -text.score)[:beams] for texts in finished]
 
     @torch.no_grad()
@@ -77,7 +80,9 @@ class BeamSearch:
         """Greedy search of one sample, token by token; the end token ends the iteration and is not given."""
         token = self.start
         for position in range(self.options.max_tokens):
-            logits, cache = step(torch.full((1, 1), token, dtype=torch.int64, device=cache.length.device), cache)
+            logits, cache = step(
+                torch.full((1, 1), token, dtype=torch.int64, device=cache.length.device), cache
+            )
             scores = logits[0, 0].float()
             if position < self.options.min_tokens:
                 scores[self.end] = -torch.inf

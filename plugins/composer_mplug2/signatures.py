@@ -143,7 +143,8 @@ def generate(config: DecoderConfig, options: GenerateOptions) -> Signature:
     """Raises InputError where a text may grow longer than the decoder has positions for."""
     if options.max_tokens > config.positions:
         raise InputError(
-            f"max_tokens {options.max_tokens} is more than the decoder's {config.positions} positions; lower it to {config.positions}"
+            f"max_tokens {options.max_tokens} is more than the decoder's {config.positions} positions; "
+            f"lower it to {config.positions}"
         )
     return Signature(
         {"memory": f"states[B, N, {config.hidden}]"},

@@ -69,9 +69,13 @@ class MovingDigits:
         samples: list[Mapping[str, Any]] = []
         for start in range(0, len(which), CHUNK):
             part = slice(start, start + CHUNK)
-            clips = _render(images[which[part]], directions[part], random, self._config, vary=split == "train")
+            clips = _render(
+                images[which[part]], directions[part], random, self._config, vary=split == "train"
+            )
             captions = map(digit_caption, labels[which[part]].tolist(), directions[part].tolist())
-            samples += [{"video": clip, "caption": caption} for clip, caption in zip(clips, captions, strict=True)]
+            samples += [
+                {"video": clip, "caption": caption} for clip, caption in zip(clips, captions, strict=True)
+            ]
         return samples
 
 
@@ -124,7 +128,9 @@ def _forms(random: np.random.Generator, count: int, vary: bool) -> np.ndarray:
     if not vary:
         return np.broadcast_to(np.eye(2), (count, 2, 2))
     angle = random.uniform(-0.2, 0.2, size=count)
-    turn = np.stack([np.cos(angle), -np.sin(angle), np.sin(angle), np.cos(angle)], axis=-1).reshape(count, 2, 2)
+    turn = np.stack([np.cos(angle), -np.sin(angle), np.sin(angle), np.cos(angle)], axis=-1).reshape(
+        count, 2, 2
+    )
     shear = np.zeros((count, 2, 2))
     shear[:, 0, 1] = random.uniform(-0.15, 0.15, size=count)
     shear[:, [0, 1], [0, 1]] = random.uniform(0.88, 1.14, size=(count, 2))

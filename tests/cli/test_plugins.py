@@ -120,7 +120,7 @@ class TestNew:
         result = subprocess.run(
             tests, capture_output=True, text=True, env=environment, cwd=folder, check=False
         )
-        assert "2 passed" in result.stdout, result.stdout
+        assert "3 passed" in result.stdout, result.stdout
 
     @pytest.mark.parametrize("name", ["Audio", "a b", "1st", "a_b", "../up", ""])
     def test_a_bad_name_writes_nothing(self, composer, tmp_path: Path, name: str) -> None:

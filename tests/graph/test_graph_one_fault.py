@@ -113,7 +113,7 @@ FAULTS = {
     "node taken for its module": ("states: patches.states", "states: vision.states", "C207"),
     "malformed reference": ("second: visual.states", "second: visual.states.values", "C109"),
     "several outputs": ("second: halves.left", "second: halves", "C214"),
-    "several inputs": ("inputs: {first: louder.states, second: visual.states}", "inputs: louder.states", "C214"),
+    "several inputs": (LISTED, "inputs: visual", "C214"),
     "missing input": ("inputs: {memory: memory.states}", "inputs: {}", "C208"),
     "no inputs at all": (", inputs: {tokens: question.tokens}", "", "C208"),
     "misspelt input": ("{memory: memory.states}, with", "{memry: memory.states}, with", "C209"),

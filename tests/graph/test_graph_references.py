@@ -105,6 +105,8 @@ def test_an_optional_input_may_stay_away_or_come() -> None:
     both = wired("{call: fusion, inputs: {first: x, second: even}}")
     assert (alone.errors, both.errors) == ((), ())
     assert "second" not in alone.tasks["t"].nodes["n"].sources
+    bare = wired("{call: fusion, inputs: x}")
+    assert bare.tasks["t"].nodes["n"].sources == alone.tasks["t"].nodes["n"].sources
     assert [p.code for p in wired("{call: fusion, inputs: {second: x}}").errors] == ["C208"]
 
 

@@ -126,7 +126,7 @@ def _generate(config: WidthConfig, options: ToyOptions) -> Signature:
 
 
 def _tokens(config: WidthConfig) -> Mapping[str, Any]:
-    return {"start": 1, "end": 2, "pad": 0, "tokenizer": "bert-uncased"}
+    return {"start": 101, "end": 102, "pad": 0, "tokenizer": "bert-uncased"}
 
 
 def _type(id: str, config: type[Config], methods: Mapping[str, Method], **more: Any) -> ModuleType:

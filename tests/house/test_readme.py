@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 import shlex
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -84,3 +86,11 @@ def test_every_make_target_exists() -> None:
         ):
             name = next(filter(None, target))
             assert re.search(rf"^{name}:", makefile, re.MULTILINE), name
+
+
+def test_the_python_example_runs() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", blocks("python")[0]], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == "{'answer': 'rectangle'}\n"

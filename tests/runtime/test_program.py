@@ -140,6 +140,18 @@ def test_two_nodes_and_two_tasks_hold_one_module(report: Report) -> None:
     )
 
 
+def test_tasks_with_the_same_input_share_its_processor() -> None:
+    line = "{modality: text, with: {tokenizer: bert-uncased}}"
+    text = "composer: 1\nmodules: {words: {uses: toy.text}}\ntasks:\n" + "".join(
+        f"  {name}: {{inputs: {{q: {value}}}, nodes: {{n: {{call: words, inputs: q}}}}, outputs: {{o: n}}}}\n"
+        for name, value in (("a", line), ("b", line), ("c", line.replace("}}", ", max_tokens: 9}}")))
+    )
+    model = load(checked(text), weights=INITIAL)
+    found = [model.runner(name).inputs.processors["q"] for name in ("a", "b", "c")]
+    assert found[0] is found[1]
+    assert found[0] is not found[2]
+
+
 def test_only_the_modules_of_the_tasks_that_are_asked_for_are_built(report: Report) -> None:
     model = load(report, weights=INITIAL, tasks=["answer"])
     assert sorted(model.modules) == ["decoder", "read", "shared", "words"]
@@ -167,7 +179,7 @@ def test_stages_after_a_generation_run_in_their_order(report: Report) -> None:
 
 def greedy(decoder: Any, memory: States, count: int) -> torch.Tensor:
     best = decoder.head(memory.values.mean(1)).argmax(-1)
-    ids, last = [], torch.ones_like(best)
+    ids, last = [], torch.full_like(best, 101)  # the start token
     for _ in range(count):
         last = (best + last) % 32
         ids.append(last)

@@ -72,7 +72,7 @@ def test_two_runs_with_one_seed_are_the_same_and_another_seed_differs() -> None:
     assert any(not torch.equal(first[key], third[key]) for key in first)
 
 
-class Stop(Exception):
+class StopError(Exception):
     """A run that is ended from outside."""
 
 
@@ -83,10 +83,10 @@ def test_a_resumed_run_ends_where_an_unbroken_one_does(tmp_path: Path, stop_afte
 
     def stop(result: EpochResult) -> None:
         if result.epoch + 1 == stop_after:
-            raise Stop
+            raise StopError
 
     checkpoint = tmp_path / "run.checkpoint"
-    with pytest.raises(Stop):
+    with pytest.raises(StopError):
         train_epochs(Line(), data(), recipe(), checkpoint=checkpoint, finished=stop)
     torch.manual_seed(12345)  # whatever happened in between must not matter
     resumed = Line()
@@ -100,9 +100,9 @@ def test_an_interrupted_step_loses_only_its_epoch(tmp_path: Path) -> None:
 
     def stop(step: Step) -> None:
         if step.epoch == 2 and step.done == 3:
-            raise Stop
+            raise StopError
 
-    with pytest.raises(Stop):
+    with pytest.raises(StopError):
         train_epochs(Line(), data(), recipe(), checkpoint=checkpoint, progress=stop)
     resumed, whole = Line(), Line()
     train_epochs(resumed, data(), recipe(), checkpoint=checkpoint, resume=True)
@@ -143,3 +143,19 @@ def test_the_rate_rises_in_a_line_and_falls_as_half_a_cosine() -> None:
     assert rates[55] == pytest.approx(0.5)
     assert rates[99] == pytest.approx(0.5 * (1 + math.cos(math.pi * 89 / 90)))
     assert learning_rate(0, steps=10, peak=1.0, warmup=0.0) == 1.0
+
+
+def test_a_restart_begins_the_rate_anew() -> None:
+    def rates(steps: int, **options: object) -> list[float]:
+        return [learning_rate(i, steps=steps, peak=1.0, warmup=0.1, **options) for i in range(steps)]  # type: ignore[arg-type]
+
+    assert rates(90, restarts=[40, 60]) == rates(40) + rates(20) + rates(30)
+    assert rates(40, restarts=[40]) == rates(40)  # a run that ends before its restart
+
+
+def test_the_first_stretch_of_a_longer_run_is_the_shorter_run() -> None:
+    short, long = Line(), Line()
+    first = train_epochs(short, data(), recipe(epochs=3))
+    both = train_epochs(long, data(), recipe(epochs=5, restarts=[3]))
+    assert [r.losses for r in both[:3]] == [r.losses for r in first]
+    assert len(both) == 5

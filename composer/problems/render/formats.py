@@ -63,8 +63,9 @@ def summary(problems: Iterable[Problem]) -> str:
         _count(sum(problem.severity == severity for problem in found), severity)
         for severity in ("error", "warning")
     ]
-    files = _count(len({problem.place.file for problem in found}), "file")
-    return f"{', '.join(filter(None, counts))} in {files}"
+    files = len({problem.place.file for problem in found if problem.place.is_in_file})
+    where = f" in {_count(files, 'file')}" if files else ""
+    return f"{', '.join(filter(None, counts))}{where}"
 
 
 def _count(number: int, noun: str) -> str:

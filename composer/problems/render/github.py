@@ -16,8 +16,10 @@ def problems_github(problems: Iterable[Problem]) -> str:
 
 def _command(problem: Problem) -> str:
     place = problem.place
-    properties: dict[str, str | int] = {"title": f"composer {problem.code}", "file": place.file}
-    if place.line:
+    properties: dict[str, str | int] = {"title": f"composer {problem.code}"}
+    if place.is_in_file:
+        properties["file"] = place.file
+    if place.is_in_file and place.line:
         properties |= {"line": place.line, "endLine": place.end_line or place.line}
         # An end column without a single line is refused by the receiver.
         if place.end_line in (0, place.line):

@@ -70,6 +70,9 @@ def _result(problem: Problem, rule: int) -> dict[str, Any]:
 
 
 def _location(place: Place, label: str) -> dict[str, Any]:
+    location: dict[str, Any] = {"message": {"text": label}} if label else {}
+    if not place.is_in_file:
+        return location | {"logicalLocations": [{"name": place.file}]}
     physical: dict[str, Any] = {"artifactLocation": {"uri": _uri(place.file)}}
     if place.line:
         physical["region"] = {
@@ -78,10 +81,7 @@ def _location(place: Place, label: str) -> dict[str, Any]:
             "endLine": place.end_line or place.line,
             "endColumn": place.end_column or max(place.column, 1),
         }
-    location: dict[str, Any] = {"physicalLocation": physical}
-    if label:
-        location["message"] = {"text": label}
-    return location
+    return location | {"physicalLocation": physical}
 
 
 def _related(number: int, note: Note) -> dict[str, Any]:

@@ -88,7 +88,8 @@ class Canvas:
             f'<svg xmlns="http://www.w3.org/2000/svg" {size} role="img" aria-label={attribute(label)}>',
             f"<style>@media (prefers-color-scheme: dark) {{ {' '.join((*DARK, *dark))} }}</style>",
             '<defs><marker id="tip" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="9.8" markerHeight="9.8" '
-            f'markerUnits="userSpaceOnUse" orient="auto"><path class="tip" d="M0 0.8 L8 4 L0 7.2 z" fill="{_EDGE}"/></marker></defs>',
+            'markerUnits="userSpaceOnUse" orient="auto">'
+            f'<path class="tip" d="M0 0.8 L8 4 L0 7.2 z" fill="{_EDGE}"/></marker></defs>',
             f'<rect class="page" width="{number(width)}" height="{number(height)}" fill="#ffffff"/>',
         ]
         return "\n".join([*head, *self.elements, "</svg>\n"])

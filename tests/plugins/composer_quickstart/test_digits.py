@@ -38,7 +38,9 @@ def test_held_out_clips_are_fixed_and_show_each_digit_in_every_direction() -> No
     samples = data().samples("validation", 0)
     later = data().samples("validation", 5)
     assert len(samples) == 180 * 8
-    assert all(np.array_equal(a["video"], b["video"]) for a, b in zip(samples[::97], later[::97], strict=True))
+    assert all(
+        np.array_equal(a["video"], b["video"]) for a, b in zip(samples[::97], later[::97], strict=True)
+    )
     words = [read_digit_caption(sample["caption"])[1] for sample in samples]
     assert {word: words.count(word) for word in words} == {motion.words: 180 for motion in DIRECTIONS}
 

@@ -10,7 +10,7 @@ import jsonschema
 import pytest
 
 from composer.problems import Edit, Note, Place, Problem
-from composer.problems.render import FORMATS, render
+from composer.problems.render import FORMATS, render, summary
 
 PROBLEM = Problem(
     "C203",
@@ -113,6 +113,16 @@ def test_sarif_keeps_places_notes_and_fixes() -> None:
     assert changes[0]["replacements"] == [
         {"deletedRegion": {"charOffset": 20, "charLength": 4}, "insertedContent": {"text": "new"}}
     ]
+
+
+def test_a_problem_of_the_command_line_names_no_file() -> None:
+    found = Problem("C103", "error", "no such parameter", Place("<command line>", 1, 7, 1, 13))
+    assert render([found], {}, "github") == "::error title=composer C103::no such parameter\n"
+    log = json.loads(render([found], {}, "sarif"))
+    jsonschema.validate(log, SARIF_SCHEMA)
+    assert log["runs"][0]["results"][0]["locations"] == [{"logicalLocations": [{"name": "<command line>"}]}]
+    assert summary([found]) == "1 error"
+    assert summary([found, PROBLEM]) == "2 errors in 1 file"
 
 
 def test_sarif_names_an_absolute_file_by_its_uri(tmp_path: Path) -> None:

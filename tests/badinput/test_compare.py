@@ -1,0 +1,84 @@
+"""`composer compare` on cases and folders that are none: one error, exit code 1, no table."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+GOLDEN = Path(__file__).parents[1] / "golden" / "mplug2"
+
+
+@pytest.fixture
+def case(tmp_path: Path) -> Path:
+    """A copy of the smallest recorded case, to be damaged."""
+    for name in ("fusion.yaml", "parts.yaml"):
+        shutil.copy(GOLDEN / name, tmp_path)
+    shutil.copytree(GOLDEN / "fusion", tmp_path / "fusion")
+    return tmp_path / "fusion.yaml"
+
+
+def test_the_case_is_right_before_it_is_damaged(composer, case: Path) -> None:
+    done = composer("compare", case)
+    assert (done.code, done.err) == (0, "")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("layout: mplug2", "layout: mplug3", "did you mean `mplug2`"),
+        ("data: fusion", "data: gone", "is no folder of recorded tensors"),
+        ("document: parts.yaml", "document: gone.yaml", "there is no such file"),
+        ("task: joined", "task: joint", "did you mean `joined`"),
+        ("labels.labels: labels", "labels.labels: lables", "nothing is recorded as `lables`"),
+        ("labels.labels: labels", "label.labels: labels", "`label.labels` is no input port"),
+        ("fused.text: text", "fused.txt: text", "`fused.txt` is no port of this task"),
+        ("runs:", "rums:", "is no case"),
+        ("layout: mplug2", "layout: 3", "is no case"),
+    ],
+)
+def test_a_fault_of_a_case_is_one_error(composer, case: Path, old: str, new: str, message: str) -> None:
+    text = case.read_text()
+    assert old in text
+    case.write_text(text.replace(old, new, 1))
+    done = composer("compare", case)
+    assert (done.code, done.out) == (1, "")
+    assert message in done.err
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("config.json", None, "holds no config.json"),
+        ("config.json", b"{", "config.json cannot be read"),
+        ("config.json", b"[]", "must hold a JSON object"),
+        ("config.json", b"{}", "config"),
+        ("config.json", b"\xff\xfe{", "config.json cannot be read"),
+        ("weights.safetensors", None, "there is no such file"),
+        ("weights.safetensors", b"", "the file is empty"),
+        ("inputs.safetensors", None, "there is no such file"),
+        ("outputs.safetensors", b"\x08", "outputs.safetensors"),
+    ],
+)
+def test_a_fault_of_the_data_is_one_error(composer, case: Path, name: str, content, message: str) -> None:
+    path = case.parent / "fusion" / name
+    path.unlink()
+    if content is not None:
+        path.write_bytes(content)
+    done = composer("compare", case)
+    assert (done.code, done.out) == (1, "")
+    assert message in done.err
+    assert done.err.startswith("composer: error: ")
+
+
+def test_data_that_is_no_folder_is_one_error(composer, case: Path) -> None:
+    done = composer("compare", case, "--data", case)
+    assert (done.code, done.out) == (1, "")
+    assert "is no folder of recorded tensors; name one with --data" in done.err
+
+
+def test_data_of_another_kind_is_one_error(composer, case: Path) -> None:
+    done = composer("compare", case, "--data", GOLDEN / "visual")
+    assert (done.code, done.out) == (1, "")
+    assert done.err.startswith("composer: error: ")

@@ -1,0 +1,100 @@
+"""docs/plugins.md: its files make a plugin that checks, runs, loads an old checkpoint and keeps its promises."""
+
+from __future__ import annotations
+
+import functools
+import importlib
+import re
+import subprocess
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+from pages import blocks
+
+import composer
+import composer.graph.checking
+import composer.runtime.model
+from composer.plugin import load_registry
+
+BLOCKS = blocks("plugins.md")
+FILES = {
+    block.comment.removeprefix("file: "): block.text for block in BLOCKS if block.comment.startswith("file: ")
+}
+SNIPPETS = [block for block in BLOCKS if block.language == "python" and not block.comment]
+
+
+@pytest.fixture(scope="module")
+def plugin(tmp_path_factory: pytest.TempPathFactory) -> ModuleType:
+    """The plugin of the page, importable and in the current folder of every snippet."""
+    folder = tmp_path_factory.mktemp("sound")
+    for name, text in FILES.items():
+        (folder / name).parent.mkdir(exist_ok=True)
+        (folder / name).write_text(text)
+    sys.path.insert(0, str(folder))
+    yield importlib.import_module("composer_sound")
+    sys.path.remove(str(folder))
+    for name in [name for name in sys.modules if name.startswith("composer_sound")]:
+        del sys.modules[name]
+
+
+@pytest.fixture
+def installed(plugin: ModuleType, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    """As if the plugin had been installed: whoever loads plugins finds it among the others."""
+    load = functools.partial(load_registry, [("sound", plugin)])
+    for module in (composer.graph.checking, composer.runtime.model):
+        monkeypatch.setattr(module, "load_registry", load)
+    monkeypatch.chdir(Path(plugin.__file__ or "").parents[1])
+    return plugin
+
+
+def test_the_plugin_loads_and_its_document_is_sound(plugin: ModuleType, installed: ModuleType) -> None:
+    registry = load_registry([("sound", plugin)])
+    assert registry.broken == []
+    assert registry.conflicts == []
+    assert {registry.module_types.origin(f"sound.{name}").plugin for name in ("listener", "loudest")} == {
+        "sound"
+    }
+    assert composer.check("hear.yaml").problems == ()
+
+
+@pytest.mark.parametrize("snippet", SNIPPETS, ids=lambda block: f"line {block.line}")
+def test_a_snippet_runs(snippet: object, installed: ModuleType) -> None:
+    exec(compile(snippet.text, f"plugins.md:{snippet.line}", "exec"), {"__name__": "snippet"})  # type: ignore[attr-defined]
+
+
+def test_the_refusal_that_the_page_quotes(installed: ModuleType) -> None:
+    page_line = re.search(r"`(sound\.listener refuses .*?)`", _page())
+    text = FILES["hear.yaml"].replace("window: 4", "window: 5")
+    Path("wrong.yaml").write_text(text)
+    (problem,) = composer.check("wrong.yaml").problems
+    assert page_line is not None
+    assert (problem.message, problem.place.line) == (page_line[1], 5)
+
+
+def test_the_entry_module_imports_no_torch(installed: ModuleType) -> None:
+    code = "import composer_sound, sys; sys.exit('torch' in sys.modules or 'numpy' in sys.modules)"
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_every_declaration_of_the_plugin_core_is_named() -> None:
+    page = _page()
+    for word in (
+        "Kind",
+        "Modality",
+        "ModuleType",
+        "Method",
+        "Layout",
+        "Rule",
+        "Generation",
+        "Config",
+        "Signature",
+    ):
+        assert word in page
+
+
+def _page() -> str:
+    from pages import DOCS
+
+    return (DOCS / "plugins.md").read_text(encoding="utf-8")

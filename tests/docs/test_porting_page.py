@@ -1,0 +1,64 @@
+"""docs/porting.md: the recording, the case and both comparisons, with the plugin of docs/plugins.md."""
+
+from __future__ import annotations
+
+import functools
+import importlib
+import re
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+from pages import DOCS, blocks
+
+import composer.graph.checking
+import composer.runtime.compare.comparing
+import composer.runtime.model
+from composer.plugin import load_registry
+from composer.runtime.compare import compare_case
+
+BLOCKS = blocks("porting.md")
+SNIPPETS = [block for block in BLOCKS if block.language == "python" and not block.comment]
+
+
+def files(page: str) -> dict[str, str]:
+    found = (block for block in blocks(page) if block.comment.startswith("file: "))
+    return {block.comment.removeprefix("file: "): block.text for block in found}
+
+
+@pytest.fixture
+def ported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    """The files of both pages in the current folder, the plugin among the installed ones, the original recorded."""
+    for name, text in (files("plugins.md") | files("porting.md")).items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(text)
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    for name in [name for name in sys.modules if name.startswith("composer_sound")]:
+        monkeypatch.delitem(sys.modules, name)
+    plugin = importlib.import_module("composer_sound")
+    load = functools.partial(load_registry, [("sound", plugin)])
+    for module in (composer.graph.checking, composer.runtime.model, composer.runtime.compare.comparing):
+        monkeypatch.setattr(module, "load_registry", load)
+    exec((tmp_path / "record.py").read_text(), {"__name__": "record"})
+    return plugin
+
+
+@pytest.mark.parametrize("snippet", SNIPPETS, ids=lambda block: f"line {block.line}")
+def test_a_snippet_runs(snippet: object, ported: ModuleType) -> None:
+    exec(compile(snippet.text, f"porting.md:{snippet.line}", "exec"), {"__name__": "snippet"})  # type: ignore[attr-defined]
+
+
+def test_the_table_ends_as_the_page_says(ported: ModuleType) -> None:
+    (shown,) = (block.text.strip() for block in BLOCKS if block.comment == "output")
+    assert str(compare_case("case.yaml")).splitlines()[-1] == shown
+
+
+def test_every_key_of_a_case_is_on_the_page() -> None:
+    from composer.runtime.compare.case import Case, Ones, Run, Target, Tolerance
+
+    page = (DOCS / "porting.md").read_text(encoding="utf-8")
+    for shape in (Case, Ones, Run, Target, Tolerance):
+        for name in set(shape.model_fields) - {"directory"}:
+            assert re.search(rf"\b{name}\b", page)

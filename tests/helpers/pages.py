@@ -1,0 +1,33 @@
+"""Fenced blocks of a Markdown page, each with the HTML comment that stands right above it."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+__all__ = ["DOCS", "Block", "blocks"]
+
+DOCS = Path(__file__).parents[2] / "docs"
+_BLOCK = re.compile(
+    r"(?:^<!-- (?P<comment>.*?) -->\n)?^```(?P<language>\w+)[^\n]*\n(?P<text>.*?)^```$", re.M | re.S
+)
+
+
+@dataclass(frozen=True)
+class Block:
+    """One block: its language, its comment ("" without one), and the line on which its text begins."""
+
+    language: str
+    comment: str
+    text: str
+    line: int
+
+
+def blocks(page: str) -> list[Block]:
+    """The blocks of a page in docs/, in order."""
+    content = (DOCS / page).read_text(encoding="utf-8")
+    return [
+        Block(m["language"], m["comment"] or "", m["text"], content.count("\n", 0, m.start("text")) + 1)
+        for m in _BLOCK.finditer(content)
+    ]

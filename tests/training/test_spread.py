@@ -1,0 +1,46 @@
+"""The spread of initial weights: BERT's starts grow, zeros wake, everything else stays."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import nn
+
+from composer.training.spread import spread_initial_weights
+
+
+def modules() -> dict[str, nn.ModuleDict]:
+    torch.manual_seed(0)
+    parts = nn.ModuleDict(
+        {
+            "narrow": nn.Linear(64, 64),
+            "words": nn.Embedding(50, 64),
+            "wide": nn.Linear(64, 64),
+            "zero": nn.Linear(64, 64),
+            "norm": nn.LayerNorm(64),
+        }
+    )
+    nn.init.normal_(parts["narrow"].weight, std=0.02)
+    nn.init.normal_(parts["words"].weight, std=0.02)
+    nn.init.normal_(parts["wide"].weight, std=0.1)
+    nn.init.zeros_(parts["zero"].weight)
+    return {"only": parts}
+
+
+def test_bert_starts_are_multiplied_and_zeros_are_drawn() -> None:
+    before, after = modules()["only"].state_dict(), modules()
+    spread_initial_weights(after, 3.0, 0.1)
+    now = after["only"].state_dict()
+    for key in before:
+        if key in ("narrow.weight", "words.weight"):
+            assert torch.equal(now[key], before[key] * 3.0)
+        elif key == "zero.weight":
+            assert float(now[key].std()) == pytest.approx(0.1, rel=0.1)
+        else:
+            assert torch.equal(now[key], before[key])
+
+
+def test_by_default_nothing_changes() -> None:
+    before, after = modules()["only"].state_dict(), modules()
+    spread_initial_weights(after, 1.0)
+    assert all(torch.equal(value, before[key]) for key, value in after["only"].state_dict().items())
