@@ -86,7 +86,9 @@ def read_recipe(path: Path) -> Recipe:
     """Read a recipe; raises InputError that names the file, the key and the fault."""
     try:
         if path.stat().st_size > MAX_BYTES:
-            raise InputError(f"the training recipe {path} has more than {MAX_BYTES:,} bytes: is it another file?")
+            raise InputError(
+                f"the training recipe {path} has more than {MAX_BYTES:,} bytes: is it another file?"
+            )
         data = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"the training recipe {path} cannot be read: {error}") from None

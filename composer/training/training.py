@@ -209,7 +209,9 @@ def _changed(recipe: Recipe, changes: Mapping[str, Any]) -> Recipe:
     try:
         return Recipe.model_validate({**recipe.model_dump(by_alias=True), **changes})
     except ValidationError as error:
-        faults = "; ".join(f"{fault['loc'][0]}: {fault['msg']}, not {fault['input']}" for fault in error.errors())
+        faults = "; ".join(
+            f"{fault['loc'][0]}: {fault['msg']}, not {fault['input']}" for fault in error.errors()
+        )
         raise InputError(faults) from None
 
 
