@@ -7,8 +7,11 @@ from __future__ import annotations
 
 import hashlib
 import mmap
+import shutil
 import tempfile
+import weakref
 import zipfile
+from collections.abc import Callable
 from pathlib import Path, PurePosixPath
 from typing import Protocol
 
@@ -61,7 +64,8 @@ class Container:
         self.manifest = manifest
         self._files = files
         self._verified: dict[str, memoryview] = {}
-        self._unpacked: tempfile.TemporaryDirectory[str] | None = None
+        self._unpacked: Path | None = None
+        self._remove: Callable[[], object] = lambda: None
 
     def verify(self) -> None:
         """Hash every file. Raises ArtifactError that names the first one that is missing, damaged or unknown."""
@@ -86,8 +90,10 @@ class Container:
         if path is not None:
             return path
         if self._unpacked is None:
-            self._unpacked = tempfile.TemporaryDirectory(prefix="composer-artifact-")
-        target = Path(self._unpacked.name, name)
+            self._unpacked = Path(tempfile.mkdtemp(prefix="composer-artifact-"))
+            # At the latest when nobody holds the artifact any more, closed or not.
+            self._remove = weakref.finalize(self, shutil.rmtree, self._unpacked, ignore_errors=True)
+        target = self._unpacked / name
         if not target.exists():
             target.parent.mkdir(parents=True, exist_ok=True)
             target.write_bytes(content)
@@ -96,9 +102,8 @@ class Container:
     def close(self) -> None:
         """Forget the mapped files and remove what was unpacked."""
         self._verified.clear()
-        if self._unpacked is not None:
-            self._unpacked.cleanup()
-            self._unpacked = None
+        self._remove()
+        self._unpacked = None
 
     def _checked(self, name: str) -> memoryview:
         entry = self.manifest.files.get(name)

@@ -93,7 +93,7 @@ def _with_weights(exported: ExportedProgram, weights: Sequence[Tensor | None]) -
     graph = module.graph
     constants = exported.graph_signature.inputs_to_lifted_tensor_constants
     fixed: dict[fx.Node, Tensor | None] = {
-        node: exported.constants[constants[node.name]]  # type: ignore[misc]
+        node: exported.constants[constants[node.name]]
         for node in graph.nodes
         if node.op == "placeholder" and node.name in constants
     }
@@ -111,7 +111,8 @@ def _with_weights(exported: ExportedProgram, weights: Sequence[Tensor | None]) -
         graph.erase_node(node)
     graph.lint()
     module.recompile()
-    return module
+    program: LoadedProgram = module
+    return program
 
 
 def _refuse_pickles(content: bytes) -> None:
