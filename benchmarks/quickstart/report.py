@@ -51,11 +51,15 @@ def making_table(record: Mapping[str, Any]) -> str:
         "weights": f"`{record['weights']['file']}`, {record['weights']['bytes'] / 1e6:.2f} MB",
         "training": (
             f"{seconds['training'] / 60:.0f} minutes by the clock on {record['cores']} cores shared with other work, "
-            f"{seconds['cpu'] / 60:.0f} minutes of processor time, {recipe['threads']} threads"
+            f"{seconds['cpu'] / 60:.0f} minutes of processor time, {_counted(recipe['threads'], 'thread')}"
         ),
         "versions": ", ".join(f"{name} {version}" for name, version in record["versions"].items()),
     }
     return "\n".join(["| | |", "| --- | --- |", *(f"| {name} | {value} |" for name, value in rows.items())])
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 def ablation_table(ablation: Mapping[str, Any] | None) -> str:
