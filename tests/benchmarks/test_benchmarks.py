@@ -51,7 +51,9 @@ def test_a_program_that_is_not_installed_is_said_so(tmp_path: Path) -> None:
 
 def test_the_committed_table_is_written_from_the_committed_results() -> None:
     folder = ROOT / "benchmarks" / "results"
-    results = {t: json.loads((folder / f"{t}.json").read_text(encoding="utf-8")) for t in TOPICS}
+    files = {topic: folder / f"{topic}.json" for topic in TOPICS}
+    results = {t: json.loads(file.read_text(encoding="utf-8")) for t, file in files.items() if file.exists()}
+    assert results
     assert (ROOT / "docs" / "benchmarks.md").read_text(encoding="utf-8") == table(results)
 
 
