@@ -7,6 +7,7 @@ import hashlib
 import json
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +17,11 @@ from torch import nn
 from composer.graph import Report
 from composer.plan import Plan
 from composer.plugin import Registry, load_registry
-from composer.runtime import Model, Runner, build_program
+from composer.runtime import Model, Runner
 from composer.runtime import load as load_model
 from composer_compile.artifact import Artifact, backend_of
 from composer_compile.container import MANIFEST, open_container
+from composer_compile.cutting import labels_of
 from composer_compile.describing import Files, describe_task, span
 from composer_compile.diverging import first_diverging_node
 from composer_compile.errors import CompileError
@@ -28,18 +30,17 @@ from composer_compile.hosting import without_host_steps
 from composer_compile.licenses import licenses_text
 from composer_compile.manifest import Backend, Manifest, Parity, Program, Task, write_manifest
 from composer_compile.parity import TOLERANCES, compare_task
+from composer_compile.precision import DTYPE_OF, Precision, check_precision_names, precision_of
 from composer_compile.ranges import FreeDims, check_overrides, find_free_dims, overrides_for
 from composer_compile.recording import record_samples
 from composer_compile.seam import BackendImplementation
-from composer_compile.specs import StageSpec
-from composer_compile.stages import DecodeStage
+from composer_compile.specs import DTYPES, StageSpec
 from composer_compile.staging import Staged, stage_plan
 from composer_compile.weights import WeightStore
 from composer_compile.writing import check_target, file_entries, put_in_place, workplace
 
-__all__ = ["DTYPE_OF", "Options", "compile_document"]
+__all__ = ["Options", "compile_document"]
 
-DTYPE_OF = {"fp32": "float32", "fp16": "float16", "bf16": "bfloat16"}
 Progress = Callable[[str], None]
 
 
@@ -50,6 +51,8 @@ class Options:
     backend: str = "export"
     ranges: Mapping[str, str] = field(default_factory=dict)
     precision: str | None = None
+    precisions: Mapping[str, str] = field(default_factory=dict)
+    """Module or node → its own precision."""
     tolerance: float | None = None
     accept_drift: bool = False
 
@@ -107,7 +110,12 @@ class _Prepared:
     free: FreeDims
     reference: Staged
     staged: Staged
-    precision: str
+    precision: Precision
+
+    @property
+    def coarsest(self) -> str:
+        """What the tolerance goes by."""
+        return self.precision.used(self.plan)[-1]
 
 
 @dataclass
@@ -123,8 +131,10 @@ class _Job:
     cast: dict[str, dict[str, nn.Module]] = field(default_factory=dict)
 
     def run(self) -> Manifest:
-        check_overrides([self.model.runner(name).plan for name in self.model.tasks], self.options.ranges)
-        prepared = {name: self._prepare(name) for name in self.model.tasks}
+        plans = {name: self.model.runner(name).plan for name in self.model.tasks}
+        check_overrides(plans.values(), self.options.ranges)
+        check_precision_names(plans.values(), self.options.precisions)
+        prepared = self._prepare(plans)
         modules = {
             f"{name}" if precision == "fp32" else f"{name}({precision})": module
             for precision, group in {"fp32": self.model.modules, **self.cast}.items()
@@ -134,10 +144,7 @@ class _Job:
         files = Files(self.folder)
         tasks: dict[str, Task] = {}
         for name, task in prepared.items():
-            programs = {
-                stage: self._programs(name, spec, task.precision, store)
-                for stage, spec in task.staged.specs.items()
-            }
+            programs = {stage: self._programs(name, spec, store) for stage, spec in task.staged.specs.items()}
             tasks[name] = describe_task(
                 task.plan, task.staged, task.free, programs, self.registry, files, task.precision
             )
@@ -162,38 +169,51 @@ class _Job:
         (self.folder / MANIFEST).write_bytes(write_manifest(manifest))
         return manifest
 
-    def _prepare(self, name: str) -> _Prepared:
-        runner = self.model.runner(name)
-        shape = runner.plan.task.compile
-        precision = self.options.precision or shape.precision
-        free = find_free_dims(runner.plan, self.registry, overrides_for(runner.plan, self.options.ranges))
-        reference = self._staged(runner.plan, free, "fp32")
-        staged = reference if precision == "fp32" else self._staged(runner.plan, free, precision)
-        return _Prepared(runner, runner.plan, free, reference, staged, precision)
+    def _prepare(self, plans: Mapping[str, Plan]) -> dict[str, _Prepared]:
+        """Every task, cut so that what several of them compute is one program."""
+        options = self.options
+        precisions = {
+            name: precision_of(plan, options.precision, options.precisions) for name, plan in plans.items()
+        }
+        labels = labels_of(plans, precisions, per_module=self.backend.per_module)
+        prepared = {}
+        for name, plan in plans.items():
+            free = find_free_dims(plan, self.registry, overrides_for(plan, options.ranges))
+            tensor_plan, host = without_host_steps(plan, self.registry)
+            stage = partial(
+                stage_plan,
+                tensor_plan,
+                host,
+                free=free,
+                registry=self.registry,
+                labels=labels[name],
+                precision=precisions[name],
+                device=self.model.device,
+            )
+            reference = stage(modules=lambda precision: (self.model.modules, torch.float32))
+            is_full = precisions[name].used(plan) == ("fp32",)
+            staged = reference if is_full else stage(modules=self._cast)
+            prepared[name] = _Prepared(
+                self.model.runner(name), plan, free, reference, staged, precisions[name]
+            )
+        return prepared
 
-    def _staged(self, plan: Plan, free: FreeDims, precision: str) -> Staged:
-        modules = self._cast(precision)
-        tensor_plan, host = without_host_steps(plan, self.registry)
-        program = build_program(tensor_plan, modules).eval()
-        program.to(self.model.device, getattr(torch, DTYPE_OF[precision]))
-        return stage_plan(tensor_plan, host, program, modules, free, self.registry, DTYPE_OF[precision])
-
-    def _cast(self, precision: str) -> dict[str, nn.Module]:
+    def _cast(self, precision: str) -> tuple[dict[str, nn.Module], torch.dtype]:
+        """The modules in a precision, cast once for all tasks."""
+        dtype = DTYPES[DTYPE_OF[precision]]
         if precision == "fp32":
-            return self.model.modules
+            return self.model.modules, dtype
         if precision not in self.cast:
-            dtype = getattr(torch, DTYPE_OF[precision])
             self.cast[precision] = {
                 name: copy.deepcopy(module).to(dtype).eval() for name, module in self.model.modules.items()
             }
-        return self.cast[precision]
+        return self.cast[precision], dtype
 
-    def _programs(self, task: str, spec: StageSpec, precision: str, store: WeightStore) -> list[Program]:
+    def _programs(self, task: str, spec: StageSpec, store: WeightStore) -> list[Program]:
         programs = []
         for variant in variants_of(spec.ranges):
             key = (
-                _identity(spec.module),
-                precision,
+                spec.identity,
                 tuple((each.dtype, each.dims) for each in spec.inputs),
                 tuple(variant.fixed.items()),
                 tuple(variant.ranges.items()),
@@ -233,11 +253,12 @@ class _Job:
         return parity
 
     def _tolerance(self, task: _Prepared) -> float:
-        shape = task.plan.task.compile
-        for value in (self.options.tolerance, shape.tolerance if self.options.precision is None else None):
+        options, shape = self.options, task.plan.task.compile
+        is_documents = options.precision is None and not options.precisions
+        for value in (options.tolerance, shape.tolerance if is_documents else None):
             if value is not None:
                 return float(value)
-        return TOLERANCES[task.precision]
+        return TOLERANCES[task.coarsest]
 
     def _missed(self, name: str, task: _Prepared, artifact: Artifact, output: str, parity: Parity) -> str:
         worst = max(
@@ -270,11 +291,6 @@ class _Job:
         )
 
 
-def _identity(module: nn.Module) -> Any:
-    """What makes two decode stages one program: the same decoder and beams. Other stages are their own."""
-    return (id(module.decoder), module.beams) if isinstance(module, DecodeStage) else id(module)
-
-
 def _command(
     document: str | Path | Report,
     tasks: Iterable[str] | None,
@@ -285,4 +301,9 @@ def _command(
     chosen = f":{','.join(tasks)}" if tasks is not None else ""
     ranges = "".join(f" --range {key}={text}" for key, text in options.ranges.items())
     values = "".join(f" --set {key}={value}" for key, value in (settings or {}).items())
-    return f"composer compile {name}{chosen} --backend {options.backend}{values}{ranges}"
+    formats = [
+        *([options.precision] if options.precision else []),
+        *(f"{k}={p}" for k, p in options.precisions.items()),
+    ]
+    precision = "".join(f" --precision {each}" for each in formats)
+    return f"composer compile {name}{chosen} --backend {options.backend}{values}{ranges}{precision}"

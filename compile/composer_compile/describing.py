@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ from composer.plugin import Config, Registry
 from composer_compile.errors import CompileError
 from composer_compile.forms import write_form
 from composer_compile.manifest import Generate, HostCall, Input, Output, Program, Span, Stage, Task, Tensor
+from composer_compile.precision import Precision
 from composer_compile.ranges import FreeDims, is_batch
 from composer_compile.specs import StageSpec, TensorSpec
 from composer_compile.staging import Staged
@@ -51,7 +52,7 @@ def describe_task(
     programs: Mapping[str, list[Program]],
     registry: Registry,
     files: Files,
-    precision: str,
+    precision: Precision,
 ) -> Task:
     """The manifest's entry; `programs` holds those of every stage by its name."""
     order: list[Stage | Generate | HostCall] = []
@@ -62,8 +63,8 @@ def describe_task(
             order.append(stage_entry(staged.specs[part], programs[part]))
     order.extend(_host_call(plan, step) for step in staged.host)
     outputs = {name: _output(plan, slot, staged, registry) for name, slot in plan.outputs.items()}
-    first = staged.specs["encode"]
-    padded = _padded(first, outputs, staged)
+    given = _given(plan, staged)
+    padded = _padded(given, free, outputs, staged)
     ranges = {
         name: Span(
             low=found.low if is_batch(name) or name in padded else max(found.low, 2),
@@ -79,9 +80,13 @@ def describe_task(
     batch = {name: dim.symbols[0] if dim.symbols else str(dim) for name, dim in free.batch.items()}
     return Task(
         summary=plan.task.summary,
-        precision=precision,
+        precision=precision.default,
+        precisions={
+            step.name: precision.of(step) for step in plan.steps if precision.of(step) != precision.default
+        },
         inputs=inputs,
         batch=batch,
+        given=[_tensor(spec) for spec in given],
         ranges=ranges,
         padded=padded,
         order=order,
@@ -119,7 +124,21 @@ def _tensor(spec: TensorSpec) -> Tensor:
     return Tensor(name=spec.name, dtype=spec.dtype, dims=[write_form(dim) for dim in spec.dims])
 
 
-def _padded(first: StageSpec, outputs: Mapping[str, Output], staged: Staged) -> list[str]:
+def _given(plan: Plan, staged: Staged) -> list[TensorSpec]:
+    """What the programs take of the raw inputs, in the order of the inputs."""
+    found = {
+        spec.name: spec
+        for stage in staged.specs.values()
+        for spec in stage.inputs
+        if spec.name.partition(".")[0] in plan.inputs
+    }
+    order = list(plan.inputs)
+    return sorted(found.values(), key=lambda spec: order.index(spec.name.partition(".")[0]))
+
+
+def _padded(
+    given: Sequence[TensorSpec], free: FreeDims, outputs: Mapping[str, Output], staged: Staged
+) -> list[str]:
     """Lengths of 1 that can be run as 2: every input with that length has a mask, and no result has that length."""
     shown = {value for output in outputs.values() for value in output.values}
     taken = {
@@ -130,16 +149,16 @@ def _padded(first: StageSpec, outputs: Mapping[str, Output], staged: Staged) -> 
         for dim in tensor.dims
         for symbol in dim.symbols
     }
-    names = {tensor.name for tensor in first.inputs}
+    names = {tensor.name for tensor in given}
     unmasked = {
         symbol
-        for tensor in first.inputs
+        for tensor in given
         if f"{tensor.name.rpartition('.')[0]}.mask" not in names
         for dim in tensor.dims
         for symbol in dim.symbols
     }
-    free = [name for name, found in first.ranges.items() if found.low == 1 and not is_batch(name)]
-    return sorted(set(free) - taken - unmasked)
+    lengths = [name for name, found in free.ranges.items() if found.low == 1 and not is_batch(name)]
+    return sorted(set(lengths) - taken - unmasked)
 
 
 def _output(plan: Plan, slot: int, staged: Staged, registry: Registry) -> Output:

@@ -48,31 +48,34 @@ def first_diverging_node(
 ) -> str:
     """Half a sentence that names the node and its line.
 
-    The first stage is compiled once more with the outputs of every node as outputs; in running order, the first that
-    differs is the cause, and all after it are consequences.
+    Every program before the first generated token is compiled once more with the outputs of all its nodes as outputs,
+    and run on what the live programs before it gave; in running order, the first that differs is the cause.
     """
-    raw = sample(loaded.task, loaded.requests.first, sizes, vocabulary_sizes(loaded.requests.processors))
+    raw = sample(loaded.task, sizes, vocabulary_sizes(loaded.requests.processors))
     fitted, fitted_sizes = loaded.requests.fit(raw)
-    spec = staged.specs["encode"]
-    live = reference.specs["encode"]
-    if not isinstance(spec.module, TensorStage) or not isinstance(live.module, TensorStage):
-        return "no node could be singled out"
-    tensors = [fitted[each.name].to(loaded.device) for each in spec.inputs]
-    try:
-        values = _compiled_values(spec, tensors, fitted_sizes, backend, loaded.device)
-    except CompileError as error:
-        return f"no node could be singled out ({error})"
-    full = [tensor.to(DTYPES[each.dtype]) for tensor, each in zip(tensors, live.inputs, strict=True)]
-    for ((node, name), expected), found in zip(
-        live.module.values_of_nodes(*full).items(), values, strict=True
-    ):
-        if not difference(name, sizes, found, expected).max_rel <= tolerance:
-            return f"the first node that differs is `{node}` ({_place(report, loaded.name, node)})"
-    generating = [part for part in staged.order if not isinstance(part, str)]
-    if generating:
-        node = generating[0].name
-        return f"every node before it agrees, so it is node `{node}` itself ({_place(report, loaded.name, node)})"
-    return "every node of its first stage agrees when compiled with all values shown"
+    values = {name: tensor.to(loaded.device) for name, tensor in fitted.items()}
+    for part in staged.order:
+        if not isinstance(part, str):
+            place = _place(report, loaded.name, part.name)
+            return f"every node before it agrees, so it is node `{part.name}` itself ({place})"
+        spec, live = staged.specs[part], reference.specs[part]
+        assert isinstance(live.module, TensorStage)
+        full = _entering(live, values)
+        try:
+            found = _compiled_values(spec, _entering(spec, values), fitted_sizes, backend, loaded.device)
+        except CompileError as error:
+            return f"no node could be singled out ({error})"
+        for ((node, name), expected), ours in zip(
+            live.module.values_of_nodes(*full).items(), found, strict=True
+        ):
+            if not difference(name, sizes, ours, expected).max_rel <= tolerance:
+                return f"the first node that differs is `{node}` ({_place(report, loaded.name, node)})"
+        values.update(live.module.outcome(*full).tensors)
+    return "every node agrees when compiled with all values shown"
+
+
+def _entering(spec: StageSpec, values: Mapping[str, Tensor]) -> list[Tensor]:
+    return [values[each.name].to(DTYPES[each.dtype]) for each in spec.inputs]
 
 
 def _compiled_values(

@@ -93,7 +93,7 @@ class Stage(_Entry):
     """A part of a task that runs as one tensor program."""
 
     name: str
-    """`encode`, `finish`, or `<node>.decode`."""
+    """`encode`, `encode-2` and so on, `finish`, or `<node>.decode`."""
     nodes: list[str]
     """Nodes of the document that it holds."""
     inputs: list[Tensor]
@@ -168,11 +168,15 @@ class Task(_Entry):
     summary: str
     """One line for people."""
     precision: str
-    """Number format of the programs: fp32, fp16 or bf16."""
+    """Number format of the programs, but for those of `precisions`: fp32, fp16 or bf16."""
+    precisions: dict[str, str]
+    """Node to its own number format."""
     inputs: dict[str, Input]
     """Raw inputs by name."""
     batch: dict[str, str]
     """Input to the free dimension that counts its samples."""
+    given: list[Tensor]
+    """The tensors that a request brings: every field of every raw input."""
     ranges: dict[str, Span]
     """The sizes that a request may have."""
     padded: list[str]

@@ -19,10 +19,11 @@ from composer.plugin import Registry, load_registry
 from composer.problems import InputError
 from composer.runtime import Program, build_module, build_program
 from composer_compile.artifact import backend_of
-from composer_compile.compiling import DTYPE_OF, Options
+from composer_compile.compiling import Options
 from composer_compile.errors import CompileError
 from composer_compile.forms import evaluate
 from composer_compile.hosting import is_host_step
+from composer_compile.precision import DTYPE_OF
 from composer_compile.ranges import FreeDims, check_overrides, find_free_dims, overrides_for
 from composer_compile.reports import CompilePlan, NodePlan, OperationPlan, StagePlan, TaskPlan
 from composer_compile.seam import BackendImplementation

@@ -1,4 +1,4 @@
-"""The host side of a request to an artifact: raw values to the named tensors of the first program."""
+"""The host side of a request to an artifact: raw values to the named tensors that programs take."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from composer_compile.container import Container
 from composer_compile.errors import ArtifactError
 from composer_compile.forms import read_form
 from composer_compile.importing import implementation
-from composer_compile.manifest import Input, Stage, Task
+from composer_compile.manifest import Input, Task
 from composer_compile.specs import DTYPES
 
 __all__ = ["Requests", "processor_of"]
@@ -46,10 +46,9 @@ def processor_of(entry: Input, registry: Registry, container: Container) -> Any:
 class Requests:
     """The inputs of one task: processors, batching, and the check of sizes against the compiled ranges."""
 
-    def __init__(self, name: str, task: Task, first: Stage, registry: Registry, container: Container) -> None:
+    def __init__(self, name: str, task: Task, registry: Registry, container: Container) -> None:
         self.name = name
         self.task = task
-        self.first = first
         self.command = container.manifest.command
         self.processors = {
             key: processor_of(entry, registry, container) for key, entry in task.inputs.items()
@@ -59,8 +58,8 @@ class Requests:
             for key, entry in task.inputs.items()
             for port, kind in entry.ports.items()
         }
-        self.forms = {tensor.name: [read_form(dim) for dim in tensor.dims] for tensor in first.inputs}
-        self.dtypes = {tensor.name: DTYPES[tensor.dtype] for tensor in first.inputs}
+        self.forms = {tensor.name: [read_form(dim) for dim in tensor.dims] for tensor in task.given}
+        self.dtypes = {tensor.name: DTYPES[tensor.dtype] for tensor in task.given}
 
     def read(self, raw: Mapping[str, Any]) -> tuple[dict[str, Tensor], dict[str, int], bool]:
         """Named tensors, the size of every free dimension, and whether single values were given.

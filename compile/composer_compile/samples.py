@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from composer_compile.forms import evaluate, read_form
-from composer_compile.manifest import Span, Stage, Task
+from composer_compile.manifest import Span, Task
 from composer_compile.specs import DTYPES
 
 __all__ = ["CORNERS", "corner_sizes", "sample"]
@@ -28,10 +28,8 @@ def corner_sizes(ranges: Mapping[str, Span]) -> dict[str, dict[str, int]]:
     return found
 
 
-def sample(
-    task: Task, stage: Stage, sizes: Mapping[str, int], vocabulary: Mapping[str, int]
-) -> dict[str, Tensor]:
-    """Random tensors for the inputs of the first stage, the same for the same sizes.
+def sample(task: Task, sizes: Mapping[str, int], vocabulary: Mapping[str, int]) -> dict[str, Tensor]:
+    """Random tensors for what a request brings, the same for the same sizes.
 
     Masks show a prefix of each row, the whole of the first; ids are below the input's `vocabulary`, and 0 where the
     mask hides them; pixels are anything.
@@ -39,7 +37,7 @@ def sample(
     seed = zlib.crc32(repr(sorted(sizes.items())).encode())
     generator = torch.Generator().manual_seed(seed)
     tensors: dict[str, Tensor] = {}
-    for entry in stage.inputs:
+    for entry in task.given:
         shape = tuple(evaluate(read_form(dim), sizes) for dim in entry.dims)
         tensors[entry.name] = _random(entry.name, shape, entry.dtype, vocabulary, generator)
     for name, tensor in tensors.items():

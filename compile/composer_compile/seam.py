@@ -40,6 +40,9 @@ class Support:
 class BackendImplementation(Protocol):
     """A backend. It is made without arguments and keeps no state between calls."""
 
+    per_module: bool
+    """Whether every declared module gets programs of its own; otherwise only what tasks share is kept apart."""
+
     def check_installed(self) -> None:
         """Raise BackendError, with the extra to install, where a library is missing."""
 

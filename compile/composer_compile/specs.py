@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -50,3 +51,5 @@ class StageSpec:
     outputs: tuple[TensorSpec, ...]
     ranges: Mapping[str, Range]
     nodes: tuple[str, ...]
+    identity: Any
+    """Equal for two stages of one artifact that compute the same, whatever their tensors are called."""

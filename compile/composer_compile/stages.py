@@ -6,9 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
-from composer.plan import Stage, Step
+from composer.plan import Step
 from composer.runtime import Program
 from composer_compile.errors import CompileError
 from composer_compile.leaves import named_leaves, rebuild
@@ -28,29 +29,32 @@ class Outcome:
 
 
 class TensorStage(nn.Module):
-    """The steps of one stage. `forward(*tensors)` takes the leaves of `templates` in order and gives the outputs.
+    """Some steps of a plan as one program. `forward(*tensors)` takes the leaves of `templates` in order, gives outputs.
 
-    `templates` says how inputs look: `(input, host port)` → value for the first stage, slot → value for a later one.
-    `starts` holds the `generate` nodes whose memory is known here: the decoder's cache is made in this stage, so that
-    keys and values of the memory are computed once.
+    `templates` says how inputs look: `(input, host port)` → value for raw inputs, slot → value for what earlier
+    programs made. `program` holds just these steps, in a stage called `name`. `starts` holds the `generate` nodes whose
+    memory is known here: the decoder's cache is made in this stage, so that keys and values of the memory are computed
+    once. Tensors of another number format are cast on entry.
     """
 
     def __init__(
         self,
         *,
+        name: str,
         program: Program,
-        stage: Stage | None,
+        dtype: torch.dtype,
         templates: Mapping[Any, Any],
         wanted: Sequence[int],
         starts: Mapping[str, tuple[nn.Module, Step]],
     ) -> None:
         super().__init__()
+        self.name = name
         self.program = program
-        self.stage = stage
+        self.dtype = dtype
         self.templates = dict(templates)
         self.wanted = tuple(wanted)
-        # The decoders are among the program's parts already.
         self.starts = dict(starts)
+        self.decoders = nn.ModuleList(decoder for decoder, _ in starts.values())
 
     def forward(self, *tensors: Tensor) -> tuple[Tensor, ...]:
         return tuple(self.outcome(*tensors).tensors.values())
@@ -73,10 +77,9 @@ class TensorStage(nn.Module):
     def values_of_nodes(self, *tensors: Tensor) -> dict[tuple[str, str], Tensor]:
         """Every output of every node by (node, name), in running order: what the search for a divergence compares."""
         slots = self._run(tensors)
-        steps = self.stage.steps if self.stage is not None else ()
         return {
             (step.name, name): tensor
-            for step in steps
+            for step in self.program.plan.steps
             for slot in step.targets.values()
             for name, tensor in named_leaves(slots[slot], self.slot_name(slot))
         }
@@ -85,20 +88,24 @@ class TensorStage(nn.Module):
         return ".".join(self.program.plan.slots[slot])
 
     def _run(self, tensors: Sequence[Tensor]) -> list[Any]:
-        feed = iter(tensors)
+        feed = (entered(tensor, self.dtype) for tensor in tensors)
         values = {key: rebuild(template, lambda: next(feed)) for key, template in self.templates.items()}
-        if self.stage is None or self.stage.name == "encode":
-            given: dict[str, dict[str, Any]] = {}
-            for (name, port), value in values.items():
-                given.setdefault(name, {})[port] = value
-            slots = self.program.load_inputs(given)
-        else:
-            slots = [None] * len(self.program.plan.slots)
-            for slot, value in values.items():
-                slots[slot] = value
-        if self.stage is not None:
-            self.program.run_stage(self.stage.name, slots)
+        given: dict[str, dict[str, Any]] = {}
+        for key, value in values.items():
+            if isinstance(key, tuple):
+                given.setdefault(key[0], {})[key[1]] = value
+        slots = self.program.load_inputs(given)
+        for key, value in values.items():
+            if isinstance(key, int):
+                slots[key] = value
+        if self.program.plan.steps:
+            self.program.run_stage(self.name, slots)
         return slots
+
+
+def entered(tensor: Tensor, dtype: torch.dtype) -> Tensor:
+    """A tensor in the number format of the program that it enters; integers stay as they are."""
+    return tensor.to(dtype) if tensor.is_floating_point() and tensor.dtype != dtype else tensor
 
 
 def cache_name(node: str) -> str:

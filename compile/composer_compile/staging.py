@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
@@ -12,10 +12,13 @@ from torch import nn
 from composer.graph import Range
 from composer.plan import Plan, Stage, Step
 from composer.plugin import Registry
-from composer.runtime import Program
+from composer.runtime import Program, build_program
 from composer.types import Dim, Kind, PortType
+from composer_compile.cutting import Labels, Segment, cut
+from composer_compile.digests import Digests
 from composer_compile.errors import CompileError
 from composer_compile.hosting import slots_of
+from composer_compile.precision import Precision
 from composer_compile.probing import probe
 from composer_compile.ranges import FreeDims
 from composer_compile.specs import DTYPES, StageSpec, TensorSpec
@@ -38,21 +41,29 @@ class Staged:
     """How the values in slots look that go between stages or out: records whose tensors have no data."""
 
 
+ModulesIn = Callable[[str], tuple[Mapping[str, nn.Module], torch.dtype]]
+"""Precision → the document's modules in it, and their number format."""
+
+
 def stage_plan(
     plan: Plan,
     host: tuple[Step, ...],
-    program: Program,
-    modules: Mapping[str, nn.Module],
+    modules: ModulesIn,
     free: FreeDims,
     registry: Registry,
-    dtype: str,
+    labels: Labels,
+    precision: Precision,
+    device: torch.device,
 ) -> Staged:
-    """Cut a plan into tensor programs. The `plan` and its `program` are those without the steps of `host`.
+    """Cut a plan into tensor programs. The `plan` is that without the steps of `host`.
+
+    `labels` say what belongs together, `precision` in which number format it runs; `modules` may answer in another one:
+    the reference is cut like what is compared with it, and runs in full precision.
 
     Raises:
         CompileError: a stage does what no tensor program can do.
     """
-    return _Stager(plan, host, program, modules, free, registry, dtype).run()
+    return _Stager(plan, host, modules, free, registry, labels, precision, device).run()
 
 
 class _Stager:
@@ -60,79 +71,125 @@ class _Stager:
         self,
         plan: Plan,
         host: tuple[Step, ...],
-        program: Program,
-        modules: Mapping[str, nn.Module],
+        modules: ModulesIn,
         free: FreeDims,
         registry: Registry,
-        dtype: str,
+        labels: Labels,
+        precision: Precision,
+        device: torch.device,
     ) -> None:
         self.plan = plan
         self.host = host
-        self.program = program
         self.modules = modules
         self.free = free
         self.registry = registry
-        self.dtype = dtype
+        self.labels = labels
+        self.precision = precision
+        self.device = device
         self.staged = Staged(host=host, ranges=dict(free.ranges))
+        self.digests = Digests(plan)
         self.forms: dict[str, TensorSpec] = {}
         self.caches: dict[str, Any] = {}
-        self.device = next(
-            (p.device for module in modules.values() for p in module.parameters()), torch.device("cpu")
-        )
 
     def run(self) -> Staged:
-        stages: list[Stage | None] = list(self.plan.stages)
-        if not stages or stages[0] is None or stages[0].name != "encode":
-            stages.insert(0, None)  # nothing to compute first, but inputs to prepare and caches to make
-        if sum(stage is not None and stage.name == "finish" for stage in stages) > 1:
+        stages = list(self.plan.stages)
+        if not stages or stages[0].kind != "encode":
+            # Nothing to compute first, but inputs to prepare and caches to make.
+            stages.insert(0, Stage("encode", (), "encode"))
+        if sum(stage.kind == "finish" for stage in stages) > 1:
             raise CompileError(
                 f"task `{self.plan.task.name}` computes between two generate nodes, which cannot be compiled; "
                 "split it into two tasks"
             )
         known = {slot for slot in range(len(self.plan.slots)) if self.plan.slots[slot][0] in self.plan.inputs}
         for position, stage in enumerate(stages):
-            if stage is not None and stage.name == "decode":
+            if stage.kind == "decode":
                 self._generate(stage.steps[0])
                 known |= set(stage.steps[0].targets.values())
                 continue
-            produced = {slot for step in (stage.steps if stage else ()) for slot in step.targets.values()}
-            available = known | produced
-            self._tensor_stage(stage, stages[position + 1 :], available, produced if position else available)
-            known = available
+            known |= {slot for step in stage.steps for slot in step.targets.values()}
+            self._cut_stage(stage, stages[position + 1 :], known)
         return self.staged
 
-    def _tensor_stage(
-        self, stage: Stage | None, later: list[Stage | None], known: set[int], own: set[int]
-    ) -> None:
-        templates, inputs = self._host() if stage is None or stage.name == "encode" else self._carried(stage)
-        starts = {
-            step.name: (self.modules[step.node.module.name], step)
+    def _cut_stage(self, stage: Stage, later: Sequence[Stage], known: set[int]) -> None:
+        starts = [
+            step
             for follower in later
-            if follower is not None and follower.name == "decode"
+            if follower.kind == "decode"
             for step in follower.steps
             if step.name not in self.caches and set(slots_of(step)) <= known
-        }
-        needed = {*self.plan.outputs.values(), *(slot for step in self.host for slot in slots_of(step))}
-        for follower in later:
-            if follower is not None and follower.name == "finish":
-                needed |= {slot for step in follower.steps for slot in slots_of(step)}
-        wanted = sorted(needed & own)
+        ]
+        shown = {*self.plan.outputs.values(), *(slot for step in self.host for slot in slots_of(step))}
+        waiting = [step for follower in later for step in follower.steps if step not in starts]
+        needed = shown | {slot for step in waiting for slot in slots_of(step)}
+        segments = cut(stage.steps, starts, self.labels) or [Segment((), (), self.precision.default)]
+        inputs = {slot for slot in shown if self.plan.slots[slot][0] in self.plan.inputs}
+        for position, segment in enumerate(segments):
+            name = stage.name if position == 0 else f"{stage.name}-{position + 1}"
+            after = {slot for other in segments[position + 1 :] for slot in other.taken}
+            wanted = sorted((needed | after) & segment.produced)
+            if stage.kind == "encode" and position == 0:
+                wanted = sorted({*wanted, *inputs})  # a prepared input that is shown as it is
+            if wanted or segment.starts:
+                self._segment(name, segment, wanted)
+
+    def _segment(self, name: str, segment: Segment, wanted: Sequence[int]) -> None:
+        slots = sorted({*segment.taken, *(slot for slot in wanted if slot not in segment.produced)})
+        raw = dict.fromkeys(self.plan.slots[slot][0] for slot in slots if self._is_raw(slot))
+        templates, inputs = self._raw(raw)
+        carried = sorted((s for s in slots if not self._is_raw(s)), key=lambda s: (self.digests.slots[s], s))
+        for slot in carried:
+            templates[slot], specs = self._carried(slot)
+            inputs.extend(specs)
+        modules, dtype = self.modules(segment.precision)
         module = TensorStage(
-            program=self.program, stage=stage, templates=templates, wanted=wanted, starts=starts
+            name=name,
+            program=self._program(name, segment, raw, modules).to(self.device, dtype),
+            dtype=dtype,
+            templates=templates,
+            wanted=sorted(wanted, key=lambda slot: (self.digests.slots[slot], slot)),
+            starts={step.name: (modules[step.node.module.name], step) for step in segment.starts},
         )
-        name = stage.name if stage is not None else "encode"
         outcome, outputs = probe(module, inputs, self._ranges_of(inputs))
         self._remember(outcome, outputs)
-        nodes = tuple(step.name for step in (stage.steps if stage is not None else ()))
-        self._add(name, module, inputs, outputs, (*nodes, *starts))
+        nodes = tuple(step.name for step in (*segment.steps, *segment.starts))
+        self._add(name, module, tuple(inputs), outputs, nodes, self._identity(segment, module, carried))
         self.staged.order.append(name)
+
+    def _program(
+        self, name: str, segment: Segment, raw: Iterable[str], modules: Mapping[str, nn.Module]
+    ) -> Program:
+        """A program of these steps alone; slots keep the numbers that they have in the plan."""
+        stages = (Stage(name, segment.steps, "encode"),) if segment.steps else ()
+        inputs = {key: self.plan.inputs[key] for key in raw}
+        return build_program(replace(self.plan, inputs=inputs, stages=stages, outputs={}), modules).eval()
+
+    def _is_raw(self, slot: int) -> bool:
+        return self.plan.slots[slot][0] in self.plan.inputs
+
+    def _identity(self, segment: Segment, module: TensorStage, carried: Sequence[int]) -> Any:
+        """What two programs have in common that compute the same: the digests of what they take, do and give."""
+        raw = tuple(
+            self.digests.slots[self.plan.slot((key, port))]
+            for key, item in module.program.plan.inputs.items()
+            for port in item.ports
+        )
+        return (
+            segment.precision,
+            raw,
+            tuple(self.digests.slots[slot] for slot in carried),
+            tuple(sorted(self.digests.steps[step.name] for step in segment.steps)),
+            tuple(self.digests.steps[step.name] for step in segment.starts),
+            tuple(self.digests.slots[slot] for slot in module.wanted),
+        )
 
     def _generate(self, step: Step) -> None:
         """The decode step, with the cache as the stage before gives it."""
         node, options = step.node, step.node.options
         beams = options.beams  # type: ignore[union-attr]
         cache = self.caches[node.name]
-        decoder = self.modules[node.module.name]
+        precision = self.precision.of(step)
+        decoder = self.modules(precision)[0][node.module.name]
         module = DecodeStage(decoder=decoder, node=node.name, template=cache, beams=beams)
         prefix = f"{cache_name(node.name)}."
         carried = [spec for name, spec in self.forms.items() if name.startswith(prefix)]
@@ -143,7 +200,8 @@ class _Stager:
             ids.append(TensorSpec("parents", "int64", (rows, Dim(beams))))
         inputs = (*ids, *carried)
         _, outputs = probe(module, inputs, self._ranges_of(inputs))
-        self._add(f"{node.name}.decode", module, inputs, outputs, (node.name,))
+        identity = ("decode", node.module.name, beams, precision)
+        self._add(f"{node.name}.decode", module, inputs, outputs, (node.name,), identity)
         self.staged.order.append(step)
         self._remember_ports(step, rows)
 
@@ -154,10 +212,12 @@ class _Stager:
         inputs: tuple[TensorSpec, ...],
         outputs: tuple[TensorSpec, ...],
         nodes: tuple[str, ...],
+        identity: Any,
     ) -> None:
-        self.staged.specs[name] = StageSpec(name, module, inputs, outputs, self._ranges_of(inputs), nodes)
+        ranges = self._ranges_of(inputs)
+        self.staged.specs[name] = StageSpec(name, module, inputs, outputs, ranges, nodes, identity)
 
-    def _ranges_of(self, inputs: tuple[TensorSpec, ...]) -> dict[str, Range]:
+    def _ranges_of(self, inputs: Sequence[TensorSpec]) -> dict[str, Range]:
         used = {symbol for spec in inputs for dim in spec.dims for symbol in dim.symbols}
         return {name: found for name, found in self.staged.ranges.items() if name in used}
 
@@ -172,15 +232,15 @@ class _Stager:
                 return self.free.batch[name]
         return dim
 
-    def _host(self) -> tuple[dict[Any, Any], tuple[TensorSpec, ...]]:
-        """Templates and tensors of the raw inputs. An optional field (a mask) is always given: ones where none is."""
+    def _raw(self, names: Iterable[str]) -> tuple[dict[Any, Any], list[TensorSpec]]:
+        """Templates and tensors of raw inputs. An optional field (a mask) is always given: ones where none is."""
         templates: dict[Any, Any] = {}
         specs: list[TensorSpec] = []
-        for name, ports in self.free.host.items():
-            for port, type_ in ports.items():
+        for name in names:
+            for port, type_ in self.free.host[name].items():
                 templates[name, port] = self._template(self.registry.kinds[type_.kind])
                 specs.extend(self._field_specs(f"{name}.{port}", type_))
-        return templates, tuple(specs)
+        return templates, specs
 
     def _template(self, kind: Kind) -> Any:
         mark = torch.empty(0)
@@ -196,24 +256,18 @@ class _Stager:
                 raise CompileError(
                     f"{name} holds {type_.kind}, which stays on the host and enters no program"
                 )
-            dtype = self.dtype if found.dtype == "float" else found.dtype
+            dtype = "float32" if found.dtype == "float" else found.dtype
             full = name if kind.record is None else f"{name}.{label}"
             specs.append(TensorSpec(full, dtype, tuple(type_.dims[axis] for axis in found.dims)))
         return specs
 
-    def _carried(self, stage: Stage) -> tuple[dict[Any, Any], tuple[TensorSpec, ...]]:
-        """What a later stage takes from earlier ones."""
-        own = {slot for step in stage.steps for slot in step.targets.values()}
-        needed = sorted({slot for step in stage.steps for slot in slots_of(step)} - own)
-        templates = {}
-        specs = []
-        for slot in needed:
-            name = ".".join(self.plan.slots[slot])
-            if slot not in self.staged.structures:
-                raise CompileError(f"{name} is no tensor, so no program can take it")
-            templates[slot] = self.staged.structures[slot]
-            specs += [s for n, s in self.forms.items() if n == name or n.startswith(f"{name}.")]
-        return templates, tuple(specs)
+    def _carried(self, slot: int) -> tuple[Any, list[TensorSpec]]:
+        """Template and tensors of a value that an earlier program made."""
+        name = ".".join(self.plan.slots[slot])
+        if slot not in self.staged.structures:
+            raise CompileError(f"{name} is no tensor, so no program can take it")
+        specs = [s for n, s in self.forms.items() if n == name or n.startswith(f"{name}.")]
+        return self.staged.structures[slot], specs
 
     def _remember(self, outcome: Outcome, outputs: tuple[TensorSpec, ...]) -> None:
         self.staged.structures.update(outcome.values)

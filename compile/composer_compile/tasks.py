@@ -115,9 +115,7 @@ class LoadedTask:
         self.device = device
         self.registry = registry
         self.load = load
-        first = task.order[0]
-        assert isinstance(first, Stage)
-        self.requests = Requests(name, task, first, registry, container)
+        self.requests = Requests(name, task, registry, container)
         self.order: list[LoadedStage | LoadedGenerate | LoadedHostCall] = []
         for entry in task.order:
             if isinstance(entry, Stage):

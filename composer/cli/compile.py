@@ -18,8 +18,6 @@ if TYPE_CHECKING:
 
 __all__ = ["configure", "run"]
 
-PRECISIONS = ("fp32", "fp16", "bf16")
-
 
 def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("document", metavar="DOC[:TASK]", help="a document, or one of its tasks")
@@ -45,7 +43,14 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help='sizes of a free dimension: batch=1..32, question.length=1..64, "batch=1..32, best 8"',
     )
     parser.add_argument(
-        "--precision", choices=PRECISIONS, help="number format of the programs (default: the document's)"
+        "--precision",
+        dest="precisions",
+        metavar="[NAME=]FORMAT",
+        type=_precision,
+        action="append",
+        default=[],
+        help="number format of the programs: fp32, fp16 or bf16 (default: the document's); NAME=FORMAT gives a module "
+        "or a node one of its own; may be repeated",
     )
     parser.add_argument(
         "--tolerance", type=float, help="largest accepted relative difference from the live model"
@@ -96,13 +101,23 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _options(args: argparse.Namespace, options: type[Options]) -> Options:
+    precisions = dict(args.precisions)
+    default = precisions.pop("", None)
     return options(
         backend=args.backend,
         ranges=dict(args.ranges),
-        precision=args.precision,
+        precision=default,
+        precisions=precisions,
         tolerance=args.tolerance,
         accept_drift=args.accept_drift,
     )
+
+
+def _precision(text: str) -> tuple[str, str]:
+    name, _, value = text.rpartition("=")
+    if value not in ("fp32", "fp16", "bf16"):
+        raise argparse.ArgumentTypeError(f"{value!r} is no number format: write fp32, fp16 or bf16")
+    return name, value
 
 
 def _plan(args: argparse.Namespace, document: str, names: list[str] | None) -> int:

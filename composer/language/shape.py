@@ -78,6 +78,8 @@ class CompileShape(_Shape):
     """Free dimension to its range: `batch: 1..32, best 8` (quoted)."""
     precision: Literal["fp32", "fp16", "bf16"] = "fp32"
     """Number format of the compiled programs."""
+    precisions: dict[str, Literal["fp32", "fp16", "bf16"]] = Field(default_factory=dict)
+    """Module or node to a number format of its own."""
     tolerance: float | None = None
     """Largest accepted difference from the eager program; unset takes the precision's default."""
 

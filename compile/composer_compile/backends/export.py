@@ -30,6 +30,8 @@ LARGEST_JSON_BYTES = 1 << 30
 class ExportBackend:
     """Programs are saved without their weights, which are inputs; loading puts the shared weights into the graph."""
 
+    per_module = False
+
     def check_installed(self) -> None:
         """torch is all it takes."""
 

@@ -25,6 +25,8 @@ __all__ = ["InductorBackend"]
 class InductorBackend:
     """One library per program. A library is machine code: load artifacts of this backend only from whom you trust."""
 
+    per_module = False
+
     def check_installed(self) -> None:
         """A C++ compiler is needed to compile, not to load; `compile` says so."""
 

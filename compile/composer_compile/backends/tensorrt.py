@@ -37,6 +37,8 @@ PLANNED_CAPABILITY = (8, 6)
 class TensorRTBackend:
     """Plans only: every operation is asked for at the library's own converters, after its own decompositions."""
 
+    per_module = True
+
     def check_installed(self) -> None:
         if importlib.util.find_spec("torch_tensorrt") is None:
             raise BackendError(

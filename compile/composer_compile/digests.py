@@ -1,0 +1,48 @@
+"""What a value is made of, as a digest: equal digests in two tasks mean the same modules called on equal inputs."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from composer.plan import Plan, Step
+
+__all__ = ["Digests"]
+
+
+class Digests:
+    """Digests of a plan's slots and steps. Names of nodes do not count; modules and inputs count by their names."""
+
+    def __init__(self, plan: Plan) -> None:
+        self.slots: dict[int, str] = {}
+        self.steps: dict[str, str] = {}
+        for name, item in plan.inputs.items():
+            for port in item.ports:
+                config = item.config.model_dump(mode="json")
+                self.slots[plan.slot((name, port))] = _digest("input", name, item.modality.id, config, port)
+        for step in plan.steps:
+            made = _digest(*_callee(step), self._sources(step))
+            self.steps[step.name] = made
+            for port, slot in step.targets.items():
+                self.slots[slot] = _digest(made, port)
+
+    def _sources(self, step: Step) -> Mapping[str, Any]:
+        return {
+            port: self.slots[slot] if isinstance(slot, int) else [self.slots[each] for each in slot]
+            for port, slot in step.sources.items()
+        }
+
+
+def _callee(step: Step) -> tuple[Any, ...]:
+    node = step.node
+    owner: Any = node.module.name
+    if node.verb == "uses":  # no name of its own: what it does is its type and config
+        owner = [node.module.type.id, node.module.config.model_dump(mode="json")]
+    options = node.options.model_dump(mode="json") if node.options is not None else None
+    return node.verb, owner, node.method, options
+
+
+def _digest(*parts: Any) -> str:
+    return hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()[:32]
