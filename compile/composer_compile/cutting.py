@@ -15,6 +15,7 @@ from composer.plan import Plan, Step
 from composer_compile.digests import Digests
 from composer_compile.hosting import slots_of
 from composer_compile.precision import Precision
+from composer_compile.stages import prefills
 
 __all__ = ["Label", "Labels", "Segment", "cut", "labels_of"]
 
@@ -71,7 +72,9 @@ def labels_of(
         for step in plan.steps:
             precision = precisions[name].of(step)
             tasks = frozenset(holders[digests[name].steps[step.name], precision])
-            labels[step.name] = Label(tasks, precision, _module(plan, step, labels) if per_module else "")
+            module = _module(plan, step, labels) if per_module else ""
+            # A prompt is run by a program of its own: it is long where a step is short.
+            labels[step.name] = Label(tasks, precision, f"{step.name} prefill" if prefills(step) else module)
         found[name] = labels
     return found
 

@@ -15,6 +15,7 @@ from composer_compile.manifest import Generate, HostCall, Input, Output, Program
 from composer_compile.precision import Precision
 from composer_compile.ranges import FreeDims, is_batch
 from composer_compile.specs import StageSpec, TensorSpec
+from composer_compile.stages import first_name, prefills
 from composer_compile.staging import Staged
 
 __all__ = ["Files", "describe_task", "span", "stage_entry"]
@@ -199,6 +200,7 @@ def _generate(
         node=step.name,
         decode=stage_entry(spec, programs[name]),
         batch=spec.inputs[0].dims[0].symbols[0],
+        first=first_name(step.name) if prefills(step) else None,
         policy=options["penalty"],
         options=options,
         tokens=tokens,

@@ -93,7 +93,7 @@ class Stage(_Entry):
     """A part of a task that runs as one tensor program."""
 
     name: str
-    """`encode`, `encode-2` and so on, `finish`, or `<node>.decode`."""
+    """`encode`, `encode-2` and so on, `<node>.prefill`, `<node>.decode`, or `finish`."""
     nodes: list[str]
     """Nodes of the document that it holds."""
     inputs: list[Tensor]
@@ -113,6 +113,8 @@ class Generate(_Entry):
     """One step of the decoder."""
     batch: str
     """The free dimension that counts its samples."""
+    first: str | None
+    """Name of the logits of the first token, where a prompt gives them before the first step."""
     policy: str
     """Id of the search policy."""
     options: dict[str, Any]

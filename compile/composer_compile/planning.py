@@ -28,6 +28,7 @@ from composer_compile.ranges import FreeDims, check_overrides, find_free_dims, o
 from composer_compile.reports import CompilePlan, NodePlan, OperationPlan, StagePlan, TaskPlan
 from composer_compile.seam import BackendImplementation
 from composer_compile.specs import DTYPES
+from composer_compile.stages import prefills
 from composer_compile.tracing import floating_operations, moved_bytes, tensors_of, trace
 
 __all__ = ["plan_document"]
@@ -212,6 +213,8 @@ class _Walk:
         first, cache = self._planned(
             step.name, f"{step.callee} (start)", key, start, self._sources(step), node.path
         )
+        if prefills(step):
+            _, cache = cache
         memory = self._sources(step)
         batch = tensors_of(_flat(memory))[0].shape[0]
         ids = torch.zeros(batch, options.beams, dtype=torch.int64, device=META)

@@ -70,6 +70,8 @@ class TensorStage(nn.Module):
             memory = {port: slots[slot] for port, slot in step.sources.items() if isinstance(slot, int)}
             options: Any = step.node.options
             cache = decoder.start(**memory, beams=options.beams, max_tokens=options.max_tokens)  # type: ignore[operator]
+            if prefills(step):
+                found.tensors[first_name(node)], cache = cache
             found.caches[node] = cache
             found.tensors.update(named_leaves(cache, cache_name(node)))
         return found
@@ -106,6 +108,17 @@ class TensorStage(nn.Module):
 def entered(tensor: Tensor, dtype: torch.dtype) -> Tensor:
     """A tensor in the number format of the program that it enters; integers stay as they are."""
     return tensor.to(dtype) if tensor.is_floating_point() and tensor.dtype != dtype else tensor
+
+
+def prefills(step: Step) -> bool:
+    """Whether a `generate` node runs a prompt before its first token."""
+    generation = step.node.module.type.generation
+    return generation is not None and generation.prefills
+
+
+def first_name(node: str) -> str:
+    """Under which name the logits of the first token leave the program that runs a prompt."""
+    return f"{node}.prefill.logits"
 
 
 def cache_name(node: str) -> str:

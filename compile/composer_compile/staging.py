@@ -22,7 +22,7 @@ from composer_compile.precision import Precision
 from composer_compile.probing import probe
 from composer_compile.ranges import FreeDims
 from composer_compile.specs import DTYPES, StageSpec, TensorSpec
-from composer_compile.stages import DecodeStage, Outcome, TensorStage, cache_name
+from composer_compile.stages import DecodeStage, Outcome, TensorStage, cache_name, prefills
 
 __all__ = ["Staged", "stage_plan"]
 
@@ -126,6 +126,8 @@ class _Stager:
         inputs = {slot for slot in shown if self.plan.slots[slot][0] in self.plan.inputs}
         for position, segment in enumerate(segments):
             name = stage.name if position == 0 else f"{stage.name}-{position + 1}"
+            if not segment.steps and any(prefills(step) for step in segment.starts):
+                name = f"{segment.starts[0].name}.prefill"
             after = {slot for other in segments[position + 1 :] for slot in other.taken}
             wanted = sorted((needed | after) & segment.produced)
             if stage.kind == "encode" and position == 0:

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from composer.plugin import Registry
 from composer.problems import InputError
+from composer.runtime import after_prefill
 from composer_compile.container import Container
 from composer_compile.errors import ArtifactError
 from composer_compile.forms import read_form
@@ -63,9 +64,14 @@ class LoadedGenerate:
 
     def search(self, values: Mapping[str, Tensor], batch: int) -> list[list[Any]]:
         found: list[list[Any]] = self.policy.search(
-            self.decoder.step, self.decoder.start(values, batch), batch
+            self.step(values), self.decoder.start(values, batch), batch
         )
         return found
+
+    def step(self, values: Mapping[str, Tensor]) -> Callable[..., Any]:
+        """What a policy calls for every token; the first scores may be there already."""
+        first = self.entry.first
+        return self.decoder.step if first is None else after_prefill(self.decoder.step, values[first])
 
     def ports(self, found: list[list[Any]]) -> dict[str, Any]:
         """The values of the node's ports."""
@@ -182,7 +188,7 @@ class LoadedTask:
             )
         ids: list[int] = []
         shown = ""
-        for token in generator.policy.stream(generator.decoder.step, generator.decoder.start(values, 1)):
+        for token in generator.policy.stream(generator.step(values), generator.decoder.start(values, 1)):
             ids.append(token)
             text = generator.tokenizer.decode(ids)
             yield text[len(shown) :]

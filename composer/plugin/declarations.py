@@ -88,12 +88,15 @@ class Generation:
     The implementation offers `start(<memory ports>, beams=, max_tokens=) -> cache` and
     `step(ids[B, K], cache) -> (logits[B, K, V], cache)`; the cache offers `device`,
     `reorder(parents[B, K]) -> cache` and `select(rows[R]) -> cache`, and is made of tensors in records and tuples.
+    A decoder whose ports hold a prompt `prefills`: its `start` runs the whole prompt in one go and gives
+    `(logits[B, K, V], cache)`, the scores of the first token beside the cache. The start token is then never fed.
     `tokens(config)` gives start, end and padding id and the text modality's tokenizer value.
     """
 
     signature: Callable[..., Signature]
     tokens: Callable[[Any], Mapping[str, Any]]
     options: type[GenerateOptions] = GenerateOptions
+    prefills: bool = False
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,6 @@
 """Running: programs, inputs, generation and models. Importing this imports torch."""
 
+from composer.runtime.generation import after_prefill
 from composer.runtime.model import INITIAL, Model, Runner, build_for_training, load
 from composer.runtime.program import Program, build_module, build_program
 
@@ -8,6 +9,7 @@ __all__ = [
     "Model",
     "Program",
     "Runner",
+    "after_prefill",
     "build_for_training",
     "build_module",
     "build_program",

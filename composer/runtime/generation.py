@@ -6,7 +6,7 @@ tokens follow and when to stop. Neither knows the other's model or method.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import torch
@@ -17,7 +17,19 @@ from composer.problems import InputError
 from composer.runtime.importing import import_object
 from composer.runtime.processors import Processors
 
-__all__ = ["Generator", "generators_of", "tokenizer_for"]
+__all__ = ["Generator", "after_prefill", "generators_of", "tokenizer_for"]
+
+DecoderStep = Callable[[Any, Any], tuple[Any, Any]]
+
+
+def after_prefill(step: DecoderStep, first: Any) -> DecoderStep:
+    """A decoder's step whose first call gives `first`, the logits[B, K, V] after the prompt, in place of running."""
+    waiting = [first]
+
+    def run(ids: Any, cache: Any) -> tuple[Any, Any]:
+        return (waiting.pop(), cache) if waiting else step(ids, cache)
+
+    return run
 
 
 def tokenizer_for(registry: Registry, value: str, shared: Processors | None = None) -> Any:
@@ -40,6 +52,7 @@ class Generator:
         policy = registry.policies[options.penalty]
         implementation = import_object(policy.implementation, f"search policy {policy.id}")
         self.step = step
+        self.prefills = generation.prefills
         self.decoder = decoder
         self.options = options
         self.tokenizer = tokenizer_for(registry, tokens.pop("tokenizer"), shared)
@@ -47,18 +60,21 @@ class Generator:
         self.tokens = tokens
         self.policy = implementation(options=options, **tokens)
 
-    def start(self, slots: list[Any]) -> tuple[Any, int]:
-        """The decoder's cache for the memory in the slots, and the batch size."""
+    def start(self, slots: list[Any]) -> tuple[DecoderStep, Any, int]:
+        """The step to search with, the decoder's cache for the memory in the slots, and the batch size."""
         memory = {port: slots[slot] for port, slot in self.step.sources.items() if isinstance(slot, int)}
         first = next(iter(memory.values()))
         batch = (first[0] if isinstance(first, tuple) else first).shape[0]
-        cache = self.decoder.start(**memory, beams=self.options.beams, max_tokens=self.options.max_tokens)
-        return cache, batch
+        found = self.decoder.start(**memory, beams=self.options.beams, max_tokens=self.options.max_tokens)
+        if not self.prefills:
+            return self.decoder.step, found, batch
+        logits, cache = found
+        return after_prefill(self.decoder.step, logits), cache, batch
 
     def run(self, slots: list[Any]) -> list[list[Any]]:
         """Every sample's hypotheses (`ids`, `score`), best first; writes the node's output ports into the slots."""
-        cache, batch = self.start(slots)
-        found: list[list[Any]] = self.policy.search(self.decoder.step, cache, batch)
+        step, cache, batch = self.start(slots)
+        found: list[list[Any]] = self.policy.search(step, cache, batch)
         for port, slot in self.step.targets.items():
             slots[slot] = self._port(port, found)
         return found
@@ -73,12 +89,12 @@ class Generator:
     def stream(self, slots: list[Any]) -> Iterator[str]:
         """Text of a single sample as it comes; the pieces together are the text that `run` gives."""
         self.check_streams()
-        cache, batch = self.start(slots)
+        step, cache, batch = self.start(slots)
         if batch != 1:
             raise InputError(f"streaming takes one sample at a time, not {batch}")
         ids: list[int] = []
         shown = text = ""
-        for token in self.policy.stream(self.decoder.step, cache):
+        for token in self.policy.stream(step, cache):
             ids.append(token)
             text = self.tokenizer.decode(ids)
             settled = _settled(text)

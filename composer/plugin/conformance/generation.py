@@ -42,8 +42,10 @@ def check_generation(case: Case) -> str:
     for sizes in bindings(case.signature, case.partition, 2):
         memory = make_inputs(case.signature, case.kinds, sizes, partition=case.partition)
         batch = sizes[batch_symbol(next(iter(case.signature.inputs.values())), case.kinds) or ""]
-        cache = decoder.start(**memory, beams=BEAMS, max_tokens=MAX_TOKENS)
         ids = torch.arange(batch * BEAMS).reshape(batch, BEAMS) % 2
+        cache = decoder.start(**memory, beams=BEAMS, max_tokens=MAX_TOKENS)
+        if generation.prefills:
+            cache = _prefilled(cache, ids)
         logits, cache = _step(decoder, ids, cache)
         widths.add(logits.shape[-1])
         swapped = torch.tensor([1, 0, *range(2, BEAMS)]).expand(batch, BEAMS)
@@ -55,6 +57,14 @@ def check_generation(case: Case) -> str:
     if len(widths) > 1:
         raise Failure(f"the vocabulary changes with the memory: {sorted(widths)}")
     return ""
+
+
+def _prefilled(started: Any, ids: Tensor) -> Any:
+    """The cache of a decoder that ran its prompt."""
+    logits, cache = started if isinstance(started, tuple) and len(started) == 2 else (None, started)
+    if not isinstance(logits, Tensor) or logits.ndim != 3 or logits.shape[:2] != ids.shape:
+        raise Failure("start: the type prefills, so expected (logits[B, K, V], cache)")
+    return cache
 
 
 def _step(decoder: Any, ids: Tensor, cache: Any) -> tuple[Tensor, Any]:

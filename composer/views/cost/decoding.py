@@ -31,8 +31,11 @@ def measure_generate(
     batch = (first[0] if isinstance(first, tuple) else first).shape[0]
     beams, tokens = options.beams, options.max_tokens
     cache, start_flops, peak = meter.measure(lambda: decoder.start(**memory, beams=beams, max_tokens=tokens))
+    generation = step.node.module.type.generation
+    if generation is not None and generation.prefills:  # the prompt gives the first token without a step
+        cache, tokens = cache[1], tokens - 1
     costs: list[int] = []
-    for index in range(min(tokens, MEASURED_STEPS)):
+    for index in range(min(max(tokens, 1), MEASURED_STEPS)):
 
         def one(cache: Any = cache, index: int = index) -> Any:
             if index and beams > 1:
@@ -46,7 +49,7 @@ def measure_generate(
         peak = max(peak, high)
     costs += _continued(costs, tokens - len(costs))
     total = start_flops + sum(costs)
-    return Generating(tokens, start_flops, costs[0], costs[-1], total), peak
+    return Generating(options.max_tokens, start_flops, costs[0], costs[-1], total), peak
 
 
 def _continued(costs: list[int], more: int) -> list[int]:
