@@ -28,6 +28,7 @@ from composer_compile.reports import CompilePlan, NodePlan, OperationPlan, Stage
 from composer_compile.seam import BackendImplementation
 from composer_compile.specs import DTYPES
 from composer_compile.tracing import floating_operations, moved_bytes, tensors_of, trace
+from composer_compile.workspace import workspace_bytes
 
 __all__ = ["plan_document"]
 
@@ -172,7 +173,7 @@ class _Walk:
             given[port] = tensors[0] if kind.record is None else kind.record(*tensors)
         prepare = dict(self.program.prepare.items()).get(f"input_{name}")
         if prepare is None:
-            found = NodePlan(name, f"input {item.modality.id}", (), 0, 0, 0, 0, place=self._place(item.path))
+            found = NodePlan(name, f"input {item.modality.id}", place=self._place(item.path))
             result: Any = given
         else:
             key = ("prepare", item.modality.id, repr(item.config))
@@ -186,7 +187,7 @@ class _Walk:
     def _step(self, step: Step) -> NodePlan:
         node = step.node
         if is_host_step(step, self.planner.registry):
-            return NodePlan(step.name, f"{step.callee} (on the host)", (), 0, 0, 0, 0, self._place(node.path))
+            return NodePlan(step.name, step.callee, place=self._place(node.path), on_host=True)
         target = self.targets[node.module.name if node.verb != "uses" else node.name]
         method = node.module.type.methods[node.method]
         call: Callable[..., Any] = (
@@ -242,7 +243,7 @@ class _Walk:
             found, result = self.planner.node(name, callee, (key, self.dtype), call, keywords)
         except CompileError as error:
             left = OperationPlan("the whole node", 1, supported=False, reason=str(error))
-            raise _ImpossibleError(NodePlan(name, callee, (left,), 0, 0, 0, 0, self._place(path))) from error
+            raise _ImpossibleError(NodePlan(name, callee, (left,), place=self._place(path))) from error
         return found.at(self._place(path)), result
 
     def _place(self, path: Any) -> str:
@@ -277,7 +278,7 @@ def _node_plan(name: str, callee: str, graph: fx.GraphModule, support: Mapping[f
     rows = [OperationPlan(target, count, supported=True) for target, count in sorted(supported.items())]
     rows += [OperationPlan(target, count, False, reason) for (target, reason), count in sorted(left.items())]
     parameters = sum(tensor.numel() for tensor in weights.values())
-    return NodePlan(name, callee, tuple(rows), parameters, operations, moved, engines)
+    return NodePlan(name, callee, tuple(rows), parameters, operations, moved, workspace_bytes(graph), engines)
 
 
 def _attribute(graph: fx.GraphModule, target: str) -> Any:
