@@ -26,7 +26,7 @@ def workspace_bytes(graph: fx.GraphModule) -> int:
     last_use: dict[fx.Node, int] = {}
     nodes = list(graph.graph.nodes)
     for position, node in enumerate(nodes):
-        owners[node] = owners[node.args[0]] if _hands_on(node) else node  # type: ignore[index]
+        owners[node] = owners[node.args[0]] if _hands_on(node) else node
         for each in (node, *node.all_input_nodes):
             last_use[owners[each]] = position
     ending: dict[int, list[fx.Node]] = {}
