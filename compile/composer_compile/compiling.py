@@ -23,6 +23,7 @@ from composer_compile.container import MANIFEST, open_container
 from composer_compile.describing import Files, describe_task, span
 from composer_compile.diverging import first_diverging_node
 from composer_compile.errors import CompileError
+from composer_compile.exportable import check_exportable
 from composer_compile.exporting import variants_of
 from composer_compile.hosting import without_host_steps
 from composer_compile.licenses import licenses_text
@@ -123,6 +124,7 @@ class _Job:
     cast: dict[str, dict[str, nn.Module]] = field(default_factory=dict)
 
     def run(self) -> Manifest:
+        check_exportable(self.model.report, self.model.tasks, self.registry)
         check_overrides([self.model.runner(name).plan for name in self.model.tasks], self.options.ranges)
         prepared = {name: self._prepare(name) for name in self.model.tasks}
         modules = {

@@ -21,6 +21,7 @@ from composer.runtime import Program, build_module, build_program
 from composer_compile.artifact import backend_of
 from composer_compile.compiling import DTYPE_OF, Options
 from composer_compile.errors import CompileError
+from composer_compile.exportable import check_exportable
 from composer_compile.forms import evaluate
 from composer_compile.hosting import is_host_step
 from composer_compile.ranges import FreeDims, check_overrides, find_free_dims, overrides_for
@@ -64,6 +65,7 @@ def plan_document(
             guess = nearest(name, list(report.tasks))
             did = f"; did you mean `{guess}`?" if guess else ""
             raise InputError(f"{report.name} has no task `{name}`{did} (tasks: {', '.join(report.tasks)})")
+    check_exportable(report, names, registry)
     check_overrides([plan_task(report.tasks[name]) for name in names], chosen.ranges)
     planner = _Planner(report, registry, backend, chosen)
     return CompilePlan(report.name, chosen.backend, tuple(planner.task(name) for name in names))

@@ -79,6 +79,8 @@ class Method:
     options: type[Config] | None = None
     attribute: str = "forward"
     summary: str = ""
+    not_exportable: str = ""
+    """Why `torch.export` cannot take it, such as "its shapes depend on the values of `counts`"; empty where it can."""
 
 
 @dataclass(frozen=True)
@@ -94,6 +96,8 @@ class Generation:
     signature: Callable[..., Signature]
     tokens: Callable[[Any], Mapping[str, Any]]
     options: type[GenerateOptions] = GenerateOptions
+    not_exportable: str = ""
+    """Why `torch.export` cannot take its start and its step; empty where it can."""
 
 
 @dataclass(frozen=True)
