@@ -25,6 +25,7 @@ from composer_compile.cutting import labels_of
 from composer_compile.describing import Files, describe_task, span
 from composer_compile.diverging import first_diverging_node
 from composer_compile.errors import CompileError
+from composer_compile.exportable import check_exportable
 from composer_compile.exporting import variants_of
 from composer_compile.hosting import without_host_steps
 from composer_compile.licenses import licenses_text
@@ -132,6 +133,7 @@ class _Job:
 
     def run(self) -> Manifest:
         plans = {name: self.model.runner(name).plan for name in self.model.tasks}
+        check_exportable(self.model.report, self.model.tasks, self.registry)
         check_overrides(plans.values(), self.options.ranges)
         check_precision_names(plans.values(), self.options.precisions)
         prepared = self._prepare(plans)

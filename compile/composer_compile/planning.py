@@ -21,6 +21,7 @@ from composer.runtime import Program, build_module, build_program
 from composer_compile.artifact import backend_of
 from composer_compile.compiling import Options
 from composer_compile.errors import CompileError
+from composer_compile.exportable import check_exportable
 from composer_compile.forms import evaluate
 from composer_compile.hosting import is_host_step
 from composer_compile.precision import DTYPE_OF
@@ -30,6 +31,7 @@ from composer_compile.seam import BackendImplementation
 from composer_compile.specs import DTYPES
 from composer_compile.stages import prefills
 from composer_compile.tracing import floating_operations, moved_bytes, tensors_of, trace
+from composer_compile.workspace import workspace_bytes
 
 __all__ = ["plan_document"]
 
@@ -65,6 +67,7 @@ def plan_document(
             guess = nearest(name, list(report.tasks))
             did = f"; did you mean `{guess}`?" if guess else ""
             raise InputError(f"{report.name} has no task `{name}`{did} (tasks: {', '.join(report.tasks)})")
+    check_exportable(report, names, registry)
     check_overrides([plan_task(report.tasks[name]) for name in names], chosen.ranges)
     planner = _Planner(report, registry, backend, chosen)
     return CompilePlan(report.name, chosen.backend, tuple(planner.task(name) for name in names))
@@ -174,7 +177,7 @@ class _Walk:
             given[port] = tensors[0] if kind.record is None else kind.record(*tensors)
         prepare = dict(self.program.prepare.items()).get(f"input_{name}")
         if prepare is None:
-            found = NodePlan(name, f"input {item.modality.id}", (), 0, 0, 0, 0, place=self._place(item.path))
+            found = NodePlan(name, f"input {item.modality.id}", place=self._place(item.path))
             result: Any = given
         else:
             key = ("prepare", item.modality.id, repr(item.config))
@@ -188,7 +191,7 @@ class _Walk:
     def _step(self, step: Step) -> NodePlan:
         node = step.node
         if is_host_step(step, self.planner.registry):
-            return NodePlan(step.name, f"{step.callee} (on the host)", (), 0, 0, 0, 0, self._place(node.path))
+            return NodePlan(step.name, step.callee, place=self._place(node.path), on_host=True)
         target = self.targets[node.module.name if node.verb != "uses" else node.name]
         method = node.module.type.methods[node.method]
         call: Callable[..., Any] = (
@@ -246,7 +249,7 @@ class _Walk:
             found, result = self.planner.node(name, callee, (key, self.dtype), call, keywords)
         except CompileError as error:
             left = OperationPlan("the whole node", 1, supported=False, reason=str(error))
-            raise _ImpossibleError(NodePlan(name, callee, (left,), 0, 0, 0, 0, self._place(path))) from error
+            raise _ImpossibleError(NodePlan(name, callee, (left,), place=self._place(path))) from error
         return found.at(self._place(path)), result
 
     def _place(self, path: Any) -> str:
@@ -281,7 +284,7 @@ def _node_plan(name: str, callee: str, graph: fx.GraphModule, support: Mapping[f
     rows = [OperationPlan(target, count, supported=True) for target, count in sorted(supported.items())]
     rows += [OperationPlan(target, count, False, reason) for (target, reason), count in sorted(left.items())]
     parameters = sum(tensor.numel() for tensor in weights.values())
-    return NodePlan(name, callee, tuple(rows), parameters, operations, moved, engines)
+    return NodePlan(name, callee, tuple(rows), parameters, operations, moved, workspace_bytes(graph), engines)
 
 
 def _attribute(graph: fx.GraphModule, target: str) -> Any:

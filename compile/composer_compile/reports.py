@@ -1,15 +1,24 @@
-"""What `--plan` found, as values that print themselves. Imports no torch."""
+"""What `--plan` found, as values that print themselves and turn into JSON with a schema. Imports no torch."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, replace
-from typing import Any
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import Any, Literal
 
-__all__ = ["CompilePlan", "NodePlan", "OperationPlan", "StagePlan", "TaskPlan"]
+from pydantic import ConfigDict, TypeAdapter, computed_field
+from pydantic.dataclasses import dataclass
+
+__all__ = ["CompilePlan", "NodePlan", "OperationPlan", "StagePlan", "Status", "TaskPlan", "plan_schema"]
+
+Status = Literal["supported", "partial", "fallback", "host", "nothing"]
+"""What becomes of a node: all of it in engines, some operations left to torch, all left to torch, run on the host in
+Python, or no operation at all (an input that enters as it is)."""
+
+_DESCRIBED = ConfigDict(use_attribute_docstrings=True)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=_DESCRIBED)
 class OperationPlan:
     """One torch operation of a node, and how often it is called."""
 
@@ -19,23 +28,38 @@ class OperationPlan:
     reason: str = ""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=_DESCRIBED)
 class NodePlan:
     """One node: its operations and what they cost at the sizes of the plan."""
 
     name: str
     callee: str
-    operations: tuple[OperationPlan, ...]
-    parameters: int
+    operations: tuple[OperationPlan, ...] = ()
+    parameters: int = 0
     """Distinct parameters that it reads."""
-    flops: int
+    flops: int = 0
     """Floating-point operations of its matrix products and convolutions."""
-    moved_bytes: int
+    moved_bytes: int = 0
     """Bytes read and written, operation by operation: an upper bound, which fusing lowers."""
-    engines: int
+    workspace_bytes: int = 0
+    """Peak of the bytes of intermediate tensors and results that are alive at once; see `workspace.py`."""
+    engines: int = 0
     """Runs of supported operations: 1 where nothing falls back."""
     place: str = ""
     """Its line in the document."""
+    on_host: bool = False
+    """Whether it runs in Python beside the programs."""
+
+    @computed_field  # type: ignore[prop-decorator]
+    @property
+    def status(self) -> Status:
+        """Whether engines hold all, some or none of it."""
+        if self.on_host:
+            return "host"
+        if not self.operations:
+            return "nothing"
+        left = sum(each.count for each in self.fallbacks)
+        return "supported" if not left else "fallback" if left == self.num_operations else "partial"
 
     @property
     def fallbacks(self) -> tuple[OperationPlan, ...]:
@@ -46,11 +70,10 @@ class NodePlan:
         return sum(each.count for each in self.operations)
 
     @property
-    def status(self) -> str:
-        if not self.operations:
-            return "nothing to run"
+    def status_text(self) -> str:
         left = sum(each.count for each in self.fallbacks)
-        return "supported" if not left else "fallback" if left == self.num_operations else f"{left} fall back"
+        texts = {"host": "on the host", "nothing": "nothing to run", "partial": f"{left} fall back"}
+        return texts.get(self.status, self.status)
 
     def named(self, name: str, callee: str) -> NodePlan:
         return replace(self, name=name, callee=callee)
@@ -59,7 +82,7 @@ class NodePlan:
         return replace(self, place=place)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=_DESCRIBED)
 class StagePlan:
     """A stage with its nodes in running order."""
 
@@ -67,7 +90,7 @@ class StagePlan:
     nodes: tuple[NodePlan, ...]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=_DESCRIBED)
 class TaskPlan:
     """A task at the best size of every range."""
 
@@ -77,7 +100,7 @@ class TaskPlan:
     stages: tuple[StagePlan, ...]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=_DESCRIBED)
 class CompilePlan:
     """What compiling a document with a backend would do."""
 
@@ -85,8 +108,14 @@ class CompilePlan:
     backend: str
     tasks: tuple[TaskPlan, ...]
 
+    format: Literal["composer-compile-plan"] = "composer-compile-plan"
+    """Tells this report from any other JSON."""
+    version: Literal[1] = 1
+    """Version of this form."""
+
     def as_json(self) -> dict[str, Any]:
-        return asdict(self)
+        data: dict[str, Any] = TypeAdapter(CompilePlan).dump_python(self, mode="json")
+        return data
 
     def __str__(self) -> str:
         return "\n".join(line for task in self.tasks for line in self._task(task)).rstrip()
@@ -96,21 +125,33 @@ class CompilePlan:
         yield f"task {task.name} with {self.backend} ({task.precision}{', at ' + sizes if sizes else ''})"
         for stage in task.stages:
             yield f"  stage {stage.name}"
-            yield f"    {'node':<16} {'calls':<30} {'ops':>5} {'params':>9} {'FLOPs':>9} {'bytes':>9}  engines  status"
+            yield f"    {'node':<16} {'calls':<30} {_columns(COLUMNS)}  status"
             for node in stage.nodes:
-                yield (
-                    f"    {node.name:<16} {node.callee:<30} {node.num_operations:>5} {_short(node.parameters):>9} "
-                    f"{_short(node.flops):>9} {_short(node.moved_bytes):>9}  {node.engines:>7}  {node.status}"
-                )
+                yield f"    {node.name:<16} {node.callee:<30} {_columns(_costs([node]))}  {node.status_text}"
                 for each in node.fallbacks:
                     yield f"      falls back: {each.target} x {each.count}, {each.reason} ({node.place})"
-            total = [
-                sum(getattr(n, k) for n in stage.nodes) for k in ("num_operations", "flops", "moved_bytes")
-            ]
-            yield (
-                f"    {'together':<16} {'':<30} {total[0]:>5} {'':>9} {_short(total[1]):>9} {_short(total[2]):>9}"
-            )
+            yield f"    {'together':<16} {'':<30} {_columns(_costs(stage.nodes))}"
         yield ""
+
+
+COLUMNS = ("ops", "params", "FLOPs", "bytes", "workspace", "engines")
+
+
+def _costs(nodes: Sequence[NodePlan]) -> tuple[str, ...]:
+    """Sums, but the largest workspace: nodes run one after the other. Parameters of several nodes may be the same."""
+    counts = (sum(node.num_operations for node in nodes), sum(node.engines for node in nodes))
+    return (
+        str(counts[0]),
+        _short(nodes[0].parameters) if len(nodes) == 1 else "",
+        _short(sum(node.flops for node in nodes)),
+        _short(sum(node.moved_bytes for node in nodes)),
+        _short(max(node.workspace_bytes for node in nodes)),
+        str(counts[1]),
+    )
+
+
+def _columns(cells: Sequence[str]) -> str:
+    return " ".join(f"{cell:>{width}}" for cell, width in zip(cells, (5, 9, 9, 9, 9, 7), strict=True))
 
 
 def _short(count: int) -> str:
@@ -120,3 +161,8 @@ def _short(count: int) -> str:
             return f"{value:.0f}{unit}" if not unit else f"{value:.1f}{unit}"
         value /= 1000
     return f"{value:.1f}P"
+
+
+def plan_schema() -> dict[str, Any]:
+    """The JSON Schema of what `composer compile --plan --json` prints."""
+    return TypeAdapter(CompilePlan).json_schema(mode="serialization")

@@ -2,13 +2,14 @@
 
 composer compile quickstart --backend export --out dist/quickstart
 composer compile mplug2:video-qa --weights mPLUG2_MSRVTT_QA.pth --layout mplug2 --range batch=1..4 --out dist/qa.zip
-composer compile mplug2:video-qa --backend tensorrt --plan
+composer compile mplug2:video-qa --backend tensorrt --plan --picture plan.html
 """
 
 from __future__ import annotations
 
 import argparse
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from composer.cli.options import add_settings, assignment, settings_of, split_task
@@ -66,6 +67,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="say what the backend would run and what falls back; loads no weight",
     )
     parser.add_argument("--json", action="store_true", help="with --plan: print it as JSON")
+    parser.add_argument(
+        "--picture",
+        metavar="OUT",
+        type=_picture,
+        help="with --plan: write a picture to OUT (.svg or .html) with the engines in colours",
+    )
     add_settings(parser)
 
 
@@ -74,6 +81,8 @@ def run(args: argparse.Namespace) -> int:
 
     document, task = split_task(args.document)
     names = [*([task] if task is not None else []), *args.tasks] or None
+    if not args.plan and (args.json or args.picture):
+        raise InputError(f"{'--json' if args.json else '--picture'} belongs to --plan")
     if args.plan:
         return _plan(args, document, names)
     if args.out is None:
@@ -126,6 +135,20 @@ def _plan(args: argparse.Namespace, document: str, names: list[str] | None) -> i
     from composer_compile import Options
     from composer_compile.planning import plan_document
 
-    report = plan_document(document, tasks=names, settings=settings_of(args), options=_options(args, Options))
-    print(json.dumps(report.as_json(), indent=1) if args.json else str(report))
+    from composer.graph import check
+
+    report = check(document, settings=settings_of(args))
+    plan = plan_document(report, tasks=names, options=_options(args, Options))
+    print(json.dumps(plan.as_json(), indent=1) if args.json else str(plan))
+    if args.picture is not None:
+        from composer.cli.compile_picture import draw_plan
+
+        draw_plan(report, plan, args.picture)
+        print(f"wrote {args.picture}", file=sys.stderr)
     return 0
+
+
+def _picture(text: str) -> Path:
+    if Path(text).suffix.lower() not in (".svg", ".html"):
+        raise argparse.ArgumentTypeError(f"{text!r}: write a name that ends in .svg or .html")
+    return Path(text)

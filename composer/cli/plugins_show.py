@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from composer.cli.plugins_list import offers
 
 if TYPE_CHECKING:
-    from composer.plugin import Config, Modality, ModuleType, Registry
+    from composer.plugin import Config, Generation, Method, Modality, ModuleType, Registry
     from composer.types import Port, Signature
 
 __all__ = ["configure", "describe", "run"]
@@ -137,11 +137,17 @@ def _method_rows(entry: ModuleType) -> list[str]:
         about = f"  {method.summary}" if method.summary else ""
         rows.append(f"    {name}{about}")
         rows += _signature_rows(method.signature, entry.config, method.options)
+        rows += _export_rows(method)
     if entry.generation is not None:
         generation = entry.generation
         rows.append("    generate  Decodes tokens until the end token.")
         rows += _signature_rows(generation.signature, entry.config, generation.options)
+        rows += _export_rows(generation)
     return rows
+
+
+def _export_rows(entry: Method | Generation) -> list[str]:
+    return [f"      cannot be compiled: {entry.not_exportable}"] if entry.not_exportable else []
 
 
 def _modality_rows(entry: Modality) -> list[str]:

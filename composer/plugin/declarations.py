@@ -79,6 +79,8 @@ class Method:
     options: type[Config] | None = None
     attribute: str = "forward"
     summary: str = ""
+    not_exportable: str = ""
+    """Why `torch.export` cannot take it, such as "its shapes depend on the values of `counts`"; empty where it can."""
 
 
 @dataclass(frozen=True)
@@ -97,6 +99,9 @@ class Generation:
     tokens: Callable[[Any], Mapping[str, Any]]
     options: type[GenerateOptions] = GenerateOptions
     prefills: bool = False
+    """Whether `start` runs a prompt and gives the scores of the first token."""
+    not_exportable: str = ""
+    """Why `torch.export` cannot take its start and its step; empty where it can."""
 
 
 @dataclass(frozen=True)

@@ -10,13 +10,17 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+import composer_compile
+import jsonschema
 import pytest
 import torch
 from composer_compile.backends.export import ExportBackend
 from composer_compile.errors import BackendError
 from composer_compile.planning import plan_document
-from composer_compile.reports import NodePlan
+from composer_compile.reports import NodePlan, plan_schema
 from composer_compile.seam import Support
+from composer_compile.tracing import trace
+from composer_compile.workspace import workspace_bytes
 from torch import fx
 
 from composer.cli import main
@@ -56,6 +60,34 @@ def test_costs_are_those_of_the_arithmetic(nodes: Mapping[tuple[str, str], NodeP
     assert (scores.status, scores.engines) == ("supported", 1)
 
 
+def test_the_workspace_is_what_lives_at_once(nodes: Mapping[tuple[str, str], NodePlan]) -> None:
+    """One operation makes the scores of `classify`; joining states makes values and masks, which are all results."""
+    batch, classes, width, question, frames = 4, 5, 16, 5, 10
+    assert nodes["classify", "encode.scores"].workspace_bytes == 4 * batch * classes
+    joined = question + frames
+    assert nodes["video-qa", "encode.memory"].workspace_bytes >= 2 * (4 * joined * width + 8 * joined)
+
+
+def _chain(x: torch.Tensor) -> torch.Tensor:
+    first = x + 1  # 400 bytes, alive with what is made of it
+    view = first.view(4, 25)  # no memory of its own
+    second = view.sum(1)  # 16 bytes; from here on `first` is over
+    parts = torch.stack([second] * 10).unbind()  # 160 bytes, in views
+    return torch.cat(parts).add_(1)  # 160 bytes more: 16 is over
+
+
+def test_the_workspace_of_a_chain_is_that_of_a_count_by_hand() -> None:
+    traced = trace(_chain, {"x": torch.empty(100, device="meta")}, {})
+    assert workspace_bytes(traced.graph) == 400 + 16
+    longer = trace(lambda x: (_chain(x), x * 2), {"x": torch.empty(100, device="meta")}, {})
+    assert workspace_bytes(longer.graph) == 160 + 400
+
+
+def test_a_result_that_is_an_input_or_a_weight_takes_no_workspace() -> None:
+    traced = trace(lambda x: x.view(-1), {"x": torch.empty(10, 10, device="meta")}, {})
+    assert workspace_bytes(traced.graph) == 0
+
+
 def test_parameters_are_those_of_the_module(small: Any, nodes: Mapping[tuple[str, str], NodePlan]) -> None:
     expected = sum(parameter.numel() for parameter in small.model.modules["vision"].parameters())
     assert nodes["video-qa", "encode.frames"].parameters == expected
@@ -82,7 +114,7 @@ def test_what_falls_back_is_named_with_its_reason(small: Any, monkeypatch: pytes
     plan = plan_document(small.document, tasks=["classify"])
     words = plan.tasks[0].stages[0].nodes[1]
     assert [(each.target, each.count) for each in words.fallbacks] == [("aten.native_layer_norm.default", 3)]
-    assert (words.status, words.engines) == ("3 fall back", 4)
+    assert (words.status, words.status_text, words.engines) == ("partial", "3 fall back", 4)
     assert "falls back: aten.native_layer_norm.default x 3, it is not liked here" in str(plan)
 
 
@@ -92,7 +124,19 @@ def test_the_command_prints_a_table_and_json(small: Any, capsys: pytest.CaptureF
     assert main(["compile", f"{small.document}:classify", "--plan", "--json", "--backend", "inductor"]) == 0
     data = json.loads(capsys.readouterr().out)
     assert data["backend"] == "inductor"
-    assert [node["name"] for node in data["tasks"][0]["stages"][0]["nodes"]][-1] == "scores"
+    nodes = data["tasks"][0]["stages"][0]["nodes"]
+    assert [(node["name"], node["status"]) for node in nodes] == [
+        ("question", "nothing"),
+        ("words", "supported"),
+        ("vector", "supported"),
+        ("scores", "supported"),
+    ]
+    jsonschema.validate(data, plan_schema())
+    shipped = Path(composer_compile.__file__).with_name("plan.schema.json")
+    assert json.loads(shipped.read_text()) == plan_schema()
+    del nodes[0]["status"]
+    with pytest.raises(jsonschema.ValidationError, match="'status' is a required property"):
+        jsonschema.validate(data, plan_schema())
 
 
 def test_unknown_names_are_refused(small: Any) -> None:

@@ -11,7 +11,11 @@ from typing import Any
 from composer.plugin.conformance.cases import Build, Case, configs_of, import_reference
 from composer.plugin.conformance.entry_module import check_entry_module
 from composer.plugin.conformance.export import check_export
-from composer.plugin.conformance.generation import check_generation, generation_case
+from composer.plugin.conformance.generation import (
+    check_generation,
+    check_generation_export,
+    generation_case,
+)
 from composer.plugin.conformance.padding import check_padding
 from composer.plugin.conformance.promises import check_batch, check_determinism, check_signature
 from composer.plugin.conformance.report import ConformanceReport, Failure, Result, Skip
@@ -124,8 +128,14 @@ def _module_type(entry: ModuleType, registry: Registry) -> Iterator[Result]:
         for name, method in entry.methods.items():
             yield from _method(Case(build, name, method, registry.kinds))
         if entry.generation is not None:
-            case = generation_case(build, registry.kinds)
-            yield _result(str(case), "generation", partial(check_generation, case))
+            yield from _generation(generation_case(build, registry.kinds))
+
+
+def _generation(case: Case) -> Iterator[Result]:
+    steps = _result(str(case), "generation", partial(check_generation, case))
+    yield steps
+    if steps.outcome == "pass":
+        yield _result(str(case), "export", partial(check_generation_export, case))
 
 
 def _method(case: Case) -> Iterator[Result]:

@@ -1,10 +1,11 @@
-"""The promise that a method can be compiled: `torch.export` with every symbol free."""
+"""The promise that a method can be compiled, or that its declaration says why not: `torch.export` with free sizes."""
 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping
-from contextlib import redirect_stderr, redirect_stdout
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from functools import partial
 from io import StringIO
 from typing import Any
 
@@ -18,7 +19,7 @@ from composer.plugin.conformance.samples import as_record, fields_of, make_input
 from composer.plugin.conformance.sizes import bindings
 from composer.types import Kind, Port
 
-__all__ = ["check_export"]
+__all__ = ["check_export", "export_inputs", "hold_statement", "run_exported"]
 
 
 class _Method(nn.Module):
@@ -34,38 +35,71 @@ class _Method(nn.Module):
 
 
 def check_export(case: Case) -> str:
+    """Exported with free sizes, a method gives the same; one that is declared not exportable fails at that."""
+    return hold_statement(case.method.not_exportable, partial(_export, case))
+
+
+def hold_statement(reason: str, export: Callable[[], None]) -> str:
+    """Run `export` and hold what happens against the declaration. Raises Failure where the two disagree."""
+    try:
+        export()
+    except Failure as failure:
+        if reason:
+            return f"not exportable, as declared: {reason}"
+        raise Failure(f"{failure}; if that cannot be helped, declare it with `not_exportable`") from None
+    if reason:
+        raise Failure(f"it is declared not exportable ({reason}) and can be exported: leave that out")
+    return ""
+
+
+def _export(case: Case) -> None:
     """Export at one binding, run at two others, and compare with the module itself."""
     first, *others = (
         (sizes, make_inputs(case.signature, case.kinds, sizes, partition=case.partition))
         for sizes in bindings(case.signature, case.partition, 3)
     )
-    free = {name: _free(case.signature.inputs[name], case.kinds, value) for name, value in first[1].items()}
-    printed = StringIO()  # torch prints whole graphs before some errors; the report has room for the error
-    with warnings.catch_warnings(), redirect_stdout(printed), redirect_stderr(printed), torch.no_grad():
-        warnings.simplefilter("ignore")  # torch's own, about its own
+    exported = export_inputs(_Method(case=case), first[1], case)
+    for sizes, inputs in others:
+        found_outputs = case.by_port(run_exported(exported, inputs, sizes))
+        one, other = (
+            tensors_of(values, case.signature.outputs, case.kinds)
+            for values in (found_outputs, case.run(inputs))
+        )
+        found = difference(one, other)
+        if found:
+            raise Failure(f"the exported program gives something else at {_at(sizes)}: {found}")
+
+
+def export_inputs(module: nn.Module, inputs: Mapping[str, Any], case: Case) -> nn.Module:
+    """`module(inputs)` as an exported program whose sizes are as free as the case's ports say."""
+    free = {name: _free(case.signature.inputs[name], case.kinds, value) for name, value in inputs.items()}
+    with _quiet():
         try:
-            program = torch.export.export(
-                _Method(case=case), (first[1],), dynamic_shapes=(free,), strict=False
-            )
-            exported = program.module()
+            program = torch.export.export(module, (inputs,), dynamic_shapes=(free,), strict=False)
+            return program.module()
         except Exception as error:  # export fails with whatever the traced code raises
             raise Failure(f"torch.export refuses it: {_first_lines(error)}") from error
-        for sizes, inputs in others:
-            at = ", ".join(f"{symbol}={size}" for symbol, size in sizes.items())
-            try:
-                found_outputs = case.by_port(exported(inputs))
-            except Failure:
-                raise
-            except Exception as error:
-                raise Failure(f"the exported program fails at {at}: {_first_lines(error)}") from error
-            one, other = (
-                tensors_of(values, case.signature.outputs, case.kinds)
-                for values in (found_outputs, case.run(inputs))
-            )
-            found = difference(one, other)
-            if found:
-                raise Failure(f"the exported program gives something else at {at}: {found}")
-    return ""
+
+
+def run_exported(exported: nn.Module, inputs: Mapping[str, Any], sizes: Mapping[str, int]) -> Any:
+    with _quiet():
+        try:
+            return exported(inputs)
+        except Exception as error:  # as above
+            raise Failure(f"the exported program fails at {_at(sizes)}: {_first_lines(error)}") from error
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """torch prints whole graphs before some errors, where the report has room for the error; and it warns of itself."""
+    printed = StringIO()
+    with warnings.catch_warnings(), redirect_stdout(printed), redirect_stderr(printed), torch.no_grad():
+        warnings.simplefilter("ignore")
+        yield
+
+
+def _at(sizes: Mapping[str, int]) -> str:
+    return ", ".join(f"{symbol}={size}" for symbol, size in sizes.items())
 
 
 def _free(port: Port, kinds: Mapping[str, Kind], value: Any) -> Any:

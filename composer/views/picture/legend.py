@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from composer.graph import Report
-from composer.views.picture.colours import NEUTRAL, Colour, colour
+from composer.views.picture.colours import NEUTRAL, PLAIN, Colour, colour
 from composer.views.picture.scene import Scene
 from composer.views.sharing import module_uses
 
@@ -15,7 +15,7 @@ __all__ = ["Entry", "legend_of"]
 
 @dataclass(frozen=True)
 class Entry:
-    """One line of the legend. `module` is empty for the boxes that share nothing."""
+    """One line of the legend. `module` is empty for the boxes that share nothing; in a painted picture, a paint."""
 
     css: str
     colour: Colour
@@ -44,6 +44,5 @@ def legend_of(report: Report, scenes: Sequence[Scene]) -> list[Entry]:
     if any(box.role == "module" and box.module not in shared for box in boxes):
         entries.append(Entry("single", NEUTRAL, "module", "called once in this document"))
     if any(box.role == "in-place" for box in boxes):
-        plain = Colour("#ffffff", NEUTRAL.line, "#14171c", NEUTRAL.dark_line)
-        entries.append(Entry("plain", plain, "in place", "owns no weights", dashed=True))
+        entries.append(Entry("plain", PLAIN, "in place", "owns no weights", dashed=True))
     return entries

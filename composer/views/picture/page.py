@@ -7,6 +7,7 @@ from html import escape
 
 from composer.graph import Report
 from composer.problems.render.cells import clean
+from composer.views.picture.painting import Painting
 from composer.views.picture.svg import svg_text
 
 __all__ = ["html_text"]
@@ -65,12 +66,13 @@ for (const task of document.querySelectorAll(".task")) {
 """
 
 
-def html_text(report: Report, tasks: Iterable[str] | None = None) -> str:
+def html_text(report: Report, tasks: Iterable[str] | None = None, *, painting: Painting | None = None) -> str:
     """A self-contained page: it loads nothing, and without scripts the picture keeps its plain tooltips."""
     title = escape(clean(report.name))
+    drawn = svg_text(report, tasks, painting=painting)
     return (
         '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f"<title>{title}</title>\n<style>{_STYLE}</style>\n</head>\n<body>\n{svg_text(report, tasks)}"
+        f"<title>{title}</title>\n<style>{_STYLE}</style>\n</head>\n<body>\n{drawn}"
         f'<pre id="card" hidden></pre>\n<script>{_SCRIPT}</script>\n</body>\n</html>\n'
     )

@@ -27,6 +27,8 @@ class Box:
     above: list[str] = field(default_factory=list)
     below: dict[str, str] = field(default_factory=dict)
     details: list[str] = field(default_factory=list)
+    paint: str = ""
+    """In a painted picture, the name of its paint."""
 
 
 @dataclass(frozen=True)

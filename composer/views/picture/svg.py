@@ -9,6 +9,7 @@ from composer.views.picture import placing
 from composer.views.picture.canvas import Canvas, attribute, number
 from composer.views.picture.colours import NEUTRAL
 from composer.views.picture.legend import Entry, legend_of
+from composer.views.picture.painting import Painting, painted, painted_legend
 from composer.views.picture.placing import Placed, Rect, place, text_width
 from composer.views.picture.scene import Box, scenes_of
 
@@ -24,13 +25,19 @@ _NAME, _TITLE, _ENTRY, _NOTE = 18.0, 15.0, 12.0, 11.5
 """Sizes of text outside of the boxes."""
 
 
-def svg_text(report: Report, tasks: Iterable[str] | None = None) -> str:
+def svg_text(report: Report, tasks: Iterable[str] | None = None, *, painting: Painting | None = None) -> str:
     """The picture of some tasks (all when left out). Colours follow the reader's light or dark setting.
+
+    Colours tell shared modules apart, or whatever a `painting` says.
 
     Every box has a `<title>` with its shapes and its line in the YAML file, which browsers show on hover.
     """
     scenes = scenes_of(report, tasks)
-    legend = legend_of(report, scenes)
+    if painting is None:
+        legend = legend_of(report, scenes)
+    else:
+        scenes = [painted(scene, painting) for scene in scenes]
+        legend = painted_legend(painting, scenes)
     return _Drawing(report.name, [place(scene) for scene in scenes], legend).text()
 
 
@@ -125,9 +132,12 @@ class _Drawing:
         canvas.add("</g>")
 
     def _body(self, box: Box, area: Rect) -> None:
-        """Modules in their colour, calls in place dashed, inputs and outputs round."""
-        entry = self.entries.get(box.module or "")
-        if box.role != "module":
+        """Modules in their colour, calls in place dashed, inputs and outputs round; paint goes before all."""
+        entry = self.entries.get(box.paint or box.module or "")
+        dashed = box.role == "in-place"
+        if entry is not None and box.paint:
+            css, fill, line, dashed = entry.css, entry.colour.fill, entry.colour.line, entry.dashed
+        elif box.role != "module":
             css, fill, line = "plain", _WHITE, NEUTRAL.line
         elif entry is None:
             css, fill, line = "single", NEUTRAL.fill, NEUTRAL.line
@@ -135,4 +145,4 @@ class _Drawing:
             css, fill, line = entry.css, entry.colour.fill, entry.colour.line
         round_ends = box.role in ("input", "output")
         corner = area.height / 2 if round_ends else 6
-        self.canvas.rect(css, area, fill=fill, line=line, corner=corner, dashed=box.role == "in-place")
+        self.canvas.rect(css, area, fill=fill, line=line, corner=corner, dashed=dashed)

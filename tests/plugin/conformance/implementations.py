@@ -194,6 +194,26 @@ class StubbornDecoder(Decoder):
         return StubbornCache(*super().start(memory=memory, beams=beams, max_tokens=max_tokens))
 
 
+class CountingCache(NamedTuple):
+    memory: Tensor
+    history: Tensor
+    steps: int
+
+    def reorder(self, parents: Tensor) -> CountingCache:
+        return self._replace(history=self.history.gather(1, parents))
+
+
+class CountingDecoder(Decoder):
+    """Its cache counts in Python, which a compiled step could not carry on."""
+
+    def start(self, *, memory: States, beams: int, max_tokens: int) -> CountingCache:  # type: ignore[override]
+        return CountingCache(*super().start(memory=memory, beams=beams, max_tokens=max_tokens), 0)
+
+    def step(self, ids: Tensor, cache: CountingCache) -> tuple[Tensor, CountingCache]:  # type: ignore[override]
+        logits, cache = super().step(ids, cache)  # type: ignore[arg-type, assignment]
+        return logits, cache._replace(steps=cache.steps + 1)
+
+
 SHARED = Mixer()
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -252,10 +253,48 @@ def test_generation_is_checked_step_by_step(
     report = check_plugin(
         Offers(ModuleType(entry.id, entry.config, {}, entry.builder, "", generation=entry.generation))
     )
-    result = report.results[-1]
-    assert result.check == "generation"
+    (result,) = (each for each in report.results if each.check == "generation")
     assert message in result.reason
     assert report.passed == (not message)
+
+
+@pytest.mark.parametrize(
+    ("implementation", "reason", "outcome", "message"),
+    [
+        ("Mixer", "", "pass", ""),
+        ("Mixer", "it is old", "fail", "declared not exportable (it is old) and can be exported: leave that"),
+        ("Unexportable", "", "fail", "if that cannot be helped, declare it with `not_exportable`"),
+        ("Unexportable", "it looks at values", "pass", "not exportable, as declared: it looks at values"),
+        ("Specialised", "of one length", "pass", "not exportable, as declared: of one length"),
+    ],
+)
+def test_what_cannot_be_exported_says_so(
+    implementation: str, reason: str, outcome: str, message: str
+) -> None:
+    report = check(implementation, {"forward": Method(same, not_exportable=reason)})
+    (result,) = (each for each in report.results if each.check == "export")
+    assert (result.outcome, message in result.reason) == (outcome, True)
+
+
+@pytest.mark.parametrize(
+    ("implementation", "reason", "outcome", "message"),
+    [
+        ("Decoder", "", "pass", ""),
+        ("Decoder", "it is old", "fail", "can be exported: leave that out"),
+        ("CountingDecoder", "", "fail", "cache.steps is a int; a cache is made of tensors"),
+        ("CountingDecoder", "it counts", "pass", "not exportable, as declared: it counts"),
+    ],
+)
+def test_a_search_that_cannot_be_exported_says_so(
+    implementation: str, reason: str, outcome: str, message: str
+) -> None:
+    offered = replace(generation(**ALL_TOKENS), not_exportable=reason)
+    entry = module_type(implementation, generation=offered)
+    report = check_plugin(
+        Offers(ModuleType(entry.id, entry.config, {}, entry.builder, "", generation=offered))
+    )
+    (result,) = (each for each in report.results if each.check == "export")
+    assert (result.outcome, message in result.reason) == (outcome, True)
 
 
 def test_the_report_is_json_too() -> None:
