@@ -24,12 +24,13 @@ from composer_compile.errors import CompileError
 from composer_compile.exportable import check_exportable
 from composer_compile.forms import evaluate
 from composer_compile.hosting import is_host_step
-from composer_compile.precision import DTYPE_OF
+from composer_compile.leaves import named_leaves, rebuild
+from composer_compile.precision import DTYPE_OF, Precision, check_precision_names, precision_of
 from composer_compile.ranges import FreeDims, check_overrides, find_free_dims, overrides_for
 from composer_compile.reports import CompilePlan, NodePlan, OperationPlan, StagePlan, TaskPlan
 from composer_compile.seam import BackendImplementation
 from composer_compile.specs import DTYPES
-from composer_compile.stages import prefills
+from composer_compile.stages import entered, prefills
 from composer_compile.tracing import floating_operations, moved_bytes, tensors_of, trace
 from composer_compile.workspace import workspace_bytes
 
@@ -68,7 +69,9 @@ def plan_document(
             did = f"; did you mean `{guess}`?" if guess else ""
             raise InputError(f"{report.name} has no task `{name}`{did} (tasks: {', '.join(report.tasks)})")
     check_exportable(report, names, registry)
-    check_overrides([plan_task(report.tasks[name]) for name in names], chosen.ranges)
+    plans = [plan_task(report.tasks[name]) for name in names]
+    check_overrides(plans, chosen.ranges)
+    check_precision_names(plans, chosen.precisions)
     planner = _Planner(report, registry, backend, chosen)
     return CompilePlan(report.name, chosen.backend, tuple(planner.task(name) for name in names))
 
@@ -86,16 +89,15 @@ class _Planner:
     def task(self, name: str) -> TaskPlan:
         plan = plan_task(self.report.tasks[name])
         free = find_free_dims(plan, self.registry, overrides_for(plan, self.options.ranges))
-        precision = self.options.precision or plan.task.compile.precision
-        dtype = DTYPES[DTYPE_OF[precision]]
+        precision = precision_of(plan, self.options.precision, self.options.precisions)
         with META:
             for module in plan.modules:
                 if module not in self.modules:
                     declared = self.report.modules[module]
                     self.modules[module] = build_module(declared.type, declared.config).eval()
-            program = build_program(plan, self.modules).eval().to(dtype)
-        stages = _Walk(self, plan, program, free, dtype).run()
-        return TaskPlan(name, precision, free.sizes("best"), tuple(stages))
+            program = build_program(plan, self.modules).eval()
+        stages = _Walk(self, plan, program, free, precision).run()
+        return TaskPlan(name, precision.default, free.sizes("best"), tuple(stages))
 
     def node(
         self, name: str, callee: str, key: Any, call: Callable[..., Any], keywords: Mapping[str, Any]
@@ -123,13 +125,15 @@ class _Walk:
     """One task, node after node, on tensors without data."""
 
     def __init__(
-        self, planner: _Planner, plan: Plan, program: Program, free: FreeDims, dtype: torch.dtype
+        self, planner: _Planner, plan: Plan, program: Program, free: FreeDims, precision: Precision
     ) -> None:
         self.planner = planner
         self.plan = plan
         self.program = program
         self.free = free
-        self.dtype = dtype
+        self.precision = precision
+        self.dtype = DTYPES[DTYPE_OF[precision.default]]
+        program.prepare.to(self.dtype)
         self.slots: list[Any] = [None] * len(plan.slots)
         in_place = [step.name for step in plan.steps if step.node.verb == "uses"]
         self.targets: dict[str, nn.Module] = {
@@ -192,7 +196,7 @@ class _Walk:
         node = step.node
         if is_host_step(step, self.planner.registry):
             return NodePlan(step.name, step.callee, place=self._place(node.path), on_host=True)
-        target = self.targets[node.module.name if node.verb != "uses" else node.name]
+        target = self._target(step)
         method = node.module.type.methods[node.method]
         call: Callable[..., Any] = (
             target if method.attribute == "forward" else getattr(target, method.attribute)
@@ -210,7 +214,7 @@ class _Walk:
     def _generate(self, step: Step) -> tuple[NodePlan, NodePlan]:
         node = step.node
         options: Any = node.options
-        decoder: Any = self.targets[node.module.name]
+        decoder: Any = self._target(step)
         start = partial(decoder.start, beams=options.beams, max_tokens=options.max_tokens)
         key = (node.module.name, "start", repr(options))
         first, cache = self._planned(
@@ -230,11 +234,23 @@ class _Walk:
         second, _ = self._planned(step.name, f"{step.callee} (one token)", key, one, keywords, node.path)
         return first, second
 
+    def _target(self, step: Step) -> nn.Module:
+        """The module that a node calls, in the node's precision."""
+        self.dtype = DTYPES[DTYPE_OF[self.precision.of(step)]]
+        return self.targets[step.node.module.name if step.node.verb != "uses" else step.name].to(self.dtype)
+
     def _sources(self, step: Step) -> dict[str, Any]:
         return {
-            port: self.slots[slot] if isinstance(slot, int) else tuple(self.slots[each] for each in slot)
+            port: self._entered(slot)
+            if isinstance(slot, int)
+            else tuple(self._entered(each) for each in slot)
             for port, slot in step.sources.items()
         }
+
+    def _entered(self, slot: int) -> Any:
+        value = self.slots[slot]
+        leaves = iter([entered(tensor, self.dtype) for _, tensor in named_leaves(value, "value")])
+        return rebuild(value, lambda: next(leaves))
 
     def _planned(
         self,

@@ -15,6 +15,7 @@ import jsonschema
 import pytest
 import torch
 from composer_compile.backends.export import ExportBackend
+from composer_compile.compiling import Options
 from composer_compile.errors import BackendError
 from composer_compile.planning import plan_document
 from composer_compile.reports import NodePlan, plan_schema
@@ -176,3 +177,18 @@ def test_tensorrt_plans_without_a_gpu(small: Any) -> None:
     assert done.returncode == 0, done.stderr
     nodes = [node for stage in json.loads(done.stdout)["tasks"][0]["stages"] for node in stage["nodes"]]
     assert all(each["supported"] for node in nodes for each in node["operations"])
+
+
+def test_a_node_is_planned_in_its_own_precision(small: Any) -> None:
+    """Fewer bytes move where the numbers are half as long (masks and ids are as long as ever)."""
+
+    def moved(**precision: Any) -> dict[str, int]:
+        options = Options(**precision)
+        plan = plan_document(small.document, tasks=["video-qa"], options=options)
+        return {node.name: node.moved_bytes for stage in plan.tasks[0].stages for node in stage.nodes}
+
+    full, low = moved(precision="fp32"), moved(precision="bf16")
+    mixed = moved(precision="bf16", precisions={"fusion": "fp32"})
+    assert low["fused"] < 0.75 * full["fused"]
+    assert mixed["fused"] == full["fused"]
+    assert mixed["frames"] == low["frames"]
