@@ -81,6 +81,27 @@ class TensorStage(nn.Module):
             for name, tensor in named_leaves(slots[slot], self.slot_name(slot))
         }
 
+    def nodes_of(self, path: str) -> tuple[str, ...]:
+        """The nodes that a module inside this one may run for, by its path, such as `program.parts.0.layers.1`."""
+        parts = path.split(".")
+        if "program" not in parts:
+            return ()
+        kind, name = [*parts[parts.index("program") + 1 :], "", ""][:2]
+        steps = self.stage.steps if self.stage is not None else ()
+        if kind == "prepare":
+            return (name.removeprefix("input_"),)
+        if kind == "in_place" and name.isdigit():
+            in_place = [step.name for step in self.program.plan.steps if step.node.verb == "uses"]
+            return (in_place[int(name)],)
+        if kind == "parts" and name.isdigit():
+            module = self.program.names[int(name)]
+            called = [
+                step.name for step in steps if step.node.verb != "uses" and step.node.module.name == module
+            ]
+            started = [node for node, (_, step) in self.starts.items() if step.node.module.name == module]
+            return (*called, *started)
+        return ()
+
     def slot_name(self, slot: int) -> str:
         return ".".join(self.program.plan.slots[slot])
 
