@@ -19,11 +19,13 @@ from composer_compile.backends import BACKENDS
 if TYPE_CHECKING:
     from composer_compile.artifact import Artifact, load
     from composer_compile.compiling import Options, compile_document
+    from composer_compile.seam import BuildOptions
 
-__all__ = ["Artifact", "Options", "compile_document", "composer_register", "load"]
+__all__ = ["Artifact", "BuildOptions", "Options", "compile_document", "composer_register", "load"]
 
 _PLACES = {
     "Artifact": "composer_compile.artifact",
+    "BuildOptions": "composer_compile.seam",
     "Options": "composer_compile.compiling",
     "compile_document": "composer_compile.compiling",
     "load": "composer_compile.artifact",

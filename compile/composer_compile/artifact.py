@@ -19,7 +19,7 @@ from composer_compile.seam import BackendImplementation, LoadedProgram
 from composer_compile.tasks import LoadedTask
 from composer_compile.weights import WEIGHTS, StoredWeights
 
-__all__ = ["SAMPLES", "Artifact", "backend_of", "load"]
+__all__ = ["SAMPLES", "Artifact", "backend_of", "device_of", "load"]
 
 SAMPLES = "samples.safetensors"
 
@@ -35,7 +35,7 @@ def load(
     """
     container = open_container(path)
     registry = registry if registry is not None else load_registry()
-    target = _device(device)
+    target = device_of(device)
     backend = backend_of(registry, container.manifest.backend.id, str(path))
     backend.check_installed()
     reason = backend.mismatch(container.manifest.backend.made_with, target)
@@ -179,7 +179,8 @@ class Artifact:
             return self._programs[key]
 
 
-def _device(device: str | torch.device) -> torch.device:
+def device_of(device: str | torch.device) -> torch.device:
+    """The device of that name. Raises InputError where there is no such name, or no such device here."""
     try:
         target = torch.device(device)
     except RuntimeError:

@@ -19,7 +19,7 @@ from composer.plan import Plan
 from composer.plugin import Registry, load_registry
 from composer.runtime import Model, Runner
 from composer.runtime import load as load_model
-from composer_compile.artifact import Artifact, backend_of
+from composer_compile.artifact import Artifact, backend_of, device_of
 from composer_compile.container import MANIFEST, open_container
 from composer_compile.cutting import labels_of
 from composer_compile.describing import Files, describe_task, span
@@ -33,8 +33,8 @@ from composer_compile.manifest import Backend, Manifest, Parity, Program, Task, 
 from composer_compile.parity import TOLERANCES, compare_task
 from composer_compile.precision import DTYPE_OF, Precision, check_precision_names, precision_of
 from composer_compile.ranges import FreeDims, check_overrides, find_free_dims, overrides_for
-from composer_compile.recording import record_samples
-from composer_compile.seam import BackendImplementation
+from composer_compile.recording import record_live_samples, record_samples
+from composer_compile.seam import BackendImplementation, BuildOptions
 from composer_compile.specs import DTYPES, StageSpec
 from composer_compile.staging import Staged, stage_plan
 from composer_compile.weights import WeightStore
@@ -56,6 +56,8 @@ class Options:
     """Module or node → its own precision."""
     tolerance: float | None = None
     accept_drift: bool = False
+    build: BuildOptions = field(default_factory=BuildOptions)
+    """What the backend is asked for."""
 
 
 def compile_document(
@@ -84,6 +86,7 @@ def compile_document(
     registry = registry if registry is not None else load_registry()
     backend = backend_of(registry, chosen.backend, "compiling")
     backend.check_installed()
+    backend.check_options(chosen.build, device_of(device))
     model = load_model(
         document,
         weights=weights,
@@ -156,11 +159,12 @@ class _Job:
         (self.folder / "LICENSES.txt").write_text(licenses_text(self.registry, types), encoding="utf-8")
         document = self.model.report.document
         assert document is not None
+        made_with = self.backend.made_with(self.model.device, self.options.build)
         manifest = Manifest(
             name=self.model.report.name,
             summary=document.shape.summary,
             command=self.command,
-            backend=Backend(id=self.options.backend, made_with=self.backend.made_with(self.model.device)),
+            backend=Backend(id=self.options.backend, made_with=made_with),
             tasks=tasks,
             weights=stored,
             parity={},
@@ -222,7 +226,9 @@ class _Job:
             )
             if key not in self.made:
                 self.progress(f"{task}: {spec.name} ({variant.label})")
-                compiled = self.backend.compile(spec, variant, store)
+                compiled = self.backend.compile(spec, variant, store, self.options.build)
+                for note in compiled.notes:
+                    self.progress(f"{task}: {spec.name} ({variant.label}): {note}")
                 digest = hashlib.sha256(compiled.content).hexdigest()[:16]
                 name = f"programs/{digest}{compiled.suffix}"
                 (self.folder / "programs").mkdir(exist_ok=True)
@@ -237,21 +243,35 @@ class _Job:
         return programs
 
     def _compare(self, manifest: Manifest, prepared: Mapping[str, _Prepared]) -> dict[str, Parity]:
-        """The gate: the artifact as it lies in the folder, against the live model."""
+        """The gate: the artifact as it lies in the folder, against the live model.
+
+        Programs for another machine cannot be compared here: then the live model's results are recorded, for
+        `composer verify` to compare with on that machine.
+        """
         (self.folder / MANIFEST).write_bytes(write_manifest(manifest))
+        reason = self.backend.mismatch(manifest.backend.made_with, self.model.device)
         parity = {}
         container = open_container(self.folder)
         with Artifact(
             container=container, backend=self.backend, registry=self.registry, device=self.model.device
         ) as artifact:
             for name, task in prepared.items():
-                self.progress(f"{name}: comparing with the live model")
                 tolerance = self._tolerance(task)
+                if reason is not None:
+                    parity[name] = Parity(
+                        tolerance=tolerance, passed=False, differences=[], not_measured=reason
+                    )
+                    continue
+                self.progress(f"{name}: comparing with the live model")
                 found = compare_task(artifact.task(name), task.runner, task.reference, tolerance)
                 if found.missed is not None and not self.options.accept_drift:
                     raise CompileError(self._missed(name, task, artifact, found.missed, found.parity))
                 parity[name] = found.parity
-            record_samples(artifact, self.folder)
+            if reason is not None:
+                live = {name: (task.runner, task.reference) for name, task in prepared.items()}
+                record_live_samples(artifact, live, self.folder)
+            else:
+                record_samples(artifact, self.folder)
         return parity
 
     def _tolerance(self, task: _Prepared) -> float:
@@ -278,6 +298,7 @@ class _Job:
             self.backend,
             self.model.report,
             parity.tolerance,
+            self.options.build,
         )
         return (
             f"task `{name}`: compiled {output} {what} from the live model at {sizes}, and {parity.tolerance:g} is "
@@ -308,4 +329,7 @@ def _command(
         *(f"{k}={p}" for k, p in options.precisions.items()),
     ]
     precision = "".join(f" --precision {each}" for each in formats)
-    return f"composer compile {name}{chosen} --backend {options.backend}{values}{ranges}{precision}"
+    # A cache is a folder of this machine and changes no artifact.
+    flags = {flag: value for flag, value in options.build.flags().items() if flag != "--build-cache"}
+    asked = "".join(f" {flag} {value}".rstrip() for flag, value in flags.items())
+    return f"composer compile {name}{chosen} --backend {options.backend}{asked}{values}{ranges}{precision}"

@@ -15,7 +15,7 @@ from composer_compile.errors import CompileError
 from composer_compile.exporting import variants_of
 from composer_compile.parity import difference
 from composer_compile.samples import sample, vocabulary_sizes
-from composer_compile.seam import BackendImplementation
+from composer_compile.seam import BackendImplementation, BuildOptions
 from composer_compile.specs import DTYPES, StageSpec
 from composer_compile.stages import TensorStage
 from composer_compile.staging import Staged
@@ -45,6 +45,7 @@ def first_diverging_node(
     backend: BackendImplementation,
     report: Report,
     tolerance: float,
+    options: BuildOptions,
 ) -> str:
     """Half a sentence that names the node and its line.
 
@@ -62,7 +63,9 @@ def first_diverging_node(
         assert isinstance(live.module, TensorStage)
         full = _entering(live, values)
         try:
-            found = _compiled_values(spec, _entering(spec, values), fitted_sizes, backend, loaded.device)
+            found = _compiled_values(
+                spec, _entering(spec, values), fitted_sizes, backend, loaded.device, options
+            )
         except CompileError as error:
             return f"no node could be singled out ({error})"
         for ((node, name), expected), ours in zip(
@@ -84,12 +87,13 @@ def _compiled_values(
     sizes: Mapping[str, int],
     backend: BackendImplementation,
     device: torch.device,
+    options: BuildOptions,
 ) -> list[Tensor]:
     module = _EveryValue(spec.module)  # type: ignore[arg-type]
     every = replace(spec, module=module)
     variant = next(each for each in variants_of(spec.ranges) if each.holds(sizes))
     store = WeightStore({})
-    compiled = backend.compile(every, variant, store)
+    compiled = backend.compile(every, variant, store, options)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, f"program{compiled.suffix}")
         path.write_bytes(compiled.content)

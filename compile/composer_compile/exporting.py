@@ -25,7 +25,7 @@ from composer_compile.forms import evaluate
 from composer_compile.ranges import is_batch
 from composer_compile.specs import DTYPES, StageSpec, TensorSpec
 
-__all__ = ["Variant", "export_stage", "state_of", "variants_of"]
+__all__ = ["Lifted", "Variant", "export_stage", "forget_sources", "state_of", "variants_of"]
 
 SMALLEST = 2
 
@@ -74,7 +74,7 @@ def state_of(module: nn.Module) -> dict[str, Tensor]:
     return {name: tensor.detach() for name, tensor in named}
 
 
-class _Lifted(nn.Module):
+class Lifted(nn.Module):
     """A stage whose weights are its first argument."""
 
     stage: nn.Module
@@ -91,8 +91,12 @@ class _Lifted(nn.Module):
         )
 
 
-def export_stage(spec: StageSpec, variant: Variant, *, lifted: bool) -> ExportedProgram:
+def export_stage(
+    spec: StageSpec, variant: Variant, *, lifted: bool, sources: bool = False
+) -> ExportedProgram:
     """Export one variant. `lifted` makes the weights inputs; otherwise the program holds them.
+
+    `sources` keeps what says of an operation which module it comes from.
 
     Raises:
         CompileError: torch.export refuses the stage; the message has its reason.
@@ -106,7 +110,7 @@ def export_stage(spec: StageSpec, variant: Variant, *, lifted: bool) -> Exported
         with torch.no_grad(), warnings.catch_warnings(), _unchanged(spec.module):
             warnings.simplefilter("ignore")
             if lifted:
-                module = _Lifted(spec.module, list(state)).eval()
+                module = Lifted(spec.module, list(state)).eval()
                 arguments: tuple[Any, ...] = (list(state.values()), examples)
                 exported = torch.export.export(
                     module, arguments, dynamic_shapes=([None] * len(state), shapes)
@@ -125,11 +129,12 @@ def export_stage(spec: StageSpec, variant: Variant, *, lifted: bool) -> Exported
             f"stage {spec.name} changes tensors that it was given or holds, so two requests would disturb each "
             f"other; a module among {', '.join(spec.nodes)} must work on copies"
         )
-    _forget_sources(exported)
+    if not sources:
+        forget_sources(exported)
     return exported
 
 
-def _forget_sources(exported: ExportedProgram) -> None:
+def forget_sources(exported: ExportedProgram) -> None:
     """Drop what names files of this machine: equal programs have equal bytes wherever they are made."""
     for node in exported.graph.nodes:
         for key in ("stack_trace", "nn_module_stack", "source_fn_stack", "torch_fn", "from_node"):

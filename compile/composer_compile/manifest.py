@@ -223,9 +223,11 @@ class Parity(_Entry):
     tolerance: float
     """Largest accepted `max_rel`."""
     passed: bool
-    """Whether every difference lay within it; false only where the drift was accepted by hand."""
+    """Whether every difference lay within it; false where the drift was accepted by hand, or nothing was measured."""
     differences: list[Difference]
     """What was found."""
+    not_measured: str | None = None
+    """Why nothing was compared: the programs are for another machine, where `composer verify` does it; else null."""
 
 
 class Backend(_Entry):

@@ -16,7 +16,15 @@ from composer_compile.specs import DTYPES
 from composer_compile.staging import Staged
 from composer_compile.tasks import LoadedGenerate, LoadedHostCall, LoadedStage, LoadedTask
 
-__all__ = ["TOLERANCES", "compare_task", "difference", "live_values"]
+__all__ = [
+    "TOLERANCES",
+    "compare_task",
+    "difference",
+    "first_logits",
+    "live_results",
+    "live_values",
+    "within",
+]
 
 TOLERANCES = {"fp32": 1e-4, "fp16": 2e-2, "bf16": 1e-1}
 """Largest accepted difference over the largest value of an output, unless the document says another."""
@@ -45,12 +53,13 @@ def compare_task(loaded: LoadedTask, runner: Runner, staged: Staged, tolerance: 
         fitted, fitted_sizes = loaded.requests.fit(raw)
         found += _stages(loaded, staged, fitted, fitted_sizes, sizes)
         found += _results(loaded, runner, raw, sizes)
-    missed = next((each for each in found if not _within(each, tolerance)), None)
+    missed = next((each for each in found if not within(each, tolerance)), None)
     parity = Parity(tolerance=tolerance, passed=missed is None, differences=found)
     return Comparison(parity, missed.output if missed else None)
 
 
-def _within(each: Difference, tolerance: float) -> bool:
+def within(each: Difference, tolerance: float) -> bool:
+    """Whether a difference is accepted; other ids are where the tolerance is that of a lower precision."""
     # Not `<=` alone: NaN compares false.
     return each.max_rel <= tolerance and not (
         each.ids is not None and tolerance <= TOLERANCES["fp32"] and each.ids < 1
@@ -122,20 +131,57 @@ def _first_steps(
     part: LoadedGenerate, staged: Staged, values: Mapping[str, Tensor], sizes: Mapping[str, int]
 ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
     """The logits after the start token: (live, compiled)."""
-    decoder = part.decoder
+    dtypes = {entry.name: DTYPES[entry.dtype] for entry in part.entry.decode.inputs}
+    given = {name: values[name].to(dtypes[name]) for name in part.decoder.cached}
+    name = f"{part.entry.node}.logits"
+    return {name: _live_logits(part, staged, values, sizes)}, {name: first_logits(part, given, sizes)}
+
+
+def first_logits(part: LoadedGenerate, values: Mapping[str, Tensor], sizes: Mapping[str, int]) -> Tensor:
+    """What the compiled decoder gives after the start token, on the cache among `values`."""
     rows = sizes[part.entry.batch]
+    logits, _ = part.decoder.step(_start(part, values, rows)[0], part.decoder.start(values, rows))
+    return logits
+
+
+def _live_logits(
+    part: LoadedGenerate, staged: Staged, values: Mapping[str, Tensor], sizes: Mapping[str, int]
+) -> Tensor:
+    leading = _start(part, values, sizes[part.entry.batch])
+    cached = [values[name] for name in part.decoder.cached]
+    return _reference(staged, part.entry.decode.name, [*leading, *cached])["logits"]
+
+
+def _start(part: LoadedGenerate, values: Mapping[str, Tensor], rows: int) -> list[Tensor]:
+    """The start token of every beam, and each beam as its own parent where there are several."""
+    decoder = part.decoder
     device = next(iter(values.values())).device
     ids = torch.full((rows, decoder.beams), part.entry.tokens["start"], dtype=torch.int64, device=device)
     same = torch.arange(decoder.beams, device=device).expand(rows, -1)
-    leading = [ids, same] if decoder.beams > 1 else [ids]
-    spec = staged.specs[part.entry.decode.name]
-    cached = [values[name] for name in decoder.cached]
-    reference = _reference(staged, spec.name, [*leading, *cached])
-    dtypes = {entry.name: DTYPES[entry.dtype] for entry in part.entry.decode.inputs}
-    given = {name: values[name].to(dtypes[name]) for name in decoder.cached}
-    logits, _ = decoder.step(ids, decoder.start(given, rows))
-    name = f"{part.entry.node}.logits"
-    return {name: reference["logits"]}, {name: logits}
+    return [ids, same] if decoder.beams > 1 else [ids]
+
+
+@torch.inference_mode()
+def live_results(
+    loaded: LoadedTask, runner: Runner, staged: Staged, raw: Mapping[str, Tensor]
+) -> dict[str, Tensor]:
+    """What the live model gives where `loaded` would: its tensors, generated ids, and logits after the start token."""
+    slots, hypotheses = live_values(runner, loaded, raw)
+    results = {f"{node}.ids": torch.tensor(found[0][0].ids) for node, found in hypotheses.items()}
+    for name, entry in loaded.task.outputs.items():
+        value = slots[runner.plan.outputs[name]]
+        parts = [value] if isinstance(value, Tensor) else list(value) if isinstance(value, tuple) else []
+        for value_name, part in zip(entry.values, parts, strict=False):
+            if value_name is not None and isinstance(part, Tensor) and not _generated(value_name, hypotheses):
+                results[value_name] = part
+    fitted, sizes = loaded.requests.fit(raw)
+    values: dict[str, Tensor] = {name: tensor.to(loaded.device) for name, tensor in fitted.items()}
+    for stage in loaded.order:
+        if isinstance(stage, LoadedStage) and set(stage.inputs) <= set(values):
+            values.update(_reference(staged, stage.entry.name, [values[name] for name in stage.inputs]))
+        elif isinstance(stage, LoadedGenerate):
+            results[f"{stage.entry.node}.logits"] = _live_logits(stage, staged, values, sizes)
+    return results
 
 
 def _grouped(

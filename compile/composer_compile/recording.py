@@ -1,9 +1,12 @@
-"""Recorded samples: inputs and what the artifact gave for them when it was made, for `composer verify`."""
+"""Recorded samples: inputs and what the artifact gave for them when it was made, for `composer verify`.
+
+An artifact for another machine could not run when it was made: its samples hold what the live model gave.
+"""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,13 +14,15 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from composer.runtime import Runner
 from composer_compile.artifact import SAMPLES, Artifact
 from composer_compile.manifest import Difference
-from composer_compile.parity import TOLERANCES, difference
-from composer_compile.samples import corner_sizes, sample, vocabulary_sizes
-from composer_compile.tasks import LoadedTask
+from composer_compile.parity import TOLERANCES, difference, first_logits, live_results, within
+from composer_compile.samples import CORNERS, corner_sizes, sample, vocabulary_sizes
+from composer_compile.staging import Staged
+from composer_compile.tasks import LoadedGenerate, LoadedTask
 
-__all__ = ["Verified", "record_samples", "verify_samples"]
+__all__ = ["Verified", "record_live_samples", "record_samples", "verify_samples"]
 
 REPEATS = 5
 
@@ -38,19 +43,25 @@ class Verified:
 @torch.inference_mode()
 def record_samples(artifact: Artifact, folder: Path) -> None:
     """Run the smallest sample of every task and write what came out."""
-    from safetensors.torch import save_file
-
     kept: dict[str, Tensor] = {}
     for name in artifact.tasks:
         task = artifact.task(name)
         sizes = next(iter(corner_sizes(task.task.ranges).values()))
-        raw = sample(task.task, sizes, vocabulary_sizes(task.requests.processors))
-        results = _results(task, raw)
-        kept.update({f"{name} in {key}": tensor.contiguous() for key, tensor in raw.items()})
-        kept.update(
-            {f"{name} out {key}": tensor.contiguous().cpu().clone() for key, tensor in results.items()}
-        )
-    save_file(dict(sorted(kept.items())), folder / SAMPLES)
+        raw = _sample(task, sizes)
+        kept.update(_named(name, raw, _results(task, raw)))
+    _write(kept, folder)
+
+
+@torch.inference_mode()
+def record_live_samples(artifact: Artifact, live: Mapping[str, tuple[Runner, Staged]], folder: Path) -> None:
+    """Write what the live model gives for the samples of every task, at every corner of its ranges."""
+    kept: dict[str, Tensor] = {}
+    for name, (runner, staged) in live.items():
+        task = artifact.task(name)
+        for corner, sizes in corner_sizes(task.task.ranges).items():
+            raw = _sample(task, sizes)
+            kept.update(_named(_label(name, corner), raw, live_results(task, runner, staged, raw)))
+    _write(kept, folder)
 
 
 @torch.inference_mode()
@@ -59,26 +70,73 @@ def verify_samples(artifact: Artifact) -> list[Verified]:
     recorded = artifact.samples()
     verified = []
     for name in artifact.tasks:
-        raw = _part(recorded, f"{name} in ")
-        expected = _part(recorded, f"{name} out ")
+        task, parity = artifact.task(name), artifact.manifest.parity[name]
         started = time.perf_counter()
-        results = _results(artifact.task(name), raw)
+        raw = _part(recorded, f"{name} in ")
+        _results(task, raw)
         first = time.perf_counter() - started
-        entry = artifact.manifest.tasks[name]
-        coarsest = max(TOLERANCES[each] for each in {entry.precision, *entry.precisions.values()})
-        tolerance = max(artifact.manifest.parity[name].tolerance, coarsest)
-        found = tuple(_compared(key, results.get(key), tensor) for key, tensor in expected.items())
-        passed = all(each.max_rel <= tolerance for each in found)
-        verified.append(Verified(name, found, passed, 1000 * first, 1000 * _median(artifact.task(name), raw)))
+        formats = {task.task.precision, *task.task.precisions.values()}
+        tolerance = max(parity.tolerance, *(TOLERANCES[each] for each in formats))
+        found = [
+            each
+            for corner in CORNERS
+            for each in _differences(task, recorded, _label(name, corner), parity.not_measured is not None)
+        ]
+        # Ids of the live model bind a lower precision no more than they do in the gate.
+        passed = all(
+            within(each, tolerance) if parity.not_measured is not None else each.max_rel <= tolerance
+            for each in found
+        )
+        verified.append(Verified(name, tuple(found), passed, 1000 * first, 1000 * _median(task, raw)))
     return verified
+
+
+def _label(task: str, corner: str) -> str:
+    """What the samples of a task are recorded under; the smallest under its name alone."""
+    return task if corner == CORNERS[0] else f"{task}@{corner}"
+
+
+def _sample(task: LoadedTask, sizes: Mapping[str, int]) -> dict[str, Tensor]:
+    return sample(task.task, sizes, vocabulary_sizes(task.requests.processors))
+
+
+def _named(label: str, raw: Mapping[str, Tensor], results: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    kept = {f"{label} in {key}": tensor.contiguous() for key, tensor in raw.items()}
+    kept.update({f"{label} out {key}": tensor.contiguous().cpu().clone() for key, tensor in results.items()})
+    return kept
+
+
+def _write(kept: Mapping[str, Tensor], folder: Path) -> None:
+    from safetensors.torch import save_file
+
+    save_file(dict(sorted(kept.items())), folder / SAMPLES)
+
+
+def _differences(
+    task: LoadedTask, recorded: Mapping[str, Tensor], label: str, live: bool
+) -> Iterator[Difference]:
+    """The results of one recorded sample beside those computed here; none where it was not recorded."""
+    raw, expected = _part(recorded, f"{label} in "), _part(recorded, f"{label} out ")
+    if not raw:
+        return
+    results = _results(task, raw, logits=live)
+    sizes = task.requests.fit(raw)[1] if live else {}
+    for key, tensor in expected.items():
+        found = _compared(key, results.get(key), tensor)
+        if live and found.ids is not None:
+            found = found.model_copy(update={"max_abs": 0.0, "max_rel": 0.0})
+        yield found.model_copy(update={"sizes": dict(sizes)})
 
 
 def _part(recorded: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
     return {key.removeprefix(prefix): tensor for key, tensor in recorded.items() if key.startswith(prefix)}
 
 
-def _results(task: LoadedTask, raw: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Tensors among the results of a task, and the ids of the best hypothesis of the first sample of each search."""
+def _results(task: LoadedTask, raw: Mapping[str, Tensor], *, logits: bool = False) -> dict[str, Tensor]:
+    """Tensors among the results of a task, and the ids of the best hypothesis of the first sample of each search.
+
+    `logits` adds what each search starts from: the scores after its start token.
+    """
     fitted, sizes = task.requests.fit(raw)
     values: dict[str, Any] = {name: tensor.to(task.device) for name, tensor in fitted.items()}
     found: dict[str, Any] = {}
@@ -88,6 +146,9 @@ def _results(task: LoadedTask, raw: Mapping[str, Tensor]) -> dict[str, Tensor]:
         for name in entry.values:
             if name is not None and isinstance(values[name], Tensor) and name.partition(".")[0] not in found:
                 results[name] = values[name]
+    for part in task.order if logits else ():
+        if isinstance(part, LoadedGenerate):
+            results[f"{part.entry.node}.logits"] = first_logits(part, values, sizes)
     return results
 
 

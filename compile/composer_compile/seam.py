@@ -10,14 +10,45 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor, fx
 
+from composer_compile.errors import BackendError
 from composer_compile.exporting import Variant
 from composer_compile.specs import StageSpec
 from composer_compile.weights import WeightStore
 
-__all__ = ["BackendImplementation", "Compiled", "LoadedProgram", "Support"]
+__all__ = ["BackendImplementation", "BuildOptions", "Compiled", "LoadedProgram", "Support", "refuse_options"]
 
 LoadedProgram = Callable[..., Sequence[Tensor]]
 """A program that was loaded: positional tensors in, tensors out, in the order of the stage's manifest entry."""
+
+
+@dataclass(frozen=True)
+class BuildOptions:
+    """What a user may ask of a backend beyond the tasks themselves; a backend refuses what it cannot do."""
+
+    targets: tuple[str, ...] = ()
+    """GPUs to build for, by name or compute capability; empty for the device at hand."""
+    require_full: bool = False
+    """Refuse where any operation falls back to torch."""
+    memory_limit: int | None = None
+    """Bytes of workspace that a build may plan with."""
+    keep: tuple[str, ...] | None = None
+    """Kinds of operations that stay in float32; None for the backend's own list."""
+    cuda_graphs: bool = True
+    """Run the step of a search through CUDA graphs."""
+    cache: Path | None = None
+    """A directory for finished programs, so that an unchanged one is not built again."""
+
+    def flags(self) -> dict[str, str]:
+        """The options that differ from their defaults, as the command line writes them."""
+        given = {
+            "--target": ",".join(self.targets),
+            "--require-full": " " if self.require_full else "",
+            "--memory-limit": str(self.memory_limit or ""),
+            "--keep": "" if self.keep is None else ",".join(self.keep) or "none",
+            "--no-cuda-graphs": "" if self.cuda_graphs else " ",
+            "--build-cache": str(self.cache or ""),
+        }
+        return {flag: value.strip() for flag, value in given.items() if value}
 
 
 @dataclass(frozen=True)
@@ -27,6 +58,8 @@ class Compiled:
     content: bytes
     suffix: str
     weights: tuple[str | None, ...]
+    notes: tuple[str, ...] = ()
+    """What the user is told of it: what fell back, or that nothing had to be built."""
 
 
 @dataclass(frozen=True)
@@ -46,16 +79,21 @@ class BackendImplementation(Protocol):
     def check_installed(self) -> None:
         """Raise BackendError, with the extra to install, where a library is missing."""
 
-    def made_with(self, device: torch.device) -> dict[str, str]:
-        """What programs that are compiled here depend on: versions, device, capability. Goes into the manifest."""
+    def check_options(self, options: BuildOptions, device: torch.device) -> None:
+        """Raise BackendError for an option that it does not take, or cannot meet on this machine."""
+
+    def made_with(self, device: torch.device, options: BuildOptions) -> dict[str, str]:
+        """What programs that are compiled so depend on: versions, device, capability. Goes into the manifest."""
         ...
 
     def mismatch(self, made_with: Mapping[str, str], device: torch.device) -> str | None:
         """Why programs that were made so cannot run here, as half a sentence; None where they can."""
         ...
 
-    def compile(self, spec: StageSpec, variant: Variant, store: WeightStore) -> Compiled:
-        """Compile one variant of a stage. Weights go to the store and not into the content."""
+    def compile(
+        self, spec: StageSpec, variant: Variant, store: WeightStore, options: BuildOptions
+    ) -> Compiled:
+        """Compile one variant of a stage. Weights go to the store and not into the content, where that can be."""
         ...
 
     def load(
@@ -75,3 +113,10 @@ class BackendImplementation(Protocol):
     def support(self, graph: fx.GraphModule) -> Mapping[fx.Node, Support]:
         """What becomes of every call in a graph of one node, for `--plan`."""
         ...
+
+
+def refuse_options(options: BuildOptions, backend: str) -> None:
+    """Raise BackendError where anything was asked for: for backends that have no options."""
+    given = list(options.flags())
+    if given:
+        raise BackendError(f"the backend {backend} has no {' and no '.join(given)}: leave it out")

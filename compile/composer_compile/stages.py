@@ -86,6 +86,27 @@ class TensorStage(nn.Module):
             for name, tensor in named_leaves(slots[slot], self.slot_name(slot))
         }
 
+    def nodes_of(self, path: str) -> tuple[str, ...]:
+        """The nodes that a module inside this one may run for, by its path, such as `program.parts.0.layers.1`."""
+        for mark in ("program", "decoders"):
+            if mark in (parts := path.split(".")):
+                return self._nodes_at(parts[parts.index(mark) :])
+        return ()
+
+    def _nodes_at(self, parts: Sequence[str]) -> tuple[str, ...]:
+        steps = self.program.plan.steps
+        match parts:
+            case ["program", "prepare", name, *_]:
+                return (name.removeprefix("input_"),)
+            case ["program", "in_place", number, *_]:
+                return ([step.name for step in steps if step.node.verb == "uses"][int(number)],)
+            case ["program", "parts", number, *_]:
+                owner = self.program.names[int(number)]
+                return tuple(s.name for s in steps if s.node.verb != "uses" and s.node.module.name == owner)
+            case ["decoders", number, *_]:
+                return (list(self.starts)[int(number)],)
+        return ()
+
     def slot_name(self, slot: int) -> str:
         return ".".join(self.program.plan.slots[slot])
 

@@ -93,6 +93,9 @@ def _task_lines(name: str, task: Task, manifest: Manifest, shared: Sharing) -> I
     if parity is not None:
         worst = max((each.max_rel for each in parity.differences), default=0.0)
         verdict = "within" if parity.passed else "ACCEPTED BEYOND"
+        if parity.not_measured is not None:
+            yield f"  parity  not measured: {parity.not_measured}; run `composer verify` where it runs"
+            return
         yield f"  parity  worst difference {worst:.2g}, {verdict} the tolerance {parity.tolerance:g}"
 
 

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from composer_compile.errors import ArtifactError
 from composer_compile.manifest import Weight
 
-__all__ = ["WEIGHTS", "StoredWeights", "WeightStore"]
+__all__ = ["WEIGHTS", "StoredWeights", "WeightStore", "content_key"]
 
 WEIGHTS = "weights.safetensors"
 KEY_LETTERS = 32
@@ -50,7 +50,7 @@ class WeightStore:
         """Keep a tensor and say under which key; equal ones have one. `name` is used where no module owns it."""
         identity = _identity(tensor)
         if identity not in self._keys:
-            key = _content_key(tensor)
+            key = content_key(tensor)
             self._keys[identity] = key
             # An address tells tensors apart only as long as none of them is freed.
             self._alive.append(tensor)
@@ -84,7 +84,8 @@ def _identity(tensor: Tensor) -> _Identity:
     return (address, tensor.dtype, tuple(tensor.shape), tuple(tensor.stride()))
 
 
-def _content_key(tensor: Tensor) -> str:
+def content_key(tensor: Tensor) -> str:
+    """The hash of number format, sizes and content."""
     flat = tensor.detach().cpu().contiguous().flatten()
     digest = hashlib.sha256(f"{tensor.dtype} {list(tensor.shape)} ".encode())
     if flat.numel():

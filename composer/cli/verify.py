@@ -46,5 +46,6 @@ def run(args: argparse.Namespace) -> int:
             )
             for found in each.differences:
                 same = "" if found.ids is None else f", ids {'the same' if found.ids == 1 else 'different'}"
-                print(f"  {found.output:<24} largest difference {found.max_abs:.2g}{same}")
+                sizes = "".join(f", {name} {size}" for name, size in found.sizes.items())
+                print(f"  {found.output:<24} largest difference {found.max_abs:.2g}{same}{sizes}")
     return 0 if all(each.passed for each in verified) else 1

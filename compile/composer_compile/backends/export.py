@@ -18,11 +18,11 @@ from torch.export.passes import move_to_device_pass
 
 from composer_compile.errors import ArtifactError
 from composer_compile.exporting import Variant, export_stage, state_of
-from composer_compile.seam import Compiled, LoadedProgram, Support
+from composer_compile.seam import BuildOptions, Compiled, LoadedProgram, Support, refuse_options
 from composer_compile.specs import StageSpec
 from composer_compile.weights import WeightStore
 
-__all__ = ["ExportBackend"]
+__all__ = ["ExportBackend", "loaded_program", "packed_program"]
 
 LARGEST_JSON_BYTES = 1 << 30
 
@@ -35,7 +35,10 @@ class ExportBackend:
     def check_installed(self) -> None:
         """torch is all it takes."""
 
-    def made_with(self, device: torch.device) -> dict[str, str]:
+    def check_options(self, options: BuildOptions, device: torch.device) -> None:
+        refuse_options(options, "export")
+
+    def made_with(self, device: torch.device, options: BuildOptions) -> dict[str, str]:
         return {"torch": torch.__version__.split("+")[0]}
 
     def mismatch(self, made_with: Mapping[str, str], device: torch.device) -> str | None:
@@ -44,19 +47,12 @@ class ExportBackend:
             return f"its programs need torch {made} or later and this is torch {here}"
         return None
 
-    def compile(self, spec: StageSpec, variant: Variant, store: WeightStore) -> Compiled:
+    def compile(
+        self, spec: StageSpec, variant: Variant, store: WeightStore, options: BuildOptions
+    ) -> Compiled:
         exported = export_stage(spec, variant, lifted=True)
-        weights = state_of(spec.module)
-        taken = _placeholders(exported)[: len(weights)]
-        keys = tuple(
-            store.key(tensor, name) if node.users else None
-            for (name, tensor), node in zip(weights.items(), taken, strict=True)
-        )
-        # The example inputs hold the weights, and would be pickled.
-        exported.example_inputs = None
-        buffer = io.BytesIO()
-        torch.export.save(exported, buffer)
-        return Compiled(buffer.getvalue(), ".pt2", keys)
+        content, keys = packed_program(exported, state_of(spec.module), store)
+        return Compiled(content, ".pt2", keys)
 
     def load(
         self,
@@ -65,20 +61,40 @@ class ExportBackend:
         weights: Sequence[Tensor | None],
         device: torch.device,
     ) -> LoadedProgram:
-        data = bytes(content)
-        _refuse_pickles(data)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            exported = torch.export.load(io.BytesIO(data))
-            if device.type != "cpu":
-                exported = move_to_device_pass(exported, device)
-        return _with_weights(exported, weights)
+        return loaded_program(bytes(content), weights, device)
 
     def decompositions(self) -> Mapping[Any, Callable[..., Any]]:
         return {}
 
     def support(self, graph: fx.GraphModule) -> Mapping[fx.Node, Support]:
         return {node: Support(supported=True) for node in graph.graph.nodes if node.op == "call_function"}
+
+
+def packed_program(
+    exported: ExportedProgram, state: Mapping[str, Tensor], store: WeightStore
+) -> tuple[bytes, tuple[str | None, ...]]:
+    """The file of a program whose first inputs are its state, and the keys of what it reads of that state."""
+    taken = _placeholders(exported)[: len(state)]
+    keys = tuple(
+        store.key(tensor, name) if node.users else None
+        for (name, tensor), node in zip(state.items(), taken, strict=True)
+    )
+    # The example inputs hold the weights, and would be pickled.
+    exported.example_inputs = None
+    buffer = io.BytesIO()
+    torch.export.save(exported, buffer)
+    return buffer.getvalue(), keys
+
+
+def loaded_program(content: bytes, weights: Sequence[Tensor | None], device: torch.device) -> LoadedProgram:
+    """The program of a file that `packed_program` gave, with its weights in place. Raises ArtifactError."""
+    _refuse_pickles(content)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        exported = torch.export.load(io.BytesIO(content))
+        if device.type != "cpu":
+            exported = move_to_device_pass(exported, device)
+    return _with_weights(exported, weights)
 
 
 def _placeholders(exported: ExportedProgram) -> list[fx.Node]:

@@ -15,7 +15,7 @@ from torch import Tensor, fx
 
 from composer_compile.errors import ArtifactError, BackendError, CompileError
 from composer_compile.exporting import Variant, export_stage, state_of
-from composer_compile.seam import Compiled, LoadedProgram, Support
+from composer_compile.seam import BuildOptions, Compiled, LoadedProgram, Support, refuse_options
 from composer_compile.specs import StageSpec
 from composer_compile.weights import WeightStore
 
@@ -30,11 +30,14 @@ class InductorBackend:
     def check_installed(self) -> None:
         """A C++ compiler is needed to compile, not to load; `compile` says so."""
 
-    def made_with(self, device: torch.device) -> dict[str, str]:
-        return {"torch": torch.__version__.split("+")[0], **_machine(device)}
+    def check_options(self, options: BuildOptions, device: torch.device) -> None:
+        refuse_options(options, "inductor")
+
+    def made_with(self, device: torch.device, options: BuildOptions) -> dict[str, str]:
+        return _needed(device)
 
     def mismatch(self, made_with: Mapping[str, str], device: torch.device) -> str | None:
-        here = self.made_with(device)
+        here = _needed(device)
         if here["torch"].rpartition(".")[0] != made_with.get("torch", "").rpartition(".")[0]:
             return f"its libraries were built for torch {made_with.get('torch')} and this is torch {here['torch']}"
         for key, value in here.items():
@@ -42,7 +45,9 @@ class InductorBackend:
                 return f"its libraries were built for {key} {made_with.get(key)} and this is {value}"
         return None
 
-    def compile(self, spec: StageSpec, variant: Variant, store: WeightStore) -> Compiled:
+    def compile(
+        self, spec: StageSpec, variant: Variant, store: WeightStore, options: BuildOptions
+    ) -> Compiled:
         from torch._inductor import aoti_compile_and_package
 
         if shutil.which("g++") is None and shutil.which("clang++") is None:
@@ -120,6 +125,10 @@ def _opened(path: str, device_index: int) -> Any:
     from torch._inductor import aoti_load_package
 
     return aoti_load_package(path, device_index=device_index)
+
+
+def _needed(device: torch.device) -> dict[str, str]:
+    return {"torch": torch.__version__.split("+")[0], **_machine(device)}
 
 
 def _machine(device: torch.device) -> dict[str, str]:

@@ -1,0 +1,184 @@
+"""The backend `tensorrt` as the rest of the compiler sees it: plans anywhere, builds engines, loads them on a GPU."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, fx
+
+from composer_compile.backends.tensorrt.building import Recipe, build, exported_stage
+from composer_compile.backends.tensorrt.caching import BuildCache, build_key
+from composer_compile.backends.tensorrt.library import check_installed, installed, library
+from composer_compile.backends.tensorrt.offline import BUILT_FOR, check_targets
+from composer_compile.backends.tensorrt.packing import Packed, pack, unpack
+from composer_compile.backends.tensorrt.precision import KEPT
+from composer_compile.backends.tensorrt.reading import read_graph
+from composer_compile.backends.tensorrt.running import engine_on, wired
+from composer_compile.backends.tensorrt.targets import capabilities
+from composer_compile.errors import ArtifactError, BackendError
+from composer_compile.exporting import Variant
+from composer_compile.seam import BuildOptions, Compiled, LoadedProgram, Support
+from composer_compile.specs import StageSpec
+from composer_compile.weights import WeightStore
+
+__all__ = ["TensorRTBackend"]
+
+
+class TensorRTBackend:
+    """One file per program: engines that hold their weights, and what stays with torch."""
+
+    per_module = True
+
+    def check_installed(self) -> None:
+        check_installed()
+
+    def check_options(self, options: BuildOptions, device: torch.device) -> None:
+        unknown = [name for name in options.keep or () if name not in KEPT]
+        if unknown:
+            raise BackendError(
+                f"--keep {unknown[0]}: what can stay in float32 is {', '.join(KEPT)}, or none of them (--keep none)"
+            )
+        if options.targets:
+            check_targets(capabilities(options.targets), installed())
+        elif device.type == "cuda":
+            return
+        elif torch.cuda.is_available():
+            raise BackendError("the backend tensorrt builds for the GPU at hand: add --device cuda")
+        elif installed().rtx:
+            raise BackendError(
+                "this machine has no GPU to build for: name one with --target (rtx4090, or a compute capability: "
+                f"{', '.join(BUILT_FOR)})"
+            )
+        else:
+            raise BackendError(
+                "standard TensorRT builds on the GPU that it builds for, and this machine has none: compile on a "
+                "machine with a GPU, or install multimodal-composer[tensorrt-rtx] instead and name GPUs with --target"
+            )
+
+    def made_with(self, device: torch.device, options: BuildOptions) -> dict[str, str]:
+        return {**installed().entries(), "capability": ", ".join(_targets(device, options))}
+
+    def mismatch(self, made_with: Mapping[str, str], device: torch.device) -> str | None:
+        targets = made_with.get("capability", "").split(", ")
+        built = f"its engines were built for {', '.join(map(_sm, targets))}"
+        if device.type != "cuda":
+            here = (
+                "the CPU was asked for (--device cuda)"
+                if torch.cuda.is_available()
+                else "there is no GPU here"
+            )
+            return f"{built}, and {here}"
+        major, minor = torch.cuda.get_device_capability(device)
+        if f"{major}.{minor}" not in targets:
+            return f"{built}, and this GPU is {_sm(f'{major}.{minor}')}"
+        return _other_library(made_with, installed().entries())
+
+    def compile(
+        self, spec: StageSpec, variant: Variant, store: WeightStore, options: BuildOptions
+    ) -> Compiled:
+        device = next((each.device for each in spec.module.parameters()), torch.device("cpu"))
+        cache = BuildCache(options.cache) if options.cache is not None else None
+        recipe = Recipe(
+            targets=capabilities(options.targets),
+            keep=KEPT if options.keep is None else options.keep,
+            require_full=options.require_full,
+            memory_limit=options.memory_limit,
+            timing_cache=cache.timing if cache is not None else None,
+        )
+        # Only a step of a search is called over and over at the same sizes.
+        graphs = options.cuda_graphs and spec.name.endswith(".decode")
+        made_with = self.made_with(device, options)
+        exported = exported_stage(spec, variant, recipe)
+        key = build_key(exported, spec, variant, recipe, made_with, graphs) if cache is not None else ""
+        if cache is not None and (found := cache.get(key)) is not None:
+            content, packed, weights = found
+            if not (recipe.require_full and packed.program.left):
+                for each in packed.program.weights:
+                    store.key(weights[each], f"{spec.name}.constant")
+                return _compiled(content, packed, "taken from the build cache")
+        graph, left = build(exported, spec, variant, recipe, device)
+        targets = _targets(device, options)
+        packed = read_graph(
+            graph, spec, variant, store, made_with=made_with, targets=targets, left=left, graphs=graphs
+        )
+        content = pack(packed)
+        if cache is not None:
+            cache.put(key, content, {each: store.tensor(each) for each in packed.program.weights})
+        return _compiled(content, packed)
+
+    def load(
+        self,
+        file: Callable[[], Path],
+        content: memoryview,
+        weights: Sequence[Tensor | None],
+        device: torch.device,
+    ) -> LoadedProgram:
+        packed = unpack(content)
+        reason = self.mismatch(packed.program.made_with, device)
+        if reason is not None:
+            raise ArtifactError(f"a TensorRT program cannot run here: {reason}")
+        return wired(packed, weights, device, engine_on(device, packed.program.graphs))
+
+    def decompositions(self) -> Mapping[Any, Callable[..., Any]]:
+        with library():
+            from torch_tensorrt.dynamo.lowering import get_decompositions
+
+            # Attention is one operation to the library, which has a converter for it. A trace takes it apart, and the
+            # guarded softmax in its middle would then look like a fallback that the library never meets.
+            return {**get_decompositions(), torch.ops.aten._safe_softmax.default: torch.softmax}
+
+    def support(self, graph: fx.GraphModule) -> Mapping[fx.Node, Support]:
+        with library():
+            from torch_tensorrt.dynamo.conversion import DYNAMO_CONVERTERS
+            from torch_tensorrt.dynamo.partitioning._global_partitioner import TorchTensorRTOperatorSupport
+
+            judge = TorchTensorRTOperatorSupport(torch_executed_ops=set())
+            modules = dict(graph.named_modules())
+            found = {}
+            for node in graph.graph.nodes:
+                if node.op != "call_function":
+                    continue
+                if not isinstance(node.target, torch._ops.OpOverload) or judge.is_node_supported(
+                    modules, node
+                ):
+                    found[node] = Support(supported=True)
+                elif node.target in DYNAMO_CONVERTERS.keys():  # noqa: SIM118 (`in` asks for the node's arguments)
+                    found[node] = Support(
+                        supported=False, reason="its converter does not take these arguments"
+                    )
+                else:
+                    found[node] = Support(supported=False, reason="TensorRT has no converter for it")
+            return found
+
+
+def _compiled(content: bytes, packed: Packed, *notes: str) -> Compiled:
+    program = packed.program
+    warnings = (f"warning: falls back to torch: {each}" for each in program.left)
+    return Compiled(content, ".trt", tuple(program.weights), (*notes, *warnings))
+
+
+def _sm(capability: str) -> str:
+    return f"sm_{capability.replace('.', '')}"
+
+
+def _targets(device: torch.device, options: BuildOptions) -> tuple[str, ...]:
+    if options.targets:
+        return capabilities(options.targets)
+    major, minor = torch.cuda.get_device_capability(device)
+    return (f"{major}.{minor}",)
+
+
+def _other_library(made: Mapping[str, str], here: Mapping[str, str]) -> str | None:
+    """What of the library differs so that engines do not load."""
+    if made.get("library") != here["library"]:
+        return f"its engines were built with {made.get('library')} and this machine has {here['library']}"
+    for key, what in (("tensorrt", "TensorRT"), ("platform", "the platform")):
+        if made.get(key) != here[key]:
+            return f"its engines were built with {what} {made.get(key)} and this machine has {here[key]}"
+    for key, what in (("torch_tensorrt", "Torch-TensorRT"), ("torch", "torch")):
+        if made.get(key, "").split(".")[:2] != here[key].split(".")[:2]:
+            return f"its engines were built with {what} {made.get(key)} and this machine has {here[key]}"
+    return None

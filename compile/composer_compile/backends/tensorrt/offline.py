@@ -1,0 +1,102 @@
+"""Building TensorRT-RTX engines for named GPUs, on a machine that has another GPU or none.
+
+TensorRT-RTX builds ahead of time, but Torch-TensorRT loads every engine once it is built, on the GPU at hand. Here
+its bytes are taken before that happens. This reaches into the library's insides, so it works with the versions that it
+was seen with and refuses all others.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Sequence
+from typing import Any
+from unittest import mock
+
+import torch
+
+from composer_compile.backends.tensorrt.library import Library
+from composer_compile.errors import BackendError
+
+__all__ = ["BUILT_FOR", "SEEN", "built_for", "check_targets"]
+
+SEEN = {("2.14.0", "1.6.1.120")}
+"""(torch-tensorrt-rtx, tensorrt-rtx)"""
+BUILT_FOR = ("7.5", "8.0", "8.6", "8.9", "12.0", "12.1")
+"""The compute capabilities that TensorRT-RTX builds for."""
+
+
+def check_targets(targets: Sequence[str], found: Library) -> None:
+    """Raise BackendError where engines for these compute capabilities cannot be built here."""
+    if not found.rtx:
+        raise BackendError(
+            f"{found.name} builds for the GPU of the machine that it runs on, so --target cannot be given: compile on "
+            "that GPU's machine with --device cuda, or install multimodal-composer[tensorrt-rtx] instead"
+        )
+    if (found.version, found.tensorrt) not in SEEN:
+        seen = " or ".join(
+            f"torch-tensorrt-rtx {library} with tensorrt-rtx {below}" for library, below in sorted(SEEN)
+        )
+        raise BackendError(
+            f"--target works with {seen}, and here are {found.version} and {found.tensorrt}: install these, or "
+            "compile on the GPU's own machine with --device cuda"
+        )
+    for target in targets:
+        if target not in BUILT_FOR:
+            raise BackendError(
+                f"TensorRT-RTX builds for compute capability {', '.join(BUILT_FOR)} and not for {target}: compile "
+                "with standard Torch-TensorRT on the machine of that GPU"
+            )
+
+
+@contextlib.contextmanager
+def built_for(targets: Sequence[str]) -> Iterator[None]:
+    """Engines that are compiled meanwhile are built for `targets`, kept as bytes and not loaded."""
+    from torch_tensorrt.dynamo import _compiler
+    from torch_tensorrt.dynamo.conversion import _TRTInterpreter
+    from torch_tensorrt.dynamo.runtime import TorchTensorRTModule
+
+    trt = _TRTInterpreter.trt
+    build = trt.Builder.build_serialized_network
+
+    def build_for_targets(self: Any, network: Any, config: Any) -> Any:
+        config.num_compute_capabilities = len(targets)
+        for position, target in enumerate(targets):
+            wanted = getattr(trt.ComputeCapability, f"SM{target.replace('.', '')}")
+            if not config.set_compute_capability(wanted, position):
+                raise BackendError(f"TensorRT-RTX refuses to build for compute capability {target}")
+        return build(self, network, config)
+
+    with contextlib.ExitStack() as stack:
+        for owner, name, value in (
+            (trt.Builder, "build_serialized_network", build_for_targets),
+            (trt, "Runtime", _Runtime),
+            (TorchTensorRTModule, "setup_engine", lambda self: None),
+            (TorchTensorRTModule, "set_output_tensors_as_unowned", lambda self, enabled: None),
+            # Parts that stay with torch are handed to the device at once as well.
+            (_compiler, "to_torch_device", lambda device: torch.device("cpu")),
+        ):
+            stack.enter_context(mock.patch.object(owner, name, value))
+        yield
+
+
+class _Runtime:
+    """In the place of the library's own, which would load the engine."""
+
+    def __init__(self, logger: Any) -> None:
+        pass
+
+    def deserialize_cuda_engine(self, content: Any) -> _Engine:
+        return _Engine(bytes(content))
+
+
+class _Engine:
+    """An engine that was built and not loaded, as far as the library asks it anything."""
+
+    def __init__(self, content: bytes) -> None:
+        self.content = content
+
+    def serialize(self) -> bytes:
+        return self.content
+
+    def get_aliased_input_tensor(self, name: str) -> None:
+        """Only engines that write into their inputs have any; programs here never do."""

@@ -1,0 +1,74 @@
+"""What the library's converters do not take, written so that they do. Seen with Torch-TensorRT 2.14."""
+
+from __future__ import annotations
+
+import torch
+from torch import fx
+from torch.export import ExportedProgram
+
+from composer_compile.backends.tensorrt.rewriting import ATTENTION, write_out_attention, writer
+
+__all__ = ["prepare_graph"]
+
+aten = torch.ops.aten
+COPIES = {aten.clone.default, aten.contiguous.default, aten.alias.default, aten.detach.default}
+
+
+def prepare_graph(exported: ExportedProgram) -> None:
+    """Prepare an exported graph for the library, in place; its results stay the same."""
+    _write_out_fixed_queries(exported)
+    _select_written_rows(exported.graph_module.graph)
+    _drop_copies(exported.graph_module.graph)
+    exported.graph_module.graph.lint()
+    exported.graph_module.recompile()
+
+
+def _write_out_fixed_queries(exported: ExportedProgram) -> None:
+    """An attention whose query is the same for every request.
+
+    The library folds such a query into a constant, which its converter for attention does not take.
+    """
+    graph = exported.graph_module.graph
+    inputs = set(exported.graph_signature.user_inputs)
+    fixed: set[fx.Node] = set()
+    node = next(iter(graph.nodes))
+    while node.op != "output":
+        # What an attention was written out as comes before the node that follows it, and is met next.
+        before = node.prev
+        if node.op == "placeholder":
+            fixed |= set() if node.name in inputs else {node}
+        elif node.target is ATTENTION and node.args[0] in fixed:
+            write_out_attention(node)
+            node = before
+        elif all(each in fixed for each in node.all_input_nodes):
+            fixed.add(node)
+        node = node.next
+
+
+def _select_written_rows(graph: fx.Graph) -> None:
+    """Writing one row into a cache: the converter takes it at fixed sizes only; a choice between rows says the same."""
+    for node in list(graph.nodes):
+        if node.op != "call_function" or node.target is not aten.index_copy.default:
+            continue
+        target, axis, position, source = node.args
+        shape = target.meta["val"].shape
+        axis = axis % len(shape)
+        if position.meta["val"].numel() != 1 or not isinstance(shape[axis], int):
+            continue
+        write = writer(node)
+        rows = write(aten.arange.default, shape[axis], device=target.meta["val"].device)
+        chosen = write(aten.eq.Tensor, rows, position)
+        chosen = write(aten.view.default, chosen, [-1, *[1] * (len(shape) - axis - 1)])
+        node.replace_all_uses_with(write(aten.where.self, chosen, source, target))
+        graph.erase_node(node)
+
+
+def _drop_copies(graph: fx.Graph) -> None:
+    """Copies mean nothing in a graph that changes no tensor.
+
+    For the library a copy is its source; where both are results, the engine has one result less than the graph reads.
+    """
+    for node in list(graph.nodes):
+        if node.op == "call_function" and node.target in COPIES:
+            node.replace_all_uses_with(node.args[0])
+            graph.erase_node(node)

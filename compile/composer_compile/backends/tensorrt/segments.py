@@ -1,0 +1,100 @@
+"""What stays with torch: its operations by document node, and its parts as exported programs."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, fx, nn
+from torch.export import Dim, ExportedProgram
+
+from composer_compile.errors import CompileError
+from composer_compile.exporting import Lifted, forget_sources, state_of
+from composer_compile.specs import StageSpec
+from composer_compile.stages import TensorStage
+
+__all__ = ["Fallback", "Segment", "example", "export_segment", "fallbacks_in"]
+
+
+@dataclass(frozen=True)
+class Fallback:
+    """Calls of one torch operation that no engine runs."""
+
+    target: str
+    count: int
+    nodes: tuple[str, ...]
+    """The document's nodes that they may come from."""
+
+    def __str__(self) -> str:
+        return f"{self.target} x {self.count} (in {', '.join(self.nodes)})"
+
+
+@dataclass(frozen=True)
+class Segment:
+    """A part that stays with torch, with the state that it takes first."""
+
+    exported: ExportedProgram
+    state: Mapping[str, Tensor]
+
+
+def fallbacks_in(graphs: Sequence[fx.GraphModule], spec: StageSpec) -> tuple[Fallback, ...]:
+    """The operations in graphs that stay with torch."""
+    counts: dict[str, int] = {}
+    nodes: dict[str, set[str]] = {}
+    for graph in graphs:
+        for node in graph.graph.nodes:
+            if node.op == "call_function" and isinstance(node.target, torch._ops.OpOverload):
+                target = str(node.target)
+                counts[target] = counts.get(target, 0) + 1
+                nodes.setdefault(target, set()).update(_nodes_of(node, spec))
+    return tuple(Fallback(target, count, tuple(sorted(nodes[target]))) for target, count in counts.items())
+
+
+def _nodes_of(node: fx.Node, spec: StageSpec) -> tuple[str, ...]:
+    stack: Mapping[str, Any] = node.meta.get("nn_module_stack") or {}
+    if isinstance(spec.module, TensorStage):
+        for path, _ in reversed(list(stack.values())):
+            found = spec.module.nodes_of(str(path))
+            if found:
+                return found
+    return spec.nodes
+
+
+def export_segment(module: nn.Module, values: Sequence[Any], sizes: Mapping[Any, int]) -> Segment:
+    """A part as a program that takes its state first. `values` are its inputs without data, `sizes` their symbols'."""
+    state = state_of(module)
+    lifted = Lifted(module, list(state)).eval()
+    given = [example(value, sizes) for value in values]
+    shapes = [
+        {axis: Dim.AUTO for axis, size in enumerate(value.shape) if not isinstance(size, int)} or None
+        if isinstance(value, Tensor)
+        else Dim.AUTO
+        for value in values
+    ]
+    try:
+        with torch.no_grad(), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            exported = torch.export.export(
+                lifted, (list(state.values()), given), dynamic_shapes=([None] * len(state), shapes)
+            )
+    except Exception as error:  # torch.export raises many kinds of errors
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise CompileError(f"what falls back to torch cannot be exported: {reason}") from error
+    forget_sources(exported)
+    return Segment(exported, state)
+
+
+def example(value: Any, sizes: Mapping[Any, int]) -> Any:
+    """A value with data in the place of one without."""
+    if not isinstance(value, Tensor):
+        return number(value, sizes)
+    shape = [number(size, sizes) for size in value.shape]
+    return torch.ones(shape, dtype=value.dtype, device=value.device)
+
+
+def number(size: Any, sizes: Mapping[Any, int]) -> int:
+    """A size as a number. Raises ValueError or TypeError where its symbols are unknown."""
+    return size if isinstance(size, int) else int(size.node.expr.subs(dict(sizes)))
