@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 import zipfile
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -15,13 +16,20 @@ from composer_compile.backends.tensorrt import TensorRTBackend, backend, library
 from composer_compile.backends.tensorrt.library import Library
 from composer_compile.backends.tensorrt.precision import KEPT, apply_keep_list
 from composer_compile.backends.tensorrt.preparing import prepare_graph
+from composer_compile.backends.tensorrt.reading import read_graph
 from composer_compile.backends.tensorrt.running import wired
 from composer_compile.backends.tensorrt.targets import NAMED, capabilities, capability
 from composer_compile.errors import ArtifactError, BackendError
+from composer_compile.exporting import export_stage, variants_of
 from composer_compile.seam import BuildOptions
+from composer_compile.specs import StageSpec, TensorSpec
+from composer_compile.weights import WeightStore
 from torch import Tensor, nn
+from torch.fx.passes.split_module import split_module
 
 from composer.cli import main
+from composer.graph import Range
+from composer.types import Dim
 
 CPU = torch.device("cpu")
 RTX = Library("torch-tensorrt-rtx", "2.14.0", "1.6.1.120")
@@ -136,7 +144,7 @@ def test_engines_of_another_gpu_or_version_are_refused(
     reason = TensorRTBackend().mismatch(made, torch.device("cuda"))
     assert (reason is None) == (message is None)
     if reason is not None and message is not None:
-        assert __import__("re").search(message, reason)
+        assert re.search(message, reason)
 
 
 def packed() -> packing.Packed:
@@ -348,3 +356,97 @@ def test_what_the_converters_do_not_take_is_written_so_that_they_do() -> None:
     prepare_graph(program)
     assert aten.index_copy.default not in {node.target for node in program.graph.nodes}
     assert torch.equal(program.module()(*inputs), Caching()(*inputs))
+
+
+class InThree(nn.Module):
+    """Three parts, the middle one with weights of its own and a size that depends on the request."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.before = nn.Linear(4, 4)
+        self.middle = nn.Linear(4, 4)
+        self.after = nn.Linear(4, 4)
+
+    def forward(self, *tensors: Tensor) -> tuple[Tensor, ...]:
+        (states,) = tensors
+        middle = torch.cumsum(self.middle(self.before(states).tanh()), 1)
+        return self.after(middle.flatten(0, 1)).unflatten(0, (states.shape[0], -1)), middle
+
+
+class Engine(nn.Module):
+    """Looks as the library's module does; runs nothing."""
+
+    def __init__(self, number: int, inputs: int, outputs: int) -> None:
+        super().__init__()
+        self.serialized_engine = f"engine {number}".encode()
+        self.input_binding_names = [f"in{i}" for i in range(inputs)]
+        self.output_binding_names = [f"output{i}" for i in range(outputs)]
+
+
+def split(spec: StageSpec) -> tuple[torch.fx.GraphModule, dict[bytes, torch.fx.GraphModule]]:
+    """The stage as the library would cut it: up to tanh and after cumsum into engines, what is between to torch."""
+    variant = variants_of(spec.ranges)[-1]
+    whole = export_stage(spec, variant, lifted=False).module()
+    order = [node for node in whole.graph.nodes if node.target is aten.linear.default]
+    starts = {order[1]: 1, order[2]: 2}
+    places: dict[torch.fx.Node, int] = {}
+    current = 0
+    for node in whole.graph.nodes:
+        current = starts.get(node, current)
+        places[node] = current
+    graph = split_module(whole, whole, lambda node: places[node])
+    engines = {}
+    for name in ("submod_0", "submod_2"):
+        module = graph.get_submodule(name)
+        results = next(node for node in module.graph.nodes if node.op == "output").args[0]
+        inputs = sum(node.op == "placeholder" for node in module.graph.nodes)
+        engine = Engine(int(name[-1]), inputs, len(results) if isinstance(results, tuple) else 1)
+        engines[engine.serialized_engine] = module
+        setattr(graph, name, engine)
+    _own_weights(graph, "submod_1")
+    return graph, engines
+
+
+def _own_weights(graph: torch.fx.GraphModule, name: str) -> None:
+    """Weights that stand beside a part go into it, where the library leaves them."""
+    part = graph.get_submodule(name)
+    call = next(node for node in graph.graph.nodes if node.target == name)
+    placeholders = [node for node in part.graph.nodes if node.op == "placeholder"]
+    for given, placeholder in zip(call.args, placeholders, strict=True):
+        if given.op == "get_attr":
+            part.register_buffer(placeholder.name, graph.get_parameter(given.target).detach())
+            with part.graph.inserting_before(placeholder):
+                placeholder.replace_all_uses_with(part.graph.get_attr(placeholder.name))
+            part.graph.erase_node(placeholder)
+    call.args = tuple(given for given in call.args if given.op != "get_attr")
+    for given in [node for node in graph.graph.nodes if node.op == "get_attr" and not node.users]:
+        graph.graph.erase_node(given)
+    part.recompile()
+
+
+def test_what_falls_back_runs_between_the_engines() -> None:
+    torch.manual_seed(5)
+    ranges = {"batch": Range(2, 5, 3), "length": Range(2, 9, 4)}
+    dims = (Dim(0, (("batch", 1),)), Dim(0, (("length", 1),)), Dim(4))
+    given = TensorSpec("states", "float32", dims)
+    spec = StageSpec("encode", InThree().eval(), (given,), (given, given), ranges, ("some", "nodes"))
+    graph, engines = split(spec)
+    store = WeightStore({"it": spec.module})
+    file = packing.pack(
+        read_graph(
+            graph, spec, variants_of(ranges)[-1], store, made_with={}, targets=["8.9"], left=[], graphs=False
+        )
+    )
+    read = packing.unpack(file)
+    kinds = [type(step) for step in read.program.steps]
+    assert kinds == [packing.EngineStep, packing.TorchStep, packing.EngineStep]
+    weights = [store.tensor(key) for key in read.program.weights]
+    assert len(read.program.steps[1].weights) == 2
+    assert len(read.program.constants) == 4  # what the other two take from outside
+    assert not any(name in file for name in (b".pkl", b"site-packages"))
+    run = wired(read, weights, CPU, lambda step, content: engines[content])
+    for shape in ((3, 4, 4), (2, 9, 4), (5, 2, 4)):
+        states = torch.randn(shape)
+        with torch.no_grad():
+            for ours, theirs in zip(run(states), spec.module(states), strict=True):
+                torch.testing.assert_close(ours, theirs)
