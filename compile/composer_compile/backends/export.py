@@ -51,7 +51,7 @@ class ExportBackend:
         self, spec: StageSpec, variant: Variant, store: WeightStore, options: BuildOptions
     ) -> Compiled:
         exported = export_stage(spec, variant, lifted=True)
-        content, keys = packed_program(exported, state_of(spec.module), store)
+        content, keys = packed_program(exported, list(state_of(spec.module).items()), store)
         return Compiled(content, ".pt2", keys)
 
     def load(
@@ -71,13 +71,13 @@ class ExportBackend:
 
 
 def packed_program(
-    exported: ExportedProgram, state: Mapping[str, Tensor], store: WeightStore
+    exported: ExportedProgram, state: Sequence[tuple[str, Tensor]], store: WeightStore
 ) -> tuple[bytes, tuple[str | None, ...]]:
     """The file of a program whose first inputs are its state, and the keys of what it reads of that state."""
     taken = _placeholders(exported)[: len(state)]
     keys = tuple(
         store.key(tensor, name) if node.users else None
-        for (name, tensor), node in zip(state.items(), taken, strict=True)
+        for (name, tensor), node in zip(state, taken, strict=True)
     )
     # The example inputs hold the weights, and would be pickled.
     exported.example_inputs = None

@@ -15,7 +15,7 @@ from composer_compile.backends.tensorrt.library import check_installed, installe
 from composer_compile.backends.tensorrt.offline import BUILT_FOR, check_targets
 from composer_compile.backends.tensorrt.packing import Packed, pack, unpack
 from composer_compile.backends.tensorrt.precision import KEPT
-from composer_compile.backends.tensorrt.reading import read_graph
+from composer_compile.backends.tensorrt.reading import fixed_name, read_graph
 from composer_compile.backends.tensorrt.running import engine_on, wired
 from composer_compile.backends.tensorrt.targets import capabilities
 from composer_compile.errors import ArtifactError, BackendError
@@ -97,7 +97,7 @@ class TensorRTBackend:
             content, packed, weights = found
             if not (recipe.require_full and packed.program.left):
                 for each in packed.program.weights:
-                    store.key(weights[each], f"{spec.name}.constant")
+                    store.key(weights[each], fixed_name(spec))
                 return _compiled(content, packed, "taken from the build cache")
         graph, left = build(exported, spec, variant, recipe, device)
         targets = _targets(device, options)

@@ -21,7 +21,7 @@ from composer_compile.errors import CompileError
 from composer_compile.exporting import Variant, export_stage
 from composer_compile.specs import DTYPES, StageSpec
 
-__all__ = ["Recipe", "Sizes", "build", "exported_stage"]
+__all__ = ["Recipe", "Sizes", "build", "exported_stage", "left_with_torch"]
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,7 @@ def build(
     with library((answered[0], answered[1])) as printed:
         if recipe.require_full:
             planned = _compiled(exported, spec, variant, recipe, device, dryrun=True)
-            left = fallbacks_in(left_with_torch(planned), spec)
+            left = fallbacks_in(left_with_torch(planned), spec, exported)
             if left:
                 raise CompileError(
                     f"stage {spec.name} does not go into engines as a whole, and --require-full was given: "
@@ -86,7 +86,7 @@ def build(
             raise CompileError(
                 f"stage {spec.name} cannot be built by Torch-TensorRT ({_reason(error, printed.getvalue())})"
             ) from error
-    return built, fallbacks_in(left_with_torch(built), spec)
+    return built, fallbacks_in(left_with_torch(built), spec, exported)
 
 
 def _compiled(

@@ -1,8 +1,8 @@
 """Building TensorRT-RTX engines for named GPUs, on a machine that has another GPU or none.
 
-TensorRT-RTX builds ahead of time, but Torch-TensorRT loads every engine once it is built, on the GPU at hand. Here
-its bytes are taken before that happens. This reaches into the library's insides, so it works with the versions that it
-was seen with and refuses all others.
+TensorRT-RTX builds ahead of time, but Torch-TensorRT loads every engine as soon as it is built, on the GPU at hand. So
+its bytes are taken before that happens. This reaches into the library's insides: it works with the versions that it was
+seen with and refuses all others.
 """
 
 from __future__ import annotations

@@ -35,7 +35,7 @@ class Binding(_Entry):
     value: str
     """The value of the program that it is."""
     dtype: str
-    """Number format."""
+    """Number format; empty where the library does not note it."""
     smallest: list[int] | None
     """Its shape at the smallest sizes: the profile's minimum; null where it could not be worked out."""
     best: list[int] | None

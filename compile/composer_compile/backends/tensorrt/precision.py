@@ -22,8 +22,8 @@ aten = torch.ops.aten
 KEPT = ("norms", "softmax", "attention", "logits")
 """The keep-list. `norms`: layer, group and RMS norms. `softmax`: softmax where the model writes it.
 
-`attention`: the softmax inside an attention, whose matrix products stay in the lower precision; it is no single
-operation any more then. `logits`: the last matrix product before an output called `logits` or `scores`.
+`attention`: the scores of an attention and their softmax, not its product with the values; it is no
+single operation then. `logits`: the last matrix product before an output called `logits` or `scores`.
 """
 
 OPERATIONS = {

@@ -59,7 +59,9 @@ def _select_written_rows(graph: fx.Graph) -> None:
         rows = write(aten.arange.default, shape[axis], device=target.meta["val"].device)
         chosen = write(aten.eq.Tensor, rows, position)
         chosen = write(aten.view.default, chosen, [-1, *[1] * (len(shape) - axis - 1)])
-        node.replace_all_uses_with(write(aten.where.self, chosen, source, target))
+        chosen = write(aten.to.dtype, chosen, target.meta["val"].dtype)
+        kept = write(aten.mul.Tensor, target, write(aten.rsub.Scalar, chosen, 1))
+        node.replace_all_uses_with(write(aten.add.Tensor, kept, write(aten.mul.Tensor, source, chosen)))
         graph.erase_node(node)
 
 

@@ -18,7 +18,7 @@ from composer_compile.exporting import Variant
 from composer_compile.specs import StageSpec
 from composer_compile.weights import WeightStore
 
-__all__ = ["read_graph"]
+__all__ = ["fixed_name", "read_graph"]
 
 
 def read_graph(
@@ -88,6 +88,7 @@ class _Reader:
         found = found[0] if isinstance(found, (list, tuple)) and len(found) == 1 else found
         shapes = [_shape(found, point) for point in self.points]
         dtype = str(found.dtype).removeprefix("torch.") if isinstance(found, Tensor) else "int64"
+        dtype = "" if found is None else dtype
         return Binding(
             name=name, value=value, dtype=dtype, smallest=shapes[0], best=shapes[1], largest=shapes[2]
         )
@@ -117,11 +118,11 @@ class _Reader:
         for part in str(node.target).split("."):
             tensor = getattr(tensor, part)
         name = f"constant_{len(self.constants)}"
-        self.constants[name] = self._weight(tensor.detach(), f"{self.spec.name}.{name}")  # type: ignore[operator]
+        self.constants[name] = self._weight(tensor.detach())  # type: ignore[operator]
         self.values[node] = [name]
 
-    def _weight(self, tensor: Any, name: str) -> int:
-        key = self.store.key(tensor, name)
+    def _weight(self, tensor: Any) -> int:
+        key = self.store.key(tensor, fixed_name(self.spec))
         if key not in self.weights:
             self.weights.append(key)
         return self.weights.index(key)
@@ -141,13 +142,7 @@ class _Reader:
         file = f"engines/{len(self.steps)}.engine"
         self.files[file] = content
         outputs = [f"{self._name()}.{name}" for name in module.output_binding_names]
-        shown = node.meta.get("val")
-        shown = list(shown) if isinstance(shown, (list, tuple)) else [shown]
-        if len(shown) != len(outputs):
-            raise CompileError(
-                f"stage {self.spec.name}: an engine gives {len(outputs)} results and the graph reads {len(shown)}: "
-                "two of them are the same value to Torch-TensorRT"
-            )
+        shown = self._results(node, len(outputs))
         self.steps.append(
             EngineStep(
                 engine=file,
@@ -165,19 +160,33 @@ class _Reader:
         )
         self.values[node] = outputs
 
+    def _results(self, node: fx.Node, count: int) -> list[Any]:
+        """What an engine gives, without data; None where the library notes nothing."""
+        noted = node.meta.get("val")
+        shown = (
+            [None] * count if noted is None else list(noted) if isinstance(noted, (list, tuple)) else [noted]
+        )
+        read = [int(user.args[1]) for user in node.users if user.target is operator.getitem]  # type: ignore[arg-type]
+        if len(shown) != count or any(position >= count for position in read):
+            raise CompileError(
+                f"stage {self.spec.name}: an engine gives {count} results and the graph reads "
+                f"{max(len(shown), 1 + max(read, default=0))}: two of them are the same value to Torch-TensorRT"
+            )
+        return shown
+
     def _torch_step(self, module: fx.GraphModule, values: Sequence[Any], inputs: Sequence[Any]) -> list[str]:
         """Add a part that stays with torch; the names of what it gives."""
         results = next(each for each in module.graph.nodes if each.op == "output").args[0]
         count = len(results) if isinstance(results, (list, tuple)) else 1
         outputs = [f"{self._name()}.{position}" for position in range(count)]
         segment = export_segment(module, values, self.points[1])
-        content, keys = packed_program(segment.exported, segment.state, self.store)
+        tensors = [(fixed_name(self.spec), tensor) for tensor in segment.state.values()]
+        content, keys = packed_program(segment.exported, tensors, self.store)
         file = f"torch/{len(self.steps)}.pt2"
         self.files[file] = content
-        tensors = list(segment.state.items())
         weights = [
-            -1 if key is None else self._weight(tensor, name)
-            for (name, tensor), key in zip(tensors, keys, strict=True)
+            -1 if key is None else self._weight(tensor)
+            for (_, tensor), key in zip(tensors, keys, strict=True)
         ]
         self.steps.append(
             TorchStep(
@@ -194,10 +203,15 @@ class _Reader:
         return f"step_{len(self.steps)}"
 
 
+def fixed_name(spec: StageSpec) -> str:
+    """What a weight is called that the build made and no module owns."""
+    return f"{spec.name}.fixed"
+
+
 def _shape(found: Any, sizes: Mapping[Any, int]) -> list[int] | None:
     """A shape in numbers; None where it is unknown or has symbols that no input shows."""
     if not isinstance(found, Tensor):
-        return []
+        return None if found is None else []
     try:
         return [number(size, sizes) for size in found.shape]
     except (TypeError, ValueError):

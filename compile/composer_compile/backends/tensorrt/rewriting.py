@@ -36,7 +36,10 @@ def in_float32(node: fx.Node) -> None:
 
 
 def write_out_attention(node: fx.Node) -> None:
-    """An attention as two matrix products in its own precision, with a softmax in float32 between them."""
+    """An attention as what it is made of: scores and softmax in float32, the product with the values in its own format.
+
+    TensorRT-RTX 1.6.1 crashes on a step of a search whose scores are computed in float16 and cast afterwards.
+    """
     write = writer(node)
     names = ("query", "key", "value", "attn_mask", "dropout_p", "is_causal")
     given: dict[str, Any] = {**dict(zip(names, node.args, strict=False)), **node.kwargs}
@@ -46,9 +49,10 @@ def write_out_attention(node: fx.Node) -> None:
         repeats = query.meta["val"].shape[-3] // key.meta["val"].shape[-3]
         key, value = (write(aten.repeat_interleave.self_int, each, repeats, -3) for each in (key, value))
     scale = given.get("scale")
+    query, key = (write(aten.to.dtype, each, torch.float32) for each in (query, key))
     scaled = write(aten.mul.Tensor, query, query.meta["val"].shape[-1] ** -0.5 if scale is None else scale)
     scores = write(aten.matmul.default, scaled, write(aten.transpose.int, key, -2, -1))
-    scores = _masked(write, write(aten.to.dtype, scores, torch.float32), query, key, given)
+    scores = _masked(write, scores, query, key, given)
     weights = write(aten.to.dtype, write(aten.softmax.int, scores, -1), dtype)
     node.replace_all_uses_with(write(aten.matmul.default, weights, value))
     node.graph.erase_node(node)

@@ -40,8 +40,11 @@ class Segment:
     state: Mapping[str, Tensor]
 
 
-def fallbacks_in(graphs: Sequence[fx.GraphModule], spec: StageSpec) -> tuple[Fallback, ...]:
-    """The operations in graphs that stay with torch."""
+def fallbacks_in(
+    graphs: Sequence[fx.GraphModule], spec: StageSpec, exported: ExportedProgram
+) -> tuple[Fallback, ...]:
+    """The operations in graphs that stay with torch; `exported` is what the library was given."""
+    stacks = {node.name: node.meta.get("nn_module_stack") for node in exported.graph.nodes}
     counts: dict[str, int] = {}
     nodes: dict[str, set[str]] = {}
     for graph in graphs:
@@ -49,18 +52,30 @@ def fallbacks_in(graphs: Sequence[fx.GraphModule], spec: StageSpec) -> tuple[Fal
             if node.op == "call_function" and isinstance(node.target, torch._ops.OpOverload):
                 target = str(node.target)
                 counts[target] = counts.get(target, 0) + 1
-                nodes.setdefault(target, set()).update(_nodes_of(node, spec))
+                nodes.setdefault(target, set()).update(_nodes_of(node, spec, stacks))
     return tuple(Fallback(target, count, tuple(sorted(nodes[target]))) for target, count in counts.items())
 
 
-def _nodes_of(node: fx.Node, spec: StageSpec) -> tuple[str, ...]:
-    stack: Mapping[str, Any] = node.meta.get("nn_module_stack") or {}
+def _nodes_of(node: fx.Node, spec: StageSpec, stacks: Mapping[str, Any]) -> tuple[str, ...]:
+    """The document's nodes behind a call: lowering may lose its module, and notes what it was made from."""
+    known = [node.meta.get("nn_module_stack"), *(stacks.get(name) for name in _origins(node))]
     if isinstance(spec.module, TensorStage):
-        for path, _ in reversed(list(stack.values())):
-            found = spec.module.nodes_of(str(path))
-            if found:
-                return found
+        for stack in known:
+            for path, _ in reversed(list((stack or {}).values())):
+                found = spec.module.nodes_of(str(path))
+                if found:
+                    return found
     return spec.nodes
+
+
+def _origins(node: fx.Node) -> list[str]:
+    names = [node.name]
+    sources = list(node.meta.get("from_node") or ())
+    while sources:
+        source = sources.pop()
+        names.append(source.name)
+        sources.extend(source.from_node or ())
+    return names
 
 
 def export_segment(module: nn.Module, values: Sequence[Any], sizes: Mapping[Any, int]) -> Segment:
