@@ -43,7 +43,7 @@ def record_samples(artifact: Artifact, folder: Path) -> None:
     kept: dict[str, Tensor] = {}
     for name in artifact.tasks:
         task = artifact.task(name)
-        sizes = next(iter(corner_sizes(task.task.ranges).values()))
+        sizes = corner_sizes(task.task.ranges)[0]
         raw = sample(task.task, task.requests.first, sizes, vocabulary_sizes(task.requests.processors))
         results = _results(task, raw)
         kept.update({f"{name} in {key}": tensor.contiguous() for key, tensor in raw.items()})

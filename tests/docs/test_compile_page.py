@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import ast
 import importlib.util
+import json
 import os
 import re
 import shlex
 import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import composer_compile
 import pytest
 from pages import DOCS, Block, blocks
 
+import composer
 from composer.cli import main
 from composer.graph import check
 
@@ -97,6 +101,88 @@ def test_hardly_a_block_is_held_back() -> None:
     held = [block for block in BLOCKS if block.comment]
     assert all(HELD.match(block.comment) for block in held)
     assert len(BLOCKS) - len(held) >= 7
+
+
+ALONE = """
+import importlib.abc, importlib.machinery, json, pathlib, sys
+
+PLUGINS = {"composer_core", "composer_text", "composer_vision", "composer_mplug2", "composer_quickstart"}
+
+class ModelCode(importlib.abc.MetaPathFinder):
+    blocked = 0
+
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in PLUGINS and path is not None:
+            spec = importlib.machinery.PathFinder.find_spec(name, path)
+            if spec is not None and spec.origin and "nn.Module" in pathlib.Path(spec.origin).read_text():
+                ModelCode.blocked += 1
+                raise ImportError(f"{name} is model code")
+        return None
+
+sys.meta_path.insert(0, ModelCode())
+for name in ("composer_mplug2.text_decoder", "composer_mplug2.vision_encoder", "composer_core.joining"):
+    try:
+        __import__(name)
+    except ImportError:
+        continue
+    sys.exit(f"{name} was not blocked")
+
+import torch, composer_compile
+
+def never(*args, **kwargs):
+    raise AssertionError("something was unpickled")
+
+def audit(event, arguments):
+    if event == "pickle.find_class":
+        never()
+
+blocked = ModelCode.blocked
+sys.addaudithook(audit)
+torch.load = torch.serialization.load = never
+artifact = composer_compile.load(sys.argv[1])
+answers = {task: artifact.run(task, **raw) for task, raw in json.loads(sys.argv[2]).items()}
+assert ModelCode.blocked == blocked, "model code was asked for"
+print(json.dumps(answers))
+"""
+
+
+def test_it_answers_alone_and_nothing_is_unpickled(folder: Path) -> None:
+    """In a process where no file of a plugin that holds a torch module can be imported: all three tasks."""
+    question = ["what color is the shape?", "is there a circle?"]
+    picture, clip = "examples/quickstart/picture.png", "examples/quickstart/clip.mp4"
+    raw: dict[str, dict[str, Any]] = {
+        "image-qa": {"image": [picture, picture], "question": question},
+        "image-caption": {"image": picture},
+        "video-caption": {"video": clip},
+    }
+    command = [sys.executable, "-c", ALONE, "dist/quickstart", json.dumps(raw)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    live = composer.load("quickstart")
+    assert json.loads(done.stdout) == {task: live.run(task, **values) for task, values in raw.items()}
+
+
+def test_running_writes_nothing_but_the_vocabulary_of_a_zip(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Neither into the artifact nor elsewhere; what a zip must unpack is a vocabulary, and goes when it is closed."""
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(temporary))
+
+    def seen() -> dict[Path, tuple[int, int, int]]:
+        stats = {path: path.stat() for path in Path("dist").rglob("*")}
+        return {path: (stat.st_ino, stat.st_size, stat.st_mtime_ns) for path, stat in stats.items()}
+
+    before = seen()
+    for name, unpacked in (("dist/quickstart", []), ("dist/captions.zip", ["quickstart.words.txt"])):
+        with composer_compile.load(name) as artifact:
+            answer = artifact.run("image-caption", image="examples/quickstart/picture.png")
+            assert answer == {"caption": "a blue rectangle"}
+            files = [path.name.partition("-")[2] for path in temporary.rglob("*") if path.is_file()]
+            assert files == unpacked
+        assert list(temporary.iterdir()) == []
+    assert seen() == before
 
 
 def test_the_blocks_wrote_what_the_page_says(folder: Path) -> None:
