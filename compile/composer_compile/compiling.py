@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import hashlib
 import json
+import shlex
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -284,7 +285,10 @@ def _command(
     settings: Mapping[str, Any] | None,
 ) -> str:
     name = document.name if isinstance(document, Report) else Path(str(document)).name
-    chosen = f":{','.join(tasks)}" if tasks is not None else ""
-    ranges = "".join(f" --range {key}={text}" for key, text in options.ranges.items())
-    values = "".join(f" --set {key}={value}" for key, value in (settings or {}).items())
-    return f"composer compile {name}{chosen} --backend {options.backend}{values}{ranges}"
+    first, *rest = tasks if tasks is not None else [""]
+    words = ["composer", "compile", f"{name}:{first}" if first else name, *rest, "--backend", options.backend]
+    if options.precision is not None:
+        words += ["--precision", options.precision]
+    words += [word for key, value in (settings or {}).items() for word in ("--set", f"{key}={value}")]
+    words += [word for key, text in options.ranges.items() for word in ("--range", f"{key}={text}")]
+    return shlex.join(words)

@@ -16,7 +16,9 @@ from composer.cli import main
 def test_compile_says_what_it_wrote(small: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = tmp_path / "out.zip"
     arguments = [f"{small.document}:classify", "--weights", str(small.weights), "--out", str(out)]
-    assert main(["compile", *arguments, "--range", "batch=1..1", "--range", "question.length=5..5"]) == 0
+    assert (
+        main(["compile", *arguments, "--range", "batch=1..1", "--range", "question.length=5..5, best 5"]) == 0
+    )
     captured = capsys.readouterr()
     assert f"{out}: classify (" in captured.out
     assert "worst relative difference" in captured.out
@@ -24,7 +26,8 @@ def test_compile_says_what_it_wrote(small: Any, tmp_path: Path, capsys: pytest.C
     assert main(["inspect", str(out), "--json"]) == 0
     data = json.loads(capsys.readouterr().out)
     assert data["command"] == (
-        "composer compile small.yaml:classify --backend export --range batch=1..1 --range question.length=5..5"
+        "composer compile small.yaml:classify --backend export --range batch=1..1 "
+        "--range 'question.length=5..5, best 5'"
     )
     assert data["sharing"]["saved"] == 0
     assert main(["run", f"{out}:classify", "question=a b c", "--json"]) == 0

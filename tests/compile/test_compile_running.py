@@ -121,6 +121,8 @@ def test_a_closed_artifact_gives_nothing_more(small: Any) -> None:
     assert artifact.run("classify", question="red")
     artifact.close()
     artifact.close()  # twice is no harm
+    with pytest.raises(InputError, match="was closed: load it again"):
+        artifact.run("classify", question="red")
 
 
 @pytest.mark.parametrize(
