@@ -37,12 +37,13 @@ def documents(draw: st.DrawFn) -> str:
     ends = drawn.ends[2:]
     chosen = draw(st.lists(st.sampled_from(ends), min_size=1, max_size=3, unique=True))
     outputs = []
-    for number, (end, _, _) in enumerate(chosen):
+    for number, (source, _, _) in enumerate(chosen):
+        shown = source
         if draw(st.booleans()):
             how = draw(st.sampled_from(["mean", "max"]))
-            drawn.nodes.append(f"p{number}: {{uses: core.pool, inputs: {end}, with: {{how: {how}}}}}")
-            end = f"p{number}.embedding"
-        outputs.append(f"r{number}: {end}")
+            drawn.nodes.append(f"p{number}: {{uses: core.pool, inputs: {source}, with: {{how: {how}}}}}")
+            shown = f"p{number}.embedding"
+        outputs.append(f"r{number}: {shown}")
     ranges = draw(
         st.sampled_from(['batch: "1..3"', 'batch: "2..4", vectors.length: "2..6"', 'batch: "1..1"'])
     )
