@@ -85,6 +85,7 @@ class Artifact:
         self._programs: dict[tuple[str | None, ...], LoadedProgram] = {}
         self._tasks: dict[str, LoadedTask] = {}
         self._lock = threading.RLock()
+        self._closed = False
 
     @property
     def manifest(self) -> Manifest:
@@ -130,6 +131,7 @@ class Artifact:
     def close(self) -> None:
         """Give back files and memory; the artifact cannot be used afterwards."""
         with self._lock:
+            self._closed = True
             self._tasks.clear()
             self._programs.clear()
             self._weights = None
@@ -142,11 +144,13 @@ class Artifact:
         self.close()
 
     def task(self, name: str | None = None) -> LoadedTask:
-        """The bound task; its programs are loaded on first use."""
+        """The bound task; its programs are loaded on first use. Raises InputError after `close`."""
         name = self.only_task() if name is None else name
         if name not in self.manifest.tasks:
             raise InputError(f"there is no task `{name}` in this artifact (tasks: {', '.join(self.tasks)})")
         with self._lock:
+            if self._closed:
+                raise InputError(f"the artifact {self._container.path} was closed: load it again")
             if name not in self._tasks:
                 self._tasks[name] = LoadedTask(
                     name,

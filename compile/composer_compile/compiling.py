@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import hashlib
 import json
+import shlex
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
@@ -321,15 +322,14 @@ def _command(
     settings: Mapping[str, Any] | None,
 ) -> str:
     name = document.name if isinstance(document, Report) else Path(str(document)).name
-    chosen = f":{','.join(tasks)}" if tasks is not None else ""
-    ranges = "".join(f" --range {key}={text}" for key, text in options.ranges.items())
-    values = "".join(f" --set {key}={value}" for key, value in (settings or {}).items())
-    formats = [
-        *([options.precision] if options.precision else []),
-        *(f"{k}={p}" for k, p in options.precisions.items()),
-    ]
-    precision = "".join(f" --precision {each}" for each in formats)
+    first, *rest = tasks if tasks is not None else [""]
+    words = ["composer", "compile", f"{name}:{first}" if first else name, *rest, "--backend", options.backend]
     # A cache is a folder of this machine and changes no artifact.
     flags = {flag: value for flag, value in options.build.flags().items() if flag != "--build-cache"}
-    asked = "".join(f" {flag} {value}".rstrip() for flag, value in flags.items())
-    return f"composer compile {name}{chosen} --backend {options.backend}{asked}{values}{ranges}{precision}"
+    words += [word for flag, value in flags.items() for word in ((flag, value) if value else (flag,))]
+    formats = [f"{key}={each}" for key, each in options.precisions.items()]
+    for each in [*([options.precision] if options.precision else []), *formats]:
+        words += ["--precision", each]
+    words += [word for key, value in (settings or {}).items() for word in ("--set", f"{key}={value}")]
+    words += [word for key, text in options.ranges.items() for word in ("--range", f"{key}={text}")]
+    return shlex.join(words)

@@ -48,7 +48,7 @@ def compare_task(loaded: LoadedTask, runner: Runner, staged: Staged, tolerance: 
     """
     found: list[Difference] = []
     vocabulary = vocabulary_sizes(loaded.requests.processors)
-    for sizes in corner_sizes(loaded.task.ranges).values():
+    for sizes in corner_sizes(loaded.task.ranges):
         raw = sample(loaded.task, sizes, vocabulary)
         fitted, fitted_sizes = loaded.requests.fit(raw)
         found += _stages(loaded, staged, fitted, fitted_sizes, sizes)

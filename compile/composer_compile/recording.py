@@ -18,7 +18,7 @@ from composer.runtime import Runner
 from composer_compile.artifact import SAMPLES, Artifact
 from composer_compile.manifest import Difference
 from composer_compile.parity import TOLERANCES, difference, first_logits, live_results, within
-from composer_compile.samples import CORNERS, corner_sizes, sample, vocabulary_sizes
+from composer_compile.samples import corner_sizes, sample, vocabulary_sizes
 from composer_compile.staging import Staged
 from composer_compile.tasks import LoadedGenerate, LoadedTask
 
@@ -46,8 +46,7 @@ def record_samples(artifact: Artifact, folder: Path) -> None:
     kept: dict[str, Tensor] = {}
     for name in artifact.tasks:
         task = artifact.task(name)
-        sizes = next(iter(corner_sizes(task.task.ranges).values()))
-        raw = _sample(task, sizes)
+        raw = _sample(task, corner_sizes(task.task.ranges)[0])
         kept.update(_named(name, raw, _results(task, raw)))
     _write(kept, folder)
 
@@ -58,7 +57,7 @@ def record_live_samples(artifact: Artifact, live: Mapping[str, tuple[Runner, Sta
     kept: dict[str, Tensor] = {}
     for name, (runner, staged) in live.items():
         task = artifact.task(name)
-        for corner, sizes in corner_sizes(task.task.ranges).items():
+        for corner, sizes in enumerate(corner_sizes(task.task.ranges)):
             raw = _sample(task, sizes)
             kept.update(_named(_label(name, corner), raw, live_results(task, runner, staged, raw)))
     _write(kept, folder)
@@ -79,7 +78,7 @@ def verify_samples(artifact: Artifact) -> list[Verified]:
         tolerance = max(parity.tolerance, *(TOLERANCES[each] for each in formats))
         found = [
             each
-            for corner in CORNERS
+            for corner in range(len(corner_sizes(task.task.ranges)))
             for each in _differences(task, recorded, _label(name, corner), parity.not_measured is not None)
         ]
         # Ids of the live model bind a lower precision no more than they do in the gate.
@@ -91,9 +90,9 @@ def verify_samples(artifact: Artifact) -> list[Verified]:
     return verified
 
 
-def _label(task: str, corner: str) -> str:
+def _label(task: str, corner: int) -> str:
     """What the samples of a task are recorded under; the smallest under its name alone."""
-    return task if corner == CORNERS[0] else f"{task}@{corner}"
+    return task if corner == 0 else f"{task}@{corner}"
 
 
 def _sample(task: LoadedTask, sizes: Mapping[str, int]) -> dict[str, Tensor]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Mapping
+from itertools import product
 from typing import Any
 
 import torch
@@ -13,19 +14,26 @@ from composer_compile.forms import evaluate, read_form
 from composer_compile.manifest import Span, Task
 from composer_compile.specs import DTYPES
 
-__all__ = ["CORNERS", "corner_sizes", "sample"]
+__all__ = ["corner_sizes", "sample"]
 
-CORNERS = ("low", "best", "high")
+MOST_COMBINED = 3
+"""Up to so many open ranges, every combination of their ends is a corner; beyond, one at a time."""
 
 
-def corner_sizes(ranges: Mapping[str, Span]) -> dict[str, dict[str, int]]:
-    """The sizes of every free dimension at each corner; equal corners once."""
-    found: dict[str, dict[str, int]] = {}
-    for corner in CORNERS:
-        sizes = {name: getattr(span, corner) for name, span in ranges.items()}
-        if sizes not in found.values():
-            found[corner] = sizes
-    return found
+def corner_sizes(ranges: Mapping[str, Span]) -> list[dict[str, int]]:
+    """The sizes of every free dimension to compare at: all smallest, best, all largest, then the other corners."""
+    lows, bests, highs = (
+        {name: getattr(span, end) for name, span in ranges.items()} for end in ("low", "best", "high")
+    )
+    open_ = [name for name, span in ranges.items() if span.low != span.high]
+    found = [lows, bests, highs]
+    if len(open_) <= MOST_COMBINED:
+        for ends in product((lows, highs), repeat=len(open_)):
+            chosen = {name: end[name] for name, end in zip(open_, ends, strict=True)}
+            found.append({**lows, **chosen})
+    else:
+        found += [{**lows, name: highs[name]} for name in open_]
+    return [sizes for position, sizes in enumerate(found) if sizes not in found[:position]]
 
 
 def sample(task: Task, sizes: Mapping[str, int], vocabulary: Mapping[str, int]) -> dict[str, Tensor]:

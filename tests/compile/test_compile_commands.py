@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
 import pytest
+from composer_compile.backends.export import ExportBackend
 
 from composer.cli import main
 
@@ -14,7 +16,9 @@ from composer.cli import main
 def test_compile_says_what_it_wrote(small: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = tmp_path / "out.zip"
     arguments = [f"{small.document}:classify", "--weights", str(small.weights), "--out", str(out)]
-    assert main(["compile", *arguments, "--range", "batch=1..1", "--range", "question.length=5..5"]) == 0
+    assert (
+        main(["compile", *arguments, "--range", "batch=1..1", "--range", "question.length=5..5, best 5"]) == 0
+    )
     captured = capsys.readouterr()
     assert f"{out}: classify (" in captured.out
     assert "worst relative difference" in captured.out
@@ -22,7 +26,8 @@ def test_compile_says_what_it_wrote(small: Any, tmp_path: Path, capsys: pytest.C
     assert main(["inspect", str(out), "--json"]) == 0
     data = json.loads(capsys.readouterr().out)
     assert data["command"] == (
-        "composer compile small.yaml:classify --backend export --range batch=1..1 --range question.length=5..5"
+        "composer compile small.yaml:classify --backend export --range batch=1..1 "
+        "--range 'question.length=5..5, best 5'"
     )
     assert data["sharing"]["saved"] == 0
     assert main(["run", f"{out}:classify", "question=a b c", "--json"]) == 0
@@ -41,6 +46,64 @@ def test_verify_compares_with_the_recorded_results(small: Any, capsys: pytest.Ca
     rows = json.loads(capsys.readouterr().out)
     assert [row["task"] for row in rows] == ["video-qa", "caption", "classify"]
     assert all(row["passed"] and row["median_ms"] > 0 for row in rows)
+    assert re.search(r"^video-qa: ok, first answer \d+ ms, then [\d.]+ ms$", out, re.M)
+    assert re.search(r"^  scores\.scores +largest difference 0$", out, re.M)
+
+
+def test_verify_tells_a_machine_that_computes_something_else(
+    small: Any, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    load = ExportBackend.load
+
+    def off(self: ExportBackend, *arguments: Any) -> Any:
+        function = load(self, *arguments)
+        return lambda *tensors: [t - 5 if t.is_floating_point() else t for t in function(*tensors)]
+
+    monkeypatch.setattr(ExportBackend, "load", off)
+    assert main(["verify", str(small.artifact)]) == 1
+    out = capsys.readouterr().out
+    assert "classify: DIFFERS" in out
+    assert re.search(r"^  scores\.scores +largest difference [5-9]", out, re.M)
+
+
+def test_inspect_shows_what_sharing_saves(small: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["inspect", str(small.artifact), "--json"]) == 0
+    sharing = json.loads(capsys.readouterr().out)["sharing"]
+    numbers = {name: sum(p.numel() for p in m.parameters()) for name, m in small.model.modules.items()}
+    unread = 4 * 2 * 16  # both token types of the text encoder and of the decoder are added before
+    assert sharing["stored"] == pytest.approx(4 * sum(numbers.values()), abs=2 * unread)
+    assert sharing["tasks"]["caption"] == pytest.approx(
+        4 * (numbers["vision"] + numbers["decoder"]), abs=2 * unread
+    )
+    assert sharing["saved"] == sum(sharing["tasks"].values()) - sharing["stored"] > 0
+    assert main(["inspect", str(small.artifact)]) == 0
+    saved = sharing["saved"] / 1000
+    assert f"sharing   saves {saved:.1f} kB" in capsys.readouterr().out
+
+
+def test_an_accepted_drift_is_said_recorded_and_shown(
+    small: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    load = ExportBackend.load
+
+    def off(self: ExportBackend, *arguments: Any) -> Any:
+        function = load(self, *arguments)
+        return lambda *tensors: [t * 1.01 if t.is_floating_point() else t for t in function(*tensors)]
+
+    monkeypatch.setattr(ExportBackend, "load", off)
+    out = tmp_path / "out"
+    ranges = ["--range", "batch=2..2", "--range", "question.length=3..3"]
+    common = ["compile", f"{small.document}:classify", "--weights", str(small.weights), *ranges]
+    assert main([*common, "--out", str(out)]) == 1
+    assert "(--accept-drift writes it and notes the drift)" in capsys.readouterr().err
+    assert not out.exists()
+    assert main([*common, "--out", str(out), "--accept-drift"]) == 0
+    assert "BEYOND THE TOLERANCE, accepted by --accept-drift" in capsys.readouterr().out
+    assert main(["inspect", str(out)]) == 0
+    assert "ACCEPTED BEYOND the tolerance 0.0001" in capsys.readouterr().out
+    assert main([*common, "--out", str(tmp_path / "loose"), "--tolerance", "0.1"]) == 0
+    assert main(["inspect", str(tmp_path / "loose")]) == 0
+    assert "within the tolerance 0.1" in capsys.readouterr().out
 
 
 def test_run_streams_from_an_artifact(small: Any, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:

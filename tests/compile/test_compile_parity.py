@@ -10,8 +10,9 @@ import pytest
 import torch
 from composer_compile.backends.export import ExportBackend
 from composer_compile.errors import CompileError
-from composer_compile.manifest import read_manifest
+from composer_compile.manifest import Span, read_manifest
 from composer_compile.parity import difference
+from composer_compile.samples import corner_sizes
 from torch import nn
 
 from composer.plugin import Config, Method, ModuleType, NoConfig, Registry, hookimpl, load_registry
@@ -127,6 +128,76 @@ def test_lower_precision_is_compared_with_full_precision(small: Any, tmp_path: P
     assert {weight.dtype for weight in manifest.weights.values()} == {"bfloat16"}
     with composer_compile.load(tmp_path / "out") as artifact:
         assert artifact.run(question="what")["scores"].dtype == torch.bfloat16
+
+
+def test_every_corner_and_the_best_point_are_compared(small: Any) -> None:
+    manifest = read_manifest((small.artifact / "manifest.json").read_bytes(), "it")
+    found = manifest.parity["video-qa"].differences
+    points = {(each.sizes["batch"], each.sizes["question.length"]) for each in found}
+    assert points == {(1, 1), (1, 8), (4, 1), (4, 8), (2, 5)}
+    for output in ("frames.states", "answer.cache", "answer.logits", "answer.ids"):
+        at = [each for each in found if each.output == output]
+        assert len(at) == (5 if output != "frames.states" else 0), output
+    assert {each.ids for each in found if each.output == "answer.ids"} == {1.0}
+    scores = [each for each in manifest.parity["classify"].differences if each.output == "scores.scores"]
+    assert {each.argmax for each in scores} == {1.0}
+
+
+@pytest.mark.parametrize(
+    ("ranges", "points"),
+    [
+        ({}, 1),
+        ({"a": (3, 3, 3)}, 1),
+        ({"a": (1, 2, 4)}, 3),
+        ({"a": (1, 2, 4), "b": (5, 5, 5), "c": (1, 1, 2)}, 5),
+        ({"a": (1, 2, 4), "b": (1, 4, 4), "c": (1, 1, 2)}, 9),
+        ({"a": (1, 2, 4), "b": (1, 2, 4), "c": (1, 2, 4), "d": (1, 2, 4)}, 7),
+    ],
+)
+def test_corners(ranges: dict[str, tuple[int, int, int]], points: int) -> None:
+    spans = {name: Span(low=low, best=best, high=high) for name, (low, best, high) in ranges.items()}
+    found = corner_sizes(spans)
+    assert len(found) == points
+    assert found[0] == {name: low for name, (low, _, _) in ranges.items()}
+    assert {name: high for name, (_, _, high) in ranges.items()} in found
+    assert {name: best for name, (_, best, _) in ranges.items()} in found
+
+
+def test_a_drift_at_a_mixed_corner_is_found(
+    small: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A fault that shows at one sample of the largest length alone."""
+    load = ExportBackend.load
+
+    def drifting(self: ExportBackend, *arguments: Any) -> Any:
+        function = load(self, *arguments)
+
+        def run(*tensors: torch.Tensor) -> Any:
+            wrong = 1.01 if tensors[0].shape == (1, 8) else 1.0
+            return [t * wrong if t.is_floating_point() else t for t in function(*tensors)]
+
+        return run
+
+    monkeypatch.setattr(ExportBackend, "load", drifting)
+    with pytest.raises(CompileError, match=r"at batch=1, question\.length=8, and 0\.0001 is accepted"):
+        composer_compile.compile_document(
+            small.document, tmp_path / "out", tasks=["classify"], weights=small.weights
+        )
+
+
+def test_the_tolerance_that_is_asked_for_is_used(document: Path, registry: Registry, tmp_path: Path) -> None:
+    """From the command line before the document, from the document before the default of the precision."""
+    path = tmp_path / "loose.yaml"
+    path.write_text(document.read_text().replace("compile: {", "compile: {tolerance: 100, "))
+    manifest = composer_compile.compile_document(
+        path, tmp_path / "loose", weights="initial", registry=registry
+    )
+    assert (manifest.parity["move"].tolerance, manifest.parity["move"].passed) == (100, True)
+    strict = composer_compile.Options(tolerance=1e-9)
+    with pytest.raises(CompileError, match="1e-09 is accepted"):
+        composer_compile.compile_document(
+            path, tmp_path / "strict", weights="initial", registry=registry, options=strict
+        )
 
 
 @pytest.mark.parametrize(

@@ -95,6 +95,36 @@ def test_threads_do_not_disturb_each_other(artifact: composer_compile.Artifact, 
     assert found == expected
 
 
+def test_several_tasks_run_side_by_side(small: Any, clip: Clip) -> None:
+    """From the first request on, when the programs are loaded too."""
+    requests: list[tuple[str, dict[str, Any]]] = []
+    for seed in range(4):
+        requests += [
+            ("video-qa", {"video": clip(seed), "question": "what is it red"[: seed + 1]}),
+            ("caption", {"video": clip(seed)}),
+            ("classify", {"question": ["red", "a b c"][: 1 + seed % 2]}),
+        ]
+    expected = [small.model.run(task, **raw) for task, raw in requests]
+    with composer_compile.load(small.artifact) as fresh, ThreadPoolExecutor(6) as pool:
+        found = list(pool.map(lambda each: fresh.run(each[0], **each[1]), requests))
+    for (task, _), ours, theirs in zip(requests, found, expected, strict=True):
+        if task == "video-qa":
+            assert ours == theirs
+        else:
+            name = "score" if task == "caption" else "scores"
+            torch.testing.assert_close(ours[name], theirs[name])
+
+
+def test_a_closed_artifact_gives_nothing_more(small: Any) -> None:
+    artifact = composer_compile.load(small.artifact)
+    artifact.warm_up()
+    assert artifact.run("classify", question="red")
+    artifact.close()
+    artifact.close()  # twice is no harm
+    with pytest.raises(InputError, match="was closed: load it again"):
+        artifact.run("classify", question="red")
+
+
 @pytest.mark.parametrize(
     ("raw", "message"),
     [

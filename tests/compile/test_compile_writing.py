@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -20,32 +21,58 @@ from composer_compile.summary import Sharing
 SLOW = """
 import sys, time
 import composer_compile.compiling as compiling
+import composer_compile.writing as writing
 
-def wait(self, manifest, prepared):
-    print("written", flush=True)
+def wait(*arguments, **options):
+    print("there", flush=True)
     time.sleep(60)
 
-compiling._Job._compare = wait
-compiling.compile_document(sys.argv[1], sys.argv[2], weights=sys.argv[3], tasks=["classify"])
+place = {
+    "before the weights": (compiling.WeightStore, "write"),
+    "before the comparison": (compiling._Job, "_compare"),
+    "before the manifest is complete": (compiling, "write_manifest"),
+    "before it gets its name": (compiling, "put_in_place"),
+    "while it gets its name": (writing, "_sync"),
+    "while it is packed": (writing.shutil, "copyfileobj"),
+}[sys.argv[4]]
+setattr(*place, wait)
+compiling.compile_document(
+    sys.argv[1], sys.argv[2], weights=sys.argv[3], tasks=["classify"],
+    options=compiling.Options(ranges={"batch": "2..2", "question.length": "3..3"}),
+)
 """
 
 
-@pytest.mark.parametrize("older", [False, True], ids=["new", "over an older artifact"])
+@pytest.mark.parametrize(
+    ("moment", "form"),
+    [
+        ("before the comparison", "new"),
+        ("while it gets its name", "over an older artifact"),
+        ("while it is packed", "zip"),
+        pytest.param("before the weights", "new", marks=pytest.mark.slow),
+        pytest.param("before the manifest is complete", "over an older artifact", marks=pytest.mark.slow),
+        pytest.param("before it gets its name", "zip", marks=pytest.mark.slow),
+    ],
+)
 def test_a_killed_compile_leaves_no_half_artifact(
-    small: Any, copied: Path, tmp_path: Path, older: bool
+    small: Any, copied: Path, tmp_path: Path, moment: str, form: str
 ) -> None:
-    """Killed when everything but the manifest is written."""
-    target = copied if older else tmp_path / "target"
+    target = (
+        copied
+        if form == "over an older artifact"
+        else tmp_path / ("target.zip" if form == "zip" else "target")
+    )
     before = (copied / "manifest.json").read_bytes()
-    command = [sys.executable, "-c", SLOW, str(small.document), str(target), str(small.weights)]
+    command = [sys.executable, "-c", SLOW, str(small.document), str(target), str(small.weights), moment]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
-        assert process.stdout.readline() == "written\n"
+        assert process.stdout.readline() == "there\n"
         os.kill(process.pid, signal.SIGKILL)
     assert process.returncode == -signal.SIGKILL
-    left = [path for path in target.parent.iterdir() if path.suffix == ".part"]
+    left = [path for path in target.parent.iterdir() if path.name not in (target.name, copied.name)]
     assert left  # the process had no time to clean up, and what is left bears another name
-    if older:
+    assert all(path.name.startswith(".") and path.suffix == ".part" for path in left)
+    if form == "over an older artifact":
         assert (target / "manifest.json").read_bytes() == before
         composer_compile.load(target).close()
     else:
@@ -67,11 +94,30 @@ def test_a_directory_that_is_no_artifact_is_not_replaced(small: Any, tmp_path: P
         composer_compile.compile_document(small.document, tmp_path, weights=small.weights)
 
 
+ELSEWHERE = """
+import sys
+from composer.cli import main
+document, weights, out = sys.argv[1:]
+sys.exit(main(["compile", f"{document}:classify", "--weights", weights, "--out", out]))
+"""
+
+
 def test_equal_inputs_give_equal_files(small: Any, tmp_path: Path) -> None:
-    for name in ("one", "two"):
-        composer_compile.compile_document(
-            small.document, tmp_path / f"{name}.zip", tasks=["classify"], weights=small.weights
-        )
+    """Also in another process, from another folder, with another order of sets."""
+    composer_compile.compile_document(
+        small.document, tmp_path / "one.zip", tasks=["classify"], weights=small.weights
+    )
+    elsewhere = tmp_path / "elsewhere"
+    shutil.copytree(small.document.parent, elsewhere, ignore=shutil.ignore_patterns("artifact"))
+    names = [elsewhere / small.document.name, elsewhere / small.weights.name, tmp_path / "two.zip"]
+    done = subprocess.run(
+        [sys.executable, "-c", ELSEWHERE, *map(str, names)],
+        env={**os.environ, "PYTHONHASHSEED": "77"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
     assert (tmp_path / "one.zip").read_bytes() == (tmp_path / "two.zip").read_bytes()
     with composer_compile.load(tmp_path / "one.zip") as artifact:
         raw = {"question": "what is it"}
