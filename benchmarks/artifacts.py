@@ -39,7 +39,7 @@ ANSWER = """
 import json, sys, time
 import torch
 job = json.loads(sys.argv[1])
-torch.set_num_threads(2)
+torch.set_num_threads(job["threads"])
 began = time.perf_counter()
 if job["artifact"] is None:
     from composer.runtime import load
@@ -111,6 +111,7 @@ def started(
     *,
     artifact: Path | None = None,
     weights: str | None = None,
+    threads: int = 2,
 ) -> dict[str, Any]:
     """Answer one request per task in a fresh process, from an artifact or from the document.
 
@@ -122,6 +123,7 @@ def started(
         "artifact": None if artifact is None else str(artifact),
         "weights": weights,
         "settings": dict(subject.settings),
+        "threads": threads,
         "requests": {task: dict(raw) for task, raw in requests.items()},
     }
     began = time.perf_counter()

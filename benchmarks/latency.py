@@ -12,6 +12,7 @@ import composer_compile
 import torch
 
 from benchmarks.measuring import Row, interleaved, ratio
+from benchmarks.stages import live, of_artifact
 from benchmarks.subjects import Subject
 from composer.runtime import load
 
@@ -25,7 +26,7 @@ STEPS = 5
 def latency(subject: Subject, path: Path, weights: str | None, *, quick: bool) -> list[Row]:
     """Encoding (with the decoder's keys and values of the memory), one decode step, and a whole answer."""
     threads = torch.get_num_threads()
-    torch.set_num_threads(2)
+    torch.set_num_threads(1 if quick else 2)
     try:
         with torch.inference_mode(), composer_compile.load(path) as artifact:
             return _latency(subject, artifact, weights, quick=quick)
@@ -65,57 +66,37 @@ def _latency(subject: Subject, artifact: Any, weights: str | None, *, quick: boo
 
 
 def _runs(subject: Subject, model: Any, artifact: Any) -> Runs:
-    """What is timed. Ids and texts of all three must be the same."""
+    """What is timed. Answers of all three, and logits, must be the same."""
     runner = model.runner(subject.task)
     (generator,) = runner.generators.values()
     tensors, _ = runner.inputs.encode(subject.raw, torch.device("cpu"))
-    forward = subject.forward(runner, tensors)
-    options = generator.options
+    ours, theirs = of_artifact(artifact.task(subject.task), subject.raw), live(runner, tensors)
 
-    def encode() -> Any:
-        return generator.start(runner.program(tensors))
-
-    def encode_by_hand() -> Any:
-        return generator.decoder.start(memory=forward(), beams=options.beams, max_tokens=options.max_tokens)
+    def start(memory: Any) -> Any:
+        options = generator.options
+        return generator.decoder.start(memory=memory, beams=options.beams, max_tokens=options.max_tokens)
 
     def answer_by_hand() -> Any:
         read, _ = runner.inputs.encode(subject.raw, torch.device("cpu"))
-        memory = subject.forward(runner, read)()
-        cache = generator.decoder.start(memory=memory, beams=options.beams, max_tokens=options.max_tokens)
-        found = generator.policy.search(generator.decoder.step, cache, 1)
+        found = theirs.search(start(subject.forward(runner, read)()))
         return generator.tokenizer.decode(found[0][0].ids)
 
-    runs: Runs = {
-        "encode, live": encode,
-        "encode, by hand": encode_by_hand,
+    answers: Runs = {
         "answer, live": lambda: model.run(subject.task, **subject.raw)["answer"],
         "answer, by hand": answer_by_hand,
         "answer, artifact": lambda: artifact.run(subject.task, **subject.raw)["answer"],
     }
-    texts = {name: run() for name, run in runs.items() if name.startswith("answer")}
+    texts = {name: run() for name, run in answers.items()}
     assert len(set(texts.values())) == 1, f"the answers differ: {texts}"
-    task = artifact.task(subject.task)
-    named, sizes, _ = task.requests.read(subject.raw)
-    first, search = task.order[:2]
-    runs["encode, artifact"] = lambda: first.run([named[name] for name in first.inputs], sizes)
-    cache = search.decoder.start(dict(zip(first.outputs, runs["encode, artifact"](), strict=True)), 1)
-    runs["step, live"] = _steps(generator.decoder.step, encode()[0], generator)
-    runs["step, artifact"] = _steps(search.decoder.step, cache, generator)
-    ours, theirs = runs["step, artifact"](), runs["step, live"]()
-    torch.testing.assert_close(ours, theirs, rtol=1e-3, atol=1e-3)
-    return runs
-
-
-def _steps(step: Callable[..., Any], cache: Any, generator: Any) -> Callable[[], Any]:
-    """The first decode step, again and again: nothing that it is given changes."""
-    beams = generator.options.beams
-    ids = torch.full((1, beams), generator.tokens["start"])
-    parents = torch.arange(beams).unsqueeze(0)
-    given = cache.reorder(parents) if beams > 1 else cache
-
-    def run() -> Any:
-        for _ in range(STEPS):
-            logits, _ = step(ids, given)
-        return logits
-
-    return run
+    forward = subject.forward(runner, tensors)
+    states = {"artifact": ours.encode(), "live": theirs.encode()}
+    logits = [ours.step(states["artifact"]), theirs.step(states["live"])]
+    torch.testing.assert_close(*logits, rtol=1e-3, atol=1e-3)
+    return {
+        "encode, live": theirs.encode,
+        "encode, by hand": lambda: start(forward()),
+        "encode, artifact": ours.encode,
+        "step, live": lambda: [theirs.step(states["live"]) for _ in range(STEPS)],
+        "step, artifact": lambda: [ours.step(states["artifact"]) for _ in range(STEPS)],
+        **answers,
+    }

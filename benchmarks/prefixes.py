@@ -10,7 +10,7 @@ from torch import Tensor
 
 from composer.types import States, Tokens
 
-__all__ = ["ids_of", "prefix_beam"]
+__all__ = ["Prefixes", "ids_of", "prefix_beam", "starting_prefixes", "step_over_prefixes"]
 
 
 class Prefixes(NamedTuple):
@@ -43,19 +43,20 @@ def step_over_prefixes(last: Tensor, state: Prefixes) -> tuple[Tensor, Prefixes]
     return logits[:, -1].unflatten(0, ids.shape[:2]), state._replace(ids=ids)
 
 
+def starting_prefixes(generator: Any, memory: States) -> Prefixes:
+    """No token yet; the memory is repeated for every beam."""
+    beams, batch = generator.options.beams, memory.values.shape[0]
+    mask = None if memory.mask is None else memory.mask.repeat_interleave(beams, 0)
+    repeated = States(memory.values.repeat_interleave(beams, 0), mask)
+    ids = torch.empty(batch, beams, 0, dtype=torch.int64, device=memory.values.device)
+    return Prefixes(generator.decoder, repeated, ids)
+
+
 def prefix_beam(generator: Any, memory: States) -> Callable[[], Any]:
     """The generator's own search, over a decoder that keeps nothing from one token to the next."""
-    beams = generator.options.beams
-    batch = memory.values.shape[0]
-
-    def run() -> Any:
-        mask = None if memory.mask is None else memory.mask.repeat_interleave(beams, 0)
-        repeated = States(memory.values.repeat_interleave(beams, 0), mask)
-        ids = torch.empty(batch, beams, 0, dtype=torch.int64, device=memory.values.device)
-        state = Prefixes(generator.decoder, repeated, ids)
-        return generator.policy.search(step_over_prefixes, state, batch)
-
-    return run
+    return lambda: generator.policy.search(
+        step_over_prefixes, starting_prefixes(generator, memory), memory.values.shape[0]
+    )
 
 
 def ids_of(found: Any) -> list[list[list[int]]]:

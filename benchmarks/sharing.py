@@ -34,7 +34,7 @@ def sharing(
         made = compiled(replace(subject, ranges=ranges), path, tasks=requests, weights=weights)
         if made.refused:
             raise RuntimeError(f"{count} tasks cannot be compiled together: {made.refused}")
-        memory = started(subject, requests, artifact=path)
+        memory = started(subject, requests, artifact=path, threads=1 if quick else 2)
         found[count] = {"size": made.bytes, **{key: memory[key] for key in alone}}
     titles = {
         "size": "size of the artifact",

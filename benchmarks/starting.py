@@ -38,9 +38,10 @@ def starting(
     """
     requests = {subject.task: subject.raw}
     found: dict[str, Found] = {"artifact": [], "live": []}
+    threads = 1 if quick else 2
     for _ in range(1 if quick else 3):
-        found["artifact"].append(started(subject, requests, artifact=path))
-        found["live"].append(started(subject, requests, weights=weights))
+        found["artifact"].append(started(subject, requests, artifact=path, threads=threads))
+        found["live"].append(started(subject, requests, weights=weights, threads=threads))
     assert found["artifact"][0]["answers"] == found["live"][0]["answers"], "the answers differ"
     memory = {
         key: statistics.median(each[key] for each in found["artifact"]) for key in ("resident", "private")

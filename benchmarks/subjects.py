@@ -34,7 +34,6 @@ class Subject:
     raw: Mapping[str, Any]
     forward: Callable[[Any, Any], Callable[[], Any]]
     """The encoding of the task by hand: of a runner and its tensors."""
-    memory: tuple[str, str] = ("memory", "states")
     settings: Mapping[str, Any] = field(default_factory=dict)
     ranges: Mapping[str, str] = field(default_factory=lambda: {"batch": "1..1"})
 
