@@ -89,9 +89,10 @@ def _measure(results: Results, planned: Any, job: dict[str, Any], given: argpars
     clock = Clock(given.budget_s)
     results.write()
     for finding in findings({**job, "kind": "setup"}, "preparing", clock, given.packages):
-        if "failed" in finding:
+        if "failed" in finding or "skipped" in finding:
+            status = "failed" if "failed" in finding else "skipped"
             for group in planned:
-                results.close(group, "failed", f"preparing failed: {finding['failed']}")
+                results.close(group, status, f"preparing {status}: {finding[status]}")
         else:
             results.setup = finding
         results.write()
