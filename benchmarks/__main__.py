@@ -20,6 +20,8 @@ TOPICS = {
     "overhead": "Running a graph",
     "answer": "Answering",
     "memory": "Memory",
+    "compile": "Compiling",
+    "artifact": "Artifacts",
 }
 
 

@@ -5,55 +5,16 @@ from __future__ import annotations
 import statistics
 import time
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
-from torch import Tensor
 
+from benchmarks.by_hand import BASE, QUESTION, TINY, video_qa
 from benchmarks.measuring import Row, interleaved, ratio
+from benchmarks.prefixes import ids_of, prefix_beam
 from composer.runtime import INITIAL, load
-from composer.types import States, Tokens
 
 __all__ = ["measure"]
-
-BASE = {"frames": 8, "beams": 5, "answer_min_tokens": 10, "answer_max_tokens": 10}
-TINY = {
-    **BASE,
-    **dict.fromkeys(("vision_layers", "text_layers", "fusion_layers", "decoder_layers", "universal_layers"), 1),
-    **dict.fromkeys(("vision_width", "hidden"), 64),
-    **{"heads": 4, "intermediate": 64, "image_size": 32, "patch_size": 16, "frames": 2, "latents": 4},
-}  # fmt: skip
-QUESTION = "what is the man in the red shirt doing with the two large boxes?"
-
-
-class Prefixes(NamedTuple):
-    """The state of a decoder without a cache: the memory of every beam, and all tokens so far."""
-
-    decoder: Any
-    memory: States
-    ids: Tensor
-    """[B, K, L] int64."""
-
-    @property
-    def device(self) -> torch.device:
-        return self.ids.device
-
-    def reorder(self, parents: Tensor) -> Prefixes:
-        return self._replace(ids=self.ids.gather(1, parents.unsqueeze(-1).expand_as(self.ids)))
-
-    def select(self, rows: Tensor) -> Prefixes:
-        beams = self.ids.shape[1]
-        kept = (rows.unsqueeze(1) * beams + torch.arange(beams)).flatten()
-        mask = None if self.memory.mask is None else self.memory.mask[kept]
-        return self._replace(memory=States(self.memory.values[kept], mask), ids=self.ids[rows])
-
-
-def step_over_prefixes(last: Tensor, state: Prefixes) -> tuple[Tensor, Prefixes]:
-    """Run the decoder over every beam's whole text, keys and values of its memory included."""
-    ids = torch.cat((state.ids, last.unsqueeze(-1)), dim=-1)
-    rows = ids.flatten(0, 1)
-    logits = state.decoder(memory=state.memory, tokens=Tokens(rows, torch.ones_like(rows)))
-    return logits[:, -1].unflatten(0, ids.shape[:2]), state._replace(ids=ids)
 
 
 def measure(*, quick: bool) -> list[Row]:
@@ -77,16 +38,15 @@ def _measure(*, quick: bool) -> list[Row]:
     tensors, _ = runner.inputs.encode({"video": clip, "question": QUESTION}, torch.device("cpu"))
     generator = next(iter(runner.generators.values()))
     slots = runner.program(tensors)
-    by_hand = _by_hand(runner, tensors)
+    forward = video_qa(runner, tensors)
     memory = slots[runner.plan.slot(("memory", "states"))]
-    torch.testing.assert_close(by_hand().values, memory.values)
-    prefixes = _prefix_beam(generator, memory)
+    torch.testing.assert_close(forward().values, memory.values)
+    prefixes = prefix_beam(generator, memory)
     found = {"cached": generator.run(slots), "prefixes": prefixes()}
-    ids = {name: [[h.ids for h in texts] for texts in hypotheses] for name, hypotheses in found.items()}
-    assert ids["cached"] == ids["prefixes"], "the two searches differ"
+    assert ids_of(found["cached"]) == ids_of(found["prefixes"]), "the two searches differ"
     runs: dict[str, Callable[[], Any]] = {
         "encode": lambda: runner.program(tensors),
-        "by hand": by_hand,
+        "by hand": forward,
         "cached": lambda: generator.run(slots),
         "prefixes": prefixes,
     }
@@ -105,40 +65,3 @@ def _measure(*, quick: bool) -> list[Row]:
             "fusion and beam 14.7 s", None if quick else 17.0, None if quick else 17.0 / middle["answer"],
             "" if quick else ">= 6", "times faster"),
     ]  # fmt: skip
-
-
-def _by_hand(runner: Any, tensors: Any) -> Callable[[], States]:
-    """The encoding of video-qa as a person would write it, over the modules of the program."""
-    m = runner.program.modules_by_name
-    prepare = runner.program.prepare["input_video"]
-
-    def forward() -> States:
-        prepared = prepare(**tensors["video"])
-        pixels = prepared["pixels"] if isinstance(prepared, dict) else prepared
-        adapted = m["adapter"](states=m["vision"](pixels=pixels))
-        visual = m["visual_norm"](states=adapted, update=m["universal"].vision(states=adapted))
-        language = m["universal"].text(states=m["text"](tokens=tensors["question"]["tokens"]))
-        fused = m["fusion"](text=language, vision=visual)
-        masks = [_mask(fused["vision"]), _mask(fused["text"])]
-        return States(torch.cat((fused["vision"].values, fused["text"].values), 1), torch.cat(masks, 1))
-
-    return forward
-
-
-def _mask(states: States) -> Tensor:
-    if states.mask is None:
-        return torch.ones(states.values.shape[:2], dtype=torch.int64)
-    return states.mask
-
-
-def _prefix_beam(generator: Any, memory: States) -> Callable[[], Any]:
-    beams = generator.options.beams
-    batch = memory.values.shape[0]
-
-    def run() -> Any:
-        mask = None if memory.mask is None else memory.mask.repeat_interleave(beams, 0)
-        repeated = States(memory.values.repeat_interleave(beams, 0), mask)
-        state = Prefixes(generator.decoder, repeated, torch.empty(batch, beams, 0, dtype=torch.int64))
-        return generator.policy.search(step_over_prefixes, state, batch)
-
-    return run

@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
-__all__ = ["Row", "interleaved", "machine", "ratio"]
+__all__ = ["Row", "interleaved", "machine", "ratio", "resident"]
 
 
 @dataclass(frozen=True)
@@ -69,6 +69,14 @@ def interleaved(
 def ratio(times: Mapping[str, list[float]], name: str, beside: str) -> float:
     """The median over the rounds of one run's time over the other's."""
     return statistics.median(a / b for a, b in zip(times[name], times[beside], strict=True))
+
+
+def resident() -> dict[str, int]:
+    """Bytes of memory that this process holds now, and the part that is private: not mapped from a file (Linux)."""
+    with open("/proc/self/status", encoding="ascii") as file:
+        lines = dict(line.split(":", 1) for line in file if line.startswith(("VmRSS", "RssAnon")))
+    kibibytes = {key: int(text.split()[0]) for key, text in lines.items()}
+    return {"resident": kibibytes["VmRSS"] * 1024, "private": kibibytes["RssAnon"] * 1024}
 
 
 def machine() -> dict[str, Any]:

@@ -1,0 +1,33 @@
+"""Artifacts beside live models: latency, starting, and what several tasks of one artifact share."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+
+from benchmarks.artifacts import compiled, save_random_weights
+from benchmarks.latency import latency
+from benchmarks.measuring import Row
+from benchmarks.sharing import sharing
+from benchmarks.starting import starting
+from benchmarks.subjects import Subject, base, quickstart
+
+__all__ = ["measure"]
+
+
+def measure(*, quick: bool) -> list[Row]:
+    """Backend export, batch 1, two threads. The tasks of mPLUG-2 are compiled with the same random weights."""
+    rows: list[Row] = []
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        large = base(tiny=quick)
+        weights = save_random_weights(large, folder / "random.safetensors")
+        subjects: list[tuple[Subject, str | None]] = [(large, weights)]
+        for subject, checkpoint in subjects if quick else [(quickstart(), None), *subjects]:
+            made = compiled(subject, folder / subject.document, weights=checkpoint)
+            if made.refused:
+                raise RuntimeError(f"{subject.document} cannot be compiled: {made.refused}")
+            rows += latency(subject, made.path, checkpoint, quick=quick)
+            started, memory = starting(subject, made.path, checkpoint, quick=quick)
+            rows += started
+        return rows + sharing(large, made.path, memory, weights, quick=quick)

@@ -1,0 +1,46 @@
+"""Compiling: seconds and size of the artifact, for every backend that is registered."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+
+from benchmarks.artifacts import Made, compiled
+from benchmarks.measuring import Row
+from benchmarks.subjects import Subject, base, quickstart
+from composer.plugin import load_registry
+from composer.runtime import INITIAL
+
+__all__ = ["measure"]
+
+MEBIBYTE = 2**20
+
+
+def measure(*, quick: bool) -> list[Row]:
+    """One task at batch 1, each in a process of its own: checking, building, compiling, comparing and writing."""
+    subjects = [(base(tiny=quick), INITIAL)] if quick else [(quickstart(), None), (base(tiny=quick), INITIAL)]
+    rows = []
+    for subject, weights in subjects:
+        for backend in ["export"] if quick else load_registry().backends:
+            with tempfile.TemporaryDirectory() as folder:
+                made = compiled(subject, Path(folder, "artifact"), backend=backend, weights=weights)
+                rows += _rows(subject, backend, made)
+    return rows
+
+
+def _rows(subject: Subject, backend: str, made: Made) -> list[Row]:
+    what = f"{subject.document}:{subject.task}, {backend}"
+    if made.refused:
+        return [Row(f"{what}: compiling", None, "s", note=f"not built: {made.refused}")]
+    weights = (made.path / "weights.safetensors").stat().st_size
+    return [
+        Row(f"{what}: compiling", made.seconds, "s"),
+        Row(
+            f"{what}: size of the artifact",
+            made.bytes / MEBIBYTE,
+            "MiB",
+            "its weights",
+            weights / MEBIBYTE,
+            made.bytes / weights,
+        ),
+    ]

@@ -1,0 +1,91 @@
+"""On a GPU: the live model and the export artifact give there what the live model gives on the processor."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import composer_compile
+import pytest
+import torch
+
+from composer.runtime import Model, load
+
+pytestmark = [
+    pytest.mark.gpu,
+    pytest.mark.skipif(not torch.cuda.is_available(), reason="torch finds no CUDA device here"),
+]
+TASKS = ["video-qa", "image-caption", "image-qa-rank"]
+
+
+@pytest.fixture(scope="module")
+def exact() -> Iterator[None]:
+    """Matrix products in full float32, as on the processor."""
+    before = torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32
+    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False
+    yield
+    torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32 = before
+
+
+@pytest.fixture(scope="module")
+def requests(tiny: Any) -> dict[str, dict[str, Any]]:
+    picture, clip = str(tiny.picture), str(tiny.clip)
+    return {
+        "video-qa": {"video": [clip, clip], "question": ["a b", "c"]},
+        "image-caption": {"image": picture},
+        "image-qa-rank": {"image": picture, "question": "a", "answers": ["a b", "c d", "e"]},
+    }
+
+
+@pytest.fixture(scope="module")
+def on_processor(tiny: Any) -> Model:
+    return load(tiny.document, weights=tiny.weights, tasks=TASKS)
+
+
+def agree(ours: dict[str, Any], theirs: dict[str, Any]) -> None:
+    assert ours.keys() == theirs.keys()
+    for name, value in ours.items():
+        if isinstance(value, torch.Tensor):
+            torch.testing.assert_close(value.cpu(), theirs[name].cpu(), rtol=1e-3, atol=1e-4)
+        else:
+            assert value == theirs[name]
+
+
+@pytest.mark.usefixtures("exact")
+@pytest.mark.parametrize("task", TASKS)
+def test_the_live_model_answers_as_on_the_processor(
+    task: str, tiny: Any, on_processor: Model, requests: dict[str, dict[str, Any]]
+) -> None:
+    model = load(tiny.document, weights=tiny.weights, tasks=[task], device="cuda")
+    agree(model.run(task, **requests[task]), on_processor.run(task, **requests[task]))
+
+
+@pytest.mark.usefixtures("exact")
+@pytest.mark.filterwarnings("ignore")
+def test_an_artifact_made_here_answers_as_on_the_processor(
+    tiny: Any, on_processor: Model, requests: dict[str, dict[str, Any]], tmp_path: Path
+) -> None:
+    """Compiled on the processor and used on the GPU: programs of the backend export are bound to no device."""
+    options = composer_compile.Options(ranges={"batch": "1..2", "answers.batch": "3..4"})
+    composer_compile.compile_document(
+        tiny.document, tmp_path / "out", weights=tiny.weights, tasks=TASKS, options=options
+    )
+    with composer_compile.load(tmp_path / "out", device="cuda") as artifact:
+        for task in TASKS:
+            agree(artifact.run(task, **requests[task]), on_processor.run(task, **requests[task]))
+
+
+@pytest.mark.usefixtures("exact")
+@pytest.mark.filterwarnings("ignore")
+def test_an_artifact_compiled_on_the_gpu_passes_its_gate(tiny: Any, tmp_path: Path) -> None:
+    options = composer_compile.Options(ranges={"batch": "1..2"}, precision="bf16")
+    manifest = composer_compile.compile_document(
+        tiny.document,
+        tmp_path / "out",
+        weights=tiny.weights,
+        tasks=["image-caption"],
+        options=options,
+        device="cuda",
+    )
+    assert manifest.parity["image-caption"].passed
