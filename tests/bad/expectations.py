@@ -1,8 +1,8 @@
 """What a broken document must be told, with the place as a person marked it in the text, not as the checker gave it.
 
 A line of `NAME.expected` reads `severity code text`, where `text` is a piece of the document that occurs there once,
-with the offending part between « and »; `⏎` stands for a line's end. `@FILE` before the text names another file that the
-place lies in. A file that cannot be read has its problem at its start: `«»`.
+with the offending part between « and »; `⏎` stands for a line's end. `@FILE` before the text names another file that
+the place lies in. A file that cannot be read has its problem at its start: `«»`.
 """
 
 from __future__ import annotations
