@@ -25,6 +25,9 @@ ROOT = Path(__file__).parents[1]
 BAD = ROOT / "tests" / "bad"
 PAGE = ROOT / "docs" / "checker.md"
 
+sys.path.insert(0, str(BAD))
+from expectations import expectations  # noqa: E402
+
 HEAD = """\
 # What the checker finds
 
@@ -104,7 +107,7 @@ def rows(registry: Registry) -> list[Row]:
             place = f"{problem.place.line}:{problem.place.column}"
             where = place if problem.place.file == path.name else f"{problem.place.file}:{place}"
             found.append(f"{problem.severity} {problem.code} {where}")
-        expected = path.with_suffix(".expected").read_text(encoding="utf-8").splitlines()
+        expected = [str(line) for line in expectations(path)]
         made.append(Row(path.stem, mistake_of(path), tuple(expected), tuple(found)))
     return made
 

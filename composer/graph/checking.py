@@ -9,6 +9,7 @@ from typing import Any
 from composer.graph.callees import Callees
 from composer.graph.configs import ConfigReader
 from composer.graph.edges import EdgeChecker
+from composer.graph.folding import folded
 from composer.graph.model import CheckedModule, CheckedTask, Report
 from composer.graph.solver import Solver
 from composer.graph.tasks import TaskChecker
@@ -77,6 +78,9 @@ def _check_resolved(document: Resolved, registry: Registry) -> Report:
         if task is not None:
             tasks[name] = task
         _forget_local(solver)
+    problems[:] = folded(
+        problems, reader.refusals, reader.parameter_places, document.tree.root.start_mark.name
+    )
     _settle_types(tasks, solver)
     _infer_widths(callees, solver, tasks, problems)
     _warn_uncalled(document, callees, problems)

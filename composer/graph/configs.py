@@ -11,6 +11,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from composer.graph.folding import Refusal
 from composer.language import Tree, meant_key, rename_fix
 from composer.plugin import Config
 from composer.problems import Note, Place, Problem
@@ -19,6 +20,7 @@ from composer.types.documented import documented
 __all__ = ["ConfigReader"]
 
 _WORD = re.compile(r"[A-Za-z_]\w*")
+SHOWN_VALUES = 3
 
 
 @dataclass
@@ -31,6 +33,7 @@ class ConfigReader:
     directories: Mapping[str, FilePath] = field(default_factory=dict)
     """Folder of each source file: a config may name files beside the document that wrote it."""
     cache: dict[tuple[Any, ...], Config] = field(default_factory=dict)
+    refusals: list[Refusal] = field(default_factory=list)
 
     def read(
         self, model: type[Config], data: dict[str, Any], path: tuple[Any, ...], owner: str
@@ -120,29 +123,31 @@ class ConfigReader:
     ) -> None:
         message = fault["msg"].removeprefix("Value error, ").removeprefix("Assertion failed, ")
         location = fault["loc"]
+        words = [] if location else [w for w in dict.fromkeys(_WORD.findall(message)) if w in data]
+        places = [where] if location else [(*path, "with", word) for word in words]
+        values = [fault["input"]] if location else [data[word] for word in words]
+        names = [".".join(map(str, location))] if location else words
         notes: list[Note] = []
-        if location:
-            place = self.tree.place(where)
-            label = f"{'.'.join(map(str, location))} is {fault['input']!r}"
-            notes.extend(self._parameter_note(where))
-        else:
-            mentioned = [w for w in dict.fromkeys(_WORD.findall(message)) if w in data]
-            anchor = (*path, "with", mentioned[0]) if mentioned else (*path, "with")
-            place = self.tree.place(anchor, key=not mentioned)
-            label = f"{mentioned[0]} is {data[mentioned[0]]!r}" if mentioned else ""
-            for word in mentioned[:1]:
-                notes.extend(self._parameter_note((*path, "with", word)))
-            for word in mentioned[1:3]:
-                other = (*path, "with", word)
-                notes.append(Note(self.tree.place(other), f"{word} is {data[word]!r}"))
-                notes.extend(self._parameter_note(other))
-        problem = Problem(
-            "C206", "error", f"{owner} refuses its config: {message}", place, label, tuple(notes)
-        )
+        for place, name, value in list(zip(places, names, values, strict=True))[:SHOWN_VALUES]:
+            if place != places[0]:
+                notes.append(Note(self.tree.place(place), f"{name} is {value!r}"))
+            notes.extend(self._parameter_note(place))
+        at = self.tree.place(places[0]) if places else self.tree.place((*path, "with"), key=True)
+        label = f"{names[0]} is {values[0]!r}" if places else ""
+        text = f"{owner} refuses its config: {message}"
+        problem = Problem("C206", "error", text, at, label, tuple(notes))
         self.problems.append(problem)
+        read = {self._parameter(place): value for place, value in zip(places, values, strict=True)}
+        known = {name: value for name, value in read.items() if name is not None}
+        self.refusals.append(Refusal(problem, path, message, known, None not in read))
 
-    def _parameter_note(self, where: tuple[Any, ...]) -> list[Note]:
+    def _parameter(self, where: tuple[Any, ...]) -> str | None:
+        """The parameter that a value comes from."""
         text = self.tree.text(where)
         if text is None or not text.startswith("$") or text[1:] not in self.parameter_places:
-            return []
-        return [Note(self.parameter_places[text[1:]], f"{text} is set here")]
+            return None
+        return text[1:]
+
+    def _parameter_note(self, where: tuple[Any, ...]) -> list[Note]:
+        name = self._parameter(where)
+        return [] if name is None else [Note(self.parameter_places[name], f"${name} is set here")]

@@ -105,6 +105,11 @@ MODULE_TYPES: tuple[ModuleType, ...] = (
         DecoderConfig,
         {
             "forward": Method(signatures.decode, summary="Scores of the next token at every position."),
+            "both_ways": Method(
+                signatures.decode,
+                attribute="both_ways",
+                summary="Scores at every position of a text whose tokens see all others, as in an encoder.",
+            ),
             "grouped": Method(
                 signatures.decode_grouped,
                 attribute="grouped",

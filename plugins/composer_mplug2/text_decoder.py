@@ -12,7 +12,7 @@ from composer_mplug2.bert import BertEmbeddings, initialise
 from composer_mplug2.cache import DecoderCache
 from composer_mplug2.configs import DecoderConfig
 from composer_mplug2.lm_head import TiedHead
-from composer_mplug2.masks import causal_mask, cross_mask, joined_mask
+from composer_mplug2.masks import causal_mask, cross_mask, joined_mask, self_mask
 from composer_mplug2.ranking import rank_candidates
 from composer_mplug2.text_encoder import build_blocks
 
@@ -34,6 +34,14 @@ class TextDecoder(nn.Module):
     def forward(self, *, memory: States, tokens: Tokens) -> Tensor:
         """memory[B, N, D], tokens[B, L] → logits[B, L, V]; logits at i score the token at i + 1."""
         return self.decode(tokens, self.project(memory.values), self._memory_mask(memory))
+
+    def both_ways(self, *, memory: States, tokens: Tokens) -> Tensor:
+        """memory[B, N, D], tokens[B, L] → logits[B, L, V]; every token sees the later ones too, as an encoder's do."""
+        hidden = self.embeddings(tokens.ids)
+        mask, memory_mask = self_mask(tokens.mask, hidden.dtype), self._memory_mask(memory)
+        for layer, seen in zip(self.layers, self.project(memory.values), strict=True):
+            hidden = layer(hidden, mask=mask, memory=seen, memory_mask=memory_mask)
+        return self.head(hidden, self.embeddings.words.weight)
 
     def grouped(self, *, vision: States, text: States, counts: Tensor, tokens: Tokens) -> Tensor:
         """Several texts per picture: vision[B, N, D], text[R, L, D], counts[B], tokens[R, M] → logits[R, M, V].

@@ -1,7 +1,7 @@
 """Broken documents, each with exactly the problems that stand beside it: code, line and column, and nothing else.
 
-`NAME.yaml` is broken the way people break documents; its first line says how. `NAME.expected` has one line per problem:
-severity, code, and line:column (with a file before it where the place lies in another one).
+`NAME.yaml` is broken the way people break documents; its first line says how. `NAME.expected` has one line per problem
+and marks the place in the document's own text: see `expectations`.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from itertools import combinations
 from pathlib import Path
 
 import pytest
+from expectations import expectations
 
 from composer.graph import Report, check
 from composer.plugin import load_registry
@@ -42,7 +43,7 @@ def _in_folder(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("name", DOCUMENTS)
 def test_a_broken_document_has_exactly_its_problems(name: str) -> None:
     found = [line_of(problem, name) for problem in report_of(name).problems]
-    assert found == Path(name).with_suffix(".expected").read_text().splitlines()
+    assert found == [str(expected) for expected in expectations(Path(name))]
 
 
 @pytest.mark.parametrize("name", DOCUMENTS)
@@ -58,7 +59,7 @@ def test_every_place_lies_in_its_file(name: str) -> None:
 
 
 def test_there_is_a_document_for_every_code_that_a_document_can_have() -> None:
-    seen = {line.split()[1] for path in FOLDER.glob("*.expected") for line in path.read_text().splitlines()}
+    seen = {expected.code for name in DOCUMENTS for expected in expectations(Path(name))}
     needs_a_plugin = {code.code for code in CODES.values() if code.plugins}
     assert set(CODES) - seen <= needs_a_plugin
     assert len(DOCUMENTS) >= 50

@@ -9,7 +9,8 @@ from documents import checked, fixed
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from composer.graph import Report
+from composer.graph import Report, check
+from composer.language import Source
 from composer.problems import Problem
 
 DOCUMENT = """\
@@ -194,3 +195,27 @@ def test_two_edges_into_one_node_are_adapted_in_turn() -> None:
         text = fixed(report)
         report, rounds = checked(text), rounds + 1
     assert text.count("core.linear") == 2
+
+
+HEADS = """\
+composer: 1
+parameters: {hidden: 64, heads: 4}
+modules:
+  first: {uses: mplug2.fusion, with: {hidden: $hidden, heads: $heads, layers: 1}}
+  second: {uses: mplug2.fusion, with: {hidden: $hidden, heads: $heads, layers: 2}}
+"""
+
+
+def test_a_bad_parameter_is_one_problem_where_it_was_set_last() -> None:
+    report = check(Source("heads.yaml", HEADS), settings={"heads": 7})
+    (problem,) = [problem for problem in report.problems if problem.severity == "error"]
+    assert problem.code == "C206"
+    assert not problem.place.is_in_file
+    assert "`first` and `second`" in problem.message
+    assert problem.label == "heads is 7"
+
+
+def test_two_values_of_their_own_are_two_problems() -> None:
+    text = HEADS.replace("$heads, layers: 1", "5, layers: 1").replace("$heads, layers: 2", "7, layers: 2")
+    errors = [p for p in check(Source("heads.yaml", text)).problems if p.code == "C206"]
+    assert [problem.place.line for problem in errors] == [4, 5]

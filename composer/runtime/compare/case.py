@@ -56,6 +56,15 @@ class Target(_Shape):
     relative: float | None = None
     optional: bool = False
     """Whether data without this tensor passes (it is listed as not recorded)."""
+    last_of: str | None = None
+    """A parameter that counts the tensors `recorded0`, `recorded1`, ...: the last of them is meant."""
+
+    def over(self, default: Tolerance) -> Tolerance:
+        """The tolerance of the case, where this target has none of its own."""
+        return Tolerance(
+            absolute=default.absolute if self.absolute is None else self.absolute,
+            relative=default.relative if self.relative is None else self.relative,
+        )
 
 
 class Ones(_Shape):

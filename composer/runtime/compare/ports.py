@@ -1,0 +1,97 @@
+"""Between ports and recorded tensors: inputs filled with what was recorded, results read from the slots."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from composer.plan import Plan
+from composer.plugin import Registry
+from composer.problems import InputError
+from composer.runtime.compare.case import Ones
+
+__all__ = ["feed", "read_port"]
+
+
+def feed(
+    plan: Plan, feeds: Mapping[str, str | Ones], inputs: Mapping[str, Tensor], registry: Registry
+) -> dict[str, dict[str, Any]]:
+    """Input ports filled with recorded tensors: `input.port`, or `input.port.field` for a record."""
+    fed: dict[str, dict[str, Any]] = {name: {} for name in plan.inputs}
+    fields: dict[tuple[str, str], dict[str, Tensor]] = {}
+    for place, recorded in feeds.items():
+        parts = place.split(".")
+        if len(parts) not in (2, 3) or parts[0] not in fed:
+            raise InputError(f"feeds: `{place}` is no input port of this task (inputs: {', '.join(fed)})")
+        key = recorded.ones_like if isinstance(recorded, Ones) else recorded
+        if key not in inputs:
+            raise InputError(f"feeds: nothing is recorded as `{key}` (inputs: {', '.join(sorted(inputs))})")
+        value = torch.ones_like(inputs[key]) if isinstance(recorded, Ones) else inputs[key]
+        if len(parts) == 2:
+            fed[parts[0]][parts[1]] = value
+        else:
+            fields.setdefault((parts[0], parts[1]), {})[parts[2]] = value
+    for (item_name, port), values in fields.items():
+        record = registry.kinds[plan.inputs[item_name].ports[port].kind].record
+        if record is None:
+            raise InputError(
+                f"feeds: port {item_name}.{port} is one tensor, so it has no field {next(iter(values))}"
+            )
+        fed[item_name][port] = record(**values)
+    for name, item in plan.inputs.items():
+        for port, declared in item.ports.items():
+            if port not in fed[name]:
+                raise InputError(f"feeds: input port `{name}.{port}` ({declared}) is fed by nothing")
+            kind = registry.kinds[declared.kind]
+            if kind.record is not None and not isinstance(fed[name][port], tuple):
+                fed[name][port] = kind.record(fed[name][port])
+    return fed
+
+
+def read_port(
+    port: str,
+    plan: Plan,
+    slots: list[Any],
+    hypotheses: Mapping[str, Any],
+    recorded: Tensor,
+) -> Tensor:
+    """The tensor of `node.port`, `node.port.field` or `node.hypotheses.ids` (`.scores`, `.count`), once it has run."""
+    node, _, rest = port.partition(".")
+    if rest.startswith("hypotheses."):
+        if node not in hypotheses:
+            raise InputError(f"compare: `{node}` is no generate node of this task")
+        return _hypotheses(hypotheses[node], rest.partition(".")[2], recorded)
+    name, _, field = rest.partition(".")
+    if (node, name) not in plan.slots:
+        known = ", ".join(".".join(endpoint) for endpoint in plan.slots)
+        raise InputError(f"compare: `{port}` is no port of this task (ports: {known})")
+    value = slots[plan.slot((node, name))]
+    if isinstance(value, tuple):
+        value = getattr(value, field or type(value)._fields[0])  # type: ignore[attr-defined]
+    if not isinstance(value, Tensor):
+        raise InputError(f"compare: `{port}` holds no tensor")
+    return value
+
+
+def _hypotheses(found: list[list[Any]], what: str, recorded: Tensor) -> Tensor:
+    """All hypotheses of all samples, padded as recordings are: ids with -1, scores with -inf."""
+    if what == "count":
+        return torch.tensor([len(h) for h in found])
+    if what == "scores":
+        scores = torch.full(recorded.shape, -math.inf)
+        for row, hypotheses in enumerate(found):
+            for column, hypothesis in enumerate(hypotheses[: recorded.shape[1]]):
+                scores[row, column] = hypothesis.score
+        return scores
+    if what == "ids":
+        ids = torch.full(recorded.shape, -1, dtype=torch.int64)
+        for row, hypotheses in enumerate(found):
+            for column, hypothesis in enumerate(hypotheses[: recorded.shape[1]]):
+                tokens = torch.tensor(hypothesis.ids)[: recorded.shape[2]]
+                ids[row, column, : len(tokens)] = tokens
+        return ids
+    raise InputError(f"compare: hypotheses have ids, scores and count, not {what}")
