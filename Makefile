@@ -7,6 +7,9 @@ STAMP := $(VENV)/installed
 # The exact set was made with Python 3.11; on 3.10 some of it does not exist and the ranges of pyproject.toml decide.
 CONSTRAINTS := $(shell $(PYTHON) -c 'import sys; print("-c constraints.txt" if sys.version_info >= (3, 11) else "")')
 
+# What is installed beside the project: CI adds the TensorRT-RTX library, which its tests then use.
+EXTRAS ?= dev,train
+
 .PHONY: demo test lint bench clean
 
 demo: $(STAMP)
@@ -33,5 +36,5 @@ clean:
 
 $(STAMP): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet $(CONSTRAINTS) -e '.[dev,train]'
+	$(BIN)/python -m pip install --quiet $(CONSTRAINTS) -e '.[$(EXTRAS)]'
 	touch $(STAMP)
