@@ -22,7 +22,7 @@ pytestmark = [
     pytest.mark.tensorrt,
     pytest.mark.skipif(find_spec("torch_tensorrt") is None, reason="Torch-TensorRT is not installed"),
 ]
-ONE = ["--range", "batch=1..1", "--range", "question.length=2..24"]
+ONE = ["--range", "batch=1..1"]
 BUILD = ["quickstart:image-qa", "--backend", "tensorrt", "--precision", "fp16", "--target", "rtx4090", *ONE]
 
 
