@@ -11,6 +11,7 @@ import pytest
 import torch
 from composer_compile.backends.inductor import InductorBackend
 from composer_compile.errors import ArtifactError
+from composer_compile.seam import BuildOptions
 
 
 @pytest.mark.slow
@@ -36,7 +37,7 @@ def test_a_round_trip(small: Any, tmp_path: Path) -> None:
 @pytest.mark.parametrize("key", ["torch", "device", "processor", "instructions"])
 def test_a_library_of_another_machine_is_refused(key: str) -> None:
     backend = InductorBackend()
-    here = backend.made_with(torch.device("cpu"))
+    here = backend.made_with(torch.device("cpu"), BuildOptions())
     assert backend.mismatch(here, torch.device("cpu")) is None
     reason = backend.mismatch({**here, key: "9.9.9"}, torch.device("cpu"))
     assert reason is not None

@@ -146,11 +146,11 @@ def test_unknown_names_are_refused(small: Any) -> None:
 
 
 def test_a_backend_that_is_not_installed_names_the_extra(small: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    from composer_compile.backends import tensorrt
+    from composer_compile.backends.tensorrt import TensorRTBackend, library
 
-    monkeypatch.setattr(tensorrt.importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr(library.importlib.util, "find_spec", lambda name: None)
     with pytest.raises(BackendError, match=r"multimodal-composer\[tensorrt-rtx\]"):
-        tensorrt.TensorRTBackend().check_installed()
+        TensorRTBackend().check_installed()
 
 
 def test_a_full_size_document_takes_little_memory(tmp_path: Path) -> None:
@@ -168,6 +168,7 @@ def test_a_full_size_document_takes_little_memory(tmp_path: Path) -> None:
     assert "fallback" not in output
 
 
+@pytest.mark.tensorrt
 @pytest.mark.skipif(find_spec("torch_tensorrt") is None, reason="Torch-TensorRT is not installed")
 def test_tensorrt_plans_without_a_gpu(small: Any) -> None:
     """In a process of its own: the library changes torch when it is imported."""
