@@ -9,9 +9,9 @@ from typing import Any
 import networkx as nx
 
 from composer.graph.callees import Callee, Callees
+from composer.graph.compile_options import check_precisions, check_ranges
 from composer.graph.edges import EdgeChecker
 from composer.graph.model import CheckedInput, CheckedNode, CheckedTask, Endpoint
-from composer.graph.ranges import parse_range
 from composer.graph.references import Reference, References, written_references
 from composer.language import InputShape, NodeShape, TaskShape, nearest, rename_fix
 from composer.problems import Problem
@@ -58,7 +58,7 @@ class TaskChecker:
         outputs = self._outputs(path)
         loss = self._loss(path)
         self._warn_unused(graph, path, before)
-        self._check_ranges(path)
+        self._check_compile(path)
         if any(p.severity == "error" for p in self.problems[before:]) or any(
             v is None for v in self.outputs.values()
         ):
@@ -331,35 +331,13 @@ class TaskChecker:
                 message = f"input `{name}` is never used"
                 self.problems.append(Problem("C216", "warning", message, tree.place(item.path, key=True)))
 
-    def _check_ranges(self, path: Path) -> None:
-        free = {"batch"}
-        for item in self.inputs.values():
-            kinds = self.callees.registry.kinds
-            for port in item.ports.values():
-                names = kinds[port.kind].dims if port.kind in kinds else ()
-                free |= {
-                    f"{item.name}.{n}"
-                    for n, d in zip(names, port.dims, strict=False)
-                    if d.terms and n != "batch"
-                }
-        for name, text in self.shape.compile.ranges.items():
-            where = (*path, "compile", "ranges", name)
-            tree = self.callees.document.tree
-            if name not in free:
-                if self.outputs.get(name.partition(".")[0], ()) is None:
-                    continue  # a dimension of an input with a problem of its own
-                guess = nearest(name, sorted(free))
-                helps = ((f"did you mean `{guess}`?",) if guess else ()) + (
-                    f"free: {', '.join(sorted(free))}",
-                )
-                message = f"`{name}` is no free dimension of this task"
-                place = tree.place(where, key=True)
-                self.problems.append(Problem("C111", "error", message, place, helps=helps))
-                continue
-            try:
-                parse_range(text)
-            except ValueError as error:
-                self.problems.append(Problem("C111", "error", str(error), tree.place(where)))
+    def _check_compile(self, path: Path) -> None:
+        shape, document = self.shape.compile, self.callees.document
+        kinds = self.callees.registry.kinds
+        self.problems += check_ranges(
+            shape, path, document, self.inputs, kinds, lambda name: self.outputs.get(name, ()) is None
+        )
+        self.problems += check_precisions(shape, path, document, self.shape.nodes, self.callees.modules)
 
 
 def _port_types(ports: Mapping[str, str | PortType | Port]) -> dict[str, PortType]:

@@ -1,0 +1,68 @@
+"""What a task says under `compile:`, held against the task: free dimensions with a range, nodes with a precision."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Mapping
+from typing import Any
+
+from composer.graph.model import CheckedInput
+from composer.graph.ranges import parse_range
+from composer.language import CompileShape, NodeShape, Resolved, nearest, rename_fix
+from composer.problems import Problem
+from composer.types import Kind
+
+__all__ = ["check_precisions", "check_ranges"]
+
+Path = tuple[Any, ...]
+
+
+def check_ranges(
+    shape: CompileShape,
+    path: Path,
+    document: Resolved,
+    inputs: Mapping[str, CheckedInput],
+    kinds: Mapping[str, Kind],
+    is_broken: Callable[[str], bool],
+) -> Iterable[Problem]:
+    """C111: a range of what is not free, or that is none. `is_broken` tells inputs with a problem of their own."""
+    free = {"batch"}
+    for item in inputs.values():
+        for port in item.ports.values():
+            names = kinds[port.kind].dims if port.kind in kinds else ()
+            free |= {
+                f"{item.name}.{n}" for n, d in zip(names, port.dims, strict=False) if d.terms and n != "batch"
+            }
+    tree = document.tree
+    for name, text in shape.ranges.items():
+        where = (*path, "compile", "ranges", name)
+        if name in free:
+            try:
+                parse_range(text)
+            except ValueError as error:
+                yield Problem("C111", "error", str(error), tree.place(where))
+        elif not is_broken(name.partition(".")[0]):
+            guess = nearest(name, sorted(free))
+            helps = ((f"did you mean `{guess}`?",) if guess else ()) + (f"free: {', '.join(sorted(free))}",)
+            message = f"`{name}` is no free dimension of this task"
+            yield Problem("C111", "error", message, tree.place(where, key=True), helps=helps)
+
+
+def check_precisions(
+    shape: CompileShape,
+    path: Path,
+    document: Resolved,
+    nodes: Mapping[str, NodeShape],
+    modules: Collection[str],
+) -> Iterable[Problem]:
+    """C112: a precision for what is neither a node of this task nor a module that it calls."""
+    called = {str(node.call or node.generate).partition(".")[0] for node in nodes.values()}
+    known = {*nodes, *(called & set(modules))}
+    for name in shape.precisions:
+        if name not in known:
+            place = document.tree.place((*path, "compile", "precisions", name), key=True)
+            guess = nearest(name, sorted(known))
+            did = (f"did you mean `{guess}`?",) if guess else ()
+            helps = (*did, f"nodes and called modules: {', '.join(sorted(known)) or 'none'}")
+            message = f"`{name}` has a precision, and this task has no such node and calls no such module"
+            fix = rename_fix(place, guess) if guess else ()
+            yield Problem("C112", "error", message, place, helps=helps, fix=fix)
