@@ -182,16 +182,20 @@ class _Job:
         precisions = {
             name: precision_of(plan, options.precision, options.precisions) for name, plan in plans.items()
         }
-        labels = labels_of(plans, precisions, per_module=self.backend.per_module)
+        free = {
+            name: find_free_dims(plan, self.registry, overrides_for(plan, options.ranges))
+            for name, plan in plans.items()
+        }
+        ranges = {name: found.ranges for name, found in free.items()}
+        labels = labels_of(plans, ranges, precisions, per_module=self.backend.per_module)
         prepared = {}
         for name, plan in plans.items():
-            free = find_free_dims(plan, self.registry, overrides_for(plan, options.ranges))
             tensor_plan, host = without_host_steps(plan, self.registry)
             stage = partial(
                 stage_plan,
                 tensor_plan,
                 host,
-                free=free,
+                free=free[name],
                 registry=self.registry,
                 labels=labels[name],
                 precision=precisions[name],
@@ -201,7 +205,7 @@ class _Job:
             is_full = precisions[name].used(plan) == ("fp32",)
             staged = reference if is_full else stage(modules=self._cast)
             prepared[name] = _Prepared(
-                self.model.runner(name), plan, free, reference, staged, precisions[name]
+                self.model.runner(name), plan, free[name], reference, staged, precisions[name]
             )
         return prepared
 

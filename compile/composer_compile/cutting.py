@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from composer.graph import Range
 from composer.plan import Plan, Step
 from composer_compile.digests import Digests
 from composer_compile.hosting import slots_of
@@ -57,10 +58,14 @@ class Segment:
 
 
 def labels_of(
-    plans: Mapping[str, Plan], precisions: Mapping[str, Precision], *, per_module: bool
+    plans: Mapping[str, Plan],
+    ranges: Mapping[str, Mapping[str, Range]],
+    precisions: Mapping[str, Precision],
+    *,
+    per_module: bool,
 ) -> dict[str, Labels]:
     """The labels of every task. `per_module` also keeps declared modules apart, so that each is built on its own."""
-    digests = {name: Digests(plan) for name, plan in plans.items()}
+    digests = {name: Digests(plan, ranges[name]) for name, plan in plans.items()}
     holders: dict[tuple[str, str], set[str]] = {}
     for name, plan in plans.items():
         for step in plan.steps:

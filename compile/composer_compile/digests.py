@@ -7,21 +7,33 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from composer.graph import Range
 from composer.plan import Plan, Step
+from composer_compile.ranges import is_batch
 
 __all__ = ["Digests"]
 
 
 class Digests:
-    """Digests of a plan's slots and steps. Names of nodes do not count; modules and inputs count by their names."""
+    """Digests of a plan's slots and steps. Names of nodes do not count; modules and inputs count by their names.
 
-    def __init__(self, plan: Plan) -> None:
+    Inputs count with the ranges of their sizes, too: tasks of other sizes have other programs.
+    """
+
+    def __init__(self, plan: Plan, ranges: Mapping[str, Range]) -> None:
         self.slots: dict[int, str] = {}
         self.steps: dict[str, str] = {}
         for name, item in plan.inputs.items():
+            sizes = {
+                key: str(found)
+                for key, found in ranges.items()
+                if is_batch(key) or key.startswith(f"{name}.")
+            }
             for port in item.ports:
                 config = item.config.model_dump(mode="json")
-                self.slots[plan.slot((name, port))] = _digest("input", name, item.modality.id, config, port)
+                self.slots[plan.slot((name, port))] = _digest(
+                    "input", name, item.modality.id, config, port, sizes
+                )
         for step in plan.steps:
             made = _digest(*_callee(step), self._sources(step))
             self.steps[step.name] = made

@@ -87,7 +87,7 @@ class _Stager:
         self.precision = precision
         self.device = device
         self.staged = Staged(host=host, ranges=dict(free.ranges))
-        self.digests = Digests(plan)
+        self.digests = Digests(plan, free.ranges)
         self.forms: dict[str, TensorSpec] = {}
         self.caches: dict[str, Any] = {}
 

@@ -15,6 +15,7 @@ from composer_compile.parity import difference
 from composer_compile.samples import corner_sizes
 from torch import nn
 
+from composer.cli import main
 from composer.plugin import Config, Method, ModuleType, NoConfig, Registry, hookimpl, load_registry
 from composer.types import Signature, States
 
@@ -198,6 +199,34 @@ def test_the_tolerance_that_is_asked_for_is_used(document: Path, registry: Regis
         composer_compile.compile_document(
             path, tmp_path / "strict", weights="initial", registry=registry, options=strict
         )
+
+
+def test_what_was_not_compared_is_measured_by_verify(
+    small: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As for a GPU that is elsewhere: the samples are the live model's, and `verify` compares with them."""
+    with monkeypatch.context() as elsewhere:
+        elsewhere.setattr(
+            ExportBackend, "mismatch", lambda self, made_with, device: "built for another machine"
+        )
+        manifest = composer_compile.compile_document(
+            small.document, tmp_path / "out", tasks=["caption", "classify"], weights=small.weights
+        )
+    assert {each.not_measured for each in manifest.parity.values()} == {"built for another machine"}
+    assert main(["verify", str(tmp_path / "out")]) == 0
+    shown = capsys.readouterr().out
+    assert "caption: ok" in shown
+    assert "caption.logits" in shown
+    assert "question.length 8" in shown  # every corner, not the smallest alone
+    load = ExportBackend.load
+
+    def drifting(self: ExportBackend, *arguments: Any) -> Any:
+        function = load(self, *arguments)
+        return lambda *tensors: [t * 1.01 if t.is_floating_point() else t for t in function(*tensors)]
+
+    monkeypatch.setattr(ExportBackend, "load", drifting)
+    assert main(["verify", str(tmp_path / "out")]) == 1
+    assert "caption: DIFFERS" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
