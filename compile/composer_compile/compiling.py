@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from composer.graph import Report
+from composer.graph import Report, check
 from composer.plan import Plan
 from composer.plugin import Registry, load_registry
 from composer.runtime import Model, Runner
@@ -82,12 +82,19 @@ def compile_document(
             Nothing is written then, and an artifact that was there stays.
     """
     chosen = options or Options()
+    tasks = None if tasks is None else list(tasks)
     target = Path(out)
     check_target(target)
     registry = registry if registry is not None else load_registry()
     backend = backend_of(registry, chosen.backend, "compiling")
     backend.check_installed()
     backend.check_options(chosen.build, device_of(device))
+    report = (
+        document if isinstance(document, Report) else check(document, registry=registry, settings=settings)
+    )
+    if report.ok:  # before weights are read; an unknown task is told while the model is loaded
+        known = report.tasks if tasks is None else [name for name in tasks if name in report.tasks]
+        check_exportable(report, known, registry)
     model = load_model(
         document,
         weights=weights,
@@ -137,7 +144,6 @@ class _Job:
 
     def run(self) -> Manifest:
         plans = {name: self.model.runner(name).plan for name in self.model.tasks}
-        check_exportable(self.model.report, self.model.tasks, self.registry)
         check_overrides(plans.values(), self.options.ranges)
         check_precision_names(plans.values(), self.options.precisions)
         prepared = self._prepare(plans)

@@ -13,7 +13,7 @@ GOLDEN = Path(__file__).parents[1] / "golden" / "mplug2"
 @pytest.fixture
 def case(tmp_path: Path) -> Path:
     """A copy of the smallest recorded case, to be damaged."""
-    for name in ("fusion.yaml", "parts.yaml"):
+    for name in ("fusion.yaml", "encoders.yaml"):
         shutil.copy(GOLDEN / name, tmp_path)
     shutil.copytree(GOLDEN / "fusion", tmp_path / "fusion")
     return tmp_path / "fusion.yaml"
@@ -29,7 +29,7 @@ def test_the_case_is_right_before_it_is_damaged(composer, case: Path) -> None:
     [
         ("layout: mplug2", "layout: mplug3", "did you mean `mplug2`"),
         ("data: fusion", "data: gone", "is no folder of recorded tensors"),
-        ("document: parts.yaml", "document: gone.yaml", "there is no such file"),
+        ("document: encoders.yaml", "document: gone.yaml", "there is no such file"),
         ("task: joined", "task: joint", "did you mean `joined`"),
         ("labels.labels: labels", "labels.labels: lables", "nothing is recorded as `lables`"),
         ("labels.labels: labels", "label.labels: labels", "`label.labels` is no input port"),

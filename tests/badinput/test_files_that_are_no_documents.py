@@ -117,7 +117,7 @@ def test_an_unknown_task_is_one_line(composer, tiny, command: str) -> None:
         ("beams=1.5", "--set beams must be a "),
         ("beams=", "--set beams must be a number"),
         ("beems=2", "did you mean `beams`?"),
-        ("beams=0", "refuses its config"),
+        ("beams=0", "parameter `beams` is refused by"),
         ("local_temporal=1", "--set local_temporal must be "),
         ("tokenizer=bert-cased", "no tokenizer is called 'bert-cased'"),
     ],
