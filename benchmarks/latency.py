@@ -40,7 +40,7 @@ def _latency(subject: Subject, artifact: Any, weights: str | None, *, quick: boo
     runs = _runs(subject, model, artifact)
     for run in runs.values():
         run()
-    times = interleaved(runs, 2 if quick else 7, time.perf_counter)
+    times = interleaved(runs, 2 if quick else 5, time.perf_counter)
     for name in ("step, artifact", "step, live"):
         times[name] = [seconds / STEPS for seconds in times[name]]
     middle = {name: statistics.median(values) for name, values in times.items()}

@@ -34,6 +34,22 @@ def test_a_round_trip(small: Any, tmp_path: Path) -> None:
             InductorBackend().load(lambda: path, memoryview(path.read_bytes()), [], torch.device("cpu"))
 
 
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which("g++") is None, reason="there is no C++ compiler")
+@pytest.mark.filterwarnings("ignore")
+def test_a_beam_search_over_several_samples(small: Any, clip: Any, tmp_path: Path) -> None:
+    """The first parents are one row for all samples, and keys and values are transposed: not as a library expects."""
+    options = composer_compile.Options(
+        backend="inductor", ranges={"batch": "2..3", "question.length": "2..8"}
+    )
+    composer_compile.compile_document(
+        small.document, tmp_path / "out", tasks=["video-qa"], weights=small.weights, options=options
+    )
+    raw = {"video": [clip(0), clip(1)], "question": ["what is it", "red"]}
+    with composer_compile.load(tmp_path / "out") as artifact:
+        assert artifact.run(**raw) == small.model.run("video-qa", **raw)
+
+
 @pytest.mark.parametrize("key", ["torch", "device", "processor", "instructions"])
 def test_a_library_of_another_machine_is_refused(key: str) -> None:
     backend = InductorBackend()

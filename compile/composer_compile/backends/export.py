@@ -128,6 +128,10 @@ def _with_weights(exported: ExportedProgram, weights: Sequence[Tensor | None]) -
                 node.replace_all_uses_with(graph.get_attr(name))
         graph.erase_node(node)
     graph.lint()
+    # Sizes and dtypes of every value, which only compilers read: tens of MB in a large model, for each of its programs.
+    for node in graph.nodes:
+        node.meta.clear()
+    module.meta.clear()
     module.recompile()
     program: LoadedProgram = module
     return program

@@ -92,7 +92,8 @@ class InductorBackend:
         )
 
         def run(*tensors: Tensor) -> Sequence[Tensor]:
-            result = package(*tensors)
+            # A library reads its inputs as the contiguous tensors that it was built for, whatever their strides say.
+            result = package(*[tensor.contiguous() for tensor in tensors])
             return [result] if isinstance(result, Tensor) else list(result)
 
         return run
