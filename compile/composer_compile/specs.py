@@ -51,5 +51,5 @@ class StageSpec:
     outputs: tuple[TensorSpec, ...]
     ranges: Mapping[str, Range]
     nodes: tuple[str, ...]
-    identity: Any
+    identity: Any = None
     """Equal for two stages of one artifact that compute the same, whatever their tensors are called."""
