@@ -75,8 +75,9 @@ def ratio(times: Mapping[str, list[float]], name: str, beside: str) -> float:
 def resident() -> dict[str, int]:
     """Bytes of memory that this process holds now, and the part that is private: not mapped from a file (Linux).
 
-    What was freed is given back to the system first: how much of it the allocator keeps is chance.
+    Garbage is collected and what was freed is given back to the system first: when either happens is chance.
     """
+    gc.collect()
     ctypes.CDLL(None).malloc_trim(0)
     with open("/proc/self/status", encoding="ascii") as file:
         lines = dict(line.split(":", 1) for line in file if line.startswith(("VmRSS", "RssAnon")))

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor, fx
+from torch import Tensor, fx, nn
 from torch.export import ExportedProgram
 from torch.export.graph_signature import InputKind
 from torch.export.passes import move_to_device_pass
@@ -128,13 +128,24 @@ def _with_weights(exported: ExportedProgram, weights: Sequence[Tensor | None]) -
                 node.replace_all_uses_with(graph.get_attr(name))
         graph.erase_node(node)
     graph.lint()
-    # Sizes and dtypes of every value, which only compilers read: tens of MB in a large model, for each of its programs.
-    for node in graph.nodes:
-        node.meta.clear()
-    module.meta.clear()
     module.recompile()
-    program: LoadedProgram = module
-    return program
+    return _without_graph(module)
+
+
+def _without_graph(module: fx.GraphModule) -> LoadedProgram:
+    """The generated function and what it reads: the graph that it was made from is large, and nothing needs it now."""
+    held = nn.Module()
+    for name, buffer in module.named_buffers(recurse=False, remove_duplicate=False):
+        held.register_buffer(name, buffer, persistent=False)
+    for name, child in module.named_children():
+        held.add_module(name, child)
+    forward = type(module).forward
+
+    def run(*tensors: Tensor) -> Sequence[Tensor]:
+        result: Sequence[Tensor] = forward(held, *tensors)
+        return result
+
+    return run
 
 
 def _refuse_pickles(content: bytes) -> None:
