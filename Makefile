@@ -9,6 +9,8 @@ CONSTRAINTS := $(shell $(PYTHON) -c 'import sys; print("-c constraints.txt" if s
 
 # What is installed beside the project: CI adds the TensorRT-RTX library, which its tests then use.
 EXTRAS ?= dev,train
+# Which tests run: CI sets this empty, and runs the slow ones too.
+MARKS ?= not slow
 
 .PHONY: demo test lint bench clean
 
@@ -19,7 +21,7 @@ demo: $(STAMP)
 	$(BIN)/composer run quickstart:video-caption video=examples/quickstart/clip.mp4
 
 test: $(STAMP)
-	$(BIN)/python -m pytest -n auto
+	$(BIN)/python -m pytest -n auto -m "$(MARKS)"
 
 lint: $(STAMP)
 	$(BIN)/ruff check .

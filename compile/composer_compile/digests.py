@@ -30,7 +30,9 @@ class Digests:
                 if is_batch(key) or key.startswith(f"{name}.")
             }
             for port in item.ports:
-                config = item.config.model_dump(mode="json")
+                # Where a vocabulary lies changes no program.
+                files = item.modality.files(item.config) if item.modality.files is not None else {}
+                config = item.config.model_dump(mode="json", exclude=set(files))
                 self.slots[plan.slot((name, port))] = _digest(
                     "input", name, item.modality.id, config, port, sizes
                 )
