@@ -1,6 +1,7 @@
 """Running: programs, inputs, generation and models. Importing this imports torch."""
 
 from composer.runtime.generation import after_prefill
+from composer.runtime.linear import linear
 from composer.runtime.model import INITIAL, Model, Runner, build_for_training, load
 from composer.runtime.program import Program, build_module, build_program
 
@@ -13,5 +14,6 @@ __all__ = [
     "build_for_training",
     "build_module",
     "build_program",
+    "linear",
     "load",
 ]

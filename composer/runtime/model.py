@@ -17,6 +17,7 @@ from composer.plugin import Registry, load_registry
 from composer.problems import InputError
 from composer.runtime.generation import Generator, generators_of
 from composer.runtime.inputs import Inputs
+from composer.runtime.linear import use_fastest_linears
 from composer.runtime.naming import naming_the_node
 from composer.runtime.processors import Processors
 from composer.runtime.program import Program, build_module, build_program, module_names
@@ -122,6 +123,7 @@ class Model:
         dtype = next((p.dtype for m in self.modules.values() for p in m.parameters()), torch.float32)
         runner.program.prepare.to(self.device, dtype)
         runner.program.in_place.to(self.device, dtype)
+        use_fastest_linears(runner.program.in_place)
         return runner
 
     def only_task(self) -> str:
@@ -221,6 +223,7 @@ def load(
         )
     for module in modules.values():
         module.to(target, number_format).eval()
+        use_fastest_linears(module)
     return Model(report=report, modules=modules, tasks=names, device=target, loading=loading)
 
 

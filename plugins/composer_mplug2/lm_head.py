@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from composer.runtime import linear
 from composer.types import States
 from composer_mplug2.bert import NORM_EPS, initialise
 from composer_mplug2.configs import MaskedHeadConfig
@@ -24,7 +25,7 @@ class TiedHead(nn.Module):
 
     def forward(self, hidden: Tensor, words: Tensor) -> Tensor:
         """hidden[..., D], words[V, D] → [..., V]."""
-        return functional.linear(self.norm(functional.gelu(self.dense(hidden))), words, self.bias)
+        return linear(self.norm(functional.gelu(self.dense(hidden))), words, self.bias)
 
 
 class MaskedHead(nn.Module):

@@ -16,6 +16,7 @@ from torch.export import ExportedProgram
 from torch.export.graph_signature import InputKind
 from torch.export.passes import move_to_device_pass
 
+from composer.runtime import linear
 from composer_compile.errors import ArtifactError
 from composer_compile.exporting import Variant, export_stage, state_of
 from composer_compile.seam import BuildOptions, Compiled, LoadedProgram, Support, refuse_options
@@ -127,6 +128,8 @@ def _with_weights(exported: ExportedProgram, weights: Sequence[Tensor | None]) -
             with graph.inserting_before(node):
                 node.replace_all_uses_with(graph.get_attr(name))
         graph.erase_node(node)
+    for node in graph.find_nodes(op="call_function", target=torch.ops.aten.linear.default):
+        node.target = linear  # as the live model's: the fastest library of this processor
     graph.lint()
     module.recompile()
     return _without_graph(module)
