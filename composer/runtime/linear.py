@@ -41,13 +41,13 @@ def linear(values: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor
     for gradients, under autocast, while a graph is captured, for anything but float32 on the CPU, and where
     `onednn_is_faster` does not hold."""
     if (
-        values.numel() * weight.shape[0] < SMALLEST
+        torch.compiler.is_compiling()  # first: a size that is compared would become a condition of the graph
+        or values.numel() * weight.shape[0] < SMALLEST
         or not onednn_is_faster()
         or values.dtype is not torch.float32
         or weight.dtype is not torch.float32
         or values.device.type != "cpu"
         or torch.is_grad_enabled()
-        or torch.compiler.is_compiling()
         or torch.is_autocast_enabled("cpu")
     ):
         return functional.linear(values, weight, bias)

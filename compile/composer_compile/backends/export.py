@@ -17,6 +17,7 @@ from torch.export.graph_signature import InputKind
 from torch.export.passes import move_to_device_pass
 
 from composer.runtime import linear
+from composer_compile.backends.type_hints import remember_type_hints
 from composer_compile.errors import ArtifactError
 from composer_compile.exporting import Variant, export_stage, state_of
 from composer_compile.seam import BuildOptions, Compiled, LoadedProgram, Support, refuse_options
@@ -90,6 +91,7 @@ def packed_program(
 def loaded_program(content: bytes, weights: Sequence[Tensor | None], device: torch.device) -> LoadedProgram:
     """The program of a file that `packed_program` gave, with its weights in place. Raises ArtifactError."""
     _refuse_pickles(content)
+    remember_type_hints()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         exported = torch.export.load(io.BytesIO(content))
