@@ -76,8 +76,8 @@ def train_epochs(
 ) -> list[EpochResult]:
     """Train in place; returns one result per epoch, those before a resumption included.
 
-    Batches of all tasks are mixed in an order that the seed and the epoch decide. With `checkpoint`, the whole state is
-    written there after every epoch; `resume` goes on from it and ends as a run without a stop would.
+    The batches of an epoch are mixed in an order that the seed and the epoch decide. With `checkpoint`, the whole state
+    is written there after every epoch; `resume` goes on from it and ends as a run without a stop would.
 
     Raises:
         ComposerError: when a loss is not a number, or the checkpoint is missing, damaged or of another run.
@@ -111,17 +111,20 @@ def _epoch(
     progress: Progress,
 ) -> EpochResult:
     started, started_cpu, means = time.monotonic(), time.process_time(), _Means()
-    order = [(task, index) for task in sorted(data) for index in range(data[task].batches(epoch))]
+    batches = {task: data[task].batches(epoch) for task in data}  # as many in every epoch
+    order = [(task, index) for task in recipe.tasks_of(epoch) for index in range(batches[task])]
     np.random.default_rng((recipe.seed, epoch)).shuffle(order)
-    steps = len(order) * recipe.epochs  # every epoch has as many batches
+    bounds = [0]  # the step at which each epoch begins
+    for other in range(recipe.epochs):
+        bounds.append(bounds[-1] + sum(batches[task] for task in recipe.tasks_of(other)))
     parameters = [p for group in optimizer.param_groups for p in group["params"]]
     for done, (task, index) in enumerate(order):
         rate = learning_rate(
-            epoch * len(order) + done,
-            steps=steps,
+            bounds[epoch] + done,
+            steps=bounds[-1],
             peak=recipe.learning_rate,
             warmup=recipe.warmup,
-            restarts=[start * len(order) for start in recipe.restarts],
+            restarts=[bounds[start] for start in recipe.restarts if start < recipe.epochs],
         )
         for group in optimizer.param_groups:
             group["lr"] = rate

@@ -37,6 +37,9 @@ class TaskRecipe(Config):
     """Input of the task or its objective to the field of a sample; the field of the same name where left out."""
     group: GroupRecipe | None = None
     """Which samples go together; none do where left out."""
+    start: float = Field(default=0.0, ge=0, lt=1)
+    """Part of the run's epochs that pass before the task joins: what is slow to learn has the model to itself until the
+    large gradients of what is quick can no longer drown it."""
     batch: int = Field(ge=1)
     """Samples in a batch, or groups where samples are grouped."""
     output: str
@@ -48,10 +51,10 @@ class TaskRecipe(Config):
 
 
 class Recipe(Config):
-    """A whole run. Tasks are trained jointly: every epoch goes through all batches of all tasks in one mixed order."""
+    """A whole run. Tasks are trained jointly: every epoch goes through all batches of its tasks in one mixed order."""
 
     epochs: int = Field(ge=1)
-    """Passes over the data of every task."""
+    """Passes over the data of every task that is there from the start."""
     seed: int = Field(default=0, ge=0)
     """Draws the initial weights, the order of the batches and dropout."""
     threads: int = Field(default=2, ge=1)
@@ -73,6 +76,11 @@ class Recipe(Config):
     lies before it no gradient, which costs a short run many steps."""
     tasks: dict[str, TaskRecipe] = Field(min_length=1)
     """Task of the document to its data."""
+
+    def tasks_of(self, epoch: int) -> list[str]:
+        """The tasks that train in an epoch (from 0), sorted; the earliest ones train from the first epoch on."""
+        joins = {name: int(task.start * self.epochs) for name, task in self.tasks.items()}
+        return sorted(name for name, first in joins.items() if first - min(joins.values()) <= epoch)
 
     @field_validator("restarts")
     @classmethod

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from pathlib import Path
+from unittest import mock
 
 import pytest
 import torch
@@ -159,3 +160,31 @@ def test_the_first_stretch_of_a_longer_run_is_the_shorter_run() -> None:
     both = train_epochs(long, data(), recipe(epochs=5, restarts=[3]))
     assert [r.losses for r in both[:3]] == [r.losses for r in first]
     assert len(both) == 5
+
+
+def test_a_task_joins_when_its_part_of_the_run_has_passed() -> None:
+    seen: list[tuple[int, str, int]] = []
+    late = recipe(epochs=5, tasks={"up": TASK, "down": {**TASK, "start": 0.5}})
+    results = train_epochs(Line(), data(), late, progress=lambda s: seen.append((s.epoch, s.task, s.total)))
+    assert [sorted(result.losses) for result in results] == [["up"], ["up"], *[["down", "up"]] * 3]
+    assert {(epoch, total) for epoch, _, total in seen} == {(0, 5), (1, 5), (2, 10), (3, 10), (4, 10)}
+
+
+def test_the_rate_falls_to_the_end_of_a_run_whose_tasks_join_later() -> None:
+    """The optimizer's rate at every step is that of a run of as many steps, however they are shared out."""
+    late = recipe(epochs=4, tasks={"up": TASK, "down": {**TASK, "start": 0.5}})
+    with mock.patch("composer.training.loop.learning_rate", side_effect=learning_rate) as asked:
+        train_epochs(Line(), data(), late)
+        rates = [(call.args[0], call.kwargs["steps"]) for call in asked.call_args_list]
+    assert rates == [(step, 30) for step in range(30)]
+
+
+def test_a_task_that_is_alone_starts_at_once_whatever_its_start() -> None:
+    alone = recipe(epochs=2, tasks={"down": {**TASK, "start": 0.9}})
+    assert [list(result.losses) for result in train_epochs(Line(), {"down": Points()}, alone)] == [
+        ["down"]
+    ] * 2
+
+
+def test_a_restart_after_the_end_of_a_shorter_run_is_left_out() -> None:
+    assert len(train_epochs(Line(), data(), recipe(epochs=2, restarts=[4]))) == 2

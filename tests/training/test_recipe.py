@@ -46,6 +46,7 @@ def test_a_recipe_is_read_with_its_defaults(tmp_path: Path) -> None:
         ("epochs: 2", "epochs: 0", "epochs"),
         ("epochs: 2", "epochs: two", "epochs"),
         ("batch: 4", "batsh: 4", "tasks.answer.batsh"),
+        ("batch: 4", "batch: 4\n    start: 1.0", "tasks.answer.start"),
         ("  answer:\n    dataset: some.data\n", "  answer:\n", "tasks.answer.dataset"),
         ("learning_rate: 0.001", "learning_rate: -1", "learning_rate"),
         ("tasks:", "- tasks", "is not YAML"),
