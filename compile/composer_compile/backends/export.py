@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import gc
 import io
 import json
 import warnings
 import zipfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +16,7 @@ from torch.export import ExportedProgram
 from torch.export.graph_signature import InputKind
 from torch.export.passes import move_to_device_pass
 
+from composer.language import collector_paused
 from composer.runtime import linear
 from composer_compile.backends.type_hints import remember_type_hints
 from composer_compile.errors import ArtifactError
@@ -94,24 +93,12 @@ def loaded_program(content: bytes, weights: Sequence[Tensor | None], device: tor
     """The program of a file that `packed_program` gave, with its weights in place. Raises ArtifactError."""
     _refuse_pickles(content)
     remember_type_hints()
-    with warnings.catch_warnings(), _without_collecting():
+    with warnings.catch_warnings(), collector_paused():
         warnings.simplefilter("ignore")
         exported = torch.export.load(io.BytesIO(content))
         if device.type != "cpu":
             exported = move_to_device_pass(exported, device)
     return _with_weights(exported, weights)
-
-
-@contextmanager
-def _without_collecting() -> Iterator[None]:
-    """Reading makes many objects that all stay: collecting among them took a fifth of the time."""
-    was_on = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_on:
-            gc.enable()
 
 
 def _placeholders(exported: ExportedProgram) -> list[fx.Node]:
