@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import inspect
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib.metadata import entry_points
 from typing import Any
 
 from composer.graph.configs import ConfigReader
 from composer.graph.model import CheckedModule
-from composer.language import NodeShape, Resolved, nearest, rename_fix
+from composer.language import ModuleShape, NodeShape, Resolved, nearest, rename_fix
 from composer.plugin import Config, NoConfig, Registry
 from composer.plugin.registry import Section
-from composer.problems import Edit, InputError, Problem
+from composer.problems import Edit, InputError, Note, Problem
 from composer.types import Signature
 
 __all__ = ["Callee", "Callees"]
@@ -53,6 +53,7 @@ class Callees:
             path: Path = ("modules", name)
             entry = self.find(self.registry.module_types, shape.uses, (*path, "uses"), "C201", "module type")
             if entry is None or name in self.modules:
+                self._check_options(shape, path)
                 self.modules[name] = None
                 continue
             if self.document.hurt(path):
@@ -60,6 +61,15 @@ class Callees:
                 continue
             config = self.reader.read(entry.config, shape.with_, path, f"{entry.id}")
             self.modules[name] = None if config is None else CheckedModule(name, entry, config, path)
+
+    def _check_options(self, shape: ModuleShape, path: Path) -> None:
+        """Misspelt options of a module whose type is misspelt too: both are found in one run."""
+        guess = nearest(shape.uses, list(self.registry.module_types))
+        if guess is None or shape.uses in self.registry.module_types or self.document.hurt(path):
+            return
+        reader = replace(self.reader, problems=[], refusals=[])
+        reader.read(self.registry.module_types[guess].config, shape.with_, path, guess)
+        self.problems += [problem for problem in reader.problems if problem.code == "C101" and problem.fix]
 
     def of(self, node: NodeShape, path: Path) -> Callee | None:
         """The callee of a node, or None after reporting (or silently, when its module has a problem already)."""
@@ -100,6 +110,8 @@ class Callees:
         elif not guess:
             near = sorted(k for k in section if k.startswith(f"{prefix}.")) or sorted(section)
             helps.append(f"registered: {', '.join(near[:12])}; `composer plugins list` shows all")
+        if key.startswith("$"):
+            helps = ["parameters are filled in under `with` alone"]
         fix: tuple[Edit, ...] = rename_fix(place, guess) if guess else ()
         self.problems.append(
             Problem(code, "error", f"there is no {what} `{key}`", place, helps=tuple(helps), fix=fix)
@@ -116,10 +128,23 @@ class Callees:
             return
         message = f"node `{path[-1]}` must say exactly one of `call`, `uses` and `generate`"
         found = f"it has {' and '.join(verbs)}" if verbs else "it has none"
-        place = self.document.tree.place(path, key=True)
-        self.problems.append(Problem("C102", "error", message, place, found))
+        tree = self.document.tree
+        place = tree.place(path, key=True)
+        keys = {verb: tree.place((*path, verb), key=True) for verb in verbs}
+        own = [verb for verb, key in keys.items() if key.file == tree.root.start_mark.name]
+        inherited = [verb for verb in verbs if verb not in own]
+        notes: list[Note] = []
+        helps: list[str] = []
+        if own and inherited:
+            place = keys[own[0]]
+            notes = [Note(keys[verb], "inherited") for verb in inherited]
+            helps = [f"write `{inherited[0]}: null` beside it to remove what is inherited"]
+        self.problems.append(Problem("C102", "error", message, place, found, tuple(notes), tuple(helps)))
 
     def _in_place(self, node: NodeShape, path: Path) -> Callee | None:
+        if node.uses not in self.registry.module_types and str(node.uses).partition(".")[0] in self.modules:
+            self._used_module(str(node.uses), path)
+            return None
         entry = self.find(self.registry.module_types, str(node.uses), (*path, "uses"), "C201", "module type")
         if entry is None:
             return None
@@ -197,9 +222,41 @@ class Callees:
         )
         return None if signature is None else Callee("generate", module, "generate", options, signature)
 
+    def _used_module(self, text: str, path: Path) -> None:
+        """A `uses` that names a declared module."""
+        tree = self.document.tree
+        self.called.add(text.partition(".")[0])
+        helps = (f"`{text}` is a declared module: write `call: {text}`",)
+        fix = rename_fix(tree.place((*path, "uses"), key=True), "call")
+        message = f"there is no module type `{text}`"
+        self.problems.append(
+            Problem("C201", "error", message, tree.place((*path, "uses")), helps=helps, fix=fix)
+        )
+
+    def _called_type(self, text: str, path: Path) -> None:
+        """A `call` that names a module type."""
+        tree, entry = self.document.tree, self.registry.module_types[text]
+        declared = [
+            name for name, module in self.modules.items() if module is not None and module.type is entry
+        ]
+        self.called.update(declared)
+        fix: tuple[Edit, ...] = ()
+        help_ = f"`{text}` is a module type: declare a module with it, and call that"
+        if declared:
+            help_ = f"`{text}` is a module type; call what is declared with it: {', '.join(declared)}"
+            fix = rename_fix(tree.place(path), declared[0]) if len(declared) == 1 else ()
+        elif entry.stateless:
+            help_ = f"`{text}` is a module type without weights: write `uses: {text}`"
+            fix = rename_fix(tree.place(path, key=True), "uses") if path[-1] == "call" else ()
+        message = f"there is no module `{text}`"
+        self.problems.append(Problem("C204", "error", message, tree.place(path), helps=(help_,), fix=fix))
+
     def _unknown_module(self, name: str, text: str, path: Path) -> None:
         if ("modules",) in self.document.broken | self.document.unsure:
             return  # `modules` could not be read, or the name stands there misspelt
+        if text in self.registry.module_types:
+            self._called_type(text, path)
+            return
         place = self.document.tree.place(path)
         guess = nearest(name, list(self.modules))
         helps = [f"did you mean `{guess}`?"] if guess else []

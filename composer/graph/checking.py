@@ -183,11 +183,14 @@ def _in_source_order(problems: list[Problem], document: Resolved) -> tuple[Probl
     own = (
         document.tree.root.start_mark.name
     )  # what an inherited file leaves unused is not this author's concern
+    faulty = {
+        p.place for p in problems if p.severity == "error"
+    }  # a warning at the place of an error says less
     kept = dict.fromkeys(
         p
         for p in problems
         if (p.code in _SPOILS_ITS_PLACE or not _inside(p.place, spoilt))
-        and (p.severity == "error" or p.place.file == own)
+        and (p.severity == "error" or (p.place.file == own and p.place not in faulty))
     )
     key = lambda p: (files.get(p.place.file, len(files)), p.place.line, p.place.column)  # noqa: E731
     return tuple(sorted(kept, key=key))

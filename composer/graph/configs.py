@@ -20,6 +20,7 @@ from composer.types.documented import documented
 __all__ = ["ConfigReader"]
 
 _WORD = re.compile(r"[A-Za-z_]\w*")
+_IN_TEXT = re.compile(r"\$\{*\s*([A-Za-z_][\w-]*)")
 SHOWN_VALUES = 3
 
 
@@ -93,7 +94,8 @@ class ConfigReader:
 
     def _unknown_key(self, where: tuple[Any, ...], owner: str, names: list[str]) -> None:
         place = self.tree.place(where, key=True)
-        meant = meant_key(str(where[-1]), names)
+        free = [name for name in names if self.tree.node((*where[:-1], name)) is None]
+        meant = meant_key(str(where[-1]), free)
         helps = [meant[2]] if meant else []
         helps.append(f"{owner} takes {', '.join(names) or 'no options'}")
         fix = rename_fix(place, meant[1]) if meant else ()
@@ -130,16 +132,21 @@ class ConfigReader:
         notes: list[Note] = []
         for place, name, value in list(zip(places, names, values, strict=True))[:SHOWN_VALUES]:
             if place != places[0]:
-                notes.append(Note(self.tree.place(place), f"{name} is {value!r}"))
+                notes.append(Note(self.tree.place(place), f"{name} is {_shown(value)}"))
             notes.extend(self._parameter_note(place))
         at = self.tree.place(places[0]) if places else self.tree.place((*path, "with"), key=True)
-        label = f"{names[0]} is {values[0]!r}" if places else ""
+        label = f"{names[0]} is {_shown(values[0])}" if places else ""
         text = f"{owner} refuses its config: {message}"
-        problem = Problem("C206", "error", text, at, label, tuple(notes))
+        inside = any(isinstance(value, str) and self._names_parameter(value) for value in values)
+        helps = ("`$name` stands for a parameter as a whole value, not inside a text",) if inside else ()
+        problem = Problem("C206", "error", text, at, label, tuple(notes), helps)
         self.problems.append(problem)
         read = {self._parameter(place): value for place, value in zip(places, values, strict=True)}
         known = {name: value for name, value in read.items() if name is not None}
         self.refusals.append(Refusal(problem, path, message, known, None not in read))
+
+    def _names_parameter(self, text: str) -> bool:
+        return any(word in self.parameter_places for word in _IN_TEXT.findall(text))
 
     def _parameter(self, where: tuple[Any, ...]) -> str | None:
         """The parameter that a value comes from."""
@@ -151,3 +158,10 @@ class ConfigReader:
     def _parameter_note(self, where: tuple[Any, ...]) -> list[Note]:
         name = self._parameter(where)
         return [] if name is None else [Note(self.parameter_places[name], f"${name} is set here")]
+
+
+def _shown(value: Any) -> str:
+    """A value as YAML writes it."""
+    if value is None or isinstance(value, bool):
+        return json.dumps(value)
+    return repr(value)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Set
 from dataclasses import dataclass
 from typing import Any
@@ -12,6 +13,8 @@ from composer.problems import Problem
 __all__ = ["Reference", "References", "written_references"]
 
 Path = tuple[Any, ...]
+_FOREIGN = re.compile(r"[^\w.-]+", re.ASCII)
+"""What no reference holds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +67,9 @@ class References:
             message = f"{text!r} is no reference: write `node.port` or `input.port`"
             self._problem("C109", message, path, [])
             return None
+        if name not in self.outputs and _FOREIGN.search(text):
+            self._foreign(text, path)
+            return None
         if name not in self.outputs:
             self._unknown_name(name, text, path, code, training)
             return None
@@ -93,6 +99,19 @@ class References:
             code, f"`{name}` has no output `{port}`", path, helps, f"{name}.{guess}" if guess else None
         )
         return None
+
+    def _foreign(self, text: str, path: Path) -> None:
+        """A reference as other tools write it: `node/port`, `$node.port`, `${{ node.port }}`."""
+        meant = ".".join(_FOREIGN.sub(" ", text).split())
+        name, _, port = meant.partition(".")
+        ports = self.outputs.get(name) or ()
+        fits = port in ports if port else bool(ports)
+        helps = [f"did you mean `{meant}`?"] if fits else []
+        helps.append(
+            "a name is made of letters, digits, `_` and `-`; parameters are filled in under `with` alone"
+        )
+        message = f"{text!r} is no reference: write `node.port` or `input.port`"
+        self._problem("C109", message, path, helps, meant if fits else None)
 
     def _unknown_name(self, name: str, text: str, path: Path, code: str, training: bool) -> None:
         own = path[path.index("nodes") + 1] if "nodes" in path[2:] else None

@@ -104,9 +104,12 @@ class TaskChecker:
         if any(p[: len(path)] == path for p in self.callees.document.broken):
             return
         message = f"task `{self.name}` has no outputs, so there is nothing to run it for"
-        helps = ("add `outputs: {answer: node.port}`",)
-        place = self.callees.document.tree.place(path, key=True)
-        self.problems.append(Problem("C110", "error", message, place, helps=helps))
+        tree = self.callees.document.tree
+        guess = tree.inherited_like(path)
+        helps = [f"did you mean `{guess}`, a task of the extended document?"] if guess else []
+        helps.append("add `outputs: {answer: node.port}`")
+        place = tree.place(path, key=True)
+        self.problems.append(Problem("C110", "error", message, place, helps=tuple(helps)))
 
     def _declare(
         self, path: Path, inputs: Mapping[str, InputShape], nodes: Mapping[str, NodeShape], *, training: bool

@@ -7,6 +7,7 @@ import re
 from typing import Any
 
 import yaml
+from yaml.events import AliasEvent, ScalarEvent
 from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
 from composer.language.schema12 import MAP, SEQ, STR, resolve_scalar
@@ -14,7 +15,7 @@ from composer.language.source import Source
 from composer.problems import DocumentError, Note, Place, Problem
 from composer.problems.lines import split_lines
 
-__all__ = ["MAX_DEPTH", "compose", "place_of"]
+__all__ = ["MAX_DEPTH", "alias_place", "compose", "place_of"]
 
 MAX_DEPTH = 64
 _FOREIGN_BREAK = re.compile("[\x85\u2028\u2029]")
@@ -109,31 +110,73 @@ def place_of(node: Node) -> Place:
     return Place(name, start.line + 1, start.column + 1, end.line + 1, end.column + 1, start.index, end.index)
 
 
+def alias_place(source: Source, number: int) -> Place | None:
+    """Where the text holds its alias of this number, counted from 1 among the aliases of maps and lists."""
+    parser = _Composer(_NamedText(source))
+    scalars: set[str | None] = set()
+    while parser.check_event():
+        event = parser.get_event()
+        if isinstance(event, ScalarEvent):
+            scalars.add(event.anchor)
+        elif isinstance(event, AliasEvent) and event.anchor not in scalars:
+            number -= 1
+            if number == 0:
+                mark: Any = event.start_mark
+                length = len(event.anchor or "") + 1
+                line, column = mark.line + 1, mark.column + 1
+                return Place(
+                    source.name, line, column, line, column + length, mark.index, mark.index + length
+                )
+    return None
+
+
 def _syntax_problem(source: Source, error: yaml.MarkedYAMLError) -> Problem:
     mark = error.problem_mark or error.context_mark
     line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
     lines = split_lines(source.text)
     line = min(line, len(lines))
     detail = error.problem or str(error)
+    begin = error.context_mark
+    if begin is not None and error.context == "while scanning a quoted scalar" and "end of stream" in detail:
+        message = "this is not YAML: the quote that begins here is never closed"
+        return Problem(
+            "C002", "error", message, _character(source, begin), helps=("end it with the same quote",)
+        )
+    if detail == "but found another document":
+        message = "this is not YAML: a second document begins here, and a file holds one"
+        helps = ("put it into a file of its own",)
+        return Problem(
+            "C002", "error", message, Place(source.name, line, column, line, column + 1), helps=helps
+        )
     notes = []
-    if error.context_mark is not None and error.context and error.context_mark.line + 1 < line:
-        begin = error.context_mark
-        place = Place(source.name, begin.line + 1, begin.column + 1, begin.line + 1, begin.column + 2)
-        notes.append(Note(place, error.context.replace("while parsing", "inside")))
+    if begin is not None and error.context and begin.line + 1 < line:
+        notes.append(Note(_character(source, begin), error.context.replace("while parsing", "inside")))
     elif error.context:
         detail = f"{detail} ({error.context})"
-    helps = []
+    hints = []
     text_line = lines[line - 1]
     if "\t" in text_line[: len(text_line) - len(text_line.lstrip())]:
-        helps.append("indent with spaces: YAML does not allow tabs")
+        hints.append("indent with spaces: YAML does not allow tabs")
     if "mapping values are not allowed" in detail:
-        helps.append("quote a value that holds `: `, or check the indent of this line")
+        hints.append("quote a value that holds `: `, or check the indent of this line")
     if "duplicate anchor" in detail or "undefined alias" in detail:
-        helps.append("an alias *name needs an anchor &name before it in the same file")
+        hints.append("an alias *name needs an anchor &name before it in the same file")
+    found = text_line[column - 1 : column]
+    if found and found in "}]" and error.context != "while parsing a flow mapping":
+        hints.append(
+            f"this `{found}` closes nothing: remove it, or look for one before it that closes too early"
+        )
+    elif "did not find expected ','" in detail:
+        hints.append("a comma or a closing bracket is missing before this place")
     place = Place(source.name, line, column, line, column + 1)
     return Problem(
-        "C002", "error", f"this is not YAML: {detail}", place, notes=tuple(notes), helps=tuple(helps)
+        "C002", "error", f"this is not YAML: {detail}", place, notes=tuple(notes), helps=tuple(hints)
     )
+
+
+def _character(source: Source, mark: Any) -> Place:
+    """The one character at a mark."""
+    return Place(source.name, mark.line + 1, mark.column + 1, mark.line + 1, mark.column + 2)
 
 
 def _refuse_foreign_breaks(source: Source) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from yaml.nodes import MappingNode, ScalarNode
@@ -30,7 +30,7 @@ class Library:
         """A relative or absolute path (it has a suffix or a slash), or a shipped name; None when neither is there."""
         if target in self.paths:
             return self.paths[target]
-        if "/" in target or target.endswith((".yaml", ".yml")):
+        if _is_path(target):
             path = Path(target)
             return path if path.is_absolute() or base is None else base / path
         return None
@@ -68,7 +68,7 @@ def load_chain(source: Source, library: Library) -> Chain:
     while current is not None:
         try:
             root = compose(current)
-            values, found = construct(root)
+            values, found = construct(root, current)
         except DocumentError as error:
             if not layers:
                 raise
@@ -101,7 +101,7 @@ def _parent(
     path = library.find(value.value, base)
     place = place_of(value)
     if path is None or not path.exists():
-        problems.append(_missing(value.value, place, library.paths, path))
+        problems.append(_missing(value.value, place, library.paths, path or (base or Path()) / value.value))
         return None
     parent = Source(_display(path, source), "", path)
     if _identity(parent) in seen:
@@ -117,17 +117,29 @@ def _parent(
         return None
 
 
-def _missing(target: str, place: Place, names: Iterable[str], path: Path | None) -> Problem:
+def _is_path(target: str) -> bool:
+    return "/" in target or target.endswith((".yaml", ".yml"))
+
+
+def _missing(target: str, place: Place, names: Iterable[str], path: Path) -> Problem:
     known = sorted(names)
-    guess = nearest(target, known)
+    guess = _with_suffix(target, path) or nearest(target, known)
     helps = [f"did you mean `{guess}`?"] if guess else []
     shipped = ", ".join(known) or "none: no plugin that ships documents is loaded"
     helps.append(f"shipped documents: {shipped}; a path is relative to this file")
     fix = rename_fix(place, guess) if guess else ()
-    where = f" ({path.name} is not there)" if path is not None else ""
+    where = f" ({path.name} is not there)" if _is_path(target) else ""
     return Problem(
         "C106", "error", f"`extends: {target}` names no document{where}", place, helps=tuple(helps), fix=fix
     )
+
+
+def _with_suffix(target: str, path: Path) -> str | None:
+    """The target as a file that lies there, where only its suffix was left out or is another one."""
+    for suffix in (".yaml", ".yml"):
+        if path.with_suffix(suffix).is_file():
+            return str(PurePosixPath(target).with_suffix(suffix))
+    return None
 
 
 def _display(path: Path, child: Source) -> str:

@@ -9,8 +9,9 @@ from functools import cached_property
 from pathlib import Path as FilePath
 from typing import Any
 
-from yaml.nodes import MappingNode
+from yaml.nodes import MappingNode, Node, SequenceNode
 
+from composer.language.composing import place_of
 from composer.language.extending import Chain, Library, load_chain
 from composer.language.parameters import COMMAND_LINE, Parameters, apply_settings, wrong_type
 from composer.language.pausing import collector_paused
@@ -260,15 +261,32 @@ def _overrides_nothing(name: str, layer: Tree, inherited: Mapping[str, Any]) -> 
 
 def _unused(parameters: Parameters, tree: Tree, problems: list[Problem]) -> list[Problem]:
     reported = {p.place for p in problems if p.code in ("C108", "C109")}
-    return [
-        Problem(
-            "C104",
-            "warning",
-            f"parameter `{name}` is never used",
-            place,
-            helps=("remove it, or write `$" + name + "`",),
-        )
-        for name in parameters.values
-        if name not in parameters.used
-        and (place := tree.place(("parameters", name), key=True)) not in reported
-    ]
+    found = []
+    for name in parameters.values:
+        declared = tree.place(("parameters", name), key=True)
+        if name in parameters.used or declared in reported:
+            continue
+        written = _unfilled(tree, name)
+        cure = f"remove it, or write `${name}`"
+        if written is not None:
+            cure = (
+                f"`${name}` is filled in as a whole value under `with`, not elsewhere and not inside a text"
+            )
+        message = f"parameter `{name}` is never used"
+        found.append(Problem("C104", "warning", message, written or declared, helps=(cure,)))
+    return found
+
+
+def _unfilled(tree: Tree, name: str) -> Place | None:
+    """Where `$name` stands in a text that is not filled in, such as `uses: $name`."""
+    wanted = re.compile(rf"(?<!\$)\${re.escape(name)}(?![\w-])")
+    waiting: list[Node] = [value for key, value in tree.root.value if key.value in ("modules", "tasks")]
+    while waiting:
+        node = waiting.pop()
+        if isinstance(node, MappingNode):
+            waiting += [value for key, value in node.value if key.value != "summary"]
+        elif isinstance(node, SequenceNode):
+            waiting += node.value
+        elif wanted.search(node.value):
+            return place_of(node)
+    return None

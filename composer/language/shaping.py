@@ -48,11 +48,14 @@ def shape_document(
             misspelt = {_meant(f["loc"], data) for f in faults if f["type"] == "extra_forbidden"}
             places = [_yaml_path(f["loc"], data) for f in faults]
             outer = {place[:length] for place in places for length in range(len(place))}
+            empty = [found for f, found in zip(faults, places, strict=True) if _left_out(f)]
             for fault, found in zip(faults, places, strict=True):
                 if found in outer:
                     continue  # the other form that the value might have had: the fault inside says more
                 path, problem = _shape_problem(fault, tree, data)
                 paths.append(_without_items(path, data))
+                if any(_explains(place, found, fault, data) for place in empty):
+                    continue
                 explained = partial or fault["loc"] in misspelt or found in dropped
                 if fault["type"] == "missing" and explained:
                     continue  # a missing parent, an unknown key beside it or a wrong value says it already
@@ -62,6 +65,41 @@ def shape_document(
             for path in sorted(set(paths), key=len, reverse=True):
                 _drop(data := _copied(data, path), path)
     return None, problems, dropped
+
+
+def _left_out(fault: Any) -> bool:
+    """Whether nothing stands where a map belongs: its content may stand below it, indented too little."""
+    return fault["input"] is None and fault["type"] in ("dict_type", "model_type", "model_attributes_type")
+
+
+def _explains(empty: Path, path: Path, fault: Any, data: dict[str, Any]) -> bool:
+    """Whether a fault follows from an empty map before it: what should be inside stands beside it.
+
+    That is an unknown key that resembles no known one after an empty key (`with:` and then the options), and all that
+    comes after a section which stands one level too deep (`tasks:` as the last of the modules).
+    """
+    around = empty[:-1]
+    if len(path) < len(empty) or path[: len(around)] != around or path[: len(empty)] == empty:
+        return False
+    siblings = list(_at(data, around))
+    key = path[len(around)]
+    if key not in siblings or siblings.index(key) < siblings.index(empty[-1]):
+        return False
+    if _too_deep(empty):
+        return True
+    unknown = fault["type"] == "extra_forbidden" and len(path) == len(empty)
+    return unknown and meant_key(str(key), [k for k in _known_keys(around) if k not in siblings]) is None
+
+
+def _too_deep(path: Path) -> bool:
+    """Whether the name of a module, task, node or input is a key that belongs one level higher."""
+    return len(path) >= 2 and path[-2] in _SECTIONS and path[-1] in _known_keys(path[:-2])
+
+
+def _at(data: Any, path: Path) -> Any:
+    for step in path:
+        data = data[step]
+    return data
 
 
 def _meant(location: tuple[Any, ...], data: dict[str, Any]) -> tuple[Any, ...] | None:
@@ -98,6 +136,8 @@ def _shape_problem(fault: Any, tree: Tree, data: dict[str, Any]) -> tuple[Path, 
         message = f"{what} needs the key `{path[-1]}`"
         helps: list[str] = []
         if len(path) == 3 and path[0] == "modules" and path[-1] == "uses":
+            guess = tree.inherited_like(path[:-1])
+            helps += [f"did you mean `{guess}`, a module of the extended document?"] if guess else []
             helps.append(
                 "`uses` names a module type; `composer plugins list` shows them. A module that only overrides "
                 "another document's must have the same name as there"
@@ -117,26 +157,36 @@ def _shape_problem(fault: Any, tree: Tree, data: dict[str, Any]) -> tuple[Path, 
     what = _describe(path)
     if path[-1:] == ("inputs",) and path[-3:-2] == ("nodes",):
         wanted = "a map or one reference"
+    if path[-2:-1] == ("outputs",):
+        wanted = "a reference `node.port`"
     if wanted is None:
         message = f"{what}: {fault['msg']}"
     else:
         message = f"{what} must be {wanted}, not {type_name(value)}"
         if wanted.startswith("one of"):
             message = f"{what} must be {wanted}, not {value!r}"
+    place, label = tree.place(path), type_name(value)
+    return path, Problem("C102", "error", message, place, label, helps=tuple(_cures(path, wanted, value)))
+
+
+def _cures(path: Path, wanted: str | None, value: Any) -> list[str]:
+    """What to write where `value` stands and something of another type is `wanted`."""
     helps = []
-    if wanted == "a map" and isinstance(value, list):
+    if wanted in ("a map", "a map or one reference") and isinstance(value, list):
         helps.append(
             "write `name: {...}` lines instead of `- ...` items: the order of a map does not matter here"
         )
     if path[-2:-1] == ("ranges",) and value is None:
         helps.append(f'a range with a comma needs quotes: `"1..32, {path[-1]}"`')
-    if wanted == "a map" and value is None:
+    if wanted == "a map" and value is None and _too_deep(path):
+        helps.append(_less_indent(path))
+    elif wanted == "a map" and value is None:
         helps.append("remove the key, or indent its content below it")
+    if path == ("extends",) and isinstance(value, list):
+        helps.append("a document extends one other, which may extend a third")
     if wanted == "text" and isinstance(value, (int, float, bool)):
         helps.append("put it in quotes if it is meant as text")
-    return path, Problem(
-        "C102", "error", message, tree.place(path), f"{type_name(value)}", helps=tuple(helps)
-    )
+    return helps
 
 
 def _yaml_path(loc: tuple[Any, ...], data: Any) -> Path:
@@ -158,13 +208,21 @@ def _yaml_path(loc: tuple[Any, ...], data: Any) -> Path:
 def _unknown_key(path: Path, tree: Tree) -> Problem:
     known = _known_keys(path[:-1])
     place = tree.place(path, key=True)
-    meant = meant_key(str(path[-1]), known)
+    meant = meant_key(str(path[-1]), [key for key in known if tree.node((*path[:-1], key)) is None])
     what = _describe(path[:-1])
     helps = [meant[2]] if meant else []
+    if not meant and _too_deep(path[:-1]):
+        helps.append(_less_indent(path[:-1]))
+    elif not meant and "with" in known:
+        helps.append("if it is an option, write it under `with: {...}`")
     helps.append(f"the keys here are {', '.join(known)}")
     fix = rename_fix(place, meant[1]) if meant else ()
     message = f"{what} has no key `{path[-1]}`"
     return Problem("C101", "error", message, place, "unknown", helps=tuple(helps), fix=fix)
+
+
+def _less_indent(path: Path) -> str:
+    return f"`{path[-1]}` is a key of {_describe(path[:-2])}: indent it as far as `{path[-2]}`"
 
 
 def _known_keys(path: Path) -> list[str]:

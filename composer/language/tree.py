@@ -8,8 +8,9 @@ from typing import Any
 
 from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
-from composer.language.composing import place_of
+from composer.language.composing import alias_place, place_of
 from composer.language.schema12 import BOOL, FLOAT, INT, MAP, NULL, SEQ, STR, scalar_value
+from composer.language.source import Source
 from composer.problems import DocumentError, Edit, Note, Place, Problem
 
 __all__ = ["Path", "Tree", "construct", "doubled_keys", "meant_key", "merge", "nearest", "rename_fix"]
@@ -46,11 +47,13 @@ class Tree:
     def place(self, path: Path, *, key: bool = False) -> Place:
         """The span of the value at a path, or of its key. A missing path gives its nearest ancestor's key.
 
-        A block collection has no useful span of its own, so its key stands for it.
+        A block collection has no useful span of its own, and a value that was left out has none at all: their key
+        stands for them.
         """
         key_node, node, found = self.find(path)
         block = isinstance(node, (MappingNode, SequenceNode)) and not node.flow_style
-        if key_node is not None and (key or not found or block):
+        left_out = isinstance(node, ScalarNode) and node.tag == NULL and not node.value
+        if key_node is not None and (key or not found or block or left_out):
             return place_of(key_node)
         if node is self.root or node is None:
             place = place_of(self.root)
@@ -73,6 +76,16 @@ class Tree:
         _, node, found = self.find(path)
         return node if found else None
 
+    def inherited_like(self, path: Path) -> str | None:
+        """The name of another file, beside the key at a path, that the key most likely means to override."""
+        around, own = self.node(path[:-1]), self.place(path, key=True)
+        if not isinstance(around, MappingNode):
+            return None
+        others = [
+            k.value for k, _ in around.value if k.start_mark.name != own.file and isinstance(k, ScalarNode)
+        ]
+        return nearest(str(path[-1]), others)
+
     def _index(self, node: MappingNode) -> dict[Any, tuple[ScalarNode, Node]]:
         index = self._children.get(id(node))
         if index is None:
@@ -89,10 +102,12 @@ class _Construction:
     """One pass over a tree: plain values, and a problem for each duplicate key or foreign tag.
 
     What an alias repeats is made once and shared, and its size counted, because later phases walk it again each time.
-    Raises DocumentError for aliases that expand without end.
+    Raises DocumentError for aliases that expand without end. `source` is the text that the tree was composed from,
+    where it was not merged from several: a node does not know the aliases that reach it.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, source: Source | None = None) -> None:
+        self.source = source
         self.problems: list[Problem] = []
         self.doubled: list[tuple[MappingNode, Any]] = []
         """Maps with a key that is written twice, and the key."""
@@ -100,6 +115,8 @@ class _Construction:
         """Value and expanded size of each map and list; None while it is being made."""
         self.size = 0
         self.repeated = 0
+        self.aliases = 0
+        """How many aliases of maps and lists were met; each is met once."""
 
     def value(self, node: Node) -> Any:
         if type(node) is ScalarNode:
@@ -125,9 +142,10 @@ class _Construction:
     def _again(self, node: Node) -> Any:
         """The value of a node that an alias reaches a second time."""
         made = self.made[id(node)]
+        self.aliases += 1
         if made is None:
             raise DocumentError(
-                [*self.problems, Problem("C004", "error", "an alias contains itself", place_of(node))]
+                [*self.problems, Problem("C004", "error", "an alias contains itself", self._alias(node))]
             )
         value, size = made
         self.size += size
@@ -136,9 +154,14 @@ class _Construction:
             message = f"aliases repeat more than {_MAX_REPEATED:,} values"
             helps = ("write shared parts as parameters, or as a document to extend",)
             raise DocumentError(
-                [*self.problems, Problem("C004", "error", message, place_of(node), helps=helps)]
+                [*self.problems, Problem("C004", "error", message, self._alias(node), helps=helps)]
             )
         return value
+
+    def _alias(self, node: Node) -> Place:
+        """The place of the alias that was met last, or of the node that it stands for."""
+        found = alias_place(self.source, self.aliases) if self.source is not None else None
+        return found or place_of(node)
 
     def _mapping(self, node: MappingNode) -> dict[Any, Any]:
         result: dict[Any, Any] = {}
@@ -201,9 +224,9 @@ class _Construction:
             self.problems.append(Problem(code, "error", message, place_of(node)))
 
 
-def construct(root: MappingNode) -> tuple[dict[str, Any], list[Problem]]:
+def construct(root: MappingNode, source: Source | None = None) -> tuple[dict[str, Any], list[Problem]]:
     """The plain values of a tree, with the problems found on the way. Raises DocumentError for alias bombs."""
-    construction = _Construction()
+    construction = _Construction(source)
     return construction.value(root), construction.problems
 
 
@@ -267,7 +290,9 @@ def meant_key(word: str, known: list[str]) -> tuple[str, str, str] | None:
     """The known key that an unknown one most likely means: the key, what to write in its place, and the hint."""
     name, colon, value = word.partition(":")
     if colon and name in known:
-        written = f"{name}: {value}"
+        written = (
+            f"{name}: {value.strip()}"  # a no-break space, which YAML takes for a letter, is stripped too
+        )
         return name, written, f"write a space after the colon: `{written}`"
     foreign = _FOREIGN.get(word)
     guess = foreign if foreign in known else nearest(word, known)

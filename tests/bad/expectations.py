@@ -4,8 +4,8 @@ A line of `NAME.expected` reads `severity code text`, where `text` is a piece of
 with the offending part between « and »; `⏎` stands for a line's end. `@FILE` before the text names another file that
 the place lies in. A file that cannot be read has its problem at its start: `«»`.
 
-The marks of eight documents follow the checker where a person may well point elsewhere: a map written as a list (the
-key or its first entry), a missing version, limits on depth and aliases, a circle of parents, a brace never closed.
+The marks of seven documents follow the checker where a person may well point elsewhere: a map written as a list (the
+key or its first entry), a missing version, the limit on depth, a circle of parents, a brace never closed.
 """
 
 from __future__ import annotations

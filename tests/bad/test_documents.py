@@ -58,6 +58,32 @@ def test_every_place_lies_in_its_file(name: str) -> None:
                 assert (place.line, place.column) <= (place.end_line, place.end_column)
 
 
+CURES = {
+    "child-adds-a-second-verb": "write `call: null` beside it",
+    "comma-missing": "a comma or a closing bracket is missing",
+    "config-without-with": "write it under `with: {...}`",
+    "extends-without-suffix": "did you mean `parents/embed.yaml`?",
+    "module-type-called": "call what is declared with it: text",
+    "module-used": "write `call: text`",
+    "one-brace-too-many": "this `}` closes nothing",
+    "outputs-indented-into-nodes": "`outputs` is a key of task `embed`: indent it as far as `nodes`",
+    "override-of-a-misspelt-module": "did you mean `text`, a module of the extended document?",
+    "override-of-a-misspelt-task": "did you mean `embed`, a task of the extended document?",
+    "parameter-as-module-type": "parameters are filled in under `with` alone",
+    "parameter-inside-a-text": "as a whole value, not inside a text",
+    "reference-with-a-slash": "did you mean `words.states`?",
+    "tasks-inside-modules": "`tasks` is a key of the document: indent it as far as `modules`",
+    "with-without-content": "indent its content below it",
+}
+
+
+@pytest.mark.parametrize("name", CURES)
+def test_a_problem_comes_with_its_cure(name: str) -> None:
+    assert any(
+        CURES[name] in text for problem in report_of(f"{name}.yaml").problems for text in problem.helps
+    )
+
+
 def test_there_is_a_document_for_every_code_that_a_document_can_have() -> None:
     seen = {expected.code for name in DOCUMENTS for expected in expectations(Path(name))}
     needs_a_plugin = {code.code for code in CODES.values() if code.plugins}
