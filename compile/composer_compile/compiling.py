@@ -302,14 +302,15 @@ class _Job:
             "generates other ids" if worst.ids is not None else f"differs by {worst.max_rel:.3g} (relative)"
         )
         place = first_diverging_node(
-            task.staged,
-            task.reference,
-            artifact.task(name),
-            worst.sizes,
-            self.backend,
-            self.model.report,
-            parity.tolerance,
-            self.options.build,
+            staged=task.staged,
+            reference=task.reference,
+            loaded=artifact.task(name),
+            runner=task.runner,
+            parity=parity,
+            sizes=worst.sizes,
+            backend=self.backend,
+            options=self.options.build,
+            report=self.model.report,
         )
         return (
             f"task `{name}`: compiled {output} {what} from the live model at {sizes}, and {parity.tolerance:g} is "

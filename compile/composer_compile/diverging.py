@@ -3,103 +3,195 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Mapping
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from composer.graph import Report
+from composer.plan import Stage, Step
+from composer.runtime import Runner, build_program
 from composer_compile.errors import CompileError
 from composer_compile.exporting import variants_of
-from composer_compile.parity import difference
+from composer_compile.hosting import slots_of
+from composer_compile.manifest import Parity
+from composer_compile.parity import difference, grouped, live_values, within
+from composer_compile.probing import probe
 from composer_compile.samples import sample, vocabulary_sizes
 from composer_compile.seam import BackendImplementation, BuildOptions
 from composer_compile.specs import DTYPES, StageSpec
 from composer_compile.stages import TensorStage
 from composer_compile.staging import Staged
-from composer_compile.tasks import LoadedTask
+from composer_compile.tasks import LoadedStage, LoadedTask, new_sizes
 from composer_compile.weights import WeightStore
 
 __all__ = ["first_diverging_node"]
 
 
-class _EveryValue(nn.Module):
-    """A stage that gives the outputs of all its nodes."""
-
-    def __init__(self, stage: TensorStage) -> None:
-        super().__init__()
-        self.stage = stage
-
-    def forward(self, *tensors: Tensor) -> tuple[Tensor, ...]:
-        return tuple(self.stage.values_of_nodes(*tensors).values())
-
-
 @torch.inference_mode()
 def first_diverging_node(
+    *,
     staged: Staged,
     reference: Staged,
     loaded: LoadedTask,
+    runner: Runner,
+    parity: Parity,
     sizes: Mapping[str, int],
     backend: BackendImplementation,
-    report: Report,
-    tolerance: float,
     options: BuildOptions,
+    report: Report,
 ) -> str:
     """Half a sentence that names the node and its line.
 
-    Every program before the first generated token is compiled once more with the outputs of all its nodes as outputs,
-    and run on what the live programs before it gave; in running order, the first that differs is the cause.
+    Every program runs on what the live model gave before it; in running order, the first whose results differ holds
+    the cause, and is compiled again to find it. What comes after a search runs on what the live search gave.
     """
     raw = sample(loaded.task, sizes, vocabulary_sizes(loaded.requests.processors))
     fitted, fitted_sizes = loaded.requests.fit(raw)
+    slots, _ = live_values(runner, loaded, raw)
     values = {name: tensor.to(loaded.device) for name, tensor in fitted.items()}
+    programs = {part.entry.name: part for part in loaded.order if isinstance(part, LoadedStage)}
     for part in staged.order:
-        if not isinstance(part, str):
-            place = _place(report, loaded.name, part.name)
-            return f"every node before it agrees, so it is node `{part.name}` itself ({place})"
-        spec, live = staged.specs[part], reference.specs[part]
+        if isinstance(part, Step):
+            if _search_differs(part.name, parity, sizes):
+                place = _place(report, loaded.name, part.name)
+                return f"every node before it agrees, so it is node `{part.name}` itself ({place})"
+            values.update(_ports(part, runner, slots, loaded.device))
+            continue
+        live = reference.specs[part]
         assert isinstance(live.module, TensorStage)
         full = _entering(live, values)
-        try:
-            found = _compiled_values(
-                spec, _entering(spec, values), fitted_sizes, backend, loaded.device, options
+        given = _entering(staged.specs[part], values)
+        known = {**fitted_sizes, **new_sizes(programs[part], values, fitted_sizes)}
+        expected = live.module.outcome(*full).tensors
+        found = dict(zip(expected, programs[part].run(given, known), strict=True))
+        lines = grouped(programs[part], found, expected, sizes)
+        if not all(within(each, parity.tolerance) for each in lines):
+            search = _Search(
+                staged.specs[part],
+                live.module,
+                given,
+                full,
+                known,
+                parity.tolerance,
+                backend,
+                options,
+                loaded.device,
             )
-        except CompileError as error:
-            return f"no node could be singled out ({error})"
-        for ((node, name), expected), ours in zip(
-            live.module.values_of_nodes(*full).items(), found, strict=True
+            try:
+                node, how = search.run()
+            except CompileError as error:
+                return f"no node could be singled out ({error})"
+            return f"{how} is `{node}` ({_place(report, loaded.name, node)})"
+        values.update(expected)
+    return "no program differs by itself, so small differences add up from one to the next"
+
+
+@dataclass(frozen=True)
+class _Search:
+    """For the first diverging node of one program, which is compiled again with other outputs."""
+
+    spec: StageSpec
+    live: TensorStage
+    given: Sequence[Tensor]
+    full: Sequence[Tensor]
+    """What `given` is in full precision."""
+    sizes: Mapping[str, int]
+    tolerance: float
+    backend: BackendImplementation
+    options: BuildOptions
+    device: torch.device
+
+    def run(self) -> tuple[str, str]:
+        """The node, and how it was found.
+
+        First with the outputs of all nodes as outputs. That changes what a backend fuses; where it makes the
+        difference go away, the program is cut after one node or another, with what lies beyond the cut as outputs.
+        """
+        steps = self.live.program.plan.steps
+        every = [slot for step in steps for slot in step.targets.values()]
+        node = self._differing(len(steps), every) if steps else None
+        if node is not None:
+            return node, "the first node that differs"
+        # The last cut is the program itself, whose results differ; with the memory of a search comes one more.
+        low, high = 0, len(steps) - (0 if self.live.starts else 1)
+        while low < high:
+            middle = (low + high) // 2
+            if self._differing(middle + 1, self._beyond(middle + 1)) is None:
+                low = middle + 1
+            else:
+                high = middle
+        names = [*(step.name for step in steps), *self.live.starts]
+        if not names:
+            raise CompileError("the inputs are prepared otherwise")
+        how = "all nodes agree while their values are shown; cut after one node or another, the first that differs"
+        return names[low], how
+
+    def _beyond(self, count: int) -> list[int]:
+        """Slots of the first `count` steps that are read by later ones, or are results."""
+        steps = self.live.program.plan.steps
+        later = (*steps[count:], *(step for _, step in self.live.starts.values()))
+        read = {*self.live.wanted, *(slot for step in later for slot in slots_of(step))}
+        return [slot for step in steps[:count] for slot in step.targets.values() if slot in read]
+
+    def _differing(self, count: int, wanted: Sequence[int]) -> str | None:
+        """The node of the first wanted slot whose value differs, after the first `count` steps."""
+        assert isinstance(self.spec.module, TensorStage)
+        expected = self._cut(self.live, count, wanted).outcome(*self.full).tensors
+        for (name, theirs), ours in zip(
+            expected.items(), self._compiled(self._cut(self.spec.module, count, wanted)), strict=True
         ):
-            if not difference(name, sizes, ours, expected).max_rel <= tolerance:
-                return f"the first node that differs is `{node}` ({_place(report, loaded.name, node)})"
-        values.update(live.module.outcome(*full).tensors)
-    return "every node agrees when compiled with all values shown"
+            if not difference(name, self.sizes, ours, theirs).max_rel <= self.tolerance:
+                return name.partition(".")[0]
+        return None
+
+    def _cut(self, stage: TensorStage, count: int, wanted: Sequence[int]) -> TensorStage:
+        plan = stage.program.plan
+        shorter = replace(plan, stages=(Stage(stage.name, plan.steps[:count], "encode"),))
+        program = build_program(shorter, stage.program.modules_by_name).eval()
+        return TensorStage(
+            name=stage.name,
+            program=program.to(self.device, stage.dtype),
+            dtype=stage.dtype,
+            templates=stage.templates,
+            wanted=wanted,
+            starts={},
+        ).eval()
+
+    def _compiled(self, module: TensorStage) -> Sequence[Tensor]:
+        _, outputs = probe(module, self.spec.inputs, self.spec.ranges)
+        spec = replace(self.spec, module=module, outputs=outputs)
+        variant = next(each for each in variants_of(spec.ranges) if each.holds(self.sizes))
+        store = WeightStore({})
+        compiled = self.backend.compile(spec, variant, store, self.options)
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder, f"program{compiled.suffix}")
+            path.write_bytes(compiled.content)
+            weights = [None if key is None else store.tensor(key) for key in compiled.weights]
+            function = self.backend.load(lambda: path, memoryview(compiled.content), weights, self.device)
+            return list(function(*self.given))
+
+
+def _search_differs(node: str, parity: Parity, sizes: Mapping[str, int]) -> bool:
+    """Whether a `generate` node scores or writes something else at these sizes."""
+    own = [
+        each
+        for each in parity.differences
+        if each.output in (f"{node}.logits", f"{node}.ids") and each.sizes == dict(sizes)
+    ]
+    return not all(within(each, parity.tolerance) for each in own)
+
+
+def _ports(step: Step, runner: Runner, slots: Sequence[object], device: torch.device) -> dict[str, Tensor]:
+    """What a live search gave, as far as a program can read it."""
+    found = {".".join(runner.plan.slots[slot]): slots[slot] for slot in step.targets.values()}
+    return {name: value.to(device) for name, value in found.items() if isinstance(value, Tensor)}
 
 
 def _entering(spec: StageSpec, values: Mapping[str, Tensor]) -> list[Tensor]:
     return [values[each.name].to(DTYPES[each.dtype]) for each in spec.inputs]
-
-
-def _compiled_values(
-    spec: StageSpec,
-    tensors: list[Tensor],
-    sizes: Mapping[str, int],
-    backend: BackendImplementation,
-    device: torch.device,
-    options: BuildOptions,
-) -> list[Tensor]:
-    module = _EveryValue(spec.module)  # type: ignore[arg-type]
-    every = replace(spec, module=module)
-    variant = next(each for each in variants_of(spec.ranges) if each.holds(sizes))
-    store = WeightStore({})
-    compiled = backend.compile(every, variant, store, options)
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder, f"program{compiled.suffix}")
-        path.write_bytes(compiled.content)
-        weights = [None if key is None else store.tensor(key) for key in compiled.weights]
-        function = backend.load(lambda: path, memoryview(compiled.content), weights, device)
-        return list(function(*tensors))
 
 
 def _place(report: Report, task: str, node: str) -> str:

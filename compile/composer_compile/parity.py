@@ -21,6 +21,7 @@ __all__ = [
     "compare_task",
     "difference",
     "first_logits",
+    "grouped",
     "live_results",
     "live_values",
     "within",
@@ -108,7 +109,7 @@ def _stages(
             results = dict(zip(part.outputs, part.run(inputs, sizes), strict=True))
         else:
             reference, results = _first_steps(part, staged, values, sizes)
-        found += _grouped(part, results, reference, shown)
+        found += grouped(part, results, reference, shown)
         values.update(reference)
     return found
 
@@ -184,7 +185,7 @@ def live_results(
     return results
 
 
-def _grouped(
+def grouped(
     part: LoadedStage | LoadedGenerate,
     results: Mapping[str, Tensor],
     reference: Mapping[str, Tensor],

@@ -76,16 +76,6 @@ class TensorStage(nn.Module):
             found.tensors.update(named_leaves(cache, cache_name(node)))
         return found
 
-    def values_of_nodes(self, *tensors: Tensor) -> dict[tuple[str, str], Tensor]:
-        """Every output of every node by (node, name), in running order: what the search for a divergence compares."""
-        slots = self._run(tensors)
-        return {
-            (step.name, name): tensor
-            for step in self.program.plan.steps
-            for slot in step.targets.values()
-            for name, tensor in named_leaves(slots[slot], self.slot_name(slot))
-        }
-
     def nodes_of(self, path: str) -> tuple[str, ...]:
         """The nodes that a module inside this one may run for, by its path, such as `program.parts.0.layers.1`."""
         for mark in ("program", "decoders"):

@@ -23,7 +23,7 @@ from composer_compile.requests import Requests, processor_of
 from composer_compile.seam import LoadedProgram
 from composer_compile.search import CompiledDecoder
 
-__all__ = ["LoadedTask", "Loader"]
+__all__ = ["LoadedStage", "LoadedTask", "Loader", "new_sizes"]
 
 Loader = Callable[[Program], LoadedProgram]
 
@@ -157,7 +157,7 @@ class LoadedTask:
         """Run every stage on named values, in place; `found` takes the hypotheses of every `generate` node."""
         for part in self.order:
             if isinstance(part, LoadedStage):
-                known = {**sizes, **_new_sizes(part, values, sizes)}
+                known = {**sizes, **new_sizes(part, values, sizes)}
                 results = part.run([values[name] for name in part.inputs], known)
                 values.update(zip(part.outputs, results, strict=True))
             elif isinstance(part, LoadedHostCall):
@@ -200,7 +200,7 @@ class LoadedTask:
         return found[0] if record is None else record(*found)
 
 
-def _new_sizes(part: LoadedStage, values: Mapping[str, Any], sizes: Mapping[str, int]) -> dict[str, int]:
+def new_sizes(part: LoadedStage, values: Mapping[str, Any], sizes: Mapping[str, int]) -> dict[str, int]:
     """Free dimensions that only a result knows, such as the length of generated ids."""
     return {
         dim: values[tensor.name].shape[axis]

@@ -13,10 +13,11 @@ from composer_compile.errors import CompileError
 from composer_compile.manifest import Span, read_manifest
 from composer_compile.parity import difference
 from composer_compile.samples import corner_sizes
-from torch import nn
+from composer_compile.specs import StageSpec
+from torch import Tensor, nn
 
 from composer.cli import main
-from composer.plugin import Config, Method, ModuleType, NoConfig, Registry, hookimpl, load_registry
+from composer.plugin import Backend, Config, Method, ModuleType, NoConfig, Registry, hookimpl, load_registry
 from composer.types import Signature, States
 
 DOCUMENT = """\
@@ -58,18 +59,53 @@ def _signature(config: Config) -> Signature:
     return Signature({"states": "states[B, N, 4]"}, {"states": "states[B, N, 4]"})
 
 
+class Tired(nn.Module):
+    """As `Unsteady`, but on numbers, and with a method that is steady."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.calls = 0
+
+    def forward(self, *, values: Tensor) -> Tensor:
+        self.calls += 1
+        return values + self.calls
+
+    def steady(self, *, values: Tensor) -> Tensor:
+        return values * 2
+
+
+def build_tired(config: NoConfig) -> Tired:
+    return Tired()
+
+
+def _numbers(config: Config) -> Signature:
+    return Signature({"values": "numbers[B]"}, {"values": "numbers[B]"})
+
+
+class Fusing(ExportBackend):
+    """Computes the module `middle` wrongly wherever its node's value is not an output beside others."""
+
+    def compile(self, spec: StageSpec, *arguments: Any) -> Any:
+        shown = {each.name.partition(".")[0] for each in spec.outputs}
+        middle: Any = spec.module.program.modules_by_name.get("middle")  # type: ignore[union-attr,operator]
+        if middle is None or ("between" in shown and len(shown) > 1):
+            return super().compile(spec, *arguments)
+        right = middle.map.bias
+        middle.map.bias = nn.Parameter(right + 1)
+        try:
+            return super().compile(spec, *arguments)
+        finally:
+            middle.map.bias = right
+
+
 class Plugin:
     @hookimpl
     def composer_register(self, register: Any) -> None:
-        register(
-            ModuleType(
-                "test.unsteady",
-                NoConfig,
-                {"forward": Method(_signature)},
-                f"{__name__}:build_unsteady",
-                "Unsteady.",
-            )
-        )
+        unsteady = {"forward": Method(_signature)}
+        tired = {"forward": Method(_numbers), "steady": Method(_numbers, attribute="steady")}
+        register(ModuleType("test.unsteady", NoConfig, unsteady, f"{__name__}:build_unsteady", "Unsteady."))
+        register(ModuleType("test.tired", NoConfig, tired, f"{__name__}:build_tired", "Tired."))
+        register(Backend("fusing", f"{__name__}:Fusing", "Wrong where nobody looks."))
 
 
 @pytest.fixture
@@ -91,6 +127,57 @@ def test_a_miss_names_the_first_diverging_node(document: Path, registry: Registr
         composer_compile.compile_document(document, tmp_path / "out", weights="initial", registry=registry)
     assert "differs by" in str(caught.value)
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("steps", [("before",), ("before", "more", "most", "last")])
+@pytest.mark.parametrize("later", [(), ("after",), ("after", "end", "ending")])
+def test_a_fault_that_goes_away_where_it_is_looked_for_is_found(
+    registry: Registry, tmp_path: Path, steps: tuple[str, ...], later: tuple[str, ...]
+) -> None:
+    """A chain of nodes, one of which a backend computes wrongly only while its value is not shown beside others."""
+    names = [*steps, "between", *later]
+    sources = ["vectors", *names[:-1]]
+    nodes = [
+        f"      {name}: {{call: {'middle' if name == 'between' else 'first'}, inputs: {{states: {source}.states}}}}\n"
+        for name, source in zip(names, sources, strict=True)
+    ]
+    head, _, rest = DOCUMENT.partition("    nodes:\n")
+    tail = rest[rest.index("    outputs") :].replace("after.states", f"{names[-1]}.states")
+    path = tmp_path / "fused.yaml"
+    path.write_text(
+        head.replace("unsteady: {uses: test.unsteady}", "middle: {uses: core.linear, with: {output_dim: 4}}")
+        + "    nodes:\n"
+        + "".join(nodes)
+        + tail
+    )
+    options = composer_compile.Options(backend="fusing", tolerance=1e-6)
+    line = 11 + len(steps)
+    expected = (
+        rf"agree while their values are shown; .* first that differs is `between` \(.*fused\.yaml:{line}:7\)"
+    )
+    with pytest.raises(CompileError, match=expected):
+        composer_compile.compile_document(
+            path, tmp_path / "out", weights="initial", registry=registry, options=options
+        )
+
+
+def test_a_node_after_the_search_is_named(small: Any, registry: Registry, tmp_path: Path) -> None:
+    """It is run on what the live search gave."""
+    (tmp_path / "words.txt").write_bytes(small.document.with_name("words.txt").read_bytes())
+    path = tmp_path / "after.yaml"
+    text = small.document.read_text()
+    modules, _, rest = text.partition("tasks:\n")
+    caption = rest[rest.index("  caption:") : rest.index("  classify:")].replace(
+        "    outputs: {caption: caption.text, score: caption.score}\n",
+        "      twice: {call: tired.steady, inputs: {values: caption.score}}\n"
+        "      late: {call: tired, inputs: {values: twice.values}}\n"
+        "      again: {call: tired.steady, inputs: {values: late.values}}\n"
+        "    outputs: {caption: caption.text, again: again.values}\n",
+    )
+    path.write_text(f"{modules}  tired: {{uses: test.tired}}\ntasks:\n{caption}")
+    line = next(i for i, each in enumerate(path.read_text().splitlines(), 1) if "late: {" in each)
+    with pytest.raises(CompileError, match=rf"first node that differs is `late` \(.*after\.yaml:{line}:7\)"):
+        composer_compile.compile_document(path, tmp_path / "out", weights=small.weights, registry=registry)
 
 
 def test_accepted_drift_is_noted(document: Path, registry: Registry, tmp_path: Path) -> None:
