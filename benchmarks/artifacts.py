@@ -24,9 +24,13 @@ COMPILE = """
 import json, sys, time
 from composer.problems import ComposerError
 import torch, composer_compile
+from composer_compile.seam import BuildOptions
 job = json.loads(sys.argv[1])
 torch.manual_seed(0)
-options = composer_compile.Options(backend=job["backend"], ranges=job["ranges"])
+build = BuildOptions(targets=tuple(job["targets"]))
+options = composer_compile.Options(
+    backend=job["backend"], ranges=job["ranges"], precision=job["precision"], build=build
+)
 given = {key: job[key] for key in ("tasks", "weights", "settings")}
 began = time.perf_counter()
 try:
@@ -75,8 +79,10 @@ def compiled(
     backend: str = "export",
     tasks: Iterable[str] | None = None,
     weights: str | None = None,
+    targets: Iterable[str] = (),
+    precision: str | None = None,
 ) -> Made:
-    """Compile tasks of a subject (its own, unless named)."""
+    """Compile tasks of a subject (its own, unless named), for the machine at hand or for named GPUs."""
     job = {
         "document": subject.document,
         "out": str(out),
@@ -85,6 +91,8 @@ def compiled(
         "tasks": list(tasks) if tasks is not None else [subject.task],
         "weights": weights,
         "settings": dict(subject.settings),
+        "targets": list(targets),
+        "precision": precision,
     }
     found = json.loads(_run(COMPILE, job))
     if "refused" in found:
