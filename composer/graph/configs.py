@@ -12,7 +12,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from composer.graph.folding import Refusal
-from composer.language import Tree, meant_key, rename_fix
+from composer.language import Tree, meant_key, rename_fix, shown
 from composer.plugin import Config
 from composer.problems import Note, Place, Problem
 from composer.types.documented import documented
@@ -132,10 +132,10 @@ class ConfigReader:
         notes: list[Note] = []
         for place, name, value in list(zip(places, names, values, strict=True))[:SHOWN_VALUES]:
             if place != places[0]:
-                notes.append(Note(self.tree.place(place), f"{name} is {_shown(value)}"))
+                notes.append(Note(self.tree.place(place), f"{name} is {shown(value)}"))
             notes.extend(self._parameter_note(place))
         at = self.tree.place(places[0]) if places else self.tree.place((*path, "with"), key=True)
-        label = f"{names[0]} is {_shown(values[0])}" if places else ""
+        label = f"{names[0]} is {shown(values[0])}" if places else ""
         text = f"{owner} refuses its config: {message}"
         inside = any(isinstance(value, str) and self._names_parameter(value) for value in values)
         helps = ("`$name` stands for a parameter as a whole value, not inside a text",) if inside else ()
@@ -158,10 +158,3 @@ class ConfigReader:
     def _parameter_note(self, where: tuple[Any, ...]) -> list[Note]:
         name = self._parameter(where)
         return [] if name is None else [Note(self.parameter_places[name], f"${name} is set here")]
-
-
-def _shown(value: Any) -> str:
-    """A value as YAML writes it."""
-    if value is None or isinstance(value, bool):
-        return json.dumps(value)
-    return repr(value)

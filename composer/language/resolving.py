@@ -68,6 +68,12 @@ class Resolved:
 def find_source(target: str | FilePath, library: Library) -> Source:
     """The source behind a path or a shipped name; raises DocumentError (C001) listing the names when there is none."""
     text = str(target)
+    if not text.strip():
+        helps = (f"shipped documents: {', '.join(sorted(library.paths)) or 'none'}; or give a path",)
+        place = Place(COMMAND_LINE, 1, 1, 1, 1)
+        raise DocumentError(
+            [Problem("C001", "error", "the name of the document is empty", place, helps=helps)]
+        )
     path = library.paths.get(text)
     if path is not None:
         return read_source(path, text if "/" in text else path.name)
