@@ -68,19 +68,17 @@ class Resolved:
 def find_source(target: str | FilePath, library: Library) -> Source:
     """The source behind a path or a shipped name; raises DocumentError (C001) listing the names when there is none."""
     text = str(target)
+    known = f"shipped documents: {', '.join(sorted(library.paths)) or 'none'}; or give a path"
     if not text.strip():
-        helps = (f"shipped documents: {', '.join(sorted(library.paths)) or 'none'}; or give a path",)
-        place = Place(COMMAND_LINE, 1, 1, 1, 1)
-        raise DocumentError(
-            [Problem("C001", "error", "the name of the document is empty", place, helps=helps)]
-        )
+        message, place = "the name of the document is empty", Place(COMMAND_LINE, 1, 1, 1, 1)
+        raise DocumentError([Problem("C001", "error", message, place, helps=(known,))])
     path = library.paths.get(text)
     if path is not None:
         return read_source(path, text if "/" in text else path.name)
     if not FilePath(text).exists() and "/" not in text and not text.endswith((".yaml", ".yml")):
         guess = nearest(text, list(library.paths))
         helps = [f"did you mean `{guess}`?"] if guess else []
-        helps.append(f"shipped documents: {', '.join(sorted(library.paths)) or 'none'}; or give a path")
+        helps.append(known)
         message = f"there is no document `{text}`"
         raise DocumentError([Problem("C001", "error", message, Place(text, 1, 1, 1, 1), helps=tuple(helps))])
     return read_source(FilePath(text), text)
