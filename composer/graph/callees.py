@@ -150,6 +150,8 @@ class Callees:
             place = keys[own[0]]
             notes = [Note(keys[verb], "inherited") for verb in inherited]
             helps = [f"write `{inherited[0]}: null` beside it to remove what is inherited"]
+        guess = None if verbs else tree.inherited_like(path)
+        helps += [f"did you mean `{guess}`, a node of the extended document?"] if guess else []
         self.problems.append(Problem("C102", "error", message, place, found, tuple(notes), tuple(helps)))
 
     def _in_place(self, node: NodeShape, path: Path) -> Callee | None:

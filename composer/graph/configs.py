@@ -22,6 +22,7 @@ __all__ = ["ConfigReader"]
 _WORD = re.compile(r"[A-Za-z_]\w*")
 _IN_TEXT = re.compile(r"\$\{*\s*([A-Za-z_][\w-]*)")
 SHOWN_VALUES = 3
+WHOLE_VALUES = "`$name` is filled in as a whole value under `with`, not inside a text or a parameter"
 
 
 @dataclass
@@ -138,7 +139,7 @@ class ConfigReader:
         label = f"{names[0]} is {shown(values[0])}" if places else ""
         text = f"{owner} refuses its config: {message}"
         inside = any(isinstance(value, str) and self._names_parameter(value) for value in values)
-        helps = ("`$name` stands for a parameter as a whole value, not inside a text",) if inside else ()
+        helps = (WHOLE_VALUES,) if inside else ()
         problem = Problem("C206", "error", text, at, label, tuple(notes), helps)
         self.problems.append(problem)
         read = {self._parameter(place): value for place, value in zip(places, values, strict=True)}

@@ -82,6 +82,8 @@ def apply_settings(parameters: Parameters, settings: Mapping[str, Any], source_t
         column = source_text.find(f"{name}=") + 1
         place = Place(COMMAND_LINE, 1, max(column, 1), 1, max(column, 1) + len(name))
         if name not in parameters.values:
+            if parameters.unread:
+                continue
             guess = nearest(name, list(parameters.values))
             helps = [f"did you mean `{guess}`?"] if guess else []
             helps.append(f"parameters: {', '.join(parameters.values) or 'none'}")

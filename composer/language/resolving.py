@@ -25,6 +25,7 @@ __all__ = ["UNSETTLING", "Resolved", "find_source", "resolve"]
 
 UNSETTLING = frozenset(("C002", "C003", "C004", "C101", "C102", "C103", "C109", "C110", "C204"))
 """Codes of problems that hide a part of what was written: beside them nothing is called unused."""
+_FILLED = ("parameters", "modules", "tasks")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*")
 
 
@@ -193,6 +194,8 @@ def _check_names(shape: DocumentShape, tree: Tree, problems: list[Problem], brok
     for path, inputs, nodes in graphs_of(shape):
         check(inputs, (*path, "inputs"), "input")
         check(nodes, (*path, "nodes"), "node")
+        if path[1] not in taken:
+            check(shape.tasks[path[1]].outputs, (*path, "outputs"), "output")
         names_of_task = taken.setdefault(path[1], {})
         for section, names in (("inputs", inputs), ("nodes", nodes)):
             for name in list(names):
@@ -273,9 +276,7 @@ def _unused(parameters: Parameters, tree: Tree, problems: list[Problem]) -> list
         written = _unfilled(tree, name)
         cure = f"remove it, or write `${name}`"
         if written is not None:
-            cure = (
-                f"`${name}` is filled in as a whole value under `with`, not elsewhere and not inside a text"
-            )
+            cure = f"`${name}` is filled in as a whole value under `with`, not inside a text or a parameter"
         message = f"parameter `{name}` is never used"
         found.append(Problem("C104", "warning", message, written or declared, helps=(cure,)))
     return found
@@ -284,7 +285,7 @@ def _unused(parameters: Parameters, tree: Tree, problems: list[Problem]) -> list
 def _unfilled(tree: Tree, name: str) -> Place | None:
     """Where `$name` stands in a text that is not filled in, such as `uses: $name`."""
     wanted = re.compile(rf"(?<!\$)\${re.escape(name)}(?![\w-])")
-    waiting: list[Node] = [value for key, value in tree.root.value if key.value in ("modules", "tasks")]
+    waiting: list[Node] = [value for key, value in tree.root.value if key.value in _FILLED]
     while waiting:
         node = waiting.pop()
         if isinstance(node, MappingNode):

@@ -62,6 +62,7 @@ def shape_document(
                 if not any(p.place == problem.place and p.code == problem.code for p in problems):
                     problems.append(problem)
             dropped.update(paths)
+            dropped.update(meant for meant in misspelt if meant is not None and len(meant) == 1)
             for path in sorted(set(paths), key=len, reverse=True):
                 _drop(data := _copied(data, path), path)
     return None, problems, dropped
@@ -110,7 +111,7 @@ def _meant(location: tuple[Any, ...], data: dict[str, Any]) -> tuple[Any, ...] |
 
 def _version_problems(data: dict[str, Any], tree: Tree) -> list[Problem]:
     version = data.get("composer")
-    if version == CURRENT_VERSION and not isinstance(version, bool):
+    if version == CURRENT_VERSION and type(version) is int:
         return []
     if "composer" not in data:
         place = tree.place(())

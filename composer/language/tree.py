@@ -185,7 +185,7 @@ class _Construction:
     def _key(self, node: Node) -> Any:
         if isinstance(node, ScalarNode):
             return self._scalar(node)
-        self._refuse(node, "C102", "a key must be a plain word, not a map or a list")
+        self._refuse_key(node)
         return None
 
     def _scalar(self, node: ScalarNode) -> Any:
@@ -218,6 +218,11 @@ class _Construction:
         helps = ("remove it: a document holds plain values only, and nothing in it can run code",)
         problem = Problem("C004", "error", f"the tag {tag} is not allowed", place_of(node), helps=helps)
         self.problems.append(problem)
+
+    def _refuse_key(self, node: Node) -> None:
+        helps = ("a parameter is written `$name`, without braces",) if isinstance(node, MappingNode) else ()
+        message = "a key must be a plain word, not a map or a list"
+        self.problems.append(Problem("C004", "error", message, place_of(node), helps=helps))
 
     def _refuse(self, node: Node, code: str, message: str) -> None:
         if not any(p.code == code and p.message == message for p in self.problems):

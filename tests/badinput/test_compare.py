@@ -77,14 +77,30 @@ def test_a_fault_of_the_data_is_one_error(composer, case: Path, name: str, conte
 
 
 RECORDED: dict[str, tuple[str, Callable[[Tensor], Tensor], str]] = {
-    "narrower": ("text_embeds", lambda t: t[..., :-1], "is float32[2, 7, 63], and the port takes float["),
-    "a dimension less": ("text_embeds", lambda t: t[0], "is float32[7, 64], and the port takes float["),
-    "shorter than its mask": ("text_mask", lambda t: t[:, :-1], "has 7 for"),
+    "narrower": (
+        "text_embeds",
+        lambda t: t[..., :-1],
+        "is float32[2, 7, 63], and the port takes float[B, L, 64]",
+    ),
+    "a dimension less": (
+        "text_embeds",
+        lambda t: t[0],
+        "is float32[7, 64], and the port takes float[B, L, 64]",
+    ),
+    "shorter than its mask": ("text_mask", lambda t: t[:, :-1], "and text.states.values has 7 for L"),
     "another batch": ("text_embeds", lambda t: t[:1], "is int64[2, 7]"),
-    "whole numbers": ("text_embeds", lambda t: t.long(), "is int64[2, 7, 64], and the port takes float["),
-    "a float mask": ("text_mask", lambda t: t.float(), "is float32[2, 7], and the port takes int64["),
+    "whole numbers": (
+        "text_embeds",
+        lambda t: t.long(),
+        "is int64[2, 7, 64], and the port takes float[B, L, 64]",
+    ),
+    "a float mask": ("text_mask", lambda t: t.float(), "is float32[2, 7], and the port takes int64[B, L]"),
     "another precision": ("text_embeds", lambda t: t.half(), "node `fused` of task `joined`"),
-    "labels beyond the vocabulary": ("labels", lambda t: t + 1_000_000, "from 999900 to "),
+    "labels beyond the vocabulary": (
+        "labels",
+        lambda t: t + 1_000_000,
+        "is out of bounds. It was given ",
+    ),
 }
 
 

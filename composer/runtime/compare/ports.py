@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -15,6 +16,9 @@ from composer.problems import InputError
 from composer.runtime.compare.case import Ones
 
 __all__ = ["feed", "read_port"]
+
+_OWNER = re.compile(r"@[^\s+]*")
+"""What a symbol of a checked task carries behind its name."""
 
 
 def feed(
@@ -76,14 +80,15 @@ def _check_sizes(plan: Plan, fed: Mapping[str, Mapping[str, Any]], registry: Reg
                 continue
             place = f"{name}.{port}.{field}" if isinstance(value, tuple) else f"{name}.{port}"
             dims = [declared.dims[index] for index in spec.dims]
-            shown = f"{spec.dtype}[{', '.join(map(str, dims))}]"
+            names = [_OWNER.sub("", str(dim)) for dim in dims]
+            shown = f"{spec.dtype}[{', '.join(names)}]"
             given = f"{str(tensor.dtype).removeprefix('torch.')}{list(tensor.shape)}"
             fits = tensor.dim() == len(dims) and tensor.is_floating_point() == (spec.dtype == "float")
-            for dim, size in zip(dims, tensor.shape, strict=False):
+            for dim, symbol, size in zip(dims, names, tensor.shape, strict=False):
                 wanted = dim.constant if dim.is_number else size
                 if dim.is_symbol:
                     wanted, first = found.setdefault(dim.symbols[0], (size, place))
-                    shown += f", and {first} has {wanted} for {dim}" if wanted != size else ""
+                    shown += f", and {first} has {wanted} for {symbol}" if wanted != size else ""
                 fits &= wanted == size
             if not fits:
                 raise InputError(
