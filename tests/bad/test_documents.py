@@ -65,6 +65,7 @@ CURES = {
     "comma-missing": "a comma or a closing bracket is missing",
     "config-without-with": "write it under `with: {...}`",
     "extends-without-suffix": "did you mean `parents/embed.yaml`?",
+    "module-read-as-a-node": "read a node that calls it: words",
     "module-type-called": "call what is declared with it: text",
     "module-used": "write `call: text`",
     "one-brace-too-many": "this `}` closes nothing",
