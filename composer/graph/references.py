@@ -117,7 +117,11 @@ class References:
 
     def _unknown_name(self, name: str, text: str, path: Path, code: str, training: bool) -> None:
         own = path[path.index("nodes") + 1] if "nodes" in path[2:] else None
-        known = [n for n in self.outputs if n != own and (training or n not in self.training)]
+        known = [
+            n
+            for n in self.outputs
+            if n != own and isinstance(n, str) and (training or n not in self.training)
+        ]
         guess = nearest(name, known)
         helps = [f"did you mean `{guess}`?"] if guess else []
         callers = [n for n in self.callers.get(name, ()) if n in known]

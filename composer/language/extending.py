@@ -160,7 +160,7 @@ def _missing(target: str, place: Place, names: Iterable[str], path: Path) -> Pro
 
 def _with_suffix(target: str, path: Path) -> str | None:
     """The target as a file that lies there, where only its suffix was left out or is another one."""
-    for suffix in (".yaml", ".yml"):
+    for suffix in (".yaml", ".yml") if path.name and PurePosixPath(target).name else ():
         if path.with_suffix(suffix).is_file():
             return str(PurePosixPath(target).with_suffix(suffix))
     return None

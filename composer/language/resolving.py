@@ -164,7 +164,7 @@ def _drop_doubled(shape: DocumentShape, chain: Chain, broken: set[Path]) -> set[
         broken.add(path)
         if path[0] == "modules" and len(path) == 2:
             unsure.add(path[:1])
-        elif path[0] == "tasks" and path[-2] in ("inputs", "nodes"):
+        elif path[0] == "tasks" and path[-2:-1] in (("inputs",), ("nodes",)):
             unsure.add(path[:2])
             for where, inputs, nodes in graphs_of(shape):
                 if where == path[:-2]:
@@ -222,7 +222,7 @@ def _override_problems(chain: Chain, parameters: Parameters, tree: Tree) -> list
     for index, (layer, values) in enumerate(_layers(chain)):
         for name in values:
             if index and name not in parameters.used and name not in inherited:
-                problems.append(_overrides_nothing(name, layer, inherited))
+                problems.append(_overrides_nothing(name, layer, inherited, values))
         inherited |= values
     return problems
 
@@ -256,9 +256,11 @@ def _layers(chain: Chain) -> Iterator[tuple[Tree, dict[str, Any]]]:
         yield layer, values if isinstance(values, dict) else {}
 
 
-def _overrides_nothing(name: str, layer: Tree, inherited: Mapping[str, Any]) -> Problem:
+def _overrides_nothing(
+    name: str, layer: Tree, inherited: Mapping[str, Any], own: Mapping[str, Any]
+) -> Problem:
     place = layer.place(("parameters", name), key=True)
-    guess = nearest(name, list(inherited))
+    guess = nearest(name, [known for known in inherited if known not in own])
     helps = [f"did you mean `{guess}`?"] if guess else []
     helps.append(f"the parent's parameters: {', '.join(inherited) or 'none'}")
     fix = rename_fix(place, guess) if guess else ()
