@@ -39,14 +39,23 @@ def run(args: argparse.Namespace) -> int:
     from composer.problems.render import summary
 
     registry, settings = load_registry(), settings_of(args)
+    paths = _once(args.paths)
     if args.fix:
-        _fix(args.paths, registry, settings)
-    problems, sources = _check(args.paths, registry, settings)
+        _fix(paths, registry, settings)
+    problems, sources = _check(paths, registry, settings)
     print_problems(problems, sources, format=args.format)
     if args.format == "text" and not problems:
-        count = f"{len(args.paths)} documents" if len(args.paths) > 1 else args.paths[0]
+        count = f"{len(paths)} documents" if len(paths) > 1 else paths[0]
         print(f"{count}: {summary(problems)}")
     return int(any(problem.severity == "error" for problem in problems))
+
+
+def _once(paths: list[str]) -> list[str]:
+    """The paths without those that lead to a file which an earlier one has led to."""
+    found: dict[str, str] = {}
+    for path in paths:
+        found.setdefault(str(Path(path).resolve()) if Path(path).is_file() else path, path)
+    return list(found.values())
 
 
 def _check(
@@ -57,7 +66,7 @@ def _check(
 
     problems: dict[Problem, None] = {}
     sources: dict[str, str] = {}
-    for path in dict.fromkeys(paths):
+    for path in paths:
         report = check(path, registry=registry, settings=settings)
         problems |= dict.fromkeys(report.problems)
         sources |= report.sources

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import Any
 
 from composer.problems.render import FORMATS
 
@@ -38,11 +37,9 @@ def assignment(text: str) -> tuple[str, str]:
     return name, value
 
 
-def settings_of(args: argparse.Namespace) -> dict[str, Any]:
-    """The values of `--set`, read as a document would read them; of one name given twice the last counts."""
-    from composer.language.parameters import parse_setting
-
-    return {name: parse_setting(text) for name, text in args.settings}
+def settings_of(args: argparse.Namespace) -> dict[str, str]:
+    """The values of `--set` as they were typed, which the parameters' defaults tell how to read; the last counts."""
+    return dict(args.settings)
 
 
 def split_task(text: str) -> tuple[str, str | None]:

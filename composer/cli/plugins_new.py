@@ -20,6 +20,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Write a folder `composer-NAME`; nothing is written where one is already."""
+    from importlib.metadata import entry_points
+    from importlib.util import find_spec
+
     from composer.cli.scaffold import write_folder
     from composer.problems import InputError
 
@@ -27,8 +30,11 @@ def run(args: argparse.Namespace) -> int:
         raise InputError(
             f"{args.name!r} is no plugin name: write lower-case letters, digits and `-`, such as `audio`"
         )
+    package = f"composer_{args.name.replace('-', '_')}"
+    if find_spec(package) is not None or args.name in entry_points(group="composer").names:
+        raise InputError(f"a plugin {args.name!r} is installed already; choose another name")
     folder = args.into / f"composer-{args.name}"
-    words = {"NAME": args.name, "PACKAGE": f"composer_{args.name.replace('-', '_')}"}
+    words = {"NAME": args.name, "PACKAGE": package}
     written = write_folder(folder, TEMPLATES, words)
     print("\n".join(f"wrote {path}" for path in written))
     print(f"\nnext: pip install -e {folder}\n      composer plugins show {args.name}.gate")

@@ -20,7 +20,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--out",
         metavar="FILE",
-        type=Path,
+        type=_file,
         help="writes FILE.safetensors, FILE.json and FILE.checkpoint (default: the document's name, here)",
     )
     parser.add_argument(
@@ -46,7 +46,7 @@ def run(args: argparse.Namespace) -> int:
 
     train_document(
         args.document,
-        out=args.out or Path(args.document).stem,
+        out=args.out or Path(args.document).stem or "model",
         recipe=args.recipe,
         tasks=args.tasks,
         epochs=args.epochs,
@@ -57,6 +57,12 @@ def run(args: argparse.Namespace) -> int:
         command=shlex.join(["composer", *sys.argv[1:]]),
     )
     return 0
+
+
+def _file(text: str) -> Path:
+    if not Path(text).name:
+        raise argparse.ArgumentTypeError(f"{text!r} is no name of a file")
+    return Path(text)
 
 
 def _positive(text: str) -> int:

@@ -10,7 +10,7 @@ from typing import Any
 from composer.graph.configs import ConfigReader
 from composer.graph.model import CheckedModule
 from composer.language import ModuleShape, NodeShape, Resolved, nearest, rename_fix
-from composer.plugin import Config, NoConfig, Registry
+from composer.plugin import Config, ModuleType, NoConfig, Registry
 from composer.plugin.registry import Section
 from composer.problems import Edit, InputError, Note, Problem
 from composer.types import Signature
@@ -60,7 +60,18 @@ class Callees:
                 self.modules[name] = None
                 continue
             config = self.reader.read(entry.config, shape.with_, path, f"{entry.id}")
-            self.modules[name] = None if config is None else CheckedModule(name, entry, config, path)
+            right = config is not None and self._speaks(entry, config, path)
+            self.modules[name] = (
+                CheckedModule(name, entry, config, path) if config is not None and right else None
+            )
+
+    def _speaks(self, entry: ModuleType, config: Config, path: Path) -> bool:
+        """Whether the tokenizer of a decoder, which the text modality makes, is there (C206 where it is not)."""
+        modality = self.registry.modalities.get("text")
+        if entry.generation is None or modality is None:
+            return True
+        tokens = {"tokenizer": entry.generation.tokens(config)["tokenizer"]}
+        return self.reader.read(modality.config, tokens, path, entry.id) is not None
 
     def _check_options(self, shape: ModuleShape, path: Path) -> None:
         """Misspelt options of a module whose type is misspelt too: both are found in one run."""
@@ -139,6 +150,8 @@ class Callees:
             place = keys[own[0]]
             notes = [Note(keys[verb], "inherited") for verb in inherited]
             helps = [f"write `{inherited[0]}: null` beside it to remove what is inherited"]
+        guess = None if verbs else tree.inherited_like(path)
+        helps += [f"did you mean `{guess}`, a node of the extended document?"] if guess else []
         self.problems.append(Problem("C102", "error", message, place, found, tuple(notes), tuple(helps)))
 
     def _in_place(self, node: NodeShape, path: Path) -> Callee | None:

@@ -189,7 +189,7 @@ def _in_source_order(problems: list[Problem], document: Resolved) -> tuple[Probl
     kept = dict.fromkeys(
         p
         for p in problems
-        if (p.code in _SPOILS_ITS_PLACE or not _inside(p.place, spoilt))
+        if (p.code in _SPOILS_ITS_PLACE or not (_inside(p.place, spoilt) or _around(p.place, spoilt)))
         and (p.severity == "error" or (p.place.file == own and p.place not in faulty))
     )
     key = lambda p: (files.get(p.place.file, len(files)), p.place.line, p.place.column)  # noqa: E731
@@ -199,6 +199,11 @@ def _in_source_order(problems: list[Problem], document: Resolved) -> tuple[Probl
 def _inside(place: Place, others: list[Place]) -> bool:
     """Whether a place lies within one whose value could not be read: what is said of it is a consequence."""
     return any(o.file == place.file and o.start <= place.start and place.end <= o.end for o in others)
+
+
+def _around(place: Place, others: list[Place]) -> bool:
+    """Whether a place is a value that holds one which could not be read."""
+    return any(o.file == place.file and place.start < o.start and o.end < place.end for o in others)
 
 
 def _sources_of(document: str | Path | Source) -> dict[str, str]:

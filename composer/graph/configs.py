@@ -12,7 +12,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from composer.graph.folding import Refusal
-from composer.language import Tree, meant_key, rename_fix
+from composer.language import Tree, meant_key, rename_fix, shown
 from composer.plugin import Config
 from composer.problems import Note, Place, Problem
 from composer.types.documented import documented
@@ -22,6 +22,7 @@ __all__ = ["ConfigReader"]
 _WORD = re.compile(r"[A-Za-z_]\w*")
 _IN_TEXT = re.compile(r"\$\{*\s*([A-Za-z_][\w-]*)")
 SHOWN_VALUES = 3
+WHOLE_VALUES = "`$name` is filled in as a whole value under `with`, not inside a text or a parameter"
 
 
 @dataclass
@@ -132,13 +133,13 @@ class ConfigReader:
         notes: list[Note] = []
         for place, name, value in list(zip(places, names, values, strict=True))[:SHOWN_VALUES]:
             if place != places[0]:
-                notes.append(Note(self.tree.place(place), f"{name} is {_shown(value)}"))
+                notes.append(Note(self.tree.place(place), f"{name} is {shown(value)}"))
             notes.extend(self._parameter_note(place))
         at = self.tree.place(places[0]) if places else self.tree.place((*path, "with"), key=True)
-        label = f"{names[0]} is {_shown(values[0])}" if places else ""
+        label = f"{names[0]} is {shown(values[0])}" if places else ""
         text = f"{owner} refuses its config: {message}"
         inside = any(isinstance(value, str) and self._names_parameter(value) for value in values)
-        helps = ("`$name` stands for a parameter as a whole value, not inside a text",) if inside else ()
+        helps = (WHOLE_VALUES,) if inside else ()
         problem = Problem("C206", "error", text, at, label, tuple(notes), helps)
         self.problems.append(problem)
         read = {self._parameter(place): value for place, value in zip(places, values, strict=True)}
@@ -158,10 +159,3 @@ class ConfigReader:
     def _parameter_note(self, where: tuple[Any, ...]) -> list[Note]:
         name = self._parameter(where)
         return [] if name is None else [Note(self.parameter_places[name], f"${name} is set here")]
-
-
-def _shown(value: Any) -> str:
-    """A value as YAML writes it."""
-    if value is None or isinstance(value, bool):
-        return json.dumps(value)
-    return repr(value)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Set
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from composer.language import NodeShape, Tree, nearest, rename_fix
@@ -50,6 +50,8 @@ class References:
     problems: list[Problem]
     training: Set[str] = frozenset()
     """Names of the objective's inputs and nodes."""
+    callers: Mapping[str, list[str]] = field(default_factory=dict)
+    """Modules, and the nodes of the task that call each."""
     incomplete: bool = False
     """Whether a part of the task or a name in it could not be read: an unknown name may be a consequence."""
 
@@ -115,9 +117,17 @@ class References:
 
     def _unknown_name(self, name: str, text: str, path: Path, code: str, training: bool) -> None:
         own = path[path.index("nodes") + 1] if "nodes" in path[2:] else None
-        known = [n for n in self.outputs if n != own and (training or n not in self.training)]
+        known = [
+            n
+            for n in self.outputs
+            if n != own and isinstance(n, str) and (training or n not in self.training)
+        ]
         guess = nearest(name, known)
         helps = [f"did you mean `{guess}`?"] if guess else []
+        callers = [n for n in self.callers.get(name, ()) if n in known]
+        if callers:
+            guess = callers[0] if len(callers) == 1 else None
+            helps = [f"`{name}` is a module; read a node that calls it: {', '.join(callers)}"]
         helps.append(f"inputs and nodes of this task: {', '.join(known) or 'none'}")
         fix = f"{guess}{text[len(name) :]}" if guess else None
         self._problem(code, f"this task has no node or input `{name}`", path, helps, fix)

@@ -51,7 +51,12 @@ class TaskChecker:
         training = {name for name, (_, _, own) in self.nodes.items() if own}
         training |= {name for name, item in self.inputs.items() if item.training}
         incomplete = self._incomplete(path) or path in document.unsure
-        self.references = References(document.tree, self.outputs, self.problems, training, incomplete)
+        callers: dict[str, list[str]] = {}
+        for name, (node, _, _) in self.nodes.items():
+            callers.setdefault(str(node.call or node.generate).partition(".")[0], []).append(name)
+        self.references = References(
+            document.tree, self.outputs, self.problems, training, callers, incomplete
+        )
         graph = self._wire()
         order = self._order(graph)
         self._type_all(graph, order)

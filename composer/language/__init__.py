@@ -3,6 +3,7 @@
 from composer.language.extending import Library
 from composer.language.pausing import collector_paused
 from composer.language.resolving import Resolved, find_source, resolve
+from composer.language.schema12 import shown
 from composer.language.shape import (
     CompileShape,
     DocumentShape,
@@ -34,5 +35,6 @@ __all__ = [
     "read_source",
     "rename_fix",
     "resolve",
+    "shown",
     "text_for_display",
 ]

@@ -162,10 +162,16 @@ def _syntax_problem(source: Source, error: yaml.MarkedYAMLError) -> Problem:
     if "duplicate anchor" in detail or "undefined alias" in detail:
         hints.append("an alias *name needs an anchor &name before it in the same file")
     found = text_line[column - 1 : column]
+    if error.context == "while parsing a quoted scalar":
+        hints.append("in double quotes a backslash begins an escape: use single quotes, or `/` in a path")
+    if "cannot start any token" in detail:
+        hints.append(f"put a value that begins with `{found}` in quotes")
     if found and found in "}]" and error.context != "while parsing a flow mapping":
         hints.append(
             f"this `{found}` closes nothing: remove it, or look for one before it that closes too early"
         )
+    elif found == "{" and text_line[: column - 1].endswith("$"):
+        hints.append("a parameter is written `$name`, without braces")
     elif "did not find expected ','" in detail:
         hints.append("a comma or a closing bracket is missing before this place")
     place = Place(source.name, line, column, line, column + 1)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -10,7 +10,7 @@ from typing import Any
 from yaml.nodes import MappingNode, ScalarNode
 
 from composer.language.composing import compose, place_of
-from composer.language.schema12 import STR
+from composer.language.schema12 import NULL, STR
 from composer.language.source import Source, read_source
 from composer.language.tree import construct, merge, nearest, rename_fix
 from composer.problems import DocumentError, Place, Problem
@@ -85,6 +85,7 @@ def load_chain(source: Source, library: Library) -> Chain:
     merged = layers[0][1]
     if len(layers) > 1:
         for _, child in layers[1:]:
+            problems.extend(_removals(merged, child) if complete else ())
             merged = merge(merged, child)
         merged = _with_head(merged, layers[-1][1])
         data, _ = construct(merged)
@@ -117,6 +118,29 @@ def _parent(
         return None
 
 
+_NAMED = {"modules": "module", "tasks": "task", "inputs": "input", "nodes": "node", "outputs": "output"}
+"""Maps of named things, where null means to remove one, and what each of them is called."""
+
+
+def _removals(parent: MappingNode, child: MappingNode, around: str = "") -> Iterator[Problem]:
+    """C108: what a child removes, and its parent does not have."""
+    inherited = {key.value: value for key, value in parent.value if isinstance(key, ScalarNode)}
+    for key, value in child.value:
+        if not isinstance(key, ScalarNode):
+            continue
+        there = inherited.get(key.value)
+        if isinstance(value, MappingNode) and isinstance(there, MappingNode) and key.value != "with":
+            yield from _removals(there, value, key.value if around not in _NAMED else "")
+        elif value.tag == NULL and there is None and around in _NAMED:
+            place, what = place_of(key), _NAMED[around]
+            guess = nearest(key.value, list(inherited))
+            helps = [f"did you mean `{guess}`?"] if guess else []
+            helps.append(f"the parent has {', '.join(map(str, inherited)) or 'none'}")
+            message = f"`{key.value}` removes nothing: the extended document has no {what} of this name"
+            fix = rename_fix(place, guess) if guess else ()
+            yield Problem("C108", "error", message, place, helps=tuple(helps), fix=fix)
+
+
 def _is_path(target: str) -> bool:
     return "/" in target or target.endswith((".yaml", ".yml"))
 
@@ -136,7 +160,7 @@ def _missing(target: str, place: Place, names: Iterable[str], path: Path) -> Pro
 
 def _with_suffix(target: str, path: Path) -> str | None:
     """The target as a file that lies there, where only its suffix was left out or is another one."""
-    for suffix in (".yaml", ".yml"):
+    for suffix in (".yaml", ".yml") if path.name and PurePosixPath(target).name else ():
         if path.with_suffix(suffix).is_file():
             return str(PurePosixPath(target).with_suffix(suffix))
     return None

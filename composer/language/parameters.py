@@ -6,12 +6,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from composer.language.schema12 import resolve_scalar, scalar_value
+from composer.language.composing import compose
+from composer.language.schema12 import resolve_scalar, scalar_value, shown
 from composer.language.shaping import type_name
-from composer.language.tree import Path, Tree, nearest, rename_fix
-from composer.problems import Edit, Note, Place, Problem
+from composer.language.source import Source
+from composer.language.tree import Path, Tree, construct, nearest, rename_fix
+from composer.problems import DocumentError, Edit, Note, Place, Problem
 
-__all__ = ["COMMAND_LINE", "Parameters", "apply_settings", "parse_setting"]
+__all__ = ["COMMAND_LINE", "Parameters", "apply_settings"]
 
 COMMAND_LINE = "<command line>"
 
@@ -60,20 +62,28 @@ class Parameters:
         return None
 
 
-def parse_setting(text: str) -> Any:
-    """The value of `--set name=TEXT`: a YAML 1.2 scalar."""
-    return scalar_value(resolve_scalar(text), text)
+def _parsed(text: str) -> Any:
+    """A text of the command line as a YAML value; what is none stays a text."""
+    try:
+        if text.startswith(("[", "{")):
+            values, problems = construct(compose(Source(COMMAND_LINE, f"value: {text}")))
+            return text if problems else values["value"]
+        return scalar_value(resolve_scalar(text), text)
+    except (DocumentError, ValueError):
+        return text
 
 
 def apply_settings(parameters: Parameters, settings: Mapping[str, Any], source_text: str) -> None:
     """Override defaults with `--set` values, each checked against the type of the default (codes C103, C105).
 
-    A text given for a parameter that is no text is read as a YAML scalar, as the command line gives nothing but text.
+    A text given for a parameter that is no text is read as a YAML value, as the command line gives nothing but text.
     """
     for name, given in settings.items():
         column = source_text.find(f"{name}=") + 1
         place = Place(COMMAND_LINE, 1, max(column, 1), 1, max(column, 1) + len(name))
         if name not in parameters.values:
+            if parameters.unread:
+                continue
             guess = nearest(name, list(parameters.values))
             helps = [f"did you mean `{guess}`?"] if guess else []
             helps.append(f"parameters: {', '.join(parameters.values) or 'none'}")
@@ -82,7 +92,7 @@ def apply_settings(parameters: Parameters, settings: Mapping[str, Any], source_t
             continue
         parameters.used.add(name)
         textual = isinstance(given, str) and not isinstance(parameters.values[name], str)
-        value = parse_setting(given) if textual else given
+        value = _parsed(given) if textual else given
         problem = wrong_type(name, parameters.values[name], value, place, parameters.places[name], "--set ")
         if problem is not None:
             parameters.problems.append(problem)
@@ -98,7 +108,7 @@ def wrong_type(
     same = type(default) is type(value) or (type(default) is float and type(value) is int) or default is None
     if same:
         return None
-    message = (
-        f"{verb}{name} must be {type_name(default)} like its default {default!r}, not {type_name(value)}"
-    )
-    return Problem("C105", "error", message, place, notes=(Note(declared, f"default {default!r}"),))
+    wanted = "a whole number" if type(default) is int else type_name(default)
+    found = repr(value) if type(value) is float else type_name(value)
+    message = f"{verb}{name} must be {wanted} like its default {shown(default)}, not {found}"
+    return Problem("C105", "error", message, place, notes=(Note(declared, f"default {shown(default)}"),))

@@ -25,6 +25,7 @@ __all__ = ["UNSETTLING", "Resolved", "find_source", "resolve"]
 
 UNSETTLING = frozenset(("C002", "C003", "C004", "C101", "C102", "C103", "C109", "C110", "C204"))
 """Codes of problems that hide a part of what was written: beside them nothing is called unused."""
+_FILLED = ("parameters", "modules", "tasks")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*")
 
 
@@ -68,13 +69,17 @@ class Resolved:
 def find_source(target: str | FilePath, library: Library) -> Source:
     """The source behind a path or a shipped name; raises DocumentError (C001) listing the names when there is none."""
     text = str(target)
+    known = f"shipped documents: {', '.join(sorted(library.paths)) or 'none'}; or give a path"
+    if not text.strip():
+        message, place = "the name of the document is empty", Place(COMMAND_LINE, 1, 1, 1, 1)
+        raise DocumentError([Problem("C001", "error", message, place, helps=(known,))])
     path = library.paths.get(text)
     if path is not None:
         return read_source(path, text if "/" in text else path.name)
     if not FilePath(text).exists() and "/" not in text and not text.endswith((".yaml", ".yml")):
         guess = nearest(text, list(library.paths))
         helps = [f"did you mean `{guess}`?"] if guess else []
-        helps.append(f"shipped documents: {', '.join(sorted(library.paths)) or 'none'}; or give a path")
+        helps.append(known)
         message = f"there is no document `{text}`"
         raise DocumentError([Problem("C001", "error", message, Place(text, 1, 1, 1, 1), helps=tuple(helps))])
     return read_source(FilePath(text), text)
@@ -159,7 +164,7 @@ def _drop_doubled(shape: DocumentShape, chain: Chain, broken: set[Path]) -> set[
         broken.add(path)
         if path[0] == "modules" and len(path) == 2:
             unsure.add(path[:1])
-        elif path[0] == "tasks" and path[-2] in ("inputs", "nodes"):
+        elif path[0] == "tasks" and path[-2:-1] in (("inputs",), ("nodes",)):
             unsure.add(path[:2])
             for where, inputs, nodes in graphs_of(shape):
                 if where == path[:-2]:
@@ -189,6 +194,8 @@ def _check_names(shape: DocumentShape, tree: Tree, problems: list[Problem], brok
     for path, inputs, nodes in graphs_of(shape):
         check(inputs, (*path, "inputs"), "input")
         check(nodes, (*path, "nodes"), "node")
+        if path[1] not in taken:
+            check(shape.tasks[path[1]].outputs, (*path, "outputs"), "output")
         names_of_task = taken.setdefault(path[1], {})
         for section, names in (("inputs", inputs), ("nodes", nodes)):
             for name in list(names):
@@ -215,7 +222,7 @@ def _override_problems(chain: Chain, parameters: Parameters, tree: Tree) -> list
     for index, (layer, values) in enumerate(_layers(chain)):
         for name in values:
             if index and name not in parameters.used and name not in inherited:
-                problems.append(_overrides_nothing(name, layer, inherited))
+                problems.append(_overrides_nothing(name, layer, inherited, values))
         inherited |= values
     return problems
 
@@ -249,9 +256,11 @@ def _layers(chain: Chain) -> Iterator[tuple[Tree, dict[str, Any]]]:
         yield layer, values if isinstance(values, dict) else {}
 
 
-def _overrides_nothing(name: str, layer: Tree, inherited: Mapping[str, Any]) -> Problem:
+def _overrides_nothing(
+    name: str, layer: Tree, inherited: Mapping[str, Any], own: Mapping[str, Any]
+) -> Problem:
     place = layer.place(("parameters", name), key=True)
-    guess = nearest(name, list(inherited))
+    guess = nearest(name, [known for known in inherited if known not in own])
     helps = [f"did you mean `{guess}`?"] if guess else []
     helps.append(f"the parent's parameters: {', '.join(inherited) or 'none'}")
     fix = rename_fix(place, guess) if guess else ()
@@ -269,9 +278,7 @@ def _unused(parameters: Parameters, tree: Tree, problems: list[Problem]) -> list
         written = _unfilled(tree, name)
         cure = f"remove it, or write `${name}`"
         if written is not None:
-            cure = (
-                f"`${name}` is filled in as a whole value under `with`, not elsewhere and not inside a text"
-            )
+            cure = f"`${name}` is filled in as a whole value under `with`, not inside a text or a parameter"
         message = f"parameter `{name}` is never used"
         found.append(Problem("C104", "warning", message, written or declared, helps=(cure,)))
     return found
@@ -280,7 +287,7 @@ def _unused(parameters: Parameters, tree: Tree, problems: list[Problem]) -> list
 def _unfilled(tree: Tree, name: str) -> Place | None:
     """Where `$name` stands in a text that is not filled in, such as `uses: $name`."""
     wanted = re.compile(rf"(?<!\$)\${re.escape(name)}(?![\w-])")
-    waiting: list[Node] = [value for key, value in tree.root.value if key.value in ("modules", "tasks")]
+    waiting: list[Node] = [value for key, value in tree.root.value if key.value in _FILLED]
     while waiting:
         node = waiting.pop()
         if isinstance(node, MappingNode):

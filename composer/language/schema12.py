@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-__all__ = ["BOOL", "FLOAT", "INT", "MAP", "NULL", "SEQ", "STR", "resolve_scalar", "scalar_value"]
+__all__ = ["BOOL", "FLOAT", "INT", "MAP", "NULL", "SEQ", "STR", "resolve_scalar", "scalar_value", "shown"]
 
 _PREFIX = "tag:yaml.org,2002:"
 STR, INT, FLOAT, BOOL, NULL, MAP, SEQ = (
@@ -62,3 +62,9 @@ def scalar_value(tag: str, text: str) -> Any:
     """The Python value of a scalar of one of the core tags. Raises ValueError where an explicit tag does not fit."""
     convert = _VALUES.get(tag)
     return text if convert is None else convert(text)
+
+
+def shown(value: Any) -> str:
+    """A value in a message: as YAML writes it where Python writes it otherwise."""
+    words = {None: "null", True: "true", False: "false"}
+    return words[value] if value is None or isinstance(value, bool) else repr(value)

@@ -80,7 +80,7 @@ class CompileShape(_Shape):
     """Number format of the compiled programs."""
     precisions: dict[str, Literal["fp32", "fp16", "bf16"]] = Field(default_factory=dict)
     """Module or node to a number format of its own."""
-    tolerance: float | None = None
+    tolerance: float | None = Field(default=None, ge=0)
     """Largest accepted difference from the eager program; unset takes the precision's default."""
 
 

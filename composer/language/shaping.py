@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import typing
+from dataclasses import replace
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
@@ -39,6 +40,7 @@ def shape_document(
     problems = _version_problems(data, tree)
     data = {**data, "composer": 1}
     dropped: set[Path] = set()
+    claimed: set[tuple[Path, str] | None] = set()
     for _ in range(8):  # each round drops what was faulty; nested faults surface at most a few levels deep
         try:
             return DocumentShape.model_validate(data), problems, dropped
@@ -59,9 +61,14 @@ def shape_document(
                 explained = partial or fault["loc"] in misspelt or found in dropped
                 if fault["type"] == "missing" and explained:
                     continue  # a missing parent, an unknown key beside it or a wrong value says it already
+                claim = (path[:-1], problem.fix[0].text) if problem.fix else None
+                if claim and claim in claimed:  # two keys cannot both have been meant to be this one
+                    problem = replace(problem, fix=())
+                claimed.add(claim)
                 if not any(p.place == problem.place and p.code == problem.code for p in problems):
                     problems.append(problem)
             dropped.update(paths)
+            dropped.update(meant for meant in misspelt if meant is not None and len(meant) == 1)
             for path in sorted(set(paths), key=len, reverse=True):
                 _drop(data := _copied(data, path), path)
     return None, problems, dropped
@@ -83,7 +90,7 @@ def _explains(empty: Path, path: Path, fault: Any, data: dict[str, Any]) -> bool
         return False
     siblings = list(_at(data, around))
     key = path[len(around)]
-    if key not in siblings or siblings.index(key) < siblings.index(empty[-1]):
+    if not {key, empty[-1]} <= set(siblings) or siblings.index(key) < siblings.index(empty[-1]):
         return False
     if _too_deep(empty):
         return True
@@ -98,8 +105,8 @@ def _too_deep(path: Path) -> bool:
 
 def _at(data: Any, path: Path) -> Any:
     for step in path:
-        data = data[step]
-    return data
+        data = data.get(step, {}) if isinstance(data, dict) else {}
+    return data if isinstance(data, dict) else {}
 
 
 def _meant(location: tuple[Any, ...], data: dict[str, Any]) -> tuple[Any, ...] | None:
@@ -110,7 +117,7 @@ def _meant(location: tuple[Any, ...], data: dict[str, Any]) -> tuple[Any, ...] |
 
 def _version_problems(data: dict[str, Any], tree: Tree) -> list[Problem]:
     version = data.get("composer")
-    if version == CURRENT_VERSION and not isinstance(version, bool):
+    if version == CURRENT_VERSION and type(version) is int:
         return []
     if "composer" not in data:
         place = tree.place(())

@@ -95,7 +95,12 @@ class Tree:
 
 
 def _key_value(key: Node) -> Any:
-    return scalar_value(key.tag, key.value) if isinstance(key, ScalarNode) else None
+    if not isinstance(key, ScalarNode):
+        return None
+    try:
+        return scalar_value(key.tag, key.value)
+    except ValueError:  # a tag that does not fit has its own problem
+        return key.value
 
 
 class _Construction:
@@ -185,7 +190,7 @@ class _Construction:
     def _key(self, node: Node) -> Any:
         if isinstance(node, ScalarNode):
             return self._scalar(node)
-        self._refuse(node, "C102", "a key must be a plain word, not a map or a list")
+        self._refuse_key(node)
         return None
 
     def _scalar(self, node: ScalarNode) -> Any:
@@ -218,6 +223,11 @@ class _Construction:
         helps = ("remove it: a document holds plain values only, and nothing in it can run code",)
         problem = Problem("C004", "error", f"the tag {tag} is not allowed", place_of(node), helps=helps)
         self.problems.append(problem)
+
+    def _refuse_key(self, node: Node) -> None:
+        helps = ("a parameter is written `$name`, without braces",) if isinstance(node, MappingNode) else ()
+        message = "a key must be a plain word, not a map or a list"
+        self.problems.append(Problem("C004", "error", message, place_of(node), helps=helps))
 
     def _refuse(self, node: Node, code: str, message: str) -> None:
         if not any(p.code == code and p.message == message for p in self.problems):
@@ -272,8 +282,9 @@ def merge(parent: MappingNode, child: MappingNode) -> MappingNode:
 
 
 def nearest(word: str, known: Mapping[str, Any] | list[str] | tuple[str, ...]) -> str | None:
-    """The known word that a person most likely meant."""
-    matches = difflib.get_close_matches(word, list(known), n=1, cutoff=0.6)
+    """The known word that a person most likely meant. Keys of a faulty document may be no words."""
+    words = [other for other in known if isinstance(other, str)]
+    matches = difflib.get_close_matches(str(word), words, n=1, cutoff=0.6)
     return matches[0] if matches else None
 
 
@@ -289,7 +300,9 @@ _FOREIGN = {
 def meant_key(word: str, known: list[str]) -> tuple[str, str, str] | None:
     """The known key that an unknown one most likely means: the key, what to write in its place, and the hint."""
     name, colon, value = word.partition(":")
-    if colon and name in known:
+    if colon and value.strip() and name in known:
+        if value.strip()[0] in "'\"[{":
+            return None  # the quote or bracket may be the fault
         written = (
             f"{name}: {value.strip()}"  # a no-break space, which YAML takes for a letter, is stripped too
         )

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import torch
+from pydantic import ValidationError
 
 from composer.plan import Step
 from composer.plugin import Registry
@@ -33,10 +34,21 @@ def after_prefill(step: DecoderStep, first: Any) -> DecoderStep:
 
 
 def tokenizer_for(registry: Registry, value: str, shared: Processors | None = None) -> Any:
-    """The tokenizer that a decoder's config names, through the registered text modality."""
-    modality = registry.modalities["text"]
+    """The tokenizer that a decoder's config names, through the registered text modality.
+
+    Raises:
+        InputError: there is no such tokenizer, or no plugin that offers texts.
+    """
+    modality = registry.modalities.get("text")
+    if modality is None:
+        raise InputError("a decoder needs the modality `text`, and no loaded plugin offers it")
     made = shared if shared is not None else Processors()
-    return made.of(modality, modality.config.model_validate({"tokenizer": value})).tokenizer
+    try:
+        config = modality.config.model_validate({"tokenizer": value})
+    except ValidationError as error:
+        cause = error.errors(include_url=False)[0]["msg"].removeprefix("Value error, ")
+        raise InputError(f"the tokenizer of a decoder, {value!r}, cannot be used: {cause}") from error
+    return made.of(modality, config).tokenizer
 
 
 class Generator:

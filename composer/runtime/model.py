@@ -206,6 +206,10 @@ def load(
     chosen = _layout(registry, layout)
     target = _device(device)
     number_format = _dtype(dtype)
+    if weights == "":
+        raise InputError(
+            f"the name of the weights is empty: name a checkpoint, or `{INITIAL}` for random ones"
+        )
     source = weights if weights is not None else _shipped(registry, document, report)
     modules = _build(report, names, empty=str(source) != INITIAL)
     loading = None

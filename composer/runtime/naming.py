@@ -32,7 +32,7 @@ def naming_the_node(plan: Plan, slots: list[Any]) -> Iterator[None]:
         failed = next((s for s in plan.steps if any(slots[t] is None for t in s.targets.values())), None)
         if failed is None:
             raise
-        reason = " ".join(str(error).split()) or type(error).__name__
+        reason = " ".join(str(error).split()).rstrip(".") or type(error).__name__
         given = "; ".join(_given(failed, slots))
         raise NodeError(
             f"node `{failed.name}` of task `{plan.task.name}` ({failed.callee}, {failed.node.module.type.id}) "

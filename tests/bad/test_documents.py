@@ -59,10 +59,13 @@ def test_every_place_lies_in_its_file(name: str) -> None:
 
 
 CURES = {
+    "backslash-in-double-quotes": "use single quotes",
     "child-adds-a-second-verb": "write `call: null` beside it",
+    "child-adds-to-a-misspelt-node": "did you mean `vector`, a node of the extended document?",
     "comma-missing": "a comma or a closing bracket is missing",
     "config-without-with": "write it under `with: {...}`",
     "extends-without-suffix": "did you mean `parents/embed.yaml`?",
+    "module-read-as-a-node": "read a node that calls it: words",
     "module-type-called": "call what is declared with it: text",
     "module-used": "write `call: text`",
     "one-brace-too-many": "this `}` closes nothing",
@@ -70,7 +73,9 @@ CURES = {
     "override-of-a-misspelt-module": "did you mean `text`, a module of the extended document?",
     "override-of-a-misspelt-task": "did you mean `embed`, a task of the extended document?",
     "parameter-as-module-type": "parameters are filled in under `with` alone",
-    "parameter-inside-a-text": "as a whole value, not inside a text",
+    "parameter-inside-a-text": "as a whole value under `with`",
+    "parameter-in-double-braces": "a parameter is written `$name`",
+    "parameter-of-a-parameter": "not inside a text or a parameter",
     "reference-with-a-slash": "did you mean `words.states`?",
     "tasks-inside-modules": "`tasks` is a key of the document: indent it as far as `modules`",
     "with-without-content": "indent its content below it",

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from safetensors.torch import load_file, save_file
+from torch import Tensor
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "mplug2"
 
@@ -54,6 +57,7 @@ def test_a_fault_of_a_case_is_one_error(composer, case: Path, old: str, new: str
         ("config.json", b"{", "config.json cannot be read"),
         ("config.json", b"[]", "must hold a JSON object"),
         ("config.json", b"{}", "config"),
+        ("config.json", b"[" * 100_000, "config.json cannot be read"),
         ("config.json", b"\xff\xfe{", "config.json cannot be read"),
         ("weights.safetensors", None, "there is no such file"),
         ("weights.safetensors", b"", "the file is empty"),
@@ -70,6 +74,66 @@ def test_a_fault_of_the_data_is_one_error(composer, case: Path, name: str, conte
     assert (done.code, done.out) == (1, "")
     assert message in done.err
     assert done.err.startswith("composer: error: ")
+
+
+RECORDED: dict[str, tuple[str, Callable[[Tensor], Tensor], str]] = {
+    "narrower": (
+        "text_embeds",
+        lambda t: t[..., :-1],
+        "is float32[2, 7, 63], and the port takes float[B, L, 64]",
+    ),
+    "a dimension less": (
+        "text_embeds",
+        lambda t: t[0],
+        "is float32[7, 64], and the port takes float[B, L, 64]",
+    ),
+    "shorter than its mask": ("text_mask", lambda t: t[:, :-1], "and text.states.values has 7 for L"),
+    "another batch": ("text_embeds", lambda t: t[:1], "is int64[2, 7]"),
+    "whole numbers": (
+        "text_embeds",
+        lambda t: t.long(),
+        "is int64[2, 7, 64], and the port takes float[B, L, 64]",
+    ),
+    "a float mask": ("text_mask", lambda t: t.float(), "is float32[2, 7], and the port takes int64[B, L]"),
+    "another precision": ("text_embeds", lambda t: t.half(), "node `fused` of task `joined`"),
+    "labels beyond the vocabulary": (
+        "labels",
+        lambda t: t + 1_000_000,
+        "is out of bounds. It was given ",
+    ),
+}
+
+
+@pytest.mark.parametrize("fault", RECORDED)
+def test_a_recorded_input_that_does_not_fit_is_one_error(composer, case: Path, fault: str) -> None:
+    key, change, message = RECORDED[fault]
+    path = case.parent / "fusion" / "inputs.safetensors"
+    tensors = load_file(path)
+    path.unlink()
+    save_file({**tensors, key: change(tensors[key]).contiguous()}, path)
+    done = composer("compare", case)
+    assert (done.code, done.out) == (1, "")
+    assert message in done.err
+    assert done.err.startswith("composer: error: ")
+    assert done.err.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("text.states.values: text_embeds", "text.states.vals: text_embeds", "has no field vals"),
+        ("text.states.values: text_embeds", "text.state.values: text_embeds", "is no input port"),
+        ("text.states.values: text_embeds", "", "needs the field values"),
+        ("labels.labels: labels", "labels.labels.ids: labels", "is one tensor, so it has no field ids"),
+        ("labels.labels: labels", "labels: labels", "`labels` is no input port"),
+    ],
+)
+def test_a_feed_of_no_port_is_one_line(composer, case: Path, old: str, new: str, message: str) -> None:
+    case.write_text(case.read_text().replace(old, new, 1))
+    done = composer("compare", case)
+    assert (done.code, done.out) == (1, "")
+    assert message in done.err
+    assert done.err.count("\n") == 1
 
 
 def test_data_that_is_no_folder_is_one_error(composer, case: Path) -> None:

@@ -28,6 +28,7 @@ COMMANDS = {
     "run": ["run", "--weights", "initial"],
     "train": ["train"],
     "compare": ["compare"],
+    "plan": ["compile", "--plan"],
 }
 
 
@@ -90,6 +91,17 @@ def test_the_functions_say_the_same(documents: Path, name: str) -> None:
     assert caught.value.problems == report.problems
 
 
+@pytest.mark.parametrize("name", ["", " "])
+@pytest.mark.parametrize("command", ["check", "show", "run", "train", "plan"])
+def test_an_empty_name_is_one_problem(composer, command: str, name: str) -> None:
+    done = composer(*COMMANDS[command], name)
+    assert done.code == 1
+    told = done.out if command == "check" else done.err
+    assert "the name of the document is empty" in told
+    assert "shipped documents: " in told
+    assert told.endswith("1 error\n")
+
+
 @pytest.mark.parametrize("command", ["check", "show", "run", "train"])
 def test_a_name_that_nobody_ships_is_one_problem(composer, command: str) -> None:
     done = composer(command, "mplug3")
@@ -113,9 +125,9 @@ def test_an_unknown_task_is_one_line(composer, tiny, command: str) -> None:
 @pytest.mark.parametrize(
     ("setting", "message"),
     [
-        ("beams=two", "--set beams must be a number like its default 2, not text"),
+        ("beams=two", "--set beams must be a whole number like its default 2, not text"),
         ("beams=1.5", "--set beams must be a "),
-        ("beams=", "--set beams must be a number"),
+        ("beams=", "--set beams must be a whole number"),
         ("beems=2", "did you mean `beams`?"),
         ("beams=0", "parameter `beams` is refused by"),
         ("local_temporal=1", "--set local_temporal must be "),

@@ -111,6 +111,14 @@ def test_a_plugin_needs_a_name(composer, tmp_path: Path, name: str) -> None:
     assert everything(tmp_path) == []
 
 
+@pytest.mark.parametrize("name", ["core", "compile"])
+def test_a_plugin_does_not_take_the_name_of_another(composer, tmp_path: Path, name: str) -> None:
+    done = composer("plugins", "new", name, "--into", tmp_path)
+    assert (done.code, done.out) == (1, "")
+    assert done.err == f"composer: error: a plugin '{name}' is installed already; choose another name\n"
+    assert everything(tmp_path) == []
+
+
 @pytest.mark.parametrize("place", ["missing folder", "file as folder"])
 def test_a_plugin_is_written_whole_or_not_at_all(composer, tmp_path: Path, place: str) -> None:
     into = tmp_path / "file"
@@ -140,6 +148,8 @@ def test_a_plugin_is_written_whole_or_not_at_all(composer, tmp_path: Path, place
         (["train", "quickstart", "--epochs", "0"], "epochs"),
         (["train", "quickstart", "--epochs", "-1"], "epochs"),
         (["train", "quickstart", "--threads", "0"], "threads"),
+        (["train", "quickstart", "--out", "."], "'.' is no name of a file"),
+        (["train", "quickstart", "--out", ""], "'' is no name of a file"),
         (["compare"], "the following arguments are required: CASE"),
         (["new", "a.yaml", "b.yaml"], "unrecognized arguments: b.yaml"),
     ],

@@ -68,6 +68,25 @@ def test_a_document_without_weights_asks_for_them(composer, tiny) -> None:
     assert "--weights" in done.err
 
 
+def test_weights_without_a_name_are_one_line(composer, tiny) -> None:
+    done = composer("run", f"{tiny.document}:image-caption", "--weights", "", f"image={tiny.picture}")
+    assert (done.code, done.out) == (1, "")
+    assert done.err.startswith("composer: error: the name of the weights is empty: ")
+    assert done.err.count("\n") == 1
+
+
+@pytest.mark.parametrize("name", CAUSES)
+def test_compiling_says_the_same(composer, tiny, checkpoints: Path, tmp_path: Path, name: str) -> None:
+    out = tmp_path / "artifact"
+    done = composer(
+        "compile", f"{tiny.document}:image-caption", "--weights", checkpoints / name, "--out", out
+    )
+    assert (done.code, done.out) == (1, "")
+    assert done.err.startswith("composer: error: ")
+    assert CAUSES[name] in done.err
+    assert list(tmp_path.iterdir()) == []
+
+
 @pytest.mark.parametrize("layout", ["mplug3", "native"])
 def test_an_unknown_layout_is_one_line_even_where_no_checkpoint_is_read(composer, tiny, layout: str) -> None:
     for weights in (tiny.weights, "initial"):

@@ -143,6 +143,14 @@ class TestFix:
         assert composer("check", document, "--fix").code == 0
         assert document.read_bytes().count(b"\r\n") == document.read_bytes().count(b"\n")
 
+    def test_a_file_under_two_names_is_mended_once(self, composer, document: Path) -> None:
+        self.spoil(document)
+        done = composer(
+            "check", "--fix", document, document.resolve(), Path.cwd() / ".." / Path.cwd().name / document
+        )
+        assert (done.code, done.out) == (0, "vectors.yaml: no problems\n")
+        assert "fixed 3 problems in vectors.yaml" in done.err
+
     def test_what_cannot_be_mended_is_shown(self, composer, document: Path) -> None:
         document.write_text(document.read_text().replace("heads: 4", "head: 7"))
         done = composer("check", document, "--fix")

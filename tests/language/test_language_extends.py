@@ -80,10 +80,23 @@ def test_null_removes(folder: Path) -> None:
     assert list(report.tasks["read"].outputs) == ["o"]
 
 
-def test_null_of_what_the_parent_has_not_is_nothing(folder: Path) -> None:
-    report = child(folder, "modules: {nothing: null}\n")
-    assert report.ok
-    assert "nothing" not in report.modules
+@pytest.mark.parametrize(
+    ("text", "named"),
+    [
+        ("modules: {word: null}\n", "no module of this name"),
+        ("tasks: {read: {nodes: {gone: null}}}\n", "no node of this name"),
+        ("tasks: {read: {inputs: {gone: null}}}\n", "no input of this name"),
+        ("tasks: {gone: null}\n", "no task of this name"),
+    ],
+)
+def test_null_of_what_the_parent_has_not_is_an_error(folder: Path, text: str, named: str) -> None:
+    (problem,) = child(folder, text).problems
+    assert problem.code == "C108"
+    assert named in problem.message
+
+
+def test_null_of_an_option_that_the_parent_leaves_open_is_nothing(folder: Path) -> None:
+    assert child(folder, "modules: {words: {summary: null, with: {output: null}}}\n").problems == ()
 
 
 def test_every_value_knows_the_file_it_was_written_in(folder: Path) -> None:

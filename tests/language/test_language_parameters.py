@@ -55,6 +55,11 @@ def test_dollars() -> None:
         ("word", "a=b c", "a=b c"),
         ("nothing", "3", 3),
         ("sizes", [3], [3]),
+        ("sizes", "[3, 4]", [3, 4]),
+        ("sizes", "[]", []),
+        ("options", "{a: [b, no]}", {"a": ["b", "no"]}),
+        ("nothing", "[1]", [1]),
+        ("word", "[1]", "[1]"),
     ],
 )
 def test_a_setting_is_read_by_the_type_of_its_default(name: str, given: Any, value: Any) -> None:
@@ -79,7 +84,12 @@ def test_a_setting_is_read_by_the_type_of_its_default(name: str, given: Any, val
         ("deep", "no"),
         ("word", 3),
         ("sizes", "3"),
+        ("sizes", "[3"),
+        ("sizes", "{a: 3}"),
+        ("sizes", "[!!python/name:os.system x]"),
         ("options", [1]),
+        ("width", "9" * 5000),
+        ("width", "1e400"),
     ],
 )
 def test_a_setting_of_another_type_is_one_problem_and_changes_nothing(name: str, given: Any) -> None:
@@ -89,6 +99,18 @@ def test_a_setting_of_another_type_is_one_problem_and_changes_nothing(name: str,
     assert problem.place.file == "<command line>"
     assert name in problem.message
     assert found.parameters == resolved(TEXT).parameters
+
+
+@pytest.mark.parametrize(
+    ("name", "given", "message"),
+    [
+        ("width", "1.5", "--set width must be a whole number like its default 8, not 1.5"),
+        ("deep", "1", "--set deep must be true or false like its default true, not a number"),
+    ],
+)
+def test_a_setting_of_another_type_says_which_is_meant(name: str, given: str, message: str) -> None:
+    (problem,) = resolved(TEXT, {name: given}).problems
+    assert problem.message == message
 
 
 def test_a_setting_of_an_unknown_parameter_names_the_nearest() -> None:

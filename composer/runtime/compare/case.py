@@ -103,7 +103,7 @@ class Case(_Shape):
 def load_case(path: Path) -> Case:
     """Read a case; raises DocumentError or InputError that name the fault."""
     source: Source = read_source(path, str(path))
-    data, problems = construct(compose(source))
+    data, problems = construct(compose(source), source)
     if problems:
         raise DocumentError(problems, {source.name: source.text})
     try:
@@ -120,7 +120,9 @@ def published_config(folder: Path) -> Mapping[str, Any]:
         value = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise InputError(f"{folder} holds no config.json: is it a folder of recorded tensors?") from None
-    except (OSError, ValueError) as error:
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {error.strerror or error}") from None
+    except (ValueError, RecursionError) as error:
         raise InputError(f"{path} cannot be read: {error}") from None
     if not isinstance(value, dict):
         raise InputError(f"{path} must hold a JSON object")

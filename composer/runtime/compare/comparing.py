@@ -18,6 +18,7 @@ from composer.runtime.compare.ports import feed, read_port
 from composer.runtime.compare.rows import Comparison, Row, compare_tensors
 from composer.runtime.generation import generators_of
 from composer.runtime.model import Model, load
+from composer.runtime.naming import naming_the_node
 from composer.runtime.program import build_program
 from composer.runtime.weights import read_checkpoint
 
@@ -30,7 +31,7 @@ def compare_case(
     """Run a case on its own data, or on another folder of the same kind.
 
     Raises InputError for a faulty case or folder, WeightsError for weights that do not fit, DocumentError for the
-    document.
+    document, NodeError where a node fails on what was recorded.
     """
     case = load_case(Path(path))
     registry = registry if registry is not None else load_registry()
@@ -109,14 +110,15 @@ def _run(
     plan = plan_objective(task) if run.objective else plan_task(task)
     program = build_program(plan, model.modules).eval()
     generators = generators_of(plan.steps, model.modules, registry)
-    slots = program(feed(plan, run.feeds, inputs, registry))
+    slots = program.load_inputs(feed(plan, run.feeds, inputs, registry))
     hypotheses: dict[str, Any] = {}
-    for stage in plan.stages:
-        if stage.kind == "decode":
-            step = stage.steps[0].name
-            hypotheses[step] = generators[step].run(slots)
-        elif stage.kind == "finish":
-            program.run_stage(stage.name, slots)
+    with naming_the_node(plan, slots):
+        for stage in plan.stages:
+            if stage.kind == "decode":
+                step = stage.steps[0].name
+                hypotheses[step] = generators[step].run(slots)
+            else:
+                program.run_stage(stage.name, slots)
     rank = {step.name: index for index, step in enumerate(plan.steps)}
     rows = []
     for port, written in run.compare.items():

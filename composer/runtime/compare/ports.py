@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -15,6 +16,9 @@ from composer.problems import InputError
 from composer.runtime.compare.case import Ones
 
 __all__ = ["feed", "read_port"]
+
+_OWNER = re.compile(r"@[^\s+]*")
+"""What a symbol of a checked task carries behind its name."""
 
 
 def feed(
@@ -36,12 +40,7 @@ def feed(
         else:
             fields.setdefault((parts[0], parts[1]), {})[parts[2]] = value
     for (item_name, port), values in fields.items():
-        record = registry.kinds[plan.inputs[item_name].ports[port].kind].record
-        if record is None:
-            raise InputError(
-                f"feeds: port {item_name}.{port} is one tensor, so it has no field {next(iter(values))}"
-            )
-        fed[item_name][port] = record(**values)
+        fed[item_name][port] = _record(item_name, port, values, plan, registry)
     for name, item in plan.inputs.items():
         for port, declared in item.ports.items():
             if port not in fed[name]:
@@ -49,7 +48,52 @@ def feed(
             kind = registry.kinds[declared.kind]
             if kind.record is not None and not isinstance(fed[name][port], tuple):
                 fed[name][port] = kind.record(fed[name][port])
+    _check_sizes(plan, fed, registry)
     return fed
+
+
+def _record(item: str, port: str, values: Mapping[str, Tensor], plan: Plan, registry: Registry) -> Any:
+    """The record of a port, of fields that were fed one by one."""
+    ports = plan.inputs[item].ports
+    if port not in ports:
+        raise InputError(f"feeds: `{item}.{port}` is no input port of this task (ports: {', '.join(ports)})")
+    kind = registry.kinds[ports[port].kind]
+    if kind.record is None:
+        raise InputError(f"feeds: port {item}.{port} is one tensor, so it has no field {next(iter(values))}")
+    unknown = [name for name in values if name not in kind.fields]
+    missing = [name for name, field in kind.fields.items() if not field.optional and name not in values]
+    if unknown or missing:
+        fault = f"has no field {unknown[0]}" if unknown else f"needs the field {missing[0]}"
+        raise InputError(f"feeds: port {item}.{port} {fault} (fields: {', '.join(kind.fields)})")
+    return kind.record(**values)
+
+
+def _check_sizes(plan: Plan, fed: Mapping[str, Mapping[str, Any]], registry: Registry) -> None:
+    """Refuse what is recorded in another shape, or in numbers of another sort, than its port has."""
+    found: dict[str, tuple[int, str]] = {}
+    for (name, port), value in ((key, fed[key[0]][key[1]]) for key in plan.task.types if key[0] in fed):
+        declared = plan.task.types[name, port]
+        fields = registry.kinds[declared.kind].fields
+        for position, (field, spec) in enumerate(fields.items()):
+            tensor = value[position] if isinstance(value, tuple) else value
+            if tensor is None:
+                continue
+            place = f"{name}.{port}.{field}" if isinstance(value, tuple) else f"{name}.{port}"
+            dims = [declared.dims[index] for index in spec.dims]
+            names = [_OWNER.sub("", str(dim)) for dim in dims]
+            shown = f"{spec.dtype}[{', '.join(names)}]"
+            given = f"{str(tensor.dtype).removeprefix('torch.')}{list(tensor.shape)}"
+            fits = tensor.dim() == len(dims) and tensor.is_floating_point() == (spec.dtype == "float")
+            for dim, symbol, size in zip(dims, names, tensor.shape, strict=False):
+                wanted = dim.constant if dim.is_number else size
+                if dim.is_symbol:
+                    wanted, first = found.setdefault(dim.symbols[0], (size, place))
+                    shown += f", and {first} has {wanted} for {symbol}" if wanted != size else ""
+                fits &= wanted == size
+            if not fits:
+                raise InputError(
+                    f"feeds: what is recorded for `{place}` is {given}, and the port takes {shown}"
+                )
 
 
 def read_port(

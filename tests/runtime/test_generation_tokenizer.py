@@ -1,0 +1,30 @@
+"""The tokenizer of a decoder: one clear error where there is none."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from composer.plugin import load_registry
+from composer.problems import InputError
+from composer.runtime.generation import tokenizer_for
+
+REGISTRY = load_registry()
+
+
+def test_a_tokenizer_that_is_not_there_is_one_line() -> None:
+    with pytest.raises(InputError) as caught:
+        tokenizer_for(REGISTRY, "bert-cased")
+    message = str(caught.value)
+    assert message.startswith(
+        "the tokenizer of a decoder, 'bert-cased', cannot be used: no tokenizer is called"
+    )
+    assert "did you mean 'bert-uncased'?" in message
+    assert "\n" not in message
+
+
+def test_without_texts_there_is_no_tokenizer() -> None:
+    modalities = {key: value for key, value in REGISTRY.modalities.items() if key != "text"}
+    with pytest.raises(InputError, match="needs the modality `text`"):
+        tokenizer_for(replace(REGISTRY, modalities=modalities), "bert-uncased")
