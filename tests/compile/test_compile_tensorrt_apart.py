@@ -9,7 +9,7 @@ from typing import Any
 import composer_compile
 import pytest
 import torch
-from composer_compile.backends.tensorrt import backend, library, packing
+from composer_compile.backends.tensorrt import packing
 from composer_compile.backends.tensorrt.apart import Builder
 from composer_compile.backends.tensorrt.building import Recipe, exported_stage
 from composer_compile.backends.tensorrt.library import Library
@@ -18,24 +18,24 @@ from composer_compile.errors import BackendError, CompileError
 from composer_compile.exporting import variants_of
 from composer_compile.seam import BuildOptions
 from composer_compile.specs import StageSpec, TensorSpec
+from engines import CPU, RTX
 from torch import Tensor, nn
 
 from composer.graph import Range
 from composer.types import Dim
 
-CPU = torch.device("cpu")
-RTX = Library("torch-tensorrt-rtx", "2.14.0", "1.6.1.120")
 COMPILE = "def compile(exported, arg_inputs, **wanted):\n    "
 WORKS = f"{COMPILE}print('building')\n    return exported.module()\n"
 
 
 @pytest.fixture
-def double(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str, str], None]:
+def double(
+    has: Callable[[Library], None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Callable[[str, str], None]:
     """Writes what stands in the place of the library: its code, and that of its compiler."""
     package = tmp_path / "double" / "torch_tensorrt"
     (package / "dynamo").mkdir(parents=True)
-    for module in (backend, library):
-        monkeypatch.setattr(module, "installed", lambda: RTX)
+    has(RTX)
     monkeypatch.syspath_prepend(package.parent)
 
     def write(code: str, compiler: str) -> None:
