@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 import hashlib
 import json
-import shlex
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
@@ -34,6 +33,7 @@ from composer_compile.manifest import Backend, Manifest, Parity, Program, Task, 
 from composer_compile.parity import TOLERANCES, compare_task
 from composer_compile.precision import DTYPE_OF, Precision, check_precision_names, precision_of
 from composer_compile.ranges import FreeDims, check_overrides, find_free_dims, overrides_for
+from composer_compile.rebuilding import command_of, without_paths
 from composer_compile.recording import record_live_samples, record_samples
 from composer_compile.seam import BackendImplementation, BuildOptions
 from composer_compile.specs import DTYPES, StageSpec
@@ -95,19 +95,25 @@ def compile_document(
     if report.ok:  # before weights are read; an unknown task is told while the model is loaded
         known = report.tasks if tasks is None else [name for name in tasks if name in report.tasks]
         check_exportable(report, known, registry)
-    model = load_model(
+    if weights is None and not isinstance(document, Report):
+        # A report does not tell whether its document ships weights.
+        shipped = registry.documents.get(str(document))
+        weights = shipped.weights if shipped is not None else None
+    model = load_model(report, weights=weights, layout=layout, device=device, tasks=tasks, registry=registry)
+    command = command_of(
         document,
-        weights=weights,
-        layout=layout,
-        settings=settings,
-        device=device,
-        tasks=tasks,
-        registry=registry,
+        tasks,
+        backend=chosen.backend,
+        build=chosen.build,
+        precisions=[
+            *([chosen.precision] if chosen.precision else []),
+            *(f"{name}={each}" for name, each in chosen.precisions.items()),
+        ],
+        settings=settings or {},
+        ranges=chosen.ranges,
     )
     with workplace(target) as folder:
-        job = _Job(
-            model, registry, backend, chosen, folder, progress, _command(document, tasks, chosen, settings)
-        )
+        job = _Job(model, registry, backend, chosen, folder, progress, command)
         manifest = job.run()
         put_in_place(folder, target)
     return manifest
@@ -320,27 +326,5 @@ class _Job:
     def _document(self) -> str:
         document = self.model.report.document
         assert document is not None
-        return (
-            json.dumps(document.shape.model_dump(mode="json", by_alias=True), indent=1, ensure_ascii=False)
-            + "\n"
-        )
-
-
-def _command(
-    document: str | Path | Report,
-    tasks: Iterable[str] | None,
-    options: Options,
-    settings: Mapping[str, Any] | None,
-) -> str:
-    name = document.name if isinstance(document, Report) else Path(str(document)).name
-    first, *rest = tasks if tasks is not None else [""]
-    words = ["composer", "compile", f"{name}:{first}" if first else name, *rest, "--backend", options.backend]
-    # A cache is a folder of this machine and changes no artifact.
-    flags = {flag: value for flag, value in options.build.flags().items() if flag != "--build-cache"}
-    words += [word for flag, value in flags.items() for word in ((flag, value) if value else (flag,))]
-    formats = [f"{key}={each}" for key, each in options.precisions.items()]
-    for each in [*([options.precision] if options.precision else []), *formats]:
-        words += ["--precision", each]
-    words += [word for key, value in (settings or {}).items() for word in ("--set", f"{key}={value}")]
-    words += [word for key, text in options.ranges.items() for word in ("--range", f"{key}={text}")]
-    return shlex.join(words)
+        shape = without_paths(document.shape.model_dump(mode="json", by_alias=True))
+        return json.dumps(shape, indent=1, ensure_ascii=False) + "\n"
