@@ -5,10 +5,8 @@ from __future__ import annotations
 import copy
 import hashlib
 import json
-import shlex
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -32,12 +30,13 @@ from composer_compile.hosting import without_host_steps
 from composer_compile.licenses import licenses_text
 from composer_compile.manifest import Backend, Manifest, Parity, Program, Task, write_manifest
 from composer_compile.parity import TOLERANCES, compare_task
-from composer_compile.precision import DTYPE_OF, Precision, check_precision_names, precision_of
-from composer_compile.ranges import FreeDims, check_overrides, find_free_dims, overrides_for
+from composer_compile.precision import DTYPE_OF, check_precision_names, precision_of
+from composer_compile.ranges import check_overrides, find_free_dims, overrides_for
+from composer_compile.rebuilding import command_of, without_paths
 from composer_compile.recording import record_live_samples, record_samples
 from composer_compile.seam import BackendImplementation, BuildOptions
 from composer_compile.specs import DTYPES, StageSpec
-from composer_compile.staging import Staged, stage_plan
+from composer_compile.staging import ModulesIn, Outline, Staged, stage_plan
 from composer_compile.weights import WeightStore
 from composer_compile.writing import check_target, file_entries, put_in_place, workplace
 
@@ -95,19 +94,25 @@ def compile_document(
     if report.ok:  # before weights are read; an unknown task is told while the model is loaded
         known = report.tasks if tasks is None else [name for name in tasks if name in report.tasks]
         check_exportable(report, known, registry)
-    model = load_model(
+    if weights is None and not isinstance(document, Report):
+        # A report does not tell whether its document ships weights.
+        shipped = registry.documents.get(str(document))
+        weights = shipped.weights if shipped is not None else None
+    model = load_model(report, weights=weights, layout=layout, device=device, tasks=tasks, registry=registry)
+    command = command_of(
         document,
-        weights=weights,
-        layout=layout,
-        settings=settings,
-        device=device,
-        tasks=tasks,
-        registry=registry,
+        tasks,
+        backend=chosen.backend,
+        build=chosen.build,
+        precisions=[
+            *([chosen.precision] if chosen.precision else []),
+            *(f"{name}={each}" for name, each in chosen.precisions.items()),
+        ],
+        settings=settings or {},
+        ranges=chosen.ranges,
     )
     with workplace(target) as folder:
-        job = _Job(
-            model, registry, backend, chosen, folder, progress, _command(document, tasks, chosen, settings)
-        )
+        job = _Job(model, registry, backend, chosen, folder, progress, command)
         manifest = job.run()
         put_in_place(folder, target)
     return manifest
@@ -118,16 +123,14 @@ class _Prepared:
     """A task with its stages in full precision (the reference) and in the precision that is compiled."""
 
     runner: Runner
-    plan: Plan
-    free: FreeDims
+    outline: Outline
     reference: Staged
     staged: Staged
-    precision: Precision
 
     @property
     def coarsest(self) -> str:
         """What the tolerance goes by."""
-        return self.precision.used(self.plan)[-1]
+        return self.outline.precision.used(self.outline.plan)[-1]
 
 
 @dataclass
@@ -157,9 +160,7 @@ class _Job:
         tasks: dict[str, Task] = {}
         for name, task in prepared.items():
             programs = {stage: self._programs(name, spec, store) for stage, spec in task.staged.specs.items()}
-            tasks[name] = describe_task(
-                task.plan, task.staged, task.free, programs, self.registry, files, task.precision
-            )
+            tasks[name] = describe_task(task.outline, task.staged, programs, self.registry, files)
         stored = store.write(self.folder)
         (self.folder / "document.json").write_text(self._document(), encoding="utf-8")
         types = [module.type.id for module in self.model.report.modules.values()]
@@ -196,24 +197,16 @@ class _Job:
         labels = labels_of(plans, ranges, precisions, per_module=self.backend.per_module)
         prepared = {}
         for name, plan in plans.items():
-            tensor_plan, host = without_host_steps(plan, self.registry)
-            stage = partial(
-                stage_plan,
-                tensor_plan,
-                host,
-                free=free[name],
-                registry=self.registry,
-                labels=labels[name],
-                precision=precisions[name],
-                device=self.model.device,
-            )
-            reference = stage(modules=lambda precision: (self.model.modules, torch.float32))
+            tensors, host = without_host_steps(plan, self.registry)
+            outline = Outline(plan, tensors, host, free[name], labels[name], precisions[name])
+            reference = self._staged(outline, lambda precision: (self.model.modules, torch.float32))
             is_full = precisions[name].used(plan) == ("fp32",)
-            staged = reference if is_full else stage(modules=self._cast)
-            prepared[name] = _Prepared(
-                self.model.runner(name), plan, free[name], reference, staged, precisions[name]
-            )
+            staged = reference if is_full else self._staged(outline, self._cast)
+            prepared[name] = _Prepared(self.model.runner(name), outline, reference, staged)
         return prepared
+
+    def _staged(self, outline: Outline, modules: ModulesIn) -> Staged:
+        return stage_plan(outline, modules, self.registry, self.model.device)
 
     def _cast(self, precision: str) -> tuple[dict[str, nn.Module], torch.dtype]:
         """The modules in a precision, cast once for all tasks."""
@@ -286,7 +279,7 @@ class _Job:
         return parity
 
     def _tolerance(self, task: _Prepared) -> float:
-        options, shape = self.options, task.plan.task.compile
+        options, shape = self.options, task.outline.plan.task.compile
         is_documents = options.precision is None and not options.precisions
         for value in (options.tolerance, shape.tolerance if is_documents else None):
             if value is not None:
@@ -320,27 +313,5 @@ class _Job:
     def _document(self) -> str:
         document = self.model.report.document
         assert document is not None
-        return (
-            json.dumps(document.shape.model_dump(mode="json", by_alias=True), indent=1, ensure_ascii=False)
-            + "\n"
-        )
-
-
-def _command(
-    document: str | Path | Report,
-    tasks: Iterable[str] | None,
-    options: Options,
-    settings: Mapping[str, Any] | None,
-) -> str:
-    name = document.name if isinstance(document, Report) else Path(str(document)).name
-    first, *rest = tasks if tasks is not None else [""]
-    words = ["composer", "compile", f"{name}:{first}" if first else name, *rest, "--backend", options.backend]
-    # A cache is a folder of this machine and changes no artifact.
-    flags = {flag: value for flag, value in options.build.flags().items() if flag != "--build-cache"}
-    words += [word for flag, value in flags.items() for word in ((flag, value) if value else (flag,))]
-    formats = [f"{key}={each}" for key, each in options.precisions.items()]
-    for each in [*([options.precision] if options.precision else []), *formats]:
-        words += ["--precision", each]
-    words += [word for key, value in (settings or {}).items() for word in ("--set", f"{key}={value}")]
-    words += [word for key, text in options.ranges.items() for word in ("--range", f"{key}={text}")]
-    return shlex.join(words)
+        shape = without_paths(document.shape.model_dump(mode="json", by_alias=True))
+        return json.dumps(shape, indent=1, ensure_ascii=False) + "\n"

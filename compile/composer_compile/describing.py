@@ -12,11 +12,10 @@ from composer.plugin import Config, Registry
 from composer_compile.errors import CompileError
 from composer_compile.forms import write_form
 from composer_compile.manifest import Generate, HostCall, Input, Output, Program, Span, Stage, Task, Tensor
-from composer_compile.precision import Precision
 from composer_compile.ranges import FreeDims, is_batch
 from composer_compile.specs import StageSpec, TensorSpec
 from composer_compile.stages import first_name, prefills
-from composer_compile.staging import Staged
+from composer_compile.staging import Outline, Staged
 
 __all__ = ["Files", "describe_task", "span", "stage_entry"]
 
@@ -47,15 +46,14 @@ def span(found: Range) -> Span:
 
 
 def describe_task(
-    plan: Plan,
+    outline: Outline,
     staged: Staged,
-    free: FreeDims,
     programs: Mapping[str, list[Program]],
     registry: Registry,
     files: Files,
-    precision: Precision,
 ) -> Task:
     """The manifest's entry; `programs` holds those of every stage by its name."""
+    plan, free, precision = outline.plan, outline.free, outline.precision
     order: list[Stage | Generate | HostCall] = []
     for part in staged.order:
         if isinstance(part, Step):

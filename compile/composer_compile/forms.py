@@ -41,7 +41,11 @@ def evaluate(form: Dim, sizes: Mapping[str, int]) -> int:
     return form.constant + sum(factor * sizes[name] for name, factor in form.terms)
 
 
-def form_from_samples(base: Mapping[str, int], at_base: int, bumped: Mapping[str, int]) -> Dim:
-    """The linear form with value `at_base` at `base`, and `bumped[name]` where that dimension is one larger."""
-    terms = tuple(sorted((name, value - at_base) for name, value in bumped.items() if value != at_base))
+def form_from_samples(
+    base: Mapping[str, int], at_base: int, bumped: Mapping[str, int], steps: Mapping[str, int]
+) -> Dim:
+    """The linear form with value `at_base` at `base`, and `bumped[name]` where that dimension is a step larger."""
+    terms = tuple(
+        sorted((name, (value - at_base) // steps[name]) for name, value in bumped.items() if value != at_base)
+    )
     return Dim(at_base - sum(factor * base[name] for name, factor in terms), terms)

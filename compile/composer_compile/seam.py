@@ -71,7 +71,7 @@ class Support:
 
 
 class BackendImplementation(Protocol):
-    """A backend. It is made without arguments and keeps no state between calls."""
+    """A backend. It is made without arguments, and nothing that it keeps between calls changes a result."""
 
     per_module: bool
     """Whether every declared module gets programs of its own; otherwise only what tasks share is kept apart."""

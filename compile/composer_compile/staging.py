@@ -24,7 +24,7 @@ from composer_compile.ranges import FreeDims
 from composer_compile.specs import DTYPES, StageSpec, TensorSpec
 from composer_compile.stages import DecodeStage, Outcome, TensorStage, cache_name, prefills
 
-__all__ = ["Staged", "stage_plan"]
+__all__ = ["ModulesIn", "Outline", "Staged", "stage_plan"]
 
 
 @dataclass
@@ -41,53 +41,47 @@ class Staged:
     """How the values in slots look that go between stages or out: records whose tensors have no data."""
 
 
+@dataclass(frozen=True)
+class Outline:
+    """What is decided of a task before its stages are made."""
+
+    plan: Plan
+    tensors: Plan
+    """The plan without the steps of `host`."""
+    host: tuple[Step, ...]
+    free: FreeDims
+    labels: Labels
+    """What belongs together in one program."""
+    precision: Precision
+
+
 ModulesIn = Callable[[str], tuple[Mapping[str, nn.Module], torch.dtype]]
 """Precision → the document's modules in it, and their number format."""
 
 
-def stage_plan(
-    plan: Plan,
-    host: tuple[Step, ...],
-    modules: ModulesIn,
-    free: FreeDims,
-    registry: Registry,
-    labels: Labels,
-    precision: Precision,
-    device: torch.device,
-) -> Staged:
-    """Cut a plan into tensor programs. The `plan` is that without the steps of `host`.
+def stage_plan(outline: Outline, modules: ModulesIn, registry: Registry, device: torch.device) -> Staged:
+    """Cut a plan into tensor programs.
 
-    `labels` say what belongs together, `precision` in which number format it runs; `modules` may answer in another one:
-    the reference is cut like what is compared with it, and runs in full precision.
+    `modules` may answer in another precision than the outline's: the reference is cut like what is compared with it,
+    and runs in full precision.
 
     Raises:
         CompileError: a stage does what no tensor program can do.
     """
-    return _Stager(plan, host, modules, free, registry, labels, precision, device).run()
+    return _Stager(outline, modules, registry, device).run()
 
 
 class _Stager:
     def __init__(
-        self,
-        plan: Plan,
-        host: tuple[Step, ...],
-        modules: ModulesIn,
-        free: FreeDims,
-        registry: Registry,
-        labels: Labels,
-        precision: Precision,
-        device: torch.device,
+        self, outline: Outline, modules: ModulesIn, registry: Registry, device: torch.device
     ) -> None:
-        self.plan = plan
-        self.host = host
+        self.outline = outline
+        self.plan = outline.tensors
         self.modules = modules
-        self.free = free
         self.registry = registry
-        self.labels = labels
-        self.precision = precision
         self.device = device
-        self.staged = Staged(host=host, ranges=dict(free.ranges))
-        self.digests = Digests(plan, free.ranges)
+        self.staged = Staged(host=outline.host, ranges=dict(outline.free.ranges))
+        self.digests = Digests(self.plan, outline.free.ranges)
         self.forms: dict[str, TensorSpec] = {}
         self.caches: dict[str, Any] = {}
 
@@ -119,10 +113,15 @@ class _Stager:
             for step in follower.steps
             if step.name not in self.caches and set(slots_of(step)) <= known
         ]
-        shown = {*self.plan.outputs.values(), *(slot for step in self.host for slot in slots_of(step))}
+        shown = {
+            *self.plan.outputs.values(),
+            *(slot for step in self.outline.host for slot in slots_of(step)),
+        }
         waiting = [step for follower in later for step in follower.steps if step not in starts]
         needed = shown | {slot for step in waiting for slot in slots_of(step)}
-        segments = cut(stage.steps, starts, self.labels) or [Segment((), (), self.precision.default)]
+        segments = cut(stage.steps, starts, self.outline.labels) or [
+            Segment((), (), self.outline.precision.default)
+        ]
         inputs = {slot for slot in shown if self.plan.slots[slot][0] in self.plan.inputs}
         for position, segment in enumerate(segments):
             name = stage.name if position == 0 else f"{stage.name}-{position + 1}"
@@ -190,7 +189,7 @@ class _Stager:
         node, options = step.node, step.node.options
         beams = options.beams  # type: ignore[union-attr]
         cache = self.caches[node.name]
-        precision = self.precision.of(step)
+        precision = self.outline.precision.of(step)
         decoder = self.modules(precision)[0][node.module.name]
         module = DecodeStage(decoder=decoder, node=node.name, template=cache, beams=beams)
         prefix = f"{cache_name(node.name)}."
@@ -231,7 +230,7 @@ class _Stager:
         for name, item in self.plan.inputs.items():
             port = next(iter(item.ports))
             if self.plan.task.types[name, port].dims[0] == dim:
-                return self.free.batch[name]
+                return self.outline.free.batch[name]
         return dim
 
     def _raw(self, names: Iterable[str]) -> tuple[dict[Any, Any], list[TensorSpec]]:
@@ -239,7 +238,7 @@ class _Stager:
         templates: dict[Any, Any] = {}
         specs: list[TensorSpec] = []
         for name in names:
-            for port, type_ in self.free.host[name].items():
+            for port, type_ in self.outline.free.host[name].items():
                 templates[name, port] = self._template(self.registry.kinds[type_.kind])
                 specs.extend(self._field_specs(f"{name}.{port}", type_))
         return templates, specs

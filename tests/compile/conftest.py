@@ -11,6 +11,8 @@ import composer_compile
 import numpy as np
 import pytest
 import torch
+from composer_compile.backends.tensorrt import backend, library
+from composer_compile.backends.tensorrt.library import Library
 
 from composer.runtime import Model, load
 from composer.runtime.weights import save_weights
@@ -121,3 +123,14 @@ def clip() -> Callable[[int], np.ndarray]:
         return np.random.default_rng(seed).integers(0, 256, (3, 9, 9, 3), dtype=np.uint8)
 
     return made
+
+
+@pytest.fixture
+def has(monkeypatch: pytest.MonkeyPatch) -> Callable[[Library], None]:
+    """Makes a library of the backend tensorrt the installed one."""
+
+    def set_to(found: Library) -> None:
+        for module in (backend, library):
+            monkeypatch.setattr(module, "installed", lambda: found)
+
+    return set_to

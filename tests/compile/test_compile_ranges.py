@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import composer_compile
+import numpy as np
 import pytest
 from composer_compile.errors import CompileError
 from composer_compile.exporting import variants_of
@@ -12,11 +14,12 @@ from composer_compile.forms import evaluate, form_from_samples, read_form, write
 from composer_compile.ranges import FreeDims, check_overrides, find_free_dims
 from hypothesis import given
 from hypothesis import strategies as st
+from torch import nn
 
 from composer.graph import Range, check
 from composer.plan import plan_task
-from composer.plugin import load_registry
-from composer.types import Dim
+from composer.plugin import Method, ModuleType, NoConfig, hookimpl, load_registry
+from composer.types import Dim, Signature, States
 
 names = st.sampled_from(["batch", "question.length", "a-b.length", "x2.width"])
 forms = st.builds(
@@ -31,11 +34,14 @@ def test_forms_are_read_as_they_are_written(form: Dim) -> None:
     assert read_form(write_form(form)) == form
 
 
-@given(form=forms, base=st.fixed_dictionaries({n: st.integers(2, 30) for n in ("batch", "question.length")}))
-def test_forms_are_found_from_samples(form: Dim, base: dict[str, int]) -> None:
+two = st.fixed_dictionaries({n: st.integers(2, 30) for n in ("batch", "question.length")})
+
+
+@given(form=forms, base=two, steps=two)
+def test_forms_are_found_from_samples(form: Dim, base: dict[str, int], steps: dict[str, int]) -> None:
     kept = Dim(form.constant, tuple(term for term in form.terms if term[0] in base))
-    bumped = {name: evaluate(kept, {**base, name: base[name] + 1}) for name in base}
-    assert form_from_samples(base, evaluate(kept, base), bumped) == kept
+    bumped = {name: evaluate(kept, {**base, name: base[name] + steps[name]}) for name in base}
+    assert form_from_samples(base, evaluate(kept, base), bumped, steps) == kept
 
 
 @pytest.mark.parametrize("text", ["", "a b", "2*", "*a", "a + ", "2*3*a"])
@@ -119,3 +125,57 @@ def test_a_range_that_no_task_has_is_refused(small: Any) -> None:
     check_overrides(plans, {"batch": "1..2", "video.frames": "1..2"})
     with pytest.raises(CompileError, match=r"`bacth` is no free dimension.*question, video"):
         check_overrides(plans, {"bacth": "1..2"})
+
+
+class Grouped(nn.Module):
+    """Works on samples in groups of four."""
+
+    def forward(self, *, states: States) -> States:
+        groups = states.values.unflatten(0, (-1, 4))
+        return States((groups - groups.mean(1, keepdim=True)).flatten(0, 1), states.mask)
+
+
+def build_grouped(config: NoConfig) -> Grouped:
+    return Grouped()
+
+
+def _signature(config: NoConfig) -> Signature:
+    return Signature({"states": "states[B, N, 4]"}, {"states": "states[B, N, 4]"})
+
+
+class Plugin:
+    @hookimpl
+    def composer_register(self, register: Any) -> None:
+        methods = {"forward": Method(_signature)}
+        register(ModuleType("test.grouped", NoConfig, methods, f"{__name__}:build_grouped", "Grouped."))
+
+
+GROUPED = """\
+composer: 1
+name: grouped
+modules: {grouped: {uses: test.grouped}}
+tasks:
+  move:
+    inputs:
+      vectors: {modality: array, with: {kind: states, dims: [B, N, 4]}}
+    nodes:
+      moved: {call: grouped, inputs: {states: vectors.states}}
+    outputs: {states: moved.states}
+    compile: {ranges: {batch: "RANGE", vectors.length: "2..3"}}
+"""
+
+
+def test_a_single_size_is_asked_for_as_it_is(tmp_path: Path) -> None:
+    """And where other sizes are wanted, the message says at which one the stage does not run."""
+    registry = load_registry([("test", Plugin())])
+    path = tmp_path / "grouped.yaml"
+    path.write_text(GROUPED.replace("RANGE", "8..8"))
+    composer_compile.compile_document(path, tmp_path / "out", weights="initial", registry=registry)
+    states = States(np.ones((3, 4), np.float32), np.ones(3, np.int64))
+    with composer_compile.load(tmp_path / "out", registry=registry) as artifact:
+        assert artifact.run(vectors=[states] * 8)["states"].values.shape == (8, 3, 4)
+    path.write_text(GROUPED.replace("RANGE", "4..8"))
+    with pytest.raises(
+        CompileError, match=r"a stage \(moved\) .* without data at batch=5, vectors\.length=2: "
+    ):
+        composer_compile.compile_document(path, tmp_path / "no", weights="initial", registry=registry)

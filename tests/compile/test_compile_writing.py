@@ -180,3 +180,26 @@ def test_inspect_needs_no_torch(small: Any) -> None:
 def test_there_are_no_times_in_an_artifact(small: Any) -> None:
     year = time.strftime("%Y-").encode()
     assert year not in (small.artifact / "manifest.json").read_bytes()
+
+
+def test_no_file_of_an_artifact_holds_a_path_of_this_machine(small: Any, tmp_path: Path) -> None:
+    """Nor does the recorded command, where a setting is an absolute path."""
+    words = small.document.with_name("words.txt")
+    document = tmp_path / "set.yaml"
+    text = small.document.read_text().replace("tokenizer: words.txt", "tokenizer: $list")
+    document.write_text(text.replace("words: 35}", "words: 35, list: elsewhere.txt}"))
+    manifest = composer_compile.compile_document(
+        document,
+        tmp_path / "out",
+        tasks=["classify"],
+        weights=small.weights,
+        settings={"list": str(words), "words": 35},
+    )
+    assert manifest.command.endswith("set.yaml:classify --backend export --set list=words.txt --set words=35")
+    for path in (tmp_path / "out").rglob("*"):
+        if path.is_file():
+            content = path.read_bytes()
+            assert not any(str(folder).encode() in content for folder in (words.parent, tmp_path)), path
+    with composer_compile.load(tmp_path / "out") as artifact, composer_compile.load(small.artifact) as whole:
+        ours, theirs = (each.run("classify", question="what is it")["scores"] for each in (artifact, whole))
+        assert ours.tolist() == pytest.approx(theirs.tolist(), rel=1e-4)

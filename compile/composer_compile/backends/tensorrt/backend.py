@@ -9,13 +9,14 @@ from typing import Any
 import torch
 from torch import Tensor, fx
 
-from composer_compile.backends.tensorrt.building import Recipe, build, exported_stage
+from composer_compile.backends.tensorrt.apart import Builder
+from composer_compile.backends.tensorrt.building import Recipe, exported_stage
 from composer_compile.backends.tensorrt.caching import BuildCache, build_key
 from composer_compile.backends.tensorrt.library import check_installed, installed, library
 from composer_compile.backends.tensorrt.offline import BUILT_FOR, check_targets
-from composer_compile.backends.tensorrt.packing import Packed, pack, unpack
+from composer_compile.backends.tensorrt.packing import Packed, unpack
 from composer_compile.backends.tensorrt.precision import KEPT
-from composer_compile.backends.tensorrt.reading import fixed_name, read_graph
+from composer_compile.backends.tensorrt.reading import fixed_name
 from composer_compile.backends.tensorrt.running import engine_on, wired
 from composer_compile.backends.tensorrt.targets import capabilities
 from composer_compile.errors import ArtifactError, BackendError
@@ -31,6 +32,9 @@ class TensorRTBackend:
     """One file per program: engines that hold their weights, and what stays with torch."""
 
     per_module = True
+
+    def __init__(self) -> None:
+        self.builder = Builder()
 
     def check_installed(self) -> None:
         check_installed()
@@ -91,23 +95,20 @@ class TensorRTBackend:
         # Only a step of a search is called over and over at the same sizes.
         graphs = options.cuda_graphs and spec.name.endswith(".decode")
         made_with = self.made_with(device, options)
+        if cache is None:
+            self.builder.start()
         exported = exported_stage(spec, variant, recipe)
         key = build_key(exported, spec, variant, recipe, made_with, graphs) if cache is not None else ""
-        if cache is not None and (found := cache.get(key)) is not None:
-            content, packed, weights = found
-            if not (recipe.require_full and packed.program.left):
-                for each in packed.program.weights:
-                    store.key(weights[each], fixed_name(spec))
-                return _compiled(content, packed, "taken from the build cache")
-        graph, left = build(exported, spec, variant, recipe, device)
+        found = cache.get(key) if cache is not None else None
+        if found is not None and not (recipe.require_full and found[1].program.left):
+            return _kept(found, spec, store, "taken from the build cache")
         targets = _targets(device, options)
-        packed = read_graph(
-            graph, spec, variant, store, made_with=made_with, targets=targets, left=left, graphs=graphs
+        built = self.builder.build(
+            exported, spec, variant, recipe, device, made_with=made_with, targets=targets, graphs=graphs
         )
-        content = pack(packed)
         if cache is not None:
-            cache.put(key, content, {each: store.tensor(each) for each in packed.program.weights})
-        return _compiled(content, packed)
+            cache.put(key, built[0], built[2])
+        return _kept(built, spec, store)
 
     def load(
         self,
@@ -154,10 +155,15 @@ class TensorRTBackend:
             return found
 
 
-def _compiled(content: bytes, packed: Packed, *notes: str) -> Compiled:
-    program = packed.program
-    warnings = (f"warning: falls back to torch: {each}" for each in program.left)
-    return Compiled(content, ".trt", tuple(program.weights), (*notes, *warnings))
+def _kept(
+    found: tuple[bytes, Packed, Mapping[str, Tensor]], spec: StageSpec, store: WeightStore, *notes: str
+) -> Compiled:
+    """A program whose weights go to the store."""
+    content, packed, weights = found
+    for each in packed.program.weights:
+        store.key(weights[each], fixed_name(spec))
+    warnings = (f"warning: falls back to torch: {each}" for each in packed.program.left)
+    return Compiled(content, ".trt", tuple(packed.program.weights), (*notes, *warnings))
 
 
 def _sm(capability: str) -> str:

@@ -15,7 +15,7 @@ from torch.export import ExportedProgram
 from composer_compile.backends.tensorrt.library import fitting, library
 from composer_compile.backends.tensorrt.offline import built_for
 from composer_compile.backends.tensorrt.precision import apply_keep_list
-from composer_compile.backends.tensorrt.preparing import prepare_graph
+from composer_compile.backends.tensorrt.preparing import name_results, prepare_graph
 from composer_compile.backends.tensorrt.segments import Fallback, fallbacks_in
 from composer_compile.errors import CompileError
 from composer_compile.exporting import Variant, export_stage
@@ -58,13 +58,19 @@ def exported_stage(spec: StageSpec, variant: Variant, recipe: Recipe) -> Exporte
     exported = export_stage(spec, variant, lifted=False, sources=True)
     prepare_graph(exported)
     apply_keep_list(exported, recipe.keep, [each.name for each in spec.outputs])
+    name_results(exported)
     return exported
 
 
 def build(
-    exported: ExportedProgram, spec: StageSpec, variant: Variant, recipe: Recipe, device: torch.device
+    exported: ExportedProgram,
+    spec: StageSpec,
+    variant: Variant,
+    recipe: Recipe,
+    device: torch.device,
+    owners: Mapping[str, tuple[str, ...]],
 ) -> tuple[fx.GraphModule, tuple[Fallback, ...]]:
-    """The stage as a graph that calls engines, and what stays with torch.
+    """The stage as a graph that calls engines, and what stays with torch. `owners` is what `owners_of` gives.
 
     Raises:
         CompileError: the library fails, or something falls back that must not.
@@ -73,7 +79,7 @@ def build(
     with library((answered[0], answered[1])) as printed:
         if recipe.require_full:
             planned = _compiled(exported, spec, variant, recipe, device, dryrun=True)
-            left = fallbacks_in(left_with_torch(planned), spec, exported)
+            left = fallbacks_in(left_with_torch(planned), spec, exported, owners)
             if left:
                 raise CompileError(
                     f"stage {spec.name} does not go into engines as a whole, and --require-full was given: "
@@ -86,7 +92,7 @@ def build(
             raise CompileError(
                 f"stage {spec.name} cannot be built by Torch-TensorRT ({_reason(error, printed.getvalue())})"
             ) from error
-    return built, fallbacks_in(left_with_torch(built), spec, exported)
+    return built, fallbacks_in(left_with_torch(built), spec, exported, owners)
 
 
 def _compiled(

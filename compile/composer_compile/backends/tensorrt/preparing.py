@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import Any
+
 import torch
 from torch import fx
 from torch.export import ExportedProgram
 
 from composer_compile.backends.tensorrt.rewriting import ATTENTION, write_out_attention, writer
 
-__all__ = ["prepare_graph"]
+__all__ = ["name_results", "prepare_graph"]
 
 aten = torch.ops.aten
 COPIES = {aten.clone.default, aten.contiguous.default, aten.alias.default, aten.detach.default}
@@ -21,6 +24,14 @@ def prepare_graph(exported: ExportedProgram) -> None:
     _drop_copies(exported.graph_module.graph)
     exported.graph_module.graph.lint()
     exported.graph_module.recompile()
+
+
+def name_results(exported: ExportedProgram) -> None:
+    """Let the signature name what gives the results now: a program is saved by it."""
+    results: Any = next(node for node in exported.graph.nodes if node.op == "output").args[0]
+    for spec, result in zip(exported.graph_signature.output_specs, results, strict=True):
+        if isinstance(result, fx.Node):
+            spec.arg = replace(spec.arg, name=result.name)
 
 
 def _write_out_fixed_queries(exported: ExportedProgram) -> None:

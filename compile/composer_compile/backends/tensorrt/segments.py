@@ -16,7 +16,7 @@ from composer_compile.exporting import Lifted, forget_sources, state_of
 from composer_compile.specs import StageSpec
 from composer_compile.stages import TensorStage
 
-__all__ = ["Fallback", "Segment", "example", "export_segment", "fallbacks_in"]
+__all__ = ["Fallback", "Segment", "example", "export_segment", "fallbacks_in", "owners_of"]
 
 
 @dataclass(frozen=True)
@@ -40,8 +40,20 @@ class Segment:
     state: Mapping[str, Tensor]
 
 
+def owners_of(exported: ExportedProgram, spec: StageSpec) -> dict[str, tuple[str, ...]]:
+    """The document's nodes by the path of every module that operations of a stage come from."""
+    if not isinstance(spec.module, TensorStage):
+        return {}
+    stacks = [node.meta.get("nn_module_stack") or {} for node in exported.graph.nodes]
+    paths = {str(path) for stack in stacks for path, _ in stack.values()}
+    return {path: nodes for path in sorted(paths) if (nodes := spec.module.nodes_of(path))}
+
+
 def fallbacks_in(
-    graphs: Sequence[fx.GraphModule], spec: StageSpec, exported: ExportedProgram
+    graphs: Sequence[fx.GraphModule],
+    spec: StageSpec,
+    exported: ExportedProgram,
+    owners: Mapping[str, tuple[str, ...]],
 ) -> tuple[Fallback, ...]:
     """The operations in graphs that stay with torch; `exported` is what the library was given."""
     stacks = {node.name: node.meta.get("nn_module_stack") for node in exported.graph.nodes}
@@ -52,20 +64,20 @@ def fallbacks_in(
             if node.op == "call_function" and isinstance(node.target, torch._ops.OpOverload):
                 target = str(node.target)
                 counts[target] = counts.get(target, 0) + 1
-                nodes.setdefault(target, set()).update(_nodes_of(node, spec, stacks))
+                nodes.setdefault(target, set()).update(_nodes_of(node, stacks, owners) or spec.nodes)
     return tuple(Fallback(target, count, tuple(sorted(nodes[target]))) for target, count in counts.items())
 
 
-def _nodes_of(node: fx.Node, spec: StageSpec, stacks: Mapping[str, Any]) -> tuple[str, ...]:
+def _nodes_of(
+    node: fx.Node, stacks: Mapping[str, Any], owners: Mapping[str, tuple[str, ...]]
+) -> tuple[str, ...]:
     """The document's nodes behind a call: lowering may lose its module, and notes what it was made from."""
     known = [node.meta.get("nn_module_stack"), *(stacks.get(name) for name in _origins(node))]
-    if isinstance(spec.module, TensorStage):
-        for stack in known:
-            for path, _ in reversed(list((stack or {}).values())):
-                found = spec.module.nodes_of(str(path))
-                if found:
-                    return found
-    return spec.nodes
+    for stack in known:
+        for path, _ in reversed(list((stack or {}).values())):
+            if str(path) in owners:
+                return owners[str(path)]
+    return ()
 
 
 def _origins(node: fx.Node) -> list[str]:

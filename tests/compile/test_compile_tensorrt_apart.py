@@ -1,0 +1,149 @@
+"""Building in a process of its own, with a double in the place of the library: nothing in it goes to an engine."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import composer_compile
+import pytest
+import torch
+from composer_compile.backends.tensorrt import packing
+from composer_compile.backends.tensorrt.apart import Builder
+from composer_compile.backends.tensorrt.building import Recipe, exported_stage
+from composer_compile.backends.tensorrt.library import Library
+from composer_compile.backends.tensorrt.running import wired
+from composer_compile.errors import BackendError, CompileError
+from composer_compile.exporting import variants_of
+from composer_compile.seam import BuildOptions
+from composer_compile.specs import StageSpec, TensorSpec
+from engines import CPU, RTX
+from torch import Tensor, nn
+
+from composer.graph import Range
+from composer.types import Dim
+
+COMPILE = "def compile(exported, arg_inputs, **wanted):\n    "
+WORKS = f"{COMPILE}print('building')\n    return exported.module()\n"
+
+
+@pytest.fixture
+def double(
+    has: Callable[[Library], None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Callable[[str, str], None]:
+    """Writes what stands in the place of the library: its code, and that of its compiler."""
+    package = tmp_path / "double" / "torch_tensorrt"
+    (package / "dynamo").mkdir(parents=True)
+    has(RTX)
+    monkeypatch.syspath_prepend(package.parent)
+
+    def write(code: str, compiler: str) -> None:
+        (package / "__init__.py").write_text(
+            f"class Input:\n    def __init__(self, **shapes): ...\n{code}\n", encoding="utf-8"
+        )
+        (package / "dynamo" / "__init__.py").write_text(compiler, encoding="utf-8")
+        for cached in package.rglob("*.pyc"):
+            cached.unlink()
+
+    return write
+
+
+class Turning(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.turn = nn.Linear(4, 4)
+
+    def forward(self, *tensors: Tensor) -> tuple[Tensor, ...]:
+        (states,) = tensors
+        turned = self.turn(states)
+        return turned.cumsum(1), turned.clone(), turned
+
+
+def stage() -> StageSpec:
+    dims = (Dim(0, (("batch", 1),)), Dim(0, (("length", 1),)), Dim(4))
+    given = TensorSpec("states", "float32", dims)
+    ranges = {"batch": Range(2, 5, 3), "length": Range(2, 9, 4)}
+    return StageSpec("encode", Turning().eval(), (given,), (given,) * 3, ranges, ("some", "nodes"))
+
+
+def built(builder: Builder, spec: StageSpec) -> Any:
+    recipe = Recipe(targets=(), keep=(), require_full=False, memory_limit=None, timing_cache=None)
+    variant = variants_of(spec.ranges)[-1]
+    exported = exported_stage(spec, variant, recipe)
+    return builder.build(exported, spec, variant, recipe, CPU, made_with={}, targets=("8.9",), graphs=False)
+
+
+def test_a_program_comes_back_with_its_weights(
+    double: Callable[[str, str], None], capfd: pytest.CaptureFixture[str]
+) -> None:
+    double("import os; os.write(1, b'loud'); os.write(2, b'loud')", WORKS)
+    spec = stage()
+    content, packed, weights = built(Builder(), spec)
+    assert packing.unpack(content) == packed
+    assert packed.program.left == [
+        "aten.linear.default x 1 (in nodes, some)",
+        "aten.cumsum.default x 1 (in nodes, some)",
+    ]
+    run = wired(packed, [weights[key] for key in packed.program.weights], CPU, lambda step, data: print)
+    states = torch.randn(3, 7, 4)
+    with torch.no_grad():
+        for ours, theirs in zip(run(states), spec.module(states), strict=True):
+            torch.testing.assert_close(ours, theirs)
+    assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize(
+    ("ending", "message"),
+    [
+        ("os.abort()", r"\(SIGABRT\)$"),
+        ("os.kill(os.getpid(), 11)", r"\(SIGSEGV\)$"),
+        ("os.write(2, b'out of memory\\n'); os._exit(3)", r"\(exit status 3: out of memory\)$"),
+    ],
+)
+def test_a_builder_that_ends_its_process_is_one_sentence(
+    double: Callable[[str, str], None], ending: str, message: str
+) -> None:
+    """And the next build has a process again."""
+    double("import os; os.write(2, b'WARNING: no device\\n')", f"import os\n{COMPILE}{ending}\n")
+    builder, spec = Builder(), stage()
+    for _ in range(2):
+        with pytest.raises(CompileError, match=f"^stage encode cannot be built: .* ended .*{message}"):
+            built(builder, spec)
+    double("", WORKS)
+    assert built(builder, spec)
+
+
+@pytest.mark.parametrize(
+    ("code", "compiler", "kind", "message"),
+    [
+        ("", f"{COMPILE}raise ValueError('too wide')\n", CompileError, "by Torch-TensorRT .too wide"),
+        (
+            "",
+            f"{COMPILE}pass\n",
+            CompileError,
+            "by Torch-TensorRT .'NoneType' object has no attribute 'graph'",
+        ),
+        ("raise OSError('no libnvinfer')", "", BackendError, "cannot be imported: no libnvinfer"),
+    ],
+)
+def test_errors_come_back(
+    double: Callable[[str, str], None], code: str, compiler: str, kind: type[Exception], message: str
+) -> None:
+    double(code, compiler)
+    with pytest.raises(kind, match=message):
+        built(Builder(), stage())
+
+
+def test_nothing_is_left_of_a_command_whose_builder_crashes(
+    small: Any, tmp_path: Path, double: Callable[[str, str], None]
+) -> None:
+    double("import os; os.abort()", "")
+    options = composer_compile.Options(backend="tensorrt", build=BuildOptions(targets=("rtx4090",)))
+    target = tmp_path / "dist" / "out"
+    target.parent.mkdir()
+    with pytest.raises(CompileError, match=r"stage encode cannot be built: .*\(SIGABRT\)"):
+        composer_compile.compile_document(
+            small.document, target, tasks=["classify"], weights=small.weights, options=options
+        )
+    assert list(target.parent.iterdir()) == []

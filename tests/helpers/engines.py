@@ -1,0 +1,51 @@
+"""What tests of the backend tensorrt share: libraries that could be installed, and a program file."""
+
+from __future__ import annotations
+
+import torch
+from composer_compile.backends.tensorrt import packing
+from composer_compile.backends.tensorrt.library import Library
+
+__all__ = ["CPU", "RTX", "STANDARD", "packed"]
+
+CPU = torch.device("cpu")
+RTX = Library("torch-tensorrt-rtx", "2.14.0", "1.6.1.120")
+STANDARD = Library("torch-tensorrt", "2.14.0", "11.1.0")
+
+
+def packed() -> packing.Packed:
+    """Two engines, the second on what the first gave and on a constant."""
+
+    def binding(name: str, value: str) -> packing.Binding:
+        return packing.Binding(name=name, value=value, dtype="float32", smallest=[1], best=[2], largest=[3])
+
+    files = {"engines/0.engine": b"first", "engines/1.engine": b"second"}
+    wires = (
+        ([("x", "input")], [("output0", "step_0.output0")]),
+        (
+            [("a", "constant_0"), ("b", "step_0.output0")],
+            [("output0", "step_1.output0")],
+        ),
+    )
+    steps = [
+        packing.EngineStep(
+            engine=name,
+            sha256=packing.digest(files[name]),
+            inputs=[binding(*each) for each in inputs],
+            outputs=[binding(*each) for each in outputs],
+            output_allocator=False,
+        )
+        for name, (inputs, outputs) in zip(files, wires, strict=True)
+    ]
+    program = packing.Program(
+        made_with={"library": "torch-tensorrt-rtx"},
+        targets=["8.9"],
+        inputs=[binding("input", "input")],
+        outputs=["step_1.output0", "constant_0"],
+        weights=["key"],
+        constants={"constant_0": 0},
+        steps=list(steps),
+        left=[],
+        graphs=False,
+    )
+    return packing.Packed(program, files)
