@@ -32,10 +32,10 @@ def scores_table(record: Mapping[str, Any], baselines: Mapping[str, Any]) -> str
     for task, score, what in SCORES:
         samples = f"{test[task]['samples']:,}"
         lines.append(
-            f"| `{task}` | {what} | {validation[task][score]:.3f} | **{test[task][score]:.3f}** | {samples} |"
+            f"| `{task}` | {what} | {validation[task][score]:.4f} | **{test[task][score]:.4f}** | {samples} |"
         )
     for name, value in baselines["accuracy"].items():
-        lines.append(f"| `image-qa` | baseline: {name} | | {value:.3f} | {baselines['test questions']:,} |")
+        lines.append(f"| `image-qa` | baseline: {name} | | {value:.4f} | {baselines['test questions']:,} |")
     return "\n".join(lines)
 
 
@@ -71,7 +71,7 @@ def ablation_table(ablation: Mapping[str, Any] | None) -> str:
     lines = [f"| {' | '.join(heads)} |", "| --- " * len(heads) + "|"]
     for title, run in ablation["runs"].items():
         test = run["scores"]["test"]
-        cells = [f"{test[task][score]:.3f}" if task in test else "" for task, score in columns]
+        cells = [f"{test[task][score]:.4f}" if task in test else "" for task, score in columns]
         cpu = f"{run['seconds']['cpu'] / 60:.0f}"
         lines.append(f"| {title} | {run['parameters']['total']:,} | {' | '.join(cells)} | {cpu} |")
     return "\n".join(lines)
