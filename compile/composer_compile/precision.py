@@ -48,8 +48,8 @@ def check_precision_names(plans: Iterable[Plan], named: Mapping[str, str]) -> No
             raise CompileError(f"{precision!r} is no precision: write {', '.join(PRECISIONS)}")
         if name not in known:
             guess = nearest(name, sorted(known))
-            did = f"did you mean `{guess}`? " if guess else ""
+            did = f"; did you mean `{guess}`?" if guess else ""
             raise CompileError(
-                f"`{name}` has a precision and is neither a module nor a node of these tasks; {did}"
+                f"`{name}` has a precision and is neither a module nor a node of these tasks{did} "
                 f"(there are {', '.join(sorted(known))})"
             )

@@ -110,17 +110,26 @@ def _configure_build(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def run(args: argparse.Namespace) -> int:
-    from composer.problems import InputError
+def _misused(args: argparse.Namespace) -> str | None:
+    """What is wrong with the options as they are given together."""
+    if args.plan:
+        return None
+    if args.json or args.picture:
+        return f"{'--json' if args.json else '--picture'} belongs to --plan"
+    if args.out is None:
+        return "say where the artifact goes: --out dist/name (a directory), or --out name.zip"
+    return None
 
+
+def run(args: argparse.Namespace) -> int:
+    wrong = _misused(args)
+    if wrong is not None:
+        print(f"composer: error: {wrong}", file=sys.stderr)
+        return 2
     document, task = split_task(args.document)
     names = [*([task] if task is not None else []), *args.tasks] or None
-    if not args.plan and (args.json or args.picture):
-        raise InputError(f"{'--json' if args.json else '--picture'} belongs to --plan")
     if args.plan:
         return _plan(args, document, names)
-    if args.out is None:
-        raise InputError("say where the artifact goes: --out dist/name (a directory), or --out name.zip")
     from composer_compile import Options, compile_document
 
     manifest = compile_document(

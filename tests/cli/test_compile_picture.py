@@ -124,12 +124,13 @@ def test_what_comes_after_a_node_that_cannot_be_compiled_is_not_planned(
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [
-        (["--picture", "x.svg"], 1, "--picture belongs to --plan"),
-        (["--json"], 1, "--json belongs to --plan"),
+        (["--picture", "x.svg"], 2, "--picture belongs to --plan"),
+        (["--json"], 2, "--json belongs to --plan"),
+        ([], 2, "say where the artifact goes: --out"),
         (["--plan", "--picture", "x.png"], 2, "write a name that ends in .svg or .html"),
     ],
 )
-def test_a_picture_that_cannot_be(
+def test_options_that_do_not_go_together(
     tiny: Any, capsys: pytest.CaptureFixture[str], arguments: list[str], code: int, message: str
 ) -> None:
     try:
