@@ -121,7 +121,6 @@ def test_run_streams_from_an_artifact(small: Any, capsys: pytest.CaptureFixture[
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["compile", "{document}"], "--out"),
         (
             ["compile", "{document}", "--out", "{folder}/x", "--backend", "magic"],
             "export, inductor, tensorrt",

@@ -95,8 +95,8 @@ def test_the_example_files_are_answered(model: runtime.Model) -> None:
     expected = {
         "what is the blue shape?": "rectangle",
         "what color is the shape?": "blue",
-        "is there a circle?": "no",
-        "is there not a circle?": "yes",
+        "is there a triangle?": "no",
+        "is there not a triangle?": "yes",
     }
     answers = model.run("image-qa", image=[picture] * len(expected), question=list(expected))["answer"]
     assert dict(zip(expected, answers, strict=True)) == expected
