@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -41,15 +42,12 @@ def _rows(subject: Subject, backend: str, given: Mapping[str, Any], made: Made) 
         what += f" ({', '.join([*given['targets'], given['precision']])})"
     if made.refused:
         return [Row(f"{what}: compiling", None, "s", note=f"not built: {made.refused}")]
+    seconds = Row(f"{what}: compiling", made.seconds, "s")
+    size = Row(f"{what}: size of the artifact", made.bytes / MEBIBYTE, "MiB")
+    if backend == "tensorrt":  # engines hold most weights themselves
+        return [seconds, size]
     weights = (made.path / "weights.safetensors").stat().st_size
     return [
-        Row(f"{what}: compiling", made.seconds, "s"),
-        Row(
-            f"{what}: size of the artifact",
-            made.bytes / MEBIBYTE,
-            "MiB",
-            "its weights",
-            weights / MEBIBYTE,
-            made.bytes / weights,
-        ),
+        seconds,
+        replace(size, beside="its weights", beside_value=weights / MEBIBYTE, ratio=made.bytes / weights),
     ]

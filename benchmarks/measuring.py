@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
-__all__ = ["Row", "interleaved", "machine", "ratio", "resident"]
+__all__ = ["Row", "interleaved", "machine", "most_resident", "ratio", "resident"]
 
 
 @dataclass(frozen=True)
@@ -79,10 +79,21 @@ def resident() -> dict[str, int]:
     """
     gc.collect()
     ctypes.CDLL(None).malloc_trim(0)
+    return {"resident": _status("VmRSS"), "private": _status("RssAnon")}
+
+
+def most_resident() -> int:
+    """The most bytes of memory that this process has held (Linux).
+
+    `resource.getrusage` does not do: a new process begins with the most that its parent had.
+    """
+    return _status("VmHWM")
+
+
+def _status(key: str) -> int:
     with open("/proc/self/status", encoding="ascii") as file:
-        lines = dict(line.split(":", 1) for line in file if line.startswith(("VmRSS", "RssAnon")))
-    kibibytes = {key: int(text.split()[0]) for key, text in lines.items()}
-    return {"resident": kibibytes["VmRSS"] * 1024, "private": kibibytes["RssAnon"] * 1024}
+        line = next(line for line in file if line.startswith(f"{key}:"))
+    return int(line.split()[1]) * 1024
 
 
 def machine() -> dict[str, Any]:

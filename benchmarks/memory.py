@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 
 from benchmarks.measuring import Row
 
 __all__ = ["measure"]
 
+ROOT = Path(__file__).parents[1]
 LOAD = """
-import resource, sys
+import sys
+from benchmarks.measuring import most_resident
 from composer.runtime import INITIAL, load
 names = sys.argv[1:]
 model = load("mplug2-base", weights=INITIAL, settings={settings}, tasks=names or None)
@@ -18,7 +21,7 @@ for name in model.tasks:
     model.runner(name)
 parameters = [p for m in model.modules.values() for p in m.parameters()]
 print(sum(p.numel() * p.element_size() for p in parameters))
-print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024, *model.tasks)
+print(most_resident(), *model.tasks)
 """
 TINY = {"vision_layers": 1, "text_layers": 1, "fusion_layers": 1, "decoder_layers": 1, "vocabulary": 30522}
 
@@ -46,5 +49,5 @@ def measure(*, quick: bool) -> list[Row]:
 def _loaded(names: tuple[str, ...], *, quick: bool) -> tuple[tuple[int, int], list[str]]:
     code = LOAD.format(settings=TINY if quick else {})
     command = [sys.executable, "-c", code, *names]
-    out = subprocess.run(command, check=True, capture_output=True, text=True).stdout.split()
+    out = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True).stdout.split()
     return (int(out[0]), int(out[1])), out[2:]

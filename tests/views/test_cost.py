@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 import pytest
 import torch
+from memory import PEAK
 from torch.utils.flop_counter import FlopCounterMode
 from views_demo import DOCUMENT, Shared, WidthConfig
 
@@ -214,11 +215,11 @@ def test_a_module_that_needs_memory_to_be_built_is_one_error(checked: Check) -> 
 def test_a_full_size_model_allocates_no_weights() -> None:
     """1.03 billion parameters are 4.1 GB in float32; the process that counts them stays far below."""
     code = (
-        "import resource, sys\n"
+        f"{PEAK}\n"
         "from composer.graph import check\n"
         "from composer.views.cost import measure\n"
         "cost = measure(check('mplug2'), tasks=['video-qa'], at={'batch': 1, 'question.length': 20})\n"
-        "print(sum(m.parameters for m in cost.modules.values()), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)\n"
+        "print(sum(m.parameters for m in cost.modules.values()), peak())\n"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     parameters, kibibytes = map(int, done.stdout.split())

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from memory import PEAK
 from safetensors.torch import save_file
 from torch import Tensor
 
@@ -344,12 +345,12 @@ def test_a_hostile_pickle_is_refused_without_being_run(tmp_path: Path) -> None:
 def test_opening_a_checkpoint_takes_no_memory_for_its_tensors(tmp_path: Path) -> None:
     """40 files' worth of views of one 8 MB file: mapped, they would fit in a tenth of what copies take."""
     save_file({"w": torch.zeros(2_000_000)}, tmp_path / "w.safetensors")
-    script = f"""
-import resource, torch
+    script = f"""{PEAK}
+import torch
 from composer.runtime.weights import read_checkpoint
-before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+before = peak()
 held = [read_checkpoint({str(tmp_path / "w.safetensors")!r})["w"] for _ in range(40)]
-print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
+print(peak() - before)
 """
     result = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert int(result.stdout) < 32_000  # KiB; copies would take 320,000
