@@ -11,6 +11,7 @@ import torch
 
 from composer.plugin import Registry, load_registry
 from composer.problems import InputError
+from composer.runtime.processors import Processors
 from composer_compile.container import Container, open_container
 from composer_compile.errors import ArtifactError
 from composer_compile.importing import implementation
@@ -84,6 +85,7 @@ class Artifact:
         )
         self._programs: dict[tuple[str | None, ...], LoadedProgram] = {}
         self._tasks: dict[str, LoadedTask] = {}
+        self._processors = Processors()
         self._lock = threading.RLock()
         self._closed = False
 
@@ -134,6 +136,7 @@ class Artifact:
             self._closed = True
             self._tasks.clear()
             self._programs.clear()
+            self._processors = Processors()
             self._weights = None
             self._container.close()
 
@@ -159,6 +162,7 @@ class Artifact:
                     registry=self._registry,
                     container=self._container,
                     device=self.device,
+                    shared=self._processors,
                 )
             return self._tasks[name]
 

@@ -11,18 +11,18 @@ from torch import Tensor
 
 from composer.plugin import Registry
 from composer.problems import InputError
+from composer.runtime.processors import Processors
 from composer_compile.container import Container
 from composer_compile.errors import ArtifactError
 from composer_compile.forms import read_form
-from composer_compile.importing import implementation
 from composer_compile.manifest import Input, Task
 from composer_compile.specs import DTYPES
 
 __all__ = ["Requests", "processor_of"]
 
 
-def processor_of(entry: Input, registry: Registry, container: Container) -> Any:
-    """The processor of an input, with its files taken from the artifact.
+def processor_of(entry: Input, registry: Registry, container: Container, shared: Processors) -> Any:
+    """The processor of an input, with its files taken from the artifact; one for all inputs that are read alike.
 
     The manifest names a modality by its id, never by a path of code: what runs is what the installed plugins register.
     """
@@ -40,18 +40,20 @@ def processor_of(entry: Input, registry: Registry, container: Container) -> Any:
             f"{container.path}: the installed modality `{entry.modality}` does not take the config that the artifact "
             f"was made with ({str(error).splitlines()[-1].strip()}); rebuild it with `{container.manifest.command}`"
         ) from None
-    return implementation(modality.processor, f"modality {modality.id}")(config)
+    return shared.of(modality, config)
 
 
 class Requests:
     """The inputs of one task: processors, batching, and the check of sizes against the compiled ranges."""
 
-    def __init__(self, name: str, task: Task, registry: Registry, container: Container) -> None:
+    def __init__(
+        self, name: str, task: Task, registry: Registry, container: Container, shared: Processors
+    ) -> None:
         self.name = name
         self.task = task
         self.command = container.manifest.command
         self.processors = {
-            key: processor_of(entry, registry, container) for key, entry in task.inputs.items()
+            key: processor_of(entry, registry, container, shared) for key, entry in task.inputs.items()
         }
         self.records = {
             (key, port): registry.kinds[kind]

@@ -14,6 +14,7 @@ from torch import Tensor
 from composer.plugin import Registry
 from composer.problems import InputError
 from composer.runtime import after_prefill
+from composer.runtime.processors import Processors
 from composer_compile.container import Container
 from composer_compile.errors import ArtifactError
 from composer_compile.forms import read_form
@@ -115,19 +116,20 @@ class LoadedTask:
         registry: Registry,
         container: Container,
         device: torch.device,
+        shared: Processors,
     ) -> None:
         self.name = name
         self.task = task
         self.device = device
         self.registry = registry
         self.load = load
-        self.requests = Requests(name, task, registry, container)
+        self.requests = Requests(name, task, registry, container, shared)
         self.order: list[LoadedStage | LoadedGenerate | LoadedHostCall] = []
         for entry in task.order:
             if isinstance(entry, Stage):
                 self.order.append(LoadedStage(entry, load))
             elif isinstance(entry, Generate):
-                self.order.append(_generator(entry, load, registry, container))
+                self.order.append(_generator(entry, load, registry, container, shared))
             else:
                 self.order.append(_host_call(entry, registry, container))
 
@@ -221,7 +223,9 @@ def _host_call(entry: HostCall, registry: Registry, container: Container) -> Loa
     return LoadedHostCall(entry, implementation(declared.builder, f"module type {entry.uses}")(config))
 
 
-def _generator(entry: Generate, load: Loader, registry: Registry, container: Container) -> LoadedGenerate:
+def _generator(
+    entry: Generate, load: Loader, registry: Registry, container: Container, shared: Processors
+) -> LoadedGenerate:
     if entry.policy not in registry.policies:
         raise ArtifactError(
             f"{container.path} needs the search policy `{entry.policy}`, which no installed plugin offers: install the "
@@ -251,7 +255,7 @@ def _generator(entry: Generate, load: Loader, registry: Registry, container: Con
         entry,
         decoder,
         policy(options=SimpleNamespace(**entry.options), **entry.tokens),
-        processor_of(entry.text, registry, container).tokenizer,
+        processor_of(entry.text, registry, container, shared).tokenizer,
     )
 
 

@@ -45,6 +45,13 @@ def test_what_two_tasks_compute_is_one_program(shared: Path) -> None:
     assert not {p.file for p in qa[1].programs} & {p.file for p in caption[1].programs}
 
 
+def test_inputs_that_are_read_alike_have_one_processor(shared: Path) -> None:
+    """A vocabulary is in memory once, whoever reads with it."""
+    with composer_compile.load(shared) as artifact:
+        readers = [artifact.task(name).requests.processors["video"] for name in ("video-qa", "caption")]
+    assert readers[0] is readers[1]
+
+
 def test_both_tasks_answer_like_the_live_model(shared: Path, small: Any, clip: Any) -> None:
     with composer_compile.load(shared) as artifact:
         for seed in range(3):
