@@ -80,6 +80,7 @@ def train_document(
     registry = registry if registry is not None else load_registry()
     report = check(name, registry=registry, settings=settings)
     report.raise_for_errors()
+    assert report.document is not None
     given = {"epochs": epochs, "seed": seed, "threads": threads}
     whole = read_recipe(find_recipe(name, report, registry, recipe))
     changes = {key: value for key, value in given.items() if value is not None}
@@ -106,7 +107,7 @@ def train_document(
         "document": report.name,
         "command": command or f"composer train {name} --out {out}",
         "recipe": chosen.model_dump(by_alias=True),
-        "settings": dict(settings or {}),
+        "settings": {given: report.document.parameters[given] for given in settings or {}},
         "parameters": counts,
         "weights": {"file": weights.name, "bytes": weights.stat().st_size, "sha256": digest},
         "versions": versions(),

@@ -44,14 +44,16 @@ def train(out: Path, recipe: Path, **options: Any) -> dict[str, Any]:
     threads = torch.get_num_threads()
     try:
         return train_document(
-            "quickstart", out=out, recipe=recipe, settings=SMALL, **{"splits": (), **options}
+            "quickstart", out=out, recipe=recipe, **{"settings": SMALL, "splits": (), **options}
         )
     finally:
         torch.set_num_threads(threads)
 
 
 def test_a_run_leaves_weights_that_load_and_a_record_that_tells_how(tmp_path: Path, recipe: Path) -> None:
-    record = train(tmp_path / "small", recipe, tasks=["image-qa"], splits=["validation"], command="as typed")
+    typed = {name: str(value) for name, value in SMALL.items()}  # as `--set` gives them
+    options = {"tasks": ["image-qa"], "splits": ["validation"], "settings": typed}
+    record = train(tmp_path / "small", recipe, command="as typed", **options)
     assert json.loads((tmp_path / "small.json").read_text(encoding="utf-8")) == record
     weights = load_file(tmp_path / "small.safetensors")
     assert sum(tensor.numel() for tensor in weights.values()) == record["parameters"]["total"]
@@ -64,6 +66,7 @@ def test_a_run_leaves_weights_that_load_and_a_record_that_tells_how(tmp_path: Pa
         "decoder",
     }
     assert record["command"] == "as typed"
+    assert record["settings"] == SMALL
     assert record["recipe"]["seed"] == 0
     assert [item["epoch"] for item in record["curve"]] == [0, 1]
     assert record["scores"]["validation"]["image-qa"].keys() == {"accuracy", "samples"}
