@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -19,6 +20,8 @@ Path = tuple[Any, ...]
 _PLAIN_TAGS = frozenset((STR, INT, FLOAT, BOOL, NULL, MAP, SEQ))
 _MAX_REPEATED = 100_000
 _MAX_DIGITS = 4000
+_SIGNS = re.compile(r"[\[\]{},#&*!|>'\"%@`\n]")
+_BEGINS_A_VALUE = re.compile(r"[\w$.~/+<(=]|-\S")
 
 
 class Tree:
@@ -301,8 +304,8 @@ def meant_key(word: str, known: list[str]) -> tuple[str, str, str] | None:
     """The known key that an unknown one most likely means: the key, what to write in its place, and the hint."""
     name, colon, value = word.partition(":")
     if colon and value.strip() and name in known:
-        if value.strip()[0] in "'\"[{":
-            return None  # the quote or bracket may be the fault
+        if not _BEGINS_A_VALUE.match(value.strip()):
+            return None  # a quote, a bracket or another sign of YAML, which may be the fault
         written = (
             f"{name}: {value.strip()}"  # a no-break space, which YAML takes for a letter, is stripped too
         )
@@ -313,5 +316,10 @@ def meant_key(word: str, known: list[str]) -> tuple[str, str, str] | None:
 
 
 def rename_fix(place: Place, word: str) -> tuple[Edit, ...]:
-    """The mechanical cure of a misspelt word: replace exactly the text at its place."""
+    """The mechanical cure of a misspelt word: replace exactly the text at its place.
+
+    None where the right word is the stranger one (a parameter declared as `he[ads`): YAML would read its signs.
+    """
+    if _SIGNS.search(word) or word.endswith(":"):
+        return ()
     return (Edit(place.file, place.start, place.end, word),)

@@ -158,6 +158,22 @@ class TestFix:
         assert "error[C206]" in done.out
         assert "heads: 7" in document.read_text()
 
+    @pytest.mark.parametrize(
+        ("right", "wrong"),
+        [("  hidden: 64", "  hid[den: 64"), ("  hidden: 64", "  hidden:: 64"), ("heads: 4", "heads:> 4")],
+    )
+    def test_no_cure_makes_a_text_that_is_not_yaml(
+        self, composer, document: Path, right: str, wrong: str
+    ) -> None:
+        """The right word may be the stranger one, or the value a sign of YAML."""
+        text = document.read_text()
+        assert right in text
+        document.write_text(text.replace(right, wrong))
+        done = composer("check", document, "--fix")
+        assert done.code == 1
+        assert "C002" not in done.out
+        assert wrong in document.read_text()
+
     def test_an_extended_file_is_mended_only_where_it_is_named(self, composer, document: Path) -> None:
         self.spoil(document)
         before = document.read_text()
