@@ -60,12 +60,11 @@ class Callees:
                 self.modules[name] = None
                 continue
             config = self.reader.read(entry.config, shape.with_, path, f"{entry.id}")
-            right = config is not None and self._speaks(entry, config, path)
-            self.modules[name] = (
-                CheckedModule(name, entry, config, path) if config is not None and right else None
-            )
+            self.modules[name] = None
+            if config is not None and self._has_tokenizer(entry, config, path):
+                self.modules[name] = CheckedModule(name, entry, config, path)
 
-    def _speaks(self, entry: ModuleType, config: Config, path: Path) -> bool:
+    def _has_tokenizer(self, entry: ModuleType, config: Config, path: Path) -> bool:
         """Whether the tokenizer of a decoder, which the text modality makes, is there (C206 where it is not)."""
         modality = self.registry.modalities.get("text")
         if entry.generation is None or modality is None:

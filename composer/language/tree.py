@@ -21,6 +21,7 @@ _PLAIN_TAGS = frozenset((STR, INT, FLOAT, BOOL, NULL, MAP, SEQ))
 _MAX_REPEATED = 100_000
 _MAX_DIGITS = 4000
 _SIGNS = re.compile(r"[\[\]{},#&*!|>'\"%@`\n]")
+"""What YAML may read as more than a letter of a word."""
 _BEGINS_A_VALUE = re.compile(r"[\w$.~/+<(=]|-\S")
 
 
@@ -318,7 +319,7 @@ def meant_key(word: str, known: list[str]) -> tuple[str, str, str] | None:
 def rename_fix(place: Place, word: str) -> tuple[Edit, ...]:
     """The mechanical cure of a misspelt word: replace exactly the text at its place.
 
-    None where the right word is the stranger one (a parameter declared as `he[ads`): YAML would read its signs.
+    No edit where the right word is the stranger one (a parameter declared as `he[ads`): YAML would read its signs.
     """
     if _SIGNS.search(word) or word.endswith(":"):
         return ()

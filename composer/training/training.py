@@ -107,7 +107,7 @@ def train_document(
         "document": report.name,
         "command": command or f"composer train {name} --out {out}",
         "recipe": chosen.model_dump(by_alias=True),
-        "settings": {given: report.document.parameters[given] for given in settings or {}},
+        "settings": {parameter: report.document.parameters[parameter] for parameter in settings or {}},
         "parameters": counts,
         "weights": {"file": weights.name, "bytes": weights.stat().st_size, "sha256": digest},
         "versions": versions(),

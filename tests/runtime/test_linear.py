@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from unittest import mock
 
 import pytest
@@ -103,12 +104,22 @@ def test_keys_and_a_captured_graph_do_not_change() -> None:
     assert [n.target for n in graph.nodes if n.op == "call_function"] == [torch.ops.aten.linear.default]
 
 
-def test_it_is_off_where_no_such_processor_is(tmp_path) -> None:
+@pytest.mark.skipif(not torch.backends.mkl.is_available(), reason="this torch has no MKL to be faster than")
+@pytest.mark.parametrize(
+    ("maker", "capability", "expected"),
+    [("AuthenticAMD", "AVX512", True), ("AuthenticAMD", "AVX2", False), ("GenuineIntel", "AVX512", False)],
+)
+def test_it_is_on_for_the_processors_that_gain(
+    tmp_path: Path, maker: str, capability: str, expected: bool
+) -> None:
     onednn_is_faster.cache_clear()
-    other = tmp_path / "cpuinfo"
-    other.write_text("vendor_id\t: GenuineIntel\n", encoding="ascii")
+    processor = tmp_path / "cpuinfo"
+    processor.write_text(f"vendor_id\t: {maker}\n", encoding="ascii")
     try:
-        with mock.patch("composer.runtime.linear._CPUINFO", other):
-            assert not onednn_is_faster()
+        with (
+            mock.patch("composer.runtime.linear._CPUINFO", processor),
+            mock.patch("torch.backends.cpu.get_cpu_capability", return_value=capability),
+        ):
+            assert onednn_is_faster() is expected
     finally:
         onednn_is_faster.cache_clear()
