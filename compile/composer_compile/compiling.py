@@ -25,7 +25,7 @@ from composer_compile.describing import Files, describe_task, span
 from composer_compile.diverging import first_diverging_node
 from composer_compile.errors import CompileError
 from composer_compile.exportable import check_exportable
-from composer_compile.exporting import variants_of
+from composer_compile.exporting import Variant, each_variant
 from composer_compile.hosting import without_host_steps
 from composer_compile.licenses import licenses_text
 from composer_compile.manifest import Backend, Manifest, Parity, Program, Task, write_manifest
@@ -220,31 +220,31 @@ class _Job:
         return self.cast[precision], dtype
 
     def _programs(self, task: str, spec: StageSpec, store: WeightStore) -> list[Program]:
-        programs = []
-        for variant in variants_of(spec.ranges):
-            key = (
-                spec.identity,
-                tuple((each.dtype, each.dims) for each in spec.inputs),
-                tuple(variant.fixed.items()),
-                tuple(variant.ranges.items()),
+        return each_variant(spec.ranges, lambda variant: self._program(task, spec, variant, store))
+
+    def _program(self, task: str, spec: StageSpec, variant: Variant, store: WeightStore) -> Program:
+        key = (
+            spec.identity,
+            tuple((each.dtype, each.dims) for each in spec.inputs),
+            tuple(variant.fixed.items()),
+            tuple(variant.ranges.items()),
+        )
+        if key not in self.made:
+            self.progress(f"{task}: {spec.name} ({variant.label})")
+            compiled = self.backend.compile(spec, variant, store, self.options.build)
+            for note in compiled.notes:
+                self.progress(f"{task}: {spec.name} ({variant.label}): {note}")
+            digest = hashlib.sha256(compiled.content).hexdigest()[:16]
+            name = f"programs/{digest}{compiled.suffix}"
+            (self.folder / "programs").mkdir(exist_ok=True)
+            (self.folder / name).write_bytes(compiled.content)
+            self.made[key] = Program(
+                file=name,
+                fixed=dict(variant.fixed),
+                ranges={label: span(found) for label, found in variant.ranges.items()},
+                weights=list(compiled.weights),
             )
-            if key not in self.made:
-                self.progress(f"{task}: {spec.name} ({variant.label})")
-                compiled = self.backend.compile(spec, variant, store, self.options.build)
-                for note in compiled.notes:
-                    self.progress(f"{task}: {spec.name} ({variant.label}): {note}")
-                digest = hashlib.sha256(compiled.content).hexdigest()[:16]
-                name = f"programs/{digest}{compiled.suffix}"
-                (self.folder / "programs").mkdir(exist_ok=True)
-                (self.folder / name).write_bytes(compiled.content)
-                self.made[key] = Program(
-                    file=name,
-                    fixed=dict(variant.fixed),
-                    ranges={label: span(found) for label, found in variant.ranges.items()},
-                    weights=list(compiled.weights),
-                )
-            programs.append(self.made[key])
-        return programs
+        return self.made[key]
 
     def _compare(self, manifest: Manifest, prepared: Mapping[str, _Prepared]) -> dict[str, Parity]:
         """The gate: the artifact as it lies in the folder, against the live model.

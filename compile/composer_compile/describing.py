@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,6 @@ from composer.plugin import Config, Registry
 from composer_compile.errors import CompileError
 from composer_compile.forms import write_form
 from composer_compile.manifest import Generate, HostCall, Input, Output, Program, Span, Stage, Task, Tensor
-from composer_compile.ranges import FreeDims, is_batch
 from composer_compile.specs import StageSpec, TensorSpec
 from composer_compile.stages import first_name, prefills
 from composer_compile.staging import Outline, Staged
@@ -63,15 +62,6 @@ def describe_task(
     order.extend(_host_call(plan, step) for step in staged.host)
     outputs = {name: _output(plan, slot, staged, registry) for name, slot in plan.outputs.items()}
     given = _given(plan, staged)
-    padded = _padded(given, free, outputs, staged)
-    ranges = {
-        name: Span(
-            low=found.low if is_batch(name) or name in padded else max(found.low, 2),
-            high=max(found.high, found.low if is_batch(name) else 2),
-            best=max(found.best, found.low if is_batch(name) else 2),
-        )
-        for name, found in free.ranges.items()
-    }
     inputs = {}
     for name, item in plan.inputs.items():
         ports = {port: type_.kind for port, type_ in (item.host or item.ports).items()}
@@ -86,8 +76,7 @@ def describe_task(
         inputs=inputs,
         batch=batch,
         given=[_tensor(spec) for spec in given],
-        ranges=ranges,
-        padded=padded,
+        ranges={name: span(found) for name, found in free.ranges.items()},
         order=order,
         outputs=outputs,
     )
@@ -133,31 +122,6 @@ def _given(plan: Plan, staged: Staged) -> list[TensorSpec]:
     }
     order = list(plan.inputs)
     return sorted(found.values(), key=lambda spec: order.index(spec.name.partition(".")[0]))
-
-
-def _padded(
-    given: Sequence[TensorSpec], free: FreeDims, outputs: Mapping[str, Output], staged: Staged
-) -> list[str]:
-    """Lengths of 1 that can be run as 2: every input with that length has a mask, and no result has that length."""
-    shown = {value for output in outputs.values() for value in output.values}
-    taken = {
-        symbol
-        for spec in staged.specs.values()
-        for tensor in spec.outputs
-        if tensor.name in shown
-        for dim in tensor.dims
-        for symbol in dim.symbols
-    }
-    names = {tensor.name for tensor in given}
-    unmasked = {
-        symbol
-        for tensor in given
-        if f"{tensor.name.rpartition('.')[0]}.mask" not in names
-        for dim in tensor.dims
-        for symbol in dim.symbols
-    }
-    lengths = [name for name, found in free.ranges.items() if found.low == 1 and not is_batch(name)]
-    return sorted(set(lengths) - taken - unmasked)
 
 
 def _output(plan: Plan, slot: int, staged: Staged, registry: Registry) -> Output:

@@ -14,7 +14,7 @@ from composer.graph import Report
 from composer.plan import Stage, Step
 from composer.runtime import Runner, build_program
 from composer_compile.errors import CompileError
-from composer_compile.exporting import variants_of
+from composer_compile.exporting import Variant, each_variant
 from composer_compile.hosting import slots_of
 from composer_compile.manifest import Parity
 from composer_compile.parity import difference, grouped, live_values, within
@@ -163,7 +163,13 @@ class _Search:
     def _compiled(self, module: TensorStage) -> Sequence[Tensor]:
         _, outputs = probe(module, self.spec.inputs, self.spec.ranges)
         spec = replace(self.spec, module=module, outputs=outputs)
-        variant = next(each for each in variants_of(spec.ranges) if each.holds(self.sizes))
+        found = each_variant(spec.ranges, lambda variant: self._run(spec, variant))
+        return next(results for results in found if results is not None)
+
+    def _run(self, spec: StageSpec, variant: Variant) -> Sequence[Tensor] | None:
+        """What the program gives, where it is the one for these sizes."""
+        if not variant.holds(self.sizes):
+            return None
         store = WeightStore({})
         compiled = self.backend.compile(spec, variant, store, self.options)
         with tempfile.TemporaryDirectory() as folder:

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from composer.problems import ComposerError
 
-__all__ = ["ArtifactError", "BackendError", "CompileError"]
+__all__ = ["ArtifactError", "BackendError", "CompileError", "SpecialSizeError"]
 
 
 class CompileError(ComposerError):
     """A task that cannot be compiled as asked; nothing was written."""
+
+
+class SpecialSizeError(CompileError):
+    """One program cannot serve size 1 of a free dimension and larger ones; a program for each can."""
 
 
 class ArtifactError(ComposerError):

@@ -1,17 +1,17 @@
 """A stage as an exported program, with its weights as inputs so that they are stored once for all programs.
 
-torch.export treats sizes 0 and 1 as special, so a free dimension starts at 2 in an exported program: batch 1 gets a
-variant of its own, and a length of 1 is padded by one masked position (see `padding.py`).
+torch.export traces a free dimension at 2 or more, and takes for granted that it is never 1. Few operations mean
+something else there, so the graph is run at 1 beside the stage: where both agree, one program serves all sizes.
 """
 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import product
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -20,14 +20,16 @@ from torch.export import ExportedProgram
 
 from composer.graph import Range
 from composer.types import Dim
-from composer_compile.errors import CompileError
+from composer_compile.at_one import check_at_one
+from composer_compile.errors import CompileError, SpecialSizeError
 from composer_compile.forms import evaluate
-from composer_compile.ranges import is_batch
 from composer_compile.specs import DTYPES, StageSpec, TensorSpec
 
-__all__ = ["Lifted", "Variant", "export_stage", "forget_sources", "state_of", "variants_of"]
+__all__ = ["Lifted", "Variant", "each_variant", "export_stage", "forget_sources", "state_of", "variants_of"]
 
 SMALLEST = 2
+"""The smallest size that a free dimension has for torch.export."""
+_Made = TypeVar("_Made")
 
 
 @dataclass(frozen=True)
@@ -47,13 +49,12 @@ class Variant:
         )
 
 
-def variants_of(ranges: Mapping[str, Range]) -> tuple[Variant, ...]:
-    """The programs that a stage needs to cover its ranges: for every batch dimension, one for 1 and one for more."""
-    choices = []
-    for name, found in ranges.items():
-        one = [1] if is_batch(name) and found.low == 1 else []
-        many = [_from_two(found)] if not one or found.high > 1 else []
-        choices.append([(name, choice) for choice in (*one, *many)])
+def variants_of(ranges: Mapping[str, Range], *, apart: bool = False) -> tuple[Variant, ...]:
+    """The programs that cover ranges: one, or with `apart` one more for size 1 of every free dimension that has it.
+
+    A range of 1 and 2 is no range for torch.export, so there size 1 is always apart.
+    """
+    choices = [[(name, choice) for choice in _choices(found, apart)] for name, found in ranges.items()]
     return tuple(
         Variant(
             {name: choice for name, choice in combination if isinstance(choice, int)},
@@ -63,9 +64,18 @@ def variants_of(ranges: Mapping[str, Range]) -> tuple[Variant, ...]:
     )
 
 
-def _from_two(found: Range) -> Range:
-    low = max(found.low, SMALLEST)
-    return Range(low, max(found.high, low), max(found.best, low))
+def _choices(found: Range, apart: bool) -> list[int | Range]:
+    if found.low > 1 or not (apart or found.high <= SMALLEST):
+        return [found]
+    return [1, Range(SMALLEST, found.high, max(found.best, SMALLEST))] if found.high > 1 else [1]
+
+
+def each_variant(ranges: Mapping[str, Range], made: Callable[[Variant], _Made]) -> list[_Made]:
+    """`made(variant)` for the programs that cover ranges: with size 1 apart only where one program cannot serve it."""
+    try:
+        return [made(variant) for variant in variants_of(ranges)]
+    except SpecialSizeError:
+        return [made(variant) for variant in variants_of(ranges, apart=True)]
 
 
 def state_of(module: nn.Module) -> dict[str, Tensor]:
@@ -99,6 +109,7 @@ def export_stage(
     `sources` keeps what says of an operation which module it comes from.
 
     Raises:
+        SpecialSizeError: the variant has size 1 with others, and the stage does something else there.
         CompileError: torch.export refuses the stage; the message has its reason.
     """
     state = state_of(spec.module)
@@ -129,6 +140,7 @@ def export_stage(
             f"stage {spec.name} changes tensors that it was given or holds, so two requests would disturb each "
             f"other; a module among {', '.join(spec.nodes)} must work on copies"
         )
+    check_at_one(exported, spec, variant.ranges, sizes, list(state.values()) if lifted else [])
     if not sources:
         forget_sources(exported)
     return exported
@@ -183,7 +195,8 @@ def _dynamic_shapes(inputs: Sequence[TensorSpec], variant: Variant) -> list[dict
     roots = {dim.symbols[0] for dims in forms for dim in dims if dim.is_symbol}
     made: dict[Dim, Any] = {}
     for name in sorted(roots):
-        made[Dim(0, ((name, 1),))] = ExportDim(f"d{len(made)}", min=open_[name].low, max=open_[name].high)
+        low = max(open_[name].low, SMALLEST)
+        made[Dim(0, ((name, 1),))] = ExportDim(f"d{len(made)}", min=low, max=open_[name].high)
     for dims in forms:
         for dim in dims:
             if not dim.is_number and dim not in made:
@@ -199,7 +212,7 @@ def _derived(dim: Dim, made: Mapping[Dim, Any], ranges: Mapping[str, Range]) -> 
         return scaled + dim.constant if dim.constant else scaled
     lows = {name: found.low for name, found in ranges.items()}
     highs = {name: found.high for name, found in ranges.items()}
-    return ExportDim(f"d{len(made)}", min=evaluate(dim, lows), max=evaluate(dim, highs))
+    return ExportDim(f"d{len(made)}", min=max(evaluate(dim, lows), SMALLEST), max=evaluate(dim, highs))
 
 
 def _first_line(error: Exception) -> str:

@@ -34,7 +34,7 @@ __all__ = [
 ]
 
 FORMAT = "composer-artifact"
-VERSION = 1
+VERSION = 2
 Size = Union[int, str]
 
 
@@ -181,8 +181,6 @@ class Task(_Entry):
     """The tensors that a request brings: every field of every raw input."""
     ranges: dict[str, Span]
     """The sizes that a request may have."""
-    padded: list[str]
-    """Free dimensions whose size 1 is run as 2 with one masked position."""
     order: list[Union[Stage, Generate, HostCall]]
     """What runs, in order."""
     outputs: dict[str, Output]
@@ -244,7 +242,7 @@ class Manifest(_Entry):
 
     format: Literal["composer-artifact"] = "composer-artifact"
     """Tells this file from any other JSON."""
-    version: Literal[1] = 1
+    version: Literal[2] = 2
     """Version of the format."""
     name: str
     """Name of the document."""

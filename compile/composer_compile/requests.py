@@ -82,18 +82,9 @@ class Requests:
         return *self.fit(tensors), single
 
     def fit(self, tensors: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], dict[str, int]]:
-        """Cast and padded to what the programs take, with the size of every free dimension."""
+        """Cast to what the programs take, with the size of every free dimension."""
         sizes = self._sizes(tensors)
-        fitted = {}
-        for name, forms in self.forms.items():
-            tensor = tensors[name].to(self.dtypes[name])
-            for axis, form in enumerate(forms):
-                if form.is_symbol and sizes[form.symbols[0]] == 1 and form.symbols[0] in self.task.padded:
-                    tensor = torch.cat((tensor, torch.zeros_like(tensor)), dim=axis)
-            fitted[name] = tensor
-        return fitted, {
-            key: 2 if size == 1 and key in self.task.padded else size for key, size in sizes.items()
-        }
+        return {name: tensors[name].to(dtype) for name, dtype in self.dtypes.items()}, sizes
 
     def _sizes(self, tensors: Mapping[str, Tensor]) -> dict[str, int]:
         sizes: dict[str, int] = {}

@@ -91,8 +91,8 @@ def test_a_foreign_file_is_found(copied: Path) -> None:
     [
         (b"", "no JSON"),
         (b"[]", "not written by `composer compile`"),
-        (b'{"format": "composer-artifact", "version": 2}', "version 2 of the artifact format"),
-        (b'{"format": "composer-artifact", "version": 1}', "its digest differs"),
+        (b'{"format": "composer-artifact", "version": 3}', "version 3 of the artifact format"),
+        (b'{"format": "composer-artifact", "version": 2}', "its digest differs"),
         (b'{"name": "something else"}', "not written by `composer compile`"),
     ],
 )

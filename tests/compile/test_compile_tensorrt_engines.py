@@ -82,11 +82,11 @@ def test_every_module_is_one_engine_with_its_profile(built: Built) -> None:
     nodes = [stage.nodes for stage in built.stages[:-1]]
     modules = [["picture"], ["looked"], ["visual"], ["words"], ["language"], ["fused", "memory"], ["answer"]]
     assert sorted(nodes) == sorted(modules)
-    assert shapes["question.tokens.ids"] == ([1, 2], [1, 16], [1, 24])
+    assert shapes["question.tokens.ids"] == ([1, 1], [1, 16], [1, 24])
     assert shapes["image.frames"] == ([1, 1, 64, 64, 3],) * 3
     # 16 patches, the class position and the question
     keys = next(each for each in step.outputs if each.smallest and len(each.smallest) == 4)
-    assert (keys.smallest, keys.largest) == ([1, 4, 17 + 2, 24], [1, 4, 17 + 24, 24])
+    assert (keys.smallest, keys.largest) == ([1, 4, 17 + 1, 24], [1, 4, 17 + 24, 24])
 
 
 def test_the_decode_step_is_one_engine_on_graphs(built: Built) -> None:

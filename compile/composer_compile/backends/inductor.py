@@ -21,6 +21,12 @@ from composer_compile.weights import WeightStore
 
 __all__ = ["InductorBackend"]
 
+_CONFIG = {
+    "aot_inductor.package_constants_in_so": False,
+    # A free dimension is 2 or more to the exporter, and 1 was compared (see `at_one`).
+    "aot_inductor.check_lowerbound": False,
+}
+
 
 class InductorBackend:
     """One library per program. A library is machine code: load artifacts of this backend only from whom you trust."""
@@ -63,7 +69,7 @@ class InductorBackend:
                     aoti_compile_and_package(
                         exported,
                         package_path=path,
-                        inductor_configs={"aot_inductor.package_constants_in_so": False},
+                        inductor_configs=_CONFIG,
                     )
             except Exception as error:  # the compiler raises many kinds of errors
                 reason = (str(error).strip().splitlines() or [type(error).__name__])[0]

@@ -16,12 +16,13 @@ from composer_compile.backends.tensorrt.library import fitting, library
 from composer_compile.backends.tensorrt.offline import built_for
 from composer_compile.backends.tensorrt.precision import apply_keep_list
 from composer_compile.backends.tensorrt.preparing import name_results, prepare_graph
+from composer_compile.backends.tensorrt.profiles import Sizes, profiled
 from composer_compile.backends.tensorrt.segments import Fallback, fallbacks_in
 from composer_compile.errors import CompileError
 from composer_compile.exporting import Variant, export_stage
 from composer_compile.specs import DTYPES, StageSpec
 
-__all__ = ["Recipe", "Sizes", "build", "exported_stage", "left_with_torch"]
+__all__ = ["Recipe", "build", "exported_stage", "left_with_torch"]
 
 
 @dataclass(frozen=True)
@@ -33,24 +34,6 @@ class Recipe:
     require_full: bool
     memory_limit: int | None
     timing_cache: str | None
-
-
-@dataclass(frozen=True)
-class Sizes:
-    """Every free dimension at the three points of a profile."""
-
-    smallest: Mapping[str, int]
-    best: Mapping[str, int]
-    largest: Mapping[str, int]
-
-    @staticmethod
-    def of(variant: Variant) -> Sizes:
-        return Sizes(
-            *(
-                {**variant.fixed, **{name: getattr(found, point) for name, found in variant.ranges.items()}}
-                for point in ("low", "best", "high")
-            )
-        )
 
 
 def exported_stage(spec: StageSpec, variant: Variant, recipe: Recipe) -> ExportedProgram:
@@ -126,7 +109,10 @@ def _compiled(
     if recipe.timing_cache is not None:
         wanted["timing_cache_path"] = recipe.timing_cache
     inputs = _inputs(spec, variant)
-    graph: fx.GraphModule = dynamo.compile(exported, arg_inputs=inputs, **fitting(dynamo.compile, **wanted))
+    with profiled(exported, spec.inputs, variant):
+        graph: fx.GraphModule = dynamo.compile(
+            exported, arg_inputs=inputs, **fitting(dynamo.compile, **wanted)
+        )
     return graph
 
 
@@ -134,10 +120,9 @@ def _inputs(spec: StageSpec, variant: Variant) -> list[Any]:
     """The stage's inputs with the profile that the variant's ranges give."""
     from torch_tensorrt import Input
 
-    sizes = Sizes.of(variant)
     made = []
     for each in spec.inputs:
-        points = [each.shape(point) for point in (sizes.smallest, sizes.best, sizes.largest)]
+        points = [each.shape(point) for point in Sizes.of(variant).points]
         shapes = (
             {"shape": points[0]}
             if points[0] == points[2]

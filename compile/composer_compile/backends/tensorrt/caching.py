@@ -11,8 +11,9 @@ from pathlib import Path
 from torch import Tensor
 from torch.export import ExportedProgram
 
-from composer_compile.backends.tensorrt.building import Recipe, Sizes
+from composer_compile.backends.tensorrt.building import Recipe
 from composer_compile.backends.tensorrt.packing import Packed, unpack
+from composer_compile.backends.tensorrt.profiles import Sizes
 from composer_compile.errors import ArtifactError, BackendError
 from composer_compile.exporting import Variant
 from composer_compile.specs import StageSpec
@@ -20,7 +21,7 @@ from composer_compile.weights import StoredWeights, content_key
 
 __all__ = ["BuildCache", "build_key"]
 
-FORMAT = "1"
+FORMAT = "2"
 """Changes whenever programs are built in another way."""
 
 
@@ -33,17 +34,14 @@ def build_key(
     graphs: bool,
 ) -> str:
     """The hash of graph, weights, profile, precision, targets, memory limit and library versions."""
-    sizes = Sizes.of(variant)
+    points = Sizes.of(variant).points
     tensors = {**exported.state_dict, **exported.constants}
     parts = [
         FORMAT,
         str(exported.graph_module.graph),
         *(f"{node.name} {_shown(node.meta.get('val'))}" for node in exported.graph_module.graph.nodes),
         *(f"{name} {content_key(each)}" for name, each in tensors.items() if isinstance(each, Tensor)),
-        *(
-            f"{each.name} {each.dtype} {[each.shape(p) for p in (sizes.smallest, sizes.best, sizes.largest)]}"
-            for each in spec.inputs
-        ),
+        *(f"{each.name} {each.dtype} {[each.shape(point) for point in points]}" for each in spec.inputs),
         repr([each.name for each in spec.outputs]),
         repr((recipe.targets, recipe.keep, recipe.memory_limit, graphs)),
         repr(sorted(made_with.items())),

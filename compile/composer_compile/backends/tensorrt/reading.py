@@ -10,9 +10,10 @@ from typing import Any
 from torch import Tensor, fx
 
 from composer_compile.backends.export import packed_program
-from composer_compile.backends.tensorrt.building import Sizes, left_with_torch
+from composer_compile.backends.tensorrt.building import left_with_torch
 from composer_compile.backends.tensorrt.packing import Binding, EngineStep, Packed, Program, TorchStep, digest
-from composer_compile.backends.tensorrt.segments import Fallback, export_segment, number
+from composer_compile.backends.tensorrt.profiles import Sizes, number, symbols
+from composer_compile.backends.tensorrt.segments import Fallback, export_segment
 from composer_compile.errors import CompileError
 from composer_compile.exporting import Variant
 from composer_compile.specs import StageSpec
@@ -66,7 +67,7 @@ class _Reader:
         nodes = list(self.graph.graph.nodes)
         placeholders = [node for node in nodes if node.op == "placeholder"]
         self.given = list(zip(placeholders, self.spec.inputs, strict=True))
-        self.points = self._points()
+        self.points = [symbols(self.given, sizes) for sizes in Sizes.of(self.variant).points]
         for node, each in self.given:
             self.values[node] = [each.name]
         if self.graph in left_with_torch(self.graph):
@@ -92,19 +93,6 @@ class _Reader:
         return Binding(
             name=name, value=value, dtype=dtype, smallest=shapes[0], best=shapes[1], largest=shapes[2]
         )
-
-    def _points(self) -> list[dict[Any, int]]:
-        """The symbols of the graph at the smallest, best and largest sizes."""
-        sizes = Sizes.of(self.variant)
-        points: list[dict[Any, int]] = []
-        for point in (sizes.smallest, sizes.best, sizes.largest):
-            known = {}
-            for node, each in self.given:
-                for size, value in zip(node.meta["val"].shape, each.shape(point), strict=True):
-                    if not isinstance(size, int) and size.node.expr.is_symbol:
-                        known[size.node.expr] = value
-            points.append(known)
-        return points
 
     def _value(self, node: Any) -> str:
         if not isinstance(node, fx.Node) or len(self.values.get(node, ())) != 1:

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, fx, nn
 from torch.export import Dim, ExportedProgram
 
+from composer_compile.backends.tensorrt.profiles import number
 from composer_compile.errors import CompileError
 from composer_compile.exporting import Lifted, forget_sources, state_of
 from composer_compile.specs import StageSpec
@@ -120,8 +121,3 @@ def example(value: Any, sizes: Mapping[Any, int]) -> Any:
         return number(value, sizes)
     shape = [number(size, sizes) for size in value.shape]
     return torch.ones(shape, dtype=value.dtype, device=value.device)
-
-
-def number(size: Any, sizes: Mapping[Any, int]) -> int:
-    """A size as a number. Raises ValueError or TypeError where its symbols are unknown."""
-    return size if isinstance(size, int) else int(size.node.expr.subs(dict(sizes)))

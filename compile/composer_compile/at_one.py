@@ -1,0 +1,90 @@
+"""Whether the graph of a stage, which was traced at sizes of 2 and more, also says what the stage does at 1."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import torch
+from torch import Tensor
+from torch.export import ExportedProgram
+from torch.export.graph_signature import InputKind
+
+from composer.graph import Range
+from composer_compile.errors import SpecialSizeError
+from composer_compile.specs import DTYPES, StageSpec, TensorSpec
+
+__all__ = ["check_at_one"]
+
+TOLERANCES = {torch.float32: 1e-3, torch.float16: 2e-2, torch.bfloat16: 1e-1}
+"""Largest difference over the largest value: another meaning is told from another kernel; parity measures the rest."""
+
+
+def check_at_one(
+    exported: ExportedProgram,
+    spec: StageSpec,
+    ranges: Mapping[str, Range],
+    sizes: Mapping[str, int],
+    weights: Sequence[Tensor],
+) -> None:
+    """Run graph and stage with each free dimension at 1 that may be, and with all of them, the others at `sizes`.
+
+    `weights` are what the graph takes as inputs before those of a request.
+
+    Raises:
+        SpecialSizeError: they differ in shape or value, or the graph does not run there.
+    """
+    special = [name for name, found in ranges.items() if found.low == 1 < found.high]
+    chosen = [{**sizes, name: 1} for name in special]
+    if len(special) > 1:
+        chosen.append({**sizes, **dict.fromkeys(special, 1)})
+    for each in chosen:
+        inputs = [_random(tensor, each, spec) for tensor in spec.inputs]
+        with torch.no_grad():
+            expected = spec.module(*inputs)
+            try:
+                found = exported.graph_module(*_arguments(exported, [*weights, *inputs]))
+            except Exception as error:  # an operation that takes no size of 1 may raise anything
+                raise SpecialSizeError(
+                    f"stage {spec.name} runs otherwise at {_text(each)}: {error}"
+                ) from error
+        if not all(_same(ours, theirs) for ours, theirs in zip(found, expected, strict=True)):
+            raise SpecialSizeError(f"stage {spec.name} gives something else at {_text(each)}")
+
+
+def _arguments(exported: ExportedProgram, given: Sequence[Tensor]) -> list[Tensor]:
+    """What the bare graph takes: the program's own tensors, and what a caller gives."""
+    held = {**exported.state_dict, **exported.constants}
+    feed = iter(given)
+    return [
+        next(feed) if each.kind == InputKind.USER_INPUT else held[str(each.target)]
+        for each in exported.graph_signature.input_specs
+    ]
+
+
+def _random(tensor: TensorSpec, sizes: Mapping[str, int], spec: StageSpec) -> Tensor:
+    device = next((each.device for each in spec.module.parameters()), torch.device("cpu"))
+    generator = torch.Generator().manual_seed(0)
+    shape, dtype = tensor.shape(sizes), DTYPES[tensor.dtype]
+    if dtype.is_floating_point:
+        return torch.randn(shape, generator=generator).to(device, dtype)
+    if tensor.name.endswith(".mask"):
+        return torch.ones(shape, dtype=dtype, device=device)
+    # Whatever integers mean (ids, beams, places), 0 and 1 are among them; pixels are anything.
+    highest = 256 if dtype == torch.uint8 else 2
+    return torch.randint(0, highest, shape, generator=generator).to(device, dtype)
+
+
+def _same(ours: Tensor, theirs: Tensor) -> bool:
+    if ours.shape != theirs.shape or ours.dtype != theirs.dtype:
+        return False
+    if not theirs.is_floating_point():
+        return bool((ours == theirs).all())
+    finite = theirs[theirs.isfinite()]
+    largest = max(1.0, float(finite.abs().max())) if finite.numel() else 1.0
+    return torch.allclose(
+        ours.double(), theirs.double(), rtol=0.0, atol=TOLERANCES[theirs.dtype] * largest, equal_nan=True
+    )
+
+
+def _text(sizes: Mapping[str, int]) -> str:
+    return ", ".join(f"{name}={size}" for name, size in sizes.items())
