@@ -226,9 +226,7 @@ def test_size_one_has_a_program_of_its_own_only_where_it_is_special(
     path = tmp_path / "it.yaml"
     text = GROUPED.replace("test.grouped", f"test.{type(module).__name__.lower()}")
     path.write_text(text.replace("RANGE", "1..4").replace("2..3", "3..3"))
-    manifest = composer_compile.compile_document(
-        path, tmp_path / "out", weights="initial", registry=registry
-    )
+    manifest = composer_compile.compile_document(path, tmp_path / "out", weights="initial", registry=registry)
     assert [program.fixed for program in manifest.tasks["move"].order[0].programs] == fixed
     values = np.random.default_rng(0).random((3, 3, 4), np.float32)
     with composer_compile.load(tmp_path / "out", registry=registry) as artifact:

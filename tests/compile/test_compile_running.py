@@ -32,9 +32,7 @@ def test_single_answers_agree(small: Any, artifact: composer_compile.Artifact, c
         assert artifact.run("video-qa", **raw) == small.model.run("video-qa", **raw)
 
 
-def test_an_empty_question_agrees(
-    small: Any, artifact: composer_compile.Artifact, clip: Clip
-) -> None:
+def test_an_empty_question_agrees(small: Any, artifact: composer_compile.Artifact, clip: Clip) -> None:
     """The tokens of an empty text are [CLS] alone: a length of 1."""
     raw = {"video": clip(1), "question": ""}
     assert artifact.run("video-qa", **raw) == small.model.run("video-qa", **raw)
