@@ -1,7 +1,7 @@
 """Running: programs, inputs, generation and models. Importing this imports torch."""
 
 from composer.runtime.generation import after_prefill
-from composer.runtime.linear import linear
+from composer.runtime.linear import linear, prefers_onednn
 from composer.runtime.model import INITIAL, Model, Runner, build_for_training, load
 from composer.runtime.program import Program, build_module, build_program
 
@@ -16,4 +16,5 @@ __all__ = [
     "build_program",
     "linear",
     "load",
+    "prefers_onednn",
 ]

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-__all__ = ["linear", "onednn_is_faster", "use_fastest_linears"]
+__all__ = ["linear", "onednn_is_faster", "prefers_onednn", "use_fastest_linears"]
 
 SMALLEST = 2_000_000
 """Multiplications below which oneDNN's fixed cost of about ten microseconds is more than it saves."""
@@ -42,8 +42,7 @@ def linear(values: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor
     `onednn_is_faster` does not hold."""
     if (
         torch.compiler.is_compiling()  # first: a size that is compared would become a condition of the graph
-        or values.numel() * weight.shape[0] < SMALLEST
-        or not onednn_is_faster()
+        or not prefers_onednn(values.numel() * weight.shape[0])
         or values.dtype is not torch.float32
         or weight.dtype is not torch.float32
         or values.device.type != "cpu"
@@ -61,6 +60,11 @@ class _Linear(nn.Linear):
 
     def forward(self, values: Tensor) -> Tensor:
         return linear(values, self.weight, self.bias)
+
+
+def prefers_onednn(multiplications: int) -> bool:
+    """Whether a linear map of float32 on the CPU with so many multiplications is faster by oneDNN."""
+    return multiplications >= SMALLEST and onednn_is_faster()
 
 
 @functools.cache

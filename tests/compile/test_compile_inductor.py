@@ -3,15 +3,24 @@
 from __future__ import annotations
 
 import shutil
+import zipfile
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import composer_compile
 import pytest
 import torch
 from composer_compile.backends.inductor import InductorBackend
 from composer_compile.errors import ArtifactError
+from composer_compile.exporting import variants_of
 from composer_compile.seam import BuildOptions
+from composer_compile.specs import StageSpec, TensorSpec
+from composer_compile.weights import WeightStore
+from torch import nn
+
+from composer.graph import Range
+from composer.types import Dim
 
 
 @pytest.mark.slow
@@ -48,6 +57,47 @@ def test_a_beam_search_over_several_samples(small: Any, clip: Any, tmp_path: Pat
     raw = {"video": [clip(0), clip(1)], "question": ["what is it", "red"]}
     with composer_compile.load(tmp_path / "out") as artifact:
         assert artifact.run(**raw) == small.model.run("video-qa", **raw)
+
+
+class Wide(nn.Module):
+    """A large linear map and a small one."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.large, self.small = nn.Linear(512, 1024), nn.Linear(1024, 2, bias=False)
+
+    def forward(self, *tensors: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        (states,) = tensors
+        return (self.small(self.large(states).tanh()),)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which("g++") is None, reason="there is no C++ compiler")
+@pytest.mark.skipif(not hasattr(torch.ops.mkldnn, "_linear_pointwise"), reason="this torch has no oneDNN")
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("faster", [True, False])
+def test_large_linear_maps_run_by_onednn_where_it_is_faster(faster: bool, tmp_path: Path) -> None:
+    """One library for one sample and for several."""
+    torch.manual_seed(0)
+    batch = Dim(0, (("batch", 1),))
+    given = TensorSpec("states", "float32", (batch, Dim(9), Dim(512)))
+    result = TensorSpec("scores", "float32", (batch, Dim(9), Dim(2)))
+    spec = StageSpec("encode", Wide().eval(), (given,), (result,), {"batch": Range(1, 4, 2)}, ("scores",))
+    (variant,) = variants_of(spec.ranges)
+    store, backend = WeightStore({}), InductorBackend()
+    with mock.patch("composer.runtime.linear.onednn_is_faster", return_value=faster):
+        compiled = backend.compile(spec, variant, store, BuildOptions())
+    path = tmp_path / "program.pt2"
+    path.write_bytes(compiled.content)
+    with zipfile.ZipFile(path) as archive:
+        library = next(name for name in archive.namelist() if name.endswith(".so"))
+        assert (b"cpu__linear_pointwise" in archive.read(library)) is faster
+    weights = [store.tensor(str(key)) for key in compiled.weights]
+    run = backend.load(lambda: path, memoryview(compiled.content), weights, torch.device("cpu"))
+    with torch.no_grad():
+        for count in (1, 3):
+            states = torch.randn(count, 9, 512)
+            torch.testing.assert_close(run(states)[0], spec.module(states)[0], rtol=1e-4, atol=1e-4)
 
 
 @pytest.mark.parametrize("key", ["torch", "device", "processor", "instructions"])

@@ -7,15 +7,19 @@ import shutil
 import tempfile
 import warnings
 from collections.abc import Callable, Mapping, Sequence
+from math import prod
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, fx
+from torch.export import ExportedProgram
 
+from composer.runtime import prefers_onednn
 from composer_compile.errors import ArtifactError, BackendError, CompileError
 from composer_compile.exporting import Variant, export_stage, state_of
 from composer_compile.seam import BuildOptions, Compiled, LoadedProgram, Support, refuse_options
+from composer_compile.sizes import Sizes, inputs_of, number, symbols
 from composer_compile.specs import StageSpec
 from composer_compile.weights import WeightStore
 
@@ -61,6 +65,7 @@ class InductorBackend:
                 "the backend inductor needs a C++ compiler to build its libraries: install g++"
             )
         exported = export_stage(spec, variant, lifted=False)
+        _use_onednn(exported, spec, variant)
         with tempfile.TemporaryDirectory() as folder:
             path = str(Path(folder, "program.pt2"))
             try:
@@ -121,6 +126,23 @@ class InductorBackend:
             for node in graph.graph.nodes
             if node.op == "call_function"
         }
+
+
+def _use_onednn(exported: ExportedProgram, spec: StageSpec, variant: Variant) -> None:
+    """Send large linear maps where a live model on this processor sends them; inductor would call MKL for all."""
+    known = symbols(zip(inputs_of(exported), spec.inputs, strict=True), Sizes.of(variant).best)
+    for node in exported.graph.find_nodes(op="call_function", target=torch.ops.aten.linear.default):
+        values, weight, *bias = node.args
+        given, fixed = values.meta["val"], weight.meta["val"]
+        try:
+            count = prod(number(size, known) for size in given.shape) * fixed.shape[0]
+        except (TypeError, ValueError):  # a size that depends on data
+            continue
+        is_plain = given.device.type == "cpu" and given.dtype == fixed.dtype == torch.float32
+        if is_plain and prefers_onednn(count):
+            node.target = torch.ops.mkldnn._linear_pointwise.default
+            node.args = (values, weight, *(bias or [None]), "none", [], "")
+    exported.graph_module.recompile()
 
 
 def callable_in_python(node: fx.Node) -> bool:

@@ -16,10 +16,11 @@ from composer_compile.backends.tensorrt.library import fitting, library
 from composer_compile.backends.tensorrt.offline import built_for
 from composer_compile.backends.tensorrt.precision import apply_keep_list
 from composer_compile.backends.tensorrt.preparing import name_results, prepare_graph
-from composer_compile.backends.tensorrt.profiles import Sizes, profiled
+from composer_compile.backends.tensorrt.profiles import profiled
 from composer_compile.backends.tensorrt.segments import Fallback, fallbacks_in
 from composer_compile.errors import CompileError
 from composer_compile.exporting import Variant, export_stage
+from composer_compile.sizes import Sizes
 from composer_compile.specs import DTYPES, StageSpec
 
 __all__ = ["Recipe", "build", "exported_stage", "left_with_torch"]

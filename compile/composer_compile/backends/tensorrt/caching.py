@@ -13,9 +13,9 @@ from torch.export import ExportedProgram
 
 from composer_compile.backends.tensorrt.building import Recipe
 from composer_compile.backends.tensorrt.packing import Packed, unpack
-from composer_compile.backends.tensorrt.profiles import Sizes
 from composer_compile.errors import ArtifactError, BackendError
 from composer_compile.exporting import Variant
+from composer_compile.sizes import Sizes
 from composer_compile.specs import StageSpec
 from composer_compile.weights import StoredWeights, content_key
 

@@ -7,55 +7,17 @@ them from the exporter's notes instead: from 2 up where the range begins at 1, a
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 from typing import Any
 from unittest import mock
 
-from torch import fx
 from torch.export import ExportedProgram
 
 from composer_compile.exporting import Variant
+from composer_compile.sizes import Sizes, inputs_of, number, symbols
 from composer_compile.specs import TensorSpec
 
-__all__ = ["Sizes", "number", "profiled", "symbols"]
-
-
-@dataclass(frozen=True)
-class Sizes:
-    """Every free dimension at the three points of a profile."""
-
-    smallest: Mapping[str, int]
-    best: Mapping[str, int]
-    largest: Mapping[str, int]
-
-    @staticmethod
-    def of(variant: Variant) -> Sizes:
-        return Sizes(
-            *(
-                {**variant.fixed, **{name: getattr(found, point) for name, found in variant.ranges.items()}}
-                for point in ("low", "best", "high")
-            )
-        )
-
-    @property
-    def points(self) -> tuple[Mapping[str, int], Mapping[str, int], Mapping[str, int]]:
-        return self.smallest, self.best, self.largest
-
-
-def symbols(given: Iterable[tuple[fx.Node, TensorSpec]], sizes: Mapping[str, int]) -> dict[Any, int]:
-    """The symbols of a graph at sizes of the free dimensions; `given` are its inputs with what they stand for."""
-    known = {}
-    for node, each in given:
-        for size, value in zip(node.meta["val"].shape, each.shape(sizes), strict=True):
-            if not isinstance(size, int) and size.node.expr.is_symbol:
-                known[size.node.expr] = value
-    return known
-
-
-def number(size: Any, known: Mapping[Any, int]) -> int:
-    """A size as a number. Raises ValueError or TypeError where its symbols are unknown."""
-    return size if isinstance(size, int) else int(size.node.expr.subs(dict(known)))
+__all__ = ["profiled"]
 
 
 @contextlib.contextmanager
@@ -66,9 +28,7 @@ def profiled(exported: ExportedProgram, inputs: Sequence[TensorSpec], variant: V
     """
     from torch_tensorrt.dynamo.partitioning import common
 
-    names = set(exported.graph_signature.user_inputs)
-    nodes = [node for node in exported.graph.nodes if node.op == "placeholder" and node.name in names]
-    given = list(zip(nodes, inputs, strict=True))
+    given = list(zip(inputs_of(exported), inputs, strict=True))
     points = [symbols(given, sizes) for sizes in Sizes.of(variant).points]
     noted = common.extract_var_range_info
 

@@ -12,10 +12,10 @@ from torch import Tensor, fx
 from composer_compile.backends.export import packed_program
 from composer_compile.backends.tensorrt.building import left_with_torch
 from composer_compile.backends.tensorrt.packing import Binding, EngineStep, Packed, Program, TorchStep, digest
-from composer_compile.backends.tensorrt.profiles import Sizes, number, symbols
 from composer_compile.backends.tensorrt.segments import Fallback, export_segment
 from composer_compile.errors import CompileError
 from composer_compile.exporting import Variant
+from composer_compile.sizes import Sizes, number, symbols
 from composer_compile.specs import StageSpec
 from composer_compile.weights import WeightStore
 

@@ -11,9 +11,9 @@ import torch
 from torch import Tensor, fx, nn
 from torch.export import Dim, ExportedProgram
 
-from composer_compile.backends.tensorrt.profiles import number
 from composer_compile.errors import CompileError
 from composer_compile.exporting import Lifted, forget_sources, state_of
+from composer_compile.sizes import number
 from composer_compile.specs import StageSpec
 from composer_compile.stages import TensorStage
 
