@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+import re
 import shutil
 import tempfile
 import warnings
@@ -13,6 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor, fx
 
+from composer_compile.backends.operations import unregistered
 from composer_compile.errors import ArtifactError, BackendError, CompileError
 from composer_compile.exporting import Variant, export_stage, state_of
 from composer_compile.seam import BuildOptions, Compiled, LoadedProgram, Support, refuse_options
@@ -20,6 +22,9 @@ from composer_compile.specs import StageSpec
 from composer_compile.weights import WeightStore
 
 __all__ = ["InductorBackend"]
+
+UNKNOWN = re.compile(r"Could not find schema for (\w+::\w+)")
+"""What torch says of an operation that a library calls and nothing has registered."""
 
 
 class InductorBackend:
@@ -80,7 +85,13 @@ class InductorBackend:
         weights: Sequence[Tensor | None],
         device: torch.device,
     ) -> LoadedProgram:
-        package = _opened(str(file()), (device.index or 0) if device.type == "cuda" else -1)
+        try:
+            package = _opened(str(file()), (device.index or 0) if device.type == "cuda" else -1)
+        except RuntimeError as error:
+            unknown = UNKNOWN.search(str(error))
+            if unknown is None:
+                raise
+            raise unregistered(unknown[1]) from None
         names = sorted(package.get_constant_fqns())
         if len(names) != len(weights) or any(weight is None for weight in weights):
             raise ArtifactError(
