@@ -11,10 +11,10 @@ import torch
 
 from composer.plugin import Registry, load_registry
 from composer.problems import InputError
+from composer.runtime import import_object
 from composer.runtime.processors import Processors
 from composer_compile.container import Container, open_container
 from composer_compile.errors import ArtifactError
-from composer_compile.importing import implementation
 from composer_compile.manifest import Manifest, Program
 from composer_compile.seam import BackendImplementation, LoadedProgram
 from composer_compile.tasks import LoadedTask
@@ -54,7 +54,7 @@ def backend_of(registry: Registry, identity: str, user: str) -> BackendImplement
         raise InputError(
             f"{user} needs the backend `{identity}`; installed are {', '.join(registry.backends) or 'none'}"
         )
-    made: BackendImplementation = implementation(
+    made: BackendImplementation = import_object(
         registry.backends[identity].implementation, f"backend {identity}"
     )()
     return made

@@ -7,10 +7,13 @@ import re
 from pathlib import Path
 from typing import Any
 
+import composer_compile
 import pytest
 from composer_compile.backends.export import ExportBackend
 
 from composer.cli import main
+from composer.plugin import Backend, hookimpl, load_registry
+from composer.runtime import ImplementationError
 
 
 def test_compile_says_what_it_wrote(small: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -104,6 +107,24 @@ def test_an_accepted_drift_is_said_recorded_and_shown(
     assert main([*common, "--out", str(tmp_path / "loose"), "--tolerance", "0.1"]) == 0
     assert main(["inspect", str(tmp_path / "loose")]) == 0
     assert "within the tolerance 0.1" in capsys.readouterr().out
+
+
+def test_a_backend_that_cannot_be_imported_is_one_sentence(small: Any, tmp_path: Path) -> None:
+    class Plugin:
+        @hookimpl
+        def composer_register(self, register: Any) -> None:
+            register(Backend("gone", "composer_compile.backends.gone:Gone", "Not there."))
+
+    with pytest.raises(
+        ImplementationError, match=r"^backend gone cannot be imported from .*gone:Gone: No module"
+    ):
+        composer_compile.compile_document(
+            small.document,
+            tmp_path / "out",
+            weights=small.weights,
+            options=composer_compile.Options(backend="gone"),
+            registry=load_registry([("test", Plugin())]),
+        )
 
 
 def test_run_streams_from_an_artifact(small: Any, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
