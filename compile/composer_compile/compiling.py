@@ -94,10 +94,6 @@ def compile_document(
     if report.ok:  # before weights are read; an unknown task is told while the model is loaded
         known = report.tasks if tasks is None else [name for name in tasks if name in report.tasks]
         check_exportable(report, known, registry)
-    if weights is None and not isinstance(document, Report):
-        # A report does not tell whether its document ships weights.
-        shipped = registry.documents.get(str(document))
-        weights = shipped.weights if shipped is not None else None
     model = load_model(report, weights=weights, layout=layout, device=device, tasks=tasks, registry=registry)
     command = command_of(
         document,

@@ -9,6 +9,7 @@ import pytest
 from safetensors.torch import load_file, save_file
 
 import composer
+from composer.plugin import load_registry
 from composer.problems import ComposerError, DocumentError, InputError
 from composer.runtime.weights import WeightsError
 
@@ -17,6 +18,12 @@ def test_loading_reports_what_it_read(model, tiny) -> None:
     text = str(model.loading)
     assert str(tiny.weights) in text
     assert all(name in text for name in model.modules)
+
+
+def test_a_shipped_document_has_its_weights_however_it_was_given() -> None:
+    path = load_registry().documents["quickstart"].path
+    for document in ("quickstart", path, composer.check("quickstart")):
+        assert "quickstart.safetensors" in str(composer.load(document, tasks=["image-qa"]).loading)
 
 
 def test_a_checkpoint_that_does_not_fit_is_refused_whole(tiny, tmp_path: Path) -> None:
