@@ -41,9 +41,7 @@ def load(
     backend.check_installed()
     reason = backend.mismatch(container.manifest.backend.made_with, target)
     if reason is not None:
-        raise ArtifactError(
-            f"{path} cannot run here: {reason}; rebuild it with `{container.manifest.command}`"
-        )
+        raise ArtifactError(f"{path} cannot run here: {reason}; rebuild it with `{container.rebuild}`")
     container.verify()
     return Artifact(container=container, backend=backend, registry=registry, device=target)
 

@@ -96,16 +96,7 @@ def compile_document(
         check_exportable(report, known, registry)
     model = load_model(report, weights=weights, layout=layout, device=device, tasks=tasks, registry=registry)
     command = command_of(
-        document,
-        tasks,
-        backend=chosen.backend,
-        build=chosen.build,
-        precisions=[
-            *([chosen.precision] if chosen.precision else []),
-            *(f"{name}={each}" for name, each in chosen.precisions.items()),
-        ],
-        settings=settings or {},
-        ranges=chosen.ranges,
+        document, tasks, chosen, weights=weights, layout=layout, settings=settings or {}, device=device
     )
     with workplace(target) as folder:
         job = _Job(model, registry, backend, chosen, folder, progress, command)

@@ -195,7 +195,8 @@ def test_no_file_of_an_artifact_holds_a_path_of_this_machine(small: Any, tmp_pat
         weights=small.weights,
         settings={"list": str(words), "words": 35},
     )
-    assert manifest.command.endswith("set.yaml:classify --backend export --set list=words.txt --set words=35")
+    flags = "--weights weights.safetensors --set list=words.txt --set words=35"
+    assert manifest.command.endswith(f"set.yaml:classify --backend export {flags}")
     for path in (tmp_path / "out").rglob("*"):
         if path.is_file():
             content = path.read_bytes()
