@@ -11,10 +11,10 @@ import torch
 
 from composer.plugin import Registry, load_registry
 from composer.problems import InputError
+from composer.runtime import import_object
 from composer.runtime.processors import Processors
 from composer_compile.container import Container, open_container
 from composer_compile.errors import ArtifactError
-from composer_compile.importing import implementation
 from composer_compile.manifest import Manifest, Program
 from composer_compile.seam import BackendImplementation, LoadedProgram
 from composer_compile.tasks import LoadedTask
@@ -41,9 +41,7 @@ def load(
     backend.check_installed()
     reason = backend.mismatch(container.manifest.backend.made_with, target)
     if reason is not None:
-        raise ArtifactError(
-            f"{path} cannot run here: {reason}; rebuild it with `{container.manifest.command}`"
-        )
+        raise ArtifactError(f"{path} cannot run here: {reason}; rebuild it with `{container.rebuild}`")
     container.verify()
     return Artifact(container=container, backend=backend, registry=registry, device=target)
 
@@ -54,7 +52,7 @@ def backend_of(registry: Registry, identity: str, user: str) -> BackendImplement
         raise InputError(
             f"{user} needs the backend `{identity}`; installed are {', '.join(registry.backends) or 'none'}"
         )
-    made: BackendImplementation = implementation(
+    made: BackendImplementation = import_object(
         registry.backends[identity].implementation, f"backend {identity}"
     )()
     return made

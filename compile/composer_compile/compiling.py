@@ -94,22 +94,9 @@ def compile_document(
     if report.ok:  # before weights are read; an unknown task is told while the model is loaded
         known = report.tasks if tasks is None else [name for name in tasks if name in report.tasks]
         check_exportable(report, known, registry)
-    if weights is None and not isinstance(document, Report):
-        # A report does not tell whether its document ships weights.
-        shipped = registry.documents.get(str(document))
-        weights = shipped.weights if shipped is not None else None
     model = load_model(report, weights=weights, layout=layout, device=device, tasks=tasks, registry=registry)
     command = command_of(
-        document,
-        tasks,
-        backend=chosen.backend,
-        build=chosen.build,
-        precisions=[
-            *([chosen.precision] if chosen.precision else []),
-            *(f"{name}={each}" for name, each in chosen.precisions.items()),
-        ],
-        settings=settings or {},
-        ranges=chosen.ranges,
+        document, tasks, chosen, weights=weights, layout=layout, settings=settings or {}, device=device
     )
     with workplace(target) as folder:
         job = _Job(model, registry, backend, chosen, folder, progress, command)

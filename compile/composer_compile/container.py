@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import mmap
+import shlex
 import shutil
 import tempfile
 import weakref
@@ -67,6 +68,11 @@ class Container:
         self._unpacked: Path | None = None
         self._remove: Callable[[], object] = lambda: None
 
+    @property
+    def rebuild(self) -> str:
+        """The command that makes the artifact again where it lies now."""
+        return f"{self.manifest.command} --out {shlex.quote(str(self.path))}"
+
     def verify(self) -> None:
         """Hash every file. Raises ArtifactError that names the first one that is missing, damaged or unknown."""
         for name in sorted(self.manifest.files):
@@ -74,7 +80,7 @@ class Container:
         unknown = sorted(self._files.names() - set(self.manifest.files) - {MANIFEST})
         if unknown:
             raise ArtifactError(
-                f"{self.path} holds {unknown[0]}, which its manifest does not name: {REBUILD}"
+                f"{self.path} holds {unknown[0]}, which its manifest does not name: {self._cure}"
             )
 
     def read(self, name: str) -> memoryview:
@@ -105,21 +111,25 @@ class Container:
         self._remove()
         self._unpacked = None
 
+    @property
+    def _cure(self) -> str:
+        return f"copy it again, or rebuild it with `{self.rebuild}`"
+
     def _checked(self, name: str) -> memoryview:
         entry = self.manifest.files.get(name)
         pure = PurePosixPath(name)
         if entry is None or pure.is_absolute() or ".." in pure.parts:
-            raise ArtifactError(f"{self.path}: {name} is no file of this artifact: {REBUILD}")
+            raise ArtifactError(f"{self.path}: {name} is no file of this artifact: {self._cure}")
         content = self._files.view(name)
         if content is None:
-            raise ArtifactError(f"{self.path}: the file {name} is missing: {REBUILD}")
+            raise ArtifactError(f"{self.path}: the file {name} is missing: {self._cure}")
         if len(content) != entry.bytes:
             raise ArtifactError(
-                f"{self.path}: {name} has {len(content)} bytes and the manifest says {entry.bytes}: {REBUILD}"
+                f"{self.path}: {name} has {len(content)} bytes and the manifest says {entry.bytes}: {self._cure}"
             )
         if hashlib.sha256(content).hexdigest() != entry.sha256:
             raise ArtifactError(
-                f"{self.path}: {name} is not the file that was written (its hash differs): {REBUILD}"
+                f"{self.path}: {name} is not the file that was written (its hash differs): {self._cure}"
             )
         return content
 

@@ -249,7 +249,7 @@ class Manifest(_Entry):
     summary: str
     """Its summary."""
     command: str
-    """The command that makes the artifact again."""
+    """The command that makes the artifact again, without `--out`: whoever shows it knows where the artifact lies."""
     backend: Backend
     """What made the programs."""
     tasks: dict[str, Task]

@@ -38,7 +38,7 @@ def processor_of(entry: Input, registry: Registry, container: Container, shared:
     except ValueError as error:
         raise ArtifactError(
             f"{container.path}: the installed modality `{entry.modality}` does not take the config that the artifact "
-            f"was made with ({str(error).splitlines()[-1].strip()}); rebuild it with `{container.manifest.command}`"
+            f"was made with ({str(error).splitlines()[-1].strip()}); rebuild it with `{container.rebuild}`"
         ) from None
     return shared.of(modality, config)
 
@@ -51,7 +51,7 @@ class Requests:
     ) -> None:
         self.name = name
         self.task = task
-        self.command = container.manifest.command
+        self.rebuild = container.rebuild
         self.processors = {
             key: processor_of(entry, registry, container, shared) for key, entry in task.inputs.items()
         }
@@ -115,7 +115,7 @@ class Requests:
             wider = f"{min(size, span.low)}..{max(size, span.high)}"
             raise InputError(
                 f"`{symbol}` is {size}, and task `{self.name}` was compiled for {span}; give less or more at a time, "
-                f"or rebuild with `{self.command} --range {symbol}={wider}`"
+                f"or rebuild with `{self.rebuild} --range {symbol}={wider}`"
             )
 
     def _check_names(self, raw: Mapping[str, Any]) -> None:

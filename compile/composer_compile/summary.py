@@ -56,7 +56,7 @@ def summary_lines(container: Container) -> list[str]:
         f"  backend   {manifest.backend.id} ({made})",
         f"  weights   {_size(shared.stored)}, {len(manifest.weights)} tensors, each stored once",
         f"  sharing   saves {_size(shared.saved)}: apart, the tasks would take {_size(sum(shared.tasks.values()))}",
-        f"  rebuild   {manifest.command}",
+        f"  rebuild   {container.rebuild}",
     ]
     for name, task in manifest.tasks.items():
         lines += ["", *_task_lines(name, task, manifest, shared)]

@@ -13,12 +13,11 @@ from torch import Tensor
 
 from composer.plugin import Registry
 from composer.problems import InputError
-from composer.runtime import after_prefill
+from composer.runtime import after_prefill, import_object
 from composer.runtime.processors import Processors
 from composer_compile.container import Container
 from composer_compile.errors import ArtifactError
 from composer_compile.forms import read_form
-from composer_compile.importing import implementation
 from composer_compile.manifest import Generate, HostCall, Output, Program, Stage, Task
 from composer_compile.requests import Requests, processor_of
 from composer_compile.seam import LoadedProgram
@@ -220,7 +219,7 @@ def _host_call(entry: HostCall, registry: Registry, container: Container) -> Loa
         )
     declared = registry.module_types[entry.uses]
     config = declared.config.model_validate_json(json.dumps(entry.config))
-    return LoadedHostCall(entry, implementation(declared.builder, f"module type {entry.uses}")(config))
+    return LoadedHostCall(entry, import_object(declared.builder, f"module type {entry.uses}")(config))
 
 
 def _generator(
@@ -231,7 +230,7 @@ def _generator(
             f"{container.path} needs the search policy `{entry.policy}`, which no installed plugin offers: install the "
             f"plugin (there are {', '.join(registry.policies) or 'none'})"
         )
-    policy = implementation(registry.policies[entry.policy].implementation, f"search policy {entry.policy}")
+    policy = import_object(registry.policies[entry.policy].implementation, f"search policy {entry.policy}")
     stage = LoadedStage(entry.decode, load)
     beams = int(entry.options["beams"])
     leading = 2 if beams > 1 else 1

@@ -77,12 +77,16 @@ def put_in_place(folder: Path, target: Path) -> None:
         return
     folder.chmod(0o777 & ~mask)
     old = folder.with_suffix(".old.part")
-    if target.exists():
-        target.rename(
-            old
-        )  # a directory cannot be replaced in one step; the old one goes only when the new stands
-    folder.rename(target)
-    shutil.rmtree(old, ignore_errors=True)
+    try:  # a directory cannot be replaced in one step; the old one goes only when the new stands
+        if target.exists():
+            target.rename(old)
+        folder.rename(target)
+    except OSError as error:
+        raise CompileError(f"{target} cannot be replaced: {error.strerror or error}") from None
+    finally:
+        if old.exists() and not target.exists():
+            old.rename(target)
+        shutil.rmtree(old, ignore_errors=True)
 
 
 def _zip(folder: Path, packed: Path) -> None:

@@ -185,7 +185,8 @@ def load(
 
     Args:
         document: path, shipped name, or a report that was made before.
-        weights: checkpoint; left out, the weights that ship with the document; `"initial"` keeps random ones.
+        weights: checkpoint; left out, the weights that ship with the document, by whatever path or name it was given;
+            `"initial"` keeps random ones.
         layout: id of the layout of a published checkpoint; left out, keys are `<module>.<parameter>`.
         config: a published config (parsed JSON), read by the layout into parameters.
         settings: parameter overrides; they win over `config`.
@@ -210,7 +211,7 @@ def load(
         raise InputError(
             f"the name of the weights is empty: name a checkpoint, or `{INITIAL}` for random ones"
         )
-    source = weights if weights is not None else _shipped(registry, document, report)
+    source = weights if weights is not None else _shipped(registry, report)
     modules = _build(report, names, empty=str(source) != INITIAL)
     loading = None
     if str(source) != INITIAL:
@@ -268,10 +269,12 @@ def _task_names(report: Report, tasks: Iterable[str] | None) -> tuple[str, ...]:
     return names
 
 
-def _shipped(registry: Registry, document: Any, report: Report) -> str | Path:
-    entry = registry.documents.get(str(document))
-    if entry is not None and entry.weights is not None:
-        return entry.weights
+def _shipped(registry: Registry, report: Report) -> Path:
+    """The weights that a plugin ships with the document's file, however the document was named."""
+    path = report.document.path if report.document is not None else None
+    for entry in registry.documents.values():
+        if entry.weights is not None and path is not None and entry.path.resolve() == path.resolve():
+            return entry.weights
     raise InputError(
         f"{report.name} ships no weights: name a checkpoint with weights= (--weights), "
         f"or weights='{INITIAL}' for random ones"

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import pickle
 import tempfile
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -17,6 +19,7 @@ from composer.training.recipe import Recipe
 __all__ = ["load_state", "save_state", "write_whole"]
 
 FORMAT = 1
+ENTRIES = {"recipe", "results", "modules", "optimizer", "random"}
 
 
 def write_whole(path: Path, write: Callable[[Path], None]) -> None:
@@ -61,14 +64,7 @@ def load_state(
     """
     if not path.is_file():
         raise InputError(f"there is no checkpoint {path} to resume from: start the run without --resume")
-    try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # torch raises many types for a damaged file
-        raise InputError(
-            f"the checkpoint {path} cannot be read ({type(error).__name__}): start anew"
-        ) from None
-    if not isinstance(state, dict) or state.get("format") != FORMAT:
-        raise InputError(f"{path} is no checkpoint of this version's training: start anew without --resume")
+    state = _read(path)
     if state["recipe"] != _identity(recipe):
         raise InputError(
             f"the checkpoint {path} belongs to another recipe: resume with the same one, or start anew"
@@ -81,6 +77,32 @@ def load_state(
     torch.set_rng_state(state["random"])
     results: list[dict[str, Any]] = state["results"]
     return results
+
+
+def _read(path: Path) -> dict[str, Any]:
+    """What `save_state` wrote; nothing but tensors and plain values is ever unpickled. Raises InputError."""
+    if not zipfile.is_zipfile(path):
+        with path.open("rb") as file:
+            begin = file.read(4)
+        cut = "it is cut short" if begin == b"PK\3\4" else "`composer train` did not write it"
+        raise _unreadable(path, cut if begin else "it is empty")
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError:
+        cause = "its pickle is damaged, or asks for more than tensors and plain values, which is never loaded"
+        raise _unreadable(path, cause) from None
+    except Exception as error:  # torch raises many types for a damaged file
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise _unreadable(path, f"it is damaged ({reason})") from None
+    if not isinstance(state, dict) or state.get("format") != FORMAT or not state.keys() >= ENTRIES:
+        raise _unreadable(path, "`composer train` of this version did not write it")
+    return state
+
+
+def _unreadable(path: Path, cause: str) -> InputError:
+    return InputError(
+        f"the checkpoint {path} cannot be read: {cause}; put a copy of it back, or start anew without --resume"
+    )
 
 
 def _identity(recipe: Recipe) -> str:

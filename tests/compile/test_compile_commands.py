@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 from pathlib import Path
 from typing import Any
 
+import composer_compile
 import pytest
 from composer_compile.backends.export import ExportBackend
 
 from composer.cli import main
+from composer.plugin import Backend, hookimpl, load_registry
+from composer.runtime import ImplementationError
 
 
 def test_compile_says_what_it_wrote(small: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -26,7 +30,7 @@ def test_compile_says_what_it_wrote(small: Any, tmp_path: Path, capsys: pytest.C
     assert main(["inspect", str(out), "--json"]) == 0
     data = json.loads(capsys.readouterr().out)
     assert data["command"] == (
-        "composer compile small.yaml:classify --backend export --range batch=1..1 "
+        "composer compile small.yaml:classify --backend export --weights weights.safetensors --range batch=1..1 "
         "--range 'question.length=5..5, best 5'"
     )
     assert data["sharing"]["saved"] == 0
@@ -35,6 +39,30 @@ def test_compile_says_what_it_wrote(small: Any, tmp_path: Path, capsys: pytest.C
     assert ours == pytest.approx(small.model.run("classify", question="a b c")["scores"].tolist(), abs=1e-5)
     assert main(["run", f"{out}:classify", "question=a b"]) == 1
     assert "[1, 4] and the artifact takes [1, 5]" in capsys.readouterr().err
+
+
+def test_the_command_that_is_shown_makes_the_artifact_again(
+    small: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where the document and its weights lie; also after the artifact was moved, and widened by what a refusal says."""
+    monkeypatch.chdir(small.document.parent)
+    made, moved = tmp_path / "made", tmp_path / "an artifact"
+    document = f"{small.document.name}:classify"
+    ranges = ["--range", "batch=1..1", "--range", "question.length=3..4, best 4"]
+    given = ["--weights", small.weights.name, *ranges, "--tolerance", "0.01", "--accept-drift"]
+    assert main(["compile", document, *given, "--out", str(made)]) == 0
+    before = {path.name: path.read_bytes() for path in made.rglob("*") if path.is_file()}
+    made.rename(moved)
+    capsys.readouterr()
+    assert main(["inspect", str(moved)]) == 0
+    (shown,) = re.findall(r"^  rebuild   composer (.*)$", capsys.readouterr().out, re.M)
+    assert main(shlex.split(shown)) == 0
+    assert {path.name: path.read_bytes() for path in moved.rglob("*") if path.is_file()} == before
+    capsys.readouterr()
+    assert main(["run", f"{moved}:classify", "question=what is it red"]) == 1
+    (shown,) = re.findall(r"or rebuild with `composer (.*)`", capsys.readouterr().err)
+    assert main(shlex.split(shown)) == 0
+    assert main(["run", f"{moved}:classify", "question=what is it red"]) == 0
 
 
 def test_verify_compares_with_the_recorded_results(small: Any, capsys: pytest.CaptureFixture[str]) -> None:
@@ -104,6 +132,24 @@ def test_an_accepted_drift_is_said_recorded_and_shown(
     assert main([*common, "--out", str(tmp_path / "loose"), "--tolerance", "0.1"]) == 0
     assert main(["inspect", str(tmp_path / "loose")]) == 0
     assert "within the tolerance 0.1" in capsys.readouterr().out
+
+
+def test_a_backend_that_cannot_be_imported_is_one_sentence(small: Any, tmp_path: Path) -> None:
+    class Plugin:
+        @hookimpl
+        def composer_register(self, register: Any) -> None:
+            register(Backend("gone", "composer_compile.backends.gone:Gone", "Not there."))
+
+    with pytest.raises(
+        ImplementationError, match=r"^backend gone cannot be imported from .*gone:Gone: No module"
+    ):
+        composer_compile.compile_document(
+            small.document,
+            tmp_path / "out",
+            weights=small.weights,
+            options=composer_compile.Options(backend="gone"),
+            registry=load_registry([("test", Plugin())]),
+        )
 
 
 def test_run_streams_from_an_artifact(small: Any, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:

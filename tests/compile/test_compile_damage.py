@@ -75,7 +75,9 @@ def test_swapped_files_are_found(copied: Path) -> None:
     content = first.read_bytes()
     first.write_bytes(second.read_bytes())
     second.write_bytes(content)
-    with pytest.raises(ArtifactError, match="rebuild"):
+    with pytest.raises(
+        ArtifactError, match=rf"rebuild it with `composer compile small\.yaml .* --out {copied}`$"
+    ):
         composer_compile.load(copied)
 
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import importlib
+import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +27,22 @@ from torch import Tensor, nn
 from composer.graph import Range
 from composer.types import Dim
 
+OPERATION = """
+import torch
+
+@torch.library.custom_op("thirds::third", mutates_args=())
+def third(values: torch.Tensor) -> torch.Tensor:
+    return values / 3
+
+third.register_fake(torch.empty_like)
+"""
+THIRDS = """
+from torch import nn, ops
+
+class Thirds(nn.Module):
+    def forward(self, *tensors):
+        return (ops.thirds.third(*tensors),)
+"""
 COMPILE = "def compile(exported, arg_inputs, **wanted):\n    "
 WORKS = f"{COMPILE}print('building')\n    return exported.module()\n"
 
@@ -147,3 +166,40 @@ def test_nothing_is_left_of_a_command_whose_builder_crashes(
             small.document, target, tasks=["classify"], weights=small.weights, options=options
         )
     assert list(target.parent.iterdir()) == []
+
+
+@pytest.mark.parametrize("imported", [True, False])
+def test_an_operation_of_a_plugin_is_known_to_the_process_that_builds(
+    double: Callable[[str, str], None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, imported: bool
+) -> None:
+    """Where the file that defines the module registers it; otherwise the message says so."""
+    double("", WORKS)
+    (tmp_path / "thirds_operation.py").write_text(OPERATION)
+    (tmp_path / "thirds.py").write_text(("import thirds_operation\n" if imported else "") + THIRDS)
+    monkeypatch.syspath_prepend(tmp_path)
+    importlib.import_module("thirds_operation")
+    monkeypatch.delitem(sys.modules, "thirds", raising=False)
+    spec = replace(stage(), module=importlib.import_module("thirds").Thirds(), outputs=stage().outputs[:1])
+    if not imported:
+        with pytest.raises(
+            CompileError, match=r"nothing registers the operation thirds::third .* thirds: let"
+        ):
+            built(Builder(), spec)
+        return
+    _, packed, _ = built(Builder(), spec)
+    assert packed.program.left == ["thirds.third.default x 1 (in nodes, some)"]
+    states = torch.randn(3, 7, 4)
+    (found,) = wired(packed, [], CPU, lambda step, data: print)(states)
+    torch.testing.assert_close(found, states / 3)
+
+
+def test_code_that_cannot_be_imported_where_it_is_built_is_named(
+    double: Callable[[str, str], None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    double("", WORKS)
+    (tmp_path / "vanished.py").write_text(THIRDS.replace("ops.thirds.third(*tensors)", "tensors[0] / 3"))
+    monkeypatch.syspath_prepend(tmp_path)
+    module = importlib.import_module("vanished").Thirds()
+    (tmp_path / "vanished.py").write_text("raise OSError('no licence')\n")
+    with pytest.raises(CompileError, match=r"^stage encode .*: vanished, .* cannot be imported .*no licence"):
+        built(Builder(), replace(stage(), module=module, outputs=stage().outputs[:1]))

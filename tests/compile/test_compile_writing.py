@@ -79,6 +79,28 @@ def test_a_killed_compile_leaves_no_half_artifact(
         assert not target.exists()
 
 
+def test_an_older_artifact_stays_where_the_new_one_cannot_take_its_place(
+    small: Any, copied: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rename = Path.rename
+
+    def fails(self: Path, target: Path) -> Path:
+        if target == copied and not self.name.endswith(".old.part"):
+            raise OSError(28, "No space left on device")
+        return rename(self, target)
+
+    monkeypatch.setattr(Path, "rename", fails)
+    before = (copied / "manifest.json").read_bytes()
+    options = composer_compile.Options(ranges={"batch": "2..2", "question.length": "3..3"})
+    with pytest.raises(CompileError, match=rf"{copied} cannot be replaced: No space left on device"):
+        composer_compile.compile_document(
+            small.document, copied, tasks=["classify"], weights=small.weights, options=options
+        )
+    assert list(copied.parent.iterdir()) == [copied]
+    assert (copied / "manifest.json").read_bytes() == before
+    composer_compile.load(copied).close()
+
+
 def test_a_failed_compile_leaves_nothing(small: Any, tmp_path: Path) -> None:
     options = composer_compile.Options(ranges={"question.length": "2..40"})
     with pytest.raises(CompileError, match="encode"):
@@ -195,7 +217,8 @@ def test_no_file_of_an_artifact_holds_a_path_of_this_machine(small: Any, tmp_pat
         weights=small.weights,
         settings={"list": str(words), "words": 35},
     )
-    assert manifest.command.endswith("set.yaml:classify --backend export --set list=words.txt --set words=35")
+    flags = "--weights weights.safetensors --set list=words.txt --set words=35"
+    assert manifest.command.endswith(f"set.yaml:classify --backend export {flags}")
     for path in (tmp_path / "out").rglob("*"):
         if path.is_file():
             content = path.read_bytes()

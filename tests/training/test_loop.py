@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import json
 import math
+import pickle
+import re
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 from unittest import mock
 
 import pytest
@@ -119,9 +123,58 @@ def test_a_checkpoint_that_does_not_fit_is_refused(tmp_path: Path) -> None:
         train_epochs(Line(), data(), recipe(epochs=2), checkpoint=checkpoint, resume=True)
     with pytest.raises(InputError, match="no checkpoint"):
         train_epochs(Line(), data(), recipe(), checkpoint=tmp_path / "none", resume=True)
-    checkpoint.write_bytes(checkpoint.read_bytes()[:200])
-    with pytest.raises(InputError, match="cannot be read"):
+
+
+class Runs:
+    """What runs code as soon as it is unpickled without care."""
+
+    def __init__(self, trace: Path) -> None:
+        self.trace = trace
+
+    def __reduce__(self) -> tuple[Any, tuple[Path]]:
+        return Path.touch, (self.trace,)
+
+
+def middle_zeroed(path: Path) -> None:
+    content = path.read_bytes()
+    path.write_bytes(content[:300] + bytes(len(content) - 900) + content[-600:])
+
+
+def without_modules(path: Path) -> None:
+    stored = torch.load(path)
+    del stored["modules"]
+    torch.save(stored, path)
+
+
+@pytest.mark.parametrize(
+    ("damage", "cause"),
+    [
+        (lambda path: path.write_bytes(path.read_bytes()[:-20]), "it is cut short"),
+        (lambda path: path.write_bytes(b""), "it is empty"),
+        (lambda path: path.write_text("epoch 1\n"), "`composer train` did not write it"),
+        (lambda path: path.write_bytes(pickle.dumps(Runs(path.with_name("ran")))), "did not write it"),
+        (lambda path: torch.save(Runs(path.with_name("ran")), path), "more than tensors and plain values"),
+        (lambda path: torch.save([1], path), "`composer train` of this version did not write it"),
+        (without_modules, "`composer train` of this version did not write it"),
+        (middle_zeroed, r"it is damaged \("),
+    ],
+    ids=["truncated", "empty", "text", "a pickle with code", "a zip with code", "foreign", "part", "zeros"],
+)
+def test_a_checkpoint_that_cannot_be_read_is_one_sentence(
+    tmp_path: Path, damage: Callable[[Path], object], cause: str
+) -> None:
+    """With place, cause and cure; and nothing that it holds has run."""
+    checkpoint = tmp_path / "run.checkpoint"
+    train_epochs(Line(), data(), recipe(epochs=1), checkpoint=checkpoint)
+    damage(checkpoint)
+    with pytest.raises(InputError) as caught:
         train_epochs(Line(), data(), recipe(epochs=1), checkpoint=checkpoint, resume=True)
+    assert re.fullmatch(
+        f"the checkpoint {checkpoint} cannot be read: .*{cause}.*; put a copy of it back, or start anew without "
+        "--resume",
+        str(caught.value),
+    )
+    assert list(tmp_path.iterdir()) == [checkpoint]
 
 
 def test_a_loss_that_is_no_number_stops_the_run_before_the_weights_change() -> None:

@@ -18,6 +18,7 @@ from torch.export.passes import move_to_device_pass
 
 from composer.language import collector_paused
 from composer.runtime import linear
+from composer_compile.backends.operations import unknown_operation, unregistered
 from composer_compile.backends.type_hints import remember_type_hints
 from composer_compile.errors import ArtifactError
 from composer_compile.exporting import Variant, export_stage, state_of
@@ -92,6 +93,9 @@ def packed_program(
 def loaded_program(content: bytes, weights: Sequence[Tensor | None], device: torch.device) -> LoadedProgram:
     """The program of a file that `packed_program` gave, with its weights in place. Raises ArtifactError."""
     _refuse_pickles(content)
+    unknown = unknown_operation(io.BytesIO(content))
+    if unknown is not None:
+        raise unregistered(unknown)
     remember_type_hints()
     with warnings.catch_warnings(), collector_paused():
         warnings.simplefilter("ignore")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+import re
 import shutil
 import tempfile
 import warnings
@@ -16,6 +17,7 @@ from torch import Tensor, fx
 from torch.export import ExportedProgram
 
 from composer.runtime import prefers_onednn
+from composer_compile.backends.operations import unregistered
 from composer_compile.errors import ArtifactError, BackendError, CompileError
 from composer_compile.exporting import Variant, export_stage, state_of
 from composer_compile.seam import BuildOptions, Compiled, LoadedProgram, Support, refuse_options
@@ -30,6 +32,9 @@ _CONFIG = {
     # A free dimension is 2 or more to the exporter, and 1 was compared (see `at_one`).
     "aot_inductor.check_lowerbound": False,
 }
+
+UNKNOWN = re.compile(r"Could not find schema for (\w+::\w+)")
+"""What torch says of an operation that a library calls and nothing has registered."""
 
 
 class InductorBackend:
@@ -91,7 +96,13 @@ class InductorBackend:
         weights: Sequence[Tensor | None],
         device: torch.device,
     ) -> LoadedProgram:
-        package = _opened(str(file()), (device.index or 0) if device.type == "cuda" else -1)
+        try:
+            package = _opened(str(file()), (device.index or 0) if device.type == "cuda" else -1)
+        except RuntimeError as error:
+            unknown = UNKNOWN.search(str(error))
+            if unknown is None:
+                raise
+            raise unregistered(unknown[1]) from None
         names = sorted(package.get_constant_fqns())
         if len(names) != len(weights) or any(weight is None for weight in weights):
             raise ArtifactError(

@@ -8,6 +8,7 @@ goes back as files of the form that the build cache has. It ends when its input 
 from __future__ import annotations
 
 import contextlib
+import importlib
 import json
 import os
 import pickle
@@ -26,6 +27,7 @@ import torch
 from torch import Tensor, nn
 from torch.export import ExportedProgram
 
+from composer_compile.backends.operations import unknown_operation
 from composer_compile.backends.tensorrt.building import Recipe, build
 from composer_compile.backends.tensorrt.caching import BuildCache
 from composer_compile.backends.tensorrt.packing import Packed, pack
@@ -55,6 +57,8 @@ class Job:
     made_with: Mapping[str, str]
     targets: tuple[str, ...]
     graphs: bool
+    defined_in: tuple[str, ...]
+    """The Python modules that define the stage's classes; a plugin may register operations of torch in them."""
 
 
 class Builder:
@@ -92,8 +96,19 @@ class Builder:
         with tempfile.TemporaryDirectory() as name:
             folder = Path(name)
             torch.export.save(exported, folder / STAGE)
-            owners = owners_of(exported, spec)
-            self._ask(Job(folder, bare, variant, recipe, device, owners, made_with, targets, graphs))
+            job = Job(
+                folder=folder,
+                spec=bare,
+                variant=variant,
+                recipe=recipe,
+                device=device,
+                owners=owners_of(exported, spec),
+                made_with=made_with,
+                targets=targets,
+                graphs=graphs,
+                defined_in=_defined_in(spec.module),
+            )
+            self._ask(job)
             found = BuildCache(folder).get(PROGRAM)
         if found is None:
             raise CompileError(
@@ -169,6 +184,13 @@ class _Running:
         self.process.wait()
 
 
+def _defined_in(module: nn.Module) -> tuple[str, ...]:
+    names = {type(each).__module__ for each in module.modules()}
+    return tuple(
+        sorted(name for name in names if name.partition(".")[0] not in ("torch", "composer_compile"))
+    )
+
+
 def serve() -> None:
     """What the process does: build until standard input ends."""
     answers = os.fdopen(os.dup(1), "w")
@@ -195,7 +217,7 @@ def _answer(job: Job) -> dict[str, str]:
 
 
 def _build(job: Job) -> None:
-    exported = torch.export.load(job.folder / STAGE)
+    exported = _exported(job)
     graph, left = build(exported, job.spec, job.variant, job.recipe, job.device, job.owners)
     store = WeightStore({})
     packed = read_graph(
@@ -210,3 +232,22 @@ def _build(job: Job) -> None:
     )
     weights: dict[str, Any] = {each: store.tensor(each) for each in packed.program.weights}
     BuildCache(job.folder).put(PROGRAM, pack(packed), weights)
+
+
+def _exported(job: Job) -> ExportedProgram:
+    """The stage, with the operations that its plugins register. Raises CompileError where one is not to be had."""
+    for name in job.defined_in:
+        try:
+            importlib.import_module(name)
+        except Exception as error:  # a plugin's code may do anything
+            raise CompileError(
+                f"stage {job.spec.name} cannot be built: {name}, which defines some of its modules, cannot be imported "
+                f"in the process that builds ({error})"
+            ) from error
+    unknown = unknown_operation(job.folder / STAGE)
+    if unknown is not None:
+        raise CompileError(
+            f"stage {job.spec.name} cannot be built: nothing registers the operation {unknown} in the process that "
+            f"builds, which imported {', '.join(job.defined_in)}: let one of them import what registers it"
+        )
+    return torch.export.load(job.folder / STAGE)
