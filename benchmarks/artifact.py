@@ -16,7 +16,7 @@ __all__ = ["measure"]
 
 
 def measure(*, quick: bool) -> list[Row]:
-    """Backend export, batch 1, two threads. The tasks of mPLUG-2 are compiled with the same random weights."""
+    """Batch 1, two threads; backend export unless another is named. mPLUG-2 has the same random weights everywhere."""
     rows: list[Row] = []
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -28,6 +28,17 @@ def measure(*, quick: bool) -> list[Row]:
             if made.refused:
                 raise RuntimeError(f"{subject.document} cannot be compiled: {made.refused}")
             rows += latency(subject, made.path, checkpoint, quick=quick)
+            rows += [] if quick else _by_library(subject, folder / f"{subject.document}-library", checkpoint)
             started, memory = starting(subject, made.path, checkpoint, quick=quick)
             rows += started
         return rows + sharing(large, made.path, memory, weights, quick=quick)
+
+
+def _by_library(subject: Subject, out: Path, checkpoint: str | None) -> list[Row]:
+    """The latency of the same task as libraries of inductor."""
+    made = compiled(subject, out, backend="inductor", weights=checkpoint)
+    if made.refused:
+        return [
+            Row(f"{subject.document}:{subject.task}, inductor", None, "s", note=f"not built: {made.refused}")
+        ]
+    return latency(subject, made.path, checkpoint, quick=False, artifact="the artifact of inductor")

@@ -23,18 +23,20 @@ STEPS = 5
 """Decode steps that are timed together: one of a small model is over before the clock is sure of it."""
 
 
-def latency(subject: Subject, path: Path, weights: str | None, *, quick: bool) -> list[Row]:
+def latency(
+    subject: Subject, path: Path, weights: str | None, *, quick: bool, artifact: str = "the artifact"
+) -> list[Row]:
     """Encoding (with the decoder's keys and values of the memory), one decode step, and a whole answer."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1 if quick else 2)
     try:
-        with torch.inference_mode(), composer_compile.load(path) as artifact:
-            return _latency(subject, artifact, weights, quick=quick)
+        with torch.inference_mode(), composer_compile.load(path) as loaded:
+            return _latency(subject, loaded, weights, quick=quick, title=artifact)
     finally:
         torch.set_num_threads(threads)
 
 
-def _latency(subject: Subject, artifact: Any, weights: str | None, *, quick: bool) -> list[Row]:
+def _latency(subject: Subject, artifact: Any, weights: str | None, *, quick: bool, title: str) -> list[Row]:
     given = {"weights": weights, "settings": dict(subject.settings), "tasks": [subject.task]}
     model = load(subject.document, **given)  # type: ignore[arg-type]
     runs = _runs(subject, model, artifact)
@@ -49,12 +51,12 @@ def _latency(subject: Subject, artifact: Any, weights: str | None, *, quick: boo
         "by hand": "the same modules by hand",
     }
     rows = []
-    for part, title in (("encode", "encoding"), ("step", "a decode step"), ("answer", "a whole answer")):
+    for part, what in (("encode", "encoding"), ("step", "a decode step"), ("answer", "a whole answer")):
         for other, text in beside.items():
             if f"{part}, {other}" in runs:
                 rows.append(
                     Row(
-                        f"{subject.document}:{subject.task}, {title} by the artifact",
+                        f"{subject.document}:{subject.task}, {what} by {title}",
                         middle[f"{part}, artifact"],
                         "s",
                         "the live program, which calls the module as by hand" if part == "step" else text,

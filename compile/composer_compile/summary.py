@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from math import prod
 from typing import Any
 
 from composer_compile.container import Container
-from composer_compile.manifest import Generate, HostCall, Manifest, Stage, Task
+from composer_compile.manifest import Generate, HostCall, Manifest, Program, Task
 
 __all__ = ["Sharing", "as_json", "summary_lines"]
 
@@ -23,25 +24,45 @@ BYTES = {
 }
 
 
+@dataclass(frozen=True)
 class Sharing:
-    """How many bytes of weights each task reads, and how many the artifact stores."""
+    """How many bytes each task uses, and how many the artifact stores for all of them."""
 
-    def __init__(self, manifest: Manifest) -> None:
-        sizes = {
-            key: prod(weight.shape) * BYTES.get(weight.dtype, 4) for key, weight in manifest.weights.items()
-        }
-        self.tasks: dict[str, int] = {}
-        for name, task in manifest.tasks.items():
-            keys = {
-                key for stage in _stages(task) for program in stage.programs for key in program.weights if key
-            }
-            self.tasks[name] = sum(sizes[key] for key in keys)
-        self.stored = sum(sizes.values())
+    tasks: Mapping[str, int]
+    stored: int
 
     @property
     def saved(self) -> int:
         """Bytes that one artifact per task would store on top."""
         return sum(self.tasks.values()) - self.stored
+
+    @staticmethod
+    def of_weights(manifest: Manifest) -> Sharing:
+        """Of what lies in `weights.safetensors`."""
+        sizes = {
+            key: prod(weight.shape) * BYTES.get(weight.dtype, 4) for key, weight in manifest.weights.items()
+        }
+        used = {
+            name: {key for program in _programs(task) for key in program.weights if key}
+            for name, task in manifest.tasks.items()
+        }
+        return _sharing(used, sizes)
+
+    @staticmethod
+    def of_programs(manifest: Manifest) -> Sharing:
+        """Of the program files, which hold weights of their own where the backend builds engines."""
+        used = {name: {program.file for program in _programs(task)} for name, task in manifest.tasks.items()}
+        files = set().union(*used.values())
+        return _sharing(used, {name: manifest.files[name].bytes for name in files})
+
+    def as_json(self) -> dict[str, Any]:
+        return {"tasks": dict(self.tasks), "stored": self.stored, "saved": self.saved}
+
+
+def _sharing(used: Mapping[str, set[str]], sizes: Mapping[str, int]) -> Sharing:
+    return Sharing(
+        {name: sum(sizes[key] for key in keys) for name, keys in used.items()}, sum(sizes.values())
+    )
 
 
 def summary_lines(container: Container) -> list[str]:
@@ -49,29 +70,33 @@ def summary_lines(container: Container) -> list[str]:
     manifest = container.manifest
     total = sum(entry.bytes for entry in manifest.files.values())
     made = ", ".join(f"{key} {value}" for key, value in manifest.backend.made_with.items())
-    shared = Sharing(manifest)
+    weights, programs = Sharing.of_weights(manifest), Sharing.of_programs(manifest)
+    apart = sum(weights.tasks.values()) + sum(programs.tasks.values())
+    files = {program.file for task in manifest.tasks.values() for program in _programs(task)}
     lines = [
         f"{manifest.name}: {len(manifest.tasks)} tasks, {_size(total)} in {len(manifest.files)} files",
         *([f"  {manifest.summary}"] if manifest.summary else []),
         f"  backend   {manifest.backend.id} ({made})",
-        f"  weights   {_size(shared.stored)}, {len(manifest.weights)} tensors, each stored once",
-        f"  sharing   saves {_size(shared.saved)}: apart, the tasks would take {_size(sum(shared.tasks.values()))}",
+        f"  weights   {_size(weights.stored)}, {len(manifest.weights)} tensors, each stored once",
+        f"  programs  {_size(programs.stored)}, {len(files)} files, each stored once",
+        f"  sharing   saves {_size(weights.saved)} of weights and {_size(programs.saved)} of programs: apart, "
+        f"the tasks would take {_size(apart)}",
         f"  rebuild   {container.rebuild}",
     ]
     for name, task in manifest.tasks.items():
-        lines += ["", *_task_lines(name, task, manifest, shared)]
+        lines += ["", *_task_lines(name, task, manifest, weights.tasks[name])]
     return lines
 
 
 def as_json(container: Container) -> dict[str, Any]:
-    """The manifest, with the sharing of weights."""
-    shared = Sharing(container.manifest)
+    """The manifest, with what tasks share: weights, and under `programs` program files."""
     data: Mapping[str, Any] = container.manifest.model_dump(mode="json")
-    return {**data, "sharing": {"tasks": shared.tasks, "stored": shared.stored, "saved": shared.saved}}
+    programs = Sharing.of_programs(container.manifest).as_json()
+    return {**data, "sharing": {**Sharing.of_weights(container.manifest).as_json(), "programs": programs}}
 
 
-def _task_lines(name: str, task: Task, manifest: Manifest, shared: Sharing) -> Iterator[str]:
-    yield f"task {name} ({task.precision}, reads {_size(shared.tasks[name])} of weights)"
+def _task_lines(name: str, task: Task, manifest: Manifest, weights: int) -> Iterator[str]:
+    yield f"task {name} ({task.precision}, reads {_size(weights)} of weights)"
     if task.summary:
         yield f"  {task.summary}"
     for label, entry in task.inputs.items():
@@ -103,9 +128,10 @@ def _fits(fixed: Mapping[str, int]) -> str:
     return ", ".join(f"{key} {size}" for key, size in fixed.items()) or "any size in range"
 
 
-def _stages(task: Task) -> list[Stage]:
+def _programs(task: Task) -> list[Program]:
     parts = [part for part in task.order if not isinstance(part, HostCall)]
-    return [part.decode if isinstance(part, Generate) else part for part in parts]
+    stages = [part.decode if isinstance(part, Generate) else part for part in parts]
+    return [program for stage in stages for program in stage.programs]
 
 
 def _size(count: int) -> str:

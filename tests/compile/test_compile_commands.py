@@ -104,9 +104,14 @@ def test_inspect_shows_what_sharing_saves(small: Any, capsys: pytest.CaptureFixt
         4 * (numbers["vision"] + numbers["decoder"]), abs=2 * unread
     )
     assert sharing["saved"] == sum(sharing["tasks"].values()) - sharing["stored"] > 0
+    programs = sharing["programs"]
+    sizes = {path.name: path.stat().st_size for path in (small.artifact / "programs").iterdir()}
+    assert programs["stored"] == sum(sizes.values())
+    assert programs["saved"] == 0 == sum(programs["tasks"].values()) - programs["stored"]
     assert main(["inspect", str(small.artifact)]) == 0
-    saved = sharing["saved"] / 1000
-    assert f"sharing   saves {saved:.1f} kB" in capsys.readouterr().out
+    shown = capsys.readouterr().out
+    assert f"sharing   saves {sharing['saved'] / 1000:.1f} kB of weights and " in shown
+    assert f"{len(sizes)} files, each stored once" in shown
 
 
 def test_an_accepted_drift_is_said_recorded_and_shown(

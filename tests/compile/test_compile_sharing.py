@@ -11,6 +11,7 @@ import torch
 from composer_compile.backends.export import ExportBackend
 from composer_compile.errors import CompileError
 from composer_compile.manifest import Generate, Manifest, Stage
+from composer_compile.summary import Sharing
 
 BATCH = {"batch": "1..2"}
 QUESTION = {"question": "what is it"}
@@ -43,6 +44,8 @@ def test_what_two_tasks_compute_is_one_program(shared: Path) -> None:
     assert _nodes(manifest, "caption") == [["frames"], ["caption"], ["caption"]]
     assert qa[0].programs == caption[0].programs
     assert not {p.file for p in qa[1].programs} & {p.file for p in caption[1].programs}
+    shared_bytes = sum((shared / program.file).stat().st_size for program in qa[0].programs)
+    assert Sharing.of_programs(manifest).saved == shared_bytes
 
 
 def test_inputs_that_are_read_alike_have_one_processor(shared: Path) -> None:

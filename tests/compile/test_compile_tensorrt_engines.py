@@ -22,8 +22,8 @@ pytestmark = [
     pytest.mark.tensorrt,
     pytest.mark.skipif(find_spec("torch_tensorrt") is None, reason="Torch-TensorRT is not installed"),
 ]
-ONE = ["--range", "batch=1..1"]
-BUILD = ["quickstart:image-qa", "--backend", "tensorrt", "--precision", "fp16", "--target", "rtx4090", *ONE]
+SIZES = ["--range", "batch=1..4, best 2"]
+BUILD = ["quickstart:image-qa", "--backend", "tensorrt", "--precision", "fp16", "--target", "rtx4090", *SIZES]
 
 
 def composer(*arguments: str, before: str = "") -> subprocess.CompletedProcess[str]:
@@ -82,11 +82,11 @@ def test_every_module_is_one_engine_with_its_profile(built: Built) -> None:
     nodes = [stage.nodes for stage in built.stages[:-1]]
     modules = [["picture"], ["looked"], ["visual"], ["words"], ["language"], ["fused", "memory"], ["answer"]]
     assert sorted(nodes) == sorted(modules)
-    assert shapes["question.tokens.ids"] == ([1, 1], [1, 16], [1, 24])
-    assert shapes["image.frames"] == ([1, 1, 64, 64, 3],) * 3
+    assert shapes["question.tokens.ids"] == ([1, 1], [2, 16], [4, 24])
+    assert shapes["image.frames"] == tuple([count, 1, 64, 64, 3] for count in (1, 2, 4))
     # 16 patches, the class position and the question
     keys = next(each for each in step.outputs if each.smallest and len(each.smallest) == 4)
-    assert (keys.smallest, keys.largest) == ([1, 4, 17 + 1, 24], [1, 4, 17 + 24, 24])
+    assert (keys.smallest, keys.largest) == ([1, 4, 17 + 1, 24], [4, 4, 17 + 24, 24])
 
 
 def test_the_decode_step_is_one_engine_on_graphs(built: Built) -> None:
@@ -120,7 +120,7 @@ def test_the_recorded_samples_are_those_of_the_live_model(built: Built) -> None:
 
     recorded = load_file(built.path / "samples.safetensors")
     labels = {key.partition(" ")[0] for key in recorded}
-    assert labels == {"image-qa", "image-qa@1", "image-qa@2"}
+    assert labels == {"image-qa", *(f"image-qa@{number}" for number in range(1, 5))}
     runner = load("quickstart", tasks=["image-qa"]).runner("image-qa")
     for label in labels:
         tokens = Tokens(
@@ -134,6 +134,7 @@ def test_the_recorded_samples_are_those_of_the_live_model(built: Built) -> None:
         assert recorded[f"{label} out answer.ids"].tolist() == list(found[0][0].ids)
         logits = recorded[f"{label} out answer.logits"]
         assert logits.dtype == torch.float32
+        assert len(logits) == len(tokens.ids)
         assert int(logits[0, 0].argmax()) == found[0][0].ids[1]  # the first is the start token
 
 

@@ -151,7 +151,7 @@ def test_equal_inputs_give_equal_files(small: Any, tmp_path: Path) -> None:
 
 def test_weights_are_stored_once_for_all_tasks(small: Any) -> None:
     manifest = read_manifest((small.artifact / "manifest.json").read_bytes(), "it")
-    shared = Sharing(manifest)
+    shared = Sharing.of_weights(manifest)
     named = [name for weight in manifest.weights.values() for name in weight.names]
     assert len(named) == len(set(named))
     everything = {
