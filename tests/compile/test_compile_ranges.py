@@ -8,6 +8,7 @@ from typing import Any
 import composer_compile
 import numpy as np
 import pytest
+import torch
 from composer_compile.errors import CompileError
 from composer_compile.exporting import variants_of
 from composer_compile.forms import evaluate, form_from_samples, read_form, write_form
@@ -179,3 +180,28 @@ def test_a_single_size_is_asked_for_as_it_is(tmp_path: Path) -> None:
         CompileError, match=r"a stage \(moved\) .* without data at batch=5, vectors\.length=2: "
     ):
         composer_compile.compile_document(path, tmp_path / "no", weights="initial", registry=registry)
+
+
+def test_a_question_about_layouts_is_no_limit_of_sizes(
+    small: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As torch 2.11 and 2.12 do, with a double: conditions that come of such questions are refused afterwards."""
+    from torch._dynamo.exc import UserError, UserErrorType
+    from torch.fx.experimental import _config as symbolic
+
+    real = torch.export.export
+    fails = False
+
+    def export(*arguments: Any, **keywords: Any) -> Any:
+        if fails or not symbolic.backed_size_oblivious:
+            times = "a second" if symbolic.backed_size_oblivious else "a first"
+            raise UserError(UserErrorType.CONSTRAINT_VIOLATION, f"Constraints violated {times} time")
+        return real(*arguments, **keywords)
+
+    monkeypatch.setattr(torch.export, "export", export)
+    options = {"tasks": ["classify"], "weights": small.weights}
+    manifest = composer_compile.compile_document(small.document, tmp_path / "out", **options)
+    assert manifest.parity["classify"].passed
+    fails = True
+    with pytest.raises(CompileError, match=r"cannot be exported .Constraints violated a first time"):
+        composer_compile.compile_document(small.document, tmp_path / "no", **options)
