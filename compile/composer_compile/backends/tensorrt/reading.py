@@ -67,6 +67,7 @@ class _Reader:
         placeholders = [node for node in nodes if node.op == "placeholder"]
         self.given = list(zip(placeholders, self.spec.inputs, strict=True))
         self.points = self._points()
+        self._check_sizes()
         for node, each in self.given:
             self.values[node] = [each.name]
         if self.graph in left_with_torch(self.graph):
@@ -105,6 +106,18 @@ class _Reader:
                         known[size.node.expr] = value
             points.append(known)
         return points
+
+    def _check_sizes(self) -> None:
+        """Nothing that was done to the graph may have fixed a size that requests are free to choose."""
+        sizes = Sizes.of(self.variant)
+        for point, wanted in zip(self.points, (sizes.smallest, sizes.best, sizes.largest), strict=True):
+            for node, each in self.given:
+                found, expected = _shape(node.meta["val"], point), list(each.shape(wanted))
+                if found is not None and found != expected:
+                    raise CompileError(
+                        f"stage {self.spec.name} cannot be built by Torch-TensorRT: its input {each.name} became "
+                        f"{found} where {expected} was asked for"
+                    )
 
     def _value(self, node: Any) -> str:
         if not isinstance(node, fx.Node) or len(self.values.get(node, ())) != 1:
