@@ -123,13 +123,9 @@ def export_stage(
             if lifted:
                 module = Lifted(spec.module, list(state)).eval()
                 arguments: tuple[Any, ...] = (list(state.values()), examples)
-                exported = torch.export.export(
-                    module, arguments, dynamic_shapes=([None] * len(state), shapes)
-                )
+                exported = _exported(module, arguments, ([None] * len(state), shapes))
             else:
-                exported = torch.export.export(
-                    spec.module.eval(), tuple(examples), dynamic_shapes=(tuple(shapes),)
-                )
+                exported = _exported(spec.module.eval(), tuple(examples), (tuple(shapes),))
     except Exception as error:  # a module is foreign code, and torch.export raises many kinds of errors
         raise CompileError(
             f"stage {spec.name} cannot be exported ({_first_line(error)}); nodes in it: {', '.join(spec.nodes)}"
@@ -144,6 +140,27 @@ def export_stage(
     if not sources:
         forget_sources(exported)
     return exported
+
+
+def _exported(module: nn.Module, arguments: tuple[Any, ...], shapes: tuple[Any, ...]) -> ExportedProgram:
+    """Export, where torch refuses sizes once more without its questions about layouts.
+
+    While it traces, torch notes of every tensor whether it is contiguous. Seen in 2.11 and 2.12: what it compares for
+    that becomes a condition on sizes, such as `min(4*length, 16*length) == 4*length`, that it cannot prove afterwards.
+    """
+    try:
+        return torch.export.export(module, arguments, dynamic_shapes=shapes)
+    except Exception as refused:  # torch.export raises many kinds of errors
+        from torch._dynamo.exc import UserError
+        from torch.fx.experimental import _config as symbolic
+
+        if not isinstance(refused, UserError):
+            raise
+        try:
+            with symbolic.patch(backed_size_oblivious=True):  # type: ignore[attr-defined] # made at run time
+                return torch.export.export(module, arguments, dynamic_shapes=shapes)
+        except Exception:  # the first refusal is the one to report
+            raise refused from None
 
 
 def forget_sources(exported: ExportedProgram) -> None:

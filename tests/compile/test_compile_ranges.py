@@ -235,3 +235,28 @@ def test_size_one_has_a_program_of_its_own_only_where_it_is_special(
             found = artifact.run(vectors=samples)["states"]
             whole = States(torch.from_numpy(values[:count]), torch.ones(count, 3))
             torch.testing.assert_close(found.values, module(states=whole).values)
+
+
+def test_a_question_about_layouts_is_no_limit_of_sizes(
+    small: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As torch 2.11 and 2.12 do, with a double: conditions that come of such questions are refused afterwards."""
+    from torch._dynamo.exc import UserError, UserErrorType
+    from torch.fx.experimental import _config as symbolic
+
+    real = torch.export.export
+    fails = False
+
+    def export(*arguments: Any, **keywords: Any) -> Any:
+        if fails or not symbolic.backed_size_oblivious:
+            times = "a second" if symbolic.backed_size_oblivious else "a first"
+            raise UserError(UserErrorType.CONSTRAINT_VIOLATION, f"Constraints violated {times} time")
+        return real(*arguments, **keywords)
+
+    monkeypatch.setattr(torch.export, "export", export)
+    options = {"tasks": ["classify"], "weights": small.weights}
+    manifest = composer_compile.compile_document(small.document, tmp_path / "out", **options)
+    assert manifest.parity["classify"].passed
+    fails = True
+    with pytest.raises(CompileError, match=r"cannot be exported .Constraints violated a first time"):
+        composer_compile.compile_document(small.document, tmp_path / "no", **options)

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Callable, Mapping
+from importlib.util import find_spec
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
 import torch
 from composer_compile.backends.tensorrt import TensorRTBackend
-from composer_compile.backends.tensorrt.library import Library
+from composer_compile.backends.tensorrt.library import Library, keeps_attention, library
 from composer_compile.backends.tensorrt.targets import NAMED, capabilities, capability
 from composer_compile.errors import BackendError
 from composer_compile.seam import BuildOptions
@@ -44,6 +47,11 @@ def test_targets_come_once_in_order() -> None:
     [
         (RTX, BuildOptions(targets=("rx7900",)), "rx7900: no GPU of that name"),
         (RTX, BuildOptions(targets=("h100",)), r"7\.5, 8\.0, 8\.6, 8\.9, 12\.0, 12\.1 and not for 9\.0"),
+        (
+            Library("torch-tensorrt-rtx", "2.11.0", "1.4.0.76"),
+            BuildOptions(targets=("gb10",)),
+            r"1\.4\.0\.76 builds for .*8\.9, 12\.0 and not for 12\.1",
+        ),
         (RTX, BuildOptions(), "this machine has no GPU.*--target"),
         (
             RTX,
@@ -55,7 +63,7 @@ def test_targets_come_once_in_order() -> None:
         (
             Library("torch-tensorrt-rtx", "2.13.0", "1.4.0"),
             BuildOptions(targets=("8.9",)),
-            "torch-tensorrt-rtx 2.14.0 with tensorrt-rtx 1.6.1.120, and here are 2.13.0 and 1.4.0",
+            r"rtx 2\.11\.0 with tensorrt-rtx 1\.4\.0\.76 or .* 1\.6\.1\.120, and here are 2\.13\.0 and 1\.4\.0",
         ),
     ],
 )
@@ -74,6 +82,41 @@ def test_a_version_that_is_not_known_is_refused(has: Callable[[Library], None]) 
         TensorRTBackend().check_installed()
     has(STANDARD)
     TensorRTBackend().check_installed()
+    assert keeps_attention()
+    has(Library("torch-tensorrt-rtx", "2.11.0", "1.4.0.76"))
+    TensorRTBackend().check_installed()
+    assert not keeps_attention()
+
+
+@pytest.mark.parametrize(("found", "hidden"), [(RTX, True), (STANDARD, False)])
+def test_nobody_looks_for_plugins_of_tensorrt_rtx(
+    has: Callable[[Library], None], monkeypatch: pytest.MonkeyPatch, found: Library, hidden: bool
+) -> None:
+    """Its wheels hold a package for them that cannot be imported, and Torch-TensorRT 2.11 asks for it."""
+    has(found)
+    for name in ("torch_tensorrt", "tensorrt"):
+        monkeypatch.setitem(sys.modules, name, ModuleType(name))
+    monkeypatch.setitem(sys.modules, "tensorrt.plugin", None)
+    del sys.modules["tensorrt.plugin"]
+    with library():
+        assert ("tensorrt.plugin" in sys.modules) == hidden
+    assert not hidden or find_spec("tensorrt.plugin") is None
+
+
+@pytest.mark.parametrize(
+    ("below", "advice"),
+    [("1.7.1.116", r"; .* 1\.7\.1\.116: pip install tensorrt-rtx==1\.4\.0\.76"), ("1.4.0.76", "")],
+)
+def test_what_cannot_be_imported_names_the_tensorrt_that_fits(
+    has: Callable[[Library], None], monkeypatch: pytest.MonkeyPatch, below: str, advice: str
+) -> None:
+    has(Library("torch-tensorrt-rtx", "2.11.0", below))
+    monkeypatch.setitem(sys.modules, "torch_tensorrt", None)
+    with (
+        pytest.raises(BackendError, match=f"cannot be imported: import of torch_tensorrt halted.*{advice}$"),
+        library(),
+    ):
+        pass
 
 
 @pytest.mark.parametrize(

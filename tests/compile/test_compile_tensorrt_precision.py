@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import torch
 from composer_compile.backends.tensorrt.precision import KEPT, apply_keep_list
-from composer_compile.backends.tensorrt.preparing import prepare_graph
+from composer_compile.backends.tensorrt.preparing import prepare_graph, write_out_attentions
 from torch import Tensor, nn
 
 
@@ -54,6 +54,18 @@ def _formats(program: torch.export.ExportedProgram, target: Any) -> list[torch.d
     return [node.meta["val"].dtype for node in program.graph.nodes if node.target is target]
 
 
+def _free(program: torch.export.ExportedProgram) -> list[tuple[int, int]]:
+    """Input and axis of every size that requests choose."""
+    inputs = set(program.graph_signature.user_inputs)
+    shapes = [node.meta["val"].shape for node in program.graph.nodes if node.name in inputs]
+    return [
+        (position, axis)
+        for position, shape in enumerate(shapes)
+        for axis, size in enumerate(shape)
+        if not isinstance(size, int)
+    ]
+
+
 aten = torch.ops.aten
 
 
@@ -67,6 +79,7 @@ def test_norms_softmax_and_logits_stay_in_float32(dtype: torch.dtype, causal: bo
     assert _formats(program, aten.softmax.int) == [torch.float32, torch.float32]
     assert _formats(program, aten.linear.default) == [torch.float32]
     assert not _formats(program, aten.scaled_dot_product_attention.default)
+    assert _free(program) == [(0, 1), (1, 3)]
     states = torch.randn(2, 5, 8).to(dtype)
     mask = torch.tensor([[True, False, True, True, True], [True] * 5])[:, None, None]
     with torch.no_grad():
@@ -102,6 +115,15 @@ def test_a_float32_program_is_left_alone() -> None:
     before = str(program.graph)
     apply_keep_list(program, KEPT, NAMES)
     assert str(program.graph) == before
+
+
+@pytest.mark.parametrize(("dtype", "left"), [(torch.float16, []), (torch.float32, [torch.float32])])
+def test_attention_of_lower_precision_is_written_out_for_a_library_that_takes_it_apart(
+    dtype: torch.dtype, left: list[torch.dtype]
+) -> None:
+    program = exported(Attending(), dtype)
+    write_out_attentions(program)
+    assert _formats(program, aten.scaled_dot_product_attention.default) == left
 
 
 class Caching(nn.Module):

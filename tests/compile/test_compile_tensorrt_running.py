@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import pytest
 import torch
 from composer_compile.backends.tensorrt import packing
 from composer_compile.backends.tensorrt.reading import read_graph
 from composer_compile.backends.tensorrt.running import wired
+from composer_compile.errors import CompileError
 from composer_compile.exporting import export_stage, variants_of
 from composer_compile.specs import StageSpec, TensorSpec
 from composer_compile.weights import WeightStore
@@ -99,17 +101,39 @@ def _own_weights(graph: torch.fx.GraphModule, name: str) -> None:
     part.recompile()
 
 
-def test_what_falls_back_runs_between_the_engines() -> None:
-    torch.manual_seed(5)
-    ranges = {"batch": Range(2, 5, 3), "length": Range(2, 9, 4)}
+def stage(length: Range) -> StageSpec:
+    ranges = {"batch": Range(2, 5, 3), "length": length}
     dims = (Dim(0, (("batch", 1),)), Dim(0, (("length", 1),)), Dim(4))
     given = TensorSpec("states", "float32", dims)
-    spec = StageSpec("encode", InThree().eval(), (given,), (given, given), ranges, ("some", "nodes"))
+    return StageSpec("encode", InThree().eval(), (given,), (given, given), ranges, ("some", "nodes"))
+
+
+def test_a_size_that_was_fixed_on_the_way_is_refused() -> None:
+    graph, _ = split(stage(Range(4, 4, 4)))
+    spec = stage(Range(2, 9, 4))
+    variant, store = variants_of(spec.ranges)[-1], WeightStore({"it": spec.module})
+    message = (
+        r"stage encode cannot be built.* input states became \[2, 4, 4\] where \[2, 2, 4\] was asked for"
+    )
+    with pytest.raises(CompileError, match=message):
+        read_graph(graph, spec, variant, store, made_with={}, targets=["8.9"], left=[], graphs=False)
+
+
+def test_what_falls_back_runs_between_the_engines() -> None:
+    torch.manual_seed(5)
+    spec = stage(Range(2, 9, 4))
     graph, engines = split(spec)
     store = WeightStore({"it": spec.module})
     file = packing.pack(
         read_graph(
-            graph, spec, variants_of(ranges)[-1], store, made_with={}, targets=["8.9"], left=[], graphs=False
+            graph,
+            spec,
+            variants_of(spec.ranges)[-1],
+            store,
+            made_with={},
+            targets=["8.9"],
+            left=[],
+            graphs=False,
         )
     )
     read = packing.unpack(file)

@@ -12,6 +12,7 @@ import importlib
 import json
 import os
 import pickle
+import re
 import signal
 import subprocess
 import sys
@@ -42,6 +43,8 @@ __all__ = ["Builder", "serve"]
 
 SERVE = "from composer_compile.backends.tensorrt.apart import serve; serve()"
 STAGE, PROGRAM = "stage.pt2", "program"
+NOTICE = re.compile(r"WARNING|[DIVW]\d{4} \d\d:")
+"""How lines begin that the library and torch log below an error."""
 
 
 @dataclass(frozen=True)
@@ -139,7 +142,8 @@ class _Running:
     def __init__(self) -> None:
         self.printed = tempfile.TemporaryFile()  # noqa: SIM115 (closed with the process)
         self.process = subprocess.Popen(
-            [sys.executable, "-c", SERVE],
+            # Nobody reads warnings there; the last line that is printed tells how the process ended.
+            [sys.executable, "-W", "ignore", "-c", SERVE],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self.printed,
@@ -167,7 +171,7 @@ class _Running:
         code = self.process.wait()
         self.printed.seek(0)
         lines = self.printed.read().decode(errors="replace").splitlines()
-        said = [line.strip() for line in lines if line.strip() and not line.startswith("WARNING")]
+        said = [line.strip() for line in lines if line.strip() and not NOTICE.match(line)]
         how = signal.Signals(-code).name if code < 0 else f"exit status {code}"
         return f"{how}: {said[-1]}" if said else how
 

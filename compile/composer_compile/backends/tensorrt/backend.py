@@ -13,7 +13,7 @@ from composer_compile.backends.tensorrt.apart import Builder
 from composer_compile.backends.tensorrt.building import Recipe, exported_stage
 from composer_compile.backends.tensorrt.caching import BuildCache, build_key
 from composer_compile.backends.tensorrt.library import check_installed, installed, library
-from composer_compile.backends.tensorrt.offline import BUILT_FOR, check_targets
+from composer_compile.backends.tensorrt.offline import buildable, check_targets
 from composer_compile.backends.tensorrt.packing import Packed, unpack
 from composer_compile.backends.tensorrt.precision import KEPT
 from composer_compile.backends.tensorrt.reading import fixed_name
@@ -54,7 +54,7 @@ class TensorRTBackend:
         elif installed().rtx:
             raise BackendError(
                 "this machine has no GPU to build for: name one with --target (rtx4090, or a compute capability: "
-                f"{', '.join(BUILT_FOR)})"
+                f"{', '.join(buildable(installed()))})"
             )
         else:
             raise BackendError(

@@ -12,10 +12,10 @@ import torch
 from torch import fx
 from torch.export import ExportedProgram
 
-from composer_compile.backends.tensorrt.library import fitting, library
+from composer_compile.backends.tensorrt.library import fitting, keeps_attention, library
 from composer_compile.backends.tensorrt.offline import built_for
 from composer_compile.backends.tensorrt.precision import apply_keep_list
-from composer_compile.backends.tensorrt.preparing import name_results, prepare_graph
+from composer_compile.backends.tensorrt.preparing import name_results, prepare_graph, write_out_attentions
 from composer_compile.backends.tensorrt.profiles import profiled
 from composer_compile.backends.tensorrt.segments import Fallback, fallbacks_in
 from composer_compile.errors import CompileError
@@ -42,6 +42,8 @@ def exported_stage(spec: StageSpec, variant: Variant, recipe: Recipe) -> Exporte
     exported = export_stage(spec, variant, lifted=False, sources=True)
     prepare_graph(exported)
     apply_keep_list(exported, recipe.keep, [each.name for each in spec.outputs])
+    if not keeps_attention():
+        write_out_attentions(exported)
     name_results(exported)
     return exported
 

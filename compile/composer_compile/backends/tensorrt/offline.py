@@ -14,15 +14,21 @@ from unittest import mock
 
 import torch
 
-from composer_compile.backends.tensorrt.library import Library
+from composer_compile.backends.tensorrt.library import SEEN, Library
 from composer_compile.errors import BackendError
 
-__all__ = ["BUILT_FOR", "SEEN", "built_for", "check_targets"]
+__all__ = ["buildable", "built_for", "check_targets"]
 
-SEEN = {("2.14.0", "1.6.1.120")}
-"""(torch-tensorrt-rtx, tensorrt-rtx)"""
 BUILT_FOR = ("7.5", "8.0", "8.6", "8.9", "12.0", "12.1")
 """The compute capabilities that TensorRT-RTX builds for."""
+SINCE = {"12.1": (1, 5)}
+"""The TensorRT-RTX with which one of them came."""
+
+
+def buildable(found: Library) -> tuple[str, ...]:
+    """The compute capabilities that this TensorRT-RTX builds for."""
+    below = tuple(int(part) for part in found.tensorrt.split(".")[:2])
+    return tuple(each for each in BUILT_FOR if below >= SINCE.get(each, (0,)))
 
 
 def check_targets(targets: Sequence[str], found: Library) -> None:
@@ -32,19 +38,19 @@ def check_targets(targets: Sequence[str], found: Library) -> None:
             f"{found.name} builds for the GPU of the machine that it runs on, so --target cannot be given: compile on "
             "that GPU's machine with --device cuda, or install multimodal-composer[tensorrt-rtx] instead"
         )
-    if (found.version, found.tensorrt) not in SEEN:
+    if SEEN.get(found.version) != found.tensorrt:
         seen = " or ".join(
-            f"torch-tensorrt-rtx {library} with tensorrt-rtx {below}" for library, below in sorted(SEEN)
+            f"torch-tensorrt-rtx {library} with tensorrt-rtx {below}" for library, below in SEEN.items()
         )
         raise BackendError(
             f"--target works with {seen}, and here are {found.version} and {found.tensorrt}: install these, or "
             "compile on the GPU's own machine with --device cuda"
         )
     for target in targets:
-        if target not in BUILT_FOR:
+        if target not in buildable(found):
             raise BackendError(
-                f"TensorRT-RTX builds for compute capability {', '.join(BUILT_FOR)} and not for {target}: compile "
-                "with standard Torch-TensorRT on the machine of that GPU"
+                f"TensorRT-RTX {found.tensorrt} builds for compute capability {', '.join(buildable(found))} and not "
+                f"for {target}: compile with standard Torch-TensorRT on the machine of that GPU"
             )
 
 

@@ -9,9 +9,9 @@ import torch
 from torch import fx
 from torch.export import ExportedProgram
 
-from composer_compile.backends.tensorrt.rewriting import ATTENTION, write_out_attention, writer
+from composer_compile.backends.tensorrt.rewriting import ATTENTION, is_low, write_out_attention, writer
 
-__all__ = ["name_results", "prepare_graph"]
+__all__ = ["name_results", "prepare_graph", "write_out_attentions"]
 
 aten = torch.ops.aten
 COPIES = {aten.clone.default, aten.contiguous.default, aten.alias.default, aten.detach.default}
@@ -23,6 +23,20 @@ def prepare_graph(exported: ExportedProgram) -> None:
     _select_written_rows(exported.graph_module.graph)
     _drop_copies(exported.graph_module.graph)
     exported.graph_module.graph.lint()
+    exported.graph_module.recompile()
+
+
+def write_out_attentions(exported: ExportedProgram) -> None:
+    """Write out every attention of lower precision, in place, for a library that makes of it what it cannot convert.
+
+    In float32 it stays, and so with torch: TensorRT-RTX 1.4, which such a library has, crashes on a step of a search
+    whose attention is written out in float32 throughout.
+    """
+    graph = exported.graph_module.graph
+    for node in list(graph.nodes):
+        if node.target is ATTENTION and is_low(node):
+            write_out_attention(node)
+    graph.lint()
     exported.graph_module.recompile()
 
 

@@ -68,6 +68,7 @@ class _Reader:
         placeholders = [node for node in nodes if node.op == "placeholder"]
         self.given = list(zip(placeholders, self.spec.inputs, strict=True))
         self.points = [symbols(self.given, sizes) for sizes in Sizes.of(self.variant).points]
+        self._check_sizes()
         for node, each in self.given:
             self.values[node] = [each.name]
         if self.graph in left_with_torch(self.graph):
@@ -93,6 +94,17 @@ class _Reader:
         return Binding(
             name=name, value=value, dtype=dtype, smallest=shapes[0], best=shapes[1], largest=shapes[2]
         )
+
+    def _check_sizes(self) -> None:
+        """Nothing that was done to the graph may have fixed a size that requests are free to choose."""
+        for point, wanted in zip(self.points, Sizes.of(self.variant).points, strict=True):
+            for node, each in self.given:
+                found, expected = _shape(node.meta["val"], point), list(each.shape(wanted))
+                if found is not None and found != expected:
+                    raise CompileError(
+                        f"stage {self.spec.name} cannot be built by Torch-TensorRT: its input {each.name} became "
+                        f"{found} where {expected} was asked for"
+                    )
 
     def _value(self, node: Any) -> str:
         if not isinstance(node, fx.Node) or len(self.values.get(node, ())) != 1:

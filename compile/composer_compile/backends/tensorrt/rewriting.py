@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, fx
+from torch._dispatch.python import enable_python_dispatcher
 
 __all__ = ["ATTENTION", "LOW", "in_float32", "is_low", "write_out_attention", "writer"]
 
@@ -82,7 +83,8 @@ def writer(node: fx.Node) -> Callable[..., fx.Node]:
         with node.graph.inserting_before(node):
             made = node.graph.call_function(target, args, keywords)
         values = fx.node.map_arg((args, keywords), lambda each: each.meta["val"])
-        with mode, torch.no_grad():
+        # Without torch's decompositions in Python, matmul and its like fix free sizes (seen in torch 2.11).
+        with mode, enable_python_dispatcher(), torch.no_grad():
             made.meta["val"] = target(*values[0], **values[1])
         if "nn_module_stack" in node.meta:
             made.meta["nn_module_stack"] = dict(node.meta["nn_module_stack"])
