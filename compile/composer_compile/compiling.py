@@ -7,6 +7,7 @@ import hashlib
 import json
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -253,8 +254,9 @@ class _Job:
                         tolerance=tolerance, passed=False, differences=[], not_measured=reason
                     )
                     continue
-                self.progress(f"{name}: comparing with the live model")
-                found = compare_task(artifact.task(name), task.runner, task.reference, tolerance)
+                found = compare_task(
+                    artifact.task(name), task.runner, task.reference, tolerance, partial(self._tell, name)
+                )
                 if found.missed is not None and not self.options.accept_drift:
                     raise CompileError(self._missed(name, task, artifact, found.missed, found.parity))
                 parity[name] = found.parity
@@ -264,6 +266,9 @@ class _Job:
             else:
                 record_samples(artifact, self.folder)
         return parity
+
+    def _tell(self, task: str, line: str) -> None:
+        self.progress(f"{task}: {line}")
 
     def _tolerance(self, task: _Prepared) -> float:
         options, shape = self.options, task.outline.plan.task.compile

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -41,15 +41,24 @@ class Comparison:
 
 
 @torch.inference_mode()
-def compare_task(loaded: LoadedTask, runner: Runner, staged: Staged, tolerance: float) -> Comparison:
-    """Run every sample through the loaded artifact and the live model.
+def compare_task(
+    loaded: LoadedTask,
+    runner: Runner,
+    staged: Staged,
+    tolerance: float,
+    progress: Callable[[str], None] = lambda line: None,
+) -> Comparison:
+    """Run every sample through the loaded artifact and the live model; `progress` hears of each: large ones take long.
 
     `staged` holds the live stages in full precision: every output of every program is compared on the live inputs, and
     the task's own results from one end to the other.
     """
     found: list[Difference] = []
     vocabulary = vocabulary_sizes(loaded.requests.processors)
-    for sizes in corner_sizes(loaded.task.ranges):
+    corners = corner_sizes(loaded.task.ranges)
+    for number, sizes in enumerate(corners, 1):
+        at = ", ".join(f"{name}={size}" for name, size in sizes.items()) or "its only sizes"
+        progress(f"comparing with the live model, {number} of {len(corners)}: {at}")
         raw = sample(loaded.task, sizes, vocabulary)
         fitted, fitted_sizes = loaded.requests.fit(raw)
         found += _stages(loaded, staged, fitted, fitted_sizes, sizes)

@@ -27,6 +27,7 @@ def test_compile_says_what_it_wrote(small: Any, tmp_path: Path, capsys: pytest.C
     assert f"{out}: classify (" in captured.out
     assert "worst relative difference" in captured.out
     assert "classify: encode (batch 1)" in captured.err
+    assert "classify: comparing with the live model, 1 of 1: batch=1" in captured.err
     assert main(["inspect", str(out), "--json"]) == 0
     data = json.loads(capsys.readouterr().out)
     assert data["command"] == (
