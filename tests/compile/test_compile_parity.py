@@ -206,6 +206,26 @@ def test_a_backend_that_drifts_is_caught_by_its_results(
         )
 
 
+def test_a_fault_in_the_memory_of_a_search_names_the_search(
+    small: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Keys and values of the memory have four axes; no node gives a tensor like that."""
+    load = ExportBackend.load
+
+    def drifting(self: ExportBackend, *arguments: Any) -> Any:
+        function = load(self, *arguments)
+        return lambda *tensors: [t * 1.1 if t.ndim == 4 else t for t in function(*tensors)]
+
+    monkeypatch.setattr(ExportBackend, "load", drifting)
+    line = next(
+        i for i, each in enumerate(small.document.read_text().splitlines(), 1) if " answer: {" in each
+    )
+    with pytest.raises(CompileError, match=rf"first that differs is `answer` \(.*small\.yaml:{line}:7\)"):
+        composer_compile.compile_document(
+            small.document, tmp_path / "out", tasks=["video-qa"], weights=small.weights
+        )
+
+
 def test_lower_precision_is_compared_with_full_precision(small: Any, tmp_path: Path) -> None:
     options = composer_compile.Options(precision="bf16")
     manifest = composer_compile.compile_document(
