@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 from typing import Any
 
 __all__ = ["Row", "interleaved", "machine", "most_resident", "ratio", "resident"]
@@ -100,6 +101,7 @@ def machine() -> dict[str, Any]:
     """The machine and the versions, without anything that names it."""
     return {
         "system": f"{platform.system()} {platform.machine()}",
+        "processor": _processor(),
         "cores": os.cpu_count(),
         "python": platform.python_version(),
         "packages": {
@@ -107,6 +109,19 @@ def machine() -> dict[str, Any]:
             for name in ("torch", "pydantic", "networkx", "PyYAML", "haystack-ai", "sf-hamilton")
         },
     }
+
+
+def _processor() -> str | None:
+    """Its name and family, which tells processors apart that a host calls alike; None where Linux does not say it."""
+    try:
+        text = Path("/proc/cpuinfo").read_text(encoding="ascii", errors="replace")
+    except OSError:
+        return None
+    found = {
+        key.strip(): value.strip() for key, _, value in (line.partition(":") for line in text.splitlines())
+    }
+    parts = [found.get("model name"), f"family {found['cpu family']}" if "cpu family" in found else None]
+    return " ".join(part for part in parts if part) or None
 
 
 def _version(name: str) -> str | None:

@@ -29,7 +29,10 @@ def table(results: Mapping[str, Mapping[str, Any]]) -> str:
 
 def _machine(machine: Mapping[str, Any]) -> str:
     packages = ", ".join(f"{name} {version}" for name, version in machine["packages"].items() if version)
-    return f"{machine['cores']} cores, {machine['system']}, Python {machine['python']}, {packages}."
+    processor = f" ({machine['processor']})" if machine.get("processor") else ""
+    return (
+        f"{machine['cores']} cores{processor}, {machine['system']}, Python {machine['python']}, {packages}."
+    )
 
 
 def _line(row: Mapping[str, Any]) -> str:
