@@ -13,7 +13,8 @@ __all__ = ["DecoderCache"]
 
 
 class DecoderCache(NamedTuple):
-    """A value: no method changes it. NamedTuples are pytrees, so `torch.export` sees its tensors.
+    """A value: no method changes it. NamedTuples are pytrees, so `torch.export` sees its tensors. New ones are made by
+    their constructor, since torch.compile of torch 2.11 makes empty tuples of `_replace`.
 
     The memory's keys and values exist once per sample, whatever the number of beams K: the beams are the query rows.
     `past` has room for M tokens; `length`[1] of them are filled.
@@ -36,7 +37,7 @@ class DecoderCache(NamedTuple):
         """Beam k of sample b goes on from beam parents[b, k] (parents[B, K] int64)."""
         samples = torch.arange(parents.shape[0], device=parents.device).unsqueeze(1)
         past = KeyValues(self.past.keys[:, samples, parents], self.past.values[:, samples, parents])
-        return self._replace(past=past)
+        return DecoderCache(self.memory, self.memory_mask, past, self.length)
 
     def select(self, rows: Tensor) -> DecoderCache:
         """Keep the samples `rows`[R] (int64) alone, in that order."""

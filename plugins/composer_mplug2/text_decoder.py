@@ -99,7 +99,7 @@ class TextDecoder(nn.Module):
             values.append(past.values)
         logits = self.head(hidden, self.embeddings.words.weight)
         filled = KeyValues(torch.stack(keys), torch.stack(values))
-        return logits, cache._replace(past=filled, length=cache.length + 1)
+        return logits, DecoderCache(cache.memory, cache.memory_mask, filled, cache.length + 1)
 
     def project(self, memory: Tensor) -> tuple[KeyValues, ...]:
         """memory[B, N, D] → its keys and values for every layer."""

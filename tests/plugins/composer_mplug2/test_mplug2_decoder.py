@@ -83,6 +83,18 @@ def test_a_step_changes_nothing_that_it_was_given(decoder, memory, tokens) -> No
     assert not cache.past.keys.any()
 
 
+def test_a_step_may_be_compiled(decoder, memory, tokens) -> None:
+    """Its cache comes whole out of torch.compile, which in torch 2.11 empties what `_replace` gives."""
+    cache = decoder.start(memory=memory, beams=2, max_tokens=4)
+    ids, parents = tokens.ids[:, :2], torch.tensor([[1, 0]]).expand(3, -1)
+    _, after = decoder.step(ids, cache)
+    expected, _ = decoder.step(ids, after.reorder(parents))
+    with torch.no_grad():
+        step = torch.compile(lambda given: decoder.step(ids, given)[1].reorder(parents), backend="eager")
+        found, _ = decoder.step(ids, step(cache))
+    torch.testing.assert_close(found, expected)
+
+
 def test_the_memory_is_projected_once_per_sample(decoder, memory) -> None:
     cache = decoder.start(memory=memory, beams=5, max_tokens=4)
     assert {tuple(layer.keys.shape) for layer in cache.memory} == {(3, 4, 14, 16)}
