@@ -11,7 +11,7 @@ from composer.cli.options import add_format, add_settings, settings_of
 from composer.cli.output import print_problems
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from composer.plugin import Registry
     from composer.problems import Problem
@@ -20,6 +20,8 @@ __all__ = ["configure", "run"]
 
 MAX_ROUNDS = 10
 """Fixes that overlap are applied one after the other, each round followed by a new check; this bounds the rounds."""
+UNREADABLE = ("C001", "C002", "C003", "C004")
+"""Codes of a text that is no YAML, holds a key twice or is too large. Other problems a fix may bring to light."""
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -75,15 +77,15 @@ def _check(
 
 def _fix(paths: list[str], registry: Registry, settings: Mapping[str, str]) -> None:
     """Fix the named files in place. Files that they extend stay as they are unless they are named too."""
-    from composer.problems.fix import apply_fixes, replace_text
+    from composer.problems.fix import Fixed, apply_fixes, replace_text
 
-    fixed = 0
+    fixed, result = 0, Fixed()
     changed: set[str] = set()
     for _ in range(MAX_ROUNDS):
         problems, sources = _check(paths, registry, settings)
         named = {file for file in sources if file in paths and Path(file).is_file()}
         mendable = [p for p in problems if p.fix and all(edit.file in named for edit in p.fix)]
-        result = apply_fixes(mendable, sources)
+        result = apply_fixes(mendable, sources, spoils=_spoils(sources, registry))
         for file, text in result.texts.items():
             replace_text(Path(file), sources[file], text)
         fixed += len(result.applied)
@@ -93,3 +95,23 @@ def _fix(paths: list[str], registry: Registry, settings: Mapping[str, str]) -> N
     if fixed:
         noun = "problem" if fixed == 1 else "problems"
         print(f"fixed {fixed} {noun} in {', '.join(sorted(changed))}", file=sys.stderr)
+    for problem in result.refused:
+        print(f"not fixed, since the file could not be read afterwards: {problem}", file=sys.stderr)
+
+
+def _spoils(sources: Mapping[str, str], registry: Registry) -> Callable[[str, str], bool]:
+    """Tells of a file's new text whether it can be read less well than the one in `sources`."""
+
+    def spoils(file: str, text: str) -> bool:
+        return _unreadable(file, text, registry) > _unreadable(file, sources[file], registry)
+
+    return spoils
+
+
+def _unreadable(file: str, text: str, registry: Registry) -> int:
+    """How many problems a text has that keep it from being read as it stands."""
+    from composer.graph import check
+    from composer.language import Source
+
+    report = check(Source(file, text, Path(file)), registry=registry)
+    return sum(problem.code in UNREADABLE and problem.place.file == file for problem in report.problems)

@@ -96,7 +96,7 @@ class ConfigReader:
     def _unknown_key(self, where: tuple[Any, ...], owner: str, names: list[str]) -> None:
         place = self.tree.place(where, key=True)
         free = [name for name in names if self.tree.node((*where[:-1], name)) is None]
-        meant = meant_key(str(where[-1]), free)
+        meant = meant_key(str(where[-1]), free, alone=self.tree.text(where) == "")
         helps = [meant[2]] if meant else []
         helps.append(f"{owner} takes {', '.join(names) or 'no options'}")
         fix = rename_fix(place, meant[1]) if meant else ()

@@ -215,7 +215,8 @@ def _yaml_path(loc: tuple[Any, ...], data: Any) -> Path:
 def _unknown_key(path: Path, tree: Tree) -> Problem:
     known = _known_keys(path[:-1])
     place = tree.place(path, key=True)
-    meant = meant_key(str(path[-1]), [key for key in known if tree.node((*path[:-1], key)) is None])
+    free = [key for key in known if tree.node((*path[:-1], key)) is None]
+    meant = meant_key(str(path[-1]), free, alone=tree.text(path) == "")
     what = _describe(path[:-1])
     helps = [meant[2]] if meant else []
     if not meant and _too_deep(path[:-1]):

@@ -301,11 +301,14 @@ _FOREIGN = {
 }
 
 
-def meant_key(word: str, known: list[str]) -> tuple[str, str, str] | None:
-    """The known key that an unknown one most likely means: the key, what to write in its place, and the hint."""
+def meant_key(word: str, known: list[str], *, alone: bool = True) -> tuple[str, str, str] | None:
+    """The known key that an unknown one most likely means: the key, what to write in its place, and the hint.
+
+    `alone`: no value is written for it, so that it may hold its own, as in `{heads:4}`.
+    """
     name, colon, value = word.partition(":")
     if colon and value.strip() and name in known:
-        if not _BEGINS_A_VALUE.match(value.strip()):
+        if not alone or not _BEGINS_A_VALUE.match(value.strip()):
             return None  # a quote, a bracket or another sign of YAML, which may be the fault
         written = (
             f"{name}: {value.strip()}"  # a no-break space, which YAML takes for a letter, is stripped too

@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 import stat
 import tempfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from composer.problems.lines import newline_of, split_lines
@@ -24,23 +24,46 @@ class Fixed:
     applied: tuple[Problem, ...] = ()
     postponed: tuple[Problem, ...] = ()
     """Problems whose edits overlap with those of an earlier one; they can be fixed after a new check."""
+    refused: tuple[Problem, ...] = ()
+    """Problems whose edits would spoil a text."""
 
 
-def apply_fixes(problems: Iterable[Problem], sources: Mapping[str, str]) -> Fixed:
+def apply_fixes(
+    problems: Iterable[Problem],
+    sources: Mapping[str, str],
+    *,
+    spoils: Callable[[str, str], bool] = lambda file, text: False,
+) -> Fixed:
     """Put the edits of `problems` into `sources`, each problem's edits together or not at all.
 
     Where edits overlap, the problem that comes first wins. The same edit asked for twice is made once. Line breaks
-    in inserted text follow those of the file.
+    in inserted text follow those of the file. `spoils` says whether a file may not have a text; the fixes that would
+    give it that text are refused.
 
     Raises:
         ValueError: an edit names a file that is not in `sources`, or offsets outside its text.
     """
+    mendable = [problem for problem in problems if problem.fix]
+    fixed = _applied(mendable, sources)
+    if not _any_spoilt(fixed, spoils):
+        return fixed
+    kept: list[Problem] = []
+    refused: list[Problem] = []
+    for problem in mendable:
+        is_refused = _any_spoilt(_applied([*kept, problem], sources), spoils)
+        (refused if is_refused else kept).append(problem)
+    return replace(_applied(kept, sources), refused=tuple(refused))
+
+
+def _any_spoilt(fixed: Fixed, spoils: Callable[[str, str], bool]) -> bool:
+    return any(spoils(file, text) for file, text in fixed.texts.items())
+
+
+def _applied(problems: Iterable[Problem], sources: Mapping[str, str]) -> Fixed:
     accepted: dict[str, list[Edit]] = {}
     applied: list[Problem] = []
     postponed: list[Problem] = []
     for problem in problems:
-        if not problem.fix:
-            continue
         for edit in problem.fix:
             _require_inside(edit, sources)
         own = list(dict.fromkeys(problem.fix))

@@ -160,19 +160,42 @@ class TestFix:
 
     @pytest.mark.parametrize(
         ("right", "wrong"),
-        [("  hidden: 64", "  hid[den: 64"), ("  hidden: 64", "  hidden:: 64"), ("heads: 4", "heads:> 4")],
+        [
+            ("  hidden: 64", "  hid[den: 64"),
+            ("  hidden: 64", "  hidden:: 64"),
+            ("heads: 4", "heads:> 4"),
+            ("inputs:\n      question:", "inputs:x  question:"),
+            ("heads: 4", "heads:4: 5"),
+        ],
     )
     def test_no_cure_makes_a_text_that_is_not_yaml(
         self, composer, document: Path, right: str, wrong: str
     ) -> None:
-        """The right word may be the stranger one, or the value a sign of YAML."""
+        """The right word may be the stranger one, the value a sign of YAML, or the key have a value already."""
         text = document.read_text()
         assert right in text
         document.write_text(text.replace(right, wrong))
         done = composer("check", document, "--fix")
         assert done.code == 1
         assert "C002" not in done.out
+        assert "space after the colon" not in done.out
         assert wrong in document.read_text()
+
+    def test_a_cure_after_which_the_text_is_not_yaml_is_left_out_and_said(
+        self, composer, document: Path
+    ) -> None:
+        """The other cures of the file are made."""
+        self.spoil(document)
+        right = document.read_text()
+        document.write_text(right.replace("layers: 2", "layers:2: "))
+        done = composer("check", document, "--fix")
+        assert done.code == 1
+        assert "layers:2: }" in document.read_text()
+        assert "heads: 4" in document.read_text()
+        assert "fixed 3 problems in vectors.yaml" in done.err
+        assert "not fixed, since the file could not be read afterwards: vectors.yaml:7:" in done.err
+        assert "C002" not in done.out
+        assert "has no option `layers:2`" in done.out
 
     def test_an_extended_file_is_mended_only_where_it_is_named(self, composer, document: Path) -> None:
         self.spoil(document)

@@ -68,6 +68,20 @@ def test_a_fix_that_changes_nothing_changes_no_file() -> None:
     assert apply_fixes([problem(edit(0, 1, "a")), problem()], {"a.yaml": "ab"}).texts == {}
 
 
+def test_a_fix_that_spoils_a_text_is_refused_and_the_others_are_made() -> None:
+    good, bad, good_too = problem(edit(0, 1, "A")), problem(edit(1, 2, "?")), problem(edit(2, 3, "C"))
+    fixed = apply_fixes([good, bad, good_too], {"a.yaml": "abc"}, spoils=lambda file, text: "?" in text)
+    assert fixed.texts == {"a.yaml": "AbC"}
+    assert (fixed.applied, fixed.refused) == ((good, good_too), (bad,))
+
+
+def test_of_two_fixes_that_spoil_a_text_together_the_first_is_made() -> None:
+    first, second = problem(edit(0, 1, "?")), problem(edit(1, 2, "!"))
+    fixed = apply_fixes([first, second], {"a.yaml": "ab"}, spoils=lambda file, text: text == "?!")
+    assert fixed.texts == {"a.yaml": "?b"}
+    assert (fixed.applied, fixed.refused) == ((first,), (second,))
+
+
 @pytest.mark.parametrize(
     "bad", [edit(3, 2, ""), edit(-1, 1, ""), edit(0, 99, ""), edit(0, 0, "", "other.yaml")]
 )
