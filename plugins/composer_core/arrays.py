@@ -34,8 +34,30 @@ class ArrayProcessor:
         self.config = config
 
     def encode(self, values: Sequence[Any]) -> dict[str, Any]:
-        """`{kind: array [B, ...]}`, or the record of the kind. Raises InputError for samples of unequal shape."""
+        """`{kind: array [B, ...]}`, or the record of the kind. Raises InputError for wrong or unequal shapes."""
+        _check_axes(values, self.config)
         return {self.config.kind: _stacked(values)}
+
+
+def _check_axes(values: Sequence[Any], config: ArrayConfig) -> None:
+    import numpy as np
+
+    from composer.problems import InputError
+
+    records = {_is_record(value) for value in values}
+    if len(records) > 1:
+        raise InputError(f"some samples of {config.kind} are arrays and some are records: give records alone")
+    for value in values:
+        first = value[0] if _is_record(value) else value
+        if config.dims and not isinstance(first, Mapping) and np.ndim(first) != len(config.dims) - 1:
+            axes = ", ".join(map(str, config.dims[1:]))
+            raise InputError(
+                f"a sample of {config.kind} has the axes [{axes}], and one with the shape {np.shape(first)} was given"
+            )
+
+
+def _is_record(value: Any) -> bool:
+    return isinstance(value, tuple) and hasattr(value, "_fields")
 
 
 def _stacked(values: Sequence[Any]) -> Any:
@@ -44,7 +66,7 @@ def _stacked(values: Sequence[Any]) -> Any:
     from composer.problems import InputError
 
     first = values[0]
-    if isinstance(first, tuple) and hasattr(first, "_fields"):
+    if _is_record(first):
         return type(first)(
             *(None if column[0] is None else _stacked(column) for column in zip(*values, strict=True))
         )
