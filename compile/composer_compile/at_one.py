@@ -11,7 +11,8 @@ from torch.export.graph_signature import InputKind
 
 from composer.graph import Range
 from composer_compile.errors import SpecialSizeError
-from composer_compile.specs import DTYPES, StageSpec, TensorSpec
+from composer_compile.samples import random_tensor
+from composer_compile.specs import StageSpec
 
 __all__ = ["check_at_one"]
 
@@ -37,8 +38,13 @@ def check_at_one(
     chosen = [{**sizes, name: 1} for name in special]
     if len(special) > 1:
         chosen.append({**sizes, **dict.fromkeys(special, 1)})
+    device = next((parameter.device for parameter in spec.module.parameters()), torch.device("cpu"))
     for each in chosen:
-        inputs = [_random(tensor, each, spec) for tensor in spec.inputs]
+        generator = torch.Generator().manual_seed(0)
+        inputs = [
+            random_tensor(tensor.name, tensor.shape(each), tensor.dtype, {}, generator).to(device)
+            for tensor in spec.inputs
+        ]
         try:
             with torch.no_grad():
                 expected = spec.module(*inputs)
@@ -59,19 +65,6 @@ def _arguments(exported: ExportedProgram, given: Sequence[Tensor]) -> list[Tenso
         next(feed) if each.kind == InputKind.USER_INPUT else held[str(each.target)]
         for each in exported.graph_signature.input_specs
     ]
-
-
-def _random(tensor: TensorSpec, sizes: Mapping[str, int], spec: StageSpec) -> Tensor:
-    device = next((each.device for each in spec.module.parameters()), torch.device("cpu"))
-    generator = torch.Generator().manual_seed(0)
-    shape, dtype = tensor.shape(sizes), DTYPES[tensor.dtype]
-    if dtype.is_floating_point:
-        return torch.randn(shape, generator=generator).to(device, dtype)
-    if tensor.name.endswith(".mask"):
-        return torch.ones(shape, dtype=dtype, device=device)
-    # Whatever integers mean (ids, beams, places), 0 and 1 are among them; pixels are anything.
-    highest = 256 if dtype == torch.uint8 else 2
-    return torch.randint(0, highest, shape, generator=generator).to(device, dtype)
 
 
 def _same(ours: Tensor, theirs: Tensor) -> bool:

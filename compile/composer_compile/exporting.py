@@ -148,18 +148,16 @@ def _exported(module: nn.Module, arguments: tuple[Any, ...], shapes: tuple[Any, 
     While it traces, torch notes of every tensor whether it is contiguous. Seen in 2.11 and 2.12: what it compares for
     that becomes a condition on sizes, such as `min(4*length, 16*length) == 4*length`, that it cannot prove afterwards.
     """
+    from torch._dynamo.exc import UserError
+    from torch.fx.experimental import _config as symbolic
+
     try:
         return torch.export.export(module, arguments, dynamic_shapes=shapes)
-    except Exception as refused:  # torch.export raises many kinds of errors
-        from torch._dynamo.exc import UserError
-        from torch.fx.experimental import _config as symbolic
-
-        if not isinstance(refused, UserError):
-            raise
+    except UserError as refused:
         try:
             with symbolic.patch(backed_size_oblivious=True):  # type: ignore[attr-defined] # made at run time
                 return torch.export.export(module, arguments, dynamic_shapes=shapes)
-        except Exception:  # the first refusal is the one to report
+        except Exception:  # of whatever kind: the first refusal is the one to report
             raise refused from None
 
 

@@ -14,7 +14,7 @@ from composer_compile.forms import evaluate, read_form
 from composer_compile.manifest import Span, Task
 from composer_compile.specs import DTYPES
 
-__all__ = ["corner_sizes", "sample"]
+__all__ = ["corner_sizes", "random_tensor", "sample"]
 
 MOST_COMBINED = 3
 """Up to so many open ranges, every combination of their ends is a corner; beyond, one at a time."""
@@ -47,7 +47,7 @@ def sample(task: Task, sizes: Mapping[str, int], vocabulary: Mapping[str, int]) 
     tensors: dict[str, Tensor] = {}
     for entry in task.given:
         shape = tuple(evaluate(read_form(dim), sizes) for dim in entry.dims)
-        tensors[entry.name] = _random(entry.name, shape, entry.dtype, vocabulary, generator)
+        tensors[entry.name] = random_tensor(entry.name, shape, entry.dtype, vocabulary, generator)
     for name, tensor in tensors.items():
         mask = tensors.get(f"{name.rpartition('.')[0]}.mask")
         if (
@@ -60,9 +60,10 @@ def sample(task: Task, sizes: Mapping[str, int], vocabulary: Mapping[str, int]) 
     return tensors
 
 
-def _random(
+def random_tensor(
     name: str, shape: tuple[int, ...], dtype: str, vocabulary: Mapping[str, int], generator: torch.Generator
 ) -> Tensor:
+    """A tensor of that name: a mask shows a prefix of each row, whole numbers are 0 or 1 where no input says more."""
     kind = DTYPES[dtype]
     if name.endswith(".mask") and len(shape) == 2:
         lengths = torch.randint(1, shape[1] + 1, (shape[0], 1), generator=generator)

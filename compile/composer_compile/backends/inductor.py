@@ -27,12 +27,12 @@ from composer_compile.weights import WeightStore
 
 __all__ = ["InductorBackend"]
 
-_CONFIG = {
+CONFIG = {
     "aot_inductor.package_constants_in_so": False,
     # A free dimension is 2 or more to the exporter, and 1 was compared (see `at_one`).
     "aot_inductor.check_lowerbound": False,
 }
-
+"""How libraries are built."""
 UNKNOWN = re.compile(r"Could not find schema for (\w+::\w+)")
 """What torch says of an operation that a library calls and nothing has registered."""
 
@@ -79,7 +79,7 @@ class InductorBackend:
                     aoti_compile_and_package(
                         exported,
                         package_path=path,
-                        inductor_configs=_CONFIG,
+                        inductor_configs=CONFIG,
                     )
             except Exception as error:  # the compiler raises many kinds of errors
                 reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
