@@ -11,7 +11,7 @@ from torch import Tensor
 
 from composer.plugin import Registry
 from composer.problems import InputError
-from composer.runtime.inputs import is_batch
+from composer.runtime.inputs import holds_samples
 from composer.runtime.processors import Processors
 from composer_compile.container import Container
 from composer_compile.errors import ArtifactError
@@ -73,7 +73,7 @@ class Requests:
         """
         self._check_names(raw)
         main = next(iter(self.task.batch.values()))
-        single = not any(is_batch(raw[key]) for key, batch in self.task.batch.items() if batch == main)
+        single = not any(holds_samples(raw[key]) for key, batch in self.task.batch.items() if batch == main)
         tensors: dict[str, Tensor] = {}
         for key, processor in self.processors.items():
             for port, value in processor.encode(self._values(key, raw)).items():
@@ -129,7 +129,7 @@ class Requests:
     def _values(self, key: str, raw: Mapping[str, Any]) -> list[Any]:
         """The values of one input; a single one is repeated for the lists that it goes with."""
         together = [other for other, batch in self.task.batch.items() if batch == self.task.batch[key]]
-        counts = {len(raw[other]) for other in together if is_batch(raw[other])}
+        counts = {len(raw[other]) for other in together if holds_samples(raw[other])}
         if len(counts) > 1:
             raise InputError(
                 f"the inputs {', '.join(together)} form one batch and have unequal numbers of values "
@@ -138,7 +138,7 @@ class Requests:
         if counts == {0}:
             raise InputError(f"input `{key}` is an empty list: give at least one value")
         value = raw[key]
-        return list(value) if is_batch(value) else [value] * (counts.pop() if counts else 1)
+        return list(value) if holds_samples(value) else [value] * (counts.pop() if counts else 1)
 
     def _fields(self, key: str, port: str, value: Any) -> dict[str, Tensor]:
         kind = self.records[key, port]

@@ -13,7 +13,7 @@ from composer.plan import Plan
 from composer.problems import InputError
 from composer.runtime.processors import Processors
 
-__all__ = ["Inputs", "is_batch"]
+__all__ = ["Inputs", "holds_samples"]
 
 
 class Inputs:
@@ -32,7 +32,7 @@ class Inputs:
         Raises InputError for missing, unexpected or unequal inputs, and for values that the modality refuses.
         """
         self._check_names(raw)
-        single = not any(is_batch(raw[name]) for name in self.groups if self._is_main(name))
+        single = not any(holds_samples(raw[name]) for name in self.groups if self._is_main(name))
         encoded = {}
         for name, processor in self.processors.items():
             arrays = processor.encode(self._batch(name, raw))
@@ -79,19 +79,19 @@ class Inputs:
     def _batch(self, name: str, raw: Mapping[str, Any]) -> list[Any]:
         value = raw[name]
         counts = {
-            len(raw[n]) for n in self.groups if self.groups[n] == self.groups[name] and is_batch(raw[n])
+            len(raw[n]) for n in self.groups if self.groups[n] == self.groups[name] and holds_samples(raw[n])
         }
         if len(counts) > 1:
-            given = ", ".join(f"{n}: {len(raw[n])}" for n in self.groups if is_batch(raw[n]))
+            given = ", ".join(f"{n}: {len(raw[n])}" for n in self.groups if holds_samples(raw[n]))
             raise InputError(f"the inputs of one batch have unequal numbers of values ({given})")
         if counts == {0}:
             raise InputError(f"input `{name}` is an empty list: give at least one value")
-        if is_batch(value):
+        if holds_samples(value):
             return list(value)
         return [value] * (counts.pop() if counts else 1)
 
 
-def is_batch(value: Any) -> bool:
+def holds_samples(value: Any) -> bool:
     """Whether a raw value stands for several samples; a record such as `Tokens(ids, mask)` is one value."""
     return isinstance(value, list) or (isinstance(value, tuple) and not hasattr(value, "_fields"))
 

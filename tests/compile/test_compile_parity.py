@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -190,16 +191,21 @@ def test_accepted_drift_is_noted(document: Path, registry: Registry, tmp_path: P
     assert max(each.max_abs for each in manifest.parity["move"].differences) >= 1
 
 
-def test_a_backend_that_drifts_is_caught_by_its_results(
-    small: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def drift(monkeypatch: pytest.MonkeyPatch, change: Callable[[Tensor], Tensor]) -> None:
+    """Let every result of a loaded program be changed."""
     load = ExportBackend.load
 
     def drifting(self: ExportBackend, *arguments: Any) -> Any:
         function = load(self, *arguments)
-        return lambda *tensors: [t * 1.01 if t.is_floating_point() else t for t in function(*tensors)]
+        return lambda *tensors: [change(tensor) for tensor in function(*tensors)]
 
     monkeypatch.setattr(ExportBackend, "load", drifting)
+
+
+def test_a_backend_that_drifts_is_caught_by_its_results(
+    small: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drift(monkeypatch, lambda t: t * 1.01 if t.is_floating_point() else t)
     with pytest.raises(CompileError, match=r"task `classify`.*0\.0001 is accepted.*`words` \(.*small\.yaml:"):
         composer_compile.compile_document(
             small.document, tmp_path / "out", tasks=["classify"], weights=small.weights
@@ -210,13 +216,7 @@ def test_a_fault_in_the_memory_of_a_search_names_the_search(
     small: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Keys and values of the memory have four axes; no node gives a tensor like that."""
-    load = ExportBackend.load
-
-    def drifting(self: ExportBackend, *arguments: Any) -> Any:
-        function = load(self, *arguments)
-        return lambda *tensors: [t * 1.1 if t.ndim == 4 else t for t in function(*tensors)]
-
-    monkeypatch.setattr(ExportBackend, "load", drifting)
+    drift(monkeypatch, lambda t: t * 1.1 if t.ndim == 4 else t)
     line = next(
         i for i, each in enumerate(small.document.read_text().splitlines(), 1) if " answer: {" in each
     )
@@ -325,13 +325,7 @@ def test_what_was_not_compared_is_measured_by_verify(
     assert "caption: ok" in shown
     assert "caption.logits" in shown
     assert "question.length 8" in shown  # every corner, not the smallest alone
-    load = ExportBackend.load
-
-    def drifting(self: ExportBackend, *arguments: Any) -> Any:
-        function = load(self, *arguments)
-        return lambda *tensors: [t * 1.01 if t.is_floating_point() else t for t in function(*tensors)]
-
-    monkeypatch.setattr(ExportBackend, "load", drifting)
+    drift(monkeypatch, lambda t: t * 1.01 if t.is_floating_point() else t)
     assert main(["verify", str(tmp_path / "out")]) == 1
     assert "caption: DIFFERS" in capsys.readouterr().out
 
