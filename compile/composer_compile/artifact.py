@@ -11,7 +11,7 @@ import torch
 
 from composer.plugin import Registry, load_registry
 from composer.problems import InputError
-from composer.runtime import import_object
+from composer.runtime import device_of, import_object
 from composer.runtime.processors import Processors
 from composer_compile.container import Container, open_container
 from composer_compile.errors import ArtifactError
@@ -20,7 +20,7 @@ from composer_compile.seam import BackendImplementation, LoadedProgram
 from composer_compile.tasks import LoadedTask
 from composer_compile.weights import WEIGHTS, StoredWeights
 
-__all__ = ["SAMPLES", "Artifact", "backend_of", "device_of", "load"]
+__all__ = ["SAMPLES", "Artifact", "backend_of", "load"]
 
 SAMPLES = "samples.safetensors"
 
@@ -183,14 +183,3 @@ class Artifact:
                     self.device,
                 )
             return self._programs[key]
-
-
-def device_of(device: str | torch.device) -> torch.device:
-    """The device of that name. Raises InputError where there is no such name, or no such device here."""
-    try:
-        target = torch.device(device)
-    except RuntimeError:
-        raise InputError(f"{device!r} is no device: write cpu, cuda or cuda:1") from None
-    if target.type == "cuda" and not torch.cuda.is_available():
-        raise InputError(f"device {device} is not available here: torch finds no CUDA device; use cpu")
-    return target

@@ -17,9 +17,9 @@ from torch import nn
 from composer.graph import Report, check
 from composer.plan import Plan
 from composer.plugin import Registry, load_registry
-from composer.runtime import Model, Runner
+from composer.runtime import Model, Runner, device_of
 from composer.runtime import load as load_model
-from composer_compile.artifact import Artifact, backend_of, device_of
+from composer_compile.artifact import Artifact, backend_of
 from composer_compile.container import MANIFEST, open_container
 from composer_compile.cutting import labels_of
 from composer_compile.describing import Files, describe_task, span

@@ -51,7 +51,7 @@ def first_diverging_node(
     raw = sample(loaded.task, sizes, vocabulary_sizes(loaded.requests.processors))
     fitted, fitted_sizes = loaded.requests.fit(raw)
     slots, _ = live_values(runner, loaded, raw)
-    values = {name: tensor.to(loaded.device) for name, tensor in fitted.items()}
+    values = dict(fitted)
     programs = {part.entry.name: part for part in loaded.order if isinstance(part, LoadedStage)}
     for part in staged.order:
         if isinstance(part, Step):

@@ -105,7 +105,7 @@ def _stages(
     shown: Mapping[str, int],
 ) -> list[Difference]:
     """The programs one by one, each on what the live stages before it gave."""
-    values: dict[str, Tensor] = {name: tensor.to(loaded.device) for name, tensor in tensors.items()}
+    values = dict(tensors)
     found: list[Difference] = []
     for part in loaded.order:
         if isinstance(part, LoadedHostCall):
@@ -185,7 +185,7 @@ def live_results(
             if value_name is not None and isinstance(part, Tensor) and not _generated(value_name, hypotheses):
                 results[value_name] = part
     fitted, sizes = loaded.requests.fit(raw)
-    values: dict[str, Tensor] = {name: tensor.to(loaded.device) for name, tensor in fitted.items()}
+    values = dict(fitted)
     for stage in loaded.order:
         if isinstance(stage, LoadedStage) and set(stage.inputs) <= set(values):
             values.update(_reference(staged, stage.entry.name, [values[name] for name in stage.inputs]))
@@ -227,9 +227,9 @@ def live_values(
     nested: dict[str, dict[str, Any]] = {}
     for (name, port), kind in loaded.requests.records.items():
         if kind.record is None:
-            nested.setdefault(name, {})[port] = raw[f"{name}.{port}"]
+            nested.setdefault(name, {})[port] = raw[f"{name}.{port}"].to(loaded.device)
         else:
-            fields = [raw[f"{name}.{port}.{field}"] for field in kind.fields]
+            fields = [raw[f"{name}.{port}.{field}"].to(loaded.device) for field in kind.fields]
             nested.setdefault(name, {})[port] = kind.record(*fields)
     slots = runner.program(nested)
     hypotheses = {}
@@ -248,9 +248,8 @@ def _results(
     """The task from one end to the other: its results, and the ids of what it generates."""
     slots, hypotheses = live_values(runner, loaded, raw)
     fitted, fitted_sizes = loaded.requests.fit(raw)
-    values: dict[str, Any] = {}
+    values: dict[str, Any] = dict(fitted)
     ids: dict[str, Any] = {}
-    values.update({name: tensor.to(loaded.device) for name, tensor in fitted.items()})
     loaded.walk(values, fitted_sizes, ids)
     found = []
     for node, expected in hypotheses.items():

@@ -137,7 +137,7 @@ def _results(task: LoadedTask, raw: Mapping[str, Tensor], *, logits: bool = Fals
     `logits` adds what each search starts from: the scores after its start token.
     """
     fitted, sizes = task.requests.fit(raw)
-    values: dict[str, Any] = {name: tensor.to(task.device) for name, tensor in fitted.items()}
+    values: dict[str, Any] = dict(fitted)
     found: dict[str, Any] = {}
     task.walk(values, sizes, found)
     results = {f"{node}.ids": torch.tensor(searched[0][0].ids) for node, searched in found.items()}
@@ -168,6 +168,6 @@ def _median(task: LoadedTask, raw: Mapping[str, Tensor]) -> float:
         started = time.perf_counter()
         _results(task, raw)
         if task.device.type == "cuda":
-            torch.cuda.synchronize()
+            torch.cuda.synchronize(task.device)
         times.append(time.perf_counter() - started)
     return sorted(times)[REPEATS // 2]

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from composer.plugin import Registry
 from composer.problems import InputError
-from composer.runtime.inputs import holds_samples
+from composer.runtime.inputs import check_record, holds_samples
 from composer.runtime.processors import Processors
 from composer_compile.container import Container
 from composer_compile.errors import ArtifactError
@@ -48,10 +48,18 @@ class Requests:
     """The inputs of one task: processors, batching, and the check of sizes against the compiled ranges."""
 
     def __init__(
-        self, name: str, task: Task, registry: Registry, container: Container, shared: Processors
+        self,
+        name: str,
+        task: Task,
+        *,
+        registry: Registry,
+        container: Container,
+        shared: Processors,
+        device: torch.device,
     ) -> None:
         self.name = name
         self.task = task
+        self.device = device
         self.rebuild = container.rebuild
         self.processors = {
             key: processor_of(entry, registry, container, shared) for key, entry in task.inputs.items()
@@ -81,9 +89,9 @@ class Requests:
         return *self.fit(tensors), single
 
     def fit(self, tensors: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], dict[str, int]]:
-        """Cast to what the programs take, with the size of every free dimension."""
+        """Cast to what the programs take, on their device, with the size of every free dimension."""
         sizes = self._sizes(tensors)
-        return {name: tensors[name].to(dtype) for name, dtype in self.dtypes.items()}, sizes
+        return {name: tensors[name].to(self.device, dtype) for name, dtype in self.dtypes.items()}, sizes
 
     def _sizes(self, tensors: Mapping[str, Tensor]) -> dict[str, int]:
         sizes: dict[str, int] = {}
@@ -142,10 +150,9 @@ class Requests:
 
     def _fields(self, key: str, port: str, value: Any) -> dict[str, Tensor]:
         kind = self.records[key, port]
+        check_record(key, kind, value)
         if kind.record is None:
             return {f"{key}.{port}": _tensor(value)}
-        if not isinstance(value, tuple):
-            raise InputError(f"input `{key}` takes {kind.id} with {' and '.join(kind.fields)}, not one array")
         given = dict(zip(kind.fields, value, strict=True))
         shaped = {label: _tensor(item) for label, item in given.items() if item is not None}
         lengths = {

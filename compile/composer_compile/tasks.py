@@ -61,6 +61,7 @@ class LoadedGenerate:
     decoder: CompiledDecoder
     policy: Any
     tokenizer: Any
+    device: torch.device
 
     def search(self, values: Mapping[str, Tensor], batch: int) -> list[list[Any]]:
         found: list[list[Any]] = self.policy.search(
@@ -74,14 +75,16 @@ class LoadedGenerate:
         return self.decoder.step if first is None else after_prefill(self.decoder.step, values[first])
 
     def ports(self, found: list[list[Any]]) -> dict[str, Any]:
-        """The values of the node's ports."""
+        """The values of the node's ports; tensors on the device, since later stages read them there."""
         best = [hypotheses[0] for hypotheses in found]
         longest = max(len(each.ids) for each in best)
         pad = self.entry.tokens["pad"]
         made: dict[str, Callable[[], Any]] = {
             "text": lambda: [self.tokenizer.decode(each.ids) for each in best],
-            "score": lambda: torch.tensor([each.score for each in best]),
-            "ids": lambda: torch.tensor([[*each.ids, *[pad] * (longest - len(each.ids))] for each in best]),
+            "score": lambda: torch.tensor([each.score for each in best], device=self.device),
+            "ids": lambda: torch.tensor(
+                [[*each.ids, *[pad] * (longest - len(each.ids))] for each in best], device=self.device
+            ),
         }
         return {name: made[port]() for port, name in self.entry.ports.items()}
 
@@ -122,13 +125,15 @@ class LoadedTask:
         self.device = device
         self.registry = registry
         self.load = load
-        self.requests = Requests(name, task, registry, container, shared)
+        self.requests = Requests(
+            name, task, registry=registry, container=container, shared=shared, device=device
+        )
         self.order: list[LoadedStage | LoadedGenerate | LoadedHostCall] = []
         for entry in task.order:
             if isinstance(entry, Stage):
                 self.order.append(LoadedStage(entry, load))
             elif isinstance(entry, Generate):
-                self.order.append(_generator(entry, load, registry, container, shared))
+                self.order.append(_generator(entry, load, registry, container, shared, device))
             else:
                 self.order.append(_host_call(entry, registry, container))
 
@@ -148,7 +153,7 @@ class LoadedTask:
 
     def values(self, tensors: Mapping[str, Tensor], sizes: Mapping[str, int]) -> dict[str, Any]:
         """Everything that comes out of the stages, by name. `tensors` are what `requests.fit` gives."""
-        values: dict[str, Any] = {name: tensor.to(self.device) for name, tensor in tensors.items()}
+        values: dict[str, Any] = dict(tensors)
         self.walk(values, sizes, {})
         return values
 
@@ -181,7 +186,7 @@ class LoadedTask:
         tensors, sizes, _ = self.requests.read(raw)
         if sizes[generator.entry.batch] != 1:
             raise InputError(f"streaming takes one sample at a time, not {sizes[generator.entry.batch]}")
-        values: dict[str, Any] = {name: tensor.to(self.device) for name, tensor in tensors.items()}
+        values: dict[str, Any] = dict(tensors)
         for part in self.order[: self.order.index(generator)]:
             assert isinstance(part, LoadedStage)
             values.update(
@@ -223,7 +228,12 @@ def _host_call(entry: HostCall, registry: Registry, container: Container) -> Loa
 
 
 def _generator(
-    entry: Generate, load: Loader, registry: Registry, container: Container, shared: Processors
+    entry: Generate,
+    load: Loader,
+    registry: Registry,
+    container: Container,
+    shared: Processors,
+    device: torch.device,
 ) -> LoadedGenerate:
     if entry.policy not in registry.policies:
         raise ArtifactError(
@@ -255,6 +265,7 @@ def _generator(
         decoder,
         policy(options=SimpleNamespace(**entry.options), **entry.tokens),
         processor_of(entry.text, registry, container, shared).tokenizer,
+        device,
     )
 
 

@@ -3,7 +3,7 @@
 from composer.runtime.generation import after_prefill
 from composer.runtime.importing import ImplementationError, import_object
 from composer.runtime.linear import linear, prefers_onednn
-from composer.runtime.model import INITIAL, Model, Runner, build_for_training, load
+from composer.runtime.model import INITIAL, Model, Runner, build_for_training, device_of, load
 from composer.runtime.program import Program, build_module, build_program
 
 __all__ = [
@@ -16,6 +16,7 @@ __all__ = [
     "build_for_training",
     "build_module",
     "build_program",
+    "device_of",
     "import_object",
     "linear",
     "load",

@@ -11,6 +11,7 @@ from typing import Any
 
 import torch
 from pydantic import ValidationError
+from torch import Tensor
 
 from composer.plan import Step
 from composer.plugin import Registry
@@ -74,21 +75,26 @@ class Generator:
 
     def start(self, slots: list[Any]) -> tuple[DecoderStep, Any, int]:
         """The step to search with, the decoder's cache for the memory in the slots, and the batch size."""
-        memory = {port: slots[slot] for port, slot in self.step.sources.items() if isinstance(slot, int)}
-        first = next(iter(memory.values()))
-        batch = (first[0] if isinstance(first, tuple) else first).shape[0]
+        memory = self._memory(slots)
+        batch = _first_tensor(memory).shape[0]
         found = self.decoder.start(**memory, beams=self.options.beams, max_tokens=self.options.max_tokens)
         if not self.prefills:
             return self.decoder.step, found, batch
         logits, cache = found
         return after_prefill(self.decoder.step, logits), cache, batch
 
+    def _memory(self, slots: list[Any]) -> dict[str, Any]:
+        return {port: slots[slot] for port, slot in self.step.sources.items() if isinstance(slot, int)}
+
     def run(self, slots: list[Any]) -> list[list[Any]]:
         """Every sample's hypotheses (`ids`, `score`), best first; writes the node's output ports into the slots."""
         step, cache, batch = self.start(slots)
         found: list[list[Any]] = self.policy.search(step, cache, batch)
+        device = _first_tensor(self._memory(slots)).device
         for port, slot in self.step.targets.items():
-            slots[slot] = self._port(port, found)
+            value = self._port(port, found)
+            # Later nodes read it, and they run where the memory lies.
+            slots[slot] = value.to(device) if isinstance(value, Tensor) else value
         return found
 
     def check_streams(self) -> None:
@@ -126,6 +132,12 @@ class Generator:
             pad = self.tokens["pad"]
             return torch.tensor([[*h[0].ids, *[pad] * (longest - len(h[0].ids))] for h in found])
         raise InputError(f"a generate node offers text, ids and score, not {port}")
+
+
+def _first_tensor(memory: Mapping[str, Any]) -> Tensor:
+    first = next(iter(memory.values()))
+    found: Tensor = first[0] if isinstance(first, tuple) else first
+    return found
 
 
 def _check_ids(module: str, tokens: Mapping[str, int], tokenizer: Any) -> None:

@@ -12,21 +12,32 @@ from composer.language import nearest
 from composer.plan import Plan
 from composer.problems import InputError
 from composer.runtime.processors import Processors
+from composer.types import Kind
 
-__all__ = ["Inputs", "holds_samples"]
+__all__ = ["Inputs", "check_record", "holds_samples"]
 
 
 class Inputs:
-    """The processors of a plan's inputs, taken from `shared` where other plans have made them."""
+    """The processors of a plan's inputs, taken from `shared` where other plans have made them.
 
-    def __init__(self, plan: Plan, shared: Processors | None = None) -> None:
+    `kinds` are the registered ones, by which values that are no record of theirs are refused.
+    """
+
+    def __init__(
+        self, plan: Plan, shared: Processors | None = None, kinds: Mapping[str, Kind] | None = None
+    ) -> None:
         self.plan = plan
+        self.kinds = kinds or {}
         made = shared if shared is not None else Processors()
         self.processors = {name: made.of(item.modality, item.config) for name, item in plan.inputs.items()}
         self.groups = {name: _batch_symbol(plan, name) for name in plan.inputs}
 
-    def encode(self, raw: Mapping[str, Any], device: torch.device) -> tuple[dict[str, dict[str, Any]], bool]:
+    def encode(
+        self, raw: Mapping[str, Any], device: torch.device, dtype: torch.dtype | None = None
+    ) -> tuple[dict[str, dict[str, Any]], bool]:
         """Host ports of every input as tensors, and whether the caller gave single values rather than lists.
+
+        `dtype` is the number format of the model, which floating-point values are cast to.
 
         Inputs that share their batch must have equally many values; a single value is repeated for the others.
         Raises InputError for missing, unexpected or unequal inputs, and for values that the modality refuses.
@@ -36,9 +47,18 @@ class Inputs:
         encoded = {}
         for name, processor in self.processors.items():
             arrays = processor.encode(self._batch(name, raw))
+            self._check_kinds(name, arrays)
             self._check_sizes(name, arrays)
-            encoded[name] = {port: _to_tensors(value, device) for port, value in arrays.items()}
+            encoded[name] = {port: _to_tensors(value, device, dtype) for port, value in arrays.items()}
         return encoded, single
+
+    def _check_kinds(self, name: str, arrays: Mapping[str, Any]) -> None:
+        for port, value in arrays.items():
+            found = self.plan.task.types.get(
+                (name, port)
+            )  # pixels are not what a node reads before they are prepared
+            if found is not None and found.kind in self.kinds:
+                check_record(name, self.kinds[found.kind], value)
 
     def _check_sizes(self, name: str, arrays: Mapping[str, Any]) -> None:
         """A free dimension can have a limit, such as the positions of a text encoder, that only the value reaches."""
@@ -96,16 +116,23 @@ def holds_samples(value: Any) -> bool:
     return isinstance(value, list) or (isinstance(value, tuple) and not hasattr(value, "_fields"))
 
 
+def check_record(name: str, kind: Kind, value: Any) -> None:
+    """Raise InputError where an input has one array in the place of a record such as `States(values, mask)`."""
+    if kind.record is not None and not isinstance(value, tuple):
+        raise InputError(f"input `{name}` takes {kind.id} with {' and '.join(kind.fields)}, not one array")
+
+
 def _batch_symbol(plan: Plan, name: str) -> Any:
     """What the checker found the input's first dim to be: inputs with the same symbol form one batch."""
     port = next(iter(plan.inputs[name].ports))
     return plan.task.types[name, port].dims[0]
 
 
-def _to_tensors(value: Any, device: torch.device) -> Any:
+def _to_tensors(value: Any, device: torch.device, dtype: torch.dtype | None) -> Any:
     if isinstance(value, np.ndarray):
-        return torch.from_numpy(value).to(device)
+        tensor = torch.from_numpy(value)
+        return tensor.to(device, dtype if tensor.is_floating_point() else None)
     if isinstance(value, tuple):
-        fields = [None if item is None else _to_tensors(item, device) for item in value]
+        fields = [None if item is None else _to_tensors(item, device, dtype) for item in value]
         return type(value)(*fields)  # type: ignore[arg-type]
     return value

@@ -23,7 +23,7 @@ from composer.runtime.processors import Processors
 from composer.runtime.program import Program, build_module, build_program, module_names
 from composer.runtime.weights import LoadReport, load_weights, read_checkpoint
 
-__all__ = ["INITIAL", "Model", "Runner", "build_for_training", "load"]
+__all__ = ["INITIAL", "Model", "Runner", "build_for_training", "device_of", "load"]
 
 INITIAL = "initial"
 """As `weights`: keep the initial (random) weights, for training and tests."""
@@ -42,7 +42,7 @@ class Runner:
     ) -> None:
         self.plan: Plan = plan_task(task)
         self.program: Program = build_program(self.plan, modules).eval()
-        self.inputs = Inputs(self.plan, shared)
+        self.inputs = Inputs(self.plan, shared, registry.kinds)
         self.generators: dict[str, Generator] = generators_of(self.plan.steps, modules, registry, shared)
 
     def slots(self, tensors: Mapping[str, Mapping[str, Any]]) -> list[Any]:
@@ -93,6 +93,7 @@ class Model:
         self.report = report
         self.modules = dict(modules)
         self.device = device
+        self.dtype = next((p.dtype for m in modules.values() for p in m.parameters()), torch.float32)
         self.loading = loading
         self.tasks = tuple(tasks)
         self._processors = Processors()
@@ -120,9 +121,8 @@ class Model:
             registry=self.report.registry,
             shared=self._processors,
         )
-        dtype = next((p.dtype for m in self.modules.values() for p in m.parameters()), torch.float32)
-        runner.program.prepare.to(self.device, dtype)
-        runner.program.in_place.to(self.device, dtype)
+        runner.program.prepare.to(self.device, self.dtype)
+        runner.program.in_place.to(self.device, self.dtype)
         use_fastest_linears(runner.program.in_place)
         return runner
 
@@ -136,7 +136,7 @@ class Model:
     def run(self, task: str | None = None, /, **raw: Any) -> dict[str, Any]:
         """Answer. Raises InputError for inputs that are missing, unexpected or unusable."""
         runner = self.runner(task)
-        tensors, single = runner.inputs.encode(raw, self.device)
+        tensors, single = runner.inputs.encode(raw, self.device, self.dtype)
         slots = runner.slots(tensors)
         outputs = {name: slots[slot] for name, slot in runner.plan.outputs.items()}
         return {name: _first(value) for name, value in outputs.items()} if single else outputs
@@ -156,7 +156,7 @@ class Model:
             raise InputError(f"task `{runner.plan.task.name}` generates several texts ({names}): use run")
         (generator,) = runner.generators.values()
         generator.check_streams()
-        tensors, _ = runner.inputs.encode(raw, self.device)
+        tensors, _ = runner.inputs.encode(raw, self.device, self.dtype)
         return runner.stream(tensors, generator)
 
 
@@ -205,7 +205,7 @@ def load(
     report.raise_for_errors()
     names = _task_names(report, tasks)
     chosen = _layout(registry, layout)
-    target = _device(device)
+    target = device_of(device)
     number_format = _dtype(dtype)
     if weights == "":
         raise InputError(
@@ -309,7 +309,8 @@ def _from_config(
     return {name: value for name, value in chosen.parameters(config).items() if name in known}
 
 
-def _device(device: str | torch.device) -> torch.device:
+def device_of(device: str | torch.device) -> torch.device:
+    """The device of that name. Raises InputError where there is no such name, or no such device here."""
     try:
         target = torch.device(device)
     except RuntimeError:

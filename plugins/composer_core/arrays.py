@@ -75,10 +75,21 @@ def _stacked(values: Sequence[Any]) -> Any:
             "an array input takes arrays, or the record of its kind such as States(values, mask)"
         )
     try:
-        return np.stack([np.asarray(value) for value in values])
+        return np.stack([_array(value) for value in values])
     except ValueError as error:
         shapes = ", ".join(str(np.shape(value)) for value in values)
         raise InputError(f"the samples of one batch must have one shape, not {shapes}: {error}") from None
+
+
+def _array(value: Any) -> Any:
+    """Tensors too, from any device: what one task gave is an input of another."""
+    import numpy as np
+
+    if hasattr(value, "detach"):
+        value = value.detach().cpu()
+        if "bfloat16" in str(value.dtype):  # which NumPy lacks; the model casts to its own number format
+            value = value.float()
+    return np.asarray(value)
 
 
 ARRAY = Modality(

@@ -65,5 +65,6 @@ def test_what_is_no_sample_is_refused_by_both(both: Both, given: Any, message: s
 
 
 def test_an_array_in_the_place_of_a_record_is_refused(both: Both) -> None:
-    with pytest.raises(InputError, match="`vectors` takes states with values and mask, not one array"):
-        both[1].run("pool", vectors=VALUES)
+    for runner in both:
+        with pytest.raises(InputError, match="`vectors` takes states with values and mask, not one array"):
+            runner.run("pool", vectors=VALUES)

@@ -85,6 +85,8 @@ def packed_program(
     )
     # The example inputs hold the weights, and would be pickled.
     exported.example_inputs = None
+    if _devices(exported) - {"cpu"}:  # so that it loads where that device is not
+        exported = move_to_device_pass(exported, "cpu")
     buffer = io.BytesIO()
     torch.export.save(exported, buffer)
     return buffer.getvalue(), keys
@@ -103,6 +105,12 @@ def loaded_program(content: bytes, weights: Sequence[Tensor | None], device: tor
         if device.type != "cpu":
             exported = move_to_device_pass(exported, device)
     return _with_weights(exported, weights)
+
+
+def _devices(exported: ExportedProgram) -> set[str]:
+    """Kinds of devices that its inputs and constants are on."""
+    values = [node.meta.get("val") for node in exported.graph.find_nodes(op="placeholder")]
+    return {value.device.type for value in values if isinstance(value, Tensor)}
 
 
 def _placeholders(exported: ExportedProgram) -> list[fx.Node]:

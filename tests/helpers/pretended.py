@@ -1,0 +1,186 @@
+"""A CUDA device for tests on machines that have none.
+
+Tensors on it lie in main memory and are reckoned with by the processor, but they say that they are on `cuda:0`, and
+what a GPU refuses is refused: operations on tensors of both devices, and reading one without copying it back. So what
+was left on the wrong device is found anywhere. What only a real one shows (kernels, precision, memory, speed) is not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+from torch._subclasses.fake_tensor import FakeTensor
+from torch.export.passes import move_to_device_pass
+from torch.utils._python_dispatch import TorchDispatchMode, _disable_current_modes
+from torch.utils._pytree import tree_flatten, tree_map
+
+__all__ = ["OnDevice", "near", "pretended_cuda"]
+
+DEVICE = torch.device("cuda", 0)
+aten = torch.ops.aten
+COPIES = {aten._to_copy.default, aten.copy_.default}
+INDEXING = {aten.index.Tensor, aten.index_put.default, aten.index_put_.default}
+"""A GPU takes indices from the processor, not the other way round."""
+FLASH = 0
+"""Which way of attention torch is told to take: the plain one."""
+
+
+class OnDevice(Tensor):
+    """A tensor that says it is on the device."""
+
+    held: Tensor
+    """Its values, in main memory."""
+
+    @staticmethod
+    def __new__(cls, held: Tensor) -> OnDevice:
+        # As the tensor that it stands for: one of inference mode stays one.
+        with torch.inference_mode(held.is_inference()):
+            made: OnDevice = Tensor._make_wrapper_subclass(  # type: ignore[attr-defined]
+                cls,
+                held.shape,
+                strides=held.stride(),
+                storage_offset=held.storage_offset(),
+                dtype=held.dtype,
+                device=DEVICE,
+            )
+        return made
+
+    def __init__(self, held: Tensor) -> None:
+        self.held = held
+
+    __torch_function__ = torch._C._disabled_torch_function_impl
+
+    @classmethod
+    def __torch_dispatch__(cls, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        return _run(func, args, kwargs or {})
+
+    def data_ptr(self) -> int:
+        return self.held.data_ptr()
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Tensor:
+        made: Tensor = OnDevice(self.held.detach().clone())
+        memo[id(self)] = nn.Parameter(made, self.requires_grad) if isinstance(self, nn.Parameter) else made
+        return memo[id(self)]
+
+    def numpy(self, *, force: bool = False) -> Any:
+        raise TypeError("can't convert cuda:0 device type tensor to numpy")
+
+    def tolist(self) -> Any:
+        return self.held.tolist()
+
+    def __repr__(self) -> str:  # type: ignore[override]
+        return f"OnDevice({self.held})"
+
+
+class _Everywhere(TorchDispatchMode):
+    """So that tensors can be made on the device and copied to it."""
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if torch._C._get_dispatch_mode(torch._C._TorchDispatchModeKey.FAKE) is not None:
+            return func(*args, **(kwargs or {}))  # tensors without data have devices of their own
+        return _run(func, args, kwargs or {})
+
+
+def _run(func: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
+    flat = tree_flatten((args, kwargs))[0]
+    ours = [value for value in flat if isinstance(value, OnDevice)]
+    others = [value for value in flat if isinstance(value, Tensor) and not isinstance(value, OnDevice)]
+    fake = next((value for value in others if isinstance(value, FakeTensor)), None)
+    if fake is not None:
+        return func(*tree_map(_faking(fake), args), **tree_map(_faking(fake), kwargs))
+    _check_devices(func, args, ours, others)
+    if func is aten._fused_sdp_choice.default:
+        return FLASH
+    asked = [value for value in flat if isinstance(value, torch.device)]
+    if func is aten.copy_.default:
+        on_device = isinstance(args[0], OnDevice)
+    else:
+        on_device = asked[0].type == DEVICE.type if asked else bool(ours)
+    result = func(*tree_map(near, args), **tree_map(near, kwargs))
+    if not on_device:
+        return result
+    known = {id(tensor.held): tensor for tensor in ours}
+
+    def placed(value: Any) -> Any:
+        if not isinstance(value, Tensor):
+            return value
+        return known[id(value)] if id(value) in known else OnDevice(value)
+
+    return tree_map(placed, result)
+
+
+def _check_devices(func: Any, args: Sequence[Any], ours: Sequence[Tensor], others: Sequence[Tensor]) -> None:
+    """A tensor without axes goes anywhere, as on a GPU."""
+    if func in COPIES or not ours or not any(tensor.ndim for tensor in others):
+        return
+    if func in INDEXING and isinstance(args[0], OnDevice):
+        return
+    raise RuntimeError(
+        f"Expected all tensors to be on the same device, but found at least two, {DEVICE} and cpu ({func})"
+    )
+
+
+def _faking(fake: FakeTensor) -> Callable[[Any], Any]:
+    def made(value: Any) -> Any:
+        if not isinstance(value, OnDevice):
+            return value
+        with fake.fake_mode:
+            return torch.empty_strided(value.shape, value.stride(), dtype=value.dtype, device=DEVICE)
+
+    return made
+
+
+def near(value: Any) -> Any:
+    """The tensor, or device, on the processor that stands behind one of the pretended device."""
+    if isinstance(value, OnDevice):
+        return value.held
+    return torch.device("cpu") if isinstance(value, torch.device) and value.type == DEVICE.type else value
+
+
+def _export(real: Callable[..., Any]) -> Callable[..., Any]:
+    """torch.export on the tensors that stand behind, with the program moved to the device afterwards."""
+
+    def export(module: nn.Module, arguments: Any, **options: Any) -> Any:
+        taken: list[tuple[dict[str, Any], str, Any]] = []
+        for part in getattr(module, "stage", module).modules():
+            for group in (part._parameters, part._buffers):
+                for name, tensor in group.items():
+                    if isinstance(tensor, OnDevice):
+                        taken.append((group, name, tensor))
+        try:
+            for group, name, tensor in taken:
+                is_parameter = isinstance(tensor, nn.Parameter)
+                group[name] = nn.Parameter(tensor.held, tensor.requires_grad) if is_parameter else tensor.held
+            with _disable_current_modes():
+                exported = real(module, tree_map(near, arguments), **options)
+        finally:
+            for group, name, tensor in taken:
+                group[name] = tensor
+        return move_to_device_pass(exported, str(DEVICE)) if taken else exported
+
+    return export
+
+
+@contextmanager
+def pretended_cuda() -> Iterator[torch.device]:
+    """Inside, `cuda` is a device of this machine."""
+    lifting = torch._C._only_lift_cpu_tensors()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(torch.cuda, "is_available", lambda: True)
+        patch.setattr(torch.cuda, "_lazy_init", lambda: None)
+        patch.setattr(torch.cuda, "current_device", lambda: 0)
+        patch.setattr(torch.cuda, "synchronize", lambda device=None: None)
+        patch.setattr(torch.__future__, "_overwrite_module_params_on_conversion", True)
+        patch.setattr(torch.export, "export", _export(torch.export.export))
+        torch._C._ensureCUDADeviceGuardSet()
+        torch._C._set_only_lift_cpu_tensors(True)
+        try:
+            with _Everywhere():
+                yield DEVICE
+        finally:
+            torch._C._set_only_lift_cpu_tensors(lifting)
