@@ -23,6 +23,7 @@ from composer_compile.artifact import Artifact, backend_of
 from composer_compile.container import MANIFEST, open_container
 from composer_compile.cutting import labels_of
 from composer_compile.describing import Files, describe_task, span
+from composer_compile.differences import TOLERANCES, full_float32
 from composer_compile.diverging import first_diverging_node
 from composer_compile.errors import CompileError
 from composer_compile.exportable import check_exportable
@@ -30,7 +31,7 @@ from composer_compile.exporting import Variant, each_variant
 from composer_compile.hosting import without_host_steps
 from composer_compile.licenses import licenses_text
 from composer_compile.manifest import Backend, Manifest, Parity, Program, Task, write_manifest
-from composer_compile.parity import TOLERANCES, compare_task
+from composer_compile.parity import compare_task
 from composer_compile.precision import DTYPE_OF, check_precision_names, precision_of
 from composer_compile.ranges import check_overrides, find_free_dims, overrides_for
 from composer_compile.rebuilding import command_of, without_paths
@@ -99,7 +100,7 @@ def compile_document(
     command = command_of(
         document, tasks, chosen, weights=weights, layout=layout, settings=settings or {}, device=device
     )
-    with workplace(target) as folder:
+    with workplace(target) as folder, full_float32():
         job = _Job(model, registry, backend, chosen, folder, progress, command)
         manifest = job.run()
         put_in_place(folder, target)

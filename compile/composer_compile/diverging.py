@@ -13,11 +13,12 @@ from torch import Tensor
 from composer.graph import Report
 from composer.plan import Stage, Step
 from composer.runtime import Runner, build_program
+from composer_compile.differences import difference, within
 from composer_compile.errors import CompileError
 from composer_compile.exporting import Variant, each_variant
 from composer_compile.hosting import slots_of
 from composer_compile.manifest import Parity
-from composer_compile.parity import difference, grouped, live_values, within
+from composer_compile.parity import grouped, live_values
 from composer_compile.probing import probe
 from composer_compile.samples import sample, vocabulary_sizes
 from composer_compile.seam import BackendImplementation, BuildOptions

@@ -10,25 +10,14 @@ import torch
 from torch import Tensor
 
 from composer.runtime import Runner
+from composer_compile.differences import difference, within
 from composer_compile.manifest import Difference, Parity
 from composer_compile.samples import corner_sizes, sample, vocabulary_sizes
 from composer_compile.specs import DTYPES
 from composer_compile.staging import Staged
 from composer_compile.tasks import LoadedGenerate, LoadedHostCall, LoadedStage, LoadedTask
 
-__all__ = [
-    "TOLERANCES",
-    "compare_task",
-    "difference",
-    "first_logits",
-    "grouped",
-    "live_results",
-    "live_values",
-    "within",
-]
-
-TOLERANCES = {"fp32": 1e-4, "fp16": 2e-2, "bf16": 1e-1}
-"""Largest accepted difference over the largest value of an output, unless the document says another."""
+__all__ = ["compare_task", "first_logits", "grouped", "live_results", "live_values"]
 
 
 @dataclass
@@ -66,35 +55,6 @@ def compare_task(
     missed = next((each for each in found if not within(each, tolerance)), None)
     parity = Parity(tolerance=tolerance, passed=missed is None, differences=found)
     return Comparison(parity, missed.output if missed else None)
-
-
-def within(each: Difference, tolerance: float) -> bool:
-    """Whether a difference is accepted; other ids are where the tolerance is that of a lower precision."""
-    # Not `<=` alone: NaN compares false.
-    return each.max_rel <= tolerance and not (
-        each.ids is not None and tolerance <= TOLERANCES["fp32"] and each.ids < 1
-    )
-
-
-def difference(name: str, sizes: Mapping[str, int], ours: Tensor, theirs: Tensor) -> Difference:
-    """How far `ours` lies from `theirs`; infinite where the shapes differ or one is not a number."""
-    if ours.shape != theirs.shape:
-        return Difference(output=name, sizes=dict(sizes), max_abs=1e30, max_rel=1e30)
-    left, right = ours.detach().double().cpu(), theirs.detach().double().cpu()
-    same = (left == right) | (left.isnan() & right.isnan())
-    gaps = torch.where(same, 0.0, (left - right).abs()).nan_to_num(nan=1e30, posinf=1e30)
-    largest = float(gaps.max()) if gaps.numel() else 0.0
-    finite = right[right.isfinite()]
-    scale = max(1.0, float(finite.abs().max())) if finite.numel() else 1.0
-    rows = right.ndim > 1 and right.shape[-1] > 1 and right.numel() > 0 and name.rpartition(".")[2] in RANKED
-    agreement = float((left.argmax(-1) == right.argmax(-1)).double().mean()) if rows else None
-    return Difference(
-        output=name, sizes=dict(sizes), max_abs=largest, max_rel=largest / scale, argmax=agreement
-    )
-
-
-RANKED = frozenset({"logits", "scores"})
-"""Outputs whose largest value is a choice."""
 
 
 def _stages(

@@ -16,8 +16,9 @@ from torch import Tensor
 
 from composer.runtime import Runner
 from composer_compile.artifact import SAMPLES, Artifact
+from composer_compile.differences import TOLERANCES, difference, full_float32, within
 from composer_compile.manifest import Difference
-from composer_compile.parity import TOLERANCES, difference, first_logits, live_results, within
+from composer_compile.parity import first_logits, live_results
 from composer_compile.samples import corner_sizes, sample, vocabulary_sizes
 from composer_compile.staging import Staged
 from composer_compile.tasks import LoadedGenerate, LoadedTask
@@ -63,6 +64,7 @@ def record_live_samples(artifact: Artifact, live: Mapping[str, tuple[Runner, Sta
     _write(kept, folder)
 
 
+@full_float32()
 @torch.inference_mode()
 def verify_samples(artifact: Artifact) -> list[Verified]:
     """Run the recorded samples here; how far the results lie from the recorded ones, and how long they take."""

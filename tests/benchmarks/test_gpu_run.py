@@ -9,7 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pretended import pretended_cuda
 
+from benchmarks.by_hand import TINY
+from benchmarks.gpu import job
 from benchmarks.gpu.page import page
 from benchmarks.gpu.plan import groups
 
@@ -46,6 +49,36 @@ def test_every_cell_is_there_with_numbers_or_a_reason(results: tuple[dict[str, A
             assert cell["reason"]
     measured = {cell["contender"] for cell in cells if cell["status"] == "measured"}
     assert measured >= {"eager", "full-prefixes", "export"}
+
+
+@pytest.mark.parametrize(
+    ("kind", "contenders"), [("live", ["eager", "full-prefixes"]), ("artifact", ["export"])]
+)
+def test_the_jobs_run_on_a_device(
+    kind: str, contenders: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A pretended one, in this process: what they measure means nothing, but nothing is on the wrong device."""
+    given = {
+        "document": "mplug2",
+        "settings": dict(TINY),
+        "device": "cuda",
+        "precisions": ["bf16"],
+        "batches": BATCHES,
+        "tiny": True,
+        "rounds": 1,
+        "weights": str(tmp_path / "random.safetensors"),
+    }
+    with pretended_cuda():
+        assert job.main([json.dumps({**given, "kind": "setup"})]) == 0
+        (setup,) = map(json.loads, capsys.readouterr().out.splitlines())
+        own = {key: setup[key] for key in ("length", "image_size")}
+        more = {"kind": kind, "contenders": contenders, "precision": "bf16"}
+        assert job.main([json.dumps({**given, **own, **more})]) == 0
+    findings = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [(each.get("contender"), each.get("batch")) for each in findings] == [
+        (name, batch) for batch in BATCHES for name in contenders
+    ]
+    assert not any("failed" in each for each in findings)
 
 
 def test_all_ways_give_the_same_ids(results: tuple[dict[str, Any], str]) -> None:

@@ -12,6 +12,7 @@ import pytest
 import torch
 from composer_compile.backends.export import ExportBackend
 from composer_compile.errors import CompileError
+from composer_compile.manifest import Stage
 from composer_compile.recording import verify_samples
 from documents import toy_registry
 from pretended import near, pretended_cuda
@@ -57,6 +58,8 @@ def made_there(small: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
             small.document, folder, weights=small.weights, device="cuda"
         )
     assert all(each.passed and each.differences for each in manifest.parity.values())
+    stages = [part for part in manifest.tasks["video-qa"].order if isinstance(part, Stage)]
+    assert [len(stage.programs) for stage in stages] == [1] * len(stages)  # size 1 was compared there, too
     return folder
 
 
@@ -141,3 +144,37 @@ def test_a_drift_there_is_traced_to_its_node(
         composer_compile.compile_document(
             small.document, tmp_path / "out", tasks=["classify"], weights=small.weights, device="cuda"
         )
+
+
+def test_live_and_compiled_are_compared_in_full_float32(
+    small: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not in TF32, which torch uses for convolutions on a GPU."""
+    switches: tuple[Any, ...] = torch.backends.cuda.matmul, torch.backends.cudnn
+    seen: set[bool] = set()
+    real = ExportBackend.load
+
+    def watched(self: ExportBackend, *arguments: Any) -> Any:
+        function = real(self, *arguments)
+
+        def run(*tensors: torch.Tensor) -> Any:
+            seen.update(switch.allow_tf32 for switch in switches)
+            return function(*tensors)
+
+        return run
+
+    monkeypatch.setattr(ExportBackend, "load", watched)
+    before = [switch.allow_tf32 for switch in switches]
+    try:
+        for switch in switches:
+            switch.allow_tf32 = True
+        composer_compile.compile_document(
+            small.document, tmp_path / "out", tasks=["classify"], weights=small.weights
+        )
+        with composer_compile.load(tmp_path / "out") as artifact:
+            verify_samples(artifact)
+        assert seen == {False}
+        assert [switch.allow_tf32 for switch in switches] == [True, True]
+    finally:
+        for switch, value in zip(switches, before, strict=True):
+            switch.allow_tf32 = value

@@ -10,9 +10,9 @@ import composer_compile
 import pytest
 import torch
 from composer_compile.backends.export import ExportBackend
+from composer_compile.differences import difference
 from composer_compile.errors import CompileError
 from composer_compile.manifest import Span, read_manifest
-from composer_compile.parity import difference
 from composer_compile.samples import corner_sizes
 from composer_compile.specs import StageSpec
 from torch import Tensor, nn

@@ -15,6 +15,7 @@ from composer_compile.exporting import export_stage, variants_of
 from composer_compile.specs import StageSpec, TensorSpec
 from composer_compile.weights import WeightStore
 from engines import CPU, packed
+from pretended import near, pretended_cuda
 from torch import Tensor, nn
 from torch.fx.passes.split_module import split_module
 
@@ -144,8 +145,15 @@ def test_what_falls_back_runs_between_the_engines() -> None:
     assert len(read.program.constants) == 4  # what the other two take from outside
     assert not any(name in file for name in (b".pkl", b"site-packages"))
     run = wired(read, weights, CPU, lambda step, content: engines[content])
-    for shape in ((3, 4, 4), (2, 9, 4), (5, 2, 4)):
-        states = torch.randn(shape)
-        with torch.no_grad():
-            for ours, theirs in zip(run(states), spec.module(states), strict=True):
+    given = [torch.randn(shape) for shape in ((3, 4, 4), (2, 9, 4), (5, 2, 4))]
+    with torch.no_grad():
+        expected = [spec.module(states) for states in given]
+        for states, results in zip(given, expected, strict=True):
+            for ours, theirs in zip(run(states), results, strict=True):
                 torch.testing.assert_close(ours, theirs)
+        with pretended_cuda() as device:
+            weights = [tensor.to(device) for tensor in weights]
+            run = wired(read, weights, device, lambda step, content: engines[content].to(device))
+            for states, results in zip(given, expected, strict=True):
+                for ours, theirs in zip(run(states.to(device)), results, strict=True):
+                    torch.testing.assert_close(near(ours), theirs)

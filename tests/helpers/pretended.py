@@ -7,8 +7,10 @@ was left on the wrong device is found anywhere. What only a real one shows (kern
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -161,9 +163,42 @@ def _export(real: Callable[..., Any]) -> Callable[..., Any]:
         finally:
             for group, name, tensor in taken:
                 group[name] = tensor
-        return move_to_device_pass(exported, str(DEVICE)) if taken else exported
+        if taken:
+            exported = move_to_device_pass(exported, str(DEVICE))
+            exported.graph_module.recompile()
+        return exported
 
     return export
+
+
+class _Event:
+    """A mark in time; where nothing runs beside the program, the clock's time is the device's."""
+
+    def __init__(self, enable_timing: bool = False) -> None:
+        self.at = 0.0
+
+    def record(self) -> None:
+        self.at = time.perf_counter()
+
+    def elapsed_time(self, end: _Event) -> float:
+        return 1000 * (end.at - self.at)
+
+
+ANSWERS: dict[str, Any] = {
+    "is_available": lambda: True,
+    "_lazy_init": lambda: None,
+    "current_device": lambda: 0,
+    "synchronize": lambda device=None: None,
+    "get_device_capability": lambda device=None: (9, 0),
+    "get_device_properties": lambda device: SimpleNamespace(
+        name="pretended", major=9, minor=0, total_memory=1 << 30
+    ),
+    "reset_peak_memory_stats": lambda device=None: None,
+    "max_memory_allocated": lambda device=None: 1,
+    "empty_cache": lambda: None,
+    "Event": _Event,
+}
+"""What torch.cuda says there."""
 
 
 @contextmanager
@@ -171,10 +206,8 @@ def pretended_cuda() -> Iterator[torch.device]:
     """Inside, `cuda` is a device of this machine."""
     lifting = torch._C._only_lift_cpu_tensors()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(torch.cuda, "is_available", lambda: True)
-        patch.setattr(torch.cuda, "_lazy_init", lambda: None)
-        patch.setattr(torch.cuda, "current_device", lambda: 0)
-        patch.setattr(torch.cuda, "synchronize", lambda device=None: None)
+        for name, answer in ANSWERS.items():
+            patch.setattr(torch.cuda, name, answer)
         patch.setattr(torch.__future__, "_overwrite_module_params_on_conversion", True)
         patch.setattr(torch.export, "export", _export(torch.export.export))
         torch._C._ensureCUDADeviceGuardSet()
