@@ -7,9 +7,8 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from composer.graph import Range
+from composer.graph import Range, is_batch
 from composer.plan import Plan, Step
-from composer_compile.ranges import is_batch
 
 __all__ = ["Digests"]
 

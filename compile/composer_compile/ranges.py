@@ -5,15 +5,23 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from composer.graph import CheckedTask, Range, parse_range
+from composer.graph import (
+    BATCH,
+    UNBOUNDED,
+    CheckedTask,
+    Range,
+    beyond_limits,
+    free_dims,
+    is_batch,
+    parse_range,
+)
 from composer.plan import Plan
 from composer.plugin import Registry
 from composer.types import Dim, PortType
 from composer_compile.errors import CompileError
 
-__all__ = ["BATCH", "FreeDims", "check_overrides", "find_free_dims", "is_batch", "overrides_for"]
+__all__ = ["FreeDims", "check_overrides", "find_free_dims", "overrides_for"]
 
-BATCH = "batch"
 DEFAULT_BATCH = Range(1, 8, 1)
 LONGEST = 512
 """Largest size of a free dimension that neither the document nor a module bounds."""
@@ -39,19 +47,23 @@ class FreeDims:
 def find_free_dims(plan: Plan, registry: Registry, overrides: Mapping[str, str]) -> FreeDims:
     """The free dimensions of a plan's inputs, with the document's ranges and `--range` on top.
 
-    Without a range the batch is 1 to 8, and a length is what the modules accept, 512 at most.
+    Without a range the batch is 1 to 8, and a length is what the modules accept, 512 at most. Another input's own
+    batch, `answers.batch`, has the range of `batch` where the modules take that.
 
     Raises:
-        CompileError: an override names no free dimension, or is no range.
+        CompileError: an override names no free dimension, is no range, or goes beyond what the modules take.
     """
-    names = _names(plan, registry)
+    types = {
+        input_: {port: plan.task.types[input_, port] for port in item.ports}
+        for input_, item in plan.inputs.items()
+    }
+    names = free_dims(types, registry.kinds)
     written = {**(plan.task.compile.ranges if plan.task.compile else {}), **overrides}
     _check_names(plan.task, written, names, overrides)
-    limits = _limits(plan)
     ranges: dict[str, Range] = {}
     values: dict[str, Dim] = {}
     for symbol, name in names.items():
-        chosen = _range(name, written, limits.get(symbol))
+        chosen = _range(name, plan.task, written, plan.task.ranges.get(symbol, (1, UNBOUNDED)))
         # A batch stays a name where it has one size only: decoding must know which axis counts samples.
         is_fixed = chosen.low == chosen.high and not is_batch(name)
         values[symbol] = Dim(chosen.low) if is_fixed else Dim(0, ((name, 1),))
@@ -60,20 +72,6 @@ def find_free_dims(plan: Plan, registry: Registry, overrides: Mapping[str, str])
     host = {input_: _host_types(plan, input_, values) for input_ in plan.inputs}
     batch = {input_: next(iter(ports.values())).dims[0] for input_, ports in host.items()}
     return FreeDims(ranges, host, batch)
-
-
-def _names(plan: Plan, registry: Registry) -> dict[str, str]:
-    """Symbol of the checker → name of the free dimension: `batch`, or `input.dimension`."""
-    names: dict[str, str] = {}
-    for input_, item in plan.inputs.items():
-        for port in item.ports:
-            found = plan.task.types[input_, port]
-            kind = registry.kinds[found.kind]
-            for position, (dim, label) in enumerate(zip(found.dims, kind.dims, strict=True)):
-                for symbol in dim.symbols:
-                    first = BATCH if BATCH not in names.values() else f"{input_}.{BATCH}"
-                    names.setdefault(symbol, first if position == 0 else f"{input_}.{label}")
-    return names
 
 
 def _check_names(
@@ -87,34 +85,29 @@ def _check_names(
             )
 
 
-def _limits(plan: Plan) -> dict[str, tuple[int, int]]:
-    """What the signatures of the called modules say about a symbol's range."""
-    limits: dict[str, tuple[int, int]] = {}
-    for step in plan.steps:
-        for port, declared in step.node.signature.inputs.items():
-            slot = step.sources.get(port)
-            if not isinstance(slot, int):
-                continue
-            for dim, given in zip(declared.type.dims, plan.type_of(slot).dims, strict=False):
-                if dim.is_symbol and given.is_symbol and dim.symbols[0] in step.node.signature.ranges:
-                    low, high = step.node.signature.ranges[dim.symbols[0]]
-                    before = limits.get(given.symbols[0], (1, high))
-                    limits[given.symbols[0]] = (max(low, before[0]), min(high, before[1]))
-    return limits
-
-
-def _range(name: str, written: Mapping[str, str], limit: tuple[int, int] | None) -> Range:
-    text = written.get(name, written.get(BATCH) if is_batch(name) else None)
-    if text is not None:
-        try:
-            return parse_range(str(text))
-        except ValueError as error:
-            raise CompileError(f"range of `{name}`: {error}") from None
-    if is_batch(name) and (limit is None or limit[0] <= DEFAULT_BATCH.low):
+def _range(name: str, task: CheckedTask, written: Mapping[str, str], limits: tuple[int, int]) -> Range:
+    low, high = limits
+    if name in written:
+        found = _parsed(name, written[name])
+        beyond = beyond_limits(name, found, limits)
+        if beyond is not None:
+            raise CompileError(f"task `{task.name}`: {beyond}")
+        return found
+    if is_batch(name) and BATCH in written:
+        found = _parsed(BATCH, written[BATCH])
+        if beyond_limits(name, found, limits) is None:
+            return found
+    if is_batch(name) and low <= DEFAULT_BATCH.low:
         return DEFAULT_BATCH
-    low, high = limit or (1, LONGEST)
     high = max(low, min(high, LONGEST))
     return Range(low, high, min(high, max(low, 16)))
+
+
+def _parsed(name: str, text: str) -> Range:
+    try:
+        return parse_range(str(text))
+    except ValueError as error:
+        raise CompileError(f"range of `{name}`: {error}") from None
 
 
 def _host_types(plan: Plan, input_: str, values: Mapping[str, Dim]) -> dict[str, PortType]:
@@ -130,11 +123,6 @@ def _host_types(plan: Plan, input_: str, values: Mapping[str, Dim]) -> dict[str,
         port: PortType(type_.kind, tuple(dim.substitute(own).substitute(values) for dim in type_.dims))
         for port, type_ in host.items()
     }
-
-
-def is_batch(name: str) -> bool:
-    """Whether a free dimension counts samples."""
-    return name == BATCH or name.endswith(f".{BATCH}")
 
 
 def check_overrides(plans: Iterable[Plan], ranges: Mapping[str, str]) -> None:

@@ -9,9 +9,11 @@ from composer.graph.model import (
     Endpoint,
     Report,
 )
-from composer.graph.ranges import Range, parse_range
+from composer.graph.ranges import BATCH, UNBOUNDED, Range, beyond_limits, free_dims, is_batch, parse_range
 
 __all__ = [
+    "BATCH",
+    "UNBOUNDED",
     "CheckedInput",
     "CheckedModule",
     "CheckedNode",
@@ -19,7 +21,10 @@ __all__ = [
     "Endpoint",
     "Range",
     "Report",
+    "beyond_limits",
     "check",
     "check_resolved",
+    "free_dims",
+    "is_batch",
     "parse_range",
 ]

@@ -5,11 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any
 
-from composer.graph.model import CheckedInput
-from composer.graph.ranges import parse_range
+from composer.graph.ranges import beyond_limits, parse_range
 from composer.language import CompileShape, NodeShape, Resolved, nearest, rename_fix
 from composer.problems import Problem
-from composer.types import Kind
 
 __all__ = ["check_precisions", "check_ranges"]
 
@@ -20,26 +18,26 @@ def check_ranges(
     shape: CompileShape,
     path: Path,
     document: Resolved,
-    inputs: Mapping[str, CheckedInput],
-    kinds: Mapping[str, Kind],
+    free: Mapping[str, tuple[int, int]],
     is_broken: Callable[[str], bool],
 ) -> Iterable[Problem]:
-    """C111: a range of what is not free, or that is none. `is_broken` tells inputs with a problem of their own."""
-    free = {"batch"}
-    for item in inputs.values():
-        for port in item.ports.values():
-            names = kinds[port.kind].dims if port.kind in kinds else ()
-            free |= {
-                f"{item.name}.{n}" for n, d in zip(names, port.dims, strict=False) if d.terms and n != "batch"
-            }
+    """C111: a range of what is not free, that is none, or that modules do not take.
+
+    `free` holds the free dimensions with the sizes that the modules take; `is_broken` tells inputs with a problem of
+    their own.
+    """
     tree = document.tree
     for name, text in shape.ranges.items():
         where = (*path, "compile", "ranges", name)
         if name in free:
             try:
-                parse_range(text)
+                found = parse_range(text)
             except ValueError as error:
                 yield Problem("C111", "error", str(error), tree.place(where))
+                continue
+            beyond = beyond_limits(name, found, free[name])
+            if beyond is not None:
+                yield Problem("C111", "error", beyond, tree.place(where))
         elif not is_broken(name.partition(".")[0]):
             guess = nearest(name, sorted(free))
             helps = ((f"did you mean `{guess}`?",) if guess else ()) + (f"free: {', '.join(sorted(free))}",)

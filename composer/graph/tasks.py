@@ -12,6 +12,7 @@ from composer.graph.callees import Callee, Callees
 from composer.graph.compile_options import check_precisions, check_ranges
 from composer.graph.edges import EdgeChecker
 from composer.graph.model import CheckedInput, CheckedNode, CheckedTask, Endpoint
+from composer.graph.ranges import BATCH, UNBOUNDED, free_dims
 from composer.graph.references import Reference, References, written_references
 from composer.language import InputShape, NodeShape, TaskShape, nearest, rename_fix
 from composer.problems import Problem
@@ -341,11 +342,24 @@ class TaskChecker:
 
     def _check_compile(self, path: Path) -> None:
         shape, document = self.shape.compile, self.callees.document
-        kinds = self.callees.registry.kinds
-        self.problems += check_ranges(
-            shape, path, document, self.inputs, kinds, lambda name: self.outputs.get(name, ()) is None
-        )
+        if shape.ranges:
+            self.problems += check_ranges(
+                shape, path, document, self._free_dims(), lambda name: self.outputs.get(name, ()) is None
+            )
         self.problems += check_precisions(shape, path, document, self.shape.nodes, self.callees.modules)
+
+    def _free_dims(self) -> dict[str, tuple[int, int]]:
+        """The free dimensions by name, with the sizes that the modules take."""
+        types = self.edges.normalised(self.edges.types)
+        inputs = {
+            name: {port: types.get((name, port), declared) for port, declared in item.ports.items()}
+            for name, item in self.inputs.items()
+        }
+        names = free_dims(inputs, self.callees.registry.kinds)
+        limits = {
+            name: self.edges.solver.ranges.get(symbol, (1, UNBOUNDED)) for symbol, name in names.items()
+        }
+        return {BATCH: (1, UNBOUNDED), **limits}
 
 
 def _port_types(ports: Mapping[str, str | PortType | Port]) -> dict[str, PortType]:

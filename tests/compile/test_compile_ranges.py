@@ -120,6 +120,7 @@ def test_the_command_line_wins_over_the_document(tmp_path: Path) -> None:
         ({"question.size": "1..2"}, r"`question\.size` is no free dimension of task `embed`"),
         ({"batch": "4..1"}, "1 ≤ low ≤ best ≤ high"),
         ({"batch": "many"}, "is no range"),
+        ({"question.length": "1..61"}, "task `embed`: `question.length` goes from 1 to 61, .* take 1 to 60"),
     ],
 )
 def test_a_wrong_range_is_refused(tmp_path: Path, overrides: dict[str, str], message: str) -> None:
@@ -260,3 +261,15 @@ def test_a_question_about_layouts_is_no_limit_of_sizes(
     fails = True
     with pytest.raises(CompileError, match=r"cannot be exported .Constraints violated a first time"):
         composer_compile.compile_document(small.document, tmp_path / "no", **options)
+
+
+def test_samples_of_another_input_follow_the_batch_where_their_modules_take_it(tiny: Any) -> None:
+    def answers(**ranges: str) -> Range:
+        return free(tiny.document, tiny.document.read_text(), "image-qa-rank", **ranges).ranges[
+            "answers.batch"
+        ]
+
+    assert answers(batch="2..4") == Range(2, 4, 4)
+    assert answers(batch="1..4") == answers() == Range(2, 512, 16)  # a ranking of two keeps two answers
+    with pytest.raises(CompileError, match=r"`answers\.batch` goes from 1 to 4, .* take 2 or more"):
+        answers(**{"answers.batch": "1..4"})

@@ -193,6 +193,8 @@ def test_what_is_no_range(text: str) -> None:
         ("{x.length: 1..50}", ["C111"]),
         ("{q.length: 1..}", ["C111"]),
         ("{q.batch: 1..4}", ["C111"]),
+        ('{q.length: "1..512"}', []),
+        ('{q.length: "1..513"}', ["C111"]),  # more than the module takes
     ],
 )
 def test_compile_ranges_are_held_against_the_free_dimensions(ranges: str, expected: list[str]) -> None:
@@ -204,6 +206,26 @@ def test_compile_ranges_are_held_against_the_free_dimensions(ranges: str, expect
     )
     text = text.replace("modules: {", "modules: {read: {uses: toy.text}, ")
     assert codes(text) == expected
+
+
+def test_an_input_with_samples_of_its_own_has_a_range_of_its_own() -> None:
+    """As the answers of a ranking, which keeps two of them here."""
+    text = (
+        "composer: 1\n"
+        "modules: {d: {uses: mplug2.text_decoder, with: {hidden: 4, heads: 1, layers: 0}}}\n"
+        "tasks:\n"
+        "  rank:\n"
+        "    inputs:\n"
+        "      memory: {modality: array, with: {kind: states, dims: [B, N, 4]}}\n"
+        "      answers: {modality: array, with: {kind: tokens, dims: [K, L]}}\n"
+        "    nodes:\n"
+        "      ranking: {call: d.rank, inputs: {memory: memory, candidates: answers}, with: {top: 2}}\n"
+        "    outputs: {best: ranking.ids}\n"
+        "    compile: {ranges: {batch: 1..4, answers.batch: LOW..8}}\n"
+    )
+    assert codes(text.replace("LOW", "2")) == []
+    assert codes(text.replace("LOW", "1")) == ["C111"]
+    assert codes(text.replace("answers.batch", "memory.batch")) == ["C111"]
 
 
 def test_a_document_without_tasks() -> None:
