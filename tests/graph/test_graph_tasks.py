@@ -212,7 +212,7 @@ def test_an_input_with_samples_of_its_own_has_a_range_of_its_own() -> None:
     """As the answers of a ranking, which keeps two of them here."""
     text = (
         "composer: 1\n"
-        "modules: {d: {uses: mplug2.text_decoder, with: {hidden: 4, heads: 1, layers: 0}}}\n"
+        "modules: {d: {uses: mplug2.text_decoder, with: {hidden: 4, heads: 1, layers: 1}}}\n"
         "tasks:\n"
         "  rank:\n"
         "    inputs:\n"
