@@ -24,7 +24,6 @@ import composer
 from composer.cli import main
 from composer.graph import check
 
-pytestmark = pytest.mark.xdist_group("the blocks of one page, in their order")
 BLOCKS = blocks("compile.md")
 MEDIA = Path(__file__).parents[2] / "examples" / "quickstart"
 HELD = re.compile(r"(shown|needs): ")
