@@ -22,6 +22,7 @@ TOPICS = {
     "memory": "Memory",
     "compile": "Compiling",
     "artifact": "Artifacts",
+    "sharing": "Many tasks in one artifact",
 }
 
 

@@ -1,4 +1,4 @@
-"""Artifacts beside live models: latency, starting, and what several tasks of one artifact share."""
+"""Artifacts beside live models: latency and starting."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from pathlib import Path
 from benchmarks.artifacts import compiled, save_random_weights
 from benchmarks.latency import latency
 from benchmarks.measuring import Row
-from benchmarks.sharing import sharing
 from benchmarks.starting import starting
 from benchmarks.subjects import Subject, base, quickstart
 
@@ -29,9 +28,8 @@ def measure(*, quick: bool) -> list[Row]:
                 raise RuntimeError(f"{subject.document} cannot be compiled: {made.refused}")
             rows += latency(subject, made.path, checkpoint, quick=quick)
             rows += [] if quick else _by_library(subject, folder / f"{subject.document}-library", checkpoint)
-            started, memory = starting(subject, made.path, checkpoint, quick=quick)
-            rows += started
-        return rows + sharing(large, made.path, memory, weights, quick=quick)
+            rows += starting(subject, made.path, checkpoint, quick=quick)
+        return rows
 
 
 def _by_library(subject: Subject, out: Path, checkpoint: str | None) -> list[Row]:

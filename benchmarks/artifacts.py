@@ -17,9 +17,11 @@ from benchmarks.subjects import Subject
 from composer.runtime import INITIAL, load
 from composer.runtime.weights import save_weights
 
-__all__ = ["Made", "compiled", "save_random_weights", "size_bytes", "started"]
+__all__ = ["ELSEWHERE", "Made", "compiled", "save_random_weights", "size_bytes", "started"]
 
 ROOT = Path(__file__).parents[1]
+ELSEWHERE: dict[str, dict[str, Any]] = {"tensorrt": {"targets": ["rtx4090"], "precision": "fp16"}}
+"""What a backend builds on a machine without a GPU."""
 COMPILE = """
 import json, sys, time
 from composer.problems import ComposerError

@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from benchmarks.artifacts import Made, compiled
+from benchmarks.artifacts import ELSEWHERE, Made, compiled
 from benchmarks.measuring import Row
 from benchmarks.subjects import Subject, base, quickstart
 from composer.plugin import load_registry
@@ -19,8 +19,6 @@ from composer.runtime import INITIAL
 __all__ = ["measure"]
 
 MEBIBYTE = 2**20
-ELSEWHERE: dict[str, dict[str, Any]] = {"tensorrt": {"targets": ["rtx4090"], "precision": "fp16"}}
-"""What a backend builds on a machine without a GPU."""
 
 
 def measure(*, quick: bool) -> list[Row]:

@@ -29,13 +29,8 @@ KINDS = {
 Found = list[dict[str, Any]]
 
 
-def starting(
-    subject: Subject, path: Path, weights: str | None, *, quick: bool
-) -> tuple[list[Row], dict[str, float]]:
-    """Both kinds of process take turns; the live model reads its weights from a checkpoint.
-
-    Returns the rows, and the `resident` and `private` bytes of the artifact's process.
-    """
+def starting(subject: Subject, path: Path, weights: str | None, *, quick: bool) -> list[Row]:
+    """Both kinds of process take turns; the live model reads its weights from a checkpoint."""
     requests = {subject.task: subject.raw}
     found: dict[str, Found] = {"artifact": [], "live": []}
     threads = 1 if quick else 2
@@ -43,10 +38,7 @@ def starting(
         found["artifact"].append(started(subject, requests, artifact=path, threads=threads))
         found["live"].append(started(subject, requests, weights=weights, threads=threads))
     assert found["artifact"][0]["answers"] == found["live"][0]["answers"], "the answers differ"
-    memory = {
-        key: statistics.median(each[key] for each in found["artifact"]) for key in ("resident", "private")
-    }
-    return _rows(subject, found["artifact"], found["live"]), memory
+    return _rows(subject, found["artifact"], found["live"])
 
 
 def _rows(subject: Subject, artifact: Found, live: Found) -> list[Row]:
