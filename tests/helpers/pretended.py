@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor, nn
-from torch._subclasses.fake_tensor import FakeTensor
+from torch._subclasses import FakeTensor, fake_tensor
 from torch.export.passes import move_to_device_pass
 from torch.utils._python_dispatch import TorchDispatchMode, _disable_current_modes
 from torch.utils._pytree import tree_flatten, tree_map
@@ -208,6 +208,7 @@ def pretended_cuda() -> Iterator[torch.device]:
     with pytest.MonkeyPatch.context() as patch:
         for name, answer in ANSWERS.items():
             patch.setattr(torch.cuda, name, answer)
+        patch.setattr(fake_tensor, "init_gpu_context", lambda device: None)
         patch.setattr(torch.__future__, "_overwrite_module_params_on_conversion", True)
         patch.setattr(torch.export, "export", _export(torch.export.export))
         torch._C._ensureCUDADeviceGuardSet()
