@@ -47,17 +47,17 @@ def difference(name: str, sizes: Mapping[str, int], ours: Tensor, theirs: Tensor
 
 @contextmanager
 def full_float32() -> Iterator[None]:
-    """Meanwhile float32 is float32 on a GPU, where torch computes convolutions with the 10 bits of TF32.
+    """Meanwhile convolutions in float32 are that on a GPU, where torch computes them with the 10 bits of TF32.
 
-    TensorRT is told not to; a live model that does would miss the tolerance by itself. The switches are torch's own,
-    for the whole process.
+    TensorRT is told not to; a live model that does would miss the tolerance by itself. The switch is torch's own, for
+    the whole process; matrix products have one too, which is off unless somebody asked for it.
     """
-    switches: tuple[Any, ...] = torch.backends.cuda.matmul, torch.backends.cudnn
-    before = [switch.allow_tf32 for switch in switches]
-    for switch in switches:
-        switch.allow_tf32 = False
+    cudnn: Any = torch.backends.cudnn
+    before = cudnn.conv.fp32_precision, cudnn.rnn.fp32_precision
+    # The older switch sets the newer ones as well; it cannot be read where they disagree with it.
+    cudnn.allow_tf32 = False
     try:
         yield
     finally:
-        for switch, value in zip(switches, before, strict=True):
-            switch.allow_tf32 = value
+        cudnn.allow_tf32 = "tf32" in before
+        cudnn.conv.fp32_precision, cudnn.rnn.fp32_precision = before

@@ -150,7 +150,7 @@ def test_live_and_compiled_are_compared_in_full_float32(
     small: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Not in TF32, which torch uses for convolutions on a GPU."""
-    switches: tuple[Any, ...] = torch.backends.cuda.matmul, torch.backends.cudnn
+    cudnn = torch.backends.cudnn
     seen: set[bool] = set()
     real = ExportBackend.load
 
@@ -158,23 +158,18 @@ def test_live_and_compiled_are_compared_in_full_float32(
         function = real(self, *arguments)
 
         def run(*tensors: torch.Tensor) -> Any:
-            seen.update(switch.allow_tf32 for switch in switches)
+            seen.add(cudnn.allow_tf32)
             return function(*tensors)
 
         return run
 
     monkeypatch.setattr(ExportBackend, "load", watched)
-    before = [switch.allow_tf32 for switch in switches]
-    try:
-        for switch in switches:
-            switch.allow_tf32 = True
-        composer_compile.compile_document(
-            small.document, tmp_path / "out", tasks=["classify"], weights=small.weights
-        )
-        with composer_compile.load(tmp_path / "out") as artifact:
-            verify_samples(artifact)
-        assert seen == {False}
-        assert [switch.allow_tf32 for switch in switches] == [True, True]
-    finally:
-        for switch, value in zip(switches, before, strict=True):
-            switch.allow_tf32 = value
+    before = cudnn.allow_tf32, cudnn.conv.fp32_precision, cudnn.rnn.fp32_precision
+    composer_compile.compile_document(
+        small.document, tmp_path / "out", tasks=["classify"], weights=small.weights
+    )
+    with composer_compile.load(tmp_path / "out") as artifact:
+        verify_samples(artifact)
+    assert seen == {False}
+    assert (cudnn.allow_tf32, cudnn.conv.fp32_precision, cudnn.rnn.fp32_precision) == before
+    assert before[0] is True  # torch's default: there was something to switch
