@@ -57,6 +57,12 @@ def test_a_beam_search_over_several_samples(small: Any, clip: Any, tmp_path: Pat
     raw = {"video": [clip(0), clip(1)], "question": ["what is it", "red"]}
     with composer_compile.load(tmp_path / "out") as artifact:
         assert artifact.run(**raw) == small.model.run("video-qa", **raw)
+        task = artifact.task()
+        with torch.inference_mode():
+            values = task.values(*task.requests.read(raw)[:2])
+        tensors = [each for each in values.values() if isinstance(each, torch.Tensor)]
+        assert len(tensors) > 5
+        assert all(each.is_contiguous() for each in tensors)  # nothing is left for every step to copy
 
 
 class Wide(nn.Module):

@@ -116,7 +116,8 @@ class InductorBackend:
         def run(*tensors: Tensor) -> Sequence[Tensor]:
             # A library reads its inputs as the contiguous tensors that it was built for, whatever their strides say.
             result = package(*[tensor.contiguous() for tensor in tensors])
-            return [result] if isinstance(result, Tensor) else list(result)
+            # Once here, where every step of a search would else copy the keys and values of the memory.
+            return [each.contiguous() for each in ([result] if isinstance(result, Tensor) else result)]
 
         return run
 
