@@ -14,8 +14,10 @@ from typing import Any
 
 import composer_compile
 import pytest
+from composer_compile.backends.export import ExportBackend
 from composer_compile.errors import CompileError
 from composer_compile.manifest import manifest_schema, read_manifest
+from composer_compile.specs import StageSpec
 from composer_compile.summary import Sharing
 
 SLOW = """
@@ -101,11 +103,21 @@ def test_an_older_artifact_stays_where_the_new_one_cannot_take_its_place(
     composer_compile.load(copied).close()
 
 
-def test_a_failed_compile_leaves_nothing(small: Any, tmp_path: Path) -> None:
-    options = composer_compile.Options(ranges={"question.length": "2..40"})
-    with pytest.raises(CompileError, match="encode"):
+def test_a_failed_compile_leaves_nothing(small: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One that fails when the first program is written already."""
+    real = ExportBackend.compile
+
+    def fails(self: ExportBackend, spec: StageSpec, *more: Any) -> Any:
+        if spec.name.endswith(".decode"):
+            (folder,) = tmp_path.iterdir()
+            assert list(folder.glob("programs/*"))
+            raise CompileError(f"stage {spec.name} cannot be built")
+        return real(self, spec, *more)
+
+    monkeypatch.setattr(ExportBackend, "compile", fails)
+    with pytest.raises(CompileError, match=r"caption\.decode cannot be built"):
         composer_compile.compile_document(
-            small.document, tmp_path / "out", tasks=["classify"], weights=small.weights, options=options
+            small.document, tmp_path / "out", tasks=["caption"], weights=small.weights
         )
     assert list(tmp_path.iterdir()) == []
 
