@@ -15,6 +15,7 @@ from composer_compile.errors import CompileError
 from composer_compile.manifest import Stage
 from composer_compile.recording import verify_samples
 from documents import toy_registry
+from drifting import drift
 from pretended import near, pretended_cuda
 
 from composer.runtime import Model, load
@@ -130,13 +131,7 @@ def test_a_lower_precision_passes_there(small: Any, tmp_path: Path) -> None:
 def test_a_drift_there_is_traced_to_its_node(
     small: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real = ExportBackend.load
-
-    def drifting(self: ExportBackend, *arguments: Any) -> Any:
-        function = real(self, *arguments)
-        return lambda *tensors: [t * 1.01 if t.is_floating_point() else t for t in function(*tensors)]
-
-    monkeypatch.setattr(ExportBackend, "load", drifting)
+    drift(monkeypatch, lambda t: t * 1.01 if t.is_floating_point() else t)
     with (
         pretended_cuda(),
         pytest.raises(CompileError, match=r"task `classify`.*the first node that differs is `words`"),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +14,7 @@ from composer_compile.errors import CompileError
 from composer_compile.manifest import Span, read_manifest
 from composer_compile.samples import corner_sizes
 from composer_compile.specs import StageSpec
+from drifting import drift
 from torch import Tensor, nn
 
 from composer.cli import main
@@ -189,17 +189,6 @@ def test_accepted_drift_is_noted(document: Path, registry: Registry, tmp_path: P
     manifest = read_manifest((tmp_path / "out" / "manifest.json").read_bytes(), "out")
     assert not manifest.parity["move"].passed
     assert max(each.max_abs for each in manifest.parity["move"].differences) >= 1
-
-
-def drift(monkeypatch: pytest.MonkeyPatch, change: Callable[[Tensor], Tensor]) -> None:
-    """Let every result of a loaded program be changed."""
-    load = ExportBackend.load
-
-    def drifting(self: ExportBackend, *arguments: Any) -> Any:
-        function = load(self, *arguments)
-        return lambda *tensors: [change(tensor) for tensor in function(*tensors)]
-
-    monkeypatch.setattr(ExportBackend, "load", drifting)
 
 
 def test_a_backend_that_drifts_is_caught_by_its_results(

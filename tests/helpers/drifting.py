@@ -1,0 +1,23 @@
+"""A backend whose compiled programs give something else than the live model."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from composer_compile.backends.export import ExportBackend
+from torch import Tensor
+
+__all__ = ["drift"]
+
+
+def drift(monkeypatch: pytest.MonkeyPatch, change: Callable[[Tensor], Tensor]) -> None:
+    """Let every result of a loaded program be changed."""
+    load = ExportBackend.load
+
+    def drifting(self: ExportBackend, *arguments: Any) -> Any:
+        function = load(self, *arguments)
+        return lambda *tensors: [change(tensor) for tensor in function(*tensors)]
+
+    monkeypatch.setattr(ExportBackend, "load", drifting)
