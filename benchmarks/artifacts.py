@@ -17,7 +17,7 @@ from benchmarks.subjects import Subject
 from composer.runtime import INITIAL, load
 from composer.runtime.weights import save_weights
 
-__all__ = ["ELSEWHERE", "Made", "compiled", "save_random_weights", "size_bytes", "started"]
+__all__ = ["ELSEWHERE", "Made", "compiled", "save_random_weights", "started"]
 
 ROOT = Path(__file__).parents[1]
 ELSEWHERE: dict[str, dict[str, Any]] = {"tensorrt": {"targets": ["rtx4090"], "precision": "fp16"}}
@@ -99,10 +99,10 @@ def compiled(
     found = json.loads(_run(COMPILE, job))
     if "refused" in found:
         return Made(out, refused=found["refused"])
-    return Made(out, found["seconds"], size_bytes(out))
+    return Made(out, found["seconds"], _size_bytes(out))
 
 
-def size_bytes(path: Path) -> int:
+def _size_bytes(path: Path) -> int:
     return sum(file.stat().st_size for file in path.rglob("*") if file.is_file())
 
 

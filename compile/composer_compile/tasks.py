@@ -13,7 +13,7 @@ from torch import Tensor
 
 from composer.plugin import Registry
 from composer.problems import InputError
-from composer.runtime import after_prefill, import_object
+from composer.runtime import after_prefill, import_object, text_pieces, written
 from composer.runtime.processors import Processors
 from composer_compile.container import Container
 from composer_compile.errors import ArtifactError
@@ -75,18 +75,12 @@ class LoadedGenerate:
         return self.decoder.step if first is None else after_prefill(self.decoder.step, values[first])
 
     def ports(self, found: list[list[Any]]) -> dict[str, Any]:
-        """The values of the node's ports; tensors on the device, since later stages read them there."""
-        best = [hypotheses[0] for hypotheses in found]
-        longest = max(len(each.ids) for each in best)
+        """The values of the node's ports."""
         pad = self.entry.tokens["pad"]
-        made: dict[str, Callable[[], Any]] = {
-            "text": lambda: [self.tokenizer.decode(each.ids) for each in best],
-            "score": lambda: torch.tensor([each.score for each in best], device=self.device),
-            "ids": lambda: torch.tensor(
-                [[*each.ids, *[pad] * (longest - len(each.ids))] for each in best], device=self.device
-            ),
+        return {
+            name: written(port, found, tokenizer=self.tokenizer, pad=pad, device=self.device)
+            for port, name in self.entry.ports.items()
         }
-        return {name: made[port]() for port, name in self.entry.ports.items()}
 
 
 @dataclass
@@ -192,13 +186,8 @@ class LoadedTask:
             values.update(
                 zip(part.outputs, part.run([values[name] for name in part.inputs], sizes), strict=True)
             )
-        ids: list[int] = []
-        shown = ""
-        for token in generator.policy.stream(generator.step(values), generator.decoder.start(values, 1)):
-            ids.append(token)
-            text = generator.tokenizer.decode(ids)
-            yield text[len(shown) :]
-            shown = text
+        tokens = generator.policy.stream(generator.step(values), generator.decoder.start(values, 1))
+        yield from text_pieces(tokens, generator.tokenizer)
 
     def _output(self, entry: Output, values: Mapping[str, Any]) -> Any:
         found = [None if name is None else values[name] for name in entry.values]

@@ -1,6 +1,6 @@
 """Running: programs, inputs, generation and models. Importing this imports torch."""
 
-from composer.runtime.generation import after_prefill
+from composer.runtime.generation import after_prefill, text_pieces, written
 from composer.runtime.importing import ImplementationError, import_object
 from composer.runtime.linear import linear, prefers_onednn
 from composer.runtime.model import INITIAL, Model, Runner, build_for_training, device_of, load
@@ -21,4 +21,6 @@ __all__ = [
     "linear",
     "load",
     "prefers_onednn",
+    "text_pieces",
+    "written",
 ]

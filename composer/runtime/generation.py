@@ -6,7 +6,7 @@ tokens follow and when to stop. Neither knows the other's model or method.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 import torch
@@ -19,7 +19,7 @@ from composer.problems import InputError
 from composer.runtime.importing import import_object
 from composer.runtime.processors import Processors
 
-__all__ = ["Generator", "after_prefill", "generators_of", "tokenizer_for"]
+__all__ = ["Generator", "after_prefill", "generators_of", "text_pieces", "tokenizer_for", "written"]
 
 DecoderStep = Callable[[Any, Any], tuple[Any, Any]]
 
@@ -32,6 +32,37 @@ def after_prefill(step: DecoderStep, first: Any) -> DecoderStep:
         return (waiting.pop(), cache) if waiting else step(ids, cache)
 
     return run
+
+
+def written(port: str, found: list[list[Any]], *, tokenizer: Any, pad: int, device: torch.device) -> Any:
+    """A port of a `generate` node from every sample's hypotheses: text, ids[B, L] int64 or score[B].
+
+    Tensors are on the device, where later nodes read them. Raises InputError for another port.
+    """
+    best = [hypotheses[0] for hypotheses in found]
+    if port == "text":
+        return [tokenizer.decode(each.ids) for each in best]
+    if port == "score":
+        return torch.tensor([each.score for each in best], device=device)
+    if port == "ids":
+        longest = max(len(each.ids) for each in best)
+        return torch.tensor([[*each.ids, *[pad] * (longest - len(each.ids))] for each in best], device=device)
+    raise InputError(f"a generate node offers text, ids and score, not {port}")
+
+
+def text_pieces(tokens: Iterable[int], tokenizer: Any) -> Iterator[str]:
+    """The text of tokens as they come; the pieces together are the text of all of them."""
+    ids: list[int] = []
+    shown = text = ""
+    for token in tokens:
+        ids.append(token)
+        text = tokenizer.decode(ids)
+        settled = _settled(text)
+        if len(settled) > len(shown) and settled.startswith(shown):
+            yield settled[len(shown) :]
+            shown = settled
+    if text != shown:
+        yield text[len(shown) :]
 
 
 def tokenizer_for(registry: Registry, value: str, shared: Processors | None = None) -> Any:
@@ -92,9 +123,9 @@ class Generator:
         found: list[list[Any]] = self.policy.search(step, cache, batch)
         device = _first_tensor(self._memory(slots)).device
         for port, slot in self.step.targets.items():
-            value = self._port(port, found)
-            # Later nodes read it, and they run where the memory lies.
-            slots[slot] = value.to(device) if isinstance(value, Tensor) else value
+            slots[slot] = written(
+                port, found, tokenizer=self.tokenizer, pad=self.tokens["pad"], device=device
+            )
         return found
 
     def check_streams(self) -> None:
@@ -110,28 +141,7 @@ class Generator:
         step, cache, batch = self.start(slots)
         if batch != 1:
             raise InputError(f"streaming takes one sample at a time, not {batch}")
-        ids: list[int] = []
-        shown = text = ""
-        for token in self.policy.stream(step, cache):
-            ids.append(token)
-            text = self.tokenizer.decode(ids)
-            settled = _settled(text)
-            if len(settled) > len(shown) and settled.startswith(shown):
-                yield settled[len(shown) :]
-                shown = settled
-        if text != shown:
-            yield text[len(shown) :]
-
-    def _port(self, port: str, found: list[list[Any]]) -> Any:
-        if port == "text":
-            return [self.tokenizer.decode(hypotheses[0].ids) for hypotheses in found]
-        if port == "score":
-            return torch.tensor([hypotheses[0].score for hypotheses in found])
-        if port == "ids":
-            longest = max(len(hypotheses[0].ids) for hypotheses in found)
-            pad = self.tokens["pad"]
-            return torch.tensor([[*h[0].ids, *[pad] * (longest - len(h[0].ids))] for h in found])
-        raise InputError(f"a generate node offers text, ids and score, not {port}")
+        yield from text_pieces(self.policy.stream(step, cache), self.tokenizer)
 
 
 def _first_tensor(memory: Mapping[str, Any]) -> Tensor:

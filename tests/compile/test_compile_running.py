@@ -15,6 +15,7 @@ import composer_compile
 import numpy as np
 import pytest
 import torch
+from composer_compile.tasks import LoadedGenerate
 
 from composer.problems import InputError
 
@@ -74,6 +75,21 @@ def test_scores_of_generated_texts_agree(small: Any, artifact: composer_compile.
 def test_a_stream_gives_the_same_text(artifact: composer_compile.Artifact, clip: Clip) -> None:
     whole = artifact.run("caption", video=clip(5))["caption"]
     assert "".join(artifact.stream("caption", video=clip(5))) == whole
+
+
+def test_word_pieces_that_join_do_not_spoil_a_stream(
+    artifact: composer_compile.Artifact, clip: Clip, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """ "don't" comes as don, ' and t, and each joins what was given before."""
+    words = ["the", "man", "don", "'", "t", "run", ",", "he", "'", "s", "here", "."]
+    (generator,) = (part for part in artifact.task("caption").order if isinstance(part, LoadedGenerate))
+    vocabulary = generator.tokenizer._words | {200 + index: word for index, word in enumerate(words)}
+    monkeypatch.setattr(generator.tokenizer, "_words", vocabulary)
+    monkeypatch.setattr(generator.policy, "stream", lambda step, cache: iter(range(200, 200 + len(words))))
+    pieces = list(artifact.stream("caption", video=clip(5)))
+    assert "".join(pieces) == "the man don't run, he's here."
+    assert len(pieces) > 3
+    assert all(pieces)
 
 
 def test_what_cannot_stream_says_why(artifact: composer_compile.Artifact, clip: Clip) -> None:

@@ -28,8 +28,8 @@ aten = torch.ops.aten
 COPIES = {aten._to_copy.default, aten.copy_.default}
 INDEXING = {aten.index.Tensor, aten.index_put.default, aten.index_put_.default}
 """A GPU takes indices from the processor, not the other way round."""
-FLASH = 0
-"""Which way of attention torch is told to take: the plain one."""
+PLAIN_ATTENTION = 0
+"""The way of attention that torch is told to take, which is made of other operations."""
 
 
 class OnDevice(Tensor):
@@ -97,7 +97,7 @@ def _run(func: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
         return func(*tree_map(_faking(fake), args), **tree_map(_faking(fake), kwargs))
     _check_devices(func, args, ours, others)
     if func is aten._fused_sdp_choice.default:
-        return FLASH
+        return PLAIN_ATTENTION
     asked = [value for value in flat if isinstance(value, torch.device)]
     if func is aten.copy_.default:
         on_device = isinstance(args[0], OnDevice)
