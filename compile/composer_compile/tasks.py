@@ -14,6 +14,7 @@ from torch import Tensor
 from composer.plugin import Registry
 from composer.problems import InputError
 from composer.runtime import after_prefill, import_object, text_pieces, written
+from composer.runtime.inputs import first_sample
 from composer.runtime.processors import Processors
 from composer_compile.container import Container
 from composer_compile.errors import ArtifactError
@@ -143,7 +144,7 @@ class LoadedTask:
         tensors, sizes, single = self.requests.read(raw)
         values = self.values(tensors, sizes)
         outputs = {name: self._output(entry, values) for name, entry in self.task.outputs.items()}
-        return {name: _first(value) for name, value in outputs.items()} if single else outputs
+        return {name: first_sample(value) for name, value in outputs.items()} if single else outputs
 
     def values(self, tensors: Mapping[str, Tensor], sizes: Mapping[str, int]) -> dict[str, Any]:
         """Everything that comes out of the stages, by name. `tensors` are what `requests.fit` gives."""
@@ -256,12 +257,3 @@ def _generator(
         processor_of(entry.text, registry, container, shared).tokenizer,
         device,
     )
-
-
-def _first(value: Any) -> Any:
-    """The only sample of a batch."""
-    if isinstance(value, tuple):
-        return type(value)(*[item if item is None else item[0] for item in value])  # type: ignore[arg-type]
-    if isinstance(value, list):
-        return value[0]
-    return value[0] if getattr(value, "ndim", 0) else value

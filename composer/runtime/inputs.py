@@ -14,7 +14,7 @@ from composer.problems import InputError
 from composer.runtime.processors import Processors
 from composer.types import Kind
 
-__all__ = ["Inputs", "check_record", "holds_samples"]
+__all__ = ["Inputs", "check_record", "first_sample", "holds_samples"]
 
 
 class Inputs:
@@ -114,6 +114,15 @@ class Inputs:
 def holds_samples(value: Any) -> bool:
     """Whether a raw value stands for several samples; a record such as `Tokens(ids, mask)` is one value."""
     return isinstance(value, list) or (isinstance(value, tuple) and not hasattr(value, "_fields"))
+
+
+def first_sample(value: Any) -> Any:
+    """The only sample of a batch."""
+    if isinstance(value, tuple):
+        return type(value)(*[item if item is None else item[0] for item in value])  # type: ignore[arg-type]
+    if isinstance(value, list):
+        return value[0]
+    return value[0] if getattr(value, "ndim", 0) else value
 
 
 def check_record(name: str, kind: Kind, value: Any) -> None:

@@ -16,7 +16,7 @@ from composer.plan import Plan, plan_objective, plan_task
 from composer.plugin import Registry, load_registry
 from composer.problems import InputError
 from composer.runtime.generation import Generator, generators_of
-from composer.runtime.inputs import Inputs
+from composer.runtime.inputs import Inputs, first_sample
 from composer.runtime.linear import use_fastest_linears
 from composer.runtime.naming import naming_the_node
 from composer.runtime.processors import Processors
@@ -139,7 +139,7 @@ class Model:
         tensors, single = runner.inputs.encode(raw, self.device, self.dtype)
         slots = runner.slots(tensors)
         outputs = {name: slots[slot] for name, slot in runner.plan.outputs.items()}
-        return {name: _first(value) for name, value in outputs.items()} if single else outputs
+        return {name: first_sample(value) for name, value in outputs.items()} if single else outputs
 
     def stream(self, task: str | None = None, /, **raw: Any) -> Iterator[str]:
         """The text of one sample as it is generated, before the nodes that come after the generation.
@@ -158,15 +158,6 @@ class Model:
         generator.check_streams()
         tensors, _ = runner.inputs.encode(raw, self.device, self.dtype)
         return runner.stream(tensors, generator)
-
-
-def _first(value: Any) -> Any:
-    """The only sample of a batch."""
-    if isinstance(value, tuple):
-        return type(value)(*[item if item is None else item[0] for item in value])  # type: ignore[arg-type]
-    if isinstance(value, list):
-        return value[0]
-    return value[0] if getattr(value, "ndim", 0) else value
 
 
 def load(
