@@ -13,7 +13,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from composer.cli.options import add_settings, assignment, settings_of, split_task
+from composer.cli.options import add_settings, assignment, picture_file, settings_of, split_task
 
 if TYPE_CHECKING:
     from composer_compile import BuildOptions, Options
@@ -71,8 +71,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--picture",
         metavar="OUT",
-        type=_picture,
-        help="with --plan: write a picture to OUT (.svg or .html) with the engines in colours",
+        type=picture_file,
+        help="with --plan: write a picture to OUT (.svg, .html, .png or .pdf) with the engines in colours",
     )
     _configure_build(parser)
     add_settings(parser)
@@ -177,7 +177,6 @@ def _precision(text: str) -> tuple[str, str]:
 
 
 def _build_options(args: argparse.Namespace) -> BuildOptions:
-    from pathlib import Path
 
     from composer_compile import BuildOptions
 
@@ -226,9 +225,3 @@ def _plan(args: argparse.Namespace, document: str, names: list[str] | None) -> i
         draw_plan(report, plan, args.picture)
         print(f"wrote {args.picture}", file=sys.stderr)
     return 0
-
-
-def _picture(text: str) -> Path:
-    if Path(text).suffix.lower() not in (".svg", ".html"):
-        raise argparse.ArgumentTypeError(f"{text!r}: write a name that ends in .svg or .html")
-    return Path(text)

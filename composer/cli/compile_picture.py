@@ -18,13 +18,10 @@ _STOPPED = "stopped"
 
 
 def draw_plan(report: Report, plan: CompilePlan, path: Path) -> None:
-    """Write the picture of the plan's tasks to `path`, which ends in .svg or .html."""
-    from composer.views.picture import html_text, svg_text
-    from composer.views.writing import write_whole
+    """Write the picture of the plan's tasks to `path`, whose ending tells the format."""
+    from composer.views.picture import write_picture
 
-    names = [task.name for task in plan.tasks]
-    text = svg_text if path.suffix.lower() == ".svg" else html_text
-    write_whole(path, text(report, names, painting=_painting(report, plan)))
+    write_picture(path, report, [task.name for task in plan.tasks], painting=_painting(report, plan))
 
 
 def _painting(report: Report, plan: CompilePlan) -> Painting:

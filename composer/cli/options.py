@@ -7,7 +7,7 @@ from pathlib import Path
 
 from composer.problems.render import FORMATS
 
-__all__ = ["add_format", "add_settings", "assignment", "settings_of", "split_task"]
+__all__ = ["add_format", "add_settings", "assignment", "picture_file", "settings_of", "split_task"]
 
 
 def add_settings(parser: argparse.ArgumentParser) -> None:
@@ -35,6 +35,17 @@ def assignment(text: str) -> tuple[str, str]:
     if not equals or not name:
         raise argparse.ArgumentTypeError(f"{text!r} is not of the form name=value")
     return name, value
+
+
+def picture_file(text: str) -> Path:
+    """Read the name of a picture, whose ending tells the format."""
+    from composer.views.picture import SUFFIXES
+
+    path = Path(text)
+    if path.suffix.lower() not in SUFFIXES:
+        endings = f"{', '.join(SUFFIXES[:-1])} or {SUFFIXES[-1]}"
+        raise argparse.ArgumentTypeError(f"{text!r}: write a name that ends in {endings}")
+    return path
 
 
 def settings_of(args: argparse.Namespace) -> dict[str, str]:

@@ -2,6 +2,7 @@
 
 composer show mplug2:video-qa --cost --at batch=8 question.length=20
 composer show mplug2 --picture mplug2.svg
+composer show quickstart:image-qa --picture image-qa.png --cost
 """
 
 from __future__ import annotations
@@ -11,14 +12,14 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from composer.cli.options import add_settings, settings_of, split_task
+from composer.cli.options import add_settings, picture_file, settings_of, split_task
 
 if TYPE_CHECKING:
     from composer.graph import Report
+    from composer.views.cost import Cost
 
 __all__ = ["configure", "run"]
 
-MERMAID = "mermaid"
 DTYPES = ("float32", "bfloat16", "float16")
 
 
@@ -32,11 +33,17 @@ def configure(parser: argparse.ArgumentParser) -> None:
     what.add_argument(
         "--cost", action="store_true", help="parameters, operations and memory, without loading a weight"
     )
-    what.add_argument(
+    parser.add_argument(
         "--picture",
         metavar="OUT",
         type=_picture,
-        help="write a picture to OUT (.svg or .html), or print it as Mermaid text (`--picture mermaid`)",
+        help="write a picture to OUT (.svg, .html, .png or .pdf), or print it as Mermaid text "
+        "(`--picture mermaid`); with --cost, every box says what it costs",
+    )
+    parser.add_argument(
+        "--objective",
+        action="store_true",
+        help="with --picture or --plan: what training computes, up to the loss",
     )
     parser.add_argument(
         "--at",
@@ -54,8 +61,9 @@ def run(args: argparse.Namespace) -> int:
     """A document with errors shows its problems instead, except that `--resolved` shows what could be read."""
     from composer.graph import check
 
-    if not args.cost and (args.at or args.dtype):
-        print(f"composer: error: {'--at' if args.at else '--dtype'} belongs to --cost", file=sys.stderr)
+    wrong = _wrong_together(args)
+    if wrong:
+        print(f"composer: error: {wrong}", file=sys.stderr)
         return 2
     document, task = split_task(args.document)
     report = check(document, settings=settings_of(args))
@@ -70,45 +78,77 @@ def run(args: argparse.Namespace) -> int:
     report.raise_for_errors()
     names = _chosen(report, task)
     if args.picture is not None:
-        return _draw(report, names, args.picture)
+        return _draw(report, names, args)
     print(_text(report, names, task, args))
     return 0
 
 
 def _text(report: Report, names: list[str], task: str | None, args: argparse.Namespace) -> str:
     if args.plan:
-        from composer.plan import plan_task
-
-        return "\n\n".join(str(plan_task(report.tasks[name])) for name in names)
+        return _plans(report, names, objective=args.objective)
     if args.cost:
-        from composer.views.cost import cost_text, measure
+        from composer.views.cost import cost_text
 
-        return cost_text(measure(report, tasks=names, at=dict(args.at or ()), dtype=args.dtype or DTYPES[0]))
+        return cost_text(_cost(report, names, args))
     from composer.views import document_text, task_text
 
     return document_text(report) if task is None else task_text(report.tasks[task])
 
 
-def _draw(report: Report, names: list[str], out: str) -> int:
-    from composer.views import picture
-    from composer.views.writing import write_whole
+def _wrong_together(args: argparse.Namespace) -> str:
+    """What is wrong with the options as they stand together; empty where nothing is."""
+    if not args.cost and (args.at or args.dtype):
+        return f"{'--at' if args.at else '--dtype'} belongs to --cost"
+    if args.picture is not None and (args.plan or args.resolved):
+        return f"--picture draws the plan: leave {'--plan' if args.plan else '--resolved'} out"
+    if args.objective and args.picture is None and not args.plan:
+        return "--objective belongs to --picture or --plan"
+    if args.objective and args.cost:
+        return "--cost tells what answering costs: leave --objective out"
+    return ""
 
-    if out == MERMAID:
-        sys.stdout.write(picture.mermaid_text(report, names))
+
+def _plans(report: Report, names: list[str], *, objective: bool) -> str:
+    from composer.plan import plan_objective, plan_task
+    from composer.problems import InputError
+
+    if not objective:
+        return "\n\n".join(str(plan_task(report.tasks[name])) for name in names)
+    trained = [report.tasks[name] for name in names if report.tasks[name].loss is not None]
+    if not trained:
+        raise InputError(
+            f"nothing to plan: {', '.join(f'`{n}`' for n in names)} of {report.name} has no objective"
+        )
+    return "\n\n".join(str(plan_objective(task)) for task in trained)
+
+
+def _cost(report: Report, names: list[str], args: argparse.Namespace) -> Cost:
+    from composer.views.cost import measure
+
+    return measure(report, tasks=names, at=dict(args.at or ()), dtype=args.dtype or DTYPES[0])
+
+
+def _draw(report: Report, names: list[str], args: argparse.Namespace) -> int:
+    from composer.views.picture import MERMAID, cost_notes, mermaid_text, write_picture
+
+    notes = cost_notes(report, _cost(report, names, args)) if args.cost else None
+    if args.picture == MERMAID:
+        sys.stdout.write(mermaid_text(report, names, notes=notes, objective=args.objective))
         return 0
-    path = Path(out)
-    drawn = (
-        picture.svg_text(report, names) if path.suffix.lower() == ".svg" else picture.html_text(report, names)
-    )
-    write_whole(path, drawn)
-    print(f"wrote {path}")
+    write_picture(Path(args.picture), report, names, notes=notes, objective=args.objective)
+    print(f"wrote {args.picture}")
     return 0
 
 
 def _picture(text: str) -> str:
-    if text != MERMAID and Path(text).suffix.lower() not in (".svg", ".html"):
-        raise argparse.ArgumentTypeError(f"{text!r}: write a name that ends in .svg or .html, or `{MERMAID}`")
-    return text
+    from composer.views.picture import MERMAID
+
+    if text == MERMAID:
+        return text
+    try:
+        return str(picture_file(text))
+    except argparse.ArgumentTypeError as error:
+        raise argparse.ArgumentTypeError(f"{error}, or `{MERMAID}`") from error
 
 
 def _size(text: str) -> tuple[str, int]:

@@ -127,7 +127,7 @@ def test_what_comes_after_a_node_that_cannot_be_compiled_is_not_planned(
         (["--picture", "x.svg"], 2, "--picture belongs to --plan"),
         (["--json"], 2, "--json belongs to --plan"),
         ([], 2, "say where the artifact goes: --out"),
-        (["--plan", "--picture", "x.png"], 2, "write a name that ends in .svg or .html"),
+        (["--plan", "--picture", "x.gif"], 2, "write a name that ends in .svg, .html, .png or .pdf"),
     ],
 )
 def test_options_that_do_not_go_together(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import sys
 from pathlib import Path
 
 import pytest
@@ -106,7 +108,14 @@ def test_the_cost_is_told_at_given_sizes(composer, document: Path) -> None:
         (("--cost", "--at", "batch=two"), "'batch=two' is not of the form name=size, such as batch=8"),
         (("--cost", "--at", "batch"), "'batch' is not of the form name=size, such as batch=8"),
         (("--cost", "--dtype", "int8"), "invalid choice"),
-        (("--picture", "out.png"), "'out.png': write a name that ends in .svg or .html, or `mermaid`"),
+        (
+            ("--picture", "out.gif"),
+            "'out.gif': write a name that ends in .svg, .html, .png or .pdf, or `mermaid`",
+        ),
+        (("--picture", "out.svg", "--plan"), "--picture draws the plan: leave --plan out"),
+        (("--objective",), "--objective belongs to --picture or --plan"),
+        (("--objective", "--cost"), "--objective belongs to --picture or --plan"),
+        (("--objective", "--cost", "--picture", "out.svg"), "leave --objective out"),
         (("--cost", "--plan"), "not allowed with argument"),
     ],
 )
@@ -124,12 +133,83 @@ def test_an_unknown_size_is_one_error(composer, document: Path) -> None:
     assert "did you mean `question.length`?" in done.err
 
 
-@pytest.mark.parametrize(("name", "begins"), [("out.svg", "<svg "), ("out.html", "<!DOCTYPE html>")])
-def test_a_picture_is_written(composer, document: Path, name: str, begins: str) -> None:
+@pytest.mark.parametrize(
+    ("name", "begins"),
+    [
+        ("out.svg", b"<svg "),
+        ("out.html", b"<!DOCTYPE html>"),
+        ("out.PNG", b"\x89PNG\r\n"),
+        ("out.pdf", b"%PDF-"),
+    ],
+)
+def test_a_picture_is_written(composer, document: Path, name: str, begins: bytes) -> None:
     done = composer("show", document, "--picture", name)
     assert (done.code, done.out) == (0, f"wrote {name}\n")
-    assert Path(name).read_text(encoding="utf-8").startswith(begins)
-    assert sorted(path.name for path in Path().iterdir()) == [name, document.name]
+    assert Path(name).read_bytes().startswith(begins)
+    assert sorted(path.name for path in Path().iterdir()) == sorted([name, document.name])
+
+
+def test_a_png_shows_what_the_svg_shows(composer, document: Path) -> None:
+    """Twice the size of the SVG, on white, with the colour of the one module in it."""
+    from PIL import Image
+
+    for name in ("out.svg", "out.png"):
+        composer("show", document, "--picture", name)
+    width, height, fill = re.search(
+        r'width="(\d+\.?\d*)" height="(\d+\.?\d*)".*?class="m0"[^>]* fill="(#\w+)"',
+        Path("out.svg").read_text(),
+        re.S,
+    ).groups()
+    with Image.open("out.png") as picture:
+        assert picture.size == pytest.approx((2 * float(width), 2 * float(height)), abs=1)
+        colours = {colour for _, colour in picture.convert("RGB").getcolors(maxcolors=1 << 24)}
+    assert {(255, 255, 255), tuple(bytes.fromhex(fill[1:]))} <= colours
+
+
+def test_without_the_converter_a_png_is_one_error(
+    composer, document: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "vl_convert", None)
+    done = composer("show", document, "--picture", "out.png")
+    assert (done.code, done.out) == (1, "")
+    assert done.err == (
+        "composer: error: a .png picture needs the converter vl-convert: "
+        "`pip install 'multimodal-composer[pictures]'`, or write a name that ends in .svg or .html\n"
+    )
+    assert not Path("out.png").exists()
+
+
+def test_a_picture_can_tell_what_every_box_costs(composer, document: Path) -> None:
+    """The numbers are those of `--cost`, which counts the parameters by building the module."""
+    told = composer("show", f"{document}:embed", "--cost", "--at", "batch=2").out
+    assert (
+        composer("show", f"{document}:embed", "--picture", "out.svg", "--cost", "--at", "batch=2").code == 0
+    )
+    texts = re.findall(r"<text[^>]*>([^<]*)</text>", Path("out.svg").read_text(encoding="utf-8"))
+    flops = re.search(r"words +text +(\S+ \S)", told)[1]
+    assert any(text.endswith(f" · 100% · {flops}FLOP") for text in texts)
+    assert any("at batch 2" in text for text in texts)
+    assert (
+        "Third line of a box: parameters of its module, their share of the task's, FLOPs of the call" in texts
+    )
+
+
+def test_the_objective_can_be_drawn_and_planned(composer, document: Path) -> None:
+    assert composer("show", "quickstart:image-caption", "--picture", "out.svg", "--objective").code == 0
+    drawn = Path("out.svg").read_text(encoding="utf-8")
+    boxes = re.findall(r'data-box="([^"]*)"', drawn)
+    assert {"target", "guesses", "scored", "out:loss"} <= set(boxes)
+    assert not {"caption", "out:caption"} & set(boxes)  # the search and its answer are not part of the loss
+    planned = composer("show", "quickstart:image-caption", "--plan", "--objective")
+    assert (planned.code, planned.err) == (0, "")
+    assert "scored" in planned.out
+
+
+def test_a_task_without_an_objective_has_none_to_draw(composer, document: Path) -> None:
+    for option in (("--picture", "out.svg"), ("--plan",)):
+        done = composer("show", document, *option, "--objective")
+        assert (done.code, done.out) == (1, "")
+        assert "has no objective" in done.err
 
 
 def test_mermaid_is_printed(composer, document: Path) -> None:

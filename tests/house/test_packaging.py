@@ -80,6 +80,6 @@ def test_the_constraints_satisfy_the_declared_ranges() -> None:
             name, version = line.split("==")
             pinned[canonicalize_name(name)] = version
     extras = PROJECT["project"]["optional-dependencies"]
-    for text in [*PROJECT["project"]["dependencies"], *extras["dev"], *extras["train"]]:
+    for text in [*PROJECT["project"]["dependencies"], *extras["dev"], *extras["train"], *extras["pictures"]]:
         requirement = Requirement(text)
         assert pinned[canonicalize_name(requirement.name)] in requirement.specifier, text

@@ -14,6 +14,7 @@ from views_demo import DOCUMENT
 from composer.graph import Report, check
 from composer.plugin import Registry
 from composer.views.picture import html_text, mermaid_text, svg_text
+from composer.views.picture.arranging import arrange
 from composer.views.picture.layering import layered
 from composer.views.picture.ordering import crossings, order_rows
 from composer.views.picture.placing import Placed, Rect, box_width, place, text_width
@@ -154,8 +155,8 @@ def test_the_legend_names_who_shares_what(small: Report) -> None:
     texts = [
         element.text for element in ElementTree.fromstring(svg_text(small, ["video-qa"])).iter(f"{SVG}text")
     ]
-    assert "demo.shared, shared by video-qa (2 calls), video-vector" in texts
-    assert "called once in this document" in texts
+    assert "demo.shared, 2 calls, shared with 1 other task" in texts
+    assert "demo.fusion" in texts
     assert {"encode", "decode", "inputs", "outputs", "states[B, L + 17, 64]", "tokens[B, L]"} <= set(texts)
 
 
@@ -211,6 +212,8 @@ def test_mermaid_draws_stages_types_and_shared_modules(small: Report) -> None:
         "class n1 m0",
         "classDef m1 fill:#f4dac3,stroke:#955823,color:#1b2027",
         "class n2 m1",
+        "classDef m5 fill:#f4c3d7,stroke:#952352,color:#1b2027",
+        "class n3 m5",
     ]
 
 
@@ -219,3 +222,34 @@ def test_mermaid_text_cannot_leave_its_quotes(checked: Check) -> None:
     labels = re.findall(r'"([^"\n]*)"', text)
     assert text.count('"') == 2 * len(labels)
     assert not any(set(label.replace("<br>", "")) & set('<>[]{}|"`') for label in labels)
+
+
+def test_the_legend_lists_only_what_is_drawn(small: Report) -> None:
+    """In the picture of one task, no other task is named; every module of it has a colour and an entry."""
+    root = ElementTree.fromstring(svg_text(small, ["video-vector"]))
+    legend = {str(text.text) for text in root.findall(f"{SVG}text")}
+    assert {"vision", "universal", "scale"} <= legend
+    assert not any("video-qa" in text for text in legend)
+    assert not {"text", "fusion", "decoder"} & legend
+    boxes = fills(svg_text(small, ["video-vector"]), "frames", "visual", "scaled")
+    assert len(set(boxes)) == 3
+
+
+@pytest.mark.parametrize(
+    "sizes",
+    [
+        [(545.0, 1000.0)] * 2 + [(690.0, 1000.0)] * 2 + [(370.0, 900.0)] * 2,
+        [(400.0, 700.0)] * 30,
+        [(3000.0, 400.0), (300.0, 400.0), (300.0, 400.0)],
+        [(500.0, 800.0)],
+    ],
+)
+def test_tasks_fill_their_page(sizes: list[tuple[float, float]]) -> None:
+    """Tasks keep their order, never overlap, and most of the page is theirs."""
+    page = arrange(sizes)
+    placed = [Rect(x, y, width, height) for (x, y), (width, height) in zip(page.corners, sizes, strict=True)]
+    assert all(apart(one, other) for index, one in enumerate(placed) for other in placed[index + 1 :])
+    assert list(page.corners) == sorted(page.corners, key=lambda corner: (corner[1], corner[0]))
+    assert all(rect.right <= page.width and rect.bottom <= page.height for rect in placed)
+    covered = sum(width * height for width, height in sizes)
+    assert covered > 0.5 * page.width * page.height

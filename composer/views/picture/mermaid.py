@@ -7,14 +7,23 @@ from collections.abc import Iterable, Iterator
 from composer.graph import Report
 from composer.problems.render.cells import clean
 from composer.views.picture.legend import legend_of
+from composer.views.picture.notes import Notes, noted
 from composer.views.picture.scene import Box, Scene, scenes_of
 
 __all__ = ["mermaid_text"]
 
 
-def mermaid_text(report: Report, tasks: Iterable[str] | None = None) -> str:
-    """A flowchart: stages as subgraphs, port types on the edges, one colour per shared module."""
-    scenes = scenes_of(report, tasks)
+def mermaid_text(
+    report: Report,
+    tasks: Iterable[str] | None = None,
+    *,
+    notes: Notes | None = None,
+    objective: bool = False,
+) -> str:
+    """A flowchart: stages as subgraphs, port types on the edges, colours and notes as in the SVG."""
+    scenes = scenes_of(report, tasks, objective=objective)
+    if notes is not None:
+        scenes = [noted(scene, notes) for scene in scenes]
     lines = ["flowchart TB"]
     numbers: dict[tuple[int, str], str] = {}
     for index, scene in enumerate(scenes):
@@ -56,7 +65,7 @@ def _scene(index: int, scene: Scene, numbers: dict[tuple[int, str], str]) -> Ite
 
 
 def _shape(box: Box) -> str:
-    text = _quoted(box.title, box.subtitle)
+    text = _quoted(box.title, box.subtitle, *filter(None, (box.note,)))
     if box.role == "module":
         return f"[{text}]"
     return f"[/{text}/]" if box.role == "in-place" else f"([{text}])"

@@ -7,6 +7,7 @@ from html import escape
 
 from composer.graph import Report
 from composer.problems.render.cells import clean
+from composer.views.picture.notes import Notes
 from composer.views.picture.painting import Painting
 from composer.views.picture.svg import svg_text
 
@@ -18,7 +19,7 @@ _STYLE = """
   :root { --page: #14171c; --ink: #e8ebef; --card: #1c2129; --line: #4a5561; --hot: #ff8a5c; }
 }
 body { margin: 0; background: var(--page); color: var(--ink); }
-svg { display: block; max-width: none; }
+svg { display: block; max-width: none; margin: 0 auto; }
 #card { position: fixed; right: 16px; bottom: 16px; max-width: min(46rem, 90vw); margin: 0; padding: 10px 14px;
   background: var(--card); border: 1px solid var(--line); border-radius: 8px; white-space: pre-wrap;
   font: 12.5px/1.5 ui-monospace, 'DejaVu Sans Mono', Menlo, monospace; }
@@ -66,10 +67,17 @@ for (const task of document.querySelectorAll(".task")) {
 """
 
 
-def html_text(report: Report, tasks: Iterable[str] | None = None, *, painting: Painting | None = None) -> str:
+def html_text(
+    report: Report,
+    tasks: Iterable[str] | None = None,
+    *,
+    painting: Painting | None = None,
+    notes: Notes | None = None,
+    objective: bool = False,
+) -> str:
     """A self-contained page: it loads nothing, and without scripts the picture keeps its plain tooltips."""
     title = escape(clean(report.name))
-    drawn = svg_text(report, tasks, painting=painting)
+    drawn = svg_text(report, tasks, painting=painting, notes=notes, objective=objective)
     return (
         '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'

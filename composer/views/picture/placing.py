@@ -15,8 +15,8 @@ __all__ = ["BOX_HEIGHT", "LABEL_HEIGHT", "Placed", "Rect", "place", "text_width"
 
 CHARACTER = 0.61
 """Width of a character of the usual monospaced fonts, over the font's size."""
-TITLE_SIZE, SUBTITLE_SIZE, LABEL_SIZE, PORT_SIZE = 13.0, 11.0, 10.0, 9.0
-BOX_HEIGHT, LABEL_HEIGHT, PORT_HEIGHT = 42.0, 18.0, 12.0
+TITLE_SIZE, SUBTITLE_SIZE, LABEL_SIZE, PORT_SIZE, NOTE_SIZE = 13.0, 11.0, 10.0, 9.0, 10.0
+BOX_HEIGHT, LABEL_HEIGHT, PORT_HEIGHT, NOTE_HEIGHT = 42.0, 18.0, 12.0, 16.0
 ROW_GAP, BAND_GAP, BOX_GAP, PASSAGE_GAP = 40.0, 58.0, 34.0, 22.0
 MARGIN = 84.0
 """Room left of the boxes, for the names of the bands."""
@@ -77,7 +77,8 @@ def box_width(box: Box) -> float:
         len(box.below) - 1, 0
     )
     above = sum(text_width(port, PORT_SIZE) + 14 for port in box.above) if len(box.above) > 1 else 0
-    text = max(text_width(box.title, TITLE_SIZE), text_width(box.subtitle, SUBTITLE_SIZE)) + 28
+    lines = ((box.title, TITLE_SIZE), (box.subtitle, SUBTITLE_SIZE), (box.note, NOTE_SIZE))
+    text = max(text_width(line, size) for line, size in lines) + 28
     return max(88.0, text, below, above)
 
 
@@ -228,7 +229,7 @@ def _placed(scene: Scene, layout: Layered, centres: _Centres) -> Placed:
     for name, box in scene.boxes.items():
         index = centres.first_row[name, -1]
         centre, width = centres.x[index, (name, -1)] + shift, centres.widths[name]
-        placed.boxes[name] = Rect(centre - width / 2, tops[index], width, BOX_HEIGHT + _port_room(box))
+        placed.boxes[name] = Rect(centre - width / 2, tops[index], width, _height(box))
         for port in box.above:
             placed.above[name, port] = centre + centres.offset_above(box, port)
         for port, label in box.below.items():
@@ -263,14 +264,13 @@ def _rows(scene: Scene, layout: Layered) -> tuple[list[float], list[float]]:
     tops, heights, y = [], [], 22.0
     for index, row in enumerate(layout.rows):
         boxes = [scene.boxes[cell[0]] for cell in row if cell[1] < 0]
-        height = max(
-            (BOX_HEIGHT + _port_room(b) + (LABEL_HEIGHT if b.below else 0) for b in boxes), default=0
-        )
+        height = max((_height(b) + (LABEL_HEIGHT if b.below else 0) for b in boxes), default=0)
         tops.append(y)
         heights.append(height)
         y += height + (BAND_GAP if index in ends else ROW_GAP)
     return tops, heights
 
 
-def _port_room(box: Box) -> float:
-    return PORT_HEIGHT if len(box.above) > 1 else 0.0
+def _height(box: Box) -> float:
+    """Two lines of text, the port names above them and the note below them."""
+    return BOX_HEIGHT + (PORT_HEIGHT if len(box.above) > 1 else 0.0) + (NOTE_HEIGHT if box.note else 0.0)

@@ -6,8 +6,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from composer.graph import CheckedNode, CheckedTask, Report
-from composer.plan import Plan, plan_task
+from composer.graph import CheckedNode, CheckedTask, Endpoint, Report
+from composer.plan import Plan, plan_objective, plan_task
+from composer.problems import InputError
 from composer.views.labels import Labels, callee_text
 
 __all__ = ["Band", "Box", "Link", "Scene", "scenes_of"]
@@ -29,6 +30,8 @@ class Box:
     details: list[str] = field(default_factory=list)
     paint: str = ""
     """In a painted picture, the name of its paint."""
+    note: str = ""
+    """A third line, such as what the node costs."""
 
 
 @dataclass(frozen=True)
@@ -62,14 +65,23 @@ class Scene:
     bands: list[Band]
 
 
-def scenes_of(report: Report, tasks: Iterable[str] | None = None) -> list[Scene]:
-    """A scene per task: what answering takes, without what only training sees."""
+def scenes_of(report: Report, tasks: Iterable[str] | None = None, *, objective: bool = False) -> list[Scene]:
+    """A scene per task: what answering takes; with `objective`, what the loss takes, of the tasks that have one.
+
+    Raises InputError where the objective is asked for and none of the tasks has one.
+    """
     report.raise_for_errors()
-    return [_scene(report, report.tasks[name]) for name in (report.tasks if tasks is None else tasks)]
+    chosen = [report.tasks[name] for name in (report.tasks if tasks is None else tasks)]
+    if not objective:
+        return [_scene(report, task, plan_task(task), task.outputs) for task in chosen]
+    trained = [(task, task.loss) for task in chosen if task.loss is not None]
+    if not trained:
+        names = ", ".join(f"`{task.name}`" for task in chosen)
+        raise InputError(f"nothing to draw: {names} of {report.name} has no objective")
+    return [_scene(report, task, plan_objective(task), {"loss": loss}) for task, loss in trained]
 
 
-def _scene(report: Report, task: CheckedTask) -> Scene:
-    plan = plan_task(task)
+def _scene(report: Report, task: CheckedTask, plan: Plan, outputs: Mapping[str, Endpoint]) -> Scene:
     labels = Labels(task)
     boxes: dict[str, Box] = {}
     links: list[Link] = []
@@ -81,7 +93,7 @@ def _scene(report: Report, task: CheckedTask) -> Scene:
     for step in plan.steps:
         boxes[step.name] = _node_box(report, step.node, labels)
         links += _links(step.node, labels)
-    for name, endpoint in task.outputs.items():
+    for name, endpoint in outputs.items():
         details = [f"output {name} shows {'.'.join(endpoint)}: {labels.output(endpoint)}"]
         boxes[f"out:{name}"] = Box(f"out:{name}", "output", name, "output", above=[""], details=details)
         links.append(Link(*endpoint, f"out:{name}", "", labels.output(endpoint)))
@@ -129,8 +141,17 @@ def _keep_used_ports(boxes: Mapping[str, Box], links: Iterable[Link]) -> None:
 
 def _bands(plan: Plan, boxes: Mapping[str, Box]) -> list[Band]:
     outputs = tuple(name for name, box in boxes.items() if box.role == "output")
-    stages = [Band(stage.name, tuple(s.name for s in stage.steps), stage=True) for stage in plan.stages]
-    bands = [Band("inputs", tuple(plan.inputs)), *stages, Band("outputs", outputs)]
+    stages = [
+        Band(stage.name, tuple(s.name for s in stage.steps if not s.node.training), stage=True)
+        for stage in plan.stages
+    ]
+    training = tuple(s.name for s in plan.steps if s.node.training)
+    bands = [
+        Band("inputs", tuple(plan.inputs)),
+        *stages,
+        Band("objective", training, stage=True),
+        Band("outputs", outputs),
+    ]
     return [band for band in bands if band.boxes]
 
 

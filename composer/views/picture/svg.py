@@ -6,9 +6,11 @@ from collections.abc import Iterable
 
 from composer.graph import Report
 from composer.views.picture import placing
+from composer.views.picture.arranging import arrange
 from composer.views.picture.canvas import Canvas, attribute, number
 from composer.views.picture.colours import NEUTRAL
 from composer.views.picture.legend import Entry, legend_of
+from composer.views.picture.notes import Notes, noted
 from composer.views.picture.painting import Painting, painted, painted_legend
 from composer.views.picture.placing import Placed, Rect, place, text_width
 from composer.views.picture.scene import Box, scenes_of
@@ -18,34 +20,43 @@ __all__ = ["svg_text"]
 _WHITE = "#ffffff"
 _PAD = 24.0
 _TASK_HEAD = 46.0
-_TASK_GAP = 40.0
-_WIDEST = 1500.0
-"""Tasks stand side by side up to this width."""
 _NAME, _TITLE, _ENTRY, _NOTE = 18.0, 15.0, 12.0, 11.5
 """Sizes of text outside of the boxes."""
 
 
-def svg_text(report: Report, tasks: Iterable[str] | None = None, *, painting: Painting | None = None) -> str:
+def svg_text(
+    report: Report,
+    tasks: Iterable[str] | None = None,
+    *,
+    painting: Painting | None = None,
+    notes: Notes | None = None,
+    objective: bool = False,
+) -> str:
     """The picture of some tasks (all when left out). Colours follow the reader's light or dark setting.
 
-    Colours tell shared modules apart, or whatever a `painting` says.
+    Colours tell modules apart, or whatever a `painting` says; `notes` add a third line to boxes. With `objective`
+    the picture shows what training computes instead of what answering does.
 
     Every box has a `<title>` with its shapes and its line in the YAML file, which browsers show on hover.
     """
-    scenes = scenes_of(report, tasks)
+    scenes = scenes_of(report, tasks, objective=objective)
+    if notes is not None:
+        scenes = [noted(scene, notes) for scene in scenes]
     if painting is None:
         legend = legend_of(report, scenes)
     else:
         scenes = [painted(scene, painting) for scene in scenes]
         legend = painted_legend(painting, scenes)
-    return _Drawing(report.name, [place(scene) for scene in scenes], legend).text()
+    meaning = notes.meaning if notes is not None else ""
+    return _Drawing(report.name, [place(scene) for scene in scenes], legend, meaning).text()
 
 
 class _Drawing:
     """The name and the legend, then the tasks from left to right, in as many rows as they need."""
 
-    def __init__(self, name: str, panels: list[Placed], legend: list[Entry]) -> None:
+    def __init__(self, name: str, panels: list[Placed], legend: list[Entry], meaning: str) -> None:
         self.name = name
+        self.meaning = meaning
         self.panels = panels
         self.legend = legend
         self.entries = {entry.module: entry for entry in legend if entry.module}
@@ -53,7 +64,7 @@ class _Drawing:
 
     def text(self) -> str:
         y, head_width = self._head()
-        lower, width = self._tasks(y)
+        lower, width = self._tasks(y, head_width)
         dark = [
             f".{entry.css} {{ fill: {entry.colour.dark_fill}; stroke: {entry.colour.dark_line} }}"
             for entry in self.legend
@@ -74,23 +85,18 @@ class _Drawing:
             self.canvas.text(x, y + 12, entry.title, _ENTRY, mono=True, bold=bool(entry.module))
             self.canvas.text(x + titles + 18, y + 12, entry.note, _NOTE, muted=True)
             y += 22
-        return y + 20, max(x + titles + 18 + notes, _PAD + text_width(self.name, _NAME)) + _PAD
+        width = max(x + titles + 18 + notes, _PAD + text_width(self.name, _NAME))
+        if self.meaning:
+            self.canvas.text(_PAD, y + 12, self.meaning, _NOTE, muted=True)
+            y, width = y + 22, max(width, _PAD + text_width(self.meaning, _NOTE))
+        return y + 20, width + _PAD
 
-    def _tasks(self, y: float) -> tuple[float, float]:
+    def _tasks(self, top: float, head_width: float) -> tuple[float, float]:
         """Draw the tasks; the lower end and the width of all."""
-        x, lowest, widest = _PAD, y, 0.0
-        for panel in self.panels:
-            scene = panel.scene
-            width = max(
-                panel.width, 16 + text_width(scene.summary, _ENTRY), 16 + text_width(scene.title, _TITLE)
-            )
-            if x > _PAD and x + width > _WIDEST:
-                x, y = _PAD, lowest + _TASK_GAP
-            self._panel(panel, x, y)
-            lowest = max(lowest, y + _TASK_HEAD + panel.height)
-            widest = max(widest, x + width + _PAD)
-            x += width + _TASK_GAP
-        return lowest, widest
+        page = arrange([_size(panel) for panel in self.panels], least_width=head_width - 2 * _PAD)
+        for panel, (x, y) in zip(self.panels, page.corners, strict=True):
+            self._panel(panel, _PAD + x, top + y)
+        return top + page.height, _PAD + page.width + _PAD
 
     def _panel(self, panel: Placed, x: float, y: float) -> None:
         scene, canvas = panel.scene, self.canvas
@@ -123,12 +129,15 @@ class _Drawing:
             middle = below.x + below.width / 2
             canvas.text(middle, below.y + 12, label, placing.LABEL_SIZE, mono=True, middle=True)
         self._body(box, area)
-        centre, top = area.x + area.width / 2, area.bottom - placing.BOX_HEIGHT
+        note = placing.NOTE_HEIGHT if box.note else 0.0
+        centre, top = area.x + area.width / 2, area.bottom - placing.BOX_HEIGHT - note
         for port in box.above if len(box.above) > 1 else ():
             x = panel.above[box.name, port]
             canvas.text(x, area.y + 11, port, placing.PORT_SIZE, mono=True, middle=True)
         canvas.text(centre, top + 18, box.title, placing.TITLE_SIZE, mono=True, bold=True, middle=True)
         canvas.text(centre, top + 34, box.subtitle, placing.SUBTITLE_SIZE, mono=True, muted=True, middle=True)
+        if box.note:
+            canvas.text(centre, top + 49, box.note, placing.NOTE_SIZE, mono=True, middle=True)
         canvas.add("</g>")
 
     def _body(self, box: Box, area: Rect) -> None:
@@ -146,3 +155,10 @@ class _Drawing:
         round_ends = box.role in ("input", "output")
         corner = area.height / 2 if round_ends else 6
         self.canvas.rect(css, area, fill=fill, line=line, corner=corner, dashed=dashed)
+
+
+def _size(panel: Placed) -> tuple[float, float]:
+    """Width and height of a task with its title and summary."""
+    scene = panel.scene
+    words = max(text_width(scene.summary, _ENTRY), text_width(scene.title, _TITLE))
+    return max(panel.width, 16 + words), _TASK_HEAD + panel.height

@@ -1,0 +1,59 @@
+"""Picture files: the format is told by the file's name. PNG and PDF are made from the SVG by vl-convert."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from composer.graph import Report
+from composer.problems import InputError
+from composer.views.picture.notes import Notes
+from composer.views.picture.page import html_text
+from composer.views.picture.painting import Painting
+from composer.views.picture.svg import svg_text
+from composer.views.writing import write_whole
+
+__all__ = ["MERMAID", "SUFFIXES", "write_picture"]
+
+SUFFIXES = (".svg", ".html", ".png", ".pdf")
+MERMAID = "mermaid"
+"""In the place of a file's name: the picture as Mermaid text, printed."""
+_SCALE = 2.0
+"""Pixels of a PNG for one unit of the SVG, so that small type stays sharp."""
+
+
+def write_picture(
+    path: Path,
+    report: Report,
+    tasks: Iterable[str] | None = None,
+    *,
+    painting: Painting | None = None,
+    notes: Notes | None = None,
+    objective: bool = False,
+) -> None:
+    """Draw some tasks (all when left out) into a file whose name ends in one of `SUFFIXES`.
+
+    Raises:
+        InputError: for another suffix, or where PNG or PDF is asked for and the converter is not installed.
+        OSError: for a file that cannot be written; it names the file.
+    """
+    suffix = path.suffix.lower()
+    if suffix not in SUFFIXES:
+        raise InputError(f"{path}: a picture is written to a name that ends in {', '.join(SUFFIXES)}")
+    drawing = html_text if suffix == ".html" else svg_text
+    drawn = drawing(report, tasks, painting=painting, notes=notes, objective=objective)
+    write_whole(path, drawn if suffix in (".svg", ".html") else _converted(drawn, suffix))
+
+
+def _converted(svg: str, suffix: str) -> bytes:
+    try:
+        import vl_convert
+    except ImportError as error:
+        message = (
+            f"a {suffix} picture needs the converter vl-convert: `pip install 'multimodal-composer[pictures]'`, "
+            "or write a name that ends in .svg or .html"
+        )
+        raise InputError(message) from error
+    if suffix == ".pdf":
+        return bytes(vl_convert.svg_to_pdf(svg))
+    return bytes(vl_convert.svg_to_png(svg, scale=_SCALE))
