@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import inspect
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from importlib.metadata import entry_points
 from typing import Any
 
 from composer.graph.configs import ConfigReader
 from composer.graph.model import CheckedModule
-from composer.language import ModuleShape, NodeShape, Resolved, nearest, rename_fix
+from composer.language import ModuleShape, NodeShape, Resolved, graphs_of
 from composer.plugin import Config, ModuleType, NoConfig, Registry
 from composer.plugin.registry import Section
 from composer.problems import Edit, InputError, Note, Problem
+from composer.problems.suggest import listed, rename, suggest
 from composer.types import Signature
 
 __all__ = ["Callee", "Callees"]
@@ -74,8 +76,9 @@ class Callees:
 
     def _check_options(self, shape: ModuleShape, path: Path) -> None:
         """Misspelt options of a module whose type is misspelt too: both are found in one run."""
-        guess = nearest(shape.uses, list(self.registry.module_types))
-        if guess is None or shape.uses in self.registry.module_types or self.document.hurt(path):
+        meant = suggest(shape.uses, self.registry.module_types, self.document.tree.place((*path, "uses")))
+        guess = meant.word
+        if guess is None or not meant.fix or self.document.hurt(path):
             return
         reader = replace(self.reader, problems=[], refusals=[])
         reader.read(self.registry.module_types[guess].config, shape.with_, path, guess)
@@ -110,21 +113,20 @@ class Callees:
                 )
                 self.problems.append(Problem("C302", "error", message, place, helps=causes))
                 return None
-        guess = nearest(key, list(section))
-        helps = [f"did you mean `{guess}`?"] if guess else []
+        meant = suggest(key, section, place)
+        helps = list(meant.helps)
         installed = {p.name for p in entry_points(group="composer")} - set(self.registry.plugins)
         if prefix in installed:
             helps.append(
                 f"the installed plugin `{prefix}` has it, but COMPOSER_PLUGINS leaves that plugin out"
             )
-        elif not guess:
+        elif not helps:
             near = sorted(k for k in section if k.startswith(f"{prefix}.")) or sorted(section)
             helps.append(f"registered: {', '.join(near[:12])}; `composer plugins list` shows all")
         if key.startswith("$"):
             helps = ["parameters are filled in under `with` alone"]
-        fix: tuple[Edit, ...] = rename_fix(place, guess) if guess else ()
         self.problems.append(
-            Problem(code, "error", f"there is no {what} `{key}`", place, helps=tuple(helps), fix=fix)
+            Problem(code, "error", f"there is no {what} `{key}`", place, helps=tuple(helps), fix=meant.fix)
         )
         return None
 
@@ -208,7 +210,8 @@ class Callees:
         if generation is None or method:
             message = f"module `{module.name}` ({module.type.id}) cannot generate: it has no decode method"
             can = [n for n, m in self.modules.items() if m is not None and m.type.generation is not None]
-            helps = (f"modules here that can: {', '.join(can)}",) if can else ("declare a text decoder",)
+            hint = f"modules here that can: {', '.join(can)}" if can else "declare a text decoder"
+            helps: tuple[str, ...] = (hint,)
             self.problems.append(
                 Problem("C212", "error", message, tree.place((*path, "generate")), helps=helps)
             )
@@ -222,12 +225,11 @@ class Callees:
         if policy not in self.registry.policies and "penalty" in type(options).model_fields:
             where = (*path, "with", "penalty")
             place = tree.place(where) if tree.node(where) is not None else tree.place((*path, "generate"))
-            guess = nearest(policy, list(self.registry.policies))
-            did = (f"did you mean `{guess}`?",) if guess else ()
-            helps = (*did, f"registered: {', '.join(sorted(self.registry.policies)) or 'none'}")
-            fix = rename_fix(place, guess) if guess and tree.node(where) is not None else ()
+            written = tree.node(where) is not None
+            meant = suggest(policy, self.registry.policies, place if written else None)
+            helps = (*meant.helps, f"registered: {listed(policy, sorted(self.registry.policies))}")
             message = f"there is no search policy `{policy}`"
-            self.problems.append(Problem("C221", "error", message, place, helps=helps, fix=fix))
+            self.problems.append(Problem("C221", "error", message, place, helps=helps, fix=meant.fix))
             return None
         signature = self._signature(
             generation.signature, (module.config, options), (*path, "generate"), f"generate {module.name}"
@@ -239,7 +241,7 @@ class Callees:
         tree = self.document.tree
         self.called.add(text.partition(".")[0])
         helps = (f"`{text}` is a declared module: write `call: {text}`",)
-        fix = rename_fix(tree.place((*path, "uses"), key=True), "call")
+        fix = rename(tree.place((*path, "uses"), key=True), "call")
         message = f"there is no module type `{text}`"
         self.problems.append(
             Problem("C201", "error", message, tree.place((*path, "uses")), helps=helps, fix=fix)
@@ -256,10 +258,12 @@ class Callees:
         help_ = f"`{text}` is a module type: declare a module with it, and call that"
         if declared:
             help_ = f"`{text}` is a module type; call what is declared with it: {', '.join(declared)}"
-            fix = rename_fix(tree.place(path), declared[0]) if len(declared) == 1 else ()
+            # a module that is called already might be meant to share its weights, or to have a second one beside it
+            sure = len(declared) == 1 and declared[0] not in self._called_by_name
+            fix = rename(tree.place(path), declared[0]) if sure else ()
         elif entry.stateless:
             help_ = f"`{text}` is a module type without weights: write `uses: {text}`"
-            fix = rename_fix(tree.place(path, key=True), "uses") if path[-1] == "call" else ()
+            fix = rename(tree.place(path, key=True), "uses") if path[-1] == "call" else ()
         message = f"there is no module `{text}`"
         self.problems.append(Problem("C204", "error", message, tree.place(path), helps=(help_,), fix=fix))
 
@@ -270,14 +274,13 @@ class Callees:
             self._called_type(text, path)
             return
         place = self.document.tree.place(path)
-        guess = nearest(name, list(self.modules))
-        helps = [f"did you mean `{guess}`?"] if guess else []
-        helps.append(f"declared modules: {', '.join(map(str, self.modules)) or 'none'}")
-        fix = rename_fix(place, guess + text[len(name) :]) if guess else ()
+        form = "{}" + text[len(name) :]
+        meant = suggest(name, self.modules, place, form=form, coined=True, used=self._called_by_name)
+        helps = (*meant.helps, f"declared modules: {listed(name, self.modules)}")
         message = f"there is no module `{name}`"
-        self.problems.append(Problem("C204", "error", message, place, helps=tuple(helps), fix=fix))
-        if guess:
-            self.called.add(guess)
+        self.problems.append(Problem("C204", "error", message, place, helps=helps, fix=meant.fix))
+        if meant.word is not None:
+            self.called.add(meant.word)
 
     def _unknown_method(self, module: CheckedModule, method: str, text: str, path: Path) -> None:
         place = self.document.tree.place(path)
@@ -291,12 +294,16 @@ class Callees:
                 Problem("C204", "error", message, place, helps=(f"call {' or '.join(shown)}",))
             )
             return
-        guess = nearest(method, methods)
-        helps = [f"did you mean `{module.name}.{guess}`?"] if guess else []
-        helps.append(f"it has {', '.join(shown)}")
-        fix = rename_fix(place, f"{module.name}.{guess}") if guess else ()
+        meant = suggest(method, methods, place, form=f"{module.name}.{{}}")
+        helps = (*meant.helps, f"it has {', '.join(shown)}")
         message = f"module `{module.name}` ({module.type.id}) has no method `{method}`"
-        self.problems.append(Problem("C204", "error", message, place, helps=tuple(helps), fix=fix))
+        self.problems.append(Problem("C204", "error", message, place, helps=helps, fix=meant.fix))
+
+    @cached_property
+    def _called_by_name(self) -> frozenset[str]:
+        """The names that `call` and `generate` write anywhere in the document, without methods."""
+        nodes = (node for _, _, nodes in graphs_of(self.document.shape) for node in nodes.values())
+        return frozenset(str(node.call or node.generate).partition(".")[0] for node in nodes)
 
     def _signature(
         self, function: Any, arguments: tuple[Any, ...], path: Path, what: str

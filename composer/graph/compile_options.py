@@ -6,8 +6,9 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any
 
 from composer.graph.ranges import beyond_limits, parse_range
-from composer.language import CompileShape, NodeShape, Resolved, nearest, rename_fix
+from composer.language import CompileShape, NodeShape, Resolved
 from composer.problems import Problem
+from composer.problems.suggest import listed, suggest
 
 __all__ = ["check_precisions", "check_ranges"]
 
@@ -39,8 +40,8 @@ def check_ranges(
             if beyond is not None:
                 yield Problem("C111", "error", beyond, tree.place(where))
         elif not is_broken(name.partition(".")[0]):
-            guess = nearest(name, sorted(free))
-            helps = ((f"did you mean `{guess}`?",) if guess else ()) + (f"free: {', '.join(sorted(free))}",)
+            meant = suggest(name, sorted(free), None)
+            helps = (*meant.helps, f"free: {listed(name, sorted(free))}")
             message = f"`{name}` is no free dimension of this task"
             yield Problem("C111", "error", message, tree.place(where, key=True), helps=helps)
 
@@ -58,9 +59,7 @@ def check_precisions(
     for name in shape.precisions:
         if name not in known:
             place = document.tree.place((*path, "compile", "precisions", name), key=True)
-            guess = nearest(name, sorted(known))
-            did = (f"did you mean `{guess}`?",) if guess else ()
-            helps = (*did, f"nodes and called modules: {', '.join(sorted(known)) or 'none'}")
+            meant = suggest(name, sorted(known), place, coined=True, used=set(shape.precisions))
+            helps = (*meant.helps, f"nodes and called modules: {listed(name, sorted(known))}")
             message = f"`{name}` has a precision, and this task has no such node and calls no such module"
-            fix = rename_fix(place, guess) if guess else ()
-            yield Problem("C112", "error", message, place, helps=helps, fix=fix)
+            yield Problem("C112", "error", message, place, helps=helps, fix=meant.fix)

@@ -12,7 +12,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from composer.graph.folding import Refusal
-from composer.language import Tree, meant_key, rename_fix, shown
+from composer.language import Tree, shown, suggest_key
 from composer.plugin import Config
 from composer.problems import Note, Place, Problem
 from composer.types.documented import documented
@@ -81,7 +81,7 @@ class ConfigReader:
         faults = error.errors(include_url=False)
         names = [field.alias or name for name, field in model.model_fields.items()]
         unknown = {str(f["loc"][-1]) for f in faults if f["type"] == "extra_forbidden"}
-        misspelt = {meant[0] for meant in (meant_key(word, names) for word in unknown) if meant}
+        misspelt = {suggest_key(word, names).word for word in unknown}
         for fault in faults:
             location = fault["loc"]
             where = (*path, "with", *location)
@@ -96,12 +96,10 @@ class ConfigReader:
     def _unknown_key(self, where: tuple[Any, ...], owner: str, names: list[str]) -> None:
         place = self.tree.place(where, key=True)
         free = [name for name in names if self.tree.node((*where[:-1], name)) is None]
-        meant = meant_key(str(where[-1]), free, alone=self.tree.text(where) == "")
-        helps = [meant[2]] if meant else []
-        helps.append(f"{owner} takes {', '.join(names) or 'no options'}")
-        fix = rename_fix(place, meant[1]) if meant else ()
+        meant = suggest_key(str(where[-1]), free, place, alone=self.tree.text(where) == "")
+        helps = (*meant.helps, f"{owner} takes {', '.join(names) or 'no options'}")
         message = f"{owner} has no option `{where[-1]}`"
-        self.problems.append(Problem("C101", "error", message, place, "unknown", helps=tuple(helps), fix=fix))
+        self.problems.append(Problem("C101", "error", message, place, "unknown", helps=helps, fix=meant.fix))
 
     def _missing(
         self, path: tuple[Any, ...], owner: str, location: tuple[Any, ...], model: type[Config]

@@ -11,9 +11,10 @@ from composer.graph.derivation import Derivation, Owner
 from composer.graph.explaining import TASK, Edge, Explainer
 from composer.graph.model import CheckedInput, Endpoint
 from composer.graph.solver import Solver
-from composer.language import Resolved, nearest, rename_fix
+from composer.language import Resolved
 from composer.plugin import Registry
 from composer.problems import Edit, Place, Problem
+from composer.problems.suggest import Suggestion, listed, suggest
 from composer.types import Dim, Port, PortType
 
 __all__ = ["EdgeChecker"]
@@ -133,14 +134,14 @@ class EdgeChecker:
         fix: tuple[Edit, ...] = ()
         if tree.text((*path, "with", "kind")) == port.kind:  # the document says the kind itself
             place = tree.place((*path, "with", "kind" if kind is None else "dims"))
-            guess = nearest(port.kind, list(self.registry.kinds)) if kind is None else None
-            helps = [f"did you mean `{guess}`?"] if guess else []
+            meant = suggest(port.kind, self.registry.kinds, place) if kind is None else Suggestion()
+            helps = list(meant.helps)
             helps.append(
-                f"registered kinds: {', '.join(self.registry.kinds)}"
+                f"registered kinds: {listed(port.kind, self.registry.kinds)}"
                 if kind is None
                 else f"its dims are {', '.join(kind.dims) or 'none'}"
             )
-            fix = rename_fix(place, guess) if guess else ()
+            fix = meant.fix
         else:
             verb = next((v for v in ("uses", "call", "generate", "modality") if tree.node((*path, v))), None)
             place = tree.place((*path, verb) if verb else path)

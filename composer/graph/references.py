@@ -7,8 +7,9 @@ from collections.abc import Iterator, Mapping, Set
 from dataclasses import dataclass, field
 from typing import Any
 
-from composer.language import NodeShape, Tree, nearest, rename_fix
-from composer.problems import Problem
+from composer.language import NodeShape, Tree
+from composer.problems import Edit, Problem
+from composer.problems.suggest import listed, rename, suggest
 
 __all__ = ["Reference", "References", "written_references"]
 
@@ -52,6 +53,8 @@ class References:
     """Names of the objective's inputs and nodes."""
     callers: Mapping[str, list[str]] = field(default_factory=dict)
     """Modules, and the nodes of the task that call each."""
+    read: Set[str] = frozenset()
+    """The names that references of the task begin with."""
     incomplete: bool = False
     """Whether a part of the task or a name in it could not be read: an unknown name may be a consequence."""
 
@@ -94,12 +97,12 @@ class References:
             return None
         if port in ports:
             return name, port
-        guess = nearest(port, list(ports)) or (ports[0] if len(ports) == 1 else None)
-        helps = [f"did you mean `{name}.{guess}`?"] if guess else []
+        meant = suggest(port, ports, self.tree.place(path), form=f"{name}.{{}}")
+        helps = list(meant.helps)
+        if not helps and len(ports) == 1:
+            helps.append(f"did you mean `{name}.{ports[0]}`?")
         helps.append(f"`{name}` has the outputs {', '.join(ports) or 'none'}")
-        self._problem(
-            code, f"`{name}` has no output `{port}`", path, helps, f"{name}.{guess}" if guess else None
-        )
+        self._problem(code, f"`{name}` has no output `{port}`", path, helps, meant.fix)
         return None
 
     def _foreign(self, text: str, path: Path) -> None:
@@ -113,26 +116,34 @@ class References:
             "a name is made of letters, digits, `_` and `-`; parameters are filled in under `with` alone"
         )
         message = f"{text!r} is no reference: write `node.port` or `input.port`"
-        self._problem("C109", message, path, helps, meant if fits else None)
+        self._problem("C109", message, path, helps, rename(self.tree.place(path), meant) if fits else ())
 
     def _unknown_name(self, name: str, text: str, path: Path, code: str, training: bool) -> None:
-        own = path[path.index("nodes") + 1] if "nodes" in path[2:] else None
+        own = _node_of(path)
         known = [
             n
             for n in self.outputs
             if n != own and isinstance(n, str) and (training or n not in self.training)
         ]
-        guess = nearest(name, known)
-        helps = [f"did you mean `{guess}`?"] if guess else []
+        place, port = self.tree.place(path), text[len(name) :]
         callers = [n for n in self.callers.get(name, ()) if n in known]
         if callers:
-            guess = callers[0] if len(callers) == 1 else None
             helps = [f"`{name}` is a module; read a node that calls it: {', '.join(callers)}"]
-        helps.append(f"inputs and nodes of this task: {', '.join(known) or 'none'}")
-        fix = f"{guess}{text[len(name) :]}" if guess else None
+            fix = rename(place, callers[0] + port) if len(callers) == 1 else ()
+        else:
+            meant = suggest(name, known, place, form="{}" + port, coined=True, used=self.read)
+            helps, fix = list(meant.helps), meant.fix
+        helps.append(f"inputs and nodes of this task: {listed(name, known)}")
         self._problem(code, f"this task has no node or input `{name}`", path, helps, fix)
 
-    def _problem(self, code: str, message: str, path: Path, helps: list[str], fix: str | None = None) -> None:
+    def _problem(
+        self, code: str, message: str, path: Path, helps: list[str], fix: tuple[Edit, ...] = ()
+    ) -> None:
         place = self.tree.place(path)
-        edits = rename_fix(place, fix) if fix else ()
-        self.problems.append(Problem(code, "error", message, place, helps=tuple(helps), fix=edits))
+        self.problems.append(Problem(code, "error", message, place, helps=tuple(helps), fix=fix))
+
+
+def _node_of(path: Path) -> Any:
+    """The node that a path into a task or its objective leads to, if it leads to one."""
+    inner = path[3:] if path[2:3] == ("objective",) else path[2:]
+    return inner[1] if inner[:1] == ("nodes",) and len(inner) > 1 else None

@@ -14,8 +14,9 @@ from composer.graph.edges import EdgeChecker
 from composer.graph.model import CheckedInput, CheckedNode, CheckedTask, Endpoint
 from composer.graph.ranges import BATCH, UNBOUNDED, free_dims
 from composer.graph.references import Reference, References, written_references
-from composer.language import InputShape, NodeShape, TaskShape, nearest, rename_fix
+from composer.language import InputShape, NodeShape, TaskShape
 from composer.problems import Problem
+from composer.problems.suggest import suggest
 from composer.types import Port, PortType
 
 __all__ = ["TaskChecker"]
@@ -55,8 +56,13 @@ class TaskChecker:
         callers: dict[str, list[str]] = {}
         for name, (node, _, _) in self.nodes.items():
             callers.setdefault(str(node.call or node.generate).partition(".")[0], []).append(name)
+        read = {
+            reference.text.partition(".")[0]
+            for node, where, _ in self.nodes.values()
+            for reference in written_references(node, where)
+        }
         self.references = References(
-            document.tree, self.outputs, self.problems, training, callers, incomplete
+            document.tree, self.outputs, self.problems, training, callers, read, incomplete
         )
         graph = self._wire()
         order = self._order(graph)
@@ -218,16 +224,16 @@ class TaskChecker:
         tree = self.callees.document.tree
         written = self.nodes[path[-1]][0].inputs
         free = [p for p in ports if not (isinstance(written, dict) and p in written)]
-        guess = nearest(str(reference.port), free) or (free[0] if len(free) == 1 else None)
-        helps = [f"did you mean `{guess}`?"] if guess else []
-        helps.append(f"node `{path[-1]}` takes {', '.join(ports) or 'no inputs'}")
         place = tree.place((*path, "inputs", reference.port), key=True)
-        fix = rename_fix(place, guess) if guess else ()
+        meant = suggest(str(reference.port), free, place)
+        guess = meant.word or (free[0] if len(free) == 1 else None)
+        helps = list(meant.helps) or ([f"did you mean `{guess}`?"] if guess else [])
+        helps.append(f"node `{path[-1]}` takes {', '.join(ports) or 'no inputs'}")
         if guess:
             wired[guess] = None  # the misspelt input explains the missing one
         message = f"node `{path[-1]}` has no input `{reference.port}`"
         self.problems.append(
-            Problem("C209", "error", message, place, "unexpected", helps=tuple(helps), fix=fix)
+            Problem("C209", "error", message, place, "unexpected", helps=tuple(helps), fix=meant.fix)
         )
 
     def _missing(self, callee: Callee, wired: dict[str, Any], node: NodeShape, path: Path) -> None:

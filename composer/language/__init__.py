@@ -2,7 +2,7 @@
 
 from composer.language.extending import Library
 from composer.language.pausing import collector_paused
-from composer.language.resolving import Resolved, find_source, resolve
+from composer.language.resolving import Resolved, find_source, graphs_of, resolve
 from composer.language.schema12 import shown
 from composer.language.shape import (
     CompileShape,
@@ -14,7 +14,8 @@ from composer.language.shape import (
     TaskShape,
 )
 from composer.language.source import Source, read_source, text_for_display
-from composer.language.tree import Tree, meant_key, nearest, rename_fix
+from composer.language.tree import Tree, suggest_key
+from composer.problems.suggest import nearest
 
 __all__ = [
     "CompileShape",
@@ -30,11 +31,11 @@ __all__ = [
     "Tree",
     "collector_paused",
     "find_source",
-    "meant_key",
+    "graphs_of",
     "nearest",
     "read_source",
-    "rename_fix",
     "resolve",
     "shown",
+    "suggest_key",
     "text_for_display",
 ]

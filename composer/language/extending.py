@@ -12,8 +12,9 @@ from yaml.nodes import MappingNode, ScalarNode
 from composer.language.composing import compose, place_of
 from composer.language.schema12 import NULL, STR
 from composer.language.source import Source, read_source
-from composer.language.tree import construct, merge, nearest, rename_fix
+from composer.language.tree import construct, merge
 from composer.problems import DocumentError, Place, Problem
+from composer.problems.suggest import listed, rename, suggest
 
 __all__ = ["Chain", "Library", "load_chain"]
 
@@ -133,12 +134,10 @@ def _removals(parent: MappingNode, child: MappingNode, around: str = "") -> Iter
             yield from _removals(there, value, key.value if around not in _NAMED else "")
         elif value.tag == NULL and there is None and around in _NAMED:
             place, what = place_of(key), _NAMED[around]
-            guess = nearest(key.value, list(inherited))
-            helps = [f"did you mean `{guess}`?"] if guess else []
-            helps.append(f"the parent has {', '.join(map(str, inherited)) or 'none'}")
+            meant = suggest(key.value, inherited, place, coined=True)
+            helps = (*meant.helps, f"the parent has {listed(key.value, inherited)}")
             message = f"`{key.value}` removes nothing: the extended document has no {what} of this name"
-            fix = rename_fix(place, guess) if guess else ()
-            yield Problem("C108", "error", message, place, helps=tuple(helps), fix=fix)
+            yield Problem("C108", "error", message, place, helps=helps, fix=meant.fix)
 
 
 def _is_path(target: str) -> bool:
@@ -147,11 +146,12 @@ def _is_path(target: str) -> bool:
 
 def _missing(target: str, place: Place, names: Iterable[str], path: Path) -> Problem:
     known = sorted(names)
-    guess = _with_suffix(target, path) or nearest(target, known)
-    helps = [f"did you mean `{guess}`?"] if guess else []
-    shipped = ", ".join(known) or "none: no plugin that ships documents is loaded"
+    file = _with_suffix(target, path)
+    meant = suggest(target, known, place)
+    helps = [f"did you mean `{file}`?"] if file is not None else list(meant.helps)
+    shipped = listed(target, known) if known else "none: no plugin that ships documents is loaded"
     helps.append(f"shipped documents: {shipped}; a path is relative to this file")
-    fix = rename_fix(place, guess) if guess else ()
+    fix = rename(place, file) if file is not None else meant.fix
     where = f" ({path.name} is not there)" if _is_path(target) else ""
     return Problem(
         "C106", "error", f"`extends: {target}` names no document{where}", place, helps=tuple(helps), fix=fix

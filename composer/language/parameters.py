@@ -10,8 +10,9 @@ from composer.language.composing import compose
 from composer.language.schema12 import resolve_scalar, scalar_value, shown
 from composer.language.shaping import type_name
 from composer.language.source import Source
-from composer.language.tree import Path, Tree, construct, nearest, rename_fix
-from composer.problems import DocumentError, Edit, Note, Place, Problem
+from composer.language.tree import Path, Tree, construct
+from composer.problems import DocumentError, Note, Place, Problem
+from composer.problems.suggest import listed, suggest
 
 __all__ = ["COMMAND_LINE", "Parameters", "apply_settings"]
 
@@ -52,13 +53,11 @@ class Parameters:
         if self.unread:
             return None
         place = tree.place(path)
-        guess = nearest(name, list(self.values))
-        helps = [f"did you mean `${guess}`?"] if guess else []
-        known = ", ".join(f"${known}" for known in self.values) or "none"
-        helps.append(f"declared parameters: {known}; `$$` writes a literal dollar")
-        fix: tuple[Edit, ...] = rename_fix(place, f"${guess}") if guess else ()
+        meant = suggest(name, self.values, place, form="${}", coined=True, used=self.used)
+        known = listed(f"${name}", [f"${known}" for known in self.values])
+        helps = (*meant.helps, f"declared parameters: {known}; `$$` writes a literal dollar")
         message = f"there is no parameter `{name}`"
-        self.problems.append(Problem("C103", "error", message, place, helps=tuple(helps), fix=fix))
+        self.problems.append(Problem("C103", "error", message, place, helps=helps, fix=meant.fix))
         return None
 
 
@@ -84,11 +83,10 @@ def apply_settings(parameters: Parameters, settings: Mapping[str, Any], source_t
         if name not in parameters.values:
             if parameters.unread:
                 continue
-            guess = nearest(name, list(parameters.values))
-            helps = [f"did you mean `{guess}`?"] if guess else []
-            helps.append(f"parameters: {', '.join(parameters.values) or 'none'}")
+            meant = suggest(name, parameters.values, place)
+            helps = (*meant.helps, f"parameters: {listed(name, parameters.values)}")
             message = f"--set {name}: the document has no parameter `{name}`"
-            parameters.problems.append(Problem("C103", "error", message, place, helps=tuple(helps)))
+            parameters.problems.append(Problem("C103", "error", message, place, helps=helps))
             continue
         parameters.used.add(name)
         textual = isinstance(given, str) and not isinstance(parameters.values[name], str)

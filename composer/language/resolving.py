@@ -18,10 +18,11 @@ from composer.language.pausing import collector_paused
 from composer.language.shape import DocumentShape, InputShape, NodeShape
 from composer.language.shaping import shape_document
 from composer.language.source import Source, read_source
-from composer.language.tree import Path, Tree, construct, doubled_keys, nearest, rename_fix
+from composer.language.tree import Path, Tree, construct, doubled_keys
 from composer.problems import DocumentError, Note, Place, Problem
+from composer.problems.suggest import listed, nearest, suggest
 
-__all__ = ["UNSETTLING", "Resolved", "find_source", "resolve"]
+__all__ = ["UNSETTLING", "Resolved", "find_source", "graphs_of", "resolve"]
 
 UNSETTLING = frozenset(("C002", "C003", "C004", "C101", "C102", "C103", "C109", "C110", "C204"))
 """Codes of problems that hide a part of what was written: beside them nothing is called unused."""
@@ -260,12 +261,10 @@ def _overrides_nothing(
     name: str, layer: Tree, inherited: Mapping[str, Any], own: Mapping[str, Any]
 ) -> Problem:
     place = layer.place(("parameters", name), key=True)
-    guess = nearest(name, [known for known in inherited if known not in own])
-    helps = [f"did you mean `{guess}`?"] if guess else []
-    helps.append(f"the parent's parameters: {', '.join(inherited) or 'none'}")
-    fix = rename_fix(place, guess) if guess else ()
+    meant = suggest(name, [known for known in inherited if known not in own], place, coined=True)
+    helps = (*meant.helps, f"the parent's parameters: {listed(name, inherited)}")
     message = f"parameter `{name}` overrides nothing: the extended document has none of this name, and nothing uses it"
-    return Problem("C108", "error", message, place, helps=tuple(helps), fix=fix)
+    return Problem("C108", "error", message, place, helps=helps, fix=meant.fix)
 
 
 def _unused(parameters: Parameters, tree: Tree, problems: list[Problem]) -> list[Problem]:

@@ -9,7 +9,7 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from composer.language.shape import DocumentShape
-from composer.language.tree import Path, Tree, meant_key, rename_fix
+from composer.language.tree import Path, Tree, suggest_key
 from composer.problems import Problem
 
 __all__ = ["CURRENT_VERSION", "shape_document", "type_name"]
@@ -95,7 +95,9 @@ def _explains(empty: Path, path: Path, fault: Any, data: dict[str, Any]) -> bool
     if _too_deep(empty):
         return True
     unknown = fault["type"] == "extra_forbidden" and len(path) == len(empty)
-    return unknown and meant_key(str(key), [k for k in _known_keys(around) if k not in siblings]) is None
+    return (
+        unknown and suggest_key(str(key), [k for k in _known_keys(around) if k not in siblings]).word is None
+    )
 
 
 def _too_deep(path: Path) -> bool:
@@ -111,8 +113,8 @@ def _at(data: Any, path: Path) -> Any:
 
 def _meant(location: tuple[Any, ...], data: dict[str, Any]) -> tuple[Any, ...] | None:
     """The location of the key that an unknown one most likely means."""
-    meant = meant_key(str(location[-1]), _known_keys(_yaml_path(location, data)[:-1]))
-    return (*location[:-1], meant[0]) if meant else None
+    meant = suggest_key(str(location[-1]), _known_keys(_yaml_path(location, data)[:-1])).word
+    return (*location[:-1], meant) if meant is not None else None
 
 
 def _version_problems(data: dict[str, Any], tree: Tree) -> list[Problem]:
@@ -216,17 +218,16 @@ def _unknown_key(path: Path, tree: Tree) -> Problem:
     known = _known_keys(path[:-1])
     place = tree.place(path, key=True)
     free = [key for key in known if tree.node((*path[:-1], key)) is None]
-    meant = meant_key(str(path[-1]), free, alone=tree.text(path) == "")
+    meant = suggest_key(str(path[-1]), free, place, alone=tree.text(path) == "")
     what = _describe(path[:-1])
-    helps = [meant[2]] if meant else []
-    if not meant and _too_deep(path[:-1]):
+    helps = list(meant.helps)
+    if not helps and _too_deep(path[:-1]):
         helps.append(_less_indent(path[:-1]))
-    elif not meant and "with" in known:
+    elif not helps and "with" in known:
         helps.append("if it is an option, write it under `with: {...}`")
     helps.append(f"the keys here are {', '.join(known)}")
-    fix = rename_fix(place, meant[1]) if meant else ()
     message = f"{what} has no key `{path[-1]}`"
-    return Problem("C101", "error", message, place, "unknown", helps=tuple(helps), fix=fix)
+    return Problem("C101", "error", message, place, "unknown", helps=tuple(helps), fix=meant.fix)
 
 
 def _less_indent(path: Path) -> str:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import difflib
 import re
-from collections.abc import Mapping
 from typing import Any
 
 from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
@@ -12,16 +10,15 @@ from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 from composer.language.composing import alias_place, place_of
 from composer.language.schema12 import BOOL, FLOAT, INT, MAP, NULL, SEQ, STR, scalar_value
 from composer.language.source import Source
-from composer.problems import DocumentError, Edit, Note, Place, Problem
+from composer.problems import DocumentError, Note, Place, Problem
+from composer.problems.suggest import Suggestion, nearest, rename, suggest
 
-__all__ = ["Path", "Tree", "construct", "doubled_keys", "meant_key", "merge", "nearest", "rename_fix"]
+__all__ = ["Path", "Tree", "construct", "doubled_keys", "merge", "suggest_key"]
 
 Path = tuple[Any, ...]
 _PLAIN_TAGS = frozenset((STR, INT, FLOAT, BOOL, NULL, MAP, SEQ))
 _MAX_REPEATED = 100_000
 _MAX_DIGITS = 4000
-_SIGNS = re.compile(r"[\[\]{},#&*!|>'\"%@`\n]")
-"""What YAML may read as more than a letter of a word."""
 _BEGINS_A_VALUE = re.compile(r"[\w$.~/+<(=]|-\S")
 
 
@@ -285,13 +282,6 @@ def merge(parent: MappingNode, child: MappingNode) -> MappingNode:
     return MappingNode(MAP, pairs, parent.start_mark, parent.end_mark, flow_style=parent.flow_style)
 
 
-def nearest(word: str, known: Mapping[str, Any] | list[str] | tuple[str, ...]) -> str | None:
-    """The known word that a person most likely meant. Keys of a faulty document may be no words."""
-    words = [other for other in known if isinstance(other, str)]
-    matches = difflib.get_close_matches(str(word), words, n=1, cutoff=0.6)
-    return matches[0] if matches else None
-
-
 # What other tools call the same thing.
 _FOREIGN = {
     **dict.fromkeys(("type", "class", "class_path", "class_name", "component", "_target_"), "uses"),
@@ -301,29 +291,21 @@ _FOREIGN = {
 }
 
 
-def meant_key(word: str, known: list[str], *, alone: bool = True) -> tuple[str, str, str] | None:
-    """The known key that an unknown one most likely means: the key, what to write in its place, and the hint.
+def suggest_key(word: str, known: list[str], place: Place | None = None, *, alone: bool = True) -> Suggestion:
+    """The known key that an unknown one most likely means.
 
     `alone`: no value is written for it, so that it may hold its own, as in `{heads:4}`.
     """
     name, colon, value = word.partition(":")
     if colon and value.strip() and name in known:
         if not alone or not _BEGINS_A_VALUE.match(value.strip()):
-            return None  # a quote, a bracket or another sign of YAML, which may be the fault
+            return Suggestion()  # a quote, a bracket or another sign of YAML, which may be the fault
         written = (
             f"{name}: {value.strip()}"  # a no-break space, which YAML takes for a letter, is stripped too
         )
-        return name, written, f"write a space after the colon: `{written}`"
+        helps = (f"write a space after the colon: `{written}`",)
+        return Suggestion(name, helps, rename(place, written) if place is not None else ())
     foreign = _FOREIGN.get(word)
-    guess = foreign if foreign in known else nearest(word, known)
-    return None if guess is None else (guess, guess, f"did you mean `{guess}`?")
-
-
-def rename_fix(place: Place, word: str) -> tuple[Edit, ...]:
-    """The mechanical cure of a misspelt word: replace exactly the text at its place.
-
-    No edit where the right word is the stranger one (a parameter declared as `he[ads`): YAML would read its signs.
-    """
-    if _SIGNS.search(word) or word.endswith(":"):
-        return ()
-    return (Edit(place.file, place.start, place.end, word),)
+    if foreign in known:
+        return Suggestion(foreign, (f"did you mean `{foreign}`?",))
+    return suggest(word, known, place)

@@ -1,0 +1,119 @@
+"""No such thing, did you mean: what an unknown word probably means, and whether `--fix` may write it."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+
+from composer.problems.place import Place
+from composer.problems.problem import Edit, InputError
+from composer.problems.spelling import LONGEST, distance, is_slip
+
+__all__ = ["Suggestion", "listed", "nearest", "rename", "suggest", "unknown"]
+
+SHOWN = 12
+"""As many names are listed whole; of more, the nearest ones are."""
+_SIGNS = re.compile(r"[\[\]{},#&*!|>'\"%@`\n]")
+"""What YAML may read as more than a letter of a word."""
+
+
+@dataclass(frozen=True, slots=True)
+class Suggestion:
+    """What was probably meant. `word` is None where nothing is near; `fix` is empty where it may be something else."""
+
+    word: str | None = None
+    helps: tuple[str, ...] = ()
+    fix: tuple[Edit, ...] = ()
+
+
+def suggest(
+    word: str,
+    known: Iterable[object],
+    place: Place | None,
+    *,
+    form: str = "{}",
+    coined: bool = False,
+    used: Collection[str] = (),
+) -> Suggestion:
+    """The known name that `word` most likely means, as a hint, and as a fix where it can hardly mean anything else.
+
+    Args:
+        word: what stands at `place`, without what `form` puts around it.
+        known: the names that there are; keys of a faulty document may be no words.
+        place: the text that the fix replaces; without one there is a hint alone.
+        form: how the name is written there, such as `${}` or `{}.states`.
+        coined: whether authors make such names up (see `is_slip`).
+        used: names that something else refers to. One letter more or less at the end, as of a plural, may then be a
+            name of its own.
+    """
+    names = _words(known)
+    guess = nearest(word, names)
+    if guess is None:
+        return Suggestion()
+    if place is None:
+        return Suggestion(guess, (f"did you mean `{form.replace('{}', guess, 1)}`?",))
+    rivals = _rivals(word, guess, names)
+    if rivals:
+        shown = " or ".join(f"`{form.replace('{}', name, 1)}`" for name in (guess, *rivals)[:3])
+        return Suggestion(guess, (f"did you mean {shown}?",))
+    sure = is_slip(word, guess, coined=coined, stem=coined and guess in used)
+    written = form.replace("{}", guess, 1)
+    return Suggestion(guess, (f"did you mean `{written}`?",), rename(place, written) if sure else ())
+
+
+def _rivals(word: str, guess: str, names: list[str]) -> list[str]:
+    """Other names that differ from the word in no more letters than the guess does."""
+    if max(len(word), len(guess)) > LONGEST:
+        return []
+    edits = distance(word, guess)
+    near = [name for name in names if name != guess and abs(len(name) - len(word)) <= edits]
+    return [name for name in near if distance(word, name) <= edits] if edits <= 2 else []
+
+
+def nearest(word: str, known: Iterable[object]) -> str | None:
+    """The known word that a person most likely meant. Keys of a faulty document may be no words."""
+    found = _closest(word, _words(known), 3)
+    return min(found, key=lambda name: distance(word, name)) if found else None
+
+
+def _words(known: Iterable[object]) -> list[str]:
+    return [name for name in known if isinstance(name, str)]
+
+
+def _closest(word: str, names: list[str], count: int) -> list[str]:
+    """The names that resemble the word, the nearest first."""
+    text = str(word)
+    if len(text) > LONGEST * 2:
+        return []
+    length = len(text)
+    near = [name for name in names if 3 * len(name) >= length and 3 * length >= len(name)]
+    return difflib.get_close_matches(text, near, n=count, cutoff=0.6)
+
+
+def listed(word: str, known: Iterable[object]) -> str:
+    """The names that there are, for a hint; of many, those nearest to `word`, and how many more there are."""
+    names = _words(known)
+    if len(names) <= SHOWN:
+        return ", ".join(names) or "none"
+    shown = _closest(word, names, SHOWN // 2) or names[: SHOWN // 2]
+    return f"{', '.join(shown)} and {len(names) - len(shown):,} more"
+
+
+def unknown(what: str, word: str, known: Iterable[object]) -> InputError:
+    """The error of a name from outside that nothing has: what it might have meant, and what there is."""
+    names = _words(known)
+    guess = nearest(word, names)
+    hint = f"; did you mean `{guess}`?" if guess is not None else ""
+    return InputError(f"there is no {what} `{word}`{hint} There are: {listed(word, names)}")
+
+
+def rename(place: Place, word: str) -> tuple[Edit, ...]:
+    """The edit that puts a word in the place of another: replace exactly the text there.
+
+    No edit where the right word is the stranger one (a parameter declared as `he[ads`): YAML would read its signs.
+    """
+    if _SIGNS.search(word) or word.endswith(":") or not place.is_in_file or place.start == place.end:
+        return ()
+    return (Edit(place.file, place.start, place.end, word),)
