@@ -1,8 +1,8 @@
 """Whether a word can be nothing but a misspelling of another: what `--fix` may write without asking.
 
 Two names that differ in a letter are often two things: `encoder_a` and `encoder_b`, `layer1` and `layer2`, `encoder`
-and `decoder`, `vision` and `fusion`. A slip of the fingers leaves other traces: a letter is left out, doubled or swapped
-with its neighbour, the case or the separator differs; the first letter of a word and every number stay.
+and `decoder`, `vision` and `fusion`. A slip of the fingers leaves other traces: a letter is left out, doubled or
+swapped with its neighbour, the case or the separator differs; the first letter of a word and every number stay.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ LONGEST = 64
 """Longer words are no names, and are never taken for one."""
 _TOKEN = re.compile(r"[^\W\d_]+|\d+")
 _SEPARATOR = re.compile(r"[\s_-]+")
+_ENDINGS = ("s", "r", "d")
 _MIN_LETTERS, _MIN_LETTERS_OF_TWO, _MIN_LETTERS_OF_CHANGED = 4, 8, 5
 
 
@@ -45,7 +46,7 @@ def is_slip(word: str, meant: str, *, coined: bool = False, stem: bool = False) 
         meant: the known name.
         coined: whether authors make such names up, so that `word` may be one that was forgotten to declare. A changed
             letter then makes another name, and so do two faults in one short name.
-        stem: whether a name that has one letter more or less at its end is a name of its own, such as a plural.
+        stem: whether the other form of a word is a name of its own: `experts` beside `expert`.
     """
     if max(len(word), len(meant)) > LONGEST or word == meant:
         return False
@@ -54,13 +55,11 @@ def is_slip(word: str, meant: str, *, coined: bool = False, stem: bool = False) 
     word, meant = word.casefold(), meant.casefold()
     edits = distance(word, meant)
     letters = sum(map(str.isalpha, meant))
-    if (
-        edits > 2
-        or max(len(word), len(meant)) < _MIN_LETTERS
-        or (edits == 2 and letters < _MIN_LETTERS_OF_TWO)
-    ):
+    if edits > 2 or (edits == 2 and letters < _MIN_LETTERS_OF_TWO):
         return False
-    if stem and (word.startswith(meant) or meant.startswith(word)):
+    if max(len(word), len(meant)) < _MIN_LETTERS and sorted(word) != sorted(meant):
+        return False
+    if stem and any(word == meant + end or meant == word + end for end in _ENDINGS):
         return False
     pieces, wanted = _TOKEN.findall(word), _TOKEN.findall(meant)
     if len(pieces) != len(wanted) or _TOKEN.sub("", word) != _TOKEN.sub("", meant):
