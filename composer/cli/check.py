@@ -11,17 +11,16 @@ from composer.cli.options import add_format, add_settings, settings_of
 from composer.cli.output import print_problems
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
 
+    from composer.graph import Mended, Refused
     from composer.plugin import Registry
     from composer.problems import Problem
 
 __all__ = ["configure", "run"]
 
-MAX_ROUNDS = 10
-"""Fixes that overlap are applied one after the other, each round followed by a new check; this bounds the rounds."""
 UNREADABLE = ("C001", "C002", "C003", "C004")
-"""Codes of a text that is no YAML, holds a key twice or is too large. Other problems a fix may bring to light."""
+"""Codes of a text that is no YAML, holds a key twice or is too large."""
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -30,6 +29,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--fix", action="store_true", help="apply the mechanical fixes to the files, keeping all else"
+    )
+    parser.add_argument(
+        "--dry-run", action="store_true", help="with --fix: show what would change, and write nothing"
     )
     add_format(parser)
     add_settings(parser)
@@ -40,12 +42,15 @@ def run(args: argparse.Namespace) -> int:
     from composer.plugin import load_registry
     from composer.problems.render import summary
 
+    if args.dry_run and not args.fix:
+        print("composer: error: --dry-run goes with --fix", file=sys.stderr)
+        return 2
     registry, settings = load_registry(), settings_of(args)
     paths = _once(args.paths)
-    if args.fix:
-        _fix(paths, registry, settings)
+    mended = _fix(paths, registry, settings, args) if args.fix else None
     problems, sources = _check(paths, registry, settings)
-    print_problems(problems, sources, format=args.format)
+    fixed = mended.fixed if mended is not None and not args.dry_run else ()
+    print_problems(problems, sources, format=args.format, fixed=fixed)
     if args.format == "text" and not problems:
         count = f"{len(paths)} documents" if len(paths) > 1 else paths[0]
         print(f"{count}: {summary(problems)}")
@@ -75,43 +80,34 @@ def _check(
     return list(problems), sources
 
 
-def _fix(paths: list[str], registry: Registry, settings: Mapping[str, str]) -> None:
+def _fix(
+    paths: list[str], registry: Registry, settings: Mapping[str, str], args: argparse.Namespace
+) -> Mended:
     """Fix the named files in place. Files that they extend stay as they are unless they are named too."""
-    from composer.problems.fix import Fixed, apply_fixes, replace_text
+    from composer.graph import mend
+    from composer.problems.fix import difference, replace_text
 
-    fixed, result = 0, Fixed()
-    changed: set[str] = set()
-    for _ in range(MAX_ROUNDS):
-        problems, sources = _check(paths, registry, settings)
-        named = {file for file in sources if file in paths and Path(file).is_file()}
-        mendable = [p for p in problems if p.fix and all(edit.file in named for edit in p.fix)]
-        result = apply_fixes(mendable, sources, spoils=_spoils(sources, registry))
-        for file, text in result.texts.items():
-            replace_text(Path(file), sources[file], text)
-        fixed += len(result.applied)
-        changed |= set(result.texts)
-        if not result.texts:
-            break
-    if fixed:
-        noun = "problem" if fixed == 1 else "problems"
-        print(f"fixed {fixed} {noun} in {', '.join(sorted(changed))}", file=sys.stderr)
-    for problem in result.refused:
-        print(f"not fixed, since the file could not be read afterwards: {problem}", file=sys.stderr)
-
-
-def _spoils(sources: Mapping[str, str], registry: Registry) -> Callable[[str, str], bool]:
-    """Tells of a file's new text whether it can be read less well than the one in `sources`."""
-
-    def spoils(file: str, text: str) -> bool:
-        return _unreadable(file, text, registry) > _unreadable(file, sources[file], registry)
-
-    return spoils
+    mended = mend(paths, registry, settings)
+    changed = sorted(mended.after)
+    if not args.dry_run:
+        for file in changed:
+            replace_text(Path(file), mended.before[file], mended.after[file])
+    # the change is what a dry run is asked for; beside the problems of a real run it is a remark
+    stream = sys.stdout if args.dry_run and args.format == "text" else sys.stderr
+    for file in changed:
+        print(difference(file, mended.before[file], mended.after[file]), end="", file=stream)
+    if changed:
+        noun = "problem" if len(mended.fixed) == 1 else "problems"
+        verb = "would fix" if args.dry_run else "fixed"
+        print(f"{verb} {len(mended.fixed)} {noun} in {', '.join(changed)}", file=sys.stderr)
+    for refused in mended.refused:
+        print(f"not fixed, since {_reason(refused)}: {refused.problem}", file=sys.stderr)
+    return mended
 
 
-def _unreadable(file: str, text: str, registry: Registry) -> int:
-    """How many problems a text has that keep it from being read as it stands."""
-    from composer.graph import check
-    from composer.language import Source
-
-    report = check(Source(file, text, Path(file)), registry=registry)
-    return sum(problem.code in UNREADABLE and problem.place.file == file for problem in report.problems)
+def _reason(refused: Refused) -> str:
+    if refused.follows.code in UNREADABLE:
+        return "the file could not be read afterwards"
+    if refused.follows.message == refused.problem.message:
+        return "the problem would stay"
+    return f"another problem would follow ({refused.follows.code}: {refused.follows.message})"

@@ -19,15 +19,17 @@ def print_problems(
     *,
     format: str = "text",
     stream: TextIO | None = None,
+    fixed: Iterable[Problem] = (),
 ) -> None:
     """Write `problems` to `stream` (standard output unless said otherwise), coloured where it is a terminal.
 
-    Without `sources` the lines are read from the files that the problems name, as far as they can be read.
+    `fixed` holds those that are gone by now. Without `sources` the lines are read from the files that the problems
+    name, as far as they can be read.
     """
     out = sys.stdout if stream is None else stream
     found = tuple(problems)
     texts = _read_sources(found) if sources is None else sources
-    out.write(render(found, texts, format, wants_color(out)))
+    out.write(render(found, texts, format, wants_color(out), fixed=fixed))
 
 
 def _read_sources(problems: Iterable[Problem]) -> dict[str, str]:

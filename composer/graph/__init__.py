@@ -1,6 +1,7 @@
 """Checking: from a resolved document to typed task graphs. Imports no torch."""
 
 from composer.graph.checking import check, check_resolved
+from composer.graph.mending import Mended, Refused, mend
 from composer.graph.model import (
     CheckedInput,
     CheckedModule,
@@ -19,12 +20,15 @@ __all__ = [
     "CheckedNode",
     "CheckedTask",
     "Endpoint",
+    "Mended",
     "Range",
+    "Refused",
     "Report",
     "beyond_limits",
     "check",
     "check_resolved",
     "free_dims",
     "is_batch",
+    "mend",
     "parse_range",
 ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +39,7 @@ def check(
     *,
     registry: Registry | None = None,
     settings: Mapping[str, Any] | None = None,
+    unsaved: Mapping[Path, str] | None = None,
 ) -> Report:
     """Check a document given by path, by shipped name, or as a `Source`. Never raises for what the document holds.
 
@@ -45,9 +47,10 @@ def check(
         document: `"my.yaml"`, `"mplug2"`, or `Source("name", text)`.
         registry: what the plugins offer; loaded from the installed ones when left out.
         settings: parameter overrides, as `--set` gives them.
+        unsaved: texts of files, by resolved path, that a document extends and that are not read from the disk.
     """
     registry = registry if registry is not None else load_registry()
-    library = library_of(registry)
+    library = replace(library_of(registry), unsaved=unsaved or {})
     try:
         source = document if isinstance(document, Source) else find_source(document, library)
         resolved = resolve(source, library, settings)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -26,6 +26,8 @@ class Library:
     """The documents that plugins ship, as the language needs them: a name to a path."""
 
     paths: Mapping[str, Path] = field(default_factory=dict)
+    unsaved: Mapping[Path, str] = field(default_factory=dict)
+    """Texts that stand for what files hold, by resolved path."""
 
     def find(self, target: str, base: Path | None) -> Path | None:
         """A relative or absolute path (it has a suffix or a slash), or a shipped name; None when neither is there."""
@@ -111,6 +113,8 @@ def _parent(
         message = f"`extends` goes round in a circle: {names}"
         problems.append(Problem("C107", "error", message, place, "closes the circle"))
         return None
+    if library.unsaved and _identity(parent) in library.unsaved:
+        return replace(parent, text=library.unsaved[_identity(parent)])
     try:
         return read_source(path, parent.name)
     except DocumentError as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import os
 import stat
 import tempfile
@@ -12,8 +13,9 @@ from pathlib import Path
 
 from composer.problems.lines import newline_of, split_lines
 from composer.problems.problem import Edit, InputError, Problem
+from composer.problems.render.cells import visible
 
-__all__ = ["Fixed", "apply_fixes", "replace_text", "write_atomic"]
+__all__ = ["Fixed", "apply_fixes", "difference", "replace_text", "write_atomic"]
 
 
 @dataclass(frozen=True)
@@ -106,6 +108,13 @@ def _edited(text: str, edits: list[Edit]) -> str:
         parts += [text[position : edit.start], newline.join(split_lines(edit.text))]
         position = edit.end
     return "".join([*parts, text[position:]])
+
+
+def difference(file: str, before: str, after: str) -> str:
+    """What changed in a file, as a unified diff that is safe to show: control characters stand there as escapes."""
+    old, new = split_lines(before), split_lines(after)
+    lines = difflib.unified_diff(old, new, file, file, "before", "after", lineterm="")
+    return "".join(f"{visible(line)}\n" for line in lines)
 
 
 def replace_text(path: Path, old: str, new: str) -> None:

@@ -59,12 +59,13 @@ def is_slip(word: str, meant: str, *, coined: bool = False, stem: bool = False) 
         return False
     if max(len(word), len(meant)) < _MIN_LETTERS and sorted(word) != sorted(meant):
         return False
-    if stem and any(word == meant + end or meant == word + end for end in _ENDINGS):
-        return False
     pieces, wanted = _TOKEN.findall(word), _TOKEN.findall(meant)
     if len(pieces) != len(wanted) or _TOKEN.sub("", word) != _TOKEN.sub("", meant):
         return False  # a piece more or less, such as `_b`, is what tells names apart
-    return all(a == b or _is_slip_of_a_word(a, b, coined) for a, b in zip(pieces, wanted, strict=True))
+    differing = [(a, b) for a, b in zip(pieces, wanted, strict=True) if a != b]
+    if stem and any(a == b + end or b == a + end for a, b in differing for end in _ENDINGS):
+        return False
+    return all(_is_slip_of_a_word(a, b, coined) for a, b in differing)
 
 
 def _is_slip_of_a_word(word: str, meant: str, coined: bool) -> bool:

@@ -105,7 +105,7 @@ def unknown(what: str, word: str, known: Iterable[object]) -> InputError:
     """The error of a name from outside that nothing has: what it might have meant, and what there is."""
     names = _words(known)
     guess = nearest(word, names)
-    hint = f"; did you mean `{guess}`?" if guess is not None else ""
+    hint = f"; did you mean `{guess}`?" if guess is not None else "."
     return InputError(f"there is no {what} `{word}`{hint} There are: {listed(word, names)}")
 
 

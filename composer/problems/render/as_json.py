@@ -12,9 +12,15 @@ from composer.problems.problem import Problem
 __all__ = ["problem_object", "problems_json"]
 
 
-def problems_json(problems: Iterable[Problem]) -> str:
-    """A JSON array with one object per problem, indented by two spaces."""
-    return json.dumps([problem_object(problem) for problem in problems], indent=2, ensure_ascii=False) + "\n"
+def problems_json(problems: Iterable[Problem], fixed: Iterable[Problem] = ()) -> str:
+    """A JSON array with one object per problem, indented by two spaces.
+
+    Those of `fixed` come first; they have the key `fixed`, their edits were made, and their places are those of the
+    text before. It is plain ASCII, so that no terminal and no encoding can change it.
+    """
+    objects = [problem_object(problem) | {"fixed": True} for problem in fixed]
+    objects += [problem_object(problem) for problem in problems]
+    return json.dumps(objects, indent=2) + "\n"
 
 
 def problem_object(problem: Problem) -> dict[str, Any]:

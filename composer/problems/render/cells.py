@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 
-__all__ = ["Clipped", "clean", "clip", "width_of"]
+__all__ = ["Clipped", "clean", "clip", "visible", "width_of"]
 
 TAB = " " * 4
 ELLIPSIS = "…"
@@ -35,6 +35,13 @@ def _cell(character: str) -> tuple[str, int]:
 def clean(text: str) -> str:
     """`text` on one line, with nothing in it that could steer the terminal."""
     return "".join(" " if character in "\r\n\t" else _cell(character)[0] for character in text)
+
+
+def visible(text: str) -> str:
+    """One line as it is, tabs included, but with nothing in it that could steer the terminal."""
+    if text.isascii() and text.isprintable():
+        return text
+    return "".join(character if character == "\t" else _cell(character)[0] for character in text)
 
 
 def width_of(text: str) -> int:

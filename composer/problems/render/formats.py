@@ -20,6 +20,7 @@ def render(
     color: bool = False,
     *,
     width: int = 110,
+    fixed: Iterable[Problem] = (),
 ) -> str:
     """Write `problems` in one of `FORMATS`. Text without problems is empty; all else ends with a line break.
 
@@ -28,6 +29,7 @@ def render(
         sources: file name (as in `Place.file`) to text; a file that is missing here is shown without its lines.
         format: one of `FORMATS`.
         color: whether text is written with terminal colours (see `wants_color`).
+        fixed: problems that were fixed just now, which the format `json` lists with their edits.
         width: columns of source shown per line in text; longer lines are clipped around the marks.
 
     Raises:
@@ -42,7 +44,7 @@ def render(
     if format == "json":
         from composer.problems.render.as_json import problems_json
 
-        return problems_json(found)
+        return problems_json(found, fixed)
     if format == "sarif":
         from composer.problems.render.sarif import problems_sarif
 

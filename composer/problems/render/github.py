@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 
 from composer.problems.problem import Problem
+from composer.problems.render.cells import visible
 
 __all__ = ["problems_github"]
+
+_LINE = re.compile(r"[^\r\n]+")
 
 
 def problems_github(problems: Iterable[Problem]) -> str:
@@ -35,7 +39,8 @@ def _message(problem: Problem) -> str:
 
 
 def _data(text: str) -> str:
-    return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
+    safe = _LINE.sub(lambda line: visible(line[0]), text)
+    return safe.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
 
 
 def _property(text: str) -> str:

@@ -36,7 +36,7 @@ def problems_sarif(problems: Iterable[Problem]) -> str:
         "results": [_result(problem, codes.index(problem.code)) for problem in found],
     }
     log = {"$schema": SCHEMA, "version": "2.1.0", "runs": [run]}
-    return json.dumps(log, indent=2, ensure_ascii=False) + "\n"
+    return json.dumps(log, indent=2) + "\n"
 
 
 def _rule(code: str) -> dict[str, Any]:
