@@ -87,7 +87,4 @@ def _measure(*, quick: bool) -> list[Row]:
             "" if quick else ">= 6", "times faster"),
         Row("video-qa, whole answer", middle["answer"], "s", "the same with the linear maps of `composer.load`",
             middle["slow answer"], ratio(times, "slow answer", "answer"), "", "times faster"),
-        Row("video-qa, whole answer", middle["answer"], "s", "the published code on such a machine: encoding 2.3 s, "
-            "fusion and beam 14.7 s", None if quick else 17.0, None if quick else 17.0 / middle["answer"],
-            "" if quick else ">= 6", "times faster"),
     ]  # fmt: skip
