@@ -51,6 +51,8 @@ class Resolved:
     directories: Mapping[str, FilePath] = field(default_factory=dict)
     problems: tuple[Problem, ...] = ()
     broken: frozenset[Path] = field(default_factory=frozenset)
+    ancestors: tuple[FilePath, ...] = ()
+    """The files of the documents that this one extends, the nearest first."""
     unsure: frozenset[Path] = field(default_factory=frozenset)
     """Paths of `modules` and of tasks with a name that is faulty or stands twice: an unknown one may follow from it."""
 
@@ -127,6 +129,7 @@ def _resolve(source: Source, library: Library, settings: Mapping[str, Any] | Non
         own_file=str(source.path) if source.path else source.name,
         sources=sources,
         directories={s.name: s.path.parent for s, _ in chain.layers if s.path is not None},
+        ancestors=tuple(s.path for s, _ in reversed(chain.layers[:-1]) if s.path is not None),
         problems=tuple(problems),
         broken=frozenset(broken),
         unsure=frozenset(unsure),

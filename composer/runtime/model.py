@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import torch
 from torch import nn
@@ -21,12 +21,14 @@ from composer.runtime.linear import use_fastest_linears
 from composer.runtime.naming import naming_the_node
 from composer.runtime.processors import Processors
 from composer.runtime.program import Program, build_module, build_program, module_names
-from composer.runtime.weights import LoadReport, load_weights, read_checkpoint
+from composer.runtime.sources import INITIAL, fresh_modules, weights_source
+from composer.runtime.weights import LoadReport, WeightsError, load_weights
 
-__all__ = ["INITIAL", "Model", "Runner", "build_for_training", "device_of", "load"]
+__all__ = ["INITIAL", "Model", "NotCopiedError", "Runner", "build_for_training", "device_of", "load"]
 
-INITIAL = "initial"
-"""As `weights`: keep the initial (random) weights, for training and tests."""
+
+class NotCopiedError(InputError, TypeError):
+    """Something that holds mapped weights and locks was to be pickled or copied; a TypeError, as pickle raises."""
 
 
 class Runner:
@@ -100,6 +102,13 @@ class Model:
         self._runners: dict[str, Runner] = {}
         self._lock = threading.Lock()
 
+    def __reduce_ex__(self, protocol: object) -> NoReturn:
+        raise NotCopiedError(
+            "a loaded model cannot be pickled or copied: load it again where it is needed with composer.load(...), "
+            "which maps the same weights, or keep its weights with composer.runtime.weights.save_weights(model.modules, "
+            "...)"
+        )
+
     def runner(self, task: str | None = None) -> Runner:
         """The bound task; made on first use."""
         name = self.only_task() if task is None else task
@@ -165,6 +174,8 @@ def load(
     *,
     weights: str | Path | None = None,
     layout: str | None = None,
+    root: str | None = None,
+    init: str | Iterable[str] = (),
     config: Mapping[str, Any] | None = None,
     settings: Mapping[str, Any] | None = None,
     device: str | torch.device = "cpu",
@@ -176,9 +187,11 @@ def load(
 
     Args:
         document: path, shipped name, or a report that was made before.
-        weights: checkpoint; left out, the weights that ship with the document, by whatever path or name it was given;
-            `"initial"` keeps random ones.
+        weights: checkpoint, or the name of a shipped document that has some; left out, the weights that ship with the
+            document, by whatever path or name it was given, or with one that it extends; `"initial"` keeps random ones.
         layout: id of the layout of a published checkpoint; left out, keys are `<module>.<parameter>`.
+        root: entry of the checkpoint, or first words of its keys, under which the tensors lie; left out, the usual ones.
+        init: modules that start with fresh weights, whatever the checkpoint holds for them.
         config: a published config (parsed JSON), read by the layout into parameters.
         settings: parameter overrides; they win over `config`.
         device: where it runs. dtype: number format of the weights, e.g. `"bfloat16"`.
@@ -198,41 +211,61 @@ def load(
     chosen = _layout(registry, layout)
     target = device_of(device)
     number_format = _dtype(dtype)
-    if weights == "":
-        raise InputError(
-            f"the name of the weights is empty: name a checkpoint, or `{INITIAL}` for random ones"
-        )
-    source = weights if weights is not None else _shipped(registry, report)
-    modules = _build(report, names, empty=str(source) != INITIAL)
+    fresh = fresh_modules(report, init)
+    source = weights_source(registry, report, weights)
+    if source is None and root is not None:
+        raise InputError(f"root= (--root) belongs to a checkpoint, and weights={INITIAL!r} reads none")
+    checkpoint = None if source is None else source.read(chosen, root)
+    modules = _build(report, names, empty=source is not None, fresh=fresh)
     loading = None
-    if str(source) != INITIAL:
-        assert source is not None
+    if source is not None and checkpoint is not None:
         values = dict(report.document.parameters) if report.document else {}
-        loading = load_weights(
-            modules,
-            read_checkpoint(source, roots=chosen.roots if chosen else ()),
-            layout=chosen,
-            parameters=values,
-            dtype=number_format,
-            device=target,
-            declared=tuple(report.modules),
-        )
+        try:
+            loading = load_weights(
+                modules,
+                checkpoint,
+                layout=chosen,
+                parameters=values,
+                dtype=number_format,
+                device=target,
+                declared=source.declared(report, checkpoint),
+                fresh=fresh,
+                layouts=registry.layouts.values(),
+                changed=parameters,
+            )
+        except WeightsError as error:
+            raise (_inherited(error, report, source.document) if source.inherited else error) from None
     for module in modules.values():
         module.to(target, number_format).eval()
         use_fastest_linears(module)
     return Model(report=report, modules=modules, tasks=names, device=target, loading=loading)
 
 
-def _build(report: Report, names: Iterable[str], *, empty: bool) -> dict[str, nn.Module]:
-    """The modules that the tasks call, each once. Empty ones stand on the meta device until a checkpoint fills them."""
+def _inherited(error: WeightsError, report: Report, parent: str | None) -> WeightsError:
+    """The same error, for weights that nobody named: where they come from, and how to do without them."""
+    origin = (
+        f"{report.name} extends {parent}, so it takes the weights that ship with {parent}, unless weights= (--weights) "
+        f"names others or `{INITIAL}`.\n"
+    )
+    return WeightsError(f"{origin}{error}", f"{origin}{error.details}")
+
+
+def _build(
+    report: Report, names: Iterable[str], *, empty: bool, fresh: Iterable[str] = ()
+) -> dict[str, nn.Module]:
+    """The modules that the tasks call, each once.
+
+    Empty ones stand on the meta device until a checkpoint fills them; `fresh` ones have their initial weights.
+    """
     plans = [plan_task(report.tasks[name]) for name in names]
     modules = {}
     for name in module_names(plans):
         declared = report.modules[name]
-        with torch.device("meta" if empty else "cpu"):
+        on_meta = empty and name not in fresh
+        with torch.device("meta" if on_meta else "cpu"):
             module = build_module(declared.type, declared.config)
-        saved = module.state_dict(keep_vars=True).keys() if empty else ()
-        if empty and any(key not in saved for key, _ in module.named_buffers()):
+        saved = module.state_dict(keep_vars=True).keys() if on_meta else ()
+        if on_meta and any(key not in saved for key, _ in module.named_buffers()):
             module = build_module(declared.type, declared.config)  # a computed buffer is in no checkpoint
         modules[name] = module
     return modules
@@ -258,18 +291,6 @@ def _task_names(report: Report, tasks: Iterable[str] | None) -> tuple[str, ...]:
             did = f"; did you mean `{guess}`?" if guess else ""
             raise InputError(f"{report.name} has no task `{name}`{did} (tasks: {', '.join(report.tasks)})")
     return names
-
-
-def _shipped(registry: Registry, report: Report) -> Path:
-    """The weights that a plugin ships with the document's file, however the document was named."""
-    path = report.document.path if report.document is not None else None
-    for entry in registry.documents.values():
-        if entry.weights is not None and path is not None and entry.path.resolve() == path.resolve():
-            return entry.weights
-    raise InputError(
-        f"{report.name} ships no weights: name a checkpoint with weights= (--weights), "
-        f"or weights='{INITIAL}' for random ones"
-    )
 
 
 def _layout(registry: Registry, layout: str | None) -> Any:

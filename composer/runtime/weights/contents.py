@@ -19,3 +19,7 @@ class Contents:
     readers: Mapping[str, Callable[[], Tensor]]
     format: str
     metadata: Mapping[str, str] = field(default_factory=dict)
+    root: str = ""
+    """Entry of the file, or first words of its keys, under which the tensors lie; "" where they lie at the top."""
+    left_out: int = 0
+    """Tensors outside the root that was asked for."""

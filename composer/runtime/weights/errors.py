@@ -10,7 +10,14 @@ __all__ = ["WeightsError", "unreadable"]
 
 
 class WeightsError(InputError):
-    """A checkpoint that cannot be read, or that does not fit the modules it is loaded into."""
+    """A checkpoint that cannot be read, or that does not fit the modules it is loaded into.
+
+    `details` is the whole text where `str()` is a short one.
+    """
+
+    def __init__(self, message: str, details: str | None = None) -> None:
+        super().__init__(message)
+        self.details = message if details is None else details
 
 
 def unreadable(path: Path, cause: str, fix: str = "") -> WeightsError:

@@ -1,10 +1,11 @@
-"""Everything that keeps a checkpoint from being loaded, gathered first and told at once."""
+"""Everything that keeps a checkpoint from being loaded, gathered first and told at once: causes first, then the list."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
+from typing import Any, NoReturn
 
 from composer.runtime.weights.errors import WeightsError
 from composer.runtime.weights.names import collapse, nearest
@@ -12,25 +13,72 @@ from composer.runtime.weights.plan import LoadPlan
 
 __all__ = ["Faults"]
 
+Shape = tuple[int, ...]
+MOST_LINES = 24
+"""A text that is longer than that is not read; it counts instead."""
+MOST_MODULES = 12
+
 
 @dataclass
 class Faults:
-    """The findings by sort. `shapes`, `dtypes` and `others` lead from a finding's text to the names it is true of."""
+    """The findings by sort. `dtypes` and `others` lead from a finding's text to the names it is true of."""
 
     plan: LoadPlan
     targets: Sequence[str]
-    shapes: dict[str, list[str]] = field(default_factory=dict)
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+    """Values of the document's parameters."""
+    changed: frozenset[str] = frozenset()
+    """Those that the user gave another value."""
+    shapes: dict[str, tuple[Shape, Shape]] = field(default_factory=dict)
+    """parameter → the shape that the document asks for, and the checkpoint's"""
     dtypes: dict[str, list[str]] = field(default_factory=dict)
     others: dict[str, list[str]] = field(default_factory=dict)
     not_a_number: list[str] = field(default_factory=list)
     infinite: list[str] = field(default_factory=list)
 
-    def raise_if_any(self, source: str, modules: Iterable[str]) -> None:
-        """Raises WeightsError with all findings, grouped, each with the nearest names."""
-        lines = [*self._names(), *self._values()]
-        if lines:
-            heading = f"{source} does not fit {', '.join(modules)}; nothing was loaded:"
-            raise WeightsError("\n".join([heading, *lines]))
+    @property
+    def any(self) -> bool:
+        found = (self.shapes, self.dtypes, self.others, self.not_a_number, self.infinite)
+        plan = self.plan
+        return any(map(bool, (*found, plan.missing, plan.unexpected, plan.claimed_twice)))
+
+    def raise_all(self, source: str, modules: Iterable[str], causes: Iterable[str]) -> NoReturn:
+        """Raise WeightsError: the causes, then all findings, grouped, each with the nearest names.
+
+        Where that is long, its text counts them by module, and `details` holds the whole list.
+        """
+        heading = [f"{source} does not fit {', '.join(modules)}; nothing was loaded:"]
+        heading += [f"  {cause}" for cause in causes]
+        whole = [*heading, *self._names(), *self._values()]
+        if len(whole) <= MOST_LINES:
+            raise WeightsError("\n".join(whole))
+        short = [*heading, *self._counts(), "  --weights-report lists them all (`details` of this error)"]
+        raise WeightsError("\n".join(short), "\n".join(whole))
+
+    def _counts(self) -> Iterator[str]:
+        """One line per sort of finding and module."""
+        sorts: dict[str, Iterable[str]] = {
+            "missing from the checkpoint": self.plan.missing,
+            "in the checkpoint, and nothing takes them": self.plan.unexpected,
+            "claimed by more than one key": self.plan.claimed_twice,
+            "of another shape": self.shapes,
+            "of another dtype": list(chain.from_iterable(self.dtypes.values())),
+            "with NaN": self.not_a_number,
+            "with infinite values": self.infinite,
+            **self.others,
+        }
+        for text, names in sorts.items():
+            by_module: dict[str, list[str]] = {}
+            for name in names:
+                by_module.setdefault(name.partition(".")[0], []).append(name)
+            if by_module:
+                yield f"  {text}:"
+            for module, members in list(by_module.items())[:MOST_MODULES]:
+                patterns = list(collapse(members))
+                more = f", ... {len(patterns) - 1} more like it" if len(patterns) > 1 else ""
+                yield f"    {module}: {_count(members, 'tensor')}, such as {patterns[0]}{more}"
+            if len(by_module) > MOST_MODULES:
+                yield f"    ... and {len(by_module) - MOST_MODULES} more modules"
 
     def _names(self) -> Iterator[str]:
         missing, unexpected = collapse(self.plan.missing), self._unexpected()
@@ -62,7 +110,10 @@ class Faults:
         return patterns
 
     def _values(self) -> Iterator[str]:
-        yield from _by_text("shape", self.shapes)
+        shapes: dict[str, list[str]] = {}
+        for name, (expected, found) in self.shapes.items():
+            shapes.setdefault(f"expected {list(expected)}, found {list(found)}", []).append(name)
+        yield from _by_text("shape", shapes)
         if self.shapes:
             yield "    is this a checkpoint of another size than the document's parameters say?"
         yield from _by_text("dtype", self.dtypes)

@@ -2,28 +2,52 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import stat
 from pathlib import Path
 
 from composer.runtime.weights.contents import Contents
 from composer.runtime.weights.errors import unreadable
 from composer.runtime.weights.pickle_file import LEGACY_MAGIC, read_pickle
+from composer.runtime.weights.roots import Roots
 from composer.runtime.weights.safetensors_file import looks_like_safetensors, read_safetensors
 
-__all__ = ["read_file"]
+__all__ = ["check_regular", "read_file"]
 
 _HEAD_BYTES = 512
 _ZIP_MAGIC = b"PK\x03\x04"
+_APPLE_DOUBLE = b"\x00\x05\x16\x07"
 _AGAIN = "fetch or copy it again"
 
+_SORTS = {
+    stat.S_IFIFO: "a pipe",
+    stat.S_IFCHR: "a device",
+    stat.S_IFBLK: "a device",
+    stat.S_IFSOCK: "a socket",
+    stat.S_IFDIR: "a folder",
+}
 
-def read_file(path: Path, roots: Sequence[str]) -> Contents:
+
+def check_regular(path: Path) -> None:
+    """Raise WeightsError for what is not a regular file: reading a pipe or a device might never end."""
+    try:
+        mode = path.stat().st_mode
+    except FileNotFoundError:
+        raise unreadable(path, "there is no such file") from None
+    except OSError as error:
+        raise unreadable(path, error.strerror or str(error)) from None
+    except ValueError as error:  # a NUL byte in the name
+        raise unreadable(path, str(error)) from None
+    if not stat.S_ISREG(mode):
+        sort = _SORTS.get(stat.S_IFMT(mode), "not a file")
+        raise unreadable(path, f"it is {sort}, and weights are mapped from a file", "give the path of a file")
+
+
+def read_file(path: Path, roots: Roots) -> Contents:
     """Open one file. Raises WeightsError for whatever is no checkpoint."""
+    check_regular(path)
     try:
         with path.open("rb") as file:
             head = file.read(_HEAD_BYTES)
-    except FileNotFoundError:
-        raise unreadable(path, "there is no such file") from None
     except OSError as error:
         raise unreadable(path, error.strerror or str(error)) from None
     if looks_like_safetensors(head):
@@ -37,6 +61,8 @@ def _what_else(path: Path, head: bytes) -> tuple[str, str]:
     """Name the cause, and the cure, for a file that is neither safetensors nor written by torch.save."""
     if not head:
         return "the file is empty", _AGAIN
+    if head.startswith(_APPLE_DOUBLE):
+        return "it is the companion (`._` file) that macOS writes beside a file", "give the file without `._`"
     if head.startswith(b"version https://git-lfs"):
         return "the file is a git-lfs pointer, not the weights", "run `git lfs pull`"
     if head.startswith(b"\x80"):

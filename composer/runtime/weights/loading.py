@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from composer.plugin import Layout
 from composer.runtime.importing import import_object
+from composer.runtime.weights.causes import name_causes, size_causes
 from composer.runtime.weights.checkpoint import Checkpoint
 from composer.runtime.weights.errors import WeightsError
 from composer.runtime.weights.faults import Faults
@@ -18,6 +19,7 @@ from composer.runtime.weights.plan import Assignment, LoadPlan, plan_loading
 from composer.runtime.weights.report import LoadReport, ModuleLoad
 from composer.runtime.weights.slots import Slot, Slots, find_slots
 from composer.runtime.weights.values import check_values, describe_dtype, fits
+from composer.runtime.weights.wrappers import unwrap
 
 __all__ = ["load_weights"]
 
@@ -33,6 +35,9 @@ def load_weights(
     dtype: torch.dtype | None = None,
     device: torch.device | str | None = None,
     declared: Iterable[str] = (),
+    fresh: Iterable[str] = (),
+    layouts: Iterable[Layout] = (),
+    changed: Iterable[str] = (),
 ) -> LoadReport:
     """Load a checkpoint into modules, each once, whatever number of tasks calls it.
 
@@ -47,28 +52,39 @@ def load_weights(
         dtype: of all floating-point weights; None keeps each module's own.
         device: None keeps each tensor where it stands (meta becomes cpu).
         declared: every module of the document; keys of modules that were not built are reported as not needed.
+        fresh: modules that keep their initial weights; they may not stand on the meta device.
+        layouts: layouts that there are, so that a checkpoint which one of them reads can be told.
+        changed: parameters that the user gave another value, which are named first where sizes do not fit.
 
     Raises:
         WeightsError: one text with all missing parameters, unexpected keys, wrong shapes and dtypes, NaN and infinite
             values, and doubly claimed parameters. The modules are untouched then.
     """
     slots = find_slots(modules)
-    plan = plan_loading(
-        checkpoint, slots.by_name, layout, parameters, declared=declared, aliases=slots.aliases
-    )
-    faults = Faults(plan, tuple(slots.by_name))
+
+    def planned(keys: Iterable[str], by: Layout | None = layout) -> LoadPlan:
+        return plan_loading(
+            keys, slots.by_name, by, parameters, declared=declared, aliases=slots.aliases, fresh=fresh
+        )
+
+    unwrapped = unwrap(checkpoint, planned)
+    plan = unwrapped.plan
+    faults = Faults(plan, tuple(slots.by_name), parameters or {}, frozenset(changed))
     staging = _Staging(slots, _transforms(plan, layout), dtype, device, faults)
     for assignment in plan.assignments:
-        staging.take(assignment, checkpoint[assignment.key])
+        staging.take(assignment, checkpoint[unwrapped.keys[assignment.key]])
     staging.check_meta(plan)
     source = str(checkpoint.path) if isinstance(checkpoint, Checkpoint) else "the checkpoint"
-    faults.raise_if_any(source, modules)
+    if faults.any:
+        causes = [*name_causes(plan, unwrapped.keys, planned, layout, layouts), *size_causes(faults)]
+        faults.raise_all(source, modules, causes)
     _assign(slots, staging.tensors)
     for (
         module
     ) in modules.values():  # what the checkpoint does not hold: initialised parameters, transient buffers
         module.to(device=device, dtype=dtype)
-    return _report(source, layout, plan, slots, modules)
+    notes = _notes(checkpoint, unwrapped.taken)
+    return _report(source, layout, plan, slots, modules, notes)
 
 
 @dataclass
@@ -97,8 +113,7 @@ class _Staging:
                 return
         tensor = tensor.detach()
         if tensor.shape != slot.tensor.shape:
-            text = f"expected {list(slot.tensor.shape)}, found {list(tensor.shape)}"
-            self.faults.shapes.setdefault(text, []).append(name)
+            self.faults.shapes[name] = (tuple(slot.tensor.shape), tuple(tensor.shape))
         elif not fits(tensor, slot.tensor):
             text = f"expected {describe_dtype(slot.tensor)}, found {describe_dtype(tensor)}"
             self.faults.dtypes.setdefault(text, []).append(name)
@@ -163,8 +178,23 @@ def _assign(slots: Slots, tensors: Mapping[str, Tensor]) -> None:
         setattr(slot.owner, slot.leaf, placed[first])
 
 
+def _notes(checkpoint: Mapping[str, Tensor], taken: Iterable[str]) -> tuple[str, ...]:
+    """How the checkpoint was read, where that is not plain."""
+    notes = [f"`{word}.` was taken off the keys" for word in taken]
+    if isinstance(checkpoint, Checkpoint) and checkpoint.root:
+        notes.insert(0, f"read from its entry `{checkpoint.root}`")
+        if checkpoint.left_out:
+            notes.insert(1, f"{checkpoint.left_out} keys outside `{checkpoint.root}` were left out")
+    return tuple(notes)
+
+
 def _report(
-    source: str, layout: Layout | None, plan: LoadPlan, slots: Slots, modules: Mapping[str, nn.Module]
+    source: str,
+    layout: Layout | None,
+    plan: LoadPlan,
+    slots: Slots,
+    modules: Mapping[str, nn.Module],
+    notes: tuple[str, ...],
 ) -> LoadReport:
     counts = {name: [0, 0, 0] for name in modules}
     for name, slot in slots.unique():
@@ -181,4 +211,5 @@ def _report(
         ignored=plan.ignored,
         initialised=plan.initialised,
         not_needed=plan.not_needed,
+        notes=notes,
     )

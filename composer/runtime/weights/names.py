@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable, Sequence
 
-__all__ = ["collapse", "nearest"]
+__all__ = ["collapse", "first_words", "nearest"]
 
 _MOST_COMPARISONS = 40_000  # some seconds; lists that are longer than that have nothing in common anyway
 
@@ -64,6 +64,11 @@ def _ranges(numbers: Sequence[int]) -> str:
         else:
             runs.append([number])
     return "{" + ",".join("..".join(map(str, run)) for run in runs) + "}"
+
+
+def first_words(names: Iterable[str]) -> list[str]:
+    """What stands before the first dot of each name, each once, in order."""
+    return list(dict.fromkeys(name.partition(".")[0] for name in names))
 
 
 def nearest(names: Sequence[str], candidates: Sequence[str]) -> dict[str, str]:

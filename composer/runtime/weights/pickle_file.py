@@ -5,36 +5,55 @@ from __future__ import annotations
 import pickle
 import re
 import zipfile
-from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from composer.runtime.weights.contents import Contents
-from composer.runtime.weights.errors import WeightsError, unreadable
+from composer.runtime.weights.errors import unreadable
+from composer.runtime.weights.roots import Roots, find_tensors
 
 __all__ = ["LEGACY_MAGIC", "read_pickle"]
 
 LEGACY_MAGIC = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."
 """How torch.save began its files before they were zip archives (torch 1.5 and older)."""
 
+OLDEST_SAFE_TORCH = (2, 10)
+"""The first release in which no way around `weights_only` is known."""
+
 _AGAIN = "fetch or copy it again"
 _FORBIDDEN = re.compile(r"Unsupported (?:global: GLOBAL|class) ([\w.]+)")
 
 
-def read_pickle(path: Path, roots: Sequence[str], *, zipped: bool) -> Contents:
-    """Map the tensors of a checkpoint; they lie under the first of `roots` that is there, or at the top.
+def read_pickle(path: Path, roots: Roots, *, zipped: bool) -> Contents:
+    """Map the tensors of a checkpoint; they lie under one of `roots`, or at the top.
 
     Legacy files (not `zipped`) cannot be mapped, they are read.
 
     Raises:
         WeightsError: damaged, forbidden, not torch's, or not a mapping from names to tensors.
     """
+    _check_torch(path)
     if zipped:
         _check_archive(path)
     value = _load(path, mapped=zipped)
-    state = _state(path, value, roots)
-    return Contents({key: partial(state.__getitem__, key) for key in state}, "torch")
+    state, root = find_tensors(path, value, roots)
+    return Contents({key: partial(state.__getitem__, key) for key in state}, "torch", root=root)
+
+
+def _check_torch(path: Path) -> None:
+    """`weights_only` is a boundary only where torch has none of the known ways around it."""
+    import torch
+
+    numbers = re.match(r"(\d+)\.(\d+)", torch.__version__)
+    if numbers is None or tuple(map(int, numbers.groups())) < OLDEST_SAFE_TORCH:
+        oldest = ".".join(map(str, OLDEST_SAFE_TORCH))
+        raise unreadable(
+            path,
+            f"it is a pickle, and a pickle can run code through torch {torch.__version__} although only tensors are "
+            "asked for (CVE-2025-32434, GHSA-63cw-57p8-fm3p)",
+            f"install torch {oldest} or newer, or save the tensors as safetensors",
+        )
 
 
 def _check_archive(path: Path) -> None:
@@ -81,38 +100,3 @@ def _forbidden(path: Path, message: str, *, zipped: bool) -> list[str]:
     if zipped:
         return sorted(get_unsafe_globals_in_checkpoint(path))
     return _FORBIDDEN.findall(message)[:1]
-
-
-def _state(path: Path, value: Any, roots: Sequence[str]) -> Mapping[str, Any]:
-    import torch
-
-    place = "it"
-    if isinstance(value, Mapping):
-        for root in roots:
-            if isinstance(value.get(root), Mapping):
-                value, place = value[root], f"its entry {root!r}"
-                break
-    if not isinstance(value, Mapping):
-        raise unreadable(
-            path, f"it holds a {type(value).__name__}, not a state dict", "save module.state_dict()"
-        )
-    others = {
-        str(key): type(item).__name__ for key, item in value.items() if not isinstance(item, torch.Tensor)
-    }
-    if others or not value:
-        raise _not_tensors(path, place, len(value) - len(others), others, roots)
-    if not all(isinstance(key, str) for key in value):
-        raise unreadable(path, f"{place} has keys that are no names", "save module.state_dict()")
-    return value
-
-
-def _not_tensors(
-    path: Path, place: str, tensors: int, others: Mapping[str, str], roots: Sequence[str]
-) -> WeightsError:
-    if not others:
-        return unreadable(path, f"{place} holds no tensor at all")
-    listed = ", ".join(f"{name} ({kind})" for name, kind in sorted(others.items()))
-    if tensors:
-        return unreadable(path, f"{place} holds {len(others)} entries that are no tensors: {listed}")
-    tried = f"the tensors are looked for under {', '.join(map(repr, roots))}" if roots else ""
-    return unreadable(path, f"{place} is not a state dict, it holds {listed}", tried)

@@ -10,7 +10,7 @@ from typing import Any
 from composer.plugin import Layout, Rule
 from composer.runtime.weights.errors import WeightsError
 
-__all__ = ["Assignment", "LoadPlan", "plan_loading"]
+__all__ = ["Assignment", "LoadPlan", "fresh_reason", "plan_loading"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +55,7 @@ def plan_loading(
     *,
     declared: Iterable[str] = (),
     aliases: Mapping[str, str] | None = None,
+    fresh: Iterable[str] = (),
 ) -> LoadPlan:
     """Account for every key and every parameter.
 
@@ -65,6 +66,7 @@ def plan_loading(
         parameters: values of the document's parameters, which the layout's rules may depend on.
         declared: every module of the document; keys of those that are not among the targets are not needed.
         aliases: name → first name, for parameters that several names share (tied weights).
+        fresh: modules that keep their initial weights, whatever the checkpoint holds for them.
 
     Raises:
         WeightsError: a rule of the layout is no valid pattern.
@@ -73,6 +75,7 @@ def plan_loading(
     first_name = dict(aliases or {})
     built = {name.partition(".")[0] for name in names}
     unbuilt = frozenset(declared) - built
+    starting = frozenset(fresh)
     rules = None if layout is None else _Rules(layout, parameters or {})
 
     claims: dict[str, list[Assignment]] = {}
@@ -84,6 +87,8 @@ def plan_loading(
         module = assignment.target.partition(".")[0] if assignment else ""
         if assignment is None:
             (ignored if reason else unexpected)[key] = reason
+        elif module in starting:
+            ignored[key] = fresh_reason(module)
         elif assignment.target in names:
             claims.setdefault(assignment.target, []).append(assignment)
         elif module in unbuilt:
@@ -96,6 +101,8 @@ def plan_loading(
     filled = {first_name.get(target, target) for target in claims}
     absent = [name for name in names if name not in first_name and name not in filled]
     initialised = _initialised(absent, layout)
+    modules = {name: name.partition(".")[0] for name in absent}
+    initialised |= {name: fresh_reason(module) for name, module in modules.items() if module in starting}
     return LoadPlan(
         assignments=tuple(claim[0] for claim in claims.values() if len(claim) == 1),
         ignored=ignored,
@@ -107,6 +114,11 @@ def plan_loading(
             target: tuple(each.key for each in claim) for target, claim in claims.items() if len(claim) > 1
         },
     )
+
+
+def fresh_reason(module: str) -> str:
+    """The rule by which a module that the user named keeps its initial weights."""
+    return f"--init {module}"
 
 
 class _Rules:

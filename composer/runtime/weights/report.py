@@ -38,6 +38,8 @@ class LoadReport:
     """parameter → the reason why the checkpoint may lack it"""
     not_needed: Mapping[str, str] = field(default_factory=dict)
     """key → the module that the loaded tasks do not use"""
+    notes: tuple[str, ...] = ()
+    """How the checkpoint was read: the entry of it, wrappers that were taken off its keys."""
 
     def as_dict(self) -> dict[str, Any]:
         return {
@@ -47,6 +49,7 @@ class LoadReport:
             "ignored": dict(self.ignored),
             "initialised": dict(self.initialised),
             "not_needed": dict(self.not_needed),
+            "notes": list(self.notes),
         }
 
     def __str__(self) -> str:
@@ -58,6 +61,7 @@ class LoadReport:
         for module in self.modules:
             row = f"{module.loaded:>6}  {module.values:>13,}  {module.initialised:>11}"
             lines.append(f"  {module.name:<{width}}  {row}")
+        lines += [f"  {note}" for note in self.notes]
         for rule, number in Counter(self.ignored.values()).items():
             lines.append(f"  ignored by rule {rule!r}: {_keys(number)}")
         for reason in dict.fromkeys(self.initialised.values()):

@@ -10,13 +10,15 @@ from typing import Any
 from composer.runtime.weights.contents import Contents
 from composer.runtime.weights.errors import unreadable
 from composer.runtime.weights.files import read_file
+from composer.runtime.weights.roots import Roots
 
 __all__ = ["INDEX_SUFFIX", "read_sharded"]
 
 INDEX_SUFFIX = ".index.json"
+_MOST_INDEX_BYTES = 100_000_000  # a million keys
 
 
-def read_sharded(index: Path, roots: Sequence[str]) -> Contents:
+def read_sharded(index: Path, roots: Roots) -> Contents:
     """Open every shard of an index. Raises WeightsError where the index and its files disagree."""
     shard_of = _weight_map(index)
     shards = sorted(set(shard_of.values()))
@@ -37,14 +39,16 @@ def read_sharded(index: Path, roots: Sequence[str]) -> Contents:
     lacking = [key for key in shard_of if key not in readers]
     if lacking:
         raise unreadable(index, f"the shards lack {_some(lacking)}, which the index promises")
-    return Contents(readers, f"{contents[shards[0]].format}, {len(shards)} shards")
+    return Contents(
+        readers, f"{contents[shards[0]].format}, {len(shards)} shards", root=contents[shards[0]].root
+    )
 
 
 def _weight_map(index: Path) -> Mapping[str, str]:
     try:
+        if index.stat().st_size > _MOST_INDEX_BYTES:
+            raise unreadable(index, f"the index has more than {_MOST_INDEX_BYTES:,} bytes")
         value = json.loads(index.read_text("utf-8"))
-    except FileNotFoundError:
-        raise unreadable(index, "there is no such file") from None
     except OSError as error:
         raise unreadable(index, error.strerror or str(error)) from None
     except (ValueError, RecursionError):

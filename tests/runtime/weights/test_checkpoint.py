@@ -59,7 +59,7 @@ def test_a_checkpoint_is_a_mapping_that_says_what_it_is(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("zipped", [True, False], ids=["zip", "legacy"])
-@pytest.mark.parametrize("root", ["model", "module", None])
+@pytest.mark.parametrize("root", ["model", "module", "state_dict", "model_state_dict", "ema", None])
 def test_torch_files_are_read_under_their_root(tmp_path: Path, zipped: bool, root: str | None) -> None:
     value = {root: OrderedDict(TENSORS), "epoch": 3} if root else OrderedDict(TENSORS)
     torch.save(value, tmp_path / "w.pth", _use_new_zipfile_serialization=zipped)
@@ -197,7 +197,7 @@ def _not_tensors(path: Path) -> Path:
 
 
 def _other_root(path: Path) -> Path:
-    torch.save({"state_dict": TENSORS, "epoch": 1}, path / "w.pth")
+    torch.save({"generator": TENSORS, "epoch": 1}, path / "w.pth")
     return path / "w.pth"
 
 
@@ -297,7 +297,8 @@ def _missing_index(path: Path) -> Path:
         (_not_tensors, "its entry 'model' holds 2 entries that are no tensors: lr (float), name (str)"),
         (
             _other_root,
-            "it is not a state dict, it holds epoch (int), state_dict (dict); the tensors are looked for",
+            "not a state dict, it holds epoch (int), generator (dict); tensors lie under `generator` (3 tensors): name "
+            "the entry, --root generator (root='generator')",
         ),
         (_no_tensors, "its entry 'model' holds no tensor at all"),
         (_numbered, "has keys that are no names"),
