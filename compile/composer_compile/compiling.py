@@ -69,11 +69,14 @@ def compile_document(
     tasks: Iterable[str] | None = None,
     weights: str | Path | None = None,
     layout: str | None = None,
+    root: str | None = None,
+    init: str | Iterable[str] = (),
     settings: Mapping[str, Any] | None = None,
     options: Options | None = None,
     device: str = "cpu",
     registry: Registry | None = None,
     progress: Progress = lambda line: None,
+    loaded: Callable[[Model], None] = lambda model: None,
 ) -> Manifest:
     """Compile tasks of a document (all, unless named) into one artifact: a directory, or a zip where `out` ends so.
 
@@ -96,9 +99,28 @@ def compile_document(
     if report.ok:  # before weights are read; an unknown task is told while the model is loaded
         known = report.tasks if tasks is None else [name for name in tasks if name in report.tasks]
         check_exportable(report, known, registry)
-    model = load_model(report, weights=weights, layout=layout, device=device, tasks=tasks, registry=registry)
+    fresh = (init,) if isinstance(init, str) else tuple(init)
+    model = load_model(
+        report,
+        weights=weights,
+        layout=layout,
+        root=root,
+        init=fresh,
+        device=device,
+        tasks=tasks,
+        registry=registry,
+    )
+    loaded(model)
     command = command_of(
-        document, tasks, chosen, weights=weights, layout=layout, settings=settings or {}, device=device
+        document,
+        tasks,
+        chosen,
+        weights=weights,
+        layout=layout,
+        root=root,
+        init=fresh,
+        settings=settings or {},
+        device=device,
     )
     with workplace(target) as folder, full_float32():
         job = _Job(model, registry, backend, chosen, folder, progress, command)

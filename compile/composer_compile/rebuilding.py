@@ -23,6 +23,8 @@ def command_of(
     *,
     weights: str | Path | None,
     layout: str | None,
+    root: str | None = None,
+    init: Iterable[str] = (),
     settings: Mapping[str, Any],
     device: str,
 ) -> str:
@@ -32,7 +34,8 @@ def command_of(
     words = ["composer", "compile", f"{name}:{first}" if first else name, *rest, "--backend", options.backend]
     # A cache is a folder of this machine and changes no artifact.
     build = {flag: value for flag, value in options.build.flags().items() if flag != "--build-cache"}
-    flags = {**_flags(options, weights, layout, device), **build}
+    where = {flag: value for flag, value in (("--root", root or ""), ("--init", ",".join(init))) if value}
+    flags = {**_flags(options, weights, layout, device), **where, **build}
     words += [word for flag, value in flags.items() for word in ((flag, value) if value else (flag,))]
     precisions = [options.precision] if options.precision else []
     precisions += [f"{part}={each}" for part, each in options.precisions.items()]

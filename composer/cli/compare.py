@@ -5,6 +5,9 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from composer.cli.options import add_format
+from composer.cli.output import say, write_machine
+
 __all__ = ["configure", "run"]
 
 
@@ -15,14 +18,15 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--data", metavar="DIR", type=Path, help="take the recorded tensors from this folder instead"
     )
-    parser.add_argument(
-        "--format", choices=("text", "json"), default="text", help="how the table is written (default: text)"
-    )
+    add_format(parser, ("text", "json"), "the table is")
 
 
 def run(args: argparse.Namespace) -> int:
     from composer.runtime.compare import compare_case
 
     comparison = compare_case(args.case, args.data)
-    print(comparison.to_json() if args.format == "json" else comparison)
+    if args.format == "json":
+        write_machine(comparison.to_json() + "\n")
+    else:
+        say(comparison)
     return 0 if comparison.ok else 1

@@ -9,11 +9,23 @@ composer compile quickstart:image-qa --backend tensorrt --precision fp16 --targe
 from __future__ import annotations
 
 import argparse
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from composer.cli.options import add_settings, assignment, picture_file, settings_of, split_task
+from composer.cli.options import (
+    add_device,
+    add_json,
+    add_settings,
+    add_weights,
+    assignment,
+    picture_file,
+    report_loading,
+    settings_of,
+    split_task,
+    weights_of,
+    whole_misfit,
+)
+from composer.cli.output import complain, print_json, remark, say
 
 if TYPE_CHECKING:
     from composer_compile import BuildOptions, Options
@@ -28,13 +40,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--out", metavar="PATH", help="the artifact to write: a directory, or a file that ends in .zip"
     )
-    parser.add_argument(
-        "--weights", metavar="FILE", help="checkpoint to load; a shipped document may bring its own"
-    )
-    parser.add_argument("--layout", metavar="ID", help="how a published checkpoint names its tensors")
-    parser.add_argument(
-        "--device", default="cpu", help="where it is compiled and compared: cpu, cuda (default: cpu)"
-    )
+    add_weights(parser)
+    add_device(parser, "it is compiled and compared")
     parser.add_argument(
         "--range",
         dest="ranges",
@@ -67,7 +74,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="say what the backend would run and what falls back; loads no weight",
     )
-    parser.add_argument("--json", action="store_true", help="with --plan: print it as JSON")
+    add_json(parser, "the plan (with --plan)")
     parser.add_argument(
         "--picture",
         metavar="OUT",
@@ -124,7 +131,7 @@ def _misused(args: argparse.Namespace) -> str | None:
 def run(args: argparse.Namespace) -> int:
     wrong = _misused(args)
     if wrong is not None:
-        print(f"composer: error: {wrong}", file=sys.stderr)
+        complain(wrong)
         return 2
     document, task = split_task(args.document)
     names = [*([task] if task is not None else []), *args.tasks] or None
@@ -132,26 +139,27 @@ def run(args: argparse.Namespace) -> int:
         return _plan(args, document, names)
     from composer_compile import Options, compile_document
 
-    manifest = compile_document(
-        document,
-        args.out,
-        tasks=names,
-        weights=args.weights,
-        layout=args.layout,
-        settings=settings_of(args),
-        options=_options(args, Options),
-        device=args.device,
-        progress=lambda line: print(line, file=sys.stderr, flush=True),
-    )
+    with whole_misfit(args):
+        manifest = compile_document(
+            document,
+            args.out,
+            tasks=names,
+            **weights_of(args),
+            settings=settings_of(args),
+            options=_options(args, Options),
+            device=args.device,
+            progress=remark,
+            loaded=lambda model: report_loading(args, model.loading),
+        )
     total = sum(entry.bytes for entry in manifest.files.values())
-    print(f"{args.out}: {', '.join(manifest.tasks)} ({total / 1e6:.1f} MB)")
+    say(f"{args.out}: {', '.join(manifest.tasks)} ({total / 1e6:.1f} MB)")
     for name, parity in manifest.parity.items():
         if parity.not_measured is not None:
-            print(f"  {name}: not measured: {parity.not_measured}; `composer verify` measures it there")
+            say(f"  {name}: not measured: {parity.not_measured}; `composer verify` measures it there")
             continue
         worst = max((each.max_rel for each in parity.differences), default=0.0)
         verdict = "accepted" if parity.passed else "BEYOND THE TOLERANCE, accepted by --accept-drift"
-        print(f"  {name}: worst relative difference from the live model {worst:.2g} ({verdict})")
+        say(f"  {name}: worst relative difference from the live model {worst:.2g} ({verdict})")
     return 0
 
 
@@ -209,8 +217,6 @@ def _size(text: str) -> int:
 
 
 def _plan(args: argparse.Namespace, document: str, names: list[str] | None) -> int:
-    import json
-
     from composer_compile import Options
     from composer_compile.planning import plan_document
 
@@ -218,10 +224,13 @@ def _plan(args: argparse.Namespace, document: str, names: list[str] | None) -> i
 
     report = check(document, settings=settings_of(args))
     plan = plan_document(report, tasks=names, options=_options(args, Options))
-    print(json.dumps(plan.as_json(), indent=1) if args.json else str(plan))
+    if args.json:
+        print_json(plan.as_json(), indent=1)
+    else:
+        say(plan)
     if args.picture is not None:
         from composer.cli.compile_picture import draw_plan
 
         draw_plan(report, plan, args.picture)
-        print(f"wrote {args.picture}", file=sys.stderr)
+        remark(f"wrote {args.picture}")
     return 0

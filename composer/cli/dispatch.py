@@ -9,6 +9,9 @@ import sys
 from importlib import import_module
 from typing import TYPE_CHECKING
 
+from composer.cli.output import complain, remark, say
+from composer.cli.signals import Ended, ending_signals
+
 if TYPE_CHECKING:
     from composer.problems import ComposerError
 
@@ -39,19 +42,20 @@ FINE, PROBLEMS, USAGE, INTERRUPTED, BROKEN_PIPE = 0, 1, 2, 130, 141
 def run(argv: list[str] | None = None) -> int:
     """Run one command and return its exit code."""
     arguments = sys.argv[1:] if argv is None else argv
+    _open_closed_streams()
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
-            stream.reconfigure(
-                errors="replace"
-            )  # a terminal without the letter shows `?` rather than a traceback
+            # A terminal without the letter shows `?` rather than a traceback.
+            stream.reconfigure(errors="replace")
     try:
-        try:
-            code = _dispatch(arguments)
-        except SystemExit as stop:  # argparse ends the program for --help and for wrong usage
-            code = stop.code if isinstance(stop.code, int) else USAGE
-        return _flushed(code)
+        with ending_signals():
+            return _flushed(_dispatch(arguments))
+    except Ended as end:
+        _drop_output()
+        return end.code
     except KeyboardInterrupt:
-        print("composer: interrupted", file=sys.stderr)
+        _drop_output()
+        remark("composer: interrupted")
         return INTERRUPTED
     except BrokenPipeError:
         # The reader went away (`composer show x | head`); what Python still holds for it must not fail at exit.
@@ -59,8 +63,19 @@ def run(argv: list[str] | None = None) -> int:
         return BROKEN_PIPE
     except OSError as error:  # what a command cannot write is told by the command; this is the help text
         _drop_output()
-        print(f"composer: error: standard output: {error.strerror or error}", file=sys.stderr)
+        complain(f"standard output: {error.strerror or error}")
         return PROBLEMS
+
+
+def _open_closed_streams() -> None:
+    """A stream that the shell closed (`>&-`) leads nowhere; else the next file that is opened would take its number."""
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        if getattr(sys, name) is None:
+            try:
+                os.fstat(number)
+            except OSError:
+                os.dup2(os.open(os.devnull, os.O_RDWR), number)
+            setattr(sys, name, open(os.devnull, "w" if number else "r", encoding="utf-8"))  # noqa: SIM115
 
 
 def _flushed(code: int) -> int:
@@ -72,27 +87,35 @@ def _flushed(code: int) -> int:
     except OSError as error:
         _drop_output()
         if code != PROBLEMS:
-            print(f"composer: error: standard output: {error.strerror or error}", file=sys.stderr)
+            complain(f"standard output: {error.strerror or error}")
         return PROBLEMS
     return code
 
 
 def _drop_output() -> None:
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    """What is still held for standard output goes nowhere; what cannot be dropped (a test's stream) stays."""
+    try:
+        number = sys.stdout.fileno()
+    except (OSError, ValueError):
+        return
+    try:
+        sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), number)
 
 
 def _dispatch(arguments: list[str]) -> int:
     if not arguments:
-        print(_help(), file=sys.stderr)
+        remark(_help())
         return USAGE
     name, *rest = arguments
     if name in {"-h", "--help", "help"}:
-        print(_help())
+        say(_help())
         return FINE
     if name in {"-V", "--version"}:
         from importlib.metadata import version
 
-        print(f"composer {version('multimodal-composer')}")
+        say(f"composer {version('multimodal-composer')}")
         return FINE
     if name not in COMMANDS:
         return _unknown(name)
@@ -115,14 +138,24 @@ def _run_command(name: str, rest: list[str]) -> int:
     from composer.problems import ComposerError
 
     try:
-        return int(command.run(_parsed(parser, rest)))
+        parsed = _parsed(parser, rest)
+    except SystemExit as stop:  # argparse ends the program for --help and for wrong usage
+        return stop.code if isinstance(stop.code, int) else USAGE
+    try:
+        return int(command.run(parsed))
     except ComposerError as error:
         return _report(error)
+    except SystemExit as stop:  # no command ends the program: code of a plugin or a library did
+        complain(f"code that a plugin or a library brought ended the program (SystemExit: {stop.code})")
+        return PROBLEMS
+    except MemoryError as error:
+        complain(f"there is not enough memory{f': {error}' if str(error) else ''}")
+        return PROBLEMS
     except BrokenPipeError:
         raise
     except OSError as error:
         subject = f"{error.filename}: " if error.filename else ""
-        print(f"composer: error: {subject}{error.strerror or error}", file=sys.stderr)
+        complain(f"{subject}{error.strerror or error}")
         return PROBLEMS
 
 
@@ -143,7 +176,7 @@ def _report(error: ComposerError) -> int:
 
         print_problems(error.problems, error.sources or None, stream=sys.stderr)
     else:
-        print(f"composer: error: {error}", file=sys.stderr)
+        complain(error)
     return PROBLEMS
 
 
@@ -153,7 +186,7 @@ def _unknown(name: str) -> int:
     close = get_close_matches(name, COMMANDS, n=1, cutoff=0.5)
     hint = f"did you mean `composer {close[0]}`?" if close else f"there are {', '.join(COMMANDS)}"
     kind = "option" if name.startswith("-") else "command"
-    print(f"composer: error: unknown {kind} {name!r}; {hint}", file=sys.stderr)
+    complain(f"unknown {kind} {name!r}; {hint}")
     return USAGE
 
 

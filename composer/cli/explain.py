@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import sys
 import textwrap
 from typing import TYPE_CHECKING
+
+from composer.cli.output import complain, say
 
 if TYPE_CHECKING:
     from composer.problems.codes import Code
@@ -24,15 +25,13 @@ def run(args: argparse.Namespace) -> int:
     from composer.problems.codes import CODES
 
     if args.code is None:
-        print("\n".join(f"{code.code}  {code.severity:<7}  {code.title}" for code in CODES.values()))
+        say("\n".join(f"{code.code}  {code.severity:<7}  {code.title}" for code in CODES.values()))
         return 0
     found = CODES.get(args.code.upper())
     if found is None:
-        print(
-            f"composer: error: there is no code {args.code!r}; `composer explain` lists all", file=sys.stderr
-        )
+        complain(f"there is no code {args.code!r}; `composer explain` lists all")
         return 2
-    print(explanation(found))
+    say(explanation(found))
     return 0
 
 

@@ -6,7 +6,9 @@ composer inspect dist/quickstart
 from __future__ import annotations
 
 import argparse
-import json
+
+from composer.cli.options import add_json
+from composer.cli.output import print_json, say
 
 __all__ = ["configure", "run"]
 
@@ -15,7 +17,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "artifact", metavar="ARTIFACT", help="a directory or zip that `composer compile` wrote"
     )
-    parser.add_argument("--json", action="store_true", help="print the whole manifest as JSON")
+    add_json(parser, "the whole manifest")
     parser.add_argument(
         "--no-verify", dest="verify", action="store_false", help="do not hash the files of the artifact"
     )
@@ -29,7 +31,7 @@ def run(args: argparse.Namespace) -> int:
     if args.verify:
         container.verify()
     if args.json:
-        print(json.dumps(as_json(container), indent=1, ensure_ascii=False))
+        print_json(as_json(container), indent=1)
     else:
-        print("\n".join(summary_lines(container)))
+        say("\n".join(summary_lines(container)))
     return 0

@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from composer.cli.output import say
+
 __all__ = ["configure", "run"]
 
 TEMPLATE = Path(__file__).parent / "templates" / "document.yaml.template"
@@ -29,5 +31,5 @@ def run(args: argparse.Namespace) -> int:
     if path.suffix not in {".yaml", ".yml"}:
         raise InputError(f"{path} is no name for a document: end it with .yaml")
     write_file(path, TEMPLATE, {"NAME": path.stem})
-    print(f"wrote {path}\nnext: composer check {path}\n      composer show {path}")
+    say(f"wrote {path}\nnext: composer check {path}\n      composer show {path}")
     return 0

@@ -1,13 +1,117 @@
-"""Options that several commands share, and how `DOC:TASK` and `name=value` are read."""
+"""Options that several commands share, each written once, and how `DOC:TASK` and `name=value` are read."""
 
 from __future__ import annotations
 
 import argparse
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING, TypedDict
 
 from composer.problems.render import FORMATS
 
-__all__ = ["add_format", "add_settings", "assignment", "picture_file", "settings_of", "split_task"]
+if TYPE_CHECKING:
+    from composer.runtime.weights import LoadReport
+
+__all__ = [
+    "WEIGHTS_FLAGS",
+    "WeightsOptions",
+    "add_device",
+    "add_format",
+    "add_json",
+    "add_settings",
+    "add_weights",
+    "assignment",
+    "picture_file",
+    "report_loading",
+    "settings_of",
+    "split_task",
+    "weights_of",
+    "whole_misfit",
+]
+
+WEIGHTS_FLAGS = {"--weights": "weights", "--layout": "layout", "--root": "root", "--init": "init"}
+"""The options of `add_weights` that say which weights are loaded, with their attributes."""
+
+
+class WeightsOptions(TypedDict):
+    """What `composer.load` and `compile_document` take of weights."""
+
+    weights: str | None
+    layout: str | None
+    root: str | None
+    init: list[str]
+
+
+def add_weights(parser: argparse.ArgumentParser) -> None:
+    """Which weights are loaded, and how; `weights_of` reads it."""
+    parser.add_argument(
+        "--weights",
+        metavar="FILE",
+        help="checkpoint to load, or the name of a shipped document that has some, or `initial` for random weights "
+        "(default: those that ship with the document, or with one that it extends)",
+    )
+    parser.add_argument("--layout", metavar="ID", help="how a published checkpoint names its tensors")
+    parser.add_argument(
+        "--root",
+        metavar="NAME",
+        help="entry of the checkpoint, or first words of its keys, under which the tensors lie: ema, net.body",
+    )
+    parser.add_argument(
+        "--init",
+        metavar="MODULE",
+        type=_names,
+        action="extend",
+        default=[],
+        help="modules that start with fresh weights, separated by commas; may be repeated",
+    )
+    parser.add_argument(
+        "--loading-report",
+        action="store_true",
+        help="say what became of every parameter and key, also where the weights do not fit",
+    )
+
+
+def weights_of(args: argparse.Namespace) -> WeightsOptions:
+    return {"weights": args.weights, "layout": args.layout, "root": args.root, "init": args.init}
+
+
+@contextmanager
+def whole_misfit(args: argparse.Namespace) -> Iterator[None]:
+    """With `--loading-report`, weights that do not fit are told with the whole list."""
+    from composer.runtime.weights import WeightsError
+
+    try:
+        yield
+    except WeightsError as error:
+        raise (WeightsError(error.details) if args.loading_report else error) from None
+
+
+def report_loading(args: argparse.Namespace, loading: LoadReport | None) -> None:
+    """Print the loading report where it was asked for; else only what was done to the keys without being asked."""
+    from composer.cli.output import remark
+
+    if args.loading_report:
+        remark(loading if loading is not None else "initial weights: no checkpoint was read")
+    elif loading is not None:
+        for note in loading.unasked:
+            remark(f"composer: note: {loading.source}: {note}")
+
+
+def add_device(parser: argparse.ArgumentParser, what: str = "it runs") -> None:
+    parser.add_argument("--device", default="cpu", help=f"where {what}: cpu, cuda, cuda:1 (default: cpu)")
+
+
+def add_json(parser: argparse._ActionsContainer, what: str) -> None:
+    """`--json`, the machine output of every command that has one."""
+    parser.add_argument("--json", action="store_true", help=f"print {what} as JSON")
+
+
+def _names(text: str) -> list[str]:
+    names = [name.strip() for name in text.split(",")]
+    if not all(names):
+        raise argparse.ArgumentTypeError(f"{text!r}: write names of modules, separated by commas")
+    return names
 
 
 def add_settings(parser: argparse.ArgumentParser) -> None:
@@ -23,9 +127,15 @@ def add_settings(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def add_format(parser: argparse.ArgumentParser) -> None:
+def add_format(
+    parser: argparse.ArgumentParser, formats: tuple[str, ...] = FORMATS, what: str = "problems are"
+) -> None:
+    """`--format`, and `--json` as its short form."""
     parser.add_argument(
-        "--format", choices=FORMATS, default="text", help="how problems are written (default: text)"
+        "--format", choices=formats, default="text", help=f"how {what} written (default: text)"
+    )
+    parser.add_argument(
+        "--json", dest="format", action="store_const", const="json", help="the same as --format json"
     )
 
 

@@ -1,16 +1,58 @@
-"""What commands print: problems with the lines they stand on."""
+"""What commands print. Nothing else in the command line writes to a stream, so that these rules hold for all of it:
+
+what people read has no character that could steer their terminal; what machines read is UTF-8 whatever the locale.
+"""
 
 from __future__ import annotations
 
+import contextlib
 import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
-from composer.problems import Problem
-from composer.problems.render import render, wants_color
+if TYPE_CHECKING:
+    from composer.problems import Problem
 
-__all__ = ["print_problems"]
+__all__ = ["complain", "print_json", "print_problems", "remark", "say", "write_machine"]
+
+
+def say(text: object = "", *, end: str = "\n", flush: bool = False) -> None:
+    """Print an answer for people on standard output."""
+    from composer.problems.render.cells import printable
+
+    sys.stdout.write(printable(f"{text}{end}"))
+    if flush:
+        sys.stdout.flush()
+
+
+def remark(text: object) -> None:
+    """Print a line beside the answer (progress, warnings) on standard error."""
+    from composer.problems.render.cells import printable
+
+    sys.stderr.write(printable(f"{text}\n"))
+    sys.stderr.flush()
+
+
+def complain(text: object) -> None:
+    """Print why a command failed on standard error; where nobody reads it any more, the exit code says it alone."""
+    with contextlib.suppress(OSError, ValueError):
+        remark(f"composer: error: {text}")
+
+
+def write_machine(text: str) -> None:
+    """Write text for machines to standard output, in UTF-8."""
+    reconfigure = getattr(sys.stdout, "reconfigure", None)
+    if reconfigure is not None:
+        reconfigure(encoding="utf-8", errors="backslashreplace")
+    sys.stdout.write(text)
+
+
+def print_json(value: Any, *, indent: int | None = 2) -> None:
+    """Print one JSON value: what every command with `--json` ends in."""
+    from composer.problems.render.machine import json_text
+
+    write_machine(json_text(value, indent=indent) + "\n")
 
 
 def print_problems(
@@ -26,10 +68,16 @@ def print_problems(
     `fixed` holds those that are gone by now. Without `sources` the lines are read from the files that the problems
     name, as far as they can be read.
     """
+    from composer.problems.render import render, wants_color
+
     out = sys.stdout if stream is None else stream
     found = tuple(problems)
     texts = _read_sources(found) if sources is None else sources
-    out.write(render(found, texts, format, wants_color(out), fixed=fixed))
+    text = render(found, texts, format, wants_color(out), fixed=fixed)
+    if format != "text" and stream is None:
+        write_machine(text)
+    else:
+        out.write(text)
 
 
 def _read_sources(problems: Iterable[Problem]) -> dict[str, str]:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
-import json
+
+from composer.cli.options import add_format
+from composer.cli.output import print_json, say
 
 __all__ = ["configure", "run"]
 
@@ -12,9 +14,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "name", metavar="NAME", help="an installed plugin, as `composer plugins list` shows it"
     )
-    parser.add_argument(
-        "--format", choices=["text", "json"], default="text", help="how the report is printed"
-    )
+    add_format(parser, ("text", "json"), "the report is")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -22,5 +22,8 @@ def run(args: argparse.Namespace) -> int:
     from composer.plugin.conformance import check_plugin
 
     report = check_plugin(args.name)
-    print(json.dumps(report.as_dict(), indent=2) if args.format == "json" else report)
+    if args.format == "json":
+        print_json(report.as_dict())
+    else:
+        say(report)
     return int(not report.passed)

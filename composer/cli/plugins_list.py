@@ -6,6 +6,8 @@ import argparse
 import textwrap
 from typing import TYPE_CHECKING
 
+from composer.cli.output import say
+
 if TYPE_CHECKING:
     from composer.plugin import Registry
     from composer.plugin.registry import Origin
@@ -23,15 +25,13 @@ def run(args: argparse.Namespace) -> int:
 
     registry = load_registry()
     blocks = [offers(registry, origin) for origin in registry.plugins.values()]
-    print("\n\n".join(blocks) or "no plugin is loaded")
+    say("\n\n".join(blocks) or "no plugin is loaded")
     for broken in registry.broken:
-        print(f"\nbroken: {broken.origin}\n  {broken.error}")
+        say(f"\nbroken: {broken.origin}\n  {broken.error}")
         if args.traceback:
-            print(textwrap.indent(broken.traceback, "  "))
+            say(textwrap.indent(broken.traceback, "  "))
     for conflict in registry.conflicts:
-        print(
-            f"\nconflict: {conflict.second} claims {conflict.id!r} too; the one of {conflict.first} is used"
-        )
+        say(f"\nconflict: {conflict.second} claims {conflict.id!r} too; the one of {conflict.first} is used")
     return int(bool(registry.broken or registry.conflicts))
 
 

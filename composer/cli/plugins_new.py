@@ -6,6 +6,8 @@ import argparse
 import re
 from pathlib import Path
 
+from composer.cli.output import say
+
 __all__ = ["configure", "run"]
 
 TEMPLATES = Path(__file__).parent / "templates" / "plugin"
@@ -36,7 +38,7 @@ def run(args: argparse.Namespace) -> int:
     folder = args.into / f"composer-{args.name}"
     words = {"NAME": args.name, "PACKAGE": package}
     written = write_folder(folder, TEMPLATES, words)
-    print("\n".join(f"wrote {path}" for path in written))
-    print(f"\nnext: pip install -e {folder}\n      composer plugins show {args.name}.gate")
-    print(f"      composer plugins check {args.name}\n      pytest {folder}")
+    say("\n".join(f"wrote {path}" for path in written))
+    say(f"\nnext: pip install -e {folder}\n      composer plugins show {args.name}.gate")
+    say(f"      composer plugins check {args.name}\n      pytest {folder}")
     return 0

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 import textwrap
 import types
 import typing
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
+from composer.cli.output import complain, say
 from composer.cli.plugins_list import offers
 
 if TYPE_CHECKING:
@@ -45,9 +45,9 @@ def run(args: argparse.Namespace) -> int:
     registry = load_registry()
     found = list(describe(registry, args.id))
     if not found:
-        print(f"composer: error: {_unknown(registry, args.id)}", file=sys.stderr)
+        complain(_unknown(registry, args.id))
         return 2
-    print("\n\n".join(found))
+    say("\n\n".join(found))
     return 0
 
 

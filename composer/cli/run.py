@@ -7,10 +7,24 @@ composer run dist/quickstart:image-qa image=picture.png question="is there a cir
 from __future__ import annotations
 
 import argparse
+import math
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from composer.cli.options import add_settings, assignment, settings_of, split_task
+from composer.cli.options import (
+    WEIGHTS_FLAGS,
+    add_device,
+    add_json,
+    add_settings,
+    add_weights,
+    assignment,
+    report_loading,
+    settings_of,
+    split_task,
+    weights_of,
+    whole_misfit,
+)
+from composer.cli.output import print_json, remark, say
 
 __all__ = ["configure", "run"]
 
@@ -28,13 +42,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
         type=assignment,
         help="the inputs of the task; a name given several times makes a list: a batch, or answers to rank",
     )
-    parser.add_argument(
-        "--weights",
-        metavar="FILE",
-        help="checkpoint to load, or `initial` for random weights; a shipped document may bring its own",
-    )
-    parser.add_argument("--layout", metavar="ID", help="how a published checkpoint names its tensors")
-    parser.add_argument("--device", default="cpu", help="where it runs: cpu, cuda, cuda:1 (default: cpu)")
+    add_weights(parser)
+    add_device(parser)
     parser.add_argument(
         "--dtype", choices=("float32", "bfloat16", "float16"), help="number format of the weights"
     )
@@ -42,7 +51,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     printed.add_argument(
         "--stream", action="store_true", help="print text as it is generated, by a search with one beam"
     )
-    printed.add_argument("--json", action="store_true", help="print all outputs as one JSON object")
+    add_json(printed, "all outputs")
     add_settings(parser)
 
 
@@ -53,10 +62,19 @@ def run(args: argparse.Namespace) -> int:
     name = model.only_task() if task is None else task
     if args.stream:
         for piece in model.stream(name, **raw):
-            print(piece, end="", flush=True)
-        print()
+            say(piece, end="", flush=True)
+        say()
+        return 0
+    outputs = {output: _plain(value) for output, value in model.run(name, **raw).items()}
+    for output, value in outputs.items():
+        broken, count = _not_finite(value)
+        if broken:
+            finding = f"{broken} of its {count} values are NaN or infinite"
+            remark(f"composer: warning: output `{output}` is not finite: {finding}")
+    if args.json:
+        print_json(outputs, indent=None)
     else:
-        print(_written(model.run(name, **raw), as_json=args.json))
+        say(_written(outputs))
     return 0
 
 
@@ -76,15 +94,17 @@ def _loaded(args: argparse.Namespace, document: str, task: str | None) -> Any:
         return _artifact(args, document)
     from composer import runtime
 
-    return runtime.load(
-        document,
-        weights=args.weights,
-        layout=args.layout,
-        settings=settings_of(args),
-        device=args.device,
-        dtype=args.dtype,
-        tasks=None if task is None else [task],
-    )
+    with whole_misfit(args):
+        model = runtime.load(
+            document,
+            **weights_of(args),
+            settings=settings_of(args),
+            device=args.device,
+            dtype=args.dtype,
+            tasks=None if task is None else [task],
+        )
+    report_loading(args, model.loading)
+    return model
 
 
 def _artifact(args: argparse.Namespace, path: str) -> Any:
@@ -93,8 +113,8 @@ def _artifact(args: argparse.Namespace, path: str) -> Any:
     from composer.problems import InputError
 
     given = {
-        "--weights": args.weights,
-        "--layout": args.layout,
+        **{flag: getattr(args, name) for flag, name in WEIGHTS_FLAGS.items()},
+        "--loading-report": args.loading_report,
         "--dtype": args.dtype,
         "--set": args.settings,
     }
@@ -106,16 +126,23 @@ def _artifact(args: argparse.Namespace, path: str) -> Any:
     return load(path, device=args.device)
 
 
-def _written(outputs: Mapping[str, Any], *, as_json: bool) -> str:
+def _written(outputs: Mapping[str, Any]) -> str:
     """One output alone is printed bare; several are named. Arrays are printed as lists."""
-    plain = {name: _plain(value) for name, value in outputs.items()}
-    if as_json:
-        import json
+    if len(outputs) == 1:
+        return str(next(iter(outputs.values())))
+    return "\n".join(f"{name}: {value}" for name, value in outputs.items())
 
-        return json.dumps(plain, ensure_ascii=False)
-    if len(plain) == 1:
-        return str(next(iter(plain.values())))
-    return "\n".join(f"{name}: {value}" for name, value in plain.items())
+
+def _not_finite(value: Any) -> tuple[int, int]:
+    """How many numbers of an output are NaN or infinite, and how many there are."""
+    if isinstance(value, Mapping):
+        value = list(value.values())
+    if isinstance(value, list):
+        counts = [_not_finite(item) for item in value]
+        return sum(broken for broken, _ in counts), sum(count for _, count in counts)
+    if isinstance(value, float):
+        return int(not math.isfinite(value)), 1
+    return 0, 1
 
 
 def _plain(value: Any) -> Any:

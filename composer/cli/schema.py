@@ -6,9 +6,9 @@ Name the file in the first line of a document: `# yaml-language-server: $schema=
 from __future__ import annotations
 
 import argparse
-import json
-import sys
 from pathlib import Path
+
+from composer.cli.output import print_json, say
 
 __all__ = ["configure", "run"]
 
@@ -21,13 +21,14 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     from composer.plugin import load_registry
+    from composer.problems.render.machine import json_text
     from composer.views import document_schema
     from composer.views.writing import write_whole
 
-    text = json.dumps(document_schema(load_registry()), indent=2, ensure_ascii=False) + "\n"
+    schema = document_schema(load_registry())
     if args.out is None:
-        sys.stdout.write(text)
+        print_json(schema)
     else:
-        write_whole(args.out, text)
-        print(f"wrote {args.out}; name it in a document: # yaml-language-server: $schema={args.out}")
+        write_whole(args.out, json_text(schema) + "\n")
+        say(f"wrote {args.out}; name it in a document: # yaml-language-server: $schema={args.out}")
     return 0

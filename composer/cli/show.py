@@ -8,11 +8,11 @@ composer show quickstart:image-qa --picture image-qa.png --cost
 from __future__ import annotations
 
 import argparse
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from composer.cli.options import add_settings, picture_file, settings_of, split_task
+from composer.cli.output import complain, say
 
 if TYPE_CHECKING:
     from composer.graph import Report
@@ -63,7 +63,7 @@ def run(args: argparse.Namespace) -> int:
 
     wrong = _wrong_together(args)
     if wrong:
-        print(f"composer: error: {wrong}", file=sys.stderr)
+        complain(wrong)
         return 2
     document, task = split_task(args.document)
     report = check(document, settings=settings_of(args))
@@ -73,13 +73,13 @@ def run(args: argparse.Namespace) -> int:
         if task is not None and task not in report.document.shape.tasks:
             report.raise_for_errors()
             _chosen(report, task)
-        print(resolved_text(report.document, task=task))
+        say(resolved_text(report.document, task=task))
         return 0
     report.raise_for_errors()
     names = _chosen(report, task)
     if args.picture is not None:
         return _draw(report, names, args)
-    print(_text(report, names, task, args))
+    say(_text(report, names, task, args))
     return 0
 
 
@@ -133,10 +133,10 @@ def _draw(report: Report, names: list[str], args: argparse.Namespace) -> int:
 
     notes = cost_notes(report, _cost(report, names, args)) if args.cost else None
     if args.picture == MERMAID:
-        sys.stdout.write(mermaid_text(report, names, notes=notes, objective=args.objective))
+        say(mermaid_text(report, names, notes=notes, objective=args.objective), end="")
         return 0
     write_picture(Path(args.picture), report, names, notes=notes, objective=args.objective)
-    print(f"wrote {args.picture}")
+    say(f"wrote {args.picture}")
     return 0
 
 

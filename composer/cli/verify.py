@@ -6,7 +6,9 @@ composer verify dist/quickstart
 from __future__ import annotations
 
 import argparse
-import json
+
+from composer.cli.options import add_device, add_json
+from composer.cli.output import print_json, say
 
 __all__ = ["configure", "run"]
 
@@ -15,8 +17,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "artifact", metavar="ARTIFACT", help="a directory or zip that `composer compile` wrote"
     )
-    parser.add_argument("--device", default="cpu", help="where it runs: cpu, cuda, cuda:1 (default: cpu)")
-    parser.add_argument("--json", action="store_true", help="print the findings as JSON")
+    add_device(parser)
+    add_json(parser, "the findings")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -37,15 +39,13 @@ def run(args: argparse.Namespace) -> int:
             }
             for each in verified
         ]
-        print(json.dumps(rows, indent=1))
+        print_json(rows, indent=1)
     else:
         for each in verified:
             verdict = "ok" if each.passed else "DIFFERS"
-            print(
-                f"{each.task}: {verdict}, first answer {each.first_ms:.0f} ms, then {each.median_ms:.1f} ms"
-            )
+            say(f"{each.task}: {verdict}, first answer {each.first_ms:.0f} ms, then {each.median_ms:.1f} ms")
             for found in each.differences:
                 same = "" if found.ids is None else f", ids {'the same' if found.ids == 1 else 'different'}"
                 sizes = "".join(f", {name} {size}" for name, size in found.sizes.items())
-                print(f"  {found.output:<24} largest difference {found.max_abs:.2g}{same}{sizes}")
+                say(f"  {found.output:<24} largest difference {found.max_abs:.2g}{same}{sizes}")
     return 0 if all(each.passed for each in verified) else 1

@@ -105,8 +105,7 @@ class Model:
     def __reduce_ex__(self, protocol: object) -> NoReturn:
         raise NotCopiedError(
             "a loaded model cannot be pickled or copied: load it again where it is needed with composer.load(...), "
-            "which maps the same weights, or keep its weights with composer.runtime.weights.save_weights(model.modules, "
-            "...)"
+            "which maps the same weights, or write them with composer.runtime.weights.save_weights(model.modules, path)"
         )
 
     def runner(self, task: str | None = None) -> Runner:
@@ -190,7 +189,7 @@ def load(
         weights: checkpoint, or the name of a shipped document that has some; left out, the weights that ship with the
             document, by whatever path or name it was given, or with one that it extends; `"initial"` keeps random ones.
         layout: id of the layout of a published checkpoint; left out, keys are `<module>.<parameter>`.
-        root: entry of the checkpoint, or first words of its keys, under which the tensors lie; left out, the usual ones.
+        root: entry of the checkpoint, or first words of its keys, under which the tensors lie; left out, the usual.
         init: modules that start with fresh weights, whatever the checkpoint holds for them.
         config: a published config (parsed JSON), read by the layout into parameters.
         settings: parameter overrides; they win over `config`.

@@ -1,4 +1,4 @@
-"""Which checkpoint a document's weights come from: a path, a shipped document's name, or what ships with the document."""
+"""Where a document's weights come from: a path, a shipped document's name, or what ships with the document."""
 
 from __future__ import annotations
 
@@ -54,7 +54,9 @@ def weights_source(registry: Registry, report: Report, given: str | Path | None)
         return _shipped(registry, report)
     name = str(given)
     if name == "":
-        raise InputError(f"the name of the weights is empty: name a checkpoint, or `{INITIAL}` for random ones")
+        raise InputError(
+            f"the name of the weights is empty: name a checkpoint, or `{INITIAL}` for random ones"
+        )
     if name == INITIAL:
         return None
     known = registry.documents.get(name)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
 from typing import Any
 
 from composer.problems.place import Place
 from composer.problems.problem import Problem
+from composer.problems.render.machine import json_text
 
 __all__ = ["problem_object", "problems_json"]
 
@@ -20,7 +20,7 @@ def problems_json(problems: Iterable[Problem], fixed: Iterable[Problem] = ()) ->
     """
     objects = [problem_object(problem) | {"fixed": True} for problem in fixed]
     objects += [problem_object(problem) for problem in problems]
-    return json.dumps(objects, indent=2) + "\n"
+    return json_text(objects) + "\n"
 
 
 def problem_object(problem: Problem) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 
-__all__ = ["Clipped", "clean", "clip", "visible", "width_of"]
+__all__ = ["Clipped", "clean", "clip", "printable", "visible", "width_of"]
 
 TAB = " " * 4
 ELLIPSIS = "…"
@@ -42,6 +42,11 @@ def visible(text: str) -> str:
     if text.isascii() and text.isprintable():
         return text
     return "".join(character if character == "\t" else _cell(character)[0] for character in text)
+
+
+def printable(text: str) -> str:
+    """`text` with its lines, each made `visible`."""
+    return "\n".join(map(visible, text.split("\n")))
 
 
 def width_of(text: str) -> int:

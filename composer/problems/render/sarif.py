@@ -5,7 +5,6 @@ Source: OASIS, Static Analysis Results Interchange Format 2.1.0 (sections 3.27 r
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ from urllib.parse import quote
 
 from composer.problems.place import Place
 from composer.problems.problem import Edit, Note, Problem
+from composer.problems.render.machine import json_text
 
 __all__ = ["problems_sarif"]
 
@@ -36,7 +36,7 @@ def problems_sarif(problems: Iterable[Problem]) -> str:
         "results": [_result(problem, codes.index(problem.code)) for problem in found],
     }
     log = {"$schema": SCHEMA, "version": "2.1.0", "runs": [run]}
-    return json.dumps(log, indent=2) + "\n"
+    return json_text(log) + "\n"
 
 
 def _rule(code: str) -> dict[str, Any]:

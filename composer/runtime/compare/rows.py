@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -10,6 +9,7 @@ from dataclasses import asdict, dataclass
 import torch
 from torch import Tensor
 
+from composer.problems.render.machine import json_text
 from composer.runtime.compare.case import Tolerance
 
 __all__ = ["Comparison", "Row", "compare_tensors"]
@@ -53,9 +53,7 @@ class Comparison:
             }
             for row in self.rows
         ]
-        return json.dumps(
-            {"case": self.case, "ok": self.ok, "first": dict(self.first), "rows": rows}, indent=2
-        )
+        return json_text({"case": self.case, "ok": self.ok, "first": dict(self.first), "rows": rows})
 
     def __str__(self) -> str:
         width = max((len(row.port) for row in self.rows), default=4)

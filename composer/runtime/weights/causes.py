@@ -87,7 +87,7 @@ def _wholly_missing(plan: LoadPlan) -> list[str]:
 
 
 def size_causes(faults: Faults) -> Iterator[str]:
-    """Causes that the shapes tell: each ratio of sizes is one, named by the sizes that the document's parameters have."""
+    """Causes that the shapes tell: each ratio of sizes is one, named by the parameters of that size."""
     pairs: Counter[tuple[int, int]] = Counter()
     for expected, found in faults.shapes.values():
         if len(expected) == len(found):

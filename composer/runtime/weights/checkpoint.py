@@ -22,7 +22,15 @@ if TYPE_CHECKING:
 
 __all__ = ["ROOTS", "Checkpoint", "read_checkpoint"]
 
-_PREFERRED = (f".safetensors{INDEX_SUFFIX}", ".safetensors", f".bin{INDEX_SUFFIX}", ".bin", ".pth", ".pt", ".ckpt")
+_PREFERRED = (
+    f".safetensors{INDEX_SUFFIX}",
+    ".safetensors",
+    f".bin{INDEX_SUFFIX}",
+    ".bin",
+    ".pth",
+    ".pt",
+    ".ckpt",
+)
 _BESIDE_WEIGHTS = re.compile(r"\..*|(optimizer|scheduler|scaler|training_args)\.(bin|pt)|rng_state.*\.pth")
 """Files that stand beside weights and are none: hidden ones (`._*` are macOS's), and the states of a trainer."""
 
@@ -95,7 +103,9 @@ def read_checkpoint(
 def _below(file: Path, contents: Contents, root: str) -> Contents:
     """The tensors whose keys begin with `root`, without it."""
     start = f"{root.removesuffix('.')}."
-    readers = {key.removeprefix(start): read for key, read in contents.readers.items() if key.startswith(start)}
+    readers = {
+        key.removeprefix(start): read for key, read in contents.readers.items() if key.startswith(start)
+    }
     if not readers:
         words = ", ".join(f"`{word}`" for word in first_words(contents.readers)[:8])
         raise unreadable(file, f"it has no entry and no key below `{root}`", f"its keys begin with {words}")

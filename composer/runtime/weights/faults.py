@@ -1,4 +1,4 @@
-"""Everything that keeps a checkpoint from being loaded, gathered first and told at once: causes first, then the list."""
+"""Everything that keeps a checkpoint from being loaded, told at once: the causes first, then the list."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ Shape = tuple[int, ...]
 MOST_LINES = 24
 """A text that is longer than that is not read; it counts instead."""
 MOST_MODULES = 12
+_ANOTHER_SIZE = "is this a checkpoint of another size than the document's parameters say?"
 
 
 @dataclass
@@ -52,7 +53,7 @@ class Faults:
         whole = [*heading, *self._names(), *self._values()]
         if len(whole) <= MOST_LINES:
             raise WeightsError("\n".join(whole))
-        short = [*heading, *self._counts(), "  --weights-report lists them all (`details` of this error)"]
+        short = [*heading, *self._counts(), "  --loading-report lists them all (`details` of this error)"]
         raise WeightsError("\n".join(short), "\n".join(whole))
 
     def _counts(self) -> Iterator[str]:
@@ -79,6 +80,8 @@ class Faults:
                 yield f"    {module}: {_count(members, 'tensor')}, such as {patterns[0]}{more}"
             if len(by_module) > MOST_MODULES:
                 yield f"    ... and {len(by_module) - MOST_MODULES} more modules"
+            if names is self.shapes and by_module:
+                yield f"    {_ANOTHER_SIZE}"
 
     def _names(self) -> Iterator[str]:
         missing, unexpected = collapse(self.plan.missing), self._unexpected()
@@ -115,7 +118,7 @@ class Faults:
             shapes.setdefault(f"expected {list(expected)}, found {list(found)}", []).append(name)
         yield from _by_text("shape", shapes)
         if self.shapes:
-            yield "    is this a checkpoint of another size than the document's parameters say?"
+            yield f"    {_ANOTHER_SIZE}"
         yield from _by_text("dtype", self.dtypes)
         for text, names in self.others.items():
             yield from (f"  {pattern}: {text}" for pattern in _patterns(names))

@@ -41,6 +41,11 @@ class LoadReport:
     notes: tuple[str, ...] = ()
     """How the checkpoint was read: the entry of it, wrappers that were taken off its keys."""
 
+    @property
+    def unasked(self) -> tuple[str, ...]:
+        """The notes on what was done although nobody asked for it."""
+        return tuple(note for note in self.notes if "taken off" in note)
+
     def as_dict(self) -> dict[str, Any]:
         return {
             "source": self.source,

@@ -116,7 +116,9 @@ def _checked(path: Path, state: object, root: str, roots: Roots, whole: object) 
         str(key): type(item).__name__ for key, item in state.items() if not isinstance(item, torch.Tensor)
     }
     if others or not state:
-        raise _not_tensors(path, place, len(state) - len(others), others, _candidates_hint(whole) or _tried(roots))
+        raise _not_tensors(
+            path, place, len(state) - len(others), others, _candidates_hint(whole) or _tried(roots)
+        )
     if not all(isinstance(key, str) for key in state):
         raise unreadable(path, f"{place} has keys that are no names", "save module.state_dict()")
     return state

@@ -4,8 +4,8 @@ The rule: a wrapper is taken off where the checkpoint fits better without it, an
 
 - `_orig_mod` (torch.compile), `_fsdp_wrapped_module` and `_checkpoint_wrapped_module` are torch's own words. They are
   taken out wherever they stand in a key.
-- `module` (DataParallel, DistributedDataParallel) and `model` (Lightning and many scripts) are words that a document may
-  use too. They are taken off, one after the other, where *every* key begins with them, and no key finds a place as it
+- `module` (DataParallel, DistributedDataParallel) and `model` (Lightning and many scripts) are words of documents,
+  too. They are taken off, one after the other, where *every* key begins with them, and no key finds a place as it
   stands.
 """
 
@@ -56,7 +56,9 @@ class _Reading:
 def _readings(names: Mapping[str, str]) -> Iterator[_Reading]:
     """Every way to read the keys with fewer words, each with one word fewer than the one before."""
     inside = [word for word in sorted(ANYWHERE) if any(word in name.split(".") for name in names)]
-    plain = {".".join(part for part in name.split(".") if part not in ANYWHERE): key for name, key in names.items()}
+    plain = {
+        ".".join(part for part in name.split(".") if part not in ANYWHERE): key for name, key in names.items()
+    }
     if len(plain) < len(names):  # two keys would become one
         return
     taken = tuple(inside)

@@ -99,7 +99,9 @@ def _companion(path: Path) -> Path:
     ],
     ids=["pipe", "index", "folder", "socket", "device", "long", "nul", "companion"],
 )
-def test_what_is_no_file_is_refused_and_never_waited_for(tmp_path: Path, monkeypatch, make, message: str) -> None:
+def test_what_is_no_file_is_refused_and_never_waited_for(
+    tmp_path: Path, monkeypatch, make, message: str
+) -> None:
     monkeypatch.chdir(tmp_path)
     with pytest.raises(WeightsError) as caught:
         read_checkpoint(make(tmp_path))
@@ -126,7 +128,7 @@ def test_a_pickle_is_refused_where_torch_has_known_ways_around_weights_only(
     torch.save(TENSORS, tmp_path / "w.pth", _use_new_zipfile_serialization=zipped)
     save_file(TENSORS, tmp_path / "w.safetensors")
     monkeypatch.setattr(torch, "__version__", version)
-    with pytest.raises(WeightsError, match="CVE-2025-32434.*install torch 2.10 or newer"):
+    with pytest.raises(WeightsError, match=r"CVE-2025-32434.*install torch 2\.10 or newer"):
         read_checkpoint(tmp_path / "w.pth")
     assert set(read_checkpoint(tmp_path / "w.safetensors")) == set(TENSORS)
     for fine in ("2.10.0", "2.14.0a0+git1", "3.0"):

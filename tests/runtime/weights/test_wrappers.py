@@ -33,7 +33,9 @@ def holds(modules: Modules, state: State) -> bool:
     ["module.", "_orig_mod.", "model.", "module._orig_mod.", "_orig_mod.module.", "model.module.", "model._orig_mod.",
      "module.module."],
 )  # fmt: skip
-def test_a_wrapper_before_every_key_is_taken_off_and_told(modules: Modules, state: State, prefix: str) -> None:
+def test_a_wrapper_before_every_key_is_taken_off_and_told(
+    modules: Modules, state: State, prefix: str
+) -> None:
     report = load_weights(modules, {prefix + key: value for key, value in state.items()})
     assert holds(modules, state)
     for word in prefix.rstrip(".").split("."):
@@ -97,7 +99,9 @@ def test_a_checkpoint_that_a_layout_reads_names_the_layout(modules: Modules, sta
         Layout("bertish", "", lambda parameters: rules),
     ]
     error = refused(modules, published, layouts=layouts)
-    assert "its keys read like those of the layout `bertish`: add --layout bertish" in str(error).splitlines()[1]
+    assert (
+        "its keys read like those of the layout `bertish`: add --layout bertish" in str(error).splitlines()[1]
+    )
 
 
 def test_modules_without_a_key_are_named_with_init(modules: Modules, state: State) -> None:
@@ -136,6 +140,9 @@ def test_a_long_list_counts_by_module_and_is_whole_in_the_details() -> None:
     error = refused(modules, larger, parameters={"hidden": 6, "depth": 6, "vision": 4}, changed=["hidden"])
     lines = str(error).splitlines()
     assert len(lines) < 12
-    assert "the document asks text, vision for 6 where the checkpoint has 12: set `hidden` to 12 (now 6)" in lines[1]
-    assert "--weights-report lists them all" in lines[-1]
+    assert (
+        "the document asks text, vision for 6 where the checkpoint has 12: set `hidden` to 12 (now 6)"
+        in lines[1]
+    )
+    assert "--loading-report lists them all" in lines[-1]
     assert all(f"part{number}" in error.details for number in range(12))

@@ -1,0 +1,32 @@
+"""Output for machines: JSON that every reader takes, whatever the locale and whatever the values."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from typing import Any
+
+__all__ = ["json_text"]
+
+
+def json_text(value: Any, *, indent: int | None = 2) -> str:
+    """Strict JSON in ASCII, without a line break at the end.
+
+    NaN and infinity, which JSON cannot write, become null. Other letters are escaped, so that neither a terminal's
+    encoding nor a file name that is not UTF-8 can spoil the text.
+    """
+    try:
+        return json.dumps(value, indent=indent, allow_nan=False)
+    except ValueError:
+        return json.dumps(_finite(value), indent=indent, allow_nan=False)
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    if isinstance(value, Mapping):
+        return {key: _finite(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_finite(item) for item in value]
+    return value
