@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from composer.cli.options import add_format, add_settings, settings_of
-from composer.cli.output import print_problems
+from composer.cli.output import complain, print_problems, remark, say
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -43,7 +42,7 @@ def run(args: argparse.Namespace) -> int:
     from composer.problems.render import summary
 
     if args.dry_run and not args.fix:
-        print("composer: error: --dry-run goes with --fix", file=sys.stderr)
+        complain("--dry-run goes with --fix")
         return 2
     registry, settings = load_registry(), settings_of(args)
     paths = _once(args.paths)
@@ -53,7 +52,7 @@ def run(args: argparse.Namespace) -> int:
     print_problems(problems, sources, format=args.format, fixed=fixed)
     if args.format == "text" and not problems:
         count = f"{len(paths)} documents" if len(paths) > 1 else paths[0]
-        print(f"{count}: {summary(problems)}")
+        say(f"{count}: {summary(problems)}")
     return int(any(problem.severity == "error" for problem in problems))
 
 
@@ -93,15 +92,15 @@ def _fix(
         for file in changed:
             replace_text(Path(file), mended.before[file], mended.after[file])
     # the change is what a dry run is asked for; beside the problems of a real run it is a remark
-    stream = sys.stdout if args.dry_run and args.format == "text" else sys.stderr
+    show = say if args.dry_run and args.format == "text" else remark
     for file in changed:
-        print(difference(file, mended.before[file], mended.after[file]), end="", file=stream)
+        show(difference(file, mended.before[file], mended.after[file]), end="")
     if changed:
         noun = "problem" if len(mended.fixed) == 1 else "problems"
         verb = "would fix" if args.dry_run else "fixed"
-        print(f"{verb} {len(mended.fixed)} {noun} in {', '.join(changed)}", file=sys.stderr)
+        remark(f"{verb} {len(mended.fixed)} {noun} in {', '.join(changed)}")
     for refused in mended.refused:
-        print(f"not fixed, since {_reason(refused)}: {refused.problem}", file=sys.stderr)
+        remark(f"not fixed, since {_reason(refused)}: {refused.problem}")
     return mended
 
 

@@ -26,11 +26,11 @@ def say(text: object = "", *, end: str = "\n", flush: bool = False) -> None:
         sys.stdout.flush()
 
 
-def remark(text: object) -> None:
-    """Print a line beside the answer (progress, warnings) on standard error."""
+def remark(text: object, *, end: str = "\n") -> None:
+    """Print what stands beside the answer (progress, warnings) on standard error."""
     from composer.problems.render.cells import printable
 
-    sys.stderr.write(printable(f"{text}\n"))
+    sys.stderr.write(printable(f"{text}{end}"))
     sys.stderr.flush()
 
 

@@ -29,12 +29,11 @@ def read_source(path: Path, name: str | None = None) -> Source:
         if path.is_dir():
             raise _unreadable(name, "it is a directory", "name the YAML file inside it")
         if size > MAX_BYTES:
-            raise _unreadable(
-                name,
-                f"it has {size:,} bytes, more than the limit of {MAX_BYTES:,}",
-                "split it with `extends`",
-            )
-        data = path.read_bytes()
+            raise _too_large(name, f"{size:,} bytes, more than the limit of {MAX_BYTES:,}")
+        with path.open("rb") as file:  # the size of a pipe or a device is known when it has been read
+            data = file.read(MAX_BYTES + 1)
+        if len(data) > MAX_BYTES:
+            raise _too_large(name, f"more than the limit of {MAX_BYTES:,}")
     except FileNotFoundError:
         raise _unreadable(
             name, "there is no such file", "check the path, or see `composer plugins list` for shipped names"
@@ -69,6 +68,10 @@ def _decode(name: str, data: bytes) -> str:
     if not text.strip():
         raise _unreadable(name, "it is empty", "start from `composer new`")
     return text
+
+
+def _too_large(name: str, size: str) -> DocumentError:
+    return _unreadable(name, f"it has {size}", "split it with `extends`")
 
 
 def _unreadable(name: str, cause: str, cure: str) -> DocumentError:
