@@ -2,34 +2,32 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 
 import av
 import numpy as np
-from av.container import InputContainer
+from av.buffer import Buffer
 from numpy.typing import NDArray
 from PIL import Image
 
 from composer.problems import InputError
+from composer_vision.colours import ToRgb
+from composer_vision.orientation import as_shown
 from composer_vision.pictures import to_rgb
-from composer_vision.sources import Source, check_pixels
+from composer_vision.sources import MAX_PIXELS, Source, check_pixels
+from composer_vision.structure import Verdict, examine
+from composer_vision.surveying import ClipLength, Survey, opened, survey
 
 __all__ = ["ClipLength", "read_frames"]
 
 Picture = NDArray[np.uint8]
 
-# VP8 mixes packets that are never shown into the clip: their frames are counted by decoding.
-HIDDEN_FRAMES = frozenset({"vp8", "libvpx"})
+MOST_THREADS = 4
 
-
-@dataclass(frozen=True)
-class ClipLength:
-    """How many frames a clip has, and how many a second (None where nothing says so)."""
-
-    frames: int
-    rate: float | None
+TWO_PACKETS = ("h264", "vc1")
+"""Codecs whose interlaced frames may come in two packets."""
 
 
 def read_frames(
@@ -37,85 +35,112 @@ def read_frames(
 ) -> list[Picture]:
     """The frames that `choose` names by index (rising, repeats allowed), each [H, W, 3] after `shrink`.
 
-    The clip is read twice: once to count its packets, which needs no decoding (VP8 apart), and once to decode
-    up to the last chosen frame. A decoder may leave out what was counted; then the choice is made again from
-    what it gave. Raises InputError for a clip that is unreadable, cut short or without a frame.
+    Frames are those that a player shows: an edit list may hide some that are stored. The clip is read twice:
+    once to count its packets, which needs no decoding, and once to decode up to the last chosen frame, or to
+    the end where only that shows whether the file is whole. Where packets gave fewer frames than they promised
+    (some codecs have packets that show nothing), the choice is made again from what there is.
+
+    Raises InputError for a clip that is unreadable, cut short, damaged, too long or without a frame.
     """
-    length = _count(source)
+    with source.open() as stream:
+        verdict = examine(stream)
+    clip = _Clip(source, verdict, survey(source, verdict))
+    length = clip.survey.length
     if length.frames:
         indices = choose(length)
-        pictures, decoded = _decode(source, indices, shrink)
-        if decoded and decoded <= indices[-1]:
-            indices = choose(ClipLength(decoded, length.rate))
-            pictures, decoded = _decode(source, indices, shrink)
-        if decoded > indices[-1]:
+        pictures, frames = clip.decode(indices, shrink)
+        if frames and frames != length.frames:
+            indices = choose(ClipLength(frames, length.rate))
+            pictures, frames = clip.decode(indices, shrink)
+        if frames > indices[-1]:
             return [pictures[index] for index in indices]
     raise InputError(f"{source.name} has no frame: check that it plays, and export it again")
 
 
-@contextmanager
-def _opened(source: Source) -> Iterator[InputContainer]:
-    """The open container; whatever libav raises inside becomes an InputError."""
-    with source.open() as stream:
-        try:
-            # No protocol: a play list inside the file must not make us open other files or addresses.
-            with av.open(stream, options={"protocol_whitelist": ""}) as container:
-                if not container.streams.video:
-                    raise InputError(f"{source.name} has no frame: it holds no video; check that it plays")
-                assert isinstance(container, InputContainer)  # a stream opened for reading
-                yield container
-        except (av.FFmpegError, ValueError) as error:
-            reason = getattr(error, "strerror", None) or error
-            raise InputError(
-                f"{source.name} cannot be decoded as video ({reason}): "
-                "it is no clip, is cut short, or uses an unknown codec; export it as MP4 (H.264)"
-            ) from error
+@dataclass(frozen=True)
+class _Clip:
+    source: Source
+    verdict: Verdict
+    survey: Survey
+
+    def decode(
+        self, indices: list[int], shrink: Callable[[Picture], Picture]
+    ) -> tuple[dict[int, Picture], int]:
+        """The wanted frames by index, and how many there are in all.
+
+        Decoding stops at the last wanted frame where the file is known to be whole and the time of the frame
+        shows that as many came before as packets promised.
+        """
+        wanted, last = frozenset(indices), indices[-1]
+        times = self.survey.times if self.verdict is Verdict.WHOLE else None
+        pictures: dict[int, Picture] = {}
+        count = 0
+        convert = ToRgb(self.source.name)
+        for frame in self._frames():
+            if count in wanted:
+                pictures[count] = shrink(_picture(frame, convert))
+            if times and count == last < len(times) and frame.pts == times[last]:
+                return pictures, len(times)
+            count += 1
+        return pictures, count
+
+    def _frames(self) -> Iterator[av.VideoFrame]:
+        """The frames that are shown, in order. Raises InputError at the first that is damaged or missing."""
+        packets = latest = 0
+        with opened(self.source, self.verdict) as container:
+            stream = container.streams[self.survey.stream]
+            assert isinstance(stream, av.VideoStream)
+            stream.codec_context.options = {"max_pixels": str(MAX_PIXELS)}
+            stream.codec_context.copy_opaque = True
+            # Threads by frame would be faster on many cores, and hand frames on before their faults are known.
+            stream.thread_type = "SLICE"
+            stream.codec_context.thread_count = min(MOST_THREADS, os.cpu_count() or 1)
+            started = interlaced = False
+            for packet in container.demux(stream):
+                if not packet.size and packet.dts is not None:
+                    continue  # it would be taken for the end of the stream
+                started = started or packet.is_keyframe
+                if packet.size:
+                    packets += 1
+                    packet.opaque = packets
+                try:
+                    frames = packet.decode()
+                except av.FFmpegError as error:
+                    if not started:
+                        continue  # a recording may begin amid frames that build on earlier ones
+                    raise self._damaged(error.strerror or "the decoder refuses it") from error
+                for frame in frames:
+                    started = True
+                    if frame.is_corrupt:
+                        raise self._damaged("parts of a frame are missing")
+                    check_pixels(self.source.name, frame.width, frame.height)
+                    interlaced = interlaced or (
+                        frame.interlaced_frame and stream.codec_context.name in TWO_PACKETS
+                    )
+                    if isinstance(frame.opaque, int):
+                        latest = max(latest, frame.opaque)
+                    yield frame
+        # Without a structure that says so, a clip is cut where its last packet was too short for a frame.
+        if (
+            self.verdict is Verdict.UNKNOWN
+            and self.survey.ends_in_frame
+            and not interlaced
+            and latest < packets
+        ):
+            raise self._damaged("the last frame is missing")
+
+    def _damaged(self, reason: str) -> InputError:
+        return InputError(
+            f"{self.source.name} is damaged or cut short: a frame cannot be decoded ({reason}); fetch it again, "
+            "or export it anew"
+        )
 
 
-def _count(source: Source) -> ClipLength:
-    """The frames that the packets promise, and the rate. Raises InputError for a clip that is cut short."""
-    with _opened(source) as container:
-        stream = container.streams.video[0]
-        check_pixels(source.name, stream.codec_context.width, stream.codec_context.height)
-        rate = float(stream.average_rate) if stream.average_rate else None
-        if stream.codec_context.name in HIDDEN_FRAMES:
-            return ClipLength(sum(1 for _ in container.decode(stream)), rate)
-        packets = [(each.is_discard, each.is_corrupt) for each in container.demux(stream) if each.size]
-        # Only MP4's own list of frames is exact; elsewhere a broken last packet tells.
-        listed = stream.frames if "mp4" in container.format.name else 0
-        if len(packets) < listed or (packets and packets[-1][1]):
-            raise InputError(
-                f"{source.name} is cut short: it ends after {len(packets)} of {stream.frames} frames; "
-                "fetch it again"
-            )
-        return ClipLength(sum(not discarded for discarded, _ in packets), rate)
-
-
-def _decode(
-    source: Source, indices: list[int], shrink: Callable[[Picture], Picture]
-) -> tuple[dict[int, Picture], int]:
-    """The wanted frames by index, and how many were decoded until the last wanted one or the end."""
-    wanted = frozenset(indices)
-    pictures: dict[int, Picture] = {}
-    decoded = 0
-    with _opened(source) as container:
-        stream = container.streams.video[0]
-        stream.thread_type = "AUTO"
-        for frame in container.decode(stream):
-            if decoded in wanted:
-                check_pixels(source.name, frame.width, frame.height)
-                pictures[decoded] = shrink(_picture(frame, source.name))
-            decoded += 1
-            if decoded > indices[-1]:
-                break
-    return pictures, decoded
-
-
-def _picture(frame: av.VideoFrame, name: str) -> Picture:
-    """One frame as red, green and blue, transparency laid on white, turned as the camera was held."""
-    if any(component.is_alpha for component in frame.format.components):
-        image = Image.fromarray(frame.to_ndarray(format="rgba"))
-        picture = np.asarray(to_rgb(image, name))
-    else:
-        picture = frame.to_ndarray(format="rgb24")
-    return np.rot90(picture, frame.rotation // 90) if frame.rotation else picture
+def _picture(frame: av.VideoFrame, convert: ToRgb) -> Picture:
+    """One frame as red, green and blue, transparency laid on white, turned as it is to be shown."""
+    picture = convert(frame)
+    if picture.shape[2] == 4:
+        picture = np.asarray(to_rgb(Image.fromarray(picture), convert.name))
+    matrix = frame.side_data.get("DISPLAYMATRIX")
+    assert matrix is None or isinstance(matrix, Buffer)
+    return as_shown(picture, None if matrix is None else bytes(matrix), convert.name)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
@@ -29,8 +29,7 @@ class ImageProcessor:
 
     def encode(self, values: Sequence[Any]) -> dict[str, NDArray[np.uint8]]:
         """`{"frames": uint8 [B, 1, size, size, 3]}` from paths, bytes, Pillow images, arrays."""
-        _check_batch(values, "picture")
-        pictures = [_squared(read_picture(value), self.config) for value in values]
+        pictures = _each(values, "picture", lambda value: _squared(read_picture(value), self.config))
         return {"frames": np.stack(pictures)[:, None]}
 
 
@@ -42,8 +41,7 @@ class VideoProcessor:
 
     def encode(self, values: Sequence[Any]) -> dict[str, NDArray[np.uint8]]:
         """`{"frames": uint8 [B, frames, size, size, 3]}` from paths, bytes or arrays."""
-        _check_batch(values, "clip")
-        return {"frames": np.stack([self._clip(value) for value in values])}
+        return {"frames": np.stack(_each(values, "clip", self._clip))}
 
     def _clip(self, value: Any) -> NDArray[np.uint8]:
         if isinstance(value, np.ndarray):
@@ -63,13 +61,25 @@ class VideoProcessor:
             return padded(middle_frames(config.frames, length.frames), config.frames)
         if length.rate is None:
             raise InputError(f"{name} says no frame rate: use sampling: middle, or give a file that has one")
-        indices = frames_at_rate(config.rate, length.frames, length.rate) or middle_frames(1, length.frames)
-        return padded(indices, config.frames)
+        indices = frames_at_rate(config.rate, length.frames, length.rate, config.frames)
+        return padded(indices or middle_frames(1, length.frames), config.frames)
 
 
-def _check_batch(values: Sequence[Any], what: str) -> None:
+def _each(
+    values: Sequence[Any], what: str, read: Callable[[Any], NDArray[np.uint8]]
+) -> list[NDArray[np.uint8]]:
+    """Every value read; of several, the one that cannot be read is named by its number, too."""
     if isinstance(values, (str, bytes)) or not len(values):
         raise InputError(f"a batch is a list with at least one {what}: put a single one in brackets")
+    found = []
+    for number, value in enumerate(values, 1):
+        try:
+            found.append(read(value))
+        except InputError as error:
+            if len(values) == 1:
+                raise
+            raise InputError(f"{what} {number} of the batch: {error}") from error
+    return found
 
 
 def _checked_clip(array: NDArray[Any]) -> NDArray[np.uint8]:

@@ -18,13 +18,16 @@ def middle_frames(frames: int, length: int) -> list[int]:
     return [(start + end - 1) // 2 for start, end in pairwise(edges.tolist())]
 
 
-def frames_at_rate(rate: float, length: int, source_rate: float) -> list[int]:
+def frames_at_rate(rate: float, length: int, source_rate: float, most: int | None = None) -> list[int]:
     """The frame in the middle of each period of 1 / `rate` seconds; the clip has `source_rate` a second.
 
-    A clip shorter than half a period gives none.
+    No more than `most`, whatever length a header claims. A clip shorter than half a period gives none.
     """
     period = 1 / rate
-    seconds = np.arange(period / 2, length / source_rate + period / 2, period)
+    end = length / source_rate
+    if most is not None:
+        end = min(end, most * period)
+    seconds = np.arange(period / 2, end + period / 2, period)
     return [index for index in np.around(seconds * source_rate).astype(int).tolist() if index < length]
 
 
