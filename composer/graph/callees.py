@@ -10,7 +10,7 @@ from typing import Any
 
 from composer.graph.configs import ConfigReader
 from composer.graph.model import CheckedModule
-from composer.language import ModuleShape, NodeShape, Resolved, graphs_of
+from composer.language import ModuleShape, NodeShape, Resolved, graphs_of, removal
 from composer.plugin import Config, ModuleType, NoConfig, Registry
 from composer.plugin.registry import Section
 from composer.problems import Edit, InputError, Note, Problem
@@ -20,6 +20,7 @@ from composer.types import Signature
 __all__ = ["Callee", "Callees"]
 
 Path = tuple[Any, ...]
+VERBS = ("call", "uses", "generate")
 
 
 @dataclass(frozen=True)
@@ -86,7 +87,7 @@ class Callees:
 
     def of(self, node: NodeShape, path: Path) -> Callee | None:
         """The callee of a node, or None after reporting (or silently, when its module has a problem already)."""
-        verbs = [verb for verb in ("call", "uses", "generate") if getattr(node, verb) is not None]
+        verbs = [verb for verb in VERBS if getattr(node, verb) is not None]
         if len(verbs) != 1:
             self._verb_problem(verbs, path)
             return None
@@ -141,6 +142,8 @@ class Callees:
         message = f"node `{path[-1]}` must say exactly one of `call`, `uses` and `generate`"
         found = f"it has {' and '.join(verbs)}" if verbs else "it has none"
         tree = self.document.tree
+        if not verbs and any(("modules", tree.text((*path, verb))) in self.document.broken for verb in VERBS):
+            return  # `call: null`, and a module is called `null` without quotes
         place = tree.place(path, key=True)
         keys = {verb: tree.place((*path, verb), key=True) for verb in verbs}
         own = [verb for verb, key in keys.items() if key.file == tree.root.start_mark.name]
@@ -277,8 +280,12 @@ class Callees:
         form = "{}" + text[len(name) :]
         meant = suggest(name, self.modules, place, form=form, coined=True, used=self._called_by_name)
         helps = (*meant.helps, f"declared modules: {listed(name, self.modules)}")
-        message = f"there is no module `{name}`"
-        self.problems.append(Problem("C204", "error", message, place, helps=helps, fix=meant.fix))
+        message, notes, fix = f"there is no module `{name}`", tuple[Note, ...](), meant.fix
+        gone = self.document.removed.get(("modules", name))
+        if gone is not None:
+            message, notes, helps = removal(message, gone)
+            fix = ()
+        self.problems.append(Problem("C204", "error", message, place, "", notes, helps, fix))
         if meant.word is not None:
             self.called.add(meant.word)
 

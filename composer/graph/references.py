@@ -7,8 +7,8 @@ from collections.abc import Iterator, Mapping, Set
 from dataclasses import dataclass, field
 from typing import Any
 
-from composer.language import NodeShape, Tree
-from composer.problems import Edit, Problem
+from composer.language import NodeShape, Tree, removal
+from composer.problems import Edit, Note, Place, Problem
 from composer.problems.suggest import listed, rename, suggest
 
 __all__ = ["Reference", "References", "written_references"]
@@ -16,6 +16,8 @@ __all__ = ["Reference", "References", "written_references"]
 Path = tuple[Any, ...]
 _FOREIGN = re.compile(r"[^\w.-]+", re.ASCII)
 """What no reference holds."""
+_NAMED = (("nodes",), ("inputs",), ("objective", "nodes"), ("objective", "inputs"))
+"""Where a task names what references begin with."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +57,8 @@ class References:
     """Modules, and the nodes of the task that call each."""
     read: Set[str] = frozenset()
     """The names that references of the task begin with."""
+    removed: Mapping[Path, Place] = field(default_factory=dict)
+    """What a document removes from those that it extends, and where."""
     incomplete: bool = False
     """Whether a part of the task or a name in it could not be read: an unknown name may be a consequence."""
 
@@ -134,13 +138,25 @@ class References:
             meant = suggest(name, known, place, form="{}" + port, coined=True, used=self.read)
             helps, fix = list(meant.helps), meant.fix
         helps.append(f"inputs and nodes of this task: {listed(name, known)}")
-        self._problem(code, f"this task has no node or input `{name}`", path, helps, fix)
+        message, notes = f"this task has no node or input `{name}`", tuple[Note, ...]()
+        wheres = ((*path[:2], *inner, name) for inner in _NAMED)
+        gone = next((self.removed[where] for where in wheres if where in self.removed), None)
+        if gone is not None:
+            message, notes, cures = removal(message, gone)
+            helps, fix = list(cures), ()
+        self._problem(code, message, path, helps, fix, notes)
 
     def _problem(
-        self, code: str, message: str, path: Path, helps: list[str], fix: tuple[Edit, ...] = ()
+        self,
+        code: str,
+        message: str,
+        path: Path,
+        helps: list[str],
+        fix: tuple[Edit, ...] = (),
+        notes: tuple[Note, ...] = (),
     ) -> None:
         place = self.tree.place(path)
-        self.problems.append(Problem(code, "error", message, place, helps=tuple(helps), fix=fix))
+        self.problems.append(Problem(code, "error", message, place, "", notes, tuple(helps), fix))
 
 
 def _node_of(path: Path) -> Any:

@@ -62,7 +62,7 @@ class TaskChecker:
             for reference in written_references(node, where)
         }
         self.references = References(
-            document.tree, self.outputs, self.problems, training, callers, read, incomplete
+            document.tree, self.outputs, self.problems, training, callers, read, document.removed, incomplete
         )
         graph = self._wire()
         order = self._order(graph)

@@ -1,6 +1,7 @@
 """The language: text to a resolved document. Imports no torch and asks no plugin."""
 
 from composer.language.extending import Library
+from composer.language.parameters import removal
 from composer.language.pausing import collector_paused
 from composer.language.resolving import Resolved, find_source, graphs_of, resolve
 from composer.language.schema12 import shown
@@ -34,6 +35,7 @@ __all__ = [
     "graphs_of",
     "nearest",
     "read_source",
+    "removal",
     "resolve",
     "shown",
     "suggest_key",

@@ -19,6 +19,8 @@ __all__ = ["MAX_DEPTH", "alias_place", "compose", "place_of"]
 
 MAX_DEPTH = 64
 _FOREIGN_BREAK = re.compile("[\x85\u2028\u2029]")
+_UNREADABLE = re.compile("[^\t\n\r\x20-\x7e\xa0-\u2027\u202a-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+"""What YAML 1.2.2 (section 5.1) does not take, and breaks that libyaml counts and editors do not."""
 
 if yaml.__with_libyaml__:
     from yaml._yaml import CParser as _Parser
@@ -71,7 +73,7 @@ class _NamedText(io.StringIO):
 
 def compose(source: Source) -> MappingNode:
     """Compose one document; raises DocumentError (C002 syntax, C004 limits, C102 when it is no mapping)."""
-    _refuse_foreign_breaks(source)
+    _refuse_unreadable(source)
     try:
         node = _Composer(_NamedText(source)).get_single_node()
     except _TooDeepError as error:
@@ -185,16 +187,22 @@ def _character(source: Source, mark: Any) -> Place:
     return Place(source.name, mark.line + 1, mark.column + 1, mark.line + 1, mark.column + 2)
 
 
-def _refuse_foreign_breaks(source: Source) -> None:
-    """Refuse what libyaml counts as a line break and YAML 1.2 and editors do not: later lines would be off by one."""
-    match = _FOREIGN_BREAK.search(source.text)
+def _refuse_unreadable(source: Source) -> None:
+    """Refuse what YAML does not take, and what libyaml counts as a line break and YAML 1.2 and editors do not.
+
+    With the latter, later lines would be off by one.
+    """
+    match = _UNREADABLE.search(source.text)
     if match is None:
         return
     lines = split_lines(source.text[: match.start()])
     line, column = len(lines), len(lines[-1]) + 1
-    message = (
-        f"the character U+{ord(match[0]):04X} stands here, which only some programs read as a line break"
-    )
-    helps = ("replace it by a space, or by \\n inside double quotes",)
+    message = f"the character U+{ord(match[0]):04X} stands here, which no document may hold"
+    helps = ("remove it; inside double quotes it can be written as an escape",)
+    if _FOREIGN_BREAK.match(match[0]):
+        message = (
+            f"the character U+{ord(match[0]):04X} stands here, which only some programs read as a line break"
+        )
+        helps = ("replace it by a space, or by \\n inside double quotes",)
     place = Place(source.name, line, column, line, column + 1, match.start(), match.end())
     raise DocumentError([Problem("C002", "error", message, place, helps=helps)])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
@@ -11,13 +12,16 @@ from yaml.nodes import MappingNode, ScalarNode
 
 from composer.language.composing import compose, place_of
 from composer.language.schema12 import NULL, STR
-from composer.language.source import Source, read_source
-from composer.language.tree import construct, merge
+from composer.language.shaping import shape_document
+from composer.language.source import Source, is_there, read_source
+from composer.language.tree import Path as TreePath
+from composer.language.tree import Tree, construct, merge
 from composer.problems import DocumentError, Place, Problem
 from composer.problems.suggest import listed, rename, suggest
 
 __all__ = ["Chain", "Library", "load_chain"]
 
+_SECTIONS = frozenset(("parameters", "modules", "tasks"))
 _HEAD_KEYS = frozenset(("composer", "name", "summary", "extends"))
 
 
@@ -52,6 +56,8 @@ class Chain:
     """The ancestor whose text cannot be composed, where there is one."""
     complete: bool = True
     """Whether every ancestor was found and read."""
+    removed: Mapping[TreePath, Place] = field(default_factory=dict)
+    """What a document of the chain removes, and where."""
 
     @property
     def sources(self) -> dict[str, str]:
@@ -79,20 +85,28 @@ def load_chain(source: Source, library: Library) -> Chain:
             unread, complete = current, False
             break
         data = data if layers else values
-        layers.insert(0, (current, root))
         problems.extend(found)
+        problems.extend(_head_problems(root, values) if layers else ())
+        layers.insert(0, (current, root))
         seen.append(_identity(current))
         before = len(problems)
         current = _parent(current, root, library, seen, problems)
         complete = len(problems) == before
-    merged = layers[0][1]
+    merged, removed = layers[0][1], dict[TreePath, Place]()
     if len(layers) > 1:
         for _, child in layers[1:]:
             problems.extend(_removals(merged, child) if complete else ())
-            merged = merge(merged, child)
+            merged = merge(merged, child, (), removed)
         merged = _with_head(merged, layers[-1][1])
         data, _ = construct(merged)
-    return Chain(layers, merged, data, problems, unread, complete)
+    return Chain(layers, merged, data, problems, unread, complete, removed)
+
+
+def _head_problems(root: MappingNode, values: Mapping[str, Any]) -> list[Problem]:
+    """Faults in the head of an ancestor, of which nothing else is inherited that would show them."""
+    head = {key: value for key, value in values.items() if key not in _SECTIONS}
+    _, found, _ = shape_document(head, Tree(root), partial=True)
+    return [problem for problem in found if problem.code in ("C005", "C102")]
 
 
 def _parent(
@@ -104,7 +118,7 @@ def _parent(
     base = source.path.parent if source.path else None
     path = library.find(value.value, base)
     place = place_of(value)
-    if path is None or not path.exists():
+    if path is None or not is_there(path):
         problems.append(_missing(value.value, place, library.paths, path or (base or Path()) / value.value))
         return None
     parent = Source(_display(path, source), "", path)
@@ -165,7 +179,7 @@ def _missing(target: str, place: Place, names: Iterable[str], path: Path) -> Pro
 def _with_suffix(target: str, path: Path) -> str | None:
     """The target as a file that lies there, where only its suffix was left out or is another one."""
     for suffix in (".yaml", ".yml") if path.name and PurePosixPath(target).name else ():
-        if path.with_suffix(suffix).is_file():
+        if is_there(path.with_suffix(suffix)):
             return str(PurePosixPath(target).with_suffix(suffix))
     return None
 
@@ -181,7 +195,7 @@ def _display(path: Path, child: Source) -> str:
 
 
 def _identity(source: Source) -> Path:
-    return source.path.resolve() if source.path else Path(source.name)
+    return Path(os.path.realpath(source.path)) if source.path else Path(source.name)
 
 
 def _with_head(merged: MappingNode, child: MappingNode) -> MappingNode:

@@ -14,7 +14,7 @@ from composer.language.tree import Path, Tree, construct
 from composer.problems import DocumentError, Note, Place, Problem
 from composer.problems.suggest import listed, suggest
 
-__all__ = ["COMMAND_LINE", "Parameters", "apply_settings"]
+__all__ = ["COMMAND_LINE", "Parameters", "apply_settings", "removal"]
 
 COMMAND_LINE = "<command line>"
 
@@ -29,6 +29,8 @@ class Parameters:
     problems: list[Problem] = field(default_factory=list)
     unread: bool = False
     """Whether the parameters as a whole could not be read: an unknown one is then no problem of its own."""
+    removed: Mapping[str, Place] = field(default_factory=dict)
+    """Parameters of an extended document that one which extends it removes, and where."""
     failures: int = 0
     """How many values named no parameter."""
 
@@ -56,9 +58,18 @@ class Parameters:
         meant = suggest(name, self.values, place, form="${}", coined=True, used=self.used)
         known = listed(f"${name}", [f"${known}" for known in self.values])
         helps = (*meant.helps, f"declared parameters: {known}; `$$` writes a literal dollar")
-        message = f"there is no parameter `{name}`"
-        self.problems.append(Problem("C103", "error", message, place, helps=helps, fix=meant.fix))
+        message, notes, fix = f"there is no parameter `{name}`", tuple[Note, ...](), meant.fix
+        if name in self.removed:
+            message, notes, helps = removal(message, self.removed[name])
+            fix = ()
+        self.problems.append(Problem("C103", "error", message, place, "", notes, helps, fix))
         return None
+
+
+def removal(message: str, place: Place) -> tuple[str, tuple[Note, ...], tuple[str, ...]]:
+    """Message, notes and hints for what is missed because a document removes it from the one that it extends."""
+    helps = ("keep it, or remove what refers to it too",)
+    return f"{message}: {place.file}:{place.line} removes it", (Note(place, "removed here"),), helps
 
 
 def _parsed(text: str) -> Any:

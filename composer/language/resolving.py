@@ -15,9 +15,10 @@ from composer.language.composing import place_of
 from composer.language.extending import Chain, Library, load_chain
 from composer.language.parameters import COMMAND_LINE, Parameters, apply_settings, wrong_type
 from composer.language.pausing import collector_paused
+from composer.language.schema12 import BOOL, NULL, STR, shown
 from composer.language.shape import DocumentShape, InputShape, NodeShape
 from composer.language.shaping import shape_document
-from composer.language.source import Source, read_source
+from composer.language.source import Source, is_there, read_source
 from composer.language.tree import Path, Tree, construct, doubled_keys
 from composer.problems import DocumentError, Note, Place, Problem
 from composer.problems.suggest import listed, nearest, suggest
@@ -27,6 +28,7 @@ __all__ = ["UNSETTLING", "Resolved", "find_source", "graphs_of", "resolve"]
 UNSETTLING = frozenset(("C002", "C003", "C004", "C101", "C102", "C103", "C109", "C110", "C204"))
 """Codes of problems that hide a part of what was written: beside them nothing is called unused."""
 _FILLED = ("parameters", "modules", "tasks")
+_READ_AS = {BOOL: "true or false", NULL: "nothing"}
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*")
 
 
@@ -56,6 +58,9 @@ class Resolved:
     unsure: frozenset[Path] = field(default_factory=frozenset)
     """Paths of `modules` and of tasks with a name that is faulty or stands twice: an unknown one may follow from it."""
 
+    removed: Mapping[Path, Place] = field(default_factory=dict)
+    """What a document of the chain removes from those that it extends, and where."""
+
     def hurt(self, path: Path) -> bool:
         """Whether a module, an input or a node has a problem of its own, or one of its keys has."""
         return path in self.broken or path in self._parents
@@ -79,7 +84,7 @@ def find_source(target: str | FilePath, library: Library) -> Source:
     path = library.paths.get(text)
     if path is not None:
         return read_source(path, text if "/" in text else path.name)
-    if not FilePath(text).exists() and "/" not in text and not text.endswith((".yaml", ".yml")):
+    if not is_there(FilePath(text)) and "/" not in text and not text.endswith((".yaml", ".yml")):
         guess = nearest(text, list(library.paths))
         helps = [f"did you mean `{guess}`?"] if guess else []
         helps.append(known)
@@ -107,6 +112,9 @@ def _resolve(source: Source, library: Library, settings: Mapping[str, Any] | Non
         dict(shape.parameters), {n: tree.place(("parameters", n)) for n in shape.parameters}
     )
     parameters.unread = ("parameters",) in broken
+    parameters.removed = {
+        path[1]: place for path, place in chain.removed.items() if path[:-1] == ("parameters",)
+    }
     problems.extend(_mistyped_overrides(chain, parameters))
     if settings:
         sources[COMMAND_LINE] = " ".join(f"--set {name}={value}" for name, value in settings.items())
@@ -133,6 +141,7 @@ def _resolve(source: Source, library: Library, settings: Mapping[str, Any] | Non
         problems=tuple(problems),
         broken=frozenset(broken),
         unsure=frozenset(unsure),
+        removed=chain.removed,
     )
 
 
@@ -182,11 +191,9 @@ def _check_names(shape: DocumentShape, tree: Tree, problems: list[Problem], brok
 
     def check(names: Any, path: Path, what: str) -> None:
         for name in list(names):
-            if not isinstance(name, str) or not _NAME.fullmatch(name):
-                message = (
-                    f"{name!r} is no name for a {what}: letters, digits, `_` and `-`, beginning with a letter"
-                )
-                problems.append(Problem("C109", "error", message, tree.place((*path, name), key=True)))
+            key = tree.find((*path, name))[0]
+            if not _NAME.fullmatch(name) or (key is not None and key.tag != STR):
+                problems.append(_no_name(name, what, key, tree.place((*path, name), key=True)))
                 broken.add((*path, name))
                 unsure.add(path[:2])
                 del names[name]
@@ -211,6 +218,20 @@ def _check_names(shape: DocumentShape, tree: Tree, problems: list[Problem], brok
                     del names[name]
                 names_of_task.setdefault(name, own)
     return unsure
+
+
+def _no_name(name: str, what: str, key: Node | None, place: Place) -> Problem:
+    """C109: a key that is no name, or that YAML does not read as text."""
+    rule = "letters, digits, `_` and `-`, beginning with a letter"
+    if key is None or key.tag == STR:
+        message = f"{shown(name)} is no name for a {what}: {rule}"
+        helps: tuple[str, ...] = ()
+    else:
+        read = _READ_AS.get(key.tag, "a number")
+        message = f"`{name}` is no name for a {what}: YAML reads it as {read}, not as text"
+        quoted = _NAME.fullmatch(name)
+        helps = (f'quote it (`"{name}"`), or rename it' if quoted else f"rename it: a name has {rule}",)
+    return Problem("C109", "error", message, place, helps=helps)
 
 
 def _name_taken(name: str, first: Path, second: Path, tree: Tree, problems: list[Problem]) -> None:

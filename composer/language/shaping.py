@@ -8,6 +8,7 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
+from composer.language.schema12 import STR
 from composer.language.shape import DocumentShape
 from composer.language.tree import Path, Tree, suggest_key
 from composer.problems import Problem
@@ -58,6 +59,8 @@ def shape_document(
                 paths.append(_without_items(path, data))
                 if any(_explains(place, found, fault, data) for place in empty):
                     continue
+                if fault["type"] == "string_type" and _names_unread(tree, path):
+                    continue
                 explained = partial or fault["loc"] in misspelt or found in dropped
                 if fault["type"] == "missing" and explained:
                     continue  # a missing parent, an unknown key beside it or a wrong value says it already
@@ -100,6 +103,14 @@ def _explains(empty: Path, path: Path, fault: Any, data: dict[str, Any]) -> bool
     )
 
 
+def _names_unread(tree: Tree, path: Path) -> bool:
+    """Whether a value that is no text stands for a name that is none either: `call: 1` beside a module `1`."""
+    name = (tree.text(path) or "").partition(".")[0]
+    around = [("modules",), *((*path[:2], section) for section in ("inputs", "nodes"))]
+    keys = (tree.find((*where, name))[0] for where in around if tree.node((*where, name)) is not None)
+    return bool(name) and any(key is not None and key.tag != STR for key in keys)
+
+
 def _too_deep(path: Path) -> bool:
     """Whether the name of a module, task, node or input is a key that belongs one level higher."""
     return len(path) >= 2 and path[-2] in _SECTIONS and path[-1] in _known_keys(path[:-2])
@@ -122,6 +133,8 @@ def _version_problems(data: dict[str, Any], tree: Tree) -> list[Problem]:
     if version == CURRENT_VERSION and type(version) is int:
         return []
     if "composer" not in data:
+        if any(suggest_key(str(key), ["composer"]).word is not None for key in data):
+            return []  # the misspelt key is a problem of its own
         place = tree.place(())
         message = "the document does not say its language version"
         return [

@@ -7,9 +7,11 @@ from pathlib import Path
 
 from composer.problems import DocumentError, Place, Problem
 
-__all__ = ["MAX_BYTES", "Source", "read_source", "text_for_display"]
+__all__ = ["MAX_BYTES", "Source", "is_there", "read_source", "text_for_display"]
 
 MAX_BYTES = 64 * 1024 * 1024
+_CONTROLS = bytes(code for code in range(32) if code not in b"\t\n\r")
+"""Bytes that a text may hold by mistake, and a binary file holds all over."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,9 +40,20 @@ def read_source(path: Path, name: str | None = None) -> Source:
         raise _unreadable(
             name, "there is no such file", "check the path, or see `composer plugins list` for shipped names"
         ) from None
-    except OSError as error:
-        raise _unreadable(name, error.strerror or str(error), "check the path and its permissions") from None
+    except (OSError, ValueError) as error:
+        cause = getattr(error, "strerror", None) or str(error)
+        raise _unreadable(name, cause, "check the path and its permissions") from None
     return Source(name, _decode(name, data), path)
+
+
+def is_there(path: Path) -> bool:
+    """Whether a path leads to something; not where its name is too long to be one, or holds what no name holds."""
+    try:
+        return path.exists()
+    except PermissionError:
+        return True  # reading it says why it cannot be read
+    except (OSError, ValueError):
+        return False
 
 
 def text_for_display(path: Path) -> str | None:
@@ -56,13 +69,16 @@ def text_for_display(path: Path) -> str | None:
 def _decode(name: str, data: bytes) -> str:
     if data.startswith((b"\xff\xfe", b"\xfe\xff")):
         raise _unreadable(name, "it is encoded in UTF-16", "save it as UTF-8")
-    if b"\0" in data[:8192]:
-        raise _unreadable(
-            name, "it is a binary file", "name a YAML document; weights are given with --weights"
-        )
+    binary = _unreadable(
+        name, "it is a binary file", "name a YAML document; weights are given with --weights"
+    )
+    if len(data[:8192].translate(None, _CONTROLS)) < 0.9 * len(data[:8192]):
+        raise binary
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
+        if b"\0" in data[:8192]:
+            raise binary from None
         line = data.count(b"\n", 0, error.start) + 1
         raise _unreadable(name, f"line {line} is not UTF-8", "save it as UTF-8") from None
     if not text.strip():

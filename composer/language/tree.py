@@ -95,13 +95,9 @@ class Tree:
         return index
 
 
-def _key_value(key: Node) -> Any:
-    if not isinstance(key, ScalarNode):
-        return None
-    try:
-        return scalar_value(key.tag, key.value)
-    except ValueError:  # a tag that does not fit has its own problem
-        return key.value
+def _key_value(key: Node) -> str | None:
+    """A key as it is written: `true:` and `1:` are the words `true` and `1`. None for a map or a list."""
+    return key.value if isinstance(key, ScalarNode) else None
 
 
 class _Construction:
@@ -173,11 +169,10 @@ class _Construction:
         result: dict[Any, Any] = {}
         merged: dict[Any, Any] = {}
         for key_node, value_node in node.value:
-            key = (
-                key_node.value
-                if type(key_node) is ScalarNode and key_node.tag == STR
-                else self._key(key_node)
-            )
+            key = _key_value(key_node)
+            if key is None or key_node.tag not in _PLAIN_TAGS:
+                self._refuse_key(key_node)
+                continue
             if key in result:
                 self._duplicate(node, key_node, key)
             if key == "<<" and not key_node.style:
@@ -187,12 +182,6 @@ class _Construction:
                 continue
             result[key] = self.value(value_node)
         return {**merged, **result} if merged else result
-
-    def _key(self, node: Node) -> Any:
-        if isinstance(node, ScalarNode):
-            return self._scalar(node)
-        self._refuse_key(node)
-        return None
 
     def _scalar(self, node: ScalarNode) -> Any:
         if node.tag not in _PLAIN_TAGS:
@@ -226,6 +215,8 @@ class _Construction:
         self.problems.append(problem)
 
     def _refuse_key(self, node: Node) -> None:
+        if isinstance(node, ScalarNode):
+            return self._refuse_tag(node)
         helps = ("a parameter is written `$name`, without braces",) if isinstance(node, MappingNode) else ()
         message = "a key must be a plain word, not a map or a list"
         self.problems.append(Problem("C004", "error", message, place_of(node), helps=helps))
@@ -261,21 +252,29 @@ def doubled_keys(root: MappingNode) -> set[Path]:
     return found
 
 
-def merge(parent: MappingNode, child: MappingNode) -> MappingNode:
-    """Deep merge by key: maps merge, lists and scalars replace, an explicit null removes. Marks keep their origin."""
+def merge(
+    parent: MappingNode, child: MappingNode, path: Path = (), removed: dict[Path, Place] | None = None
+) -> MappingNode:
+    """Deep merge by key: maps merge, lists and scalars replace, an explicit null removes. Marks keep their origin.
+
+    `removed` takes down where the child removes what.
+    """
     children = {_key_value(key): (key, value) for key, value in child.value}
     pairs: list[tuple[Node, Node]] = []
     for key_node, parent_value in parent.value:
-        override = children.pop(_key_value(key_node), None)
+        key = _key_value(key_node)
+        override = children.pop(key, None)
         if override is None:
             pairs.append((key_node, parent_value))
             continue
         child_key, child_value = override
         if child_value.tag == NULL:
+            if removed is not None:
+                removed[(*path, key)] = place_of(child_key)
             continue
         if isinstance(parent_value, MappingNode) and isinstance(child_value, MappingNode):
             # the parent's key mark stays: a merged map is still declared where its parent declares it
-            pairs.append((key_node, merge(parent_value, child_value)))
+            pairs.append((key_node, merge(parent_value, child_value, (*path, key), removed)))
         else:
             pairs.append((child_key, child_value))
     pairs.extend(pair for pair in children.values() if pair[1].tag != NULL)
