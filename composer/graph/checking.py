@@ -70,6 +70,7 @@ def check_resolved(document: Resolved, registry: Registry) -> Report:
 def _check_resolved(document: Resolved, registry: Registry) -> Report:
     problems: list[Problem] = list(document.problems)
     reader = ConfigReader(document.tree, dict(document.parameter_places), problems, document.directories)
+    reader.files = tuple(name for name in document.sources if not name.startswith("<"))
     callees = Callees(document, registry, reader, problems)
     callees.declare_modules()
     solver = Solver()

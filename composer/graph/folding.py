@@ -26,6 +26,8 @@ class Refusal:
     """Those that the refused values come from, with their values, in the order of the message."""
     whole: bool
     """Whether all refused values come from parameters."""
+    at: Place
+    """Where the value stands, which its problem may say in a note alone."""
 
 
 def folded(
@@ -43,7 +45,7 @@ def folded(
         alike.setdefault((tuple(refusal.parameters), reason), []).append(refusal)
     blamed: dict[str, list[Refusal]] = {}
     for (names, _), group in alike.items():
-        if len({refusal.problem.place for refusal in group}) > 1:
+        if len({refusal.at for refusal in group}) > 1:
             last = min(names, key=lambda name: (places[name].is_in_file, places[name].file != own))
             blamed.setdefault(last, []).extend(group)
     for (names, _), group in alike.items():
@@ -55,12 +57,12 @@ def folded(
 
 
 def _one(name: str, group: list[Refusal], places: Mapping[str, Place]) -> Problem:
-    group = sorted(group, key=lambda refusal: refusal.problem.place)
+    group = sorted(group, key=lambda refusal: refusal.at)
     readers = list(dict.fromkeys(_reader(refusal.path) for refusal in group))
     named = " and ".join(filter(None, (", ".join(readers[:-1]), readers[-1])))
     others = dict.fromkeys(other for refusal in group for other in refusal.parameters if other != name)
     notes = [Note(places[other], f"${other} is set here") for other in others]
-    notes += [Note(r.problem.place, f"{_reader(r.path)}: {r.message}") for r in group[:SHOWN_READERS]]
+    notes += [Note(r.at, f"{_reader(r.path)}: {r.message}") for r in group[:SHOWN_READERS]]
     message = f"parameter `{name}` is refused by {named}: {group[0].message}"
     label = f"{name} is {group[0].parameters[name]!r}"
     return Problem("C206", "error", message, places[name], label, tuple(notes))

@@ -33,7 +33,8 @@ def parse_range(text: str) -> Range:
     """Read `1..32` or `1..32, best 8`; raises ValueError with the cure."""
     match = _RANGE.fullmatch(text)
     if match is None:
-        raise ValueError(f"{text!r} is no range: write `1..32` or `1..32, best 8`")
+        whole = f"`{int(text)}..{int(text)}`" if text.strip().isdecimal() else "`1..32` or `1..32, best 8`"
+        raise ValueError(f"{text!r} is no range: write {whole}")
     low, high = int(match[1]), int(match[2])
     best = int(match[3]) if match[3] else high
     if not 1 <= low <= best <= high:

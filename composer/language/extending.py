@@ -195,7 +195,12 @@ def _display(path: Path, child: Source) -> str:
 
 
 def _identity(source: Source) -> Path:
-    return Path(os.path.realpath(source.path)) if source.path else Path(source.name)
+    if source.path is None:
+        return Path(source.name)
+    try:
+        return Path(os.path.realpath(source.path))
+    except OSError:  # a link that may not be read
+        return source.path.absolute()
 
 
 def _with_head(merged: MappingNode, child: MappingNode) -> MappingNode:

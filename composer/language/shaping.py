@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import re
 import typing
 from dataclasses import replace
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from composer.language.schema12 import STR
+from composer.language.schema12 import FLOAT, INT, STR, resolve_scalar
 from composer.language.shape import DocumentShape
 from composer.language.tree import Path, Tree, suggest_key
 from composer.problems import Problem
+from composer.problems.suggest import nearest
 
 __all__ = ["CURRENT_VERSION", "shape_document", "type_name"]
 
@@ -105,10 +107,11 @@ def _explains(empty: Path, path: Path, fault: Any, data: dict[str, Any]) -> bool
 
 def _names_unread(tree: Tree, path: Path) -> bool:
     """Whether a value that is no text stands for a name that is none either: `call: 1` beside a module `1`."""
-    name = (tree.text(path) or "").partition(".")[0]
+    text = tree.text(path) or ""
+    names = {text, text.partition(".")[0]} - {""}
     around = [("modules",), *((*path[:2], section) for section in ("inputs", "nodes"))]
-    keys = (tree.find((*where, name))[0] for where in around if tree.node((*where, name)) is not None)
-    return bool(name) and any(key is not None and key.tag != STR for key in keys)
+    keys = [tree.find((*w, name))[0] for w in around for name in names if tree.node((*w, name)) is not None]
+    return any(key is not None and key.tag != STR for key in keys)
 
 
 def _too_deep(path: Path) -> bool:
@@ -198,6 +201,9 @@ def _cures(path: Path, wanted: str | None, value: Any) -> list[str]:
         helps.append(
             "write `name: {...}` lines instead of `- ...` items: the order of a map does not matter here"
         )
+    if path[-2:-1] == ("ranges",) and isinstance(value, (int, list)):
+        ends = [end for end in (value if isinstance(value, list) else [value]) if type(end) is int]
+        return [f'write a range in quotes: `"{ends[0]}..{ends[-1]}"`'] if ends else []
     if path[-2:-1] == ("ranges",) and value is None:
         helps.append(f'a range with a comma needs quotes: `"1..32, {path[-1]}"`')
     if wanted == "a map" and value is None and _too_deep(path):
@@ -206,6 +212,15 @@ def _cures(path: Path, wanted: str | None, value: Any) -> list[str]:
         helps.append("remove the key, or indent its content below it")
     if path == ("extends",) and isinstance(value, list):
         helps.append("a document extends one other, which may extend a third")
+    if isinstance(value, str) and value.casefold() in ("none", "null", "nil"):
+        helps.append(f"`{value}` is a text: leave the key out")
+    elif wanted == "a number" and isinstance(value, str) and resolve_scalar(value or "x") in (INT, FLOAT):
+        helps.append(f"write it without quotes: `{value}`")
+    elif wanted == "a number" and isinstance(value, list) and len(value) == 1:
+        helps.append("write the one value without brackets")
+    if wanted is not None and wanted.startswith("one of") and isinstance(value, str):
+        guess = nearest(value, re.findall(r"'([^']*)'", wanted))
+        helps += [f"did you mean `{guess}`?"] if guess is not None else []
     if wanted == "text" and isinstance(value, (int, float, bool)):
         helps.append("put it in quotes if it is meant as text")
     return helps
