@@ -155,8 +155,8 @@ def _generate(
     generation = node.module.type.generation
     assert generation is not None
     assert node.options is not None
-    tokens = dict(generation.tokens(node.module.config))
-    text = registry.modalities["text"].config.model_validate({"tokenizer": tokens.pop("tokenizer")})
+    vocabulary = generation.vocabulary(node.module.config)
+    text = registry.modalities[vocabulary.modality].config.model_validate(dict(vocabulary.config))
     options = node.options.model_dump(mode="json")
     return Generate(
         node=step.name,
@@ -165,7 +165,7 @@ def _generate(
         first=first_name(step.name) if prefills(step) else None,
         policy=options["penalty"],
         options=options,
-        tokens=tokens,
-        text=_input("text", text, {}, registry, files),
+        tokens={"start": vocabulary.start, "end": vocabulary.end, "pad": vocabulary.pad},
+        text=_input(vocabulary.modality, text, {}, registry, files),
         ports={port: f"{step.name}.{port}" for port in step.targets},
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from importlib.metadata import entry_points
@@ -10,8 +11,9 @@ from typing import Any
 
 from composer.graph.configs import ConfigReader
 from composer.graph.model import CheckedModule
+from composer.graph.vocabularies import Vocabularies
 from composer.language import ModuleShape, NodeShape, Resolved, graphs_of, removal
-from composer.plugin import Config, ModuleType, NoConfig, Registry
+from composer.plugin import Config, ModuleType, NoConfig, Registry, Vocabulary
 from composer.plugin.registry import Section
 from composer.problems import Edit, InputError, Note, Problem
 from composer.problems.suggest import listed, rename, suggest
@@ -42,6 +44,7 @@ class Callees:
     registry: Registry
     reader: ConfigReader
     problems: list[Problem]
+    vocabularies: Vocabularies
     modules: dict[str, CheckedModule | None] = field(default_factory=dict)
     called: set[str] = field(default_factory=set)
     _signatures: dict[tuple[Any, ...], Signature | None] = field(default_factory=dict)
@@ -64,16 +67,34 @@ class Callees:
                 continue
             config = self.reader.read(entry.config, shape.with_, path, f"{entry.id}")
             self.modules[name] = None
-            if config is not None and self._has_tokenizer(entry, config, path):
+            if config is not None and self._has_vocabulary(entry, config, path):
                 self.modules[name] = CheckedModule(name, entry, config, path)
 
-    def _has_tokenizer(self, entry: ModuleType, config: Config, path: Path) -> bool:
-        """Whether the tokenizer of a decoder, which the text modality makes, is there (C206 where it is not)."""
-        modality = self.registry.modalities.get("text")
-        if entry.generation is None or modality is None:
+    def _has_vocabulary(self, entry: ModuleType, config: Config, path: Path) -> bool:
+        """Whether what makes text of a decoder's ids is there (C205 or C206 where it is not)."""
+        if entry.generation is None:
             return True
-        tokens = {"tokenizer": entry.generation.tokens(config)["tokenizer"]}
-        return self.reader.read(modality.config, tokens, path, entry.id) is not None
+        vocabulary = entry.generation.vocabulary(config)
+        if vocabulary.modality not in self.registry.modalities:
+            message = f"{entry.id} writes `{vocabulary.modality}`, a modality that no loaded plugin offers"
+            place = self.document.tree.place((*path, "uses"))
+            self.problems.append(Problem("C205", "error", message, place))
+            return False
+        return self._decoding(vocabulary, path, entry) is not None
+
+    def _decoding(self, vocabulary: Vocabulary, path: Path, entry: ModuleType) -> Config | None:
+        """The config of the modality that makes text of a decoder's ids."""
+        modality = self.registry.modalities[vocabulary.modality]
+        return self.reader.read(modality.config, dict(vocabulary.config), path, entry.id)
+
+    def _hold_vocabulary(self, module: CheckedModule) -> None:
+        """Hold the ids that a decoder writes against those that its tokenizer knows."""
+        assert module.type.generation is not None
+        vocabulary = module.type.generation.vocabulary(module.config)
+        config = self._decoding(vocabulary, module.path, module.type)
+        read = self.registry.modalities[vocabulary.modality].vocabulary
+        if config is not None and read is not None:
+            self.vocabularies.writes(module, vocabulary, next(iter(read(config).values())))
 
     def _check_options(self, shape: ModuleShape, path: Path) -> None:
         """Misspelt options of a module whose type is misspelt too: both are found in one run."""
@@ -203,7 +224,8 @@ class Callees:
         if options is None:
             return None
         arguments = (module.config, options) if entry.options is not None else (module.config,)
-        signature = self._signature(entry.signature, arguments, (*path, verb), f"{module.type.id}.{method}")
+        what = f"{module.type.id}.{method}"
+        signature = self._signature(entry.signature, arguments, (*path, verb), what, module.path)
         chosen = options if entry.options is not None else None
         return None if signature is None else Callee(verb, module, method, chosen, signature)
 
@@ -221,6 +243,7 @@ class Callees:
             return None
         if self.document.hurt(path):
             return None
+        self._hold_vocabulary(module)
         options = self.reader.read(generation.options, node.with_, path, f"generate {module.name}")
         if options is None:
             return None
@@ -234,9 +257,8 @@ class Callees:
             message = f"there is no search policy `{policy}`"
             self.problems.append(Problem("C221", "error", message, place, helps=helps, fix=meant.fix))
             return None
-        signature = self._signature(
-            generation.signature, (module.config, options), (*path, "generate"), f"generate {module.name}"
-        )
+        where, what = (*path, "generate"), f"generate {module.name}"
+        signature = self._signature(generation.signature, (module.config, options), where, what, module.path)
         return None if signature is None else Callee("generate", module, "generate", options, signature)
 
     def _used_module(self, text: str, path: Path) -> None:
@@ -312,8 +334,27 @@ class Callees:
         nodes = (node for _, _, nodes in graphs_of(self.document.shape) for node in nodes.values())
         return frozenset(str(node.call or node.generate).partition(".")[0] for node in nodes)
 
+    def _disagreement(self, fault: str, path: Path, what: str, module: Path | None) -> Problem:
+        """C206 at the option that the message speaks of, with a note at the module's own."""
+        tree = self.document.tree
+        owners = [path[:-1], *([] if module is None else [module])]
+        named = [
+            (*owner, "with", word)
+            for owner in owners
+            for word in dict.fromkeys(re.findall(r"[A-Za-z_]\w*", fault))
+            if tree.node((*owner, "with", word)) is not None
+        ]
+        notes = tuple(Note(tree.place(each), f"{each[-1]} is set here") for each in named[1:])
+        message = f"{what} refuses its config: {fault}"
+        return Problem("C206", "error", message, tree.place(named[0] if named else path), notes=notes)
+
     def _signature(
-        self, function: Any, arguments: tuple[Any, ...], path: Path, what: str
+        self,
+        function: Any,
+        arguments: tuple[Any, ...],
+        path: Path,
+        what: str,
+        module: Path | None = None,
     ) -> Signature | None:
         key = (function, *map(id, arguments))
         if key not in self._signatures:
@@ -321,8 +362,7 @@ class Callees:
             try:
                 self._signatures[key] = function(*arguments)
             except InputError as error:  # the config and the options, each fine alone, do not go together
-                message = f"{what} refuses its config: {error}"
-                self.problems.append(Problem("C206", "error", message, self.document.tree.place(path)))
+                self.problems.append(self._disagreement(str(error), path, what, module))
                 self._signatures[key] = None
             except Exception as error:  # foreign code: its fault is reported at the line that uses it
                 where = inspect.getsourcefile(function) or "?"

@@ -14,6 +14,7 @@ from composer.graph.folding import folded
 from composer.graph.model import CheckedModule, CheckedTask, Report
 from composer.graph.solver import Solver
 from composer.graph.tasks import TaskChecker
+from composer.graph.vocabularies import Vocabularies
 from composer.language import (
     Library,
     Resolved,
@@ -71,13 +72,15 @@ def _check_resolved(document: Resolved, registry: Registry) -> Report:
     problems: list[Problem] = list(document.problems)
     reader = ConfigReader(document.tree, dict(document.parameter_places), problems, document.directories)
     reader.files = tuple(name for name in document.sources if not name.startswith("<"))
-    callees = Callees(document, registry, reader, problems)
+    vocabularies = Vocabularies(document, problems)
+    callees = Callees(document, registry, reader, problems, vocabularies)
     callees.declare_modules()
     solver = Solver()
     first_calls: dict[str, Any] = {}
     tasks: dict[str, CheckedTask] = {}
     for name, shape in document.shape.tasks.items():
-        edges = EdgeChecker(document, registry, Solver(solver.solved, solver.ranges), problems, first_calls)
+        own = Solver(solver.solved, solver.ranges)
+        edges = EdgeChecker(document, registry, own, problems, vocabularies, first_calls)
         task = TaskChecker(name, shape, callees, edges, problems).run()
         if task is not None:
             tasks[name] = task

@@ -15,7 +15,11 @@ from composer.language import Tree
 from composer.problems import Note, Place
 from composer.types import Dim, PortType
 
-__all__ = ["Cause", "Derivation", "Owner"]
+__all__ = ["Cause", "Derivation", "Owner", "first_cause", "range_port"]
+
+
+MAX_DEPTH = 40
+"""Nodes that a chain of causes goes back."""
 
 
 @dataclass(frozen=True)
@@ -90,7 +94,7 @@ class Derivation:
         """What forced dim `index` of a port, nearest first: config fields, and the references it came along."""
         raw = self.raw(node, port)
         owner = self.owners.get(node)
-        if raw is None or owner is None or depth > 40:
+        if raw is None or owner is None or depth > MAX_DEPTH:
             return []
         found: list[Cause | Note] = list(_fields(owner, port.removeprefix(">"), port.startswith(">"), index))
         for symbol in raw.dims[index].symbols:
@@ -103,6 +107,37 @@ class Derivation:
                 found.append(Note(self.tree.place(reference), "comes in here"))
             found.extend(upstream)
         return found
+
+    def limit(self, node: str, port: str, index: int, depth: int = 0) -> Cause | None:
+        """The config field that limits the size of dim `index` of a port, as near to an input as there is one."""
+        raw, owner = self.raw(node, port), self.owners.get(node)
+        if raw is None or owner is None or depth > MAX_DEPTH:
+            return None
+        for symbol in raw.dims[index].symbols:
+            bound = None if port.startswith(">") else self.bindings.get(f"{symbol}@{node}")
+            found = None
+            if bound is not None:
+                (source, source_port), source_index, _ = bound
+                found = self.limit(source, source_port, source_index, depth + 1)
+            found = found or _limiting(owner, range_port(symbol))
+            if found is not None:
+                return found
+        return None
+
+
+def _limiting(owner: Owner, name: str) -> Cause | None:
+    """The config field behind the largest size of a range, or else behind the smallest."""
+    return first_cause(owner, name, 1) or first_cause(owner, name, 0)
+
+
+def range_port(symbol: str) -> str:
+    """What `Owner.ports` calls the smallest and largest size of a symbol."""
+    return f"^{symbol}"
+
+
+def first_cause(owner: Owner, name: str, index: int = 0) -> Cause | None:
+    """The config field that moves a number of an owner, if there is one."""
+    return next(_fields(owner, name, False, index), None)
 
 
 def _fields(owner: Owner, port: str, incoming: bool, index: int) -> Iterator[Cause]:

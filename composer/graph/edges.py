@@ -7,15 +7,16 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from composer.graph.callees import Callee
-from composer.graph.derivation import Derivation, Owner
+from composer.graph.derivation import Derivation, Owner, range_port
 from composer.graph.explaining import TASK, Edge, Explainer
 from composer.graph.model import CheckedInput, Endpoint
 from composer.graph.solver import Solver
+from composer.graph.vocabularies import Carried, Vocabularies, entries_port
 from composer.language import Resolved
 from composer.plugin import Registry
 from composer.problems import Edit, Place, Problem
 from composer.problems.suggest import Suggestion, listed, suggest
-from composer.types import Dim, Port, PortType
+from composer.types import Dim, Port, PortType, Signature, parse_dim
 
 __all__ = ["EdgeChecker"]
 
@@ -30,6 +31,7 @@ class EdgeChecker:
     registry: Registry
     solver: Solver
     problems: list[Problem]
+    vocabularies: Vocabularies
     first_calls: dict[str, tuple[Place, str]] = field(default_factory=dict)
     """Module-wide symbol to the call that fixed it; shared between tasks."""
     types: dict[Endpoint, PortType] = field(default_factory=dict)
@@ -37,6 +39,8 @@ class EdgeChecker:
     owners: dict[str, Owner] = field(default_factory=dict)
     bindings: dict[str, tuple[Endpoint, int, Path]] = field(default_factory=dict)
     raw: dict[Endpoint, PortType] = field(default_factory=dict)
+    carried: dict[Endpoint, Carried] = field(default_factory=dict)
+    """The vocabulary whose ids a port carries, where that is known."""
 
     @property
     def explainer(self) -> Explainer:
@@ -45,16 +49,20 @@ class EdgeChecker:
     def add_input(self, item: CheckedInput) -> None:
         """The ports of a task input; its symbols are the task's free dimensions."""
         modality = item.modality
+        ranges = modality.ranges if modality.ranges is not None else lambda config: {}
         self.owners[item.name] = Owner(
             f"input {item.name}",
             item.config,
-            lambda c: {n: Port.of(p).type for n, p in modality.ports(c).items()},
+            lambda c: {n: Port.of(p).type for n, p in modality.ports(c).items()} | _bounds(ranges(c)),
             item.path,
         )
+        owner = TASK if modality.shares_symbols else item.name
+        for symbol, bounds in ranges(item.config).items():
+            self._limit(f"{symbol}@{owner}", bounds)
+        self.carried |= {(item.name, p): c for p, c in self.vocabularies.of_input(item).items()}
         for port, declared in item.ports.items():
             if self.known_kind(declared, item.path):
                 self.raw[item.name, port] = declared
-                owner = TASK if modality.shares_symbols else item.name
                 local = self.types[item.name, port] = _local(declared, owner, {})
                 batch = local.dims[0].symbols if local.dims else ()
                 self.solver.rigid.update(s for dim in local.dims for s in dim.symbols if s not in batch)
@@ -71,9 +79,14 @@ class EdgeChecker:
         signature = callee.signature
         fixed = {symbol: f"{symbol}@@{callee.module.name}" for symbol in signature.fixed}
         self.owners[name] = self._owner(callee)
+        taken = {s for port in signature.inputs.values() for d in port.type.dims for s in d.symbols}
         for symbol, bounds in signature.ranges.items():
-            self.solver.ranges.setdefault(fixed.get(symbol, f"{symbol}@{name}"), bounds)
+            if symbol in taken:
+                self.solver.ranges.setdefault(fixed.get(symbol, f"{symbol}@{name}"), bounds)
+            else:  # a size that the node makes: what it promises, not what it asks for
+                self._limit(f"{symbol}@{name}", bounds)
         poisoned = False
+        unfit: set[str] = set()
         for port, declared in signature.inputs.items():
             self.raw[name, f">{port}"] = declared.type
             wanted = _local(declared.type, name, fixed)
@@ -88,12 +101,59 @@ class EdgeChecker:
                     poisoned = True
                     continue
                 edge = Edge(endpoint, name, port, given, wanted, reference, path)
-                poisoned |= not self._unify(edge, callee)
+                if not self._unify(edge, callee):
+                    poisoned = True
+                    unfit.add(port)
             self.wanted[name, port] = self._normal(wanted)
+        if signature.vocabulary or callee.verb == "generate":
+            fitting = {port: source for port, source in sources.items() if port not in unfit}
+            poisoned |= not self._vocabularies(name, callee, fitting, written, path)
         for port, declared in signature.outputs.items():
             if self.known_kind(declared.type, path) and not poisoned:
                 self.raw[name, port] = declared.type
                 self.types[name, port] = self._normal(_local(declared.type, name, fixed))
+
+    def _limit(self, symbol: str, bounds: tuple[int, int]) -> None:
+        self.solver.ranges.setdefault(symbol, bounds)
+        self.solver.limits.setdefault(symbol, bounds)
+
+    def _vocabularies(
+        self,
+        name: str,
+        callee: Callee,
+        sources: Mapping[str, Any],
+        written: Mapping[str | None, Path],
+        path: Path,
+    ) -> bool:
+        """Hold the ids that come in against what the node knows, and say which ids go out."""
+        fits = True
+        if callee.verb == "generate" and callee.module.name in self.vocabularies.written:
+            self.carried[name, "ids"] = self.vocabularies.written[callee.module.name]
+        for port, entries in callee.signature.vocabulary.items():
+            if port in callee.signature.outputs:
+                source = self.carried.get(sources.get(str(entries), ()))
+                if source is not None:
+                    self.carried[name, port] = source
+                continue
+            endpoints = sources.get(port)
+            known = self._entries(entries, name, callee)
+            if endpoints is None or known is None:
+                continue
+            for endpoint in endpoints if callee.signature.inputs[port].many else (endpoints,):
+                carried, given = self.carried.get(endpoint), self.types.get(endpoint)
+                if carried is None or given is None:
+                    continue
+                reference = written.get(port) or written.get(None) or path
+                edge = Edge(endpoint, name, port, given, given, reference, path)
+                module = callee.module.name if callee.verb != "uses" else None
+                fits &= self.vocabularies.reads(carried, known, edge, self.owners[name], module)
+        return fits
+
+    def _entries(self, entries: int | str, name: str, callee: Callee) -> int | None:
+        """How many ids an input knows; None where nothing has settled it."""
+        fixed = {symbol: f"{symbol}@@{callee.module.name}" for symbol in callee.signature.fixed}
+        dim = self.solver.normal(_renamed(parse_dim(entries), name, fixed))
+        return dim.constant if dim.is_number else None
 
     def normalised(self, types: Mapping[Endpoint, PortType]) -> dict[Endpoint, PortType]:
         """Types with everything that later edges taught about their symbols."""
@@ -110,7 +170,8 @@ class EdgeChecker:
         def ports(config: Any) -> dict[str, PortType]:
             signature = function(config, *options)
             found = {name: port.type for name, port in signature.outputs.items()}
-            return found | {f">{name}": port.type for name, port in signature.inputs.items()}
+            found |= {f">{name}": port.type for name, port in signature.inputs.items()}
+            return found | _bounds(signature.ranges) | _known(signature)
 
         return Owner(
             module.name if callee.verb != "uses" else module.type.id,
@@ -189,7 +250,11 @@ class EdgeChecker:
         )
         fixed = [s for s in edge.wanted.dims[index].symbols if s in self.first_calls]
         known = replace(edge, given=self._normal(edge.given), wanted=self._normal(edge.wanted))
-        if fixed:
+        if self.solver.refused is not None:
+            value, (low, high) = self.solver.refused
+            offered = self.solver.bounds(value)
+            problem = self.explainer.sizes(edge, index, derivation, offered, (low, high))
+        elif fixed:
             first = self.first_calls[fixed[0]]
             problem = self.explainer.calls(known, index, derivation, callee.module.name, first)
         else:
@@ -204,6 +269,19 @@ class EdgeChecker:
             kind = self.registry.kinds.get(seen)
             seen = kind.parent if kind is not None else None
         return False
+
+
+def _bounds(ranges: Mapping[str, tuple[int, int]]) -> dict[str, PortType]:
+    """Ranges as ports of an `Owner`, so that the config field behind one can be asked for."""
+    return {range_port(symbol): PortType("scalar", tuple(map(Dim, ends))) for symbol, ends in ranges.items()}
+
+
+def _known(signature: Signature) -> dict[str, PortType]:
+    return {
+        entries_port(port): PortType("labels", (Dim(entries),))
+        for port, entries in signature.vocabulary.items()
+        if isinstance(entries, int)
+    }
 
 
 def _local(port: PortType, owner: str, fixed: Mapping[str, str]) -> PortType:

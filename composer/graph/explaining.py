@@ -9,6 +9,7 @@ from typing import Any
 from composer.graph.adapters import adapter_for, insert_adapter
 from composer.graph.derivation import Cause, Derivation
 from composer.graph.model import Endpoint
+from composer.graph.ranges import UNBOUNDED
 from composer.language import Resolved
 from composer.plugin import Registry
 from composer.problems import Edit, Note, Place, Problem
@@ -72,6 +73,32 @@ class Explainer:
         cures = tuple(dict.fromkeys([*free, *helps[:MAX_CAUSES], *adapter_helps]))
         return Problem("C203", "error", message, self._place(edge), edge.label, notes, cures, fix)
 
+    def sizes(
+        self, edge: Edge, index: int, derivation: Derivation, offered: tuple[int, int], taken: tuple[int, int]
+    ) -> Problem:
+        """C203: the dimension at `index` lies, or may lie, outside the sizes that the node takes."""
+        name = self.registry.kinds[edge.given.kind].dims[index]
+        notes: dict[Note, None] = {}
+        helps: list[str] = []
+        low, high = taken
+        too_small = offered[1] < low
+        sides = (
+            (derivation.limit(*edge.source, index), min(offered[1], high) if not too_small else low),
+            (derivation.limit(edge.node, f">{edge.port}", index), offered[1]),
+        )
+        for cause, wanted in sides:
+            if cause is None:
+                continue
+            what = f"the limit of {cause.owner.title}"
+            notes.update(dict.fromkeys(cause.notes(self.document.tree, self.document.parameter_places, what)))
+            helps.extend(self._value(cause, wanted))
+        notes.update(dict.fromkeys(self._causes(edge, index, derivation)[0]))
+        source, target = ".".join(edge.source), f"{edge.node}.{edge.port}"
+        fault = f"the {name} of {source} {_can_be(offered)}, and {target} takes {_takes(taken)}"
+        here = self._place(edge)
+        shown_notes = tuple(note for note in notes if note.place != here)[:MAX_NOTES]
+        return Problem("C203", "error", fault, here, edge.label, shown_notes, tuple(helps))
+
     def calls(
         self, edge: Edge, index: int, derivation: Derivation, module: str, first_call: tuple[Place, str]
     ) -> Problem:
@@ -134,6 +161,20 @@ class Explainer:
 
     def _place(self, edge: Edge) -> Place:
         return self.document.tree.place(edge.reference)
+
+
+def _can_be(sizes: tuple[int, int]) -> str:
+    low, high = sizes
+    if low == high:
+        return f"is {low}"
+    return f"can be {low} or more" if high >= UNBOUNDED else f"can be up to {high}"
+
+
+def _takes(sizes: tuple[int, int]) -> str:
+    low, high = sizes
+    if high >= UNBOUNDED:
+        return f"{low} or more"
+    return f"at most {high}" if low <= 1 else f"{low} to {high}"
 
 
 def _text(dim: Dim) -> str:

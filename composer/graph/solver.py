@@ -18,6 +18,10 @@ class Solver:
 
     solved: dict[str, Dim] = field(default_factory=dict)
     ranges: dict[str, tuple[int, int]] = field(default_factory=dict)
+    limits: dict[str, tuple[int, int]] = field(default_factory=dict)
+    """The sizes that whoever brings a symbol says it can have: a module that takes less refuses it."""
+    refused: tuple[Dim, tuple[int, int]] | None = None
+    """After a failed `unify`: the value that lies outside the range of what it should be, and that range."""
     rigid: set[str] = field(default_factory=set)
     """Symbols that stand for whatever the caller brings, such as the length of a text: nothing may fix them."""
 
@@ -48,6 +52,7 @@ class Solver:
         A symbol of `wanted` is solved before one of `given`, so that the names nearest to the inputs survive.
         """
         given, wanted = self.normal(given), self.normal(wanted)
+        self.refused = None
         if given == wanted:
             return True
         if (
@@ -89,12 +94,21 @@ class Solver:
             return True
         low, high = known or (1, MANY)
         first, last = self.bounds(value)
-        if last < low or first > high:
-            return False
-        if len(value.terms) == 1 and not self._narrow(value, low, high):
+        beyond = last < low or first > high or self._promised(value) > high
+        if beyond or (len(value.terms) == 1 and not self._narrow(value, low, high)):
+            self.refused = (value, (low, high))
             return False
         self.solved[symbol] = value
         return True
+
+    def _promised(self, value: Dim) -> int:
+        """The largest value that the symbols' owners say it can have; 0 where one of them says nothing."""
+        most = value.constant
+        for symbol, coefficient in value.terms:
+            if symbol not in self.limits:
+                return 0
+            most += coefficient * self.limits[symbol][1 if coefficient > 0 else 0]
+        return most if value.terms else 0
 
     def _narrow(self, value: Dim, low: int, high: int) -> bool:
         """Keep `low <= value <= high` for the one symbol in it; False when no value is left."""

@@ -12,6 +12,7 @@ from composer.graph.callees import Callee, Callees
 from composer.graph.compile_options import check_precisions, check_ranges
 from composer.graph.edges import EdgeChecker
 from composer.graph.model import CheckedInput, CheckedNode, CheckedTask, Endpoint
+from composer.graph.objectives import searches_in_the_way, trains_nothing
 from composer.graph.ranges import BATCH, UNBOUNDED, free_dims
 from composer.graph.references import Reference, References, written_references
 from composer.language import InputShape, NodeShape, TaskShape
@@ -69,6 +70,7 @@ class TaskChecker:
         self._type_all(graph, order)
         outputs = self._outputs(path)
         loss = self._loss(path)
+        self._check_objective(graph, loss, path, before)
         self._warn_unused(graph, path, before)
         self._check_compile(path)
         if any(p.severity == "error" for p in self.problems[before:]) or any(
@@ -318,6 +320,31 @@ class TaskChecker:
             place = self.callees.document.tree.place(where)
             self.problems.append(Problem("C219", "error", message, place))
         return endpoint
+
+    def _check_objective(
+        self, graph: nx.MultiDiGraph, loss: Endpoint | None, path: Path, before: int
+    ) -> None:
+        """C223 and C224: a search in the objective, a loss that trains nothing."""
+        objective = self.shape.objective
+        if objective is None:
+            return
+        where = (*path, "objective", "loss")
+        document = self.callees.document
+        nodes = {name: (place, training) for name, (_, place, training) in self.nodes.items()}
+        nodes |= {name: (item.path, item.training) for name, item in self.inputs.items()}
+        searches = {
+            name: nodes[name][1] for name, callee in self.resolved.items() if callee.verb == "generate"
+        }
+        self.problems += searches_in_the_way(graph, nodes, searches, loss, where, document)
+        if loss is None or any(p.severity == "error" for p in self.problems[before:]):
+            return
+        if trains_nothing(loss, self.resolved, self.sources, self.edges.types, self.callees.registry):
+            message = f"no module that learns reaches the loss {objective.loss}: there is nothing to train"
+            helps = (
+                "read a node that calls a module with weights; ids, classes and counts carry no gradient",
+            )
+            place = document.tree.place(where)
+            self.problems.append(Problem("C224", "error", message, place, helps=helps))
 
     def _warn_unused(self, graph: nx.MultiDiGraph, path: Path, before: int) -> None:
         """Nodes and inputs that nothing needs; silent where a fault in the task may be the reason."""

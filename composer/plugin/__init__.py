@@ -15,8 +15,9 @@ from composer.plugin.declarations import (
     NoConfig,
     Rule,
     SearchPolicy,
+    Vocabulary,
 )
-from composer.plugin.folders import folder_of
+from composer.plugin.folders import folder_of, is_file
 from composer.plugin.hooks import hookimpl
 from composer.plugin.loading import load_registry
 from composer.plugin.registry import Register, Registry
@@ -38,7 +39,9 @@ __all__ = [
     "Registry",
     "Rule",
     "SearchPolicy",
+    "Vocabulary",
     "folder_of",
     "hookimpl",
+    "is_file",
     "load_registry",
 ]

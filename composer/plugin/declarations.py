@@ -13,7 +13,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from typing_extensions import Self
 
-from composer.types import PortType, Signature
+from composer.types import PortType, Signature, VocabularyIds
 
 __all__ = [
     "Backend",
@@ -30,6 +30,7 @@ __all__ = [
     "NoConfig",
     "Rule",
     "SearchPolicy",
+    "Vocabulary",
 ]
 
 
@@ -84,19 +85,38 @@ class Method:
 
 
 @dataclass(frozen=True)
+class Vocabulary:
+    """What a decoder writes: ids that a modality turns into values, and those that frame a sequence.
+
+    `modality` is the id of the modality whose processor has a `tokenizer`, and `config` what its `with` would say.
+    """
+
+    modality: str
+    config: Mapping[str, Any]
+    start: int
+    """Opens every sequence; a decoder that prefills is never fed it."""
+    end: int
+    """Ends a sequence."""
+    pad: int
+    """Fills the rows of a batch after their end."""
+    size: int | None = None
+    """How many ids the decoder scores; None where that is the tokenizer's own number."""
+
+
+@dataclass(frozen=True)
 class Generation:
-    """How a module type generates: the ports its memory comes from, and where its tokens become text.
+    """How a module type generates: the ports its memory comes from, and the vocabulary that it writes.
 
     The implementation offers `start(<memory ports>, beams=, max_tokens=) -> cache` and
     `step(ids[B, K], cache) -> (logits[B, K, V], cache)`; the cache offers `device`,
     `reorder(parents[B, K]) -> cache` and `select(rows[R]) -> cache`, and is made of tensors in records and tuples.
     A decoder whose ports hold a prompt `prefills`: its `start` runs the whole prompt in one go and gives
     `(logits[B, K, V], cache)`, the scores of the first token beside the cache. The start token is then never fed.
-    `tokens(config)` gives start, end and padding id and the text modality's tokenizer value.
+    `vocabulary(config)` says which ids it writes and what makes text of them.
     """
 
     signature: Callable[..., Signature]
-    tokens: Callable[[Any], Mapping[str, Any]]
+    vocabulary: Callable[[Any], Vocabulary]
     options: type[GenerateOptions] = GenerateOptions
     prefills: bool = False
     """Whether `start` runs a prompt and gives the scores of the first token."""
@@ -130,6 +150,10 @@ class Modality:
     first); `prepare(config)` is an optional torch module that maps the host ports to `ports` inside the program
     (scaling, normalising). `host` gives the host ports where they differ from `ports`. `files(config)` gives the files
     that the processor reads, by the config field that names each: an artifact carries them with it.
+
+    `ranges(config)` says which sizes the symbols of its ports can take, such as `{"L": (1, 50)}` for texts that are
+    cut at 50 tokens: a module that takes less is an error before anything runs. `vocabulary(config)` says which ids a
+    port carries, by its name; it reads sizes as data and loads no tokenizer.
     """
 
     id: str
@@ -142,6 +166,8 @@ class Modality:
     """Whether the author writes the symbols, so that one symbol means one size in all such inputs of a task."""
     host: Callable[[Any], Mapping[str, str | PortType]] | None = None
     files: Callable[[Any], Mapping[str, Path]] | None = None
+    ranges: Callable[[Any], Mapping[str, tuple[int, int]]] | None = None
+    vocabulary: Callable[[Any], Mapping[str, VocabularyIds]] | None = None
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from pydantic import ValidationInfo
 
-__all__ = ["folder_of"]
+__all__ = ["folder_of", "is_file"]
 
 
 def folder_of(info: ValidationInfo) -> Path | None:
@@ -18,3 +18,11 @@ def folder_of(info: ValidationInfo) -> Path | None:
     """
     folder = (info.context or {}).get("folders", {}).get(info.field_name)
     return None if folder is None else Path(folder)
+
+
+def is_file(path: Path) -> bool:
+    """Whether a file lies there; False, too, for a text that no file can be called by (too long, with a NUL)."""
+    try:
+        return path.is_file()
+    except (OSError, ValueError):
+        return False

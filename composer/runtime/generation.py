@@ -14,7 +14,7 @@ from pydantic import ValidationError
 from torch import Tensor
 
 from composer.plan import Step
-from composer.plugin import Registry
+from composer.plugin import Registry, Vocabulary
 from composer.problems import InputError
 from composer.runtime.importing import import_object
 from composer.runtime.processors import Processors
@@ -65,21 +65,24 @@ def text_pieces(tokens: Iterable[int], tokenizer: Any) -> Iterator[str]:
         yield text[len(shown) :]
 
 
-def tokenizer_for(registry: Registry, value: str, shared: Processors | None = None) -> Any:
-    """The tokenizer that a decoder's config names, through the registered text modality.
+def tokenizer_for(registry: Registry, vocabulary: Vocabulary, shared: Processors | None = None) -> Any:
+    """What makes text of a decoder's ids: the tokenizer of the modality that its vocabulary names.
 
     Raises:
-        InputError: there is no such tokenizer, or no plugin that offers texts.
+        InputError: there is no such tokenizer, or no plugin that offers the modality.
     """
-    modality = registry.modalities.get("text")
+    modality = registry.modalities.get(vocabulary.modality)
     if modality is None:
-        raise InputError("a decoder needs the modality `text`, and no loaded plugin offers it")
+        raise InputError(
+            f"a decoder needs the modality `{vocabulary.modality}`, and no loaded plugin offers it"
+        )
     made = shared if shared is not None else Processors()
     try:
-        config = modality.config.model_validate({"tokenizer": value})
+        config = modality.config.model_validate(dict(vocabulary.config))
     except ValidationError as error:
         cause = error.errors(include_url=False)[0]["msg"].removeprefix("Value error, ")
-        raise InputError(f"the tokenizer of a decoder, {value!r}, cannot be used: {cause}") from error
+        named = ", ".join(repr(value) for value in vocabulary.config.values())
+        raise InputError(f"the tokenizer of a decoder, {named}, cannot be used: {cause}") from error
     return made.of(modality, config).tokenizer
 
 
@@ -92,14 +95,15 @@ class Generator:
         node = step.node
         options: Any = node.options
         generation: Any = node.module.type.generation
-        tokens = dict(generation.tokens(node.module.config))
+        vocabulary: Vocabulary = generation.vocabulary(node.module.config)
+        tokens = {"start": vocabulary.start, "end": vocabulary.end, "pad": vocabulary.pad}
         policy = registry.policies[options.penalty]
         implementation = import_object(policy.implementation, f"search policy {policy.id}")
         self.step = step
         self.prefills = generation.prefills
         self.decoder = decoder
         self.options = options
-        self.tokenizer = tokenizer_for(registry, tokens.pop("tokenizer"), shared)
+        self.tokenizer = tokenizer_for(registry, vocabulary, shared)
         _check_ids(node.module.name, tokens, self.tokenizer)
         self.tokens = tokens
         self.policy = implementation(options=options, **tokens)

@@ -5,6 +5,7 @@ from composer.types.kinds import Field, Kind
 from composer.types.ports import Port, PortType, parse_port_type
 from composer.types.signature import Signature
 from composer.types.values import States, Tokens
+from composer.types.vocabulary import VocabularyIds
 
 __all__ = [
     "Dim",
@@ -15,6 +16,7 @@ __all__ = [
     "Signature",
     "States",
     "Tokens",
+    "VocabularyIds",
     "parse_dim",
     "parse_port_type",
 ]

@@ -19,12 +19,15 @@ class Signature:
     `ranges` narrows a symbol: `{"L": (1, 512)}`, both ends included. `fixed` names symbols that the module's weights
     fix, with the config field that holds their value: every call of the module must agree, and where the config leaves
     the field unset (None) the checker fills in what the calls agree on.
+    `vocabulary` says of an input of ids how many it knows, as a number or a dim (`{"tokens": config.vocabulary}`,
+    `{"labels": "V"}`), and of an output of ids which input they come from: `{"masked": "tokens"}`.
     """
 
     inputs: Mapping[str, Port]
     outputs: Mapping[str, Port]
     ranges: Mapping[str, tuple[int, int]] = field(default_factory=dict)
     fixed: Mapping[str, str] = field(default_factory=dict)
+    vocabulary: Mapping[str, int | str] = field(default_factory=dict)
 
     def __init__(
         self,
@@ -32,11 +35,13 @@ class Signature:
         outputs: Mapping[str, Port | PortType | str],
         ranges: Mapping[str, tuple[int, int]] | None = None,
         fixed: Mapping[str, str] | None = None,
+        vocabulary: Mapping[str, int | str] | None = None,
     ) -> None:
         object.__setattr__(self, "inputs", {name: _port(value) for name, value in inputs.items()})
         object.__setattr__(self, "outputs", {name: _port(value) for name, value in outputs.items()})
         object.__setattr__(self, "ranges", dict(ranges or {}))
         object.__setattr__(self, "fixed", dict(fixed or {}))
+        object.__setattr__(self, "vocabulary", dict(vocabulary or {}))
 
 
 def _port(value: Port | PortType | str) -> Port:

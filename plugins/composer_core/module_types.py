@@ -91,7 +91,8 @@ def _class_loss(config: NoConfig) -> Signature:
 
 
 def _token_loss(config: TokenLossConfig) -> Signature:
-    return Signature({"logits": "logits[B, L, V]", "labels": "labels[B, L]"}, {"loss": "scalar"})
+    inputs = {"logits": "logits[B, L, V]", "labels": "labels[B, L]"}
+    return Signature(inputs, {"loss": "scalar"}, vocabulary={"labels": "V"})
 
 
 MODULE_TYPES: tuple[ModuleType, ...] = (

@@ -7,7 +7,7 @@ from typing import Literal
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 from typing_extensions import Self
 
-from composer.plugin import Config, folder_of
+from composer.plugin import Config, folder_of, is_file
 
 __all__ = [
     "BertConfig",
@@ -199,7 +199,7 @@ class DecoderConfig(BertConfig):
         """A vocabulary file beside the document becomes absolute; a packaged name stays."""
         directory = folder_of(info)
         path = directory / value if directory is not None else None
-        return str(path.absolute()) if path is not None and path.is_file() else value
+        return str(path.absolute()) if path is not None and is_file(path) else value
 
     @model_validator(mode="after")
     def _ids_exist(self) -> Self:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from composer.plugin import Generation, Method, ModuleType
+from composer.plugin import Generation, Method, ModuleType, Vocabulary
 from composer_mplug2 import signatures
 from composer_mplug2.configs import (
     DecoderConfig,
@@ -24,8 +24,11 @@ from composer_mplug2.configs import (
 __all__ = ["MODULE_TYPES"]
 
 
-def _decoder_tokens(config: DecoderConfig) -> Mapping[str, Any]:
-    return {"start": config.start, "end": config.end, "pad": config.pad, "tokenizer": config.tokenizer}
+def _decoder_vocabulary(config: DecoderConfig) -> Vocabulary:
+    tokenizer = {"tokenizer": config.tokenizer}
+    return Vocabulary(
+        "text", tokenizer, start=config.start, end=config.end, pad=config.pad, size=config.vocabulary
+    )
 
 
 SIZES: Mapping[str, Any] = {"hidden": 32, "heads": 4, "layers": 2}
@@ -124,7 +127,7 @@ MODULE_TYPES: tuple[ModuleType, ...] = (
         },
         "composer_mplug2.text_decoder:build_text_decoder",
         "A causal text decoder that reads a memory; its output weight is its word embeddings.",
-        generation=Generation(signatures.generate, _decoder_tokens),
+        generation=Generation(signatures.generate, _decoder_vocabulary),
         examples=({**SIZES, "vocabulary": 120, "positions": 24},),
     ),
     ModuleType(

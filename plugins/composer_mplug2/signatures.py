@@ -85,6 +85,11 @@ def text_encoder(config: TextEncoderConfig) -> Signature:
         {"tokens": "tokens[B, L]", "token_types": "labels[B, L]?", "positions": "labels[B, L]?"},
         {"states": f"states[B, L, {config.hidden}]"},
         {"L": (1, config.positions)},
+        vocabulary={
+            "tokens": config.vocabulary,
+            "token_types": config.token_types,
+            "positions": config.positions,
+        },
     )
 
 
@@ -115,6 +120,7 @@ def decode(config: DecoderConfig) -> Signature:
         {"memory": f"states[B, N, {config.hidden}]", "tokens": "tokens[B, L]"},
         {"logits": f"logits[B, L, {config.vocabulary}]"},
         {"L": (1, config.positions)},
+        vocabulary={"tokens": config.vocabulary},
     )
 
 
@@ -128,6 +134,7 @@ def decode_grouped(config: DecoderConfig) -> Signature:
         },
         {"logits": f"logits[R, L, {config.vocabulary}]"},
         {"L": (1, config.positions)},
+        vocabulary={"tokens": config.vocabulary},
     )
 
 
@@ -136,6 +143,7 @@ def rank(config: DecoderConfig, options: RankOptions) -> Signature:
         {"memory": f"states[B, N, {config.hidden}]", "candidates": "tokens[K, L]"},
         {"ids": f"labels[B, {options.top}]", "probabilities": f"scores[B, {options.top}]"},
         {"K": (options.top, 2**31 - 1), "L": (2, config.positions)},
+        vocabulary={"candidates": config.vocabulary},
     )
 
 
@@ -167,22 +175,22 @@ def answer_loss(config: TokenLossConfig) -> Signature:
         "counts": "counts[B]?",
         "soft_labels": "logits[R, L - 1, V]?",
     }
-    return Signature(inputs, {"loss": "scalar"})
+    return Signature(inputs, {"loss": "scalar"}, vocabulary={"answers": "V"})
 
 
 def answer_losses(config: TokenLossConfig) -> Signature:
     inputs = {"logits": "logits[R, L, V]", "answers": "tokens[R, L]", "soft_labels": "logits[R, L - 1, V]?"}
-    return Signature(inputs, {"losses": "numbers[R]"})
+    return Signature(inputs, {"losses": "numbers[R]"}, vocabulary={"answers": "V"})
 
 
 def caption_loss(config: SequenceLossConfig) -> Signature:
     inputs = {"logits": "logits[B, L, V]", "captions": "tokens[B, L]", "soft_labels": "logits[B, L - 1, V]?"}
-    return Signature(inputs, {"loss": "scalar"})
+    return Signature(inputs, {"loss": "scalar"}, vocabulary={"captions": "V"})
 
 
 def masked_loss(config: TokenLossConfig) -> Signature:
     inputs = {"logits": "logits[B, L, V]", "labels": "labels[B, L]", "soft_labels": "logits[B, L, V]?"}
-    return Signature(inputs, {"loss": "scalar"})
+    return Signature(inputs, {"loss": "scalar"}, vocabulary={"labels": "V"})
 
 
 def strip_prompt(config: PromptConfig) -> Signature:

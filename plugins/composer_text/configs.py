@@ -8,7 +8,7 @@ from pydantic import Field, ValidationInfo, field_validator
 
 from composer.plugin import Config, folder_of
 from composer.problems import InputError
-from composer_text.vocabulary import packaged_vocabularies, read_vocabulary, vocabulary_path
+from composer_text.vocabulary import hold_distinct, packaged_vocabularies, read_vocabulary, vocabulary_path
 
 __all__ = ["TextConfig"]
 
@@ -46,7 +46,7 @@ class TextConfig(Config):
         if value in packaged_vocabularies():
             return value
         try:
-            read_vocabulary(path)
+            hold_distinct(path, read_vocabulary(path))
         except InputError as error:
             raise ValueError(str(error)) from error
         return value if directory is None else str(path.absolute())

@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from composer.plugin import Modality
+from composer.types import VocabularyIds
 from composer_text.configs import TextConfig
-from composer_text.vocabulary import vocabulary_path
+from composer_text.vocabulary import vocabulary_ids, vocabulary_path
 
 __all__ = ["TEXT"]
 
@@ -19,6 +20,14 @@ def _files(config: TextConfig) -> dict[str, Path]:
     return {"tokenizer": vocabulary_path(config.tokenizer)}
 
 
+def _ranges(config: TextConfig) -> dict[str, tuple[int, int]]:
+    return {} if config.max_tokens is None else {"L": (1, config.max_tokens)}
+
+
+def _vocabulary(config: TextConfig) -> dict[str, VocabularyIds]:
+    return {"tokens": vocabulary_ids(config.tokenizer)}
+
+
 TEXT = Modality(
     "text",
     TextConfig,
@@ -26,4 +35,6 @@ TEXT = Modality(
     "composer_text.processor:TextProcessor",
     "A string, split into WordPiece tokens.",
     files=_files,
+    ranges=_ranges,
+    vocabulary=_vocabulary,
 )

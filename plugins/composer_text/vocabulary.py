@@ -3,21 +3,30 @@
 from __future__ import annotations
 
 import difflib
+import zlib
+from collections import Counter
+from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
+from composer.plugin import is_file
 from composer.problems import InputError
+from composer.types import VocabularyIds
 
 __all__ = [
     "SpecialIds",
     "find_vocabulary",
+    "hold_distinct",
     "packaged_vocabularies",
     "read_vocabulary",
     "special_ids",
+    "vocabulary_ids",
     "vocabulary_path",
 ]
 
 FOLDER = Path(__file__).parent / "vocabularies"
+LONGEST_NAME = 200
+"""Of a value that is shown in a message."""
 
 
 class SpecialIds(NamedTuple):
@@ -54,14 +63,23 @@ def vocabulary_path(tokenizer: str, *, directory: Path | None = None) -> Path:
     if tokenizer in names:
         return FOLDER / f"{tokenizer}.txt"
     path = (directory or Path()) / tokenizer
-    if tokenizer and path.is_file():
+    if tokenizer and is_file(path):
         return path
     near = difflib.get_close_matches(tokenizer, names, n=1)
     guess = f"did you mean {near[0]!r}? " if near else ""
+    name = repr(tokenizer if len(tokenizer) <= LONGEST_NAME else f"{tokenizer[:LONGEST_NAME]}...")
+    found = f"{name} is a folder, and a vocabulary is a file" if tokenizer and _is_folder(path) else ""
     raise ValueError(
-        f"no tokenizer is called {tokenizer!r} and no file lies at that path; {guess}"
+        f"{found or f'no tokenizer is called {name} and no file lies at that path'}; {guess}"
         f"packaged are {', '.join(names)}; or give the path of a vocabulary file with one token a line"
     )
+
+
+def _is_folder(path: Path) -> bool:
+    try:
+        return path.is_dir()
+    except (OSError, ValueError):
+        return False
 
 
 def read_vocabulary(path: Path) -> dict[str, int]:
@@ -100,3 +118,40 @@ def special_ids(tokenizer: str) -> SpecialIds:
     """The ids of the special tokens of a `tokenizer` value, looked up by name. Raises InputError."""
     vocabulary = find_vocabulary(tokenizer)
     return SpecialIds(*(vocabulary[token] for token in SPECIAL_TOKENS))
+
+
+def hold_distinct(path: Path, vocabulary: dict[str, int]) -> None:
+    """Raise InputError where a word stands twice: all its ids but the last would never be written or read."""
+    words = path.read_text(encoding="utf-8").removesuffix("\n").split("\n")
+    if len(words) == len(vocabulary):
+        return
+    word, count = Counter(words).most_common(1)[0]
+    lines = [str(number) for number, each in enumerate(words, 1) if each == word]
+    what = f"the word {word!r}" if word else "an empty word"
+    raise InputError(
+        f"vocabulary {path} has {what} {count} times (lines {', '.join(lines[:3])}{', ...' if count > 3 else ''}): "
+        "a word stands on one line, whose number is its id"
+    )
+
+
+def vocabulary_ids(tokenizer: str) -> VocabularyIds:
+    """Size and special ids of a vocabulary, read as data: fast enough for every check. Raises ValueError, OSError."""
+    path = vocabulary_path(tokenizer)
+    state = path.stat()
+    return _ids(tokenizer, path, state.st_mtime_ns, state.st_size)
+
+
+@lru_cache(maxsize=64)
+def _ids(tokenizer: str, path: Path, changed: int, size: int) -> VocabularyIds:
+    content = path.read_bytes()
+    content = content.replace(b"\r\n", b"\n").replace(b"\r", b"\n") if b"\r" in content else content
+    lines = b"\n" + content.removesuffix(b"\n") + b"\n"
+
+    def line(token: str) -> int | None:
+        at = lines.rfind(f"\n{token}\n".encode())
+        return None if at < 0 else lines.count(b"\n", 0, at)
+
+    start, end, pad = (line(token) for token in SPECIAL_TOKENS[:3])
+    title = tokenizer if tokenizer in packaged_vocabularies() else path.name
+    digest = f"{zlib.crc32(lines):x}-{len(lines)}"
+    return VocabularyIds(title, lines.count(b"\n") - 1, digest, start, end, pad, "tokenizer")

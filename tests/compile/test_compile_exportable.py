@@ -12,7 +12,16 @@ from composer_compile.errors import CompileError
 from composer_compile.planning import plan_document
 from torch import Tensor, nn
 
-from composer.plugin import Generation, Method, ModuleType, NoConfig, Registry, hookimpl, load_registry
+from composer.plugin import (
+    Generation,
+    Method,
+    ModuleType,
+    NoConfig,
+    Registry,
+    Vocabulary,
+    hookimpl,
+    load_registry,
+)
 from composer.runtime import load
 from composer.types import Signature, States
 
@@ -64,8 +73,8 @@ def _generate(config: Any, options: Any) -> Signature:
     return Signature({"memory": "states[B, N, 4]"}, {"text": "text[B]"})
 
 
-def _tokens(config: Any) -> dict[str, Any]:
-    return {"start": 1, "end": 2, "pad": 0, "tokenizer": "bert-uncased"}
+def _vocabulary(config: Any) -> Vocabulary:
+    return Vocabulary("text", {"tokenizer": "bert-uncased"}, start=101, end=102, pad=0)
 
 
 class Plugin:
@@ -75,7 +84,7 @@ class Plugin:
             "forward": Method(_signature, not_exportable="it looks at the values of its states"),
             "calm": Method(_signature, attribute="calm"),
         }
-        generation = Generation(_generate, _tokens, not_exportable="its cache grows in Python")
+        generation = Generation(_generate, _vocabulary, not_exportable="its cache grows in Python")
         reference = f"{__name__}:build_wild"
         register(ModuleType("test.wild", NoConfig, methods, reference, "Wild.", generation=generation))
 

@@ -10,7 +10,16 @@ import torch
 from pydantic import ValidationInfo, field_validator
 from torch import Tensor, nn
 
-from composer.plugin import Config, Generation, ModuleType, Registry, folder_of, hookimpl, load_registry
+from composer.plugin import (
+    Config,
+    Generation,
+    ModuleType,
+    Registry,
+    Vocabulary,
+    folder_of,
+    hookimpl,
+    load_registry,
+)
 from composer.plugin.conformance import check_plugin
 from composer.runtime import load
 from composer.runtime.weights import save_weights
@@ -113,8 +122,8 @@ def _ports(config: CausalConfig, options: Any) -> Signature:
     return Signature({"prompt": "states[B, L, 8]"}, {"text": "text[B]"})
 
 
-def _tokens(config: CausalConfig) -> dict[str, Any]:
-    return {"start": 2, "end": 3, "pad": 0, "tokenizer": config.tokenizer}
+def _vocabulary(config: CausalConfig) -> Vocabulary:
+    return Vocabulary("text", {"tokenizer": config.tokenizer}, start=2, end=3, pad=0)
 
 
 class Plugin:
@@ -125,7 +134,7 @@ class Plugin:
 
     @hookimpl
     def composer_register(self, register: Any) -> None:
-        generation = Generation(_ports, _tokens, prefills=self.prefills)
+        generation = Generation(_ports, _vocabulary, prefills=self.prefills)
         builder = f"{__name__}:build_causal"
         register(ModuleType("test.causal", CausalConfig, {}, builder, "Causal.", generation=generation))
 

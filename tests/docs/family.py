@@ -10,6 +10,7 @@ from composer.plugin import (
     Modality,
     ModuleType,
     Register,
+    Vocabulary,
     hookimpl,
 )
 from composer.types import Field, Kind, Signature
@@ -125,7 +126,7 @@ ENTRIES = (
         NOWHERE,
         "A decoder-only language model.",
         generation=Generation(
-            write, lambda config: {"start": 1, "end": 2, "pad": 0, "tokenizer": "bert-uncased"}
+            write, lambda config: Vocabulary("text", {"tokenizer": "bert-uncased"}, start=101, end=102, pad=0)
         ),
     ),
     ModuleType(

@@ -17,6 +17,7 @@ from composer.plugin import (
     Register,
     Registry,
     SearchPolicy,
+    Vocabulary,
     hookimpl,
     load_registry,
 )
@@ -125,8 +126,8 @@ def _generate(config: WidthConfig, options: ToyOptions) -> Signature:
     return Signature({"memory": f"states[B, M, {config.width}]"}, outputs)
 
 
-def _tokens(config: WidthConfig) -> Mapping[str, Any]:
-    return {"start": 101, "end": 102, "pad": 0, "tokenizer": "bert-uncased"}
+def _vocabulary(config: WidthConfig) -> Vocabulary:
+    return Vocabulary("text", {"tokenizer": "bert-uncased"}, start=101, end=102, pad=0)
 
 
 def _type(id: str, config: type[Config], methods: Mapping[str, Method], **more: Any) -> ModuleType:
@@ -154,7 +155,7 @@ TYPES = (
         "toy.decoder",
         WidthConfig,
         {"forward": Method(_decode)},
-        generation=Generation(_generate, _tokens, ToyOptions),
+        generation=Generation(_generate, _vocabulary, ToyOptions),
     ),
 )
 

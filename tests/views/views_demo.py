@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any, Literal
 
 import torch
@@ -17,6 +16,7 @@ from composer.plugin import (
     ModuleType,
     Register,
     SearchPolicy,
+    Vocabulary,
     hookimpl,
 )
 from composer.types import Signature, States, Tokens
@@ -72,8 +72,8 @@ def _generation(config: WidthConfig, options: Any) -> Signature:
     return Signature({"memory": f"states[B, N, {config.width}]"}, {"text": "text[B]", "score": "numbers[B]"})
 
 
-def _tokens(config: WidthConfig) -> Mapping[str, Any]:
-    return {"start": 1, "end": 2, "pad": 0, "tokenizer": "bert-uncased"}
+def _vocabulary(config: WidthConfig) -> Vocabulary:
+    return Vocabulary("text", {"tokenizer": "bert-uncased"}, start=101, end=102, pad=0)
 
 
 class Encoder(nn.Module):
@@ -262,7 +262,7 @@ TYPES = (
         {},
         f"{HERE}:Decoder",
         "States to text.",
-        generation=Generation(_generation, _tokens),
+        generation=Generation(_generation, _vocabulary),
     ),
     ModuleType(
         "demo.blind", WidthConfig, {"forward": Method(_states)}, f"{HERE}:build_blind", "Needs values."

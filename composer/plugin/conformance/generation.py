@@ -16,11 +16,10 @@ from composer.plugin.conformance.promises import hold_ports
 from composer.plugin.conformance.report import Failure
 from composer.plugin.conformance.samples import make_inputs
 from composer.plugin.conformance.sizes import batch_symbol, bindings
-from composer.plugin.declarations import Method
+from composer.plugin.declarations import Method, Vocabulary
 
 __all__ = ["check_generation", "check_generation_export", "generation_case"]
 
-NEEDED = ("start", "end", "pad", "tokenizer")
 BEAMS, MAX_TOKENS = 3, 4
 
 
@@ -40,9 +39,9 @@ def check_generation(case: Case) -> str:
     generation = case.build.entry.generation
     assert generation is not None
     hold_ports(case.signature, case.kinds)
-    lacking = [name for name in NEEDED if name not in generation.tokens(case.build.config)]
-    if lacking:
-        raise Failure(f"its tokens lack {', '.join(lacking)}")
+    vocabulary = generation.vocabulary(case.build.config)
+    if not isinstance(vocabulary, Vocabulary):
+        raise Failure(f"its vocabulary is a {type(vocabulary).__name__}, where a Vocabulary was expected")
     decoder: Any = case.build.module
     widths = set()
     for sizes in bindings(case.signature, case.partition, 2):
@@ -62,6 +61,10 @@ def check_generation(case: Case) -> str:
             raise Failure("reordering the beams of the cache does not reorder the logits of the next step")
     if len(widths) > 1:
         raise Failure(f"the vocabulary changes with the memory: {sorted(widths)}")
+    if vocabulary.size is not None and widths != {vocabulary.size}:
+        raise Failure(
+            f"its vocabulary has the size {vocabulary.size}, and its logits have {widths.pop()} entries"
+        )
     return ""
 
 

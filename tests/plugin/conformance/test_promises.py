@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from composer.plugin import Config, Generation, Method, ModuleType, NoConfig, Register, hookimpl
+from composer.plugin import Config, Generation, Method, ModuleType, NoConfig, Register, Vocabulary, hookimpl
 from composer.plugin.conformance import ConformanceError, ConformanceReport, Result, check_plugin
 from composer.problems import ComposerError
 from composer.types import Signature
@@ -226,30 +226,33 @@ def test_sizes_that_documents_leave_open_are_filled_in() -> None:
     assert seen[-1] is not None
 
 
-def generation(**tokens: Any) -> Generation:
+def generation(vocabulary: Any) -> Generation:
     def signature(config: Any, options: Any) -> Signature:
         return Signature({"memory": STATES}, {"text": "text[B]"})
 
-    return Generation(signature, lambda config: tokens)
+    return Generation(signature, lambda config: vocabulary)
 
 
-ALL_TOKENS = {"start": 1, "end": 2, "pad": 0, "tokenizer": "bert-uncased"}
+WORDS = Vocabulary("text", {"tokenizer": "bert-uncased"}, start=1, end=2, pad=0)
 
 
 @pytest.mark.parametrize(
-    ("implementation", "tokens", "message"),
+    ("implementation", "vocabulary", "message"),
     [
-        ("Decoder", ALL_TOKENS, ""),
-        ("Decoder", {"start": 1, "end": 2}, "its tokens lack pad, tokenizer"),
-        ("NarrowDecoder", ALL_TOKENS, "step: expected logits[B, K, V] for ids [3, 3], got [3, 11]"),
-        ("StubbornDecoder", ALL_TOKENS, "reordering the beams of the cache does not reorder the logits"),
-        ("Mixer", ALL_TOKENS, "'Mixer' object has no attribute 'start'"),
+        ("Decoder", WORDS, ""),
+        ("Decoder", {"start": 1, "end": 2}, "its vocabulary is a dict, where a Vocabulary was expected"),
+        (
+            "Decoder",
+            replace(WORDS, size=12),
+            "its vocabulary has the size 12, and its logits have 11 entries",
+        ),
+        ("NarrowDecoder", WORDS, "step: expected logits[B, K, V] for ids [3, 3], got [3, 11]"),
+        ("StubbornDecoder", WORDS, "reordering the beams of the cache does not reorder the logits"),
+        ("Mixer", WORDS, "'Mixer' object has no attribute 'start'"),
     ],
 )
-def test_generation_is_checked_step_by_step(
-    implementation: str, tokens: dict[str, Any], message: str
-) -> None:
-    entry = module_type(implementation, generation=generation(**tokens))
+def test_generation_is_checked_step_by_step(implementation: str, vocabulary: Any, message: str) -> None:
+    entry = module_type(implementation, generation=generation(vocabulary))
     report = check_plugin(
         Offers(ModuleType(entry.id, entry.config, {}, entry.builder, "", generation=entry.generation))
     )
@@ -288,7 +291,7 @@ def test_what_cannot_be_exported_says_so(
 def test_a_search_that_cannot_be_exported_says_so(
     implementation: str, reason: str, outcome: str, message: str
 ) -> None:
-    offered = replace(generation(**ALL_TOKENS), not_exportable=reason)
+    offered = replace(generation(WORDS), not_exportable=reason)
     entry = module_type(implementation, generation=offered)
     report = check_plugin(
         Offers(ModuleType(entry.id, entry.config, {}, entry.builder, "", generation=offered))

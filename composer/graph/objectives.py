@@ -1,0 +1,86 @@
+"""What an objective can train: a search passes no gradient, and a loss must come from a module that learns."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import networkx as nx
+
+from composer.graph.callees import Callee
+from composer.graph.model import Endpoint
+from composer.language import Resolved
+from composer.plugin import Registry
+from composer.problems import Problem
+from composer.types import PortType
+
+__all__ = ["searches_in_the_way", "trains_nothing"]
+
+Path = tuple[Any, ...]
+WHY = "a search picks tokens, and picking has no gradient: what comes before it would not be trained"
+CURE = "score given texts instead: `call` the decoder with the tokens of an input of the objective"
+
+
+def searches_in_the_way(
+    graph: nx.MultiDiGraph,
+    nodes: Mapping[str, tuple[Path, bool]],
+    searches: Mapping[str, bool],
+    loss: Endpoint | None,
+    where: Path,
+    document: Resolved,
+) -> Iterator[Problem]:
+    """C223: a `generate` node inside an objective, or one of the task that its loss reads.
+
+    `nodes` gives path and membership of the objective of every node, `searches` the membership of the `generate` nodes;
+    `where` is the path of the loss.
+    """
+    tree = document.tree
+    for name, training in searches.items():
+        if training:
+            message = f"node `{name}` generates inside an objective"
+            place = tree.place((*nodes[name][0], "generate"))
+            yield Problem("C223", "error", message, place, helps=(WHY, CURE))
+    if loss is None or loss[0] not in graph:
+        return
+    needed = nx.ancestors(graph, loss[0]) | {loss[0]}
+    for name in (name for name, training in searches.items() if not training and name in needed):
+        reached = (nx.descendants(graph, name) | {name}) & needed
+        crossing = [
+            data["path"]
+            for source, target, data in graph.edges(reached, data=True)
+            if nodes[target][1] and not nodes[source][1] and target in reached
+        ]
+        place = min((tree.place(path) for path in crossing), default=tree.place(where))
+        message = f"the loss reads what the search `{name}` writes"
+        yield Problem("C223", "error", message, place, helps=(WHY, CURE))
+
+
+def trains_nothing(
+    loss: Endpoint,
+    callees: Mapping[str, Callee],
+    sources: Mapping[str, Mapping[str, Any]],
+    types: Mapping[Endpoint, PortType],
+    registry: Registry,
+) -> bool:
+    """Whether no module with weights reaches the loss along values that carry a gradient (ids and counts do not)."""
+    waiting, seen = [loss], {loss}
+    while waiting:
+        node = waiting.pop()[0]
+        callee = callees.get(node)
+        if callee is None or callee.verb == "generate":
+            continue
+        if not callee.module.type.stateless:
+            return False
+        for source in sources.get(node, {}).values():
+            for endpoint in source if source and isinstance(source[0], tuple) else (source,):
+                if endpoint not in seen and _carries_gradient(types.get(endpoint), registry):
+                    seen.add(endpoint)
+                    waiting.append(endpoint)
+    return True
+
+
+def _carries_gradient(port: PortType | None, registry: Registry) -> bool:
+    """An unknown type may carry one."""
+    if port is None:
+        return True
+    return any(field.dtype == "float" for field in registry.kinds[port.kind].fields.values())

@@ -1,0 +1,173 @@
+"""Vocabularies: which ids flow along an edge, how many a module knows, and which a decoder writes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from composer.graph.derivation import Cause, Owner, first_cause
+from composer.graph.model import CheckedInput, CheckedModule
+from composer.language import Resolved
+from composer.plugin import Vocabulary
+from composer.problems import Note, Problem
+from composer.types import Dim, PortType, VocabularyIds
+
+if TYPE_CHECKING:
+    from composer.graph.explaining import Edge
+
+__all__ = ["Carried", "Vocabularies", "entries_port"]
+
+Path = tuple[Any, ...]
+ROUNDED_TO = 128
+"""Models round their number of entries up to a multiple of this, for speed."""
+ROUNDED_BY = 1.02
+"""... or by this factor."""
+
+
+def entries_port(port: str) -> str:
+    """What `Owner.ports` calls the number of ids that an input knows, so that its cause can be asked for."""
+    return f"#{port}"
+
+
+@dataclass(frozen=True)
+class Carried:
+    """A vocabulary with the input or module that brought it in."""
+
+    ids: VocabularyIds
+    path: Path
+    owner: str
+
+    def notes(self, document: Resolved) -> Iterator[Note]:
+        """The place that chose it, and the parameter behind that."""
+        tree, where = document.tree, (*self.path, "with", self.ids.field)
+        text = tree.text(where)
+        if text is None:
+            yield Note(tree.place(self.path, key=True), f"{self.owner} has {self} by default")
+            return
+        yield Note(tree.place(where), f"{self.owner} has {self}")
+        if text.startswith("$") and text[1:] in document.parameter_places:
+            yield Note(document.parameter_places[text[1:]], f"{text} is set here")
+
+    def __str__(self) -> str:
+        return f"the vocabulary `{self.ids.title}` of {self.ids.size} entries"
+
+
+@dataclass
+class Vocabularies:
+    """Holds ids against those who read and write them. What a module knows is one for all tasks of a document."""
+
+    document: Resolved
+    problems: list[Problem]
+    known: dict[tuple[str, str], Carried] = field(default_factory=dict)
+    """Module and the config field (or port) that sizes its table → the first vocabulary that met it."""
+    written: dict[str, Carried] = field(default_factory=dict)
+    """Decoder → the vocabulary that makes text of its ids."""
+    said: set[tuple[Any, ...]] = field(default_factory=set)
+
+    def of_input(self, item: CheckedInput) -> dict[str, Carried]:
+        """The vocabularies of an input's ports."""
+        found = {} if item.modality.vocabulary is None else item.modality.vocabulary(item.config)
+        return {port: Carried(ids, item.path, f"input `{item.name}`") for port, ids in found.items()}
+
+    def reads(self, carried: Carried, entries: int, edge: Edge, owner: Owner, module: str | None) -> bool:
+        """Whether a port that knows `entries` ids can read what comes in; reports C222 where it cannot."""
+        cause = first_cause(owner, entries_port(edge.port))
+        key = (module or edge.node, cause.field if cause is not None else edge.port)
+        size = carried.ids.size
+        reader = f"module `{module}`" if module is not None else f"node `{edge.node}`"
+        if size > entries or (module is not None and _is_another(entries, size)):
+            fault = (
+                f"`{carried.ids.title}` has {size} entries, and {reader} knows {entries} for `{edge.port}`"
+            )
+            helps = (_cure(cause, size),)
+            notes = (*carried.notes(self.document), *self._notes(cause))
+        else:
+            first = self.known.setdefault(key, carried) if module is not None else carried
+            if first.ids.digest == carried.ids.digest:
+                return True
+            fault = f"{reader} takes ids of `{carried.ids.title}` here, and of `{first.ids.title}` elsewhere"
+            helps = ("give both places one tokenizer, or declare a second module",)
+            notes = (*carried.notes(self.document), *first.notes(self.document))
+        if (key, carried.ids.digest) not in self.said:  # one table against one vocabulary is one fault
+            self.said.add((key, carried.ids.digest))
+            place = self.document.tree.place(edge.reference)
+            message = f"vocabulary mismatch on {edge}: {fault}"
+            self.problems.append(Problem("C222", "error", message, place, notes=notes, helps=helps))
+        return False
+
+    def writes(self, module: CheckedModule, vocabulary: Vocabulary, ids: VocabularyIds) -> None:
+        """Hold a decoder against the vocabulary that makes text of its ids: C222 for its size, C206 for special ids."""
+        if ("writes", module.name) in self.said:
+            return
+        self.said.add(("writes", module.name))
+        carried = self.written[module.name] = Carried(ids, module.path, f"module `{module.name}`")
+        cause = first_cause(_writer(module), entries_port(""))
+        entries = ids.size if vocabulary.size is None else vocabulary.size
+        if cause is not None:
+            self.known.setdefault((module.name, cause.field), carried)
+        if entries < ids.size or _is_another(entries, ids.size):
+            if cause is not None:
+                self.said.add(((module.name, cause.field), ids.digest))
+            message = f"module `{module.name}` writes {entries} ids, and its vocabulary `{ids.title}` has {ids.size}"
+            notes = [*carried.notes(self.document), *self._notes(cause)]
+            place = self._place(module, "" if cause is None else cause.field, ids.field)
+            notes = [note for note in notes if note.place != place]
+            helps = (_cure(cause, ids.size),)
+            self.problems.append(Problem("C222", "error", message, place, "", tuple(notes), helps))
+            return
+        self._special(module, vocabulary, ids, carried)
+
+    def _special(
+        self, module: CheckedModule, vocabulary: Vocabulary, ids: VocabularyIds, carried: Carried
+    ) -> None:
+        wrong = [
+            (name, getattr(vocabulary, name), wanted)
+            for name, wanted in (("start", ids.start), ("end", ids.end), ("pad", ids.pad))
+            if wanted is not None and wanted != getattr(vocabulary, name)
+        ]
+        for name, found, wanted in wrong:
+            message = f"{module.type.id} refuses its config: {name} {found}, and the vocabulary has {wanted}"
+            place = self._place(module, name, ids.field)
+            notes = tuple(note for note in carried.notes(self.document) if note.place != place)
+            helps = (f"write `{name}: {wanted}` in the `with` of `{module.name}`",)
+            self.problems.append(Problem("C206", "error", message, place, "", notes, helps))
+        if not wrong and vocabulary.start == vocabulary.end and ids.start != ids.end:
+            message = f"{module.type.id} refuses its config: start and end are both {vocabulary.end}"
+            helps = ("a text ends at the token that opens it: give two different ids",)
+            place = self._place(module, "end", ids.field)
+            self.problems.append(Problem("C206", "error", message, place, helps=helps))
+
+    def _place(self, module: CheckedModule, *fields: str) -> Any:
+        """The first of some config values that is written, or what declares the module."""
+        tree = self.document.tree
+        written = [(*module.path, "with", name) for name in fields if name]
+        found = next((path for path in written if tree.node(path) is not None), None)
+        return tree.place(found if found is not None else (*module.path, "uses"))
+
+    def _notes(self, cause: Cause | None) -> Iterator[Note]:
+        if cause is not None:
+            yield from cause.notes(self.document.tree, self.document.parameter_places, "the number of ids")
+
+
+def _writer(module: CheckedModule) -> Owner:
+    function: Callable[[Any], Vocabulary] = module.type.generation.vocabulary  # type: ignore[union-attr]
+
+    def ports(config: Any) -> Mapping[str, PortType]:
+        size = function(config).size
+        return {} if size is None else {entries_port(""): PortType("labels", (Dim(size),))}
+
+    return Owner(module.name, module.config, ports, module.path, module.name)
+
+
+def _is_another(entries: int, size: int) -> bool:
+    """Whether a table is so much larger than a vocabulary that it was not rounded up, but made for another one."""
+    return entries > max(-(-size // ROUNDED_TO) * ROUNDED_TO, int(size * ROUNDED_BY))
+
+
+def _cure(cause: Cause | None, size: int) -> str:
+    if cause is None:
+        return f"give it a vocabulary of {size} entries, or another tokenizer"
+    return (
+        f"set {cause.owner.title}.{cause.field} to {size}, or name the tokenizer that the module was made for"
+    )

@@ -1,0 +1,108 @@
+"""Sizes that are known by their limits: what an input can bring against what a module takes."""
+
+from __future__ import annotations
+
+import pytest
+
+from composer.graph import Report, check
+from composer.language import Source
+from composer.plugin import load_registry
+
+REGISTRY = load_registry()
+
+
+def checked(text: str) -> Report:
+    return check(Source("doc.yaml", text), registry=REGISTRY)
+
+
+def encoder(limit: str, positions: int, more: str = "") -> str:
+    return f"""\
+composer: 1
+modules:
+  text: {{uses: mplug2.text_encoder, with: {{hidden: 64, heads: 4, layers: 1, positions: {positions}}}}}
+tasks:
+  t:
+    inputs: {{q: {{modality: text, with: {{tokenizer: bert-uncased{limit}}}}}}}
+    nodes:
+      w: {{call: text, inputs: {{tokens: q.tokens}}}}
+{more or "      v: {uses: core.pool, inputs: {states: w.states}}"}
+    outputs: {{v: v.embedding}}
+"""
+
+
+@pytest.mark.parametrize(
+    ("limit", "positions", "fits"),
+    [
+        (", max_tokens: 24", 24, True),
+        (", max_tokens: 25", 24, False),
+        ("", 512, True),
+        ("", 511, False),
+        (", max_tokens: null", 24, True),
+    ],
+)
+def test_the_longest_text_fits_the_positions(limit: str, positions: int, fits: bool) -> None:
+    report = checked(encoder(limit, positions))
+    assert [(p.code, p.place.line) for p in report.problems] == ([] if fits else [("C203", 8)])
+    if not fits:
+        (problem,) = report.problems
+        most = 25 if "25" in limit else 512
+        assert problem.message == (
+            f"the length of q.tokens can be up to {most}, and w.tokens takes at most {positions}"
+        )
+        assert problem.helps == (
+            f"set input q: max_tokens to {positions}",
+            f"set text.positions to {most}",
+        )
+
+
+@pytest.mark.parametrize(("position", "fits"), [(0, True), (9, True), (10, False), (20, False)])
+def test_a_position_beyond_the_longest_text(position: int, fits: bool) -> None:
+    more = f"      v: {{uses: core.select, inputs: {{states: w.states}}, with: {{position: {position}}}}}"
+    report = checked(encoder(", max_tokens: 10", 24, more))
+    assert [(p.code, p.place.line) for p in report.problems] == ([] if fits else [("C203", 9)])
+
+
+def test_a_sum_of_two_texts_has_a_limit_too() -> None:
+    more = """\
+      d: {uses: core.concat, inputs: {first: w.states, second: w.states}}
+      v: {uses: core.select, inputs: {states: d.states}, with: {position: POSITION}}"""
+    assert checked(encoder(", max_tokens: 10", 24, more.replace("POSITION", "19"))).problems == ()
+    (problem,) = checked(encoder(", max_tokens: 10", 24, more.replace("POSITION", "20"))).problems
+    assert (problem.code, problem.place.line) == ("C203", 10)
+    assert problem.message == "the length of d.states can be up to 20, and v.states takes 21 or more"
+
+
+SEARCH = """\
+composer: 1
+modules:
+  text: {uses: mplug2.text_encoder, with: {hidden: 64, heads: 4, layers: 1}}
+  decoder:
+    uses: mplug2.text_decoder
+    with: {hidden: 64, heads: 4, layers: 1, positions: POSITIONS}
+tasks:
+  t:
+    inputs: {q: {modality: text, with: {tokenizer: bert-uncased}}}
+    nodes:
+      w: {call: text, inputs: {tokens: q.tokens}}
+      r:
+        generate: decoder
+        inputs: {memory: w.states}
+        OPTIONS
+    outputs: {r: r.text}
+"""
+
+
+@pytest.mark.parametrize(
+    ("positions", "options", "line"),
+    [
+        (24, "with: {max_tokens: 40}", 15),
+        (10, "summary: the default is 20", 6),
+        (40, "with: {max_tokens: 40}", 0),
+    ],
+)
+def test_a_search_beyond_the_positions_is_placed_at_its_limit(
+    positions: int, options: str, line: int
+) -> None:
+    report = checked(SEARCH.replace("POSITIONS", str(positions)).replace("OPTIONS", options))
+    assert [(p.code, p.place.line) for p in report.problems] == ([("C206", line)] if line else [])
+    assert all("positions" in problem.message for problem in report.problems)
