@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from composer.graph.callees import Callee
-from composer.graph.derivation import Derivation, Owner, range_port
+from composer.graph.derivation import Derivation, Owner, first_cause, range_port
 from composer.graph.explaining import TASK, Edge, Explainer
 from composer.graph.model import CheckedInput, Endpoint
 from composer.graph.solver import Solver
@@ -41,6 +41,8 @@ class EdgeChecker:
     raw: dict[Endpoint, PortType] = field(default_factory=dict)
     carried: dict[Endpoint, Carried] = field(default_factory=dict)
     """The vocabulary whose ids a port carries, where that is known."""
+    defaults: dict[str, tuple[CheckedInput, str, int]] = field(default_factory=dict)
+    """Symbol of an input → the field that limits its size by default, and the limit."""
 
     @property
     def explainer(self) -> Explainer:
@@ -58,7 +60,13 @@ class EdgeChecker:
         )
         owner = TASK if modality.shares_symbols else item.name
         for symbol, bounds in ranges(item.config).items():
-            self._limit(f"{symbol}@{owner}", bounds)
+            cause = first_cause(self.owners[item.name], range_port(symbol), 1)
+            written = cause is not None and self.document.tree.node((*item.path, "with", cause.field))
+            if written is not None and cause is not None:
+                self._limit(f"{symbol}@{owner}", bounds)
+            else:  # a default is no statement of the author's: it gives way to what the modules take
+                self.solver.ranges.setdefault(f"{symbol}@{owner}", bounds)
+                self.defaults[f"{symbol}@{owner}"] = (item, "" if cause is None else cause.field, bounds[1])
         self.carried |= {(item.name, p): c for p, c in self.vocabularies.of_input(item).items()}
         for port, declared in item.ports.items():
             if self.known_kind(declared, item.path):
@@ -112,6 +120,19 @@ class EdgeChecker:
             if self.known_kind(declared.type, path) and not poisoned:
                 self.raw[name, port] = declared.type
                 self.types[name, port] = self._normal(_local(declared.type, name, fixed))
+
+    def beyond_defaults(self) -> Iterator[Problem]:
+        """C225: inputs that may by default be larger than the modules take."""
+        for symbol, (item, name, most) in self.defaults.items():
+            taken = self.solver.ranges[symbol][1]
+            if taken < most and symbol not in self.solver.solved:
+                message = (
+                    f"input `{item.name}` may be {most} long by default, and this task takes {taken} at most: "
+                    "what is longer is refused when it comes"
+                )
+                place = self.document.tree.place((*item.path, "modality"))
+                helps = (f"write `{name}: {taken}` in its `with`",) if name else ()
+                yield Problem("C225", "warning", message, place, helps=helps)
 
     def _limit(self, symbol: str, bounds: tuple[int, int]) -> None:
         self.solver.ranges.setdefault(symbol, bounds)

@@ -368,6 +368,7 @@ class TaskChecker:
                 self.problems.append(
                     Problem("C215", "warning", message, tree.place(where, key=True), helps=helps)
                 )
+        self.problems += self.edges.beyond_defaults()
         for name, item in self.inputs.items():
             if name not in needed and not any(graph.successors(name)):
                 message = f"input `{name}` is never used"

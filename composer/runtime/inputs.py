@@ -66,7 +66,12 @@ class Inputs:
         for port in arrays.keys() & item.ports.keys():
             array = arrays[port][0] if isinstance(arrays[port], tuple) else arrays[port]
             for dim, size in zip(task.types[name, port].dims, array.shape, strict=True):
-                most = task.ranges.get(dim.symbols[0], (0, size))[1] if dim.is_symbol else size
+                least, most = task.ranges.get(dim.symbols[0], (0, size)) if dim.is_symbol else (size, size)
+                if size < least:
+                    raise InputError(
+                        f"input `{name}` has {size} {'tokens' if hasattr(item.config, 'max_tokens') else 'entries'}, "
+                        f"and task `{task.name}` needs at least {least}; give more"
+                    )
                 if size > most:
                     cure = (
                         f"set its `max_tokens` to {most}"
