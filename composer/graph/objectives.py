@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 import networkx as nx
@@ -57,6 +57,7 @@ def searches_in_the_way(
 
 def trains_nothing(
     loss: Endpoint,
+    inputs: Collection[str],
     callees: Mapping[str, Callee],
     sources: Mapping[str, Mapping[str, Any]],
     types: Mapping[Endpoint, PortType],
@@ -66,8 +67,12 @@ def trains_nothing(
     waiting, seen = [loss], {loss}
     while waiting:
         node = waiting.pop()[0]
+        if node in inputs:
+            continue
         callee = callees.get(node)
-        if callee is None or callee.verb == "generate":
+        if callee is None:  # a node with a fault of its own
+            return False
+        if callee.verb == "generate":
             continue
         if not callee.module.type.stateless:
             return False

@@ -73,6 +73,8 @@ class TaskChecker:
         self._check_objective(graph, loss, path, before)
         self._warn_unused(graph, path, before)
         self._check_compile(path)
+        if not any(p.severity == "error" for p in self.problems[before:]):
+            self.problems += self.edges.beyond_defaults()
         if any(p.severity == "error" for p in self.problems[before:]) or any(
             v is None for v in self.outputs.values()
         ):
@@ -336,9 +338,12 @@ class TaskChecker:
             name: nodes[name][1] for name, callee in self.resolved.items() if callee.verb == "generate"
         }
         self.problems += searches_in_the_way(graph, nodes, searches, loss, where, document)
-        if loss is None or any(p.severity == "error" for p in self.problems[before:]):
+        faulty = any(ports is None for ports in self.outputs.values())
+        if loss is None or faulty or any(p.severity == "error" for p in self.problems[before:]):
             return
-        if trains_nothing(loss, self.resolved, self.sources, self.edges.types, self.callees.registry):
+        if trains_nothing(
+            loss, self.inputs, self.resolved, self.sources, self.edges.types, self.callees.registry
+        ):
             message = f"no module that learns reaches the loss {objective.loss}: there is nothing to train"
             helps = (
                 "read a node that calls a module with weights; ids, classes and counts carry no gradient",
@@ -368,7 +373,6 @@ class TaskChecker:
                 self.problems.append(
                     Problem("C215", "warning", message, tree.place(where, key=True), helps=helps)
                 )
-        self.problems += self.edges.beyond_defaults()
         for name, item in self.inputs.items():
             if name not in needed and not any(graph.successors(name)):
                 message = f"input `{name}` is never used"
