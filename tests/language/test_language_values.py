@@ -22,7 +22,7 @@ SOUND = """\
 composer: 1
 parameters: {width: 64}
 modules:
-  text: {uses: mplug2.text_encoder, with: {hidden: $width, heads: 4, layers: 1, dropout: 0.5}}
+  text: {uses: mplug2.text_encoder, with: {hidden: $width, heads: 4, layers: 1, dropout: 0.5, positions: 1000}}
 tasks:
   t:
     inputs: {q: {modality: text, with: {tokenizer: bert-uncased, max_tokens: 8}}}
@@ -98,7 +98,7 @@ def test_nothing_where_a_value_is_needed(wrong: str, registry: Registry) -> None
 @pytest.mark.parametrize("written", ["${width}", "${ width }", "${{ width }}"])
 def test_braces_around_a_parameter(written: str, registry: Registry) -> None:
     block = SOUND.replace(
-        "{uses: mplug2.text_encoder, with: {hidden: $width, heads: 4, layers: 1, dropout: 0.5}}",
+        "{uses: mplug2.text_encoder, with: {hidden: $width, heads: 4, layers: 1, dropout: 0.5, positions: 1000}}",
         f"\n    uses: mplug2.text_encoder\n    with:\n      hidden: {written}\n      heads: 4\n      layers: 1",
     )
     (problem,) = problems(block, registry)
