@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from composer.graph.aliases import said_once
 from composer.graph.callees import Callees
 from composer.graph.configs import ConfigReader
 from composer.graph.edges import EdgeChecker
@@ -105,6 +106,7 @@ def _check_resolved(document: Resolved, registry: Registry) -> Report:
                 helps=("add a `tasks:` map",),
             )
         )
+    problems[:] = said_once(problems, document.tree)
     modules = {n: m for n, m in callees.modules.items() if m is not None}
     ordered = _in_source_order(problems, document)
     return Report(ordered, document.sources, document.name, document, modules, tasks, registry)

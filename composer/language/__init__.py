@@ -1,5 +1,6 @@
 """The language: text to a resolved document. Imports no torch and asks no plugin."""
 
+from composer.language.composing import place_of
 from composer.language.extending import Library
 from composer.language.parameters import removal
 from composer.language.pausing import collector_paused
@@ -34,6 +35,7 @@ __all__ = [
     "find_source",
     "graphs_of",
     "nearest",
+    "place_of",
     "read_source",
     "removal",
     "resolve",

@@ -11,6 +11,8 @@ from composer.problems.place import Place
 __all__ = ["ComposerError", "DocumentError", "Edit", "InputError", "Note", "Problem"]
 
 Severity = Literal["error", "warning"]
+MAX_TEXT = 1200
+"""Characters of a message, a label or a hint."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,8 +48,21 @@ class Problem:
     helps: tuple[str, ...] = ()
     fix: tuple[Edit, ...] = ()
 
+    def __post_init__(self) -> None:
+        """What quotes a value of the document quotes no more of it than people read."""
+        for name in ("message", "label"):
+            object.__setattr__(self, name, cut(getattr(self, name)))
+        object.__setattr__(self, "helps", tuple(map(cut, self.helps)))
+
     def __str__(self) -> str:
         return f"{self.place}: {self.severity}[{self.code}]: {self.message}"
+
+
+def cut(text: str) -> str:
+    """A text without its middle, where it is long."""
+    if len(text) <= MAX_TEXT:
+        return text
+    return f"{text[: MAX_TEXT * 2 // 3]} … {text[-MAX_TEXT // 3 :]}"
 
 
 class ComposerError(Exception):

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 
 from composer.problems.lines import split_lines
 from composer.problems.place import Place
-from composer.problems.render.cells import clean, clip, width_of
+from composer.problems.render.cells import ELLIPSIS, clean, clip, width_of
 from composer.problems.render.style import Style
 
 __all__ = ["Span", "snippet"]
+
+LONG = 4096
+"""Characters of a line beyond which only what lies around the marks is looked at."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +42,7 @@ class _Mark:
 
 def snippet(spans: Iterable[Span], text: str, gutter: int, style: Style, width: int) -> list[str]:
     """The lines of `text` that `spans` stand on, in order, each with its marks beneath; `·` stands for a gap."""
-    lines = split_lines(text)
+    lines = _lines(text)
     by_line: dict[int, list[Span]] = {}
     for span in spans:
         if 1 <= span.line <= len(lines):
@@ -55,9 +59,17 @@ def snippet(spans: Iterable[Span], text: str, gutter: int, style: Style, width: 
     return rows
 
 
+@lru_cache(maxsize=8)
+def _lines(text: str) -> list[str]:
+    """The lines of a text; all problems of a document ask for them."""
+    return split_lines(text)
+
+
 def _line_rows(number: int, line: str, spans: list[Span], gutter: int, style: Style, width: int) -> list[str]:
     """One source line and, beneath it, its marks."""
     ranges = [_characters(span.place, line) for span in spans]
+    if len(line) > LONG:
+        line, ranges = _shortened(line, ranges, width)
     shown = clip(line, ranges, width)
     marks = []
     for span, (start, end) in zip(spans, ranges, strict=True):
@@ -66,6 +78,30 @@ def _line_rows(number: int, line: str, spans: list[Span], gutter: int, style: St
     bar = style.paint("gutter", f"{'':>{gutter}} │")
     source = f"{style.paint('gutter', f'{number:>{gutter}} │')} {shown.text}".rstrip()
     return [source, *(f"{bar} {row}" for group in _groups(marks) for row in _mark_rows(group, style))]
+
+
+def _shortened(line: str, ranges: list[tuple[int, int]], width: int) -> tuple[str, list[tuple[int, int]]]:
+    """A very long line as what lies around its marks, and where the marks are then."""
+    parts: list[tuple[int, int]] = []
+    bounded = [(start, min(end, start + width)) for start, end in ranges]
+    for start, end in sorted(bounded):
+        low, high = max(0, start - width), min(len(line), end + width)
+        if parts and low <= parts[-1][1]:
+            parts[-1] = (parts[-1][0], max(high, parts[-1][1]))
+        else:
+            parts.append((low, high))
+    begins, text = [], ""
+    for low, high in parts:
+        text += ELLIPSIS if low > 0 else ""
+        begins.append(len(text) - low)
+        text += line[low:high]
+    text += ELLIPSIS if parts and parts[-1][1] < len(line) else ""
+
+    def moved(start: int, end: int) -> tuple[int, int]:
+        offset = next(begin for begin, (low, high) in zip(begins, parts, strict=True) if low <= start <= high)
+        return start + offset, end + offset
+
+    return text, [moved(start, end) for start, end in bounded]
 
 
 def _characters(place: Place, line: str) -> tuple[int, int]:
