@@ -27,6 +27,9 @@ from composer.runtime.weights import LoadReport, WeightsError, load_weights
 __all__ = ["INITIAL", "Model", "NotCopiedError", "Runner", "build_for_training", "device_of", "load"]
 
 
+_LONGEST_REASON = 160
+
+
 class NotCopiedError(InputError, TypeError):
     """Something that holds mapped weights and locks was to be pickled or copied; a TypeError, as pickle raises."""
 
@@ -328,10 +331,19 @@ def device_of(device: str | torch.device) -> torch.device:
         raise InputError(f"{device!r} is no device: write cpu, cuda or cuda:1") from None
     if target.type == "cuda" and not torch.cuda.is_available():
         raise InputError(f"device {device} is not available here: torch finds no CUDA device; use cpu")
+    if target.type == "cuda" and (target.index or 0) >= torch.cuda.device_count():
+        raise InputError(
+            f"device {device} is not available here: torch finds {torch.cuda.device_count()} CUDA device(s), counted "
+            "from cuda:0"
+        )
     try:
         torch.zeros(1, device=target).item()  # the only proof that a device computes (`meta` does not)
+    except NotImplementedError:
+        raise InputError(
+            f"device {device} cannot be used here: this torch computes on no {target.type} device; use cpu"
+        ) from None
     except Exception as error:  # which exception, and how long its text, depends on the device
-        reason = str(error).partition("\n")[0].rstrip(".")
+        reason = str(error).partition("\n")[0][:_LONGEST_REASON].rstrip(".")
         raise InputError(f"device {device} cannot be used here: {reason}; use cpu") from None
     return target
 

@@ -31,7 +31,9 @@ class WeightsSource:
     """Whether it was found through `extends` alone, without anybody naming it."""
 
     def read(self, layout: Layout | None, root: str | None) -> Checkpoint:
-        """Open it; a layout's roots come before the usual ones."""
+        """Open it; a layout's roots come before the usual ones. Raises InputError for an empty root."""
+        if root is not None and not root.strip("."):
+            raise InputError("the root is empty: name an entry of the checkpoint with root= (--root)")
         roots = tuple(dict.fromkeys((*layout.roots, *ROOTS))) if layout is not None else ROOTS
         return read_checkpoint(self.path, roots=roots, root=root)
 

@@ -48,6 +48,11 @@ def _check_axes(values: Sequence[Any], config: ArrayConfig) -> None:
     if len(records) > 1:
         raise InputError(f"some samples of {config.kind} are arrays and some are records: give records alone")
     for value in values:
+        if isinstance(value, (str, bytes)):
+            raise InputError(
+                f"an input of modality `array` takes an array ({config.kind}), which only Python can give: "
+                "model.run(NAME=array); the command line gives text"
+            )
         first = value[0] if _is_record(value) else value
         if config.dims and not isinstance(first, Mapping) and np.ndim(first) != len(config.dims) - 1:
             axes = ", ".join(map(str, config.dims[1:]))

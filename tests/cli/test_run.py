@@ -107,3 +107,49 @@ def test_a_document_with_errors_is_not_run(composer, speaking: str) -> None:
 )
 def test_wrong_usage(composer, arguments: list[str]) -> None:
     assert composer(*arguments).code == 2
+
+
+def test_an_answer_that_is_not_finite_is_told_and_is_valid_json(
+    composer, tmp_path: Path, monkeypatch
+) -> None:
+    import torch
+    from safetensors.torch import save_file
+
+    from composer import runtime
+
+    monkeypatch.chdir(tmp_path)
+    Path("large.yaml").write_text(
+        "composer: 1\nname: large\n"
+        "modules:\n  text: {uses: mplug2.text_encoder, with: {hidden: 8, heads: 2, layers: 1}}\n"
+        "  head: {uses: core.linear, with: {input_dim: 8, output_dim: 3}}\n"
+        "tasks:\n  t:\n    inputs: {q: {modality: text, with: {tokenizer: bert-uncased}}}\n"
+        "    nodes: {w: {call: text, inputs: q}, v: {uses: core.pool, inputs: w}, s: {call: head, inputs: w}}\n"
+        "    outputs: {vector: v, scores: s}\n"
+    )
+    model = runtime.load("large.yaml", weights="initial")
+    state = {
+        f"{m}.{k}": v.clone() for m, module in model.modules.items() for k, v in module.state_dict().items()
+    }
+    state["head.map.weight"] = torch.full_like(state["head.map.weight"], 3e38)
+    save_file(state, "large.safetensors")
+    for options in ([], ["--json"]):
+        done = composer("run", "large.yaml", "--weights", "large.safetensors", "q=a b", *options)
+        assert done.code == 0
+        assert "composer: warning: output `scores` is not finite: " in done.err
+        assert "`vector`" not in done.err
+    values = json.loads(done.out, parse_constant=pytest.fail)
+    assert None in [value for row in values["scores"]["values"] for value in row]
+
+
+def test_text_for_an_array_says_who_can_give_one(composer, tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("a.yaml").write_text(
+        "composer: 1\nname: a\nmodules:\n  a: {uses: core.linear, with: {input_dim: 4, output_dim: 8}}\n"
+        "tasks:\n  t:\n    inputs: {x: {modality: array, with: {kind: states, dims: [B, N, 4]}}}\n"
+        "    nodes: {p: {call: a, inputs: x}}\n    outputs: {o: p}\n"
+    )
+    for value in ("5", "[[1, 2, 3, 4]]", "a.npy", ""):
+        done = composer("run", "a.yaml", "--weights", "initial", f"x={value}")
+        assert (done.code, done.out) == (1, "")
+        assert "which only Python can give" in done.err
+        assert done.err.count("\n") == 1

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from fractions import Fraction
 
 from composer.plugin import Layout
-from composer.runtime.weights.errors import WeightsError
+from composer.problems import ComposerError
 from composer.runtime.weights.faults import Faults
 from composer.runtime.weights.names import first_words
 from composer.runtime.weights.plan import LoadPlan
@@ -72,7 +72,7 @@ def _reader(
     for each in layouts:
         try:
             filled[each.id] = len(planned(keys, each).assignments)
-        except (WeightsError, KeyError):  # rules that need parameters which this document has not
+        except (ComposerError, KeyError):  # rules that need parameters which this document has not
             continue
     best = max(filled, key=filled.__getitem__, default=None)
     return best if best is not None and filled[best] * 2 >= len(plan.missing) else None

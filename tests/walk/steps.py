@@ -1,0 +1,173 @@
+"""The steps of the walk: what README, `--help` and the pages open, with every option of every command on the way."""
+
+from __future__ import annotations
+
+import shlex
+from dataclasses import dataclass
+from pathlib import Path
+
+__all__ = [
+    "ALL",
+    "ASK",
+    "COMPARED",
+    "COMPILED",
+    "FIRST_HOUR",
+    "MOVED",
+    "NEW_PLUGIN",
+    "PLANS",
+    "PLUGINS",
+    "ROOT",
+]
+__all__ += ["SMALL", "TRAINED", "WEIGHTS", "Step"]
+
+ROOT = Path(__file__).parents[2]
+PICTURE = ROOT / "examples" / "quickstart" / "picture.png"
+CLIP = ROOT / "examples" / "quickstart" / "clip.mp4"
+GOLDEN = ROOT / "tests" / "golden"
+
+SMALL = "--set hidden=16 --set image_size=32"
+ASK = f'image={PICTURE} question="is there a circle?"'
+
+
+@dataclass(frozen=True)
+class Step:
+    """A command line, with the exit code and a piece of what it prints."""
+
+    line: str
+    prints: str = ""
+    code: int = 0
+    json: bool = False
+
+    @property
+    def words(self) -> list[str]:
+        return shlex.split(self.line)
+
+
+FIRST_HOUR = [
+    Step("new first.yaml", "wrote first.yaml"),
+    Step("check first.yaml", "first.yaml: no problems"),
+    Step("check first.yaml quickstart mplug2 mplug2-base", "4 documents: no problems"),
+    Step("check first.yaml --set hidden=16", "no problems"),
+    Step("check first.yaml --json", json=True),
+    *[
+        Step(f"check first.yaml --format {name}", json=name != "github")
+        for name in ("json", "sarif", "github")
+    ],
+    Step("check first.yaml --fix --dry-run", "no problems"),
+    Step("check first.yaml --fix", "no problems"),
+    Step("show first.yaml", "image-qa"),
+    Step("show first.yaml:image-qa", "image-qa"),
+    Step("show first.yaml --resolved --set hidden=32", "--set"),
+    Step("show first.yaml --plan", "encode"),
+    Step("show first.yaml:image-qa --cost --at batch=2 question.length=5 --dtype bfloat16", "parameters"),
+    *[
+        Step(f"show first.yaml --picture first.{suffix}", f"wrote first.{suffix}")
+        for suffix in ("svg", "html")
+    ],
+    Step("show first.yaml --picture mermaid", "flowchart"),
+    Step("show first.yaml --picture costs.svg --cost", "wrote costs.svg"),
+    Step("show quickstart --plan --objective", "loss"),
+    Step(f"run first.yaml --weights initial {SMALL} --json {ASK}", json=True),
+    Step(f"run first.yaml:image-qa --weights initial {SMALL} --dtype bfloat16 --device cpu {ASK}"),
+    Step(f"run first.yaml --weights initial {SMALL} --loading-report {ASK}"),
+    Step("explain", "C203"),
+    Step("explain C203", "Wrong:"),
+    Step("schema", json=True),
+    Step("schema --out first.schema.json", "wrote first.schema.json"),
+]
+
+COMPILED = [
+    Step(
+        f"compile first.yaml --weights initial {SMALL} --out made/first --backend export --range batch=1..2 "
+        "--precision decoder=fp32 --tolerance 0.1 --accept-drift --device cpu",
+        "made/first: image-qa",
+    ),
+    Step("inspect made/first", "image-qa"),
+    Step("inspect made/first --json --no-verify", json=True),
+    Step("verify made/first --device cpu", "image-qa: ok"),
+    Step("verify made/first --json", json=True),
+    Step(f"run made/first:image-qa --json {ASK}", json=True),
+]
+
+MOVED = [
+    Step("verify elsewhere/moved", "image-qa: ok"),
+    Step(f"run elsewhere/moved --json {ASK}", json=True),
+    Step("verify first.zip", "image-qa: ok"),
+    Step(f"run first.zip:image-qa --json {ASK}", json=True),
+    Step("inspect first.zip", "image-qa"),
+]
+
+PLANS = [
+    Step(f"compile first.yaml {SMALL} --plan", "image-qa"),
+    Step(f"compile first.yaml {SMALL} --plan --json --backend export", json=True),
+    Step(f"compile first.yaml {SMALL} --plan --picture plan.svg", "image-qa"),
+    Step(
+        f"compile first.yaml image-qa {SMALL} --plan --backend tensorrt --target sm89 --memory-limit 1GiB --keep norms "
+        "--no-cuda-graphs --require-full --build-cache kept",
+        "image-qa",
+    ),
+]
+
+WEIGHTS = [
+    Step(f"run quickstart:image-qa {ASK}", "yes"),
+    Step(f"run quickstart:image-qa --weights quickstart --loading-report {ASK}", "yes"),
+    Step(f"run quickstart:image-caption image={PICTURE}"),
+    Step(f"run quickstart:video-caption video={CLIP}"),
+    Step(f"run child.yaml:image-qa {ASK}", "yes"),
+    Step(f"run child.yaml:classify image={PICTURE} --init head --json", json=True),
+    Step(f"run quickstart:image-qa --weights wrapped.safetensors --root ema {ASK}", "yes"),
+    Step(
+        f"run quickstart:image-qa --weights wrapped.safetensors --layout mplug2 {ASK}",
+        "layout mplug2",
+        code=1,
+    ),
+    Step(
+        "compile quickstart:image-qa --weights wrapped.safetensors --layout mplug2 --out made/none",
+        "layout mplug2",
+        code=1,
+    ),
+    Step(f"run quickstart:image-caption --stream image={PICTURE}"),
+    Step(
+        "compile child.yaml:classify --weights wrapped.safetensors --root ema --init head --loading-report "
+        "--out made/child",
+        "made/child: classify",
+    ),
+]
+
+NEW_PLUGIN = [Step("plugins new audio --into .", "next: pip install -e composer-audio")]
+
+PLUGINS = [
+    Step("plugins list", "audio"),
+    Step("plugins list --traceback", "core"),
+    Step("plugins show core.linear", "module type core.linear"),
+    Step("plugins show audio.gate", "audio.gate"),
+    Step("plugins check audio", "passed"),
+    Step("plugins check audio --json", json=True),
+    Step("plugins check audio --format json", json=True),
+    Step("check gated.yaml", "no problems"),
+    Step("run gated.yaml --weights initial question=hello --json", json=True),
+    Step("compile gated.yaml --weights initial --out made/gated", "made/gated"),
+    Step("run made/gated question=hello --json", json=True),
+]
+
+TRAINED = [
+    Step(
+        "train quickstart --recipe small.yaml --task video-caption --epochs 1 --seed 3 --threads 1 --out trained "
+        "--set hidden=16 --set heads=2 --set image_size=32"
+    ),
+    Step(
+        "train quickstart --recipe small.yaml --task video-caption --epochs 1 --seed 3 --threads 1 --out trained "
+        "--set hidden=16 --set heads=2 --set image_size=32 --resume"
+    ),
+    Step(f"run quickstart:video-caption --weights trained.safetensors --set hidden=16 --set heads=2 "
+         f"--set image_size=32 video={CLIP}"),
+]  # fmt: skip
+
+CASE = shlex.quote(str(GOLDEN / "mplug2" / "text.yaml"))
+COMPARED = [
+    Step(f"compare {CASE}"),
+    Step(f"compare {CASE} --json --data {shlex.quote(str(GOLDEN / 'mplug2' / 'text'))}", json=True),
+    Step(f"compare {CASE} --format json", json=True),
+]
+
+ALL = [*FIRST_HOUR, *COMPILED, *MOVED, *PLANS, *WEIGHTS, *NEW_PLUGIN, *PLUGINS, *TRAINED, *COMPARED]

@@ -1,0 +1,169 @@
+"""The walk, step by step, in one folder: each step finds what the steps before it have written."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import shutil
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from safetensors.torch import load_file, save_file
+
+from .conftest import Done
+from .steps import (
+    ASK,
+    COMPARED,
+    COMPILED,
+    FIRST_HOUR,
+    MOVED,
+    NEW_PLUGIN,
+    PLANS,
+    PLUGINS,
+    ROOT,
+    SMALL,
+    TRAINED,
+    WEIGHTS,
+    Step,
+)
+
+
+def take(walk: Callable[..., Done], steps: list[Step]) -> None:
+    """Take steps one after the other; each must end as it says, and leave no traceback and nothing half-written."""
+    for step in steps:
+        done = walk(*step.words)
+        assert done.code == step.code, (step.line, done.out, done.err)
+        assert step.prints in done.out + done.err, (step.line, done.out, done.err)
+        assert "Traceback" not in done.err, step.line
+        if step.json:
+            json.loads(done.out, parse_constant=refuse)
+
+
+def refuse(name: str) -> None:
+    raise ValueError(f"{name} is not JSON")
+
+
+def test_the_first_hour(walk) -> None:
+    take(walk, FIRST_HOUR)
+    assert Path("first.svg").read_text(encoding="utf-8").startswith("<svg")
+    json.loads(Path("first.schema.json").read_text(encoding="utf-8"))
+
+
+def test_a_first_document_compiles_is_moved_and_zipped(walk) -> None:
+    """By the files of the step before: the document that `composer new` wrote."""
+    if not Path("first.yaml").exists():
+        take(walk, FIRST_HOUR[:1])
+    take(walk, COMPILED)
+    Path("elsewhere").mkdir()
+    shutil.move("made/first", "elsewhere/moved")
+    with zipfile.ZipFile("first.zip", "w") as archive:
+        for path in sorted(Path("elsewhere/moved").rglob("*")):
+            archive.write(path, path.relative_to("elsewhere/moved"))
+    take(walk, MOVED)
+
+
+def test_plans_need_no_weights(walk) -> None:
+    if not Path("first.yaml").exists():
+        take(walk, FIRST_HOUR[:1])
+    take(walk, PLANS)
+
+
+CHILD = """\
+composer: 1
+name: child
+extends: quickstart
+modules:
+  head: {uses: core.linear, with: {input_dim: $hidden, output_dim: 3}}
+tasks:
+  classify:
+    inputs: {image: {modality: image, with: {size: $image_size}}}
+    nodes:
+      picture: {call: vision.image, inputs: {pixels: image.pixels}}
+      pooled: {uses: core.pool, inputs: {states: picture.states}}
+      scored: {call: head, inputs: {states: picture.states}}
+    outputs: {scores: scored, vector: pooled}
+"""
+
+
+def test_weights_come_from_where_they_are_named(walk) -> None:
+    Path("child.yaml").write_text(CHILD)
+    shipped = load_file(ROOT / "graphs" / "quickstart.safetensors")
+    wrapped = {f"ema.module.{key}": value.clone() for key, value in shipped.items()}
+    save_file({**wrapped, "step": next(iter(shipped.values())).clone()}, "wrapped.safetensors")
+    take(walk, WEIGHTS)
+
+
+GATED = """\
+composer: 1
+name: gated
+modules:
+  text: {uses: mplug2.text_encoder, with: {hidden: 64, heads: 4, layers: 1}}
+  gate: {uses: audio.gate}
+tasks:
+  embed:
+    inputs: {question: {modality: text, with: {tokenizer: bert-uncased, max_tokens: 20}}}
+    nodes:
+      words: {call: text, inputs: {tokens: question.tokens}}
+      gated: {call: gate, inputs: {states: words.states}}
+      vector: {uses: core.pool, inputs: {states: gated.states}}
+    outputs: {vector: vector}
+"""
+
+
+def test_a_new_plugin_is_checked_used_and_compiled(walk, place: Path) -> None:
+    take(walk, NEW_PLUGIN)
+    site = place / "site"
+    shutil.copytree("composer-audio", site)
+    metadata = site / "composer_audio-1.0.dist-info"
+    metadata.mkdir()
+    (metadata / "METADATA").write_text("Metadata-Version: 2.1\nName: composer-audio\nVersion: 1.0\n")
+    (metadata / "entry_points.txt").write_text("[composer]\naudio = composer_audio\n")
+    importlib.invalidate_caches()
+    Path("gated.yaml").write_text(GATED)
+    take(walk, PLUGINS)
+
+
+def test_a_shipped_document_is_trained_and_run_with_its_new_weights(walk) -> None:
+    pytest.importorskip("sklearn", reason="needs multimodal-composer[train]")
+    yaml = pytest.importorskip("yaml")
+    recipe = yaml.safe_load((ROOT / "graphs" / "training" / "quickstart.yaml").read_text(encoding="utf-8"))
+    recipe["tasks"] = {
+        "video-caption": {**recipe["tasks"]["video-caption"], "batch": 4, "with": {"clips": 8}}
+    }
+    Path("small.yaml").write_text(yaml.safe_dump(recipe), encoding="utf-8")
+    take(walk, TRAINED)
+
+
+def test_recorded_tensors_are_compared(walk) -> None:
+    take(walk, COMPARED)
+
+
+@pytest.mark.parametrize("document", ["quickstart", "mplug2", "mplug2-base"])
+def test_every_shipped_document_is_shown_in_every_way(walk, document: str) -> None:
+    ways = ["", "--plan", "--resolved", f"--picture {document}.svg"]
+    take(walk, [Step(f"check {document}", "no problems"), *[Step(f"show {document} {way}") for way in ways]])
+
+
+# Slow: a billion parameters are laid out, though none has a value.
+@pytest.mark.slow
+@pytest.mark.parametrize("document", ["mplug2", "mplug2-base"])
+def test_every_shipped_document_tells_its_cost(walk, document: str) -> None:
+    take(walk, [Step(f"show {document} --cost", "parameters")])
+
+
+# Slow: compiles C++ for minutes where nothing is cached.
+@pytest.mark.slow
+def test_a_first_document_compiles_by_inductor(walk) -> None:
+    if not Path("first.yaml").exists():
+        take(walk, FIRST_HOUR[:1])
+    steps = [
+        Step(
+            f"compile first.yaml --weights initial {SMALL} --out made/fast --backend inductor",
+            "made/fast: image-qa",
+        ),
+        Step("verify made/fast", "image-qa: ok"),
+        Step(f"run made/fast {ASK}"),
+    ]
+    take(walk, steps)
