@@ -71,8 +71,11 @@ class _NamedText(io.StringIO):
         self.name = source.name
 
 
-def compose(source: Source) -> MappingNode:
-    """Compose one document; raises DocumentError (C002 syntax, C004 limits, C102 when it is no mapping)."""
+DOCUMENT_KEYS = "a document is a map with the keys composer, name, modules and tasks"
+
+
+def compose(source: Source, wanted: str = DOCUMENT_KEYS) -> MappingNode:
+    """Compose one file; raises DocumentError (C002 syntax, C004 limits, C102 when it is no mapping, as is `wanted`)."""
     _refuse_unreadable(source)
     try:
         node = _Composer(_NamedText(source)).get_single_node()
@@ -96,7 +99,7 @@ def compose(source: Source) -> MappingNode:
             if isinstance(node, SequenceNode)
             else "one value"
         )
-        message = f"a document is a map with the keys composer, name, modules and tasks; this holds {found}"
+        message = f"{wanted}; this holds {found}"
         raise DocumentError([Problem("C102", "error", message, place)])
     return node
 

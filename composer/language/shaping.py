@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import re
 import typing
-from dataclasses import replace
-from typing import Any
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, Generic, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from composer.language.schema12 import FLOAT, INT, STR, resolve_scalar
+from composer.language.schema12 import FLOAT, INT, STR, resolve_scalar, shown
 from composer.language.shape import DocumentShape
 from composer.language.tree import Path, Tree, suggest_key
 from composer.problems import Problem
 from composer.problems.suggest import nearest
 
-__all__ = ["CURRENT_VERSION", "shape_document", "type_name"]
+__all__ = ["CURRENT_VERSION", "Form", "shape_document", "shaped", "type_name"]
+
+Shape = TypeVar("Shape", bound=BaseModel)
 
 CURRENT_VERSION = 1
 _NAMES: dict[type, str] = {
@@ -33,33 +36,62 @@ def type_name(value: Any) -> str:
     return "nothing" if value is None else _NAMES.get(type(value), type(value).__name__)
 
 
+@dataclass(frozen=True)
+class Form(Generic[Shape]):
+    """What one sort of file holds: its model, how messages call the whole, and what its sections hold."""
+
+    model: type[Shape]
+    whole: str
+    sections: Mapping[str, str] = field(default_factory=dict)
+    """Key of a map from names to entries, to what one entry is called (`tasks`: `task`)."""
+    stand_ins: Mapping[str, Any] = field(default_factory=dict)
+    """Values for required keys that are missing, so that what stands beside them can be checked all the same."""
+
+
+DOCUMENT = Form(
+    DocumentShape, "the document", {"modules": "module", "tasks": "task", "nodes": "node", "inputs": "input"}
+)
+
+
 def shape_document(
     data: dict[str, Any], tree: Tree, *, partial: bool = False
 ) -> tuple[DocumentShape | None, list[Problem], set[Path]]:
+    """Validate the shape of a document and the language version that it says it is written in; see `shaped`."""
+    versions = _version_problems(data, tree)
+    shape, problems, dropped = shaped(DOCUMENT, {**data, "composer": 1}, tree, partial=partial)
+    return shape, versions + problems, dropped
+
+
+def shaped(
+    form: Form[Shape], data: dict[str, Any], tree: Tree, *, partial: bool = False
+) -> tuple[Shape | None, list[Problem], set[Path]]:
     """Validate the shape. What is faulty is dropped from the result, so that the rest can be checked; the paths of what
     was dropped come back, so that references to it are not reported a second time. In a `partial` document (a parent is
     missing) no key is required.
     """
-    problems = _version_problems(data, tree)
-    data = {**data, "composer": 1}
+    problems: list[Problem] = []
     dropped: set[Path] = set()
     claimed: set[tuple[Path, str] | None] = set()
     for _ in range(8):  # each round drops what was faulty; nested faults surface at most a few levels deep
         try:
-            return DocumentShape.model_validate(data), problems, dropped
+            return form.model.model_validate(data), problems, dropped
         except ValidationError as error:
             paths: list[Path] = []
+            filled: list[Path] = []
             faults = error.errors(include_url=False)
-            misspelt = {_meant(f["loc"], data) for f in faults if f["type"] == "extra_forbidden"}
+            misspelt = {_meant(f["loc"], data, form) for f in faults if f["type"] == "extra_forbidden"}
             places = [_yaml_path(f["loc"], data) for f in faults]
             outer = {place[:length] for place in places for length in range(len(place))}
             empty = [found for f, found in zip(faults, places, strict=True) if _left_out(f)]
             for fault, found in zip(faults, places, strict=True):
                 if found in outer:
                     continue  # the other form that the value might have had: the fault inside says more
-                path, problem = _shape_problem(fault, tree, data)
-                paths.append(_without_items(path, data))
-                if any(_explains(place, found, fault, data) for place in empty):
+                path, problem = _shape_problem(fault, tree, data, form)
+                if fault["type"] == "missing" and found[-1] in form.stand_ins:
+                    filled.append(found)
+                else:
+                    paths.append(_without_items(path, data))
+                if any(_explains(place, found, fault, data, form) for place in empty):
                     continue
                 if fault["type"] == "string_type" and _names_unread(tree, path):
                     continue
@@ -70,13 +102,22 @@ def shape_document(
                 if claim and claim in claimed:  # two keys cannot both have been meant to be this one
                     problem = replace(problem, fix=())
                 claimed.add(claim)
-                if not any(p.place == problem.place and p.code == problem.code for p in problems):
+                if not any(_tells(told, problem, fault) for told in problems):
                     problems.append(problem)
             dropped.update(paths)
             dropped.update(meant for meant in misspelt if meant is not None and len(meant) == 1)
             for path in sorted(set(paths), key=len, reverse=True):
                 _drop(data := _copied(data, path), path)
+            for path in filled:
+                data = _copied(data, path[:-1])
+                _at(data, path[:-1])[path[-1]] = form.stand_ins[path[-1]]
     return None, problems, dropped
+
+
+def _tells(told: Problem, problem: Problem, fault: Any) -> bool:
+    """Whether a problem says already what another would. Two keys that are missing are two, at one place."""
+    same = (told.place, told.code) == (problem.place, problem.code)
+    return same and (fault["type"] != "missing" or told.message == problem.message)
 
 
 def _left_out(fault: Any) -> bool:
@@ -84,7 +125,7 @@ def _left_out(fault: Any) -> bool:
     return fault["input"] is None and fault["type"] in ("dict_type", "model_type", "model_attributes_type")
 
 
-def _explains(empty: Path, path: Path, fault: Any, data: dict[str, Any]) -> bool:
+def _explains(empty: Path, path: Path, fault: Any, data: dict[str, Any], form: Form[Any]) -> bool:
     """Whether a fault follows from an empty map before it: what should be inside stands beside it.
 
     That is an unknown key that resembles no known one after an empty key (`with:` and then the options), and all that
@@ -97,11 +138,12 @@ def _explains(empty: Path, path: Path, fault: Any, data: dict[str, Any]) -> bool
     key = path[len(around)]
     if not {key, empty[-1]} <= set(siblings) or siblings.index(key) < siblings.index(empty[-1]):
         return False
-    if _too_deep(empty):
+    if _too_deep(empty, form):
         return True
     unknown = fault["type"] == "extra_forbidden" and len(path) == len(empty)
     return (
-        unknown and suggest_key(str(key), [k for k in _known_keys(around) if k not in siblings]).word is None
+        unknown
+        and suggest_key(str(key), [k for k in _known_keys(around, form) if k not in siblings]).word is None
     )
 
 
@@ -114,9 +156,9 @@ def _names_unread(tree: Tree, path: Path) -> bool:
     return any(key is not None and key.tag != STR for key in keys)
 
 
-def _too_deep(path: Path) -> bool:
+def _too_deep(path: Path, form: Form[Any]) -> bool:
     """Whether the name of a module, task, node or input is a key that belongs one level higher."""
-    return len(path) >= 2 and path[-2] in _SECTIONS and path[-1] in _known_keys(path[:-2])
+    return len(path) >= 2 and path[-2] in form.sections and path[-1] in _known_keys(path[:-2], form)
 
 
 def _at(data: Any, path: Path) -> Any:
@@ -125,9 +167,9 @@ def _at(data: Any, path: Path) -> Any:
     return data if isinstance(data, dict) else {}
 
 
-def _meant(location: tuple[Any, ...], data: dict[str, Any]) -> tuple[Any, ...] | None:
+def _meant(location: tuple[Any, ...], data: dict[str, Any], form: Form[Any]) -> tuple[Any, ...] | None:
     """The location of the key that an unknown one most likely means."""
-    meant = suggest_key(str(location[-1]), _known_keys(_yaml_path(location, data)[:-1])).word
+    meant = suggest_key(str(location[-1]), _known_keys(_yaml_path(location, data)[:-1], form)).word
     return (*location[:-1], meant) if meant is not None else None
 
 
@@ -151,13 +193,13 @@ def _version_problems(data: dict[str, Any], tree: Tree) -> list[Problem]:
     return [Problem("C005", "error", message, place, helps=(f"write `composer: {CURRENT_VERSION}`",))]
 
 
-def _shape_problem(fault: Any, tree: Tree, data: dict[str, Any]) -> tuple[Path, Problem]:
+def _shape_problem(fault: Any, tree: Tree, data: dict[str, Any], form: Form[Any]) -> tuple[Path, Problem]:
     path = _yaml_path(fault["loc"], data)
     if fault["type"] == "extra_forbidden":
-        return path, _unknown_key(path, tree)
+        return path, _unknown_key(path, tree, form)
     if fault["type"] == "missing":
         place = tree.place(path[:-1], key=True)
-        what = _describe(path[:-1])
+        what = _describe(path[:-1], form)
         message = f"{what} needs the key `{path[-1]}`"
         helps: list[str] = []
         if len(path) == 3 and path[0] == "modules" and path[-1] == "uses":
@@ -175,26 +217,38 @@ def _shape_problem(fault: Any, tree: Tree, data: dict[str, Any]) -> tuple[Path, 
         "model_attributes_type": "a map",
         "string_type": "text",
         "list_type": "a list",
-        "int_type": "a number",
+        "int_type": "a whole number",
+        "int_from_float": "a whole number",
         "float_type": "a number",
+        "finite_number": "a finite number",
+        "bool_type": "true or false",
         "literal_error": f"one of {fault.get('ctx', {}).get('expected', '')}",
-    }.get(fault["type"])
-    what = _describe(path)
+    }.get(fault["type"], _bound(fault))
+    what = _describe(path, form)
     if path[-1:] == ("inputs",) and path[-3:-2] == ("nodes",):
         wanted = "a map or one reference"
     if path[-2:-1] == ("outputs",):
         wanted = "a reference `node.port`"
     if wanted is None:
-        message = f"{what}: {fault['msg']}"
+        message = f"{what}: {fault['msg'].removeprefix('Value error, ')}"
     else:
-        message = f"{what} must be {wanted}, not {type_name(value)}"
-        if wanted.startswith("one of"):
-            message = f"{what} must be {wanted}, not {value!r}"
+        by_value = wanted.startswith("one of") or type_name(value) == "a number"
+        message = f"{what} must be {wanted}, not {shown(value) if by_value else type_name(value)}"
     place, label = tree.place(path), type_name(value)
-    return path, Problem("C102", "error", message, place, label, helps=tuple(_cures(path, wanted, value)))
+    return path, Problem(
+        "C102", "error", message, place, label, helps=tuple(_cures(path, wanted, value, form))
+    )
 
 
-def _cures(path: Path, wanted: str | None, value: Any) -> list[str]:
+def _bound(fault: Any) -> str | None:
+    """What a number outside its range should be."""
+    bounds = {"ge": "at least", "gt": "above", "le": "at most", "lt": "below"}
+    return next(
+        (f"{bounds[key]} {value}" for key, value in fault.get("ctx", {}).items() if key in bounds), None
+    )
+
+
+def _cures(path: Path, wanted: str | None, value: Any, form: Form[Any]) -> list[str]:
     """What to write where `value` stands and something of another type is `wanted`."""
     helps = []
     if wanted in ("a map", "a map or one reference") and isinstance(value, list):
@@ -206,8 +260,8 @@ def _cures(path: Path, wanted: str | None, value: Any) -> list[str]:
         return [f'write a range in quotes: `"{ends[0]}..{ends[-1]}"`'] if ends else []
     if path[-2:-1] == ("ranges",) and value is None:
         helps.append(f'a range with a comma needs quotes: `"1..32, {path[-1]}"`')
-    if wanted == "a map" and value is None and _too_deep(path):
-        helps.append(_less_indent(path))
+    if wanted == "a map" and value is None and _too_deep(path, form):
+        helps.append(_less_indent(path, form))
     elif wanted == "a map" and value is None:
         helps.append("remove the key, or indent its content below it")
     if path == ("extends",) and isinstance(value, list):
@@ -242,15 +296,15 @@ def _yaml_path(loc: tuple[Any, ...], data: Any) -> Path:
     return tuple(path)
 
 
-def _unknown_key(path: Path, tree: Tree) -> Problem:
-    known = _known_keys(path[:-1])
+def _unknown_key(path: Path, tree: Tree, form: Form[Any]) -> Problem:
+    known = _known_keys(path[:-1], form)
     place = tree.place(path, key=True)
     free = [key for key in known if tree.node((*path[:-1], key)) is None]
     meant = suggest_key(str(path[-1]), free, place, alone=tree.text(path) == "")
-    what = _describe(path[:-1])
+    what = _describe(path[:-1], form)
     helps = list(meant.helps)
-    if not helps and _too_deep(path[:-1]):
-        helps.append(_less_indent(path[:-1]))
+    if not helps and _too_deep(path[:-1], form):
+        helps.append(_less_indent(path[:-1], form))
     elif not helps and "with" in known:
         helps.append("if it is an option, write it under `with: {...}`")
     helps.append(f"the keys here are {', '.join(known)}")
@@ -258,12 +312,12 @@ def _unknown_key(path: Path, tree: Tree) -> Problem:
     return Problem("C101", "error", message, place, "unknown", helps=tuple(helps), fix=meant.fix)
 
 
-def _less_indent(path: Path) -> str:
-    return f"`{path[-1]}` is a key of {_describe(path[:-2])}: indent it as far as `{path[-2]}`"
+def _less_indent(path: Path, form: Form[Any]) -> str:
+    return f"`{path[-1]}` is a key of {_describe(path[:-2], form)}: indent it as far as `{path[-2]}`"
 
 
-def _known_keys(path: Path) -> list[str]:
-    model: Any = DocumentShape
+def _known_keys(path: Path, form: Form[Any]) -> list[str]:
+    model: Any = form.model
     for step in path:
         if isinstance(model, type) and issubclass(model, BaseModel):
             name = f"{step}_" if step == "with" else step
@@ -279,18 +333,15 @@ def _known_keys(path: Path) -> list[str]:
     return [field.alias or name for name, field in model.model_fields.items()]
 
 
-_SECTIONS = {"modules": "module", "tasks": "task", "nodes": "node", "inputs": "input"}
-
-
-def _describe(path: Path) -> str:
+def _describe(path: Path, form: Form[Any]) -> str:
     """`("tasks", "qa", "nodes", "frames", "inputs")` reads `inputs of node frames`."""
     if not path:
-        return "the document"
-    if len(path) >= 2 and path[-2] in _SECTIONS:
-        return f"{_SECTIONS[path[-2]]} `{path[-1]}`"
+        return form.whole
+    if len(path) >= 2 and path[-2] in form.sections:
+        return f"{form.sections[path[-2]]} `{path[-1]}`"
     if len(path) == 1:
         return f"`{path[0]}`"
-    return f"`{path[-1]}` of {_describe(path[:-1])}"
+    return f"`{path[-1]}` of {_describe(path[:-1], form)}"
 
 
 def _copied(data: Any, path: Path) -> Any:
