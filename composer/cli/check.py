@@ -1,4 +1,6 @@
-"""Check documents: every problem at once, with its place and its cure, before any weight is loaded."""
+"""Check documents, and recipes of `composer train`: every problem at once, with its place and its cure, before any
+weight is loaded.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +26,10 @@ UNREADABLE = ("C001", "C002", "C003", "C004")
 
 def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "paths", metavar="PATH", nargs="+", help="a document, or the name of one that a plugin ships"
+        "paths",
+        metavar="PATH",
+        nargs="+",
+        help="a document, the name of one that a plugin ships, or a training recipe",
     )
     parser.add_argument(
         "--fix", action="store_true", help="apply the mechanical fixes to the files, keeping all else"
@@ -68,12 +73,15 @@ def _check(
     paths: list[str], registry: Registry, settings: Mapping[str, str]
 ) -> tuple[list[Problem], dict[str, str]]:
     """The problems of all documents; one that two documents share (through `extends`) is listed once."""
-    from composer.graph import check
+    from composer.graph import Report, check
+    from composer.recipes import RecipeReport, check_recipe, looks_like_recipe
 
     problems: dict[Problem, None] = {}
     sources: dict[str, str] = {}
     for path in paths:
-        report = check(path, registry=registry, settings=settings)
+        report: Report | RecipeReport = check(path, registry=registry, settings=settings)
+        if report.errors and looks_like_recipe(Path(path)):
+            report = check_recipe(Path(path), registry=registry)
         problems |= dict.fromkeys(report.problems)
         sources |= report.sources
     return list(problems), sources
@@ -85,8 +93,10 @@ def _fix(
     """Fix the named files in place. Files that they extend stay as they are unless they are named too."""
     from composer.graph import mend
     from composer.problems.fix import difference, replace_text
+    from composer.recipes import looks_like_recipe
 
-    mended = mend(paths, registry, settings)
+    documents = [path for path in paths if not looks_like_recipe(Path(path))]
+    mended = mend(documents, registry, settings)
     changed = sorted(mended.after)
     if not args.dry_run:
         for file in changed:

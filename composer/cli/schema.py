@@ -1,4 +1,5 @@
-"""Write the JSON Schema of documents, with the config of every installed module type and modality, for editors.
+"""Write the JSON Schema of documents, with the config of every installed module type and modality, for editors; or that
+of training recipes, with every installed dataset and metric.
 
 Name the file in the first line of a document: `# yaml-language-server: $schema=composer.schema.json`.
 """
@@ -17,18 +18,20 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--out", metavar="FILE", type=Path, help="write to this file instead of standard output"
     )
+    parser.add_argument("--recipe", action="store_true", help="the schema of training recipes")
 
 
 def run(args: argparse.Namespace) -> int:
     from composer.plugin import load_registry
     from composer.problems.render.machine import json_text
-    from composer.views import document_schema
+    from composer.views import document_schema, recipe_schema
     from composer.views.writing import write_whole
 
-    schema = document_schema(load_registry())
+    schema = (recipe_schema if args.recipe else document_schema)(load_registry())
     if args.out is None:
         print_json(schema)
     else:
         write_whole(args.out, json_text(schema) + "\n")
-        say(f"wrote {args.out}; name it in a document: # yaml-language-server: $schema={args.out}")
+        file = "recipe" if args.recipe else "document"
+        say(f"wrote {args.out}; name it in a {file}: # yaml-language-server: $schema={args.out}")
     return 0

@@ -1,6 +1,6 @@
 """Checking: from a resolved document to typed task graphs. Imports no torch."""
 
-from composer.graph.checking import check, check_resolved
+from composer.graph.checking import check, check_resolved, library_of, settled
 from composer.graph.mending import Mended, Refused, mend
 from composer.graph.model import (
     CheckedInput,
@@ -29,6 +29,8 @@ __all__ = [
     "check_resolved",
     "free_dims",
     "is_batch",
+    "library_of",
     "mend",
     "parse_range",
+    "settled",
 ]

@@ -6,10 +6,10 @@ import inspect
 import re
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from importlib.metadata import entry_points
 from typing import Any
 
 from composer.graph.configs import ConfigReader
+from composer.graph.entries import EntryFinder
 from composer.graph.model import CheckedModule
 from composer.graph.vocabularies import Vocabularies
 from composer.language import ModuleShape, NodeShape, Resolved, graphs_of, removal
@@ -118,44 +118,9 @@ class Callees:
 
     def find(self, section: Section[Any], key: str, path: Path, code: str, what: str) -> Any:
         """A registry entry by id, or None after reporting C201/C205, C301 or C302."""
-        for conflict in self.registry.conflicts:
-            if conflict.section == section.name and conflict.id == key:
-                self._conflict(conflict, path, what)
-                return None
-        if key in section:
-            return section[key]
-        place = self.document.tree.place(path)
-        prefix = key.split(".", maxsplit=1)[0]
-        for broken in self.registry.broken:
-            if broken.origin.plugin == prefix or (what == "modality" and not section.get(key)):
-                message = f"{what} `{key}` is not available: the plugin {broken.origin} failed to load"
-                causes = (
-                    broken.error,
-                    f"`composer plugins show {broken.origin.plugin}` prints the traceback",
-                )
-                self.problems.append(Problem("C302", "error", message, place, helps=causes))
-                return None
-        meant = suggest(key, section, place)
-        helps = list(meant.helps)
-        installed = {p.name for p in entry_points(group="composer")} - set(self.registry.plugins)
-        if prefix in installed:
-            helps.append(
-                f"the installed plugin `{prefix}` has it, but COMPOSER_PLUGINS leaves that plugin out"
-            )
-        elif not helps:
-            near = sorted(k for k in section if k.startswith(f"{prefix}.")) or sorted(section)
-            helps.append(f"registered: {', '.join(near[:12])}; `composer plugins list` shows all")
-        if key.startswith("$"):
-            helps = ["parameters are filled in under `with` alone"]
-        self.problems.append(
-            Problem(code, "error", f"there is no {what} `{key}`", place, helps=tuple(helps), fix=meant.fix)
+        return EntryFinder(self.registry, self.document.tree, self.problems).find(
+            section, key, path, code, what
         )
-        return None
-
-    def _conflict(self, conflict: Any, path: Path, what: str) -> None:
-        message = f"two plugins claim the {what} `{conflict.id}`: {conflict.first} and {conflict.second}"
-        helps = ("uninstall one of them, or name the plugins to load in COMPOSER_PLUGINS",)
-        self.problems.append(Problem("C301", "error", message, self.document.tree.place(path), helps=helps))
 
     def _verb_problem(self, verbs: list[str], path: Path) -> None:
         if any(p[: len(path)] == path and p != path for p in self.document.broken):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -30,7 +30,7 @@ from composer.plugin import Registry, load_registry
 from composer.problems import DocumentError, Place, Problem
 from composer.types import PortType
 
-__all__ = ["check", "check_resolved", "library_of"]
+__all__ = ["check", "check_resolved", "library_of", "settled"]
 
 
 _SPOILS_ITS_PLACE = frozenset(("C002", "C003", "C004"))
@@ -188,7 +188,6 @@ def _warn_uncalled(document: Resolved, callees: Callees, problems: list[Problem]
 
 def _in_source_order(problems: list[Problem], document: Resolved) -> tuple[Problem, ...]:
     files = {name: index for index, name in enumerate(reversed(list(document.sources)))}
-    spoilt = [p.place for p in problems if p.code in _SPOILS_ITS_PLACE]
     own = (
         document.tree.root.start_mark.name
     )  # what an inherited file leaves unused is not this author's concern
@@ -197,12 +196,22 @@ def _in_source_order(problems: list[Problem], document: Resolved) -> tuple[Probl
     }  # a warning at the place of an error says less
     kept = dict.fromkeys(
         p
-        for p in problems
-        if (p.code in _SPOILS_ITS_PLACE or not (_inside(p.place, spoilt) or _around(p.place, spoilt)))
-        and (p.severity == "error" or (p.place.file == own and p.place not in faulty))
+        for p in settled(problems)
+        if p.severity == "error" or (p.place.file == own and p.place not in faulty)
     )
     key = lambda p: (files.get(p.place.file, len(files)), p.place.line, p.place.column)  # noqa: E731
     return tuple(sorted(kept, key=key))
+
+
+def settled(problems: Iterable[Problem]) -> list[Problem]:
+    """The problems without those that follow from a value which could not be read."""
+    found = list(problems)
+    spoilt = [p.place for p in found if p.code in _SPOILS_ITS_PLACE]
+    return [
+        p
+        for p in found
+        if p.code in _SPOILS_ITS_PLACE or not (_inside(p.place, spoilt) or _around(p.place, spoilt))
+    ]
 
 
 def _inside(place: Place, others: list[Place]) -> bool:

@@ -179,10 +179,17 @@ def _syntax_problem(source: Source, error: yaml.MarkedYAMLError) -> Problem:
         hints.append("a parameter is written `$name`, without braces")
     elif "did not find expected ','" in detail:
         hints.append("a comma or a closing bracket is missing before this place")
+    hints = hints or [_general_hint(detail)]
     place = Place(source.name, line, column, line, column + 1)
     return Problem(
         "C002", "error", f"this is not YAML: {detail}", place, notes=tuple(notes), helps=tuple(hints)
     )
+
+
+def _general_hint(detail: str) -> str:
+    if "did not find expected '-' indicator" in detail:
+        return "items (`- x`) and keys (`name: x`) cannot stand in one block: indent one of them"
+    return "look at the indent, the quotes and the brackets of this line and of the one before it"
 
 
 def _character(source: Source, mark: Any) -> Place:

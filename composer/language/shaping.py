@@ -15,6 +15,7 @@ from composer.language.shape import DocumentShape
 from composer.language.tree import Path, Tree, suggest_key
 from composer.problems import Problem
 from composer.problems.suggest import nearest
+from composer.types.documented import documented
 
 __all__ = ["CURRENT_VERSION", "Form", "shape_document", "shaped", "type_name"]
 
@@ -209,6 +210,7 @@ def _shape_problem(fault: Any, tree: Tree, data: dict[str, Any], form: Form[Any]
                 "`uses` names a module type; `composer plugins list` shows them. A module that only overrides "
                 "another document's must have the same name as there"
             )
+        helps = helps or _meaning(path, form)
         return path[:-1], Problem("C102", "error", message, place, helps=tuple(helps))
     value = fault["input"]
     wanted = {
@@ -244,8 +246,17 @@ def _bound(fault: Any) -> str | None:
     """What a number outside its range should be."""
     bounds = {"ge": "at least", "gt": "above", "le": "at most", "lt": "below"}
     return next(
-        (f"{bounds[key]} {value}" for key, value in fault.get("ctx", {}).items() if key in bounds), None
+        (f"{bounds[key]} {_plain(value)}" for key, value in fault.get("ctx", {}).items() if key in bounds),
+        None,
     )
+
+
+def _plain(value: Any) -> str:
+    """A bound as people write it: pydantic makes 0.0 of the 0 that a number with a fraction has to exceed."""
+    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
+
+
+_NUMBERS = ("a number", "a whole number")
 
 
 def _cures(path: Path, wanted: str | None, value: Any, form: Form[Any]) -> list[str]:
@@ -268,16 +279,16 @@ def _cures(path: Path, wanted: str | None, value: Any, form: Form[Any]) -> list[
         helps.append("a document extends one other, which may extend a third")
     if isinstance(value, str) and value.casefold() in ("none", "null", "nil"):
         helps.append(f"`{value}` is a text: leave the key out")
-    elif wanted == "a number" and isinstance(value, str) and resolve_scalar(value or "x") in (INT, FLOAT):
+    elif wanted in _NUMBERS and isinstance(value, str) and resolve_scalar(value or "x") in (INT, FLOAT):
         helps.append(f"write it without quotes: `{value}`")
-    elif wanted == "a number" and isinstance(value, list) and len(value) == 1:
+    elif wanted in _NUMBERS and isinstance(value, list) and len(value) == 1:
         helps.append("write the one value without brackets")
     if wanted is not None and wanted.startswith("one of") and isinstance(value, str):
         guess = nearest(value, re.findall(r"'([^']*)'", wanted))
         helps += [f"did you mean `{guess}`?"] if guess is not None else []
     if wanted == "text" and isinstance(value, (int, float, bool)):
         helps.append("put it in quotes if it is meant as text")
-    return helps
+    return helps or _meaning(path, form)
 
 
 def _yaml_path(loc: tuple[Any, ...], data: Any) -> Path:
@@ -317,6 +328,12 @@ def _less_indent(path: Path, form: Form[Any]) -> str:
 
 
 def _known_keys(path: Path, form: Form[Any]) -> list[str]:
+    model = _model_at(path, form)
+    return [field.alias or name for name, field in model.model_fields.items()] if model else []
+
+
+def _model_at(path: Path, form: Form[Any]) -> type[BaseModel] | None:
+    """The model of the map at a path; None where that holds no keys of the language."""
     model: Any = form.model
     for step in path:
         if isinstance(model, type) and issubclass(model, BaseModel):
@@ -328,9 +345,14 @@ def _known_keys(path: Path, form: Form[Any]) -> list[str]:
         else:
             arguments = typing.get_args(model)
             model = arguments[1] if len(arguments) == 2 else None
-    if not (isinstance(model, type) and issubclass(model, BaseModel)):
-        return []
-    return [field.alias or name for name, field in model.model_fields.items()]
+    return model if isinstance(model, type) and issubclass(model, BaseModel) else None
+
+
+def _meaning(path: Path, form: Form[Any]) -> list[str]:
+    """What a key is for, as a hint for a value that cannot be its own."""
+    model = _model_at(path[:-1], form)
+    field = documented(model).model_fields.get(str(path[-1])) if model else None
+    return [f"{path[-1]}: {' '.join(field.description.split())}"] if field and field.description else []
 
 
 def _describe(path: Path, form: Form[Any]) -> str:

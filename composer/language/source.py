@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from composer.problems import DocumentError, Place, Problem
@@ -23,9 +23,34 @@ class Source:
     path: Path | None = None
 
 
-def read_source(path: Path, name: str | None = None) -> Source:
-    """Read a UTF-8 document; raises DocumentError with code C001 when the file cannot be one."""
-    name = name or str(path)
+def read_source(path: Path, name: str | None = None, what: str = "document") -> Source:
+    """Read a UTF-8 document; raises DocumentError with code C001 when the file cannot be one.
+
+    `what` is what messages call it: other files of people are read in the same way.
+    """
+    try:
+        return _read(path, name or str(path))
+    except DocumentError as error:
+        raise DocumentError([_of_another_sort(p, what) for p in error.problems]) from None
+
+
+def _of_another_sort(problem: Problem, what: str) -> Problem:
+    """The problem of a file that is no document; what is said of documents alone is left out."""
+    if what == "document":
+        return problem
+    message = problem.message.replace("cannot be read as a document", f"cannot be read as a {what}")
+    return replace(problem, message=message, helps=tuple(_OTHER_HELPS.get(h, h) for h in problem.helps))
+
+
+_OTHER_HELPS = {
+    "split it with `extends`": "is it another file?",
+    "check the path, or see `composer plugins list` for shipped names": "check the path",
+    "start from `composer new`": "write it, or name another file",
+    "name a YAML document; weights are given with --weights": "name a YAML file",
+}
+
+
+def _read(path: Path, name: str) -> Source:
     try:
         size = path.stat().st_size
         if path.is_dir():

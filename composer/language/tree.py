@@ -287,6 +287,9 @@ _FOREIGN = {
     **dict.fromkeys(
         ("args", "config", "init_args", "init_parameters", "kwargs", "options", "params"), "with"
     ),
+    "lr": "learning_rate",
+    "batch_size": "batch",
+    **dict.fromkeys(("num_epochs", "max_epochs", "num_train_epochs", "n_epochs"), "epochs"),
 }
 
 

@@ -227,12 +227,17 @@ class SearchPolicy:
 
 @dataclass(frozen=True)
 class Dataset:
-    """Training or evaluation data: `builder(config)` gives an object with `splits` and `samples(split)`."""
+    """Training or evaluation data: `builder(config)` gives an object with `splits`, the names of those that are scored
+    and perhaps `train`, and `samples(split, epoch=0)`, a sequence of maps from field to value. Each epoch of `train`
+    has equally many; a sample's field `name` is what messages call it.
+    """
 
     id: str
     config: type[Config]
     builder: str
     summary: str
+    packages: tuple[str, ...] = ()
+    """Distributions that the samples come from: their versions are kept in the record of a run."""
 
 
 @dataclass(frozen=True)
@@ -242,6 +247,8 @@ class Metric:
     id: str
     implementation: str
     summary: str
+    takes: tuple[str, ...] = ()
+    """Kinds of the outputs that it can score, such as `("text",)`; empty where any will do."""
 
 
 @dataclass(frozen=True)

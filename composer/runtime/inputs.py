@@ -47,10 +47,14 @@ class Inputs:
         encoded = {}
         for name, processor in self.processors.items():
             arrays = processor.encode(self._batch(name, raw))
-            self._check_kinds(name, arrays)
-            self._check_sizes(name, arrays)
+            self.hold(name, arrays)
             encoded[name] = {port: _to_tensors(value, device, dtype) for port, value in arrays.items()}
         return encoded, single
+
+    def hold(self, name: str, arrays: Mapping[str, Any]) -> None:
+        """Raise InputError where the encoded ports of an input are not what the document says of them."""
+        self._check_kinds(name, arrays)
+        self._check_sizes(name, arrays)
 
     def _check_kinds(self, name: str, arrays: Mapping[str, Any]) -> None:
         for port, value in arrays.items():

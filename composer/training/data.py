@@ -3,43 +3,44 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Mapping, Sequence
-from typing import Any, Protocol
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
-import torch
 
 from composer.plan import Plan
-from composer.problems import InputError
+from composer.plugin import Registry
+from composer.recipes import TaskRecipe
 from composer.runtime.inputs import Inputs
+from composer.training.encoding import encode, tensors_of
 from composer.training.protocol import Batch
-from composer.training.recipe import TaskRecipe
+from composer.training.samples import TRAINED, Drawn, Source
 
-__all__ = ["SampleData", "Samples"]
+__all__ = ["SampleData"]
 
-Sample = Mapping[str, Any]
-
-
-class Samples(Protocol):
-    """What a dataset's builder gives."""
-
-    splits: Sequence[str]
-
-    def samples(self, split: str, epoch: int = 0) -> Sequence[Sample]:
-        """The samples of a split; a split of fixed samples has the same ones in every epoch."""
+SHOWN_SAMPLES = 4
 
 
 class SampleData:
     """The training batches of one task, in an order drawn from the seed and the epoch."""
 
-    def __init__(self, *, task: str, recipe: TaskRecipe, plan: Plan, dataset: Samples, seed: int) -> None:
+    def __init__(
+        self, *, recipe: TaskRecipe, plan: Plan, source: Source, seed: int, registry: Registry | None = None
+    ) -> None:
+        self.inputs = Inputs(plan, kinds=registry.kinds if registry is not None else None)
+        self.source = source
         self._recipe = recipe
-        self._dataset = dataset
-        self._inputs = Inputs(plan)
-        self._key = (seed, zlib.crc32(task.encode()))
+        self._key = (seed, zlib.crc32(source.task.encode()))
         self._epoch = -1
-        self._groups: list[list[Sample]] = []
-        self._check_fields(task, dataset)
+        self._groups: list[list[int]] = []
+        self._drawn: Drawn | None = None
+        given = recipe.group.counts if recipe.group else None
+        self.fields = {self.field(n): f"for input `{n}`" for n in self.inputs.processors if n != given}
+        """Fields that every sample must have, with what each is for."""
+
+    def field(self, name: str) -> str:
+        """The field of a sample that an input reads."""
+        return self._recipe.fields.get(name, name)
 
     def batches(self, epoch: int) -> int:
         """How many batches an epoch has; the last one may be smaller."""
@@ -47,65 +48,71 @@ class SampleData:
         return -(-len(self._groups) // self._recipe.batch)
 
     def batch(self, epoch: int, index: int) -> Batch:
-        """Host ports of every input of the objective, as tensors."""
-        self._draw(epoch)
-        start = index * self._recipe.batch
-        groups = self._groups[start : start + self._recipe.batch]
-        samples = [sample for group in groups for sample in group]
+        """Host ports of every input of the objective, as tensors. Raises InputError that names a sample at fault."""
+        groups = self._of_batch(epoch, index)
+        drawn = self.drawn(epoch)
+        samples = {i: drawn[i] for group in groups for i in group}
+        firsts = [group[0] for group in groups]
         by = self._recipe.group
         encoded: dict[str, dict[str, Any]] = {}
-        for name, processor in self._inputs.processors.items():
+        for name in self.inputs.processors:
+            chosen = firsts
             if by is not None and name == by.counts:
                 values: list[Any] = [len(group) for group in groups]
-            elif by is not None and name == by.by:
-                values = [group[0][self._field(name)] for group in groups]
             else:
-                values = [sample[self._field(name)] for sample in samples]
-            encoded[name] = {port: _tensors(value) for port, value in processor.encode(values).items()}
+                if by is None or name != by.by:
+                    chosen = list(samples)
+                values = [samples[i][self.field(name)] for i in chosen]
+            ports = encode(self.inputs, name, values, self._titles(chosen, name))
+            encoded[name] = {port: tensors_of(value) for port, value in ports.items()}
         return encoded
 
-    def _field(self, name: str) -> str:
-        return self._recipe.fields.get(name, name)
+    def drawn(self, epoch: int) -> Drawn:
+        """The samples of an epoch, in the dataset's own order."""
+        self._draw(epoch)
+        assert self._drawn is not None
+        return self._drawn
+
+    def samples_of(self, epoch: int, index: int) -> str:
+        """What messages call the samples of a batch: `samples 3, 8 and 2 more of split `train``."""
+        numbers = [i for group in self._of_batch(epoch, index) for i in group]
+        if len(numbers) == 1:
+            return self.drawn(epoch).title(numbers[0])
+        shown = ", ".join(map(str, numbers[:SHOWN_SAMPLES]))
+        more = f" and {len(numbers) - SHOWN_SAMPLES} more" if len(numbers) > SHOWN_SAMPLES else ""
+        return f"samples {shown}{more} of split `{TRAINED}`"
+
+    def _titles(self, chosen: Sequence[int], name: str) -> Callable[[int], str]:
+        assert self._drawn is not None
+        drawn, field = self._drawn, self.field(name)
+        return lambda i: f"{drawn.title(chosen[i])}, field `{field}`"
+
+    def _of_batch(self, epoch: int, index: int) -> list[list[int]]:
+        self._draw(epoch)
+        start = index * self._recipe.batch
+        return self._groups[start : start + self._recipe.batch]
 
     def _draw(self, epoch: int) -> None:
         """Make the groups of an epoch, in their order; kept until another epoch is asked for."""
         if epoch == self._epoch:
             return
-        samples = self._dataset.samples("train", epoch)
-        groups = self._grouped(samples)
+        self._drawn = self.source.draw(TRAINED, epoch, fields=self.fields)
+        groups = self._grouped(self._drawn)
         order = np.random.default_rng((*self._key, epoch)).permutation(len(groups))
         self._groups, self._epoch = [groups[i] for i in order], epoch
 
-    def _grouped(self, samples: Sequence[Sample]) -> list[list[Sample]]:
+    def _grouped(self, drawn: Drawn) -> list[list[int]]:
         """Neighbouring samples that hold the very same object in the field that groups."""
         if self._recipe.group is None:
-            return [[sample] for sample in samples]
-        field = self._field(self._recipe.group.by)
-        groups: list[list[Sample]] = []
-        for sample in samples:
-            if groups and groups[-1][0][field] is sample[field]:
-                groups[-1].append(sample)
+            return [[index] for index in range(len(drawn))]
+        field = self.field(self._recipe.group.by)
+        groups: list[list[int]] = []
+        last: Any = None
+        for index in range(len(drawn)):
+            value = drawn[index][field]
+            if groups and value is last:
+                groups[-1].append(index)
             else:
-                groups.append([sample])
+                groups.append([index])
+            last = value
         return groups
-
-    def _check_fields(self, task: str, dataset: Samples) -> None:
-        samples = dataset.samples("train", 0)
-        if not samples:
-            raise InputError(f"the training data of task `{task}` is empty")
-        given = self._recipe.group.counts if self._recipe.group else None
-        for name in self._inputs.processors:
-            if name != given and self._field(name) not in samples[0]:
-                raise InputError(
-                    f"the samples for task `{task}` have no field `{self._field(name)}` for its input `{name}` "
-                    f"(fields: {', '.join(samples[0])}); name one under `fields` in the recipe"
-                )
-
-
-def _tensors(value: Any) -> Any:
-    """Arrays as tensors, in records too."""
-    if isinstance(value, np.ndarray):
-        return torch.from_numpy(value)
-    if isinstance(value, tuple) and hasattr(value, "_fields"):
-        return type(value)(*(_tensors(item) for item in value))
-    return value

@@ -2,68 +2,118 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from pydantic import ValidationError
-
-from composer.plugin import Registry
-from composer.problems import InputError
+from composer.plugin import Metric, Registry
+from composer.plugin.asking import ask, import_object
+from composer.problems import ComposerError, InputError
+from composer.problems.suggest import nearest
+from composer.recipes import TaskRecipe
 from composer.runtime import Model
-from composer.runtime.importing import import_object
-from composer.training.data import Samples
-from composer.training.recipe import TaskRecipe
 
-__all__ = ["build_dataset", "evaluate"]
+__all__ = ["answer_fields", "evaluate"]
 
 BATCH = 128
 
 
 def evaluate(
-    model: Model, task: str, samples: Sequence[Mapping[str, Any]], recipe: TaskRecipe, registry: Registry
+    model: Model,
+    task: str,
+    samples: Sequence[Mapping[str, Any]],
+    recipe: TaskRecipe,
+    registry: Registry,
+    *,
+    title: Callable[[int], str] = "sample {}".format,
 ) -> dict[str, Any]:
     """Run a task on samples and score its output: each metric of the recipe, and the number of `samples`.
 
-    Raises InputError for a metric that no plugin registers, and for a task without the output that is scored.
+    `title` is what messages call the sample of a number.
+
+    Raises InputError for a metric that no plugin registers, for a task without the output that is scored, and for a
+    sample that cannot be run; PluginError for a metric that fails.
     """
-    inputs = model.report.tasks[task].inputs
-    fields = {name: recipe.fields.get(name, name) for name, item in inputs.items() if not item.training}
+    fields = answer_fields(model, task, recipe)
     metrics = {name: _metric(registry, id_) for name, id_ in recipe.metrics.items()}
     predictions: list[Any] = []
     for start in range(0, len(samples), BATCH):
-        part = samples[start : start + BATCH]
-        outputs = model.run(
-            task, **{name: [sample[field] for sample in part] for name, field in fields.items()}
-        )
+        part = [samples[index] for index in range(start, min(start + BATCH, len(samples)))]
+        outputs = _answers(model, task, part, fields, lambda i, start=start: title(start + i))  # type: ignore[misc]
         if recipe.output not in outputs:
             raise InputError(
                 f"task `{task}` has no output `{recipe.output}` to score (outputs: {', '.join(outputs)})"
             )
-        predictions += outputs[recipe.output]
-    references = [sample[recipe.reference] for sample in samples]
-    scores = {name: round(metric(predictions, references), 4) for name, metric in metrics.items()}
+        rows = _rows(outputs[recipe.output])
+        if len(rows) != len(part):
+            raise InputError(
+                f"output `{recipe.output}` of task `{task}` has {len(rows)} rows for {len(part)} samples: only an "
+                "output with one row per sample can be scored"
+            )
+        predictions += rows
+    references = [samples[index][recipe.reference] for index in range(len(samples))]
+    scores = {
+        name: round(_score(entry, predictions, references, task, recipe.output), 4)
+        for name, entry in metrics.items()
+    }
     return {**scores, "samples": len(samples)}
 
 
-def _metric(registry: Registry, id_: str) -> Any:
-    if id_ not in registry.metrics:
-        raise InputError(f"there is no metric `{id_}` (metrics: {', '.join(registry.metrics) or 'none'})")
-    return import_object(registry.metrics[id_].implementation, f"metric {id_}")
+def answer_fields(model: Model, task: str, recipe: TaskRecipe) -> dict[str, str]:
+    """The inputs that answering takes, with the field of a sample that each reads."""
+    inputs = model.report.tasks[task].inputs
+    return {name: recipe.fields.get(name, name) for name, item in inputs.items() if not item.training}
 
 
-def build_dataset(registry: Registry, recipe: TaskRecipe) -> Samples:
-    """Build the dataset that a task's recipe names.
+def _answers(
+    model: Model,
+    task: str,
+    part: Sequence[Mapping[str, Any]],
+    fields: Mapping[str, str],
+    title: Callable[[int], str],
+) -> dict[str, Any]:
+    def run(chosen: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+        return model.run(
+            task, **{name: [sample[field] for sample in chosen] for name, field in fields.items()}
+        )
 
-    Raises InputError for an unknown one, or a config that does not fit it.
-    """
-    entry = registry.datasets.get(recipe.dataset)
-    if entry is None:
-        known = ", ".join(registry.datasets) or "none"
-        raise InputError(f"there is no dataset `{recipe.dataset}` (datasets: {known})")
     try:
-        config = entry.config.model_validate(recipe.with_)
-    except ValidationError as error:
-        faults = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
-        raise InputError(f"the config of dataset `{recipe.dataset}` does not fit: {faults}") from None
-    dataset: Samples = import_object(entry.builder, f"dataset {entry.id}")(config)
-    return dataset
+        return run(part)
+    except ComposerError as error:
+        for index, sample in enumerate(part):
+            try:
+                run([sample])
+            except ComposerError as alone:
+                raise InputError(f"{title(index)}: {alone}") from error
+        raise
+
+
+def _rows(value: Any) -> list[Any]:
+    """One value per sample: texts of a list, rows of a tensor, records of a record's rows."""
+    if isinstance(value, tuple) and hasattr(value, "_fields"):
+        columns = [None if field is None else _rows(field) for field in value]
+        count = next(len(column) for column in columns if column is not None)
+        record: Callable[..., Any] = type(value)
+        return [record(*[None if c is None else c[i] for c in columns]) for i in range(count)]
+    return list(value) if getattr(value, "ndim", 1) else []
+
+
+def _score(entry: Metric, predictions: list[Any], references: list[Any], task: str, output: str) -> float:
+    what = f"metric `{entry.id}` (output `{output}` of task `{task}`)"
+    function = import_object(entry.implementation, what)
+    return ask(function, predictions, references, what=what, accept=_number)
+
+
+def _number(answer: Any) -> float:
+    if answer is None or isinstance(answer, (str, bytes)):
+        raise TypeError("a number is expected")
+    return float(answer)
+
+
+def _metric(registry: Registry, id_: str) -> Metric:
+    if id_ not in registry.metrics:
+        guess = nearest(id_, list(registry.metrics))
+        did = f"did you mean `{guess}`? " if guess else ""
+        raise InputError(
+            f"there is no metric `{id_}` ({did}metrics: {', '.join(registry.metrics) or 'none'})"
+        )
+    return registry.metrics[id_]

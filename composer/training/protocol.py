@@ -1,4 +1,4 @@
-"""What the training loop needs of a model: nothing of documents, programs or plugins."""
+"""What the training loop needs of a model and of data: nothing of documents, programs or plugins."""
 
 from __future__ import annotations
 
@@ -27,7 +27,10 @@ class TaskData(Protocol):
     """The batches of one task."""
 
     def batches(self, epoch: int) -> int:
-        """How many batches an epoch has."""
+        """How many batches an epoch has: the same number in every epoch."""
 
     def batch(self, epoch: int, index: int) -> Batch:
         """One batch. The same epoch and index always give the same one."""
+
+    def samples_of(self, epoch: int, index: int) -> str:
+        """What messages call the samples of a batch."""

@@ -1,61 +1,61 @@
-"""What a training run leaves: the weights as safetensors, and a JSON record of their making and their scores."""
+"""What a training run leaves beside its weights: a JSON record of their making and their scores."""
 
 from __future__ import annotations
 
 import hashlib
 import json
+import math
 import platform
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import nn
 
-from composer.training.state import write_whole
+from composer.files import replace_file
 
-__all__ = ["count_parameters", "versions", "write_record", "write_weights"]
+__all__ = ["count_parameters", "sha256_of", "versions", "write_record"]
 
-PACKAGES = ("multimodal-composer", "torch", "numpy", "tokenizers", "easy-vqa", "scikit-learn")
-
-
-def write_weights(path: Path, modules: Mapping[str, nn.Module]) -> str:
-    """Write every parameter and buffer as `<module>.<name>`; returns the file's SHA-256."""
-    from safetensors.torch import save_file
-
-    tensors = {
-        f"{name}.{key}": tensor.detach().contiguous()
-        for name, module in modules.items()
-        for key, tensor in module.state_dict().items()
-    }
-    write_whole(path, lambda temporary: save_file(tensors, temporary, metadata={"format": "pt"}))
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+PACKAGES = ("multimodal-composer", "torch", "numpy")
 
 
 def write_record(path: Path, record: Mapping[str, Any]) -> None:
-    """Write the record as JSON, whole or not at all."""
-    text = json.dumps(record, indent=2, ensure_ascii=False) + "\n"
-    write_whole(path, lambda temporary: _write_text(temporary, text))
+    """Write the record as JSON, whole or not at all. A number that JSON lacks (NaN, infinity) is null."""
+    text = json.dumps(_finite(record), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+    replace_file(path, lambda file: file.write(text.encode()))
+
+
+def sha256_of(path: Path) -> str:
+    """The digest of a file, read in pieces."""
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while piece := file.read(1 << 20):
+            digest.update(piece)
+    return digest.hexdigest()
 
 
 def count_parameters(modules: Mapping[str, nn.Module]) -> dict[str, int]:
-    """Parameters of every module and their `total`."""
+    """Parameters of every module, and their `total`: one that several modules share counts once there."""
     counts = {name: sum(p.numel() for p in module.parameters()) for name, module in modules.items()}
-    return {**counts, "total": sum(counts.values())}
+    every = {id(p): p.numel() for module in modules.values() for p in module.parameters()}
+    return {**counts, "total": sum(every.values())}
 
 
-def versions() -> dict[str, str]:
-    """Versions of Python and of the packages that decide the result."""
+def versions(packages: Iterable[str] = ()) -> dict[str, str]:
+    """Versions of Python and of the packages that decide the result: the core's, and `packages` of the data."""
     found = {"python": platform.python_version()}
-    for package in PACKAGES:
+    for package in (*PACKAGES, *sorted(set(packages))):
         try:
             found[package] = version(package)
         except PackageNotFoundError:
             continue
-    found["torch"] = str(torch.__version__)
     return found
 
 
-def _write_text(path: Path, text: str) -> None:
-    path.write_text(text, encoding="utf-8")
+def _finite(value: Any) -> Any:
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    if isinstance(value, Mapping):
+        return {key: _finite(item) for key, item in value.items()}
+    return [_finite(item) for item in value] if isinstance(value, (list, tuple)) else value

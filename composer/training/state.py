@@ -2,109 +2,163 @@
 
 from __future__ import annotations
 
-import os
+import json
 import pickle
-import tempfile
 import zipfile
-from collections.abc import Callable
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import nn
 
+from composer.files import replace_file
 from composer.problems import InputError
-from composer.training.recipe import Recipe
+from composer.training.course import Course
 
-__all__ = ["load_state", "save_state", "write_whole"]
+__all__ = ["RunState", "load_state", "save_state"]
 
-FORMAT = 1
-ENTRIES = {"recipe", "results", "modules", "optimizer", "random"}
-
-
-def write_whole(path: Path, write: Callable[[Path], None]) -> None:
-    """Let `write` fill a temporary file beside `path`, then put it in place in one move."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    os.close(handle)
-    temporary = Path(name)
-    try:
-        write(temporary)
-        temporary.chmod(0o644)
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
+FORMAT = 2
+ENTRIES = {"recipe", "ends", "document", "batches", "results", "modules", "optimizer", "random"}
+FREE_TO_CHANGE = {"epochs", "threads", "document"}
+"""Keys of a recipe that may change on the way; more epochs extend the run."""
+SHOWN_CHANGES = 3
 
 
-def save_state(
-    path: Path,
-    modules: nn.Module,
-    optimizer: torch.optim.Optimizer,
-    recipe: Recipe,
-    results: list[dict[str, Any]],
-) -> None:
-    """Write model, optimizer, random state, the recipe, and the results of the epochs so far."""
-    state = {
+@dataclass
+class RunState:
+    """What a run is, and how far it has come."""
+
+    course: Course
+    document: str
+    """Tells the trained document from others; empty where there is none."""
+    batches: dict[str, int]
+    """Batches of an epoch, by task."""
+    results: list[dict[str, Any]] = field(default_factory=list)
+    """One entry per finished epoch."""
+
+
+def save_state(path: Path, modules: nn.Module, optimizer: torch.optim.Optimizer, state: RunState) -> None:
+    """Write model, optimizer, random state, the recipe, and the results of the epochs so far.
+
+    Raises InputError where the file cannot be written; the one that was there stays.
+    """
+    entries = {
         "format": FORMAT,
-        "recipe": _identity(recipe),
-        "results": results,
+        "recipe": state.course.recipe.model_dump_json(by_alias=True, exclude=FREE_TO_CHANGE),
+        "ends": list(state.course.ends),
+        "document": state.document,
+        "batches": state.batches,
+        "results": state.results,
         "modules": modules.state_dict(),
         "optimizer": optimizer.state_dict(),
         "random": torch.get_rng_state(),
     }
-    write_whole(path, lambda temporary: torch.save(state, temporary))
+    replace_file(path, lambda file: torch.save(entries, file))
 
 
 def load_state(
-    path: Path, modules: nn.Module, optimizer: torch.optim.Optimizer, recipe: Recipe
-) -> list[dict[str, Any]]:
-    """Put a state back; returns the results of the epochs before it.
+    path: Path, modules: nn.Module, optimizer: torch.optim.Optimizer, wanted: RunState
+) -> RunState:
+    """Put a state back into the modules and the optimizer; returns how far it has come, on the way that is `wanted`.
 
-    Raises InputError when the file is missing, damaged, or belongs to another recipe or another model.
+    Raises InputError when the file is missing, damaged, or belongs to another recipe, document, dataset or model.
     """
     if not path.is_file():
         raise InputError(f"there is no checkpoint {path} to resume from: start the run without --resume")
-    state = _read(path)
-    if state["recipe"] != _identity(recipe):
-        raise InputError(
-            f"the checkpoint {path} belongs to another recipe: resume with the same one, or start anew"
-        )
+    stored = _read(path)
+    _hold_same_run(path, stored, wanted)
     try:
-        modules.load_state_dict(state["modules"])
-        optimizer.load_state_dict(state["optimizer"])
+        results = [dict(item) for item in stored["results"]]
+        course = wanted.course.resumed(tuple(map(int, stored["ends"])), len(results))
+        random = stored["random"]
+        modules.load_state_dict(stored["modules"])
+        optimizer.load_state_dict(stored["optimizer"])
+        torch.set_rng_state(random)
     except (RuntimeError, ValueError):
-        raise InputError(f"the checkpoint {path} belongs to a model of another shape: start anew") from None
-    torch.set_rng_state(state["random"])
-    results: list[dict[str, Any]] = state["results"]
-    return results
+        raise InputError(
+            f"the checkpoint {path} belongs to a model of another shape: resume with the document and --set values "
+            "of its run, or start anew without --resume"
+        ) from None
+    except InputError:
+        raise
+    except Exception as error:  # any type, where an entry holds something else than it should
+        raise _unreadable(path, f"it is damaged ({type(error).__name__}: {_line(error)})") from None
+    return replace(wanted, course=course, results=results)
+
+
+def _hold_same_run(path: Path, stored: dict[str, Any], wanted: RunState) -> None:
+    """Raise InputError that says what has changed since the checkpoint was written."""
+    recipe = wanted.course.recipe.model_dump_json(by_alias=True, exclude=FREE_TO_CHANGE)
+    changes: list[str] = []
+    if stored["recipe"] != recipe:
+        changes = list(_changes(_parsed(path, stored["recipe"]), json.loads(recipe)))
+        what = "another recipe"
+    elif stored["document"] != wanted.document:
+        what = "another document"
+    elif stored["batches"] != wanted.batches:
+        what = "other data"
+        changes = list(_changes(dict(stored["batches"]), dict(wanted.batches), "batches"))
+    else:
+        return
+    shown = "; ".join(changes[:SHOWN_CHANGES]) + ("; ..." if len(changes) > SHOWN_CHANGES else "")
+    told = f" ({shown})" if shown else ""
+    raise InputError(
+        f"the checkpoint {path} belongs to {what}{told}: resume with what it was made with, or start anew without "
+        "--resume"
+    )
+
+
+def _changes(old: Any, new: Any, where: str = "") -> Iterator[str]:
+    """What differs between two plain values: `tasks.t.batch was 4 and is 8`."""
+    if isinstance(old, dict) and isinstance(new, dict):
+        for key in dict.fromkeys((*old, *new)):
+            yield from _changes(old.get(key), new.get(key), f"{where}.{key}" if where else str(key))
+    elif old != new:
+        yield f"{where} was {_shown(old)} and is {_shown(new)}"
+
+
+def _shown(value: Any) -> str:
+    text = "not there" if value is None else json.dumps(value, ensure_ascii=False)
+    return text if len(text) <= 60 else f"{text[:60]}..."
+
+
+def _parsed(path: Path, recipe: Any) -> Any:
+    try:
+        return json.loads(recipe)
+    except (TypeError, ValueError):
+        raise _unreadable(path, "its recipe is damaged") from None
 
 
 def _read(path: Path) -> dict[str, Any]:
     """What `save_state` wrote; nothing but tensors and plain values is ever unpickled. Raises InputError."""
-    if not zipfile.is_zipfile(path):
-        with path.open("rb") as file:
-            begin = file.read(4)
-        cut = "it is cut short" if begin == b"PK\3\4" else "`composer train` did not write it"
-        raise _unreadable(path, cut if begin else "it is empty")
     try:
+        if not zipfile.is_zipfile(path):
+            with path.open("rb") as file:
+                begin = file.read(4)
+            cut = "it is cut short" if begin == b"PK\3\4" else "`composer train` did not write it"
+            raise _unreadable(path, cut if begin else "it is empty")
         state = torch.load(path, map_location="cpu", weights_only=True)
+    except InputError:
+        raise
+    except OSError as error:
+        raise _unreadable(path, error.strerror or str(error)) from None
     except pickle.UnpicklingError:
         cause = "its pickle is damaged, or asks for more than tensors and plain values, which is never loaded"
         raise _unreadable(path, cause) from None
     except Exception as error:  # torch raises many types for a damaged file
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise _unreadable(path, f"it is damaged ({reason})") from None
+        raise _unreadable(path, f"it is damaged ({_line(error)})") from None
     if not isinstance(state, dict) or state.get("format") != FORMAT or not state.keys() >= ENTRIES:
         raise _unreadable(path, "`composer train` of this version did not write it")
     return state
+
+
+def _line(error: Exception) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0]
 
 
 def _unreadable(path: Path, cause: str) -> InputError:
     return InputError(
         f"the checkpoint {path} cannot be read: {cause}; put a copy of it back, or start anew without --resume"
     )
-
-
-def _identity(recipe: Recipe) -> str:
-    """What makes two runs the same run; the number of threads may change on the way."""
-    return recipe.model_dump_json(by_alias=True, exclude={"threads"})

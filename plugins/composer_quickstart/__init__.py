@@ -13,18 +13,21 @@ DATASETS = (
         EasyVqaConfig,
         "composer_quickstart.easy_vqa:EasyVqaQuestions",
         "Questions about pictures of one shape, 13 answers; official test split.",
+        packages=("easy-vqa",),
     ),
     Dataset(
         "easy-vqa.captions",
         EasyVqaConfig,
         "composer_quickstart.easy_vqa:EasyVqaCaptions",
         "The same pictures with captions such as `a blue rectangle`, derived from their questions' answers.",
+        packages=("easy-vqa",),
     ),
     Dataset(
         "moving-digits",
         MovingDigitsConfig,
         "composer_quickstart.digits:MovingDigits",
         "Clips of handwritten digits with captions such as `a seven moves up and left`; test digits are unseen.",
+        packages=("scikit-learn",),
     ),
 )
 METRICS = (
@@ -32,16 +35,19 @@ METRICS = (
         "quickstart.exact_match",
         "composer_quickstart.metrics:exact_match",
         "Part of the texts that equal their reference.",
+        takes=("text",),
     ),
     Metric(
         "quickstart.digit",
         "composer_quickstart.metrics:digit_accuracy",
         "Part of the captions that name the right digit.",
+        takes=("text",),
     ),
     Metric(
         "quickstart.direction",
         "composer_quickstart.metrics:direction_accuracy",
         "Part of the captions that state the right direction.",
+        takes=("text",),
     ),
 )
 

@@ -40,11 +40,40 @@ def schema(composer) -> dict:
     return found
 
 
+@pytest.fixture
+def recipe_schema(composer) -> dict:
+    found = json.loads(composer("schema", "--recipe").out)
+    jsonschema.Draft202012Validator.check_schema(found)
+    return found
+
+
+RECIPE = yaml.safe_load(CODES["C403"].good)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"epochs": 0},
+        {"epoch": 2},
+        {"learning_rate": "fast"},
+        {"tasks": {"video-caption": {**RECIPE["tasks"]["video-caption"], "dataset": "none"}}},
+        {"tasks": {"video-caption": {**RECIPE["tasks"]["video-caption"], "with": {"clip": 3}}}},
+        {"tasks": {"video-caption": {**RECIPE["tasks"]["video-caption"], "metrics": {"a": "none"}}}},
+        {"tasks": {"video-caption": {"dataset": "moving-digits"}}},
+    ],
+    ids=str,
+)
+def test_wrong_recipes_do_not_fit_the_schema(recipe_schema: dict, changes: dict) -> None:
+    validator = jsonschema.Draft202012Validator(recipe_schema)
+    assert validator.is_valid(RECIPE)
+    assert not validator.is_valid({**RECIPE, **changes})
+
+
 @pytest.mark.parametrize(
     "code", [code for code in CODES.values() if not code.plugins], ids=lambda code: code.code
 )
-def test_good_documents_fit_the_schema(schema: dict, code) -> None:
-    jsonschema.validate(yaml.safe_load(code.good), schema)
+def test_good_documents_and_recipes_fit_the_schema(schema: dict, recipe_schema: dict, code) -> None:
+    jsonschema.validate(yaml.safe_load(code.good), schema if code.of == "document" else recipe_schema)
 
 
 @pytest.mark.parametrize(

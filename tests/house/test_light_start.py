@@ -56,6 +56,8 @@ def heavy_modules(arguments: list[str], folder: Path) -> tuple[str, int]:
         (["plugins", "list"], 0),
         (["plugins", "show", "core.linear"], 0),
         (["schema"], 0),
+        (["schema", "--recipe"], 0),
+        (["check", "recipe.yaml"], 1),
         (["new", "fresh.yaml"], 0),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else None,
@@ -64,6 +66,9 @@ def test_a_command_that_only_reads_starts_without_torch(
     arguments: list[str], code: int, tmp_path: Path
 ) -> None:
     (tmp_path / "document.yaml").write_text(DOCUMENT)
+    (tmp_path / "recipe.yaml").write_text(
+        "document: quickstart\nepochs: 0\nlearning_rate: 1\ntasks: {a: {}}\n"
+    )
     assert heavy_modules(arguments, tmp_path) == ("[]", code)
 
 

@@ -2,51 +2,74 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
-from typing import Any
+from types import ModuleType
 
 import pytest
 
-from composer.graph import Report, check
+from composer.graph import check
 from composer.plugin import Register, Registry, hookimpl, load_registry
+from composer.problems import DocumentError, Problem
 from composer.problems.codes import CODES, Code
 from composer.problems.codes.table import read_code
+from composer.recipes import check_recipe
 
 
 class SourcePlugin:
     """A plugin from its source text; importing it is part of registering it, so that its failures are recorded."""
 
-    def __init__(self, source: str) -> None:
-        self._source = source
+    def __init__(self, name: str, source: str) -> None:
+        self._name, self._source = name, source
 
     @hookimpl
     def composer_register(self, register: Register) -> None:
-        namespace: dict[str, Any] = {}
-        exec(self._source, namespace)
-        namespace["composer_register"](register)
+        module = ModuleType(self._name)
+        exec(self._source, module.__dict__)
+        sys.modules[self._name] = module  # what it declares is imported by name where samples are asked for
+        module.composer_register(register)
+
+
+@pytest.fixture(autouse=True)
+def no_plugin_stays(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "modules", dict(sys.modules))
 
 
 def registry_of(code: Code) -> Registry:
-    return load_registry([(name, SourcePlugin(source)) for name, source in code.plugins.items()])
+    return load_registry([(name, SourcePlugin(name, source)) for name, source in code.plugins.items()])
 
 
-def checked(text: str, code: Code, folder: Path) -> Report:
+def checked(text: str, code: Code, folder: Path) -> tuple[Problem, ...]:
+    """The problems of an example, found as people find them: samples are at fault before the first step of training."""
     for name, other in code.files.items():
         (folder / name).write_text(other)
     document = folder / "document.yaml"
     document.write_text(text)
-    return check(document, registry=registry_of(code))
+    registry = registry_of(code)
+    if code.of == "document":
+        return check(document, registry=registry).problems
+    found = check_recipe(document, registry=registry)
+    if code.of == "recipe":
+        return found.problems
+    from composer.training import check_training
+
+    assert found.problems == ()
+    try:
+        check_training(folder / str(found.recipe.document), recipe=document, registry=registry)  # type: ignore[union-attr]
+    except DocumentError as error:
+        return error.problems
+    return ()
 
 
 @pytest.mark.parametrize("code", CODES.values(), ids=CODES)
 def test_the_bad_example_has_exactly_this_problem(code: Code, tmp_path: Path) -> None:
-    report = checked(code.bad, code, tmp_path)
-    assert [(problem.code, problem.severity) for problem in report.problems] == [(code.code, code.severity)]
+    problems = checked(code.bad, code, tmp_path)
+    assert [(problem.code, problem.severity) for problem in problems] == [(code.code, code.severity)]
 
 
 @pytest.mark.parametrize("code", CODES.values(), ids=CODES)
 def test_the_good_example_has_no_problem(code: Code, tmp_path: Path) -> None:
-    assert checked(code.good, code, tmp_path).problems == ()
+    assert checked(code.good, code, tmp_path) == ()
 
 
 @pytest.mark.parametrize("code", CODES.values(), ids=CODES)

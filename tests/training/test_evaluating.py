@@ -9,8 +9,9 @@ import pytest
 
 from composer.plugin import Dataset, Metric, NoConfig, load_registry
 from composer.problems import InputError
-from composer.training.evaluating import BATCH, build_dataset, evaluate
-from composer.training.recipe import TaskRecipe
+from composer.recipes import TaskRecipe
+from composer.training.evaluating import BATCH, evaluate
+from composer.training.samples import build_source
 
 
 class Parrot:
@@ -58,8 +59,6 @@ def test_unknown_names_are_refused_with_what_exists() -> None:
         evaluate(Parrot(), "echo", samples(3), recipe(metrics={"same": "none"}), registry)  # type: ignore[arg-type]
     with pytest.raises(InputError, match="no output `reply`"):
         evaluate(Parrot(), "echo", samples(3), recipe(output="reply"), registry)  # type: ignore[arg-type]
-    with pytest.raises(InputError, match=r"no dataset `words` .*moving-digits"):
-        build_dataset(registry, recipe())
 
 
 def test_a_third_party_brings_datasets_and_metrics(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -81,6 +80,7 @@ def test_a_third_party_brings_datasets_and_metrics(tmp_path: Path, monkeypatch: 
 
     registry = load_registry([("words", Plugin())])
     entry = recipe(metrics={"length": "longest"})
-    dataset = build_dataset(registry, entry)
-    found = evaluate(Parrot(), "echo", dataset.samples("test"), entry, registry)  # type: ignore[arg-type]
+    source = build_source("echo", registry.datasets["words"], NoConfig())
+    assert source.splits == ("test",)
+    found = evaluate(Parrot(), "echo", source.draw("test"), entry, registry)  # type: ignore[arg-type]
     assert found == {"length": 1.0, "samples": 1}

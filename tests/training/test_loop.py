@@ -16,9 +16,9 @@ import torch
 from torch import Tensor, nn
 
 from composer.problems import ComposerError, InputError
+from composer.recipes import Recipe
 from composer.training.loop import EpochResult, Step, train_epochs
 from composer.training.protocol import Batch
-from composer.training.recipe import Recipe
 from composer.training.schedule import learning_rate
 
 TASK = {"dataset": "none", "batch": 1, "output": "y", "reference": "y", "metrics": {}}
@@ -46,6 +46,14 @@ class Points:
     def batch(self, epoch: int, index: int) -> Batch:
         generator = torch.Generator().manual_seed(100 * epoch + index)
         return {"x": {"values": torch.randn(8, 1, generator=generator)}}
+
+    def samples_of(self, epoch: int, index: int) -> str:
+        return f"batch {index}"
+
+
+class Fewer(Points):
+    def batches(self, epoch: int) -> int:
+        return 4
 
 
 def recipe(**changes: object) -> Recipe:
@@ -104,7 +112,7 @@ def test_an_interrupted_step_loses_only_its_epoch(tmp_path: Path) -> None:
     checkpoint = tmp_path / "run.checkpoint"
 
     def stop(step: Step) -> None:
-        if step.epoch == 2 and step.done == 3:
+        if step.epoch == 2 and step.done == 23:
             raise StopError
 
     with pytest.raises(StopError):
@@ -119,8 +127,18 @@ def test_an_interrupted_step_loses_only_its_epoch(tmp_path: Path) -> None:
 def test_a_checkpoint_that_does_not_fit_is_refused(tmp_path: Path) -> None:
     checkpoint = tmp_path / "run.checkpoint"
     train_epochs(Line(), data(), recipe(epochs=1), checkpoint=checkpoint)
-    with pytest.raises(InputError, match="another recipe"):
-        train_epochs(Line(), data(), recipe(epochs=2), checkpoint=checkpoint, resume=True)
+    changed = {**TASK, "batch": 2}
+    with pytest.raises(InputError, match=r"another recipe \(learning_rate was 0\.02 and is 0\.03\)"):
+        train_epochs(Line(), data(), recipe(learning_rate=0.03), checkpoint=checkpoint, resume=True)
+    with pytest.raises(InputError, match=r"another recipe \(tasks\.down\.batch was 1 and is 2\)"):
+        train_epochs(
+            Line(), data(), recipe(tasks={"up": TASK, "down": changed}), checkpoint=checkpoint, resume=True
+        )
+    with pytest.raises(InputError, match="another document"):
+        train_epochs(Line(), data(), recipe(), checkpoint=checkpoint, resume=True, document="other")
+    fewer = {**data(), "up": Fewer()}
+    with pytest.raises(InputError, match=r"other data \(batches\.up was 5 and is 4\)"):
+        train_epochs(Line(), fewer, recipe(), checkpoint=checkpoint, resume=True)
     with pytest.raises(InputError, match="no checkpoint"):
         train_epochs(Line(), data(), recipe(), checkpoint=tmp_path / "none", resume=True)
 
@@ -185,6 +203,153 @@ def test_a_loss_that_is_no_number_stops_the_run_before_the_weights_change() -> N
     assert all(torch.equal(before[key], state(line)[key]) for key in before)
 
 
+@pytest.mark.parametrize("stopped_after", [1, 3])
+def test_a_run_is_extended_by_more_epochs(tmp_path: Path, stopped_after: int) -> None:
+    """It ends as the longer run does that begins its rate anew where the shorter one ended."""
+    expected = Line()
+    whole = train_epochs(expected, data(), recipe(epochs=5, restarts=[3]))
+    checkpoint = tmp_path / "run.checkpoint"
+
+    def stop(result: EpochResult) -> None:
+        if result.epoch + 1 == stopped_after:
+            raise StopError
+
+    with pytest.raises(StopError):
+        train_epochs(Line(), data(), recipe(epochs=3), checkpoint=checkpoint, finished=stop)
+    extended = Line()
+    results = train_epochs(extended, data(), recipe(epochs=5), checkpoint=checkpoint, resume=True)
+    assert [r.losses for r in results] == [r.losses for r in whole]
+    assert all(torch.equal(state(expected)[key], state(extended)[key]) for key in state(expected))
+
+
+def test_an_extended_run_resumes_and_never_shrinks(tmp_path: Path) -> None:
+    checkpoint = tmp_path / "run.checkpoint"
+    train_epochs(Line(), data(), recipe(epochs=1), checkpoint=checkpoint)
+    train_epochs(Line(), data(), recipe(epochs=2), checkpoint=checkpoint, resume=True)
+    again = train_epochs(Line(), data(), recipe(epochs=2), checkpoint=checkpoint, resume=True)
+    assert len(again) == 2
+    with pytest.raises(InputError, match=r"has 2 epochs, 2 of them done, and 1 are asked for.*--epochs"):
+        train_epochs(Line(), data(), recipe(epochs=1), checkpoint=checkpoint, resume=True)
+
+
+def test_all_tasks_of_an_extension_have_joined(tmp_path: Path) -> None:
+    late = {"up": TASK, "down": {**TASK, "start": 0.5}}
+    checkpoint = tmp_path / "run.checkpoint"
+    train_epochs(Line(), data(), recipe(epochs=2, tasks=late), checkpoint=checkpoint)
+    longer = recipe(epochs=8, tasks=late)
+    results = train_epochs(Line(), data(), longer, checkpoint=checkpoint, resume=True)
+    assert [sorted(result.losses) for result in results] == [["up"], *[["down", "up"]] * 7]
+
+
+class Bends(Line):
+    """A finite loss whose gradient is not a number from the given step on."""
+
+    def __init__(self, step: int) -> None:
+        super().__init__()
+        self.left = step
+
+    def loss(self, task: str, batch: Batch) -> Tensor:
+        self.left -= 1
+        loss = super().loss(task, batch)
+        return loss if self.left >= 0 else loss + torch.sqrt(self.modules_by_name["line"][2].weight.sum() * 0)
+
+
+def test_a_gradient_that_is_not_finite_stops_the_run_and_the_last_good_state_stays(tmp_path: Path) -> None:
+    checkpoint, line = tmp_path / "run.checkpoint", Bends(13)
+    seen: list[dict[str, Tensor]] = []
+    said = (
+        r"gradient of task `(up|down)` is not finite in epoch 2, step 4, first in `line\.2\.weight`.*batch \d"
+    )
+    with pytest.raises(ComposerError, match=said):
+        train_epochs(
+            line, data(), recipe(), checkpoint=checkpoint, progress=lambda step: seen.append(state(line))
+        )
+    assert len(seen) == 13
+    assert all(torch.equal(seen[-1][key], value) for key, value in state(line).items())
+    stored = torch.load(checkpoint)["modules"]
+    assert all(torch.equal(stored[f"line.{key}"], value) for key, value in seen[9].items())
+
+
+class Far(Line):
+    """A weight at the end of the numbers, which moves away from zero."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        with torch.no_grad():
+            self.modules_by_name["line"][0].bias.fill_(3.4e38)
+
+    def loss(self, task: str, batch: Batch) -> Tensor:
+        return -(self.modules_by_name["line"][0].bias * 1e-3).sum()
+
+
+class Once(Points):
+    def batches(self, epoch: int) -> int:
+        return 1
+
+
+@pytest.mark.parametrize(
+    ("rate", "said"),
+    [(3e37, r"weight `line\.\d\.\w+` is not finite after epoch 1"), (1e39, "epoch 1, step 1 cannot be made")],
+)
+def test_weights_that_overflow_are_not_stored(tmp_path: Path, rate: float, said: str) -> None:
+    checkpoint = tmp_path / "run.checkpoint"
+    once = {"up": Once()}
+    alone = recipe(epochs=1, learning_rate=rate, weight_decay=0.0, warmup=0.0, tasks={"up": TASK})
+    with pytest.raises(ComposerError, match=f"{said}.*lower learning_rate.*nothing was written"):
+        train_epochs(Far(), once, alone, checkpoint=checkpoint)
+    assert not checkpoint.exists()
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        (None, "is None, not a tensor"),
+        (torch.zeros(3), r"has the shape \[3\]"),
+        (torch.zeros(()), "has no gradient"),
+    ],
+    ids=["none", "several", "constant"],
+)
+def test_a_loss_that_is_none_is_one_sentence(value: Any, said: str) -> None:
+    line = Line()
+    line.loss = lambda task, batch: value  # type: ignore[method-assign,assignment]
+    with pytest.raises(ComposerError, match=f"loss of task `(up|down)` {said}.*epoch 1, step 1"):
+        train_epochs(line, data(), recipe())
+
+
+class Growing(Points):
+    def batches(self, epoch: int) -> int:
+        return 5 + epoch
+
+
+def test_data_that_grows_between_epochs_is_refused() -> None:
+    with pytest.raises(ComposerError, match="6 batches in epoch 2 and had 5 in the first"):
+        train_epochs(Line(), {"up": Growing(), "down": Points()}, recipe())
+
+
+@pytest.mark.parametrize("entry", ["results", "ends", "optimizer", "random", "modules", "recipe"])
+def test_a_checkpoint_with_a_foreign_entry_is_one_sentence(tmp_path: Path, entry: str) -> None:
+    checkpoint = tmp_path / "run.checkpoint"
+    train_epochs(Line(), data(), recipe(epochs=1), checkpoint=checkpoint)
+    stored = torch.load(checkpoint)
+    torch.save({**stored, entry: 7}, checkpoint)
+    with pytest.raises(InputError, match=r"checkpoint .*(damaged|another|belongs)"):
+        train_epochs(Line(), data(), recipe(epochs=1), checkpoint=checkpoint, resume=True)
+
+
+def test_a_full_disk_leaves_the_checkpoint_of_before(tmp_path: Path) -> None:
+    checkpoint = tmp_path / "run.checkpoint"
+    train_epochs(Line(), data(), recipe(epochs=1), checkpoint=checkpoint)
+    before = checkpoint.read_bytes()
+    full = mock.patch("composer.files.os.fsync", side_effect=OSError(28, "No space left on device"))
+    with (
+        full,
+        pytest.raises(InputError, match=r"run\.checkpoint cannot be written: No space left.*unchanged"),
+    ):
+        train_epochs(Line(), data(), recipe(epochs=2), checkpoint=checkpoint, resume=True)
+    assert checkpoint.read_bytes() == before
+    assert list(tmp_path.iterdir()) == [checkpoint]
+
+
 def test_results_fit_into_json() -> None:
     results = train_epochs(Line(), data(), recipe(epochs=1))
     assert json.loads(json.dumps([r.as_dict() for r in results]))[0]["epoch"] == 0
@@ -220,7 +385,8 @@ def test_a_task_joins_when_its_part_of_the_run_has_passed() -> None:
     late = recipe(epochs=5, tasks={"up": TASK, "down": {**TASK, "start": 0.5}})
     results = train_epochs(Line(), data(), late, progress=lambda s: seen.append((s.epoch, s.task, s.total)))
     assert [sorted(result.losses) for result in results] == [["up"], ["up"], *[["down", "up"]] * 3]
-    assert {(epoch, total) for epoch, _, total in seen} == {(0, 5), (1, 5), (2, 10), (3, 10), (4, 10)}
+    assert [sum(other == epoch for other, _, _ in seen) for epoch in range(5)] == [5, 5, 10, 10, 10]
+    assert {total for _, _, total in seen} == {40}
 
 
 def test_the_rate_falls_to_the_end_of_a_run_whose_tasks_join_later() -> None:

@@ -1,4 +1,4 @@
-"""The spread of initial weights: BERT's starts grow, zeros wake, everything else stays."""
+"""The spread of initial weights: small starts grow, zeros wake, everything else stays."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def modules() -> dict[str, nn.ModuleDict]:
 
 def test_bert_starts_are_multiplied_and_zeros_are_drawn() -> None:
     before, after = modules()["only"].state_dict(), modules()
-    spread_initial_weights(after, 3.0, 0.1)
+    spread_initial_weights(after, 3.0, 0.1, below=0.025)
     now = after["only"].state_dict()
     for key in before:
         if key in ("narrow.weight", "words.weight"):
@@ -38,6 +38,14 @@ def test_bert_starts_are_multiplied_and_zeros_are_drawn() -> None:
             assert float(now[key].std()) == pytest.approx(0.1, rel=0.1)
         else:
             assert torch.equal(now[key], before[key])
+
+
+def test_without_a_bound_all_linear_maps_and_embeddings_grow() -> None:
+    before, after = modules()["only"].state_dict(), modules()
+    spread_initial_weights(after, 2.0)
+    now = after["only"].state_dict()
+    grown = {key for key in before if not torch.equal(now[key], before[key])}
+    assert grown == {"narrow.weight", "words.weight", "wide.weight"}
 
 
 def test_by_default_nothing_changes() -> None:

@@ -16,9 +16,10 @@ from composer import runtime
 from composer.graph import check
 from composer.plan import plan_objective
 from composer.plugin import load_registry
-from composer.problems import InputError
+from composer.problems import DocumentError, InputError
 from composer.training import read_recipe, train_document
 from composer.training.data import SampleData
+from composer.training.samples import build_source
 
 pytest.importorskip("easy_vqa", reason="needs multimodal-composer[train]")
 pytest.importorskip("sklearn", reason="needs multimodal-composer[train]")
@@ -114,11 +115,9 @@ def test_a_picture_travels_once_with_all_its_questions(recipe: Path) -> None:
     report = check("quickstart", registry=registry, settings=SMALL)
     plan = plan_objective(report.tasks["image-qa"])
     entry = read_recipe(recipe).tasks["image-qa"]
-    from composer.training.evaluating import build_dataset
-
-    data = SampleData(
-        task="image-qa", recipe=entry, plan=plan, dataset=build_dataset(registry, entry), seed=0
-    )
+    dataset = registry.datasets["easy-vqa.questions"]
+    source = build_source("image-qa", dataset, dataset.config.model_validate(entry.with_))
+    data = SampleData(recipe=entry, plan=plan, source=source, seed=0)
     assert data.batches(0) == 3
     batch = data.batch(0, 0)
     counts = batch["counts"]["counts"]
@@ -141,7 +140,6 @@ def test_a_picture_travels_once_with_all_its_questions(recipe: Path) -> None:
     [
         ({"tasks": ["image-qu"]}, "no task `image-qu`"),
         ({"tasks": []}, "no task is left"),
-        ({"recipe": Path("nowhere.yaml")}, "cannot be read"),
         ({"resume": True}, "no checkpoint"),
     ],
 )
@@ -168,5 +166,5 @@ def test_data_that_does_not_fit_is_refused(
     values["tasks"]["image-qa"][path[0]] = value
     other = tmp_path / "other.yaml"
     other.write_text(yaml.safe_dump(values), encoding="utf-8")
-    with pytest.raises(InputError, match=said):
+    with pytest.raises(DocumentError, match=said):
         train(tmp_path / "out", other, tasks=["image-qa"])

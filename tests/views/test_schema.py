@@ -14,7 +14,7 @@ import yaml
 from views_demo import DOCUMENT
 
 from composer.plugin import Registry, load_registry
-from composer.views import document_schema
+from composer.views import document_schema, recipe_schema
 
 FIRST_PARTY = ("core", "text", "vision", "mplug2", "quickstart", "graphs")
 SHIPPED = sorted(Path(str(files("composer_graphs"))).glob("*.yaml"))
@@ -64,6 +64,16 @@ def test_the_shipped_schema_is_up_to_date() -> None:
     )
     made = document_schema(load_registry(only=FIRST_PARTY))
     assert shipped == json.loads(json.dumps(made)), "run `composer schema --out graphs/composer.schema.json`"
+
+
+def test_the_shipped_schema_of_recipes_is_up_to_date_and_fits_the_shipped_recipe() -> None:
+    folder = Path(str(files("composer_graphs")))
+    shipped = json.loads((folder / "recipe.schema.json").read_text(encoding="utf-8"))
+    made = json.loads(json.dumps(recipe_schema(load_registry(only=FIRST_PARTY))))
+    assert shipped == made, "run `composer schema --recipe --out graphs/recipe.schema.json`"
+    text = (folder / "training" / "quickstart.yaml").read_text(encoding="utf-8")
+    jsonschema.validate(yaml.safe_load(text), made)
+    assert text.splitlines()[0] == "# yaml-language-server: $schema=../recipe.schema.json"
 
 
 def keys(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[tuple[Any, ...], str]]:

@@ -1,8 +1,9 @@
 """Reads the explanations beside this file, one Markdown file per code.
 
-A file starts with `title` and `severity` between two `---` lines. Its prose is the explanation. Its fenced blocks are
-examples, told apart by their info strings: `yaml bad` and `yaml good` are the documents, `yaml NAME.yaml` is a file
-that has to lie beside them, and `python NAME` is a plugin that has to be installed under that name.
+A file starts with `title` and `severity` between two `---` lines, and says `of: recipe` where it is not of documents.
+Its prose is the explanation. Its fenced blocks are examples, told apart by their info strings: `yaml bad` and `yaml
+good` are the documents, `yaml NAME.yaml` is a file that has to lie beside them, and `python NAME` is a plugin that has
+to be installed under that name.
 """
 
 from __future__ import annotations
@@ -34,6 +35,8 @@ class Code:
     good: str
     files: Mapping[str, str] = field(default_factory=dict)
     """Documents that lie beside the examples, by file name."""
+    of: Literal["document", "recipe", "samples"] = "document"
+    """What the examples are: documents; recipes of `composer train`; or recipes whose samples are at fault."""
     plugins: Mapping[str, str] = field(default_factory=dict)
     """The Python source of plugins that the examples need, by name."""
 
@@ -60,6 +63,7 @@ def read_code(path: Path) -> Code:
         bad=documents.pop("bad"),
         good=documents.pop("good"),
         files=documents,
+        of=cast(Literal["document", "recipe", "samples"], front.get("of", "document")),
         plugins={role: text for language, role, text in fences if language == "python"},
     )
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from composer.training.recipe import read_recipe
+from composer.recipes import read_recipe
 
 ROOT = Path(__file__).parents[3]
 GRAPHS = ROOT / "graphs"

@@ -1,23 +1,25 @@
-"""The recipe of a training run: which data trains which task, and how. Read from a YAML file; imports no torch."""
+"""The recipe of a training run as pydantic models: which data trains which task, and how."""
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
-import yaml
-from pydantic import Field, ValidationError, field_validator
+from pydantic import ConfigDict, Field, field_validator
 
 from composer.plugin import Config
-from composer.problems import InputError
 
-__all__ = ["Recipe", "TaskRecipe", "read_recipe"]
+__all__ = ["GroupRecipe", "Recipe", "TaskRecipe"]
+
+MOST_EPOCHS = 1_000_000
+MOST_THREADS = 1024
+LARGEST_SEED = 2**63 - 1
 
 
-MAX_BYTES = 1_000_000
+class _Shape(Config):
+    model_config = ConfigDict(allow_inf_nan=False)
 
 
-class GroupRecipe(Config):
+class GroupRecipe(_Shape):
     """Samples that share one value (the questions of one picture) stay together, so that it is encoded once."""
 
     by: str
@@ -26,7 +28,7 @@ class GroupRecipe(Config):
     """Input of the objective that tells how many samples each group has."""
 
 
-class TaskRecipe(Config):
+class TaskRecipe(_Shape):
     """The data of one task."""
 
     dataset: str
@@ -50,15 +52,19 @@ class TaskRecipe(Config):
     """Name of a score to the id of a registered metric."""
 
 
-class Recipe(Config):
+class Recipe(_Shape):
     """A whole run. Tasks are trained jointly: every epoch goes through all batches of its tasks in one mixed order."""
 
-    epochs: int = Field(ge=1)
+    document: str | None = None
+    """The document that is trained, by a path relative to the recipe or by the name of one that a plugin ships. Only
+    `composer check` reads it: `composer train` is told the document."""
+    epochs: int = Field(ge=1, le=MOST_EPOCHS)
     """Passes over the data of every task that is there from the start."""
-    seed: int = Field(default=0, ge=0)
+    seed: int = Field(default=0, ge=0, le=LARGEST_SEED)
     """Draws the initial weights, the order of the batches and dropout."""
-    threads: int = Field(default=2, ge=1)
-    """Threads that torch uses."""
+    threads: int = Field(default=1, ge=1, le=MOST_THREADS)
+    """Threads that torch uses. More than one pays for wide modules on a machine that does nothing else; on a busy one
+    the threads wait for each other, and two can be many times slower than one."""
     learning_rate: float = Field(gt=0)
     """Highest learning rate, reached after the warm-up."""
     warmup: float = Field(default=0.05, ge=0, lt=1)
@@ -70,11 +76,14 @@ class Recipe(Config):
     clip: float = Field(default=1.0, gt=0)
     """Largest length of the gradient of one step."""
     spread: float = Field(default=1.0, gt=0)
-    """Factor on the initial weights of linear maps and embeddings: BERT's start is made for widths near 1,000."""
+    """Factor on the initial weights of linear maps and embeddings: a start that was made for wide layers is too small
+    for narrow ones."""
+    spread_below: float | None = Field(default=None, gt=0)
+    """Spread only weights that start with a smaller deviation than this; all of them where left out."""
     wake: float = Field(default=0.0, ge=0)
     """Deviation of the initial weights of linear maps that start at zero; 0 leaves them there. A map at zero gives what
     lies before it no gradient, which costs a short run many steps."""
-    tasks: dict[str, TaskRecipe] = Field(min_length=1)
+    tasks: dict[str, TaskRecipe]
     """Task of the document to its data."""
 
     def tasks_of(self, epoch: int) -> list[str]:
@@ -88,22 +97,3 @@ class Recipe(Config):
         if value != sorted(set(value)) or any(epoch < 1 for epoch in value):
             raise ValueError("restarts are epochs from 1 up, each later than the one before")
         return value
-
-
-def read_recipe(path: Path) -> Recipe:
-    """Read a recipe; raises InputError that names the file, the key and the fault."""
-    try:
-        if path.stat().st_size > MAX_BYTES:
-            raise InputError(
-                f"the training recipe {path} has more than {MAX_BYTES:,} bytes: is it another file?"
-            )
-        data = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"the training recipe {path} cannot be read: {error}") from None
-    except yaml.YAMLError as error:
-        raise InputError(f"the training recipe {path} is not YAML: {str(error).splitlines()[0]}") from None
-    try:
-        return Recipe.model_validate(data)
-    except ValidationError as error:
-        faults = "; ".join(f"{'.'.join(map(str, e['loc'])) or 'recipe'}: {e['msg']}" for e in error.errors())
-        raise InputError(f"the training recipe {path} does not fit: {faults}") from None

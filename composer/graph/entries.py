@@ -1,0 +1,67 @@
+"""Entries of the registry, found by the id that a file names, with one problem where there is none."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from importlib.metadata import entry_points
+from typing import Any
+
+from composer.language import Tree
+from composer.plugin import Registry
+from composer.plugin.registry import Conflict, Section
+from composer.problems import Problem
+from composer.problems.suggest import suggest
+
+__all__ = ["EntryFinder"]
+
+Path = tuple[Any, ...]
+
+
+@dataclass
+class EntryFinder:
+    """Looks entries up for one file; each fault is reported where the id is written."""
+
+    registry: Registry
+    tree: Tree
+    problems: list[Problem]
+
+    def find(self, section: Section[Any], key: str, path: Path, code: str, what: str) -> Any:
+        """A registry entry by id, or None after reporting `code`, C301 or C302."""
+        for conflict in self.registry.conflicts:
+            if conflict.section == section.name and conflict.id == key:
+                self._conflict(conflict, path, what)
+                return None
+        if key in section:
+            return section[key]
+        place = self.tree.place(path)
+        prefix = key.split(".", maxsplit=1)[0]
+        for broken in self.registry.broken:
+            if broken.origin.plugin == prefix or (what == "modality" and not section.get(key)):
+                message = f"{what} `{key}` is not available: the plugin {broken.origin} failed to load"
+                causes = (
+                    broken.error,
+                    f"`composer plugins show {broken.origin.plugin}` prints the traceback",
+                )
+                self.problems.append(Problem("C302", "error", message, place, helps=causes))
+                return None
+        meant = suggest(key, section, place)
+        helps = list(meant.helps)
+        installed = {p.name for p in entry_points(group="composer")} - set(self.registry.plugins)
+        if prefix in installed:
+            helps.append(
+                f"the installed plugin `{prefix}` has it, but COMPOSER_PLUGINS leaves that plugin out"
+            )
+        elif not helps:
+            near = sorted(k for k in section if k.startswith(f"{prefix}.")) or sorted(section)
+            helps.append(f"registered: {', '.join(near[:12])}; `composer plugins list` shows all")
+        if key.startswith("$"):
+            helps = ["parameters are filled in under `with` alone"]
+        self.problems.append(
+            Problem(code, "error", f"there is no {what} `{key}`", place, helps=tuple(helps), fix=meant.fix)
+        )
+        return None
+
+    def _conflict(self, conflict: Conflict, path: Path, what: str) -> None:
+        message = f"two plugins claim the {what} `{conflict.id}`: {conflict.first} and {conflict.second}"
+        helps = ("uninstall one of them, or name the plugins to load in COMPOSER_PLUGINS",)
+        self.problems.append(Problem("C301", "error", message, self.tree.place(path), helps=helps))

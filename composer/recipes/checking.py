@@ -1,0 +1,275 @@
+"""The checker of recipes: every name in one is held against the document and the plugins. Imports no torch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path as FilePath
+from typing import Any
+
+from composer.graph import CheckedTask, Report, check, library_of, settled
+from composer.graph.configs import ConfigReader
+from composer.graph.entries import EntryFinder
+from composer.language import Tree
+from composer.plugin import Config, Dataset, Metric, Registry, load_registry
+from composer.problems import DocumentError, Problem
+from composer.problems.suggest import nearest
+from composer.recipes.reading import UNSET, ReadRecipe, read
+from composer.recipes.shape import Recipe, TaskRecipe
+
+__all__ = ["RecipeReport", "check_recipe", "read_recipe"]
+
+Path = tuple[Any, ...]
+
+
+@dataclass(frozen=True)
+class RecipeReport:
+    """The outcome of checking a recipe: all problems in source order and, where there are none, what it names."""
+
+    problems: tuple[Problem, ...]
+    sources: Mapping[str, str]
+    recipe: Recipe | None = None
+    tree: Tree | None = None
+    document: Report | None = None
+    datasets: Mapping[str, tuple[Dataset, Config]] = field(default_factory=dict)
+    """Task to its dataset, with the validated config."""
+    metrics: Mapping[str, Mapping[str, Metric]] = field(default_factory=dict)
+    """Task to its metrics, by the names of their scores."""
+
+    @property
+    def errors(self) -> tuple[Problem, ...]:
+        return tuple(p for p in self.problems if p.severity == "error")
+
+    def raise_for_errors(self) -> None:
+        """Raise DocumentError with every error, if there is one."""
+        if self.errors:
+            raise DocumentError(self.errors, self.sources)
+
+
+def read_recipe(path: FilePath) -> Recipe:
+    """Read a recipe by itself; raises DocumentError with everything that is wrong with its shape."""
+    found = read(path)
+    if found.problems:
+        raise DocumentError(_in_order(found.problems), found.sources)
+    return found.recipe
+
+
+def check_recipe(
+    path: FilePath,
+    *,
+    registry: Registry | None = None,
+    document: Report | None = None,
+    tasks: Iterable[str] | None = None,
+) -> RecipeReport:
+    """Check a recipe. Never raises for what the file holds.
+
+    Args:
+        path: the file.
+        registry: what the plugins offer; loaded from the installed ones when left out.
+        document: the checked document that it trains; left out, the one that the recipe names under `document`, or
+            `../NAME.yaml` for `training/NAME.yaml`. Without any, names are held against the plugins alone.
+        tasks: check these tasks of the recipe alone.
+    """
+    registry = registry if registry is not None else load_registry()
+    try:
+        found = read(path)
+    except DocumentError as error:
+        return RecipeReport(error.problems, error.sources)
+    problems = list(found.problems)
+    report = document if document is not None else _document_of(found, path, registry, problems)
+    checker = _Checker(found, registry, report, problems)
+    checker.run(tasks)
+    return RecipeReport(
+        _in_order(problems),
+        {**(report.sources if report else {}), **found.sources},
+        found.recipe,
+        found.tree,
+        report,
+        checker.datasets,
+        checker.metrics,
+    )
+
+
+def _in_order(problems: Iterable[Problem]) -> tuple[Problem, ...]:
+    return tuple(sorted(dict.fromkeys(settled(problems)), key=lambda p: (p.place.line, p.place.column)))
+
+
+def _document_of(
+    found: ReadRecipe, path: FilePath, registry: Registry, problems: list[Problem]
+) -> Report | None:
+    """The document that a recipe names, or the one beside which it lies; None where there is none."""
+    wanted = found.recipe.document
+    if wanted is None:
+        beside = path.resolve().parent.parent / path.name
+        report = check(beside, registry=registry) if _is_of_a_document(path, beside) else None
+        return report if report is not None and report.ok else None
+    place = found.tree.place(("document",))
+    target = library_of(registry).find(wanted, path.parent)
+    if target is None or not target.is_file():
+        known = sorted(registry.documents)
+        guess = nearest(wanted, known)
+        helps = [f"did you mean `{guess}`?"] if guess else []
+        helps.append(f"a path is relative to the recipe; shipped documents: {', '.join(known) or 'none'}")
+        message = f"there is no document `{wanted}`"
+        problems.append(Problem("C401", "error", message, place, helps=tuple(helps)))
+        return None
+    report = check(target, registry=registry)
+    if report.ok:
+        return report
+    count = len(report.errors)
+    message = (
+        f"the document `{wanted}` has {count} error{'s' if count > 1 else ''}, so nothing can be trained"
+    )
+    help_ = f"`composer check {target}` shows them; the first: {report.errors[0].message}"
+    problems.append(Problem("C401", "error", message, place, helps=(help_,)))
+    return None
+
+
+def _is_of_a_document(path: FilePath, beside: FilePath) -> bool:
+    return path.resolve().parent.name == "training" and beside.is_file()
+
+
+class _Checker:
+    """Goes through the tasks of one recipe and collects what is wrong with the names in them."""
+
+    def __init__(
+        self, found: ReadRecipe, registry: Registry, report: Report | None, problems: list[Problem]
+    ) -> None:
+        self.found = found
+        self.tree = found.tree
+        self.registry = registry
+        self.report = report
+        self.problems = problems
+        self.datasets: dict[str, tuple[Dataset, Config]] = {}
+        self.metrics: dict[str, dict[str, Metric]] = {}
+        self._entries = EntryFinder(registry, self.tree, problems)
+        path = found.source.path
+        folders = {found.source.name: path.parent} if path is not None else {}
+        self._configs = ConfigReader(self.tree, {}, problems, folders)
+
+    def run(self, tasks: Iterable[str] | None) -> None:
+        recipe = self.found.recipe
+        if not recipe.tasks and ("tasks",) not in self.found.dropped and self.tree.node(("tasks",)):
+            self._add(
+                "C102", "the recipe trains nothing: `tasks` is empty", ("tasks",), "name a task", key=True
+            )
+        wanted = None if tasks is None else set(tasks)
+        for name, task in recipe.tasks.items():
+            if wanted is None or name in wanted:
+                self._task(name, task)
+        self._settle_restarts(recipe)
+
+    def _settle_restarts(self, recipe: Recipe) -> None:
+        if recipe.restarts and min(recipe.restarts) >= recipe.epochs and self._written("epochs"):
+            help_ = f"the run ends after {recipe.epochs} epochs: name an epoch below that, or leave `restarts` out"
+            message = "`restarts` names no epoch of the run"
+            place = self.tree.place(("restarts",))
+            self.problems.append(Problem("C407", "warning", message, place, helps=(help_,)))
+
+    def _task(self, name: str, task: TaskRecipe) -> None:
+        path: Path = ("tasks", name)
+        self._dataset(name, task, path)
+        self._metrics_of(name, task, path)
+        checked = self._checked_task(name, path)
+        if checked is not None:
+            self._fields(task, checked, path)
+            self._group(task, checked, path)
+            self._output(task, checked, path)
+
+    def _dataset(self, name: str, task: TaskRecipe, path: Path) -> None:
+        if not self._written(*path, "dataset"):
+            return
+        entry = self._entries.find(
+            self.registry.datasets, task.dataset, (*path, "dataset"), "C403", "dataset"
+        )
+        if entry is None or not self._written(*path, "with", default=True):
+            return
+        config = self._configs.read(entry.config, task.with_, path, f"dataset {entry.id}")
+        if config is not None:
+            self.datasets[name] = entry, config
+
+    def _metrics_of(self, name: str, task: TaskRecipe, path: Path) -> None:
+        found = {}
+        for score, id_ in task.metrics.items():
+            where = (*path, "metrics", score)
+            entry = self._entries.find(self.registry.metrics, id_, where, "C403", "metric")
+            if entry is not None:
+                found[score] = entry
+        self.metrics[name] = found
+
+    def _checked_task(self, name: str, path: Path) -> CheckedTask | None:
+        """The document's task, or None after reporting, and where there is no document."""
+        if self.report is None:
+            return None
+        task = self.report.tasks.get(name)
+        if task is None:
+            trainable = [t for t, other in self.report.tasks.items() if other.loss is not None]
+            message = f"{self.report.name} has no task `{name}`"
+            self._unknown("C402", message, path, name, trainable, "tasks with an objective")
+            return None
+        if task.loss is None:
+            message = f"task `{name}` of {self.report.name} has no objective, so it cannot be trained"
+            help_ = "add an `objective` with a `loss` to it in the document, or take it out of the recipe"
+            self._add("C402", message, path, help_, key=True)
+            return None
+        return task
+
+    def _fields(self, task: TaskRecipe, checked: CheckedTask, path: Path) -> None:
+        for input_name in task.fields:
+            if input_name not in checked.inputs:
+                where = (*path, "fields", input_name)
+                message = f"task `{checked.name}` has no input `{input_name}`"
+                self._unknown("C404", message, where, input_name, list(checked.inputs), "its inputs")
+
+    def _group(self, task: TaskRecipe, checked: CheckedTask, path: Path) -> None:
+        if task.group is None:
+            return
+        for key, name in (("by", task.group.by), ("counts", task.group.counts)):
+            if name not in checked.inputs and self._written(*path, "group", key):
+                message = f"task `{checked.name}` has no input `{name}`"
+                where = (*path, "group", key)
+                self._unknown("C404", message, where, name, list(checked.inputs), "its inputs", key=False)
+        if task.group.by == task.group.counts != UNSET:
+            message = f"`by` and `counts` are both `{task.group.by}`"
+            help_ = "`by` is the input that samples share, `counts` the one that says how many share it"
+            self._add("C404", message, (*path, "group", "counts"), help_)
+
+    def _output(self, task: TaskRecipe, checked: CheckedTask, path: Path) -> None:
+        if not self._written(*path, "output"):
+            return
+        where = (*path, "output")
+        if task.output not in checked.outputs:
+            message = f"task `{checked.name}` has no output `{task.output}`"
+            self._unknown(
+                "C404", message, where, task.output, list(checked.outputs), "its outputs", key=False
+            )
+            return
+        kind = checked.types[checked.outputs[task.output]].kind
+        for score, metric in self.metrics[path[1]].items():
+            if metric.takes and kind not in metric.takes:
+                takes = " or ".join(metric.takes)
+                message = f"metric `{metric.id}` takes {takes}, and output `{task.output}` is {kind}"
+                fitting = [m.id for m in self.registry.metrics.values() if not m.takes or kind in m.takes]
+                outputs = [o for o, end in checked.outputs.items() if checked.types[end].kind in metric.takes]
+                cures = [f"score the output `{outputs[0]}`"] if outputs else []
+                cures += [f"metrics for {kind}: {', '.join(fitting) or 'none is registered'}"]
+                self._add("C405", message, (*path, "metrics", score), "; or ".join(cures))
+
+    def _written(self, *path: Any, default: bool = False) -> bool:
+        """Whether a value is the author's own and sound; `default` is the answer where nothing is written."""
+        if path in self.found.dropped:
+            return False
+        return self.tree.node(path) is not None or default
+
+    def _unknown(
+        self, code: str, message: str, path: Path, name: str, known: list[str], what: str, *, key: bool = True
+    ) -> None:
+        place = self.tree.place(path, key=key)
+        guess = nearest(name, known)
+        helps = [f"did you mean `{guess}`?"] if guess else []
+        helps.append(f"{what}: {', '.join(known) or 'none'}")
+        self.problems.append(Problem(code, "error", message, place, helps=tuple(helps)))
+
+    def _add(self, code: str, message: str, path: Path, help_: str, *, key: bool = False) -> None:
+        place = self.tree.place(path, key=key)
+        self.problems.append(Problem(code, "error", message, place, helps=(help_,)))

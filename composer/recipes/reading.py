@@ -1,0 +1,89 @@
+"""Recipe files: found, recognised, and read into a shape whose every value keeps its place."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path as FilePath
+
+from yaml.nodes import ScalarNode
+
+from composer.language import Source, Tree, read_source
+from composer.language.composing import compose
+from composer.language.shaping import Form, shaped
+from composer.language.tree import Path, construct
+from composer.plugin import Registry
+from composer.problems import DocumentError, InputError, Problem
+from composer.recipes.shape import Recipe
+
+__all__ = ["ReadRecipe", "find_recipe", "looks_like_recipe", "read"]
+
+UNSET = ""
+"""Stands for a name that is missing: it has its problem, and nothing is asked of it."""
+FORM = Form(
+    Recipe,
+    "the recipe",
+    {"tasks": "task"},
+    {
+        "epochs": 1,
+        "learning_rate": 1.0,
+        "tasks": {},
+        "batch": 1,
+        "metrics": {},
+        **dict.fromkeys(("dataset", "output", "reference", "by", "counts"), UNSET),
+    },
+)
+WANTED = "a recipe is a map with the keys epochs, learning_rate and tasks"
+_OF_A_RECIPE = frozenset(("epochs", "learning_rate", "warmup", "weight_decay"))
+_OF_A_DOCUMENT = frozenset(("composer", "modules", "extends", "parameters"))
+
+
+@dataclass(frozen=True)
+class ReadRecipe:
+    """A recipe as far as it can be read; `dropped` are the paths whose values are not the author's."""
+
+    source: Source
+    tree: Tree
+    recipe: Recipe
+    problems: tuple[Problem, ...]
+    dropped: frozenset[Path]
+
+    @property
+    def sources(self) -> dict[str, str]:
+        return {self.source.name: self.source.text}
+
+
+def read(path: FilePath, name: str | None = None) -> ReadRecipe:
+    """Read a recipe. Raises DocumentError only where the file holds no map that can be read."""
+    source = read_source(path, name or str(path), "recipe")
+    try:
+        root = compose(source, WANTED)
+        data, problems = construct(root, source)
+        tree = Tree(root)
+        recipe, faults, dropped = shaped(FORM, data, tree)
+        if recipe is None:  # more nested faults than rounds
+            raise DocumentError([*problems, *faults])
+    except DocumentError as error:
+        raise DocumentError(error.problems, {source.name: source.text}) from None
+    return ReadRecipe(source, tree, recipe, (*problems, *faults), frozenset(dropped))
+
+
+def looks_like_recipe(path: FilePath) -> bool:
+    """Whether a file holds a recipe rather than a document: by its keys, so that a faulty one is recognised too."""
+    try:
+        root = compose(read_source(path))
+    except DocumentError:
+        return False
+    keys = {key.value for key, _ in root.value if isinstance(key, ScalarNode)}
+    return bool(keys & _OF_A_RECIPE) and not keys & _OF_A_DOCUMENT
+
+
+def find_recipe(name: str | FilePath, registry: Registry, given: str | FilePath | None = None) -> FilePath:
+    """The recipe's path: as given, or `training/<name>.yaml` beside the document; InputError when that is not there."""
+    if given is not None:
+        return FilePath(given)
+    shipped = registry.documents.get(str(name))
+    document = shipped.path if shipped is not None else FilePath(name)
+    path = document.parent / "training" / f"{document.stem}.yaml"
+    if not path.is_file():
+        raise InputError(f"{name} has no training recipe: write {path}, or name one with --recipe")
+    return path

@@ -1,0 +1,78 @@
+"""Samples to host ports; where one of them cannot be encoded, the error names it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+
+from composer.plugin.asking import ask
+from composer.problems import ComposerError, InputError
+from composer.runtime.inputs import Inputs
+
+__all__ = ["encode", "tensors_of"]
+
+
+def encode(inputs: Inputs, name: str, values: Sequence[Any], title: Callable[[int], str]) -> dict[str, Any]:
+    """The host ports of an input for a batch of values; `title(i)` is what messages call the i-th.
+
+    Raises InputError that names the value which cannot be encoded, or does not go with the others.
+    """
+    try:
+        return _encoded(inputs, name, values)
+    except ComposerError as error:
+        raise _blamed(inputs, name, values, title, error) from error
+
+
+def _encoded(inputs: Inputs, name: str, values: Sequence[Any]) -> dict[str, Any]:
+    ports = ask(inputs.processors[name].encode, list(values), what=f"input `{name}`", accept=_ports)
+    inputs.hold(name, ports)
+    return ports
+
+
+def _blamed(
+    inputs: Inputs, name: str, values: Sequence[Any], title: Callable[[int], str], error: ComposerError
+) -> ComposerError:
+    """The error with the sample that is at fault: alone it fails too, or it has another shape than most."""
+    shapes = []
+    for index, value in enumerate(values):
+        try:
+            shapes.append(_shapes(_encoded(inputs, name, [value])))
+        except ComposerError as alone:
+            return InputError(f"{title(index)}: {alone}")
+    usual = Counter(shapes).most_common(1)[0][0] if shapes else ()
+    for index, shape in enumerate(shapes):
+        if shape != usual:
+            others = " and ".join(map(str, usual))
+            return InputError(
+                f"{title(index)} has the shape {' and '.join(map(str, shape))} for input `{name}`, and the others of "
+                f"its batch have {others}: samples of one batch have one shape"
+            )
+    return InputError(f"{title(0)} and the {len(values) - 1} after it: {error}")
+
+
+def _ports(answer: Any) -> dict[str, Any]:
+    if not isinstance(answer, dict):
+        raise TypeError("a map from port to array is expected")
+    return answer
+
+
+def _shapes(value: Any) -> tuple[Any, ...]:
+    """Shapes without the batch, of arrays in records and maps."""
+    if isinstance(value, dict):
+        return tuple(shape for item in value.values() for shape in _shapes(item))
+    if isinstance(value, tuple):
+        return tuple(shape for item in value for shape in _shapes(item))
+    return () if value is None else (tuple(np.shape(value)[1:]),)
+
+
+def tensors_of(value: Any) -> Any:
+    """Arrays as tensors, in records too."""
+    if isinstance(value, np.ndarray):
+        return torch.from_numpy(value)
+    if isinstance(value, tuple) and hasattr(value, "_fields"):
+        return type(value)(*(tensors_of(item) for item in value))
+    return value

@@ -1,0 +1,182 @@
+"""From names to a run that can begin: document, recipe, modules, data, all of them checked and tried once."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from pydantic import ValidationError
+
+from composer.graph import Report, check
+from composer.plugin import Registry, load_registry
+from composer.problems import DocumentError, InputError, Problem
+from composer.problems.suggest import nearest
+from composer.recipes import Recipe, RecipeReport, check_recipe, find_recipe
+from composer.runtime import Model
+from composer.training.data import SampleData
+from composer.training.programs import Programs, initial_programs
+from composer.training.rehearsal import collecting, rehearse, scored_splits
+from composer.training.samples import build_source
+
+__all__ = ["SPLITS", "Prepared", "Request", "prepare"]
+
+SPLITS = ("validation", "test")
+"""Splits that are scored, of those that a dataset has."""
+
+
+@dataclass(frozen=True)
+class Request:
+    """What is to be trained, and how; everything but where the results go."""
+
+    name: str | Path
+    recipe: str | Path | None = None
+    tasks: tuple[str, ...] | None = None
+    changes: Mapping[str, Any] | None = None
+    """Values in place of the recipe's."""
+    settings: Mapping[str, Any] | None = None
+    splits: tuple[str, ...] = SPLITS
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A run that can begin."""
+
+    report: Report
+    recipe: Recipe
+    registry: Registry
+    programs: Programs
+    data: Mapping[str, SampleData]
+    splits: Mapping[str, list[str]]
+    """Task to the splits that are scored at the end."""
+    packages: frozenset[str]
+    """Distributions that the samples come from."""
+    warnings: tuple[Problem, ...] = ()
+    sources: Mapping[str, str] | None = None
+
+    @property
+    def digest(self) -> str:
+        """Tells the trained tasks and their modules from others; titles and the options of compiling do not count."""
+        assert self.report.document is not None
+        shape = self.report.document.shape
+        modules = {
+            name: (module.type.id, module.config.model_dump_json())
+            for name, module in self.report.modules.items()
+            if name in self.programs.modules_by_name
+        }
+        tasks = {
+            task: shape.tasks[task].model_dump(exclude={"summary", "compile"}) for task in self.recipe.tasks
+        }
+        text = json.dumps([modules, tasks], sort_keys=True, default=str)
+        return hashlib.sha256(text.encode()).hexdigest()
+
+
+def prepare(request: Request, registry: Registry | None = None) -> Prepared:
+    """Check and build everything that a run needs, and try it on a few samples. Writes nothing.
+
+    Raises:
+        DocumentError: with every problem of the document, or else of the recipe and the data that it names.
+        InputError: for a task or a split that is not there.
+    """
+    registry = registry if registry is not None else load_registry()
+    report = check(request.name, registry=registry, settings=request.settings)
+    report.raise_for_errors()
+    path = find_recipe(request.name, registry, request.recipe)
+    found = check_recipe(path, registry=registry, document=report, tasks=request.tasks)
+    if found.recipe is not None:
+        _hold_tasks(found.recipe, request.tasks)
+    found.raise_for_errors()
+    assert found.recipe is not None
+    recipe = _narrowed(_changed(found.recipe, request.changes or {}), request.tasks)
+    torch.set_num_threads(recipe.threads)
+    programs = initial_programs(report, recipe)
+    if not any(p.requires_grad for m in programs.modules_by_name.values() for p in m.parameters()):
+        raise InputError(
+            f"{report.name} has no weight that could be trained in the tasks {', '.join(recipe.tasks)}"
+        )
+    data = _data(programs, recipe, found, registry, request.splits)
+    used = {package for task in recipe.tasks for package in found.datasets[task][0].packages}
+    return Prepared(
+        report,
+        recipe,
+        registry,
+        programs,
+        data,
+        {task: scored_splits(item.source, request.splits) for task, item in data.items()},
+        frozenset(used),
+        found.problems,
+        found.sources,
+    )
+
+
+def _data(
+    programs: Programs, recipe: Recipe, found: RecipeReport, registry: Registry, splits: tuple[str, ...]
+) -> dict[str, SampleData]:
+    """The data of every task, rehearsed. Raises DocumentError with all that is wrong with it."""
+    assert found.tree is not None
+    assert found.document is not None
+    problems: list[Problem] = []
+    data: dict[str, SampleData] = {}
+    for task, entry in recipe.tasks.items():
+        with collecting(problems, found.tree, task):
+            source = build_source(task, *found.datasets[task])
+            plan = programs.plan(task)
+            data[task] = SampleData(
+                recipe=entry, plan=plan, source=source, seed=recipe.seed, registry=registry
+            )
+            scored_splits(source, splits)
+    if not problems:
+        _hold_splits(data, splits)
+    model = Model(
+        report=found.document,
+        modules=programs.modules_by_name,
+        tasks=list(recipe.tasks),
+        device=torch.device("cpu"),
+    )
+    problems += rehearse(programs, data, model, recipe, registry, found.tree, splits)
+    if problems:
+        raise DocumentError(dict.fromkeys(problems), found.sources)
+    return data
+
+
+def _hold_splits(data: Mapping[str, SampleData], splits: tuple[str, ...]) -> None:
+    """Raise InputError for a split that was asked for and that no dataset has."""
+    known = sorted({split for item in data.values() for split in item.source.splits})
+    for split in splits:
+        if split not in known and split not in SPLITS:
+            guess = nearest(split, known)
+            did = f"; did you mean `{guess}`?" if guess else ""
+            raise InputError(f"no dataset has a split `{split}`{did} (splits: {', '.join(known) or 'none'})")
+
+
+def _hold_tasks(recipe: Recipe, tasks: tuple[str, ...] | None) -> None:
+    """Raise InputError where the wanted tasks are none, or not the recipe's."""
+    for task in tasks or ():
+        if task not in recipe.tasks:
+            guess = nearest(task, list(recipe.tasks))
+            did = f"; did you mean `{guess}`?" if guess else ""
+            raise InputError(f"the recipe has no task `{task}`{did} (tasks: {', '.join(recipe.tasks)})")
+    if tasks is not None and not tasks:
+        raise InputError("no task is left to train: name at least one")
+
+
+def _narrowed(recipe: Recipe, tasks: tuple[str, ...] | None) -> Recipe:
+    if tasks is None:
+        return recipe
+    return recipe.model_copy(update={"tasks": {task: recipe.tasks[task] for task in tasks}})
+
+
+def _changed(recipe: Recipe, changes: Mapping[str, Any]) -> Recipe:
+    """The recipe with other values. Raises InputError for a value that a recipe could not hold either."""
+    try:
+        return Recipe.model_validate({**recipe.model_dump(by_alias=True), **changes})
+    except ValidationError as error:
+        faults = "; ".join(
+            f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}, not {fault['input']}"
+            for fault in error.errors()
+        )
+        raise InputError(faults) from None

@@ -1,0 +1,66 @@
+"""The objectives' programs of a document as what the loop trains, with the modules that answering takes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor, nn
+
+from composer.graph import Report
+from composer.plan import Plan, plan_objective, plan_task
+from composer.recipes import Recipe
+from composer.runtime import Program, build_for_training, build_module
+from composer.runtime.naming import naming_the_node
+from composer.runtime.program import module_names
+from composer.training.protocol import Batch
+from composer.training.spread import spread_initial_weights
+
+__all__ = ["Programs", "initial_programs"]
+
+
+class Programs:
+    """Modules by name, and a loss per task."""
+
+    def __init__(self, modules: Mapping[str, nn.Module], programs: Mapping[str, Program]) -> None:
+        self.modules_by_name = dict(modules)
+        self._programs = dict(programs)
+
+    def loss(self, task: str, batch: Batch) -> Tensor:
+        """The loss of a batch. Raises NodeError that names the node which fails."""
+        program = self._programs[task]
+        slots = program.load_inputs(batch)
+        with naming_the_node(program.plan, slots):
+            for stage in program.plan.stages:
+                program.run_stage(stage.name, slots)
+        assert program.plan.loss is not None
+        value: Tensor = slots[program.plan.loss]
+        return value
+
+    def plan(self, task: str) -> Plan:
+        """What the task's objective takes."""
+        return self._programs[task].plan
+
+    @property
+    def untrained(self) -> list[str]:
+        """Modules that answering takes and no objective reaches: they keep their initial weights."""
+        trained = {name for program in self._programs.values() for name in program.names}
+        return [name for name in self.modules_by_name if name not in trained]
+
+
+def initial_programs(report: Report, recipe: Recipe) -> Programs:
+    """The modules that the recipe's tasks use, with initial weights drawn from its seed, and their objectives."""
+    torch.manual_seed(recipe.seed)
+    modules, built = build_for_training(report)
+    plans = [
+        plan
+        for task in recipe.tasks
+        for plan in (plan_objective(report.tasks[task]), plan_task(report.tasks[task]))
+    ]
+    for name in module_names(plans):
+        if name not in modules:
+            modules[name] = build_module(report.modules[name].type, report.modules[name].config)
+    used = set(module_names(plans))
+    modules = {name: module for name, module in modules.items() if name in used}
+    spread_initial_weights(modules, recipe.spread, recipe.wake, below=recipe.spread_below)
+    return Programs(modules, {task: built[task] for task in recipe.tasks})

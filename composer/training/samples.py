@@ -1,0 +1,143 @@
+"""Samples of a dataset, as a plugin gives them: drawn, and held to what a task needs of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from composer.plugin import Config, Dataset
+from composer.plugin.asking import ask, import_object
+from composer.problems import InputError
+
+__all__ = ["TRAINED", "Drawn", "MissingFieldError", "Sample", "Samples", "Source", "build_source"]
+
+Sample = Mapping[str, Any]
+TRAINED = "train"
+"""The split that is trained on."""
+LONGEST_NAME = 60
+
+
+class Samples(Protocol):
+    """What a dataset's builder gives."""
+
+    splits: Sequence[str]
+
+    def samples(self, split: str, epoch: int = 0) -> Sequence[Sample]:
+        """The samples of a split; a split of fixed samples has the same ones in every epoch."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """The dataset of one task. Whatever the plugin's code does, the answer is samples or one error that names it."""
+
+    task: str
+    id: str
+    samples: Samples
+
+    @property
+    def splits(self) -> tuple[str, ...]:
+        """The splits that the dataset says it has."""
+        what = f"`splits` of dataset `{self.id}`"
+        return ask(lambda: self.samples.splits, what=what, accept=_names)
+
+    def draw(self, split: str, epoch: int = 0, *, fields: Mapping[str, str] | None = None) -> Drawn:
+        """The samples of a split. `fields` are those that each must have, with what each is for.
+
+        Raises InputError for an empty split and for a sample that lacks one of the fields; PluginError for a plugin
+        that fails.
+        """
+        what = f"dataset `{self.id}`, asked for split `{split}` of task `{self.task}`,"
+        arguments = (split, epoch) if split == TRAINED else (split,)
+        answer = ask(self.samples.samples, *arguments, what=what, accept=_sequence)
+        drawn = Drawn(self, split, answer, fields or {})
+        if not drawn:
+            raise InputError(
+                f"split `{split}` of dataset `{self.id}` is empty (task `{self.task}`): give it samples, or take it "
+                "out of the dataset's `splits`"
+            )
+        if drawn.in_memory:
+            for index in range(len(drawn)):
+                drawn.hold(index, answer[index])
+        return drawn
+
+
+class Drawn(Sequence[Sample]):
+    """The samples of a split. What the dataset holds in memory is looked through at once, what it reads one by one when
+    its turn comes.
+    """
+
+    def __init__(self, source: Source, split: str, samples: Sequence[Any], fields: Mapping[str, str]) -> None:
+        self.source, self.split, self._samples, self._fields = source, split, samples, fields
+        self.in_memory = isinstance(samples, (list, tuple))
+        self._count: int = ask(len, samples, what=f"dataset `{source.id}`")
+
+    def __len__(self) -> int:
+        return self._count
+
+    def __getitem__(self, index: Any) -> Any:
+        if self.in_memory:
+            return self._samples[index]
+        what = f"dataset `{self.source.id}`, asked for sample {index} of split `{self.split}`,"
+        return self.hold(index, ask(self._samples.__getitem__, index, what=what))
+
+    def hold(self, index: int, sample: Any) -> Sample:
+        """The sample, or InputError where it is no map or lacks a field."""
+        title = _title(sample, index, self.split, self.source.task)
+        if not isinstance(sample, Mapping):
+            raise InputError(
+                f"{title} is of the type {type(sample).__name__}: a sample is a map from the names of its fields to "
+                "their values"
+            )
+        for name, purpose in self._fields.items():
+            if name not in sample:
+                known = tuple(map(str, sample))
+                told = f"(fields: {', '.join(known) or 'none'})"
+                raise MissingFieldError(f"{title} has no field `{name}` {purpose} {told}", name, known)
+            if sample[name] is None:
+                raise InputError(f"{title} has None in its field `{name}` {purpose}")
+        return sample
+
+    def title(self, index: int) -> str:
+        """What messages call a sample: where it stands, and its own name where it has one."""
+        return _title(self[index], index, self.split, self.source.task)
+
+
+def _title(sample: Any, index: int, split: str, task: str) -> str:
+    own = sample.get("name") if isinstance(sample, Mapping) else None
+    named = f" (`{own}`)" if isinstance(own, (str, int)) and len(str(own)) <= LONGEST_NAME else ""
+    return f"sample {index}{named} of split `{split}` for task `{task}`"
+
+
+class MissingFieldError(InputError):
+    """A sample lacks a field; `known` are those that it has."""
+
+    def __init__(self, message: str, name: str, known: tuple[str, ...]) -> None:
+        self.name, self.known = name, known
+        super().__init__(message)
+
+
+def build_source(task: str, entry: Dataset, config: Config) -> Source:
+    """Build the dataset of a task. Raises PluginError where the plugin's code fails."""
+    what = f"dataset `{entry.id}`"
+    return Source(task, entry.id, ask(import_object(entry.builder, what), config, what=what, accept=_dataset))
+
+
+def _dataset(answer: Any) -> Samples:
+    if not callable(getattr(answer, "samples", None)):
+        raise TypeError("an object with `splits` and `samples(split, epoch)` is expected")
+    return answer  # type: ignore[no-any-return]
+
+
+def _names(answer: Any) -> tuple[str, ...]:
+    if isinstance(answer, str) or not all(isinstance(name, str) for name in answer):
+        raise TypeError("a list of names is expected")
+    return tuple(answer)
+
+
+def _sequence(answer: Any) -> Sequence[Sample]:
+    if not (hasattr(answer, "__len__") and hasattr(answer, "__getitem__")) or isinstance(
+        answer, (str, Mapping)
+    ):
+        raise TypeError("a list of samples, each a map from field to value, is expected")
+    return answer  # type: ignore[no-any-return]

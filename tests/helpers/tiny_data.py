@@ -1,0 +1,250 @@
+"""A plugin with a dataset, metrics and losses of a few numbers, which misbehave in the ways that their config says."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from composer.plugin import Config, Dataset, Method, Metric, ModuleType, NoConfig, Register, hookimpl
+from composer.types import Signature, States
+
+__all__ = ["DOCUMENT", "RECIPE", "composer_register"]
+
+DOCUMENT = """\
+composer: 1
+name: points
+modules:
+  head: {uses: core.linear, with: {input_dim: 4, output_dim: 2}}
+tasks:
+  sort:
+    inputs: {x: {modality: array, with: {kind: states, dims: [B, 5, 4]}}}
+    nodes:
+      vector: {uses: core.pool, inputs: x}
+      scores: {call: head.scores, inputs: vector}
+    outputs: {scores: scores, vector: vector}
+    objective:
+      inputs: {truth: {modality: array, with: {kind: classes, dims: [B]}}}
+      nodes: {cost: {uses: core.class_loss, inputs: {scores: scores, classes: truth}}}
+      loss: cost.loss
+"""
+RECIPE = """\
+epochs: 3
+learning_rate: 1e-2
+tasks:
+  sort:
+    dataset: tiny.points
+    batch: 4
+    output: scores
+    reference: truth
+    metrics: {accuracy: tiny.accuracy}
+"""
+
+
+class PointsConfig(Config):
+    """Points of two classes."""
+
+    count: int = 16
+    """Training samples."""
+    fault: str = ""
+    """How the dataset misbehaves."""
+    split: str = "train"
+    """Where it does."""
+
+
+class Points:
+    """Sixteen clouds of five points, of two classes that differ in their first number."""
+
+    splits = ("validation", "test")
+
+    def __init__(self, config: PointsConfig) -> None:
+        self.config = config
+        if config.fault == "exit at build":
+            raise SystemExit("please pip install my-data")
+
+    def samples(self, split: str, epoch: int = 0) -> Any:
+        count = self.config.count if split == "train" else 4
+        random = np.random.default_rng(len(split))
+        made = [self._sample(random, i) for i in range(count)]
+        return made if split != self.config.split else self._spoilt(made, epoch)
+
+    def _sample(self, random: np.random.Generator, i: int) -> dict[str, Any]:
+        values = random.normal(size=(5, 4)).astype("float32")
+        values[:, 0] += 3.0 * (i % 2)
+        return {"x": States(values, None), "truth": np.int64(i % 2), "name": f"s{i}"}
+
+    def _spoilt(self, made: list[dict[str, Any]], epoch: int) -> Any:  # noqa: PLR0912
+        last = made[-1]
+        values = last["x"].values
+        match self.config.fault:
+            case "os error":
+                raise FileNotFoundError(2, "No such file or directory", "val.csv")
+            case "key error":
+                raise KeyError("rows")
+            case "runtime error":
+                raise RuntimeError("broke\nsecond line")
+            case "exit":
+                raise SystemExit("please pip install my-data")
+            case "none":
+                return None
+            case "generator":
+                return (sample for sample in made)
+            case "empty":
+                return []
+            case "list of numbers":
+                return [1, 2]
+            case "lazy":
+                return Lazy(made)
+            case "lazy that breaks":
+                return Lazy(made, breaks=True)
+            case "grows":
+                return made * (epoch + 1)
+            case "ragged":
+                last["x"] = States(values[:3], None)
+            case "bare":
+                last["x"] = values
+            case "none in a field":
+                last["truth"] = None
+            case "no field":
+                del last["truth"]
+            case "class beyond":
+                last["truth"] = np.int64(7)
+            case "nan":
+                values[0, 0] = np.nan
+        return made
+
+
+class Lazy(Sequence[Any]):
+    """Samples that are read when they are asked for."""
+
+    def __init__(self, made: list[Any], *, breaks: bool = False) -> None:
+        self.made, self.breaks = made, breaks
+
+    def __len__(self) -> int:
+        return len(self.made)
+
+    def __getitem__(self, index: Any) -> Any:
+        if self.breaks and index == len(self.made) - 1:
+            raise OSError(5, "Input/output error", "points.bin")
+        return self.made[index]
+
+
+class LossConfig(Config):
+    """A loss that misbehaves."""
+
+    how: str = ""
+
+
+class Loss(nn.Module):
+    """Cross entropy of scores[B, K] against classes[B] → scalar, spoilt."""
+
+    def __init__(self, how: str) -> None:
+        super().__init__()
+        self.how = how
+
+    def forward(self, *, scores: torch.Tensor, classes: torch.Tensor) -> Any:
+        each = nn.functional.cross_entropy(scores, classes, reduction="none")
+        match self.how:
+            case "no mean":
+                return each
+            case "nan gradient":
+                return each.mean() + torch.sqrt(scores.sum() * 0)
+            case "nan":
+                return each.mean() * float("nan")
+            case "detached":
+                return each.mean().detach()
+            case "none":
+                return None
+            case "raises":
+                raise IndexError("index 9 is out of range")
+        return each.mean()
+
+
+class Tied(nn.Module):
+    """Two linear maps over states[B, N, D] that share their weights."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.second = nn.Linear(4, 4), nn.Linear(4, 4)
+        self.second.weight = self.first.weight
+
+    def forward(self, *, states: States) -> States:
+        return States(self.second(self.first(states.values)), states.mask)
+
+
+def build_loss(config: LossConfig) -> Loss:
+    return Loss(config.how)
+
+
+def build_tied(config: NoConfig) -> Tied:
+    return Tied()
+
+
+def accuracy(predictions: Sequence[Any], references: Sequence[Any]) -> float:
+    """Part of the scores whose largest is at the reference."""
+    hits = [int(np.argmax(np.asarray(p))) == int(r) for p, r in zip(predictions, references, strict=True)]
+    return sum(hits) / len(hits)
+
+
+def words(predictions: Sequence[str], references: Sequence[str]) -> float:
+    return 0.0
+
+
+def broken(predictions: Sequence[Any], references: Sequence[Any]) -> float:
+    return 1 / 0
+
+
+def nothing(predictions: Sequence[Any], references: Sequence[Any]) -> None:
+    return None
+
+
+def nan(predictions: Sequence[Any], references: Sequence[Any]) -> float:
+    return float("nan")
+
+
+def late(predictions: Sequence[Any], references: Sequence[Any]) -> Iterator[Any] | float:
+    """Fails for a whole split of the file's test only, once the weights are there."""
+    from pathlib import Path
+
+    if Path("late").exists():
+        raise RuntimeError("too late")
+    return 0.5
+
+
+METRICS = [
+    Metric(f"tiny.{f.__name__}", f"tiny_data:{f.__name__}", "A score.", takes=("text",) if f is words else ())
+    for f in (accuracy, words, broken, nothing, nan, late)
+]
+LOSS = ModuleType(
+    "tiny.loss",
+    LossConfig,
+    {
+        "forward": Method(
+            lambda config: Signature({"scores": "scores[B, K]", "classes": "classes[B]"}, {"loss": "scalar"})
+        )
+    },
+    "tiny_data:build_loss",
+    "A loss that misbehaves.",
+    stateless=True,
+)
+TIED = ModuleType(
+    "tiny.tied",
+    NoConfig,
+    {
+        "forward": Method(
+            lambda config: Signature({"states": "states[B, N, 4]"}, {"states": "states[B, N, 4]"})
+        )
+    },
+    "tiny_data:build_tied",
+    "Two maps with one weight.",
+)
+
+
+@hookimpl
+def composer_register(register: Register) -> None:
+    """Register what the tests of training need."""
+    dataset = Dataset("tiny.points", PointsConfig, "tiny_data:Points", "Points of two classes.")
+    register(dataset, *METRICS, LOSS, TIED)
