@@ -14,15 +14,20 @@ import traceback
 from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
-from typing import Any, TypeVar
+from typing import Any, TypeVar, overload
 
 from composer.problems import ComposerError
 
-__all__ = ["PluginError", "ask", "fault_of", "import_object", "place_of_fault", "unchanged"]
+__all__ = ["META_CURE", "PluginError", "ask", "fault_of", "import_object", "place_of_fault", "unchanged"]
 
 T = TypeVar("T")
 LONGEST = 300
 """Characters of a foreign message that are shown."""
+META_CURE = (
+    "Modules are built on torch's meta device too, where tensors have no values: let the builder compute constants "
+    "with Python's numbers, not with float(tensor) or tensor.item()"
+)
+"""What the author of a builder changes that needs the values of tensors."""
 _NOT_THE_PLUGIN = frozenset(
     {"composer", "composer_compile", "networkx", "numpy", "pluggy", "pydantic", "pydantic_core", "torch"}
 )
@@ -45,14 +50,29 @@ def unchanged(value: T) -> T:
     return value
 
 
+@overload
+def ask(
+    function: Callable[..., Any], *arguments: Any, what: str, passing: tuple[type[Exception], ...] = ()
+) -> Any: ...
+
+
+@overload
 def ask(
     function: Callable[..., Any],
     *arguments: Any,
     what: str,
-    accept: Callable[[Any], T] = unchanged,
+    accept: Callable[[Any], T],
     passing: tuple[type[Exception], ...] = (),
-    **keywords: Any,
-) -> T:
+) -> T: ...
+
+
+def ask(
+    function: Callable[..., Any],
+    *arguments: Any,
+    what: str,
+    accept: Callable[[Any], Any] = unchanged,
+    passing: tuple[type[Exception], ...] = (),
+) -> Any:
     """Call a plugin's function and read its answer with `accept`.
 
     `accept` gives the value to use, or raises TypeError or ValueError that says what is wrong with the answer.
@@ -63,7 +83,7 @@ def ask(
         ComposerError: the function refused its arguments in the project's own words (`InputError`).
     """
     try:
-        answer = function(*arguments, **keywords)
+        answer = function(*arguments)
     except (ComposerError, KeyboardInterrupt):
         raise
     except passing:
@@ -140,9 +160,15 @@ def _definition(function: Callable[..., Any]) -> str:
 
 
 def _bare(function: Any) -> Any:
-    """The function itself, without what is wrapped around it; of an object that is called, its class."""
+    """The function itself, without what is wrapped around it; of an object that is called, its class.
+
+    So it is for a method that a plugin's class has from a library, such as pydantic's validation.
+    """
     while isinstance(function, functools.partial):
         function = function.func
+    owner = getattr(function, "__self__", None)
+    if owner is not None and str(function.__module__).partition(".")[0] in _NOT_THE_PLUGIN:
+        return owner if isinstance(owner, type) else type(owner)
     function = inspect.unwrap(function) if callable(function) else function
     function = getattr(function, "__func__", function)
     return function if hasattr(function, "__qualname__") else type(function)
