@@ -109,10 +109,15 @@ def shaped(
             dropped.update(meant for meant in misspelt if meant is not None and len(meant) == 1)
             for path in sorted(set(paths), key=len, reverse=True):
                 _drop(data := _copied(data, path), path)
-            for path in filled:
-                data = _copied(data, path[:-1])
-                _at(data, path[:-1])[path[-1]] = form.stand_ins[path[-1]]
+            data = _with_stand_ins(data, filled, form)
     return None, problems, dropped
+
+
+def _with_stand_ins(data: dict[str, Any], paths: list[Path], form: Form[Any]) -> dict[str, Any]:
+    for path in paths:
+        data = _copied(data, path[:-1])
+        _at(data, path[:-1])[path[-1]] = form.stand_ins[path[-1]]
+    return data
 
 
 def _tells(told: Problem, problem: Problem, fault: Any) -> bool:

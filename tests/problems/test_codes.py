@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 
@@ -31,8 +32,10 @@ class SourcePlugin:
 
 
 @pytest.fixture(autouse=True)
-def no_plugin_stays(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sys, "modules", dict(sys.modules))
+def no_plugin_stays() -> Iterator[None]:
+    yield
+    for name in {name for code in CODES.values() for name in code.plugins}:
+        sys.modules.pop(name, None)
 
 
 def registry_of(code: Code) -> Registry:

@@ -85,7 +85,7 @@ CASES = [
     ("learning_rate: 1e-3", "learning_rate: -1", "C102", 3, 16, "above 0, not -1", "Highest"),
     ("learning_rate: 1e-3", "learning_rate: .inf", "C102", 3, 16, "finite number", "Highest"),
     ("learning_rate: 1e-3", "learning_rate: .nan", "C102", 3, 16, "finite number", "Highest"),
-    ("learning_rate: 1e-3", 'learning_rate: "1e-3"', "C102", 3, 16, "a number, not text", "Highest"),
+    ("learning_rate: 1e-3", 'learning_rate: "1e-3"', "C102", 3, 16, "a number, not text", "without quotes"),
     ("learning_rate: 1e-3", "learning-rate: 1e-3", "C101", 3, 1, "no key", "`learning_rate`"),
     ("learning_rate: 1e-3", "lr: 1e-3", "C101", 3, 1, "no key `lr`", "did you mean `learning_rate`"),
     ("learning_rate: 1e-3", "learning_rate: !!python/name:os.system 1", "C004", 3, 16, "tag", "remove"),
