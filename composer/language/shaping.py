@@ -293,7 +293,13 @@ def _cures(path: Path, wanted: str | None, value: Any, form: Form[Any]) -> list[
         helps += [f"did you mean `{guess}`?"] if guess is not None else []
     if wanted == "text" and isinstance(value, (int, float, bool)):
         helps.append("put it in quotes if it is meant as text")
-    return helps or _meaning(path, form)
+    return helps or _meaning(path, form) or [_general_cure(path, wanted, form)]
+
+
+def _general_cure(path: Path, wanted: str | None, form: Form[Any]) -> str:
+    keys = _known_keys(path, form)
+    of_keys = f" with the keys {', '.join(keys)}" if keys else ""
+    return f"write {wanted}{of_keys} here" if wanted else "write another value here"
 
 
 def _yaml_path(loc: tuple[Any, ...], data: Any) -> Path:
