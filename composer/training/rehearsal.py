@@ -121,7 +121,7 @@ def _hold_labels(data: SampleData, plan: Plan) -> None:
 def _sizes(step: Step, plan: Plan) -> Iterator[tuple[str, int]]:
     """Input ports that carry ids, with how many ids the node knows, as far as that is a number."""
     signature = step.node.signature
-    for port, bound in getattr(signature, "vocabulary", {}).items():
+    for port, bound in signature.vocabulary.items():
         if port not in signature.inputs:
             continue
         if isinstance(bound, int):

@@ -87,7 +87,8 @@ def _layer_norm(config: LayerNormConfig) -> Signature:
 
 
 def _class_loss(config: NoConfig) -> Signature:
-    return Signature({"scores": "scores[B, K]", "classes": "classes[B]"}, {"loss": "scalar"})
+    ports = {"scores": "scores[B, K]", "classes": "classes[B]"}
+    return Signature(ports, {"loss": "scalar"}, vocabulary={"classes": "K"})
 
 
 def _token_loss(config: TokenLossConfig) -> Signature:

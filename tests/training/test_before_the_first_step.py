@@ -67,6 +67,14 @@ def test_data_at_fault_is_one_problem_that_names_it(points: Path, fault: str, sp
     assert problem.place.line in (5, 9)
 
 
+def test_a_class_that_the_loss_does_not_know_is_named_with_its_sample(points: Path) -> None:
+    edited(points, "batch: 4", "with: {fault: class beyond}\n    batch: 4")
+    (problem,) = refused(points)
+    assert "sample 15 (`s15`)" in problem.message
+    assert "field `truth` is 7" in problem.message
+    assert "from 0 to 1" in problem.message
+
+
 METRICS = [
     ("tiny.broken", "C406", "metric `tiny.broken` (output `scores` of task `sort`) raises ZeroDivisionError"),
     ("tiny.nothing", "C406", "returns None: a number is expected"),
