@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,11 +12,13 @@ import torch
 
 from composer.plugin import Registry, load_registry
 from composer.problems import InputError
-from composer.runtime import device_of, import_object
+from composer.runtime import ImplementationError, device_of, import_object
 from composer.runtime.processors import Processors
+from composer_compile.backends.operations import is_registered
 from composer_compile.container import Container, open_container
 from composer_compile.errors import ArtifactError
-from composer_compile.manifest import Manifest, Program
+from composer_compile.manifest import Manifest, Program, Provider
+from composer_compile.requirements import check_requirements, missing_text
 from composer_compile.seam import BackendImplementation, LoadedProgram
 from composer_compile.tasks import LoadedTask
 from composer_compile.weights import WEIGHTS, StoredWeights
@@ -36,6 +39,7 @@ def load(
     """
     container = open_container(path)
     registry = registry if registry is not None else load_registry()
+    check_requirements(container.manifest, registry, path)
     target = device_of(device)
     backend = backend_of(registry, container.manifest.backend.id, str(path))
     backend.check_installed()
@@ -43,7 +47,25 @@ def load(
     if reason is not None:
         raise ArtifactError(f"{path} cannot run here: {reason}; rebuild it with `{container.rebuild}`")
     container.verify()
+    check_operations(container.manifest, registry, path)
     return Artifact(container=container, backend=backend, registry=registry, device=target)
+
+
+def check_operations(manifest: Manifest, registry: Registry, path: str | Path) -> None:
+    """Let the code of installed plugins register the operations that the programs call.
+
+    Raises:
+        ArtifactError: no installed plugin registers one of them.
+    """
+    for operation, entry in manifest.operations.items():
+        for identity in entry.module_types:
+            if not is_registered(operation) and identity in registry.module_types:
+                with contextlib.suppress(ImplementationError):  # the other types may bring it
+                    import_object(registry.module_types[identity].builder, f"module type {identity}")
+        if not is_registered(operation):
+            found = next(iter(entry.module_types.values()), Provider(plugin="", package=""))
+            what = missing_text(f"the operation {operation}", found, registry)
+            raise ArtifactError(f"{path} calls {what}")
 
 
 def backend_of(registry: Registry, identity: str, user: str) -> BackendImplementation:
@@ -86,6 +108,16 @@ class Artifact:
         self._processors = Processors()
         self._lock = threading.RLock()
         self._closed = False
+
+    @property
+    def path(self) -> Path:
+        """Where it lies."""
+        return self._container.path
+
+    @property
+    def rebuild(self) -> str:
+        """The command that makes it again there."""
+        return self._container.rebuild
 
     @property
     def manifest(self) -> Manifest:

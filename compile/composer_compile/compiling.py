@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import hashlib
 import json
+import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
@@ -20,22 +21,33 @@ from composer.plugin import Registry, load_registry
 from composer.runtime import Model, Runner, device_of
 from composer.runtime import load as load_model
 from composer_compile.artifact import Artifact, backend_of
-from composer_compile.container import MANIFEST, open_container
+from composer_compile.container import MANIFEST, container_of
 from composer_compile.cutting import labels_of
 from composer_compile.describing import Files, describe_task, span
-from composer_compile.differences import TOLERANCES, full_float32
+from composer_compile.differences import TOLERANCES, WORST
 from composer_compile.diverging import first_diverging_node
 from composer_compile.errors import CompileError
 from composer_compile.exportable import check_exportable
 from composer_compile.exporting import Variant, each_variant
 from composer_compile.hosting import without_host_steps
 from composer_compile.licenses import licenses_text
-from composer_compile.manifest import Backend, Manifest, Parity, Program, Task, write_manifest
+from composer_compile.manifest import (
+    Backend,
+    Manifest,
+    Operation,
+    Parity,
+    Program,
+    Provider,
+    Task,
+    write_manifest,
+)
 from composer_compile.parity import compare_task
+from composer_compile.patches import full_float32
 from composer_compile.precision import DTYPE_OF, check_precision_names, precision_of
 from composer_compile.ranges import check_overrides, find_free_dims, overrides_for
 from composer_compile.rebuilding import command_of, without_paths
 from composer_compile.recording import record_live_samples, record_samples
+from composer_compile.requirements import provider_of, requirements_of
 from composer_compile.seam import BackendImplementation, BuildOptions
 from composer_compile.specs import DTYPES, StageSpec
 from composer_compile.staging import ModulesIn, Outline, Staged, stage_plan
@@ -87,8 +99,8 @@ def compile_document(
     """
     chosen = options or Options()
     tasks = None if tasks is None else list(tasks)
-    target = Path(out)
-    check_target(target)
+    _check_tolerance(chosen.tolerance)
+    target = check_target(out)
     registry = registry if registry is not None else load_registry()
     backend = backend_of(registry, chosen.backend, "compiling")
     backend.check_installed()
@@ -155,6 +167,8 @@ class _Job:
     command: str
     made: dict[Any, Program] = field(default_factory=dict)
     cast: dict[str, dict[str, nn.Module]] = field(default_factory=dict)
+    operations: dict[str, dict[str, Provider]] = field(default_factory=dict)
+    """Operations that plugins register → the module types in whose programs they were found."""
 
     def run(self) -> Manifest:
         plans = {name: self.model.runner(name).plan for name in self.model.tasks}
@@ -187,6 +201,10 @@ class _Job:
             tasks=tasks,
             weights=stored,
             parity={},
+            requires=requirements_of(tasks.values(), self.options.backend, self.registry),
+            operations={
+                name: Operation(module_types=found) for name, found in sorted(self.operations.items())
+            },
             files=file_entries(self.folder),
         )
         manifest = manifest.model_copy(update={"parity": self._compare(manifest, prepared)})
@@ -245,6 +263,7 @@ class _Job:
             compiled = self.backend.compile(spec, variant, store, self.options.build)
             for note in compiled.notes:
                 self.progress(f"{task}: {spec.name} ({variant.label}): {note}")
+            self._note_operations(task, spec, compiled.operations)
             digest = hashlib.sha256(compiled.content).hexdigest()[:16]
             name = f"programs/{digest}{compiled.suffix}"
             (self.folder / "programs").mkdir(exist_ok=True)
@@ -257,16 +276,22 @@ class _Job:
             )
         return self.made[key]
 
+    def _note_operations(self, task: str, spec: StageSpec, operations: Iterable[str]) -> None:
+        nodes = self.model.report.tasks[task].nodes
+        types = dict.fromkeys(nodes[name].module.type.id for name in spec.nodes if name in nodes)
+        for operation in operations:
+            noted = self.operations.setdefault(operation, {})
+            noted.update({each: provider_of(self.registry, "module_types", each) for each in types})
+
     def _compare(self, manifest: Manifest, prepared: Mapping[str, _Prepared]) -> dict[str, Parity]:
         """The gate: the artifact as it lies in the folder, against the live model.
 
         Programs for another machine cannot be compared here: then the live model's results are recorded, for
         `composer verify` to compare with on that machine.
         """
-        (self.folder / MANIFEST).write_bytes(write_manifest(manifest))
         reason = self.backend.mismatch(manifest.backend.made_with, self.model.device)
         parity = {}
-        container = open_container(self.folder)
+        container = container_of(self.folder, manifest)
         with Artifact(
             container=container, backend=self.backend, registry=self.registry, device=self.model.device
         ) as artifact:
@@ -306,9 +331,7 @@ class _Job:
             (each for each in parity.differences if each.output == output), key=lambda each: each.max_rel
         )
         sizes = ", ".join(f"{key}={size}" for key, size in worst.sizes.items()) or "its only size"
-        what = (
-            "generates other ids" if worst.ids is not None else f"differs by {worst.max_rel:.3g} (relative)"
-        )
+        what = "generates other ids than the live model" if worst.ids is not None else _how_far(worst.max_rel)
         place = first_diverging_node(
             staged=task.staged,
             reference=task.reference,
@@ -321,8 +344,8 @@ class _Job:
             report=self.model.report,
         )
         return (
-            f"task `{name}`: compiled {output} {what} from the live model at {sizes}, and {parity.tolerance:g} is "
-            f"accepted; {place}; nothing was written (--accept-drift writes it and notes the drift)"
+            f"task `{name}`: compiled {output} {what} at {sizes}, and {parity.tolerance:g} is accepted; {place}; "
+            "nothing was written (--accept-drift writes it and notes the drift)"
         )
 
     def _document(self) -> str:
@@ -330,3 +353,17 @@ class _Job:
         assert document is not None
         shape = without_paths(document.shape.model_dump(mode="json", by_alias=True))
         return json.dumps(shape, indent=1, ensure_ascii=False) + "\n"
+
+
+def _check_tolerance(tolerance: float | None) -> None:
+    if tolerance is not None and not 0 <= tolerance < math.inf:
+        raise CompileError(f"the tolerance is {tolerance}: write a number that is not negative, such as 1e-4")
+
+
+def _how_far(relative: float) -> str:
+    if relative < WORST:
+        return f"differs by {relative:.3g} (relative) from the live model"
+    return (
+        "holds NaN, no finite value, or an infinity where the live model has something else (the first two are misses "
+        "even where the live model gives them, too),"
+    )

@@ -13,7 +13,7 @@ from composer_compile.errors import CompileError
 from composer_compile.forms import write_form
 from composer_compile.manifest import Generate, HostCall, Input, Output, Program, Span, Stage, Task, Tensor
 from composer_compile.specs import StageSpec, TensorSpec
-from composer_compile.stages import first_name, prefills
+from composer_compile.stages import decode_name, first_name, prefills
 from composer_compile.staging import Outline, Staged
 
 __all__ = ["Files", "describe_task", "span", "stage_entry"]
@@ -150,7 +150,7 @@ def _generate(
     step: Step, staged: Staged, programs: Mapping[str, list[Program]], registry: Registry, files: Files
 ) -> Generate:
     node = step.node
-    name = f"{step.name}.decode"
+    name = decode_name(step.name)
     spec = staged.specs[name]
     generation = node.module.type.generation
     assert generation is not None

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import torch
 from torch import Tensor
@@ -18,9 +16,10 @@ from composer_compile.errors import CompileError
 from composer_compile.exporting import Variant, each_variant
 from composer_compile.hosting import slots_of
 from composer_compile.manifest import Parity
-from composer_compile.parity import grouped, live_values
+from composer_compile.parity import grouped, live_values, searched
 from composer_compile.probing import probe
 from composer_compile.samples import sample, vocabulary_sizes
+from composer_compile.scratch import Scratch
 from composer_compile.seam import BackendImplementation, BuildOptions
 from composer_compile.specs import DTYPES, StageSpec
 from composer_compile.stages import TensorStage
@@ -59,7 +58,7 @@ def first_diverging_node(
             if _search_differs(part.name, parity, sizes):
                 place = _place(report, loaded.name, part.name)
                 return f"every node before it agrees, so it is node `{part.name}` itself ({place})"
-            values.update(_ports(part, runner, slots, loaded.device))
+            values.update(searched(part.name, runner, slots, loaded.device))
             continue
         live = reference.specs[part]
         assert isinstance(live.module, TensorStage)
@@ -68,7 +67,7 @@ def first_diverging_node(
         known = {**fitted_sizes, **new_sizes(programs[part], values, fitted_sizes)}
         expected = live.module.outcome(*full).tensors
         found = dict(zip(expected, programs[part].run(given, known), strict=True))
-        lines = grouped(programs[part], found, expected, sizes)
+        lines = grouped(loaded, found, expected, sizes)
         if not all(within(each, parity.tolerance) for each in lines):
             search = _Search(
                 staged.specs[part],
@@ -173,8 +172,8 @@ class _Search:
             return None
         store = WeightStore({})
         compiled = self.backend.compile(spec, variant, store, self.options)
-        with tempfile.TemporaryDirectory() as folder:
-            path = Path(folder, f"program{compiled.suffix}")
+        with Scratch("program") as folder:
+            path = folder / f"program{compiled.suffix}"
             path.write_bytes(compiled.content)
             weights = [None if key is None else store.tensor(key) for key in compiled.weights]
             function = self.backend.load(lambda: path, memoryview(compiled.content), weights, self.device)
@@ -189,12 +188,6 @@ def _search_differs(node: str, parity: Parity, sizes: Mapping[str, int]) -> bool
         if each.output in (f"{node}.logits", f"{node}.ids") and each.sizes == dict(sizes)
     ]
     return not all(within(each, parity.tolerance) for each in own)
-
-
-def _ports(step: Step, runner: Runner, slots: Sequence[object], device: torch.device) -> dict[str, Tensor]:
-    """What a live search gave, as far as a program can read it."""
-    found = {".".join(runner.plan.slots[slot]): slots[slot] for slot in step.targets.values()}
-    return {name: value.to(device) for name, value in found.items() if isinstance(value, Tensor)}
 
 
 def _entering(spec: StageSpec, values: Mapping[str, Tensor]) -> list[Tensor]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from composer.problems import ComposerError
 
-__all__ = ["ArtifactError", "BackendError", "CompileError", "SpecialSizeError"]
+__all__ = ["ArtifactError", "BackendError", "CompileError", "SpecialSizeError", "TemporaryFolderError"]
 
 
 class CompileError(ComposerError):
@@ -21,3 +21,7 @@ class ArtifactError(ComposerError):
 
 class BackendError(ComposerError):
     """A backend that is not installed or cannot work here."""
+
+
+class TemporaryFolderError(ComposerError):
+    """The folder for temporary files is missing, full, read-only or noexec."""

@@ -6,7 +6,6 @@ something else there, so the graph is run at 1 beside the stage: where both agre
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -23,6 +22,7 @@ from composer.types import Dim
 from composer_compile.at_one import check_at_one
 from composer_compile.errors import CompileError, SpecialSizeError
 from composer_compile.forms import evaluate
+from composer_compile.patches import torch_alone
 from composer_compile.specs import DTYPES, StageSpec, TensorSpec
 
 __all__ = ["Lifted", "Variant", "each_variant", "export_stage", "forget_sources", "state_of", "variants_of"]
@@ -118,8 +118,7 @@ def export_stage(
     examples = [_example(tensor, sizes, device) for tensor in spec.inputs]
     shapes = _dynamic_shapes(spec.inputs, variant)
     try:
-        with torch.no_grad(), warnings.catch_warnings(), _unchanged(spec.module):
-            warnings.simplefilter("ignore")
+        with torch_alone(), torch.no_grad(), _unchanged(spec.module):
             if lifted:
                 module = Lifted(spec.module, list(state)).eval()
                 arguments: tuple[Any, ...] = (list(state.values()), examples)

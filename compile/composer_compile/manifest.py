@@ -9,6 +9,7 @@ from typing import Any, Literal, Union
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from composer_compile.errors import ArtifactError
+from composer_compile.references import manifest_faults
 
 __all__ = [
     "FORMAT",
@@ -20,9 +21,11 @@ __all__ = [
     "HostCall",
     "Input",
     "Manifest",
+    "Operation",
     "Output",
     "Parity",
     "Program",
+    "Provider",
     "Span",
     "Stage",
     "Task",
@@ -34,7 +37,7 @@ __all__ = [
 ]
 
 FORMAT = "composer-artifact"
-VERSION = 2
+VERSION = 3
 Size = Union[int, str]
 
 
@@ -237,12 +240,28 @@ class Backend(_Entry):
     """Versions, and what else must agree on the machine that runs it (`device`, `capability`)."""
 
 
+class Provider(_Entry):
+    """The plugin that offered something when the artifact was made."""
+
+    plugin: str
+    """Name of the plugin."""
+    package: str
+    """The package that brings it, with its version; empty for a plugin that belonged to none."""
+
+
+class Operation(_Entry):
+    """An operation of torch that programs call and that torch itself does not have."""
+
+    module_types: dict[str, Provider]
+    """Module types whose code may register it, with the plugins that offer them."""
+
+
 class Manifest(_Entry):
     """`manifest.json`."""
 
     format: Literal["composer-artifact"] = "composer-artifact"
     """Tells this file from any other JSON."""
-    version: Literal[2] = 2
+    version: Literal[3] = 3
     """Version of the format."""
     name: str
     """Name of the document."""
@@ -258,6 +277,10 @@ class Manifest(_Entry):
     """Stored tensors by key: the hash of number format, sizes and content."""
     parity: dict[str, Parity]
     """The comparison with the live model, by task."""
+    requires: dict[str, dict[str, Provider]]
+    """What running takes from installed plugins: `modalities`, `kinds`, `policies` and so on → id → who offered it."""
+    operations: dict[str, Operation]
+    """Operations of torch that a plugin's code registers, such as `plugin::operation`."""
     files: dict[str, FileEntry]
     """Every other file of the artifact."""
     digest: str = Field(default="", pattern="^([0-9a-f]{64})?$")
@@ -280,11 +303,13 @@ def read_manifest(content: bytes, name: str) -> Manifest:
         ArtifactError: it is no manifest, of a later version, or damaged.
     """
     try:
-        data = json.loads(content)
-    except ValueError:
+        data = json.loads(content, parse_constant=_refuse)
+    except (ValueError, RecursionError):
         raise ArtifactError(f"{name} has a damaged manifest.json (no JSON): {REBUILD}") from None
     if not isinstance(data, dict) or data.get("format") != FORMAT:
-        raise ArtifactError(f"{name} is no artifact: its manifest.json was not written by `composer compile`")
+        raise ArtifactError(
+            f"{name} is not an artifact: its manifest.json was not written by `composer compile`"
+        )
     if data.get("version") != VERSION:
         raise ArtifactError(
             f"{name} has version {data.get('version')!r} of the artifact format and this composer reads {VERSION}: "
@@ -294,11 +319,15 @@ def read_manifest(content: bytes, name: str) -> Manifest:
     if digest != data.get("digest") or _dumped(data) != content:
         raise ArtifactError(f"{name} has a damaged manifest.json (its digest differs): {REBUILD}")
     try:
-        return Manifest.model_validate(data)
+        manifest = Manifest.model_validate(data)
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(map(str, first["loc"]))
         raise ArtifactError(f"{name} has a manifest.json with a fault at {where}: {first['msg']}") from None
+    fault = next(manifest_faults(manifest), None)
+    if fault is not None:
+        raise ArtifactError(f"{name} has a manifest.json with a fault at {fault}: {REBUILD}")
+    return manifest
 
 
 REBUILD = "copy it again, or rebuild it with `composer compile`"
@@ -307,6 +336,10 @@ REBUILD = "copy it again, or rebuild it with `composer compile`"
 def manifest_schema() -> dict[str, Any]:
     """The JSON Schema of `manifest.json`."""
     return Manifest.model_json_schema()
+
+
+def _refuse(constant: str) -> float:
+    raise ValueError(f"{constant} is not JSON")
 
 
 def _digest(data: dict[str, Any]) -> str:

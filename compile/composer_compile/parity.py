@@ -14,10 +14,11 @@ from composer_compile.differences import difference, within
 from composer_compile.manifest import Difference, Parity
 from composer_compile.samples import corner_sizes, sample, vocabulary_sizes
 from composer_compile.specs import DTYPES
+from composer_compile.stages import cache_name
 from composer_compile.staging import Staged
-from composer_compile.tasks import LoadedGenerate, LoadedHostCall, LoadedStage, LoadedTask
+from composer_compile.tasks import LoadedGenerate, LoadedHostCall, LoadedStage, LoadedTask, new_sizes
 
-__all__ = ["compare_task", "first_logits", "grouped", "live_results", "live_values"]
+__all__ = ["compare_task", "first_logits", "grouped", "live_results", "live_values", "searched"]
 
 
 @dataclass
@@ -39,8 +40,8 @@ def compare_task(
 ) -> Comparison:
     """Run every sample through the loaded artifact and the live model; `progress` hears of each: large ones take long.
 
-    `staged` holds the live stages in full precision: every output of every program is compared on the live inputs, and
-    the task's own results from one end to the other.
+    `staged` holds the live stages in full precision: every output of every program is compared on the live inputs (for
+    what comes after a search, on what the live search gave), and the task's own results from one end to the other.
     """
     found: list[Difference] = []
     vocabulary = vocabulary_sizes(loaded.requests.processors)
@@ -49,9 +50,9 @@ def compare_task(
         at = ", ".join(f"{name}={size}" for name, size in sizes.items()) or "its only sizes"
         progress(f"comparing with the live model, {number} of {len(corners)}: {at}")
         raw = sample(loaded.task, sizes, vocabulary)
-        fitted, fitted_sizes = loaded.requests.fit(raw)
-        found += _stages(loaded, staged, fitted, fitted_sizes, sizes)
-        found += _results(loaded, runner, raw, sizes)
+        live = live_values(runner, loaded, raw)
+        found += _stages(loaded, staged, runner, live[0], raw, sizes)
+        found += _results(loaded, runner, live, raw, sizes)
     missed = next((each for each in found if not within(each, tolerance)), None)
     parity = Parity(tolerance=tolerance, passed=missed is None, differences=found)
     return Comparison(parity, missed.output if missed else None)
@@ -60,25 +61,25 @@ def compare_task(
 def _stages(
     loaded: LoadedTask,
     staged: Staged,
-    tensors: Mapping[str, Tensor],
-    sizes: Mapping[str, int],
+    runner: Runner,
+    slots: Sequence[object],
+    raw: Mapping[str, Tensor],
     shown: Mapping[str, int],
 ) -> list[Difference]:
     """The programs one by one, each on what the live stages before it gave."""
-    values = dict(tensors)
+    values, sizes = loaded.requests.fit(raw)
     found: list[Difference] = []
     for part in loaded.order:
         if isinstance(part, LoadedHostCall):
             continue
         if isinstance(part, LoadedStage):
-            if part.entry.name not in staged.specs or not set(part.inputs) <= set(values):
-                continue  # a stage after a search is compared from one end to the other
             reference = _reference(staged, part.entry.name, [values[name] for name in part.inputs])
-            inputs = _cast(part, values)
-            results = dict(zip(part.outputs, part.run(inputs, sizes), strict=True))
+            known = {**sizes, **new_sizes(part, values, sizes)}
+            results = dict(zip(part.outputs, part.run(_cast(part, values), known), strict=True))
         else:
             reference, results = _first_steps(part, staged, values, sizes)
-        found += grouped(part, results, reference, shown)
+            values.update(searched(part.entry.node, runner, slots, loaded.device))
+        found += grouped(loaded, results, reference, shown)
         values.update(reference)
     return found
 
@@ -147,25 +148,33 @@ def live_results(
     fitted, sizes = loaded.requests.fit(raw)
     values = dict(fitted)
     for stage in loaded.order:
-        if isinstance(stage, LoadedStage) and set(stage.inputs) <= set(values):
+        if isinstance(stage, LoadedStage):
             values.update(_reference(staged, stage.entry.name, [values[name] for name in stage.inputs]))
         elif isinstance(stage, LoadedGenerate):
             results[f"{stage.entry.node}.logits"] = _live_logits(stage, staged, values, sizes)
+            values.update(searched(stage.entry.node, runner, slots, loaded.device))
     return results
 
 
 def grouped(
-    part: LoadedStage | LoadedGenerate,
+    loaded: LoadedTask,
     results: Mapping[str, Tensor],
     reference: Mapping[str, Tensor],
     sizes: Mapping[str, int],
 ) -> list[Difference]:
     """One line per output; the many tensors of a cache are one line, that of the worst."""
     lines: dict[str, Difference] = {}
+    caches = {
+        name: cache_name(part.entry.node)
+        for part in loaded.order
+        if isinstance(part, LoadedGenerate)
+        for name in part.decoder.cached
+    }
     for name, tensor in results.items():
-        head, cache, _ = name.partition(".cache.")
-        shown = f"{head}.cache" if cache else name
-        ours, theirs = (tensor, reference[name]) if not cache else (_shown(tensor), _shown(reference[name]))
+        shown = caches.get(name, name)
+        ours, theirs = tensor, reference[name]
+        if name in caches:
+            ours, theirs = _shown(ours), _shown(theirs)
         found = difference(shown, sizes, ours, theirs)
         if shown not in lines or found.max_rel > lines[shown].max_rel:
             lines[shown] = found
@@ -202,11 +211,22 @@ def live_values(
     return slots, hypotheses
 
 
+def searched(node: str, runner: Runner, slots: Sequence[object], device: torch.device) -> dict[str, Tensor]:
+    """What the live search of a `generate` node gave, as far as a program can read it."""
+    (step,) = (step for step in runner.plan.steps if step.name == node)
+    found = {".".join(runner.plan.slots[slot]): slots[slot] for slot in step.targets.values()}
+    return {name: value.to(device) for name, value in found.items() if isinstance(value, Tensor)}
+
+
 def _results(
-    loaded: LoadedTask, runner: Runner, raw: Mapping[str, Tensor], sizes: Mapping[str, int]
+    loaded: LoadedTask,
+    runner: Runner,
+    live: tuple[list[Any], Mapping[str, Any]],
+    raw: Mapping[str, Tensor],
+    sizes: Mapping[str, int],
 ) -> list[Difference]:
     """The task from one end to the other: its results, and the ids of what it generates."""
-    slots, hypotheses = live_values(runner, loaded, raw)
+    slots, hypotheses = live
     fitted, fitted_sizes = loaded.requests.fit(raw)
     values: dict[str, Any] = dict(fitted)
     ids: dict[str, Any] = {}

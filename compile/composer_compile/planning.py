@@ -30,7 +30,7 @@ from composer_compile.ranges import FreeDims, check_overrides, find_free_dims, o
 from composer_compile.reports import CompilePlan, NodePlan, OperationPlan, StagePlan, TaskPlan
 from composer_compile.seam import BackendImplementation
 from composer_compile.specs import DTYPES
-from composer_compile.stages import entered, prefills
+from composer_compile.stages import decode_name, entered, prefills
 from composer_compile.tracing import floating_operations, moved_bytes, tensors_of, trace
 from composer_compile.workspace import workspace_bytes
 
@@ -156,12 +156,12 @@ class _Walk:
             yield "encode", self._input(name)
         for stage in self.plan.stages:
             for step in stage.steps:
-                if stage.name != "decode":
+                if stage.kind != "decode":
                     yield stage.name, self._step(step)
                     continue
                 start, one = self._generate(step)
                 yield f"{step.name}.start", start
-                yield f"{step.name}.decode", one
+                yield decode_name(step.name), one
 
     def _input(self, name: str) -> NodePlan:
         """The part of reading an input that runs inside the program."""
@@ -232,6 +232,12 @@ class _Walk:
         keywords = {"ids": ids, "cache": cache, **({"parents": ids} if options.beams > 1 else {})}
         key = (node.module.name, "step", repr(options))
         second, _ = self._planned(step.name, f"{step.callee} (one token)", key, one, keywords, node.path)
+        written = {
+            "ids": torch.zeros(batch, options.max_tokens + 1, dtype=torch.int64, device=META),
+            "score": torch.zeros(batch, device=META),
+        }
+        for port, slot in step.targets.items():  # the text is not among them: no program reads it
+            self.slots[slot] = written.get(port)
         return first, second
 
     def _target(self, step: Step) -> nn.Module:

@@ -16,12 +16,15 @@ from torch import Tensor
 
 from composer.runtime import Runner
 from composer_compile.artifact import SAMPLES, Artifact
-from composer_compile.differences import TOLERANCES, difference, full_float32, within
+from composer_compile.differences import TOLERANCES, WORST, difference, within
+from composer_compile.errors import ArtifactError
 from composer_compile.manifest import Difference
 from composer_compile.parity import first_logits, live_results
+from composer_compile.patches import full_float32
 from composer_compile.samples import corner_sizes, sample, vocabulary_sizes
 from composer_compile.staging import Staged
 from composer_compile.tasks import LoadedGenerate, LoadedTask
+from composer_compile.weights import write_tensors
 
 __all__ = ["Verified", "record_live_samples", "record_samples", "verify_samples"]
 
@@ -74,6 +77,10 @@ def verify_samples(artifact: Artifact) -> list[Verified]:
         task, parity = artifact.task(name), artifact.manifest.parity[name]
         started = time.perf_counter()
         raw = _part(recorded, f"{name} in ")
+        if not set(task.requests.forms) <= set(raw):
+            raise ArtifactError(
+                f"{artifact.path} holds no recorded sample of task `{name}`: rebuild it with `{artifact.rebuild}`"
+            )
         _results(task, raw)
         first = time.perf_counter() - started
         formats = {task.task.precision, *task.task.precisions.values()}
@@ -108,9 +115,7 @@ def _named(label: str, raw: Mapping[str, Tensor], results: Mapping[str, Tensor])
 
 
 def _write(kept: Mapping[str, Tensor], folder: Path) -> None:
-    from safetensors.torch import save_file
-
-    save_file(dict(sorted(kept.items())), folder / SAMPLES)
+    write_tensors(dict(sorted(kept.items())), folder / SAMPLES)
 
 
 def _differences(
@@ -156,7 +161,7 @@ def _results(task: LoadedTask, raw: Mapping[str, Tensor], *, logits: bool = Fals
 def _compared(name: str, ours: Tensor | None, theirs: Tensor) -> Difference:
     if ours is None or ours.shape != theirs.shape:
         return Difference(
-            output=name, sizes={}, max_abs=1e30, max_rel=1e30, ids=0.0 if name.endswith(".ids") else None
+            output=name, sizes={}, max_abs=WORST, max_rel=WORST, ids=0.0 if name.endswith(".ids") else None
         )
     if name.endswith(".ids"):
         same = float(torch.equal(ours.cpu(), theirs.cpu()))

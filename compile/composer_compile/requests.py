@@ -37,9 +37,12 @@ def processor_of(entry: Input, registry: Registry, container: Container, shared:
     try:
         config = modality.config.model_validate_json(_json({**entry.config, **files}))
     except ValueError as error:
+        offered = container.manifest.requires.get("modalities", {}).get(entry.modality)
+        made_with = (offered.package if offered else "") or "the plugin"
         raise ArtifactError(
             f"{container.path}: the installed modality `{entry.modality}` does not take the config that the artifact "
-            f"was made with ({str(error).splitlines()[-1].strip()}); rebuild it with `{container.rebuild}`"
+            f"was made with ({str(error).splitlines()[-1].strip()}): install {made_with} again, or rebuild it with "
+            f"`{container.rebuild}`"
         ) from None
     return shared.of(modality, config)
 

@@ -58,6 +58,8 @@ class Compiled:
     content: bytes
     suffix: str
     weights: tuple[str | None, ...]
+    operations: tuple[str, ...] = ()
+    """Operations of torch that a plugin registers and the program calls, such as `plugin::op`."""
     notes: tuple[str, ...] = ()
     """What the user is told of it: what fell back, or that nothing had to be built."""
 

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from composer.graph import Range
+from composer.plan import StageKind
 from composer.types import Dim
 from composer_compile.forms import evaluate
 
@@ -53,3 +54,5 @@ class StageSpec:
     nodes: tuple[str, ...]
     identity: Any = None
     """Equal for two stages of one artifact that compute the same, whatever their tensors are called."""
+    kind: StageKind = "encode"
+    """What it is for: the step of a search (`decode`) is called over and over at the same sizes."""

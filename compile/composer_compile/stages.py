@@ -132,6 +132,11 @@ def first_name(node: str) -> str:
     return f"{node}.prefill.logits"
 
 
+def decode_name(node: str) -> str:
+    """The name of the program that is one step of a `generate` node."""
+    return f"{node}.decode"
+
+
 def cache_name(node: str) -> str:
     """Under which name a `generate` node's cache goes out of one program and into the other."""
     return f"{node}.cache"

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from composer.graph import Range
-from composer.plan import Plan, Stage, Step
+from composer.plan import Plan, Stage, StageKind, Step
 from composer.plugin import Registry
 from composer.runtime import Program, build_program
 from composer.types import Dim, Kind, PortType
@@ -22,7 +22,7 @@ from composer_compile.precision import Precision
 from composer_compile.probing import probe
 from composer_compile.ranges import FreeDims
 from composer_compile.specs import DTYPES, StageSpec, TensorSpec
-from composer_compile.stages import DecodeStage, Outcome, TensorStage, cache_name, prefills
+from composer_compile.stages import DecodeStage, Outcome, TensorStage, cache_name, decode_name, prefills
 
 __all__ = ["ModulesIn", "Outline", "Staged", "stage_plan"]
 
@@ -90,11 +90,6 @@ class _Stager:
         if not stages or stages[0].kind != "encode":
             # Nothing to compute first, but inputs to prepare and caches to make.
             stages.insert(0, Stage("encode", (), "encode"))
-        if sum(stage.kind == "finish" for stage in stages) > 1:
-            raise CompileError(
-                f"task `{self.plan.task.name}` computes between two generate nodes, which cannot be compiled; "
-                "split it into two tasks"
-            )
         known = {slot for slot in range(len(self.plan.slots)) if self.plan.slots[slot][0] in self.plan.inputs}
         for position, stage in enumerate(stages):
             if stage.kind == "decode":
@@ -132,9 +127,9 @@ class _Stager:
             if stage.kind == "encode" and position == 0:
                 wanted = sorted({*wanted, *inputs})  # a prepared input that is shown as it is
             if wanted or segment.starts:
-                self._segment(name, segment, wanted)
+                self._segment(name, segment, wanted, stage.kind)
 
-    def _segment(self, name: str, segment: Segment, wanted: Sequence[int]) -> None:
+    def _segment(self, name: str, segment: Segment, wanted: Sequence[int], kind: StageKind) -> None:
         slots = sorted({*segment.taken, *(slot for slot in wanted if slot not in segment.produced)})
         raw = dict.fromkeys(self.plan.slots[slot][0] for slot in slots if self._is_raw(slot))
         templates, inputs = self._raw(raw)
@@ -154,7 +149,8 @@ class _Stager:
         outcome, outputs = probe(module, inputs, self._ranges_of(inputs))
         self._remember(outcome, outputs)
         nodes = tuple(step.name for step in (*segment.steps, *segment.starts))
-        self._add(name, module, tuple(inputs), outputs, nodes, self._identity(segment, module, carried))
+        identity = self._identity(segment, module, carried)
+        self._add(name, module, tuple(inputs), outputs, nodes, identity, kind)
         self.staged.order.append(name)
 
     def _program(
@@ -202,7 +198,7 @@ class _Stager:
         inputs = (*ids, *carried)
         _, outputs = probe(module, inputs, self._ranges_of(inputs))
         identity = ("decode", node.module.name, beams, precision)
-        self._add(f"{node.name}.decode", module, inputs, outputs, (node.name,), identity)
+        self._add(decode_name(node.name), module, inputs, outputs, (node.name,), identity, "decode")
         self.staged.order.append(step)
         self._remember_ports(step, rows)
 
@@ -214,9 +210,10 @@ class _Stager:
         outputs: tuple[TensorSpec, ...],
         nodes: tuple[str, ...],
         identity: Any,
+        kind: StageKind,
     ) -> None:
         ranges = self._ranges_of(inputs)
-        self.staged.specs[name] = StageSpec(name, module, inputs, outputs, ranges, nodes, identity)
+        self.staged.specs[name] = StageSpec(name, module, inputs, outputs, ranges, nodes, identity, kind)
 
     def _ranges_of(self, inputs: Sequence[TensorSpec]) -> dict[str, Range]:
         used = {symbol for spec in inputs for dim in spec.dims for symbol in dim.symbols}

@@ -9,6 +9,7 @@ from typing import Any
 
 from composer_compile.container import Container
 from composer_compile.manifest import Generate, HostCall, Manifest, Program, Task
+from composer_compile.requirements import needs_lines
 
 __all__ = ["Sharing", "as_json", "summary_lines"]
 
@@ -81,6 +82,7 @@ def summary_lines(container: Container) -> list[str]:
         f"  programs  {_size(programs.stored)}, {len(files)} files, each stored once",
         f"  sharing   saves {_size(weights.saved)} of weights and {_size(programs.saved)} of programs: apart, "
         f"the tasks would take {_size(apart)}",
+        *(f"  needs     {line}" for line in needs_lines(manifest)),
         f"  rebuild   {container.rebuild}",
     ]
     for name, task in manifest.tasks.items():

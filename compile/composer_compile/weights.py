@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
+import re
 import threading
 from collections.abc import Mapping
 from pathlib import Path
@@ -14,7 +16,7 @@ from torch import Tensor, nn
 from composer_compile.errors import ArtifactError
 from composer_compile.manifest import Weight
 
-__all__ = ["WEIGHTS", "StoredWeights", "WeightStore", "content_key"]
+__all__ = ["WEIGHTS", "StoredWeights", "WeightStore", "content_key", "write_tensors"]
 
 WEIGHTS = "weights.safetensors"
 KEY_LETTERS = 32
@@ -64,10 +66,8 @@ class WeightStore:
 
     def write(self, folder: Path) -> dict[str, Weight]:
         """Write the file; the entries of the manifest."""
-        from safetensors.torch import save_file
-
         tensors = {key: self._tensors[key].cpu().contiguous() for key in sorted(self._tensors)}
-        save_file(tensors, folder / WEIGHTS)
+        write_tensors(tensors, folder / WEIGHTS)
         return {
             key: Weight(
                 dtype=str(tensor.dtype).removeprefix("torch."),
@@ -76,6 +76,20 @@ class WeightStore:
             )
             for key, tensor in tensors.items()
         }
+
+
+def write_tensors(tensors: Mapping[str, Tensor], path: Path) -> None:
+    """Write a safetensors file. Raises OSError where that fails, which the library hides in an exception of its own."""
+    from safetensors import SafetensorError
+    from safetensors.torch import save_file
+
+    try:
+        save_file(dict(tensors), path)
+    except SafetensorError as error:
+        number = re.search(r"os error (\d+)", str(error))
+        if number is None:
+            raise
+        raise OSError(int(number[1]), os.strerror(int(number[1])), str(path)) from error
 
 
 def _identity(tensor: Tensor) -> _Identity:
@@ -107,8 +121,8 @@ class StoredWeights:
             header = json.loads(bytes(content[8 : 8 + length]))
             self._entries = {key: entry for key, entry in header.items() if key != "__metadata__"}
             self._start = 8 + length
-        except (ValueError, AttributeError):
-            raise ArtifactError(f"{name}: {WEIGHTS} is no safetensors file") from None
+        except (ValueError, AttributeError, RecursionError):
+            raise ArtifactError(f"{name}: {WEIGHTS} is not a safetensors file") from None
 
     def keys(self) -> tuple[str, ...]:
         return tuple(self._entries)
@@ -129,9 +143,14 @@ class StoredWeights:
             raise ArtifactError(
                 f"{self._name}: {WEIGHTS} lacks the tensor {key} that a program needs"
             ) from None
-        if first == last:
-            return torch.empty(shape, dtype=dtype)
-        content = self._content[self._start + first : self._start + last]
-        if (self._start + first) % dtype.itemsize:  # a zip made by another program may not be aligned
-            content = memoryview(bytearray(content))
-        return torch.frombuffer(content, dtype=dtype).view(shape)
+        try:
+            if first == last:
+                return torch.empty(shape, dtype=dtype)
+            content = self._content[self._start + first : self._start + last]
+            if (self._start + first) % dtype.itemsize:  # a zip made by another program may not be aligned
+                content = memoryview(bytearray(content))
+            return torch.frombuffer(content, dtype=dtype).view(shape)
+        except (ValueError, TypeError, RuntimeError):
+            raise ArtifactError(
+                f"{self._name}: {WEIGHTS} holds less of the tensor {key} than it says"
+            ) from None

@@ -8,24 +8,62 @@ import shutil
 import tempfile
 import zipfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from composer_compile.container import MANIFEST, is_artifact
 from composer_compile.errors import CompileError
 from composer_compile.manifest import FileEntry
+from composer_compile.scratch import FULL, cleared, undisturbed
 
 __all__ = ["check_target", "file_entries", "put_in_place", "workplace"]
 
 ALIGNMENT = 64
 """Members of a zip start at multiples of this, so that tensors can be used where they lie."""
 EPOCH = (1980, 1, 1, 0, 0, 0)
+ATTEMPTS = 5
+"""How often the target is taken again from another command that writes there."""
+SHOWN_LETTERS = 40
+"""Of the target's name, in that of the directory beside it: a name may be as long as a file system allows."""
 
 
-def check_target(target: Path) -> None:
-    """Raise CompileError where something lies at `target` that is no artifact: it would be lost."""
-    if target.exists() and not is_artifact(target) and not _is_empty(target):
-        raise CompileError(f"{target} exists and is no artifact: choose another --out, or remove it")
+def check_target(out: str | Path) -> Path:
+    """The path that is written, with links followed.
+
+    Raises:
+        CompileError: something lies there that is no artifact and would be lost, an artifact of the other form lies
+            there, the path lies inside an artifact, or no file can have this name.
+    """
+    if not str(out):
+        raise CompileError("--out is empty: name a directory, or a file that ends in .zip")
+    try:
+        target = Path(os.path.realpath(out))
+        os.path.lexists(target) or target.parent.exists()
+        is_there = target.exists()
+    except (OSError, ValueError) as error:
+        raise CompileError(f"{out} cannot be written: {getattr(error, 'strerror', '') or error}") from None
+    if len(os.fsencode(target.name)) > _longest_name(target):
+        raise CompileError(f"{out} cannot be written: the name is too long for this file system")
+    around = next(
+        (each for each in target.parents if (each / MANIFEST).is_file() and is_artifact(each)), None
+    )
+    if around is not None:
+        raise CompileError(
+            f"{out} lies inside the artifact {around}, which it would damage: choose another --out"
+        )
+    if is_there and not is_artifact(target) and not _is_empty(target):
+        raise CompileError(f"{out} exists and is no artifact: choose another --out, or remove it")
+    if is_there and target.is_dir() and target.suffix == ".zip":
+        raise CompileError(f"{out} is a directory, and a file would be written there: choose another --out")
+    return target
+
+
+def _longest_name(target: Path) -> int:
+    parent = next(each for each in target.parents if each.exists())
+    try:
+        return os.pathconf(parent, "PC_NAME_MAX")
+    except (AttributeError, OSError, ValueError):  # not on every system
+        return 255
 
 
 @contextmanager
@@ -33,16 +71,40 @@ def workplace(target: Path) -> Iterator[Path]:
     """A directory beside the target to write into; removed at the end, whatever happens.
 
     It is hidden and ends in `.part`: what a killed process leaves is never taken for an artifact.
+
+    Raises:
+        CompileError: nothing can be written there, at the beginning or when the disk is full.
     """
+    made = [each for each in target.parents if not each.exists()]
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        folder = Path(tempfile.mkdtemp(prefix=f".{target.name}.", suffix=".part", dir=target.parent))
+        prefix = f".{target.name[:SHOWN_LETTERS]}."
+        holder = Path(tempfile.mkdtemp(prefix=prefix, suffix=".part", dir=target.parent))
     except OSError as error:
+        _remove_empty(made)
         raise CompileError(f"nothing can be written beside {target}: {error.strerror or error}") from None
     try:
-        yield folder
+        with cleared(holder):
+            folder = holder / "artifact"
+            folder.mkdir()
+            yield folder
+    except OSError as error:
+        if error.errno not in FULL and not _lies_in(error.filename, holder):
+            raise
+        raise CompileError(f"{target} cannot be written: {error.strerror or error}") from None
     finally:
-        shutil.rmtree(folder, ignore_errors=True)
+        _remove_empty(made)
+
+
+def _lies_in(name: object, folder: Path) -> bool:
+    return isinstance(name, (str, Path)) and Path(name).is_relative_to(folder)
+
+
+def _remove_empty(folders: list[Path]) -> None:
+    """Take away the directories that were made for the target and hold nothing, innermost first."""
+    for each in folders:
+        with suppress(OSError):
+            each.rmdir()
 
 
 def file_entries(folder: Path) -> dict[str, FileEntry]:
@@ -67,26 +129,42 @@ def put_in_place(folder: Path, target: Path) -> None:
             path.chmod(0o666 & ~mask)  # some libraries write for the owner alone
             _sync(path)
     if target.suffix == ".zip":
-        packed = folder.with_suffix(".zip.part")
-        try:
-            _zip(folder, packed)
-            _sync(packed)
-            os.replace(packed, target)
-        finally:
-            packed.unlink(missing_ok=True)
+        packed = folder.with_name("packed.zip")
+        _zip(folder, packed)
+        _sync(packed)
+        _replace(packed, target)
         return
     folder.chmod(0o777 & ~mask)
-    old = folder.with_suffix(".old.part")
-    try:  # a directory cannot be replaced in one step; the old one goes only when the new stands
-        if target.exists():
-            target.rename(old)
-        folder.rename(target)
-    except OSError as error:
-        raise CompileError(f"{target} cannot be replaced: {error.strerror or error}") from None
-    finally:
-        if old.exists() and not target.exists():
-            old.rename(target)
-        shutil.rmtree(old, ignore_errors=True)
+    _replace(folder, target)
+
+
+def _replace(new: Path, target: Path) -> None:
+    """Rename `new`. An older artifact goes when the new one stands: a directory cannot be replaced in one step.
+
+    Two commands may do it at once: the one that is later wins.
+    """
+    old = new.parent.with_suffix(".old.part")
+    with undisturbed():
+        try:
+            for attempt in range(ATTEMPTS):
+                if target.exists() and (new.is_dir() or target.is_dir()):
+                    with suppress(FileNotFoundError):  # the other command has just taken it away
+                        target.rename(old)
+                try:
+                    new.rename(target) if new.is_dir() else new.replace(target)
+                    break
+                except OSError:
+                    if attempt + 1 == ATTEMPTS or not target.exists() or not is_artifact(target):
+                        raise
+        except OSError as error:
+            raise CompileError(f"{target} cannot be replaced: {error.strerror or error}") from None
+        finally:
+            if old.exists() and not target.exists():
+                old.rename(target)
+            if old.is_dir():
+                shutil.rmtree(old, ignore_errors=True)
+            else:
+                old.unlink(missing_ok=True)
 
 
 def _zip(folder: Path, packed: Path) -> None:

@@ -8,14 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import networkx as nx
 
 from composer.graph import CheckedInput, CheckedNode, CheckedTask, Endpoint
 from composer.types import PortType
 
-__all__ = ["Plan", "Stage", "Step", "plan_objective", "plan_task"]
+__all__ = ["Plan", "Stage", "StageKind", "Step", "plan_objective", "plan_task"]
+
+StageKind = Literal["encode", "decode", "finish"]
+"""What a stage is; code asks for this and never for its name, of which there are as many as searches."""
 
 
 @dataclass(frozen=True)
@@ -46,8 +49,7 @@ class Stage:
     name: str
     """Unique in its plan: the kind, with a number from the second one on (`decode`, `finish`, `decode-2`)."""
     steps: tuple[Step, ...]
-    kind: str
-    """`encode`, `decode` or `finish`."""
+    kind: StageKind
 
 
 @dataclass(frozen=True)
@@ -149,7 +151,7 @@ def _stages(task: CheckedTask, steps: list[Step]) -> tuple[Stage, ...]:
     generating = [s.name for s in steps if s.node.verb == "generate"]
     after = set().union(*(nx.descendants(task.graph, name) for name in generating)) if generating else set()
     encode = tuple(s for s in steps if s.name not in after and s.name not in generating)
-    cut: list[tuple[str, tuple[Step, ...]]] = [("encode", encode)] if encode else []
+    cut: list[tuple[StageKind, tuple[Step, ...]]] = [("encode", encode)] if encode else []
     late: list[Step] = []
     for step in steps:
         if step.name in generating:

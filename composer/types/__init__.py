@@ -1,6 +1,7 @@
 """The primitive types of the language: dims, port types, kinds, signatures. Nothing here knows documents or plugins."""
 
 from composer.types.dims import Dim, parse_dim
+from composer.types.gaps import Gap, gap
 from composer.types.kinds import Field, Kind
 from composer.types.ports import Port, PortType, parse_port_type
 from composer.types.signature import Signature
@@ -10,6 +11,7 @@ from composer.types.vocabulary import VocabularyIds
 __all__ = [
     "Dim",
     "Field",
+    "Gap",
     "Kind",
     "Port",
     "PortType",
@@ -17,6 +19,7 @@ __all__ = [
     "States",
     "Tokens",
     "VocabularyIds",
+    "gap",
     "parse_dim",
     "parse_port_type",
 ]

@@ -80,9 +80,7 @@ class BeamSearch:
         """Greedy search of one sample, token by token; the end token ends the iteration and is not given."""
         token = self.start
         for position in range(self.options.max_tokens):
-            logits, cache = step(
-                torch.full((1, 1), token, dtype=torch.int64, device=cache.length.device), cache
-            )
+            logits, cache = step(torch.full((1, 1), token, dtype=torch.int64, device=cache.device), cache)
             scores = logits[0, 0].float()
             if position < self.options.min_tokens:
                 scores[self.end] = -torch.inf
@@ -94,7 +92,7 @@ class BeamSearch:
     def _last(self, ids: Tensor | None, batch: int, beams: int, cache: Any) -> Tensor:
         if ids is not None:
             return ids[:, :, -1]
-        return torch.full((batch, beams), self.start, dtype=torch.int64, device=cache.length.device)
+        return torch.full((batch, beams), self.start, dtype=torch.int64, device=cache.device)
 
     def _totals(self, logits: Tensor, scores: Tensor | None, position: int) -> Tensor:
         """Summed log-probabilities [B, K, V]; at the first step the beams are equal, so one of them is alive."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import math
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -146,3 +148,19 @@ def test_data_of_another_kind_is_one_error(composer, case: Path) -> None:
     done = composer("compare", case, "--data", GOLDEN / "visual")
     assert (done.code, done.out) == (1, "")
     assert done.err.startswith("composer: error: ")
+
+
+@pytest.mark.parametrize("value", [float("inf"), float("-inf"), float("nan")])
+def test_a_recorded_value_that_is_no_number_is_a_miss(composer, case: Path, value: float) -> None:
+    path = case.parent / "fusion" / "outputs.safetensors"
+    tensors = load_file(path)
+    key = next(name for name, tensor in tensors.items() if tensor.is_floating_point() and tensor.ndim > 1)
+    changed = tensors[key].clone()
+    changed.view(-1)[0] = value
+    path.unlink()
+    save_file({**tensors, key: changed}, path)
+    done = composer("compare", case, "--format", "json")
+    assert done.code == 1
+    rows = {row["recorded"]: row for row in json.loads(done.out, parse_constant=pytest.fail)["rows"]}
+    assert rows[key]["verdict"] == ("not finite" if math.isnan(value) else "differs")
+    assert "MISS" in composer("compare", case).out

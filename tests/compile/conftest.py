@@ -64,7 +64,7 @@ tasks:
       video: {modality: video, with: {frames: 2, size: 8}}
     nodes:
       frames: {call: vision, inputs: {pixels: video.pixels}}
-      caption: {generate: decoder, inputs: {memory: frames.states}, with: {beams: 1, max_tokens: 4, penalty: mplug2}}
+      caption: {generate: decoder, inputs: {memory: frames.states}, with: {beams: 1, max_tokens: 4}}
     outputs: {caption: caption.text, score: caption.score}
     compile: {ranges: {batch: "1..2"}}
   classify:

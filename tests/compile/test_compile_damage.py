@@ -93,8 +93,8 @@ def test_a_foreign_file_is_found(copied: Path) -> None:
     [
         (b"", "no JSON"),
         (b"[]", "not written by `composer compile`"),
-        (b'{"format": "composer-artifact", "version": 3}', "version 3 of the artifact format"),
-        (b'{"format": "composer-artifact", "version": 2}', "its digest differs"),
+        (b'{"format": "composer-artifact", "version": 4}', "version 4 of the artifact format"),
+        (b'{"format": "composer-artifact", "version": 3}', "its digest differs"),
         (b'{"name": "something else"}', "not written by `composer compile`"),
     ],
 )
@@ -137,7 +137,7 @@ def test_a_file_outside_the_artifact_is_never_read(copied: Path) -> None:
     (copied.parent / "secret").write_bytes(b"")
     entry = {"sha256": "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855", "bytes": 0}
     rewritten(copied, lambda data: data["files"].update({"../secret": entry}))
-    with pytest.raises(ArtifactError, match="is no file of this artifact"):
+    with pytest.raises(ArtifactError, match="is not a file of this artifact"):
         composer_compile.load(copied)
 
 
@@ -158,8 +158,6 @@ def test_pickled_programs_are_refused(small: Any, tmp_path: Path) -> None:
 
 def test_damaged_zips_are_found(small: Any, tmp_path: Path) -> None:
     packed = Path(shutil.make_archive(str(tmp_path / "packed"), "zip", small.artifact))
-    with pytest.raises(ArtifactError, match="uncompressed"):
-        composer_compile.load(packed)
     packed.write_bytes(packed.read_bytes()[:-30])
     with pytest.raises(ArtifactError):
         composer_compile.load(packed)

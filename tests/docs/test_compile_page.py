@@ -1,4 +1,4 @@
-"""docs/compile.md: every block runs, in order and in one folder, and the artifact is what the page says."""
+"""The two pages on compiling: every block runs, in order and in one folder, and the artifact is what they say."""
 
 from __future__ import annotations
 
@@ -24,7 +24,8 @@ import composer
 from composer.cli import main
 from composer.graph import check
 
-BLOCKS = blocks("compile.md")
+PAGES = ("compile.md", "compile_reference.md")
+BLOCKS = [block for page in PAGES for block in blocks(page)]
 MEDIA = Path(__file__).parents[2] / "examples" / "quickstart"
 HELD = re.compile(r"(shown|needs): ")
 """Comments of blocks that are not run wherever this test runs: `shown: why`, and `needs: package`."""
@@ -64,7 +65,7 @@ def run_python(block: Block) -> None:
             return ast.Expr(ast.Call(watch, [ast.Constant(node.lineno), node.value], []))
 
     tree = ast.fix_missing_locations(Watched().visit(ast.parse(block.text)))
-    exec(compile(tree, f"compile.md:{block.line}", "exec"), {"__name__": "block", "called": called}, names)
+    exec(compile(tree, f"block:{block.line}", "exec"), {"__name__": "block", "called": called}, names)
 
 
 def run_bash(block: Block) -> None:
@@ -82,7 +83,9 @@ def run_bash(block: Block) -> None:
 
 
 @pytest.mark.filterwarnings("ignore:.*:DeprecationWarning")
-@pytest.mark.parametrize("block", BLOCKS, ids=lambda block: f"line {block.line}")
+@pytest.mark.parametrize(
+    "block", BLOCKS, ids=[f"{page} line {block.line}" for page in PAGES for block in blocks(page)]
+)
 def test_a_block_runs(block: Block, folder: Path) -> None:
     if block.comment.startswith("shown: "):
         pytest.skip(block.comment)
@@ -187,7 +190,7 @@ def test_running_writes_nothing_but_the_vocabulary_of_a_zip(
 
 def test_the_blocks_wrote_what_the_page_says(folder: Path) -> None:
     """After the blocks: the table of files, and the pictures of the plan."""
-    page = (DOCS / "compile.md").read_text(encoding="utf-8")
+    page = (DOCS / "compile_reference.md").read_text(encoding="utf-8")
     table = page.partition("## What is in an artifact")[2].partition("`manifest.schema.json`")[0]
     named = {re.sub(r"<.*", "", name) for name in re.findall(r"^\| `([^`]+)`", table, re.M)}
     written = {

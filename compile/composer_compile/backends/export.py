@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import io
-import json
-import warnings
-import zipfile
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -18,17 +15,16 @@ from torch.export.passes import move_to_device_pass
 
 from composer.language import collector_paused
 from composer.runtime import linear
-from composer_compile.backends.operations import unknown_operation, unregistered
-from composer_compile.backends.type_hints import remember_type_hints
+from composer_compile.backends.operations import plugin_operations, unknown_operation, unregistered
+from composer_compile.backends.pt2 import check_archive
 from composer_compile.errors import ArtifactError
 from composer_compile.exporting import Variant, export_stage, state_of
+from composer_compile.patches import remembered_type_hints, torch_alone
 from composer_compile.seam import BuildOptions, Compiled, LoadedProgram, Support, refuse_options
 from composer_compile.specs import StageSpec
 from composer_compile.weights import WeightStore
 
 __all__ = ["ExportBackend", "loaded_program", "packed_program"]
-
-LARGEST_JSON_BYTES = 1 << 30
 
 
 class ExportBackend:
@@ -55,8 +51,9 @@ class ExportBackend:
         self, spec: StageSpec, variant: Variant, store: WeightStore, options: BuildOptions
     ) -> Compiled:
         exported = export_stage(spec, variant, lifted=True)
+        operations = plugin_operations(exported)
         content, keys = packed_program(exported, list(state_of(spec.module).items()), store)
-        return Compiled(content, ".pt2", keys)
+        return Compiled(content, ".pt2", keys, operations)
 
     def load(
         self,
@@ -85,26 +82,25 @@ def packed_program(
     )
     # The example inputs hold the weights, and would be pickled.
     exported.example_inputs = None
-    if _devices(exported) - {"cpu"}:  # so that it loads where that device is not
-        exported = move_to_device_pass(exported, "cpu")
     buffer = io.BytesIO()
-    torch.export.save(exported, buffer)
+    with torch_alone():
+        if _devices(exported) - {"cpu"}:  # so that it loads where that device is not
+            exported = move_to_device_pass(exported, "cpu")
+        torch.export.save(exported, buffer)
     return buffer.getvalue(), keys
 
 
 def loaded_program(content: bytes, weights: Sequence[Tensor | None], device: torch.device) -> LoadedProgram:
     """The program of a file that `packed_program` gave, with its weights in place. Raises ArtifactError."""
-    _refuse_pickles(content)
+    check_archive(content)
     unknown = unknown_operation(io.BytesIO(content))
     if unknown is not None:
         raise unregistered(unknown)
-    remember_type_hints()
-    with warnings.catch_warnings(), collector_paused():
-        warnings.simplefilter("ignore")
+    with torch_alone(), remembered_type_hints(), collector_paused():
         exported = torch.export.load(io.BytesIO(content))
         if device.type != "cpu":
             exported = move_to_device_pass(exported, device)
-    return _with_weights(exported, weights)
+        return _with_weights(exported, weights)
 
 
 def _devices(exported: ExportedProgram) -> set[str]:
@@ -164,22 +160,6 @@ def _without_graph(module: fx.GraphModule) -> LoadedProgram:
         return result
 
     return run
-
-
-def _refuse_pickles(content: bytes) -> None:
-    """Raise ArtifactError for a program file whose loading would unpickle anything."""
-    try:
-        with zipfile.ZipFile(io.BytesIO(content)) as archive:
-            names = archive.namelist()
-            configs = [name for name in names if name.endswith("_config.json")]
-            listed = [json.loads(archive.read(name))["config"].values() for name in configs]
-            samples = [archive.getinfo(name).file_size for name in names if "/data/sample_inputs/" in name]
-    except (zipfile.BadZipFile, ValueError, KeyError, AttributeError):
-        raise ArtifactError("a program file of the artifact is no torch.export program") from None
-    pickled = any(entry.get("use_pickle", True) for entries in listed for entry in entries)
-    # A program of torch 2.7 and before has `version` at its root, and is pickled through and through.
-    if pickled or any(samples) or "version" in names:
-        raise ArtifactError("a program file of the artifact holds pickled objects, which are never loaded")
 
 
 def _minor(version: str) -> tuple[int, int]:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import platform
 import re
 import shutil
 import tempfile
-import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from math import prod
 from pathlib import Path
 from typing import Any
@@ -17,9 +18,12 @@ from torch import Tensor, fx
 from torch.export import ExportedProgram
 
 from composer.runtime import prefers_onednn
-from composer_compile.backends.operations import unregistered
+from composer_compile.backends.operations import plugin_operations, unregistered
+from composer_compile.backends.pt2 import check_package
 from composer_compile.errors import ArtifactError, BackendError, CompileError
 from composer_compile.exporting import Variant, export_stage, state_of
+from composer_compile.patches import patched, patched_environment, torch_alone
+from composer_compile.scratch import VARIABLES, Scratch
 from composer_compile.seam import BuildOptions, Compiled, LoadedProgram, Support, refuse_options
 from composer_compile.sizes import Sizes, inputs_of, number, symbols
 from composer_compile.specs import StageSpec
@@ -70,24 +74,22 @@ class InductorBackend:
                 "the backend inductor needs a C++ compiler to build its libraries: install g++"
             )
         exported = export_stage(spec, variant, lifted=False)
+        operations = plugin_operations(exported)
         _use_onednn(exported, spec, variant)
-        with tempfile.TemporaryDirectory() as folder:
-            path = str(Path(folder, "program.pt2"))
+        with _workshop() as folder, folder.part() as own:
+            path = str(own / "program.pt2")
             try:
-                with warnings.catch_warnings():
-                    warnings.simplefilter("ignore")
-                    aoti_compile_and_package(
-                        exported,
-                        package_path=path,
-                        inductor_configs=CONFIG,
-                    )
+                aoti_compile_and_package(exported, package_path=path, inductor_configs=CONFIG)
+                names = sorted(_opened(path, -1).get_constant_fqns())
+                content = Path(path).read_bytes()
             except Exception as error:  # the compiler raises many kinds of errors
+                fault = folder.fault()
+                if fault is not None:
+                    raise fault from error
                 reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
                 raise CompileError(f"stage {spec.name} cannot be built by inductor ({reason})") from error
-            names = sorted(_opened(path, -1).get_constant_fqns())
-            content = Path(path).read_bytes()
         held: dict[str, Any] = {**exported.constants, **state_of(spec.module)}
-        return Compiled(content, ".pt2", tuple(store.key(held[name], name) for name in names))
+        return Compiled(content, ".pt2", tuple(store.key(held[name], name) for name in names), operations)
 
     def load(
         self,
@@ -96,13 +98,18 @@ class InductorBackend:
         weights: Sequence[Tensor | None],
         device: torch.device,
     ) -> LoadedProgram:
-        try:
-            package = _opened(str(file()), (device.index or 0) if device.type == "cuda" else -1)
-        except RuntimeError as error:
-            unknown = UNKNOWN.search(str(error))
-            if unknown is None:
-                raise
-            raise unregistered(unknown[1]) from None
+        check_package(content)
+        path = str(file())
+        with _workshop() as folder:
+            try:
+                package = _opened(path, (device.index or 0) if device.type == "cuda" else -1)
+            except RuntimeError as error:
+                unknown = UNKNOWN.search(str(error))
+                if unknown is not None:
+                    raise unregistered(unknown[1]) from None
+                raise folder.fault() or ArtifactError(
+                    f"a library of the artifact cannot be loaded: {str(error).strip().splitlines()[0]}"
+                ) from error
         names = sorted(package.get_constant_fqns())
         if len(names) != len(weights) or any(weight is None for weight in weights):
             raise ArtifactError(
@@ -160,6 +167,26 @@ def _use_onednn(exported: ExportedProgram, spec: StageSpec, variant: Variant) ->
 def callable_in_python(node: fx.Node) -> bool:
     """Whether a call takes a tuple apart or reckons with sizes, which costs nothing."""
     return not isinstance(node.target, torch._ops.OpOverload)
+
+
+_shop: Scratch | None = None
+
+
+@contextmanager
+def _workshop() -> Iterator[Scratch]:
+    """Where torch and the compiler put their files meanwhile: one folder for the process, which goes when it ends.
+
+    Torch remembers what it built there. `TORCHINDUCTOR_CACHE_DIR` names a folder to keep for later commands.
+    """
+    global _shop  # noqa: PLW0603 (torch's own memory of it is global, too)
+    with torch_alone():
+        if _shop is None or not _shop.path.is_dir():
+            _shop = Scratch("inductor", runs_code=True)
+        place = str(_shop.path)
+        built = os.environ.get("TORCHINDUCTOR_CACHE_DIR", os.path.join(place, "built"))
+        variables = {**dict.fromkeys(VARIABLES, place), "TORCHINDUCTOR_CACHE_DIR": built}
+        with patched_environment(**variables), patched(tempfile, "tempdir", place):
+            yield _shop
 
 
 def _opened(path: str, device_index: int) -> Any:

@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from composer.plugin.conformance.report import Failure
 from composer.plugin.conformance.samples import fields_of
 from composer.plugin.conformance.sizes import evaluate
-from composer.types import Field, Kind, Port
+from composer.types import Field, Kind, Port, gap
 
 __all__ = ["difference", "hold_to_type", "tensors_of"]
 
@@ -88,7 +87,10 @@ def difference(first: Mapping[str, Tensor], second: Mapping[str, Tensor], *, exa
         other = second[place]
         if one.shape != other.shape:
             return f"{place} is {list(one.shape)} once and {list(other.shape)} once"
-        tolerance = {"rtol": 0.0, "atol": 0.0} if exact else {"rtol": RELATIVE, "atol": ABSOLUTE}
-        if not torch.allclose(one.double(), other.double(), equal_nan=True, **tolerance):
-            return f"{place} differs by up to {(one.double() - other.double()).abs().nan_to_num(torch.inf).max():.3g}"
+        relative, absolute = (0.0, 0.0) if exact else (RELATIVE, ABSOLUTE)
+        found = gap(one, other, absolute=absolute, relative=relative)
+        if found.is_broken:
+            return f"{place} holds NaN, or no finite value at all"
+        if not found.fine:
+            return f"{place} differs by up to {found.absolute:.3g}"
     return ""

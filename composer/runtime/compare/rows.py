@@ -6,18 +6,18 @@ import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 
-import torch
 from torch import Tensor
 
 from composer.problems.render.machine import json_text
 from composer.runtime.compare.case import Tolerance
+from composer.types import gap
 
 __all__ = ["Comparison", "Row", "compare_tensors"]
 
 
 @dataclass(frozen=True)
 class Row:
-    """One compared tensor. `verdict` is `ok`, `differs`, `shape` or `not recorded`."""
+    """One compared tensor. `verdict` is `ok`, `differs`, `not finite`, `shape` or `not recorded`."""
 
     run: str
     port: str
@@ -65,7 +65,7 @@ class Comparison:
             shape = "x".join(map(str, row.shape)) or "scalar"
             numbers = (
                 f"{row.max_absolute:9.2e} {row.max_relative:9.2e}"
-                if row.verdict in ("ok", "differs")
+                if row.verdict in ("ok", "differs", "not finite")
                 else " " * 19
             )
             lines.append(
@@ -81,20 +81,16 @@ class Comparison:
 def compare_tensors(
     run: str, port: str, name: str, ours: Tensor, recorded: Tensor, tolerance: Tolerance
 ) -> Row:
-    """The row of one tensor; whole numbers must be equal, and equal infinities (unused places) are."""
+    """The row of one tensor: whole numbers must be equal, equal infinities (unused places) agree, NaN never does."""
     shape = tuple(ours.shape)
     if ours.shape != recorded.shape:
         return Row(run, port, name, shape, math.inf, math.inf, f"shape {tuple(recorded.shape)}")
     absolute, relative = tolerance.absolute, tolerance.relative
     if not recorded.is_floating_point():
         absolute = relative = 0.0
-    a, b = ours.detach().to(torch.float64), recorded.to(torch.float64)
-    same = (a == b) | (a.isnan() & b.isnan())
-    difference = torch.where(same, 0.0, (a - b).abs())
-    fine = bool((same | (difference <= absolute + relative * b.abs())).all())
-    ratio = torch.where(same, 0.0, difference / b.abs().clamp_min(1e-12))
-    worst, share = (float(t.max()) if t.numel() else 0.0 for t in (difference, ratio))
-    return Row(run, port, name, shape, worst, share, "ok" if fine else "differs")
+    found = gap(ours, recorded, absolute=absolute, relative=relative)
+    verdict = "ok" if found.fine else "not finite" if found.is_broken else "differs"
+    return Row(run, port, name, shape, found.absolute, found.relative, verdict)
 
 
 def _plain(value: float) -> float | None:

@@ -36,6 +36,7 @@ from composer_compile.backends.tensorrt.reading import read_graph
 from composer_compile.backends.tensorrt.segments import owners_of
 from composer_compile.errors import BackendError, CompileError
 from composer_compile.exporting import Variant
+from composer_compile.scratch import Scratch
 from composer_compile.specs import StageSpec
 from composer_compile.weights import WeightStore
 
@@ -96,8 +97,7 @@ class Builder:
             BackendError: the library cannot be used.
         """
         bare = replace(spec, module=nn.Identity(), identity=None)
-        with tempfile.TemporaryDirectory() as name:
-            folder = Path(name)
+        with Scratch("tensorrt") as folder:
             torch.export.save(exported, folder / STAGE)
             job = Job(
                 folder=folder,

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, fx
 
+from composer_compile.backends.operations import plugin_operations
 from composer_compile.backends.tensorrt.apart import Builder
 from composer_compile.backends.tensorrt.building import Recipe, exported_stage
 from composer_compile.backends.tensorrt.caching import BuildCache, build_key
@@ -93,22 +94,23 @@ class TensorRTBackend:
             timing_cache=cache.timing if cache is not None else None,
         )
         # Only a step of a search is called over and over at the same sizes.
-        graphs = options.cuda_graphs and spec.name.endswith(".decode")
+        graphs = options.cuda_graphs and spec.kind == "decode"
         made_with = self.made_with(device, options)
         if cache is None:
             self.builder.start()
         exported = exported_stage(spec, variant, recipe)
+        operations = plugin_operations(exported)
         key = build_key(exported, spec, variant, recipe, made_with, graphs) if cache is not None else ""
         found = cache.get(key) if cache is not None else None
         if found is not None and not (recipe.require_full and found[1].program.left):
-            return _kept(found, spec, store, "taken from the build cache")
+            return _kept(found, spec, store, operations, "taken from the build cache")
         targets = _targets(device, options)
         built = self.builder.build(
             exported, spec, variant, recipe, device, made_with=made_with, targets=targets, graphs=graphs
         )
         if cache is not None:
             cache.put(key, built[0], built[2])
-        return _kept(built, spec, store)
+        return _kept(built, spec, store, operations)
 
     def load(
         self,
@@ -156,14 +158,18 @@ class TensorRTBackend:
 
 
 def _kept(
-    found: tuple[bytes, Packed, Mapping[str, Tensor]], spec: StageSpec, store: WeightStore, *notes: str
+    found: tuple[bytes, Packed, Mapping[str, Tensor]],
+    spec: StageSpec,
+    store: WeightStore,
+    operations: tuple[str, ...],
+    *notes: str,
 ) -> Compiled:
     """A program whose weights go to the store."""
     content, packed, weights = found
     for each in packed.program.weights:
         store.key(weights[each], fixed_name(spec))
     warnings = (f"warning: falls back to torch: {each}" for each in packed.program.left)
-    return Compiled(content, ".trt", tuple(packed.program.weights), (*notes, *warnings))
+    return Compiled(content, ".trt", tuple(packed.program.weights), operations, (*notes, *warnings))
 
 
 def _sm(capability: str) -> str:

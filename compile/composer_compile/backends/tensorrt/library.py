@@ -12,16 +12,15 @@ import io
 import logging
 import platform
 import sys
-import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
-from unittest import mock
 
 import torch
 
 from composer_compile.errors import BackendError
+from composer_compile.patches import patched, torch_alone
 
 __all__ = [
     "SEEN",
@@ -103,12 +102,10 @@ def library(answered: tuple[int, int] = PLANNED_CAPABILITY) -> Iterator[io.Strin
     without a driver. Where there is no GPU, both are answered while it is used here; nothing is run on the device.
     """
     printed = io.StringIO()
-    with contextlib.ExitStack() as stack:
+    with torch_alone(), contextlib.ExitStack() as stack:
         if not torch.cuda.is_available():
-            stack.enter_context(mock.patch.object(torch.cuda, "get_device_capability", return_value=answered))
-            stack.enter_context(mock.patch.object(torch.cuda, "current_device", return_value=0))
-        stack.enter_context(warnings.catch_warnings())
-        warnings.simplefilter("ignore")
+            stack.enter_context(patched(torch.cuda, "get_device_capability", lambda *_: answered))
+            stack.enter_context(patched(torch.cuda, "current_device", lambda: 0))
         stack.enter_context(contextlib.redirect_stderr(printed))
         stack.enter_context(contextlib.redirect_stdout(printed))
         before = logging.root.manager.disable

@@ -10,12 +10,12 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator, Sequence
 from typing import Any
-from unittest import mock
 
 import torch
 
 from composer_compile.backends.tensorrt.library import SEEN, Library
 from composer_compile.errors import BackendError
+from composer_compile.patches import patched
 
 __all__ = ["buildable", "built_for", "check_targets"]
 
@@ -81,7 +81,7 @@ def built_for(targets: Sequence[str]) -> Iterator[None]:
             # Parts that stay with torch are handed to the device at once as well.
             (_compiler, "to_torch_device", lambda device: torch.device("cpu")),
         ):
-            stack.enter_context(mock.patch.object(owner, name, value))
+            stack.enter_context(patched(owner, name, value))
         yield
 
 
