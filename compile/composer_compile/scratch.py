@@ -91,10 +91,12 @@ class Scratch:
 def temporary_folder() -> tuple[Path, str]:
     """The folder for temporary files and the variable that names it. Raises TemporaryFolderError."""
     name = next((each for each in VARIABLES if os.environ.get(each)), "")
-    if name and not Path(os.environ[name]).is_dir():
-        raise _unusable(Path(os.environ[name]), name, "there is no such folder")
-    if name and tempfile.tempdir is None:
-        return Path(os.environ[name]), name
+    if name:
+        # Python would quietly take another folder where it cannot write in this one, and torch would not.
+        place = Path(os.environ[name])
+        if not place.is_dir():
+            raise _unusable(place, name, "there is no such folder")
+        return place.absolute(), name
     try:
         return Path(tempfile.gettempdir()), ""
     except FileNotFoundError:

@@ -67,9 +67,8 @@ class TensorStage(nn.Module):
             found.values[slot] = slots[slot]
             found.tensors.update(named_leaves(slots[slot], self.slot_name(slot)))
         for node, (decoder, step) in self.starts.items():
-            memory = {port: slots[slot] for port, slot in step.sources.items() if isinstance(slot, int)}
             options: Any = step.node.options
-            cache = decoder.start(**memory, beams=options.beams, max_tokens=options.max_tokens)  # type: ignore[operator]
+            cache = decoder.start(**step.read(slots), beams=options.beams, max_tokens=options.max_tokens)  # type: ignore[operator]
             if prefills(step):
                 found.tensors[first_name(node)], cache = cache
             found.caches[node] = cache

@@ -190,7 +190,7 @@ class _Stager:
         module = DecodeStage(decoder=decoder, node=node.name, template=cache, beams=beams)
         prefix = f"{cache_name(node.name)}."
         carried = [spec for name, spec in self.forms.items() if name.startswith(prefix)]
-        batch = next(iter(self._memory_types(step).values())).dims[0]
+        batch = self.plan.type_of(slots_of(step)[0]).dims[0]
         rows = self._batch_form(batch)
         ids = [TensorSpec("ids", "int64", (rows, Dim(beams)))]
         if beams > 1:
@@ -218,9 +218,6 @@ class _Stager:
     def _ranges_of(self, inputs: Sequence[TensorSpec]) -> dict[str, Range]:
         used = {symbol for spec in inputs for dim in spec.dims for symbol in dim.symbols}
         return {name: found for name, found in self.staged.ranges.items() if name in used}
-
-    def _memory_types(self, step: Step) -> dict[str, PortType]:
-        return {port: self.plan.type_of(slot) for port, slot in step.sources.items() if isinstance(slot, int)}
 
     def _batch_form(self, dim: Dim) -> Dim:
         """The checker's batch symbol as the free dimension that stands for it."""

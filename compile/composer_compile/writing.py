@@ -38,11 +38,14 @@ def check_target(out: str | Path) -> Path:
         raise CompileError("--out is empty: name a directory, or a file that ends in .zip")
     try:
         target = Path(os.path.realpath(out))
-        os.path.lexists(target) or target.parent.exists()
         is_there = target.exists()
+        parent = next(each for each in target.parents if each.exists())
     except (OSError, ValueError) as error:
         raise CompileError(f"{out} cannot be written: {getattr(error, 'strerror', '') or error}") from None
-    if len(os.fsencode(target.name)) > _longest_name(target):
+    if not parent.is_dir() or not os.access(parent, os.W_OK | os.X_OK):
+        why = "may not be written in" if parent.is_dir() else "is not a directory"
+        raise CompileError(f"{out} cannot be written: {parent} {why}")
+    if len(os.fsencode(target.name)) > _longest_name(parent):
         raise CompileError(f"{out} cannot be written: the name is too long for this file system")
     around = next(
         (each for each in target.parents if (each / MANIFEST).is_file() and is_artifact(each)), None
@@ -58,10 +61,9 @@ def check_target(out: str | Path) -> Path:
     return target
 
 
-def _longest_name(target: Path) -> int:
-    parent = next(each for each in target.parents if each.exists())
+def _longest_name(folder: Path) -> int:
     try:
-        return os.pathconf(parent, "PC_NAME_MAX")
+        return os.pathconf(folder, "PC_NAME_MAX")
     except (AttributeError, OSError, ValueError):  # not on every system
         return 255
 

@@ -6,7 +6,7 @@ its own, whose single step runs once per token; what only uses their results is 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -32,6 +32,13 @@ class Step:
     @property
     def name(self) -> str:
         return self.node.name
+
+    def read(self, slots: Sequence[Any]) -> dict[str, Any]:
+        """The values of the sources by input port, a tuple of them for a port that takes a list."""
+        return {
+            port: slots[source] if isinstance(source, int) else tuple(slots[each] for each in source)
+            for port, source in self.sources.items()
+        }
 
     @property
     def callee(self) -> str:

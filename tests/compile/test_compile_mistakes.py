@@ -36,8 +36,8 @@ def test_the_very_first_document_is_compiled_run_verified_moved_and_zipped(
     Image.fromarray(np.arange(300, dtype=np.uint8).reshape(10, 10, 3)).save("picture.png")
     assert main(["new", "picture-qa.yaml"]) == 0
     assert main(["compile", "picture-qa.yaml", "--plan"]) == 0
-    weights = ["--weights", "initial"]
-    assert main(["compile", "picture-qa.yaml", *weights, "--out", "made", "--range", "batch=1..2"]) == 0
+    given = ["--weights", "initial", "--range", "batch=1..1", "--range", "question.length=2..6"]
+    assert main(["compile", "picture-qa.yaml", *given, "--out", "made"]) == 0
     shutil.move("made", "moved")
     os.chdir("moved")
     shutil.make_archive(str(tmp_path / "packed"), "zip", tmp_path, "moved")
@@ -48,7 +48,7 @@ def test_the_very_first_document_is_compiled_run_verified_moved_and_zipped(
         assert main(["inspect", path]) == 0
         assert main(["verify", path]) == 0
         capsys.readouterr()
-        assert main(["run", path, "picture=picture.png", "question=is it red"]) == 0
+        assert main(["run", path, "image=picture.png", "question=is it red"]) == 0
         answers.append(capsys.readouterr().out)
     assert answers[0] == answers[1]
 
@@ -281,5 +281,5 @@ def test_a_full_disk_below_safetensors_is_told_like_any_other(
 )
 def test_a_folder_that_cannot_be_written_is_one_sentence(tmp_path: Path) -> None:
     tmp_path.chmod(0o500)
-    with pytest.raises(CompileError, match=r"nothing can be written beside .*: Permission denied"):
+    with pytest.raises(CompileError, match="may not be written in"):
         finished(tmp_path / "out")
