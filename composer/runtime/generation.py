@@ -119,7 +119,7 @@ class Generator:
         return after_prefill(self.decoder.step, logits), cache, batch
 
     def _memory(self, slots: list[Any]) -> dict[str, Any]:
-        return {port: slots[slot] for port, slot in self.step.sources.items() if isinstance(slot, int)}
+        return self.step.read(slots)
 
     def run(self, slots: list[Any]) -> list[list[Any]]:
         """Every sample's hypotheses (`ids`, `score`), best first; writes the node's output ports into the slots."""
@@ -149,9 +149,12 @@ class Generator:
 
 
 def _first_tensor(memory: Mapping[str, Any]) -> Tensor:
-    first = next(iter(memory.values()))
-    found: Tensor = first[0] if isinstance(first, tuple) else first
-    return found
+    """A tensor of the memory: of a record or a list of sources, the first."""
+    found: Any = next(iter(memory.values()))
+    while isinstance(found, tuple):
+        found = found[0]
+    tensor: Tensor = found
+    return tensor
 
 
 def _check_ids(module: str, tokens: Mapping[str, int], tokenizer: Any) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +18,11 @@ from composer_compile.backends.tensorrt.library import Library
 
 from composer.runtime import Model, load
 from composer.runtime.weights import save_weights
+
+# What torch built for the backend inductor is kept from test to test; an own folder leaves users' caches alone.
+os.environ.setdefault(
+    "TORCHINDUCTOR_CACHE_DIR", os.path.join(tempfile.gettempdir(), "composer-tests-inductor")
+)
 
 WORDS = [
     "[PAD]",

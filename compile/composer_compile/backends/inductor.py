@@ -67,16 +67,16 @@ class InductorBackend:
     def compile(
         self, spec: StageSpec, variant: Variant, store: WeightStore, options: BuildOptions
     ) -> Compiled:
-        from torch._inductor import aoti_compile_and_package
-
         if shutil.which("g++") is None and shutil.which("clang++") is None:
             raise BackendError(
                 "the backend inductor needs a C++ compiler to build its libraries: install g++"
             )
-        exported = export_stage(spec, variant, lifted=False)
-        operations = plugin_operations(exported)
-        _use_onednn(exported, spec, variant)
         with _workshop() as folder, folder.part() as own:
+            from torch._inductor import aoti_compile_and_package
+
+            exported = export_stage(spec, variant, lifted=False)
+            operations = plugin_operations(exported)
+            _use_onednn(exported, spec, variant)
             path = str(own / "program.pt2")
             try:
                 aoti_compile_and_package(exported, package_path=path, inductor_configs=CONFIG)
@@ -183,10 +183,18 @@ def _workshop() -> Iterator[Scratch]:
         if _shop is None or not _shop.path.is_dir():
             _shop = Scratch("inductor", runs_code=True)
         place = str(_shop.path)
-        built = os.environ.get("TORCHINDUCTOR_CACHE_DIR", os.path.join(place, "built"))
+        built = _named_by_the_user() or os.path.join(place, "built")
         variables = {**dict.fromkeys(VARIABLES, place), "TORCHINDUCTOR_CACHE_DIR": built}
         with patched_environment(**variables), patched(tempfile, "tempdir", place):
             yield _shop
+
+
+def _named_by_the_user() -> str | None:
+    """The cache's folder where somebody named one; torch writes its own choice into the same variable."""
+    from torch._inductor.runtime.cache_dir_utils import default_cache_dir
+
+    named = os.environ.get("TORCHINDUCTOR_CACHE_DIR")
+    return None if named is None or named == os.path.abspath(default_cache_dir()) else named
 
 
 def _opened(path: str, device_index: int) -> Any:
