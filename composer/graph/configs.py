@@ -180,7 +180,7 @@ class ConfigReader:
         if location and not inside:
             accepts = lambda value: _accepts(model, data, location, value)  # noqa: E731
             hint = meant_value(fault["input"], message, accepts)
-            helps = (hint,) if hint is not None else ()
+            helps = (hint,) if hint is not None else _described(model, location)
         value_at = at
         at, label, notes, helps = self._at_the_author(places, at, label, notes, helps, path)
         problem = Problem("C206", "error", text, at, label, tuple(notes), helps)
@@ -248,3 +248,10 @@ def _accepts(model: type[Config], data: dict[str, Any], location: tuple[Any, ...
     except (TypeError, ValueError, LookupError):
         return False
     return True
+
+
+def _described(model: type[Config], location: tuple[Any, ...]) -> tuple[str, ...]:
+    """What an option is for, as a hint for a value that cannot be its own."""
+    field = documented(model).model_fields.get(str(location[0]))
+    text = " ".join((field.description or "").split()) if field is not None else ""
+    return (f"{'.'.join(map(str, location))}: {text}",) if text else ()

@@ -134,8 +134,9 @@ def _left_out(fault: Any) -> bool:
 def _explains(empty: Path, path: Path, fault: Any, data: dict[str, Any], form: Form[Any]) -> bool:
     """Whether a fault follows from an empty map before it: what should be inside stands beside it.
 
-    That is an unknown key that resembles no known one after an empty key (`with:` and then the options), and all that
-    comes after a section which stands one level too deep (`tasks:` as the last of the modules).
+    That is an unknown key that resembles no known one after an empty key (`with:` and then the options), the keys of an
+    empty entry that stand as entries beside it, and all that comes after a section which stands one level too deep
+    (`tasks:` as the last of the modules).
     """
     around = empty[:-1]
     if len(path) < len(empty) or path[: len(around)] != around or path[: len(empty)] == empty:
@@ -144,7 +145,7 @@ def _explains(empty: Path, path: Path, fault: Any, data: dict[str, Any], form: F
     key = path[len(around)]
     if not {key, empty[-1]} <= set(siblings) or siblings.index(key) < siblings.index(empty[-1]):
         return False
-    if _too_deep(empty, form):
+    if _too_deep(empty, form) or (key in _known_keys(empty, form) and key not in _known_keys(around, form)):
         return True
     unknown = fault["type"] == "extra_forbidden" and len(path) == len(empty)
     return (

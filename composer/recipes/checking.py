@@ -149,13 +149,14 @@ class _Checker:
 
     def run(self, tasks: Iterable[str] | None) -> None:
         recipe = self.found.recipe
-        if not recipe.tasks and ("tasks",) not in self.found.dropped and self.tree.node(("tasks",)):
+        faulty = any(path[:1] == ("tasks",) for path in self.found.dropped)
+        if not recipe.tasks and not faulty and self.tree.node(("tasks",)):
             self._add(
                 "C102", "the recipe trains nothing: `tasks` is empty", ("tasks",), "name a task", key=True
             )
         wanted = None if tasks is None else set(tasks)
         for name, task in recipe.tasks.items():
-            if wanted is None or name in wanted:
+            if (wanted is None or name in wanted) and not self._stands_too_high(name):
                 self._task(name, task)
         self._settle_restarts(recipe)
 
@@ -175,6 +176,11 @@ class _Checker:
             self._fields(task, checked, path)
             self._group(task, checked, path)
             self._output(task, checked, path)
+
+    def _stands_too_high(self, name: str) -> bool:
+        """Whether what reads as a task is a key of the empty task before it, indented too little."""
+        empty = any(len(path) == 2 and path[0] == "tasks" for path in self.found.dropped)
+        return empty and name in {field.alias or key for key, field in TaskRecipe.model_fields.items()}
 
     def _dataset(self, name: str, task: TaskRecipe, path: Path) -> None:
         if not self._written(*path, "dataset"):

@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path as FilePath
 
-from yaml.nodes import ScalarNode
+from yaml.nodes import MappingNode, ScalarNode
 
 from composer.language import Source, Tree, read_source
 from composer.language.composing import compose
 from composer.language.shaping import Form, shaped
 from composer.language.tree import Path, construct
 from composer.plugin import Registry
-from composer.problems import DocumentError, InputError, Problem
+from composer.problems import DocumentError, InputError, Place, Problem
 from composer.recipes.shape import Recipe
 
 __all__ = ["ReadRecipe", "find_recipe", "looks_like_recipe", "read"]
@@ -57,6 +57,7 @@ def read(path: FilePath, name: str | None = None) -> ReadRecipe:
     source = read_source(path, name or str(path), "recipe")
     try:
         root = compose(source, WANTED)
+        _refuse_document(root, source)
         data, problems = construct(root, source)
         tree = Tree(root)
         recipe, faults, dropped = shaped(FORM, data, tree)
@@ -67,13 +68,27 @@ def read(path: FilePath, name: str | None = None) -> ReadRecipe:
     return ReadRecipe(source, tree, recipe, (*problems, *faults), frozenset(dropped))
 
 
+def _refuse_document(root: MappingNode, source: Source) -> None:
+    """One problem for a document in the place of a recipe, rather than one for each of its keys."""
+    keys = _keys(root)
+    if keys & _OF_A_DOCUMENT and not keys & _OF_A_RECIPE:
+        place = Place(source.name, 1, 1, 1, 2)
+        helps = (WANTED, "`composer train DOCUMENT --recipe RECIPE` takes both")
+        message = "this file is a document, and a recipe is wanted here"
+        raise DocumentError([Problem("C102", "error", message, place, helps=helps)])
+
+
+def _keys(root: MappingNode) -> set[str]:
+    return {key.value for key, _ in root.value if isinstance(key, ScalarNode)}
+
+
 def looks_like_recipe(path: FilePath) -> bool:
     """Whether a file holds a recipe rather than a document: by its keys, so that a faulty one is recognised too."""
     try:
         root = compose(read_source(path))
     except DocumentError:
         return False
-    keys = {key.value for key, _ in root.value if isinstance(key, ScalarNode)}
+    keys = _keys(root)
     return bool(keys & _OF_A_RECIPE) and not keys & _OF_A_DOCUMENT
 
 

@@ -96,7 +96,7 @@ CASES = [
     ("metrics: {accuracy: quickstart.exact_match}", "metrics: [a]", "C102", 13, 14, "a map", "instead of"),
     ("metrics: {accuracy: quickstart.exact_match}", "metrics: {a: 1}", "C102", 13, 18, "text", "quotes"),
     ("with: {pictures: 10}", "with: {picture: 10}", "C101", 7, 12, "no option `picture`", "`pictures`"),
-    ("with: {pictures: 10}", "with: {pictures: ten}", "C206", 7, 22, "refuses its config", ""),
+    ("with: {pictures: 10}", "with: {pictures: ten}", "C206", 7, 22, "refuses its config", "per split"),
     ("easy-vqa.questions", "easy-vqa.question", "C403", 6, 14, "there is no dataset", "easy-vqa.questions"),
     ("quickstart.exact_match", "exact", "C403", 13, 25, "there is no metric", "quickstart.exact_match"),
     ("quickstart.exact_match", "demo.top_class", "C405", 13, 25, "takes scores, and", "quickstart.exact"),
@@ -140,6 +140,18 @@ def test_a_fault_is_one_problem_at_its_place_with_a_cure(
     assert said in found.message
     assert cure in " ".join(found.helps)
     assert Path(found.place.file) == tmp_path / "recipe.yaml"
+
+
+def test_keys_that_are_indented_too_little_are_one_problem(tmp_path: Path, registry: Registry) -> None:
+    head, _, body = GOOD.partition("  image-qa:\n")
+    (found,) = problems(tmp_path, f"{head}  image-qa:\n{body.replace('    ', '  ')}", registry)
+    assert (found.code, found.place.line) == ("C102", 5)
+    assert "indent its content" in found.helps[0]
+
+
+def test_a_document_in_the_place_of_a_recipe_is_one_problem(tmp_path: Path, registry: Registry) -> None:
+    (found,) = problems(tmp_path, "composer: 1\nname: x\nmodules: {}\ntasks: {}\n", registry)
+    assert "this file is a document" in found.message
 
 
 def test_all_faults_come_at_once_and_in_the_order_of_the_file(tmp_path: Path, registry: Registry) -> None:
