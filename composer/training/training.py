@@ -137,7 +137,7 @@ def _record(
     return {
         "document": prepared.report.name,
         "command": "",
-        "recipe": prepared.recipe.model_dump(by_alias=True),
+        "recipe": prepared.recipe.model_dump(by_alias=True, exclude={"document"}),
         "settings": {parameter: parameters[parameter] for parameter in settings},
         "parameters": counts,
         "weights": {"file": places.weights.name, **written},

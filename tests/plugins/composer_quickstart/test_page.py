@@ -54,7 +54,7 @@ def test_the_record_is_of_these_weights_and_of_the_shipped_recipe(record: dict[s
     assert hashlib.sha256(weights.read_bytes()).hexdigest() == record["weights"]["sha256"]
     assert weights.stat().st_size <= 6_000_000
     recipe = read_recipe(GRAPHS / "training" / "quickstart.yaml")
-    assert recipe.model_dump(by_alias=True) == record["recipe"]
+    assert recipe.model_dump(by_alias=True, exclude={"document"}) == record["recipe"]
     assert len(record["curve"]) == recipe.epochs
 
 
