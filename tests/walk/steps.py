@@ -74,6 +74,7 @@ FIRST_HOUR = [
     Step("explain C203", "Wrong:"),
     Step("schema", json=True),
     Step("schema --out first.schema.json", "wrote first.schema.json"),
+    Step("schema --recipe", json=True),
 ]
 
 COMPILED = [
@@ -151,6 +152,12 @@ PLUGINS = [
 ]
 
 TRAINED = [
+    Step("check small.yaml", "no problems"),
+    Step(
+        "train quickstart --recipe small.yaml --task video-caption --check --set hidden=16 --set heads=2 "
+        "--set image_size=32",
+        "can begin",
+    ),
     Step(
         "train quickstart --recipe small.yaml --task video-caption --epochs 1 --seed 3 --threads 1 --out trained "
         "--set hidden=16 --set heads=2 --set image_size=32"
