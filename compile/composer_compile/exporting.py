@@ -21,7 +21,6 @@ from composer.graph import Range
 from composer.types import Dim
 from composer_compile.at_one import check_at_one
 from composer_compile.errors import CompileError, SpecialSizeError
-from composer_compile.forms import evaluate
 from composer_compile.patches import torch_alone
 from composer_compile.specs import DTYPES, StageSpec, TensorSpec
 
@@ -210,7 +209,7 @@ def _dynamic_shapes(inputs: Sequence[TensorSpec], variant: Variant) -> list[dict
     made: dict[Dim, Any] = {}
     for name in sorted(roots):
         low = max(open_[name].low, SMALLEST)
-        made[Dim(0, ((name, 1),))] = ExportDim(f"d{len(made)}", min=low, max=open_[name].high)
+        made[Dim.of(name)] = ExportDim(f"d{len(made)}", min=low, max=open_[name].high)
     for dims in forms:
         for dim in dims:
             if not dim.is_number and dim not in made:
@@ -219,14 +218,13 @@ def _dynamic_shapes(inputs: Sequence[TensorSpec], variant: Variant) -> list[dict
 
 
 def _derived(dim: Dim, made: Mapping[Dim, Any], ranges: Mapping[str, Range]) -> Any:
-    root = Dim(0, ((dim.symbols[0], 1),))
-    if len(dim.terms) == 1 and root in made and dim.terms[0][1] > 0:
+    root = Dim.of(dim.symbols[0])
+    if len(dim.terms) == 1 and dim.is_linear and root in made and dim.terms[0][1] > 0:
         factor = dim.terms[0][1]
         scaled = made[root] if factor == 1 else factor * made[root]
         return scaled + dim.constant if dim.constant else scaled
-    lows = {name: found.low for name, found in ranges.items()}
-    highs = {name: found.high for name, found in ranges.items()}
-    return ExportDim(f"d{len(made)}", min=max(evaluate(dim, lows), SMALLEST), max=evaluate(dim, highs))
+    low, high = dim.bounds({name: (found.low, found.high) for name, found in ranges.items()}, 1)
+    return ExportDim(f"d{len(made)}", min=max(low, SMALLEST), max=high)
 
 
 def _first_line(error: Exception) -> str:

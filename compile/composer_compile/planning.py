@@ -22,7 +22,6 @@ from composer_compile.artifact import backend_of
 from composer_compile.compiling import Options
 from composer_compile.errors import CompileError
 from composer_compile.exportable import check_exportable
-from composer_compile.forms import evaluate
 from composer_compile.hosting import is_host_step
 from composer_compile.leaves import named_leaves, rebuild
 from composer_compile.precision import DTYPE_OF, Precision, check_precision_names, precision_of
@@ -172,7 +171,7 @@ class _Walk:
             kind = self.planner.registry.kinds[type_.kind]
             tensors = [
                 torch.empty(
-                    [evaluate(type_.dims[axis], sizes) for axis in found.dims],
+                    [type_.dims[axis].at(sizes) for axis in found.dims],
                     dtype=self.dtype if found.dtype == "float" else DTYPES[found.dtype],
                     device=META,
                 )

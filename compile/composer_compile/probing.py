@@ -10,7 +10,7 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 from composer.graph import Range
 from composer.types import Dim
 from composer_compile.errors import CompileError
-from composer_compile.forms import evaluate, form_from_samples
+from composer_compile.forms import form_from_samples
 from composer_compile.specs import TensorSpec
 from composer_compile.stages import DecodeStage, Outcome, TensorStage
 
@@ -76,7 +76,7 @@ def _nodes_in(stage: TensorStage | DecodeStage) -> Sequence[str]:
 
 
 def _check_form(name: str, dims: tuple[Dim, ...], shape: Sequence[int], sizes: Mapping[str, int]) -> None:
-    if tuple(evaluate(dim, sizes) for dim in dims) != tuple(shape):
+    if tuple(dim.at(sizes) for dim in dims) != tuple(shape):
         raise CompileError(
             f"the size of {name} is no sum over the free dimensions, so it has no range: "
             f"give all but one of {', '.join(sizes)} a single size (`--range name=8..8`)"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from composer.graph import (
     BATCH,
@@ -66,7 +66,7 @@ def find_free_dims(plan: Plan, registry: Registry, overrides: Mapping[str, str])
         chosen = _range(name, plan.task, written, plan.task.ranges.get(symbol, (1, UNBOUNDED)))
         # A batch stays a name where it has one size only: decoding must know which axis counts samples.
         is_fixed = chosen.low == chosen.high and not is_batch(name)
-        values[symbol] = Dim(chosen.low) if is_fixed else Dim(0, ((name, 1),))
+        values[symbol] = Dim(chosen.low) if is_fixed else Dim.of(name)
         if not is_fixed:
             ranges[name] = chosen
     host = {input_: _host_types(plan, input_, values) for input_ in plan.inputs}
@@ -111,17 +111,10 @@ def _parsed(name: str, text: str) -> Range:
 
 
 def _host_types(plan: Plan, input_: str, values: Mapping[str, Dim]) -> dict[str, PortType]:
-    """Host ports with the task's symbols in place of the input's own, and those replaced by named dimensions."""
-    item = plan.inputs[input_]
-    own: dict[str, Dim] = {}
-    for port, declared in item.ports.items():
-        for dim, found in zip(declared.dims, plan.task.types[input_, port].dims, strict=True):
-            if dim.is_symbol:
-                own[dim.symbols[0]] = found
-    host = item.host or item.ports
+    """Host ports with named dimensions in the place of the task's symbols."""
     return {
-        port: PortType(type_.kind, tuple(dim.substitute(own).substitute(values) for dim in type_.dims))
-        for port, type_ in host.items()
+        port: replace(type_, dims=tuple(dim.substitute(values) for dim in type_.dims))
+        for port, type_ in plan.host_types(input_).items()
     }
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,11 +11,12 @@ from torch import Tensor
 
 from composer.plugin import Registry
 from composer.problems import InputError
+from composer.runtime.input_sizes import Given, hold_sizes
 from composer.runtime.inputs import check_record, holds_samples
 from composer.runtime.processors import Processors
+from composer.types import Dim, parse_form
 from composer_compile.container import Container
 from composer_compile.errors import ArtifactError
-from composer_compile.forms import read_form
 from composer_compile.manifest import Input, Task
 from composer_compile.specs import DTYPES
 
@@ -72,7 +73,7 @@ class Requests:
             for key, entry in task.inputs.items()
             for port, kind in entry.ports.items()
         }
-        self.forms = {tensor.name: [read_form(dim) for dim in tensor.dims] for tensor in task.given}
+        self.forms = {tensor.name: [parse_form(dim) for dim in tensor.dims] for tensor in task.given}
         self.dtypes = {tensor.name: DTYPES[tensor.dtype] for tensor in task.given}
 
     def read(self, raw: Mapping[str, Any]) -> tuple[dict[str, Tensor], dict[str, int], bool]:
@@ -97,27 +98,20 @@ class Requests:
         return {name: tensors[name].to(self.device, dtype) for name, dtype in self.dtypes.items()}, sizes
 
     def _sizes(self, tensors: Mapping[str, Tensor]) -> dict[str, int]:
-        sizes: dict[str, int] = {}
-        for name, forms in self.forms.items():
-            shape = tuple(tensors[name].shape)
-            for axis, form in enumerate(forms):
-                if not form.is_symbol:
-                    continue
-                symbol = form.symbols[0]
-                size = shape[axis] if axis < len(shape) else 0
-                if sizes.setdefault(symbol, size) != size:
-                    raise InputError(
-                        f"the inputs of task `{self.name}` disagree about `{symbol}`: {sizes[symbol]} and {size}"
-                    )
-                self._check_range(symbol, size)
-            expected = tuple(
-                form.constant + sum(f * sizes.get(s, 0) for s, f in form.terms) for form in forms
-            )
-            if expected != shape:
-                raise InputError(
-                    f"{name} has the sizes {list(shape)} and the artifact takes {list(expected)}"
-                )
+        sizes = hold_sizes(
+            Given(name, _declared(forms), self._labels(name), forms, tensors[name].shape)
+            for name, forms in self.forms.items()
+        )
+        for symbol, size in sizes.items():
+            self._check_range(symbol, size)
         return sizes
+
+    def _labels(self, name: str) -> list[str]:
+        """What the kind calls the dimensions of a tensor `input.port` or `input.port.field`."""
+        key, port, *label = name.split(".")
+        kind = self.records[key, port]
+        field = kind.fields[label[0]] if label else next(iter(kind.fields.values()))
+        return [kind.dims[axis] for axis in field.dims]
 
     def _check_range(self, symbol: str, size: int) -> None:
         span = self.task.ranges[symbol]
@@ -167,6 +161,10 @@ class Requests:
             if label not in shaped:  # an absent mask says that all is visible
                 shaped[label] = torch.ones([lengths[axis] for axis in found.dims], dtype=torch.int64)
         return {f"{key}.{port}.{label}": shaped[label] for label in kind.fields}
+
+
+def _declared(forms: Sequence[Dim]) -> str:
+    return f"[{', '.join(map(str, forms))}]"
 
 
 def _tensor(value: Any) -> Tensor:

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from composer_compile.forms import evaluate, read_form
+from composer.types import parse_form
 from composer_compile.manifest import Span, Task
 from composer_compile.specs import DTYPES
 
@@ -46,7 +46,7 @@ def sample(task: Task, sizes: Mapping[str, int], vocabulary: Mapping[str, int]) 
     generator = torch.Generator().manual_seed(seed)
     tensors: dict[str, Tensor] = {}
     for entry in task.given:
-        shape = tuple(evaluate(read_form(dim), sizes) for dim in entry.dims)
+        shape = tuple(parse_form(dim).at(sizes) for dim in entry.dims)
         tensors[entry.name] = random_tensor(entry.name, shape, entry.dtype, vocabulary, generator)
     for name, tensor in tensors.items():
         mask = tensors.get(f"{name.rpartition('.')[0]}.mask")

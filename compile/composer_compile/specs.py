@@ -12,7 +12,6 @@ from torch import Tensor, nn
 from composer.graph import Range
 from composer.plan import StageKind
 from composer.types import Dim
-from composer_compile.forms import evaluate
 
 __all__ = ["DTYPES", "StageSpec", "TensorSpec"]
 
@@ -36,7 +35,7 @@ class TensorSpec:
     dims: tuple[Dim, ...]
 
     def shape(self, sizes: Mapping[str, int]) -> tuple[int, ...]:
-        return tuple(evaluate(dim, sizes) for dim in self.dims)
+        return tuple(dim.at(sizes) for dim in self.dims)
 
     def empty(self, sizes: Mapping[str, int], device: torch.device) -> Tensor:
         return torch.empty(self.shape(sizes), dtype=DTYPES[self.dtype], device=device)

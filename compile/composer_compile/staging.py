@@ -277,7 +277,7 @@ class _Stager:
             if port == "ids":
                 length = f"{step.name}.length"
                 self.staged.ranges[length] = Range(2, options.max_tokens + 1, options.max_tokens + 1)
-                self.forms[name] = TensorSpec(name, "int64", (rows, Dim(0, ((length, 1),))))
+                self.forms[name] = TensorSpec(name, "int64", (rows, Dim.of(length)))
                 self.staged.structures[slot] = torch.empty(0, dtype=DTYPES["int64"])
             elif port == "score":
                 self.forms[name] = TensorSpec(name, "float32", (rows,))

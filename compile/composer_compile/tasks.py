@@ -16,9 +16,9 @@ from composer.problems import InputError
 from composer.runtime import after_prefill, import_object, text_pieces, written
 from composer.runtime.inputs import first_sample
 from composer.runtime.processors import Processors
+from composer.types import parse_form
 from composer_compile.container import Container
 from composer_compile.errors import ArtifactError
-from composer_compile.forms import read_form
 from composer_compile.manifest import Generate, HostCall, Output, Program, Stage, Task
 from composer_compile.requests import Requests, processor_of
 from composer_compile.seam import LoadedProgram
@@ -202,7 +202,7 @@ def new_sizes(part: LoadedStage, values: Mapping[str, Any], sizes: Mapping[str, 
         dim: values[tensor.name].shape[axis]
         for tensor in part.entry.inputs
         for axis, dim in enumerate(tensor.dims)
-        if isinstance(dim, str) and dim not in sizes and read_form(dim).is_symbol
+        if isinstance(dim, str) and dim not in sizes and parse_form(dim).is_symbol
     }
 
 

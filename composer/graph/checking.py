@@ -11,6 +11,7 @@ from composer.graph.aliases import said_once
 from composer.graph.callees import Callees
 from composer.graph.configs import ConfigReader
 from composer.graph.edges import EdgeChecker
+from composer.graph.faults import EdgeFaults
 from composer.graph.folding import folded
 from composer.graph.model import CheckedModule, CheckedTask, Report
 from composer.graph.solver import Solver
@@ -28,7 +29,6 @@ from composer.language import (
 from composer.language.resolving import UNSETTLING
 from composer.plugin import Registry, load_registry
 from composer.problems import DocumentError, Place, Problem
-from composer.types import PortType
 
 __all__ = ["check", "check_resolved", "library_of", "settled"]
 
@@ -78,14 +78,16 @@ def _check_resolved(document: Resolved, registry: Registry) -> Report:
     callees.declare_modules()
     solver = Solver()
     first_calls: dict[str, Any] = {}
+    faults = EdgeFaults(problems)
     tasks: dict[str, CheckedTask] = {}
     for name, shape in document.shape.tasks.items():
         own = Solver(solver.solved, solver.ranges)
-        edges = EdgeChecker(document, registry, own, problems, vocabularies, first_calls)
+        edges = EdgeChecker(document, registry, own, problems, vocabularies, faults, first_calls)
         task = TaskChecker(name, shape, callees, edges, problems).run()
         if task is not None:
             tasks[name] = task
         _forget_local(solver)
+    faults.settle()
     problems[:] = folded(
         problems, reader.refusals, reader.parameter_places, document.tree.root.start_mark.name
     )
@@ -136,7 +138,7 @@ def _settle_types(tasks: Mapping[str, CheckedTask], solver: Solver) -> None:
         for table in (task.types, task.wanted):
             for endpoint, port in table.items():
                 if any("@@" in symbol for dim in port.dims for symbol in dim.symbols):
-                    table[endpoint] = PortType(port.kind, tuple(solver.normal(dim) for dim in port.dims))
+                    table[endpoint] = replace(port, dims=tuple(solver.normal(dim) for dim in port.dims))
 
 
 def _infer_widths(

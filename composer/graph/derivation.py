@@ -7,8 +7,8 @@ would fit.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from composer.language import Tree
@@ -89,6 +89,9 @@ class Derivation:
     """Symbol (`N@node`) to the source port and dim that it was bound to, and the path of the reference that did it."""
     raw: Callable[[str, str], PortType | None]
     """Unsubstituted type of an output port, or (with a leading `>`) of an input port."""
+    made: Collection[str] = ()
+    """Symbols of sizes that only a node knows."""
+    _roots: dict[tuple[str, str, int], frozenset[tuple[Any, ...]]] = field(default_factory=dict)
 
     def causes(self, node: str, port: str, index: int, depth: int = 0) -> list[Cause | Note]:
         """What forced dim `index` of a port, nearest first: config fields, and the references it came along."""
@@ -123,6 +126,19 @@ class Derivation:
             if found is not None:
                 return found
         return None
+
+    def roots(self, node: str, port: str, index: int) -> frozenset[tuple[Any, ...]]:
+        """What forced dim `index` of a port in the end: parameters, and config fields that read none."""
+        key = (node, port, index)
+        if key not in self._roots:
+            causes = self.causes(node, port, index)
+            self._roots[key] = frozenset(self._root(cause) for cause in causes if isinstance(cause, Cause))
+        return self._roots[key]
+
+    def _root(self, cause: Cause) -> tuple[Any, ...]:
+        where = (*cause.owner.path, "with", cause.field)
+        text = self.tree.text(where)
+        return ("parameter", text) if text is not None and text.startswith("$") else where
 
 
 def _limiting(owner: Owner, name: str) -> Cause | None:

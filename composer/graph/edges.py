@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
+from composer.graph.alternatives import alternatives
 from composer.graph.callees import Callee
 from composer.graph.derivation import Derivation, Owner, first_cause, range_port
-from composer.graph.explaining import TASK, Edge, Explainer
+from composer.graph.explaining import TASK, Edge, Explainer, shown_dim
+from composer.graph.faults import EdgeFaults
+from composer.graph.fitting import Roles, Unfit, swapped_pair
 from composer.graph.model import CheckedInput, Endpoint
-from composer.graph.solver import Solver
+from composer.graph.solver import Refused, Solver
 from composer.graph.vocabularies import Carried, Vocabularies, entries_port
 from composer.language import Resolved
 from composer.plugin import Registry
 from composer.problems import Edit, Place, Problem
 from composer.problems.suggest import Suggestion, listed, suggest
-from composer.types import Dim, Port, PortType, Signature, parse_dim
+from composer.types import Dim, Kind, Port, PortType, Signature, parse_dim
 
 __all__ = ["EdgeChecker"]
 
@@ -32,6 +36,7 @@ class EdgeChecker:
     solver: Solver
     problems: list[Problem]
     vocabularies: Vocabularies
+    faults: EdgeFaults
     first_calls: dict[str, tuple[Place, str]] = field(default_factory=dict)
     """Module-wide symbol to the call that fixed it; shared between tasks."""
     types: dict[Endpoint, PortType] = field(default_factory=dict)
@@ -43,6 +48,8 @@ class EdgeChecker:
     """The vocabulary whose ids a port carries, where that is known."""
     defaults: dict[str, tuple[CheckedInput, str, int]] = field(default_factory=dict)
     """Symbol of an input → the field that limits its size by default, and the limit."""
+    failed: bool = False
+    """Whether an edge does not fit, be it told of here or with an earlier one that has the same cause."""
 
     @property
     def explainer(self) -> Explainer:
@@ -94,7 +101,8 @@ class EdgeChecker:
             else:  # a size that the node makes: what it promises, not what it asks for
                 self._limit(f"{symbol}@{name}", bounds)
         poisoned = False
-        unfit: set[str] = set()
+        read: dict[str, None] = {}
+        edges: list[Edge] = []
         for port, declared in signature.inputs.items():
             self.raw[name, f">{port}"] = declared.type
             wanted = _local(declared.type, name, fixed)
@@ -108,18 +116,31 @@ class EdgeChecker:
                 if given is None or not self.known_kind(wanted, path):
                     poisoned = True
                     continue
-                edge = Edge(endpoint, name, port, given, wanted, reference, path)
-                if not self._unify(edge, callee):
-                    poisoned = True
-                    unfit.add(port)
-            self.wanted[name, port] = self._normal(wanted)
+                edges.append(Edge(endpoint, name, port, given, wanted, reference, path))
+            read.update(dict.fromkeys(symbol for dim in wanted.dims for symbol in dim.symbols))
+        roles = Roles()
+        unfit = [fault for edge in edges if (fault := self._unify(edge, roles)) is not None]
+        if unfit:
+            poisoned = self.failed = True
+            self._report(unfit, callee, () if len(edges) < len(sources) else edges)
+        self.wanted.update({(name, edge.port): self._normal(edge.wanted) for edge in edges})
         if signature.vocabulary or callee.verb == "generate":
-            fitting = {port: source for port, source in sources.items() if port not in unfit}
+            bad = {fault.edge.port for fault in unfit}
+            fitting = {port: source for port, source in sources.items() if port not in bad}
             poisoned |= not self._vocabularies(name, callee, fitting, written, path)
         for port, declared in signature.outputs.items():
             if self.known_kind(declared.type, path) and not poisoned:
                 self.raw[name, port] = declared.type
-                self.types[name, port] = self._normal(_local(declared.type, name, fixed))
+                made = replace(_local(declared.type, name, fixed), role=roles.given(declared.type.role))
+                self._make_sizes(made, read)
+                self.types[name, port] = self._normal(made)
+
+    def _make_sizes(self, given: PortType, read: Collection[str]) -> None:
+        """Symbols that no input has stand for sizes that only the node knows: nothing else may be taken for them."""
+        for symbol in (symbol for dim in given.dims for symbol in dim.symbols):
+            if symbol not in read and "@@" not in symbol and symbol not in self.solver.made_from:
+                sources = {s for other in read for s in self.solver.normal(Dim.of(other)).symbols}
+                self.solver.make(symbol, sources)
 
     def beyond_defaults(self) -> Iterator[Problem]:
         """C225: inputs that may by default be larger than the modules take."""
@@ -205,17 +226,23 @@ class EdgeChecker:
     def _normal(self, port: PortType) -> PortType:
         if not any(d.terms for d in port.dims):
             return port
-        return PortType(port.kind, tuple(self.solver.normal(d) for d in port.dims))
+        return replace(port, dims=tuple(self.solver.normal(d) for d in port.dims))
 
     def known_kind(self, port: PortType, path: Path) -> bool:
         """Whether a port type has a registered kind and as many dims; reports C220 where the kind was written."""
         kind = self.registry.kinds.get(port.kind)
-        if kind is not None and len(kind.dims) == len(port.dims):
-            return True
         tree = self.document.tree
+        is_written = tree.text((*path, "with", "kind")) == port.name  # the document says the kind itself
+        fits = kind is not None and len(kind.dims) == len(port.dims)
+        if kind is not None and is_written and not _holds_arrays(kind):
+            self._no_array(port, path)
+            return False
+        if fits:
+            return True
         fix: tuple[Edit, ...] = ()
-        if tree.text((*path, "with", "kind")) == port.kind:  # the document says the kind itself
-            place = tree.place((*path, "with", "kind" if kind is None else "dims"))
+        if is_written:
+            has_dims = kind is not None and tree.node((*path, "with", "dims")) is not None
+            place = tree.place((*path, "with", "dims" if has_dims else "kind"))
             meant = suggest(port.kind, self.registry.kinds, place) if kind is None else Suggestion()
             helps = list(meant.helps)
             helps.append(
@@ -223,7 +250,7 @@ class EdgeChecker:
                 if kind is None
                 else f"its dims are {', '.join(kind.dims) or 'none'}"
             )
-            fix = meant.fix
+            fix = () if port.role else meant.fix
         else:
             verb = next((v for v in ("uses", "call", "generate", "modality") if tree.node((*path, v))), None)
             place = tree.place((*path, verb) if verb else path)
@@ -233,54 +260,147 @@ class EdgeChecker:
             if kind is None
             else f"has {len(port.dims)} dims; its kind has {len(kind.dims)}"
         )
-        problem = Problem(
-            "C220", "error", f"the port type {port} {fault}", place, helps=tuple(helps), fix=fix
+        self._add_once(
+            Problem("C220", "error", f"the port type {port} {fault}", place, helps=tuple(helps), fix=fix)
         )
-        if problem not in self.problems:
-            self.problems.append(problem)
         return False
 
-    def _unify(self, edge: Edge, callee: Callee) -> bool:
+    def _no_array(self, port: PortType, path: Path) -> None:
+        """C220: an input is an array per sample, and this kind is none."""
+        place = self.document.tree.place((*path, "with", "kind"))
+        kinds = self.registry.kinds
+        arrays = [name for name, kind in kinds.items() if _holds_arrays(kind)]
+        helps = [f"kinds that arrays have: {', '.join(arrays)}"]
+        if not kinds[port.kind].dims:
+            why = "is one number for the whole batch, and an input brings one array per sample"
+            helps.insert(0, "for one number per sample write `kind: numbers` with `dims: [B]`")
+        else:
+            why = "holds no numbers, so no array is one"
+            same = self.registry.modalities.get(port.kind)
+            if same is not None:
+                helps.insert(0, f"write `modality: {same.id}`, which reads it")
+        self._add_once(
+            Problem(
+                "C220",
+                "error",
+                f"an array cannot be of kind {port.kind}: it {why}",
+                place,
+                helps=tuple(helps),
+            )
+        )
+
+    def _add_once(self, problem: Problem) -> None:
+        if problem not in self.problems:
+            self.problems.append(problem)
+
+    def _unify(self, edge: Edge, roles: Roles) -> Unfit | None:
+        """Make both types of an edge equal; what does not fit of it, in all its dimensions."""
         given, wanted = edge.given, edge.wanted
         if not self._kind_fits(given.kind, wanted.kind):
-            known = self.types.items()
-            fitting = [
-                f"{n}.{p}" for (n, p), t in known if self._kind_fits(t.kind, wanted.kind) and n != edge.node
-            ]
-            normal = replace(edge, wanted=self._normal(wanted))
-            self.problems.append(self.explainer.kinds(normal, fitting))
-            return False
+            return Unfit(edge)
+        role = roles.taken(wanted.role, given.role)
+        if role is not None:
+            return Unfit(replace(edge, wanted=replace(wanted, role=role)), is_role=True)
+        indices: list[int] = []
+        refused: Refused | None = None
         for index, (offer, want) in enumerate(zip(given.dims, wanted.dims, strict=True)):
             free = want.is_symbol and want.symbols[0] not in self.solver.solved
             lasting = free and "@@" in want.symbols[0]
             # what a module's weights fix is a number, so the caller's own dimension cannot stand for it
             chosen = lasting and not self.solver.rigid.isdisjoint(self.solver.normal(offer).symbols)
             if chosen or not self.solver.unify(offer, want):
-                self._mismatch(edge, index, callee)
-                return False
-            if free and not (lasting and self.solver.normal(want).terms):
+                indices.append(index)
+                refused = self.solver.refused
+            elif free and not (lasting and self.solver.normal(want).terms):
                 self.bindings.setdefault(want.symbols[0], (edge.source, index, edge.reference))
                 if lasting:
                     place = self.document.tree.place(edge.reference)
                     self.first_calls.setdefault(want.symbols[0], (place, ".".join(edge.source)))
-        return True
+        return Unfit(edge, tuple(indices), refused=refused) if indices else None
 
-    def _mismatch(self, edge: Edge, index: int, callee: Callee) -> None:
-        derivation = Derivation(
-            self.document.tree, self.owners, self.bindings, lambda n, p: self.raw.get((n, p))
-        )
-        fixed = [s for s in edge.wanted.dims[index].symbols if s in self.first_calls]
-        known = replace(edge, given=self._normal(edge.given), wanted=self._normal(edge.wanted))
-        if self.solver.refused is not None:
-            value, (low, high) = self.solver.refused
+    def _report(self, unfit: list[Unfit], callee: Callee, edges: Collection[Edge]) -> None:
+        """Tell of the edges of one node that do not fit. `edges` are all of them, where all are known."""
+        swapped = swapped_pair(unfit)
+        for fault in unfit:
+            edge = replace(
+                fault.edge, given=self._normal(fault.edge.given), wanted=self._normal(fault.edge.wanted)
+            )
+            place = self.document.tree.place(edge.reference)
+            if swapped is not None and fault is swapped[1]:
+                continue  # told of with the first
+            keys = self._keys(fault, edge)
+            if self.faults.joins(keys, edge, place):
+                continue
+            hints = self._alternatives(callee, edges)
+            if swapped is not None and fault is swapped[0]:
+                hints = [f"`{edge.port}` and `{swapped[1].edge.port}` of `{edge.node}` are swapped", *hints]
+            self.faults.add(keys, edge, self._problem(fault, edge, callee, hints))
+
+    def _problem(self, fault: Unfit, edge: Edge, callee: Callee, hints: Sequence[str]) -> Problem:
+        if not fault.indices:
+            fitting = [
+                f"{n}.{p}"
+                for (n, p), t in self.types.items()
+                if n != edge.node and self._fits(t, edge.wanted)
+            ]
+            return self.explainer.kinds(edge, fitting, hints)
+        if fault.refused is not None and len(fault.indices) == 1:
+            value, taken = fault.refused
             offered = self.solver.bounds(value)
-            problem = self.explainer.sizes(edge, index, derivation, offered, (low, high))
-        elif fixed:
-            first = self.first_calls[fixed[0]]
-            problem = self.explainer.calls(known, index, derivation, callee.module.name, first)
-        else:
-            problem = self.explainer.dimensions(known, index, derivation)
-        self.problems.append(problem)
+            return self.explainer.sizes(fault.edge, fault.indices[0], self.derivation, offered, taken)
+        for index in fault.indices:
+            fixed = [s for s in fault.edge.wanted.dims[index].symbols if s in self.first_calls]
+            if fixed:
+                first = self.first_calls[fixed[0]]
+                return self.explainer.calls(edge, index, self.derivation, callee.module.name, first)
+        return self.explainer.dimensions(edge, fault.indices, self.derivation, hints)
+
+    def _keys(self, fault: Unfit, edge: Edge) -> list[Hashable]:
+        """What the fault comes from. Two faults with a key in common are one."""
+        source, node = (edge.reference[:2], edge.source), (edge.reference[:2], edge.node, edge.port)
+        if not fault.indices:
+            return [("kinds", source, edge.wanted.name)]
+        texts = tuple(
+            (index, shown_dim(edge.given.dims[index]), shown_dim(edge.wanted.dims[index]))
+            for index in fault.indices
+        )
+        keys: list[Hashable] = [("from", edge.given.kind, texts, source)]
+        for side, (owner, port) in (("from", edge.source), ("to", (edge.node, f">{edge.port}"))):
+            roots = {root for index in fault.indices for root in self.derivation.roots(owner, port, index)}
+            if roots:
+                keys.append((side, edge.given.kind, texts, frozenset(roots)))
+        return keys if len(keys) > 1 else [*keys, ("to", texts, node)]
+
+    @cached_property
+    def derivation(self) -> Derivation:
+        """Causes of dimensions, as far as the task has been read."""
+        return Derivation(
+            self.document.tree,
+            self.owners,
+            self.bindings,
+            lambda n, p: self.raw.get((n, p)),
+            self.solver.made_from,
+        )
+
+    def _alternatives(self, callee: Callee, edges: Collection[Edge]) -> list[str]:
+        """Other methods of the module, or other types in its place, that take what the node is given."""
+        return [] if not edges else alternatives(callee, list(edges), self.registry, self._all_fit)
+
+    def _all_fit(self, pairs: Iterable[tuple[PortType, PortType]]) -> bool:
+        """Whether types that are given would fit those of a signature, all together. Nothing is kept of it."""
+        roles = Roles()
+        with self.solver.trial():
+            return all(
+                self._fits(given, wanted)
+                and roles.taken(wanted.role, given.role) is None
+                and all(map(self.solver.unify, given.dims, _local(wanted, "?", {}).dims))
+                for given, wanted in pairs
+            )
+
+    def _fits(self, given: PortType, wanted: PortType) -> bool:
+        """Whether the kinds go together, and the roles where both have one."""
+        named = not (wanted.has_open_role or not given.role or not wanted.role)
+        return self._kind_fits(given.kind, wanted.kind) and not (named and given.role != wanted.role)
 
     def _kind_fits(self, given: str, wanted: str) -> bool:
         seen: str | None = given
@@ -305,15 +425,19 @@ def _known(signature: Signature) -> dict[str, PortType]:
     }
 
 
+def _holds_arrays(kind: Kind) -> bool:
+    """Whether each sample of a kind can be given as an array: it has a batch, and numbers in it."""
+    return bool(kind.dims) and all(found.dtype != "object" for found in kind.fields.values())
+
+
 def _local(port: PortType, owner: str, fixed: Mapping[str, str]) -> PortType:
     """The port type with its symbols made the owner's own (`N@frames`) or the module's (`D@@projection`)."""
     if not any(d.terms for d in port.dims):
         return port
-    return PortType(port.kind, tuple(_renamed(d, owner, fixed) for d in port.dims))
+    return replace(port, dims=tuple(_renamed(d, owner, fixed) for d in port.dims))
 
 
 def _renamed(dim: Dim, owner: str, fixed: Mapping[str, str]) -> Dim:
     if not dim.terms:
         return dim
-    terms = ((fixed.get(s) or f"{s}@{owner}", c) for s, c in dim.terms)
-    return Dim(dim.constant, tuple(sorted(terms)))
+    return dim.renamed(lambda symbol: fixed.get(symbol) or f"{symbol}@{owner}")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,7 +15,7 @@ from composer.plugin import Registry
 from composer.problems import Edit, Note, Place, Problem
 from composer.types import Dim, PortType
 
-__all__ = ["TASK", "Edge", "Explainer", "shown"]
+__all__ = ["TASK", "Edge", "Explainer", "shown", "shown_dim"]
 
 TASK = "<task>"
 """Owner of the symbols that all inputs of a task share; no input or node can have this name."""
@@ -51,27 +51,45 @@ class Explainer:
     document: Resolved
     registry: Registry
 
-    def kinds(self, edge: Edge, fitting: Iterable[str]) -> Problem:
-        """C202. `fitting` names ports of the wanted kind that the author may have meant."""
+    def kinds(self, edge: Edge, fitting: Iterable[str], hints: Sequence[str] = ()) -> Problem:
+        """C202. `fitting` names ports of the wanted kind that the author may have meant; `hints` come first."""
         helps, fix = self._adapter(edge)
         fitting = list(fitting)
         if fitting:
-            helps.insert(0, f"ports of kind {edge.wanted.kind} before this node: {', '.join(fitting[:6])}")
+            helps.insert(0, f"ports of kind {edge.wanted.name} before this node: {', '.join(fitting[:6])}")
         source, target = ".".join(edge.source), f"{edge.node}.{edge.port}"
-        message = f"{source} is {edge.given.kind}, and {target} takes {edge.wanted.kind}"
+        named = edge.given.kind == edge.wanted.kind  # then the roles differ
+        given, wanted = (t.name if named else t.kind for t in (edge.given, edge.wanted))
+        message = f"{source} is {given}, and {target} takes {wanted}"
+        helps[:0] = hints
         return Problem("C202", "error", message, self._place(edge), edge.label, helps=tuple(helps), fix=fix)
 
-    def dimensions(self, edge: Edge, index: int, derivation: Derivation) -> Problem:
-        """C203: the dimension at `index` differs."""
-        name = self.registry.kinds[edge.given.kind].dims[index]
-        notes, helps = self._causes(edge, index, derivation)
+    def dimensions(
+        self, edge: Edge, indices: Sequence[int], derivation: Derivation, hints: Sequence[str] = ()
+    ) -> Problem:
+        """C203: the dimensions at `indices` differ. `hints` come first."""
+        labels = self.registry.kinds[edge.given.kind].dims
+        differences: dict[str, list[str]] = {}
+        notes: dict[Note, None] = {}
+        free: list[str] = []
+        helps: list[str] = []
+        for index in indices:
+            offer, want = edge.given.dims[index], edge.wanted.dims[index]
+            texts = (shown_dim(offer), shown_dim(want))
+            if texts[0] == texts[1]:
+                texts = (_owned(offer), _owned(want))
+            differences.setdefault(f"{texts[0]} ≠ {texts[1]}", []).append(labels[index])
+            symbols = (*offer.symbols, *want.symbols)
+            free += [*_free(labels[index], symbols, derivation), *_made(labels[index], symbols, derivation)]
+            own_notes, own_helps = self._causes(edge, index, derivation)
+            notes.update(dict.fromkeys(own_notes))
+            helps += own_helps[:MAX_CAUSES]
         adapter_helps, fix = self._adapter(edge)
-        offer, want = edge.given.dims[index], edge.wanted.dims[index]
-        texts = (_text(offer), _text(want)) if _text(offer) != _text(want) else (_owned(offer), _owned(want))
-        message = f"dimension mismatch on {edge}: {name} {texts[0]} ≠ {texts[1]}"
-        free = _free(name, (*offer.symbols, *want.symbols), derivation)
-        cures = tuple(dict.fromkeys([*free, *helps[:MAX_CAUSES], *adapter_helps]))
-        return Problem("C203", "error", message, self._place(edge), edge.label, notes, cures, fix)
+        listed = ", ".join(f"{' and '.join(names)} {texts}" for texts, names in differences.items())
+        message = f"dimension mismatch on {edge}: {listed}"
+        cures = tuple(dict.fromkeys([*hints, *free, *helps, *adapter_helps]))
+        shown_notes = tuple(notes)[: MAX_NOTES * len(differences)]
+        return Problem("C203", "error", message, self._place(edge), edge.label, shown_notes, cures, fix)
 
     def sizes(
         self, edge: Edge, index: int, derivation: Derivation, offered: tuple[int, int], taken: tuple[int, int]
@@ -105,7 +123,7 @@ class Explainer:
         """C211: the module's weights were fixed by an earlier call, and this one wants another size."""
         place, first = first_call
         name = self.registry.kinds[edge.given.kind].dims[index]
-        offer, want = _text(edge.given.dims[index]), _text(edge.wanted.dims[index])
+        offer, want = shown_dim(edge.given.dims[index]), shown_dim(edge.wanted.dims[index])
         notes, _ = self._causes(edge, index, derivation)
         notes = (Note(place, f"{first} fixes the {name} at {want}"), *notes)[:MAX_NOTES]
         adapter_helps, fix = self._adapter(edge)
@@ -177,9 +195,9 @@ def _takes(sizes: tuple[int, int]) -> str:
     return f"at most {high}" if low <= 1 else f"{low} to {high}"
 
 
-def _text(dim: Dim) -> str:
+def shown_dim(dim: Dim) -> str:
     """A dimension for people: the owner of a symbol (`N@node`) is dropped."""
-    return str(Dim(dim.constant, tuple((symbol.partition("@")[0], c) for symbol, c in dim.terms)))
+    return str(dim.renamed(lambda symbol: symbol.partition("@")[0]))
 
 
 def _owned(dim: Dim) -> str:
@@ -201,6 +219,16 @@ def _free(name: str, symbols: Iterable[str], derivation: Derivation) -> list[str
     ]
 
 
+def _made(name: str, symbols: Iterable[str], derivation: Derivation) -> list[str]:
+    """Why a dimension cannot give way: only a node knows it, while it runs."""
+    return [
+        f"`{symbol.partition('@')[0]}` is a {name} that only node `{symbol.partition('@')[2]}` knows, while it runs: "
+        "no other size can be taken for it"
+        for symbol in dict.fromkeys(symbols)
+        if symbol in derivation.made
+    ]
+
+
 def shown(port: PortType) -> str:
     """A port type for people."""
-    return f"{port.kind}[{', '.join(map(_text, port.dims))}]" if port.dims else port.kind
+    return f"{port.name}[{', '.join(map(shown_dim, port.dims))}]" if port.dims else port.name

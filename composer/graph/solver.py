@@ -1,56 +1,106 @@
-"""Unification of dimensions: linear equations over symbols, solved one at a time along the edges."""
+"""Unification of dimensions: equations over symbols and quotients, solved one at a time along the edges.
+
+An equation that cannot be solved for a symbol yet, such as `2*N = 3*M` or `(N + M) // 2 = 4`, waits for its symbols.
+What has a solution is never refused; what waits to the end may have none.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from math import gcd
+from typing import Any
 
-from composer.types import Dim
+from composer.types import Dim, Floor
 
-__all__ = ["Solver"]
+__all__ = ["Refused", "Solver"]
 
 MANY = 1 << 40
+_ABSENT: Any = object()
+Refused = tuple[Dim, tuple[int, int]]
+"""A value that lies outside the range of what it should be, and that range."""
 
 
 @dataclass
 class Solver:
-    """What is known of each symbol: its value as a linear form, or the range it lies in (both ends included)."""
+    """What is known of each symbol: its value as a form, or the range it lies in (both ends included)."""
 
     solved: dict[str, Dim] = field(default_factory=dict)
     ranges: dict[str, tuple[int, int]] = field(default_factory=dict)
     limits: dict[str, tuple[int, int]] = field(default_factory=dict)
     """The sizes that whoever brings a symbol says it can have: a module that takes less refuses it."""
-    refused: tuple[Dim, tuple[int, int]] | None = None
+    refused: Refused | None = None
     """After a failed `unify`: the value that lies outside the range of what it should be, and that range."""
     rigid: set[str] = field(default_factory=set)
-    """Symbols that stand for whatever the caller brings, such as the length of a text: nothing may fix them."""
+    """Symbols that stand for whatever the caller or a module brings, such as the length of a text: nothing may fix
+    them."""
+    made_from: dict[str, frozenset[str]] = field(default_factory=dict)
+    """Rigid symbols that a node makes while it runs, to the symbols of what it reads: none of those may be taken for
+    them."""
+    waiting: dict[str, tuple[Dim, ...]] = field(default_factory=dict)
+    """Symbol to the forms that must be zero and could not be solved for it yet."""
+    _trail: list[tuple[dict[str, Any], str, Any]] = field(default_factory=list)
+    _trials: int = 0
+
+    def make(self, symbol: str, read: Iterable[str]) -> None:
+        """A size that only a node knows, while it runs, from inputs with the symbols `read`."""
+        self.rigid.add(symbol)
+        self.made_from[symbol] = frozenset(s for s in read if s not in self.rigid or s in self.made_from)
 
     def normal(self, dim: Dim) -> Dim:
         """The dimension with every solved symbol replaced."""
         solved = self.solved
         while dim.terms:
-            if len(dim.terms) == 1:
+            if len(dim.terms) == 1 and isinstance(dim.terms[0][0], str):
                 if dim.terms[0][0] not in solved:
                     return dim
-            elif not any(symbol in solved for symbol, _ in dim.terms):
+            elif not any(symbol in solved for symbol in dim.symbols):
                 return dim
             dim = dim.substitute(solved)
         return dim
 
     def bounds(self, dim: Dim) -> tuple[int, int]:
         """The smallest and largest value that a normal dimension can take."""
-        low = high = dim.constant
-        for symbol, coefficient in dim.terms:
-            first, last = self.ranges.get(symbol, (1, MANY))
-            ends = sorted((coefficient * first, coefficient * last))
-            low, high = low + ends[0], high + ends[1]
-        return low, high
+        return dim.bounds(self.ranges, MANY)
 
     def unify(self, given: Dim, wanted: Dim) -> bool:
         """Make two dimensions equal; False when they cannot be, and then nothing has changed.
 
         A symbol of `wanted` is solved before one of `given`, so that the names nearest to the inputs survive.
         """
+        before = len(self._trail)
+        fits = self._equate(given, wanted)
+        if not fits:
+            self._undo(before)
+        elif not self._trials:
+            self._trail.clear()
+        return fits
+
+    @contextmanager
+    def trial(self) -> Iterator[None]:
+        """What is unified inside is forgotten afterwards."""
+        before = len(self._trail)
+        self._trials += 1
+        try:
+            yield
+        finally:
+            self._trials -= 1
+            self._undo(before)
+
+    def _put(self, table: dict[str, Any], key: str, value: Any) -> None:
+        self._trail.append((table, key, table.get(key, _ABSENT)))
+        table[key] = value
+
+    def _undo(self, length: int) -> None:
+        while len(self._trail) > length:
+            table, key, value = self._trail.pop()
+            if value is _ABSENT:
+                del table[key]
+            else:
+                table[key] = value
+
+    def _equate(self, given: Dim, wanted: Dim) -> bool:
         given, wanted = self.normal(given), self.normal(wanted)
         self.refused = None
         if given == wanted:
@@ -58,72 +108,136 @@ class Solver:
         if (
             given.is_symbol
             and wanted.is_symbol
-            and "@@" in wanted.terms[0][0]
-            and given.terms[0][0] not in self.rigid
+            and "@@" in wanted.symbols[0]
+            and given.symbols[0] not in self.rigid
         ):
             # what a module fixes for all its calls outlives one task
-            return self._assign(given.terms[0][0], wanted)
-        symbol = wanted.terms[0][0] if wanted.is_symbol else None
+            return self._assign(given.symbols[0], wanted)
+        symbol = wanted.symbols[0] if wanted.is_symbol else None
         if symbol is not None and symbol not in self.rigid and symbol not in given.symbols:
             return self._assign(symbol, given)  # by far the most common edge
-        difference = wanted - given
-        if not difference.terms:
+        return self._vanish(wanted - given, (*wanted.symbols, *given.symbols))
+
+    def _vanish(self, form: Dim, order: Iterable[str]) -> bool:
+        """Make a normal form zero, by solving it for the first symbol of `order` that allows it."""
+        low, high = self.bounds(form)
+        if not low <= 0 <= high:
             return False
-        left = dict(difference.terms)
-        open_symbols = [s for s in (*wanted.symbols, *given.symbols) if s in left and s not in self.rigid]
-        if not open_symbols:
+        if form.is_number or not any(symbol not in self.rigid for symbol in form.symbols):
+            return form.is_number
+        if len(form.terms) == 1:
+            return self._single(form)
+        inside = {s for atom, _ in form.terms if isinstance(atom, Floor) for s in atom.dim.symbols}
+        factors = {atom: c for atom, c in form.terms if isinstance(atom, str)}
+        candidates = [
+            s for s in order if factors.get(s) in (1, -1) and s not in inside and s not in self.rigid
+        ]
+        for symbol in candidates:
+            rest = form - Dim(0, ((symbol, factors[symbol]),))
+            value = rest.scaled(-factors[symbol])
+            if not self._is_circular(symbol, value):
+                return self._assign(symbol, value)
+        return not candidates and self._wait(form)
+
+    def _single(self, form: Dim) -> bool:
+        """`3*N - 12 = 0`, or the same of a quotient."""
+        ((atom, coefficient),) = form.terms
+        number, remainder = divmod(-form.constant, coefficient)
+        if remainder:
             return False
-        if len(left) == 1:
-            ((symbol, coefficient),) = left.items()
-            number, remainder = divmod(-difference.constant, coefficient)
-            return not remainder and self._assign(symbol, Dim(number))
-        candidates = [s for s in open_symbols if left[s] in (1, -1)]
-        if not candidates:
-            return self._divisible(difference)
-        symbol = candidates[0]
-        coefficient = dict(difference.terms)[symbol]
-        rest = difference - Dim(0, ((symbol, coefficient),))
-        return self._assign(symbol, rest.scaled(-coefficient))
+        if isinstance(atom, str):
+            return self._assign(atom, Dim(number))
+        inner = atom.dim
+        first, last = atom.divisor * number, atom.divisor * number + atom.divisor - 1
+        if len(inner.terms) != 1:
+            return self._wait(form)
+        if not self._narrow(inner, first, last):
+            return False
+        symbol = inner.terms[0][0]
+        if isinstance(symbol, str):
+            low, high = self.ranges.get(symbol, (1, MANY))
+            return low < high or self._assign(symbol, Dim(low))
+        return True
+
+    def _wait(self, form: Dim) -> bool:
+        """Keep a form that must be zero; False where it cannot be: `2*N - 4*M + 3` has no whole solution.
+
+        What is rigid can be anything, so what else is in the form must make up for every value of it.
+        """
+        free = [c for atom, c in form.terms if not self._is_rigid(atom)]
+        divisor = gcd(*free)
+        if form.constant % divisor or any(c % divisor for atom, c in form.terms if self._is_rigid(atom)):
+            return False
+        for symbol in form.symbols:
+            if symbol not in self.rigid:
+                self._put(self.waiting, symbol, (*self.waiting.get(symbol, ()), form))
+        return True
+
+    def _is_rigid(self, atom: str | Floor) -> bool:
+        symbols = (atom,) if isinstance(atom, str) else atom.dim.symbols
+        return all(symbol in self.rigid for symbol in symbols)
+
+    def _is_circular(self, symbol: str, value: Dim) -> bool:
+        """Whether a symbol would be a size that a node makes from it."""
+        return bool(self.made_from) and any(symbol in self._sources(other) for other in value.symbols)
+
+    def _sources(self, symbol: str) -> set[str]:
+        """Every symbol that a size which nodes make comes from."""
+        found: set[str] = set()
+        left = [symbol]
+        while left:
+            for source in self.made_from.get(left.pop(), ()):
+                for other in self.normal(Dim.of(source)).symbols:
+                    if other not in found:
+                        found.add(other)
+                        left.append(other)
+        return found
 
     def _assign(self, symbol: str, value: Dim) -> bool:
+        if self._is_circular(symbol, value):
+            return False
         known = self.ranges.get(symbol)
-        if known is None and value.constant >= 0 and all(c > 0 for _, c in value.terms):
+        if known is None and value.is_linear and value.constant >= 0 and all(c > 0 for _, c in value.terms):
             if not value.terms and value.constant < 1:
                 return False
-            self.solved[symbol] = value  # a sum of positive parts fits a symbol without a range
-            return True
+            # a sum of positive parts fits a symbol without a range
+            return self._solve(symbol, value)
         low, high = known or (1, MANY)
         first, last = self.bounds(value)
         beyond = last < low or first > high or self._promised(value) > high
         if beyond or (len(value.terms) == 1 and not self._narrow(value, low, high)):
             self.refused = (value, (low, high))
             return False
-        self.solved[symbol] = value
-        return True
+        return self._solve(symbol, value)
+
+    def _solve(self, symbol: str, value: Dim) -> bool:
+        """Put a value in the place of a symbol, and look again at what waited for it."""
+        self._put(self.solved, symbol, value)
+        waiting = self.waiting.get(symbol, ())
+        if waiting:
+            self._put(self.waiting, symbol, ())
+        return all(self._vanish(self.normal(form), form.symbols) for form in waiting)
 
     def _promised(self, value: Dim) -> int:
         """The largest value that the symbols' owners say it can have; 0 where one of them says nothing."""
-        most = value.constant
-        for symbol, coefficient in value.terms:
-            if symbol not in self.limits:
-                return 0
-            most += coefficient * self.limits[symbol][1 if coefficient > 0 else 0]
-        return most if value.terms else 0
+        if not value.terms or not all(symbol in self.limits for symbol in value.symbols):
+            return 0
+        return value.bounds(self.limits, MANY)[1]
 
     def _narrow(self, value: Dim, low: int, high: int) -> bool:
         """Keep `low <= value <= high` for the one symbol in it; False when no value is left."""
-        ((symbol, coefficient),) = value.terms
+        ((atom, coefficient),) = value.terms
         ends = (low - value.constant, high - value.constant)
         least, most = ends if coefficient > 0 else (-ends[1], -ends[0])
-        first, last = self.ranges.get(symbol, (1, MANY))
-        first, last = max(first, -(-least // abs(coefficient))), min(last, most // abs(coefficient))
+        least, most = -(-least // abs(coefficient)), most // abs(coefficient)
+        if isinstance(atom, Floor):
+            if len(atom.dim.terms) != 1:
+                return least <= most
+            return self._narrow(atom.dim, least * atom.divisor, most * atom.divisor + atom.divisor - 1)
+        first, last = self.ranges.get(atom, (1, MANY))
+        first, last = max(first, least), min(last, most)
         if first > last:
             return False
-        self.ranges[symbol] = (first, last)
+        if (first, last) != self.ranges.get(atom, (1, MANY)):
+            self._put(self.ranges, atom, (first, last))
         return True
-
-    def _divisible(self, difference: Dim) -> bool:
-        """`2*N - 4*M + 3 = 0` has no whole solution; where one may exist it is left open."""
-        divisor = gcd(*(coefficient for _, coefficient in difference.terms))
-        first, last = self.bounds(difference)
-        return difference.constant % divisor == 0 and first <= 0 <= last

@@ -73,10 +73,12 @@ class TaskChecker:
         self._check_objective(graph, loss, path, before)
         self._warn_unused(graph, path, before)
         self._check_compile(path)
-        if not any(p.severity == "error" for p in self.problems[before:]):
+        if not self.edges.failed and not any(p.severity == "error" for p in self.problems[before:]):
             self.problems += self.edges.beyond_defaults()
-        if any(p.severity == "error" for p in self.problems[before:]) or any(
-            v is None for v in self.outputs.values()
+        if (
+            self.edges.failed
+            or any(p.severity == "error" for p in self.problems[before:])
+            or any(v is None for v in self.outputs.values())
         ):
             return None
         return CheckedTask(
@@ -296,6 +298,8 @@ class TaskChecker:
             self.edges.add_input(item)
         for name in order:
             callee = self.resolved.get(name)
+            if callee is not None and callee.verb == "generate" and self.nodes[name][2]:
+                continue  # what an objective may not do (C223) has no types: nothing follows from it
             if callee is not None and self.outputs.get(name) is not None:
                 written = {r.port: r.path for r in written_references(*self.nodes[name][:2])}
                 self.edges.add_node(name, callee, self.sources[name], self.nodes[name][1], written)
@@ -355,8 +359,10 @@ class TaskChecker:
         """Nodes and inputs that nothing needs; silent where a fault in the task may be the reason."""
         if any(broken[: len(path)] == path for broken in self.callees.document.broken):
             return
-        if any(p.severity == "error" for p in self.problems[before:]) or any(
-            v is None for v in self.outputs.values()
+        if (
+            self.edges.failed
+            or any(p.severity == "error" for p in self.problems[before:])
+            or any(v is None for v in self.outputs.values())
         ):
             return
         ends = [text.partition(".")[0] for text in self.shape.outputs.values()]

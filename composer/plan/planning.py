@@ -7,7 +7,7 @@ its own, whose single step runs once per token; what only uses their results is 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import networkx as nx
@@ -85,6 +85,20 @@ class Plan:
     def type_of(self, slot: int) -> PortType:
         return self.task.types[self.slots[slot]]
 
+    def host_types(self, name: str) -> dict[str, PortType]:
+        """The host ports of an input, with what the task found its symbols to be in the place of its own."""
+        item = self.inputs[name]
+        found = {
+            own.symbols[0]: dim
+            for port, declared in item.ports.items()
+            for own, dim in zip(declared.dims, self.task.types[name, port].dims, strict=True)
+            if own.is_symbol
+        }
+        return {
+            port: replace(type_, dims=tuple(dim.substitute(found) for dim in type_.dims))
+            for port, type_ in (item.host or item.ports).items()
+        }
+
     def __str__(self) -> str:
         lines = [f"task {self.task.name}"]
         for name, item in self.inputs.items():
@@ -102,12 +116,8 @@ class Plan:
 
 
 def _shown(port: PortType) -> str:
-    """Symbols without their owners where that is clear: `B@video` reads `B`."""
-    text = str(port)
-    for dim in port.dims:
-        for symbol in dim.symbols:
-            text = text.replace(symbol, symbol.partition("@")[0])
-    return text
+    """Symbols without their owners: `B@video` reads `B`."""
+    return str(replace(port, dims=tuple(dim.renamed(lambda s: s.partition("@")[0]) for dim in port.dims)))
 
 
 def plan_task(task: CheckedTask) -> Plan:

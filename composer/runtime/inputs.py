@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ import torch
 from composer.language import nearest
 from composer.plan import Plan
 from composer.problems import InputError
+from composer.runtime.input_sizes import Given, hold_sizes
 from composer.runtime.processors import Processors
 from composer.types import Kind
 
@@ -44,17 +46,48 @@ class Inputs:
         """
         self._check_names(raw)
         single = not any(holds_samples(raw[name]) for name in self.groups if self._is_main(name))
-        encoded = {}
+        arrays = {}
         for name, processor in self.processors.items():
-            arrays = processor.encode(self._batch(name, raw))
-            self.hold(name, arrays)
-            encoded[name] = {port: _to_tensors(value, device, dtype) for port, value in arrays.items()}
-        return encoded, single
+            arrays[name] = processor.encode(self._batch(name, raw))
+            self.hold(name, arrays[name])
+        self.hold_together(arrays)
+        return {
+            name: {port: _to_tensors(value, device, dtype) for port, value in ports.items()}
+            for name, ports in arrays.items()
+        }, single
 
     def hold(self, name: str, arrays: Mapping[str, Any]) -> None:
         """Raise InputError where the encoded ports of an input are not what the document says of them."""
         self._check_kinds(name, arrays)
-        self._check_sizes(name, arrays)
+        self._check_limits(name, arrays)
+
+    def hold_together(self, arrays: Mapping[str, Mapping[str, Any]], *, grouped: bool = False) -> None:
+        """Raise InputError where the ports of all inputs have not the sizes that the document gives them.
+
+        `grouped` says that some inputs have several rows for one of others, so that batches may differ.
+        """
+        hold_sizes(given for name, ports in arrays.items() for given in self._shapes(name, ports, grouped))
+
+    def _shapes(self, name: str, ports: Mapping[str, Any], grouped: bool) -> Iterator[Given]:
+        """The tensors of an input with what they are declared to be; lists, such as texts, have no shape."""
+        for port, found in self.plan.host_types(name).items():
+            kind = self.kinds.get(found.kind)
+            value = ports.get(port)
+            if kind is None or value is None:
+                continue
+            fields = value if isinstance(value, tuple) else (value,)
+            declared = str(replace(found, dims=tuple(dim.renamed(_bare) for dim in found.dims)))
+            for spec, field in zip(kind.fields.values(), fields, strict=True):
+                if not hasattr(field, "shape"):
+                    continue
+                if field.ndim != len(spec.dims):
+                    raise InputError(
+                        f"input `{name}` takes {declared}, and a value of shape {field.shape} came"
+                    )
+                axes = [axis for axis in range(field.ndim) if not (grouped and axis == 0)]
+                dims = [found.dims[spec.dims[axis]] for axis in axes]
+                labels = [kind.dims[spec.dims[axis]] for axis in axes]
+                yield Given(name, declared, labels, dims, [field.shape[axis] for axis in axes])
 
     def _check_kinds(self, name: str, arrays: Mapping[str, Any]) -> None:
         for port, value in arrays.items():
@@ -64,28 +97,20 @@ class Inputs:
             if found is not None and found.kind in self.kinds:
                 check_record(name, self.kinds[found.kind], value)
 
-    def _check_sizes(self, name: str, arrays: Mapping[str, Any]) -> None:
+    def _check_limits(self, name: str, arrays: Mapping[str, Any]) -> None:
         """A free dimension can have a limit, such as the positions of a text encoder, that only the value reaches."""
         task, item = self.plan.task, self.plan.inputs[name]
+        tokens = hasattr(item.config, "max_tokens")
         for port in arrays.keys() & item.ports.keys():
             array = arrays[port][0] if isinstance(arrays[port], tuple) else arrays[port]
-            for dim, size in zip(task.types[name, port].dims, array.shape, strict=True):
-                least, most = task.ranges.get(dim.symbols[0], (0, size)) if dim.is_symbol else (size, size)
-                if size < least:
-                    raise InputError(
-                        f"input `{name}` has {size} {'tokens' if hasattr(item.config, 'max_tokens') else 'entries'}, "
-                        f"and task `{task.name}` needs at least {least}; give more"
-                    )
+            for dim, size in zip(task.types[name, port].dims, array.shape, strict=False):
+                least, most = task.ranges.get(dim.symbols[0], (0, size)) if dim.is_symbol else (0, size)
+                what = f"input `{name}` has {size} {'tokens' if tokens else 'entries'}, and task `{task.name}` takes"
                 if size > most:
-                    cure = (
-                        f"set its `max_tokens` to {most}"
-                        if hasattr(item.config, "max_tokens")
-                        else "give less"
-                    )
-                    raise InputError(
-                        f"input `{name}` has {size} {'tokens' if hasattr(item.config, 'max_tokens') else 'entries'}, "
-                        f"and task `{task.name}` takes at most {most}; shorten it, or {cure}"
-                    )
+                    cure = f"set its `max_tokens` to {most}" if tokens else "give less"
+                    raise InputError(f"{what} at most {most}; shorten it, or {cure}")
+                if size < least:
+                    raise InputError(f"{what} at least {least}; give more")
 
     def _is_main(self, name: str) -> bool:
         return bool(self.groups[name] == next(iter(self.groups.values())))
@@ -138,6 +163,11 @@ def check_record(name: str, kind: Kind, value: Any) -> None:
     """Raise InputError where an input has one array in the place of a record such as `States(values, mask)`."""
     if kind.record is not None and not isinstance(value, tuple):
         raise InputError(f"input `{name}` takes {kind.id} with {' and '.join(kind.fields)}, not one array")
+
+
+def _bare(symbol: str) -> str:
+    """A symbol without its owner."""
+    return symbol.partition("@")[0]
 
 
 def _batch_symbol(plan: Plan, name: str) -> Any:

@@ -65,6 +65,7 @@ class SampleData:
                 values = [samples[i][self.field(name)] for i in chosen]
             ports = encode(self.inputs, name, values, self._titles(chosen, name))
             encoded[name] = {port: tensors_of(value) for port, value in ports.items()}
+        self.inputs.hold_together(encoded, grouped=by is not None)
         return encoded
 
     def drawn(self, epoch: int) -> Drawn:

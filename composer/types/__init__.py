@@ -1,8 +1,9 @@
 """The primitive types of the language: dims, port types, kinds, signatures. Nothing here knows documents or plugins."""
 
-from composer.types.dims import Dim, parse_dim
+from composer.types.dims import Dim, Floor
 from composer.types.gaps import Gap, gap
 from composer.types.kinds import Field, Kind
+from composer.types.parsing import parse_dim, parse_form
 from composer.types.ports import Port, PortType, parse_port_type
 from composer.types.signature import Signature
 from composer.types.values import States, Tokens
@@ -11,6 +12,7 @@ from composer.types.vocabulary import VocabularyIds
 __all__ = [
     "Dim",
     "Field",
+    "Floor",
     "Gap",
     "Kind",
     "Port",
@@ -21,5 +23,6 @@ __all__ = [
     "VocabularyIds",
     "gap",
     "parse_dim",
+    "parse_form",
     "parse_port_type",
 ]

@@ -1,26 +1,50 @@
-"""Dimensions of port types: linear forms over named symbols, such as `4097`, `N` or `2*N + L + 1`."""
+"""Dimensions of port types: sums over symbols and quotients, such as `4097`, `2*N + L` or `S // 160 + 1`."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from math import gcd
+from typing import Union
 
-__all__ = ["Dim", "parse_dim"]
+__all__ = ["Atom", "Dim", "Floor"]
 
-_TERM = re.compile(r"\s*(?P<sign>[+-]?)\s*(?:(?P<coefficient>\d+)\s*\*\s*)?(?P<atom>\d+|[A-Za-z_]\w*)\s*")
+
+@dataclass(frozen=True, slots=True)
+class Floor:
+    """`dim // divisor`: the quotient, rounded down. Made by `Dim.floored`, which keeps one form for equal quotients."""
+
+    dim: Dim
+    divisor: int
+
+    def __str__(self) -> str:
+        inner = str(self.dim) if self.dim.is_symbol else f"({self.dim})"
+        return f"{inner} // {self.divisor}"
+
+
+Atom = Union[str, Floor]
+"""What a dimension is a sum of: a symbol, or a quotient."""
 
 
 @dataclass(frozen=True, slots=True)
 class Dim:
-    """`constant + sum(coefficient * symbol)`, with the terms sorted by symbol so that equal forms compare equal."""
+    """`constant + sum(coefficient * atom)`, with the terms sorted by their text so that equal forms compare equal."""
 
     constant: int = 0
-    terms: tuple[tuple[str, int], ...] = ()
+    terms: tuple[tuple[Atom, int], ...] = ()
+
+    @staticmethod
+    def of(symbol: str) -> Dim:
+        """The dimension that is one symbol."""
+        return Dim(0, ((symbol, 1),))
 
     @property
     def symbols(self) -> tuple[str, ...]:
-        return tuple(symbol for symbol, _ in self.terms)
+        """Every symbol, those inside of quotients too, each once."""
+        found: dict[str, None] = {}
+        for atom, _ in self.terms:
+            found.update(dict.fromkeys((atom,) if isinstance(atom, str) else atom.dim.symbols))
+        return tuple(found)
 
     @property
     def is_number(self) -> bool:
@@ -28,7 +52,17 @@ class Dim:
 
     @property
     def is_symbol(self) -> bool:
-        return len(self.terms) == 1 and self.constant == 0 and self.terms[0][1] == 1
+        return (
+            len(self.terms) == 1
+            and self.constant == 0
+            and self.terms[0][1] == 1
+            and isinstance(self.terms[0][0], str)
+        )
+
+    @property
+    def is_linear(self) -> bool:
+        """Whether it is a sum of symbols alone, without a quotient."""
+        return all(isinstance(atom, str) for atom, _ in self.terms)
 
     def __add__(self, other: Dim) -> Dim:
         return _collect(self.constant + other.constant, (*self.terms, *other.terms))
@@ -37,56 +71,100 @@ class Dim:
         return self + other.scaled(-1)
 
     def scaled(self, factor: int) -> Dim:
-        return _collect(self.constant * factor, tuple((symbol, c * factor) for symbol, c in self.terms))
+        return _collect(self.constant * factor, tuple((atom, c * factor) for atom, c in self.terms))
+
+    def floored(self, divisor: int) -> Dim:
+        """`self // divisor`. Raises ValueError for a divisor below 1.
+
+        Whole multiples of the divisor leave the quotient, and quotients of quotients become one: `(S - 2) // 2 + 1` and
+        `S // 2` are equal, and so are `S // 2 // 2` and `S // 4`.
+        """
+        if divisor < 1:
+            raise ValueError("a dimension is divided by 1 or more")
+        whole = _collect(self.constant // divisor, tuple((atom, c // divisor) for atom, c in self.terms))
+        rest = _collect(self.constant % divisor, tuple((atom, c % divisor) for atom, c in self.terms))
+        if not rest.terms:
+            return whole
+        inner = next((atom for atom, c in rest.terms if isinstance(atom, Floor) and c == 1), None)
+        if inner is not None:
+            others = rest - Dim(0, ((inner, 1),))
+            return whole + (inner.dim + others.scaled(inner.divisor)).floored(divisor * inner.divisor)
+        shared = gcd(divisor, *(c for _, c in rest.terms))
+        if shared == 1:
+            return whole + Dim(0, ((Floor(rest, divisor), 1),))
+        reduced = Dim(rest.constant // shared, tuple((atom, c // shared) for atom, c in rest.terms))
+        return whole + reduced.floored(divisor // shared)
 
     def substitute(self, values: Mapping[str, Dim]) -> Dim:
         """Replace every symbol that `values` names; the others stay."""
-        if self.is_symbol:
-            return values.get(self.terms[0][0], self)
-        if not any(symbol in values for symbol, _ in self.terms):
+        if len(self.terms) == 1 and self.terms[0][1] == 1 and not self.constant:
+            atom = self.terms[0][0]
+            if isinstance(atom, str):
+                return values.get(atom, self)
+        if not any(symbol in values for symbol in self.symbols):
             return self
         result = Dim(self.constant)
-        for symbol, coefficient in self.terms:
-            result += (
-                values[symbol].scaled(coefficient) if symbol in values else Dim(0, ((symbol, coefficient),))
-            )
+        for atom, coefficient in self.terms:
+            if isinstance(atom, Floor):
+                found = atom.dim.substitute(values).floored(atom.divisor)
+            else:
+                found = values.get(atom) or Dim.of(atom)
+            result += found.scaled(coefficient)
         return result
 
+    def renamed(self, name: Callable[[str], str]) -> Dim:
+        """The same form with `name(symbol)` in place of every symbol. Terms that come to read alike stay apart."""
+        if not self.terms:
+            return self
+        terms: list[tuple[Atom, int]] = [
+            (name(atom) if isinstance(atom, str) else Floor(atom.dim.renamed(name), atom.divisor), c)
+            for atom, c in self.terms
+        ]
+        return Dim(self.constant, tuple(sorted(terms, key=_by_text)))
+
+    def at(self, sizes: Mapping[str, int]) -> int:
+        """The number that it is at these sizes. Raises KeyError for a symbol without one."""
+        total = self.constant
+        for atom, coefficient in self.terms:
+            size = sizes[atom] if isinstance(atom, str) else atom.dim.at(sizes) // atom.divisor
+            total += coefficient * size
+        return total
+
+    def bounds(self, ranges: Mapping[str, tuple[int, int]], most: int) -> tuple[int, int]:
+        """The smallest and largest number that it is, where a symbol without a range is 1 to `most`."""
+        low = high = self.constant
+        for atom, coefficient in self.terms:
+            if isinstance(atom, str):
+                first, last = ranges.get(atom, (1, most))
+            else:
+                first, last = (end // atom.divisor for end in atom.dim.bounds(ranges, most))
+            ends = sorted((coefficient * first, coefficient * last))
+            low, high = low + ends[0], high + ends[1]
+        return low, high
+
     def __str__(self) -> str:
-        parts = [_term_text(symbol, coefficient) for symbol, coefficient in self.terms]
+        parts = [_term_text(atom, coefficient) for atom, coefficient in self.terms]
         if self.constant or not parts:
             parts.append(str(self.constant))
-        return " + ".join(parts).replace("+ -", "- ")
+        return parts[0] + "".join(f" - {p[1:]}" if p.startswith("-") else f" + {p}" for p in parts[1:])
 
 
-def _term_text(symbol: str, coefficient: int) -> str:
+def _term_text(atom: Atom, coefficient: int) -> str:
     if coefficient == 1:
-        return symbol
-    return f"-{symbol}" if coefficient == -1 else f"{coefficient}*{symbol}"
+        return str(atom)
+    text = atom if isinstance(atom, str) else f"({atom})"
+    return f"-{text}" if coefficient == -1 else f"{coefficient}*{text}"
 
 
-def _collect(constant: int, terms: tuple[tuple[str, int], ...]) -> Dim:
+def _by_text(term: tuple[Atom, int]) -> str:
+    return str(term[0])
+
+
+def _collect(constant: int, terms: Iterable[tuple[Atom, int]]) -> Dim:
+    terms = tuple(terms)
     if len(terms) < 2:
         return Dim(constant, tuple(term for term in terms if term[1]))
-    sums: dict[str, int] = {}
-    for symbol, coefficient in terms:
-        sums[symbol] = sums.get(symbol, 0) + coefficient
-    return Dim(constant, tuple(sorted((symbol, c) for symbol, c in sums.items() if c)))
-
-
-def parse_dim(text: str | int) -> Dim:
-    """Read `"2*N + 1"`; raises ValueError that quotes the text when it is no linear form."""
-    if isinstance(text, int):
-        return Dim(text)
-    position, result = 0, Dim()
-    while position < len(text) or position == 0:
-        match = _TERM.match(text, position)
-        if match is None or (position > 0 and not match["sign"]):
-            raise ValueError(
-                f"{text!r} is not a dimension: write a number, a symbol, or a sum such as 2*N + 1"
-            )
-        factor = int(match["coefficient"] or 1) * (-1 if match["sign"] == "-" else 1)
-        atom = match["atom"]
-        result += Dim(int(atom) * factor) if atom.isdigit() else Dim(0, ((atom, factor),))
-        position = match.end()
-    return result
+    sums: dict[Atom, int] = {}
+    for atom, coefficient in terms:
+        sums[atom] = sums.get(atom, 0) + coefficient
+    return Dim(constant, tuple(sorted(((atom, c) for atom, c in sums.items() if c), key=_by_text)))

@@ -6,33 +6,51 @@ import re
 from dataclasses import dataclass
 from functools import lru_cache
 
-from composer.types.dims import Dim, parse_dim
+from composer.types.dims import Dim
+from composer.types.parsing import parse_dim
 
 __all__ = ["Port", "PortType", "parse_port_type"]
 
-_PORT_TYPE = re.compile(r"\s*(?P<kind>[a-z][\w.-]*)\s*(?:\[(?P<dims>[^\[\]]*)\])?\s*")
+_PORT_TYPE = re.compile(
+    r"\s*(?P<kind>[a-z][\w.-]*)(?::(?P<role>[A-Za-z][\w-]*))?\s*(?:\[(?P<dims>[^\[\]]*)\])?\s*", re.ASCII
+)
 
 
 @dataclass(frozen=True, slots=True)
 class PortType:
-    """A registered kind with its dimensions, in the order in which the kind's fields use them."""
+    """A registered kind with its dimensions, in the order in which the kind's fields use them.
+
+    `role` narrows the kind by a name: `states:vision` connects to `states:vision` and to plain `states`, and not to
+    `states:text`. In a signature a role with a capital letter, `states:K`, stands for whatever role comes in.
+    """
 
     kind: str
     dims: tuple[Dim, ...] = ()
+    role: str = ""
+
+    @property
+    def name(self) -> str:
+        """The kind with its role: `states:vision`."""
+        return f"{self.kind}:{self.role}" if self.role else self.kind
+
+    @property
+    def has_open_role(self) -> bool:
+        """Whether the role stands for whatever comes in."""
+        return self.role[:1].isupper()
 
     def __str__(self) -> str:
-        return f"{self.kind}[{', '.join(map(str, self.dims))}]" if self.dims else self.kind
+        return f"{self.name}[{', '.join(map(str, self.dims))}]" if self.dims else self.name
 
 
 @lru_cache(maxsize=4096)
 def parse_port_type(text: str) -> PortType:
-    """Read `"states[B, N + L, 1024]"`; raises ValueError that quotes the faulty part."""
+    """Read `"states:vision[B, N + L, 1024]"`; raises ValueError that quotes the faulty part."""
     match = _PORT_TYPE.fullmatch(text)
     if match is None:
         raise ValueError(f"{text!r} is not a port type: write kind[dims], e.g. states[B, N, 1024]")
     dims = match["dims"]
     parts = dims.split(",") if dims and dims.strip() else []
-    return PortType(match["kind"], tuple(parse_dim(part.strip()) for part in parts))
+    return PortType(match["kind"], tuple(parse_dim(part.strip()) for part in parts), match["role"] or "")
 
 
 @dataclass(frozen=True, slots=True)

@@ -61,14 +61,14 @@ class Labels:
 
     def port(self, port: PortType) -> str:
         """`states[B, N, 1024]`."""
-        return f"{port.kind}[{', '.join(map(self.dim, port.dims))}]" if port.dims else port.kind
+        return f"{port.name}[{', '.join(map(self.dim, port.dims))}]" if port.dims else port.name
 
     def output(self, endpoint: Endpoint) -> str:
         """The type of an output port of a node or an input."""
         return self.port(self.task.types[endpoint])
 
     def dim(self, dim: Dim) -> str:
-        return str(Dim(dim.constant, tuple((self._symbol(symbol), factor) for symbol, factor in dim.terms)))
+        return str(dim.renamed(self._symbol))
 
     def _symbol(self, symbol: str) -> str:
         name, _, owner = symbol.partition("@")

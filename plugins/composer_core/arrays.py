@@ -3,28 +3,85 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import Field
+from pydantic import Field, PlainValidator, WithJsonSchema, field_validator
 
 from composer.plugin import Config, Modality
-from composer.types import Dim, PortType, parse_dim
+from composer.types import PortType, parse_dim, parse_port_type
 
 __all__ = ["ARRAY", "ArrayConfig", "ArrayProcessor"]
+
+
+LARGEST = 2**40
+"""No dimension of a tensor is larger."""
+
+
+def _dim(value: Any) -> int | str:
+    """One dimension as written; raises ValueError with what to write instead."""
+    if isinstance(value, bool) or not isinstance(value, int | str):
+        shown = {None: "null", True: "true", False: "false"}.get(value) if _is_plain(value) else str(value)
+        cures = {
+            list: "write one flat list, such as [B, N, 768]",
+            float: "a size is a whole number",
+            type(None): "for a size that is not fixed write a symbol of your own, such as N",
+        }
+        cure = cures.get(type(value), "write a number or a symbol, such as N")
+        raise ValueError(f"{str(shown)[:40]} is not a dimension: {cure}")
+    dim = parse_dim(value)
+    if dim.is_number and not 1 <= dim.constant <= LARGEST:
+        cure = "it is larger than any tensor"
+        if dim.constant < 1:
+            cure = "a size is 1 or more; for one that is not fixed write a symbol of your own, such as N"
+        raise ValueError(f"{str(value)[:40]} is not a dimension: {cure}")
+    return value
+
+
+def _is_plain(value: Any) -> bool:
+    return value is None or isinstance(value, bool)
+
+
+ArrayDim = Annotated[
+    int | str,
+    PlainValidator(_dim),
+    WithJsonSchema({"anyOf": [{"type": "integer", "minimum": 1}, {"type": "string"}]}),
+]
 
 
 class ArrayConfig(Config):
     """`with` of an input of modality `array`."""
 
     kind: str
-    """Registered kind of the port, such as `states`; the port has the same name."""
-    dims: list[int | str] = Field(default_factory=list)
-    """Its dimensions, batch first: numbers and symbols, e.g. `[B, N, 768]`. A symbol is one size in the whole task."""
+    """Registered kind of the port, such as `states`, or `states:vision` with a role; the port is called as the kind."""
+    dims: list[ArrayDim] = Field(default_factory=list)
+    """Its dimensions, batch first, e.g. `[B, N, 768]`: numbers, symbols, sums such as `N + 1` and quotients such as
+    `S // 2`. A symbol is one size in the whole task."""
+
+    @field_validator("kind")
+    @classmethod
+    def _is_kind(cls, kind: str) -> str:
+        shown = f"{kind[:40]!r} is not a kind"
+        try:
+            found = parse_port_type(kind)
+        except ValueError:
+            raise ValueError(f"{shown}: write a registered one, such as states") from None
+        if found.dims or "[" in kind:
+            raise ValueError(f"{shown}: write its name alone; its dimensions stand under `dims`")
+        if found.has_open_role or "+" in found.role:
+            raise ValueError(f"{shown}: a role is written in small letters, such as states:vision")
+        return kind
+
+    @field_validator("dims", mode="before")
+    @classmethod
+    def _is_list(cls, dims: Any) -> Any:
+        if not isinstance(dims, list):
+            raise ValueError("dims are a list, batch first, such as [B, N, 768]")
+        return dims
 
 
 def _ports(config: ArrayConfig) -> dict[str, PortType]:
-    dims: tuple[Dim, ...] = tuple(parse_dim(dim) for dim in config.dims)
-    return {config.kind: PortType(config.kind, dims)}
+    found = parse_port_type(config.kind)
+    return {found.kind: PortType(found.kind, tuple(parse_dim(dim) for dim in config.dims), found.role)}
 
 
 class ArrayProcessor:
@@ -32,11 +89,12 @@ class ArrayProcessor:
 
     def __init__(self, config: ArrayConfig) -> None:
         self.config = config
+        (self.port,) = _ports(config)
 
     def encode(self, values: Sequence[Any]) -> dict[str, Any]:
         """`{kind: array [B, ...]}`, or the record of the kind. Raises InputError for wrong or unequal shapes."""
         _check_axes(values, self.config)
-        return {self.config.kind: _stacked(values)}
+        return {self.port: _stacked(values)}
 
 
 def _check_axes(values: Sequence[Any], config: ArrayConfig) -> None:

@@ -81,7 +81,9 @@ def test_what_nothing_needs_is_a_warning_at_its_name() -> None:
         "    outputs: {o: n}\n"
     )
     report = checked(
-        text.replace("    inputs: {x", "    inputs: {idle: {modality: array, with: {kind: scalar}}, x")
+        text.replace(
+            "    inputs: {x", "    inputs: {idle: {modality: array, with: {kind: numbers, dims: [B]}}, x"
+        )
     )
     assert [(p.code, p.place.line, p.place.column) for p in report.problems] == [
         ("C216", 5, 14),

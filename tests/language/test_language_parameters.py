@@ -145,7 +145,7 @@ tasks:
 def test_a_parameter_that_nothing_uses_is_a_warning() -> None:
     text = (
         "composer: 1\nparameters: {width: 8}\ntasks:\n"
-        "  t: {inputs: {x: {modality: array, with: {kind: scalar}}}, outputs: {o: x}}\n"
+        "  t: {inputs: {x: {modality: array, with: {kind: numbers, dims: [B]}}}, outputs: {o: x}}\n"
     )
     assert codes(text) == ["C104"]
     assert checked(text).ok

@@ -30,7 +30,7 @@ def evaluate(dim: Dim, sizes: Mapping[str, int]) -> int | None:
     """The number that a dim is at these sizes; None while a symbol has none."""
     if any(symbol not in sizes for symbol in dim.symbols):
         return None
-    return dim.constant + sum(coefficient * sizes[symbol] for symbol, coefficient in dim.terms)
+    return dim.at(sizes)
 
 
 def batch_symbol(port: Port, kinds: Mapping[str, Kind]) -> str | None:

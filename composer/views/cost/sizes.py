@@ -14,7 +14,7 @@ from composer.language import nearest
 from composer.plan import Plan, Step
 from composer.plugin import Registry
 from composer.problems import InputError
-from composer.types import Dim, PortType
+from composer.types import PortType
 
 __all__ = ["FreeDims", "Sizes", "free_dims", "sizes_for"]
 
@@ -41,8 +41,7 @@ class Sizes:
 
     def shape(self, port: PortType) -> tuple[int, ...]:
         """The dimensions of a port type as numbers. Raises InputError where one would be below 1."""
-        values = {symbol: Dim(size) for symbol, size in self.symbols.items()}
-        numbers = tuple(dim.substitute(values).constant for dim in port.dims)
+        numbers = tuple(dim.at(self.symbols) for dim in port.dims)
         if any(number < 1 for number in numbers):
             given = ", ".join(f"{name}={size}" for name, size in self.shown.items())
             raise InputError(f"at {given} a port would be {port.kind}{list(numbers)}: choose larger sizes")

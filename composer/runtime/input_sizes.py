@@ -1,0 +1,87 @@
+"""The sizes of what a caller brings, held to what the inputs of a task declare: numbers and shared symbols."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from composer.problems import InputError
+from composer.types import Dim
+
+__all__ = ["Given", "hold_sizes"]
+
+
+@dataclass(frozen=True)
+class Given:
+    """One tensor of an input: what the input declares, and the shape that came."""
+
+    input: str
+    declared: str
+    """The port type, for messages: `states[B, N, 8]`."""
+    labels: Sequence[str]
+    """What the kind calls each dimension: `batch`, `length`."""
+    dims: Sequence[Dim]
+    shape: Sequence[int]
+
+
+def hold_sizes(given: Iterable[Given]) -> dict[str, int]:
+    """The size of every symbol. Raises InputError where a shape is not what its input declares.
+
+    A symbol is one size in all inputs; it is learnt where it stands alone, or else where it is the only unknown.
+    """
+    given = list(given)
+    for item in given:
+        if len(item.shape) != len(item.dims):
+            raise InputError(
+                f"input `{item.input}` takes {item.declared}, and a value with {len(item.shape)} dimensions came"
+            )
+    sizes: dict[str, int] = {}
+    first: dict[str, str] = {}
+    for alone in (True, False):
+        for item in given:
+            for label, dim, size in zip(item.labels, item.dims, item.shape, strict=True):
+                if dim.is_symbol == alone:
+                    _hold(item, label, dim, size, sizes, first)
+    return sizes
+
+
+def _hold(item: Given, label: str, dim: Dim, size: int, sizes: dict[str, int], first: dict[str, str]) -> None:
+    unknown = [symbol for symbol in dim.symbols if symbol not in sizes]
+    if len(unknown) == 1:
+        found = _solved(dim, unknown[0], size, sizes)
+        if found is not None:
+            sizes[unknown[0]] = found
+            first[unknown[0]] = item.input
+            return
+        if dim.is_linear:
+            raise InputError(f"{_came(item, label, size)}, which no {_name(unknown[0])} makes {_shown(dim)}")
+    if unknown or dim.at(sizes) == size:
+        return
+    wanted = dim.at(sizes)
+    if dim.is_number:
+        raise InputError(f"{_came(item, label, size)}, not {wanted}")
+    known = " and ".join(f"input `{first[s]}` has {_name(s)} = {sizes[s]}" for s in dim.symbols if s in first)
+    there = "" if dim.is_symbol else f": {_shown(dim)} is {wanted} there"
+    raise InputError(f"{_came(item, label, size)}, and {known}{there}")
+
+
+def _solved(dim: Dim, symbol: str, size: int, sizes: Mapping[str, int]) -> int | None:
+    """The only size of a symbol that stands once in a sum; None where there is none, or where it is in a quotient."""
+    factor = dict(dim.terms).get(symbol)
+    if factor is None or sum(symbol in Dim(0, (term,)).symbols for term in dim.terms) > 1:
+        return None
+    rest = (dim - Dim(0, ((symbol, factor),))).at(sizes)
+    number, remainder = divmod(size - rest, factor)
+    return number if not remainder and number >= 1 else None
+
+
+def _came(item: Given, label: str, size: int) -> str:
+    return f"input `{item.input}` takes {item.declared}, and the {label} of what came is {size}"
+
+
+def _name(symbol: str) -> str:
+    return symbol.partition("@")[0]
+
+
+def _shown(dim: Dim) -> str:
+    return str(dim.renamed(_name))

@@ -1,0 +1,144 @@
+"""Reading dimensions: `2*N + 1`, `S // 160 + 1`, `(S - 3) // 2`. Of what is not a dimension it says what to write."""
+
+from __future__ import annotations
+
+import re
+
+from composer.types.dims import Dim
+
+__all__ = ["parse_dim", "parse_form"]
+
+_REST = r"(?P<number>\d+)|(?P<sign>//|[-+*()]))\s*"
+_TOKEN = re.compile(r"\s*(?:(?P<symbol>[A-Za-z_]\w*)|" + _REST, re.ASCII)
+_NAMED = re.compile(r"\s*(?:(?P<symbol>\w*[A-Za-z_][\w.-]*)|" + _REST, re.ASCII)
+"""Free dimensions of a task are called after inputs and nodes, `question-2.length`: signs stand apart from them."""
+LONGEST = 200
+"""Characters of a dimension; more is cut in messages and not read."""
+MOST_DIGITS = 18
+DEEPEST = 20
+"""Brackets and signs within each other."""
+FORMS = "write a number, a symbol, a sum such as 2*N + 1, or a quotient such as S // 160 + 1"
+
+_FREE = ("?", "*", "-", "none", "null", "any", "dynamic", "...", "…", "~", "-1")
+"""How other tools write a size that is not fixed."""
+_CURES = (
+    (re.compile(r"(\d+)\.0*", re.ASCII), r"a size is a whole number: write \1"),
+    (re.compile(r"\d{1,3}([_,'’]\d{3})+", re.ASCII), None),
+    (re.compile(r"[+-]?\d*\.\d+|[+-]?\d+(\.\d*)?[eE][+-]?\d+", re.ASCII), "a size is a whole number"),
+    (re.compile(r"([A-Za-z_]\w*)\s*[*x×·]\s*(\d+)", re.ASCII), r"write \2*\1"),
+    (re.compile(r"(\d+)\s*[x×·]?\s*([A-Za-z_]\w*)", re.ASCII), r"write \1*\2"),
+    (
+        re.compile(r"([A-Za-z_]\w*)\s*(?:/|÷)\s*([1-9]\d*)(?:\.0*)?", re.ASCII),
+        r"write \1 // \2 for the quotient, rounded down",
+    ),
+    (re.compile(r"([A-Za-z_]\w*)\s*[,; ]\s*([A-Za-z_]\w*)", re.ASCII), r"write two dimensions: \1, \2"),
+)
+
+
+class _NotADimError(ValueError):
+    """The text ends or goes on where no dimension does."""
+
+
+class _Reader:
+    """Reads one text from left to right; raises `_NotADimError` at what does not fit."""
+
+    def __init__(self, text: str, token: re.Pattern[str]) -> None:
+        self.tokens: list[tuple[str, str]] = []
+        position = 0
+        while position < len(text):
+            match = token.match(text, position)
+            if match is None or match.lastgroup is None:
+                raise _NotADimError
+            self.tokens.append((match.lastgroup, match[match.lastgroup]))
+            position = match.end()
+        self.tokens.reverse()
+
+    def whole(self) -> Dim:
+        """The whole text as one sum."""
+        dim = self._sum()
+        if self.tokens:
+            raise _NotADimError
+        return dim
+
+    def _sum(self) -> Dim:
+        dim = self._term()
+        while sign := self._taken("+", "-"):
+            dim = dim + self._term() if sign == "+" else dim - self._term()
+        return dim
+
+    def _term(self) -> Dim:
+        """`3`, `N`, `2*N`, `N // 4`, `2*(N // 4)`; signs and `//` bind as in Python."""
+        dim = self._atom()
+        while sign := self._taken("*", "//"):
+            if sign == "//":
+                divisor = self._number()
+                if divisor < 1:
+                    raise _NotADimError
+                dim = dim.floored(divisor)
+            elif dim.is_number:
+                dim = self._atom().scaled(dim.constant)
+            else:
+                raise _NotADimError
+        return dim
+
+    def _atom(self) -> Dim:
+        if sign := self._taken("+", "-"):
+            return self._atom() if sign == "+" else self._atom().scaled(-1)
+        if self._taken("("):
+            dim = self._sum()
+            if not self._taken(")"):
+                raise _NotADimError
+            return dim
+        if self.tokens and self.tokens[-1][0] == "symbol":
+            return Dim.of(self.tokens.pop()[1])
+        return Dim(self._number())
+
+    def _number(self) -> int:
+        if not self.tokens or self.tokens[-1][0] != "number" or len(self.tokens[-1][1]) > MOST_DIGITS:
+            raise _NotADimError
+        return int(self.tokens.pop()[1])
+
+    def _taken(self, *wanted: str) -> str | None:
+        """The next token, taken, where it is one of these signs."""
+        if self.tokens and self.tokens[-1][0] == "sign" and self.tokens[-1][1] in wanted:
+            return self.tokens.pop()[1]
+        return None
+
+
+def parse_dim(text: str | int) -> Dim:
+    """Read `"2*N + 1"` or `"S // 160 + 1"`; raises ValueError that quotes what is not a dimension, with the cure."""
+    if isinstance(text, int):
+        return Dim(text)
+    if len(text) > LONGEST:
+        raise ValueError(f"{text[:40]!r}... is not a dimension: it has {len(text):,} characters")
+    try:
+        if text.count("(") + text.count("-") > DEEPEST:
+            raise _NotADimError
+        return _Reader(text, _TOKEN).whole()
+    except _NotADimError:
+        raise ValueError(f"{text!r} is not a dimension: {_cure(text.strip())}") from None
+
+
+def parse_form(text: str | int) -> Dim:
+    """Read a dim over free dimensions, `2*question.length + 197`; raises ValueError that quotes what is not one."""
+    if isinstance(text, int):
+        return Dim(text)
+    try:
+        return _Reader(text, _NAMED).whole()
+    except _NotADimError:
+        raise ValueError(f"{text!r} is not a size") from None
+
+
+def _cure(text: str) -> str:
+    """What to write in the place of a text that is not a dimension."""
+    if text.lower() in _FREE:
+        return "for a size that is not fixed write a symbol of your own, such as N"
+    if text.isdecimal() and len(text) > MOST_DIGITS:
+        return "it is larger than any tensor"
+    for pattern, cure in _CURES:
+        match = pattern.fullmatch(text)
+        if match is not None:
+            return match.expand(cure) if cure else "write " + re.sub(r"\D", "", text)
+    if not text.isascii():
+        return "a symbol is made of ASCII letters, digits and `_`"
+    return FORMS
