@@ -11,10 +11,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from composer_compile.forms import read_form
+from composer.types import parse_form
 
 if TYPE_CHECKING:
-    from composer.types import Dim
     from composer_compile.manifest import Generate, Manifest, Program, Span, Stage, Task, Tensor
 
 __all__ = ["manifest_faults"]
@@ -130,7 +129,7 @@ class _Walk:
             yield f"{where}: {tensor.name} is {tensor.dtype}"
         for size in tensor.dims:
             try:
-                form: Dim = read_form(size)
+                form = parse_form(size)
             except ValueError:
                 yield f"{where}: {tensor.name} has the size {size!r}"
                 continue
