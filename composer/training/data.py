@@ -12,7 +12,7 @@ from composer.plan import Plan
 from composer.plugin import Registry
 from composer.recipes import TaskRecipe
 from composer.runtime.inputs import Inputs
-from composer.training.encoding import encode, tensors_of
+from composer.training.encoding import encode, finite, tensors_of
 from composer.training.protocol import Batch
 from composer.training.samples import TRAINED, Drawn, Source
 
@@ -77,11 +77,21 @@ class SampleData:
     def samples_of(self, epoch: int, index: int) -> str:
         """What messages call the samples of a batch: `samples 3, 8 and 2 more of split `train``."""
         numbers = [i for group in self._of_batch(epoch, index) for i in group]
+        spoilt = next((text for i in numbers if (text := self._not_finite(epoch, i))), "")
         if len(numbers) == 1:
-            return self.drawn(epoch).title(numbers[0])
+            return f"{self.drawn(epoch).title(numbers[0])}{spoilt}"
         shown = ", ".join(map(str, numbers[:SHOWN_SAMPLES]))
         more = f" and {len(numbers) - SHOWN_SAMPLES} more" if len(numbers) > SHOWN_SAMPLES else ""
-        return f"samples {shown}{more} of split `{TRAINED}`"
+        return f"samples {shown}{more} of split `{TRAINED}`{spoilt}"
+
+    def _not_finite(self, epoch: int, number: int) -> str:
+        """What messages add where a sample holds a number that is not finite."""
+        drawn = self.drawn(epoch)
+        for name in self.inputs.processors:
+            field = self.field(name)
+            if field in self.fields and not finite(encode(self.inputs, name, [drawn[number][field]], str)):
+                return f", of which {drawn.title(number)} holds a number that is not finite in its field `{field}`"
+        return ""
 
     def _titles(self, chosen: Sequence[int], name: str) -> Callable[[int], str]:
         assert self._drawn is not None

@@ -13,7 +13,7 @@ from composer.plugin.asking import ask
 from composer.problems import ComposerError, InputError
 from composer.runtime.inputs import Inputs
 
-__all__ = ["encode", "tensors_of"]
+__all__ = ["encode", "finite", "tensors_of"]
 
 
 def encode(inputs: Inputs, name: str, values: Sequence[Any], title: Callable[[int], str]) -> dict[str, Any]:
@@ -67,6 +67,16 @@ def _shapes(value: Any) -> tuple[Any, ...]:
     if isinstance(value, tuple):
         return tuple(shape for item in value for shape in _shapes(item))
     return () if value is None else (tuple(np.shape(value)[1:]),)
+
+
+def finite(value: Any) -> bool:
+    """Whether every number of arrays, in records and maps too, is finite."""
+    if isinstance(value, dict):
+        return all(map(finite, value.values()))
+    if isinstance(value, tuple):
+        return all(map(finite, value))
+    numbers = isinstance(value, np.ndarray) and np.issubdtype(value.dtype, np.floating)
+    return not numbers or bool(np.isfinite(value).all())
 
 
 def tensors_of(value: Any) -> Any:

@@ -11,6 +11,7 @@ from composer.problems import ComposerError, InputError
 from composer.problems.suggest import nearest
 from composer.recipes import TaskRecipe
 from composer.runtime import Model
+from composer.training.encoding import encode
 
 __all__ = ["answer_fields", "evaluate"]
 
@@ -84,6 +85,9 @@ def _answers(
                 run([sample])
             except ComposerError as alone:
                 raise InputError(f"{title(index)}: {alone}") from error
+        inputs = model.runner(task).inputs
+        for name, field in fields.items():  # each alone is fine, so one does not go with the others
+            encode(inputs, name, [sample[field] for sample in part], title)
         raise
 
 

@@ -14,6 +14,7 @@ import torch
 from composer.language import Tree
 from composer.plan import Plan, Step
 from composer.plugin import Registry
+from composer.plugin.asking import PluginError
 from composer.problems import ComposerError, InputError, Problem
 from composer.problems.suggest import nearest
 from composer.recipes import Recipe, TaskRecipe
@@ -41,8 +42,10 @@ def collecting(problems: list[Problem], tree: Tree, task: str) -> Iterator[None]
         yield
     except ComposerError as error:
         found = _problem(error, tree, task)
-        lacking = f"has no field `{error.name}`" if isinstance(error, MissingFieldError) else None
-        if not (lacking and any(lacking in told.message and told.place == found.place for told in problems)):
+        # What ails every split of a dataset is told for the first one.
+        same = f"has no field `{error.name}`" if isinstance(error, MissingFieldError) else ""
+        same = error.fault if isinstance(error, PluginError) else same
+        if not (same and any(same in told.message and told.place == found.place for told in problems)):
             problems.append(found)
 
 

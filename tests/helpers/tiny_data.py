@@ -85,7 +85,7 @@ class Points:
         count = self.config.count if split == "train" else 4
         random = np.random.default_rng(len(split))
         made = [self._sample(random, i) for i in range(count)]
-        return made if split != self.config.split else self._spoilt(made, epoch)
+        return made if self.config.split not in (split, "all") else self._spoilt(made, epoch)
 
     def _sample(self, random: np.random.Generator, i: int) -> dict[str, Any]:
         values = random.normal(size=(5, 4)).astype("float32")

@@ -175,6 +175,39 @@ def test_data_that_breaks_later_leaves_the_last_good_state(points: Path) -> None
     assert {path.name: path.read_bytes() for path in points.glob("out.*")} == before
 
 
+def test_a_number_that_is_not_finite_is_told_with_its_sample(points: Path) -> None:
+    edited(points, "batch: 4", "with: {fault: nan}\n    batch: 4")
+    said = r"`sort` is nan in epoch 1, step \d.*sample 15 \(`s15`\).*not finite in its field `x`.*nothing was"
+    with pytest.raises(ComposerError, match=said):
+        train_document("points.yaml", out="out", recipe="recipe.yaml")
+
+
+def test_a_sample_of_another_shape_is_named_where_it_is_scored(points: Path) -> None:
+    edited(points, "batch: 4", "with: {fault: ragged, split: validation}\n    batch: 4")
+    (problem,) = refused(points)
+    assert "sample 3 (`s3`) of split `validation`" in problem.message
+    assert "has the shape (3, 4)" in problem.message
+
+
+def test_what_ails_every_split_is_told_once(points: Path) -> None:
+    edited(points, "batch: 4", "with: {fault: runtime error, split: all}\n    batch: 4")
+    (problem,) = refused(points)
+    assert "split `train`" in problem.message
+
+
+def test_a_module_that_no_objective_reaches_is_told(points: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    text = tiny_data.DOCUMENT.replace(
+        "modules:\n", "modules:\n  spare: {uses: core.linear, with: {input_dim: 4, output_dim: 2}}\n"
+    )
+    text = text.replace(
+        "    outputs: {scores: scores,",
+        "      others: {call: spare.scores, inputs: vector}\n    outputs: {others: others, scores: scores,",
+    )
+    (points / "points.yaml").write_text(text)
+    train_document("points.yaml", out="out", recipe="recipe.yaml")
+    assert "no objective reaches spare" in capsys.readouterr().err
+
+
 def test_lazy_samples_train(points: Path) -> None:
     edited(points, "batch: 4", "with: {fault: lazy}\n    batch: 4")
     record = train_document("points.yaml", out="out", recipe="recipe.yaml")
