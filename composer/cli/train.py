@@ -80,7 +80,9 @@ def run(args: argparse.Namespace) -> int:
             **_chosen(args),
         )
     except (KeyboardInterrupt, Ended):
-        if Path(f"{out}.checkpoint").is_file():
+        from composer.training.places import Places
+
+        if Places.of(out).checkpoint.is_file():
             remark("the last finished epoch is stored: go on with --resume")
         raise
     return 0

@@ -191,3 +191,20 @@ def test_threads_of_torch_sleep_while_they_wait(
     monkeypatch.delenv("OMP_WAIT_POLICY")
     composer(*TRAIN, "--check")
     assert os.environ["OMP_WAIT_POLICY"] == "PASSIVE"
+
+
+def test_an_interrupted_run_says_how_it_goes_on(
+    composer, points: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from composer.training.display import Display
+
+    def stop(display: Display, result: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Display, "epoch", stop)
+    done = composer(*TRAIN[:-1], "new/run.safetensors")
+    assert done.code == 130
+    assert done.err.splitlines()[-2:] == [
+        "the last finished epoch is stored: go on with --resume",
+        "composer: interrupted",
+    ]
