@@ -4,17 +4,24 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, ValidationInfo, field_validator, model_validator
+from typing_extensions import Self
 
 from composer.plugin import Config
+from composer_core.names import read_names
 
 __all__ = [
+    "ActivationConfig",
+    "ArgmaxConfig",
+    "ContrastiveConfig",
+    "DropoutConfig",
     "LayerNormConfig",
     "LinearConfig",
     "PoolConfig",
     "SelectConfig",
     "SimilarityConfig",
     "TokenLossConfig",
+    "TopKConfig",
 ]
 
 
@@ -64,3 +71,63 @@ class TokenLossConfig(Config):
 
     shift: bool = False
     """Whether position i is scored against label i + 1, as a decoder that reads its own targets needs."""
+
+
+class DropoutConfig(Config):
+    """`with` of `core.dropout`."""
+
+    rate: float = Field(default=0.1, ge=0, lt=1)
+    """Share of values dropped while training; the others grow by as much. Answering drops none."""
+    of: Literal["states", "embedding"] = "states"
+    """What it works on, which is the kind and the name of its ports."""
+
+
+class ActivationConfig(Config):
+    """`with` of `core.activation`."""
+
+    function: Literal["gelu", "gelu_tanh", "relu", "silu", "tanh", "sigmoid"] = "gelu"
+    """What every value goes through; `gelu_tanh` is the approximation that GPT-2 uses."""
+    of: Literal["states", "embedding"] = "states"
+    """What it works on, which is the kind and the name of its ports."""
+
+
+class ArgmaxConfig(Config):
+    """`with` of `core.argmax`."""
+
+    names: list[str] | None = None
+    """Names of the classes in their order: a list, or a file beside the document with one name a line."""
+
+    @field_validator("names", mode="before")
+    @classmethod
+    def _read_names(cls, value: object, info: ValidationInfo) -> object:
+        return read_names(value, info)
+
+
+class TopKConfig(ArgmaxConfig):
+    """`with` of `core.top_k`."""
+
+    k: int = Field(default=5, ge=1)
+    """How many classes are given, best first."""
+
+    @model_validator(mode="after")
+    def _enough_names(self) -> Self:
+        if self.names is not None and self.k > len(self.names):
+            raise ValueError(f"k {self.k} is more than the {len(self.names)} classes that names has")
+        return self
+
+
+class ContrastiveConfig(Config):
+    """`with` of `core.contrastive`."""
+
+    temperature: float = Field(default=0.07, gt=0)
+    """What cosines are divided by when training starts; it is learned."""
+    least_temperature: float = Field(default=0.01, gt=0)
+    """The temperature does not fall below this."""
+
+    @model_validator(mode="after")
+    def _in_order(self) -> Self:
+        if self.temperature < self.least_temperature:
+            raise ValueError(
+                f"temperature {self.temperature} is below least_temperature {self.least_temperature}"
+            )
+        return self

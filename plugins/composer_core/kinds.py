@@ -47,6 +47,13 @@ KINDS: tuple[Kind, ...] = (
         {"values": Field("float", (0, 1))},
     ),
     Kind(
+        "probabilities",
+        "One probability per sample and class; those of a sample sum to one.",
+        ("batch", "candidates"),
+        {"values": Field("float", (0, 1))},
+        parent="scores",
+    ),
+    Kind(
         "labels",
         "Several ids per sample: target tokens (-100 = not scored) or ranked candidates.",
         ("batch", "length"),
@@ -67,6 +74,12 @@ KINDS: tuple[Kind, ...] = (
     ),
     Kind(
         "scalar", "One real number for the whole batch, such as a loss.", (), {"values": Field("float", ())}
+    ),
+    Kind(
+        "ranking",
+        "The best classes of each sample with their probabilities, best first; stays on the host.",
+        ("batch",),
+        {"values": Field("object", (0,))},
     ),
     Kind("text", "One string per sample; stays on the host.", ("batch",), {"values": Field("object", (0,))}),
 )

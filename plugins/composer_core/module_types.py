@@ -5,12 +5,17 @@ from __future__ import annotations
 from composer.plugin import Method, ModuleType, NoConfig
 from composer.types import PortType, Signature
 from composer_core.configs import (
+    ActivationConfig,
+    ArgmaxConfig,
+    ContrastiveConfig,
+    DropoutConfig,
     LayerNormConfig,
     LinearConfig,
     PoolConfig,
     SelectConfig,
     SimilarityConfig,
     TokenLossConfig,
+    TopKConfig,
 )
 
 __all__ = ["MODULE_TYPES"]
@@ -94,6 +99,38 @@ def _class_loss(config: NoConfig) -> Signature:
 def _token_loss(config: TokenLossConfig) -> Signature:
     inputs = {"logits": "logits[B, L, V]", "labels": "labels[B, L]"}
     return Signature(inputs, {"loss": "scalar"}, vocabulary={"labels": "V"})
+
+
+def _elementwise(config: ActivationConfig | DropoutConfig) -> Signature:
+    port = {config.of: "states[B, N, D]" if config.of == "states" else "embedding[B, D]"}
+    return Signature(port, port)
+
+
+def _softmax(config: NoConfig) -> Signature:
+    return Signature({"scores": "scores[B, K]"}, {"probabilities": "probabilities[B, K]"})
+
+
+def _argmax(config: ArgmaxConfig) -> Signature:
+    if config.names is None:
+        return Signature({"scores": "scores[B, K]"}, {"classes": "classes[B]"})
+    inputs = {"scores": f"scores[B, {len(config.names)}]"}
+    return Signature(inputs, {"classes": "classes[B]", "name": "text[B]"})
+
+
+def _top_k(config: TopKConfig) -> Signature:
+    outputs = {"best": "ranking[B]"}
+    if config.names is None:
+        return Signature({"probabilities": "probabilities[B, K]"}, outputs, {"K": (config.k, LONGEST)})
+    return Signature({"probabilities": f"probabilities[B, {len(config.names)}]"}, outputs)
+
+
+def _contrastive_loss(config: ContrastiveConfig) -> Signature:
+    return Signature({"first": "embedding[B, D]", "second": "embedding[B, D]"}, {"loss": "scalar"})
+
+
+def _contrastive_scores(config: ContrastiveConfig) -> Signature:
+    inputs = {"queries": "embedding[B, D]", "candidates": "embedding[K, D]"}
+    return Signature(inputs, {"scores": "scores[B, K]"})
 
 
 MODULE_TYPES: tuple[ModuleType, ...] = (
@@ -191,5 +228,65 @@ MODULE_TYPES: tuple[ModuleType, ...] = (
         "composer_core.losses:build_token_loss",
         "Mean cross entropy over the tokens whose label is not -100.",
         stateless=True,
+    ),
+    ModuleType(
+        "core.activation",
+        ActivationConfig,
+        {"forward": Method(_elementwise)},
+        "composer_core.elementwise:build_activation",
+        "Put every value of states or of an embedding through a function such as GELU.",
+        stateless=True,
+        examples=({}, {"function": "relu", "of": "embedding"}),
+    ),
+    ModuleType(
+        "core.dropout",
+        DropoutConfig,
+        {"forward": Method(_elementwise)},
+        "composer_core.elementwise:build_dropout",
+        "Drop a share of the values of states or of an embedding while training.",
+        stateless=True,
+        examples=({}, {"rate": 0.5, "of": "embedding"}),
+    ),
+    ModuleType(
+        "core.softmax",
+        NoConfig,
+        {"forward": Method(_softmax)},
+        "composer_core.answers:build_softmax",
+        "Turn class scores into probabilities.",
+        stateless=True,
+    ),
+    ModuleType(
+        "core.argmax",
+        ArgmaxConfig,
+        {"forward": Method(_argmax)},
+        "composer_core.answers:build_argmax",
+        "Take the best class, and its name where the classes have names.",
+        stateless=True,
+        examples=({}, {"names": ["a", "b", "c"]}),
+    ),
+    ModuleType(
+        "core.top_k",
+        TopKConfig,
+        {"forward": Method(_top_k)},
+        "composer_core.answers:build_top_k",
+        "List the best classes with their probabilities, by name where the classes have names.",
+        stateless=True,
+        examples=({"k": 2}, {"k": 2, "names": ["a", "b", "c"]}),
+    ),
+    ModuleType(
+        "core.contrastive",
+        ContrastiveConfig,
+        {
+            "forward": Method(
+                _contrastive_loss, summary="The loss of finding each row's partner in the batch."
+            ),
+            "scores": Method(
+                _contrastive_scores,
+                attribute="scores",
+                summary="Cosines of every query and candidate over the learned temperature.",
+            ),
+        },
+        "composer_core.contrastive:build_contrastive",
+        "Bring two embeddings of one sample together, apart from those of others, by a learned temperature.",
     ),
 )

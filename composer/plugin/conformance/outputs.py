@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -14,6 +15,8 @@ from composer.types import Field, Kind, Port, gap
 
 __all__ = ["difference", "hold_to_type", "tensors_of"]
 
+SHOWN = 80
+"""Characters of a list in a message."""
 RELATIVE, ABSOLUTE = 1e-4, 1e-5
 """How far two ways to compute the same may differ: kernels of another shape add in another order."""
 
@@ -31,6 +34,7 @@ def hold_to_type(name: str, value: Any, port: Port, kind: Kind, sizes: dict[str,
         if item is None and field.optional:
             continue
         if field.dtype == "object":
+            _hold_list(place, item, port, sizes)
             continue
         if not isinstance(item, Tensor):
             raise Failure(f"{place}: expected a tensor of {port.type}, got {_found(item)}")
@@ -39,6 +43,15 @@ def hold_to_type(name: str, value: Any, port: Port, kind: Kind, sizes: dict[str,
             raise Failure(
                 f"{place}: expected {field.dtype} values, got {str(item.dtype).removeprefix('torch.')}"
             )
+
+
+def _hold_list(place: str, item: Any, port: Port, sizes: dict[str, int]) -> None:
+    """Objects that stay on the host are a list with one for each sample."""
+    expected = evaluate(port.type.dims[0], sizes)
+    if not isinstance(item, list) or expected not in (None, len(item)):
+        of = f" of {expected}" if expected is not None else ""
+        length = f" of {len(item)}" if isinstance(item, list) else ""
+        raise Failure(f"{place}: expected a list{of} for {port.type}, got {_found(item)}{length}")
 
 
 def _hold_shape(place: str, item: Tensor, port: Port, field: Field, sizes: dict[str, int]) -> None:
@@ -67,24 +80,39 @@ def _found(value: Any) -> str:
 
 def tensors_of(
     values: Mapping[str, Any], ports: Mapping[str, Port], kinds: Mapping[str, Kind]
-) -> dict[str, Tensor]:
-    """Every tensor of some ports' values, by `port` or `port.field`."""
-    found: dict[str, Tensor] = {}
+) -> dict[str, Any]:
+    """Every tensor of some ports' values, by `port` or `port.field`; lists of what stays on the host, too."""
+    found: dict[str, Any] = {}
     for name, value in values.items():
         kind = kinds[ports[name].type.kind]
         for field_name, item in fields_of(kind, value).items():
-            if isinstance(item, Tensor):
+            if isinstance(item, (Tensor, list)):
                 found[name if kind.record is None else f"{name}.{field_name}"] = item
     return found
 
 
-def difference(first: Mapping[str, Tensor], second: Mapping[str, Tensor], *, exact: bool = False) -> str:
-    """Where two sets of tensors differ, in words; empty when they agree."""
+def _same(one: Any, other: Any, exact: bool) -> bool:
+    """Whether two values of the host are equal, numbers as nearly as those of tensors are."""
+    if isinstance(one, float) and isinstance(other, float) and not exact:
+        return math.isclose(one, other, rel_tol=RELATIVE, abs_tol=ABSOLUTE)
+    if isinstance(one, Mapping) and isinstance(other, Mapping):
+        return one.keys() == other.keys() and all(_same(one[key], other[key], exact) for key in one)
+    if isinstance(one, (list, tuple)) and isinstance(other, (list, tuple)):
+        return len(one) == len(other) and all(_same(a, b, exact) for a, b in zip(one, other, strict=True))
+    return bool(one == other)
+
+
+def difference(first: Mapping[str, Any], second: Mapping[str, Any], *, exact: bool = False) -> str:
+    """Where two sets of tensors and lists differ, in words; empty when they agree."""
     for place in first.keys() | second.keys():
         if place not in first or place not in second:
             return f"{place} is there once and missing once"
     for place, one in first.items():
         other = second[place]
+        if isinstance(one, list) or isinstance(other, list):
+            if not _same(one, other, exact):
+                return f"{place} is {str(one)[:SHOWN]} once and {str(other)[:SHOWN]} once"
+            continue
         if one.shape != other.shape:
             return f"{place} is {list(one.shape)} once and {list(other.shape)} once"
         relative, absolute = (0.0, 0.0) if exact else (RELATIVE, ABSOLUTE)

@@ -60,5 +60,8 @@ def _selected(kind: Kind, value: Any, rows: list[int]) -> Any:
     for name, item in fields_of(kind, value).items():
         axes = kind.fields[name].dims
         has_rows = item is not None and 0 in axes
-        fields[name] = item.index_select(axes.index(0), index) if has_rows else item
+        if has_rows and kind.fields[name].dtype == "object":
+            fields[name] = [item[row] for row in rows]
+        else:
+            fields[name] = item.index_select(axes.index(0), index) if has_rows else item
     return as_record(kind, fields)

@@ -1,0 +1,55 @@
+"""Names of classes: a list in the document, or a file beside it with one name a line."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydantic import ValidationInfo
+
+from composer.plugin import folder_of, is_file
+
+__all__ = ["read_names"]
+
+MAX_BYTES = 10_000_000
+LONGEST_SHOWN = 200
+
+
+def read_names(value: object, info: ValidationInfo) -> object:
+    """The names themselves, in the order of the classes: a compiled artifact then needs no file.
+
+    Raises ValueError for a file that is not there, is no text or is empty, and for names that are empty or doubled.
+    """
+    if isinstance(value, str):
+        value = _lines(value, (folder_of(info) or Path()) / value)
+    if isinstance(value, (list, tuple)) and all(isinstance(name, str) for name in value):
+        if not value:
+            raise ValueError("there are no names: give one for every class")
+        first: dict[str, int] = {}
+        for number, name in enumerate(value, 1):
+            if not name.strip():
+                raise ValueError(f"the name of class {number} is empty")
+            if first.setdefault(name, number) != number:
+                raise ValueError(
+                    f"classes {first[name]} and {number} have one name, {name[:LONGEST_SHOWN]!r}"
+                )
+    return value
+
+
+def _lines(name: str, path: Path) -> list[str]:
+    shown = repr(name if len(name) <= LONGEST_SHOWN else f"{name[:LONGEST_SHOWN]}...")
+    if not name or not is_file(path):
+        raise ValueError(
+            f"no file of names lies at {shown}: give a list, or a text file with one name a line"
+        )
+    if path.stat().st_size > MAX_BYTES:
+        raise ValueError(f"{shown} has more than {MAX_BYTES:,} bytes, too many for names of classes")
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{shown} is not UTF-8 text ({error.reason} at byte {error.start})") from None
+    except OSError as error:
+        raise ValueError(f"{shown} cannot be read: {error.strerror}") from None
+    lines = text.removesuffix("\n").split("\n")
+    if not text.strip():
+        raise ValueError(f"{shown} holds no names: write one a line")
+    return [line.strip() for line in lines]
