@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 
 __all__ = ["configure", "describe", "run"]
 
+WIDTH = 120
+"""Columns of a line; longer ones go on below their text."""
+
 SINGULAR = {
     "kinds": "kind",
     "modalities": "modality",
@@ -68,6 +71,11 @@ def describe(registry: Registry, id: str) -> Iterable[str]:
 def _unknown(registry: Registry, id: str) -> str:
     from difflib import get_close_matches
 
+    from composer.plugin import library_help
+
+    foreign = library_help(id)
+    if foreign is not None:
+        return foreign
     known = sorted({name for section in registry.sections() for name in section} | registry.plugins.keys())
     close = get_close_matches(id, known, n=3, cutoff=0.5)
     hint = f"did you mean {' or '.join(close)}?" if close else "`composer plugins list` shows what there is"
@@ -81,7 +89,7 @@ def _details(entry: Any) -> list[str]:
     if isinstance(entry, ModuleType):
         return [*_config_rows(entry.config), *_method_rows(entry)]
     if isinstance(entry, Modality):
-        return [*_config_rows(entry.config), "  ports", *_modality_rows(entry)]
+        return [*_config_rows(entry.config), *_modality_rows(entry)]
     if isinstance(entry, Kind):
         rows = [f"  written {entry.id}[{', '.join(entry.dims)}]" if entry.dims else f"  written {entry.id}"]
         if entry.parent:
@@ -96,20 +104,23 @@ def _details(entry: Any) -> list[str]:
     return _config_rows(config) if config is not None else []
 
 
-def _config_rows(config: type[Config]) -> list[str]:
+def _config_rows(config: type[Config], indent: str = "  ") -> list[str]:
     from composer.types.documented import documented
 
     if not config.model_fields:
-        return ["  with: nothing"]
-    rows = ["  with"]
+        return [f"{indent}with: nothing"]
+    rows = [f"{indent}with"]
     size = max(map(len, config.model_fields))
     for name, field in documented(config).model_fields.items():
-        default = (
-            "required" if field.is_required() else f"default {json.dumps(field.get_default(), default=str)}"
-        )
+        value = field.get_default(call_default_factory=True)
+        default = "required" if field.is_required() else f"default {json.dumps(value, default=str)}"
         kind = _type_name(field.annotation)
         about = " ".join((field.description or "").split())
-        rows.append(f"    {name:<{size}}  {kind}, {default}. {about}".rstrip())
+        start = f"{indent}  {name:<{size}}  "
+        text = f"{start}{kind}, {default}. {about}".rstrip()
+        rows += textwrap.wrap(
+            text, WIDTH, subsequent_indent=" " * len(start), break_long_words=False, break_on_hyphens=False
+        )
     return rows
 
 
@@ -136,12 +147,14 @@ def _method_rows(entry: ModuleType) -> list[str]:
     for name, method in entry.methods.items():
         about = f"  {method.summary}" if method.summary else ""
         rows.append(f"    {name}{about}")
-        rows += _signature_rows(method.signature, entry.config, method.options)
+        rows += _signature_rows(entry, method.signature, method.options)
+        rows += _config_rows(method.options, " " * 6) if method.options is not None else []
         rows += _export_rows(method)
     if entry.generation is not None:
         generation = entry.generation
         rows.append("    generate  Decodes tokens until the end token.")
-        rows += _signature_rows(generation.signature, entry.config, generation.options)
+        rows += _signature_rows(entry, generation.signature, generation.options)
+        rows += _config_rows(generation.options, " " * 6)
         rows += _export_rows(generation)
     return rows
 
@@ -151,19 +164,57 @@ def _export_rows(entry: Method | Generation) -> list[str]:
 
 
 def _modality_rows(entry: Modality) -> list[str]:
-    try:
-        ports = entry.ports(*_symbols(entry.config))
-    except Exception:  # the function is a plugin's and was given names for numbers
-        return ["      depend on the config"]
-    return [f"      {name}: {port}" for name, port in ports.items()]
+    known = asked(entry.ports, entry.config, entry.examples)
+    if known is None:
+        return ["  ports", "      depend on the config"]
+    ports, of = known
+    return [f"  ports{of}", *(f"      {name}: {port}" for name, port in ports.items())]
 
 
-def _signature_rows(signature: Callable[..., Signature], *configs: type[Config] | None) -> list[str]:
-    try:
-        made = signature(*_symbols(*configs))
-    except Exception:  # the function is a plugin's and was given names for numbers
+def _signature_rows(
+    entry: ModuleType, signature: Callable[..., Signature], options: type[Config] | None
+) -> list[str]:
+    known = asked(signature, entry.config, entry.examples, options)
+    if known is None:
         return ["      its ports depend on the config"]
-    return [f"      takes {_ports(made.inputs)}", f"      gives {_ports(made.outputs)}"]
+    made, of = known
+    where = [f"      for example{of}"] if of else []
+    return [*where, f"      takes {_ports(made.inputs)}", f"      gives {_ports(made.outputs)}"]
+
+
+def asked(
+    function: Callable[..., Any],
+    config: type[Config],
+    examples: Iterable[Mapping[str, Any]],
+    options: type[Config] | None = None,
+) -> tuple[Any, str] | None:
+    """What a plugin's function says of a config whose numbers are names; else of its defaults, else of an example.
+
+    The text tells of which one, for a reader; None where it says nothing of any.
+    """
+    more = [] if options is None else [options]
+    tries: list[Mapping[str, Any] | None] = [{}, *examples]
+    tries.insert(len(tries) if _needs_text(config) else 0, None)
+    for values in tries:
+        try:
+            if values is None:
+                return function(*_symbols(config, *more)), ""
+            chosen = [model.model_validate(values if model is config else {}) for model in (config, *more)]
+            found = function(*chosen)
+        except Exception:  # this config does not do, or the plugin's function fails
+            continue
+        shown = ", ".join(f"{name}: {_written(value)}" for name, value in values.items())
+        return found, f" with {{{shown}}}" if values else " with the defaults"
+    return None
+
+
+def _needs_text(config: type[Config]) -> bool:
+    """Whether a text has to be given: its own name in its place would say little."""
+    return any(field.is_required() and field.annotation is str for field in config.model_fields.values())
+
+
+def _written(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value, default=str).replace('"', "")
 
 
 def _ports(ports: Mapping[str, Port]) -> str:

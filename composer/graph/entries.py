@@ -7,10 +7,10 @@ from importlib.metadata import entry_points
 from typing import Any
 
 from composer.language import Tree
-from composer.plugin import Registry
+from composer.plugin import Registry, library_help
 from composer.plugin.registry import Conflict, Section
 from composer.problems import Problem
-from composer.problems.suggest import suggest
+from composer.problems.suggest import Suggestion, suggest
 
 __all__ = ["EntryFinder"]
 
@@ -44,8 +44,9 @@ class EntryFinder:
                 )
                 self.problems.append(Problem("C302", "error", message, place, helps=causes))
                 return None
-        meant = suggest(key, section, place)
-        helps = list(meant.helps)
+        foreign = library_help(key) if what == "module type" else None
+        meant = Suggestion() if foreign else suggest(key, section, place)
+        helps = [foreign] if foreign else list(meant.helps)
         installed = {p.name for p in entry_points(group="composer")} - set(self.registry.plugins)
         if prefix in installed:
             helps.append(

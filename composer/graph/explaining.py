@@ -57,6 +57,11 @@ class Explainer:
         fitting = list(fitting)
         if fitting:
             helps.insert(0, f"ports of kind {edge.wanted.name} before this node: {', '.join(fitting[:6])}")
+        elif not helps and not hints:
+            makers = self._makers(edge.given.kind, edge.wanted.kind)
+            if makers:
+                made = f"{' or '.join(makers[:3])} makes {edge.wanted.kind} of {edge.given.kind}"
+                helps.append(f"{made}: put one between them")
         source, target = ".".join(edge.source), f"{edge.node}.{edge.port}"
         named = edge.given.kind == edge.wanted.kind  # then the roles differ
         given, wanted = (t.name if named else t.kind for t in (edge.given, edge.wanted))
@@ -176,6 +181,20 @@ class Explainer:
         change = " → ".join(str(value) for value in config.values())
         help_ = f"or add `{entry.id}` ({change}) between them"
         return [f"{help_}; `--fix` does it" if edits else help_], edits
+
+    def _makers(self, given: str, wanted: str) -> list[str]:
+        """Types without weights that, as they are by default, make one kind of another."""
+        found = []
+        for entry in self.registry.module_types.values():
+            try:
+                signature = entry.methods["forward"].signature(entry.config())
+            except Exception:  # it has no such method, needs a config, or is a plugin's that fails
+                continue
+            needed = [port.type.kind for port in signature.inputs.values() if not port.optional]
+            made = {port.type.kind for port in signature.outputs.values()}
+            if entry.stateless and needed == [given] and made == {wanted}:
+                found.append(f"`{entry.id}`")
+        return found
 
     def _place(self, edge: Edge) -> Place:
         return self.document.tree.place(edge.reference)

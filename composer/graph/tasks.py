@@ -341,7 +341,9 @@ class TaskChecker:
         searches = {
             name: nodes[name][1] for name, callee in self.resolved.items() if callee.verb == "generate"
         }
-        self.problems += searches_in_the_way(graph, nodes, searches, loss, where, document)
+        kind = self.edges.types[loss].kind if loss in self.edges.types else None
+        scalar = loss if kind == "scalar" else None  # what is no scalar is told as such (C219)
+        self.problems += searches_in_the_way(graph, nodes, searches, scalar, where, document)
         faulty = any(ports is None for ports in self.outputs.values())
         if loss is None or faulty or any(p.severity == "error" for p in self.problems[before:]):
             return

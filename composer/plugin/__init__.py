@@ -19,6 +19,7 @@ from composer.plugin.declarations import (
 )
 from composer.plugin.folders import folder_of, is_file
 from composer.plugin.hooks import hookimpl
+from composer.plugin.libraries import library_help
 from composer.plugin.loading import load_registry
 from composer.plugin.registry import Register, Registry
 
@@ -43,5 +44,6 @@ __all__ = [
     "folder_of",
     "hookimpl",
     "is_file",
+    "library_help",
     "load_registry",
 ]

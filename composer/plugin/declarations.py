@@ -168,6 +168,8 @@ class Modality:
     files: Callable[[Any], Mapping[str, Path]] | None = None
     ranges: Callable[[Any], Mapping[str, tuple[int, int]]] | None = None
     vocabulary: Callable[[Any], Mapping[str, VocabularyIds]] | None = None
+    examples: tuple[Mapping[str, Any], ...] = ()
+    """Configs with which `composer plugins show` asks for the ports, where they depend on more than numbers."""
 
 
 @dataclass(frozen=True)

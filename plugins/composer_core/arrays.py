@@ -162,4 +162,5 @@ ARRAY = Modality(
     "composer_core.arrays:ArrayProcessor",
     "An array that is a port already: features, states or ids that were computed before.",
     shares_symbols=True,
+    examples=({"kind": "states", "dims": ["B", "N", 768]},),
 )

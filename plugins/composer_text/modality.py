@@ -37,4 +37,5 @@ TEXT = Modality(
     files=_files,
     ranges=_ranges,
     vocabulary=_vocabulary,
+    examples=({"tokenizer": "bert-uncased"},),
 )

@@ -25,6 +25,8 @@ __all__ = [
 ]
 
 FOLDER = Path(__file__).parent / "vocabularies"
+BOM = b"\xef\xbb\xbf"
+"""What some editors write before a text."""
 LONGEST_NAME = 200
 """Of a value that is shown in a message."""
 
@@ -88,7 +90,7 @@ def read_vocabulary(path: Path) -> dict[str, int]:
     Raises InputError for a file that is unreadable, empty or no text, or that lacks a special token.
     """
     try:
-        text = path.read_text(encoding="utf-8")
+        text = path.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
         raise InputError(
             f"vocabulary {path} is not UTF-8 text: {error.reason} at byte {error.start}"
@@ -122,7 +124,7 @@ def special_ids(tokenizer: str) -> SpecialIds:
 
 def hold_distinct(path: Path, vocabulary: dict[str, int]) -> None:
     """Raise InputError where a word stands twice: all its ids but the last would never be written or read."""
-    words = path.read_text(encoding="utf-8").removesuffix("\n").split("\n")
+    words = path.read_text(encoding="utf-8-sig").removesuffix("\n").split("\n")
     if len(words) == len(vocabulary):
         return
     word, count = Counter(words).most_common(1)[0]
@@ -143,7 +145,7 @@ def vocabulary_ids(tokenizer: str) -> VocabularyIds:
 
 @lru_cache(maxsize=64)
 def _ids(tokenizer: str, path: Path, changed: int, size: int) -> VocabularyIds:
-    content = path.read_bytes()
+    content = path.read_bytes().removeprefix(BOM)
     content = content.replace(b"\r\n", b"\n").replace(b"\r", b"\n") if b"\r" in content else content
     lines = b"\n" + content.removesuffix(b"\n") + b"\n"
 

@@ -135,3 +135,48 @@ class TestNew:
         assert done.code == 1
         assert "exists already" in done.err
         assert list((tmp_path / "composer-audio").iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("id", "expected"),
+    [
+        (
+            "array",
+            ["ports with {kind: states, dims: [B, N, 768]}\n      states: states[B, N, 768]", "default []"],
+        ),
+        (
+            "mplug2.vision_encoder",
+            ["for example with {image_size: 32", "takes pixels: pixels[B, 3, 3, 32, 32]"],
+        ),
+        (
+            "mplug2.text_decoder",
+            ["max_tokens  whole number, default 20. Search ends", "takes memory: states[B, N, hidden]"],
+        ),
+        ("core.argmax", ["gives classes: classes[B]"]),
+    ],
+)
+def test_ports_are_shown_for_a_default_or_an_example(composer, id: str, expected: list[str]) -> None:
+    out = composer("plugins", "show", id).out
+    assert all(text in out for text in expected), out
+
+
+def test_every_entry_is_readable(composer) -> None:
+    """No marker of a library, no port that is only said to depend on something, no line beyond the page."""
+    registry = load_registry()
+    for section in registry.sections():
+        for name in section:
+            out = composer("plugins", "show", name).out
+            assert "Pydantic" not in out, name
+            assert "depend on the config" not in out, name
+            if section.name in ("modalities", "module_types", "datasets"):
+                long = [line for line in out.splitlines() if len(line) > 120 and ": " not in line]
+                assert long == [], name
+
+
+@pytest.mark.parametrize(
+    "id", ["timm", "transformers.BertModel", "torchvision.models.resnet50", "openai/clip"]
+)
+def test_a_name_of_a_library_is_answered_with_how_it_comes_in(composer, id: str) -> None:
+    done = composer("plugins", "show", id)
+    assert done.code == 2
+    assert "`composer plugins new`" in done.err

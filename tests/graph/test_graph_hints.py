@@ -217,3 +217,31 @@ def test_two_values_of_their_own_are_two_problems() -> None:
     text = HEADS.replace("$heads, layers: 1", "5, layers: 1").replace("$heads, layers: 2", "7, layers: 2")
     errors = [p for p in check(Source("heads.yaml", text)).problems if p.code == "C206"]
     assert [problem.place.line for problem in errors] == [4, 5]
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "timm",
+        "timm.vit_base_patch16_224",
+        "transformers.BertModel",
+        "torchvision.models.resnet50",
+        "torch.nn.Linear",
+        "transformers:AutoModel",
+        "google/vit-base-patch16-224",
+        "open-clip.ViT-B-32",
+    ],
+)
+def test_a_name_of_a_library_is_answered_with_how_it_comes_in(name: str) -> None:
+    text = (
+        "composer: 1\n"
+        f"modules: {{m: {{uses: '{name}'}}}}\n"
+        "tasks:\n  t:\n    inputs: {x: {modality: array, with: {kind: states, dims: [B, N, 8]}}}\n"
+        "    nodes: {n: {call: m, inputs: x}}\n    outputs: {o: n}\n"
+    )
+    (problem,) = checked(text).problems
+    assert problem.code == "C201"
+    (help_,) = problem.helps
+    assert "`composer plugins new`" in help_
+    assert "core." not in help_
+    assert problem.fix == ()

@@ -72,6 +72,20 @@ def test_what_an_objective_may_read(nodes: str, expected: list[tuple[str, str]])
     assert problems(nodes) == expected
 
 
-def test_a_loss_that_reads_the_ids_of_the_tasks_search() -> None:
-    found = problems("c: {uses: core.token_loss, inputs: {logits: scored.logits, labels: r.ids}}")
-    assert ("C223", "r.ids}}") in found or [code for code, _ in found] == ["C203"]
+@pytest.mark.parametrize(
+    ("nodes", "place"),
+    [
+        (f"{KEPT}c: {{uses: core.token_loss, inputs: {{logits: x.logits, labels: r.ids}}}}", "r.ids}}"),
+    ],
+)
+def test_a_loss_that_reads_the_ids_of_the_tasks_search(nodes: str, place: str) -> None:
+    found = problems(nodes)
+    assert found == [("C223", place)] or {code for code, _ in found} == {"C203"}
+
+
+@pytest.mark.parametrize("loss", ["r.score", "r.text"])
+def test_what_is_no_scalar_is_one_problem(loss: str) -> None:
+    nodes = "c: {uses: core.class_loss, inputs: {scores: s.scores, classes: truth.classes}}"
+    text = DOCUMENT.replace("NODES", nodes).replace("loss: c.loss", f"loss: {loss}")
+    report = check(Source("doc.yaml", text), registry=REGISTRY)
+    assert [problem.code for problem in report.errors] == ["C219"]

@@ -181,3 +181,12 @@ def test_scores_are_no_probabilities(tmp_path: Path) -> None:
     (problem,) = caught.value.problems
     assert problem.code == "C202"
     assert any("p.probabilities" in help_ for help_ in problem.helps)
+
+
+def test_without_a_softmax_the_hint_names_it(tmp_path: Path) -> None:
+    lines = [line for line in DOCUMENT.splitlines(keepends=True) if "core.softmax" not in line]
+    text = "".join(lines).replace("NAMES", "[a, b, c]").replace(", p: p.probabilities}", "}")
+    (tmp_path / "d.yaml").write_text(text.replace("p.probabilities", "s.scores"))
+    (problem,) = check(tmp_path / "d.yaml").problems
+    assert problem.code == "C202"
+    assert problem.helps == ("`core.softmax` makes probabilities of scores: put one between them",)

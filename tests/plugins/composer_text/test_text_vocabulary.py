@@ -6,7 +6,13 @@ import hashlib
 from pathlib import Path
 
 import pytest
-from composer_text.vocabulary import packaged_vocabularies, read_vocabulary, special_ids, vocabulary_path
+from composer_text.vocabulary import (
+    packaged_vocabularies,
+    read_vocabulary,
+    special_ids,
+    vocabulary_ids,
+    vocabulary_path,
+)
 
 from composer.problems import InputError
 
@@ -68,3 +74,11 @@ def test_a_bad_file_is_named(tmp_path: Path, content: bytes, message: str) -> No
 def test_a_vanished_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"gone\.txt cannot be read"):
         read_vocabulary(tmp_path / "gone.txt")
+
+
+def test_a_mark_before_the_text_is_no_part_of_the_first_word(tmp_path: Path) -> None:
+    path = tmp_path / "v.txt"
+    path.write_text("[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\ncat\n", encoding="utf-8-sig")
+    assert read_vocabulary(path)["[PAD]"] == 0
+    found = vocabulary_ids(str(path))
+    assert (found.size, found.start, found.end, found.pad) == (6, 2, 3, 0)
