@@ -6,13 +6,13 @@ import contextlib
 import threading
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import torch
 
 from composer.plugin import Registry, load_registry
 from composer.problems import InputError
-from composer.runtime import ImplementationError, device_of, import_object
+from composer.runtime import ImplementationError, NotCopiedError, device_of, import_object
 from composer.runtime.processors import Processors
 from composer_compile.backends.operations import is_registered
 from composer_compile.container import Container, open_container
@@ -85,6 +85,11 @@ class Artifact:
 
     `run("video-qa", video="clip.mp4", question="...")` gives one value per output; lists of values are a batch.
     """
+
+    def __reduce_ex__(self, protocol: object) -> NoReturn:
+        raise NotCopiedError(
+            f"a loaded artifact cannot be pickled or copied: load {self._container.path} again where it is needed"
+        )
 
     def __init__(
         self,

@@ -52,7 +52,7 @@ def open_container(path: str | Path) -> Container:
             raise ArtifactError(f"there is no artifact at {place}: check the path")
         if place.is_dir():
             files: _Files = _Directory(place)
-        elif zipfile.is_zipfile(place):
+        elif place.is_file() and zipfile.is_zipfile(place):  # to look for a zip's end in a device never ends
             files = _Zip(place)
         else:
             raise ArtifactError(f"{place} is neither a directory nor a zip file, so it is not an artifact")

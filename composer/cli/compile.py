@@ -9,6 +9,7 @@ composer compile quickstart:image-qa --backend tensorrt --precision fp16 --targe
 from __future__ import annotations
 
 import argparse
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -62,7 +63,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "or a node one of its own; may be repeated",
     )
     parser.add_argument(
-        "--tolerance", type=float, help="largest accepted relative difference from the live model"
+        "--tolerance", type=_tolerance, help="largest accepted relative difference from the live model"
     )
     parser.add_argument(
         "--accept-drift",
@@ -175,6 +176,16 @@ def _options(args: argparse.Namespace, options: type[Options]) -> Options:
         accept_drift=args.accept_drift,
         build=_build_options(args),
     )
+
+
+def _tolerance(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not 0 < value < math.inf:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number above zero, such as 1e-4")
+    return value
 
 
 def _precision(text: str) -> tuple[str, str]:

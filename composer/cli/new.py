@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import argparse
+import json
+import re
+import shlex
 from pathlib import Path
 
 from composer.cli.output import say
 
 __all__ = ["configure", "run"]
 
+_OTHER_VALUES = {"true", "false", "null", "yes", "no", "on", "off", "y", "n"}
 TEMPLATE = Path(__file__).parent / "templates" / "document.yaml.template"
 
 
@@ -30,6 +34,13 @@ def run(args: argparse.Namespace) -> int:
     path: Path = args.path
     if path.suffix not in {".yaml", ".yml"}:
         raise InputError(f"{path} is no name for a document: end it with .yaml")
-    write_file(path, TEMPLATE, {"NAME": path.stem})
-    say(f"wrote {path}\nnext: composer check {path}\n      composer show {path}")
+    written = shlex.quote(str(path))
+    write_file(path, TEMPLATE, {"NAME": _yaml(path.stem), "FILE": shlex.quote(path.name)})
+    say(f"wrote {path}\nnext: composer check {written}\n      composer show {written}")
     return 0
+
+
+def _yaml(name: str) -> str:
+    """The name as YAML reads it: quoted where it would be another value or another text."""
+    plain = re.fullmatch(r"[A-Za-z][\w-]*", name, re.ASCII) and name.lower() not in _OTHER_VALUES
+    return name if plain else json.dumps(name, ensure_ascii=False)

@@ -156,6 +156,8 @@ def _size(text: str) -> tuple[str, int]:
     name, _, size = text.partition("=")
     if not name or not (size.isascii() and size.isdigit()):
         raise argparse.ArgumentTypeError(f"{text!r} is not of the form name=size, such as batch=8")
+    if len(size) > 9:
+        raise argparse.ArgumentTypeError(f"{text!r}: a size has at most nine digits")
     return name, int(size)
 
 

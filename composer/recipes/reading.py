@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path as FilePath
 
@@ -83,7 +84,12 @@ def _keys(root: MappingNode) -> set[str]:
 
 
 def looks_like_recipe(path: FilePath) -> bool:
-    """Whether a file holds a recipe rather than a document: by its keys, so that a faulty one is recognised too."""
+    """Whether a file holds a recipe rather than a document: by its keys, so that a faulty one is recognised too.
+
+    A pipe is a document: what was read from it once is gone.
+    """
+    if not os.path.isfile(path):
+        return False
     try:
         root = compose(read_source(path))
     except DocumentError:

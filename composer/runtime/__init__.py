@@ -3,13 +3,14 @@
 from composer.runtime.generation import after_prefill, text_pieces, written
 from composer.runtime.importing import ImplementationError, import_object
 from composer.runtime.linear import linear, prefers_onednn
-from composer.runtime.model import INITIAL, Model, Runner, build_for_training, device_of, load
+from composer.runtime.model import INITIAL, Model, NotCopiedError, Runner, build_for_training, device_of, load
 from composer.runtime.program import Program, build_module, build_program
 
 __all__ = [
     "INITIAL",
     "ImplementationError",
     "Model",
+    "NotCopiedError",
     "Program",
     "Runner",
     "after_prefill",

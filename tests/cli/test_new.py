@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 
 import pytest
@@ -34,3 +35,15 @@ def test_a_place_that_does_not_do_is_one_error(
     done = composer("new", path)
     assert done.code == 1
     assert message in done.err
+
+
+@pytest.mark.parametrize("name", ["a b", "a'b: {c", "1", "true", "null", "日本", "a#b", "$x", 'q"r', "no"])
+def test_whatever_the_file_is_called_its_document_is_right(
+    composer, tmp_path, monkeypatch, name: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    made = composer("new", f"{name}.yaml")
+    assert made.code == 0
+    suggested = shlex.split(made.out.split("next: ")[1].splitlines()[0])
+    assert suggested[:2] == ["composer", "check"]
+    assert composer(*suggested[1:]).code == 0

@@ -175,3 +175,27 @@ def test_a_pipe_is_read_up_to_the_limit_of_a_document() -> None:
 def test_help_fits_a_narrow_terminal(composer, monkeypatch, command: str) -> None:
     monkeypatch.setenv("COLUMNS", "1")
     assert composer(command, "--help").code == 0
+
+
+@pytest.mark.parametrize("command", ["inspect", "verify", "run"])
+def test_a_device_is_not_an_artifact_and_is_not_read_to_its_end(composer, command: str) -> None:
+    """In this process: reading /dev/zero to its end would take all memory."""
+    done = composer(command, "/dev/null")
+    assert (done.code, done.out) == (1, "")
+    if command != "run":
+        endless = composer(command, "/dev/zero")
+        assert (endless.code, endless.out) == (1, "")
+        assert "neither a directory nor a zip file" in endless.err
+
+
+@pytest.mark.parametrize("value", ["nan", "inf", "-1", "0", "", "a"])
+def test_a_tolerance_is_a_number_above_zero(composer, value: str) -> None:
+    done = composer("compile", "quickstart", "--out", "x", f"--tolerance={value}")
+    assert (done.code, done.out) == (2, "")
+    assert "is not a number above zero" in done.err
+
+
+def test_a_size_that_no_tensor_has_is_wrong_usage(composer) -> None:
+    done = composer("show", "quickstart", "--cost", "--at", "batch=99999999999999999999")
+    assert (done.code, done.out) == (2, "")
+    assert "at most nine digits" in done.err
