@@ -19,7 +19,7 @@ __all__ = ["Mended", "Refused", "mend"]
 
 MAX_FOLLOWING = 4
 """Fixes in a row that may each bring another one to light."""
-MAX_CHECKS, MIN_CHECKS, MAX_CHARACTERS = 1000, 30, 20_000_000
+MAX_CHECKS, MIN_CHECKS, MAX_CHARACTERS = 1000, 12, 5_000_000
 """Finding the fixes that do harm among many takes checks, as many as the size of the documents allows; what is not
 decided by then stays a hint."""
 KEY = "C101"

@@ -14,6 +14,7 @@ from composer.problems.suggest import listed, rename, suggest
 __all__ = ["Reference", "References", "written_references"]
 
 Path = tuple[Any, ...]
+MANY = 200
 _FOREIGN = re.compile(r"[^\w.-]+", re.ASCII)
 """What no reference holds."""
 _NAMED = (("nodes",), ("inputs",), ("objective", "nodes"), ("objective", "inputs"))
@@ -61,6 +62,7 @@ class References:
     """What a document removes from those that it extends, and where."""
     incomplete: bool = False
     """Whether a part of the task or a name in it could not be read: an unknown name may be a consequence."""
+    _names: dict[tuple[str | None, bool], tuple[str, ...]] = field(default_factory=dict)
 
     def resolve(
         self, text: str, path: Path, *, code: str = "C207", training: bool = False
@@ -122,13 +124,19 @@ class References:
         message = f"{text!r} is no reference: write `node.port` or `input.port`"
         self._problem("C109", message, path, helps, rename(self.tree.place(path), meant) if fits else ())
 
+    def _known(self, own: str | None, training: bool) -> tuple[str, ...]:
+        """The names that a reference may begin with. Of very many the own one too: all readers are told the same."""
+        key = (None if len(self.outputs) > MANY else own, training)
+        if key not in self._names:
+            self._names[key] = tuple(
+                name
+                for name in self.outputs
+                if name != key[0] and isinstance(name, str) and (training or name not in self.training)
+            )
+        return self._names[key]
+
     def _unknown_name(self, name: str, text: str, path: Path, code: str, training: bool) -> None:
-        own = _node_of(path)
-        known = [
-            n
-            for n in self.outputs
-            if n != own and isinstance(n, str) and (training or n not in self.training)
-        ]
+        known = self._known(_node_of(path), training)
         place, port = self.tree.place(path), text[len(name) :]
         callers = [n for n in self.callers.get(name, ()) if n in known]
         if callers:
@@ -159,7 +167,7 @@ class References:
         self.problems.append(Problem(code, "error", message, place, "", notes, tuple(helps), fix))
 
 
-def _node_of(path: Path) -> Any:
+def _node_of(path: Path) -> str | None:
     """The node that a path into a task or its objective leads to, if it leads to one."""
     inner = path[3:] if path[2:3] == ("objective",) else path[2:]
-    return inner[1] if inner[:1] == ("nodes",) and len(inner) > 1 else None
+    return str(inner[1]) if inner[:1] == ("nodes",) and len(inner) > 1 else None

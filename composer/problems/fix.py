@@ -6,6 +6,7 @@ import difflib
 import os
 import stat
 import tempfile
+from bisect import bisect_left, insort
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
@@ -62,24 +63,48 @@ def _any_spoilt(fixed: Fixed, spoils: Callable[[str, str], bool]) -> bool:
 
 
 def _applied(problems: Iterable[Problem], sources: Mapping[str, str]) -> Fixed:
-    accepted: dict[str, list[Edit]] = {}
+    accepted: dict[str, _Edits] = {}
     applied: list[Problem] = []
     postponed: list[Problem] = []
     for problem in problems:
         for edit in problem.fix:
             _require_inside(edit, sources)
         own = list(dict.fromkeys(problem.fix))
-        if any(_collides(edit, other) for edit in own for other in accepted.get(edit.file, ())):
+        if any(edit.file in accepted and accepted[edit.file].collide(edit) for edit in own):
             postponed.append(problem)
             continue
         applied.append(problem)
         for edit in own:
-            edits = accepted.setdefault(edit.file, [])
-            if edit not in edits:
-                edits.append(edit)
-    texts = {file: _edited(sources[file], edits) for file, edits in accepted.items()}
+            accepted.setdefault(edit.file, _Edits()).add(edit)
+    texts = {file: _edited(sources[file], edits.ordered) for file, edits in accepted.items()}
     changed = {file: text for file, text in texts.items() if text != sources[file]}
     return Fixed(changed, tuple(applied), tuple(postponed))
+
+
+@dataclass
+class _Edits:
+    """Edits of one file of which no two collide, in the order of the text. Thousands may be made at once."""
+
+    ordered: list[Edit] = field(default_factory=list)
+    known: set[Edit] = field(default_factory=set)
+
+    def add(self, edit: Edit) -> None:
+        if edit not in self.known:
+            self.known.add(edit)
+            insort(self.ordered, edit, key=_order)
+
+    def collide(self, edit: Edit) -> bool:
+        first = max(0, bisect_left(self.ordered, (edit.start, -1), key=_order) - 2)
+        for index in range(first, len(self.ordered)):
+            if self.ordered[index].start > edit.end:
+                return False
+            if _collides(edit, self.ordered[index]):
+                return True
+        return False
+
+
+def _order(edit: Edit) -> tuple[int, int]:
+    return edit.start, edit.end
 
 
 def _require_inside(edit: Edit, sources: Mapping[str, str]) -> None:
@@ -104,7 +129,7 @@ def _collides(edit: Edit, other: Edit) -> bool:
 def _edited(text: str, edits: list[Edit]) -> str:
     newline = newline_of(text)
     parts, position = [], 0
-    for edit in sorted(edits, key=lambda edit: (edit.start, edit.end)):
+    for edit in edits:
         parts += [text[position : edit.start], newline.join(split_lines(edit.text))]
         position = edit.end
     return "".join([*parts, text[position:]])

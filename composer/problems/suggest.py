@@ -6,6 +6,7 @@ import difflib
 import re
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 
 from composer.problems.place import Place
 from composer.problems.problem import Edit, InputError
@@ -13,6 +14,8 @@ from composer.problems.spelling import LONGEST, distance, is_slip
 
 __all__ = ["Suggestion", "listed", "nearest", "rename", "suggest", "unknown"]
 
+CLOSE = 12
+"""How many names that resemble a word are looked at letter by letter."""
 SHOWN = 12
 """As many names are listed whole; of more, the nearest ones are."""
 _SIGNS = re.compile(r"[\[\]{},#&*!|>'\"%@`\n]")
@@ -49,12 +52,11 @@ def suggest(
             name of its own.
     """
     names = _words(known)
-    guess = nearest(word, names)
+    guess, rivals = _found(str(word), names)
     if guess is None:
         return Suggestion()
     if place is None:
         return Suggestion(guess, (f"did you mean `{form.replace('{}', guess, 1)}`?",))
-    rivals = _rivals(word, guess, names)
     if rivals:
         shown = " or ".join(f"`{form.replace('{}', name, 1)}`" for name in (guess, *rivals)[:3])
         return Suggestion(guess, (f"did you mean {shown}?",))
@@ -63,26 +65,31 @@ def suggest(
     return Suggestion(guess, (f"did you mean `{written}`?",), rename(place, written) if sure else ())
 
 
-def _rivals(word: str, guess: str, names: list[str]) -> list[str]:
-    """Other names that differ from the word in no more letters than the guess does."""
-    if max(len(word), len(guess)) > LONGEST:
-        return []
-    edits = distance(word, guess)
-    near = [name for name in names if name != guess and abs(len(name) - len(word)) <= edits]
-    return [name for name in near if distance(word, name) <= edits] if edits <= 2 else []
+@lru_cache(maxsize=32)
+def _found(word: str, names: tuple[str, ...]) -> tuple[str | None, tuple[str, ...]]:
+    """The nearest name, and others that differ from the word in no more letters. Many readers may ask for one word."""
+    near = _closest(word, names, CLOSE)
+    if not near:
+        return None, ()
+    edits = {name: distance(word, name) for name in near}
+    guess = min(near, key=edits.__getitem__)
+    rivals = (name for name in near if name != guess and edits[name] <= edits[guess] <= 2)
+    return guess, tuple(rivals)
 
 
 def nearest(word: str, known: Iterable[object]) -> str | None:
     """The known word that a person most likely meant. Keys of a faulty document may be no words."""
-    found = _closest(word, _words(known), 3)
-    return min(found, key=lambda name: distance(word, name)) if found else None
+    return _found(str(word), _words(known))[0]
 
 
-def _words(known: Iterable[object]) -> list[str]:
-    return [name for name in known if isinstance(name, str)]
+def _words(known: Iterable[object]) -> tuple[str, ...]:
+    if isinstance(known, tuple):  # of names alone, and perhaps long
+        return known
+    return tuple(name for name in known if isinstance(name, str))
 
 
-def _closest(word: str, names: list[str], count: int) -> list[str]:
+@lru_cache(maxsize=32)
+def _closest(word: str, names: tuple[str, ...], count: int) -> list[str]:
     """The names that resemble the word, the nearest first."""
     text = str(word)
     if len(text) > LONGEST * 2:
@@ -97,7 +104,7 @@ def listed(word: str, known: Iterable[object]) -> str:
     names = _words(known)
     if len(names) <= SHOWN:
         return ", ".join(names) or "none"
-    shown = _closest(word, names, SHOWN // 2) or names[: SHOWN // 2]
+    shown = _closest(str(word), names, SHOWN // 2) or names[: SHOWN // 2]
     return f"{', '.join(shown)} and {len(names) - len(shown):,} more"
 
 
