@@ -8,6 +8,7 @@ swapped with its neighbour, the case or the separator differs; the first letter 
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 __all__ = ["distance", "is_slip"]
 
@@ -38,6 +39,7 @@ def _table(word: str, other: str) -> list[list[int]]:
     return table
 
 
+@lru_cache(maxsize=256)
 def is_slip(word: str, meant: str, *, coined: bool = False, stem: bool = False) -> bool:
     """Whether `word` can hardly be anything but `meant`, misspelt in one or two letters.
 
