@@ -48,7 +48,7 @@ def insert_adapter(
         return ()
     if any(n.start_mark.name != place.file for n in (modules, nodes)) or own.file != place.file:
         return ()
-    taken = {k.value for k, _ in modules.value} | {k.value for k, _ in nodes.value}
+    taken = {str(k.value) for k, _ in (*modules.value, *nodes.value)}
     stem = f"{node_path[-1]}_{reference_path[-1] if reference_path[-1] != 'inputs' else 'input'}".replace(
         "-", "_"
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path as FilePath
 from typing import Any
@@ -81,7 +81,7 @@ class ConfigReader:
         path: tuple[Any, ...],
         owner: str,
     ) -> None:
-        faults = error.errors(include_url=False)
+        faults = _one_each(error.errors(include_url=False), data)
         names = [field.alias or name for name, field in model.model_fields.items()]
         unknown = {str(f["loc"][-1]) for f in faults if f["type"] == "extra_forbidden"}
         misspelt = {suggest_key(word, names).word for word in unknown}
@@ -229,6 +229,31 @@ class ConfigReader:
     def _parameter_note(self, where: tuple[Any, ...]) -> list[Note]:
         name = self._parameter(where)
         return [] if name is None else [Note(self.parameter_places[name], f"${name} is set here")]
+
+
+def _one_each(faults: Sequence[Any], data: dict[str, Any]) -> list[dict[str, Any]]:
+    """The faults with locations in the data, and one for a value that none of several types takes."""
+    found: dict[tuple[Any, ...], dict[str, Any]] = {}
+    for fault in faults:
+        location = (
+            fault["loc"] if fault["type"] in ("missing", "extra_forbidden") else _in_data(fault["loc"], data)
+        )
+        first = found.setdefault((location, fault["type"] == "missing"), {**fault, "loc": location})
+        more = fault["msg"].removeprefix("Input should be ")
+        if first["msg"] != fault["msg"] and more not in first["msg"]:
+            first["msg"] = f"{first['msg']} or {more}"
+    return list(found.values())
+
+
+def _in_data(location: tuple[Any, ...], data: Any) -> tuple[Any, ...]:
+    """A location without the names of the types that pydantic tried there."""
+    steps: list[Any] = []
+    for step in location:
+        inside = isinstance(data, dict) and step in data
+        if inside or (isinstance(data, list) and isinstance(step, int) and step < len(data)):
+            data = data[step]
+            steps.append(step)
+    return tuple(steps)
 
 
 def _accepts(model: type[Config], data: dict[str, Any], location: tuple[Any, ...], value: object) -> bool:

@@ -11,6 +11,7 @@ from typing import Any
 
 __all__ = ["BOOL", "FLOAT", "INT", "MAP", "NULL", "SEQ", "STR", "resolve_scalar", "scalar_value", "shown"]
 
+MAX_SHOWN = 120
 _PREFIX = "tag:yaml.org,2002:"
 STR, INT, FLOAT, BOOL, NULL, MAP, SEQ = (
     _PREFIX + name for name in ("str", "int", "float", "bool", "null", "map", "seq")
@@ -65,6 +66,11 @@ def scalar_value(tag: str, text: str) -> Any:
 
 
 def shown(value: Any) -> str:
-    """A value in a message: as YAML writes it where Python writes it otherwise."""
+    """A value in a message: as YAML writes it where Python writes it otherwise, and not at any length."""
     words = {None: "null", True: "true", False: "false"}
-    return words[value] if value is None or isinstance(value, bool) else repr(value)
+    if value is None or isinstance(value, bool):
+        return words[value]
+    if isinstance(value, str) and len(value) > MAX_SHOWN:  # before it is copied
+        value = f"{value[: MAX_SHOWN - 20]}…{value[-20:]}"
+    text = repr(value)
+    return text if len(text) <= 2 * MAX_SHOWN else f"{text[: MAX_SHOWN - 20]}…{text[-20:]}"

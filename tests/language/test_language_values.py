@@ -89,6 +89,13 @@ def test_a_value_has_a_hint_that_works(right: str, wrong: str, registry: Registr
     assert problems(followed(text, problem), registry) == ()
 
 
+@pytest.mark.parametrize("dims", ["[B, N, 64.0]", "[B, null, 64]", "[B, N, true]"])
+def test_a_value_that_none_of_two_types_takes_is_one_problem(dims: str, registry: Registry) -> None:
+    given = f"{{a: {{modality: array, with: {{kind: states, dims: {dims}}}}}, q: {{"
+    (problem,) = problems(SOUND.replace("{q: {", given), registry)
+    assert problem.code == "C206"
+
+
 @pytest.mark.parametrize("wrong", ["heads: None", "heads: null"])
 def test_nothing_where_a_value_is_needed(wrong: str, registry: Registry) -> None:
     (problem,) = problems(SOUND.replace("heads: 4", wrong), registry)
