@@ -73,7 +73,8 @@ def build(config):
 """
 
 UNKNOWN = (
-    "calls the operation halving::half, which nothing in this process has registered: install the plugin"
+    "calls the operation halving::half of the plugin `halving`, which belonged to no package: load the artifact with a "
+    "registry that holds it"
 )
 
 
@@ -135,7 +136,7 @@ def test_an_operation_that_nothing_registered_is_named_in_one_sentence(artifact:
     done = run(artifact)
     *_, last = done.stderr.splitlines()
     assert done.returncode == 1
-    assert last.startswith(f"{ArtifactError.__module__}.ArtifactError: a program of the artifact {UNKNOWN}")
+    assert last == f"{ArtifactError.__module__}.ArtifactError: {artifact} {UNKNOWN}"
     assert "deserializ" not in done.stderr
 
 
@@ -151,3 +152,24 @@ def test_the_process_that_builds_engines_knows_it(plugin: Path) -> None:
     manifest = read_manifest((target / "manifest.json").read_bytes(), "it")
     (program,) = manifest.tasks["halve"].order[0].programs
     assert b"halving.half.default x 1 (in halves)" in (target / program.file).read_bytes()
+
+
+def test_the_plugin_registers_it_where_a_registry_holds_it(artifact: Path) -> None:
+    """Nothing but the plugin's entry module was imported before."""
+    code = [
+        "import halving, numpy, sys",
+        "from composer.plugin import load_registry",
+        "from composer_compile import load",
+        "assert 'halving_parts' not in sys.modules",
+        f"artifact = load({str(artifact)!r}, registry=load_registry([('halving', halving)]))",
+        "print(artifact.run('halve', vectors=numpy.ones(4, 'float32'))['halves'])",
+    ]
+    done = subprocess.run(
+        [sys.executable, "-c", "\n".join(code)],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=artifact.parent,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "0.5" in done.stdout

@@ -12,7 +12,7 @@ from composer_compile.planning import plan_document
 from composer_compile.recording import verify_samples
 from torch import Tensor, nn
 
-from composer.plugin import Generation, ModuleType, NoConfig, Registry, hookimpl, load_registry
+from composer.plugin import Generation, ModuleType, NoConfig, Registry, Vocabulary, hookimpl, load_registry
 from composer.runtime import Model, load
 from composer.runtime.weights import save_weights
 from composer.types import Signature, States
@@ -88,11 +88,11 @@ class Plugin:
 
     @hookimpl
     def composer_register(self, register: Any) -> None:
-        def tokens(config: NoConfig) -> dict[str, Any]:
-            return {"start": 2, "end": 3, "pad": 0, "tokenizer": self.tokenizer}
+        def vocabulary(config: NoConfig) -> Vocabulary:
+            return Vocabulary("text", {"tokenizer": self.tokenizer}, start=2, end=3, pad=0)
 
         builder = f"{__name__}:build_listed"
-        generation = Generation(_ports, tokens)
+        generation = Generation(_ports, vocabulary)
         register(ModuleType("test.listed", NoConfig, {}, builder, "Listed.", generation=generation))
 
 
