@@ -36,6 +36,9 @@ COMMANDS = {
 SHORT = frozenset({"check", "explain", "plugins", "schema", "new"})
 """Commands that are over before a garbage collection could pay; importing alone would trigger several."""
 
+TRACEBACK = "COMPOSER_TRACEBACK"
+"""The environment variable that shows where an error came from, too."""
+
 FINE, PROBLEMS, USAGE, INTERRUPTED, BROKEN_PIPE = 0, 1, 2, 130, 141
 
 
@@ -135,6 +138,7 @@ def _run_command(name: str, rest: list[str]) -> int:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     command.configure(parser)
+    from composer.cli.streams import own_output
     from composer.problems import ComposerError
 
     try:
@@ -142,21 +146,43 @@ def _run_command(name: str, rest: list[str]) -> int:
     except SystemExit as stop:  # argparse ends the program for --help and for wrong usage
         return stop.code if isinstance(stop.code, int) else USAGE
     try:
-        return int(command.run(parsed))
+        with own_output():
+            return int(command.run(parsed))
     except ComposerError as error:
         return _report(error)
-    except SystemExit as stop:  # no command ends the program: code of a plugin or a library did
-        complain(f"code that a plugin or a library brought ended the program (SystemExit: {stop.code})")
-        return PROBLEMS
     except MemoryError as error:
         complain(f"there is not enough memory{f': {error}' if str(error) else ''}")
         return PROBLEMS
     except BrokenPipeError:
         raise
-    except OSError as error:
+    except (Exception, SystemExit) as error:
+        return _unexpected(error)
+
+
+def _unexpected(error: Exception | SystemExit) -> int:
+    """Print one sentence for what a plugin or the system did; whatever else comes here is our own fault and raised."""
+    from composer.cli.foreign import plugin_at_fault
+
+    found = plugin_at_fault(error)
+    if found is not None:
+        _show_traceback(error)
+        complain(found)
+    elif isinstance(error, OSError):
         subject = f"{error.filename}: " if error.filename else ""
         complain(f"{subject}{error.strerror or error}")
-        return PROBLEMS
+    elif isinstance(error, SystemExit):  # no command ends the program: code that a library brought did
+        complain(f"code that a plugin or a library brought ended the program (SystemExit: {error.code})")
+    else:
+        raise error
+    return PROBLEMS
+
+
+def _show_traceback(error: BaseException) -> None:
+    """For authors of plugins, who need more than a line of their code."""
+    if os.environ.get(TRACEBACK):
+        import traceback
+
+        traceback.print_exception(error)
 
 
 def _parsed(parser: argparse.ArgumentParser, arguments: list[str]) -> argparse.Namespace:
@@ -176,6 +202,7 @@ def _report(error: ComposerError) -> int:
 
         print_problems(error.problems, error.sources or None, stream=sys.stderr)
     else:
+        _show_traceback(error)
         complain(error)
     return PROBLEMS
 

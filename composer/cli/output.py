@@ -11,6 +11,8 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
+from composer.cli.streams import answers
+
 if TYPE_CHECKING:
     from composer.problems import Problem
 
@@ -21,9 +23,9 @@ def say(text: object = "", *, end: str = "\n", flush: bool = False) -> None:
     """Print an answer for people on standard output."""
     from composer.problems.render.cells import printable
 
-    sys.stdout.write(printable(f"{text}{end}"))
+    answers().write(printable(f"{text}{end}"))
     if flush:
-        sys.stdout.flush()
+        answers().flush()
 
 
 def remark(text: object, *, end: str = "\n") -> None:
@@ -42,10 +44,10 @@ def complain(text: object) -> None:
 
 def write_machine(text: str) -> None:
     """Write text for machines to standard output, in UTF-8."""
-    reconfigure = getattr(sys.stdout, "reconfigure", None)
+    reconfigure = getattr(answers(), "reconfigure", None)
     if reconfigure is not None:
         reconfigure(encoding="utf-8", errors="backslashreplace")
-    sys.stdout.write(text)
+    answers().write(text)
 
 
 def print_json(value: Any, *, indent: int | None = 2) -> None:
@@ -70,7 +72,7 @@ def print_problems(
     """
     from composer.problems.render import render, wants_color
 
-    out = sys.stdout if stream is None else stream
+    out = answers() if stream is None else stream
     found = tuple(problems)
     texts = _read_sources(found) if sources is None else sources
     text = render(found, texts, format, wants_color(out), fixed=fixed)

@@ -27,7 +27,7 @@ def run(args: argparse.Namespace) -> int:
     blocks = [offers(registry, origin) for origin in registry.plugins.values()]
     say("\n\n".join(blocks) or "no plugin is loaded")
     for broken in registry.broken:
-        say(f"\nbroken: {broken.origin}\n  {broken.error}")
+        say(f"\nbroken: {broken.origin}\n  {broken}")
         if args.traceback:
             say(textwrap.indent(broken.traceback, "  "))
     for conflict in registry.conflicts:

@@ -60,7 +60,7 @@ def describe(registry: Registry, id: str) -> Iterable[str]:
         yield offers(registry, registry.plugins[id])
     for broken in registry.broken:
         if broken.origin.plugin == id:
-            yield f"broken: {broken.origin}\n  {broken.error}\n{textwrap.indent(broken.traceback, '  ')}".rstrip()
+            yield f"broken: {broken.origin}\n  {broken}\n{textwrap.indent(broken.traceback, '  ')}".rstrip()
     for section in registry.sections():
         if id in section:
             entry = section[id]
@@ -164,7 +164,9 @@ def _export_rows(entry: Method | Generation) -> list[str]:
 
 
 def _modality_rows(entry: Modality) -> list[str]:
-    known = asked(entry.ports, entry.config, entry.examples)
+    from composer.plugin.answers import as_ports
+
+    known = asked(entry.ports, entry.config, entry.examples, read=lambda config: as_ports)
     if known is None:
         return ["  ports", "      depend on the config"]
     ports, of = known
@@ -174,7 +176,9 @@ def _modality_rows(entry: Modality) -> list[str]:
 def _signature_rows(
     entry: ModuleType, signature: Callable[..., Signature], options: type[Config] | None
 ) -> list[str]:
-    known = asked(signature, entry.config, entry.examples, options)
+    from composer.plugin.answers import as_signature
+
+    known = asked(signature, entry.config, entry.examples, options, read=as_signature)
     if known is None:
         return ["      its ports depend on the config"]
     made, of = known
@@ -187,25 +191,45 @@ def asked(
     config: type[Config],
     examples: Iterable[Mapping[str, Any]],
     options: type[Config] | None = None,
+    *,
+    read: Callable[[Any], Callable[[Any], Any]],
 ) -> tuple[Any, str] | None:
     """What a plugin's function says of a config whose numbers are names; else of its defaults, else of an example.
 
-    The text tells of which one, for a reader; None where it says nothing of any.
+    `read` gives the reader of its answer for a config. The text tells of which one it is; None where it says nothing
+    of any.
     """
+    from pydantic import ValidationError
+
+    from composer.plugin.asking import ask
+    from composer.problems import ComposerError
+
     more = [] if options is None else [options]
     tries: list[Mapping[str, Any] | None] = [{}, *examples]
     tries.insert(len(tries) if _needs_text(config) else 0, None)
     for values in tries:
         try:
-            if values is None:
-                return function(*_symbols(config, *more)), ""
-            chosen = [model.model_validate(values if model is config else {}) for model in (config, *more)]
-            found = function(*chosen)
-        except Exception:  # this config does not do, or the plugin's function fails
+            chosen = _symbols(config, *more) if values is None else _validated(values, config, *more)
+            found = ask(function, *chosen, what="a function of the plugin", accept=read(chosen[0]))
+        except (ComposerError, ValidationError):  # this config does not do, or the plugin's function fails
             continue
+        if values is None:
+            return found, ""
         shown = ", ".join(f"{name}: {_written(value)}" for name, value in values.items())
         return found, f" with {{{shown}}}" if values else " with the defaults"
     return None
+
+
+def _validated(values: Mapping[str, Any], config: type[Config], *more: type[Config]) -> list[Any]:
+    """A config with values, and options as they are by default."""
+    from pydantic import ValidationError
+
+    from composer.plugin.asking import ask
+
+    given = [(config, values), *((model, {}) for model in more)]
+    return [
+        ask(model.model_validate, each, what="a config", passing=(ValidationError,)) for model, each in given
+    ]
 
 
 def _needs_text(config: type[Config]) -> bool:

@@ -13,8 +13,11 @@ __all__ = ["Ended", "ending_signals"]
 _NAMES = ("SIGTERM", "SIGHUP")
 
 
-class Ended(BaseException):
-    """A signal asked the program to end. Raised where the program stands, so that half-written files are removed."""
+class Ended(KeyboardInterrupt):
+    """A signal asked the program to end. Raised where the program stands, so that half-written files are removed.
+
+    Whoever contains what a plugin raises lets an interruption through, and this with it.
+    """
 
     def __init__(self, number: int) -> None:
         super().__init__(number)

@@ -9,7 +9,9 @@ from yaml.nodes import MappingNode
 
 from composer.language import Tree
 from composer.plugin import Registry
-from composer.problems import Edit
+from composer.plugin.answers import as_adapter_config
+from composer.plugin.asking import ask
+from composer.problems import ComposerError, Edit
 from composer.types import PortType
 
 __all__ = ["adapter_for", "insert_adapter"]
@@ -19,9 +21,13 @@ def adapter_for(registry: Registry, given: PortType, wanted: PortType) -> tuple[
     """A module type and its config that would make `given` fit `wanted`, or None."""
     for entry in registry.module_types.values():
         if entry.adapter is not None:
-            config = entry.adapter(given, wanted)
+            try:
+                what = f"the adapter of {entry.title}"
+                config = ask(entry.adapter, given, wanted, what=what, accept=as_adapter_config)
+            except ComposerError:  # every type is asked, so its fault is no matter of this document's
+                continue
             if config is not None:
-                return entry, dict(config)
+                return entry, config
     return None
 
 

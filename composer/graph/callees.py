@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-import inspect
 import re
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any
+from typing import Any, TypeVar
 
 from composer.graph.configs import ConfigReader
 from composer.graph.entries import EntryFinder
 from composer.graph.model import CheckedModule
+from composer.graph.plugin_faults import report_fault
 from composer.graph.vocabularies import Vocabularies
 from composer.language import ModuleShape, NodeShape, Resolved, graphs_of, removal
 from composer.plugin import Config, ModuleType, NoConfig, Registry, Vocabulary
+from composer.plugin.answers import as_signature, as_vocabularies, as_vocabulary
+from composer.plugin.asking import PluginError, ask
 from composer.plugin.registry import Section
-from composer.problems import Edit, InputError, Note, Problem
+from composer.problems import ComposerError, Edit, Note, Problem
 from composer.problems.suggest import listed, rename, suggest
 from composer.types import Signature
 
@@ -23,6 +26,7 @@ __all__ = ["Callee", "Callees"]
 
 Path = tuple[Any, ...]
 VERBS = ("call", "uses", "generate")
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -65,7 +69,7 @@ class Callees:
             if self.document.hurt(path):
                 self.modules[name] = None
                 continue
-            config = self.reader.read(entry.config, shape.with_, path, f"{entry.id}")
+            config = self.reader.read(entry.config, shape.with_, path, f"{entry.id}", entry.title)
             self.modules[name] = None
             if config is not None and self._has_vocabulary(entry, config, path):
                 self.modules[name] = CheckedModule(name, entry, config, path)
@@ -74,7 +78,9 @@ class Callees:
         """Whether what makes text of a decoder's ids is there (C205 or C206 where it is not)."""
         if entry.generation is None:
             return True
-        vocabulary = entry.generation.vocabulary(config)
+        vocabulary = self._vocabulary(entry, config, path)
+        if vocabulary is None:
+            return False
         if vocabulary.modality not in self.registry.modalities:
             message = f"{entry.id} writes `{vocabulary.modality}`, a modality that no loaded plugin offers"
             place = self.document.tree.place((*path, "uses"))
@@ -82,19 +88,29 @@ class Callees:
             return False
         return self._decoding(vocabulary, path, entry) is not None
 
+    def _vocabulary(self, entry: ModuleType, config: Config, path: Path) -> Vocabulary | None:
+        assert entry.generation is not None
+        what = f"`vocabulary` of {entry.title}"
+        return self.asked(entry.generation.vocabulary, (config,), (*path, "uses"), what, as_vocabulary)
+
     def _decoding(self, vocabulary: Vocabulary, path: Path, entry: ModuleType) -> Config | None:
         """The config of the modality that makes text of a decoder's ids."""
         modality = self.registry.modalities[vocabulary.modality]
-        return self.reader.read(modality.config, dict(vocabulary.config), path, entry.id)
+        return self.reader.read(modality.config, dict(vocabulary.config), path, entry.id, modality.title)
 
     def _hold_vocabulary(self, module: CheckedModule) -> None:
         """Hold the ids that a decoder writes against those that its tokenizer knows."""
-        assert module.type.generation is not None
-        vocabulary = module.type.generation.vocabulary(module.config)
+        vocabulary = self._vocabulary(module.type, module.config, module.path)
+        if vocabulary is None:
+            return
+        modality = self.registry.modalities[vocabulary.modality]
         config = self._decoding(vocabulary, module.path, module.type)
-        read = self.registry.modalities[vocabulary.modality].vocabulary
-        if config is not None and read is not None:
-            self.vocabularies.writes(module, vocabulary, next(iter(read(config).values())))
+        if config is None or modality.vocabulary is None:
+            return
+        at, what = (*module.path, "uses"), f"`vocabulary` of {modality.title}"
+        read = self.asked(modality.vocabulary, (config,), at, what, as_vocabularies)
+        if read:
+            self.vocabularies.writes(module, vocabulary, next(iter(read.values())))
 
     def _check_options(self, shape: ModuleShape, path: Path) -> None:
         """Misspelt options of a module whose type is misspelt too: both are found in one run."""
@@ -159,11 +175,12 @@ class Callees:
             return None
         if self.document.hurt(path):
             return None
-        config = self.reader.read(entry.config, node.with_, path, entry.id)
+        config = self.reader.read(entry.config, node.with_, path, entry.id, entry.title)
         if config is None:
             return None
         module = CheckedModule(str(path[-1]), entry, config, path)
-        signature = self._signature(entry.methods["forward"].signature, (config,), (*path, "uses"), entry.id)
+        function = entry.methods["forward"].signature
+        signature = self._signature(function, (config,), (*path, "uses"), entry.id, entry.title)
         return None if signature is None else Callee("uses", module, "forward", None, signature)
 
     def _called(self, node: NodeShape, verb: str, path: Path) -> Callee | None:
@@ -185,12 +202,15 @@ class Callees:
             return None
         if self.document.hurt(path):
             return None
-        options = self.reader.read(entry.options or NoConfig, node.with_, path, f"{module.type.id}.{method}")
+        title = f"method `{method}` of {module.type.title}"
+        options = self.reader.read(
+            entry.options or NoConfig, node.with_, path, f"{module.type.id}.{method}", title
+        )
         if options is None:
             return None
         arguments = (module.config, options) if entry.options is not None else (module.config,)
         what = f"{module.type.id}.{method}"
-        signature = self._signature(entry.signature, arguments, (*path, verb), what, module.path)
+        signature = self._signature(entry.signature, arguments, (*path, verb), what, title, module.path)
         chosen = options if entry.options is not None else None
         return None if signature is None else Callee(verb, module, method, chosen, signature)
 
@@ -209,7 +229,8 @@ class Callees:
         if self.document.hurt(path):
             return None
         self._hold_vocabulary(module)
-        options = self.reader.read(generation.options, node.with_, path, f"generate {module.name}")
+        title = f"`generate` of {module.type.title}"
+        options = self.reader.read(generation.options, node.with_, path, f"generate {module.name}", title)
         if options is None:
             return None
         policy = options.penalty  # type: ignore[attr-defined]
@@ -222,8 +243,8 @@ class Callees:
             message = f"there is no search policy `{policy}`"
             self.problems.append(Problem("C221", "error", message, place, helps=helps, fix=meant.fix))
             return None
-        where, what = (*path, "generate"), f"generate {module.name}"
-        signature = self._signature(generation.signature, (module.config, options), where, what, module.path)
+        where, what, given = (*path, "generate"), f"generate {module.name}", (module.config, options)
+        signature = self._signature(generation.signature, given, where, what, title, module.path)
         return None if signature is None else Callee("generate", module, "generate", options, signature)
 
     def _used_module(self, text: str, path: Path) -> None:
@@ -319,24 +340,33 @@ class Callees:
         arguments: tuple[Any, ...],
         path: Path,
         what: str,
+        title: str,
         module: Path | None = None,
     ) -> Signature | None:
         key = (function, *map(id, arguments))
         if key not in self._signatures:
             self._keep.append(arguments)  # ids are keys: the configs must outlive the table
-            try:
-                self._signatures[key] = function(*arguments)
-            except InputError as error:  # the config and the options, each fine alone, do not go together
-                self.problems.append(self._disagreement(str(error), path, what, module))
-                self._signatures[key] = None
-            except Exception as error:  # foreign code: its fault is reported at the line that uses it
-                where = inspect.getsourcefile(function) or "?"
-                message = f"the signature of {what} failed: {type(error).__name__}: {error}"
-                helps = (
-                    f"this is a fault of the plugin, in {where.rsplit('/', 1)[-1]}; report it to its author",
-                )
-                self.problems.append(
-                    Problem("C303", "error", message, self.document.tree.place(path), helps=helps)
-                )
-                self._signatures[key] = None
+            accept = as_signature(arguments[0])
+            self._signatures[key] = self.asked(
+                function, arguments, path, f"the signature of {title}", accept, what, module
+            )
         return self._signatures[key]
+
+    def asked(
+        self,
+        function: Any,
+        arguments: tuple[Any, ...],
+        path: Path,
+        what: str,
+        accept: Callable[[Any], T],
+        owner: str = "",
+        module: Path | None = None,
+    ) -> T | None:
+        """A plugin's answer, or None after reporting C303, or C206 where it refuses the config in its own words."""
+        try:
+            return ask(function, *arguments, what=what, accept=accept)
+        except PluginError as error:
+            report_fault(self.problems, error, self.document.tree.place(path))
+        except ComposerError as error:  # the config and the options, each fine alone, do not go together
+            self.problems.append(self._disagreement(str(error), path, owner or what, module))
+        return None

@@ -28,7 +28,9 @@ from composer.language import (
 )
 from composer.language.resolving import UNSETTLING
 from composer.plugin import Registry, load_registry
-from composer.problems import DocumentError, Place, Problem
+from composer.plugin.answers import as_signature
+from composer.plugin.asking import ask
+from composer.problems import ComposerError, DocumentError, Place, Problem
 
 __all__ = ["check", "check_resolved", "library_of", "settled"]
 
@@ -170,9 +172,11 @@ def _fixed_of(module: CheckedModule) -> Mapping[str, str]:
     for method in module.type.methods.values():
         if method.options is None:
             try:
-                fixed.update(method.signature(module.config).fixed)
-            except Exception:  # a failing signature has its own problem (C303) where it is called
+                accept = as_signature(module.config)
+                found = ask(method.signature, module.config, what=module.type.title, accept=accept)
+            except ComposerError:  # a failing signature has its own problem (C303) where it is called
                 continue
+            fixed.update(found.fixed)
     return fixed
 
 

@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path as FilePath
 from typing import Any
 
@@ -13,9 +14,12 @@ from pydantic import ValidationError
 
 from composer.graph.folding import Refusal
 from composer.graph.meant import LEFT_OUT, meant_value
+from composer.graph.plugin_faults import report_fault
 from composer.language import Tree, shown, suggest_key
 from composer.plugin import Config
-from composer.problems import Note, Place, Problem
+from composer.plugin.answers import as_instance
+from composer.plugin.asking import PluginError, ask
+from composer.problems import ComposerError, Note, Place, Problem
 from composer.types.documented import documented
 
 __all__ = ["ConfigReader"]
@@ -41,11 +45,11 @@ class ConfigReader:
     """The files of the document, those that it extends before it."""
 
     def read(
-        self, model: type[Config], data: dict[str, Any], path: tuple[Any, ...], owner: str
+        self, model: type[Config], data: dict[str, Any], path: tuple[Any, ...], owner: str, title: str = ""
     ) -> Config | None:
-        """The validated config, or None after reporting (C101 unknown key, C206 refused value).
+        """The validated config, or None after reporting (C101 unknown key, C206 refused value, C303 a faulty plugin).
 
-        `path` leads to the thing that has the `with`; `owner` is how messages call it.
+        `path` leads to the thing that has the `with`; `owner` is how messages call it; `title` names its plugin too.
         """
         try:
             text = json.dumps(data, default=str)
@@ -56,10 +60,25 @@ class ConfigReader:
         config = self.cache.get(key)
         if config is None:
             try:
-                config = self.cache[key] = model.model_validate_json(text, context={"folders": folders})
+                config = ask(
+                    partial(model.model_validate_json, context={"folders": folders}),
+                    text,
+                    what=f"the config model of {title or owner}",
+                    accept=as_instance(model, f"a `{model.__name__}`"),
+                    passing=(ValidationError,),
+                )
             except ValidationError as error:
                 self._report(error, model, data, path, owner)
                 return None
+            except PluginError as error:
+                report_fault(self.problems, error, self.tree.place((*path, "with"), key=True))
+                return None
+            except ComposerError as error:
+                message = f"{owner} refuses its config: {error}"
+                place = self.tree.place((*path, "with"), key=True)
+                self.problems.append(Problem("C206", "error", message, place))
+                return None
+            self.cache[key] = config
         return config
 
     def _folders(self, path: tuple[Any, ...], data: Mapping[str, Any]) -> dict[str, FilePath]:

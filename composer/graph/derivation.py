@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from composer.language import Tree
-from composer.problems import Note, Place
+from composer.problems import ComposerError, Note, Place
 from composer.types import Dim, PortType
 
 __all__ = ["Cause", "Derivation", "Owner", "first_cause", "range_port"]
@@ -43,6 +43,8 @@ class Cause:
     value: int
     port: str
     index: int
+    dim: Dim
+    """What the dimension is."""
 
     def notes(self, tree: Tree, parameter_places: Mapping[str, Place], dim_name: str) -> Iterator[Note]:
         """The places that set the field: its value, and the parameter behind it."""
@@ -53,14 +55,10 @@ class Cause:
                 f"{self.owner.title}: {self.field} is {self.value} by default",
             )
             return
-        yield Note(tree.place(where), f"{dim_name} is {self._dim()} because of this")
+        yield Note(tree.place(where), f"{dim_name} is {self.dim} because of this")
         text = tree.text(where)
         if text is not None and text.startswith("$") and text[1:] in parameter_places:
             yield Note(parameter_places[text[1:]], f"{text} is {self.value}")
-
-    def _dim(self) -> str:
-        dim = self.owner.ports(self.owner.config)[self.port].dims[self.index]
-        return str(dim)
 
     def value_for(self, target: int) -> int | None:
         """The field's value with which the dimension would be `target`, if there is one."""
@@ -158,17 +156,14 @@ def first_cause(owner: Owner, name: str, index: int = 0) -> Cause | None:
 
 def _fields(owner: Owner, port: str, incoming: bool, index: int) -> Iterator[Cause]:
     name = f">{port}" if incoming else port
-    try:
-        here = owner.ports(owner.config)[name].dims[index]
-    except (
-        Exception
-    ):  # a foreign signature that fails on a second call explains nothing; the mismatch itself is reported
+    here = _dim_of(owner, owner.config, name, index)
+    if here is None:
         return
     for field_name, value in _integers(owner.config):
         for other in (value + 1, value * 2):
             there = _with_value(owner, field_name, other, name, index)
             if there is not None and there != here:
-                yield Cause(owner, field_name, value, name, index)
+                yield Cause(owner, field_name, value, name, index, here)
                 break
 
 
@@ -180,7 +175,13 @@ def _integers(config: Any) -> Iterator[tuple[str, int]]:
 
 
 def _with_value(owner: Owner, field: str, value: int, port: str, index: int) -> Dim | None:
+    return _dim_of(owner, owner.config.model_copy(update={field: value}), port, index)
+
+
+def _dim_of(owner: Owner, config: Any, port: str, index: int) -> Dim | None:
+    """A dimension of a port under a config; None where the plugin refuses or fails at a value that nobody wrote."""
     try:
-        return owner.ports(owner.config.model_copy(update={field: value}))[port].dims[index]
-    except Exception:  # a value that the type refuses is simply no candidate
+        found = owner.ports(config).get(port)
+    except ComposerError:  # it is only asked for a hint; what the document itself gives has been asked before
         return None
+    return found.dims[index] if found is not None and index < len(found.dims) else None

@@ -18,9 +18,11 @@ from composer.graph.solver import Refused, Solver
 from composer.graph.vocabularies import Carried, Vocabularies, entries_port
 from composer.language import Resolved
 from composer.plugin import Registry
+from composer.plugin.answers import as_ports, as_ranges, as_signature
+from composer.plugin.asking import ask
 from composer.problems import Edit, Place, Problem
 from composer.problems.suggest import Suggestion, listed, suggest
-from composer.types import Dim, Kind, Port, PortType, Signature, parse_dim
+from composer.types import Dim, Kind, PortType, Signature, parse_dim
 
 __all__ = ["EdgeChecker"]
 
@@ -58,11 +60,18 @@ class EdgeChecker:
     def add_input(self, item: CheckedInput) -> None:
         """The ports of a task input; its symbols are the task's free dimensions."""
         modality = item.modality
-        ranges = modality.ranges if modality.ranges is not None else lambda config: {}
+
+        def ranges(config: Any) -> Mapping[str, tuple[int, int]]:
+            if modality.ranges is None:
+                return {}
+            return ask(modality.ranges, config, what=f"`ranges` of {modality.title}", accept=as_ranges)
+
         self.owners[item.name] = Owner(
             f"input {item.name}",
             item.config,
-            lambda c: {n: Port.of(p).type for n, p in modality.ports(c).items()} | _bounds(ranges(c)),
+            lambda config: (
+                ask(modality.ports, config, what=modality.title, accept=as_ports) | _bounds(ranges(config))
+            ),
             item.path,
         )
         owner = TASK if modality.shares_symbols else item.name
@@ -210,7 +219,8 @@ class EdgeChecker:
         options = (callee.options,) if callee.options is not None else ()
 
         def ports(config: Any) -> dict[str, PortType]:
-            signature = function(config, *options)
+            accept = as_signature(config)
+            signature = ask(function, config, *options, what=module.type.title, accept=accept)
             found = {name: port.type for name, port in signature.outputs.items()}
             found |= {f">{name}": port.type for name, port in signature.inputs.items()}
             return found | _bounds(signature.ranges) | _known(signature)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from importlib.metadata import entry_points
 from typing import Any
 
 from composer.language import Tree
 from composer.plugin import Registry, library_help
+from composer.plugin.loading import installed_plugins
 from composer.plugin.registry import Conflict, Section
 from composer.problems import Problem
 from composer.problems.suggest import Suggestion, suggest
@@ -36,18 +36,19 @@ class EntryFinder:
         place = self.tree.place(path)
         prefix = key.split(".", maxsplit=1)[0]
         for broken in self.registry.broken:
-            if broken.origin.plugin == prefix or (what == "modality" and not section.get(key)):
+            if broken.may_offer(key):
                 message = f"{what} `{key}` is not available: the plugin {broken.origin} failed to load"
                 causes = (
-                    broken.error,
+                    str(broken),
                     f"`composer plugins show {broken.origin.plugin}` prints the traceback",
                 )
-                self.problems.append(Problem("C302", "error", message, place, helps=causes))
+                if not any(p.code == "C302" and p.helps == causes for p in self.problems):  # once per plugin
+                    self.problems.append(Problem("C302", "error", message, place, helps=causes))
                 return None
         foreign = library_help(key) if what == "module type" else None
         meant = Suggestion() if foreign else suggest(key, section, place)
         helps = [foreign] if foreign else list(meant.helps)
-        installed = {p.name for p in entry_points(group="composer")} - set(self.registry.plugins)
+        installed = {p.origin.plugin for p in installed_plugins()} - set(self.registry.plugins)
         if prefix in installed:
             helps.append(
                 f"the installed plugin `{prefix}` has it, but COMPOSER_PLUGINS leaves that plugin out"

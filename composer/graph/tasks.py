@@ -16,9 +16,10 @@ from composer.graph.objectives import searches_in_the_way, trains_nothing
 from composer.graph.ranges import BATCH, UNBOUNDED, free_dims
 from composer.graph.references import Reference, References, written_references
 from composer.language import InputShape, NodeShape, TaskShape
+from composer.plugin.answers import as_ports, as_ranges, as_vocabularies
 from composer.problems import Problem
 from composer.problems.suggest import suggest
-from composer.types import Port, PortType
+from composer.types import PortType
 
 __all__ = ["TaskChecker"]
 
@@ -158,13 +159,27 @@ class TaskChecker:
         )
         if modality is None or self.callees.document.hurt(path):
             return
-        config = self.callees.reader.read(modality.config, item.with_, path, f"modality {modality.id}")
+        owner, title = f"modality {modality.id}", modality.title
+        config = self.callees.reader.read(modality.config, item.with_, path, owner, title)
         if config is None:
             return
-        ports = _port_types(modality.ports(config))
-        if not all(self.edges.known_kind(port, path) for port in ports.values()):
+        at = (*path, "modality")
+        ports = self.callees.asked(modality.ports, (config,), at, f"`ports` of {title}", as_ports, owner)
+        if ports is None or not all(self.edges.known_kind(port, path) for port in ports.values()):
             return
-        host = _port_types(modality.host(config)) if modality.host is not None else ports
+        host: dict[str, PortType] | None = ports
+        if modality.host is not None:
+            host = self.callees.asked(modality.host, (config,), at, f"`host` of {title}", as_ports, owner)
+        if host is None or not all(self.edges.known_kind(port, path) for port in host.values()):
+            return
+        if modality.ranges is not None:
+            what = f"`ranges` of {title}"
+            if self.callees.asked(modality.ranges, (config,), at, what, as_ranges, owner) is None:
+                return
+        if modality.vocabulary is not None:
+            what = f"`vocabulary` of {title}"
+            if self.callees.asked(modality.vocabulary, (config,), at, what, as_vocabularies, owner) is None:
+                return
         self.inputs[name] = CheckedInput(name, modality, config, ports, host, path, training)
         self.outputs[name] = tuple(ports)
 
@@ -406,7 +421,3 @@ class TaskChecker:
             name: self.edges.solver.ranges.get(symbol, (1, UNBOUNDED)) for symbol, name in names.items()
         }
         return {BATCH: (1, UNBOUNDED), **limits}
-
-
-def _port_types(ports: Mapping[str, str | PortType | Port]) -> dict[str, PortType]:
-    return {name: Port.of(value).type for name, value in ports.items()}

@@ -5,6 +5,7 @@ from composer.language.extending import Library
 from composer.language.parameters import removal
 from composer.language.pausing import collector_paused
 from composer.language.resolving import Resolved, find_source, graphs_of, resolve
+from composer.language.roles import role_of
 from composer.language.schema12 import shown
 from composer.language.shape import (
     CompileShape,
@@ -39,6 +40,7 @@ __all__ = [
     "read_source",
     "removal",
     "resolve",
+    "role_of",
     "shown",
     "suggest_key",
     "text_for_display",

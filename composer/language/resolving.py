@@ -15,6 +15,7 @@ from composer.language.composing import place_of
 from composer.language.extending import Chain, Library, load_chain
 from composer.language.parameters import COMMAND_LINE, Parameters, apply_settings, wrong_type
 from composer.language.pausing import collector_paused
+from composer.language.roles import role_of
 from composer.language.schema12 import BOOL, NULL, STR, shown
 from composer.language.shape import DocumentShape, InputShape, NodeShape
 from composer.language.shaping import shape_document
@@ -177,7 +178,7 @@ def _drop_doubled(shape: DocumentShape, chain: Chain, broken: set[Path]) -> set[
         broken.add(path)
         if path[0] == "modules" and len(path) == 2:
             unsure.add(path[:1])
-        elif path[0] == "tasks" and path[-2:-1] in (("inputs",), ("nodes",)):
+        elif role_of(path) in ("input", "node"):
             unsure.add(path[:2])
             for where, inputs, nodes in graphs_of(shape):
                 if where == path[:-2]:

@@ -10,6 +10,7 @@ from typing import Any, Generic, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
+from composer.language.roles import role_of
 from composer.language.schema12 import FLOAT, INT, STR, resolve_scalar, shown
 from composer.language.shape import DocumentShape
 from composer.language.tree import Path, Tree, suggest_key
@@ -233,9 +234,9 @@ def _shape_problem(fault: Any, tree: Tree, data: dict[str, Any], form: Form[Any]
         "literal_error": f"one of {fault.get('ctx', {}).get('expected', '')}",
     }.get(fault["type"], _bound(fault))
     what = _describe(path, form)
-    if path[-1:] == ("inputs",) and path[-3:-2] == ("nodes",):
+    if path[-1:] == ("inputs",) and role_of(path[:-1]) == "node":
         wanted = "a map or one reference"
-    if path[-2:-1] == ("outputs",):
+    if role_of(path) == "output":
         wanted = "a reference `node.port`"
     if wanted is None:
         message = f"{what}: {fault['msg'].removeprefix('Value error, ')}"

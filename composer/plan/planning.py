@@ -41,6 +41,15 @@ class Step:
         }
 
     @property
+    def slots(self) -> tuple[int, ...]:
+        """Every slot that is read, in the order of the ports."""
+        return tuple(
+            slot
+            for source in self.sources.values()
+            for slot in (source if isinstance(source, tuple) else (source,))
+        )
+
+    @property
     def callee(self) -> str:
         """`module.method`, or the type's id for a step in place."""
         if self.node.verb == "uses":

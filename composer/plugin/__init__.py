@@ -1,5 +1,6 @@
 """The plugin core: what a plugin declares, how plugins are loaded, and the registry that results."""
 
+from composer.plugin.contracts import Cache, DecoderStep, Hypothesis, SearchPolicyImplementation
 from composer.plugin.declarations import (
     Backend,
     Config,
@@ -25,11 +26,14 @@ from composer.plugin.registry import Register, Registry
 
 __all__ = [
     "Backend",
+    "Cache",
     "Config",
     "Dataset",
+    "DecoderStep",
     "Document",
     "GenerateOptions",
     "Generation",
+    "Hypothesis",
     "Layout",
     "Method",
     "Metric",
@@ -40,6 +44,7 @@ __all__ = [
     "Registry",
     "Rule",
     "SearchPolicy",
+    "SearchPolicyImplementation",
     "Vocabulary",
     "folder_of",
     "hookimpl",

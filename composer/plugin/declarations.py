@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from typing_extensions import Self
@@ -32,6 +32,22 @@ __all__ = [
     "SearchPolicy",
     "Vocabulary",
 ]
+
+
+@dataclass(frozen=True)
+class Declaration:
+    """What every entry of the registry has, apart from its own parts."""
+
+    noun: ClassVar[str] = "entry"
+    """What people call it."""
+    id: str
+    plugin: str = field(default="", kw_only=True, compare=False, repr=False)
+    """The plugin that registered it, with its distribution; the registry writes it."""
+
+    @property
+    def title(self) -> str:
+        """How messages call it: ``module type `core.add` of the plugin core``."""
+        return f"{self.noun} `{self.id}`" + (f" of the plugin {self.plugin}" if self.plugin else "")
 
 
 class Config(BaseModel):
@@ -125,10 +141,10 @@ class Generation:
 
 
 @dataclass(frozen=True)
-class ModuleType:
+class ModuleType(Declaration):
     """A registered builder: config model, signatures, and the class or function `builder(config)` that makes it."""
 
-    id: str
+    noun: ClassVar[str] = "module type"
     config: type[Config]
     methods: Mapping[str, Method]
     builder: str
@@ -143,7 +159,7 @@ class ModuleType:
 
 
 @dataclass(frozen=True)
-class Modality:
+class Modality(Declaration):
     """How a raw value becomes typed ports.
 
     `processor(config)` is an object with `encode(list_of_raw) -> {host port: array or record of arrays}` (numpy, batch
@@ -156,7 +172,7 @@ class Modality:
     port carries, by its name; it reads sizes as data and loads no tokenizer.
     """
 
-    id: str
+    noun: ClassVar[str] = "modality"
     config: type[Config]
     ports: Callable[[Any], Mapping[str, str | PortType]]
     processor: str
@@ -189,7 +205,7 @@ class Rule:
 
 
 @dataclass(frozen=True)
-class Layout:
+class Layout(Declaration):
     """How a published checkpoint names its tensors and its config.
 
     `rules(parameters)` gives the rules in order of precedence, as data; `parameters(config)` maps the published config
@@ -198,7 +214,7 @@ class Layout:
     `<module>.<parameter>`) that a checkpoint may lack, with the reason.
     """
 
-    id: str
+    noun: ClassVar[str] = "layout"
     summary: str
     rules: Callable[[Mapping[str, Any]], tuple[Rule, ...]]
     parameters: Callable[[Mapping[str, Any]], Mapping[str, Any]] | None = None
@@ -209,32 +225,32 @@ class Layout:
 
 
 @dataclass(frozen=True)
-class Document:
+class Document(Declaration):
     """A document that a plugin ships, found by name in `extends`, `check`, `run`."""
 
-    id: str
+    noun: ClassVar[str] = "document"
     path: Path
     summary: str = ""
     weights: Path | None = None
 
 
 @dataclass(frozen=True)
-class SearchPolicy:
+class SearchPolicy(Declaration):
     """A generation search: `implementation(options, tokens)` is an object with `search(decoder, cache, batch)`."""
 
-    id: str
+    noun: ClassVar[str] = "search policy"
     implementation: str
     summary: str
 
 
 @dataclass(frozen=True)
-class Dataset:
+class Dataset(Declaration):
     """Training or evaluation data: `builder(config)` gives an object with `splits`, the names of those that are scored
     and perhaps `train`, and `samples(split, epoch=0)`, a sequence of maps from field to value. Each epoch of `train`
     has equally many; a sample's field `name` is what messages call it.
     """
 
-    id: str
+    noun: ClassVar[str] = "dataset"
     config: type[Config]
     builder: str
     summary: str
@@ -243,10 +259,10 @@ class Dataset:
 
 
 @dataclass(frozen=True)
-class Metric:
+class Metric(Declaration):
     """A score over predictions and references: `implementation(predictions, references) -> float`."""
 
-    id: str
+    noun: ClassVar[str] = "metric"
     implementation: str
     summary: str
     takes: tuple[str, ...] = ()
@@ -254,14 +270,14 @@ class Metric:
 
 
 @dataclass(frozen=True)
-class Backend:
+class Backend(Declaration):
     """A compile backend: what turns a stage into something that runs without the model code.
 
     `implementation()` is an object with the methods of `composer_compile.seam.BackendImplementation`; `extra` names
     what to install for it (`pip install "multimodal-composer[tensorrt]"`).
     """
 
-    id: str
+    noun: ClassVar[str] = "backend"
     implementation: str
     summary: str
     extra: str | None = None

@@ -4,18 +4,40 @@ from __future__ import annotations
 
 import os
 import traceback
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from functools import partial
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any
 
 import pluggy
 
 from composer.plugin import hooks
-from composer.plugin.registry import BrokenPlugin, Origin, Register, Registry
+from composer.plugin.asking import fault_of, place_of_fault, unchanged
+from composer.plugin.registry import BrokenPlugin, Conflict, Origin, Register, Registry
+from composer.plugin.surroundings import kept
 
-__all__ = ["load_registry"]
+__all__ = ["Installed", "installed_plugins", "load_registry"]
 
 VARIABLE = "COMPOSER_PLUGINS"
+
+
+@dataclass(frozen=True)
+class Installed:
+    """A plugin as its package's metadata tell of it."""
+
+    origin: Origin
+    value: str
+    """What its entry point names: `package.module`, or `package.module:object`."""
+    load: Callable[[], Any]
+
+    @property
+    def module(self) -> str:
+        return self.value.partition(":")[0].strip()
+
+
+class _HookError(Exception):
+    """A plugin that can be imported and offers nothing."""
 
 
 def load_registry(extra: Iterable[tuple[str, Any]] = (), *, only: Iterable[str] | None = None) -> Registry:
@@ -26,14 +48,67 @@ def load_registry(extra: Iterable[tuple[str, Any]] = (), *, only: Iterable[str] 
     """
     registry = Registry()
     allowed = _allowed(only)
-    points = sorted(entry_points(group=hooks.PROJECT), key=_first_party_first)
-    for point in points:
-        if allowed is None or point.name in allowed:
-            origin = Origin(point.name, _distribution(point))
-            _register_one(registry, origin, point.load)
+    for plugin in installed_plugins():
+        if allowed is None or plugin.origin.plugin in allowed:
+            _register_one(registry, plugin)
     for name, plugin in extra:
-        _register_one(registry, Origin(name), lambda plugin=plugin: plugin)
+        module = getattr(plugin, "__name__", "")
+        _register_one(registry, Installed(Origin(name), module, partial(unchanged, plugin)))
     return registry
+
+
+def installed_plugins() -> list[Installed]:
+    """Every plugin that a package offers, first-party ones first. A package whose metadata are damaged offers one that
+    cannot be loaded, under the package's name.
+    """
+    try:
+        points = [_installed(point) for point in entry_points(group=hooks.PROJECT)]
+    except Exception:  # one package's unreadable metadata spoil the whole question
+        points = list(_one_by_one())
+    return sorted(points, key=lambda each: (not each.value.startswith("composer_"), each.origin.plugin))
+
+
+def _one_by_one() -> Iterator[Installed]:
+    from importlib.metadata import distributions
+
+    seen: set[str] = set()
+    for distribution in distributions():
+        name = _name_of(distribution)
+        if name in seen:
+            continue
+        seen.add(name)
+        try:
+            found = [point for point in distribution.entry_points if point.group == hooks.PROJECT]
+        except Exception as error:
+            reason = fault_of(error)
+            yield Installed(Origin(name, name), "", _raising(f"its entry points cannot be read: {reason}"))
+            continue
+        yield from map(_installed, found)
+
+
+def _name_of(distribution: Any) -> str:
+    try:
+        return str(distribution.metadata["Name"] or distribution._path.stem.partition("-")[0])
+    except Exception:
+        return str(getattr(distribution, "_path", "a package without a name"))
+
+
+def _raising(reason: str) -> Callable[[], Any]:
+    def load() -> Any:
+        raise _HookError(reason)
+
+    return load
+
+
+def _installed(point: EntryPoint) -> Installed:
+    return Installed(Origin(point.name, _distribution(point)), point.value, point.load)
+
+
+def _distribution(point: EntryPoint) -> str:
+    try:
+        return f"{point.dist.name} {point.dist.version}" if point.dist is not None else ""
+    except Exception:  # metadata without a name or a version
+        return ""
 
 
 def _allowed(only: Iterable[str] | None) -> frozenset[str] | None:
@@ -43,29 +118,62 @@ def _allowed(only: Iterable[str] | None) -> frozenset[str] | None:
     return None if value is None else frozenset(name.strip() for name in value.split(",") if name.strip())
 
 
-def _first_party_first(point: EntryPoint) -> tuple[bool, str]:
-    return (not point.value.startswith("composer_"), point.name)
-
-
-def _distribution(point: EntryPoint) -> str:
-    return f"{point.dist.name} {point.dist.version}" if point.dist is not None else ""
-
-
-def _register_one(registry: Registry, origin: Origin, load: Any) -> None:
+def _register_one(registry: Registry, installed: Installed) -> None:
     """Run one plugin's hook against a registry of its own checks; a failure leaves the rest untouched."""
-    manager = pluggy.PluginManager(hooks.PROJECT)
-    manager.add_hookspecs(hooks)
+    origin = installed.origin
+    if origin.plugin in registry.plugins:
+        registry.conflicts.append(Conflict("plugins", origin.plugin, registry.plugins[origin.plugin], origin))
+        return
+    register = Register(registry, origin)
     try:
-        plugin = load()
-        manager.register(plugin, name=origin.plugin)
-        manager.check_pending()
-        register = Register(registry, origin)
-        manager.hook.composer_register(register=register)
-    except (
-        Exception
-    ) as error:  # a plugin is foreign code: whatever it raises is its own fault, reported as such
-        message = f"{type(error).__name__}: {error}"
-        registry.broken.append(BrokenPlugin(origin, message, traceback.format_exc()))
+        with kept():
+            _run_hook(installed, register)
+    except KeyboardInterrupt:
+        raise
+    # A plugin is foreign code: whatever it raises, sys.exit included, is its own fault and reported as such.
+    except BaseException as error:
+        registry.broken.append(_broken(installed, register, error))
     else:
         register.commit()
         registry.plugins[origin.plugin] = origin
+
+
+def _run_hook(installed: Installed, register: Register) -> None:
+    plugin = installed.load()
+    manager = pluggy.PluginManager(hooks.PROJECT)
+    manager.add_hookspecs(hooks)
+    manager.register(plugin, name=installed.origin.plugin)
+    manager.check_pending()
+    if not manager.get_hookcallers(plugin):
+        raise _HookError(
+            "its `composer_register` is not marked: write `@hookimpl` above it"
+            if hasattr(plugin, "composer_register")
+            else "it has no hook: write a function `composer_register(register)` marked with `@hookimpl`"
+        )
+    manager.hook.composer_register(register=register)
+
+
+def _broken(installed: Installed, register: Register, error: BaseException) -> BrokenPlugin:
+    message = str(error) if isinstance(error, _HookError) else _message(installed, error)
+    where = "" if isinstance(error, (_HookError, SyntaxError)) else place_of_fault(error)
+    return BrokenPlugin(installed.origin, message, _traceback(error), where, installed.module, register.ids)
+
+
+def _message(installed: Installed, error: BaseException) -> str:
+    if isinstance(error, ModuleNotFoundError) and error.name == installed.module:
+        return f"its entry point names the module `{installed.module}`, which is not there"
+    if isinstance(error, AttributeError) and not _in_plugin(error):
+        return f"its entry point `{installed.value}` names nothing that is there: {error}"
+    return f"it {fault_of(error)}"
+
+
+def _in_plugin(error: BaseException) -> bool:
+    return bool(place_of_fault(error))
+
+
+def _traceback(error: BaseException) -> str:
+    """The traceback; without one where an exception cannot even be written."""
+    try:
+        return "".join(traceback.format_exception(error))
+    except Exception:
+        return f"{type(error).__name__}\n"

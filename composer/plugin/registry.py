@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Any, Generic, TypeVar, Union
 
@@ -17,6 +17,8 @@ from composer.plugin.declarations import (
     ModuleType,
     SearchPolicy,
 )
+from composer.plugin.holding import hold_declaration
+from composer.plugin.sources import sources_of
 from composer.types import Kind
 
 __all__ = ["BrokenPlugin", "Conflict", "Origin", "Register", "Registry", "Section"]
@@ -56,7 +58,24 @@ class BrokenPlugin:
 
     origin: Origin
     error: str
+    """What went wrong, in one line."""
     traceback: str
+    where: str = ""
+    """The line of the plugin's code that failed (`plugin.py:12`)."""
+    package: str = ""
+    """The package that its entry point names."""
+    offered: frozenset[str] = frozenset()
+    """Ids that it had registered before it failed."""
+
+    def __str__(self) -> str:
+        return f"{self.error} ({self.where})" if self.where else self.error
+
+    def may_offer(self, id: str) -> bool:
+        """Whether there is a sign that an id is this plugin's: its name before the dot, or the id in its source."""
+        if self.origin.plugin == id.partition(".")[0] or id in self.offered:
+            return True
+        quoted = (f'"{id}"', f"'{id}'")
+        return any(text in source for source in sources_of(self.package) for text in quoted)
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,19 +143,30 @@ class Register:
         self._offered: list[Entry] = []
 
     def __call__(self, *entries: Entry) -> None:
-        """Offer entries. Raises TypeError for a value that is no declaration."""
+        """Offer entries. Raises TypeError for a value that is no declaration, or one whose fields are not what they
+        should be, and ValueError for an id that this plugin has offered already.
+        """
         for entry in entries:
             if type(entry) not in SECTIONS:
                 known = ", ".join(sorted(t.__name__ for t in SECTIONS))
-                raise TypeError(f"{entry!r} is no declaration; a plugin registers one of {known}")
+                raise TypeError(f"{entry!r:.60} is no declaration; a plugin registers one of {known}")
+            hold_declaration(entry)
+            if any(type(other) is type(entry) and other.id == entry.id for other in self._offered):
+                raise ValueError(f"{getattr(entry, 'noun', 'kind')} {entry.id!r} is registered twice")
             self._offered.append(entry)
+
+    @property
+    def ids(self) -> frozenset[str]:
+        """The ids that were offered so far."""
+        return frozenset(entry.id for entry in self._offered)
 
     def commit(self) -> None:
         """Put what was offered into the registry: all of it, once the plugin's hook has come to its end.
 
         An id that another plugin holds stays with the first, and the conflict is recorded.
         """
-        for entry in self._offered:
+        for offered in self._offered:
+            entry = offered if isinstance(offered, Kind) else replace(offered, plugin=str(self._origin))
             name = SECTIONS[type(entry)]
             section: Section[Any] = getattr(self._registry, name)
             if entry.id in section:

@@ -6,7 +6,8 @@ tokens follow and when to stop. Neither knows the other's model or method.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import torch
@@ -15,13 +16,19 @@ from torch import Tensor
 
 from composer.plan import Step
 from composer.plugin import Registry, Vocabulary
+from composer.plugin.answers import as_vocabulary
+from composer.plugin.asking import ask, import_object
+from composer.plugin.contracts import (
+    DecoderStep,
+    Hypothesis,
+    SearchPolicyImplementation,
+    as_policy,
+    held_hypotheses,
+)
 from composer.problems import InputError
-from composer.runtime.importing import import_object
 from composer.runtime.processors import Processors
 
 __all__ = ["Generator", "after_prefill", "generators_of", "text_pieces", "tokenizer_for", "written"]
-
-DecoderStep = Callable[[Any, Any], tuple[Any, Any]]
 
 
 def after_prefill(step: DecoderStep, first: Any) -> DecoderStep:
@@ -34,7 +41,9 @@ def after_prefill(step: DecoderStep, first: Any) -> DecoderStep:
     return run
 
 
-def written(port: str, found: list[list[Any]], *, tokenizer: Any, pad: int, device: torch.device) -> Any:
+def written(
+    port: str, found: Sequence[Sequence[Hypothesis]], *, tokenizer: Any, pad: int, device: torch.device
+) -> Any:
     """A port of a `generate` node from every sample's hypotheses: text, ids[B, L] int64 or score[B].
 
     Tensors are on the device, where later nodes read them. Raises InputError for another port.
@@ -95,10 +104,11 @@ class Generator:
         node = step.node
         options: Any = node.options
         generation: Any = node.module.type.generation
-        vocabulary: Vocabulary = generation.vocabulary(node.module.config)
+        what = f"`vocabulary` of {node.module.type.title}"
+        vocabulary = ask(generation.vocabulary, node.module.config, what=what, accept=as_vocabulary)
         tokens = {"start": vocabulary.start, "end": vocabulary.end, "pad": vocabulary.pad}
         policy = registry.policies[options.penalty]
-        implementation = import_object(policy.implementation, f"search policy {policy.id}")
+        implementation = import_object(policy.implementation, policy.title)
         self.step = step
         self.prefills = generation.prefills
         self.decoder = decoder
@@ -106,7 +116,10 @@ class Generator:
         self.tokenizer = tokenizer_for(registry, vocabulary, shared)
         _check_ids(node.module.name, tokens, self.tokenizer)
         self.tokens = tokens
-        self.policy = implementation(options=options, **tokens)
+        self.policy_title = policy.title
+        self.policy: SearchPolicyImplementation = ask(
+            partial(implementation, options=options, **tokens), what=policy.title, accept=as_policy
+        )
 
     def start(self, slots: list[Any]) -> tuple[DecoderStep, Any, int]:
         """The step to search with, the decoder's cache for the memory in the slots, and the batch size."""
@@ -121,10 +134,10 @@ class Generator:
     def _memory(self, slots: list[Any]) -> dict[str, Any]:
         return self.step.read(slots)
 
-    def run(self, slots: list[Any]) -> list[list[Any]]:
+    def run(self, slots: list[Any]) -> Sequence[Sequence[Hypothesis]]:
         """Every sample's hypotheses (`ids`, `score`), best first; writes the node's output ports into the slots."""
         step, cache, batch = self.start(slots)
-        found: list[list[Any]] = self.policy.search(step, cache, batch)
+        found = held_hypotheses(self.policy.search(step, cache, batch), batch, self.policy_title)
         device = _first_tensor(self._memory(slots)).device
         for port, slot in self.step.targets.items():
             slots[slot] = written(
@@ -138,6 +151,8 @@ class Generator:
             raise InputError(
                 f"a search with {self.options.beams} beams cannot stream: its text may still change; set beams to 1"
             )
+        if not callable(getattr(self.policy, "stream", None)):
+            raise InputError(f"{self.policy_title} cannot stream")
 
     def stream(self, slots: list[Any]) -> Iterator[str]:
         """Text of a single sample as it comes; the pieces together are the text that `run` gives."""

@@ -2,22 +2,9 @@
 
 from __future__ import annotations
 
-import importlib
-from typing import Any
-
-from composer.problems import ComposerError
+from composer.plugin.asking import PluginError, import_object
 
 __all__ = ["ImplementationError", "import_object"]
 
-
-class ImplementationError(ComposerError):
-    """An implementation that a plugin names cannot be imported."""
-
-
-def import_object(reference: str, what: str) -> Any:
-    """Import `reference`; raises ImplementationError that names the plugin's entry and the cause."""
-    module_name, _, attribute = reference.partition(":")
-    try:
-        return getattr(importlib.import_module(module_name), attribute)
-    except (ImportError, AttributeError) as error:
-        raise ImplementationError(f"{what} cannot be imported from {reference}: {error}") from error
+ImplementationError = PluginError
+"""An implementation that a plugin names cannot be imported, or does not do what it should."""

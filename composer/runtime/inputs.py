@@ -11,12 +11,16 @@ import torch
 
 from composer.language import nearest
 from composer.plan import Plan
+from composer.plugin.asking import PluginError
 from composer.problems import InputError
 from composer.runtime.input_sizes import Given, hold_sizes
-from composer.runtime.processors import Processors
-from composer.types import Kind
+from composer.runtime.processors import Processors, encoded
+from composer.types import Dim, Kind
 
 __all__ = ["Inputs", "check_record", "first_sample", "holds_samples"]
+
+_TEXTS = "USO"
+"""NumPy's letters for arrays of texts."""
 
 
 class Inputs:
@@ -48,7 +52,8 @@ class Inputs:
         single = not any(holds_samples(raw[name]) for name in self.groups if self._is_main(name))
         arrays = {}
         for name, processor in self.processors.items():
-            arrays[name] = processor.encode(self._batch(name, raw))
+            item = self.plan.inputs[name]
+            arrays[name] = encoded(item.modality, processor, self._batch(name, raw), item.host)
             self.hold(name, arrays[name])
         self.hold_together(arrays)
         return {
@@ -103,7 +108,12 @@ class Inputs:
         tokens = hasattr(item.config, "max_tokens")
         for port in arrays.keys() & item.ports.keys():
             array = arrays[port][0] if isinstance(arrays[port], tuple) else arrays[port]
-            for dim, size in zip(task.types[name, port].dims, array.shape, strict=False):
+            declared = task.types[name, port]
+            shape = tuple(array.shape) if hasattr(array, "shape") else (len(array),)
+            if len(shape) != len(declared.dims):
+                fault = f"gives {port} of shape {list(shape)} where {declared} is declared"
+                raise PluginError(f"`encode` of {item.modality.title}", fault)
+            for dim, size in zip(declared.dims, shape, strict=True):
                 least, most = task.ranges.get(dim.symbols[0], (0, size)) if dim.is_symbol else (0, size)
                 what = f"input `{name}` has {size} {'tokens' if tokens else 'entries'}, and task `{task.name}` takes"
                 if size > most:
@@ -113,7 +123,9 @@ class Inputs:
                     raise InputError(f"{what} at least {least}; give more")
 
     def _is_main(self, name: str) -> bool:
-        return bool(self.groups[name] == next(iter(self.groups.values())))
+        """Whether an input is of the batch whose samples the answer has: that of the first input that has one."""
+        batches = [group for group in self.groups.values() if group is not None]
+        return bool(batches and self.groups[name] == batches[0])
 
     def _check_names(self, raw: Mapping[str, Any]) -> None:
         task, known = self.plan.task.name, ", ".join(self.plan.inputs)
@@ -132,6 +144,10 @@ class Inputs:
 
     def _batch(self, name: str, raw: Mapping[str, Any]) -> list[Any]:
         value = raw[name]
+        if self.groups[name] is None:
+            if holds_samples(value):
+                raise InputError(f"input `{name}` is one value for the whole batch, not a list")
+            return [value]
         counts = {
             len(raw[n]) for n in self.groups if self.groups[n] == self.groups[name] and holds_samples(raw[n])
         }
@@ -163,6 +179,11 @@ def check_record(name: str, kind: Kind, value: Any) -> None:
     """Raise InputError where an input has one array in the place of a record such as `States(values, mask)`."""
     if kind.record is not None and not isinstance(value, tuple):
         raise InputError(f"input `{name}` takes {kind.id} with {' and '.join(kind.fields)}, not one array")
+    for (field, declared), item in zip(kind.fields.items(), _fields_of(kind, value), strict=True):
+        if isinstance(item, np.ndarray) and (declared.dtype == "object") != (item.dtype.kind in _TEXTS):
+            wanted, given = ("texts", "numbers") if declared.dtype == "object" else ("numbers", "texts")
+            of = f" for its {field}" if kind.record is not None else ""
+            raise InputError(f"input `{name}` takes {wanted}{of}, and {given} were given")
 
 
 def _bare(symbol: str) -> str:
@@ -170,13 +191,27 @@ def _bare(symbol: str) -> str:
     return symbol.partition("@")[0]
 
 
-def _batch_symbol(plan: Plan, name: str) -> Any:
-    """What the checker found the input's first dim to be: inputs with the same symbol form one batch."""
+def _fields_of(kind: Kind, value: Any) -> tuple[Any, ...]:
+    """The tensors of a value, one per field of its kind. Raises InputError where there are others."""
+    if kind.record is None:
+        return (value,)
+    if len(value) != len(kind.fields):
+        raise InputError(f"{kind.id} has {' and '.join(kind.fields)}, and a record of {len(value)} was given")
+    return tuple(value)
+
+
+def _batch_symbol(plan: Plan, name: str) -> Dim | None:
+    """What the checker found the input's first dim to be: inputs with the same one form one batch.
+
+    None for an input that is one value for all samples.
+    """
     port = next(iter(plan.inputs[name].ports))
-    return plan.task.types[name, port].dims[0]
+    return next(iter(plan.task.types[name, port].dims), None)
 
 
 def _to_tensors(value: Any, device: torch.device, dtype: torch.dtype | None) -> Any:
+    if isinstance(value, np.ndarray) and value.dtype.kind in _TEXTS:
+        return value.tolist()
     if isinstance(value, np.ndarray):
         tensor = torch.from_numpy(value)
         return tensor.to(device, dtype if tensor.is_floating_point() else None)

@@ -10,15 +10,17 @@ from typing import Any, NoReturn
 import torch
 from torch import nn
 
-from composer.graph import CheckedTask, Report, check
+from composer.graph import CheckedModule, CheckedTask, Report, check
 from composer.language import nearest
 from composer.plan import Plan, plan_objective, plan_task
 from composer.plugin import Registry, load_registry
+from composer.plugin.answers import as_map
+from composer.plugin.asking import PluginError, ask
 from composer.problems import InputError
 from composer.runtime.generation import Generator, generators_of
 from composer.runtime.inputs import Inputs, first_sample
 from composer.runtime.linear import use_fastest_linears
-from composer.runtime.naming import naming_the_node
+from composer.runtime.naming import hold_outputs, naming_the_node
 from composer.runtime.processors import Processors
 from composer.runtime.program import Program, build_module, build_program, module_names
 from composer.runtime.sources import INITIAL, fresh_modules, weights_source
@@ -59,6 +61,7 @@ class Runner:
                     self.generators[stage.steps[0].name].run(slots)
                 else:
                     self.program.run_stage(stage.name, slots)
+            hold_outputs(self.plan, slots)
         return slots
 
     def stream(self, tensors: Mapping[str, Mapping[str, Any]], generator: Generator) -> Iterator[str]:
@@ -264,13 +267,23 @@ def _build(
     for name in module_names(plans):
         declared = report.modules[name]
         on_meta = empty and name not in fresh
-        with torch.device("meta" if on_meta else "cpu"):
-            module = build_module(declared.type, declared.config)
-        saved = module.state_dict(keep_vars=True).keys() if on_meta else ()
-        if on_meta and any(key not in saved for key, _ in module.named_buffers()):
-            module = build_module(declared.type, declared.config)  # a computed buffer is in no checkpoint
-        modules[name] = module
+        modules[name] = _empty(declared) if on_meta else build_module(declared.type, declared.config)
     return modules
+
+
+def _empty(declared: CheckedModule) -> nn.Module:
+    """A module on the meta device, or on the CPU where it computes values that no checkpoint holds."""
+    try:
+        with torch.device("meta"):
+            module = build_module(declared.type, declared.config)
+    except (
+        PluginError
+    ):  # a builder that reads the values of tensors; whatever else is wrong shows on the CPU as well
+        return build_module(declared.type, declared.config)
+    saved = module.state_dict(keep_vars=True).keys()
+    if any(key not in saved for key, _ in module.named_buffers()):
+        return build_module(declared.type, declared.config)
+    return module
 
 
 def build_for_training(report: Report) -> tuple[dict[str, nn.Module], dict[str, Program]]:
@@ -320,7 +333,9 @@ def _from_config(
         )
     unset = check(document, registry=registry).document
     known = unset.parameters if unset is not None else {}
-    return {name: value for name, value in chosen.parameters(config).items() if name in known}
+    what = f"`parameters` of {chosen.title}"
+    values = ask(chosen.parameters, config, what=what, accept=as_map)
+    return {name: value for name, value in values.items() if name in known}
 
 
 def device_of(device: str | torch.device) -> torch.device:

@@ -9,9 +9,13 @@ from typing import Any
 import torch
 
 from composer.plan import Plan, Step
+from composer.plugin.asking import fault_of, place_of_fault
 from composer.problems import ComposerError
 
-__all__ = ["NodeError", "naming_the_node"]
+__all__ = ["NodeError", "hold_outputs", "naming_the_node"]
+
+
+_CARRIED = (torch.Tensor, tuple, list)
 
 
 class NodeError(ComposerError):
@@ -26,18 +30,50 @@ def naming_the_node(plan: Plan, slots: list[Any]) -> Iterator[None]:
     """
     try:
         yield
-    except ComposerError:
+    except (ComposerError, KeyboardInterrupt, GeneratorExit):
         raise
-    except Exception as error:
+    # A module is foreign code: sys.exit in it is its fault and no wish to end the program.
+    except BaseException as error:
         failed = next((s for s in plan.steps if any(slots[t] is None for t in s.targets.values())), None)
         if failed is None:
             raise
-        reason = " ".join(str(error).split()).rstrip(".") or type(error).__name__
+        if _spoilt(plan, slots, failed):
+            hold_outputs(plan, slots)
+        where = place_of_fault(error)
         given = "; ".join(_given(failed, slots))
         raise NodeError(
-            f"node `{failed.name}` of task `{plan.task.name}` ({failed.callee}, {failed.node.module.type.id}) "
-            f"failed: {reason}. It was given {given}"
+            f"{_named(failed, plan)} failed: {_reason(error)}{f' ({where})' if where else ''}. It was given {given}"
         ) from error
+
+
+def _named(step: Step, plan: Plan) -> str:
+    entry = step.node.module.type
+    plugin = f" of the plugin {entry.plugin}" if entry.plugin else ""
+    return f"node `{step.name}` of task `{plan.task.name}` ({step.callee}, {entry.id}{plugin})"
+
+
+def _reason(error: BaseException) -> str:
+    """What torch says, as it says it; of an exception whose text says little alone, its name too."""
+    if isinstance(error, RuntimeError) and str(error):
+        return " ".join(str(error).split()).rstrip(".")
+    return f"it {fault_of(error)}".rstrip(".")
+
+
+def hold_outputs(plan: Plan, slots: list[Any]) -> None:
+    """Raises NodeError for the first node that gave what no port carries: a port has a tensor, a record or a list."""
+    for step in plan.steps:
+        for port, slot in step.targets.items():
+            if not isinstance(slots[slot], _CARRIED):
+                found = "None" if slots[slot] is None else f"a {type(slots[slot]).__name__}"
+                raise NodeError(
+                    f"{_named(step, plan)} returned {found} for its output `{port}` ({plan.type_of(slot)})"
+                )
+
+
+def _spoilt(plan: Plan, slots: list[Any], failed: Step) -> bool:
+    """Whether a node before the one that failed gave what no port carries."""
+    read = {slot for slot in failed.slots if slot in {t for s in plan.steps for t in s.targets.values()}}
+    return any(not isinstance(slots[slot], _CARRIED) for slot in read)
 
 
 def _given(step: Step, slots: list[Any]) -> Iterator[str]:

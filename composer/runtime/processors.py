@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from composer.plugin import Config, Modality
-from composer.runtime.importing import import_object
+from composer.plugin.answers import as_map
+from composer.plugin.asking import ask, import_object
 
-__all__ = ["Processors"]
+__all__ = ["Processors", "encoded"]
 
 
 class Processors:
@@ -20,8 +22,36 @@ class Processors:
         self._made: dict[tuple[str, str], Any] = {}
 
     def of(self, modality: Modality, config: Config) -> Any:
-        """The processor of a modality with a config; raises ImplementationError where it cannot be imported."""
-        key = (modality.id, config.model_dump_json())
+        """The processor of a modality with a config; raises PluginError where it cannot be made."""
+        key = (modality.id, ask(config.model_dump_json, what=f"the config of {modality.title}"))
         if key not in self._made:
-            self._made[key] = import_object(modality.processor, f"modality {modality.id}")(config)
+            what = f"the processor of {modality.title}"
+            builder = import_object(modality.processor, what)
+            self._made[key] = ask(builder, config, what=what, accept=_with_encode)
         return self._made[key]
+
+
+def encoded(
+    modality: Modality, processor: Any, values: Sequence[Any], ports: Iterable[str]
+) -> dict[str, Any]:
+    """What a processor makes of raw values, by host port.
+
+    Raises:
+        InputError: the modality refuses a value. PluginError: the processor fails, or gives other ports.
+    """
+    wanted = tuple(ports)
+
+    def read(answer: Any) -> dict[str, Any]:
+        found = dict(as_map(answer))
+        missing = [port for port in wanted if found.get(port) is None]
+        if missing:
+            raise ValueError(f"a value for the port {' and '.join(missing)} is expected")
+        return found
+
+    return ask(processor.encode, values, what=f"`encode` of {modality.title}", accept=read)
+
+
+def _with_encode(processor: Any) -> Any:
+    if not callable(getattr(processor, "encode", None)):
+        raise TypeError("an object with the method `encode` is expected")
+    return processor

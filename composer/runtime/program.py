@@ -10,7 +10,9 @@ import torch
 from torch import nn
 
 from composer.plan import Plan, Step
-from composer.runtime.importing import import_object
+from composer.plugin import ModuleType
+from composer.plugin.answers import as_instance
+from composer.plugin.asking import ask, import_object
 
 __all__ = ["Program", "build_module", "build_program", "module_names"]
 
@@ -66,11 +68,25 @@ class Program(nn.Module):
         for name, prepare, ports in self._inputs:
             given = inputs[name]
             if prepare is not None and not all(port in given for port, _ in ports):
-                prepared = prepare(**given)
-                given = prepared if isinstance(prepared, Mapping) else {ports[0][0]: prepared}
+                given = self._prepared(name, prepare, given)
             for port, slot in ports:
                 slots[slot] = given[port]
         return slots
+
+    def _prepared(self, name: str, prepare: nn.Module, given: Mapping[str, Any]) -> Mapping[str, Any]:
+        """The ports of an input from its host ports."""
+        item = self.plan.inputs[name]
+
+        def read(answer: Any) -> Mapping[str, Any]:
+            made = answer if isinstance(answer, Mapping) else {next(iter(item.ports)): answer}
+            missing = [port for port in item.ports if made.get(port) is None]
+            if missing:
+                raise ValueError(f"a value for the port {' and '.join(missing)} is expected")
+            return made
+
+        return ask(
+            functools.partial(prepare, **given), what=f"`prepare` of {item.modality.title}", accept=read
+        )
 
     def run_stage(self, stage: str, slots: list[Any]) -> None:
         """Run the calls of a stage on a list of slots, in place."""
@@ -121,11 +137,14 @@ def _with_options(function: Callable[..., Any], options: Any) -> Callable[..., A
     return functools.partial(function, **dict(options))
 
 
-def build_module(entry: Any, config: Any) -> nn.Module:
-    """Build one module of a registered type; raises ImplementationError when its implementation cannot be imported."""
-    builder = import_object(entry.builder, f"module type {entry.id}")
-    module: nn.Module = builder(config)
-    return module
+def build_module(entry: ModuleType, config: Any) -> nn.Module:
+    """Build one module of a registered type; raises PluginError where its builder fails or gives something else."""
+    return _built(entry.builder, config, f"the builder of {entry.title}")
+
+
+def _built(reference: str, config: Any, what: str) -> nn.Module:
+    builder = import_object(reference, what)
+    return ask(builder, config, what=what, accept=as_instance(nn.Module, "a torch module"))
 
 
 def build_program(plan: Plan, modules: Mapping[str, nn.Module]) -> Program:
@@ -138,7 +157,7 @@ def build_program(plan: Plan, modules: Mapping[str, nn.Module]) -> Program:
     prepare = {}
     for name, item in plan.inputs.items():
         if item.modality.prepare is not None:
-            prepare[name] = import_object(item.modality.prepare, f"modality {item.modality.id}")(item.config)
+            prepare[name] = _built(item.modality.prepare, item.config, f"`prepare` of {item.modality.title}")
     return Program(
         plan=plan, modules={n: modules[n] for n in plan.modules}, in_place=in_place, prepare=prepare
     )

@@ -11,6 +11,7 @@ import inspect
 import textwrap
 import typing
 from collections.abc import Iterator
+from contextlib import suppress
 from functools import cache
 from typing import Any, TypeVar
 
@@ -23,7 +24,8 @@ Model = TypeVar("Model", bound=BaseModel)
 
 def documented(model: type[Model]) -> type[Model]:
     """The same model, its fields described by the docstrings below them, and so for the models in its fields."""
-    _describe(model)
+    with suppress(Exception):  # models are foreign, and one that cannot be described can still be used
+        _describe(model)
     return model
 
 

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from functools import partial
 from typing import Any
 
 from composer.language import DocumentShape
 from composer.plugin import Config, GenerateOptions, Modality, ModuleType, Registry
+from composer.plugin.asking import ask
+from composer.problems import ComposerError
 from composer.types.documented import documented
 
 __all__ = ["document_schema"]
@@ -133,7 +136,14 @@ def _any_of(options: Mapping[type[Config] | None, str], registry: Registry, conf
 
 def _config(name: str, config: type[Config]) -> Json:
     """The config's schema under a name, every value possibly a parameter, and the definitions that it refers to."""
-    schema: Json = documented(config).model_json_schema(ref_template=f"#/$defs/{name}.{{model}}")
+    described = documented(config)
+    try:
+        ask_schema = partial(described.model_json_schema, ref_template=f"#/$defs/{name}.{{model}}")
+        schema: Json = ask(ask_schema, what=f"the config model of `{name}`")
+    except (
+        ComposerError
+    ):  # one type's config that has no schema takes any options, and the others keep theirs
+        return {name: {"type": "object", "properties": {}}}
     inner = {f"{name}.{key}": _with_parameters(value) for key, value in schema.pop("$defs", {}).items()}
     schema.pop("required", None)
     schema.pop("title", None)

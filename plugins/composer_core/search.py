@@ -6,19 +6,15 @@ when no open beam can still enter its best `beams` texts, for a longer text neve
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor
 
-from composer.plugin import GenerateOptions
+from composer.plugin import Cache, DecoderStep, GenerateOptions
 
 __all__ = ["BeamSearch", "Hypothesis"]
-
-Step = Callable[[Tensor, Any], tuple[Tensor, Any]]
-"""`step(ids[B, K], cache) -> (logits[B, K, V], cache)`, the decoder's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +35,7 @@ class BeamSearch:
         self.pad = pad
 
     @torch.no_grad()
-    def search(self, step: Step, cache: Any, batch: int) -> list[list[Hypothesis]]:
+    def search(self, step: DecoderStep, cache: Cache, batch: int) -> list[list[Hypothesis]]:
         """Search all samples together; one that ends leaves the batch. Per sample at most `beams` texts, best first."""
         beams = self.options.beams
         finished: list[list[Hypothesis]] = [[] for _ in range(batch)]
@@ -76,7 +72,7 @@ class BeamSearch:
         return [sorted(texts, key=lambda text: -text.score)[:beams] for texts in finished]
 
     @torch.no_grad()
-    def stream(self, step: Step, cache: Any) -> Iterator[int]:
+    def stream(self, step: DecoderStep, cache: Cache) -> Iterator[int]:
         """Greedy search of one sample, token by token; the end token ends the iteration and is not given."""
         token = self.start
         for position in range(self.options.max_tokens):
@@ -89,7 +85,7 @@ class BeamSearch:
                 return
             yield token
 
-    def _last(self, ids: Tensor | None, batch: int, beams: int, cache: Any) -> Tensor:
+    def _last(self, ids: Tensor | None, batch: int, beams: int, cache: Cache) -> Tensor:
         if ids is not None:
             return ids[:, :, -1]
         return torch.full((batch, beams), self.start, dtype=torch.int64, device=cache.device)

@@ -9,19 +9,15 @@ stops a sample as soon as its best beam is finished.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor
 
-from composer.plugin import GenerateOptions
+from composer.plugin import Cache, DecoderStep, GenerateOptions
 
-__all__ = ["Hypothesis", "Mplug2Search", "Step"]
-
-Step = Callable[[Tensor, Any], tuple[Tensor, Any]]
-"""`step(ids[B, K], cache) -> (logits[B, K, V], cache)`, the decoder's."""
+__all__ = ["Hypothesis", "Mplug2Search"]
 
 LENGTH_EXPONENT = 0.6
 FORBIDDEN = -1e20
@@ -56,7 +52,7 @@ class Mplug2Search:
         self.pad = pad
 
     @torch.no_grad()
-    def search(self, step: Step, cache: Any, batch: int) -> list[list[Hypothesis]]:
+    def search(self, step: DecoderStep, cache: Cache, batch: int) -> list[list[Hypothesis]]:
         """Search all samples together; one that ends leaves the batch. Per sample at most `beams` texts, best first.
 
         `cache` is fresh from the decoder's `start(..., beams=beams, max_tokens=max_tokens)`.
@@ -82,7 +78,7 @@ class Mplug2Search:
         return [sorted(texts, key=lambda text: -text.score)[: self.options.beams] for texts in finished]
 
     @torch.no_grad()
-    def stream(self, step: Step, cache: Any) -> Iterator[int]:
+    def stream(self, step: DecoderStep, cache: Cache) -> Iterator[int]:
         """Greedy search of one sample, token by token; the end token ends the iteration and is not given.
 
         `cache` is fresh from the decoder's `start(..., beams=1, max_tokens=max_tokens)`.
@@ -96,7 +92,7 @@ class Mplug2Search:
                 return
             yield token
 
-    def _opening(self, batch: int, cache: Any, beams: int | None = None) -> _Beams:
+    def _opening(self, batch: int, cache: Cache, beams: int | None = None) -> _Beams:
         """Start tokens; only the first beam of a sample is alive, for all of them are equal."""
         beams = beams or self.options.beams
         device = cache.device

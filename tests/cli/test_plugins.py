@@ -101,7 +101,9 @@ def test_a_broken_plugin_is_shown_and_the_others_work(tmp_path: Path) -> None:
     environment = install(tmp_path, "sorry", BROKEN)
     done = in_new_process(["plugins", "list"], environment)
     assert (done.returncode, done.stderr) == (1, "")
-    assert "broken: sorry (sorry 1.0)\n  ImportError: a library is missing" in done.stdout
+    assert (
+        "broken: sorry (sorry 1.0)\n  it raises ImportError: a library is missing (sorry.py:1)" in done.stdout
+    )
     assert "core.linear" in done.stdout
     assert "Traceback" not in done.stdout
     assert "Traceback" in in_new_process(["plugins", "list", "--traceback"], environment).stdout

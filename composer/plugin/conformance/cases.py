@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property, partial
@@ -12,6 +11,7 @@ import torch
 from pydantic import ValidationError
 from torch import nn
 
+from composer.plugin.asking import PluginError, import_object
 from composer.plugin.conformance.report import Failure
 from composer.plugin.conformance.sizes import Partition, partition_of
 from composer.plugin.declarations import Config, Method, ModuleType
@@ -25,11 +25,13 @@ UNSET_SIZE = 6
 
 def import_reference(reference: str) -> Any:
     """The object that `"package.module:Name"` names; raises Failure that says what is not there."""
-    module_name, _, attribute = reference.partition(":")
     try:
-        return getattr(importlib.import_module(module_name), attribute)
-    except Exception as error:  # importing runs a plugin's code
-        raise Failure(f"{reference} cannot be imported: {type(error).__name__}: {error}") from error
+        return import_object(reference, "it")
+    except PluginError as error:
+        where = f" ({error.where})" if error.where else ""
+        raise Failure(
+            f"{reference} cannot be imported: it {error.fault.partition(': it ')[2]}{where}"
+        ) from error
 
 
 def configs_of(entry: ModuleType) -> Iterator[Config]:

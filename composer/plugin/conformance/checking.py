@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from functools import partial
-from importlib.metadata import EntryPoint, entry_points
 from types import ModuleType as PythonModule
-from typing import Any
+from typing import Any, TypeVar
 
+from composer.plugin.asking import PluginError, fault_of, place_of_fault
 from composer.plugin.conformance.cases import Build, Case, configs_of, import_reference
+from composer.plugin.conformance.declared import check_adapter, check_config, check_ports
 from composer.plugin.conformance.entry_module import check_entry_module
 from composer.plugin.conformance.export import check_export
 from composer.plugin.conformance.generation import (
@@ -17,16 +18,18 @@ from composer.plugin.conformance.generation import (
     generation_case,
 )
 from composer.plugin.conformance.padding import check_padding
+from composer.plugin.conformance.policies import check_policy
 from composer.plugin.conformance.promises import check_batch, check_determinism, check_signature
 from composer.plugin.conformance.report import ConformanceReport, Failure, Result, Skip
 from composer.plugin.conformance.weights import check_weights
 from composer.plugin.declarations import ModuleType
-from composer.plugin.hooks import PROJECT
-from composer.plugin.loading import load_registry
-from composer.plugin.registry import Registry
+from composer.plugin.loading import Installed, installed_plugins, load_registry
+from composer.plugin.registry import Entry, Registry, Section
 from composer.problems import InputError
 
 __all__ = ["check_plugin"]
+
+T = TypeVar("T", bound=Entry)
 
 PROMISES: tuple[tuple[str, Callable[[Case], str]], ...] = (
     ("batch", check_batch),
@@ -60,7 +63,7 @@ def check_plugin(entry: str | object) -> ConformanceReport:
         InputError: no plugin of that name is installed.
     """
     if isinstance(entry, str):
-        name, module_name, registry = entry, _entry_point(entry).module, load_registry()
+        name, module_name, registry = entry, _installed(entry).module, load_registry()
     else:
         name = getattr(entry, "__name__", type(entry).__name__)
         module_name = entry.__name__ if isinstance(entry, PythonModule) else ""
@@ -68,28 +71,58 @@ def check_plugin(entry: str | object) -> ConformanceReport:
     return ConformanceReport(name, tuple(_results(name, module_name, registry)))
 
 
-def _entry_point(name: str) -> EntryPoint:
-    points = {point.name: point for point in entry_points(group=PROJECT)}
-    if name not in points:
-        raise InputError(f"no plugin {name!r} is installed; there are {', '.join(sorted(points)) or 'none'}")
-    return points[name]
+def _installed(name: str) -> Installed:
+    plugins = {plugin.origin.plugin: plugin for plugin in reversed(installed_plugins())}
+    if name not in plugins:
+        raise InputError(f"no plugin {name!r} is installed; there are {', '.join(sorted(plugins)) or 'none'}")
+    return plugins[name]
 
 
 def _results(name: str, module_name: str, registry: Registry) -> Iterator[Result]:
-    if module_name:
-        yield _result("plugin", "entry module", partial(check_entry_module, module_name))
     broken = [each for each in registry.broken if each.origin.plugin == name]
     if broken:
-        yield Result("plugin", "registering", "fail", broken[0].error)
+        yield Result("plugin", "registering", "fail", str(broken[0]))
         return
-    for conflict in registry.conflicts:
-        if conflict.second.plugin == name:
-            reason = f"{conflict.id!r} of {conflict.section} is already claimed by {conflict.first}"
-            yield Result("plugin", "registering", "fail", reason)
+    if module_name:
+        yield _result("plugin", "entry module", partial(check_entry_module, module_name))
+    yield from _registered(name, registry)
     yield from _references(name, registry)
-    for identity, entry in registry.module_types.items():
-        if registry.module_types.origin(identity).plugin == name:
-            yield from _module_type(entry, registry)
+    for modality in _own(registry.modalities, name):
+        yield from _failed(_result(modality.id, "config", partial(check_config, modality.config)))
+        yield _result(modality.id, "ports", partial(check_ports, modality, registry.kinds))
+    for policy in _own(registry.policies, name):
+        yield _result(policy.id, "search", partial(check_policy, policy))
+    for entry in _own(registry.module_types, name):
+        yield from _failed(_result(entry.id, "config", partial(check_config, entry.config)))
+        if entry.adapter is not None:
+            yield _result(entry.id, "adapter", partial(check_adapter, entry, registry.kinds))
+        yield from _module_type(entry, registry)
+
+
+def _registered(name: str, registry: Registry) -> Iterator[Result]:
+    """What is wrong with the plugin as a whole: ids that others hold, or nothing at all."""
+    conflicts = [conflict for conflict in registry.conflicts if conflict.second.plugin == name]
+    for conflict in conflicts:
+        reason = (
+            f"{conflict.id!r} of {conflict.section} is already claimed by {conflict.first}: choose another id"
+        )
+        yield Result("plugin", "registering", "fail", reason)
+    if name not in registry.plugins:
+        reason = "it is not loaded: COMPOSER_PLUGINS leaves it out"
+        yield Result("plugin", "registering", "fail", reason)
+    elif not conflicts and not any(list(_own(section, name)) for section in registry.sections()):
+        reason = "it registers nothing: call `register(...)` in `composer_register`"
+        yield Result("plugin", "registering", "fail", reason)
+
+
+def _own(section: Section[T], name: str) -> Iterator[T]:
+    return (entry for id, entry in section.items() if section.origin(id).plugin == name)
+
+
+def _failed(result: Result) -> Iterator[Result]:
+    """A result that is only worth a line where the promise is broken."""
+    if result.outcome == "fail":
+        yield result
 
 
 def _references(name: str, registry: Registry) -> Iterator[Result]:
@@ -99,8 +132,7 @@ def _references(name: str, registry: Registry) -> Iterator[Result]:
             if section.origin(identity).plugin == name:
                 for reference in _named(section[identity], REFERENCES.get(section.name, ())):
                     result = _result(identity, "implementation", partial(_importable, reference))
-                    if result.outcome == "fail":
-                        yield result
+                    yield from _failed(result)
 
 
 def _importable(reference: str) -> str:
@@ -120,8 +152,11 @@ def _module_type(entry: ModuleType, registry: Registry) -> Iterator[Result]:
     except Failure as failure:
         yield Result(entry.id, "config", "fail", str(failure))
         return
-    except Exception as error:  # signature functions are a plugin's code
-        yield Result(entry.id, "config", "fail", f"its signature raises {type(error).__name__}: {error}")
+    # Validators and signature functions are a plugin's code.
+    except (Exception, SystemExit) as error:
+        place = place_of_fault(error)
+        reason = f"its config or signature {fault_of(error)}" + (f" ({place})" if place else "")
+        yield Result(entry.id, "config", "fail", reason)
         return
     for config in configs:
         build = Build(entry, config)
@@ -160,6 +195,8 @@ def _result(subject: str, name: str, check: Callable[[], str]) -> Result:
         return Result(subject, name, "skip", str(skip))
     except Failure as failure:
         return Result(subject, name, "fail", str(failure))
-    except Exception as error:
-        cause = " ".join(str(error).split())
-        return Result(subject, name, "fail", f"raises {type(error).__name__}: {cause[:300]}")
+    except PluginError as error:
+        return Result(subject, name, "fail", f"{error.fault}" + (f" ({error.where})" if error.where else ""))
+    except (Exception, SystemExit) as error:
+        place = place_of_fault(error)
+        return Result(subject, name, "fail", fault_of(error) + (f" ({place})" if place else ""))

@@ -6,8 +6,10 @@ from collections.abc import Mapping
 from typing import Any
 
 import torch
+from torch import nn
 from torch.utils._pytree import tree_map_only
 
+from composer.plugin.asking import META_CURE, place_of_fault
 from composer.plugin.conformance.cases import Case
 from composer.plugin.conformance.outputs import difference, hold_to_type, tensors_of
 from composer.plugin.conformance.report import Failure, Skip
@@ -39,15 +41,7 @@ def check_signature(case: Case) -> str:
     On the meta device, where nothing is computed; on the CPU where shapes depend on values.
     """
     hold_ports(case.signature, case.kinds)
-    try:
-        with torch.device("meta"):
-            module = case.build.make()
-    except (
-        Exception
-    ) as error:  # a builder that needs values; whatever is wrong with it shows on the CPU as well
-        module, note = case.build.module, f"on the CPU: building on the meta device fails ({_line(error)})"
-    else:
-        note = ""
+    module, note = _on_meta(case), ""
     for number, sizes in enumerate(bindings(case.signature, case.partition, NUM_BINDINGS)):
         bare = number == 1  # once without anything optional
         inputs = make_inputs(case.signature, case.kinds, sizes, partition=case.partition, bare=bare)
@@ -68,6 +62,20 @@ def check_signature(case: Case) -> str:
             port = case.signature.outputs[name]
             hold_to_type(name, value, port, case.kinds[port.type.kind], known)
     return note
+
+
+def _on_meta(case: Case) -> nn.Module:
+    """The module without memory. Raises Failure where its builder needs the values of tensors."""
+    try:
+        with torch.device("meta"):
+            return case.build.make()
+    except Exception as error:
+        case.build.make()  # whatever else is wrong with the builder shows on the CPU as well, and is told by it
+        where = place_of_fault(error)
+        at = f" at {where}" if where else ""
+        raise Failure(
+            f"it builds on the CPU and not on the meta device{at} ({_line(error)}). {META_CURE}"
+        ) from error
 
 
 def check_batch(case: Case) -> str:

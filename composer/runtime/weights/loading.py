@@ -107,7 +107,8 @@ class _Staging:
         if assignment.transform is not None:
             try:
                 tensor = self.transforms[assignment.transform](tensor, tuple(slot.tensor.shape))
-            except Exception as error:  # a transform is a plugin's code, run on a stranger's tensor
+            # A transform is a plugin's code, run on a stranger's tensor.
+            except (Exception, SystemExit) as error:
                 text = f"transform {assignment.transform!r} failed on shape {list(tensor.shape)}: {error}"
                 self.faults.others.setdefault(text, []).append(name)
                 return
@@ -161,7 +162,7 @@ def _transforms(plan: LoadPlan, layout: Layout | None) -> dict[str, Transform]:
             raise WeightsError(
                 f"layout {layout.id} has a rule with the transform {name!r}, but offers {known}"
             )
-        found[name] = import_object(layout.transforms[name], f"transform {name} of layout {layout.id}")
+        found[name] = import_object(layout.transforms[name], f"transform {name} of {layout.title}")
     return found
 
 

@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from composer.plugin import Layout, Rule
+from composer.plugin.answers import as_rules
+from composer.plugin.asking import ask
 from composer.runtime.weights.errors import WeightsError
 
 __all__ = ["Assignment", "LoadPlan", "fresh_reason", "plan_loading"]
@@ -126,7 +128,8 @@ class _Rules:
 
     def __init__(self, layout: Layout, parameters: Mapping[str, Any]) -> None:
         self._layout = layout
-        self._rules = [(rule, _compiled(rule.pattern, layout)) for rule in layout.rules(parameters)]
+        rules = ask(layout.rules, parameters, what=f"`rules` of {layout.title}", accept=as_rules)
+        self._rules = [(rule, _compiled(rule.pattern, layout)) for rule in rules]
 
     def apply(self, key: str) -> tuple[Assignment | None, str]:
         """The first rule that fully matches: an assignment, or None with the name of the rule that ignores the key.

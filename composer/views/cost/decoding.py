@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import torch
+from torch.utils._pytree import tree_leaves
 
 from composer.plan import Step
 from composer.views.cost.metering import Meter
@@ -27,8 +28,7 @@ def measure_generate(
     """
     options: Any = step.node.options
     memory = dict(sources)
-    first = next(iter(memory.values()))
-    batch = (first[0] if isinstance(first, tuple) else first).shape[0]
+    batch = next(leaf for leaf in tree_leaves(memory) if isinstance(leaf, torch.Tensor)).shape[0]
     beams, tokens = options.beams, options.max_tokens
     cache, start_flops, peak = meter.measure(lambda: decoder.start(**memory, beams=beams, max_tokens=tokens))
     generation = step.node.module.type.generation

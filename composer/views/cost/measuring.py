@@ -12,6 +12,7 @@ from torch import nn
 from composer.graph import Report
 from composer.plan import Plan, Stage, Step, plan_task
 from composer.plugin import Registry
+from composer.plugin.asking import META_CURE, PluginError
 from composer.problems import ComposerError, InputError
 from composer.runtime import Program, build_module, build_program
 from composer.types import PortType
@@ -69,14 +70,8 @@ def _on_meta(entry: Any, config: Any, what: str) -> nn.Module:
         with torch.device("meta"):
             # Without gradients: torch's counter would otherwise look for a graph that is never recorded.
             return build_module(entry, config).to("meta").requires_grad_(False)
-    except ComposerError:
-        raise
-    except (
-        Exception
-    ) as error:  # a builder is foreign code: that it needs real numbers is for its author to know
-        reason = f"{type(error).__name__}: {error}"
-        message = f"the cost of {what} cannot be told: it does not build without memory ({reason})"
-        raise ComposerError(message) from error
+    except PluginError as error:
+        raise ComposerError(f"the cost of {what} cannot be told: {error}. {META_CURE}") from error
 
 
 def _module_cost(report: Report, name: str, module: nn.Module) -> ModuleCost:
@@ -116,8 +111,12 @@ class _TaskMeasuring:
     def _program(self) -> Program:
         """The program with every step as a stage of its own, so that the steps can be run one at a time."""
         single = tuple(Stage(step.name, (step,), "encode") for step in self.plan.steps)
-        with torch.device("meta"):
-            program = build_program(dataclasses.replace(self.plan, stages=single), self.modules)
+        try:
+            with torch.device("meta"):
+                program = build_program(dataclasses.replace(self.plan, stages=single), self.modules)
+        except PluginError as error:
+            what = f"task `{self.plan.task.name}`"
+            raise ComposerError(f"the cost of {what} cannot be told: {error}. {META_CURE}") from error
         return program.to("meta", self.number_format).eval()
 
     def _inputs(self) -> list[Any]:
@@ -154,10 +153,8 @@ class _TaskMeasuring:
             return StepCost(step.name, callee, 0, 0, host=True)
         try:
             if step.node.verb == "generate":
-                sources = {port: slots[slot] for port, slot in step.sources.items() if isinstance(slot, int)}
-                generating, peak = measure_generate(
-                    self.modules[step.node.module.name], step, sources, self.meter
-                )
+                decoder = self.modules[step.node.module.name]
+                generating, peak = measure_generate(decoder, step, step.read(slots), self.meter)
                 self._fill(step, slots)
                 return StepCost(step.name, callee, generating.total_flops, peak, generating)
             _, flops, peak = self.meter.measure(lambda: self.program.run_stage(step.name, slots))
@@ -171,11 +168,7 @@ class _TaskMeasuring:
 
     def _on_host(self, step: Step) -> bool:
         """Whether a step reads what no tensor holds, such as text: it is no work for the device."""
-        read = [
-            self.plan.type_of(slot)
-            for source in step.sources.values()
-            for slot in (source if isinstance(source, tuple) else (source,))
-        ]
+        read = [self.plan.type_of(slot) for slot in step.slots]
         return any(
             field.dtype == "object"
             for port in read

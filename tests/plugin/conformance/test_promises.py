@@ -116,7 +116,7 @@ def test_all_methods_of_all_examples_are_checked() -> None:
         ("Mapped", "signature", "a method with one output returns the value of states itself"),
         ("Fails", "signature", "raises RuntimeError: no such kernel"),
         ("nothing", "signature", "gives NoConfig, not a torch module"),
-        ("lost", "implementation", "implementations:build_lost cannot be imported: AttributeError"),
+        ("lost", "implementation", "implementations:build_lost cannot be imported: it raises AttributeError"),
         ("MixesBatch", "batch", "sample 0 of B=4 alone gives something else: states.values differs by up to"),
         ("SeesPadding", "padding", "3 hidden positions along N change states: values differs by up to"),
         ("CountsPadding", "padding", "3 hidden positions along N change states: values differs by up to"),

@@ -1,0 +1,40 @@
+"""Whose fault an unexpected exception is: a plugin's is told in one sentence, our own keeps its traceback."""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Iterator
+from typing import Any
+
+__all__ = ["plugin_at_fault"]
+
+OURS = "multimodal-composer"
+
+
+def plugin_at_fault(error: BaseException) -> str | None:
+    """What a third party's plugin did, in one sentence; None where none of its code was running."""
+    from composer.plugin import load_registry
+    from composer.plugin.asking import fault_of, place_of_fault
+
+    registry = load_registry()
+    packages = {name: origin for origin, name in _packages(registry) if OURS not in origin.distribution}
+    for frame, _ in reversed(list(traceback.walk_tb(error.__traceback__))):
+        origin = packages.get(str(frame.f_globals.get("__name__", "")).partition(".")[0])
+        if origin is not None:
+            where = place_of_fault(error)
+            return f"the plugin {origin} failed: it {fault_of(error)}" + (f" ({where})" if where else "")
+    return None
+
+
+def _packages(registry: Any) -> Iterator[tuple[Any, str]]:
+    """Every plugin with the packages that hold its code: that of its entry point, and those of its implementations."""
+    from composer.plugin.loading import installed_plugins
+
+    for plugin in installed_plugins():
+        yield plugin.origin, plugin.module.partition(".")[0]
+    for section in registry.sections():
+        for id in section:
+            for name in ("builder", "processor", "implementation", "prepare"):
+                reference = getattr(section[id], name, None)
+                if isinstance(reference, str):
+                    yield section.origin(id), reference.partition(".")[0].partition(":")[0]

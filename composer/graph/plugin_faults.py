@@ -1,0 +1,18 @@
+"""Faults of plugins as problems: what a plugin's function did, at the line of the document that needs it."""
+
+from __future__ import annotations
+
+from composer.plugin.asking import PluginError
+from composer.problems import Place, Problem
+
+__all__ = ["report_fault"]
+
+
+def report_fault(problems: list[Problem], error: PluginError, place: Place) -> None:
+    """C303, once however many lines of a document meet the fault: the first is told."""
+    at = f", in {error.where}" if error.where else ""
+    helps = (f"this is a fault of the plugin{at}; report it to its author",)
+    for problem in problems:
+        if problem.code == "C303" and problem.helps == helps and problem.message.endswith(error.fault):
+            return
+    problems.append(Problem("C303", "error", f"{error.what} {error.fault}", place, helps=helps))

@@ -1,0 +1,21 @@
+"""What a path of a document leads to, told by position: a node may be called `inputs`, an output `nodes`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+__all__ = ["role_of"]
+
+_TOP = {"modules": "module", "tasks": "task"}
+_IN_TASK = {"inputs": "input", "nodes": "node", "outputs": "output"}
+
+
+def role_of(path: tuple[Any, ...]) -> str | None:
+    """`module`, `task`, `input`, `node` or `output` where a path ends at the name of one; None anywhere else."""
+    if len(path) == 2:
+        return _TOP.get(path[0])
+    if path[:1] != ("tasks",):
+        return None
+    inner = path[2:]
+    section = inner[1:] if inner[:1] == ("objective",) else inner
+    return _IN_TASK.get(section[0]) if len(section) == 2 else None

@@ -1,0 +1,50 @@
+"""What a plugin may change of the whole process while it is loaded, put back afterwards."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import Any
+
+__all__ = ["kept"]
+
+_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+@contextmanager
+def kept() -> Iterator[None]:
+    """Run a block; the working directory, the standard streams, the handlers of signals, the limit of recursion and the
+    filters of warnings are then as they were.
+    """
+    folder, streams = _folder(), (sys.stdin, sys.stdout, sys.stderr)
+    handlers = [signal.getsignal(each) for each in _SIGNALS]
+    limit = sys.getrecursionlimit()
+    try:
+        with warnings.catch_warnings():
+            yield
+    finally:
+        sys.stdin, sys.stdout, sys.stderr = streams
+        if folder is not None and _folder() != folder:
+            with suppress(OSError):
+                os.chdir(folder)
+        for each, handler in zip(_SIGNALS, handlers, strict=True):
+            _put_back(each, handler)
+        if sys.getrecursionlimit() != limit:
+            sys.setrecursionlimit(limit)
+
+
+def _folder() -> str | None:
+    try:
+        return os.getcwd()
+    except OSError:  # the working directory was removed
+        return None
+
+
+def _put_back(number: signal.Signals, handler: Any) -> None:
+    if handler is not None and signal.getsignal(number) is not handler:
+        with suppress(ValueError):  # only the main thread may
+            signal.signal(number, handler)
