@@ -92,12 +92,7 @@ class ArrayProcessor:
         (self.port,) = _ports(config)
 
     def encode(self, values: Sequence[Any]) -> dict[str, Any]:
-        """`{kind: array [B, ...]}`, or the record of the kind. Raises InputError for wrong or unequal shapes.
-
-        A kind without dimensions, such as `scalar`, has one number for all samples.
-        """
-        if not self.config.dims:
-            return {self.config.kind: _number(values, self.config.kind)}
+        """`{kind: array [B, ...]}`, or the record of the kind. Raises InputError for wrong or unequal shapes."""
         _check_axes(values, self.config)
         return {self.port: _stacked(values)}
 
@@ -117,23 +112,11 @@ def _check_axes(values: Sequence[Any], config: ArrayConfig) -> None:
                 "model.run(NAME=array); the command line gives text"
             )
         first = value[0] if _is_record(value) else value
-        if not isinstance(first, Mapping) and np.ndim(first) != len(config.dims) - 1:
+        if config.dims and not isinstance(first, Mapping) and np.ndim(first) != len(config.dims) - 1:
             axes = ", ".join(map(str, config.dims[1:]))
             raise InputError(
                 f"a sample of {config.kind} has the axes [{axes}], and one with the shape {np.shape(first)} was given"
             )
-
-
-def _number(values: Sequence[Any], kind: str) -> Any:
-    import numpy as np
-
-    from composer.problems import InputError
-
-    found = _array(values[0])
-    if found.ndim or found.dtype.kind not in "fiub" or any(value is not values[0] for value in values):
-        given = f"an array of shape {found.shape}" if found.ndim else repr(values[0])
-        raise InputError(f"a {kind} is one number for all samples, not {given}")
-    return np.asarray(found, dtype="float32")
 
 
 def _is_record(value: Any) -> bool:
