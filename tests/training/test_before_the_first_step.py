@@ -183,6 +183,7 @@ def test_a_number_that_is_not_finite_is_told_with_its_sample(points: Path) -> No
 
 
 def test_a_sample_of_another_shape_is_named_where_it_is_scored(points: Path) -> None:
+    (points / "points.yaml").write_text(tiny_data.DOCUMENT.replace("[B, 5, 4]", "[B, N, 4]"))
     edited(points, "batch: 4", "with: {fault: ragged, split: validation}\n    batch: 4")
     (problem,) = refused(points)
     assert "sample 3 (`s3`) of split `validation`" in problem.message
