@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import gc
 import os
+import signal
 import sys
 from importlib import import_module
 from typing import TYPE_CHECKING
@@ -43,7 +44,7 @@ FINE, PROBLEMS, USAGE, INTERRUPTED, BROKEN_PIPE = 0, 1, 2, 130, 141
 
 
 def run(argv: list[str] | None = None) -> int:
-    """Run one command and return its exit code."""
+    """Run one command and return its exit code; without `argv`, as the console script with the program's arguments."""
     arguments = sys.argv[1:] if argv is None else argv
     _open_closed_streams()
     for stream in (sys.stdout, sys.stderr):
@@ -55,6 +56,8 @@ def run(argv: list[str] | None = None) -> int:
             return _flushed(_dispatch(arguments))
     except Ended as end:
         _drop_output()
+        if argv is not None:  # the program that called us was asked to end, and has its way of doing that
+            signal.raise_signal(end.number)
         return end.code
     except KeyboardInterrupt:
         _drop_output()

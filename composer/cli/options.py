@@ -35,7 +35,7 @@ WEIGHTS_FLAGS = {"--weights": "weights", "--layout": "layout", "--root": "root",
 
 
 class WeightsOptions(TypedDict):
-    """What `composer.load` and `compile_document` take of weights."""
+    """What `composer.load`, `compile_document` and `train_document` take of weights."""
 
     weights: str | None
     layout: str | None
@@ -43,13 +43,16 @@ class WeightsOptions(TypedDict):
     init: list[str]
 
 
-def add_weights(parser: argparse.ArgumentParser) -> None:
-    """Which weights are loaded, and how; `weights_of` reads it."""
+SHIPPED = "those that ship with the document, or with one that it extends"
+
+
+def add_weights(parser: argparse.ArgumentParser, default: str = SHIPPED) -> None:
+    """Which weights are loaded, and how; `weights_of` reads it. `default` tells those that nobody names."""
     parser.add_argument(
         "--weights",
         metavar="FILE",
         help="checkpoint to load, or the name of a shipped document that has some, or `initial` for random weights "
-        "(default: those that ship with the document, or with one that it extends)",
+        f"(default: {default})",
     )
     parser.add_argument("--layout", metavar="ID", help="how a published checkpoint names its tensors")
     parser.add_argument(

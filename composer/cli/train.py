@@ -13,7 +13,14 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from composer.cli.options import add_settings, settings_of
+from composer.cli.options import (
+    add_settings,
+    add_weights,
+    report_loading,
+    settings_of,
+    weights_of,
+    whole_misfit,
+)
 from composer.cli.output import remark, say
 from composer.cli.signals import Ended
 
@@ -59,6 +66,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="stop before the first step: the recipe, the data and a few samples of each task are tried, "
         "and nothing is written",
     )
+    add_weights(parser, default="initial weights")
     add_settings(parser)
 
 
@@ -72,13 +80,15 @@ def run(args: argparse.Namespace) -> int:
 
     out = args.out or Path(args.document).stem or "model"
     try:
-        train_document(
-            args.document,
-            out=out,
-            resume=args.resume,
-            command=shlex.join(["composer", *sys.argv[1:]]),
-            **_chosen(args),
-        )
+        with whole_misfit(args):
+            train_document(
+                args.document,
+                out=out,
+                resume=args.resume,
+                loaded=lambda loading: report_loading(args, loading),
+                command=shlex.join(["composer", *sys.argv[1:]]),
+                **_chosen(args),
+            )
     except (KeyboardInterrupt, Ended):
         from composer.training.places import Places
 
@@ -91,7 +101,9 @@ def run(args: argparse.Namespace) -> int:
 def _check(args: argparse.Namespace) -> int:
     from composer.training import check_training
 
-    prepared = check_training(args.document, **_chosen(args))
+    with whole_misfit(args):
+        prepared = check_training(args.document, **_chosen(args))
+    report_loading(args, prepared.programs.loading)
     for task, data in prepared.data.items():
         say(f"{task}: {len(data.drawn(0)):,} samples, {data.batches(0):,} batches an epoch")
     say(f"{prepared.report.name}: {prepared.recipe.epochs} epochs can begin")
@@ -106,6 +118,7 @@ def _chosen(args: argparse.Namespace) -> dict[str, Any]:
         "seed": args.seed,
         "threads": args.threads,
         "settings": settings_of(args),
+        **weights_of(args),
     }
 
 

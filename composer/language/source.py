@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from composer.problems import DocumentError, Place, Problem
+from composer.problems import NOT_FETCHED, DocumentError, Place, Problem, is_address
 
 __all__ = ["MAX_BYTES", "Source", "is_there", "read_source", "text_for_display"]
 
@@ -62,6 +62,8 @@ def _read(path: Path, name: str) -> Source:
         if len(data) > MAX_BYTES:
             raise _too_large(name, f"more than the limit of {MAX_BYTES:,}")
     except FileNotFoundError:
+        if is_address(name):
+            raise _unreadable(name, NOT_FETCHED, "save it as a file and name that") from None
         raise _unreadable(
             name, "there is no such file", "check the path, or see `composer plugins list` for shipped names"
         ) from None

@@ -1,6 +1,17 @@
 """Problems and the places they stand at. Knows nothing of documents or plugins."""
 
+from composer.problems.addresses import NOT_FETCHED, is_address
 from composer.problems.place import Place
 from composer.problems.problem import ComposerError, DocumentError, Edit, InputError, Note, Problem
 
-__all__ = ["ComposerError", "DocumentError", "Edit", "InputError", "Note", "Place", "Problem"]
+__all__ = [
+    "NOT_FETCHED",
+    "ComposerError",
+    "DocumentError",
+    "Edit",
+    "InputError",
+    "Note",
+    "Place",
+    "Problem",
+    "is_address",
+]

@@ -5,6 +5,7 @@ from composer.runtime.importing import ImplementationError, import_object
 from composer.runtime.linear import linear, prefers_onednn
 from composer.runtime.model import INITIAL, Model, NotCopiedError, Runner, build_for_training, device_of, load
 from composer.runtime.program import Program, build_module, build_program
+from composer.runtime.start import Start
 
 __all__ = [
     "INITIAL",
@@ -13,6 +14,7 @@ __all__ = [
     "NotCopiedError",
     "Program",
     "Runner",
+    "Start",
     "after_prefill",
     "build_for_training",
     "build_module",

@@ -23,8 +23,9 @@ from composer.runtime.linear import use_fastest_linears
 from composer.runtime.naming import hold_outputs, naming_the_node
 from composer.runtime.processors import Processors
 from composer.runtime.program import Program, build_module, build_program, module_names
-from composer.runtime.sources import INITIAL, fresh_modules, weights_source
-from composer.runtime.weights import LoadReport, WeightsError, load_weights
+from composer.runtime.sources import INITIAL
+from composer.runtime.start import Start, chosen_layout
+from composer.runtime.weights import LoadReport
 
 __all__ = ["INITIAL", "Model", "NotCopiedError", "Runner", "build_for_training", "device_of", "load"]
 
@@ -213,46 +214,15 @@ def load(
     )
     report.raise_for_errors()
     names = _task_names(report, tasks)
-    chosen = _layout(registry, layout)
     target = device_of(device)
     number_format = _dtype(dtype)
-    fresh = fresh_modules(report, init)
-    source = weights_source(registry, report, weights)
-    if source is None and root is not None:
-        raise InputError(f"root= (--root) belongs to a checkpoint, and weights={INITIAL!r} reads none")
-    checkpoint = None if source is None else source.read(chosen, root)
-    modules = _build(report, names, empty=source is not None, fresh=fresh)
-    loading = None
-    if source is not None and checkpoint is not None:
-        values = dict(report.document.parameters) if report.document else {}
-        try:
-            loading = load_weights(
-                modules,
-                checkpoint,
-                layout=chosen,
-                parameters=values,
-                dtype=number_format,
-                device=target,
-                declared=source.declared(report, checkpoint),
-                fresh=fresh,
-                layouts=registry.layouts.values(),
-                changed=parameters,
-            )
-        except WeightsError as error:
-            raise (_inherited(error, report, source.document) if source.inherited else error) from None
+    start = Start.of(report, registry, weights=weights, layout=layout, root=root, init=init)
+    modules = _build(report, names, empty=start.checkpoint is not None, fresh=start.fresh)
+    loading = start.fill(modules, changed=parameters, dtype=number_format, device=target)
     for module in modules.values():
         module.to(target, number_format).eval()
         use_fastest_linears(module)
     return Model(report=report, modules=modules, tasks=names, device=target, loading=loading)
-
-
-def _inherited(error: WeightsError, report: Report, parent: str | None) -> WeightsError:
-    """The same error, for weights that nobody named: where they come from, and how to do without them."""
-    origin = (
-        f"{report.name} extends {parent}, so it takes the weights that ship with {parent}, unless weights= (--weights) "
-        f"names others or `{INITIAL}`.\n"
-    )
-    return WeightsError(f"{origin}{error}", f"{origin}{error.details}")
 
 
 def _build(
@@ -308,25 +278,13 @@ def _task_names(report: Report, tasks: Iterable[str] | None) -> tuple[str, ...]:
     return names
 
 
-def _layout(registry: Registry, layout: str | None) -> Any:
-    if layout is None:
-        return None
-    if layout not in registry.layouts:
-        guess = nearest(layout, list(registry.layouts))
-        did = f"; did you mean `{guess}`?" if guess else ""
-        raise InputError(
-            f"there is no layout `{layout}`{did} (layouts: {', '.join(registry.layouts) or 'none'})"
-        )
-    return registry.layouts[layout]
-
-
 def _from_config(
     registry: Registry, layout: str | None, config: Mapping[str, Any] | None, document: Any
 ) -> dict[str, Any]:
     """The published config as parameters; what the document has no parameter for is left out."""
     if config is None or isinstance(document, Report):
         return {}
-    chosen = _layout(registry, layout)
+    chosen = chosen_layout(registry, layout)
     if chosen is None or chosen.parameters is None:
         raise InputError(
             "a published config needs the layout that reads it: name one with layout= (--layout)"

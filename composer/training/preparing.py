@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ from composer.plugin import Registry, load_registry
 from composer.problems import DocumentError, InputError, Problem
 from composer.problems.suggest import nearest
 from composer.recipes import Recipe, RecipeReport, check_recipe, find_recipe
-from composer.runtime import Model
+from composer.runtime import INITIAL, Model, Start
 from composer.training.data import SampleData
 from composer.training.programs import Programs, initial_programs
 from composer.training.rehearsal import collecting, rehearse, scored_splits
@@ -40,6 +40,8 @@ class Request:
     """Values in place of the recipe's."""
     settings: Mapping[str, Any] | None = None
     splits: tuple[str, ...] = SPLITS
+    start: Mapping[str, Any] = field(default_factory=dict)
+    """The options of `composer.load` that say which weights the run begins with; without `weights`, initial ones."""
 
 
 @dataclass(frozen=True)
@@ -93,7 +95,7 @@ def prepare(request: Request, registry: Registry | None = None) -> Prepared:
     assert found.recipe is not None
     recipe = _narrowed(_changed(found.recipe, request.changes or {}), request.tasks)
     torch.set_num_threads(recipe.threads)
-    programs = initial_programs(report, recipe)
+    programs = initial_programs(report, recipe, _start(request, report, registry), request.settings or ())
     if not any(p.requires_grad for m in programs.modules_by_name.values() for p in m.parameters()):
         raise InputError(
             f"{report.name} has no weight that could be trained in the tasks {', '.join(recipe.tasks)}"
@@ -111,6 +113,17 @@ def prepare(request: Request, registry: Registry | None = None) -> Prepared:
         found.problems,
         found.sources,
     )
+
+
+def _start(request: Request, report: Report, registry: Registry) -> Start:
+    """The weights that the run begins with. Raises InputError for options of a checkpoint that is not named."""
+    options = {name: value for name, value in request.start.items() if value}
+    if "weights" not in options and options:
+        names = " and ".join(f"--{name}" for name in options)
+        raise InputError(
+            f"{names}: training begins with initial weights; name the checkpoint to begin with by --weights"
+        )
+    return Start.of(report, registry, **{"weights": INITIAL, **options})
 
 
 def _data(

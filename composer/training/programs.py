@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import torch
 from torch import Tensor, nn
@@ -10,9 +10,10 @@ from torch import Tensor, nn
 from composer.graph import Report
 from composer.plan import Plan, plan_objective, plan_task
 from composer.recipes import Recipe
-from composer.runtime import Program, build_for_training, build_module
+from composer.runtime import Program, Start, build_for_training, build_module
 from composer.runtime.naming import naming_the_node
 from composer.runtime.program import module_names
+from composer.runtime.weights import LoadReport
 from composer.training.protocol import Batch
 from composer.training.spread import spread_initial_weights
 
@@ -22,9 +23,16 @@ __all__ = ["Programs", "initial_programs"]
 class Programs:
     """Modules by name, and a loss per task."""
 
-    def __init__(self, modules: Mapping[str, nn.Module], programs: Mapping[str, Program]) -> None:
+    def __init__(
+        self,
+        modules: Mapping[str, nn.Module],
+        programs: Mapping[str, Program],
+        loading: LoadReport | None = None,
+    ) -> None:
         self.modules_by_name = dict(modules)
         self._programs = dict(programs)
+        self.loading = loading
+        """What the run begins with came from; None where all weights are initial ones."""
 
     def loss(self, task: str, batch: Batch) -> Tensor:
         """The loss of a batch. Raises NodeError that names the node which fails."""
@@ -48,8 +56,12 @@ class Programs:
         return [name for name in self.modules_by_name if name not in trained]
 
 
-def initial_programs(report: Report, recipe: Recipe) -> Programs:
-    """The modules that the recipe's tasks use, with initial weights drawn from its seed, and their objectives."""
+def initial_programs(report: Report, recipe: Recipe, start: Start, changed: Iterable[str] = ()) -> Programs:
+    """The modules that the recipe's tasks use, and their objectives.
+
+    Weights are drawn from the recipe's seed, and then those of the start are put in their place. `changed` names
+    parameters that the user gave another value. Raises WeightsError where the start's weights do not fit.
+    """
     torch.manual_seed(recipe.seed)
     modules, built = build_for_training(report)
     plans = [
@@ -63,4 +75,5 @@ def initial_programs(report: Report, recipe: Recipe) -> Programs:
     used = set(module_names(plans))
     modules = {name: module for name, module in modules.items() if name in used}
     spread_initial_weights(modules, recipe.spread, recipe.wake, below=recipe.spread_below)
-    return Programs(modules, {task: built[task] for task in recipe.tasks})
+    loading = start.fill(modules, changed=changed)
+    return Programs(modules, {task: built[task] for task in recipe.tasks}, loading)

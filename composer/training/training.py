@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from composer.plugin import Registry
 from composer.problems import ComposerError, InputError
 from composer.runtime import load
-from composer.runtime.weights import save_weights
+from composer.runtime.weights import LoadReport, save_weights
 from composer.training.display import Display
 from composer.training.evaluating import evaluate
 from composer.training.loop import EpochResult, train_epochs
@@ -33,8 +33,13 @@ def train_document(
     seed: int | None = None,
     threads: int | None = None,
     resume: bool = False,
+    weights: str | Path | None = None,
+    layout: str | None = None,
+    root: str | None = None,
+    init: Iterable[str] = (),
     settings: Mapping[str, Any] | None = None,
     splits: Iterable[str] = SPLITS,
+    loaded: Callable[[LoadReport | None], object] | None = None,
     command: str | None = None,
     registry: Registry | None = None,
 ) -> dict[str, Any]:
@@ -46,8 +51,10 @@ def train_document(
         recipe: path of the recipe; left out, `training/<name>.yaml` beside the document.
         tasks: train these tasks only. epochs, seed, threads: override the recipe.
         resume: go on from `OUT.checkpoint`, as if the run had not stopped; more `epochs` extend a finished run.
+        weights, layout, root, init: what the run begins with, as for `composer.load`; left out, initial weights.
         settings: parameter overrides of the document.
         splits: splits that are scored at the end.
+        loaded: is called with what became of the weights that the run begins with.
         command: the command line, kept in the record.
 
     Raises:
@@ -60,8 +67,13 @@ def train_document(
         raise InputError(
             f"there is no checkpoint {places.checkpoint} to resume from: start the run without --resume"
         )
-    request = _request(name, recipe, tasks, settings, splits, epochs=epochs, seed=seed, threads=threads)
+    start = {"weights": weights, "layout": layout, "root": root, "init": init}
+    request = _request(
+        name, recipe, tasks, settings, splits, start, epochs=epochs, seed=seed, threads=threads
+    )
     prepared = prepare(request, registry)
+    if loaded is not None:
+        loaded(prepared.programs.loading)
     display = Display()
     counts = _begin(prepared, places, display)
     try:
@@ -88,12 +100,17 @@ def check_training(
     *,
     recipe: str | Path | None = None,
     tasks: Iterable[str] | None = None,
+    weights: str | Path | None = None,
+    layout: str | None = None,
+    root: str | None = None,
+    init: Iterable[str] = (),
     settings: Mapping[str, Any] | None = None,
     registry: Registry | None = None,
     **changes: Any,
 ) -> Prepared:
     """Do everything that `train_document` does before its first step. Writes nothing; raises as it does."""
-    return prepare(_request(name, recipe, tasks, settings, SPLITS, **changes), registry)
+    start = {"weights": weights, "layout": layout, "root": root, "init": init}
+    return prepare(_request(name, recipe, tasks, settings, SPLITS, start, **changes), registry)
 
 
 def _request(
@@ -102,10 +119,13 @@ def _request(
     tasks: Iterable[str] | None,
     settings: Mapping[str, Any] | None,
     splits: Iterable[str],
+    start: Mapping[str, Any],
     **changes: Any,
 ) -> Request:
     given = {key: value for key, value in changes.items() if value is not None}
-    return Request(name, recipe, None if tasks is None else tuple(tasks), given, settings, tuple(splits))
+    return Request(
+        name, recipe, None if tasks is None else tuple(tasks), given, settings, tuple(splits), start
+    )
 
 
 def _begin(prepared: Prepared, places: Places, display: Display) -> dict[str, int]:
@@ -118,6 +138,10 @@ def _begin(prepared: Prepared, places: Places, display: Display) -> dict[str, in
     display.line(f"{prepared.report.name}: {counts['total']:,} parameters, tasks {tasks}")
     for warning in prepared.warnings:
         display.line(str(warning))
+    if (loading := prepared.programs.loading) is not None:
+        fresh = [module.name for module in loading.modules if module.initialised]
+        told = f"; {', '.join(fresh)} begins with fresh weights" if fresh else ""
+        display.line(f"begins with the weights of {loading.source}{told}")
     if prepared.programs.untrained:
         names = ", ".join(prepared.programs.untrained)
         display.line(f"no objective reaches {names}: these modules keep their initial weights")
@@ -140,6 +164,7 @@ def _record(
         "recipe": prepared.recipe.model_dump(by_alias=True, exclude={"document"}),
         "settings": {parameter: parameters[parameter] for parameter in settings},
         "parameters": counts,
+        "began_with": _began_with(prepared),
         "weights": {"file": places.weights.name, **written},
         "versions": versions(prepared.packages),
         "cores": os.cpu_count(),
@@ -150,6 +175,16 @@ def _record(
         "curve": [item.as_dict() for item in results],
         "scores": {},
     }
+
+
+def _began_with(prepared: Prepared) -> dict[str, str] | None:
+    """The checkpoint that the run began with, by the name of its file; None for initial weights."""
+    loading = prepared.programs.loading
+    if loading is None:
+        return None
+    source = Path(loading.source)
+    digest = {"sha256": sha256_of(source)} if source.is_file() else {}
+    return {"file": source.name, **digest}
 
 
 def _scored(record: dict[str, Any], prepared: Prepared, places: Places, display: Display) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-from composer.problems import InputError
+from composer.problems import NOT_FETCHED, InputError, is_address
 
 __all__ = ["MAX_PIXELS", "Source", "check_pixels"]
 
@@ -30,11 +30,17 @@ class Source:
             if not value:
                 raise InputError(f"no bytes were given as {what}: give the content of a file")
             return Source(f"the {len(value):,} bytes given as {what}", value)
+        if not os.fspath(value):
+            raise InputError(f"the path of the {what} is empty: name a file")
         path = Path(value)
         name = f"{what} {path}"
         try:
             if path.is_dir():
                 raise InputError(f"{name} is a directory: give the path of one file in it")
+            if not path.exists() and is_address(value):
+                raise InputError(
+                    f"{what} {value} cannot be read: {NOT_FETCHED}; save it as a file and name that"
+                )
             if not path.exists():
                 raise InputError(f"{name} does not exist: check the path, which starts at {Path.cwd()}")
             if not path.is_file():

@@ -185,7 +185,12 @@ def test_a_text_longer_than_a_limit_that_nobody_set_is_one_line(composer, tiny, 
             ["image=PICTURE", "image=PICTURE", "question=a", "question=b", "question=c"],
             "unequal numbers of values",
         ),
-        (["image=", "question=who"], "is a directory"),
+        (["image=", "question=who"], "the path of the picture is empty"),
+        (
+            ["image=https://a.org/b.png", "question=who"],
+            "picture https://a.org/b.png cannot be read: it is an address",
+        ),
+        (["image=file:///b.png", "question=who"], "nothing is fetched; save it as a file"),
     ],
 )
 def test_inputs_that_do_not_do_are_one_line(composer, tiny, inputs: list[str], message: str) -> None:
@@ -259,3 +264,14 @@ def test_too_few_answers_to_rank_is_one_line(composer, tiny) -> None:
     )  # fmt: skip
     assert (done.code, done.out) == (1, "")
     assert "keeps the best 2 answers and was given 1" in done.err
+
+
+@pytest.mark.parametrize("address", ["https://a.org/w.safetensors", "s3://a/w.safetensors"])
+def test_an_address_in_the_place_of_a_file_is_called_one(composer, tiny, address: str) -> None:
+    """No file of that name is looked for by the reader of the message: nothing here is fetched."""
+    loaded = composer("run", f"{tiny.document}:image-qa", "--weights", address, "question=a")
+    assert (loaded.code, loaded.out) == (1, "")
+    assert "it is an address, and nothing is fetched; save the checkpoint as a file" in loaded.err
+    checked = composer("check", address)
+    assert checked.code == 1
+    assert f"{address} cannot be read as a document: it is an address, and nothing is fetched" in checked.out

@@ -17,7 +17,7 @@ from composer.cli.dispatch import COMMANDS
 from composer.problems.render.cells import printable
 from composer.problems.render.machine import json_text
 
-SCRIPT = "import sys; from composer.cli import main; sys.exit(main(sys.argv[1:]))"
+SCRIPT = "import sys; from composer.cli import main; sys.exit(main())"
 ODD = """\
 composer: 1
 name: 词
@@ -141,6 +141,21 @@ def test_a_signal_ends_a_command_with_its_code(tmp_path: Path, name: str) -> Non
         out, err = process.communicate(timeout=60)
     assert (process.returncode, out) == (128 + number, b"")
     assert err == (b"composer: interrupted\n" if name == "SIGINT" else b"")
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
+def test_a_program_that_calls_a_command_is_ended_by_its_signal(tmp_path: Path) -> None:
+    """A server that runs a command in its own process must not go on when it is asked to end."""
+    pipe = tmp_path / "document.yaml"
+    os.mkfifo(pipe)
+    script = "import sys; from composer.cli import main; main(sys.argv[1:]); print('went on')"
+    with subprocess.Popen(
+        [sys.executable, "-c", script, "check", str(pipe)], stdout=subprocess.PIPE
+    ) as process:
+        with pipe.open("w"):
+            process.send_signal(signal.SIGTERM)
+        out, _ = process.communicate(timeout=60)
+    assert (process.returncode, out) == (-signal.SIGTERM, b"")
 
 
 def test_a_plugin_that_ends_the_program_is_no_success(composer, monkeypatch, odd: Path) -> None:

@@ -148,7 +148,7 @@ def test_check_knows_a_recipe(composer, points: Path) -> None:
 def run_apart(code: str) -> subprocess.CompletedProcess[str]:
     """Train in a process of its own, which sees the plugins of this one."""
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "OMP_NUM_THREADS": "1"}
-    source = f"import sys\n{code}\nfrom composer.cli import main\nsys.exit(main(sys.argv[1:]))"
+    source = f"import sys\n{code}\nfrom composer.cli import main\nsys.exit(main())"
     return subprocess.run(
         [sys.executable, "-c", source, *TRAIN], env=environment, capture_output=True, text=True, check=False
     )
@@ -208,3 +208,51 @@ def test_an_interrupted_run_says_how_it_goes_on(
         "the last finished epoch is stored: go on with --resume",
         "composer: interrupted",
     ]
+
+
+START = ("train", "points.yaml", "--recipe", "recipe.yaml", "--out", "tuned")
+
+
+def test_a_run_can_begin_with_trained_weights(composer, points: Path) -> None:
+    composer(*TRAIN)
+    done = composer(*START, "--weights", "new/run.safetensors", "--epochs", "1")
+    assert done.code == 0, done.err
+    assert "begins with the weights of new/run.safetensors" in done.err
+    before = json.loads(Path("new/run.json").read_text())["curve"]
+    record = json.loads(Path("tuned.json").read_text())
+    assert record["began_with"]["file"] == "run.safetensors"
+    assert record["curve"][0]["losses"]["sort"] < before[0]["losses"]["sort"]
+    again = composer(*START, "--weights", "new/run.safetensors", "--epochs", "2", "--resume")
+    assert again.code == 0, again.err
+
+
+def test_modules_that_are_named_begin_with_fresh_weights(composer, points: Path) -> None:
+    composer(*TRAIN)
+    weights = ("--weights", "new/run.safetensors")
+    edit("points.yaml", "modules:\n", "modules:\n  scale: {uses: core.layer_norm, with: {dim: 4}}\n")
+    edit("points.yaml", "vector: {uses: core.pool, inputs: x}", "same: {call: scale, inputs: x}\n      vector: {uses: core.pool, inputs: same}")  # fmt: skip  # noqa: E501
+    lacking = composer(*START, *weights, "--check")
+    assert lacking.code == 1
+    assert "--init scale" in lacking.err
+    done = composer(*START, *weights, "--init", "scale", "--loading-report", "--check")
+    assert done.code == 0, done.err
+    assert "scale" in done.err
+    assert composer(*START, *weights, "--init", "scale").code == 0
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--init", "head"], "name the checkpoint to begin with by --weights"),
+        (["--root", "ema"], "name the checkpoint to begin with by --weights"),
+        (["--weights", "none.safetensors"], "there is no such file"),
+        (["--weights", "initial", "--root", "ema"], "reads none"),
+    ],
+)
+def test_a_beginning_that_does_not_do_is_told_before_the_first_step(
+    composer, points: Path, options: list[str], said: str
+) -> None:
+    done = composer(*START, *options)
+    assert done.code == 1
+    assert said in done.err
+    assert not list(Path().glob("tuned*"))

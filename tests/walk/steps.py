@@ -166,6 +166,18 @@ TRAINED = [
         "train quickstart --recipe small.yaml --task video-caption --epochs 1 --seed 3 --threads 1 --out trained "
         "--set hidden=16 --set heads=2 --set image_size=32 --resume"
     ),
+    Step(
+        "train quickstart --recipe small.yaml --task video-caption --epochs 1 --out tuned "
+        "--weights trained.safetensors --set hidden=16 --set heads=2 --set image_size=32 --init decoder "
+        "--loading-report",
+        "begins with the weights of trained.safetensors; decoder begins with fresh weights",
+    ),
+    Step(
+        "train quickstart --recipe small.yaml --task video-caption --check --weights wrapped.safetensors --root ema "
+        "--layout none",
+        "there is no layout `none`",
+        code=1,
+    ),
     Step(f"run quickstart:video-caption --weights trained.safetensors --set hidden=16 --set heads=2 "
          f"--set image_size=32 video={CLIP}"),
 ]  # fmt: skip

@@ -5,6 +5,7 @@ from __future__ import annotations
 import stat
 from pathlib import Path
 
+from composer.problems import NOT_FETCHED, is_address
 from composer.runtime.weights.contents import Contents
 from composer.runtime.weights.errors import unreadable
 from composer.runtime.weights.pickle_file import LEGACY_MAGIC, read_pickle
@@ -32,6 +33,8 @@ def check_regular(path: Path) -> None:
     try:
         mode = path.stat().st_mode
     except FileNotFoundError:
+        if is_address(path):
+            raise unreadable(path, NOT_FETCHED, "save the checkpoint as a file and name that") from None
         raise unreadable(path, "there is no such file") from None
     except OSError as error:
         raise unreadable(path, error.strerror or str(error)) from None
