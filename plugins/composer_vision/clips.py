@@ -14,9 +14,10 @@ from PIL import Image
 
 from composer.problems import InputError
 from composer_vision.colours import ToRgb
+from composer_vision.modes import to_rgb
 from composer_vision.orientation import as_shown
-from composer_vision.pictures import to_rgb
 from composer_vision.sources import MAX_PIXELS, Source, check_pixels
+from composer_vision.stills import is_still, read_still
 from composer_vision.structure import Verdict, examine
 from composer_vision.surveying import ClipLength, Survey, opened, survey
 
@@ -43,6 +44,8 @@ def read_frames(
     Raises InputError for a clip that is unreadable, cut short, damaged, too long or without a frame.
     """
     with source.open() as stream:
+        if is_still(stream):
+            return read_still(source, choose, shrink)
         verdict = examine(stream)
     clip = _Clip(source, verdict, survey(source, verdict))
     length = clip.survey.length

@@ -1,0 +1,67 @@
+"""Pictures given as clips: read as pictures are, each page or frame of an animation a frame of the clip."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import BinaryIO
+
+import av
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from composer.problems import InputError
+from composer_vision.pictures import decoded, read_opened
+from composer_vision.sources import Source
+from composer_vision.surveying import MAX_FRAMES, ClipLength
+
+__all__ = ["is_still", "read_still"]
+
+Picture = NDArray[np.uint8]
+
+SIGNATURES = (b"BM", b"II*\0", b"MM\0*", b"\0\0\0\x0cjP  ", b"\xff\x4f\xff\x51", b"P4", b"P5", b"P6")
+ANIMATED = ("TIFF", "WEBP")
+"""Forms whose further frames Pillow reads. GIF and animated PNG are clips for libav."""
+
+
+def is_still(stream: BinaryIO) -> bool:
+    """Whether the content is a picture, and not a clip for libav (as a row of JPEGs or an animated PNG is)."""
+    head = stream.read(64)
+    stream.seek(0)
+    if head.startswith(b"\x89PNG\r\n\x1a\n"):
+        return b"acTL" not in head
+    if head.startswith(b"\xff\xd8\xff"):
+        return _is_one_jpeg(stream)
+    return head.startswith(SIGNATURES) or (head[:4] == b"RIFF" and head[8:12] == b"WEBP")
+
+
+def _is_one_jpeg(stream: BinaryIO) -> bool:
+    try:
+        with av.open(stream, container_options={"protocol_whitelist": ""}) as container:
+            return container.format.name != "mjpeg"
+    except av.FFmpegError:
+        return True
+    finally:
+        stream.seek(0)
+
+
+def read_still(
+    source: Source, choose: Callable[[ClipLength], list[int]], shrink: Callable[[Picture], Picture]
+) -> list[Picture]:
+    """The frames that `choose` names by index, each after `shrink`. Raises InputError as `read_picture` does."""
+
+    def read(image: Image.Image) -> list[Picture]:
+        frames = getattr(image, "n_frames", 1) if image.format in ANIMATED else 1
+        if frames > MAX_FRAMES:
+            raise InputError(
+                f"{source.name} has more than {MAX_FRAMES:,} frames: cut out the part that is meant"
+            )
+        indices = choose(ClipLength(frames, None))
+        shown: dict[int, Picture] = {}
+        for index in sorted(set(indices)):
+            if index:
+                image.seek(index)
+            shown[index] = shrink(decoded(image, source.name))
+        return [shown[index] for index in indices]
+
+    return read_opened(source, read)
