@@ -188,7 +188,10 @@ class LoadedTask:
                 zip(part.outputs, part.run([values[name] for name in part.inputs], sizes), strict=True)
             )
         tokens = generator.policy.stream(generator.step(values), generator.decoder.start(values, 1))
-        yield from text_pieces(tokens, generator.tokenizer)
+        entry = generator.entry
+        yield from text_pieces(
+            tokens, generator.tokenizer, framing=entry.tokens, most=entry.options["max_tokens"]
+        )
 
     def _output(self, entry: Output, values: Mapping[str, Any]) -> Any:
         found = [None if name is None else values[name] for name in entry.values]

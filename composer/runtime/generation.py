@@ -59,9 +59,14 @@ def written(
     raise InputError(f"a generate node offers text, ids and score, not {port}")
 
 
-def text_pieces(tokens: Iterable[int], tokenizer: Any) -> Iterator[str]:
-    """The text of tokens as they come; the pieces together are the text of all of them."""
-    ids: list[int] = []
+def text_pieces(
+    tokens: Iterable[int], tokenizer: Any, *, framing: Mapping[str, int], most: int
+) -> Iterator[str]:
+    """The text of tokens as they come; the pieces together are the text of all of them between start and end.
+
+    `framing` holds the ids of `start` and `end`, which `tokens` leave out. Fewer tokens than `most` were ended by it.
+    """
+    ids = [framing["start"]]
     shown = text = ""
     for token in tokens:
         ids.append(token)
@@ -70,6 +75,8 @@ def text_pieces(tokens: Iterable[int], tokenizer: Any) -> Iterator[str]:
         if len(settled) > len(shown) and settled.startswith(shown):
             yield settled[len(shown) :]
             shown = settled
+    if len(ids) <= most:
+        text = tokenizer.decode([*ids, framing["end"]])
     if text != shown:
         yield text[len(shown) :]
 
@@ -160,7 +167,8 @@ class Generator:
         step, cache, batch = self.start(slots)
         if batch != 1:
             raise InputError(f"streaming takes one sample at a time, not {batch}")
-        yield from text_pieces(self.policy.stream(step, cache), self.tokenizer)
+        tokens = self.policy.stream(step, cache)
+        yield from text_pieces(tokens, self.tokenizer, framing=self.tokens, most=self.options.max_tokens)
 
 
 def _first_tensor(memory: Mapping[str, Any]) -> Tensor:

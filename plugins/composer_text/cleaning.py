@@ -27,8 +27,10 @@ def clean_caption(text: str) -> str:
 
 def cut_words(text: str, max_words: int | None) -> str:
     """Keep the first words, counted between single spaces (a doubled space holds a word, as published)."""
-    words = text.split(" ")
-    return text if max_words is None or len(words) <= max_words else " ".join(words[:max_words])
+    if max_words is None:
+        return text
+    words = text.split(" ", max_words)
+    return text if len(words) <= max_words else " ".join(words[:max_words])
 
 
 def _plain(text: str) -> str:

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain, islice
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from tokenizers import AddedToken
 from tokenizers import Tokenizer as Pipeline
 from tokenizers.models import WordPiece
-from tokenizers.normalizers import BertNormalizer
-from tokenizers.pre_tokenizers import BertPreTokenizer
 
 from composer.problems import InputError
 from composer.types import Tokens
 from composer_text.vocabulary import SPECIAL_TOKENS, SpecialIds, find_vocabulary
+from composer_text.words import pieces, split_words
 
 __all__ = ["Tokenizer"]
 
@@ -23,6 +23,16 @@ UNKNOWN = "[UNK]"
 
 # Longer words are unknown, as in the published tokenizer.
 LONGEST_WORD = 100
+
+SPECIAL = re.compile("|".join(map(re.escape, SPECIAL_TOKENS)))
+
+WORDS_AT_ONCE = 1024
+
+MOST_COUNTED = 10_000
+"""Tokens beyond the limit that are still counted for the message that a text is too long."""
+
+FRAMING = ("[SEP]", "[CLS]", "[PAD]")
+"""What is taken out of a decoded text, in this order."""
 
 # What decoding joins again: punctuation and English contractions that splitting had set apart.
 JOINED = {
@@ -61,11 +71,10 @@ class Tokenizer:
         self.on_overflow = on_overflow
         self._words = {index: token for token, index in entries.items()}
         self._size = max(self._words) + 1
-        model = WordPiece(entries, unk_token=UNKNOWN, max_input_chars_per_word=LONGEST_WORD)
-        self._pipeline = Pipeline(model)
-        self._pipeline.normalizer = BertNormalizer(lowercase=True)
-        self._pipeline.pre_tokenizer = BertPreTokenizer()
-        self._pipeline.add_special_tokens([AddedToken(token, special=True) for token in SPECIAL_TOKENS])
+        self._special_ids = {token: entries[token] for token in SPECIAL_TOKENS}
+        self._pipeline = Pipeline(
+            WordPiece(entries, unk_token=UNKNOWN, max_input_chars_per_word=LONGEST_WORD)
+        )
 
     @property
     def size(self) -> int:
@@ -99,27 +108,47 @@ class Tokenizer:
             text.encode()
         except UnicodeEncodeError as error:
             raise InputError(f"text {index + 1} of the batch is not valid Unicode: {error.reason}") from error
-        body = self._pipeline.encode(text, add_special_tokens=False).ids
         tail = [self.special.end] if self.separator else []
-        count = 1 + len(body) + len(tail)
-        if self.max_tokens is not None and count > self.max_tokens:
-            if self.on_overflow == "error":
-                raise InputError(
-                    f"text {index + 1} of the batch has {count} tokens and {self.max_tokens} are allowed: "
-                    "shorten it, raise max_tokens, or set on_overflow: truncate"
-                )
-            body = body[: self.max_tokens - 1 - len(tail)]
-        return [self.special.start, *body, *tail]
+        if self.max_tokens is None:
+            return [self.special.start, *self._ids(text), *tail]
+        room = self.max_tokens - 1 - len(tail)
+        # What does not fit is not even split: a text may be very long.
+        counted = room + (MOST_COUNTED if self.on_overflow == "error" else 0)
+        body = list(islice(self._ids(text), counted + 1))
+        if len(body) > room and self.on_overflow == "error":
+            count = 1 + len(body) + len(tail)
+            found = f"{count}" if len(body) <= counted else f"more than {count - 1}"
+            raise InputError(
+                f"text {index + 1} of the batch has {found} tokens and {self.max_tokens} are allowed: "
+                "shorten it, raise max_tokens, or set on_overflow: truncate"
+            )
+        return [self.special.start, *body[:room], *tail]
+
+    def _ids(self, text: str) -> Iterator[int]:
+        """The ids of a text as they come; a special token that is written out is that token."""
+        place = 0
+        for special in chain(SPECIAL.finditer(text), [None]):
+            for piece in pieces(text, place, special.start() if special else len(text)):
+                words = (word[: LONGEST_WORD + 1] for word in split_words(piece))
+                while some := list(islice(words, WORDS_AT_ONCE)):
+                    yield from self._pipeline.encode(some, is_pretokenized=True, add_special_tokens=False).ids
+            if special:
+                yield self._special_ids[special[0]]
+                place = special.end()
 
     def decode(self, ids: Iterable[int] | NDArray[np.int64], *, skip_special: bool = True) -> str:
-        """The text of one sequence, with word pieces joined and the space before punctuation removed.
+        """The text of one sequence, as the published system writes it, gaps included.
 
-        `skip_special` leaves out [CLS], [SEP] and [PAD]; [UNK] and [MASK] stand for words and stay. An id
-        that the vocabulary does not hold (a model may have more) reads as [UNK].
+        Word pieces join what is before them, then spaces before marks go, and then, with `skip_special`, [SEP], [CLS]
+        and [PAD] are taken out, which leaves the spaces around them; both ends are bare. [UNK] and [MASK] stand for
+        words and stay. An id that the vocabulary does not hold (a model may have more) reads as [UNK].
         """
-        framing = (self.special.start, self.special.end, self.special.padding) if skip_special else ()
-        words = [self._words.get(int(i), UNKNOWN) for i in ids if int(i) not in framing]
-        text = " ".join(words).replace(" ##", "")
+        words = [self._words.get(int(id), UNKNOWN) for id in ids]
+        text = " ".join(words).replace(" ##", "").strip()
         for apart, joined in JOINED.items():
             text = text.replace(apart, joined)
+        if skip_special:
+            for token in FRAMING:
+                text = text.replace(token, "")
+            text = text.strip()
         return text
