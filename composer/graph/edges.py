@@ -132,7 +132,9 @@ class EdgeChecker:
         if unfit:
             poisoned = self.failed = True
             self._report(unfit, callee, () if len(edges) < len(sources) else edges)
-        self.wanted.update({(name, edge.port): self._normal(edge.wanted) for edge in edges})
+        for edge in edges:
+            read_as = replace(edge.wanted, role=roles.given(edge.wanted.role))
+            self.wanted[name, edge.port] = self._normal(read_as)
         if signature.vocabulary or callee.verb == "generate":
             bad = {fault.edge.port for fault in unfit}
             fitting = {port: source for port, source in sources.items() if port not in bad}

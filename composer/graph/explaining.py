@@ -249,5 +249,6 @@ def _made(name: str, symbols: Iterable[str], derivation: Derivation) -> list[str
 
 
 def shown(port: PortType) -> str:
-    """A port type for people."""
-    return f"{port.name}[{', '.join(map(shown_dim, port.dims))}]" if port.dims else port.name
+    """A port type for people: a role that stands for any says nothing."""
+    name = port.kind if port.has_open_role else port.name
+    return f"{name}[{', '.join(map(shown_dim, port.dims))}]" if port.dims else name

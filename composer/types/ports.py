@@ -12,7 +12,8 @@ from composer.types.parsing import parse_dim
 __all__ = ["Port", "PortType", "parse_port_type"]
 
 _PORT_TYPE = re.compile(
-    r"\s*(?P<kind>[a-z][\w.-]*)(?::(?P<role>[A-Za-z][\w-]*))?\s*(?:\[(?P<dims>[^\[\]]*)\])?\s*", re.ASCII
+    r"\s*(?P<kind>[a-z][\w.-]*)(?::(?P<role>[A-Za-z][\w-]*(?:\+[A-Za-z][\w-]*)*))?\s*(?:\[(?P<dims>[^\[\]]*)\])?\s*",
+    re.ASCII,
 )
 
 
@@ -21,7 +22,8 @@ class PortType:
     """A registered kind with its dimensions, in the order in which the kind's fields use them.
 
     `role` narrows the kind by a name: `states:vision` connects to `states:vision` and to plain `states`, and not to
-    `states:text`. In a signature a role with a capital letter, `states:K`, stands for whatever role comes in.
+    `states:text`. In a signature a role with a capital letter, `states:K`, stands for whatever role comes in; an
+    output `states:K+M` has the role that both have, and none where they differ.
     """
 
     kind: str

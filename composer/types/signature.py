@@ -39,6 +39,9 @@ class Signature:
     ) -> None:
         object.__setattr__(self, "inputs", {name: _port(value) for name, value in inputs.items()})
         object.__setattr__(self, "outputs", {name: _port(value) for name, value in outputs.items()})
+        joined = [name for name, port in self.inputs.items() if "+" in port.type.role]
+        if joined:
+            raise ValueError(f"input {joined[0]}: roles are joined in outputs alone")
         object.__setattr__(self, "ranges", dict(ranges or {}))
         object.__setattr__(self, "fixed", dict(fixed or {}))
         object.__setattr__(self, "vocabulary", dict(vocabulary or {}))

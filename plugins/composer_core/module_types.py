@@ -35,31 +35,31 @@ def _adapt_width(given: PortType, wanted: PortType) -> dict[str, int] | None:
 
 
 def _concat(config: NoConfig) -> Signature:
-    inputs = {"first": "states[B, N, D]", "second": "states[B, M, D]"}
-    return Signature(inputs, {"states": "states[B, N + M, D]"})
+    inputs = {"first": "states:K[B, N, D]", "second": "states:M[B, M, D]"}
+    return Signature(inputs, {"states": "states:K+M[B, N + M, D]"})
 
 
 def _add(config: NoConfig) -> Signature:
-    inputs = {"first": "states[B, N, D]", "second": "states[B, N, D]"}
-    return Signature(inputs, {"states": "states[B, N, D]"})
+    inputs = {"first": "states:K[B, N, D]", "second": "states:M[B, N, D]"}
+    return Signature(inputs, {"states": "states:K+M[B, N, D]"})
 
 
 def _repeat(config: NoConfig) -> Signature:
-    inputs = {"states": "states[B, N, D]", "counts": "counts[B]"}
-    return Signature(inputs, {"states": "states[R, N, D]"})
+    inputs = {"states": "states:K[B, N, D]", "counts": "counts[B]"}
+    return Signature(inputs, {"states": "states:K[R, N, D]"})
 
 
 def _select(config: SelectConfig) -> Signature:
     ranges = {"N": (config.position + 1, LONGEST)}
-    return Signature({"states": "states[B, N, D]"}, {"embedding": "embedding[B, D]"}, ranges)
+    return Signature({"states": "states:K[B, N, D]"}, {"embedding": "embedding:K[B, D]"}, ranges)
 
 
 def _pool(config: PoolConfig) -> Signature:
-    return Signature({"states": "states[B, N, D]"}, {"embedding": "embedding[B, D]"})
+    return Signature({"states": "states:K[B, N, D]"}, {"embedding": "embedding:K[B, D]"})
 
 
 def _normalise(config: NoConfig) -> Signature:
-    return Signature({"embedding": "embedding[B, D]"}, {"embedding": "embedding[B, D]"})
+    return Signature({"embedding": "embedding:K[B, D]"}, {"embedding": "embedding:K[B, D]"})
 
 
 def _similarity(config: SimilarityConfig) -> Signature:
@@ -70,13 +70,13 @@ def _similarity(config: SimilarityConfig) -> Signature:
 def _linear_states(config: LinearConfig) -> Signature:
     before, after = config.input_dim or "D", config.output_dim
     return Signature(
-        {"states": f"states[B, N, {before}]"}, {"states": f"states[B, N, {after}]"}, fixed=_INPUT_DIM
+        {"states": f"states:K[B, N, {before}]"}, {"states": f"states:K[B, N, {after}]"}, fixed=_INPUT_DIM
     )
 
 
 def _linear_embedding(config: LinearConfig) -> Signature:
     before, after = config.input_dim or "D", config.output_dim
-    inputs, outputs = {"embedding": f"embedding[B, {before}]"}, {"embedding": f"embedding[B, {after}]"}
+    inputs, outputs = {"embedding": f"embedding:K[B, {before}]"}, {"embedding": f"embedding:K[B, {after}]"}
     return Signature(inputs, outputs, fixed=_INPUT_DIM)
 
 
@@ -87,7 +87,7 @@ def _linear_scores(config: LinearConfig) -> Signature:
 
 
 def _layer_norm(config: LayerNormConfig) -> Signature:
-    port = f"states[B, N, {config.dim or 'D'}]"
+    port = f"states:K[B, N, {config.dim or 'D'}]"
     return Signature({"states": port}, {"states": port}, fixed={"D": "dim"})
 
 

@@ -65,25 +65,25 @@ def _pixels(config: VisionConfig, frames: int) -> Signature:
     tokens = 1 + config.num_steps(frames) * config.num_patches
     return Signature(
         {"pixels": f"pixels[B, 3, {frames}, {size}, {size}]"},
-        {"states": f"states[B, {tokens}, {config.width}]"},
+        {"states": f"states:vision[B, {tokens}, {config.width}]"},
     )
 
 
 def width_adapter(config: WidthAdapterConfig) -> Signature:
     return Signature(
-        {"states": f"states[B, N, {config.width}]"}, {"states": f"states[B, N, {config.hidden}]"}
+        {"states": f"states:K[B, N, {config.width}]"}, {"states": f"states:K[B, N, {config.hidden}]"}
     )
 
 
 def residual_norm(config: NormConfig) -> Signature:
-    port = f"states[B, N, {config.hidden}]"
+    port = f"states:K[B, N, {config.hidden}]"
     return Signature({"states": port, "update": port}, {"states": port})
 
 
 def text_encoder(config: TextEncoderConfig) -> Signature:
     return Signature(
         {"tokens": "tokens[B, L]", "token_types": "labels[B, L]?", "positions": "labels[B, L]?"},
-        {"states": f"states[B, L, {config.hidden}]"},
+        {"states": f"states:text[B, L, {config.hidden}]"},
         {"L": (1, config.positions)},
         vocabulary={
             "tokens": config.vocabulary,
@@ -94,24 +94,25 @@ def text_encoder(config: TextEncoderConfig) -> Signature:
 
 
 def universal_text(config: UniversalConfig) -> Signature:
-    port = f"states[B, L, {config.hidden}]"
+    port = f"states:text[B, L, {config.hidden}]"
     return Signature({"states": port}, {"states": port})
 
 
 def universal_vision(config: UniversalConfig) -> Signature:
-    port = f"states[B, N, {config.hidden}]"
+    port = f"states:vision[B, N, {config.hidden}]"
     return Signature({"states": port}, {"states": port})
 
 
 def fuse(config: FusionConfig) -> Signature:
-    ports = {"text": f"states[B, L, {config.hidden}]", "vision": f"states[B, N, {config.hidden}]"}
+    ports = {"text": f"states:text[B, L, {config.hidden}]", "vision": f"states:vision[B, N, {config.hidden}]"}
     return Signature(ports, ports)
 
 
 def fuse_grouped(config: FusionConfig) -> Signature:
-    text = f"states[R, L, {config.hidden}]"
+    text = f"states:text[R, L, {config.hidden}]"
     return Signature(
-        {"text": text, "vision": f"states[B, N, {config.hidden}]", "counts": "counts[B]"}, {"text": text}
+        {"text": text, "vision": f"states:vision[B, N, {config.hidden}]", "counts": "counts[B]"},
+        {"text": text},
     )
 
 
@@ -127,8 +128,8 @@ def decode(config: DecoderConfig) -> Signature:
 def decode_grouped(config: DecoderConfig) -> Signature:
     return Signature(
         {
-            "vision": f"states[B, N, {config.hidden}]",
-            "text": f"states[R, M, {config.hidden}]",
+            "vision": f"states:vision[B, N, {config.hidden}]",
+            "text": f"states:text[R, M, {config.hidden}]",
             "counts": "counts[B]",
             "tokens": "tokens[R, L]",
         },

@@ -31,8 +31,8 @@ def test_a_module_type_shows_config_and_ports(composer) -> None:
     assert "module type core.linear" in out
     assert "output_dim  whole number, required. Width of what goes out." in out
     assert "bias        true or false, default true. Whether" in out
-    assert "takes states: states[B, N, D]" in out
-    assert "gives states: states[B, N, output_dim]" in out
+    assert "takes states: states:K[B, N, D]" in out
+    assert "gives states: states:K[B, N, output_dim]" in out
 
 
 @pytest.mark.parametrize(
