@@ -134,9 +134,11 @@ class Callees:
 
     def find(self, section: Section[Any], key: str, path: Path, code: str, what: str) -> Any:
         """A registry entry by id, or None after reporting C201/C205, C301 or C302."""
-        return EntryFinder(self.registry, self.document.tree, self.problems).find(
-            section, key, path, code, what
-        )
+        return self._finder.find(section, key, path, code, what)
+
+    @cached_property
+    def _finder(self) -> EntryFinder:
+        return EntryFinder(self.registry, self.document.tree, self.problems)
 
     def _verb_problem(self, verbs: list[str], path: Path) -> None:
         if any(p[: len(path)] == path and p != path for p in self.document.broken):
@@ -151,7 +153,7 @@ class Callees:
         own = [verb for verb, key in keys.items() if key.file == tree.root.start_mark.name]
         inherited = [verb for verb in verbs if verb not in own]
         notes: list[Note] = []
-        helps: list[str] = []
+        helps = self._verb_helps(verbs)
         if own and inherited:
             place = keys[own[0]]
             notes = [Note(keys[verb], "inherited") for verb in inherited]
@@ -159,6 +161,13 @@ class Callees:
         guess = None if verbs else tree.inherited_like(path)
         helps += [f"did you mean `{guess}`, a node of the extended document?"] if guess else []
         self.problems.append(Problem("C102", "error", message, place, found, tuple(notes), tuple(helps)))
+
+    def _verb_helps(self, verbs: list[str]) -> list[str]:
+        if verbs:
+            return [f"keep one of {', '.join(f'`{verb}`' for verb in verbs)}"]
+        modules = listed("", self.modules)
+        calls = [f"write `call: MODULE` for a declared module ({modules})"] if self.modules else []
+        return [*calls, "write `uses: TYPE` for a module type without weights, such as `uses: core.pool`"]
 
     def _in_place(self, node: NodeShape, path: Path) -> Callee | None:
         if node.uses not in self.registry.module_types and str(node.uses).partition(".")[0] in self.modules:
@@ -217,10 +226,17 @@ class Callees:
     def _generated(self, node: NodeShape, module: CheckedModule, method: str, path: Path) -> Callee | None:
         generation = module.type.generation
         tree = self.document.tree
-        if generation is None or method:
+        if generation is not None and method:
+            message = f"`{module.name}.{method}` names a method, and `generate` takes a module alone"
+            place = tree.place((*path, "generate"))
+            help_ = f"write `generate: {module.name}`"
+            self.problems.append(Problem("C212", "error", message, place, helps=(help_,)))
+            return None
+        if generation is None:
             message = f"module `{module.name}` ({module.type.id}) cannot generate: it has no decode method"
             can = [n for n, m in self.modules.items() if m is not None and m.type.generation is not None]
             hint = f"modules here that can: {', '.join(can)}" if can else "declare a text decoder"
+            self.called.update(can)  # one of them was meant
             helps: tuple[str, ...] = (hint,)
             self.problems.append(
                 Problem("C212", "error", message, tree.place((*path, "generate")), helps=helps)
@@ -288,6 +304,8 @@ class Callees:
         form = "{}" + text[len(name) :]
         meant = suggest(name, self.modules, place, form=form, coined=True, used=self._called_by_name)
         helps = (*meant.helps, f"declared modules: {listed(name, self.modules)}")
+        if name.startswith("$"):
+            helps = ("parameters are filled in under `with` alone", *helps)
         message, notes, fix = f"there is no module `{name}`", tuple[Note, ...](), meant.fix
         gone = self.document.removed.get(("modules", name))
         if gone is not None:

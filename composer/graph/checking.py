@@ -11,7 +11,7 @@ from composer.graph.aliases import said_once
 from composer.graph.callees import Callees
 from composer.graph.configs import ConfigReader
 from composer.graph.edges import EdgeChecker
-from composer.graph.faults import EdgeFaults
+from composer.graph.faults import EdgeFaults, NameFaults
 from composer.graph.folding import folded
 from composer.graph.model import CheckedModule, CheckedTask, Report
 from composer.graph.solver import Solver
@@ -110,7 +110,7 @@ def _check_resolved(document: Resolved, registry: Registry) -> Report:
                 helps=("add a `tasks:` map",),
             )
         )
-    problems[:] = said_once(problems, document.tree)
+    problems[:] = NameFaults.of_document(said_once(problems, document.tree))
     modules = {n: m for n, m in callees.modules.items() if m is not None}
     ordered = _in_source_order(problems, document)
     return Report(ordered, document.sources, document.name, document, modules, tasks, registry)

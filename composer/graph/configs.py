@@ -200,6 +200,10 @@ class ConfigReader:
             accepts = lambda value: _accepts(model, data, location, value)  # noqa: E731
             hint = meant_value(fault["input"], message, accepts)
             helps = (hint,) if hint is not None else _described(model, location)
+            if isinstance(fault["input"], str) and fault["input"] in self.parameter_places:
+                helps = (f"did you mean `${fault['input']}`? A parameter is written with its dollar", *helps)
+        elif len(words) > 1 and not inside:
+            helps = (f"give {' or '.join(f'`{word}`' for word in words)} another value",)
         value_at = at
         at, label, notes, helps = self._at_the_author(places, at, label, notes, helps, path)
         problem = Problem("C206", "error", text, at, label, tuple(notes), helps)

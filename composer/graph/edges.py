@@ -50,6 +50,8 @@ class EdgeChecker:
     """The vocabulary whose ids a port carries, where that is known."""
     defaults: dict[str, tuple[CheckedInput, str, int]] = field(default_factory=dict)
     """Symbol of an input → the field that limits its size by default, and the limit."""
+    misfits: set[str] = field(default_factory=set)
+    """Nodes with an input that does not fit."""
     failed: bool = False
     """Whether an edge does not fit, be it told of here or with an earlier one that has the same cause."""
 
@@ -131,6 +133,7 @@ class EdgeChecker:
         unfit = [fault for edge in edges if (fault := self._unify(edge, roles)) is not None]
         if unfit:
             poisoned = self.failed = True
+            self.misfits.add(name)
             self._report(unfit, callee, () if len(edges) < len(sources) else edges)
         for edge in edges:
             read_as = replace(edge.wanted, role=roles.given(edge.wanted.role))

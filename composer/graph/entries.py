@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from composer.language import Tree
 from composer.plugin import Registry, library_help
 from composer.plugin.loading import installed_plugins
 from composer.plugin.registry import Conflict, Section
-from composer.problems import Problem
+from composer.problems import Place, Problem
 from composer.problems.suggest import Suggestion, suggest
 
 __all__ = ["EntryFinder"]
@@ -46,10 +47,9 @@ class EntryFinder:
                     self.problems.append(Problem("C302", "error", message, place, helps=causes))
                 return None
         foreign = library_help(key) if what == "module type" else None
-        meant = Suggestion() if foreign else suggest(key, section, place)
+        meant = Suggestion() if foreign else _meant(key, section, place)
         helps = [foreign] if foreign else list(meant.helps)
-        installed = {p.origin.plugin for p in installed_plugins()} - set(self.registry.plugins)
-        if prefix in installed:
+        if prefix in self._left_out:
             helps.append(
                 f"the installed plugin `{prefix}` has it, but COMPOSER_PLUGINS leaves that plugin out"
             )
@@ -63,7 +63,23 @@ class EntryFinder:
         )
         return None
 
+    @cached_property
+    def _left_out(self) -> set[str]:
+        """Plugins that are installed, and not loaded."""
+        return {p.origin.plugin for p in installed_plugins()} - set(self.registry.plugins)
+
     def _conflict(self, conflict: Conflict, path: Path, what: str) -> None:
         message = f"two plugins claim the {what} `{conflict.id}`: {conflict.first} and {conflict.second}"
         helps = ("uninstall one of them, or name the plugins to load in COMPOSER_PLUGINS",)
         self.problems.append(Problem("C301", "error", message, self.tree.place(path), helps=helps))
+
+
+def _meant(key: str, section: Section[Any], place: Place) -> Suggestion:
+    """The entry that was probably meant: one that is spelt like it, or else of the same name from another plugin."""
+    meant = suggest(key, section, place)
+    name = key.rpartition(".")[2]
+    namesakes = [known for known in section if known != key and known.rpartition(".")[2] == name]
+    if meant.fix or not namesakes:
+        return meant
+    shown = " or ".join(f"`{known}`" for known in namesakes[:3])
+    return Suggestion(namesakes[0], (f"did you mean {shown}?",))

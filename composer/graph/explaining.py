@@ -6,13 +6,13 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from composer.graph.adapters import adapter_for, insert_adapter
+from composer.graph.adapters import adapter_for, adapter_help
 from composer.graph.derivation import Cause, Derivation
 from composer.graph.model import Endpoint
 from composer.graph.ranges import UNBOUNDED
 from composer.language import Resolved
 from composer.plugin import Registry
-from composer.problems import Edit, Note, Place, Problem
+from composer.problems import Note, Place, Problem
 from composer.types import Dim, PortType
 
 __all__ = ["TASK", "Edge", "Explainer", "shown", "shown_dim"]
@@ -53,7 +53,7 @@ class Explainer:
 
     def kinds(self, edge: Edge, fitting: Iterable[str], hints: Sequence[str] = ()) -> Problem:
         """C202. `fitting` names ports of the wanted kind that the author may have meant; `hints` come first."""
-        helps, fix = self._adapter(edge)
+        helps = self._adapter(edge)
         fitting = list(fitting)
         if fitting:
             helps.insert(0, f"ports of kind {edge.wanted.name} before this node: {', '.join(fitting[:6])}")
@@ -67,7 +67,7 @@ class Explainer:
         given, wanted = (t.name if named else t.kind for t in (edge.given, edge.wanted))
         message = f"{source} is {given}, and {target} takes {wanted}"
         helps[:0] = hints
-        return Problem("C202", "error", message, self._place(edge), edge.label, helps=tuple(helps), fix=fix)
+        return Problem("C202", "error", message, self._place(edge), edge.label, helps=tuple(helps))
 
     def dimensions(
         self, edge: Edge, indices: Sequence[int], derivation: Derivation, hints: Sequence[str] = ()
@@ -89,12 +89,11 @@ class Explainer:
             own_notes, own_helps = self._causes(edge, index, derivation)
             notes.update(dict.fromkeys(own_notes))
             helps += own_helps[:MAX_CAUSES]
-        adapter_helps, fix = self._adapter(edge)
         listed = ", ".join(f"{' and '.join(names)} {texts}" for texts, names in differences.items())
         message = f"dimension mismatch on {edge}: {listed}"
-        cures = tuple(dict.fromkeys([*hints, *free, *helps, *adapter_helps]))
+        cures = tuple(dict.fromkeys([*hints, *free, *helps, *self._adapter(edge)]))
         shown_notes = tuple(notes)[: MAX_NOTES * len(differences)]
-        return Problem("C203", "error", message, self._place(edge), edge.label, shown_notes, cures, fix)
+        return Problem("C203", "error", message, self._place(edge), edge.label, shown_notes, cures)
 
     def sizes(
         self, edge: Edge, index: int, derivation: Derivation, offered: tuple[int, int], taken: tuple[int, int]
@@ -131,15 +130,14 @@ class Explainer:
         offer, want = shown_dim(edge.given.dims[index]), shown_dim(edge.wanted.dims[index])
         notes, _ = self._causes(edge, index, derivation)
         notes = (Note(place, f"{first} fixes the {name} at {want}"), *notes)[:MAX_NOTES]
-        adapter_helps, fix = self._adapter(edge)
         helps = (
             "declare a second module for the second size, or bring both callers to one size",
-            *adapter_helps,
+            *self._adapter(edge),
         )
         message = (
             f"module `{module}` is called in two incompatible ways: {name} {want} by {first}, {offer} here"
         )
-        return Problem("C211", "error", message, self._place(edge), edge.label, notes, helps, fix)
+        return Problem("C211", "error", message, self._place(edge), edge.label, notes, helps)
 
     def _causes(self, edge: Edge, index: int, derivation: Derivation) -> tuple[tuple[Note, ...], list[str]]:
         """Both chains, nearest cause first, and which config value would make its side fit the other."""
@@ -171,16 +169,9 @@ class Explainer:
         through = f" (it reads {text})" if text is not None and text.startswith("$") else ""
         return [f"set {cause.owner.title}{separator}{cause.field} to {value}{through}"]
 
-    def _adapter(self, edge: Edge) -> tuple[list[str], tuple[Edit, ...]]:
+    def _adapter(self, edge: Edge) -> list[str]:
         found = adapter_for(self.registry, edge.given, edge.wanted)
-        if found is None:
-            return [], ()
-        entry, config = found
-        text = self.document.sources.get(self._place(edge).file, "")
-        edits = insert_adapter(self.document.tree, text, entry, config, edge.node_path, edge.reference)
-        change = " → ".join(str(value) for value in config.values())
-        help_ = f"or add `{entry.id}` ({change}) between them"
-        return [f"{help_}; `--fix` does it" if edits else help_], edits
+        return [] if found is None else [adapter_help(*found, ".".join(edge.source))]
 
     def _makers(self, given: str, wanted: str) -> list[str]:
         """Types without weights that, as they are by default, make one kind of another."""

@@ -1,16 +1,78 @@
-"""One cause, one problem: edges that do not fit for the same reason are told of once, with how many there are."""
+"""One cause, one problem: what is wrong at many places for the same reason is told once, with how many there are."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Hashable, Iterable
 from dataclasses import dataclass, field, replace
 
 from composer.graph.explaining import Edge
-from composer.problems import Edit, Note, Place, Problem
+from composer.problems import Note, Place, Problem
 
-__all__ = ["EdgeFaults"]
+__all__ = ["EdgeFaults", "NameFaults", "without_count"]
 
 SHOWN_PLACES = 3
+_UNKNOWN = re.compile(r"there is no (?!parameter .*: )|.* has no method `")
+"""How the messages of names begin that nothing in the document or the plugins has."""
+_NAMES = frozenset(("C103", "C201", "C204", "C205"))
+_COUNT = re.compile(
+    r", and so at (?:one more place|[\d,]+ more places)$| \(here and at (?:one|[\d,]+) more places?\)$"
+)
+
+
+def without_count(message: str) -> str:
+    """A message without the number of places that it speaks for, which changes while they are mended."""
+    return _COUNT.sub("", message)
+
+
+@dataclass
+class NameFaults:
+    """Adds the problems of unknown names to a list: a name that many read is told of where it is read first."""
+
+    problems: list[Problem]
+    groups: dict[Hashable, tuple[int, list[Problem]]] = field(default_factory=dict)
+
+    def add(self, scope: Hashable, problem: Problem) -> None:
+        key = (scope, problem.message, problem.place.file)
+        if key in self.groups:
+            self.groups[key][1].append(problem)
+            return
+        self.groups[key] = (len(self.problems), [])
+        self.problems.append(problem)
+
+    def settle(self) -> None:
+        """Put into each problem how many places it speaks for."""
+        for position, others in self.groups.values():
+            self.problems[position] = _for_places(self.problems[position], others)
+
+    @staticmethod
+    def of_document(problems: Iterable[Problem]) -> list[Problem]:
+        """The problems, those of one name that many modules and nodes write only once: the first of the file."""
+        kept: dict[Hashable, list[Problem]] = {}
+        for problem in problems:
+            is_name = problem.code in _NAMES and _UNKNOWN.match(problem.message) is not None
+            key = (problem.code, problem.message, problem.place.file) if is_name else id(problem)
+            kept.setdefault(key, []).append(problem)
+        return [
+            _for_places(first, others)
+            for first, *others in (sorted(group, key=lambda p: p.place) for group in kept.values())
+        ]
+
+
+def _for_places(first: Problem, others: Iterable[Problem]) -> Problem:
+    """A problem that speaks for others too; its fix is that of all, if all have one."""
+    elsewhere = {other.place: other for other in others if other.place != first.place}
+    if not elsewhere:
+        return first
+    more = "one more place" if len(elsewhere) == 1 else f"{len(elsewhere):,} more places"
+    notes = tuple(Note(place, "the same name") for place in list(elsewhere)[:SHOWN_PLACES])
+    fixes = [first.fix, *(other.fix for other in elsewhere.values())]
+    return replace(
+        first,
+        message=f"{first.message} (here and at {more})",
+        notes=(*first.notes, *notes),
+        fix=tuple(edit for fix in fixes for edit in fix) if all(fixes) else (),
+    )
 
 
 @dataclass
@@ -55,15 +117,4 @@ class EdgeFaults:
                 problem,
                 message=f"{problem.message}, and so at {more}",
                 notes=(*problem.notes, *notes),
-                fix=_for_all(group.edge, problem.fix, places),
             )
-
-
-def _for_all(first: Edge, fix: tuple[Edit, ...], places: dict[Place, Edge]) -> tuple[Edit, ...]:
-    """The adapter that cures the first edge, read by the others too; none where they read something else."""
-    alike = all(
-        edge.source == first.source and edge.reference[:2] == first.reference[:2] for edge in places.values()
-    )
-    if not fix or not alike:
-        return ()
-    return (*fix, *(Edit(place.file, place.start, place.end, fix[-1].text) for place in places))

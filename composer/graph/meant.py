@@ -64,8 +64,9 @@ def _of_text(text: str, message: str) -> Iterator[tuple[object, str]]:
     if word in _FALSE:
         yield False, f"`{text}` is a text: write `false`"
     if word in _NOTHING:
+        if text:
+            yield None, f"`{text}` is a text: write `null`"
         yield LEFT_OUT, f"`{text}` is a text: leave it out" if text else "it is an empty text: leave it out"
-        yield None, f"`{text}` is a text: write `null`"
     guess = nearest(text, _QUOTED.findall(message))
     if guess is not None:
         yield guess, f"did you mean `{guess}`?"

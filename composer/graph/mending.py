@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from composer.graph.checking import check
+from composer.graph.faults import without_count
 from composer.graph.model import Report
 from composer.language import Source
 from composer.plugin import Registry
@@ -160,7 +161,7 @@ class _Mending:
 
 
 def _key(problem: Problem) -> _Key:
-    return problem.place.file, problem.code, problem.message
+    return problem.place.file, problem.code, without_count(problem.message)
 
 
 def _grown(before: _Look, after: _Look) -> list[_Key]:

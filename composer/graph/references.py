@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Set
+from collections.abc import Callable, Iterator, Mapping, Set
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
+from composer.graph.faults import NameFaults
 from composer.language import NodeShape, Tree, removal
 from composer.problems import Edit, Note, Place, Problem
 from composer.problems.suggest import listed, rename, suggest
@@ -62,7 +64,13 @@ class References:
     """What a document removes from those that it extends, and where."""
     incomplete: bool = False
     """Whether a part of the task or a name in it could not be read: an unknown name may be a consequence."""
+    portless: list[tuple[Problem, str, str]] = field(default_factory=list)
+    """Problems of outputs that a node lacks, with the node and the output."""
     _names: dict[tuple[str | None, bool], tuple[str, ...]] = field(default_factory=dict)
+
+    @cached_property
+    def unknown(self) -> NameFaults:
+        return NameFaults(self.problems)
 
     def resolve(
         self, text: str, path: Path, *, code: str = "C207", training: bool = False
@@ -108,8 +116,25 @@ class References:
         if not helps and len(ports) == 1:
             helps.append(f"did you mean `{name}.{ports[0]}`?")
         helps.append(f"`{name}` has the outputs {', '.join(ports) or 'none'}")
-        self._problem(code, f"`{name}` has no output `{port}`", path, helps, meant.fix)
+        problem = Problem(
+            code,
+            "error",
+            f"`{name}` has no output `{port}`",
+            self.tree.place(path),
+            "",
+            (),
+            tuple(helps),
+            meant.fix,
+        )
+        self.portless.append((problem, name, port))
         return None
+
+    def settle(self, follows: Callable[[str, str], bool]) -> None:
+        """Tell of outputs that nodes lack, unless that follows from another fault of the node; one name once."""
+        for problem, name, port in self.portless:
+            if not follows(name, port):
+                self.unknown.add("port", problem)
+        self.unknown.settle()
 
     def _foreign(self, text: str, path: Path) -> None:
         """A reference as other tools write it: `node/port`, `$node.port`, `${{ node.port }}`."""
@@ -152,7 +177,8 @@ class References:
         if gone is not None:
             message, notes, cures = removal(message, gone)
             helps, fix = list(cures), ()
-        self._problem(code, message, path, helps, fix, notes)
+        problem = Problem(code, "error", message, place, "", notes, tuple(helps), fix)
+        self.unknown.add("name", problem)
 
     def _problem(
         self,

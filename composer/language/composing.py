@@ -21,6 +21,8 @@ MAX_DEPTH = 64
 _FOREIGN_BREAK = re.compile("[\x85\u2028\u2029]")
 _UNREADABLE = re.compile("[^\t\n\r\x20-\x7e\xa0-\u2027\u202a-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 """What YAML 1.2.2 (section 5.1) does not take, and breaks that libyaml counts and editors do not."""
+_GLUED = re.compile(r"\s*(?:- )?(?P<key>[A-Za-z_][\w-]*):(?P<value>[^\s:#/][^:#]*?)\s*$")
+"""A line whose key and value are one word to YAML, and which the next line goes on."""
 
 if yaml.__with_libyaml__:
     from yaml._yaml import CParser as _Parser
@@ -147,6 +149,9 @@ def _syntax_problem(source: Source, error: yaml.MarkedYAMLError) -> Problem:
         return Problem(
             "C002", "error", message, _character(source, begin), helps=("end it with the same quote",)
         )
+    glued = _GLUED.match(lines[line - 2]) if line > 1 and "mapping values are not allowed" in detail else None
+    if glued is not None:
+        return _no_space(source, line - 1, glued)
     if detail == "but found another document":
         message = "this is not YAML: a second document begins here, and a file holds one"
         helps = ("put it into a file of its own",)
@@ -158,8 +163,16 @@ def _syntax_problem(source: Source, error: yaml.MarkedYAMLError) -> Problem:
         notes.append(Note(_character(source, begin), error.context.replace("while parsing", "inside")))
     elif error.context:
         detail = f"{detail} ({error.context})"
+    hints = _syntax_hints(error, detail, lines[line - 1], column) or [_general_hint(detail)]
+    place = Place(source.name, line, column, line, column + 1)
+    return Problem(
+        "C002", "error", f"this is not YAML: {detail}", place, notes=tuple(notes), helps=tuple(hints)
+    )
+
+
+def _syntax_hints(error: yaml.MarkedYAMLError, detail: str, text_line: str, column: int) -> list[str]:
+    """What the line where YAML ends probably lacks."""
     hints = []
-    text_line = lines[line - 1]
     if "\t" in text_line[: len(text_line) - len(text_line.lstrip())]:
         hints.append("indent with spaces: YAML does not allow tabs")
     if "mapping values are not allowed" in detail:
@@ -179,11 +192,15 @@ def _syntax_problem(source: Source, error: yaml.MarkedYAMLError) -> Problem:
         hints.append("a parameter is written `$name`, without braces")
     elif "did not find expected ','" in detail:
         hints.append("a comma or a closing bracket is missing before this place")
-    hints = hints or [_general_hint(detail)]
-    place = Place(source.name, line, column, line, column + 1)
-    return Problem(
-        "C002", "error", f"this is not YAML: {detail}", place, notes=tuple(notes), helps=tuple(hints)
-    )
+    return hints
+
+
+def _no_space(source: Source, line: int, glued: re.Match[str]) -> Problem:
+    """A key and its value in one word, which the next line seems to go on."""
+    key, column = glued["key"], glued.start("key") + 1
+    place = Place(source.name, line, column, line, column + len(key) + 1)
+    helps = (f"write a space after the colon: `{key}: {glued['value']}`",)
+    return Problem("C002", "error", f"this is not YAML: no space follows `{key}:`", place, helps=helps)
 
 
 def _general_hint(detail: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from itertools import islice
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -17,7 +18,7 @@ from composer.language.source import Source, is_there, read_source
 from composer.language.tree import Path as TreePath
 from composer.language.tree import Tree, construct, merge
 from composer.problems import DocumentError, Place, Problem
-from composer.problems.suggest import listed, rename, suggest
+from composer.problems.suggest import listed, nearest, rename, suggest
 
 __all__ = ["Chain", "Library", "load_chain"]
 
@@ -137,6 +138,8 @@ def _parent(
         return None
 
 
+MAX_BESIDE = 1000
+"""Files of a folder that are looked at for one of a similar name."""
 _NAMED = {"modules": "module", "tasks": "task", "inputs": "input", "nodes": "node", "outputs": "output"}
 """Maps of named things, where null means to remove one, and what each of them is called."""
 
@@ -166,7 +169,7 @@ def _missing(target: str, place: Place, names: Iterable[str], path: Path) -> Pro
     known = sorted(names)
     file = _with_suffix(target, path)
     meant = suggest(target, known, place)
-    helps = [f"did you mean `{file}`?"] if file is not None else list(meant.helps)
+    helps = [f"did you mean `{file}`?"] if file is not None else list(meant.helps) or _beside(target, path)
     shipped = listed(target, known) if known else "none: no plugin that ships documents is loaded"
     helps.append(f"shipped documents: {shipped}; a path is relative to this file")
     fix = rename(place, file) if file is not None else meant.fix
@@ -174,6 +177,20 @@ def _missing(target: str, place: Place, names: Iterable[str], path: Path) -> Pro
     return Problem(
         "C106", "error", f"`extends: {target}` names no document{where}", place, helps=tuple(helps), fix=fix
     )
+
+
+def _beside(target: str, path: Path) -> list[str]:
+    """The document in the same folder that a path probably means."""
+    if not _is_path(target):
+        return []
+    try:
+        names = [
+            file.name for file in islice(path.parent.iterdir(), MAX_BESIDE) if file.suffix == path.suffix
+        ]
+    except OSError:  # the folder is not there, or may not be read
+        return []
+    guess = nearest(path.name, sorted(names))
+    return [] if guess is None else [f"did you mean `{target.removesuffix(path.name)}{guess}`?"]
 
 
 def _with_suffix(target: str, path: Path) -> str | None:

@@ -18,6 +18,8 @@ CLOSE = 12
 """How many names that resemble a word are looked at letter by letter."""
 SHOWN = 12
 """As many names are listed whole; of more, the nearest ones are."""
+MOST_EDITS = 2
+"""More of them make another word; then a name that is a part of the word, or holds it, is nearer (`size` of `image_size`)."""
 _SIGNS = re.compile(r"[\[\]{},#&*!|>'\"%@`\n]")
 """What YAML may read as more than a letter of a word."""
 
@@ -69,12 +71,29 @@ def suggest(
 def _found(word: str, names: tuple[str, ...]) -> tuple[str | None, tuple[str, ...]]:
     """The nearest name, and others that differ from the word in no more letters. Many readers may ask for one word."""
     near = _closest(word, names, CLOSE)
-    if not near:
-        return None, ()
     edits = {name: distance(word, name) for name in near}
-    guess = min(near, key=edits.__getitem__)
-    rivals = (name for name in near if name != guess and edits[name] <= edits[guess] <= 2)
+    guess = min(near, key=edits.__getitem__) if near else None
+    if guess is None or edits[guess] > MOST_EDITS:
+        pieces = _pieces(word)
+        within = (
+            tuple(name for name in names if _is_part(_pieces(name), pieces)) if len(word) <= LONGEST else ()
+        )
+        if within and guess not in within:
+            return within[0], within[1:]
+    if guess is None:
+        return None, ()
+    rivals = (name for name in near if name != guess and edits[name] <= edits[guess] <= MOST_EDITS)
     return guess, tuple(rivals)
+
+
+def _pieces(name: str) -> frozenset[str]:
+    return frozenset(piece for piece in re.split(r"[\W_]+", name.casefold()) if piece)
+
+
+def _is_part(name: frozenset[str], word: frozenset[str]) -> bool:
+    """Whether a name is a part of a word, or the word of it. What one or two letters say is too little."""
+    shared = name & word
+    return (shared == name or shared == word) and any(len(piece) > MOST_EDITS for piece in shared)
 
 
 def nearest(word: str, known: Iterable[object]) -> str | None:

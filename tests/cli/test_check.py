@@ -121,7 +121,7 @@ class TestFix:
         assert (done.code, done.err) == (0, "")
         assert (document.stat().st_mtime_ns, document.read_bytes()) == before
 
-    def test_an_adapter_is_inserted(self, composer, document: Path) -> None:
+    def test_no_adapter_is_inserted(self, composer, document: Path) -> None:
         text = document.read_text().replace(
             "tasks:", "  norm: {uses: core.layer_norm, with: {dim: 48}}\ntasks:", 1
         )
@@ -131,11 +131,8 @@ class TestFix:
         )
         document.write_text(text)
         assert "error[C203]" in composer("check", document).out
-        assert composer("check", document, "--fix").code == 0
-        mended = document.read_text()
-        assert "core.linear, with: {input_dim: 64, output_dim: 48}" in mended.replace('"', "")
-        assert set(text.splitlines()) - set(mended.splitlines()) == {call.rstrip("\n")}
-        assert "# after the words" in mended
+        assert composer("check", document, "--fix").code == 1
+        assert document.read_text() == text
 
     def test_windows_line_breaks_stay(self, composer, document: Path) -> None:
         self.spoil(document)

@@ -67,8 +67,8 @@ def test_two_faults_of_an_anchored_node_are_two_problems() -> None:
 
 
 def test_nodes_that_are_written_out_stay_apart() -> None:
-    text = TASK.replace("&node {NODE}", "{call: words, inputs: x}").replace(
-        "*node", "{call: words, inputs: x}"
+    text = TASK.replace("&node {NODE}", "{call: words, inputs: {x: q}}").replace(
+        "*node", "{call: words, inputs: {x: q}}"
     )
     assert len(checked(text).errors) == 4
 
