@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,11 +15,12 @@ from composer.graph.model import CheckedInput, CheckedNode, CheckedTask, Endpoin
 from composer.graph.objectives import searches_in_the_way, trains_nothing
 from composer.graph.ranges import BATCH, UNBOUNDED, free_dims
 from composer.graph.references import Reference, References, written_references
+from composer.graph.wiring import offers, one_or_many, other_methods, takers
 from composer.language import InputShape, NodeShape, TaskShape
 from composer.plugin.answers import as_ports, as_ranges, as_vocabularies
 from composer.problems import Problem
 from composer.problems.suggest import suggest
-from composer.types import PortType, Signature
+from composer.types import PortType
 
 __all__ = ["TaskChecker"]
 
@@ -235,19 +236,9 @@ class TaskChecker:
             form = "a list of references" if ports[port].many else "one reference, not a list"
             message = f"input `{port}` of node `{path[-1]}` takes {form}"
             place = tree.place((*path, "inputs", port))
-            written = self.nodes[path[-1]][0].inputs
-            items = written[port] if isinstance(written, dict) else None
-            helps = (f"write `{port}: [{reference.text}]`",) if ports[port].many else ()
-            if isinstance(items, list):
-                helps = (
-                    (f"write `{port}: {items[0]}`",)
-                    if len(items) == 1
-                    else (
-                        f"name one of {', '.join(items)}, or join them before: `core.concat` joins two states",
-                    )
-                )
+            cures = one_or_many(self.nodes[path[-1]][0], reference)
             if not any(p.place == place for p in self.problems):
-                self.problems.append(Problem("C102", "error", message, place, helps=helps))
+                self.problems.append(Problem("C102", "error", message, place, helps=cures))
             return
         if reference.many:
             wired[port] = (*wired.get(port, ()), endpoint) if endpoint else wired.get(port, ())
@@ -264,7 +255,7 @@ class TaskChecker:
         guess = meant.word or (free[0] if len(free) == 1 else None)
         helps = list(meant.helps) or ([f"did you mean `{guess}`?"] if guess else [])
         fix = meant.fix
-        calls = _takers(callee, str(reference.port))
+        calls = takers(callee, str(reference.port))
         if calls:
             help_ = f"{' and '.join(f'`call: {call}`' for call in calls)} takes `{reference.port}`"
             helps.insert(0 if callee.method == "forward" else len(helps), help_)
@@ -292,36 +283,16 @@ class TaskChecker:
             has_inputs = tree.node((*path, "inputs")) is not None
             place = tree.place((*path, "inputs") if has_inputs else path, key=True)
             message = f"node `{path[-1]}` needs the input `{port}` ({declared.type})"
-            helps = self._offers(declared.type.kind, port, str(path[-1]))
+            helps = offers(declared.type.kind, port, str(path[-1]), self.inputs, self.nodes, self.resolved)
             self.misfits.add(str(path[-1]))
             self.problems.append(Problem("C208", "error", message, place, "missing", helps=helps))
-
-    def _offers(self, kind: str, port: str, node: str) -> tuple[str, ...]:
-        """Ports that a missing input may read: those that stand before the node, if there are any."""
-        before = list(self.nodes)[: list(self.nodes).index(node)]
-        offers = {name: item.ports for name, item in self.inputs.items()}
-        for name in (*before, *(() if before else self.nodes)):
-            if name in self.resolved and name != node:
-                offers[name] = {p: d.type for p, d in self.resolved[name].signature.outputs.items()}
-        fitting = [
-            f"{name}.{p}"
-            for name, found in offers.items()
-            for p, type_ in found.items()
-            if type_.kind == kind
-        ]
-        if not fitting:
-            return (f"write `{port}: node.port`; nothing here gives {kind} yet",)
-        return (
-            f"write `{port}: {fitting[-1]}`"
-            + (f", or another of {', '.join(fitting[-7:-1])}" if fitting[1:] else ""),
-        )
 
     def _follows(self, name: str, port: str) -> bool:
         """Whether a node lacks an output because it calls the wrong method, which its inputs have told already."""
         callee = self.resolved.get(name)
         if callee is None or name not in self.misfits | self.edges.misfits:
             return False
-        return any(port in signature.outputs for _, signature in _other_methods(callee))
+        return any(port in signature.outputs for _, signature in other_methods(callee))
 
     def _order(self, graph: nx.MultiDiGraph) -> list[str]:
         try:
@@ -471,24 +442,3 @@ class TaskChecker:
             name: self.edges.solver.ranges.get(symbol, (1, UNBOUNDED)) for symbol, name in names.items()
         }
         return {BATCH: (1, UNBOUNDED), **limits}
-
-
-def _other_methods(callee: Callee) -> Iterator[tuple[str, Signature]]:
-    """The other methods of the module that a node calls, where they can be had without options."""
-    for name, method in callee.module.type.methods.items() if callee.verb == "call" else ():
-        if name == callee.method or method.options is not None:
-            continue
-        try:
-            yield name, method.signature(callee.module.config)
-        except Exception:  # a foreign signature that fails has its own problem where it is called
-            continue
-
-
-def _takers(callee: Callee, port: str) -> list[str]:
-    """Calls of other methods of the module that have an input of this name."""
-    module = callee.module.name
-    return [
-        module if name == "forward" else f"{module}.{name}"
-        for name, signature in _other_methods(callee)
-        if port in signature.inputs
-    ][:3]

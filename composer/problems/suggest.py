@@ -19,7 +19,7 @@ CLOSE = 12
 SHOWN = 12
 """As many names are listed whole; of more, the nearest ones are."""
 MOST_EDITS = 2
-"""More of them make another word; then a name that is a part of the word, or holds it, is nearer (`size` of `image_size`)."""
+"""More of them make another word; then a name that is a part of the word is nearer: `size` of `image_size`."""
 _SIGNS = re.compile(r"[\[\]{},#&*!|>'\"%@`\n]")
 """What YAML may read as more than a letter of a word."""
 
@@ -93,7 +93,7 @@ def _pieces(name: str) -> frozenset[str]:
 def _is_part(name: frozenset[str], word: frozenset[str]) -> bool:
     """Whether a name is a part of a word, or the word of it. What one or two letters say is too little."""
     shared = name & word
-    return (shared == name or shared == word) and any(len(piece) > MOST_EDITS for piece in shared)
+    return shared in (name, word) and any(len(piece) > MOST_EDITS for piece in shared)
 
 
 def nearest(word: str, known: Iterable[object]) -> str | None:

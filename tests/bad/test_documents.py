@@ -59,6 +59,14 @@ def test_every_place_lies_in_its_file(name: str) -> None:
 
 
 CURES = {
+    "generate-with-a-method": "write `generate: decoder`",
+    "no-space-before-a-with": "write a space after the colon: `modality: image`",
+    "none-for-null": "write `null`",
+    "parameter-as-module": "parameters are filled in under `with` alone",
+    "parameter-without-its-dollar": "did you mean `$size`?",
+    "scores-without-the-method": "call: head.scores",
+    "size-of-a-picture-under-another-name": "did you mean `size`?",
+    "type-of-another-plugin": "did you mean `mplug2.fusion`?",
     "backslash-in-double-quotes": "use single quotes",
     "child-adds-a-second-verb": "write `call: null` beside it",
     "child-adds-to-a-misspelt-node": "did you mean `vector`, a node of the extended document?",

@@ -41,7 +41,7 @@ def document(*nodes: str, outputs: str | None = None) -> str:
 def test_a_name_that_many_read_is_one_problem_at_the_first_of_them(which: str) -> None:
     node, message = READERS[which]
     (problem,) = checked(document(*[node] * MANY)).errors
-    assert problem.code == which.split()[0]
+    assert problem.code == which.split(maxsplit=1)[0]
     assert problem.message == f"{message} (here and at {MANY - 1:,} more places)"
     assert problem.place.line == 9
     assert [note.place.line for note in problem.notes] == [10, 11, 12]
@@ -71,7 +71,8 @@ def test_one_name_in_two_tasks_is_two_problems() -> None:
 
 HEAD = "composer: 1\nmodules: {{head: {{uses: core.linear, with: {{input_dim: 8, output_dim: 3}}}}}}\n" + (
     "tasks:\n  t:\n    inputs: {{x: {{modality: array, with: {{kind: embedding, dims: [B, 8]}}}}}}\n"
-    "    nodes:\n      s: {{{call}}}\n      p: {{uses: core.softmax, inputs: s.scores}}\n    outputs: {{o: p, r: s.scores}}\n"
+    "    nodes:\n      s: {{{call}}}\n      p: {{uses: core.softmax, inputs: s.scores}}\n"
+    "    outputs: {{o: p, r: s.scores}}\n"
 )
 
 

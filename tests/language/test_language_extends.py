@@ -262,3 +262,15 @@ def test_merging_agrees_with_its_rules_on_plain_values(parent: Any, child: Any) 
     value, problems = construct(merge(*trees))
     assert problems == []
     assert value == _merged(parent, child)
+
+
+def test_a_misspelt_file_is_answered_with_the_one_beside(tmp_path: Path) -> None:
+    (tmp_path / "parents").mkdir()
+    (tmp_path / "parents" / "embedding.yaml").write_text("composer: 1\n")
+    child = tmp_path / "child.yaml"
+    child.write_text("composer: 1\nextends: parents/embeding.yaml\n")
+    (problem,) = check(child).errors
+    assert problem.code == "C106"
+    assert problem.helps[0] == "did you mean `parents/embedding.yaml`?"
+    child.write_text("composer: 1\nextends: nowhere/embeding.yaml\n")
+    assert not any(text.startswith("did you mean") for text in check(child).errors[0].helps)

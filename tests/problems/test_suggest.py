@@ -84,3 +84,10 @@ def test_an_unknown_name_from_outside() -> None:
         "there is no task `capton`; did you mean `caption`? There are: caption, qa"
     )
     assert str(unknown("task", "x", ["caption"])) == "there is no task `x`. There are: caption"
+
+
+def test_a_name_that_is_a_part_of_the_word_is_nearer_than_one_that_shares_letters() -> None:
+    meant = suggest("image_size", ["size", "resize", "crop"], PLACE)
+    assert (meant.word, meant.fix) == ("size", ())
+    assert nearest("decoder.generate", ["encoder", "decoder"]) == "decoder"
+    assert nearest("a_b", ["a", "b"]) is None
