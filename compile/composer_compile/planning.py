@@ -13,10 +13,9 @@ import torch
 from torch import Tensor, fx, nn
 
 from composer.graph import Report, check
-from composer.language import nearest
 from composer.plan import Plan, Step, plan_task
 from composer.plugin import Registry, load_registry
-from composer.problems import InputError
+from composer.problems.suggest import unknown
 from composer.runtime import Program, build_module, build_program
 from composer_compile.artifact import backend_of
 from composer_compile.compiling import Options
@@ -57,6 +56,7 @@ def plan_document(
     registry = registry if registry is not None else load_registry()
     backend = backend_of(registry, chosen.backend, "--plan")
     backend.check_installed()
+    backend.check_options(chosen.build, None)
     report = (
         document if isinstance(document, Report) else check(document, registry=registry, settings=settings)
     )
@@ -64,9 +64,7 @@ def plan_document(
     names = list(tasks) if tasks is not None else list(report.tasks)
     for name in names:
         if name not in report.tasks:
-            guess = nearest(name, list(report.tasks))
-            did = f"; did you mean `{guess}`?" if guess else ""
-            raise InputError(f"{report.name} has no task `{name}`{did} (tasks: {', '.join(report.tasks)})")
+            raise unknown("task", name, report.tasks, report.name)
     check_exportable(report, names, registry)
     plans = [plan_task(report.tasks[name]) for name in names]
     check_overrides(plans, chosen.ranges)

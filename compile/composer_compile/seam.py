@@ -81,8 +81,11 @@ class BackendImplementation(Protocol):
     def check_installed(self) -> None:
         """Raise BackendError, with the extra to install, where a library is missing."""
 
-    def check_options(self, options: BuildOptions, device: torch.device) -> None:
-        """Raise BackendError for an option that it does not take, or cannot meet on this machine."""
+    def check_options(self, options: BuildOptions, device: torch.device | None) -> None:
+        """Raise BackendError for an option that it does not take, or cannot meet on this machine.
+
+        Without a device nothing is built (`--plan`): the options alone are judged.
+        """
 
     def made_with(self, device: torch.device, options: BuildOptions) -> dict[str, str]:
         """What programs that are compiled so depend on: versions, device, capability. Goes into the manifest."""

@@ -33,6 +33,9 @@ if TYPE_CHECKING:
 
 __all__ = ["configure", "run"]
 
+LARGEST_WORKSPACE = 2**50
+"""More is a slip of the fingers, and at some point more than libraries can count."""
+
 
 def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("document", metavar="DOC[:TASK]", help="a document, or one of its tasks")
@@ -224,7 +227,10 @@ def _size(text: str) -> int:
     if found is None or float(found[1]) == 0:
         raise InputError(f"--memory-limit {text}: write a size such as 4GiB, 512MiB or 2000000000")
     power = " KMGT".index(found[2].upper() or " ")
-    return int(float(found[1]) * (1024 if found[3] else 1000) ** power)
+    size = float(found[1]) * (1024 if found[3] else 1000) ** power
+    if size > LARGEST_WORKSPACE:
+        raise InputError(f"--memory-limit {text}: no machine has as much; write a size such as 4GiB")
+    return int(size)
 
 
 def _plan(args: argparse.Namespace, document: str, names: list[str] | None) -> int:

@@ -162,13 +162,10 @@ def _size(text: str) -> tuple[str, int]:
 
 
 def _chosen(report: Report, task: str | None) -> list[str]:
-    from composer.language import nearest
-    from composer.problems import InputError
+    from composer.problems.suggest import unknown
 
     if task is None:
         return list(report.tasks)
     if task not in report.tasks:
-        guess = nearest(task, list(report.tasks))
-        hint = f"did you mean `{guess}`?" if guess else f"there are {', '.join(report.tasks) or 'none'}"
-        raise InputError(f"{report.name} has no task `{task}`; {hint}")
+        raise unknown("task", task, report.tasks, report.name)
     return [task]

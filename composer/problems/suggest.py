@@ -127,12 +127,13 @@ def listed(word: str, known: Iterable[object]) -> str:
     return f"{', '.join(shown)} and {len(names) - len(shown):,} more"
 
 
-def unknown(what: str, word: str, known: Iterable[object]) -> InputError:
-    """The error of a name from outside that nothing has: what it might have meant, and what there is."""
+def unknown(what: str, word: str, known: Iterable[object], owner: str | None = None) -> InputError:
+    """The error of a name from outside that nothing has, or not its `owner`: what might be meant, and what there is."""
     names = _words(known)
     guess = nearest(word, names)
     hint = f"; did you mean `{guess}`?" if guess is not None else "."
-    return InputError(f"there is no {what} `{word}`{hint} There are: {listed(word, names)}")
+    begin = "there is no" if owner is None else f"{owner} has no"
+    return InputError(f"{begin} {what} `{word}`{hint} There are: {listed(word, names)}")
 
 
 def rename(place: Place, word: str) -> tuple[Edit, ...]:

@@ -11,12 +11,12 @@ import torch
 from torch import nn
 
 from composer.graph import CheckedModule, CheckedTask, Report, check
-from composer.language import nearest
 from composer.plan import Plan, plan_objective, plan_task
 from composer.plugin import Registry, load_registry
 from composer.plugin.answers import as_map
 from composer.plugin.asking import PluginError, ask
 from composer.problems import InputError
+from composer.problems.suggest import unknown
 from composer.runtime.generation import Generator, generators_of
 from composer.runtime.inputs import Inputs, first_sample
 from composer.runtime.linear import use_fastest_linears
@@ -119,9 +119,7 @@ class Model:
         """The bound task; made on first use."""
         name = self.only_task() if task is None else task
         if name not in self.tasks:
-            guess = nearest(name, self.tasks)
-            did = f"; did you mean `{guess}`?" if guess else ""
-            raise InputError(f"there is no task `{name}`{did} (tasks: {', '.join(self.tasks)})")
+            raise unknown("task", name, self.tasks)
         with self._lock:
             if name not in self._runners:
                 assert self.report.registry is not None
@@ -272,9 +270,7 @@ def _task_names(report: Report, tasks: Iterable[str] | None) -> tuple[str, ...]:
     names = (tasks,) if isinstance(tasks, str) else tuple(tasks)
     for name in names:
         if name not in report.tasks:
-            guess = nearest(name, list(report.tasks))
-            did = f"; did you mean `{guess}`?" if guess else ""
-            raise InputError(f"{report.name} has no task `{name}`{did} (tasks: {', '.join(report.tasks)})")
+            raise unknown("task", name, report.tasks, report.name)
     return names
 
 

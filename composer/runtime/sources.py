@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from composer.graph import Report
-from composer.language import nearest
 from composer.plugin import Document, Layout, Registry
 from composer.problems import InputError
+from composer.problems.suggest import unknown
 from composer.runtime.weights import Checkpoint, read_checkpoint
 from composer.runtime.weights.names import first_words
 from composer.runtime.weights.roots import ROOTS
@@ -92,8 +92,5 @@ def fresh_modules(report: Report, init: str | Iterable[str]) -> tuple[str, ...]:
     names = (init,) if isinstance(init, str) else tuple(init)
     for name in names:
         if name not in report.modules:
-            guess = nearest(name, list(report.modules))
-            did = f"; did you mean `{guess}`?" if guess else ""
-            known = ", ".join(report.modules) or "none"
-            raise InputError(f"{report.name} has no module `{name}` to initialise{did} (modules: {known})")
+            raise unknown("module", name, report.modules, report.name)
     return names

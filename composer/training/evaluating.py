@@ -8,7 +8,7 @@ from typing import Any
 from composer.plugin import Metric, Registry
 from composer.plugin.asking import ask, import_object
 from composer.problems import ComposerError, InputError
-from composer.problems.suggest import nearest
+from composer.problems.suggest import unknown
 from composer.recipes import TaskRecipe
 from composer.runtime import Model
 from composer.training.encoding import encode
@@ -115,9 +115,5 @@ def _number(answer: Any) -> float:
 
 def _metric(registry: Registry, id_: str) -> Metric:
     if id_ not in registry.metrics:
-        guess = nearest(id_, list(registry.metrics))
-        did = f"did you mean `{guess}`? " if guess else ""
-        raise InputError(
-            f"there is no metric `{id_}` ({did}metrics: {', '.join(registry.metrics) or 'none'})"
-        )
+        raise unknown("metric", id_, registry.metrics)
     return registry.metrics[id_]

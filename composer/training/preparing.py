@@ -15,7 +15,7 @@ from pydantic import ValidationError
 from composer.graph import Report, check
 from composer.plugin import Registry, load_registry
 from composer.problems import DocumentError, InputError, Problem
-from composer.problems.suggest import nearest
+from composer.problems.suggest import unknown
 from composer.recipes import Recipe, RecipeReport, check_recipe, find_recipe
 from composer.runtime import INITIAL, Model, Start
 from composer.training.data import SampleData
@@ -161,18 +161,14 @@ def _hold_splits(data: Mapping[str, SampleData], splits: tuple[str, ...]) -> Non
     known = sorted({split for item in data.values() for split in item.source.splits})
     for split in splits:
         if split not in known and split not in SPLITS:
-            guess = nearest(split, known)
-            did = f"; did you mean `{guess}`?" if guess else ""
-            raise InputError(f"no dataset has a split `{split}`{did} (splits: {', '.join(known) or 'none'})")
+            raise unknown("split", split, known, "the data")
 
 
 def _hold_tasks(recipe: Recipe, tasks: tuple[str, ...] | None) -> None:
     """Raise InputError where the wanted tasks are none, or not the recipe's."""
     for task in tasks or ():
         if task not in recipe.tasks:
-            guess = nearest(task, list(recipe.tasks))
-            did = f"; did you mean `{guess}`?" if guess else ""
-            raise InputError(f"the recipe has no task `{task}`{did} (tasks: {', '.join(recipe.tasks)})")
+            raise unknown("task", task, recipe.tasks, "the recipe")
     if tasks is not None and not tasks:
         raise InputError("no task is left to train: name at least one")
 

@@ -80,7 +80,7 @@ def test_an_unknown_task_is_recognised(composer, document: Path) -> None:
     done = composer("show", f"{document}:embd")
     assert (done.code, done.err) == (
         1,
-        "composer: error: vectors has no task `embd`; did you mean `embed`?\n",
+        "composer: error: vectors has no task `embd`; did you mean `embed`? There are: embed\n",
     )
 
 

@@ -147,7 +147,7 @@ def test_a_backend_that_cannot_be_imported_is_one_sentence(small: Any, tmp_path:
             register(Backend("gone", "composer_compile.backends.gone:Gone", "Not there."))
 
     with pytest.raises(
-        ImplementationError, match=r"^backend gone cannot be imported from .*gone:Gone: No module"
+        ImplementationError, match=r"^backend gone cannot be imported from .*gone:Gone: .*No module"
     ):
         composer_compile.compile_document(
             small.document,
@@ -178,6 +178,13 @@ def test_run_streams_from_an_artifact(small: Any, capsys: pytest.CaptureFixture[
             "export, inductor, tensorrt",
         ),
         (["compile", "{document}:captoin", "--out", "{folder}/x", "--weights", "{weights}"], "captoin"),
+        (
+            ["compile", "{document}", "--plan", "--target", "sm89"],
+            "the backend export has no --target: leave it out",
+        ),
+        (["compile", "{document}", "--plan", "--backend", "inductor", "--keep", "norms"], "has no --keep"),
+        (["compile", "{document}", "--plan", "--memory-limit", "99999999GiB"], "no machine has as much"),
+        (["compile", "{document}:captoin", "--plan"], "has no task `captoin`; did you mean `caption`?"),
         (["run", "{artifact}:classify", "question=a", "--weights", "{weights}"], "--weights cannot be given"),
         (["run", "{artifact}:nothing", "question=a"], "there is no task `nothing`"),
         (["run", "{artifact}", "question=a"], "name one: video-qa, caption, classify"),

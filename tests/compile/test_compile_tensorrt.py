@@ -76,6 +76,24 @@ def test_what_cannot_be_built_is_one_sentence(
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (BuildOptions(targets=("nope",)), "nope"),
+        (BuildOptions(targets=("9.0",)), r"9\.0"),
+        (BuildOptions(keep=("nope",)), "--keep nope"),
+    ],
+)
+def test_a_plan_holds_its_options_and_needs_no_gpu(
+    has: Callable[[Library], None], options: BuildOptions, message: str
+) -> None:
+    has(RTX)
+    TensorRTBackend().check_options(BuildOptions(targets=("8.9",), keep=("norms",)), None)
+    TensorRTBackend().check_options(BuildOptions(), None)
+    with pytest.raises(BackendError, match=message):
+        TensorRTBackend().check_options(options, None)
+
+
 def test_a_version_that_is_not_known_is_refused(has: Callable[[Library], None]) -> None:
     has(Library("torch-tensorrt", "2.9.0", "10.13"))
     with pytest.raises(BackendError, match=r"2\.11 to 2\.14, and torch-tensorrt 2\.9\.0"):

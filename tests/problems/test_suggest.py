@@ -84,6 +84,7 @@ def test_an_unknown_name_from_outside() -> None:
         "there is no task `capton`; did you mean `caption`? There are: caption, qa"
     )
     assert str(unknown("task", "x", ["caption"])) == "there is no task `x`. There are: caption"
+    assert str(unknown("task", "x", [], "tiny")) == "tiny has no task `x`. There are: none"
 
 
 def test_a_name_that_is_a_part_of_the_word_is_nearer_than_one_that_shares_letters() -> None:

@@ -148,7 +148,7 @@ def test_a_node_that_fails_is_named_with_what_it_was_given(tmp_path: Path) -> No
     with pytest.raises(ComposerError) as caught:
         model.run(question=Tokens(torch.tensor([1, 2, 3, 103]), torch.ones(4, dtype=torch.int64)))
     message = str(caught.value)
-    assert message.startswith("node `words` of task `embed` (text, mplug2.text_encoder) failed: ")
+    assert message.startswith("node `words` of task `embed` (text, mplug2.text_encoder of the plugin mplug2")
     assert "tokens.ids int64[1, 4] from 1 to 103" in message
     assert isinstance(caught.value.__cause__, IndexError)
 

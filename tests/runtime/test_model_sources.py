@@ -101,7 +101,7 @@ def test_a_changed_setting_is_the_first_thing_that_is_told() -> None:
     ("options", "message"),
     [
         ({"weights": "mplug2"}, "the document mplug2 ships no weights"),
-        ({"init": ["hed"]}, "child has no module `hed` to initialise; did you mean `head`"),
+        ({"init": ["hed"]}, "child has no module `hed`; did you mean `head`"),
         ({"weights": "initial", "root": "ema"}, "belongs to a checkpoint"),
         ({"root": ""}, "the root is empty"),
         ({"root": "ema"}, "no entry and no key below `ema`"),

@@ -166,8 +166,11 @@ def test_sizes_come_from_the_compile_ranges(small: Report) -> None:
 @pytest.mark.parametrize(
     ("at", "message"),
     [
-        ({"question.lenth": 3}, "`question.lenth` is no free dimension; did you mean `question.length`?"),
-        ({"batch": 0}, "batch=0 is no size: it must be at least 1"),
+        (
+            {"question.lenth": 3},
+            "there is no free dimension `question.lenth`; did you mean `question.length`?",
+        ),
+        ({"batch": 0}, "batch=0 is not a size: it must be at least 1"),
         ({"question.length": 65}, "input `tokens` of node `words` has L = 65, and takes 1 to 64"),
     ],
 )

@@ -35,7 +35,7 @@ class ExportBackend:
     def check_installed(self) -> None:
         """torch is all it takes."""
 
-    def check_options(self, options: BuildOptions, device: torch.device) -> None:
+    def check_options(self, options: BuildOptions, device: torch.device | None) -> None:
         refuse_options(options, "export")
 
     def made_with(self, device: torch.device, options: BuildOptions) -> dict[str, str]:

@@ -49,7 +49,7 @@ class InductorBackend:
     def check_installed(self) -> None:
         """A C++ compiler is needed to compile, not to load; `compile` says so."""
 
-    def check_options(self, options: BuildOptions, device: torch.device) -> None:
+    def check_options(self, options: BuildOptions, device: torch.device | None) -> None:
         refuse_options(options, "inductor")
 
     def made_with(self, device: torch.device, options: BuildOptions) -> dict[str, str]:

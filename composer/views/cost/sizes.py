@@ -10,10 +10,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from composer.graph import CheckedTask, Endpoint, parse_range
-from composer.language import nearest
 from composer.plan import Plan, Step
 from composer.plugin import Registry
 from composer.problems import InputError
+from composer.problems.suggest import unknown
 from composer.types import PortType
 
 __all__ = ["FreeDims", "Sizes", "free_dims", "sizes_for"]
@@ -123,11 +123,9 @@ def check_names(at: Mapping[str, int], known: Iterable[str]) -> None:
     names = sorted(set(known))
     for name, size in at.items():
         if name not in names:
-            guess = nearest(name, names)
-            did = f"; did you mean `{guess}`?" if guess else ""
-            raise InputError(f"`{name}` is no free dimension{did} (free: {', '.join(names) or 'none'})")
+            raise unknown("free dimension", name, names)
         if size < 1:
-            raise InputError(f"{name}={size} is no size: it must be at least 1")
+            raise InputError(f"{name}={size} is not a size: it must be at least 1")
 
 
 def _best(task: CheckedTask) -> dict[str, int]:

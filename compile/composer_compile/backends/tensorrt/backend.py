@@ -40,7 +40,7 @@ class TensorRTBackend:
     def check_installed(self) -> None:
         check_installed()
 
-    def check_options(self, options: BuildOptions, device: torch.device) -> None:
+    def check_options(self, options: BuildOptions, device: torch.device | None) -> None:
         unknown = [name for name in options.keep or () if name not in KEPT]
         if unknown:
             raise BackendError(
@@ -48,7 +48,7 @@ class TensorRTBackend:
             )
         if options.targets:
             check_targets(capabilities(options.targets), installed())
-        elif device.type == "cuda":
+        elif device is None or device.type == "cuda":
             return
         elif torch.cuda.is_available():
             raise BackendError("the backend tensorrt builds for the GPU at hand: add --device cuda")
