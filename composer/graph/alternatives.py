@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
+from composer.graph.asked import default_signature, signature_of
 from composer.graph.callees import Callee
 from composer.graph.explaining import Edge, shown
 from composer.plugin import Registry
@@ -31,9 +32,8 @@ def _methods(callee: Callee, edges: Sequence[Edge], all_fit: AllFit) -> Iterator
     for name, method in module.type.methods.items():
         if name == callee.method or method.options is not None:
             continue
-        try:
-            signature = method.signature(module.config)
-        except Exception:  # a foreign signature that fails has its own problem where it is called
+        signature = signature_of(method.signature, module.config)
+        if signature is None:
             continue
         pairs = _paired(signature, edges)
         if pairs is None or not all_fit((edge.given, signature.inputs[port].type) for edge, port in pairs):
@@ -52,11 +52,8 @@ def _types(callee: Callee, edges: Sequence[Edge], registry: Registry, all_fit: A
     """Types without weights that need no config, take what is given and give what the node gives."""
     gives = [port.type.kind for port in callee.signature.outputs.values()]
     for entry in registry.module_types.values():
-        if not entry.stateless or entry is callee.module.type or "forward" not in entry.methods:
-            continue
-        try:
-            signature = entry.methods["forward"].signature(entry.config())
-        except Exception:  # it needs a config, or is a foreign signature that fails
+        signature = None if entry is callee.module.type else default_signature(entry)
+        if signature is None:
             continue
         pairs = _paired(signature, edges)
         if pairs is None or gives != [port.type.kind for port in signature.outputs.values()]:

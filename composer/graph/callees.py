@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, TypeVar
@@ -304,6 +304,9 @@ class Callees:
         form = "{}" + text[len(name) :]
         meant = suggest(name, self.modules, place, form=form, coined=True, used=self._called_by_name)
         helps = (*meant.helps, f"declared modules: {listed(name, self.modules)}")
+        called = _with_a_dot(text, self.modules)
+        if called is not None:
+            helps = (f"did you mean `{called}`?", *helps)
         if name.startswith("$"):
             helps = ("parameters are filled in under `with` alone", *helps)
         message, notes, fix = f"there is no module `{name}`", tuple[Note, ...](), meant.fix
@@ -388,3 +391,13 @@ class Callees:
         except ComposerError as error:  # the config and the options, each fine alone, do not go together
             self.problems.append(self._disagreement(str(error), path, owner or what, module))
         return None
+
+
+def _with_a_dot(text: str, modules: Mapping[str, CheckedModule | None]) -> str | None:
+    """The call that a text means which joins module and method by another sign: `vision-video`."""
+    for sign in ("/", "-", "_", ":"):
+        name, _, method = text.partition(sign)
+        module = modules.get(name)
+        if module is not None and method in module.type.methods:
+            return f"{name}.{method}"
+    return None

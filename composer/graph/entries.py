@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -16,6 +17,8 @@ from composer.problems.suggest import Suggestion, suggest
 __all__ = ["EntryFinder"]
 
 Path = tuple[Any, ...]
+_SIGNS = re.compile(r"[/:]+")
+"""What other tools write between a plugin and its type."""
 
 
 @dataclass
@@ -46,7 +49,8 @@ class EntryFinder:
                 if not any(p.code == "C302" and p.helps == causes for p in self.problems):  # once per plugin
                     self.problems.append(Problem("C302", "error", message, place, helps=causes))
                 return None
-        foreign = library_help(key) if what == "module type" else None
+        dotted = _SIGNS.sub(".", key)
+        foreign = library_help(key) if what == "module type" and dotted not in section else None
         meant = Suggestion() if foreign else _meant(key, section, place)
         helps = [foreign] if foreign else list(meant.helps)
         if prefix in self._left_out:
@@ -77,6 +81,9 @@ class EntryFinder:
 def _meant(key: str, section: Section[Any], place: Place) -> Suggestion:
     """The entry that was probably meant: one that is spelt like it, or else of the same name from another plugin."""
     meant = suggest(key, section, place)
+    dotted = _SIGNS.sub(".", key)
+    if dotted in section:
+        return Suggestion(dotted, (f"did you mean `{dotted}`?",), meant.fix)
     name = key.rpartition(".")[2]
     namesakes = [known for known in section if known != key and known.rpartition(".")[2] == name]
     if meant.fix or not namesakes:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from composer.graph.adapters import adapter_for, adapter_help
+from composer.graph.asked import default_signature
 from composer.graph.derivation import Cause, Derivation
 from composer.graph.model import Endpoint
 from composer.graph.ranges import UNBOUNDED
@@ -177,13 +178,12 @@ class Explainer:
         """Types without weights that, as they are by default, make one kind of another."""
         found = []
         for entry in self.registry.module_types.values():
-            try:
-                signature = entry.methods["forward"].signature(entry.config())
-            except Exception:  # it has no such method, needs a config, or is a plugin's that fails
+            signature = default_signature(entry)
+            if signature is None:
                 continue
             needed = [port.type.kind for port in signature.inputs.values() if not port.optional]
             made = {port.type.kind for port in signature.outputs.values()}
-            if entry.stateless and needed == [given] and made == {wanted}:
+            if needed == [given] and made == {wanted}:
                 found.append(f"`{entry.id}`")
         return found
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 
+from composer.graph.asked import signature_of
 from composer.graph.callees import Callee
 from composer.graph.model import CheckedInput
 from composer.graph.references import Reference
@@ -20,10 +21,9 @@ def other_methods(callee: Callee) -> Iterator[tuple[str, Signature]]:
     for name, method in callee.module.type.methods.items() if callee.verb == "call" else ():
         if name == callee.method or method.options is not None:
             continue
-        try:
-            yield name, method.signature(callee.module.config)
-        except Exception:  # a foreign signature that fails has its own problem where it is called
-            continue
+        signature = signature_of(method.signature, callee.module.config)
+        if signature is not None:
+            yield name, signature
 
 
 def takers(callee: Callee, port: str) -> list[str]:

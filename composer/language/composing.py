@@ -23,6 +23,8 @@ _UNREADABLE = re.compile("[^\t\n\r\x20-\x7e\xa0-\u2027\u202a-\ud7ff\ue000-\ufffd
 """What YAML 1.2.2 (section 5.1) does not take, and breaks that libyaml counts and editors do not."""
 _GLUED = re.compile(r"\s*(?:- )?(?P<key>[A-Za-z_][\w-]*):(?P<value>[^\s:#/][^:#]*?)\s*$")
 """A line whose key and value are one word to YAML, and which the next line goes on."""
+_BARE = re.compile(r"\s*(?:- )?(?P<key>[A-Za-z_][\w-]*) +(?P<sign>[{\[])")
+"""A line whose key has no colon before its map."""
 
 if yaml.__with_libyaml__:
     from yaml._yaml import CParser as _Parser
@@ -152,6 +154,9 @@ def _syntax_problem(source: Source, error: yaml.MarkedYAMLError) -> Problem:
     glued = _GLUED.match(lines[line - 2]) if line > 1 and "mapping values are not allowed" in detail else None
     if glued is not None:
         return _no_space(source, line - 1, glued)
+    bare = _BARE.match(lines[line - 1]) if "mapping values are not allowed" in detail else None
+    if bare is not None and bare.end() < column:
+        return _no_colon(source, line, bare)
     if detail == "but found another document":
         message = "this is not YAML: a second document begins here, and a file holds one"
         helps = ("put it into a file of its own",)
@@ -168,6 +173,14 @@ def _syntax_problem(source: Source, error: yaml.MarkedYAMLError) -> Problem:
     return Problem(
         "C002", "error", f"this is not YAML: {detail}", place, notes=tuple(notes), helps=tuple(hints)
     )
+
+
+def _no_colon(source: Source, line: int, bare: re.Match[str]) -> Problem:
+    """A key that a map follows without a colon."""
+    key, column = bare["key"], bare.start("key") + 1
+    place = Place(source.name, line, column, line, column + len(key))
+    helps = (f"write a colon after it: `{key}: {bare['sign']}`",)
+    return Problem("C002", "error", f"this is not YAML: no colon follows `{key}`", place, helps=helps)
 
 
 def _syntax_hints(error: yaml.MarkedYAMLError, detail: str, text_line: str, column: int) -> list[str]:

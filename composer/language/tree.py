@@ -308,6 +308,8 @@ def suggest_key(word: str, known: list[str], place: Place | None = None, *, alon
         helps = (f"write a space after the colon: `{written}`",)
         return Suggestion(name, helps, rename(place, written) if place is not None else ())
     foreign = _FOREIGN.get(word)
+    if foreign == "uses" and foreign not in known:
+        foreign = "modality"
     if foreign in known:
         return Suggestion(foreign, (f"did you mean `{foreign}`?",))
     return suggest(word, known, place)

@@ -59,6 +59,10 @@ def test_every_place_lies_in_its_file(name: str) -> None:
 
 
 CURES = {
+    "colon-missing-before-a-map": "write a colon after it: `read: {`",
+    "method-behind-a-dash": "did you mean `vision.video`?",
+    "text-and-vision-swapped": "are swapped",
+    "type-instead-of-modality": "did you mean `modality`?",
     "generate-with-a-method": "write `generate: decoder`",
     "no-space-before-a-with": "write a space after the colon: `modality: image`",
     "none-for-null": "write `null`",

@@ -95,6 +95,8 @@ def test_a_call_without_its_method_is_told_once_with_the_method(call: str, code:
         ("call: head", "C208", "write `states: start.states`, or another of x.states"),
         ("call: head, inputs: {states: [start]}", "C102", "write `states: start`"),
         ("call: $way, inputs: start", "C204", "parameters are filled in under `with` alone"),
+        ("call: head-embedding, inputs: start", "C204", "did you mean `head.embedding`?"),
+        ("uses: core/pool, inputs: start", "C201", "did you mean `core.pool`?"),
         ("uses: core.fusion, inputs: start", "C201", "did you mean `mplug2.fusion`?"),
         ("uses: core.pool, inputs: start, with: {how: way}", "C206", "did you mean `$way`?"),
     ],

@@ -115,3 +115,20 @@ def test_loading_plugins_imports_no_torch():
     program = "import sys; from composer.plugin import load_registry; load_registry(); print('torch' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"
+
+
+def _ends(config):
+    raise SystemExit(0)
+
+
+@pytest.mark.parametrize("signature", [_ends, lambda config: None, lambda config: {"inputs": 3}])
+def test_a_type_that_fails_is_no_matter_of_a_document_that_does_not_use_it(signature):
+    """Looking for what else would fit asks every type without weights."""
+    wrong = ModuleType("bad.same", NoConfig, {"forward": Method(signature)}, "x:Y", "Fails.", stateless=True)
+    registry = load_registry([("bad", plugin(wrong))])
+    text = (
+        "composer: 1\ntasks:\n  t:\n    inputs: {x: {modality: array, with: {kind: embedding, dims: [B, 8]}}}\n"
+        "    nodes: {y: {uses: core.pool, inputs: {states: x}}, z: {uses: core.softmax, inputs: {scores: x}}}\n"
+        "    outputs: {y: y, z: z}\n"
+    )
+    assert codes(text, registry) == ["C202", "C202"]
