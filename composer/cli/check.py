@@ -14,9 +14,11 @@ from composer.cli.output import complain, print_problems, remark, say
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from composer.graph import Mended, Refused
+    from composer.graph import Report
+    from composer.graph.mending import Mended, Refused
     from composer.plugin import Registry
     from composer.problems import Problem
+    from composer.recipes import RecipeReport
 
 __all__ = ["configure", "run"]
 
@@ -73,25 +75,31 @@ def _check(
     paths: list[str], registry: Registry, settings: Mapping[str, str]
 ) -> tuple[list[Problem], dict[str, str]]:
     """The problems of all documents; one that two documents share (through `extends`) is listed once."""
-    from composer.graph import Report, check
-    from composer.recipes import RecipeReport, check_recipe, looks_like_recipe
+    from composer.graph import check
 
     problems: dict[Problem, None] = {}
     sources: dict[str, str] = {}
     for path in paths:
         report: Report | RecipeReport = check(path, registry=registry, settings=settings)
-        if report.errors and looks_like_recipe(Path(path)):
-            report = check_recipe(Path(path), registry=registry)
+        if report.errors:
+            report = _of_a_recipe(path, registry) or report
         problems |= dict.fromkeys(report.problems)
         sources |= report.sources
     return list(problems), sources
+
+
+def _of_a_recipe(path: str, registry: Registry) -> RecipeReport | None:
+    """The report on a file that is a recipe. Only what has errors as a document is asked: most start faster so."""
+    from composer.recipes import check_recipe, looks_like_recipe
+
+    return check_recipe(Path(path), registry=registry) if looks_like_recipe(Path(path)) else None
 
 
 def _fix(
     paths: list[str], registry: Registry, settings: Mapping[str, str], args: argparse.Namespace
 ) -> Mended:
     """Fix the named files in place. Files that they extend stay as they are unless they are named too."""
-    from composer.graph import mend
+    from composer.graph.mending import mend
     from composer.problems.fix import difference, replace_text
     from composer.recipes import looks_like_recipe
 

@@ -1,7 +1,6 @@
 """Checking: from a resolved document to typed task graphs. Imports no torch."""
 
 from composer.graph.checking import check, check_resolved, library_of, settled
-from composer.graph.mending import Mended, Refused, mend
 from composer.graph.model import (
     CheckedInput,
     CheckedModule,
@@ -20,9 +19,7 @@ __all__ = [
     "CheckedNode",
     "CheckedTask",
     "Endpoint",
-    "Mended",
     "Range",
-    "Refused",
     "Report",
     "beyond_limits",
     "check",
@@ -30,7 +27,6 @@ __all__ = [
     "free_dims",
     "is_batch",
     "library_of",
-    "mend",
     "parse_range",
     "settled",
 ]

@@ -14,7 +14,7 @@ from composer.problems import Note, Place, Problem
 
 __all__ = ["said_once"]
 
-_NAME = re.compile(r"[\w-]+")
+_NAME = r"[\w-]+"
 SHOWN_ALIASES = 3
 
 
@@ -57,8 +57,8 @@ def _signature(problem: Problem, shared: list[_Shared]) -> Any:
         if value.holds(problem.place):
             place = None if problem.place in value.keys else problem.place
             words = (
-                _NAME.split(problem.message),
-                [w for w in _NAME.findall(problem.message) if w not in value.names],
+                re.split(_NAME, problem.message),
+                [w for w in re.findall(_NAME, problem.message) if w not in value.names],
             )
             return problem.code, id(value.node), place, str(words)
     return problem

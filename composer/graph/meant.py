@@ -14,8 +14,8 @@ LEFT_OUT = object()
 """The value of what is not written at all."""
 _TRUE, _FALSE = ("yes", "on", "y", "true"), ("no", "off", "n", "false")
 _NOTHING = ("none", "nil", "null", "undefined", "")
-_GROUPED = re.compile(r"[-+]?\d{1,3}([_,' ]\d{3})+")
-_QUOTED = re.compile(r"'([^']*)'")
+_GROUPED = r"[-+]?\d{1,3}([_,' ]\d{3})+"
+_QUOTED = r"'([^']*)'"
 MAX_LENGTH = 200
 
 
@@ -56,7 +56,7 @@ def _of_text(text: str, message: str) -> Iterator[tuple[object, str]]:
         yield value, f"write it without quotes: `{text}`"
         if isinstance(value, float) and value.is_integer() and abs(value) < 1e15:
             yield int(value), f"write it as a whole number, without quotes: `{int(value)}`"
-    if _GROUPED.fullmatch(text):
+    if re.fullmatch(_GROUPED, text):
         number = re.sub(r"[^\d+-]", "", text)
         yield int(number), f"write the number without separators: `{number}`"
     if word in _TRUE:
@@ -67,6 +67,6 @@ def _of_text(text: str, message: str) -> Iterator[tuple[object, str]]:
         if text:
             yield None, f"`{text}` is a text: write `null`"
         yield LEFT_OUT, f"`{text}` is a text: leave it out" if text else "it is an empty text: leave it out"
-    guess = nearest(text, _QUOTED.findall(message))
+    guess = nearest(text, re.findall(_QUOTED, message))
     if guess is not None:
         yield guess, f"did you mean `{guess}`?"

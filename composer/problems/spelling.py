@@ -14,8 +14,8 @@ __all__ = ["distance", "is_slip"]
 
 LONGEST = 64
 """Longer words are no names, and are never taken for one."""
-_TOKEN = re.compile(r"[^\W\d_]+|\d+")
-_SEPARATOR = re.compile(r"[\s_-]+")
+_TOKEN = r"[^\W\d_]+|\d+"
+_SEPARATOR = r"[\s_-]+"
 _ENDINGS = ("s", "r", "d")
 _MIN_LETTERS, _MIN_LETTERS_OF_TWO, _MIN_LETTERS_OF_CHANGED = 4, 8, 5
 
@@ -52,7 +52,7 @@ def is_slip(word: str, meant: str, *, coined: bool = False, stem: bool = False) 
     """
     if max(len(word), len(meant)) > LONGEST or word == meant:
         return False
-    if _SEPARATOR.sub("", word).casefold() == _SEPARATOR.sub("", meant).casefold():
+    if re.sub(_SEPARATOR, "", word).casefold() == re.sub(_SEPARATOR, "", meant).casefold():
         return True  # `Text-Encoder` for `text_encoder`
     word, meant = word.casefold(), meant.casefold()
     edits = distance(word, meant)
@@ -61,8 +61,8 @@ def is_slip(word: str, meant: str, *, coined: bool = False, stem: bool = False) 
         return False
     if max(len(word), len(meant)) < _MIN_LETTERS and sorted(word) != sorted(meant):
         return False
-    pieces, wanted = _TOKEN.findall(word), _TOKEN.findall(meant)
-    if len(pieces) != len(wanted) or _TOKEN.sub("", word) != _TOKEN.sub("", meant):
+    pieces, wanted = re.findall(_TOKEN, word), re.findall(_TOKEN, meant)
+    if len(pieces) != len(wanted) or re.sub(_TOKEN, "", word) != re.sub(_TOKEN, "", meant):
         return False  # a piece more or less, such as `_b`, is what tells names apart
     differing = [(a, b) for a, b in zip(pieces, wanted, strict=True) if a != b]
     if stem and any(a == b + end or b == a + end for a, b in differing for end in _ENDINGS):

@@ -20,7 +20,7 @@ SHOWN = 12
 """As many names are listed whole; of more, the nearest ones are."""
 MOST_EDITS = 2
 """More of them make another word; then a name that is a part of the word is nearer: `size` of `image_size`."""
-_SIGNS = re.compile(r"[\[\]{},#&*!|>'\"%@`\n]")
+_SIGNS = r"[\[\]{},#&*!|>'\"%@`\n]"
 """What YAML may read as more than a letter of a word."""
 
 
@@ -141,6 +141,6 @@ def rename(place: Place, word: str) -> tuple[Edit, ...]:
 
     No edit where the right word is the stranger one (a parameter declared as `he[ads`): YAML would read its signs.
     """
-    if _SIGNS.search(word) or word.endswith(":") or not place.is_in_file or place.start == place.end:
+    if re.search(_SIGNS, word) or word.endswith(":") or not place.is_in_file or place.start == place.end:
         return ()
     return (Edit(place.file, place.start, place.end, word),)

@@ -22,17 +22,18 @@ FORMS = "write a number, a symbol, a sum such as 2*N + 1, or a quotient such as 
 _FREE = ("?", "*", "-", "none", "null", "any", "dynamic", "...", "…", "~", "-1")
 """How other tools write a size that is not fixed."""
 _CURES = (
-    (re.compile(r"(\d+)\.0*", re.ASCII), r"a size is a whole number: write \1"),
-    (re.compile(r"\d{1,3}([_,'’]\d{3})+", re.ASCII), None),
-    (re.compile(r"[+-]?\d*\.\d+|[+-]?\d+(\.\d*)?[eE][+-]?\d+", re.ASCII), "a size is a whole number"),
-    (re.compile(r"([A-Za-z_]\w*)\s*[*x×·]\s*(\d+)", re.ASCII), r"write \2*\1"),
-    (re.compile(r"(\d+)\s*[x×·]?\s*([A-Za-z_]\w*)", re.ASCII), r"write \1*\2"),
+    (r"(\d+)\.0*", r"a size is a whole number: write \1"),
+    (r"\d{1,3}([_,'’]\d{3})+", None),
+    (r"[+-]?\d*\.\d+|[+-]?\d+(\.\d*)?[eE][+-]?\d+", "a size is a whole number"),
+    (r"([A-Za-z_]\w*)\s*[*x×·]\s*(\d+)", r"write \2*\1"),
+    (r"(\d+)\s*[x×·]?\s*([A-Za-z_]\w*)", r"write \1*\2"),
     (
-        re.compile(r"([A-Za-z_]\w*)\s*(?:/|÷)\s*([1-9]\d*)(?:\.0*)?", re.ASCII),
+        r"([A-Za-z_]\w*)\s*(?:/|÷)\s*([1-9]\d*)(?:\.0*)?",
         r"write \1 // \2 for the quotient, rounded down",
     ),
-    (re.compile(r"([A-Za-z_]\w*)\s*[,; ]\s*([A-Za-z_]\w*)", re.ASCII), r"write two dimensions: \1, \2"),
+    (r"([A-Za-z_]\w*)\s*[,; ]\s*([A-Za-z_]\w*)", r"write two dimensions: \1, \2"),
 )
+"""Texts that are no dimension, and what to write; compiled when the first one is met, since most starts meet none."""
 
 
 class _NotADimError(ValueError):
@@ -136,7 +137,7 @@ def _cure(text: str) -> str:
     if text.isdecimal() and len(text) > MOST_DIGITS:
         return "it is larger than any tensor"
     for pattern, cure in _CURES:
-        match = pattern.fullmatch(text)
+        match = re.fullmatch(pattern, text, re.ASCII)
         if match is not None:
             return match.expand(cure) if cure else "write " + re.sub(r"\D", "", text)
     if not text.isascii():

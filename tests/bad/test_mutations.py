@@ -15,7 +15,8 @@ from pathlib import Path
 
 import pytest
 
-from composer.graph import Report, check, mend
+from composer.graph import Report, check
+from composer.graph.mending import mend
 from composer.plugin import load_registry
 from composer.problems.render import render
 
