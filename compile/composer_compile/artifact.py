@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -17,8 +17,8 @@ from composer.runtime.processors import Processors
 from composer_compile.backends.operations import is_registered
 from composer_compile.container import Container, open_container
 from composer_compile.errors import ArtifactError
-from composer_compile.manifest import Manifest, Program, Provider
-from composer_compile.requirements import check_requirements, missing_text
+from composer_compile.manifest import Manifest, Program, Provider, Task
+from composer_compile.requirements import lacking, missing_text
 from composer_compile.seam import BackendImplementation, LoadedProgram
 from composer_compile.tasks import LoadedTask
 from composer_compile.weights import WEIGHTS, StoredWeights
@@ -33,13 +33,19 @@ def load(
 ) -> Artifact:
     """Load an artifact. What it was made for is checked first, then every file, and only then is anything used.
 
+    Where plugins are missing, the tasks that have all they need run; `Artifact.lacking` says why the others cannot.
+
     Raises:
-        ArtifactError: it is damaged, incomplete or foreign, or made for another machine or another version.
+        ArtifactError: it is damaged, incomplete or foreign, made for another machine or another version, or each of
+            its tasks needs a plugin that is missing.
         BackendError: its backend is not installed. InputError: the device is not there.
     """
     container = open_container(path)
     registry = registry if registry is not None else load_registry()
-    check_requirements(container.manifest, registry, path)
+    found = lacking_of(container.manifest, registry)
+    if len(found) == len(container.manifest.tasks):
+        every = lacking(container.manifest, container.manifest.tasks.values(), registry)
+        raise ArtifactError(f"{path} needs {every}")
     target = device_of(device)
     backend = backend_of(registry, container.manifest.backend.id, str(path))
     backend.check_installed()
@@ -47,25 +53,35 @@ def load(
     if reason is not None:
         raise ArtifactError(f"{path} cannot run here: {reason}; rebuild it with `{container.rebuild}`")
     container.verify()
-    check_operations(container.manifest, registry, path)
-    return Artifact(container=container, backend=backend, registry=registry, device=target)
+    found |= {
+        name: what
+        for name, task in container.manifest.tasks.items()
+        if name not in found and (what := lacking_operation(container.manifest, task, registry)) is not None
+    }
+    if len(found) == len(container.manifest.tasks):
+        raise ArtifactError(f"{path} needs {'; and '.join(dict.fromkeys(found.values()))}")
+    return Artifact(container=container, backend=backend, registry=registry, device=target, lacking=found)
 
 
-def check_operations(manifest: Manifest, registry: Registry, path: str | Path) -> None:
-    """Let the code of installed plugins register the operations that the programs call.
+def lacking_of(manifest: Manifest, registry: Registry) -> dict[str, str]:
+    """What every task needs and no loaded plugin offers; a task that has all it needs is not in it."""
+    found = {name: lacking(manifest, [task], registry) for name, task in manifest.tasks.items()}
+    return {name: what for name, what in found.items() if what is not None}
 
-    Raises:
-        ArtifactError: no installed plugin registers one of them.
-    """
-    for operation, entry in manifest.operations.items():
+
+def lacking_operation(manifest: Manifest, task: Task, registry: Registry) -> str | None:
+    """Let the code of installed plugins register the operations that a task calls; the first that none registers."""
+    called = {name for program in task.programs for name in program.operations}
+    for operation in sorted(called):
+        entry = manifest.operations[operation]
         for identity in entry.module_types:
             if not is_registered(operation) and identity in registry.module_types:
                 with contextlib.suppress(ImplementationError):  # the other types may bring it
                     import_object(registry.module_types[identity].builder, f"module type {identity}")
         if not is_registered(operation):
             found = next(iter(entry.module_types.values()), Provider(plugin="", package=""))
-            what = missing_text(f"the operation {operation}", found, registry)
-            raise ArtifactError(f"{path} calls {what}")
+            return missing_text(f"the operation {operation}", found, registry)
+    return None
 
 
 def backend_of(registry: Registry, identity: str, user: str) -> BackendImplementation:
@@ -98,8 +114,11 @@ class Artifact:
         backend: BackendImplementation,
         registry: Registry,
         device: torch.device,
+        lacking: Mapping[str, str] | None = None,
     ) -> None:
         self.device = device
+        self.lacking = dict(lacking or {})
+        """Tasks that cannot run here, with what they need and no installed plugin offers."""
         self._container = container
         self._backend = backend
         self._registry = registry
@@ -155,8 +174,8 @@ class Artifact:
             yield piece
 
     def warm_up(self, *tasks: str) -> None:
-        """Load the programs of tasks (all, where none is named) now rather than at their first request."""
-        for name in tasks or self.tasks:
+        """Load the programs of tasks (all that can run here, where none is named) now rather than when asked first."""
+        for name in tasks or [name for name in self.tasks if name not in self.lacking]:
             self.task(name).warm_up()
 
     def samples(self) -> dict[str, torch.Tensor]:
@@ -182,10 +201,16 @@ class Artifact:
         self.close()
 
     def task(self, name: str | None = None) -> LoadedTask:
-        """The bound task; its programs are loaded on first use. Raises InputError after `close`."""
+        """The bound task; its programs are loaded on first use.
+
+        Raises:
+            InputError: there is no such task, or the artifact was closed. ArtifactError: it needs a missing plugin.
+        """
         name = self.only_task() if name is None else name
         if name not in self.manifest.tasks:
             raise InputError(f"there is no task `{name}` in this artifact (tasks: {', '.join(self.tasks)})")
+        if name in self.lacking:
+            raise ArtifactError(f"task `{name}` of {self.path} needs {self.lacking[name]}")
         with self._lock:
             if self._closed:
                 raise InputError(f"the artifact {self._container.path} was closed: load it again")

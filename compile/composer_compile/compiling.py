@@ -273,6 +273,7 @@ class _Job:
                 fixed=dict(variant.fixed),
                 ranges={label: span(found) for label, found in variant.ranges.items()},
                 weights=list(compiled.weights),
+                operations=list(compiled.operations),
             )
         return self.made[key]
 

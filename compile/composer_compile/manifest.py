@@ -90,6 +90,8 @@ class Program(_Entry):
     """The sizes of the others."""
     weights: list[str | None]
     """The weights that it takes, in order, by their key in `weights`; null for one that it does not read."""
+    operations: list[str]
+    """The operations that it calls and that torch does not have, by their name in the manifest's `operations`."""
 
 
 class Stage(_Entry):
@@ -188,6 +190,13 @@ class Task(_Entry):
     """What runs, in order."""
     outputs: dict[str, Output]
     """Results by name."""
+
+    @property
+    def programs(self) -> list[Program]:
+        """The programs of all its stages, in running order."""
+        parts = [part for part in self.order if not isinstance(part, HostCall)]
+        stages = [part.decode if isinstance(part, Generate) else part for part in parts]
+        return [program for stage in stages for program in stage.programs]
 
 
 class Weight(_Entry):

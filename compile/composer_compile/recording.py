@@ -42,6 +42,8 @@ class Verified:
     """The first answer, with loading the programs."""
     median_ms: float
     """An answer after that, on the smallest sample."""
+    lacking: str | None = None
+    """What it needs and no installed plugin offers, so that it was not run."""
 
 
 @torch.inference_mode()
@@ -74,6 +76,9 @@ def verify_samples(artifact: Artifact) -> list[Verified]:
     recorded = artifact.samples()
     verified = []
     for name in artifact.tasks:
+        if name in artifact.lacking:
+            verified.append(Verified(name, (), False, 0.0, 0.0, artifact.lacking[name]))
+            continue
         task, parity = artifact.task(name), artifact.manifest.parity[name]
         started = time.perf_counter()
         raw = _part(recorded, f"{name} in ")

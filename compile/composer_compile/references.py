@@ -101,6 +101,9 @@ class _Walk:
         for key in program.weights:
             if key is not None and key not in self.manifest.weights:
                 yield f"programs.weights: there is no weight {key}"
+        for name in program.operations:
+            if name not in self.manifest.operations:
+                yield f"programs.operations: there is no operation {name}"
 
     def _generate(self, entry: Generate) -> Iterator[str]:
         yield from self._stage(entry.decode)

@@ -11,10 +11,9 @@ from collections.abc import Iterable, Iterator
 from importlib.metadata import entry_points
 
 from composer.plugin import Registry
-from composer_compile.errors import ArtifactError
 from composer_compile.manifest import Generate, HostCall, Input, Manifest, Provider, Task
 
-__all__ = ["check_requirements", "missing_text", "needs_lines", "needs_of", "provider_of", "requirements_of"]
+__all__ = ["lacking", "missing_text", "needs_lines", "needs_of", "provider_of", "requirements_of"]
 
 SECTIONS = {
     "backends": "backend",
@@ -66,17 +65,16 @@ def provider_of(registry: Registry, section: str, identity: str) -> Provider:
     return Provider(plugin=origin.plugin, package=origin.distribution)
 
 
-def check_requirements(manifest: Manifest, registry: Registry, path: object) -> None:
-    """Raise ArtifactError, one sentence, where no loaded plugin offers something that a task of the artifact needs."""
+def lacking(manifest: Manifest, tasks: Iterable[Task], registry: Registry) -> str | None:
+    """What these tasks need and no loaded plugin offers, in words after `needs`; None where nothing is missing."""
     missing: dict[Provider, list[str]] = {}
-    for section, identity in sorted(set(needs_of(manifest.tasks.values(), manifest.backend.id))):
+    for section, identity in sorted(set(needs_of(tasks, manifest.backend.id))):
         if identity not in getattr(registry, section):
             unknown = Provider(plugin="", package="")
             provider = manifest.requires.get(section, {}).get(identity, unknown)
             missing.setdefault(provider, []).append(f"the {SECTIONS[section]} `{identity}`")
-    if missing:
-        texts = (missing_text(_listed(what), each, registry) for each, what in missing.items())
-        raise ArtifactError(f"{path} needs {'; and '.join(texts)}")
+    texts = [missing_text(_listed(what), each, registry) for each, what in missing.items()]
+    return "; and ".join(texts) or None
 
 
 def needs_lines(manifest: Manifest) -> Iterator[str]:

@@ -8,7 +8,7 @@ from math import prod
 from typing import Any
 
 from composer_compile.container import Container
-from composer_compile.manifest import Generate, HostCall, Manifest, Program, Task
+from composer_compile.manifest import Generate, HostCall, Manifest, Task
 from composer_compile.requirements import needs_lines
 
 __all__ = ["Sharing", "as_json", "summary_lines"]
@@ -44,7 +44,7 @@ class Sharing:
             key: prod(weight.shape) * BYTES.get(weight.dtype, 4) for key, weight in manifest.weights.items()
         }
         used = {
-            name: {key for program in _programs(task) for key in program.weights if key}
+            name: {key for program in task.programs for key in program.weights if key}
             for name, task in manifest.tasks.items()
         }
         return _sharing(used, sizes)
@@ -52,7 +52,7 @@ class Sharing:
     @staticmethod
     def of_programs(manifest: Manifest) -> Sharing:
         """Of the program files, which hold weights of their own where the backend builds engines."""
-        used = {name: {program.file for program in _programs(task)} for name, task in manifest.tasks.items()}
+        used = {name: {program.file for program in task.programs} for name, task in manifest.tasks.items()}
         files = set().union(*used.values())
         return _sharing(used, {name: manifest.files[name].bytes for name in files})
 
@@ -73,7 +73,7 @@ def summary_lines(container: Container) -> list[str]:
     made = ", ".join(f"{key} {value}" for key, value in manifest.backend.made_with.items())
     weights, programs = Sharing.of_weights(manifest), Sharing.of_programs(manifest)
     apart = sum(weights.tasks.values()) + sum(programs.tasks.values())
-    files = {program.file for task in manifest.tasks.values() for program in _programs(task)}
+    files = {program.file for task in manifest.tasks.values() for program in task.programs}
     lines = [
         f"{manifest.name}: {len(manifest.tasks)} tasks, {_size(total)} in {len(manifest.files)} files",
         *([f"  {manifest.summary}"] if manifest.summary else []),
@@ -128,12 +128,6 @@ def _task_lines(name: str, task: Task, manifest: Manifest, weights: int) -> Iter
 
 def _fits(fixed: Mapping[str, int]) -> str:
     return ", ".join(f"{key} {size}" for key, size in fixed.items()) or "any size in range"
-
-
-def _programs(task: Task) -> list[Program]:
-    parts = [part for part in task.order if not isinstance(part, HostCall)]
-    stages = [part.decode if isinstance(part, Generate) else part for part in parts]
-    return [program for stage in stages for program in stage.programs]
 
 
 def _size(count: int) -> str:

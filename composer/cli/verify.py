@@ -22,7 +22,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Exit code 1 where a task differs by more than its tolerance."""
+    """Exit code 1 where a task differs by more than its tolerance, or lacks a plugin and cannot run."""
     from composer_compile import load
     from composer_compile.recording import verify_samples
 
@@ -33,6 +33,7 @@ def run(args: argparse.Namespace) -> int:
             {
                 "task": each.task,
                 "passed": each.passed,
+                "lacking": each.lacking,
                 "first_ms": round(each.first_ms, 3),
                 "median_ms": round(each.median_ms, 3),
                 "differences": [found.model_dump(mode="json") for found in each.differences],
@@ -42,6 +43,9 @@ def run(args: argparse.Namespace) -> int:
         print_json(rows, indent=1)
     else:
         for each in verified:
+            if each.lacking is not None:
+                say(f"{each.task}: NOT RUN, it needs {each.lacking}")
+                continue
             verdict = "ok" if each.passed else "DIFFERS"
             say(f"{each.task}: {verdict}, first answer {each.first_ms:.0f} ms, then {each.median_ms:.1f} ms")
             for found in each.differences:

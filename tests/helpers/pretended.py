@@ -186,6 +186,7 @@ class _Event:
 
 ANSWERS: dict[str, Any] = {
     "is_available": lambda: True,
+    "device_count": lambda: 1,
     "_lazy_init": lambda: None,
     "current_device": lambda: 0,
     "synchronize": lambda device=None: None,
