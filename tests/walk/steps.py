@@ -80,18 +80,16 @@ FIRST_HOUR = [
 COMPILED = [
     Step(
         f"compile first.yaml --weights initial {SMALL} --out made/first --backend export --range batch=1..2 "
-        "--precision decoder=fp32 --tolerance 0.1 --accept-drift --device cpu",
+        "--range question.length=7..7 --precision decoder=fp32 --tolerance 0.1 --accept-drift --device cpu",
         "made/first: image-qa",
     ),
     Step("inspect made/first", "image-qa"),
     Step("inspect made/first --json --no-verify", json=True),
-    Step("verify made/first --device cpu", "image-qa: ok"),
-    Step("verify made/first --json", json=True),
+    Step("verify made/first --json --device cpu", '"passed": true', json=True),
     Step(f"run made/first:image-qa --json {ASK}", json=True),
 ]
 
 MOVED = [
-    Step("verify elsewhere/moved", "image-qa: ok"),
     Step(f"run elsewhere/moved --json {ASK}", json=True),
     Step("verify first.zip", "image-qa: ok"),
     Step(f"run first.zip:image-qa --json {ASK}", json=True),
@@ -99,9 +97,7 @@ MOVED = [
 ]
 
 PLANS = [
-    Step(f"compile first.yaml {SMALL} --plan", "image-qa"),
-    Step(f"compile first.yaml {SMALL} --plan --json --backend export", json=True),
-    Step(f"compile first.yaml {SMALL} --plan --picture plan.svg", "image-qa"),
+    Step(f"compile first.yaml {SMALL} --plan --json --picture plan.svg", '"image-qa"', json=True),
     Step(
         f"compile first.yaml image-qa {SMALL} --plan --backend tensorrt --target sm89 --memory-limit 1GiB --keep norms "
         "--no-cuda-graphs --require-full --build-cache kept",

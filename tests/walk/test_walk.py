@@ -30,8 +30,9 @@ from .steps import (
 )
 
 
-def take(walk: Callable[..., Done], steps: list[Step]) -> None:
-    """Take steps one after the other; each must end as it says, and leave no traceback and nothing half-written."""
+def take(walk: Callable[..., Done], steps: list[Step]) -> list[str]:
+    """Take steps one after the other; each must end as it says, without a traceback. What they printed."""
+    printed = []
     for step in steps:
         done = walk(*step.words)
         assert done.code == step.code, (step.line, done.out, done.err)
@@ -39,6 +40,8 @@ def take(walk: Callable[..., Done], steps: list[Step]) -> None:
         assert "Traceback" not in done.err, step.line
         if step.json:
             json.loads(done.out, parse_constant=refuse)
+        printed.append(done.out)
+    return printed
 
 
 def refuse(name: str) -> None:
@@ -55,13 +58,14 @@ def test_a_first_document_compiles_is_moved_and_zipped(walk) -> None:
     """By the files of the step before: the document that `composer new` wrote."""
     if not Path("first.yaml").exists():
         take(walk, FIRST_HOUR[:1])
-    take(walk, COMPILED)
+    answer = take(walk, COMPILED)[-1]
     Path("elsewhere").mkdir()
     shutil.move("made/first", "elsewhere/moved")
     with zipfile.ZipFile("first.zip", "w") as archive:
         for path in sorted(Path("elsewhere/moved").rglob("*")):
             archive.write(path, path.relative_to("elsewhere/moved"))
-    take(walk, MOVED)
+    printed = take(walk, MOVED)
+    assert [text for step, text in zip(MOVED, printed, strict=True) if step.words[0] == "run"] == [answer] * 2
 
 
 def test_plans_need_no_weights(walk) -> None:
