@@ -1,4 +1,4 @@
-"""Write a first document to start from: small, complete, and explained line by line."""
+"""Write a first document to start from, and with --recipe how to train it: small, complete, explained line by line."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from composer.cli.output import say
 __all__ = ["configure", "run"]
 
 _OTHER_VALUES = {"true", "false", "null", "yes", "no", "on", "off", "y", "n"}
-TEMPLATE = Path(__file__).parent / "templates" / "document.yaml.template"
+TEMPLATES = Path(__file__).parent / "templates"
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -25,18 +25,38 @@ def configure(parser: argparse.ArgumentParser) -> None:
         default=Path("model.yaml"),
         help="where it goes (default: model.yaml)",
     )
+    parser.add_argument(
+        "--recipe",
+        action="store_true",
+        help="also write the recipe that trains it, where `composer train` looks for it: training/FILE beside it",
+    )
 
 
 def run(args: argparse.Namespace) -> int:
-    from composer.cli.scaffold import write_file
+    from composer.cli.scaffold import refuse_existing, write_file
     from composer.problems import InputError
 
     path: Path = args.path
     if path.suffix not in {".yaml", ".yml"}:
         raise InputError(f"{path} is no name for a document: end it with .yaml")
     written = shlex.quote(str(path))
-    write_file(path, TEMPLATE, {"NAME": _yaml(path.stem), "FILE": shlex.quote(path.name)})
-    say(f"wrote {path}\nnext: composer check {written}\n      composer show {written}")
+    recipe = path.parent / "training" / f"{path.stem}.yaml"
+    if args.recipe:
+        refuse_existing(recipe)
+    words = {"NAME": _yaml(path.stem), "FILE": shlex.quote(path.name)}
+    write_file(path, TEMPLATES / "document.yaml.template", words)
+    next_ = [
+        f"check {written}",
+        f"show {written}",
+        f'run {written} --weights initial image=PICTURE question="is there a circle?"',
+    ]
+    say(f"wrote {path}")
+    if args.recipe:
+        words["DOCUMENT"] = json.dumps(f"../{path.name}", ensure_ascii=False)
+        write_file(recipe, TEMPLATES / "recipe.yaml.template", words, make_folder=True)
+        say(f"wrote {recipe}")
+        next_.append(f"train {written} --out trained")
+    say("next: " + "\n      ".join(f"composer {line}" for line in next_))
     return 0
 
 

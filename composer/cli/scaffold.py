@@ -9,7 +9,7 @@ from pathlib import Path
 
 from composer.problems import InputError
 
-__all__ = ["write_file", "write_folder"]
+__all__ = ["refuse_existing", "write_file", "write_folder"]
 
 SUFFIX = ".template"
 
@@ -20,7 +20,7 @@ def write_folder(folder: Path, templates: Path, words: Mapping[str, str]) -> lis
     Raises:
         InputError: `folder` exists, or it cannot be written.
     """
-    _refuse_existing(folder)
+    refuse_existing(folder)
     sources = sorted(path for path in templates.rglob(f"*{SUFFIX}"))
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
@@ -36,22 +36,25 @@ def write_folder(folder: Path, templates: Path, words: Mapping[str, str]) -> lis
     return sorted(path for path in folder.rglob("*") if path.is_file())
 
 
-def write_file(path: Path, template: Path, words: Mapping[str, str]) -> None:
-    """Write one filled-in template to a new file.
+def write_file(path: Path, template: Path, words: Mapping[str, str], *, make_folder: bool = False) -> None:
+    """Write one filled-in template to a new file, in a new folder where `make_folder` allows one.
 
     Raises:
         InputError: `path` exists, or it cannot be written.
     """
-    _refuse_existing(path)
+    refuse_existing(path)
     text = _filled(template.read_text(encoding="utf-8"), words)
     try:
+        if make_folder:
+            path.parent.mkdir(exist_ok=True)
         with path.open("x", encoding="utf-8") as file:
             file.write(text)
     except OSError as error:
         raise InputError(f"{path} cannot be written: {error.strerror}") from error
 
 
-def _refuse_existing(path: Path) -> None:
+def refuse_existing(path: Path) -> None:
+    """Raise InputError where something stands at `path`: nothing is ever written over."""
     if path.exists():
         raise InputError(
             f"{path} exists already, and nothing was written; name another place, or remove it first"

@@ -18,6 +18,26 @@ def test_the_first_document_has_no_problem(composer, tmp_path, monkeypatch, argu
     assert f"name: {Path(path).stem}\n" in Path(path).read_text()
 
 
+def test_a_first_document_comes_with_a_recipe_that_trains_it(composer, tmp_path, monkeypatch) -> None:
+    pytest.importorskip("easy_vqa", reason="needs multimodal-composer[train]")
+    monkeypatch.chdir(tmp_path)
+    made = composer("new", "my model.yaml", "--recipe")
+    assert made.code == 0
+    assert composer("check", "my model.yaml", "training/my model.yaml").code == 0
+    done = composer("train", "my model.yaml", "--check", "--set", "hidden=16")
+    assert done.code == 0, done.err
+    assert "can begin" in done.out
+
+
+def test_neither_file_is_written_where_one_is_there(composer, tmp_path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("training").mkdir()
+    Path("training/a.yaml").write_text("mine")
+    done = composer("new", "a.yaml", "--recipe")
+    assert (done.code, Path("a.yaml").exists()) == (1, False)
+    assert Path("training/a.yaml").read_text() == "mine"
+
+
 def test_a_file_that_is_there_stays(composer, document: Path) -> None:
     before = document.read_text()
     done = composer("new", document)

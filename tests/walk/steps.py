@@ -44,7 +44,8 @@ class Step:
 
 
 FIRST_HOUR = [
-    Step("new first.yaml", "wrote first.yaml"),
+    Step("new first.yaml --recipe", "wrote training/first.yaml"),
+    Step("check training/first.yaml", "no problems"),
     Step("check first.yaml", "first.yaml: no problems"),
     Step("check first.yaml quickstart mplug2 mplug2-base", "4 documents: no problems"),
     Step("check first.yaml --set hidden=16", "no problems"),
