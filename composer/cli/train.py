@@ -74,11 +74,11 @@ def run(args: argparse.Namespace) -> int:
     # Threads of torch that wait must sleep: awake, each takes a core from those that work, and two threads on a busy
     # machine were 5 times slower than one. Read once, when torch is imported.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    out = args.out or Path(args.document).stem or "model"
     if args.check:
-        return _check(args)
+        return _check(args, out)
     from composer.training import train_document
 
-    out = args.out or Path(args.document).stem or "model"
     try:
         with whole_misfit(args):
             train_document(
@@ -98,8 +98,11 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _check(args: argparse.Namespace) -> int:
+def _check(args: argparse.Namespace, out: str | Path) -> int:
     from composer.training import check_training
+    from composer.training.places import Places
+
+    Places.of(out)  # the place is held as well as the rest
 
     with whole_misfit(args):
         prepared = check_training(args.document, **_chosen(args))

@@ -247,6 +247,7 @@ def test_modules_that_are_named_begin_with_fresh_weights(composer, points: Path)
         (["--root", "ema"], "name the checkpoint to begin with by --weights"),
         (["--weights", "none.safetensors"], "there is no such file"),
         (["--weights", "initial", "--root", "ema"], "reads none"),
+        (["--check", "--out", "points.yaml/run"], "is not a folder; name another place with --out"),
     ],
 )
 def test_a_beginning_that_does_not_do_is_told_before_the_first_step(
