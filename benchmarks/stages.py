@@ -77,7 +77,7 @@ def of_artifact(task: Any, raw: Mapping[str, Any]) -> Stages:
 
     def encode() -> Any:
         results: Sequence[Any] = first.run([named[name] for name in first.inputs], sizes)
-        return search.decoder.start(dict(zip(first.outputs, results, strict=True)), batch)
+        return search.decoder.start(dict(zip(first.outputs, results, strict=True)), batch, sizes)
 
     def whole(state: Any) -> list[list[Any]]:
         found: list[list[Any]] = search.policy.search(search.decoder.step, state, batch)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import torch
 from torch import Tensor
@@ -31,15 +31,19 @@ def check_at_one(
 ) -> None:
     """Run graph and stage with each free dimension at 1 that may be, and with all of them, the others at `sizes`.
 
+    So with every quotient that may be 1, at its smallest.
+
     `weights` are what the graph takes as inputs before those of a request.
 
     Raises:
         SpecialSizeError: they differ in shape or value, or one of them does not run.
     """
-    special = [name for name, found in ranges.items() if found.low == 1 < found.high]
-    chosen = [{**sizes, name: 1} for name in special]
-    if len(special) > 1:
-        chosen.append({**sizes, **dict.fromkeys(special, 1)})
+    ends = {name: (found.low, found.high) for name, found in ranges.items()}
+    special: list[tuple[str, ...]] = [(name,) for name, (low, high) in ends.items() if low == 1 < high]
+    special += [form.symbols for form in spec.from_one(ranges)]
+    chosen = [{**sizes, **_lowest(names, ends)} for names in dict.fromkeys(special)]
+    if len(chosen) > 1:
+        chosen.append({**sizes, **_lowest({name for names in special for name in names}, ends)})
     device = next((parameter.device for parameter in spec.module.parameters()), torch.device("cpu"))
     for each in chosen:
         generator = torch.Generator().manual_seed(0)
@@ -57,6 +61,10 @@ def check_at_one(
             ) from error
         if not all(_same(ours, theirs) for ours, theirs in zip(found, expected, strict=True)):
             raise SpecialSizeError(f"stage {spec.name} gives something else at {_text(each)}")
+
+
+def _lowest(names: Iterable[str], ends: Mapping[str, tuple[int, int]]) -> dict[str, int]:
+    return {name: ends[name][0] for name in names if name in ends}
 
 
 def _arguments(exported: ExportedProgram, given: Sequence[Tensor]) -> list[Tensor]:

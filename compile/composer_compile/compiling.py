@@ -249,7 +249,7 @@ class _Job:
         return self.cast[precision], dtype
 
     def _programs(self, task: str, spec: StageSpec, store: WeightStore) -> list[Program]:
-        return each_variant(spec.ranges, lambda variant: self._program(task, spec, variant, store))
+        return each_variant(spec, lambda variant: self._program(task, spec, variant, store))
 
     def _program(self, task: str, spec: StageSpec, variant: Variant, store: WeightStore) -> Program:
         key = (

@@ -161,9 +161,9 @@ class _Search:
         ).eval()
 
     def _compiled(self, module: TensorStage) -> Sequence[Tensor]:
-        _, outputs = probe(module, self.spec.inputs, self.spec.ranges)
+        _, outputs = probe(module, self.spec.inputs, self.spec.ranges, self.spec.declared)
         spec = replace(self.spec, module=module, outputs=outputs)
-        found = each_variant(spec.ranges, lambda variant: self._run(spec, variant))
+        found = each_variant(spec, lambda variant: self._run(spec, variant))
         return next(results for results in found if results is not None)
 
     def _run(self, spec: StageSpec, variant: Variant) -> Sequence[Tensor] | None:

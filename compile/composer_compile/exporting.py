@@ -6,6 +6,7 @@ something else there, so the graph is run at 1 beside the stage: where both agre
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -22,7 +23,7 @@ from composer.types import Dim
 from composer_compile.at_one import check_at_one
 from composer_compile.errors import CompileError, SpecialSizeError
 from composer_compile.patches import torch_alone
-from composer_compile.specs import DTYPES, StageSpec, TensorSpec
+from composer_compile.specs import DTYPES, StageSpec, TensorSpec, quotients_in
 
 __all__ = ["Lifted", "Variant", "each_variant", "export_stage", "forget_sources", "state_of", "variants_of"]
 
@@ -48,12 +49,18 @@ class Variant:
         )
 
 
-def variants_of(ranges: Mapping[str, Range], *, apart: bool = False) -> tuple[Variant, ...]:
+def variants_of(
+    ranges: Mapping[str, Range], *, apart: bool = False, quotients: Sequence[Dim] = ()
+) -> tuple[Variant, ...]:
     """The programs that cover ranges: one, or with `apart` one more for size 1 of every free dimension that has it.
 
-    A range of 1 and 2 is no range for torch.export, so there size 1 is always apart.
+    A range of 1 and 2 is no range for torch.export, so there size 1 is always apart. So are the sizes at which one of
+    `quotients` is 1: with `length // 4`, a program for lengths of 4 to 7 and one for those from 8.
     """
-    choices = [[(name, choice) for choice in _choices(found, apart)] for name, found in ranges.items()]
+    choices = [
+        [(name, choice) for choice in _choices(name, found, apart, quotients)]
+        for name, found in ranges.items()
+    ]
     return tuple(
         Variant(
             {name: choice for name, choice in combination if isinstance(choice, int)},
@@ -63,18 +70,33 @@ def variants_of(ranges: Mapping[str, Range], *, apart: bool = False) -> tuple[Va
     )
 
 
-def _choices(found: Range, apart: bool) -> list[int | Range]:
-    if found.low > 1 or not (apart or found.high <= SMALLEST):
-        return [found]
-    return [1, Range(SMALLEST, found.high, max(found.best, SMALLEST))] if found.high > 1 else [1]
+def _choices(name: str, found: Range, apart: bool, quotients: Sequence[Dim]) -> list[int | Range]:
+    """The parts of a range: cut behind the last size at which a form is 1, where that is apart."""
+    sizes = range(found.low, found.high + 1)
+    lasts = set()
+    for form in (Dim.of(name), *(form for form in quotients if form.symbols == (name,))):
+        at_ends = [form.at({name: size}) for size in (found.low, found.high)]
+        if at_ends[0] == 1 < at_ends[1] and (apart or at_ends[1] <= SMALLEST):
+            count = bisect_right(sizes, 1, key=lambda size: form.at({name: size}))  # called at once
+            lasts.add(sizes[count - 1])
+    if found.low == 1 and SMALLEST in lasts:
+        lasts.add(1)
+    ends = [*sorted(lasts), found.high]
+    starts = [found.low, *(last + 1 for last in ends[:-1])]
+    return [
+        1 if high == 1 else Range(low, high, min(max(found.best, low), high))
+        for low, high in zip(starts, ends, strict=True)
+    ]
 
 
-def each_variant(ranges: Mapping[str, Range], made: Callable[[Variant], _Made]) -> list[_Made]:
-    """`made(variant)` for the programs that cover ranges: with size 1 apart only where one program cannot serve it."""
+def each_variant(spec: StageSpec, made: Callable[[Variant], _Made]) -> list[_Made]:
+    """`made(variant)` for the programs of a stage: with size 1 apart only where one program cannot serve it."""
+    given = quotients_in(each.dims for each in spec.inputs)
     try:
-        return [made(variant) for variant in variants_of(ranges)]
+        return [made(variant) for variant in variants_of(spec.ranges, quotients=given)]
     except SpecialSizeError:
-        return [made(variant) for variant in variants_of(ranges, apart=True)]
+        every = variants_of(spec.ranges, apart=True, quotients=spec.quotients)
+        return [made(variant) for variant in every]
 
 
 def state_of(module: nn.Module) -> dict[str, Tensor]:
@@ -113,7 +135,7 @@ def export_stage(
     """
     state = state_of(spec.module)
     device = next((tensor.device for tensor in state.values()), torch.device("cpu"))
-    sizes = {**variant.fixed, **_example_sizes(variant.ranges)}
+    sizes = _example_sizes(variant, spec.quotients)
     examples = [_example(tensor, sizes, device) for tensor in spec.inputs]
     shapes = _dynamic_shapes(spec.inputs, variant)
     try:
@@ -125,7 +147,9 @@ def export_stage(
             else:
                 exported = _exported(spec.module.eval(), tuple(examples), (tuple(shapes),))
     except Exception as error:  # a module is foreign code, and torch.export raises many kinds of errors
-        raise CompileError(
+        # What torch takes for granted, that no size is 1, it does not grant itself for quotients: it refuses the range.
+        kind = SpecialSizeError if spec.from_one(variant.ranges) else CompileError
+        raise kind(
             f"stage {spec.name} cannot be exported ({_first_line(error)}); nodes in it: {', '.join(spec.nodes)}"
         ) from error
     changed = exported.graph_signature.buffers_to_mutate or exported.graph_signature.user_inputs_to_mutate
@@ -186,17 +210,32 @@ def _example(spec: TensorSpec, sizes: Mapping[str, int], device: torch.device) -
     return torch.ones(spec.shape(sizes), dtype=DTYPES[spec.dtype], device=device)
 
 
-def _example_sizes(ranges: Mapping[str, Range]) -> dict[str, int]:
-    """A size for every free dimension, all different where the ranges allow: equal ones would be taken for one."""
+def _example_sizes(variant: Variant, quotients: Sequence[Dim]) -> dict[str, int]:
+    """A size for every free dimension, all different where the ranges allow: equal ones would be taken for one.
+
+    Quotients are sizes, too: they differ from the others, and are 2 or more.
+    """
+    sizes = dict(variant.fixed)
+    ends = {name: (found.low, found.high) for name, found in variant.ranges.items()}
+    ends |= {name: (size, size) for name, size in variant.fixed.items()}
     taken: set[int] = set()
-    sizes = {}
-    for name, found in ranges.items():
-        choice = next(
-            (s for s in range(min(found.low + 1, found.high), found.high + 1) if s not in taken), found.high
-        )
-        taken.add(choice)
-        sizes[name] = choice
+    for name, found in variant.ranges.items():
+        known = {*sizes, name}
+        forms = [form for form in quotients if name in form.symbols and known.issuperset(form.symbols)]
+        forms = [Dim.of(name), *(form for form in forms if _reaches_two(form, ends))]
+        tries = range(min(found.low + 1, found.high), found.high + 1)
+        made = ([form.at({**sizes, name: size}) for form in forms] for size in tries)
+        large = [values for values in made if min(values) >= SMALLEST]
+        apart = (values for values in large if len({*taken, *values}) == len(taken) + len(values))
+        chosen = next(apart, large[0] if large else [found.high])
+        sizes[name] = chosen[0]
+        taken.update(chosen)
     return sizes
+
+
+def _reaches_two(form: Dim, ends: Mapping[str, tuple[int, int]]) -> bool:
+    low, high = form.bounds(ends, 1)
+    return low < high and high >= SMALLEST
 
 
 def _dynamic_shapes(inputs: Sequence[TensorSpec], variant: Variant) -> list[dict[int, Any] | None]:
@@ -204,16 +243,15 @@ def _dynamic_shapes(inputs: Sequence[TensorSpec], variant: Variant) -> list[dict
     open_ = {name: found for name, found in variant.ranges.items() if found.low != found.high}
     closed = {**variant.fixed, **{n: f.low for n, f in variant.ranges.items() if f.low == f.high}}
     values = {name: Dim(size) for name, size in closed.items()}
-    forms = [[dim.substitute(values) for dim in spec.dims] for spec in inputs]
+    forms = [[_settled(dim.substitute(values), open_) for dim in spec.dims] for spec in inputs]
     roots = {dim.symbols[0] for dims in forms for dim in dims if dim.is_symbol}
     made: dict[Dim, Any] = {}
     for name in sorted(roots):
         low = max(open_[name].low, SMALLEST)
         made[Dim.of(name)] = ExportDim(f"d{len(made)}", min=low, max=open_[name].high)
-    for dims in forms:
-        for dim in dims:
-            if not dim.is_number and dim not in made:
-                made[dim] = _derived(dim, made, open_)
+    for dim in sorted({dim for dims in forms for dim in dims if not dim.is_number}, key=_by_constant):
+        if dim not in made:
+            made[dim] = _derived(dim, made, open_)
     return [{axis: made[dim] for axis, dim in enumerate(dims) if not dim.is_number} or None for dims in forms]
 
 
@@ -223,8 +261,25 @@ def _derived(dim: Dim, made: Mapping[Dim, Any], ranges: Mapping[str, Range]) -> 
         factor = dim.terms[0][1]
         scaled = made[root] if factor == 1 else factor * made[root]
         return scaled + dim.constant if dim.constant else scaled
-    low, high = dim.bounds({name: (found.low, found.high) for name, found in ranges.items()}, 1)
+    near = next((other for other in made if other.terms == dim.terms), None)
+    if near is not None:
+        return made[near] + (dim.constant - near.constant)
+    low, high = _bounds(dim, ranges)
     return ExportDim(f"d{len(made)}", min=max(low, SMALLEST), max=high)
+
+
+def _settled(dim: Dim, ranges: Mapping[str, Range]) -> Dim:
+    """A quotient that is one number over the whole of the ranges is that number."""
+    low, high = _bounds(dim, ranges)
+    return Dim(low) if low == high else dim
+
+
+def _bounds(dim: Dim, ranges: Mapping[str, Range]) -> tuple[int, int]:
+    return dim.bounds({name: (found.low, found.high) for name, found in ranges.items()}, 1)
+
+
+def _by_constant(dim: Dim) -> tuple[int, str]:
+    return dim.constant, str(dim)
 
 
 def _first_line(error: Exception) -> str:

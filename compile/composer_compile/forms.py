@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from composer.types import Dim
 
-__all__ = ["form_from_samples", "write_form"]
+__all__ = ["form_from_quotient", "form_from_samples", "write_form"]
 
 
 def write_form(form: Dim) -> int | str:
@@ -22,3 +22,15 @@ def form_from_samples(
         sorted((name, (value - at_base) // steps[name]) for name, value in bumped.items() if value != at_base)
     )
     return Dim(at_base - sum(factor * base[name] for name, factor in terms), terms)
+
+
+def form_from_quotient(quotient: Dim, samples: Sequence[tuple[Mapping[str, int], int]]) -> Dim | None:
+    """The multiple of a quotient, plus a number, that has the sampled sizes at both ends; None where there is none."""
+    known = [(quotient.at(sizes), size) for sizes, size in samples if sizes.keys() >= {*quotient.symbols}]
+    if not known:
+        return None
+    (first, at_first), (last, at_last) = min(known), max(known)
+    if first == last or (at_last - at_first) % (last - first):
+        return None
+    factor = (at_last - at_first) // (last - first)
+    return quotient.scaled(factor) + Dim(at_first - factor * first)

@@ -111,7 +111,7 @@ def _first_steps(
 def first_logits(part: LoadedGenerate, values: Mapping[str, Tensor], sizes: Mapping[str, int]) -> Tensor:
     """What the compiled decoder gives after the start token, on the cache among `values`."""
     rows = sizes[part.entry.batch]
-    logits, _ = part.decoder.step(_start(part, values, rows)[0], part.decoder.start(values, rows))
+    logits, _ = part.decoder.step(_start(part, values, rows)[0], part.decoder.start(values, rows, sizes))
     return logits
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from composer.graph import (
     BATCH,
@@ -38,6 +38,8 @@ class FreeDims:
     host: Mapping[str, Mapping[str, PortType]]
     batch: Mapping[str, Dim]
     """The first dim of every input."""
+    values: Mapping[str, Dim] = field(default_factory=dict)
+    """What stands for each of the task's symbols: a free dimension, or the only size that it has."""
 
     def sizes(self, which: str) -> dict[str, int]:
         """The `low`, `best` or `high` size of every free dimension."""
@@ -69,9 +71,31 @@ def find_free_dims(plan: Plan, registry: Registry, overrides: Mapping[str, str])
         values[symbol] = Dim(chosen.low) if is_fixed else Dim.of(name)
         if not is_fixed:
             ranges[name] = chosen
+    _check_learnable(plan, types, values)
     host = {input_: _host_types(plan, input_, values) for input_ in plan.inputs}
     batch = {input_: next(iter(ports.values())).dims[0] for input_, ports in host.items()}
-    return FreeDims(ranges, host, batch)
+    return FreeDims(ranges, host, batch, values)
+
+
+def _check_learnable(
+    plan: Plan, types: Mapping[str, Mapping[str, PortType]], values: Mapping[str, Dim]
+) -> None:
+    """A size that inputs show only rounded down cannot be told from a request."""
+    every = [(name, found) for name, ports in types.items() for found in ports.values()]
+    told = {
+        atom for _, found in every for dim in found.dims for atom, _ in dim.terms if isinstance(atom, str)
+    }
+    for name, found in every:
+        for dim in found.dims:
+            hidden = [s for s in dim.symbols if s not in told and not values[s].is_number]
+            if hidden:
+                size, symbol = (
+                    str(d.renamed(lambda s: s.partition("@")[0])) for d in (dim, Dim.of(hidden[0]))
+                )
+                raise CompileError(
+                    f"task `{plan.task.name}`: input `{name}` has the size `{size}`, and no input has the size "
+                    f"`{symbol}`, so a request does not say what it is: give the whole size a symbol of its own"
+                )
 
 
 def _check_names(

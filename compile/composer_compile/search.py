@@ -13,7 +13,8 @@ __all__ = ["CompiledCache", "CompiledDecoder"]
 class CompiledCache:
     """A value: no method changes it. Reordering is only noted; the next step's program does it.
 
-    `rows` counts the samples that are searched; the tensors may hold more, where the program takes no fewer.
+    `rows` counts the samples that are searched; the tensors may hold more, where the program takes no fewer. `sizes`
+    are those of the request, which say what program it is.
     """
 
     def __init__(
@@ -21,11 +22,13 @@ class CompiledCache:
         tensors: Mapping[str, Tensor],
         axes: Mapping[str, int | None],
         rows: int,
+        sizes: Mapping[str, int],
         parents: Tensor | None = None,
     ) -> None:
         self.tensors = dict(tensors)
         self.axes = axes
         self.rows = rows
+        self.sizes = sizes
         self.parents = parents
 
     @property
@@ -35,7 +38,7 @@ class CompiledCache:
     def reorder(self, parents: Tensor) -> CompiledCache:
         """Beam k of sample b goes on from beam parents[b, k] (parents[B, K] int64)."""
         chosen = parents if self.parents is None else self.parents.gather(1, parents)
-        return CompiledCache(self.tensors, self.axes, self.rows, chosen)
+        return CompiledCache(self.tensors, self.axes, self.rows, self.sizes, chosen)
 
     def select(self, rows: Tensor) -> CompiledCache:
         """Keep the samples `rows`[R] (int64) alone, in that order."""
@@ -44,7 +47,7 @@ class CompiledCache:
             for name, tensor in self.tensors.items()
         }
         parents = None if self.parents is None else self.parents[rows]
-        return CompiledCache(tensors, self.axes, len(rows), parents)
+        return CompiledCache(tensors, self.axes, len(rows), self.sizes, parents)
 
 
 class CompiledDecoder:
@@ -53,7 +56,7 @@ class CompiledDecoder:
     def __init__(
         self,
         *,
-        run: Callable[[Sequence[Tensor], int], Sequence[Tensor]],
+        run: Callable[[Sequence[Tensor], int, Mapping[str, int]], Sequence[Tensor]],
         cached: Sequence[str],
         changed: Sequence[str],
         axes: Mapping[str, int | None],
@@ -67,9 +70,9 @@ class CompiledDecoder:
         self.beams = beams
         self.fewest = fewest
 
-    def start(self, values: Mapping[str, Tensor], batch: int) -> CompiledCache:
+    def start(self, values: Mapping[str, Tensor], batch: int, sizes: Mapping[str, int]) -> CompiledCache:
         """The cache that the encode program made."""
-        return CompiledCache({name: values[name] for name in self.cached}, self.axes, batch)
+        return CompiledCache({name: values[name] for name in self.cached}, self.axes, batch, sizes)
 
     def step(self, ids: Tensor, cache: CompiledCache) -> tuple[Tensor, CompiledCache]:
         """ids[B, K] → logits[B, K, V], and the cache with these tokens in it."""
@@ -88,10 +91,10 @@ class CompiledDecoder:
                     for name, tensor in tensors.items()
                 }
         logits, *changed = self.run(
-            [*inputs, *(tensors[name] for name in self.cached)], max(rows, self.fewest)
+            [*inputs, *(tensors[name] for name in self.cached)], max(rows, self.fewest), cache.sizes
         )
         after = {**tensors, **dict(zip(self.changed, changed, strict=True))}
-        return logits[:rows], CompiledCache(after, self.axes, rows)
+        return logits[:rows], CompiledCache(after, self.axes, rows, cache.sizes)
 
     def _held(self, cache: CompiledCache) -> int:
         """Samples that the tensors hold."""

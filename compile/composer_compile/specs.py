@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -13,7 +13,7 @@ from composer.graph import Range
 from composer.plan import StageKind
 from composer.types import Dim
 
-__all__ = ["DTYPES", "StageSpec", "TensorSpec"]
+__all__ = ["DTYPES", "StageSpec", "TensorSpec", "quotients_in"]
 
 DTYPES = {
     "float32": torch.float32,
@@ -55,3 +55,22 @@ class StageSpec:
     """Equal for two stages of one artifact that compute the same, whatever their tensors are called."""
     kind: StageKind = "encode"
     """What it is for: the step of a search (`decode`) is called over and over at the same sizes."""
+    declared: Mapping[str, tuple[Dim, ...]] = field(default_factory=dict)
+    """The dims of tensors inside it, by name, as the types of their ports say."""
+
+    @property
+    def quotients(self) -> tuple[Dim, ...]:
+        """Every size with a quotient that its tensors have, each once."""
+        every = (*(each.dims for each in (*self.inputs, *self.outputs)), *self.declared.values())
+        return quotients_in(every)
+
+    def from_one(self, ranges: Mapping[str, Range]) -> tuple[Dim, ...]:
+        """The quotients that are 1 at the low end of these ranges, and more at the high end."""
+        ends = {name: (found.low, found.high) for name, found in ranges.items()}
+        bounds = {form: form.bounds(ends, 1) for form in self.quotients}
+        return tuple(form for form, (low, high) in bounds.items() if low <= 1 < high)
+
+
+def quotients_in(every: Iterable[tuple[Dim, ...]]) -> tuple[Dim, ...]:
+    """The sizes with a quotient, each once."""
+    return tuple(dict.fromkeys(dim for dims in every for dim in dims if not dim.is_linear))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -84,6 +84,8 @@ class _Stager:
         self.digests = Digests(self.plan, outline.free.ranges)
         self.forms: dict[str, TensorSpec] = {}
         self.caches: dict[str, Any] = {}
+        self.named = dict(outline.free.values)
+        """Symbol of the task → what it is called here."""
 
     def run(self) -> Staged:
         stages = list(self.plan.stages)
@@ -146,11 +148,13 @@ class _Stager:
             wanted=sorted(wanted, key=lambda slot: (self.digests.slots[slot], slot)),
             starts={step.name: (modules[step.node.module.name], step) for step in segment.starts},
         )
-        outcome, outputs = probe(module, inputs, self._ranges_of(inputs))
+        produced = [slot for step in segment.steps for slot in step.targets.values()]
+        declared = self._declared({*slots, *produced})
+        outcome, outputs = probe(module, inputs, self._ranges_of(inputs), declared)
         self._remember(outcome, outputs)
         nodes = tuple(step.name for step in (*segment.steps, *segment.starts))
         identity = self._identity(segment, module, carried)
-        self._add(name, module, tuple(inputs), outputs, nodes, identity, kind)
+        self._add(name, module, tuple(inputs), outputs, nodes, identity, kind, declared)
         self.staged.order.append(name)
 
     def _program(
@@ -196,7 +200,7 @@ class _Stager:
         if beams > 1:
             ids.append(TensorSpec("parents", "int64", (rows, Dim(beams))))
         inputs = (*ids, *carried)
-        _, outputs = probe(module, inputs, self._ranges_of(inputs))
+        _, outputs = probe(module, inputs, self._ranges_of(inputs), {})
         identity = ("decode", node.module.name, beams, precision)
         self._add(decode_name(node.name), module, inputs, outputs, (node.name,), identity, "decode")
         self.staged.order.append(step)
@@ -211,9 +215,23 @@ class _Stager:
         nodes: tuple[str, ...],
         identity: Any,
         kind: StageKind,
+        declared: Mapping[str, tuple[Dim, ...]] | None = None,
     ) -> None:
         ranges = self._ranges_of(inputs)
-        self.staged.specs[name] = StageSpec(name, module, inputs, outputs, ranges, nodes, identity, kind)
+        self.staged.specs[name] = StageSpec(
+            name, module, inputs, outputs, ranges, nodes, identity, kind, declared or {}
+        )
+
+    def _declared(self, slots: Iterable[int]) -> dict[str, tuple[Dim, ...]]:
+        """What the port types say of the tensors in slots, over the free dimensions."""
+        found: dict[str, tuple[Dim, ...]] = {}
+        for slot in sorted(slots):
+            type_ = self.plan.type_of(slot)
+            dims = tuple(dim.substitute(self.named) for dim in type_.dims)
+            name = ".".join(self.plan.slots[slot])
+            for full, _, axes in _fields(name, self.registry.kinds[type_.kind]):
+                found[full] = tuple(dims[axis] for axis in axes)
+        return found
 
     def _ranges_of(self, inputs: Sequence[TensorSpec]) -> dict[str, Range]:
         used = {symbol for spec in inputs for dim in spec.dims for symbol in dim.symbols}
@@ -246,14 +264,13 @@ class _Stager:
     def _field_specs(self, name: str, type_: PortType) -> list[TensorSpec]:
         kind = self.registry.kinds[type_.kind]
         specs = []
-        for label, found in kind.fields.items():
-            if found.dtype == "object":
+        for full, kept, axes in _fields(name, kind):
+            if kept == "object":
                 raise CompileError(
                     f"{name} holds {type_.kind}, which stays on the host and enters no program"
                 )
-            dtype = "float32" if found.dtype == "float" else found.dtype
-            full = name if kind.record is None else f"{name}.{label}"
-            specs.append(TensorSpec(full, dtype, tuple(type_.dims[axis] for axis in found.dims)))
+            dtype = "float32" if kept == "float" else kept
+            specs.append(TensorSpec(full, dtype, tuple(type_.dims[axis] for axis in axes)))
         return specs
 
     def _carried(self, slot: int) -> tuple[Any, list[TensorSpec]]:
@@ -276,9 +293,18 @@ class _Stager:
             name = ".".join(self.plan.slots[slot])
             if port == "ids":
                 length = f"{step.name}.length"
+                counted = self.plan.type_of(slot).dims[1]
+                if counted.is_symbol:
+                    self.named[counted.symbols[0]] = Dim.of(length)
                 self.staged.ranges[length] = Range(2, options.max_tokens + 1, options.max_tokens + 1)
                 self.forms[name] = TensorSpec(name, "int64", (rows, Dim.of(length)))
                 self.staged.structures[slot] = torch.empty(0, dtype=DTYPES["int64"])
             elif port == "score":
                 self.forms[name] = TensorSpec(name, "float32", (rows,))
                 self.staged.structures[slot] = torch.empty(0)
+
+
+def _fields(name: str, kind: Kind) -> Iterator[tuple[str, str, Sequence[int]]]:
+    """The tensors of a value called `name`: their names, number formats and axes."""
+    for label, found in kind.fields.items():
+        yield (name if kind.record is None else f"{name}.{label}"), found.dtype, found.dims

@@ -64,9 +64,10 @@ class LoadedGenerate:
     tokenizer: Any
     device: torch.device
 
-    def search(self, values: Mapping[str, Tensor], batch: int) -> list[list[Any]]:
+    def search(self, values: Mapping[str, Tensor], sizes: Mapping[str, int]) -> list[list[Any]]:
+        batch = sizes[self.entry.batch]
         found: list[list[Any]] = self.policy.search(
-            self.step(values), self.decoder.start(values, batch), batch
+            self.step(values), self.decoder.start(values, batch, sizes), batch
         )
         return found
 
@@ -162,7 +163,7 @@ class LoadedTask:
             elif isinstance(part, LoadedHostCall):
                 values.update(part.run(values))
             else:
-                found[part.entry.node] = part.search(values, sizes[part.entry.batch])
+                found[part.entry.node] = part.search(values, sizes)
                 values.update(part.ports(found[part.entry.node]))
 
     def stream(self, raw: Mapping[str, Any]) -> Iterator[str]:
@@ -185,7 +186,7 @@ class LoadedTask:
             values.update(
                 zip(part.outputs, part.run([values[name] for name in part.inputs], sizes), strict=True)
             )
-        tokens = generator.policy.stream(generator.step(values), generator.decoder.start(values, 1))
+        tokens = generator.policy.stream(generator.step(values), generator.decoder.start(values, 1, sizes))
         entry = generator.entry
         yield from text_pieces(
             tokens, generator.tokenizer, framing=entry.tokens, most=entry.options["max_tokens"]
@@ -244,7 +245,7 @@ def _generator(
         program.fixed.get(entry.batch) or program.ranges[entry.batch].low for program in entry.decode.programs
     )
     decoder = CompiledDecoder(
-        run=lambda tensors, rows: stage.run(tensors, {entry.batch: rows}),
+        run=lambda tensors, rows, sizes: stage.run(tensors, {**sizes, entry.batch: rows}),
         cached=[tensor.name for tensor in cached],
         changed=[tensor.name for tensor in entry.decode.outputs[1:]],
         axes=axes,

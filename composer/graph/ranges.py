@@ -55,16 +55,27 @@ def free_dims(inputs: Mapping[str, Mapping[str, PortType]], kinds: Mapping[str, 
     """Symbol → what `compile:` and `--range` call it, for the ports of every input of a task.
 
     `batch` counts the samples of the first input and of all that go with it; another input's own is `answers.batch`.
-    Every other dimension has the name that its kind gives it, such as `question.length`.
+    Every other dimension has the name that its kind gives it, such as `question.length`. A symbol that stands only
+    inside of sums, such as `2*N`, is not what the kind names: it goes by itself, as `question.N`.
     """
     names: dict[str, str] = {}
+    alone = {
+        dim.symbols[0]
+        for ports in inputs.values()
+        for found in ports.values()
+        for dim in found.dims
+        if dim.is_symbol
+    }
     for input_, ports in inputs.items():
         for found in ports.values():
             labels = kinds[found.kind].dims if found.kind in kinds else ()
             for position, (dim, label) in enumerate(zip(found.dims, labels, strict=False)):
                 for symbol in dim.symbols:
+                    if not dim.is_symbol and symbol in alone:
+                        continue
                     first = BATCH if BATCH not in names.values() else f"{input_}.{BATCH}"
-                    names.setdefault(symbol, first if position == 0 else f"{input_}.{label}")
+                    other = label if dim.is_symbol else symbol.partition("@")[0]
+                    names.setdefault(symbol, first if position == 0 else f"{input_}.{other}")
     return names
 
 

@@ -97,6 +97,13 @@ class Plan:
     def host_types(self, name: str) -> dict[str, PortType]:
         """The host ports of an input, with what the task found its symbols to be in the place of its own."""
         item = self.inputs[name]
+        if (
+            item.modality.host is None
+        ):  # nothing else comes than what the ports hold: sums, such as `2*N`, too
+            return {
+                port: replace(type_, dims=self.task.types[name, port].dims)
+                for port, type_ in item.ports.items()
+            }
         found = {
             own.symbols[0]: dim
             for port, declared in item.ports.items()
@@ -105,7 +112,7 @@ class Plan:
         }
         return {
             port: replace(type_, dims=tuple(dim.substitute(found) for dim in type_.dims))
-            for port, type_ in (item.host or item.ports).items()
+            for port, type_ in item.host.items()
         }
 
     def __str__(self) -> str:

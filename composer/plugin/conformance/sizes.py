@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from composer.plugin.conformance.report import Skip
-from composer.types import Dim, Kind, Port, Signature
+from composer.types import Dim, Floor, Kind, Port, Signature
 
 __all__ = ["Partition", "batch_symbol", "bindings", "evaluate", "partition_of", "symbols_of"]
 
@@ -61,6 +61,9 @@ def bindings(signature: Signature, partition: Partition | None, number: int) -> 
     No size is below 3 (torch takes 0 and 1 for constants, and a module may drop one), no two are equal within a
     binding, none is a number of the signature, and a symbol has another size in each binding; a range too narrow for
     that goes first. Parts are more than the samples they belong to.
+
+    A quotient is a size too, 2 or more. The second binding is where it becomes larger, the third one before it does:
+    two quotients that differ, by their divisor or in how they round, differ at one of these.
     """
     constants = {
         dim.constant
@@ -77,20 +80,48 @@ def bindings(signature: Signature, partition: Partition | None, number: int) -> 
         sizes: dict[str, int] = {}
         for symbol in symbols:
             low, high = signature.ranges.get(symbol, (0, 2**31 - 1))
-            least = max(low, min(SMALLEST, high), *(_least(dim) for dim in _dims_with(signature, symbol)))
+            dims = [dim for dim in _dims_with(signature.inputs, symbol) if dim.is_linear]
+            least = max(low, min(SMALLEST, high), *map(_least, dims))
             if partition is not None and symbol == parts:
                 least = max(least, sizes[partition[1]] + 2)
             earlier = {other[symbol] for other in made}
             avoided = constants | set(sizes.values()) | earlier
-            free = (size for size in range(least, min(high, least + _TRIES) + 1) if size not in avoided)
-            sizes[symbol] = next(free, min(least + index, high))
+            quotients = _quotients(signature, symbol, sizes)
+            tries = range(least, min(high, least + _TRIES * max((d for _, d in quotients), default=1)) + 1)
+            free = [size for size in tries if size not in avoided]
+            told = (
+                s for s in free if all(_tells(form, index, symbol, s, sizes, made) for form, _ in quotients)
+            )
+            sizes[symbol] = next(told, next(iter(free), min(least + index, high)))
         made.append(sizes)
     return made
 
 
-def _dims_with(signature: Signature, symbol: str) -> Iterator[Dim]:
-    for port in signature.inputs.values():
+def _dims_with(ports: Mapping[str, Port], symbol: str) -> Iterator[Dim]:
+    for port in ports.values():
         yield from (dim for dim in port.type.dims if symbol in dim.symbols)
+
+
+def _quotients(signature: Signature, symbol: str, sizes: Mapping[str, int]) -> list[tuple[Dim, int]]:
+    """The sizes with a quotient that are known once the symbol is, each with its largest divisor."""
+    every = dict.fromkeys((*_dims_with(signature.inputs, symbol), *_dims_with(signature.outputs, symbol)))
+    return [
+        (dim, max(atom.divisor for atom, _ in dim.terms if isinstance(atom, Floor)))
+        for dim in every
+        if not dim.is_linear and {*sizes, symbol}.issuperset(dim.symbols)
+    ]
+
+
+def _tells(
+    form: Dim, index: int, symbol: str, size: int, sizes: Mapping[str, int], made: list[dict[str, int]]
+) -> bool:
+    """Whether a quotient at this size shows what it is: see `bindings`."""
+    before, here, after = (form.at({**sizes, symbol: each}) for each in (size - 1, size, size + 1))
+    return (
+        here > 1
+        and here not in [form.at(other) for other in made]
+        and ((True, before != here, here != after)[index % 3])
+    )
 
 
 def _least(dim: Dim) -> int:

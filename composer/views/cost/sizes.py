@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from composer.graph import CheckedTask, Endpoint, parse_range
+from composer.graph import free_dims as free_dims_of_inputs
 from composer.plan import Plan, Step
 from composer.plugin import Registry
 from composer.problems import InputError
@@ -53,6 +54,11 @@ def free_dims(plan: Plan, registry: Registry) -> FreeDims:
     names: dict[str, list[str]] = {}
     named: set[str] = set()
     batches: list[str] = []
+    inputs = {
+        owner: {port: plan.task.types[owner, port] for port in item.ports}
+        for owner, item in plan.inputs.items()
+    }
+    known = free_dims_of_inputs(inputs, registry.kinds)
     read = {endpoint for step in plan.steps for endpoint in _endpoints(step)}
     for owner, port in plan.slots:
         if owner not in plan.inputs and (owner, port) not in read:
@@ -67,7 +73,8 @@ def free_dims(plan: Plan, registry: Registry) -> FreeDims:
                     batches.append(symbol)
                     if len(batches) == 1:
                         continue
-                names.setdefault(f"{owner}.{label}", []).append(symbol)
+                name = f"{owner}.{label}" if label == BATCH else known.get(symbol, f"{owner}.{label}")
+                names.setdefault(name, []).append(symbol)
     head = {BATCH: tuple(batches)} if batches else {}
     return FreeDims({**head, **{name: tuple(symbols) for name, symbols in names.items()}})
 
