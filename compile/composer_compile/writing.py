@@ -150,6 +150,7 @@ def _replace(new: Path, target: Path) -> None:
         try:
             for attempt in range(ATTEMPTS):
                 if target.exists() and (new.is_dir() or target.is_dir()):
+                    _remove(old)  # of an attempt before, after which another command put its artifact here
                     with suppress(FileNotFoundError):  # the other command has just taken it away
                         target.rename(old)
                 try:
@@ -163,10 +164,15 @@ def _replace(new: Path, target: Path) -> None:
         finally:
             if old.exists() and not target.exists():
                 old.rename(target)
-            if old.is_dir():
-                shutil.rmtree(old, ignore_errors=True)
-            else:
-                old.unlink(missing_ok=True)
+            _remove(old)
+
+
+def _remove(path: Path) -> None:
+    """Take away a file or a directory, if it is there."""
+    if path.is_dir():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)
 
 
 def _zip(folder: Path, packed: Path) -> None:

@@ -105,7 +105,6 @@ class Inputs:
     def _check_limits(self, name: str, arrays: Mapping[str, Any]) -> None:
         """A free dimension can have a limit, such as the positions of a text encoder, that only the value reaches."""
         task, item = self.plan.task, self.plan.inputs[name]
-        tokens = hasattr(item.config, "max_tokens")
         for port in arrays.keys() & item.ports.keys():
             array = arrays[port][0] if isinstance(arrays[port], tuple) else arrays[port]
             declared = task.types[name, port]
@@ -113,11 +112,13 @@ class Inputs:
             if len(shape) != len(declared.dims):
                 fault = f"gives {port} of shape {list(shape)} where {declared} is declared"
                 raise PluginError(f"`encode` of {item.modality.title}", fault)
-            for dim, size in zip(declared.dims, shape, strict=True):
+            for axis, (dim, size) in enumerate(zip(declared.dims, shape, strict=True)):
                 least, most = task.ranges.get(dim.symbols[0], (0, size)) if dim.is_symbol else (0, size)
-                what = f"input `{name}` has {size} {'tokens' if tokens else 'entries'}, and task `{task.name}` takes"
+                tokens = axis > 0 and hasattr(item.config, "max_tokens")
+                noun = "tokens" if tokens else "entries" if axis else "values"
+                what = f"input `{name}` has {size} {noun}, and task `{task.name}` takes"
                 if size > most:
-                    cure = f"set its `max_tokens` to {most}" if tokens else "give less"
+                    cure = f"set its `max_tokens` to {most}" if tokens else "give fewer"
                     raise InputError(f"{what} at most {most}; shorten it, or {cure}")
                 if size < least:
                     raise InputError(f"{what} at least {least}; give more")

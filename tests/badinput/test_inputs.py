@@ -263,7 +263,7 @@ def test_too_few_answers_to_rank_is_one_line(composer, tiny) -> None:
         f"image={tiny.picture}", "question=who", "answers=a",
     )  # fmt: skip
     assert (done.code, done.out) == (1, "")
-    assert "keeps the best 2 answers and was given 1" in done.err
+    assert "input `answers` has 1 values, and task `image-qa-rank` takes at least 2; give more" in done.err
 
 
 @pytest.mark.parametrize("address", ["https://a.org/w.safetensors", "s3://a/w.safetensors"])

@@ -92,7 +92,8 @@ def test_a_full_disk_behind_the_output_is_one_line(arguments: list[str]) -> None
 def test_a_fix_that_cannot_be_written_leaves_the_document(composer, tmp_path: Path, monkeypatch) -> None:
     path = tmp_path / "typo.yaml"
     path.write_text(
-        "composer: 1\nname: typo\nmodules:\n  text: {uses: mplug2.text_encodr, with: {hidden: 8}}\n"
+        "composer: 1\nname: typo\n"
+        "modules:\n  text: {uses: mplug2.text_encodr, with: {hidden: 8, heads: 2, layers: 1}}\n"
     )
     before = everything(tmp_path)
 
@@ -167,11 +168,10 @@ def test_what_no_command_means_is_wrong_usage(composer, arguments: list[str], me
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["--seed", "-1"], "seed"),
         (["--task", "image-qs"], "no task `image-qs`"),
-        (["--recipe", "gone.yaml"], "gone.yaml"),
+        (["--root", "model"], "--root"),
     ],
-    ids=" ".join,
+    ids=["task", "root"],
 )
 def test_a_training_that_cannot_be_is_refused_before_it_starts(
     composer, tmp_path: Path, options: list[str], message: str
@@ -184,10 +184,24 @@ def test_a_training_that_cannot_be_is_refused_before_it_starts(
     assert everything(tmp_path) == []
 
 
+def test_a_recipe_that_is_not_there_is_one_problem_at_its_name(composer, tmp_path: Path) -> None:
+    done = composer("train", "quickstart", "--out", tmp_path / "out", "--recipe", "gone.yaml")
+    assert (done.code, done.out) == (1, "")
+    assert done.err.startswith("error[C001]: gone.yaml cannot be read as a recipe: there is no such file\n")
+    assert everything(tmp_path) == []
+
+
+def test_a_negative_seed_is_wrong_usage(composer, tmp_path: Path) -> None:
+    done = composer("train", "quickstart", "--out", tmp_path / "out", "--seed", "-1")
+    assert (done.code, done.out) == (2, "")
+    assert "--seed" in done.err
+    assert everything(tmp_path) == []
+
+
 def test_a_document_without_a_recipe_says_where_one_belongs(composer, tiny, tmp_path: Path) -> None:
     done = composer("train", tiny.document, "--out", tmp_path / "out")
     assert (done.code, done.out) == (1, "")
-    assert "tiny has no training recipe" in done.err
+    assert f"{tiny.document} has no training recipe: write " in done.err
     assert "--recipe" in done.err
 
 

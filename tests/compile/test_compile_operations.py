@@ -73,7 +73,7 @@ def build(config):
 """
 
 UNKNOWN = (
-    "calls the operation halving::half of the plugin `halving`, which belonged to no package: load the artifact with a "
+    "needs the operation halving::half of the plugin `halving`, which belonged to no package: load the artifact with a "
     "registry that holds it"
 )
 

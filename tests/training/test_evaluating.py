@@ -55,7 +55,7 @@ def test_scores_count_every_sample_once() -> None:
 
 def test_unknown_names_are_refused_with_what_exists() -> None:
     registry = load_registry()
-    with pytest.raises(InputError, match=r"no metric `none` .*quickstart.digit"):
+    with pytest.raises(InputError, match=r"no metric `none`.*quickstart.digit"):
         evaluate(Parrot(), "echo", samples(3), recipe(metrics={"same": "none"}), registry)  # type: ignore[arg-type]
     with pytest.raises(InputError, match="no output `reply`"):
         evaluate(Parrot(), "echo", samples(3), recipe(output="reply"), registry)  # type: ignore[arg-type]
