@@ -38,10 +38,10 @@ def test_a_task_shows_every_port_type(composer, document: Path) -> None:
         "  inputs",
         "    question  text                                tokens: tokens[B, L]",
         "  nodes",
-        "    words     text       tokens: question.tokens  states: states[B, L, 64]",
-        "    vector    core.pool  words.states             embedding: embedding[B, 64]",
+        "    words     text       tokens: question.tokens  states: states:text[B, L, 64]",
+        "    vector    core.pool  words.states             embedding: embedding:text[B, 64]",
         "  outputs",
-        "    vector               vector.embedding         embedding[B, 64]",
+        "    vector               vector.embedding         embedding:text[B, 64]",
     ]
 
 
@@ -49,7 +49,7 @@ def test_a_plan_shows_the_stages(composer, document: Path) -> None:
     done = composer("show", f"{document}:embed", "--plan", "--set", "hidden=128")
     assert done.code == 0
     assert "stage encode" in done.out
-    assert "states[B, L, 128]" in done.out
+    assert "states:text[B, L, 128]" in done.out
 
 
 def test_every_value_is_shown_with_its_origin(composer, document: Path) -> None:
