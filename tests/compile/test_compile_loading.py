@@ -223,7 +223,8 @@ compiling.compile_document(
 
 def ended_by(number: int, code: str, *arguments: object, folder: Path) -> int:
     """How a process ends that is sent a signal once it has said that it is there."""
-    command = [sys.executable, "-c", code, *map(str, arguments)]
+    heeding = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # background jobs ignore it
+    command = [sys.executable, "-c", heeding + code, *map(str, arguments)]
     environment = {**os.environ, "TMPDIR": str(folder)}
     with subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env=environment
