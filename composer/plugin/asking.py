@@ -21,6 +21,7 @@ from composer.problems import ComposerError
 __all__ = ["META_CURE", "PluginError", "ask", "fault_of", "import_object", "place_of_fault", "unchanged"]
 
 T = TypeVar("T")
+OURS = "composer"
 LONGEST = 300
 """Characters of a foreign message that are shown."""
 META_CURE = (
@@ -127,7 +128,10 @@ def place_of_fault(error: BaseException, function: Callable[..., Any] | None = N
     if function is None:
         return _deepest(error, "")
     bare = _bare(function)
-    found = _deepest(error, str(getattr(bare, "__module__", "")).partition(".")[0])
+    package = str(getattr(bare, "__module__", "")).partition(".")[0]
+    if package == OURS:  # a function of ours that reads a value of the plugin's own type
+        return _deepest(error, "")
+    found = _deepest(error, package)
     return f"`{_name(bare)}`, {found}" if found else _definition(function)
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from composer.language import nearest
 from composer.plan import Plan
@@ -17,7 +18,7 @@ from composer.runtime.input_sizes import Given, hold_sizes
 from composer.runtime.processors import Processors, encoded
 from composer.types import Dim, Kind
 
-__all__ = ["Inputs", "check_record", "first_sample", "holds_samples"]
+__all__ = ["Inputs", "check_record", "first_sample", "holds_samples", "to_tensors"]
 
 _TEXTS = "USO"
 """NumPy's letters for arrays of texts."""
@@ -57,7 +58,7 @@ class Inputs:
             self.hold(name, arrays[name])
         self.hold_together(arrays)
         return {
-            name: {port: _to_tensors(value, device, dtype) for port, value in ports.items()}
+            name: {port: to_tensors(value, device, dtype) for port, value in ports.items()}
             for name, ports in arrays.items()
         }, single
 
@@ -210,13 +211,21 @@ def _batch_symbol(plan: Plan, name: str) -> Dim | None:
     return next(iter(plan.task.types[name, port].dims), None)
 
 
-def _to_tensors(value: Any, device: torch.device, dtype: torch.dtype | None) -> Any:
+def to_tensors(value: Any, device: torch.device | None = None, dtype: torch.dtype | None = None) -> Any:
+    """Arrays as tensors, in records too; texts as lists. `dtype` is what floating-point numbers are cast to."""
     if isinstance(value, np.ndarray) and value.dtype.kind in _TEXTS:
         return value.tolist()
-    if isinstance(value, np.ndarray):
-        tensor = torch.from_numpy(value)
+    if isinstance(value, (np.ndarray, np.generic)):
+        tensor = torch.from_numpy(_for_torch(np.asarray(value)))
         return tensor.to(device, dtype if tensor.is_floating_point() else None)
     if isinstance(value, tuple):
-        fields = [None if item is None else _to_tensors(item, device, dtype) for item in value]
+        fields = [None if item is None else to_tensors(item, device, dtype) for item in value]
         return type(value)(*fields)  # type: ignore[arg-type]
     return value
+
+
+def _for_torch(array: NDArray[Any]) -> NDArray[Any]:
+    """The same numbers as torch takes them: forwards in memory, and in the machine's own order of bytes."""
+    if not array.dtype.isnative:
+        array = array.astype(array.dtype.newbyteorder("="))
+    return np.ascontiguousarray(array) if any(stride < 0 for stride in array.strides) else array

@@ -46,9 +46,24 @@ def encoded(
         missing = [port for port in wanted if found.get(port) is None]
         if missing:
             raise ValueError(f"a value for the port {' and '.join(missing)} is expected")
+        for port in wanted:
+            _hold_value(port, found[port])
         return found
 
     return ask(processor.encode, values, what=f"`encode` of {modality.title}", accept=read)
+
+
+def _hold_value(port: str, value: Any) -> None:
+    """Raise TypeError where a port has neither an array (a list of texts counts as one) nor a record of arrays."""
+    record = isinstance(value, tuple)
+    fields = [field for field in value if field is not None] if record else [value]
+    if not fields or not all(isinstance(field, list) or hasattr(field, "shape") for field in fields):
+        found = (
+            f"a {type(value).__name__} of {', '.join(type(f).__name__ for f in value)}" if record else value
+        )
+        raise TypeError(
+            f"port {port} is {found if record else type(value).__name__}; an array or a record is expected"
+        )
 
 
 def _with_encode(processor: Any) -> Any:

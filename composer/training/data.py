@@ -10,9 +10,10 @@ import numpy as np
 
 from composer.plan import Plan
 from composer.plugin import Registry
+from composer.problems import ComposerError
 from composer.recipes import TaskRecipe
-from composer.runtime.inputs import Inputs
-from composer.training.encoding import encode, finite, tensors_of
+from composer.runtime.inputs import Inputs, to_tensors
+from composer.training.encoding import encode, finite
 from composer.training.protocol import Batch
 from composer.training.samples import TRAINED, Drawn, Source
 
@@ -64,7 +65,7 @@ class SampleData:
                     chosen = list(samples)
                 values = [samples[i][self.field(name)] for i in chosen]
             ports = encode(self.inputs, name, values, self._titles(chosen, name))
-            encoded[name] = {port: tensors_of(value) for port, value in ports.items()}
+            encoded[name] = {port: to_tensors(value) for port, value in ports.items()}
         self.inputs.hold_together(encoded, grouped=by is not None)
         return encoded
 
@@ -89,7 +90,13 @@ class SampleData:
         drawn = self.drawn(epoch)
         for name in self.inputs.processors:
             field = self.field(name)
-            if field in self.fields and not finite(encode(self.inputs, name, [drawn[number][field]], str)):
+            if field not in self.fields:
+                continue
+            try:
+                ports = encode(self.inputs, name, [drawn[number][field]], str)
+            except ComposerError:  # the error that is being told says it already
+                continue
+            if not finite(ports):
                 return f", of which {drawn.title(number)} holds a number that is not finite in its field `{field}`"
         return ""
 

@@ -7,13 +7,12 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
-import torch
 
-from composer.plugin.asking import ask
 from composer.problems import ComposerError, InputError
 from composer.runtime.inputs import Inputs
+from composer.runtime.processors import encoded
 
-__all__ = ["encode", "finite", "tensors_of"]
+__all__ = ["encode", "finite"]
 
 
 def encode(inputs: Inputs, name: str, values: Sequence[Any], title: Callable[[int], str]) -> dict[str, Any]:
@@ -28,7 +27,8 @@ def encode(inputs: Inputs, name: str, values: Sequence[Any], title: Callable[[in
 
 
 def _encoded(inputs: Inputs, name: str, values: Sequence[Any]) -> dict[str, Any]:
-    ports = ask(inputs.processors[name].encode, list(values), what=f"input `{name}`", accept=_ports)
+    item = inputs.plan.inputs[name]
+    ports = encoded(item.modality, inputs.processors[name], list(values), item.host)
     inputs.hold(name, ports)
     return ports
 
@@ -54,12 +54,6 @@ def _blamed(
     return InputError(f"{title(0)} and the {len(values) - 1} after it: {error}")
 
 
-def _ports(answer: Any) -> dict[str, Any]:
-    if not isinstance(answer, dict):
-        raise TypeError("a map from port to array is expected")
-    return answer
-
-
 def _shapes(value: Any) -> tuple[Any, ...]:
     """Shapes without the batch, of arrays in records and maps."""
     if isinstance(value, dict):
@@ -77,12 +71,3 @@ def finite(value: Any) -> bool:
         return all(map(finite, value))
     numbers = isinstance(value, np.ndarray) and np.issubdtype(value.dtype, np.floating)
     return not numbers or bool(np.isfinite(value).all())
-
-
-def tensors_of(value: Any) -> Any:
-    """Arrays as tensors, in records too."""
-    if isinstance(value, np.ndarray):
-        return torch.from_numpy(value)
-    if isinstance(value, tuple) and hasattr(value, "_fields"):
-        return type(value)(*(tensors_of(item) for item in value))
-    return value

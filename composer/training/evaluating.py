@@ -102,9 +102,10 @@ def _rows(value: Any) -> list[Any]:
 
 
 def _score(entry: Metric, predictions: list[Any], references: list[Any], task: str, output: str) -> float:
-    what = f"metric `{entry.id}` (output `{output}` of task `{task}`)"
+    what = f"{entry.title} (output `{output}` of task `{task}`)"
     function = import_object(entry.implementation, what)
-    return ask(function, predictions, references, what=what, accept=_number)
+    # Each metric has lists of its own, which it may sort or empty.
+    return ask(function, list(predictions), list(references), what=what, accept=_number)
 
 
 def _number(answer: Any) -> float:

@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from composer.plugin.asking import PluginError, fault_of, place_of_fault
 from composer.problems import ComposerError
 from composer.recipes import Recipe
 from composer.training.course import Course
@@ -20,7 +21,7 @@ from composer.training.protocol import TaskData, Trainee
 from composer.training.schedule import learning_rate
 from composer.training.state import RunState, load_state, save_state
 
-__all__ = ["EpochResult", "Progress", "Step", "scalar_loss", "train_epochs"]
+__all__ = ["EpochResult", "Progress", "Step", "backward", "scalar_loss", "train_epochs"]
 
 BETAS = (0.9, 0.98)
 
@@ -161,7 +162,7 @@ class _Run:
         try:
             loss = scalar_loss(self.trainee.loss(task, batch), task)
             self.optimizer.zero_grad(set_to_none=True)
-            loss.backward()  # type: ignore[no-untyped-call]
+            backward(loss, task)
         except ComposerError as error:
             raise ComposerError(f"{error} ({when}, with {data.samples_of(epoch, index)})") from error
         gradients = [p.grad for p in self.parameters.values() if p.grad is not None]
@@ -244,6 +245,19 @@ def scalar_loss(loss: Any, task: str) -> Tensor:
     if not loss.requires_grad:
         raise ComposerError(f"the loss of task `{task}` has no gradient: no module with weights leads to it")
     return loss.reshape(())
+
+
+def backward(loss: Tensor, task: str) -> None:
+    """Add the gradients of a loss to those of the weights. Raises PluginError where a module's own gradient fails."""
+    try:
+        loss.backward()  # type: ignore[no-untyped-call]
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # the backward of a module is foreign code, as its forward is
+        fault = fault_of(error)
+        raise PluginError(
+            f"the gradient of the loss of task `{task}`", fault, place_of_fault(error)
+        ) from error
 
 
 def _optimizer(modules: nn.Module, recipe: Recipe) -> torch.optim.AdamW:

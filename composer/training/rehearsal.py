@@ -22,7 +22,7 @@ from composer.runtime import Model
 from composer.training.data import SampleData
 from composer.training.encoding import encode
 from composer.training.evaluating import answer_fields, evaluate
-from composer.training.loop import scalar_loss
+from composer.training.loop import backward, scalar_loss
 from composer.training.programs import Programs
 from composer.training.samples import MissingFieldError, Source
 
@@ -73,7 +73,9 @@ def rehearse(
             with collecting(problems, tree, task):
                 batch = data[task].batch(0, 0)
                 _hold_labels(data[task], programs.plan(task))
-                scalar_loss(programs.loss(task, batch), task)
+                backward(scalar_loss(programs.loss(task, batch), task), task)
+            for module in programs.modules_by_name.values():
+                module.zero_grad(set_to_none=True)
             with collecting(problems, tree, task):
                 # What ails a batch of training ails the scored samples too, and is told once.
                 few = SCORED_SAMPLES if len(problems) == before else 0

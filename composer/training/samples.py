@@ -34,11 +34,13 @@ class Source:
     task: str
     id: str
     samples: Samples
+    title: str = ""
+    """What messages about the plugin's code call it."""
 
     @property
     def splits(self) -> tuple[str, ...]:
         """The splits that the dataset says it has."""
-        what = f"`splits` of dataset `{self.id}`"
+        what = f"`splits` of {self.title}"
         return ask(lambda: self.samples.splits, what=what, accept=_names)
 
     def draw(self, split: str, epoch: int = 0, *, fields: Mapping[str, str] | None = None) -> Drawn:
@@ -47,7 +49,7 @@ class Source:
         Raises InputError for an empty split and for a sample that lacks one of the fields; PluginError for a plugin
         that fails.
         """
-        what = f"dataset `{self.id}`, asked for split `{split}` of task `{self.task}`,"
+        what = f"{self.title}, asked for split `{split}` of task `{self.task}`,"
         arguments = (split, epoch) if split == TRAINED else (split,)
         answer = ask(self.samples.samples, *arguments, what=what, accept=_sequence)
         drawn = Drawn(self, split, answer, fields or {})
@@ -70,19 +72,22 @@ class Drawn(Sequence[Sample]):
     def __init__(self, source: Source, split: str, samples: Sequence[Any], fields: Mapping[str, str]) -> None:
         self.source, self.split, self._samples, self._fields = source, split, samples, fields
         self.in_memory = isinstance(samples, (list, tuple))
-        self._count: int = ask(len, samples, what=f"dataset `{source.id}`")
+        self._count: int = ask(len, samples, what=f"the number of samples of {source.title}")
 
     def __len__(self) -> int:
         return self._count
 
     def __getitem__(self, index: Any) -> Any:
-        if self.in_memory:
-            return self._samples[index]
-        what = f"dataset `{self.source.id}`, asked for sample {index} of split `{self.split}`,"
-        return self.hold(index, ask(self._samples.__getitem__, index, what=what))
+        if self.in_memory and type(self._samples[index]) is dict:
+            return self._samples[index]  # held when it was drawn
+        return self.hold(index, ask(self._samples.__getitem__, index, what=self._what(index)))
 
     def hold(self, index: int, sample: Any) -> Sample:
-        """The sample, or InputError where it is no map or lacks a field."""
+        """The sample, or InputError where it is not a map or lacks a field; of a map of the plugin's own type, a plain
+        one with the fields that are needed. Raises PluginError where reading the sample fails.
+        """
+        if isinstance(sample, Mapping) and type(sample) is not dict:
+            sample = ask(self._plain, sample, what=self._what(index))
         title = _title(sample, index, self.split, self.source.task)
         if not isinstance(sample, Mapping):
             raise InputError(
@@ -97,6 +102,14 @@ class Drawn(Sequence[Sample]):
             if sample[name] is None:
                 raise InputError(f"{title} has None in its field `{name}` {purpose}")
         return sample
+
+    def _plain(self, sample: Mapping[str, Any]) -> dict[str, Any]:
+        names = list(sample)
+        wanted = [name for name in ("name", *self._fields) if name in names]
+        return dict.fromkeys(names) | {name: sample[name] for name in wanted}
+
+    def _what(self, index: int) -> str:
+        return f"{self.source.title}, asked for sample {index} of split `{self.split}`,"
 
     def title(self, index: int) -> str:
         """What messages call a sample: where it stands, and its own name where it has one."""
@@ -119,8 +132,9 @@ class MissingFieldError(InputError):
 
 def build_source(task: str, entry: Dataset, config: Config) -> Source:
     """Build the dataset of a task. Raises PluginError where the plugin's code fails."""
-    what = f"dataset `{entry.id}`"
-    return Source(task, entry.id, ask(import_object(entry.builder, what), config, what=what, accept=_dataset))
+    builder = import_object(entry.builder, entry.title)
+    samples = ask(builder, config, what=entry.title, accept=_dataset)
+    return Source(task, entry.id, samples, entry.title)
 
 
 def _dataset(answer: Any) -> Samples:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -130,7 +130,29 @@ class Points:
                 last["truth"] = np.int64(7)
             case "nan":
                 values[0, 0] = np.nan
+            case "map that breaks" | "map without end":
+                made[-1] = Row(last, self.config.fault)
         return made
+
+
+class Row(Mapping[str, Any]):
+    """A sample of a plugin's own type, whose fields are read when they are asked for."""
+
+    def __init__(self, fields: Mapping[str, Any], fault: str) -> None:
+        self.fields, self.fault = fields, fault
+
+    def __getitem__(self, name: str) -> Any:
+        if self.fault == "map that breaks" and name == "truth":
+            raise OSError(5, "Input/output error", "truth.bin")
+        return self.fields[name]
+
+    def __iter__(self) -> Iterator[str]:
+        if self.fault == "map without end":
+            raise SystemExit("no fields")
+        return iter(self.fields)
+
+    def __len__(self) -> int:
+        return len(self.fields)
 
 
 class Lazy(Sequence[Any]):
@@ -176,7 +198,24 @@ class Loss(nn.Module):
                 return None
             case "raises":
                 raise IndexError("index 9 is out of range")
+            case "raises backward" | "exit backward":
+                return Stubborn.apply(each.mean(), self.how)
         return each.mean()
+
+
+class Stubborn(torch.autograd.Function):
+    """A loss as it is, whose gradient cannot be had."""
+
+    @staticmethod
+    def forward(ctx: Any, loss: torch.Tensor, how: str) -> torch.Tensor:
+        ctx.how = how
+        return loss.clone()
+
+    @staticmethod
+    def backward(ctx: Any, gradient: torch.Tensor) -> Any:
+        if ctx.how == "exit backward":
+            raise SystemExit(0)
+        raise KeyError("saved")
 
 
 class Tied(nn.Module):
@@ -228,9 +267,19 @@ def late(predictions: Sequence[Any], references: Sequence[Any]) -> float:
     return 0.5
 
 
+def greedy(predictions: list[Any], references: list[Any]) -> float:
+    """Empties what it was given, and ends the program with success."""
+    predictions.clear()
+    raise SystemExit(0)
+
+
+def table(predictions: Sequence[Any], references: Sequence[Any]) -> Any:
+    return np.zeros(2)
+
+
 METRICS = [
     Metric(f"tiny.{f.__name__}", f"tiny_data:{f.__name__}", "A score.", takes=("text",) if f is words else ())
-    for f in (accuracy, words, broken, nothing, nan, late)
+    for f in (accuracy, words, broken, nothing, nan, late, greedy, table)
 ]
 LOSS = ModuleType(
     "tiny.loss",

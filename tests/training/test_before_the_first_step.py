@@ -52,6 +52,9 @@ FAULTS = [
     ("no field", "train", "sample 15 (`s15`) of split `train` for task `sort` has no field `truth`"),
     ("no field", "test", "sample 3 (`s3`) of split `test` for task `sort` has no field `truth`"),
     ("lazy that breaks", "train", "sample 15"),
+    ("map that breaks", "train", "raises OSError: [Errno 5] Input/output error: 'truth.bin'"),
+    ("map that breaks", "validation", "raises OSError: [Errno 5] Input/output error: 'truth.bin'"),
+    ("map without end", "train", "ends the program: sys.exit('no fields')"),
 ]
 
 
@@ -76,8 +79,14 @@ def test_a_class_that_the_loss_does_not_know_is_named_with_its_sample(points: Pa
 
 
 METRICS = [
-    ("tiny.broken", "C406", "metric `tiny.broken` (output `scores` of task `sort`) raises ZeroDivisionError"),
+    (
+        "tiny.broken",
+        "C406",
+        "metric `tiny.broken` of the plugin tiny (composer-tiny 0.1.0) (output `scores` of task `sort`) raises",
+    ),
     ("tiny.nothing", "C406", "returns None: a number is expected"),
+    ("tiny.greedy", "C406", "ends the program: sys.exit(0) (`greedy`, tiny_data.py:"),
+    ("tiny.table", "C406", "returns a ndarray"),
     ("tiny.words", "C405", "takes text, and output `scores` is scores"),
     ("tiny.acuracy", "C403", "there is no metric `tiny.acuracy`"),
 ]
@@ -110,6 +119,8 @@ LOSSES = [
     ("none", "is None"),
     ("no mean", "has the shape [4]"),
     ("detached", "has no gradient"),
+    ("raises backward", "raises KeyError: 'saved'"),
+    ("exit backward", "ends the program: sys.exit(0)"),
     ("raises", "node `cost` of task `sort` (tiny.loss, tiny.loss of the plugin tiny"),
 ]
 
