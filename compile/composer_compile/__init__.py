@@ -17,18 +17,18 @@ from composer.plugin import Register, hookimpl
 from composer_compile.backends import BACKENDS
 
 if TYPE_CHECKING:
-    from composer_compile.artifact import Artifact, load
-    from composer_compile.compiling import Options, compile_document
-    from composer_compile.seam import BuildOptions
+    from composer_compile.backends.contract import BuildOptions
+    from composer_compile.compiler import Options, compile_document
+    from composer_compile.runtime.artifact import Artifact, load
 
 __all__ = ["Artifact", "BuildOptions", "Options", "compile_document", "composer_register", "load"]
 
 _PLACES = {
-    "Artifact": "composer_compile.artifact",
-    "BuildOptions": "composer_compile.seam",
-    "Options": "composer_compile.compiling",
-    "compile_document": "composer_compile.compiling",
-    "load": "composer_compile.artifact",
+    "Artifact": "composer_compile.runtime.artifact",
+    "BuildOptions": "composer_compile.backends.contract",
+    "Options": "composer_compile.compiler",
+    "compile_document": "composer_compile.compiler",
+    "load": "composer_compile.runtime.artifact",
 }
 
 

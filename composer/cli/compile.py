@@ -235,7 +235,7 @@ def _size(text: str) -> int:
 
 def _plan(args: argparse.Namespace, document: str, names: list[str] | None) -> int:
     from composer_compile import Options
-    from composer_compile.planning import plan_document
+    from composer_compile.plan.planner import plan_document
 
     from composer.graph import check
 

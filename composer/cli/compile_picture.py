@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from composer_compile.reports import CompilePlan, NodePlan
+    from composer_compile.plan.plan_report import CompilePlan, NodePlan
 
     from composer.graph import CheckedNode, Report
     from composer.views.picture import Coat, Paint, Painting

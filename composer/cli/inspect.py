@@ -24,8 +24,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    from composer_compile.container import open_container
-    from composer_compile.summary import as_json, summary_lines
+    from composer_compile.artifact.container import open_container
+    from composer_compile.artifact.summary import as_json, summary_lines
 
     container = open_container(args.artifact)
     if args.verify:

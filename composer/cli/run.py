@@ -88,7 +88,7 @@ def _collected(inputs: Iterable[tuple[str, str]]) -> dict[str, str | list[str]]:
 
 def _loaded(args: argparse.Namespace, document: str, task: str | None) -> Any:
     """A compiled artifact where there is one at the path, otherwise the document's live model."""
-    from composer_compile.container import is_artifact
+    from composer_compile.artifact.container import is_artifact
 
     if is_artifact(document):
         return _artifact(args, document)

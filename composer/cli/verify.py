@@ -24,7 +24,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Exit code 1 where a task differs by more than its tolerance, or lacks a plugin and cannot run."""
     from composer_compile import load
-    from composer_compile.recording import verify_samples
+    from composer_compile.parity.records import verify_samples
 
     with load(args.artifact, device=args.device) as artifact:
         verified = verify_samples(artifact)

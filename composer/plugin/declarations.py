@@ -273,8 +273,8 @@ class Metric(Declaration):
 class Backend(Declaration):
     """A compile backend: what turns a stage into something that runs without the model code.
 
-    `implementation()` is an object with the methods of `composer_compile.seam.BackendImplementation`; `extra` names
-    what to install for it (`pip install "multimodal-composer[tensorrt]"`).
+    `implementation()` is an object with the methods of `composer_compile.backends.contract.BackendImplementation`;
+    `extra` names what to install for it (`pip install "multimodal-composer[tensorrt]"`).
     """
 
     noun: ClassVar[str] = "backend"

@@ -11,11 +11,11 @@ from xml.etree import ElementTree
 
 import pytest
 import torch
-from composer_compile import planning
+from composer_compile.backends.contract import Support
 from composer_compile.backends.export import ExportBackend
 from composer_compile.errors import CompileError
-from composer_compile.seam import Support
-from composer_compile.tracing import trace
+from composer_compile.plan import planner
+from composer_compile.plan.trace import trace
 from torch import fx
 
 from composer.cli import main
@@ -106,7 +106,7 @@ def test_what_comes_after_a_node_that_cannot_be_compiled_is_not_planned(
             raise CompileError("it looks at values")
         return trace(call, keywords, table)
 
-    monkeypatch.setattr(planning, "trace", refusing)
+    monkeypatch.setattr(planner, "trace", refusing)
     out = tmp_path / "plan.html"
     assert main(["compile", f"{tiny.document}:image-caption", "--plan", "--picture", str(out)]) == 0
     svg = tmp_path / "inside.svg"

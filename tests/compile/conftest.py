@@ -13,8 +13,8 @@ import composer_compile
 import numpy as np
 import pytest
 import torch
-from composer_compile.backends.tensorrt import backend, library
-from composer_compile.backends.tensorrt.library import Library
+from composer_compile.backends.tensorrt import backend, tensorrt_library
+from composer_compile.backends.tensorrt.tensorrt_library import Library
 
 from composer.runtime import Model, load
 from composer.runtime.weights import save_weights
@@ -137,7 +137,7 @@ def has(monkeypatch: pytest.MonkeyPatch) -> Callable[[Library], None]:
     """Makes a library of the backend tensorrt the installed one."""
 
     def set_to(found: Library) -> None:
-        for module in (backend, library):
+        for module in (backend, tensorrt_library):
             monkeypatch.setattr(module, "installed", lambda: found)
 
     return set_to

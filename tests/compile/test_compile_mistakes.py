@@ -12,10 +12,10 @@ from typing import Any
 
 import composer_compile
 import pytest
-from composer_compile import writing
-from composer_compile.compiling import WeightStore
+from composer_compile.artifact import writer
+from composer_compile.artifact.writer import check_target, put_in_place, workplace
+from composer_compile.compiler import WeightStore
 from composer_compile.errors import CompileError
-from composer_compile.writing import check_target, put_in_place, workplace
 
 from composer.cli import main
 
@@ -217,8 +217,8 @@ WRITES: dict[str, tuple[object, str]] = {
     "a program": (Path, "write_bytes"),
     "a text": (Path, "write_text"),
     "the weights": (WeightStore, "write"),
-    "what is synced": (writing, "_sync"),
-    "a zip": (writing.shutil, "copyfileobj"),
+    "what is synced": (writer, "_sync"),
+    "a zip": (writer.shutil, "copyfileobj"),
 }
 
 

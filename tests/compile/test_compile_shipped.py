@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 import torch
 import yaml
-from composer_compile.manifest import Manifest
+from composer_compile.artifact.manifest import Manifest
 
 from composer.runtime import Model, load
 from composer.runtime.weights import save_weights

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import torch
-from composer_compile.backends.tensorrt import packing
-from composer_compile.backends.tensorrt.library import Library
+from composer_compile.backends.tensorrt import program_file
+from composer_compile.backends.tensorrt.tensorrt_library import Library
 
 __all__ = ["CPU", "RTX", "STANDARD", "packed"]
 
@@ -13,11 +13,13 @@ RTX = Library("torch-tensorrt-rtx", "2.14.0", "1.6.1.120")
 STANDARD = Library("torch-tensorrt", "2.14.0", "11.1.0")
 
 
-def packed() -> packing.Packed:
+def packed() -> program_file.Packed:
     """Two engines, the second on what the first gave and on a constant."""
 
-    def binding(name: str, value: str) -> packing.Binding:
-        return packing.Binding(name=name, value=value, dtype="float32", smallest=[1], best=[2], largest=[3])
+    def binding(name: str, value: str) -> program_file.Binding:
+        return program_file.Binding(
+            name=name, value=value, dtype="float32", smallest=[1], best=[2], largest=[3]
+        )
 
     files = {"engines/0.engine": b"first", "engines/1.engine": b"second"}
     wires = (
@@ -28,16 +30,16 @@ def packed() -> packing.Packed:
         ),
     )
     steps = [
-        packing.EngineStep(
+        program_file.EngineStep(
             engine=name,
-            sha256=packing.digest(files[name]),
+            sha256=program_file.digest(files[name]),
             inputs=[binding(*each) for each in inputs],
             outputs=[binding(*each) for each in outputs],
             output_allocator=False,
         )
         for name, (inputs, outputs) in zip(files, wires, strict=True)
     ]
-    program = packing.Program(
+    program = program_file.Program(
         made_with={"library": "torch-tensorrt-rtx"},
         targets=["8.9"],
         inputs=[binding("input", "input")],
@@ -48,4 +50,4 @@ def packed() -> packing.Packed:
         left=[],
         graphs=False,
     )
-    return packing.Packed(program, files)
+    return program_file.Packed(program, files)

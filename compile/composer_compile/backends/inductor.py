@@ -18,22 +18,22 @@ from torch import Tensor, fx
 from torch.export import ExportedProgram
 
 from composer.runtime import prefers_onednn
+from composer_compile.artifact.weights import WeightStore
+from composer_compile.backends.contract import BuildOptions, Compiled, LoadedProgram, Support, refuse_options
 from composer_compile.backends.operations import plugin_operations, unregistered
 from composer_compile.backends.pt2 import check_package
 from composer_compile.errors import ArtifactError, BackendError, CompileError
-from composer_compile.exporting import Variant, export_stage, state_of
+from composer_compile.export.exporter import Variant, export_stage, state_of
 from composer_compile.patches import patched, patched_environment, torch_alone
 from composer_compile.scratch import VARIABLES, Scratch
-from composer_compile.seam import BuildOptions, Compiled, LoadedProgram, Support, refuse_options
-from composer_compile.sizes import Sizes, inputs_of, number, symbols
-from composer_compile.specs import StageSpec
-from composer_compile.weights import WeightStore
+from composer_compile.tensors.points import Sizes, inputs_of, number, symbols
+from composer_compile.tensors.specs import StageSpec
 
 __all__ = ["InductorBackend"]
 
 CONFIG = {
     "aot_inductor.package_constants_in_so": False,
-    # A free dimension is 2 or more to the exporter, and 1 was compared (see `at_one`).
+    # A free dimension is 2 or more to the exporter, and 1 was compared (see `size_one`).
     "aot_inductor.check_lowerbound": False,
 }
 """How libraries are built."""

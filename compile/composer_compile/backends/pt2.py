@@ -6,7 +6,7 @@ import io
 import json
 import zipfile
 
-from composer_compile.container import unsafe_entry
+from composer_compile.artifact.container import unsafe_entry
 from composer_compile.errors import ArtifactError
 
 __all__ = ["check_archive", "check_package"]

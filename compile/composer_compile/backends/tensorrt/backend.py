@@ -9,22 +9,22 @@ from typing import Any
 import torch
 from torch import Tensor, fx
 
+from composer_compile.artifact.weights import WeightStore
+from composer_compile.backends.contract import BuildOptions, Compiled, LoadedProgram, Support
 from composer_compile.backends.operations import plugin_operations
-from composer_compile.backends.tensorrt.apart import Builder
-from composer_compile.backends.tensorrt.building import Recipe, exported_stage
-from composer_compile.backends.tensorrt.caching import BuildCache, build_key
-from composer_compile.backends.tensorrt.library import check_installed, installed, library
-from composer_compile.backends.tensorrt.offline import buildable, check_targets
-from composer_compile.backends.tensorrt.packing import Packed, unpack
-from composer_compile.backends.tensorrt.precision import KEPT
-from composer_compile.backends.tensorrt.reading import fixed_name
-from composer_compile.backends.tensorrt.running import engine_on, wired
+from composer_compile.backends.tensorrt.build_cache import BuildCache, build_key
+from composer_compile.backends.tensorrt.builder_process import Builder
+from composer_compile.backends.tensorrt.cross_build import buildable, check_targets
+from composer_compile.backends.tensorrt.engine_build import Recipe, exported_stage
+from composer_compile.backends.tensorrt.engine_graph import fixed_name
+from composer_compile.backends.tensorrt.engine_run import engine_on, wired
+from composer_compile.backends.tensorrt.keep_list import KEPT
+from composer_compile.backends.tensorrt.program_file import Packed, unpack
 from composer_compile.backends.tensorrt.targets import capabilities
+from composer_compile.backends.tensorrt.tensorrt_library import check_installed, installed, library
 from composer_compile.errors import ArtifactError, BackendError
-from composer_compile.exporting import Variant
-from composer_compile.seam import BuildOptions, Compiled, LoadedProgram, Support
-from composer_compile.specs import StageSpec
-from composer_compile.weights import WeightStore
+from composer_compile.export.exporter import Variant
+from composer_compile.tensors.specs import StageSpec
 
 __all__ = ["TensorRTBackend"]
 

@@ -12,10 +12,10 @@ from torch import Tensor, fx, nn
 from torch.export import Dim, ExportedProgram
 
 from composer_compile.errors import CompileError
-from composer_compile.exporting import Lifted, forget_sources, state_of
-from composer_compile.sizes import number
-from composer_compile.specs import StageSpec
-from composer_compile.stages import TensorStage
+from composer_compile.export.exporter import Lifted, forget_sources, state_of
+from composer_compile.stages.modules import TensorStage
+from composer_compile.tensors.points import number
+from composer_compile.tensors.specs import StageSpec
 
 __all__ = ["Fallback", "Segment", "example", "export_segment", "fallbacks_in", "owners_of"]
 

@@ -1,0 +1,359 @@
+"""The manifest of an artifact: everything that is known of it, as JSON. Imports no torch."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import Any, Literal, Union
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from composer_compile.artifact.references import manifest_faults
+from composer_compile.errors import ArtifactError
+
+__all__ = [
+    "FORMAT",
+    "VERSION",
+    "Backend",
+    "Difference",
+    "FileEntry",
+    "Generate",
+    "HostCall",
+    "Input",
+    "Manifest",
+    "Operation",
+    "Output",
+    "Parity",
+    "Program",
+    "Provider",
+    "Span",
+    "Stage",
+    "Task",
+    "Tensor",
+    "Weight",
+    "manifest_schema",
+    "read_manifest",
+    "write_manifest",
+]
+
+FORMAT = "composer-artifact"
+VERSION = 3
+Size = Union[int, str]
+
+
+class _Entry(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+
+
+class FileEntry(_Entry):
+    """A file of the artifact."""
+
+    sha256: str
+    """Hash of the content, in hexadecimal."""
+    bytes: int
+    """Length of the content."""
+
+
+class Span(_Entry):
+    """The sizes that a free dimension may have, both ends included."""
+
+    low: int
+    """Smallest size."""
+    high: int
+    """Largest size."""
+    best: int
+    """The size to be fastest at."""
+
+    def __str__(self) -> str:
+        return f"{self.low}..{self.high}"
+
+
+class Tensor(_Entry):
+    """A tensor that goes into or out of a program."""
+
+    name: str
+    """`input.port`, `node.port` with the field of its record, or a part of a decoder's cache."""
+    dtype: str
+    """Number format, such as `float32`."""
+    dims: list[Size]
+    """Sizes: numbers, or sums over free dimensions such as `question.length + 197`."""
+
+
+class Program(_Entry):
+    """One compiled program: a stage for some sizes."""
+
+    file: str
+    """Its file."""
+    fixed: dict[str, int]
+    """Free dimensions that have one size in this program."""
+    ranges: dict[str, Span]
+    """The sizes of the others."""
+    weights: list[str | None]
+    """The weights that it takes, in order, by their key in `weights`; null for one that it does not read."""
+    operations: list[str]
+    """The operations that it calls and that torch does not have, by their name in the manifest's `operations`."""
+
+
+class Stage(_Entry):
+    """A part of a task that runs as one tensor program."""
+
+    name: str
+    """`encode`, `encode-2` and so on, `<node>.prefill`, `<node>.decode`, or `finish`."""
+    nodes: list[str]
+    """Nodes of the document that it holds."""
+    inputs: list[Tensor]
+    """What goes in, in order."""
+    outputs: list[Tensor]
+    """What comes out, in order."""
+    programs: list[Program]
+    """The programs that cover its ranges; the first whose sizes fit is used."""
+
+
+class Generate(_Entry):
+    """A node that generates text token by token."""
+
+    node: str
+    """Its name in the document."""
+    decode: Stage
+    """One step of the decoder."""
+    batch: str
+    """The free dimension that counts its samples."""
+    first: str | None
+    """Name of the logits of the first token, where a prompt gives them before the first step."""
+    policy: str
+    """Id of the search policy."""
+    options: dict[str, Any]
+    """Options of the search."""
+    tokens: dict[str, int]
+    """Ids of the start, end and padding token."""
+    text: Input
+    """The text modality with the vocabulary that turns ids into text."""
+    ports: dict[str, str]
+    """Port of the node (`text`, `ids`, `score`) to the name of the value."""
+
+
+class HostCall(_Entry):
+    """A node that works on the host, such as one that cuts a generated text."""
+
+    node: str
+    """Its name in the document."""
+    uses: str
+    """Id of its module type, which has no weights."""
+    config: dict[str, Any]
+    """Its config."""
+    sources: dict[str, Union[str, list[str]]]
+    """Input port to the name of the value, or of several."""
+    ports: dict[str, str]
+    """Output port to the name of the value."""
+
+
+class Input(_Entry):
+    """A raw input and the modality that reads it."""
+
+    modality: str
+    """Id of a registered modality."""
+    config: dict[str, Any]
+    """Its config; a field of `files` is filled in when the artifact is loaded."""
+    files: dict[str, str]
+    """Config field to the file of the artifact that it names."""
+    ports: dict[str, str]
+    """Host port to its kind."""
+
+
+class Output(_Entry):
+    """A result of a task."""
+
+    kind: str
+    """Kind of the value; `text` is a string."""
+    values: list[str | None]
+    """The named values that it is made of, one per field of the kind; null for a field that is absent."""
+
+
+class Task(_Entry):
+    """A task, ready to run."""
+
+    summary: str
+    """One line for people."""
+    precision: str
+    """Number format of the programs, but for those of `precisions`: fp32, fp16 or bf16."""
+    precisions: dict[str, str]
+    """Node to its own number format."""
+    inputs: dict[str, Input]
+    """Raw inputs by name."""
+    batch: dict[str, str]
+    """Input to the free dimension that counts its samples."""
+    given: list[Tensor]
+    """The tensors that a request brings: every field of every raw input."""
+    ranges: dict[str, Span]
+    """The sizes that a request may have."""
+    order: list[Union[Stage, Generate, HostCall]]
+    """What runs, in order."""
+    outputs: dict[str, Output]
+    """Results by name."""
+
+    @property
+    def programs(self) -> list[Program]:
+        """The programs of all its stages, in running order."""
+        parts = [part for part in self.order if not isinstance(part, HostCall)]
+        stages = [part.decode if isinstance(part, Generate) else part for part in parts]
+        return [program for stage in stages for program in stage.programs]
+
+
+class Weight(_Entry):
+    """A stored tensor."""
+
+    dtype: str
+    """Number format."""
+    shape: list[int]
+    """Sizes."""
+    names: list[str]
+    """`module.parameter`: where it stands in the document's modules."""
+
+
+class Difference(_Entry):
+    """How far an output of a compiled program lies from that of the live model."""
+
+    output: str
+    """Name of the output."""
+    sizes: dict[str, int]
+    """Sizes of the sample."""
+    max_abs: float
+    """Largest difference."""
+    max_rel: float
+    """Largest difference over the size of the largest value."""
+    argmax: float | None = None
+    """Share of rows whose largest value stands at the same place; null where that means nothing."""
+    ids: float | None = None
+    """Share of samples whose generated ids are the same; null where nothing is generated."""
+
+
+class Parity(_Entry):
+    """The comparison of a task with the live model when it was compiled."""
+
+    tolerance: float
+    """Largest accepted `max_rel`."""
+    passed: bool
+    """Whether every difference lay within it; false where the drift was accepted by hand, or nothing was measured."""
+    differences: list[Difference]
+    """What was found."""
+    not_measured: str | None = None
+    """Why nothing was compared: the programs are for another machine, where `composer verify` does it; else null."""
+
+
+class Backend(_Entry):
+    """What made the programs, and what is needed to run them."""
+
+    id: str
+    """Id of the backend."""
+    made_with: dict[str, str]
+    """Versions, and what else must agree on the machine that runs it (`device`, `capability`)."""
+
+
+class Provider(_Entry):
+    """The plugin that offered something when the artifact was made."""
+
+    plugin: str
+    """Name of the plugin."""
+    package: str
+    """The package that brings it, with its version; empty for a plugin that belonged to none."""
+
+
+class Operation(_Entry):
+    """An operation of torch that programs call and that torch itself does not have."""
+
+    module_types: dict[str, Provider]
+    """Module types whose code may register it, with the plugins that offer them."""
+
+
+class Manifest(_Entry):
+    """`manifest.json`."""
+
+    format: Literal["composer-artifact"] = "composer-artifact"
+    """Tells this file from any other JSON."""
+    version: Literal[3] = 3
+    """Version of the format."""
+    name: str
+    """Name of the document."""
+    summary: str
+    """Its summary."""
+    command: str
+    """The command that makes the artifact again, without `--out`: whoever shows it knows where the artifact lies."""
+    backend: Backend
+    """What made the programs."""
+    tasks: dict[str, Task]
+    """Tasks by name."""
+    weights: dict[str, Weight]
+    """Stored tensors by key: the hash of number format, sizes and content."""
+    parity: dict[str, Parity]
+    """The comparison with the live model, by task."""
+    requires: dict[str, dict[str, Provider]]
+    """What running takes from installed plugins: `modalities`, `kinds`, `policies` and so on → id → who offered it."""
+    operations: dict[str, Operation]
+    """Operations of torch that a plugin's code registers, such as `plugin::operation`."""
+    files: dict[str, FileEntry]
+    """Every other file of the artifact."""
+    digest: str = Field(default="", pattern="^([0-9a-f]{64})?$")
+    """SHA-256 of the manifest without this field: tells a damaged manifest."""
+
+
+Generate.model_rebuild()
+
+
+def write_manifest(manifest: Manifest) -> bytes:
+    """The file's content, with its digest; equal manifests give equal bytes."""
+    data = manifest.model_dump(mode="json", exclude={"digest"})
+    return _dumped({**data, "digest": _digest(data)})
+
+
+def read_manifest(content: bytes, name: str) -> Manifest:
+    """Read and verify. `name` is what errors call the artifact.
+
+    Raises:
+        ArtifactError: it is no manifest, of a later version, or damaged.
+    """
+    try:
+        data = json.loads(content, parse_constant=_refuse)
+    except (ValueError, RecursionError):
+        raise ArtifactError(f"{name} has a damaged manifest.json (no JSON): {REBUILD}") from None
+    if not isinstance(data, dict) or data.get("format") != FORMAT:
+        raise ArtifactError(
+            f"{name} is not an artifact: its manifest.json was not written by `composer compile`"
+        )
+    if data.get("version") != VERSION:
+        raise ArtifactError(
+            f"{name} has version {data.get('version')!r} of the artifact format and this composer reads {VERSION}: "
+            f"{REBUILD}, or install the composer that made it"
+        )
+    digest = _digest({key: value for key, value in data.items() if key != "digest"})
+    if digest != data.get("digest") or _dumped(data) != content:
+        raise ArtifactError(f"{name} has a damaged manifest.json (its digest differs): {REBUILD}")
+    try:
+        manifest = Manifest.model_validate(data)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"]))
+        raise ArtifactError(f"{name} has a manifest.json with a fault at {where}: {first['msg']}") from None
+    fault = next(manifest_faults(manifest), None)
+    if fault is not None:
+        raise ArtifactError(f"{name} has a manifest.json with a fault at {fault}: {REBUILD}")
+    return manifest
+
+
+REBUILD = "copy it again, or rebuild it with `composer compile`"
+
+
+def manifest_schema() -> dict[str, Any]:
+    """The JSON Schema of `manifest.json`."""
+    return Manifest.model_json_schema()
+
+
+def _refuse(constant: str) -> float:
+    raise ValueError(f"{constant} is not JSON")
+
+
+def _digest(data: dict[str, Any]) -> str:
+    return hashlib.sha256(_dumped(data)).hexdigest()
+
+
+def _dumped(data: dict[str, Any]) -> bytes:
+    return (json.dumps(data, indent=1, ensure_ascii=False) + "\n").encode()

@@ -1,0 +1,162 @@
+"""Whether the parts of a manifest fit together: what one names, another has. Imports no torch.
+
+A manifest that was written by `composer compile` always does. One that somebody edited, digest and all, is refused here
+rather than by an exception in the middle of a run.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from composer.types import parse_form
+
+if TYPE_CHECKING:
+    from composer_compile.artifact.manifest import Generate, Manifest, Program, Span, Stage, Task, Tensor
+
+__all__ = ["manifest_faults"]
+
+NUMBER_FORMATS = frozenset(
+    {"float32", "float16", "bfloat16", "int64", "int32", "uint8", "bool", "float64", "int16", "int8"}
+)
+PORTS = frozenset({"text", "ids", "score"})
+IDS = ("start", "end", "pad")
+
+
+def manifest_faults(manifest: Manifest) -> Iterator[str]:
+    """Every place where a manifest names what it does not have: `where: what`."""
+    for key, weight in manifest.weights.items():
+        if weight.dtype not in NUMBER_FORMATS or min(weight.shape, default=0) < 0:
+            yield f"weights.{key}: it is {weight.dtype} {weight.shape}"
+    for name, entry in manifest.files.items():
+        if entry.bytes < 0:
+            yield f"files.{name}: it has {entry.bytes} bytes"
+    for name, task in manifest.tasks.items():
+        if name not in manifest.parity:
+            yield f"parity: it says nothing of task {name}"
+        elif not 0 <= manifest.parity[name].tolerance < math.inf:
+            yield f"parity.{name}.tolerance: it is {manifest.parity[name].tolerance}"
+        for fault in _Walk(manifest, task).faults():
+            yield f"tasks.{name}.{fault}"
+
+
+@dataclass
+class _Walk:
+    """One task in its running order, with the names of the values that are there so far."""
+
+    manifest: Manifest
+    task: Task
+    known: set[str] = field(default_factory=set)
+
+    def faults(self) -> Iterator[str]:
+        task = self.task
+        yield from self._spans("ranges", task.ranges)
+        if not task.inputs or task.inputs.keys() != task.batch.keys():
+            yield "batch: its names are not those of the inputs"
+        yield from (
+            f"batch.{name}: there is no range {batch}"
+            for name, batch in task.batch.items()
+            if batch not in task.ranges and not batch.isdigit()
+        )
+        for name, entry in task.inputs.items():
+            yield from self._files(f"inputs.{name}", entry.files)
+        for tensor in task.given:
+            yield from self._tensor("given", tensor, task.ranges)
+            self.known.add(tensor.name)
+        for number, part in enumerate(task.order):
+            yield from (f"order.{number}.{fault}" for fault in self._part(part))
+        for name, output in task.outputs.items():
+            yield from self._unknown(f"outputs.{name}", [each for each in output.values if each is not None])
+            if not output.values or output.values[0] is None:
+                yield f"outputs.{name}: it has no value"
+
+    def _part(self, part: object) -> Iterator[str]:
+        from composer_compile.artifact.manifest import Generate, HostCall, Stage
+
+        if isinstance(part, Stage):
+            yield from self._unknown("inputs", [tensor.name for tensor in part.inputs])
+            yield from self._stage(part)
+            self.known |= {tensor.name for tensor in part.outputs}
+        elif isinstance(part, Generate):
+            yield from self._generate(part)
+            self.known |= set(part.ports.values())
+        elif isinstance(part, HostCall):
+            named = [[each] if isinstance(each, str) else each for each in part.sources.values()]
+            yield from self._unknown("sources", [name for names in named for name in names])
+            self.known |= set(part.ports.values())
+
+    def _stage(self, stage: Stage) -> Iterator[str]:
+        for tensor in (*stage.inputs, *stage.outputs):
+            yield from self._tensor(stage.name, tensor, None)
+        if not stage.programs:
+            yield f"{stage.name}: it has no program"
+        for program in stage.programs:
+            yield from self._program(program)
+
+    def _program(self, program: Program) -> Iterator[str]:
+        yield from self._files("programs", {"file": program.file})
+        yield from self._spans("programs.ranges", program.ranges)
+        for key in program.weights:
+            if key is not None and key not in self.manifest.weights:
+                yield f"programs.weights: there is no weight {key}"
+        for name in program.operations:
+            if name not in self.manifest.operations:
+                yield f"programs.operations: there is no operation {name}"
+
+    def _generate(self, entry: Generate) -> Iterator[str]:
+        yield from self._stage(entry.decode)
+        beams, longest = entry.options.get("beams"), entry.options.get("max_tokens")
+        if not _counts(beams) or not _counts(longest):
+            yield f"options: beams is {beams!r} and max_tokens is {longest!r}"
+            return
+        cached = entry.decode.inputs[2 if int(str(beams)) > 1 else 1 :]
+        yield from self._unknown("decode.inputs", [tensor.name for tensor in cached])
+        yield from self._unknown("first", [] if entry.first is None else [entry.first])
+        if not any(entry.batch in tensor.dims for tensor in cached):
+            yield f"decode.inputs: none of the cache counts {entry.batch}"
+        if not entry.decode.outputs:
+            yield "decode.outputs: there are no logits"
+        if entry.batch not in self.task.ranges:
+            yield f"batch: there is no range {entry.batch}"
+        for program in entry.decode.programs:
+            if entry.batch not in program.fixed and entry.batch not in program.ranges:
+                yield f"decode.programs: none says for which {entry.batch}"
+        yield from (f"tokens: it has no {name}" for name in IDS if name not in entry.tokens)
+        yield from (f"ports: a search gives no {port}" for port in entry.ports if port not in PORTS)
+        yield from self._files("text", entry.text.files)
+
+    def _tensor(self, where: str, tensor: Tensor, ranges: Mapping[str, Span] | None) -> Iterator[str]:
+        if tensor.dtype not in NUMBER_FORMATS:
+            yield f"{where}: {tensor.name} is {tensor.dtype}"
+        for size in tensor.dims:
+            try:
+                form = parse_form(size)
+            except ValueError:
+                yield f"{where}: {tensor.name} has the size {size!r}"
+                continue
+            yield from (
+                f"{where}: there is no range {symbol}"
+                for symbol in form.symbols
+                if ranges is not None and symbol not in ranges
+            )
+
+    def _unknown(self, where: str, names: list[str]) -> Iterator[str]:
+        yield from (f"{where}: nothing gives {name}" for name in names if name not in self.known)
+
+    def _files(self, where: str, files: Mapping[str, str]) -> Iterator[str]:
+        yield from (
+            f"{where}: there is no file {file}" for file in files.values() if file not in self.manifest.files
+        )
+
+    def _spans(self, where: str, spans: Mapping[str, Span]) -> Iterator[str]:
+        yield from (
+            f"{where}.{name}: it is {span}, best {span.best}"
+            for name, span in spans.items()
+            if not 1 <= span.low <= span.best <= span.high
+        )
+
+
+def _counts(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 1

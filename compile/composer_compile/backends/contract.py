@@ -1,0 +1,127 @@
+"""What a backend's implementation offers. Any object of this form, registered as `composer.plugin.Backend`, will do."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor, fx
+
+from composer_compile.artifact.weights import WeightStore
+from composer_compile.errors import BackendError
+from composer_compile.export.exporter import Variant
+from composer_compile.tensors.specs import StageSpec
+
+__all__ = ["BackendImplementation", "BuildOptions", "Compiled", "LoadedProgram", "Support", "refuse_options"]
+
+LoadedProgram = Callable[..., Sequence[Tensor]]
+"""A program that was loaded: positional tensors in, tensors out, in the order of the stage's manifest entry."""
+
+
+@dataclass(frozen=True)
+class BuildOptions:
+    """What a user may ask of a backend beyond the tasks themselves; a backend refuses what it cannot do."""
+
+    targets: tuple[str, ...] = ()
+    """GPUs to build for, by name or compute capability; empty for the device at hand."""
+    require_full: bool = False
+    """Refuse where any operation falls back to torch."""
+    memory_limit: int | None = None
+    """Bytes of workspace that a build may plan with."""
+    keep: tuple[str, ...] | None = None
+    """Kinds of operations that stay in float32; None for the backend's own list."""
+    cuda_graphs: bool = True
+    """Run the step of a search through CUDA graphs."""
+    cache: Path | None = None
+    """A directory for finished programs, so that an unchanged one is not built again."""
+
+    def flags(self) -> dict[str, str]:
+        """The options that differ from their defaults, as the command line writes them."""
+        given = {
+            "--target": ",".join(self.targets),
+            "--require-full": " " if self.require_full else "",
+            "--memory-limit": str(self.memory_limit or ""),
+            "--keep": "" if self.keep is None else ",".join(self.keep) or "none",
+            "--no-cuda-graphs": "" if self.cuda_graphs else " ",
+            "--build-cache": str(self.cache or ""),
+        }
+        return {flag: value.strip() for flag, value in given.items() if value}
+
+
+@dataclass(frozen=True)
+class Compiled:
+    """One compiled program: the content of its file, and the weights it takes by their key in the store."""
+
+    content: bytes
+    suffix: str
+    weights: tuple[str | None, ...]
+    operations: tuple[str, ...] = ()
+    """Operations of torch that a plugin registers and the program calls, such as `plugin::op`."""
+    notes: tuple[str, ...] = ()
+    """What the user is told of it: what fell back, or that nothing had to be built."""
+
+
+@dataclass(frozen=True)
+class Support:
+    """What becomes of one operation: run by the backend, or left to torch for a reason."""
+
+    supported: bool
+    reason: str = ""
+
+
+class BackendImplementation(Protocol):
+    """A backend. It is made without arguments, and nothing that it keeps between calls changes a result."""
+
+    per_module: bool
+    """Whether every declared module gets programs of its own; otherwise only what tasks share is kept apart."""
+
+    def check_installed(self) -> None:
+        """Raise BackendError, with the extra to install, where a library is missing."""
+
+    def check_options(self, options: BuildOptions, device: torch.device | None) -> None:
+        """Raise BackendError for an option that it does not take, or cannot meet on this machine.
+
+        Without a device nothing is built (`--plan`): the options alone are judged.
+        """
+
+    def made_with(self, device: torch.device, options: BuildOptions) -> dict[str, str]:
+        """What programs that are compiled so depend on: versions, device, capability. Goes into the manifest."""
+        ...
+
+    def mismatch(self, made_with: Mapping[str, str], device: torch.device) -> str | None:
+        """Why programs that were made so cannot run here, as half a sentence; None where they can."""
+        ...
+
+    def compile(
+        self, spec: StageSpec, variant: Variant, store: WeightStore, options: BuildOptions
+    ) -> Compiled:
+        """Compile one variant of a stage. Weights go to the store and not into the content, where that can be."""
+        ...
+
+    def load(
+        self,
+        file: Callable[[], Path],
+        content: memoryview,
+        weights: Sequence[Tensor | None],
+        device: torch.device,
+    ) -> LoadedProgram:
+        """Load a program whose hash was verified; `file()` gives its path where a library wants one."""
+        ...
+
+    def decompositions(self) -> Mapping[Any, Callable[..., Any]]:
+        """How operations are broken up before the backend sees them, for `--plan`; empty where it takes torch's own."""
+        ...
+
+    def support(self, graph: fx.GraphModule) -> Mapping[fx.Node, Support]:
+        """What becomes of every call in a graph of one node, for `--plan`."""
+        ...
+
+
+def refuse_options(options: BuildOptions, backend: str) -> None:
+    """Raise BackendError where anything was asked for: for backends that have no options."""
+    given = list(options.flags())
+    if given:
+        raise BackendError(f"the backend {backend} has no {' and no '.join(given)}: leave it out")

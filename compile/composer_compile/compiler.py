@@ -1,0 +1,370 @@
+"""Compiling: a document with weights to an artifact that was compared with the live model before it was written."""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+import json
+import math
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from composer.graph import Report, check
+from composer.plan import Plan
+from composer.plugin import Registry, load_registry
+from composer.runtime import Model, Runner, device_of
+from composer.runtime import load as load_model
+from composer_compile.artifact.command import command_of, without_paths
+from composer_compile.artifact.container import MANIFEST, container_of
+from composer_compile.artifact.licenses import licenses_text
+from composer_compile.artifact.manifest import (
+    Backend,
+    Manifest,
+    Operation,
+    Parity,
+    Program,
+    Provider,
+    Task,
+    write_manifest,
+)
+from composer_compile.artifact.requirements import provider_of, requirements_of
+from composer_compile.artifact.weights import WeightStore
+from composer_compile.artifact.writer import check_target, file_entries, put_in_place, workplace
+from composer_compile.backends.contract import BackendImplementation, BuildOptions
+from composer_compile.errors import CompileError
+from composer_compile.export.exporter import Variant, each_variant
+from composer_compile.export.refusals import check_exportable
+from composer_compile.parity.bisection import first_diverging_node
+from composer_compile.parity.gate import compare_task
+from composer_compile.parity.records import record_live_samples, record_samples
+from composer_compile.patches import full_float32
+from composer_compile.runtime.artifact import Artifact, backend_of
+from composer_compile.stages.host_nodes import without_host_steps
+from composer_compile.stages.manifest_entries import Files, describe_task, span
+from composer_compile.stages.partition import labels_of
+from composer_compile.stages.stager import ModulesIn, Outline, Staged, stage_plan
+from composer_compile.tensors.differences import TOLERANCES, WORST
+from composer_compile.tensors.free_dims import check_overrides, find_free_dims, overrides_for
+from composer_compile.tensors.precisions import DTYPE_OF, check_precision_names, precision_of
+from composer_compile.tensors.specs import DTYPES, StageSpec
+
+__all__ = ["Options", "compile_document"]
+
+Progress = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Options:
+    """How to compile; what is left out comes from the document's `compile:`."""
+
+    backend: str = "export"
+    ranges: Mapping[str, str] = field(default_factory=dict)
+    precision: str | None = None
+    precisions: Mapping[str, str] = field(default_factory=dict)
+    """Module or node → its own precision."""
+    tolerance: float | None = None
+    accept_drift: bool = False
+    build: BuildOptions = field(default_factory=BuildOptions)
+    """What the backend is asked for."""
+
+
+def compile_document(
+    document: str | Path | Report,
+    out: str | Path,
+    *,
+    tasks: Iterable[str] | None = None,
+    weights: str | Path | None = None,
+    layout: str | None = None,
+    root: str | None = None,
+    init: str | Iterable[str] = (),
+    settings: Mapping[str, Any] | None = None,
+    options: Options | None = None,
+    device: str = "cpu",
+    registry: Registry | None = None,
+    progress: Progress = lambda line: None,
+    loaded: Callable[[Model], None] = lambda model: None,
+) -> Manifest:
+    """Compile tasks of a document (all, unless named) into one artifact: a directory, or a zip where `out` ends so.
+
+    Raises:
+        DocumentError, WeightsError: as `composer.load`. BackendError: the backend is not installed.
+        CompileError: a stage cannot be compiled, the target is taken, or a compiled program drifts past the tolerance.
+            Nothing is written then, and an artifact that was there stays.
+    """
+    chosen = options or Options()
+    tasks = None if tasks is None else list(tasks)
+    _check_tolerance(chosen.tolerance)
+    target = check_target(out)
+    registry = registry if registry is not None else load_registry()
+    backend = backend_of(registry, chosen.backend, "compiling")
+    backend.check_installed()
+    backend.check_options(chosen.build, device_of(device))
+    report = (
+        document if isinstance(document, Report) else check(document, registry=registry, settings=settings)
+    )
+    if report.ok:  # before weights are read; an unknown task is told while the model is loaded
+        known = report.tasks if tasks is None else [name for name in tasks if name in report.tasks]
+        check_exportable(report, known, registry)
+    fresh = (init,) if isinstance(init, str) else tuple(init)
+    model = load_model(
+        report,
+        weights=weights,
+        layout=layout,
+        root=root,
+        init=fresh,
+        device=device,
+        tasks=tasks,
+        registry=registry,
+    )
+    loaded(model)
+    command = command_of(
+        document,
+        tasks,
+        chosen,
+        weights=weights,
+        layout=layout,
+        root=root,
+        init=fresh,
+        settings=settings or {},
+        device=device,
+    )
+    with workplace(target) as folder, full_float32():
+        job = _Job(model, registry, backend, chosen, folder, progress, command)
+        manifest = job.run()
+        put_in_place(folder, target)
+    return manifest
+
+
+@dataclass
+class _Prepared:
+    """A task with its stages in full precision (the reference) and in the precision that is compiled."""
+
+    runner: Runner
+    outline: Outline
+    reference: Staged
+    staged: Staged
+
+    @property
+    def coarsest(self) -> str:
+        """What the tolerance goes by."""
+        return self.outline.precision.used(self.outline.plan)[-1]
+
+
+@dataclass
+class _Job:
+    model: Model
+    registry: Registry
+    backend: BackendImplementation
+    options: Options
+    folder: Path
+    progress: Progress
+    command: str
+    made: dict[Any, Program] = field(default_factory=dict)
+    cast: dict[str, dict[str, nn.Module]] = field(default_factory=dict)
+    operations: dict[str, dict[str, Provider]] = field(default_factory=dict)
+    """Operations that plugins register → the module types in whose programs they were found."""
+
+    def run(self) -> Manifest:
+        plans = {name: self.model.runner(name).plan for name in self.model.tasks}
+        check_overrides(plans.values(), self.options.ranges)
+        check_precision_names(plans.values(), self.options.precisions)
+        prepared = self._prepare(plans)
+        modules = {
+            f"{name}" if precision == "fp32" else f"{name}({precision})": module
+            for precision, group in {"fp32": self.model.modules, **self.cast}.items()
+            for name, module in group.items()
+        }
+        store = WeightStore(modules)
+        files = Files(self.folder)
+        tasks: dict[str, Task] = {}
+        for name, task in prepared.items():
+            programs = {stage: self._programs(name, spec, store) for stage, spec in task.staged.specs.items()}
+            tasks[name] = describe_task(task.outline, task.staged, programs, self.registry, files)
+        stored = store.write(self.folder)
+        (self.folder / "document.json").write_text(self._document(), encoding="utf-8")
+        types = [module.type.id for module in self.model.report.modules.values()]
+        (self.folder / "LICENSES.txt").write_text(licenses_text(self.registry, types), encoding="utf-8")
+        document = self.model.report.document
+        assert document is not None
+        made_with = self.backend.made_with(self.model.device, self.options.build)
+        manifest = Manifest(
+            name=self.model.report.name,
+            summary=document.shape.summary,
+            command=self.command,
+            backend=Backend(id=self.options.backend, made_with=made_with),
+            tasks=tasks,
+            weights=stored,
+            parity={},
+            requires=requirements_of(tasks.values(), self.options.backend, self.registry),
+            operations={
+                name: Operation(module_types=found) for name, found in sorted(self.operations.items())
+            },
+            files=file_entries(self.folder),
+        )
+        manifest = manifest.model_copy(update={"parity": self._compare(manifest, prepared)})
+        manifest = manifest.model_copy(update={"files": file_entries(self.folder)})
+        (self.folder / MANIFEST).write_bytes(write_manifest(manifest))
+        return manifest
+
+    def _prepare(self, plans: Mapping[str, Plan]) -> dict[str, _Prepared]:
+        """Every task, cut so that what several of them compute is one program."""
+        options = self.options
+        precisions = {
+            name: precision_of(plan, options.precision, options.precisions) for name, plan in plans.items()
+        }
+        free = {
+            name: find_free_dims(plan, self.registry, overrides_for(plan, options.ranges))
+            for name, plan in plans.items()
+        }
+        ranges = {name: found.ranges for name, found in free.items()}
+        labels = labels_of(plans, ranges, precisions, per_module=self.backend.per_module)
+        prepared = {}
+        for name, plan in plans.items():
+            tensors, host = without_host_steps(plan, self.registry)
+            outline = Outline(plan, tensors, host, free[name], labels[name], precisions[name])
+            reference = self._staged(outline, lambda precision: (self.model.modules, torch.float32))
+            is_full = precisions[name].used(plan) == ("fp32",)
+            staged = reference if is_full else self._staged(outline, self._cast)
+            prepared[name] = _Prepared(self.model.runner(name), outline, reference, staged)
+        return prepared
+
+    def _staged(self, outline: Outline, modules: ModulesIn) -> Staged:
+        return stage_plan(outline, modules, self.registry, self.model.device)
+
+    def _cast(self, precision: str) -> tuple[dict[str, nn.Module], torch.dtype]:
+        """The modules in a precision, cast once for all tasks."""
+        dtype = DTYPES[DTYPE_OF[precision]]
+        if precision == "fp32":
+            return self.model.modules, dtype
+        if precision not in self.cast:
+            self.cast[precision] = {
+                name: copy.deepcopy(module).to(dtype).eval() for name, module in self.model.modules.items()
+            }
+        return self.cast[precision], dtype
+
+    def _programs(self, task: str, spec: StageSpec, store: WeightStore) -> list[Program]:
+        return each_variant(spec, lambda variant: self._program(task, spec, variant, store))
+
+    def _program(self, task: str, spec: StageSpec, variant: Variant, store: WeightStore) -> Program:
+        key = (
+            spec.identity,
+            tuple((each.dtype, each.dims) for each in spec.inputs),
+            tuple(variant.fixed.items()),
+            tuple(variant.ranges.items()),
+        )
+        if key not in self.made:
+            self.progress(f"{task}: {spec.name} ({variant.label})")
+            compiled = self.backend.compile(spec, variant, store, self.options.build)
+            for note in compiled.notes:
+                self.progress(f"{task}: {spec.name} ({variant.label}): {note}")
+            self._note_operations(task, spec, compiled.operations)
+            digest = hashlib.sha256(compiled.content).hexdigest()[:16]
+            name = f"programs/{digest}{compiled.suffix}"
+            (self.folder / "programs").mkdir(exist_ok=True)
+            (self.folder / name).write_bytes(compiled.content)
+            self.made[key] = Program(
+                file=name,
+                fixed=dict(variant.fixed),
+                ranges={label: span(found) for label, found in variant.ranges.items()},
+                weights=list(compiled.weights),
+                operations=list(compiled.operations),
+            )
+        return self.made[key]
+
+    def _note_operations(self, task: str, spec: StageSpec, operations: Iterable[str]) -> None:
+        nodes = self.model.report.tasks[task].nodes
+        types = dict.fromkeys(nodes[name].module.type.id for name in spec.nodes if name in nodes)
+        for operation in operations:
+            noted = self.operations.setdefault(operation, {})
+            noted.update({each: provider_of(self.registry, "module_types", each) for each in types})
+
+    def _compare(self, manifest: Manifest, prepared: Mapping[str, _Prepared]) -> dict[str, Parity]:
+        """The gate: the artifact as it lies in the folder, against the live model.
+
+        Programs for another machine cannot be compared here: then the live model's results are recorded, for
+        `composer verify` to compare with on that machine.
+        """
+        reason = self.backend.mismatch(manifest.backend.made_with, self.model.device)
+        parity = {}
+        container = container_of(self.folder, manifest)
+        with Artifact(
+            container=container, backend=self.backend, registry=self.registry, device=self.model.device
+        ) as artifact:
+            for name, task in prepared.items():
+                tolerance = self._tolerance(task)
+                if reason is not None:
+                    parity[name] = Parity(
+                        tolerance=tolerance, passed=False, differences=[], not_measured=reason
+                    )
+                    continue
+                found = compare_task(
+                    artifact.task(name), task.runner, task.reference, tolerance, partial(self._tell, name)
+                )
+                if found.missed is not None and not self.options.accept_drift:
+                    raise CompileError(self._missed(name, task, artifact, found.missed, found.parity))
+                parity[name] = found.parity
+            if reason is not None:
+                live = {name: (task.runner, task.reference) for name, task in prepared.items()}
+                record_live_samples(artifact, live, self.folder)
+            else:
+                record_samples(artifact, self.folder)
+        return parity
+
+    def _tell(self, task: str, line: str) -> None:
+        self.progress(f"{task}: {line}")
+
+    def _tolerance(self, task: _Prepared) -> float:
+        options, shape = self.options, task.outline.plan.task.compile
+        is_documents = options.precision is None and not options.precisions
+        for value in (options.tolerance, shape.tolerance if is_documents else None):
+            if value is not None:
+                return float(value)
+        return TOLERANCES[task.coarsest]
+
+    def _missed(self, name: str, task: _Prepared, artifact: Artifact, output: str, parity: Parity) -> str:
+        worst = max(
+            (each for each in parity.differences if each.output == output), key=lambda each: each.max_rel
+        )
+        sizes = ", ".join(f"{key}={size}" for key, size in worst.sizes.items()) or "its only size"
+        what = "generates other ids than the live model" if worst.ids is not None else _how_far(worst.max_rel)
+        place = first_diverging_node(
+            staged=task.staged,
+            reference=task.reference,
+            loaded=artifact.task(name),
+            runner=task.runner,
+            parity=parity,
+            sizes=worst.sizes,
+            backend=self.backend,
+            options=self.options.build,
+            report=self.model.report,
+        )
+        return (
+            f"task `{name}`: compiled {output} {what} at {sizes}, and {parity.tolerance:g} is accepted; {place}; "
+            "nothing was written (--accept-drift writes it and notes the drift)"
+        )
+
+    def _document(self) -> str:
+        document = self.model.report.document
+        assert document is not None
+        shape = without_paths(document.shape.model_dump(mode="json", by_alias=True))
+        return json.dumps(shape, indent=1, ensure_ascii=False) + "\n"
+
+
+def _check_tolerance(tolerance: float | None) -> None:
+    if tolerance is not None and not 0 <= tolerance < math.inf:
+        raise CompileError(f"the tolerance is {tolerance}: write a number that is not negative, such as 1e-4")
+
+
+def _how_far(relative: float) -> str:
+    if relative < WORST:
+        return f"differs by {relative:.3g} (relative) from the live model"
+    return (
+        "holds NaN, no finite value, or an infinity where the live model has something else (the first two are misses "
+        "even where the live model gives them, too),"
+    )

@@ -1,0 +1,1 @@
+"""Stages as exported programs of torch."""

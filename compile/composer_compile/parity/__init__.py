@@ -1,0 +1,1 @@
+"""Comparing compiled programs with the live model."""

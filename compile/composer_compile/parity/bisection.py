@@ -1,0 +1,199 @@
+"""After a miss: which node of the document is the first whose compiled value differs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from composer.graph import Report
+from composer.plan import Stage, Step
+from composer.runtime import Runner, build_program
+from composer_compile.artifact.manifest import Parity
+from composer_compile.artifact.weights import WeightStore
+from composer_compile.backends.contract import BackendImplementation, BuildOptions
+from composer_compile.errors import CompileError
+from composer_compile.export.exporter import Variant, each_variant
+from composer_compile.parity.corner_samples import sample, vocabulary_sizes
+from composer_compile.parity.gate import grouped, live_values, searched
+from composer_compile.runtime.loaded_task import LoadedStage, LoadedTask, new_sizes
+from composer_compile.scratch import Scratch
+from composer_compile.stages.host_nodes import slots_of
+from composer_compile.stages.modules import TensorStage
+from composer_compile.stages.probe import probe
+from composer_compile.stages.stager import Staged
+from composer_compile.tensors.differences import difference, within
+from composer_compile.tensors.specs import DTYPES, StageSpec
+
+__all__ = ["first_diverging_node"]
+
+
+@torch.inference_mode()
+def first_diverging_node(
+    *,
+    staged: Staged,
+    reference: Staged,
+    loaded: LoadedTask,
+    runner: Runner,
+    parity: Parity,
+    sizes: Mapping[str, int],
+    backend: BackendImplementation,
+    options: BuildOptions,
+    report: Report,
+) -> str:
+    """Half a sentence that names the node and its line.
+
+    Every program runs on what the live model gave before it; in running order, the first whose results differ holds
+    the cause, and is compiled again to find it. What comes after a search runs on what the live search gave.
+    """
+    raw = sample(loaded.task, sizes, vocabulary_sizes(loaded.requests.processors))
+    fitted, fitted_sizes = loaded.requests.fit(raw)
+    slots, _ = live_values(runner, loaded, raw)
+    values = dict(fitted)
+    programs = {part.entry.name: part for part in loaded.order if isinstance(part, LoadedStage)}
+    for part in staged.order:
+        if isinstance(part, Step):
+            if _search_differs(part.name, parity, sizes):
+                place = _place(report, loaded.name, part.name)
+                return f"every node before it agrees, so it is node `{part.name}` itself ({place})"
+            values.update(searched(part.name, runner, slots, loaded.device))
+            continue
+        live = reference.specs[part]
+        assert isinstance(live.module, TensorStage)
+        full = _entering(live, values)
+        given = _entering(staged.specs[part], values)
+        known = {**fitted_sizes, **new_sizes(programs[part], values, fitted_sizes)}
+        expected = live.module.outcome(*full).tensors
+        found = dict(zip(expected, programs[part].run(given, known), strict=True))
+        lines = grouped(loaded, found, expected, sizes)
+        if not all(within(each, parity.tolerance) for each in lines):
+            search = _Search(
+                staged.specs[part],
+                live.module,
+                given,
+                full,
+                known,
+                parity.tolerance,
+                backend,
+                options,
+                loaded.device,
+            )
+            try:
+                node, how = search.run()
+            except CompileError as error:
+                return f"no node could be singled out ({error})"
+            return f"{how} is `{node}` ({_place(report, loaded.name, node)})"
+        values.update(expected)
+    return "no program differs by itself, so small differences add up from one to the next"
+
+
+@dataclass(frozen=True)
+class _Search:
+    """For the first diverging node of one program, which is compiled again with other outputs."""
+
+    spec: StageSpec
+    live: TensorStage
+    given: Sequence[Tensor]
+    full: Sequence[Tensor]
+    """What `given` is in full precision."""
+    sizes: Mapping[str, int]
+    tolerance: float
+    backend: BackendImplementation
+    options: BuildOptions
+    device: torch.device
+
+    def run(self) -> tuple[str, str]:
+        """The node, and how it was found.
+
+        First with the outputs of all nodes as outputs. That changes what a backend fuses; where it makes the
+        difference go away, the program is cut after one node or another, with what lies beyond the cut as outputs.
+        """
+        steps = self.live.program.plan.steps
+        every = [slot for step in steps for slot in step.targets.values()]
+        node = self._differing(len(steps), every) if steps else None
+        if node is not None:
+            return node, "the first node that differs"
+        # The last cut is the program itself, whose results differ; with the memory of a search comes one more.
+        low, high = 0, len(steps) - (0 if self.live.starts else 1)
+        while low < high:
+            middle = (low + high) // 2
+            if self._differing(middle + 1, self._beyond(middle + 1)) is None:
+                low = middle + 1
+            else:
+                high = middle
+        names = [*(step.name for step in steps), *self.live.starts]
+        if not names:
+            raise CompileError("the inputs are prepared otherwise")
+        how = "all nodes agree while their values are shown; cut after one node or another, the first that differs"
+        return names[low], how
+
+    def _beyond(self, count: int) -> list[int]:
+        """Slots of the first `count` steps that are read by later ones, or are results."""
+        steps = self.live.program.plan.steps
+        later = (*steps[count:], *(step for _, step in self.live.starts.values()))
+        read = {*self.live.wanted, *(slot for step in later for slot in slots_of(step))}
+        return [slot for step in steps[:count] for slot in step.targets.values() if slot in read]
+
+    def _differing(self, count: int, wanted: Sequence[int]) -> str | None:
+        """The node of the first wanted slot whose value differs, after the first `count` steps."""
+        assert isinstance(self.spec.module, TensorStage)
+        expected = self._cut(self.live, count, wanted).outcome(*self.full).tensors
+        for (name, theirs), ours in zip(
+            expected.items(), self._compiled(self._cut(self.spec.module, count, wanted)), strict=True
+        ):
+            if not difference(name, self.sizes, ours, theirs).max_rel <= self.tolerance:
+                return name.partition(".")[0]
+        return None
+
+    def _cut(self, stage: TensorStage, count: int, wanted: Sequence[int]) -> TensorStage:
+        plan = stage.program.plan
+        shorter = replace(plan, stages=(Stage(stage.name, plan.steps[:count], "encode"),))
+        program = build_program(shorter, stage.program.modules_by_name).eval()
+        return TensorStage(
+            name=stage.name,
+            program=program.to(self.device, stage.dtype),
+            dtype=stage.dtype,
+            templates=stage.templates,
+            wanted=wanted,
+            starts={},
+        ).eval()
+
+    def _compiled(self, module: TensorStage) -> Sequence[Tensor]:
+        _, outputs = probe(module, self.spec.inputs, self.spec.ranges, self.spec.declared)
+        spec = replace(self.spec, module=module, outputs=outputs)
+        found = each_variant(spec, lambda variant: self._run(spec, variant))
+        return next(results for results in found if results is not None)
+
+    def _run(self, spec: StageSpec, variant: Variant) -> Sequence[Tensor] | None:
+        """What the program gives, where it is the one for these sizes."""
+        if not variant.holds(self.sizes):
+            return None
+        store = WeightStore({})
+        compiled = self.backend.compile(spec, variant, store, self.options)
+        with Scratch("program") as folder:
+            path = folder / f"program{compiled.suffix}"
+            path.write_bytes(compiled.content)
+            weights = [None if key is None else store.tensor(key) for key in compiled.weights]
+            function = self.backend.load(lambda: path, memoryview(compiled.content), weights, self.device)
+            return list(function(*self.given))
+
+
+def _search_differs(node: str, parity: Parity, sizes: Mapping[str, int]) -> bool:
+    """Whether a `generate` node scores or writes something else at these sizes."""
+    own = [
+        each
+        for each in parity.differences
+        if each.output in (f"{node}.logits", f"{node}.ids") and each.sizes == dict(sizes)
+    ]
+    return not all(within(each, parity.tolerance) for each in own)
+
+
+def _entering(spec: StageSpec, values: Mapping[str, Tensor]) -> list[Tensor]:
+    return [values[each.name].to(DTYPES[each.dtype]) for each in spec.inputs]
+
+
+def _place(report: Report, task: str, node: str) -> str:
+    assert report.document is not None
+    return str(report.document.tree.place(report.tasks[task].nodes[node].path, key=True))

@@ -1,0 +1,185 @@
+"""Recorded samples: inputs and what the artifact gave for them when it was made, for `composer verify`.
+
+An artifact for another machine could not run when it was made: its samples hold what the live model gave.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from composer.runtime import Runner
+from composer_compile.artifact.manifest import Difference
+from composer_compile.artifact.weights import write_tensors
+from composer_compile.errors import ArtifactError
+from composer_compile.parity.corner_samples import corner_sizes, sample, vocabulary_sizes
+from composer_compile.parity.gate import first_logits, live_results
+from composer_compile.patches import full_float32
+from composer_compile.runtime.artifact import SAMPLES, Artifact
+from composer_compile.runtime.loaded_task import LoadedGenerate, LoadedTask
+from composer_compile.stages.stager import Staged
+from composer_compile.tensors.differences import TOLERANCES, WORST, difference, within
+
+__all__ = ["Verified", "record_live_samples", "record_samples", "verify_samples"]
+
+REPEATS = 5
+
+
+@dataclass(frozen=True)
+class Verified:
+    """A task on this machine, compared with the machine that compiled it."""
+
+    task: str
+    differences: tuple[Difference, ...]
+    passed: bool
+    first_ms: float
+    """The first answer, with loading the programs."""
+    median_ms: float
+    """An answer after that, on the smallest sample."""
+    lacking: str | None = None
+    """What it needs and no installed plugin offers, so that it was not run."""
+
+
+@torch.inference_mode()
+def record_samples(artifact: Artifact, folder: Path) -> None:
+    """Run the smallest sample of every task and write what came out."""
+    kept: dict[str, Tensor] = {}
+    for name in artifact.tasks:
+        task = artifact.task(name)
+        raw = _sample(task, corner_sizes(task.task.ranges)[0])
+        kept.update(_named(name, raw, _results(task, raw)))
+    _write(kept, folder)
+
+
+@torch.inference_mode()
+def record_live_samples(artifact: Artifact, live: Mapping[str, tuple[Runner, Staged]], folder: Path) -> None:
+    """Write what the live model gives for the samples of every task, at every corner of its ranges."""
+    kept: dict[str, Tensor] = {}
+    for name, (runner, staged) in live.items():
+        task = artifact.task(name)
+        for corner, sizes in enumerate(corner_sizes(task.task.ranges)):
+            raw = _sample(task, sizes)
+            kept.update(_named(_label(name, corner), raw, live_results(task, runner, staged, raw)))
+    _write(kept, folder)
+
+
+@full_float32()
+@torch.inference_mode()
+def verify_samples(artifact: Artifact) -> list[Verified]:
+    """Run the recorded samples here; how far the results lie from the recorded ones, and how long they take."""
+    recorded = artifact.samples()
+    verified = []
+    for name in artifact.tasks:
+        if name in artifact.lacking:
+            verified.append(Verified(name, (), False, 0.0, 0.0, artifact.lacking[name]))
+            continue
+        task, parity = artifact.task(name), artifact.manifest.parity[name]
+        started = time.perf_counter()
+        raw = _part(recorded, f"{name} in ")
+        if not set(task.requests.forms) <= set(raw):
+            raise ArtifactError(
+                f"{artifact.path} holds no recorded sample of task `{name}`: rebuild it with `{artifact.rebuild}`"
+            )
+        _results(task, raw)
+        first = time.perf_counter() - started
+        formats = {task.task.precision, *task.task.precisions.values()}
+        tolerance = max(parity.tolerance, *(TOLERANCES[each] for each in formats))
+        found = [
+            each
+            for corner in range(len(corner_sizes(task.task.ranges)))
+            for each in _differences(task, recorded, _label(name, corner), parity.not_measured is not None)
+        ]
+        # Ids of the live model bind a lower precision no more than they do in the gate.
+        passed = all(
+            within(each, tolerance) if parity.not_measured is not None else each.max_rel <= tolerance
+            for each in found
+        )
+        verified.append(Verified(name, tuple(found), passed, 1000 * first, 1000 * _median(task, raw)))
+    return verified
+
+
+def _label(task: str, corner: int) -> str:
+    """What the samples of a task are recorded under; the smallest under its name alone."""
+    return task if corner == 0 else f"{task}@{corner}"
+
+
+def _sample(task: LoadedTask, sizes: Mapping[str, int]) -> dict[str, Tensor]:
+    return sample(task.task, sizes, vocabulary_sizes(task.requests.processors))
+
+
+def _named(label: str, raw: Mapping[str, Tensor], results: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    kept = {f"{label} in {key}": tensor.contiguous() for key, tensor in raw.items()}
+    kept.update({f"{label} out {key}": tensor.contiguous().cpu().clone() for key, tensor in results.items()})
+    return kept
+
+
+def _write(kept: Mapping[str, Tensor], folder: Path) -> None:
+    write_tensors(dict(sorted(kept.items())), folder / SAMPLES)
+
+
+def _differences(
+    task: LoadedTask, recorded: Mapping[str, Tensor], label: str, live: bool
+) -> Iterator[Difference]:
+    """The results of one recorded sample beside those computed here; none where it was not recorded."""
+    raw, expected = _part(recorded, f"{label} in "), _part(recorded, f"{label} out ")
+    if not raw:
+        return
+    results = _results(task, raw, logits=live)
+    sizes = task.requests.fit(raw)[1] if live else {}
+    for key, tensor in expected.items():
+        found = _compared(key, results.get(key), tensor)
+        if live and found.ids is not None:
+            found = found.model_copy(update={"max_abs": 0.0, "max_rel": 0.0})
+        yield found.model_copy(update={"sizes": dict(sizes)})
+
+
+def _part(recorded: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    return {key.removeprefix(prefix): tensor for key, tensor in recorded.items() if key.startswith(prefix)}
+
+
+def _results(task: LoadedTask, raw: Mapping[str, Tensor], *, logits: bool = False) -> dict[str, Tensor]:
+    """Tensors among the results of a task, and the ids of the best hypothesis of the first sample of each search.
+
+    `logits` adds what each search starts from: the scores after its start token.
+    """
+    fitted, sizes = task.requests.fit(raw)
+    values: dict[str, Any] = dict(fitted)
+    found: dict[str, Any] = {}
+    task.walk(values, sizes, found)
+    results = {f"{node}.ids": torch.tensor(searched[0][0].ids) for node, searched in found.items()}
+    for entry in task.task.outputs.values():
+        for name in entry.values:
+            if name is not None and isinstance(values[name], Tensor) and name.partition(".")[0] not in found:
+                results[name] = values[name]
+    for part in task.order if logits else ():
+        if isinstance(part, LoadedGenerate):
+            results[f"{part.entry.node}.logits"] = first_logits(part, values, sizes)
+    return results
+
+
+def _compared(name: str, ours: Tensor | None, theirs: Tensor) -> Difference:
+    if ours is None or ours.shape != theirs.shape:
+        return Difference(
+            output=name, sizes={}, max_abs=WORST, max_rel=WORST, ids=0.0 if name.endswith(".ids") else None
+        )
+    if name.endswith(".ids"):
+        same = float(torch.equal(ours.cpu(), theirs.cpu()))
+        return Difference(output=name, sizes={}, max_abs=1 - same, max_rel=1 - same, ids=same)
+    return difference(name, {}, ours, theirs)
+
+
+def _median(task: LoadedTask, raw: Mapping[str, Tensor]) -> float:
+    times = []
+    for _ in range(REPEATS):
+        started = time.perf_counter()
+        _results(task, raw)
+        if task.device.type == "cuda":
+            torch.cuda.synchronize(task.device)
+        times.append(time.perf_counter() - started)
+    return sorted(times)[REPEATS // 2]

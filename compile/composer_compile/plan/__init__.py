@@ -1,0 +1,1 @@
+"""`composer compile --plan`: what a backend would run, without weights or GPU."""

@@ -1,0 +1,319 @@
+"""`composer compile --plan`: what a backend would run and what falls back, node by node, without weights or GPU."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, fx, nn
+
+from composer.graph import Report, check
+from composer.plan import Plan, Step, plan_task
+from composer.plugin import Registry, load_registry
+from composer.problems.suggest import unknown
+from composer.runtime import Program, build_module, build_program
+from composer_compile.backends.contract import BackendImplementation
+from composer_compile.compiler import Options
+from composer_compile.errors import CompileError
+from composer_compile.export.refusals import check_exportable
+from composer_compile.plan.plan_report import CompilePlan, NodePlan, OperationPlan, StagePlan, TaskPlan
+from composer_compile.plan.trace import floating_operations, moved_bytes, tensors_of, trace
+from composer_compile.plan.workspace import workspace_bytes
+from composer_compile.runtime.artifact import backend_of
+from composer_compile.stages.host_nodes import is_host_step
+from composer_compile.stages.modules import decode_name, entered, prefills
+from composer_compile.tensors.free_dims import FreeDims, check_overrides, find_free_dims, overrides_for
+from composer_compile.tensors.leaves import named_leaves, rebuild
+from composer_compile.tensors.precisions import DTYPE_OF, Precision, check_precision_names, precision_of
+from composer_compile.tensors.specs import DTYPES
+
+__all__ = ["plan_document"]
+
+META = torch.device("meta")
+
+
+def plan_document(
+    document: str | Path | Report,
+    *,
+    tasks: Iterable[str] | None = None,
+    settings: Mapping[str, Any] | None = None,
+    options: Options | None = None,
+    registry: Registry | None = None,
+) -> CompilePlan:
+    """Plan the compilation of tasks (all, unless named) at the best size of every range.
+
+    Modules stand on the meta device: a document of any size takes little memory, and no checkpoint.
+
+    Raises:
+        DocumentError: the document has errors. InputError: unknown task or backend. BackendError: not installed.
+    """
+    chosen = options or Options()
+    registry = registry if registry is not None else load_registry()
+    backend = backend_of(registry, chosen.backend, "--plan")
+    backend.check_installed()
+    backend.check_options(chosen.build, None)
+    report = (
+        document if isinstance(document, Report) else check(document, registry=registry, settings=settings)
+    )
+    report.raise_for_errors()
+    names = list(tasks) if tasks is not None else list(report.tasks)
+    for name in names:
+        if name not in report.tasks:
+            raise unknown("task", name, report.tasks, report.name)
+    check_exportable(report, names, registry)
+    plans = [plan_task(report.tasks[name]) for name in names]
+    check_overrides(plans, chosen.ranges)
+    check_precision_names(plans, chosen.precisions)
+    planner = _Planner(report, registry, backend, chosen)
+    return CompilePlan(report.name, chosen.backend, tuple(planner.task(name) for name in names))
+
+
+@dataclass
+class _Planner:
+    report: Report
+    registry: Registry
+    backend: BackendImplementation
+    options: Options
+    modules: dict[str, nn.Module] = field(default_factory=dict)
+    known: dict[Any, tuple[NodePlan, Any]] = field(default_factory=dict)
+    """Calls that were traced before: the same method of the same module on tensors of the same sizes."""
+
+    def task(self, name: str) -> TaskPlan:
+        plan = plan_task(self.report.tasks[name])
+        free = find_free_dims(plan, self.registry, overrides_for(plan, self.options.ranges))
+        precision = precision_of(plan, self.options.precision, self.options.precisions)
+        with META:
+            for module in plan.modules:
+                if module not in self.modules:
+                    declared = self.report.modules[module]
+                    self.modules[module] = build_module(declared.type, declared.config).eval()
+            program = build_program(plan, self.modules).eval()
+        stages = _Walk(self, plan, program, free, precision).run()
+        return TaskPlan(name, precision.default, free.sizes("best"), tuple(stages))
+
+    def node(
+        self, name: str, callee: str, key: Any, call: Callable[..., Any], keywords: Mapping[str, Any]
+    ) -> Any:
+        """Plan one call, once for all tasks. Returns its plan under this node's name, and its result."""
+        shapes = tuple((tuple(t.shape), t.dtype) for t in tensors_of(_flat(keywords)))
+        known = self.known.get((key, shapes))
+        if known is None:
+            traced = trace(call, keywords, self.backend.decompositions())
+            found = self.backend.support(traced.graph)
+            known = (_node_plan(name, callee, traced.graph, found), traced.result)
+            self.known[key, shapes] = known
+        return known[0].named(name, callee), known[1]
+
+
+class _ImpossibleError(Exception):
+    """A node that no backend can compile; ends the walk through its task."""
+
+    def __init__(self, node: NodePlan) -> None:
+        super().__init__(node.name)
+        self.node = node
+
+
+class _Walk:
+    """One task, node after node, on tensors without data."""
+
+    def __init__(
+        self, planner: _Planner, plan: Plan, program: Program, free: FreeDims, precision: Precision
+    ) -> None:
+        self.planner = planner
+        self.plan = plan
+        self.program = program
+        self.free = free
+        self.precision = precision
+        self.dtype = DTYPES[DTYPE_OF[precision.default]]
+        program.prepare.to(self.dtype)
+        self.slots: list[Any] = [None] * len(plan.slots)
+        in_place = [step.name for step in plan.steps if step.node.verb == "uses"]
+        self.targets: dict[str, nn.Module] = {
+            **program.modules_by_name,
+            **dict(zip(in_place, program.in_place, strict=True)),
+        }
+
+    def run(self) -> list[StagePlan]:
+        """The stages, up to the first node that cannot be compiled at all: what follows it has no sizes."""
+        found: dict[str, list[NodePlan]] = {}
+        try:
+            for stage, node in self._nodes():
+                found.setdefault(stage, []).append(node)
+        except _ImpossibleError as stop:
+            found.setdefault("not compiled", []).append(stop.node)
+        return [StagePlan(name, tuple(nodes)) for name, nodes in found.items()]
+
+    def _nodes(self) -> Iterator[tuple[str, NodePlan]]:
+        for name in self.plan.inputs:
+            yield "encode", self._input(name)
+        for stage in self.plan.stages:
+            for step in stage.steps:
+                if stage.kind != "decode":
+                    yield stage.name, self._step(step)
+                    continue
+                start, one = self._generate(step)
+                yield f"{step.name}.start", start
+                yield decode_name(step.name), one
+
+    def _input(self, name: str) -> NodePlan:
+        """The part of reading an input that runs inside the program."""
+        item = self.plan.inputs[name]
+        sizes = self.free.sizes("best")
+        given = {}
+        for port, type_ in self.free.host[name].items():
+            kind = self.planner.registry.kinds[type_.kind]
+            tensors = [
+                torch.empty(
+                    [type_.dims[axis].at(sizes) for axis in found.dims],
+                    dtype=self.dtype if found.dtype == "float" else DTYPES[found.dtype],
+                    device=META,
+                )
+                for found in kind.fields.values()
+            ]
+            given[port] = tensors[0] if kind.record is None else kind.record(*tensors)
+        prepare = dict(self.program.prepare.items()).get(f"input_{name}")
+        if prepare is None:
+            found = NodePlan(name, f"input {item.modality.id}", place=self._place(item.path))
+            result: Any = given
+        else:
+            key = ("prepare", item.modality.id, repr(item.config))
+            found, result = self._planned(name, f"input {item.modality.id}", key, prepare, given, item.path)
+        ports = list(item.ports)
+        values = result if isinstance(result, Mapping) else {ports[0]: result}
+        for port in ports:
+            self.slots[self.plan.slot((name, port))] = values[port]
+        return found
+
+    def _step(self, step: Step) -> NodePlan:
+        node = step.node
+        if is_host_step(step, self.planner.registry):
+            return NodePlan(step.name, step.callee, place=self._place(node.path), on_host=True)
+        target = self._target(step)
+        method = node.module.type.methods[node.method]
+        call: Callable[..., Any] = (
+            target if method.attribute == "forward" else getattr(target, method.attribute)
+        )
+        if node.options is not None:
+            call = partial(call, **dict(node.options))
+        owner = node.module.name if node.verb != "uses" else (node.module.type.id, repr(node.module.config))
+        key = (owner, method.attribute, repr(node.options))
+        found, result = self._planned(step.name, step.callee, key, call, self._sources(step), node.path)
+        ports = list(step.targets)
+        for port, slot in step.targets.items():
+            self.slots[slot] = result if len(ports) == 1 else result[port]
+        return found
+
+    def _generate(self, step: Step) -> tuple[NodePlan, NodePlan]:
+        node = step.node
+        options: Any = node.options
+        decoder: Any = self._target(step)
+        start = partial(decoder.start, beams=options.beams, max_tokens=options.max_tokens)
+        key = (node.module.name, "start", repr(options))
+        first, cache = self._planned(
+            step.name, f"{step.callee} (start)", key, start, self._sources(step), node.path
+        )
+        if prefills(step):
+            _, cache = cache
+        memory = self._sources(step)
+        batch = tensors_of(_flat(memory))[0].shape[0]
+        ids = torch.zeros(batch, options.beams, dtype=torch.int64, device=META)
+
+        def one(ids: Tensor, cache: Any, parents: Tensor | None = None) -> Any:
+            return decoder.step(ids, cache if parents is None else cache.reorder(parents))
+
+        keywords = {"ids": ids, "cache": cache, **({"parents": ids} if options.beams > 1 else {})}
+        key = (node.module.name, "step", repr(options))
+        second, _ = self._planned(step.name, f"{step.callee} (one token)", key, one, keywords, node.path)
+        written = {
+            "ids": torch.zeros(batch, options.max_tokens + 1, dtype=torch.int64, device=META),
+            "score": torch.zeros(batch, device=META),
+        }
+        for port, slot in step.targets.items():  # the text is not among them: no program reads it
+            self.slots[slot] = written.get(port)
+        return first, second
+
+    def _target(self, step: Step) -> nn.Module:
+        """The module that a node calls, in the node's precision."""
+        self.dtype = DTYPES[DTYPE_OF[self.precision.of(step)]]
+        return self.targets[step.node.module.name if step.node.verb != "uses" else step.name].to(self.dtype)
+
+    def _sources(self, step: Step) -> dict[str, Any]:
+        return {
+            port: self._entered(slot)
+            if isinstance(slot, int)
+            else tuple(self._entered(each) for each in slot)
+            for port, slot in step.sources.items()
+        }
+
+    def _entered(self, slot: int) -> Any:
+        value = self.slots[slot]
+        leaves = iter([entered(tensor, self.dtype) for _, tensor in named_leaves(value, "value")])
+        return rebuild(value, lambda: next(leaves))
+
+    def _planned(
+        self,
+        name: str,
+        callee: str,
+        key: Any,
+        call: Callable[..., Any],
+        keywords: Mapping[str, Any],
+        path: Any,
+    ) -> tuple[NodePlan, Any]:
+        try:
+            found, result = self.planner.node(name, callee, (key, self.dtype), call, keywords)
+        except CompileError as error:
+            left = OperationPlan("the whole node", 1, supported=False, reason=str(error))
+            raise _ImpossibleError(NodePlan(name, callee, (left,), place=self._place(path))) from error
+        return found.at(self._place(path)), result
+
+    def _place(self, path: Any) -> str:
+        assert self.planner.report.document is not None
+        return str(self.planner.report.document.tree.place(path, key=True))
+
+
+def _node_plan(name: str, callee: str, graph: fx.GraphModule, support: Mapping[fx.Node, Any]) -> NodePlan:
+    supported: Counter[str] = Counter()
+    left: Counter[tuple[str, str]] = Counter()
+    operations = moved = engines = 0
+    inside = False
+    for node in graph.graph.nodes:
+        if node.op != "call_function":
+            continue
+        operations += floating_operations(node)
+        moved += moved_bytes(node)
+        found = support[node]
+        if found.supported:
+            supported[str(node.target)] += 1
+            engines += not inside
+            inside = True
+        else:
+            left[str(node.target), found.reason] += 1
+            inside = False
+    weights = {
+        id(tensor): tensor
+        for node in graph.graph.nodes
+        if node.op == "get_attr"
+        for tensor in tensors_of(_attribute(graph, str(node.target)))
+    }
+    rows = [OperationPlan(target, count, supported=True) for target, count in sorted(supported.items())]
+    rows += [OperationPlan(target, count, False, reason) for (target, reason), count in sorted(left.items())]
+    parameters = sum(tensor.numel() for tensor in weights.values())
+    return NodePlan(name, callee, tuple(rows), parameters, operations, moved, workspace_bytes(graph), engines)
+
+
+def _attribute(graph: fx.GraphModule, target: str) -> Any:
+    value: Any = graph
+    for part in target.split("."):
+        value = getattr(value, part)
+    return value
+
+
+def _flat(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return [_flat(item) for item in value.values()]
+    return [_flat(item) for item in value] if isinstance(value, (list, tuple)) else value

@@ -1,0 +1,1 @@
+"""Running an artifact. Nothing in this room needs what made the artifact."""

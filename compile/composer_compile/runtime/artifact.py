@@ -1,0 +1,247 @@
+"""A loaded artifact: verified, with its weights mapped once, ready to answer any of its tasks."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, NoReturn
+
+import torch
+
+from composer.plugin import Registry, load_registry
+from composer.problems import InputError
+from composer.runtime import ImplementationError, NotCopiedError, device_of, import_object
+from composer.runtime.processors import Processors
+from composer_compile.artifact.container import Container, open_container
+from composer_compile.artifact.manifest import Manifest, Program, Provider, Task
+from composer_compile.artifact.requirements import lacking, missing_text
+from composer_compile.artifact.weights import WEIGHTS, StoredWeights
+from composer_compile.backends.contract import BackendImplementation, LoadedProgram
+from composer_compile.backends.operations import is_registered
+from composer_compile.errors import ArtifactError
+from composer_compile.runtime.loaded_task import LoadedTask
+
+__all__ = ["SAMPLES", "Artifact", "backend_of", "load"]
+
+SAMPLES = "samples.safetensors"
+
+
+def load(
+    path: str | Path, *, device: str | torch.device = "cpu", registry: Registry | None = None
+) -> Artifact:
+    """Load an artifact. What it was made for is checked first, then every file, and only then is anything used.
+
+    Where plugins are missing, the tasks that have all they need run; `Artifact.lacking` says why the others cannot.
+
+    Raises:
+        ArtifactError: it is damaged, incomplete or foreign, made for another machine or another version, or each of
+            its tasks needs a plugin that is missing.
+        BackendError: its backend is not installed. InputError: the device is not there.
+    """
+    container = open_container(path)
+    registry = registry if registry is not None else load_registry()
+    found = lacking_of(container.manifest, registry)
+    if len(found) == len(container.manifest.tasks):
+        every = lacking(container.manifest, container.manifest.tasks.values(), registry)
+        raise ArtifactError(f"{path} needs {every}")
+    target = device_of(device)
+    backend = backend_of(registry, container.manifest.backend.id, str(path))
+    backend.check_installed()
+    reason = backend.mismatch(container.manifest.backend.made_with, target)
+    if reason is not None:
+        raise ArtifactError(f"{path} cannot run here: {reason}; rebuild it with `{container.rebuild}`")
+    container.verify()
+    found |= {
+        name: what
+        for name, task in container.manifest.tasks.items()
+        if name not in found and (what := lacking_operation(container.manifest, task, registry)) is not None
+    }
+    if len(found) == len(container.manifest.tasks):
+        raise ArtifactError(f"{path} needs {'; and '.join(dict.fromkeys(found.values()))}")
+    return Artifact(container=container, backend=backend, registry=registry, device=target, lacking=found)
+
+
+def lacking_of(manifest: Manifest, registry: Registry) -> dict[str, str]:
+    """What every task needs and no loaded plugin offers; a task that has all it needs is not in it."""
+    found = {name: lacking(manifest, [task], registry) for name, task in manifest.tasks.items()}
+    return {name: what for name, what in found.items() if what is not None}
+
+
+def lacking_operation(manifest: Manifest, task: Task, registry: Registry) -> str | None:
+    """Let the code of installed plugins register the operations that a task calls; the first that none registers."""
+    called = {name for program in task.programs for name in program.operations}
+    for operation in sorted(called):
+        entry = manifest.operations[operation]
+        for identity in entry.module_types:
+            if not is_registered(operation) and identity in registry.module_types:
+                with contextlib.suppress(ImplementationError):  # the other types may bring it
+                    import_object(registry.module_types[identity].builder, f"module type {identity}")
+        if not is_registered(operation):
+            found = next(iter(entry.module_types.values()), Provider(plugin="", package=""))
+            return missing_text(f"the operation {operation}", found, registry)
+    return None
+
+
+def backend_of(registry: Registry, identity: str, user: str) -> BackendImplementation:
+    """The implementation of a registered backend. Raises InputError naming those that there are."""
+    if identity not in registry.backends:
+        raise InputError(
+            f"{user} needs the backend `{identity}`; installed are {', '.join(registry.backends) or 'none'}"
+        )
+    made: BackendImplementation = import_object(
+        registry.backends[identity].implementation, f"backend {identity}"
+    )()
+    return made
+
+
+class Artifact:
+    """Answers the tasks of an artifact. Thread-safe; several tasks run side by side on one set of weights.
+
+    `run("video-qa", video="clip.mp4", question="...")` gives one value per output; lists of values are a batch.
+    """
+
+    def __reduce_ex__(self, protocol: object) -> NoReturn:
+        raise NotCopiedError(
+            f"a loaded artifact cannot be pickled or copied: load {self._container.path} again where it is needed"
+        )
+
+    def __init__(
+        self,
+        *,
+        container: Container,
+        backend: BackendImplementation,
+        registry: Registry,
+        device: torch.device,
+        lacking: Mapping[str, str] | None = None,
+    ) -> None:
+        self.device = device
+        self.lacking = dict(lacking or {})
+        """Tasks that cannot run here, with what they need and no installed plugin offers."""
+        self._container = container
+        self._backend = backend
+        self._registry = registry
+        self._weights = (
+            StoredWeights(container.read(WEIGHTS), device, str(container.path))
+            if WEIGHTS in container.manifest.files
+            else None
+        )
+        self._programs: dict[tuple[str | None, ...], LoadedProgram] = {}
+        self._tasks: dict[str, LoadedTask] = {}
+        self._processors = Processors()
+        self._lock = threading.RLock()
+        self._closed = False
+
+    @property
+    def path(self) -> Path:
+        """Where it lies."""
+        return self._container.path
+
+    @property
+    def rebuild(self) -> str:
+        """The command that makes it again there."""
+        return self._container.rebuild
+
+    @property
+    def manifest(self) -> Manifest:
+        return self._container.manifest
+
+    @property
+    def tasks(self) -> tuple[str, ...]:
+        return tuple(self.manifest.tasks)
+
+    def only_task(self) -> str:
+        """The task, where there is only one; raises InputError listing them otherwise."""
+        if len(self.tasks) != 1:
+            raise InputError(f"this artifact has several tasks, so name one: {', '.join(self.tasks)}")
+        return self.tasks[0]
+
+    @torch.inference_mode()
+    def run(self, task: str | None = None, /, **raw: Any) -> dict[str, Any]:
+        """Answer. Raises InputError for inputs that are missing, unexpected, unusable or outside the ranges."""
+        return self.task(task).run(raw)
+
+    def stream(self, task: str | None = None, /, **raw: Any) -> Iterator[str]:
+        """The text of one sample as it is generated. Raises InputError where the task is no single greedy search."""
+        pieces = self.task(task).stream(raw)
+        while True:
+            # Not around the loop: the caller's own code would run in inference mode between the pieces.
+            with torch.inference_mode():
+                piece = next(pieces, None)
+            if piece is None:
+                return
+            yield piece
+
+    def warm_up(self, *tasks: str) -> None:
+        """Load the programs of tasks (all that can run here, where none is named) now rather than when asked first."""
+        for name in tasks or [name for name in self.tasks if name not in self.lacking]:
+            self.task(name).warm_up()
+
+    def samples(self) -> dict[str, torch.Tensor]:
+        """The recorded inputs and results of `composer verify`."""
+        content = self._container.read(SAMPLES)
+        stored = StoredWeights(content, torch.device("cpu"), str(self._container.path))
+        return {key: stored[key] for key in stored.keys()}  # noqa: SIM118 (not a mapping)
+
+    def close(self) -> None:
+        """Give back files and memory; the artifact cannot be used afterwards."""
+        with self._lock:
+            self._closed = True
+            self._tasks.clear()
+            self._programs.clear()
+            self._processors = Processors()
+            self._weights = None
+            self._container.close()
+
+    def __enter__(self) -> Artifact:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def task(self, name: str | None = None) -> LoadedTask:
+        """The bound task; its programs are loaded on first use.
+
+        Raises:
+            InputError: there is no such task, or the artifact was closed. ArtifactError: it needs a missing plugin.
+        """
+        name = self.only_task() if name is None else name
+        if name not in self.manifest.tasks:
+            raise InputError(f"there is no task `{name}` in this artifact (tasks: {', '.join(self.tasks)})")
+        if name in self.lacking:
+            raise ArtifactError(f"task `{name}` of {self.path} needs {self.lacking[name]}")
+        with self._lock:
+            if self._closed:
+                raise InputError(f"the artifact {self._container.path} was closed: load it again")
+            if name not in self._tasks:
+                self._tasks[name] = LoadedTask(
+                    name,
+                    self.manifest.tasks[name],
+                    load=self._load,
+                    registry=self._registry,
+                    container=self._container,
+                    device=self.device,
+                    shared=self._processors,
+                )
+            return self._tasks[name]
+
+    def _load(self, program: Program) -> LoadedProgram:
+        """A program, loaded once however many tasks use it."""
+        key = (program.file, *program.weights)
+        loaded = self._programs.get(key)
+        if loaded is not None:
+            return loaded
+        with self._lock:
+            if key not in self._programs:
+                stored = self._weights
+                weights = [
+                    None if each is None or stored is None else stored[each] for each in program.weights
+                ]
+                self._programs[key] = self._backend.load(
+                    lambda: self._container.unpacked(program.file),
+                    self._container.read(program.file),
+                    weights,
+                    self.device,
+                )
+            return self._programs[key]

@@ -1,0 +1,177 @@
+"""The host side of a request to an artifact: raw values to the named tensors that programs take."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from composer.plugin import Registry
+from composer.problems import InputError
+from composer.runtime.input_sizes import Given, hold_sizes
+from composer.runtime.inputs import check_record, holds_samples
+from composer.runtime.processors import Processors
+from composer.types import Dim, parse_form
+from composer_compile.artifact.container import Container
+from composer_compile.artifact.manifest import Input, Task
+from composer_compile.errors import ArtifactError
+from composer_compile.tensors.specs import DTYPES
+
+__all__ = ["Requests", "processor_of"]
+
+
+def processor_of(entry: Input, registry: Registry, container: Container, shared: Processors) -> Any:
+    """The processor of an input, with its files taken from the artifact; one for all inputs that are read alike.
+
+    The manifest names a modality by its id, never by a path of code: what runs is what the installed plugins register.
+    """
+    if entry.modality not in registry.modalities:
+        raise ArtifactError(
+            f"{container.path} needs the modality `{entry.modality}`, which no installed plugin offers: install the "
+            f"plugin (there are {', '.join(registry.modalities)})"
+        )
+    modality = registry.modalities[entry.modality]
+    files = {field: str(container.unpacked(name).absolute()) for field, name in entry.files.items()}
+    try:
+        config = modality.config.model_validate_json(_json({**entry.config, **files}))
+    except ValueError as error:
+        offered = container.manifest.requires.get("modalities", {}).get(entry.modality)
+        made_with = (offered.package if offered else "") or "the plugin"
+        raise ArtifactError(
+            f"{container.path}: the installed modality `{entry.modality}` does not take the config that the artifact "
+            f"was made with ({str(error).splitlines()[-1].strip()}): install {made_with} again, or rebuild it with "
+            f"`{container.rebuild}`"
+        ) from None
+    return shared.of(modality, config)
+
+
+class Requests:
+    """The inputs of one task: processors, batching, and the check of sizes against the compiled ranges."""
+
+    def __init__(
+        self,
+        name: str,
+        task: Task,
+        *,
+        registry: Registry,
+        container: Container,
+        shared: Processors,
+        device: torch.device,
+    ) -> None:
+        self.name = name
+        self.task = task
+        self.device = device
+        self.rebuild = container.rebuild
+        self.processors = {
+            key: processor_of(entry, registry, container, shared) for key, entry in task.inputs.items()
+        }
+        self.records = {
+            (key, port): registry.kinds[kind]
+            for key, entry in task.inputs.items()
+            for port, kind in entry.ports.items()
+        }
+        self.forms = {tensor.name: [parse_form(dim) for dim in tensor.dims] for tensor in task.given}
+        self.dtypes = {tensor.name: DTYPES[tensor.dtype] for tensor in task.given}
+
+    def read(self, raw: Mapping[str, Any]) -> tuple[dict[str, Tensor], dict[str, int], bool]:
+        """Named tensors, the size of every free dimension, and whether single values were given.
+
+        Raises:
+            InputError: inputs are missing, unexpected, unequal in number, refused by their modality, or of a size that
+                the artifact was not compiled for.
+        """
+        self._check_names(raw)
+        main = next(iter(self.task.batch.values()))
+        single = not any(holds_samples(raw[key]) for key, batch in self.task.batch.items() if batch == main)
+        tensors: dict[str, Tensor] = {}
+        for key, processor in self.processors.items():
+            for port, value in processor.encode(self._values(key, raw)).items():
+                tensors.update(self._fields(key, port, value))
+        return *self.fit(tensors), single
+
+    def fit(self, tensors: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], dict[str, int]]:
+        """Cast to what the programs take, on their device, with the size of every free dimension."""
+        sizes = self._sizes(tensors)
+        return {name: tensors[name].to(self.device, dtype) for name, dtype in self.dtypes.items()}, sizes
+
+    def _sizes(self, tensors: Mapping[str, Tensor]) -> dict[str, int]:
+        sizes = hold_sizes(
+            Given(name, _declared(forms), self._labels(name), forms, tensors[name].shape)
+            for name, forms in self.forms.items()
+        )
+        for symbol, size in sizes.items():
+            self._check_range(symbol, size)
+        return sizes
+
+    def _labels(self, name: str) -> list[str]:
+        """What the kind calls the dimensions of a tensor `input.port` or `input.port.field`."""
+        key, port, *label = name.split(".")
+        kind = self.records[key, port]
+        field = kind.fields[label[0]] if label else next(iter(kind.fields.values()))
+        return [kind.dims[axis] for axis in field.dims]
+
+    def _check_range(self, symbol: str, size: int) -> None:
+        span = self.task.ranges[symbol]
+        if not span.low <= size <= span.high:
+            wider = f"{min(size, span.low)}..{max(size, span.high)}"
+            raise InputError(
+                f"`{symbol}` is {size}, and task `{self.name}` was compiled for {span}; give less or more at a time, "
+                f"or rebuild with `{self.rebuild} --range {symbol}={wider}`"
+            )
+
+    def _check_names(self, raw: Mapping[str, Any]) -> None:
+        known = ", ".join(self.task.inputs)
+        missing = [f"`{key}`" for key in self.task.inputs if key not in raw]
+        unexpected = [f"`{key}`" for key in raw if key not in self.task.inputs]
+        if missing:
+            raise InputError(f"task `{self.name}` needs the input {' and '.join(missing)}; it takes {known}")
+        if unexpected:
+            raise InputError(f"task `{self.name}` has no input {' and '.join(unexpected)}; it takes {known}")
+
+    def _values(self, key: str, raw: Mapping[str, Any]) -> list[Any]:
+        """The values of one input; a single one is repeated for the lists that it goes with."""
+        together = [other for other, batch in self.task.batch.items() if batch == self.task.batch[key]]
+        counts = {len(raw[other]) for other in together if holds_samples(raw[other])}
+        if len(counts) > 1:
+            raise InputError(
+                f"the inputs {', '.join(together)} form one batch and have unequal numbers of values "
+                f"({', '.join(map(str, sorted(counts)))})"
+            )
+        if counts == {0}:
+            raise InputError(f"input `{key}` is an empty list: give at least one value")
+        value = raw[key]
+        return list(value) if holds_samples(value) else [value] * (counts.pop() if counts else 1)
+
+    def _fields(self, key: str, port: str, value: Any) -> dict[str, Tensor]:
+        kind = self.records[key, port]
+        check_record(key, kind, value)
+        if kind.record is None:
+            return {f"{key}.{port}": _tensor(value)}
+        given = dict(zip(kind.fields, value, strict=True))
+        shaped = {label: _tensor(item) for label, item in given.items() if item is not None}
+        lengths = {
+            axis: size
+            for label, tensor in shaped.items()
+            for axis, size in zip(kind.fields[label].dims, tensor.shape, strict=True)
+        }
+        for label, found in kind.fields.items():
+            if label not in shaped:  # an absent mask says that all is visible
+                shaped[label] = torch.ones([lengths[axis] for axis in found.dims], dtype=torch.int64)
+        return {f"{key}.{port}.{label}": shaped[label] for label in kind.fields}
+
+
+def _declared(forms: Sequence[Dim]) -> str:
+    return f"[{', '.join(map(str, forms))}]"
+
+
+def _tensor(value: Any) -> Tensor:
+    return torch.from_numpy(np.ascontiguousarray(value)) if not isinstance(value, Tensor) else value
+
+
+def _json(config: Mapping[str, Any]) -> str:
+    import json
+
+    return json.dumps(config)

@@ -1,0 +1,261 @@
+"""One task of a loaded artifact: its programs, its generators, and the walk through its stages."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from types import SimpleNamespace
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from composer.plugin import Registry
+from composer.problems import InputError
+from composer.runtime import after_prefill, import_object, text_pieces, written
+from composer.runtime.inputs import first_sample
+from composer.runtime.processors import Processors
+from composer.types import parse_form
+from composer_compile.artifact.container import Container
+from composer_compile.artifact.manifest import Generate, HostCall, Output, Program, Stage, Task
+from composer_compile.backends.contract import LoadedProgram
+from composer_compile.errors import ArtifactError
+from composer_compile.runtime.decoder import CompiledDecoder
+from composer_compile.runtime.host_inputs import Requests, processor_of
+
+__all__ = ["LoadedStage", "LoadedTask", "Loader", "new_sizes"]
+
+Loader = Callable[[Program], LoadedProgram]
+
+
+class LoadedStage:
+    """A stage with its programs: the first whose sizes fit is used, and loaded when it is first used."""
+
+    def __init__(self, entry: Stage, load: Loader) -> None:
+        self.entry = entry
+        self.inputs = [tensor.name for tensor in entry.inputs]
+        self.outputs = [tensor.name for tensor in entry.outputs]
+        self.load = load
+
+    def run(self, tensors: Sequence[Tensor], sizes: Mapping[str, int]) -> Sequence[Tensor]:
+        """Run the program for these sizes; those that it does not depend on may be absent."""
+        for program in self.entry.programs:
+            if _holds(program, sizes):
+                return self.load(program)(*tensors)
+        raise InputError(
+            f"no program of stage {self.entry.name} fits the sizes {', '.join(f'{k}={v}' for k, v in sizes.items())}"
+        )
+
+
+def _holds(program: Program, sizes: Mapping[str, int]) -> bool:
+    return all(sizes.get(name, size) == size for name, size in program.fixed.items()) and all(
+        span.low <= sizes.get(name, span.low) <= span.high for name, span in program.ranges.items()
+    )
+
+
+@dataclass
+class LoadedGenerate:
+    """A `generate` node: the decoder's program under its search policy."""
+
+    entry: Generate
+    decoder: CompiledDecoder
+    policy: Any
+    tokenizer: Any
+    device: torch.device
+
+    def search(self, values: Mapping[str, Tensor], sizes: Mapping[str, int]) -> list[list[Any]]:
+        batch = sizes[self.entry.batch]
+        found: list[list[Any]] = self.policy.search(
+            self.step(values), self.decoder.start(values, batch, sizes), batch
+        )
+        return found
+
+    def step(self, values: Mapping[str, Tensor]) -> Callable[..., Any]:
+        """What a policy calls for every token; the first scores may be there already."""
+        first = self.entry.first
+        return self.decoder.step if first is None else after_prefill(self.decoder.step, values[first])
+
+    def ports(self, found: list[list[Any]]) -> dict[str, Any]:
+        """The values of the node's ports."""
+        pad = self.entry.tokens["pad"]
+        return {
+            name: written(port, found, tokenizer=self.tokenizer, pad=pad, device=self.device)
+            for port, name in self.entry.ports.items()
+        }
+
+
+@dataclass
+class LoadedHostCall:
+    """A node on the host: its registered type, called with values by name."""
+
+    entry: HostCall
+    call: Callable[..., Any]
+
+    def run(self, values: Mapping[str, Any]) -> dict[str, Any]:
+        keywords = {
+            port: values[name] if isinstance(name, str) else tuple(values[each] for each in name)
+            for port, name in self.entry.sources.items()
+        }
+        result = self.call(**keywords)
+        ports = self.entry.ports
+        return {name: result if len(ports) == 1 else result[port] for port, name in ports.items()}
+
+
+class LoadedTask:
+    """Answers requests. Thread-safe: a run changes nothing but values of its own."""
+
+    def __init__(
+        self,
+        name: str,
+        task: Task,
+        *,
+        load: Loader,
+        registry: Registry,
+        container: Container,
+        device: torch.device,
+        shared: Processors,
+    ) -> None:
+        self.name = name
+        self.task = task
+        self.device = device
+        self.registry = registry
+        self.load = load
+        self.requests = Requests(
+            name, task, registry=registry, container=container, shared=shared, device=device
+        )
+        self.order: list[LoadedStage | LoadedGenerate | LoadedHostCall] = []
+        for entry in task.order:
+            if isinstance(entry, Stage):
+                self.order.append(LoadedStage(entry, load))
+            elif isinstance(entry, Generate):
+                self.order.append(_generator(entry, load, registry, container, shared, device))
+            else:
+                self.order.append(_host_call(entry, registry, container))
+
+    def warm_up(self) -> None:
+        """Load every program now."""
+        for program in self.task.programs:
+            self.load(program)
+
+    def run(self, raw: Mapping[str, Any]) -> dict[str, Any]:
+        """Raw values to answers: one per output, or lists of them where lists were given."""
+        tensors, sizes, single = self.requests.read(raw)
+        values = self.values(tensors, sizes)
+        outputs = {name: self._output(entry, values) for name, entry in self.task.outputs.items()}
+        return {name: first_sample(value) for name, value in outputs.items()} if single else outputs
+
+    def values(self, tensors: Mapping[str, Tensor], sizes: Mapping[str, int]) -> dict[str, Any]:
+        """Everything that comes out of the stages, by name. `tensors` are what `requests.fit` gives."""
+        values: dict[str, Any] = dict(tensors)
+        self.walk(values, sizes, {})
+        return values
+
+    def walk(
+        self, values: dict[str, Any], sizes: Mapping[str, int], found: dict[str, list[list[Any]]]
+    ) -> None:
+        """Run every stage on named values, in place; `found` takes the hypotheses of every `generate` node."""
+        for part in self.order:
+            if isinstance(part, LoadedStage):
+                known = {**sizes, **new_sizes(part, values, sizes)}
+                results = part.run([values[name] for name in part.inputs], known)
+                values.update(zip(part.outputs, results, strict=True))
+            elif isinstance(part, LoadedHostCall):
+                values.update(part.run(values))
+            else:
+                found[part.entry.node] = part.search(values, sizes)
+                values.update(part.ports(found[part.entry.node]))
+
+    def stream(self, raw: Mapping[str, Any]) -> Iterator[str]:
+        """The text of one sample as it is generated."""
+        generators = [part for part in self.order if isinstance(part, LoadedGenerate)]
+        if len(generators) != 1:
+            raise InputError(f"task `{self.name}` does not generate one text, so there is nothing to stream")
+        generator = generators[0]
+        if generator.decoder.beams != 1:
+            raise InputError(
+                f"a search with {generator.decoder.beams} beams cannot stream, because its text may still change; "
+                "rebuild with beams: 1"
+            )
+        tensors, sizes, _ = self.requests.read(raw)
+        if sizes[generator.entry.batch] != 1:
+            raise InputError(f"streaming takes one sample at a time, not {sizes[generator.entry.batch]}")
+        values: dict[str, Any] = dict(tensors)
+        for part in self.order[: self.order.index(generator)]:
+            assert isinstance(part, LoadedStage)
+            values.update(
+                zip(part.outputs, part.run([values[name] for name in part.inputs], sizes), strict=True)
+            )
+        tokens = generator.policy.stream(generator.step(values), generator.decoder.start(values, 1, sizes))
+        entry = generator.entry
+        yield from text_pieces(
+            tokens, generator.tokenizer, framing=entry.tokens, most=entry.options["max_tokens"]
+        )
+
+    def _output(self, entry: Output, values: Mapping[str, Any]) -> Any:
+        found = [None if name is None else values[name] for name in entry.values]
+        record = self.registry.kinds[entry.kind].record if entry.kind in self.registry.kinds else None
+        return found[0] if record is None else record(*found)
+
+
+def new_sizes(part: LoadedStage, values: Mapping[str, Any], sizes: Mapping[str, int]) -> dict[str, int]:
+    """Free dimensions that only a result knows, such as the length of generated ids."""
+    return {
+        dim: values[tensor.name].shape[axis]
+        for tensor in part.entry.inputs
+        for axis, dim in enumerate(tensor.dims)
+        if isinstance(dim, str) and dim not in sizes and parse_form(dim).is_symbol
+    }
+
+
+def _host_call(entry: HostCall, registry: Registry, container: Container) -> LoadedHostCall:
+    if entry.uses not in registry.module_types:
+        raise ArtifactError(
+            f"{container.path} needs the module type `{entry.uses}`, which no installed plugin offers: "
+            "install the plugin"
+        )
+    declared = registry.module_types[entry.uses]
+    config = declared.config.model_validate_json(json.dumps(entry.config))
+    return LoadedHostCall(entry, import_object(declared.builder, f"module type {entry.uses}")(config))
+
+
+def _generator(
+    entry: Generate,
+    load: Loader,
+    registry: Registry,
+    container: Container,
+    shared: Processors,
+    device: torch.device,
+) -> LoadedGenerate:
+    if entry.policy not in registry.policies:
+        raise ArtifactError(
+            f"{container.path} needs the search policy `{entry.policy}`, which no installed plugin offers: install the "
+            f"plugin (there are {', '.join(registry.policies) or 'none'})"
+        )
+    policy = import_object(registry.policies[entry.policy].implementation, f"search policy {entry.policy}")
+    stage = LoadedStage(entry.decode, load)
+    beams = int(entry.options["beams"])
+    leading = 2 if beams > 1 else 1
+    cached = entry.decode.inputs[leading:]
+    axes = {
+        tensor.name: next((axis for axis, dim in enumerate(tensor.dims) if dim == entry.batch), None)
+        for tensor in cached
+    }
+    fewest = min(
+        program.fixed.get(entry.batch) or program.ranges[entry.batch].low for program in entry.decode.programs
+    )
+    decoder = CompiledDecoder(
+        run=lambda tensors, rows, sizes: stage.run(tensors, {**sizes, entry.batch: rows}),
+        cached=[tensor.name for tensor in cached],
+        changed=[tensor.name for tensor in entry.decode.outputs[1:]],
+        axes=axes,
+        beams=beams,
+        fewest=fewest,
+    )
+    return LoadedGenerate(
+        entry,
+        decoder,
+        policy(options=SimpleNamespace(**entry.options), **entry.tokens),
+        processor_of(entry.text, registry, container, shared).tokenizer,
+        device,
+    )

@@ -1,0 +1,181 @@
+"""From a staged task to its entry in the manifest."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from composer.graph import Range
+from composer.plan import Plan, Step
+from composer.plugin import Config, Registry
+from composer_compile.artifact.manifest import (
+    Generate,
+    HostCall,
+    Input,
+    Output,
+    Program,
+    Span,
+    Stage,
+    Task,
+    Tensor,
+)
+from composer_compile.errors import CompileError
+from composer_compile.stages.modules import decode_name, first_name, prefills
+from composer_compile.stages.stager import Outline, Staged
+from composer_compile.tensors.forms import write_form
+from composer_compile.tensors.specs import StageSpec, TensorSpec
+
+__all__ = ["Files", "describe_task", "span", "stage_entry"]
+
+
+class Files:
+    """Files that processors need, collected into the artifact under the hash of their content."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def add(self, path: Path) -> str:
+        """Copy a file once; its name in the artifact."""
+        import hashlib
+
+        try:
+            content = path.read_bytes()
+        except OSError as error:
+            raise CompileError(f"{path}, which a processor needs, cannot be read: {error.strerror}") from None
+        name = f"processors/{hashlib.sha256(content).hexdigest()[:16]}-{path.name}"
+        target = self._folder / name
+        target.parent.mkdir(exist_ok=True)
+        target.write_bytes(content)
+        return name
+
+
+def span(found: Range) -> Span:
+    return Span(low=found.low, high=found.high, best=found.best)
+
+
+def describe_task(
+    outline: Outline,
+    staged: Staged,
+    programs: Mapping[str, list[Program]],
+    registry: Registry,
+    files: Files,
+) -> Task:
+    """The manifest's entry; `programs` holds those of every stage by its name."""
+    plan, free, precision = outline.plan, outline.free, outline.precision
+    order: list[Stage | Generate | HostCall] = []
+    for part in staged.order:
+        if isinstance(part, Step):
+            order.append(_generate(part, staged, programs, registry, files))
+        else:
+            order.append(stage_entry(staged.specs[part], programs[part]))
+    order.extend(_host_call(plan, step) for step in staged.host)
+    outputs = {name: _output(plan, slot, staged, registry) for name, slot in plan.outputs.items()}
+    given = _given(plan, staged)
+    inputs = {}
+    for name, item in plan.inputs.items():
+        ports = {port: type_.kind for port, type_ in (item.host or item.ports).items()}
+        inputs[name] = _input(item.modality.id, item.config, ports, registry, files)
+    batch = {name: dim.symbols[0] if dim.symbols else str(dim) for name, dim in free.batch.items()}
+    return Task(
+        summary=plan.task.summary,
+        precision=precision.default,
+        precisions={
+            step.name: precision.of(step) for step in plan.steps if precision.of(step) != precision.default
+        },
+        inputs=inputs,
+        batch=batch,
+        given=[_tensor(spec) for spec in given],
+        ranges={name: span(found) for name, found in free.ranges.items()},
+        order=order,
+        outputs=outputs,
+    )
+
+
+def _host_call(plan: Plan, step: Step) -> HostCall:
+    def name(slot: int) -> str:
+        return ".".join(plan.slots[slot])
+
+    return HostCall(
+        node=step.name,
+        uses=step.node.module.type.id,
+        config=step.node.module.config.model_dump(mode="json"),
+        sources={
+            port: name(slot) if isinstance(slot, int) else [name(each) for each in slot]
+            for port, slot in step.sources.items()
+        },
+        ports={port: name(slot) for port, slot in step.targets.items()},
+    )
+
+
+def stage_entry(spec: StageSpec, programs: list[Program]) -> Stage:
+    return Stage(
+        name=spec.name,
+        nodes=list(spec.nodes),
+        inputs=[_tensor(each) for each in spec.inputs],
+        outputs=[_tensor(each) for each in spec.outputs],
+        programs=programs,
+    )
+
+
+def _tensor(spec: TensorSpec) -> Tensor:
+    return Tensor(name=spec.name, dtype=spec.dtype, dims=[write_form(dim) for dim in spec.dims])
+
+
+def _given(plan: Plan, staged: Staged) -> list[TensorSpec]:
+    """What the programs take of the raw inputs, in the order of the inputs."""
+    found = {
+        spec.name: spec
+        for stage in staged.specs.values()
+        for spec in stage.inputs
+        if spec.name.partition(".")[0] in plan.inputs
+    }
+    order = list(plan.inputs)
+    return sorted(found.values(), key=lambda spec: order.index(spec.name.partition(".")[0]))
+
+
+def _output(plan: Plan, slot: int, staged: Staged, registry: Registry) -> Output:
+    type_ = plan.type_of(slot)
+    name = ".".join(plan.slots[slot])
+    kind = registry.kinds[type_.kind]
+    if kind.record is None:
+        return Output(kind=type_.kind, values=[name])
+    structure = staged.structures[slot]
+    values = [
+        None if part is None else f"{name}.{field}"
+        for field, part in zip(kind.fields, structure, strict=True)
+    ]
+    return Output(kind=type_.kind, values=values)
+
+
+def _input(modality: str, config: Config, ports: dict[str, str], registry: Registry, files: Files) -> Input:
+    carried = registry.modalities[modality].files
+    needed = carried(config) if carried is not None else {}
+    written: dict[str, Any] = config.model_dump(mode="json", exclude=set(needed))
+    named = {field: files.add(path) for field, path in needed.items()}
+    return Input(modality=modality, config=written, files=named, ports=ports)
+
+
+def _generate(
+    step: Step, staged: Staged, programs: Mapping[str, list[Program]], registry: Registry, files: Files
+) -> Generate:
+    node = step.node
+    name = decode_name(step.name)
+    spec = staged.specs[name]
+    generation = node.module.type.generation
+    assert generation is not None
+    assert node.options is not None
+    vocabulary = generation.vocabulary(node.module.config)
+    text = registry.modalities[vocabulary.modality].config.model_validate(dict(vocabulary.config))
+    options = node.options.model_dump(mode="json")
+    return Generate(
+        node=step.name,
+        decode=stage_entry(spec, programs[name]),
+        batch=spec.inputs[0].dims[0].symbols[0],
+        first=first_name(step.name) if prefills(step) else None,
+        policy=options["penalty"],
+        options=options,
+        tokens={"start": vocabulary.start, "end": vocabulary.end, "pad": vocabulary.pad},
+        text=_input(vocabulary.modality, text, {}, registry, files),
+        ports={port: f"{step.name}.{port}" for port in step.targets},
+    )

@@ -1,0 +1,317 @@
+"""From a plan to the stages that are compiled, each with the names and sizes of what goes in and out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import torch
+from torch import nn
+
+from composer.graph import Range
+from composer.plan import Plan, Stage, StageKind, Step
+from composer.plugin import Registry
+from composer.runtime import Program, build_program
+from composer.types import Dim, Kind, PortType
+from composer_compile.errors import CompileError
+from composer_compile.stages.fingerprints import Digests
+from composer_compile.stages.host_nodes import slots_of
+from composer_compile.stages.modules import (
+    DecodeStage,
+    Outcome,
+    TensorStage,
+    cache_name,
+    decode_name,
+    prefills,
+)
+from composer_compile.stages.partition import Labels, Segment, cut
+from composer_compile.stages.probe import probe
+from composer_compile.tensors.free_dims import FreeDims
+from composer_compile.tensors.precisions import Precision
+from composer_compile.tensors.specs import DTYPES, StageSpec, TensorSpec
+
+__all__ = ["ModulesIn", "Outline", "Staged", "stage_plan"]
+
+
+@dataclass
+class Staged:
+    """A task, ready to compile: its stages in running order (`Step` for a `generate` node), and their programs."""
+
+    order: list[str | Step] = field(default_factory=list)
+    host: tuple[Step, ...] = ()
+    """Steps that run on the host after all programs."""
+    specs: dict[str, StageSpec] = field(default_factory=dict)
+    """Tensor stages by name, and the decode step of every `generate` node as `<node>.decode`."""
+    ranges: dict[str, Range] = field(default_factory=dict)
+    structures: dict[int, Any] = field(default_factory=dict)
+    """How the values in slots look that go between stages or out: records whose tensors have no data."""
+
+
+@dataclass(frozen=True)
+class Outline:
+    """What is decided of a task before its stages are made."""
+
+    plan: Plan
+    tensors: Plan
+    """The plan without the steps of `host`."""
+    host: tuple[Step, ...]
+    free: FreeDims
+    labels: Labels
+    """What belongs together in one program."""
+    precision: Precision
+
+
+ModulesIn = Callable[[str], tuple[Mapping[str, nn.Module], torch.dtype]]
+"""Precision → the document's modules in it, and their number format."""
+
+
+def stage_plan(outline: Outline, modules: ModulesIn, registry: Registry, device: torch.device) -> Staged:
+    """Cut a plan into tensor programs.
+
+    `modules` may answer in another precision than the outline's: the reference is cut like what is compared with it,
+    and runs in full precision.
+
+    Raises:
+        CompileError: a stage does what no tensor program can do.
+    """
+    return _Stager(outline, modules, registry, device).run()
+
+
+class _Stager:
+    def __init__(
+        self, outline: Outline, modules: ModulesIn, registry: Registry, device: torch.device
+    ) -> None:
+        self.outline = outline
+        self.plan = outline.tensors
+        self.modules = modules
+        self.registry = registry
+        self.device = device
+        self.staged = Staged(host=outline.host, ranges=dict(outline.free.ranges))
+        self.digests = Digests(self.plan, outline.free.ranges)
+        self.forms: dict[str, TensorSpec] = {}
+        self.caches: dict[str, Any] = {}
+        self.named = dict(outline.free.values)
+        """Symbol of the task → what it is called here."""
+
+    def run(self) -> Staged:
+        stages = list(self.plan.stages)
+        if not stages or stages[0].kind != "encode":
+            # Nothing to compute first, but inputs to prepare and caches to make.
+            stages.insert(0, Stage("encode", (), "encode"))
+        known = {slot for slot in range(len(self.plan.slots)) if self.plan.slots[slot][0] in self.plan.inputs}
+        for position, stage in enumerate(stages):
+            if stage.kind == "decode":
+                self._generate(stage.steps[0])
+                known |= set(stage.steps[0].targets.values())
+                continue
+            known |= {slot for step in stage.steps for slot in step.targets.values()}
+            self._cut_stage(stage, stages[position + 1 :], known)
+        return self.staged
+
+    def _cut_stage(self, stage: Stage, later: Sequence[Stage], known: set[int]) -> None:
+        starts = [
+            step
+            for follower in later
+            if follower.kind == "decode"
+            for step in follower.steps
+            if step.name not in self.caches and set(slots_of(step)) <= known
+        ]
+        shown = {
+            *self.plan.outputs.values(),
+            *(slot for step in self.outline.host for slot in slots_of(step)),
+        }
+        waiting = [step for follower in later for step in follower.steps if step not in starts]
+        needed = shown | {slot for step in waiting for slot in slots_of(step)}
+        segments = cut(stage.steps, starts, self.outline.labels) or [
+            Segment((), (), self.outline.precision.default)
+        ]
+        inputs = {slot for slot in shown if self.plan.slots[slot][0] in self.plan.inputs}
+        for position, segment in enumerate(segments):
+            name = stage.name if position == 0 else f"{stage.name}-{position + 1}"
+            if not segment.steps and any(prefills(step) for step in segment.starts):
+                name = f"{segment.starts[0].name}.prefill"
+            after = {slot for other in segments[position + 1 :] for slot in other.taken}
+            wanted = sorted((needed | after) & segment.produced)
+            if stage.kind == "encode" and position == 0:
+                wanted = sorted({*wanted, *inputs})  # a prepared input that is shown as it is
+            if wanted or segment.starts:
+                self._segment(name, segment, wanted, stage.kind)
+
+    def _segment(self, name: str, segment: Segment, wanted: Sequence[int], kind: StageKind) -> None:
+        slots = sorted({*segment.taken, *(slot for slot in wanted if slot not in segment.produced)})
+        raw = dict.fromkeys(self.plan.slots[slot][0] for slot in slots if self._is_raw(slot))
+        templates, inputs = self._raw(raw)
+        carried = sorted((s for s in slots if not self._is_raw(s)), key=lambda s: (self.digests.slots[s], s))
+        for slot in carried:
+            templates[slot], specs = self._carried(slot)
+            inputs.extend(specs)
+        modules, dtype = self.modules(segment.precision)
+        module = TensorStage(
+            name=name,
+            program=self._program(name, segment, raw, modules).to(self.device, dtype),
+            dtype=dtype,
+            templates=templates,
+            wanted=sorted(wanted, key=lambda slot: (self.digests.slots[slot], slot)),
+            starts={step.name: (modules[step.node.module.name], step) for step in segment.starts},
+        )
+        produced = [slot for step in segment.steps for slot in step.targets.values()]
+        declared = self._declared({*slots, *produced})
+        outcome, outputs = probe(module, inputs, self._ranges_of(inputs), declared)
+        self._remember(outcome, outputs)
+        nodes = tuple(step.name for step in (*segment.steps, *segment.starts))
+        identity = self._identity(segment, module, carried)
+        self._add(name, module, tuple(inputs), outputs, nodes, identity, kind, declared)
+        self.staged.order.append(name)
+
+    def _program(
+        self, name: str, segment: Segment, raw: Iterable[str], modules: Mapping[str, nn.Module]
+    ) -> Program:
+        """A program of these steps alone; slots keep the numbers that they have in the plan."""
+        stages = (Stage(name, segment.steps, "encode"),) if segment.steps else ()
+        inputs = {key: self.plan.inputs[key] for key in raw}
+        return build_program(replace(self.plan, inputs=inputs, stages=stages, outputs={}), modules).eval()
+
+    def _is_raw(self, slot: int) -> bool:
+        return self.plan.slots[slot][0] in self.plan.inputs
+
+    def _identity(self, segment: Segment, module: TensorStage, carried: Sequence[int]) -> Any:
+        """What two programs have in common that compute the same: the digests of what they take, do and give."""
+        raw = tuple(
+            self.digests.slots[self.plan.slot((key, port))]
+            for key, item in module.program.plan.inputs.items()
+            for port in item.ports
+        )
+        return (
+            segment.precision,
+            raw,
+            tuple(self.digests.slots[slot] for slot in carried),
+            tuple(sorted(self.digests.steps[step.name] for step in segment.steps)),
+            tuple(self.digests.steps[step.name] for step in segment.starts),
+            tuple(self.digests.slots[slot] for slot in module.wanted),
+        )
+
+    def _generate(self, step: Step) -> None:
+        """The decode step, with the cache as the stage before gives it."""
+        node, options = step.node, step.node.options
+        beams = options.beams  # type: ignore[union-attr]
+        cache = self.caches[node.name]
+        precision = self.outline.precision.of(step)
+        decoder = self.modules(precision)[0][node.module.name]
+        module = DecodeStage(decoder=decoder, node=node.name, template=cache, beams=beams)
+        prefix = f"{cache_name(node.name)}."
+        carried = [spec for name, spec in self.forms.items() if name.startswith(prefix)]
+        batch = self.plan.type_of(slots_of(step)[0]).dims[0]
+        rows = self._batch_form(batch)
+        ids = [TensorSpec("ids", "int64", (rows, Dim(beams)))]
+        if beams > 1:
+            ids.append(TensorSpec("parents", "int64", (rows, Dim(beams))))
+        inputs = (*ids, *carried)
+        _, outputs = probe(module, inputs, self._ranges_of(inputs), {})
+        identity = ("decode", node.module.name, beams, precision)
+        self._add(decode_name(node.name), module, inputs, outputs, (node.name,), identity, "decode")
+        self.staged.order.append(step)
+        self._remember_ports(step, rows)
+
+    def _add(
+        self,
+        name: str,
+        module: nn.Module,
+        inputs: tuple[TensorSpec, ...],
+        outputs: tuple[TensorSpec, ...],
+        nodes: tuple[str, ...],
+        identity: Any,
+        kind: StageKind,
+        declared: Mapping[str, tuple[Dim, ...]] | None = None,
+    ) -> None:
+        ranges = self._ranges_of(inputs)
+        self.staged.specs[name] = StageSpec(
+            name, module, inputs, outputs, ranges, nodes, identity, kind, declared or {}
+        )
+
+    def _declared(self, slots: Iterable[int]) -> dict[str, tuple[Dim, ...]]:
+        """What the port types say of the tensors in slots, over the free dimensions."""
+        found: dict[str, tuple[Dim, ...]] = {}
+        for slot in sorted(slots):
+            type_ = self.plan.type_of(slot)
+            dims = tuple(dim.substitute(self.named) for dim in type_.dims)
+            name = ".".join(self.plan.slots[slot])
+            for full, _, axes in _fields(name, self.registry.kinds[type_.kind]):
+                found[full] = tuple(dims[axis] for axis in axes)
+        return found
+
+    def _ranges_of(self, inputs: Sequence[TensorSpec]) -> dict[str, Range]:
+        used = {symbol for spec in inputs for dim in spec.dims for symbol in dim.symbols}
+        return {name: found for name, found in self.staged.ranges.items() if name in used}
+
+    def _batch_form(self, dim: Dim) -> Dim:
+        """The checker's batch symbol as the free dimension that stands for it."""
+        for name, item in self.plan.inputs.items():
+            port = next(iter(item.ports))
+            if self.plan.task.types[name, port].dims[0] == dim:
+                return self.outline.free.batch[name]
+        return dim
+
+    def _raw(self, names: Iterable[str]) -> tuple[dict[Any, Any], list[TensorSpec]]:
+        """Templates and tensors of raw inputs. An optional field (a mask) is always given: ones where none is."""
+        templates: dict[Any, Any] = {}
+        specs: list[TensorSpec] = []
+        for name in names:
+            for port, type_ in self.outline.free.host[name].items():
+                templates[name, port] = self._template(self.registry.kinds[type_.kind])
+                specs.extend(self._field_specs(f"{name}.{port}", type_))
+        return templates, specs
+
+    def _template(self, kind: Kind) -> Any:
+        mark = torch.empty(0)
+        if kind.record is None:
+            return mark
+        return kind.record(*[mark for _ in kind.fields])
+
+    def _field_specs(self, name: str, type_: PortType) -> list[TensorSpec]:
+        kind = self.registry.kinds[type_.kind]
+        specs = []
+        for full, kept, axes in _fields(name, kind):
+            if kept == "object":
+                raise CompileError(
+                    f"{name} holds {type_.kind}, which stays on the host and enters no program"
+                )
+            dtype = "float32" if kept == "float" else kept
+            specs.append(TensorSpec(full, dtype, tuple(type_.dims[axis] for axis in axes)))
+        return specs
+
+    def _carried(self, slot: int) -> tuple[Any, list[TensorSpec]]:
+        """Template and tensors of a value that an earlier program made."""
+        name = ".".join(self.plan.slots[slot])
+        if slot not in self.staged.structures:
+            raise CompileError(f"{name} is no tensor, so no program can take it")
+        specs = [s for n, s in self.forms.items() if n == name or n.startswith(f"{name}.")]
+        return self.staged.structures[slot], specs
+
+    def _remember(self, outcome: Outcome, outputs: tuple[TensorSpec, ...]) -> None:
+        self.staged.structures.update(outcome.values)
+        self.caches.update(outcome.caches)
+        self.forms.update({spec.name: spec for spec in outputs})
+
+    def _remember_ports(self, step: Step, rows: Dim) -> None:
+        """Ids and scores of a `generate` node, which a later stage may read."""
+        options: Any = step.node.options
+        for port, slot in step.targets.items():
+            name = ".".join(self.plan.slots[slot])
+            if port == "ids":
+                length = f"{step.name}.length"
+                counted = self.plan.type_of(slot).dims[1]
+                if counted.is_symbol:
+                    self.named[counted.symbols[0]] = Dim.of(length)
+                self.staged.ranges[length] = Range(2, options.max_tokens + 1, options.max_tokens + 1)
+                self.forms[name] = TensorSpec(name, "int64", (rows, Dim.of(length)))
+                self.staged.structures[slot] = torch.empty(0, dtype=DTYPES["int64"])
+            elif port == "score":
+                self.forms[name] = TensorSpec(name, "float32", (rows,))
+                self.staged.structures[slot] = torch.empty(0)
+
+
+def _fields(name: str, kind: Kind) -> Iterator[tuple[str, str, Sequence[int]]]:
+    """The tensors of a value called `name`: their names, number formats and axes."""
+    for label, found in kind.fields.items():
+        yield (name if kind.record is None else f"{name}.{label}"), found.dtype, found.dims

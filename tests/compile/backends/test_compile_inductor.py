@@ -1,0 +1,116 @@
+"""AOTInductor libraries: weights outside, the same results, and no use on another machine."""
+
+from __future__ import annotations
+
+import shutil
+import zipfile
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+import composer_compile
+import pytest
+import torch
+from composer_compile.artifact.weights import WeightStore
+from composer_compile.backends.contract import BuildOptions
+from composer_compile.backends.inductor import InductorBackend
+from composer_compile.errors import ArtifactError
+from composer_compile.export.exporter import variants_of
+from composer_compile.tensors.specs import StageSpec, TensorSpec
+from torch import nn
+
+from composer.graph import Range
+from composer.types import Dim
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which("g++") is None, reason="there is no C++ compiler")
+@pytest.mark.filterwarnings("ignore")
+def test_a_round_trip(small: Any, tmp_path: Path) -> None:
+    options = composer_compile.Options(backend="inductor", ranges={"batch": "2..4"})
+    manifest = composer_compile.compile_document(
+        small.document, tmp_path / "out", tasks=["classify"], weights=small.weights, options=options
+    )
+    assert manifest.backend.made_with["device"] == "cpu"
+    raw = {"question": ["what is it", "red", "a b"]}
+    with composer_compile.load(tmp_path / "out") as artifact:
+        torch.testing.assert_close(
+            artifact.run(**raw)["scores"], small.model.run("classify", **raw)["scores"], rtol=1e-4, atol=1e-4
+        )
+        program = artifact.manifest.tasks["classify"].order[0].programs[0]  # type: ignore[union-attr]
+        path = tmp_path / "out" / program.file
+        with pytest.raises(ArtifactError, match=r"reads \d+ weights"):
+            InductorBackend().load(lambda: path, memoryview(path.read_bytes()), [], torch.device("cpu"))
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which("g++") is None, reason="there is no C++ compiler")
+@pytest.mark.filterwarnings("ignore")
+def test_a_beam_search_over_several_samples(small: Any, clip: Any, tmp_path: Path) -> None:
+    """The first parents are one row for all samples, and keys and values are transposed: not as a library expects."""
+    options = composer_compile.Options(
+        backend="inductor", ranges={"batch": "2..3", "question.length": "2..8"}
+    )
+    composer_compile.compile_document(
+        small.document, tmp_path / "out", tasks=["video-qa"], weights=small.weights, options=options
+    )
+    raw = {"video": [clip(0), clip(1)], "question": ["what is it", "red"]}
+    with composer_compile.load(tmp_path / "out") as artifact:
+        assert artifact.run(**raw) == small.model.run("video-qa", **raw)
+        task = artifact.task()
+        with torch.inference_mode():
+            values = task.values(*task.requests.read(raw)[:2])
+        tensors = [each for each in values.values() if isinstance(each, torch.Tensor)]
+        assert len(tensors) > 5
+        assert all(each.is_contiguous() for each in tensors)  # nothing is left for every step to copy
+
+
+class Wide(nn.Module):
+    """A large linear map and a small one."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.large, self.small = nn.Linear(512, 1024), nn.Linear(1024, 2, bias=False)
+
+    def forward(self, *tensors: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        (states,) = tensors
+        return (self.small(self.large(states).tanh()),)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which("g++") is None, reason="there is no C++ compiler")
+@pytest.mark.skipif(not hasattr(torch.ops.mkldnn, "_linear_pointwise"), reason="this torch has no oneDNN")
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("faster", [True, False])
+def test_large_linear_maps_run_by_onednn_where_it_is_faster(faster: bool, tmp_path: Path) -> None:
+    """One library for one sample and for several."""
+    torch.manual_seed(0)
+    batch = Dim(0, (("batch", 1),))
+    given = TensorSpec("states", "float32", (batch, Dim(9), Dim(512)))
+    result = TensorSpec("scores", "float32", (batch, Dim(9), Dim(2)))
+    spec = StageSpec("encode", Wide().eval(), (given,), (result,), {"batch": Range(1, 4, 2)}, ("scores",))
+    (variant,) = variants_of(spec.ranges)
+    store, backend = WeightStore({}), InductorBackend()
+    with mock.patch("composer.runtime.linear.onednn_is_faster", return_value=faster):
+        compiled = backend.compile(spec, variant, store, BuildOptions())
+    path = tmp_path / "program.pt2"
+    path.write_bytes(compiled.content)
+    with zipfile.ZipFile(path) as archive:
+        library = next(name for name in archive.namelist() if name.endswith(".so"))
+        assert (b"cpu__linear_pointwise" in archive.read(library)) is faster
+    weights = [store.tensor(str(key)) for key in compiled.weights]
+    run = backend.load(lambda: path, memoryview(compiled.content), weights, torch.device("cpu"))
+    with torch.no_grad():
+        for count in (1, 3):
+            states = torch.randn(count, 9, 512)
+            torch.testing.assert_close(run(states)[0], spec.module(states)[0], rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("key", ["torch", "device", "processor", "instructions"])
+def test_a_library_of_another_machine_is_refused(key: str) -> None:
+    backend = InductorBackend()
+    here = backend.made_with(torch.device("cpu"), BuildOptions())
+    assert backend.mismatch(here, torch.device("cpu")) is None
+    reason = backend.mismatch({**here, key: "9.9.9"}, torch.device("cpu"))
+    assert reason is not None
+    assert "9.9.9" in reason
