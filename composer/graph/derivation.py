@@ -11,6 +11,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from composer.graph.ranges import UNBOUNDED
 from composer.language import Tree
 from composer.problems import ComposerError, Note, Place
 from composer.types import Dim, PortType
@@ -18,6 +19,8 @@ from composer.types import Dim, PortType
 __all__ = ["Cause", "Derivation", "Owner", "first_cause", "range_port"]
 
 
+RANGE = "^"
+"""Begins the names of ports that stand for the sizes of a symbol."""
 MAX_DEPTH = 40
 """Nodes that a chain of causes goes back."""
 
@@ -55,7 +58,9 @@ class Cause:
                 f"{self.owner.title}: {self.field} is {self.value} by default",
             )
             return
-        yield Note(tree.place(where), f"{dim_name} is {self.dim} because of this")
+        unlimited = self.dim.is_number and self.dim.constant >= UNBOUNDED
+        said = f"{self.owner.title} has no limit" if unlimited else f"{dim_name} is {self.dim}"
+        yield Note(tree.place(where), f"{said} because of this")
         text = tree.text(where)
         if text is not None and text.startswith("$") and text[1:] in parameter_places:
             yield Note(parameter_places[text[1:]], f"{text} is {self.value}")
@@ -146,7 +151,7 @@ def _limiting(owner: Owner, name: str) -> Cause | None:
 
 def range_port(symbol: str) -> str:
     """What `Owner.ports` calls the smallest and largest size of a symbol."""
-    return f"^{symbol}"
+    return f"{RANGE}{symbol}"
 
 
 def first_cause(owner: Owner, name: str, index: int = 0) -> Cause | None:
@@ -159,7 +164,8 @@ def _fields(owner: Owner, port: str, incoming: bool, index: int) -> Iterator[Cau
     here = _dim_of(owner, owner.config, name, index)
     if here is None:
         return
-    for field_name, value in _integers(owner.config):
+    limits = name.startswith(RANGE)
+    for field_name, value in _integers(owner.config, unset=limits):
         for other in (value + 1, value * 2):
             there = _with_value(owner, field_name, other, name, index)
             if there is not None and there != here:
@@ -167,11 +173,14 @@ def _fields(owner: Owner, port: str, incoming: bool, index: int) -> Iterator[Cau
                 break
 
 
-def _integers(config: Any) -> Iterator[tuple[str, int]]:
+def _integers(config: Any, *, unset: bool) -> Iterator[tuple[str, int]]:
+    """Fields that hold a number; with `unset` also those that are null, which may stand for "no limit", as 0."""
     for name in type(config).model_fields:
         value = getattr(config, name)
         if type(value) is int:
             yield name, value
+        elif value is None and unset:
+            yield name, 0
 
 
 def _with_value(owner: Owner, field: str, value: int, port: str, index: int) -> Dim | None:

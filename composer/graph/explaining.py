@@ -114,7 +114,8 @@ class Explainer:
                 continue
             what = f"the limit of {cause.owner.title}"
             notes.update(dict.fromkeys(cause.notes(self.document.tree, self.document.parameter_places, what)))
-            helps.extend(self._value(cause, wanted))
+            if wanted < UNBOUNDED:
+                helps.extend(self._value(cause, wanted))
         notes.update(dict.fromkeys(self._causes(edge, index, derivation)[0]))
         source, target = ".".join(edge.source), f"{edge.node}.{edge.port}"
         fault = f"the {name} of {source} {_can_be(offered)}, and {target} takes {_takes(taken)}"
@@ -195,7 +196,9 @@ def _can_be(sizes: tuple[int, int]) -> str:
     low, high = sizes
     if low == high:
         return f"is {low}"
-    return f"can be {low} or more" if high >= UNBOUNDED else f"can be up to {high}"
+    if high >= UNBOUNDED:
+        return "has no limit" if low <= 1 else f"can be {low} or more"
+    return f"can be up to {high}"
 
 
 def _takes(sizes: tuple[int, int]) -> str:

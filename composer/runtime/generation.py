@@ -186,7 +186,7 @@ def _check_ids(module: str, tokens: Mapping[str, int], tokenizer: Any) -> None:
     if special is None:
         return
     found = {"start": special.start, "end": special.end, "pad": special.padding}
-    wrong = [name for name, id in found.items() if tokens.get(name, id) != id]
+    wrong = [name for name, id in found.items() if id is not None and tokens.get(name, id) != id]
     if wrong:
         raise InputError(
             f"module `{module}` takes {', '.join(f'{tokens[n]} for {n}' for n in wrong)}, but in its vocabulary these "

@@ -8,6 +8,7 @@ from pydantic import Field, ValidationInfo, field_validator
 
 from composer.plugin import Config, folder_of
 from composer.problems import InputError
+from composer_text.tokenizer_file import is_tokenizer_file, read_tokenizer_file
 from composer_text.vocabulary import hold_distinct, packaged_vocabularies, read_vocabulary, vocabulary_path
 
 __all__ = ["TextConfig"]
@@ -21,7 +22,8 @@ class TextConfig(Config):
     """
 
     tokenizer: str
-    """Name of a packaged vocabulary (`bert-uncased`) or path of a vocabulary file with one token a line."""
+    """Name of a packaged vocabulary (`bert-uncased`), or path of a `tokenizer.json` or of a vocabulary file with one
+    token a line. A `tokenizer.json` splits, frames and joins texts as it says itself."""
     separator: bool = True
     """Whether [SEP] closes every text. mPLUG-2 reads its questions without."""
     clean: Literal["none", "question", "caption"] = "none"
@@ -46,7 +48,10 @@ class TextConfig(Config):
         if value in packaged_vocabularies():
             return value
         try:
-            hold_distinct(path, read_vocabulary(path))
+            if is_tokenizer_file(path):
+                read_tokenizer_file(path)
+            else:
+                hold_distinct(path, read_vocabulary(path))
         except InputError as error:
             raise ValueError(str(error)) from error
         return value if directory is None else str(path.absolute())

@@ -12,6 +12,10 @@ from composer_text.vocabulary import vocabulary_ids, vocabulary_path
 __all__ = ["TEXT"]
 
 
+NO_LIMIT = 2**31 - 1
+"""The largest length of a text that is never cut."""
+
+
 def _ports(config: TextConfig) -> dict[str, str]:
     return {"tokens": "tokens[B, L]"}
 
@@ -21,7 +25,7 @@ def _files(config: TextConfig) -> dict[str, Path]:
 
 
 def _ranges(config: TextConfig) -> dict[str, tuple[int, int]]:
-    return {} if config.max_tokens is None else {"L": (1, config.max_tokens)}
+    return {"L": (1, NO_LIMIT if config.max_tokens is None else config.max_tokens)}
 
 
 def _vocabulary(config: TextConfig) -> dict[str, VocabularyIds]:

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 from composer.problems import InputError
 from composer.types import Tokens
 from composer_text.cleaning import clean_caption, clean_question, cut_words
 from composer_text.configs import TextConfig
+from composer_text.file_tokenizer import FileTokenizer
 from composer_text.tokenizer import Tokenizer
+from composer_text.tokenizer_file import is_tokenizer_file
+from composer_text.vocabulary import vocabulary_path
 
 __all__ = ["TextProcessor"]
 
@@ -24,12 +28,7 @@ class TextProcessor:
 
     def __init__(self, config: TextConfig) -> None:
         self.config = config
-        self.tokenizer = Tokenizer(
-            config.tokenizer,
-            separator=config.separator,
-            max_tokens=config.max_tokens,
-            on_overflow=config.on_overflow,
-        )
+        self.tokenizer = _tokenizer(config)
 
     def encode(self, values: Sequence[str]) -> dict[str, Tokens]:
         """`{"tokens": Tokens}` with int64 arrays [B, L]. Raises InputError for what is no list of strings."""
@@ -43,3 +42,18 @@ class TextProcessor:
             return value
         words = cut_words(CLEANERS[self.config.clean](value), self.config.max_words)
         return f"{self.config.prefix}{words}{self.config.suffix}"
+
+
+def _tokenizer(config: TextConfig) -> Tokenizer | FileTokenizer:
+    try:
+        path = vocabulary_path(config.tokenizer)
+    except ValueError as error:
+        raise InputError(str(error)) from error
+    limits: dict[str, Any] = {
+        "separator": config.separator,
+        "max_tokens": config.max_tokens,
+        "on_overflow": config.on_overflow,
+    }
+    if is_tokenizer_file(path):
+        return FileTokenizer(path, **limits)
+    return Tokenizer(config.tokenizer, **limits)

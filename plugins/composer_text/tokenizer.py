@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from tokenizers import Tokenizer as Pipeline
 from tokenizers.models import WordPiece
 
-from composer.problems import InputError
 from composer.types import Tokens
+from composer_text.rows import held_text, held_texts, padded_rows, too_long
 from composer_text.vocabulary import SPECIAL_TOKENS, SpecialIds, find_vocabulary
 from composer_text.words import pieces, split_words
 
@@ -87,27 +87,13 @@ class Tokenizer:
         Raises InputError for an empty batch, for what is no text, and for a text beyond the limit where that
         is an error.
         """
-        if isinstance(texts, str) or not len(texts):
-            raise InputError(
-                "a batch of texts is a list with at least one string: put a single one in brackets"
-            )
+        held_texts(texts)
         rows = [self._row(index, text) for index, text in enumerate(texts)]
-        length = max(map(len, rows))
-        ids = np.full((len(rows), length), self.special.padding, dtype=np.int64)
-        mask = np.zeros((len(rows), length), dtype=np.int64)
-        for index, row in enumerate(rows):
-            ids[index, : len(row)] = row
-            mask[index, : len(row)] = 1
-        return Tokens(ids, mask)
+        return padded_rows(rows, self.special.padding)
 
     def _row(self, index: int, text: str) -> list[int]:
         """The ids of one text: [CLS], its tokens, and [SEP] where there is a separator."""
-        if not isinstance(text, str):
-            raise InputError(f"text {index + 1} of the batch is a {type(text).__name__}; give a string")
-        try:
-            text.encode()
-        except UnicodeEncodeError as error:
-            raise InputError(f"text {index + 1} of the batch is not valid Unicode: {error.reason}") from error
+        held_text(index, text)
         tail = [self.special.end] if self.separator else []
         if self.max_tokens is None:
             return [self.special.start, *self._ids(text), *tail]
@@ -118,10 +104,7 @@ class Tokenizer:
         if len(body) > room and self.on_overflow == "error":
             count = 1 + len(body) + len(tail)
             found = f"{count}" if len(body) <= counted else f"more than {count - 1}"
-            raise InputError(
-                f"text {index + 1} of the batch has {found} tokens and {self.max_tokens} are allowed: "
-                "shorten it, raise max_tokens, or set on_overflow: truncate"
-            )
+            raise too_long(index, found, self.max_tokens)
         return [self.special.start, *body[:room], *tail]
 
     def _ids(self, text: str) -> Iterator[int]:

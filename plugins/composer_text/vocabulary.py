@@ -12,6 +12,7 @@ from typing import NamedTuple
 from composer.plugin import is_file
 from composer.problems import InputError
 from composer.types import VocabularyIds
+from composer_text.tokenizer_file import is_tokenizer_file, read_tokenizer_file
 
 __all__ = [
     "SpecialIds",
@@ -73,7 +74,7 @@ def vocabulary_path(tokenizer: str, *, directory: Path | None = None) -> Path:
     found = f"{name} is a folder, and a vocabulary is a file" if tokenizer and _is_folder(path) else ""
     raise ValueError(
         f"{found or f'no tokenizer is called {name} and no file lies at that path'}; {guess}"
-        f"packaged are {', '.join(names)}; or give the path of a vocabulary file with one token a line"
+        f"packaged are {', '.join(names)}; or give the path of a tokenizer.json or a word list, one token a line"
     )
 
 
@@ -139,6 +140,8 @@ def hold_distinct(path: Path, vocabulary: dict[str, int]) -> None:
 def vocabulary_ids(tokenizer: str) -> VocabularyIds:
     """Size and special ids of a vocabulary, read as data: fast enough for every check. Raises ValueError, OSError."""
     path = vocabulary_path(tokenizer)
+    if is_tokenizer_file(path):
+        return read_tokenizer_file(path).ids(path.name)
     state = path.stat()
     return _ids(tokenizer, path, state.st_mtime_ns, state.st_size)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -61,6 +62,82 @@ def test_sizes_of_reader_and_writer(
     values = {"ENCODER": encoder, "DECODER": decoder, "READS": "words.txt", "WRITES": "words.txt"}
     report = checked(tmp_path, DOCUMENT, **values)
     assert [(p.code, p.place.line) for p in report.problems] == expected
+
+
+def tokenizer_file(folder: Path, name: str, count: int, added: int = 0, **more: object) -> Path:
+    """A `tokenizer.json` of the tokenizers library, with `added` tokens behind those of its model."""
+    tokens = [*SPECIAL, *(f"word{i}" for i in range(count - len(SPECIAL)))]
+    extra = [{"id": count + i, "content": f"<extra{i}>", "special": True} for i in range(added)]
+    model = {"type": "WordPiece", "vocab": {token: index for index, token in enumerate(tokens)}}
+    path = folder / name
+    path.write_text(json.dumps({"version": "1.0", "added_tokens": extra, "model": model, **more}))
+    return path
+
+
+@pytest.mark.parametrize(
+    ("added", "encoder", "decoder", "expected"),
+    [
+        (0, 50, 50, []),
+        (4, 54, 54, []),
+        (4, 50, 54, [("C222", 11)]),
+        (4, 54, 50, [("C222", 6)]),
+        (0, 30522, 30522, [("C222", 6), ("C222", 11)]),
+    ],
+)
+def test_a_tokenizer_file_has_its_size_with_added_tokens(
+    tmp_path: Path, added: int, encoder: int, decoder: int, expected: list[tuple[str, int]]
+) -> None:
+    tokenizer_file(tmp_path, "tokenizer.json", 50, added)
+    names = {"READS": "tokenizer.json", "WRITES": "tokenizer.json"}
+    report = checked(tmp_path, DOCUMENT, ENCODER=encoder, DECODER=decoder, **names)
+    assert [(p.code, p.place.line) for p in report.problems] == expected
+
+
+def test_a_tokenizer_file_and_a_list_of_the_same_words_are_one_vocabulary(tmp_path: Path) -> None:
+    tokenizer_file(tmp_path, "tokenizer.json", 50)
+    words(tmp_path, "words.txt", 50)
+    values = {"ENCODER": 50, "DECODER": 50, "READS": "words.txt", "WRITES": "tokenizer.json"}
+    assert checked(tmp_path, DOCUMENT, **values).problems == ()
+
+
+def test_a_decoder_is_held_to_the_special_ids_of_a_tokenizer_file(tmp_path: Path) -> None:
+    template = {
+        "type": "TemplateProcessing",
+        "single": [
+            {"SpecialToken": {"id": "word7", "type_id": 0}},
+            {"Sequence": {"id": "A", "type_id": 0}},
+            {"SpecialToken": {"id": "[SEP]", "type_id": 0}},
+        ],
+        "special_tokens": {"word7": {"id": "word7", "ids": [12], "tokens": ["word7"]}},
+    }
+    tokenizer_file(tmp_path, "tokenizer.json", 50, post_processor=template)
+    values = {"ENCODER": 50, "DECODER": 50, "READS": "tokenizer.json", "WRITES": "tokenizer.json"}
+    (problem,) = checked(tmp_path, DOCUMENT, **values).problems
+    assert (problem.code, problem.place.line) == ("C206", 6)
+    assert problem.message.endswith("start 2, and the vocabulary has 12")
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ("{", "is not valid JSON"),
+        ("[" * 100_000, "is not valid JSON"),
+        ("[1, 2]", "has no `model`"),
+        ('{"model": {}}', "has no `vocab`"),
+        ('{"model": {"vocab": {}}}', "has no token"),
+        ('{"model": {"vocab": {"a": "b"}}}', "gives the token 'a' the id 'b'"),
+        ('{"model": {"vocab": {"a": 1000000000000}}}', "gives the token 'a' the id 1000000000000"),
+        ('{"model": {"vocab": {"a": 0}}, "added_tokens": [3]}', "a part has another form"),
+        ('{"model": {"vocab": {"a": 0}}, "post_processor": {"single": 3}}', "a part has another form"),
+    ],
+)
+def test_what_is_not_a_tokenizer_file_is_one_sentence(tmp_path: Path, content: str, said: str) -> None:
+    (tmp_path / "tokenizer.json").write_text(content)
+    values = {"ENCODER": 50, "DECODER": 50, "READS": "tokenizer.json", "WRITES": "bert-uncased"}
+    problem = checked(tmp_path, DOCUMENT.replace("decoder: {", "d: {"), **values).problems[-1]
+    assert problem.code == "C206"
+    assert said in problem.message
+    assert problem.place.line == 9
 
 
 def test_both_places_stand_in_the_message(tmp_path: Path) -> None:

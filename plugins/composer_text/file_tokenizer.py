@@ -1,0 +1,82 @@
+"""The tokenizer that a `tokenizer.json` describes, run by the tokenizers library."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from tokenizers import Tokenizer as Pipeline
+
+from composer.problems import InputError
+from composer.types import Tokens
+from composer_text.rows import held_text, held_texts, padded_rows, too_long
+from composer_text.tokenizer_file import read_tokenizer_file
+
+__all__ = ["FileTokenizer"]
+
+
+class FoundIds(NamedTuple):
+    """The special ids that the file has; None where it has no such token."""
+
+    start: int | None
+    end: int | None
+    padding: int | None
+
+
+class FileTokenizer:
+    """Texts to ids and back, as the file says. What a text spells is never one of the file's special tokens."""
+
+    def __init__(
+        self,
+        path: Path,
+        *,
+        separator: bool = True,
+        max_tokens: int | None = None,
+        on_overflow: str = "truncate",
+    ) -> None:
+        try:
+            found = read_tokenizer_file(path)
+            self._pipeline = Pipeline.from_file(str(path))
+        except ValueError as error:
+            raise InputError(str(error)) from error
+        except Exception as error:  # the library raises bare exceptions for what it does not know
+            raise InputError(
+                f"tokenizer file {path} is not one that the tokenizers library reads: {error}"
+            ) from error
+        self._pipeline.no_padding()
+        self._pipeline.no_truncation()
+        self._pipeline.encode_special_tokens = True
+        self.special = FoundIds(found.start, found.end, found.pad)
+        self.size = found.size
+        before, behind = found.framed
+        self._head = [] if before is None else [before]
+        self._tail = [] if behind is None or not separator else [behind]
+        self.max_tokens = max_tokens
+        self.on_overflow = on_overflow
+
+    def encode(self, texts: Sequence[str]) -> Tokens:
+        """Ids and mask, int64 arrays [B, L], padded to the longest text of the batch. Raises InputError."""
+        held_texts(texts)
+        rows = [self._row(index, text) for index, text in enumerate(texts)]
+        return padded_rows(rows, self.special.padding or 0)
+
+    def _row(self, index: int, text: str) -> list[int]:
+        held_text(index, text)
+        body = self._pipeline.encode(text, add_special_tokens=False).ids
+        count = len(self._head) + len(body) + len(self._tail)
+        if not count:
+            raise InputError(
+                f"text {index + 1} of the batch is empty, and the tokenizer puts no token around it"
+            )
+        if self.max_tokens is not None and count > self.max_tokens:
+            if self.on_overflow == "error":
+                raise too_long(index, str(count), self.max_tokens)
+            body = body[: max(0, self.max_tokens - len(self._head) - len(self._tail))]
+        return [*self._head, *body, *self._tail]
+
+    def decode(self, ids: Iterable[int] | NDArray[np.int64], *, skip_special: bool = True) -> str:
+        """The text of one sequence, as the file's decoder writes it."""
+        return str(self._pipeline.decode([int(id) for id in ids], skip_special_tokens=skip_special))

@@ -1,0 +1,47 @@
+"""Batches of texts and of their ids, as every tokenizer takes and gives them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from composer.problems import InputError
+from composer.types import Tokens
+
+__all__ = ["held_text", "held_texts", "padded_rows", "too_long"]
+
+
+def held_texts(texts: Sequence[str]) -> None:
+    """Raise InputError for what is not a batch."""
+    if isinstance(texts, str) or not len(texts):
+        raise InputError("a batch of texts is a list with at least one string: put a single one in brackets")
+
+
+def held_text(index: int, text: str) -> None:
+    """Raise InputError for what is not a text."""
+    if not isinstance(text, str):
+        raise InputError(f"text {index + 1} of the batch is a {type(text).__name__}; give a string")
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise InputError(f"text {index + 1} of the batch is not valid Unicode: {error.reason}") from error
+
+
+def too_long(index: int, found: str, allowed: int) -> InputError:
+    """The error for a text of more tokens than are allowed."""
+    return InputError(
+        f"text {index + 1} of the batch has {found} tokens and {allowed} are allowed: "
+        "shorten it, raise max_tokens, or set on_overflow: truncate"
+    )
+
+
+def padded_rows(rows: Sequence[Sequence[int]], padding: int) -> Tokens:
+    """Ids and mask, int64 arrays [B, L], padded to the longest row."""
+    length = max(map(len, rows))
+    ids = np.full((len(rows), length), padding, dtype=np.int64)
+    mask = np.zeros((len(rows), length), dtype=np.int64)
+    for index, row in enumerate(rows):
+        ids[index, : len(row)] = row
+        mask[index, : len(row)] = 1
+    return Tokens(ids, mask)

@@ -1,0 +1,159 @@
+"""`tokenizer.json`, the file of the tokenizers library, read as data: sizes and special ids. Needs no such library."""
+
+from __future__ import annotations
+
+import json
+import zlib
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from composer.types import VocabularyIds
+
+__all__ = ["TokenizerFile", "is_tokenizer_file", "read_tokenizer_file"]
+
+MOST_BYTES = 128 << 20
+"""The largest file that is read; those of the largest published vocabularies (260,000 entries) have 35 MB."""
+MOST_IDS = 1 << 24
+"""More ids than any model has: a larger one is an error in the file, and would decide the size of a table."""
+
+STARTS = ("[CLS]", "<s>", "<bos>", "<|begin_of_text|>", "<|startoftext|>")
+ENDS = ("[SEP]", "</s>", "<eos>", "<|end_of_text|>", "<|endoftext|>")
+PADS = ("[PAD]", "<pad>", "<|pad|>")
+UNKNOWNS = ("[UNK]", "<unk>")
+MASKS = ("[MASK]", "<mask>")
+"""Names of special tokens, for files that do not say what theirs are for."""
+
+
+@dataclass(frozen=True)
+class TokenizerFile:
+    """What is known of a tokenizer file. Ids are None where the file has no such token."""
+
+    size: int
+    """One more than the largest id, added tokens included."""
+    digest: str
+    """The same as that of a word list with the same words."""
+    start: int | None
+    end: int | None
+    pad: int | None
+    unknown: int | None
+    mask: int | None
+    framed: tuple[int | None, int | None]
+    """What the file itself puts before and behind a text."""
+
+    def ids(self, title: str) -> VocabularyIds:
+        """As the checker holds it against modules."""
+        return VocabularyIds(title, self.size, self.digest, self.start, self.end, self.pad, "tokenizer")
+
+
+def is_tokenizer_file(path: Path) -> bool:
+    """Whether a vocabulary file is one of the tokenizers library: its name ends in `.json`."""
+    return path.suffix.lower() == ".json"
+
+
+def read_tokenizer_file(path: Path) -> TokenizerFile:
+    """Read the file, once for as long as it stays as it is. Raises ValueError for what is not a tokenizer."""
+    try:
+        state = path.stat()
+        if state.st_size > MOST_BYTES:
+            raise ValueError(
+                f"tokenizer file {path} has {state.st_size:,} bytes, and {MOST_BYTES:,} are allowed"
+            )
+        return _read(path, state.st_mtime_ns, state.st_size)
+    except OSError as error:
+        raise ValueError(f"tokenizer file {path} cannot be read: {error.strerror}") from error
+
+
+@lru_cache(maxsize=16)
+def _read(path: Path, changed: int, size: int) -> TokenizerFile:
+    try:
+        content = json.loads(path.read_bytes())
+    except (ValueError, RecursionError) as error:  # ValueError stands for bytes that are not UTF-8, too
+        raise ValueError(f"tokenizer file {path} is not valid JSON: {error}") from error
+    try:
+        return _parsed(content)
+    except (TypeError, AttributeError, KeyError, IndexError) as error:
+        raise ValueError(f"tokenizer file {path} is not one: a part has another form ({error})") from error
+    except ValueError as error:
+        raise ValueError(f"tokenizer file {path} {error}") from error
+
+
+def _parsed(content: Any) -> TokenizerFile:
+    if not isinstance(content, dict) or not isinstance(content.get("model"), dict):
+        raise ValueError("is not one: it has no `model`; give the `tokenizer.json` beside a model's weights")
+    added = {token["content"]: token["id"] for token in content.get("added_tokens") or ()}
+    tokens = {**_model_tokens(content["model"]), **added}
+    _hold_ids(tokens)
+    if not tokens:
+        raise ValueError("has no token")
+    first, last = _frame(content.get("post_processor") or {}, tokens)
+    padding = (content.get("padding") or {}).get("pad_id")
+    return TokenizerFile(
+        max(tokens.values()) + 1,
+        _digest(tokens),
+        first if first is not None else _named(tokens, STARTS),
+        last if last is not None else _named(tokens, ENDS),
+        padding if isinstance(padding, int) else _named(tokens, PADS),
+        _named(tokens, UNKNOWNS),
+        _named(tokens, MASKS),
+        (first, last),
+    )
+
+
+def _model_tokens(model: Mapping[str, Any]) -> dict[str, int]:
+    """Token → id: a map, or for Unigram a list of tokens with their scores."""
+    vocabulary = model.get("vocab")
+    if isinstance(vocabulary, dict):
+        return vocabulary
+    if isinstance(vocabulary, list):
+        return {piece[0]: index for index, piece in enumerate(vocabulary)}
+    raise ValueError("is not one: its model has no `vocab`")
+
+
+def _hold_ids(tokens: Mapping[str, Any]) -> None:
+    for token, index in tokens.items():
+        if not isinstance(token, str) or type(index) is not int or not 0 <= index < MOST_IDS:
+            shown = repr(token)[:60]
+            raise ValueError(
+                f"gives the token {shown} the id {index!r}: ids are numbers from 0 to {MOST_IDS - 1:,}"
+            )
+
+
+def _digest(tokens: Mapping[str, int]) -> str:
+    """As `vocabulary.py` counts a list of the same words, in which the id is the line."""
+    words = [""] * (max(tokens.values()) + 1)
+    for token, index in tokens.items():
+        words[index] = token
+    lines = b"\n" + "\n".join(words).encode("utf-8", "surrogatepass") + b"\n"
+    return f"{zlib.crc32(lines):x}-{len(lines)}"
+
+
+def _named(tokens: Mapping[str, int], names: Iterable[str]) -> int | None:
+    return next((tokens[name] for name in names if name in tokens), None)
+
+
+def _frame(processor: Mapping[str, Any], tokens: Mapping[str, int]) -> tuple[int | None, int | None]:
+    """The ids before and behind a text, as the file's own post-processor puts them."""
+    first = last = None
+    for part in _post_processors(processor):
+        if "cls" in part and "sep" in part:  # BertProcessing, RobertaProcessing
+            return part["cls"][1], part["sep"][1]
+        named = {**tokens, **{name: t["ids"][0] for name, t in (part.get("special_tokens") or {}).items()}}
+        template = part.get("single") or []
+        text = next((i for i, item in enumerate(template) if "Sequence" in item), None)
+        if isinstance(text, int):
+            before = [item["SpecialToken"]["id"] for item in template[:text]]
+            behind = [item["SpecialToken"]["id"] for item in template[text + 1 :]]
+            first = named.get(before[0]) if before else first
+            last = named.get(behind[-1]) if behind else last
+    return first, last
+
+
+def _post_processors(processor: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    if processor.get("type") == "Sequence":
+        for each in processor.get("processors") or ():
+            yield from _post_processors(each)
+    else:
+        yield processor
