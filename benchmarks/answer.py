@@ -13,7 +13,7 @@ import torch
 from benchmarks.by_hand import BASE, QUESTION, TINY, video_qa
 from benchmarks.measuring import Row, interleaved, ratio
 from benchmarks.prefixes import ids_of, prefix_beam
-from composer.runtime import INITIAL, load
+from composer.execution import INITIAL, load
 
 __all__ = ["measure"]
 
@@ -37,7 +37,7 @@ def _plain(run: Callable[[], Any]) -> Callable[[], Any]:
     """The run with linear maps as torch has them, whatever `composer.load` chose for this processor."""
 
     def plain() -> Any:
-        with mock.patch("composer.runtime.linear.onednn_is_faster", _never):
+        with mock.patch("composer.execution.linear.onednn_is_faster", _never):
             return run()
 
     return plain
@@ -78,7 +78,7 @@ def _measure(*, quick: bool) -> list[Row]:
     return [
         Row("video-qa, encoding", middle["encode"], "s", "a forward by hand, same modules", middle["by hand"],
             ratio(times, "encode", "by hand"), "<= 1.02"),
-        Row("video-qa, encoding", middle["encode"], "s", "the same as torch runs it (see composer/runtime/linear.py)",
+        Row("video-qa, encoding", middle["encode"], "s", "the same as torch runs it (see composer/execution/linear.py)",
             middle["plain by hand"], ratio(times, "encode", "plain by hand"), ""),
         Row("video-qa, beam search with cache", middle["cached"], "s", "beam over full prefixes, same ids",
             middle["prefixes"], ratio(times, "prefixes", "cached"), ">= 6", "times faster"),

@@ -14,8 +14,8 @@ from typing import Any
 import torch
 
 from benchmarks.subjects import Subject
-from composer.runtime import INITIAL, load
-from composer.runtime.weights import save_weights
+from composer.execution import INITIAL, load
+from composer.weights import save_weights
 
 __all__ = ["ELSEWHERE", "Made", "compiled", "save_random_weights", "started"]
 
@@ -48,7 +48,7 @@ job = json.loads(sys.argv[1])
 torch.set_num_threads(job["threads"])
 began = time.perf_counter()
 if job["artifact"] is None:
-    from composer.runtime import load
+    from composer.execution import load
     given = {key: job[key] for key in ("weights", "settings")}
     model = load(job["document"], tasks=list(job["requests"]), **given)
     for task in job["requests"]:

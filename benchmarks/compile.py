@@ -13,8 +13,8 @@ import torch
 from benchmarks.artifacts import ELSEWHERE, Made, compiled
 from benchmarks.measuring import Row
 from benchmarks.subjects import Subject, base, quickstart
+from composer.execution import INITIAL
 from composer.plugin import load_registry
-from composer.runtime import INITIAL
 
 __all__ = ["measure"]
 

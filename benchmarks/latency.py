@@ -14,7 +14,7 @@ import torch
 from benchmarks.measuring import Row, interleaved, ratio
 from benchmarks.stages import live, of_artifact
 from benchmarks.subjects import Subject
-from composer.runtime import load
+from composer.execution import load
 
 __all__ = ["latency"]
 

@@ -14,7 +14,7 @@ ROOT = Path(__file__).parents[1]
 LOAD = """
 import sys
 from benchmarks.measuring import most_resident
-from composer.runtime import INITIAL, load
+from composer.execution import INITIAL, load
 names = sys.argv[1:]
 model = load("mplug2-base", weights=INITIAL, settings={settings}, tasks=names or None)
 for name in model.tasks:

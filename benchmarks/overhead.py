@@ -13,10 +13,10 @@ import torch
 
 from benchmarks import trivial
 from benchmarks.measuring import Row, interleaved
+from composer.execution import build_module, build_program
 from composer.graph import check
 from composer.language import Source
 from composer.plan import plan_task
-from composer.runtime import build_module, build_program
 
 __all__ = ["measure"]
 

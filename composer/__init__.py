@@ -14,8 +14,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from composer.execution import load
     from composer.graph import check
-    from composer.runtime import load
 
 __all__ = ["check", "load"]
 
@@ -27,7 +27,7 @@ def __getattr__(name: str) -> Any:
 
         return check
     if name == "load":
-        from composer.runtime import load
+        from composer.execution import load
 
         return load
     raise AttributeError(f"module 'composer' has no attribute {name!r}")

@@ -29,7 +29,7 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> Tiny:
     import torch
 
     import composer
-    from composer.runtime.weights import save_weights
+    from composer.weights import save_weights
 
     folder = tmp_path_factory.mktemp("tiny")
     for name in ("tiny.yaml", "vocabulary.txt"):

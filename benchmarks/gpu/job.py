@@ -20,8 +20,8 @@ from benchmarks.gpu.clock import median_seconds, peak_bytes, reset_peak
 from benchmarks.gpu.plan import BASELINE, COMPILED, REFERENCE
 from benchmarks.gpu.preparing import DTYPES, TASK, prepare, request
 from benchmarks.stages import Stages, live, of_artifact, over_prefixes, torch_compiled
+from composer.execution import load
 from composer.problems import ComposerError
-from composer.runtime import load
 
 __all__ = ["main"]
 

@@ -12,8 +12,8 @@ import torch
 
 from benchmarks.by_hand import QUESTION
 from benchmarks.gpu.clock import ceilings
-from composer.runtime import INITIAL, load
-from composer.runtime.weights import save_weights
+from composer.execution import INITIAL, load
+from composer.weights import save_weights
 
 __all__ = ["DTYPES", "TASK", "prepare", "request"]
 

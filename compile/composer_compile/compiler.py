@@ -15,11 +15,11 @@ from typing import Any
 import torch
 from torch import nn
 
+from composer.execution import Model, Runner, device_of
+from composer.execution import load as load_model
 from composer.graph import Report, check
 from composer.plan import Plan
 from composer.plugin import Registry, load_registry
-from composer.runtime import Model, Runner, device_of
-from composer.runtime import load as load_model
 from composer_compile.artifact.command import command_of, without_paths
 from composer_compile.artifact.container import MANIFEST, container_of
 from composer_compile.artifact.licenses import licenses_text

@@ -22,7 +22,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    from composer.runtime.compare import compare_case
+    from composer.compare import compare_case
 
     comparison = compare_case(args.case, args.data)
     if args.format == "json":

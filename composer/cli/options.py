@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, TypedDict
 from composer.problems.render import FORMATS
 
 if TYPE_CHECKING:
-    from composer.runtime.weights import LoadReport
+    from composer.weights import LoadReport
 
 __all__ = [
     "WEIGHTS_FLAGS",
@@ -82,7 +82,7 @@ def weights_of(args: argparse.Namespace) -> WeightsOptions:
 @contextmanager
 def whole_misfit(args: argparse.Namespace) -> Iterator[None]:
     """With `--loading-report`, weights that do not fit are told with the whole list."""
-    from composer.runtime.weights import WeightsError
+    from composer.weights import WeightsError
 
     try:
         yield

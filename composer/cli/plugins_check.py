@@ -19,7 +19,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Exit code 1 when a promise is broken."""
-    from composer.plugin.conformance import check_plugin
+    from composer.conformance import check_plugin
 
     report = check_plugin(args.name)
     if args.format == "json":

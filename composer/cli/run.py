@@ -92,10 +92,10 @@ def _loaded(args: argparse.Namespace, document: str, task: str | None) -> Any:
 
     if is_artifact(document):
         return _artifact(args, document)
-    from composer import runtime
+    from composer import execution
 
     with whole_misfit(args):
-        model = runtime.load(
+        model = execution.load(
             document,
             **weights_of(args),
             settings=settings_of(args),

@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 
+from composer.execution.inputs import Inputs, to_tensors
 from composer.plan import Plan
 from composer.plugin import Registry
 from composer.problems import ComposerError
 from composer.recipes import TaskRecipe
-from composer.runtime.inputs import Inputs, to_tensors
 from composer.training.encoding import encode, finite
 from composer.training.protocol import Batch
 from composer.training.samples import TRAINED, Drawn, Source

@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
+from composer.execution.inputs import Inputs
+from composer.execution.processors import encoded
 from composer.problems import ComposerError, InputError
-from composer.runtime.inputs import Inputs
-from composer.runtime.processors import encoded
 
 __all__ = ["encode", "finite"]
 

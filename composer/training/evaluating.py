@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from composer.execution import Model
 from composer.plugin import Metric, Registry
 from composer.plugin.asking import ask, import_object
 from composer.problems import ComposerError, InputError
 from composer.problems.suggest import unknown
 from composer.recipes import TaskRecipe
-from composer.runtime import Model
 from composer.training.encoding import encode
 
 __all__ = ["answer_fields", "evaluate"]

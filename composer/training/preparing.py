@@ -12,12 +12,12 @@ from typing import Any
 import torch
 from pydantic import ValidationError
 
+from composer.execution import INITIAL, Model, Start
 from composer.graph import Report, check
 from composer.plugin import Registry, load_registry
 from composer.problems import DocumentError, InputError, Problem
 from composer.problems.suggest import unknown
 from composer.recipes import Recipe, RecipeReport, check_recipe, find_recipe
-from composer.runtime import INITIAL, Model, Start
 from composer.training.data import SampleData
 from composer.training.programs import Programs, initial_programs
 from composer.training.rehearsal import collecting, rehearse, scored_splits

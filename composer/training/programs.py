@@ -7,15 +7,15 @@ from collections.abc import Iterable, Mapping
 import torch
 from torch import Tensor, nn
 
+from composer.execution import Program, Start, build_for_training, build_module
+from composer.execution.node_errors import node_errors
+from composer.execution.program import module_names
 from composer.graph import Report
 from composer.plan import Plan, plan_objective, plan_task
 from composer.recipes import Recipe
-from composer.runtime import Program, Start, build_for_training, build_module
-from composer.runtime.naming import naming_the_node
-from composer.runtime.program import module_names
-from composer.runtime.weights import LoadReport
 from composer.training.protocol import Batch
 from composer.training.spread import spread_initial_weights
+from composer.weights import LoadReport
 
 __all__ = ["Programs", "initial_programs"]
 
@@ -38,7 +38,7 @@ class Programs:
         """The loss of a batch. Raises NodeError that names the node which fails."""
         program = self._programs[task]
         slots = program.load_inputs(batch)
-        with naming_the_node(program.plan, slots):
+        with node_errors(program.plan, slots):
             for stage in program.plan.stages:
                 program.run_stage(stage.name, slots)
         assert program.plan.loss is not None

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from composer.execution import Model
 from composer.language import Tree
 from composer.plan import Plan, Step
 from composer.plugin import Registry
@@ -18,7 +19,6 @@ from composer.plugin.asking import PluginError
 from composer.problems import ComposerError, InputError, Problem
 from composer.problems.suggest import nearest
 from composer.recipes import Recipe, TaskRecipe
-from composer.runtime import Model
 from composer.training.data import SampleData
 from composer.training.encoding import encode
 from composer.training.evaluating import answer_fields, evaluate

@@ -8,10 +8,9 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from composer.execution import load
 from composer.plugin import Registry
 from composer.problems import ComposerError, InputError
-from composer.runtime import load
-from composer.runtime.weights import LoadReport, save_weights
 from composer.training.display import Display
 from composer.training.evaluating import evaluate
 from composer.training.loop import EpochResult, train_epochs
@@ -19,6 +18,7 @@ from composer.training.places import Places
 from composer.training.preparing import SPLITS, Prepared, Request, prepare
 from composer.training.record import count_parameters, sha256_of, versions, write_record
 from composer.training.rehearsal import scored_fields
+from composer.weights import LoadReport, save_weights
 
 __all__ = ["check_training", "evaluate_document", "train_document"]
 

@@ -8,8 +8,8 @@ import pytest
 import torch
 
 import composer as public
+from composer.execution import Model
 from composer.problems import InputError
-from composer.runtime import Model
 
 ODD_PICTURES = (
     "dot.png", "animated.gif", "cmyk.jpg", "deep.png", "alpha.png", "palette.png", "grey.png", "bits.png", "line.png",

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 import composer as public
-from composer.runtime.weights import WeightsError
+from composer.weights import WeightsError
 
 CAUSES = {
     "missing.safetensors": "there is no such file",

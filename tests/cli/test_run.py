@@ -115,7 +115,7 @@ def test_an_answer_that_is_not_finite_is_told_and_is_valid_json(
     import torch
     from safetensors.torch import save_file
 
-    from composer import runtime
+    from composer import execution
 
     monkeypatch.chdir(tmp_path)
     Path("large.yaml").write_text(
@@ -126,7 +126,7 @@ def test_an_answer_that_is_not_finite_is_told_and_is_valid_json(
         "    nodes: {w: {call: text, inputs: q}, v: {uses: core.pool, inputs: w}, s: {call: head, inputs: w}}\n"
         "    outputs: {vector: v, scores: s}\n"
     )
-    model = runtime.load("large.yaml", weights="initial")
+    model = execution.load("large.yaml", weights="initial")
     state = {
         f"{m}.{k}": v.clone() for m, module in model.modules.items() for k, v in module.state_dict().items()
     }

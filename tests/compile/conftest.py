@@ -16,8 +16,8 @@ import torch
 from composer_compile.backends.tensorrt import backend, tensorrt_library
 from composer_compile.backends.tensorrt.tensorrt_library import Library
 
-from composer.runtime import Model, load
-from composer.runtime.weights import save_weights
+from composer.execution import Model, load
+from composer.weights import save_weights
 
 # What torch built for the backend inductor is kept from test to test; an own folder leaves users' caches alone.
 os.environ.setdefault(

@@ -14,7 +14,7 @@ from composer_compile.backends.export import ExportBackend
 
 from composer.cli import main
 from composer.plugin import Backend, hookimpl, load_registry
-from composer.runtime import ImplementationError
+from composer.plugin.asking import PluginError
 
 
 def test_compile_says_what_it_wrote(small: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -146,9 +146,7 @@ def test_a_backend_that_cannot_be_imported_is_one_sentence(small: Any, tmp_path:
         def composer_register(self, register: Any) -> None:
             register(Backend("gone", "composer_compile.backends.gone:Gone", "Not there."))
 
-    with pytest.raises(
-        ImplementationError, match=r"^backend gone cannot be imported from .*gone:Gone: .*No module"
-    ):
+    with pytest.raises(PluginError, match=r"^backend gone cannot be imported from .*gone:Gone: .*No module"):
         composer_compile.compile_document(
             small.document,
             tmp_path / "out",

@@ -13,9 +13,9 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from composer.runtime import load
-from composer.runtime.weights import save_weights
+from composer.execution import load
 from composer.types import States
+from composer.weights import save_weights
 
 
 @dataclass

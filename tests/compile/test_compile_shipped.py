@@ -16,8 +16,8 @@ import torch
 import yaml
 from composer_compile.artifact.manifest import Manifest
 
-from composer.runtime import Model, load
-from composer.runtime.weights import save_weights
+from composer.execution import Model, load
+from composer.weights import save_weights
 
 TINY = Path(__file__).parents[1] / "tiny"
 PARAMETERS: dict[str, Any] = {

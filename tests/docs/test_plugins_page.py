@@ -14,8 +14,8 @@ import pytest
 from pages import blocks
 
 import composer
+import composer.execution.model
 import composer.graph.checking
-import composer.runtime.model
 from composer.plugin import load_registry
 
 BLOCKS = blocks("plugins.md")
@@ -43,7 +43,7 @@ def plugin(tmp_path_factory: pytest.TempPathFactory) -> ModuleType:
 def installed(plugin: ModuleType, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     """As if the plugin had been installed: whoever loads plugins finds it among the others."""
     load = functools.partial(load_registry, [("sound", plugin)])
-    for module in (composer.graph.checking, composer.runtime.model):
+    for module in (composer.graph.checking, composer.execution.model):
         monkeypatch.setattr(module, "load_registry", load)
     monkeypatch.chdir(Path(plugin.__file__ or "").parents[1])
     return plugin

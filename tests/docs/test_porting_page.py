@@ -12,11 +12,11 @@ from types import ModuleType
 import pytest
 from pages import DOCS, blocks
 
+import composer.compare.comparing
+import composer.execution.model
 import composer.graph.checking
-import composer.runtime.compare.comparing
-import composer.runtime.model
+from composer.compare import compare_case
 from composer.plugin import load_registry
-from composer.runtime.compare import compare_case
 
 BLOCKS = blocks("porting.md")
 SNIPPETS = [block for block in BLOCKS if block.language == "python" and not block.comment]
@@ -39,7 +39,7 @@ def ported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
         monkeypatch.delitem(sys.modules, name)
     plugin = importlib.import_module("composer_sound")
     load = functools.partial(load_registry, [("sound", plugin)])
-    for module in (composer.graph.checking, composer.runtime.model, composer.runtime.compare.comparing):
+    for module in (composer.graph.checking, composer.execution.model, composer.compare.comparing):
         monkeypatch.setattr(module, "load_registry", load)
     exec((tmp_path / "record.py").read_text(), {"__name__": "record"})
     return plugin
@@ -56,7 +56,7 @@ def test_the_table_ends_as_the_page_says(ported: ModuleType) -> None:
 
 
 def test_every_key_of_a_case_is_on_the_page() -> None:
-    from composer.runtime.compare.case import Case, Ones, Run, Target, Tolerance
+    from composer.compare.case import Case, Ones, Run, Target, Tolerance
 
     page = (DOCS / "porting.md").read_text(encoding="utf-8")
     for shape in (Case, Ones, Run, Target, Tolerance):

@@ -8,8 +8,8 @@ import pytest
 from pages import blocks
 
 import composer
-from composer.runtime.weights import WeightsError
-from composer.runtime.weights.roots import ROOTS
+from composer.weights import WeightsError
+from composer.weights.roots import ROOTS
 
 BLOCKS = blocks("weights.md")
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from composer.runtime.compare import compare_case, load_case
+from composer.compare import compare_case, load_case
 
 HERE = Path(__file__).parent
 SHARED = HERE.parents[2] / "shared" / "golden"

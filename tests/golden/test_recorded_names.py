@@ -9,7 +9,7 @@ import pytest
 from safetensors import safe_open
 
 import composer
-from composer.runtime.compare import Case, load_case
+from composer.compare import Case, load_case
 
 HERE = Path(__file__).parent / "mplug2"
 CASES = {path.stem: load_case(path) for path in HERE.glob("*.yaml") if "runs:" in path.read_text("utf-8")}

@@ -10,7 +10,7 @@ import composer_compile
 import pytest
 import torch
 
-from composer.runtime import Model, load
+from composer.execution import Model, load
 
 pytestmark = [
     pytest.mark.gpu,

@@ -15,7 +15,7 @@ PUBLIC = {
     "composer.types",
     "composer.problems",
     "composer.plugin",
-    "composer.runtime",
+    "composer.execution",
     "composer.training",
 }
 """What a plugin may import. Anything below is private to the core."""

@@ -12,7 +12,7 @@ import torch
 import yaml
 from safetensors.torch import load_file
 
-from composer import runtime
+from composer import execution
 from composer.graph import check
 from composer.plan import plan_objective
 from composer.plugin import load_registry
@@ -72,7 +72,7 @@ def test_a_run_leaves_weights_that_load_and_a_record_that_tells_how(tmp_path: Pa
     assert [item["epoch"] for item in record["curve"]] == [0, 1]
     assert record["scores"]["validation"]["image-qa"].keys() == {"accuracy", "samples"}
 
-    model = runtime.load(
+    model = execution.load(
         "quickstart", weights=tmp_path / "small.safetensors", settings=SMALL, tasks=["image-qa"]
     )
     picture = np.zeros((64, 64, 3), np.uint8)

@@ -13,8 +13,8 @@ from torch.export import ExportedProgram
 from torch.export.graph_signature import InputKind
 from torch.export.passes import move_to_device_pass
 
+from composer.execution import linear
 from composer.language import collector_paused
-from composer.runtime import linear
 from composer_compile.artifact.weights import WeightStore
 from composer_compile.backends.contract import BuildOptions, Compiled, LoadedProgram, Support, refuse_options
 from composer_compile.backends.operations import plugin_operations, unknown_operation, unregistered

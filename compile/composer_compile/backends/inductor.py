@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, fx
 from torch.export import ExportedProgram
 
-from composer.runtime import prefers_onednn
+from composer.execution import prefers_onednn
 from composer_compile.artifact.weights import WeightStore
 from composer_compile.backends.contract import BuildOptions, Compiled, LoadedProgram, Support, refuse_options
 from composer_compile.backends.operations import plugin_operations, unregistered

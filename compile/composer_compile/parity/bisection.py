@@ -8,9 +8,9 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
+from composer.execution import Runner, build_program
 from composer.graph import Report
 from composer.plan import Stage, Step
-from composer.runtime import Runner, build_program
 from composer_compile.artifact.manifest import Parity
 from composer_compile.artifact.weights import WeightStore
 from composer_compile.backends.contract import BackendImplementation, BuildOptions

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from composer.runtime import Runner
+from composer.execution import Runner
 from composer_compile.artifact.manifest import Difference, Parity
 from composer_compile.parity.corner_samples import corner_sizes, sample, vocabulary_sizes
 from composer_compile.runtime.loaded_task import (

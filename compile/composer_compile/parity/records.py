@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from composer.runtime import Runner
+from composer.execution import Runner
 from composer_compile.artifact.manifest import Difference
 from composer_compile.artifact.weights import write_tensors
 from composer_compile.errors import ArtifactError

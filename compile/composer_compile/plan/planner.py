@@ -12,11 +12,11 @@ from typing import Any
 import torch
 from torch import Tensor, fx, nn
 
+from composer.execution import Program, build_module, build_program
 from composer.graph import Report, check
 from composer.plan import Plan, Step, plan_task
 from composer.plugin import Registry, load_registry
 from composer.problems.suggest import unknown
-from composer.runtime import Program, build_module, build_program
 from composer_compile.backends.contract import BackendImplementation
 from composer_compile.compiler import Options
 from composer_compile.errors import CompileError

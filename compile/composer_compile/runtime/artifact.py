@@ -10,10 +10,11 @@ from typing import Any, NoReturn
 
 import torch
 
+from composer.execution import NotCopiedError, device_of
+from composer.execution.processors import Processors
 from composer.plugin import Registry, load_registry
+from composer.plugin.asking import PluginError, import_object
 from composer.problems import InputError
-from composer.runtime import ImplementationError, NotCopiedError, device_of, import_object
-from composer.runtime.processors import Processors
 from composer_compile.artifact.container import Container, open_container
 from composer_compile.artifact.manifest import Manifest, Program, Provider, Task
 from composer_compile.artifact.requirements import lacking, missing_text
@@ -76,7 +77,7 @@ def lacking_operation(manifest: Manifest, task: Task, registry: Registry) -> str
         entry = manifest.operations[operation]
         for identity in entry.module_types:
             if not is_registered(operation) and identity in registry.module_types:
-                with contextlib.suppress(ImplementationError):  # the other types may bring it
+                with contextlib.suppress(PluginError):  # the other types may bring it
                     import_object(registry.module_types[identity].builder, f"module type {identity}")
         if not is_registered(operation):
             found = next(iter(entry.module_types.values()), Provider(plugin="", package=""))

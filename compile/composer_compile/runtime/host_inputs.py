@@ -9,11 +9,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from composer.execution.input_sizes import Given, hold_sizes
+from composer.execution.inputs import check_record, holds_samples
+from composer.execution.processors import Processors
 from composer.plugin import Registry
 from composer.problems import InputError
-from composer.runtime.input_sizes import Given, hold_sizes
-from composer.runtime.inputs import check_record, holds_samples
-from composer.runtime.processors import Processors
 from composer.types import Dim, parse_form
 from composer_compile.artifact.container import Container
 from composer_compile.artifact.manifest import Input, Task

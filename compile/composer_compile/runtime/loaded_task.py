@@ -11,11 +11,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from composer.execution import after_prefill, text_pieces, written
+from composer.execution.inputs import first_sample
+from composer.execution.processors import Processors
 from composer.plugin import Registry
+from composer.plugin.asking import import_object
 from composer.problems import InputError
-from composer.runtime import after_prefill, import_object, text_pieces, written
-from composer.runtime.inputs import first_sample
-from composer.runtime.processors import Processors
 from composer.types import parse_form
 from composer_compile.artifact.container import Container
 from composer_compile.artifact.manifest import Generate, HostCall, Output, Program, Stage, Task

@@ -9,8 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from composer.execution import Program
 from composer.plan import Step
-from composer.runtime import Program
 from composer_compile.errors import CompileError
 from composer_compile.tensors.leaves import named_leaves, rebuild
 

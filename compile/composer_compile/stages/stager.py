@@ -9,10 +9,10 @@ from typing import Any
 import torch
 from torch import nn
 
+from composer.execution import Program, build_program
 from composer.graph import Range
 from composer.plan import Plan, Stage, StageKind, Step
 from composer.plugin import Registry
-from composer.runtime import Program, build_program
 from composer.types import Dim, Kind, PortType
 from composer_compile.errors import CompileError
 from composer_compile.stages.fingerprints import Digests

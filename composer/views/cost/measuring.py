@@ -9,12 +9,12 @@ from typing import Any
 import torch
 from torch import nn
 
+from composer.execution import Program, build_module, build_program
 from composer.graph import Report
 from composer.plan import Plan, Stage, Step, plan_task
 from composer.plugin import Registry
 from composer.plugin.asking import META_CURE, PluginError
 from composer.problems import ComposerError, InputError
-from composer.runtime import Program, build_module, build_program
 from composer.types import PortType
 from composer.views.cost.decoding import measure_generate
 from composer.views.cost.metering import Meter

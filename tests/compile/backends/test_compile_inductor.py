@@ -91,7 +91,7 @@ def test_large_linear_maps_run_by_onednn_where_it_is_faster(faster: bool, tmp_pa
     spec = StageSpec("encode", Wide().eval(), (given,), (result,), {"batch": Range(1, 4, 2)}, ("scores",))
     (variant,) = variants_of(spec.ranges)
     store, backend = WeightStore({}), InductorBackend()
-    with mock.patch("composer.runtime.linear.onednn_is_faster", return_value=faster):
+    with mock.patch("composer.execution.linear.onednn_is_faster", return_value=faster):
         compiled = backend.compile(spec, variant, store, BuildOptions())
     path = tmp_path / "program.pt2"
     path.write_bytes(compiled.content)

@@ -13,6 +13,7 @@ from composer_compile.plan import planner
 from composer_compile.plan.planner import plan_document
 from torch import Tensor, nn
 
+from composer.execution import load
 from composer.plugin import (
     Generation,
     Method,
@@ -23,7 +24,6 @@ from composer.plugin import (
     hookimpl,
     load_registry,
 )
-from composer.runtime import load
 from composer.types import Signature, States
 
 DOCUMENT = """\

@@ -76,7 +76,7 @@ def test_a_tolerance_that_accepts_nothing_or_all_is_refused(
 
 def test_the_live_model_gives_the_same_nan(small: Any, spoilt: Path) -> None:
     """So that the tests above are of NaN that compiled and live program agree about."""
-    from composer.runtime import load
+    from composer.execution import load
 
     scores = load(small.document, weights=spoilt).run("classify", question="what")["scores"]
     assert torch.as_tensor(scores).isnan().all()

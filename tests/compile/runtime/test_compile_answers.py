@@ -8,7 +8,7 @@ import pytest
 import torch
 from composer_compile import compile_document, load
 
-from composer.runtime import Model
+from composer.execution import Model
 
 DOCUMENT = """\
 composer: 1

@@ -18,8 +18,8 @@ from documents import toy_registry
 from drifting import drift
 from pretended import near, pretended_cuda
 
-from composer.runtime import Model, load
-from composer.runtime.weights import save_weights
+from composer.execution import Model, load
+from composer.weights import save_weights
 
 Clip = Callable[[int], np.ndarray]
 

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 import torch
 
+from composer.execution import Model, load
 from composer.problems import InputError
-from composer.runtime import Model, load
 from composer.types import States
 
 POOLED = """\

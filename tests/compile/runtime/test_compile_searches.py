@@ -17,9 +17,9 @@ from composer_compile.plan.planner import plan_document
 from toy import registry as toy_registry
 
 from composer.cli import main
+from composer.execution import Model, load
 from composer.plugin import Registry
-from composer.runtime import Model, load
-from composer.runtime.weights import save_weights
+from composer.weights import save_weights
 
 Clip = Callable[[int], np.ndarray]
 

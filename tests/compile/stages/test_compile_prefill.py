@@ -10,6 +10,8 @@ import torch
 from pydantic import ValidationInfo, field_validator
 from torch import Tensor, nn
 
+from composer.conformance import check_plugin
+from composer.execution import load
 from composer.plugin import (
     Config,
     Generation,
@@ -20,10 +22,8 @@ from composer.plugin import (
     hookimpl,
     load_registry,
 )
-from composer.plugin.conformance import check_plugin
-from composer.runtime import load
-from composer.runtime.weights import save_weights
 from composer.types import Signature, States
+from composer.weights import save_weights
 
 WORDS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *"abcdefghij"]
 DOCUMENT = """\

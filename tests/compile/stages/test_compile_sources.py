@@ -12,10 +12,10 @@ from composer_compile.parity.records import verify_samples
 from composer_compile.plan.planner import plan_document
 from torch import Tensor, nn
 
+from composer.execution import Model, load
 from composer.plugin import Generation, ModuleType, NoConfig, Registry, Vocabulary, hookimpl, load_registry
-from composer.runtime import Model, load
-from composer.runtime.weights import save_weights
 from composer.types import Signature, States
+from composer.weights import save_weights
 
 WORDS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *"abcdefghij"]
 DOCUMENT = """\

@@ -13,8 +13,8 @@ from composer_compile.errors import CompileError
 from strided import UNDECLARED, WRONG, strided_registry
 
 import composer
-from composer.runtime.weights import save_weights
 from composer.types import States
+from composer.weights import save_weights
 
 DOCUMENT = """\
 composer: 1

@@ -11,9 +11,9 @@ import pytest
 import torch
 from torch import nn
 
+from composer.execution import load
 from composer.graph import check
 from composer.problems import DocumentError
-from composer.runtime import load
 from composer.types import States
 
 Build = Callable[..., nn.Module]

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from composer.graph import check
 from composer.plugin import Layout, Registry
-from composer.runtime.weights import load_weights, read_checkpoint
+from composer.weights import load_weights, read_checkpoint
 
 ROOT = Path(__file__).parents[3]
 DOCUMENT = Path(__file__).with_name("recorded.yaml")

@@ -14,7 +14,7 @@ from safetensors.torch import load_file
 
 from composer.graph import check
 from composer.problems import ComposerError, InputError
-from composer.runtime.weights import load_weights, plan_loading
+from composer.weights import load_weights, plan_loading
 
 DOCUMENTS = {
     "large_videoqa": "mplug2.yaml",

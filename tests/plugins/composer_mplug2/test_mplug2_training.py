@@ -12,8 +12,8 @@ from composer_mplug2.losses import build_answer_loss, build_caption_loss
 from mplug2_cases import golden_path
 from safetensors.torch import load_file
 
-from composer.runtime.weights import plan_loading
 from composer.types import States, Tokens
+from composer.weights import plan_loading
 
 ALL = ("vision", "universal", "visual_norm", "text", "fusion", "decoder", "adapter")
 

@@ -15,7 +15,7 @@ from composer_quickstart.digits import MovingDigits
 from composer_quickstart.easy_vqa import EasyVqaCaptions, EasyVqaQuestions
 from safetensors import safe_open
 
-from composer import runtime
+from composer import execution
 
 ROOT = Path(__file__).parents[3]
 WEIGHTS = ROOT / "graphs" / "quickstart.safetensors"
@@ -28,8 +28,8 @@ def record() -> dict[str, Any]:
 
 
 @pytest.fixture(scope="module")
-def model() -> runtime.Model:
-    return runtime.load("quickstart")
+def model() -> execution.Model:
+    return execution.load("quickstart")
 
 
 def right(answers: list[str], references: list[str]) -> float:
@@ -64,7 +64,7 @@ def test_the_scores_reach_what_was_asked_for(record: dict[str, Any]) -> None:
     assert counts == {"image-qa": 9673, "image-caption": 888, "video-caption": 2880}
 
 
-def test_questions_of_the_test_split_are_answered(model: runtime.Model) -> None:
+def test_questions_of_the_test_split_are_answered(model: execution.Model) -> None:
     pytest.importorskip("easy_vqa", reason="needs multimodal-composer[train]")
     samples = EasyVqaQuestions(EasyVqaConfig(pictures=24)).samples("test")[:200]
     assert len(samples) == 200
@@ -74,14 +74,14 @@ def test_questions_of_the_test_split_are_answered(model: runtime.Model) -> None:
     assert right(answers, [s["answer"] for s in samples]) >= 0.9
 
 
-def test_pictures_of_the_test_split_are_described(model: runtime.Model) -> None:
+def test_pictures_of_the_test_split_are_described(model: execution.Model) -> None:
     pytest.importorskip("easy_vqa", reason="needs multimodal-composer[train]")
     samples = EasyVqaCaptions(EasyVqaConfig(pictures=80)).samples("test")[:64]
     answers = model.run("image-caption", image=[s["image"] for s in samples])["caption"]
     assert right(answers, [s["caption"] for s in samples]) >= 0.9
 
 
-def test_clips_of_unseen_digits_are_described(model: runtime.Model) -> None:
+def test_clips_of_unseen_digits_are_described(model: execution.Model) -> None:
     pytest.importorskip("sklearn", reason="needs multimodal-composer[train]")
     samples = MovingDigits(MovingDigitsConfig()).samples("test")[::45]
     answers = model.run("video-caption", video=[s["video"] for s in samples])["caption"]
@@ -89,7 +89,7 @@ def test_clips_of_unseen_digits_are_described(model: runtime.Model) -> None:
     assert right(answers, [s["caption"] for s in samples]) >= 0.8
 
 
-def test_the_example_files_are_answered(model: runtime.Model) -> None:
+def test_the_example_files_are_answered(model: execution.Model) -> None:
     """From the encoded files, as `composer run` reads them."""
     picture, clip = str(EXAMPLES / "picture.png"), str(EXAMPLES / "clip.mp4")
     expected = {
@@ -104,13 +104,13 @@ def test_the_example_files_are_answered(model: runtime.Model) -> None:
     assert model.run("video-caption", video=clip)["caption"] == "a seven moves up and left"
 
 
-def test_the_questions_of_one_picture_score_the_same_together_and_alone(model: runtime.Model) -> None:
+def test_the_questions_of_one_picture_score_the_same_together_and_alone(model: execution.Model) -> None:
     """The grouped objective that trained the weights and the plain task that answers are one function."""
     pytest.importorskip("easy_vqa", reason="needs multimodal-composer[train]")
     report = model.report
+    from composer.execution.inputs import Inputs
+    from composer.execution.program import build_program
     from composer.plan import plan_objective
-    from composer.runtime.inputs import Inputs
-    from composer.runtime.program import build_program
 
     samples = EasyVqaQuestions(EasyVqaConfig(pictures=2)).samples("test")
     program = build_program(plan_objective(report.tasks["image-qa"]), model.modules)

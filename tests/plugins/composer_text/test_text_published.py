@@ -16,8 +16,8 @@ from composer_text.vocabulary import find_vocabulary, vocabulary_path
 from composer_text.words import PIECE, split_words
 from memory import PEAK
 
+from composer.execution import text_pieces
 from composer.problems import InputError
-from composer.runtime import text_pieces
 
 
 def is_chinese(code: int) -> bool:

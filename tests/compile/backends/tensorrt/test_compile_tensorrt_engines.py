@@ -115,7 +115,7 @@ def test_the_recorded_samples_are_those_of_the_live_model(built: Built) -> None:
     """The shipped weights answer the recorded picture with the recorded ids and scores."""
     from safetensors.torch import load_file
 
-    from composer.runtime import load
+    from composer.execution import load
     from composer.types import Tokens
 
     recorded = load_file(built.path / "samples.safetensors")

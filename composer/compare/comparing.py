@@ -1,0 +1,150 @@
+"""Running a case: a model loaded once per setting, and each of its runs held against what was recorded."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from composer.compare.case import Case, Run, Target, Tolerance, load_case, published_config
+from composer.compare.ports import feed, read_port
+from composer.compare.rows import Comparison, Row, compare_tensors
+from composer.execution.generation import generators_of
+from composer.execution.model import Model, load
+from composer.execution.node_errors import node_errors
+from composer.execution.program import build_program
+from composer.plan import plan_objective, plan_task
+from composer.plugin import Registry, load_registry
+from composer.problems import InputError
+from composer.weights import read_checkpoint
+
+__all__ = ["compare_case"]
+
+
+def compare_case(
+    path: str | Path, data: str | Path | None = None, *, registry: Registry | None = None
+) -> Comparison:
+    """Run a case on its own data, or on another folder of the same kind.
+
+    Raises InputError for a faulty case or folder, WeightsError for weights that do not fit, DocumentError for the
+    document, NodeError where a node fails on what was recorded.
+    """
+    case = load_case(Path(path))
+    registry = registry if registry is not None else load_registry()
+    folder = Path(data) if data is not None else case.directory / case.data
+    if not folder.is_dir():
+        raise InputError(f"{folder} is no folder of recorded tensors; name one with --data")
+    config = published_config(folder)
+    inputs, outputs = _tensors(folder / "inputs.safetensors"), _tensors(folder / "outputs.safetensors")
+    common = {**_from_config(case, config), **case.settings}
+    rows: list[Row] = []
+    first: dict[str, str] = {}
+    models: dict[str, Model] = {}
+    for name, run in case.runs.items():
+        key = json.dumps(run.settings, sort_keys=True, default=str) + run.task
+        if key not in models:
+            models[key] = load(
+                _document(case),
+                weights=folder / "weights.safetensors",
+                layout=case.layout,
+                config=config,
+                settings=_settings({**common, **run.settings}, folder),
+                tasks=[run.task],
+                registry=registry,
+            )
+        found = _run(name, run, models[key], inputs, outputs, case.tolerance, registry)
+        rows.extend(found)
+        missed = next((row.port.partition(".")[0] for row in found if not row.ok), None)
+        if missed is not None:
+            first[name] = missed
+    return Comparison(Path(path).stem, tuple(rows), first)
+
+
+def _settings(settings: Mapping[str, Any], folder: Path) -> dict[str, Any]:
+    """Settings in which `$data/name` became a file of the data folder, such as a vocabulary."""
+    return {
+        name: str(folder.resolve() / value.removeprefix("$data/"))
+        if isinstance(value, str) and value.startswith("$data/")
+        else value
+        for name, value in settings.items()
+    }
+
+
+def _from_config(case: Case, config: Mapping[str, Any]) -> dict[str, Any]:
+    found = {}
+    for parameter, key in case.config.items():
+        value: Any = config
+        for step in key.split("."):
+            if not isinstance(value, Mapping) or step not in value:
+                raise InputError(f"config: config.json has no `{key}` (for parameter {parameter})")
+            value = value[step]
+        found[parameter] = value
+    return found
+
+
+def _document(case: Case) -> str | Path:
+    path = case.directory / case.document
+    return path if path.exists() else case.document
+
+
+def _tensors(path: Path) -> dict[str, Tensor]:
+    checkpoint = read_checkpoint(path)
+    return {key: checkpoint[key] for key in checkpoint}
+
+
+@torch.inference_mode()
+def _run(
+    name: str,
+    run: Run,
+    model: Model,
+    inputs: Mapping[str, Tensor],
+    outputs: Mapping[str, Tensor],
+    default: Tolerance,
+    registry: Registry,
+) -> list[Row]:
+    task = model.report.tasks[run.task]
+    plan = plan_objective(task) if run.objective else plan_task(task)
+    program = build_program(plan, model.modules).eval()
+    generators = generators_of(plan.steps, model.modules, registry)
+    slots = program.load_inputs(feed(plan, run.feeds, inputs, registry))
+    hypotheses: dict[str, Any] = {}
+    with node_errors(plan, slots):
+        for stage in plan.stages:
+            if stage.kind == "decode":
+                step = stage.steps[0].name
+                hypotheses[step] = generators[step].run(slots)
+            else:
+                program.run_stage(stage.name, slots)
+    rank = {step.name: index for index, step in enumerate(plan.steps)}
+    rows = []
+    for port, written in run.compare.items():
+        target = Target(recorded=written) if isinstance(written, str) else written
+        key = _recorded_name(target, model)
+        if key in outputs:
+            ours = read_port(port, plan, slots, hypotheses, outputs[key])
+            rows.append(compare_tensors(name, port, key, ours, outputs[key], target.over(default)))
+        elif target.optional:
+            rows.append(Row(name, port, key, (), 0.0, 0.0, "not recorded"))
+        else:
+            known = ", ".join(sorted(outputs))
+            raise InputError(f"run {name}: nothing is recorded as `{key}` (recorded: {known})")
+    return sorted(rows, key=lambda row: rank.get(row.port.partition(".")[0], -1))
+
+
+def _recorded_name(target: Target, model: Model) -> str:
+    """The recorded tensor of a target: its name, with the number of the last layer where a parameter counts them."""
+    if target.last_of is None:
+        return target.recorded
+    document = model.report.document
+    parameters: Mapping[str, Any] = {} if document is None else document.parameters
+    count = parameters.get(target.last_of)
+    if not isinstance(count, int):
+        known = ", ".join(parameters)
+        raise InputError(
+            f"compare: last_of names `{target.last_of}`, which is no whole number among the parameters ({known})"
+        )
+    return f"{target.recorded}{count - 1}"

@@ -1,0 +1,141 @@
+"""Between ports and recorded tensors: inputs filled with what was recorded, results read from the slots."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from composer.compare.case import Ones
+from composer.plan import Plan
+from composer.plugin import Registry
+from composer.problems import InputError
+
+__all__ = ["feed", "read_port"]
+
+_OWNER = re.compile(r"@[^\s+]*")
+"""What a symbol of a checked task carries behind its name."""
+
+
+def feed(
+    plan: Plan, feeds: Mapping[str, str | Ones], inputs: Mapping[str, Tensor], registry: Registry
+) -> dict[str, dict[str, Any]]:
+    """Input ports filled with recorded tensors: `input.port`, or `input.port.field` for a record."""
+    fed: dict[str, dict[str, Any]] = {name: {} for name in plan.inputs}
+    fields: dict[tuple[str, str], dict[str, Tensor]] = {}
+    for place, recorded in feeds.items():
+        parts = place.split(".")
+        if len(parts) not in (2, 3) or parts[0] not in fed:
+            raise InputError(f"feeds: `{place}` is no input port of this task (inputs: {', '.join(fed)})")
+        key = recorded.ones_like if isinstance(recorded, Ones) else recorded
+        if key not in inputs:
+            raise InputError(f"feeds: nothing is recorded as `{key}` (inputs: {', '.join(sorted(inputs))})")
+        value = torch.ones_like(inputs[key]) if isinstance(recorded, Ones) else inputs[key]
+        if len(parts) == 2:
+            fed[parts[0]][parts[1]] = value
+        else:
+            fields.setdefault((parts[0], parts[1]), {})[parts[2]] = value
+    for (item_name, port), values in fields.items():
+        fed[item_name][port] = _record(item_name, port, values, plan, registry)
+    for name, item in plan.inputs.items():
+        for port, declared in item.ports.items():
+            if port not in fed[name]:
+                raise InputError(f"feeds: input port `{name}.{port}` ({declared}) is fed by nothing")
+            kind = registry.kinds[declared.kind]
+            if kind.record is not None and not isinstance(fed[name][port], tuple):
+                fed[name][port] = kind.record(fed[name][port])
+    _check_sizes(plan, fed, registry)
+    return fed
+
+
+def _record(item: str, port: str, values: Mapping[str, Tensor], plan: Plan, registry: Registry) -> Any:
+    """The record of a port, of fields that were fed one by one."""
+    ports = plan.inputs[item].ports
+    if port not in ports:
+        raise InputError(f"feeds: `{item}.{port}` is no input port of this task (ports: {', '.join(ports)})")
+    kind = registry.kinds[ports[port].kind]
+    if kind.record is None:
+        raise InputError(f"feeds: port {item}.{port} is one tensor, so it has no field {next(iter(values))}")
+    unknown = [name for name in values if name not in kind.fields]
+    missing = [name for name, field in kind.fields.items() if not field.optional and name not in values]
+    if unknown or missing:
+        fault = f"has no field {unknown[0]}" if unknown else f"needs the field {missing[0]}"
+        raise InputError(f"feeds: port {item}.{port} {fault} (fields: {', '.join(kind.fields)})")
+    return kind.record(**values)
+
+
+def _check_sizes(plan: Plan, fed: Mapping[str, Mapping[str, Any]], registry: Registry) -> None:
+    """Refuse what is recorded in another shape, or in numbers of another sort, than its port has."""
+    found: dict[str, tuple[int, str]] = {}
+    for (name, port), value in ((key, fed[key[0]][key[1]]) for key in plan.task.types if key[0] in fed):
+        declared = plan.task.types[name, port]
+        fields = registry.kinds[declared.kind].fields
+        for position, (field, spec) in enumerate(fields.items()):
+            tensor = value[position] if isinstance(value, tuple) else value
+            if tensor is None:
+                continue
+            place = f"{name}.{port}.{field}" if isinstance(value, tuple) else f"{name}.{port}"
+            dims = [declared.dims[index] for index in spec.dims]
+            names = [_OWNER.sub("", str(dim)) for dim in dims]
+            shown = f"{spec.dtype}[{', '.join(names)}]"
+            given = f"{str(tensor.dtype).removeprefix('torch.')}{list(tensor.shape)}"
+            fits = tensor.dim() == len(dims) and tensor.is_floating_point() == (spec.dtype == "float")
+            for dim, symbol, size in zip(dims, names, tensor.shape, strict=False):
+                wanted = dim.constant if dim.is_number else size
+                if dim.is_symbol:
+                    wanted, first = found.setdefault(dim.symbols[0], (size, place))
+                    shown += f", and {first} has {wanted} for {symbol}" if wanted != size else ""
+                fits &= wanted == size
+            if not fits:
+                raise InputError(
+                    f"feeds: what is recorded for `{place}` is {given}, and the port takes {shown}"
+                )
+
+
+def read_port(
+    port: str,
+    plan: Plan,
+    slots: list[Any],
+    hypotheses: Mapping[str, Any],
+    recorded: Tensor,
+) -> Tensor:
+    """The tensor of `node.port`, `node.port.field` or `node.hypotheses.ids` (`.scores`, `.count`), once it has run."""
+    node, _, rest = port.partition(".")
+    if rest.startswith("hypotheses."):
+        if node not in hypotheses:
+            raise InputError(f"compare: `{node}` is no generate node of this task")
+        return _hypotheses(hypotheses[node], rest.partition(".")[2], recorded)
+    name, _, field = rest.partition(".")
+    if (node, name) not in plan.slots:
+        known = ", ".join(".".join(endpoint) for endpoint in plan.slots)
+        raise InputError(f"compare: `{port}` is no port of this task (ports: {known})")
+    value = slots[plan.slot((node, name))]
+    if isinstance(value, tuple):
+        value = getattr(value, field or type(value)._fields[0])  # type: ignore[attr-defined]
+    if not isinstance(value, Tensor):
+        raise InputError(f"compare: `{port}` holds no tensor")
+    return value
+
+
+def _hypotheses(found: list[list[Any]], what: str, recorded: Tensor) -> Tensor:
+    """All hypotheses of all samples, padded as recordings are: ids with -1, scores with -inf."""
+    if what == "count":
+        return torch.tensor([len(h) for h in found])
+    if what == "scores":
+        scores = torch.full(recorded.shape, -math.inf)
+        for row, hypotheses in enumerate(found):
+            for column, hypothesis in enumerate(hypotheses[: recorded.shape[1]]):
+                scores[row, column] = hypothesis.score
+        return scores
+    if what == "ids":
+        ids = torch.full(recorded.shape, -1, dtype=torch.int64)
+        for row, hypotheses in enumerate(found):
+            for column, hypothesis in enumerate(hypotheses[: recorded.shape[1]]):
+                tokens = torch.tensor(hypothesis.ids)[: recorded.shape[2]]
+                ids[row, column, : len(tokens)] = tokens
+        return ids
+    raise InputError(f"compare: hypotheses have ids, scores and count, not {what}")

@@ -1,0 +1,97 @@
+"""What a comparison found: one row per tensor, the first diverging node, and the table of both."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+
+from torch import Tensor
+
+from composer.compare.case import Tolerance
+from composer.problems.render.machine import json_text
+from composer.types import gap
+
+__all__ = ["Comparison", "Row", "compare_tensors"]
+
+
+@dataclass(frozen=True)
+class Row:
+    """One compared tensor. `verdict` is `ok`, `differs`, `not finite`, `shape` or `not recorded`."""
+
+    run: str
+    port: str
+    recorded: str
+    shape: tuple[int, ...]
+    max_absolute: float
+    max_relative: float
+    verdict: str
+
+    @property
+    def ok(self) -> bool:
+        return self.verdict in ("ok", "not recorded")
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """The table of a case. `first` names the first diverging node, in running order, per run."""
+
+    case: str
+    rows: tuple[Row, ...]
+    first: Mapping[str, str]
+
+    @property
+    def ok(self) -> bool:
+        return all(row.ok for row in self.rows)
+
+    def to_json(self) -> str:
+        rows = [
+            {
+                **asdict(row),
+                "max_absolute": _plain(row.max_absolute),
+                "max_relative": _plain(row.max_relative),
+            }
+            for row in self.rows
+        ]
+        return json_text({"case": self.case, "ok": self.ok, "first": dict(self.first), "rows": rows})
+
+    def __str__(self) -> str:
+        width = max((len(row.port) for row in self.rows), default=4)
+        wide = max((len(row.recorded) for row in self.rows), default=8)
+        lines = [
+            f"{'run':<10} {'port':<{width}} {'recorded':<{wide}} {'shape':<18} {'max abs':>9} {'max rel':>9}"
+        ]
+        for row in self.rows:
+            shape = "x".join(map(str, row.shape)) or "scalar"
+            numbers = (
+                f"{row.max_absolute:9.2e} {row.max_relative:9.2e}"
+                if row.verdict in ("ok", "differs", "not finite")
+                else " " * 19
+            )
+            lines.append(
+                f"{row.run:<10} {row.port:<{width}} {row.recorded:<{wide}} {shape:<18} {numbers}  {row.verdict}"
+            )
+        for run, node in self.first.items():
+            lines.append(f"run {run}: the first diverging node is `{node}`")
+        good = sum(row.verdict == "ok" for row in self.rows)
+        lines.append(f"{self.case}: {good} of {len(self.rows)} tensors agree" + ("" if self.ok else ": MISS"))
+        return "\n".join(lines)
+
+
+def compare_tensors(
+    run: str, port: str, name: str, ours: Tensor, recorded: Tensor, tolerance: Tolerance
+) -> Row:
+    """The row of one tensor: whole numbers must be equal, equal infinities (unused places) agree, NaN never does."""
+    shape = tuple(ours.shape)
+    if ours.shape != recorded.shape:
+        return Row(run, port, name, shape, math.inf, math.inf, f"shape {tuple(recorded.shape)}")
+    absolute, relative = tolerance.absolute, tolerance.relative
+    if not recorded.is_floating_point():
+        absolute = relative = 0.0
+    found = gap(ours, recorded, absolute=absolute, relative=relative)
+    verdict = "ok" if found.fine else "not finite" if found.is_broken else "differs"
+    return Row(run, port, name, shape, found.absolute, found.relative, verdict)
+
+
+def _plain(value: float) -> float | None:
+    return value if math.isfinite(value) else None

@@ -1,0 +1,202 @@
+"""Checking a plugin: every promise of every entry, none left out because another is broken."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from functools import partial
+from types import ModuleType as PythonModule
+from typing import Any, TypeVar
+
+from composer.conformance.cases import Build, Case, configs_of, import_reference
+from composer.conformance.declared import check_adapter, check_config, check_ports
+from composer.conformance.entry_module import check_entry_module
+from composer.conformance.export import check_export
+from composer.conformance.generation import (
+    check_generation,
+    check_generation_export,
+    generation_case,
+)
+from composer.conformance.padding import check_padding
+from composer.conformance.policies import check_policy
+from composer.conformance.promises import check_batch, check_determinism, check_signature
+from composer.conformance.report import ConformanceReport, Failure, Result, Skip
+from composer.conformance.weights import check_weights
+from composer.plugin.asking import PluginError, fault_of, place_of_fault
+from composer.plugin.declarations import ModuleType
+from composer.plugin.loading import Installed, installed_plugins, load_registry
+from composer.plugin.registry import Entry, Registry, Section
+from composer.problems import InputError
+
+__all__ = ["check_plugin"]
+
+T = TypeVar("T", bound=Entry)
+
+PROMISES: tuple[tuple[str, Callable[[Case], str]], ...] = (
+    ("batch", check_batch),
+    ("padding", check_padding),
+    ("determinism", check_determinism),
+    ("weights", check_weights),
+    ("export", check_export),
+)
+"""What is checked of a method whose signature holds."""
+
+REFERENCES = {
+    "modalities": ("processor", "prepare"),
+    "module_types": ("builder",),
+    "layouts": ("transforms",),
+    "policies": ("implementation",),
+    "datasets": ("builder",),
+    "metrics": ("implementation",),
+    "backends": ("implementation",),
+}
+"""Section → the attributes that name implementations."""
+
+
+def check_plugin(entry: str | object) -> ConformanceReport:
+    """Hold a plugin to what it declares.
+
+    Args:
+        entry: the name of an installed plugin (its entry point), or the plugin itself: a module or object with the hook
+            `composer_register`, checked as if it were installed.
+
+    Raises:
+        InputError: no plugin of that name is installed.
+    """
+    if isinstance(entry, str):
+        name, module_name, registry = entry, _installed(entry).module, load_registry()
+    else:
+        name = getattr(entry, "__name__", type(entry).__name__)
+        module_name = entry.__name__ if isinstance(entry, PythonModule) else ""
+        registry = load_registry([(name, entry)])
+    return ConformanceReport(name, tuple(_results(name, module_name, registry)))
+
+
+def _installed(name: str) -> Installed:
+    plugins = {plugin.origin.plugin: plugin for plugin in reversed(installed_plugins())}
+    if name not in plugins:
+        raise InputError(f"no plugin {name!r} is installed; there are {', '.join(sorted(plugins)) or 'none'}")
+    return plugins[name]
+
+
+def _results(name: str, module_name: str, registry: Registry) -> Iterator[Result]:
+    broken = [each for each in registry.broken if each.origin.plugin == name]
+    if broken:
+        yield Result("plugin", "registering", "fail", str(broken[0]))
+        return
+    if module_name:
+        yield _result("plugin", "entry module", partial(check_entry_module, module_name))
+    yield from _registered(name, registry)
+    yield from _references(name, registry)
+    for modality in _own(registry.modalities, name):
+        yield from _failed(_result(modality.id, "config", partial(check_config, modality.config)))
+        yield _result(modality.id, "ports", partial(check_ports, modality, registry.kinds))
+    for policy in _own(registry.policies, name):
+        yield _result(policy.id, "search", partial(check_policy, policy))
+    for entry in _own(registry.module_types, name):
+        yield from _failed(_result(entry.id, "config", partial(check_config, entry.config)))
+        if entry.adapter is not None:
+            yield _result(entry.id, "adapter", partial(check_adapter, entry, registry.kinds))
+        yield from _module_type(entry, registry)
+
+
+def _registered(name: str, registry: Registry) -> Iterator[Result]:
+    """What is wrong with the plugin as a whole: ids that others hold, or nothing at all."""
+    conflicts = [conflict for conflict in registry.conflicts if conflict.second.plugin == name]
+    for conflict in conflicts:
+        reason = (
+            f"{conflict.id!r} of {conflict.section} is already claimed by {conflict.first}: choose another id"
+        )
+        yield Result("plugin", "registering", "fail", reason)
+    if name not in registry.plugins:
+        reason = "it is not loaded: COMPOSER_PLUGINS leaves it out"
+        yield Result("plugin", "registering", "fail", reason)
+    elif not conflicts and not any(list(_own(section, name)) for section in registry.sections()):
+        reason = "it registers nothing: call `register(...)` in `composer_register`"
+        yield Result("plugin", "registering", "fail", reason)
+
+
+def _own(section: Section[T], name: str) -> Iterator[T]:
+    return (entry for id, entry in section.items() if section.origin(id).plugin == name)
+
+
+def _failed(result: Result) -> Iterator[Result]:
+    """A result that is only worth a line where the promise is broken."""
+    if result.outcome == "fail":
+        yield result
+
+
+def _references(name: str, registry: Registry) -> Iterator[Result]:
+    """Every implementation that an entry names can be imported."""
+    for section in registry.sections():
+        for identity in section:
+            if section.origin(identity).plugin == name:
+                for reference in _named(section[identity], REFERENCES.get(section.name, ())):
+                    result = _result(identity, "implementation", partial(_importable, reference))
+                    yield from _failed(result)
+
+
+def _importable(reference: str) -> str:
+    import_reference(reference)
+    return ""
+
+
+def _named(entry: Any, attributes: tuple[str, ...]) -> Iterator[str]:
+    for attribute in attributes:
+        value = getattr(entry, attribute)
+        yield from value.values() if hasattr(value, "values") else [value] if value else []
+
+
+def _module_type(entry: ModuleType, registry: Registry) -> Iterator[Result]:
+    try:
+        configs = list(configs_of(entry))
+    except Failure as failure:
+        yield Result(entry.id, "config", "fail", str(failure))
+        return
+    # Validators and signature functions are a plugin's code.
+    except (Exception, SystemExit) as error:
+        place = place_of_fault(error)
+        reason = f"its config or signature {fault_of(error)}" + (f" ({place})" if place else "")
+        yield Result(entry.id, "config", "fail", reason)
+        return
+    for config in configs:
+        build = Build(entry, config)
+        for name, method in entry.methods.items():
+            yield from _method(Case(build, name, method, registry.kinds))
+        if entry.generation is not None:
+            yield from _generation(generation_case(build, registry.kinds))
+
+
+def _generation(case: Case) -> Iterator[Result]:
+    steps = _result(str(case), "generation", partial(check_generation, case))
+    yield steps
+    if steps.outcome == "pass":
+        yield _result(str(case), "export", partial(check_generation_export, case))
+
+
+def _method(case: Case) -> Iterator[Result]:
+    subject = str(case)
+    signature = _result(subject, "signature", partial(check_signature, case))
+    yield signature
+    if signature.outcome == "skip":  # no tensor can be made for one check, so none can for the others
+        return
+    if signature.outcome == "fail":
+        # What would follow from a method that cannot be called as declared says nothing new.
+        yield from (Result(subject, name, "skip", "the signature was not proven") for name, _ in PROMISES)
+        return
+    for name, check in PROMISES:
+        yield _result(subject, name, partial(check, case))
+
+
+def _result(subject: str, name: str, check: Callable[[], str]) -> Result:
+    """Run one check. Whatever a plugin's code raises is a broken promise, not a crash of the kit."""
+    try:
+        return Result(subject, name, "pass", check())
+    except Skip as skip:
+        return Result(subject, name, "skip", str(skip))
+    except Failure as failure:
+        return Result(subject, name, "fail", str(failure))
+    except PluginError as error:
+        return Result(subject, name, "fail", f"{error.fault}" + (f" ({error.where})" if error.where else ""))
+    except (Exception, SystemExit) as error:
+        place = place_of_fault(error)
+        return Result(subject, name, "fail", fault_of(error) + (f" ({place})" if place else ""))

@@ -1,0 +1,68 @@
+"""Promises of declarations that need no tensor: configs that can be described, ports of modalities, adapters."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from composer.conformance.report import Failure, Skip
+from composer.plugin.answers import as_adapter_config, as_ports
+from composer.plugin.asking import ask
+from composer.plugin.declarations import Config, Modality, ModuleType
+from composer.types import Dim, Kind, PortType
+
+__all__ = ["check_adapter", "check_config", "check_ports"]
+
+
+def check_config(model: type[Config]) -> str:
+    """The config has a JSON Schema, which editors read."""
+    try:
+        model.model_json_schema()
+    except Exception as error:
+        reason = " ".join(str(error).split())[:200]
+        raise Failure(
+            f"`{model.__name__}` has no JSON Schema ({reason}): give its fields plain types"
+        ) from None
+    return ""
+
+
+def check_ports(modality: Modality, kinds: Mapping[str, Kind]) -> str:
+    """The ports under the default config are of registered kinds, on the host and in the program."""
+    required = [name for name, field in modality.config.model_fields.items() if field.is_required()]
+    if required:
+        raise Skip(f"its config has no default for {', '.join(required)}")
+    config = modality.config()
+    functions: dict[str, Callable[[Any], Any] | None] = {"ports": modality.ports, "host": modality.host}
+    for name, function in functions.items():
+        if function is not None:
+            _hold_kinds(ask(function, config, what=f"`{name}`", accept=as_ports), kinds)
+    return ""
+
+
+def _hold_kinds(ports: Mapping[str, PortType], kinds: Mapping[str, Kind]) -> None:
+    for name, port in ports.items():
+        if port.kind not in kinds:
+            raise Failure(f"port {name} is {port}, and no plugin registers the kind {port.kind!r}")
+        dims = kinds[port.kind].dims
+        if len(dims) != len(port.dims):
+            raise Failure(f"port {name} is {port}, but the kind is written {port.kind}[{', '.join(dims)}]")
+
+
+def check_adapter(entry: ModuleType, kinds: Mapping[str, Kind]) -> str:
+    """Asked for any two port types of one kind or two, it gives a config that the type takes, or None."""
+    assert entry.adapter is not None
+    types = [PortType(kind.id, tuple(Dim(8 + i) for i in range(len(kind.dims)))) for kind in kinds.values()]
+    for given in types:
+        for wanted in types:
+            found = ask(entry.adapter, given, wanted, what="its adapter", accept=as_adapter_config)
+            if found is not None:
+                _hold_config(entry, found, given, wanted)
+    return ""
+
+
+def _hold_config(entry: ModuleType, config: Mapping[str, Any], given: PortType, wanted: PortType) -> None:
+    try:
+        entry.config.model_validate(config)
+    except ValueError as error:
+        reason = str(error).splitlines()[-1].strip()
+        raise Failure(f"from {given} to {wanted} it gives a config that the type refuses: {reason}") from None

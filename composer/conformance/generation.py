@@ -1,0 +1,142 @@
+"""The promise of a type that generates: a cache from its memory, and steps of one token per beam."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import partial
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from composer.conformance.cases import Build, Case
+from composer.conformance.export import export_inputs, hold_statement, run_exported
+from composer.conformance.outputs import ABSOLUTE, RELATIVE, difference
+from composer.conformance.promises import hold_ports
+from composer.conformance.report import Failure
+from composer.conformance.samples import make_inputs
+from composer.conformance.sizes import batch_symbol, bindings
+from composer.plugin.declarations import Method, Vocabulary
+
+__all__ = ["check_generation", "check_generation_export", "generation_case"]
+
+BEAMS, MAX_TOKENS = 3, 4
+
+
+def generation_case(build: Build, kinds: Any) -> Case:
+    """The `generate` signature as a case: its inputs are the memory."""
+    generation = build.entry.generation
+    assert generation is not None
+    method = Method(
+        generation.signature, options=generation.options, not_exportable=generation.not_exportable
+    )
+    return Case(build, "generate", method, kinds)
+
+
+@torch.no_grad()
+def check_generation(case: Case) -> str:
+    """Two steps give logits[B, K, V], and reordering the beams reorders what they remember."""
+    generation = case.build.entry.generation
+    assert generation is not None
+    hold_ports(case.signature, case.kinds)
+    vocabulary = generation.vocabulary(case.build.config)
+    if not isinstance(vocabulary, Vocabulary):
+        raise Failure(f"its vocabulary is a {type(vocabulary).__name__}, where a Vocabulary was expected")
+    decoder: Any = case.build.module
+    widths = set()
+    for sizes in bindings(case.signature, case.partition, 2):
+        memory = make_inputs(case.signature, case.kinds, sizes, partition=case.partition)
+        batch = sizes[batch_symbol(next(iter(case.signature.inputs.values())), case.kinds) or ""]
+        ids = torch.arange(batch * BEAMS).reshape(batch, BEAMS) % 2
+        cache = decoder.start(**memory, beams=BEAMS, max_tokens=MAX_TOKENS)
+        if generation.prefills:
+            cache = _prefilled(cache, ids)
+        logits, cache = _step(decoder, ids, cache)
+        widths.add(logits.shape[-1])
+        swapped = torch.tensor([1, 0, *range(2, BEAMS)]).expand(batch, BEAMS)
+        same = torch.ones_like(ids)
+        kept, _ = _step(decoder, same, cache.reorder(torch.arange(BEAMS).expand(batch, BEAMS)))
+        turned, _ = _step(decoder, same, cache.reorder(swapped))
+        if not torch.allclose(turned, kept.gather(1, swapped[..., None].expand_as(kept)), RELATIVE, ABSOLUTE):
+            raise Failure("reordering the beams of the cache does not reorder the logits of the next step")
+    if len(widths) > 1:
+        raise Failure(f"the vocabulary changes with the memory: {sorted(widths)}")
+    if vocabulary.size is not None and widths != {vocabulary.size}:
+        raise Failure(
+            f"its vocabulary has the size {vocabulary.size}, and its logits have {widths.pop()} entries"
+        )
+    return ""
+
+
+def _prefilled(started: Any, ids: Tensor) -> Any:
+    """The cache of a decoder that ran its prompt."""
+    logits, cache = started if isinstance(started, tuple) and len(started) == 2 else (None, started)
+    if not isinstance(logits, Tensor) or logits.ndim != 3 or logits.shape[:2] != ids.shape:
+        raise Failure("start: the type prefills, so expected (logits[B, K, V], cache)")
+    return cache
+
+
+def _step(decoder: Any, ids: Tensor, cache: Any) -> tuple[Tensor, Any]:
+    logits, cache = decoder.step(ids, cache)
+    if logits.ndim != 3 or logits.shape[:2] != ids.shape:
+        raise Failure(f"step: expected logits[B, K, V] for ids {list(ids.shape)}, got {list(logits.shape)}")
+    return logits, cache
+
+
+class _TwoSteps(nn.Module):
+    """A search of two tokens: memory → the logits after each; the cache is reordered in between."""
+
+    def __init__(self, *, decoder: Any) -> None:
+        super().__init__()
+        self.decoder = decoder
+
+    def forward(self, memory: dict[str, Any]) -> tuple[Tensor, Tensor]:
+        cache = self.decoder.start(**memory, beams=BEAMS, max_tokens=MAX_TOKENS)
+        _hold_tensors(cache, "cache")
+        batch = _first_tensor(memory).shape[0]
+        ids = torch.zeros(batch, BEAMS, dtype=torch.int64)
+        first, cache = self.decoder.step(ids, cache)
+        turned = torch.arange(BEAMS).flip(0).expand(batch, -1)
+        second, _ = self.decoder.step(ids + 1, cache.reorder(turned))
+        return first, second
+
+
+def check_generation_export(case: Case) -> str:
+    """Exported with free sizes, start and step give the same logits; or the declaration says that they cannot be."""
+    return hold_statement(case.method.not_exportable, partial(_export, case))
+
+
+def _export(case: Case) -> None:
+    module = _TwoSteps(decoder=case.build.module)
+    first, *others = (
+        (sizes, make_inputs(case.signature, case.kinds, sizes, partition=case.partition))
+        for sizes in bindings(case.signature, case.partition, 3)
+    )
+    exported = export_inputs(module, first[1], case)
+    for sizes, memory in others:
+        with torch.no_grad():
+            expected = module(memory)
+        found = difference(
+            *({"first": a, "second": b} for a, b in (run_exported(exported, memory, sizes), expected))
+        )
+        if found:
+            at = ", ".join(f"{symbol}={size}" for symbol, size in sizes.items())
+            raise Failure(f"exported, its steps give something else at {at}: {found}")
+
+
+def _hold_tensors(value: Any, place: str) -> None:
+    """Raises Failure where a cache holds what no program can take from step to step."""
+    if isinstance(value, tuple):
+        for name, item in zip(getattr(value, "_fields", range(len(value))), value, strict=True):
+            _hold_tensors(item, f"{place}.{name}")
+    elif value is not None and not isinstance(value, Tensor):
+        raise Failure(
+            f"{place} is a {type(value).__name__}; a cache is made of tensors in records and tuples"
+        )
+
+
+def _first_tensor(value: Any) -> Tensor:
+    if isinstance(value, Tensor):
+        return value
+    items = value.values() if isinstance(value, Mapping) else value
+    return next(_first_tensor(item) for item in items if item is not None)

@@ -1,0 +1,144 @@
+"""The promise that hidden positions play no part: padding changes nothing, and no mask means that all is visible."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from composer.conformance.cases import Case
+from composer.conformance.outputs import difference, tensors_of
+from composer.conformance.report import Failure, Skip
+from composer.conformance.samples import MASK, as_record, field_shape, fields_of, garbage, make_inputs
+from composer.conformance.sizes import bindings
+from composer.types import Kind, Port
+
+__all__ = ["check_padding"]
+
+ADDED = 3
+
+
+def check_padding(case: Case) -> str:
+    """Each maskable length is padded with arbitrary values, hidden by the mask; what is visible must stay the same."""
+    symbols = _masked_symbols(case)
+    if not symbols:
+        raise Skip("no input has a mask over a free length")
+    sizes = bindings(case.signature, case.partition, 1)[0]
+    inputs = make_inputs(case.signature, case.kinds, sizes, partition=case.partition, masks="full")
+    plain = case.run(inputs)
+    _check_no_mask(case, inputs, plain)
+    untested = []
+    for symbol in symbols:
+        if sizes[symbol] + ADDED > case.signature.ranges.get(symbol, (0, 2**31))[1]:
+            untested.append(symbol)
+            continue
+        padded = case.run(_padded(case, inputs, sizes, symbol))
+        _compare(case, plain, padded, symbol, sizes)
+    if len(untested) == len(symbols):
+        raise Skip(f"the range of {', '.join(untested)} leaves no room for padding")
+    return f"{', '.join(untested)} has no room for padding" if untested else ""
+
+
+def _masked_symbols(case: Case) -> list[str]:
+    """Symbols that size the hidden positions of some input."""
+    found: dict[str, None] = {}
+    for port in case.signature.inputs.values():
+        dims = _mask_dims(port, case.kinds)
+        if dims and port.type.dims[dims[-1]].is_symbol:
+            found[port.type.dims[dims[-1]].symbols[0]] = None
+    return list(found)
+
+
+def _mask_dims(port: Port, kinds: Mapping[str, Kind]) -> tuple[int, ...]:
+    field = kinds[port.type.kind].fields.get(MASK)
+    return field.dims if field is not None else ()
+
+
+def _check_no_mask(case: Case, inputs: Mapping[str, Any], plain: Mapping[str, Any]) -> None:
+    """Leaving out an optional mask is the same as one that shows everything."""
+    without = {}
+    for name, value in inputs.items():
+        port = case.signature.inputs[name]
+        kind = case.kinds[port.type.kind]
+        field = kind.fields.get(MASK)
+        if field is None or not field.optional:
+            without[name] = value
+        else:
+            items = value if port.many else (value,)
+            bare = tuple(as_record(kind, {**fields_of(kind, item), MASK: None}) for item in items)
+            without[name] = bare if port.many else bare[0]
+    ports = case.signature.outputs
+    one, other = (tensors_of(values, ports, case.kinds) for values in (case.run(without), plain))
+    places = [place for place in other if not place.endswith(f".{MASK}")]
+    found = difference({p: one[p] for p in places}, {p: other[p] for p in places})
+    if found:
+        raise Failure(f"no mask is not the same as a mask that shows everything: {found}")
+
+
+def _padded(case: Case, inputs: Mapping[str, Any], sizes: Mapping[str, int], symbol: str) -> dict[str, Any]:
+    larger = {**sizes, symbol: sizes[symbol] + ADDED}
+    generator = torch.Generator().manual_seed(7)
+    padded: dict[str, Any] = {}
+    for name, value in inputs.items():
+        port = case.signature.inputs[name]
+        if not any(symbol in dim.symbols for dim in port.type.dims):
+            padded[name] = value
+            continue
+        kind = case.kinds[port.type.kind]
+        items = value if port.many else (value,)
+        grown = tuple(_grown(kind, port, item, larger, generator) for item in items)
+        padded[name] = grown if port.many else grown[0]
+    return padded
+
+
+def _grown(kind: Kind, port: Port, value: Any, sizes: Mapping[str, int], generator: torch.Generator) -> Any:
+    """The value in the corner of a larger one that is otherwise arbitrary, and hidden where there is a mask."""
+    fields: dict[str, Any] = {}
+    for name, item in fields_of(kind, value).items():
+        shape = field_shape(port, kind.fields[name], sizes)
+        larger = garbage(kind.fields[name], shape, generator)
+        if name == MASK:
+            larger.zero_()
+        larger[tuple(slice(0, size) for size in item.shape)] = item
+        fields[name] = larger
+    return as_record(kind, fields)
+
+
+def _compare(
+    case: Case, plain: Mapping[str, Any], padded: Mapping[str, Any], symbol: str, sizes: Mapping[str, int]
+) -> None:
+    for name, port in case.signature.outputs.items():
+        kind = case.kinds[port.type.kind]
+        few, many = fields_of(kind, plain[name]), fields_of(kind, padded[name])
+        grows = any(symbol in dim.symbols for dim in port.type.dims)
+        if MASK in kind.fields and grows:
+            if many[MASK] is None:
+                raise Failure(f"{name} lost its mask: positions that {symbol} hid come out visible")
+            one, other = _visible(few), _visible(many)
+        elif sum(len(dim.symbols) > 1 for dim in port.type.dims if symbol in dim.symbols):
+            continue  # where the padding went in such an output, nothing says
+        else:
+            one = {key: item for key, item in few.items() if isinstance(item, Tensor)}
+            other = {
+                key: item[tuple(slice(0, size) for size in one[key].shape)]
+                if item.ndim == one[key].ndim
+                else item
+                for key, item in many.items()
+                if key in one
+            }
+        found = difference(one, other)
+        if found:
+            raise Failure(f"{ADDED} hidden positions along {symbol} change {name}: {found}")
+
+
+def _visible(fields: Mapping[str, Any]) -> dict[str, Tensor]:
+    """The visible positions of every field, row by row; a missing mask shows everything."""
+    values = {name: item for name, item in fields.items() if isinstance(item, Tensor) and name != MASK}
+    first = next(iter(values.values()))
+    mask = fields[MASK] if fields[MASK] is not None else torch.ones(first.shape[:2], dtype=torch.int64)
+    return {
+        **{name: item[mask.bool()] for name, item in values.items()},
+        "number of visible positions": mask.sum(dim=1),
+    }

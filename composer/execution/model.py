@@ -1,0 +1,326 @@
+"""Models: a document with its weights loaded once, ready to answer any of its tasks."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, NoReturn
+
+import torch
+from torch import nn
+
+from composer.execution.generation import Generator, generators_of
+from composer.execution.inputs import Inputs, first_sample
+from composer.execution.linear import use_fastest_linears
+from composer.execution.node_errors import hold_outputs, node_errors
+from composer.execution.processors import Processors
+from composer.execution.program import Program, build_module, build_program, module_names
+from composer.execution.sources import INITIAL
+from composer.execution.start import Start, chosen_layout
+from composer.graph import CheckedModule, CheckedTask, Report, check
+from composer.plan import Plan, plan_objective, plan_task
+from composer.plugin import Registry, load_registry
+from composer.plugin.answers import as_map
+from composer.plugin.asking import PluginError, ask
+from composer.problems import InputError
+from composer.problems.suggest import unknown
+from composer.weights import LoadReport
+
+__all__ = ["INITIAL", "Model", "NotCopiedError", "Runner", "build_for_training", "device_of", "load"]
+
+
+_LONGEST_REASON = 160
+
+
+class NotCopiedError(InputError, TypeError):
+    """Something that holds mapped weights and locks was to be pickled or copied; a TypeError, as pickle raises."""
+
+
+class Runner:
+    """One task of a model: processors, program and generators, bound once."""
+
+    def __init__(
+        self,
+        *,
+        task: CheckedTask,
+        modules: Mapping[str, nn.Module],
+        registry: Registry,
+        shared: Processors | None = None,
+    ) -> None:
+        self.plan: Plan = plan_task(task)
+        self.program: Program = build_program(self.plan, modules).eval()
+        self.inputs = Inputs(self.plan, shared, registry.kinds)
+        self.generators: dict[str, Generator] = generators_of(self.plan.steps, modules, registry, shared)
+
+    def slots(self, tensors: Mapping[str, Mapping[str, Any]]) -> list[Any]:
+        """Run every stage on encoded inputs; the list of slots, all filled. Raises NodeError where a node fails."""
+        slots = self.program.load_inputs(tensors)
+        with node_errors(self.plan, slots):
+            for stage in self.plan.stages:
+                if stage.kind == "decode":
+                    self.generators[stage.steps[0].name].run(slots)
+                else:
+                    self.program.run_stage(stage.name, slots)
+            hold_outputs(self.plan, slots)
+        return slots
+
+    def stream(self, tensors: Mapping[str, Mapping[str, Any]], generator: Generator) -> Iterator[str]:
+        """Run what comes before the one `generate` node, then give its text piece by piece."""
+        slots = self.program.load_inputs(tensors)
+        with torch.inference_mode(), node_errors(self.plan, slots):
+            for stage in self.plan.stages:
+                if stage.kind == "decode":
+                    break
+                self.program.run_stage(stage.name, slots)
+        pieces = generator.stream(slots)
+        while True:
+            # Inference mode must not stay on in the caller's code, which runs between two pieces.
+            with torch.inference_mode(), node_errors(self.plan, slots):
+                piece = next(pieces, None)
+            if piece is None:
+                return
+            yield piece
+
+
+class Model:
+    """A loaded document. Thread-safe: running changes nothing but the inputs' own tensors.
+
+    `run("video-qa", video="clip.mp4", question="...")` answers with one value per output; lists of values are a batch.
+    """
+
+    def __init__(
+        self,
+        *,
+        report: Report,
+        modules: Mapping[str, nn.Module],
+        tasks: Iterable[str],
+        device: torch.device,
+        loading: LoadReport | None = None,
+    ) -> None:
+        assert report.registry is not None
+        self.report = report
+        self.modules = dict(modules)
+        self.device = device
+        self.dtype = next((p.dtype for m in modules.values() for p in m.parameters()), torch.float32)
+        self.loading = loading
+        self.tasks = tuple(tasks)
+        self._processors = Processors()
+        self._runners: dict[str, Runner] = {}
+        self._lock = threading.Lock()
+
+    def __reduce_ex__(self, protocol: object) -> NoReturn:
+        raise NotCopiedError(
+            "a loaded model cannot be pickled or copied: load it again where it is needed with composer.load(...), "
+            "which maps the same weights, or write them with composer.weights.save_weights(model.modules, path)"
+        )
+
+    def runner(self, task: str | None = None) -> Runner:
+        """The bound task; made on first use."""
+        name = self.only_task() if task is None else task
+        if name not in self.tasks:
+            raise unknown("task", name, self.tasks)
+        with self._lock:
+            if name not in self._runners:
+                assert self.report.registry is not None
+                self._runners[name] = self._made(name)
+            return self._runners[name]
+
+    def _made(self, name: str) -> Runner:
+        assert self.report.registry is not None
+        runner = Runner(
+            task=self.report.tasks[name],
+            modules=self.modules,
+            registry=self.report.registry,
+            shared=self._processors,
+        )
+        runner.program.prepare.to(self.device, self.dtype)
+        runner.program.in_place.to(self.device, self.dtype)
+        use_fastest_linears(runner.program.in_place)
+        return runner
+
+    def only_task(self) -> str:
+        """The task, where there is only one; raises InputError listing them otherwise."""
+        if len(self.tasks) != 1:
+            raise InputError(f"this model has several tasks, so name one: {', '.join(self.tasks)}")
+        return self.tasks[0]
+
+    @torch.inference_mode()
+    def run(self, task: str | None = None, /, **raw: Any) -> dict[str, Any]:
+        """Answer. Raises InputError for inputs that are missing, unexpected or unusable."""
+        runner = self.runner(task)
+        tensors, single = runner.inputs.encode(raw, self.device, self.dtype)
+        slots = runner.slots(tensors)
+        outputs = {name: slots[slot] for name, slot in runner.plan.outputs.items()}
+        return {name: first_sample(value) for name, value in outputs.items()} if single else outputs
+
+    def stream(self, task: str | None = None, /, **raw: Any) -> Iterator[str]:
+        """The text of one sample as it is generated, before the nodes that come after the generation.
+
+        Raises InputError, before anything runs, where the task is no single greedy search.
+        """
+        runner = self.runner(task)
+        if not runner.generators:
+            raise InputError(
+                f"task `{runner.plan.task.name}` generates no text, so there is nothing to stream"
+            )
+        if len(runner.generators) > 1:
+            names = ", ".join(runner.generators)
+            raise InputError(f"task `{runner.plan.task.name}` generates several texts ({names}): use run")
+        (generator,) = runner.generators.values()
+        generator.check_streams()
+        tensors, _ = runner.inputs.encode(raw, self.device, self.dtype)
+        return runner.stream(tensors, generator)
+
+
+def load(
+    document: str | Path | Report,
+    *,
+    weights: str | Path | None = None,
+    layout: str | None = None,
+    root: str | None = None,
+    init: str | Iterable[str] = (),
+    config: Mapping[str, Any] | None = None,
+    settings: Mapping[str, Any] | None = None,
+    device: str | torch.device = "cpu",
+    dtype: str | torch.dtype | None = None,
+    tasks: Iterable[str] | None = None,
+    registry: Registry | None = None,
+) -> Model:
+    """Check a document, build the modules that its tasks need, and load their weights once.
+
+    Args:
+        document: path, shipped name, or a report that was made before.
+        weights: checkpoint, or the name of a shipped document that has some; left out, the weights that ship with the
+            document, by whatever path or name it was given, or with one that it extends; `"initial"` keeps random ones.
+        layout: id of the layout of a published checkpoint; left out, keys are `<module>.<parameter>`.
+        root: entry of the checkpoint, or first words of its keys, under which the tensors lie; left out, the usual.
+        init: modules that start with fresh weights, whatever the checkpoint holds for them.
+        config: a published config (parsed JSON), read by the layout into parameters.
+        settings: parameter overrides; they win over `config`.
+        device: where it runs. dtype: number format of the weights, e.g. `"bfloat16"`.
+        tasks: names of the tasks to load; left out, all of them.
+
+    Raises:
+        DocumentError: with every problem of the document. WeightsError: for a checkpoint that does not fit.
+        InputError: for an unknown task, layout, device or dtype.
+    """
+    registry = registry if registry is not None else load_registry()
+    parameters = {**_from_config(registry, layout, config, document), **(settings or {})}
+    report = (
+        document if isinstance(document, Report) else check(document, registry=registry, settings=parameters)
+    )
+    report.raise_for_errors()
+    names = _task_names(report, tasks)
+    target = device_of(device)
+    number_format = _dtype(dtype)
+    start = Start.of(report, registry, weights=weights, layout=layout, root=root, init=init)
+    modules = _build(report, names, empty=start.checkpoint is not None, fresh=start.fresh)
+    loading = start.fill(modules, changed=parameters, dtype=number_format, device=target)
+    for module in modules.values():
+        module.to(target, number_format).eval()
+        use_fastest_linears(module)
+    return Model(report=report, modules=modules, tasks=names, device=target, loading=loading)
+
+
+def _build(
+    report: Report, names: Iterable[str], *, empty: bool, fresh: Iterable[str] = ()
+) -> dict[str, nn.Module]:
+    """The modules that the tasks call, each once.
+
+    Empty ones stand on the meta device until a checkpoint fills them; `fresh` ones have their initial weights.
+    """
+    plans = [plan_task(report.tasks[name]) for name in names]
+    modules = {}
+    for name in module_names(plans):
+        declared = report.modules[name]
+        on_meta = empty and name not in fresh
+        modules[name] = _empty(declared) if on_meta else build_module(declared.type, declared.config)
+    return modules
+
+
+def _empty(declared: CheckedModule) -> nn.Module:
+    """A module on the meta device, or on the CPU where it computes values that no checkpoint holds."""
+    try:
+        with torch.device("meta"):
+            module = build_module(declared.type, declared.config)
+    except (
+        PluginError
+    ):  # a builder that reads the values of tensors; whatever else is wrong shows on the CPU as well
+        return build_module(declared.type, declared.config)
+    saved = module.state_dict(keep_vars=True).keys()
+    if any(key not in saved for key, _ in module.named_buffers()):
+        return build_module(declared.type, declared.config)
+    return module
+
+
+def build_for_training(report: Report) -> tuple[dict[str, nn.Module], dict[str, Program]]:
+    """Modules with initial weights, and the objective's program of every task that has an objective."""
+    plans = {name: plan_objective(task) for name, task in report.tasks.items() if task.loss is not None}
+    modules = {
+        name: build_module(report.modules[name].type, report.modules[name].config)
+        for name in module_names(list(plans.values()))
+    }
+    return modules, {name: build_program(plan, modules) for name, plan in plans.items()}
+
+
+def _task_names(report: Report, tasks: Iterable[str] | None) -> tuple[str, ...]:
+    if tasks is None:
+        return tuple(report.tasks)
+    names = (tasks,) if isinstance(tasks, str) else tuple(tasks)
+    for name in names:
+        if name not in report.tasks:
+            raise unknown("task", name, report.tasks, report.name)
+    return names
+
+
+def _from_config(
+    registry: Registry, layout: str | None, config: Mapping[str, Any] | None, document: Any
+) -> dict[str, Any]:
+    """The published config as parameters; what the document has no parameter for is left out."""
+    if config is None or isinstance(document, Report):
+        return {}
+    chosen = chosen_layout(registry, layout)
+    if chosen is None or chosen.parameters is None:
+        raise InputError(
+            "a published config needs the layout that reads it: name one with layout= (--layout)"
+        )
+    unset = check(document, registry=registry).document
+    known = unset.parameters if unset is not None else {}
+    what = f"`parameters` of {chosen.title}"
+    values = ask(chosen.parameters, config, what=what, accept=as_map)
+    return {name: value for name, value in values.items() if name in known}
+
+
+def device_of(device: str | torch.device) -> torch.device:
+    """The device of that name. Raises InputError where there is no such name, or no such device here."""
+    try:
+        target = torch.device(device)
+    except RuntimeError:
+        raise InputError(f"{device!r} is no device: write cpu, cuda or cuda:1") from None
+    if target.type == "cuda" and not torch.cuda.is_available():
+        raise InputError(f"device {device} is not available here: torch finds no CUDA device; use cpu")
+    if target.type == "cuda" and (target.index or 0) >= torch.cuda.device_count():
+        raise InputError(
+            f"device {device} is not available here: torch finds {torch.cuda.device_count()} CUDA device(s), counted "
+            "from cuda:0"
+        )
+    try:
+        torch.zeros(1, device=target).item()  # the only proof that a device computes (`meta` does not)
+    except NotImplementedError:
+        raise InputError(
+            f"device {device} cannot be used here: this torch computes on no {target.type} device; use cpu"
+        ) from None
+    except Exception as error:  # which exception, and how long its text, depends on the device
+        reason = str(error).partition("\n")[0][:_LONGEST_REASON].rstrip(".")
+        raise InputError(f"device {device} cannot be used here: {reason}; use cpu") from None
+    return target
+
+
+def _dtype(dtype: str | torch.dtype | None) -> torch.dtype | None:
+    if dtype is None or isinstance(dtype, torch.dtype):
+        return dtype
+    found = getattr(torch, dtype, None)
+    if not isinstance(found, torch.dtype) or not found.is_floating_point:
+        raise InputError(f"{dtype!r} is no number format for weights: write float32, bfloat16 or float16")
+    return found

@@ -1,0 +1,94 @@
+"""A module that fails while a task runs: which node it was, of which type, and what it was given."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+
+from composer.plan import Plan, Step
+from composer.plugin.asking import fault_of, place_of_fault
+from composer.problems import ComposerError
+
+__all__ = ["NodeError", "hold_outputs", "node_errors"]
+
+
+_CARRIED = (torch.Tensor, tuple, list)
+
+
+class NodeError(ComposerError):
+    """A node failed while running. The exception of the module is its `__cause__`."""
+
+
+@contextmanager
+def node_errors(plan: Plan, slots: list[Any]) -> Iterator[None]:
+    """Turn whatever a module raises inside the block into a NodeError; errors that are clear already pass.
+
+    Nodes run in the plan's order and each fills its slots, so the first with an empty one is the one that failed.
+    """
+    try:
+        yield
+    except (ComposerError, KeyboardInterrupt, GeneratorExit):
+        raise
+    # A module is foreign code: sys.exit in it is its fault and no wish to end the program.
+    except BaseException as error:
+        failed = next((s for s in plan.steps if any(slots[t] is None for t in s.targets.values())), None)
+        if failed is None:
+            raise
+        if _spoilt(plan, slots, failed):
+            hold_outputs(plan, slots)
+        where = place_of_fault(error)
+        given = "; ".join(_given(failed, slots))
+        raise NodeError(
+            f"{_named(failed, plan)} failed: {_reason(error)}{f' ({where})' if where else ''}. It was given {given}"
+        ) from error
+
+
+def _named(step: Step, plan: Plan) -> str:
+    entry = step.node.module.type
+    plugin = f" of the plugin {entry.plugin}" if entry.plugin else ""
+    return f"node `{step.name}` of task `{plan.task.name}` ({step.callee}, {entry.id}{plugin})"
+
+
+def _reason(error: BaseException) -> str:
+    """What torch says, as it says it; of an exception whose text says little alone, its name too."""
+    if isinstance(error, RuntimeError) and str(error):
+        return " ".join(str(error).split()).rstrip(".")
+    return f"it {fault_of(error)}".rstrip(".")
+
+
+def hold_outputs(plan: Plan, slots: list[Any]) -> None:
+    """Raises NodeError for the first node that gave what no port carries: a port has a tensor, a record or a list."""
+    for step in plan.steps:
+        for port, slot in step.targets.items():
+            if not isinstance(slots[slot], _CARRIED):
+                found = "None" if slots[slot] is None else f"a {type(slots[slot]).__name__}"
+                raise NodeError(
+                    f"{_named(step, plan)} returned {found} for its output `{port}` ({plan.type_of(slot)})"
+                )
+
+
+def _spoilt(plan: Plan, slots: list[Any], failed: Step) -> bool:
+    """Whether a node before the one that failed gave what no port carries."""
+    read = {slot for slot in failed.slots if slot in {t for s in plan.steps for t in s.targets.values()}}
+    return any(not isinstance(slots[slot], _CARRIED) for slot in read)
+
+
+def _given(step: Step, slots: list[Any]) -> Iterator[str]:
+    for port, source in step.sources.items():
+        for value in (slots[i] for i in (source if isinstance(source, tuple) else (source,))):
+            fields = value._asdict() if hasattr(value, "_asdict") else {"": value}
+            for name, item in fields.items():
+                if isinstance(item, torch.Tensor):
+                    yield f"{port}{'.' if name else ''}{name} {_described(item)}"
+
+
+def _described(tensor: torch.Tensor) -> str:
+    """`int64[1, 7] from 0 to 102`: of whole numbers the extremes are told, as they are often an index too large."""
+    text = f"{str(tensor.dtype).removeprefix('torch.')}{list(tensor.shape)}"
+    # On another device a failed kernel may have spoilt every later question.
+    if tensor.is_floating_point() or tensor.numel() == 0 or tensor.device.type != "cpu":
+        return text
+    return f"{text} from {int(tensor.min())} to {int(tensor.max())}"

@@ -1,6 +1,0 @@
-"""The conformance kit: proof that a plugin keeps its promises. Imports torch: what only declares must not import it."""
-
-from composer.plugin.conformance.checking import check_plugin
-from composer.plugin.conformance.report import ConformanceError, ConformanceReport, Outcome, Result
-
-__all__ = ["ConformanceError", "ConformanceReport", "Outcome", "Result", "check_plugin"]

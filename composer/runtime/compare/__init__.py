@@ -1,7 +1,0 @@
-"""Comparing a model with tensors recorded from another implementation: the tool of everybody who ports a model."""
-
-from composer.runtime.compare.case import Case, load_case
-from composer.runtime.compare.comparing import compare_case
-from composer.runtime.compare.rows import Comparison, Row
-
-__all__ = ["Case", "Comparison", "Row", "compare_case", "load_case"]

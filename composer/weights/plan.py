@@ -1,0 +1,170 @@
+"""Which key goes into which parameter, decided on names alone: no tensor is read and no torch is imported."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from composer.plugin import Layout, Rule
+from composer.plugin.answers import as_rules
+from composer.plugin.asking import ask
+from composer.weights.errors import WeightsError
+
+__all__ = ["Assignment", "LoadPlan", "fresh_reason", "plan_loading"]
+
+
+@dataclass(frozen=True, slots=True)
+class Assignment:
+    """One key that is loaded into one parameter, written `<module>.<parameter>`."""
+
+    key: str
+    target: str
+    transform: str | None = None
+
+
+@dataclass(frozen=True)
+class LoadPlan:
+    """What becomes of every key and of every parameter; the last three make a plan that may not be carried out."""
+
+    assignments: tuple[Assignment, ...] = ()
+    ignored: Mapping[str, str] = field(default_factory=dict)
+    """key → the name of the rule that ignores it"""
+    not_needed: Mapping[str, str] = field(default_factory=dict)
+    """key → the declared module that it belongs to, which the loaded tasks do not use"""
+    initialised: Mapping[str, str] = field(default_factory=dict)
+    """parameter → the layout's reason why a checkpoint may lack it"""
+    missing: tuple[str, ...] = ()
+    unexpected: Mapping[str, str] = field(default_factory=dict)
+    """key → the parameter that it was mapped to and that is not there, or "" where no rule takes the key"""
+    claimed_twice: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """parameter → the keys that claim it"""
+
+    def __str__(self) -> str:
+        return (
+            f"{len(self.assignments)} loaded, {len(self.ignored)} ignored, {len(self.not_needed)} not needed, "
+            f"{len(self.initialised)} initialised, {len(self.missing)} missing, {len(self.unexpected)} unexpected, "
+            f"{len(self.claimed_twice)} claimed twice"
+        )
+
+
+def plan_loading(
+    checkpoint_keys: Iterable[str],
+    targets: Iterable[str],
+    layout: Layout | None = None,
+    parameters: Mapping[str, Any] | None = None,
+    *,
+    declared: Iterable[str] = (),
+    aliases: Mapping[str, str] | None = None,
+    fresh: Iterable[str] = (),
+) -> LoadPlan:
+    """Account for every key and every parameter.
+
+    Args:
+        checkpoint_keys: the keys of the checkpoint.
+        targets: names `<module>.<parameter>` of the modules that are to be loaded.
+        layout: how the checkpoint names its tensors; None where keys are exactly the target names.
+        parameters: values of the document's parameters, which the layout's rules may depend on.
+        declared: every module of the document; keys of those that are not among the targets are not needed.
+        aliases: name → first name, for parameters that several names share (tied weights).
+        fresh: modules that keep their initial weights, whatever the checkpoint holds for them.
+
+    Raises:
+        WeightsError: a rule of the layout is no valid pattern.
+    """
+    names = dict.fromkeys(targets)
+    first_name = dict(aliases or {})
+    built = {name.partition(".")[0] for name in names}
+    unbuilt = frozenset(declared) - built
+    starting = frozenset(fresh)
+    rules = None if layout is None else _Rules(layout, parameters or {})
+
+    claims: dict[str, list[Assignment]] = {}
+    ignored: dict[str, str] = {}
+    not_needed: dict[str, str] = {}
+    unexpected: dict[str, str] = {}
+    for key in checkpoint_keys:
+        assignment, reason = rules.apply(key) if rules is not None else (Assignment(key, key), "")
+        module = assignment.target.partition(".")[0] if assignment else ""
+        if assignment is None:
+            (ignored if reason else unexpected)[key] = reason
+        elif module in starting:
+            ignored[key] = fresh_reason(module)
+        elif assignment.target in names:
+            claims.setdefault(assignment.target, []).append(assignment)
+        elif module in unbuilt:
+            not_needed[key] = module
+        elif reason and module not in built:
+            ignored[key] = reason
+        else:
+            unexpected[key] = assignment.target if rules is not None else ""
+
+    filled = {first_name.get(target, target) for target in claims}
+    absent = [name for name in names if name not in first_name and name not in filled]
+    initialised = _initialised(absent, layout)
+    modules = {name: name.partition(".")[0] for name in absent}
+    initialised |= {name: fresh_reason(module) for name, module in modules.items() if module in starting}
+    return LoadPlan(
+        assignments=tuple(claim[0] for claim in claims.values() if len(claim) == 1),
+        ignored=ignored,
+        not_needed=not_needed,
+        initialised=initialised,
+        missing=tuple(name for name in absent if name not in initialised),
+        unexpected=unexpected,
+        claimed_twice={
+            target: tuple(each.key for each in claim) for target, claim in claims.items() if len(claim) > 1
+        },
+    )
+
+
+def fresh_reason(module: str) -> str:
+    """The rule by which a module that the user named keeps its initial weights."""
+    return f"--init {module}"
+
+
+class _Rules:
+    """A layout's rules, compiled once."""
+
+    def __init__(self, layout: Layout, parameters: Mapping[str, Any]) -> None:
+        self._layout = layout
+        rules = ask(layout.rules, parameters, what=f"`rules` of {layout.title}", accept=as_rules)
+        self._rules = [(rule, _compiled(rule.pattern, layout)) for rule in rules]
+
+    def apply(self, key: str) -> tuple[Assignment | None, str]:
+        """The first rule that fully matches: an assignment, or None with the name of the rule that ignores the key.
+
+        (None, "") says that no rule takes the key. An assignment of an optional rule comes with the rule's name.
+        """
+        for rule, pattern in self._rules:
+            match = pattern.fullmatch(key)
+            if match is None:
+                continue
+            if rule.target is None:
+                return None, rule.name or rule.pattern
+            reason = rule.name if rule.optional else ""
+            return Assignment(key, self._expand(match, rule, rule.target), rule.transform), reason
+        return None, ""
+
+    def _expand(self, match: re.Match[str], rule: Rule, target: str) -> str:
+        try:
+            return match.expand(target)
+        except (re.error, IndexError) as error:
+            raise WeightsError(
+                f"layout {self._layout.id}: the target {target!r} of rule {rule.pattern!r} is faulty: {error}"
+            ) from None
+
+
+def _compiled(pattern: str, layout: Layout) -> re.Pattern[str]:
+    try:
+        return re.compile(pattern)
+    except re.error as error:
+        raise WeightsError(f"layout {layout.id}: {pattern!r} is no valid pattern: {error}") from None
+
+
+def _initialised(absent: Iterable[str], layout: Layout | None) -> dict[str, str]:
+    if layout is None:
+        return {}
+    reasons = [(_compiled(pattern, layout), reason) for pattern, reason in layout.initialised.items()]
+    found = {name: [reason for pattern, reason in reasons if pattern.fullmatch(name)] for name in absent}
+    return {name: matches[0] for name, matches in found.items() if matches}

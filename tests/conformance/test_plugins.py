@@ -1,0 +1,123 @@
+"""Checking whole plugins: installed ones by name, entry modules in a process of their own, broken registration."""
+
+from __future__ import annotations
+
+import importlib
+import json
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+from composer.cli import main
+from composer.conformance import ConformanceReport, Result, check_plugin
+from composer.plugin import Metric, Register, hookimpl
+from composer.problems import InputError
+
+LIGHT = """
+from composer.plugin import Metric, hookimpl
+
+@hookimpl
+def composer_register(register):
+    register(Metric("fresh.metric", "json:dumps", ""))
+"""
+
+
+def entry_module(folder: Path, monkeypatch: pytest.MonkeyPatch, name: str, text: str) -> ModuleType:
+    (folder / f"{name}.py").write_text(text)
+    monkeypatch.syspath_prepend(folder)
+    return importlib.import_module(name)
+
+
+def entry_result(report: ConformanceReport) -> Result:
+    return next(result for result in report.results if result.check == "entry module")
+
+
+def test_a_light_entry_module_passes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    report = check_plugin(entry_module(tmp_path, monkeypatch, "light_entry", LIGHT))
+    assert report.passed
+    assert entry_result(report).reason.startswith("imports no torch; ")
+
+
+@pytest.mark.parametrize(
+    ("name", "line", "message"),
+    [
+        ("heavy_entry", "import torch", "importing heavy_entry imports torch; name implementations as"),
+        ("slow_entry", "import time; time.sleep(1.1)", "which every command pays; at most 1 s"),
+        (
+            "fragile_entry",
+            "import sys; assert 'pytest' in sys.modules, 'only under test'",
+            "importing fragile_entry fails in a fresh process: AssertionError: only under test",
+        ),
+    ],
+)
+def test_a_heavy_slow_or_fragile_entry_module_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, line: str, message: str
+) -> None:
+    report = check_plugin(entry_module(tmp_path, monkeypatch, name, f"{line}\n{LIGHT}"))
+    assert entry_result(report).outcome == "fail"
+    assert message in entry_result(report).reason
+
+
+def test_the_installed_core_plugin_keeps_its_promises() -> None:
+    report = check_plugin("core")
+    assert report.passed, str(report)
+    assert {result.subject.split()[0] for result in report.results} >= {
+        "core.linear",
+        "core.pool",
+        "core.repeat",
+    }
+
+
+def test_an_unknown_plugin_lists_the_installed_ones() -> None:
+    with pytest.raises(InputError, match=r"no plugin 'cores' is installed; there are .*core"):
+        check_plugin("cores")
+
+
+def test_a_plugin_that_fails_to_register_is_reported() -> None:
+    class Failing:
+        @hookimpl
+        def composer_register(self, register: Register) -> None:
+            raise LookupError("no vocabulary")
+
+    report = check_plugin(Failing())
+    (failure,) = report.failures
+    assert failure.reason.startswith("it raises LookupError: no vocabulary (")
+    assert "test_plugins.py:" in failure.reason
+
+
+def test_an_id_that_another_plugin_holds_is_a_broken_promise() -> None:
+    class Claims:
+        @hookimpl
+        def composer_register(self, register: Register) -> None:
+            from composer_core.module_types import MODULE_TYPES
+
+            register(MODULE_TYPES[0])
+
+    report = check_plugin(Claims())
+    assert "'core.concat' of module_types is already claimed by core" in report.failures[0].reason
+
+
+def test_every_named_implementation_must_be_there() -> None:
+    class Lacking:
+        @hookimpl
+        def composer_register(self, register: Register) -> None:
+            register(
+                Metric("test.metric", "json:no_such_function", ""),
+                Metric("test.other", "no_such_module:x", ""),
+            )
+
+    report = check_plugin(Lacking())
+    assert [(result.subject, result.check) for result in report.failures] == [
+        ("test.metric", "implementation"),
+        ("test.other", "implementation"),
+    ]
+
+
+def test_the_command_prints_the_report_and_tells_by_its_exit_code(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["plugins", "check", "text"]) == 0
+    assert capsys.readouterr().out.startswith("text\n  plugin\n    pass  entry module: imports no torch")
+    assert main(["plugins", "check", "text", "--format", "json"]) == 0
+    assert json.loads(capsys.readouterr().out)["passed"] is True
+    assert main(["plugins", "check", "nonsense"]) == 1
+    assert "no plugin 'nonsense' is installed" in capsys.readouterr().err

@@ -1,5 +1,0 @@
-"""The kit's own fixture, used here as a plugin author would."""
-
-from composer.plugin.conformance.fixtures import check_conformance
-
-__all__ = ["check_conformance"]
