@@ -50,7 +50,7 @@ class EntryFinder:
                     self.problems.append(Problem("C302", "error", message, place, helps=causes))
                 return None
         dotted = _SIGNS.sub(".", key)
-        foreign = library_help(key) if what == "module type" and dotted not in section else None
+        foreign = library_help(key) if dotted not in section else None
         meant = Suggestion() if foreign else _meant(key, section, place)
         helps = [foreign] if foreign else list(meant.helps)
         if prefix in self._left_out:

@@ -15,9 +15,11 @@ from composer.language.source import Source
 from composer.problems import DocumentError, Note, Place, Problem
 from composer.problems.lines import split_lines
 
-__all__ = ["MAX_DEPTH", "alias_place", "compose", "place_of"]
+__all__ = ["MAX_DEPTH", "MAX_VALUES", "alias_place", "compose", "place_of"]
 
 MAX_DEPTH = 64
+MAX_VALUES = 2_000_000
+"""Keys, values, maps and lists of one file; a document of 100,000 nodes has half as many."""
 _FOREIGN_BREAK = re.compile("[\x85\u2028\u2029]")
 _UNREADABLE = re.compile("[^\t\n\r\x20-\x7e\xa0-\u2027\u202a-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 """What YAML 1.2.2 (section 5.1) does not take, and breaks that libyaml counts and editors do not."""
@@ -47,7 +49,7 @@ class _Composer(_Parser):
     are not used here. They count the depth instead: libyaml's composer recurses, and deep text overflows its stack.
     """
 
-    depth = 0
+    depth = count = 0
 
     def resolve(self, kind: type[Node], value: str | None, implicit: Any) -> str:
         if kind is ScalarNode:
@@ -56,6 +58,9 @@ class _Composer(_Parser):
 
     def descend_resolver(self, current_node: Any, current_index: Any) -> None:
         self.depth += 1
+        self.count += 1
+        if self.count > MAX_VALUES:
+            raise _TooManyError(current_node)
         if self.depth > MAX_DEPTH + 1:
             raise _TooDeepError(current_node)
 
@@ -65,6 +70,10 @@ class _Composer(_Parser):
 
 class _TooDeepError(Exception):
     """Raised with the first node beyond the limit, to leave libyaml's recursion."""
+
+
+class _TooManyError(Exception):
+    """Raised with the map or list that holds the first value beyond the limit."""
 
 
 class _NamedText(io.StringIO):
@@ -88,6 +97,12 @@ def compose(source: Source, wanted: str = DOCUMENT_KEYS) -> MappingNode:
         place = Place(source.name, mark.line + 1, mark.column + 1, mark.line + 1, mark.column + 2)
         message = f"nested deeper than the limit of {MAX_DEPTH} levels"
         raise DocumentError([Problem("C004", "error", message, place)]) from None
+    except _TooManyError as error:
+        mark = error.args[0].start_mark
+        place = Place(source.name, mark.line + 1, mark.column + 1, mark.line + 1, mark.column + 2)
+        message = f"more than the limit of {MAX_VALUES:,} values, the last of them in what begins here"
+        helps = ("put a long table into a file of its own, and name that",)
+        raise DocumentError([Problem("C004", "error", message, place, helps=helps)]) from None
     except yaml.MarkedYAMLError as error:
         raise DocumentError([_syntax_problem(source, error)]) from None
     except yaml.YAMLError as error:

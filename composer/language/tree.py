@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from typing import Any
 
 from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
@@ -111,8 +112,6 @@ class _Construction:
     def __init__(self, source: Source | None = None) -> None:
         self.source = source
         self.problems: list[Problem] = []
-        self.doubled: list[tuple[MappingNode, Any]] = []
-        """Maps with a key that is written twice, and the key."""
         self.made: dict[int, tuple[Any, int] | None] = {}
         """Value and expanded size of each map and list; None while it is being made."""
         self.size = 0
@@ -196,7 +195,6 @@ class _Construction:
             )
 
     def _duplicate(self, mapping: MappingNode, key_node: Node, key: Any) -> None:
-        self.doubled.append((mapping, key))
         first = next(k for k, _ in mapping.value if _key_value(k) == key)
         note = Note(place_of(first), "first written here")
         message = f"the key {key!r} is written twice in one map"
@@ -234,19 +232,16 @@ def construct(root: MappingNode, source: Source | None = None) -> tuple[dict[str
 
 def doubled_keys(root: MappingNode) -> set[Path]:
     """The paths of all keys that are written twice in their map."""
-    construction = _Construction()
-    construction.value(root)
-    wanted = {
-        id(node): {key for other, key in construction.doubled if other is node}
-        for node, _ in construction.doubled
-    }
     found: set[Path] = set()
 
     def walk(node: Node, path: Path) -> None:
         if isinstance(node, MappingNode):
-            found.update((*path, key) for key in wanted.get(id(node), ()))
-            for key_node, value in node.value:
-                walk(value, (*path, _key_value(key_node)))
+            keys = [_key_value(key) for key, _ in node.value]
+            if len(set(keys)) < len(keys):
+                twice = (key for key, count in Counter(keys).items() if count > 1 and key not in (None, "<<"))
+                found.update((*path, key) for key in twice)
+            for key, (_, value) in zip(keys, node.value, strict=True):
+                walk(value, (*path, key))
 
     walk(root, ())
     return found

@@ -6,32 +6,87 @@ __all__ = ["library_help"]
 
 LIBRARIES = frozenset(
     (
+        "accelerate",
+        "asteroid",
+        "bitsandbytes",
+        "detectron2",
         "diffusers",
+        "espnet",
+        "fairseq",
+        "flash_attn",
+        "flax",
+        "haiku",
         "hf",
+        "hf_hub",
         "huggingface",
+        "huggingface_hub",
+        "jax",
+        "k2",
         "keras",
+        "kornia",
+        "lavis",
+        "librosa",
+        "lightning",
+        "llama_cpp",
+        "llava",
+        "mmcls",
+        "mmcv",
+        "mmdet",
+        "mmengine",
+        "mmpretrain",
+        "mmseg",
+        "monai",
+        "nemo",
+        "nltk",
+        "onnx",
+        "onnxruntime",
         "open_clip",
+        "opencv",
+        "optimum",
+        "paddle",
+        "paddlenlp",
         "peft",
+        "pytorch",
+        "pytorch_lightning",
+        "qwen_vl_utils",
+        "sacrebleu",
+        "sam2",
+        "scikit_learn",
+        "segment_anything",
         "sentence_transformers",
+        "sklearn",
+        "spacy",
+        "speechbrain",
         "tensorflow",
+        "tf",
         "timm",
         "torch",
         "torchaudio",
+        "torchmetrics",
+        "torchmultimodal",
+        "torchtext",
+        "torchtune",
         "torchvision",
         "transformers",
+        "trl",
+        "ultralytics",
+        "unsloth",
+        "vllm",
+        "whisper",
+        "xformers",
     )
 )
+_BARE = frozenset(library.replace("_", "") for library in LIBRARIES)
 
 
 def library_help(name: str) -> str | None:
     """How a part of another library comes in, where `name` is one: `timm`, `torch.nn.Linear`, `org/model`."""
     library = name.replace(":", ".").partition(".")[0].strip()
-    plain = library.lower().replace("-", "_")
-    if plain in LIBRARIES:
-        what = f"`{library}` is a library: no installed plugin offers its models"
+    if library.lower().replace("-", "").replace("_", "") in _BARE:  # `openclip` is meant for `open_clip`
+        what = f"`{library}` is a library: no installed plugin offers its parts"
     elif name.count("/") == 1 and not name.startswith((".", "/")):
         what = f"`{name}` is written as a model of a hub, which cannot be named here"
     else:
         return None
-    cure = "`composer plugins new` writes a plugin, which makes a module type of one in a few lines (docs/plugins.md)"
+    cure = "`composer plugins new` writes a plugin, which offers such a part in a few lines (docs/plugins.md)"
     return f"{what}; {cure}"

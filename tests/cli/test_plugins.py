@@ -69,6 +69,32 @@ def test_an_unknown_id_is_recognised(composer) -> None:
     assert "did you mean core.linear" in done.err
 
 
+@pytest.mark.parametrize(
+    "name",
+    [
+        "openclip.vit",
+        "open_clip.ViT-B-32",
+        "open-clip",
+        "timm.vit_base",
+        "transformers.CLIPModel",
+        "torchvision.models.resnet50",
+        "torchaudio.load",
+        "diffusers.unet",
+        "peft.lora",
+        "sentence-transformers:all-MiniLM",
+        "SentenceTransformers",
+        "torch.nn.Linear",
+        "pytorch",
+        "openai/clip-vit-base-patch32",
+    ],
+)
+def test_a_name_of_a_known_library_is_answered_with_how_its_parts_come_in(composer, name: str) -> None:
+    done = composer("plugins", "show", name)
+    assert (done.code, done.out) == (2, "")
+    assert "composer plugins new" in done.err
+    assert "core." not in done.err
+
+
 BROKEN = "raise ImportError('a library is missing')\n"
 
 

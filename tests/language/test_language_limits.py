@@ -49,6 +49,13 @@ def test_the_deepest_nesting_that_is_allowed() -> None:
     assert only(refused) == ("C004", 2, 17 + inner)
 
 
+def test_more_values_than_any_document_has(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(composing, "MAX_VALUES", 1000)
+    allowed = checked(HEAD + "parameters: {a: [" + "1, " * 900 + "1]}\n")
+    assert "C004" not in [problem.code for problem in allowed.problems]
+    assert only(checked(HEAD + "parameters: {a: [" + "1, " * 1000 + "1]}\n")) == ("C004", 2, 17)
+
+
 def test_aliases_that_multiply_are_refused() -> None:
     lines = ["a0: &a0 [x, x, x, x, x, x, x, x, x]"]
     lines += [f"a{i}: &a{i} [{', '.join([f'*a{i - 1}'] * 9)}]" for i in range(1, 12)]

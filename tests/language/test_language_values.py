@@ -62,7 +62,7 @@ def followed(text: str, problem: Problem) -> str:
         ("heads: 4", "heads: [4]"),
         ("max_tokens: 8", "max_tokens: 1_000"),
         ("max_tokens: 8", 'max_tokens: "1,000"'),
-        ("max_tokens: 8", "max_tokens: None"),
+        ("max_tokens: 8", "max_tokens: 8, max_words: None"),
         ("dropout: 0.5", 'dropout: "0.5"'),
         ("dropout: 0.5", "dropout: None"),
         ("how: mean", "how: None"),
