@@ -11,23 +11,52 @@ model.run("video-qa", video="clip.mp4", question="what is the man doing?")
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from importlib import import_module
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from composer.execution import load
-    from composer.graph import check
+    from composer.execution import Model, load
+    from composer.graph import Report, check
+    from composer.language import Source
+    from composer.problems import ComposerError, DocumentError, InputError
 
-__all__ = ["check", "load"]
+    __version__: str
+
+__all__ = [
+    "ComposerError",
+    "DocumentError",
+    "InputError",
+    "Model",
+    "Report",
+    "Source",
+    "__version__",
+    "check",
+    "load",
+]
+
+_HOMES = {
+    "ComposerError": "composer.problems",
+    "DocumentError": "composer.problems",
+    "InputError": "composer.problems",
+    "Model": "composer.execution",
+    "Report": "composer.graph",
+    "Source": "composer.language",
+    "check": "composer.graph",
+    "load": "composer.execution",
+}
+"""Public name → the package it comes from."""
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> object:
     """Import what is asked for, when it is asked for: `import composer` stays instant and torch-free."""
-    if name == "check":
-        from composer.graph import check
+    if name == "__version__":
+        from importlib.metadata import version
 
-        return check
-    if name == "load":
-        from composer.execution import load
-
-        return load
+        return version("multimodal-composer")
+    if name in _HOMES:
+        return getattr(import_module(_HOMES[name]), name)
     raise AttributeError(f"module 'composer' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
