@@ -26,7 +26,7 @@ COMPILE = """
 import json, sys, time
 from composer.problems import ComposerError
 import torch, composer_compile
-from composer_compile.backends.contract import BuildOptions
+from composer_compile.options import BuildOptions
 job = json.loads(sys.argv[1])
 torch.manual_seed(0)
 build = BuildOptions(targets=tuple(job["targets"]))

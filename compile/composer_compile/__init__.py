@@ -17,16 +17,16 @@ from composer.plugin import Register, hookimpl
 from composer_compile.backends import BACKENDS
 
 if TYPE_CHECKING:
-    from composer_compile.backends.contract import BuildOptions
-    from composer_compile.compiler import Options, compile_document
+    from composer_compile.compiler import compile_document
+    from composer_compile.options import BuildOptions, Options
     from composer_compile.runtime.artifact import Artifact, load
 
 __all__ = ["Artifact", "BuildOptions", "Options", "compile_document", "composer_register", "load"]
 
 _PLACES = {
     "Artifact": "composer_compile.runtime.artifact",
-    "BuildOptions": "composer_compile.backends.contract",
-    "Options": "composer_compile.compiler",
+    "BuildOptions": "composer_compile.options",
+    "Options": "composer_compile.options",
     "compile_document": "composer_compile.compiler",
     "load": "composer_compile.runtime.artifact",
 }

@@ -22,6 +22,7 @@ from composer.plan import Plan
 from composer.plugin import Registry, load_registry
 from composer_compile.artifact.command import command_of, without_paths
 from composer_compile.artifact.container import MANIFEST, container_of
+from composer_compile.artifact.dtypes import DTYPES
 from composer_compile.artifact.licenses import licenses_text
 from composer_compile.artifact.manifest import (
     Backend,
@@ -36,10 +37,10 @@ from composer_compile.artifact.manifest import (
 from composer_compile.artifact.requirements import provider_of, requirements_of
 from composer_compile.artifact.weights import WeightStore
 from composer_compile.artifact.writer import check_target, file_entries, put_in_place, workplace
-from composer_compile.backends.contract import BackendImplementation, BuildOptions
+from composer_compile.backends.contract import BackendImplementation
 from composer_compile.errors import CompileError
-from composer_compile.export.exporter import Variant, each_variant
 from composer_compile.export.refusals import check_exportable
+from composer_compile.options import Options
 from composer_compile.parity.bisection import first_diverging_node
 from composer_compile.parity.gate import compare_task
 from composer_compile.parity.records import record_live_samples, record_samples
@@ -52,26 +53,12 @@ from composer_compile.stages.stager import ModulesIn, Outline, Staged, stage_pla
 from composer_compile.tensors.differences import TOLERANCES, WORST
 from composer_compile.tensors.free_dims import check_overrides, find_free_dims, overrides_for
 from composer_compile.tensors.precisions import DTYPE_OF, check_precision_names, precision_of
-from composer_compile.tensors.specs import DTYPES, StageSpec
+from composer_compile.tensors.specs import StageSpec
+from composer_compile.tensors.variants import Variant, each_variant
 
-__all__ = ["Options", "compile_document"]
+__all__ = ["compile_document"]
 
 Progress = Callable[[str], None]
-
-
-@dataclass(frozen=True)
-class Options:
-    """How to compile; what is left out comes from the document's `compile:`."""
-
-    backend: str = "export"
-    ranges: Mapping[str, str] = field(default_factory=dict)
-    precision: str | None = None
-    precisions: Mapping[str, str] = field(default_factory=dict)
-    """Module or node → its own precision."""
-    tolerance: float | None = None
-    accept_drift: bool = False
-    build: BuildOptions = field(default_factory=BuildOptions)
-    """What the backend is asked for."""
 
 
 def compile_document(

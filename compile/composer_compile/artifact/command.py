@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from composer.graph import Report
 
 if TYPE_CHECKING:
-    from composer_compile.compiler import Options
+    from composer_compile.options import Options
 
 __all__ = ["command_of", "without_paths"]
 

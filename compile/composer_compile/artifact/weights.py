@@ -13,6 +13,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from composer_compile.artifact.dtypes import SAFETENSORS
 from composer_compile.artifact.manifest import Weight
 from composer_compile.errors import ArtifactError
 
@@ -21,18 +22,6 @@ __all__ = ["WEIGHTS", "StoredWeights", "WeightStore", "content_key", "write_tens
 WEIGHTS = "weights.safetensors"
 KEY_LETTERS = 32
 _Identity = tuple[int, torch.dtype, tuple[int, ...], tuple[int, ...]]
-SAFETENSORS = {
-    "F64": torch.float64,
-    "F32": torch.float32,
-    "F16": torch.float16,
-    "BF16": torch.bfloat16,
-    "I64": torch.int64,
-    "I32": torch.int32,
-    "I16": torch.int16,
-    "I8": torch.int8,
-    "U8": torch.uint8,
-    "BOOL": torch.bool,
-}
 
 
 class WeightStore:

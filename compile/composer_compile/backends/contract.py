@@ -12,43 +12,14 @@ from torch import Tensor, fx
 
 from composer_compile.artifact.weights import WeightStore
 from composer_compile.errors import BackendError
-from composer_compile.export.exporter import Variant
+from composer_compile.options import BuildOptions
 from composer_compile.tensors.specs import StageSpec
+from composer_compile.tensors.variants import Variant
 
-__all__ = ["BackendImplementation", "BuildOptions", "Compiled", "LoadedProgram", "Support", "refuse_options"]
+__all__ = ["BackendImplementation", "Compiled", "LoadedProgram", "Support", "refuse_options"]
 
 LoadedProgram = Callable[..., Sequence[Tensor]]
 """A program that was loaded: positional tensors in, tensors out, in the order of the stage's manifest entry."""
-
-
-@dataclass(frozen=True)
-class BuildOptions:
-    """What a user may ask of a backend beyond the tasks themselves; a backend refuses what it cannot do."""
-
-    targets: tuple[str, ...] = ()
-    """GPUs to build for, by name or compute capability; empty for the device at hand."""
-    require_full: bool = False
-    """Refuse where any operation falls back to torch."""
-    memory_limit: int | None = None
-    """Bytes of workspace that a build may plan with."""
-    keep: tuple[str, ...] | None = None
-    """Kinds of operations that stay in float32; None for the backend's own list."""
-    cuda_graphs: bool = True
-    """Run the step of a search through CUDA graphs."""
-    cache: Path | None = None
-    """A directory for finished programs, so that an unchanged one is not built again."""
-
-    def flags(self) -> dict[str, str]:
-        """The options that differ from their defaults, as the command line writes them."""
-        given = {
-            "--target": ",".join(self.targets),
-            "--require-full": " " if self.require_full else "",
-            "--memory-limit": str(self.memory_limit or ""),
-            "--keep": "" if self.keep is None else ",".join(self.keep) or "none",
-            "--no-cuda-graphs": "" if self.cuda_graphs else " ",
-            "--build-cache": str(self.cache or ""),
-        }
-        return {flag: value.strip() for flag, value in given.items() if value}
 
 
 @dataclass(frozen=True)

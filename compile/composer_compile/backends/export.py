@@ -16,13 +16,15 @@ from torch.export.passes import move_to_device_pass
 from composer.execution import linear
 from composer.language import collector_paused
 from composer_compile.artifact.weights import WeightStore
-from composer_compile.backends.contract import BuildOptions, Compiled, LoadedProgram, Support, refuse_options
+from composer_compile.backends.contract import Compiled, LoadedProgram, Support, refuse_options
 from composer_compile.backends.operations import plugin_operations, unknown_operation, unregistered
 from composer_compile.backends.pt2 import check_archive
 from composer_compile.errors import ArtifactError
-from composer_compile.export.exporter import Variant, export_stage, state_of
+from composer_compile.export.exporter import export_stage, state_of
+from composer_compile.options import BuildOptions
 from composer_compile.patches import remembered_type_hints, torch_alone
 from composer_compile.tensors.specs import StageSpec
+from composer_compile.tensors.variants import Variant
 
 __all__ = ["ExportBackend", "loaded_program", "packed_program"]
 

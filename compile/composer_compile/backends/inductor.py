@@ -19,15 +19,17 @@ from torch.export import ExportedProgram
 
 from composer.execution import prefers_onednn
 from composer_compile.artifact.weights import WeightStore
-from composer_compile.backends.contract import BuildOptions, Compiled, LoadedProgram, Support, refuse_options
+from composer_compile.backends.contract import Compiled, LoadedProgram, Support, refuse_options
 from composer_compile.backends.operations import plugin_operations, unregistered
 from composer_compile.backends.pt2 import check_package
 from composer_compile.errors import ArtifactError, BackendError, CompileError
-from composer_compile.export.exporter import Variant, export_stage, state_of
+from composer_compile.export.exporter import export_stage, state_of
+from composer_compile.options import BuildOptions
 from composer_compile.patches import patched, patched_environment, torch_alone
 from composer_compile.scratch import VARIABLES, Scratch
 from composer_compile.tensors.points import Sizes, inputs_of, number, symbols
 from composer_compile.tensors.specs import StageSpec
+from composer_compile.tensors.variants import Variant
 
 __all__ = ["InductorBackend"]
 

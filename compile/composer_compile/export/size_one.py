@@ -10,11 +10,12 @@ from torch.export import ExportedProgram
 from torch.export.graph_signature import InputKind
 
 from composer.graph import Range
+from composer_compile.artifact.dtypes import DTYPES
 from composer_compile.errors import SpecialSizeError
-from composer_compile.parity.corner_samples import random_tensor
 from composer_compile.tensors.differences import TOLERANCES, difference
 from composer_compile.tensors.precisions import DTYPE_OF
-from composer_compile.tensors.specs import DTYPES, StageSpec
+from composer_compile.tensors.random_tensors import random_tensor
+from composer_compile.tensors.specs import StageSpec
 
 __all__ = ["check_at_one"]
 

@@ -11,11 +11,12 @@ from torch import Tensor
 from composer.execution import Runner, build_program
 from composer.graph import Report
 from composer.plan import Stage, Step
+from composer_compile.artifact.dtypes import DTYPES
 from composer_compile.artifact.manifest import Parity
 from composer_compile.artifact.weights import WeightStore
-from composer_compile.backends.contract import BackendImplementation, BuildOptions
+from composer_compile.backends.contract import BackendImplementation
 from composer_compile.errors import CompileError
-from composer_compile.export.exporter import Variant, each_variant
+from composer_compile.options import BuildOptions
 from composer_compile.parity.corner_samples import sample, vocabulary_sizes
 from composer_compile.parity.gate import grouped, live_values, searched
 from composer_compile.runtime.loaded_task import LoadedStage, LoadedTask, new_sizes
@@ -25,7 +26,8 @@ from composer_compile.stages.modules import TensorStage
 from composer_compile.stages.probe import probe
 from composer_compile.stages.stager import Staged
 from composer_compile.tensors.differences import difference, within
-from composer_compile.tensors.specs import DTYPES, StageSpec
+from composer_compile.tensors.specs import StageSpec
+from composer_compile.tensors.variants import Variant, each_variant
 
 __all__ = ["first_diverging_node"]
 

@@ -12,9 +12,9 @@ from torch import Tensor
 
 from composer.types import parse_form
 from composer_compile.artifact.manifest import Span, Task
-from composer_compile.tensors.specs import DTYPES
+from composer_compile.tensors.random_tensors import random_tensor
 
-__all__ = ["corner_sizes", "random_tensor", "sample"]
+__all__ = ["corner_sizes", "sample", "vocabulary_sizes"]
 
 MOST_COMBINED = 3
 """Up to so many open ranges, every combination of their ends is a corner; beyond, one at a time."""
@@ -58,23 +58,6 @@ def sample(task: Task, sizes: Mapping[str, int], vocabulary: Mapping[str, int]) 
         ):
             tensors[name] = tensor * mask
     return tensors
-
-
-def random_tensor(
-    name: str, shape: tuple[int, ...], dtype: str, vocabulary: Mapping[str, int], generator: torch.Generator
-) -> Tensor:
-    """A tensor of that name: a mask shows a prefix of each row, whole numbers are 0 or 1 where no input says more."""
-    kind = DTYPES[dtype]
-    if name.endswith(".mask") and len(shape) == 2:
-        lengths = torch.randint(1, shape[1] + 1, (shape[0], 1), generator=generator)
-        lengths[0] = shape[1]
-        return (torch.arange(shape[1]) < lengths).to(kind)
-    if kind == torch.uint8:
-        return torch.randint(0, 256, shape, generator=generator, dtype=kind)
-    if kind.is_floating_point:
-        return torch.randn(shape, generator=generator).to(kind)
-    # Integers that count or choose are small where nothing says how large they may be.
-    return torch.randint(0, vocabulary.get(name.partition(".")[0], 2), shape, generator=generator).to(kind)
 
 
 def vocabulary_sizes(processors: Mapping[str, Any]) -> dict[str, int]:

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from composer.execution import Runner
+from composer_compile.artifact.dtypes import DTYPES
 from composer_compile.artifact.manifest import Difference, Parity
 from composer_compile.parity.corner_samples import corner_sizes, sample, vocabulary_sizes
 from composer_compile.runtime.loaded_task import (
@@ -22,7 +23,6 @@ from composer_compile.runtime.loaded_task import (
 from composer_compile.stages.modules import cache_name
 from composer_compile.stages.stager import Staged
 from composer_compile.tensors.differences import difference, within
-from composer_compile.tensors.specs import DTYPES
 
 __all__ = ["compare_task", "first_logits", "grouped", "live_results", "live_values", "searched"]
 

@@ -17,10 +17,11 @@ from composer.graph import Report, check
 from composer.plan import Plan, Step, plan_task
 from composer.plugin import Registry, load_registry
 from composer.problems.suggest import unknown
+from composer_compile.artifact.dtypes import DTYPES
 from composer_compile.backends.contract import BackendImplementation
-from composer_compile.compiler import Options
 from composer_compile.errors import CompileError
 from composer_compile.export.refusals import check_exportable
+from composer_compile.options import Options
 from composer_compile.plan.plan_report import CompilePlan, NodePlan, OperationPlan, StagePlan, TaskPlan
 from composer_compile.plan.trace import floating_operations, moved_bytes, tensors_of, trace
 from composer_compile.plan.workspace import workspace_bytes
@@ -30,7 +31,6 @@ from composer_compile.stages.modules import decode_name, entered, prefills
 from composer_compile.tensors.free_dims import FreeDims, check_overrides, find_free_dims, overrides_for
 from composer_compile.tensors.leaves import named_leaves, rebuild
 from composer_compile.tensors.precisions import DTYPE_OF, Precision, check_precision_names, precision_of
-from composer_compile.tensors.specs import DTYPES
 
 __all__ = ["plan_document"]
 

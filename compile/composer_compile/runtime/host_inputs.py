@@ -16,9 +16,9 @@ from composer.plugin import Registry
 from composer.problems import InputError
 from composer.types import Dim, parse_form
 from composer_compile.artifact.container import Container
+from composer_compile.artifact.dtypes import DTYPES
 from composer_compile.artifact.manifest import Input, Task
 from composer_compile.errors import ArtifactError
-from composer_compile.tensors.specs import DTYPES
 
 __all__ = ["Requests", "processor_of"]
 

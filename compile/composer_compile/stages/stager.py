@@ -14,6 +14,7 @@ from composer.graph import Range
 from composer.plan import Plan, Stage, StageKind, Step
 from composer.plugin import Registry
 from composer.types import Dim, Kind, PortType
+from composer_compile.artifact.dtypes import DTYPES
 from composer_compile.errors import CompileError
 from composer_compile.stages.fingerprints import Digests
 from composer_compile.stages.host_nodes import slots_of
@@ -29,7 +30,7 @@ from composer_compile.stages.partition import Labels, Segment, cut
 from composer_compile.stages.probe import probe
 from composer_compile.tensors.free_dims import FreeDims
 from composer_compile.tensors.precisions import Precision
-from composer_compile.tensors.specs import DTYPES, StageSpec, TensorSpec
+from composer_compile.tensors.specs import StageSpec, TensorSpec
 
 __all__ = ["ModulesIn", "Outline", "Staged", "stage_plan"]
 

@@ -9,8 +9,8 @@ from typing import Any
 from torch import fx
 from torch.export import ExportedProgram
 
-from composer_compile.export.exporter import Variant
 from composer_compile.tensors.specs import TensorSpec
+from composer_compile.tensors.variants import Variant
 
 __all__ = ["Sizes", "inputs_of", "number", "symbols"]
 

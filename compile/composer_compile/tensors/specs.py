@@ -12,18 +12,9 @@ from torch import Tensor, nn
 from composer.graph import Range
 from composer.plan import StageKind
 from composer.types import Dim
+from composer_compile.artifact.dtypes import DTYPES
 
-__all__ = ["DTYPES", "StageSpec", "TensorSpec", "quotients_in"]
-
-DTYPES = {
-    "float32": torch.float32,
-    "float16": torch.float16,
-    "bfloat16": torch.bfloat16,
-    "int64": torch.int64,
-    "int32": torch.int32,
-    "uint8": torch.uint8,
-    "bool": torch.bool,
-}
+__all__ = ["StageSpec", "TensorSpec", "quotients_in"]
 
 
 @dataclass(frozen=True)

@@ -12,11 +12,11 @@ import composer_compile
 import pytest
 import torch
 from composer_compile.artifact.weights import WeightStore
-from composer_compile.backends.contract import BuildOptions
 from composer_compile.backends.inductor import InductorBackend
 from composer_compile.errors import ArtifactError
-from composer_compile.export.exporter import variants_of
+from composer_compile.options import BuildOptions
 from composer_compile.tensors.specs import StageSpec, TensorSpec
+from composer_compile.tensors.variants import variants_of
 from torch import nn
 
 from composer.graph import Range

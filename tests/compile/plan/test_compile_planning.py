@@ -16,8 +16,8 @@ import pytest
 import torch
 from composer_compile.backends.contract import Support
 from composer_compile.backends.export import ExportBackend
-from composer_compile.compiler import Options
 from composer_compile.errors import BackendError
+from composer_compile.options import Options
 from composer_compile.plan.plan_report import NodePlan, plan_schema
 from composer_compile.plan.planner import plan_document
 from composer_compile.plan.trace import trace

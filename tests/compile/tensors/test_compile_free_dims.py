@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 import torch
 from composer_compile.errors import CompileError
-from composer_compile.export.exporter import variants_of
 from composer_compile.tensors.forms import form_from_samples, write_form
 from composer_compile.tensors.free_dims import FreeDims, check_overrides, find_free_dims
+from composer_compile.tensors.variants import variants_of
 from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, fx
 
 from composer_compile.artifact.weights import WeightStore
-from composer_compile.backends.contract import BuildOptions, Compiled, LoadedProgram, Support
+from composer_compile.backends.contract import Compiled, LoadedProgram, Support
 from composer_compile.backends.operations import plugin_operations
 from composer_compile.backends.tensorrt.build_cache import BuildCache, build_key
 from composer_compile.backends.tensorrt.builder_process import Builder
@@ -23,8 +23,9 @@ from composer_compile.backends.tensorrt.program_file import Packed, unpack
 from composer_compile.backends.tensorrt.targets import capabilities
 from composer_compile.backends.tensorrt.tensorrt_library import check_installed, installed, library
 from composer_compile.errors import ArtifactError, BackendError
-from composer_compile.export.exporter import Variant
+from composer_compile.options import BuildOptions
 from composer_compile.tensors.specs import StageSpec
+from composer_compile.tensors.variants import Variant
 
 __all__ = ["TensorRTBackend"]
 

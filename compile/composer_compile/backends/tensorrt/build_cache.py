@@ -15,9 +15,9 @@ from composer_compile.artifact.weights import StoredWeights, content_key
 from composer_compile.backends.tensorrt.engine_build import Recipe
 from composer_compile.backends.tensorrt.program_file import Packed, unpack
 from composer_compile.errors import ArtifactError, BackendError
-from composer_compile.export.exporter import Variant
 from composer_compile.tensors.points import Sizes
 from composer_compile.tensors.specs import StageSpec
+from composer_compile.tensors.variants import Variant
 
 __all__ = ["BuildCache", "build_key"]
 

@@ -36,9 +36,9 @@ from composer_compile.backends.tensorrt.engine_graph import read_graph
 from composer_compile.backends.tensorrt.program_file import Packed, pack
 from composer_compile.backends.tensorrt.segments import owners_of
 from composer_compile.errors import BackendError, CompileError
-from composer_compile.export.exporter import Variant
 from composer_compile.scratch import Scratch
 from composer_compile.tensors.specs import StageSpec
+from composer_compile.tensors.variants import Variant
 
 __all__ = ["Builder", "serve"]
 

@@ -12,6 +12,7 @@ import torch
 from torch import fx
 from torch.export import ExportedProgram
 
+from composer_compile.artifact.dtypes import DTYPES
 from composer_compile.backends.tensorrt.cross_build import built_for
 from composer_compile.backends.tensorrt.keep_list import apply_keep_list
 from composer_compile.backends.tensorrt.preparing import name_results, prepare_graph, write_out_attentions
@@ -19,9 +20,10 @@ from composer_compile.backends.tensorrt.profiles import profiled
 from composer_compile.backends.tensorrt.segments import Fallback, fallbacks_in
 from composer_compile.backends.tensorrt.tensorrt_library import fitting, keeps_attention, library
 from composer_compile.errors import CompileError
-from composer_compile.export.exporter import Variant, export_stage
+from composer_compile.export.exporter import export_stage
 from composer_compile.tensors.points import Sizes
-from composer_compile.tensors.specs import DTYPES, StageSpec
+from composer_compile.tensors.specs import StageSpec
+from composer_compile.tensors.variants import Variant
 
 __all__ = ["Recipe", "build", "exported_stage", "left_with_torch"]
 

@@ -22,9 +22,9 @@ from composer_compile.backends.tensorrt.program_file import (
 )
 from composer_compile.backends.tensorrt.segments import Fallback, export_segment
 from composer_compile.errors import CompileError
-from composer_compile.export.exporter import Variant
 from composer_compile.tensors.points import Sizes, number, symbols
 from composer_compile.tensors.specs import StageSpec
+from composer_compile.tensors.variants import Variant
 
 __all__ = ["fixed_name", "read_graph"]
 

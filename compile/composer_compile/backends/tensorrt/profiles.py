@@ -13,9 +13,9 @@ from unittest import mock
 
 from torch.export import ExportedProgram
 
-from composer_compile.export.exporter import Variant
 from composer_compile.tensors.points import Sizes, inputs_of, number, symbols
 from composer_compile.tensors.specs import TensorSpec
+from composer_compile.tensors.variants import Variant
 
 __all__ = ["profiled"]
 

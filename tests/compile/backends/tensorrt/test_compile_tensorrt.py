@@ -12,11 +12,11 @@ from typing import Any
 
 import pytest
 import torch
-from composer_compile.backends.contract import BuildOptions
 from composer_compile.backends.tensorrt import TensorRTBackend
 from composer_compile.backends.tensorrt.targets import NAMED, capabilities, capability
 from composer_compile.backends.tensorrt.tensorrt_library import Library, keeps_attention, library
 from composer_compile.errors import BackendError
+from composer_compile.options import BuildOptions
 from engines import CPU, RTX, STANDARD
 
 from composer.cli import main

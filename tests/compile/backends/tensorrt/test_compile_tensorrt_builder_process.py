@@ -12,15 +12,15 @@ from typing import Any
 import composer_compile
 import pytest
 import torch
-from composer_compile.backends.contract import BuildOptions
 from composer_compile.backends.tensorrt import program_file
 from composer_compile.backends.tensorrt.builder_process import Builder
 from composer_compile.backends.tensorrt.engine_build import Recipe, exported_stage
 from composer_compile.backends.tensorrt.engine_run import wired
 from composer_compile.backends.tensorrt.tensorrt_library import Library
 from composer_compile.errors import BackendError, CompileError
-from composer_compile.export.exporter import variants_of
+from composer_compile.options import BuildOptions
 from composer_compile.tensors.specs import StageSpec, TensorSpec
+from composer_compile.tensors.variants import variants_of
 from engines import CPU, RTX
 from torch import Tensor, nn
 

@@ -12,8 +12,9 @@ from composer_compile.backends.tensorrt import program_file
 from composer_compile.backends.tensorrt.engine_graph import read_graph
 from composer_compile.backends.tensorrt.engine_run import wired
 from composer_compile.errors import CompileError
-from composer_compile.export.exporter import export_stage, variants_of
+from composer_compile.export.exporter import export_stage
 from composer_compile.tensors.specs import StageSpec, TensorSpec
+from composer_compile.tensors.variants import variants_of
 from engines import CPU, packed
 from pretended import near, pretended_cuda
 from torch import Tensor, nn

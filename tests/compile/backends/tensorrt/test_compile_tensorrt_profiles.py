@@ -17,7 +17,7 @@ from composer.graph import Range
 from composer.types import Dim
 from composer_compile.backends.tensorrt.engine_build import Recipe, build, exported_stage
 from composer_compile.backends.tensorrt.tensorrt_library import library
-from composer_compile.export.exporter import variants_of
+from composer_compile.tensors.variants import variants_of
 from composer_compile.tensors.specs import StageSpec, TensorSpec
 
 

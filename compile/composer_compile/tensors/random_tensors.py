@@ -1,0 +1,29 @@
+"""Tensors made up for a comparison, such that a program can take them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor
+
+from composer_compile.artifact.dtypes import DTYPES
+
+__all__ = ["random_tensor"]
+
+
+def random_tensor(
+    name: str, shape: tuple[int, ...], dtype: str, vocabulary: Mapping[str, int], generator: torch.Generator
+) -> Tensor:
+    """A tensor of that name: a mask shows a prefix of each row, whole numbers are 0 or 1 where no input says more."""
+    kind = DTYPES[dtype]
+    if name.endswith(".mask") and len(shape) == 2:
+        lengths = torch.randint(1, shape[1] + 1, (shape[0], 1), generator=generator)
+        lengths[0] = shape[1]
+        return (torch.arange(shape[1]) < lengths).to(kind)
+    if kind == torch.uint8:
+        return torch.randint(0, 256, shape, generator=generator, dtype=kind)
+    if kind.is_floating_point:
+        return torch.randn(shape, generator=generator).to(kind)
+    # Integers that count or choose are small where nothing says how large they may be.
+    return torch.randint(0, vocabulary.get(name.partition(".")[0], 2), shape, generator=generator).to(kind)
