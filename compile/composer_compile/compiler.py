@@ -37,7 +37,7 @@ from composer_compile.artifact.manifest import (
 from composer_compile.artifact.requirements import provider_of, requirements_of
 from composer_compile.artifact.weights import WeightStore
 from composer_compile.artifact.writer import check_target, file_entries, put_in_place, workplace
-from composer_compile.backends.contract import BackendImplementation
+from composer_compile.backends.contract import Builder, Loader, builder_of, loader_of
 from composer_compile.errors import CompileError
 from composer_compile.export.refusals import check_exportable
 from composer_compile.options import Options
@@ -45,7 +45,7 @@ from composer_compile.parity.bisection import first_diverging_node
 from composer_compile.parity.gate import compare_task
 from composer_compile.parity.records import record_live_samples, record_samples
 from composer_compile.patches import full_float32
-from composer_compile.runtime.artifact import Artifact, backend_of
+from composer_compile.runtime.artifact import Artifact
 from composer_compile.stages.host_nodes import without_host_steps
 from composer_compile.stages.manifest_entries import Files, describe_task, span
 from composer_compile.stages.partition import labels_of
@@ -89,9 +89,10 @@ def compile_document(
     _check_tolerance(chosen.tolerance)
     target = check_target(out)
     registry = registry if registry is not None else load_registry()
-    backend = backend_of(registry, chosen.backend, "compiling")
-    backend.check_installed()
-    backend.check_options(chosen.build, device_of(device))
+    loader = loader_of(registry, chosen.backend, "compiling")
+    loader.check_installed()
+    builder = builder_of(registry, chosen.backend, "compiling")
+    builder.check_options(chosen.build, device_of(device))
     report = (
         document if isinstance(document, Report) else check(document, registry=registry, settings=settings)
     )
@@ -122,7 +123,7 @@ def compile_document(
         device=device,
     )
     with workplace(target) as folder, full_float32():
-        job = _Job(model, registry, backend, chosen, folder, progress, command)
+        job = _Job(model, registry, builder, loader, chosen, folder, progress, command)
         manifest = job.run()
         put_in_place(folder, target)
     return manifest
@@ -147,7 +148,8 @@ class _Prepared:
 class _Job:
     model: Model
     registry: Registry
-    backend: BackendImplementation
+    builder: Builder
+    loader: Loader
     options: Options
     folder: Path
     progress: Progress
@@ -179,7 +181,7 @@ class _Job:
         (self.folder / "LICENSES.txt").write_text(licenses_text(self.registry, types), encoding="utf-8")
         document = self.model.report.document
         assert document is not None
-        made_with = self.backend.made_with(self.model.device, self.options.build)
+        made_with = self.builder.made_with(self.model.device, self.options.build)
         manifest = Manifest(
             name=self.model.report.name,
             summary=document.shape.summary,
@@ -210,7 +212,7 @@ class _Job:
             for name, plan in plans.items()
         }
         ranges = {name: found.ranges for name, found in free.items()}
-        labels = labels_of(plans, ranges, precisions, per_module=self.backend.per_module)
+        labels = labels_of(plans, ranges, precisions, per_module=self.builder.per_module)
         prepared = {}
         for name, plan in plans.items():
             tensors, host = without_host_steps(plan, self.registry)
@@ -247,7 +249,7 @@ class _Job:
         )
         if key not in self.made:
             self.progress(f"{task}: {spec.name} ({variant.label})")
-            compiled = self.backend.compile(spec, variant, store, self.options.build)
+            compiled = self.builder.compile(spec, variant, store, self.options.build)
             for note in compiled.notes:
                 self.progress(f"{task}: {spec.name} ({variant.label}): {note}")
             self._note_operations(task, spec, compiled.operations)
@@ -277,11 +279,11 @@ class _Job:
         Programs for another machine cannot be compared here: then the live model's results are recorded, for
         `composer verify` to compare with on that machine.
         """
-        reason = self.backend.mismatch(manifest.backend.made_with, self.model.device)
+        reason = self.loader.mismatch(manifest.backend.made_with, self.model.device)
         parity = {}
         container = container_of(self.folder, manifest)
         with Artifact(
-            container=container, backend=self.backend, registry=self.registry, device=self.model.device
+            container=container, loader=self.loader, registry=self.registry, device=self.model.device
         ) as artifact:
             for name, task in prepared.items():
                 tolerance = self._tolerance(task)
@@ -327,7 +329,8 @@ class _Job:
             runner=task.runner,
             parity=parity,
             sizes=worst.sizes,
-            backend=self.backend,
+            builder=self.builder,
+            loader=self.loader,
             options=self.options.build,
             report=self.model.report,
         )

@@ -47,7 +47,7 @@ REFERENCES = {
     "policies": ("implementation",),
     "datasets": ("builder",),
     "metrics": ("implementation",),
-    "backends": ("implementation",),
+    "backends": ("builder", "loader"),
 }
 """Section → the attributes that name implementations."""
 

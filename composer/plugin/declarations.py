@@ -273,11 +273,13 @@ class Metric(Declaration):
 class Backend(Declaration):
     """A compile backend: what turns a stage into something that runs without the model code.
 
-    `implementation()` is an object with the methods of `composer_compile.backends.contract.BackendImplementation`;
-    `extra` names what to install for it (`pip install "multimodal-composer[tensorrt]"`).
+    `builder()` is an object with the methods of `composer_compile.backends.contract.Builder`, `loader()` one with those
+    of `Loader` there: who runs an artifact imports the loader alone. `extra` names what to install for it
+    (`pip install "multimodal-composer[tensorrt]"`).
     """
 
     noun: ClassVar[str] = "backend"
-    implementation: str
+    builder: str
+    loader: str
     summary: str
     extra: str | None = None

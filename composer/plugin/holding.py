@@ -61,6 +61,7 @@ _FORMS: Mapping[str, tuple[Test, str]] = {
     "signature": (callable, "a function"),
     "attribute": (_is(str), "a text"),
     "builder": (_reference, _A_REFERENCE),
+    "loader": (_reference, _A_REFERENCE),
     "processor": (_reference, _A_REFERENCE),
     "implementation": (_reference, _A_REFERENCE),
     "prepare": (_optional(_reference), _A_REFERENCE),

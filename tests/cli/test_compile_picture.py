@@ -12,7 +12,7 @@ from xml.etree import ElementTree
 import pytest
 import torch
 from composer_compile.backends.contract import Support
-from composer_compile.backends.export import ExportBackend
+from composer_compile.backends.export_builder import ExportBuilder
 from composer_compile.errors import CompileError
 from composer_compile.plan import planner
 from composer_compile.plan.trace import trace
@@ -53,7 +53,7 @@ def parts_of(path: Path) -> tuple[dict[str, str], dict[str, Box]]:
 def partly(monkeypatch: pytest.MonkeyPatch) -> None:
     """A backend that takes nothing of very small nodes, and no layer norm beside a convolution."""
 
-    def support(self: ExportBackend, graph: fx.GraphModule) -> Mapping[fx.Node, Support]:
+    def support(self: ExportBuilder, graph: fx.GraphModule) -> Mapping[fx.Node, Support]:
         calls = [node for node in graph.graph.nodes if node.op == "call_function"]
         seeing = any(node.target is torch.ops.aten.convolution.default for node in calls)
         norm = torch.ops.aten.native_layer_norm.default
@@ -62,7 +62,7 @@ def partly(monkeypatch: pytest.MonkeyPatch) -> None:
             for node in calls
         }
 
-    monkeypatch.setattr(ExportBackend, "support", support)
+    monkeypatch.setattr(ExportBuilder, "support", support)
 
 
 @pytest.mark.usefixtures("partly")

@@ -13,7 +13,7 @@ import composer_compile
 import numpy as np
 import pytest
 import torch
-from composer_compile.backends.tensorrt import backend, tensorrt_library
+from composer_compile.backends.tensorrt import tensorrt_builder, tensorrt_library, tensorrt_loader
 from composer_compile.backends.tensorrt.tensorrt_library import Library
 
 from composer.execution import Model, load
@@ -137,7 +137,7 @@ def has(monkeypatch: pytest.MonkeyPatch) -> Callable[[Library], None]:
     """Makes a library of the backend tensorrt the installed one."""
 
     def set_to(found: Library) -> None:
-        for module in (backend, tensorrt_library):
+        for module in (tensorrt_builder, tensorrt_library, tensorrt_loader):
             monkeypatch.setattr(module, "installed", lambda: found)
 
     return set_to

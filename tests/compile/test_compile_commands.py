@@ -10,7 +10,7 @@ from typing import Any
 
 import composer_compile
 import pytest
-from composer_compile.backends.export import ExportBackend
+from composer_compile.backends.export_loader import ExportLoader
 
 from composer.cli import main
 from composer.plugin import Backend, hookimpl, load_registry
@@ -82,13 +82,13 @@ def test_verify_compares_with_the_recorded_results(small: Any, capsys: pytest.Ca
 def test_verify_tells_a_machine_that_computes_something_else(
     small: Any, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    load = ExportBackend.load
+    load = ExportLoader.load
 
-    def off(self: ExportBackend, *arguments: Any) -> Any:
+    def off(self: ExportLoader, *arguments: Any) -> Any:
         function = load(self, *arguments)
         return lambda *tensors: [t - 5 if t.is_floating_point() else t for t in function(*tensors)]
 
-    monkeypatch.setattr(ExportBackend, "load", off)
+    monkeypatch.setattr(ExportLoader, "load", off)
     assert main(["verify", str(small.artifact)]) == 1
     out = capsys.readouterr().out
     assert "classify: DIFFERS" in out
@@ -118,13 +118,13 @@ def test_inspect_shows_what_sharing_saves(small: Any, capsys: pytest.CaptureFixt
 def test_an_accepted_drift_is_said_recorded_and_shown(
     small: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    load = ExportBackend.load
+    load = ExportLoader.load
 
-    def off(self: ExportBackend, *arguments: Any) -> Any:
+    def off(self: ExportLoader, *arguments: Any) -> Any:
         function = load(self, *arguments)
         return lambda *tensors: [t * 1.01 if t.is_floating_point() else t for t in function(*tensors)]
 
-    monkeypatch.setattr(ExportBackend, "load", off)
+    monkeypatch.setattr(ExportLoader, "load", off)
     out = tmp_path / "out"
     ranges = ["--range", "batch=2..2", "--range", "question.length=3..3"]
     common = ["compile", f"{small.document}:classify", "--weights", str(small.weights), *ranges]
@@ -144,9 +144,13 @@ def test_a_backend_that_cannot_be_imported_is_one_sentence(small: Any, tmp_path:
     class Plugin:
         @hookimpl
         def composer_register(self, register: Any) -> None:
-            register(Backend("gone", "composer_compile.backends.gone:Gone", "Not there."))
+            gone = "composer_compile.backends.gone:Gone"
+            register(Backend("gone", gone, gone, "Not there."))
 
-    with pytest.raises(PluginError, match=r"^backend gone cannot be imported from .*gone:Gone: .*No module"):
+    with pytest.raises(
+        PluginError,
+        match=r"^the loader of the backend gone cannot be imported from .*gone:Gone: .*No module",
+    ):
         composer_compile.compile_document(
             small.document,
             tmp_path / "out",

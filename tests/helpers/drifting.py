@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from composer_compile.backends.export import ExportBackend
+from composer_compile.backends.export_loader import ExportLoader
 from torch import Tensor
 
 __all__ = ["drift"]
@@ -14,10 +14,10 @@ __all__ = ["drift"]
 
 def drift(monkeypatch: pytest.MonkeyPatch, change: Callable[[Tensor], Tensor]) -> None:
     """Let every result of a loaded program be changed."""
-    load = ExportBackend.load
+    load = ExportLoader.load
 
-    def drifting(self: ExportBackend, *arguments: Any) -> Any:
+    def drifting(self: ExportLoader, *arguments: Any) -> Any:
         function = load(self, *arguments)
         return lambda *tensors: [change(tensor) for tensor in function(*tensors)]
 
-    monkeypatch.setattr(ExportBackend, "load", drifting)
+    monkeypatch.setattr(ExportLoader, "load", drifting)

@@ -1,22 +1,39 @@
-"""What a backend's implementation offers. Any object of this form, registered as `composer.plugin.Backend`, will do."""
+"""What a backend offers: a builder, which makes programs, and a loader, which runs them.
+
+Objects of these forms, registered as `composer.plugin.Backend`, will do. Importing this imports nothing that builds.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import torch
 from torch import Tensor, fx
 
-from composer_compile.artifact.weights import WeightStore
+from composer.plugin import Backend, Registry
+from composer.plugin.asking import import_object
+from composer.problems import InputError
 from composer_compile.errors import BackendError
-from composer_compile.options import BuildOptions
-from composer_compile.tensors.specs import StageSpec
-from composer_compile.tensors.variants import Variant
 
-__all__ = ["BackendImplementation", "Compiled", "LoadedProgram", "Support", "refuse_options"]
+if TYPE_CHECKING:
+    from composer_compile.artifact.weights import WeightStore
+    from composer_compile.options import BuildOptions
+    from composer_compile.tensors.specs import StageSpec
+    from composer_compile.tensors.variants import Variant
+
+__all__ = [
+    "Builder",
+    "Compiled",
+    "LoadedProgram",
+    "Loader",
+    "Support",
+    "builder_of",
+    "loader_of",
+    "refuse_options",
+]
 
 LoadedProgram = Callable[..., Sequence[Tensor]]
 """A program that was loaded: positional tensors in, tensors out, in the order of the stage's manifest entry."""
@@ -43,33 +60,14 @@ class Support:
     reason: str = ""
 
 
-class BackendImplementation(Protocol):
-    """A backend. It is made without arguments, and nothing that it keeps between calls changes a result."""
-
-    per_module: bool
-    """Whether every declared module gets programs of its own; otherwise only what tasks share is kept apart."""
+class Loader(Protocol):
+    """The half of a backend that runs programs. Made without arguments; it imports nothing that builds them."""
 
     def check_installed(self) -> None:
         """Raise BackendError, with the extra to install, where a library is missing."""
 
-    def check_options(self, options: BuildOptions, device: torch.device | None) -> None:
-        """Raise BackendError for an option that it does not take, or cannot meet on this machine.
-
-        Without a device nothing is built (`--plan`): the options alone are judged.
-        """
-
-    def made_with(self, device: torch.device, options: BuildOptions) -> dict[str, str]:
-        """What programs that are compiled so depend on: versions, device, capability. Goes into the manifest."""
-        ...
-
     def mismatch(self, made_with: Mapping[str, str], device: torch.device) -> str | None:
         """Why programs that were made so cannot run here, as half a sentence; None where they can."""
-        ...
-
-    def compile(
-        self, spec: StageSpec, variant: Variant, store: WeightStore, options: BuildOptions
-    ) -> Compiled:
-        """Compile one variant of a stage. Weights go to the store and not into the content, where that can be."""
         ...
 
     def load(
@@ -82,6 +80,29 @@ class BackendImplementation(Protocol):
         """Load a program whose hash was verified; `file()` gives its path where a library wants one."""
         ...
 
+
+class Builder(Protocol):
+    """The half of a backend that makes programs. Made without arguments; nothing that it keeps changes a result."""
+
+    per_module: bool
+    """Whether every declared module gets programs of its own; otherwise only what tasks share is kept apart."""
+
+    def check_options(self, options: BuildOptions, device: torch.device | None) -> None:
+        """Raise BackendError for an option that it does not take, or cannot meet on this machine.
+
+        Without a device nothing is built (`--plan`): the options alone are judged.
+        """
+
+    def made_with(self, device: torch.device, options: BuildOptions) -> dict[str, str]:
+        """What programs that are compiled so depend on: versions, device, capability. Goes into the manifest."""
+        ...
+
+    def compile(
+        self, spec: StageSpec, variant: Variant, store: WeightStore, options: BuildOptions
+    ) -> Compiled:
+        """Compile one variant of a stage. Weights go to the store and not into the content, where that can be."""
+        ...
+
     def decompositions(self) -> Mapping[Any, Callable[..., Any]]:
         """How operations are broken up before the backend sees them, for `--plan`; empty where it takes torch's own."""
         ...
@@ -89,6 +110,28 @@ class BackendImplementation(Protocol):
     def support(self, graph: fx.GraphModule) -> Mapping[fx.Node, Support]:
         """What becomes of every call in a graph of one node, for `--plan`."""
         ...
+
+
+def builder_of(registry: Registry, identity: str, user: str) -> Builder:
+    """The builder of a registered backend. Raises InputError naming the backends that there are, PluginError."""
+    declared = _registered(registry, identity, user)
+    made: Builder = import_object(declared.builder, f"the builder of the backend {identity}")()
+    return made
+
+
+def loader_of(registry: Registry, identity: str, user: str) -> Loader:
+    """The loader of a registered backend. Raises InputError naming the backends that there are, PluginError."""
+    declared = _registered(registry, identity, user)
+    made: Loader = import_object(declared.loader, f"the loader of the backend {identity}")()
+    return made
+
+
+def _registered(registry: Registry, identity: str, user: str) -> Backend:
+    if identity not in registry.backends:
+        raise InputError(
+            f"{user} needs the backend `{identity}`; installed are {', '.join(registry.backends) or 'none'}"
+        )
+    return registry.backends[identity]
 
 
 def refuse_options(options: BuildOptions, backend: str) -> None:

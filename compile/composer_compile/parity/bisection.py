@@ -14,7 +14,7 @@ from composer.plan import Stage, Step
 from composer_compile.artifact.dtypes import DTYPES
 from composer_compile.artifact.manifest import Parity
 from composer_compile.artifact.weights import WeightStore
-from composer_compile.backends.contract import BackendImplementation
+from composer_compile.backends.contract import Builder, Loader
 from composer_compile.errors import CompileError
 from composer_compile.options import BuildOptions
 from composer_compile.parity.corner_samples import sample, vocabulary_sizes
@@ -41,7 +41,8 @@ def first_diverging_node(
     runner: Runner,
     parity: Parity,
     sizes: Mapping[str, int],
-    backend: BackendImplementation,
+    builder: Builder,
+    loader: Loader,
     options: BuildOptions,
     report: Report,
 ) -> str:
@@ -78,7 +79,8 @@ def first_diverging_node(
                 full,
                 known,
                 parity.tolerance,
-                backend,
+                builder,
+                loader,
                 options,
                 loaded.device,
             )
@@ -102,7 +104,8 @@ class _Search:
     """What `given` is in full precision."""
     sizes: Mapping[str, int]
     tolerance: float
-    backend: BackendImplementation
+    builder: Builder
+    loader: Loader
     options: BuildOptions
     device: torch.device
 
@@ -173,12 +176,12 @@ class _Search:
         if not variant.holds(self.sizes):
             return None
         store = WeightStore({})
-        compiled = self.backend.compile(spec, variant, store, self.options)
+        compiled = self.builder.compile(spec, variant, store, self.options)
         with Scratch("program") as folder:
             path = folder / f"program{compiled.suffix}"
             path.write_bytes(compiled.content)
             weights = [None if key is None else store.tensor(key) for key in compiled.weights]
-            function = self.backend.load(lambda: path, memoryview(compiled.content), weights, self.device)
+            function = self.loader.load(lambda: path, memoryview(compiled.content), weights, self.device)
             return list(function(*self.given))
 
 

@@ -18,14 +18,13 @@ from composer.plan import Plan, Step, plan_task
 from composer.plugin import Registry, load_registry
 from composer.problems.suggest import unknown
 from composer_compile.artifact.dtypes import DTYPES
-from composer_compile.backends.contract import BackendImplementation
+from composer_compile.backends.contract import Builder, builder_of, loader_of
 from composer_compile.errors import CompileError
 from composer_compile.export.refusals import check_exportable
 from composer_compile.options import Options
 from composer_compile.plan.plan_report import CompilePlan, NodePlan, OperationPlan, StagePlan, TaskPlan
 from composer_compile.plan.trace import floating_operations, moved_bytes, tensors_of, trace
 from composer_compile.plan.workspace import workspace_bytes
-from composer_compile.runtime.artifact import backend_of
 from composer_compile.stages.host_nodes import is_host_step
 from composer_compile.stages.modules import decode_name, entered, prefills
 from composer_compile.tensors.free_dims import FreeDims, check_overrides, find_free_dims, overrides_for
@@ -54,9 +53,9 @@ def plan_document(
     """
     chosen = options or Options()
     registry = registry if registry is not None else load_registry()
-    backend = backend_of(registry, chosen.backend, "--plan")
-    backend.check_installed()
-    backend.check_options(chosen.build, None)
+    loader_of(registry, chosen.backend, "--plan").check_installed()
+    builder = builder_of(registry, chosen.backend, "--plan")
+    builder.check_options(chosen.build, None)
     report = (
         document if isinstance(document, Report) else check(document, registry=registry, settings=settings)
     )
@@ -69,7 +68,7 @@ def plan_document(
     plans = [plan_task(report.tasks[name]) for name in names]
     check_overrides(plans, chosen.ranges)
     check_precision_names(plans, chosen.precisions)
-    planner = _Planner(report, registry, backend, chosen)
+    planner = _Planner(report, registry, builder, chosen)
     return CompilePlan(report.name, chosen.backend, tuple(planner.task(name) for name in names))
 
 
@@ -77,7 +76,7 @@ def plan_document(
 class _Planner:
     report: Report
     registry: Registry
-    backend: BackendImplementation
+    builder: Builder
     options: Options
     modules: dict[str, nn.Module] = field(default_factory=dict)
     known: dict[Any, tuple[NodePlan, Any]] = field(default_factory=dict)
@@ -103,8 +102,8 @@ class _Planner:
         shapes = tuple((tuple(t.shape), t.dtype) for t in tensors_of(_flat(keywords)))
         known = self.known.get((key, shapes))
         if known is None:
-            traced = trace(call, keywords, self.backend.decompositions())
-            found = self.backend.support(traced.graph)
+            traced = trace(call, keywords, self.builder.decompositions())
+            found = self.builder.support(traced.graph)
             known = (_node_plan(name, callee, traced.graph, found), traced.result)
             self.known[key, shapes] = known
         return known[0].named(name, callee), known[1]

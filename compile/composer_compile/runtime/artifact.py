@@ -17,14 +17,14 @@ from composer.plugin.asking import PluginError, import_object
 from composer.problems import InputError
 from composer_compile.artifact.container import Container, open_container
 from composer_compile.artifact.manifest import Manifest, Program, Provider, Task
+from composer_compile.artifact.operations import is_registered
 from composer_compile.artifact.requirements import lacking, missing_text
 from composer_compile.artifact.weights import WEIGHTS, StoredWeights
-from composer_compile.backends.contract import BackendImplementation, LoadedProgram
-from composer_compile.backends.operations import is_registered
+from composer_compile.backends.contract import LoadedProgram, Loader, loader_of
 from composer_compile.errors import ArtifactError
 from composer_compile.runtime.loaded_task import LoadedTask
 
-__all__ = ["SAMPLES", "Artifact", "backend_of", "load"]
+__all__ = ["SAMPLES", "Artifact", "load"]
 
 SAMPLES = "samples.safetensors"
 
@@ -48,9 +48,9 @@ def load(
         every = lacking(container.manifest, container.manifest.tasks.values(), registry)
         raise ArtifactError(f"{path} needs {every}")
     target = device_of(device)
-    backend = backend_of(registry, container.manifest.backend.id, str(path))
-    backend.check_installed()
-    reason = backend.mismatch(container.manifest.backend.made_with, target)
+    loader = loader_of(registry, container.manifest.backend.id, str(path))
+    loader.check_installed()
+    reason = loader.mismatch(container.manifest.backend.made_with, target)
     if reason is not None:
         raise ArtifactError(f"{path} cannot run here: {reason}; rebuild it with `{container.rebuild}`")
     container.verify()
@@ -61,7 +61,7 @@ def load(
     }
     if len(found) == len(container.manifest.tasks):
         raise ArtifactError(f"{path} needs {'; and '.join(dict.fromkeys(found.values()))}")
-    return Artifact(container=container, backend=backend, registry=registry, device=target, lacking=found)
+    return Artifact(container=container, loader=loader, registry=registry, device=target, lacking=found)
 
 
 def lacking_of(manifest: Manifest, registry: Registry) -> dict[str, str]:
@@ -85,18 +85,6 @@ def lacking_operation(manifest: Manifest, task: Task, registry: Registry) -> str
     return None
 
 
-def backend_of(registry: Registry, identity: str, user: str) -> BackendImplementation:
-    """The implementation of a registered backend. Raises InputError naming those that there are."""
-    if identity not in registry.backends:
-        raise InputError(
-            f"{user} needs the backend `{identity}`; installed are {', '.join(registry.backends) or 'none'}"
-        )
-    made: BackendImplementation = import_object(
-        registry.backends[identity].implementation, f"backend {identity}"
-    )()
-    return made
-
-
 class Artifact:
     """Answers the tasks of an artifact. Thread-safe; several tasks run side by side on one set of weights.
 
@@ -112,7 +100,7 @@ class Artifact:
         self,
         *,
         container: Container,
-        backend: BackendImplementation,
+        loader: Loader,
         registry: Registry,
         device: torch.device,
         lacking: Mapping[str, str] | None = None,
@@ -121,7 +109,7 @@ class Artifact:
         self.lacking = dict(lacking or {})
         """Tasks that cannot run here, with what they need and no installed plugin offers."""
         self._container = container
-        self._backend = backend
+        self._loader = loader
         self._registry = registry
         self._weights = (
             StoredWeights(container.read(WEIGHTS), device, str(container.path))
@@ -239,7 +227,7 @@ class Artifact:
                 weights = [
                     None if each is None or stored is None else stored[each] for each in program.weights
                 ]
-                self._programs[key] = self._backend.load(
+                self._programs[key] = self._loader.load(
                     lambda: self._container.unpacked(program.file),
                     self._container.read(program.file),
                     weights,

@@ -14,7 +14,7 @@ import pytest
 import torch
 from composer_compile.artifact.container import open_container
 from composer_compile.artifact.manifest import read_manifest, write_manifest
-from composer_compile.backends.export import ExportBackend
+from composer_compile.backends.export_loader import ExportLoader
 from composer_compile.errors import ArtifactError
 
 from composer.cli import main
@@ -52,7 +52,7 @@ def unused(monkeypatch: pytest.MonkeyPatch) -> None:
     def never(*args: object, **kwargs: object) -> None:
         raise AssertionError("a program of a damaged artifact was loaded")
 
-    monkeypatch.setattr(ExportBackend, "load", never)
+    monkeypatch.setattr(ExportLoader, "load", never)
 
 
 @pytest.mark.usefixtures("unused")
@@ -126,7 +126,7 @@ def rewritten(copied: Path, change: Callable[[dict[str, Any]], None]) -> None:
 def test_an_artifact_of_a_later_torch_names_the_command(
     copied: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(ExportBackend, "load", None)
+    monkeypatch.setattr(ExportLoader, "load", None)
     rewritten(copied, lambda data: data["backend"]["made_with"].update(torch="99.1.0"))
     flip(copied / "weights.safetensors")  # the header is checked before the files
     with pytest.raises(ArtifactError, match=r"need torch 99\.1\.0 or later.*composer compile small\.yaml"):
@@ -153,7 +153,7 @@ def test_pickled_programs_are_refused(small: Any, tmp_path: Path) -> None:
                 name, content.replace(old, new) if name.endswith("weights_config.json") else content
             )
     with pytest.raises(ArtifactError, match="pickled"):
-        ExportBackend().load(lambda: target, memoryview(target.read_bytes()), [], torch.device("cpu"))
+        ExportLoader().load(lambda: target, memoryview(target.read_bytes()), [], torch.device("cpu"))
 
 
 def test_damaged_zips_are_found(small: Any, tmp_path: Path) -> None:

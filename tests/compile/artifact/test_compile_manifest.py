@@ -15,7 +15,7 @@ import pytest
 from composer_compile.artifact import container, manifest
 from composer_compile.artifact.container import open_container
 from composer_compile.artifact.summary import as_json, summary_lines
-from composer_compile.backends.export import ExportBackend
+from composer_compile.backends.export_loader import ExportLoader
 from composer_compile.errors import ArtifactError
 from composer_compile.parity.records import verify_samples
 
@@ -52,15 +52,15 @@ def edited(data: dict[str, Any], path: tuple[Any, ...], value: Any) -> bytes:
 @pytest.fixture
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Programs are read once for all edits."""
-    real, known = ExportBackend.load, {}
+    real, known = ExportLoader.load, {}
 
-    def load(self: ExportBackend, file: Any, content: memoryview, weights: list[Any], device: Any) -> Any:
+    def load(self: ExportLoader, file: Any, content: memoryview, weights: list[Any], device: Any) -> Any:
         key = (hashlib.sha256(content).hexdigest(), len(weights), None in weights)
         if key not in known:
             known[key] = real(self, file, content, weights, device)
         return known[key]
 
-    monkeypatch.setattr(ExportBackend, "load", load)
+    monkeypatch.setattr(ExportLoader, "load", load)
 
 
 def test_an_edit_is_refused_or_does_no_harm(copied: Path, quick: None, clip: Any) -> None:

@@ -16,7 +16,7 @@ import composer_compile
 import pytest
 from composer_compile.artifact.manifest import manifest_schema, read_manifest
 from composer_compile.artifact.summary import Sharing
-from composer_compile.backends.export import ExportBackend
+from composer_compile.backends.export_builder import ExportBuilder
 from composer_compile.errors import CompileError
 from composer_compile.tensors.specs import StageSpec
 
@@ -105,16 +105,16 @@ def test_an_older_artifact_stays_where_the_new_one_cannot_take_its_place(
 
 def test_a_failed_compile_leaves_nothing(small: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """One that fails when the first program is written already."""
-    real = ExportBackend.compile
+    real = ExportBuilder.compile
 
-    def fails(self: ExportBackend, spec: StageSpec, *more: Any) -> Any:
+    def fails(self: ExportBuilder, spec: StageSpec, *more: Any) -> Any:
         if spec.name.endswith(".decode"):
             (folder,) = tmp_path.iterdir()
             assert list(folder.glob("artifact/programs/*"))
             raise CompileError(f"stage {spec.name} cannot be built")
         return real(self, spec, *more)
 
-    monkeypatch.setattr(ExportBackend, "compile", fails)
+    monkeypatch.setattr(ExportBuilder, "compile", fails)
     with pytest.raises(CompileError, match=r"caption\.decode cannot be built"):
         composer_compile.compile_document(
             small.document, tmp_path / "out", tasks=["caption"], weights=small.weights

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 import torch
 from composer_compile.artifact.container import MANIFEST, is_artifact, open_container
-from composer_compile.backends.export import ExportBackend
+from composer_compile.backends.export_loader import ExportLoader
 from composer_compile.backends.pt2 import check_package
 from composer_compile.errors import ArtifactError, TemporaryFolderError
 
@@ -126,7 +126,7 @@ def test_harmful_entries_of_a_program_file_are_refused(small: Any, tmp_path: Pat
         change(archive)
     content = memoryview(path.read_bytes())
     with pytest.raises(ArtifactError, match=message):
-        ExportBackend().load(lambda: path, content, [], torch.device("cpu"))
+        ExportLoader().load(lambda: path, content, [], torch.device("cpu"))
     with pytest.raises(ArtifactError, match=message):
         check_package(content)
 
@@ -137,7 +137,7 @@ def test_a_program_file_that_grows_is_refused(small: Any, tmp_path: Path) -> Non
     with zipfile.ZipFile(path, "a") as archive:
         archive.writestr("zeros", bytes(1 << 20), zipfile.ZIP_DEFLATED, 9)
     with pytest.raises(ArtifactError, match="the compressed entry 'zeros'"):
-        ExportBackend().load(lambda: path, memoryview(path.read_bytes()), [], torch.device("cpu"))
+        ExportLoader().load(lambda: path, memoryview(path.read_bytes()), [], torch.device("cpu"))
 
 
 def test_a_compressed_file_gives_no_more_than_the_manifest_says(

@@ -12,7 +12,8 @@ import composer_compile
 import pytest
 import torch
 from composer_compile.artifact.weights import WeightStore
-from composer_compile.backends.inductor import InductorBackend
+from composer_compile.backends.inductor_builder import InductorBuilder
+from composer_compile.backends.inductor_loader import InductorLoader
 from composer_compile.errors import ArtifactError
 from composer_compile.options import BuildOptions
 from composer_compile.tensors.specs import StageSpec, TensorSpec
@@ -40,7 +41,7 @@ def test_a_round_trip(small: Any, tmp_path: Path) -> None:
         program = artifact.manifest.tasks["classify"].order[0].programs[0]  # type: ignore[union-attr]
         path = tmp_path / "out" / program.file
         with pytest.raises(ArtifactError, match=r"reads \d+ weights"):
-            InductorBackend().load(lambda: path, memoryview(path.read_bytes()), [], torch.device("cpu"))
+            InductorLoader().load(lambda: path, memoryview(path.read_bytes()), [], torch.device("cpu"))
 
 
 @pytest.mark.slow
@@ -90,16 +91,16 @@ def test_large_linear_maps_run_by_onednn_where_it_is_faster(faster: bool, tmp_pa
     result = TensorSpec("scores", "float32", (batch, Dim(9), Dim(2)))
     spec = StageSpec("encode", Wide().eval(), (given,), (result,), {"batch": Range(1, 4, 2)}, ("scores",))
     (variant,) = variants_of(spec.ranges)
-    store, backend = WeightStore({}), InductorBackend()
+    store, builder = WeightStore({}), InductorBuilder()
     with mock.patch("composer.execution.linear.onednn_is_faster", return_value=faster):
-        compiled = backend.compile(spec, variant, store, BuildOptions())
+        compiled = builder.compile(spec, variant, store, BuildOptions())
     path = tmp_path / "program.pt2"
     path.write_bytes(compiled.content)
     with zipfile.ZipFile(path) as archive:
         library = next(name for name in archive.namelist() if name.endswith(".so"))
         assert (b"cpu__linear_pointwise" in archive.read(library)) is faster
     weights = [store.tensor(str(key)) for key in compiled.weights]
-    run = backend.load(lambda: path, memoryview(compiled.content), weights, torch.device("cpu"))
+    run = InductorLoader().load(lambda: path, memoryview(compiled.content), weights, torch.device("cpu"))
     with torch.no_grad():
         for count in (1, 3):
             states = torch.randn(count, 9, 512)
@@ -108,9 +109,9 @@ def test_large_linear_maps_run_by_onednn_where_it_is_faster(faster: bool, tmp_pa
 
 @pytest.mark.parametrize("key", ["torch", "device", "processor", "instructions"])
 def test_a_library_of_another_machine_is_refused(key: str) -> None:
-    backend = InductorBackend()
-    here = backend.made_with(torch.device("cpu"), BuildOptions())
-    assert backend.mismatch(here, torch.device("cpu")) is None
-    reason = backend.mismatch({**here, key: "9.9.9"}, torch.device("cpu"))
+    builder = InductorBuilder()
+    here = builder.made_with(torch.device("cpu"), BuildOptions())
+    assert InductorLoader().mismatch(here, torch.device("cpu")) is None
+    reason = InductorLoader().mismatch({**here, key: "9.9.9"}, torch.device("cpu"))
     assert reason is not None
     assert "9.9.9" in reason

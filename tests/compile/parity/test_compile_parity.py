@@ -9,7 +9,8 @@ import composer_compile
 import pytest
 import torch
 from composer_compile.artifact.manifest import Span, read_manifest
-from composer_compile.backends.export import ExportBackend
+from composer_compile.backends.export_builder import ExportBuilder
+from composer_compile.backends.export_loader import ExportLoader
 from composer_compile.errors import CompileError
 from composer_compile.parity.corner_samples import corner_sizes
 from composer_compile.tensors.differences import difference
@@ -83,7 +84,10 @@ def _numbers(config: Config) -> Signature:
     return Signature({"values": "numbers[B]"}, {"values": "numbers[B]"})
 
 
-class Fusing(ExportBackend):
+LOADER = "composer_compile.backends.export_loader:ExportLoader"
+
+
+class Fusing(ExportBuilder):
     """Computes the module `middle` wrongly wherever its node's value is not an output beside others."""
 
     def compile(self, spec: StageSpec, *arguments: Any) -> Any:
@@ -106,7 +110,7 @@ class Plugin:
         tired = {"forward": Method(_numbers), "steady": Method(_numbers, attribute="steady")}
         register(ModuleType("test.unsteady", NoConfig, unsteady, f"{__name__}:build_unsteady", "Unsteady."))
         register(ModuleType("test.tired", NoConfig, tired, f"{__name__}:build_tired", "Tired."))
-        register(Backend("fusing", f"{__name__}:Fusing", "Wrong where nobody looks."))
+        register(Backend("fusing", f"{__name__}:Fusing", LOADER, "Wrong where nobody looks."))
 
 
 @pytest.fixture
@@ -264,9 +268,9 @@ def test_a_drift_at_a_mixed_corner_is_found(
     small: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A fault that shows at one sample of the largest length alone."""
-    load = ExportBackend.load
+    load = ExportLoader.load
 
-    def drifting(self: ExportBackend, *arguments: Any) -> Any:
+    def drifting(self: ExportLoader, *arguments: Any) -> Any:
         function = load(self, *arguments)
 
         def run(*tensors: torch.Tensor) -> Any:
@@ -275,7 +279,7 @@ def test_a_drift_at_a_mixed_corner_is_found(
 
         return run
 
-    monkeypatch.setattr(ExportBackend, "load", drifting)
+    monkeypatch.setattr(ExportLoader, "load", drifting)
     with pytest.raises(CompileError, match=r"at batch=1, question\.length=8, and 0\.0001 is accepted"):
         composer_compile.compile_document(
             small.document, tmp_path / "out", tasks=["classify"], weights=small.weights
@@ -303,7 +307,7 @@ def test_what_was_not_compared_is_measured_by_verify(
     """As for a GPU that is elsewhere: the samples are the live model's, and `verify` compares with them."""
     with monkeypatch.context() as elsewhere:
         elsewhere.setattr(
-            ExportBackend, "mismatch", lambda self, made_with, device: "built for another machine"
+            ExportLoader, "mismatch", lambda self, made_with, device: "built for another machine"
         )
         manifest = composer_compile.compile_document(
             small.document, tmp_path / "out", tasks=["caption", "classify"], weights=small.weights

@@ -15,7 +15,7 @@ import jsonschema
 import pytest
 import torch
 from composer_compile.backends.contract import Support
-from composer_compile.backends.export import ExportBackend
+from composer_compile.backends.export_builder import ExportBuilder
 from composer_compile.errors import BackendError
 from composer_compile.options import Options
 from composer_compile.plan.plan_report import NodePlan, plan_schema
@@ -104,7 +104,7 @@ def test_a_node_knows_its_line(small: Any, nodes: Mapping[tuple[str, str], NodeP
 
 
 def test_what_falls_back_is_named_with_its_reason(small: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    def partly(self: ExportBackend, graph: fx.GraphModule) -> Mapping[fx.Node, Support]:
+    def partly(self: ExportBuilder, graph: fx.GraphModule) -> Mapping[fx.Node, Support]:
         norm = torch.ops.aten.native_layer_norm.default
         return {
             node: Support(node.target is not norm, "it is not liked here")
@@ -112,7 +112,7 @@ def test_what_falls_back_is_named_with_its_reason(small: Any, monkeypatch: pytes
             if node.op == "call_function"
         }
 
-    monkeypatch.setattr(ExportBackend, "support", partly)
+    monkeypatch.setattr(ExportBuilder, "support", partly)
     plan = plan_document(small.document, tasks=["classify"])
     words = plan.tasks[0].stages[0].nodes[1]
     assert [(each.target, each.count) for each in words.fallbacks] == [("aten.native_layer_norm.default", 3)]
@@ -147,11 +147,12 @@ def test_unknown_names_are_refused(small: Any) -> None:
 
 
 def test_a_backend_that_is_not_installed_names_the_extra(small: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    from composer_compile.backends.tensorrt import TensorRTBackend, tensorrt_library
+    from composer_compile.backends.tensorrt import tensorrt_library
+    from composer_compile.backends.tensorrt.tensorrt_loader import TensorRTLoader
 
     monkeypatch.setattr(tensorrt_library.importlib.util, "find_spec", lambda name: None)
     with pytest.raises(BackendError, match=r"multimodal-composer\[tensorrt-rtx\]"):
-        TensorRTBackend().check_installed()
+        TensorRTLoader().check_installed()
 
 
 def test_a_full_size_document_takes_little_memory(tmp_path: Path) -> None:

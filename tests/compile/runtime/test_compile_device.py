@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 from composer_compile.artifact.manifest import Stage
-from composer_compile.backends.export import ExportBackend
+from composer_compile.backends.export_loader import ExportLoader
 from composer_compile.errors import CompileError
 from composer_compile.parity.records import verify_samples
 from documents import toy_registry
@@ -147,9 +147,9 @@ def test_live_and_compiled_are_compared_in_full_float32(
     """Not in TF32, which torch uses for convolutions on a GPU."""
     cudnn = torch.backends.cudnn
     seen: set[bool] = set()
-    real = ExportBackend.load
+    real = ExportLoader.load
 
-    def watched(self: ExportBackend, *arguments: Any) -> Any:
+    def watched(self: ExportLoader, *arguments: Any) -> Any:
         function = real(self, *arguments)
 
         def run(*tensors: torch.Tensor) -> Any:
@@ -158,7 +158,7 @@ def test_live_and_compiled_are_compared_in_full_float32(
 
         return run
 
-    monkeypatch.setattr(ExportBackend, "load", watched)
+    monkeypatch.setattr(ExportLoader, "load", watched)
     before = cudnn.allow_tf32, cudnn.conv.fp32_precision, cudnn.rnn.fp32_precision
     composer_compile.compile_document(
         small.document, tmp_path / "out", tasks=["classify"], weights=small.weights

@@ -10,7 +10,7 @@ import pytest
 import torch
 from composer_compile.artifact.manifest import Generate, Manifest, Stage
 from composer_compile.artifact.summary import Sharing
-from composer_compile.backends.export import ExportBackend
+from composer_compile.backends.export_builder import ExportBuilder
 from composer_compile.errors import CompileError
 
 BATCH = {"batch": "1..2"}
@@ -76,14 +76,14 @@ def test_a_backend_that_builds_per_module_gets_every_module_once(
     small: Any, clip: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     built: list[tuple[str, ...]] = []
-    compile_ = ExportBackend.compile
+    compile_ = ExportBuilder.compile
 
-    def counted(self: ExportBackend, spec: Any, *rest: Any) -> Any:
+    def counted(self: ExportBuilder, spec: Any, *rest: Any) -> Any:
         built.append(spec.nodes)
         return compile_(self, spec, *rest)
 
-    monkeypatch.setattr(ExportBackend, "per_module", True)
-    monkeypatch.setattr(ExportBackend, "compile", counted)
+    monkeypatch.setattr(ExportBuilder, "per_module", True)
+    monkeypatch.setattr(ExportBuilder, "compile", counted)
     options = composer_compile.Options(ranges={"batch": "1..1"})
     tasks = ["video-qa", "caption"]
     composer_compile.compile_document(

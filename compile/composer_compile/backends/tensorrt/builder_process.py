@@ -28,8 +28,8 @@ import torch
 from torch import Tensor, nn
 from torch.export import ExportedProgram
 
+from composer_compile.artifact.operations import unknown_operation
 from composer_compile.artifact.weights import WeightStore
-from composer_compile.backends.operations import unknown_operation
 from composer_compile.backends.tensorrt.build_cache import BuildCache
 from composer_compile.backends.tensorrt.engine_build import Recipe, build
 from composer_compile.backends.tensorrt.engine_graph import read_graph
@@ -40,7 +40,7 @@ from composer_compile.scratch import Scratch
 from composer_compile.tensors.specs import StageSpec
 from composer_compile.tensors.variants import Variant
 
-__all__ = ["Builder", "serve"]
+__all__ = ["BuilderProcess", "serve"]
 
 SERVE = "from composer_compile.backends.tensorrt.builder_process import serve; serve()"
 STAGE, PROGRAM = "stage.pt2", "program"
@@ -65,7 +65,7 @@ class Job:
     """The Python modules that define the stage's classes; a plugin may register operations of torch in them."""
 
 
-class Builder:
+class BuilderProcess:
     """The other process as its user sees it: started when it is first needed, and again after it was ended."""
 
     def __init__(self) -> None:

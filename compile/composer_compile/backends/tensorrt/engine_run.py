@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from composer_compile.backends.contract import LoadedProgram
-from composer_compile.backends.export import loaded_program
+from composer_compile.backends.export_loader import loaded_program
 from composer_compile.backends.tensorrt.program_file import EngineStep, Packed, TorchStep
 from composer_compile.backends.tensorrt.tensorrt_library import fitting, library, on_graphs
 

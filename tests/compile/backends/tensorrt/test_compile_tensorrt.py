@@ -12,9 +12,10 @@ from typing import Any
 
 import pytest
 import torch
-from composer_compile.backends.tensorrt import TensorRTBackend
 from composer_compile.backends.tensorrt.targets import NAMED, capabilities, capability
+from composer_compile.backends.tensorrt.tensorrt_builder import TensorRTBuilder
 from composer_compile.backends.tensorrt.tensorrt_library import Library, keeps_attention, library
+from composer_compile.backends.tensorrt.tensorrt_loader import TensorRTLoader
 from composer_compile.errors import BackendError
 from composer_compile.options import BuildOptions
 from engines import CPU, RTX, STANDARD
@@ -72,7 +73,7 @@ def test_what_cannot_be_built_is_one_sentence(
 ) -> None:
     has(found)
     with pytest.raises(BackendError, match=message) as caught:
-        TensorRTBackend().check_options(options, CPU)
+        TensorRTBuilder().check_options(options, CPU)
     assert "\n" not in str(caught.value)
 
 
@@ -88,21 +89,21 @@ def test_a_plan_holds_its_options_and_needs_no_gpu(
     has: Callable[[Library], None], options: BuildOptions, message: str
 ) -> None:
     has(RTX)
-    TensorRTBackend().check_options(BuildOptions(targets=("8.9",), keep=("norms",)), None)
-    TensorRTBackend().check_options(BuildOptions(), None)
+    TensorRTBuilder().check_options(BuildOptions(targets=("8.9",), keep=("norms",)), None)
+    TensorRTBuilder().check_options(BuildOptions(), None)
     with pytest.raises(BackendError, match=message):
-        TensorRTBackend().check_options(options, None)
+        TensorRTBuilder().check_options(options, None)
 
 
 def test_a_version_that_is_not_known_is_refused(has: Callable[[Library], None]) -> None:
     has(Library("torch-tensorrt", "2.9.0", "10.13"))
     with pytest.raises(BackendError, match=r"2\.11 to 2\.14, and torch-tensorrt 2\.9\.0"):
-        TensorRTBackend().check_installed()
+        TensorRTLoader().check_installed()
     has(STANDARD)
-    TensorRTBackend().check_installed()
+    TensorRTLoader().check_installed()
     assert keeps_attention()
     has(Library("torch-tensorrt-rtx", "2.11.0", "1.4.0.76"))
-    TensorRTBackend().check_installed()
+    TensorRTLoader().check_installed()
     assert not keeps_attention()
 
 
@@ -173,8 +174,8 @@ def test_engines_of_another_gpu_or_version_are_refused(
 ) -> None:
     has(RTX)
     monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device=None: (8, 9))
-    made = {**TensorRTBackend().made_with(CPU, BuildOptions(targets=("rtx4090",))), **changed}
-    reason = TensorRTBackend().mismatch(made, torch.device("cuda"))
+    made = {**TensorRTBuilder().made_with(CPU, BuildOptions(targets=("rtx4090",))), **changed}
+    reason = TensorRTLoader().mismatch(made, torch.device("cuda"))
     assert (reason is None) == (message is None)
     if reason is not None and message is not None:
         assert re.search(message, reason)

@@ -13,7 +13,7 @@ import composer_compile
 import pytest
 import torch
 from composer_compile.backends.tensorrt import program_file
-from composer_compile.backends.tensorrt.builder_process import Builder
+from composer_compile.backends.tensorrt.builder_process import BuilderProcess
 from composer_compile.backends.tensorrt.engine_build import Recipe, exported_stage
 from composer_compile.backends.tensorrt.engine_run import wired
 from composer_compile.backends.tensorrt.tensorrt_library import Library
@@ -87,7 +87,7 @@ def stage() -> StageSpec:
     return StageSpec("encode", Turning().eval(), (given,), (given,) * 3, ranges, ("some", "nodes"))
 
 
-def built(builder: Builder, spec: StageSpec) -> Any:
+def built(builder: BuilderProcess, spec: StageSpec) -> Any:
     recipe = Recipe(targets=(), keep=(), require_full=False, memory_limit=None, timing_cache=None)
     variant = variants_of(spec.ranges)[-1]
     exported = exported_stage(spec, variant, recipe)
@@ -99,7 +99,7 @@ def test_a_program_comes_back_with_its_weights(
 ) -> None:
     double("import os; os.write(1, b'loud'); os.write(2, b'loud')", WORKS)
     spec = stage()
-    content, packed, weights = built(Builder(), spec)
+    content, packed, weights = built(BuilderProcess(), spec)
     assert program_file.unpack(content) == packed
     assert packed.program.left == [
         "aten.linear.default x 1 (in nodes, some)",
@@ -128,7 +128,7 @@ def test_a_builder_that_ends_its_process_is_one_sentence(
 ) -> None:
     """And the next build has a process again."""
     double("import os; os.write(2, b'WARNING: no device\\n')", f"import os\n{COMPILE}{ending}\n")
-    builder, spec = Builder(), stage()
+    builder, spec = BuilderProcess(), stage()
     for _ in range(2):
         with pytest.raises(CompileError, match=f"^stage encode cannot be built: .* ended .*{message}"):
             built(builder, spec)
@@ -154,7 +154,7 @@ def test_errors_come_back(
 ) -> None:
     double(code, compiler)
     with pytest.raises(kind, match=message):
-        built(Builder(), stage())
+        built(BuilderProcess(), stage())
 
 
 def test_nothing_is_left_of_a_command_whose_builder_crashes(
@@ -187,9 +187,9 @@ def test_an_operation_of_a_plugin_is_known_to_the_process_that_builds(
         with pytest.raises(
             CompileError, match=r"nothing registers the operation thirds::third .* thirds: let"
         ):
-            built(Builder(), spec)
+            built(BuilderProcess(), spec)
         return
-    _, packed, _ = built(Builder(), spec)
+    _, packed, _ = built(BuilderProcess(), spec)
     assert packed.program.left == ["thirds.third.default x 1 (in nodes, some)"]
     states = torch.randn(3, 7, 4)
     (found,) = wired(packed, [], CPU, lambda step, data: print)(states)
@@ -205,4 +205,4 @@ def test_code_that_cannot_be_imported_where_it_is_built_is_named(
     module = importlib.import_module("vanished").Thirds()
     (tmp_path / "vanished.py").write_text("raise OSError('no licence')\n")
     with pytest.raises(CompileError, match=r"^stage encode .*: vanished, .* cannot be imported .*no licence"):
-        built(Builder(), replace(stage(), module=module, outputs=stage().outputs[:1]))
+        built(BuilderProcess(), replace(stage(), module=module, outputs=stage().outputs[:1]))

@@ -1,11 +1,10 @@
-"""The backend `export`: torch.export programs, run by torch's own kernels on any device."""
+"""Loading programs of the backend `export`: torch.export programs, run by torch's own kernels on any device."""
 
 from __future__ import annotations
 
 import io
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor, fx, nn
@@ -15,47 +14,26 @@ from torch.export.passes import move_to_device_pass
 
 from composer.execution import linear
 from composer.language import collector_paused
-from composer_compile.artifact.weights import WeightStore
-from composer_compile.backends.contract import Compiled, LoadedProgram, Support, refuse_options
-from composer_compile.backends.operations import plugin_operations, unknown_operation, unregistered
+from composer_compile.artifact.operations import unknown_operation, unregistered
+from composer_compile.backends.contract import LoadedProgram
 from composer_compile.backends.pt2 import check_archive
 from composer_compile.errors import ArtifactError
-from composer_compile.export.exporter import export_stage, state_of
-from composer_compile.options import BuildOptions
 from composer_compile.patches import remembered_type_hints, torch_alone
-from composer_compile.tensors.specs import StageSpec
-from composer_compile.tensors.variants import Variant
 
-__all__ = ["ExportBackend", "loaded_program", "packed_program"]
+__all__ = ["ExportLoader", "given_inputs", "loaded_program"]
 
 
-class ExportBackend:
-    """Programs are saved without their weights, which are inputs; loading puts the shared weights into the graph."""
-
-    per_module = False
+class ExportLoader:
+    """Loading puts the shared weights into the graph of a program."""
 
     def check_installed(self) -> None:
         """torch is all it takes."""
-
-    def check_options(self, options: BuildOptions, device: torch.device | None) -> None:
-        refuse_options(options, "export")
-
-    def made_with(self, device: torch.device, options: BuildOptions) -> dict[str, str]:
-        return {"torch": torch.__version__.split("+")[0]}
 
     def mismatch(self, made_with: Mapping[str, str], device: torch.device) -> str | None:
         made, here = made_with.get("torch", ""), torch.__version__
         if _minor(here) < _minor(made):
             return f"its programs need torch {made} or later and this is torch {here}"
         return None
-
-    def compile(
-        self, spec: StageSpec, variant: Variant, store: WeightStore, options: BuildOptions
-    ) -> Compiled:
-        exported = export_stage(spec, variant, lifted=True)
-        operations = plugin_operations(exported)
-        content, keys = packed_program(exported, list(state_of(spec.module).items()), store)
-        return Compiled(content, ".pt2", keys, operations)
 
     def load(
         self,
@@ -65,31 +43,6 @@ class ExportBackend:
         device: torch.device,
     ) -> LoadedProgram:
         return loaded_program(bytes(content), weights, device)
-
-    def decompositions(self) -> Mapping[Any, Callable[..., Any]]:
-        return {}
-
-    def support(self, graph: fx.GraphModule) -> Mapping[fx.Node, Support]:
-        return {node: Support(supported=True) for node in graph.graph.nodes if node.op == "call_function"}
-
-
-def packed_program(
-    exported: ExportedProgram, state: Sequence[tuple[str, Tensor]], store: WeightStore
-) -> tuple[bytes, tuple[str | None, ...]]:
-    """The file of a program whose first inputs are its state, and the keys of what it reads of that state."""
-    taken = _placeholders(exported)[: len(state)]
-    keys = tuple(
-        store.key(tensor, name) if node.users else None
-        for (name, tensor), node in zip(state, taken, strict=True)
-    )
-    # The example inputs hold the weights, and would be pickled.
-    exported.example_inputs = None
-    buffer = io.BytesIO()
-    with torch_alone():
-        if _devices(exported) - {"cpu"}:  # so that it loads where that device is not
-            exported = move_to_device_pass(exported, "cpu")
-        torch.export.save(exported, buffer)
-    return buffer.getvalue(), keys
 
 
 def loaded_program(content: bytes, weights: Sequence[Tensor | None], device: torch.device) -> LoadedProgram:
@@ -105,13 +58,7 @@ def loaded_program(content: bytes, weights: Sequence[Tensor | None], device: tor
         return _with_weights(exported, weights)
 
 
-def _devices(exported: ExportedProgram) -> set[str]:
-    """Kinds of devices that its inputs and constants are on."""
-    values = [node.meta.get("val") for node in exported.graph.find_nodes(op="placeholder")]
-    return {value.device.type for value in values if isinstance(value, Tensor)}
-
-
-def _placeholders(exported: ExportedProgram) -> list[fx.Node]:
+def given_inputs(exported: ExportedProgram) -> list[fx.Node]:
     """The inputs of the graph that a caller gives, in order."""
     given = {
         spec.arg.name for spec in exported.graph_signature.input_specs if spec.kind == InputKind.USER_INPUT
@@ -129,7 +76,7 @@ def _with_weights(exported: ExportedProgram, weights: Sequence[Tensor | None]) -
         for node in graph.nodes
         if node.op == "placeholder" and node.name in constants
     }
-    fixed.update(zip(_placeholders(exported), weights, strict=False))
+    fixed.update(zip(given_inputs(exported), weights, strict=False))
     for number, (node, tensor) in enumerate(fixed.items()):
         if node.users:
             if tensor is None:

@@ -1,45 +1,40 @@
-"""The backend `tensorrt` as the rest of the compiler sees it: plans anywhere, builds engines, loads them on a GPU."""
+"""The backend `tensorrt` as the rest of the compiler sees it: plans anywhere, and builds engines."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
 from torch import Tensor, fx
 
 from composer_compile.artifact.weights import WeightStore
-from composer_compile.backends.contract import Compiled, LoadedProgram, Support
-from composer_compile.backends.operations import plugin_operations
+from composer_compile.backends.contract import Compiled, Support
 from composer_compile.backends.tensorrt.build_cache import BuildCache, build_key
-from composer_compile.backends.tensorrt.builder_process import Builder
+from composer_compile.backends.tensorrt.builder_process import BuilderProcess
 from composer_compile.backends.tensorrt.cross_build import buildable, check_targets
 from composer_compile.backends.tensorrt.engine_build import Recipe, exported_stage
 from composer_compile.backends.tensorrt.engine_graph import fixed_name
-from composer_compile.backends.tensorrt.engine_run import engine_on, wired
 from composer_compile.backends.tensorrt.keep_list import KEPT
-from composer_compile.backends.tensorrt.program_file import Packed, unpack
+from composer_compile.backends.tensorrt.program_file import Packed
 from composer_compile.backends.tensorrt.targets import capabilities
-from composer_compile.backends.tensorrt.tensorrt_library import check_installed, installed, library
-from composer_compile.errors import ArtifactError, BackendError
+from composer_compile.backends.tensorrt.tensorrt_library import installed, library
+from composer_compile.errors import BackendError
+from composer_compile.export.plugin_operations import plugin_operations
 from composer_compile.options import BuildOptions
 from composer_compile.tensors.specs import StageSpec
 from composer_compile.tensors.variants import Variant
 
-__all__ = ["TensorRTBackend"]
+__all__ = ["TensorRTBuilder"]
 
 
-class TensorRTBackend:
+class TensorRTBuilder:
     """One file per program: engines that hold their weights, and what stays with torch."""
 
     per_module = True
 
     def __init__(self) -> None:
-        self.builder = Builder()
-
-    def check_installed(self) -> None:
-        check_installed()
+        self.process = BuilderProcess()
 
     def check_options(self, options: BuildOptions, device: torch.device | None) -> None:
         unknown = [name for name in options.keep or () if name not in KEPT]
@@ -67,21 +62,6 @@ class TensorRTBackend:
     def made_with(self, device: torch.device, options: BuildOptions) -> dict[str, str]:
         return {**installed().entries(), "capability": ", ".join(_targets(device, options))}
 
-    def mismatch(self, made_with: Mapping[str, str], device: torch.device) -> str | None:
-        targets = made_with.get("capability", "").split(", ")
-        built = f"its engines were built for {', '.join(map(_sm, targets))}"
-        if device.type != "cuda":
-            here = (
-                "the CPU was asked for (--device cuda)"
-                if torch.cuda.is_available()
-                else "there is no GPU here"
-            )
-            return f"{built}, and {here}"
-        major, minor = torch.cuda.get_device_capability(device)
-        if f"{major}.{minor}" not in targets:
-            return f"{built}, and this GPU is {_sm(f'{major}.{minor}')}"
-        return _other_library(made_with, installed().entries())
-
     def compile(
         self, spec: StageSpec, variant: Variant, store: WeightStore, options: BuildOptions
     ) -> Compiled:
@@ -98,7 +78,7 @@ class TensorRTBackend:
         graphs = options.cuda_graphs and spec.kind == "decode"
         made_with = self.made_with(device, options)
         if cache is None:
-            self.builder.start()
+            self.process.start()
         exported = exported_stage(spec, variant, recipe)
         operations = plugin_operations(exported)
         key = build_key(exported, spec, variant, recipe, made_with, graphs) if cache is not None else ""
@@ -106,25 +86,12 @@ class TensorRTBackend:
         if found is not None and not (recipe.require_full and found[1].program.left):
             return _kept(found, spec, store, operations, "taken from the build cache")
         targets = _targets(device, options)
-        built = self.builder.build(
+        built = self.process.build(
             exported, spec, variant, recipe, device, made_with=made_with, targets=targets, graphs=graphs
         )
         if cache is not None:
             cache.put(key, built[0], built[2])
         return _kept(built, spec, store, operations)
-
-    def load(
-        self,
-        file: Callable[[], Path],
-        content: memoryview,
-        weights: Sequence[Tensor | None],
-        device: torch.device,
-    ) -> LoadedProgram:
-        packed = unpack(content)
-        reason = self.mismatch(packed.program.made_with, device)
-        if reason is not None:
-            raise ArtifactError(f"a TensorRT program cannot run here: {reason}")
-        return wired(packed, weights, device, engine_on(device, packed.program.graphs))
 
     def decompositions(self) -> Mapping[Any, Callable[..., Any]]:
         with library():
@@ -173,25 +140,8 @@ def _kept(
     return Compiled(content, ".trt", tuple(packed.program.weights), operations, (*notes, *warnings))
 
 
-def _sm(capability: str) -> str:
-    return f"sm_{capability.replace('.', '')}"
-
-
 def _targets(device: torch.device, options: BuildOptions) -> tuple[str, ...]:
     if options.targets:
         return capabilities(options.targets)
     major, minor = torch.cuda.get_device_capability(device)
     return (f"{major}.{minor}",)
-
-
-def _other_library(made: Mapping[str, str], here: Mapping[str, str]) -> str | None:
-    """What of the library differs so that engines do not load."""
-    if made.get("library") != here["library"]:
-        return f"its engines were built with {made.get('library')} and this machine has {here['library']}"
-    for key, what in (("tensorrt", "TensorRT"), ("platform", "the platform")):
-        if made.get(key) != here[key]:
-            return f"its engines were built with {what} {made.get(key)} and this machine has {here[key]}"
-    for key, what in (("torch_tensorrt", "Torch-TensorRT"), ("torch", "torch")):
-        if made.get(key, "").split(".")[:2] != here[key].split(".")[:2]:
-            return f"its engines were built with {what} {made.get(key)} and this machine has {here[key]}"
-    return None
