@@ -19,6 +19,7 @@ TOPICS = {
     "checking": "Parsing and checking",
     "overhead": "Running a graph",
     "answer": "Answering",
+    "encoding": "Near the limit",
     "memory": "Memory",
     "compile": "Compiling",
     "artifact": "Artifacts",

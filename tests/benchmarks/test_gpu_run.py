@@ -36,6 +36,7 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, Any], s
     return json.loads((out / "results.json").read_text()), (out / "results.md").read_text()
 
 
+@pytest.mark.slow
 def test_every_cell_is_there_with_numbers_or_a_reason(results: tuple[dict[str, Any], str]) -> None:
     cells = results[0]["cells"]
     asked = {(name, "fp32", batch) for name in CONTENDERS for batch in BATCHES}
@@ -81,6 +82,7 @@ def test_the_jobs_run_on_a_device(
     assert not any("failed" in each for each in findings)
 
 
+@pytest.mark.slow
 def test_all_ways_give_the_same_ids(results: tuple[dict[str, Any], str]) -> None:
     by_batch: dict[int, list[Any]] = {batch: [] for batch in BATCHES}
     for cell in results[0]["cells"]:
@@ -94,6 +96,7 @@ def test_all_ways_give_the_same_ids(results: tuple[dict[str, Any], str]) -> None
         assert [len(ids) for ids in found[0]] == [1 + results[0]["settings"]["answer_max_tokens"]] * batch
 
 
+@pytest.mark.slow
 def test_flops_and_bytes_follow_from_the_costs(results: tuple[dict[str, Any], str]) -> None:
     found = results[0]
     for cell in found["cells"]:
@@ -108,6 +111,7 @@ def test_flops_and_bytes_follow_from_the_costs(results: tuple[dict[str, Any], st
     assert found["flops"]["2"]["whole answer"] > found["flops"]["1"]["whole answer"]
 
 
+@pytest.mark.slow
 def test_the_table_is_written_from_the_json(results: tuple[dict[str, Any], str]) -> None:
     found, table = results
     assert table == page(found)
