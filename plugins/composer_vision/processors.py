@@ -1,21 +1,22 @@
-"""The host side of the vision modalities: raw pictures and clips to uint8 frames."""
+"""The host side of the vision modalities: raw pictures and clips to uint8 frames.
+
+Files and bytes are decoded by a process of their own (`decoders.py`); arrays and Pillow images, which the caller has
+decoded or chosen to decode here, are read in this one.
+"""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
-from functools import partial
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from composer.problems import InputError
-from composer_vision.clips import ClipLength, read_frames
 from composer_vision.configs import ImageConfig, VideoConfig
-from composer_vision.pictures import read_picture
-from composer_vision.resizing import center_square, resize_square
-from composer_vision.sampling import frames_at_rate, middle_frames, padded
+from composer_vision.decoders import decode
+from composer_vision.reading import Reading, choose, squared
 from composer_vision.sources import Source
 
 __all__ = ["ImageProcessor", "VideoProcessor"]
@@ -26,11 +27,18 @@ class ImageProcessor:
 
     def __init__(self, config: ImageConfig) -> None:
         self.config = config
+        self._how = Reading("picture", config.size, config.resize, config.crop)
 
     def encode(self, values: Sequence[Any]) -> dict[str, NDArray[np.uint8]]:
         """`{"frames": uint8 [B, 1, size, size, 3]}` from paths, bytes, Pillow images, arrays."""
-        pictures = _each(values, "picture", lambda value: _squared(read_picture(value), self.config))
-        return {"frames": np.stack(pictures)[:, None]}
+        return {"frames": np.stack(_each(values, "picture", self._picture))}
+
+    def _picture(self, value: Any) -> NDArray[np.uint8]:
+        if isinstance(value, (str, os.PathLike, bytes)):
+            return decode(Source.of(value, "picture"), self._how)
+        from composer_vision.pictures import read_picture
+
+        return squared(read_picture(value), self._how)[None]
 
 
 class VideoProcessor:
@@ -38,6 +46,9 @@ class VideoProcessor:
 
     def __init__(self, config: VideoConfig) -> None:
         self.config = config
+        self._how = Reading(
+            "clip", config.size, config.resize, config.crop, config.frames, config.sampling, config.rate
+        )
 
     def encode(self, values: Sequence[Any]) -> dict[str, NDArray[np.uint8]]:
         """`{"frames": uint8 [B, frames, size, size, 3]}` from paths, bytes or arrays."""
@@ -46,23 +57,11 @@ class VideoProcessor:
     def _clip(self, value: Any) -> NDArray[np.uint8]:
         if isinstance(value, np.ndarray):
             clip = _checked_clip(value)
-            indices = self._choose("the clip given as array", ClipLength(len(clip), None))
-            return np.stack([_squared(clip[index], self.config) for index in indices])
+            indices = choose("the clip given as array", len(clip), None, self._how)
+            return np.stack([squared(clip[index], self._how) for index in indices])
         if not isinstance(value, (str, os.PathLike, bytes)):
             raise InputError(f"a clip is a path, bytes or an array, not a {type(value).__name__}: convert it")
-        source = Source.of(value, "clip")
-        choose = partial(self._choose, source.name)
-        return np.stack(read_frames(source, choose, partial(_squared, config=self.config)))
-
-    def _choose(self, name: str, length: ClipLength) -> list[int]:
-        """The indices of the frames that are taken; a clip too short for the rate gives its middle frame."""
-        config = self.config
-        if config.sampling == "middle":
-            return padded(middle_frames(config.frames, length.frames), config.frames)
-        if length.rate is None:
-            raise InputError(f"{name} says no frame rate: use sampling: middle, or give a file that has one")
-        indices = frames_at_rate(config.rate, length.frames, length.rate, config.frames)
-        return padded(indices or middle_frames(1, length.frames), config.frames)
+        return decode(Source.of(value, "clip"), self._how)
 
 
 def _each(
@@ -89,9 +88,3 @@ def _checked_clip(array: NDArray[Any]) -> NDArray[np.uint8]:
             f"{list(array.shape)}: convert it, colours in the order red, green, blue"
         )
     return array
-
-
-def _squared(picture: NDArray[np.uint8], config: ImageConfig | VideoConfig) -> NDArray[np.uint8]:
-    """picture[H, W, 3] → [size, size, 3], cropped and resized as the config says."""
-    square = center_square(picture) if config.crop == "center" else picture
-    return resize_square(square, config.size, config.resize)

@@ -285,6 +285,7 @@ def test_interlaced_frames_count_once(processor: Any, tmp_path: Path) -> None:
 def test_frames_that_are_walked_are_bounded(
     processor: Any, clip: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setenv("COMPOSER_MEDIA", "inline")  # where the limits are ours to change
     monkeypatch.setattr(surveying, "MAX_FRAMES", 39)
     with pytest.raises(InputError, match="more than 39 frames: cut out the part"):
         processor("video", frames=1, size=8).encode([clip])

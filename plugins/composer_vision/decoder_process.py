@@ -1,0 +1,91 @@
+"""The process that decodes: it reads requests from its standard input until that ends, and knows nothing of models.
+
+It is started by `decoders.py`. Whatever a file does to the libraries that decode it (a crash, a loop without end, more
+memory than there is) ends this process, and costs the caller one request.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from pathlib import Path
+from typing import Any, BinaryIO
+
+__all__ = ["serve"]
+
+MOST_BYTES = 8 << 30
+"""Of memory: a picture of 100 megapixels with 16 bits a colour takes three while its transparency is worked out."""
+
+
+def serve() -> None:
+    """Answer requests, one after another."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # whoever started this process ends it
+    _limit_memory()
+    requests, answers = sys.stdin.buffer, _own_output()
+    from composer_vision.wire import receive, send
+
+    _import_decoders()
+    send(answers, {"ready": True})
+    while True:
+        try:
+            request = receive(requests)
+        except EOFError:
+            return
+        content = requests.read(request["bytes"])
+        _alarm(request["seconds"])
+        head, body = _answered(request, content)
+        _alarm(0)
+        send(answers, head, body)
+
+
+def _import_decoders() -> None:
+    """What every picture needs; PyAV is imported with the first clip."""
+    from composer_vision import pictures, resizing  # noqa: F401
+
+
+def _answered(request: dict[str, Any], content: bytes) -> tuple[dict[str, Any], bytes | memoryview]:
+    from composer.problems import InputError
+    from composer_vision.reading import Reading, read
+    from composer_vision.sources import Source
+
+    try:
+        os.chdir(request["folder"])
+        path = request["path"]
+        source = Source(request["name"], content if path is None else Path(path))
+        frames = read(source, Reading(**request["how"]))
+    except InputError as error:
+        return {"refused": str(error)}, b""
+    except MemoryError:
+        return {
+            "refused": f"{request['name']} takes more memory to decode than is allowed: scale it down first"
+        }, b""
+    except Exception as error:
+        import traceback
+
+        return {"failed": f"{type(error).__name__}: {error}", "traceback": traceback.format_exc()}, b""
+    return {"shape": frames.shape}, frames.tobytes()
+
+
+def _own_output() -> BinaryIO:
+    """The pipe for answers; what a library prints goes to the standard error instead."""
+    answers = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)
+    return answers
+
+
+def _limit_memory() -> None:
+    try:
+        import resource
+    except ImportError:  # not on Windows
+        return
+    _, most = resource.getrlimit(resource.RLIMIT_AS)
+    limit = MOST_BYTES if most == resource.RLIM_INFINITY else min(MOST_BYTES, most)
+    resource.setrlimit(resource.RLIMIT_AS, (limit, most))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a crash leaves no file
+
+
+def _alarm(seconds: float) -> None:
+    """End this process after a while, even inside a library, and where nobody is left who would."""
+    if hasattr(signal, "setitimer"):
+        signal.setitimer(signal.ITIMER_REAL, seconds)

@@ -1,0 +1,163 @@
+"""Decoding in another process: whatever a file does there is one sentence, and the next one is decoded."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from composer_vision import decoders
+from composer_vision.configs import ImageConfig
+from composer_vision.processors import ImageProcessor
+from PIL import Image
+
+from composer.problems import ComposerError, InputError
+
+MISBEHAVES = """
+import os, signal, time
+from composer_vision import reading
+right = reading.read
+def read(source, how):
+    match source.name.rpartition("-")[2]:
+        case "crash.png": os.kill(os.getpid(), signal.SIGSEGV)
+        case "hang.png": time.sleep(60)
+        case "memory.png": bytearray(1 << 40)
+        case "exit.png": os._exit(3)
+        case "raise.png": raise KeyError("width")
+        case "print.png": print("swscaler: hello", flush=True)
+    return right(source, how)
+reading.read = read
+serve()
+"""
+PROCESSOR = ImageProcessor(ImageConfig(size=4))
+
+
+@pytest.fixture(autouse=True)
+def misbehaving(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Processes that fail for files of certain names, in the way of their names."""
+    monkeypatch.setattr(decoders, "START", decoders.START.replace("serve()\n", MISBEHAVES))
+    pool = decoders._Pool()
+    monkeypatch.setattr(decoders, "_POOL", pool)
+    yield
+    pool.close()
+
+
+def picture(folder: Path, name: str, level: int = 90) -> Path:
+    path = folder / name
+    Image.new("RGB", (6, 6), (level, level, level)).save(path)
+    return path
+
+
+def frames(value: Any) -> np.ndarray:
+    return PROCESSOR.encode([value])["frames"]
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("a-crash.png", r"the decoder crashed on it \(SIGSEGV\)"),
+        ("a-exit.png", r"the decoder crashed on it \(exit code 3\)"),
+        ("a-memory.png", "takes more memory to decode than is allowed"),
+        ("a-hang.png", "takes more than 1 seconds to decode and was given up"),
+    ],
+)
+def test_what_ends_the_process_is_one_sentence_and_the_next_is_decoded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, said: str
+) -> None:
+    good = picture(tmp_path, "good.png")
+    if "hang" in name:
+        frames(good)  # what is slow on a busy machine is the start
+        monkeypatch.setenv(decoders.SECONDS, "1")
+    with pytest.raises(InputError, match=said) as caught:
+        frames(picture(tmp_path, name))
+    assert name in str(caught.value)
+    assert "\n" not in str(caught.value)
+    monkeypatch.delenv(decoders.SECONDS, raising=False)
+    assert (frames(good) == 90).all()
+
+
+def test_a_fault_of_ours_keeps_its_traceback(tmp_path: Path) -> None:
+    with pytest.raises(RuntimeError, match=r"KeyError: 'width'.*raise\.png") as caught:
+        frames(picture(tmp_path, "a-raise.png"))
+    assert "Traceback" in str(caught.value)
+
+
+def test_what_a_library_prints_is_no_answer(tmp_path: Path) -> None:
+    assert (frames(picture(tmp_path, "a-print.png")) == 90).all()
+
+
+def test_a_relative_path_is_looked_up_where_the_caller_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, level in (("one", 10), ("two", 20)):
+        (tmp_path / name).mkdir()
+        picture(tmp_path / name, "same.png", level)
+    for name, level in (("one", 10), ("two", 20)):
+        monkeypatch.chdir(tmp_path / name)
+        assert (frames("same.png") == level).all()
+
+
+def test_bytes_and_threads(tmp_path: Path) -> None:
+    contents = [picture(tmp_path, f"{level}.png", level).read_bytes() for level in range(40)]
+    with ThreadPoolExecutor(8) as threads:
+        found = list(threads.map(frames, contents))
+    assert [int(each[0, 0, 0, 0, 0]) for each in found] == list(range(40))
+
+
+def test_an_interrupted_answer_is_not_taken_for_the_next(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second = picture(tmp_path, "1.png", 1), picture(tmp_path, "2.png", 2)
+    frames(first)
+    with monkeypatch.context() as patch:
+
+        def interrupted(stream: Any) -> dict[str, Any]:
+            raise KeyboardInterrupt
+
+        patch.setattr(decoders, "receive", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            frames(first)
+    assert (frames(second) == 2).all()
+
+
+def test_a_process_that_does_not_start_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = picture(tmp_path, "a.png")
+    monkeypatch.setattr(decoders, "START", "raise SystemExit(7)")
+    with pytest.raises(ComposerError, match="ended with the code 7; COMPOSER_MEDIA=inline"):
+        frames(path)
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "no-python"))
+    with pytest.raises(ComposerError, match="cannot be started: No such file"):
+        frames(path)
+    monkeypatch.setenv(decoders.INLINE, "inline")
+    assert (frames(path) == 90).all()
+
+
+@pytest.mark.parametrize("seconds", ["0", "-1", "nan", "soon"])
+def test_a_time_that_is_none_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seconds: str
+) -> None:
+    monkeypatch.setenv(decoders.SECONDS, seconds)
+    with pytest.raises(InputError, match="COMPOSER_MEDIA_SECONDS is"):
+        frames(picture(tmp_path, "a.png"))
+
+
+def test_who_asks_imports_no_decoder(tmp_path: Path) -> None:
+    code = """
+import sys
+from composer_vision.configs import ImageConfig
+from composer_vision.processors import ImageProcessor
+assert ImageProcessor(ImageConfig(size=4)).encode([sys.argv[1]])["frames"].shape == (1, 1, 4, 4, 3)
+assert not {"PIL", "av"} & sys.modules.keys()
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(picture(tmp_path, "a.png"))],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
