@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
 
-import networkx as nx
-
+from composer.graph.wires import Wires
 from composer.language import Resolved
 from composer.plugin import Config, Modality, ModuleType, Registry
 from composer.problems import DocumentError, Problem
 from composer.types import PortType, Signature
+
+if TYPE_CHECKING:
+    import networkx as nx
 
 __all__ = ["CheckedInput", "CheckedModule", "CheckedNode", "CheckedTask", "Endpoint", "Report"]
 
@@ -59,11 +62,11 @@ class CheckedNode:
 
 @dataclass
 class CheckedTask:
-    """A task as a networkx graph whose every port has a type. `order` holds the nodes (no inputs) in running order."""
+    """A task as a graph whose every port has a type. `order` holds the nodes (no inputs) in running order."""
 
     name: str
     summary: str
-    graph: nx.MultiDiGraph
+    wires: Wires
     inputs: dict[str, CheckedInput]
     nodes: dict[str, CheckedNode]
     order: list[str]
@@ -74,9 +77,10 @@ class CheckedTask:
     ranges: dict[str, tuple[int, int]] = field(default_factory=dict)
     compile: Any = None
 
-    def edge_type(self, node: str, port: str) -> PortType | None:
-        """The type that flows into an input port."""
-        return self.wanted.get((node, port))
+    @cached_property
+    def graph(self) -> nx.MultiDiGraph:
+        """The task as a networkx graph."""
+        return self.wires.graph()
 
 
 @dataclass

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
-import networkx as nx
-
 from composer.graph.callees import Callee
 from composer.graph.model import Endpoint
+from composer.graph.wires import Wires
 from composer.language import Resolved
 from composer.plugin import Registry
 from composer.problems import Problem
@@ -22,7 +21,7 @@ CURE = "score given texts instead: `call` the decoder with the tokens of an inpu
 
 
 def searches_in_the_way(
-    graph: nx.MultiDiGraph,
+    wires: Wires,
     nodes: Mapping[str, tuple[Path, bool]],
     searches: Mapping[str, bool],
     loss: Endpoint | None,
@@ -40,15 +39,17 @@ def searches_in_the_way(
             message = f"node `{name}` generates inside an objective"
             place = tree.place((*nodes[name][0], "generate"))
             yield Problem("C223", "error", message, place, helps=(WHY, CURE))
-    if loss is None or loss[0] not in graph:
+    if loss is None or loss[0] not in wires:
         return
-    needed = nx.ancestors(graph, loss[0]) | {loss[0]}
+    needed = wires.before([loss[0]])
     for name in (name for name, training in searches.items() if not training and name in needed):
-        reached = (nx.descendants(graph, name) | {name}) & needed
+        reached = wires.after([name]) & needed
         crossing = [
-            data["path"]
-            for source, target, data in graph.edges(reached, data=True)
-            if nodes[target][1] and not nodes[source][1] and target in reached
+            wire.path
+            for wire in wires
+            if {wire.source, wire.target} <= reached
+            and nodes[wire.target][1]
+            and not nodes[wire.source][1]
         ]
         place = min((tree.place(path) for path in crossing), default=tree.place(where))
         message = f"the loss reads what the search `{name}` writes"

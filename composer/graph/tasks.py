@@ -6,8 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-import networkx as nx
-
 from composer.graph.callees import Callee, Callees
 from composer.graph.compile_options import check_precisions, check_ranges
 from composer.graph.edges import EdgeChecker
@@ -15,6 +13,7 @@ from composer.graph.model import CheckedInput, CheckedNode, CheckedTask, Endpoin
 from composer.graph.objectives import searches_in_the_way, trains_nothing
 from composer.graph.ranges import BATCH, UNBOUNDED, free_dims
 from composer.graph.references import Reference, References, written_references
+from composer.graph.wires import Wire, Wires
 from composer.graph.wiring import offers, one_or_many, other_methods, takers
 from composer.language import InputShape, NodeShape, TaskShape
 from composer.plugin.answers import as_ports, as_ranges, as_vocabularies
@@ -69,14 +68,14 @@ class TaskChecker:
         self.references = References(
             document.tree, self.outputs, self.problems, training, callers, read, document.removed, incomplete
         )
-        graph = self._wire()
-        order = self._order(graph)
-        self._type_all(graph, order)
+        wires = self._wire()
+        order = self._order(wires)
+        self._type_all(order)
         outputs = self._outputs(path)
         loss = self._loss(path)
         self.references.settle(self._follows)
-        self._check_objective(graph, loss, path, before)
-        self._warn_unused(graph, path, before)
+        self._check_objective(wires, loss, path, before)
+        self._warn_unused(wires, path, before)
         self._check_compile(path)
         if not self.edges.failed and not any(p.severity == "error" for p in self.problems[before:]):
             self.problems += self.edges.beyond_defaults()
@@ -89,7 +88,7 @@ class TaskChecker:
         return CheckedTask(
             name=self.name,
             summary=self.shape.summary,
-            graph=graph,
+            wires=wires,
             inputs=self.inputs,
             nodes={name: self._checked(name) for name in order},
             order=order,
@@ -187,10 +186,9 @@ class TaskChecker:
         self.inputs[name] = CheckedInput(name, modality, config, ports, host, path, training)
         self.outputs[name] = tuple(ports)
 
-    def _wire(self) -> nx.MultiDiGraph:
-        """The task as a graph: an edge for every reference that names something."""
-        graph: nx.MultiDiGraph = nx.MultiDiGraph()
-        graph.add_nodes_from(self.outputs)
+    def _wire(self) -> Wires:
+        """Every reference that names something."""
+        wires: list[Wire] = []
         for name, (node, path, training) in self.nodes.items():
             callee = self.resolved.get(name)
             wired: dict[str, Any] = {}
@@ -198,13 +196,13 @@ class TaskChecker:
                 source = reference.text.partition(".")[0]
                 endpoint = self.references.resolve(reference.text, reference.path, training=training)
                 if source in self.outputs and (training or source not in self.references.training):
-                    graph.add_edge(source, name, path=reference.path, text=reference.text)
+                    wires.append(Wire(source, name, reference.path, reference.text))
                 if callee is not None:
                     self._connect(wired, callee, reference, endpoint, path)
             if callee is not None:
                 self._missing(callee, wired, node, path)
             self.sources[name] = {p: e for p, e in wired.items() if e is not None}
-        return graph
+        return Wires(self.outputs, wires)
 
     def _connect(
         self,
@@ -294,42 +292,20 @@ class TaskChecker:
             return False
         return any(port in signature.outputs for _, signature in other_methods(callee))
 
-    def _order(self, graph: nx.MultiDiGraph) -> list[str]:
-        try:
-            return [
-                name for name in nx.lexicographical_topological_sort(graph, self._rank) if name in self.nodes
-            ]
-        except nx.NetworkXUnfeasible:
-            for component in nx.strongly_connected_components(graph):
-                inner = graph.subgraph(component)
-                if inner.number_of_edges() and (len(component) > 1 or inner.has_edge(*(list(component) * 2))):
-                    self._cycle(inner)
-                    for name in component:
-                        self.outputs[name] = None
-            return [name for name in self.nodes if self.outputs.get(name) is not None]
+    def _order(self, wires: Wires) -> list[str]:
+        """The nodes in running order; ties are broken as the author wrote them."""
+        rank = {name: index for index, name in enumerate((*self.inputs, *self.nodes, *self.outputs))}
+        order = wires.order(rank.__getitem__)
+        if order is not None:
+            return [name for name in order if name in self.nodes]
+        from composer.graph.circles import circles
 
-    def _rank(self, name: str) -> int:
-        """Position in the file: ties of the order are broken as the author wrote them."""
-        if not hasattr(self, "_ranks"):
-            self._ranks = {n: i for i, n in enumerate((*self.inputs, *self.nodes, *self.outputs))}
-        return self._ranks.get(name, 0)
+        for circle in circles(wires, rank, self.callees.document.tree):
+            self.problems.append(circle.problem)
+            self.outputs.update(dict.fromkeys(circle.names))
+        return [name for name in self.nodes if self.outputs.get(name) is not None]
 
-    def _cycle(self, component: nx.MultiDiGraph) -> None:
-        start = min(component, key=self._rank)
-        edges = nx.find_cycle(component, start)
-        steps = [edge[0] for edge in edges]
-        first = steps.index(min(steps, key=self._rank))
-        steps = steps[first:] + steps[:first]
-        tree = self.callees.document.tree
-        closing = component.get_edge_data(steps[-1], steps[0])[0]
-        shown = " → ".join([*steps, steps[0]])
-        message = f"these nodes wait for each other: {shown}"
-        place = tree.place(closing["path"])
-        self.problems.append(
-            Problem("C210", "error", message, place, f"`{steps[0]}` waits for `{steps[-1]}`")
-        )
-
-    def _type_all(self, graph: nx.MultiDiGraph, order: list[str]) -> None:
+    def _type_all(self, order: list[str]) -> None:
         for item in self.inputs.values():
             self.edges.add_input(item)
         for name in order:
@@ -364,7 +340,7 @@ class TaskChecker:
         return endpoint
 
     def _check_objective(
-        self, graph: nx.MultiDiGraph, loss: Endpoint | None, path: Path, before: int
+        self, wires: Wires, loss: Endpoint | None, path: Path, before: int
     ) -> None:
         """C223 and C224: a search in the objective, a loss that trains nothing."""
         objective = self.shape.objective
@@ -379,7 +355,7 @@ class TaskChecker:
         }
         kind = self.edges.types[loss].kind if loss in self.edges.types else None
         scalar = loss if kind == "scalar" else None  # what is no scalar is told as such (C219)
-        self.problems += searches_in_the_way(graph, nodes, searches, scalar, where, document)
+        self.problems += searches_in_the_way(wires, nodes, searches, scalar, where, document)
         faulty = any(ports is None for ports in self.outputs.values())
         if loss is None or faulty or any(p.severity == "error" for p in self.problems[before:]):
             return
@@ -393,7 +369,7 @@ class TaskChecker:
             place = document.tree.place(where)
             self.problems.append(Problem("C224", "error", message, place, helps=helps))
 
-    def _warn_unused(self, graph: nx.MultiDiGraph, path: Path, before: int) -> None:
+    def _warn_unused(self, wires: Wires, path: Path, before: int) -> None:
         """Nodes and inputs that nothing needs; silent where a fault in the task may be the reason."""
         if any(broken[: len(path)] == path for broken in self.callees.document.broken):
             return
@@ -406,9 +382,7 @@ class TaskChecker:
         ends = [text.partition(".")[0] for text in self.shape.outputs.values()]
         if self.shape.objective is not None:
             ends.append(self.shape.objective.loss.partition(".")[0])
-        needed = set(ends)
-        for end in needed.copy():
-            needed |= nx.ancestors(graph, end)
+        needed = wires.before(ends)
         tree = self.callees.document.tree
         for name, (_, where, _training) in self.nodes.items():
             if name not in needed:
@@ -418,7 +392,7 @@ class TaskChecker:
                     Problem("C215", "warning", message, tree.place(where, key=True), helps=helps)
                 )
         for name, item in self.inputs.items():
-            if name not in needed and not any(graph.successors(name)):
+            if name not in needed and not wires.is_read(name):
                 message = f"input `{name}` is never used"
                 self.problems.append(Problem("C216", "warning", message, tree.place(item.path, key=True)))
 
