@@ -35,7 +35,8 @@ COMMANDS = {
 """Every command with the line that `composer --help` shows; `composer/cli/<command>.py` holds it."""
 
 SHORT = frozenset({"check", "explain", "plugins", "schema", "new"})
-"""Commands that are over before a garbage collection could pay; importing alone would trigger several."""
+"""Commands that are over before a garbage collection could pay: importing alone would trigger several, and the end of
+the program one more over all that it holds."""
 
 TRACEBACK = "COMPOSER_TRACEBACK"
 """The environment variable that shows where an error came from, too."""
@@ -53,7 +54,7 @@ def run(argv: list[str] | None = None) -> int:
             stream.reconfigure(errors="replace")
     try:
         with ending_signals():
-            return _flushed(_dispatch(arguments))
+            return _flushed(_dispatch(arguments, ends=argv is None))
     except Ended as end:
         _drop_output()
         if argv is not None:  # the program that called us was asked to end, and has its way of doing that
@@ -110,7 +111,8 @@ def _drop_output() -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), number)
 
 
-def _dispatch(arguments: list[str]) -> int:
+def _dispatch(arguments: list[str], *, ends: bool) -> int:
+    """Run what the arguments name; `ends` says that the program is over then."""
     if not arguments:
         remark(_help())
         return USAGE
@@ -130,7 +132,10 @@ def _dispatch(arguments: list[str]) -> int:
     try:
         return _run_command(name, rest)
     finally:
-        gc.enable()
+        if ends and name in SHORT:
+            gc.freeze()
+        else:
+            gc.enable()
 
 
 def _run_command(name: str, rest: list[str]) -> int:
