@@ -47,9 +47,7 @@ def searches_in_the_way(
         crossing = [
             wire.path
             for wire in wires
-            if {wire.source, wire.target} <= reached
-            and nodes[wire.target][1]
-            and not nodes[wire.source][1]
+            if {wire.source, wire.target} <= reached and nodes[wire.target][1] and not nodes[wire.source][1]
         ]
         place = min((tree.place(path) for path in crossing), default=tree.place(where))
         message = f"the loss reads what the search `{name}` writes"

@@ -339,9 +339,7 @@ class TaskChecker:
             self.problems.append(Problem("C219", "error", message, place))
         return endpoint
 
-    def _check_objective(
-        self, wires: Wires, loss: Endpoint | None, path: Path, before: int
-    ) -> None:
+    def _check_objective(self, wires: Wires, loss: Endpoint | None, path: Path, before: int) -> None:
         """C223 and C224: a search in the objective, a loss that trains nothing."""
         objective = self.shape.objective
         if objective is None:

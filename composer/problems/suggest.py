@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
@@ -114,6 +113,8 @@ def _closest(word: str, names: tuple[str, ...], count: int) -> list[str]:
     if len(text) > LONGEST * 2:
         return []
     length = len(text)
+    import difflib
+
     near = [name for name in names if 3 * len(name) >= length and 3 * length >= len(name)]
     return difflib.get_close_matches(text, near, n=count, cutoff=0.6)
 
