@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from composer.graph.asked import default_signature, signature_of
 from composer.graph.callees import Callee
-from composer.graph.explaining import Edge, shown
+from composer.graph.fitting import Edge, shown
 from composer.plugin import Registry
 from composer.types import PortType, Signature
 

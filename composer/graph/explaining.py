@@ -4,45 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from composer.graph.adapters import adapter_for, adapter_help
 from composer.graph.asked import default_signature
 from composer.graph.derivation import Cause, Derivation
-from composer.graph.model import Endpoint
+from composer.graph.fitting import TASK, Edge, shown_dim
 from composer.graph.ranges import UNBOUNDED
 from composer.language import Resolved
 from composer.plugin import Registry
 from composer.problems import Note, Place, Problem
-from composer.types import Dim, PortType
+from composer.types import Dim
 
-__all__ = ["TASK", "Edge", "Explainer", "shown", "shown_dim"]
-
-TASK = "<task>"
-"""Owner of the symbols that all inputs of a task share; no input or node can have this name."""
+__all__ = ["Explainer"]
 
 MAX_CAUSES = 3
 MAX_NOTES = 6
-
-
-@dataclass(frozen=True)
-class Edge:
-    """An edge that does not fit, with both types as far as they are known. Paths lead into the document."""
-
-    source: Endpoint
-    node: str
-    port: str
-    given: PortType
-    wanted: PortType
-    reference: tuple[Any, ...]
-    node_path: tuple[Any, ...]
-
-    def __str__(self) -> str:
-        return f"{'.'.join(self.source)} → {self.node}.{self.port}"
-
-    @property
-    def label(self) -> str:
-        return f"{shown(self.given)} does not fit {shown(self.wanted)}"
 
 
 @dataclass(frozen=True)
@@ -208,11 +184,6 @@ def _takes(sizes: tuple[int, int]) -> str:
     return f"at most {high}" if low <= 1 else f"{low} to {high}"
 
 
-def shown_dim(dim: Dim) -> str:
-    """A dimension for people: the owner of a symbol (`N@node`) is dropped."""
-    return str(dim.renamed(lambda symbol: symbol.partition("@")[0]))
-
-
 def _owned(dim: Dim) -> str:
     """A dimension with the owners of its symbols, where two have one name: `L of question`."""
     return str(dim).replace("@@", " of ").replace("@", " of ")
@@ -240,9 +211,3 @@ def _made(name: str, symbols: Iterable[str], derivation: Derivation) -> list[str
         for symbol in dict.fromkeys(symbols)
         if symbol in derivation.made
     ]
-
-
-def shown(port: PortType) -> str:
-    """A port type for people: a role that stands for any says nothing."""
-    name = port.kind if port.has_open_role else port.name
-    return f"{name}[{', '.join(map(shown_dim, port.dims))}]" if port.dims else name

@@ -6,7 +6,7 @@ import re
 from collections.abc import Hashable, Iterable
 from dataclasses import dataclass, field, replace
 
-from composer.graph.explaining import Edge
+from composer.graph.fitting import Edge
 from composer.problems import Note, Place, Problem
 
 __all__ = ["EdgeFaults", "NameFaults", "without_count"]

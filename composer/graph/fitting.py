@@ -1,14 +1,50 @@
-"""What makes an edge fit: roles that go together; and what does not fit of one."""
+"""Edges between ports: what makes one fit, such as kinds and roles that go together, and what does not fit of it."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
 
-from composer.graph.explaining import Edge
+from composer.graph.model import Endpoint
 from composer.graph.solver import Refused
+from composer.types import Dim, Kind, PortType
 
-__all__ = ["Roles", "Unfit", "swapped_pair"]
+__all__ = [
+    "TASK",
+    "Edge",
+    "Roles",
+    "Unfit",
+    "kind_fits",
+    "local_type",
+    "renamed_dim",
+    "shown",
+    "shown_dim",
+    "swapped_pair",
+]
+
+TASK = "<task>"
+"""Owner of the symbols that all inputs of a task share; no input or node can have this name."""
+
+
+@dataclass(frozen=True)
+class Edge:
+    """An edge, with both types as far as they are known. Paths lead into the document."""
+
+    source: Endpoint
+    node: str
+    port: str
+    given: PortType
+    wanted: PortType
+    reference: tuple[Any, ...]
+    node_path: tuple[Any, ...]
+
+    def __str__(self) -> str:
+        return f"{'.'.join(self.source)} → {self.node}.{self.port}"
+
+    @property
+    def label(self) -> str:
+        return f"{shown(self.given)} does not fit {shown(self.wanted)}"
 
 
 @dataclass
@@ -55,3 +91,38 @@ def swapped_pair(unfit: Sequence[Unfit]) -> tuple[Unfit, Unfit] | None:
             if roles == (other.edge.wanted.role, other.edge.given.role):
                 return one, other
     return None
+
+
+def kind_fits(kinds: Mapping[str, Kind], given: str, wanted: str) -> bool:
+    """Whether one kind is another, or a sub-kind of it."""
+    seen: str | None = given
+    while seen is not None:
+        if seen == wanted:
+            return True
+        kind = kinds.get(seen)
+        seen = kind.parent if kind is not None else None
+    return False
+
+
+def shown_dim(dim: Dim) -> str:
+    """A dimension for people: the owner of a symbol (`N@node`) is dropped."""
+    return str(dim.renamed(lambda symbol: symbol.partition("@")[0]))
+
+
+def shown(port: PortType) -> str:
+    """A port type for people: a role that stands for any says nothing."""
+    name = port.kind if port.has_open_role else port.name
+    return f"{name}[{', '.join(map(shown_dim, port.dims))}]" if port.dims else name
+
+
+def local_type(port: PortType, owner: str, fixed: Mapping[str, str]) -> PortType:
+    """The port type with its symbols made the owner's own (`N@frames`) or the module's (`D@@projection`)."""
+    if not any(d.terms for d in port.dims):
+        return port
+    return replace(port, dims=tuple(renamed_dim(d, owner, fixed) for d in port.dims))
+
+
+def renamed_dim(dim: Dim, owner: str, fixed: Mapping[str, str]) -> Dim:
+    if not dim.terms:
+        return dim
+    return dim.renamed(lambda symbol: fixed.get(symbol) or f"{symbol}@{owner}")

@@ -14,7 +14,7 @@ from composer.problems import Note, Problem
 from composer.types import Dim, PortType, VocabularyIds
 
 if TYPE_CHECKING:
-    from composer.graph.explaining import Edge
+    from composer.graph.fitting import Edge
 
 __all__ = ["Carried", "Vocabularies", "entries_port"]
 

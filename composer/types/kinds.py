@@ -35,3 +35,8 @@ class Kind:
     fields: Mapping[str, Field]
     record: Callable[..., Any] | None = None
     parent: str | None = None
+
+    @property
+    def holds_arrays(self) -> bool:
+        """Whether each sample can be given as an array: there is a batch, and numbers in it."""
+        return bool(self.dims) and all(field.dtype != "object" for field in self.fields.values())

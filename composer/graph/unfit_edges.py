@@ -1,0 +1,120 @@
+"""Edges that do not fit: one problem for one cause, with what would fit in its place."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Hashable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from composer.graph.alternatives import alternatives
+from composer.graph.callees import Callee
+from composer.graph.derivation import Derivation
+from composer.graph.explaining import Explainer
+from composer.graph.fitting import Edge, Roles, Unfit, kind_fits, local_type, shown_dim, swapped_pair
+from composer.problems import Problem
+from composer.types import PortType
+
+if TYPE_CHECKING:
+    from composer.graph.edges import EdgeChecker
+
+__all__ = ["UnfitEdges"]
+
+
+@dataclass
+class UnfitEdges:
+    """Tells of the edges of one task that do not fit, by what its checker knows of them."""
+
+    checker: EdgeChecker
+
+    @cached_property
+    def explainer(self) -> Explainer:
+        return Explainer(self.checker.document, self.checker.registry)
+
+    def tell(self, unfit: list[Unfit], callee: Callee, edges: Collection[Edge]) -> None:
+        """Tell of the edges of one node that do not fit. `edges` are all of them, where all are known."""
+        swapped = swapped_pair(unfit)
+        for fault in unfit:
+            edge = replace(
+                fault.edge,
+                given=self.checker.normal(fault.edge.given),
+                wanted=self.checker.normal(fault.edge.wanted),
+            )
+            place = self.checker.document.tree.place(edge.reference)
+            if swapped is not None and fault is swapped[1]:
+                continue  # told of with the first
+            keys = self._keys(fault, edge)
+            if self.checker.faults.joins(keys, edge, place):
+                continue
+            hints = self._alternatives(callee, edges)
+            if swapped is not None and fault is swapped[0]:
+                hints = [f"`{edge.port}` and `{swapped[1].edge.port}` of `{edge.node}` are swapped", *hints]
+            self.checker.faults.add(keys, edge, self._problem(fault, edge, callee, hints))
+
+    def _problem(self, fault: Unfit, edge: Edge, callee: Callee, hints: Sequence[str]) -> Problem:
+        if not fault.indices:
+            fitting = [
+                f"{n}.{p}"
+                for (n, p), t in self.checker.types.items()
+                if n != edge.node and self._fits(t, edge.wanted)
+            ]
+            return self.explainer.kinds(edge, fitting, hints)
+        if fault.refused is not None and len(fault.indices) == 1:
+            value, taken = fault.refused
+            offered = self.checker.solver.bounds(value)
+            return self.explainer.sizes(fault.edge, fault.indices[0], self.derivation, offered, taken)
+        for index in fault.indices:
+            fixed = [s for s in fault.edge.wanted.dims[index].symbols if s in self.checker.first_calls]
+            if fixed:
+                first = self.checker.first_calls[fixed[0]]
+                return self.explainer.calls(edge, index, self.derivation, callee.module.name, first)
+        return self.explainer.dimensions(edge, fault.indices, self.derivation, hints)
+
+    def _keys(self, fault: Unfit, edge: Edge) -> list[Hashable]:
+        """What the fault comes from. Two faults with a key in common are one."""
+        source, node = (edge.reference[:2], edge.source), (edge.reference[:2], edge.node, edge.port)
+        if not fault.indices:
+            return [("kinds", source, edge.wanted.name)]
+        texts = tuple(
+            (index, shown_dim(edge.given.dims[index]), shown_dim(edge.wanted.dims[index]))
+            for index in fault.indices
+        )
+        keys: list[Hashable] = [("from", edge.given.kind, texts, source)]
+        for side, (owner, port) in (("from", edge.source), ("to", (edge.node, f">{edge.port}"))):
+            roots = {root for index in fault.indices for root in self.derivation.roots(owner, port, index)}
+            if roots:
+                keys.append((side, edge.given.kind, texts, frozenset(roots)))
+        return keys if len(keys) > 1 else [*keys, ("to", texts, node)]
+
+    @cached_property
+    def derivation(self) -> Derivation:
+        """Causes of dimensions, as far as the task has been read."""
+        return Derivation(
+            self.checker.document.tree,
+            self.checker.owners,
+            self.checker.bindings,
+            lambda n, p: self.checker.raw.get((n, p)),
+            self.checker.solver.made_from,
+        )
+
+    def _alternatives(self, callee: Callee, edges: Collection[Edge]) -> list[str]:
+        """Other methods of the module, or other types in its place, that take what the node is given."""
+        return [] if not edges else alternatives(callee, list(edges), self.checker.registry, self._all_fit)
+
+    def _all_fit(self, pairs: Iterable[tuple[PortType, PortType]]) -> bool:
+        """Whether types that are given would fit those of a signature, all together. Nothing is kept of it."""
+        roles = Roles()
+        with self.checker.solver.trial():
+            return all(
+                self._fits(given, wanted)
+                and roles.taken(wanted.role, given.role) is None
+                and all(map(self.checker.solver.unify, given.dims, local_type(wanted, "?", {}).dims))
+                for given, wanted in pairs
+            )
+
+    def _fits(self, given: PortType, wanted: PortType) -> bool:
+        """Whether the kinds go together, and the roles where both have one."""
+        named = not (wanted.has_open_role or not given.role or not wanted.role)
+        return kind_fits(self.checker.registry.kinds, given.kind, wanted.kind) and not (
+            named and given.role != wanted.role
+        )
