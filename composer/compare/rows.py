@@ -10,7 +10,7 @@ from torch import Tensor
 
 from composer.compare.case import Tolerance
 from composer.problems.render.machine import json_text
-from composer.types import gap
+from composer.types.gaps import gap
 
 __all__ = ["Comparison", "Row", "compare_tensors"]
 

@@ -11,7 +11,8 @@ from torch import Tensor
 from composer.conformance.report import Failure
 from composer.conformance.samples import fields_of
 from composer.conformance.sizes import evaluate
-from composer.types import Field, Kind, Port, gap
+from composer.types import Field, Kind, Port
+from composer.types.gaps import gap
 
 __all__ = ["difference", "hold_to_type", "tensors_of"]
 

@@ -6,10 +6,9 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from composer.graph.configs import ConfigReader
-from composer.graph.entries import EntryFinder
 from composer.graph.model import CheckedModule
 from composer.graph.plugin_faults import report_fault
 from composer.graph.vocabularies import Vocabularies
@@ -21,6 +20,9 @@ from composer.plugin.registry import Section
 from composer.problems import ComposerError, Edit, Note, Problem
 from composer.problems.suggest import listed, rename, suggest
 from composer.types import Signature
+
+if TYPE_CHECKING:
+    from composer.graph.entries import EntryFinder
 
 __all__ = ["Callee", "Callees"]
 
@@ -134,10 +136,14 @@ class Callees:
 
     def find(self, section: Section[Any], key: str, path: Path, code: str, what: str) -> Any:
         """A registry entry by id, or None after reporting C201/C205, C301 or C302."""
+        if key in section and not self.registry.conflicts:
+            return section[key]
         return self._finder.find(section, key, path, code, what)
 
     @cached_property
     def _finder(self) -> EntryFinder:
+        from composer.graph.entries import EntryFinder
+
         return EntryFinder(self.registry, self.document.tree, self.problems)
 
     def _verb_problem(self, verbs: list[str], path: Path) -> None:

@@ -7,18 +7,15 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from composer.graph.callees import Callee, Callees
-from composer.graph.compile_options import check_precisions, check_ranges
 from composer.graph.edges import EdgeChecker
+from composer.graph.inputs import NodeInputs
 from composer.graph.model import CheckedInput, CheckedNode, CheckedTask, Endpoint
-from composer.graph.objectives import searches_in_the_way, trains_nothing
 from composer.graph.ranges import BATCH, UNBOUNDED, free_dims
-from composer.graph.references import Reference, References, written_references
+from composer.graph.references import References, written_references
 from composer.graph.wires import Wire, Wires
-from composer.graph.wiring import offers, one_or_many, other_methods, takers
 from composer.language import InputShape, NodeShape, TaskShape
 from composer.plugin.answers import as_ports, as_ranges, as_vocabularies
 from composer.problems import Problem
-from composer.problems.suggest import suggest
 from composer.types import PortType
 
 __all__ = ["TaskChecker"]
@@ -189,6 +186,9 @@ class TaskChecker:
     def _wire(self) -> Wires:
         """Every reference that names something."""
         wires: list[Wire] = []
+        inputs = NodeInputs(
+            self.callees.document, self.problems, self.inputs, self.nodes, self.resolved, self.misfits
+        )
         for name, (node, path, training) in self.nodes.items():
             callee = self.resolved.get(name)
             wired: dict[str, Any] = {}
@@ -198,98 +198,19 @@ class TaskChecker:
                 if source in self.outputs and (training or source not in self.references.training):
                     wires.append(Wire(source, name, reference.path, reference.text))
                 if callee is not None:
-                    self._connect(wired, callee, reference, endpoint, path)
+                    inputs.connect(wired, callee, reference, endpoint, path)
             if callee is not None:
-                self._missing(callee, wired, node, path)
+                inputs.missing(wired, callee, node, path)
             self.sources[name] = {p: e for p, e in wired.items() if e is not None}
         return Wires(self.outputs, wires)
-
-    def _connect(
-        self,
-        wired: dict[str, Any],
-        callee: Callee,
-        reference: Reference,
-        endpoint: Endpoint | None,
-        path: Path,
-    ) -> None:
-        ports = callee.signature.inputs
-        port = reference.port
-        tree = self.callees.document.tree
-        if port is None:
-            choices = [name for name, declared in ports.items() if not declared.optional] or list(ports)
-            if len(choices) != 1:
-                message = f"node `{path[-1]}` has {len(ports)} inputs, so each needs its name"
-                helps = (f"write `inputs: {{{', '.join(f'{p}: ...' for p in ports)}}}`",)
-                self.problems.append(
-                    Problem("C214", "error", message, tree.place(reference.path), helps=helps)
-                )
-                wired.update(dict.fromkeys(ports))
-                return
-            (port,) = choices
-        if port not in ports:
-            self._unexpected(callee, reference, wired, path)
-            return
-        if reference.many != ports[port].many:
-            wired[port] = None
-            form = "a list of references" if ports[port].many else "one reference, not a list"
-            message = f"input `{port}` of node `{path[-1]}` takes {form}"
-            place = tree.place((*path, "inputs", port))
-            cures = one_or_many(self.nodes[path[-1]][0], reference)
-            if not any(p.place == place for p in self.problems):
-                self.problems.append(Problem("C102", "error", message, place, helps=cures))
-            return
-        if reference.many:
-            wired[port] = (*wired.get(port, ()), endpoint) if endpoint else wired.get(port, ())
-        else:
-            wired[port] = endpoint
-
-    def _unexpected(self, callee: Callee, reference: Reference, wired: dict[str, Any], path: Path) -> None:
-        ports = callee.signature.inputs
-        tree = self.callees.document.tree
-        written = self.nodes[path[-1]][0].inputs
-        free = [p for p in ports if not (isinstance(written, dict) and p in written)]
-        place = tree.place((*path, "inputs", reference.port), key=True)
-        meant = suggest(str(reference.port), free, place)
-        guess = meant.word or (free[0] if len(free) == 1 else None)
-        helps = list(meant.helps) or ([f"did you mean `{guess}`?"] if guess else [])
-        fix = meant.fix
-        calls = takers(callee, str(reference.port))
-        if calls:
-            help_ = f"{' and '.join(f'`call: {call}`' for call in calls)} takes `{reference.port}`"
-            helps.insert(0 if callee.method == "forward" else len(helps), help_)
-            fix = ()
-        self.misfits.add(str(path[-1]))
-        helps.append(f"node `{path[-1]}` takes {', '.join(ports) or 'no inputs'}")
-        if guess:
-            wired[guess] = None  # the misspelt input explains the missing one
-        message = f"node `{path[-1]}` has no input `{reference.port}`"
-        self.problems.append(
-            Problem("C209", "error", message, place, "unexpected", helps=tuple(helps), fix=fix)
-        )
-
-    def _missing(self, callee: Callee, wired: dict[str, Any], node: NodeShape, path: Path) -> None:
-        broken = {p[-1] for p in self.callees.document.broken if p[:-1] == (*path, "inputs")}
-        if self.callees.document.hurt(path):
-            return
-        unknown_keys = [p for p in self.callees.document.broken if p[:-1] == path]
-        if unknown_keys and self.callees.document.tree.node((*path, "inputs")) is None:
-            return  # the inputs may stand under a misspelt key
-        for port, declared in callee.signature.inputs.items():
-            if port in wired or port in broken or declared.optional:
-                continue
-            tree = self.callees.document.tree
-            has_inputs = tree.node((*path, "inputs")) is not None
-            place = tree.place((*path, "inputs") if has_inputs else path, key=True)
-            message = f"node `{path[-1]}` needs the input `{port}` ({declared.type})"
-            helps = offers(declared.type.kind, port, str(path[-1]), self.inputs, self.nodes, self.resolved)
-            self.misfits.add(str(path[-1]))
-            self.problems.append(Problem("C208", "error", message, place, "missing", helps=helps))
 
     def _follows(self, name: str, port: str) -> bool:
         """Whether a node lacks an output because it calls the wrong method, which its inputs have told already."""
         callee = self.resolved.get(name)
         if callee is None or name not in self.misfits | self.edges.misfits:
             return False
+        from composer.graph.wiring import other_methods
+
         return any(port in signature.outputs for _, signature in other_methods(callee))
 
     def _order(self, wires: Wires) -> list[str]:
@@ -344,6 +265,8 @@ class TaskChecker:
         objective = self.shape.objective
         if objective is None:
             return
+        from composer.graph.objectives import searches_in_the_way, trains_nothing
+
         where = (*path, "objective", "loss")
         document = self.callees.document
         nodes = {name: (place, training) for name, (_, place, training) in self.nodes.items()}
@@ -396,6 +319,10 @@ class TaskChecker:
 
     def _check_compile(self, path: Path) -> None:
         shape, document = self.shape.compile, self.callees.document
+        if not (shape.ranges or shape.precisions):
+            return
+        from composer.graph.compile_options import check_precisions, check_ranges
+
         if shape.ranges:
             self.problems += check_ranges(
                 shape, path, document, self._free_dims(), lambda name: self.outputs.get(name, ()) is None

@@ -1,7 +1,6 @@
 """The primitive types of the language: dims, port types, kinds, signatures. Nothing here knows documents or plugins."""
 
 from composer.types.dims import Dim, Floor
-from composer.types.gaps import Gap, gap
 from composer.types.kinds import Field, Kind
 from composer.types.parsing import parse_dim, parse_form
 from composer.types.ports import Port, PortType, parse_port_type
@@ -13,7 +12,6 @@ __all__ = [
     "Dim",
     "Field",
     "Floor",
-    "Gap",
     "Kind",
     "Port",
     "PortType",
@@ -21,7 +19,6 @@ __all__ = [
     "States",
     "Tokens",
     "VocabularyIds",
-    "gap",
     "parse_dim",
     "parse_form",
     "parse_port_type",

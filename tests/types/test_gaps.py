@@ -7,7 +7,7 @@ import math
 import pytest
 import torch
 
-from composer.types import gap
+from composer.types.gaps import gap
 
 INF, NAN = math.inf, math.nan
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from torch import Tensor
 
-from composer.types import gap
+from composer.types.gaps import gap
 from composer_compile.artifact.manifest import Difference
 
 __all__ = ["TOLERANCES", "WORST", "difference", "within"]

@@ -36,11 +36,13 @@ def render(
         ValueError: `format` is unknown.
     """
     found = tuple(problems)
+    if format == "text" and not found:
+        return ""
     if format == "text":
         from composer.problems.render.text import problem_text
 
         blocks = [problem_text(problem, sources, Style(color), width) for problem in found]
-        return "\n".join([*blocks, f"{summary(found)}\n"]) if blocks else ""
+        return "\n".join([*blocks, f"{summary(found)}\n"])
     if format == "json":
         from composer.problems.render.as_json import problems_json
 

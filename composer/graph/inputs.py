@@ -1,0 +1,124 @@
+"""What the inputs of a node are wired to: every reference at the port that it feeds, and ports that nothing feeds."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, MutableSet
+from dataclasses import dataclass
+from typing import Any
+
+from composer.graph.callees import Callee
+from composer.graph.model import CheckedInput, Endpoint
+from composer.graph.references import Reference
+from composer.language import NodeShape, Resolved
+from composer.language.tree import Path
+from composer.problems import Problem
+
+__all__ = ["NodeInputs"]
+
+
+@dataclass
+class NodeInputs:
+    """Wires the nodes of one task. A port that is wired to something faulty is None there, and explains itself."""
+
+    document: Resolved
+    problems: list[Problem]
+    inputs: Mapping[str, CheckedInput]
+    nodes: Mapping[str, tuple[NodeShape, Path, bool]]
+    resolved: Mapping[str, Callee]
+    misfits: MutableSet[str]
+    """Nodes that are given what they do not take, or are not given what they need."""
+
+    def connect(
+        self,
+        wired: dict[str, Any],
+        callee: Callee,
+        reference: Reference,
+        endpoint: Endpoint | None,
+        path: Path,
+    ) -> None:
+        """Wire one reference of the node at `path` to `endpoint`, which is None where it names nothing."""
+        ports = callee.signature.inputs
+        port = reference.port
+        if port is None:
+            choices = [name for name, declared in ports.items() if not declared.optional] or list(ports)
+            if len(choices) != 1:
+                self._unnamed(callee, reference, path)
+                wired.update(dict.fromkeys(ports))
+                return
+            (port,) = choices
+        if port not in ports:
+            self._unexpected(callee, reference, wired, path)
+        elif reference.many != ports[port].many:
+            wired[port] = None
+            self._one_or_many(callee, reference, port, path)
+        elif reference.many:
+            wired[port] = (*wired.get(port, ()), endpoint) if endpoint else wired.get(port, ())
+        else:
+            wired[port] = endpoint
+
+    def missing(self, wired: dict[str, Any], callee: Callee, node: NodeShape, path: Path) -> None:
+        """C208 for every port of the node at `path` that needs something and has nothing."""
+        ports = [p for p, d in callee.signature.inputs.items() if p not in wired and not d.optional]
+        if not ports or self.document.hurt(path):
+            return
+        broken = {p[-1] for p in self.document.broken if p[:-1] == (*path, "inputs")}
+        unknown_keys = [p for p in self.document.broken if p[:-1] == path]
+        if unknown_keys and self.document.tree.node((*path, "inputs")) is None:
+            return  # the inputs may stand under a misspelt key
+        from composer.graph.wiring import offers
+
+        for port in (port for port in ports if port not in broken):
+            declared, tree = callee.signature.inputs[port], self.document.tree
+            has_inputs = tree.node((*path, "inputs")) is not None
+            place = tree.place((*path, "inputs") if has_inputs else path, key=True)
+            message = f"node `{path[-1]}` needs the input `{port}` ({declared.type})"
+            helps = offers(declared.type.kind, port, str(path[-1]), self.inputs, self.nodes, self.resolved)
+            self.misfits.add(str(path[-1]))
+            self.problems.append(Problem("C208", "error", message, place, "missing", helps=helps))
+
+    def _unnamed(self, callee: Callee, reference: Reference, path: Path) -> None:
+        """C214: one reference for a node with several inputs."""
+        ports = callee.signature.inputs
+        message = f"node `{path[-1]}` has {len(ports)} inputs, so each needs its name"
+        helps = (f"write `inputs: {{{', '.join(f'{p}: ...' for p in ports)}}}`",)
+        place = self.document.tree.place(reference.path)
+        self.problems.append(Problem("C214", "error", message, place, helps=helps))
+
+    def _one_or_many(self, callee: Callee, reference: Reference, port: str, path: Path) -> None:
+        """C102: a list for a port that takes one reference, or the other way round."""
+        from composer.graph.wiring import one_or_many
+
+        form = "a list of references" if callee.signature.inputs[port].many else "one reference, not a list"
+        message = f"input `{port}` of node `{path[-1]}` takes {form}"
+        place = self.document.tree.place((*path, "inputs", port))
+        cures = one_or_many(self.nodes[path[-1]][0], reference)
+        if not any(p.place == place for p in self.problems):
+            self.problems.append(Problem("C102", "error", message, place, helps=cures))
+
+    def _unexpected(self, callee: Callee, reference: Reference, wired: dict[str, Any], path: Path) -> None:
+        """C209: an input that the node does not have."""
+        from composer.graph.wiring import takers
+        from composer.problems.suggest import suggest
+
+        ports = callee.signature.inputs
+        tree = self.document.tree
+        written = self.nodes[path[-1]][0].inputs
+        free = [p for p in ports if not (isinstance(written, dict) and p in written)]
+        place = tree.place((*path, "inputs", reference.port), key=True)
+        meant = suggest(str(reference.port), free, place)
+        guess = meant.word or (free[0] if len(free) == 1 else None)
+        helps = list(meant.helps) or ([f"did you mean `{guess}`?"] if guess else [])
+        fix = meant.fix
+        calls = takers(callee, str(reference.port))
+        if calls:
+            help_ = f"{' and '.join(f'`call: {call}`' for call in calls)} takes `{reference.port}`"
+            helps.insert(0 if callee.method == "forward" else len(helps), help_)
+            fix = ()
+        self.misfits.add(str(path[-1]))
+        helps.append(f"node `{path[-1]}` takes {', '.join(ports) or 'no inputs'}")
+        if guess:
+            wired[guess] = None  # the misspelt input explains the missing one
+        message = f"node `{path[-1]}` has no input `{reference.port}`"
+        self.problems.append(
+            Problem("C209", "error", message, place, "unexpected", helps=tuple(helps), fix=fix)
+        )
