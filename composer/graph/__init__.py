@@ -1,6 +1,6 @@
 """Checking: from a resolved document to typed task graphs. Imports no torch."""
 
-from composer.graph.checking import check, check_resolved, library_of, settled
+from composer.graph.checking import check, check_resolved, library_of
 from composer.graph.model import (
     CheckedInput,
     CheckedModule,
@@ -28,5 +28,4 @@ __all__ = [
     "is_batch",
     "library_of",
     "parse_range",
-    "settled",
 ]

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from composer.graph.aliases import said_once
 from composer.graph.callees import Callees
 from composer.graph.configs import ConfigReader
 from composer.graph.edges import EdgeChecker
-from composer.graph.faults import EdgeFaults, NameFaults
-from composer.graph.folding import folded
+from composer.graph.faults import EdgeFaults
 from composer.graph.model import CheckedModule, CheckedTask, Report
 from composer.graph.solver import Solver
 from composer.graph.tasks import TaskChecker
@@ -30,12 +28,9 @@ from composer.language.resolving import UNSETTLING
 from composer.plugin import Registry, load_registry
 from composer.plugin.answers import as_signature
 from composer.plugin.asking import ask
-from composer.problems import ComposerError, DocumentError, Place, Problem
+from composer.problems import ComposerError, DocumentError, Problem
 
-__all__ = ["check", "check_resolved", "library_of", "settled"]
-
-
-_SPOILS_ITS_PLACE = frozenset(("C002", "C003", "C004"))
+__all__ = ["check", "check_resolved", "library_of"]
 
 
 def check(
@@ -90,9 +85,11 @@ def _check_resolved(document: Resolved, registry: Registry) -> Report:
             tasks[name] = task
         _forget_local(solver)
     faults.settle()
-    problems[:] = folded(
-        problems, reader.refusals, reader.parameter_places, document.tree.root.start_mark.name
-    )
+    if reader.refusals:
+        from composer.graph.folding import folded
+
+        youngest = document.tree.root.start_mark.name
+        problems[:] = folded(problems, reader.refusals, reader.parameter_places, youngest)
     _settle_types(tasks, solver)
     _infer_widths(callees, solver, tasks, problems)
     _warn_uncalled(document, callees, problems)
@@ -110,10 +107,12 @@ def _check_resolved(document: Resolved, registry: Registry) -> Report:
                 helps=("add a `tasks:` map",),
             )
         )
-    problems[:] = NameFaults.of_document(said_once(problems, document.tree))
+    if problems:
+        from composer.graph.telling import in_source_order, told_once
+
+        problems = in_source_order(told_once(problems, document), document)
     modules = {n: m for n, m in callees.modules.items() if m is not None}
-    ordered = _in_source_order(problems, document)
-    return Report(ordered, document.sources, document.name, document, modules, tasks, registry)
+    return Report(tuple(problems), document.sources, document.name, document, modules, tasks, registry)
 
 
 def library_of(registry: Registry) -> Library:
@@ -190,44 +189,6 @@ def _warn_uncalled(document: Resolved, callees: Callees, problems: list[Problem]
             problems.append(
                 Problem("C217", "warning", message, place, helps=("call it from a task, or remove it",))
             )
-
-
-def _in_source_order(problems: list[Problem], document: Resolved) -> tuple[Problem, ...]:
-    files = {name: index for index, name in enumerate(reversed(list(document.sources)))}
-    own = (
-        document.tree.root.start_mark.name
-    )  # what an inherited file leaves unused is not this author's concern
-    faulty = {
-        p.place for p in problems if p.severity == "error"
-    }  # a warning at the place of an error says less
-    kept = dict.fromkeys(
-        p
-        for p in settled(problems)
-        if p.severity == "error" or (p.place.file == own and p.place not in faulty)
-    )
-    key = lambda p: (files.get(p.place.file, len(files)), p.place.line, p.place.column)  # noqa: E731
-    return tuple(sorted(kept, key=key))
-
-
-def settled(problems: Iterable[Problem]) -> list[Problem]:
-    """The problems without those that follow from a value which could not be read."""
-    found = list(problems)
-    spoilt = [p.place for p in found if p.code in _SPOILS_ITS_PLACE]
-    return [
-        p
-        for p in found
-        if p.code in _SPOILS_ITS_PLACE or not (_inside(p.place, spoilt) or _around(p.place, spoilt))
-    ]
-
-
-def _inside(place: Place, others: list[Place]) -> bool:
-    """Whether a place lies within one whose value could not be read: what is said of it is a consequence."""
-    return any(o.file == place.file and o.start <= place.start and place.end <= o.end for o in others)
-
-
-def _around(place: Place, others: list[Place]) -> bool:
-    """Whether a place is a value that holds one which could not be read."""
-    return any(o.file == place.file and place.start < o.start and o.end < place.end for o in others)
 
 
 def _sources_of(document: str | Path | Source) -> dict[str, str]:

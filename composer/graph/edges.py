@@ -243,7 +243,8 @@ class EdgeChecker:
     def known_kind(self, port: PortType, path: Path) -> bool:
         """Whether a port type has a registered kind and as many dims; reports C220 where the kind was written."""
         kind = self.registry.kinds.get(port.kind)
-        if kind is not None and len(kind.dims) == len(port.dims) and kind.holds_arrays:
+        fits = kind is not None and len(kind.dims) == len(port.dims)
+        if kind is not None and fits and (kind.holds_arrays or not self._is_written(port, path)):
             return True
         from composer.graph.unknown_kinds import kind_problem
 
@@ -251,6 +252,10 @@ class EdgeChecker:
         if problem is not None and problem not in self.problems:
             self.problems.append(problem)
         return problem is None
+
+    def _is_written(self, port: PortType, path: Path) -> bool:
+        """Whether the document says the kind of a port itself."""
+        return self.document.tree.text((*path, "with", "kind")) == port.name
 
     @cached_property
     def _unfit_edges(self) -> UnfitEdges:

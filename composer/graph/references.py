@@ -5,13 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Mapping, Set
 from dataclasses import dataclass, field
-from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from composer.graph.faults import NameFaults
 from composer.language import NodeShape, Tree, removal
 from composer.problems import Edit, Note, Place, Problem
 from composer.problems.suggest import listed, rename, suggest
+
+if TYPE_CHECKING:
+    from composer.graph.faults import NameFaults
 
 __all__ = ["Reference", "References", "written_references"]
 
@@ -67,10 +68,8 @@ class References:
     portless: list[tuple[Problem, str, str]] = field(default_factory=list)
     """Problems of outputs that a node lacks, with the node and the output."""
     _names: dict[tuple[str | None, bool], tuple[str, ...]] = field(default_factory=dict)
-
-    @cached_property
-    def unknown(self) -> NameFaults:
-        return NameFaults(self.problems)
+    _unknown: NameFaults | None = None
+    """Names that nothing has, each told once; None as long as there is none."""
 
     def resolve(
         self, text: str, path: Path, *, code: str = "C207", training: bool = False
@@ -133,8 +132,16 @@ class References:
         """Tell of outputs that nodes lack, unless that follows from another fault of the node; one name once."""
         for problem, name, port in self.portless:
             if not follows(name, port):
-                self.unknown.add("port", problem)
-        self.unknown.settle()
+                self._add_unknown("port", problem)
+        if self._unknown is not None:
+            self._unknown.settle()
+
+    def _add_unknown(self, scope: str, problem: Problem) -> None:
+        if self._unknown is None:
+            from composer.graph.faults import NameFaults
+
+            self._unknown = NameFaults(self.problems)
+        self._unknown.add(scope, problem)
 
     def _foreign(self, text: str, path: Path) -> None:
         """A reference as other tools write it: `node/port`, `$node.port`, `${{ node.port }}`."""
@@ -178,7 +185,7 @@ class References:
             message, notes, cures = removal(message, gone)
             helps, fix = list(cures), ()
         problem = Problem(code, "error", message, place, "", notes, tuple(helps), fix)
-        self.unknown.add("name", problem)
+        self._add_unknown("name", problem)
 
     def _problem(
         self,
