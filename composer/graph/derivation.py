@@ -35,6 +35,8 @@ class Owner:
     path: tuple[Any, ...]
     module: str = ""
     """Name of the declared module, whose weights may fix symbols for all its calls (`D@@module`)."""
+    method: str = ""
+    """The method whose ports these are, where nothing but the config decides on them."""
 
 
 @dataclass(frozen=True)

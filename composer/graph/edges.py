@@ -232,6 +232,7 @@ class EdgeChecker:
             ports,
             module.path,
             module.name,
+            callee.method if callee.options is None else "",
         )
 
     def normal(self, port: PortType) -> PortType:

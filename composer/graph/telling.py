@@ -9,7 +9,7 @@ from composer.graph.faults import NameFaults
 from composer.language import Resolved
 from composer.problems import Place, Problem
 
-__all__ = ["in_source_order", "told_once"]
+__all__ = ["in_source_order", "settled", "told_once"]
 
 _SPOILS_ITS_PLACE = frozenset(("C002", "C003", "C004"))
 

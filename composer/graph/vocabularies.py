@@ -64,6 +64,7 @@ class Vocabularies:
     written: dict[str, Carried] = field(default_factory=dict)
     """Decoder → the vocabulary that makes text of its ids."""
     said: set[tuple[Any, ...]] = field(default_factory=set)
+    _causes: dict[tuple[Path, str, str], Cause | None] = field(default_factory=dict)
 
     def of_input(self, item: CheckedInput) -> dict[str, Carried]:
         """The vocabularies of an input's ports."""
@@ -72,7 +73,7 @@ class Vocabularies:
 
     def reads(self, carried: Carried, entries: int, edge: Edge, owner: Owner, module: str | None) -> bool:
         """Whether a port that knows `entries` ids can read what comes in; reports C222 where it cannot."""
-        cause = first_cause(owner, entries_port(edge.port))
+        cause = self._cause(owner, edge.port)
         key = (module or edge.node, cause.field if cause is not None else edge.port)
         size = carried.ids.size
         reader = f"module `{module}`" if module is not None else f"node `{edge.node}`"
@@ -95,6 +96,15 @@ class Vocabularies:
             message = f"vocabulary mismatch on {edge}: {fault}"
             self.problems.append(Problem("C222", "error", message, place, notes=notes, helps=helps))
         return False
+
+    def _cause(self, owner: Owner, port: str) -> Cause | None:
+        """The config field that sizes the table behind a port; asked once for all calls of a method."""
+        key = (owner.path, owner.method, port)
+        if not owner.method:
+            return first_cause(owner, entries_port(port))
+        if key not in self._causes:
+            self._causes[key] = first_cause(owner, entries_port(port))
+        return self._causes[key]
 
     def writes(self, module: CheckedModule, vocabulary: Vocabulary, ids: VocabularyIds) -> None:
         """Hold a decoder against the vocabulary that makes text of its ids: C222 for its size, C206 for special ids."""

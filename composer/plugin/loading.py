@@ -7,7 +7,7 @@ import traceback
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
-from importlib.metadata import EntryPoint, entry_points
+from importlib.metadata import Distribution, EntryPoint, entry_points
 from typing import Any
 
 import pluggy
@@ -62,7 +62,8 @@ def installed_plugins() -> list[Installed]:
     cannot be loaded, under the package's name.
     """
     try:
-        points = [_installed(point) for point in entry_points(group=hooks.PROJECT)]
+        titles: dict[Any, str] = {}
+        points = [_installed(point, titles) for point in entry_points(group=hooks.PROJECT)]
     except Exception:  # one package's unreadable metadata spoil the whole question
         points = list(_one_by_one())
     return sorted(points, key=lambda each: (not each.value.startswith("composer_"), each.origin.plugin))
@@ -83,7 +84,7 @@ def _one_by_one() -> Iterator[Installed]:
             reason = fault_of(error)
             yield Installed(Origin(name, name), "", _raising(f"its entry points cannot be read: {reason}"))
             continue
-        yield from map(_installed, found)
+        yield from (_installed(point, {}) for point in found)
 
 
 def _name_of(distribution: Any) -> str:
@@ -100,14 +101,21 @@ def _raising(reason: str) -> Callable[[], Any]:
     return load
 
 
-def _installed(point: EntryPoint) -> Installed:
-    return Installed(Origin(point.name, _distribution(point)), point.value, point.load)
+def _installed(point: EntryPoint, titles: dict[Any, str]) -> Installed:
+    """A plugin by its entry point. `titles` keeps those of distributions, since many points may be of one."""
+    if point.dist not in titles:
+        titles[point.dist] = _title(point.dist)
+    return Installed(Origin(point.name, titles[point.dist]), point.value, point.load)
 
 
-def _distribution(point: EntryPoint) -> str:
+def _title(distribution: Distribution | None) -> str:
+    """Name and version of a distribution; nothing where its metadata lack one of them."""
+    if distribution is None:
+        return ""
     try:
-        return f"{point.dist.name} {point.dist.version}" if point.dist is not None else ""
-    except Exception:  # metadata without a name or a version
+        metadata = distribution.metadata
+        return f"{metadata['Name']} {metadata['Version']}"
+    except Exception:
         return ""
 
 

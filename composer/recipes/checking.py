@@ -7,9 +7,10 @@ from dataclasses import dataclass, field
 from pathlib import Path as FilePath
 from typing import Any
 
-from composer.graph import CheckedTask, Report, check, library_of, settled
+from composer.graph import CheckedTask, Report, check, library_of
 from composer.graph.configs import ConfigReader
 from composer.graph.entries import EntryFinder
+from composer.graph.telling import settled
 from composer.language import Tree
 from composer.plugin import Config, Dataset, Metric, Registry, load_registry
 from composer.problems import DocumentError, Problem
