@@ -75,3 +75,60 @@ def test_a_command_that_only_reads_starts_without_torch(
 def test_importing_the_package_imports_no_torch() -> None:
     code = "import composer, sys; sys.exit('torch' in sys.modules or 'numpy' in sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+LIBRARIES = {
+    "annotated_types",
+    "pluggy",
+    "pydantic",
+    "pydantic_core",
+    "typing_extensions",
+    "typing_inspection",
+    "yaml",
+}
+"""What a document without a problem is checked with. networkx alone takes longer than all the rest of the check."""
+MOST_OWN_MODULES = 72
+TELLING = {
+    "composer.graph.aliases",
+    "composer.graph.alternatives",
+    "composer.graph.circles",
+    "composer.graph.entries",
+    "composer.graph.explaining",
+    "composer.graph.folding",
+    "composer.graph.meant",
+    "composer.graph.refusals",
+    "composer.graph.telling",
+    "composer.graph.unfit_edges",
+    "composer.graph.unknown_kinds",
+    "composer.graph.wiring",
+    "composer.language.shape_faults",
+    "composer.language.unreadable",
+    "composer.problems.fix",
+    "composer.problems.render.text",
+}
+"""What tells of problems: imported where there is one."""
+
+
+def modules_of_a_check(document: str) -> set[str]:
+    code = (
+        "import sys; sys.argv[1:] = ['check', sys.argv[1]]; from composer.cli import main; "
+        "main(); print('MODULES', *sorted(sys.modules))"
+    )
+    done = subprocess.run([sys.executable, "-c", code, document], capture_output=True, text=True, check=True)
+    return set(done.stdout.rsplit("MODULES ", 1)[1].split())
+
+
+def test_a_check_without_a_problem_imports_little() -> None:
+    modules = modules_of_a_check("mplug2")
+    foreign = {name.partition(".")[0] for name in modules} - sys.stdlib_module_names
+    foreign = {name for name in foreign if not name.startswith(("composer", "_"))}
+    assert foreign - {"cython_runtime"} <= LIBRARIES
+    assert not modules & TELLING
+    own = [name for name in modules if name.partition(".")[0] == "composer"]
+    assert len(own) <= MOST_OWN_MODULES, "import what a clean check does not need where it is needed"
+
+
+def test_what_tells_of_problems_is_imported_where_there_is_one(tmp_path: Path) -> None:
+    (tmp_path / "document.yaml").write_text(DOCUMENT)
+    modules = modules_of_a_check(str(tmp_path / "document.yaml"))
+    assert {"composer.graph.telling", "composer.problems.render.text"} <= modules
