@@ -37,7 +37,8 @@ from composer_compile.artifact.manifest import (
 from composer_compile.artifact.requirements import provider_of, requirements_of
 from composer_compile.artifact.weights import WeightStore
 from composer_compile.artifact.writer import check_target, file_entries, put_in_place, workplace
-from composer_compile.backends.contract import Builder, Loader, builder_of, loader_of
+from composer_compile.backends.contract import Builder, Loader
+from composer_compile.backends.registered import builder_of, loader_of
 from composer_compile.errors import CompileError
 from composer_compile.export.refusals import check_exportable
 from composer_compile.options import Options

@@ -13,9 +13,6 @@ from typing import TYPE_CHECKING, Any, Protocol
 import torch
 from torch import Tensor, fx
 
-from composer.plugin import Backend, Registry
-from composer.plugin.asking import import_object
-from composer.problems import InputError
 from composer_compile.errors import BackendError
 
 if TYPE_CHECKING:
@@ -30,8 +27,6 @@ __all__ = [
     "LoadedProgram",
     "Loader",
     "Support",
-    "builder_of",
-    "loader_of",
     "refuse_options",
 ]
 
@@ -110,28 +105,6 @@ class Builder(Protocol):
     def support(self, graph: fx.GraphModule) -> Mapping[fx.Node, Support]:
         """What becomes of every call in a graph of one node, for `--plan`."""
         ...
-
-
-def builder_of(registry: Registry, identity: str, user: str) -> Builder:
-    """The builder of a registered backend. Raises InputError naming the backends that there are, PluginError."""
-    declared = _registered(registry, identity, user)
-    made: Builder = import_object(declared.builder, f"the builder of the backend {identity}")()
-    return made
-
-
-def loader_of(registry: Registry, identity: str, user: str) -> Loader:
-    """The loader of a registered backend. Raises InputError naming the backends that there are, PluginError."""
-    declared = _registered(registry, identity, user)
-    made: Loader = import_object(declared.loader, f"the loader of the backend {identity}")()
-    return made
-
-
-def _registered(registry: Registry, identity: str, user: str) -> Backend:
-    if identity not in registry.backends:
-        raise InputError(
-            f"{user} needs the backend `{identity}`; installed are {', '.join(registry.backends) or 'none'}"
-        )
-    return registry.backends[identity]
 
 
 def refuse_options(options: BuildOptions, backend: str) -> None:

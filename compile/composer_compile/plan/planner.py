@@ -18,7 +18,8 @@ from composer.plan import Plan, Step, plan_task
 from composer.plugin import Registry, load_registry
 from composer.problems.suggest import unknown
 from composer_compile.artifact.dtypes import DTYPES
-from composer_compile.backends.contract import Builder, builder_of, loader_of
+from composer_compile.backends.contract import Builder
+from composer_compile.backends.registered import builder_of, loader_of
 from composer_compile.errors import CompileError
 from composer_compile.export.refusals import check_exportable
 from composer_compile.options import Options

@@ -20,7 +20,8 @@ from composer_compile.artifact.manifest import Manifest, Program, Provider, Task
 from composer_compile.artifact.operations import is_registered
 from composer_compile.artifact.requirements import lacking, missing_text
 from composer_compile.artifact.weights import WEIGHTS, StoredWeights
-from composer_compile.backends.contract import LoadedProgram, Loader, loader_of
+from composer_compile.backends.contract import LoadedProgram, Loader
+from composer_compile.backends.registered import loader_of
 from composer_compile.errors import ArtifactError
 from composer_compile.runtime.loaded_task import LoadedTask
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -11,8 +13,9 @@ from torch import Tensor
 
 from composer.execution.input_sizes import Given, hold_sizes
 from composer.execution.inputs import check_record, holds_samples
-from composer.execution.processors import Processors
-from composer.plugin import Registry
+from composer.execution.processors import Processors, encoded
+from composer.plugin import Modality, ModuleType, Registry
+from composer.plugin.asking import ask
 from composer.problems import InputError
 from composer.types import Dim, parse_form
 from composer_compile.artifact.container import Container
@@ -20,7 +23,7 @@ from composer_compile.artifact.dtypes import DTYPES
 from composer_compile.artifact.manifest import Input, Task
 from composer_compile.errors import ArtifactError
 
-__all__ = ["Requests", "processor_of"]
+__all__ = ["Requests", "config_of", "processor_of"]
 
 
 def processor_of(entry: Input, registry: Registry, container: Container, shared: Processors) -> Any:
@@ -35,17 +38,29 @@ def processor_of(entry: Input, registry: Registry, container: Container, shared:
         )
     modality = registry.modalities[entry.modality]
     files = {field: str(container.unpacked(name).absolute()) for field, name in entry.files.items()}
+    config = config_of(modality, "modalities", {**entry.config, **files}, container)
+    return shared.of(modality, config)
+
+
+def config_of(
+    declared: ModuleType | Modality, section: str, fields: Mapping[str, Any], container: Container
+) -> Any:
+    """The config that the artifact was made with, as the installed plugin reads it.
+
+    Raises:
+        ArtifactError: the installed plugin does not take it. PluginError: the config's own code fails.
+    """
+    read = partial(declared.config.model_validate_json, json.dumps(fields))
     try:
-        config = modality.config.model_validate_json(_json({**entry.config, **files}))
+        return ask(read, what=f"the config of {declared.title}", passing=(ValueError,))
     except ValueError as error:
-        offered = container.manifest.requires.get("modalities", {}).get(entry.modality)
+        offered = container.manifest.requires.get(section, {}).get(declared.id)
         made_with = (offered.package if offered else "") or "the plugin"
         raise ArtifactError(
-            f"{container.path}: the installed modality `{entry.modality}` does not take the config that the artifact "
-            f"was made with ({str(error).splitlines()[-1].strip()}): install {made_with} again, or rebuild it with "
-            f"`{container.rebuild}`"
+            f"{container.path}: the installed {declared.noun} `{declared.id}` does not take the config that the "
+            f"artifact was made with ({str(error).splitlines()[-1].strip()}): install {made_with} again, or rebuild it "
+            f"with `{container.rebuild}`"
         ) from None
-    return shared.of(modality, config)
 
 
 class Requests:
@@ -68,6 +83,7 @@ class Requests:
         self.processors = {
             key: processor_of(entry, registry, container, shared) for key, entry in task.inputs.items()
         }
+        self.modalities = {key: registry.modalities[entry.modality] for key, entry in task.inputs.items()}
         self.records = {
             (key, port): registry.kinds[kind]
             for key, entry in task.inputs.items()
@@ -88,7 +104,9 @@ class Requests:
         single = not any(holds_samples(raw[key]) for key, batch in self.task.batch.items() if batch == main)
         tensors: dict[str, Tensor] = {}
         for key, processor in self.processors.items():
-            for port, value in processor.encode(self._values(key, raw)).items():
+            entry = self.task.inputs[key]
+            given = encoded(self.modalities[key], processor, self._values(key, raw), entry.ports)
+            for port, value in given.items():
                 tensors.update(self._fields(key, port, value))
         return *self.fit(tensors), single
 
@@ -169,9 +187,3 @@ def _declared(forms: Sequence[Dim]) -> str:
 
 def _tensor(value: Any) -> Tensor:
     return torch.from_numpy(np.ascontiguousarray(value)) if not isinstance(value, Tensor) else value
-
-
-def _json(config: Mapping[str, Any]) -> str:
-    import json
-
-    return json.dumps(config)

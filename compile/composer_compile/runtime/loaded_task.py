@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from types import SimpleNamespace
 from typing import Any
 
@@ -15,7 +15,8 @@ from composer.execution import after_prefill, text_pieces, written
 from composer.execution.inputs import first_sample
 from composer.execution.processors import Processors
 from composer.plugin import Registry
-from composer.plugin.asking import import_object
+from composer.plugin.asking import ask, import_object
+from composer.plugin.contracts import Hypothesis, SearchPolicyImplementation, as_policy, held_hypotheses
 from composer.problems import InputError
 from composer.types import parse_form
 from composer_compile.artifact.container import Container
@@ -23,17 +24,17 @@ from composer_compile.artifact.manifest import Generate, HostCall, Output, Progr
 from composer_compile.backends.contract import LoadedProgram
 from composer_compile.errors import ArtifactError
 from composer_compile.runtime.decoder import CompiledDecoder
-from composer_compile.runtime.host_inputs import Requests, processor_of
+from composer_compile.runtime.host_inputs import Requests, config_of, processor_of
 
-__all__ = ["LoadedStage", "LoadedTask", "Loader", "new_sizes"]
+__all__ = ["LoadProgram", "LoadedStage", "LoadedTask", "new_sizes"]
 
-Loader = Callable[[Program], LoadedProgram]
+LoadProgram = Callable[[Program], LoadedProgram]
 
 
 class LoadedStage:
     """A stage with its programs: the first whose sizes fit is used, and loaded when it is first used."""
 
-    def __init__(self, entry: Stage, load: Loader) -> None:
+    def __init__(self, entry: Stage, load: LoadProgram) -> None:
         self.entry = entry
         self.inputs = [tensor.name for tensor in entry.inputs]
         self.outputs = [tensor.name for tensor in entry.outputs]
@@ -61,23 +62,34 @@ class LoadedGenerate:
 
     entry: Generate
     decoder: CompiledDecoder
-    policy: Any
+    policy: SearchPolicyImplementation
+    title: str
+    """Of the policy, for messages."""
     tokenizer: Any
     device: torch.device
 
-    def search(self, values: Mapping[str, Tensor], sizes: Mapping[str, int]) -> list[list[Any]]:
+    def search(
+        self, values: Mapping[str, Tensor], sizes: Mapping[str, int]
+    ) -> Sequence[Sequence[Hypothesis]]:
         batch = sizes[self.entry.batch]
-        found: list[list[Any]] = self.policy.search(
-            self.step(values), self.decoder.start(values, batch, sizes), batch
-        )
-        return found
+        cache = self.decoder.start(values, batch, sizes)
+        found = ask(self.policy.search, self.step(values), cache, batch, what=f"`search` of {self.title}")
+        return held_hypotheses(found, batch, self.title)
+
+    def stream(self, values: Mapping[str, Tensor], sizes: Mapping[str, int]) -> Iterator[int]:
+        """The tokens of one sample as they are found."""
+        what = f"`stream` of {self.title}"
+        cache = self.decoder.start(values, 1, sizes)
+        tokens = ask(self.policy.stream, self.step(values), cache, what=what, accept=iter)
+        while (token := ask(next, tokens, None, what=what)) is not None:
+            yield token
 
     def step(self, values: Mapping[str, Tensor]) -> Callable[..., Any]:
         """What a policy calls for every token; the first scores may be there already."""
         first = self.entry.first
         return self.decoder.step if first is None else after_prefill(self.decoder.step, values[first])
 
-    def ports(self, found: list[list[Any]]) -> dict[str, Any]:
+    def ports(self, found: Sequence[Sequence[Hypothesis]]) -> dict[str, Any]:
         """The values of the node's ports."""
         pad = self.entry.tokens["pad"]
         return {
@@ -92,15 +104,21 @@ class LoadedHostCall:
 
     entry: HostCall
     call: Callable[..., Any]
+    title: str
+    """Of the type, for messages."""
 
     def run(self, values: Mapping[str, Any]) -> dict[str, Any]:
         keywords = {
             port: values[name] if isinstance(name, str) else tuple(values[each] for each in name)
             for port, name in self.entry.sources.items()
         }
-        result = self.call(**keywords)
         ports = self.entry.ports
-        return {name: result if len(ports) == 1 else result[port] for port, name in ports.items()}
+
+        def read(result: Any) -> dict[str, Any]:
+            return {name: result if len(ports) == 1 else result[port] for port, name in ports.items()}
+
+        what = f"node `{self.entry.node}` ({self.title})"
+        return ask(partial(self.call, **keywords), what=what, accept=read)
 
 
 class LoadedTask:
@@ -111,7 +129,7 @@ class LoadedTask:
         name: str,
         task: Task,
         *,
-        load: Loader,
+        load: LoadProgram,
         registry: Registry,
         container: Container,
         device: torch.device,
@@ -153,7 +171,10 @@ class LoadedTask:
         return values
 
     def walk(
-        self, values: dict[str, Any], sizes: Mapping[str, int], found: dict[str, list[list[Any]]]
+        self,
+        values: dict[str, Any],
+        sizes: Mapping[str, int],
+        found: dict[str, Sequence[Sequence[Hypothesis]]],
     ) -> None:
         """Run every stage on named values, in place; `found` takes the hypotheses of every `generate` node."""
         for part in self.order:
@@ -187,16 +208,18 @@ class LoadedTask:
             values.update(
                 zip(part.outputs, part.run([values[name] for name in part.inputs], sizes), strict=True)
             )
-        tokens = generator.policy.stream(generator.step(values), generator.decoder.start(values, 1, sizes))
         entry = generator.entry
         yield from text_pieces(
-            tokens, generator.tokenizer, framing=entry.tokens, most=entry.options["max_tokens"]
+            generator.stream(values, sizes),
+            generator.tokenizer,
+            framing=entry.tokens,
+            most=entry.options["max_tokens"],
         )
 
     def _output(self, entry: Output, values: Mapping[str, Any]) -> Any:
         found = [None if name is None else values[name] for name in entry.values]
         record = self.registry.kinds[entry.kind].record if entry.kind in self.registry.kinds else None
-        return found[0] if record is None else record(*found)
+        return found[0] if record is None else ask(record, *found, what=f"the record of kind `{entry.kind}`")
 
 
 def new_sizes(part: LoadedStage, values: Mapping[str, Any], sizes: Mapping[str, int]) -> dict[str, int]:
@@ -216,13 +239,14 @@ def _host_call(entry: HostCall, registry: Registry, container: Container) -> Loa
             "install the plugin"
         )
     declared = registry.module_types[entry.uses]
-    config = declared.config.model_validate_json(json.dumps(entry.config))
-    return LoadedHostCall(entry, import_object(declared.builder, f"module type {entry.uses}")(config))
+    config = config_of(declared, "module_types", entry.config, container)
+    builder = import_object(declared.builder, declared.title)
+    return LoadedHostCall(entry, ask(builder, config, what=declared.title), declared.title)
 
 
 def _generator(
     entry: Generate,
-    load: Loader,
+    load: LoadProgram,
     registry: Registry,
     container: Container,
     shared: Processors,
@@ -233,7 +257,9 @@ def _generator(
             f"{container.path} needs the search policy `{entry.policy}`, which no installed plugin offers: install the "
             f"plugin (there are {', '.join(registry.policies) or 'none'})"
         )
-    policy = import_object(registry.policies[entry.policy].implementation, f"search policy {entry.policy}")
+    policy = registry.policies[entry.policy]
+    implementation = import_object(policy.implementation, policy.title)
+    made = partial(implementation, options=SimpleNamespace(**entry.options), **entry.tokens)
     stage = LoadedStage(entry.decode, load)
     beams = int(entry.options["beams"])
     leading = 2 if beams > 1 else 1
@@ -256,7 +282,8 @@ def _generator(
     return LoadedGenerate(
         entry,
         decoder,
-        policy(options=SimpleNamespace(**entry.options), **entry.tokens),
+        ask(made, what=policy.title, accept=as_policy),
+        policy.title,
         processor_of(entry.text, registry, container, shared).tokenizer,
         device,
     )

@@ -9,6 +9,7 @@ from typing import Any
 
 from composer.graph import Range, is_batch
 from composer.plan import Plan, Step
+from composer_compile.stages.plugin_values import config_fields, files_of
 
 __all__ = ["Digests"]
 
@@ -30,8 +31,8 @@ class Digests:
             }
             for port in item.ports:
                 # Where a vocabulary lies changes no program.
-                files = item.modality.files(item.config) if item.modality.files is not None else {}
-                config = item.config.model_dump(mode="json", exclude=set(files))
+                files = files_of(item.modality, item.config)
+                config = config_fields(item.config, item.modality.title, files)
                 self.slots[plan.slot((name, port))] = _digest(
                     "input", name, item.modality.id, config, port, sizes
                 )
@@ -52,8 +53,9 @@ def _callee(step: Step) -> tuple[Any, ...]:
     node = step.node
     owner: Any = node.module.name
     if node.verb == "uses":  # no name of its own: what it does is its type and config
-        owner = [node.module.type.id, node.module.config.model_dump(mode="json")]
-    options = node.options.model_dump(mode="json") if node.options is not None else None
+        owner = [node.module.type.id, config_fields(node.module.config, node.module.type.title)]
+    title = f"node `{step.name}`"
+    options = config_fields(node.options, title) if node.options is not None else None
     return node.verb, owner, node.method, options
 
 

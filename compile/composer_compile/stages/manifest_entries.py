@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from composer.graph import Range
 from composer.plan import Plan, Step
 from composer.plugin import Config, Registry
+from composer.plugin.answers import as_vocabulary
+from composer.plugin.asking import ask
 from composer_compile.artifact.manifest import (
     Generate,
     HostCall,
@@ -22,6 +23,7 @@ from composer_compile.artifact.manifest import (
 )
 from composer_compile.errors import CompileError
 from composer_compile.stages.modules import decode_name, first_name, prefills
+from composer_compile.stages.plugin_values import config_fields, files_of
 from composer_compile.stages.stager import Outline, Staged
 from composer_compile.tensors.forms import write_form
 from composer_compile.tensors.specs import StageSpec, TensorSpec
@@ -99,7 +101,7 @@ def _host_call(plan: Plan, step: Step) -> HostCall:
     return HostCall(
         node=step.name,
         uses=step.node.module.type.id,
-        config=step.node.module.config.model_dump(mode="json"),
+        config=config_fields(step.node.module.config, step.node.module.type.title),
         sources={
             port: name(slot) if isinstance(slot, int) else [name(each) for each in slot]
             for port, slot in step.sources.items()
@@ -149,9 +151,9 @@ def _output(plan: Plan, slot: int, staged: Staged, registry: Registry) -> Output
 
 
 def _input(modality: str, config: Config, ports: dict[str, str], registry: Registry, files: Files) -> Input:
-    carried = registry.modalities[modality].files
-    needed = carried(config) if carried is not None else {}
-    written: dict[str, Any] = config.model_dump(mode="json", exclude=set(needed))
+    declared = registry.modalities[modality]
+    needed = files_of(declared, config)
+    written = config_fields(config, declared.title, needed)
     named = {field: files.add(path) for field, path in needed.items()}
     return Input(modality=modality, config=written, files=named, ports=ports)
 
@@ -165,9 +167,13 @@ def _generate(
     generation = node.module.type.generation
     assert generation is not None
     assert node.options is not None
-    vocabulary = generation.vocabulary(node.module.config)
-    text = registry.modalities[vocabulary.modality].config.model_validate(dict(vocabulary.config))
-    options = node.options.model_dump(mode="json")
+    what = f"`vocabulary` of {node.module.type.title}"
+    vocabulary = ask(generation.vocabulary, node.module.config, what=what, accept=as_vocabulary)
+    modality = registry.modalities[vocabulary.modality]
+    text = ask(
+        modality.config.model_validate, dict(vocabulary.config), what=f"the config of {modality.title}"
+    )
+    options = config_fields(node.options, f"node `{step.name}`")
     return Generate(
         node=step.name,
         decode=stage_entry(spec, programs[name]),
