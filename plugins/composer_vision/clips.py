@@ -27,6 +27,9 @@ Picture = NDArray[np.uint8]
 
 MOST_THREADS = 4
 
+STRICT = "crccheck+explode"
+"""Decoders say what they cannot make whole, where they would fill it in, and check sums that a stream carries."""
+
 TWO_PACKETS = ("h264", "vc1")
 """Codecs whose interlaced frames may come in two packets."""
 
@@ -93,7 +96,7 @@ class _Clip:
         with opened(self.source, self.verdict) as container:
             stream = container.streams[self.survey.stream]
             assert isinstance(stream, av.VideoStream)
-            stream.codec_context.options = {"max_pixels": str(MAX_PIXELS)}
+            stream.codec_context.options = {"max_pixels": str(MAX_PIXELS), "err_detect": STRICT}
             stream.codec_context.copy_opaque = True
             # Threads by frame would be faster on many cores, and hand frames on before their faults are known.
             stream.thread_type = "SLICE"
@@ -105,7 +108,7 @@ class _Clip:
                 started = started or packet.is_keyframe
                 if packet.size:
                     packets += 1
-                    packet.opaque = packets
+                    packet.opaque = (packets,)  # not the number: PyAV would mix up all that have the same
                 try:
                     frames = packet.decode()
                 except av.FFmpegError as error:
@@ -120,8 +123,8 @@ class _Clip:
                     interlaced = interlaced or (
                         frame.interlaced_frame and stream.codec_context.name in TWO_PACKETS
                     )
-                    if isinstance(frame.opaque, int):
-                        latest = max(latest, frame.opaque)
+                    if isinstance(frame.opaque, tuple):
+                        latest = max(latest, frame.opaque[0])
                     yield frame
         # Without a structure that says so, a clip is cut where its last packet was too short for a frame.
         if (

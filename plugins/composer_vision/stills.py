@@ -13,6 +13,7 @@ from PIL import Image
 from composer.problems import InputError
 from composer_vision.pictures import decoded, read_opened
 from composer_vision.sources import Source
+from composer_vision.structure.jpegs import whole_pictures
 from composer_vision.surveying import MAX_FRAMES, ClipLength
 
 __all__ = ["is_still", "read_still"]
@@ -20,6 +21,8 @@ __all__ = ["is_still", "read_still"]
 Picture = NDArray[np.uint8]
 
 SIGNATURES = (b"BM", b"II*\0", b"MM\0*", b"\0\0\0\x0cjP  ", b"\xff\x4f\xff\x51", b"P4", b"P5", b"P6")
+ROW = 3
+"""So many pictures are a clip; telephones put a second one behind the first."""
 ANIMATED = ("TIFF", "WEBP")
 """Forms whose further frames Pillow reads. GIF and animated PNG are clips for libav."""
 
@@ -39,8 +42,8 @@ def _is_one_jpeg(stream: BinaryIO) -> bool:
     try:
         with av.open(stream, container_options={"protocol_whitelist": ""}) as container:
             return container.format.name != "mjpeg"
-    except av.FFmpegError:
-        return True
+    except av.FFmpegError:  # what libav does not take for a row may be a damaged one
+        return whole_pictures(stream) < ROW
     finally:
         stream.seek(0)
 

@@ -6,13 +6,13 @@ from collections.abc import Callable
 from typing import BinaryIO
 
 from composer_vision.structure.boxes import walk_avi, walk_iso
+from composer_vision.structure.jpegs import walk_jpegs
 from composer_vision.structure.matroska import walk_matroska
 from composer_vision.structure.streams import (
     walk_asf,
     walk_flv,
     walk_gif,
     walk_ivf,
-    walk_jpeg,
     walk_ogg,
     walk_program_stream,
     walk_transport_stream,
@@ -33,7 +33,7 @@ SIGNATURES: tuple[tuple[bytes, Walker], ...] = (
     (b"DKIF", walk_ivf),
     (b"YUV4MPEG2 ", walk_y4m),
     (b"GIF8", walk_gif),
-    (b"\xff\xd8\xff", walk_jpeg),
+    (b"\xff\xd8\xff", walk_jpegs),
     (b"\x30\x26\xb2\x75\x8e\x66\xcf\x11", walk_asf),
     (b"\0\0\x01\xba", walk_program_stream),
 )

@@ -11,7 +11,6 @@ __all__ = [
     "walk_flv",
     "walk_gif",
     "walk_ivf",
-    "walk_jpeg",
     "walk_ogg",
     "walk_program_stream",
     "walk_transport_stream",
@@ -172,21 +171,6 @@ def walk_program_stream(file: File) -> Verdict:
 
 TAIL = 2000
 """How many transport packets at the end are looked into."""
-
-CHUNK = 1 << 20
-
-
-def walk_jpeg(file: File) -> Verdict:
-    """Pictures one after another, each between two marks; a small one may stand inside the header of another."""
-    open_pictures, tail = 0, b""
-    for place in range(0, file.size, CHUNK):
-        chunk = tail + file.at(place, min(CHUNK, file.size - place))
-        for mark in re.finditer(rb"\xff(?:\xd8(?=\xff)|\xd9)", chunk):
-            open_pictures += 1 if mark[0][1] == 0xD8 else -1
-        tail = chunk[-2:] if chunk[-2:-1] == b"\xff" and chunk[-1:] == b"\xd8" else chunk[-1:]
-    if open_pictures > 0:
-        raise CutShortError
-    return Verdict.UNKNOWN
 
 
 class _TransportStream:

@@ -40,6 +40,7 @@ PROCESSOR = ImageProcessor(ImageConfig(size=4))
 @pytest.fixture(autouse=True)
 def misbehaving(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Processes that fail for files of certain names, in the way of their names."""
+    monkeypatch.delenv(decoders.INLINE, raising=False)
     monkeypatch.setattr(decoders, "START", decoders.START.replace("serve()\n", MISBEHAVES))
     pool = decoders._Pool()
     monkeypatch.setattr(decoders, "_POOL", pool)
