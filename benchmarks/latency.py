@@ -75,8 +75,8 @@ def _runs(subject: Subject, model: Any, artifact: Any) -> Runs:
     ours, theirs = of_artifact(artifact.task(subject.task), subject.raw), live(runner, tensors)
 
     def start(memory: Any) -> Any:
-        options = generator.options
-        return generator.decoder.start(memory=memory, beams=options.beams, max_tokens=options.max_tokens)
+        beams, tokens = generator.search.beams, generator.search.framing.max_tokens
+        return generator.decoder.start(memory=memory, beams=beams, max_tokens=tokens)
 
     def answer_by_hand() -> Any:
         read, _ = runner.inputs.encode(subject.raw, torch.device("cpu"))

@@ -45,7 +45,7 @@ def step_over_prefixes(last: Tensor, state: Prefixes) -> tuple[Tensor, Prefixes]
 
 def starting_prefixes(generator: Any, memory: States) -> Prefixes:
     """No token yet; the memory is repeated for every beam."""
-    beams, batch = generator.options.beams, memory.values.shape[0]
+    beams, batch = generator.search.beams, memory.values.shape[0]
     mask = None if memory.mask is None else memory.mask.repeat_interleave(beams, 0)
     repeated = States(memory.values.repeat_interleave(beams, 0), mask)
     ids = torch.empty(batch, beams, 0, dtype=torch.int64, device=memory.values.device)
@@ -54,8 +54,8 @@ def starting_prefixes(generator: Any, memory: States) -> Prefixes:
 
 def prefix_beam(generator: Any, memory: States) -> Callable[[], Any]:
     """The generator's own search, over a decoder that keeps nothing from one token to the next."""
-    return lambda: generator.policy.search(
-        step_over_prefixes, starting_prefixes(generator, memory), memory.values.shape[0]
+    return lambda: generator.search.search(
+        step_over_prefixes, starting_prefixes(generator, memory), memory.values.shape[0], 0
     )
 
 

@@ -51,19 +51,18 @@ def over_prefixes(runner: Any, tensors: Any) -> Stages:
     """
     (generator,) = runner.generators.values()
     (port,) = generator.step.sources.values()
-    beams, tokens = generator.options.beams, generator.options.max_tokens
+    beams, framing = generator.search.beams, generator.search.framing
 
     def encode() -> Prefixes:
         return starting_prefixes(generator, runner.program(tensors)[port])
 
     def step(state: Prefixes) -> Any:
         batch = state.ids.shape[0]
-        middle = torch.full((batch, beams, tokens // 2), generator.tokens["start"], device=state.device)
+        middle = torch.full((batch, beams, framing.max_tokens // 2), framing.start, device=state.device)
         return step_over_prefixes(middle[:, :, 0], state._replace(ids=middle))[0]
 
     def search(state: Prefixes) -> list[list[Any]]:
-        found: list[list[Any]] = generator.policy.search(step_over_prefixes, state, state.ids.shape[0])
-        return found
+        return list(generator.search.search(step_over_prefixes, state, state.ids.shape[0], 0))
 
     return Stages(encode, step, search)
 
@@ -80,19 +79,17 @@ def of_artifact(task: Any, raw: Mapping[str, Any]) -> Stages:
         return search.decoder.start(dict(zip(first.outputs, results, strict=True)), batch, sizes)
 
     def whole(state: Any) -> list[list[Any]]:
-        found: list[list[Any]] = search.policy.search(search.decoder.step, state, batch)
-        return found
+        return list(search.search.search(search.decoder.step, state, batch, 0))
 
-    start = search.entry.tokens["start"]
+    start = search.entry.framing.start
     return Stages(encode, _first_step(search.decoder.step, search.decoder.beams, batch, start), whole)
 
 
 def _stages(generator: Any, encode: Callable[[], Any], step: Callable[..., Any]) -> Stages:
-    beams, start = generator.options.beams, generator.tokens["start"]
+    beams, start = generator.search.beams, generator.search.framing.start
 
     def search(state: Any) -> list[list[Any]]:
-        found: list[list[Any]] = generator.policy.search(step, state, _rows(state))
-        return found
+        return list(generator.search.search(step, state, _rows(state), 0))
 
     def one(state: Any) -> Any:
         return _first_step(step, beams, _rows(state), start)(state)

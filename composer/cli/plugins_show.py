@@ -14,7 +14,7 @@ from composer.cli.output import complain, say
 from composer.cli.plugins_list import offers
 
 if TYPE_CHECKING:
-    from composer.plugin import Config, Generation, Method, Modality, ModuleType, Registry
+    from composer.plugin import Config, Generation, Method, Modality, ModuleType, Registry, SearchPolicy
     from composer.types import Port, Signature
 
 __all__ = ["configure", "describe", "run"]
@@ -83,13 +83,15 @@ def _unknown(registry: Registry, id: str) -> str:
 
 
 def _details(entry: Any) -> list[str]:
-    from composer.plugin import Document, Modality, ModuleType
+    from composer.plugin import Document, Modality, ModuleType, SearchPolicy
     from composer.types import Kind
 
     if isinstance(entry, ModuleType):
         return [*_config_rows(entry.config), *_method_rows(entry)]
     if isinstance(entry, Modality):
         return [*_config_rows(entry.config), *_modality_rows(entry)]
+    if isinstance(entry, SearchPolicy):
+        return [*_config_rows(entry.config), *_search_rows(entry)]
     if isinstance(entry, Kind):
         rows = [f"  written {entry.id}[{', '.join(entry.dims)}]" if entry.dims else f"  written {entry.id}"]
         if entry.parent:
@@ -113,7 +115,7 @@ def _config_rows(config: type[Config], indent: str = "  ") -> list[str]:
     size = max(map(len, config.model_fields))
     for name, field in documented(config).model_fields.items():
         value = field.get_default(call_default_factory=True)
-        default = "required" if field.is_required() else f"default {json.dumps(value, default=str)}"
+        default = "required" if field.is_required() else f"default {json.dumps(value, default=_plain)}"
         kind = _type_name(field.annotation)
         about = " ".join((field.description or "").split())
         start = f"{indent}  {name:<{size}}  "
@@ -122,6 +124,12 @@ def _config_rows(config: type[Config], indent: str = "  ") -> list[str]:
             text, WIDTH, subsequent_indent=" " * len(start), break_long_words=False, break_on_hyphens=False
         )
     return rows
+
+
+def _plain(value: Any) -> Any:
+    """A default that is no plain value, such as a `search`, as a document writes it."""
+    choice = getattr(value, "uses", None)
+    return str(value) if choice is None else choice
 
 
 def _type_name(annotation: Any) -> str:
@@ -161,6 +169,10 @@ def _method_rows(entry: ModuleType) -> list[str]:
 
 def _export_rows(entry: Method | Generation) -> list[str]:
     return [f"      cannot be compiled: {entry.not_exportable}"] if entry.not_exportable else []
+
+
+def _search_rows(entry: SearchPolicy) -> list[str]:
+    return ["  draws tokens by chance: takes a seed"] if entry.seeded else []
 
 
 def _modality_rows(entry: Modality) -> list[str]:

@@ -49,9 +49,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     printed = parser.add_mutually_exclusive_group()
     printed.add_argument(
-        "--stream", action="store_true", help="print text as it is generated, by a search with one beam"
+        "--stream", action="store_true", help="print text as it is generated, by a search that can"
     )
     add_json(printed, "all outputs")
+    parser.add_argument(
+        "--seed", type=int, metavar="N", help="make a search that draws its tokens find the same ones again"
+    )
     add_settings(parser)
 
 
@@ -60,12 +63,14 @@ def run(args: argparse.Namespace) -> int:
     model = _loaded(args, document, task)
     raw = _collected(args.inputs)
     name = model.only_task() if task is None else task
+    seed = {} if args.seed is None else {"seed": args.seed}  # an input may be called so, and is given as one
     if args.stream:
-        for piece in model.stream(name, **raw):
+        for piece in model.stream(name, **{**seed, **raw}):
             say(piece, end="", flush=True)
         say()
         return 0
-    outputs = {output: _plain(value) for output, value in model.run(name, **raw).items()}
+    answers = model.run(name, **{**seed, **raw})
+    outputs = {output: _plain(value) for output, value in answers.items()}
     for output, value in outputs.items():
         broken, count = _not_finite(value)
         if broken:

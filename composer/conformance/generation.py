@@ -17,6 +17,7 @@ from composer.conformance.report import Failure
 from composer.conformance.samples import make_inputs
 from composer.conformance.sizes import batch_symbol, bindings
 from composer.plugin.declarations import Method, Vocabulary
+from composer.plugin.implementations import begin
 
 __all__ = ["check_generation", "check_generation_export", "generation_case"]
 
@@ -48,9 +49,9 @@ def check_generation(case: Case) -> str:
         memory = make_inputs(case.signature, case.kinds, sizes, partition=case.partition)
         batch = sizes[batch_symbol(next(iter(case.signature.inputs.values())), case.kinds) or ""]
         ids = torch.arange(batch * BEAMS).reshape(batch, BEAMS) % 2
-        cache = decoder.start(**memory, beams=BEAMS, max_tokens=MAX_TOKENS)
-        if generation.prefills:
-            cache = _prefilled(cache, ids)
+        first, cache = _begin(case, decoder, memory)
+        _hold_logits(first, ids, "prefill")
+        _hold_cache(cache)
         logits, cache = _step(decoder, ids, cache)
         widths.add(logits.shape[-1])
         swapped = torch.tensor([1, 0, *range(2, BEAMS)]).expand(batch, BEAMS)
@@ -68,37 +69,60 @@ def check_generation(case: Case) -> str:
     return ""
 
 
-def _prefilled(started: Any, ids: Tensor) -> Any:
-    """The cache of a decoder that ran its prompt."""
-    logits, cache = started if isinstance(started, tuple) and len(started) == 2 else (None, started)
-    if not isinstance(logits, Tensor) or logits.ndim != 3 or logits.shape[:2] != ids.shape:
-        raise Failure("start: the type prefills, so expected (logits[B, K, V], cache)")
-    return cache
+def _begin(case: Case, decoder: Any, ports: Mapping[str, Any]) -> tuple[Tensor | None, Any]:
+    generation = case.build.entry.generation
+    assert generation is not None
+    unknown = [port for port in generation.prompt if port not in case.signature.inputs]
+    if unknown:
+        raise Failure(f"its `prompt` names {unknown[0]}, which is not an input port")
+    missing = [
+        name
+        for name in ("start", "step", *(("prefill",) if generation.prompt else ()))
+        if not callable(getattr(decoder, name, None))
+    ]
+    if missing:
+        raise Failure(
+            f"{type(decoder).__name__} has no method `{missing[0]}`, which a type that generates needs"
+        )
+    what = case.build.entry.title
+    return begin(decoder, ports, generation.prompt, beams=BEAMS, max_tokens=MAX_TOKENS, what=what)
+
+
+def _hold_logits(logits: Tensor | None, ids: Tensor, what: str) -> None:
+    if logits is not None and (logits.ndim != 3 or logits.shape[:2] != ids.shape):
+        raise Failure(f"{what}: expected logits[B, K, V] for ids {list(ids.shape)}, got {list(logits.shape)}")
+
+
+def _hold_cache(cache: Any) -> None:
+    """Raises Failure for a cache without what a search reads of it."""
+    for name in ("device", "reorder", "select"):
+        if not hasattr(cache, name):
+            raise Failure(f"its cache, a {type(cache).__name__}, has no `{name}`")
 
 
 def _step(decoder: Any, ids: Tensor, cache: Any) -> tuple[Tensor, Any]:
     logits, cache = decoder.step(ids, cache)
-    if logits.ndim != 3 or logits.shape[:2] != ids.shape:
-        raise Failure(f"step: expected logits[B, K, V] for ids {list(ids.shape)}, got {list(logits.shape)}")
+    _hold_logits(logits, ids, "step")
     return logits, cache
 
 
 class _TwoSteps(nn.Module):
     """A search of two tokens: memory → the logits after each; the cache is reordered in between."""
 
-    def __init__(self, *, decoder: Any) -> None:
+    def __init__(self, *, case: Case, decoder: Any) -> None:
         super().__init__()
+        self.case = case
         self.decoder = decoder
 
     def forward(self, memory: dict[str, Any]) -> tuple[Tensor, Tensor]:
-        cache = self.decoder.start(**memory, beams=BEAMS, max_tokens=MAX_TOKENS)
+        prefilled, cache = _begin(self.case, self.decoder, memory)
         _hold_tensors(cache, "cache")
         batch = _first_tensor(memory).shape[0]
         ids = torch.zeros(batch, BEAMS, dtype=torch.int64)
         first, cache = self.decoder.step(ids, cache)
         turned = torch.arange(BEAMS).flip(0).expand(batch, -1)
         second, _ = self.decoder.step(ids + 1, cache.reorder(turned))
-        return first, second
+        return (first if prefilled is None else first + prefilled), second
 
 
 def check_generation_export(case: Case) -> str:
@@ -107,7 +131,7 @@ def check_generation_export(case: Case) -> str:
 
 
 def _export(case: Case) -> None:
-    module = _TwoSteps(decoder=case.build.module)
+    module = _TwoSteps(case=case, decoder=case.build.module)
     first, *others = (
         (sizes, make_inputs(case.signature, case.kinds, sizes, partition=case.partition))
         for sizes in bindings(case.signature, case.partition, 3)

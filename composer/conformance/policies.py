@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-from functools import partial
+from collections.abc import Iterator
 from typing import Any
 
 import torch
+from pydantic import ValidationError
 from torch import Tensor
 
 from composer.conformance.report import Failure
-from composer.plugin.asking import ask, import_object
-from composer.plugin.contracts import SearchPolicyImplementation, as_policy, held_hypotheses
-from composer.plugin.declarations import GenerateOptions, SearchPolicy
+from composer.plugin.answers import as_beams, as_flag
+from composer.plugin.asking import ask
+from composer.plugin.contracts import Framing
+from composer.plugin.declarations import Config, SearchPolicy
+from composer.plugin.implementations import BoundSearch, bind_search
 
 __all__ = ["check_policy"]
 
-VOCABULARY, PAD, START, END = 9, 0, 1, 2
-BATCH, MIN_TOKENS, MAX_TOKENS = 3, 2, 5
-BEAMS = (1, 3)
+FRAMING = Framing(start=1, ends=(2, 3), pad=0, min_tokens=2, max_tokens=5)
+VOCABULARY, BATCH, SEED = 9, 3, 7
 OFFERED = ("device", "reorder", "select")
 
 
@@ -57,53 +59,78 @@ def _step(ids: Tensor, cache: Any) -> tuple[Tensor, Any]:
 
 
 def check_policy(policy: SearchPolicy) -> str:
-    """Search three samples with one beam and with three, and stream one; what is found keeps to the options."""
-    implementation = import_object(policy.implementation, policy.title)
-    for beams in BEAMS:
-        options = GenerateOptions(
-            beams=beams, min_tokens=MIN_TOKENS, max_tokens=MAX_TOKENS, penalty=policy.id
-        )
-        make = partial(implementation, options=options, start=START, end=END, pad=PAD)
-        made = ask(make, what=policy.title, accept=as_policy)
-        _check_search(made, beams, policy.title)
-        if beams == 1 and callable(getattr(made, "stream", None)):
-            _check_stream(made)
+    """Search three samples with each example, and stream one; what is found keeps to the framing, and to the seed."""
+    for config in _configs(policy):
+        beams = ask(policy.beams, config, what=f"`beams` of {policy.title}", accept=as_beams)
+        streams = ask(policy.streams, config, what=f"`streams` of {policy.title}", accept=as_flag)
+        search = bind_search(policy, config, FRAMING, beams=beams, streams=streams)
+        _check_search(search)
+        if streams:
+            _check_stream(search)
     return ""
+
+
+def _configs(policy: SearchPolicy) -> Iterator[Config]:
+    for example in policy.examples or ({},):
+        try:
+            yield policy.config.model_validate(example)
+        except ValidationError as error:
+            fault = error.errors(include_url=False)[0]
+            where = ".".join(map(str, fault["loc"])) or "its options"
+            cure = "" if policy.examples else ": give the SearchPolicy `examples`"
+            raise Failure(f"its example {dict(example)} is refused ({where}: {fault['msg']}){cure}") from None
 
 
 def _cache(samples: int, beams: int) -> _Cache:
     return _Cache(torch.arange(samples).unsqueeze(1).expand(samples, beams).clone())
 
 
-def _check_search(made: SearchPolicyImplementation, beams: int, title: str) -> None:
-    found = held_hypotheses(made.search(_step, _cache(BATCH, beams), BATCH), BATCH, title)
+def _check_search(search: BoundSearch) -> None:
+    texts = _found(search)
+    if texts != _found(search):
+        cure = "the seed is all it may draw from" if search.policy.seeded else "declare the policy `seeded`"
+        raise Failure(f"two searches of the same samples find different texts: {cure}")
+
+
+def _found(search: BoundSearch) -> list[list[tuple[tuple[int, ...], float]]]:
+    """The texts of three samples with their scores, held to the framing."""
+    when = f"with {search.beams} beams" if search.beams > 1 else "with one beam"
+    found = search.search(_step, _cache(BATCH, search.beams), BATCH, SEED)
     for texts in found:
         scores = [text.score for text in texts]
         if scores != sorted(scores, reverse=True):
-            raise Failure(f"with {beams} beams, a sample's texts are not in order: the best comes first")
+            raise Failure(f"{when}, a sample's texts are not in order: the best comes first")
         for text in texts:
-            _check_ids(tuple(text.ids), f"with {beams} beams")
+            _check_ids(tuple(text.ids), when)
+    return [[(tuple(text.ids), float(text.score)) for text in texts] for texts in found]
 
 
 def _check_ids(ids: tuple[Any, ...], when: str) -> None:
-    if not ids or ids[0] != START:
-        raise Failure(f"{when}, a text begins with {ids[:1]}; with the start token, {START}, is expected")
+    frame = FRAMING
+    if not ids or ids[0] != frame.start:
+        raise Failure(
+            f"{when}, a text begins with {ids[:1]}; with the start token, {frame.start}, is expected"
+        )
     if not all(isinstance(token, int) for token in ids):
         raise Failure(f"{when}, a text holds a {type(ids[-1]).__name__}; whole numbers are expected")
-    tokens = [token for token in ids[1:] if token not in (END, PAD)]
-    if len(tokens) > MAX_TOKENS:
-        raise Failure(f"{when}, a text has {len(tokens)} tokens, and `max_tokens` is {MAX_TOKENS}")
-    if END in ids[1 : 1 + MIN_TOKENS]:
-        raise Failure(f"{when}, a text ends before it has {MIN_TOKENS} tokens, which `min_tokens` says")
+    tokens = [token for token in ids[1:] if token not in (*frame.ends, frame.pad)]
+    if len(tokens) > frame.max_tokens:
+        raise Failure(f"{when}, a text has {len(tokens)} tokens, and `max_tokens` is {frame.max_tokens}")
+    early = [token for token in ids[1 : 1 + frame.min_tokens] if token in frame.ends]
+    if early:
+        raise Failure(f"{when}, a text ends before it has {frame.min_tokens} tokens, which `min_tokens` says")
 
 
-def _check_stream(made: SearchPolicyImplementation) -> None:
-    tokens = []
-    for token in made.stream(_step, _cache(1, 1)):
+def _check_stream(search: BoundSearch) -> None:
+    tokens: list[Any] = []
+    for token in search.stream(_step, _cache(1, 1), SEED):
         tokens.append(token)
-        if len(tokens) > MAX_TOKENS:
-            raise Failure(f"its stream goes on after {MAX_TOKENS} tokens, which `max_tokens` says")
-    if END in tokens:
-        raise Failure("its stream gives the end token, which ends it and is not given")
+        if len(tokens) > FRAMING.max_tokens:
+            raise Failure(f"its stream goes on after {FRAMING.max_tokens} tokens, which `max_tokens` says")
+    ends = [token for token in tokens if token in FRAMING.ends]
+    if ends:
+        raise Failure(f"its stream gives {ends[0]}, a token that ends it and is not given")
     if not all(isinstance(token, int) for token in tokens):
         raise Failure("its stream gives something else than whole numbers")
+    if search.beams != 1:
+        raise Failure(f"it streams with {search.beams} beams; a text that is shown cannot be taken back")

@@ -1,6 +1,6 @@
 """Running: programs, inputs, generation and models. Importing this imports torch."""
 
-from composer.execution.generation import after_prefill, text_pieces, written
+from composer.execution.generation import drawn_seed, first_then, output_port, text_pieces
 from composer.execution.linear import linear, prefers_onednn
 from composer.execution.model import (
     INITIAL,
@@ -21,14 +21,15 @@ __all__ = [
     "Program",
     "Runner",
     "Start",
-    "after_prefill",
     "build_for_training",
     "build_module",
     "build_program",
     "device_of",
+    "drawn_seed",
+    "first_then",
     "linear",
     "load",
+    "output_port",
     "prefers_onednn",
     "text_pieces",
-    "written",
 ]

@@ -1,72 +1,118 @@
 """Generation: a `generate` node run token by token, with the search that its policy names.
 
-The decoder keeps its keys and values in a cache (see `composer.plugin.Generation`); a search policy decides which
+The decoder keeps its keys and values in a cache (see `composer.plugin.Decoder`); a search policy decides which
 tokens follow and when to stop. Neither knows the other's model or method.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from functools import partial
+import random
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import torch
 from pydantic import ValidationError
-from torch import Tensor
+from torch import Tensor, nn
 
 from composer.execution.processors import Processors
 from composer.plan import Step
-from composer.plugin import Registry, Vocabulary
-from composer.plugin.answers import as_vocabulary
-from composer.plugin.asking import ask, import_object
-from composer.plugin.contracts import (
+from composer.plugin import (
+    Cache,
     DecoderStep,
+    Framing,
     Hypothesis,
-    SearchPolicyImplementation,
-    as_policy,
-    held_hypotheses,
+    Registry,
+    Tokenizer,
+    Vocabulary,
 )
+from composer.plugin.answers import as_vocabulary
+from composer.plugin.asking import ask
+from composer.plugin.implementations import BoundSearch, begin, bind_search, framing_of, tokenizer_of
 from composer.problems import InputError
 
-__all__ = ["Generator", "after_prefill", "generators_of", "text_pieces", "tokenizer_for", "written"]
+__all__ = [
+    "Generator",
+    "drawn_seed",
+    "first_then",
+    "fresh_seed",
+    "generators_of",
+    "output_port",
+    "text_pieces",
+    "tokenizer_for",
+]
+
+SEED_BITS = 63
 
 
-def after_prefill(step: DecoderStep, first: Any) -> DecoderStep:
-    """A decoder's step whose first call gives `first`, the logits[B, K, V] after the prompt, in place of running."""
+def first_then(first: Tensor | None, step: DecoderStep) -> DecoderStep:
+    """A decoder's step whose first call gives `first`, the logits[B, K, V] after a prompt, in place of running."""
+    if first is None:
+        return step
     waiting = [first]
 
-    def run(ids: Any, cache: Any) -> tuple[Any, Any]:
+    def run(ids: Tensor, cache: Any) -> tuple[Tensor, Any]:
         return (waiting.pop(), cache) if waiting else step(ids, cache)
 
     return run
 
 
-def written(
-    port: str, found: Sequence[Sequence[Hypothesis]], *, tokenizer: Any, pad: int, device: torch.device
-) -> Any:
-    """A port of a `generate` node from every sample's hypotheses: text, ids[B, L] int64 or score[B].
+def fresh_seed() -> int:
+    """A seed that nobody chose."""
+    return random.getrandbits(SEED_BITS)
 
-    Tensors are on the device, where later nodes read them. Raises InputError for another port.
+
+def drawn_seed(
+    seed: Any, raw: Mapping[str, Any], task: str, inputs: Collection[str], searches: Iterable[BoundSearch]
+) -> tuple[int, Mapping[str, Any]]:
+    """The seed of a run and its raw inputs; None takes a fresh seed. An input that is called `seed` takes the value.
+
+    Raises InputError for what is no seed, and where no search of the task draws by chance.
+    """
+    if seed is not None and "seed" in inputs:
+        return fresh_seed(), {**raw, "seed": seed}
+    return (fresh_seed() if seed is None else _held_seed(seed, task, searches)), raw
+
+
+def _held_seed(seed: Any, task: str, searches: Iterable[BoundSearch]) -> int:
+    if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed < 1 << SEED_BITS:
+        raise InputError(f"a seed is a whole number from 0 on, below 2**{SEED_BITS}, not {seed!r:.40}")
+    if not any(search.policy.seeded for search in searches):
+        raise InputError(f"task `{task}` takes no seed: none of its searches draws tokens by chance")
+    return seed
+
+
+def output_port(
+    port: str,
+    found: Sequence[Sequence[Hypothesis]],
+    *,
+    tokenizer: Tokenizer,
+    framing: Framing,
+    device: torch.device,
+) -> list[str] | Tensor:
+    """A port of a `generate` node from every sample's hypotheses: `ids`[B, L] int64, `score`[B], or what the tokenizer
+    makes of the ids, whatever the port is called. Tensors are on the device, where later nodes read them.
     """
     best = [hypotheses[0] for hypotheses in found]
-    if port == "text":
-        return [tokenizer.decode(each.ids) for each in best]
-    if port == "score":
-        return torch.tensor([each.score for each in best], device=device)
     if port == "ids":
         longest = max(len(each.ids) for each in best)
-        return torch.tensor([[*each.ids, *[pad] * (longest - len(each.ids))] for each in best], device=device)
-    raise InputError(f"a generate node offers text, ids and score, not {port}")
+        rows = [[*each.ids, *[framing.pad] * (longest - len(each.ids))] for each in best]
+        return torch.tensor(rows, device=device)
+    if port == "score":
+        return torch.tensor([each.score for each in best], device=device)
+    return [tokenizer.decode(_as_ended(each.ids, framing)) for each in best]
 
 
-def text_pieces(
-    tokens: Iterable[int], tokenizer: Any, *, framing: Mapping[str, int], most: int
-) -> Iterator[str]:
+def _as_ended(ids: Sequence[int], framing: Framing) -> Sequence[int]:
+    """Ids that a `stop` ended, with the end that a tokenizer knows in its place."""
+    return [*ids[:-1], framing.end] if ids[-1] in framing.ends[1:] else ids
+
+
+def text_pieces(tokens: Iterable[int], tokenizer: Tokenizer, framing: Framing) -> Iterator[str]:
     """The text of tokens as they come; the pieces together are the text of all of them between start and end.
 
-    `framing` holds the ids of `start` and `end`, which `tokens` leave out. Fewer tokens than `most` were ended by it.
+    `tokens` leave both out. Fewer of them than `framing.max_tokens` were ended.
     """
-    ids = [framing["start"]]
+    ids = [framing.start]
     shown = text = ""
     for token in tokens:
         ids.append(token)
@@ -75,13 +121,13 @@ def text_pieces(
         if len(settled) > len(shown) and settled.startswith(shown):
             yield settled[len(shown) :]
             shown = settled
-    if len(ids) <= most:
-        text = tokenizer.decode([*ids, framing["end"]])
+    if len(ids) <= framing.max_tokens:
+        text = tokenizer.decode([*ids, framing.end])
     if text != shown:
         yield text[len(shown) :]
 
 
-def tokenizer_for(registry: Registry, vocabulary: Vocabulary, shared: Processors | None = None) -> Any:
+def tokenizer_for(registry: Registry, vocabulary: Vocabulary, shared: Processors | None = None) -> Tokenizer:
     """What makes text of a decoder's ids: the tokenizer of the modality that its vocabulary names.
 
     Raises:
@@ -99,76 +145,66 @@ def tokenizer_for(registry: Registry, vocabulary: Vocabulary, shared: Processors
         cause = error.errors(include_url=False)[0]["msg"].removeprefix("Value error, ")
         named = ", ".join(repr(value) for value in vocabulary.config.values())
         raise InputError(f"the tokenizer of a decoder, {named}, cannot be used: {cause}") from error
-    return made.of(modality, config).tokenizer
+    return tokenizer_of(made.of(modality, config), modality.title)
 
 
 class Generator:
     """Runs one `generate` node: memory in, hypotheses out, best first."""
 
     def __init__(
-        self, *, step: Step, decoder: Any, registry: Registry, shared: Processors | None = None
+        self, *, step: Step, decoder: nn.Module, registry: Registry, shared: Processors | None = None
     ) -> None:
         node = step.node
-        options: Any = node.options
-        generation: Any = node.module.type.generation
+        decoding = node.decoding
+        generation, options, search = decoding.generation, decoding.options, decoding.search
         what = f"`vocabulary` of {node.module.type.title}"
         vocabulary = ask(generation.vocabulary, node.module.config, what=what, accept=as_vocabulary)
-        tokens = {"start": vocabulary.start, "end": vocabulary.end, "pad": vocabulary.pad}
-        policy = registry.policies[options.penalty]
-        implementation = import_object(policy.implementation, policy.title)
+        framing = framing_of(vocabulary, min_tokens=options.min_tokens, max_tokens=options.max_tokens)
         self.step = step
-        self.prefills = generation.prefills
-        self.decoder = decoder
-        self.options = options
+        self.decoder: Any = decoder  # a module; its methods are those of `composer.plugin.Decoder`
+        self.prompt = generation.prompt
         self.tokenizer = tokenizer_for(registry, vocabulary, shared)
-        _check_ids(node.module.name, tokens, self.tokenizer)
-        self.tokens = tokens
-        self.policy_title = policy.title
-        self.policy: SearchPolicyImplementation = ask(
-            partial(implementation, options=options, **tokens), what=policy.title, accept=as_policy
+        _check_ids(node.module.name, vocabulary, self.tokenizer)
+        self.framing = framing
+        self.search = bind_search(
+            search.policy, search.config, framing, beams=search.beams, streams=search.streams
         )
 
-    def start(self, slots: list[Any]) -> tuple[DecoderStep, Any, int]:
+    def start(self, slots: list[Any]) -> tuple[DecoderStep, Cache, int]:
         """The step to search with, the decoder's cache for the memory in the slots, and the batch size."""
         memory = self._memory(slots)
         batch = _first_tensor(memory).shape[0]
-        found = self.decoder.start(**memory, beams=self.options.beams, max_tokens=self.options.max_tokens)
-        if not self.prefills:
-            return self.decoder.step, found, batch
-        logits, cache = found
-        return after_prefill(self.decoder.step, logits), cache, batch
+        first, cache = begin(
+            self.decoder,
+            memory,
+            self.prompt,
+            beams=self.search.beams,
+            max_tokens=self.framing.max_tokens,
+            what=self.step.node.module.type.title,
+        )
+        return first_then(first, self.decoder.step), cache, batch
 
     def _memory(self, slots: list[Any]) -> dict[str, Any]:
         return self.step.read(slots)
 
-    def run(self, slots: list[Any]) -> Sequence[Sequence[Hypothesis]]:
+    def run(self, slots: list[Any], seed: int = 0) -> Sequence[Sequence[Hypothesis]]:
         """Every sample's hypotheses (`ids`, `score`), best first; writes the node's output ports into the slots."""
         step, cache, batch = self.start(slots)
-        found = held_hypotheses(self.policy.search(step, cache, batch), batch, self.policy_title)
+        found = self.search.search(step, cache, batch, seed)
         device = _first_tensor(self._memory(slots)).device
         for port, slot in self.step.targets.items():
-            slots[slot] = written(
-                port, found, tokenizer=self.tokenizer, pad=self.tokens["pad"], device=device
+            slots[slot] = output_port(
+                port, found, tokenizer=self.tokenizer, framing=self.framing, device=device
             )
         return found
 
-    def check_streams(self) -> None:
-        """Raises InputError for a search that keeps several beams."""
-        if self.options.beams != 1:
-            raise InputError(
-                f"a search with {self.options.beams} beams cannot stream: its text may still change; set beams to 1"
-            )
-        if not callable(getattr(self.policy, "stream", None)):
-            raise InputError(f"{self.policy_title} cannot stream")
-
-    def stream(self, slots: list[Any]) -> Iterator[str]:
+    def stream(self, slots: list[Any], seed: int = 0) -> Iterator[str]:
         """Text of a single sample as it comes; the pieces together are the text that `run` gives."""
-        self.check_streams()
+        self.search.check_streams()
         step, cache, batch = self.start(slots)
         if batch != 1:
             raise InputError(f"streaming takes one sample at a time, not {batch}")
-        tokens = self.policy.stream(step, cache)
-        yield from text_pieces(tokens, self.tokenizer, framing=self.tokens, most=self.options.max_tokens)
+        yield from text_pieces(self.search.stream(step, cache, seed), self.tokenizer, self.framing)
 
 
 def _first_tensor(memory: Mapping[str, Any]) -> Tensor:
@@ -180,13 +216,14 @@ def _first_tensor(memory: Mapping[str, Any]) -> Tensor:
     return tensor
 
 
-def _check_ids(module: str, tokens: Mapping[str, int], tokenizer: Any) -> None:
+def _check_ids(module: str, vocabulary: Vocabulary, tokenizer: Any) -> None:
     """A decoder and its vocabulary must agree on the special tokens: otherwise texts never end, or end at any word."""
     special = getattr(tokenizer, "special", None)
     if special is None:
         return
     found = {"start": special.start, "end": special.end, "pad": special.padding}
-    wrong = [name for name, id in found.items() if id is not None and tokens.get(name, id) != id]
+    tokens = {"start": vocabulary.start, "end": vocabulary.end, "pad": vocabulary.pad}
+    wrong = [name for name, id in found.items() if id is not None and tokens[name] != id]
     if wrong:
         raise InputError(
             f"module `{module}` takes {', '.join(f'{tokens[n]} for {n}' for n in wrong)}, but in its vocabulary these "
@@ -203,7 +240,10 @@ def _settled(text: str) -> str:
 
 
 def generators_of(
-    steps: tuple[Step, ...], modules: Mapping[str, Any], registry: Registry, shared: Processors | None = None
+    steps: tuple[Step, ...],
+    modules: Mapping[str, nn.Module],
+    registry: Registry,
+    shared: Processors | None = None,
 ) -> dict[str, Generator]:
     """A generator for every `generate` node of a plan."""
     return {

@@ -10,7 +10,7 @@ from typing import Any, NoReturn
 import torch
 from torch import nn
 
-from composer.execution.generation import Generator, generators_of
+from composer.execution.generation import Generator, drawn_seed, generators_of
 from composer.execution.inputs import Inputs, first_sample
 from composer.execution.linear import use_fastest_linears
 from composer.execution.node_errors import hold_outputs, node_errors
@@ -53,19 +53,26 @@ class Runner:
         self.inputs = Inputs(self.plan, shared, registry.kinds)
         self.generators: dict[str, Generator] = generators_of(self.plan.steps, modules, registry, shared)
 
-    def slots(self, tensors: Mapping[str, Mapping[str, Any]]) -> list[Any]:
+    def drawn(self, seed: Any, raw: Mapping[str, Any]) -> tuple[int, Mapping[str, Any]]:
+        """The seed of a run and its raw inputs (see `drawn_seed`)."""
+        searches = [generator.search for generator in self.generators.values()]
+        return drawn_seed(seed, raw, self.plan.task.name, self.plan.inputs, searches)
+
+    def slots(self, tensors: Mapping[str, Mapping[str, Any]], seed: int = 0) -> list[Any]:
         """Run every stage on encoded inputs; the list of slots, all filled. Raises NodeError where a node fails."""
         slots = self.program.load_inputs(tensors)
         with node_errors(self.plan, slots):
             for stage in self.plan.stages:
                 if stage.kind == "decode":
-                    self.generators[stage.steps[0].name].run(slots)
+                    self.generators[stage.steps[0].name].run(slots, seed)
                 else:
                     self.program.run_stage(stage.name, slots)
             hold_outputs(self.plan, slots)
         return slots
 
-    def stream(self, tensors: Mapping[str, Mapping[str, Any]], generator: Generator) -> Iterator[str]:
+    def stream(
+        self, tensors: Mapping[str, Mapping[str, Any]], generator: Generator, seed: int = 0
+    ) -> Iterator[str]:
         """Run what comes before the one `generate` node, then give its text piece by piece."""
         slots = self.program.load_inputs(tensors)
         with torch.inference_mode(), node_errors(self.plan, slots):
@@ -73,7 +80,7 @@ class Runner:
                 if stage.kind == "decode":
                     break
                 self.program.run_stage(stage.name, slots)
-        pieces = generator.stream(slots)
+        pieces = generator.stream(slots, seed)
         while True:
             # Inference mode must not stay on in the caller's code, which runs between two pieces.
             with torch.inference_mode(), node_errors(self.plan, slots):
@@ -146,18 +153,22 @@ class Model:
         return self.tasks[0]
 
     @torch.inference_mode()
-    def run(self, task: str | None = None, /, **raw: Any) -> dict[str, Any]:
-        """Answer. Raises InputError for inputs that are missing, unexpected or unusable."""
+    def run(self, task: str | None = None, /, *, seed: Any = None, **raw: Any) -> dict[str, Any]:
+        """Answer. `seed`, a whole number, makes a search that draws its tokens find the same ones again.
+
+        Raises InputError for inputs that are missing, unexpected or unusable, and for a seed that nothing depends on.
+        """
         runner = self.runner(task)
-        tensors, single = runner.inputs.encode(raw, self.device, self.dtype)
-        slots = runner.slots(tensors)
+        drawn, given = runner.drawn(seed, raw)
+        tensors, single = runner.inputs.encode(given, self.device, self.dtype)
+        slots = runner.slots(tensors, drawn)
         outputs = {name: slots[slot] for name, slot in runner.plan.outputs.items()}
         return {name: first_sample(value) for name, value in outputs.items()} if single else outputs
 
-    def stream(self, task: str | None = None, /, **raw: Any) -> Iterator[str]:
+    def stream(self, task: str | None = None, /, *, seed: Any = None, **raw: Any) -> Iterator[str]:
         """The text of one sample as it is generated, before the nodes that come after the generation.
 
-        Raises InputError, before anything runs, where the task is no single greedy search.
+        Raises InputError, before anything runs, where the task is not a single search that can stream.
         """
         runner = self.runner(task)
         if not runner.generators:
@@ -168,9 +179,10 @@ class Model:
             names = ", ".join(runner.generators)
             raise InputError(f"task `{runner.plan.task.name}` generates several texts ({names}): use run")
         (generator,) = runner.generators.values()
-        generator.check_streams()
-        tensors, _ = runner.inputs.encode(raw, self.device, self.dtype)
-        return runner.stream(tensors, generator)
+        generator.search.check_streams()
+        drawn, given = runner.drawn(seed, raw)
+        tensors, _ = runner.inputs.encode(given, self.device, self.dtype)
+        return runner.stream(tensors, generator, drawn)
 
 
 def load(

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from composer.plugin import Config, Modality
+from composer.plugin import Config, Modality, Processor
 from composer.plugin.answers import as_map
 from composer.plugin.asking import ask, import_object
+from composer.plugin.implementations import as_processor
 
 __all__ = ["Processors", "encoded"]
 
@@ -19,20 +20,20 @@ class Processors:
     """
 
     def __init__(self) -> None:
-        self._made: dict[tuple[str, str], Any] = {}
+        self._made: dict[tuple[str, str], Processor] = {}
 
-    def of(self, modality: Modality, config: Config) -> Any:
+    def of(self, modality: Modality, config: Config) -> Processor:
         """The processor of a modality with a config; raises PluginError where it cannot be made."""
         key = (modality.id, ask(config.model_dump_json, what=f"the config of {modality.title}"))
         if key not in self._made:
             what = f"the processor of {modality.title}"
             builder = import_object(modality.processor, what)
-            self._made[key] = ask(builder, config, what=what, accept=_with_encode)
+            self._made[key] = ask(builder, config, what=what, accept=as_processor)
         return self._made[key]
 
 
 def encoded(
-    modality: Modality, processor: Any, values: Sequence[Any], ports: Iterable[str]
+    modality: Modality, processor: Processor, values: Sequence[Any], ports: Iterable[str]
 ) -> dict[str, Any]:
     """What a processor makes of raw values, by host port.
 
@@ -64,9 +65,3 @@ def _hold_value(port: str, value: Any) -> None:
         raise TypeError(
             f"port {port} is {found if record else type(value).__name__}; an array or a record is expected"
         )
-
-
-def _with_encode(processor: Any) -> Any:
-    if not callable(getattr(processor, "encode", None)):
-        raise TypeError("an object with the method `encode` is expected")
-    return processor

@@ -9,8 +9,9 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from composer.graph.configs import ConfigReader
-from composer.graph.model import CheckedModule
+from composer.graph.model import CheckedModule, CheckedSearch
 from composer.graph.plugin_faults import report_fault
+from composer.graph.searches import SearchReader
 from composer.graph.vocabularies import Vocabularies
 from composer.language import ModuleShape, NodeShape, Resolved, graphs_of, removal
 from composer.plugin import Config, ModuleType, NoConfig, Registry, Vocabulary
@@ -40,6 +41,7 @@ class Callee:
     method: str
     options: Config | None
     signature: Signature
+    search: CheckedSearch | None = None
 
 
 @dataclass
@@ -145,6 +147,10 @@ class Callees:
         from composer.graph.entries import EntryFinder
 
         return EntryFinder(self.registry, self.document.tree, self.problems)
+
+    @cached_property
+    def _searches(self) -> SearchReader:
+        return SearchReader(self.document, self.registry, self.reader, self.find, self.problems, self.asked)
 
     def _verb_problem(self, verbs: list[str], path: Path) -> None:
         if any(p[: len(path)] == path and p != path for p in self.document.broken):
@@ -252,22 +258,15 @@ class Callees:
             return None
         self._hold_vocabulary(module)
         title = f"`generate` of {module.type.title}"
-        options = self.reader.read(generation.options, node.with_, path, f"generate {module.name}", title)
-        if options is None:
+        read = self._searches.read(node, module, path)
+        if read is None:
             return None
-        policy = options.penalty  # type: ignore[attr-defined]
-        if policy not in self.registry.policies and "penalty" in type(options).model_fields:
-            where = (*path, "with", "penalty")
-            place = tree.place(where) if tree.node(where) is not None else tree.place((*path, "generate"))
-            written = tree.node(where) is not None
-            meant = suggest(policy, self.registry.policies, place if written else None)
-            helps = (*meant.helps, f"registered: {listed(policy, sorted(self.registry.policies))}")
-            message = f"there is no search policy `{policy}`"
-            self.problems.append(Problem("C221", "error", message, place, helps=helps, fix=meant.fix))
-            return None
+        options, search = read
         where, what, given = (*path, "generate"), f"generate {module.name}", (module.config, options)
         signature = self._signature(generation.signature, given, where, what, title, module.path)
-        return None if signature is None else Callee("generate", module, "generate", options, signature)
+        if signature is None or not self._searches.has_prompt(module, signature, where):
+            return None
+        return Callee("generate", module, "generate", options, signature, search)
 
     def _used_module(self, text: str, path: Path) -> None:
         """A `uses` that names a declared module."""

@@ -9,14 +9,23 @@ from typing import TYPE_CHECKING, Any
 
 from composer.graph.wires import Wires
 from composer.language import Resolved
-from composer.plugin import Config, Modality, ModuleType, Registry
+from composer.plugin import Config, GenerateOptions, Generation, Modality, ModuleType, Registry, SearchPolicy
 from composer.problems import DocumentError, Problem
 from composer.types import PortType, Signature
 
 if TYPE_CHECKING:
     import networkx as nx
 
-__all__ = ["CheckedInput", "CheckedModule", "CheckedNode", "CheckedTask", "Endpoint", "Report"]
+__all__ = [
+    "CheckedInput",
+    "CheckedModule",
+    "CheckedNode",
+    "CheckedSearch",
+    "CheckedTask",
+    "Decoding",
+    "Endpoint",
+    "Report",
+]
 
 Endpoint = tuple[str, str]
 """Name of a node or input, and one of its output ports."""
@@ -46,6 +55,25 @@ class CheckedInput:
 
 
 @dataclass(frozen=True)
+class CheckedSearch:
+    """The search of a `generate` node: a registered policy with its options, and what the policy says of them."""
+
+    policy: SearchPolicy
+    config: Config
+    beams: int
+    streams: bool
+
+
+@dataclass(frozen=True)
+class Decoding:
+    """What makes a node generate: how its module does, the node's options and its search."""
+
+    generation: Generation
+    options: GenerateOptions
+    search: CheckedSearch
+
+
+@dataclass(frozen=True)
 class CheckedNode:
     """A node whose callee is known. `sources` holds one endpoint per wired port, a tuple of them for a `many` port."""
 
@@ -58,6 +86,17 @@ class CheckedNode:
     sources: Mapping[str, Endpoint | tuple[Endpoint, ...]]
     path: tuple[Any, ...]
     training: bool = False
+    search: CheckedSearch | None = None
+    """How a `generate` node finds its tokens."""
+
+    @property
+    def decoding(self) -> Decoding:
+        """What a `generate` node decodes with. Only such a node is asked."""
+        generation, options, search = self.module.type.generation, self.options, self.search
+        assert generation is not None
+        assert isinstance(options, GenerateOptions)
+        assert search is not None
+        return Decoding(generation, options, search)
 
 
 @dataclass

@@ -110,6 +110,7 @@ class TaskChecker:
             self.sources[name],
             path,
             training,
+            callee.search,
         )
 
     def _incomplete(self, path: Path) -> bool:

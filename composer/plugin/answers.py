@@ -14,6 +14,8 @@ from composer.types import Dim, Port, PortType, Signature, VocabularyIds
 
 __all__ = [
     "as_adapter_config",
+    "as_beams",
+    "as_flag",
     "as_instance",
     "as_map",
     "as_ports",
@@ -88,6 +90,8 @@ def as_vocabulary(answer: Any) -> Vocabulary:
     for name in ("start", "end", "pad"):
         if not isinstance(getattr(answer, name), int):
             raise ValueError(f"`{name}` is {getattr(answer, name)!r}; the id of a token is expected")
+    if not isinstance(answer.stop, tuple) or not all(isinstance(id, int) for id in answer.stop):
+        raise ValueError(f"`stop` is {answer.stop!r}; a tuple of ids is expected")
     if not isinstance(answer.modality, str) or not isinstance(answer.config, Mapping):
         raise TypeError("the id of a modality and a map as its config are expected")
     return answer
@@ -108,6 +112,20 @@ def as_ranges(answer: Any) -> Mapping[str, tuple[int, int]]:
         if not _is_range(bounds):
             raise ValueError(f"the range of {symbol} is {bounds!r}; two whole numbers are expected")
     return found
+
+
+def as_beams(answer: Any) -> int:
+    """How many texts a search follows."""
+    if not isinstance(answer, int) or isinstance(answer, bool) or answer < 1:
+        raise ValueError("a whole number from 1 on is expected")
+    return answer
+
+
+def as_flag(answer: Any) -> bool:
+    """Yes or no."""
+    if not isinstance(answer, bool):
+        raise TypeError("True or False is expected")
+    return answer
 
 
 def as_rules(answer: Any) -> tuple[Rule, ...]:

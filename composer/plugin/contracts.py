@@ -1,20 +1,51 @@
-"""What implementations offer each other while a model runs, as types: a decoder, its cache, a search and what it finds.
+"""What implementations offer, as types: whoever uses such a value relies on nothing else of it.
 
-Whoever uses a value of these types may rely on nothing else of it: a compiled artifact brings a cache of its own.
+A plugin need not name these types: an object with their methods will do. The conformance kit holds each registered
+implementation to them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
-
-from composer.plugin.asking import PluginError
 
 if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
-__all__ = ["Cache", "DecoderStep", "Hypothesis", "SearchPolicyImplementation", "as_policy", "held_hypotheses"]
+__all__ = [
+    "Cache",
+    "DatasetImplementation",
+    "Decoder",
+    "DecoderStep",
+    "Framing",
+    "Hypothesis",
+    "MetricImplementation",
+    "PrefillingDecoder",
+    "Processor",
+    "Sample",
+    "SearchPolicyImplementation",
+    "SeededSearchPolicyImplementation",
+    "Tokenizer",
+]
+
+
+class Processor(Protocol):
+    """What a modality's `processor(config)` gives: raw values to host ports."""
+
+    def encode(self, values: Sequence[Any], /) -> Mapping[str, Any]:
+        """A batch of raw values → the host ports: NumPy arrays, or records of them, batch first.
+
+        Raises InputError for a value that the modality cannot read.
+        """
+
+
+class Tokenizer(Protocol):
+    """What makes text of ids: the `tokenizer` of the processor of a modality that decoders write."""
+
+    def decode(self, ids: Sequence[int], /) -> str:
+        """The text of one sequence, without the tokens that frame it."""
 
 
 class Cache(Protocol):
@@ -24,11 +55,31 @@ class Cache(Protocol):
     def device(self) -> torch.device:
         """Where the next ids are expected."""
 
-    def reorder(self, parents: Tensor) -> Cache:
+    def reorder(self, parents: Tensor, /) -> Cache:
         """The cache in which beam `k` of sample `b` goes on from its beam `parents[b, k]`."""
 
-    def select(self, rows: Tensor) -> Cache:
+    def select(self, rows: Tensor, /) -> Cache:
         """The cache of the samples `rows[R]` alone, in that order."""
+
+
+class Decoder(Protocol):
+    """A module that a `generate` node calls. A cache is made of tensors in records and tuples."""
+
+    def start(self, *, beams: int, max_tokens: int, **memory: Any) -> Any:
+        """The cache before the first token, with room for `max_tokens` of them in each of `beams` beams.
+
+        `memory` holds the ports of the signature, but for those of the prompt.
+        """
+
+    def step(self, ids: Tensor, cache: Any, /) -> tuple[Tensor, Any]:
+        """The last token of every beam, ids[B, K] → logits[B, K, V] of the next, and the cache with this one in it."""
+
+
+class PrefillingDecoder(Decoder, Protocol):
+    """A decoder whose `Generation` names a prompt. Its `start` may give a note: only `prefill` reads it."""
+
+    def prefill(self, *, cache: Any, **prompt: Any) -> tuple[Tensor, Any]:
+        """Run the whole prompt: logits[B, K, V] of the first token, and the cache with the prompt in it."""
 
 
 DecoderStep = Callable[["Tensor", Any], "tuple[Tensor, Any]"]
@@ -45,34 +96,63 @@ class Hypothesis(Protocol):
     def score(self) -> float: ...
 
 
-class SearchPolicyImplementation(Protocol):
-    """What a search policy's `implementation(options=, start=, end=, pad=)` gives. It knows nothing of decoders."""
+@dataclass(frozen=True)
+class Framing:
+    """What opens, ends and limits the texts of a search: of the decoder's vocabulary, and of the node."""
 
-    def search(self, step: DecoderStep, cache: Cache, batch: int) -> Sequence[Sequence[Hypothesis]]:
+    start: int
+    """Opens every text."""
+    ends: tuple[int, ...]
+    """Each of them ends a text; the first is the vocabulary's `end`, the others are its `stop`."""
+    pad: int
+    min_tokens: int
+    """No text ends before it has as many tokens; the start and the end are not counted."""
+    max_tokens: int
+    """No text has more of them."""
+
+    @property
+    def end(self) -> int:
+        """The token that ends a text, where one is to be written."""
+        return self.ends[0]
+
+
+class SearchPolicyImplementation(Protocol):
+    """What a search policy's `implementation(config=, framing=)` gives. It knows nothing of decoders."""
+
+    def search(self, step: DecoderStep, cache: Cache, batch: int, /) -> Sequence[Sequence[Hypothesis]]:
         """Every sample's hypotheses, best first, at least one each."""
 
-    def stream(self, step: DecoderStep, cache: Cache) -> Iterator[int]:
-        """The tokens of one sample as they are found; the end token ends the iteration and is not given."""
+    def stream(self, step: DecoderStep, cache: Cache, /) -> Iterator[int]:
+        """The tokens of one sample as they are found; a token that ends it ends the iteration and is not given."""
 
 
-def as_policy(answer: Any) -> SearchPolicyImplementation:
-    """For `ask`: an object that searches. Raises TypeError for another."""
-    if not callable(getattr(answer, "search", None)):
-        raise TypeError("an object with the method `search` is expected")
-    policy: SearchPolicyImplementation = answer
-    return policy
+class SeededSearchPolicyImplementation(Protocol):
+    """The same of a policy that is `seeded`: what it draws depends on the seed, and on nothing outside of it."""
+
+    def search(
+        self, step: DecoderStep, cache: Cache, batch: int, /, *, seed: int
+    ) -> Sequence[Sequence[Hypothesis]]: ...
+
+    def stream(self, step: DecoderStep, cache: Cache, /, *, seed: int) -> Iterator[int]: ...
 
 
-def held_hypotheses(found: Any, batch: int, what: str) -> Sequence[Sequence[Hypothesis]]:
-    """What a search gave for `batch` samples, where it is what the contract says. Raises PluginError otherwise."""
-    if not isinstance(found, (list, tuple)) or len(found) != batch:
-        count = f"{len(found)} lists" if isinstance(found, (list, tuple)) else f"a {type(found).__name__}"
-        raise PluginError(
-            what, f"gives {count} where a list of hypotheses for each of {batch} samples is expected"
-        )
-    for each in found:
-        if not isinstance(each, (list, tuple)) or not each:
-            raise PluginError(what, "gives no hypothesis for a sample; at least one is expected")
-        if not all(hasattr(one, "ids") and hasattr(one, "score") for one in each):
-            raise PluginError(what, f"gives a {type(each[0]).__name__} where `ids` and `score` are expected")
-    return found
+Sample = Mapping[str, Any]
+"""A sample of a dataset: its values by field."""
+
+
+class DatasetImplementation(Protocol):
+    """What a dataset's `builder(config)` gives."""
+
+    @property
+    def splits(self) -> Sequence[str]:
+        """The splits that are scored, and perhaps `train`."""
+
+    def samples(self, split: str, epoch: int = 0) -> Sequence[Sample]:
+        """The samples of a split; a split of fixed samples has the same ones in every epoch."""
+
+
+class MetricImplementation(Protocol):
+    """A metric's function."""
+
+    def __call__(self, predictions: Sequence[Any], references: Sequence[Any], /) -> float:
+        """The score of predictions against what was expected, both in the order of the samples."""

@@ -29,6 +29,7 @@ __all__ = [
     "ModuleType",
     "NoConfig",
     "Rule",
+    "SearchChoice",
     "SearchPolicy",
     "Vocabulary",
 ]
@@ -63,17 +64,33 @@ class NoConfig(Config):
     """The config of what takes no `with`."""
 
 
+class SearchChoice(Config):
+    """Which search policy finds the tokens, and its options. `search: ID` is short for `search: {uses: ID}`."""
+
+    uses: str
+    """Id of a registered search policy."""
+    with_: dict[str, Any] = Field(default_factory=dict, alias="with")
+    """Options of the search policy."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _short(cls, value: Any) -> Any:
+        if not isinstance(value, (str, dict, SearchChoice)):
+            raise ValueError(
+                "it names a search policy: `core.beam`, or `{uses: core.beam, with: {beams: 3}}`"
+            )
+        return {"uses": value} if isinstance(value, str) else value
+
+
 class GenerateOptions(Config):
     """`with` of a `generate` node. Token counts include neither the start token nor padding."""
 
-    beams: int = Field(default=1, ge=1)
-    """Beams kept per sample; 1 is greedy search, which can stream."""
     min_tokens: int = Field(default=1, ge=0)
     """The end token is forbidden before this many tokens."""
     max_tokens: int = Field(default=20, ge=1)
     """Search ends at this length, finished or not."""
-    penalty: str = "none"
-    """Id of a registered search policy: how beams are scored and when a search ends."""
+    search: SearchChoice = Field(default_factory=lambda: SearchChoice(uses="core.greedy"))
+    """How the tokens are found: a search policy, or `{uses: POLICY, with: {...}}` with its options."""
 
     @model_validator(mode="after")
     def _min_below_max(self) -> Self:
@@ -117,27 +134,28 @@ class Vocabulary:
     """Fills the rows of a batch after their end."""
     size: int | None = None
     """How many ids the decoder scores; None where that is the tokenizer's own number."""
+    stop: tuple[int, ...] = ()
+    """Further ids that end a sequence as `end` does, such as the end of a turn; texts do not show them."""
 
 
 @dataclass(frozen=True)
 class Generation:
-    """How a module type generates: the ports its memory comes from, and the vocabulary that it writes.
+    """How a module type generates: the ports its memory and its prompt come from, and the vocabulary that it writes.
 
-    The implementation offers `start(<memory ports>, beams=, max_tokens=) -> cache` and
-    `step(ids[B, K], cache) -> (logits[B, K, V], cache)`; the cache offers `device`,
-    `reorder(parents[B, K]) -> cache` and `select(rows[R]) -> cache`, and is made of tensors in records and tuples.
-    A decoder whose ports hold a prompt `prefills`: its `start` runs the whole prompt in one go and gives
-    `(logits[B, K, V], cache)`, the scores of the first token beside the cache. The start token is then never fed.
-    `vocabulary(config)` says which ids it writes and what makes text of them.
+    `vocabulary(config)` says which ids it writes and what makes text of them. The implementation is a
+    `composer.plugin.Decoder`: `start(<memory ports>, beams=, max_tokens=) -> cache` and
+    `step(ids[B, K], cache) -> (logits[B, K, V], cache)`. Where `prompt` names ports, these do not go to `start` but to
+    `prefill(<prompt ports>, cache=) -> (logits[B, K, V], cache)`, which runs the whole prompt in one go and gives the
+    scores of the first token; the start token is then never fed.
     """
 
     signature: Callable[..., Signature]
     vocabulary: Callable[[Any], Vocabulary]
     options: type[GenerateOptions] = GenerateOptions
-    prefills: bool = False
-    """Whether `start` runs a prompt and gives the scores of the first token."""
+    prompt: tuple[str, ...] = ()
+    """The input ports that make the prompt; none for a decoder that begins with the start token."""
     not_exportable: str = ""
-    """Why `torch.export` cannot take its start and its step; empty where it can."""
+    """Why `torch.export` cannot take its start, its prefill and its step; empty where it can."""
 
 
 @dataclass(frozen=True)
@@ -162,10 +180,11 @@ class ModuleType(Declaration):
 class Modality(Declaration):
     """How a raw value becomes typed ports.
 
-    `processor(config)` is an object with `encode(list_of_raw) -> {host port: array or record of arrays}` (numpy, batch
-    first); `prepare(config)` is an optional torch module that maps the host ports to `ports` inside the program
-    (scaling, normalising). `host` gives the host ports where they differ from `ports`. `files(config)` gives the files
-    that the processor reads, by the config field that names each: an artifact carries them with it.
+    `processor(config)` is a `composer.plugin.Processor`: `encode(list_of_raw) -> {host port: array or record}` (numpy,
+    batch first), and its `tokenizer` where decoders write the modality; `prepare(config)` is an optional torch module
+    that maps the host ports to `ports` inside the program (scaling, normalising). `host` gives the host ports where
+    they differ from `ports`. `files(config)` gives the files that the processor reads, by the config field that names
+    each: an artifact carries them with it.
 
     `ranges(config)` says which sizes the symbols of its ports can take, such as `{"L": (1, 50)}` for texts that are
     cut at 50 tokens: a module that takes less is an error before anything runs. `vocabulary(config)` says which ids a
@@ -234,20 +253,43 @@ class Document(Declaration):
     weights: Path | None = None
 
 
+def _one(config: Any) -> int:
+    return 1
+
+
+def _never(config: Any) -> bool:
+    return False
+
+
 @dataclass(frozen=True)
 class SearchPolicy(Declaration):
-    """A generation search: `implementation(options, tokens)` is an object with `search(decoder, cache, batch)`."""
+    """How a generated text is found: which tokens follow, and when a text ends. It knows nothing of decoders.
+
+    `implementation(config=, framing=)` is a `composer.plugin.SearchPolicyImplementation`, `framing` a
+    `composer.plugin.Framing`. `beams(config)` says how many texts of each sample it follows at a time, and
+    `streams(config)` whether it has a `stream` that gives the tokens of one sample as they are found. What a `seeded`
+    policy finds depends on chance: its `search` and `stream` take a whole number as `seed=`.
+    """
 
     noun: ClassVar[str] = "search policy"
     implementation: str
     summary: str
+    config: type[Config] = NoConfig
+    """Its options: `with` beside the `uses` of a `search`."""
+    beams: Callable[[Any], int] = _one
+    streams: Callable[[Any], bool] = _never
+    seeded: bool = False
+    examples: tuple[Mapping[str, Any], ...] = ()
+    """Options with which the conformance kit searches; empty takes the defaults."""
+    formerly: str = ""
+    """What documents wrote as `penalty` for it, before a search had options of its own. It is still understood."""
 
 
 @dataclass(frozen=True)
 class Dataset(Declaration):
-    """Training or evaluation data: `builder(config)` gives an object with `splits`, the names of those that are scored
-    and perhaps `train`, and `samples(split, epoch=0)`, a sequence of maps from field to value. Each epoch of `train`
-    has equally many; a sample's field `name` is what messages call it.
+    """Training or evaluation data: `builder(config)` gives a `composer.plugin.DatasetImplementation`: `splits`, the
+    names of those that are scored and perhaps `train`, and `samples(split, epoch=0)`, a sequence of maps from field to
+    value. Each epoch of `train` has equally many; a sample's field `name` is what messages call it.
     """
 
     noun: ClassVar[str] = "dataset"
@@ -260,7 +302,9 @@ class Dataset(Declaration):
 
 @dataclass(frozen=True)
 class Metric(Declaration):
-    """A score over predictions and references: `implementation(predictions, references) -> float`."""
+    """A score over predictions and references: `implementation(predictions, references) -> float`
+    (`composer.plugin.MetricImplementation`).
+    """
 
     noun: ClassVar[str] = "metric"
     implementation: str

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from composer.execution import Model
-from composer.plugin import Metric, Registry
+from composer.plugin import Metric, MetricImplementation, Registry
 from composer.plugin.asking import ask, import_object
 from composer.problems import ComposerError, InputError
 from composer.problems.suggest import unknown
@@ -103,7 +103,7 @@ def _rows(value: Any) -> list[Any]:
 
 def _score(entry: Metric, predictions: list[Any], references: list[Any], task: str, output: str) -> float:
     what = f"{entry.title} (output `{output}` of task `{task}`)"
-    function = import_object(entry.implementation, what)
+    function: MetricImplementation = import_object(entry.implementation, what)
     # Each metric has lists of its own, which it may sort or empty.
     return ask(function, list(predictions), list(references), what=what, accept=_number)
 

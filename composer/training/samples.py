@@ -4,27 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
-from composer.plugin import Config, Dataset
+from composer.plugin import Config, Dataset, DatasetImplementation, Sample
 from composer.plugin.asking import ask, import_object
+from composer.plugin.implementations import as_dataset
 from composer.problems import InputError
 
-__all__ = ["TRAINED", "Drawn", "MissingFieldError", "Sample", "Samples", "Source", "build_source"]
+__all__ = ["TRAINED", "Drawn", "MissingFieldError", "Source", "build_source"]
 
-Sample = Mapping[str, Any]
 TRAINED = "train"
 """The split that is trained on."""
 LONGEST_NAME = 60
-
-
-class Samples(Protocol):
-    """What a dataset's builder gives."""
-
-    splits: Sequence[str]
-
-    def samples(self, split: str, epoch: int = 0) -> Sequence[Sample]:
-        """The samples of a split; a split of fixed samples has the same ones in every epoch."""
 
 
 @dataclass(frozen=True)
@@ -33,7 +24,7 @@ class Source:
 
     task: str
     id: str
-    samples: Samples
+    samples: DatasetImplementation
     title: str = ""
     """What messages about the plugin's code call it."""
 
@@ -133,14 +124,8 @@ class MissingFieldError(InputError):
 def build_source(task: str, entry: Dataset, config: Config) -> Source:
     """Build the dataset of a task. Raises PluginError where the plugin's code fails."""
     builder = import_object(entry.builder, entry.title)
-    samples = ask(builder, config, what=entry.title, accept=_dataset)
+    samples = ask(builder, config, what=entry.title, accept=as_dataset)
     return Source(task, entry.id, samples, entry.title)
-
-
-def _dataset(answer: Any) -> Samples:
-    if not callable(getattr(answer, "samples", None)):
-        raise TypeError("an object with `splits` and `samples(split, epoch)` is expected")
-    return answer  # type: ignore[no-any-return]
 
 
 def _names(answer: Any) -> tuple[str, ...]:

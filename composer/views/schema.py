@@ -125,13 +125,32 @@ def _any_of(options: Mapping[type[Config] | None, str], registry: Registry, conf
         configs |= _config(name, model)
         choices.append({"$ref": f"#/$defs/{name}"})
         if issubclass(model, GenerateOptions) and registry.policies:
-            policies = [registry.policies[id] for id in sorted(registry.policies)]
-            ids: Json = {
-                "enum": [policy.id for policy in policies],
-                "markdownEnumDescriptions": [policy.summary for policy in policies],
-            }
-            configs[name]["properties"]["penalty"] |= {"anyOf": [ids, _PARAMETER, _NULL]}
+            search = configs[name]["properties"]["search"]
+            about = {key: search[key] for key in ("description",) if key in search}
+            configs[name]["properties"]["search"] = {**about, **_search(registry, configs)}
+            configs.pop(f"{name}.SearchChoice", None)
     return choices[0] if len(choices) == 1 else {"anyOf": choices}
+
+
+def _search(registry: Registry, configs: Json) -> Json:
+    """How a text is found: the id of a policy, or its id with its options."""
+    policies = [registry.policies[id] for id in sorted(registry.policies)]
+    ids: Json = {
+        "enum": [policy.id for policy in policies],
+        "markdownEnumDescriptions": [policy.summary for policy in policies],
+    }
+    rules: list[Json] = []
+    for policy in policies:
+        name = f"{policy.id}.search"
+        configs |= _config(name, policy.config)
+        rules.append(_when("uses", policy.id, {"with": {"$ref": f"#/$defs/{name}"}}))
+    options: Json = {
+        "type": "object",
+        "properties": {"uses": {"anyOf": [ids, _PARAMETER]}, "with": {"type": "object"}},
+        "additionalProperties": False,
+        "allOf": rules,
+    }
+    return {"anyOf": [ids, options, _PARAMETER, _NULL]}
 
 
 def _config(name: str, config: type[Config]) -> Json:

@@ -13,6 +13,7 @@ from composer_core.names import read_names
 __all__ = [
     "ActivationConfig",
     "ArgmaxConfig",
+    "BeamConfig",
     "ContrastiveConfig",
     "DropoutConfig",
     "LayerNormConfig",
@@ -131,3 +132,10 @@ class ContrastiveConfig(Config):
                 f"temperature {self.temperature} is below least_temperature {self.least_temperature}"
             )
         return self
+
+
+class BeamConfig(Config):
+    """`with` of the search `core.beam`."""
+
+    beams: int = Field(default=5, ge=1)
+    """Texts of each sample that are followed at a time; 1 is greedy search, which can stream."""

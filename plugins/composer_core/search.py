@@ -1,4 +1,4 @@
-"""The plain search: greedy with one beam, otherwise beam search over summed log-probabilities.
+"""The plain searches: greedy, which follows one text, and beam search over summed log-probabilities.
 
 A text is finished where its end token is among the best `beams` continuations; it leaves the search then. A sample ends
 when no open beam can still enter its best `beams` texts, for a longer text never scores higher.
@@ -12,7 +12,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from composer.plugin import Cache, DecoderStep, GenerateOptions
+from composer.plugin import Cache, DecoderStep, Framing, NoConfig
+from composer_core.configs import BeamConfig
 
 __all__ = ["BeamSearch", "Hypothesis"]
 
@@ -26,30 +27,29 @@ class Hypothesis:
 
 
 class BeamSearch:
-    """Beam search without a length penalty; `options.beams` of 1 is greedy search."""
+    """Beam search without a length penalty; with one beam it is greedy search, which can stream."""
 
-    def __init__(self, *, options: GenerateOptions, start: int, end: int, pad: int) -> None:
-        self.options = options
-        self.start = start
-        self.end = end
-        self.pad = pad
+    def __init__(self, *, config: BeamConfig | NoConfig, framing: Framing) -> None:
+        self.beams = config.beams if isinstance(config, BeamConfig) else 1
+        self.framing = framing
+        self.ends = list(framing.ends)
 
     @torch.no_grad()
     def search(self, step: DecoderStep, cache: Cache, batch: int) -> list[list[Hypothesis]]:
         """Search all samples together; one that ends leaves the batch. Per sample at most `beams` texts, best first."""
-        beams = self.options.beams
+        beams = self.beams
         finished: list[list[Hypothesis]] = [[] for _ in range(batch)]
         rows = list(range(batch))
         ids: Tensor | None = None
         scores: Tensor | None = None
-        for position in range(self.options.max_tokens):
+        for position in range(self.framing.max_tokens):
             last = self._last(ids, batch, beams, cache)
             logits, cache = step(last, cache)
             total = self._totals(logits, scores, position)
             bar = total.flatten(1).topk(beams, dim=1).values[:, -1:]
             history = last.unsqueeze(-1) if ids is None else ids
-            self._store(finished, rows, history, total[:, :, self.end], bar)
-            total[:, :, self.end] = -torch.inf
+            self._store(finished, rows, history, total, bar)
+            total[:, :, self.ends] = -torch.inf
             scores, places = total.flatten(1).topk(beams, dim=1)
             parents, tokens = places // logits.shape[-1], places % logits.shape[-1]
             kept = history.gather(1, parents.unsqueeze(-1).expand(-1, -1, history.shape[2]))
@@ -74,39 +74,41 @@ class BeamSearch:
     @torch.no_grad()
     def stream(self, step: DecoderStep, cache: Cache) -> Iterator[int]:
         """Greedy search of one sample, token by token; the end token ends the iteration and is not given."""
-        token = self.start
-        for position in range(self.options.max_tokens):
+        token = self.framing.start
+        for position in range(self.framing.max_tokens):
             logits, cache = step(torch.full((1, 1), token, dtype=torch.int64, device=cache.device), cache)
             scores = logits[0, 0].float()
-            if position < self.options.min_tokens:
-                scores[self.end] = -torch.inf
+            if position < self.framing.min_tokens:
+                scores[self.ends] = -torch.inf
             token = int(scores.argmax())
-            if token == self.end:
+            if token in self.ends:
                 return
             yield token
 
     def _last(self, ids: Tensor | None, batch: int, beams: int, cache: Cache) -> Tensor:
         if ids is not None:
             return ids[:, :, -1]
-        return torch.full((batch, beams), self.start, dtype=torch.int64, device=cache.device)
+        return torch.full((batch, beams), self.framing.start, dtype=torch.int64, device=cache.device)
 
     def _totals(self, logits: Tensor, scores: Tensor | None, position: int) -> Tensor:
         """Summed log-probabilities [B, K, V]; at the first step the beams are equal, so one of them is alive."""
         total = logits.float().log_softmax(dim=-1)
-        if position < self.options.min_tokens:
-            total[:, :, self.end] = -torch.inf
+        if position < self.framing.min_tokens:
+            total[:, :, self.ends] = -torch.inf
         if scores is None:
             total[:, 1:] = -torch.inf
             return total
         return total + scores.unsqueeze(-1)
 
     def _store(
-        self, finished: list[list[Hypothesis]], rows: list[int], ids: Tensor, ended: Tensor, bar: Tensor
+        self, finished: list[list[Hypothesis]], rows: list[int], ids: Tensor, total: Tensor, bar: Tensor
     ) -> None:
-        for i, k in ((ended >= bar) & ended.isfinite()).nonzero().tolist():
-            text = Hypothesis((*ids[i, k].tolist(), self.end), float(ended[i, k]))
-            finished[rows[i]].append(text)
+        """Keep the texts that end here: an ending is among the best `beams` continuations, whose worst is `bar`."""
+        for end in self.ends:
+            ended = total[:, :, end]
+            for i, k in ((ended >= bar) & ended.isfinite()).nonzero().tolist():
+                finished[rows[i]].append(Hypothesis((*ids[i, k].tolist(), end), float(ended[i, k])))
 
     def _is_over(self, texts: list[Hypothesis], best_open: float) -> bool:
-        beams = self.options.beams
+        beams = self.beams
         return len(texts) >= beams and sorted((t.score for t in texts), reverse=True)[beams - 1] >= best_open

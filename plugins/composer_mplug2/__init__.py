@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from composer.plugin import Register, SearchPolicy, hookimpl
+from composer_mplug2.configs import SearchConfig
 from composer_mplug2.layout import LAYOUTS
 from composer_mplug2.module_types import MODULE_TYPES
 
@@ -15,8 +16,13 @@ def composer_register(register: Register) -> None:
     register(*MODULE_TYPES, *LAYOUTS)
     register(
         SearchPolicy(
-            "mplug2",
+            "mplug2.beam",
             "composer_mplug2.search:Mplug2Search",
             "Beam search as published: a length penalty at every step, and the best beam ends the search.",
+            config=SearchConfig,
+            beams=lambda config: int(config.beams),
+            streams=lambda config: config.beams == 1,
+            examples=({"beams": 1}, {"beams": 3}),
+            formerly="mplug2",
         )
     )

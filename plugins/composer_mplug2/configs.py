@@ -16,6 +16,7 @@ __all__ = [
     "MaskedHeadConfig",
     "NormConfig",
     "PromptConfig",
+    "SearchConfig",
     "SequenceLossConfig",
     "TextEncoderConfig",
     "TokenLossConfig",
@@ -239,3 +240,10 @@ class PromptConfig(Config):
 
     prompt: str = ""
     """What generated captions open with; empty leaves them as they are."""
+
+
+class SearchConfig(Config):
+    """`with` of the search `mplug2.beam`."""
+
+    beams: int = Field(default=5, ge=1)
+    """Texts of each sample that are followed at a time; 1 is greedy search, which can stream."""

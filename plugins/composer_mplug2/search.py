@@ -15,7 +15,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from composer.plugin import Cache, DecoderStep, GenerateOptions
+from composer.plugin import Cache, DecoderStep, Framing
+from composer_mplug2.configs import SearchConfig
 
 __all__ = ["Hypothesis", "Mplug2Search"]
 
@@ -43,13 +44,12 @@ class _Beams:
 
 
 class Mplug2Search:
-    """Beam search with the published semantics; `options.beams` of 1 is greedy search."""
+    """Beam search with the published semantics; with one beam it is greedy search, which can stream."""
 
-    def __init__(self, *, options: GenerateOptions, start: int, end: int, pad: int) -> None:
-        self.options = options
-        self.start = start
-        self.end = end
-        self.pad = pad
+    def __init__(self, *, config: SearchConfig, framing: Framing) -> None:
+        self.beams = config.beams
+        self.framing = framing
+        self.ends = list(framing.ends)
 
     @torch.no_grad()
     def search(self, step: DecoderStep, cache: Cache, batch: int) -> list[list[Hypothesis]]:
@@ -59,11 +59,11 @@ class Mplug2Search:
         """
         finished: list[list[Hypothesis]] = [[] for _ in range(batch)]
         beams = self._opening(batch, cache)
-        for position in range(self.options.max_tokens):
+        for position in range(self.framing.max_tokens):
             logits, cache = step(beams.ids[:, :, -1], cache)
             parents, scores = self._extend(beams, logits, position)
             open_rows = self._collect(
-                finished, beams, scores, is_last=position + 1 == self.options.max_tokens
+                finished, beams, scores, is_last=position + 1 == self.framing.max_tokens
             )
             if not open_rows:
                 break
@@ -72,10 +72,10 @@ class Mplug2Search:
                 beams.rows = [beams.rows[row] for row in open_rows]
                 beams.ids, beams.scores = beams.ids[keep], beams.scores[keep]
                 parents, cache = parents[keep], cache.select(keep)
-            if self.options.beams > 1:
+            if self.beams > 1:
                 cache = cache.reorder(parents)
         # Python's sort is stable: of two equal scores the one that was found first comes first, as published.
-        return [sorted(texts, key=lambda text: -text.score)[: self.options.beams] for texts in finished]
+        return [sorted(texts, key=lambda text: -text.score)[: self.beams] for texts in finished]
 
     @torch.no_grad()
     def stream(self, step: DecoderStep, cache: Cache) -> Iterator[int]:
@@ -84,19 +84,19 @@ class Mplug2Search:
         `cache` is fresh from the decoder's `start(..., beams=1, max_tokens=max_tokens)`.
         """
         beams = self._opening(1, cache, beams=1)
-        for position in range(self.options.max_tokens):
+        for position in range(self.framing.max_tokens):
             logits, cache = step(beams.ids[:, :, -1], cache)
             self._extend(beams, logits, position)
             token = int(beams.ids[0, 0, -1])
-            if token == self.end:
+            if token in self.ends:
                 return
             yield token
 
     def _opening(self, batch: int, cache: Cache, beams: int | None = None) -> _Beams:
         """Start tokens; only the first beam of a sample is alive, for all of them are equal."""
-        beams = beams or self.options.beams
+        beams = beams or self.beams
         device = cache.device
-        ids = torch.full((batch, beams, 1), self.start, dtype=torch.int64, device=device)
+        ids = torch.full((batch, beams, 1), self.framing.start, dtype=torch.int64, device=device)
         scores = torch.full((batch, beams), -torch.inf, device=device)
         scores[:, 0] = 0.0
         return _Beams(list(range(batch)), ids, scores)
@@ -105,8 +105,8 @@ class Mplug2Search:
         """Replace the beams by their best continuations; returns their parents[B, K] and normalised scores[B, K]."""
         # The published code takes the logarithm of the softmax, which can be -inf where log_softmax is finite.
         scores = logits.float().softmax(dim=-1).log()
-        if position < self.options.min_tokens:
-            scores[:, :, self.end] = FORBIDDEN
+        if position < self.framing.min_tokens:
+            scores[:, :, self.ends] = FORBIDDEN
         penalty = ((5.0 + (position + 1)) / 6.0) ** LENGTH_EXPONENT
         normalised = (scores + beams.scores.unsqueeze(-1)) / penalty
         best, places = normalised.flatten(1).topk(beams.scores.shape[1], dim=-1)
@@ -124,16 +124,16 @@ class Mplug2Search:
         Returns the rows of `beams` that go on. Beams that ended without being the best stay in them.
         """
         tokens = beams.ids[:, :, -1].tolist()
-        if not is_last and not any(self.end in row for row in tokens):
+        if not is_last and not any(token in self.ends for row in tokens for token in row):
             return list(range(len(tokens)))
         texts, values = beams.ids.tolist(), scores.tolist()
         open_rows = []
         for row, last in enumerate(tokens):
-            ends = is_last or last[0] == self.end
+            ends = is_last or last[0] in self.ends
             finished[beams.rows[row]] += [
                 Hypothesis(texts[row][beam], values[row][beam])
                 for beam, token in enumerate(last)
-                if ends or token == self.end
+                if ends or token in self.ends
             ]
             if not ends:
                 open_rows.append(row)

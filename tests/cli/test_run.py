@@ -28,7 +28,7 @@ tasks:
       question: {modality: text, with: {tokenizer: bert-uncased, max_tokens: 20}}
     nodes:
       words: {call: text, inputs: {tokens: question.tokens}}
-      answer: {generate: decoder, inputs: {memory: words.states}, with: {beams: 1, max_tokens: 4}}
+      answer: {generate: decoder, inputs: {memory: words.states}, with: {max_tokens: 4}}
     outputs:
       answer: answer.text
 """

@@ -63,7 +63,8 @@ tasks:
       words: {call: text, inputs: {tokens: question.tokens}}
       fused: {call: fusion, inputs: {text: words.states, vision: frames.states}}
       memory: {uses: core.concat, inputs: {first: frames.states, second: fused.text}}
-      answer: {generate: decoder, inputs: {memory: memory.states}, with: {beams: 3, max_tokens: 4, penalty: mplug2}}
+      answer: {generate: decoder, inputs: {memory: memory.states},
+        with: {max_tokens: 4, search: {uses: mplug2.beam, with: {beams: 3}}}}
     outputs: {answer: answer.text}
     compile: {ranges: {batch: "1..4, best 2", question.length: "1..8, best 5"}}
   caption:
@@ -71,7 +72,7 @@ tasks:
       video: {modality: video, with: {frames: 2, size: 8}}
     nodes:
       frames: {call: vision, inputs: {pixels: video.pixels}}
-      caption: {generate: decoder, inputs: {memory: frames.states}, with: {beams: 1, max_tokens: 4}}
+      caption: {generate: decoder, inputs: {memory: frames.states}, with: {max_tokens: 4}}
     outputs: {caption: caption.text, score: caption.score}
     compile: {ranges: {batch: "1..2"}}
   classify:

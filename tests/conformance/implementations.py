@@ -153,8 +153,15 @@ class Cache(NamedTuple):
     memory: Tensor
     history: Tensor
 
+    @property
+    def device(self) -> torch.device:
+        return self.history.device
+
     def reorder(self, parents: Tensor) -> Cache:
         return self._replace(history=self.history.gather(1, parents))
+
+    def select(self, rows: Tensor) -> Cache:
+        return self._replace(memory=self.memory[rows], history=self.history[rows])
 
 
 class Decoder(nn.Module):
@@ -199,8 +206,15 @@ class CountingCache(NamedTuple):
     history: Tensor
     steps: int
 
+    @property
+    def device(self) -> torch.device:
+        return self.history.device
+
     def reorder(self, parents: Tensor) -> CountingCache:
         return self._replace(history=self.history.gather(1, parents))
+
+    def select(self, rows: Tensor) -> CountingCache:
+        return self._replace(memory=self.memory[rows], history=self.history[rows])
 
 
 class CountingDecoder(Decoder):

@@ -248,7 +248,7 @@ WORDS = Vocabulary("text", {"tokenizer": "bert-uncased"}, start=1, end=2, pad=0)
         ),
         ("NarrowDecoder", WORDS, "step: expected logits[B, K, V] for ids [3, 3], got [3, 11]"),
         ("StubbornDecoder", WORDS, "reordering the beams of the cache does not reorder the logits"),
-        ("Mixer", WORDS, "'Mixer' object has no attribute 'start'"),
+        ("Mixer", WORDS, "Mixer has no method `start`"),
     ],
 )
 def test_generation_is_checked_step_by_step(implementation: str, vocabulary: Any, message: str) -> None:

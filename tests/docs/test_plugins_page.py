@@ -16,6 +16,7 @@ from pages import blocks
 import composer
 import composer.execution.model
 import composer.graph.checking
+from composer.conformance import check_plugin
 from composer.plugin import load_registry
 
 BLOCKS = blocks("plugins.md")
@@ -35,7 +36,7 @@ def plugin(tmp_path_factory: pytest.TempPathFactory) -> ModuleType:
     sys.path.insert(0, str(folder))
     yield importlib.import_module("composer_sound")
     sys.path.remove(str(folder))
-    for name in [name for name in sys.modules if name.startswith("composer_sound")]:
+    for name in [name for name in sys.modules if name.startswith(("composer_sound", "composer_sampl"))]:
         del sys.modules[name]
 
 
@@ -64,6 +65,14 @@ def test_a_snippet_runs(snippet: object, installed: ModuleType) -> None:
     exec(compile(snippet.text, f"plugins.md:{snippet.line}", "exec"), {"__name__": "snippet"})  # type: ignore[attr-defined]
 
 
+def test_the_search_of_the_page_keeps_its_promises(plugin: ModuleType) -> None:
+    """How it samples is tested where it runs: tests/compile/runtime."""
+    search = importlib.import_module("composer_sample")
+    report = check_plugin(search)
+    assert report.passed, report
+    assert [result.check for result in report.results if result.subject == "sample"] == ["search"]
+
+
 def test_the_refusal_that_the_page_quotes(installed: ModuleType) -> None:
     page_line = re.search(r"`(sound\.listener refuses .*?)`", _page())
     text = FILES["hear.yaml"].replace("window: 4", "window: 5")
@@ -88,6 +97,7 @@ def test_every_declaration_of_the_plugin_core_is_named() -> None:
         "Layout",
         "Rule",
         "Generation",
+        "SearchPolicy",
         "Config",
         "Signature",
     ):

@@ -123,7 +123,9 @@ def test_word_pieces_that_join_do_not_spoil_a_stream(greedy, picture_of, monkeyp
     generator = greedy.runner("image-qa").generators["answer"]
     vocabulary = generator.tokenizer._words | {200 + index: word for index, word in enumerate(words)}
     monkeypatch.setattr(generator.tokenizer, "_words", vocabulary)
-    monkeypatch.setattr(generator.policy, "stream", lambda step, cache: iter(range(200, 200 + len(words))))
+    monkeypatch.setattr(
+        generator.search.implementation, "stream", lambda step, cache: iter(range(200, 200 + len(words)))
+    )
     pieces = list(greedy.stream("image-qa", image=picture_of["image"], question="who"))
     assert "".join(pieces) == "the man don't run, he's here. it isn't right?"
     assert len(pieces) > 3

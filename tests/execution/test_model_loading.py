@@ -117,7 +117,7 @@ def test_a_text_that_is_none_is_named(model, tiny) -> None:
 @pytest.mark.parametrize(
     ("settings", "task", "raw", "message"),
     [
-        ({}, "image-qa", {"question": "who"}, "a search with 2 beams cannot stream"),
+        ({}, "image-qa", {"question": "who"}, "with 2 beams cannot stream"),
         ({"beams": 1}, "image-qa-rank", {"question": "who", "answers": ["a", "b"]}, "generates no text"),
         ({"beams": 1}, "image-qa", {"question": ["who", "what"]}, "one sample at a time, not 2"),
     ],

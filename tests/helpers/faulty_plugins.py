@@ -14,7 +14,7 @@ DECLARES = '''
 from pydantic import field_validator
 
 from composer.plugin import Config, GenerateOptions, Generation, Layout, Method, Modality, ModuleType, Rule
-from composer.plugin import SearchPolicy, Vocabulary, hookimpl
+from composer.plugin import SearchChoice, SearchPolicy, Vocabulary, hookimpl
 from composer.types import Signature
 
 #import
@@ -41,7 +41,7 @@ class Width(Config):
 
 
 class Options(GenerateOptions):
-    penalty: str = "faulty.search"
+    search: SearchChoice = SearchChoice(uses="faulty.search")
     more: int = 0
 
     @field_validator("more")
@@ -108,7 +108,7 @@ def composer_register(register):
             "faulty.decoder", Width, {}, f"{parts}:Decoder", "Writes.",
             generation=Generation(writes, vocabulary, options=Options),
         ),
-        SearchPolicy("faulty.search", f"{parts}:Search", "Searches."),
+        SearchPolicy("faulty.search", f"{parts}:Search", "Searches.", streams=lambda config: True),
         Layout("faulty.layout", "A layout.", lambda parameters: (Rule("(.*)", r"\\1"),)),
     )
 '''
@@ -192,9 +192,9 @@ class Hypothesis:
 
 
 class Search:
-    def __init__(self, *, options, start, end, pad):
+    def __init__(self, *, config, framing):
         #policy
-        self.tokens = options.max_tokens
+        self.tokens = framing.max_tokens
 
     def search(self, step, cache, batch):
         #search

@@ -16,6 +16,7 @@ from composer.plugin import (
     NoConfig,
     Register,
     Registry,
+    SearchChoice,
     SearchPolicy,
     Vocabulary,
     hookimpl,
@@ -69,8 +70,8 @@ class ScaleOptions(Config):
 class ToyOptions(GenerateOptions):
     """`with` of a `generate` node of `toy.decoder`."""
 
-    penalty: str = "toy"
-    """Id of a registered search policy."""
+    search: SearchChoice = SearchChoice(uses="toy")
+    """How the tokens are found."""
 
 
 def _vision(config: VisionConfig) -> Signature:
@@ -163,7 +164,10 @@ TYPES = (
 @hookimpl
 def composer_register(register: Register) -> None:
     """Register the toy types and their search."""
-    register(*TYPES, SearchPolicy("toy", "toy_parts:Search", "Greedy search for tests."))
+    register(
+        *TYPES,
+        SearchPolicy("toy", "toy_parts:Search", "Greedy search for tests.", streams=lambda config: True),
+    )
 
 
 def registry() -> Registry:

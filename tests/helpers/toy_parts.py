@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
+from composer.plugin import Framing
 from composer.types import States, Tokens
 
 
@@ -116,13 +117,13 @@ class Hypothesis(NamedTuple):
 class Search:
     """Greedy search to exactly `max_tokens` tokens."""
 
-    def __init__(self, *, options: Any, start: int, end: int, pad: int) -> None:
-        self.options, self.first = options, start
+    def __init__(self, *, config: Any, framing: Framing) -> None:
+        self.framing, self.first = framing, framing.start
 
     def search(self, step: Any, cache: Any, batch: int) -> list[list[Hypothesis]]:
         ids = torch.full((batch, 1), self.first)
         found: list[Tensor] = []
-        for _ in range(self.options.max_tokens):
+        for _ in range(self.framing.max_tokens):
             logits, cache = step(ids, cache)
             ids = logits[:, 0].argmax(-1, keepdim=True)
             found.append(ids)

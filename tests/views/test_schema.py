@@ -131,7 +131,16 @@ def test_every_misspelt_key_is_refused(validator: jsonschema.Draft202012Validato
         edited("tasks", "video-qa", "nodes", "memory", inputs={"first": "a.b.c"}),
         edited("tasks", "video-qa", "nodes", "answer", **{"with": {"beams": "many"}}),
         edited("tasks", "video-qa", "nodes", "answer", **{"with": {"beam": 3}}),
-        edited("tasks", "video-qa", "nodes", "answer", **{"with": {"penalty": "harsh"}}),
+        edited("tasks", "video-qa", "nodes", "answer", **{"with": {"search": "harsh"}}),
+        edited("tasks", "video-qa", "nodes", "answer", **{"with": {"penalty": "demo"}}),
+        edited("tasks", "video-qa", "nodes", "answer", **{"with": {"search": {"uses": "harsh"}}}),
+        edited(
+            "tasks",
+            "video-qa",
+            "nodes",
+            "answer",
+            **{"with": {"search": {"uses": "demo", "with": {"width": 3}}}},
+        ),
         edited("tasks", "video-qa", outputs={}),
         edited("tasks", "video-qa", outputs=None),
         edited("tasks", "video-qa", "compile", ranges={"batch": "1-8"}),
@@ -153,7 +162,14 @@ def test_a_mistake_that_one_file_shows_is_refused(
         edited("modules", "vision", "with", width="$width", patch="$patch"),
         edited("tasks", "video-qa", "inputs", "video", "with", mean=["$red", 0.5, 0.5]),
         edited("tasks", "video-qa", "inputs", "video", "with", mean="$mean"),
-        edited("tasks", "video-qa", "nodes", "answer", "with", beams="$beams", penalty="$penalty"),
+        edited("tasks", "video-qa", "nodes", "answer", "with", search="$search", max_tokens="$most"),
+        edited(
+            "tasks", "video-qa", "nodes", "answer", "with", search={"uses": "$s", "with": {"beams": "$b"}}
+        ),
+        edited(
+            "tasks", "video-qa", "nodes", "answer", "with", search={"uses": "demo", "with": {"beams": "$b"}}
+        ),
+        edited("tasks", "video-qa", "nodes", "answer", "with", search="core.greedy"),
         edited("tasks", "video-qa", "inputs", "question", "with", max_words=7),
         {"composer": 1},
     ],
@@ -173,7 +189,11 @@ CHILD = {"composer": 1, "extends": "parent.yaml"}
         {"modules": {"vision": {"with": {"patch": 8}}}},
         {"modules": {"vision": None}},
         {"tasks": {"video-qa": None}},
-        {"tasks": {"video-qa": {"nodes": {"answer": {"with": {"beams": 1}}, "words": None}}}},
+        {
+            "tasks": {
+                "video-qa": {"nodes": {"answer": {"with": {"search": {"with": {"beams": 1}}}}, "words": None}}
+            }
+        },
         {
             "tasks": {
                 "video-qa": {"nodes": {"memory": {"uses": None, "call": "fusion", "inputs": {"first": None}}}}

@@ -39,6 +39,13 @@ class EncoderConfig(Config):
     """What comes first."""
 
 
+class DemoSearch(Config):
+    """`with` of the search `demo`."""
+
+    beams: int = 3
+    """Texts that are followed at a time."""
+
+
 class WidthConfig(Config):
     """`with` of the other demo modules."""
 
@@ -224,7 +231,7 @@ tasks:
       language: {call: universal.text, inputs: words.states}
       fused:    {call: fusion, inputs: {text: language.states, vision: visual.states}}
       memory:   {uses: core.concat, inputs: {first: visual.states, second: fused.text}}
-      answer:   {generate: decoder, inputs: memory.states, with: {beams: 3, max_tokens: 6, penalty: demo}}
+      answer:   {generate: decoder, inputs: memory.states, with: {max_tokens: 6, search: demo}}
     outputs:
       answer: answer.text
     compile:
@@ -275,4 +282,13 @@ TYPES = (
 
 @hookimpl
 def composer_register(register: Register) -> None:
-    register(*TYPES, SearchPolicy("demo", f"{HERE}:no_search", "Never runs here."))
+    register(
+        *TYPES,
+        SearchPolicy(
+            "demo",
+            f"{HERE}:no_search",
+            "Never runs here.",
+            config=DemoSearch,
+            beams=lambda config: config.beams,
+        ),
+    )

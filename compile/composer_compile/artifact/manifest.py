@@ -17,6 +17,7 @@ __all__ = [
     "Backend",
     "Difference",
     "FileEntry",
+    "Frame",
     "Generate",
     "HostCall",
     "Input",
@@ -37,7 +38,7 @@ __all__ = [
 ]
 
 FORMAT = "composer-artifact"
-VERSION = 3
+VERSION = 4
 Size = Union[int, str]
 
 
@@ -109,6 +110,21 @@ class Stage(_Entry):
     """The programs that cover its ranges; the first whose sizes fit is used."""
 
 
+class Frame(_Entry):
+    """What opens, ends and limits the texts of a search."""
+
+    start: int
+    """Id that opens every text."""
+    ends: list[int]
+    """Ids that end a text; the first is the one that a tokenizer knows."""
+    pad: int
+    """Id that fills the rows of a batch after their end."""
+    min_tokens: int
+    """No text ends before it has as many."""
+    max_tokens: int
+    """No text has more."""
+
+
 class Generate(_Entry):
     """A node that generates text token by token."""
 
@@ -122,10 +138,14 @@ class Generate(_Entry):
     """Name of the logits of the first token, where a prompt gives them before the first step."""
     policy: str
     """Id of the search policy."""
-    options: dict[str, Any]
-    """Options of the search."""
-    tokens: dict[str, int]
-    """Ids of the start, end and padding token."""
+    config: dict[str, Any]
+    """Its options."""
+    beams: int
+    """Texts of each sample that it follows at a time."""
+    streams: bool
+    """Whether it gives tokens as they are found."""
+    framing: Frame
+    """What opens, ends and limits the texts."""
     text: Input
     """The text modality with the vocabulary that turns ids into text."""
     ports: dict[str, str]
@@ -270,7 +290,7 @@ class Manifest(_Entry):
 
     format: Literal["composer-artifact"] = "composer-artifact"
     """Tells this file from any other JSON."""
-    version: Literal[3] = 3
+    version: Literal[4] = 4
     """Version of the format."""
     name: str
     """Name of the document."""

@@ -21,8 +21,6 @@ __all__ = ["manifest_faults"]
 NUMBER_FORMATS = frozenset(
     {"float32", "float16", "bfloat16", "int64", "int32", "uint8", "bool", "float64", "int16", "int8"}
 )
-PORTS = frozenset({"text", "ids", "score"})
-IDS = ("start", "end", "pad")
 
 
 def manifest_faults(manifest: Manifest) -> Iterator[str]:
@@ -107,11 +105,10 @@ class _Walk:
 
     def _generate(self, entry: Generate) -> Iterator[str]:
         yield from self._stage(entry.decode)
-        beams, longest = entry.options.get("beams"), entry.options.get("max_tokens")
-        if not _counts(beams) or not _counts(longest):
-            yield f"options: beams is {beams!r} and max_tokens is {longest!r}"
+        if not _counts(entry.beams) or not _counts(entry.framing.max_tokens) or not entry.framing.ends:
+            yield f"framing: beams is {entry.beams} and max_tokens is {entry.framing.max_tokens}"
             return
-        cached = entry.decode.inputs[2 if int(str(beams)) > 1 else 1 :]
+        cached = entry.decode.inputs[2 if entry.beams > 1 else 1 :]
         yield from self._unknown("decode.inputs", [tensor.name for tensor in cached])
         yield from self._unknown("first", [] if entry.first is None else [entry.first])
         if not any(entry.batch in tensor.dims for tensor in cached):
@@ -123,8 +120,6 @@ class _Walk:
         for program in entry.decode.programs:
             if entry.batch not in program.fixed and entry.batch not in program.ranges:
                 yield f"decode.programs: none says for which {entry.batch}"
-        yield from (f"tokens: it has no {name}" for name in IDS if name not in entry.tokens)
-        yield from (f"ports: a search gives no {port}" for port in entry.ports if port not in PORTS)
         yield from self._files("text", entry.text.files)
 
     def _tensor(self, where: str, tensor: Tensor, ranges: Mapping[str, Span] | None) -> Iterator[str]:

@@ -133,7 +133,7 @@ def _start(part: LoadedGenerate, values: Mapping[str, Tensor], rows: int) -> lis
     """The start token of every beam, and each beam as its own parent where there are several."""
     decoder = part.decoder
     device = next(iter(values.values())).device
-    ids = torch.full((rows, decoder.beams), part.entry.tokens["start"], dtype=torch.int64, device=device)
+    ids = torch.full((rows, decoder.beams), part.entry.framing.start, dtype=torch.int64, device=device)
     same = torch.arange(decoder.beams, device=device).expand(rows, -1)
     return [ids, same] if decoder.beams > 1 else [ids]
 

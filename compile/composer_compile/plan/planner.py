@@ -16,6 +16,7 @@ from composer.execution import Program, build_module, build_program
 from composer.graph import Report, check
 from composer.plan import Plan, Step, plan_task
 from composer.plugin import Registry, load_registry
+from composer.plugin.implementations import begin
 from composer.problems.suggest import unknown
 from composer_compile.artifact.dtypes import DTYPES
 from composer_compile.backends.contract import Builder
@@ -27,7 +28,7 @@ from composer_compile.plan.plan_report import CompilePlan, NodePlan, OperationPl
 from composer_compile.plan.trace import floating_operations, moved_bytes, tensors_of, trace
 from composer_compile.plan.workspace import workspace_bytes
 from composer_compile.stages.host_nodes import is_host_step
-from composer_compile.stages.modules import decode_name, entered, prefills
+from composer_compile.stages.modules import decode_name, entered
 from composer_compile.tensors.free_dims import FreeDims, check_overrides, find_free_dims, overrides_for
 from composer_compile.tensors.leaves import named_leaves, rebuild
 from composer_compile.tensors.precisions import DTYPE_OF, Precision, check_precision_names, precision_of
@@ -210,24 +211,27 @@ class _Walk:
 
     def _generate(self, step: Step) -> tuple[NodePlan, NodePlan]:
         node = step.node
-        options: Any = node.options
+        decoding = node.decoding
+        options, prompt, beams = decoding.options, decoding.generation.prompt, decoding.search.beams
         decoder: Any = self._target(step)
-        start = partial(decoder.start, beams=options.beams, max_tokens=options.max_tokens)
-        key = (node.module.name, "start", repr(options))
-        first, cache = self._planned(
+
+        def start(**ports: Any) -> Any:
+            title = node.module.type.title
+            return begin(decoder, ports, prompt, beams=beams, max_tokens=options.max_tokens, what=title)
+
+        key = (node.module.name, "start", beams, repr(options))
+        first, (_, cache) = self._planned(
             step.name, f"{step.callee} (start)", key, start, self._sources(step), node.path
         )
-        if prefills(step):
-            _, cache = cache
         memory = self._sources(step)
         batch = tensors_of(_flat(memory))[0].shape[0]
-        ids = torch.zeros(batch, options.beams, dtype=torch.int64, device=META)
+        ids = torch.zeros(batch, beams, dtype=torch.int64, device=META)
 
         def one(ids: Tensor, cache: Any, parents: Tensor | None = None) -> Any:
             return decoder.step(ids, cache if parents is None else cache.reorder(parents))
 
-        keywords = {"ids": ids, "cache": cache, **({"parents": ids} if options.beams > 1 else {})}
-        key = (node.module.name, "step", repr(options))
+        keywords = {"ids": ids, "cache": cache, **({"parents": ids} if beams > 1 else {})}
+        key = (node.module.name, "step", beams, repr(options))
         second, _ = self._planned(step.name, f"{step.callee} (one token)", key, one, keywords, node.path)
         written = {
             "ids": torch.zeros(batch, options.max_tokens + 1, dtype=torch.int64, device=META),

@@ -148,13 +148,17 @@ class Artifact:
         return self.tasks[0]
 
     @torch.inference_mode()
-    def run(self, task: str | None = None, /, **raw: Any) -> dict[str, Any]:
-        """Answer. Raises InputError for inputs that are missing, unexpected, unusable or outside the ranges."""
-        return self.task(task).run(raw)
+    def run(self, task: str | None = None, /, *, seed: Any = None, **raw: Any) -> dict[str, Any]:
+        """Answer; `seed` is that of `composer.Model.run`.
 
-    def stream(self, task: str | None = None, /, **raw: Any) -> Iterator[str]:
-        """The text of one sample as it is generated. Raises InputError where the task is no single greedy search."""
-        pieces = self.task(task).stream(raw)
+        Raises InputError for inputs that are missing, unexpected, unusable or outside the ranges, and for a seed that
+        nothing depends on.
+        """
+        return self.task(task).run(raw, seed)
+
+    def stream(self, task: str | None = None, /, *, seed: Any = None, **raw: Any) -> Iterator[str]:
+        """The text of one sample as it is generated. Raises InputError where no single search can stream."""
+        pieces = self.task(task).stream(raw, seed)
         while True:
             # Not around the loop: the caller's own code would run in inference mode between the pieces.
             with torch.inference_mode():

@@ -14,7 +14,7 @@ from torch import Tensor
 from composer.execution.input_sizes import Given, hold_sizes
 from composer.execution.inputs import check_record, holds_samples
 from composer.execution.processors import Processors, encoded
-from composer.plugin import Modality, ModuleType, Registry
+from composer.plugin import Modality, ModuleType, Registry, SearchPolicy
 from composer.plugin.asking import ask
 from composer.problems import InputError
 from composer.types import Dim, parse_form
@@ -43,7 +43,10 @@ def processor_of(entry: Input, registry: Registry, container: Container, shared:
 
 
 def config_of(
-    declared: ModuleType | Modality, section: str, fields: Mapping[str, Any], container: Container
+    declared: ModuleType | Modality | SearchPolicy,
+    section: str,
+    fields: Mapping[str, Any],
+    container: Container,
 ) -> Any:
     """The config that the artifact was made with, as the installed plugin reads it.
 

@@ -5,18 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from types import SimpleNamespace
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from composer.execution import after_prefill, text_pieces, written
+from composer.execution import drawn_seed, first_then, output_port, text_pieces
 from composer.execution.inputs import first_sample
 from composer.execution.processors import Processors
-from composer.plugin import Registry
+from composer.plugin import DecoderStep, Framing, Hypothesis, Registry, Tokenizer
 from composer.plugin.asking import ask, import_object
-from composer.plugin.contracts import Hypothesis, SearchPolicyImplementation, as_policy, held_hypotheses
+from composer.plugin.implementations import BoundSearch, bind_search, tokenizer_of
 from composer.problems import InputError
 from composer.types import parse_form
 from composer_compile.artifact.container import Container
@@ -62,38 +61,39 @@ class LoadedGenerate:
 
     entry: Generate
     decoder: CompiledDecoder
-    policy: SearchPolicyImplementation
-    title: str
-    """Of the policy, for messages."""
-    tokenizer: Any
+    search: BoundSearch
+    tokenizer: Tokenizer
     device: torch.device
 
-    def search(
-        self, values: Mapping[str, Tensor], sizes: Mapping[str, int]
+    def run(
+        self, values: Mapping[str, Tensor], sizes: Mapping[str, int], seed: int
     ) -> Sequence[Sequence[Hypothesis]]:
+        """Every sample's hypotheses, best first."""
         batch = sizes[self.entry.batch]
         cache = self.decoder.start(values, batch, sizes)
-        found = ask(self.policy.search, self.step(values), cache, batch, what=f"`search` of {self.title}")
-        return held_hypotheses(found, batch, self.title)
+        what = f"`search` of {self.search.policy.title}"
+        step = self.step(values)
+        found: Sequence[Sequence[Hypothesis]] = ask(self.search.search, step, cache, batch, seed, what=what)
+        return found
 
-    def stream(self, values: Mapping[str, Tensor], sizes: Mapping[str, int]) -> Iterator[int]:
+    def stream(self, values: Mapping[str, Tensor], sizes: Mapping[str, int], seed: int) -> Iterator[int]:
         """The tokens of one sample as they are found."""
-        what = f"`stream` of {self.title}"
+        what = f"`stream` of {self.search.policy.title}"
         cache = self.decoder.start(values, 1, sizes)
-        tokens = ask(self.policy.stream, self.step(values), cache, what=what, accept=iter)
+        tokens = ask(self.search.stream, self.step(values), cache, seed, what=what, accept=iter)
         while (token := ask(next, tokens, None, what=what)) is not None:
             yield token
 
-    def step(self, values: Mapping[str, Tensor]) -> Callable[..., Any]:
+    def step(self, values: Mapping[str, Tensor]) -> DecoderStep:
         """What a policy calls for every token; the first scores may be there already."""
         first = self.entry.first
-        return self.decoder.step if first is None else after_prefill(self.decoder.step, values[first])
+        return first_then(None if first is None else values[first], self.decoder.step)
 
     def ports(self, found: Sequence[Sequence[Hypothesis]]) -> dict[str, Any]:
         """The values of the node's ports."""
-        pad = self.entry.tokens["pad"]
+        framing = self.search.framing
         return {
-            name: written(port, found, tokenizer=self.tokenizer, pad=pad, device=self.device)
+            name: output_port(port, found, tokenizer=self.tokenizer, framing=framing, device=self.device)
             for port, name in self.entry.ports.items()
         }
 
@@ -157,17 +157,25 @@ class LoadedTask:
         for program in self.task.programs:
             self.load(program)
 
-    def run(self, raw: Mapping[str, Any]) -> dict[str, Any]:
+    def run(self, raw: Mapping[str, Any], seed: Any = None) -> dict[str, Any]:
         """Raw values to answers: one per output, or lists of them where lists were given."""
-        tensors, sizes, single = self.requests.read(raw)
-        values = self.values(tensors, sizes)
+        drawn, given = self.drawn(seed, raw)
+        tensors, sizes, single = self.requests.read(given)
+        values = self.values(tensors, sizes, drawn)
         outputs = {name: self._output(entry, values) for name, entry in self.task.outputs.items()}
         return {name: first_sample(value) for name, value in outputs.items()} if single else outputs
 
-    def values(self, tensors: Mapping[str, Tensor], sizes: Mapping[str, int]) -> dict[str, Any]:
+    def drawn(self, seed: Any, raw: Mapping[str, Any]) -> tuple[int, Mapping[str, Any]]:
+        """The seed of a run and its raw inputs, as of a live model."""
+        searches = [part.search for part in self.order if isinstance(part, LoadedGenerate)]
+        return drawn_seed(seed, raw, self.name, self.task.inputs, searches)
+
+    def values(
+        self, tensors: Mapping[str, Tensor], sizes: Mapping[str, int], seed: int = 0
+    ) -> dict[str, Any]:
         """Everything that comes out of the stages, by name. `tensors` are what `requests.fit` gives."""
         values: dict[str, Any] = dict(tensors)
-        self.walk(values, sizes, {})
+        self.walk(values, sizes, {}, seed)
         return values
 
     def walk(
@@ -175,6 +183,7 @@ class LoadedTask:
         values: dict[str, Any],
         sizes: Mapping[str, int],
         found: dict[str, Sequence[Sequence[Hypothesis]]],
+        seed: int = 0,
     ) -> None:
         """Run every stage on named values, in place; `found` takes the hypotheses of every `generate` node."""
         for part in self.order:
@@ -185,21 +194,18 @@ class LoadedTask:
             elif isinstance(part, LoadedHostCall):
                 values.update(part.run(values))
             else:
-                found[part.entry.node] = part.search(values, sizes)
+                found[part.entry.node] = part.run(values, sizes, seed)
                 values.update(part.ports(found[part.entry.node]))
 
-    def stream(self, raw: Mapping[str, Any]) -> Iterator[str]:
+    def stream(self, raw: Mapping[str, Any], seed: Any = None) -> Iterator[str]:
         """The text of one sample as it is generated."""
         generators = [part for part in self.order if isinstance(part, LoadedGenerate)]
         if len(generators) != 1:
             raise InputError(f"task `{self.name}` does not generate one text, so there is nothing to stream")
         generator = generators[0]
-        if generator.decoder.beams != 1:
-            raise InputError(
-                f"a search with {generator.decoder.beams} beams cannot stream, because its text may still change; "
-                "rebuild with beams: 1"
-            )
-        tensors, sizes, _ = self.requests.read(raw)
+        generator.search.check_streams()
+        drawn, given = self.drawn(seed, raw)
+        tensors, sizes, _ = self.requests.read(given)
         if sizes[generator.entry.batch] != 1:
             raise InputError(f"streaming takes one sample at a time, not {sizes[generator.entry.batch]}")
         values: dict[str, Any] = dict(tensors)
@@ -208,13 +214,8 @@ class LoadedTask:
             values.update(
                 zip(part.outputs, part.run([values[name] for name in part.inputs], sizes), strict=True)
             )
-        entry = generator.entry
-        yield from text_pieces(
-            generator.stream(values, sizes),
-            generator.tokenizer,
-            framing=entry.tokens,
-            most=entry.options["max_tokens"],
-        )
+        tokens = generator.stream(values, sizes, drawn)
+        yield from text_pieces(tokens, generator.tokenizer, generator.search.framing)
 
     def _output(self, entry: Output, values: Mapping[str, Any]) -> Any:
         found = [None if name is None else values[name] for name in entry.values]
@@ -257,11 +258,8 @@ def _generator(
             f"{container.path} needs the search policy `{entry.policy}`, which no installed plugin offers: install the "
             f"plugin (there are {', '.join(registry.policies) or 'none'})"
         )
-    policy = registry.policies[entry.policy]
-    implementation = import_object(policy.implementation, policy.title)
-    made = partial(implementation, options=SimpleNamespace(**entry.options), **entry.tokens)
     stage = LoadedStage(entry.decode, load)
-    beams = int(entry.options["beams"])
+    beams = entry.beams
     leading = 2 if beams > 1 else 1
     cached = entry.decode.inputs[leading:]
     axes = {
@@ -282,8 +280,18 @@ def _generator(
     return LoadedGenerate(
         entry,
         decoder,
-        ask(made, what=policy.title, accept=as_policy),
-        policy.title,
-        processor_of(entry.text, registry, container, shared).tokenizer,
+        _search(entry, registry, container),
+        tokenizer_of(
+            processor_of(entry.text, registry, container, shared), f"modality `{entry.text.modality}`"
+        ),
         device,
     )
+
+
+def _search(entry: Generate, registry: Registry, container: Container) -> BoundSearch:
+    """The search of a `generate` node, as the artifact was compiled for it."""
+    policy = registry.policies[entry.policy]
+    config = config_of(policy, "policies", entry.config, container)
+    frame = entry.framing
+    framing = Framing(frame.start, tuple(frame.ends), frame.pad, frame.min_tokens, frame.max_tokens)
+    return bind_search(policy, config, framing, beams=entry.beams, streams=entry.streams)

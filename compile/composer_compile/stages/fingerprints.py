@@ -55,8 +55,12 @@ def _callee(step: Step) -> tuple[Any, ...]:
     if node.verb == "uses":  # no name of its own: what it does is its type and config
         owner = [node.module.type.id, config_fields(node.module.config, node.module.type.title)]
     title = f"node `{step.name}`"
-    options = config_fields(node.options, title) if node.options is not None else None
-    return node.verb, owner, node.method, options
+    options = config_fields(node.options, title) if node.options is not None else {}
+    options.pop("search", None)  # however it is written: what it means counts
+    if node.search is None:
+        return node.verb, owner, node.method, options
+    search = [node.search.policy.id, config_fields(node.search.config, node.search.policy.title)]
+    return node.verb, owner, node.method, options, search
 
 
 def _digest(*parts: Any) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 
 from composer.graph import Range
@@ -10,7 +11,9 @@ from composer.plan import Plan, Step
 from composer.plugin import Config, Registry
 from composer.plugin.answers import as_vocabulary
 from composer.plugin.asking import ask
+from composer.plugin.implementations import framing_of
 from composer_compile.artifact.manifest import (
+    Frame,
     Generate,
     HostCall,
     Input,
@@ -161,27 +164,27 @@ def _input(modality: str, config: Config, ports: dict[str, str], registry: Regis
 def _generate(
     step: Step, staged: Staged, programs: Mapping[str, list[Program]], registry: Registry, files: Files
 ) -> Generate:
-    node = step.node
+    decoding = step.node.decoding
     name = decode_name(step.name)
     spec = staged.specs[name]
-    generation = node.module.type.generation
-    assert generation is not None
-    assert node.options is not None
-    what = f"`vocabulary` of {node.module.type.title}"
-    vocabulary = ask(generation.vocabulary, node.module.config, what=what, accept=as_vocabulary)
+    what = f"`vocabulary` of {step.node.module.type.title}"
+    vocabulary = ask(decoding.generation.vocabulary, step.node.module.config, what=what, accept=as_vocabulary)
     modality = registry.modalities[vocabulary.modality]
     text = ask(
         modality.config.model_validate, dict(vocabulary.config), what=f"the config of {modality.title}"
     )
-    options = config_fields(node.options, f"node `{step.name}`")
+    options, search = decoding.options, decoding.search
+    framing = framing_of(vocabulary, min_tokens=options.min_tokens, max_tokens=options.max_tokens)
     return Generate(
         node=step.name,
         decode=stage_entry(spec, programs[name]),
         batch=spec.inputs[0].dims[0].symbols[0],
         first=first_name(step.name) if prefills(step) else None,
-        policy=options["penalty"],
-        options=options,
-        tokens={"start": vocabulary.start, "end": vocabulary.end, "pad": vocabulary.pad},
+        policy=search.policy.id,
+        config=config_fields(search.config, search.policy.title),
+        beams=search.beams,
+        streams=search.streams,
+        framing=Frame(**{**asdict(framing), "ends": list(framing.ends)}),
         text=_input(vocabulary.modality, text, {}, registry, files),
         ports={port: f"{step.name}.{port}" for port in step.targets},
     )

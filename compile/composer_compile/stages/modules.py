@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from composer.execution import Program
 from composer.plan import Step
+from composer.plugin.implementations import begin
 from composer_compile.errors import CompileError
 from composer_compile.tensors.leaves import named_leaves, rebuild
 
@@ -67,10 +68,17 @@ class TensorStage(nn.Module):
             found.values[slot] = slots[slot]
             found.tensors.update(named_leaves(slots[slot], self.slot_name(slot)))
         for node, (decoder, step) in self.starts.items():
-            options: Any = step.node.options
-            cache = decoder.start(**step.read(slots), beams=options.beams, max_tokens=options.max_tokens)  # type: ignore[operator]
-            if prefills(step):
-                found.tensors[first_name(node)], cache = cache
+            decoding = step.node.decoding
+            first, cache = begin(
+                decoder,
+                step.read(slots),
+                decoding.generation.prompt,
+                beams=decoding.search.beams,
+                max_tokens=decoding.options.max_tokens,
+                what=step.node.module.type.title,
+            )
+            if first is not None:
+                found.tensors[first_name(node)] = first
             found.caches[node] = cache
             found.tensors.update(named_leaves(cache, cache_name(node)))
         return found
@@ -123,7 +131,7 @@ def entered(tensor: Tensor, dtype: torch.dtype) -> Tensor:
 def prefills(step: Step) -> bool:
     """Whether a `generate` node runs a prompt before its first token."""
     generation = step.node.module.type.generation
-    return generation is not None and generation.prefills
+    return generation is not None and bool(generation.prompt)
 
 
 def first_name(node: str) -> str:

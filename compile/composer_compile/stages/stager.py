@@ -194,8 +194,8 @@ class _Stager:
 
     def _generate(self, step: Step) -> None:
         """The decode step, with the cache as the stage before gives it."""
-        node, options = step.node, step.node.options
-        beams = options.beams  # type: ignore[union-attr]
+        node = step.node
+        beams = node.decoding.search.beams
         cache = self.caches[node.name]
         precision = self.outline.precision.of(step)
         decoder = self.modules(precision)[0][node.module.name]
@@ -296,7 +296,7 @@ class _Stager:
 
     def _remember_ports(self, step: Step, rows: Dim) -> None:
         """Ids and scores of a `generate` node, which a later stage may read."""
-        options: Any = step.node.options
+        options = step.node.decoding.options
         for port, slot in step.targets.items():
             name = ".".join(self.plan.slots[slot])
             if port == "ids":

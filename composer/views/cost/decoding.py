@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 import torch
 from torch.utils._pytree import tree_leaves
 
 from composer.plan import Step
+from composer.plugin.implementations import begin
 from composer.views.cost.metering import Meter
 from composer.views.cost.values import Generating
 
@@ -23,17 +25,21 @@ def measure_generate(
 ) -> tuple[Generating, int]:
     """What generating `max_tokens` tokens costs when no hypothesis ends early, and the most bytes alive meanwhile.
 
-    Decoding takes part as `composer.plugin.Generation` describes it: `start`, then `step` and `reorder` per token.
+    Decoding takes part as `composer.plugin.Decoder` describes it: `start`, perhaps `prefill`, then `step` and `reorder`
+    per token.
     Choosing the tokens is no matrix product and is not counted.
     """
-    options: Any = step.node.options
+    node = step.node
+    decoding = node.decoding
+    options, prompt, beams = decoding.options, decoding.generation.prompt, decoding.search.beams
     memory = dict(sources)
     batch = next(leaf for leaf in tree_leaves(memory) if isinstance(leaf, torch.Tensor)).shape[0]
-    beams, tokens = options.beams, options.max_tokens
-    cache, start_flops, peak = meter.measure(lambda: decoder.start(**memory, beams=beams, max_tokens=tokens))
-    generation = step.node.module.type.generation
-    if generation is not None and generation.prefills:  # the prompt gives the first token without a step
-        cache, tokens = cache[1], tokens - 1
+    tokens = options.max_tokens
+    start = partial(
+        begin, decoder, memory, prompt, beams=beams, max_tokens=tokens, what=node.module.type.title
+    )
+    (first, cache), start_flops, peak = meter.measure(start)
+    tokens -= first is not None  # the prompt gives the first token without a step
     costs: list[int] = []
     for index in range(min(max(tokens, 1), MEASURED_STEPS)):
 

@@ -131,7 +131,7 @@ tasks:
     inputs: {words: {modality: text, with: {tokenizer: words.txt, max_tokens: 8}}}
     nodes:
       states: {call: embed, inputs: {tokens: words.tokens}}
-      answer: {generate: decoder, inputs: {memory: states.states}, with: {max_tokens: 3, penalty: pair.search}}
+      answer: {generate: decoder, inputs: {memory: states.states}, with: {max_tokens: 3, search: pair.search}}
       loud: {uses: pair.loud, inputs: {text: answer.text}}
     outputs: {answer: loud.text}
     compile: {ranges: {batch: "1..1"}}

@@ -85,7 +85,8 @@ def test_word_pieces_that_join_do_not_spoil_a_stream(
     (generator,) = (part for part in artifact.task("caption").order if isinstance(part, LoadedGenerate))
     vocabulary = generator.tokenizer._words | {200 + index: word for index, word in enumerate(words)}
     monkeypatch.setattr(generator.tokenizer, "_words", vocabulary)
-    monkeypatch.setattr(generator.policy, "stream", lambda step, cache: iter(range(200, 200 + len(words))))
+    ids = range(200, 200 + len(words))
+    monkeypatch.setattr(generator.search.implementation, "stream", lambda step, cache: iter(ids))
     pieces = list(artifact.stream("caption", video=clip(5)))
     assert "".join(pieces) == "the man don't run, he's here."
     assert len(pieces) > 3

@@ -24,15 +24,17 @@ from composer.weights import save_weights
 Clip = Callable[[int], np.ndarray]
 
 SIDE_BY_SIDE = """\
-      short: {generate: decoder, inputs: {memory: frames.states}, with: {beams: 1, max_tokens: 3}}
-      long: {generate: decoder, inputs: {memory: frames.states}, with: {beams: 2, max_tokens: 5, penalty: mplug2}}
+      short: {generate: decoder, inputs: {memory: frames.states}, with: {max_tokens: 3}}
+      long: {generate: decoder, inputs: {memory: frames.states},
+        with: {max_tokens: 5, search: {uses: mplug2.beam, with: {beams: 2}}}}
     outputs: {short: short.text, long: long.text, score: long.score}
 """
 CHAINED = """\
-      short: {generate: decoder, inputs: {memory: frames.states}, with: {beams: 1, max_tokens: 3}}
+      short: {generate: decoder, inputs: {memory: frames.states}, with: {max_tokens: 3}}
       again: {call: read, inputs: short.ids}
       memory: {uses: core.concat, inputs: {first: frames.states, second: again}}
-      long: {generate: decoder, inputs: {memory: memory.states}, with: {beams: 2, max_tokens: 5, penalty: mplug2}}
+      long: {generate: decoder, inputs: {memory: memory.states},
+        with: {max_tokens: 5, search: {uses: mplug2.beam, with: {beams: 2}}}}
       last: {call: read, inputs: long.ids}
       vector: {uses: core.pool, inputs: last}
     outputs: {short: short.text, long: long.text, score: long.score, vector: vector}

@@ -38,10 +38,18 @@ tasks:
       prompt: {modality: text, with: {tokenizer: words.txt, separator: false, max_tokens: 8}}
     nodes:
       words: {call: embed, inputs: {tokens: prompt.tokens}}
-      reply: {generate: language, inputs: {prompt: words.states}, with: {beams: BEAMS, max_tokens: 5, penalty: mplug2}}
+      reply: {generate: language, inputs: {prompt: words.states},
+        with: {max_tokens: 5, search: {uses: mplug2.beam, with: {beams: BEAMS}}}}
     outputs: {reply: reply.text}
     compile: {ranges: {batch: "1..3, best 2", prompt.length: "2..8, best 5"}}
 """
+
+
+class Room(NamedTuple):
+    """What is known before the prompt is run."""
+
+    beams: int
+    max_tokens: int
 
 
 class Cache(NamedTuple):
@@ -74,7 +82,10 @@ class Causal(nn.Module):
         self.query = nn.Linear(8, 8)
         self.head = nn.Linear(8, 15)
 
-    def start(self, *, prompt: States, beams: int, max_tokens: int) -> tuple[Tensor, Cache]:
+    def start(self, *, beams: int, max_tokens: int) -> Room:
+        return Room(beams, max_tokens)
+
+    def prefill(self, *, prompt: States, cache: Room) -> tuple[Tensor, Cache]:
         values = prompt.values
         mask = torch.ones_like(values[..., 0]) if prompt.mask is None else prompt.mask.to(values.dtype)
         hidden = (1 - mask).unsqueeze(1) * -1e4
@@ -82,8 +93,8 @@ class Causal(nn.Module):
         weights = (self.query(values) @ values.transpose(1, 2) + hidden + causal).softmax(-1)
         last = (mask.sum(1) - 1).to(torch.int64)
         state = (weights @ values)[torch.arange(values.shape[0]), last]
-        logits = self.head(state).unsqueeze(1).expand(-1, beams, -1)
-        past = values.new_zeros(values.shape[0], beams, max_tokens, values.shape[2])
+        logits = self.head(state).unsqueeze(1).expand(-1, cache.beams, -1)
+        past = values.new_zeros(values.shape[0], cache.beams, cache.max_tokens, values.shape[2])
         return logits, Cache(values, hidden, past, torch.zeros(1, dtype=torch.int64))
 
     def step(self, ids: Tensor, cache: Cache) -> tuple[Tensor, Cache]:
@@ -127,14 +138,14 @@ def _vocabulary(config: CausalConfig) -> Vocabulary:
 
 
 class Plugin:
-    """Registers the decoder; `prefills` can be wrong, for the conformance kit."""
+    """Registers the decoder; `prompt` can be wrong, for the conformance kit."""
 
-    def __init__(self, *, prefills: bool = True) -> None:
-        self.prefills = prefills
+    def __init__(self, *, prompt: tuple[str, ...] = ("prompt",)) -> None:
+        self.prompt = prompt
 
     @hookimpl
     def composer_register(self, register: Any) -> None:
-        generation = Generation(_ports, _vocabulary, prefills=self.prefills)
+        generation = Generation(_ports, _vocabulary, prompt=self.prompt)
         builder = f"{__name__}:build_causal"
         register(ModuleType("test.causal", CausalConfig, {}, builder, "Causal.", generation=generation))
 
@@ -208,7 +219,7 @@ def test_a_reply_streams(prompted: Any) -> None:
     assert "".join(model.stream("go-on", prompt="d e f")) == whole
 
 
-@pytest.mark.parametrize(("prefills", "outcome"), [(True, "pass"), (False, "fail")])
-def test_conformance_holds_a_prefill_to_its_declaration(prefills: bool, outcome: str) -> None:
-    report = check_plugin(Plugin(prefills=prefills))
+@pytest.mark.parametrize(("prompt", "outcome"), [(("prompt",), "pass"), ((), "fail"), (("memory",), "fail")])
+def test_conformance_holds_a_prefill_to_its_declaration(prompt: tuple[str, ...], outcome: str) -> None:
+    report = check_plugin(Plugin(prompt=prompt))
     assert [result.outcome for result in report.results if result.check == "generation"] == [outcome]

@@ -33,7 +33,8 @@ tasks:
       one: {call: embed, inputs: {tokens: question.tokens}}
       two: {call: other, inputs: {tokens: question.tokens}}
       answer:
-        {generate: decoder, inputs: {memory: [one.states, two.states, one.states]}, with: {beams: BEAMS, max_tokens: 4}}
+        {generate: decoder, inputs: {memory: [one.states, two.states, one.states]},
+        with: {max_tokens: 4, search: {uses: core.beam, with: {beams: BEAMS}}}}
     outputs: {answer: answer.text, score: answer.score}
     compile: {ranges: {batch: "1..3, best 2", question.length: "2..8, best 5"}}
 """

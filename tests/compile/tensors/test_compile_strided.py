@@ -177,7 +177,8 @@ tasks:
     inputs: {signal: {modality: array, with: {kind: states, dims: [B, S, 8]}}}
     nodes:
       heard: {call: m, inputs: {states: signal.states}}
-      text: {generate: decoder, inputs: {memory: heard.states}, with: {beams: 2, max_tokens: 4, penalty: mplug2}}
+      text: {generate: decoder, inputs: {memory: heard.states},
+        with: {max_tokens: 4, search: {uses: mplug2.beam, with: {beams: 2}}}}
     outputs: {text: text.text, score: text.score}
     compile: {ranges: {batch: "2..3"}}
 """

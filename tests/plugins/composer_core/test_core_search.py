@@ -7,9 +7,10 @@ from typing import NamedTuple
 
 import pytest
 import torch
+from composer_core.configs import BeamConfig
 from composer_core.search import BeamSearch
 
-from composer.plugin import GenerateOptions
+from composer.plugin import Framing, NoConfig
 
 START, END, VOCABULARY = 1, 2, 6
 
@@ -34,8 +35,13 @@ def step_of(scores):
     return lambda ids, cache: (scores[ids].clone(), cache)
 
 
+def policy_of(min_tokens, max_tokens, beams=None, stop=()):
+    framing = Framing(START, (END, *stop), 0, min_tokens, max_tokens)
+    return BeamSearch(config=NoConfig() if beams is None else BeamConfig(beams=beams), framing=framing)
+
+
 def search(scores, batch=1, **options):
-    policy = BeamSearch(options=GenerateOptions(**options), start=START, end=END, pad=0)
+    policy = policy_of(**options)
     return policy.search(step_of(scores), TableCache(torch.device("cpu")), batch)
 
 
@@ -69,7 +75,7 @@ def test_one_beam_takes_the_best_token_each_time_and_streams_the_same(seed):
             break
     (found,) = search(scores, beams=1, min_tokens=2, max_tokens=8)
     assert found[0].ids == tuple(ids)
-    policy = BeamSearch(options=GenerateOptions(min_tokens=2, max_tokens=8), start=START, end=END, pad=0)
+    policy = policy_of(min_tokens=2, max_tokens=8)
     streamed = list(policy.stream(step_of(scores), TableCache(torch.device("cpu"))))
     assert streamed == [t for t in ids[1:] if t != END]
 
@@ -78,3 +84,18 @@ def test_samples_of_a_batch_do_not_touch_each_other():
     scores = table(3)
     alone = search(scores, beams=3, min_tokens=1, max_tokens=6)[0]
     assert search(scores, batch=4, beams=3, min_tokens=1, max_tokens=6) == [alone] * 4
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_stop_ends_a_text_as_the_end_does(seed):
+    scores = table(seed)
+    others = [t for t in range(VOCABULARY) if t not in (END, 5)]
+    texts = [(START, *m, e) for e in (END, 5) for n in (1, 2) for m in itertools.product(others, repeat=n)]
+    texts += [(START, *middle) for middle in itertools.product(others, repeat=3)]
+    best = max(texts, key=lambda ids: score_of(scores, ids))
+    (found,) = search(scores, beams=125, min_tokens=1, max_tokens=3, stop=(5,))
+    assert found[0].ids == best
+    streamed = list(policy_of(1, 8, stop=(5,)).stream(step_of(scores), TableCache(torch.device("cpu"))))
+    assert not {END, 5} & set(streamed)
+    (greedy,) = search(scores, beams=1, min_tokens=1, max_tokens=8, stop=(5,))
+    assert [t for t in greedy[0].ids[1:] if t not in (END, 5)] == streamed

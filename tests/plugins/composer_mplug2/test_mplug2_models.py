@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 import torch
-from composer_mplug2.configs import SequenceLossConfig, TokenLossConfig
+from composer_mplug2.configs import SearchConfig, SequenceLossConfig, TokenLossConfig
 from composer_mplug2.losses import build_answer_loss, build_caption_loss
 from composer_mplug2.search import Mplug2Search
 
-from composer.plugin import GenerateOptions
+from composer.plugin import Framing
 from composer.types import States, Tokens
 
 ANSWERING, CAPTIONING = ("videoqa", "imageqa"), ("videocaption", "imagecaption")
@@ -45,8 +45,8 @@ def tokens_of(case, name) -> Tokens:
 
 def search_of(case, beams: int) -> Mplug2Search:
     model = case.config["model"]
-    options = GenerateOptions(beams=beams, min_tokens=model["min_length"], max_tokens=model["max_length"])
-    return Mplug2Search(options=options, start=101, end=102, pad=0)
+    framing = Framing(101, (102,), 0, min_tokens=model["min_length"], max_tokens=model["max_length"])
+    return Mplug2Search(config=SearchConfig(beams=beams), framing=framing)
 
 
 @pytest.mark.parametrize("kind", ANSWERING)
@@ -108,7 +108,7 @@ def test_generation(golden, close, kind, search) -> None:
     beams = case.config["model"]["beam_size"] if search == "beam" else 1
     policy = search_of(case, beams)
     memory = memory_of(case)
-    cache = decoder.start(memory=memory, beams=beams, max_tokens=policy.options.max_tokens)
+    cache = decoder.start(memory=memory, beams=beams, max_tokens=policy.framing.max_tokens)
     found = policy.search(decoder.step, cache, memory.values.shape[0])
     for sample, texts in enumerate(found):
         count = int(case.outputs[f"gen.{search}.count"][sample])
@@ -126,7 +126,7 @@ def test_one_sample_streams_what_the_batch_found(golden, kind) -> None:
     memory = memory_of(case)
     for sample in range(memory.values.shape[0]):
         alone = States(memory.values[[sample]], None if memory.mask is None else memory.mask[[sample]])
-        cache = decoder.start(memory=alone, beams=1, max_tokens=policy.options.max_tokens)
+        cache = decoder.start(memory=alone, beams=1, max_tokens=policy.framing.max_tokens)
         recorded = [i for i in case.outputs["gen.greedy.ids"][sample, 0].tolist() if i not in (-1, 101, 102)]
         assert list(policy.stream(decoder.step, cache)) == recorded
 

@@ -7,12 +7,24 @@ from typing import NamedTuple
 
 import pytest
 import torch
+from composer_mplug2.configs import SearchConfig
 from composer_mplug2.search import Hypothesis, Mplug2Search
 from torch import Tensor
 
-from composer.plugin import GenerateOptions
+from composer.plugin import Framing
 
 START, END, PAD, VOCABULARY = 1, 2, 0, 9
+
+
+class Options(NamedTuple):
+    beams: int
+    min_tokens: int = 1
+    max_tokens: int = 20
+
+
+def search_of(options: Options, *stop: int) -> Mplug2Search:
+    framing = Framing(START, (END, *stop), PAD, options.min_tokens, options.max_tokens)
+    return Mplug2Search(config=SearchConfig(beams=options.beams), framing=framing)
 
 
 class Prefixes(NamedTuple):
@@ -48,7 +60,7 @@ def fresh(tables: Tensor, beams: int) -> Prefixes:
     )
 
 
-def published(table: Tensor, options: GenerateOptions) -> list[tuple[list[int], float]]:
+def published(table: Tensor, options: Options) -> list[tuple[list[int], float]]:
     """One sample, in plain Python: what the published search stores, best first."""
     alive, stored = [([START], 0.0)], []
     for position in range(options.max_tokens):
@@ -75,8 +87,8 @@ def test_a_batch_finds_what_each_sample_finds_alone(seed, beams, minimum, maximu
     generator = torch.Generator().manual_seed(seed)
     tables = 3 * torch.randn(4, VOCABULARY, VOCABULARY, VOCABULARY, generator=generator)
     tables[:, :, :, END] += 2  # texts end at different lengths, so that samples leave the batch one by one
-    options = GenerateOptions(beams=beams, min_tokens=minimum, max_tokens=maximum)
-    policy = Mplug2Search(options=options, start=START, end=END, pad=PAD)
+    options = Options(beams=beams, min_tokens=minimum, max_tokens=maximum)
+    policy = search_of(options)
     found = policy.search(step, fresh(tables, beams), len(tables))
     for table, texts in zip(tables, found, strict=True):
         expected = published(table, options)
@@ -94,8 +106,8 @@ def test_finished_samples_leave_the_batch() -> None:
         sizes.append(len(ids))
         return step(ids, cache)
 
-    options = GenerateOptions(beams=2, min_tokens=0, max_tokens=4)
-    found = Mplug2Search(options=options, start=START, end=END, pad=PAD).search(counted, fresh(tables, 2), 2)
+    options = Options(beams=2, min_tokens=0, max_tokens=4)
+    found = search_of(options).search(counted, fresh(tables, 2), 2)
     assert sizes == [2, 1, 1, 1]
     assert found[0][0].ids == [START, END]
     assert len(found[1][0].ids) == 5
@@ -107,10 +119,8 @@ def test_a_finished_beam_that_is_not_the_best_goes_on() -> None:
     table[:, :, 3] = 0.2
     table[:, :, END] = 0.0
     table[:, END, 3] = 20.0
-    options = GenerateOptions(beams=2, min_tokens=0, max_tokens=3)
-    texts = Mplug2Search(options=options, start=START, end=END, pad=PAD).search(
-        step, fresh(table[None], 2), 1
-    )[0]
+    options = Options(beams=2, min_tokens=0, max_tokens=3)
+    texts = search_of(options).search(step, fresh(table[None], 2), 1)[0]
     assert [text.ids for text in texts] == [[START, END], [START, END, 3, 3]]
 
 
@@ -118,8 +128,8 @@ def test_a_finished_beam_that_is_not_the_best_goes_on() -> None:
 def test_streaming_gives_the_tokens_of_greedy_search(seed) -> None:
     generator = torch.Generator().manual_seed(seed)
     tables = 3 * torch.randn(1, VOCABULARY, VOCABULARY, VOCABULARY, generator=generator)
-    options = GenerateOptions(beams=1, min_tokens=1, max_tokens=7)
-    policy = Mplug2Search(options=options, start=START, end=END, pad=PAD)
+    options = Options(beams=1, min_tokens=1, max_tokens=7)
+    policy = search_of(options)
     best = policy.search(step, fresh(tables, 1), 1)[0][0]
     streamed = list(policy.stream(step, fresh(tables, 1)))
     assert best.ids in ([START, *streamed], [START, *streamed, END])
@@ -135,17 +145,32 @@ def test_a_token_streams_as_soon_as_it_is_chosen() -> None:
 
     table = torch.zeros(1, VOCABULARY, VOCABULARY, VOCABULARY)
     table[..., 3] = 5
-    options = GenerateOptions(beams=1, max_tokens=4)
-    stream = Mplug2Search(options=options, start=START, end=END, pad=PAD).stream(counted, fresh(table, 1))
+    options = Options(beams=1, max_tokens=4)
+    stream = search_of(options).stream(counted, fresh(table, 1))
     assert (next(stream), len(calls)) == (3, 1)
     assert (next(stream), len(calls)) == (3, 2)
 
 
 def test_hypotheses_hold_plain_values() -> None:
-    options = GenerateOptions(beams=2, max_tokens=2)
+    options = Options(beams=2, max_tokens=2)
     table = torch.zeros(1, VOCABULARY, VOCABULARY, VOCABULARY)
-    texts = Mplug2Search(options=options, start=START, end=END, pad=PAD).search(step, fresh(table, 2), 1)[0]
+    texts = search_of(options).search(step, fresh(table, 2), 1)[0]
     assert all(
         isinstance(text, Hypothesis) and type(text.ids) is list and type(text.score) is float
         for text in texts
     )
+
+
+@pytest.mark.parametrize("beams", [1, 3])
+def test_a_stop_ends_a_text_as_the_end_does(beams: int) -> None:
+    """Against the same search with the scores of the two ids exchanged."""
+    stop = 5
+    table = 3 * torch.randn(1, VOCABULARY, VOCABULARY, VOCABULARY, generator=torch.Generator().manual_seed(2))
+    table[..., END] = -1e9
+    swapped = table.clone()
+    swapped[..., [END, stop]] = table[..., [stop, END]]
+    options = Options(beams, min_tokens=2, max_tokens=8)
+    found = search_of(options, stop).search(step, fresh(table, beams), 1)[0]
+    expected = search_of(options).search(step, fresh(swapped, beams), 1)[0]
+    assert [[END if id == stop else id for id in text.ids] for text in found[:1]] == [expected[0].ids]
+    assert found[0].score == pytest.approx(expected[0].score)

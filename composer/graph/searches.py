@@ -1,0 +1,104 @@
+"""The search of a `generate` node: the options of the node, the policy that they name and the policy's own options."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from composer.graph.configs import ConfigReader
+from composer.graph.model import CheckedModule, CheckedSearch
+from composer.graph.plugin_faults import report_fault
+from composer.language import NodeShape, Resolved
+from composer.plugin import GenerateOptions, Registry, SearchPolicy
+from composer.plugin.answers import as_beams, as_flag
+from composer.plugin.asking import PluginError
+from composer.problems import Problem
+from composer.types import Signature
+
+__all__ = ["OLD_OPTIONS", "SearchReader", "policy_called"]
+
+Path = tuple[Any, ...]
+
+
+OLD_OPTIONS = ("penalty", "beams")
+"""What stood beside `max_tokens` before a search had options of its own."""
+
+
+def policy_called(registry: Registry, name: Any) -> SearchPolicy | None:
+    """The search policy of this id, or the one that documents called so once."""
+    if not isinstance(name, str):
+        return None
+    if name in registry.policies:
+        return registry.policies[name]
+    former = (policy for policy in registry.policies.values() if policy.formerly == name)
+    return next(former, None)
+
+
+@dataclass(frozen=True)
+class SearchReader:
+    """Reads `with` of `generate` nodes; each fault is reported where it is written."""
+
+    document: Resolved
+    registry: Registry
+    reader: ConfigReader
+    find: Callable[..., Any]
+    """`Callees.find`: an entry of the registry, or None after reporting."""
+    problems: list[Problem]
+    asked: Callable[..., Any]
+    """`Callees.asked`: a plugin's answer, or None after reporting."""
+
+    def read(
+        self, node: NodeShape, module: CheckedModule, path: Path
+    ) -> tuple[GenerateOptions, CheckedSearch] | None:
+        """The options and the search of a node, or None after reporting."""
+        generation = module.type.generation
+        assert generation is not None
+        data, old = node.with_, list[Problem]()
+        if any(name in data for name in OLD_OPTIONS):
+            from composer.graph.old_search import renewed
+
+            data, old = renewed(data, path, generation.options, self.document, self.registry)
+            self.problems.extend(old)
+        title = f"`generate` of {module.type.title}"
+        options = self.reader.read(generation.options, data, path, f"generate {module.name}", title)
+        if options is None:
+            return None
+        assert isinstance(options, GenerateOptions)
+        search = self._chosen(options, path, is_renewed=bool(old))
+        return None if search is None else (options, search)
+
+    def _chosen(self, options: GenerateOptions, path: Path, *, is_renewed: bool) -> CheckedSearch | None:
+        choice = options.search
+        where = (*path, "with", "search")
+        policy = policy_called(self.registry, choice.uses)
+        if policy is None:
+            if not is_renewed:  # else it is told already
+                self._unknown(choice.uses, path)
+            return None
+        at = where if self.document.tree.node(where) is not None else path
+        config = self.reader.read(policy.config, choice.with_, at, policy.id, policy.title)
+        if config is None:
+            return None
+        beams = self.asked(policy.beams, (config,), at, f"`beams` of {policy.title}", as_beams)
+        streams = self.asked(policy.streams, (config,), at, f"`streams` of {policy.title}", as_flag)
+        return None if beams is None or streams is None else CheckedSearch(policy, config, beams, streams)
+
+    def _unknown(self, id: str, path: Path) -> None:
+        """C221 where the id is written; a default that is not there is told at the node."""
+        tree = self.document.tree
+        places = ((*path, "with", "search", "uses"), (*path, "with", "search"), (*path, "generate"))
+        where = next(place for place in places if tree.node(place) is not None)
+        self.find(self.registry.policies, id, where, "C221", "search policy")
+
+    def has_prompt(self, module: CheckedModule, signature: Signature, path: Path) -> bool:
+        """Whether the ports of a decoder's prompt are ports (C303 where they are not)."""
+        generation = module.type.generation
+        assert generation is not None
+        unknown = [port for port in generation.prompt if port not in signature.inputs]
+        if unknown:
+            ports = ", ".join(signature.inputs) or "none"
+            fault = f"names {unknown[0]!r}, which is not an input port (there are: {ports})"
+            error = PluginError(f"`prompt` of {module.type.title}", fault)
+            report_fault(self.problems, error, self.document.tree.place(path))
+        return not unknown

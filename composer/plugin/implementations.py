@@ -1,0 +1,150 @@
+"""Implementations, read and held to their contracts: for `ask`, as `accept`, and what a search or a decoder answers.
+
+Each reader gives the value to use, or raises TypeError that says what would be right.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from composer.plugin.asking import PluginError, ask, import_object
+from composer.plugin.contracts import (
+    Cache,
+    DatasetImplementation,
+    DecoderStep,
+    Framing,
+    Hypothesis,
+    Processor,
+    SearchPolicyImplementation,
+    Tokenizer,
+)
+from composer.plugin.declarations import Config, SearchPolicy, Vocabulary
+from composer.problems import InputError
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+__all__ = ["BoundSearch", "as_dataset", "as_processor", "begin", "bind_search", "framing_of", "tokenizer_of"]
+
+
+def as_processor(answer: Any) -> Processor:
+    """An object with the method `encode`."""
+    _hold_methods(answer, "encode")
+    processor: Processor = answer
+    return processor
+
+
+def as_dataset(answer: Any) -> DatasetImplementation:
+    """An object with `splits` and `samples`."""
+    if not callable(getattr(answer, "samples", None)):
+        raise TypeError("an object with `splits` and `samples(split, epoch)` is expected")
+    dataset: DatasetImplementation = answer
+    return dataset
+
+
+def tokenizer_of(processor: Processor, what: str) -> Tokenizer:
+    """The tokenizer of a modality that a decoder writes. Raises PluginError where it has none."""
+    tokenizer: Tokenizer | None = getattr(processor, "tokenizer", None)
+    if not callable(getattr(tokenizer, "decode", None)):
+        fault = "has no `tokenizer` with the method `decode`, which makes text of the ids of a decoder"
+        raise PluginError(what, fault)
+    assert tokenizer is not None
+    return tokenizer
+
+
+def _hold_methods(answer: Any, *names: str) -> None:
+    missing = [name for name in names if not callable(getattr(answer, name, None))]
+    if missing:
+        raise TypeError(f"an object with the method `{missing[0]}` is expected")
+
+
+def framing_of(vocabulary: Vocabulary, *, min_tokens: int, max_tokens: int) -> Framing:
+    """What opens, ends and limits the texts of a `generate` node."""
+    ends = tuple(dict.fromkeys((vocabulary.end, *vocabulary.stop)))
+    return Framing(vocabulary.start, ends, vocabulary.pad, min_tokens, max_tokens)
+
+
+@dataclass(frozen=True)
+class BoundSearch:
+    """A search policy with its options and its framing: the one way in which decoders are searched."""
+
+    policy: SearchPolicy
+    framing: Framing
+    beams: int
+    streams: bool
+    implementation: SearchPolicyImplementation
+
+    def search(
+        self, step: DecoderStep, cache: Cache, batch: int, seed: int
+    ) -> Sequence[Sequence[Hypothesis]]:
+        """Every sample's hypotheses, best first. Raises PluginError where the policy gives something else."""
+        found = self.implementation.search(step, cache, batch, **self._seeded(seed))
+        return held_hypotheses(found, batch, self.policy.title)
+
+    def stream(self, step: DecoderStep, cache: Cache, seed: int) -> Iterator[int]:
+        """The tokens of one sample as they are found."""
+        return self.implementation.stream(step, cache, **self._seeded(seed))
+
+    def check_streams(self) -> None:
+        """Raises InputError for a search whose text may change until it ends."""
+        if not self.streams:
+            with_beams = f" with {self.beams} beams" if self.beams > 1 else ""
+            raise InputError(
+                f"{self.policy.title}{with_beams} cannot stream, because its text may still change: take a `search` "
+                "that follows one text, such as `core.greedy`"
+            )
+
+    def _seeded(self, seed: int) -> dict[str, Any]:
+        return {"seed": seed} if self.policy.seeded else {}
+
+
+def bind_search(
+    policy: SearchPolicy, config: Config, framing: Framing, *, beams: int, streams: bool
+) -> BoundSearch:
+    """Make a policy's implementation. Raises PluginError where that fails, or gives nothing that searches."""
+
+    def accept(answer: Any) -> SearchPolicyImplementation:
+        _hold_methods(answer, "search", *(["stream"] if streams else []))
+        made: SearchPolicyImplementation = answer
+        return made
+
+    implementation = import_object(policy.implementation, policy.title)
+    make = partial(implementation, config=config, framing=framing)
+    return BoundSearch(policy, framing, beams, streams, ask(make, what=policy.title, accept=accept))
+
+
+def held_hypotheses(found: Any, batch: int, what: str) -> Sequence[Sequence[Hypothesis]]:
+    """What a search gave for `batch` samples, where it is what the contract says. Raises PluginError otherwise."""
+    if not isinstance(found, (list, tuple)) or len(found) != batch:
+        count = f"{len(found)} lists" if isinstance(found, (list, tuple)) else f"a {type(found).__name__}"
+        raise PluginError(
+            what, f"gives {count} where a list of hypotheses for each of {batch} samples is expected"
+        )
+    for each in found:
+        if not isinstance(each, (list, tuple)) or not each:
+            raise PluginError(what, "gives no hypothesis for a sample; at least one is expected")
+        if not all(hasattr(one, "ids") and hasattr(one, "score") for one in each):
+            raise PluginError(what, f"gives a {type(each[0]).__name__} where `ids` and `score` are expected")
+    return found
+
+
+def begin(
+    decoder: Any, ports: Mapping[str, Any], prompt: Sequence[str], *, beams: int, max_tokens: int, what: str
+) -> tuple[Tensor | None, Any]:
+    """Start a decoder on its memory and, where it has a prompt, run that: scores of the first token, and the cache.
+
+    `ports` are the values of the input ports, of which `prompt` go to `prefill`. There are no scores without a prompt.
+    Raises PluginError where the decoder does not give what the contract says.
+    """
+    memory = {port: value for port, value in ports.items() if port not in prompt}
+    cache = decoder.start(**memory, beams=beams, max_tokens=max_tokens)
+    if not prompt:
+        return None, cache
+    answer = decoder.prefill(**{port: value for port, value in ports.items() if port in prompt}, cache=cache)
+    if not isinstance(answer, tuple) or len(answer) != 2 or getattr(answer[0], "ndim", 0) != 3:
+        raise PluginError(f"`prefill` of {what}", "does not give (logits[B, K, V], cache)")
+    logits, cache = answer
+    return logits, cache
