@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -43,6 +43,7 @@ class EdgeChecker:
     """Module-wide symbol to the call that fixed it; shared between tasks."""
     types: dict[Endpoint, PortType] = field(default_factory=dict)
     wanted: dict[Endpoint, PortType] = field(default_factory=dict)
+    """What input ports are read as, before anything is known of the symbols."""
     owners: dict[str, Owner] = field(default_factory=dict)
     bindings: dict[str, tuple[Endpoint, int, Path]] = field(default_factory=dict)
     raw: dict[Endpoint, PortType] = field(default_factory=dict)
@@ -101,12 +102,8 @@ class EdgeChecker:
         signature = callee.signature
         fixed = {symbol: f"{symbol}@@{callee.module.name}" for symbol in signature.fixed}
         self.owners[name] = self._owner(callee)
-        taken = {s for port in signature.inputs.values() for d in port.type.dims for s in d.symbols}
-        for symbol, bounds in signature.ranges.items():
-            if symbol in taken:
-                self.solver.ranges.setdefault(fixed.get(symbol, f"{symbol}@{name}"), bounds)
-            else:  # a size that the node makes: what it promises, not what it asks for
-                self._limit(f"{symbol}@{name}", bounds)
+        if signature.ranges:
+            self._take_ranges(signature, name, fixed)
         poisoned = False
         read: dict[str, None] = {}
         edges: list[Edge] = []
@@ -124,7 +121,8 @@ class EdgeChecker:
                     poisoned = True
                     continue
                 edges.append(Edge(endpoint, name, port, given, wanted, reference, path))
-            read.update(dict.fromkeys(symbol for dim in wanted.dims for symbol in dim.symbols))
+            for dim in wanted.dims:
+                read.update(dict.fromkeys(dim.symbols))
         roles = Roles()
         unfit = [fault for edge in edges if (fault := self._unify(edge, roles)) is not None]
         if unfit:
@@ -132,8 +130,7 @@ class EdgeChecker:
             self.misfits.add(name)
             self._unfit_edges.tell(unfit, callee, () if len(edges) < len(sources) else edges)
         for edge in edges:
-            read_as = replace(edge.wanted, role=roles.given(edge.wanted.role))
-            self.wanted[name, edge.port] = self.normal(read_as)
+            self.wanted[name, edge.port] = edge.wanted.with_role(roles.given(edge.wanted.role))
         if signature.vocabulary or callee.verb == "generate":
             bad = {fault.edge.port for fault in unfit}
             fitting = {port: source for port, source in sources.items() if port not in bad}
@@ -141,13 +138,21 @@ class EdgeChecker:
         for port, declared in signature.outputs.items():
             if self.known_kind(declared.type, path) and not poisoned:
                 self.raw[name, port] = declared.type
-                made = replace(local_type(declared.type, name, fixed), role=roles.given(declared.type.role))
+                made = local_type(declared.type, name, fixed).with_role(roles.given(declared.type.role))
                 self._make_sizes(made, read)
                 self.types[name, port] = self.normal(made)
 
+    def _take_ranges(self, signature: Signature, name: str, fixed: Mapping[str, str]) -> None:
+        taken = {s for port in signature.inputs.values() for d in port.type.dims for s in d.symbols}
+        for symbol, bounds in signature.ranges.items():
+            if symbol in taken:
+                self.solver.ranges.setdefault(fixed.get(symbol, f"{symbol}@{name}"), bounds)
+            else:  # a size that the node makes: what it promises, not what it asks for
+                self._limit(f"{symbol}@{name}", bounds)
+
     def _make_sizes(self, given: PortType, read: Collection[str]) -> None:
         """Symbols that no input has stand for sizes that only the node knows: nothing else may be taken for them."""
-        for symbol in (symbol for dim in given.dims for symbol in dim.symbols):
+        for symbol in [symbol for dim in given.dims for symbol in dim.symbols]:
             if symbol not in read and "@@" not in symbol and symbol not in self.solver.made_from:
                 sources = {s for other in read for s in self.solver.normal(Dim.of(other)).symbols}
                 self.solver.make(symbol, sources)
@@ -239,7 +244,7 @@ class EdgeChecker:
         """A type with everything that edges taught about its symbols so far."""
         if not any(d.terms for d in port.dims):
             return port
-        return replace(port, dims=tuple(self.solver.normal(d) for d in port.dims))
+        return port.with_dims(tuple(map(self.solver.normal, port.dims)))
 
     def known_kind(self, port: PortType, path: Path) -> bool:
         """Whether a port type has a registered kind and as many dims; reports C220 where the kind was written."""
@@ -271,7 +276,7 @@ class EdgeChecker:
             return Unfit(edge)
         role = roles.taken(wanted.role, given.role)
         if role is not None:
-            return Unfit(replace(edge, wanted=replace(wanted, role=role)), is_role=True)
+            return Unfit(edge._replace(wanted=wanted.with_role(role)), is_role=True)
         indices: list[int] = []
         refused: Refused | None = None
         for index, (offer, want) in enumerate(zip(given.dims, wanted.dims, strict=True)):

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from typing import Any
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
 
 from composer.graph.model import Endpoint
 from composer.graph.solver import Refused
@@ -27,8 +27,7 @@ TASK = "<task>"
 """Owner of the symbols that all inputs of a task share; no input or node can have this name."""
 
 
-@dataclass(frozen=True)
-class Edge:
+class Edge(NamedTuple):
     """An edge, with both types as far as they are known. Paths lead into the document."""
 
     source: Endpoint
@@ -119,7 +118,7 @@ def local_type(port: PortType, owner: str, fixed: Mapping[str, str]) -> PortType
     """The port type with its symbols made the owner's own (`N@frames`) or the module's (`D@@projection`)."""
     if not any(d.terms for d in port.dims):
         return port
-    return replace(port, dims=tuple(renamed_dim(d, owner, fixed) for d in port.dims))
+    return port.with_dims(tuple([renamed_dim(d, owner, fixed) for d in port.dims]))
 
 
 def renamed_dim(dim: Dim, owner: str, fixed: Mapping[str, str]) -> Dim:

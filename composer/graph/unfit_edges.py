@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Hashable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -35,8 +35,7 @@ class UnfitEdges:
         """Tell of the edges of one node that do not fit. `edges` are all of them, where all are known."""
         swapped = swapped_pair(unfit)
         for fault in unfit:
-            edge = replace(
-                fault.edge,
+            edge = fault.edge._replace(
                 given=self.checker.normal(fault.edge.given),
                 wanted=self.checker.normal(fault.edge.wanted),
             )

@@ -41,6 +41,8 @@ class Dim:
     @property
     def symbols(self) -> tuple[str, ...]:
         """Every symbol, those inside of quotients too, each once."""
+        if len(self.terms) == 1 and isinstance(self.terms[0][0], str):
+            return (self.terms[0][0],)
         found: dict[str, None] = {}
         for atom, _ in self.terms:
             found.update(dict.fromkeys((atom,) if isinstance(atom, str) else atom.dim.symbols))
@@ -116,6 +118,8 @@ class Dim:
         """The same form with `name(symbol)` in place of every symbol. Terms that come to read alike stay apart."""
         if not self.terms:
             return self
+        if len(self.terms) == 1 and isinstance(self.terms[0][0], str):
+            return Dim(self.constant, ((name(self.terms[0][0]), self.terms[0][1]),))
         terms: list[tuple[Atom, int]] = [
             (name(atom) if isinstance(atom, str) else Floor(atom.dim.renamed(name), atom.divisor), c)
             for atom, c in self.terms

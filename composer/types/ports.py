@@ -40,6 +40,14 @@ class PortType:
         """Whether the role stands for whatever comes in."""
         return self.role[:1].isupper()
 
+    def with_dims(self, dims: tuple[Dim, ...]) -> PortType:
+        """The same kind and role with other dimensions."""
+        return PortType(self.kind, dims, self.role)
+
+    def with_role(self, role: str) -> PortType:
+        """The same kind and dimensions with another role."""
+        return self if role == self.role else PortType(self.kind, self.dims, role)
+
     def __str__(self) -> str:
         return f"{self.name}[{', '.join(map(str, self.dims))}]" if self.dims else self.name
 
