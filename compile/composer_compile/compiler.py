@@ -20,6 +20,7 @@ from composer.execution import load as load_model
 from composer.graph import Report, check
 from composer.plan import Plan
 from composer.plugin import Registry, load_registry
+from composer.problems.suggest import unknown
 from composer_compile.artifact.command import command_of, without_paths
 from composer_compile.artifact.container import MANIFEST, container_of
 from composer_compile.artifact.dtypes import DTYPES
@@ -164,6 +165,7 @@ class _Job:
         plans = {name: self.model.runner(name).plan for name in self.model.tasks}
         check_overrides(plans.values(), self.options.ranges)
         check_precision_names(plans.values(), self.options.precisions)
+        _check_session(plans.values(), self.options.session)
         prepared = self._prepare(plans)
         modules = {
             f"{name}" if precision == "fp32" else f"{name}({precision})": module
@@ -213,7 +215,9 @@ class _Job:
             for name, plan in plans.items()
         }
         ranges = {name: found.ranges for name, found in free.items()}
-        labels = labels_of(plans, ranges, precisions, per_module=self.builder.per_module)
+        labels = labels_of(
+            plans, ranges, precisions, per_module=self.builder.per_module, session=options.session
+        )
         prepared = {}
         for name, plan in plans.items():
             tensors, host = without_host_steps(plan, self.registry)
@@ -359,3 +363,11 @@ def _how_far(relative: float) -> str:
         "holds NaN, no finite value, or an infinity where the live model has something else (the first two are misses "
         "even where the live model gives them, too),"
     )
+
+
+def _check_session(plans: Iterable[Plan], session: Iterable[str]) -> None:
+    """Raise CompileError for an input to keep that no task has."""
+    known = sorted({name for plan in plans for name in plan.inputs})
+    for name in session:
+        if name not in known:
+            raise CompileError(str(unknown("input", name, known, "what is compiled")))

@@ -50,5 +50,7 @@ class Options:
     """Module or node → its own precision."""
     tolerance: float | None = None
     accept_drift: bool = False
+    session: tuple[str, ...] = ()
+    """Inputs that sessions keep: what depends on them alone is a program of its own, which runs once per session."""
     build: BuildOptions = field(default_factory=BuildOptions)
     """What the backend is asked for."""

@@ -66,6 +66,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "or a node one of its own; may be repeated",
     )
     parser.add_argument(
+        "--session",
+        metavar="INPUTS",
+        default="",
+        help="inputs, with commas between them, that sessions keep: what depends on them alone becomes a program of "
+        "its own, which runs once per session",
+    )
+    parser.add_argument(
         "--tolerance", type=_tolerance, help="largest accepted relative difference from the live model"
     )
     parser.add_argument(
@@ -177,6 +184,7 @@ def _options(args: argparse.Namespace, options: type[Options]) -> Options:
         precisions=precisions,
         tolerance=args.tolerance,
         accept_drift=args.accept_drift,
+        session=tuple(name for name in args.session.split(",") if name),
         build=_build_options(args),
     )
 

@@ -12,6 +12,7 @@ from composer.execution.model import (
     load,
 )
 from composer.execution.program import Program, build_module, build_program
+from composer.execution.session import Session
 from composer.execution.start import Start
 
 __all__ = [
@@ -20,6 +21,7 @@ __all__ = [
     "NotCopiedError",
     "Program",
     "Runner",
+    "Session",
     "Start",
     "build_for_training",
     "build_module",

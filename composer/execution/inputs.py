@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Container, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -18,7 +18,7 @@ from composer.plugin.asking import PluginError
 from composer.problems import InputError
 from composer.types import Dim, Kind
 
-__all__ = ["Inputs", "check_record", "first_sample", "holds_samples", "to_tensors"]
+__all__ = ["Inputs", "check_batches", "check_record", "first_sample", "holds_samples", "to_tensors"]
 
 _TEXTS = "USO"
 """NumPy's letters for arrays of texts."""
@@ -50,17 +50,41 @@ class Inputs:
         Raises InputError for missing, unexpected or unequal inputs, and for values that the modality refuses.
         """
         self._check_names(raw)
-        single = not any(holds_samples(raw[name]) for name in self.groups if self._is_main(name))
+        arrays = self.arrays(raw, raw)
+        return {
+            name: {port: to_tensors(value, device, dtype) for port, value in ports.items()}
+            for name, ports in arrays.items()
+        }, self.is_single(raw)
+
+    def arrays(self, raw: Mapping[str, Any], names: Container[str]) -> dict[str, dict[str, Any]]:
+        """Host ports of some of the inputs as arrays, held to what the document says of them.
+
+        `raw` holds the values of at least these; they form batches with all that are there.
+        """
         arrays = {}
         for name, processor in self.processors.items():
+            if name not in names:
+                continue
             item = self.plan.inputs[name]
             arrays[name] = encoded(item.modality, processor, self._batch(name, raw), item.host)
             self.hold(name, arrays[name])
         self.hold_together(arrays)
-        return {
-            name: {port: to_tensors(value, device, dtype) for port, value in ports.items()}
-            for name, ports in arrays.items()
-        }, single
+        return arrays
+
+    def is_single(self, raw: Mapping[str, Any]) -> bool:
+        """Whether single values were given rather than lists: then answers are single values too."""
+        return not any(
+            holds_samples(raw[name]) for name in self.groups if name in raw and self._is_main(name)
+        )
+
+    def check_known(self, raw: Mapping[str, Any]) -> None:
+        """Raise InputError for inputs that the task does not have; the others may be missing."""
+        self._check_names({**dict.fromkeys(self.plan.inputs), **raw})
+
+    def check_asked(self, kept: Mapping[str, Any], asked: Mapping[str, Any]) -> None:
+        """Raise InputError where inputs do not make up a request with those that a session keeps."""
+        self._check_names({**kept, **asked})
+        check_batches(kept, asked, self.groups, lambda name, raw: len(self._batch(name, raw)))
 
     def hold(self, name: str, arrays: Mapping[str, Any]) -> None:
         """Raise InputError where the encoded ports of an input are not what the document says of them."""
@@ -151,16 +175,46 @@ class Inputs:
                 raise InputError(f"input `{name}` is one value for the whole batch, not a list")
             return [value]
         counts = {
-            len(raw[n]) for n in self.groups if self.groups[n] == self.groups[name] and holds_samples(raw[n])
+            len(raw[n])
+            for n in self.groups
+            if n in raw and self.groups[n] == self.groups[name] and holds_samples(raw[n])
         }
         if len(counts) > 1:
-            given = ", ".join(f"{n}: {len(raw[n])}" for n in self.groups if holds_samples(raw[n]))
+            given = ", ".join(
+                f"{n}: {len(raw[n])}" for n in self.groups if n in raw and holds_samples(raw[n])
+            )
             raise InputError(f"the inputs of one batch have unequal numbers of values ({given})")
         if counts == {0}:
             raise InputError(f"input `{name}` is an empty list: give at least one value")
         if holds_samples(value):
             return list(value)
         return [value] * (counts.pop() if counts else 1)
+
+
+def check_batches(
+    kept: Mapping[str, Any],
+    asked: Mapping[str, Any],
+    groups: Mapping[str, Any],
+    count: Callable[[str, Mapping[str, Any]], int],
+) -> None:
+    """Raise InputError where asked inputs repeat one that a session keeps, or have another number of values.
+
+    `groups` says which inputs form one batch (None for one without), `count(name, raw)` how many values an input has
+    among those of `raw`.
+    """
+    again = [f"`{name}`" for name in asked if name in kept]
+    if again:
+        raise InputError(f"the session keeps the input {' and '.join(again)}: open another one to change it")
+    together = {**kept, **asked}
+    for name in kept:
+        if not any(groups[other] == groups[name] is not None for other in asked):
+            continue
+        own, wanted = count(name, kept), count(name, together)
+        if own != wanted:
+            noun = "value" if own == 1 else "values"
+            raise InputError(
+                f"the session keeps {own} {noun} of `{name}`, so it is asked for {own} at a time, not {wanted}"
+            )
 
 
 def holds_samples(value: Any) -> bool:

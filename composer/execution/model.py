@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -16,6 +16,7 @@ from composer.execution.linear import use_fastest_linears
 from composer.execution.node_errors import hold_outputs, node_errors
 from composer.execution.processors import Processors
 from composer.execution.program import Program, build_module, build_program, module_names
+from composer.execution.session import Session
 from composer.execution.sources import INITIAL
 from composer.execution.start import Start, chosen_layout
 from composer.graph import CheckedModule, CheckedTask, Report, check
@@ -23,6 +24,7 @@ from composer.plan import Plan, plan_objective, plan_task
 from composer.plugin import Registry, load_registry
 from composer.plugin.answers import as_map
 from composer.plugin.asking import PluginError, ask
+from composer.plugin.implementations import BoundSearch
 from composer.problems import InputError
 from composer.problems.suggest import unknown
 from composer.weights import LoadReport
@@ -53,10 +55,22 @@ class Runner:
         self.inputs = Inputs(self.plan, shared, registry.kinds)
         self.generators: dict[str, Generator] = generators_of(self.plan.steps, modules, registry, shared)
 
+    @property
+    def searches(self) -> list[BoundSearch]:
+        """The searches of the task."""
+        return [generator.search for generator in self.generators.values()]
+
     def drawn(self, seed: Any, raw: Mapping[str, Any]) -> tuple[int, Mapping[str, Any]]:
         """The seed of a run and its raw inputs (see `drawn_seed`)."""
-        searches = [generator.search for generator in self.generators.values()]
-        return drawn_seed(seed, raw, self.plan.task.name, self.plan.inputs, searches)
+        return drawn_seed(seed, raw, self.plan.task.name, self.plan.inputs, self.searches)
+
+    def run_steps(self, slots: list[Any], names: Container[str], seed: int) -> None:
+        """Run the nodes of these names on a list of slots, in place."""
+        for stage in self.plan.stages:
+            if stage.kind != "decode":
+                self.program.run_stage(stage.name, slots, names)
+            elif stage.steps[0].name in names:
+                self.generators[stage.steps[0].name].run(slots, seed)
 
     def slots(self, tensors: Mapping[str, Mapping[str, Any]], seed: int = 0) -> list[Any]:
         """Run every stage on encoded inputs; the list of slots, all filled. Raises NodeError where a node fails."""
@@ -164,6 +178,14 @@ class Model:
         slots = runner.slots(tensors, drawn)
         outputs = {name: slots[slot] for name, slot in runner.plan.outputs.items()}
         return {name: first_sample(value) for name, value in outputs.items()} if single else outputs
+
+    def session(self, task: str | None = None, /, *, seed: Any = None, **kept: Any) -> Session:
+        """Take some inputs of a task once, to ask for answers with the others: `session.ask(question="...")`.
+
+        What depends on these inputs alone runs now, and never again. Raises InputError for inputs that are unexpected
+        or unusable.
+        """
+        return Session(self.runner(task), kept, seed, self.device, self.dtype)
 
     def stream(self, task: str | None = None, /, *, seed: Any = None, **raw: Any) -> Iterator[str]:
         """The text of one sample as it is generated, before the nodes that come after the generation.

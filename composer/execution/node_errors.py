@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -23,10 +23,11 @@ class NodeError(ComposerError):
 
 
 @contextmanager
-def node_errors(plan: Plan, slots: list[Any]) -> Iterator[None]:
+def node_errors(plan: Plan, slots: list[Any], names: Container[str] | None = None) -> Iterator[None]:
     """Turn whatever a module raises inside the block into a NodeError; errors that are clear already pass.
 
-    Nodes run in the plan's order and each fills its slots, so the first with an empty one is the one that failed.
+    Nodes run in the plan's order (those of `names` alone, where these are given) and each fills its slots, so the first
+    with an empty one is the one that failed.
     """
     try:
         yield
@@ -34,7 +35,8 @@ def node_errors(plan: Plan, slots: list[Any]) -> Iterator[None]:
         raise
     # A module is foreign code: sys.exit in it is its fault and no wish to end the program.
     except BaseException as error:
-        failed = next((s for s in plan.steps if any(slots[t] is None for t in s.targets.values())), None)
+        run = [step for step in plan.steps if names is None or step.name in names]
+        failed = next((s for s in run if any(slots[t] is None for t in s.targets.values())), None)
         if failed is None:
             raise
         if _spoilt(plan, slots, failed):

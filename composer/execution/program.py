@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -45,6 +45,10 @@ class Program(nn.Module):
             stage.name: [_compiled(s, targets) for s in stage.steps if s.node.verb != "generate"]
             for stage in plan.stages
         }
+        self._nodes = {
+            stage.name: tuple(s.name for s in stage.steps if s.node.verb != "generate")
+            for stage in plan.stages
+        }
         self._inputs = tuple(
             (
                 name,
@@ -66,6 +70,8 @@ class Program(nn.Module):
         """
         slots: list[Any] = [None] * len(self.plan.slots)
         for name, prepare, ports in self._inputs:
+            if name not in inputs:  # of a session: it comes later, or came before
+                continue
             given = inputs[name]
             if prepare is not None and not all(port in given for port, _ in ports):
                 given = self._prepared(name, prepare, given)
@@ -88,9 +94,12 @@ class Program(nn.Module):
             functools.partial(prepare, **given), what=f"`prepare` of {item.modality.title}", accept=read
         )
 
-    def run_stage(self, stage: str, slots: list[Any]) -> None:
-        """Run the calls of a stage on a list of slots, in place."""
-        for function, arguments, targets, ports in self._stages[stage]:
+    def run_stage(self, stage: str, slots: list[Any], names: Container[str] | None = None) -> None:
+        """Run the calls of a stage on a list of slots, in place: all of them, or those of the nodes in `names`."""
+        calls = self._stages[stage]
+        if names is not None:
+            calls = [call for name, call in zip(self._nodes[stage], calls, strict=True) if name in names]
+        for function, arguments, targets, ports in calls:
             keywords = {
                 port: slots[slot] if type(slot) is int else tuple([slots[i] for i in slot])
                 for port, slot in arguments

@@ -6,7 +6,7 @@ its own, whose single step runs once per token; what only uses their results is 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
@@ -87,6 +87,16 @@ class Plan:
     def modules(self) -> tuple[str, ...]:
         """Names of the declared modules that the plan calls, each once."""
         return tuple(dict.fromkeys(s.node.module.name for s in self.steps if s.node.verb != "uses"))
+
+    def depending_on(self, inputs: Collection[str]) -> frozenset[str]:
+        """The steps that depend on these inputs alone: what a session that keeps them runs once."""
+        known = {slot for slot, (name, _) in enumerate(self.slots) if name in self.inputs and name in inputs}
+        steps = set[str]()
+        for step in self.steps:
+            if known.issuperset(step.slots):
+                known.update(step.targets.values())
+                steps.add(step.name)
+        return frozenset(steps)
 
     def slot(self, endpoint: Endpoint) -> int:
         return self.slots.index(endpoint)

@@ -51,6 +51,7 @@ def _flags(options: Options, weights: str | Path | None, layout: str | None, dev
         "--weights": "" if weights is None else Path(weights).name,
         "--layout": layout or "",
         "--device": "" if device == "cpu" else device,
+        "--session": ",".join(options.session),
         "--tolerance": "" if options.tolerance is None else str(options.tolerance),
     }
     flags = {flag: value for flag, value in given.items() if value}

@@ -24,6 +24,7 @@ from composer_compile.backends.contract import LoadedProgram, Loader
 from composer_compile.backends.registered import loader_of
 from composer_compile.errors import ArtifactError
 from composer_compile.runtime.loaded_task import LoadedTask
+from composer_compile.runtime.session import ArtifactSession
 
 __all__ = ["SAMPLES", "Artifact", "load"]
 
@@ -155,6 +156,15 @@ class Artifact:
         nothing depends on.
         """
         return self.task(task).run(raw, seed)
+
+    @torch.inference_mode()
+    def session(self, task: str | None = None, /, *, seed: Any = None, **kept: Any) -> ArtifactSession:
+        """Take some inputs of a task once, to ask for answers with the others: `session.ask(question="...")`.
+
+        Programs that take these inputs alone run now, and never again; `compile_document(..., Options(session=...))`
+        cuts programs so. Raises InputError for inputs that are unexpected or unusable.
+        """
+        return ArtifactSession(self.task(task), kept, seed)
 
     def stream(self, task: str | None = None, /, *, seed: Any = None, **raw: Any) -> Iterator[str]:
         """The text of one sample as it is generated. Raises InputError where no single search can stream."""

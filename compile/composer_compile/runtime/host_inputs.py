@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from composer.execution.input_sizes import Given, hold_sizes
-from composer.execution.inputs import check_record, holds_samples
+from composer.execution.inputs import check_batches, check_record, holds_samples
 from composer.execution.processors import Processors, encoded
 from composer.plugin import Modality, ModuleType, Registry, SearchPolicy
 from composer.plugin.asking import ask
@@ -103,25 +103,51 @@ class Requests:
                 the artifact was not compiled for.
         """
         self._check_names(raw)
+        return *self.fit(self.tensors(raw, raw)), self.is_single(raw)
+
+    def is_single(self, raw: Mapping[str, Any]) -> bool:
+        """Whether single values were given rather than lists."""
         main = next(iter(self.task.batch.values()))
-        single = not any(holds_samples(raw[key]) for key, batch in self.task.batch.items() if batch == main)
+        return not any(
+            holds_samples(raw[key]) for key, batch in self.task.batch.items() if batch == main and key in raw
+        )
+
+    def tensors(self, raw: Mapping[str, Any], names: Collection[str]) -> dict[str, Tensor]:
+        """Named tensors of some of the inputs; `raw` has at least these, and all that is there forms batches."""
         tensors: dict[str, Tensor] = {}
         for key, processor in self.processors.items():
+            if key not in names:
+                continue
             entry = self.task.inputs[key]
             given = encoded(self.modalities[key], processor, self._values(key, raw), entry.ports)
             for port, value in given.items():
                 tensors.update(self._fields(key, port, value))
-        return *self.fit(tensors), single
+        return tensors
+
+    def check_known(self, raw: Mapping[str, Any]) -> None:
+        """Raise InputError for inputs that the task does not have; the others may be missing."""
+        self._check_names({**dict.fromkeys(self.task.inputs), **raw})
+
+    def check_asked(self, kept: Mapping[str, Any], asked: Mapping[str, Any]) -> None:
+        """Raise InputError where inputs do not make up a request with those that a session keeps."""
+        self._check_names({**kept, **asked})
+        check_batches(kept, asked, self.task.batch, lambda key, raw: len(self._values(key, raw)))
 
     def fit(self, tensors: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], dict[str, int]]:
-        """Cast to what the programs take, on their device, with the size of every free dimension."""
+        """Cast to what the programs take, on their device, with the size of every free dimension that is known."""
         sizes = self._sizes(tensors)
-        return {name: tensors[name].to(self.device, dtype) for name, dtype in self.dtypes.items()}, sizes
+        cast = {
+            name: tensors[name].to(self.device, dtype)
+            for name, dtype in self.dtypes.items()
+            if name in tensors
+        }
+        return cast, sizes
 
     def _sizes(self, tensors: Mapping[str, Tensor]) -> dict[str, int]:
         sizes = hold_sizes(
             Given(name, _declared(forms), self._labels(name), forms, tensors[name].shape)
             for name, forms in self.forms.items()
+            if name in tensors
         )
         for symbol, size in sizes.items():
             self._check_range(symbol, size)
@@ -154,7 +180,8 @@ class Requests:
 
     def _values(self, key: str, raw: Mapping[str, Any]) -> list[Any]:
         """The values of one input; a single one is repeated for the lists that it goes with."""
-        together = [other for other, batch in self.task.batch.items() if batch == self.task.batch[key]]
+        batches = {other: batch for other, batch in self.task.batch.items() if other in raw}
+        together = [other for other, batch in batches.items() if batch == self.task.batch[key]]
         counts = {len(raw[other]) for other in together if holds_samples(raw[other])}
         if len(counts) > 1:
             raise InputError(

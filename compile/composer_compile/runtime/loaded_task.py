@@ -162,13 +162,16 @@ class LoadedTask:
         drawn, given = self.drawn(seed, raw)
         tensors, sizes, single = self.requests.read(given)
         values = self.values(tensors, sizes, drawn)
-        outputs = {name: self._output(entry, values) for name, entry in self.task.outputs.items()}
-        return {name: first_sample(value) for name, value in outputs.items()} if single else outputs
+        return self.answer(values, single=single)
+
+    @property
+    def searches(self) -> list[BoundSearch]:
+        """The searches of the task."""
+        return [part.search for part in self.order if isinstance(part, LoadedGenerate)]
 
     def drawn(self, seed: Any, raw: Mapping[str, Any]) -> tuple[int, Mapping[str, Any]]:
         """The seed of a run and its raw inputs, as of a live model."""
-        searches = [part.search for part in self.order if isinstance(part, LoadedGenerate)]
-        return drawn_seed(seed, raw, self.name, self.task.inputs, searches)
+        return drawn_seed(seed, raw, self.name, self.task.inputs, self.searches)
 
     def values(
         self, tensors: Mapping[str, Tensor], sizes: Mapping[str, int], seed: int = 0
@@ -184,9 +187,13 @@ class LoadedTask:
         sizes: Mapping[str, int],
         found: dict[str, Sequence[Sequence[Hypothesis]]],
         seed: int = 0,
+        parts: Sequence[LoadedStage | LoadedGenerate | LoadedHostCall] | None = None,
     ) -> None:
-        """Run every stage on named values, in place; `found` takes the hypotheses of every `generate` node."""
-        for part in self.order:
+        """Run every stage on named values, in place; `found` takes the hypotheses of every `generate` node.
+
+        `parts` are those of `order` that run, where it is not all of them.
+        """
+        for part in self.order if parts is None else parts:
             if isinstance(part, LoadedStage):
                 known = {**sizes, **new_sizes(part, values, sizes)}
                 results = part.run([values[name] for name in part.inputs], known)
@@ -216,6 +223,11 @@ class LoadedTask:
             )
         tokens = generator.stream(values, sizes, drawn)
         yield from text_pieces(tokens, generator.tokenizer, generator.search.framing)
+
+    def answer(self, values: Mapping[str, Any], *, single: bool) -> dict[str, Any]:
+        """One value per output, or lists of them."""
+        outputs = {name: self._output(entry, values) for name, entry in self.task.outputs.items()}
+        return {name: first_sample(value) for name, value in outputs.items()} if single else outputs
 
     def _output(self, entry: Output, values: Mapping[str, Any]) -> Any:
         found = [None if name is None else values[name] for name in entry.values]

@@ -7,7 +7,7 @@ precision stays one program per stage.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,6 +28,8 @@ class Label:
     tasks: frozenset[str]
     precision: str
     module: str = ""
+    kept: bool = False
+    """Whether it depends on the inputs that sessions keep, and on nothing else."""
 
     @property
     def is_shared(self) -> bool:
@@ -63,8 +65,11 @@ def labels_of(
     precisions: Mapping[str, Precision],
     *,
     per_module: bool,
+    session: Collection[str] = (),
 ) -> dict[str, Labels]:
-    """The labels of every task. `per_module` also keeps declared modules apart, so that each is built on its own."""
+    """The labels of every task. `per_module` also keeps declared modules apart, so that each is built on its own;
+    `session` are the inputs that sessions keep.
+    """
     digests = {name: Digests(plan, ranges[name]) for name, plan in plans.items()}
     holders: dict[tuple[str, str], set[str]] = {}
     for name, plan in plans.items():
@@ -74,12 +79,14 @@ def labels_of(
     found: dict[str, Labels] = {}
     for name, plan in plans.items():
         labels: dict[str, Label] = {}
+        once = plan.depending_on(session)
         for step in plan.steps:
             precision = precisions[name].of(step)
             tasks = frozenset(holders[digests[name].steps[step.name], precision])
             module = _module(plan, step, labels) if per_module else ""
             # A prompt is run by a program of its own: it is long where a step is short.
-            labels[step.name] = Label(tasks, precision, f"{step.name} prefill" if prefills(step) else module)
+            program = f"{step.name} prefill" if prefills(step) else module
+            labels[step.name] = Label(tasks, precision, program, step.name in once)
         found[name] = labels
     return found
 

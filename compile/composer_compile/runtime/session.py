@@ -1,0 +1,73 @@
+"""Sessions with an artifact: programs that take the kept inputs alone run once, the others for every question."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Union
+
+import torch
+
+from composer.execution import drawn_seed
+from composer_compile.runtime.loaded_task import LoadedGenerate, LoadedHostCall, LoadedStage, LoadedTask
+
+__all__ = ["ArtifactSession"]
+
+Part = Union[LoadedStage, LoadedGenerate, LoadedHostCall]
+
+
+class ArtifactSession:
+    """What `composer.execution.Session` is for a live model; what is kept is whole programs."""
+
+    @torch.inference_mode()
+    def __init__(self, task: LoadedTask, kept: Mapping[str, Any], seed: Any) -> None:
+        self._task = task
+        requests = task.requests
+        drawn, self._kept = drawn_seed(seed, kept, task.name, task.task.inputs, task.searches)
+        requests.check_known(self._kept)
+        self._tensors = requests.tensors(self._kept, self._kept)
+        fitted, sizes = requests.fit(self._tensors)
+        self._values: dict[str, Any] = dict(fitted)
+        known = set(fitted)
+        done: list[Part] = []
+        for part in task.order:
+            if known.issuperset(reads(part)):
+                known.update(writes(part))
+                done.append(part)
+        task.walk(self._values, sizes, {}, drawn, done)
+        self._rest = [part for part in task.order if part not in done]
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """The inputs that `ask` takes."""
+        return tuple(name for name in self._task.task.inputs if name not in self._kept)
+
+    @torch.inference_mode()
+    def ask(self, *, seed: Any = None, **asked: Any) -> dict[str, Any]:
+        """One value per output, as `run` gives them; lists where the session or the question has lists.
+
+        Raises InputError for inputs that are missing, unexpected or unusable, for one that the session keeps, and for
+        another number of values than the session keeps.
+        """
+        task, requests = self._task, self._task.requests
+        drawn, given = drawn_seed(seed, asked, task.name, self.inputs, task.searches)
+        requests.check_asked(self._kept, given)
+        together = {**self._kept, **given}
+        fitted, sizes = requests.fit({**self._tensors, **requests.tensors(together, given)})
+        values: dict[str, Any] = {**self._values, **fitted}
+        task.walk(values, sizes, {}, drawn, self._rest)
+        return task.answer(values, single=requests.is_single(together))
+
+
+def reads(part: Part) -> set[str]:
+    """The names of the values that a part of a task takes."""
+    if isinstance(part, LoadedStage):
+        return set(part.inputs)
+    if isinstance(part, LoadedGenerate):
+        return {*part.decoder.cached, *([] if part.entry.first is None else [part.entry.first])}
+    sources = part.entry.sources.values()
+    return {name for source in sources for name in ([source] if isinstance(source, str) else source)}
+
+
+def writes(part: Part) -> set[str]:
+    """The names of the values that it gives."""
+    return set(part.outputs if isinstance(part, LoadedStage) else part.entry.ports.values())

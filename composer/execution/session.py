@@ -1,0 +1,76 @@
+"""Sessions: some inputs of a task are taken once, and what depends on them alone runs once; the others are asked."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from composer.execution.generation import drawn_seed
+from composer.execution.inputs import first_sample, to_tensors
+from composer.execution.node_errors import hold_outputs, node_errors
+
+if TYPE_CHECKING:
+    from composer.execution.model import Runner
+
+__all__ = ["Session"]
+
+
+class Session:
+    """A task with some of its inputs. `ask(question="...")` takes the others and answers as `run` with all of them.
+
+    Nodes that depend on the kept inputs alone have run when the session opens; each `ask` runs the rest. Values are
+    those of the moment when the session was opened. Thread-safe: asking changes nothing of the session.
+    """
+
+    @torch.inference_mode()
+    def __init__(
+        self, runner: Runner, kept: Mapping[str, Any], seed: Any, device: torch.device, dtype: torch.dtype
+    ) -> None:
+        self._runner = runner
+        self._device, self._dtype = device, dtype
+        drawn, self._kept = drawn_seed(seed, kept, runner.plan.task.name, runner.plan.inputs, runner.searches)
+        runner.inputs.check_known(self._kept)
+        self._arrays = runner.inputs.arrays(self._kept, self._kept)
+        self._slots = runner.program.load_inputs(self._tensors(self._arrays))
+        self._done = runner.plan.depending_on(self._kept)
+        with node_errors(runner.plan, self._slots, self._done):
+            runner.run_steps(self._slots, self._done, drawn)
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """The inputs that `ask` takes."""
+        return tuple(name for name in self._runner.plan.inputs if name not in self._kept)
+
+    @torch.inference_mode()
+    def ask(self, *, seed: Any = None, **asked: Any) -> dict[str, Any]:
+        """One value per output, as `run` gives them; lists where the session or the question has lists.
+
+        Raises InputError for inputs that are missing, unexpected or unusable, for one that the session keeps, and for
+        another number of values than the session keeps.
+        """
+        runner = self._runner
+        plan = runner.plan
+        drawn, asked_too = drawn_seed(seed, asked, plan.task.name, self.inputs, runner.searches)
+        runner.inputs.check_asked(self._kept, asked_too)
+        together = {**self._kept, **asked_too}
+        arrays = runner.inputs.arrays(together, asked_too)
+        runner.inputs.hold_together({**self._arrays, **arrays})
+        slots = list(self._slots)
+        for slot, value in enumerate(runner.program.load_inputs(self._tensors(arrays))):
+            if value is not None:
+                slots[slot] = value
+        rest = frozenset(step.name for step in plan.steps) - self._done
+        with node_errors(plan, slots, rest):
+            runner.run_steps(slots, rest, drawn)
+            hold_outputs(plan, slots)
+        outputs = {name: slots[slot] for name, slot in plan.outputs.items()}
+        single = runner.inputs.is_single(together)
+        return {name: first_sample(value) for name, value in outputs.items()} if single else outputs
+
+    def _tensors(self, arrays: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
+        return {
+            name: {port: to_tensors(value, self._device, self._dtype) for port, value in ports.items()}
+            for name, ports in arrays.items()
+        }
