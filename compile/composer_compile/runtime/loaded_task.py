@@ -43,7 +43,13 @@ class LoadedStage:
         """Run the program for these sizes; those that it does not depend on may be absent."""
         for program in self.entry.programs:
             if _holds(program, sizes):
-                return self.load(program)(*tensors)
+                results = self.load(program)(*tensors)
+                if len(results) != len(self.outputs):
+                    raise ArtifactError(
+                        f"stage {self.entry.name}: its program gives {len(results)} tensors, and the manifest names "
+                        f"{len(self.outputs)}: the artifact was changed, compile it anew"
+                    )
+                return results
         raise InputError(
             f"no program of stage {self.entry.name} fits the sizes {', '.join(f'{k}={v}' for k, v in sizes.items())}"
         )
