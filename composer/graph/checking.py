@@ -80,9 +80,7 @@ def _check_resolved(document: Resolved, registry: Registry) -> Report:
     for name, shape in document.shape.tasks.items():
         own = Solver(solver.solved, solver.ranges)
         edges = EdgeChecker(document, registry, own, problems, vocabularies, faults, first_calls)
-        task = TaskChecker(name, shape, callees, edges, problems).run()
-        if task is not None:
-            tasks[name] = task
+        tasks[name] = TaskChecker(name, shape, callees, edges, problems).run()
         _forget_local(solver)
     faults.settle()
     if reader.refusals:

@@ -101,7 +101,11 @@ class CheckedNode:
 
 @dataclass
 class CheckedTask:
-    """A task as a graph whose every port has a type. `order` holds the nodes (no inputs) in running order."""
+    """A task as a graph whose every port has a type. `order` holds the nodes (no inputs) in running order.
+
+    A task with a fault is there as far as it is known: without the inputs and nodes that are faulty themselves, and
+    without the types of ports that depend on them.
+    """
 
     name: str
     summary: str
@@ -115,6 +119,8 @@ class CheckedTask:
     wanted: dict[Endpoint, PortType]
     ranges: dict[str, tuple[int, int]] = field(default_factory=dict)
     compile: Any = None
+    ok: bool = True
+    """Whether the task has no fault, so that nothing is missing."""
 
     @cached_property
     def graph(self) -> nx.MultiDiGraph:
@@ -124,7 +130,7 @@ class CheckedTask:
 
 @dataclass
 class Report:
-    """The outcome of checking a document: all problems in source order and, where there are none, the typed tasks."""
+    """The outcome of checking a document: all problems in source order, and its tasks as far as they are known."""
 
     problems: tuple[Problem, ...]
     sources: Mapping[str, str]

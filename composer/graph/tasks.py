@@ -25,7 +25,7 @@ Path = tuple[Any, ...]
 
 @dataclass
 class TaskChecker:
-    """Checks one task. `run` gives the typed task, or None where it has errors; problems go to the shared list."""
+    """Checks one task. `run` gives the typed task as far as it is known; problems go to the shared list."""
 
     name: str
     shape: TaskShape
@@ -40,12 +40,13 @@ class TaskChecker:
     misfits: set[str] = field(default_factory=set)
     """Nodes that are given what they do not take, or are not given what they need."""
 
-    def run(self) -> CheckedTask | None:
+    def run(self) -> CheckedTask:
         before = len(self.problems)
         path: Path = ("tasks", self.name)
         if not self.shape.outputs:
             self._empty(path)
-            return None
+            if self.callees.document.tree.inherited_like(path) is not None:
+                return self._task(Wires((), ()), [], {}, None, ok=False)  # it stands for another task
         objective = self.shape.objective
         self._declare(path, self.shape.inputs, self.shape.nodes, training=False)
         if objective is not None:
@@ -74,27 +75,30 @@ class TaskChecker:
         self._check_objective(wires, loss, path, before)
         self._warn_unused(wires, path, before)
         self._check_compile(path)
-        if not self.edges.failed and not any(p.severity == "error" for p in self.problems[before:]):
+        fits = not self.edges.failed and not any(p.severity == "error" for p in self.problems[before:])
+        if fits:
             self.problems += self.edges.beyond_defaults()
-        if (
-            self.edges.failed
-            or any(p.severity == "error" for p in self.problems[before:])
-            or any(v is None for v in self.outputs.values())
-        ):
-            return None
+        ok = fits and bool(self.shape.outputs) and all(ports is not None for ports in self.outputs.values())
+        return self._task(wires, order, outputs, loss, ok=ok)
+
+    def _task(
+        self, wires: Wires, order: list[str], outputs: dict[str, Endpoint], loss: Endpoint | None, *, ok: bool
+    ) -> CheckedTask:
+        known = [name for name in order if name in self.resolved]
         return CheckedTask(
             name=self.name,
             summary=self.shape.summary,
             wires=wires,
             inputs=self.inputs,
-            nodes={name: self._checked(name) for name in order},
-            order=order,
+            nodes={name: self._checked(name) for name in known},
+            order=known,
             outputs=outputs,
             loss=loss,
             types=self.edges.normalised(self.edges.types),
             wanted=self.edges.normalised(self.edges.wanted),
             ranges=dict(self.edges.solver.ranges),
             compile=self.shape.compile,
+            ok=ok,
         )
 
     def _checked(self, name: str) -> CheckedNode:

@@ -1,0 +1,84 @@
+"""Tasks with faults: what is known of them is there all the same, as an editor needs it while one types."""
+
+from __future__ import annotations
+
+import pytest
+from documents import checked
+
+SOUND = """\
+composer: 1
+modules:
+  wide: {uses: core.linear, with: {input_dim: 8, output_dim: 16}}
+  even: {uses: core.layer_norm, with: {dim: 16}}
+tasks:
+  t:
+    inputs:
+      x: {modality: array, with: {kind: states, dims: [B, 5, 8]}}
+      y: {modality: array, with: {kind: states, dims: [B, N, 16]}}
+    nodes:
+      a: {call: wide, inputs: x}
+      b: {call: even, inputs: a}
+      c: {uses: core.concat, inputs: {first: b, second: y}}
+    outputs: {o: c}
+"""
+
+
+def test_a_sound_task_is_ok() -> None:
+    task = checked(SOUND).tasks["t"]
+    assert task.ok
+    assert task.order == ["a", "b", "c"]
+
+
+@pytest.mark.parametrize(
+    ("written", "instead", "nodes", "types"),
+    [
+        ("call: even", "call: evn", {"a", "c"}, {"x.states", "y.states", "a.states"}),
+        ("inputs: x}", "inputs: z}", {"a", "b", "c"}, {"x.states", "y.states"}),
+        ("inputs: a}", "inputs: y.logits}", {"a", "b", "c"}, {"x.states", "y.states", "a.states"}),
+        ("dim: 16", "dim: 32", {"a", "b", "c"}, {"x.states", "y.states", "a.states"}),
+        (
+            "modality: array, with: {kind: states, dims: [B, N",
+            "modality: arr, with: {kind: states, dims: [B, N",
+            {"a", "b", "c"},
+            {"x.states", "a.states", "b.states"},
+        ),
+        ("{o: c}", "{o: d}", {"a", "b", "c"}, {"x.states", "y.states", "a.states", "b.states", "c.states"}),
+        (
+            "    outputs: {o: c}\n",
+            "",
+            {"a", "b", "c"},
+            {"x.states", "y.states", "a.states", "b.states", "c.states"},
+        ),
+        (
+            "inputs: {first: b,",
+            "inputs: {frst: b,",
+            {"a", "b", "c"},
+            {"x.states", "y.states", "a.states", "b.states"},
+        ),
+        ("inputs: a}", "inputs: c}", {"a"}, {"x.states", "y.states", "a.states"}),
+    ],
+    ids=["module", "name", "port", "width", "modality", "output", "no outputs", "input", "circle"],
+)
+def test_what_a_fault_does_not_touch_is_known(
+    written: str, instead: str, nodes: set[str], types: set[str]
+) -> None:
+    assert written in SOUND
+    report = checked(SOUND.replace(written, instead, 1))
+    assert not report.ok
+    task = report.tasks["t"]
+    assert not task.ok
+    assert set(task.nodes) == nodes
+    assert {".".join(endpoint) for endpoint in task.types} == types
+    assert set(task.order) == nodes
+
+
+def test_the_types_are_those_of_the_sound_task() -> None:
+    sound = checked(SOUND).tasks["t"]
+    faulty = checked(SOUND.replace("{o: c}", "{o: d}")).tasks["t"]
+    assert {k: str(v) for k, v in faulty.types.items()} == {k: str(v) for k, v in sound.types.items()}
+
+
+def test_a_faulty_task_leaves_the_others_ok() -> None:
+    second = SOUND[SOUND.index("  t:") :].replace("  t:", "  u:", 1).replace("{o: c}", "{o: d}")
+    tasks = checked(SOUND + second).tasks
+    assert {name: task.ok for name, task in tasks.items()} == {"t": True, "u": False}
