@@ -48,7 +48,6 @@ class Resolved:
     tree: Tree
     parameters: Mapping[str, Any]
     parameter_places: Mapping[str, Any]
-    used_parameters: frozenset[str]
     own_file: str
     sources: Mapping[str, str]
     directories: Mapping[str, FilePath] = field(default_factory=dict)
@@ -134,7 +133,6 @@ def _resolve(source: Source, library: Library, settings: Mapping[str, Any] | Non
         tree=tree,
         parameters=parameters.values,
         parameter_places=parameters.places,
-        used_parameters=frozenset(parameters.used),
         own_file=str(source.path) if source.path else source.name,
         sources=sources,
         directories={s.name: s.path.parent for s, _ in chain.layers if s.path is not None},

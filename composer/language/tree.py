@@ -297,9 +297,8 @@ def suggest_key(word: str, known: list[str], place: Place | None = None, *, alon
     if colon and value.strip() and name in known:
         if not alone or not _BEGINS_A_VALUE.match(value.strip()):
             return Suggestion()  # a quote, a bracket or another sign of YAML, which may be the fault
-        written = (
-            f"{name}: {value.strip()}"  # a no-break space, which YAML takes for a letter, is stripped too
-        )
+        # a no-break space, which YAML takes for a letter, is stripped too
+        written = f"{name}: {value.strip()}"
         helps = (f"write a space after the colon: `{written}`",)
         return Suggestion(name, helps, rename(place, written) if place is not None else ())
     foreign = _FOREIGN.get(word)

@@ -159,9 +159,8 @@ def _config(name: str, config: type[Config]) -> Json:
     try:
         ask_schema = partial(described.model_json_schema, ref_template=f"#/$defs/{name}.{{model}}")
         schema: Json = ask(ask_schema, what=f"the config model of `{name}`")
-    except (
-        ComposerError
-    ):  # one type's config that has no schema takes any options, and the others keep theirs
+    except ComposerError:
+        # one type's config that has no schema takes any options, and the others keep theirs
         return {name: {"type": "object", "properties": {}}}
     inner = {f"{name}.{key}": _with_parameters(value) for key, value in schema.pop("$defs", {}).items()}
     schema.pop("required", None)

@@ -79,9 +79,8 @@ def load_weights(
         causes = [*name_causes(plan, unwrapped.keys, planned, layout, layouts), *size_causes(faults)]
         faults.raise_all(source, modules, causes)
     _assign(slots, staging.tensors)
-    for (
-        module
-    ) in modules.values():  # what the checkpoint does not hold: initialised parameters, transient buffers
+    # what the checkpoint does not hold: initialised parameters, transient buffers
+    for module in modules.values():
         module.to(device=device, dtype=dtype)
     notes = _notes(checkpoint, unwrapped.taken)
     return _report(source, layout, plan, slots, modules, notes)

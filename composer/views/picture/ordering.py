@@ -18,7 +18,6 @@ _SWEEPS = 16
 _SWAP_LIMIT = 40
 """Rows beyond this many cells are swept, but their neighbours are not tried in pairs."""
 
-Key = tuple[int, Any]
 """A cell in its row: a passage has the same name in every row that it crosses."""
 
 
