@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import stat
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -11,13 +12,15 @@ from typing import BinaryIO
 
 from composer.problems import InputError
 
-__all__ = ["replace_file"]
+__all__ = ["replace_file", "replace_text"]
 
 
 def replace_file(path: Path, write: Callable[[BinaryIO], object]) -> None:
     """Let `write` fill a file beside `path`, then put it in the place of `path` in one move.
 
     The file beside it has always the same name, so that what a killed process leaves is overwritten and never piles up.
+    The mode of a file that is there is kept, and a link stays a link to the same file. A device or a pipe is written to
+    directly.
 
     Raises:
         InputError: the file cannot be written. What stood at `path` is unchanged.
@@ -25,11 +28,19 @@ def replace_file(path: Path, write: Callable[[BinaryIO], object]) -> None:
     target = path.resolve()
     partial = target.with_name(f".{target.name}.part")
     try:
+        mode = _mode_of(target)
+        if mode is None and target.exists():
+            with target.open("wb") as file:
+                write(file)
+            return
         try:
             with partial.open("wb") as file:
+                usual = stat.S_IMODE(os.fstat(file.fileno()).st_mode)
                 write(file)
-                file.flush()
-                os.fsync(file.fileno())  # the content reaches the disk before the name does
+            # Opened anew: a library that takes a name may have put a file of its own, and of its own mode, there.
+            with partial.open("rb") as written:
+                os.fsync(written.fileno())  # the content reaches the disk before the name does
+            os.chmod(partial, usual if mode is None else mode)
             os.replace(partial, target)
         finally:
             with suppress(OSError):
@@ -37,6 +48,34 @@ def replace_file(path: Path, write: Callable[[BinaryIO], object]) -> None:
     except (OSError, RuntimeError) as error:  # torch says RuntimeError where a disk is full
         kept = "; what was there before is unchanged" if path.exists() else ""
         raise InputError(f"{path} cannot be written: {_reason(error, target.parent)}{kept}") from None
+
+
+def replace_text(path: Path, old: str, new: str) -> None:
+    """Write `new` to a file that holds `old`; a byte order mark at its start is kept.
+
+    Raises:
+        InputError: the file holds something else by now, or it cannot be read or written.
+    """
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {error.strerror}") from error
+    encoding = next((each for each in ("utf-8", "utf-8-sig") if content == old.encode(each)), None)
+    if encoding is None:
+        raise InputError(
+            f"{path} has changed since it was checked, so it was left alone; run the command again"
+        )
+    changed = new.encode(encoding)
+    replace_file(path, lambda file: file.write(changed))
+
+
+def _mode_of(target: Path) -> int | None:
+    """The permissions of a file that is there. Raises PermissionError for one that its owner protects."""
+    if not target.is_file():
+        return None
+    if not os.access(target, os.W_OK):
+        raise PermissionError(13, "it is read-only", str(target))
+    return stat.S_IMODE(target.stat().st_mode)
 
 
 def _reason(error: Exception, folder: Path) -> str:

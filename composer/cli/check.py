@@ -99,8 +99,9 @@ def _fix(
     paths: list[str], registry: Registry, settings: Mapping[str, str], args: argparse.Namespace
 ) -> Mended:
     """Fix the named files in place. Files that they extend stay as they are unless they are named too."""
+    from composer.files import replace_text
     from composer.graph.mending import mend
-    from composer.problems.fix import difference, replace_text
+    from composer.problems.fix import difference
     from composer.recipes import looks_like_recipe
 
     documents = [path for path in paths if not looks_like_recipe(Path(path))]

@@ -22,16 +22,16 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
+    from composer.files import replace_file
     from composer.plugin import load_registry
     from composer.problems.render.machine import json_text
     from composer.views import document_schema, recipe_schema
-    from composer.views.writing import write_whole
 
     schema = (recipe_schema if args.recipe else document_schema)(load_registry())
     if args.out is None:
         print_json(schema)
     else:
-        write_whole(args.out, json_text(schema) + "\n")
+        replace_file(args.out, lambda file: file.write(f"{json_text(schema)}\n".encode()))
         file = "recipe" if args.recipe else "document"
         say(f"wrote {args.out}; name it in a {file}: # yaml-language-server: $schema={args.out}")
     return 0

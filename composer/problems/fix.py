@@ -3,20 +3,15 @@
 from __future__ import annotations
 
 import difflib
-import os
-import stat
-import tempfile
 from bisect import bisect_left, insort
 from collections.abc import Callable, Iterable, Mapping
-from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 
 from composer.problems.lines import newline_of, split_lines
-from composer.problems.problem import Edit, InputError, Problem
+from composer.problems.problem import Edit, Problem
 from composer.problems.render.cells import visible
 
-__all__ = ["Fixed", "apply_fixes", "difference", "replace_text", "write_atomic"]
+__all__ = ["Fixed", "apply_fixes", "difference"]
 
 
 @dataclass(frozen=True)
@@ -140,49 +135,3 @@ def difference(file: str, before: str, after: str) -> str:
     old, new = split_lines(before), split_lines(after)
     lines = difflib.unified_diff(old, new, file, file, "before", "after", lineterm="")
     return "".join(f"{visible(line)}\n" for line in lines)
-
-
-def replace_text(path: Path, old: str, new: str) -> None:
-    """Write `new` to a file that holds `old`; a byte order mark at its start is kept.
-
-    Raises:
-        InputError: the file holds something else by now, or it cannot be read or written.
-    """
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise InputError(f"{path} cannot be read: {error.strerror}") from error
-    for encoding in ("utf-8", "utf-8-sig"):
-        if content == old.encode(encoding):
-            return write_atomic(path, new, encoding=encoding)
-    raise InputError(f"{path} has changed since it was checked, so it was left alone; run the command again")
-
-
-def write_atomic(path: Path, text: str, *, encoding: str = "utf-8") -> None:
-    """Replace the content of an existing file in one step: whatever happens, it holds the old text or the new one.
-
-    The mode is kept, a link stays a link to the same file, and line breaks are written as they stand in `text`.
-
-    Raises:
-        InputError: the file or its folder cannot be written.
-    """
-    target = path.resolve()
-    try:
-        mode = stat.S_IMODE(target.stat().st_mode)
-        if not os.access(target, os.W_OK):
-            raise PermissionError(13, "it is read-only", str(target))
-        handle, temporary = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
-    except OSError as error:
-        raise InputError(f"{path} cannot be written: {error.strerror}") from error
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(text.encode(encoding))
-            file.flush()
-            os.fsync(file.fileno())
-        os.chmod(temporary, mode)
-        os.replace(temporary, target)
-    except OSError as error:
-        raise InputError(f"{path} cannot be written: {error.strerror}") from error
-    finally:
-        with suppress(FileNotFoundError):
-            os.unlink(temporary)

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import json
-import os
-import tempfile
 from collections.abc import Mapping
 from os import PathLike
 from pathlib import Path
+from typing import BinaryIO
 
 from safetensors import SafetensorError
 from safetensors.torch import save_file
-from torch import nn
+from torch import Tensor, nn
 
+from composer.files import replace_file
+from composer.problems import InputError
 from composer.weights.errors import WeightsError
 from composer.weights.safetensors_file import METADATA_KEY
 from composer.weights.slots import find_slots
@@ -39,24 +40,13 @@ def save_weights(
     tensors = {name: tensors[name].contiguous() for name in sorted(tensors)}
     own = {METADATA_KEY: json.dumps(dict(metadata), sort_keys=True, ensure_ascii=False)} if metadata else None
     try:
-        descriptor, temporary = tempfile.mkstemp(prefix=f".{target.name}.", suffix=".part", dir=target.parent)
-    except OSError as error:
-        raise WeightsError(f"cannot save {target}: {error.strerror or error}") from None
-    os.close(descriptor)
+        replace_file(target, lambda file: _fill(file, tensors, own))
+    except InputError as error:
+        raise WeightsError(str(error)) from None
+
+
+def _fill(file: BinaryIO, tensors: dict[str, Tensor], metadata: dict[str, str] | None) -> None:
     try:
-        save_file(tensors, temporary, metadata=own)
-        _make_lasting(temporary)
-        os.replace(temporary, target)
-    except (OSError, SafetensorError) as error:
-        raise WeightsError(f"cannot save {target}: {error}; what was there before is unchanged") from None
-    finally:
-        Path(temporary).unlink(missing_ok=True)
-
-
-def _make_lasting(file: str) -> None:
-    """Reach the disk before the name does, with the permissions of any new file (mkstemp's are private)."""
-    mask = os.umask(0)
-    os.umask(mask)
-    os.chmod(file, 0o666 & ~mask)
-    with open(file, "rb") as written:
-        os.fsync(written.fileno())
+        save_file(tensors, file.name, metadata=metadata)
+    except SafetensorError as error:
+        raise OSError(0, str(error)) from error

@@ -123,4 +123,7 @@ def test_the_schema_is_written_to_a_file(composer, document: Path) -> None:
 def test_a_place_that_cannot_be_written_is_one_error(composer, document: Path) -> None:
     done = composer("schema", "--out", "no/such/folder/schema.json")
     assert done.code == 1
-    assert done.err == "composer: error: no/such/folder/schema.json: No such file or directory\n"
+    assert (
+        done.err
+        == "composer: error: no/such/folder/schema.json cannot be written: No such file or directory\n"
+    )

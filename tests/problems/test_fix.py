@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import os
-import stat
-from pathlib import Path
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from composer.problems import Edit, InputError, Place, Problem
-from composer.problems.fix import apply_fixes, replace_text, write_atomic
+from composer.problems import Edit, Place, Problem
+from composer.problems.fix import apply_fixes
 
 
 def problem(*edits: Edit, code: str = "C101") -> Problem:
@@ -132,58 +128,3 @@ def test_each_problem_is_applied_whole_or_postponed(text: str, raw: list[list[tu
     for number, candidate in enumerate(problems):
         wanted = sum(len(text) for text in {e: e.text for e in candidate.fix}.values())
         assert result.count(chr(ord("A") + number)) == (wanted if candidate in fixed.applied else 0)
-
-
-def test_a_file_keeps_its_mode_and_its_line_breaks(tmp_path: Path) -> None:
-    path = tmp_path / "a.yaml"
-    path.write_bytes(b"old")
-    path.chmod(0o640)
-    write_atomic(path, "a\r\nb\n\u00e4")
-    assert path.read_bytes() == b"a\r\nb\n\xc3\xa4"
-    assert stat.S_IMODE(path.stat().st_mode) == 0o640
-    assert [entry.name for entry in tmp_path.iterdir()] == ["a.yaml"]
-
-
-def test_a_link_stays_a_link(tmp_path: Path) -> None:
-    target, link = tmp_path / "target.yaml", tmp_path / "link.yaml"
-    target.write_text("old")
-    link.symlink_to(target)
-    write_atomic(link, "new")
-    assert link.is_symlink()
-    assert target.read_text() == "new"
-
-
-def test_a_failure_while_writing_leaves_the_old_text(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    path = tmp_path / "a.yaml"
-    path.write_text("old")
-
-    def full(source: str, target: Path) -> None:
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(os, "replace", full)
-    with pytest.raises(InputError, match="No space left"):
-        write_atomic(path, "new")
-    assert path.read_text() == "old"
-    assert [entry.name for entry in tmp_path.iterdir()] == ["a.yaml"]
-
-
-def test_a_byte_order_mark_stays(tmp_path: Path) -> None:
-    path = tmp_path / "a.yaml"
-    path.write_bytes(b"\xef\xbb\xbfa: 1\n")
-    replace_text(path, "a: 1\n", "a: 2\n")
-    assert path.read_bytes() == b"\xef\xbb\xbfa: 2\n"
-
-
-def test_a_file_that_changed_since_the_check_is_left_alone(tmp_path: Path) -> None:
-    path = tmp_path / "a.yaml"
-    path.write_text("somebody else wrote this")
-    with pytest.raises(InputError, match="has changed since it was checked"):
-        replace_text(path, "a: 1\n", "a: 2\n")
-    assert path.read_text() == "somebody else wrote this"
-
-
-def test_a_file_that_is_gone_is_an_input_error(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="cannot be read"):
-        replace_text(tmp_path / "gone.yaml", "a", "b")
-    with pytest.raises(InputError, match="cannot be written"):
-        write_atomic(tmp_path / "gone.yaml", "b")

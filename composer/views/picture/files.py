@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
+from composer.files import replace_file
 from composer.graph import Report
 from composer.problems import InputError
 from composer.views.picture.notes import Notes
 from composer.views.picture.page import html_text
 from composer.views.picture.painting import Painting
 from composer.views.picture.svg import svg_text
-from composer.views.writing import write_whole
 
 __all__ = ["MERMAID", "SUFFIXES", "write_picture"]
 
@@ -34,15 +34,16 @@ def write_picture(
     """Draw some tasks (all when left out) into a file whose name ends in one of `SUFFIXES`.
 
     Raises:
-        InputError: for another suffix, or where PNG or PDF is asked for and the converter is not installed.
-        OSError: for a file that cannot be written; it names the file.
+        InputError: for another suffix, for a file that cannot be written, or where PNG or PDF is asked for and the
+            converter is not installed.
     """
     suffix = path.suffix.lower()
     if suffix not in SUFFIXES:
         raise InputError(f"{path}: a picture is written to a name that ends in {', '.join(SUFFIXES)}")
     drawing = html_text if suffix == ".html" else svg_text
     drawn = drawing(report, tasks, painting=painting, notes=notes, objective=objective)
-    write_whole(path, drawn if suffix in (".svg", ".html") else _converted(drawn, suffix))
+    content = drawn.encode() if suffix in (".svg", ".html") else _converted(drawn, suffix)
+    replace_file(path, lambda file: file.write(content))
 
 
 def _converted(svg: str, suffix: str) -> bytes:

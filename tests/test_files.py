@@ -1,0 +1,86 @@
+"""Files are written whole or not at all, by one writer."""
+
+from __future__ import annotations
+
+import os
+import stat
+import threading
+from pathlib import Path
+
+import pytest
+
+from composer.files import replace_file, replace_text
+from composer.problems import InputError
+
+
+def test_a_file_keeps_its_mode_and_its_line_breaks(tmp_path: Path) -> None:
+    path = tmp_path / "a.yaml"
+    path.write_bytes(b"old")
+    path.chmod(0o640)
+    replace_file(path, lambda file: file.write("a\r\nb\n\u00e4".encode()))
+    assert path.read_bytes() == b"a\r\nb\n\xc3\xa4"
+    assert stat.S_IMODE(path.stat().st_mode) == 0o640
+    assert [entry.name for entry in tmp_path.iterdir()] == ["a.yaml"]
+
+
+def test_a_link_stays_a_link(tmp_path: Path) -> None:
+    target, link = tmp_path / "target.yaml", tmp_path / "link.yaml"
+    target.write_text("old")
+    link.symlink_to(target)
+    replace_file(link, lambda file: file.write(b"new"))
+    assert link.is_symlink()
+    assert target.read_text() == "new"
+
+
+def test_a_failure_while_writing_leaves_the_old_text(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "a.yaml"
+    path.write_text("old")
+
+    def full(source: str, target: Path) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "replace", full)
+    with pytest.raises(InputError, match="No space left"):
+        replace_file(path, lambda file: file.write(b"new"))
+    assert path.read_text() == "old"
+    assert [entry.name for entry in tmp_path.iterdir()] == ["a.yaml"]
+
+
+def test_a_byte_order_mark_stays(tmp_path: Path) -> None:
+    path = tmp_path / "a.yaml"
+    path.write_bytes(b"\xef\xbb\xbfa: 1\n")
+    replace_text(path, "a: 1\n", "a: 2\n")
+    assert path.read_bytes() == b"\xef\xbb\xbfa: 2\n"
+
+
+def test_a_file_that_changed_since_the_check_is_left_alone(tmp_path: Path) -> None:
+    path = tmp_path / "a.yaml"
+    path.write_text("somebody else wrote this")
+    with pytest.raises(InputError, match="has changed since it was checked"):
+        replace_text(path, "a: 1\n", "a: 2\n")
+    assert path.read_text() == "somebody else wrote this"
+
+
+def test_a_file_that_is_gone_is_an_input_error(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="cannot be read"):
+        replace_text(tmp_path / "gone.yaml", "a", "b")
+
+
+def test_a_place_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    for path in (tmp_path / "gone" / "a.svg", tmp_path / "file" / "a.svg", tmp_path):
+        with pytest.raises(InputError) as caught:
+            replace_file(path, lambda file: file.write(b"new"))
+        assert str(caught.value).startswith(f"{path} cannot be written: ")
+
+
+def test_a_pipe_is_written_to_directly(tmp_path: Path) -> None:
+    path = tmp_path / "pipe"
+    os.mkfifo(path)
+    found: list[bytes] = []
+    reader = threading.Thread(target=lambda: found.append(path.read_bytes()))
+    reader.start()
+    replace_file(path, lambda file: file.write(b"new"))
+    reader.join()
+    assert found == [b"new"]
+    assert stat.S_ISFIFO(path.stat().st_mode)
