@@ -8,27 +8,13 @@ from pathlib import Path
 
 import pytest
 import torch
+from children import CHILD
 from safetensors.torch import load_file
 
 import composer
 from composer.plugin import load_registry
 from composer.problems import InputError
 from composer.weights import WeightsError
-
-CHILD = """\
-composer: 1
-name: child
-extends: quickstart
-modules:
-  head: {uses: core.linear, with: {input_dim: $hidden, output_dim: 3}}
-tasks:
-  classify:
-    inputs: {image: {modality: image, with: {size: $image_size}}}
-    nodes:
-      picture: {call: vision.image, inputs: {pixels: image.pixels}}
-      scored: {call: head, inputs: {states: picture.states}}
-    outputs: {scores: scored}
-"""
 
 
 @pytest.fixture

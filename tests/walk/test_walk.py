@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from children import CHILD
 from composer_quickstart import digits
 from safetensors.torch import load_file, save_file
 
@@ -73,23 +74,6 @@ def test_plans_need_no_weights(walk) -> None:
     if not Path("first.yaml").exists():
         take(walk, FIRST_HOUR[:1])
     take(walk, PLANS)
-
-
-CHILD = """\
-composer: 1
-name: child
-extends: quickstart
-modules:
-  head: {uses: core.linear, with: {input_dim: $hidden, output_dim: 3}}
-tasks:
-  classify:
-    inputs: {image: {modality: image, with: {size: $image_size}}}
-    nodes:
-      picture: {call: vision.image, inputs: {pixels: image.pixels}}
-      pooled: {uses: core.pool, inputs: {states: picture.states}}
-      scored: {call: head, inputs: {states: picture.states}}
-    outputs: {scores: scored, vector: pooled}
-"""
 
 
 def test_weights_come_from_where_they_are_named(walk) -> None:

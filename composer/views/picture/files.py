@@ -40,9 +40,11 @@ def write_picture(
     suffix = path.suffix.lower()
     if suffix not in SUFFIXES:
         raise InputError(f"{path}: a picture is written to a name that ends in {', '.join(SUFFIXES)}")
-    drawing = html_text if suffix == ".html" else svg_text
-    drawn = drawing(report, tasks, painting=painting, notes=notes, objective=objective)
-    content = drawn.encode() if suffix in (".svg", ".html") else _converted(drawn, suffix)
+    svg = svg_text(report, tasks, painting=painting, notes=notes, objective=objective)
+    if suffix in (".svg", ".html"):
+        content = (html_text(report.name, svg) if suffix == ".html" else svg).encode()
+    else:
+        content = _converted(svg, suffix)
     replace_file(path, lambda file: file.write(content))
 
 

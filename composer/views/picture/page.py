@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from html import escape
 
-from composer.graph import Report
 from composer.problems.render.cells import clean
-from composer.views.picture.notes import Notes
-from composer.views.picture.painting import Painting
-from composer.views.picture.svg import svg_text
 
 __all__ = ["html_text"]
 
@@ -67,20 +62,12 @@ for (const task of document.querySelectorAll(".task")) {
 """
 
 
-def html_text(
-    report: Report,
-    tasks: Iterable[str] | None = None,
-    *,
-    painting: Painting | None = None,
-    notes: Notes | None = None,
-    objective: bool = False,
-) -> str:
-    """A self-contained page: it loads nothing, and without scripts the picture keeps its plain tooltips."""
-    title = escape(clean(report.name))
-    drawn = svg_text(report, tasks, painting=painting, notes=notes, objective=objective)
+def html_text(name: str, svg: str) -> str:
+    """A page around a picture. It loads nothing, and without scripts the picture keeps its plain tooltips."""
+    title = escape(clean(name))
     return (
         '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f"<title>{title}</title>\n<style>{_STYLE}</style>\n</head>\n<body>\n{drawn}"
+        f"<title>{title}</title>\n<style>{_STYLE}</style>\n</head>\n<body>\n{svg}"
         f'<pre id="card" hidden></pre>\n<script>{_SCRIPT}</script>\n</body>\n</html>\n'
     )
