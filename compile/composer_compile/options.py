@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 
 __all__ = ["BuildOptions", "Options"]
 
@@ -23,6 +24,8 @@ class BuildOptions:
     """Kinds of operations that stay in float32; None for the backend's own list."""
     cuda_graphs: bool = True
     """Run the step of a search through CUDA graphs."""
+    engine_weights: Literal["shared", "held"] = "shared"
+    """Whether engines take large weights as inputs, each stored once for all of them, or hold them."""
     cache: Path | None = None
     """A directory for finished programs, so that an unchanged one is not built again."""
 
@@ -34,6 +37,7 @@ class BuildOptions:
             "--memory-limit": str(self.memory_limit or ""),
             "--keep": "" if self.keep is None else ",".join(self.keep) or "none",
             "--no-cuda-graphs": "" if self.cuda_graphs else " ",
+            "--engine-weights": "" if self.engine_weights == "shared" else self.engine_weights,
             "--build-cache": str(self.cache or ""),
         }
         return {flag: value.strip() for flag, value in given.items() if value}

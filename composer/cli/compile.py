@@ -124,6 +124,12 @@ def _configure_build(parser: argparse.ArgumentParser) -> None:
         help="do not run the step of a search through CUDA graphs",
     )
     parser.add_argument(
+        "--engine-weights",
+        choices=("shared", "held"),
+        default="shared",
+        help="whether engines take large weights as inputs, each stored once (the default), or hold them (tensorrt)",
+    )
+    parser.add_argument(
         "--build-cache", metavar="DIR", help="keep finished programs here, and build none of them again"
     )
 
@@ -217,6 +223,7 @@ def _build_options(args: argparse.Namespace) -> BuildOptions:
         memory_limit=None if args.memory_limit is None else _size(args.memory_limit),
         keep=keep,
         cuda_graphs=args.cuda_graphs,
+        engine_weights=args.engine_weights,
         cache=None if args.build_cache is None else Path(args.build_cache),
     )
 

@@ -2,15 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+from typing import Any
+
 import torch
 from composer_compile.backends.tensorrt import program_file
 from composer_compile.backends.tensorrt.tensorrt_library import Library
 
-__all__ = ["CPU", "RTX", "STANDARD", "packed"]
+__all__ = ["CPU", "RTX", "STANDARD", "bound", "packed"]
 
 CPU = torch.device("cpu")
 RTX = Library("torch-tensorrt-rtx", "2.14.0", "1.6.1.120")
 STANDARD = Library("torch-tensorrt", "2.14.0", "11.1.0")
+
+
+def bound(
+    step: program_file.EngineStep, function: Callable[..., Any], fixed: Mapping[str, torch.Tensor]
+) -> Callable[..., Any]:
+    """A function of all inputs of an engine as one of those that a request brings."""
+
+    def run(*tensors: torch.Tensor) -> Any:
+        rest = iter(tensors)
+        return function(*[fixed[each.name] if each.name in fixed else next(rest) for each in step.inputs])
+
+    return run
 
 
 def packed() -> program_file.Packed:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from torch import Tensor
@@ -21,7 +21,7 @@ from composer_compile.tensors.variants import Variant
 
 __all__ = ["BuildCache", "build_key"]
 
-FORMAT = "2"
+FORMAT = "3"
 """Changes whenever programs are built in another way."""
 
 
@@ -32,6 +32,7 @@ def build_key(
     recipe: Recipe,
     made_with: Mapping[str, str],
     graphs: bool,
+    shared: Sequence[str] = (),
 ) -> str:
     """The hash of graph, weights, profile, precision, targets, memory limit and library versions."""
     points = Sizes.of(variant).points
@@ -43,6 +44,7 @@ def build_key(
         *(f"{name} {content_key(each)}" for name, each in tensors.items() if isinstance(each, Tensor)),
         *(f"{each.name} {each.dtype} {[each.shape(point) for point in points]}" for each in spec.inputs),
         repr([each.name for each in spec.outputs]),
+        repr(list(shared)),
         repr((recipe.targets, recipe.keep, recipe.memory_limit, graphs)),
         repr(sorted(made_with.items())),
     ]
@@ -76,7 +78,7 @@ class BuildCache:
         except (OSError, ArtifactError):
             return None
         damaged = any(content_key(tensor) != name for name, tensor in held.items())
-        if damaged or set(packed.program.weights) != set(held):
+        if damaged or set(packed.program.weights) - set(packed.program.shared) != set(held):
             return None
         return content, packed, held
 

@@ -61,6 +61,8 @@ class Job:
     made_with: Mapping[str, str]
     targets: tuple[str, ...]
     graphs: bool
+    shared: tuple[str, ...]
+    """Keys of the weights that the exported stage takes as its first inputs."""
     defined_in: tuple[str, ...]
     """The Python modules that define the stage's classes; a plugin may register operations of torch in them."""
 
@@ -89,8 +91,9 @@ class BuilderProcess:
         made_with: Mapping[str, str],
         targets: tuple[str, ...],
         graphs: bool,
+        shared: tuple[str, ...] = (),
     ) -> tuple[bytes, Packed, dict[str, Tensor]]:
-        """A program file, read, and the weights that its torch side reads, by key.
+        """A program file, read, and the weights that its torch side reads, by key; without the shared ones.
 
         Raises:
             CompileError: the library fails or ends the process, or something falls back that must not.
@@ -109,6 +112,7 @@ class BuilderProcess:
                 made_with=made_with,
                 targets=targets,
                 graphs=graphs,
+                shared=shared,
                 defined_in=_defined_in(spec.module),
             )
             self._ask(job)
@@ -233,8 +237,10 @@ def _build(job: Job) -> None:
         targets=job.targets,
         left=left,
         graphs=job.graphs,
+        shared=job.shared,
     )
-    weights: dict[str, Any] = {each: store.tensor(each) for each in packed.program.weights}
+    own = [key for key in packed.program.weights if key not in job.shared]
+    weights: dict[str, Any] = {key: store.tensor(key) for key in own}
     BuildCache(job.folder).put(PROGRAM, pack(packed), weights)
 
 

@@ -6,10 +6,10 @@ import contextlib
 import operator
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import torch
-from torch import fx
+from torch import Tensor, fx
 from torch.export import ExportedProgram
 
 from composer_compile.artifact.dtypes import DTYPES
@@ -18,6 +18,7 @@ from composer_compile.backends.tensorrt.keep_list import apply_keep_list
 from composer_compile.backends.tensorrt.preparing import name_results, prepare_graph, write_out_attentions
 from composer_compile.backends.tensorrt.profiles import profiled
 from composer_compile.backends.tensorrt.segments import Fallback, fallbacks_in
+from composer_compile.backends.tensorrt.shared_weights import share_weights, shared_inputs
 from composer_compile.backends.tensorrt.tensorrt_library import fitting, keeps_attention, library
 from composer_compile.errors import CompileError
 from composer_compile.export.exporter import export_stage
@@ -37,17 +38,22 @@ class Recipe:
     require_full: bool
     memory_limit: int | None
     timing_cache: str | None
+    weights: Literal["shared", "held"] = "shared"
+    """Whether large weights are inputs of the engines, or inside."""
 
 
-def exported_stage(spec: StageSpec, variant: Variant, recipe: Recipe) -> ExportedProgram:
-    """The stage as it is given to the library: with its weights, and the keep-list in float32."""
+def exported_stage(
+    spec: StageSpec, variant: Variant, recipe: Recipe
+) -> tuple[ExportedProgram, dict[str, Tensor]]:
+    """The stage as it is given to the library, the keep-list in float32; and the weights that it takes as inputs."""
     exported = export_stage(spec, variant, lifted=False, sources=True)
+    shared = share_weights(exported) if recipe.weights == "shared" else {}
     prepare_graph(exported)
     apply_keep_list(exported, recipe.keep, [each.name for each in spec.outputs])
     if not keeps_attention():
         write_out_attentions(exported)
     name_results(exported)
-    return exported
+    return exported, shared
 
 
 def build(
@@ -113,12 +119,20 @@ def _compiled(
         wanted["device"] = device
     if recipe.timing_cache is not None:
         wanted["timing_cache_path"] = recipe.timing_cache
-    inputs = _inputs(spec, variant)
+    inputs = [*_shared(exported, spec), *_inputs(spec, variant)]
     with profiled(exported, spec.inputs, variant):
         graph: fx.GraphModule = dynamo.compile(
             exported, arg_inputs=inputs, **fitting(dynamo.compile, **wanted)
         )
     return graph
+
+
+def _shared(exported: ExportedProgram, spec: StageSpec) -> list[Any]:
+    """The weights that engines take, each of one size."""
+    from torch_tensorrt import Input
+
+    values = [node.meta["val"] for node in shared_inputs(exported, spec.inputs)]
+    return [Input(shape=tuple(map(int, value.shape)), dtype=value.dtype) for value in values]
 
 
 def _inputs(spec: StageSpec, variant: Variant) -> list[Any]:

@@ -39,9 +39,14 @@ def read_graph(
     targets: Sequence[str],
     left: Sequence[Fallback],
     graphs: bool,
+    shared: Sequence[str] = (),
 ) -> Packed:
-    """The program, with torch's weights in the store. Raises CompileError for what a program file cannot hold."""
-    reader = _Reader(graph, spec, variant, store)
+    """The program, with torch's weights in the store; `shared` are the keys of those that the graph takes first.
+
+    Raises:
+        CompileError: the graph has what a program file cannot hold.
+    """
+    reader = _Reader(graph, spec, variant, store, list(shared))
     outputs = reader.run()
     program = Program(
         made_with=dict(made_with),
@@ -49,6 +54,7 @@ def read_graph(
         inputs=[reader.binding(node, each.name, each.name) for node, each in reader.given],
         outputs=outputs,
         weights=reader.weights,
+        shared=reader.shared,
         constants=reader.constants,
         steps=reader.steps,
         left=[str(each) for each in left],
@@ -63,6 +69,7 @@ class _Reader:
     spec: StageSpec
     variant: Variant
     store: WeightStore
+    shared: list[str]
     files: dict[str, bytes] = field(default_factory=dict)
     steps: list[EngineStep | TorchStep] = field(default_factory=list)
     constants: dict[str, int] = field(default_factory=dict)
@@ -73,9 +80,12 @@ class _Reader:
         """Read every node; the values that are the stage's outputs."""
         nodes = list(self.graph.graph.nodes)
         placeholders = [node for node in nodes if node.op == "placeholder"]
-        self.given = list(zip(placeholders, self.spec.inputs, strict=True))
+        count = len(self.shared)
+        self.given = list(zip(placeholders[count:], self.spec.inputs, strict=True))
         self.points = [symbols(self.given, sizes) for sizes in Sizes.of(self.variant).points]
         self._check_sizes()
+        for node, key in zip(placeholders[:count], self.shared, strict=True):
+            self._fixed(node, self._position(key))
         for node, each in self.given:
             self.values[node] = [each.name]
         if self.graph in left_with_torch(self.graph):
@@ -124,12 +134,18 @@ class _Reader:
         tensor = self.graph
         for part in str(node.target).split("."):
             tensor = getattr(tensor, part)
+        self._fixed(node, self._weight(tensor.detach()))  # type: ignore[operator]
+
+    def _fixed(self, node: fx.Node, position: int) -> None:
+        """A value that is the same for every request."""
         name = f"constant_{len(self.constants)}"
-        self.constants[name] = self._weight(tensor.detach())  # type: ignore[operator]
+        self.constants[name] = position
         self.values[node] = [name]
 
     def _weight(self, tensor: Any) -> int:
-        key = self.store.key(tensor, fixed_name(self.spec))
+        return self._position(self.store.key(tensor, fixed_name(self.spec)))
+
+    def _position(self, key: str) -> int:
         if key not in self.weights:
             self.weights.append(key)
         return self.weights.index(key)

@@ -11,25 +11,27 @@ from torch import Tensor
 
 from composer_compile.backends.contract import LoadedProgram
 from composer_compile.backends.export_loader import loaded_program
+from composer_compile.backends.tensorrt.bound_engine import BoundEngine
 from composer_compile.backends.tensorrt.program_file import EngineStep, Packed, TorchStep
 from composer_compile.backends.tensorrt.tensorrt_library import fitting, library, on_graphs
+from composer_compile.errors import ArtifactError
 
 __all__ = ["engine_on", "wired"]
 
 Call = Callable[..., Any]
+MakeEngine = Callable[[EngineStep, bytes, Mapping[str, Tensor]], Call]
+"""From an engine, its bytes and the inputs that are the same for every request, to a function of the others."""
 
 _ENGINES = threading.Lock()
 """Held while an engine runs: an engine's execution context and the library's switch for CUDA graphs have no owner."""
 
 
 def wired(
-    packed: Packed,
-    weights: Sequence[Tensor | None],
-    device: torch.device,
-    engine: Callable[[EngineStep, bytes], Call],
+    packed: Packed, weights: Sequence[Tensor | None], device: torch.device, engine: MakeEngine
 ) -> LoadedProgram:
     """The program as a function of the stage's inputs. `engine` makes an engine callable."""
     program = packed.program
+    constants = {name: weights[position] for name, position in program.constants.items()}
     calls: list[tuple[Call, tuple[str, ...], tuple[str, ...]]] = []
     for step in program.steps:
         if isinstance(step, TorchStep):
@@ -37,10 +39,12 @@ def wired(
             call: Call = loaded_program(packed.files[step.program], own, device)
             calls.append((call, tuple(step.inputs), tuple(step.outputs)))
         else:
-            call = engine(step, packed.files[step.engine])
-            names = tuple(each.value for each in step.inputs), tuple(each.value for each in step.outputs)
-            calls.append((call, *names))
-    constants = {name: weights[position] for name, position in program.constants.items()}
+            fixed = {
+                each.name: _present(constants, each.value) for each in step.inputs if each.value in constants
+            }
+            call = engine(step, packed.files[step.engine], fixed)
+            sources = tuple(each.value for each in step.inputs if each.name not in fixed)
+            calls.append((call, sources, tuple(each.value for each in step.outputs)))
     inputs = [each.value for each in program.inputs]
 
     def run(*tensors: Tensor) -> Sequence[Tensor]:
@@ -54,21 +58,69 @@ def wired(
     return run
 
 
-def engine_on(device: torch.device, graphs: bool) -> Callable[[EngineStep, bytes], Call]:
+def _present(constants: Mapping[str, Tensor | None], name: str) -> Tensor:
+    found = constants[name]
+    if found is None:
+        raise ArtifactError("an engine reads a weight that the manifest entry of its program does not give")
+    return found
+
+
+def engine_on(device: torch.device, graphs: bool) -> MakeEngine:
     """Makes engines callable on a GPU. `graphs`: through CUDA graphs, where sizes repeat from call to call."""
 
-    def made(step: EngineStep, content: bytes) -> Call:
-        with library():
-            module = _module(step, content, device)
+    def made(step: EngineStep, content: bytes, fixed: Mapping[str, Tensor]) -> Call:
+        with library(), torch.cuda.device(device):
+            call = _bound(step, content, fixed, device, graphs) or _of_library(
+                step, content, fixed, device, graphs
+            )
 
         def run(*tensors: Any) -> Any:
-            # An engine whose result has no size beforehand cannot be captured.
-            with _ENGINES, torch.cuda.device(device), on_graphs(graphs and not step.output_allocator):
-                return module(*tensors)
+            with _ENGINES, torch.cuda.device(device):
+                return call(*tensors)
 
         return run
 
     return made
+
+
+def _bound(
+    step: EngineStep, content: bytes, fixed: Mapping[str, Tensor], device: torch.device, graphs: bool
+) -> Call | None:
+    """An engine whose weights are bound once; None where it has none, or where only the library can run it."""
+    # The size of a result that depends on the data is known when the engine has run.
+    if not fixed or step.output_allocator:
+        return None
+    from torch_tensorrt.dynamo.conversion import _TRTInterpreter
+
+    engine = BoundEngine(
+        step,
+        content,
+        fixed,
+        device,
+        trt=_TRTInterpreter.trt,
+        stream=lambda: int(torch.cuda.current_stream(device).cuda_stream),
+        graphs=graphs,
+    )
+    # A size as an input is read on the host, which the library sees to.
+    on_host = any(engine.engine.is_shape_inference_io(each.name) for each in step.inputs)
+    return None if on_host else engine
+
+
+def _of_library(
+    step: EngineStep, content: bytes, fixed: Mapping[str, Tensor], device: torch.device, graphs: bool
+) -> Call:
+    """An engine as the library runs it, which binds every input at every call."""
+    module = _module(step, content, device)
+    # An engine whose result has no size beforehand cannot be captured.
+    captured = graphs and not step.output_allocator
+
+    def run(*tensors: Any) -> Any:
+        rest = iter(tensors)
+        every = [fixed[each.name] if each.name in fixed else next(rest) for each in step.inputs]
+        with on_graphs(captured):
+            return module(*every)
+
+    return run
 
 
 def _module(step: EngineStep, content: bytes, device: torch.device) -> Any:

@@ -90,7 +90,9 @@ class Program(_Entry):
     outputs: list[str]
     """The values that are the stage's outputs, in order."""
     weights: list[str]
-    """What torch's side reads of the artifact's weights, by key; engines hold their own."""
+    """What it reads of the artifact's weights, by key: what stays with torch, and what engines take as inputs."""
+    shared: list[str] = []
+    """Those of them that are the modules' own and inputs of engines; the engines hold the rest inside."""
     constants: dict[str, int]
     """Values that are the same for every request, by their position in `weights`."""
     steps: list[Union[EngineStep, TorchStep]]

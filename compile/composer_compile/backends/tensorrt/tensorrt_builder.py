@@ -29,7 +29,7 @@ __all__ = ["TensorRTBuilder"]
 
 
 class TensorRTBuilder:
-    """One file per program: engines that hold their weights, and what stays with torch."""
+    """One file per program: engines, which take large weights as inputs, and what stays with torch."""
 
     per_module = True
 
@@ -73,21 +73,31 @@ class TensorRTBuilder:
             require_full=options.require_full,
             memory_limit=options.memory_limit,
             timing_cache=cache.timing if cache is not None else None,
+            weights=options.engine_weights,
         )
         # Only a step of a search is called over and over at the same sizes.
         graphs = options.cuda_graphs and spec.kind == "decode"
         made_with = self.made_with(device, options)
         if cache is None:
             self.process.start()
-        exported = exported_stage(spec, variant, recipe)
+        exported, shared = exported_stage(spec, variant, recipe)
+        keys = tuple(store.key(tensor, name) for name, tensor in shared.items())
         operations = plugin_operations(exported)
-        key = build_key(exported, spec, variant, recipe, made_with, graphs) if cache is not None else ""
+        key = build_key(exported, spec, variant, recipe, made_with, graphs, keys) if cache is not None else ""
         found = cache.get(key) if cache is not None else None
         if found is not None and not (recipe.require_full and found[1].program.left):
             return _kept(found, spec, store, operations, "taken from the build cache")
         targets = _targets(device, options)
         built = self.process.build(
-            exported, spec, variant, recipe, device, made_with=made_with, targets=targets, graphs=graphs
+            exported,
+            spec,
+            variant,
+            recipe,
+            device,
+            made_with=made_with,
+            targets=targets,
+            graphs=graphs,
+            shared=keys,
         )
         if cache is not None:
             cache.put(key, built[0], built[2])
@@ -134,8 +144,8 @@ def _kept(
 ) -> Compiled:
     """A program whose weights go to the store."""
     content, packed, weights = found
-    for each in packed.program.weights:
-        store.key(weights[each], fixed_name(spec))
+    for tensor in weights.values():
+        store.key(tensor, fixed_name(spec))
     warnings = (f"warning: falls back to torch: {each}" for each in packed.program.left)
     return Compiled(content, ".trt", tuple(packed.program.weights), operations, (*notes, *warnings))
 

@@ -90,7 +90,8 @@ def stage() -> StageSpec:
 def built(builder: BuilderProcess, spec: StageSpec) -> Any:
     recipe = Recipe(targets=(), keep=(), require_full=False, memory_limit=None, timing_cache=None)
     variant = variants_of(spec.ranges)[-1]
-    exported = exported_stage(spec, variant, recipe)
+    exported, shared = exported_stage(spec, variant, recipe)
+    assert shared == {}  # all are small
     return builder.build(exported, spec, variant, recipe, CPU, made_with={}, targets=("8.9",), graphs=False)
 
 
@@ -105,7 +106,9 @@ def test_a_program_comes_back_with_its_weights(
         "aten.linear.default x 1 (in nodes, some)",
         "aten.cumsum.default x 1 (in nodes, some)",
     ]
-    run = wired(packed, [weights[key] for key in packed.program.weights], CPU, lambda step, data: print)
+    run = wired(
+        packed, [weights[key] for key in packed.program.weights], CPU, lambda step, data, fixed: print
+    )
     states = torch.randn(3, 7, 4)
     with torch.no_grad():
         for ours, theirs in zip(run(states), spec.module(states), strict=True):
@@ -192,7 +195,7 @@ def test_an_operation_of_a_plugin_is_known_to_the_process_that_builds(
     _, packed, _ = built(BuilderProcess(), spec)
     assert packed.program.left == ["thirds.third.default x 1 (in nodes, some)"]
     states = torch.randn(3, 7, 4)
-    (found,) = wired(packed, [], CPU, lambda step, data: print)(states)
+    (found,) = wired(packed, [], CPU, lambda step, data, fixed: print)(states)
     torch.testing.assert_close(found, states / 3)
 
 

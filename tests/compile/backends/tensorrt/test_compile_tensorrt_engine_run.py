@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import pytest
@@ -15,7 +15,7 @@ from composer_compile.errors import CompileError
 from composer_compile.export.exporter import export_stage
 from composer_compile.tensors.specs import StageSpec, TensorSpec
 from composer_compile.tensors.variants import variants_of
-from engines import CPU, packed
+from engines import CPU, bound, packed
 from pretended import near, pretended_cuda
 from torch import Tensor, nn
 from torch.fx.passes.split_module import split_module
@@ -29,8 +29,11 @@ aten = torch.ops.aten
 def test_steps_are_wired_as_the_file_says() -> None:
     """With functions in the place of engines."""
 
-    def engine(step: program_file.EngineStep, content: bytes) -> Callable[..., Any]:
-        return {b"first": lambda x: x + 1, b"second": lambda a, b: (a * b,)}[content]
+    def engine(
+        step: program_file.EngineStep, content: bytes, fixed: Mapping[str, Tensor]
+    ) -> Callable[..., Any]:
+        assert list(fixed) == ([] if content == b"first" else ["a"])
+        return bound(step, {b"first": lambda x: x + 1, b"second": lambda a, b: (a * b,)}[content], fixed)
 
     constant = torch.tensor([3.0])
     results = wired(packed(), [constant], CPU, engine)(torch.tensor([4.0]))
@@ -145,7 +148,7 @@ def test_what_falls_back_runs_between_the_engines() -> None:
     assert len(read.program.steps[1].weights) == 2
     assert len(read.program.constants) == 4  # what the other two take from outside
     assert not any(name in file for name in (b".pkl", b"site-packages"))
-    run = wired(read, weights, CPU, lambda step, content: engines[content])
+    run = wired(read, weights, CPU, lambda step, content, fixed: bound(step, engines[content], fixed))
     given = [torch.randn(shape) for shape in ((3, 4, 4), (2, 9, 4), (5, 2, 4))]
     with torch.no_grad():
         expected = [spec.module(states) for states in given]
@@ -154,7 +157,12 @@ def test_what_falls_back_runs_between_the_engines() -> None:
                 torch.testing.assert_close(ours, theirs)
         with pretended_cuda() as device:
             weights = [tensor.to(device) for tensor in weights]
-            run = wired(read, weights, device, lambda step, content: engines[content].to(device))
+            run = wired(
+                read,
+                weights,
+                device,
+                lambda step, content, fixed: bound(step, engines[content].to(device), fixed),
+            )
             for states, results in zip(given, expected, strict=True):
                 for ours, theirs in zip(run(states.to(device)), results, strict=True):
                     torch.testing.assert_close(near(ours), theirs)

@@ -89,6 +89,77 @@ def test_every_module_is_one_engine_with_its_profile(built: Built) -> None:
     assert (keys.smallest, keys.largest) == ([1, 4, 17 + 1, 24], [4, 4, 17 + 24, 24])
 
 
+def test_large_weights_are_stored_once_and_are_inputs_of_the_engines(built: Built) -> None:
+    stored = set(built.manifest.weights)
+    takers: dict[str, int] = {}
+    for stage in built.stages:
+        packed = built.program(stage)
+        assert stage.programs[0].weights == packed.program.weights
+        assert set(packed.program.shared) <= stored
+        (step,) = packed.program.steps
+        fixed = [each for each in step.inputs if each.value in packed.program.constants]
+        assert len(fixed) == len(packed.program.shared)
+        for each in fixed:
+            key = packed.program.weights[packed.program.constants[each.value]]
+            weight = built.manifest.weights[key]
+            assert each.smallest == each.largest == weight.shape
+            assert each.dtype == weight.dtype == "float16"
+            takers[key] = takers.get(key, 0) + 1
+    assert max(takers.values()) > 1  # the table of words, which encoder and decoder of the quick start share
+    names = {name for weight in built.manifest.weights.values() for name in weight.names}
+    assert not any(name.endswith(".fixed") for name in names), names
+
+
+SIZES_OF = """
+import json
+import torch
+from torch import nn
+from composer.graph import Range
+from composer.types import Dim
+from composer_compile.backends.tensorrt.engine_build import Recipe, build, exported_stage
+from composer_compile.tensors.specs import StageSpec, TensorSpec
+from composer_compile.tensors.variants import variants_of
+
+
+class Wide(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.first, self.second = nn.Linear(1024, 4096), nn.Linear(4096, 1024)
+
+    def forward(self, *tensors):
+        return (tensors[0] + self.second(torch.relu(self.first(tensors[0]))),)
+
+
+batch = Dim.of("batch")
+found = {}
+for rows in (1, 3):
+    given = TensorSpec("states", "float32", (batch, Dim(rows), Dim(1024)))
+    ranges = {"batch": Range(1, 8, 2)}
+    spec = StageSpec("encode", Wide().eval(), (given,), (given,), ranges, ("moved",))
+    (variant,) = variants_of(ranges)
+    for weights in ("shared", "held"):
+        recipe = Recipe(("8.9",), (), True, None, None, weights)
+        exported, shared = exported_stage(spec, variant, recipe)
+        graph, left = build(exported, spec, variant, recipe, torch.device("cpu"), {})
+        engines = [len(bytes(m.serialized_engine)) for m in graph.modules() if hasattr(m, "serialized_engine")]
+        found[f"{weights} {rows}"] = (sum(engines), sum(t.numel() * 4 for t in shared.values()), len(left))
+print(json.dumps(found))
+"""
+
+
+def test_an_engine_with_shared_weights_holds_none_of_them() -> None:
+    """Two stages that differ in a size only: 32 MB of weights, once, beside two small engines."""
+    done = subprocess.run([sys.executable, "-c", SIZES_OF], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout.splitlines()[-1])
+    weights = 4 * 2 * 1024 * 4096
+    for rows in (1, 3):
+        assert found[f"shared {rows}"][1] == weights
+        assert found[f"shared {rows}"][0] < 5_000_000
+        assert found[f"held {rows}"][0] > weights
+    assert {left for *_, left in found.values()} == {0}
+
+
 def test_the_decode_step_is_one_engine_on_graphs(built: Built) -> None:
     packed = built.program(built.stages[-1])
     assert [type(step) for step in packed.program.steps] == [program_file.EngineStep]

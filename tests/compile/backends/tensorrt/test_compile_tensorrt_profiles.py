@@ -39,7 +39,7 @@ ranges = {"batch": Range(1, 8, 5), "length": Range(1, 9, 6)}
 spec = StageSpec("encode", Between().eval(), (given,), (result,), ranges, ("moved",))
 recipe = Recipe(targets=("8.9",), keep=(), require_full=False, memory_limit=None, timing_cache=None)
 (variant,) = variants_of(ranges)
-exported = exported_stage(spec, variant, recipe)
+exported, _ = exported_stage(spec, variant, recipe)
 found = []
 with library((8, 9)):
     from torch_tensorrt.dynamo import partitioning

@@ -1,0 +1,136 @@
+"""An engine in an execution context of its own: weights are bound once, a call binds what a request brings.
+
+The library's own module binds every input at every call, which is nothing for three and much for hundreds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from composer_compile.backends.tensorrt.program_file import EngineStep
+from composer_compile.errors import ArtifactError
+
+__all__ = ["BoundEngine"]
+
+
+class BoundEngine:
+    """Callable with the tensors of a request in the order of the step's inputs, without those that are fixed.
+
+    `trt` is the module of TensorRT, `stream` gives the handle of the stream to run on. Not thread-safe: a context has
+    one state. `graphs` captures the work for the sizes of a call, and replays it as long as they stay the same.
+    """
+
+    def __init__(
+        self,
+        step: EngineStep,
+        content: bytes,
+        fixed: Mapping[str, Tensor],
+        device: torch.device,
+        *,
+        trt: Any,
+        stream: Callable[[], int],
+        graphs: bool = False,
+    ) -> None:
+        self.device = device
+        self.stream = stream
+        self.graphs = graphs
+        self.logger = trt.Logger(trt.Logger.ERROR)
+        self.runtime = trt.Runtime(self.logger)
+        self.engine = self.runtime.deserialize_cuda_engine(content)
+        if self.engine is None:
+            raise ArtifactError(f"{step.engine} of a TensorRT program cannot be loaded on this GPU")
+        self.context = self.engine.create_execution_context()
+        if self.context is None:
+            raise ArtifactError(
+                f"{step.engine} of a TensorRT program cannot be used: this GPU has not enough memory for it"
+            )
+        self.name = step.engine
+        self.inputs = [each.name for each in step.inputs if each.name not in fixed]
+        self.outputs = [each.name for each in step.outputs]
+        types = _number_formats(trt)
+        self.dtypes = {
+            each.name: types[self.engine.get_tensor_dtype(each.name)]
+            for each in (*step.inputs, *step.outputs)
+        }
+        self.fixed = {name: self._fitting(name, tensor) for name, tensor in fixed.items()}
+        for name, tensor in self.fixed.items():
+            self._bind(name, tensor)
+        self._captured: _Captured | None = None
+
+    def __call__(self, *tensors: Tensor) -> list[Tensor]:
+        given = [self._fitting(name, tensor) for name, tensor in zip(self.inputs, tensors, strict=True)]
+        if not self.graphs:
+            return self._run(given)
+        sizes = tuple(tuple(tensor.shape) for tensor in given)
+        if self._captured is None or self._captured.sizes != sizes:
+            self._captured = None  # its memory first
+            self._captured = _Captured(sizes, given, self._run)
+        return self._captured.replay(given)
+
+    def _run(self, given: Sequence[Tensor]) -> list[Tensor]:
+        for name, tensor in zip(self.inputs, given, strict=True):
+            if not self.context.set_input_shape(name, tuple(tensor.shape)):
+                raise ArtifactError(
+                    f"{self.name} of a TensorRT program was not built for {name} of {list(tensor.shape)}"
+                )
+            self._bind(name, tensor)
+        results = []
+        for name in self.outputs:
+            shape = tuple(self.context.get_tensor_shape(name))
+            results.append(torch.empty(shape, dtype=self.dtypes[name], device=self.device))
+            self._bind(name, results[-1])
+        if not self.context.execute_async_v3(self.stream()):
+            raise ArtifactError(f"{self.name} of a TensorRT program could not be run")
+        return results
+
+    def _fitting(self, name: str, tensor: Tensor) -> Tensor:
+        """What an engine reads: contiguous, in the number format and on the device that it was built for."""
+        return tensor.to(self.device, self.dtypes[name]).contiguous()
+
+    def _bind(self, name: str, tensor: Tensor) -> None:
+        if not self.context.set_tensor_address(name, tensor.data_ptr()):
+            raise ArtifactError(f"{self.name} of a TensorRT program has no tensor {name}")
+
+
+class _Captured:
+    """The work of one call as a CUDA graph, on tensors that stay where they are."""
+
+    def __init__(
+        self,
+        sizes: tuple[tuple[int, ...], ...],
+        given: Sequence[Tensor],
+        run: Callable[[Sequence[Tensor]], list[Tensor]],
+    ) -> None:
+        self.sizes = sizes
+        self.given = [tensor.clone() for tensor in given]
+        run(self.given)  # what is only done the first time cannot be captured
+        torch.cuda.synchronize()
+        self.graph = torch.cuda.CUDAGraph()
+        with torch.cuda.graph(self.graph):
+            self.results = run(self.given)
+
+    def replay(self, given: Sequence[Tensor]) -> list[Tensor]:
+        for place, tensor in zip(self.given, given, strict=True):
+            place.copy_(tensor)
+        self.graph.replay()
+        return [each.clone() for each in self.results]
+
+
+def _number_formats(trt: Any) -> dict[Any, torch.dtype]:
+    names = {
+        "FLOAT": torch.float32,
+        "HALF": torch.float16,
+        "BF16": torch.bfloat16,
+        "INT64": torch.int64,
+        "INT32": torch.int32,
+        "UINT8": torch.uint8,
+        "INT8": torch.int8,
+        "BOOL": torch.bool,
+    }
+    return {
+        getattr(trt.DataType, name): dtype for name, dtype in names.items() if hasattr(trt.DataType, name)
+    }
