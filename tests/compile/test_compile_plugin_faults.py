@@ -203,7 +203,7 @@ def generator_of(artifact: Any, task: str) -> LoadedGenerate:
 
 def test_a_search_of_an_artifact(small: Any, clip: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     with composer_compile.load(small.artifact) as artifact:
-        policy = generator_of(artifact, "caption").policy
+        policy = generator_of(artifact, "caption").search.implementation
         monkeypatch.setattr(policy, "search", wrong)
         with pytest.raises(
             PluginError, match=r"^`search` of search policy `.*` of the plugin .* raises KeyError: 'width' "
@@ -222,7 +222,7 @@ def test_a_search_of_an_artifact_that_fails_midway(
         wrong()
 
     with composer_compile.load(small.artifact) as artifact:
-        monkeypatch.setattr(generator_of(artifact, "caption").policy, "stream", stream)
+        monkeypatch.setattr(generator_of(artifact, "caption").search.implementation, "stream", stream)
         with pytest.raises(
             PluginError, match=r"^`stream` of search policy `.*` of the plugin .* raises KeyError: 'width' "
         ):
@@ -231,7 +231,7 @@ def test_a_search_of_an_artifact_that_fails_midway(
 
 def test_a_search_that_cannot_be_made(small: Any, clip: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     with composer_compile.load(small.artifact) as artifact:
-        made = type(generator_of(artifact, "caption").policy)
+        made = type(generator_of(artifact, "caption").search.implementation)
     monkeypatch.setattr(made, "__init__", wrong)
     with (
         composer_compile.load(small.artifact) as artifact,
