@@ -73,6 +73,7 @@ FIRST_HOUR = [
     Step("show first.yaml --picture costs.svg --cost", "wrote costs.svg"),
     Step("show quickstart --plan --objective", "loss"),
     Step(f"run first.yaml --weights initial {SMALL} --json {ASK}", json=True),
+    Step(f"run first.yaml --weights initial {SMALL} --seed 3 {ASK}", "takes no seed", code=1),
     Step(f"run first.yaml:image-qa --weights initial {SMALL} --dtype bfloat16 --device cpu {ASK}"),
     Step(f"run first.yaml --weights initial {SMALL} --loading-report {ASK}"),
     Step("explain", "C203"),
@@ -85,7 +86,8 @@ FIRST_HOUR = [
 COMPILED = [
     Step(
         f"compile first.yaml --weights initial {SMALL} --out made/first --backend export --range batch=1..2 "
-        "--range question.length=7..7 --precision decoder=fp32 --tolerance 0.1 --accept-drift --device cpu",
+        "--range question.length=7..7 --session image --precision decoder=fp32 --tolerance 0.1 --accept-drift "
+        "--device cpu",
         "made/first: image-qa",
     ),
     Step("inspect made/first", "image-qa"),
