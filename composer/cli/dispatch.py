@@ -216,10 +216,10 @@ def _report(error: ComposerError) -> int:
 
 
 def _unknown(name: str) -> int:
-    from difflib import get_close_matches
+    from composer.problems.suggest import nearest
 
-    close = get_close_matches(name, COMMANDS, n=1, cutoff=0.5)
-    hint = f"did you mean `composer {close[0]}`?" if close else f"there are {', '.join(COMMANDS)}"
+    guess = nearest(name, COMMANDS)
+    hint = f"did you mean `composer {guess}`?" if guess is not None else f"there are {', '.join(COMMANDS)}"
     kind = "option" if name.startswith("-") else "command"
     complain(f"unknown {kind} {name!r}; {hint}")
     return USAGE

@@ -69,16 +69,15 @@ def describe(registry: Registry, id: str) -> Iterable[str]:
 
 
 def _unknown(registry: Registry, id: str) -> str:
-    from difflib import get_close_matches
-
     from composer.plugin import library_help
+    from composer.problems.suggest import nearest
 
     foreign = library_help(id)
     if foreign is not None:
         return foreign
     known = sorted({name for section in registry.sections() for name in section} | registry.plugins.keys())
-    close = get_close_matches(id, known, n=3, cutoff=0.5)
-    hint = f"did you mean {' or '.join(close)}?" if close else "`composer plugins list` shows what there is"
+    guess = nearest(id, known)
+    hint = f"did you mean {guess}?" if guess is not None else "`composer plugins list` shows what there is"
     return f"no installed plugin offers {id!r}; {hint}"
 
 
