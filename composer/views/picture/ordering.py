@@ -18,8 +18,6 @@ _SWEEPS = 16
 _SWAP_LIMIT = 40
 """Rows beyond this many cells are swept, but their neighbours are not tried in pairs."""
 
-"""A cell in its row: a passage has the same name in every row that it crosses."""
-
 
 def order_rows(layout: Layered) -> None:
     """Reorder `layout.rows` in place; the best order found wins, the author's order among equals."""
