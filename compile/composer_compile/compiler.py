@@ -95,12 +95,13 @@ def compile_document(
     loader.check_installed()
     builder = builder_of(registry, chosen.backend, "compiling")
     builder.check_options(chosen.build, device_of(device))
-    report = (
+    found = (
         document if isinstance(document, Report) else check(document, registry=registry, settings=settings)
     )
-    if report.ok:  # before weights are read; an unknown task is told while the model is loaded
-        known = report.tasks if tasks is None else [name for name in tasks if name in report.tasks]
-        check_exportable(report, known, registry)
+    report = found.raise_for_errors()
+    # before weights are read; an unknown task is told while the model is loaded
+    known = report.tasks if tasks is None else [name for name in tasks if name in report.tasks]
+    check_exportable(report, known, registry)
     fresh = (init,) if isinstance(init, str) else tuple(init)
     model = load_model(
         report,

@@ -254,7 +254,7 @@ def _plan(args: argparse.Namespace, document: str, names: list[str] | None) -> i
 
     from composer.graph import check
 
-    report = check(document, settings=settings_of(args))
+    report = check(document, settings=settings_of(args)).raise_for_errors()
     plan = plan_document(report, tasks=names, options=_options(args, Options))
     if args.json:
         print_json(plan.as_json(), indent=1)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from composer_compile.plan.plan_report import CompilePlan, NodePlan
 
-    from composer.graph import CheckedNode, Report
+    from composer.graph import Checked, CheckedNode
     from composer.views.picture import Coat, Paint, Painting
 
 __all__ = ["draw_plan"]
@@ -17,14 +17,14 @@ __all__ = ["draw_plan"]
 _STOPPED = "stopped"
 
 
-def draw_plan(report: Report, plan: CompilePlan, path: Path) -> None:
+def draw_plan(report: Checked, plan: CompilePlan, path: Path) -> None:
     """Write the picture of the plan's tasks to `path`, whose ending tells the format."""
     from composer.views.picture import write_picture
 
     write_picture(path, report, [task.name for task in plan.tasks], painting=_painting(report, plan))
 
 
-def _painting(report: Report, plan: CompilePlan) -> Painting:
+def _painting(report: Checked, plan: CompilePlan) -> Painting:
     from composer.views.picture import Coat, Painting
 
     boxes: dict[tuple[str, str], Coat] = {}

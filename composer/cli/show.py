@@ -15,7 +15,7 @@ from composer.cli.options import add_settings, picture_file, settings_of, split_
 from composer.cli.output import complain, say
 
 if TYPE_CHECKING:
-    from composer.graph import Report
+    from composer.graph import Checked, Report
     from composer.views.cost import Cost
 
 __all__ = ["configure", "run"]
@@ -75,15 +75,15 @@ def run(args: argparse.Namespace) -> int:
             _chosen(report, task)
         say(resolved_text(report.document, task=task))
         return 0
-    report.raise_for_errors()
-    names = _chosen(report, task)
+    checked = report.raise_for_errors()
+    names = _chosen(checked, task)
     if args.picture is not None:
-        return _draw(report, names, args)
-    say(_text(report, names, task, args))
+        return _draw(checked, names, args)
+    say(_text(checked, names, task, args))
     return 0
 
 
-def _text(report: Report, names: list[str], task: str | None, args: argparse.Namespace) -> str:
+def _text(report: Checked, names: list[str], task: str | None, args: argparse.Namespace) -> str:
     if args.plan:
         return _plans(report, names, objective=args.objective)
     if args.cost:
@@ -108,7 +108,7 @@ def _wrong_together(args: argparse.Namespace) -> str:
     return ""
 
 
-def _plans(report: Report, names: list[str], *, objective: bool) -> str:
+def _plans(report: Checked, names: list[str], *, objective: bool) -> str:
     from composer.plan import plan_objective, plan_task
     from composer.problems import InputError
 
@@ -122,13 +122,13 @@ def _plans(report: Report, names: list[str], *, objective: bool) -> str:
     return "\n\n".join(str(plan_objective(task)) for task in trained)
 
 
-def _cost(report: Report, names: list[str], args: argparse.Namespace) -> Cost:
+def _cost(report: Checked, names: list[str], args: argparse.Namespace) -> Cost:
     from composer.views.cost import measure
 
     return measure(report, tasks=names, at=dict(args.at or ()), dtype=args.dtype or DTYPES[0])
 
 
-def _draw(report: Report, names: list[str], args: argparse.Namespace) -> int:
+def _draw(report: Checked, names: list[str], args: argparse.Namespace) -> int:
     from composer.views.picture import MERMAID, cost_notes, mermaid_text, write_picture
 
     notes = cost_notes(report, _cost(report, names, args)) if args.cost else None

@@ -19,7 +19,7 @@ from composer.execution.program import Program, build_module, build_program, mod
 from composer.execution.session import Session
 from composer.execution.sources import INITIAL
 from composer.execution.start import Start, chosen_layout
-from composer.graph import CheckedModule, CheckedTask, Report, check
+from composer.graph import Checked, CheckedModule, CheckedTask, Report, check
 from composer.plan import Plan, plan_objective, plan_task
 from composer.plugin import Registry, load_registry
 from composer.plugin.answers import as_map
@@ -113,13 +113,12 @@ class Model:
     def __init__(
         self,
         *,
-        report: Report,
+        report: Checked,
         modules: Mapping[str, nn.Module],
         tasks: Iterable[str],
         device: torch.device,
         loading: LoadReport | None = None,
     ) -> None:
-        assert report.registry is not None
         self.report = report
         self.modules = dict(modules)
         self.device = device
@@ -143,12 +142,10 @@ class Model:
             raise unknown("task", name, self.tasks)
         with self._lock:
             if name not in self._runners:
-                assert self.report.registry is not None
                 self._runners[name] = self._made(name)
             return self._runners[name]
 
     def _made(self, name: str) -> Runner:
-        assert self.report.registry is not None
         runner = Runner(
             task=self.report.tasks[name],
             modules=self.modules,
@@ -241,10 +238,10 @@ def load(
     """
     registry = registry if registry is not None else load_registry()
     parameters = {**_from_config(registry, layout, config, document), **(settings or {})}
-    report = (
+    found = (
         document if isinstance(document, Report) else check(document, registry=registry, settings=parameters)
     )
-    report.raise_for_errors()
+    report = found.raise_for_errors()
     names = _task_names(report, tasks)
     target = device_of(device)
     number_format = _dtype(dtype)
@@ -258,7 +255,7 @@ def load(
 
 
 def _build(
-    report: Report, names: Iterable[str], *, empty: bool, fresh: Iterable[str] = ()
+    report: Checked, names: Iterable[str], *, empty: bool, fresh: Iterable[str] = ()
 ) -> dict[str, nn.Module]:
     """The modules that the tasks call, each once.
 
@@ -288,7 +285,7 @@ def _empty(declared: CheckedModule) -> nn.Module:
     return module
 
 
-def build_for_training(report: Report) -> tuple[dict[str, nn.Module], dict[str, Program]]:
+def build_for_training(report: Checked) -> tuple[dict[str, nn.Module], dict[str, Program]]:
     """Modules with initial weights, and the objective's program of every task that has an objective."""
     plans = {name: plan_objective(task) for name, task in report.tasks.items() if task.loss is not None}
     modules = {
@@ -298,7 +295,7 @@ def build_for_training(report: Report) -> tuple[dict[str, nn.Module], dict[str, 
     return modules, {name: build_program(plan, modules) for name, plan in plans.items()}
 
 
-def _task_names(report: Report, tasks: Iterable[str] | None) -> tuple[str, ...]:
+def _task_names(report: Checked, tasks: Iterable[str] | None) -> tuple[str, ...]:
     if tasks is None:
         return tuple(report.tasks)
     names = (tasks,) if isinstance(tasks, str) else tuple(tasks)

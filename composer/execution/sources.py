@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from composer.graph import Report
+from composer.graph import Checked
 from composer.plugin import Document, Layout, Registry
 from composer.problems import InputError
 from composer.problems.suggest import unknown
@@ -37,13 +37,13 @@ class WeightsSource:
         roots = tuple(dict.fromkeys((*layout.roots, *ROOTS))) if layout is not None else ROOTS
         return read_checkpoint(self.path, roots=roots, root=root)
 
-    def declared(self, report: Report, checkpoint: Mapping[str, object]) -> tuple[str, ...]:
+    def declared(self, report: Checked, checkpoint: Mapping[str, object]) -> tuple[str, ...]:
         """Modules whose keys may be left over: the document's own, and those of the document that has the weights."""
         others = first_words(checkpoint) if self.document is not None else ()
         return tuple(dict.fromkeys((*report.modules, *others)))
 
 
-def weights_source(registry: Registry, report: Report, given: str | Path | None) -> WeightsSource | None:
+def weights_source(registry: Registry, report: Checked, given: str | Path | None) -> WeightsSource | None:
     """What `weights` means; None for initial weights.
 
     A path that exists is a path. Left out, the weights that ship with the document are meant, or with the nearest
@@ -69,7 +69,7 @@ def weights_source(registry: Registry, report: Report, given: str | Path | None)
     return WeightsSource(known.weights, name)
 
 
-def _shipped(registry: Registry, report: Report) -> WeightsSource:
+def _shipped(registry: Registry, report: Checked) -> WeightsSource:
     document = report.document
     own = document.path if document is not None else None
     ancestors = document.ancestors if document is not None else ()
@@ -87,7 +87,7 @@ def _entry_of(entries: Iterable[Document], path: Path) -> Document | None:
     return next((entry for entry in entries if entry.path.resolve() == path.resolve()), None)
 
 
-def fresh_modules(report: Report, init: str | Iterable[str]) -> tuple[str, ...]:
+def fresh_modules(report: Checked, init: str | Iterable[str]) -> tuple[str, ...]:
     """The modules that start with fresh weights. Raises InputError for a name that the document does not declare."""
     names = (init,) if isinstance(init, str) else tuple(init)
     for name in names:

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from composer.execution.sources import INITIAL, WeightsSource, fresh_modules, weights_source
-from composer.graph import Report
+from composer.graph import Checked
 from composer.plugin import Layout, Registry
 from composer.problems import InputError
 from composer.problems.suggest import unknown
@@ -23,7 +23,7 @@ __all__ = ["Start", "chosen_layout"]
 class Start:
     """A checkpoint that was opened, or initial weights, and the modules that start fresh all the same."""
 
-    report: Report
+    report: Checked
     registry: Registry
     source: WeightsSource | None
     checkpoint: Checkpoint | None
@@ -33,7 +33,7 @@ class Start:
     @classmethod
     def of(
         cls,
-        report: Report,
+        report: Checked,
         registry: Registry,
         *,
         weights: str | Path | None,

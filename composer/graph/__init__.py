@@ -2,6 +2,7 @@
 
 from composer.graph.checking import check, check_resolved, library_of
 from composer.graph.model import (
+    Checked,
     CheckedInput,
     CheckedModule,
     CheckedNode,
@@ -16,6 +17,7 @@ from composer.graph.ranges import BATCH, UNBOUNDED, Range, beyond_limits, free_d
 __all__ = [
     "BATCH",
     "UNBOUNDED",
+    "Checked",
     "CheckedInput",
     "CheckedModule",
     "CheckedNode",

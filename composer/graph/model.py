@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     import networkx as nx
 
 __all__ = [
+    "Checked",
     "CheckedInput",
     "CheckedModule",
     "CheckedNode",
@@ -148,12 +149,31 @@ class Report:
     def ok(self) -> bool:
         return not self.errors
 
-    def raise_for_errors(self) -> None:
-        """Raise DocumentError with every error, if there is one."""
+    def raise_for_errors(self) -> Checked:
+        """The report where there is no error, and then nothing is missing; raises DocumentError with all of them."""
         if self.errors:
             raise DocumentError(self.errors, self.sources)
+        assert self.document is not None
+        assert self.registry is not None
+        return Checked(
+            self.problems,
+            self.sources,
+            self.name,
+            modules=self.modules,
+            tasks=self.tasks,
+            document=self.document,
+            registry=self.registry,
+        )
 
     def __str__(self) -> str:
         if not self.problems:
             return f"{self.name}: {len(self.tasks)} tasks, {len(self.modules)} modules, no problems"
         return "\n".join(map(str, self.problems))
+
+
+@dataclass
+class Checked(Report):
+    """The report on a document without an error: every task is whole, and what it was checked with is there."""
+
+    document: Resolved = field(kw_only=True)
+    registry: Registry = field(kw_only=True)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path as FilePath
 from typing import Any
 
-from composer.graph import CheckedTask, Report, check, library_of
+from composer.graph import Checked, CheckedTask, check, library_of
 from composer.graph.configs import ConfigReader
 from composer.graph.entries import EntryFinder
 from composer.graph.telling import settled
@@ -31,7 +31,7 @@ class RecipeReport:
     sources: Mapping[str, str]
     recipe: Recipe | None = None
     tree: Tree | None = None
-    document: Report | None = None
+    document: Checked | None = None
     datasets: Mapping[str, tuple[Dataset, Config]] = field(default_factory=dict)
     """Task to its dataset, with the validated config."""
     metrics: Mapping[str, Mapping[str, Metric]] = field(default_factory=dict)
@@ -59,7 +59,7 @@ def check_recipe(
     path: FilePath,
     *,
     registry: Registry | None = None,
-    document: Report | None = None,
+    document: Checked | None = None,
     tasks: Iterable[str] | None = None,
 ) -> RecipeReport:
     """Check a recipe. Never raises for what the file holds.
@@ -97,13 +97,13 @@ def _in_order(problems: Iterable[Problem]) -> tuple[Problem, ...]:
 
 def _document_of(
     found: ReadRecipe, path: FilePath, registry: Registry, problems: list[Problem]
-) -> Report | None:
+) -> Checked | None:
     """The document that a recipe names, or the one beside which it lies; None where there is none."""
     wanted = found.recipe.document
     if wanted is None:
         beside = path.resolve().parent.parent / path.name
         report = check(beside, registry=registry) if _is_of_a_document(path, beside) else None
-        return report if report is not None and report.ok else None
+        return report.raise_for_errors() if report is not None and report.ok else None
     place = found.tree.place(("document",))
     target = library_of(registry).find(wanted, path.parent)
     if target is None or not target.is_file():
@@ -116,7 +116,7 @@ def _document_of(
         return None
     report = check(target, registry=registry)
     if report.ok:
-        return report
+        return report.raise_for_errors()
     count = len(report.errors)
     message = (
         f"the document `{wanted}` has {count} error{'s' if count > 1 else ''}, so nothing can be trained"
@@ -134,7 +134,7 @@ class _Checker:
     """Goes through the tasks of one recipe and collects what is wrong with the names in them."""
 
     def __init__(
-        self, found: ReadRecipe, registry: Registry, report: Report | None, problems: list[Problem]
+        self, found: ReadRecipe, registry: Registry, report: Checked | None, problems: list[Problem]
     ) -> None:
         self.found = found
         self.tree = found.tree

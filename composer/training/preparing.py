@@ -13,7 +13,7 @@ import torch
 from pydantic import ValidationError
 
 from composer.execution import INITIAL, Model, Start
-from composer.graph import Report, check
+from composer.graph import Checked, check
 from composer.plugin import Registry, load_registry
 from composer.problems import DocumentError, InputError, Problem
 from composer.problems.suggest import unknown
@@ -48,7 +48,7 @@ class Request:
 class Prepared:
     """A run that can begin."""
 
-    report: Report
+    report: Checked
     recipe: Recipe
     registry: Registry
     programs: Programs
@@ -63,7 +63,6 @@ class Prepared:
     @property
     def digest(self) -> str:
         """Tells the trained tasks and their modules from others; titles and the options of compiling do not count."""
-        assert self.report.document is not None
         shape = self.report.document.shape
         modules = {
             name: (module.type.id, module.config.model_dump_json())
@@ -85,8 +84,7 @@ def prepare(request: Request, registry: Registry | None = None) -> Prepared:
         InputError: for a task or a split that is not there.
     """
     registry = registry if registry is not None else load_registry()
-    report = check(request.name, registry=registry, settings=request.settings)
-    report.raise_for_errors()
+    report = check(request.name, registry=registry, settings=request.settings).raise_for_errors()
     path = find_recipe(request.name, registry, request.recipe)
     found = check_recipe(path, registry=registry, document=report, tasks=request.tasks)
     if found.recipe is not None:
@@ -115,7 +113,7 @@ def prepare(request: Request, registry: Registry | None = None) -> Prepared:
     )
 
 
-def _start(request: Request, report: Report, registry: Registry) -> Start:
+def _start(request: Request, report: Checked, registry: Registry) -> Start:
     """The weights that the run begins with. Raises InputError for options of a checkpoint that is not named."""
     options = {name: value for name, value in request.start.items() if value}
     if "weights" not in options and options:

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from composer.execution import Program, Start, build_for_training, build_module
 from composer.execution.node_errors import node_errors
 from composer.execution.program import module_names
-from composer.graph import Report
+from composer.graph import Checked
 from composer.plan import Plan, plan_objective, plan_task
 from composer.recipes import Recipe
 from composer.training.protocol import Batch
@@ -56,7 +56,7 @@ class Programs:
         return [name for name in self.modules_by_name if name not in trained]
 
 
-def initial_programs(report: Report, recipe: Recipe, start: Start, changed: Iterable[str] = ()) -> Programs:
+def initial_programs(report: Checked, recipe: Recipe, start: Start, changed: Iterable[str] = ()) -> Programs:
     """The modules that the recipe's tasks use, and their objectives.
 
     Weights are drawn from the recipe's seed, and then those of the start are put in their place. `changed` names

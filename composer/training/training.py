@@ -155,7 +155,6 @@ def _record(
     settings: Mapping[str, Any],
     counts: Mapping[str, int],
 ) -> dict[str, Any]:
-    assert prepared.report.document is not None
     parameters = prepared.report.document.parameters
     written = {"bytes": places.weights.stat().st_size, "sha256": sha256_of(places.weights)}
     return {

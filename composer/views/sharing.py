@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from composer.graph import Report
+from composer.graph import Checked
 
 __all__ = ["Use", "module_uses"]
 
@@ -30,7 +30,7 @@ class Use:
         return ", ".join(shown) or "nothing"
 
 
-def module_uses(report: Report) -> dict[str, Use]:
+def module_uses(report: Checked) -> dict[str, Use]:
     """The uses of every declared module, in the document's order."""
     uses = {name: Use() for name in report.modules}
     for task in report.tasks.values():

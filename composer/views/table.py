@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from composer.graph import CheckedModule, CheckedTask, Report
+from composer.graph import Checked, CheckedModule, CheckedTask
 from composer.types import PortType
 from composer.views.columns import columns
 from composer.views.labels import Labels, callee_text, source_texts, value_text
@@ -16,7 +16,7 @@ __all__ = ["document_text", "task_text"]
 _CONFIG_CELLS = 64
 
 
-def document_text(report: Report) -> str:
+def document_text(report: Checked) -> str:
     """Parameters, modules with the tasks that call them, and every task with its nodes in running order."""
     document = report.document
     blocks = [_head(report.name, document.shape.summary if document is not None else "")]
@@ -48,9 +48,8 @@ def _indented(lines: list[str]) -> list[str]:
     return [f"  {line}" for line in lines]
 
 
-def _config(report: Report, module: CheckedModule) -> str:
+def _config(report: Checked, module: CheckedModule) -> str:
     """What the document sets, with parameters filled in, and what the checker found out from the calls."""
-    assert report.document is not None
     shape = report.document.shape.modules[module.name]
     values: dict[str, Any] = dict(shape.with_)
     for name in type(module.config).model_fields:

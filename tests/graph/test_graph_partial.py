@@ -5,6 +5,9 @@ from __future__ import annotations
 import pytest
 from documents import checked
 
+from composer.graph import Checked
+from composer.problems import DocumentError
+
 SOUND = """\
 composer: 1
 modules:
@@ -82,3 +85,17 @@ def test_a_faulty_task_leaves_the_others_ok() -> None:
     second = SOUND[SOUND.index("  t:") :].replace("  t:", "  u:", 1).replace("{o: c}", "{o: d}")
     tasks = checked(SOUND + second).tasks
     assert {name: task.ok for name, task in tasks.items()} == {"t": True, "u": False}
+
+
+def test_a_report_without_errors_gives_a_value_in_which_nothing_is_missing() -> None:
+    found = checked(SOUND).raise_for_errors()
+    assert isinstance(found, Checked)
+    assert found.document.shape.tasks.keys() == found.tasks.keys() == {"t"}
+    assert "core.linear" in found.registry.module_types
+    assert found.raise_for_errors().tasks == found.tasks
+
+
+def test_a_report_with_errors_raises_them() -> None:
+    with pytest.raises(DocumentError) as raised:
+        checked(SOUND.replace("{o: c}", "{o: d}")).raise_for_errors()
+    assert [problem.code for problem in raised.value.problems] == ["C213"]

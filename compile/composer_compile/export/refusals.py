@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from composer.graph import Report
+from composer.graph import Checked
 from composer.plan import plan_task
 from composer.plugin import Registry
 from composer_compile.errors import CompileError
@@ -13,7 +13,7 @@ from composer_compile.stages.host_nodes import is_host_step
 __all__ = ["check_exportable"]
 
 
-def check_exportable(report: Report, tasks: Iterable[str], registry: Registry) -> None:
+def check_exportable(report: Checked, tasks: Iterable[str], registry: Registry) -> None:
     """Raise CompileError that names every node whose declaration says why it cannot be exported.
 
     Nodes that work on the host are no part of a program, and may do what they like.
@@ -23,8 +23,7 @@ def check_exportable(report: Report, tasks: Iterable[str], registry: Registry) -
         raise CompileError("; ".join(refused))
 
 
-def _refused(report: Report, task: str, registry: Registry) -> Iterator[str]:
-    assert report.document is not None
+def _refused(report: Checked, task: str, registry: Registry) -> Iterator[str]:
     for step in plan_task(report.tasks[task]).steps:
         node = step.node
         type_ = node.module.type

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from composer.execution import Runner, build_program
-from composer.graph import Report
+from composer.graph import Checked
 from composer.plan import Stage, Step
 from composer_compile.artifact.dtypes import DTYPES
 from composer_compile.artifact.manifest import Parity
@@ -44,7 +44,7 @@ def first_diverging_node(
     builder: Builder,
     loader: Loader,
     options: BuildOptions,
-    report: Report,
+    report: Checked,
 ) -> str:
     """Half a sentence that names the node and its line.
 
@@ -199,6 +199,5 @@ def _entering(spec: StageSpec, values: Mapping[str, Tensor]) -> list[Tensor]:
     return [values[each.name].to(DTYPES[each.dtype]) for each in spec.inputs]
 
 
-def _place(report: Report, task: str, node: str) -> str:
-    assert report.document is not None
+def _place(report: Checked, task: str, node: str) -> str:
     return str(report.document.tree.place(report.tasks[task].nodes[node].path, key=True))

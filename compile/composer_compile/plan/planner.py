@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, fx, nn
 
 from composer.execution import Program, build_module, build_program
-from composer.graph import Report, check
+from composer.graph import Checked, Report, check
 from composer.plan import Plan, Step, plan_task
 from composer.plugin import Registry, load_registry
 from composer.plugin.implementations import begin
@@ -58,10 +58,10 @@ def plan_document(
     loader_of(registry, chosen.backend, "--plan").check_installed()
     builder = builder_of(registry, chosen.backend, "--plan")
     builder.check_options(chosen.build, None)
-    report = (
+    found = (
         document if isinstance(document, Report) else check(document, registry=registry, settings=settings)
     )
-    report.raise_for_errors()
+    report = found.raise_for_errors()
     names = list(tasks) if tasks is not None else list(report.tasks)
     for name in names:
         if name not in report.tasks:
@@ -76,7 +76,7 @@ def plan_document(
 
 @dataclass
 class _Planner:
-    report: Report
+    report: Checked
     registry: Registry
     builder: Builder
     options: Options
@@ -276,7 +276,6 @@ class _Walk:
         return found.at(self._place(path)), result
 
     def _place(self, path: Any) -> str:
-        assert self.planner.report.document is not None
         return str(self.planner.report.document.tree.place(path, key=True))
 
 

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from composer.execution import Program, build_module, build_program
-from composer.graph import Report
+from composer.graph import Checked, Report
 from composer.plan import Plan, Stage, Step, plan_task
 from composer.plugin import Registry
 from composer.plugin.asking import META_CURE, PluginError
@@ -44,21 +44,20 @@ def measure(
         DocumentError: for a report with errors. InputError: for a size or number format that does not exist.
         ComposerError: for a module that cannot be built without memory.
     """
-    report.raise_for_errors()
-    registry = report.registry
-    assert registry is not None
+    checked = report.raise_for_errors()
+    registry = checked.registry
     if dtype not in DTYPES:
         raise InputError(f"{dtype!r} is no number format for costs: write {', '.join(DTYPES)}")
     number_format: torch.dtype = getattr(torch, dtype)
     plans = [plan_task(report.tasks[name]) for name in (tasks if tasks is not None else report.tasks)]
     check_names(at or {}, [name for plan in plans for name in free_dims(plan, registry).names])
-    modules = {name: _built(report, name, number_format) for plan in plans for name in plan.modules}
-    ordered = {name: _module_cost(report, name, modules[name]) for name in report.modules if name in modules}
+    modules = {name: _built(checked, name, number_format) for plan in plans for name in plan.modules}
+    ordered = {name: _module_cost(checked, name, modules[name]) for name in report.modules if name in modules}
     costs = tuple(_TaskMeasuring(plan, registry, modules, number_format, at or {}).run() for plan in plans)
     return Cost(report.name, dtype, ordered, costs)
 
 
-def _built(report: Report, name: str, number_format: torch.dtype) -> nn.Module:
+def _built(report: Checked, name: str, number_format: torch.dtype) -> nn.Module:
     module = report.modules[name]
     return (
         _on_meta(module.type, module.config, f"module `{name}` ({module.type.id})").to(number_format).eval()
@@ -74,7 +73,7 @@ def _on_meta(entry: Any, config: Any, what: str) -> nn.Module:
         raise ComposerError(f"the cost of {what} cannot be told: {error}. {META_CURE}") from error
 
 
-def _module_cost(report: Report, name: str, module: nn.Module) -> ModuleCost:
+def _module_cost(report: Checked, name: str, module: nn.Module) -> ModuleCost:
     parameters = list(module.parameters())  # each tensor once, also where it is tied
     buffers = list({id(b): b for b in module.buffers()}.values())
     weight_bytes = sum(t.numel() * t.element_size() for t in (*parameters, *buffers))

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from composer.files import replace_file
-from composer.graph import Report
+from composer.graph import Checked
 from composer.problems import InputError
 from composer.views.picture.notes import Notes
 from composer.views.picture.page import html_text
@@ -24,7 +24,7 @@ _SCALE = 2.0
 
 def write_picture(
     path: Path,
-    report: Report,
+    report: Checked,
     tasks: Iterable[str] | None = None,
     *,
     painting: Painting | None = None,

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from composer.graph import Report
+from composer.graph import Checked
 from composer.views.picture.colours import NEUTRAL, PLAIN, Colour, colour
 from composer.views.picture.scene import Scene
 from composer.views.sharing import Use, module_uses
@@ -26,7 +26,7 @@ class Entry:
     dashed: bool = False
 
 
-def legend_of(report: Report, scenes: Sequence[Scene]) -> list[Entry]:
+def legend_of(report: Checked, scenes: Sequence[Scene]) -> list[Entry]:
     """Shared modules in the document's order, then the plain kinds of boxes; only what the scenes show.
 
     A module's colour depends on the whole document: it is the same in the picture of every task. In a picture of
@@ -50,7 +50,7 @@ def legend_of(report: Report, scenes: Sequence[Scene]) -> list[Entry]:
     return entries
 
 
-def _note(report: Report, name: str, use: Use, scenes: Sequence[Scene]) -> str:
+def _note(report: Checked, name: str, use: Use, scenes: Sequence[Scene]) -> str:
     """The module's type, and which of the drawn tasks call it how often; the others are counted only."""
     drawn = {scene.title for scene in scenes}
     counts = {scene.title: sum(box.module == name for box in scene.boxes.values()) for scene in scenes}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from composer.graph import Report
+from composer.graph import Checked
 from composer.problems.render.cells import clean
 from composer.views.picture.legend import legend_of
 from composer.views.picture.notes import Notes, noted
@@ -14,7 +14,7 @@ __all__ = ["mermaid_text"]
 
 
 def mermaid_text(
-    report: Report,
+    report: Checked,
     tasks: Iterable[str] | None = None,
     *,
     notes: Notes | None = None,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from composer.graph import Report
+from composer.graph import Checked
 from composer.views.cost import Cost, StepCost, TaskCost
 from composer.views.cost.text import flops_text
 from composer.views.picture.scene import Box, Scene
@@ -33,7 +33,7 @@ def _noted(box: Box, note: str) -> Box:
     return replace(box, note=note, details=[*box.details, note]) if note else box
 
 
-def cost_notes(report: Report, cost: Cost) -> Notes:
+def cost_notes(report: Checked, cost: Cost) -> Notes:
     """What every node costs: the parameters of its module, their share of the measured modules', the call's FLOPs."""
     boxes = {}
     tasks = {}

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from composer.graph import CheckedNode, CheckedTask, Endpoint, Report
+from composer.graph import Checked, CheckedNode, CheckedTask, Endpoint, Report
 from composer.plan import Plan, plan_objective, plan_task
 from composer.problems import InputError
 from composer.views.labels import Labels, callee_text
@@ -70,18 +70,18 @@ def scenes_of(report: Report, tasks: Iterable[str] | None = None, *, objective: 
 
     Raises InputError where the objective is asked for and none of the tasks has one.
     """
-    report.raise_for_errors()
-    chosen = [report.tasks[name] for name in (report.tasks if tasks is None else tasks)]
+    checked = report.raise_for_errors()
+    chosen = [checked.tasks[name] for name in (checked.tasks if tasks is None else tasks)]
     if not objective:
-        return [_scene(report, task, plan_task(task), task.outputs) for task in chosen]
+        return [_scene(checked, task, plan_task(task), task.outputs) for task in chosen]
     trained = [(task, task.loss) for task in chosen if task.loss is not None]
     if not trained:
         names = ", ".join(f"`{task.name}`" for task in chosen)
         raise InputError(f"nothing to draw: {names} of {report.name} has no objective")
-    return [_scene(report, task, plan_objective(task), {"loss": loss}) for task, loss in trained]
+    return [_scene(checked, task, plan_objective(task), {"loss": loss}) for task, loss in trained]
 
 
-def _scene(report: Report, task: CheckedTask, plan: Plan, outputs: Mapping[str, Endpoint]) -> Scene:
+def _scene(report: Checked, task: CheckedTask, plan: Plan, outputs: Mapping[str, Endpoint]) -> Scene:
     labels = Labels(task)
     boxes: dict[str, Box] = {}
     links: list[Link] = []
@@ -101,7 +101,7 @@ def _scene(report: Report, task: CheckedTask, plan: Plan, outputs: Mapping[str, 
     return Scene(task.name, " ".join(task.summary.split()), boxes, links, _bands(plan, boxes))
 
 
-def _node_box(report: Report, node: CheckedNode, labels: Labels) -> Box:
+def _node_box(report: Checked, node: CheckedNode, labels: Labels) -> Box:
     in_place = node.verb == "uses"
     box = Box(node.name, "in-place" if in_place else "module", node.name, callee_text(node))
     box.module = None if in_place else node.module.name
@@ -155,7 +155,6 @@ def _bands(plan: Plan, boxes: Mapping[str, Box]) -> list[Band]:
     return [band for band in bands if band.boxes]
 
 
-def _line(report: Report, path: tuple[object, ...]) -> str:
-    assert report.document is not None
+def _line(report: Checked, path: tuple[object, ...]) -> str:
     place = report.document.tree.place(path, key=True)
     return f"{place.file}:{place.line}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from composer.graph import Report
+from composer.graph import Checked
 from composer.views.picture import placing
 from composer.views.picture.arranging import arrange
 from composer.views.picture.canvas import Canvas, attribute, number
@@ -25,7 +25,7 @@ _NAME, _TITLE, _ENTRY, _NOTE = 18.0, 15.0, 12.0, 11.5
 
 
 def svg_text(
-    report: Report,
+    report: Checked,
     tasks: Iterable[str] | None = None,
     *,
     painting: Painting | None = None,
