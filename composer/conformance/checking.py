@@ -16,6 +16,7 @@ from composer.conformance.generation import (
     check_generation_export,
     generation_case,
 )
+from composer.conformance.modalities import check_processor
 from composer.conformance.padding import check_padding
 from composer.conformance.policies import check_policy
 from composer.conformance.promises import check_batch, check_determinism, check_signature
@@ -41,7 +42,7 @@ PROMISES: tuple[tuple[str, Callable[[Case], str]], ...] = (
 """What is checked of a method whose signature holds."""
 
 REFERENCES = {
-    "modalities": ("processor", "prepare"),
+    "modalities": ("processor", "prepare", "sample"),
     "module_types": ("builder",),
     "layouts": ("transforms",),
     "policies": ("implementation",),
@@ -89,7 +90,10 @@ def _results(name: str, module_name: str, registry: Registry) -> Iterator[Result
     yield from _references(name, registry)
     for modality in _own(registry.modalities, name):
         yield from _failed(_result(modality.id, "config", partial(check_config, modality.config)))
-        yield _result(modality.id, "ports", partial(check_ports, modality, registry.kinds))
+        ports = _result(modality.id, "ports", partial(check_ports, modality, registry.kinds))
+        yield ports
+        if ports.outcome != "fail":
+            yield _result(modality.id, "processor", partial(check_processor, modality, registry.kinds))
     for policy in _own(registry.policies, name):
         yield _result(policy.id, "search", partial(check_policy, policy))
     for entry in _own(registry.module_types, name):

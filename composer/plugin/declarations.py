@@ -204,7 +204,10 @@ class Modality(Declaration):
     ranges: Callable[[Any], Mapping[str, tuple[int, int]]] | None = None
     vocabulary: Callable[[Any], Mapping[str, VocabularyIds]] | None = None
     examples: tuple[Mapping[str, Any], ...] = ()
-    """Configs with which `composer plugins show` asks for the ports, where they depend on more than numbers."""
+    """Configs with which `composer plugins show` asks for the ports, where they depend on more than numbers, and with
+    which the conformance kit runs the processor."""
+    sample: str | None = None
+    """A function from the config to two raw values or more, with which the conformance kit runs the processor."""
 
 
 @dataclass(frozen=True)

@@ -8,9 +8,9 @@ from typing import Annotated, Any
 from pydantic import Field, PlainValidator, WithJsonSchema, field_validator
 
 from composer.plugin import Config, Modality
-from composer.types import PortType, parse_dim, parse_port_type
+from composer.types import PortType, States, parse_dim, parse_port_type
 
-__all__ = ["ARRAY", "ArrayConfig", "ArrayProcessor"]
+__all__ = ["ARRAY", "ArrayConfig", "ArrayProcessor", "sample"]
 
 
 LARGEST = 2**40
@@ -82,6 +82,17 @@ class ArrayConfig(Config):
 def _ports(config: ArrayConfig) -> dict[str, PortType]:
     found = parse_port_type(config.kind)
     return {found.kind: PortType(found.kind, tuple(parse_dim(dim) for dim in config.dims), found.role)}
+
+
+def sample(config: ArrayConfig) -> list[Any]:
+    """Two samples whose free sizes are 3, for the conformance kit: of states with a mask, of other kinds as arrays."""
+    import numpy as np
+
+    sizes = [dim.constant if dim.is_number else 3 for dim in map(parse_dim, config.dims[1:])]
+    arrays = [np.zeros(sizes, dtype="float32"), np.ones(sizes, dtype="float32")]
+    if parse_port_type(config.kind).kind != "states":
+        return list(arrays)
+    return [States(array, np.ones(sizes[:1], dtype="int64")) for array in arrays]
 
 
 class ArrayProcessor:
@@ -162,5 +173,6 @@ ARRAY = Modality(
     "composer_core.arrays:ArrayProcessor",
     "An array that is a port already: features, states or ids that were computed before.",
     shares_symbols=True,
-    examples=({"kind": "states", "dims": ["B", "N", 768]},),
+    examples=({"kind": "states", "dims": ["B", "N", 768]}, {"kind": "embedding", "dims": ["B", 8]}),
+    sample="composer_core.arrays:sample",
 )

@@ -42,4 +42,5 @@ TEXT = Modality(
     ranges=_ranges,
     vocabulary=_vocabulary,
     examples=({"tokenizer": "bert-uncased"},),
+    sample="composer_text.processor:sample",
 )

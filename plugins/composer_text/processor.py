@@ -14,7 +14,7 @@ from composer_text.tokenizer import Tokenizer
 from composer_text.tokenizer_file import is_tokenizer_file
 from composer_text.vocabulary import vocabulary_path
 
-__all__ = ["TextProcessor"]
+__all__ = ["TextProcessor", "sample"]
 
 CLEANERS: dict[str, Callable[[str], str]] = {
     "none": str,
@@ -57,3 +57,8 @@ def _tokenizer(config: TextConfig) -> Tokenizer | FileTokenizer:
     if is_tokenizer_file(path):
         return FileTokenizer(path, **limits)
     return Tokenizer(config.tokenizer, **limits)
+
+
+def sample(config: TextConfig) -> list[str]:
+    """Two texts of unequal length, for the conformance kit."""
+    return ["is there a circle?", "red"]

@@ -32,6 +32,8 @@ IMAGE = Modality(
     "A picture: a path, bytes, a Pillow image, or a uint8 array [height, width, 3].",
     prepare="composer_vision.prepare:build_prepare",
     host=_image_host,
+    examples=({"size": 8},),
+    sample="composer_vision.processors:sample_pictures",
 )
 
 VIDEO = Modality(
@@ -42,4 +44,6 @@ VIDEO = Modality(
     "A clip: a path, bytes, or a uint8 array [frames, height, width, 3].",
     prepare="composer_vision.prepare:build_prepare",
     host=_video_host,
+    examples=({"size": 8, "frames": 2},),
+    sample="composer_vision.processors:sample_clips",
 )

@@ -19,7 +19,7 @@ from composer_vision.decoders import decode
 from composer_vision.reading import Reading, choose, squared
 from composer_vision.sources import Source
 
-__all__ = ["ImageProcessor", "VideoProcessor"]
+__all__ = ["ImageProcessor", "VideoProcessor", "sample_clips", "sample_pictures"]
 
 
 class ImageProcessor:
@@ -88,3 +88,13 @@ def _checked_clip(array: NDArray[Any]) -> NDArray[np.uint8]:
             f"{list(array.shape)}: convert it, colours in the order red, green, blue"
         )
     return array
+
+
+def sample_pictures(config: ImageConfig) -> list[NDArray[np.uint8]]:
+    """Two pictures of unequal size, for the conformance kit."""
+    return [np.zeros((6, 9, 3), dtype=np.uint8), np.full((12, 7, 3), 200, dtype=np.uint8)]
+
+
+def sample_clips(config: VideoConfig) -> list[NDArray[np.uint8]]:
+    """Two clips of unequal length and size, for the conformance kit."""
+    return [np.zeros((5, 6, 9, 3), dtype=np.uint8), np.full((3, 12, 7, 3), 200, dtype=np.uint8)]

@@ -1,0 +1,113 @@
+"""A modality is run on its own raw values: what breaks its declaration is told."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from composer.conformance import check_plugin
+from composer.plugin import Modality, NoConfig, hookimpl
+
+
+class Plugin:
+    def __init__(self, processor: str, sample: str | None = "values") -> None:
+        self.processor, self.sample = processor, sample
+
+    @hookimpl
+    def composer_register(self, register: Any) -> None:
+        register(
+            Modality(
+                "test.numbers",
+                NoConfig,
+                lambda config: {"embedding": "embedding[B, 4]"},
+                f"{__name__}:{self.processor}",
+                "Four numbers.",
+                sample=None if self.sample is None else f"{__name__}:{self.sample}",
+            )
+        )
+
+
+def values(config: NoConfig) -> list[str]:
+    return ["1 2 3 4", "5 6 7 8"]
+
+
+def one_value(config: NoConfig) -> list[str]:
+    return ["1 2 3 4"]
+
+
+class Right:
+    def __init__(self, config: NoConfig) -> None:
+        pass
+
+    def encode(self, values: list[str]) -> dict[str, Any]:
+        return {"embedding": np.array([text.split() for text in values], dtype="float32")}
+
+
+class Narrow(Right):
+    def encode(self, values: list[str]) -> dict[str, Any]:
+        return {"embedding": super().encode(values)["embedding"][:, :3]}
+
+
+class Together(Right):
+    """One row, however many values there are."""
+
+    def encode(self, values: list[str]) -> dict[str, Any]:
+        return {"embedding": super().encode(values)["embedding"][:1]}
+
+
+class Flat(Right):
+    def encode(self, values: list[str]) -> dict[str, Any]:
+        return {"embedding": super().encode(values)["embedding"].reshape(-1)}
+
+
+class Other(Right):
+    def encode(self, values: list[str]) -> dict[str, Any]:
+        return {"numbers": super().encode(values)["embedding"]}
+
+
+class Mute(Right):
+    tokenizer = object()
+
+
+class Nothing:
+    def __init__(self, config: NoConfig) -> None:
+        pass
+
+
+def result(plugin: Plugin) -> tuple[str, str]:
+    (found,) = (each for each in check_plugin(plugin).results if each.check == "processor")
+    return found.outcome, found.reason
+
+
+def test_a_processor_that_keeps_its_declaration_passes() -> None:
+    assert result(Plugin("Right")) == ("pass", "")
+
+
+@pytest.mark.parametrize(
+    ("plugin", "reason"),
+    [
+        (
+            Plugin("Narrow"),
+            "gives embedding of shape [2, 3] for 2 values, and it is declared embedding[B, 4]",
+        ),
+        (Plugin("Together"), "gives embedding of shape [1, 4] for 2 values"),
+        (Plugin("Flat"), "gives embedding of shape [8], and it is declared embedding[B, 4]"),
+        (Plugin("Other"), "gives no value for the port embedding"),
+        (Plugin("Mute"), "has no `tokenizer` with the method `decode`"),
+        (Plugin("Nothing"), "an object with the method `encode` is expected"),
+        (Plugin("Right", "one_value"), "its `sample` gives no list of two raw values or more"),
+    ],
+)
+def test_a_broken_promise_is_told(plugin: Plugin, reason: str) -> None:
+    outcome, told = result(plugin)
+    assert outcome == "fail"
+    assert reason in told
+
+
+def test_a_modality_without_raw_values_is_skipped_with_the_reason() -> None:
+    assert result(Plugin("Right", None)) == (
+        "skip",
+        "it names no raw values (`sample`), so its processor was not run",
+    )
