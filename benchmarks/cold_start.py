@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import statistics
 import subprocess
@@ -21,7 +22,7 @@ def measure(*, quick: bool) -> list[Row]:
     rows = []
     for documents in (("mplug2",), ("mplug2", "mplug2-base")):
         check = CHECK.format(documents=", ".join(map(repr, documents)))
-        runs = {"check": lambda code=check: _run(code), "imports": lambda: _run(IMPORTS)}
+        runs = {"check": functools.partial(_run, check), "imports": functools.partial(_run, IMPORTS)}
         for run in runs.values():
             run()
         times = interleaved(runs, rounds, _children)

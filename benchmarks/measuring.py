@@ -57,7 +57,7 @@ def interleaved(
     """
     times: dict[str, list[float]] = {name: [] for name in runs}
     for number in range(rounds):
-        order = list(runs) if number % 2 == 0 else list(reversed(runs))
+        order = list(runs)[:: 1 if number % 2 == 0 else -1]
         for name in order:
             gc.collect()
             gc.disable()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import importlib
 import logging
 import os
@@ -37,7 +38,7 @@ def measure(*, quick: bool) -> list[Row]:
         run()
     with torch.inference_mode():
         times = interleaved(
-            {n: lambda r=run, c=count: [r() for _ in range(c)] for n, (run, count) in runs.items()}, rounds
+            {n: functools.partial(_repeated, run, count) for n, (run, count) in runs.items()}, rounds
         )
     each = {n: [t / runs[n][1] / nodes * 1e6 for t in times[n]] for n in runs}
     base = statistics.median(each["loop"])
@@ -108,6 +109,11 @@ def _haystack(nodes: int) -> Callable[[], Any] | None:
         if i:
             pipeline.connect(f"n{i - 1}.value", f"n{i}.value")
     return lambda: pipeline.run({"n0": {"value": 1}})
+
+
+def _repeated(run: Callable[[], Any], count: int) -> None:
+    for _ in range(count):
+        run()
 
 
 def _hamilton(nodes: int) -> Callable[[], Any] | None:

@@ -5,6 +5,7 @@ Every way to run has a process of its own, so that a crash or a full memory ends
 
 from __future__ import annotations
 
+import functools
 import json
 import sys
 import tempfile
@@ -60,10 +61,10 @@ def _live(job: dict[str, Any]) -> Iterator[dict[str, Any]]:
     for batch in job["batches"]:
         tensors, _ = runner.inputs.encode(request(job["image_size"], batch), device)
         for name in job["contenders"]:
-            found = _measured(lambda n=name, t=tensors: RUNS[n](runner, t), job, device, batch)
+            found = _measured(functools.partial(RUNS[name], runner, tensors), job, device, batch)
             if name == REFERENCE and batch in reference and "failed" not in found:
-                ours, exact = _memory(model, job, batch).cpu().float(), reference[batch]
-                found["encoding_max_rel_to_fp32"] = float((ours - exact).abs().max() / exact.abs().max())
+                ours, wanted = _memory(model, job, batch).cpu().float(), reference[batch]
+                found["encoding_max_rel_to_fp32"] = float((ours - wanted).abs().max() / wanted.abs().max())
             yield {"contender": name, "batch": batch, **found}
 
 
@@ -91,7 +92,7 @@ def _artifact(job: dict[str, Any]) -> Iterator[dict[str, Any]]:
             task = artifact.task(TASK)
             for batch in job["batches"]:
                 raw = request(job["image_size"], batch)
-                found = _measured(lambda r=raw: of_artifact(task, r), job, artifact.device, batch)
+                found = _measured(functools.partial(of_artifact, task, raw), job, artifact.device, batch)
                 yield {
                     "contender": job["contenders"][0],
                     "batch": batch,

@@ -46,7 +46,12 @@ def findings(job: dict[str, Any], name: str, clock: Clock, packages: str | None)
         command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True, start_new_session=True
     )
     is_late = threading.Event()
-    alarm = threading.Timer(clock.left_s, lambda: (is_late.set(), _end(process)))
+
+    def give_up() -> None:
+        is_late.set()
+        _end(process)
+
+    alarm = threading.Timer(clock.left_s, give_up)
     alarm.start()
     try:
         assert process.stdout is not None

@@ -102,7 +102,7 @@ def _token_loss(config: TokenLossConfig) -> Signature:
 
 
 def _elementwise(config: ActivationConfig | DropoutConfig) -> Signature:
-    port = {config.of: "states[B, N, D]" if config.of == "states" else "embedding[B, D]"}
+    port: dict[str, str] = {config.of: "states[B, N, D]" if config.of == "states" else "embedding[B, D]"}
     return Signature(port, port)
 
 

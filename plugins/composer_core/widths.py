@@ -42,8 +42,10 @@ class LayerNorm(nn.Module):
 
 
 def build_linear(config: LinearConfig) -> Linear:
+    assert config.input_dim is not None  # the checker fills it in from the calls
     return Linear(input_dim=config.input_dim, output_dim=config.output_dim, bias=config.bias)
 
 
 def build_layer_norm(config: LayerNormConfig) -> LayerNorm:
+    assert config.dim is not None  # the checker fills it in from the calls
     return LayerNorm(dim=config.dim, eps=config.eps)

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import cast
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from composer_mplug2.attention import Attention, KeyValues
 
-__all__ = ["NORM_EPS", "BertBlock", "BertEmbeddings", "FeedForward", "initialise"]
+__all__ = ["NORM_EPS", "BertBlock", "BertEmbeddings", "FeedForward", "blocks_of", "initialise"]
 
 NORM_EPS = 1e-12
 INIT_STD = 0.02
@@ -104,6 +107,11 @@ class BertBlock(nn.Module):
     def feed(self, hidden: Tensor) -> Tensor:
         """The feed-forward half with its sum and norm: [..., D] → [..., D]."""
         return self.feed_forward_norm(hidden + self.dropout(self.feed_forward(hidden)))
+
+
+def blocks_of(layers: nn.ModuleList) -> Sequence[BertBlock]:
+    """The same list, as one of blocks: to torch, what a ModuleList holds is any module."""
+    return cast(Sequence[BertBlock], layers)
 
 
 class BertEmbeddings(nn.Module):

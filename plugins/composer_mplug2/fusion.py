@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from composer.types import States
 from composer_mplug2.attention import KeyValues
-from composer_mplug2.bert import initialise
+from composer_mplug2.bert import blocks_of, initialise
 from composer_mplug2.configs import FusionConfig
 from composer_mplug2.masks import cross_mask, joined_mask, self_mask
 from composer_mplug2.text_encoder import build_blocks
@@ -31,7 +31,7 @@ class Fusion(nn.Module):
         hidden, seen = text.values, vision.values
         text_mask = self_mask(text.mask, hidden.dtype)
         vision_mask = cross_mask(vision.mask, hidden.dtype)
-        for layer, connected in zip(self.layers, self.connected, strict=True):
+        for layer, connected in zip(blocks_of(self.layers), self.connected, strict=True):
             if connected:
                 joined = layer(
                     torch.cat((seen, hidden), dim=1), mask=self_mask(joined_mask(vision, text), hidden.dtype)
@@ -55,7 +55,7 @@ class Fusion(nn.Module):
         hidden = text.values
         text_mask = self_mask(text.mask, hidden.dtype)
         added = cross_mask(vision_mask, hidden.dtype)
-        for layer in self.layers:
+        for layer in blocks_of(self.layers):
             once = layer.cross_attention.project(vision.values)
             memory = KeyValues(once.keys[rows], once.values[rows])
             hidden = layer(hidden, mask=text_mask, memory=memory, memory_mask=added)

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from composer.problems import InputError
 from composer.types import States, Tokens
 from composer_mplug2.attention import KeyValues
-from composer_mplug2.bert import BertEmbeddings, initialise
+from composer_mplug2.bert import BertEmbeddings, blocks_of, initialise
 from composer_mplug2.cache import DecoderCache
 from composer_mplug2.configs import DecoderConfig
 from composer_mplug2.lm_head import TiedHead
@@ -92,7 +92,7 @@ class TextDecoder(nn.Module):
         places = torch.arange(cache.past.keys.shape[4], device=ids.device)
         visible = (places <= cache.length).unsqueeze(0)
         keys, values = [], []
-        for number, (layer, memory) in enumerate(zip(self.layers, cache.memory, strict=True)):
+        for number, (layer, memory) in enumerate(zip(blocks_of(self.layers), cache.memory, strict=True)):
             past = KeyValues(cache.past.keys[number], cache.past.values[number])
             hidden, past = layer.step(hidden, past, cache.length, visible, memory, cache.memory_mask)
             keys.append(past.keys)
@@ -103,7 +103,7 @@ class TextDecoder(nn.Module):
 
     def project(self, memory: Tensor) -> tuple[KeyValues, ...]:
         """memory[B, N, D] → its keys and values for every layer."""
-        return tuple(layer.cross_attention.project(memory) for layer in self.layers)
+        return tuple(layer.cross_attention.project(memory) for layer in blocks_of(self.layers))
 
     def decode(
         self, tokens: Tokens, memory: tuple[KeyValues, ...], memory_mask: Tensor | None, *, rows: int = 1

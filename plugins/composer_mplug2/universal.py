@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from composer.types import States
-from composer_mplug2.bert import initialise
+from composer_mplug2.bert import blocks_of, initialise
 from composer_mplug2.configs import UniversalConfig
 from composer_mplug2.masks import cross_mask, self_mask
 from composer_mplug2.text_encoder import build_blocks
@@ -37,7 +37,7 @@ class UniversalLayers(nn.Module):
     def vision(self, *, states: States) -> States:
         """states[B, N, D] → states[B, N, D], not yet added to what came in."""
         gathered = self._gather(states)
-        last = self.layers[-1]
+        last = blocks_of(self.layers)[-1]
         values = last(
             states.values,
             mask=self_mask(states.mask, states.values.dtype),
@@ -49,7 +49,7 @@ class UniversalLayers(nn.Module):
         """What the latents[B, latents, D] read from the vision states; a single layer leaves them raw."""
         hidden = self.latents.expand(states.values.shape[0], -1, -1)
         memory_mask = cross_mask(states.mask, states.values.dtype)
-        for layer in self.layers[:-1]:
+        for layer in blocks_of(self.layers)[:-1]:
             hidden = layer(
                 hidden, memory=layer.cross_attention.project(states.values), memory_mask=memory_mask
             )

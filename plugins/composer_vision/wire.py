@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import struct
-from typing import Any, BinaryIO
+from typing import IO, Any
 
 __all__ = ["MOST_HEAD_BYTES", "receive", "send"]
 
@@ -12,7 +12,7 @@ MOST_HEAD_BYTES = 1 << 20
 _LENGTH = struct.Struct(">I")
 
 
-def send(stream: BinaryIO, head: dict[str, Any], content: bytes | memoryview = b"") -> None:
+def send(stream: IO[bytes], head: dict[str, Any], content: bytes | memoryview = b"") -> None:
     """Write a message. Raises OSError where nobody reads it any more."""
     written = json.dumps(head).encode("ascii")
     stream.write(_LENGTH.pack(len(written)) + written)
@@ -20,7 +20,7 @@ def send(stream: BinaryIO, head: dict[str, Any], content: bytes | memoryview = b
     stream.flush()
 
 
-def receive(stream: BinaryIO) -> dict[str, Any]:
+def receive(stream: IO[bytes]) -> dict[str, Any]:
     """The head of the next message; what follows it is read by the caller. Raises EOFError at the end.
 
     Nothing is unpickled: whoever decodes a hostile file may be in its hands.
@@ -37,7 +37,7 @@ def receive(stream: BinaryIO) -> dict[str, Any]:
     return head
 
 
-def _exactly(stream: BinaryIO, length: int) -> bytes:
+def _exactly(stream: IO[bytes], length: int) -> bytes:
     content = stream.read(length)
     if len(content) != length:
         raise EOFError
