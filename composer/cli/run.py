@@ -9,7 +9,7 @@ from __future__ import annotations
 import argparse
 import math
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from composer.cli.options import (
     WEIGHTS_FLAGS,
@@ -25,6 +25,9 @@ from composer.cli.options import (
     whole_misfit,
 )
 from composer.cli.output import print_json, remark, say
+
+if TYPE_CHECKING:
+    from composer.execution import Answering
 
 __all__ = ["configure", "run"]
 
@@ -60,9 +63,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     document, task = split_task(args.task)
-    model = _loaded(args, document, task)
+    with _loaded(args, document, task) as model:
+        return _answer(args, model, model.only_task() if task is None else task)
+
+
+def _answer(args: argparse.Namespace, model: Answering, name: str) -> int:
     raw = _collected(args.inputs)
-    name = model.only_task() if task is None else task
     seed = {} if args.seed is None else {"seed": args.seed}  # an input may be called so, and is given as one
     if args.stream:
         for piece in model.stream(name, **{**seed, **raw}):
@@ -91,7 +97,7 @@ def _collected(inputs: Iterable[tuple[str, str]]) -> dict[str, str | list[str]]:
     return {name: found[0] if len(found) == 1 else found for name, found in values.items()}
 
 
-def _loaded(args: argparse.Namespace, document: str, task: str | None) -> Any:
+def _loaded(args: argparse.Namespace, document: str, task: str | None) -> Answering:
     """A compiled artifact where there is one at the path, otherwise the document's live model."""
     from composer_compile.artifact.container import is_artifact
 
@@ -112,7 +118,7 @@ def _loaded(args: argparse.Namespace, document: str, task: str | None) -> Any:
     return model
 
 
-def _artifact(args: argparse.Namespace, path: str) -> Any:
+def _artifact(args: argparse.Namespace, path: str) -> Answering:
     from composer_compile import load
 
     from composer.problems import InputError

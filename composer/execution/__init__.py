@@ -1,5 +1,6 @@
 """Running: programs, inputs, generation and models. Importing this imports torch."""
 
+from composer.execution.answering import Answering, Asking, TaskPorts, only_one
 from composer.execution.generation import drawn_seed, first_then, output_port, text_pieces
 from composer.execution.linear import linear, prefers_onednn
 from composer.execution.model import (
@@ -17,12 +18,15 @@ from composer.execution.start import Start
 
 __all__ = [
     "INITIAL",
+    "Answering",
+    "Asking",
     "Model",
     "NotCopiedError",
     "Program",
     "Runner",
     "Session",
     "Start",
+    "TaskPorts",
     "build_for_training",
     "build_module",
     "build_program",
@@ -31,6 +35,7 @@ __all__ = [
     "first_then",
     "linear",
     "load",
+    "only_one",
     "output_port",
     "prefers_onednn",
     "text_pieces",

@@ -10,6 +10,7 @@ from typing import Any, NoReturn
 import torch
 from torch import nn
 
+from composer.execution.answering import TaskPorts, only_one
 from composer.execution.generation import Generator, drawn_seed, generators_of
 from composer.execution.inputs import Inputs, first_sample
 from composer.execution.linear import use_fastest_linears
@@ -128,6 +129,7 @@ class Model:
         self._processors = Processors()
         self._runners: dict[str, Runner] = {}
         self._lock = threading.Lock()
+        self._closed = False
 
     def __reduce_ex__(self, protocol: object) -> NoReturn:
         raise NotCopiedError(
@@ -136,11 +138,11 @@ class Model:
         )
 
     def runner(self, task: str | None = None) -> Runner:
-        """The bound task; made on first use."""
-        name = self.only_task() if task is None else task
-        if name not in self.tasks:
-            raise unknown("task", name, self.tasks)
+        """The bound task; made on first use. Raises InputError where there is no such task, or the model was closed."""
+        name = self._known(task)
         with self._lock:
+            if self._closed:
+                raise InputError(f"the model of {self.report.name} was closed: load it again")
             if name not in self._runners:
                 self._runners[name] = self._made(name)
             return self._runners[name]
@@ -159,9 +161,35 @@ class Model:
 
     def only_task(self) -> str:
         """The task, where there is only one; raises InputError listing them otherwise."""
-        if len(self.tasks) != 1:
-            raise InputError(f"this model has several tasks, so name one: {', '.join(self.tasks)}")
-        return self.tasks[0]
+        return only_one(self.tasks, "this model")
+
+    def _known(self, task: str | None) -> str:
+        name = self.only_task() if task is None else task
+        if name not in self.tasks:
+            raise unknown("task", name, self.tasks)
+        return name
+
+    def ports(self, task: str | None = None, /) -> TaskPorts:
+        """What a task takes and gives. Raises InputError where there is no such task."""
+        plan = plan_task(self.report.tasks[self._known(task)])
+        return TaskPorts(
+            {name: item.modality.id for name, item in plan.inputs.items()},
+            {name: plan.type_of(slot).kind for name, slot in plan.outputs.items()},
+        )
+
+    def close(self) -> None:
+        """Give back the memory of the weights; the model cannot be used afterwards, though open sessions can."""
+        with self._lock:
+            self._closed = True
+            self._runners.clear()
+            self.modules.clear()
+            self._processors = Processors()
+
+    def __enter__(self) -> Model:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
     @torch.inference_mode()
     def run(self, task: str | None = None, /, *, seed: Any = None, **raw: Any) -> dict[str, Any]:

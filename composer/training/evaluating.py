@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from composer.execution import Model
+from composer.execution import Answering, Model
 from composer.plugin import Metric, MetricImplementation, Registry
 from composer.plugin.asking import ask, import_object
 from composer.problems import ComposerError, InputError
@@ -19,7 +19,7 @@ BATCH = 128
 
 
 def evaluate(
-    model: Model,
+    model: Answering,
     task: str,
     samples: Sequence[Mapping[str, Any]],
     recipe: TaskRecipe,
@@ -27,7 +27,9 @@ def evaluate(
     *,
     title: Callable[[int], str] = "sample {}".format,
 ) -> dict[str, Any]:
-    """Run a task on samples and score its output: each metric of the recipe, and the number of `samples`.
+    """Run a task of a model or an artifact on samples and score its output.
+
+    Scored are the metrics of the recipe, and the number of `samples`.
 
     `title` is what messages call the sample of a number.
 
@@ -59,14 +61,13 @@ def evaluate(
     return {**scores, "samples": len(samples)}
 
 
-def answer_fields(model: Model, task: str, recipe: TaskRecipe) -> dict[str, str]:
+def answer_fields(model: Answering, task: str, recipe: TaskRecipe) -> dict[str, str]:
     """The inputs that answering takes, with the field of a sample that each reads."""
-    inputs = model.report.tasks[task].inputs
-    return {name: recipe.fields.get(name, name) for name, item in inputs.items() if not item.training}
+    return {name: recipe.fields.get(name, name) for name in model.ports(task).inputs}
 
 
 def _answers(
-    model: Model,
+    model: Answering,
     task: str,
     part: Sequence[Mapping[str, Any]],
     fields: Mapping[str, str],
@@ -85,9 +86,10 @@ def _answers(
                 run([sample])
             except ComposerError as alone:
                 raise InputError(f"{title(index)}: {alone}") from error
-        inputs = model.runner(task).inputs
-        for name, field in fields.items():  # each alone is fine, so one does not go with the others
-            encode(inputs, name, [sample[field] for sample in part], title)
+        if isinstance(model, Model):  # each alone is fine, so one does not go with the others
+            inputs = model.runner(task).inputs
+            for name, field in fields.items():
+                encode(inputs, name, [sample[field] for sample in part], title)
         raise
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from composer.execution import Model
+from composer.execution import Answering
 from composer.language import Tree
 from composer.plan import Plan, Step
 from composer.plugin import Registry
@@ -52,7 +52,7 @@ def collecting(problems: list[Problem], tree: Tree, task: str) -> Iterator[None]
 def rehearse(
     programs: Programs,
     data: Mapping[str, SampleData],
-    model: Model,
+    model: Answering,
     recipe: Recipe,
     registry: Registry,
     tree: Tree,
@@ -90,7 +90,7 @@ def scored_splits(source: Source, splits: Iterable[str]) -> list[str]:
 
 
 def _rehearse_scores(
-    model: Model,
+    model: Answering,
     task: str,
     source: Source,
     entry: TaskRecipe,
@@ -105,7 +105,7 @@ def _rehearse_scores(
             evaluate(model, task, samples, entry, registry, title=drawn.title)
 
 
-def scored_fields(model: Model, task: str, entry: TaskRecipe) -> dict[str, str]:
+def scored_fields(model: Answering, task: str, entry: TaskRecipe) -> dict[str, str]:
     """Fields that a sample needs to be scored, with what each is for."""
     asked = {field: f"for input `{name}`" for name, field in answer_fields(model, task, entry).items()}
     return {**asked, entry.reference: "that the recipe names as the reference"}

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from composer.execution import TaskPorts
 from composer.plugin import Dataset, Metric, NoConfig, load_registry
 from composer.problems import InputError
 from composer.recipes import TaskRecipe
@@ -19,19 +20,15 @@ class Parrot:
 
     def __init__(self) -> None:
         self.batches: list[int] = []
-        inputs = {"question": _Input(False), "target": _Input(True)}
-        self.report = type("Report", (), {"tasks": {"echo": type("Task", (), {"inputs": inputs})}})
+
+    def ports(self, task: str) -> TaskPorts:
+        return TaskPorts({"question": "text"}, {"answer": "text"})
 
     def run(self, task: str, **raw: list[str]) -> dict[str, Any]:
         assert task == "echo"
         assert set(raw) == {"question"}
         self.batches.append(len(raw["question"]))
         return {"answer": raw["question"]}
-
-
-class _Input:
-    def __init__(self, training: bool) -> None:
-        self.training = training
 
 
 def recipe(**changes: Any) -> TaskRecipe:

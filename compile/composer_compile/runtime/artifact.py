@@ -10,11 +10,12 @@ from typing import Any, NoReturn
 
 import torch
 
-from composer.execution import NotCopiedError, device_of
+from composer.execution import NotCopiedError, TaskPorts, device_of, only_one
 from composer.execution.processors import Processors
 from composer.plugin import Registry, load_registry
 from composer.plugin.asking import PluginError, import_object
 from composer.problems import InputError
+from composer.problems.suggest import unknown
 from composer_compile.artifact.container import Container, open_container
 from composer_compile.artifact.manifest import Manifest, Program, Provider, Task
 from composer_compile.artifact.operations import is_registered
@@ -144,9 +145,21 @@ class Artifact:
 
     def only_task(self) -> str:
         """The task, where there is only one; raises InputError listing them otherwise."""
-        if len(self.tasks) != 1:
-            raise InputError(f"this artifact has several tasks, so name one: {', '.join(self.tasks)}")
-        return self.tasks[0]
+        return only_one(self.tasks, "this artifact")
+
+    def _known(self, task: str | None) -> str:
+        name = self.only_task() if task is None else task
+        if name not in self.manifest.tasks:
+            raise unknown("task", name, self.tasks)
+        return name
+
+    def ports(self, task: str | None = None, /) -> TaskPorts:
+        """What a task takes and gives, one that cannot run here too. Raises InputError where there is no such task."""
+        entry = self.manifest.tasks[self._known(task)]
+        return TaskPorts(
+            {name: item.modality for name, item in entry.inputs.items()},
+            {name: item.kind for name, item in entry.outputs.items()},
+        )
 
     @torch.inference_mode()
     def run(self, task: str | None = None, /, *, seed: Any = None, **raw: Any) -> dict[str, Any]:
@@ -210,9 +223,7 @@ class Artifact:
         Raises:
             InputError: there is no such task, or the artifact was closed. ArtifactError: it needs a missing plugin.
         """
-        name = self.only_task() if name is None else name
-        if name not in self.manifest.tasks:
-            raise InputError(f"there is no task `{name}` in this artifact (tasks: {', '.join(self.tasks)})")
+        name = self._known(name)
         if name in self.lacking:
             raise ArtifactError(f"task `{name}` of {self.path} needs {self.lacking[name]}")
         with self._lock:
