@@ -13,6 +13,9 @@ from benchmarks.measuring import Row, interleaved, ratio
 __all__ = ["measure"]
 
 IMPORTS = "import networkx, pydantic, pluggy, yaml"
+"""What the checker stands on: a document with a circle, or with a name that fits nowhere, needs networkx, too."""
+FEWEST = "import pydantic, pluggy, yaml"
+"""What is left of it where a document is right."""
 CHECK = "import sys; sys.argv[1:] = ['check', {documents}]; from composer.cli import main; sys.exit(main())"
 
 
@@ -22,21 +25,26 @@ def measure(*, quick: bool) -> list[Row]:
     rows = []
     for documents in (("mplug2",), ("mplug2", "mplug2-base")):
         check = CHECK.format(documents=", ".join(map(repr, documents)))
-        runs = {"check": functools.partial(_run, check), "imports": functools.partial(_run, IMPORTS)}
+        runs = {
+            "check": functools.partial(_run, check),
+            "imports": functools.partial(_run, IMPORTS),
+            "fewest": functools.partial(_run, FEWEST),
+        }
         for run in runs.values():
             run()
         times = interleaved(runs, rounds, _children)
-        rows.append(
-            Row(
-                f"`composer check {' '.join(documents)}`, cold",
-                statistics.median(times["check"]),
-                "s CPU",
-                f'`python -c "{IMPORTS}"`',
-                statistics.median(times["imports"]),
-                ratio(times, "check", "imports"),
-                "<= 1.6",
+        for name, code, budget in (("imports", IMPORTS, "<= 1.6"), ("fewest", FEWEST, "")):
+            rows.append(
+                Row(
+                    f"`composer check {' '.join(documents)}`, cold",
+                    statistics.median(times["check"]),
+                    "s CPU",
+                    f'`python -c "{code}"`',
+                    statistics.median(times[name]),
+                    ratio(times, "check", name),
+                    budget,
+                )
             )
-        )
     return rows
 
 

@@ -22,18 +22,6 @@ __all__ = ["configure", "describe", "run"]
 WIDTH = 120
 """Columns of a line; longer ones go on below their text."""
 
-SINGULAR = {
-    "kinds": "kind",
-    "modalities": "modality",
-    "module_types": "module type",
-    "layouts": "layout",
-    "documents": "document",
-    "datasets": "dataset",
-    "metrics": "metric",
-    "policies": "search policy",
-    "backends": "backend",
-}
-
 
 def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
@@ -64,7 +52,7 @@ def describe(registry: Registry, id: str) -> Iterable[str]:
     for section in registry.sections():
         if id in section:
             entry = section[id]
-            rows = [f"{SINGULAR[section.name]} {id}", f"  {entry.summary}", f"  from {section.origin(id)}"]
+            rows = [f"{section.noun} {id}", f"  {entry.summary}", f"  from {section.origin(id)}"]
             yield "\n".join([*rows, *_details(entry)])
 
 

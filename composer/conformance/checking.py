@@ -41,17 +41,6 @@ PROMISES: tuple[tuple[str, Callable[[Case], str]], ...] = (
 )
 """What is checked of a method whose signature holds."""
 
-REFERENCES = {
-    "modalities": ("processor", "prepare", "sample"),
-    "module_types": ("builder",),
-    "layouts": ("transforms",),
-    "policies": ("implementation",),
-    "datasets": ("builder",),
-    "metrics": ("implementation",),
-    "backends": ("builder", "loader"),
-}
-"""Section → the attributes that name implementations."""
-
 
 def check_plugin(entry: str | object) -> ConformanceReport:
     """Hold a plugin to what it declares.
@@ -134,7 +123,7 @@ def _references(name: str, registry: Registry) -> Iterator[Result]:
     for section in registry.sections():
         for identity in section:
             if section.origin(identity).plugin == name:
-                for reference in _named(section[identity], REFERENCES.get(section.name, ())):
+                for reference in _named(section[identity]):
                     result = _result(identity, "implementation", partial(_importable, reference))
                     yield from _failed(result)
 
@@ -144,8 +133,8 @@ def _importable(reference: str) -> str:
     return ""
 
 
-def _named(entry: Any, attributes: tuple[str, ...]) -> Iterator[str]:
-    for attribute in attributes:
+def _named(entry: Any) -> Iterator[str]:
+    for attribute in getattr(entry, "references", ()):  # a kind has no implementation
         value = getattr(entry, attribute)
         yield from value.values() if hasattr(value, "values") else [value] if value else []
 

@@ -21,7 +21,7 @@ from composer.plugin.holding import hold_declaration
 from composer.plugin.sources import sources_of
 from composer.types import Kind
 
-__all__ = ["BrokenPlugin", "Conflict", "Origin", "Register", "Registry", "Section"]
+__all__ = ["BrokenPlugin", "Conflict", "Origin", "Register", "Registry", "Section", "noun_of"]
 
 Entry = Union[Kind, Modality, ModuleType, Layout, Document, Dataset, Metric, SearchPolicy, Backend]
 T = TypeVar("T", bound=Entry)
@@ -39,6 +39,14 @@ SECTIONS: Mapping[type, str] = MappingProxyType(
         Backend: "backends",
     }
 )
+"""Class of an entry → the section of the registry that holds it. A new kind has a line here and a field there."""
+
+_NOUNS = {section: getattr(entry, "noun", "kind") for entry, section in SECTIONS.items()}
+
+
+def noun_of(section: str) -> str:
+    """What people call an entry of a section; the section's own name where this version knows no such section."""
+    return _NOUNS.get(section, section)
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +103,11 @@ class Section(Mapping[str, T], Generic[T]):
         self.name = name
         self._entries: dict[str, T] = {}
         self._origins: dict[str, Origin] = {}
+
+    @property
+    def noun(self) -> str:
+        """What people call one of its entries."""
+        return noun_of(self.name)
 
     def __getitem__(self, key: str) -> T:
         return self._entries[key]

@@ -11,18 +11,11 @@ from collections.abc import Iterable, Iterator
 from importlib.metadata import entry_points
 
 from composer.plugin import Registry
+from composer.plugin.registry import noun_of
 from composer_compile.artifact.manifest import Generate, HostCall, Input, Manifest, Provider, Task
 
 __all__ = ["lacking", "missing_text", "needs_lines", "needs_of", "provider_of", "requirements_of"]
 
-SECTIONS = {
-    "backends": "backend",
-    "kinds": "kind",
-    "modalities": "modality",
-    "module_types": "module type",
-    "policies": "search policy",
-}
-"""Section of the registry → one of its entries in words."""
 Need = tuple[str, str]
 """Section of the registry and id."""
 
@@ -72,7 +65,7 @@ def lacking(manifest: Manifest, tasks: Iterable[Task], registry: Registry) -> st
         if identity not in getattr(registry, section):
             unknown = Provider(plugin="", package="")
             provider = manifest.requires.get(section, {}).get(identity, unknown)
-            missing.setdefault(provider, []).append(f"the {SECTIONS[section]} `{identity}`")
+            missing.setdefault(provider, []).append(f"the {noun_of(section)} `{identity}`")
     texts = [missing_text(_listed(what), each, registry) for each, what in missing.items()]
     return "; and ".join(texts) or None
 
@@ -83,7 +76,7 @@ def needs_lines(manifest: Manifest) -> Iterator[str]:
     for section, entries in manifest.requires.items():
         for identity, provider in entries.items():
             words = found.setdefault(_shown(provider), {})
-            words.setdefault(SECTIONS.get(section, section), []).append(identity)
+            words.setdefault(noun_of(section), []).append(identity)
     for operation, entry in manifest.operations.items():
         for provider in entry.module_types.values():
             found.setdefault(_shown(provider), {}).setdefault("operation", []).append(operation)

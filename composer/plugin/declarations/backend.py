@@ -1,0 +1,27 @@
+"""Compile backends."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from composer.plugin.declarations.base import Declaration
+
+__all__ = ["Backend"]
+
+
+@dataclass(frozen=True)
+class Backend(Declaration):
+    """A compile backend: what turns a stage into something that runs without the model code.
+
+    `builder()` is an object with the methods of `composer_compile.backends.contract.Builder`, `loader()` one with those
+    of `Loader` there: who runs an artifact imports the loader alone. `extra` names what to install for it
+    (`pip install "multimodal-composer[tensorrt]"`).
+    """
+
+    noun: ClassVar[str] = "backend"
+    references: ClassVar[tuple[str, ...]] = ("builder", "loader")
+    builder: str
+    loader: str
+    summary: str
+    extra: str | None = None

@@ -1,0 +1,41 @@
+"""What every declaration has, and the base of every config model."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import ClassVar
+
+from pydantic import BaseModel, ConfigDict
+
+__all__ = ["Config", "Declaration", "NoConfig"]
+
+
+@dataclass(frozen=True)
+class Declaration:
+    """What every entry of the registry has, apart from its own parts."""
+
+    noun: ClassVar[str] = "entry"
+    """What people call it."""
+    references: ClassVar[tuple[str, ...]] = ()
+    """The fields that name implementations."""
+    id: str
+    plugin: str = field(default="", kw_only=True, compare=False, repr=False)
+    """The plugin that registered it, with its distribution; the registry writes it."""
+
+    @property
+    def title(self) -> str:
+        """How messages call it: ``module type `core.add` of the plugin core``."""
+        return f"{self.noun} `{self.id}`" + (f" of the plugin {self.plugin}" if self.plugin else "")
+
+
+class Config(BaseModel):
+    """Base of every config model: unknown keys are errors, values are frozen, and no value is coerced silently.
+
+    A docstring below a field describes it. Schemas are built at first use: most models of most plugins are not used.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, defer_build=True)
+
+
+class NoConfig(Config):
+    """The config of what takes no `with`."""

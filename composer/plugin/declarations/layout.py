@@ -1,0 +1,48 @@
+"""Layouts: how published checkpoints name their tensors."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+from composer.plugin.declarations.base import Declaration
+
+__all__ = ["Layout", "Rule"]
+
+
+@dataclass(frozen=True)
+class Rule:
+    """One rule of a layout: published keys that fully match `pattern` are renamed to `target`, or ignored.
+
+    `target` may use the groups of `pattern` (`\\1`, `\\g<name>`) and reads `<module>.<parameter>`; None ignores the
+    key, and `name` then says why in the loading report. `transform` names a function of the layout's `transforms`.
+    An `optional` rule ignores its keys, under `name`, where the document declares no such module.
+    """
+
+    pattern: str
+    target: str | None
+    name: str = ""
+    transform: str | None = None
+    optional: bool = False
+
+
+@dataclass(frozen=True)
+class Layout(Declaration):
+    """How a published checkpoint names its tensors and its config.
+
+    `rules(parameters)` gives the rules in order of precedence, as data; `parameters(config)` maps the published config
+    (the parsed JSON) to values of the document's parameters; `transforms` maps names to `"package.module:function"`s
+    with the signature `(tensor, target_shape) -> tensor`. `initialised` names parameters (regular expressions on
+    `<module>.<parameter>`) that a checkpoint may lack, with the reason.
+    """
+
+    noun: ClassVar[str] = "layout"
+    references: ClassVar[tuple[str, ...]] = ("transforms",)
+    summary: str
+    rules: Callable[[Mapping[str, Any]], tuple[Rule, ...]]
+    parameters: Callable[[Mapping[str, Any]], Mapping[str, Any]] | None = None
+    transforms: Mapping[str, str] = field(default_factory=dict)
+    initialised: Mapping[str, str] = field(default_factory=dict)
+    roots: tuple[str, ...] = ()
+    """Keys of a pickled checkpoint under which the tensors lie, tried in order (`model`, `module`)."""

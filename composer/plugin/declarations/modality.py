@@ -1,0 +1,48 @@
+"""Modalities: how raw values become typed ports."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar
+
+from composer.plugin.declarations.base import Config, Declaration
+from composer.types import PortType, VocabularyIds
+
+__all__ = ["Modality"]
+
+
+@dataclass(frozen=True)
+class Modality(Declaration):
+    """How a raw value becomes typed ports.
+
+    `processor(config)` is a `composer.plugin.Processor`: `encode(list_of_raw) -> {host port: array or record}` (numpy,
+    batch first), and its `tokenizer` where decoders write the modality; `prepare(config)` is an optional torch module
+    that maps the host ports to `ports` inside the program (scaling, normalising). `host` gives the host ports where
+    they differ from `ports`. `files(config)` gives the files that the processor reads, by the config field that names
+    each: an artifact carries them with it.
+
+    `ranges(config)` says which sizes the symbols of its ports can take, such as `{"L": (1, 50)}` for texts that are
+    cut at 50 tokens: a module that takes less is an error before anything runs. `vocabulary(config)` says which ids a
+    port carries, by its name; it reads sizes as data and loads no tokenizer.
+    """
+
+    noun: ClassVar[str] = "modality"
+    references: ClassVar[tuple[str, ...]] = ("processor", "prepare", "sample")
+    config: type[Config]
+    ports: Callable[[Any], Mapping[str, str | PortType]]
+    processor: str
+    summary: str
+    prepare: str | None = None
+    shares_symbols: bool = False
+    """Whether the author writes the symbols, so that one symbol means one size in all such inputs of a task."""
+    host: Callable[[Any], Mapping[str, str | PortType]] | None = None
+    files: Callable[[Any], Mapping[str, Path]] | None = None
+    ranges: Callable[[Any], Mapping[str, tuple[int, int]]] | None = None
+    vocabulary: Callable[[Any], Mapping[str, VocabularyIds]] | None = None
+    examples: tuple[Mapping[str, Any], ...] = ()
+    """Configs with which `composer plugins show` asks for the ports, where they depend on more than numbers, and with
+    which the conformance kit runs the processor."""
+    sample: str | None = None
+    """A function from the config to two raw values or more, with which the conformance kit runs the processor."""
