@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import torch
@@ -14,6 +14,7 @@ from composer.compare.case import Ones
 from composer.plan import Plan
 from composer.plugin import Registry
 from composer.problems import InputError
+from composer.types import Dim
 
 __all__ = ["feed", "read_port"]
 
@@ -70,30 +71,47 @@ def _record(item: str, port: str, values: Mapping[str, Tensor], plan: Plan, regi
 
 def _check_sizes(plan: Plan, fed: Mapping[str, Mapping[str, Any]], registry: Registry) -> None:
     """Refuse what is recorded in another shape, or in numbers of another sort, than its port has."""
-    found: dict[str, tuple[int, str]] = {}
-    for (name, port), value in ((key, fed[key[0]][key[1]]) for key in plan.task.types if key[0] in fed):
-        declared = plan.task.types[name, port]
-        fields = registry.kinds[declared.kind].fields
-        for position, (field, spec) in enumerate(fields.items()):
-            tensor = value[position] if isinstance(value, tuple) else value
-            if tensor is None:
+    every = list(_recorded(plan, fed, registry))
+    sizes: dict[str, int] = {}
+    first: dict[str, str] = {}
+    for place, _, dims, tensor in every:
+        for dim, size in zip(dims, tensor.shape, strict=False):
+            if dim.is_symbol and dim.symbols[0] not in sizes:
+                sizes[dim.symbols[0]], first[dim.symbols[0]] = size, place
+    for place, dtype, dims, tensor in every:
+        names = [_OWNER.sub("", str(dim)) for dim in dims]
+        shown = f"{dtype}[{', '.join(names)}]"
+        fits = tensor.dim() == len(dims) and tensor.is_floating_point() == (dtype == "float")
+        for dim, name, size in zip(dims, names, tensor.shape, strict=False):
+            wanted = dim.at_known(sizes)
+            if wanted is None or wanted == size:
                 continue
-            place = f"{name}.{port}.{field}" if isinstance(value, tuple) else f"{name}.{port}"
-            dims = [declared.dims[index] for index in spec.dims]
-            names = [_OWNER.sub("", str(dim)) for dim in dims]
-            shown = f"{spec.dtype}[{', '.join(names)}]"
-            given = f"{str(tensor.dtype).removeprefix('torch.')}{list(tensor.shape)}"
-            fits = tensor.dim() == len(dims) and tensor.is_floating_point() == (spec.dtype == "float")
-            for dim, symbol, size in zip(dims, names, tensor.shape, strict=False):
-                wanted = dim.constant if dim.is_number else size
-                if dim.is_symbol:
-                    wanted, first = found.setdefault(dim.symbols[0], (size, place))
-                    shown += f", and {first} has {wanted} for {symbol}" if wanted != size else ""
-                fits &= wanted == size
-            if not fits:
-                raise InputError(
-                    f"feeds: what is recorded for `{place}` is {given}, and the port takes {shown}"
+            fits = False
+            if dim.is_symbol:
+                shown += f", and {first[dim.symbols[0]]} has {wanted} for {name}"
+            elif not dim.is_number:
+                known = " and ".join(
+                    f"{first[s]} has {sizes[s]} for {_OWNER.sub('', s)}" for s in dim.symbols
                 )
+                shown += f", and {known}, so {name} is {wanted}"
+        if not fits:
+            given = f"{str(tensor.dtype).removeprefix('torch.')}{list(tensor.shape)}"
+            raise InputError(f"feeds: what is recorded for `{place}` is {given}, and the port takes {shown}")
+
+
+def _recorded(
+    plan: Plan, fed: Mapping[str, Mapping[str, Any]], registry: Registry
+) -> Iterator[tuple[str, str, list[Dim], Tensor]]:
+    """Every tensor that is fed: its place, and the numbers and dims that its port declares for it."""
+    for (name, port), declared in plan.task.types.items():
+        if name not in fed:
+            continue
+        value = fed[name][port]
+        for position, (field, spec) in enumerate(registry.kinds[declared.kind].fields.items()):
+            tensor = value[position] if isinstance(value, tuple) else value
+            if tensor is not None:
+                place = f"{name}.{port}.{field}" if isinstance(value, tuple) else f"{name}.{port}"
+                yield place, spec.dtype, [declared.dims[index] for index in spec.dims], tensor
 
 
 def read_port(

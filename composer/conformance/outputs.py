@@ -10,7 +10,6 @@ from torch import Tensor
 
 from composer.conformance.report import Failure
 from composer.conformance.samples import fields_of
-from composer.conformance.sizes import evaluate
 from composer.types import Field, Kind, Port
 from composer.types.gaps import gap
 
@@ -48,7 +47,7 @@ def hold_to_type(name: str, value: Any, port: Port, kind: Kind, sizes: dict[str,
 
 def _hold_list(place: str, item: Any, port: Port, sizes: dict[str, int]) -> None:
     """Objects that stay on the host are a list with one for each sample."""
-    expected = evaluate(port.type.dims[0], sizes)
+    expected = port.type.dims[0].at_known(sizes)
     if not isinstance(item, list) or expected not in (None, len(item)):
         of = f" of {expected}" if expected is not None else ""
         length = f" of {len(item)}" if isinstance(item, list) else ""
@@ -61,7 +60,7 @@ def _hold_shape(place: str, item: Tensor, port: Port, field: Field, sizes: dict[
         for dim, size in zip(dims, item.shape, strict=True):
             if dim.is_symbol:
                 sizes.setdefault(dim.symbols[0], size)
-    expected = [evaluate(dim, sizes) for dim in dims]
+    expected = [dim.at_known(sizes) for dim in dims]
     if len(dims) != item.ndim or any(e not in (None, s) for e, s in zip(expected, item.shape, strict=True)):
         bound = ", ".join(f"{s}={sizes[s]}" for dim in dims for s in dim.symbols if s in sizes)
         declared = f"{port.type.kind}[{', '.join(map(str, dims))}]"

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from composer.conformance.report import Failure, Skip
-from composer.conformance.sizes import Partition, evaluate
+from composer.conformance.sizes import Partition
 from composer.types import Field, Kind, Port, Signature
 
 __all__ = ["MASK", "as_record", "field_shape", "fields_of", "garbage", "group_counts", "make_inputs"]
@@ -94,9 +94,7 @@ def field_shape(port: Port, field: Field, sizes: Mapping[str, int]) -> list[int]
         dims = [port.type.dims[index] for index in field.dims]
     except IndexError:
         raise Failure(f"{port.type} has too few dims for its kind") from None
-    shape = [evaluate(dim, sizes) for dim in dims]
-    assert all(size is not None for size in shape)  # every symbol of an input has a size
-    return [size for size in shape if size is not None]
+    return [dim.at(sizes) for dim in dims]  # every symbol of an input has a size
 
 
 def garbage(field: Field, shape: list[int], generator: torch.Generator, *, scale: float = 3.0) -> Tensor:

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from composer.conformance.report import Skip
 from composer.types import Dim, Floor, Kind, Port, Signature
 
-__all__ = ["Partition", "batch_symbol", "bindings", "evaluate", "partition_of", "symbols_of"]
+__all__ = ["Partition", "batch_symbol", "bindings", "partition_of", "symbols_of"]
 
 COUNTS = "counts"
 """The kind whose integers add up to the rows of other ports."""
@@ -24,13 +24,6 @@ def symbols_of(ports: Mapping[str, Port]) -> dict[str, None]:
     return dict.fromkeys(
         symbol for port in ports.values() for dim in port.type.dims for symbol in dim.symbols
     )
-
-
-def evaluate(dim: Dim, sizes: Mapping[str, int]) -> int | None:
-    """The number that a dim is at these sizes; None while a symbol has none."""
-    if any(symbol not in sizes for symbol in dim.symbols):
-        return None
-    return dim.at(sizes)
 
 
 def batch_symbol(port: Port, kinds: Mapping[str, Kind]) -> str | None:

@@ -134,6 +134,10 @@ class Dim:
             total += coefficient * size
         return total
 
+    def at_known(self, sizes: Mapping[str, int]) -> int | None:
+        """The number that it is at these sizes; None while one of its symbols has none."""
+        return self.at(sizes) if all(symbol in sizes for symbol in self.symbols) else None
+
     def bounds(self, ranges: Mapping[str, tuple[int, int]], most: int) -> tuple[int, int]:
         """The smallest and largest number that it is, where a symbol without a range is 1 to `most`."""
         low = high = self.constant

@@ -120,6 +120,18 @@ def test_a_recorded_input_that_does_not_fit_is_one_error(composer, case: Path, f
     assert done.err.count("\n") == 1
 
 
+def test_a_recorded_input_has_the_size_that_a_sum_says(composer, case: Path) -> None:
+    encoders = case.parent / "encoders.yaml"
+    text = encoders.read_text()
+    assert text.count("dims: [B, N, $hidden]}}\n      labels") == 1
+    encoders.write_text(
+        text.replace("dims: [B, N, $hidden]}}\n      labels", "dims: [B, L + 1, $hidden]}}\n      labels")
+    )
+    done = composer("compare", case)
+    assert (done.code, done.out) == (1, "")
+    assert "port takes float[B, L + 1, 64], and text.states.values has 7 for L, so L + 1 is 8" in done.err
+
+
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [

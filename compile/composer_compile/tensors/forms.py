@@ -18,10 +18,9 @@ def form_from_samples(
     base: Mapping[str, int], at_base: int, bumped: Mapping[str, int], steps: Mapping[str, int]
 ) -> Dim:
     """The linear form with value `at_base` at `base`, and `bumped[name]` where that dimension is a step larger."""
-    terms = tuple(
-        sorted((name, (value - at_base) // steps[name]) for name, value in bumped.items() if value != at_base)
-    )
-    return Dim(at_base - sum(factor * base[name] for name, factor in terms), terms)
+    slopes = ((name, (value - at_base) // steps[name]) for name, value in bumped.items())
+    growing = sum((Dim.of(name).scaled(slope) for name, slope in slopes), Dim())
+    return growing + Dim(at_base - growing.at(base))
 
 
 def form_from_quotient(quotient: Dim, samples: Sequence[tuple[Mapping[str, int], int]]) -> Dim | None:
