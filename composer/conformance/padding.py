@@ -31,7 +31,7 @@ def check_padding(case: Case) -> str:
     _check_no_mask(case, inputs, plain)
     untested = []
     for symbol in symbols:
-        if sizes[symbol] + ADDED > case.signature.ranges.get(symbol, (0, 2**31))[1]:
+        if sizes[symbol] + ADDED > case.signature.limits(symbol)[1]:
             untested.append(symbol)
             continue
         padded = case.run(_padded(case, inputs, sizes, symbol))

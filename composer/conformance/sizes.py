@@ -72,7 +72,7 @@ def bindings(signature: Signature, partition: Partition | None, number: int) -> 
     for index in range(number):
         sizes: dict[str, int] = {}
         for symbol in symbols:
-            low, high = signature.ranges.get(symbol, (0, 2**31 - 1))
+            low, high = signature.limits(symbol)
             dims = [dim for dim in _dims_with(signature.inputs, symbol) if dim.is_linear]
             least = max(low, min(SMALLEST, high), *map(_least, dims))
             if partition is not None and symbol == parts:

@@ -12,11 +12,19 @@ from composer.graph.model import (
     Endpoint,
     Report,
 )
-from composer.graph.ranges import BATCH, UNBOUNDED, Range, beyond_limits, free_dims, is_batch, parse_range
+from composer.graph.ranges import (
+    BATCH,
+    FreeDim,
+    Range,
+    beyond_limits,
+    free_dim,
+    free_dims,
+    is_batch,
+    parse_range,
+)
 
 __all__ = [
     "BATCH",
-    "UNBOUNDED",
     "Checked",
     "CheckedInput",
     "CheckedModule",
@@ -25,11 +33,13 @@ __all__ = [
     "CheckedTask",
     "Decoding",
     "Endpoint",
+    "FreeDim",
     "Range",
     "Report",
     "beyond_limits",
     "check",
     "check_resolved",
+    "free_dim",
     "free_dims",
     "is_batch",
     "library_of",

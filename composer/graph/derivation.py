@@ -11,10 +11,9 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from composer.graph.ranges import UNBOUNDED
 from composer.language import Tree
 from composer.problems import ComposerError, Note, Place
-from composer.types import Dim, PortType
+from composer.types import UNBOUNDED, Dim, PortType
 
 __all__ = ["Cause", "Derivation", "Owner", "first_cause", "range_port"]
 

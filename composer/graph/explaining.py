@@ -9,11 +9,10 @@ from composer.graph.adapters import adapter_for, adapter_help
 from composer.graph.asked import default_signature
 from composer.graph.derivation import Cause, Derivation
 from composer.graph.fitting import TASK, Edge, shown_dim
-from composer.graph.ranges import UNBOUNDED
 from composer.language import Resolved
 from composer.plugin import Registry
 from composer.problems import Note, Place, Problem
-from composer.types import Dim
+from composer.types import UNBOUNDED, Dim
 
 __all__ = ["Explainer"]
 

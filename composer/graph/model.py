@@ -11,7 +11,7 @@ from composer.graph.wires import Wires
 from composer.language import Resolved
 from composer.plugin import Config, GenerateOptions, Generation, Modality, ModuleType, Registry, SearchPolicy
 from composer.problems import DocumentError, Problem
-from composer.types import PortType, Signature
+from composer.types import UNBOUNDED, PortType, Signature
 
 if TYPE_CHECKING:
     import networkx as nx
@@ -122,6 +122,10 @@ class CheckedTask:
     compile: Any = None
     ok: bool = True
     """Whether the task has no fault, so that nothing is missing."""
+
+    def limits(self, symbol: str) -> tuple[int, int]:
+        """The sizes that its modules take for a symbol, both ends included."""
+        return self.ranges.get(symbol, (1, UNBOUNDED))
 
     @cached_property
     def graph(self) -> nx.MultiDiGraph:

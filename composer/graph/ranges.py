@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from composer.types import Kind, PortType
+from composer.types import UNBOUNDED, Kind, PortType
 
-__all__ = ["BATCH", "UNBOUNDED", "Range", "beyond_limits", "free_dims", "is_batch", "parse_range"]
+__all__ = ["BATCH", "FreeDim", "Range", "beyond_limits", "free_dim", "free_dims", "is_batch", "parse_range"]
 
 BATCH = "batch"
-UNBOUNDED = 2**31 - 1
-"""The largest size in a signature that says no more than that there is no limit."""
 
 _RANGE = re.compile(r"\s*(\d+)\s*\.\.\s*(\d+)\s*(?:,\s*best\s+(\d+)\s*)?")
 
@@ -51,13 +49,43 @@ def beyond_limits(name: str, found: Range, limits: tuple[int, int]) -> str | Non
     return f"`{name}` goes from {found.low} to {found.high}, and the modules of this task take {takes}"
 
 
-def free_dims(inputs: Mapping[str, Mapping[str, PortType]], kinds: Mapping[str, Kind]) -> dict[str, str]:
-    """Symbol → what `compile:` and `--range` call it, for the ports of every input of a task.
+@dataclass(frozen=True, slots=True)
+class FreeDim:
+    """A size that requests bring: what `compile:`, `--range` and `--at` call it, and the symbols that stand for it."""
+
+    name: str
+    symbols: tuple[str, ...]
+    limits: tuple[int, int]
+    """What the modules of the task take, both ends included."""
+
+
+def free_dims(
+    inputs: Mapping[str, Mapping[str, PortType]],
+    kinds: Mapping[str, Kind],
+    ranges: Mapping[str, tuple[int, int]],
+) -> dict[str, FreeDim]:
+    """The free dimensions of a task by name: those of the ports of every input. `ranges` bounds symbols.
 
     `batch` counts the samples of the first input and of all that go with it; another input's own is `answers.batch`.
     Every other dimension has the name that its kind gives it, such as `question.length`. A symbol that stands only
     inside of sums, such as `2*N`, is not what the kind names: it goes by itself, as `question.N`.
     """
+    names = _named(inputs, kinds)
+    symbols: dict[str, list[str]] = {}
+    for symbol, name in names.items():
+        symbols.setdefault(name, []).append(symbol)
+    return {name: free_dim(name, own, ranges) for name, own in symbols.items()}
+
+
+def free_dim(name: str, symbols: Iterable[str], ranges: Mapping[str, tuple[int, int]]) -> FreeDim:
+    """A free dimension with the limits that all of its symbols have in common."""
+    own = tuple(symbols)
+    limits = [ranges.get(symbol, (1, UNBOUNDED)) for symbol in own]
+    return FreeDim(name, own, (max(low for low, _ in limits), min(high for _, high in limits)))
+
+
+def _named(inputs: Mapping[str, Mapping[str, PortType]], kinds: Mapping[str, Kind]) -> dict[str, str]:
+    """Symbol → the name of its free dimension."""
     names: dict[str, str] = {}
     alone = {
         dim.symbols[0]

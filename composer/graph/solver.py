@@ -12,11 +12,10 @@ from dataclasses import dataclass, field
 from math import gcd
 from typing import Any
 
-from composer.types import Dim, Floor
+from composer.types import UNBOUNDED, Dim, Floor
 
 __all__ = ["Refused", "Solver"]
 
-MANY = 1 << 40
 _ABSENT: Any = object()
 Refused = tuple[Dim, tuple[int, int]]
 """A value that lies outside the range of what it should be, and that range."""
@@ -62,7 +61,7 @@ class Solver:
 
     def bounds(self, dim: Dim) -> tuple[int, int]:
         """The smallest and largest value that a normal dimension can take."""
-        return dim.bounds(self.ranges, MANY)
+        return dim.bounds(self.ranges)
 
     def unify(self, given: Dim, wanted: Dim) -> bool:
         """Make two dimensions equal; False when they cannot be, and then nothing has changed.
@@ -155,7 +154,7 @@ class Solver:
             return False
         symbol = inner.terms[0][0]
         if isinstance(symbol, str):
-            low, high = self.ranges.get(symbol, (1, MANY))
+            low, high = self.ranges.get(symbol, (1, UNBOUNDED))
             return low < high or self._assign(symbol, Dim(low))
         return True
 
@@ -202,9 +201,9 @@ class Solver:
                 return False
             # a sum of positive parts fits a symbol without a range
             return self._solve(symbol, value)
-        low, high = known or (1, MANY)
+        low, high = known or (1, UNBOUNDED)
         first, last = self.bounds(value)
-        beyond = last < low or first > high or self._promised(value) > high
+        beyond = last < low or (high < UNBOUNDED and max(first, self._promised(value)) > high)
         if beyond or (len(value.terms) == 1 and not self._narrow(value, low, high)):
             self.refused = (value, (low, high))
             return False
@@ -222,7 +221,7 @@ class Solver:
         """The largest value that the symbols' owners say it can have; 0 where one of them says nothing."""
         if not value.terms or not all(symbol in self.limits for symbol in value.symbols):
             return 0
-        return value.bounds(self.limits, MANY)[1]
+        return value.bounds(self.limits)[1]
 
     def _narrow(self, value: Dim, low: int, high: int) -> bool:
         """Keep `low <= value <= high` for the one symbol in it; False when no value is left."""
@@ -230,14 +229,16 @@ class Solver:
         ends = (low - value.constant, high - value.constant)
         least, most = ends if coefficient > 0 else (-ends[1], -ends[0])
         least, most = -(-least // abs(coefficient)), most // abs(coefficient)
+        if high >= UNBOUNDED:
+            least, most = (least, max(least, UNBOUNDED)) if coefficient > 0 else (-UNBOUNDED, most)
         if isinstance(atom, Floor):
             if len(atom.dim.terms) != 1:
                 return least <= most
             return self._narrow(atom.dim, least * atom.divisor, most * atom.divisor + atom.divisor - 1)
-        first, last = self.ranges.get(atom, (1, MANY))
+        first, last = self.ranges.get(atom, (1, UNBOUNDED))
         first, last = max(first, least), min(last, most)
         if first > last:
             return False
-        if (first, last) != self.ranges.get(atom, (1, MANY)):
+        if (first, last) != self.ranges.get(atom, (1, UNBOUNDED)):
             self._put(self.ranges, atom, (first, last))
         return True

@@ -10,13 +10,13 @@ from composer.graph.callees import Callee, Callees
 from composer.graph.edges import EdgeChecker
 from composer.graph.inputs import NodeInputs
 from composer.graph.model import CheckedInput, CheckedNode, CheckedTask, Endpoint
-from composer.graph.ranges import BATCH, UNBOUNDED, free_dims
+from composer.graph.ranges import BATCH, free_dims
 from composer.graph.references import References, written_references
 from composer.graph.wires import Wire, Wires
 from composer.language import InputShape, NodeShape, TaskShape
 from composer.plugin.answers import as_ports, as_ranges, as_vocabularies
 from composer.problems import Problem
-from composer.types import PortType
+from composer.types import UNBOUNDED, PortType
 
 __all__ = ["TaskChecker"]
 
@@ -341,8 +341,5 @@ class TaskChecker:
             name: {port: types.get((name, port), declared) for port, declared in item.ports.items()}
             for name, item in self.inputs.items()
         }
-        names = free_dims(inputs, self.callees.registry.kinds)
-        limits = {
-            name: self.edges.solver.ranges.get(symbol, (1, UNBOUNDED)) for symbol, name in names.items()
-        }
-        return {BATCH: (1, UNBOUNDED), **limits}
+        table = free_dims(inputs, self.callees.registry.kinds, self.edges.solver.ranges)
+        return {BATCH: (1, UNBOUNDED), **{name: found.limits for name, found in table.items()}}

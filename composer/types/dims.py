@@ -7,7 +7,10 @@ from dataclasses import dataclass
 from math import gcd
 from typing import Union
 
-__all__ = ["Atom", "Dim", "Floor"]
+__all__ = ["UNBOUNDED", "Atom", "Dim", "Floor"]
+
+UNBOUNDED = 2**31 - 1
+"""The one infinity of sizes: a range that goes up to it, or beyond, has no upper end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,17 +141,28 @@ class Dim:
         """The number that it is at these sizes; None while one of its symbols has none."""
         return self.at(sizes) if all(symbol in sizes for symbol in self.symbols) else None
 
-    def bounds(self, ranges: Mapping[str, tuple[int, int]], most: int) -> tuple[int, int]:
-        """The smallest and largest number that it is, where a symbol without a range is 1 to `most`."""
+    def bounds(self, ranges: Mapping[str, tuple[int, int]], most: int = UNBOUNDED) -> tuple[int, int]:
+        """The smallest and largest number that it is, where a symbol without a range is 1 to `most`.
+
+        What has no upper end has none in sums and quotients either: there it stays UNBOUNDED, below it -UNBOUNDED.
+        """
         low = high = self.constant
+        falls = rises = False
         for atom, coefficient in self.terms:
             if isinstance(atom, str):
                 first, last = ranges.get(atom, (1, most))
+                sinks = False
             else:
-                first, last = (end // atom.divisor for end in atom.dim.bounds(ranges, most))
-            ends = sorted((coefficient * first, coefficient * last))
-            low, high = low + ends[0], high + ends[1]
-        return low, high
+                first, last = atom.dim.bounds(ranges, most)
+                sinks = first <= -UNBOUNDED
+            grows = last >= UNBOUNDED
+            if isinstance(atom, Floor):
+                first, last = first // atom.divisor, last // atom.divisor
+            if coefficient < 0:
+                first, last, sinks, grows = last, first, grows, sinks
+            low, high = low + coefficient * first, high + coefficient * last
+            falls, rises = falls or sinks, rises or grows
+        return min(high, -UNBOUNDED) if falls else low, max(low, UNBOUNDED) if rises else high
 
     def __str__(self) -> str:
         parts = [_term_text(atom, coefficient) for atom, coefficient in self.terms]

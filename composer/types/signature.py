@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from composer.types.dims import UNBOUNDED
 from composer.types.ports import Port, PortType
 
 __all__ = ["Signature"]
@@ -45,6 +46,10 @@ class Signature:
         object.__setattr__(self, "ranges", dict(ranges or {}))
         object.__setattr__(self, "fixed", dict(fixed or {}))
         object.__setattr__(self, "vocabulary", dict(vocabulary or {}))
+
+    def limits(self, symbol: str) -> tuple[int, int]:
+        """The sizes that a symbol may have, both ends included."""
+        return self.ranges.get(symbol, (1, UNBOUNDED))
 
 
 def _port(value: Port | PortType | str) -> Port:

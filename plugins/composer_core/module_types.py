@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from composer.plugin import Method, ModuleType, NoConfig
-from composer.types import PortType, Signature
+from composer.types import UNBOUNDED, PortType, Signature
 from composer_core.configs import (
     ActivationConfig,
     ArgmaxConfig,
@@ -20,7 +20,6 @@ from composer_core.configs import (
 
 __all__ = ["MODULE_TYPES"]
 
-LONGEST = 2**31 - 1
 _INPUT_DIM = {"D": "input_dim"}
 
 
@@ -50,7 +49,7 @@ def _repeat(config: NoConfig) -> Signature:
 
 
 def _select(config: SelectConfig) -> Signature:
-    ranges = {"N": (config.position + 1, LONGEST)}
+    ranges = {"N": (config.position + 1, UNBOUNDED)}
     return Signature({"states": "states:K[B, N, D]"}, {"embedding": "embedding:K[B, D]"}, ranges)
 
 
@@ -120,7 +119,7 @@ def _argmax(config: ArgmaxConfig) -> Signature:
 def _top_k(config: TopKConfig) -> Signature:
     outputs = {"best": "ranking[B]"}
     if config.names is None:
-        return Signature({"probabilities": "probabilities[B, K]"}, outputs, {"K": (config.k, LONGEST)})
+        return Signature({"probabilities": "probabilities[B, K]"}, outputs, {"K": (config.k, UNBOUNDED)})
     return Signature({"probabilities": f"probabilities[B, {len(config.names)}]"}, outputs)
 
 

@@ -6,7 +6,7 @@ from pydantic import Field
 
 from composer.plugin import Config, GenerateOptions
 from composer.problems import InputError
-from composer.types import Signature
+from composer.types import UNBOUNDED, Signature
 from composer_mplug2.configs import (
     DecoderConfig,
     FusionConfig,
@@ -143,7 +143,7 @@ def rank(config: DecoderConfig, options: RankOptions) -> Signature:
     return Signature(
         {"memory": f"states[B, N, {config.hidden}]", "candidates": "tokens[K, L]"},
         {"ids": f"labels[B, {options.top}]", "probabilities": f"scores[B, {options.top}]"},
-        {"K": (options.top, 2**31 - 1), "L": (2, config.positions)},
+        {"K": (options.top, UNBOUNDED), "L": (2, config.positions)},
         vocabulary={"candidates": config.vocabulary},
     )
 

@@ -5,15 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 from composer.plugin import Modality
-from composer.types import VocabularyIds
+from composer.types import UNBOUNDED, VocabularyIds
 from composer_text.configs import TextConfig
 from composer_text.vocabulary import vocabulary_ids, vocabulary_path
 
 __all__ = ["TEXT"]
-
-
-NO_LIMIT = 2**31 - 1
-"""The largest length of a text that is never cut."""
 
 
 def _ports(config: TextConfig) -> dict[str, str]:
@@ -25,7 +21,7 @@ def _files(config: TextConfig) -> dict[str, Path]:
 
 
 def _ranges(config: TextConfig) -> dict[str, tuple[int, int]]:
-    return {"L": (1, NO_LIMIT if config.max_tokens is None else config.max_tokens)}
+    return {"L": (1, UNBOUNDED if config.max_tokens is None else config.max_tokens)}
 
 
 def _vocabulary(config: TextConfig) -> dict[str, VocabularyIds]:

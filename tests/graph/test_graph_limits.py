@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
-from composer.graph import Report, check
+from composer.graph import Report, check, free_dims
 from composer.language import Source
-from composer.plugin import load_registry
+from composer.plugin import Method, ModuleType, NoConfig, hookimpl, load_registry
+from composer.types import UNBOUNDED, Signature, parse_dim, parse_port_type
 
 REGISTRY = load_registry()
 
@@ -110,3 +113,59 @@ def test_a_search_beyond_the_positions_is_placed_at_its_limit(
     report = checked(SEARCH.replace("POSITIONS", str(positions)).replace("OPTIONS", options))
     assert [(p.code, p.place.line) for p in report.problems] == ([("C206", line)] if line else [])
     assert all("positions" in problem.message for problem in report.problems)
+
+
+class Hearing:
+    """A module whose states have no largest length, and one that takes them from a length on."""
+
+    @hookimpl
+    def composer_register(self, register: Any) -> None:
+        made = Signature({"states": "states[B, N, 4]"}, {"heard": "states[B, M, 4]"}, {"M": (1, UNBOUNDED)})
+        methods = {"forward": Method(lambda config: made)}
+        register(ModuleType("test.hears", NoConfig, methods, f"{__name__}:Hearing", "Hears."))
+
+
+@pytest.mark.parametrize("nodes", ["", "      j: {uses: core.concat, inputs: {first: j0, second: x}}\n"])
+def test_what_has_no_limit_has_none_in_sums(nodes: str) -> None:
+    """A sum of lengths without an upper end is no more than another length without one."""
+    text = f"""\
+composer: 1
+modules: {{hears: {{uses: test.hears}}}}
+tasks:
+  t:
+    inputs: {{x: {{modality: array, with: {{kind: states, dims: [B, S, 4]}}}}}}
+    nodes:
+      h: {{call: hears, inputs: x}}
+      {"j0" if nodes else "j"}: {{uses: core.concat, inputs: {{first: h, second: h}}}}
+{nodes}      v: {{uses: core.select, inputs: j, with: {{position: 0}}}}
+    outputs: {{v: v}}
+"""
+    report = check(Source("doc.yaml", text), registry=load_registry([("hearing", Hearing())]))
+    assert report.problems == ()
+
+
+def test_symbols_of_one_name_share_their_limits() -> None:
+    ports = {name: parse_port_type(f"states[B, {symbol}, 4]") for name, symbol in (("a", "L"), ("b", "M"))}
+    ranges = {"L": (1, 10), "M": (2, UNBOUNDED)}
+    table = free_dims({"x": ports}, REGISTRY.kinds, ranges)
+    assert {name: (found.symbols, found.limits) for name, found in table.items()} == {
+        "batch": (("B",), (1, UNBOUNDED)),
+        "x.length": (("L", "M"), (2, 10)),
+    }
+
+
+@pytest.mark.parametrize(
+    ("dim", "expected"),
+    [
+        ("L", (1, 10)),
+        ("3*L + 1", (4, 31)),
+        ("N", (1, UNBOUNDED)),
+        ("N - 5", (-4, UNBOUNDED)),
+        ("4*N", (4, UNBOUNDED)),
+        ("N // 160", (0, UNBOUNDED)),
+        ("20 - N", (-UNBOUNDED, 19)),
+        ("L - N // 2", (-UNBOUNDED, 10)),
+    ],
+)
+def test_the_ends_of_a_size(dim: str, expected: tuple[int, int]) -> None:
+    assert parse_dim(dim).bounds({"L": (1, 10)}) == expected

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field, replace
 
 from composer.graph import (
     BATCH,
-    UNBOUNDED,
     CheckedTask,
+    FreeDim,
     Range,
     beyond_limits,
     free_dims,
@@ -59,16 +59,16 @@ def find_free_dims(plan: Plan, registry: Registry, overrides: Mapping[str, str])
         input_: {port: plan.task.types[input_, port] for port in item.ports}
         for input_, item in plan.inputs.items()
     }
-    names = free_dims(types, registry.kinds)
+    table = free_dims(types, registry.kinds, plan.task.ranges)
     written = {**(plan.task.compile.ranges if plan.task.compile else {}), **overrides}
-    _check_names(plan.task, written, names, overrides)
+    _check_names(plan.task, written, table, overrides)
     ranges: dict[str, Range] = {}
     values: dict[str, Dim] = {}
-    for symbol, name in names.items():
-        chosen = _range(name, plan.task, written, plan.task.ranges.get(symbol, (1, UNBOUNDED)))
+    for name, found in table.items():
+        chosen = _range(name, plan.task, written, found.limits)
         # A batch stays a name where it has one size only: decoding must know which axis counts samples.
         is_fixed = chosen.low == chosen.high and not is_batch(name)
-        values[symbol] = Dim(chosen.low) if is_fixed else Dim.of(name)
+        values.update(dict.fromkeys(found.symbols, Dim(chosen.low) if is_fixed else Dim.of(name)))
         if not is_fixed:
             ranges[name] = chosen
     _check_learnable(plan, types, values)
@@ -99,9 +99,9 @@ def _check_learnable(
 
 
 def _check_names(
-    task: CheckedTask, written: Mapping[str, str], names: Mapping[str, str], overrides: Mapping[str, str]
+    task: CheckedTask, written: Mapping[str, str], table: Mapping[str, FreeDim], overrides: Mapping[str, str]
 ) -> None:
-    known = {*names.values(), BATCH}
+    known = {*table, BATCH}
     for name in overrides:
         if name not in known:
             raise CompileError(

@@ -50,7 +50,7 @@ def measure(
         raise InputError(f"{dtype!r} is no number format for costs: write {', '.join(DTYPES)}")
     number_format: torch.dtype = getattr(torch, dtype)
     plans = [plan_task(report.tasks[name]) for name in (tasks if tasks is not None else report.tasks)]
-    check_names(at or {}, [name for plan in plans for name in free_dims(plan, registry).names])
+    check_names(at or {}, [name for plan in plans for name in free_dims(plan, registry)])
     modules = {name: _built(checked, name, number_format) for plan in plans for name in plan.modules}
     ordered = {name: _module_cost(checked, name, modules[name]) for name in report.modules if name in modules}
     costs = tuple(_TaskMeasuring(plan, registry, modules, number_format, at or {}).run() for plan in plans)

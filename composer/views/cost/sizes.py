@@ -7,30 +7,20 @@ input (or, for a size that only shows while running, on the node) `question`.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from composer.graph import CheckedTask, Endpoint, parse_range
+from composer.graph import BATCH, CheckedTask, Endpoint, FreeDim, free_dim, is_batch, parse_range
 from composer.graph import free_dims as free_dims_of_inputs
 from composer.plan import Plan, Step
 from composer.plugin import Registry
 from composer.problems import InputError
 from composer.problems.suggest import unknown
-from composer.types import PortType
+from composer.types import UNBOUNDED, PortType
 
-__all__ = ["FreeDims", "Sizes", "free_dims", "sizes_for"]
+__all__ = ["Sizes", "free_dims", "sizes_for"]
 
-BATCH = "batch"
-LARGE = 1 << 16
-"""A bound beyond this is no bound."""
 DEFAULT_LENGTH = 32
 """Of a free dimension other than the batch, where neither the caller nor a `compile` range says more."""
-
-
-@dataclass(frozen=True)
-class FreeDims:
-    """Name of a free dimension to the symbols that it sets. `batch` sets those that nothing more specific does."""
-
-    names: Mapping[str, tuple[str, ...]]
 
 
 @dataclass(frozen=True)
@@ -49,34 +39,33 @@ class Sizes:
         return numbers
 
 
-def free_dims(plan: Plan, registry: Registry) -> FreeDims:
-    """The free dimensions of a plan: those of its inputs first, then sizes that arise and are read inside it."""
-    names: dict[str, list[str]] = {}
-    named: set[str] = set()
-    batches: list[str] = []
+def free_dims(plan: Plan, registry: Registry) -> dict[str, FreeDim]:
+    """The free dimensions of a plan: those of its inputs first, then sizes that arise and are read inside it.
+
+    `batch` sets every batch that nothing more specific does.
+    """
     inputs = {
         owner: {port: plan.task.types[owner, port] for port in item.ports}
         for owner, item in plan.inputs.items()
     }
-    known = free_dims_of_inputs(inputs, registry.kinds)
+    ranges = plan.task.ranges
+    table = free_dims_of_inputs(inputs, registry.kinds, ranges)
+    batches = [symbol for name, found in table.items() if is_batch(name) for symbol in found.symbols]
+    if batches:
+        table = {**table, BATCH: replace(table[BATCH], symbols=tuple(batches))}
+    named = {symbol for found in table.values() for symbol in found.symbols}
+    arising: dict[str, list[str]] = {}
     read = {endpoint for step in plan.steps for endpoint in _endpoints(step)}
     for owner, port in plan.slots:
-        if owner not in plan.inputs and (owner, port) not in read:
+        if owner in plan.inputs or (owner, port) not in read:
             continue  # how long an answer gets follows from its node, and nothing else depends on it
-        found = plan.task.types[owner, port]
-        for label, dim in zip(registry.kinds[found.kind].dims, found.dims, strict=True):
+        found_type = plan.task.types[owner, port]
+        for label, dim in zip(registry.kinds[found_type.kind].dims, found_type.dims, strict=True):
             for symbol in dim.symbols:
-                if symbol in named:
-                    continue
-                named.add(symbol)
-                if label == BATCH and owner in plan.inputs:
-                    batches.append(symbol)
-                    if len(batches) == 1:
-                        continue
-                name = f"{owner}.{label}" if label == BATCH else known.get(symbol, f"{owner}.{label}")
-                names.setdefault(name, []).append(symbol)
-    head = {BATCH: tuple(batches)} if batches else {}
-    return FreeDims({**head, **{name: tuple(symbols) for name, symbols in names.items()}})
+                if symbol not in named:
+                    named.add(symbol)
+                    arising.setdefault(f"{owner}.{label}", []).append(symbol)
+    return {**table, **{name: free_dim(name, symbols, ranges) for name, symbols in arising.items()}}
 
 
 def sizes_for(plan: Plan, registry: Registry, at: Mapping[str, int]) -> Sizes:
@@ -86,20 +75,18 @@ def sizes_for(plan: Plan, registry: Registry, at: Mapping[str, int]) -> Sizes:
     Raises InputError for a size that a node of the task does not accept.
     """
     best = _best(plan.task)
-    bounds = _bounds(plan)
     symbols: dict[str, int] = {}
     shown: dict[str, int] = {}
-    for name, own in free_dims(plan, registry).names.items():
-        default = (
-            at.get(BATCH, best.get(BATCH, 1)) if BATCH in (name, name.rpartition(".")[2]) else DEFAULT_LENGTH
-        )
-        low, high = bounds.get(own[-1], (1, LARGE))
+    for name, found in free_dims(plan, registry).items():
+        default = at.get(BATCH, best.get(BATCH, 1)) if is_batch(name) else DEFAULT_LENGTH
+        low, high = found.limits
         size = at.get(name, best.get(name, min(max(default, low), high)))
-        symbols.update(dict.fromkeys(own, size))
+        symbols.update(dict.fromkeys(found.symbols, size))
         shown[name] = size
     for port in (*plan.task.types.values(), *plan.task.wanted.values()):
         for symbol in (s for dim in port.dims for s in dim.symbols):
-            symbols.setdefault(symbol, min(bounds.get(symbol, (1, DEFAULT_LENGTH))[1], LARGE))
+            low, high = plan.task.limits(symbol)
+            symbols.setdefault(symbol, high if high < UNBOUNDED else max(low, DEFAULT_LENGTH))
     sizes = Sizes(symbols, shown)
     _check_ranges(plan, sizes)
     return sizes
@@ -108,21 +95,6 @@ def sizes_for(plan: Plan, registry: Registry, at: Mapping[str, int]) -> Sizes:
 def _endpoints(step: Step) -> Iterator[Endpoint]:
     for source in step.node.sources.values():
         yield from source if isinstance(source[0], tuple) else (source,)
-
-
-def _bounds(plan: Plan) -> dict[str, tuple[int, int]]:
-    """What the nodes accept for each symbol, both ends included: a BERT encoder knows 512 positions."""
-    bounds: dict[str, tuple[int, int]] = {}
-    for step in plan.steps:
-        ports = [(p, plan.task.wanted.get((step.name, n))) for n, p in step.node.signature.inputs.items()]
-        ports += [(p, plan.task.types[step.name, n]) for n, p in step.node.signature.outputs.items()]
-        for declared, found in ports:
-            for own, dim in zip(declared.type.dims, found.dims if found is not None else (), strict=False):
-                if own.is_symbol and dim.is_symbol and own.symbols[0] in step.node.signature.ranges:
-                    low, high = step.node.signature.ranges[own.symbols[0]]
-                    before = bounds.get(dim.symbols[0], (1, LARGE))
-                    bounds[dim.symbols[0]] = (max(before[0], low), min(before[1], high))
-    return bounds
 
 
 def check_names(at: Mapping[str, int], known: Iterable[str]) -> None:
@@ -149,11 +121,9 @@ def _check_ranges(plan: Plan, sizes: Sizes) -> None:
             if found is None:
                 continue
             for dim, number in zip(declared.type.dims, sizes.shape(found), strict=True):
-                low, high = (
-                    signature.ranges.get(dim.symbols[0], (1, number)) if dim.is_symbol else (1, number)
-                )
+                low, high = signature.limits(dim.symbols[0]) if dim.is_symbol else (1, UNBOUNDED)
                 if not low <= number <= high:
                     given = ", ".join(f"{name}={size}" for name, size in sizes.shown.items())
-                    takes = f"at least {low}" if high >= LARGE else f"{low} to {high}"
+                    takes = f"at least {low}" if high >= UNBOUNDED else f"{low} to {high}"
                     message = f"at {given} input `{port}` of node `{step.name}` has {dim} = {number}, and takes {takes}"
                     raise InputError(message)
