@@ -18,7 +18,7 @@ from composer.plugin import Config, ModuleType, NoConfig, Registry, Vocabulary
 from composer.plugin.answers import as_signature, as_vocabularies, as_vocabulary
 from composer.plugin.asking import PluginError, ask
 from composer.plugin.registry import Section
-from composer.problems import ComposerError, Edit, Note, Problem
+from composer.problems import ComposerError, Edit, Note, Problem, YamlPath
 from composer.problems.suggest import listed, rename, suggest
 from composer.types import Signature
 
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Callee", "Callees"]
 
-Path = tuple[Any, ...]
 VERBS = ("call", "uses", "generate")
 T = TypeVar("T")
 
@@ -55,16 +54,16 @@ class Callees:
     vocabularies: Vocabularies
     modules: dict[str, CheckedModule | None] = field(default_factory=dict)
     called: set[str] = field(default_factory=set)
-    _signatures: dict[tuple[Any, ...], Signature | None] = field(default_factory=dict)
-    _keep: list[Any] = field(default_factory=list)
+    _signatures: dict[tuple[object, ...], Signature | None] = field(default_factory=dict)
+    _keep: list[tuple[Config, ...]] = field(default_factory=list)
 
     def declare_modules(self) -> None:
         """Validate every declared module; a faulty one becomes None and silences what calls it."""
         for broken in self.document.broken:
             if len(broken) >= 2 and broken[0] == "modules":
-                self.modules[broken[1]] = None
+                self.modules[str(broken[1])] = None
         for name, shape in self.document.shape.modules.items():
-            path: Path = ("modules", name)
+            path: YamlPath = ("modules", name)
             entry = self.find(self.registry.module_types, shape.uses, (*path, "uses"), "C201", "module type")
             if entry is None or name in self.modules:
                 self._check_options(shape, path)
@@ -78,7 +77,7 @@ class Callees:
             if config is not None and self._has_vocabulary(entry, config, path):
                 self.modules[name] = CheckedModule(name, entry, config, path)
 
-    def _has_vocabulary(self, entry: ModuleType, config: Config, path: Path) -> bool:
+    def _has_vocabulary(self, entry: ModuleType, config: Config, path: YamlPath) -> bool:
         """Whether what makes text of a decoder's ids is there (C205 or C206 where it is not)."""
         if entry.generation is None:
             return True
@@ -92,12 +91,12 @@ class Callees:
             return False
         return self._decoding(vocabulary, path, entry) is not None
 
-    def _vocabulary(self, entry: ModuleType, config: Config, path: Path) -> Vocabulary | None:
+    def _vocabulary(self, entry: ModuleType, config: Config, path: YamlPath) -> Vocabulary | None:
         assert entry.generation is not None
         what = f"`vocabulary` of {entry.title}"
         return self.asked(entry.generation.vocabulary, (config,), (*path, "uses"), what, as_vocabulary)
 
-    def _decoding(self, vocabulary: Vocabulary, path: Path, entry: ModuleType) -> Config | None:
+    def _decoding(self, vocabulary: Vocabulary, path: YamlPath, entry: ModuleType) -> Config | None:
         """The config of the modality that makes text of a decoder's ids."""
         modality = self.registry.modalities[vocabulary.modality]
         return self.reader.read(modality.config, dict(vocabulary.config), path, entry.id, modality.title)
@@ -116,7 +115,7 @@ class Callees:
         if read:
             self.vocabularies.writes(module, vocabulary, next(iter(read.values())))
 
-    def _check_options(self, shape: ModuleShape, path: Path) -> None:
+    def _check_options(self, shape: ModuleShape, path: YamlPath) -> None:
         """Misspelt options of a module whose type is misspelt too: both are found in one run."""
         meant = suggest(shape.uses, self.registry.module_types, self.document.tree.place((*path, "uses")))
         guess = meant.word
@@ -126,7 +125,7 @@ class Callees:
         reader.read(self.registry.module_types[guess].config, shape.with_, path, guess)
         self.problems += [problem for problem in reader.problems if problem.code == "C101" and problem.fix]
 
-    def of(self, node: NodeShape, path: Path) -> Callee | None:
+    def of(self, node: NodeShape, path: YamlPath) -> Callee | None:
         """The callee of a node, or None after reporting (or silently, when its module has a problem already)."""
         verbs = [verb for verb in VERBS if getattr(node, verb) is not None]
         if len(verbs) != 1:
@@ -136,7 +135,7 @@ class Callees:
             return self._in_place(node, path)
         return self._called(node, verbs[0], path)
 
-    def find(self, section: Section[Any], key: str, path: Path, code: str, what: str) -> Any:
+    def find(self, section: Section[Any], key: str, path: YamlPath, code: str, what: str) -> Any:
         """A registry entry by id, or None after reporting C201/C205, C301 or C302."""
         if key in section and not self.registry.conflicts:
             return section[key]
@@ -152,7 +151,7 @@ class Callees:
     def _searches(self) -> SearchReader:
         return SearchReader(self.document, self.registry, self.reader, self.find, self.problems, self.asked)
 
-    def _verb_problem(self, verbs: list[str], path: Path) -> None:
+    def _verb_problem(self, verbs: list[str], path: YamlPath) -> None:
         if any(p[: len(path)] == path and p != path for p in self.document.broken):
             return
         message = f"node `{path[-1]}` must say exactly one of `call`, `uses` and `generate`"
@@ -181,7 +180,7 @@ class Callees:
         calls = [f"write `call: MODULE` for a declared module ({modules})"] if self.modules else []
         return [*calls, "write `uses: TYPE` for a module type without weights, such as `uses: core.pool`"]
 
-    def _in_place(self, node: NodeShape, path: Path) -> Callee | None:
+    def _in_place(self, node: NodeShape, path: YamlPath) -> Callee | None:
         if node.uses not in self.registry.module_types and str(node.uses).partition(".")[0] in self.modules:
             self._used_module(str(node.uses), path)
             return None
@@ -204,7 +203,7 @@ class Callees:
         signature = self._signature(function, (config,), (*path, "uses"), entry.id, entry.title)
         return None if signature is None else Callee("uses", module, "forward", None, signature)
 
-    def _called(self, node: NodeShape, verb: str, path: Path) -> Callee | None:
+    def _called(self, node: NodeShape, verb: str, path: YamlPath) -> Callee | None:
         text = str(getattr(node, verb))
         name, _, method = text.partition(".")
         if name not in self.modules:
@@ -235,7 +234,9 @@ class Callees:
         chosen = options if entry.options is not None else None
         return None if signature is None else Callee(verb, module, method, chosen, signature)
 
-    def _generated(self, node: NodeShape, module: CheckedModule, method: str, path: Path) -> Callee | None:
+    def _generated(
+        self, node: NodeShape, module: CheckedModule, method: str, path: YamlPath
+    ) -> Callee | None:
         generation = module.type.generation
         tree = self.document.tree
         if generation is not None and method:
@@ -268,7 +269,7 @@ class Callees:
             return None
         return Callee("generate", module, "generate", options, signature, search)
 
-    def _used_module(self, text: str, path: Path) -> None:
+    def _used_module(self, text: str, path: YamlPath) -> None:
         """A `uses` that names a declared module."""
         tree = self.document.tree
         self.called.add(text.partition(".")[0])
@@ -279,7 +280,7 @@ class Callees:
             Problem("C201", "error", message, tree.place((*path, "uses")), helps=helps, fix=fix)
         )
 
-    def _called_type(self, text: str, path: Path) -> None:
+    def _called_type(self, text: str, path: YamlPath) -> None:
         """A `call` that names a module type."""
         tree, entry = self.document.tree, self.registry.module_types[text]
         declared = [
@@ -299,7 +300,7 @@ class Callees:
         message = f"there is no module `{text}`"
         self.problems.append(Problem("C204", "error", message, tree.place(path), helps=(help_,), fix=fix))
 
-    def _unknown_module(self, name: str, text: str, path: Path) -> None:
+    def _unknown_module(self, name: str, text: str, path: YamlPath) -> None:
         if ("modules",) in self.document.broken | self.document.unsure:
             return  # `modules` could not be read, or the name stands there misspelt
         if text in self.registry.module_types:
@@ -323,7 +324,7 @@ class Callees:
         if meant.word is not None:
             self.called.add(meant.word)
 
-    def _unknown_method(self, module: CheckedModule, method: str, text: str, path: Path) -> None:
+    def _unknown_method(self, module: CheckedModule, method: str, text: str, path: YamlPath) -> None:
         place = self.document.tree.place(path)
         methods = list(module.type.methods)
         shown = [module.name if m == "forward" else f"{module.name}.{m}" for m in methods]
@@ -346,7 +347,7 @@ class Callees:
         nodes = (node for _, _, nodes in graphs_of(self.document.shape) for node in nodes.values())
         return frozenset(str(node.call or node.generate).partition(".")[0] for node in nodes)
 
-    def _disagreement(self, fault: str, path: Path, what: str, module: Path | None) -> Problem:
+    def _disagreement(self, fault: str, path: YamlPath, what: str, module: YamlPath | None) -> Problem:
         """C206 at the option that the message speaks of, with a note at the module's own."""
         tree = self.document.tree
         owners = [path[:-1], *([] if module is None else [module])]
@@ -363,11 +364,11 @@ class Callees:
     def _signature(
         self,
         function: Any,
-        arguments: tuple[Any, ...],
-        path: Path,
+        arguments: tuple[Config, ...],
+        path: YamlPath,
         what: str,
         title: str,
-        module: Path | None = None,
+        module: YamlPath | None = None,
     ) -> Signature | None:
         key = (function, *map(id, arguments))
         if key not in self._signatures:
@@ -381,12 +382,12 @@ class Callees:
     def asked(
         self,
         function: Any,
-        arguments: tuple[Any, ...],
-        path: Path,
+        arguments: tuple[Config, ...],
+        path: YamlPath,
         what: str,
         accept: Callable[[Any], T],
         owner: str = "",
-        module: Path | None = None,
+        module: YamlPath | None = None,
     ) -> T | None:
         """A plugin's answer, or None after reporting C303, or C206 where it refuses the config in its own words."""
         try:

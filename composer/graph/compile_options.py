@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping
-from typing import Any
 
 from composer.graph.ranges import beyond_limits, parse_range
 from composer.language import CompileShape, NodeShape, Resolved
-from composer.problems import Problem
+from composer.problems import Problem, YamlPath
 from composer.problems.suggest import listed, suggest
 
 __all__ = ["check_precisions", "check_ranges"]
 
-Path = tuple[Any, ...]
-
 
 def check_ranges(
     shape: CompileShape,
-    path: Path,
+    path: YamlPath,
     document: Resolved,
     free: Mapping[str, tuple[int, int]],
     is_broken: Callable[[str], bool],
@@ -48,7 +45,7 @@ def check_ranges(
 
 def check_precisions(
     shape: CompileShape,
-    path: Path,
+    path: YamlPath,
     document: Resolved,
     nodes: Mapping[str, NodeShape],
     modules: Collection[str],

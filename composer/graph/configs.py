@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import partial
-from pathlib import Path as FilePath
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
@@ -16,7 +16,7 @@ from composer.language import Tree
 from composer.plugin import Config
 from composer.plugin.answers import as_instance
 from composer.plugin.asking import PluginError, ask
-from composer.problems import ComposerError, Place, Problem
+from composer.problems import ComposerError, Place, Problem, YamlPath
 
 if TYPE_CHECKING:
     from composer.graph.folding import Refusal
@@ -31,15 +31,15 @@ class ConfigReader:
     tree: Tree
     parameter_places: dict[str, Place]
     problems: list[Problem]
-    directories: Mapping[str, FilePath] = field(default_factory=dict)
+    directories: Mapping[str, Path] = field(default_factory=dict)
     """Folder of each source file: a config may name files beside the document that wrote it."""
-    cache: dict[tuple[Any, ...], Config] = field(default_factory=dict)
+    cache: dict[tuple[object, ...], Config] = field(default_factory=dict)
     refusals: list[Refusal] = field(default_factory=list)
     files: tuple[str, ...] = ()
     """The files of the document, those that it extends before it."""
 
     def read(
-        self, model: type[Config], data: dict[str, Any], path: tuple[Any, ...], owner: str, title: str = ""
+        self, model: type[Config], data: dict[str, Any], path: YamlPath, owner: str, title: str = ""
     ) -> Config | None:
         """The validated config, or None after reporting (C101 unknown key, C206 refused value, C303 a faulty plugin).
 
@@ -78,7 +78,7 @@ class ConfigReader:
             self.cache[key] = config
         return config
 
-    def _folders(self, path: tuple[Any, ...], data: Mapping[str, Any]) -> dict[str, FilePath]:
+    def _folders(self, path: YamlPath, data: Mapping[str, Any]) -> dict[str, Path]:
         """The folder of the file that wrote each text: a parameter's value may stand in another than its `$name`."""
         folders = {}
         for name in (name for name, value in data.items() if isinstance(value, str)):

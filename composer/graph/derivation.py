@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from composer.language import Tree
-from composer.problems import ComposerError, Note, Place
+from composer.problems import ComposerError, Note, Place, YamlPath
 from composer.types import UNBOUNDED, Dim, PortType
 
 __all__ = ["Cause", "Derivation", "Owner", "first_cause", "range_port"]
@@ -31,7 +31,7 @@ class Owner:
     title: str
     config: Any
     ports: Callable[[Any], Mapping[str, PortType]]
-    path: tuple[Any, ...]
+    path: YamlPath
     module: str = ""
     """Name of the declared module, whose weights may fix symbols for all its calls (`D@@module`)."""
     method: str = ""
@@ -89,13 +89,13 @@ class Derivation:
 
     tree: Tree
     owners: Mapping[str, Owner]
-    bindings: Mapping[str, tuple[tuple[str, str], int, tuple[Any, ...]]]
+    bindings: Mapping[str, tuple[tuple[str, str], int, YamlPath]]
     """Symbol (`N@node`) to the source port and dim that it was bound to, and the path of the reference that did it."""
     raw: Callable[[str, str], PortType | None]
     """Unsubstituted type of an output port, or (with a leading `>`) of an input port."""
     made: Collection[str] = ()
     """Symbols of sizes that only a node knows."""
-    _roots: dict[tuple[str, str, int], frozenset[tuple[Any, ...]]] = field(default_factory=dict)
+    _roots: dict[tuple[str, str, int], frozenset[YamlPath]] = field(default_factory=dict)
 
     def causes(self, node: str, port: str, index: int, depth: int = 0) -> list[Cause | Note]:
         """What forced dim `index` of a port, nearest first: config fields, and the references it came along."""
@@ -131,7 +131,7 @@ class Derivation:
                 return found
         return None
 
-    def roots(self, node: str, port: str, index: int) -> frozenset[tuple[Any, ...]]:
+    def roots(self, node: str, port: str, index: int) -> frozenset[YamlPath]:
         """What forced dim `index` of a port in the end: parameters, and config fields that read none."""
         key = (node, port, index)
         if key not in self._roots:
@@ -139,7 +139,7 @@ class Derivation:
             self._roots[key] = frozenset(self._root(cause) for cause in causes if isinstance(cause, Cause))
         return self._roots[key]
 
-    def _root(self, cause: Cause) -> tuple[Any, ...]:
+    def _root(self, cause: Cause) -> YamlPath:
         where = (*cause.owner.path, "with", cause.field)
         text = self.tree.text(where)
         return ("parameter", text) if text is not None and text.startswith("$") else where

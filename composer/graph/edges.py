@@ -18,15 +18,13 @@ from composer.language import Resolved
 from composer.plugin import Registry
 from composer.plugin.answers import as_ports, as_ranges, as_signature
 from composer.plugin.asking import ask
-from composer.problems import Place, Problem
+from composer.problems import Place, Problem, YamlPath
 from composer.types import Dim, PortType, Signature, parse_dim
 
 if TYPE_CHECKING:
     from composer.graph.unfit_edges import UnfitEdges
 
 __all__ = ["EdgeChecker"]
-
-Path = tuple[Any, ...]
 
 
 @dataclass
@@ -45,7 +43,7 @@ class EdgeChecker:
     wanted: dict[Endpoint, PortType] = field(default_factory=dict)
     """What input ports are read as, before anything is known of the symbols."""
     owners: dict[str, Owner] = field(default_factory=dict)
-    bindings: dict[str, tuple[Endpoint, int, Path]] = field(default_factory=dict)
+    bindings: dict[str, tuple[Endpoint, int, YamlPath]] = field(default_factory=dict)
     raw: dict[Endpoint, PortType] = field(default_factory=dict)
     carried: dict[Endpoint, Carried] = field(default_factory=dict)
     """The vocabulary whose ids a port carries, where that is known."""
@@ -95,8 +93,8 @@ class EdgeChecker:
         name: str,
         callee: Callee,
         sources: Mapping[str, Any],
-        path: Path,
-        written: Mapping[str | None, Path],
+        path: YamlPath,
+        written: Mapping[str | None, YamlPath],
     ) -> None:
         """Unify every wired input of a node, then give its outputs their types."""
         signature = callee.signature
@@ -179,8 +177,8 @@ class EdgeChecker:
         name: str,
         callee: Callee,
         sources: Mapping[str, Any],
-        written: Mapping[str | None, Path],
-        path: Path,
+        written: Mapping[str | None, YamlPath],
+        path: YamlPath,
     ) -> bool:
         """Hold the ids that come in against what the node knows, and say which ids go out."""
         fits = True
@@ -246,7 +244,7 @@ class EdgeChecker:
             return port
         return port.with_dims(tuple(map(self.solver.normal, port.dims)))
 
-    def known_kind(self, port: PortType, path: Path) -> bool:
+    def known_kind(self, port: PortType, path: YamlPath) -> bool:
         """Whether a port type has a registered kind and as many dims; reports C220 where the kind was written."""
         kind = self.registry.kinds.get(port.kind)
         fits = kind is not None and len(kind.dims) == len(port.dims)
@@ -259,7 +257,7 @@ class EdgeChecker:
             self.problems.append(problem)
         return problem is None
 
-    def _is_written(self, port: PortType, path: Path) -> bool:
+    def _is_written(self, port: PortType, path: YamlPath) -> bool:
         """Whether the document says the kind of a port itself."""
         return self.document.tree.text((*path, "with", "kind")) == port.name
 

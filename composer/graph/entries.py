@@ -11,12 +11,11 @@ from composer.language import Tree
 from composer.plugin import Registry, library_help
 from composer.plugin.loading import installed_plugins
 from composer.plugin.registry import Conflict, Section
-from composer.problems import Place, Problem
+from composer.problems import Place, Problem, YamlPath
 from composer.problems.suggest import Suggestion, suggest
 
 __all__ = ["EntryFinder"]
 
-Path = tuple[Any, ...]
 _SIGNS = re.compile(r"[/:]+")
 """What other tools write between a plugin and its type."""
 
@@ -29,7 +28,7 @@ class EntryFinder:
     tree: Tree
     problems: list[Problem]
 
-    def find(self, section: Section[Any], key: str, path: Path, code: str, what: str) -> Any:
+    def find(self, section: Section[Any], key: str, path: YamlPath, code: str, what: str) -> Any:
         """A registry entry by id, or None after reporting `code`, C301 or C302."""
         for conflict in self.registry.conflicts:
             if conflict.section == section.name and conflict.id == key:
@@ -72,7 +71,7 @@ class EntryFinder:
         """Plugins that are installed, and not loaded."""
         return {p.origin.plugin for p in installed_plugins()} - set(self.registry.plugins)
 
-    def _conflict(self, conflict: Conflict, path: Path, what: str) -> None:
+    def _conflict(self, conflict: Conflict, path: YamlPath, what: str) -> None:
         message = f"two plugins claim the {what} `{conflict.id}`: {conflict.first} and {conflict.second}"
         helps = ("uninstall one of them, or name the plugins to load in COMPOSER_PLUGINS",)
         self.problems.append(Problem("C301", "error", message, self.tree.place(path), helps=helps))

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from composer.graph.model import Endpoint
 from composer.graph.solver import Refused
+from composer.problems import YamlPath
 from composer.types import Dim, Kind, PortType
 
 __all__ = [
@@ -35,8 +36,8 @@ class Edge(NamedTuple):
     port: str
     given: PortType
     wanted: PortType
-    reference: tuple[Any, ...]
-    node_path: tuple[Any, ...]
+    reference: YamlPath
+    node_path: YamlPath
 
     def __str__(self) -> str:
         return f"{'.'.join(self.source)} → {self.node}.{self.port}"

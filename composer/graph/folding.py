@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from composer.problems import Note, Place, Problem
+from composer.problems import Note, Place, Problem, YamlPath
 
 __all__ = ["Refusal", "folded"]
 
@@ -18,7 +18,7 @@ class Refusal:
     """A config value that its reader refused."""
 
     problem: Problem
-    path: tuple[Any, ...]
+    path: YamlPath
     """Of the thing that has the `with`."""
     message: str
     """What the reader says, without its name."""
@@ -68,6 +68,6 @@ def _one(name: str, group: list[Refusal], places: Mapping[str, Place]) -> Proble
     return Problem("C206", "error", message, places[name], label, tuple(notes))
 
 
-def _reader(path: tuple[Any, ...]) -> str:
+def _reader(path: YamlPath) -> str:
     """How a message calls what has the `with`: a module by its name, a node or input with its task."""
     return f"`{path[-1]}`" if path[0] == "modules" else f"`{path[-1]}` of task `{path[1]}`"

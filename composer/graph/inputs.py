@@ -10,8 +10,7 @@ from composer.graph.callees import Callee
 from composer.graph.model import CheckedInput, Endpoint
 from composer.graph.references import Reference
 from composer.language import NodeShape, Resolved
-from composer.language.tree import Path
-from composer.problems import Problem
+from composer.problems import Problem, YamlPath
 
 __all__ = ["NodeInputs"]
 
@@ -23,7 +22,7 @@ class NodeInputs:
     document: Resolved
     problems: list[Problem]
     inputs: Mapping[str, CheckedInput]
-    nodes: Mapping[str, tuple[NodeShape, Path, bool]]
+    nodes: Mapping[str, tuple[NodeShape, YamlPath, bool]]
     resolved: Mapping[str, Callee]
     misfits: MutableSet[str]
     """Nodes that are given what they do not take, or are not given what they need."""
@@ -34,7 +33,7 @@ class NodeInputs:
         callee: Callee,
         reference: Reference,
         endpoint: Endpoint | None,
-        path: Path,
+        path: YamlPath,
     ) -> None:
         """Wire one reference of the node at `path` to `endpoint`, which is None where it names nothing."""
         ports = callee.signature.inputs
@@ -56,7 +55,7 @@ class NodeInputs:
         else:
             wired[port] = endpoint
 
-    def missing(self, wired: dict[str, Any], callee: Callee, node: NodeShape, path: Path) -> None:
+    def missing(self, wired: dict[str, Any], callee: Callee, node: NodeShape, path: YamlPath) -> None:
         """C208 for every port of the node at `path` that needs something and has nothing."""
         ports = [p for p, d in callee.signature.inputs.items() if p not in wired and not d.optional]
         if not ports or self.document.hurt(path):
@@ -76,7 +75,7 @@ class NodeInputs:
             self.misfits.add(str(path[-1]))
             self.problems.append(Problem("C208", "error", message, place, "missing", helps=helps))
 
-    def _unnamed(self, callee: Callee, reference: Reference, path: Path) -> None:
+    def _unnamed(self, callee: Callee, reference: Reference, path: YamlPath) -> None:
         """C214: one reference for a node with several inputs."""
         ports = callee.signature.inputs
         message = f"node `{path[-1]}` has {len(ports)} inputs, so each needs its name"
@@ -84,27 +83,29 @@ class NodeInputs:
         place = self.document.tree.place(reference.path)
         self.problems.append(Problem("C214", "error", message, place, helps=helps))
 
-    def _one_or_many(self, callee: Callee, reference: Reference, port: str, path: Path) -> None:
+    def _one_or_many(self, callee: Callee, reference: Reference, port: str, path: YamlPath) -> None:
         """C102: a list for a port that takes one reference, or the other way round."""
         from composer.graph.wiring import one_or_many
 
         form = "a list of references" if callee.signature.inputs[port].many else "one reference, not a list"
         message = f"input `{port}` of node `{path[-1]}` takes {form}"
         place = self.document.tree.place((*path, "inputs", port))
-        cures = one_or_many(self.nodes[path[-1]][0], reference)
+        cures = one_or_many(self.nodes[str(path[-1])][0], reference)
         if not any(p.place == place for p in self.problems):
             self.problems.append(Problem("C102", "error", message, place, helps=cures))
 
-    def _unexpected(self, callee: Callee, reference: Reference, wired: dict[str, Any], path: Path) -> None:
+    def _unexpected(
+        self, callee: Callee, reference: Reference, wired: dict[str, Any], path: YamlPath
+    ) -> None:
         """C209: an input that the node does not have."""
         from composer.graph.wiring import takers
         from composer.problems.suggest import suggest
 
         ports = callee.signature.inputs
         tree = self.document.tree
-        written = self.nodes[path[-1]][0].inputs
+        written = self.nodes[str(path[-1])][0].inputs
         free = [p for p in ports if not (isinstance(written, dict) and p in written)]
-        place = tree.place((*path, "inputs", reference.port), key=True)
+        place = tree.place((*path, "inputs", str(reference.port)), key=True)
         meant = suggest(str(reference.port), free, place)
         guess = meant.word or (free[0] if len(free) == 1 else None)
         helps = list(meant.helps) or ([f"did you mean `{guess}`?"] if guess else [])

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from composer.graph.wires import Wires
 from composer.language import Resolved
 from composer.plugin import Config, GenerateOptions, Generation, Modality, ModuleType, Registry, SearchPolicy
-from composer.problems import DocumentError, Problem
+from composer.problems import DocumentError, Problem, YamlPath
 from composer.types import UNBOUNDED, PortType, Signature
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ class CheckedModule:
     name: str
     type: ModuleType
     config: Config
-    path: tuple[Any, ...]
+    path: YamlPath
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ class CheckedInput:
     config: Config
     ports: Mapping[str, PortType]
     host: Mapping[str, PortType]
-    path: tuple[Any, ...]
+    path: YamlPath
     training: bool = False
 
 
@@ -85,7 +85,7 @@ class CheckedNode:
     options: Config | None
     signature: Signature
     sources: Mapping[str, Endpoint | tuple[Endpoint, ...]]
-    path: tuple[Any, ...]
+    path: YamlPath
     training: bool = False
     search: CheckedSearch | None = None
     """How a `generate` node finds its tokens."""

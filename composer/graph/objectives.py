@@ -10,22 +10,21 @@ from composer.graph.model import Endpoint
 from composer.graph.wires import Wires
 from composer.language import Resolved
 from composer.plugin import Registry
-from composer.problems import Problem
+from composer.problems import Problem, YamlPath
 from composer.types import PortType
 
 __all__ = ["searches_in_the_way", "trains_nothing"]
 
-Path = tuple[Any, ...]
 WHY = "a search picks tokens, and picking has no gradient: what comes before it would not be trained"
 CURE = "score given texts instead: `call` the decoder with the tokens of an input of the objective"
 
 
 def searches_in_the_way(
     wires: Wires,
-    nodes: Mapping[str, tuple[Path, bool]],
+    nodes: Mapping[str, tuple[YamlPath, bool]],
     searches: Mapping[str, bool],
     loss: Endpoint | None,
-    where: Path,
+    where: YamlPath,
     document: Resolved,
 ) -> Iterator[Problem]:
     """C223: a `generate` node inside an objective, or one of the task that its loss reads.

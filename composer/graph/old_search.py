@@ -17,19 +17,22 @@ from composer.graph.old_entries import OldEntry, entry_of, rewritten
 from composer.graph.searches import OLD_OPTIONS, policy_called
 from composer.language import Resolved
 from composer.plugin import GenerateOptions, Registry, SearchPolicy
-from composer.problems import Edit, Note, Problem
+from composer.problems import Edit, Note, Problem, YamlPath
 from composer.problems.suggest import suggest
 
 __all__ = ["renewed"]
 
-Path = tuple[Any, ...]
 PLAIN = "none"
 """What stood for the search without a length penalty, and was meant where there was no `penalty`."""
 GREEDY = "core.greedy"
 
 
 def renewed(
-    data: Mapping[str, Any], path: Path, model: type[GenerateOptions], document: Resolved, registry: Registry
+    data: Mapping[str, Any],
+    path: YamlPath,
+    model: type[GenerateOptions],
+    document: Resolved,
+    registry: Registry,
 ) -> tuple[dict[str, Any], list[Problem]]:
     """The options of a `generate` node in today's words, with a C226 for each file that has old ones.
 
@@ -45,7 +48,7 @@ def renewed(
 @dataclass(frozen=True)
 class _Renewal:
     before: Mapping[str, Any]
-    path: Path
+    path: YamlPath
     model: type[GenerateOptions]
     document: Resolved
     registry: Registry
@@ -164,7 +167,7 @@ class _Renewal:
         key, value, found = self.document.tree.find((*self.path, "with", name))
         return entry_of(key, value, source) if found and key is not None and value is not None else None
 
-    def _file(self, where: Path) -> str:
+    def _file(self, where: YamlPath) -> str:
         return self.document.tree.place(where, key=True).file
 
     def _search_elsewhere(self, file: str) -> bool:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Mapping, Set
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from composer.language import NodeShape, Tree, removal
-from composer.problems import Edit, Note, Place, Problem
+from composer.problems import Edit, Note, Place, Problem, YamlPath
 from composer.problems.suggest import listed, rename, suggest
 
 if TYPE_CHECKING:
@@ -16,7 +16,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Reference", "References", "written_references"]
 
-Path = tuple[Any, ...]
 MANY = 200
 _FOREIGN = re.compile(r"[^\w.-]+", re.ASCII)
 """What no reference holds."""
@@ -30,11 +29,11 @@ class Reference:
 
     port: str | None
     text: str
-    path: Path
+    path: YamlPath
     many: bool = False
 
 
-def written_references(node: NodeShape, path: Path) -> Iterator[Reference]:
+def written_references(node: NodeShape, path: YamlPath) -> Iterator[Reference]:
     """Every reference among a node's `inputs`, in the order of the file."""
     where = (*path, "inputs")
     if isinstance(node.inputs, str):
@@ -61,7 +60,7 @@ class References:
     """Modules, and the nodes of the task that call each."""
     read: Set[str] = frozenset()
     """The names that references of the task begin with."""
-    removed: Mapping[Path, Place] = field(default_factory=dict)
+    removed: Mapping[YamlPath, Place] = field(default_factory=dict)
     """What a document removes from those that it extends, and where."""
     incomplete: bool = False
     """Whether a part of the task or a name in it could not be read: an unknown name may be a consequence."""
@@ -72,7 +71,7 @@ class References:
     """Names that nothing has, each told once; None as long as there is none."""
 
     def resolve(
-        self, text: str, path: Path, *, code: str = "C207", training: bool = False
+        self, text: str, path: YamlPath, *, code: str = "C207", training: bool = False
     ) -> tuple[str, str] | None:
         """The endpoint of a reference, or None after reporting (or silently for a name with a problem of its own).
 
@@ -143,7 +142,7 @@ class References:
             self._unknown = NameFaults(self.problems)
         self._unknown.add(scope, problem)
 
-    def _foreign(self, text: str, path: Path) -> None:
+    def _foreign(self, text: str, path: YamlPath) -> None:
         """A reference as other tools write it: `node/port`, `$node.port`, `${{ node.port }}`."""
         meant = ".".join(_FOREIGN.sub(" ", text).split())
         name, _, port = meant.partition(".")
@@ -167,7 +166,7 @@ class References:
             )
         return self._names[key]
 
-    def _unknown_name(self, name: str, text: str, path: Path, code: str, training: bool) -> None:
+    def _unknown_name(self, name: str, text: str, path: YamlPath, code: str, training: bool) -> None:
         known = self._known(_node_of(path), training)
         place, port = self.tree.place(path), text[len(name) :]
         callers = [n for n in self.callers.get(name, ()) if n in known]
@@ -191,7 +190,7 @@ class References:
         self,
         code: str,
         message: str,
-        path: Path,
+        path: YamlPath,
         helps: list[str],
         fix: tuple[Edit, ...] = (),
         notes: tuple[Note, ...] = (),
@@ -200,7 +199,7 @@ class References:
         self.problems.append(Problem(code, "error", message, place, "", notes, tuple(helps), fix))
 
 
-def _node_of(path: Path) -> str | None:
+def _node_of(path: YamlPath) -> str | None:
     """The node that a path into a task or its objective leads to, if it leads to one."""
     inner = path[3:] if path[2:3] == ("objective",) else path[2:]
     return str(inner[1]) if inner[:1] == ("nodes",) and len(inner) > 1 else None

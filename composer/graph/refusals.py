@@ -14,7 +14,7 @@ from composer.graph.folding import Refusal
 from composer.graph.meant import LEFT_OUT, meant_value
 from composer.language import Tree, shown, suggest_key
 from composer.plugin import Config
-from composer.problems import Note, Place, Problem
+from composer.problems import Note, Place, Problem, YamlPath
 from composer.types.documented import documented
 
 __all__ = ["Refusals"]
@@ -41,7 +41,7 @@ class Refusals:
         error: ValidationError,
         model: type[Config],
         data: dict[str, Any],
-        path: tuple[Any, ...],
+        path: YamlPath,
         owner: str,
     ) -> None:
         """Add a problem for each fault of a config; `path` and `owner` are those of `ConfigReader.read`."""
@@ -49,7 +49,7 @@ class Refusals:
         names = [field.alias or name for name, field in model.model_fields.items()]
         unknown = {str(f["loc"][-1]) for f in faults if f["type"] == "extra_forbidden"}
         misspelt = {suggest_key(word, names).word for word in unknown}
-        kept: list[tuple[Any, ...]] = []
+        kept: list[YamlPath] = []
         for fault in faults:
             location = fault["loc"]
             where = (*path, "with", *location)
@@ -65,7 +65,7 @@ class Refusals:
         if kept:
             self._kept(kept, path, owner, names)
 
-    def _verb(self, path: tuple[Any, ...]) -> tuple[Any, ...] | None:
+    def _verb(self, path: YamlPath) -> YamlPath | None:
         """The path of what says which config is read."""
         verbs = ((*path, verb) for verb in ("uses", "modality", "generate", "call"))
         return next((verb for verb in verbs if self.tree.node(verb) is not None), None)
@@ -74,12 +74,12 @@ class Refusals:
         """Whether a file extends another one."""
         return file in self.files and other in self.files and self.files.index(file) > self.files.index(other)
 
-    def _is_kept(self, where: tuple[Any, ...], path: tuple[Any, ...]) -> bool:
+    def _is_kept(self, where: YamlPath, path: YamlPath) -> bool:
         """Whether an option was written for what a document that extends its file has replaced."""
         verb = self._verb(path)
         return verb is not None and self._is_younger(self.tree.place(verb).file, self.tree.file(where))
 
-    def _kept(self, kept: list[tuple[Any, ...]], path: tuple[Any, ...], owner: str, names: list[str]) -> None:
+    def _kept(self, kept: list[YamlPath], path: YamlPath, owner: str, names: list[str]) -> None:
         """C101 at the line of the child, which changed what the options were for."""
         words = [str(where[-1]) for where in kept]
         notes = tuple(
@@ -95,7 +95,7 @@ class Refusals:
         place = self.tree.place(self._verb(path) or path)
         self.problems.append(Problem("C101", "error", message, place, "changed here", notes, helps))
 
-    def _unknown_key(self, where: tuple[Any, ...], owner: str, names: list[str]) -> None:
+    def _unknown_key(self, where: YamlPath, owner: str, names: list[str]) -> None:
         place = self.tree.place(where, key=True)
         free = [name for name in names if self.tree.node((*where[:-1], name)) is None]
         meant = suggest_key(str(where[-1]), free, place, alone=self.tree.text(where) == "")
@@ -103,9 +103,7 @@ class Refusals:
         message = f"{owner} has no option `{where[-1]}`"
         self.problems.append(Problem("C101", "error", message, place, "unknown", helps=helps, fix=meant.fix))
 
-    def _missing(
-        self, path: tuple[Any, ...], owner: str, location: tuple[Any, ...], model: type[Config]
-    ) -> None:
+    def _missing(self, path: YamlPath, owner: str, location: YamlPath, model: type[Config]) -> None:
         name = ".".join(map(str, location))
         field = documented(model).model_fields.get(str(location[0]))
         helps = (f"{name}: {field.description}",) if field is not None and field.description else ()
@@ -119,8 +117,8 @@ class Refusals:
     def _refused(
         self,
         fault: Any,
-        where: tuple[Any, ...],
-        path: tuple[Any, ...],
+        where: YamlPath,
+        path: YamlPath,
         owner: str,
         data: dict[str, Any],
         model: type[Config],
@@ -159,12 +157,12 @@ class Refusals:
 
     def _at_the_author(
         self,
-        places: list[tuple[Any, ...]],
+        places: list[YamlPath],
         at: Place,
         label: str,
         notes: list[Note],
         helps: tuple[str, ...],
-        path: tuple[Any, ...],
+        path: YamlPath,
     ) -> tuple[Place, str, list[Note], tuple[str, ...]]:
         """A value that was right until a younger document changed its parameter, or what it is for: told there."""
         verb = self._verb(path)
@@ -187,21 +185,21 @@ class Refusals:
     def _names_parameter(self, text: str) -> bool:
         return any(word in self.parameter_places for word in _IN_TEXT.findall(text))
 
-    def _parameter(self, where: tuple[Any, ...]) -> str | None:
+    def _parameter(self, where: YamlPath) -> str | None:
         """The parameter that a value comes from."""
         text = self.tree.text(where)
         if text is None or not text.startswith("$") or text[1:] not in self.parameter_places:
             return None
         return text[1:]
 
-    def _parameter_note(self, where: tuple[Any, ...]) -> list[Note]:
+    def _parameter_note(self, where: YamlPath) -> list[Note]:
         name = self._parameter(where)
         return [] if name is None else [Note(self.parameter_places[name], f"${name} is set here")]
 
 
 def _one_each(faults: Sequence[Any], data: dict[str, Any]) -> list[dict[str, Any]]:
     """The faults with locations in the data, and one for a value that none of several types takes."""
-    found: dict[tuple[Any, ...], dict[str, Any]] = {}
+    found: dict[tuple[YamlPath, bool], dict[str, Any]] = {}
     for fault in faults:
         location = (
             fault["loc"] if fault["type"] in ("missing", "extra_forbidden") else _in_data(fault["loc"], data)
@@ -213,7 +211,7 @@ def _one_each(faults: Sequence[Any], data: dict[str, Any]) -> list[dict[str, Any
     return list(found.values())
 
 
-def _in_data(location: tuple[Any, ...], data: Any) -> tuple[Any, ...]:
+def _in_data(location: YamlPath, data: Any) -> YamlPath:
     """A location without the names of the types that pydantic tried there."""
     steps: list[Any] = []
     for step in location:
@@ -224,7 +222,7 @@ def _in_data(location: tuple[Any, ...], data: Any) -> tuple[Any, ...]:
     return tuple(steps)
 
 
-def _accepts(model: type[Config], data: dict[str, Any], location: tuple[Any, ...], value: object) -> bool:
+def _accepts(model: type[Config], data: dict[str, Any], location: YamlPath, value: object) -> bool:
     """Whether a config with another value at a place has no fault there."""
     try:
         changed = json.loads(json.dumps(data, default=str))
@@ -243,7 +241,7 @@ def _accepts(model: type[Config], data: dict[str, Any], location: tuple[Any, ...
     return True
 
 
-def _described(model: type[Config], location: tuple[Any, ...]) -> tuple[str, ...]:
+def _described(model: type[Config], location: YamlPath) -> tuple[str, ...]:
     """What an option is for, as a hint for a value that cannot be its own."""
     field = documented(model).model_fields.get(str(location[0]))
     text = " ".join((field.description or "").split()) if field is not None else ""

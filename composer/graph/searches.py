@@ -13,12 +13,10 @@ from composer.language import NodeShape, Resolved
 from composer.plugin import GenerateOptions, Registry, SearchPolicy
 from composer.plugin.answers import as_beams, as_flag
 from composer.plugin.asking import PluginError
-from composer.problems import Problem
+from composer.problems import Problem, YamlPath
 from composer.types import Signature
 
 __all__ = ["OLD_OPTIONS", "SearchReader", "policy_called"]
-
-Path = tuple[Any, ...]
 
 
 OLD_OPTIONS = ("penalty", "beams")
@@ -49,7 +47,7 @@ class SearchReader:
     """`Callees.asked`: a plugin's answer, or None after reporting."""
 
     def read(
-        self, node: NodeShape, module: CheckedModule, path: Path
+        self, node: NodeShape, module: CheckedModule, path: YamlPath
     ) -> tuple[GenerateOptions, CheckedSearch] | None:
         """The options and the search of a node, or None after reporting."""
         generation = module.type.generation
@@ -68,7 +66,7 @@ class SearchReader:
         search = self._chosen(options, path, is_renewed=bool(old))
         return None if search is None else (options, search)
 
-    def _chosen(self, options: GenerateOptions, path: Path, *, is_renewed: bool) -> CheckedSearch | None:
+    def _chosen(self, options: GenerateOptions, path: YamlPath, *, is_renewed: bool) -> CheckedSearch | None:
         choice = options.search
         where = (*path, "with", "search")
         policy = policy_called(self.registry, choice.uses)
@@ -84,14 +82,14 @@ class SearchReader:
         streams = self.asked(policy.streams, (config,), at, f"`streams` of {policy.title}", as_flag)
         return None if beams is None or streams is None else CheckedSearch(policy, config, beams, streams)
 
-    def _unknown(self, id: str, path: Path) -> None:
+    def _unknown(self, id: str, path: YamlPath) -> None:
         """C221 where the id is written; a default that is not there is told at the node."""
         tree = self.document.tree
         places = ((*path, "with", "search", "uses"), (*path, "with", "search"), (*path, "generate"))
         where = next(place for place in places if tree.node(place) is not None)
         self.find(self.registry.policies, id, where, "C221", "search policy")
 
-    def has_prompt(self, module: CheckedModule, signature: Signature, path: Path) -> bool:
+    def has_prompt(self, module: CheckedModule, signature: Signature, path: YamlPath) -> bool:
         """Whether the ports of a decoder's prompt are ports (C303 where they are not)."""
         generation = module.type.generation
         assert generation is not None

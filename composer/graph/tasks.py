@@ -15,12 +15,10 @@ from composer.graph.references import References, written_references
 from composer.graph.wires import Wire, Wires
 from composer.language import InputShape, NodeShape, TaskShape
 from composer.plugin.answers import as_ports, as_ranges, as_vocabularies
-from composer.problems import Problem
+from composer.problems import Problem, YamlPath
 from composer.types import UNBOUNDED, PortType
 
 __all__ = ["TaskChecker"]
-
-Path = tuple[Any, ...]
 
 
 @dataclass
@@ -33,7 +31,7 @@ class TaskChecker:
     edges: EdgeChecker
     problems: list[Problem]
     inputs: dict[str, CheckedInput] = field(default_factory=dict)
-    nodes: dict[str, tuple[NodeShape, Path, bool]] = field(default_factory=dict)
+    nodes: dict[str, tuple[NodeShape, YamlPath, bool]] = field(default_factory=dict)
     resolved: dict[str, Callee] = field(default_factory=dict)
     outputs: dict[str, tuple[str, ...] | None] = field(default_factory=dict)
     sources: dict[str, dict[str, Any]] = field(default_factory=dict)
@@ -42,7 +40,7 @@ class TaskChecker:
 
     def run(self) -> CheckedTask:
         before = len(self.problems)
-        path: Path = ("tasks", self.name)
+        path: YamlPath = ("tasks", self.name)
         if not self.shape.outputs:
             self._empty(path)
             if self.callees.document.tree.inherited_like(path) is not None:
@@ -117,14 +115,14 @@ class TaskChecker:
             callee.search,
         )
 
-    def _incomplete(self, path: Path) -> bool:
+    def _incomplete(self, path: YamlPath) -> bool:
         """Whether the inputs or nodes could not be read, or may stand under a misspelt key."""
         keys = {b[-1] for b in self.callees.document.broken if b[:-1] == path}
         sections = {"inputs", "nodes"}
         absent = {name for name in sections if self.callees.document.tree.node((*path, name)) is None}
         return bool(keys & sections) or bool(absent and keys - {"outputs", "objective", "compile", "summary"})
 
-    def _empty(self, path: Path) -> None:
+    def _empty(self, path: YamlPath) -> None:
         if any(p[: len(path)] == path for p in self.callees.document.broken):
             return
         message = f"task `{self.name}` has no outputs, so there is nothing to run it for"
@@ -136,10 +134,15 @@ class TaskChecker:
         self.problems.append(Problem("C110", "error", message, place, helps=tuple(helps)))
 
     def _declare(
-        self, path: Path, inputs: Mapping[str, InputShape], nodes: Mapping[str, NodeShape], *, training: bool
+        self,
+        path: YamlPath,
+        inputs: Mapping[str, InputShape],
+        nodes: Mapping[str, NodeShape],
+        *,
+        training: bool,
     ) -> None:
         broken = [
-            other[-1]
+            str(other[-1])
             for other in self.callees.document.broken
             if len(other) == len(path) + 2 and other[: len(path)] == path and other[-2] in ("inputs", "nodes")
         ]
@@ -157,7 +160,7 @@ class TaskChecker:
                 self.outputs[name] = tuple(callee.signature.outputs)
         self.outputs.update(dict.fromkeys(broken))  # a name that is taken twice means neither
 
-    def _declare_input(self, name: str, item: InputShape, path: Path, training: bool) -> None:
+    def _declare_input(self, name: str, item: InputShape, path: YamlPath, training: bool) -> None:
         self.outputs[name] = None
         modality = self.callees.find(
             self.callees.registry.modalities, item.modality, (*path, "modality"), "C205", "modality"
@@ -242,7 +245,7 @@ class TaskChecker:
                 written = {r.port: r.path for r in written_references(*self.nodes[name][:2])}
                 self.edges.add_node(name, callee, self.sources[name], self.nodes[name][1], written)
 
-    def _outputs(self, path: Path) -> dict[str, Endpoint]:
+    def _outputs(self, path: YamlPath) -> dict[str, Endpoint]:
         found = {}
         for name, text in self.shape.outputs.items():
             endpoint = self.references.resolve(text, (*path, "outputs", name), code="C213")
@@ -250,7 +253,7 @@ class TaskChecker:
                 found[name] = endpoint
         return found
 
-    def _loss(self, path: Path) -> Endpoint | None:
+    def _loss(self, path: YamlPath) -> Endpoint | None:
         objective = self.shape.objective
         if objective is None:
             return None
@@ -265,7 +268,7 @@ class TaskChecker:
             self.problems.append(Problem("C219", "error", message, place))
         return endpoint
 
-    def _check_objective(self, wires: Wires, loss: Endpoint | None, path: Path, before: int) -> None:
+    def _check_objective(self, wires: Wires, loss: Endpoint | None, path: YamlPath, before: int) -> None:
         """C223 and C224: a search in the objective, a loss that trains nothing."""
         objective = self.shape.objective
         if objective is None:
@@ -295,7 +298,7 @@ class TaskChecker:
             place = document.tree.place(where)
             self.problems.append(Problem("C224", "error", message, place, helps=helps))
 
-    def _warn_unused(self, wires: Wires, path: Path, before: int) -> None:
+    def _warn_unused(self, wires: Wires, path: YamlPath, before: int) -> None:
         """Nodes and inputs that nothing needs; silent where a fault in the task may be the reason."""
         if any(broken[: len(path)] == path for broken in self.callees.document.broken):
             return
@@ -322,7 +325,7 @@ class TaskChecker:
                 message = f"input `{name}` is never used"
                 self.problems.append(Problem("C216", "warning", message, tree.place(item.path, key=True)))
 
-    def _check_compile(self, path: Path) -> None:
+    def _check_compile(self, path: YamlPath) -> None:
         shape, document = self.shape.compile, self.callees.document
         if not (shape.ranges or shape.precisions):
             return

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from composer.language import Tree
-from composer.language.tree import Path
 from composer.plugin import Registry
-from composer.problems import Edit, Problem
+from composer.problems import Edit, Problem, YamlPath
 from composer.problems.suggest import Suggestion, listed, suggest
 from composer.types import PortType
 
 __all__ = ["kind_problem"]
 
 
-def kind_problem(port: PortType, path: Path, registry: Registry, tree: Tree) -> Problem | None:
+def kind_problem(port: PortType, path: YamlPath, registry: Registry, tree: Tree) -> Problem | None:
     """What is wrong with the kind of a port that the entry at `path` has; None where nothing is."""
     kind = registry.kinds.get(port.kind)
     is_written = tree.text((*path, "with", "kind")) == port.name  # the document says the kind itself
@@ -44,7 +43,7 @@ def kind_problem(port: PortType, path: Path, registry: Registry, tree: Tree) -> 
     return Problem("C220", "error", f"the port type {port} {fault}", place, helps=tuple(helps), fix=fix)
 
 
-def _no_array(port: PortType, path: Path, registry: Registry, tree: Tree) -> Problem:
+def _no_array(port: PortType, path: YamlPath, registry: Registry, tree: Tree) -> Problem:
     """An input is an array per sample, and this kind is none."""
     place = tree.place((*path, "with", "kind"))
     kinds = registry.kinds

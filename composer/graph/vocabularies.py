@@ -10,7 +10,7 @@ from composer.graph.derivation import Cause, Owner, first_cause
 from composer.graph.model import CheckedInput, CheckedModule
 from composer.language import Resolved
 from composer.plugin import Vocabulary
-from composer.problems import Note, Problem
+from composer.problems import Note, Problem, YamlPath
 from composer.types import Dim, PortType, VocabularyIds
 
 if TYPE_CHECKING:
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Carried", "Vocabularies", "entries_port"]
 
-Path = tuple[Any, ...]
 ROUNDED_TO = 128
 """Models round their number of entries up to a multiple of this, for speed."""
 ROUNDED_BY = 1.02
@@ -35,7 +34,7 @@ class Carried:
     """A vocabulary with the input or module that brought it in."""
 
     ids: VocabularyIds
-    path: Path
+    path: YamlPath
     owner: str
 
     def notes(self, document: Resolved) -> Iterator[Note]:
@@ -63,8 +62,8 @@ class Vocabularies:
     """Module and the config field (or port) that sizes its table → the first vocabulary that met it."""
     written: dict[str, Carried] = field(default_factory=dict)
     """Decoder → the vocabulary that makes text of its ids."""
-    said: set[tuple[Any, ...]] = field(default_factory=set)
-    _causes: dict[tuple[Path, str, str], Cause | None] = field(default_factory=dict)
+    said: set[tuple[object, str]] = field(default_factory=set)
+    _causes: dict[tuple[YamlPath, str, str], Cause | None] = field(default_factory=dict)
 
     def of_input(self, item: CheckedInput) -> dict[str, Carried]:
         """The vocabularies of an input's ports."""

@@ -11,10 +11,11 @@ from graphlib import CycleError, TopologicalSorter
 from heapq import heapify, heappop, heappush
 from typing import TYPE_CHECKING, NamedTuple
 
+from composer.problems import YamlPath
+
 if TYPE_CHECKING:
     import networkx as nx
 
-    from composer.language.tree import Path
 
 __all__ = ["Wire", "Wires"]
 
@@ -24,7 +25,7 @@ class Wire(NamedTuple):
 
     source: str
     target: str
-    path: Path
+    path: YamlPath
     text: str
 
 

@@ -15,9 +15,8 @@ from composer.language.composing import compose, place_of
 from composer.language.schema12 import NULL, STR
 from composer.language.shaping import shape_document
 from composer.language.source import Source, is_there, read_source
-from composer.language.tree import Path as TreePath
 from composer.language.tree import Tree, construct, merge
-from composer.problems import DocumentError, Place, Problem
+from composer.problems import DocumentError, Place, Problem, YamlPath
 from composer.problems.suggest import listed, nearest, rename, suggest
 
 __all__ = ["Chain", "Library", "load_chain"]
@@ -57,7 +56,7 @@ class Chain:
     """The ancestor whose text cannot be composed, where there is one."""
     complete: bool = True
     """Whether every ancestor was found and read."""
-    removed: Mapping[TreePath, Place] = field(default_factory=dict)
+    removed: Mapping[YamlPath, Place] = field(default_factory=dict)
     """What a document of the chain removes, and where."""
 
     @property
@@ -93,7 +92,7 @@ def load_chain(source: Source, library: Library) -> Chain:
         before = len(problems)
         current = _parent(current, root, library, seen, problems)
         complete = len(problems) == before
-    merged, removed = layers[0][1], dict[TreePath, Place]()
+    merged, removed = layers[0][1], dict[YamlPath, Place]()
     if len(layers) > 1:
         for _, child in layers[1:]:
             problems.extend(_removals(merged, child) if complete else ())

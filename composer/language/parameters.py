@@ -10,8 +10,8 @@ from composer.language.composing import compose
 from composer.language.schema12 import resolve_scalar, scalar_value, shown
 from composer.language.shaping import type_name
 from composer.language.source import Source
-from composer.language.tree import Path, Tree, construct
-from composer.problems import DocumentError, Note, Place, Problem
+from composer.language.tree import Tree, construct
+from composer.problems import DocumentError, Note, Place, Problem, YamlPath
 from composer.problems.suggest import listed, suggest
 
 __all__ = ["COMMAND_LINE", "Parameters", "apply_settings", "removal"]
@@ -34,7 +34,7 @@ class Parameters:
     failures: int = 0
     """How many values named no parameter."""
 
-    def fill(self, value: Any, path: Path, tree: Tree) -> Any:
+    def fill(self, value: Any, path: YamlPath, tree: Tree) -> Any:
         """Replace `$name` by its value, in maps and lists too; `$$x` is the text `$x`."""
         if isinstance(value, str):
             return self._fill_text(value, path, tree) if value.startswith("$") else value
@@ -44,7 +44,7 @@ class Parameters:
             return [self.fill(item, (*path, index), tree) for index, item in enumerate(value)]
         return value
 
-    def _fill_text(self, text: str, path: Path, tree: Tree) -> Any:
+    def _fill_text(self, text: str, path: YamlPath, tree: Tree) -> Any:
         if text.startswith("$$"):
             return text[1:]
         name = text[1:]

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from pathlib import Path as FilePath
+from pathlib import Path
 from typing import Any
 
 from yaml.nodes import MappingNode, Node, SequenceNode
@@ -20,8 +20,8 @@ from composer.language.schema12 import BOOL, NULL, STR, shown
 from composer.language.shape import DocumentShape, InputShape, NodeShape
 from composer.language.shaping import shape_document
 from composer.language.source import Source, is_there, read_source
-from composer.language.tree import Path, Tree, construct, doubled_keys
-from composer.problems import DocumentError, Note, Place, Problem
+from composer.language.tree import Tree, construct, doubled_keys
+from composer.problems import DocumentError, Note, Place, Problem, YamlPath
 from composer.problems.suggest import listed, nearest, suggest
 
 __all__ = ["UNSETTLING", "Resolved", "find_source", "graphs_of", "resolve"]
@@ -50,31 +50,31 @@ class Resolved:
     parameter_places: Mapping[str, Any]
     own_file: str
     sources: Mapping[str, str]
-    directories: Mapping[str, FilePath] = field(default_factory=dict)
+    directories: Mapping[str, Path] = field(default_factory=dict)
     problems: tuple[Problem, ...] = ()
-    broken: frozenset[Path] = field(default_factory=frozenset)
-    ancestors: tuple[FilePath, ...] = ()
+    broken: frozenset[YamlPath] = field(default_factory=frozenset)
+    ancestors: tuple[Path, ...] = ()
     """The files of the documents that this one extends, the nearest first."""
-    unsure: frozenset[Path] = field(default_factory=frozenset)
+    unsure: frozenset[YamlPath] = field(default_factory=frozenset)
     """Paths of `modules` and of tasks with a name that is faulty or stands twice: an unknown one may follow from it."""
 
-    removed: Mapping[Path, Place] = field(default_factory=dict)
+    removed: Mapping[YamlPath, Place] = field(default_factory=dict)
     """What a document of the chain removes from those that it extends, and where."""
 
-    def hurt(self, path: Path) -> bool:
+    def hurt(self, path: YamlPath) -> bool:
         """Whether a module, an input or a node has a problem of its own, or one of its keys has."""
         return path in self.broken or path in self._parents
 
     @cached_property
-    def _parents(self) -> frozenset[Path]:
+    def _parents(self) -> frozenset[YamlPath]:
         return frozenset(path[:-1] for path in self.broken)
 
     @property
-    def path(self) -> FilePath | None:
-        return FilePath(self.own_file) if FilePath(self.own_file).exists() else None
+    def path(self) -> Path | None:
+        return Path(self.own_file) if Path(self.own_file).exists() else None
 
 
-def find_source(target: str | FilePath, library: Library) -> Source:
+def find_source(target: str | Path, library: Library) -> Source:
     """The source behind a path or a shipped name; raises DocumentError (C001) listing the names when there is none."""
     text = str(target)
     known = f"shipped documents: {', '.join(sorted(library.paths)) or 'none'}; or give a path"
@@ -84,13 +84,13 @@ def find_source(target: str | FilePath, library: Library) -> Source:
     path = library.paths.get(text)
     if path is not None:
         return read_source(path, text if "/" in text else path.name)
-    if not is_there(FilePath(text)) and "/" not in text and not text.endswith((".yaml", ".yml")):
+    if not is_there(Path(text)) and "/" not in text and not text.endswith((".yaml", ".yml")):
         guess = nearest(text, list(library.paths))
         helps = [f"did you mean `{guess}`?"] if guess else []
         helps.append(known)
         message = f"there is no document `{text}`"
         raise DocumentError([Problem("C001", "error", message, Place(text, 1, 1, 1, 1), helps=tuple(helps))])
-    return read_source(FilePath(text), text)
+    return read_source(Path(text), text)
 
 
 def resolve(source: Source, library: Library, settings: Mapping[str, Any] | None = None) -> Resolved:
@@ -113,7 +113,7 @@ def _resolve(source: Source, library: Library, settings: Mapping[str, Any] | Non
     )
     parameters.unread = ("parameters",) in broken
     parameters.removed = {
-        path[1]: place for path, place in chain.removed.items() if path[:-1] == ("parameters",)
+        str(path[1]): place for path, place in chain.removed.items() if path[:-1] == ("parameters",)
     }
     problems.extend(_mistyped_overrides(chain, parameters))
     if settings:
@@ -128,7 +128,7 @@ def _resolve(source: Source, library: Library, settings: Mapping[str, Any] | Non
     if not any(p.code in UNSETTLING for p in problems):
         problems.extend(_unused(parameters, tree, problems))
     return Resolved(
-        name=shape.name or FilePath(source.name).stem,
+        name=shape.name or Path(source.name).stem,
         shape=shape,
         tree=tree,
         parameters=parameters.values,
@@ -144,8 +144,8 @@ def _resolve(source: Source, library: Library, settings: Mapping[str, Any] | Non
     )
 
 
-def _fill_all(shape: DocumentShape, parameters: Parameters, tree: Tree, broken: set[Path]) -> None:
-    def fill(item: Any, path: Path) -> None:
+def _fill_all(shape: DocumentShape, parameters: Parameters, tree: Tree, broken: set[YamlPath]) -> None:
+    def fill(item: Any, path: YamlPath) -> None:
         before = parameters.failures
         item.with_ = parameters.fill(item.with_, (*path, "with"), tree)
         if parameters.failures > before:
@@ -161,7 +161,7 @@ def _fill_all(shape: DocumentShape, parameters: Parameters, tree: Tree, broken: 
                 fill(node, (*path, "nodes", node_name))
 
 
-def graphs_of(shape: DocumentShape) -> Iterator[tuple[Path, dict[str, InputShape], dict[str, NodeShape]]]:
+def graphs_of(shape: DocumentShape) -> Iterator[tuple[YamlPath, dict[str, InputShape], dict[str, NodeShape]]]:
     """Path, inputs and nodes of every task and of every objective."""
     for task_name, task in shape.tasks.items():
         yield ("tasks", task_name), task.inputs, task.nodes
@@ -169,9 +169,9 @@ def graphs_of(shape: DocumentShape) -> Iterator[tuple[Path, dict[str, InputShape
             yield ("tasks", task_name, "objective"), task.objective.inputs, task.objective.nodes
 
 
-def _drop_doubled(shape: DocumentShape, chain: Chain, broken: set[Path]) -> set[Path]:
+def _drop_doubled(shape: DocumentShape, chain: Chain, broken: set[YamlPath]) -> set[YamlPath]:
     """Drop modules, inputs and nodes that are written twice; gives the paths of what is unsure then."""
-    unsure = set()
+    unsure: set[YamlPath] = set()
     for path in set().union(*(doubled_keys(root) for _, root in chain.layers)):
         broken.add(path)
         if path[0] == "modules" and len(path) == 2:
@@ -180,15 +180,19 @@ def _drop_doubled(shape: DocumentShape, chain: Chain, broken: set[Path]) -> set[
             unsure.add(path[:2])
             for where, inputs, nodes in graphs_of(shape):
                 if where == path[:-2]:
-                    inputs.pop(path[-1], None) if path[-2] == "inputs" else nodes.pop(path[-1], None)
+                    inputs.pop(str(path[-1]), None) if path[-2] == "inputs" else nodes.pop(
+                        str(path[-1]), None
+                    )
     return unsure
 
 
-def _check_names(shape: DocumentShape, tree: Tree, problems: list[Problem], broken: set[Path]) -> set[Path]:
+def _check_names(
+    shape: DocumentShape, tree: Tree, problems: list[Problem], broken: set[YamlPath]
+) -> set[YamlPath]:
     """Refuse names that are none, or taken (C109); gives the paths of `modules` and tasks that have such names."""
-    unsure: set[Path] = set()
+    unsure: set[YamlPath] = set()
 
-    def check(names: Any, path: Path, what: str) -> None:
+    def check(names: Any, path: YamlPath, what: str) -> None:
         for name in list(names):
             key = tree.find((*path, name))[0]
             if not _NAME.fullmatch(name) or (key is not None and key.tag != STR):
@@ -200,13 +204,14 @@ def _check_names(shape: DocumentShape, tree: Tree, problems: list[Problem], brok
     check(shape.parameters, ("parameters",), "parameter")
     check(shape.modules, ("modules",), "module")
     check(shape.tasks, ("tasks",), "task")
-    taken: dict[str, dict[str, Path]] = {}
+    taken: dict[str, dict[str, YamlPath]] = {}
     for path, inputs, nodes in graphs_of(shape):
         check(inputs, (*path, "inputs"), "input")
         check(nodes, (*path, "nodes"), "node")
-        if path[1] not in taken:
-            check(shape.tasks[path[1]].outputs, (*path, "outputs"), "output")
-        names_of_task = taken.setdefault(path[1], {})
+        task = str(path[1])
+        if task not in taken:
+            check(shape.tasks[task].outputs, (*path, "outputs"), "output")
+        names_of_task = taken.setdefault(task, {})
         for section, names in (("inputs", inputs), ("nodes", nodes)):
             for name in list(names):
                 own = (*path, section, name)
@@ -233,7 +238,7 @@ def _no_name(name: str, what: str, key: Node | None, place: Place) -> Problem:
     return Problem("C109", "error", message, place, helps=helps)
 
 
-def _name_taken(name: str, first: Path, second: Path, tree: Tree, problems: list[Problem]) -> None:
+def _name_taken(name: str, first: YamlPath, second: YamlPath, tree: Tree, problems: list[Problem]) -> None:
     message = f"the name `{name}` is taken twice in one task: inputs and nodes share their names"
     notes = (Note(tree.place(first, key=True), "first taken here"),)
     problems.append(Problem("C109", "error", message, tree.place(second, key=True), notes=notes))

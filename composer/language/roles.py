@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from composer.problems import YamlPath
 
 __all__ = ["role_of"]
 
-_TOP = {"modules": "module", "tasks": "task"}
-_IN_TASK = {"inputs": "input", "nodes": "node", "outputs": "output"}
+_TOP: dict[str | int, str] = {"modules": "module", "tasks": "task"}
+_IN_TASK: dict[str | int, str] = {"inputs": "input", "nodes": "node", "outputs": "output"}
 
 
-def role_of(path: tuple[Any, ...]) -> str | None:
+def role_of(path: YamlPath) -> str | None:
     """`module`, `task`, `input`, `node` or `output` where a path ends at the name of one; None anywhere else."""
     if len(path) == 2:
         return _TOP.get(path[0])

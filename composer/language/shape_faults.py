@@ -12,8 +12,8 @@ from pydantic import BaseModel, ValidationError
 from composer.language.roles import role_of
 from composer.language.schema12 import FLOAT, INT, STR, resolve_scalar, shown
 from composer.language.shaping import Form, Shape, type_name
-from composer.language.tree import Path, Tree, suggest_key
-from composer.problems import Problem
+from composer.language.tree import Tree, suggest_key
+from composer.problems import Problem, YamlPath
 from composer.problems.suggest import nearest
 from composer.types.documented import documented
 
@@ -22,17 +22,17 @@ __all__ = ["shaped_in_part"]
 
 def shaped_in_part(
     form: Form[Shape], data: dict[str, Any], tree: Tree, *, partial: bool
-) -> tuple[Shape | None, list[Problem], set[Path]]:
+) -> tuple[Shape | None, list[Problem], set[YamlPath]]:
     """What is left of data once all that is faulty is dropped, as `shaped` gives it back."""
     problems: list[Problem] = []
-    dropped: set[Path] = set()
-    claimed: set[tuple[Path, str] | None] = set()
+    dropped: set[YamlPath] = set()
+    claimed: set[tuple[YamlPath, str] | None] = set()
     for _ in range(8):  # each round drops what was faulty; nested faults surface at most a few levels deep
         try:
             return form.model.model_validate(data), problems, dropped
         except ValidationError as error:
-            paths: list[Path] = []
-            filled: list[Path] = []
+            paths: list[YamlPath] = []
+            filled: list[YamlPath] = []
             faults = error.errors(include_url=False)
             misspelt = {_meant(f["loc"], data, form) for f in faults if f["type"] == "extra_forbidden"}
             places = [_yaml_path(f["loc"], data) for f in faults]
@@ -67,10 +67,10 @@ def shaped_in_part(
     return None, problems, dropped
 
 
-def _with_stand_ins(data: dict[str, Any], paths: list[Path], form: Form[Any]) -> dict[str, Any]:
+def _with_stand_ins(data: dict[str, Any], paths: list[YamlPath], form: Form[Any]) -> dict[str, Any]:
     for path in paths:
         data = _copied(data, path[:-1])
-        _at(data, path[:-1])[path[-1]] = form.stand_ins[path[-1]]
+        _at(data, path[:-1])[path[-1]] = form.stand_ins[str(path[-1])]
     return data
 
 
@@ -85,7 +85,7 @@ def _left_out(fault: Any) -> bool:
     return fault["input"] is None and fault["type"] in ("dict_type", "model_type", "model_attributes_type")
 
 
-def _explains(empty: Path, path: Path, fault: Any, data: dict[str, Any], form: Form[Any]) -> bool:
+def _explains(empty: YamlPath, path: YamlPath, fault: Any, data: dict[str, Any], form: Form[Any]) -> bool:
     """Whether a fault follows from an empty map before it: what should be inside stands beside it.
 
     That is an unknown key that resembles no known one after an empty key (`with:` and then the options), the keys of an
@@ -108,7 +108,7 @@ def _explains(empty: Path, path: Path, fault: Any, data: dict[str, Any], form: F
     )
 
 
-def _names_unread(tree: Tree, path: Path) -> bool:
+def _names_unread(tree: Tree, path: YamlPath) -> bool:
     """Whether a value that is no text stands for a name that is none either: `call: 1` beside a module `1`."""
     text = tree.text(path) or ""
     names = {text, text.partition(".")[0]} - {""}
@@ -117,24 +117,24 @@ def _names_unread(tree: Tree, path: Path) -> bool:
     return any(key is not None and key.tag != STR for key in keys)
 
 
-def _too_deep(path: Path, form: Form[Any]) -> bool:
+def _too_deep(path: YamlPath, form: Form[Any]) -> bool:
     """Whether the name of a module, task, node or input is a key that belongs one level higher."""
     return len(path) >= 2 and path[-2] in form.sections and path[-1] in _known_keys(path[:-2], form)
 
 
-def _at(data: Any, path: Path) -> Any:
+def _at(data: Any, path: YamlPath) -> Any:
     for step in path:
         data = data.get(step, {}) if isinstance(data, dict) else {}
     return data if isinstance(data, dict) else {}
 
 
-def _meant(location: tuple[Any, ...], data: dict[str, Any], form: Form[Any]) -> tuple[Any, ...] | None:
+def _meant(location: YamlPath, data: dict[str, Any], form: Form[Any]) -> YamlPath | None:
     """The location of the key that an unknown one most likely means."""
     meant = suggest_key(str(location[-1]), _known_keys(_yaml_path(location, data)[:-1], form)).word
     return (*location[:-1], meant) if meant is not None else None
 
 
-def _shape_problem(fault: Any, tree: Tree, data: dict[str, Any], form: Form[Any]) -> tuple[Path, Problem]:
+def _shape_problem(fault: Any, tree: Tree, data: dict[str, Any], form: Form[Any]) -> tuple[YamlPath, Problem]:
     path = _yaml_path(fault["loc"], data)
     if fault["type"] == "extra_forbidden":
         return path, _unknown_key(path, tree, form)
@@ -199,7 +199,7 @@ def _plain(value: Any) -> str:
 _NUMBERS = ("a number", "a whole number")
 
 
-def _cures(path: Path, wanted: str | None, value: Any, form: Form[Any]) -> list[str]:
+def _cures(path: YamlPath, wanted: str | None, value: Any, form: Form[Any]) -> list[str]:
     """What to write where `value` stands and something of another type is `wanted`."""
     helps = []
     if wanted in ("a map", "a map or one reference") and isinstance(value, list):
@@ -231,13 +231,13 @@ def _cures(path: Path, wanted: str | None, value: Any, form: Form[Any]) -> list[
     return helps or _meaning(path, form) or [_general_cure(path, wanted, form)]
 
 
-def _general_cure(path: Path, wanted: str | None, form: Form[Any]) -> str:
+def _general_cure(path: YamlPath, wanted: str | None, form: Form[Any]) -> str:
     keys = _known_keys(path, form)
     of_keys = f" with the keys {', '.join(keys)}" if keys else ""
     return f"write {wanted}{of_keys} here" if wanted else "write another value here"
 
 
-def _yaml_path(loc: tuple[Any, ...], data: Any) -> Path:
+def _yaml_path(loc: YamlPath, data: Any) -> YamlPath:
     """A pydantic location without the names of union branches, which are no keys of the document."""
     path: list[Any] = []
     for step in loc:
@@ -253,7 +253,7 @@ def _yaml_path(loc: tuple[Any, ...], data: Any) -> Path:
     return tuple(path)
 
 
-def _unknown_key(path: Path, tree: Tree, form: Form[Any]) -> Problem:
+def _unknown_key(path: YamlPath, tree: Tree, form: Form[Any]) -> Problem:
     known = _known_keys(path[:-1], form)
     place = tree.place(path, key=True)
     free = [key for key in known if tree.node((*path[:-1], key)) is None]
@@ -269,21 +269,21 @@ def _unknown_key(path: Path, tree: Tree, form: Form[Any]) -> Problem:
     return Problem("C101", "error", message, place, "unknown", helps=tuple(helps), fix=meant.fix)
 
 
-def _less_indent(path: Path, form: Form[Any]) -> str:
+def _less_indent(path: YamlPath, form: Form[Any]) -> str:
     return f"`{path[-1]}` is a key of {_describe(path[:-2], form)}: indent it as far as `{path[-2]}`"
 
 
-def _known_keys(path: Path, form: Form[Any]) -> list[str]:
+def _known_keys(path: YamlPath, form: Form[Any]) -> list[str]:
     model = _model_at(path, form)
     return [field.alias or name for name, field in model.model_fields.items()] if model else []
 
 
-def _model_at(path: Path, form: Form[Any]) -> type[BaseModel] | None:
+def _model_at(path: YamlPath, form: Form[Any]) -> type[BaseModel] | None:
     """The model of the map at a path; None where that holds no keys of the language."""
     model: Any = form.model
     for step in path:
         if isinstance(model, type) and issubclass(model, BaseModel):
-            name = f"{step}_" if step == "with" else step
+            name = f"{step}_" if step == "with" else str(step)
             field = model.model_fields.get(name)
             model = field.annotation if field is not None else None
             if typing.get_origin(model) is not None and type(None) in typing.get_args(model):
@@ -294,25 +294,26 @@ def _model_at(path: Path, form: Form[Any]) -> type[BaseModel] | None:
     return model if isinstance(model, type) and issubclass(model, BaseModel) else None
 
 
-def _meaning(path: Path, form: Form[Any]) -> list[str]:
+def _meaning(path: YamlPath, form: Form[Any]) -> list[str]:
     """What a key is for, as a hint for a value that cannot be its own."""
     model = _model_at(path[:-1], form)
     field = documented(model).model_fields.get(str(path[-1])) if model else None
     return [f"{path[-1]}: {' '.join(field.description.split())}"] if field and field.description else []
 
 
-def _describe(path: Path, form: Form[Any]) -> str:
+def _describe(path: YamlPath, form: Form[Any]) -> str:
     """`("tasks", "qa", "nodes", "frames", "inputs")` reads `inputs of node frames`."""
     if not path:
         return form.whole
-    if len(path) >= 2 and path[-2] in form.sections:
-        return f"{form.sections[path[-2]]} `{path[-1]}`"
+    section = form.sections.get(str(path[-2])) if len(path) >= 2 else None
+    if section is not None:
+        return f"{section} `{path[-1]}`"
     if len(path) == 1:
         return f"`{path[0]}`"
     return f"`{path[-1]}` of {_describe(path[:-1], form)}"
 
 
-def _copied(data: Any, path: Path) -> Any:
+def _copied(data: Any, path: YamlPath) -> Any:
     """Copy the containers along a path, so that dropping below it leaves the caller's data alone."""
     copy = dict(data) if isinstance(data, dict) else list(data) if isinstance(data, list) else data
     if path and isinstance(copy, dict) and path[0] in copy:
@@ -320,7 +321,7 @@ def _copied(data: Any, path: Path) -> Any:
     return copy
 
 
-def _without_items(path: Path, data: Any) -> Path:
+def _without_items(path: YamlPath, data: Any) -> YamlPath:
     """The path up to the first list on its way: a list is dropped as a whole."""
     for length, step in enumerate(path):
         if isinstance(data, list):
@@ -329,7 +330,7 @@ def _without_items(path: Path, data: Any) -> Path:
     return path
 
 
-def _drop(data: Any, path: Path) -> None:
+def _drop(data: Any, path: YamlPath) -> None:
     for step in path[:-1]:
         if not isinstance(data, dict) or step not in data:
             return

@@ -9,8 +9,8 @@ from typing import Any, Generic, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from composer.language.shape import DocumentShape
-from composer.language.tree import Path, Tree, suggest_key
-from composer.problems import Problem
+from composer.language.tree import Tree, suggest_key
+from composer.problems import Problem, YamlPath
 
 __all__ = ["CURRENT_VERSION", "Form", "shape_document", "shaped", "type_name"]
 
@@ -51,7 +51,7 @@ DOCUMENT = Form(
 
 def shape_document(
     data: dict[str, Any], tree: Tree, *, partial: bool = False
-) -> tuple[DocumentShape | None, list[Problem], set[Path]]:
+) -> tuple[DocumentShape | None, list[Problem], set[YamlPath]]:
     """Validate the shape of a document and the language version that it says it is written in; see `shaped`."""
     versions = _version_problems(data, tree)
     shape, problems, dropped = shaped(DOCUMENT, {**data, "composer": 1}, tree, partial=partial)
@@ -60,7 +60,7 @@ def shape_document(
 
 def shaped(
     form: Form[Shape], data: dict[str, Any], tree: Tree, *, partial: bool = False
-) -> tuple[Shape | None, list[Problem], set[Path]]:
+) -> tuple[Shape | None, list[Problem], set[YamlPath]]:
     """Validate the shape. What is faulty is dropped from the result, so that the rest can be checked; the paths of what
     was dropped come back, so that references to it are not reported a second time. In a `partial` document (a parent is
     missing) no key is required.

@@ -11,12 +11,11 @@ from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 from composer.language.composing import alias_place, place_of
 from composer.language.schema12 import BOOL, FLOAT, INT, MAP, NULL, SEQ, STR, scalar_value
 from composer.language.source import Source
-from composer.problems import DocumentError, Note, Place, Problem
+from composer.problems import DocumentError, Note, Place, Problem, YamlPath
 from composer.problems.suggest import Suggestion, nearest, rename, suggest
 
-__all__ = ["Path", "Tree", "construct", "doubled_keys", "merge", "suggest_key"]
+__all__ = ["Tree", "construct", "doubled_keys", "merge", "suggest_key"]
 
-Path = tuple[Any, ...]
 _PLAIN_TAGS = frozenset((STR, INT, FLOAT, BOOL, NULL, MAP, SEQ))
 _MAX_REPEATED = 100_000
 _MAX_DIGITS = 4000
@@ -30,7 +29,7 @@ class Tree:
         self.root = root
         self._children: dict[int, dict[Any, tuple[ScalarNode, Node]]] = {}
 
-    def find(self, path: Path) -> tuple[Node | None, Node | None, bool]:
+    def find(self, path: YamlPath) -> tuple[Node | None, Node | None, bool]:
         """Key node, value node and whether the whole path exists; otherwise those of the nearest ancestor."""
         key: Node | None = None
         node: Node = self.root
@@ -46,7 +45,7 @@ class Tree:
                 return key, node, False
         return key, node, True
 
-    def place(self, path: Path, *, key: bool = False) -> Place:
+    def place(self, path: YamlPath, *, key: bool = False) -> Place:
         """The span of the value at a path, or of its key. A missing path gives its nearest ancestor's key.
 
         A block collection has no useful span of its own, and a value that was left out has none at all: their key
@@ -64,21 +63,21 @@ class Tree:
             )
         return place_of(node)
 
-    def file(self, path: Path) -> str:
+    def file(self, path: YamlPath) -> str:
         """Name of the file in which the value at a path, or its nearest ancestor, was written."""
         _, node, _ = self.find(path)
         return str((node or self.root).start_mark.name)
 
-    def text(self, path: Path) -> str | None:
+    def text(self, path: YamlPath) -> str | None:
         """The scalar as written, before parameters are filled in."""
         _, node, found = self.find(path)
         return node.value if found and isinstance(node, ScalarNode) else None
 
-    def node(self, path: Path) -> Node | None:
+    def node(self, path: YamlPath) -> Node | None:
         _, node, found = self.find(path)
         return node if found else None
 
-    def inherited_like(self, path: Path) -> str | None:
+    def inherited_like(self, path: YamlPath) -> str | None:
         """The name of another file, beside the key at a path, that the key most likely means to override."""
         around, own = self.node(path[:-1]), self.place(path, key=True)
         if not isinstance(around, MappingNode):
@@ -230,25 +229,25 @@ def construct(root: MappingNode, source: Source | None = None) -> tuple[dict[str
     return construction.value(root), construction.problems
 
 
-def doubled_keys(root: MappingNode) -> set[Path]:
+def doubled_keys(root: MappingNode) -> set[YamlPath]:
     """The paths of all keys that are written twice in their map."""
-    found: set[Path] = set()
+    found: set[YamlPath] = set()
 
-    def walk(node: Node, path: Path) -> None:
+    def walk(node: Node, path: YamlPath) -> None:
         if isinstance(node, MappingNode):
             keys = [_key_value(key) for key, _ in node.value]
             if len(set(keys)) < len(keys):
                 twice = (key for key, count in Counter(keys).items() if count > 1 and key not in (None, "<<"))
                 found.update((*path, key) for key in twice)
             for key, (_, value) in zip(keys, node.value, strict=True):
-                walk(value, (*path, key))
+                walk(value, (*path, key or ""))
 
     walk(root, ())
     return found
 
 
 def merge(
-    parent: MappingNode, child: MappingNode, path: Path = (), removed: dict[Path, Place] | None = None
+    parent: MappingNode, child: MappingNode, path: YamlPath = (), removed: dict[YamlPath, Place] | None = None
 ) -> MappingNode:
     """Deep merge by key: maps merge, lists and scalars replace, an explicit null removes. Marks keep their origin.
 
@@ -265,11 +264,11 @@ def merge(
         child_key, child_value = override
         if child_value.tag == NULL:
             if removed is not None:
-                removed[(*path, key)] = place_of(child_key)
+                removed[(*path, key or "")] = place_of(child_key)
             continue
         if isinstance(parent_value, MappingNode) and isinstance(child_value, MappingNode):
             # the parent's key mark stays: a merged map is still declared where its parent declares it
-            pairs.append((key_node, merge(parent_value, child_value, (*path, key), removed)))
+            pairs.append((key_node, merge(parent_value, child_value, (*path, key or ""), removed)))
         else:
             pairs.append((child_key, child_value))
     pairs.extend(pair for pair in children.values() if pair[1].tag != NULL)

@@ -1,7 +1,7 @@
 """Problems and the places they stand at. Knows nothing of documents or plugins."""
 
 from composer.problems.addresses import NOT_FETCHED, is_address
-from composer.problems.place import Place
+from composer.problems.place import Place, YamlPath
 from composer.problems.problem import ComposerError, DocumentError, Edit, InputError, Note, Problem
 
 __all__ = [
@@ -13,5 +13,6 @@ __all__ = [
     "Note",
     "Place",
     "Problem",
+    "YamlPath",
     "is_address",
 ]

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-__all__ = ["Place"]
+__all__ = ["Place", "YamlPath"]
+
+YamlPath = tuple[str | int, ...]
+"""Keys and positions that lead from the root of a document to a value: `("tasks", "qa", "nodes", "answer", "of")`."""
 
 
 @dataclass(frozen=True, slots=True, order=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path as FilePath
+from pathlib import Path
 from typing import Any
 
 from composer.graph import Checked, CheckedTask, check, library_of
@@ -13,14 +13,12 @@ from composer.graph.entries import EntryFinder
 from composer.graph.telling import settled
 from composer.language import Tree
 from composer.plugin import Config, Dataset, Metric, Registry, load_registry
-from composer.problems import DocumentError, Problem
+from composer.problems import DocumentError, Problem, YamlPath
 from composer.problems.suggest import nearest
 from composer.recipes.reading import UNSET, ReadRecipe, read
 from composer.recipes.shape import Recipe, TaskRecipe
 
 __all__ = ["RecipeReport", "check_recipe", "read_recipe"]
-
-Path = tuple[Any, ...]
 
 
 @dataclass(frozen=True)
@@ -47,7 +45,7 @@ class RecipeReport:
             raise DocumentError(self.errors, self.sources)
 
 
-def read_recipe(path: FilePath) -> Recipe:
+def read_recipe(path: Path) -> Recipe:
     """Read a recipe by itself; raises DocumentError with everything that is wrong with its shape."""
     found = read(path)
     if found.problems:
@@ -56,7 +54,7 @@ def read_recipe(path: FilePath) -> Recipe:
 
 
 def check_recipe(
-    path: FilePath,
+    path: Path,
     *,
     registry: Registry | None = None,
     document: Checked | None = None,
@@ -96,7 +94,7 @@ def _in_order(problems: Iterable[Problem]) -> tuple[Problem, ...]:
 
 
 def _document_of(
-    found: ReadRecipe, path: FilePath, registry: Registry, problems: list[Problem]
+    found: ReadRecipe, path: Path, registry: Registry, problems: list[Problem]
 ) -> Checked | None:
     """The document that a recipe names, or the one beside which it lies; None where there is none."""
     wanted = found.recipe.document
@@ -126,7 +124,7 @@ def _document_of(
     return None
 
 
-def _is_of_a_document(path: FilePath, beside: FilePath) -> bool:
+def _is_of_a_document(path: Path, beside: Path) -> bool:
     return path.resolve().parent.name == "training" and beside.is_file()
 
 
@@ -169,7 +167,7 @@ class _Checker:
             self.problems.append(Problem("C407", "warning", message, place, helps=(help_,)))
 
     def _task(self, name: str, task: TaskRecipe) -> None:
-        path: Path = ("tasks", name)
+        path: YamlPath = ("tasks", name)
         self._dataset(name, task, path)
         self._metrics_of(name, task, path)
         checked = self._checked_task(name, path)
@@ -183,7 +181,7 @@ class _Checker:
         empty = any(len(path) == 2 and path[0] == "tasks" for path in self.found.dropped)
         return empty and name in {field.alias or key for key, field in TaskRecipe.model_fields.items()}
 
-    def _dataset(self, name: str, task: TaskRecipe, path: Path) -> None:
+    def _dataset(self, name: str, task: TaskRecipe, path: YamlPath) -> None:
         if not self._written(*path, "dataset"):
             return
         entry = self._entries.find(
@@ -195,7 +193,7 @@ class _Checker:
         if config is not None:
             self.datasets[name] = entry, config
 
-    def _metrics_of(self, name: str, task: TaskRecipe, path: Path) -> None:
+    def _metrics_of(self, name: str, task: TaskRecipe, path: YamlPath) -> None:
         found = {}
         for score, id_ in task.metrics.items():
             where = (*path, "metrics", score)
@@ -204,7 +202,7 @@ class _Checker:
                 found[score] = entry
         self.metrics[name] = found
 
-    def _checked_task(self, name: str, path: Path) -> CheckedTask | None:
+    def _checked_task(self, name: str, path: YamlPath) -> CheckedTask | None:
         """The document's task, or None after reporting, and where there is no document."""
         if self.report is None:
             return None
@@ -221,14 +219,14 @@ class _Checker:
             return None
         return task
 
-    def _fields(self, task: TaskRecipe, checked: CheckedTask, path: Path) -> None:
+    def _fields(self, task: TaskRecipe, checked: CheckedTask, path: YamlPath) -> None:
         for input_name in task.fields:
             if input_name not in checked.inputs:
                 where = (*path, "fields", input_name)
                 message = f"task `{checked.name}` has no input `{input_name}`"
                 self._unknown("C404", message, where, input_name, list(checked.inputs), "its inputs")
 
-    def _group(self, task: TaskRecipe, checked: CheckedTask, path: Path) -> None:
+    def _group(self, task: TaskRecipe, checked: CheckedTask, path: YamlPath) -> None:
         if task.group is None:
             return
         for key, name in (("by", task.group.by), ("counts", task.group.counts)):
@@ -241,7 +239,7 @@ class _Checker:
             help_ = "`by` is the input that samples share, `counts` the one that says how many share it"
             self._add("C404", message, (*path, "group", "counts"), help_)
 
-    def _output(self, task: TaskRecipe, checked: CheckedTask, path: Path) -> None:
+    def _output(self, task: TaskRecipe, checked: CheckedTask, path: YamlPath) -> None:
         if not self._written(*path, "output"):
             return
         where = (*path, "output")
@@ -252,7 +250,7 @@ class _Checker:
             )
             return
         kind = checked.types[checked.outputs[task.output]].kind
-        for score, metric in self.metrics[path[1]].items():
+        for score, metric in self.metrics[str(path[1])].items():
             if metric.takes and kind not in metric.takes:
                 takes = " or ".join(metric.takes)
                 message = f"metric `{metric.id}` takes {takes}, and output `{task.output}` is {kind}"
@@ -269,7 +267,15 @@ class _Checker:
         return self.tree.node(path) is not None or default
 
     def _unknown(
-        self, code: str, message: str, path: Path, name: str, known: list[str], what: str, *, key: bool = True
+        self,
+        code: str,
+        message: str,
+        path: YamlPath,
+        name: str,
+        known: list[str],
+        what: str,
+        *,
+        key: bool = True,
     ) -> None:
         place = self.tree.place(path, key=key)
         guess = nearest(name, known)
@@ -277,6 +283,6 @@ class _Checker:
         helps.append(f"{what}: {', '.join(known) or 'none'}")
         self.problems.append(Problem(code, "error", message, place, helps=tuple(helps)))
 
-    def _add(self, code: str, message: str, path: Path, help_: str, *, key: bool = False) -> None:
+    def _add(self, code: str, message: str, path: YamlPath, help_: str, *, key: bool = False) -> None:
         place = self.tree.place(path, key=key)
         self.problems.append(Problem(code, "error", message, place, helps=(help_,)))

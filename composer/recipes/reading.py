@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
-from pathlib import Path as FilePath
+from pathlib import Path
 
 from yaml.nodes import MappingNode, ScalarNode
 
 from composer.language import Source, Tree, read_source
 from composer.language.composing import compose
 from composer.language.shaping import Form, shaped
-from composer.language.tree import Path, construct
+from composer.language.tree import construct
 from composer.plugin import Registry
-from composer.problems import DocumentError, InputError, Place, Problem
+from composer.problems import DocumentError, InputError, Place, Problem, YamlPath
 from composer.recipes.shape import Recipe
 
 __all__ = ["ReadRecipe", "find_recipe", "looks_like_recipe", "read"]
@@ -46,14 +46,14 @@ class ReadRecipe:
     tree: Tree
     recipe: Recipe
     problems: tuple[Problem, ...]
-    dropped: frozenset[Path]
+    dropped: frozenset[YamlPath]
 
     @property
     def sources(self) -> dict[str, str]:
         return {self.source.name: self.source.text}
 
 
-def read(path: FilePath, name: str | None = None) -> ReadRecipe:
+def read(path: Path, name: str | None = None) -> ReadRecipe:
     """Read a recipe. Raises DocumentError only where the file holds no map that can be read."""
     source = read_source(path, name or str(path), "recipe")
     try:
@@ -83,7 +83,7 @@ def _keys(root: MappingNode) -> set[str]:
     return {key.value for key, _ in root.value if isinstance(key, ScalarNode)}
 
 
-def looks_like_recipe(path: FilePath) -> bool:
+def looks_like_recipe(path: Path) -> bool:
     """Whether a file holds a recipe rather than a document: by its keys, so that a faulty one is recognised too.
 
     A pipe is a document: what was read from it once is gone.
@@ -98,12 +98,12 @@ def looks_like_recipe(path: FilePath) -> bool:
     return bool(keys & _OF_A_RECIPE) and not keys & _OF_A_DOCUMENT
 
 
-def find_recipe(name: str | FilePath, registry: Registry, given: str | FilePath | None = None) -> FilePath:
+def find_recipe(name: str | Path, registry: Registry, given: str | Path | None = None) -> Path:
     """The recipe's path: as given, or `training/<name>.yaml` beside the document; InputError when that is not there."""
     if given is not None:
-        return FilePath(given)
+        return Path(given)
     shipped = registry.documents.get(str(name))
-    document = shipped.path if shipped is not None else FilePath(name)
+    document = shipped.path if shipped is not None else Path(name)
     path = document.parent / "training" / f"{document.stem}.yaml"
     if not path.is_file():
         raise InputError(f"{name} has no training recipe: write {path}, or name one with --recipe")

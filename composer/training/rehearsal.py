@@ -6,7 +6,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
 
 import numpy as np
 import torch
@@ -16,7 +15,7 @@ from composer.language import Tree
 from composer.plan import Plan, Step
 from composer.plugin import Registry
 from composer.plugin.asking import PluginError
-from composer.problems import ComposerError, InputError, Problem
+from composer.problems import ComposerError, InputError, Problem, YamlPath
 from composer.problems.suggest import nearest
 from composer.recipes import Recipe, TaskRecipe
 from composer.training.data import SampleData
@@ -162,13 +161,13 @@ def _hold_labels_of(data: SampleData, name: str, port: str, size: int, reader: s
 
 def _problem(error: ComposerError, tree: Tree, task: str) -> Problem:
     """C406 at the value of the recipe that the error is about: the name of a field, or else the dataset."""
-    path: tuple[Any, ...] = ("tasks", task, "dataset")
+    path: YamlPath = ("tasks", task, "dataset")
     if not isinstance(error, MissingFieldError):
         shown = f"`composer plugins show {tree.text(path)}` shows its options"
         helps = (f"mend the dataset, or what the recipe asks of it; {shown}",)
         return Problem("C406", "error", str(error), tree.place(path), helps=helps)
     guess = nearest(error.name, list(error.known))
-    written: list[tuple[Any, ...]] = [("tasks", task, "reference")]
+    written: list[YamlPath] = [("tasks", task, "reference")]
     fields = tree.node(("tasks", task, "fields"))
     written += [("tasks", task, "fields", key.value) for key, _ in getattr(fields, "value", ())]
     path = next((p for p in written if tree.text(p) == error.name), path)

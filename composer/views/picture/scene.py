@@ -8,7 +8,7 @@ from typing import Literal
 
 from composer.graph import Checked, CheckedNode, CheckedTask, Endpoint, Report
 from composer.plan import Plan, plan_objective, plan_task
-from composer.problems import InputError
+from composer.problems import InputError, YamlPath
 from composer.views.labels import Labels, callee_text
 
 __all__ = ["Band", "Box", "Link", "Scene", "scenes_of"]
@@ -155,6 +155,6 @@ def _bands(plan: Plan, boxes: Mapping[str, Box]) -> list[Band]:
     return [band for band in bands if band.boxes]
 
 
-def _line(report: Checked, path: tuple[object, ...]) -> str:
+def _line(report: Checked, path: YamlPath) -> str:
     place = report.document.tree.place(path, key=True)
     return f"{place.file}:{place.line}"
