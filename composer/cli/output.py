@@ -9,7 +9,7 @@ import contextlib
 import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, TextIO
 
 from composer.cli.streams import answers
 
@@ -50,7 +50,7 @@ def write_machine(text: str) -> None:
     answers().write(text)
 
 
-def print_json(value: Any, *, indent: int | None = 2) -> None:
+def print_json(value: object, *, indent: int | None = 2) -> None:
     """Print one JSON value: what every command with `--json` ends in."""
     from composer.problems.render.machine import json_text
 

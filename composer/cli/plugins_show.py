@@ -69,7 +69,7 @@ def _unknown(registry: Registry, id: str) -> str:
     return f"no installed plugin offers {id!r}; {hint}"
 
 
-def _details(entry: Any) -> list[str]:
+def _details(entry: object) -> list[str]:
     from composer.plugin import Document, Modality, ModuleType, SearchPolicy
     from composer.types import Kind
 
@@ -113,13 +113,13 @@ def _config_rows(config: type[Config], indent: str = "  ") -> list[str]:
     return rows
 
 
-def _plain(value: Any) -> Any:
+def _plain(value: object) -> object:
     """A default that is no plain value, such as a `search`, as a document writes it."""
     choice = getattr(value, "uses", None)
     return str(value) if choice is None else choice
 
 
-def _type_name(annotation: Any) -> str:
+def _type_name(annotation: object) -> str:
     """A Python type in the words of a document: `whole number or null`, `one of mean, max`."""
     names = {int: "whole number", float: "number", str: "text", bool: "true or false", type(None): "null"}
     if annotation in names:
@@ -186,12 +186,12 @@ def _signature_rows(
 
 
 def asked(
-    function: Callable[..., Any],
+    function: Callable[..., object],
     config: type[Config],
-    examples: Iterable[Mapping[str, Any]],
+    examples: Iterable[Mapping[str, object]],
     options: type[Config] | None = None,
     *,
-    read: Callable[[Any], Callable[[Any], Any]],
+    read: Callable[[object], Callable[[object], object]],
 ) -> tuple[Any, str] | None:
     """What a plugin's function says of a config whose numbers are names; else of its defaults, else of an example.
 
@@ -204,7 +204,7 @@ def asked(
     from composer.problems import ComposerError
 
     more = [] if options is None else [options]
-    tries: list[Mapping[str, Any] | None] = [{}, *examples]
+    tries: list[Mapping[str, object] | None] = [{}, *examples]
     tries.insert(len(tries) if _needs_text(config) else 0, None)
     for values in tries:
         try:
@@ -219,7 +219,7 @@ def asked(
     return None
 
 
-def _validated(values: Mapping[str, Any], config: type[Config], *more: type[Config]) -> list[Any]:
+def _validated(values: Mapping[str, object], config: type[Config], *more: type[Config]) -> list[object]:
     """A config with values, and options as they are by default."""
     from pydantic import ValidationError
 
@@ -236,7 +236,7 @@ def _needs_text(config: type[Config]) -> bool:
     return any(field.is_required() and field.annotation is str for field in config.model_fields.values())
 
 
-def _written(value: Any) -> str:
+def _written(value: object) -> str:
     return value if isinstance(value, str) else json.dumps(value, default=str).replace('"', "")
 
 

@@ -113,7 +113,7 @@ def load_case(path: Path) -> Case:
         raise InputError(f"{path} is no case: {faults}") from None
 
 
-def published_config(folder: Path) -> Mapping[str, Any]:
+def published_config(folder: Path) -> Mapping[str, object]:
     """The recorded `config.json`; raises InputError where it is missing or no JSON object."""
     path = folder / "config.json"
     try:

@@ -64,7 +64,7 @@ def compare_case(
     return Comparison(Path(path).stem, tuple(rows), first)
 
 
-def _settings(settings: Mapping[str, Any], folder: Path) -> dict[str, Any]:
+def _settings(settings: Mapping[str, object], folder: Path) -> dict[str, object]:
     """Settings in which `$data/name` became a file of the data folder, such as a vocabulary."""
     return {
         name: str(folder.resolve() / value.removeprefix("$data/"))
@@ -74,7 +74,7 @@ def _settings(settings: Mapping[str, Any], folder: Path) -> dict[str, Any]:
     }
 
 
-def _from_config(case: Case, config: Mapping[str, Any]) -> dict[str, Any]:
+def _from_config(case: Case, config: Mapping[str, object]) -> dict[str, object]:
     found = {}
     for parameter, key in case.config.items():
         value: Any = config
@@ -111,7 +111,7 @@ def _run(
     program = build_program(plan, model.modules).eval()
     generators = generators_of(plan.steps, model.modules, registry)
     slots = program.load_inputs(feed(plan, run.feeds, inputs, registry))
-    hypotheses: dict[str, Any] = {}
+    hypotheses: dict[str, object] = {}
     with node_errors(plan, slots):
         for stage in plan.stages:
             if stage.kind == "decode":
@@ -140,7 +140,7 @@ def _recorded_name(target: Target, model: Model) -> str:
     if target.last_of is None:
         return target.recorded
     document = model.report.document
-    parameters: Mapping[str, Any] = {} if document is None else document.parameters
+    parameters: Mapping[str, object] = {} if document is None else document.parameters
     count = parameters.get(target.last_of)
     if not isinstance(count, int):
         known = ", ".join(parameters)

@@ -24,9 +24,9 @@ _OWNER = re.compile(r"@[^\s+]*")
 
 def feed(
     plan: Plan, feeds: Mapping[str, str | Ones], inputs: Mapping[str, Tensor], registry: Registry
-) -> dict[str, dict[str, Any]]:
+) -> dict[str, dict[str, object]]:
     """Input ports filled with recorded tensors: `input.port`, or `input.port.field` for a record."""
-    fed: dict[str, dict[str, Any]] = {name: {} for name in plan.inputs}
+    fed: dict[str, dict[str, object]] = {name: {} for name in plan.inputs}
     fields: dict[tuple[str, str], dict[str, Tensor]] = {}
     for place, recorded in feeds.items():
         parts = place.split(".")
@@ -53,7 +53,7 @@ def feed(
     return fed
 
 
-def _record(item: str, port: str, values: Mapping[str, Tensor], plan: Plan, registry: Registry) -> Any:
+def _record(item: str, port: str, values: Mapping[str, Tensor], plan: Plan, registry: Registry) -> object:
     """The record of a port, of fields that were fed one by one."""
     ports = plan.inputs[item].ports
     if port not in ports:

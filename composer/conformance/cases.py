@@ -136,7 +136,7 @@ class Case:
         """Call with keyword arguments by port; the value of every output port."""
         return self.by_port(self.function(module if module is not None else self.build.module)(**inputs))
 
-    def by_port(self, result: Any) -> dict[str, Any]:
+    def by_port(self, result: object) -> dict[str, object]:
         """Whatever a method returned, by output port. Raises Failure for ports that were not declared."""
         ports = list(self.signature.outputs)
         if len(ports) == 1:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from functools import partial
 from types import ModuleType as PythonModule
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from composer.conformance.cases import Build, Case, configs_of, import_reference
 from composer.conformance.declared import check_adapter, check_config, check_ports
@@ -133,7 +133,7 @@ def _importable(reference: str) -> str:
     return ""
 
 
-def _named(entry: Any) -> Iterator[str]:
+def _named(entry: object) -> Iterator[str]:
     for attribute in getattr(entry, "references", ()):  # a kind has no implementation
         value = getattr(entry, attribute)
         yield from value.values() if hasattr(value, "values") else [value] if value else []

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
 
 from composer.conformance.report import Failure, Skip
 from composer.plugin.answers import as_adapter_config, as_ports
@@ -32,7 +31,7 @@ def check_ports(modality: Modality, kinds: Mapping[str, Kind]) -> str:
     if required:
         raise Skip(f"its config has no default for {', '.join(required)}")
     config = modality.config()
-    functions: dict[str, Callable[[Any], Any] | None] = {"ports": modality.ports, "host": modality.host}
+    functions: dict[str, Callable[[object], object] | None] = {"ports": modality.ports, "host": modality.host}
     for name, function in functions.items():
         if function is not None:
             _hold_kinds(ask(function, config, what=f"`{name}`", accept=as_ports), kinds)
@@ -60,7 +59,7 @@ def check_adapter(entry: ModuleType, kinds: Mapping[str, Kind]) -> str:
     return ""
 
 
-def _hold_config(entry: ModuleType, config: Mapping[str, Any], given: PortType, wanted: PortType) -> None:
+def _hold_config(entry: ModuleType, config: Mapping[str, object], given: PortType, wanted: PortType) -> None:
     try:
         entry.config.model_validate(config)
     except ValueError as error:

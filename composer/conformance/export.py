@@ -73,7 +73,7 @@ def _export(case: Case) -> None:
             raise Failure(f"the exported program gives something else at {_at(sizes)}: {found}")
 
 
-def export_inputs(module: nn.Module, inputs: Mapping[str, Any], case: Case) -> nn.Module:
+def export_inputs(module: nn.Module, inputs: Mapping[str, object], case: Case) -> nn.Module:
     """`module(inputs)` as an exported program whose sizes are as free as the case's ports say."""
     free = {name: _free(case.signature.inputs[name], case.kinds, value) for name, value in inputs.items()}
     with _quiet():
@@ -84,7 +84,7 @@ def export_inputs(module: nn.Module, inputs: Mapping[str, Any], case: Case) -> n
             raise Failure(f"torch.export refuses it: {_first_lines(error)}") from error
 
 
-def run_exported(exported: nn.Module, inputs: Mapping[str, Any], sizes: Mapping[str, int]) -> Any:
+def run_exported(exported: nn.Module, inputs: Mapping[str, object], sizes: Mapping[str, int]) -> Any:
     with _quiet():
         try:
             return exported(inputs)

@@ -56,7 +56,7 @@ def _configs(modality: Modality) -> Iterator[Config]:
             raise Failure(f"its example {dict(example)} is refused ({fault}){cure}") from None
 
 
-def _values(modality: Modality, config: Config) -> list[Any]:
+def _values(modality: Modality, config: Config) -> list[object]:
     assert modality.sample is not None
     values = ask(import_object(modality.sample, "its `sample`"), config, what="its `sample`")
     if not isinstance(values, (list, tuple)) or len(values) < 2:
@@ -65,7 +65,7 @@ def _values(modality: Modality, config: Config) -> list[Any]:
 
 
 def _check_prepare(
-    modality: Modality, config: Config, host: Mapping[str, Any], kinds: Mapping[str, Kind], count: int
+    modality: Modality, config: Config, host: Mapping[str, object], kinds: Mapping[str, Kind], count: int
 ) -> None:
     assert modality.prepare is not None
     module = ask(import_object(modality.prepare, "its `prepare`"), config, what="its `prepare`")

@@ -21,7 +21,7 @@ RELATIVE, ABSOLUTE = 1e-4, 1e-5
 """How far two ways to compute the same may differ: kernels of another shape add in another order."""
 
 
-def hold_to_type(name: str, value: Any, port: Port, kind: Kind, sizes: dict[str, int]) -> None:
+def hold_to_type(name: str, value: object, port: Port, kind: Kind, sizes: dict[str, int]) -> None:
     """Raises Failure where a value is not what its port type says.
 
     Symbols that no input has are learnt from the first field that shows them, and added to `sizes`.
@@ -45,7 +45,7 @@ def hold_to_type(name: str, value: Any, port: Port, kind: Kind, sizes: dict[str,
             )
 
 
-def _hold_list(place: str, item: Any, port: Port, sizes: dict[str, int]) -> None:
+def _hold_list(place: str, item: object, port: Port, sizes: dict[str, int]) -> None:
     """Objects that stay on the host are a list with one for each sample."""
     expected = port.type.dims[0].at_known(sizes)
     if not isinstance(item, list) or expected not in (None, len(item)):
@@ -74,12 +74,12 @@ def _dtype_fits(item: Tensor, field: Field) -> bool:
     return str(item.dtype) == f"torch.{field.dtype}"
 
 
-def _found(value: Any) -> str:
+def _found(value: object) -> str:
     return f"a tensor {list(value.shape)}" if isinstance(value, Tensor) else type(value).__name__
 
 
 def tensors_of(
-    values: Mapping[str, Any], ports: Mapping[str, Port], kinds: Mapping[str, Kind]
+    values: Mapping[str, object], ports: Mapping[str, Port], kinds: Mapping[str, Kind]
 ) -> dict[str, Any]:
     """Every tensor of some ports' values, by `port` or `port.field`; lists of what stays on the host, too."""
     found: dict[str, Any] = {}
@@ -91,7 +91,7 @@ def tensors_of(
     return found
 
 
-def _same(one: Any, other: Any, exact: bool) -> bool:
+def _same(one: object, other: object, exact: bool) -> bool:
     """Whether two values of the host are equal, numbers as nearly as those of tensors are."""
     if isinstance(one, float) and isinstance(other, float) and not exact:
         return math.isclose(one, other, rel_tol=RELATIVE, abs_tol=ABSOLUTE)

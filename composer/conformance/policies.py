@@ -42,11 +42,11 @@ class _Cache:
     def select(self, rows: Tensor) -> _Cache:
         return _Cache(self._of[rows])
 
-    def __getattr__(self, name: str) -> Any:
+    def __getattr__(self, name: str) -> object:
         raise Failure(f"it reads `cache.{name}`; a cache offers {', '.join(OFFERED)} and nothing else")
 
 
-def _step(ids: Tensor, cache: Any) -> tuple[Tensor, Any]:
+def _step(ids: Tensor, cache: Any) -> tuple[Tensor, object]:
     """Scores that depend on the sample and the last token; samples end after texts of unequal length."""
     of = cache._of
     if ids.shape != of.shape or ids.dtype != torch.int64:
@@ -105,7 +105,7 @@ def _found(search: BoundSearch) -> list[list[tuple[tuple[int, ...], float]]]:
     return [[(tuple(text.ids), float(text.score)) for text in texts] for texts in found]
 
 
-def _check_ids(ids: tuple[Any, ...], when: str) -> None:
+def _check_ids(ids: tuple[object, ...], when: str) -> None:
     frame = FRAMING
     if not ids or ids[0] != frame.start:
         raise Failure(

@@ -98,7 +98,7 @@ def check_batch(case: Case) -> str:
     return ""
 
 
-def _outputs_of(case: Case, rows: Mapping[str, Any]) -> dict[str, Port]:
+def _outputs_of(case: Case, rows: Mapping[str, object]) -> dict[str, Port]:
     """The output ports whose rows belong to the samples that `rows` selects."""
     return {
         name: port
@@ -126,7 +126,7 @@ def check_determinism(case: Case) -> str:
     return ""
 
 
-def _to_meta(value: Any) -> Any:
+def _to_meta(value: object) -> Any:
     return tree_map_only(torch.Tensor, lambda item: item.to("meta"), value)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from typing import Literal
 
 from composer.problems import ComposerError
 
@@ -60,7 +60,7 @@ class ConformanceReport:
             broken = [f"  {each.subject}: {each.check}: {each.reason}" for each in self.failures]
             raise ConformanceError("\n".join([f"{self.plugin} breaks {len(broken)} promises:", *broken]))
 
-    def as_dict(self) -> dict[str, Any]:
+    def as_dict(self) -> dict[str, object]:
         results = [asdict(result) for result in self.results]
         return {"plugin": self.plugin, "passed": self.passed, "results": results}
 

@@ -29,7 +29,7 @@ def make_inputs(
     bare: bool = False,
     masks: str = "ragged",
     seed: int = 0,
-) -> dict[str, Any]:
+) -> dict[str, object]:
     """One value per input port.
 
     `bare` leaves out what is optional (ports, and fields such as a mask). `masks` are `ragged` (each row shows fewer
@@ -39,7 +39,7 @@ def make_inputs(
         Skip: a port carries values that no tensor can (text). Failure: a port does not fit its kind.
     """
     generator = torch.Generator().manual_seed(seed)
-    inputs: dict[str, Any] = {}
+    inputs: dict[str, object] = {}
     for name, port in signature.inputs.items():
         if bare and port.optional:
             continue
@@ -122,6 +122,6 @@ def fields_of(kind: Kind, value: Any) -> dict[str, Any]:
     return dict(zip(kind.fields, value, strict=True))
 
 
-def as_record(kind: Kind, values: Mapping[str, Any]) -> Any:
+def as_record(kind: Kind, values: Mapping[str, object]) -> Any:
     """The value that travels: the kind's record, or its one tensor."""
     return kind.record(**values) if kind.record is not None else next(iter(values.values()))

@@ -40,7 +40,7 @@ class Inputs:
         self.groups = {name: _batch_symbol(plan, name) for name in plan.inputs}
 
     def encode(
-        self, raw: Mapping[str, Any], device: torch.device, dtype: torch.dtype | None = None
+        self, raw: Mapping[str, object], device: torch.device, dtype: torch.dtype | None = None
     ) -> tuple[dict[str, dict[str, Any]], bool]:
         """Host ports of every input as tensors, and whether the caller gave single values rather than lists.
 
@@ -56,7 +56,7 @@ class Inputs:
             for name, ports in arrays.items()
         }, self.is_single(raw)
 
-    def arrays(self, raw: Mapping[str, Any], names: Container[str]) -> dict[str, dict[str, Any]]:
+    def arrays(self, raw: Mapping[str, object], names: Container[str]) -> dict[str, dict[str, Any]]:
         """Host ports of some of the inputs as arrays, held to what the document says of them.
 
         `raw` holds the values of at least these; they form batches with all that are there.
@@ -71,34 +71,34 @@ class Inputs:
         self.hold_together(arrays)
         return arrays
 
-    def is_single(self, raw: Mapping[str, Any]) -> bool:
+    def is_single(self, raw: Mapping[str, object]) -> bool:
         """Whether single values were given rather than lists: then answers are single values too."""
         return not any(
             holds_samples(raw[name]) for name in self.groups if name in raw and self._is_main(name)
         )
 
-    def check_known(self, raw: Mapping[str, Any]) -> None:
+    def check_known(self, raw: Mapping[str, object]) -> None:
         """Raise InputError for inputs that the task does not have; the others may be missing."""
         self._check_names({**dict.fromkeys(self.plan.inputs), **raw})
 
-    def check_asked(self, kept: Mapping[str, Any], asked: Mapping[str, Any]) -> None:
+    def check_asked(self, kept: Mapping[str, object], asked: Mapping[str, object]) -> None:
         """Raise InputError where inputs do not make up a request with those that a session keeps."""
         self._check_names({**kept, **asked})
         check_batches(kept, asked, self.groups, lambda name, raw: len(self._batch(name, raw)))
 
-    def hold(self, name: str, arrays: Mapping[str, Any]) -> None:
+    def hold(self, name: str, arrays: Mapping[str, object]) -> None:
         """Raise InputError where the encoded ports of an input are not what the document says of them."""
         self._check_kinds(name, arrays)
         self._check_limits(name, arrays)
 
-    def hold_together(self, arrays: Mapping[str, Mapping[str, Any]], *, grouped: bool = False) -> None:
+    def hold_together(self, arrays: Mapping[str, Mapping[str, object]], *, grouped: bool = False) -> None:
         """Raise InputError where the ports of all inputs have not the sizes that the document gives them.
 
         `grouped` says that some inputs have several rows for one of others, so that batches may differ.
         """
         hold_sizes(given for name, ports in arrays.items() for given in self._shapes(name, ports, grouped))
 
-    def _shapes(self, name: str, ports: Mapping[str, Any], grouped: bool) -> Iterator[Given]:
+    def _shapes(self, name: str, ports: Mapping[str, object], grouped: bool) -> Iterator[Given]:
         """The tensors of an input with what they are declared to be; lists, such as texts, have no shape."""
         for port, found in self.plan.host_types(name).items():
             kind = self.kinds.get(found.kind)
@@ -119,7 +119,7 @@ class Inputs:
                 labels = [kind.dims[spec.dims[axis]] for axis in axes]
                 yield Given(name, declared, labels, dims, [field.shape[axis] for axis in axes])
 
-    def _check_kinds(self, name: str, arrays: Mapping[str, Any]) -> None:
+    def _check_kinds(self, name: str, arrays: Mapping[str, object]) -> None:
         for port, value in arrays.items():
             found = self.plan.task.types.get(
                 (name, port)
@@ -153,7 +153,7 @@ class Inputs:
         batches = [group for group in self.groups.values() if group is not None]
         return bool(batches and self.groups[name] == batches[0])
 
-    def _check_names(self, raw: Mapping[str, Any]) -> None:
+    def _check_names(self, raw: Mapping[str, object]) -> None:
         task, known = self.plan.task.name, ", ".join(self.plan.inputs)
         missing = [name for name in self.plan.inputs if name not in raw]
         unexpected = [name for name in raw if name not in self.plan.inputs]
@@ -168,7 +168,7 @@ class Inputs:
                 f"task `{task}` needs the input {' and '.join(f'`{m}`' for m in missing)}; it takes {known}"
             )
 
-    def _batch(self, name: str, raw: Mapping[str, Any]) -> list[Any]:
+    def _batch(self, name: str, raw: Mapping[str, Any]) -> list[object]:
         value = raw[name]
         if self.groups[name] is None:
             if holds_samples(value):
@@ -192,10 +192,10 @@ class Inputs:
 
 
 def check_batches(
-    kept: Mapping[str, Any],
-    asked: Mapping[str, Any],
-    groups: Mapping[str, Any],
-    count: Callable[[str, Mapping[str, Any]], int],
+    kept: Mapping[str, object],
+    asked: Mapping[str, object],
+    groups: Mapping[str, object],
+    count: Callable[[str, Mapping[str, object]], int],
 ) -> None:
     """Raise InputError where asked inputs repeat one that a session keeps, or have another number of values.
 
@@ -217,12 +217,12 @@ def check_batches(
             )
 
 
-def holds_samples(value: Any) -> bool:
+def holds_samples(value: object) -> bool:
     """Whether a raw value stands for several samples; a record such as `Tokens(ids, mask)` is one value."""
     return isinstance(value, list) or (isinstance(value, tuple) and not hasattr(value, "_fields"))
 
 
-def first_sample(value: Any) -> Any:
+def first_sample(value: Any) -> object:
     """The only sample of a batch."""
     if isinstance(value, tuple):
         return type(value)(*[item if item is None else item[0] for item in value])  # type: ignore[arg-type]
@@ -231,7 +231,7 @@ def first_sample(value: Any) -> Any:
     return value[0] if getattr(value, "ndim", 0) else value
 
 
-def check_record(name: str, kind: Kind, value: Any) -> None:
+def check_record(name: str, kind: Kind, value: object) -> None:
     """Raise InputError where an input has one array in the place of a record such as `States(values, mask)`."""
     if kind.record is not None and not isinstance(value, tuple):
         raise InputError(f"input `{name}` takes {kind.id} with {' and '.join(kind.fields)}, not one array")
@@ -247,7 +247,7 @@ def _bare(symbol: str) -> str:
     return symbol.partition("@")[0]
 
 
-def _fields_of(kind: Kind, value: Any) -> tuple[Any, ...]:
+def _fields_of(kind: Kind, value: Any) -> tuple[object, ...]:
     """The tensors of a value, one per field of its kind. Raises InputError where there are others."""
     if kind.record is None:
         return (value,)
@@ -265,7 +265,7 @@ def _batch_symbol(plan: Plan, name: str) -> Dim | None:
     return next(iter(plan.task.types[name, port].dims), None)
 
 
-def to_tensors(value: Any, device: torch.device | None = None, dtype: torch.dtype | None = None) -> Any:
+def to_tensors(value: object, device: torch.device | None = None, dtype: torch.dtype | None = None) -> Any:
     """Arrays as tensors, in records too; texts as lists. `dtype` is what floating-point numbers are cast to."""
     if isinstance(value, np.ndarray) and value.dtype.kind in _TEXTS:
         return value.tolist()

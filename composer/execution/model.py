@@ -65,7 +65,7 @@ class Runner:
         """The seed of a run and its raw inputs (see `drawn_seed`)."""
         return drawn_seed(seed, raw, self.plan.task.name, self.plan.inputs, self.searches)
 
-    def run_steps(self, slots: list[Any], names: Container[str], seed: int) -> None:
+    def run_steps(self, slots: list[object], names: Container[str], seed: int) -> None:
         """Run the nodes of these names on a list of slots, in place."""
         for stage in self.plan.stages:
             if stage.kind != "decode":
@@ -86,7 +86,7 @@ class Runner:
         return slots
 
     def stream(
-        self, tensors: Mapping[str, Mapping[str, Any]], generator: Generator, seed: int = 0
+        self, tensors: Mapping[str, Mapping[str, object]], generator: Generator, seed: int = 0
     ) -> Iterator[str]:
         """Run what comes before the one `generate` node, then give its text piece by piece."""
         slots = self.program.load_inputs(tensors)
@@ -192,7 +192,7 @@ class Model:
         self.close()
 
     @torch.inference_mode()
-    def run(self, task: str | None = None, /, *, seed: Any = None, **raw: Any) -> dict[str, Any]:
+    def run(self, task: str | None = None, /, *, seed: object = None, **raw: object) -> dict[str, Any]:
         """Answer. `seed`, a whole number, makes a search that draws its tokens find the same ones again.
 
         Raises InputError for inputs that are missing, unexpected or unusable, and for a seed that nothing depends on.
@@ -204,7 +204,7 @@ class Model:
         outputs = {name: slots[slot] for name, slot in runner.plan.outputs.items()}
         return {name: first_sample(value) for name, value in outputs.items()} if single else outputs
 
-    def session(self, task: str | None = None, /, *, seed: Any = None, **kept: Any) -> Session:
+    def session(self, task: str | None = None, /, *, seed: object = None, **kept: object) -> Session:
         """Take some inputs of a task once, to ask for answers with the others: `session.ask(question="...")`.
 
         What depends on these inputs alone runs now, and never again. Raises InputError for inputs that are unexpected
@@ -212,7 +212,7 @@ class Model:
         """
         return Session(self.runner(task), kept, seed, self.device, self.dtype)
 
-    def stream(self, task: str | None = None, /, *, seed: Any = None, **raw: Any) -> Iterator[str]:
+    def stream(self, task: str | None = None, /, *, seed: object = None, **raw: object) -> Iterator[str]:
         """The text of one sample as it is generated, before the nodes that come after the generation.
 
         Raises InputError, before anything runs, where the task is not a single search that can stream.
@@ -335,7 +335,7 @@ def _task_names(report: Checked, tasks: Iterable[str] | None) -> tuple[str, ...]
 
 def _from_config(
     registry: Registry, layout: str | None, config: Mapping[str, Any] | None, document: Any
-) -> dict[str, Any]:
+) -> dict[str, object]:
     """The published config as parameters; what the document has no parameter for is left out."""
     if config is None or isinstance(document, Report):
         return {}

@@ -34,7 +34,7 @@ class Processors:
 
 def encoded(
     modality: Modality, processor: Processor, values: Sequence[Any], ports: Iterable[str]
-) -> dict[str, Any]:
+) -> dict[str, object]:
     """What a processor makes of raw values, by host port.
 
     Raises:

@@ -26,7 +26,12 @@ class Session:
 
     @torch.inference_mode()
     def __init__(
-        self, runner: Runner, kept: Mapping[str, Any], seed: Any, device: torch.device, dtype: torch.dtype
+        self,
+        runner: Runner,
+        kept: Mapping[str, object],
+        seed: object,
+        device: torch.device,
+        dtype: torch.dtype,
     ) -> None:
         self._runner = runner
         self._device, self._dtype = device, dtype
@@ -44,7 +49,7 @@ class Session:
         return tuple(name for name in self._runner.plan.inputs if name not in self._kept)
 
     @torch.inference_mode()
-    def ask(self, *, seed: Any = None, **asked: Any) -> dict[str, Any]:
+    def ask(self, *, seed: object = None, **asked: object) -> dict[str, Any]:
         """One value per output, as `run` gives them; lists where the session or the question has lists.
 
         Raises InputError for inputs that are missing, unexpected or unusable, for one that the session keeps, and for
@@ -69,7 +74,7 @@ class Session:
         single = runner.inputs.is_single(together)
         return {name: first_sample(value) for name, value in outputs.items()} if single else outputs
 
-    def _tensors(self, arrays: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
+    def _tensors(self, arrays: Mapping[str, Mapping[str, object]]) -> dict[str, dict[str, object]]:
         return {
             name: {port: to_tensors(value, self._device, self._dtype) for port, value in ports.items()}
             for name, ports in arrays.items()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import Any
 
 from composer.plugin import ModuleType, Registry
 from composer.plugin.answers import as_adapter_config
@@ -17,7 +16,7 @@ __all__ = ["adapter_for", "adapter_help"]
 
 def adapter_for(
     registry: Registry, given: PortType, wanted: PortType
-) -> tuple[ModuleType, dict[str, Any]] | None:
+) -> tuple[ModuleType, dict[str, object]] | None:
     """A module type and its config that would make `given` fit `wanted`, or None."""
     for entry in registry.module_types.values():
         if entry.adapter is not None:

@@ -39,7 +39,7 @@ def said_once(problems: Iterable[Problem], tree: Tree) -> list[Problem]:
     if not shared:
         return found
     kept: dict[Any, Problem] = {}
-    others: dict[Any, list[Place]] = {}
+    others: dict[object, list[Place]] = {}
     for problem in found:
         key = _signature(problem, shared)
         first = kept.setdefault(key, problem)
@@ -51,7 +51,7 @@ def said_once(problems: Iterable[Problem], tree: Tree) -> list[Problem]:
     return list(kept.values())
 
 
-def _signature(problem: Problem, shared: list[_Shared]) -> Any:
+def _signature(problem: Problem, shared: list[_Shared]) -> object:
     """What problems have in common that are one."""
     for value in shared:
         if value.holds(problem.place):

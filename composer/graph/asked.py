@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 from composer.plugin import Config, ModuleType
 from composer.plugin.answers import as_signature
@@ -14,7 +13,7 @@ from composer.types import Signature
 __all__ = ["default_signature", "signature_of"]
 
 
-def signature_of(function: Callable[..., Any], config: Config) -> Signature | None:
+def signature_of(function: Callable[..., object], config: Config) -> Signature | None:
     """The signature of a method without options; None where the plugin gives none."""
     try:
         return ask(function, config, what="a signature", accept=as_signature(config))

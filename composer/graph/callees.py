@@ -363,7 +363,7 @@ class Callees:
 
     def _signature(
         self,
-        function: Any,
+        function: object,
         arguments: tuple[Config, ...],
         path: YamlPath,
         what: str,

@@ -37,7 +37,7 @@ def check(
     document: str | Path | Source,
     *,
     registry: Registry | None = None,
-    settings: Mapping[str, Any] | None = None,
+    settings: Mapping[str, object] | None = None,
     unsaved: Mapping[Path, str] | None = None,
 ) -> Report:
     """Check a document given by path, by shipped name, or as a `Source`. Never raises for what the document holds.

@@ -78,7 +78,7 @@ class ConfigReader:
             self.cache[key] = config
         return config
 
-    def _folders(self, path: YamlPath, data: Mapping[str, Any]) -> dict[str, Path]:
+    def _folders(self, path: YamlPath, data: Mapping[str, object]) -> dict[str, Path]:
         """The folder of the file that wrote each text: a parameter's value may stand in another than its `$name`."""
         folders = {}
         for name in (name for name, value in data.items() if isinstance(value, str)):

@@ -188,7 +188,7 @@ def _with_value(owner: Owner, field: str, value: int, port: str, index: int) -> 
     return _dim_of(owner, owner.config.model_copy(update={field: value}), port, index)
 
 
-def _dim_of(owner: Owner, config: Any, port: str, index: int) -> Dim | None:
+def _dim_of(owner: Owner, config: object, port: str, index: int) -> Dim | None:
     """A dimension of a port under a config; None where the plugin refuses or fails at a value that nobody wrote."""
     try:
         found = owner.ports(config).get(port)

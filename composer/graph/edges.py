@@ -222,7 +222,7 @@ class EdgeChecker:
             function = module.type.methods[callee.method].signature
         options = (callee.options,) if callee.options is not None else ()
 
-        def ports(config: Any) -> dict[str, PortType]:
+        def ports(config: object) -> dict[str, PortType]:
             accept = as_signature(config)
             signature = ask(function, config, *options, what=module.type.title, accept=accept)
             found = {name: port.type for name, port in signature.outputs.items()}

@@ -55,7 +55,7 @@ class NodeInputs:
         else:
             wired[port] = endpoint
 
-    def missing(self, wired: dict[str, Any], callee: Callee, node: NodeShape, path: YamlPath) -> None:
+    def missing(self, wired: dict[str, object], callee: Callee, node: NodeShape, path: YamlPath) -> None:
         """C208 for every port of the node at `path` that needs something and has nothing."""
         ports = [p for p, d in callee.signature.inputs.items() if p not in wired and not d.optional]
         if not ports or self.document.hurt(path):
@@ -95,7 +95,7 @@ class NodeInputs:
             self.problems.append(Problem("C102", "error", message, place, helps=cures))
 
     def _unexpected(
-        self, callee: Callee, reference: Reference, wired: dict[str, Any], path: YamlPath
+        self, callee: Callee, reference: Reference, wired: dict[str, object], path: YamlPath
     ) -> None:
         """C209: an input that the node does not have."""
         from composer.graph.wiring import takers

@@ -6,7 +6,6 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from composer.graph.checking import check
 from composer.graph.faults import without_count
@@ -51,7 +50,9 @@ class Mended:
     refused: tuple[Refused, ...] = ()
 
 
-def mend(documents: Sequence[str], registry: Registry, settings: Mapping[str, Any] | None = None) -> Mended:
+def mend(
+    documents: Sequence[str], registry: Registry, settings: Mapping[str, object] | None = None
+) -> Mended:
     """Make every fix that removes its problem and brings no other, in memory, until none is left.
 
     A document is changed for what it says itself: no fix for a fault that `settings` make, none in a document that
@@ -77,7 +78,7 @@ class _Look:
 class _Mending:
     documents: Sequence[str]
     registry: Registry
-    settings: Mapping[str, Any]
+    settings: Mapping[str, object]
     checks: int = 0
     fixed: list[Problem] = field(default_factory=list)
     refused: dict[_Key, Refused] = field(default_factory=dict)
@@ -154,7 +155,7 @@ class _Mending:
                     mendable[key] = (*mendable.get(key, ()), problem)
         return _Look(texts, sources, errors, mendable, problems)
 
-    def _report(self, document: str, texts: Mapping[str, str], settings: Mapping[str, Any]) -> Report:
+    def _report(self, document: str, texts: Mapping[str, str], settings: Mapping[str, object]) -> Report:
         source = Source(document, texts[document], Path(document)) if document in texts else document
         unsaved = {Path(name).resolve(): text for name, text in texts.items()}
         return check(source, registry=self.registry, settings=settings, unsaved=unsaved)

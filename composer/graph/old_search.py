@@ -28,12 +28,12 @@ GREEDY = "core.greedy"
 
 
 def renewed(
-    data: Mapping[str, Any],
+    data: Mapping[str, object],
     path: YamlPath,
     model: type[GenerateOptions],
     document: Resolved,
     registry: Registry,
-) -> tuple[dict[str, Any], list[Problem]]:
+) -> tuple[dict[str, object], list[Problem]]:
     """The options of a `generate` node in today's words, with a C226 for each file that has old ones.
 
     `data` are those of the node at `path`, with parameters filled in.

@@ -222,7 +222,7 @@ def _in_data(location: YamlPath, data: Any) -> YamlPath:
     return tuple(steps)
 
 
-def _accepts(model: type[Config], data: dict[str, Any], location: YamlPath, value: object) -> bool:
+def _accepts(model: type[Config], data: dict[str, object], location: YamlPath, value: object) -> bool:
     """Whether a config with another value at a place has no fault there."""
     try:
         changed = json.loads(json.dumps(data, default=str))

@@ -23,7 +23,7 @@ OLD_OPTIONS = ("penalty", "beams")
 """What stood beside `max_tokens` before a search had options of its own."""
 
 
-def policy_called(registry: Registry, name: Any) -> SearchPolicy | None:
+def policy_called(registry: Registry, name: object) -> SearchPolicy | None:
     """The search policy of this id, or the one that documents called so once."""
     if not isinstance(name, str):
         return None

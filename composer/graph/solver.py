@@ -16,7 +16,7 @@ from composer.types import UNBOUNDED, Dim, Floor
 
 __all__ = ["Refused", "Solver"]
 
-_ABSENT: Any = object()
+_ABSENT: object = object()
 Refused = tuple[Dim, tuple[int, int]]
 """A value that lies outside the range of what it should be, and that range."""
 

@@ -199,7 +199,7 @@ class TaskChecker:
         )
         for name, (node, path, training) in self.nodes.items():
             callee = self.resolved.get(name)
-            wired: dict[str, Any] = {}
+            wired: dict[str, object] = {}
             for reference in written_references(node, path):
                 source = reference.text.partition(".")[0]
                 endpoint = self.references.resolve(reference.text, reference.path, training=training)

@@ -160,9 +160,9 @@ class Vocabularies:
 
 
 def _writer(module: CheckedModule) -> Owner:
-    function: Callable[[Any], Vocabulary] = module.type.generation.vocabulary  # type: ignore[union-attr]
+    function: Callable[[object], Vocabulary] = module.type.generation.vocabulary  # type: ignore[union-attr]
 
-    def ports(config: Any) -> Mapping[str, PortType]:
+    def ports(config: object) -> Mapping[str, PortType]:
         size = function(config).size
         return {} if size is None else {entries_port(""): PortType("labels", (Dim(size),))}
 

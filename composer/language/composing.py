@@ -26,7 +26,7 @@ else:  # pragma: no cover - PyYAML wheels always carry libyaml; a source build w
     class _Parser(  # type: ignore[no-redef]
         yaml.reader.Reader, yaml.scanner.Scanner, yaml.parser.Parser, yaml.composer.Composer
     ):
-        def __init__(self, stream: Any) -> None:
+        def __init__(self, stream: str) -> None:
             yaml.reader.Reader.__init__(self, stream)
             yaml.scanner.Scanner.__init__(self)
             yaml.parser.Parser.__init__(self)
@@ -47,7 +47,7 @@ class _Composer(_Parser):
             return resolve_scalar(value or "") if implicit[0] else STR
         return MAP if kind is MappingNode else SEQ
 
-    def descend_resolver(self, current_node: Any, current_index: Any) -> None:
+    def descend_resolver(self, current_node: object, current_index: object) -> None:
         self.depth += 1
         self.count += 1
         if self.count > MAX_VALUES:

@@ -102,7 +102,7 @@ def load_chain(source: Source, library: Library) -> Chain:
     return Chain(layers, merged, data, problems, unread, complete, removed)
 
 
-def _head_problems(root: MappingNode, values: Mapping[str, Any]) -> list[Problem]:
+def _head_problems(root: MappingNode, values: Mapping[str, object]) -> list[Problem]:
     """Faults in the head of an ancestor, of which nothing else is inherited that would show them."""
     head = {key: value for key, value in values.items() if key not in _SECTIONS}
     _, found, _ = shape_document(head, Tree(root), partial=True)

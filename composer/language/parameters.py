@@ -34,7 +34,7 @@ class Parameters:
     failures: int = 0
     """How many values named no parameter."""
 
-    def fill(self, value: Any, path: YamlPath, tree: Tree) -> Any:
+    def fill(self, value: object, path: YamlPath, tree: Tree) -> object:
         """Replace `$name` by its value, in maps and lists too; `$$x` is the text `$x`."""
         if isinstance(value, str):
             return self._fill_text(value, path, tree) if value.startswith("$") else value
@@ -44,7 +44,7 @@ class Parameters:
             return [self.fill(item, (*path, index), tree) for index, item in enumerate(value)]
         return value
 
-    def _fill_text(self, text: str, path: YamlPath, tree: Tree) -> Any:
+    def _fill_text(self, text: str, path: YamlPath, tree: Tree) -> object:
         if text.startswith("$$"):
             return text[1:]
         name = text[1:]
@@ -111,7 +111,7 @@ def apply_settings(parameters: Parameters, settings: Mapping[str, Any], source_t
 
 
 def wrong_type(
-    name: str, default: Any, value: Any, place: Place, declared: Place, verb: str = ""
+    name: str, default: object, value: object, place: Place, declared: Place, verb: str = ""
 ) -> Problem | None:
     """The problem of a value whose type differs from its default's, or None. A whole number serves as a float."""
     same = type(default) is type(value) or (type(default) is float and type(value) is int) or default is None

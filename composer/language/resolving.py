@@ -93,13 +93,13 @@ def find_source(target: str | Path, library: Library) -> Source:
     return read_source(Path(text), text)
 
 
-def resolve(source: Source, library: Library, settings: Mapping[str, Any] | None = None) -> Resolved:
+def resolve(source: Source, library: Library, settings: Mapping[str, object] | None = None) -> Resolved:
     """Resolve one document. Raises DocumentError only where nothing can be read; other findings are in `problems`."""
     with collector_paused():
         return _resolve(source, library, settings)
 
 
-def _resolve(source: Source, library: Library, settings: Mapping[str, Any] | None) -> Resolved:
+def _resolve(source: Source, library: Library, settings: Mapping[str, object] | None) -> Resolved:
     chain = load_chain(source, library)
     tree = Tree(chain.merged)
     problems = list(chain.problems)
@@ -247,7 +247,7 @@ def _name_taken(name: str, first: YamlPath, second: YamlPath, tree: Tree, proble
 def _override_problems(chain: Chain, parameters: Parameters, tree: Tree) -> list[Problem]:
     """A child's parameters that override nothing (C108)."""
     problems: list[Problem] = []
-    inherited: dict[str, Any] = {}
+    inherited: dict[str, object] = {}
     for index, (layer, values) in enumerate(_layers(chain)):
         for name in values:
             if index and name not in parameters.used and name not in inherited:
@@ -259,7 +259,7 @@ def _override_problems(chain: Chain, parameters: Parameters, tree: Tree) -> list
 def _mistyped_overrides(chain: Chain, parameters: Parameters) -> list[Problem]:
     """A child's parameters of another type than the parent's (C105). The parent's value stays in force."""
     problems: list[Problem] = []
-    inherited: dict[str, Any] = {}
+    inherited: dict[str, object] = {}
     places: dict[str, Place] = {}
     for layer, values in _layers(chain):
         for name, value in values.items():
@@ -276,7 +276,7 @@ def _mistyped_overrides(chain: Chain, parameters: Parameters) -> list[Problem]:
     return problems
 
 
-def _layers(chain: Chain) -> Iterator[tuple[Tree, dict[str, Any]]]:
+def _layers(chain: Chain) -> Iterator[tuple[Tree, dict[str, object]]]:
     """Each document of the chain, the root ancestor first, with its own parameters."""
     for _, root in chain.layers:
         layer = Tree(root)
@@ -286,7 +286,7 @@ def _layers(chain: Chain) -> Iterator[tuple[Tree, dict[str, Any]]]:
 
 
 def _overrides_nothing(
-    name: str, layer: Tree, inherited: Mapping[str, Any], own: Mapping[str, Any]
+    name: str, layer: Tree, inherited: Mapping[str, object], own: Mapping[str, object]
 ) -> Problem:
     place = layer.place(("parameters", name), key=True)
     meant = suggest(name, [known for known in inherited if known not in own], place, coined=True)

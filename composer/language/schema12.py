@@ -51,7 +51,7 @@ def _float(text: str) -> float:
     return float(text.lower().replace(".inf", "inf").replace(".nan", "nan"))
 
 
-_VALUES: dict[str, Callable[[str], Any]] = {
+_VALUES: dict[str, Callable[[str], object]] = {
     INT: _integer,
     FLOAT: _float,
     BOOL: lambda text: text[0] in "tT",
@@ -65,7 +65,7 @@ def scalar_value(tag: str, text: str) -> Any:
     return text if convert is None else convert(text)
 
 
-def shown(value: Any) -> str:
+def shown(value: object) -> str:
     """A value in a message: as YAML writes it where Python writes it otherwise, and not at any length."""
     words = {None: "null", True: "true", False: "false"}
     if value is None or isinstance(value, bool):

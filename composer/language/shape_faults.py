@@ -122,13 +122,13 @@ def _too_deep(path: YamlPath, form: Form[Any]) -> bool:
     return len(path) >= 2 and path[-2] in form.sections and path[-1] in _known_keys(path[:-2], form)
 
 
-def _at(data: Any, path: YamlPath) -> Any:
+def _at(data: object, path: YamlPath) -> Any:
     for step in path:
         data = data.get(step, {}) if isinstance(data, dict) else {}
     return data if isinstance(data, dict) else {}
 
 
-def _meant(location: YamlPath, data: dict[str, Any], form: Form[Any]) -> YamlPath | None:
+def _meant(location: YamlPath, data: dict[str, object], form: Form[Any]) -> YamlPath | None:
     """The location of the key that an unknown one most likely means."""
     meant = suggest_key(str(location[-1]), _known_keys(_yaml_path(location, data)[:-1], form)).word
     return (*location[:-1], meant) if meant is not None else None
@@ -191,7 +191,7 @@ def _bound(fault: Any) -> str | None:
     )
 
 
-def _plain(value: Any) -> str:
+def _plain(value: object) -> str:
     """A bound as people write it: pydantic makes 0.0 of the 0 that a number with a fraction has to exceed."""
     return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
 
@@ -199,7 +199,7 @@ def _plain(value: Any) -> str:
 _NUMBERS = ("a number", "a whole number")
 
 
-def _cures(path: YamlPath, wanted: str | None, value: Any, form: Form[Any]) -> list[str]:
+def _cures(path: YamlPath, wanted: str | None, value: object, form: Form[Any]) -> list[str]:
     """What to write where `value` stands and something of another type is `wanted`."""
     helps = []
     if wanted in ("a map", "a map or one reference") and isinstance(value, list):
@@ -313,7 +313,7 @@ def _describe(path: YamlPath, form: Form[Any]) -> str:
     return f"`{path[-1]}` of {_describe(path[:-1], form)}"
 
 
-def _copied(data: Any, path: YamlPath) -> Any:
+def _copied(data: object, path: YamlPath) -> Any:
     """Copy the containers along a path, so that dropping below it leaves the caller's data alone."""
     copy = dict(data) if isinstance(data, dict) else list(data) if isinstance(data, list) else data
     if path and isinstance(copy, dict) and path[0] in copy:
@@ -321,7 +321,7 @@ def _copied(data: Any, path: YamlPath) -> Any:
     return copy
 
 
-def _without_items(path: YamlPath, data: Any) -> YamlPath:
+def _without_items(path: YamlPath, data: object) -> YamlPath:
     """The path up to the first list on its way: a list is dropped as a whole."""
     for length, step in enumerate(path):
         if isinstance(data, list):
@@ -330,7 +330,7 @@ def _without_items(path: YamlPath, data: Any) -> YamlPath:
     return path
 
 
-def _drop(data: Any, path: YamlPath) -> None:
+def _drop(data: object, path: YamlPath) -> None:
     for step in path[:-1]:
         if not isinstance(data, dict) or step not in data:
             return

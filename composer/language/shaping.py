@@ -27,7 +27,7 @@ _NAMES: dict[type, str] = {
 }
 
 
-def type_name(value: Any) -> str:
+def type_name(value: object) -> str:
     """How messages call the type of a YAML value."""
     return "nothing" if value is None else _NAMES.get(type(value), type(value).__name__)
 
@@ -50,7 +50,7 @@ DOCUMENT = Form(
 
 
 def shape_document(
-    data: dict[str, Any], tree: Tree, *, partial: bool = False
+    data: dict[str, object], tree: Tree, *, partial: bool = False
 ) -> tuple[DocumentShape | None, list[Problem], set[YamlPath]]:
     """Validate the shape of a document and the language version that it says it is written in; see `shaped`."""
     versions = _version_problems(data, tree)
@@ -59,7 +59,7 @@ def shape_document(
 
 
 def shaped(
-    form: Form[Shape], data: dict[str, Any], tree: Tree, *, partial: bool = False
+    form: Form[Shape], data: dict[str, object], tree: Tree, *, partial: bool = False
 ) -> tuple[Shape | None, list[Problem], set[YamlPath]]:
     """Validate the shape. What is faulty is dropped from the result, so that the rest can be checked; the paths of what
     was dropped come back, so that references to it are not reported a second time. In a `partial` document (a parent is
@@ -73,7 +73,7 @@ def shaped(
         return shaped_in_part(form, data, tree, partial=partial)
 
 
-def _version_problems(data: dict[str, Any], tree: Tree) -> list[Problem]:
+def _version_problems(data: dict[str, object], tree: Tree) -> list[Problem]:
     version = data.get("composer")
     if version == CURRENT_VERSION and type(version) is int:
         return []

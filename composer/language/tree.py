@@ -27,7 +27,7 @@ class Tree:
 
     def __init__(self, root: MappingNode) -> None:
         self.root = root
-        self._children: dict[int, dict[Any, tuple[ScalarNode, Node]]] = {}
+        self._children: dict[int, dict[object, tuple[ScalarNode, Node]]] = {}
 
     def find(self, path: YamlPath) -> tuple[Node | None, Node | None, bool]:
         """Key node, value node and whether the whole path exists; otherwise those of the nearest ancestor."""
@@ -87,7 +87,7 @@ class Tree:
         ]
         return nearest(str(path[-1]), others)
 
-    def _index(self, node: MappingNode) -> dict[Any, tuple[ScalarNode, Node]]:
+    def _index(self, node: MappingNode) -> dict[object, tuple[ScalarNode, Node]]:
         index = self._children.get(id(node))
         if index is None:
             index = {_key_value(key): (key, value) for key, value in node.value}
@@ -139,7 +139,7 @@ class _Construction:
         self.made[id(node)] = result, self.size - before
         return result
 
-    def _again(self, node: Node) -> Any:
+    def _again(self, node: Node) -> object:
         """The value of a node that an alias reaches a second time."""
         made = self.made[id(node)]
         self.aliases += 1
@@ -163,9 +163,9 @@ class _Construction:
         found = alias_place(self.source, self.aliases) if self.source is not None else None
         return found or place_of(node)
 
-    def _mapping(self, node: MappingNode) -> dict[Any, Any]:
-        result: dict[Any, Any] = {}
-        merged: dict[Any, Any] = {}
+    def _mapping(self, node: MappingNode) -> dict[object, object]:
+        result: dict[object, object] = {}
+        merged: dict[object, object] = {}
         for key_node, value_node in node.value:
             key = _key_value(key_node)
             if key is None or key_node.tag not in _PLAIN_TAGS:
@@ -193,7 +193,7 @@ class _Construction:
                 node, "C002", f"{node.value!r} does not fit its tag {node.tag.rsplit(':', 1)[-1]}"
             )
 
-    def _duplicate(self, mapping: MappingNode, key_node: Node, key: Any) -> None:
+    def _duplicate(self, mapping: MappingNode, key_node: Node, key: object) -> None:
         first = next(k for k, _ in mapping.value if _key_value(k) == key)
         note = Note(place_of(first), "first written here")
         message = f"the key {key!r} is written twice in one map"
@@ -223,7 +223,7 @@ class _Construction:
             self.problems.append(Problem(code, "error", message, place_of(node)))
 
 
-def construct(root: MappingNode, source: Source | None = None) -> tuple[dict[str, Any], list[Problem]]:
+def construct(root: MappingNode, source: Source | None = None) -> tuple[dict[str, object], list[Problem]]:
     """The plain values of a tree, with the problems found on the way. Raises DocumentError for alias bombs."""
     construction = _Construction(source)
     return construction.value(root), construction.problems

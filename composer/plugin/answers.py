@@ -30,7 +30,7 @@ __all__ = [
 T = TypeVar("T")
 
 
-def as_signature(config: Any) -> Callable[[Any], Signature]:
+def as_signature(config: object) -> Callable[[object], Signature]:
     """A reader of signatures whose every part is what it should be, for a config."""
 
     def read(answer: Any) -> Signature:
@@ -43,7 +43,7 @@ def as_signature(config: Any) -> Callable[[Any], Signature]:
     return read
 
 
-def _signature(answer: Any) -> Signature:
+def _signature(answer: object) -> Signature:
     if not isinstance(answer, Signature):
         raise TypeError("a Signature is expected")
     for ports in (answer.inputs, answer.outputs):
@@ -68,7 +68,7 @@ def as_ports(answer: Any) -> dict[str, PortType]:
     return ports
 
 
-def _hold_port(name: Any, port: Any) -> None:
+def _hold_port(name: object, port: object) -> None:
     if not isinstance(name, str) or not name:
         raise TypeError(f"a port is called {name!r}; a name is expected")
     whole = isinstance(port, PortType) and all(isinstance(dim, Dim) for dim in port.dims)
@@ -76,14 +76,14 @@ def _hold_port(name: Any, port: Any) -> None:
         raise TypeError(f"port {name} is {port!r}; a port type such as `states[B, N, 64]` is expected")
 
 
-def as_map(answer: Any) -> Mapping[Any, Any]:
+def as_map(answer: object) -> Mapping[Any, Any]:
     """A map, such as ports by name."""
     if not isinstance(answer, Mapping):
         raise TypeError("a map by name is expected")
     return answer
 
 
-def as_vocabulary(answer: Any) -> Vocabulary:
+def as_vocabulary(answer: object) -> Vocabulary:
     """What a decoder writes, its special ids being numbers."""
     if not isinstance(answer, Vocabulary):
         raise TypeError("a `Vocabulary` is expected")
@@ -114,28 +114,28 @@ def as_ranges(answer: Any) -> Mapping[str, tuple[int, int]]:
     return found
 
 
-def as_beams(answer: Any) -> int:
+def as_beams(answer: object) -> int:
     """How many texts a search follows."""
     if not isinstance(answer, int) or isinstance(answer, bool) or answer < 1:
         raise ValueError("a whole number from 1 on is expected")
     return answer
 
 
-def as_flag(answer: Any) -> bool:
+def as_flag(answer: object) -> bool:
     """Yes or no."""
     if not isinstance(answer, bool):
         raise TypeError("True or False is expected")
     return answer
 
 
-def as_rules(answer: Any) -> tuple[Rule, ...]:
+def as_rules(answer: object) -> tuple[Rule, ...]:
     """The rules of a layout."""
     if not isinstance(answer, (tuple, list)) or not all(isinstance(rule, Rule) for rule in answer):
         raise TypeError("a tuple of `Rule`s is expected")
     return tuple(answer)
 
 
-def as_adapter_config(answer: Any) -> dict[str, Any] | None:
+def as_adapter_config(answer: object) -> dict[str, object] | None:
     """The config of an adapter as a document can write it, or None where there is none."""
     if answer is None:
         return None

@@ -16,14 +16,14 @@ __all__ = ["hold_declaration"]
 
 _REFERENCE = re.compile(r"[\w.]+:[\w.]+")
 
-Test = Callable[[Any], bool]
+Test = Callable[[object], bool]
 
 
-def _model(value: Any) -> bool:
+def _model(value: object) -> bool:
     return isinstance(value, type) and issubclass(value, BaseModel)
 
 
-def _reference(value: Any) -> bool:
+def _reference(value: object) -> bool:
     return isinstance(value, str) and _REFERENCE.fullmatch(value) is not None
 
 
@@ -35,19 +35,19 @@ def _is(*types: type) -> Test:
     return lambda value: isinstance(value, types)
 
 
-def _references(value: Any) -> bool:
+def _references(value: object) -> bool:
     return isinstance(value, Mapping) and all(map(_reference, value.values()))
 
 
-def _texts(value: Any) -> bool:
+def _texts(value: object) -> bool:
     return isinstance(value, (tuple, list)) and all(isinstance(item, str) for item in value)
 
 
-def _methods(value: Any) -> bool:
+def _methods(value: object) -> bool:
     return isinstance(value, Mapping) and all(isinstance(item, Method) for item in value.values())
 
 
-def _fields(value: Any) -> bool:
+def _fields(value: object) -> bool:
     return isinstance(value, Mapping) and all(isinstance(item, Field) for item in value.values())
 
 
@@ -112,7 +112,7 @@ def hold_declaration(entry: Any) -> None:
         _hold_kind(entry, title)
 
 
-def _hold(value: Any, title: str) -> None:
+def _hold(value: object, title: str) -> None:
     for name, (test, form) in _known(value):
         found = getattr(value, name)
         if not test(found):
@@ -123,7 +123,7 @@ def _known(value: Any) -> Iterator[tuple[str, tuple[Test, str]]]:
     return ((name, _FORMS[name]) for name in type(value).__dataclass_fields__ if name in _FORMS)
 
 
-def _hold_options(options: Any, base: type[BaseModel], title: str) -> None:
+def _hold_options(options: object, base: type[BaseModel], title: str) -> None:
     if options is not None and not (isinstance(options, type) and issubclass(options, base)):
         raise TypeError(
             f"{title}: `options` is {_shown(options)}, not a class that inherits `{base.__name__}`"
@@ -147,5 +147,5 @@ def _hold_kind(kind: Kind, title: str) -> None:
         raise TypeError(f"{title}: it has {len(kind.fields)} fields, so it needs a `record`")
 
 
-def _shown(value: Any) -> str:
+def _shown(value: object) -> str:
     return f"the class `{value.__name__}`" if isinstance(value, type) else f"{value!r:.60}"

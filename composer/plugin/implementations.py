@@ -55,7 +55,7 @@ def tokenizer_of(processor: Processor, what: str) -> Tokenizer:
     return tokenizer
 
 
-def _hold_methods(answer: Any, *names: str) -> None:
+def _hold_methods(answer: object, *names: str) -> None:
     missing = [name for name in names if not callable(getattr(answer, name, None))]
     if missing:
         raise TypeError(f"an object with the method `{missing[0]}` is expected")
@@ -97,7 +97,7 @@ class BoundSearch:
                 "that follows one text, such as `core.greedy`"
             )
 
-    def _seeded(self, seed: int) -> dict[str, Any]:
+    def _seeded(self, seed: int) -> dict[str, object]:
         return {"seed": seed} if self.policy.seeded else {}
 
 
@@ -116,7 +116,7 @@ def bind_search(
     return BoundSearch(policy, framing, beams, streams, ask(make, what=policy.title, accept=accept))
 
 
-def held_hypotheses(found: Any, batch: int, what: str) -> Sequence[Sequence[Hypothesis]]:
+def held_hypotheses(found: object, batch: int, what: str) -> Sequence[Sequence[Hypothesis]]:
     """What a search gave for `batch` samples, where it is what the contract says. Raises PluginError otherwise."""
     if not isinstance(found, (list, tuple)) or len(found) != batch:
         count = f"{len(found)} lists" if isinstance(found, (list, tuple)) else f"a {type(found).__name__}"

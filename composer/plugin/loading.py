@@ -62,7 +62,7 @@ def installed_plugins() -> list[Installed]:
     cannot be loaded, under the package's name.
     """
     try:
-        titles: dict[Any, str] = {}
+        titles: dict[object, str] = {}
         points = [_installed(point, titles) for point in entry_points(group=hooks.PROJECT)]
     except Exception:  # one package's unreadable metadata spoil the whole question
         points = list(_one_by_one())
@@ -94,14 +94,14 @@ def _name_of(distribution: Any) -> str:
         return str(getattr(distribution, "_path", "a package without a name"))
 
 
-def _raising(reason: str) -> Callable[[], Any]:
+def _raising(reason: str) -> Callable[[], object]:
     def load() -> Any:
         raise _HookError(reason)
 
     return load
 
 
-def _installed(point: EntryPoint, titles: dict[Any, str]) -> Installed:
+def _installed(point: EntryPoint, titles: dict[object, str]) -> Installed:
     """A plugin by its entry point. `titles` keeps those of distributions, since many points may be of one."""
     if point.dist not in titles:
         titles[point.dist] = _title(point.dist)

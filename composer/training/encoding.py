@@ -15,7 +15,9 @@ from composer.problems import ComposerError, InputError
 __all__ = ["encode", "finite"]
 
 
-def encode(inputs: Inputs, name: str, values: Sequence[Any], title: Callable[[int], str]) -> dict[str, Any]:
+def encode(
+    inputs: Inputs, name: str, values: Sequence[object], title: Callable[[int], str]
+) -> dict[str, Any]:
     """The host ports of an input for a batch of values; `title(i)` is what messages call the i-th.
 
     Raises InputError that names the value which cannot be encoded, or does not go with the others.
@@ -26,7 +28,7 @@ def encode(inputs: Inputs, name: str, values: Sequence[Any], title: Callable[[in
         raise _blamed(inputs, name, values, title, error) from error
 
 
-def _encoded(inputs: Inputs, name: str, values: Sequence[Any]) -> dict[str, Any]:
+def _encoded(inputs: Inputs, name: str, values: Sequence[object]) -> dict[str, object]:
     item = inputs.plan.inputs[name]
     ports = encoded(item.modality, inputs.processors[name], list(values), item.host)
     inputs.hold(name, ports)
@@ -34,7 +36,7 @@ def _encoded(inputs: Inputs, name: str, values: Sequence[Any]) -> dict[str, Any]
 
 
 def _blamed(
-    inputs: Inputs, name: str, values: Sequence[Any], title: Callable[[int], str], error: ComposerError
+    inputs: Inputs, name: str, values: Sequence[object], title: Callable[[int], str], error: ComposerError
 ) -> ComposerError:
     """The error with the sample that is at fault: alone it fails too, or it has another shape than most."""
     shapes = []
@@ -54,7 +56,7 @@ def _blamed(
     return InputError(f"{title(0)} and the {len(values) - 1} after it: {error}")
 
 
-def _shapes(value: Any) -> tuple[Any, ...]:
+def _shapes(value: Any) -> tuple[object, ...]:
     """Shapes without the batch, of arrays in records and maps."""
     if isinstance(value, dict):
         return tuple(shape for item in value.values() for shape in _shapes(item))

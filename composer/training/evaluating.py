@@ -38,7 +38,7 @@ def evaluate(
     """
     fields = answer_fields(model, task, recipe)
     metrics = {name: _metric(registry, id_) for name, id_ in recipe.metrics.items()}
-    predictions: list[Any] = []
+    predictions: list[object] = []
     for start in range(0, len(samples), BATCH):
         part = [samples[index] for index in range(start, min(start + BATCH, len(samples)))]
         outputs = _answers(model, task, part, fields, lambda i, start=start: title(start + i))  # type: ignore[misc]
@@ -69,11 +69,11 @@ def answer_fields(model: Answering, task: str, recipe: TaskRecipe) -> dict[str, 
 def _answers(
     model: Answering,
     task: str,
-    part: Sequence[Mapping[str, Any]],
+    part: Sequence[Mapping[str, object]],
     fields: Mapping[str, str],
     title: Callable[[int], str],
-) -> dict[str, Any]:
-    def run(chosen: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+) -> dict[str, object]:
+    def run(chosen: Sequence[Mapping[str, object]]) -> dict[str, Any]:
         return model.run(
             task, **{name: [sample[field] for sample in chosen] for name, field in fields.items()}
         )
@@ -93,17 +93,19 @@ def _answers(
         raise
 
 
-def _rows(value: Any) -> list[Any]:
+def _rows(value: Any) -> list[object]:
     """One value per sample: texts of a list, rows of a tensor, records of a record's rows."""
     if isinstance(value, tuple) and hasattr(value, "_fields"):
         columns = [None if field is None else _rows(field) for field in value]
         count = next(len(column) for column in columns if column is not None)
-        record: Callable[..., Any] = type(value)
+        record: Callable[..., object] = type(value)
         return [record(*[None if c is None else c[i] for c in columns]) for i in range(count)]
     return list(value) if getattr(value, "ndim", 1) else []
 
 
-def _score(entry: Metric, predictions: list[Any], references: list[Any], task: str, output: str) -> float:
+def _score(
+    entry: Metric, predictions: list[object], references: list[object], task: str, output: str
+) -> float:
     what = f"{entry.title} (output `{output}` of task `{task}`)"
     function: MetricImplementation = import_object(entry.implementation, what)
     # Each metric has lists of its own, which it may sort or empty.

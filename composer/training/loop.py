@@ -7,7 +7,6 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -47,7 +46,7 @@ class EpochResult:
     seconds: float
     cpu: float
 
-    def as_dict(self) -> dict[str, Any]:
+    def as_dict(self) -> dict[str, object]:
         seconds, cpu = round(self.seconds, 1), round(self.cpu, 1)
         return {"epoch": self.epoch, "losses": self.losses, "seconds": seconds, "cpu": cpu}
 
@@ -232,7 +231,7 @@ def _finite(tensor: Tensor) -> bool:
     return bool(torch.isfinite(tensor).all())
 
 
-def scalar_loss(loss: Any, task: str) -> Tensor:
+def scalar_loss(loss: object, task: str) -> Tensor:
     """The loss as one number with a gradient. Raises ComposerError for all else."""
     if not isinstance(loss, Tensor):
         raise ComposerError(

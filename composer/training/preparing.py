@@ -36,9 +36,9 @@ class Request:
     name: str | Path
     recipe: str | Path | None = None
     tasks: tuple[str, ...] | None = None
-    changes: Mapping[str, Any] | None = None
+    changes: Mapping[str, object] | None = None
     """Values in place of the recipe's."""
-    settings: Mapping[str, Any] | None = None
+    settings: Mapping[str, object] | None = None
     splits: tuple[str, ...] = SPLITS
     start: Mapping[str, Any] = field(default_factory=dict)
     """The options of `composer.load` that say which weights the run begins with; without `weights`, initial ones."""
@@ -177,7 +177,7 @@ def _narrowed(recipe: Recipe, tasks: tuple[str, ...] | None) -> Recipe:
     return recipe.model_copy(update={"tasks": {task: recipe.tasks[task] for task in tasks}})
 
 
-def _changed(recipe: Recipe, changes: Mapping[str, Any]) -> Recipe:
+def _changed(recipe: Recipe, changes: Mapping[str, object]) -> Recipe:
     """The recipe with other values. Raises InputError for a value that a recipe could not hold either."""
     try:
         return Recipe.model_validate({**recipe.model_dump(by_alias=True), **changes})

@@ -9,7 +9,6 @@ import platform
 from collections.abc import Iterable, Mapping
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
 
 from torch import nn
 
@@ -20,7 +19,7 @@ __all__ = ["count_parameters", "sha256_of", "versions", "write_record"]
 PACKAGES = ("multimodal-composer", "torch", "numpy")
 
 
-def write_record(path: Path, record: Mapping[str, Any]) -> None:
+def write_record(path: Path, record: Mapping[str, object]) -> None:
     """Write the record as JSON, whole or not at all. A number that JSON lacks (NaN, infinity) is null."""
     text = json.dumps(_finite(record), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
     replace_file(path, lambda file: file.write(text.encode()))
@@ -53,7 +52,7 @@ def versions(packages: Iterable[str] = ()) -> dict[str, str]:
     return found
 
 
-def _finite(value: Any) -> Any:
+def _finite(value: object) -> object:
     if isinstance(value, float) and not math.isfinite(value):
         return None
     if isinstance(value, Mapping):

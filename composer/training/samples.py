@@ -60,7 +60,9 @@ class Drawn(Sequence[Sample]):
     its turn comes.
     """
 
-    def __init__(self, source: Source, split: str, samples: Sequence[Any], fields: Mapping[str, str]) -> None:
+    def __init__(
+        self, source: Source, split: str, samples: Sequence[object], fields: Mapping[str, str]
+    ) -> None:
         self.source, self.split, self._samples, self._fields = source, split, samples, fields
         self.in_memory = isinstance(samples, (list, tuple))
         self._count: int = ask(len, samples, what=f"the number of samples of {source.title}")
@@ -73,7 +75,7 @@ class Drawn(Sequence[Sample]):
             return self._samples[index]  # held when it was drawn
         return self.hold(index, ask(self._samples.__getitem__, index, what=self._what(index)))
 
-    def hold(self, index: int, sample: Any) -> Sample:
+    def hold(self, index: int, sample: object) -> Sample:
         """The sample, or InputError where it is not a map or lacks a field; of a map of the plugin's own type, a plain
         one with the fields that are needed. Raises PluginError where reading the sample fails.
         """
@@ -94,7 +96,7 @@ class Drawn(Sequence[Sample]):
                 raise InputError(f"{title} has None in its field `{name}` {purpose}")
         return sample
 
-    def _plain(self, sample: Mapping[str, Any]) -> dict[str, Any]:
+    def _plain(self, sample: Mapping[str, object]) -> dict[str, object]:
         names = list(sample)
         wanted = [name for name in ("name", *self._fields) if name in names]
         return dict.fromkeys(names) | {name: sample[name] for name in wanted}
@@ -107,7 +109,7 @@ class Drawn(Sequence[Sample]):
         return _title(self[index], index, self.split, self.source.task)
 
 
-def _title(sample: Any, index: int, split: str, task: str) -> str:
+def _title(sample: object, index: int, split: str, task: str) -> str:
     own = sample.get("name") if isinstance(sample, Mapping) else None
     named = f" (`{own}`)" if isinstance(own, (str, int)) and len(str(own)) <= LONGEST_NAME else ""
     return f"sample {index}{named} of split `{split}` for task `{task}`"

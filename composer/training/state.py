@@ -110,7 +110,7 @@ def _hold_same_run(path: Path, stored: dict[str, Any], wanted: RunState) -> None
     )
 
 
-def _changes(old: Any, new: Any, where: str = "") -> Iterator[str]:
+def _changes(old: object, new: object, where: str = "") -> Iterator[str]:
     """What differs between two plain values: `tasks.t.batch was 4 and is 8`."""
     if isinstance(old, dict) and isinstance(new, dict):
         for key in dict.fromkeys((*old, *new)):
@@ -119,7 +119,7 @@ def _changes(old: Any, new: Any, where: str = "") -> Iterator[str]:
         yield f"{where} was {_shown(old)} and is {_shown(new)}"
 
 
-def _shown(value: Any) -> str:
+def _shown(value: object) -> str:
     text = "not there" if value is None else json.dumps(value, ensure_ascii=False)
     return text if len(text) <= 60 else f"{text[:60]}..."
 

@@ -37,7 +37,7 @@ def train_document(
     layout: str | None = None,
     root: str | None = None,
     init: Iterable[str] = (),
-    settings: Mapping[str, Any] | None = None,
+    settings: Mapping[str, object] | None = None,
     splits: Iterable[str] = SPLITS,
     loaded: Callable[[LoadReport | None], object] | None = None,
     command: str | None = None,
@@ -104,9 +104,9 @@ def check_training(
     layout: str | None = None,
     root: str | None = None,
     init: Iterable[str] = (),
-    settings: Mapping[str, Any] | None = None,
+    settings: Mapping[str, object] | None = None,
     registry: Registry | None = None,
-    **changes: Any,
+    **changes: object,
 ) -> Prepared:
     """Do everything that `train_document` does before its first step. Writes nothing; raises as it does."""
     start = {"weights": weights, "layout": layout, "root": root, "init": init}
@@ -117,10 +117,10 @@ def _request(
     name: str | Path,
     recipe: str | Path | None,
     tasks: Iterable[str] | None,
-    settings: Mapping[str, Any] | None,
+    settings: Mapping[str, object] | None,
     splits: Iterable[str],
-    start: Mapping[str, Any],
-    **changes: Any,
+    start: Mapping[str, object],
+    **changes: object,
 ) -> Request:
     given = {key: value for key, value in changes.items() if value is not None}
     return Request(
@@ -152,9 +152,9 @@ def _record(
     prepared: Prepared,
     places: Places,
     results: list[EpochResult],
-    settings: Mapping[str, Any],
+    settings: Mapping[str, object],
     counts: Mapping[str, int],
-) -> dict[str, Any]:
+) -> dict[str, object]:
     parameters = prepared.report.document.parameters
     written = {"bytes": places.weights.stat().st_size, "sha256": sha256_of(places.weights)}
     return {
@@ -186,7 +186,9 @@ def _began_with(prepared: Prepared) -> dict[str, str] | None:
     return {"file": source.name, **digest}
 
 
-def _scored(record: dict[str, Any], prepared: Prepared, places: Places, display: Display) -> dict[str, Any]:
+def _scored(
+    record: dict[str, Any], prepared: Prepared, places: Places, display: Display
+) -> dict[str, object]:
     """Score the weights and write the record: without the scores where they fail, since the weights are good."""
     started = time.monotonic()
     try:
@@ -206,7 +208,7 @@ def evaluate_document(
     """Scores of stored weights by split and task; a split that a dataset does not have is left out."""
     recipe, registry = prepared.recipe, prepared.registry
     model = load(prepared.report, weights=weights, tasks=list(recipe.tasks), registry=registry)
-    scores: dict[str, dict[str, Any]] = {}
+    scores: dict[str, dict[str, object]] = {}
     for task, entry in recipe.tasks.items():
         for split in prepared.splits[task]:
             drawn = prepared.data[task].source.draw(split, fields=scored_fields(model, task, entry))

@@ -13,7 +13,7 @@ import typing
 from collections.abc import Iterator
 from contextlib import suppress
 from functools import cache
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from pydantic import BaseModel
 
@@ -44,7 +44,7 @@ def _describe(model: type[BaseModel]) -> None:
     model.model_rebuild(force=True)
 
 
-def _models_in(annotation: Any) -> Iterator[type[BaseModel]]:
+def _models_in(annotation: object) -> Iterator[type[BaseModel]]:
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         yield annotation
     for argument in typing.get_args(annotation):

@@ -140,7 +140,7 @@ def _scalar_text(node: ScalarNode) -> str:
     return " ".join(node.value.split("\n")) or "null"
 
 
-def _dumped(value: Any) -> str:
+def _dumped(value: object) -> str:
     """A plain value as YAML 1.2 on one line."""
     if isinstance(value, str):
         plain = _PLAIN.fullmatch(value) and resolve_scalar(value) == STR

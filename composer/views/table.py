@@ -51,7 +51,7 @@ def _indented(lines: list[str]) -> list[str]:
 def _config(report: Checked, module: CheckedModule) -> str:
     """What the document sets, with parameters filled in, and what the checker found out from the calls."""
     shape = report.document.shape.modules[module.name]
-    values: dict[str, Any] = dict(shape.with_)
+    values: dict[str, object] = dict(shape.with_)
     for name in type(module.config).model_fields:
         if (
             name not in values

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -31,7 +30,7 @@ def load_weights(
     checkpoint: Mapping[str, Tensor],
     *,
     layout: Layout | None = None,
-    parameters: Mapping[str, Any] | None = None,
+    parameters: Mapping[str, object] | None = None,
     dtype: torch.dtype | None = None,
     device: torch.device | str | None = None,
     declared: Iterable[str] = (),

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 from composer.plugin import Layout, Rule
 from composer.plugin.answers import as_rules
@@ -53,7 +52,7 @@ def plan_loading(
     checkpoint_keys: Iterable[str],
     targets: Iterable[str],
     layout: Layout | None = None,
-    parameters: Mapping[str, Any] | None = None,
+    parameters: Mapping[str, object] | None = None,
     *,
     declared: Iterable[str] = (),
     aliases: Mapping[str, str] | None = None,
@@ -126,7 +125,7 @@ def fresh_reason(module: str) -> str:
 class _Rules:
     """A layout's rules, compiled once."""
 
-    def __init__(self, layout: Layout, parameters: Mapping[str, Any]) -> None:
+    def __init__(self, layout: Layout, parameters: Mapping[str, object]) -> None:
         self._layout = layout
         rules = ask(layout.rules, parameters, what=f"`rules` of {layout.title}", accept=as_rules)
         self._rules = [(rule, _compiled(rule.pattern, layout)) for rule in rules]

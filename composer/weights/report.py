@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Any
 
 from composer.weights.names import collapse
 
@@ -46,7 +45,7 @@ class LoadReport:
         """The notes on what was done although nobody asked for it."""
         return tuple(note for note in self.notes if "taken off" in note)
 
-    def as_dict(self) -> dict[str, Any]:
+    def as_dict(self) -> dict[str, object]:
         return {
             "source": self.source,
             "layout": self.layout,

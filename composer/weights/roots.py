@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from composer.weights.errors import WeightsError, unreadable
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 __all__ = ["ROOTS", "Roots", "find_tensors"]
 
@@ -37,7 +40,7 @@ class Roots:
     asked: str | None = None
 
 
-def find_tensors(path: Path, value: object, roots: Roots) -> tuple[Mapping[str, Any], str]:
+def find_tensors(path: Path, value: object, roots: Roots) -> tuple[Mapping[str, Tensor], str]:
     """The map from names to tensors in what a file holds, and the root under which it lies ("" for the top).
 
     Raises:
@@ -104,7 +107,7 @@ def _candidates_hint(value: object) -> str:
     return f"tensors lie under {listed}: name the entry, --root {found[0][0]} (root={found[0][0]!r})"
 
 
-def _checked(path: Path, state: object, root: str, roots: Roots, whole: object) -> Mapping[str, Any]:
+def _checked(path: Path, state: object, root: str, roots: Roots, whole: object) -> Mapping[str, Tensor]:
     """`state` as a map from names to tensors. Raises WeightsError for anything else."""
     import torch
 

@@ -23,7 +23,7 @@ def problems_json(problems: Iterable[Problem], fixed: Iterable[Problem] = ()) ->
     return json_text(objects) + "\n"
 
 
-def problem_object(problem: Problem) -> dict[str, Any]:
+def problem_object(problem: Problem) -> dict[str, object]:
     """One problem as plain data: lines and columns count from 1, ends are exclusive, offsets count from 0."""
     return {
         "code": problem.code,

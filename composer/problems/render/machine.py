@@ -5,12 +5,11 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping
-from typing import Any
 
 __all__ = ["json_text"]
 
 
-def json_text(value: Any, *, indent: int | None = 2) -> str:
+def json_text(value: object, *, indent: int | None = 2) -> str:
     """Strict JSON in ASCII, without a line break at the end.
 
     NaN and infinity, which JSON cannot write, become null. Other letters are escaped, so that neither a terminal's
@@ -22,7 +21,7 @@ def json_text(value: Any, *, indent: int | None = 2) -> str:
         return json.dumps(_finite(value), indent=indent, allow_nan=False)
 
 
-def _finite(value: Any) -> Any:
+def _finite(value: object) -> object:
     if isinstance(value, float) and not math.isfinite(value):
         return None
     if isinstance(value, Mapping):

@@ -39,7 +39,7 @@ def problems_sarif(problems: Iterable[Problem]) -> str:
     return json_text(log) + "\n"
 
 
-def _rule(code: str) -> dict[str, Any]:
+def _rule(code: str) -> dict[str, object]:
     from composer.problems.codes import CODES
 
     if code not in CODES:
@@ -53,9 +53,9 @@ def _rule(code: str) -> dict[str, Any]:
     }
 
 
-def _result(problem: Problem, rule: int) -> dict[str, Any]:
+def _result(problem: Problem, rule: int) -> dict[str, object]:
     text = [problem.message, *(f"help: {text}" for text in problem.helps)]
-    result: dict[str, Any] = {
+    result: dict[str, object] = {
         "ruleId": problem.code,
         "ruleIndex": rule,
         "level": problem.severity,
@@ -69,11 +69,11 @@ def _result(problem: Problem, rule: int) -> dict[str, Any]:
     return result
 
 
-def _location(place: Place, label: str) -> dict[str, Any]:
+def _location(place: Place, label: str) -> dict[str, object]:
     location: dict[str, Any] = {"message": {"text": label}} if label else {}
     if not place.is_in_file:
         return location | {"logicalLocations": [{"name": place.file}]}
-    physical: dict[str, Any] = {"artifactLocation": {"uri": _uri(place.file)}}
+    physical: dict[str, object] = {"artifactLocation": {"uri": _uri(place.file)}}
     if place.line:
         physical["region"] = {
             "startLine": place.line,
@@ -84,12 +84,12 @@ def _location(place: Place, label: str) -> dict[str, Any]:
     return location | {"physicalLocation": physical}
 
 
-def _related(number: int, note: Note) -> dict[str, Any]:
+def _related(number: int, note: Note) -> dict[str, object]:
     return {"id": number, **_location(note.place, note.label)}
 
 
-def _fix(edits: tuple[Edit, ...]) -> dict[str, Any]:
-    by_file: dict[str, list[Mapping[str, Any]]] = {}
+def _fix(edits: tuple[Edit, ...]) -> dict[str, object]:
+    by_file: dict[str, list[Mapping[str, object]]] = {}
     for edit in edits:
         region = {"charOffset": edit.start, "charLength": edit.end - edit.start}
         replacement = {"deletedRegion": region, "insertedContent": {"text": edit.text}}

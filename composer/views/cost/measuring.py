@@ -118,7 +118,7 @@ class _TaskMeasuring:
             raise ComposerError(f"the cost of {what} cannot be told: {error}. {META_CURE}") from error
         return program.to("meta", self.number_format).eval()
 
-    def _inputs(self) -> list[Any]:
+    def _inputs(self) -> list[object]:
         inputs = {
             name: {
                 port: self.meter.hold(self._empty(self.plan.task.types[name, port])) for port in item.ports
@@ -127,7 +127,7 @@ class _TaskMeasuring:
         }
         return self.program.load_inputs(inputs)
 
-    def _empty(self, port: PortType) -> Any:
+    def _empty(self, port: PortType) -> object:
         """A meta value of a port type; optional parts such as masks are left out, and text has no tensor."""
         kind = self.registry.kinds[port.kind]
         shape = self.sizes.shape(port)
@@ -145,7 +145,7 @@ class _TaskMeasuring:
         ]
         return parts[0] if kind.record is None else kind.record(*parts)
 
-    def _step(self, step: Step, slots: list[Any]) -> StepCost:
+    def _step(self, step: Step, slots: list[object]) -> StepCost:
         callee = callee_text(step.node)
         if self._on_host(step):
             self._fill(step, slots)
@@ -174,7 +174,7 @@ class _TaskMeasuring:
             for field in self.registry.kinds[port.kind].fields.values()
         )
 
-    def _fill(self, step: Step, slots: list[Any]) -> None:
+    def _fill(self, step: Step, slots: list[object]) -> None:
         """Give the outputs of a step what its signature promises."""
         for port, slot in step.targets.items():
             slots[slot] = self.meter.hold(self._empty(self.plan.task.types[step.name, port]))

@@ -32,7 +32,7 @@ class Meter:
     def __init__(self, known: Iterable[torch.Tensor] = ()) -> None:
         self.memory = _Memory(known)
 
-    def measure(self, function: Callable[[], Any]) -> tuple[Any, int, int]:
+    def measure(self, function: Callable[[], object]) -> tuple[Any, int, int]:
         """Call a function; its result, its floating-point operations, and the most bytes alive while it ran."""
         self.memory.peak = self.memory.alive
         attention = _FusedAttention()
@@ -42,7 +42,7 @@ class Meter:
             result = function()
         return result, counter.get_total_flops() + attention.flops, self.memory.peak
 
-    def hold(self, value: Any) -> Any:
+    def hold(self, value: object) -> object:
         """Put tensors that were made outside on the account; hands the value back."""
         self.memory.add(value)
         return value
@@ -59,13 +59,13 @@ class _Memory(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self._seen.update(dict.fromkeys(self._known))
 
     def __torch_dispatch__(
-        self, func: Any, types: Any, args: Sequence[Any] = (), kwargs: dict[str, Any] | None = None
-    ) -> Any:
+        self, func: Any, types: object, args: Sequence[Any] = (), kwargs: dict[str, Any] | None = None
+    ) -> object:
         result = func(*args, **(kwargs or {}))
         self.add(result)
         return result
 
-    def add(self, value: Any) -> None:
+    def add(self, value: object) -> None:
         for tensor in tree_leaves(value):
             if not isinstance(tensor, torch.Tensor):
                 continue
@@ -90,8 +90,8 @@ class _FusedAttention(TorchFunctionMode):
         self.flops = 0
 
     def __torch_function__(
-        self, func: Any, types: Any, args: Sequence[Any] = (), kwargs: dict[str, Any] | None = None
-    ) -> Any:
+        self, func: Any, types: object, args: Sequence[Any] = (), kwargs: dict[str, object] | None = None
+    ) -> object:
         keywords = kwargs or {}
         if func is not functional.scaled_dot_product_attention:
             return func(*args, **keywords)

@@ -34,7 +34,9 @@ def order_rows(layout: Layered) -> None:
     layout.rows[:] = best
 
 
-def crossings(upper: Sequence[Any], lower: Sequence[Any], edges: Sequence[tuple[Any, Any]]) -> int:
+def crossings(
+    upper: Sequence[object], lower: Sequence[object], edges: Sequence[tuple[object, object]]
+) -> int:
     """How often the straight edges between two ordered rows cross."""
     above = {cell: index for index, cell in enumerate(upper)}
     below = {cell: index for index, cell in enumerate(lower)}
@@ -46,7 +48,7 @@ def crossings(upper: Sequence[Any], lower: Sequence[Any], edges: Sequence[tuple[
     return count
 
 
-def _edges(layout: Layered) -> list[list[tuple[Any, Any]]]:
+def _edges(layout: Layered) -> list[list[tuple[object, object]]]:
     """Edges between row i and row i + 1."""
     position = {(index, cell) for index, row in enumerate(layout.rows) for cell in row}
     first = {
@@ -71,14 +73,14 @@ def _sweep(rows: list[list[Any]], between: list[list[tuple[Any, Any]]], *, down:
         fixed = rows[index - 1 if down else index + 1]
         edges = between[index - 1] if down else between[index]
         place = {cell: number for number, cell in enumerate(fixed)}
-        neighbours: dict[Any, list[int]] = {}
+        neighbours: dict[object, list[int]] = {}
         for upper, lower in edges:
             cell, other = (lower, upper) if down else (upper, lower)
             neighbours.setdefault(cell, []).append(place[other])
         rows[index] = _by_barycentre(rows[index], neighbours)
 
 
-def _by_barycentre(row: list[Any], neighbours: Mapping[Any, list[int]]) -> list[Any]:
+def _by_barycentre(row: list[object], neighbours: Mapping[object, list[int]]) -> list[object]:
     """Cells by the mean place of their neighbours; those without any stay where they are."""
     centre = {cell: sum(found) / len(found) for cell, found in neighbours.items()}
     moving = iter(sorted((cell for cell in row if cell in centre), key=lambda cell: centre[cell]))
@@ -96,7 +98,7 @@ def _swap_neighbours(rows: list[list[Any]], between: list[list[tuple[Any, Any]]]
                 row[left], row[left + 1] = row[left + 1], row[left]
 
 
-def _around(rows: list[list[Any]], between: list[list[tuple[Any, Any]]], index: int) -> int:
+def _around(rows: list[list[object]], between: list[list[tuple[object, object]]], index: int) -> int:
     above = crossings(rows[index - 1], rows[index], between[index - 1]) if index else 0
     below = crossings(rows[index], rows[index + 1], between[index]) if index + 1 < len(rows) else 0
     return above + below
