@@ -2,6 +2,6 @@
 
 from composer.compare.case import Case, load_case
 from composer.compare.comparing import compare_case
-from composer.compare.rows import Comparison, Row
+from composer.compare.rows import CaseComparison, Row
 
-__all__ = ["Case", "Comparison", "Row", "compare_case", "load_case"]
+__all__ = ["Case", "CaseComparison", "Row", "compare_case", "load_case"]

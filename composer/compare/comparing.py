@@ -12,7 +12,7 @@ from torch import Tensor
 
 from composer.compare.case import Case, Run, Target, Tolerance, load_case, published_config
 from composer.compare.ports import feed, read_port
-from composer.compare.rows import Comparison, Row, compare_tensors
+from composer.compare.rows import CaseComparison, Row, compare_tensors
 from composer.execution.generation import generators_of
 from composer.execution.model import Model, load
 from composer.execution.node_errors import node_errors
@@ -27,7 +27,7 @@ __all__ = ["compare_case"]
 
 def compare_case(
     path: str | Path, data: str | Path | None = None, *, registry: Registry | None = None
-) -> Comparison:
+) -> CaseComparison:
     """Run a case on its own data, or on another folder of the same kind.
 
     Raises InputError for a faulty case or folder, WeightsError for weights that do not fit, DocumentError for the
@@ -61,7 +61,7 @@ def compare_case(
         missed = next((row.port.partition(".")[0] for row in found if not row.ok), None)
         if missed is not None:
             first[name] = missed
-    return Comparison(Path(path).stem, tuple(rows), first)
+    return CaseComparison(Path(path).stem, tuple(rows), first)
 
 
 def _settings(settings: Mapping[str, object], folder: Path) -> dict[str, object]:

@@ -12,7 +12,7 @@ from composer.compare.case import Tolerance
 from composer.problems.render.machine import json_text
 from composer.types.gaps import gap
 
-__all__ = ["Comparison", "Row", "compare_tensors"]
+__all__ = ["CaseComparison", "Row", "compare_tensors"]
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class Row:
 
 
 @dataclass(frozen=True)
-class Comparison:
+class CaseComparison:
     """The table of a case. `first` names the first diverging node, in running order, per run."""
 
     case: str
@@ -81,16 +81,10 @@ class Comparison:
 def compare_tensors(
     run: str, port: str, name: str, ours: Tensor, recorded: Tensor, tolerance: Tolerance
 ) -> Row:
-    """The row of one tensor: whole numbers must be equal, equal infinities (unused places) agree, NaN never does."""
-    shape = tuple(ours.shape)
-    if ours.shape != recorded.shape:
-        return Row(run, port, name, shape, math.inf, math.inf, f"shape {tuple(recorded.shape)}")
-    absolute, relative = tolerance.absolute, tolerance.relative
-    if not recorded.is_floating_point():
-        absolute = relative = 0.0
-    found = gap(ours, recorded, absolute=absolute, relative=relative)
-    verdict = "ok" if found.fine else "not finite" if found.is_broken else "differs"
-    return Row(run, port, name, shape, found.absolute, found.relative, verdict)
+    """The row of one tensor, judged by `gap`."""
+    found = gap(ours, recorded, absolute=tolerance.absolute, relative=tolerance.relative)
+    verdict = f"shape {tuple(recorded.shape)}" if found.verdict == "shape" else found.verdict
+    return Row(run, port, name, tuple(ours.shape), found.absolute, found.relative, verdict)
 
 
 def _plain(value: float) -> float | None:

@@ -18,6 +18,7 @@ from composer.conformance.samples import make_inputs
 from composer.conformance.sizes import batch_symbol, bindings
 from composer.plugin.declarations import Method, Vocabulary
 from composer.plugin.implementations import begin
+from composer.types.gaps import gap
 
 __all__ = ["check_generation", "check_generation_export", "generation_case"]
 
@@ -58,7 +59,8 @@ def check_generation(case: Case) -> str:
         same = torch.ones_like(ids)
         kept, _ = _step(decoder, same, cache.reorder(torch.arange(BEAMS).expand(batch, BEAMS)))
         turned, _ = _step(decoder, same, cache.reorder(swapped))
-        if not torch.allclose(turned, kept.gather(1, swapped[..., None].expand_as(kept)), RELATIVE, ABSOLUTE):
+        wanted = kept.gather(1, swapped[..., None].expand_as(kept))
+        if not gap(turned, wanted, absolute=ABSOLUTE, relative=RELATIVE).fine:
             raise Failure("reordering the beams of the cache does not reorder the logits of the next step")
     if len(widths) > 1:
         raise Failure(f"the vocabulary changes with the memory: {sorted(widths)}")

@@ -113,11 +113,11 @@ def difference(first: Mapping[str, Any], second: Mapping[str, Any], *, exact: bo
             if not _same(one, other, exact):
                 return f"{place} is {str(one)[:SHOWN]} once and {str(other)[:SHOWN]} once"
             continue
-        if one.shape != other.shape:
-            return f"{place} is {list(one.shape)} once and {list(other.shape)} once"
         relative, absolute = (0.0, 0.0) if exact else (RELATIVE, ABSOLUTE)
         found = gap(one, other, absolute=absolute, relative=relative)
-        if found.is_broken:
+        if found.verdict == "shape":
+            return f"{place} is {list(one.shape)} once and {list(other.shape)} once"
+        if found.verdict == "not finite":
             return f"{place} holds NaN, or no finite value at all"
         if not found.fine:
             return f"{place} differs by up to {found.absolute:.3g}"

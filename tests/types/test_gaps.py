@@ -48,6 +48,18 @@ def test_an_infinity_gives_no_tolerance_to_others() -> None:
     assert not gap(torch.tensor([1.0, INF]), torch.tensor([2.0, INF]), relative=0.1).fine
 
 
+def test_tensors_of_two_shapes_never_agree() -> None:
+    """Not even where one could be repeated to fit."""
+    found = gap(torch.ones(1, 2), torch.ones(3, 2), absolute=INF)
+    assert (found.verdict, found.fine, found.absolute, found.scaled) == ("shape", False, INF, INF)
+
+
+def test_whole_numbers_agree_where_they_are_equal() -> None:
+    ids = torch.tensor([30521, 7])
+    assert gap(ids, ids, relative=0.1).verdict == "ok"
+    assert gap(ids + 1, ids, absolute=2.0, relative=0.1).verdict == "differs"
+
+
 def test_every_number_format_is_taken() -> None:
     for dtype in (torch.bool, torch.uint8, torch.int64, torch.float16, torch.bfloat16):
         ones = torch.ones(2, dtype=dtype)

@@ -148,7 +148,7 @@ class _Search:
         for (name, theirs), ours in zip(
             expected.items(), self._compiled(self._cut(self.spec.module, count, wanted)), strict=True
         ):
-            if not difference(name, self.sizes, ours, theirs).max_rel <= self.tolerance:
+            if not within(difference(name, self.sizes, ours, theirs), self.tolerance):
                 return name.partition(".")[0]
         return None
 

@@ -28,7 +28,7 @@ __all__ = ["compare_task", "first_logits", "grouped", "live_results", "live_valu
 
 
 @dataclass
-class Comparison:
+class TaskComparison:
     """What comparing a task gave, and the samples for `composer verify`."""
 
     parity: Parity
@@ -43,7 +43,7 @@ def compare_task(
     staged: Staged,
     tolerance: float,
     progress: Callable[[str], None] = lambda line: None,
-) -> Comparison:
+) -> TaskComparison:
     """Run every sample through the loaded artifact and the live model; `progress` hears of each: large ones take long.
 
     `staged` holds the live stages in full precision: every output of every program is compared on the live inputs (for
@@ -61,7 +61,7 @@ def compare_task(
         found += _results(loaded, runner, live, raw, sizes)
     missed = next((each for each in found if not within(each, tolerance)), None)
     parity = Parity(tolerance=tolerance, passed=missed is None, differences=found)
-    return Comparison(parity, missed.output if missed else None)
+    return TaskComparison(parity, missed.output if missed else None)
 
 
 def _stages(

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from composer.execution import Runner
+from composer.types.gaps import gap
 from composer_compile.artifact.manifest import Difference
 from composer_compile.artifact.weights import write_tensors
 from composer_compile.errors import ArtifactError
@@ -164,12 +165,12 @@ def _results(task: LoadedTask, raw: Mapping[str, Tensor], *, logits: bool = Fals
 
 
 def _compared(name: str, ours: Tensor | None, theirs: Tensor) -> Difference:
-    if ours is None or ours.shape != theirs.shape:
-        return Difference(
-            output=name, sizes={}, max_abs=WORST, max_rel=WORST, ids=0.0 if name.endswith(".ids") else None
-        )
-    if name.endswith(".ids"):
-        same = float(torch.equal(ours.cpu(), theirs.cpu()))
+    is_ids = name.endswith(".ids")
+    found = None if ours is None else gap(ours, theirs)
+    if ours is None or found is None or found.verdict == "shape":
+        return Difference(output=name, sizes={}, max_abs=WORST, max_rel=WORST, ids=0.0 if is_ids else None)
+    if is_ids:
+        same = float(found.fine)
         return Difference(output=name, sizes={}, max_abs=1 - same, max_rel=1 - same, ids=same)
     return difference(name, {}, ours, theirs)
 

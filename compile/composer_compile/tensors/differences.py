@@ -31,16 +31,19 @@ def within(each: Difference, tolerance: float) -> bool:
 
 def difference(name: str, sizes: Mapping[str, int], ours: Tensor, theirs: Tensor) -> Difference:
     """How far `ours` lies from `theirs`; WORST where the shapes differ, and where `gap` says infinite."""
-    if ours.shape != theirs.shape:
-        return Difference(output=name, sizes=dict(sizes), max_abs=WORST, max_rel=WORST)
     found = gap(ours, theirs)
-    left, right = ours.detach().double().cpu(), theirs.detach().double().cpu()
-    rows = right.ndim > 1 and right.shape[-1] > 1 and right.numel() > 0 and name.rpartition(".")[2] in RANKED
-    agreement = float((left.argmax(-1) == right.argmax(-1)).double().mean()) if rows else None
     return Difference(
         output=name,
         sizes=dict(sizes),
         max_abs=min(found.absolute, WORST),
         max_rel=min(found.scaled, WORST),
-        argmax=agreement,
+        argmax=None if found.verdict == "shape" else _agreement(name, ours, theirs),
     )
+
+
+def _agreement(name: str, ours: Tensor, theirs: Tensor) -> float | None:
+    """The share of rows whose largest value stands at the same place, for outputs by which something is chosen."""
+    left, right = ours.detach().double().cpu(), theirs.detach().double().cpu()
+    if right.ndim < 2 or right.shape[-1] < 2 or not right.numel() or name.rpartition(".")[2] not in RANKED:
+        return None
+    return float((left.argmax(-1) == right.argmax(-1)).double().mean())
