@@ -13,7 +13,7 @@ from torch import Tensor
 from composer.compare.case import Case, Run, Target, Tolerance, load_case, published_config
 from composer.compare.ports import feed, read_port
 from composer.compare.rows import CaseComparison, Row, compare_tensors
-from composer.execution.generation import generators_of
+from composer.execution.generation import generators_of, walk
 from composer.execution.model import Model, load
 from composer.execution.node_errors import node_errors
 from composer.execution.program import build_program
@@ -111,14 +111,8 @@ def _run(
     program = build_program(plan, model.modules).eval()
     generators = generators_of(plan.steps, model.modules, registry)
     slots = program.load_inputs(feed(plan, run.feeds, inputs, registry))
-    hypotheses: dict[str, object] = {}
     with node_errors(plan, slots):
-        for stage in plan.stages:
-            if stage.kind == "decode":
-                step = stage.steps[0].name
-                hypotheses[step] = generators[step].run(slots)
-            else:
-                program.run_stage(stage.name, slots)
+        hypotheses = walk(program, generators, slots)
     rank = {step.name: index for index, step in enumerate(plan.steps)}
     rows = []
     for port, written in run.compare.items():

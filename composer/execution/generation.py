@@ -7,7 +7,8 @@ tokens follow and when to stop. Neither knows the other's model or method.
 from __future__ import annotations
 
 import random
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Container, Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import torch
@@ -15,7 +16,8 @@ from pydantic import ValidationError
 from torch import Tensor, nn
 
 from composer.execution.processors import Processors
-from composer.plan import Step
+from composer.execution.program import Program
+from composer.plan import Step, current_watch, execute, result_of
 from composer.plugin import (
     Cache,
     DecoderStep,
@@ -39,6 +41,7 @@ __all__ = [
     "output_port",
     "text_pieces",
     "tokenizer_for",
+    "walk",
 ]
 
 SEED_BITS = 63
@@ -170,9 +173,8 @@ class Generator:
             search.policy, search.config, framing, beams=search.beams, streams=search.streams
         )
 
-    def start(self, slots: list[Any]) -> tuple[DecoderStep, Cache, int]:
-        """The step to search with, the decoder's cache for the memory in the slots, and the batch size."""
-        memory = self._memory(slots)
+    def start(self, memory: dict[str, Any]) -> tuple[DecoderStep, Cache, int]:
+        """The step to search with, the decoder's cache for a memory, and the batch size."""
         batch = _first_tensor(memory).shape[0]
         first, cache = begin(
             self.decoder,
@@ -184,24 +186,30 @@ class Generator:
         )
         return first_then(first, self.decoder.step), cache, batch
 
-    def _memory(self, slots: list[Any]) -> dict[str, Any]:
-        return self.step.read(slots)
-
     def run(self, slots: list[Any], seed: int = 0) -> Sequence[Sequence[Hypothesis]]:
         """Every sample's hypotheses (`ids`, `score`), best first; writes the node's output ports into the slots."""
-        step, cache, batch = self.start(slots)
-        found = self.search.search(step, cache, batch, seed)
-        device = _first_tensor(self._memory(slots)).device
-        for port, slot in self.step.targets.items():
-            slots[slot] = output_port(
-                port, found, tokenizer=self.tokenizer, framing=self.framing, device=device
-            )
-        return found
+        found: dict[str, Sequence[Sequence[Hypothesis]]] = {}
+        execute([(self.step, partial(self.answer, found, seed))], slots)
+        return found[self.step.name]
+
+    def answer(self, found: dict[str, Sequence[Sequence[Hypothesis]]], seed: int, /, **memory: Any) -> Any:
+        """What a memory gives on the node's output ports; `found` takes the hypotheses under the node's name."""
+        step, cache, batch = self.start(memory)
+        hypotheses = found[self.step.name] = self.search.search(step, cache, batch, seed)
+        device = _first_tensor(memory).device
+        return result_of(
+            {
+                port: output_port(
+                    port, hypotheses, tokenizer=self.tokenizer, framing=self.framing, device=device
+                )
+                for port in self.step.targets
+            }
+        )
 
     def stream(self, slots: list[Any], seed: int = 0) -> Iterator[str]:
         """Text of a single sample as it comes; the pieces together are the text that `run` gives."""
         self.search.check_streams()
-        step, cache, batch = self.start(slots)
+        step, cache, batch = self.start(self.step.read(slots))
         if batch != 1:
             raise InputError(f"streaming takes one sample at a time, not {batch}")
         yield from text_pieces(self.search.stream(step, cache, seed), self.tokenizer, self.framing)
@@ -251,3 +259,24 @@ def generators_of(
         for s in steps
         if s.node.verb == "generate"
     }
+
+
+def walk(
+    program: Program,
+    generators: Mapping[str, Generator],
+    slots: list[Any],
+    *,
+    seed: int = 0,
+    names: Container[str] | None = None,
+) -> dict[str, Sequence[Sequence[Hypothesis]]]:
+    """Run a plan on a list of slots, in place: all its nodes, or those of `names`. The hypotheses of each search."""
+    found: dict[str, Sequence[Sequence[Hypothesis]]] = {}
+    functions = program.functions
+    calls = [
+        (step, functions[name] if name in functions else partial(generators[name].answer, found, seed))
+        for step in program.plan.steps
+        if names is None or step.name in names
+        for name in (step.name,)
+    ]
+    execute(calls, slots, current_watch())
+    return found

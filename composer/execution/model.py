@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Container, Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+from itertools import takewhile
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -11,7 +12,7 @@ import torch
 from torch import nn
 
 from composer.execution.answering import TaskPorts, only_one
-from composer.execution.generation import Generator, drawn_seed, generators_of
+from composer.execution.generation import Generator, drawn_seed, generators_of, walk
 from composer.execution.inputs import Inputs, first_sample
 from composer.execution.linear import use_fastest_linears
 from composer.execution.node_errors import hold_outputs, node_errors
@@ -21,8 +22,8 @@ from composer.execution.session import Session
 from composer.execution.sources import INITIAL
 from composer.execution.start import Start, chosen_layout
 from composer.graph import Checked, CheckedModule, CheckedTask, Report, check
-from composer.plan import Plan, plan_objective, plan_task
-from composer.plugin import Registry, load_registry
+from composer.plan import Plan, plan_objective, plan_task, watched
+from composer.plugin import Hypothesis, Registry, load_registry
 from composer.plugin.answers import as_map
 from composer.plugin.asking import PluginError, ask
 from composer.plugin.implementations import BoundSearch
@@ -65,23 +66,17 @@ class Runner:
         """The seed of a run and its raw inputs (see `drawn_seed`)."""
         return drawn_seed(seed, raw, self.plan.task.name, self.plan.inputs, self.searches)
 
-    def run_steps(self, slots: list[object], names: Container[str], seed: int) -> None:
-        """Run the nodes of these names on a list of slots, in place."""
-        for stage in self.plan.stages:
-            if stage.kind != "decode":
-                self.program.run_stage(stage.name, slots, names)
-            elif stage.steps[0].name in names:
-                self.generators[stage.steps[0].name].run(slots, seed)
+    def walk(
+        self, slots: list[object], seed: int = 0, names: Container[str] | None = None
+    ) -> dict[str, Sequence[Sequence[Hypothesis]]]:
+        """Run the nodes (those of `names`) on a list of slots, in place; the hypotheses of each search."""
+        return walk(self.program, self.generators, slots, seed=seed, names=names)
 
     def slots(self, tensors: Mapping[str, Mapping[str, Any]], seed: int = 0) -> list[Any]:
         """Run every stage on encoded inputs; the list of slots, all filled. Raises NodeError where a node fails."""
         slots = self.program.load_inputs(tensors)
         with node_errors(self.plan, slots):
-            for stage in self.plan.stages:
-                if stage.kind == "decode":
-                    self.generators[stage.steps[0].name].run(slots, seed)
-                else:
-                    self.program.run_stage(stage.name, slots)
+            self.walk(slots, seed)
             hold_outputs(self.plan, slots)
         return slots
 
@@ -90,15 +85,13 @@ class Runner:
     ) -> Iterator[str]:
         """Run what comes before the one `generate` node, then give its text piece by piece."""
         slots = self.program.load_inputs(tensors)
+        before = takewhile(lambda step: step is not generator.step, self.plan.steps)
         with torch.inference_mode(), node_errors(self.plan, slots):
-            for stage in self.plan.stages:
-                if stage.kind == "decode":
-                    break
-                self.program.run_stage(stage.name, slots)
+            self.walk(slots, seed, {step.name for step in before})
         pieces = generator.stream(slots, seed)
         while True:
             # Inference mode must not stay on in the caller's code, which runs between two pieces.
-            with torch.inference_mode(), node_errors(self.plan, slots):
+            with torch.inference_mode(), node_errors(self.plan, slots), watched(generator.step):
                 piece = next(pieces, None)
             if piece is None:
                 return

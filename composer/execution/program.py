@@ -3,27 +3,25 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Container, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
 from torch import nn
 
-from composer.plan import Plan, Step
+from composer.plan import Plan, Step, execute
 from composer.plugin import ModuleType
 from composer.plugin.answers import as_instance
 from composer.plugin.asking import ask, import_object
 
 __all__ = ["Program", "build_module", "build_program", "module_names"]
 
-Call = tuple[Callable[..., Any], tuple[tuple[str, Any], ...], tuple[int, ...], tuple[str, ...] | None]
-
 
 class Program(nn.Module):
     """The tensor part of a plan. Modules are shared with every other program that was given the same ones.
 
-    A value travels in a slot: a tensor, or the record of its kind (`States`, `Tokens`). A stage is a list of calls,
-    each with its bound method, the input ports with their slots and the slots of the outputs: a run looks up no names.
+    A value travels in a slot: a tensor, or the record of its kind (`States`, `Tokens`). A stage is a list of
+    steps, each with its bound method: a run looks up no names.
     """
 
     def __init__(
@@ -41,12 +39,10 @@ class Program(nn.Module):
         self.in_place = nn.ModuleList(in_place.values())
         self.prepare = nn.ModuleDict({f"input_{name}": module for name, module in prepare.items()})
         targets = {**modules, **in_place}
+        self.functions = {s.name: _function(s, targets) for s in plan.steps if s.node.verb != "generate"}
+        """What runs each node, but for the `generate` nodes."""
         self._stages = {
-            stage.name: [_compiled(s, targets) for s in stage.steps if s.node.verb != "generate"]
-            for stage in plan.stages
-        }
-        self._nodes = {
-            stage.name: tuple(s.name for s in stage.steps if s.node.verb != "generate")
+            stage.name: tuple((s, self.functions[s.name]) for s in stage.steps if s.name in self.functions)
             for stage in plan.stages
         }
         self._inputs = tuple(
@@ -94,22 +90,9 @@ class Program(nn.Module):
             functools.partial(prepare, **given), what=f"`prepare` of {item.modality.title}", accept=read
         )
 
-    def run_stage(self, stage: str, slots: list[Any], names: Container[str] | None = None) -> None:
-        """Run the calls of a stage on a list of slots, in place: all of them, or those of the nodes in `names`."""
-        calls = self._stages[stage]
-        if names is not None:
-            calls = [call for name, call in zip(self._nodes[stage], calls, strict=True) if name in names]
-        for function, arguments, targets, ports in calls:
-            keywords = {
-                port: slots[slot] if type(slot) is int else tuple([slots[i] for i in slot])
-                for port, slot in arguments
-            }
-            result = function(**keywords)
-            if ports is None:
-                slots[targets[0]] = result
-            else:
-                for port, target in zip(ports, targets, strict=True):
-                    slots[target] = result[port]
+    def run_stage(self, stage: str, slots: list[Any]) -> None:
+        """Run the calls of a stage on a list of slots, in place."""
+        execute(self._stages[stage], slots)
 
     def forward(self, inputs: Mapping[str, Mapping[str, Any]]) -> list[Any]:
         """Run the `encode` stage; returns the slots. For a plan without `generate` nodes these hold every output."""
@@ -126,20 +109,12 @@ class Program(nn.Module):
         return value
 
 
-def _compiled(step: Step, targets: Mapping[str, nn.Module]) -> Call:
+def _function(step: Step, targets: Mapping[str, nn.Module]) -> Callable[..., Any]:
     node = step.node
     target = targets[node.module.name if node.verb != "uses" else node.name]
     method = node.module.type.methods[node.method]
     function = target if method.attribute == "forward" else getattr(target, method.attribute)
-    if node.options is not None:
-        function = _with_options(function, node.options)
-    ports = tuple(step.targets)
-    return (
-        function,
-        tuple(step.sources.items()),
-        tuple(step.targets.values()),
-        None if len(ports) == 1 else ports,
-    )
+    return function if node.options is None else _with_options(function, node.options)
 
 
 def _with_options(function: Callable[..., Any], options: Any) -> Callable[..., Any]:

@@ -41,7 +41,7 @@ class Session:
         self._slots = runner.program.load_inputs(self._tensors(self._arrays))
         self._done = runner.plan.depending_on(self._kept)
         with node_errors(runner.plan, self._slots, self._done):
-            runner.run_steps(self._slots, self._done, drawn)
+            runner.walk(self._slots, drawn, self._done)
 
     @property
     def inputs(self) -> tuple[str, ...]:
@@ -68,7 +68,7 @@ class Session:
                 slots[slot] = value
         rest = frozenset(step.name for step in plan.steps) - self._done
         with node_errors(plan, slots, rest):
-            runner.run_steps(slots, rest, drawn)
+            runner.walk(slots, drawn, rest)
             hold_outputs(plan, slots)
         outputs = {name: slots[slot] for name, slot in plan.outputs.items()}
         single = runner.inputs.is_single(together)

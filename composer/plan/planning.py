@@ -7,12 +7,13 @@ its own, whose single step runs once per token; what only uses their results is 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 import networkx as nx
 
 from composer.graph import CheckedInput, CheckedNode, CheckedTask, Endpoint
+from composer.plan.walking import Sources, places_of, read_sources
 from composer.types import PortType
 
 __all__ = ["Plan", "Stage", "StageKind", "Step", "plan_objective", "plan_task"]
@@ -28,26 +29,33 @@ class Step:
     node: CheckedNode
     sources: Mapping[str, int | tuple[int, ...]]
     targets: Mapping[str, int]
+    reads: Sources = field(init=False, repr=False, compare=False)
+    """The sources, as a walk reads them for every run."""
+    only: int | None = field(init=False, repr=False, compare=False)
+    """The slot of the output port, where there is one alone."""
 
     @property
     def name(self) -> str:
         return self.node.name
 
+    def __post_init__(self) -> None:
+        targets = tuple(self.targets.values())
+        object.__setattr__(self, "reads", tuple(self.sources.items()))
+        object.__setattr__(self, "only", targets[0] if len(targets) == 1 else None)
+
     def read(self, slots: Sequence[Any]) -> dict[str, Any]:
         """The values of the sources by input port, a tuple of them for a port that takes a list."""
-        return {
-            port: slots[source] if isinstance(source, int) else tuple(slots[each] for each in source)
-            for port, source in self.sources.items()
-        }
+        return read_sources(self.reads, slots)
+
+    def write(self, slots: list[Any], result: Any) -> None:
+        """Put the values of several output ports into their slots."""
+        for port, slot in self.targets.items():
+            slots[slot] = result[port]
 
     @property
     def slots(self) -> tuple[int, ...]:
         """Every slot that is read, in the order of the ports."""
-        return tuple(
-            slot
-            for source in self.sources.values()
-            for slot in (source if isinstance(source, tuple) else (source,))
-        )
+        return places_of(self.reads)
 
     @property
     def callee(self) -> str:

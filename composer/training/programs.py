@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from composer.execution import Program, Start, build_for_training, build_module
+from composer.execution.generation import walk
 from composer.execution.node_errors import node_errors
 from composer.execution.program import module_names
 from composer.graph import Checked
@@ -39,8 +40,7 @@ class Programs:
         program = self._programs[task]
         slots = program.load_inputs(batch)
         with node_errors(program.plan, slots):
-            for stage in program.plan.stages:
-                program.run_stage(stage.name, slots)
+            walk(program, {}, slots)
         assert program.plan.loss is not None
         value: Tensor = slots[program.plan.loss]
         return value

@@ -206,15 +206,8 @@ def live_values(
         else:
             fields = [raw[f"{name}.{port}.{field}"].to(loaded.device) for field in kind.fields]
             nested.setdefault(name, {})[port] = kind.record(*fields)
-    slots = runner.program(nested)
-    hypotheses = {}
-    for stage in runner.plan.stages:
-        if stage.kind == "decode":
-            node = stage.steps[0].name
-            hypotheses[node] = runner.generators[node].run(slots)
-        elif stage.kind == "finish":
-            runner.program.run_stage(stage.name, slots)
-    return slots, hypotheses
+    slots = runner.program.load_inputs(nested)
+    return slots, runner.walk(slots)
 
 
 def searched(node: str, runner: Runner, slots: Sequence[object], device: torch.device) -> dict[str, Tensor]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -14,7 +14,7 @@ from torch import Tensor, fx, nn
 
 from composer.execution import Program, build_module, build_program
 from composer.graph import Checked, Report, check
-from composer.plan import Plan, Step, plan_task
+from composer.plan import Plan, Step, execute, plan_task, result_of
 from composer.plugin import Registry, load_registry
 from composer.plugin.implementations import begin
 from composer.problems.suggest import unknown
@@ -119,6 +119,10 @@ class _ImpossibleError(Exception):
         self.node = node
 
 
+_Found = dict[str, list[NodePlan]]
+"""The plans of the nodes, by stage."""
+
+
 class _Walk:
     """One task, node after node, on tensors without data."""
 
@@ -141,25 +145,17 @@ class _Walk:
 
     def run(self) -> list[StagePlan]:
         """The stages, up to the first node that cannot be compiled at all: what follows it has no sizes."""
-        found: dict[str, list[NodePlan]] = {}
+        found: _Found = {}
         try:
-            for stage, node in self._nodes():
-                found.setdefault(stage, []).append(node)
+            for name in self.plan.inputs:
+                node = self._input(name)
+                found.setdefault("encode", []).append(node)
+            for stage in self.plan.stages:
+                run = self._generate if stage.kind == "decode" else partial(self._step, stage.name)
+                execute([(step, partial(run, step, found)) for step in stage.steps], self.slots)
         except _ImpossibleError as stop:
             found.setdefault("not compiled", []).append(stop.node)
         return [StagePlan(name, tuple(nodes)) for name, nodes in found.items()]
-
-    def _nodes(self) -> Iterator[tuple[str, NodePlan]]:
-        for name in self.plan.inputs:
-            yield "encode", self._input(name)
-        for stage in self.plan.stages:
-            for step in stage.steps:
-                if stage.kind != "decode":
-                    yield stage.name, self._step(step)
-                    continue
-                start, one = self._generate(step)
-                yield f"{step.name}.start", start
-                yield decode_name(step.name), one
 
     def _input(self, name: str) -> NodePlan:
         """The part of reading an input that runs inside the program."""
@@ -190,10 +186,13 @@ class _Walk:
             self.slots[self.plan.slot((name, port))] = values[port]
         return found
 
-    def _step(self, step: Step) -> NodePlan:
+    def _step(self, stage: str, step: Step, plans: _Found, /, **sources: Any) -> Any:
+        """What a node gives; `plans` takes its plan. A node on the host gives nothing that a program reads."""
         node = step.node
         if is_host_step(step, self.planner.registry):
-            return NodePlan(step.name, step.callee, place=self._place(node.path), on_host=True)
+            own = NodePlan(step.name, step.callee, place=self._place(node.path), on_host=True)
+            plans.setdefault(stage, []).append(own)
+            return result_of(dict.fromkeys(step.targets))
         target = self._target(step)
         method = node.module.type.methods[node.method]
         call: Callable[..., Any] = (
@@ -203,13 +202,12 @@ class _Walk:
             call = partial(call, **dict(node.options))
         owner = node.module.name if node.verb != "uses" else (node.module.type.id, repr(node.module.config))
         key = (owner, method.attribute, repr(node.options))
-        found, result = self._planned(step.name, step.callee, key, call, self._sources(step), node.path)
-        ports = list(step.targets)
-        for port, slot in step.targets.items():
-            self.slots[slot] = result if len(ports) == 1 else result[port]
-        return found
+        found, result = self._planned(step.name, step.callee, key, call, self._entered(sources), node.path)
+        plans.setdefault(stage, []).append(found)
+        return result
 
-    def _generate(self, step: Step) -> tuple[NodePlan, NodePlan]:
+    def _generate(self, step: Step, plans: _Found, /, **sources: Any) -> Any:
+        """What a search gives; `plans` takes the plans of its start and of one token."""
         node = step.node
         decoding = node.decoding
         options, prompt, beams = decoding.options, decoding.generation.prompt, decoding.search.beams
@@ -220,10 +218,9 @@ class _Walk:
             return begin(decoder, ports, prompt, beams=beams, max_tokens=options.max_tokens, what=title)
 
         key = (node.module.name, "start", beams, repr(options))
-        first, (_, cache) = self._planned(
-            step.name, f"{step.callee} (start)", key, start, self._sources(step), node.path
-        )
-        memory = self._sources(step)
+        memory = self._entered(sources)
+        first, (_, cache) = self._planned(step.name, f"{step.callee} (start)", key, start, memory, node.path)
+        plans.setdefault(f"{step.name}.start", []).append(first)
         batch = tensors_of(_flat(memory))[0].shape[0]
         ids = torch.zeros(batch, beams, dtype=torch.int64, device=META)
 
@@ -233,31 +230,24 @@ class _Walk:
         keywords = {"ids": ids, "cache": cache, **({"parents": ids} if beams > 1 else {})}
         key = (node.module.name, "step", beams, repr(options))
         second, _ = self._planned(step.name, f"{step.callee} (one token)", key, one, keywords, node.path)
+        plans.setdefault(decode_name(step.name), []).append(second)
         written = {
             "ids": torch.zeros(batch, options.max_tokens + 1, dtype=torch.int64, device=META),
             "score": torch.zeros(batch, device=META),
         }
-        for port, slot in step.targets.items():  # the text is not among them: no program reads it
-            self.slots[slot] = written.get(port)
-        return first, second
+        # The text is not among them: no program reads it.
+        return result_of({port: written.get(port) for port in step.targets})
 
     def _target(self, step: Step) -> nn.Module:
         """The module that a node calls, in the node's precision."""
         self.dtype = DTYPES[DTYPE_OF[self.precision.of(step)]]
         return self.targets[step.node.module.name if step.node.verb != "uses" else step.name].to(self.dtype)
 
-    def _sources(self, step: Step) -> dict[str, Any]:
-        return {
-            port: self._entered(slot)
-            if isinstance(slot, int)
-            else tuple(self._entered(each) for each in slot)
-            for port, slot in step.sources.items()
-        }
-
-    def _entered(self, slot: int) -> Any:
-        value = self.slots[slot]
-        leaves = iter([entered(tensor, self.dtype) for _, tensor in named_leaves(value, "value")])
-        return rebuild(value, lambda: next(leaves))
+    def _entered(self, sources: dict[str, Any]) -> dict[str, Any]:
+        """The sources of a node, in its number format."""
+        leaves = iter([entered(tensor, self.dtype) for _, tensor in named_leaves(sources, "value")])
+        found: dict[str, Any] = rebuild(sources, lambda: next(leaves))
+        return found
 
     def _planned(
         self,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, Union
 
 import torch
 from torch import Tensor
@@ -13,6 +13,7 @@ from torch import Tensor
 from composer.execution import drawn_seed, first_then, output_port, text_pieces
 from composer.execution.inputs import first_sample
 from composer.execution.processors import Processors
+from composer.plan import Sources, current_watch, execute, read_sources, watched_pieces
 from composer.plugin import DecoderStep, Framing, Hypothesis, Registry, Tokenizer
 from composer.plugin.asking import ask, import_object
 from composer.plugin.implementations import BoundSearch, bind_search, tokenizer_of
@@ -25,7 +26,7 @@ from composer_compile.errors import ArtifactError
 from composer_compile.runtime.decoder import CompiledDecoder
 from composer_compile.runtime.host_inputs import Requests, config_of, processor_of
 
-__all__ = ["LoadProgram", "LoadedStage", "LoadedTask", "new_sizes"]
+__all__ = ["LoadProgram", "LoadedStage", "LoadedTask", "Part", "new_sizes"]
 
 LoadProgram = Callable[[Program], LoadedProgram]
 
@@ -35,9 +36,21 @@ class LoadedStage:
 
     def __init__(self, entry: Stage, load: LoadProgram) -> None:
         self.entry = entry
+        self.name = entry.name
+        self.callee = ", ".join(entry.nodes)
         self.inputs = [tensor.name for tensor in entry.inputs]
         self.outputs = [tensor.name for tensor in entry.outputs]
+        self.reads: Sources = tuple((name, name) for name in self.inputs)
+        self.only: str | None = None
         self.load = load
+
+    def write(self, values: dict[str, Any], results: Sequence[Tensor]) -> None:
+        """Keep its results by name."""
+        values.update(zip(self.outputs, results, strict=True))
+
+    def call(self, sizes: Mapping[str, int], /, **tensors: Tensor) -> Sequence[Tensor]:
+        """Run on tensors by name; sizes that only they know, such as the length of generated ids, join the others."""
+        return self.run(tuple(tensors.values()), {**sizes, **new_sizes(self, tensors, sizes)})
 
     def run(self, tensors: Sequence[Tensor], sizes: Mapping[str, int]) -> Sequence[Tensor]:
         """Run the program for these sizes; those that it does not depend on may be absent."""
@@ -70,6 +83,42 @@ class LoadedGenerate:
     search: BoundSearch
     tokenizer: Tokenizer
     device: torch.device
+    only: str | None = None
+
+    @property
+    def name(self) -> str:
+        return self.entry.node
+
+    @property
+    def callee(self) -> str:
+        return self.search.policy.id
+
+    @property
+    def reads(self) -> Sources:
+        """The cache that a program made, and perhaps the scores of the first token."""
+        first = self.entry.first
+        return tuple((name, name) for name in (*self.decoder.cached, *([] if first is None else [first])))
+
+    @property
+    def outputs(self) -> list[str]:
+        """The names of the values that it gives."""
+        return list(self.entry.ports.values())
+
+    def write(self, values: dict[str, Any], result: Mapping[str, Any]) -> None:
+        """Keep the ports by name."""
+        values.update(result)
+
+    def call(
+        self,
+        sizes: Mapping[str, int],
+        seed: int,
+        found: dict[str, Sequence[Sequence[Hypothesis]]],
+        /,
+        **values: Tensor,
+    ) -> dict[str, Any]:
+        """The values of the ports; `found` takes the hypotheses under the node's name."""
+        found[self.name] = self.run(values, sizes, seed)
+        return self.ports(found[self.name])
 
     def run(
         self, values: Mapping[str, Tensor], sizes: Mapping[str, int], seed: int
@@ -112,12 +161,37 @@ class LoadedHostCall:
     call: Callable[..., Any]
     title: str
     """Of the type, for messages."""
+    only: str | None = None
+
+    @property
+    def name(self) -> str:
+        return self.entry.node
+
+    @property
+    def callee(self) -> str:
+        return self.entry.uses
+
+    @property
+    def reads(self) -> Sources:
+        """Its input ports with the names of their values."""
+        sources = self.entry.sources.items()
+        return tuple((port, name if isinstance(name, str) else tuple(name)) for port, name in sources)
+
+    @property
+    def outputs(self) -> list[str]:
+        """The names of the values that it gives."""
+        return list(self.entry.ports.values())
+
+    def write(self, values: dict[str, Any], result: Mapping[str, Any]) -> None:
+        """Keep the ports by name."""
+        values.update(result)
 
     def run(self, values: Mapping[str, Any]) -> dict[str, Any]:
-        keywords = {
-            port: values[name] if isinstance(name, str) else tuple(values[each] for each in name)
-            for port, name in self.entry.sources.items()
-        }
+        """The values that it gives, by name, from all values."""
+        return self.answer(**read_sources(self.reads, values))
+
+    def answer(self, /, **keywords: Any) -> dict[str, Any]:
+        """The values that it gives, by name, from those of its ports."""
         ports = self.entry.ports
 
         def read(result: Any) -> dict[str, Any]:
@@ -125,6 +199,10 @@ class LoadedHostCall:
 
         what = f"node `{self.entry.node}` ({self.title})"
         return ask(partial(self.call, **keywords), what=what, accept=read)
+
+
+Part = Union[LoadedStage, LoadedGenerate, LoadedHostCall]
+"""What a task runs, one after the other."""
 
 
 class LoadedTask:
@@ -149,7 +227,7 @@ class LoadedTask:
         self.requests = Requests(
             name, task, registry=registry, container=container, shared=shared, device=device
         )
-        self.order: list[LoadedStage | LoadedGenerate | LoadedHostCall] = []
+        self.order: list[Part] = []
         for entry in task.order:
             if isinstance(entry, Stage):
                 self.order.append(LoadedStage(entry, load))
@@ -193,22 +271,20 @@ class LoadedTask:
         sizes: Mapping[str, int],
         found: dict[str, Sequence[Sequence[Hypothesis]]],
         seed: int = 0,
-        parts: Sequence[LoadedStage | LoadedGenerate | LoadedHostCall] | None = None,
+        parts: Sequence[Part] | None = None,
     ) -> None:
         """Run every stage on named values, in place; `found` takes the hypotheses of every `generate` node.
 
         `parts` are those of `order` that run, where it is not all of them.
         """
-        for part in self.order if parts is None else parts:
+
+        def function(part: Part) -> Callable[..., Any]:
             if isinstance(part, LoadedStage):
-                known = {**sizes, **new_sizes(part, values, sizes)}
-                results = part.run([values[name] for name in part.inputs], known)
-                values.update(zip(part.outputs, results, strict=True))
-            elif isinstance(part, LoadedHostCall):
-                values.update(part.run(values))
-            else:
-                found[part.entry.node] = part.run(values, sizes, seed)
-                values.update(part.ports(found[part.entry.node]))
+                return partial(part.call, sizes)
+            return part.answer if isinstance(part, LoadedHostCall) else partial(part.call, sizes, seed, found)
+
+        order = self.order if parts is None else parts
+        execute([(part, function(part)) for part in order], values, current_watch())
 
     def stream(self, raw: Mapping[str, Any], seed: Any = None) -> Iterator[str]:
         """The text of one sample as it is generated."""
@@ -222,13 +298,10 @@ class LoadedTask:
         if sizes[generator.entry.batch] != 1:
             raise InputError(f"streaming takes one sample at a time, not {sizes[generator.entry.batch]}")
         values: dict[str, Any] = dict(tensors)
-        for part in self.order[: self.order.index(generator)]:
-            assert isinstance(part, LoadedStage)
-            values.update(
-                zip(part.outputs, part.run([values[name] for name in part.inputs], sizes), strict=True)
-            )
+        self.walk(values, sizes, {}, drawn, self.order[: self.order.index(generator)])
         tokens = generator.stream(values, sizes, drawn)
-        yield from text_pieces(tokens, generator.tokenizer, generator.search.framing)
+        pieces = text_pieces(tokens, generator.tokenizer, generator.search.framing)
+        yield from watched_pieces(generator, pieces)
 
     def answer(self, values: Mapping[str, Any], *, single: bool) -> dict[str, Any]:
         """One value per output, or lists of them."""

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Union
+from typing import Any
 
 import torch
 
 from composer.execution import drawn_seed
-from composer_compile.runtime.loaded_task import LoadedGenerate, LoadedHostCall, LoadedStage, LoadedTask
+from composer.plan import places_of
+from composer_compile.runtime.loaded_task import LoadedTask, Part
 
 __all__ = ["ArtifactSession"]
-
-Part = Union[LoadedStage, LoadedGenerate, LoadedHostCall]
 
 
 class ArtifactSession:
@@ -30,8 +29,8 @@ class ArtifactSession:
         known = set(fitted)
         done: list[Part] = []
         for part in task.order:
-            if known.issuperset(reads(part)):
-                known.update(writes(part))
+            if known.issuperset(places_of(part.reads)):
+                known.update(part.outputs)
                 done.append(part)
         task.walk(self._values, sizes, {}, drawn, done)
         self._rest = [part for part in task.order if part not in done]
@@ -56,18 +55,3 @@ class ArtifactSession:
         values: dict[str, Any] = {**self._values, **fitted}
         task.walk(values, sizes, {}, drawn, self._rest)
         return task.answer(values, single=requests.is_single(together))
-
-
-def reads(part: Part) -> set[str]:
-    """The names of the values that a part of a task takes."""
-    if isinstance(part, LoadedStage):
-        return set(part.inputs)
-    if isinstance(part, LoadedGenerate):
-        return {*part.decoder.cached, *([] if part.entry.first is None else [part.entry.first])}
-    sources = part.entry.sources.values()
-    return {name for source in sources for name in ([source] if isinstance(source, str) else source)}
-
-
-def writes(part: Part) -> set[str]:
-    """The names of the values that it gives."""
-    return set(part.outputs if isinstance(part, LoadedStage) else part.entry.ports.values())

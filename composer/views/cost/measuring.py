@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Iterable, Mapping
+from functools import partial
 from typing import Any
 
 import torch
@@ -11,7 +11,7 @@ from torch import nn
 
 from composer.execution import Program, build_module, build_program
 from composer.graph import Checked, Report
-from composer.plan import Plan, Stage, Step, plan_task
+from composer.plan import Plan, Step, execute, plan_task, result_of
 from composer.plugin import Registry
 from composer.plugin.asking import META_CURE, PluginError
 from composer.problems import ComposerError, InputError
@@ -104,15 +104,15 @@ class _TaskMeasuring:
         slots = self._inputs()
         stages = []
         for stage in self.plan.stages:
-            stages.append(StageCost(stage.name, tuple(self._step(step, slots) for step in stage.steps)))
+            found: list[StepCost] = []
+            execute([(step, partial(self._run, step, found)) for step in stage.steps], slots)
+            stages.append(StageCost(stage.name, tuple(found)))
         return TaskCost(self.plan.task.name, self.sizes.shown, tuple(stages), self.plan.modules)
 
     def _program(self) -> Program:
-        """The program with every step as a stage of its own, so that the steps can be run one at a time."""
-        single = tuple(Stage(step.name, (step,), "encode") for step in self.plan.steps)
         try:
             with torch.device("meta"):
-                program = build_program(dataclasses.replace(self.plan, stages=single), self.modules)
+                program = build_program(self.plan, self.modules)
         except PluginError as error:
             what = f"task `{self.plan.task.name}`"
             raise ComposerError(f"the cost of {what} cannot be told: {error}. {META_CURE}") from error
@@ -145,25 +145,28 @@ class _TaskMeasuring:
         ]
         return parts[0] if kind.record is None else kind.record(*parts)
 
-    def _step(self, step: Step, slots: list[object]) -> StepCost:
+    def _run(self, step: Step, found: list[StepCost], /, **sources: Any) -> Any:
+        """What a step gives on sources without data; `found` takes its cost."""
         callee = callee_text(step.node)
         if self._on_host(step):
-            self._fill(step, slots)
-            return StepCost(step.name, callee, 0, 0, host=True)
+            found.append(StepCost(step.name, callee, 0, 0, host=True))
+            return self._promised(step)
         try:
             if step.node.verb == "generate":
                 decoder = self.modules[step.node.module.name]
-                generating, peak = measure_generate(decoder, step, step.read(slots), self.meter)
-                self._fill(step, slots)
-                return StepCost(step.name, callee, generating.total_flops, peak, generating)
-            _, flops, peak = self.meter.measure(lambda: self.program.run_stage(step.name, slots))
+                generating, peak = measure_generate(decoder, step, sources, self.meter)
+                found.append(StepCost(step.name, callee, generating.total_flops, peak, generating))
+                return self._promised(step)
+            function = self.program.functions[step.name]
+            result, flops, peak = self.meter.measure(lambda: _results(step, function(**sources)))
         except InputError:
             raise
         except Exception as error:  # foreign code that asks for values, which meta tensors do not have
-            self._fill(step, slots)
             reason = " ".join(str(error).split()) or type(error).__name__
-            return StepCost(step.name, callee, 0, 0, unknown=reason)
-        return StepCost(step.name, callee, flops, peak)
+            found.append(StepCost(step.name, callee, 0, 0, unknown=reason))
+            return self._promised(step)
+        found.append(StepCost(step.name, callee, flops, peak))
+        return result
 
     def _on_host(self, step: Step) -> bool:
         """Whether a step reads what no tensor holds, such as text: it is no work for the device."""
@@ -174,7 +177,14 @@ class _TaskMeasuring:
             for field in self.registry.kinds[port.kind].fields.values()
         )
 
-    def _fill(self, step: Step, slots: list[object]) -> None:
-        """Give the outputs of a step what its signature promises."""
-        for port, slot in step.targets.items():
-            slots[slot] = self.meter.hold(self._empty(self.plan.task.types[step.name, port]))
+    def _promised(self, step: Step) -> Any:
+        """What the signature of a step promises."""
+        types = self.plan.task.types
+        return result_of(
+            {port: self.meter.hold(self._empty(types[step.name, port])) for port in step.targets}
+        )
+
+
+def _results(step: Step, result: Any) -> Any:
+    """What a call gave, as far as the step has ports for it; raises where one is missing."""
+    return result if step.only is not None else {port: result[port] for port in step.targets}
