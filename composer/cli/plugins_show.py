@@ -63,8 +63,9 @@ def _unknown(registry: Registry, id: str) -> str:
     foreign = library_help(id)
     if foreign is not None:
         return foreign
-    known = sorted({name for section in registry.sections() for name in section} | registry.plugins.keys())
-    guess = nearest(id, known)
+    entries = {name for section in registry.sections() for name in section}
+    known = entries if "." in id else entries | registry.plugins.keys()  # no plugin's own name has a dot
+    guess = nearest(id, sorted(known))
     hint = f"did you mean {guess}?" if guess is not None else "`composer plugins list` shows what there is"
     return f"no installed plugin offers {id!r}; {hint}"
 
