@@ -149,7 +149,7 @@ def test_a_backend_that_cannot_be_imported_is_one_sentence(small: Any, tmp_path:
 
     with pytest.raises(
         PluginError,
-        match=r"^the loader of the backend gone cannot be imported from .*gone:Gone: .*No module",
+        match=r"^the loader of backend `gone` of the plugin test cannot be imported from .*gone:Gone: .*No module",
     ):
         composer_compile.compile_document(
             small.document,
