@@ -71,7 +71,7 @@ def _unknown(registry: Registry, id: str) -> str:
 
 
 def _details(entry: object) -> list[str]:
-    from composer.plugin import Document, Modality, ModuleType, SearchPolicy
+    from composer.plugin import Dataset, Document, Metric, Modality, ModuleType, SearchPolicy
     from composer.types import Kind
 
     if isinstance(entry, ModuleType):
@@ -90,6 +90,11 @@ def _details(entry: object) -> list[str]:
         return rows
     if isinstance(entry, Document):
         return [f"  {entry.path}"]
+    if isinstance(entry, Dataset):
+        given = [f"  gives {', '.join(entry.gives)}"] if entry.gives else []
+        return [*_config_rows(entry.config), *given]
+    if isinstance(entry, Metric):
+        return [f"  takes {', '.join(entry.takes) or 'outputs of any kind'}"]
     config = getattr(entry, "config", None)
     return _config_rows(config) if config is not None else []
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from functools import partial
 from types import ModuleType as PythonModule
 from typing import TypeVar
 
 from composer.conformance.cases import Build, Case, configs_of, import_reference
+from composer.conformance.datasets import check_dataset, skip_missing_package, skip_missing_packages
 from composer.conformance.declared import check_adapter, check_config, check_ports
 from composer.conformance.entry_module import check_entry_module
 from composer.conformance.export import check_export
@@ -16,6 +17,7 @@ from composer.conformance.generation import (
     check_generation_export,
     generation_case,
 )
+from composer.conformance.metrics import check_metric
 from composer.conformance.modalities import check_processor
 from composer.conformance.padding import check_padding
 from composer.conformance.policies import check_policy
@@ -23,7 +25,7 @@ from composer.conformance.promises import check_batch, check_determinism, check_
 from composer.conformance.report import ConformanceReport, Failure, Result, Skip
 from composer.conformance.weights import check_weights
 from composer.plugin.asking import PluginError, fault_of, place_of_fault
-from composer.plugin.declarations import ModuleType
+from composer.plugin.declarations import Dataset, ModuleType
 from composer.plugin.loading import Installed, installed_plugins, load_registry
 from composer.plugin.registry import Entry, Registry, Section
 from composer.problems import InputError
@@ -76,15 +78,19 @@ def _results(name: str, module_name: str, registry: Registry) -> Iterator[Result
     if module_name:
         yield _result("plugin", "entry module", partial(check_entry_module, module_name))
     yield from _registered(name, registry)
-    yield from _references(name, registry)
+    unusable: set[str] = set()
+    for result in _references(name, registry):
+        unusable.add(result.subject)
+        yield result
     for modality in _own(registry.modalities, name):
         yield from _failed(_result(modality.id, "config", partial(check_config, modality.config)))
         ports = _result(modality.id, "ports", partial(check_ports, modality, registry.kinds))
         yield ports
-        if ports.outcome != "fail":
+        if ports.outcome != "fail" and modality.id not in unusable:
             yield _result(modality.id, "processor", partial(check_processor, modality, registry.kinds))
-    for policy in _own(registry.policies, name):
-        yield _result(policy.id, "search", partial(check_policy, policy))
+    yield from _run(registry.policies, name, "search", check_policy, unusable)
+    yield from _run(registry.datasets, name, "samples", check_dataset, unusable)
+    yield from _run(registry.metrics, name, "score", check_metric, unusable)
     for entry in _own(registry.module_types, name):
         yield from _failed(_result(entry.id, "config", partial(check_config, entry.config)))
         if entry.adapter is not None:
@@ -112,6 +118,15 @@ def _own(section: Section[T], name: str) -> Iterator[T]:
     return (entry for id, entry in section.items() if section.origin(id).plugin == name)
 
 
+def _run(
+    section: Section[T], name: str, title: str, check: Callable[[T], str], unusable: Collection[str]
+) -> Iterator[Result]:
+    """A check of each own entry, but of those whose implementation cannot be imported: that was told."""
+    for entry in _own(section, name):
+        if entry.id not in unusable:
+            yield _result(entry.id, title, partial(check, entry))
+
+
 def _failed(result: Result) -> Iterator[Result]:
     """A result that is only worth a line where the promise is broken."""
     if result.outcome == "fail":
@@ -119,17 +134,24 @@ def _failed(result: Result) -> Iterator[Result]:
 
 
 def _references(name: str, registry: Registry) -> Iterator[Result]:
-    """Every implementation that an entry names can be imported."""
+    """Every implementation that an entry names can be imported: the results of those that cannot."""
     for section in registry.sections():
-        for identity in section:
-            if section.origin(identity).plugin == name:
-                for reference in _named(section[identity]):
-                    result = _result(identity, "implementation", partial(_importable, reference))
-                    yield from _failed(result)
+        for entry in _own(section, name):
+            for reference in _named(entry):
+                result = _result(entry.id, "implementation", partial(_importable, entry, reference))
+                if result.outcome != "pass":
+                    yield result
 
 
-def _importable(reference: str) -> str:
-    import_reference(reference)
+def _importable(entry: Entry, reference: str) -> str:
+    if isinstance(entry, Dataset):
+        skip_missing_packages(entry)
+    try:
+        import_reference(reference)
+    except Failure as failure:
+        if isinstance(entry, Dataset):
+            skip_missing_package(failure, reference)
+        raise
     return ""
 
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import torch
-from pydantic import ValidationError
 from torch.utils._pytree import tree_map_only
 
+from composer.conformance.examples import example_configs
 from composer.conformance.report import Failure, Skip
 from composer.conformance.samples import fields_of
 from composer.plugin.answers import as_map, as_ports
@@ -25,7 +25,7 @@ def check_processor(modality: Modality, kinds: Mapping[str, Kind]) -> str:
     """Raw values together and each alone give the declared ports, one sample per value; a tokenizer writes text."""
     if modality.sample is None:
         raise Skip("it names no raw values (`sample`), so its processor was not run")
-    for config in _configs(modality):
+    for config in example_configs(modality):
         values = _values(modality, config)
         processor = ask(
             import_object(modality.processor, modality.title),
@@ -44,16 +44,6 @@ def check_processor(modality: Modality, kinds: Mapping[str, Kind]) -> str:
             if not isinstance(text, str):
                 raise Failure(f"its tokenizer decodes ids to a {type(text).__name__}, not to a text")
     return ""
-
-
-def _configs(modality: Modality) -> Iterator[Config]:
-    for example in modality.examples or ({},):
-        try:
-            yield modality.config.model_validate(example)
-        except ValidationError as error:
-            fault = error.errors(include_url=False)[0]["msg"]
-            cure = "" if modality.examples else ": give the Modality `examples`"
-            raise Failure(f"its example {dict(example)} is refused ({fault}){cure}") from None
 
 
 def _values(modality: Modality, config: Config) -> list[object]:

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import torch
-from pydantic import ValidationError
 from torch import Tensor
 
+from composer.conformance.examples import example_configs
 from composer.conformance.report import Failure
 from composer.plugin.answers import as_beams, as_flag
 from composer.plugin.asking import ask
 from composer.plugin.contracts import Framing
-from composer.plugin.declarations import Config, SearchPolicy
+from composer.plugin.declarations import SearchPolicy
 from composer.plugin.implementations import BoundSearch, bind_search
 
 __all__ = ["check_policy"]
@@ -60,7 +59,7 @@ def _step(ids: Tensor, cache: Any) -> tuple[Tensor, object]:
 
 def check_policy(policy: SearchPolicy) -> str:
     """Search three samples with each example, and stream one; what is found keeps to the framing, and to the seed."""
-    for config in _configs(policy):
+    for config in example_configs(policy):
         beams = ask(policy.beams, config, what=f"`beams` of {policy.title}", accept=as_beams)
         streams = ask(policy.streams, config, what=f"`streams` of {policy.title}", accept=as_flag)
         search = bind_search(policy, config, FRAMING, beams=beams, streams=streams)
@@ -68,17 +67,6 @@ def check_policy(policy: SearchPolicy) -> str:
         if streams:
             _check_stream(search)
     return ""
-
-
-def _configs(policy: SearchPolicy) -> Iterator[Config]:
-    for example in policy.examples or ({},):
-        try:
-            yield policy.config.model_validate(example)
-        except ValidationError as error:
-            fault = error.errors(include_url=False)[0]
-            where = ".".join(map(str, fault["loc"])) or "its options"
-            cure = "" if policy.examples else ": give the SearchPolicy `examples`"
-            raise Failure(f"its example {dict(example)} is refused ({where}: {fault['msg']}){cure}") from None
 
 
 def _cache(samples: int, beams: int) -> _Cache:

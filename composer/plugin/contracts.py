@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 __all__ = [
+    "TRAINED",
     "Cache",
     "DatasetImplementation",
     "Decoder",
@@ -29,6 +30,9 @@ __all__ = [
     "SeededSearchPolicyImplementation",
     "Tokenizer",
 ]
+
+TRAINED = "train"
+"""The split of a dataset that is trained on, which may be drawn anew for each epoch."""
 
 
 class Processor(Protocol):
@@ -141,18 +145,25 @@ Sample = Mapping[str, Any]
 
 
 class DatasetImplementation(Protocol):
-    """What a dataset's `builder(config)` gives."""
+    """What a dataset's `builder(config)` gives; whatever is built of one config has the same samples."""
 
     @property
     def splits(self) -> Sequence[str]:
         """The splits that are scored, and perhaps `train`."""
 
     def samples(self, split: str, epoch: int = 0) -> Sequence[Sample]:
-        """The samples of a split; a split of fixed samples has the same ones in every epoch."""
+        """The samples of a split, at least one; asked again for the same epoch, it gives the same ones.
+
+        Epochs of `train` have equally many, and may have others. Every other split is fixed: its samples are the same
+        in every epoch.
+        """
 
 
 class MetricImplementation(Protocol):
     """A metric's function."""
 
     def __call__(self, predictions: Sequence[Any], references: Sequence[Any], /) -> float:
-        """The score of predictions against what was expected, both in the order of the samples."""
+        """The score of predictions against what was expected, both in the order of the samples: a finite number.
+
+        There is at least one sample. Neither list is changed, and the same ones have the same score.
+        """

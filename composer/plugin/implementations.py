@@ -18,6 +18,7 @@ from composer.plugin.contracts import (
     Framing,
     Hypothesis,
     Processor,
+    Sample,
     SearchPolicyImplementation,
     Tokenizer,
 )
@@ -27,7 +28,18 @@ from composer.problems import InputError
 if TYPE_CHECKING:
     from torch import Tensor
 
-__all__ = ["BoundSearch", "as_dataset", "as_processor", "begin", "bind_search", "framing_of", "tokenizer_of"]
+__all__ = [
+    "BoundSearch",
+    "as_dataset",
+    "as_processor",
+    "as_samples",
+    "as_score",
+    "as_splits",
+    "begin",
+    "bind_search",
+    "framing_of",
+    "tokenizer_of",
+]
 
 
 def as_processor(answer: Any) -> Processor:
@@ -43,6 +55,29 @@ def as_dataset(answer: Any) -> DatasetImplementation:
         raise TypeError("an object with `splits` and `samples(split, epoch)` is expected")
     dataset: DatasetImplementation = answer
     return dataset
+
+
+def as_splits(answer: Any) -> tuple[str, ...]:
+    """The names of a dataset's splits."""
+    if isinstance(answer, str) or not all(isinstance(name, str) for name in answer):
+        raise TypeError("a list of names is expected")
+    return tuple(answer)
+
+
+def as_samples(answer: Any) -> Sequence[Sample]:
+    """The samples of a split: a list, or what reads each one when it is asked for it."""
+    if not (hasattr(answer, "__len__") and hasattr(answer, "__getitem__")) or isinstance(
+        answer, (str, Mapping)
+    ):
+        raise TypeError("a list of samples, each a map from field to value, is expected")
+    return answer  # type: ignore[no-any-return]
+
+
+def as_score(answer: Any) -> float:
+    """The number that a metric gives."""
+    if answer is None or isinstance(answer, (str, bytes)):
+        raise TypeError("a number is expected")
+    return float(answer)
 
 
 def tokenizer_of(processor: Processor, what: str) -> Tokenizer:

@@ -8,6 +8,7 @@ from typing import Any
 from composer.execution import Answering, Model
 from composer.plugin import Metric, MetricImplementation, Registry
 from composer.plugin.asking import ask, import_object
+from composer.plugin.implementations import as_score
 from composer.problems import ComposerError, InputError
 from composer.problems.suggest import unknown
 from composer.recipes import TaskRecipe
@@ -108,14 +109,8 @@ def _score(
 ) -> float:
     what = f"{entry.title} (output `{output}` of task `{task}`)"
     function: MetricImplementation = import_object(entry.implementation, what)
-    # Each metric has lists of its own, which it may sort or empty.
-    return ask(function, list(predictions), list(references), what=what, accept=_number)
-
-
-def _number(answer: Any) -> float:
-    if answer is None or isinstance(answer, (str, bytes)):
-        raise TypeError("a number is expected")
-    return float(answer)
+    # Each metric has lists of its own: one that sorts or empties them spoils no other's.
+    return ask(function, list(predictions), list(references), what=what, accept=as_score)
 
 
 def _metric(registry: Registry, id_: str) -> Metric:

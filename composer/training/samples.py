@@ -8,13 +8,12 @@ from typing import Any
 
 from composer.plugin import Config, Dataset, DatasetImplementation, Sample
 from composer.plugin.asking import ask, import_object
-from composer.plugin.implementations import as_dataset
+from composer.plugin.contracts import TRAINED
+from composer.plugin.implementations import as_dataset, as_samples, as_splits
 from composer.problems import InputError
 
 __all__ = ["TRAINED", "Drawn", "MissingFieldError", "Source", "build_source"]
 
-TRAINED = "train"
-"""The split that is trained on."""
 LONGEST_NAME = 60
 
 
@@ -32,7 +31,7 @@ class Source:
     def splits(self) -> tuple[str, ...]:
         """The splits that the dataset says it has."""
         what = f"`splits` of {self.title}"
-        return ask(lambda: self.samples.splits, what=what, accept=_names)
+        return ask(lambda: self.samples.splits, what=what, accept=as_splits)
 
     def draw(self, split: str, epoch: int = 0, *, fields: Mapping[str, str] | None = None) -> Drawn:
         """The samples of a split. `fields` are those that each must have, with what each is for.
@@ -42,7 +41,7 @@ class Source:
         """
         what = f"{self.title}, asked for split `{split}` of task `{self.task}`,"
         arguments = (split, epoch) if split == TRAINED else (split,)
-        answer = ask(self.samples.samples, *arguments, what=what, accept=_sequence)
+        answer = ask(self.samples.samples, *arguments, what=what, accept=as_samples)
         drawn = Drawn(self, split, answer, fields or {})
         if not drawn:
             raise InputError(
@@ -128,17 +127,3 @@ def build_source(task: str, entry: Dataset, config: Config) -> Source:
     builder = import_object(entry.builder, entry.title)
     samples = ask(builder, config, what=entry.title, accept=as_dataset)
     return Source(task, entry.id, samples, entry.title)
-
-
-def _names(answer: Any) -> tuple[str, ...]:
-    if isinstance(answer, str) or not all(isinstance(name, str) for name in answer):
-        raise TypeError("a list of names is expected")
-    return tuple(answer)
-
-
-def _sequence(answer: Any) -> Sequence[Sample]:
-    if not (hasattr(answer, "__len__") and hasattr(answer, "__getitem__")) or isinstance(
-        answer, (str, Mapping)
-    ):
-        raise TypeError("a list of samples, each a map from field to value, is expected")
-    return answer  # type: ignore[no-any-return]

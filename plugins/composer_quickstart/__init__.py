@@ -14,6 +14,8 @@ DATASETS = (
         "composer_quickstart.easy_vqa:EasyVqaQuestions",
         "Questions about pictures of one shape, 13 answers; official test split.",
         packages=("easy-vqa",),
+        gives=("image", "question", "answer"),
+        examples=({"pictures": 4},),
     ),
     Dataset(
         "easy-vqa.captions",
@@ -21,6 +23,8 @@ DATASETS = (
         "composer_quickstart.easy_vqa:EasyVqaCaptions",
         "The same pictures with captions such as `a blue rectangle`, derived from their questions' answers.",
         packages=("easy-vqa",),
+        gives=("image", "caption"),
+        examples=({"pictures": 4},),
     ),
     Dataset(
         "moving-digits",
@@ -28,6 +32,8 @@ DATASETS = (
         "composer_quickstart.digits:MovingDigits",
         "Clips of handwritten digits with captions such as `a seven moves up and left`; test digits are unseen.",
         packages=("scikit-learn",),
+        gives=("video", "caption"),
+        examples=({"clips": 4, "frames": 2, "size": 16},),
     ),
 )
 METRICS = (
@@ -36,18 +42,21 @@ METRICS = (
         "composer_quickstart.metrics:exact_match",
         "Part of the texts that equal their reference.",
         takes=("text",),
+        sample="composer_quickstart.metrics:sample",
     ),
     Metric(
         "quickstart.digit",
         "composer_quickstart.metrics:digit_accuracy",
         "Part of the captions that name the right digit.",
         takes=("text",),
+        sample="composer_quickstart.metrics:sample",
     ),
     Metric(
         "quickstart.direction",
         "composer_quickstart.metrics:direction_accuracy",
         "Part of the captions that state the right direction.",
         takes=("text",),
+        sample="composer_quickstart.metrics:sample",
     ),
 )
 
@@ -58,6 +67,7 @@ COUNT = Modality(
     lambda config: {"counts": "counts[B]"},
     "composer_quickstart.counting:CountProcessor",
     "A whole number: how many parts a sample has, for example questions on a picture.",
+    sample="composer_quickstart.counting:sample",
 )
 
 

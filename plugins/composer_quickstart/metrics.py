@@ -6,7 +6,13 @@ from collections.abc import Sequence
 
 from composer_quickstart.captions import read_digit_caption
 
-__all__ = ["digit_accuracy", "direction_accuracy", "exact_match"]
+__all__ = ["digit_accuracy", "direction_accuracy", "exact_match", "sample"]
+
+
+def sample() -> tuple[list[str], list[str]]:
+    """Three captions with their references, for the conformance kit: right, half right, and none."""
+    references = ["a seven moves up and left", "a two moves down", "a nine moves right"]
+    return [references[0], "a two moves up", "a blue circle"], references
 
 
 def exact_match(predictions: Sequence[str], references: Sequence[str]) -> float:
