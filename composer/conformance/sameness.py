@@ -32,7 +32,8 @@ def same(one: Any, other: Any) -> bool:
         return len(one) == len(other) and all(map(same, one, other))
     if isinstance(one, (Tensor, np.ndarray)):
         return one.shape == other.shape and one.dtype == other.dtype and _equal(one, other)
-    return type(one).__eq__ is object.__eq__ or _equal(one, other)
+    equality: object = type(one).__eq__
+    return equality is object.__eq__ or _equal(one, other)
 
 
 def _equal(one: Any, other: Any) -> bool:
