@@ -64,7 +64,8 @@ def _unknown(registry: Registry, id: str) -> str:
     if foreign is not None:
         return foreign
     entries = {name for section in registry.sections() for name in section}
-    known = entries if "." in id else entries | registry.plugins.keys()  # no plugin's own name has a dot
+    dotted = "." in id  # a name with a dot is a part of a plugin, and no plugin, document or layout
+    known = [name for name in entries if "." in name] if dotted else entries | registry.plugins.keys()
     guess = nearest(id, sorted(known))
     hint = f"did you mean {guess}?" if guess is not None else "`composer plugins list` shows what there is"
     return f"no installed plugin offers {id!r}; {hint}"
