@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Iterator, Mapping
+from collections.abc import Callable, Collection, Container, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -12,13 +12,21 @@ from numpy.typing import NDArray
 
 from composer.execution.input_sizes import Given, hold_sizes
 from composer.execution.processors import Processors, encoded
-from composer.language import nearest
 from composer.plan import Plan
 from composer.plugin.asking import PluginError
 from composer.problems import InputError
+from composer.problems.suggest import unknown
 from composer.types import Dim, Kind
 
-__all__ = ["Inputs", "check_batches", "check_record", "first_sample", "holds_samples", "to_tensors"]
+__all__ = [
+    "Inputs",
+    "check_batches",
+    "check_names",
+    "check_record",
+    "first_sample",
+    "holds_samples",
+    "to_tensors",
+]
 
 _TEXTS = "USO"
 """NumPy's letters for arrays of texts."""
@@ -49,7 +57,7 @@ class Inputs:
         Inputs that share their batch must have equally many values; a single value is repeated for the others.
         Raises InputError for missing, unexpected or unequal inputs, and for values that the modality refuses.
         """
-        self._check_names(raw)
+        check_names(self.plan.task.name, self.plan.inputs, raw)
         arrays = self.arrays(raw, raw)
         return {
             name: {port: to_tensors(value, device, dtype) for port, value in ports.items()}
@@ -79,11 +87,11 @@ class Inputs:
 
     def check_known(self, raw: Mapping[str, object]) -> None:
         """Raise InputError for inputs that the task does not have; the others may be missing."""
-        self._check_names({**dict.fromkeys(self.plan.inputs), **raw})
+        check_names(self.plan.task.name, self.plan.inputs, [*self.plan.inputs, *raw])
 
     def check_asked(self, kept: Mapping[str, object], asked: Mapping[str, object]) -> None:
         """Raise InputError where inputs do not make up a request with those that a session keeps."""
-        self._check_names({**kept, **asked})
+        check_names(self.plan.task.name, self.plan.inputs, {**kept, **asked})
         check_batches(kept, asked, self.groups, lambda name, raw: len(self._batch(name, raw)))
 
     def hold(self, name: str, arrays: Mapping[str, object]) -> None:
@@ -153,21 +161,6 @@ class Inputs:
         batches = [group for group in self.groups.values() if group is not None]
         return bool(batches and self.groups[name] == batches[0])
 
-    def _check_names(self, raw: Mapping[str, object]) -> None:
-        task, known = self.plan.task.name, ", ".join(self.plan.inputs)
-        missing = [name for name in self.plan.inputs if name not in raw]
-        unexpected = [name for name in raw if name not in self.plan.inputs]
-        if unexpected:
-            guess = nearest(unexpected[0], missing)
-            did = f"did you mean `{guess}`? it" if guess else "it"
-            raise InputError(
-                f"task `{task}` has no input {' and '.join(f'`{u}`' for u in unexpected)}; {did} takes {known}"
-            )
-        if missing:
-            raise InputError(
-                f"task `{task}` needs the input {' and '.join(f'`{m}`' for m in missing)}; it takes {known}"
-            )
-
     def _batch(self, name: str, raw: Mapping[str, Any]) -> list[object]:
         value = raw[name]
         if self.groups[name] is None:
@@ -189,6 +182,17 @@ class Inputs:
         if holds_samples(value):
             return list(value)
         return [value] * (counts.pop() if counts else 1)
+
+
+def check_names(task: str, known: Collection[str], given: Collection[str]) -> None:
+    """Raise InputError where inputs are given that a task does not have, or some of its own are missing."""
+    missing = [name for name in known if name not in given]
+    unexpected = [name for name in given if name not in known]
+    if unexpected:
+        raise unknown("input", unexpected, known, f"task `{task}`", likely=missing)
+    if missing:
+        shown = " and ".join(f"`{name}`" for name in missing)
+        raise InputError(f"task `{task}` needs the input {shown}; it takes {', '.join(known)}")
 
 
 def check_batches(

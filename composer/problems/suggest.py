@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -128,13 +128,26 @@ def listed(word: str, known: Iterable[object]) -> str:
     return f"{', '.join(shown)} and {len(names) - len(shown):,} more"
 
 
-def unknown(what: str, word: str, known: Iterable[object], owner: str | None = None) -> InputError:
-    """The error of a name from outside that nothing has, or not its `owner`: what might be meant, and what there is."""
+def unknown(
+    what: str,
+    word: str | Sequence[str],
+    known: Iterable[object],
+    owner: str | None = None,
+    *,
+    likely: Iterable[object] | None = None,
+) -> InputError:
+    """The error of names from outside that nothing has, or not their `owner`: what might be meant, and what there is.
+
+    `likely` holds those of the known names that may be meant, where some of them are given already.
+    """
     names = _words(known)
-    guess = nearest(word, names)
+    words = (word,) if isinstance(word, str) else tuple(word)
+    meant = names if likely is None else _words(likely)
+    guess = next((near for each in words if (near := nearest(each, meant)) is not None), None)
     hint = f"; did you mean `{guess}`?" if guess is not None else "."
     begin = "there is no" if owner is None else f"{owner} has no"
-    return InputError(f"{begin} {what} `{word}`{hint} There are: {listed(word, names)}")
+    shown = " and ".join(f"`{each}`" for each in words)
+    return InputError(f"{begin} {what} {shown}{hint} There are: {listed(words[0], names)}")
 
 
 def rename(place: Place, word: str) -> tuple[Edit, ...]:

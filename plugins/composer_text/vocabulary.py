@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import zlib
 from collections import Counter
 from functools import lru_cache
@@ -11,6 +10,7 @@ from typing import NamedTuple
 
 from composer.plugin import is_file
 from composer.problems import InputError
+from composer.problems.suggest import nearest
 from composer.types import VocabularyIds
 from composer_text.tokenizer_file import is_tokenizer_file, read_tokenizer_file
 
@@ -68,8 +68,8 @@ def vocabulary_path(tokenizer: str, *, directory: Path | None = None) -> Path:
     path = (directory or Path()) / tokenizer
     if tokenizer and is_file(path):
         return path
-    near = difflib.get_close_matches(tokenizer, names, n=1)
-    guess = f"did you mean {near[0]!r}? " if near else ""
+    near = nearest(tokenizer, names)
+    guess = f"did you mean {near!r}? " if near is not None else ""
     name = repr(tokenizer if len(tokenizer) <= LONGEST_NAME else f"{tokenizer[:LONGEST_NAME]}...")
     found = f"{name} is a folder, and a vocabulary is a file" if tokenizer and _is_folder(path) else ""
     raise ValueError(

@@ -84,6 +84,10 @@ def test_an_unknown_name_from_outside() -> None:
         "there is no task `capton`; did you mean `caption`? There are: caption, qa"
     )
     assert str(unknown("task", "x", ["caption"])) == "there is no task `x`. There are: caption"
+    assert str(unknown("input", ["x", "imag"], ["image", "text"], "tiny", likely=["image"])) == (
+        "tiny has no input `x` and `imag`; did you mean `image`? There are: image, text"
+    )
+    assert "did you mean" not in str(unknown("input", "imag", ["image", "text"], likely=["text"]))
     assert str(unknown("task", "x", [], "tiny")) == "tiny has no task `x`. There are: none"
 
 

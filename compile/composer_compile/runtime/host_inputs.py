@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from composer.execution.input_sizes import Given, hold_sizes
-from composer.execution.inputs import check_batches, check_record, holds_samples
+from composer.execution.inputs import check_batches, check_names, check_record, holds_samples
 from composer.execution.processors import Processors, encoded
 from composer.plugin import Modality, ModuleType, Registry, SearchPolicy
 from composer.plugin.asking import ask
@@ -102,7 +102,7 @@ class Requests:
             InputError: inputs are missing, unexpected, unequal in number, refused by their modality, or of a size that
                 the artifact was not compiled for.
         """
-        self._check_names(raw)
+        check_names(self.name, self.task.inputs, raw)
         return *self.fit(self.tensors(raw, raw)), self.is_single(raw)
 
     def is_single(self, raw: Mapping[str, Any]) -> bool:
@@ -126,11 +126,11 @@ class Requests:
 
     def check_known(self, raw: Mapping[str, Any]) -> None:
         """Raise InputError for inputs that the task does not have; the others may be missing."""
-        self._check_names({**dict.fromkeys(self.task.inputs), **raw})
+        check_names(self.name, self.task.inputs, [*self.task.inputs, *raw])
 
     def check_asked(self, kept: Mapping[str, Any], asked: Mapping[str, Any]) -> None:
         """Raise InputError where inputs do not make up a request with those that a session keeps."""
-        self._check_names({**kept, **asked})
+        check_names(self.name, self.task.inputs, {**kept, **asked})
         check_batches(kept, asked, self.task.batch, lambda key, raw: len(self._values(key, raw)))
 
     def fit(self, tensors: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], dict[str, int]]:
@@ -168,15 +168,6 @@ class Requests:
                 f"`{symbol}` is {size}, and task `{self.name}` was compiled for {span}; give less or more at a time, "
                 f"or rebuild with `{self.rebuild} --range {symbol}={wider}`"
             )
-
-    def _check_names(self, raw: Mapping[str, Any]) -> None:
-        known = ", ".join(self.task.inputs)
-        missing = [f"`{key}`" for key in self.task.inputs if key not in raw]
-        unexpected = [f"`{key}`" for key in raw if key not in self.task.inputs]
-        if missing:
-            raise InputError(f"task `{self.name}` needs the input {' and '.join(missing)}; it takes {known}")
-        if unexpected:
-            raise InputError(f"task `{self.name}` has no input {' and '.join(unexpected)}; it takes {known}")
 
     def _values(self, key: str, raw: Mapping[str, Any]) -> list[Any]:
         """The values of one input; a single one is repeated for the lists that it goes with."""

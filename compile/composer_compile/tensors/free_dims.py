@@ -17,6 +17,7 @@ from composer.graph import (
 )
 from composer.plan import Plan
 from composer.plugin import Registry
+from composer.problems.suggest import unknown
 from composer.types import Dim, PortType
 from composer_compile.errors import CompileError
 
@@ -104,9 +105,7 @@ def _check_names(
     known = {*table, BATCH}
     for name in overrides:
         if name not in known:
-            raise CompileError(
-                f"`{name}` is no free dimension of task `{task.name}`; free are {', '.join(sorted(known))}"
-            )
+            raise CompileError(str(unknown("free dimension", name, sorted(known), f"task `{task.name}`")))
 
 
 def _range(name: str, task: CheckedTask, written: Mapping[str, str], limits: tuple[int, int]) -> Range:

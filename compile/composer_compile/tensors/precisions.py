@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from composer.language import nearest
 from composer.plan import Plan, Step
+from composer.problems.suggest import unknown
 from composer_compile.errors import CompileError
 
 __all__ = ["DTYPE_OF", "PRECISIONS", "Precision", "check_precision_names", "precision_of"]
@@ -45,11 +45,6 @@ def check_precision_names(plans: Iterable[Plan], named: Mapping[str, str]) -> No
     known = {name for plan in plans for step in plan.steps for name in (step.name, step.node.module.name)}
     for name, precision in named.items():
         if precision not in PRECISIONS:
-            raise CompileError(f"{precision!r} is no precision: write {', '.join(PRECISIONS)}")
+            raise CompileError(str(unknown("precision", precision, PRECISIONS)))
         if name not in known:
-            guess = nearest(name, sorted(known))
-            did = f"; did you mean `{guess}`?" if guess else ""
-            raise CompileError(
-                f"`{name}` has a precision and is neither a module nor a node of these tasks{did} "
-                f"(there are {', '.join(sorted(known))})"
-            )
+            raise CompileError(str(unknown("module or node", name, sorted(known), "what is compiled")))

@@ -144,7 +144,8 @@ def test_a_closed_artifact_gives_nothing_more(small: Any) -> None:
     ("raw", "message"),
     [
         ({}, r"needs the input `question`; it takes question"),
-        ({"question": "a", "video": 1}, r"has no input `video`; it takes question"),
+        ({"question": "a", "video": 1}, r"has no input `video`. There are: question"),
+        ({"queston": "a"}, r"has no input `queston`; did you mean `question`\? There are: question"),
         ({"question": []}, r"`question` is an empty list"),
         (
             {"question": ["a"] * 5},

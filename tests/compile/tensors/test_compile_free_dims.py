@@ -117,7 +117,7 @@ def test_the_command_line_wins_over_the_document(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("overrides", "message"),
     [
-        ({"question.size": "1..2"}, r"`question\.size` is no free dimension of task `embed`"),
+        ({"question.size": "1..2"}, r"task `embed` has no free dimension `question\.size`"),
         ({"batch": "4..1"}, "1 ≤ low ≤ best ≤ high"),
         ({"batch": "many"}, "is no range"),
         ({"question.length": "1..61"}, "task `embed`: `question.length` goes from 1 to 61, .* take 1 to 60"),
