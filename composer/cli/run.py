@@ -7,6 +7,7 @@ composer run dist/quickstart:image-qa image=picture.png question="is there a cir
 from __future__ import annotations
 
 import argparse
+import contextlib
 import math
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
@@ -27,7 +28,7 @@ from composer.cli.options import (
 from composer.cli.output import print_json, remark, say
 
 if TYPE_CHECKING:
-    from composer.execution import Answering
+    from composer.execution import Answering, Timing
 
 __all__ = ["configure", "run"]
 
@@ -58,6 +59,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--seed", type=int, metavar="N", help="make a search that draws its tokens find the same ones again"
     )
+    parser.add_argument(
+        "--timing",
+        action="store_true",
+        help="print how long each node ran on standard error, or with --json beside the outputs",
+    )
     add_settings(parser)
 
 
@@ -70,12 +76,17 @@ def run(args: argparse.Namespace) -> int:
 def _answer(args: argparse.Namespace, model: Answering, name: str) -> int:
     raw = _collected(args.inputs)
     seed = {} if args.seed is None else {"seed": args.seed}  # an input may be called so, and is given as one
+    timing = _timing(args, model)
     if args.stream:
-        for piece in model.stream(name, **{**seed, **raw}):
-            say(piece, end="", flush=True)
+        with timing or contextlib.nullcontext():
+            for piece in model.stream(name, **{**seed, **raw}):
+                say(piece, end="", flush=True)
         say()
+        if timing is not None:
+            remark(timing)
         return 0
-    answers = model.run(name, **{**seed, **raw})
+    with timing or contextlib.nullcontext():
+        answers = model.run(name, **{**seed, **raw})
     outputs = {output: _plain(value) for output, value in answers.items()}
     for output, value in outputs.items():
         broken, count = _not_finite(value)
@@ -83,10 +94,22 @@ def _answer(args: argparse.Namespace, model: Answering, name: str) -> int:
             finding = f"{broken} of its {count} values are NaN or infinite"
             remark(f"composer: warning: output `{output}` is not finite: {finding}")
     if args.json:
-        print_json(outputs, indent=None)
-    else:
-        say(_written(outputs))
+        print_json(
+            outputs if timing is None else {"outputs": outputs, "timing": timing.as_json()}, indent=None
+        )
+        return 0
+    say(_written(outputs))
+    if timing is not None:
+        remark(timing)
     return 0
+
+
+def _timing(args: argparse.Namespace, model: Answering) -> Timing | None:
+    if not args.timing:
+        return None
+    from composer.execution import Timing
+
+    return Timing(model.device)
 
 
 def _collected(inputs: Iterable[tuple[str, str]]) -> dict[str, str | list[str]]:

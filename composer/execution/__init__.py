@@ -15,18 +15,21 @@ from composer.execution.model import (
 from composer.execution.program import Program, build_module, build_program
 from composer.execution.session import Session
 from composer.execution.start import Start
+from composer.execution.timing import NodeTime, Timing
 
 __all__ = [
     "INITIAL",
     "Answering",
     "Asking",
     "Model",
+    "NodeTime",
     "NotCopiedError",
     "Program",
     "Runner",
     "Session",
     "Start",
     "TaskPorts",
+    "Timing",
     "build_for_training",
     "build_module",
     "build_program",

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
+import torch
 from typing_extensions import Self
 
 from composer.problems import InputError
@@ -38,6 +39,10 @@ class Asking(Protocol):
 @runtime_checkable
 class Answering(Protocol):
     """Tasks that can be run. Thread-safe; `with` closes it at the end."""
+
+    @property
+    def device(self) -> torch.device:
+        """Where it runs."""
 
     @property
     def tasks(self) -> tuple[str, ...]:

@@ -153,3 +153,21 @@ def test_text_for_an_array_says_who_can_give_one(composer, tmp_path: Path, monke
         assert (done.code, done.out) == (1, "")
         assert "which only Python can give" in done.err
         assert done.err.count("\n") == 1
+
+
+def test_timing_is_told_beside_the_answer(composer, speaking: str) -> None:
+    done = composer("run", f"{speaking}:embed", *INITIAL, "--timing", "question=hello there")
+    assert done.code == 0
+    assert [line.split(": ")[0] for line in done.out.splitlines()] == ["vector", "words"]
+    assert [line.split()[0] for line in done.err.splitlines()] == [
+        "node",
+        "words",
+        "vector",
+        "beside",
+        "together",
+    ]
+    done = composer("run", f"{speaking}:embed", *INITIAL, "--timing", "--json", "question=hello there")
+    assert done.err == ""
+    found = json.loads(done.out)
+    assert set(found["outputs"]) == {"vector", "words"}
+    assert [node["name"] for node in found["timing"]["nodes"]] == ["words", "vector"]

@@ -94,6 +94,7 @@ COMPILED = [
     Step("inspect made/first --json --no-verify", json=True),
     Step("verify made/first --json --device cpu", '"passed": true', json=True),
     Step(f"run made/first:image-qa --json {ASK}", json=True),
+    Step(f"run made/first:image-qa --timing --json {ASK}", '"encode"', json=True),
 ]
 
 MOVED = [
@@ -107,7 +108,7 @@ PLANS = [
     Step(f"compile first.yaml {SMALL} --plan --json --picture plan.svg", '"image-qa"', json=True),
     Step(
         f"compile first.yaml image-qa {SMALL} --plan --backend tensorrt --target sm89 --memory-limit 1GiB --keep norms "
-        "--no-cuda-graphs --require-full --build-cache kept",
+        "--no-cuda-graphs --require-full --build-cache kept --engine-weights held",
         "image-qa" if ENGINES else 'pip install "multimodal-composer[tensorrt-rtx]"',
         code=0 if ENGINES else 1,
     ),
@@ -132,6 +133,9 @@ WEIGHTS = [
         code=1,
     ),
     Step(f"run quickstart:image-caption --stream image={PICTURE}"),
+    Step(f"run quickstart:image-caption --timing image={PICTURE}"),
+    Step(f"run quickstart:image-caption --timing --stream image={PICTURE}"),
+    Step(f"run quickstart:image-caption --timing --json image={PICTURE}", '"beside_ms"', json=True),
     Step(
         "compile child.yaml:classify --weights wrapped.safetensors --root ema --init head --loading-report "
         "--out made/child",
