@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from composer.compare.case import Ones
+from composer.execution.values import PortValues, Slots, TaskValues
 from composer.plan import Plan
 from composer.plugin import Registry
 from composer.problems import InputError
@@ -69,7 +70,7 @@ def _record(item: str, port: str, values: Mapping[str, Tensor], plan: Plan, regi
     return kind.record(**values)
 
 
-def _check_sizes(plan: Plan, fed: Mapping[str, Mapping[str, Any]], registry: Registry) -> None:
+def _check_sizes(plan: Plan, fed: TaskValues, registry: Registry) -> None:
     """Refuse what is recorded in another shape, or in numbers of another sort, than its port has."""
     every = list(_recorded(plan, fed, registry))
     sizes: dict[str, int] = {}
@@ -100,7 +101,7 @@ def _check_sizes(plan: Plan, fed: Mapping[str, Mapping[str, Any]], registry: Reg
 
 
 def _recorded(
-    plan: Plan, fed: Mapping[str, Mapping[str, Any]], registry: Registry
+    plan: Plan, fed: TaskValues, registry: Registry
 ) -> Iterator[tuple[str, str, list[Dim], Tensor]]:
     """Every tensor that is fed: its place, and the numbers and dims that its port declares for it."""
     for (name, port), declared in plan.task.types.items():
@@ -117,8 +118,8 @@ def _recorded(
 def read_port(
     port: str,
     plan: Plan,
-    slots: list[Any],
-    hypotheses: Mapping[str, Any],
+    slots: Slots,
+    hypotheses: PortValues,
     recorded: Tensor,
 ) -> Tensor:
     """The tensor of `node.port`, `node.port.field` or `node.hypotheses.ids` (`.scores`, `.count`), once it has run."""

@@ -13,6 +13,7 @@ from torch import nn
 
 from composer.conformance.report import Failure
 from composer.conformance.sizes import Partition, partition_of
+from composer.execution.values import PortValues
 from composer.plugin.asking import PluginError, import_object
 from composer.plugin.declarations import Config, Method, ModuleType
 from composer.types import Kind, Signature
@@ -132,7 +133,7 @@ class Case:
         return function if self.options is None else partial(function, **dict(self.options))
 
     @torch.no_grad()
-    def run(self, inputs: Mapping[str, Any], module: nn.Module | None = None) -> dict[str, Any]:
+    def run(self, inputs: PortValues, module: nn.Module | None = None) -> dict[str, Any]:
         """Call with keyword arguments by port; the value of every output port."""
         return self.by_port(self.function(module if module is not None else self.build.module)(**inputs))
 

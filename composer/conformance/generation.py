@@ -16,6 +16,7 @@ from composer.conformance.promises import hold_ports
 from composer.conformance.report import Failure
 from composer.conformance.samples import make_inputs
 from composer.conformance.sizes import batch_symbol, bindings
+from composer.execution.values import PortValues
 from composer.plugin.declarations import Method, Vocabulary
 from composer.plugin.implementations import begin
 from composer.types.gaps import gap
@@ -71,7 +72,7 @@ def check_generation(case: Case) -> str:
     return ""
 
 
-def _begin(case: Case, decoder: Any, ports: Mapping[str, Any]) -> tuple[Tensor | None, Any]:
+def _begin(case: Case, decoder: Any, ports: PortValues) -> tuple[Tensor | None, Any]:
     generation = case.build.entry.generation
     assert generation is not None
     unknown = [port for port in generation.prompt if port not in case.signature.inputs]

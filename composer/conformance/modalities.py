@@ -12,6 +12,7 @@ from torch.utils._pytree import tree_map_only
 from composer.conformance.examples import example_configs
 from composer.conformance.report import Failure, Skip
 from composer.conformance.samples import fields_of
+from composer.execution.values import PortValues
 from composer.plugin.answers import as_map, as_ports
 from composer.plugin.asking import ask, import_object
 from composer.plugin.declarations import Config, Modality
@@ -68,7 +69,7 @@ def _check_prepare(
 
 
 def _hold(
-    found: Mapping[str, Any],
+    found: PortValues,
     declared: Mapping[str, PortType],
     kinds: Mapping[str, Kind],
     count: int,

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from composer.conformance.report import Failure
 from composer.conformance.samples import fields_of
+from composer.execution.values import PortValues
 from composer.types import Field, Kind, Port
 from composer.types.gaps import gap
 
@@ -78,9 +79,7 @@ def _found(value: object) -> str:
     return f"a tensor {list(value.shape)}" if isinstance(value, Tensor) else type(value).__name__
 
 
-def tensors_of(
-    values: Mapping[str, object], ports: Mapping[str, Port], kinds: Mapping[str, Kind]
-) -> dict[str, Any]:
+def tensors_of(values: PortValues, ports: Mapping[str, Port], kinds: Mapping[str, Kind]) -> dict[str, Any]:
     """Every tensor of some ports' values, by `port` or `port.field`; lists of what stays on the host, too."""
     found: dict[str, Any] = {}
     for name, value in values.items():
@@ -102,7 +101,7 @@ def _same(one: object, other: object, exact: bool) -> bool:
     return bool(one == other)
 
 
-def difference(first: Mapping[str, Any], second: Mapping[str, Any], *, exact: bool = False) -> str:
+def difference(first: PortValues, second: PortValues, *, exact: bool = False) -> str:
     """Where two sets of tensors and lists differ, in words; empty when they agree."""
     for place in first.keys() | second.keys():
         if place not in first or place not in second:

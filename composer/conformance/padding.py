@@ -13,6 +13,7 @@ from composer.conformance.outputs import difference, tensors_of
 from composer.conformance.report import Failure, Skip
 from composer.conformance.samples import MASK, as_record, field_shape, fields_of, garbage, make_inputs
 from composer.conformance.sizes import bindings
+from composer.execution.values import PortValues
 from composer.types import Kind, Port
 
 __all__ = ["check_padding"]
@@ -56,7 +57,7 @@ def _mask_dims(port: Port, kinds: Mapping[str, Kind]) -> tuple[int, ...]:
     return field.dims if field is not None else ()
 
 
-def _check_no_mask(case: Case, inputs: Mapping[str, Any], plain: Mapping[str, Any]) -> None:
+def _check_no_mask(case: Case, inputs: PortValues, plain: PortValues) -> None:
     """Leaving out an optional mask is the same as one that shows everything."""
     without = {}
     for name, value in inputs.items():
@@ -77,7 +78,7 @@ def _check_no_mask(case: Case, inputs: Mapping[str, Any], plain: Mapping[str, An
         raise Failure(f"no mask is not the same as a mask that shows everything: {found}")
 
 
-def _padded(case: Case, inputs: Mapping[str, Any], sizes: Mapping[str, int], symbol: str) -> dict[str, Any]:
+def _padded(case: Case, inputs: PortValues, sizes: Mapping[str, int], symbol: str) -> dict[str, Any]:
     larger = {**sizes, symbol: sizes[symbol] + ADDED}
     generator = torch.Generator().manual_seed(7)
     padded: dict[str, Any] = {}
@@ -107,7 +108,11 @@ def _grown(kind: Kind, port: Port, value: Any, sizes: Mapping[str, int], generat
 
 
 def _compare(
-    case: Case, plain: Mapping[str, Any], padded: Mapping[str, Any], symbol: str, sizes: Mapping[str, int]
+    case: Case,
+    plain: PortValues,
+    padded: PortValues,
+    symbol: str,
+    sizes: Mapping[str, int],
 ) -> None:
     for name, port in case.signature.outputs.items():
         kind = case.kinds[port.type.kind]
@@ -133,7 +138,7 @@ def _compare(
             raise Failure(f"{ADDED} hidden positions along {symbol} change {name}: {found}")
 
 
-def _visible(fields: Mapping[str, Any]) -> dict[str, Tensor]:
+def _visible(fields: PortValues) -> dict[str, Tensor]:
     """The visible positions of every field, row by row; a missing mask shows everything."""
     values = {name: item for name, item in fields.items() if isinstance(item, Tensor) and name != MASK}
     first = next(iter(values.values()))

@@ -107,7 +107,7 @@ def _outputs_of(case: Case, rows: Mapping[str, object]) -> dict[str, Port]:
     }
 
 
-def _of(case: Case, values: Mapping[str, Any], ports: Mapping[str, Port]) -> dict[str, torch.Tensor]:
+def _of(case: Case, values: Mapping[str, object], ports: Mapping[str, Port]) -> dict[str, torch.Tensor]:
     return tensors_of({name: values[name] for name in ports}, case.signature.outputs, case.kinds)
 
 

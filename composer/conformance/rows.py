@@ -11,6 +11,7 @@ import torch
 from composer.conformance.cases import Case
 from composer.conformance.samples import as_record, fields_of, group_counts
 from composer.conformance.sizes import batch_symbol
+from composer.execution.values import PortValues
 from composer.types import Kind, Port
 
 __all__ = ["batch_units", "select_rows"]
@@ -38,7 +39,7 @@ def batch_units(case: Case, sizes: Mapping[str, int]) -> Iterator[tuple[str, lis
 
 
 def select_rows(
-    values: Mapping[str, Any], ports: Mapping[str, Port], kinds: Mapping[str, Kind], rows: Rows
+    values: PortValues, ports: Mapping[str, Port], kinds: Mapping[str, Kind], rows: Rows
 ) -> dict[str, Any]:
     """The same values with the rows of one sample; ports without samples stay whole."""
     selected: dict[str, Any] = {}

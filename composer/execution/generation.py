@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from composer.execution.processors import Processors
 from composer.execution.program import Program
+from composer.execution.values import Slots
 from composer.plan import Step, current_watch, execute, result_of
 from composer.plugin import (
     Cache,
@@ -186,7 +187,7 @@ class Generator:
         )
         return first_then(first, self.decoder.step), cache, batch
 
-    def run(self, slots: list[Any], seed: int = 0) -> Sequence[Sequence[Hypothesis]]:
+    def run(self, slots: Slots, seed: int = 0) -> Sequence[Sequence[Hypothesis]]:
         """Every sample's hypotheses (`ids`, `score`), best first; writes the node's output ports into the slots."""
         found: dict[str, Sequence[Sequence[Hypothesis]]] = {}
         execute([(self.step, partial(self.answer, found, seed))], slots)
@@ -206,7 +207,7 @@ class Generator:
             }
         )
 
-    def stream(self, slots: list[Any], seed: int = 0) -> Iterator[str]:
+    def stream(self, slots: Slots, seed: int = 0) -> Iterator[str]:
         """Text of a single sample as it comes; the pieces together are the text that `run` gives."""
         self.search.check_streams()
         step, cache, batch = self.start(self.step.read(slots))
@@ -264,7 +265,7 @@ def generators_of(
 def walk(
     program: Program,
     generators: Mapping[str, Generator],
-    slots: list[Any],
+    slots: Slots,
     *,
     seed: int = 0,
     names: Container[str] | None = None,

@@ -21,6 +21,7 @@ from composer.execution.program import Program, build_module, build_program, mod
 from composer.execution.session import Session
 from composer.execution.sources import INITIAL
 from composer.execution.start import Start, chosen_layout
+from composer.execution.values import Slots, TaskValues
 from composer.graph import Checked, CheckedModule, CheckedTask, Report, check
 from composer.plan import Plan, plan_objective, plan_task, watched
 from composer.plugin import Hypothesis, Registry, load_registry
@@ -67,12 +68,12 @@ class Runner:
         return drawn_seed(seed, raw, self.plan.task.name, self.plan.inputs, self.searches)
 
     def walk(
-        self, slots: list[object], seed: int = 0, names: Container[str] | None = None
+        self, slots: Slots, seed: int = 0, names: Container[str] | None = None
     ) -> dict[str, Sequence[Sequence[Hypothesis]]]:
         """Run the nodes (those of `names`) on a list of slots, in place; the hypotheses of each search."""
         return walk(self.program, self.generators, slots, seed=seed, names=names)
 
-    def slots(self, tensors: Mapping[str, Mapping[str, Any]], seed: int = 0) -> list[Any]:
+    def slots(self, tensors: TaskValues, seed: int = 0) -> Slots:
         """Run every stage on encoded inputs; the list of slots, all filled. Raises NodeError where a node fails."""
         slots = self.program.load_inputs(tensors)
         with node_errors(self.plan, slots):

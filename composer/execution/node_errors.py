@@ -7,6 +7,7 @@ from contextlib import contextmanager
 
 import torch
 
+from composer.execution.values import Slots
 from composer.plan import Plan, Step
 from composer.plugin.asking import fault_of, place_of_fault
 from composer.problems import ComposerError
@@ -22,7 +23,7 @@ class NodeError(ComposerError):
 
 
 @contextmanager
-def node_errors(plan: Plan, slots: list[object], names: Container[str] | None = None) -> Iterator[None]:
+def node_errors(plan: Plan, slots: Slots, names: Container[str] | None = None) -> Iterator[None]:
     """Turn whatever a module raises inside the block into a NodeError; errors that are clear already pass.
 
     Nodes run in the plan's order (those of `names` alone, where these are given) and each fills its slots, so the first
@@ -60,7 +61,7 @@ def _reason(error: BaseException) -> str:
     return f"it {fault_of(error)}".rstrip(".")
 
 
-def hold_outputs(plan: Plan, slots: list[object]) -> None:
+def hold_outputs(plan: Plan, slots: Slots) -> None:
     """Raises NodeError for the first node that gave what no port carries: a port has a tensor, a record or a list."""
     for step in plan.steps:
         for port, slot in step.targets.items():
@@ -71,13 +72,13 @@ def hold_outputs(plan: Plan, slots: list[object]) -> None:
                 )
 
 
-def _spoilt(plan: Plan, slots: list[object], failed: Step) -> bool:
+def _spoilt(plan: Plan, slots: Slots, failed: Step) -> bool:
     """Whether a node before the one that failed gave what no port carries."""
     read = {slot for slot in failed.slots if slot in {t for s in plan.steps for t in s.targets.values()}}
     return any(not isinstance(slots[slot], _CARRIED) for slot in read)
 
 
-def _given(step: Step, slots: list[object]) -> Iterator[str]:
+def _given(step: Step, slots: Slots) -> Iterator[str]:
     for port, source in step.sources.items():
         for value in (slots[i] for i in (source if isinstance(source, tuple) else (source,))):
             fields = value._asdict() if hasattr(value, "_asdict") else {"": value}

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from composer.execution.values import Slots, TaskValues
 from composer.plan import Plan, Step, execute
 from composer.plugin import ModuleType
 from composer.plugin.answers import as_instance
@@ -59,12 +60,12 @@ class Program(nn.Module):
         """The declared modules of this program, by the names of the document."""
         return dict(zip(self.names, self.parts, strict=True))
 
-    def load_inputs(self, inputs: Mapping[str, Mapping[str, Any]]) -> list[Any]:
+    def load_inputs(self, inputs: TaskValues) -> Slots:
         """A fresh list of slots with the inputs' ports filled: `{"video": {"frames": uint8 tensor}}`.
 
         A port may also be given directly (`{"video": {"pixels": ...}}`); then nothing is prepared for it.
         """
-        slots: list[Any] = [None] * len(self.plan.slots)
+        slots: Slots = [None] * len(self.plan.slots)
         for name, prepare, ports in self._inputs:
             if name not in inputs:  # of a session: it comes later, or came before
                 continue
@@ -90,18 +91,18 @@ class Program(nn.Module):
             functools.partial(prepare, **given), what=f"`prepare` of {item.modality.title}", accept=read
         )
 
-    def run_stage(self, stage: str, slots: list[Any]) -> None:
+    def run_stage(self, stage: str, slots: Slots) -> None:
         """Run the calls of a stage on a list of slots, in place."""
         execute(self._stages[stage], slots)
 
-    def forward(self, inputs: Mapping[str, Mapping[str, Any]]) -> list[Any]:
+    def forward(self, inputs: TaskValues) -> Slots:
         """Run the `encode` stage; returns the slots. For a plan without `generate` nodes these hold every output."""
         slots = self.load_inputs(inputs)
         if "encode" in self._stages:
             self.run_stage("encode", slots)
         return slots
 
-    def loss(self, inputs: Mapping[str, Mapping[str, Any]]) -> torch.Tensor:
+    def loss(self, inputs: TaskValues) -> torch.Tensor:
         """The loss of an objective's plan: a scalar tensor with gradients."""
         slot = self.plan.loss
         assert slot is not None, "this program was planned for answering, not for training"

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pydantic import ValidationError
+from pydantic_core import ErrorDetails
 
 from composer.graph.folding import Refusal
 from composer.graph.meant import LEFT_OUT, meant_value
@@ -40,7 +41,7 @@ class Refusals:
         self,
         error: ValidationError,
         model: type[Config],
-        data: dict[str, Any],
+        data: dict[str, object],
         path: YamlPath,
         owner: str,
     ) -> None:
@@ -116,11 +117,11 @@ class Refusals:
 
     def _refused(
         self,
-        fault: Any,
+        fault: ErrorDetails,
         where: YamlPath,
         path: YamlPath,
         owner: str,
-        data: dict[str, Any],
+        data: dict[str, object],
         model: type[Config],
     ) -> None:
         message = fault["msg"].removeprefix("Value error, ").removeprefix("Assertion failed, ")
@@ -197,9 +198,9 @@ class Refusals:
         return [] if name is None else [Note(self.parameter_places[name], f"${name} is set here")]
 
 
-def _one_each(faults: Sequence[Any], data: dict[str, Any]) -> list[dict[str, Any]]:
+def _one_each(faults: Sequence[ErrorDetails], data: dict[str, object]) -> list[ErrorDetails]:
     """The faults with locations in the data, and one for a value that none of several types takes."""
-    found: dict[tuple[YamlPath, bool], dict[str, Any]] = {}
+    found: dict[tuple[YamlPath, bool], ErrorDetails] = {}
     for fault in faults:
         location = (
             fault["loc"] if fault["type"] in ("missing", "extra_forbidden") else _in_data(fault["loc"], data)
@@ -213,7 +214,7 @@ def _one_each(faults: Sequence[Any], data: dict[str, Any]) -> list[dict[str, Any
 
 def _in_data(location: YamlPath, data: Any) -> YamlPath:
     """A location without the names of the types that pydantic tried there."""
-    steps: list[Any] = []
+    steps: list[str | int] = []
     for step in location:
         inside = isinstance(data, dict) and step in data
         if inside or (isinstance(data, list) and isinstance(step, int) and step < len(data)):

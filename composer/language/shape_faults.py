@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
 
 from composer.language.roles import role_of
 from composer.language.schema12 import FLOAT, INT, STR, resolve_scalar, shown
@@ -21,7 +22,7 @@ __all__ = ["shaped_in_part"]
 
 
 def shaped_in_part(
-    form: Form[Shape], data: dict[str, Any], tree: Tree, *, partial: bool
+    form: Form[Shape], data: dict[str, object], tree: Tree, *, partial: bool
 ) -> tuple[Shape | None, list[Problem], set[YamlPath]]:
     """What is left of data once all that is faulty is dropped, as `shaped` gives it back."""
     problems: list[Problem] = []
@@ -67,25 +68,29 @@ def shaped_in_part(
     return None, problems, dropped
 
 
-def _with_stand_ins(data: dict[str, Any], paths: list[YamlPath], form: Form[Any]) -> dict[str, Any]:
+def _with_stand_ins(
+    data: dict[str, object], paths: list[YamlPath], form: Form[BaseModel]
+) -> dict[str, object]:
     for path in paths:
         data = _copied(data, path[:-1])
         _at(data, path[:-1])[path[-1]] = form.stand_ins[str(path[-1])]
     return data
 
 
-def _tells(told: Problem, problem: Problem, fault: Any) -> bool:
+def _tells(told: Problem, problem: Problem, fault: ErrorDetails) -> bool:
     """Whether a problem says already what another would. Two keys that are missing are two, at one place."""
     same = (told.place, told.code) == (problem.place, problem.code)
     return same and (fault["type"] != "missing" or told.message == problem.message)
 
 
-def _left_out(fault: Any) -> bool:
+def _left_out(fault: ErrorDetails) -> bool:
     """Whether nothing stands where a map belongs: its content may stand below it, indented too little."""
     return fault["input"] is None and fault["type"] in ("dict_type", "model_type", "model_attributes_type")
 
 
-def _explains(empty: YamlPath, path: YamlPath, fault: Any, data: dict[str, Any], form: Form[Any]) -> bool:
+def _explains(
+    empty: YamlPath, path: YamlPath, fault: ErrorDetails, data: dict[str, object], form: Form[BaseModel]
+) -> bool:
     """Whether a fault follows from an empty map before it: what should be inside stands beside it.
 
     That is an unknown key that resembles no known one after an empty key (`with:` and then the options), the keys of an
@@ -117,7 +122,7 @@ def _names_unread(tree: Tree, path: YamlPath) -> bool:
     return any(key is not None and key.tag != STR for key in keys)
 
 
-def _too_deep(path: YamlPath, form: Form[Any]) -> bool:
+def _too_deep(path: YamlPath, form: Form[BaseModel]) -> bool:
     """Whether the name of a module, task, node or input is a key that belongs one level higher."""
     return len(path) >= 2 and path[-2] in form.sections and path[-1] in _known_keys(path[:-2], form)
 
@@ -128,13 +133,15 @@ def _at(data: object, path: YamlPath) -> Any:
     return data if isinstance(data, dict) else {}
 
 
-def _meant(location: YamlPath, data: dict[str, object], form: Form[Any]) -> YamlPath | None:
+def _meant(location: YamlPath, data: dict[str, object], form: Form[BaseModel]) -> YamlPath | None:
     """The location of the key that an unknown one most likely means."""
     meant = suggest_key(str(location[-1]), _known_keys(_yaml_path(location, data)[:-1], form)).word
     return (*location[:-1], meant) if meant is not None else None
 
 
-def _shape_problem(fault: Any, tree: Tree, data: dict[str, Any], form: Form[Any]) -> tuple[YamlPath, Problem]:
+def _shape_problem(
+    fault: ErrorDetails, tree: Tree, data: dict[str, object], form: Form[BaseModel]
+) -> tuple[YamlPath, Problem]:
     path = _yaml_path(fault["loc"], data)
     if fault["type"] == "extra_forbidden":
         return path, _unknown_key(path, tree, form)
@@ -182,7 +189,7 @@ def _shape_problem(fault: Any, tree: Tree, data: dict[str, Any], form: Form[Any]
     )
 
 
-def _bound(fault: Any) -> str | None:
+def _bound(fault: ErrorDetails) -> str | None:
     """What a number outside its range should be."""
     bounds = {"ge": "at least", "gt": "above", "le": "at most", "lt": "below"}
     return next(
@@ -199,7 +206,7 @@ def _plain(value: object) -> str:
 _NUMBERS = ("a number", "a whole number")
 
 
-def _cures(path: YamlPath, wanted: str | None, value: object, form: Form[Any]) -> list[str]:
+def _cures(path: YamlPath, wanted: str | None, value: object, form: Form[BaseModel]) -> list[str]:
     """What to write where `value` stands and something of another type is `wanted`."""
     helps = []
     if wanted in ("a map", "a map or one reference") and isinstance(value, list):
@@ -231,7 +238,7 @@ def _cures(path: YamlPath, wanted: str | None, value: object, form: Form[Any]) -
     return helps or _meaning(path, form) or [_general_cure(path, wanted, form)]
 
 
-def _general_cure(path: YamlPath, wanted: str | None, form: Form[Any]) -> str:
+def _general_cure(path: YamlPath, wanted: str | None, form: Form[BaseModel]) -> str:
     keys = _known_keys(path, form)
     of_keys = f" with the keys {', '.join(keys)}" if keys else ""
     return f"write {wanted}{of_keys} here" if wanted else "write another value here"
@@ -239,7 +246,7 @@ def _general_cure(path: YamlPath, wanted: str | None, form: Form[Any]) -> str:
 
 def _yaml_path(loc: YamlPath, data: Any) -> YamlPath:
     """A pydantic location without the names of union branches, which are no keys of the document."""
-    path: list[Any] = []
+    path: list[str | int] = []
     for step in loc:
         in_list = isinstance(data, list) and isinstance(step, int) and step < len(data)
         if in_list or (isinstance(data, dict) and step in data):
@@ -253,7 +260,7 @@ def _yaml_path(loc: YamlPath, data: Any) -> YamlPath:
     return tuple(path)
 
 
-def _unknown_key(path: YamlPath, tree: Tree, form: Form[Any]) -> Problem:
+def _unknown_key(path: YamlPath, tree: Tree, form: Form[BaseModel]) -> Problem:
     known = _known_keys(path[:-1], form)
     place = tree.place(path, key=True)
     free = [key for key in known if tree.node((*path[:-1], key)) is None]
@@ -269,18 +276,18 @@ def _unknown_key(path: YamlPath, tree: Tree, form: Form[Any]) -> Problem:
     return Problem("C101", "error", message, place, "unknown", helps=tuple(helps), fix=meant.fix)
 
 
-def _less_indent(path: YamlPath, form: Form[Any]) -> str:
+def _less_indent(path: YamlPath, form: Form[BaseModel]) -> str:
     return f"`{path[-1]}` is a key of {_describe(path[:-2], form)}: indent it as far as `{path[-2]}`"
 
 
-def _known_keys(path: YamlPath, form: Form[Any]) -> list[str]:
+def _known_keys(path: YamlPath, form: Form[BaseModel]) -> list[str]:
     model = _model_at(path, form)
     return [field.alias or name for name, field in model.model_fields.items()] if model else []
 
 
-def _model_at(path: YamlPath, form: Form[Any]) -> type[BaseModel] | None:
+def _model_at(path: YamlPath, form: Form[BaseModel]) -> type[BaseModel] | None:
     """The model of the map at a path; None where that holds no keys of the language."""
-    model: Any = form.model
+    model: object = form.model
     for step in path:
         if isinstance(model, type) and issubclass(model, BaseModel):
             name = f"{step}_" if step == "with" else str(step)
@@ -294,14 +301,14 @@ def _model_at(path: YamlPath, form: Form[Any]) -> type[BaseModel] | None:
     return model if isinstance(model, type) and issubclass(model, BaseModel) else None
 
 
-def _meaning(path: YamlPath, form: Form[Any]) -> list[str]:
+def _meaning(path: YamlPath, form: Form[BaseModel]) -> list[str]:
     """What a key is for, as a hint for a value that cannot be its own."""
     model = _model_at(path[:-1], form)
     field = documented(model).model_fields.get(str(path[-1])) if model else None
     return [f"{path[-1]}: {' '.join(field.description.split())}"] if field and field.description else []
 
 
-def _describe(path: YamlPath, form: Form[Any]) -> str:
+def _describe(path: YamlPath, form: Form[BaseModel]) -> str:
     """`("tasks", "qa", "nodes", "frames", "inputs")` reads `inputs of node frames`."""
     if not path:
         return form.whole

@@ -15,6 +15,7 @@ from composer.problems import Problem, YamlPath
 __all__ = ["CURRENT_VERSION", "Form", "shape_document", "shaped", "type_name"]
 
 Shape = TypeVar("Shape", bound=BaseModel)
+Shape_co = TypeVar("Shape_co", bound=BaseModel, covariant=True)
 
 CURRENT_VERSION = 1
 _NAMES: dict[type, str] = {
@@ -33,10 +34,10 @@ def type_name(value: object) -> str:
 
 
 @dataclass(frozen=True)
-class Form(Generic[Shape]):
+class Form(Generic[Shape_co]):
     """What one sort of file holds: its model, how messages call the whole, and what its sections hold."""
 
-    model: type[Shape]
+    model: type[Shape_co]
     whole: str
     sections: Mapping[str, str] = field(default_factory=dict)
     """Key of a map from names to entries, to what one entry is called (`tasks`: `task`)."""

@@ -33,7 +33,7 @@ T = TypeVar("T")
 def as_signature(config: object) -> Callable[[object], Signature]:
     """A reader of signatures whose every part is what it should be, for a config."""
 
-    def read(answer: Any) -> Signature:
+    def read(answer: object) -> Signature:
         signature = _signature(answer)
         for symbol, field in signature.fixed.items():
             if not isinstance(field, str) or not hasattr(config, field):
@@ -97,7 +97,7 @@ def as_vocabulary(answer: object) -> Vocabulary:
     return answer
 
 
-def as_vocabularies(answer: Any) -> Mapping[str, VocabularyIds]:
+def as_vocabularies(answer: object) -> Mapping[str, VocabularyIds]:
     """The vocabularies that ports carry, by their names."""
     found = as_map(answer)
     if not all(isinstance(ids, VocabularyIds) for ids in found.values()):
@@ -105,7 +105,7 @@ def as_vocabularies(answer: Any) -> Mapping[str, VocabularyIds]:
     return found
 
 
-def as_ranges(answer: Any) -> Mapping[str, tuple[int, int]]:
+def as_ranges(answer: object) -> Mapping[str, tuple[int, int]]:
     """The sizes that symbols can take."""
     found = as_map(answer)
     for symbol, bounds in found.items():
@@ -144,10 +144,10 @@ def as_adapter_config(answer: object) -> dict[str, object] | None:
     return config
 
 
-def as_instance(expected: type[T], form: str) -> Callable[[Any], T]:
+def as_instance(expected: type[T], form: str) -> Callable[[object], T]:
     """A reader of instances of a class; `form` says what is expected, such as "a torch module"."""
 
-    def read(answer: Any) -> T:
+    def read(answer: object) -> T:
         if not isinstance(answer, expected):
             raise TypeError(f"{form} is expected")
         return answer

@@ -11,9 +11,9 @@ import importlib
 import inspect
 import sys
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from types import TracebackType
+from types import FrameType, TracebackType
 from typing import Any, TypeVar, overload
 
 from composer.problems import ComposerError
@@ -53,14 +53,14 @@ def unchanged(value: T) -> T:
 
 @overload
 def ask(
-    function: Callable[..., Any], *arguments: Any, what: str, passing: tuple[type[Exception], ...] = ()
+    function: Callable[..., object], *arguments: object, what: str, passing: tuple[type[Exception], ...] = ()
 ) -> Any: ...
 
 
 @overload
 def ask(
-    function: Callable[..., Any],
-    *arguments: Any,
+    function: Callable[..., object],
+    *arguments: object,
     what: str,
     accept: Callable[[Any], T],
     passing: tuple[type[Exception], ...] = (),
@@ -68,8 +68,8 @@ def ask(
 
 
 def ask(
-    function: Callable[..., Any],
-    *arguments: Any,
+    function: Callable[..., object],
+    *arguments: object,
     what: str,
     accept: Callable[[Any], Any] = unchanged,
     passing: tuple[type[Exception], ...] = (),
@@ -123,7 +123,7 @@ def fault_of(error: BaseException) -> str:
     return f"raises {name}: {text}" if text and text != name else f"raises {name}"
 
 
-def place_of_fault(error: BaseException, function: Callable[..., Any] | None = None) -> str:
+def place_of_fault(error: BaseException, function: Callable[..., object] | None = None) -> str:
     """`name, file.py:12`: the line of the plugin's code that failed, as deep as the plugin goes."""
     if function is None:
         return _deepest(error, "")
@@ -148,11 +148,11 @@ def _deepest(error: BaseException, package: str) -> str:
     return inside or other
 
 
-def _walk(trace: TracebackType | None) -> Any:
+def _walk(trace: TracebackType | None) -> Iterator[tuple[FrameType, int]]:
     return traceback.walk_tb(trace)
 
 
-def _definition(function: Callable[..., Any]) -> str:
+def _definition(function: Callable[..., object]) -> str:
     """The function's name with the file and line where it begins."""
     bare = _bare(function)
     try:
@@ -163,7 +163,7 @@ def _definition(function: Callable[..., Any]) -> str:
     return f"`{_name(bare)}`, {_short(file or '?')}:{line}"
 
 
-def _bare(function: Any) -> Any:
+def _bare(function: object) -> Any:
     """The function itself, without what is wrapped around it; of an object that is called, its class.
 
     So it is for a method that a plugin's class has from a library, such as pydantic's validation.
@@ -178,7 +178,7 @@ def _bare(function: Any) -> Any:
     return function if hasattr(function, "__qualname__") else type(function)
 
 
-def _name(function: Any) -> str:
+def _name(function: object) -> str:
     return str(getattr(function, "__qualname__", type(function).__name__)).replace("<locals>.", "")
 
 
@@ -200,7 +200,7 @@ def _one_line(error: BaseException) -> str:
     return text if len(text) <= LONGEST else f"{text[:LONGEST]} ..."
 
 
-def _described(value: Any) -> str:
+def _described(value: object) -> str:
     """A foreign value: plain ones as they are, of others the type."""
     if value is None or isinstance(value, (bool, int, float)):
         return repr(value)

@@ -29,7 +29,7 @@ class Installed:
     origin: Origin
     value: str
     """What its entry point names: `package.module`, or `package.module:object`."""
-    load: Callable[[], Any]
+    load: Callable[[], object]
 
     @property
     def module(self) -> str:
@@ -40,7 +40,7 @@ class _HookError(Exception):
     """A plugin that can be imported and offers nothing."""
 
 
-def load_registry(extra: Iterable[tuple[str, Any]] = (), *, only: Iterable[str] | None = None) -> Registry:
+def load_registry(extra: Iterable[tuple[str, object]] = (), *, only: Iterable[str] | None = None) -> Registry:
     """Load every installed plugin, then `extra` ones given as (name, object with `composer_register`).
 
     `only`, or the environment variable `COMPOSER_PLUGINS` (names split by commas; empty means none), restricts the
@@ -51,9 +51,9 @@ def load_registry(extra: Iterable[tuple[str, Any]] = (), *, only: Iterable[str] 
     for plugin in installed_plugins():
         if allowed is None or plugin.origin.plugin in allowed:
             _register_one(registry, plugin)
-    for name, plugin in extra:
-        module = getattr(plugin, "__name__", "")
-        _register_one(registry, Installed(Origin(name), module, partial(unchanged, plugin)))
+    for name, given in extra:
+        module = getattr(given, "__name__", "")
+        _register_one(registry, Installed(Origin(name), module, partial(unchanged, given)))
     return registry
 
 
@@ -95,7 +95,7 @@ def _name_of(distribution: Any) -> str:
 
 
 def _raising(reason: str) -> Callable[[], object]:
-    def load() -> Any:
+    def load() -> object:
         raise _HookError(reason)
 
     return load

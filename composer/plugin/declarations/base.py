@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import ClassVar
+from typing import Any, ClassVar, TypeVar
 
 from pydantic import BaseModel, ConfigDict
 
-__all__ = ["Config", "Declaration", "NoConfig"]
+__all__ = ["Config", "Declaration", "NoConfig", "OfConfig"]
+
+_T = TypeVar("_T")
+OfConfig = Callable[[Any], _T]
+"""A plugin's function of the config that its own config model made; each names that model."""
 
 
 @dataclass(frozen=True)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
-from composer.plugin.declarations.base import Config, Declaration
+from composer.plugin.declarations.base import Config, Declaration, OfConfig
 from composer.types import PortType, VocabularyIds
 
 __all__ = ["Modality"]
@@ -31,16 +31,16 @@ class Modality(Declaration):
     noun: ClassVar[str] = "modality"
     references: ClassVar[tuple[str, ...]] = ("processor", "prepare", "sample")
     config: type[Config]
-    ports: Callable[[Any], Mapping[str, str | PortType]]
+    ports: OfConfig[Mapping[str, str | PortType]]
     processor: str
     summary: str
     prepare: str | None = None
     shares_symbols: bool = False
     """Whether the author writes the symbols, so that one symbol means one size in all such inputs of a task."""
-    host: Callable[[Any], Mapping[str, str | PortType]] | None = None
-    files: Callable[[Any], Mapping[str, Path]] | None = None
-    ranges: Callable[[Any], Mapping[str, tuple[int, int]]] | None = None
-    vocabulary: Callable[[Any], Mapping[str, VocabularyIds]] | None = None
+    host: OfConfig[Mapping[str, str | PortType]] | None = None
+    files: OfConfig[Mapping[str, Path]] | None = None
+    ranges: OfConfig[Mapping[str, tuple[int, int]]] | None = None
+    vocabulary: OfConfig[Mapping[str, VocabularyIds]] | None = None
     examples: tuple[Mapping[str, Any], ...] = ()
     """Configs with which `composer plugins show` asks for the ports, where they depend on more than numbers, and with
     which the conformance kit runs the processor."""

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from composer.plugin.declarations.base import Config, Declaration
+from composer.plugin.declarations.base import Config, Declaration, OfConfig
 from composer.plugin.declarations.search import GenerateOptions
 from composer.types import PortType, Signature
 
@@ -64,7 +64,7 @@ class Generation:
     """
 
     signature: Callable[..., Signature]
-    vocabulary: Callable[[Any], Vocabulary]
+    vocabulary: OfConfig[Vocabulary]
     options: type[GenerateOptions] = GenerateOptions
     prompt: tuple[str, ...] = ()
     """The input ports that make the prompt; none for a decoder that begins with the start token."""

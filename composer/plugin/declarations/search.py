@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from pydantic import Field, model_validator
 from typing_extensions import Self
 
-from composer.plugin.declarations.base import Config, Declaration, NoConfig
+from composer.plugin.declarations.base import Config, Declaration, NoConfig, OfConfig
 
 __all__ = ["GenerateOptions", "SearchChoice", "SearchPolicy"]
 
@@ -73,8 +73,8 @@ class SearchPolicy(Declaration):
     summary: str
     config: type[Config] = NoConfig
     """Its options: `with` beside the `uses` of a `search`."""
-    beams: Callable[[Any], int] = _one
-    streams: Callable[[Any], bool] = _never
+    beams: OfConfig[int] = _one
+    streams: OfConfig[bool] = _never
     seeded: bool = False
     examples: tuple[Mapping[str, Any], ...] = ()
     """Options with which the conformance kit searches; empty takes the defaults."""

@@ -8,9 +8,8 @@ from __future__ import annotations
 from bisect import bisect_right, insort
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
-from typing import Any
 
-from composer.views.picture.layering import Layered
+from composer.views.picture.layering import Cell, Layered
 
 __all__ = ["crossings", "order_rows"]
 
@@ -34,9 +33,7 @@ def order_rows(layout: Layered) -> None:
     layout.rows[:] = best
 
 
-def crossings(
-    upper: Sequence[object], lower: Sequence[object], edges: Sequence[tuple[object, object]]
-) -> int:
+def crossings(upper: Sequence[Cell], lower: Sequence[Cell], edges: Sequence[tuple[Cell, Cell]]) -> int:
     """How often the straight edges between two ordered rows cross."""
     above = {cell: index for index, cell in enumerate(upper)}
     below = {cell: index for index, cell in enumerate(lower)}
@@ -48,13 +45,13 @@ def crossings(
     return count
 
 
-def _edges(layout: Layered) -> list[list[tuple[object, object]]]:
+def _edges(layout: Layered) -> list[list[tuple[Cell, Cell]]]:
     """Edges between row i and row i + 1."""
     position = {(index, cell) for index, row in enumerate(layout.rows) for cell in row}
     first = {
         cell: index for index, row in reversed(list(enumerate(layout.rows))) for cell in row if cell[1] < 0
     }
-    between: list[list[tuple[Any, Any]]] = [[] for _ in layout.rows]
+    between: list[list[tuple[Cell, Cell]]] = [[] for _ in layout.rows]
     for path in layout.paths:
         start = first[path[0]]
         for offset, (upper, lower) in enumerate(pairwise(path)):
@@ -63,11 +60,11 @@ def _edges(layout: Layered) -> list[list[tuple[object, object]]]:
     return between
 
 
-def _total(rows: list[list[Any]], between: list[list[tuple[Any, Any]]]) -> int:
+def _total(rows: list[list[Cell]], between: list[list[tuple[Cell, Cell]]]) -> int:
     return sum(crossings(rows[i], rows[i + 1], between[i]) for i in range(len(rows) - 1))
 
 
-def _sweep(rows: list[list[Any]], between: list[list[tuple[Any, Any]]], *, down: bool) -> None:
+def _sweep(rows: list[list[Cell]], between: list[list[tuple[Cell, Cell]]], *, down: bool) -> None:
     indices = range(1, len(rows)) if down else range(len(rows) - 2, -1, -1)
     for index in indices:
         fixed = rows[index - 1 if down else index + 1]
@@ -80,14 +77,14 @@ def _sweep(rows: list[list[Any]], between: list[list[tuple[Any, Any]]], *, down:
         rows[index] = _by_barycentre(rows[index], neighbours)
 
 
-def _by_barycentre(row: list[object], neighbours: Mapping[object, list[int]]) -> list[object]:
+def _by_barycentre(row: list[Cell], neighbours: Mapping[object, list[int]]) -> list[Cell]:
     """Cells by the mean place of their neighbours; those without any stay where they are."""
     centre = {cell: sum(found) / len(found) for cell, found in neighbours.items()}
     moving = iter(sorted((cell for cell in row if cell in centre), key=lambda cell: centre[cell]))
     return [next(moving) if cell in centre else cell for cell in row]
 
 
-def _swap_neighbours(rows: list[list[Any]], between: list[list[tuple[Any, Any]]]) -> None:
+def _swap_neighbours(rows: list[list[Cell]], between: list[list[tuple[Cell, Cell]]]) -> None:
     for index, row in enumerate(rows):
         if len(row) > _SWAP_LIMIT:
             continue
@@ -98,7 +95,7 @@ def _swap_neighbours(rows: list[list[Any]], between: list[list[tuple[Any, Any]]]
                 row[left], row[left + 1] = row[left + 1], row[left]
 
 
-def _around(rows: list[list[object]], between: list[list[tuple[object, object]]], index: int) -> int:
+def _around(rows: list[list[Cell]], between: list[list[tuple[Cell, Cell]]], index: int) -> int:
     above = crossings(rows[index - 1], rows[index], between[index - 1]) if index else 0
     below = crossings(rows[index], rows[index + 1], between[index]) if index + 1 < len(rows) else 0
     return above + below
