@@ -32,7 +32,7 @@ class Asking(Protocol):
     def inputs(self) -> tuple[str, ...]:
         """The inputs that `ask` takes."""
 
-    def ask(self, *, seed: Any = None, **asked: Any) -> dict[str, Any]:
+    def ask(self, *, seed: object = None, **asked: object) -> dict[str, Any]:
         """One value per output, as `run` gives them with all inputs together."""
 
 
@@ -54,13 +54,13 @@ class Answering(Protocol):
     def ports(self, task: str | None = None, /) -> TaskPorts:
         """What a task takes and gives. Raises InputError where there is no such task."""
 
-    def run(self, task: str | None = None, /, *, seed: Any = None, **raw: Any) -> dict[str, Any]:
+    def run(self, task: str | None = None, /, *, seed: object = None, **raw: object) -> dict[str, Any]:
         """One value per output; lists of values are a batch. Raises InputError for inputs that do not fit."""
 
-    def stream(self, task: str | None = None, /, *, seed: Any = None, **raw: Any) -> Iterator[str]:
+    def stream(self, task: str | None = None, /, *, seed: object = None, **raw: object) -> Iterator[str]:
         """The text of one sample as it is generated. Raises InputError where no single search can stream."""
 
-    def session(self, task: str | None = None, /, *, seed: Any = None, **kept: Any) -> Asking:
+    def session(self, task: str | None = None, /, *, seed: object = None, **kept: object) -> Asking:
         """Take some inputs once, to ask for answers with the others."""
 
     def close(self) -> None:

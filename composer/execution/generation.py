@@ -66,8 +66,12 @@ def fresh_seed() -> int:
 
 
 def drawn_seed(
-    seed: Any, raw: Mapping[str, Any], task: str, inputs: Collection[str], searches: Iterable[BoundSearch]
-) -> tuple[int, Mapping[str, Any]]:
+    seed: object,
+    raw: Mapping[str, object],
+    task: str,
+    inputs: Collection[str],
+    searches: Iterable[BoundSearch],
+) -> tuple[int, Mapping[str, object]]:
     """The seed of a run and its raw inputs; None takes a fresh seed. An input that is called `seed` takes the value.
 
     Raises InputError for what is no seed, and where no search of the task draws by chance.
@@ -77,7 +81,7 @@ def drawn_seed(
     return (fresh_seed() if seed is None else _held_seed(seed, task, searches)), raw
 
 
-def _held_seed(seed: Any, task: str, searches: Iterable[BoundSearch]) -> int:
+def _held_seed(seed: object, task: str, searches: Iterable[BoundSearch]) -> int:
     if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed < 1 << SEED_BITS:
         raise InputError(f"a seed is a whole number from 0 on, below 2**{SEED_BITS}, not {seed!r:.40}")
     if not any(search.policy.seeded for search in searches):

@@ -63,7 +63,7 @@ class Runner:
         """The searches of the task."""
         return [generator.search for generator in self.generators.values()]
 
-    def drawn(self, seed: Any, raw: Mapping[str, Any]) -> tuple[int, Mapping[str, Any]]:
+    def drawn(self, seed: object, raw: Mapping[str, object]) -> tuple[int, Mapping[str, object]]:
         """The seed of a run and its raw inputs (see `drawn_seed`)."""
         return drawn_seed(seed, raw, self.plan.task.name, self.plan.inputs, self.searches)
 
@@ -233,8 +233,8 @@ def load(
     layout: str | None = None,
     root: str | None = None,
     init: str | Iterable[str] = (),
-    config: Mapping[str, Any] | None = None,
-    settings: Mapping[str, Any] | None = None,
+    config: Mapping[str, object] | None = None,
+    settings: Mapping[str, object] | None = None,
     device: str | torch.device = "cpu",
     dtype: str | torch.dtype | None = None,
     tasks: Iterable[str] | None = None,
@@ -328,7 +328,7 @@ def _task_names(report: Checked, tasks: Iterable[str] | None) -> tuple[str, ...]
 
 
 def _from_config(
-    registry: Registry, layout: str | None, config: Mapping[str, Any] | None, document: Any
+    registry: Registry, layout: str | None, config: Mapping[str, object] | None, document: str | Path | Report
 ) -> dict[str, object]:
     """The published config as parameters; what the document has no parameter for is left out."""
     if config is None or isinstance(document, Report):

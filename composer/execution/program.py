@@ -11,7 +11,7 @@ from torch import nn
 
 from composer.execution.values import Slots, TaskValues
 from composer.plan import Plan, Step, execute
-from composer.plugin import ModuleType
+from composer.plugin import Config, ModuleType
 from composer.plugin.answers import as_instance
 from composer.plugin.asking import ask, import_object
 
@@ -118,16 +118,16 @@ def _function(step: Step, targets: Mapping[str, nn.Module]) -> Callable[..., Any
     return function if node.options is None else _with_options(function, node.options)
 
 
-def _with_options(function: Callable[..., Any], options: Any) -> Callable[..., Any]:
+def _with_options(function: Callable[..., Any], options: Config) -> Callable[..., Any]:
     return functools.partial(function, **dict(options))
 
 
-def build_module(entry: ModuleType, config: Any) -> nn.Module:
+def build_module(entry: ModuleType, config: Config) -> nn.Module:
     """Build one module of a registered type; raises PluginError where its builder fails or gives something else."""
     return _built(entry.builder, config, f"the builder of {entry.title}")
 
 
-def _built(reference: str, config: Any, what: str) -> nn.Module:
+def _built(reference: str, config: Config, what: str) -> nn.Module:
     builder = import_object(reference, what)
     return ask(builder, config, what=what, accept=as_instance(nn.Module, "a torch module"))
 

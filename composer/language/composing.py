@@ -42,7 +42,7 @@ class _Composer(_Parser):
 
     depth = count = 0
 
-    def resolve(self, kind: type[Node], value: str | None, implicit: Any) -> str:
+    def resolve(self, kind: type[Node], value: str | None, implicit: tuple[bool, bool]) -> str:
         if kind is ScalarNode:
             return resolve_scalar(value or "") if implicit[0] else STR
         return MAP if kind is MappingNode else SEQ

@@ -7,7 +7,6 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path, PurePosixPath
-from typing import Any
 
 from yaml.nodes import MappingNode, ScalarNode
 
@@ -49,7 +48,7 @@ class Chain:
 
     layers: list[tuple[Source, MappingNode]]
     merged: MappingNode
-    data: dict[str, Any]
+    data: dict[str, object]
     """The plain values of `merged`."""
     problems: list[Problem]
     unread: Source | None = None
@@ -70,7 +69,7 @@ def load_chain(source: Source, library: Library) -> Chain:
     layers: list[tuple[Source, MappingNode]] = []
     problems: list[Problem] = []
     seen: list[Path] = []
-    data: dict[str, Any] = {}
+    data: dict[str, object] = {}
     current: Source | None = source
     unread: Source | None = None
     complete = True

@@ -47,7 +47,7 @@ class Resolved:
     shape: DocumentShape
     tree: Tree
     parameters: Mapping[str, Any]
-    parameter_places: Mapping[str, Any]
+    parameter_places: Mapping[str, Place]
     own_file: str
     sources: Mapping[str, str]
     directories: Mapping[str, Path] = field(default_factory=dict)

@@ -6,7 +6,6 @@ import json
 import math
 import re
 from collections.abc import Iterator
-from typing import Any
 
 from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
@@ -67,7 +66,7 @@ class _Writer:
         if self.task is None:
             return node
         shape = self.resolved.shape.tasks.get(self.task)
-        kept: set[Any] = {self.task}
+        kept: set[object] = {self.task}
         if section == "modules" and shape is not None:
             nodes = [*shape.nodes.values(), *(shape.objective.nodes.values() if shape.objective else ())]
             kept = {(n.call or n.generate or "").partition(".")[0] for n in nodes}

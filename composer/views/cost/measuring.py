@@ -12,7 +12,7 @@ from torch import nn
 from composer.execution import Program, build_module, build_program
 from composer.graph import Checked, Report
 from composer.plan import Plan, Step, execute, plan_task, result_of
-from composer.plugin import Registry
+from composer.plugin import Config, ModuleType, Registry
 from composer.plugin.asking import META_CURE, PluginError
 from composer.problems import ComposerError, InputError
 from composer.types import PortType
@@ -64,7 +64,7 @@ def _built(report: Checked, name: str, number_format: torch.dtype) -> nn.Module:
     )
 
 
-def _on_meta(entry: Any, config: Any, what: str) -> nn.Module:
+def _on_meta(entry: ModuleType, config: Config, what: str) -> nn.Module:
     try:
         with torch.device("meta"):
             # Without gradients: torch's counter would otherwise look for a graph that is never recorded.
