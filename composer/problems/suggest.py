@@ -79,6 +79,7 @@ def _found(word: str, names: tuple[str, ...]) -> tuple[str | None, tuple[str, ..
         )
         if within and guess not in within:
             return within[0], within[1:]
+        guess = near[0] if near else None  # of names far off, the one with the most letters in common
     if guess is None:
         return None, ()
     rivals = (name for name in near if name != guess and edits[name] <= edits[guess] <= MOST_EDITS)
