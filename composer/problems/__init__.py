@@ -3,6 +3,7 @@
 from composer.problems.addresses import NOT_FETCHED, is_address
 from composer.problems.place import Place, YamlPath
 from composer.problems.problem import ComposerError, DocumentError, Edit, InputError, Note, Problem
+from composer.problems.suggest import nearest
 
 __all__ = [
     "NOT_FETCHED",
@@ -15,4 +16,5 @@ __all__ = [
     "Problem",
     "YamlPath",
     "is_address",
+    "nearest",
 ]

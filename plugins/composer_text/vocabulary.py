@@ -9,8 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from composer.plugin import is_file
-from composer.problems import InputError
-from composer.problems.suggest import nearest
+from composer.problems import InputError, nearest
 from composer.types import VocabularyIds
 from composer_text.tokenizer_file import is_tokenizer_file, read_tokenizer_file
 

@@ -10,14 +10,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-PUBLIC = {
-    "composer",
-    "composer.types",
-    "composer.problems",
-    "composer.plugin",
-    "composer.execution",
-    "composer.training",
-}
+PUBLIC = {"composer.types", "composer.problems", "composer.plugin"}
 """What a plugin may import. Anything below is private to the core."""
 
 
