@@ -10,7 +10,7 @@ import yaml
 from benchmarks.measuring import Row, interleaved, ratio
 from composer.graph import check_resolved
 from composer.language import Library, Source, resolve
-from composer.language.composing import compose
+from composer.language.yaml_nodes import compose
 from composer.plugin import load_registry
 
 __all__ = ["generated", "measure"]

@@ -31,7 +31,11 @@ class Stages:
 def live(runner: Any, tensors: Any) -> Stages:
     """The live program and its generator."""
     (generator,) = runner.generators.values()
-    return _stages(generator, lambda: generator.start(runner.program(tensors))[1], generator.decoder.step)
+    return _stages(
+        generator,
+        lambda: generator.start(generator.step.read(runner.program(tensors)))[1],
+        generator.decoder.step,
+    )
 
 
 def torch_compiled(runner: Any, tensors: Any) -> Stages:
@@ -39,7 +43,7 @@ def torch_compiled(runner: Any, tensors: Any) -> Stages:
     (generator,) = runner.generators.values()
     return _stages(
         generator,
-        torch.compile(lambda: generator.start(runner.program(tensors))[1]),
+        torch.compile(lambda: generator.start(generator.step.read(runner.program(tensors)))[1]),
         torch.compile(generator.decoder.step),
     )
 

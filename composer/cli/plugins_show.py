@@ -101,7 +101,7 @@ def _details(entry: object) -> list[str]:
 
 
 def _config_rows(config: type[Config], indent: str = "  ") -> list[str]:
-    from composer.types.documented import documented
+    from composer.types.field_docs import documented
 
     if not config.model_fields:
         return [f"{indent}with: nothing"]

@@ -30,8 +30,8 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from composer.language import Source, read_source
-from composer.language.composing import compose
 from composer.language.tree import construct
+from composer.language.yaml_nodes import compose
 from composer.problems import DocumentError, InputError
 
 __all__ = ["Case", "Ones", "Run", "Target", "Tolerance", "load_case", "published_config"]

@@ -84,7 +84,7 @@ def _check_resolved(document: Resolved, registry: Registry) -> Report:
         _forget_local(solver)
     faults.settle()
     if reader.refusals:
-        from composer.graph.folding import folded
+        from composer.graph.parameter_blame import folded
 
         youngest = document.tree.root.start_mark.name
         problems[:] = folded(problems, reader.refusals, reader.parameter_places, youngest)

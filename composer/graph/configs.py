@@ -19,7 +19,7 @@ from composer.plugin.asking import PluginError, ask
 from composer.problems import ComposerError, Place, Problem, YamlPath
 
 if TYPE_CHECKING:
-    from composer.graph.folding import Refusal
+    from composer.graph.parameter_blame import Refusal
 
 __all__ = ["ConfigReader"]
 

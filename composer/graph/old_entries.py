@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from yaml.nodes import Node
 
-from composer.language.composing import place_of
+from composer.language.yaml_nodes import place_of
 from composer.problems import Edit
 
 __all__ = ["OldEntry", "entry_of", "rewritten"]

@@ -11,12 +11,12 @@ from typing import Any
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from composer.graph.folding import Refusal
 from composer.graph.meant import LEFT_OUT, meant_value
+from composer.graph.parameter_blame import Refusal
 from composer.language import Tree, shown, suggest_key
 from composer.plugin import Config
 from composer.problems import Note, Place, Problem, YamlPath
-from composer.types.documented import documented
+from composer.types.field_docs import documented
 
 __all__ = ["Refusals"]
 

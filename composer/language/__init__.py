@@ -1,13 +1,8 @@
 """The language: text to a resolved document. Imports no torch and asks no plugin."""
 
-from composer.language.composing import place_of
 from composer.language.extending import Library
-from composer.language.parameters import removal
-from composer.language.pausing import collector_paused
-from composer.language.resolving import Resolved, find_source, graphs_of, resolve
-from composer.language.roles import role_of
-from composer.language.schema12 import shown
-from composer.language.shape import (
+from composer.language.gc_pause import collector_paused
+from composer.language.models import (
     CompileShape,
     DocumentShape,
     InputShape,
@@ -16,8 +11,13 @@ from composer.language.shape import (
     ObjectiveShape,
     TaskShape,
 )
+from composer.language.parameters import removal
+from composer.language.resolving import Resolved, find_source, graphs_of, resolve
+from composer.language.roles import role_of
+from composer.language.schema12 import shown
 from composer.language.source import Source, read_source, text_for_display
 from composer.language.tree import Tree, suggest_key
+from composer.language.yaml_nodes import place_of
 from composer.problems.suggest import nearest
 
 __all__ = [

@@ -10,11 +10,11 @@ from pathlib import Path, PurePosixPath
 
 from yaml.nodes import MappingNode, ScalarNode
 
-from composer.language.composing import compose, place_of
 from composer.language.schema12 import NULL, STR
-from composer.language.shaping import shape_document
 from composer.language.source import Source, is_there, read_source
 from composer.language.tree import Tree, construct, merge
+from composer.language.validation import shape_document
+from composer.language.yaml_nodes import compose, place_of
 from composer.problems import DocumentError, Place, Problem, YamlPath
 from composer.problems.suggest import listed, nearest, rename, suggest
 

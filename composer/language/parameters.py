@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from composer.language.composing import compose
 from composer.language.schema12 import resolve_scalar, scalar_value, shown
-from composer.language.shaping import type_name
 from composer.language.source import Source
 from composer.language.tree import Tree, construct
+from composer.language.validation import type_name
+from composer.language.yaml_nodes import compose
 from composer.problems import DocumentError, Note, Place, Problem, YamlPath
 from composer.problems.suggest import listed, suggest
 

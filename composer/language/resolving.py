@@ -11,16 +11,16 @@ from typing import Any
 
 from yaml.nodes import MappingNode, Node, SequenceNode
 
-from composer.language.composing import place_of
 from composer.language.extending import Chain, Library, load_chain
+from composer.language.gc_pause import collector_paused
+from composer.language.models import DocumentShape, InputShape, NodeShape
 from composer.language.parameters import COMMAND_LINE, Parameters, apply_settings, wrong_type
-from composer.language.pausing import collector_paused
 from composer.language.roles import role_of
 from composer.language.schema12 import BOOL, NULL, STR, shown
-from composer.language.shape import DocumentShape, InputShape, NodeShape
-from composer.language.shaping import shape_document
 from composer.language.source import Source, is_there, read_source
 from composer.language.tree import Tree, construct, doubled_keys
+from composer.language.validation import shape_document
+from composer.language.yaml_nodes import place_of
 from composer.problems import DocumentError, Note, Place, Problem, YamlPath
 from composer.problems.suggest import listed, nearest, suggest
 

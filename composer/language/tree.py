@@ -8,9 +8,9 @@ from typing import Any
 
 from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
-from composer.language.composing import alias_place, place_of
 from composer.language.schema12 import BOOL, FLOAT, INT, MAP, NULL, SEQ, STR, scalar_value
 from composer.language.source import Source
+from composer.language.yaml_nodes import alias_place, place_of
 from composer.problems import DocumentError, Note, Place, Problem, YamlPath
 from composer.problems.suggest import Suggestion, nearest, rename, suggest
 

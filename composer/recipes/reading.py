@@ -9,9 +9,9 @@ from pathlib import Path
 from yaml.nodes import MappingNode, ScalarNode
 
 from composer.language import Source, Tree, read_source
-from composer.language.composing import compose
-from composer.language.shaping import Form, shaped
 from composer.language.tree import construct
+from composer.language.validation import Form, shaped
+from composer.language.yaml_nodes import compose
 from composer.plugin import Registry
 from composer.problems import DocumentError, InputError, Place, Problem, YamlPath
 from composer.recipes.shape import Recipe

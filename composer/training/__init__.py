@@ -2,7 +2,7 @@
 
 from composer.recipes import Recipe, TaskRecipe, read_recipe
 from composer.training.loop import EpochResult, train_epochs
-from composer.training.training import check_training, evaluate_document, train_document
+from composer.training.train import check_training, evaluate_document, train_document
 
 __all__ = [
     "EpochResult",

@@ -14,8 +14,8 @@ from composer.execution.program import module_names
 from composer.graph import Checked
 from composer.plan import Plan, plan_objective, plan_task
 from composer.recipes import Recipe
+from composer.training.init_scale import spread_initial_weights
 from composer.training.protocol import Batch
-from composer.training.spread import spread_initial_weights
 from composer.weights import LoadReport
 
 __all__ = ["Programs", "initial_programs"]

@@ -7,7 +7,7 @@ from typing import Any
 
 from composer.plugin import Dataset, Metric, Registry
 from composer.recipes import Recipe
-from composer.types.documented import documented
+from composer.types.field_docs import documented
 
 __all__ = ["recipe_schema"]
 

@@ -10,7 +10,7 @@ from composer.language import DocumentShape
 from composer.plugin import Config, GenerateOptions, Modality, ModuleType, Registry
 from composer.plugin.asking import ask
 from composer.problems import ComposerError
-from composer.types.documented import documented
+from composer.types.field_docs import documented
 
 __all__ = ["document_schema"]
 

@@ -52,6 +52,7 @@ def test_every_cell_is_there_with_numbers_or_a_reason(results: tuple[dict[str, A
     assert measured >= {"eager", "full-prefixes", "export"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("kind", "contenders"), [("live", ["eager", "full-prefixes"]), ("artifact", ["export"])]
 )

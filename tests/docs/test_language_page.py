@@ -81,11 +81,11 @@ def test_the_explained_mismatch_is_what_the_checker_says(tmp_path: Path) -> None
 
 
 def test_the_limits_are_those_of_the_code() -> None:
-    from composer.language import composing, source, tree
+    from composer.language import source, tree, yaml_nodes
 
     page = (DOCS / "language.md").read_text(encoding="utf-8")
     assert f"| {source.MAX_BYTES // 2**20} MiB |" in page
-    assert f"| depth of nesting | {composing.MAX_DEPTH} |" in page
+    assert f"| depth of nesting | {yaml_nodes.MAX_DEPTH} |" in page
     assert f"| values that aliases repeat | {tree._MAX_REPEATED:,} |" in page
     assert f"| digits of a number | {tree._MAX_DIGITS:,} |" in page
 

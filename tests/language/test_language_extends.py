@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from composer.graph import Report, check
 from composer.language import Library, Source, read_source, resolve
-from composer.language.composing import compose
 from composer.language.tree import construct, merge
+from composer.language.yaml_nodes import compose
 from composer.problems.fix import apply_fixes
 
 PARENT = """\

@@ -8,7 +8,7 @@ import pytest
 from documents import checked, toy_registry
 
 from composer.graph import Report, check
-from composer.language import composing, source
+from composer.language import source, yaml_nodes
 
 HEAD = "composer: 1\n"
 
@@ -42,7 +42,7 @@ def test_deep_nesting_is_refused_whatever_hides_it(text: str) -> None:
 
 
 def test_the_deepest_nesting_that_is_allowed() -> None:
-    inner = composing.MAX_DEPTH - 2  # the document and `parameters` are the first two
+    inner = yaml_nodes.MAX_DEPTH - 2  # the document and `parameters` are the first two
     allowed = checked(HEAD + "parameters: {a: " + "[" * inner + "1" + "]" * inner + "}\n")
     assert "C004" not in [problem.code for problem in allowed.problems]
     refused = checked(HEAD + "parameters: {a: " + "[" * (inner + 1) + "1" + "]" * (inner + 1) + "}\n")
@@ -50,7 +50,7 @@ def test_the_deepest_nesting_that_is_allowed() -> None:
 
 
 def test_more_values_than_any_document_has(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(composing, "MAX_VALUES", 1000)
+    monkeypatch.setattr(yaml_nodes, "MAX_VALUES", 1000)
     allowed = checked(HEAD + "parameters: {a: [" + "1, " * 900 + "1]}\n")
     assert "C004" not in [problem.code for problem in allowed.problems]
     assert only(checked(HEAD + "parameters: {a: [" + "1, " * 1000 + "1]}\n")) == ("C004", 2, 17)

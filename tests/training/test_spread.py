@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from composer.training.spread import spread_initial_weights
+from composer.training.init_scale import spread_initial_weights
 
 
 def modules() -> dict[str, nn.ModuleDict]:

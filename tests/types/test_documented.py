@@ -7,7 +7,7 @@ from typing import Literal
 from pydantic import Field
 
 from composer.plugin import Config
-from composer.types.documented import documented
+from composer.types.field_docs import documented
 
 
 class Inner(Config):

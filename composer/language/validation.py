@@ -8,7 +8,7 @@ from typing import Any, Generic, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from composer.language.shape import DocumentShape
+from composer.language.models import DocumentShape
 from composer.language.tree import Tree, suggest_key
 from composer.problems import Problem, YamlPath
 
@@ -69,7 +69,7 @@ def shaped(
     try:
         return form.model.model_validate(data), [], set()
     except ValidationError:
-        from composer.language.shape_faults import shaped_in_part
+        from composer.language.validation_faults import shaped_in_part
 
         return shaped_in_part(form, data, tree, partial=partial)
 

@@ -12,11 +12,11 @@ from pydantic_core import ErrorDetails
 
 from composer.language.roles import role_of
 from composer.language.schema12 import FLOAT, INT, STR, resolve_scalar, shown
-from composer.language.shaping import Form, Shape, type_name
 from composer.language.tree import Tree, suggest_key
+from composer.language.validation import Form, Shape, type_name
 from composer.problems import Problem, YamlPath
 from composer.problems.suggest import nearest
-from composer.types.documented import documented
+from composer.types.field_docs import documented
 
 __all__ = ["shaped_in_part"]
 
