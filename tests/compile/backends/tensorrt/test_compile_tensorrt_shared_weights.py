@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from importlib.util import find_spec
 
 import pytest
 import torch
@@ -16,6 +17,11 @@ from torch import Tensor, nn
 
 from composer.graph import Range
 from composer.types import Dim
+
+pytestmark = [
+    pytest.mark.tensorrt,
+    pytest.mark.skipif(find_spec("torch_tensorrt") is None, reason="Torch-TensorRT is not installed"),
+]
 
 RANGES = {"batch": Range(1, 4, 2), "length": Range(1, 9, 6)}
 
