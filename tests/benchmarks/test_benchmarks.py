@@ -21,11 +21,11 @@ def run(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
 
 
-SLOW = ("overhead", "compile", "artifact", "sharing")
+SLOW = ("overhead", "encoding", "compile", "artifact", "sharing")
 
 
 @pytest.mark.parametrize(
-    "topic", ["checking", "encoding", *(pytest.param(topic, marks=pytest.mark.slow) for topic in SLOW)]
+    "topic", ["checking", *(pytest.param(topic, marks=pytest.mark.slow) for topic in SLOW)]
 )
 def test_a_quick_run_writes_results_and_a_table(topic: str, tmp_path: Path) -> None:
     done = run(topic, "--quick", "--out", str(tmp_path))

@@ -272,7 +272,13 @@ def without(plugin: str) -> str:
     return ",".join(["core", "text", "vision", "mplug2", "compile", *(PLUGINS.keys() - {plugin})])
 
 
-@pytest.mark.parametrize("plugin", LEFT_OUT)
+@pytest.mark.parametrize(
+    "plugin",
+    [
+        "pair-search",
+        *(pytest.param(name, marks=pytest.mark.slow) for name in LEFT_OUT if name != "pair-search"),
+    ],
+)
 def test_a_plugin_that_is_left_out_is_named_and_the_other_task_runs(
     artifact: Path, package: Path, plugin: str
 ) -> None:

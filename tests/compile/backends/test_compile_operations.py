@@ -92,7 +92,9 @@ def plugin(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 COMPILER = pytest.mark.skipif(shutil.which("g++") is None, reason="there is no C++ compiler")
 
 
-@pytest.fixture(scope="module", params=["export", pytest.param("inductor", marks=COMPILER)])
+@pytest.fixture(
+    scope="module", params=["export", pytest.param("inductor", marks=[COMPILER, pytest.mark.slow])]
+)
 def artifact(plugin: Path, request: pytest.FixtureRequest) -> Path:
     target = plugin / request.param
     composer_compile.compile_document(

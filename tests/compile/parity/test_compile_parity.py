@@ -205,6 +205,7 @@ def test_a_backend_that_drifts_is_caught_by_its_results(
         )
 
 
+@pytest.mark.slow
 def test_a_fault_in_the_memory_of_a_search_names_the_search(
     small: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -155,6 +155,7 @@ def test_a_backend_that_is_not_installed_names_the_extra(small: Any, monkeypatch
         TensorRTLoader().check_installed()
 
 
+@pytest.mark.slow
 def test_a_full_size_document_takes_little_memory(tmp_path: Path) -> None:
     """A billion parameters on the meta device."""
     code = (

@@ -120,9 +120,17 @@ def test_a_program_comes_back_with_its_weights(
     ("ending", "message"),
     [
         ("os.abort()", r"\(SIGABRT\)$"),
-        ("import warnings; warnings.warn('old'); os.abort()", r"\(SIGABRT\)$"),
-        ("os.write(2, b'W1126 19:59:22.119000 20122 torch/x.py:7] old\\n'); os.abort()", r"\(SIGABRT\)$"),
-        ("os.kill(os.getpid(), 11)", r"\(SIGSEGV\)$"),
+        *(
+            pytest.param(*each, marks=pytest.mark.slow)
+            for each in (
+                ("import warnings; warnings.warn('old'); os.abort()", r"\(SIGABRT\)$"),
+                (
+                    "os.write(2, b'W1126 19:59:22.119000 20122 torch/x.py:7] old\\n'); os.abort()",
+                    r"\(SIGABRT\)$",
+                ),
+                ("os.kill(os.getpid(), 11)", r"\(SIGSEGV\)$"),
+            )
+        ),
         ("os.write(2, b'out of memory\\n'); os._exit(3)", r"\(exit status 3: out of memory\)$"),
     ],
 )
