@@ -131,7 +131,7 @@ def _arguments(arguments: list[str] | None) -> argparse.Namespace:
     )
     parser.add_argument("--budget-s", type=float, default=440, help="what is not reached by then is skipped")
     parser.add_argument("--packages", help="a folder with installed packages, put first on the path")
-    parser.add_argument("--commit", help="what is measured, where this is no git checkout")
+    parser.add_argument("--commit", help="what is measured, where this is not a git checkout")
     parser.add_argument(
         "--out",
         type=Path,

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 __all__ = ["configure", "run"]
 
 UNREADABLE = ("C001", "C002", "C003", "C004")
-"""Codes of a text that is no YAML, holds a key twice or is too large."""
+"""Codes of a text that is not YAML, holds a key twice or is too large."""
 
 
 def configure(parser: argparse.ArgumentParser) -> None:

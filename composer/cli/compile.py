@@ -208,7 +208,7 @@ def _tolerance(text: str) -> float:
 def _precision(text: str) -> tuple[str, str]:
     name, _, value = text.rpartition("=")
     if value not in ("fp32", "fp16", "bf16"):
-        raise argparse.ArgumentTypeError(f"{value!r} is no number format: write fp32, fp16 or bf16")
+        raise argparse.ArgumentTypeError(f"{value!r} is not a number format: write fp32, fp16 or bf16")
     return name, value
 
 

@@ -38,7 +38,7 @@ def run(args: argparse.Namespace) -> int:
 
     path: Path = args.path
     if path.suffix not in {".yaml", ".yml"}:
-        raise InputError(f"{path} is no name for a document: end it with .yaml")
+        raise InputError(f"{path} is not a name for a document: end it with .yaml")
     written = shlex.quote(str(path))
     recipe = path.parent / "training" / f"{path.stem}.yaml"
     if args.recipe:

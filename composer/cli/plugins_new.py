@@ -30,7 +30,7 @@ def run(args: argparse.Namespace) -> int:
 
     if not re.fullmatch(r"[a-z][a-z0-9]*(-[a-z0-9]+)*", args.name):
         raise InputError(
-            f"{args.name!r} is no plugin name: write lower-case letters, digits and `-`, such as `audio`"
+            f"{args.name!r} is not a plugin name: write lower-case letters, digits and `-`, such as `audio`"
         )
     package = f"composer_{args.name.replace('-', '_')}"
     if find_spec(package) is not None or args.name in entry_points(group="composer").names:

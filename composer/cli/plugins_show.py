@@ -121,7 +121,7 @@ def _config_rows(config: type[Config], indent: str = "  ") -> list[str]:
 
 
 def _plain(value: object) -> object:
-    """A default that is no plain value, such as a `search`, as a document writes it."""
+    """A default that is not a plain value, such as a `search`, as a document writes it."""
     choice = getattr(value, "uses", None)
     return str(value) if choice is None else choice
 

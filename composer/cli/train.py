@@ -127,13 +127,13 @@ def _chosen(args: argparse.Namespace) -> dict[str, Any]:
 
 def _file(text: str) -> Path:
     if not Path(text).name:
-        raise argparse.ArgumentTypeError(f"{text!r} is no name of a file")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a name of a file")
     return Path(text)
 
 
 def _positive(text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is no whole number above zero")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number above zero")
     return int(text)
 
 

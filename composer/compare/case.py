@@ -110,7 +110,7 @@ def load_case(path: Path) -> Case:
         return Case.model_validate({**data, "directory": path.parent})
     except ValidationError as error:
         faults = "; ".join(f"{'.'.join(map(str, f['loc']))}: {f['msg']}" for f in error.errors())
-        raise InputError(f"{path} is no case: {faults}") from None
+        raise InputError(f"{path} is not a case: {faults}") from None
 
 
 def published_config(folder: Path) -> Mapping[str, object]:

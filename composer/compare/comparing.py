@@ -37,7 +37,7 @@ def compare_case(
     registry = registry if registry is not None else load_registry()
     folder = Path(data) if data is not None else case.directory / case.data
     if not folder.is_dir():
-        raise InputError(f"{folder} is no folder of recorded tensors; name one with --data")
+        raise InputError(f"{folder} is not a folder of recorded tensors; name one with --data")
     config = published_config(folder)
     inputs, outputs = _tensors(folder / "inputs.safetensors"), _tensors(folder / "outputs.safetensors")
     common = {**_from_config(case, config), **case.settings}
@@ -139,6 +139,6 @@ def _recorded_name(target: Target, model: Model) -> str:
     if not isinstance(count, int):
         known = ", ".join(parameters)
         raise InputError(
-            f"compare: last_of names `{target.last_of}`, which is no whole number among the parameters ({known})"
+            f"compare: last_of names `{target.last_of}`, which is not a whole number among the parameters ({known})"
         )
     return f"{target.recorded}{count - 1}"

@@ -32,7 +32,7 @@ def feed(
     for place, recorded in feeds.items():
         parts = place.split(".")
         if len(parts) not in (2, 3) or parts[0] not in fed:
-            raise InputError(f"feeds: `{place}` is no input port of this task (inputs: {', '.join(fed)})")
+            raise InputError(f"feeds: `{place}` is not an input port of this task (inputs: {', '.join(fed)})")
         key = recorded.ones_like if isinstance(recorded, Ones) else recorded
         if key not in inputs:
             raise InputError(f"feeds: nothing is recorded as `{key}` (inputs: {', '.join(sorted(inputs))})")
@@ -58,7 +58,9 @@ def _record(item: str, port: str, values: Mapping[str, Tensor], plan: Plan, regi
     """The record of a port, of fields that were fed one by one."""
     ports = plan.inputs[item].ports
     if port not in ports:
-        raise InputError(f"feeds: `{item}.{port}` is no input port of this task (ports: {', '.join(ports)})")
+        raise InputError(
+            f"feeds: `{item}.{port}` is not an input port of this task (ports: {', '.join(ports)})"
+        )
     kind = registry.kinds[ports[port].kind]
     if kind.record is None:
         raise InputError(f"feeds: port {item}.{port} is one tensor, so it has no field {next(iter(values))}")
@@ -126,12 +128,12 @@ def read_port(
     node, _, rest = port.partition(".")
     if rest.startswith("hypotheses."):
         if node not in hypotheses:
-            raise InputError(f"compare: `{node}` is no generate node of this task")
+            raise InputError(f"compare: `{node}` is not a generate node of this task")
         return _hypotheses(hypotheses[node], rest.partition(".")[2], recorded)
     name, _, field = rest.partition(".")
     if (node, name) not in plan.slots:
         known = ", ".join(".".join(endpoint) for endpoint in plan.slots)
-        raise InputError(f"compare: `{port}` is no port of this task (ports: {known})")
+        raise InputError(f"compare: `{port}` is not a port of this task (ports: {known})")
     value = slots[plan.slot((node, name))]
     if isinstance(value, tuple):
         value = getattr(value, field or type(value)._fields[0])  # type: ignore[attr-defined]

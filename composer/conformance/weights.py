@@ -19,7 +19,7 @@ def check_weights(case: Case) -> str:
     state = module.state_dict()
     others = [name for name, item in state.items() if not isinstance(item, torch.Tensor)]
     if others:
-        raise Failure(f"its state dict holds {others[0]}, which is no tensor and cannot be saved")
+        raise Failure(f"its state dict holds {others[0]}, which is not a tensor and cannot be saved")
     if case.build.entry.stateless and state:
         raise Failure(f"it is declared stateless but owns {', '.join(list(state)[:3])}")
     second = case.build.make()

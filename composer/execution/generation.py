@@ -74,7 +74,7 @@ def drawn_seed(
 ) -> tuple[int, Mapping[str, object]]:
     """The seed of a run and its raw inputs; None takes a fresh seed. An input that is called `seed` takes the value.
 
-    Raises InputError for what is no seed, and where no search of the task draws by chance.
+    Raises InputError for what is not a seed, and where no search of the task draws by chance.
     """
     if seed is not None and "seed" in inputs:
         return fresh_seed(), {**raw, "seed": seed}

@@ -35,7 +35,7 @@ _TEXTS = "USO"
 class Inputs:
     """The processors of a plan's inputs, taken from `shared` where other plans have made them.
 
-    `kinds` are the registered ones, by which values that are no record of theirs are refused.
+    `kinds` are the registered ones, by which values that are not records of theirs are refused.
     """
 
     def __init__(

@@ -350,7 +350,7 @@ def device_of(device: str | torch.device) -> torch.device:
     try:
         target = torch.device(device)
     except RuntimeError:
-        raise InputError(f"{device!r} is no device: write cpu, cuda or cuda:1") from None
+        raise InputError(f"{device!r} is not a device: write cpu, cuda or cuda:1") from None
     if target.type == "cuda" and not torch.cuda.is_available():
         raise InputError(f"device {device} is not available here: torch finds no CUDA device; use cpu")
     if target.type == "cuda" and (target.index or 0) >= torch.cuda.device_count():
@@ -375,5 +375,5 @@ def _dtype(dtype: str | torch.dtype | None) -> torch.dtype | None:
         return dtype
     found = getattr(torch, dtype, None)
     if not isinstance(found, torch.dtype) or not found.is_floating_point:
-        raise InputError(f"{dtype!r} is no number format for weights: write float32, bfloat16 or float16")
+        raise InputError(f"{dtype!r} is not a number format for weights: write float32, bfloat16 or float16")
     return found

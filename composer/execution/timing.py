@@ -20,7 +20,7 @@ from composer.plan import Walked, watching
 __all__ = ["NodeTime", "Timing"]
 
 BESIDE = "beside the nodes"
-"""What is no node's time: reading the inputs, and the steps of the walk."""
+"""What is not a node's time: reading the inputs, and the steps of the walk."""
 
 
 @dataclass
@@ -65,7 +65,7 @@ class Timing:
 
     @property
     def beside(self) -> float:
-        """Seconds that are no node's: reading the inputs, and walking."""
+        """Seconds that are not node's: reading the inputs, and walking."""
         return max(self.seconds - sum(node.seconds for node in self.nodes.values()), 0.0)
 
     def as_json(self) -> dict[str, object]:

@@ -39,7 +39,7 @@ def check_ranges(
         elif not is_broken(name.partition(".")[0]):
             meant = suggest(name, sorted(free), None)
             helps = (*meant.helps, f"free: {listed(name, sorted(free))}")
-            message = f"`{name}` is no free dimension of this task"
+            message = f"`{name}` is not a free dimension of this task"
             yield Problem("C111", "error", message, tree.place(where, key=True), helps=helps)
 
 

@@ -77,7 +77,7 @@ class EdgeChecker:
             written = cause is not None and self.document.tree.node((*item.path, "with", cause.field))
             if written is not None and cause is not None:
                 self._limit(f"{symbol}@{owner}", bounds)
-            else:  # a default is no statement of the author's: it gives way to what the modules take
+            else:  # a default is not a statement of the author's: it gives way to what the modules take
                 self.solver.ranges.setdefault(f"{symbol}@{owner}", bounds)
                 self.defaults[f"{symbol}@{owner}"] = (item, "" if cause is None else cause.field, bounds[1])
         self.carried |= {(item.name, p): c for p, c in self.vocabularies.of_input(item).items()}

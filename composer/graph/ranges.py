@@ -32,11 +32,11 @@ def parse_range(text: str) -> Range:
     match = _RANGE.fullmatch(text)
     if match is None:
         whole = f"`{int(text)}..{int(text)}`" if text.strip().isdecimal() else "`1..32` or `1..32, best 8`"
-        raise ValueError(f"{text!r} is no range: write {whole}")
+        raise ValueError(f"{text!r} is not a range: write {whole}")
     low, high = int(match[1]), int(match[2])
     best = int(match[3]) if match[3] else high
     if not 1 <= low <= best <= high:
-        raise ValueError(f"{text!r} is no range: it needs 1 ≤ low ≤ best ≤ high")
+        raise ValueError(f"{text!r} is not a range: it needs 1 ≤ low ≤ best ≤ high")
     return Range(low, high, best)
 
 

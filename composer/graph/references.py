@@ -81,7 +81,7 @@ class References:
         if name not in self.outputs and self.incomplete:
             return None
         if "." in port or (dot and not port) or not name:
-            message = f"{text!r} is no reference: write `node.port` or `input.port`"
+            message = f"{text!r} is not a reference: write `node.port` or `input.port`"
             self._problem("C109", message, path, [])
             return None
         if name not in self.outputs and _FOREIGN.search(text):
@@ -152,7 +152,7 @@ class References:
         helps.append(
             "a name is made of letters, digits, `_` and `-`; parameters are filled in under `with` alone"
         )
-        message = f"{text!r} is no reference: write `node.port` or `input.port`"
+        message = f"{text!r} is not a reference: write `node.port` or `input.port`"
         self._problem("C109", message, path, helps, rename(self.tree.place(path), meant) if fits else ())
 
     def _known(self, own: str | None, training: bool) -> tuple[str, ...]:

@@ -283,7 +283,7 @@ class TaskChecker:
             name: nodes[name][1] for name, callee in self.resolved.items() if callee.verb == "generate"
         }
         kind = self.edges.types[loss].kind if loss in self.edges.types else None
-        scalar = loss if kind == "scalar" else None  # what is no scalar is told as such (C219)
+        scalar = loss if kind == "scalar" else None  # what is not a scalar is told as such (C219)
         self.problems += searches_in_the_way(wires, nodes, searches, scalar, where, document)
         faulty = any(ports is None for ports in self.outputs.values())
         if loss is None or faulty or any(p.severity == "error" for p in self.problems[before:]):

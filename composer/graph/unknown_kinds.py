@@ -36,7 +36,7 @@ def kind_problem(port: PortType, path: YamlPath, registry: Registry, tree: Tree)
         place = tree.place((*path, verb) if verb else path)
         helps = ["this is a fault of the plugin that declares the port"]
     fault = (
-        "is no registered kind"
+        "is not a registered kind"
         if kind is None
         else f"has {len(port.dims)} dims; its kind has {len(kind.dims)}"
     )

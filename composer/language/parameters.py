@@ -86,7 +86,7 @@ def _parsed(text: str) -> Any:
 def apply_settings(parameters: Parameters, settings: Mapping[str, Any], source_text: str) -> None:
     """Override defaults with `--set` values, each checked against the type of the default (codes C103, C105).
 
-    A text given for a parameter that is no text is read as a YAML value, as the command line gives nothing but text.
+    A text given for a parameter that is not a text is read as a YAML value, as the command line gives nothing but text.
     """
     for name, given in settings.items():
         column = source_text.find(f"{name}=") + 1

@@ -1,4 +1,4 @@
-"""Reading a document's text from disk, with a clear problem for every file that is no document."""
+"""Reading a document's text from disk, with a clear problem for every file that is not a document."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def read_source(path: Path, name: str | None = None, what: str = "document") -> 
 
 
 def _of_another_sort(problem: Problem, what: str) -> Problem:
-    """The problem of a file that is no document; what is said of documents alone is left out."""
+    """The problem of a file that is not a document; what is said of documents alone is left out."""
     if what == "document":
         return problem
     message = problem.message.replace("cannot be read as a document", f"cannot be read as a {what}")

@@ -1,4 +1,4 @@
-"""Texts that are no YAML: where reading ended, and what the author probably left out or put in there."""
+"""Texts that are not YAML: where reading ended, and what the author probably left out or put in there."""
 
 from __future__ import annotations
 

@@ -90,5 +90,5 @@ def _version_problems(data: dict[str, object], tree: Tree) -> list[Problem]:
     if isinstance(version, int) and version > CURRENT_VERSION:
         message = f"language version {version} is newer than this installation reads ({CURRENT_VERSION})"
         return [Problem("C005", "error", message, place, helps=("upgrade multimodal-composer",))]
-    message = f"{version!r} is no language version"
+    message = f"{version!r} is not a language version"
     return [Problem("C005", "error", message, place, helps=(f"write `composer: {CURRENT_VERSION}`",))]

@@ -114,7 +114,7 @@ def _explains(
 
 
 def _names_unread(tree: Tree, path: YamlPath) -> bool:
-    """Whether a value that is no text stands for a name that is none either: `call: 1` beside a module `1`."""
+    """Whether a value that is not a text stands for a name that is none either: `call: 1` beside a module `1`."""
     text = tree.text(path) or ""
     names = {text, text.partition(".")[0]} - {""}
     around = [("modules",), *((*path[:2], section) for section in ("inputs", "nodes"))]
@@ -245,7 +245,7 @@ def _general_cure(path: YamlPath, wanted: str | None, form: Form[BaseModel]) -> 
 
 
 def _yaml_path(loc: YamlPath, data: Any) -> YamlPath:
-    """A pydantic location without the names of union branches, which are no keys of the document."""
+    """A pydantic location without the names of union branches, which are not keys of the document."""
     path: list[str | int] = []
     for step in loc:
         in_list = isinstance(data, list) and isinstance(step, int) and step < len(data)

@@ -79,7 +79,7 @@ DOCUMENT_KEYS = "a document is a map with the keys composer, name, modules and t
 
 
 def compose(source: Source, wanted: str = DOCUMENT_KEYS) -> MappingNode:
-    """Compose one file; raises DocumentError (C002 syntax, C004 limits, C102 when it is no mapping, as is `wanted`)."""
+    """Compose one file; raises DocumentError (C002 syntax, C004 limits, C102 no mapping, as is `wanted`)."""
     _refuse_unreadable(source)
     try:
         node = _Composer(_NamedText(source)).get_single_node()

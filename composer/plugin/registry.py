@@ -156,13 +156,13 @@ class Register:
         self._offered: list[Entry] = []
 
     def __call__(self, *entries: Entry) -> None:
-        """Offer entries. Raises TypeError for a value that is no declaration, or one whose fields are not what they
+        """Offer entries. Raises TypeError for a value that is not a declaration, or one whose fields are not what they
         should be, and ValueError for an id that this plugin has offered already.
         """
         for entry in entries:
             if type(entry) not in SECTIONS:
                 known = ", ".join(sorted(t.__name__ for t in SECTIONS))
-                raise TypeError(f"{entry!r:.60} is no declaration; a plugin registers one of {known}")
+                raise TypeError(f"{entry!r:.60} is not a declaration; a plugin registers one of {known}")
             hold_declaration(entry)
             if any(type(other) is type(entry) and other.id == entry.id for other in self._offered):
                 raise ValueError(f"{getattr(entry, 'noun', 'kind')} {entry.id!r} is registered twice")

@@ -13,7 +13,7 @@ from functools import lru_cache
 __all__ = ["distance", "is_slip"]
 
 LONGEST = 64
-"""Longer words are no names, and are never taken for one."""
+"""Longer words are not names, and are never taken for one."""
 _TOKEN = r"[^\W\d_]+|\d+"
 _SEPARATOR = r"[\s_-]+"
 _ENDINGS = ("s", "r", "d")

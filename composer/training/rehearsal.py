@@ -143,7 +143,7 @@ def _sizes(step: Step, plan: Plan) -> Iterator[tuple[str, int]]:
 def _hold_labels_of(data: SampleData, name: str, port: str, size: int, reader: str) -> None:
     drawn, field = data.drawn(0), data.field(name)
     if field not in data.fields:
-        return  # how many samples a group has is no label
+        return  # how many samples a group has is not a label
     for start in range(0, len(drawn), LABELS_AT_ONCE):
         numbers = range(start, min(start + LABELS_AT_ONCE, len(drawn)))
         title: Callable[[int], str] = lambda i, start=start: f"{drawn.title(start + i)}, field `{field}`"  # type: ignore[misc]  # noqa: E731

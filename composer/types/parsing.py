@@ -33,7 +33,7 @@ _CURES = (
     ),
     (r"([A-Za-z_]\w*)\s*[,; ]\s*([A-Za-z_]\w*)", r"write two dimensions: \1, \2"),
 )
-"""Texts that are no dimension, and what to write; compiled when the first one is met, since most starts meet none."""
+"""Texts that are not dimensions, and what to write; compiled when the first one is met, since most starts meet none."""
 
 
 class _NotADimError(ValueError):

@@ -89,7 +89,7 @@ def read_checkpoint(
     dots from one entry into the next; of a file whose tensors lie at the top it takes those whose keys begin so.
 
     Raises:
-        WeightsError: one sentence with the path, the cause and the fix, for every file that is no checkpoint.
+        WeightsError: one sentence with the path, the cause and the fix, for every file that is not a checkpoint.
     """
     file = Path(path)
     if os.path.isdir(file):  # Path.is_dir raises for a name that is too long

@@ -21,5 +21,5 @@ class WeightsError(InputError):
 
 
 def unreadable(path: Path, cause: str, fix: str = "") -> WeightsError:
-    """One sentence for a file that is no checkpoint: the place, the cause, and what to do about it."""
+    """One sentence for a file that is not a checkpoint: the place, the cause, and what to do about it."""
     return WeightsError(f"cannot read weights from {path}: {cause}" + (f"; {fix}" if fix else ""))

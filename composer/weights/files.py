@@ -46,7 +46,7 @@ def check_regular(path: Path) -> None:
 
 
 def read_file(path: Path, roots: Roots) -> Contents:
-    """Open one file. Raises WeightsError for whatever is no checkpoint."""
+    """Open one file. Raises WeightsError for whatever is not a checkpoint."""
     check_regular(path)
     try:
         with path.open("rb") as file:

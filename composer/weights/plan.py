@@ -70,7 +70,7 @@ def plan_loading(
         fresh: modules that keep their initial weights, whatever the checkpoint holds for them.
 
     Raises:
-        WeightsError: a rule of the layout is no valid pattern.
+        WeightsError: a rule of the layout is not a valid pattern.
     """
     names = dict.fromkeys(targets)
     first_name = dict(aliases or {})
@@ -158,7 +158,7 @@ def _compiled(pattern: str, layout: Layout) -> re.Pattern[str]:
     try:
         return re.compile(pattern)
     except re.error as error:
-        raise WeightsError(f"layout {layout.id}: {pattern!r} is no valid pattern: {error}") from None
+        raise WeightsError(f"layout {layout.id}: {pattern!r} is not a valid pattern: {error}") from None
 
 
 def _initialised(absent: Iterable[str], layout: Layout | None) -> dict[str, str]:

@@ -123,7 +123,7 @@ def _checked(path: Path, state: object, root: str, roots: Roots, whole: object) 
             path, place, len(state) - len(others), others, _candidates_hint(whole) or _tried(roots)
         )
     if not all(isinstance(key, str) for key in state):
-        raise unreadable(path, f"{place} has keys that are no names", "save module.state_dict()")
+        raise unreadable(path, f"{place} has keys that are not names", "save module.state_dict()")
     return state
 
 
@@ -136,5 +136,5 @@ def _not_tensors(path: Path, place: str, tensors: int, others: Mapping[str, str]
         return unreadable(path, f"{place} holds no tensor at all")
     listed = ", ".join(f"{name} ({kind})" for name, kind in sorted(others.items()))
     if tensors:
-        return unreadable(path, f"{place} holds {len(others)} entries that are no tensors: {listed}")
+        return unreadable(path, f"{place} holds {len(others)} entries that are not tensors: {listed}")
     return unreadable(path, f"{place} is not a state dict, it holds {listed}", cure)

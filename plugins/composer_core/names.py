@@ -17,7 +17,7 @@ LONGEST_SHOWN = 200
 def read_names(value: object, info: ValidationInfo) -> object:
     """The names themselves, in the order of the classes: a compiled artifact then needs no file.
 
-    Raises ValueError for a file that is not there, is no text or is empty, and for names that are empty or doubled.
+    Raises ValueError for a file that is not there, is not a text or is empty, and for names that are empty or doubled.
     """
     if isinstance(value, str):
         value = _lines(value, (folder_of(info) or Path()) / value)

@@ -54,7 +54,7 @@ def mplug2_parameters(config: Mapping[str, Any]) -> Mapping[str, Any]:
         parts = {"bert": config}
     if not parts:
         raise InputError(
-            "this is no mPLUG-2 config: it has none of `bert`, `clip`, `model` and `hidden_size`"
+            "this is not an mPLUG-2 config: it has none of `bert`, `clip`, `model` and `hidden_size`"
         )
     for name, part in parts.items():
         if not isinstance(part, Mapping):
@@ -85,7 +85,7 @@ def _task(model: Mapping[str, Any]) -> dict[str, Any]:
     if prompt is None:
         return found
     if not isinstance(prompt, str):
-        raise InputError(f"config value `prompt` is {prompt!r}, which is no text")
+        raise InputError(f"config value `prompt` is {prompt!r}, which is not a text")
     # Published: the tokens of the prompt less one, of which [CLS] is one; each word of a prompt is one token.
     tokens = len(prompt.split())
     for medium in ("video", "image"):
@@ -97,5 +97,5 @@ def _number(section: Mapping[str, Any], key: str, name: str) -> Any:
     if key not in section:
         raise InputError(f"this mPLUG-2 config lacks `{key}` in its section `{name}`")
     if not isinstance(section[key], (int, float)):
-        raise InputError(f"config value `{key}` is {section[key]!r}, which is no number")
+        raise InputError(f"config value `{key}` is {section[key]!r}, which is not a number")
     return section[key]

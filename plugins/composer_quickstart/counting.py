@@ -25,7 +25,7 @@ class CountProcessor:
         self.config = config
 
     def encode(self, values: Sequence[int]) -> dict[str, NDArray[np.int64]]:
-        """`{"counts": int64 [B]}`; raises InputError for what is no whole number from zero up."""
+        """`{"counts": int64 [B]}`; raises InputError for what is not a whole number from zero up."""
         for value in values:
             if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < 0:
                 raise InputError(f"a count is a whole number from 0 up, not {value!r}")

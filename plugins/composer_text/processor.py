@@ -31,13 +31,13 @@ class TextProcessor:
         self.tokenizer = _tokenizer(config)
 
     def encode(self, values: Sequence[str]) -> dict[str, Tokens]:
-        """`{"tokens": Tokens}` with int64 arrays [B, L]. Raises InputError for what is no list of strings."""
+        """`{"tokens": Tokens}` with int64 arrays [B, L]. Raises InputError for what is not a list of strings."""
         if isinstance(values, str):
             raise InputError("a batch of texts is a list of strings, not one string: put it in brackets")
         return {"tokens": self.tokenizer.encode([self._framed(value) for value in values])}
 
     def _framed(self, value: str) -> str:
-        """The cleaned text between prefix and suffix; what is no string passes, for the tokenizer to name."""
+        """The cleaned text between prefix and suffix; what is not a string passes, for the tokenizer to name."""
         if not isinstance(value, str):
             return value
         words = cut_words(CLEANERS[self.config.clean](value), self.config.max_words)

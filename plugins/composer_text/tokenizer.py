@@ -84,7 +84,7 @@ class Tokenizer:
     def encode(self, texts: Sequence[str]) -> Tokens:
         """Ids and mask, int64 arrays [B, L], padded to the longest text of the batch.
 
-        Raises InputError for an empty batch, for what is no text, and for a text beyond the limit where that
+        Raises InputError for an empty batch, for what is not a text, and for a text beyond the limit where that
         is an error.
         """
         held_texts(texts)

@@ -54,7 +54,7 @@ def _sparse(path: Path) -> None:
 
 @pytest.fixture(scope="session")
 def documents(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder of files that are no documents; `missing.yaml` is not there."""
+    """A folder of files that are not documents; `missing.yaml` is not there."""
     folder = tmp_path_factory.mktemp("documents")
     (folder / "directory.yaml").mkdir()
     (folder / "binary.yaml").write_bytes(bytes(range(256)) * 64)
@@ -69,7 +69,7 @@ def documents(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def checkpoints(tmp_path_factory: pytest.TempPathFactory, tiny) -> Path:
-    """A folder of files that are no weights of the tiny model; `missing.safetensors` is not there."""
+    """A folder of files that are not weights of the tiny model; `missing.safetensors` is not there."""
     folder = tmp_path_factory.mktemp("checkpoints")
     whole = tiny.weights.read_bytes()
     (folder / "truncated.safetensors").write_bytes(whole[: len(whole) // 2])

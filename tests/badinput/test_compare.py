@@ -33,14 +33,14 @@ def test_the_case_is_right_before_it_is_damaged(composer, case: Path) -> None:
     ("old", "new", "message"),
     [
         ("layout: mplug2", "layout: mplug3", "did you mean `mplug2`"),
-        ("data: fusion", "data: gone", "is no folder of recorded tensors"),
+        ("data: fusion", "data: gone", "is not a folder of recorded tensors"),
         ("document: encoders.yaml", "document: gone.yaml", "there is no such file"),
         ("task: joined", "task: joint", "did you mean `joined`"),
         ("labels.labels: labels", "labels.labels: lables", "nothing is recorded as `lables`"),
-        ("labels.labels: labels", "label.labels: labels", "`label.labels` is no input port"),
-        ("fused.text: text", "fused.txt: text", "`fused.txt` is no port of this task"),
-        ("runs:", "rums:", "is no case"),
-        ("layout: mplug2", "layout: 3", "is no case"),
+        ("labels.labels: labels", "label.labels: labels", "`label.labels` is not an input port"),
+        ("fused.text: text", "fused.txt: text", "`fused.txt` is not a port of this task"),
+        ("runs:", "rums:", "is not a case"),
+        ("layout: mplug2", "layout: 3", "is not a case"),
     ],
 )
 def test_a_fault_of_a_case_is_one_error(composer, case: Path, old: str, new: str, message: str) -> None:
@@ -136,10 +136,10 @@ def test_a_recorded_input_has_the_size_that_a_sum_says(composer, case: Path) -> 
     ("old", "new", "message"),
     [
         ("text.states.values: text_embeds", "text.states.vals: text_embeds", "has no field vals"),
-        ("text.states.values: text_embeds", "text.state.values: text_embeds", "is no input port"),
+        ("text.states.values: text_embeds", "text.state.values: text_embeds", "is not an input port"),
         ("text.states.values: text_embeds", "", "needs the field values"),
         ("labels.labels: labels", "labels.labels.ids: labels", "is one tensor, so it has no field ids"),
-        ("labels.labels: labels", "labels: labels", "`labels` is no input port"),
+        ("labels.labels: labels", "labels: labels", "`labels` is not an input port"),
     ],
 )
 def test_a_feed_of_no_port_is_one_line(composer, case: Path, old: str, new: str, message: str) -> None:
@@ -153,7 +153,7 @@ def test_a_feed_of_no_port_is_one_line(composer, case: Path, old: str, new: str,
 def test_data_that_is_no_folder_is_one_error(composer, case: Path) -> None:
     done = composer("compare", case, "--data", case)
     assert (done.code, done.out) == (1, "")
-    assert "is no folder of recorded tensors; name one with --data" in done.err
+    assert "is not a folder of recorded tensors; name one with --data" in done.err
 
 
 def test_data_of_another_kind_is_one_error(composer, case: Path) -> None:

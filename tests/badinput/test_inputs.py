@@ -210,9 +210,9 @@ def test_an_input_without_a_name_is_wrong_usage(composer, tiny) -> None:
 @pytest.mark.parametrize(
     ("options", "code", "message"),
     [
-        (["--device", "gpu"], 1, "'gpu' is no device: write cpu, cuda or cuda:1"),
+        (["--device", "gpu"], 1, "'gpu' is not a device: write cpu, cuda or cuda:1"),
         (["--device", "meta"], 1, "device meta cannot be used here"),
-        (["--device", ""], 1, "is no device"),
+        (["--device", ""], 1, "is not a device"),
         (["--dtype", "int8"], 2, "invalid choice: 'int8'"),
         (["--stream"], 1, "with 2 beams cannot stream"),
         (["--stream", "--json"], 2, "--stream"),

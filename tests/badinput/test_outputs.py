@@ -111,7 +111,7 @@ def test_a_fix_that_cannot_be_written_leaves_the_document(composer, tmp_path: Pa
 def test_a_plugin_needs_a_name(composer, tmp_path: Path, name: str) -> None:
     done = composer("plugins", "new", "--into", tmp_path, "--", name)
     assert (done.code, done.out) == (1, "")
-    assert "is no plugin name" in done.err
+    assert "is not a plugin name" in done.err
     assert everything(tmp_path) == []
 
 
@@ -152,8 +152,8 @@ def test_a_plugin_is_written_whole_or_not_at_all(composer, tmp_path: Path, place
         (["train", "quickstart", "--epochs", "0"], "epochs"),
         (["train", "quickstart", "--epochs", "-1"], "epochs"),
         (["train", "quickstart", "--threads", "0"], "threads"),
-        (["train", "quickstart", "--out", "."], "'.' is no name of a file"),
-        (["train", "quickstart", "--out", ""], "'' is no name of a file"),
+        (["train", "quickstart", "--out", "."], "'.' is not a name of a file"),
+        (["train", "quickstart", "--out", ""], "'' is not a name of a file"),
         (["compare"], "the following arguments are required: CASE"),
         (["new", "a.yaml", "b.yaml"], "unrecognized arguments: b.yaml"),
     ],

@@ -94,7 +94,7 @@ def test_an_entry_point_that_leads_nowhere(composer, folder: Path, entry: str, r
         (TYPE % "a_type(methods={'other': Method(signature)})", "it needs a method `forward`"),
         (TYPE % "a_type(id='')", "`id` is '', not a name"),
         (TYPE % "a_type(), a_type()", "module type 'odd.same' is registered twice"),
-        (TYPE % "'odd.same'", "is no declaration; a plugin registers one of"),
+        (TYPE % "'odd.same'", "is not a declaration; a plugin registers one of"),
         (TYPE % "Modality('odd.m', NoConfig, {}, 'odd:P', 'x')", "`ports` is {}, not a function"),
         (TYPE % "Layout('odd.l', 'x', (Rule('a', 'b'),))", "`rules` is (Rule("),
         (TYPE % "Kind('odd.k', 'x', ('batch',), {'values': Field('float', (0, 1))})", "reads dims (0, 1)"),

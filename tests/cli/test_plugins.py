@@ -154,7 +154,7 @@ class TestNew:
     def test_a_bad_name_writes_nothing(self, composer, tmp_path: Path, name: str) -> None:
         done = composer("plugins", "new", name, "--into", tmp_path)
         assert done.code == 1
-        assert "is no plugin name" in done.err
+        assert "is not a plugin name" in done.err
         assert list(tmp_path.iterdir()) == []
 
     def test_an_existing_folder_stays(self, composer, tmp_path: Path) -> None:

@@ -129,7 +129,7 @@ def test_all_methods_of_all_examples_are_checked() -> None:
         ("Random", "determinism", "two runs in eval mode disagree: states.values differs by up to"),
         ("Remembers", "determinism", "two runs in eval mode disagree"),
         ("HiddenWeights", "weights", "with the same state dict, a second module gives something else"),
-        ("ExtraState", "weights", "its state dict holds _extra_state, which is no tensor"),
+        ("ExtraState", "weights", "its state dict holds _extra_state, which is not a tensor"),
         ("shared", "weights", "its builder gives the same weights twice"),
         ("Unexportable", "export", "torch.export refuses it"),
         ("Specialised", "export", "torch.export refuses it"),

@@ -118,8 +118,8 @@ def test_a_model_that_is_pickled_or_copied_says_why_it_cannot_be(way) -> None:
 @pytest.mark.parametrize(
     ("device", "message"),
     [
-        ("banana", "'banana' is no device: write cpu, cuda or cuda:1"),
-        ("", "'' is no device"),
+        ("banana", "'banana' is not a device: write cpu, cuda or cuda:1"),
+        ("", "'' is not a device"),
         ("meta", "device meta cannot be used here"),
         ("xla", "this torch computes on no xla device; use cpu"),
     ],

@@ -1,4 +1,4 @@
-"""Documents with keys that are no names: reported, whatever they are, and never a traceback."""
+"""Documents with keys that are not names: reported, whatever they are, and never a traceback."""
 
 from __future__ import annotations
 

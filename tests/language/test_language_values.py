@@ -133,7 +133,7 @@ class TestKeys:
             text = text.replace("w: w, ", "")  # noqa: PLW2901
             (problem,) = problems(text, registry)
             assert problem.code == "C109"
-            assert problem.message.startswith(f"`{word}` is no name for a {what}: YAML reads it as")
+            assert problem.message.startswith(f"`{word}` is not a name for a {what}: YAML reads it as")
             assert text[problem.place.start : problem.place.end] == word
             assert problem.helps == (f'quote it (`"{word}"`), or rename it',)
             quoted = text.replace(f"{word}: {{", f'"{word}": {{').replace(f"call: {word}", f'call: "{word}"')

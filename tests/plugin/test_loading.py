@@ -108,7 +108,7 @@ def test_the_environment_restricts_installed_plugins(monkeypatch, value):
 
 def test_registering_what_is_no_declaration_is_a_clear_error():
     registry = load_registry([("odd", plugin("text"))])
-    assert "is no declaration" in registry.broken[0].error
+    assert "is not a declaration" in registry.broken[0].error
 
 
 def test_loading_plugins_imports_no_torch():

@@ -181,7 +181,7 @@ def test_a_size_that_cannot_be_is_refused(small: Report, at: dict[str, int], mes
 
 
 def test_an_unknown_number_format_is_refused(small: Report) -> None:
-    with pytest.raises(InputError, match="'int8' is no number format for costs"):
+    with pytest.raises(InputError, match="'int8' is not a number format for costs"):
         measure(small, dtype="int8")
 
 

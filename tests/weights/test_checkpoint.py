@@ -294,14 +294,14 @@ def _missing_index(path: Path) -> Path:
         (_whole_module, "asks for torch.nn.modules.linear.Linear"),
         (_plain_pickle, "a pickle that torch.save did not write"),
         (_list, "it holds a list, not a state dict"),
-        (_not_tensors, "its entry 'model' holds 2 entries that are no tensors: lr (float), name (str)"),
+        (_not_tensors, "its entry 'model' holds 2 entries that are not tensors: lr (float), name (str)"),
         (
             _other_root,
             "not a state dict, it holds epoch (int), generator (dict); tensors lie under `generator` (3 tensors): name "
             "the entry, --root generator (root='generator')",
         ),
         (_no_tensors, "its entry 'model' holds no tensor at all"),
-        (_numbered, "has keys that are no names"),
+        (_numbered, "has keys that are not names"),
         (_foreign_zip, "a zip file that torch.save did not write"),
         (_torchscript, "it is a TorchScript archive"),
         (

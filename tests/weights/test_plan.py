@@ -99,7 +99,7 @@ def test_one_name_of_a_tied_parameter_is_enough() -> None:
 @pytest.mark.parametrize(
     ("rule", "message"),
     [
-        (Rule("(", "text.bias"), r"layout test: '\(' is no valid pattern"),
+        (Rule("(", "text.bias"), r"layout test: '\(' is not a valid pattern"),
         (Rule("a", r"text.\g<name>"), r"layout test: the target .* of rule 'a' is faulty"),
     ],
 )

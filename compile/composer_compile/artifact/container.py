@@ -282,7 +282,7 @@ def unsafe_entry(entries: list[zipfile.ZipInfo], size: int) -> str | None:
     for entry in entries:
         name = entry.orig_filename  # as it is written: `filename` ends at a NUL
         if not is_plain_name(name):
-            return f"an entry with the name {name!r}, which is no name of a file in a folder"
+            return f"an entry with the name {name!r}, which is not a name of a file in a folder"
         if name in seen:
             return f"two entries with the name {name!r}"
         seen.add(name)

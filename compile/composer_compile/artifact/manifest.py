@@ -329,7 +329,7 @@ def read_manifest(content: bytes, name: str) -> Manifest:
     """Read and verify. `name` is what errors call the artifact.
 
     Raises:
-        ArtifactError: it is no manifest, of a later version, or damaged.
+        ArtifactError: it is not a manifest, of a later version, or damaged.
     """
     try:
         data = json.loads(content, parse_constant=_refuse)

@@ -31,7 +31,7 @@ def check_target(out: str | Path) -> Path:
     """The path that is written, with links followed.
 
     Raises:
-        CompileError: something lies there that is no artifact and would be lost, an artifact of the other form lies
+        CompileError: something lies there that is not an artifact and would be lost, an artifact of the other form lies
             there, the path lies inside an artifact, or no file can have this name.
     """
     if not str(out):
@@ -55,7 +55,7 @@ def check_target(out: str | Path) -> Path:
             f"{out} lies inside the artifact {around}, which it would damage: choose another --out"
         )
     if is_there and not is_artifact(target) and not _is_empty(target):
-        raise CompileError(f"{out} exists and is no artifact: choose another --out, or remove it")
+        raise CompileError(f"{out} exists and is not an artifact: choose another --out, or remove it")
     if is_there and target.is_dir() and target.suffix == ".zip":
         raise CompileError(f"{out} is a directory, and a file would be written there: choose another --out")
     return target

@@ -29,7 +29,7 @@ def builder_of(registry: Registry, identity: str, user: str) -> Builder:
     """The builder of a registered backend.
 
     Raises:
-        InputError: there is no such backend; those that there are. PluginError: it cannot be made, or is no builder.
+        InputError: there is no such backend; those that there are. PluginError: it cannot be made, or is not a builder.
     """
     return _AskedBuilder(_registered(registry, identity, user))
 

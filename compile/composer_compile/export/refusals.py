@@ -16,7 +16,7 @@ __all__ = ["check_exportable"]
 def check_exportable(report: Checked, tasks: Iterable[str], registry: Registry) -> None:
     """Raise CompileError that names every node whose declaration says why it cannot be exported.
 
-    Nodes that work on the host are no part of a program, and may do what they like.
+    Nodes that work on the host are not part of a program, and may do what they like.
     """
     refused = list(dict.fromkeys(line for task in tasks for line in _refused(report, task, registry)))
     if refused:

@@ -1,4 +1,4 @@
-"""Nodes that work on the host: what they take or give is no tensor (text), so no program holds them."""
+"""Nodes that work on the host: what they take or give is not a tensor (text), so no program holds them."""
 
 from __future__ import annotations
 

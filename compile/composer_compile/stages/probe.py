@@ -52,7 +52,7 @@ def probe(
 
     Raises:
         CompileError: the stage cannot run without data, an output is not of the declared size, or a size that nothing
-            declares is no sum over free dimensions.
+            declares is not a sum over free dimensions.
     """
     quotients = quotients_in((*(spec.dims for spec in inputs), *declared.values()))
     samples = _samples(stage, inputs, ranges, quotients)
@@ -129,8 +129,8 @@ def _form(samples: _Samples, name: str, axis: int, declared: Dim | None, quotien
         if all(form.at(sizes) == size for sizes, size in found):
             return form
     raise CompileError(
-        f"the size of {name} is no sum over the free dimensions and no quotient that a signature declares, so it has "
-        f"no range: declare it, such as `N // 2 + 1`, or give all but one of {', '.join(base)} a single size "
+        f"the size of {name} is neither a sum over the free dimensions nor a quotient that a signature declares, so "
+        f"it has no range: declare it, such as `N // 2 + 1`, or give all but one of {', '.join(base)} a single size "
         "(`--range name=8..8`)"
     )
 

@@ -285,7 +285,7 @@ class _Stager:
         """Template and tensors of a value that an earlier program made."""
         name = ".".join(self.plan.slots[slot])
         if slot not in self.staged.structures:
-            raise CompileError(f"{name} is no tensor, so no program can take it")
+            raise CompileError(f"{name} is not a tensor, so no program can take it")
         specs = [s for n, s in self.forms.items() if n == name or n.startswith(f"{name}.")]
         return self.staged.structures[slot], specs
 

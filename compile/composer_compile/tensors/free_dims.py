@@ -54,7 +54,7 @@ def find_free_dims(plan: Plan, registry: Registry, overrides: Mapping[str, str])
     batch, `answers.batch`, has the range of `batch` where the modules take that.
 
     Raises:
-        CompileError: an override names no free dimension, is no range, or goes beyond what the modules take.
+        CompileError: an override names no free dimension, is not a range, or goes beyond what the modules take.
     """
     types = {
         input_: {port: plan.task.types[input_, port] for port in item.ports}
@@ -147,7 +147,7 @@ def check_overrides(plans: Iterable[Plan], ranges: Mapping[str, str]) -> None:
     for name in ranges:
         if name != BATCH and name.partition(".")[0] not in inputs:
             raise CompileError(
-                f"`{name}` is no free dimension: write `{BATCH}`, or a dimension of an input ({', '.join(inputs)}), "
+                f"`{name}` is not a free dimension: write `{BATCH}`, or a dimension of an input ({', '.join(inputs)}), "
                 f"such as {inputs[-1]}.length"
             )
 

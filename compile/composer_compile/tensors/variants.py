@@ -42,7 +42,7 @@ def variants_of(
 ) -> tuple[Variant, ...]:
     """The programs that cover ranges: one, or with `apart` one more for size 1 of every free dimension that has it.
 
-    A range of 1 and 2 is no range for torch.export, so there size 1 is always apart. So are the sizes at which one of
+    torch.export takes no range of 1 and 2, so there size 1 is always apart. So are the sizes at which one of
     `quotients` is 1: with `length // 4`, a program for lengths of 4 to 7 and one for those from 8.
     """
     choices = [

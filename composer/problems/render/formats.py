@@ -55,7 +55,7 @@ def render(
         from composer.problems.render.github import problems_github
 
         return problems_github(found)
-    raise ValueError(f"{format!r} is no output format; there are {', '.join(FORMATS)}")
+    raise ValueError(f"{format!r} is not an output format; there are {', '.join(FORMATS)}")
 
 
 def summary(problems: Iterable[Problem]) -> str:

@@ -27,7 +27,7 @@ def measure_generate(
 
     Decoding takes part as `composer.plugin.Decoder` describes it: `start`, perhaps `prefill`, then `step` and `reorder`
     per token.
-    Choosing the tokens is no matrix product and is not counted.
+    Choosing the tokens is not a matrix product and is not counted.
     """
     node = step.node
     decoding = node.decoding

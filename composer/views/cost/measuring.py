@@ -47,7 +47,7 @@ def measure(
     checked = report.raise_for_errors()
     registry = checked.registry
     if dtype not in DTYPES:
-        raise InputError(f"{dtype!r} is no number format for costs: write {', '.join(DTYPES)}")
+        raise InputError(f"{dtype!r} is not a number format for costs: write {', '.join(DTYPES)}")
     number_format: torch.dtype = getattr(torch, dtype)
     plans = [plan_task(report.tasks[name]) for name in (tasks if tasks is not None else report.tasks)]
     check_names(at or {}, [name for plan in plans for name in free_dims(plan, registry)])

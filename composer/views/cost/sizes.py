@@ -98,7 +98,7 @@ def _endpoints(step: Step) -> Iterator[Endpoint]:
 
 
 def check_names(at: Mapping[str, int], known: Iterable[str]) -> None:
-    """Raises InputError for a size whose name no task has, or that is no size."""
+    """Raises InputError for a size whose name no task has, or that is not a size."""
     names = sorted(set(known))
     for name, size in at.items():
         if name not in names:

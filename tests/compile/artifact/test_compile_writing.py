@@ -124,7 +124,7 @@ def test_a_failed_compile_leaves_nothing(small: Any, tmp_path: Path, monkeypatch
 
 def test_a_directory_that_is_no_artifact_is_not_replaced(small: Any, tmp_path: Path) -> None:
     (tmp_path / "thesis.txt").write_text("years of work")
-    with pytest.raises(CompileError, match="exists and is no artifact"):
+    with pytest.raises(CompileError, match="exists and is not an artifact"):
         composer_compile.compile_document(small.document, tmp_path, weights=small.weights)
 
 

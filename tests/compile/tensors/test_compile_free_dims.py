@@ -119,7 +119,7 @@ def test_the_command_line_wins_over_the_document(tmp_path: Path) -> None:
     [
         ({"question.size": "1..2"}, r"task `embed` has no free dimension `question\.size`"),
         ({"batch": "4..1"}, "1 ≤ low ≤ best ≤ high"),
-        ({"batch": "many"}, "is no range"),
+        ({"batch": "many"}, "is not a range"),
         ({"question.length": "1..61"}, "task `embed`: `question.length` goes from 1 to 61, .* take 1 to 60"),
     ],
 )
@@ -131,7 +131,7 @@ def test_a_wrong_range_is_refused(tmp_path: Path, overrides: dict[str, str], mes
 def test_a_range_that_no_task_has_is_refused(small: Any) -> None:
     plans = [small.model.runner(name).plan for name in small.model.tasks]
     check_overrides(plans, {"batch": "1..2", "video.frames": "1..2"})
-    with pytest.raises(CompileError, match=r"`bacth` is no free dimension.*question, video"):
+    with pytest.raises(CompileError, match=r"`bacth` is not a free dimension.*question, video"):
         check_overrides(plans, {"bacth": "1..2"})
 
 

@@ -212,7 +212,7 @@ def test_configs_are_read(golden) -> None:
 @pytest.mark.parametrize(
     ("config", "message"),
     [
-        ({}, "this is no mPLUG-2 config"),
+        ({}, "this is not an mPLUG-2 config"),
         ({"hidden_size": 8}, "lacks `num_attention_heads` in its section `bert`"),
         (
             {"hidden_size": 8, "layer_norm_eps": 1e-5},
@@ -222,9 +222,9 @@ def test_configs_are_read(golden) -> None:
         ({"bert": 3}, "section `bert` is not a JSON object"),
         (
             {"bert": {"hidden_size": 8, "num_attention_heads": "4"}},
-            "`num_attention_heads` is '4', which is no number",
+            "`num_attention_heads` is '4', which is not a number",
         ),
-        ({"model": {"prompt": 3}}, "`prompt` is 3, which is no text"),
+        ({"model": {"prompt": 3}}, "`prompt` is 3, which is not a text"),
     ],
 )
 def test_a_config_of_something_else_is_refused(registry, config, message) -> None:

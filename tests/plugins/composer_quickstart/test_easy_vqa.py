@@ -96,7 +96,7 @@ def test_attributes_follow_from_yes_and_no_alone() -> None:
     questions = [
         ("is there a red shape?", "yes", 0),
         ("does the image not contain a circle?", "yes", 0),
-        ("is no triangle present?", "yes", 0),
+        ("is not a triangle present?", "yes", 0),
         ("is there not a teal shape?", "no", 1),
         ("what is the blue shape?", "circle", 2),
         ("is there a circle?", "no", 3),

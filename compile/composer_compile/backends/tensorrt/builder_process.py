@@ -202,7 +202,7 @@ def _defined_in(module: nn.Module) -> tuple[str, ...]:
 def serve() -> None:
     """What the process does: build until standard input ends."""
     answers = os.fdopen(os.dup(1), "w")
-    os.dup2(2, 1)  # what the library prints is no answer
+    os.dup2(2, 1)  # what the library prints is not an answer
     while True:
         try:
             job: Job = pickle.load(sys.stdin.buffer)

@@ -126,7 +126,7 @@ class _Reader:
     def _value(self, node: Any) -> str:
         if not isinstance(node, fx.Node) or len(self.values.get(node, ())) != 1:
             raise CompileError(
-                f"stage {self.spec.name}: Torch-TensorRT gives {node} as a result or argument, which is no tensor"
+                f"stage {self.spec.name}: Torch-TensorRT gives {node} as a result or argument, which is not a tensor"
             )
         return self.values[node][0]
 
