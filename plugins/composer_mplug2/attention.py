@@ -45,7 +45,7 @@ class Attention(nn.Module):
             dropout_p=self.dropout if self.training else 0.0,
             is_causal=causal,
         )
-        return self.output(attended.transpose(1, 2).flatten(2))
+        return self.output(attended.transpose(1, 2).flatten(2))  # [B, heads, L, d] → [B, L, D]
 
     def _split(self, projected: Tensor) -> Tensor:
         """[B, N, D] → [B, heads, N, D / heads]."""

@@ -69,11 +69,11 @@ class BertBlock(nn.Module):
         attended = self.attention(hidden, self.attention.project(hidden), mask=mask, causal=causal)
         hidden = self.attention_norm(hidden + self.dropout(attended))
         if memory is None:
-            return self.feed(hidden)
+            return self.feed_forward_half(hidden)
         if rows == 1:
-            return self.feed(self.look(hidden, memory, memory_mask))
-        grouped = hidden.reshape(memory.keys.shape[0], -1, hidden.shape[-1])
-        return self.feed(self.look(grouped, memory, memory_mask).reshape(hidden.shape))
+            return self.feed_forward_half(self.cross_attend(hidden, memory, memory_mask))
+        grouped = hidden.reshape(memory.keys.shape[0], -1, hidden.shape[-1])  # [B, rows * L, D]
+        return self.feed_forward_half(self.cross_attend(grouped, memory, memory_mask).reshape(hidden.shape))
 
     def step(
         self,
@@ -88,23 +88,24 @@ class BertBlock(nn.Module):
 
         `visible`[1, M] (bool) tells the filled places, with the new one. Returns hidden and the past with the token.
         """
-        new = self.attention.project(hidden.flatten(0, 1).unsqueeze(1))
+        new = self.attention.project(hidden.flatten(0, 1).unsqueeze(1))  # keys [B * K, heads, 1, d]
         keys = past.keys.index_copy(3, position, new.keys.unflatten(0, hidden.shape[:2]))
         values = past.values.index_copy(3, position, new.values.unflatten(0, hidden.shape[:2]))
+        # keys and values [B, K, heads, M, d]; attention takes every beam as a row of its own
         attended = self.attention(
             hidden.flatten(0, 1).unsqueeze(1),
             KeyValues(keys.flatten(0, 1), values.flatten(0, 1)),
             mask=visible,
         )
         hidden = self.attention_norm(hidden + attended.reshape(hidden.shape))
-        return self.feed(self.look(hidden, memory, memory_mask)), KeyValues(keys, values)
+        return self.feed_forward_half(self.cross_attend(hidden, memory, memory_mask)), KeyValues(keys, values)
 
-    def look(self, hidden: Tensor, memory: KeyValues, mask: Tensor | None) -> Tensor:
+    def cross_attend(self, hidden: Tensor, memory: KeyValues, mask: Tensor | None) -> Tensor:
         """Cross-attention with its sum and norm: hidden[B, L, D] → [B, L, D]."""
         attended = self.cross_attention(hidden, memory, mask=mask)
         return self.cross_attention_norm(hidden + self.dropout(attended))
 
-    def feed(self, hidden: Tensor) -> Tensor:
+    def feed_forward_half(self, hidden: Tensor) -> Tensor:
         """The feed-forward half with its sum and norm: [..., D] → [..., D]."""
         return self.feed_forward_norm(hidden + self.dropout(self.feed_forward(hidden)))
 

@@ -44,7 +44,9 @@ class LocalTemporal(nn.Module):
         mixed = torch.addcmul(self.taps_bias, hidden, now)
         if frames == 1:  # a picture has no neighbours: only the middle tap matters
             return mixed
-        clips = functional.pad(hidden.unflatten(0, (-1, frames)), (0, 0, 0, 0, 1, 1))
-        mixed = mixed.unflatten(0, (-1, frames))
+        clips = functional.pad(
+            hidden.unflatten(0, (-1, frames)), (0, 0, 0, 0, 1, 1)
+        )  # [B, 1 + frames + 1, N, d]
+        mixed = mixed.unflatten(0, (-1, frames))  # [B, frames, N, d]
         mixed = torch.addcmul(mixed, clips[:, :-2], before)
         return torch.addcmul(mixed, clips[:, 2:], after).flatten(0, 1)

@@ -8,7 +8,7 @@ from composer.types import States
 from composer_mplug2.bert import NORM_EPS, initialise
 from composer_mplug2.configs import NormConfig, WidthAdapterConfig
 
-__all__ = ["ResidualNorm", "Same", "WidthAdapter", "build_residual_norm", "build_width_adapter"]
+__all__ = ["Identity", "ResidualNorm", "WidthAdapter", "build_residual_norm", "build_width_adapter"]
 
 
 class WidthAdapter(nn.Module):
@@ -40,16 +40,16 @@ class ResidualNorm(nn.Module):
         return States(self.dropout(self.norm(states.values + update.values)), states.mask)
 
 
-class Same(nn.Module):
+class Identity(nn.Module):
     """states → the same states."""
 
     def forward(self, *, states: States) -> States:
         return states
 
 
-def build_width_adapter(config: WidthAdapterConfig) -> WidthAdapter | Same:
+def build_width_adapter(config: WidthAdapterConfig) -> WidthAdapter | Identity:
     if config.width == config.hidden:
-        return Same()
+        return Identity()
     adapter = WidthAdapter(width=config.width, hidden=config.hidden, dropout=config.dropout)
     adapter.apply(initialise)
     return adapter

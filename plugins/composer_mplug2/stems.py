@@ -26,6 +26,7 @@ class PatchStem(nn.Module):
 
     def forward(self, pixels: Tensor) -> Tensor:
         """pixels[B, 3, T, H, W] → [B, T', P, D], patches in rows."""
+        # The projection gives [B, D, T', rows, columns].
         return self.projection(pixels).permute(0, 2, 3, 4, 1).flatten(2, 3)
 
 
@@ -47,7 +48,7 @@ class ConvStem(nn.Module):
 
     def forward(self, pixels: Tensor) -> Tensor:
         """pixels[B, 3, T, H, W] → [B, T, P, D], patches in rows."""
-        patches = self.layers(pixels.transpose(1, 2).flatten(0, 1))
+        patches = self.layers(pixels.transpose(1, 2).flatten(0, 1))  # [B * T, D, rows, columns]
         return patches.flatten(2).transpose(1, 2).unflatten(0, (-1, pixels.shape[2]))
 
 

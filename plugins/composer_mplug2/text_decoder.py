@@ -81,7 +81,7 @@ class TextDecoder(nn.Module):
             )
         layers = self.project(memory.values)
         batch, heads, _, dim = layers[0].keys.shape
-        room = memory.values.new_zeros(len(layers), batch, beams, heads, max_tokens, dim)
+        room = memory.values.new_zeros(len(layers), batch, beams, heads, max_tokens, dim)  # M is max_tokens
         past = KeyValues(room, room.clone())  # one tensor twice would be a single input of an exported step
         length = torch.zeros(1, dtype=torch.int64, device=memory.values.device)
         return DecoderCache(layers, self._memory_mask(memory), past, length)
@@ -90,7 +90,7 @@ class TextDecoder(nn.Module):
         """ids[B, K], the last token of every beam → logits[B, K, V] of the next, and the cache with this one in it."""
         hidden = self.embeddings(ids, positions=cache.length)
         places = torch.arange(cache.past.keys.shape[4], device=ids.device)
-        visible = (places <= cache.length).unsqueeze(0)
+        visible = (places <= cache.length).unsqueeze(0)  # [1, M]
         keys, values = [], []
         for number, (layer, memory) in enumerate(zip(blocks_of(self.layers), cache.memory, strict=True)):
             past = KeyValues(cache.past.keys[number], cache.past.values[number])
@@ -98,7 +98,7 @@ class TextDecoder(nn.Module):
             keys.append(past.keys)
             values.append(past.values)
         logits = self.head(hidden, self.embeddings.words.weight)
-        filled = KeyValues(torch.stack(keys), torch.stack(values))
+        filled = KeyValues(torch.stack(keys), torch.stack(values))  # [layers, B, K, heads, M, d]
         return logits, DecoderCache(cache.memory, cache.memory_mask, filled, cache.length + 1)
 
     def project(self, memory: Tensor) -> tuple[KeyValues, ...]:

@@ -47,7 +47,7 @@ class UniversalLayers(nn.Module):
 
     def _gather(self, states: States) -> Tensor:
         """What the latents[B, latents, D] read from the vision states; a single layer leaves them raw."""
-        hidden = self.latents.expand(states.values.shape[0], -1, -1)
+        hidden = self.latents.expand(states.values.shape[0], -1, -1)  # [B, latents, D]
         memory_mask = cross_mask(states.mask, states.values.dtype)
         for layer in blocks_of(self.layers)[:-1]:
             hidden = layer(

@@ -22,11 +22,10 @@ class VisionAttention(nn.Module):
 
     def forward(self, hidden: Tensor) -> Tensor:
         """hidden[R, N, D] → [R, N, D]."""
-        query, key, value = (
-            self.qkv(hidden).unflatten(-1, (3, self.heads, -1)).permute(2, 0, 3, 1, 4).unbind(0)
-        )
+        packed = self.qkv(hidden).unflatten(-1, (3, self.heads, -1))  # [R, N, 3, heads, d]
+        query, key, value = packed.permute(2, 0, 3, 1, 4).unbind(0)  # each [R, heads, N, d]
         attended = functional.scaled_dot_product_attention(query, key, value)
-        return self.output(attended.transpose(1, 2).flatten(2))
+        return self.output(attended.transpose(1, 2).flatten(2))  # [R, heads, N, d] → [R, N, D]
 
 
 class VisionFeedForward(nn.Module):

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from functools import partial
+
 import torch
 from torch import Tensor, nn
 
@@ -19,45 +22,35 @@ class VisionEncoder(nn.Module):
     There is no position in time: only the local temporal modules tell frames apart. Source: mPLUG-2 (arXiv 2302.00402).
     """
 
-    def __init__(
-        self,
-        *,
-        stem: nn.Module,
-        width: int,
-        layers: int,
-        heads: int,
-        mlp_ratio: int,
-        patches: int,
-        local_temporal: bool,
-    ) -> None:
+    def __init__(self, *, stem: nn.Module, layers: Sequence[VisionBlock], width: int, patches: int) -> None:
         super().__init__()
         self.stem = stem
         self.class_embedding = nn.Parameter(torch.empty(width))
         self.positions = nn.Parameter(torch.empty(1 + patches, width))
         self.norm_before = nn.LayerNorm(width)
-        blocks = [
-            VisionBlock(width=width, heads=heads, mlp_ratio=mlp_ratio, local_temporal=local_temporal)
-            for _ in range(layers)
-        ]
-        self.layers = nn.ModuleList(blocks)
+        self.layers = nn.ModuleList(layers)
         self.norm_after = nn.LayerNorm(width)
-        self._initialise(width, blocks)
+        self._initialise(width, layers)
 
     def forward(self, *, pixels: Tensor) -> States:
-        patches = self.stem(pixels)
+        patches = self.stem(pixels)  # [B, T', P, D]
         batch, frames = patches.shape[:2]
-        patches = patches.flatten(0, 1)
+        patches = patches.flatten(0, 1)  # [B * T', P, D]
         class_tokens = self.class_embedding.expand(patches.shape[0], 1, -1)
-        hidden = self.norm_before(torch.cat((class_tokens, patches), dim=1) + self.positions)
-        is_patch = (torch.arange(hidden.shape[1], device=hidden.device) > 0).to(hidden.dtype).unsqueeze(1)
+        hidden = self.norm_before(
+            torch.cat((class_tokens, patches), dim=1) + self.positions
+        )  # [B * T', 1 + P, D]
+        is_patch = (
+            (torch.arange(hidden.shape[1], device=hidden.device) > 0).to(hidden.dtype).unsqueeze(1)
+        )  # [1 + P, 1]
         for layer in self.layers:
             hidden = layer(hidden, frames=frames, is_patch=is_patch)
-        hidden = hidden.unflatten(0, (batch, frames))
+        hidden = hidden.unflatten(0, (batch, frames))  # [B, T', 1 + P, D]
         summary = hidden[:, :, 0].mean(dim=1, keepdim=True)  # before the norm, as published
-        joined = torch.cat((summary, hidden[:, :, 1:].flatten(1, 2)), dim=1)
+        joined = torch.cat((summary, hidden[:, :, 1:].flatten(1, 2)), dim=1)  # [B, 1 + T' * P, D]
         return States(self.norm_after(joined))
 
-    def _initialise(self, width: int, layers: list[VisionBlock]) -> None:
+    def _initialise(self, width: int, layers: Sequence[VisionBlock]) -> None:
         """CLIP's start; the published positions start at zero and wait for a checkpoint, these can be trained."""
         nn.init.normal_(self.class_embedding, std=width**-0.5)
         nn.init.normal_(self.positions, std=width**-0.5)
@@ -72,12 +65,12 @@ def build_vision_encoder(config: VisionConfig) -> VisionEncoder:
     else:
         stride = config.temporal_stride if config.temporal_downsampling else None
         stem = PatchStem(width=config.width, patch_size=config.patch_size, temporal_stride=stride)
-    return VisionEncoder(
-        stem=stem,
+    block = partial(
+        VisionBlock,
         width=config.width,
-        layers=config.layers,
         heads=config.num_heads,
         mlp_ratio=config.mlp_ratio,
-        patches=config.num_patches,
         local_temporal=config.local_temporal,
     )
+    layers = [block() for _ in range(config.layers)]
+    return VisionEncoder(stem=stem, layers=layers, width=config.width, patches=config.num_patches)
