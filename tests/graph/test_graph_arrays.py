@@ -78,7 +78,7 @@ def test_numbers_symbols_sums_and_quotients_are_dimensions(dims: str) -> None:
         ("State", "[B]", "C206", "'State' is not a kind"),
         ("'states[B]'", "[B]", "C206", "its dimensions stand under `dims`"),
         ("states:V", "[B, N, 8]", "C206", "a role is written in small letters"),
-        ("state", "[B, N, 8]", "C220", "no registered kind"),
+        ("state", "[B, N, 8]", "C220", "not a registered kind"),
         ("states", "[B, N]", "C220", "has 2 dims; its kind has 3"),
         ("states", "[]", "C220", "has 0 dims; its kind has 3"),
     ],

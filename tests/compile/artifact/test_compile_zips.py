@@ -97,10 +97,10 @@ def doubled(archive: zipfile.ZipFile) -> None:
 
 HARMFUL = {
     "a parent": (named("../secret"), "the name '../secret'"),
-    "a parent inside": (named("programs/../../secret"), "leads|no name of a file"),
+    "a parent inside": (named("programs/../../secret"), "leads|not a name of a file"),
     "a root": (named("/etc/passwd"), "the name '/etc/passwd'"),
     "a drive": (named("C:/secret"), "the name 'C:/secret'"),
-    "backslashes": (named("..\\secret"), "no name of a file"),
+    "backslashes": (named("..\\secret"), "not a name of a file"),
     "a name twice": (doubled, "two entries with the name"),
     "a link": (named("link", b"/etc/passwd", (stat.S_IFLNK | 0o777) << 16), "the link 'link'"),
 }
