@@ -146,6 +146,7 @@ def _replace(new: Path, target: Path) -> None:
     Two commands may do it at once: the one that is later wins.
     """
     old = new.parent.with_suffix(".old.part")
+    placed = False
     with undisturbed():
         try:
             for attempt in range(ATTEMPTS):
@@ -155,6 +156,7 @@ def _replace(new: Path, target: Path) -> None:
                         target.rename(old)
                 try:
                     new.rename(target) if new.is_dir() else new.replace(target)
+                    placed = True
                     break
                 except OSError:
                     if attempt + 1 == ATTEMPTS or not target.exists() or not is_artifact(target):
@@ -162,9 +164,11 @@ def _replace(new: Path, target: Path) -> None:
         except OSError as error:
             raise CompileError(f"{target} cannot be replaced: {error.strerror or error}") from None
         finally:
-            if old.exists() and not target.exists():
-                old.rename(target)
-            _remove(old)
+            if not placed and old.exists() and not target.exists():
+                with suppress(OSError):  # another command has just put its artifact there
+                    old.rename(target)
+            if placed or target.exists():
+                _remove(old)
 
 
 def _remove(path: Path) -> None:

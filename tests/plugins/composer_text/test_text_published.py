@@ -17,6 +17,7 @@ from composer_text.words import PIECE, split_words
 from memory import PEAK
 
 from composer.execution import text_pieces
+from composer.plugin import Framing
 from composer.problems import InputError
 
 
@@ -282,11 +283,11 @@ def test_edges_of_decoding(words: dict[int, str], ids: list[int], text: str) -> 
 
 def test_the_pieces_of_a_stream_are_the_whole_text(words: dict[int, str], edges: list[int]) -> None:
     tokenizer = Tokenizer("bert-uncased")
-    framing = {"start": 101, "end": 102, "pad": 0}
     rng = random.Random(1)
     for _ in range(2000):
         ids = random_ids(rng, edges)
         for most, tail in ((len(ids), []), (len(ids) + 1, [102])):
-            pieces = list(text_pieces(iter(ids), tokenizer, framing=framing, most=most))
+            framing = Framing(start=101, ends=(102,), pad=0, min_tokens=0, max_tokens=most)
+            pieces = list(text_pieces(iter(ids), tokenizer, framing))
             assert "".join(pieces) == published_text([101, *ids, *tail], words), ids
             assert "" not in pieces
