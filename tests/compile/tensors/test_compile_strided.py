@@ -139,7 +139,7 @@ def test_a_wrong_quotient_is_refused(tmp_path: Path) -> None:
 def test_a_quotient_that_nobody_declares_is_refused(tmp_path: Path) -> None:
     """It looked like a constant, because the first few lengths give one."""
     text = DOCUMENT.replace("TYPE", "undeclared").replace("HOP", "16").replace("DIM", "S")
-    with pytest.raises(CompileError, match=r"no sum over the free dimensions .*: declare it, such as"):
+    with pytest.raises(CompileError, match=r"neither a sum over the free dimensions .*: declare it, such as"):
         both(tmp_path, text, {"signal.length": "4..64"}, UNDECLARED)
 
 
