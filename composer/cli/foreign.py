@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import traceback
 from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from composer.plugin import Registry
+    from composer.plugin.registry import Origin
 
 __all__ = ["plugin_at_fault"]
 
@@ -26,7 +30,7 @@ def plugin_at_fault(error: BaseException) -> str | None:
     return None
 
 
-def _packages(registry: Any) -> Iterator[tuple[Any, str]]:
+def _packages(registry: Registry) -> Iterator[tuple[Origin, str]]:
     """Every plugin with the packages that hold its code: that of its entry point, and those of its implementations."""
     from composer.plugin.loading import installed_plugins
 

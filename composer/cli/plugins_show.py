@@ -8,7 +8,7 @@ import textwrap
 import types
 import typing
 from collections.abc import Callable, Iterable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, TypeVar
 
 from composer.cli.output import complain, say
 from composer.cli.plugins_list import offers
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from composer.types import Port, Signature
 
 __all__ = ["configure", "describe", "run"]
+
+T = TypeVar("T")
 
 WIDTH = 120
 """Columns of a line; longer ones go on below their text."""
@@ -198,8 +200,8 @@ def asked(
     examples: Iterable[Mapping[str, object]],
     options: type[Config] | None = None,
     *,
-    read: Callable[[object], Callable[[object], object]],
-) -> tuple[Any, str] | None:
+    read: Callable[[object], Callable[[object], T]],
+) -> tuple[T, str] | None:
     """What a plugin's function says of a config whose numbers are names; else of its defaults, else of an example.
 
     `read` gives the reader of its answer for a config. The text tells of which one it is; None where it says nothing
@@ -252,7 +254,7 @@ def _ports(ports: Mapping[str, Port]) -> str:
     return ", ".join(f"{name}: {port.type}{marks[port.optional, port.many]}" for name, port in ports.items())
 
 
-def _symbols(*configs: type[Config] | None) -> list[Any]:
+def _symbols(*configs: type[Config] | None) -> list[Config]:
     """Configs whose required numbers are their own names, so that a signature reads in terms of them."""
     made = []
     for config in configs:

@@ -25,7 +25,6 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -79,7 +78,7 @@ class Run(_Shape):
     task: str
     objective: bool = False
     """Run the objective's graph (training) rather than the answering one."""
-    settings: dict[str, Any] = Field(default_factory=dict)
+    settings: dict[str, object] = Field(default_factory=dict)
     feeds: dict[str, str | Ones]
     compare: dict[str, str | Target]
 
@@ -94,7 +93,7 @@ class Case(_Shape):
     tolerance: Tolerance = Tolerance()
     config: dict[str, str] = Field(default_factory=dict)
     """Document parameter to a key of `config.json` (dots lead into sections), for what the layout does not read."""
-    settings: dict[str, Any] = Field(default_factory=dict)
+    settings: dict[str, object] = Field(default_factory=dict)
     """Parameters of every run. A value `$data/name` is a file of the data folder."""
     runs: dict[str, Run]
     directory: Path = Path()

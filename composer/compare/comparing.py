@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -77,7 +76,7 @@ def _settings(settings: Mapping[str, object], folder: Path) -> dict[str, object]
 def _from_config(case: Case, config: Mapping[str, object]) -> dict[str, object]:
     found = {}
     for parameter, key in case.config.items():
-        value: Any = config
+        value: object = config
         for step in key.split("."):
             if not isinstance(value, Mapping) or step not in value:
                 raise InputError(f"config: config.json has no `{key}` (for parameter {parameter})")

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Iterator, Mapping, Sequence
 
 import torch
 from torch import Tensor
 
 from composer.compare.case import Ones
-from composer.execution.values import PortValues, Slots, TaskValues
+from composer.execution.values import Slots, TaskValues
 from composer.plan import Plan
-from composer.plugin import Registry
+from composer.plugin import Hypothesis, Registry
 from composer.problems import InputError
 from composer.types import Dim
 
@@ -121,7 +120,7 @@ def read_port(
     port: str,
     plan: Plan,
     slots: Slots,
-    hypotheses: PortValues,
+    hypotheses: Mapping[str, Sequence[Sequence[Hypothesis]]],
     recorded: Tensor,
 ) -> Tensor:
     """The tensor of `node.port`, `node.port.field` or `node.hypotheses.ids` (`.scores`, `.count`), once it has run."""
@@ -142,7 +141,7 @@ def read_port(
     return value
 
 
-def _hypotheses(found: list[list[Any]], what: str, recorded: Tensor) -> Tensor:
+def _hypotheses(found: Sequence[Sequence[Hypothesis]], what: str, recorded: Tensor) -> Tensor:
     """All hypotheses of all samples, padded as recordings are: ids with -1, scores with -inf."""
     if what == "count":
         return torch.tensor([len(h) for h in found])

@@ -133,7 +133,7 @@ class Case:
         return function if self.options is None else partial(function, **dict(self.options))
 
     @torch.no_grad()
-    def run(self, inputs: PortValues, module: nn.Module | None = None) -> dict[str, Any]:
+    def run(self, inputs: PortValues, module: nn.Module | None = None) -> PortValues:
         """Call with keyword arguments by port; the value of every output port."""
         return self.by_port(self.function(module if module is not None else self.build.module)(**inputs))
 

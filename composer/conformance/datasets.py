@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, distribution
-from typing import Any
 
 from composer.conformance.examples import example_configs
 from composer.conformance.report import Failure, Skip
 from composer.conformance.sameness import kept, same
 from composer.plugin.asking import PluginError, ask, import_object
-from composer.plugin.contracts import TRAINED, DatasetImplementation
+from composer.plugin.contracts import TRAINED, DatasetImplementation, Sample
 from composer.plugin.declarations import Config, Dataset
 from composer.plugin.implementations import as_dataset, as_samples, as_splits
 from composer.problems import InputError
@@ -96,7 +95,7 @@ class _Drawn:
 
     split: str
     count: int
-    samples: Mapping[int, Mapping[str, Any]]
+    samples: Mapping[int, Sample]
 
 
 def _draw(entry: Dataset, dataset: DatasetImplementation, split: str, epoch: int = 0) -> _Drawn:
@@ -120,7 +119,7 @@ def _draw(entry: Dataset, dataset: DatasetImplementation, split: str, epoch: int
     return _Drawn(split, count, found)
 
 
-def _hold_fields(entry: Dataset, split: str, index: int, sample: Any) -> None:
+def _hold_fields(entry: Dataset, split: str, index: int, sample: object) -> None:
     title = f"sample {index} of split `{split}`"
     if not isinstance(sample, Mapping) or not all(isinstance(name, str) for name in sample):
         raise Failure(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from typing import Any
 
 from composer.conformance.report import Failure, Skip
 from composer.conformance.sameness import kept, same
@@ -34,7 +33,7 @@ def check_metric(metric: Metric) -> str:
     return ""
 
 
-def _sample(metric: Metric) -> tuple[list[Any], list[Any]]:
+def _sample(metric: Metric) -> tuple[list[object], list[object]]:
     assert metric.sample is not None
     found = ask(import_object(metric.sample, "its `sample`"), what="its `sample`")
     lists = isinstance(found, tuple) and len(found) == 2 and all(isinstance(each, list) for each in found)

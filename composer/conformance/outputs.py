@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import Any
 
 from torch import Tensor
 
@@ -79,9 +78,11 @@ def _found(value: object) -> str:
     return f"a tensor {list(value.shape)}" if isinstance(value, Tensor) else type(value).__name__
 
 
-def tensors_of(values: PortValues, ports: Mapping[str, Port], kinds: Mapping[str, Kind]) -> dict[str, Any]:
+def tensors_of(
+    values: PortValues, ports: Mapping[str, Port], kinds: Mapping[str, Kind]
+) -> dict[str, Tensor | list[object]]:
     """Every tensor of some ports' values, by `port` or `port.field`; lists of what stays on the host, too."""
-    found: dict[str, Any] = {}
+    found: dict[str, Tensor | list[object]] = {}
     for name, value in values.items():
         kind = kinds[ports[name].type.kind]
         for field_name, item in fields_of(kind, value).items():

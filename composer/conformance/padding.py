@@ -78,10 +78,10 @@ def _check_no_mask(case: Case, inputs: PortValues, plain: PortValues) -> None:
         raise Failure(f"no mask is not the same as a mask that shows everything: {found}")
 
 
-def _padded(case: Case, inputs: PortValues, sizes: Mapping[str, int], symbol: str) -> dict[str, Any]:
+def _padded(case: Case, inputs: PortValues, sizes: Mapping[str, int], symbol: str) -> PortValues:
     larger = {**sizes, symbol: sizes[symbol] + ADDED}
     generator = torch.Generator().manual_seed(7)
-    padded: dict[str, Any] = {}
+    padded: dict[str, object] = {}
     for name, value in inputs.items():
         port = case.signature.inputs[name]
         if not any(symbol in dim.symbols for dim in port.type.dims):
@@ -96,7 +96,7 @@ def _padded(case: Case, inputs: PortValues, sizes: Mapping[str, int], symbol: st
 
 def _grown(kind: Kind, port: Port, value: Any, sizes: Mapping[str, int], generator: torch.Generator) -> Any:
     """The value in the corner of a larger one that is otherwise arbitrary, and hidden where there is a mask."""
-    fields: dict[str, Any] = {}
+    fields: dict[str, object] = {}
     for name, item in fields_of(kind, value).items():
         shape = field_shape(port, kind.fields[name], sizes)
         larger = garbage(kind.fields[name], shape, generator)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
 from torch import Tensor
 
@@ -45,7 +43,7 @@ class _Cache:
         raise Failure(f"it reads `cache.{name}`; a cache offers {', '.join(OFFERED)} and nothing else")
 
 
-def _step(ids: Tensor, cache: Any) -> tuple[Tensor, object]:
+def _step(ids: Tensor, cache: _Cache) -> tuple[Tensor, object]:
     """Scores that depend on the sample and the last token; samples end after texts of unequal length."""
     of = cache._of
     if ids.shape != of.shape or ids.dtype != torch.int64:
@@ -110,7 +108,7 @@ def _check_ids(ids: tuple[object, ...], when: str) -> None:
 
 
 def _check_stream(search: BoundSearch) -> None:
-    tokens: list[Any] = []
+    tokens: list[object] = []
     for token in search.stream(_step, _cache(1, 1), SEED):
         tokens.append(token)
         if len(tokens) > FRAMING.max_tokens:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 import torch
 from torch import nn
@@ -15,6 +14,7 @@ from composer.conformance.report import Failure, Skip
 from composer.conformance.rows import batch_units, select_rows
 from composer.conformance.samples import make_inputs
 from composer.conformance.sizes import bindings
+from composer.execution.values import PortValues
 from composer.plugin.asking import META_CURE, place_of_fault
 from composer.types import Kind, Port, Signature
 
@@ -107,7 +107,9 @@ def _outputs_of(case: Case, rows: Mapping[str, object]) -> dict[str, Port]:
     }
 
 
-def _of(case: Case, values: Mapping[str, object], ports: Mapping[str, Port]) -> dict[str, torch.Tensor]:
+def _of(
+    case: Case, values: Mapping[str, object], ports: Mapping[str, Port]
+) -> dict[str, torch.Tensor | list[object]]:
     return tensors_of({name: values[name] for name in ports}, case.signature.outputs, case.kinds)
 
 
@@ -126,8 +128,9 @@ def check_determinism(case: Case) -> str:
     return ""
 
 
-def _to_meta(value: object) -> Any:
-    return tree_map_only(torch.Tensor, lambda item: item.to("meta"), value)
+def _to_meta(value: PortValues) -> PortValues:
+    moved: PortValues = tree_map_only(torch.Tensor, lambda item: item.to("meta"), value)
+    return moved
 
 
 def _line(error: Exception) -> str:

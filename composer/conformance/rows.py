@@ -40,9 +40,9 @@ def batch_units(case: Case, sizes: Mapping[str, int]) -> Iterator[tuple[str, lis
 
 def select_rows(
     values: PortValues, ports: Mapping[str, Port], kinds: Mapping[str, Kind], rows: Rows
-) -> dict[str, Any]:
+) -> dict[str, object]:
     """The same values with the rows of one sample; ports without samples stay whole."""
-    selected: dict[str, Any] = {}
+    selected: dict[str, object] = {}
     for name, value in values.items():
         port, kind = ports[name], kinds[ports[name].type.kind]
         symbol = batch_symbol(port, kinds)

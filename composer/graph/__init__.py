@@ -11,6 +11,8 @@ from composer.graph.model import (
     Decoding,
     Endpoint,
     Report,
+    Wired,
+    endpoints_of,
 )
 from composer.graph.ranges import (
     BATCH,
@@ -36,9 +38,11 @@ __all__ = [
     "FreeDim",
     "Range",
     "Report",
+    "Wired",
     "beyond_limits",
     "check",
     "check_resolved",
+    "endpoints_of",
     "free_dim",
     "free_dims",
     "is_batch",

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 from yaml.nodes import MappingNode, Node, SequenceNode
 
@@ -38,7 +37,7 @@ def said_once(problems: Iterable[Problem], tree: Tree) -> list[Problem]:
     shared = _shared(tree.root) if len(found) > 1 else []
     if not shared:
         return found
-    kept: dict[Any, Problem] = {}
+    kept: dict[object, Problem] = {}
     others: dict[object, list[Place]] = {}
     for problem in found:
         key = _signature(problem, shared)

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from composer.graph.configs import ConfigReader
 from composer.graph.model import CheckedModule, CheckedSearch
@@ -17,7 +17,7 @@ from composer.language import ModuleShape, NodeShape, Resolved, graphs_of, remov
 from composer.plugin import Config, ModuleType, NoConfig, Registry, Vocabulary
 from composer.plugin.answers import as_signature, as_vocabularies, as_vocabulary
 from composer.plugin.asking import PluginError, ask
-from composer.plugin.registry import Section
+from composer.plugin.registry import Entry, Section
 from composer.problems import ComposerError, Edit, Note, Problem, YamlPath
 from composer.problems.suggest import listed, rename, suggest
 from composer.types import Signature
@@ -29,6 +29,7 @@ __all__ = ["Callee", "Callees"]
 
 VERBS = ("call", "uses", "generate")
 T = TypeVar("T")
+E = TypeVar("E", bound=Entry)
 
 
 @dataclass(frozen=True)
@@ -135,7 +136,7 @@ class Callees:
             return self._in_place(node, path)
         return self._called(node, verbs[0], path)
 
-    def find(self, section: Section[Any], key: str, path: YamlPath, code: str, what: str) -> Any:
+    def find(self, section: Section[E], key: str, path: YamlPath, code: str, what: str) -> E | None:
         """A registry entry by id, or None after reporting C201/C205, C301 or C302."""
         if key in section and not self.registry.conflicts:
             return section[key]
@@ -363,7 +364,7 @@ class Callees:
 
     def _signature(
         self,
-        function: object,
+        function: Callable[..., object],
         arguments: tuple[Config, ...],
         path: YamlPath,
         what: str,
@@ -381,11 +382,11 @@ class Callees:
 
     def asked(
         self,
-        function: Any,
+        function: Callable[..., object],
         arguments: tuple[Config, ...],
         path: YamlPath,
         what: str,
-        accept: Callable[[Any], T],
+        accept: Callable[[object], T],
         owner: str = "",
         module: YamlPath | None = None,
     ) -> T | None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from composer.graph.callees import Callees
 from composer.graph.configs import ConfigReader
@@ -28,7 +27,7 @@ from composer.language.resolving import UNSETTLING
 from composer.plugin import Registry, load_registry
 from composer.plugin.answers import as_signature
 from composer.plugin.asking import ask
-from composer.problems import ComposerError, DocumentError, Problem
+from composer.problems import ComposerError, DocumentError, Place, Problem
 
 __all__ = ["check", "check_resolved", "library_of"]
 
@@ -74,7 +73,7 @@ def _check_resolved(document: Resolved, registry: Registry) -> Report:
     callees = Callees(document, registry, reader, problems, vocabularies)
     callees.declare_modules()
     solver = Solver()
-    first_calls: dict[str, Any] = {}
+    first_calls: dict[str, tuple[Place, str]] = {}
     faults = EdgeFaults(problems)
     tasks: dict[str, CheckedTask] = {}
     for name, shape in document.shape.tasks.items():

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
 
@@ -39,7 +39,7 @@ class ConfigReader:
     """The files of the document, those that it extends before it."""
 
     def read(
-        self, model: type[Config], data: dict[str, Any], path: YamlPath, owner: str, title: str = ""
+        self, model: type[Config], data: dict[str, object], path: YamlPath, owner: str, title: str = ""
     ) -> Config | None:
         """The validated config, or None after reporting (C101 unknown key, C206 refused value, C303 a faulty plugin).
 

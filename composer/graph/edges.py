@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from composer.graph.callees import Callee
 from composer.graph.derivation import Owner, first_cause, range_port
 from composer.graph.faults import EdgeFaults
 from composer.graph.fitting import TASK, Edge, Roles, Unfit, kind_fits, local_type, renamed_dim
-from composer.graph.model import CheckedInput, Endpoint
+from composer.graph.model import CheckedInput, Endpoint, Wired, endpoints_of
 from composer.graph.solver import Refused, Solver
 from composer.graph.vocabularies import Carried, Vocabularies, entries_port
 from composer.language import Resolved
@@ -58,7 +58,7 @@ class EdgeChecker:
         """The ports of a task input; its symbols are the task's free dimensions."""
         modality = item.modality
 
-        def ranges(config: Any) -> Mapping[str, tuple[int, int]]:
+        def ranges(config: object) -> Mapping[str, tuple[int, int]]:
             if modality.ranges is None:
                 return {}
             return ask(modality.ranges, config, what=f"`ranges` of {modality.title}", accept=as_ranges)
@@ -92,7 +92,7 @@ class EdgeChecker:
         self,
         name: str,
         callee: Callee,
-        sources: Mapping[str, Any],
+        sources: Mapping[str, Wired],
         path: YamlPath,
         written: Mapping[str | None, YamlPath],
     ) -> None:
@@ -112,7 +112,7 @@ class EdgeChecker:
             if endpoints is None:
                 poisoned |= not declared.optional
                 continue
-            for endpoint in endpoints if declared.many else (endpoints,):
+            for endpoint in endpoints_of(endpoints):
                 reference = written.get(port) or written.get(None) or path
                 given = self.types.get(endpoint)
                 if given is None or not self.known_kind(wanted, path):
@@ -176,7 +176,7 @@ class EdgeChecker:
         self,
         name: str,
         callee: Callee,
-        sources: Mapping[str, Any],
+        sources: Mapping[str, Wired],
         written: Mapping[str | None, YamlPath],
         path: YamlPath,
     ) -> bool:
@@ -186,7 +186,9 @@ class EdgeChecker:
             self.carried[name, "ids"] = self.vocabularies.written[callee.module.name]
         for port, entries in callee.signature.vocabulary.items():
             if port in callee.signature.outputs:
-                source = self.carried.get(sources.get(str(entries), ()))
+                source = next(
+                    filter(None, map(self.carried.get, endpoints_of(sources.get(str(entries), ())))), None
+                )
                 if source is not None:
                     self.carried[name, port] = source
                 continue
@@ -194,7 +196,7 @@ class EdgeChecker:
             known = self._entries(entries, name, callee)
             if endpoints is None or known is None:
                 continue
-            for endpoint in endpoints if callee.signature.inputs[port].many else (endpoints,):
+            for endpoint in endpoints_of(endpoints):
                 carried, given = self.carried.get(endpoint), self.types.get(endpoint)
                 if carried is None or given is None:
                     continue

@@ -5,17 +5,18 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import TypeVar
 
 from composer.language import Tree
 from composer.plugin import Registry, library_help
 from composer.plugin.loading import installed_plugins
-from composer.plugin.registry import Conflict, Section
+from composer.plugin.registry import Conflict, Entry, Section
 from composer.problems import Place, Problem, YamlPath
 from composer.problems.suggest import Suggestion, suggest
 
 __all__ = ["EntryFinder"]
 
+T = TypeVar("T", bound=Entry)
 _SIGNS = re.compile(r"[/:]+")
 """What other tools write between a plugin and its type."""
 
@@ -28,7 +29,7 @@ class EntryFinder:
     tree: Tree
     problems: list[Problem]
 
-    def find(self, section: Section[Any], key: str, path: YamlPath, code: str, what: str) -> Any:
+    def find(self, section: Section[T], key: str, path: YamlPath, code: str, what: str) -> T | None:
         """A registry entry by id, or None after reporting `code`, C301 or C302."""
         for conflict in self.registry.conflicts:
             if conflict.section == section.name and conflict.id == key:
@@ -77,7 +78,7 @@ class EntryFinder:
         self.problems.append(Problem("C301", "error", message, self.tree.place(path), helps=helps))
 
 
-def _meant(key: str, section: Section[Any], place: Place) -> Suggestion:
+def _meant(key: str, section: Section[T], place: Place) -> Suggestion:
     """The entry that was probably meant: one that is spelt like it, or else of the same name from another plugin."""
     meant = suggest(key, section, place)
     dotted = _SIGNS.sub(".", key)

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, MutableSet
 from dataclasses import dataclass
-from typing import Any
 
 from composer.graph.callees import Callee
-from composer.graph.model import CheckedInput, Endpoint
+from composer.graph.model import CheckedInput, Endpoint, Wired, endpoints_of
 from composer.graph.references import Reference
 from composer.language import NodeShape, Resolved
 from composer.problems import Problem, YamlPath
@@ -29,7 +28,7 @@ class NodeInputs:
 
     def connect(
         self,
-        wired: dict[str, Any],
+        wired: dict[str, Wired | None],
         callee: Callee,
         reference: Reference,
         endpoint: Endpoint | None,
@@ -51,11 +50,12 @@ class NodeInputs:
             wired[port] = None
             self._one_or_many(callee, reference, port, path)
         elif reference.many:
-            wired[port] = (*wired.get(port, ()), endpoint) if endpoint else wired.get(port, ())
+            before = endpoints_of(wired.get(port) or ())
+            wired[port] = (*before, endpoint) if endpoint else before
         else:
             wired[port] = endpoint
 
-    def missing(self, wired: dict[str, object], callee: Callee, node: NodeShape, path: YamlPath) -> None:
+    def missing(self, wired: Mapping[str, object], callee: Callee, node: NodeShape, path: YamlPath) -> None:
         """C208 for every port of the node at `path` that needs something and has nothing."""
         ports = [p for p, d in callee.signature.inputs.items() if p not in wired and not d.optional]
         if not ports or self.document.hurt(path):
@@ -95,7 +95,7 @@ class NodeInputs:
             self.problems.append(Problem("C102", "error", message, place, helps=cures))
 
     def _unexpected(
-        self, callee: Callee, reference: Reference, wired: dict[str, object], path: YamlPath
+        self, callee: Callee, reference: Reference, wired: dict[str, Wired | None], path: YamlPath
     ) -> None:
         """C209: an input that the node does not have."""
         from composer.graph.wiring import takers

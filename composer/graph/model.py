@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Union, cast
 
 from composer.graph.wires import Wires
 from composer.language import Resolved
@@ -26,9 +26,22 @@ __all__ = [
     "Decoding",
     "Endpoint",
     "Report",
+    "Wired",
+    "endpoints_of",
 ]
 
 Endpoint = tuple[str, str]
+
+Wired = Union[Endpoint, tuple[Endpoint, ...]]
+"""What an input port is wired to: a tuple of sources for a `many` port."""
+
+
+def endpoints_of(wired: Wired) -> tuple[Endpoint, ...]:
+    """The sources of an input port, one by one."""
+    is_one = bool(wired) and isinstance(wired[0], str)
+    return cast("tuple[Endpoint, ...]", (wired,) if is_one else wired)
+
+
 """Name of a node or input, and one of its output ports."""
 
 
@@ -84,7 +97,7 @@ class CheckedNode:
     method: str
     options: Config | None
     signature: Signature
-    sources: Mapping[str, Endpoint | tuple[Endpoint, ...]]
+    sources: Mapping[str, Wired]
     path: YamlPath
     training: bool = False
     search: CheckedSearch | None = None

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
-from typing import Any
 
 from composer.graph.callees import Callee
-from composer.graph.model import Endpoint
+from composer.graph.model import Endpoint, Wired, endpoints_of
 from composer.graph.wires import Wires
 from composer.language import Resolved
 from composer.plugin import Registry
@@ -57,7 +56,7 @@ def trains_nothing(
     loss: Endpoint,
     inputs: Collection[str],
     callees: Mapping[str, Callee],
-    sources: Mapping[str, Mapping[str, Any]],
+    sources: Mapping[str, Mapping[str, Wired]],
     types: Mapping[Endpoint, PortType],
     registry: Registry,
 ) -> bool:
@@ -75,7 +74,7 @@ def trains_nothing(
         if not callee.module.type.stateless:
             return False
         for source in sources.get(node, {}).values():
-            for endpoint in source if source and isinstance(source[0], tuple) else (source,):
+            for endpoint in endpoints_of(source):
                 if endpoint not in seen and _carries_gradient(types.get(endpoint), registry):
                     seen.add(endpoint)
                     waiting.append(endpoint)

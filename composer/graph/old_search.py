@@ -9,7 +9,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from yaml.nodes import ScalarNode
 
@@ -47,13 +46,13 @@ def renewed(
 
 @dataclass(frozen=True)
 class _Renewal:
-    before: Mapping[str, Any]
+    before: Mapping[str, object]
     path: YamlPath
     model: type[GenerateOptions]
     document: Resolved
     registry: Registry
 
-    def data(self) -> dict[str, Any]:
+    def data(self) -> dict[str, object]:
         """What the node means, so that the rest of it is checked in the same run."""
         kept = {name: value for name, value in self.before.items() if name not in OLD_OPTIONS}
         search = kept.get("search")

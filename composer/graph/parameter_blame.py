@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from composer.problems import Note, Place, Problem, YamlPath
 
@@ -22,7 +21,7 @@ class Refusal:
     """Of the thing that has the `with`."""
     message: str
     """What the reader says, without its name."""
-    parameters: Mapping[str, Any]
+    parameters: Mapping[str, object]
     """Those that the refused values come from, with their values, in the order of the message."""
     whole: bool
     """Whether all refused values come from parameters."""
@@ -39,7 +38,7 @@ def folded(
     explains every other refusal of it. A refusal that no other one resembles stays where the value is used. Of several
     parameters that do not go together the one that was set last is named: on the command line, or in the file `own`.
     """
-    alike: dict[Any, list[Refusal]] = {}
+    alike: dict[tuple[tuple[str, ...], str | None], list[Refusal]] = {}
     for refusal in {r.problem: r for r in refusals if r.parameters}.values():
         reason = None if refusal.whole else refusal.message
         alike.setdefault((tuple(refusal.parameters), reason), []).append(refusal)

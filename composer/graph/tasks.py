@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 from composer.graph.callees import Callee, Callees
 from composer.graph.edges import EdgeChecker
 from composer.graph.inputs import NodeInputs
-from composer.graph.model import CheckedInput, CheckedNode, CheckedTask, Endpoint
+from composer.graph.model import CheckedInput, CheckedNode, CheckedTask, Endpoint, Wired
 from composer.graph.ranges import BATCH, free_dims
 from composer.graph.references import References, written_references
 from composer.graph.wires import Wire, Wires
@@ -34,7 +33,7 @@ class TaskChecker:
     nodes: dict[str, tuple[NodeShape, YamlPath, bool]] = field(default_factory=dict)
     resolved: dict[str, Callee] = field(default_factory=dict)
     outputs: dict[str, tuple[str, ...] | None] = field(default_factory=dict)
-    sources: dict[str, dict[str, Any]] = field(default_factory=dict)
+    sources: dict[str, dict[str, Wired]] = field(default_factory=dict)
     misfits: set[str] = field(default_factory=set)
     """Nodes that are given what they do not take, or are not given what they need."""
 
@@ -199,7 +198,7 @@ class TaskChecker:
         )
         for name, (node, path, training) in self.nodes.items():
             callee = self.resolved.get(name)
-            wired: dict[str, object] = {}
+            wired: dict[str, Wired | None] = {}
             for reference in written_references(node, path):
                 source = reference.text.partition(".")[0]
                 endpoint = self.references.resolve(reference.text, reference.path, training=training)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from composer.graph.derivation import Cause, Owner, first_cause
 from composer.graph.model import CheckedInput, CheckedModule
 from composer.language import Resolved
 from composer.plugin import Vocabulary
-from composer.problems import Note, Problem, YamlPath
+from composer.problems import Note, Place, Problem, YamlPath
 from composer.types import Dim, PortType, VocabularyIds
 
 if TYPE_CHECKING:
@@ -147,7 +147,7 @@ class Vocabularies:
             place = self._place(module, "end", ids.field)
             self.problems.append(Problem("C206", "error", message, place, helps=helps))
 
-    def _place(self, module: CheckedModule, *fields: str) -> Any:
+    def _place(self, module: CheckedModule, *fields: str) -> Place:
         """The first of some config values that is written, or what declares the module."""
         tree = self.document.tree
         written = [(*module.path, "with", name) for name in fields if name]

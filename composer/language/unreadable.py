@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from typing import Any
 
 import yaml
+from yaml.error import Mark
 
 from composer.language.source import Source
 from composer.problems import Note, Place, Problem
@@ -127,6 +127,6 @@ def _general_hint(detail: str) -> str:
     return "look at the indent, the quotes and the brackets of this line and of the one before it"
 
 
-def _character(source: Source, mark: Any) -> Place:
+def _character(source: Source, mark: Mark) -> Place:
     """The one character at a mark."""
     return Place(source.name, mark.line + 1, mark.column + 1, mark.line + 1, mark.column + 2)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Generic, TypeVar
+from typing import Generic, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
@@ -41,7 +41,7 @@ class Form(Generic[Shape_co]):
     whole: str
     sections: Mapping[str, str] = field(default_factory=dict)
     """Key of a map from names to entries, to what one entry is called (`tasks`: `task`)."""
-    stand_ins: Mapping[str, Any] = field(default_factory=dict)
+    stand_ins: Mapping[str, object] = field(default_factory=dict)
     """Values for required keys that are missing, so that what stands beside them can be checked all the same."""
 
 

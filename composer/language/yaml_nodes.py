@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-from typing import Any
 
 import yaml
 from yaml.events import AliasEvent, ScalarEvent
@@ -138,7 +137,8 @@ def alias_place(source: Source, number: int) -> Place | None:
         elif isinstance(event, AliasEvent) and event.anchor not in scalars:
             number -= 1
             if number == 0:
-                mark: Any = event.start_mark
+                mark = event.start_mark
+                assert mark is not None
                 length = len(event.anchor or "") + 1
                 line, column = mark.line + 1, mark.column + 1
                 return Place(

@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 import networkx as nx
 
-from composer.graph import CheckedInput, CheckedNode, CheckedTask, Endpoint
+from composer.graph import CheckedInput, CheckedNode, CheckedTask, Endpoint, Wired, endpoints_of
 from composer.plan.walking import Sources, places_of, read_sources
 from composer.types import PortType
 
@@ -192,10 +192,9 @@ def _plan(task: CheckedTask, needed: set[str], *, with_loss: bool) -> Plan:
     return Plan(task, tuple(slots), inputs, _stages(task, steps), outputs, loss)
 
 
-def _indices(index: Mapping[Endpoint, int], endpoints: Any) -> int | tuple[int, ...]:
-    if isinstance(endpoints[0], tuple):
-        return tuple(index[endpoint] for endpoint in endpoints)
-    return index[endpoints]
+def _indices(index: Mapping[Endpoint, int], wired: Wired) -> int | tuple[int, ...]:
+    found = tuple(index[endpoint] for endpoint in endpoints_of(wired))
+    return found if isinstance(wired[0], tuple) else found[0]
 
 
 def _stages(task: CheckedTask, steps: list[Step]) -> tuple[Stage, ...]:

@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from importlib.metadata import Distribution, EntryPoint, entry_points
-from typing import Any
 
 import pluggy
 
@@ -87,11 +86,12 @@ def _one_by_one() -> Iterator[Installed]:
         yield from (_installed(point, {}) for point in found)
 
 
-def _name_of(distribution: Any) -> str:
+def _name_of(distribution: Distribution) -> str:
+    folder = getattr(distribution, "_path", None)  # no public name leads to it
     try:
-        return str(distribution.metadata["Name"] or distribution._path.stem.partition("-")[0])
-    except Exception:
-        return str(getattr(distribution, "_path", "a package without a name"))
+        return str(distribution.metadata["Name"] or folder.stem.partition("-")[0])
+    except Exception:  # metadata of a foreign package, in whatever state
+        return str(folder or "a package without a name")
 
 
 def _raising(reason: str) -> Callable[[], object]:

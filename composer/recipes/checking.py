@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from composer.graph import Checked, CheckedTask, check, library_of
 from composer.graph.configs import ConfigReader
@@ -260,7 +259,7 @@ class _Checker:
                 cures += [f"metrics for {kind}: {', '.join(fitting) or 'none is registered'}"]
                 self._add("C405", message, (*path, "metrics", score), "; or ".join(cures))
 
-    def _written(self, *path: Any, default: bool = False) -> bool:
+    def _written(self, *path: str | int, default: bool = False) -> bool:
         """Whether a value is the author's own and sound; `default` is the answer where nothing is written."""
         if path in self.found.dropped:
             return False

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from pydantic import ConfigDict, Field, field_validator
 
 from composer.plugin import Config
@@ -33,7 +31,7 @@ class TaskRecipe(_Shape):
 
     dataset: str
     """Id of a registered dataset."""
-    with_: dict[str, Any] = Field(default_factory=dict, alias="with")
+    with_: dict[str, object] = Field(default_factory=dict, alias="with")
     """Config of the dataset."""
     fields: dict[str, str] = Field(default_factory=dict)
     """Input of the task or its objective to the field of a sample; the field of the same name where left out."""

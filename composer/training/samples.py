@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from composer.plugin import Config, Dataset, DatasetImplementation, Sample
 from composer.plugin.asking import ask, import_object
@@ -69,9 +68,9 @@ class Drawn(Sequence[Sample]):
     def __len__(self) -> int:
         return self._count
 
-    def __getitem__(self, index: Any) -> Any:
-        if self.in_memory and type(self._samples[index]) is dict:
-            return self._samples[index]  # held when it was drawn
+    def __getitem__(self, index: int) -> Sample:  # type: ignore[override]
+        if self.in_memory and type(kept := self._samples[index]) is dict:
+            return kept  # held when it was drawn
         return self.hold(index, ask(self._samples.__getitem__, index, what=self._what(index)))
 
     def hold(self, index: int, sample: object) -> Sample:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from composer.graph import CheckedNode, CheckedTask, Endpoint
+from composer.graph import CheckedNode, CheckedTask, Endpoint, endpoints_of
 from composer.types import Dim, PortType
 
 __all__ = ["Labels", "callee_text", "source_texts", "value_text"]
@@ -23,15 +23,10 @@ def source_texts(node: CheckedNode) -> list[str]:
     """What feeds each input port: `pixels: video.pixels`; the port is left out where there is only one."""
     texts = []
     for port, source in node.sources.items():
-        shown = (
-            "[" + ", ".join(map(_joined, source)) + "]" if isinstance(source[0], tuple) else _joined(source)
-        )
+        shown = ", ".join(map(".".join, endpoints_of(source)))
+        shown = f"[{shown}]" if node.signature.inputs[port].many else shown
         texts.append(shown if len(node.signature.inputs) == 1 else f"{port}: {shown}")
     return texts
-
-
-def _joined(endpoint: object) -> str:
-    return ".".join(endpoint)  # type: ignore[arg-type]
 
 
 def value_text(value: object) -> str:

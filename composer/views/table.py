@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 from composer.graph import Checked, CheckedModule, CheckedTask
-from composer.types import PortType
 from composer.views.columns import columns
 from composer.views.labels import Labels, callee_text, source_texts, value_text
 from composer.views.sharing import module_uses
@@ -96,5 +94,5 @@ def _marked(name: str, training: bool) -> str:
     return f"{name} (objective)" if training else name
 
 
-def _ports(labels: Labels, owner: str, ports: Mapping[str, PortType | Any]) -> str:
+def _ports(labels: Labels, owner: str, ports: Mapping[str, object]) -> str:
     return ", ".join(f"{port}: {labels.output((owner, port))}" for port in ports)

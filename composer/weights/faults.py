@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
-from typing import Any, NoReturn
+from typing import NoReturn
 
 from composer.weights.errors import WeightsError
 from composer.weights.names import collapse, nearest
@@ -26,7 +26,7 @@ class Faults:
 
     plan: LoadPlan
     targets: Sequence[str]
-    parameters: Mapping[str, Any] = field(default_factory=dict)
+    parameters: Mapping[str, object] = field(default_factory=dict)
     """Values of the document's parameters."""
     changed: frozenset[str] = frozenset()
     """Those that the user gave another value."""

@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 CORE = Path(__file__).resolve().parents[2] / "composer"
-MOST = 15
+MOST = 12
 """Uses per 1,000 lines."""
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
 
 from composer.problems.place import Place
 from composer.problems.problem import Problem
@@ -40,7 +39,7 @@ def problem_object(problem: Problem) -> dict[str, object]:
     }
 
 
-def _place(place: Place) -> dict[str, Any]:
+def _place(place: Place) -> dict[str, object]:
     return {
         "file": place.file,
         "line": place.line,

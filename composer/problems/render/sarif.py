@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
 from urllib.parse import quote
 
 from composer.problems.place import Place
@@ -70,7 +69,7 @@ def _result(problem: Problem, rule: int) -> dict[str, object]:
 
 
 def _location(place: Place, label: str) -> dict[str, object]:
-    location: dict[str, Any] = {"message": {"text": label}} if label else {}
+    location: dict[str, object] = {"message": {"text": label}} if label else {}
     if not place.is_in_file:
         return location | {"logicalLocations": [{"name": place.file}]}
     physical: dict[str, object] = {"artifactLocation": {"uri": _uri(place.file)}}

@@ -9,7 +9,16 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
-from composer.graph import BATCH, CheckedTask, Endpoint, FreeDim, free_dim, is_batch, parse_range
+from composer.graph import (
+    BATCH,
+    CheckedTask,
+    Endpoint,
+    FreeDim,
+    endpoints_of,
+    free_dim,
+    is_batch,
+    parse_range,
+)
 from composer.graph import free_dims as free_dims_of_inputs
 from composer.plan import Plan, Step
 from composer.plugin import Registry
@@ -94,7 +103,7 @@ def sizes_for(plan: Plan, registry: Registry, at: Mapping[str, int]) -> Sizes:
 
 def _endpoints(step: Step) -> Iterator[Endpoint]:
     for source in step.node.sources.values():
-        yield from source if isinstance(source[0], tuple) else (source,)
+        yield from endpoints_of(source)
 
 
 def check_names(at: Mapping[str, int], known: Iterable[str]) -> None:

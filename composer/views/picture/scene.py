@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from composer.graph import Checked, CheckedNode, CheckedTask, Endpoint, Report
+from composer.graph import Checked, CheckedNode, CheckedTask, Endpoint, Report, endpoints_of
 from composer.plan import Plan, plan_objective, plan_task
 from composer.problems import InputError, YamlPath
 from composer.views.labels import Labels, callee_text
@@ -129,7 +129,7 @@ def _labelled(types: Mapping[str, str]) -> dict[str, str]:
 
 def _links(node: CheckedNode, labels: Labels) -> Iterable[Link]:
     for port, source in node.sources.items():
-        for endpoint in source if isinstance(source[0], tuple) else (source,):
+        for endpoint in endpoints_of(source):
             yield Link(*endpoint, node.name, port, labels.output(endpoint))
 
 
