@@ -3,31 +3,31 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, TypeVar
 
 from composer.graph.configs import ConfigReader
-from composer.graph.model import CheckedModule, CheckedSearch
+from composer.graph.model import VERBS, CheckedModule, CheckedSearch
 from composer.graph.plugin_faults import report_fault
 from composer.graph.searches import SearchReader
 from composer.graph.vocabularies import Vocabularies
-from composer.language import ModuleShape, NodeShape, Resolved, graphs_of, removal
+from composer.language import ModuleShape, NodeShape, Resolved
 from composer.plugin import Config, ModuleType, NoConfig, Registry, Vocabulary
 from composer.plugin.answers import as_signature, as_vocabularies, as_vocabulary
 from composer.plugin.asking import PluginError, ask
 from composer.plugin.registry import Entry, Section
-from composer.problems import ComposerError, Edit, Note, Problem, YamlPath
-from composer.problems.suggest import listed, rename, suggest
+from composer.problems import ComposerError, Note, Problem, YamlPath
+from composer.problems.suggest import suggest
 from composer.types import Signature
 
 if TYPE_CHECKING:
+    from composer.graph.callee_faults import CalleeFaults
     from composer.graph.entries import EntryFinder
 
 __all__ = ["Callee", "Callees"]
 
-VERBS = ("call", "uses", "generate")
 T = TypeVar("T")
 E = TypeVar("E", bound=Entry)
 
@@ -130,7 +130,7 @@ class Callees:
         """The callee of a node, or None after reporting (or silently, when its module has a problem already)."""
         verbs = [verb for verb in VERBS if getattr(node, verb) is not None]
         if len(verbs) != 1:
-            self._verb_problem(verbs, path)
+            self._faults.verbs(verbs, path)
             return None
         if verbs[0] == "uses":
             return self._in_place(node, path)
@@ -149,41 +149,18 @@ class Callees:
         return EntryFinder(self.registry, self.document.tree, self.problems)
 
     @cached_property
+    def _faults(self) -> CalleeFaults:
+        from composer.graph.callee_faults import CalleeFaults
+
+        return CalleeFaults(self)
+
+    @cached_property
     def _searches(self) -> SearchReader:
         return SearchReader(self.document, self.registry, self.reader, self.find, self.problems, self.asked)
 
-    def _verb_problem(self, verbs: list[str], path: YamlPath) -> None:
-        if any(p[: len(path)] == path and p != path for p in self.document.broken):
-            return
-        message = f"node `{path[-1]}` must say exactly one of `call`, `uses` and `generate`"
-        found = f"it has {' and '.join(verbs)}" if verbs else "it has none"
-        tree = self.document.tree
-        if not verbs and any(("modules", tree.text((*path, verb))) in self.document.broken for verb in VERBS):
-            return  # `call: null`, and a module is called `null` without quotes
-        place = tree.place(path, key=True)
-        keys = {verb: tree.place((*path, verb), key=True) for verb in verbs}
-        own = [verb for verb, key in keys.items() if key.file == tree.root.start_mark.name]
-        inherited = [verb for verb in verbs if verb not in own]
-        notes: list[Note] = []
-        helps = self._verb_helps(verbs)
-        if own and inherited:
-            place = keys[own[0]]
-            notes = [Note(keys[verb], "inherited") for verb in inherited]
-            helps = [f"write `{inherited[0]}: null` beside it to remove what is inherited"]
-        guess = None if verbs else tree.inherited_like(path)
-        helps += [f"did you mean `{guess}`, a node of the extended document?"] if guess else []
-        self.problems.append(Problem("C102", "error", message, place, found, tuple(notes), tuple(helps)))
-
-    def _verb_helps(self, verbs: list[str]) -> list[str]:
-        if verbs:
-            return [f"keep one of {', '.join(f'`{verb}`' for verb in verbs)}"]
-        modules = listed("", self.modules)
-        calls = [f"write `call: MODULE` for a declared module ({modules})"] if self.modules else []
-        return [*calls, "write `uses: TYPE` for a module type without weights, such as `uses: core.pool`"]
-
     def _in_place(self, node: NodeShape, path: YamlPath) -> Callee | None:
         if node.uses not in self.registry.module_types and str(node.uses).partition(".")[0] in self.modules:
-            self._used_module(str(node.uses), path)
+            self._faults.used_module(str(node.uses), path)
             return None
         entry = self.find(self.registry.module_types, str(node.uses), (*path, "uses"), "C201", "module type")
         if entry is None:
@@ -208,7 +185,7 @@ class Callees:
         text = str(getattr(node, verb))
         name, _, method = text.partition(".")
         if name not in self.modules:
-            self._unknown_module(name, text, (*path, verb))
+            self._faults.unknown_module(name, text, (*path, verb))
             return None
         self.called.add(name)
         module = self.modules[name]
@@ -219,7 +196,7 @@ class Callees:
         method = method or "forward"
         entry = module.type.methods.get(method)
         if entry is None:
-            self._unknown_method(module, method, text, (*path, verb))
+            self._faults.unknown_method(module, method, text, (*path, verb))
             return None
         if self.document.hurt(path):
             return None
@@ -269,84 +246,6 @@ class Callees:
         if signature is None or not self._searches.has_prompt(module, signature, where):
             return None
         return Callee("generate", module, "generate", options, signature, search)
-
-    def _used_module(self, text: str, path: YamlPath) -> None:
-        """A `uses` that names a declared module."""
-        tree = self.document.tree
-        self.called.add(text.partition(".")[0])
-        helps = (f"`{text}` is a declared module: write `call: {text}`",)
-        fix = rename(tree.place((*path, "uses"), key=True), "call")
-        message = f"there is no module type `{text}`"
-        self.problems.append(
-            Problem("C201", "error", message, tree.place((*path, "uses")), helps=helps, fix=fix)
-        )
-
-    def _called_type(self, text: str, path: YamlPath) -> None:
-        """A `call` that names a module type."""
-        tree, entry = self.document.tree, self.registry.module_types[text]
-        declared = [
-            name for name, module in self.modules.items() if module is not None and module.type is entry
-        ]
-        self.called.update(declared)
-        fix: tuple[Edit, ...] = ()
-        help_ = f"`{text}` is a module type: declare a module with it, and call that"
-        if declared:
-            help_ = f"`{text}` is a module type; call what is declared with it: {', '.join(declared)}"
-            # a module that is called already might be meant to share its weights, or to have a second one beside it
-            sure = len(declared) == 1 and declared[0] not in self._called_by_name
-            fix = rename(tree.place(path), declared[0]) if sure else ()
-        elif entry.stateless:
-            help_ = f"`{text}` is a module type without weights: write `uses: {text}`"
-            fix = rename(tree.place(path, key=True), "uses") if path[-1] == "call" else ()
-        message = f"there is no module `{text}`"
-        self.problems.append(Problem("C204", "error", message, tree.place(path), helps=(help_,), fix=fix))
-
-    def _unknown_module(self, name: str, text: str, path: YamlPath) -> None:
-        if ("modules",) in self.document.broken | self.document.unsure:
-            return  # `modules` could not be read, or the name stands there misspelt
-        if text in self.registry.module_types:
-            self._called_type(text, path)
-            return
-        place = self.document.tree.place(path)
-        form = "{}" + text[len(name) :]
-        meant = suggest(name, self.modules, place, form=form, coined=True, used=self._called_by_name)
-        helps = (*meant.helps, f"declared modules: {listed(name, self.modules)}")
-        called = _with_a_dot(text, self.modules)
-        if called is not None:
-            helps = (f"did you mean `{called}`?", *helps)
-        if name.startswith("$"):
-            helps = ("parameters are filled in under `with` alone", *helps)
-        message, notes, fix = f"there is no module `{name}`", tuple[Note, ...](), meant.fix
-        gone = self.document.removed.get(("modules", name))
-        if gone is not None:
-            message, notes, helps = removal(message, gone)
-            fix = ()
-        self.problems.append(Problem("C204", "error", message, place, "", notes, helps, fix))
-        if meant.word is not None:
-            self.called.add(meant.word)
-
-    def _unknown_method(self, module: CheckedModule, method: str, text: str, path: YamlPath) -> None:
-        place = self.document.tree.place(path)
-        methods = list(module.type.methods)
-        shown = [module.name if m == "forward" else f"{module.name}.{m}" for m in methods]
-        if method == "forward":
-            message = (
-                f"module `{module.name}` ({module.type.id}) has several methods, and none is the default"
-            )
-            self.problems.append(
-                Problem("C204", "error", message, place, helps=(f"call {' or '.join(shown)}",))
-            )
-            return
-        meant = suggest(method, methods, place, form=f"{module.name}.{{}}")
-        helps = (*meant.helps, f"it has {', '.join(shown)}")
-        message = f"module `{module.name}` ({module.type.id}) has no method `{method}`"
-        self.problems.append(Problem("C204", "error", message, place, helps=helps, fix=meant.fix))
-
-    @cached_property
-    def _called_by_name(self) -> frozenset[str]:
-        """The names that `call` and `generate` write anywhere in the document, without methods."""
-        nodes = (node for _, _, nodes in graphs_of(self.document.shape) for node in nodes.values())
-        return frozenset(str(node.call or node.generate).partition(".")[0] for node in nodes)
 
     def _disagreement(self, fault: str, path: YamlPath, what: str, module: YamlPath | None) -> Problem:
         """C206 at the option that the message speaks of, with a note at the module's own."""
@@ -398,13 +297,3 @@ class Callees:
         except ComposerError as error:  # the config and the options, each fine alone, do not go together
             self.problems.append(self._disagreement(str(error), path, owner or what, module))
         return None
-
-
-def _with_a_dot(text: str, modules: Mapping[str, CheckedModule | None]) -> str | None:
-    """The call that a text means which joins module and method by another sign: `vision-video`."""
-    for sign in ("/", "-", "_", ":"):
-        name, _, method = text.partition(sign)
-        module = modules.get(name)
-        if module is not None and method in module.type.methods:
-            return f"{name}.{method}"
-    return None

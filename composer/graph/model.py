@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     import networkx as nx
 
 __all__ = [
+    "VERBS",
     "Checked",
     "CheckedInput",
     "CheckedModule",
@@ -29,6 +30,9 @@ __all__ = [
     "Wired",
     "endpoints_of",
 ]
+
+VERBS = ("call", "uses", "generate")
+"""The keys that say what a node calls; it has one of them."""
 
 Endpoint = tuple[str, str]
 

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from importlib.metadata import Distribution, EntryPoint, entry_points
+from pathlib import Path
 
 import pluggy
 
@@ -87,11 +88,13 @@ def _one_by_one() -> Iterator[Installed]:
 
 
 def _name_of(distribution: Distribution) -> str:
-    folder = getattr(distribution, "_path", None)  # no public name leads to it
+    folder: Path = getattr(
+        distribution, "_path", Path("a package without a name")
+    )  # no public name leads to it
     try:
         return str(distribution.metadata["Name"] or folder.stem.partition("-")[0])
     except Exception:  # metadata of a foreign package, in whatever state
-        return str(folder or "a package without a name")
+        return str(folder)
 
 
 def _raising(reason: str) -> Callable[[], object]:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from functools import partial
 from typing import Any
 
+from composer.graph.model import VERBS
 from composer.language import DocumentShape
 from composer.plugin import Config, GenerateOptions, Modality, ModuleType, Registry
 from composer.plugin.asking import ask
@@ -27,7 +28,6 @@ _NAME = r"^[A-Za-z_][A-Za-z0-9_-]*$"
 _REFERENCE = r"^[^.]+(\.[^.]+)?$"
 _RANGE = r"^\s*\d+\s*\.\.\s*\d+\s*(,\s*best\s+\d+\s*)?$"
 _NAMED = ("parameters", "modules", "tasks", "inputs", "nodes")
-_VERBS = ("call", "uses", "generate")
 
 
 def document_schema(registry: Registry) -> Json:
@@ -223,7 +223,7 @@ def _whole(registry: Registry, stateless: Iterable[ModuleType]) -> Json:
     modalities = _required(registry.modalities.values(), "modality")
     node: Json = {
         "type": "object",
-        "oneOf": [{"required": [verb]} for verb in _VERBS],
+        "oneOf": [{"required": [verb]} for verb in VERBS],
         **_needs(stateless, "uses"),
     }
     graph: Json = {"inputs": _each(modalities), "nodes": _each(node)}

@@ -91,6 +91,7 @@ MOST_OWN_MODULES = 80
 TELLING = {
     "composer.graph.aliases",
     "composer.graph.alternatives",
+    "composer.graph.callee_faults",
     "composer.graph.circles",
     "composer.graph.entries",
     "composer.graph.explaining",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 import pickle
 import re
 from collections.abc import Callable
@@ -13,56 +12,17 @@ from unittest import mock
 
 import pytest
 import torch
-from torch import Tensor, nn
+from lines import TASK, Line, Points, data, recipe
+from torch import Tensor
 
 from composer.problems import ComposerError, InputError
-from composer.recipes import Recipe
 from composer.training.loop import EpochResult, Step, train_epochs
 from composer.training.protocol import Batch
-from composer.training.schedule import learning_rate
-
-TASK = {"dataset": "none", "batch": 1, "output": "y", "reference": "y", "metrics": {}}
-
-
-class Line:
-    """Learns y = 2x - 1, with dropout so that the random state matters."""
-
-    def __init__(self, *, broken: bool = False) -> None:
-        torch.manual_seed(7)
-        self.modules_by_name = {"line": nn.Sequential(nn.Linear(1, 16), nn.Dropout(0.1), nn.Linear(16, 1))}
-        self.broken = broken
-
-    def loss(self, task: str, batch: Batch) -> Tensor:
-        x = batch["x"]["values"]
-        offset = 1.0 if task == "up" else -1.0
-        found = self.modules_by_name["line"](x) - (2 * x + offset * 0 - 1)
-        return found.square().mean() * (math.nan if self.broken else 1.0)
-
-
-class Points:
-    def batches(self, epoch: int) -> int:
-        return 5
-
-    def batch(self, epoch: int, index: int) -> Batch:
-        generator = torch.Generator().manual_seed(100 * epoch + index)
-        return {"x": {"values": torch.randn(8, 1, generator=generator)}}
-
-    def samples_of(self, epoch: int, index: int) -> str:
-        return f"batch {index}"
 
 
 class Fewer(Points):
     def batches(self, epoch: int) -> int:
         return 4
-
-
-def recipe(**changes: object) -> Recipe:
-    values = {"epochs": 6, "learning_rate": 0.02, "warmup": 0.1, "tasks": {"up": TASK, "down": TASK}}
-    return Recipe.model_validate({**values, **changes})
-
-
-def data() -> dict[str, Points]:
-    return {"up": Points(), "down": Points()}
 
 
 def state(line: Line) -> dict[str, Tensor]:
@@ -353,57 +313,3 @@ def test_a_full_disk_leaves_the_checkpoint_of_before(tmp_path: Path) -> None:
 def test_results_fit_into_json() -> None:
     results = train_epochs(Line(), data(), recipe(epochs=1))
     assert json.loads(json.dumps([r.as_dict() for r in results]))[0]["epoch"] == 0
-
-
-def test_the_rate_rises_in_a_line_and_falls_as_half_a_cosine() -> None:
-    rates = [learning_rate(step, steps=100, peak=1.0, warmup=0.1) for step in range(100)]
-    assert rates[:10] == pytest.approx([0.1 * (i + 1) for i in range(10)])
-    assert rates[10] == pytest.approx(1.0)
-    assert rates[55] == pytest.approx(0.5)
-    assert rates[99] == pytest.approx(0.5 * (1 + math.cos(math.pi * 89 / 90)))
-    assert learning_rate(0, steps=10, peak=1.0, warmup=0.0) == 1.0
-
-
-def test_a_restart_begins_the_rate_anew() -> None:
-    def rates(steps: int, **options: object) -> list[float]:
-        return [learning_rate(i, steps=steps, peak=1.0, warmup=0.1, **options) for i in range(steps)]  # type: ignore[arg-type]
-
-    assert rates(90, restarts=[40, 60]) == rates(40) + rates(20) + rates(30)
-    assert rates(40, restarts=[40]) == rates(40)  # a run that ends before its restart
-
-
-def test_the_first_stretch_of_a_longer_run_is_the_shorter_run() -> None:
-    short, long = Line(), Line()
-    first = train_epochs(short, data(), recipe(epochs=3))
-    both = train_epochs(long, data(), recipe(epochs=5, restarts=[3]))
-    assert [r.losses for r in both[:3]] == [r.losses for r in first]
-    assert len(both) == 5
-
-
-def test_a_task_joins_when_its_part_of_the_run_has_passed() -> None:
-    seen: list[tuple[int, str, int]] = []
-    late = recipe(epochs=5, tasks={"up": TASK, "down": {**TASK, "start": 0.5}})
-    results = train_epochs(Line(), data(), late, progress=lambda s: seen.append((s.epoch, s.task, s.total)))
-    assert [sorted(result.losses) for result in results] == [["up"], ["up"], *[["down", "up"]] * 3]
-    assert [sum(other == epoch for other, _, _ in seen) for epoch in range(5)] == [5, 5, 10, 10, 10]
-    assert {total for _, _, total in seen} == {40}
-
-
-def test_the_rate_falls_to_the_end_of_a_run_whose_tasks_join_later() -> None:
-    """The optimizer's rate at every step is that of a run of as many steps, however they are shared out."""
-    late = recipe(epochs=4, tasks={"up": TASK, "down": {**TASK, "start": 0.5}})
-    with mock.patch("composer.training.loop.learning_rate", side_effect=learning_rate) as asked:
-        train_epochs(Line(), data(), late)
-        rates = [(call.args[0], call.kwargs["steps"]) for call in asked.call_args_list]
-    assert rates == [(step, 30) for step in range(30)]
-
-
-def test_a_task_that_is_alone_starts_at_once_whatever_its_start() -> None:
-    alone = recipe(epochs=2, tasks={"down": {**TASK, "start": 0.9}})
-    assert [list(result.losses) for result in train_epochs(Line(), {"down": Points()}, alone)] == [
-        ["down"]
-    ] * 2
-
-
-def test_a_restart_after_the_end_of_a_shorter_run_is_left_out() -> None:
-    assert len(train_epochs(Line(), data(), recipe(epochs=2, restarts=[4]))) == 2

@@ -1,0 +1,151 @@
+"""What is told of a node whose callee is not there: of a `call` or a `uses` that names nothing, or several verbs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from composer.graph.model import VERBS, CheckedModule
+from composer.language import graphs_of, removal
+from composer.problems import Edit, Note, Problem, YamlPath
+from composer.problems.suggest import listed, rename, suggest
+
+if TYPE_CHECKING:
+    from composer.graph.callees import Callees
+
+__all__ = ["CalleeFaults"]
+
+
+@dataclass
+class CalleeFaults:
+    """Reports to the problems of `callees`, and marks as called what was meant."""
+
+    callees: Callees
+
+    def verbs(self, verbs: list[str], path: YamlPath) -> None:
+        """C102: a node with none of the verbs, or with several."""
+        if any(p[: len(path)] == path and p != path for p in self.callees.document.broken):
+            return
+        message = f"node `{path[-1]}` must say exactly one of `call`, `uses` and `generate`"
+        found = f"it has {' and '.join(verbs)}" if verbs else "it has none"
+        tree = self.callees.document.tree
+        if not verbs and any(
+            ("modules", tree.text((*path, verb))) in self.callees.document.broken for verb in VERBS
+        ):
+            return  # `call: null`, and a module is called `null` without quotes
+        place = tree.place(path, key=True)
+        keys = {verb: tree.place((*path, verb), key=True) for verb in verbs}
+        own = [verb for verb, key in keys.items() if key.file == tree.root.start_mark.name]
+        inherited = [verb for verb in verbs if verb not in own]
+        notes: list[Note] = []
+        helps = self._verb_helps(verbs)
+        if own and inherited:
+            place = keys[own[0]]
+            notes = [Note(keys[verb], "inherited") for verb in inherited]
+            helps = [f"write `{inherited[0]}: null` beside it to remove what is inherited"]
+        guess = None if verbs else tree.inherited_like(path)
+        helps += [f"did you mean `{guess}`, a node of the extended document?"] if guess else []
+        self.callees.problems.append(
+            Problem("C102", "error", message, place, found, tuple(notes), tuple(helps))
+        )
+
+    def _verb_helps(self, verbs: list[str]) -> list[str]:
+        if verbs:
+            return [f"keep one of {', '.join(f'`{verb}`' for verb in verbs)}"]
+        modules = listed("", self.callees.modules)
+        calls = [f"write `call: MODULE` for a declared module ({modules})"] if self.callees.modules else []
+        return [*calls, "write `uses: TYPE` for a module type without weights, such as `uses: core.pool`"]
+
+    def used_module(self, text: str, path: YamlPath) -> None:
+        """A `uses` that names a declared module."""
+        tree = self.callees.document.tree
+        self.callees.called.add(text.partition(".")[0])
+        helps = (f"`{text}` is a declared module: write `call: {text}`",)
+        fix = rename(tree.place((*path, "uses"), key=True), "call")
+        message = f"there is no module type `{text}`"
+        self.callees.problems.append(
+            Problem("C201", "error", message, tree.place((*path, "uses")), helps=helps, fix=fix)
+        )
+
+    def _called_type(self, text: str, path: YamlPath) -> None:
+        """A `call` that names a module type."""
+        tree, entry = self.callees.document.tree, self.callees.registry.module_types[text]
+        declared = [
+            name
+            for name, module in self.callees.modules.items()
+            if module is not None and module.type is entry
+        ]
+        self.callees.called.update(declared)
+        fix: tuple[Edit, ...] = ()
+        help_ = f"`{text}` is a module type: declare a module with it, and call that"
+        if declared:
+            help_ = f"`{text}` is a module type; call what is declared with it: {', '.join(declared)}"
+            # a module that is called already might be meant to share its weights, or to have a second one beside it
+            sure = len(declared) == 1 and declared[0] not in self._called_by_name
+            fix = rename(tree.place(path), declared[0]) if sure else ()
+        elif entry.stateless:
+            help_ = f"`{text}` is a module type without weights: write `uses: {text}`"
+            fix = rename(tree.place(path, key=True), "uses") if path[-1] == "call" else ()
+        message = f"there is no module `{text}`"
+        self.callees.problems.append(
+            Problem("C204", "error", message, tree.place(path), helps=(help_,), fix=fix)
+        )
+
+    def unknown_module(self, name: str, text: str, path: YamlPath) -> None:
+        if ("modules",) in self.callees.document.broken | self.callees.document.unsure:
+            return  # `modules` could not be read, or the name stands there misspelt
+        if text in self.callees.registry.module_types:
+            self._called_type(text, path)
+            return
+        place = self.callees.document.tree.place(path)
+        form = "{}" + text[len(name) :]
+        meant = suggest(name, self.callees.modules, place, form=form, coined=True, used=self._called_by_name)
+        helps = (*meant.helps, f"declared modules: {listed(name, self.callees.modules)}")
+        called = _with_a_dot(text, self.callees.modules)
+        if called is not None:
+            helps = (f"did you mean `{called}`?", *helps)
+        if name.startswith("$"):
+            helps = ("parameters are filled in under `with` alone", *helps)
+        message, notes, fix = f"there is no module `{name}`", tuple[Note, ...](), meant.fix
+        gone = self.callees.document.removed.get(("modules", name))
+        if gone is not None:
+            message, notes, helps = removal(message, gone)
+            fix = ()
+        self.callees.problems.append(Problem("C204", "error", message, place, "", notes, helps, fix))
+        if meant.word is not None:
+            self.callees.called.add(meant.word)
+
+    def unknown_method(self, module: CheckedModule, method: str, text: str, path: YamlPath) -> None:
+        place = self.callees.document.tree.place(path)
+        methods = list(module.type.methods)
+        shown = [module.name if m == "forward" else f"{module.name}.{m}" for m in methods]
+        if method == "forward":
+            message = (
+                f"module `{module.name}` ({module.type.id}) has several methods, and none is the default"
+            )
+            self.callees.problems.append(
+                Problem("C204", "error", message, place, helps=(f"call {' or '.join(shown)}",))
+            )
+            return
+        meant = suggest(method, methods, place, form=f"{module.name}.{{}}")
+        helps = (*meant.helps, f"it has {', '.join(shown)}")
+        message = f"module `{module.name}` ({module.type.id}) has no method `{method}`"
+        self.callees.problems.append(Problem("C204", "error", message, place, helps=helps, fix=meant.fix))
+
+    @cached_property
+    def _called_by_name(self) -> frozenset[str]:
+        """The names that `call` and `generate` write anywhere in the document, without methods."""
+        nodes = (node for _, _, nodes in graphs_of(self.callees.document.shape) for node in nodes.values())
+        return frozenset(str(node.call or node.generate).partition(".")[0] for node in nodes)
+
+
+def _with_a_dot(text: str, modules: Mapping[str, CheckedModule | None]) -> str | None:
+    """The call that a text means which joins module and method by another sign: `vision-video`."""
+    for sign in ("/", "-", "_", ":"):
+        name, _, method = text.partition(sign)
+        module = modules.get(name)
+        if module is not None and method in module.type.methods:
+            return f"{name}.{method}"
+    return None
