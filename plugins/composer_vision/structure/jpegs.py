@@ -9,13 +9,14 @@ from composer_vision.structure.walking import CutShortError, DamagedError, File,
 
 __all__ = ["walk_jpegs", "whole_pictures"]
 
-CHUNK = 1 << 20
+FIRST_CHUNK, CHUNK = 1 << 8, 1 << 20
+"""A search reads little at first and then ever more: what it finds is mostly near, and a file may have many."""
 BEGINS, ENDS, SCAN = 0xD8, 0xD9, 0xDA
 ALONE = frozenset((0x01, *range(0xD0, 0xD8)))
 """Marks without a segment."""
 RESERVED = range(0x02, 0xC0)
 """Marks that no picture has: where one stands, other bytes have taken the place of the picture's."""
-_MARK = re.compile(rb"\xff+[^\x00\xff\xd0-\xd7]")
+_MARK = re.compile(rb"\xff[^\x00\xff\xd0-\xd7]")
 """What ends a scan: a mark that neither stands for the byte FF nor restarts the scan."""
 _START = re.compile(rb"\xff\xd8\xff")
 
@@ -69,14 +70,15 @@ def _end_of_picture(file: File, place: int) -> int:
 
 
 def _find(file: File, pattern: re.Pattern[bytes], place: int) -> int | None:
-    """Where the pattern comes next. One that a border of two chunks cuts is found in the second."""
+    """Where the pattern, of two or three bytes, comes next. One that a border cuts is found in the next chunk."""
+    length = FIRST_CHUNK
     while place < file.size:
-        chunk = file.at(place, min(CHUNK, file.size - place))
+        chunk = file.at(place, min(length, file.size - place))
         found = pattern.search(chunk)
         if found is not None:
             return place + found.start()
         if place + len(chunk) >= file.size:
             return None
-        rest = len(chunk) - len(chunk.rstrip(b"\xff\xd8"))
-        place += len(chunk) - min(rest, len(chunk) - 1)
+        place += max(1, len(chunk) - 2)
+        length = min(2 * length, CHUNK)
     return None
