@@ -25,7 +25,8 @@ class TextConfig(Config):
     """Name of a packaged vocabulary (`bert-uncased`), or path of a `tokenizer.json` or of a vocabulary file with one
     token a line. A `tokenizer.json` splits, frames and joins texts as it says itself."""
     separator: bool = True
-    """Whether [SEP] closes every text. mPLUG-2 reads its questions without."""
+    """Whether [SEP], or what a `tokenizer.json` puts behind a text, closes every text. mPLUG-2 reads its
+    questions without."""
     clean: Literal["none", "question", "caption"] = "none"
     """How punctuation and spaces are cleaned first: not at all, or as mPLUG-2 cleans questions, captions."""
     max_words: int | None = Field(default=None, ge=1)
@@ -33,11 +34,13 @@ class TextConfig(Config):
     max_tokens: int | None = Field(default=512, ge=2)
     """Tokens kept, special tokens included; null sets no limit (a BERT model knows 512 positions)."""
     on_overflow: Literal["truncate", "error"] = "truncate"
-    """What becomes of a text beyond `max_tokens`: its end is cut (the separator stays), or it is refused."""
+    """What becomes of a text beyond `max_tokens`: its end is cut (the separator stays), or it is refused. A
+    `tokenizer.json` splits the whole text before that, however long it is: set `max_words` to bound its work."""
     prefix: str = ""
     """Put before the cleaned text as it stands, without a space: a prompt."""
     suffix: str = ""
-    """Put after the cleaned text as it stands; "[SEP]" is read as the special token, and may be cut off."""
+    """Put after the cleaned text as it stands; it may be cut off. A list of words reads "[SEP]" in it as the special
+    token; to a `tokenizer.json` it is text like any other."""
 
     @field_validator("tokenizer")
     @classmethod

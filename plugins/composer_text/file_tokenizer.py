@@ -12,7 +12,7 @@ from tokenizers import Tokenizer as Pipeline
 
 from composer.problems import InputError
 from composer.types import Tokens
-from composer_text.rows import held_text, held_texts, padded_rows, too_long
+from composer_text.rows import check_batch, check_text, padded_rows, too_long
 from composer_text.tokenizer_file import read_tokenizer_file
 
 __all__ = ["FileTokenizer"]
@@ -51,20 +51,24 @@ class FileTokenizer:
         self._pipeline.encode_special_tokens = True
         self.special = FoundIds(found.start, found.end, found.pad)
         self.size = found.size
-        before, behind = found.framed
-        self._head = [] if before is None else [before]
-        self._tail = [] if behind is None or not separator else [behind]
+        self._head = found.before
+        self._tail = found.behind if separator else ()
+        framing = len(self._head) + len(self._tail)
+        if max_tokens is not None and framing > max_tokens:
+            raise InputError(
+                f"`max_tokens` is {max_tokens}, and {path} puts {framing} tokens around every text: raise it"
+            )
         self.max_tokens = max_tokens
         self.on_overflow = on_overflow
 
     def encode(self, texts: Sequence[str]) -> Tokens:
         """Ids and mask, int64 arrays [B, L], padded to the longest text of the batch. Raises InputError."""
-        held_texts(texts)
+        check_batch(texts)
         rows = [self._row(index, text) for index, text in enumerate(texts)]
         return padded_rows(rows, self.special.padding or 0)
 
     def _row(self, index: int, text: str) -> list[int]:
-        held_text(index, text)
+        check_text(index, text)
         body = self._pipeline.encode(text, add_special_tokens=False).ids
         count = len(self._head) + len(body) + len(self._tail)
         if not count:
@@ -74,7 +78,7 @@ class FileTokenizer:
         if self.max_tokens is not None and count > self.max_tokens:
             if self.on_overflow == "error":
                 raise too_long(index, str(count), self.max_tokens)
-            body = body[: max(0, self.max_tokens - len(self._head) - len(self._tail))]
+            body = body[: self.max_tokens - len(self._head) - len(self._tail)]
         return [*self._head, *body, *self._tail]
 
     def decode(self, ids: Iterable[int] | NDArray[np.int64], *, skip_special: bool = True) -> str:

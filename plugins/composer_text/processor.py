@@ -10,6 +10,7 @@ from composer.types import Tokens
 from composer_text.cleaning import clean_caption, clean_question, cut_words
 from composer_text.configs import TextConfig
 from composer_text.file_tokenizer import FileTokenizer
+from composer_text.rows import check_batch
 from composer_text.tokenizer import Tokenizer
 from composer_text.tokenizer_file import is_tokenizer_file
 from composer_text.vocabulary import vocabulary_path
@@ -32,8 +33,7 @@ class TextProcessor:
 
     def encode(self, values: Sequence[str]) -> dict[str, Tokens]:
         """`{"tokens": Tokens}` with int64 arrays [B, L]. Raises InputError for what is not a list of strings."""
-        if isinstance(values, str):
-            raise InputError("a batch of texts is a list of strings, not one string: put it in brackets")
+        check_batch(values)
         return {"tokens": self.tokenizer.encode([self._framed(value) for value in values])}
 
     def _framed(self, value: str) -> str:

@@ -9,16 +9,16 @@ import numpy as np
 from composer.problems import InputError
 from composer.types import Tokens
 
-__all__ = ["held_text", "held_texts", "padded_rows", "too_long"]
+__all__ = ["check_batch", "check_text", "padded_rows", "too_long"]
 
 
-def held_texts(texts: Sequence[str]) -> None:
+def check_batch(texts: Sequence[str]) -> None:
     """Raise InputError for what is not a batch."""
     if isinstance(texts, str) or not len(texts):
         raise InputError("a batch of texts is a list with at least one string: put a single one in brackets")
 
 
-def held_text(index: int, text: str) -> None:
+def check_text(index: int, text: str) -> None:
     """Raise InputError for what is not a text."""
     if not isinstance(text, str):
         raise InputError(f"text {index + 1} of the batch is a {type(text).__name__}; give a string")

@@ -13,7 +13,7 @@ from tokenizers import Tokenizer as Pipeline
 from tokenizers.models import WordPiece
 
 from composer.types import Tokens
-from composer_text.rows import held_text, held_texts, padded_rows, too_long
+from composer_text.rows import check_batch, check_text, padded_rows, too_long
 from composer_text.vocabulary import SPECIAL_TOKENS, SpecialIds, find_vocabulary
 from composer_text.words import pieces, split_words
 
@@ -87,13 +87,13 @@ class Tokenizer:
         Raises InputError for an empty batch, for what is not a text, and for a text beyond the limit where that
         is an error.
         """
-        held_texts(texts)
+        check_batch(texts)
         rows = [self._row(index, text) for index, text in enumerate(texts)]
         return padded_rows(rows, self.special.padding)
 
     def _row(self, index: int, text: str) -> list[int]:
         """The ids of one text: [CLS], its tokens, and [SEP] where there is a separator."""
-        held_text(index, text)
+        check_text(index, text)
         tail = [self.special.end] if self.separator else []
         if self.max_tokens is None:
             return [self.special.start, *self._ids(text), *tail]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import zlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -26,6 +26,9 @@ UNKNOWNS = ("[UNK]", "<unk>")
 MASKS = ("[MASK]", "<mask>")
 """Names of special tokens, for files that do not say what theirs are for."""
 
+Special = tuple[str, int]
+"""A special token of a frame: its name in the template, and its id."""
+
 
 @dataclass(frozen=True)
 class TokenizerFile:
@@ -40,7 +43,8 @@ class TokenizerFile:
     pad: int | None
     unknown: int | None
     mask: int | None
-    framed: tuple[int | None, int | None]
+    before: tuple[int, ...]
+    behind: tuple[int, ...]
     """What the file itself puts before and behind a text."""
 
     def ids(self, title: str) -> VocabularyIds:
@@ -85,20 +89,23 @@ def _parsed(content: Any) -> TokenizerFile:
         raise ValueError("is not one: it has no `model`; give the `tokenizer.json` beside a model's weights")
     added = {token["content"]: token["id"] for token in content.get("added_tokens") or ()}
     tokens = {**_model_tokens(content["model"]), **added}
-    _hold_ids(tokens)
+    _hold_ids(tokens.items())
     if not tokens:
         raise ValueError("has no token")
-    first, last = _frame(content.get("post_processor") or {}, tokens)
+    before, behind = _frame(content.get("post_processor") or {}, tokens)
     padding = (content.get("padding") or {}).get("pad_id")
+    padded = [] if padding is None else [("padding.pad_id", padding)]
+    _hold_ids([*before, *behind, *padded])
     return TokenizerFile(
-        max(tokens.values()) + 1,
-        _digest(tokens),
-        first if first is not None else _named(tokens, STARTS),
-        last if last is not None else _named(tokens, ENDS),
-        padding if isinstance(padding, int) else _named(tokens, PADS),
-        _named(tokens, UNKNOWNS),
-        _named(tokens, MASKS),
-        (first, last),
+        size=max(*tokens.values(), *(index for _, index in (*before, *behind, *padded)), 0) + 1,
+        digest=_digest(tokens),
+        start=_chosen(before, STARTS, 0) if before else _named(tokens, STARTS),
+        end=_chosen(behind, ENDS, -1) if behind else _named(tokens, ENDS),
+        pad=padding if padding is not None else _named(tokens, PADS),
+        unknown=_named(tokens, UNKNOWNS),
+        mask=_named(tokens, MASKS),
+        before=tuple(index for _, index in before),
+        behind=tuple(index for _, index in behind),
     )
 
 
@@ -112,8 +119,8 @@ def _model_tokens(model: Mapping[str, Any]) -> dict[str, int]:
     raise ValueError("is not one: its model has no `vocab`")
 
 
-def _hold_ids(tokens: Mapping[str, Any]) -> None:
-    for token, index in tokens.items():
+def _hold_ids(tokens: Iterable[tuple[str, Any]]) -> None:
+    for token, index in tokens:
         if not isinstance(token, str) or type(index) is not int or not 0 <= index < MOST_IDS:
             shown = repr(token)[:60]
             raise ValueError(
@@ -134,21 +141,40 @@ def _named(tokens: Mapping[str, int], names: Iterable[str]) -> int | None:
     return next((tokens[name] for name in names if name in tokens), None)
 
 
-def _frame(processor: Mapping[str, Any], tokens: Mapping[str, int]) -> tuple[int | None, int | None]:
-    """The ids before and behind a text, as the file's own post-processor puts them."""
-    first = last = None
+def _chosen(framing: Sequence[Special], names: Iterable[str], otherwise: int) -> int:
+    """Of several special tokens on one side, such as an end and a language, the one that is known by its name."""
+    known = dict(framing)
+    return known.get(next((name for name in names if name in known), ""), framing[otherwise][1])
+
+
+def _frame(processor: Mapping[str, Any], tokens: Mapping[str, int]) -> tuple[list[Special], list[Special]]:
+    """The special tokens before and behind a text, as the file's own post-processor puts them."""
+    before: list[Special] = []
+    behind: list[Special] = []
     for part in _post_processors(processor):
         if "cls" in part and "sep" in part:  # BertProcessing, RobertaProcessing
-            return part["cls"][1], part["sep"][1]
-        named = {**tokens, **{name: t["ids"][0] for name, t in (part.get("special_tokens") or {}).items()}}
+            (first, start), (last, end) = part["cls"], part["sep"]
+            before, behind = [(first, start), *before], [*behind, (last, end)]
+            continue
         template = part.get("single") or []
         text = next((i for i, item in enumerate(template) if "Sequence" in item), None)
-        if isinstance(text, int):
-            before = [item["SpecialToken"]["id"] for item in template[:text]]
-            behind = [item["SpecialToken"]["id"] for item in template[text + 1 :]]
-            first = named.get(before[0]) if before else first
-            last = named.get(behind[-1]) if behind else last
-    return first, last
+        if text is None:
+            continue
+        known = part.get("special_tokens") or {}
+        # Each processor frames what the one before it has made.
+        before = [*_specials(template[:text], known, tokens), *before]
+        behind = [*behind, *_specials(template[text + 1 :], known, tokens)]
+    return before, behind
+
+
+def _specials(
+    template: Iterable[Mapping[str, Any]], known: Mapping[str, Any], tokens: Mapping[str, int]
+) -> Iterator[Special]:
+    """A part of a template as tokens with their ids: one name may stand for several."""
+    for item in template:
+        name = item["SpecialToken"]["id"]
+        ids = known[name]["ids"] if name in known else [tokens[name]]
+        yield from ((name, index) for index in ids)
 
 
 def _post_processors(processor: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
