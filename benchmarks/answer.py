@@ -11,7 +11,7 @@ from unittest import mock
 import torch
 
 from benchmarks.by_hand import BASE, QUESTION, TINY, video_qa
-from benchmarks.measuring import Row, interleaved, ratio
+from benchmarks.measuring import Row, interleaved, on_threads, ratio
 from benchmarks.prefixes import ids_of, prefix_beam
 from composer.execution import INITIAL, load
 
@@ -20,13 +20,9 @@ __all__ = ["measure"]
 
 def measure(*, quick: bool) -> list[Row]:
     """Random weights, batch 1, two threads. Both beams must give the same ids."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(2)
     torch.manual_seed(0)
-    try:
+    with on_threads(2):
         return _measure(quick=quick)
-    finally:
-        torch.set_num_threads(threads)
 
 
 def _never() -> bool:

@@ -15,7 +15,7 @@ from torch.profiler import ProfilerActivity, profile
 from torch.utils.flop_counter import FlopCounterMode, sdpa_flop_count
 
 from benchmarks.by_hand import BASE, QUESTION, TINY
-from benchmarks.measuring import Row, interleaved, ratio
+from benchmarks.measuring import Row, interleaved, on_threads, ratio
 from composer.execution import INITIAL, load
 from composer.execution.linear import linear
 
@@ -36,13 +36,9 @@ REST = "element by element (activations, sums, temporal convolutions)"
 
 def measure(*, quick: bool) -> list[Row]:
     """Random weights, batch 1, two threads, 8 frames and a question of 16 words."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(2)
     torch.manual_seed(0)
-    try:
+    with on_threads(2):
         return _measure(quick=quick)
-    finally:
-        torch.set_num_threads(threads)
 
 
 @torch.no_grad()

@@ -11,7 +11,7 @@ from typing import Any
 import composer_compile
 import torch
 
-from benchmarks.measuring import Row, interleaved, ratio
+from benchmarks.measuring import Row, interleaved, on_threads, ratio
 from benchmarks.stages import live, of_artifact
 from benchmarks.subjects import Subject
 from composer.execution import load
@@ -27,13 +27,8 @@ def latency(
     subject: Subject, path: Path, weights: str | None, *, quick: bool, artifact: str = "the artifact"
 ) -> list[Row]:
     """Encoding (with the decoder's keys and values of the memory), one decode step, and a whole answer."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1 if quick else 2)
-    try:
-        with torch.inference_mode(), composer_compile.load(path) as loaded:
-            return _latency(subject, loaded, weights, quick=quick, title=artifact)
-    finally:
-        torch.set_num_threads(threads)
+    with on_threads(1 if quick else 2), torch.inference_mode(), composer_compile.load(path) as loaded:
+        return _latency(subject, loaded, weights, quick=quick, title=artifact)
 
 
 def _latency(subject: Subject, artifact: Any, weights: str | None, *, quick: bool, title: str) -> list[Row]:

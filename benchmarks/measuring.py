@@ -8,13 +8,14 @@ import os
 import platform
 import statistics
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-__all__ = ["Row", "interleaved", "machine", "most_resident", "ratio", "resident"]
+__all__ = ["Row", "interleaved", "machine", "most_resident", "on_threads", "ratio", "resident"]
 
 
 @dataclass(frozen=True)
@@ -45,6 +46,19 @@ class Row:
 
     def to_json(self) -> dict[str, Any]:
         return {**asdict(self), "met": self.met}
+
+
+@contextmanager
+def on_threads(count: int) -> Iterator[None]:
+    """Have torch compute on so many threads inside the block."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def interleaved(

@@ -91,9 +91,9 @@ def compile_document(
     _check_tolerance(chosen.tolerance)
     target = check_target(out)
     registry = registry if registry is not None else load_registry()
-    loader = loader_of(registry, chosen.backend, "compiling")
+    loader = loader_of(registry, chosen.backend)
     loader.check_installed()
-    builder = builder_of(registry, chosen.backend, "compiling")
+    builder = builder_of(registry, chosen.backend)
     builder.check_options(chosen.build, device_of(device))
     found = (
         document if isinstance(document, Report) else check(document, registry=registry, settings=settings)
@@ -201,7 +201,7 @@ class _Job:
             files=file_entries(self.folder),
         )
         manifest = manifest.model_copy(update={"parity": self._compare(manifest, prepared)})
-        manifest = manifest.model_copy(update={"files": file_entries(self.folder)})
+        manifest = manifest.model_copy(update={"files": file_entries(self.folder, manifest.files)})
         (self.folder / MANIFEST).write_bytes(write_manifest(manifest))
         return manifest
 

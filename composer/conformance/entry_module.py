@@ -7,6 +7,7 @@ import subprocess
 import sys
 
 from composer.conformance.report import Failure
+from composer.problems.endings import ending_of
 
 __all__ = ["check_entry_module"]
 
@@ -32,7 +33,7 @@ def check_entry_module(module_name: str) -> str:
         arguments = [sys.executable, "-c", _PROBE, module_name, json.dumps(sys.path)]
         done = subprocess.run(arguments, capture_output=True, text=True, check=False)
         if done.returncode:
-            cause = (done.stderr.strip().splitlines() or ["no reason given"])[-1]
+            cause = (done.stderr.strip().splitlines() or [ending_of(done.returncode)])[-1]
             raise Failure(f"importing {module_name} fails in a fresh process: {cause}")
         seconds, modules = json.loads(done.stdout.rpartition("found ")[2])
         heavy = [name for name in HEAVY if name in modules]

@@ -1,7 +1,14 @@
 """Running: programs, inputs, generation and models. Importing this imports torch."""
 
 from composer.execution.answering import Answering, Asking, TaskPorts, only_one
-from composer.execution.generation import drawn_seed, first_then, output_port, text_pieces
+from composer.execution.generation import (
+    check_one_sample,
+    drawn_seed,
+    first_then,
+    only_stream,
+    output_port,
+    text_pieces,
+)
 from composer.execution.linear import linear, prefers_onednn
 from composer.execution.model import (
     INITIAL,
@@ -33,12 +40,14 @@ __all__ = [
     "build_for_training",
     "build_module",
     "build_program",
+    "check_one_sample",
     "device_of",
     "drawn_seed",
     "first_then",
     "linear",
     "load",
     "only_one",
+    "only_stream",
     "output_port",
     "prefers_onednn",
     "text_pieces",

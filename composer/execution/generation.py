@@ -35,10 +35,12 @@ from composer.problems import InputError
 
 __all__ = [
     "Generator",
+    "check_one_sample",
     "drawn_seed",
     "first_then",
     "fresh_seed",
     "generators_of",
+    "only_stream",
     "output_port",
     "text_pieces",
     "tokenizer_for",
@@ -87,6 +89,23 @@ def _held_seed(seed: object, task: str, searches: Iterable[BoundSearch]) -> int:
     if not any(search.policy.seeded for search in searches):
         raise InputError(f"task `{task}` takes no seed: none of its searches draws tokens by chance")
     return seed
+
+
+def only_stream(task: str, searches: Mapping[str, BoundSearch]) -> str:
+    """The one `generate` node of a task, whose text can stream. Raises InputError where there is none."""
+    if not searches:
+        raise InputError(f"task `{task}` generates no text, so there is nothing to stream")
+    if len(searches) > 1:
+        raise InputError(f"task `{task}` generates several texts ({', '.join(searches)}): use run")
+    ((name, search),) = searches.items()
+    search.check_streams()
+    return name
+
+
+def check_one_sample(count: int) -> None:
+    """Raises InputError where more samples than one would be streamed."""
+    if count != 1:
+        raise InputError(f"streaming takes one sample at a time, not {count}")
 
 
 def output_port(
@@ -213,10 +232,8 @@ class Generator:
 
     def stream(self, slots: Slots, seed: int = 0) -> Iterator[str]:
         """Text of a single sample as it comes; the pieces together are the text that `run` gives."""
-        self.search.check_streams()
         step, cache, batch = self.start(self.step.read(slots))
-        if batch != 1:
-            raise InputError(f"streaming takes one sample at a time, not {batch}")
+        check_one_sample(batch)
         yield from text_pieces(self.search.stream(step, cache, seed), self.tokenizer, self.framing)
 
 

@@ -85,6 +85,10 @@ class Inputs:
             holds_samples(raw[name]) for name in self.groups if name in raw and self._is_main(name)
         )
 
+    def samples(self, raw: Mapping[str, object]) -> int:
+        """How many samples the answer has."""
+        return max((len(self._batch(name, raw)) for name in self.groups if self._is_main(name)), default=1)
+
     def check_known(self, raw: Mapping[str, object]) -> None:
         """Raise InputError for inputs that the task does not have; the others may be missing."""
         check_names(self.plan.task.name, self.plan.inputs, [*self.plan.inputs, *raw])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from itertools import takewhile
 from pathlib import Path
 from typing import Any, NoReturn
@@ -12,7 +13,14 @@ import torch
 from torch import nn
 
 from composer.execution.answering import TaskPorts, only_one
-from composer.execution.generation import Generator, drawn_seed, generators_of, walk
+from composer.execution.generation import (
+    Generator,
+    check_one_sample,
+    drawn_seed,
+    generators_of,
+    only_stream,
+    walk,
+)
 from composer.execution.inputs import Inputs, first_sample
 from composer.execution.linear import use_fastest_linears
 from composer.execution.node_errors import hold_outputs, node_errors
@@ -23,7 +31,7 @@ from composer.execution.sources import INITIAL
 from composer.execution.start import Start, chosen_layout
 from composer.execution.values import Slots, TaskValues
 from composer.graph import Checked, CheckedModule, CheckedTask, Report, check
-from composer.plan import Plan, plan_objective, plan_task, watched
+from composer.plan import Plan, pieces_inside, plan_objective, plan_task, watched
 from composer.plugin import Hypothesis, Registry, load_registry
 from composer.plugin.answers import as_map
 from composer.plugin.asking import PluginError, ask
@@ -89,14 +97,14 @@ class Runner:
         before = takewhile(lambda step: step is not generator.step, self.plan.steps)
         with torch.inference_mode(), node_errors(self.plan, slots):
             self.walk(slots, seed, {step.name for step in before})
-        pieces = generator.stream(slots, seed)
-        while True:
+
+        @contextmanager
+        def inside() -> Iterator[None]:
             # Inference mode must not stay on in the caller's code, which runs between two pieces.
             with torch.inference_mode(), node_errors(self.plan, slots), watched(generator.step):
-                piece = next(pieces, None)
-            if piece is None:
-                return
-            yield piece
+                yield
+
+        yield from pieces_inside(generator.stream(slots, seed), inside)
 
 
 class Model:
@@ -212,17 +220,11 @@ class Model:
         Raises InputError, before anything runs, where the task is not a single search that can stream.
         """
         runner = self.runner(task)
-        if not runner.generators:
-            raise InputError(
-                f"task `{runner.plan.task.name}` generates no text, so there is nothing to stream"
-            )
-        if len(runner.generators) > 1:
-            names = ", ".join(runner.generators)
-            raise InputError(f"task `{runner.plan.task.name}` generates several texts ({names}): use run")
-        (generator,) = runner.generators.values()
-        generator.search.check_streams()
+        searches = {name: generator.search for name, generator in runner.generators.items()}
+        generator = runner.generators[only_stream(runner.plan.task.name, searches)]
         drawn, given = runner.drawn(seed, raw)
         tensors, _ = runner.inputs.encode(given, self.device, self.dtype)
+        check_one_sample(runner.inputs.samples(given))
         return runner.stream(tensors, generator, drawn)
 
 
@@ -297,9 +299,8 @@ def _empty(declared: CheckedModule) -> nn.Module:
     try:
         with torch.device("meta"):
             module = build_module(declared.type, declared.config)
-    except (
-        PluginError
-    ):  # a builder that reads the values of tensors; whatever else is wrong shows on the CPU as well
+    except PluginError:
+        # A builder that reads the values of tensors; whatever else is wrong shows on the CPU as well.
         return build_module(declared.type, declared.config)
     saved = module.state_dict(keep_vars=True).keys()
     if any(key not in saved for key, _ in module.named_buffers()):

@@ -8,11 +8,11 @@ from composer.plan.walking import (
     Watch,
     current_watch,
     execute,
+    pieces_inside,
     places_of,
     read_sources,
     result_of,
     watched,
-    watched_pieces,
     watching,
 )
 
@@ -27,12 +27,12 @@ __all__ = [
     "Watch",
     "current_watch",
     "execute",
+    "pieces_inside",
     "places_of",
     "plan_objective",
     "plan_task",
     "read_sources",
     "result_of",
     "watched",
-    "watched_pieces",
     "watching",
 ]

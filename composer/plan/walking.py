@@ -17,11 +17,11 @@ __all__ = [
     "Watch",
     "current_watch",
     "execute",
+    "pieces_inside",
     "places_of",
     "read_sources",
     "result_of",
     "watched",
-    "watched_pieces",
     "watching",
 ]
 
@@ -123,11 +123,13 @@ def watched(step: Walked) -> AbstractContextManager[object]:
     return nullcontext() if watch is None else watch(step)
 
 
-def watched_pieces(step: Walked, pieces: Iterator[Piece]) -> Iterator[Piece]:
-    """The pieces that a step gives; what the caller does between two of them is not watched."""
+def pieces_inside(
+    pieces: Iterator[Piece], inside: Callable[[], AbstractContextManager[object]]
+) -> Iterator[Piece]:
+    """The pieces, each made inside what `inside` gives; what the caller does between two of them is outside of it."""
     done = object()
     while True:
-        with watched(step):
+        with inside():
             piece: Any = next(pieces, done)
         if piece is done:
             return

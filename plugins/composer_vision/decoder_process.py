@@ -50,7 +50,6 @@ def _answered(request: dict[str, Any], content: bytes) -> tuple[dict[str, Any], 
     from composer_vision.sources import Source
 
     try:
-        os.chdir(request["folder"])
         path = request["path"]
         source = Source(request["name"], content if path is None else Path(path))
         frames = read(source, Reading(**request["how"]))

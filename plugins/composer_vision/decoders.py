@@ -9,11 +9,11 @@ from __future__ import annotations
 import atexit
 import json
 import os
-import signal
 import subprocess
 import sys
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import asdict
 from typing import Any
 
@@ -21,6 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from composer.problems import ComposerError, InputError
+from composer.problems.endings import ending_of
 from composer_vision.reading import Reading, read
 from composer_vision.sources import Source
 from composer_vision.wire import receive, send
@@ -37,7 +38,7 @@ MOST_PROCESSES = 4
 # The package is put in place without its entry module, which declares configs that nobody needs here: the process is
 # ready in a third of the time.
 START = """
-import importlib.util, json, sys, types
+import json, sys, types
 paths, folder = json.loads(sys.argv[1])
 sys.path += [path for path in paths if path not in sys.path]
 package = types.ModuleType("composer_vision")
@@ -59,7 +60,7 @@ class _Process:
     """One process that decodes one thing at a time."""
 
     def __init__(self) -> None:
-        path = json.dumps([[each for each in sys.path if each], os.path.dirname(os.path.abspath(__file__))])
+        path = json.dumps([_code_folders(), os.path.dirname(os.path.abspath(__file__))])
         one = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
         try:
             self._process = subprocess.Popen(
@@ -80,7 +81,6 @@ class _Process:
             "name": source.name,
             "path": path,
             "bytes": len(content),
-            "folder": os.getcwd(),
             "seconds": seconds + 10,  # the process's own clock, for when nobody is here to end it
             "how": asdict(how),
         }
@@ -96,12 +96,11 @@ class _Process:
         timer.start()
         try:
             head, body = self._asked(request, content, how)
-        except (EOFError, OSError, KeyError) as error:
+        except EOFError as error:
             self.end()
             raise InputError(_epitaph(source.name, late.is_set(), seconds, self._process.wait())) from error
-        except (
-            BaseException
-        ):  # the user's interruption: the answer would be taken for that of the next request
+        except BaseException:
+            # The user's interruption: the answer would be taken for that of the next request.
             self.end()
             raise
         finally:
@@ -115,15 +114,21 @@ class _Process:
         return np.frombuffer(body, np.uint8).reshape(how.shape)
 
     def _asked(self, request: dict[str, Any], content: bytes, how: Reading) -> tuple[dict[str, Any], bytes]:
+        """The head of the answer, and the frames. Raises EOFError where there is none, or something else."""
         assert self._process.stdin is not None
         assert self._process.stdout is not None
-        send(self._process.stdin, request, content)
+        try:
+            send(self._process.stdin, request, content)
+        except OSError as error:
+            raise EOFError from error
         head = receive(self._process.stdout)
-        if "shape" not in head:
+        if any(isinstance(head.get(key), str) for key in ("refused", "failed")):
             return head, b""
-        size = int(np.prod(how.shape))  # what is expected, whatever the process says
+        if head.get("shape") != list(how.shape):  # what is expected, whatever the process says
+            raise EOFError
+        size = int(np.prod(how.shape))
         body = self._process.stdout.read(size)
-        if tuple(head["shape"]) != how.shape or len(body) != size:
+        if len(body) != size:
             raise EOFError
         return head, body
 
@@ -135,7 +140,10 @@ class _Process:
             receive(self._process.stdout)
         except EOFError as error:
             self.end()
-            raise _not_started(f"it ended with the code {self._process.wait()}") from error
+            raise _not_started(f"it ended with {ending_of(self._process.wait())}") from error
+        except BaseException:  # half of its first message may be read
+            self.end()
+            raise
         self._ready = True
 
     @property
@@ -143,14 +151,12 @@ class _Process:
         return self._process.poll() is None
 
     def end(self) -> None:
-        """End the process now, whatever it does."""
+        """End the process now, whatever it does, and close its pipes; once more is no harm."""
         self._process.kill()
         for stream in (self._process.stdin, self._process.stdout):
-            try:
+            with suppress(OSError):  # what was still to be written has no reader
                 if stream is not None:
                     stream.close()
-            except OSError:  # what was still to be written has no reader
-                pass
         self._process.wait()
 
 
@@ -167,14 +173,18 @@ class _Pool:
         with self._places:
             with self._lock:
                 process = self._waiting.pop() if self._waiting else None
-            if process is None or not process.lives:
-                process = _Process()
+            if process is not None and not process.lives:
+                process.end()
+                process = None
+            process = process or _Process()
             try:
                 return job(process)
             finally:
                 if process.lives:
                     with self._lock:
                         self._waiting.append(process)
+                else:
+                    process.end()
 
     def close(self) -> None:
         """End the processes that wait."""
@@ -204,6 +214,16 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_forget)
 
 
+def _code_folders() -> list[str]:
+    """Where this process finds code, for another one: an empty path is the folder that this one is in."""
+    found = []
+    for each in sys.path:
+        with suppress(OSError):  # that folder is gone
+            if isinstance(each, str):  # Python passes over others as well
+                found.append(os.path.abspath(each))
+    return found
+
+
 def _seconds() -> float:
     text = os.environ.get(SECONDS, "")
     try:
@@ -222,10 +242,7 @@ def _epitaph(name: str, late: bool, seconds: float, code: int) -> str:
             f"{name} takes more than {seconds:g} seconds to decode and was given up: cut out the part that is "
             f"meant, or set {SECONDS}"
         )
-    how = f"exit code {code}"
-    if code < 0:
-        number = -code
-        how = signal.Signals(number).name if number in set(signal.Signals) else f"signal {number}"
+    how = ending_of(code)
     memory = "; there may not be enough memory" if how == "SIGKILL" else ""
     return (
         f"{name} cannot be decoded: the decoder crashed on it ({how}{memory}); it is damaged, or made to do "

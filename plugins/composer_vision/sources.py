@@ -47,6 +47,7 @@ class Source:
                 raise InputError(f"{name} is not a regular file: save it as one first")
             if path.stat().st_size == 0:
                 raise InputError(f"{name} is an empty file: fetch or export it again")
+            path = path.absolute()  # what decodes it may be another process, in another folder
         except (OSError, ValueError) as error:
             raise InputError(f"{what} {str(path)!r} cannot be looked up ({error}): check the path") from error
         return Source(name, path)

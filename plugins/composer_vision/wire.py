@@ -21,7 +21,9 @@ def send(stream: IO[bytes], head: dict[str, Any], content: bytes | memoryview = 
 
 
 def receive(stream: IO[bytes]) -> dict[str, Any]:
-    """The head of the next message; what follows it is read by the caller. Raises EOFError at the end.
+    """The head of the next message; what follows it is read by the caller.
+
+    Raises EOFError at the end, and for what is not a message.
 
     Nothing is unpickled: whoever decodes a hostile file may be in its hands.
     """
@@ -30,7 +32,7 @@ def receive(stream: IO[bytes]) -> dict[str, Any]:
         raise EOFError
     try:
         head = json.loads(_exactly(stream, length))
-    except ValueError:
+    except (ValueError, RecursionError):
         raise EOFError from None
     if not isinstance(head, dict):
         raise EOFError

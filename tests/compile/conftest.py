@@ -105,9 +105,8 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> Small:
     document.write_text(DOCUMENT)
     torch.manual_seed(7)
     model = load(document, weights="initial")
-    for (
-        module
-    ) in model.modules.values():  # initial weights are so small that every beam scores nearly the same
+    # Initial weights are so small that every beam scores nearly the same.
+    for module in model.modules.values():
         for parameter in module.parameters():
             parameter.data.mul_(3).add_(torch.randn_like(parameter) * 0.05)
     weights = folder / "weights.safetensors"

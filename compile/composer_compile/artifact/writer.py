@@ -7,7 +7,7 @@ import os
 import shutil
 import tempfile
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -109,17 +109,17 @@ def _remove_empty(folders: list[Path]) -> None:
             each.rmdir()
 
 
-def file_entries(folder: Path) -> dict[str, FileEntry]:
-    """Length and hash of every file but the manifest."""
-    entries = {}
+def file_entries(folder: Path, known: Mapping[str, FileEntry] | None = None) -> dict[str, FileEntry]:
+    """Length and hash of every file but the manifest; those that are `known` are hashed already."""
+    entries = dict(known or {})
     for path in sorted(folder.rglob("*")):
         name = path.relative_to(folder).as_posix()
-        if path.is_file() and name != MANIFEST:
+        if path.is_file() and name != MANIFEST and name not in entries:
             with path.open("rb") as file:
                 digest = hashlib.file_digest(file, "sha256") if hasattr(hashlib, "file_digest") else None
                 value = digest.hexdigest() if digest else hashlib.sha256(path.read_bytes()).hexdigest()
             entries[name] = FileEntry(sha256=value, bytes=path.stat().st_size)
-    return entries
+    return dict(sorted(entries.items()))
 
 
 def put_in_place(folder: Path, target: Path) -> None:

@@ -13,7 +13,7 @@ from torch import Tensor, fx
 from composer.plugin import Backend, Registry
 from composer.plugin.answers import as_instance, as_map
 from composer.plugin.asking import ask, import_object
-from composer.problems import InputError
+from composer.problems.suggest import unknown
 from composer_compile.backends.contract import Builder, Compiled, LoadedProgram, Loader, Support
 
 if TYPE_CHECKING:
@@ -25,25 +25,23 @@ if TYPE_CHECKING:
 __all__ = ["builder_of", "loader_of"]
 
 
-def builder_of(registry: Registry, identity: str, user: str) -> Builder:
+def builder_of(registry: Registry, identity: str) -> Builder:
     """The builder of a registered backend.
 
     Raises:
         InputError: there is no such backend; those that there are. PluginError: it cannot be made, or is not a builder.
     """
-    return _AskedBuilder(_registered(registry, identity, user))
+    return _AskedBuilder(_registered(registry, identity))
 
 
-def loader_of(registry: Registry, identity: str, user: str) -> Loader:
+def loader_of(registry: Registry, identity: str) -> Loader:
     """The loader of a registered backend. Raises as `builder_of`."""
-    return _AskedLoader(_registered(registry, identity, user))
+    return _AskedLoader(_registered(registry, identity))
 
 
-def _registered(registry: Registry, identity: str, user: str) -> Backend:
+def _registered(registry: Registry, identity: str) -> Backend:
     if identity not in registry.backends:
-        raise InputError(
-            f"{user} needs the backend `{identity}`; installed are {', '.join(registry.backends) or 'none'}"
-        )
+        raise unknown("backend", identity, registry.backends)
     return registry.backends[identity]
 
 

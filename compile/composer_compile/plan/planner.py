@@ -55,8 +55,8 @@ def plan_document(
     """
     chosen = options or Options()
     registry = registry if registry is not None else load_registry()
-    loader_of(registry, chosen.backend, "--plan").check_installed()
-    builder = builder_of(registry, chosen.backend, "--plan")
+    loader_of(registry, chosen.backend).check_installed()
+    builder = builder_of(registry, chosen.backend)
     builder.check_options(chosen.build, None)
     found = (
         document if isinstance(document, Report) else check(document, registry=registry, settings=settings)

@@ -12,6 +12,7 @@ import torch
 
 from composer.execution import NotCopiedError, TaskPorts, device_of, only_one
 from composer.execution.processors import Processors
+from composer.plan import pieces_inside
 from composer.plugin import Registry, load_registry
 from composer.plugin.asking import PluginError, import_object
 from composer.problems import InputError
@@ -51,7 +52,7 @@ def load(
         every = lacking(container.manifest, container.manifest.tasks.values(), registry)
         raise ArtifactError(f"{path} needs {every}")
     target = device_of(device)
-    loader = loader_of(registry, container.manifest.backend.id, str(path))
+    loader = loader_of(registry, container.manifest.backend.id)
     loader.check_installed()
     reason = loader.mismatch(container.manifest.backend.made_with, target)
     if reason is not None:
@@ -180,15 +181,14 @@ class Artifact:
         return ArtifactSession(self.task(task), kept, seed)
 
     def stream(self, task: str | None = None, /, *, seed: Any = None, **raw: Any) -> Iterator[str]:
-        """The text of one sample as it is generated. Raises InputError where no single search can stream."""
-        pieces = self.task(task).stream(raw, seed)
-        while True:
-            # Not around the loop: the caller's own code would run in inference mode between the pieces.
-            with torch.inference_mode():
-                piece = next(pieces, None)
-            if piece is None:
-                return
-            yield piece
+        """The text of one sample as it is generated.
+
+        Raises InputError, before anything runs, where the task is not a single search that can stream.
+        """
+        with torch.inference_mode():
+            pieces = self.task(task).stream(raw, seed)
+        # Inference mode must not stay on in the caller's code, which runs between two pieces.
+        return pieces_inside(pieces, torch.inference_mode)
 
     def warm_up(self, *tasks: str) -> None:
         """Load the programs of tasks (all that can run here, where none is named) now rather than when asked first."""
@@ -197,6 +197,7 @@ class Artifact:
 
     def samples(self) -> dict[str, torch.Tensor]:
         """The recorded inputs and results of `composer verify`."""
+        self._check_open()
         content = self._container.read(SAMPLES)
         stored = StoredWeights(content, torch.device("cpu"), str(self._container.path))
         return {key: stored[key] for key in stored.keys()}  # noqa: SIM118 (not a mapping)
@@ -227,8 +228,7 @@ class Artifact:
         if name in self.lacking:
             raise ArtifactError(f"task `{name}` of {self.path} needs {self.lacking[name]}")
         with self._lock:
-            if self._closed:
-                raise InputError(f"the artifact {self._container.path} was closed: load it again")
+            self._check_open()
             if name not in self._tasks:
                 self._tasks[name] = LoadedTask(
                     name,
@@ -241,6 +241,10 @@ class Artifact:
                 )
             return self._tasks[name]
 
+    def _check_open(self) -> None:
+        if self._closed:
+            raise InputError(f"the artifact {self.path} was closed: load it again")
+
     def _load(self, program: Program) -> LoadedProgram:
         """A program, loaded once however many tasks use it."""
         key = (program.file, *program.weights)
@@ -248,6 +252,7 @@ class Artifact:
         if loaded is not None:
             return loaded
         with self._lock:
+            self._check_open()
             if key not in self._programs:
                 stored = self._weights
                 weights = [

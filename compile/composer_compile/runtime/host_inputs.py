@@ -31,11 +31,6 @@ def processor_of(entry: Input, registry: Registry, container: Container, shared:
 
     The manifest names a modality by its id, never by a path of code: what runs is what the installed plugins register.
     """
-    if entry.modality not in registry.modalities:
-        raise ArtifactError(
-            f"{container.path} needs the modality `{entry.modality}`, which no installed plugin offers: install the "
-            f"plugin (there are {', '.join(registry.modalities)})"
-        )
     modality = registry.modalities[entry.modality]
     files = {field: str(container.unpacked(name).absolute()) for field, name in entry.files.items()}
     config = config_of(modality, "modalities", {**entry.config, **files}, container)

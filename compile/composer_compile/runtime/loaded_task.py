@@ -10,10 +10,17 @@ from typing import Any, Union
 import torch
 from torch import Tensor
 
-from composer.execution import drawn_seed, first_then, output_port, text_pieces
+from composer.execution import (
+    check_one_sample,
+    drawn_seed,
+    first_then,
+    only_stream,
+    output_port,
+    text_pieces,
+)
 from composer.execution.inputs import first_sample
 from composer.execution.processors import Processors
-from composer.plan import Sources, current_watch, execute, read_sources, watched_pieces
+from composer.plan import Sources, current_watch, execute, pieces_inside, read_sources, watched
 from composer.plugin import DecoderStep, Framing, Hypothesis, Registry, Tokenizer
 from composer.plugin.asking import ask, import_object
 from composer.plugin.implementations import BoundSearch, bind_search, tokenizer_of
@@ -287,21 +294,22 @@ class LoadedTask:
         execute([(part, function(part)) for part in order], values, current_watch())
 
     def stream(self, raw: Mapping[str, Any], seed: Any = None) -> Iterator[str]:
-        """The text of one sample as it is generated."""
-        generators = [part for part in self.order if isinstance(part, LoadedGenerate)]
-        if len(generators) != 1:
-            raise InputError(f"task `{self.name}` does not generate one text, so there is nothing to stream")
-        generator = generators[0]
-        generator.search.check_streams()
+        """The text of one sample as it is generated. Raises InputError, before anything runs, where it cannot be."""
+        generators = {part.name: part for part in self.order if isinstance(part, LoadedGenerate)}
+        name = only_stream(self.name, {each: part.search for each, part in generators.items()})
         drawn, given = self.drawn(seed, raw)
         tensors, sizes, _ = self.requests.read(given)
-        if sizes[generator.entry.batch] != 1:
-            raise InputError(f"streaming takes one sample at a time, not {sizes[generator.entry.batch]}")
-        values: dict[str, Any] = dict(tensors)
-        self.walk(values, sizes, {}, drawn, self.order[: self.order.index(generator)])
-        tokens = generator.stream(values, sizes, drawn)
+        check_one_sample(sizes[generators[name].entry.batch])
+        return self._pieces(generators[name], dict(tensors), sizes, drawn)
+
+    def _pieces(
+        self, generator: LoadedGenerate, values: dict[str, Any], sizes: Mapping[str, int], seed: int
+    ) -> Iterator[str]:
+        """Run what comes before a `generate` node, then give its text piece by piece."""
+        self.walk(values, sizes, {}, seed, self.order[: self.order.index(generator)])
+        tokens = generator.stream(values, sizes, seed)
         pieces = text_pieces(tokens, generator.tokenizer, generator.search.framing)
-        yield from watched_pieces(generator, pieces)
+        yield from pieces_inside(pieces, partial(watched, generator))
 
     def answer(self, values: Mapping[str, Any], *, single: bool) -> dict[str, Any]:
         """One value per output, or lists of them."""
@@ -325,11 +333,6 @@ def new_sizes(part: LoadedStage, values: Mapping[str, Any], sizes: Mapping[str, 
 
 
 def _host_call(entry: HostCall, registry: Registry, container: Container) -> LoadedHostCall:
-    if entry.uses not in registry.module_types:
-        raise ArtifactError(
-            f"{container.path} needs the module type `{entry.uses}`, which no installed plugin offers: "
-            "install the plugin"
-        )
     declared = registry.module_types[entry.uses]
     config = config_of(declared, "module_types", entry.config, container)
     builder = import_object(declared.builder, declared.title)
@@ -344,11 +347,6 @@ def _generator(
     shared: Processors,
     device: torch.device,
 ) -> LoadedGenerate:
-    if entry.policy not in registry.policies:
-        raise ArtifactError(
-            f"{container.path} needs the search policy `{entry.policy}`, which no installed plugin offers: install the "
-            f"plugin (there are {', '.join(registry.policies) or 'none'})"
-        )
     stage = LoadedStage(entry.decode, load)
     beams = entry.beams
     leading = 2 if beams > 1 else 1

@@ -14,10 +14,12 @@ from typing import Any
 
 import composer_compile
 import pytest
-from composer_compile.artifact.manifest import manifest_schema, read_manifest
+from composer_compile.artifact import writer
+from composer_compile.artifact.manifest import FileEntry, manifest_schema, read_manifest
 from composer_compile.artifact.summary import Sharing
 from composer_compile.backends.export_builder import ExportBuilder
 from composer_compile.errors import CompileError
+from composer_compile.runtime.artifact import SAMPLES
 from composer_compile.tensors.specs import StageSpec
 
 SLOW = """
@@ -238,3 +240,28 @@ def test_no_file_of_an_artifact_holds_a_path_of_this_machine(small: Any, tmp_pat
     with composer_compile.load(tmp_path / "out") as artifact, composer_compile.load(small.artifact) as whole:
         ours, theirs = (each.run("classify", question="what is it")["scores"] for each in (artifact, whole))
         assert ours.tolist() == pytest.approx(theirs.tolist(), rel=1e-4)
+
+
+def test_every_file_is_hashed_once(small: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Weights may be many gigabytes; what is written after the comparison is the samples alone."""
+    hashed: list[str] = []
+
+    class Noted:
+        """Stands in the place of a manifest's entry, which is made of a hash."""
+
+        def __call__(self, **fields: Any) -> Any:
+            hashed.append(fields["sha256"])
+            return FileEntry(**fields)
+
+    monkeypatch.setattr(writer, "FileEntry", Noted())
+    manifest = composer_compile.compile_document(
+        small.document,
+        tmp_path / "out",
+        weights=small.weights,
+        tasks=["classify"],
+        options=composer_compile.Options(ranges={"batch": "2..2", "question.length": "3..3"}),
+    )
+    assert SAMPLES in manifest.files
+    assert list(manifest.files) == sorted(manifest.files)
+    assert sorted(hashed) == sorted(entry.sha256 for entry in manifest.files.values())
+    composer_compile.load(tmp_path / "out").close()

@@ -8,13 +8,17 @@ from pathlib import Path
 from typing import Any
 
 import composer_compile
+import numpy as np
 import pytest
+import torch
 from composer_compile.runtime.session import ArtifactSession
 
 from composer.execution import Answering, Asking, Model, Session, load
 from composer.problems import InputError
 from composer.recipes import TaskRecipe
 from composer.training.evaluating import evaluate
+
+CLIPS = [np.full((3, 9, 9, 3), shade, dtype=np.uint8) for shade in (0, 200)]
 
 
 @pytest.fixture(params=["live", "artifact"])
@@ -82,15 +86,40 @@ def test_what_was_closed_says_so_and_may_be_closed_again(answering: Answering) -
     assert dict(answering.ports("classify").inputs) == {"question": "text"}
 
 
+@pytest.mark.parametrize(
+    ("task", "raw", "message"),
+    [
+        ("caption", {"clip": 1}, "has no input `clip`"),
+        ("caption", {}, "needs the input `video`"),
+        ("caption", {"video": []}, "`video` is an empty list"),
+        ("caption", {"video": "nowhere.mp4"}, "nowhere.mp4"),
+        ("caption", {"video": CLIPS[0], "seed": 3}, "takes no seed"),
+        ("caption", {"video": CLIPS}, "streaming takes one sample at a time, not 2"),
+        ("classify", {"question": "a"}, "task `classify` generates no text, so there is nothing to stream"),
+        ("video-qa", {"video": CLIPS[0], "question": "a"}, "3 beams cannot stream"),
+        ("capton", {}, "did you mean `caption`"),
+    ],
+)
+def test_a_stream_that_cannot_begin_is_refused_when_it_is_asked_for(
+    answering: Answering, task: str, raw: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(InputError, match=message):
+        answering.stream(task, **raw)
+
+
+def test_no_piece_of_a_stream_is_taken_in_inference_mode(answering: Answering) -> None:
+    """The caller's own code runs between the pieces."""
+    modes = [torch.is_inference_mode_enabled() for _ in answering.stream("caption", video=CLIPS[0])]
+    assert modes
+    assert not any(modes)
+
+
 def test_both_can_be_scored(answering: Answering, small: Any, tmp_path: Path) -> None:
     recipe = TaskRecipe.model_validate(
         {"dataset": "none", "batch": 1, "output": "caption", "reference": "text", "fields": {"video": "clip"},
          "metrics": {"same": "quickstart.exact_match"}}
     )  # fmt: skip
-    import numpy as np
-
-    clips = [np.full((3, 9, 9, 3), shade, dtype=np.uint8) for shade in (0, 200)]
-    said = [small.model.run("caption", video=clip)["caption"] for clip in clips]
-    samples = [{"clip": clips[0], "text": said[0]}, {"clip": clips[1], "text": said[1] + " not"}]
+    said = [small.model.run("caption", video=clip)["caption"] for clip in CLIPS]
+    samples = [{"clip": CLIPS[0], "text": said[0]}, {"clip": CLIPS[1], "text": said[1] + " not"}]
     found = evaluate(answering, "caption", samples, recipe, small.model.report.registry)
     assert found == {"same": 0.5, "samples": 2}

@@ -95,11 +95,11 @@ def test_word_pieces_that_join_do_not_spoil_a_stream(
 
 def test_what_cannot_stream_says_why(artifact: composer_compile.Artifact, clip: Clip) -> None:
     with pytest.raises(InputError, match="3 beams cannot stream"):
-        next(artifact.stream("video-qa", video=clip(0), question="a"))
+        artifact.stream("video-qa", video=clip(0), question="a")
     with pytest.raises(InputError, match="nothing to stream"):
-        next(artifact.stream("classify", question="a"))
+        artifact.stream("classify", question="a")
     with pytest.raises(InputError, match="one sample at a time, not 2"):
-        next(artifact.stream("caption", video=[clip(0), clip(1)]))
+        artifact.stream("caption", video=[clip(0), clip(1)])
 
 
 def test_threads_do_not_disturb_each_other(artifact: composer_compile.Artifact, clip: Clip) -> None:
@@ -138,6 +138,32 @@ def test_a_closed_artifact_gives_nothing_more(small: Any) -> None:
     artifact.close()  # twice is no harm
     with pytest.raises(InputError, match="was closed: load it again"):
         artifact.run("classify", question="red")
+    with pytest.raises(InputError, match="was closed: load it again"):
+        artifact.samples()
+
+
+@pytest.mark.parametrize("warm", [False, True])
+def test_what_was_taken_from_an_artifact_before_it_was_closed_gives_nothing_more(
+    small: Any, clip: Clip, warm: bool
+) -> None:
+    """A session, a stream and a bound task hold no weights of their own."""
+    artifact = composer_compile.load(small.artifact)
+    if warm:
+        artifact.warm_up()
+    task = artifact.task("classify")
+    session = artifact.session("classify")
+    begun = artifact.stream("caption", video=clip(5))
+    if warm:
+        next(begun)
+    artifact.close()
+    for use in (
+        lambda: task.run({"question": "red"}),
+        lambda: session.ask(question="red"),
+        lambda: list(begun),
+        task.warm_up,
+    ):
+        with pytest.raises(InputError, match=r"^the artifact .* was closed: load it again$"):
+            use()
 
 
 @pytest.mark.parametrize(

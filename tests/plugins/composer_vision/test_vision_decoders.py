@@ -103,6 +103,99 @@ def test_a_relative_path_is_looked_up_where_the_caller_is(
         assert (frames("same.png") == level).all()
 
 
+def test_a_folder_that_is_gone_hides_only_what_lay_in_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here = picture(tmp_path, "here.png", 10)
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    gone.rmdir()
+    assert (frames(here) == 10).all()
+    with pytest.raises(InputError, match=r"lost\.png"):
+        frames("lost.png")
+    assert (frames(here) == 10).all()
+
+
+def test_code_is_imported_from_where_the_caller_imports_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The folder that Python was started in is an empty path; what is not a string is passed over."""
+    (tmp_path / "at_start.py").write_text("LEVEL = 3\n")
+    (tmp_path / "more").mkdir()
+    (tmp_path / "more" / "beside.py").write_text("LEVEL = 4\n")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", ["", *sys.path, "more", Path("nowhere")])
+    code = "import at_start, beside, os\nos._exit(at_start.LEVEL + beside.LEVEL)\n"
+    monkeypatch.setattr(decoders, "START", decoders.START.replace("serve()\n", f"{code}serve()\n", 1))
+    with pytest.raises(ComposerError, match="cannot be started: it ended with exit code 7"):
+        frames(picture(tmp_path, "a.png"))
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        "b'[' * 100_000",
+        """b'{"shape": ' + b'[' * 100_000""",
+        "b'[]'",
+        """b'{"shape": 3}'""",
+        """b'{"shape": [null]}'""",
+        """b'{"shape": [1, 1, 4, 4, 4]}'""",
+        """b'{"refused": 3}'""",
+        "b'{}'",
+        "b'\\xff'",
+    ],
+    ids=["deep", "deep shape", "list", "number", "null", "other shape", "refused", "empty", "bytes"],
+)
+def test_what_a_process_in_foreign_hands_answers_is_a_crash(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, answer: str
+) -> None:
+    """Whoever decodes a hostile file may be in its hands."""
+    good = picture(tmp_path, "good.png")
+    lies = f"""
+from composer_vision import wire
+def send(stream, head, content=b"", right=wire.send):
+    if "ready" in head:
+        return right(stream, head)
+    answer = {answer}
+    stream.write(wire._LENGTH.pack(len(answer)) + answer + bytes(64))
+    stream.flush()
+wire.send = send
+serve()
+"""
+    with monkeypatch.context() as patch:
+        patch.setattr(decoders, "START", f"{decoders.START.partition(MISBEHAVES)[0]}{lies}")
+        with pytest.raises(InputError, match="the decoder crashed on it"):
+            frames(good)
+    assert (frames(good) == 90).all()
+
+
+def test_a_process_that_died_between_two_answers_leaves_no_pipe(tmp_path: Path) -> None:
+    good = picture(tmp_path, "good.png")
+    frames(good)
+    (dead,) = decoders._POOL._waiting
+    dead._process.kill()
+    dead._process.wait()
+    assert (frames(good) == 90).all()
+    assert dead not in decoders._POOL._waiting
+    assert dead._process.stdin.closed
+    assert dead._process.stdout.closed
+
+
+def test_a_fault_of_ours_is_not_taken_for_a_crash(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    good = picture(tmp_path, "good.png")
+    frames(good)
+    with monkeypatch.context() as patch:
+
+        def wrong(stream: Any) -> dict[str, Any]:
+            raise KeyError("ours")
+
+        patch.setattr(decoders, "receive", wrong)
+        with pytest.raises(KeyError, match="ours"):
+            frames(good)
+    assert (frames(good) == 90).all()
+
+
 def test_bytes_and_threads(tmp_path: Path) -> None:
     contents = [picture(tmp_path, f"{level}.png", level).read_bytes() for level in range(40)]
     with ThreadPoolExecutor(8) as threads:
@@ -129,7 +222,7 @@ def test_an_interrupted_answer_is_not_taken_for_the_next(
 def test_a_process_that_does_not_start_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = picture(tmp_path, "a.png")
     monkeypatch.setattr(decoders, "START", "raise SystemExit(7)")
-    with pytest.raises(ComposerError, match="ended with the code 7; COMPOSER_MEDIA=inline"):
+    with pytest.raises(ComposerError, match="ended with exit code 7; COMPOSER_MEDIA=inline"):
         frames(path)
     monkeypatch.setattr(sys, "executable", str(tmp_path / "no-python"))
     with pytest.raises(ComposerError, match="cannot be started: No such file"):

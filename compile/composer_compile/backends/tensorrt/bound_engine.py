@@ -14,36 +14,53 @@ from torch import Tensor
 from composer_compile.backends.tensorrt.program_file import EngineStep
 from composer_compile.errors import ArtifactError
 
-__all__ = ["BoundEngine"]
+__all__ = ["BoundEngine", "ReadEngine"]
+
+
+class ReadEngine:
+    """An engine, read from its bytes: nothing is bound yet, and no context takes memory. `trt` is TensorRT's module."""
+
+    def __init__(self, step: EngineStep, content: bytes, trt: Any) -> None:
+        self.step = step
+        self.logger = trt.Logger(trt.Logger.ERROR)
+        self.runtime = trt.Runtime(self.logger)  # must live as long as what it reads
+        self.engine = self.runtime.deserialize_cuda_engine(content)
+        if self.engine is None:
+            raise ArtifactError(f"{step.engine} of a TensorRT program cannot be loaded on this GPU")
+        types = _number_formats(trt)
+        self.dtypes = {
+            each.name: types[self.engine.get_tensor_dtype(each.name)]
+            for each in (*step.inputs, *step.outputs)
+        }
+
+    @property
+    def reads_sizes(self) -> bool:
+        """Whether a size is one of its inputs: it is read on the host."""
+        return any(self.engine.is_shape_inference_io(each.name) for each in self.step.inputs)
 
 
 class BoundEngine:
     """Callable with the tensors of a request in the order of the step's inputs, without those that are fixed.
 
-    `trt` is the module of TensorRT, `stream` gives the handle of the stream to run on. Not thread-safe: a context has
-    one state. `graphs` captures the work for the sizes of a call, and replays it as long as they stay the same.
+    `stream` gives the handle of the stream to run on. Not thread-safe: a context has one state. `graphs` captures the
+    work for the sizes of a call, and replays it as long as they stay the same.
     """
 
     def __init__(
         self,
-        step: EngineStep,
-        content: bytes,
+        read: ReadEngine,
         fixed: Mapping[str, Tensor],
         device: torch.device,
         *,
-        trt: Any,
         stream: Callable[[], int],
         graphs: bool = False,
     ) -> None:
         self.device = device
         self.stream = stream
         self.graphs = graphs
-        self.logger = trt.Logger(trt.Logger.ERROR)
-        self.runtime = trt.Runtime(self.logger)
-        self.engine = self.runtime.deserialize_cuda_engine(content)
-        if self.engine is None:
-            raise ArtifactError(f"{step.engine} of a TensorRT program cannot be loaded on this GPU")
-        self.context = self.engine.create_execution_context()
+        self.read = read
+        step = read.step
+        self.context = read.engine.create_execution_context()
         if self.context is None:
             raise ArtifactError(
                 f"{step.engine} of a TensorRT program cannot be used: this GPU has not enough memory for it"
@@ -51,11 +68,7 @@ class BoundEngine:
         self.name = step.engine
         self.inputs = [each.name for each in step.inputs if each.name not in fixed]
         self.outputs = [each.name for each in step.outputs]
-        types = _number_formats(trt)
-        self.dtypes = {
-            each.name: types[self.engine.get_tensor_dtype(each.name)]
-            for each in (*step.inputs, *step.outputs)
-        }
+        self.dtypes = read.dtypes
         self.fixed = {name: self._fitting(name, tensor) for name, tensor in fixed.items()}
         for name, tensor in self.fixed.items():
             self._bind(name, tensor)
@@ -110,7 +123,8 @@ class _Captured:
         run(self.given)  # what is only done the first time cannot be captured
         torch.cuda.synchronize()
         self.graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(self.graph):
+        # Other threads may use the GPU meanwhile; in the usual mode either they or the capture would fail.
+        with torch.cuda.graph(self.graph, capture_error_mode="thread_local"):
             self.results = run(self.given)
 
     def replay(self, given: Sequence[Tensor]) -> list[Tensor]:

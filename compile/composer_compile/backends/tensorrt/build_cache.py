@@ -55,6 +55,20 @@ def _shown(value: object) -> str:
     return f"{value.dtype} {tuple(value.shape)}" if isinstance(value, Tensor) else str(value)
 
 
+def _put(path: Path, data: bytes) -> None:
+    """Write a file whole or not at all. Several commands may write the same one, so each begins one of its own name."""
+    part = None
+    try:
+        with tempfile.NamedTemporaryFile(dir=path.parent, suffix=".part", delete=False) as file:
+            part = Path(file.name)
+            file.write(data)
+        os.replace(part, path)
+    except BaseException:  # an interruption too
+        if part is not None:
+            part.unlink(missing_ok=True)
+        raise
+
+
 class BuildCache:
     """A directory of program files, and beside each the weights that its torch side reads."""
 
@@ -91,9 +105,7 @@ class BuildCache:
         # The program last: it is looked for first.
         for path, data in ((beside, save(held)), (program, content)):
             try:
-                with tempfile.NamedTemporaryFile(dir=self.folder, suffix=".part", delete=False) as file:
-                    file.write(data)
-                os.replace(file.name, path)
+                _put(path, data)
             except OSError as error:
                 raise BackendError(
                     f"--build-cache {self.folder} cannot be written: {error.strerror or error}"

@@ -13,7 +13,6 @@ import json
 import os
 import pickle
 import re
-import signal
 import subprocess
 import sys
 import tempfile
@@ -28,6 +27,7 @@ import torch
 from torch import Tensor, nn
 from torch.export import ExportedProgram
 
+from composer.problems.endings import ending_of
 from composer_compile.artifact.operations import unknown_operation
 from composer_compile.artifact.weights import WeightStore
 from composer_compile.backends.tensorrt.build_cache import BuildCache
@@ -172,11 +172,10 @@ class _Running:
 
     def ending(self) -> str:
         """How the process ended, with the last that was printed in it."""
-        code = self.process.wait()
+        how = ending_of(self.process.wait())
         self.printed.seek(0)
         lines = self.printed.read().decode(errors="replace").splitlines()
         said = [line.strip() for line in lines if line.strip() and not NOTICE.match(line)]
-        how = signal.Signals(-code).name if code < 0 else f"exit status {code}"
         return f"{how}: {said[-1]}" if said else how
 
     def kill(self) -> None:

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from composer_compile.backends.contract import LoadedProgram
 from composer_compile.backends.export_loader import loaded_program
-from composer_compile.backends.tensorrt.bound_engine import BoundEngine
+from composer_compile.backends.tensorrt.bound_engine import BoundEngine, ReadEngine
 from composer_compile.backends.tensorrt.program_file import EngineStep, Packed, TorchStep
 from composer_compile.backends.tensorrt.tensorrt_library import fitting, library, on_graphs
 from composer_compile.errors import ArtifactError
@@ -92,18 +92,16 @@ def _bound(
         return None
     from torch_tensorrt.dynamo.conversion import _TRTInterpreter
 
-    engine = BoundEngine(
-        step,
-        content,
+    read = ReadEngine(step, content, _TRTInterpreter.trt)
+    if read.reads_sizes:  # on the host, which the library sees to
+        return None
+    return BoundEngine(
+        read,
         fixed,
         device,
-        trt=_TRTInterpreter.trt,
         stream=lambda: int(torch.cuda.current_stream(device).cuda_stream),
         graphs=graphs,
     )
-    # A size as an input is read on the host, which the library sees to.
-    on_host = any(engine.engine.is_shape_inference_io(each.name) for each in step.inputs)
-    return None if on_host else engine
 
 
 def _of_library(

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
-from types import SimpleNamespace
+import sys
+from collections.abc import Sequence
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import pytest
 import torch
-from composer_compile.backends.tensorrt.bound_engine import BoundEngine
+from composer_compile.backends.tensorrt import engine_run
+from composer_compile.backends.tensorrt.bound_engine import BoundEngine, ReadEngine
 from composer_compile.backends.tensorrt.program_file import Binding, EngineStep
 from composer_compile.errors import ArtifactError
 from engines import CPU
@@ -53,9 +56,11 @@ class Context:
         return True
 
 
-def tensorrt(context: Context | None, engine: bool = True) -> Any:
+def tensorrt(context: Context | None, engine: bool = True, sizes: Sequence[str] = ()) -> Any:
     made = SimpleNamespace(
-        create_execution_context=lambda: context, get_tensor_dtype=lambda name: "float", num=1
+        create_execution_context=lambda: context,
+        get_tensor_dtype=lambda name: "float",
+        is_shape_inference_io=lambda name: name in sizes,
     )
     runtime = SimpleNamespace(deserialize_cuda_engine=lambda content: made if engine else None)
     logger = type("Logger", (), {"ERROR": 1, "__init__": lambda self, level: None})
@@ -78,9 +83,8 @@ def step() -> EngineStep:
 
 
 def bound(context: Context, weight: Tensor, **options: Any) -> BoundEngine:
-    return BoundEngine(
-        step(), b"it", {"weight": weight}, CPU, trt=tensorrt(context), stream=lambda: 7, **options
-    )
+    read = ReadEngine(step(), b"it", tensorrt(context))
+    return BoundEngine(read, {"weight": weight}, CPU, stream=lambda: 7, **options)
 
 
 def test_weights_are_bound_once_and_requests_every_time() -> None:
@@ -117,12 +121,17 @@ def test_a_size_that_the_engine_was_not_built_for() -> None:
 def test_an_engine_that_cannot_be_loaded_or_has_no_room() -> None:
     for double, message in ((tensorrt(None, engine=False), "cannot be loaded"), (tensorrt(None), "memory")):
         with pytest.raises(ArtifactError, match=message):
-            BoundEngine(step(), b"it", {}, CPU, trt=double, stream=lambda: 0)
+            BoundEngine(ReadEngine(step(), b"it", double), {}, CPU, stream=lambda: 0)
 
 
 def test_graphs_are_captured_once_per_size_and_replayed(monkeypatch: pytest.MonkeyPatch) -> None:
     context, weight = Context(), torch.randn(3, 2)
     captured: list[Any] = []
+    modes: list[str] = []
+
+    def capture(graph: Any, *, capture_error_mode: str) -> contextlib.AbstractContextManager[None]:
+        modes.append(capture_error_mode)
+        return contextlib.nullcontext()
 
     class Graph:
         def __init__(self) -> None:
@@ -132,7 +141,7 @@ def test_graphs_are_captured_once_per_size_and_replayed(monkeypatch: pytest.Monk
             context.execute_async_v3(7)
 
     monkeypatch.setattr(torch.cuda, "CUDAGraph", Graph)
-    monkeypatch.setattr(torch.cuda, "graph", lambda graph: contextlib.nullcontext())
+    monkeypatch.setattr(torch.cuda, "graph", capture)
     monkeypatch.setattr(torch.cuda, "synchronize", lambda: None)
     engine = bound(context, weight, graphs=True)
     kept = []
@@ -142,4 +151,27 @@ def test_graphs_are_captured_once_per_size_and_replayed(monkeypatch: pytest.Monk
     for ours, theirs in kept:  # a replay writes into no result that was given out
         torch.testing.assert_close(ours, theirs)
     assert len(captured) == 2
+    assert modes == ["thread_local"] * 2  # what other threads do with the GPU meanwhile is no fault of theirs
     assert context.sized == 4  # twice each: before the capture, and in it
+
+
+@pytest.mark.parametrize("sizes", [(), ("x",)])
+def test_which_way_an_engine_runs_is_decided_before_anything_is_bound(
+    monkeypatch: pytest.MonkeyPatch, sizes: tuple[str, ...]
+) -> None:
+    """A size as an input is read on the host: such an engine is the library's, and takes no context of ours."""
+    context = Context()
+    interpreter = SimpleNamespace(trt=tensorrt(context, sizes=sizes))
+    conversion = ModuleType("torch_tensorrt.dynamo.conversion")
+    conversion._TRTInterpreter = interpreter  # type: ignore[attr-defined]
+    for name in ("torch_tensorrt", "torch_tensorrt.dynamo"):
+        monkeypatch.setitem(sys.modules, name, ModuleType(name))
+    monkeypatch.setitem(sys.modules, conversion.__name__, conversion)
+    monkeypatch.setattr(engine_run, "library", contextlib.nullcontext)
+    monkeypatch.setattr(engine_run, "on_graphs", contextlib.nullcontext)
+    monkeypatch.setattr(torch.cuda, "device", lambda device: contextlib.nullcontext())
+    monkeypatch.setattr(engine_run, "_module", lambda *_: lambda weight, x: "the library's")
+    call = engine_run.engine_on(CPU, graphs=False)(step(), b"it", {"weight": torch.ones(3, 2)})
+    assert context.bound == ([] if sizes else ["weight"])
+    if sizes:
+        assert call(torch.ones(1, 3)) == "the library's"

@@ -131,7 +131,7 @@ def test_a_program_comes_back_with_its_weights(
                 ("os.kill(os.getpid(), 11)", r"\(SIGSEGV\)$"),
             )
         ),
-        ("os.write(2, b'out of memory\\n'); os._exit(3)", r"\(exit status 3: out of memory\)$"),
+        ("os.write(2, b'out of memory\\n'); os._exit(3)", r"\(exit code 3: out of memory\)$"),
     ],
 )
 def test_a_builder_that_ends_its_process_is_one_sentence(
