@@ -1,178 +1,236 @@
 """Search options of the language as it was (`penalty` and `beams` beside `max_tokens`): one problem, and the fix.
 
 A search has options of its own now: `{beams: 5, penalty: mplug2}` is `{search: {uses: mplug2.beam, with: {beams: 5}}}`.
-Each file of a chain of documents is rewritten for what it says itself, since maps merge by key.
+Each file of a chain is put into today's words by itself, and what it says then does not depend on which of the others
+are rewritten already: a document means the same in whatever order its files are.
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
-from yaml.nodes import ScalarNode
+from yaml.nodes import MappingNode, Node, ScalarNode
 
-from composer.graph.old_entries import OldEntry, entry_of, rewritten
+from composer.graph.old_entries import Pair, entries_of, flow_text, made, made_map, replacing
 from composer.graph.searches import OLD_OPTIONS, policy_called
-from composer.language import Resolved
+from composer.language import Resolved, Tree, place_of
+from composer.language.schema12 import NULL, STR
+from composer.language.tree import merge
 from composer.plugin import GenerateOptions, Registry, SearchPolicy
-from composer.problems import Edit, Note, Problem, YamlPath
-from composer.problems.suggest import suggest
+from composer.problems import Note, Problem, YamlPath
+from composer.problems.suggest import Suggestion, suggest
 
-__all__ = ["renewed"]
+__all__ = ["Renewed", "renewed"]
 
 PLAIN = "none"
 """What stood for the search without a length penalty, and was meant where there was no `penalty`."""
-GREEDY = "core.greedy"
+UNCHOSEN = GenerateOptions().search.uses
+"""The search of a node that names none."""
+
+
+@dataclass(frozen=True)
+class Renewed:
+    """The options of a `generate` node in today's words."""
+
+    data: dict[str, object]
+    tree: Tree
+    """The document in these words. Every value has the place where it was written."""
+    problems: tuple[Problem, ...] = ()
+    is_unknown: bool = False
+    """Whether a `penalty` names a policy that is not there, which the problems tell."""
 
 
 def renewed(
-    data: Mapping[str, object],
+    data: dict[str, object],
     path: YamlPath,
     model: type[GenerateOptions],
     document: Resolved,
     registry: Registry,
-) -> tuple[dict[str, object], list[Problem]]:
-    """The options of a `generate` node in today's words, with a C226 for each file that has old ones.
+) -> Renewed:
+    """What the options `data` of the node at `path` are today, with a C226 for each file that has old ones."""
+    old = tuple(name for name in OLD_OPTIONS if name not in model.model_fields)
+    renewal = _Renewal(path, model, document, registry, old)
+    for layer in document.layers:
+        renewal.take(layer)
+    around, search = document.tree.node(path), renewal.search
+    if not renewal.problems or around is None:
+        return Renewed(data, document.tree)
+    where = (*path, "with")
+    kept = {name: value for name, value in data.items() if name not in (*old, "search")}
+    pairs = {name: pair for name, pair in entries_of(document.tree.node(where)).items() if name in kept}
+    if search is not None:
+        kept["search"] = document.value(search[1])
+        pairs["search"] = search
+    tree = document.tree.with_value(where, made_map(pairs, around))
+    uses = tree.node((*where, "search", "uses"))
+    return Renewed(kept, tree, tuple(renewal.problems), any(uses is node for node in renewal.unknown))
 
-    `data` are those of the node at `path`, with parameters filled in.
-    """
-    old = [name for name in OLD_OPTIONS if name in data and name not in model.model_fields]
-    if not old:
-        return dict(data), []
-    renewal = _Renewal(data, path, model, document, registry)
-    return renewal.data(), list(renewal.problems(old))
 
-
-@dataclass(frozen=True)
+@dataclass
 class _Renewal:
-    before: Mapping[str, object]
     path: YamlPath
     model: type[GenerateOptions]
     document: Resolved
     registry: Registry
+    old: tuple[str, ...]
+    search: Pair | None = None
+    """The `search` of the files that were taken by now, merged as documents are."""
+    unknown: list[Node] = field(default_factory=list)
+    """What names policies that are not there."""
+    problems: list[Problem] = field(default_factory=list)
 
-    def data(self) -> dict[str, object]:
-        """What the node means, so that the rest of it is checked in the same run."""
-        kept = {name: value for name, value in self.before.items() if name not in OLD_OPTIONS}
-        search = kept.get("search")
-        own = dict(search) if isinstance(search, dict) else {"uses": search} if search else {}
-        policy = self._policy()
-        if "uses" not in own or "penalty" in self.before:
-            own["uses"] = policy.id
-        if _takes_beams(policy):
-            given = own.get("with")
-            options = dict(given) if isinstance(given, dict) else {}
-            if "beams" in self.before or "penalty" in self.before:
-                options["beams"] = self.before.get("beams", options.get("beams", 1))
-            own["with"] = options
-        return {**kept, "search": own}
+    def take(self, layer: Tree) -> None:
+        """Go on with the next file of the chain."""
+        _, options, found = layer.find((*self.path, "with"))
+        if not isinstance(options, MappingNode):  # it removes all that it extends
+            self.search = None
+        elif found:
+            written = entries_of(options)
+            given = {name: written[name] for name in self.old if name in written}
+            search = written.get("search")
+            if given:
+                said = self._today(given, search)
+                self.problems.append(self._problem(given, search, said))
+                search = said
+            if search is not None:
+                self.search = _over(self.search, search)
 
-    def problems(self, old: list[str]) -> Iterator[Problem]:
-        where = {name: (*self.path, "with", name) for name in (*old, "search")}
-        files = dict.fromkeys(self._file(where[name]) for name in old)
-        for file in files:
-            names = [name for name in old if self._file(where[name]) == file]
-            yield self._problem(file, names, len(files) > 1 or self._search_elsewhere(file))
+    def _today(self, given: Mapping[str, Pair], search: Pair | None) -> Pair:
+        """What one file says in today's words. A `search` that stands beside the old options has the last word."""
+        key = next(iter(given.values()))[0]
+        is_removed = search is not None and search[1].tag == NULL
+        own, before = _said(search), {} if is_removed else _said(self.search)
+        uses = own.get("uses") or self._uses(given, before.get("uses"))
+        said = {"uses": uses, **own}
+        if uses is before.get("uses"):
+            above = said.pop("uses")[1]
+            if (
+                self.search is not None and self.search[1] is above
+            ):  # an id by itself, with which no map goes on
+                said["uses"] = key, made(above.value, key)
+        beams = self._beams(given, own, before, self._policy(uses[1]))
+        if beams is not None:
+            said["with"] = key, made_map({**entries_of(_value(own, "with")), "beams": beams}, key)
+        return key, made_map(said, key)
 
-    def _problem(self, file: str, names: list[str], merged: bool) -> Problem:
-        place = self.document.tree.place((*self.path, "with", names[0]), key=True)
-        noun = "options" if len(names) > 1 else "an option"
-        shown = " and ".join(f"`{name}`" for name in names)
-        message = f"{shown}: {noun} of the search, which has a key of its own now"
-        text, edits = self._rewriting(file, names, merged)
-        helps = [f"write `{text}`"]
-        if "penalty" in names and policy_called(self.registry, self.before["penalty"]) is None:
-            known = ", ".join(sorted(self.registry.policies))
-            helps.append(f"no search policy is called {self.before['penalty']!r}; registered: {known}")
-        return Problem("C226", "error", message, place, "", tuple(self._notes(names)), tuple(helps), edits)
+    def _uses(self, given: Mapping[str, Pair], inherited: Pair | None) -> Pair:
+        """What names the policy where no `search` of the same file does."""
+        if "penalty" in given:
+            return given["penalty"][0], self._meant(*given["penalty"])
+        chosen = self._default if inherited is None else self.document.value(inherited[1])
+        if inherited is not None and chosen != UNCHOSEN:
+            return inherited
+        key = given["beams"][0]
+        return key, made(self._with_beams(str(chosen)), key)
 
-    def _notes(self, names: list[str]) -> Iterator[Note]:
-        for name in names[1:]:
-            yield Note(self.document.tree.place((*self.path, "with", name), key=True), "and this")
+    def _meant(self, key: ScalarNode, value: Node) -> Node:
+        """What a `penalty` is today: an id, or a parameter or alias as it is, whose value is still understood."""
+        policy = self._policy(value)
+        if value.tag == NULL:
+            return made(self._with_beams(self._default), key)
+        if policy is None:
+            meant = self._suggestion(value)
+            policy = policy_called(self.registry, meant.word) if meant.fix else None
+        elif value.start_mark.index < key.start_mark.index or value.value[:1] == "$":
+            return value
+        if policy is not None:
+            return made(policy.id, key)
+        is_id = value.tag == STR and "." in value.value  # of a plugin that is not here
+        self.unknown.append(value if is_id else made("POLICY", key))
+        return self.unknown[-1]
 
-    def _rewriting(self, file: str, names: list[str], merged: bool) -> tuple[str, tuple[Edit, ...]]:
-        """The `search` that stands for the old options of one file, and the edits that put it there."""
-        source = self.document.sources.get(file, "")
-        entries = {name: entry for name in names if (entry := self._entry(name, source)) is not None}
-        search_key, search, found = self.document.tree.find((*self.path, "with", "search"))
-        beside = found and search_key is not None and search_key.start_mark.name == file
-        if beside:
-            own = self._entry("search", source) if isinstance(search, ScalarNode) else None
-            if own is not None:
-                entries["search"] = own
-        text = self._text(names, entries, merged)
-        if (
-            len(entries) < len(names) + beside
-            or any("\n" in entry.raw for name, entry in entries.items() if name != "penalty")
-            or not source
-        ):
-            return text, ()
-        return text, rewritten(file, source, list(entries.values()), text)
+    def _beams(
+        self,
+        given: Mapping[str, Pair],
+        own: Mapping[str, Pair],
+        before: Mapping[str, Pair],
+        policy: SearchPolicy | None,
+    ) -> Pair | None:
+        """The `beams` that a file has to say: those of its old options, or the one that was meant without."""
+        options = _value(own, "with")
+        takes = policy is None or "beams" in policy.config.model_fields
+        if "beams" in entries_of(options) or not (options is None or isinstance(options, MappingNode)):
+            return None
+        if "beams" in given:
+            key, node = given["beams"]
+            node = made("1", key) if node.tag == NULL else node
+            return (key, node) if takes or self.document.value(node) != 1 else None
+        if "uses" in own or policy is None or not takes or "beams" in entries_of(_value(before, "with")):
+            return None
+        key = given["penalty"][0]
+        return key, made("1", key)
 
-    def _text(self, names: list[str], entries: Mapping[str, OldEntry], merged: bool) -> str:
-        policy = self._policy()
-        uses: str | None = None
-        if "penalty" in names:
-            uses = self._uses(entries["penalty"].raw if "penalty" in entries else "")
-        elif "search" in entries:
-            uses = entries["search"].raw
-        elif not merged and not self.before.get("search"):
-            uses = policy.id
-        beams: str | None = None
-        if _takes_beams(policy) and "beams" in names:
-            beams = entries["beams"].raw if "beams" in entries else str(self.before["beams"])
-        elif _takes_beams(policy) and "penalty" in names and "beams" not in self.before:
-            beams = "1"
-        if uses is not None and policy.formerly == PLAIN and beams in (None, "1") and uses == policy.id:
-            uses, beams = (GREEDY if not merged else uses), None
-        options = "" if beams is None else f"with: {{beams: {beams}}}"
-        if uses is not None and not options:
-            return f"search: {{uses: {uses}}}" if merged else f"search: {uses}"
-        parts = [part for part in ("" if uses is None else f"uses: {uses}", options) if part]
-        return f"search: {{{', '.join(parts)}}}"
+    @property
+    def _default(self) -> str:
+        """The policy that the decoder's own options name."""
+        return self.model.model_construct().search.uses
 
-    def _uses(self, raw: str) -> str:
-        """What names the policy: an id of today, or a parameter or alias as it is, whose value is still understood."""
-        if re.match(r"[$&*\"']?\$?[\w-]", raw) and raw[:1] in "$&*":
-            return raw
-        return self._policy().id
-
-    def _policy(self) -> SearchPolicy:
-        """The policy that the old options mean."""
-        if "penalty" in self.before:
-            value = self.before["penalty"]
-            found = policy_called(self.registry, value)
-            if found is not None:
-                return found
-            names = [*self.registry.policies, *(p.formerly for p in self.registry.policies.values())]
-            near = suggest(value, filter(None, names), None).word if isinstance(value, str) else None
-            found = policy_called(self.registry, near)
-            if found is not None:
-                return found
-            if isinstance(value, str) and "." in value:  # of a plugin that is not here
-                return SearchPolicy(value, "", "")
-        search = self.before.get("search")
-        own = policy_called(self.registry, search.get("uses") if isinstance(search, dict) else search)
-        if own is not None and "penalty" not in self.before:
-            return own
-        default = policy_called(self.registry, self.model.model_construct().search.uses)
+    def _with_beams(self, policy: str) -> str:
+        """What a policy that nobody chose was called where `penalty` and `beams` have to go with it."""
         plain = policy_called(self.registry, PLAIN)
-        if default is not None and (default.id != GREEDY or plain is None):
-            return default
-        return plain or SearchPolicy(GREEDY, "", "")
+        return plain.id if policy == UNCHOSEN and plain is not None else policy
 
-    def _entry(self, name: str, source: str) -> OldEntry | None:
-        key, value, found = self.document.tree.find((*self.path, "with", name))
-        return entry_of(key, value, source) if found and key is not None and value is not None else None
+    def _policy(self, name: Node) -> SearchPolicy | None:
+        return policy_called(self.registry, self.document.value(name))
 
-    def _file(self, where: YamlPath) -> str:
-        return self.document.tree.place(where, key=True).file
+    def _suggestion(self, value: Node) -> Suggestion:
+        names = [*self.registry.policies, *(policy.formerly for policy in self.registry.policies.values())]
+        is_text = isinstance(value, ScalarNode)
+        return suggest(value.value, filter(None, names), place_of(value)) if is_text else Suggestion()
 
-    def _search_elsewhere(self, file: str) -> bool:
-        key, _, found = self.document.tree.find((*self.path, "with", "search"))
-        return found and key is not None and key.start_mark.name != file
+    def _problem(self, given: Mapping[str, Pair], search: Pair | None, said: Pair) -> Problem:
+        """C226 for the old options of one file, with a fix where it is sure what they mean."""
+        (key, _), *others = given.values()
+        shown = " and ".join(f"`{name}`" for name in given)
+        noun = "options" if others else "an option"
+        message = f"{shown}: {noun} of the search, which has a key of its own now"
+        old = [*given.values(), *([] if search is None else [search])]
+        source = self.document.sources.get(key.start_mark.name, "")
+        text = f"search: {flow_text(said[1], source)}"
+        notes = tuple(Note(place_of(other), "and this") for other, _ in others)
+        helps = (f"write `{text}`", *self._unknown_helps(given))
+        fix = replacing(old, text, source) if self._is_sure(given, _said(search)) else ()
+        return Problem("C226", "error", message, place_of(key), "", notes, helps, fix)
+
+    def _unknown_helps(self, given: Mapping[str, Pair]) -> tuple[str, ...]:
+        value = _value(given, "penalty")
+        if value is None or value.tag == NULL or self._policy(value) is not None:
+            return ()
+        known = ", ".join(sorted(self.registry.policies))
+        name = self.document.value(value)
+        return (*self._suggestion(value).helps, f"no search policy is called {name!r}; registered: {known}")
+
+    def _is_sure(self, given: Mapping[str, Pair], own: Mapping[str, Pair]) -> bool:
+        """Whether the old options name what is there, and a `search` beside them says nothing else than they do."""
+        penalty, beams, options = _value(given, "penalty"), _value(given, "beams"), _value(own, "with")
+        if penalty is not None and penalty.tag != NULL:
+            meant, chosen = self._policy(penalty), _value(own, "uses")
+            if chosen is not None and meant != self._policy(chosen):
+                return False
+            if meant is None and (chosen is not None or not self._suggestion(penalty).fix):
+                return False
+        if beams is None or options is None:
+            return True
+        other = _value(entries_of(options), "beams")
+        return isinstance(options, MappingNode) and (
+            other is None or self.document.value(other) == self.document.value(beams)
+        )
 
 
-def _takes_beams(policy: SearchPolicy) -> bool:
-    return "beams" in policy.config.model_fields
+def _said(search: Pair | None) -> dict[str, Pair]:
+    """The entries of a `search`; an id by itself is its `uses`."""
+    if search is None or search[1].tag == NULL:
+        return {}
+    return entries_of(search[1]) if isinstance(search[1], MappingNode) else {"uses": search}
+
+
+def _value(entries: Mapping[str, Pair], name: str) -> Node | None:
+    return entries[name][1] if name in entries else None
+
+
+def _over(before: Pair | None, search: Pair) -> Pair | None:
+    """The `search` of a file over that of the files that it extends."""
+    if before is not None and isinstance(before[1], MappingNode) and isinstance(search[1], MappingNode):
+        return before[0], merge(before[1], search[1])
+    return None if search[1].tag == NULL else search

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
 from composer.graph.configs import ConfigReader
@@ -29,7 +29,7 @@ def policy_called(registry: Registry, name: object) -> SearchPolicy | None:
         return None
     if name in registry.policies:
         return registry.policies[name]
-    former = (policy for policy in registry.policies.values() if policy.formerly == name)
+    former = (policy for policy in registry.policies.values() if policy.formerly == name != "")
     return next(former, None)
 
 
@@ -52,30 +52,39 @@ class SearchReader:
         """The options and the search of a node, or None after reporting."""
         generation = module.type.generation
         assert generation is not None
-        data, old = node.with_, list[Problem]()
-        if any(name in data for name in OLD_OPTIONS):
+        data, reader, is_told = node.with_, self.reader, False
+        if self._has_old_options(data, path):
             from composer.graph.old_search import renewed
 
-            data, old = renewed(data, path, generation.options, self.document, self.registry)
-            self.problems.extend(old)
+            today = renewed(data, path, generation.options, self.document, self.registry)
+            self.problems.extend(today.problems)
+            data, reader, is_told = today.data, replace(reader, tree=today.tree), today.is_unknown
         title = f"`generate` of {module.type.title}"
-        options = self.reader.read(generation.options, data, path, f"generate {module.name}", title)
+        options = reader.read(generation.options, data, path, f"generate {module.name}", title)
         if options is None:
             return None
         assert isinstance(options, GenerateOptions)
-        search = self._chosen(options, path, is_renewed=bool(old))
+        policy = policy_called(self.registry, options.search.uses)
+        if policy is None:
+            if not is_told:
+                self._unknown(options.search.uses, path)
+            return None
+        search = self._search(policy, options.search.with_, path, reader)
         return None if search is None else (options, search)
 
-    def _chosen(self, options: GenerateOptions, path: YamlPath, *, is_renewed: bool) -> CheckedSearch | None:
-        choice = options.search
+    def _has_old_options(self, data: Mapping[str, object], path: YamlPath) -> bool:
+        """Whether a file of the chain has old options for a node, be it to remove those that it extends."""
+        if len(self.document.layers) == 1:
+            return any(name in data for name in OLD_OPTIONS)
+        paths = [(*path, "with", name) for name in OLD_OPTIONS]
+        return any(layer.node(each) is not None for layer in self.document.layers for each in paths)
+
+    def _search(
+        self, policy: SearchPolicy, options: dict[str, object], path: YamlPath, reader: ConfigReader
+    ) -> CheckedSearch | None:
         where = (*path, "with", "search")
-        policy = policy_called(self.registry, choice.uses)
-        if policy is None:
-            if not is_renewed:  # else it is told already
-                self._unknown(choice.uses, path)
-            return None
-        at = where if self.document.tree.node(where) is not None else path
-        config = self.reader.read(policy.config, choice.with_, at, policy.id, policy.title)
+        at = where if reader.tree.node(where) is not None else path
+        config = reader.read(policy.config, options, at, policy.id, policy.title)
         if config is None:
             return None
         beams = self.asked(policy.beams, (config,), at, f"`beams` of {policy.title}", as_beams)

@@ -9,14 +9,14 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from yaml.nodes import MappingNode, Node, SequenceNode
+from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
 from composer.language.extending import Chain, Library, load_chain
 from composer.language.gc_pause import collector_paused
 from composer.language.models import DocumentShape, InputShape, NodeShape
 from composer.language.parameters import COMMAND_LINE, Parameters, apply_settings, wrong_type
 from composer.language.roles import role_of
-from composer.language.schema12 import BOOL, NULL, STR, shown
+from composer.language.schema12 import BOOL, MAP, NULL, STR, shown
 from composer.language.source import Source, is_there, read_source
 from composer.language.tree import Tree, construct, doubled_keys
 from composer.language.validation import shape_document
@@ -60,6 +60,8 @@ class Resolved:
 
     removed: Mapping[YamlPath, Place] = field(default_factory=dict)
     """What a document of the chain removes from those that it extends, and where."""
+    layers: tuple[Tree, ...] = ()
+    """What each document of the chain says itself, the root ancestor first."""
 
     def hurt(self, path: YamlPath) -> bool:
         """Whether a module, an input or a node has a problem of its own, or one of its keys has."""
@@ -68,6 +70,11 @@ class Resolved:
     @cached_property
     def _parents(self) -> frozenset[YamlPath]:
         return frozenset(path[:-1] for path in self.broken)
+
+    def value(self, node: Node) -> object:
+        """The plain value of a node, with parameters filled in."""
+        values, _ = construct(MappingNode(MAP, [(ScalarNode(STR, "value"), node)]))
+        return Parameters(dict(self.parameters), {}).fill(values["value"], (), self.tree)
 
     @property
     def path(self) -> Path | None:
@@ -141,6 +148,7 @@ def _resolve(source: Source, library: Library, settings: Mapping[str, object] | 
         broken=frozenset(broken),
         unsure=frozenset(unsure),
         removed=chain.removed,
+        layers=tuple(Tree(root) for _, root in chain.layers),
     )
 
 

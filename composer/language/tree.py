@@ -77,6 +77,17 @@ class Tree:
         _, node, found = self.find(path)
         return node if found else None
 
+    def with_value(self, path: YamlPath, value: Node) -> Tree:
+        """This tree with another value at a path whose maps are there. Nothing of this one changes."""
+        *above, last = path
+        around = self.node(tuple(above))
+        assert isinstance(around, MappingNode)
+        start, end = around.start_mark, around.end_mark
+        pairs = [pair for pair in around.value if _key_value(pair[0]) != last]
+        key = self._index(around).get(last, (ScalarNode(STR, str(last), start, start), value))[0]
+        changed = MappingNode(around.tag, [*pairs, (key, value)], start, end, flow_style=around.flow_style)
+        return self.with_value(tuple(above), changed) if above else Tree(changed)
+
     def inherited_like(self, path: YamlPath) -> str | None:
         """The name of another file, beside the key at a path, that the key most likely means to override."""
         around, own = self.node(path[:-1]), self.place(path, key=True)

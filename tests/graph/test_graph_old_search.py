@@ -6,55 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from helpers.old_searches import PLAIN, WRITTEN, block, codes, document, mended, searched
 
 from composer.cli import main
-from composer.graph import Report, check
-
-HEAD = """\
-composer: 1
-parameters: {PARAMETERS}
-modules:
-  text: {uses: mplug2.text_encoder, with: {hidden: 64, heads: 4, layers: 2}}
-  decoder: {uses: mplug2.text_decoder, with: {hidden: 64, heads: 4, layers: 2}}
-tasks:
-  rewrite:
-    inputs:
-      question: {modality: text, with: {tokenizer: bert-uncased}}
-    nodes:
-      words: {call: text, inputs: {tokens: question.tokens}}
-      answer: WITH
-    outputs:
-      answer: answer.text
-"""
-FLOW = "{generate: decoder, inputs: {memory: words.states}, with: WITH}"
-BLOCK = "\n        generate: decoder\n        inputs: {memory: words.states}\n        with:\n"
-
-
-def document(options: str, parameters: str = "") -> str:
-    return HEAD.replace("WITH", FLOW.replace("WITH", options)).replace("PARAMETERS", parameters)
-
-
-def block(*rows: str) -> str:
-    text = BLOCK + "\n".join(f"          {row}" for row in rows)
-    return HEAD.replace("WITH", text).replace("PARAMETERS", "")
-
-
-def codes(report: Report) -> list[str]:
-    return [problem.code for problem in report.problems]
-
-
-def searched(report: Report) -> tuple[str, dict[str, Any], int]:
-    search = report.tasks["rewrite"].nodes["answer"].search
-    assert search is not None
-    return search.policy.id, search.config.model_dump(), search.beams
-
-
-def mended(path: Path, *arguments: str) -> str:
-    assert main(["check", "--fix", str(path), *arguments]) == 0
-    return path.read_text()
-
-
-PLAIN = ("core.greedy", {}, 1)
+from composer.graph import check
 
 
 @pytest.mark.parametrize(
@@ -75,33 +30,18 @@ PLAIN = ("core.greedy", {}, 1)
             "{search: {uses: core.beam, with: {beams: 3}}}",
             ("core.beam", {"beams": 3}, 3),
         ),
-        ("{penalty: none}", "{search: core.greedy}", PLAIN),
-        ("{beams: 1, penalty: none}", "{search: core.greedy}", PLAIN),
-        ("{beams: 1, min_tokens: 2}", "{search: core.greedy, min_tokens: 2}", PLAIN),
-        (
-            "{penalty: mplug3}",
-            "{search: {uses: mplug2.beam, with: {beams: 1}}}",
-            ("mplug2.beam", {"beams": 1}, 1),
-        ),
-        ("{penalty: 0.6}", "{search: core.greedy}", PLAIN),
-        ("{penalty: null}", "{search: core.greedy}", PLAIN),
-        (
-            "{penalty: [1, 2], beams: 2}",
-            "{search: {uses: core.beam, with: {beams: 2}}}",
-            ("core.beam", {"beams": 2}, 2),
-        ),
-        ("{penalty: {a: 1}}", "{search: core.greedy}", PLAIN),
-        (
-            "{penalty: length, beams: 2}",
-            "{search: {uses: core.beam, with: {beams: 2}}}",
-            ("core.beam", {"beams": 2}, 2),
-        ),
+        ("{penalty: none}", WRITTEN, PLAIN),
+        ("{beams: 1, penalty: none}", WRITTEN, PLAIN),
+        ("{beams: 1, min_tokens: 2}", f"{WRITTEN[:-1]}, min_tokens: 2}}", PLAIN),
+        ("{penalty: nonee}", WRITTEN, PLAIN),
+        ("{penalty: null}", WRITTEN, PLAIN),
+        ("{penalty: none, beams: null}", WRITTEN, PLAIN),
         (
             '{"penalty": "mplug2", "beams": 4}',
             "{search: {uses: mplug2.beam, with: {beams: 4}}}",
             ("mplug2.beam", {"beams": 4}, 4),
         ),
-        ("{penalty: , max_tokens: 3}", "{search: core.greedy, max_tokens: 3}", PLAIN),
+        ("{penalty: , max_tokens: 3}", f"{WRITTEN[:-1]}, max_tokens: 3}}", PLAIN),
         (
             "{search: core.beam, beams: 3}",
             "{search: {uses: core.beam, with: {beams: 3}}}",
@@ -126,8 +66,12 @@ def test_old_options_are_one_problem_and_its_fix(
             ("beams: 5  # as published", "max_tokens: 10", "penalty: mplug2  # the length"),
             ("max_tokens: 10", "search: {uses: mplug2.beam, with: {beams: 5}}  # the length"),
         ),
-        (("penalty: none",), ("search: core.greedy",)),
-        (("penalty:", "  - 1", "max_tokens: 3"), ("search: core.greedy", "max_tokens: 3")),
+        (("penalty: none",), (WRITTEN[1:-1],)),
+        (("penalty:", "max_tokens: 3"), (WRITTEN[1:-1], "max_tokens: 3")),
+        (
+            ("search:", "  uses: core.beam", "max_tokens: 3", "beams: 3"),
+            ("max_tokens: 3", "search: {uses: core.beam, with: {beams: 3}}"),
+        ),
         (
             ("penalty: mplug2", "# and", "beams: 2"),
             ("# and", "search: {uses: mplug2.beam, with: {beams: 2}}"),
@@ -154,60 +98,6 @@ def test_parameters_keep_their_names_and_may_be_set(tmp_path: Path) -> None:
     assert searched(check(path, settings={"penalty": "none"})) == ("core.beam", {"beams": 3}, 3)
 
 
-PARENT = "{max_tokens: 10, search: {uses: mplug2.beam, with: {beams: 5}}}"
-
-
-def child(options: str) -> str:
-    return (
-        f"composer: 1\nextends: parent.yaml\ntasks: {{rewrite: {{nodes: {{answer: {{with: {options}}}}}}}}}\n"
-    )
-
-
-@pytest.mark.parametrize(
-    ("parent", "own", "written", "meant"),
-    [
-        (PARENT, "{beams: 3}", "{search: {with: {beams: 3}}}", ("mplug2.beam", {"beams": 3}, 3)),
-        (
-            PARENT,
-            "{penalty: none, beams: 3}",
-            "{search: {uses: core.beam, with: {beams: 3}}}",
-            ("core.beam", {"beams": 3}, 3),
-        ),
-        ("{max_tokens: 4}", "{penalty: none}", "{search: core.greedy}", PLAIN),
-    ],
-)
-def test_a_child_of_a_document_of_today(
-    parent: str, own: str, written: str, meant: tuple[str, dict[str, Any], int], tmp_path: Path
-) -> None:
-    (tmp_path / "parent.yaml").write_text(document(parent))
-    path = tmp_path / "child.yaml"
-    path.write_text(child(own))
-    assert codes(check(path)) == ["C226"]
-    assert mended(path) == child(written)
-    assert searched(check(path)) == meant
-
-
-@pytest.mark.parametrize(
-    ("parent", "own", "meant"),
-    [
-        ("{beams: 5, penalty: mplug2}", "{beams: 3}", ("mplug2.beam", {"beams": 3}, 3)),
-        ("{beams: 5, penalty: mplug2}", "{penalty: none}", ("core.beam", {"beams": 5}, 5)),
-        ("{beams: 5, penalty: mplug2}", "{max_tokens: 3}", ("mplug2.beam", {"beams": 5}, 5)),
-        ("{beams: 4}", "{penalty: mplug2}", ("mplug2.beam", {"beams": 4}, 4)),
-    ],
-)
-def test_an_old_parent_and_its_child_are_mended_together(
-    parent: str, own: str, meant: tuple[str, dict[str, Any], int], tmp_path: Path
-) -> None:
-    above, path = tmp_path / "parent.yaml", tmp_path / "child.yaml"
-    above.write_text(document(parent))
-    path.write_text(child(own))
-    assert set(codes(check(path))) == {"C226"}
-    assert main(["check", "--fix", str(above), str(path)]) == 0
-    assert codes(check(path)) == []
-    assert searched(check(path)) == meant
-
-
 @pytest.mark.parametrize(
     ("options", "found"),
     [
@@ -224,12 +114,157 @@ def test_other_faults_of_the_node_are_told_in_the_same_run(
     assert sorted(codes(check(path))) == found
 
 
-def test_a_policy_of_a_plugin_that_is_not_here_is_kept(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("options", "helps"),
+    [
+        (
+            "{penalty: other.sample}",
+            (
+                "write `search: {uses: other.sample}`",
+                "no search policy is called 'other.sample'; registered: ",
+            ),
+        ),
+        (
+            "{penalty: other.sample, beams: 3}",
+            (
+                "write `search: {uses: other.sample, with: {beams: 3}}`",
+                "no search policy is called 'other.sample'; registered: ",
+            ),
+        ),
+        (
+            "{penalty: mplug3, beams: 3}",
+            (
+                "write `search: {uses: POLICY, with: {beams: 3}}`",
+                "did you mean `mplug2`?",
+                "no search policy is called 'mplug3'; registered: ",
+            ),
+        ),
+        ("{penalty: length}", ("write `search: {uses: POLICY}`", "no search policy is called 'length'; ")),
+        ("{penalty: 0.6}", ("write `search: {uses: POLICY}`", "no search policy is called 0.6; ")),
+        ("{penalty: [1, 2]}", ("write `search: {uses: POLICY}`", "no search policy is called [1, 2]; ")),
+        ("{penalty: ''}", ("write `search: {uses: POLICY}`", "no search policy is called ''; ")),
+    ],
+)
+def test_what_names_no_policy_has_no_fix(options: str, helps: tuple[str, ...], tmp_path: Path) -> None:
     path = tmp_path / "old.yaml"
-    path.write_text(document("{penalty: other.sample}"))
+    path.write_text(document(options))
     report = check(path)
     assert codes(report) == ["C226"]
-    assert "write `search: other.sample`" in report.problems[0].helps
+    (problem,) = report.problems
+    assert problem.fix == ()
+    assert len(problem.helps) == len(helps)
+    assert all(found.startswith(begin) for found, begin in zip(problem.helps, helps, strict=True))
+    assert main(["check", "--fix", str(path)]) == 1
+    assert path.read_text() == document(options)
+
+
+@pytest.mark.parametrize(
+    ("options", "written", "meant"),
+    [
+        (
+            "{search: {uses: core.beam, with: {}}, beams: 3}",
+            "{search: {uses: core.beam, with: {beams: 3}}}",
+            ("core.beam", {"beams": 3}, 3),
+        ),
+        (
+            "{beams: 3, max_tokens: 4, search: {uses: mplug2.beam}}",
+            "{max_tokens: 4, search: {uses: mplug2.beam, with: {beams: 3}}}",
+            ("mplug2.beam", {"beams": 3}, 3),
+        ),
+        (
+            "{search: {with: {beams: 2}}, penalty: mplug2}",
+            "{search: {uses: mplug2.beam, with: {beams: 2}}}",
+            ("mplug2.beam", {"beams": 2}, 2),
+        ),
+        (
+            "{search: {uses: mplug2.beam, with: {beams: 2}}, penalty: mplug2, beams: 2}",
+            "{search: {uses: mplug2.beam, with: {beams: 2}}}",
+            ("mplug2.beam", {"beams": 2}, 2),
+        ),
+        ("{search: {}, penalty: none}", WRITTEN, PLAIN),
+        ("{search: core.greedy, beams: 1}", "{search: {uses: core.greedy}}", ("core.greedy", {}, 1)),
+    ],
+)
+def test_a_search_beside_old_options_takes_them_in(
+    options: str, written: str, meant: tuple[str, dict[str, Any], int], tmp_path: Path
+) -> None:
+    path = tmp_path / "old.yaml"
+    path.write_text(document(options))
+    assert codes(check(path)) == ["C226"]
+    assert searched(check(path)) == meant
+    assert mended(path) == document(written)
+    assert searched(check(path)) == meant
+
+
+@pytest.mark.parametrize(
+    ("options", "meant"),
+    [
+        ("{search: core.beam, penalty: mplug2}", ("core.beam", {"beams": 5}, 5)),
+        ("{search: {uses: core.beam, with: {beams: 2}}, beams: 3}", ("core.beam", {"beams": 2}, 2)),
+    ],
+)
+def test_a_search_that_says_otherwise_has_the_last_word_and_nothing_is_rewritten(
+    options: str, meant: tuple[str, dict[str, Any], int], tmp_path: Path
+) -> None:
+    path = tmp_path / "old.yaml"
+    path.write_text(document(options))
+    report = check(path)
+    assert codes(report) == ["C226"]
+    assert report.problems[0].fix == ()
+    assert searched(report) == meant
+
+
+@pytest.mark.parametrize(
+    ("options", "found"),
+    [
+        ("{search: core.beem, beams: 3}", {"C226", "C221"}),
+        ("{search: {uses: other.sample}, penalty: none}", {"C226", "C221"}),
+        ("{search: core.greedy, beams: 3}", {"C226", "C101"}),
+        ("{search: {uses: core.beam, with: 3}, beams: 3}", {"C226", "C206"}),
+    ],
+)
+def test_a_fault_of_the_search_beside_is_told_too(options: str, found: set[str], tmp_path: Path) -> None:
+    path = tmp_path / "old.yaml"
+    path.write_text(document(options))
+    report = check(path)
+    assert sorted(codes(report)) == sorted(found)
+    lines = path.read_text().splitlines()
+    assert all(options in lines[problem.place.line - 1] for problem in report.problems)
+
+
+@pytest.mark.parametrize(
+    ("options", "parameters"),
+    [
+        ("{penalty: &p mplug2, min_tokens: 1, beams: 2}", ""),
+        ("{beams: &n 3, min_tokens: *n, max_tokens: 9, penalty: none}", ""),
+        ("{beams: &n 3, max_tokens: *n}", ""),
+    ],
+)
+def test_an_anchor_is_left_before_its_aliases(options: str, parameters: str, tmp_path: Path) -> None:
+    path = tmp_path / "old.yaml"
+    path.write_text(document(options, parameters))
+    report = check(path)
+    assert codes(report) == ["C226"]
+    assert report.problems[0].fix == ()
+
+
+@pytest.mark.parametrize("quote", ["", '"', "'"])
+def test_a_quoted_parameter_is_a_parameter(quote: str, tmp_path: Path) -> None:
+    path = tmp_path / "old.yaml"
+    head = "penalty: mplug2, beams: 3"
+    path.write_text(document(f"{{penalty: {quote}$penalty{quote}, beams: {quote}$beams{quote}}}", head))
+    written = f"{{search: {{uses: {quote}$penalty{quote}, with: {{beams: {quote}$beams{quote}}}}}}}"
+    assert mended(path) == document(written, head)
+    assert searched(check(path, settings={"penalty": "none"})) == ("core.beam", {"beams": 3}, 3)
+
+
+@pytest.mark.parametrize("search", ["''", "{uses: ''}", "' '"])
+def test_an_empty_text_is_not_a_policy(search: str, tmp_path: Path) -> None:
+    path = tmp_path / "new.yaml"
+    path.write_text(document(f"{{search: {search}}}"))
+    report = check(path)
+    assert codes(report) == ["C206"]
+    assert "it names a search policy" in report.problems[0].message
 
 
 def test_an_alias_stays_an_alias(tmp_path: Path) -> None:

@@ -25,11 +25,13 @@ class SearchChoice(Config):
     @model_validator(mode="before")
     @classmethod
     def _short(cls, value: Any) -> Any:
-        if not isinstance(value, (str, dict, SearchChoice)):
+        choice = {"uses": value} if isinstance(value, str) else value
+        uses = choice.get("uses", "?") if isinstance(choice, dict) else "?"
+        if not isinstance(choice, (dict, SearchChoice)) or (isinstance(uses, str) and not uses.strip()):
             raise ValueError(
                 "it names a search policy: `core.beam`, or `{uses: core.beam, with: {beams: 3}}`"
             )
-        return {"uses": value} if isinstance(value, str) else value
+        return choice
 
 
 class GenerateOptions(Config):
