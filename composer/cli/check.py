@@ -22,9 +22,6 @@ if TYPE_CHECKING:
 
 __all__ = ["configure", "run"]
 
-UNREADABLE = ("C001", "C002", "C003", "C004")
-"""Codes of a text that is not YAML, holds a key twice or is too large."""
-
 
 def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
@@ -124,7 +121,9 @@ def _fix(
 
 
 def _reason(refused: Refused) -> str:
-    if refused.follows.code in UNREADABLE:
+    from composer.problems import Effect
+
+    if refused.follows.has(Effect.UNREADABLE):
         return "the file could not be read afterwards"
     if refused.follows.message == refused.problem.message:
         return "the problem would stay"

@@ -23,11 +23,10 @@ from composer.language import (
     resolve,
     text_for_display,
 )
-from composer.language.resolving import UNSETTLING
 from composer.plugin import Registry, load_registry
 from composer.plugin.answers import as_signature
 from composer.plugin.asking import ask
-from composer.problems import ComposerError, DocumentError, Place, Problem
+from composer.problems import ComposerError, DocumentError, Effect, Place, Problem
 
 __all__ = ["check", "check_resolved", "library_of"]
 
@@ -177,7 +176,7 @@ def _fixed_of(module: CheckedModule) -> Mapping[str, str]:
 
 
 def _warn_uncalled(document: Resolved, callees: Callees, problems: list[Problem]) -> None:
-    if any(p.code in UNSETTLING for p in problems) or not document.shape.tasks:
+    if any(p.has(Effect.UNSETTLES) for p in problems) or not document.shape.tasks:
         return
     for name in document.shape.modules:
         if name not in callees.called:

@@ -7,14 +7,13 @@ from collections.abc import Hashable, Iterable
 from dataclasses import dataclass, field, replace
 
 from composer.graph.fitting import Edge
-from composer.problems import Note, Place, Problem
+from composer.problems import Effect, Note, Place, Problem
 
 __all__ = ["EdgeFaults", "NameFaults", "without_count"]
 
 SHOWN_PLACES = 3
 _UNKNOWN = re.compile(r"there is no (?!parameter .*: )|.* has no method `")
 """How the messages of names begin that nothing in the document or the plugins has."""
-_NAMES = frozenset(("C103", "C201", "C204", "C205"))
 _COUNT = re.compile(
     r", and so at (?:one more place|[\d,]+ more places)$| \(here and at (?:one|[\d,]+) more places?\)$"
 )
@@ -50,7 +49,7 @@ class NameFaults:
         """The problems, those of one name that many modules and nodes write only once: the first of the file."""
         kept: dict[Hashable, list[Problem]] = {}
         for problem in problems:
-            is_name = problem.code in _NAMES and _UNKNOWN.match(problem.message) is not None
+            is_name = problem.has(Effect.NAMES_NOTHING) and _UNKNOWN.match(problem.message) is not None
             key = (problem.code, problem.message, problem.place.file) if is_name else id(problem)
             kept.setdefault(key, []).append(problem)
         return [

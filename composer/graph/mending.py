@@ -12,7 +12,8 @@ from composer.graph.faults import without_count
 from composer.graph.model import Report
 from composer.language import Source
 from composer.plugin import Registry
-from composer.problems import Problem
+from composer.problems import Effect, Problem
+from composer.problems.effects import effects_of
 from composer.problems.fix import apply_fixes
 
 __all__ = ["Mended", "Refused", "mend"]
@@ -22,10 +23,6 @@ MAX_FOLLOWING = 4
 MAX_CHECKS, MIN_CHECKS, MAX_CHARACTERS = 1000, 12, 5_000_000
 """Finding the fixes that do harm among many takes checks, as many as the size of the documents allows; what is not
 decided by then stays a hint."""
-KEY = "C101"
-"""A misspelt key hides what stands under it. With the key right, a fault there is no reason to write it wrong again."""
-SPOILING = frozenset(("C001", "C002", "C003", "C004", "C005", "C102"))
-"""What no fix may bring, that of a key included."""
 
 _Key = tuple[str, str, str]
 """File, code and message of a problem: what stays the same while edits move its place."""
@@ -87,7 +84,7 @@ class _Mending:
         look = first = self._look({})
         while True:
             waiting = [key for key in look.mendable if key not in self.refused]
-            keys = [key for key in waiting if key[1] == KEY]
+            keys = [key for key in waiting if _hides(key)]
             if not waiting or self.checks > 2 * self._allowed(look):
                 break
             look = self._sieved(look, keys or waiting)
@@ -114,13 +111,13 @@ class _Mending:
     def _tried(self, look: _Look, keys: Sequence[_Key]) -> tuple[_Look, list[Problem], Problem | None]:
         """The documents after these fixes and those of what they bring to light; and a problem that is left then."""
         after, done, made_for, waiting = look, list[Problem](), set[_Key](), list(keys)
-        only_keys = all(key[1] == KEY for key in keys)
+        only_keys = all(map(_hides, keys))
         for _ in range(MAX_FOLLOWING):
             made = apply_fixes([p for key in waiting for p in after.mendable[key]], after.sources)
             done += made.applied
             made_for |= {key for key in waiting if any(p in made.applied for p in after.mendable[key])}
             after = self._look({**after.texts, **made.texts})
-            waiting = [key for key in _grown(look, after) if not only_keys or key[1] in SPOILING]
+            waiting = [key for key in _grown(look, after) if not only_keys or _is_worse(key)]
             left = next((key for key in waiting if key not in after.mendable or only_keys), None)
             if left is not None:
                 return look, [], after.problems[left]
@@ -163,6 +160,16 @@ class _Mending:
 
 def _key(problem: Problem) -> _Key:
     return problem.place.file, problem.code, without_count(problem.message)
+
+
+def _hides(key: _Key) -> bool:
+    """Whether a fault hides others: with a misspelt key right, they are no reason to write it wrong again."""
+    return Effect.HIDES_WHAT_IS_UNDER in effects_of(key[1])
+
+
+def _is_worse(key: _Key) -> bool:
+    """Whether no fix may bring a fault, that of a misspelt key included."""
+    return Effect.SHAPELESS in effects_of(key[1])
 
 
 def _grown(before: _Look, after: _Look) -> list[_Key]:

@@ -7,11 +7,9 @@ from collections.abc import Iterable
 from composer.graph.aliases import said_once
 from composer.graph.faults import NameFaults
 from composer.language import Resolved
-from composer.problems import Place, Problem
+from composer.problems import Effect, Place, Problem
 
 __all__ = ["in_source_order", "settled", "told_once"]
-
-_SPOILS_ITS_PLACE = frozenset(("C002", "C003", "C004"))
 
 
 def told_once(problems: Iterable[Problem], document: Resolved) -> list[Problem]:
@@ -36,11 +34,11 @@ def in_source_order(problems: Iterable[Problem], document: Resolved) -> list[Pro
 def settled(problems: Iterable[Problem]) -> list[Problem]:
     """The problems without those that follow from a value which could not be read."""
     found = list(problems)
-    spoilt = [p.place for p in found if p.code in _SPOILS_ITS_PLACE]
+    spoilt = [p.place for p in found if p.has(Effect.SPOILS_ITS_PLACE)]
     return [
         p
         for p in found
-        if p.code in _SPOILS_ITS_PLACE or not (_inside(p.place, spoilt) or _around(p.place, spoilt))
+        if p.has(Effect.SPOILS_ITS_PLACE) or not (_inside(p.place, spoilt) or _around(p.place, spoilt))
     ]
 
 

@@ -21,13 +21,11 @@ from composer.language.source import Source, is_there, read_source
 from composer.language.tree import Tree, construct, doubled_keys
 from composer.language.validation import shape_document
 from composer.language.yaml_nodes import place_of
-from composer.problems import DocumentError, Note, Place, Problem, YamlPath
+from composer.problems import DocumentError, Effect, Note, Place, Problem, YamlPath
 from composer.problems.suggest import listed, nearest, suggest
 
-__all__ = ["UNSETTLING", "Resolved", "find_source", "graphs_of", "resolve"]
+__all__ = ["Resolved", "find_source", "graphs_of", "resolve"]
 
-UNSETTLING = frozenset(("C002", "C003", "C004", "C101", "C102", "C103", "C109", "C110", "C204"))
-"""Codes of problems that hide a part of what was written: beside them nothing is called unused."""
 _FILLED = ("parameters", "modules", "tasks")
 _READ_AS = {BOOL: "true or false", NULL: "nothing"}
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*")
@@ -132,7 +130,7 @@ def _resolve(source: Source, library: Library, settings: Mapping[str, object] | 
     _fill_all(shape, parameters, tree, broken)
     problems.extend(parameters.problems)
     problems.extend(_override_problems(chain, parameters, tree))
-    if not any(p.code in UNSETTLING for p in problems):
+    if not any(p.has(Effect.UNSETTLES) for p in problems):
         problems.extend(_unused(parameters, tree, problems))
     return Resolved(
         name=shape.name or Path(source.name).stem,

@@ -1,6 +1,7 @@
 """Problems and the places they stand at. Knows nothing of documents or plugins."""
 
 from composer.problems.addresses import NOT_FETCHED, is_address
+from composer.problems.effects import Effect
 from composer.problems.place import Place, YamlPath
 from composer.problems.problem import ComposerError, DocumentError, Edit, InputError, Note, Problem
 from composer.problems.suggest import nearest
@@ -10,6 +11,7 @@ __all__ = [
     "ComposerError",
     "DocumentError",
     "Edit",
+    "Effect",
     "InputError",
     "Note",
     "Place",

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
+from composer.problems.effects import Effect, effects_of
 from composer.problems.place import Place
 
 __all__ = ["ComposerError", "DocumentError", "Edit", "InputError", "Note", "Problem"]
@@ -53,6 +54,10 @@ class Problem:
         for name in ("message", "label"):
             object.__setattr__(self, name, cut(getattr(self, name)))
         object.__setattr__(self, "helps", tuple(map(cut, self.helps)))
+
+    def has(self, effect: Effect) -> bool:
+        """Whether problems of this code have an effect on their surroundings."""
+        return effect in effects_of(self.code)
 
     def __str__(self) -> str:
         return f"{self.place}: {self.severity}[{self.code}]: {self.message}"
