@@ -11,19 +11,34 @@ import torch
 
 from composer_compile.errors import ArtifactError
 
-__all__ = ["is_registered", "unknown_operation", "unregistered"]
+__all__ = ["check_harmless", "is_registered", "unknown_operation", "unregistered"]
 
 GRAPH = re.compile(r"/models/[^/]+\.json$")
 CALLED = re.compile(rb'"(?:target|as_operator)":\s*"torch\.ops\.([\w.]+)"')
+FILES = frozenset({"aten::from_file", "aten::save"})
+"""Operations of torch that read or write a file which their caller names."""
 
 
 def unknown_operation(program: Path | IO[bytes]) -> str | None:
-    """The first operation, such as `plugin::op`, that a torch.export program calls and nothing here has registered."""
+    """The first operation, such as `plugin::op`, that a torch.export program calls and nothing here has registered.
+
+    Raises ArtifactError as `check_harmless`.
+    """
     with zipfile.ZipFile(program) as archive:
         graphs = [archive.read(name) for name in archive.namelist() if GRAPH.search(name)]
     names = {found.decode() for graph in graphs for found in CALLED.findall(graph)}
+    for name in sorted(names):
+        check_harmless("::".join(name.split(".")[:2]))
     unknown = sorted(name for name in names if not _is_known(name))
     return "::".join(unknown[0].split(".")[:2]) if unknown else None
+
+
+def check_harmless(operation: str) -> None:
+    """Raise ArtifactError for an operation, such as `aten::from_file`, which no computation needs."""
+    if operation in FILES:
+        raise ArtifactError(
+            f"a program of the artifact calls {operation}, which opens a file: it is not loaded"
+        )
 
 
 def is_registered(operation: str) -> bool:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor, fx
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Builder",
+    "ChecksStored",
     "Compiled",
     "LoadedProgram",
     "Loader",
@@ -74,6 +75,14 @@ class Loader(Protocol):
     ) -> LoadedProgram:
         """Load a program whose hash was verified; `file()` gives its path where a library wants one."""
         ...
+
+
+@runtime_checkable
+class ChecksStored(Protocol):
+    """What a loader has besides, where its files hold the same thing in more than one form."""
+
+    def check_stored(self, content: memoryview) -> None:
+        """Raise ArtifactError where the forms of a program in one file are not the same program."""
 
 
 class Builder(Protocol):

@@ -13,7 +13,8 @@ from torch.export.passes import move_to_device_pass
 
 from composer_compile.artifact.weights import WeightStore
 from composer_compile.backends.contract import Compiled, Support, refuse_options
-from composer_compile.backends.export_loader import given_inputs
+from composer_compile.backends.short_form_writing import with_short_form
+from composer_compile.backends.torch_reader import given_inputs
 from composer_compile.export.exporter import export_stage, state_of
 from composer_compile.export.plugin_operations import plugin_operations
 from composer_compile.options import BuildOptions
@@ -53,7 +54,10 @@ class ExportBuilder:
 def packed_program(
     exported: ExportedProgram, state: Sequence[tuple[str, Tensor]], store: WeightStore
 ) -> tuple[bytes, tuple[str | None, ...]]:
-    """The file of a program whose first inputs are its state, and the keys of what it reads of that state."""
+    """The file of a program whose first inputs are its state, and the keys of what it reads of that state.
+
+    The file has the program twice: as torch writes it, and in the short form that is loaded where torch is the same.
+    """
     taken = given_inputs(exported)[: len(state)]
     keys = tuple(
         store.key(tensor, name) if node.users else None
@@ -66,7 +70,7 @@ def packed_program(
         if _devices(exported) - {"cpu"}:  # so that it loads where that device is not
             exported = move_to_device_pass(exported, "cpu")
         torch.export.save(exported, buffer)
-    return buffer.getvalue(), keys
+    return with_short_form(buffer.getvalue()), keys
 
 
 def _devices(exported: ExportedProgram) -> set[str]:

@@ -8,19 +8,16 @@ from pathlib import Path
 
 import torch
 from torch import Tensor, fx, nn
-from torch.export import ExportedProgram
-from torch.export.graph_signature import InputKind
-from torch.export.passes import move_to_device_pass
 
 from composer.execution import linear
 from composer.language import collector_paused
 from composer_compile.artifact.operations import unknown_operation, unregistered
 from composer_compile.backends.contract import LoadedProgram
 from composer_compile.backends.pt2 import check_archive
-from composer_compile.errors import ArtifactError
-from composer_compile.patches import remembered_type_hints, torch_alone
+from composer_compile.backends.short_form import read_short_form
+from composer_compile.patches import torch_alone
 
-__all__ = ["ExportLoader", "given_inputs", "loaded_program"]
+__all__ = ["ExportLoader", "check_program", "loaded_program"]
 
 
 class ExportLoader:
@@ -44,55 +41,49 @@ class ExportLoader:
     ) -> LoadedProgram:
         return loaded_program(bytes(content), weights, device)
 
+    def check_stored(self, content: memoryview) -> None:
+        check_program(bytes(content))
+
 
 def loaded_program(content: bytes, weights: Sequence[Tensor | None], device: torch.device) -> LoadedProgram:
     """The program of a file that `packed_program` gave, with its weights in place. Raises ArtifactError."""
     check_archive(content)
+    short = read_short_form(content)
+    with torch_alone(), collector_paused():
+        if short is not None:
+            graph, held = short.graph(weights, device)
+            module = fx.GraphModule(held, _with_fastest_linears(graph))
+        else:
+            module = _read_by_torch(content, weights, device)
+            _with_fastest_linears(module.graph)
+            module.recompile()
+        return _without_graph(module)
+
+
+def check_program(content: bytes) -> None:
+    """Raise ArtifactError where the two forms of a program in one file are not the same program."""
+    check_archive(content)
+    if read_short_form(content) is not None:
+        from composer_compile.backends.short_form_writing import check_short_form
+
+        check_short_form(content)
+
+
+def _read_by_torch(content: bytes, weights: Sequence[Tensor | None], device: torch.device) -> fx.GraphModule:
     unknown = unknown_operation(io.BytesIO(content))
     if unknown is not None:
         raise unregistered(unknown)
-    with torch_alone(), remembered_type_hints(), collector_paused():
-        exported = torch.export.load(io.BytesIO(content))
-        if device.type != "cpu":
-            exported = move_to_device_pass(exported, device)
-        return _with_weights(exported, weights)
+    from composer_compile.backends.torch_reader import module_of, read_by_torch
+
+    return module_of(read_by_torch(content, device), weights)
 
 
-def given_inputs(exported: ExportedProgram) -> list[fx.Node]:
-    """The inputs of the graph that a caller gives, in order."""
-    given = {
-        spec.arg.name for spec in exported.graph_signature.input_specs if spec.kind == InputKind.USER_INPUT
-    }
-    return [node for node in exported.graph.nodes if node.op == "placeholder" and node.name in given]
-
-
-def _with_weights(exported: ExportedProgram, weights: Sequence[Tensor | None]) -> LoadedProgram:
-    """The program as a graph that holds its weights and constants, and takes and gives flat tensors."""
-    module = exported.graph_module
-    graph = module.graph
-    constants = exported.graph_signature.inputs_to_lifted_tensor_constants
-    fixed: dict[fx.Node, Tensor | None] = {
-        node: exported.constants[constants[node.name]]
-        for node in graph.nodes
-        if node.op == "placeholder" and node.name in constants
-    }
-    fixed.update(zip(given_inputs(exported), weights, strict=False))
-    for number, (node, tensor) in enumerate(fixed.items()):
-        if node.users:
-            if tensor is None:
-                raise ArtifactError(
-                    f"a program reads a weight ({node.name}) that its manifest entry does not give"
-                )
-            name = f"weight_{number}"
-            module.register_buffer(name, tensor, persistent=False)
-            with graph.inserting_before(node):
-                node.replace_all_uses_with(graph.get_attr(name))
-        graph.erase_node(node)
+def _with_fastest_linears(graph: fx.Graph) -> fx.Graph:
+    """Linear maps as the live model has them: by the fastest library of this processor."""
     for node in graph.find_nodes(op="call_function", target=torch.ops.aten.linear.default):
-        node.target = linear  # as the live model's: the fastest library of this processor
+        node.target = linear
     graph.lint()
-    module.recompile()
-    return _without_graph(module)
+    return graph
 
 
 def _without_graph(module: fx.GraphModule) -> LoadedProgram:

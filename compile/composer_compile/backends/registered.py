@@ -14,7 +14,7 @@ from composer.plugin import Backend, Registry
 from composer.plugin.answers import as_instance, as_map
 from composer.plugin.asking import ask, import_object
 from composer.problems.suggest import unknown
-from composer_compile.backends.contract import Builder, Compiled, LoadedProgram, Loader, Support
+from composer_compile.backends.contract import Builder, ChecksStored, Compiled, LoadedProgram, Loader, Support
 
 if TYPE_CHECKING:
     from composer_compile.artifact.weights import WeightStore
@@ -85,6 +85,10 @@ class _AskedLoader:
         return ask(
             self.made.load, file, content, weights, device, what=what, accept=_function, passing=(OSError,)
         )
+
+    def check_stored(self, content: memoryview) -> None:
+        if isinstance(self.made, ChecksStored):
+            ask(self.made.check_stored, content, what=f"`check_stored` of {self.title}")
 
 
 class _AskedBuilder:

@@ -73,7 +73,11 @@ def record_live_samples(artifact: Artifact, live: Mapping[str, tuple[Runner, Sta
 @full_float32()
 @torch.inference_mode()
 def verify_samples(artifact: Artifact) -> list[Verified]:
-    """Run the recorded samples here; how far the results lie from the recorded ones, and how long they take."""
+    """Run the recorded samples here; how far the results lie from the recorded ones, and how long they take.
+
+    Raises ArtifactError where a program is stored in two forms that are not the same program.
+    """
+    artifact.check_programs()
     recorded = artifact.samples()
     verified = []
     for name in artifact.tasks:

@@ -22,7 +22,7 @@ from composer_compile.artifact.manifest import Manifest, Program, Provider, Task
 from composer_compile.artifact.operations import is_registered
 from composer_compile.artifact.requirements import lacking, missing_text
 from composer_compile.artifact.weights import WEIGHTS, StoredWeights
-from composer_compile.backends.contract import LoadedProgram, Loader
+from composer_compile.backends.contract import ChecksStored, LoadedProgram, Loader
 from composer_compile.backends.registered import loader_of
 from composer_compile.errors import ArtifactError
 from composer_compile.runtime.loaded_task import LoadedTask
@@ -194,6 +194,14 @@ class Artifact:
         """Load the programs of tasks (all that can run here, where none is named) now rather than when asked first."""
         for name in tasks or [name for name in self.tasks if name not in self.lacking]:
             self.task(name).warm_up()
+
+    def check_programs(self) -> None:
+        """Raise ArtifactError where a program's file holds forms of it that are not the same program."""
+        tasks = [task for name, task in self.manifest.tasks.items() if name not in self.lacking]
+        programs = {program.file for task in tasks for program in task.programs}
+        if isinstance(self._loader, ChecksStored):
+            for name in sorted(programs):
+                self._loader.check_stored(self._container.read(name))
 
     def samples(self) -> dict[str, torch.Tensor]:
         """The recorded inputs and results of `composer verify`."""

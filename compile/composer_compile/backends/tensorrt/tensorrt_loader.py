@@ -9,8 +9,9 @@ import torch
 from torch import Tensor
 
 from composer_compile.backends.contract import LoadedProgram
+from composer_compile.backends.export_loader import check_program
 from composer_compile.backends.tensorrt.engine_run import engine_on, wired
-from composer_compile.backends.tensorrt.program_file import unpack
+from composer_compile.backends.tensorrt.program_file import TorchStep, unpack
 from composer_compile.backends.tensorrt.tensorrt_library import check_installed, installed
 from composer_compile.errors import ArtifactError
 
@@ -50,6 +51,12 @@ class TensorRTLoader:
         if reason is not None:
             raise ArtifactError(f"a TensorRT program cannot run here: {reason}")
         return wired(packed, weights, device, engine_on(device, packed.program.graphs))
+
+    def check_stored(self, content: memoryview) -> None:
+        packed = unpack(content)
+        for step in packed.program.steps:
+            if isinstance(step, TorchStep):
+                check_program(packed.files[step.program])
 
 
 def _sm(capability: str) -> str:
