@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pydantic import ValidationError
+from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
 from composer.graph.meant import LEFT_OUT, meant_value
@@ -16,12 +17,14 @@ from composer.graph.parameter_blame import Refusal
 from composer.language import Tree, shown, suggest_key
 from composer.plugin import Config
 from composer.problems import Note, Place, Problem, YamlPath
-from composer.types.field_docs import documented
+from composer.types.field_docs import documented, model_at
 
 __all__ = ["Refusals"]
 
 _WORD = re.compile(r"[A-Za-z_]\w*")
 _IN_TEXT = re.compile(r"\$\{*\s*([A-Za-z_][\w-]*)")
+_KEYS = ("missing", "extra_forbidden")
+"""Types of faults whose location ends with a key that the model or the data lacks."""
 SHOWN_VALUES = 3
 WHOLE_VALUES = "`$name` is filled in as a whole value under `with`, not inside a text or a parameter"
 
@@ -47,24 +50,25 @@ class Refusals:
     ) -> None:
         """Add a problem for each fault of a config; `path` and `owner` are those of `ConfigReader.read`."""
         faults = _one_each(error.errors(include_url=False), data)
-        names = [field.alias or name for name, field in model.model_fields.items()]
-        unknown = {str(f["loc"][-1]) for f in faults if f["type"] == "extra_forbidden"}
-        misspelt = {suggest_key(word, names).word for word in unknown}
-        kept: list[YamlPath] = []
+        unknown = [fault["loc"] for fault in faults if fault["type"] == "extra_forbidden"]
+        misspelt = {
+            (*location[:-1], suggest_key(str(location[-1]), list(_fields(model, location))).word)
+            for location in unknown
+        }
+        kept = [location for location in unknown if self._is_kept((*path, "with", *location), path)]
         for fault in faults:
             location = fault["loc"]
             where = (*path, "with", *location)
-            if fault["type"] == "extra_forbidden" and self._is_kept(where, path):
-                kept.append(where)
-            elif fault["type"] == "extra_forbidden":
-                self._unknown_key(where, owner, names)
+            if fault["type"] == "extra_forbidden":
+                if location not in kept:
+                    self._unknown_key(where, _inside(owner, location), list(_fields(model, location)))
             elif fault["type"] == "missing":
-                if location[-1] not in misspelt:
+                if location not in misspelt:
                     self._missing(path, owner, location, model)
             else:
                 self._refused(fault, where, path, owner, data, model)
         if kept:
-            self._kept(kept, path, owner, names)
+            self._kept(kept, path, owner, model)
 
     def _verb(self, path: YamlPath) -> YamlPath | None:
         """The path of what says which config is read."""
@@ -80,37 +84,36 @@ class Refusals:
         verb = self._verb(path)
         return verb is not None and self._is_younger(self.tree.place(verb).file, self.tree.file(where))
 
-    def _kept(self, kept: list[YamlPath], path: YamlPath, owner: str, names: list[str]) -> None:
+    def _kept(self, kept: list[YamlPath], path: YamlPath, owner: str, model: type[Config]) -> None:
         """C101 at the line of the child, which changed what the options were for."""
-        words = [str(where[-1]) for where in kept]
+        words = [".".join(map(str, location)) for location in kept]
         notes = tuple(
-            Note(self.tree.place(where, key=True), "kept from here") for where in kept[:SHOWN_VALUES]
+            Note(self.tree.place((*path, "with", *location), key=True), "kept from here")
+            for location in kept[:SHOWN_VALUES]
         )
         shown_words = ", ".join(f"`{word}`" for word in words)
         message = f"{owner} has no option {shown_words}, which it keeps from {notes[0].place.file}"
-        nulls = ", ".join(f"{word}: null" for word in words)
-        helps = (
-            f"remove what belongs to another one: `with: {{{nulls}}}`",
-            f"{owner} takes {', '.join(names) or 'no options'}",
-        )
+        nulls = ", ".join(map(_removal, kept))
+        helps = [f"remove what belongs to another one: `with: {{{nulls}}}`"]
+        for location in {location[:-1]: location for location in kept}.values():
+            helps.append(_takes(_inside(owner, location), list(_fields(model, location))))
         place = self.tree.place(self._verb(path) or path)
-        self.problems.append(Problem("C101", "error", message, place, "changed here", notes, helps))
+        self.problems.append(Problem("C101", "error", message, place, "changed here", notes, tuple(helps)))
 
     def _unknown_key(self, where: YamlPath, owner: str, names: list[str]) -> None:
         place = self.tree.place(where, key=True)
         free = [name for name in names if self.tree.node((*where[:-1], name)) is None]
         meant = suggest_key(str(where[-1]), free, place, alone=self.tree.text(where) == "")
-        helps = (*meant.helps, f"{owner} takes {', '.join(names) or 'no options'}")
+        helps = (*meant.helps, _takes(owner, names))
         message = f"{owner} has no option `{where[-1]}`"
         self.problems.append(Problem("C101", "error", message, place, "unknown", helps=helps, fix=meant.fix))
 
     def _missing(self, path: YamlPath, owner: str, location: YamlPath, model: type[Config]) -> None:
         name = ".".join(map(str, location))
-        field = documented(model).model_fields.get(str(location[0]))
-        helps = (f"{name}: {field.description}",) if field is not None and field.description else ()
+        helps = _described(model, location)
         has_with = self.tree.node((*path, "with")) is not None
         verb = self._verb(path)
-        place = self.tree.place((*path, "with"), key=True)
+        place = self.tree.place((*path, "with", *location[:-1]), key=True)
         if verb is not None and (not has_with or self._is_younger(self.tree.place(verb).file, place.file)):
             place = self.tree.place(verb)
         self.problems.append(Problem("C206", "error", f"{owner} needs `{name}`", place, helps=helps))
@@ -177,7 +180,7 @@ class Refusals:
             notes = [Note(at, "read here"), *(note for note in notes if note.place != changed)]
             return changed, label, notes, helps
         if verb is not None and self._is_younger(self.tree.place(verb).file, at.file):
-            words = ", ".join(f"{place[-1]}: null" for place in places)
+            words = ", ".join(_removal(place[len(path) + 1 :]) for place in places)
             cure = f"give it a value of its own, or remove what belongs to another one: `with: {{{words}}}`"
             notes = [Note(at, f"kept from here: {label}"), *notes]
             return self.tree.place(verb), "changed here", notes, (*helps, cure)
@@ -199,17 +202,18 @@ class Refusals:
 
 
 def _one_each(faults: Sequence[ErrorDetails], data: dict[str, object]) -> list[ErrorDetails]:
-    """The faults with locations in the data, and one for a value that none of several types takes."""
+    """The faults with locations in the data: one for a value that none of several types takes, none around another."""
     found: dict[tuple[YamlPath, bool], ErrorDetails] = {}
     for fault in faults:
-        location = (
-            fault["loc"] if fault["type"] in ("missing", "extra_forbidden") else _in_data(fault["loc"], data)
-        )
+        *around, last = fault["loc"] or ("",)
+        is_key = fault["type"] in _KEYS
+        location = (*_in_data(tuple(around), data), last) if is_key else _in_data(fault["loc"], data)
         first = found.setdefault((location, fault["type"] == "missing"), {**fault, "loc": location})
         more = fault["msg"].removeprefix("Input should be ")
         if first["msg"] != fault["msg"] and more not in first["msg"]:
             first["msg"] = f"{first['msg']} or {more}"
-    return list(found.values())
+    around = {location[:length] for location, _ in found for length in range(len(location))}
+    return [fault for (location, _), fault in found.items() if location not in around]
 
 
 def _in_data(location: YamlPath, data: Any) -> YamlPath:
@@ -243,7 +247,34 @@ def _accepts(model: type[Config], data: dict[str, object], location: YamlPath, v
 
 
 def _described(model: type[Config], location: YamlPath) -> tuple[str, ...]:
-    """What an option is for, as a hint for a value that cannot be its own."""
-    field = documented(model).model_fields.get(str(location[0]))
-    text = " ".join((field.description or "").split()) if field is not None else ""
-    return (f"{'.'.join(map(str, location))}: {text}",) if text else ()
+    """What an option is for, as a hint for a value that cannot be its own; for an item, what its list is for."""
+    documented(model)
+    for length in range(len(location), 0, -1):
+        field = _fields(model, location[:length]).get(str(location[length - 1]))
+        if field is not None:
+            text = " ".join((field.description or "").split())
+            return (f"{'.'.join(map(str, location[:length]))}: {text}",) if text else ()
+    return ()
+
+
+def _fields(model: type[Config], location: YamlPath) -> dict[str, FieldInfo]:
+    """The options that there are where one is, by their keys."""
+    around = model_at(model, location[:-1])
+    fields = {} if around is None else around.model_fields
+    return {field.alias or name: field for name, field in fields.items()}
+
+
+def _inside(owner: str, location: YamlPath) -> str:
+    """How messages call what has an option: the owner of the config, or a map in it."""
+    around = ".".join(map(str, location[:-1]))
+    return f"`{around}` of {owner}" if around else owner
+
+
+def _takes(owner: str, names: Sequence[str]) -> str:
+    return f"{owner} takes {', '.join(names) or 'no options'}"
+
+
+def _removal(location: YamlPath) -> str:
+    """What a document writes to take an option from one that it extends: `search: {with: {beams: null}}`."""
+    first, *rest = location
+    return f"{first}: {{{_removal(tuple(rest))}}}" if rest else f"{first}: null"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import typing
 from dataclasses import replace
 from typing import Any
 
@@ -16,7 +15,7 @@ from composer.language.tree import Tree, suggest_key
 from composer.language.validation import Form, Shape, type_name
 from composer.problems import Problem, YamlPath
 from composer.problems.suggest import nearest
-from composer.types.field_docs import documented
+from composer.types.field_docs import documented, model_at
 
 __all__ = ["shaped_in_part"]
 
@@ -281,29 +280,13 @@ def _less_indent(path: YamlPath, form: Form[BaseModel]) -> str:
 
 
 def _known_keys(path: YamlPath, form: Form[BaseModel]) -> list[str]:
-    model = _model_at(path, form)
+    model = model_at(form.model, path)
     return [field.alias or name for name, field in model.model_fields.items()] if model else []
-
-
-def _model_at(path: YamlPath, form: Form[BaseModel]) -> type[BaseModel] | None:
-    """The model of the map at a path; None where that holds no keys of the language."""
-    model: object = form.model
-    for step in path:
-        if isinstance(model, type) and issubclass(model, BaseModel):
-            name = f"{step}_" if step == "with" else str(step)
-            field = model.model_fields.get(name)
-            model = field.annotation if field is not None else None
-            if typing.get_origin(model) is not None and type(None) in typing.get_args(model):
-                model = next(a for a in typing.get_args(model) if a is not type(None))
-        else:
-            arguments = typing.get_args(model)
-            model = arguments[1] if len(arguments) == 2 else None
-    return model if isinstance(model, type) and issubclass(model, BaseModel) else None
 
 
 def _meaning(path: YamlPath, form: Form[BaseModel]) -> list[str]:
     """What a key is for, as a hint for a value that cannot be its own."""
-    model = _model_at(path[:-1], form)
+    model = model_at(form.model, path[:-1])
     field = documented(model).model_fields.get(str(path[-1])) if model else None
     return [f"{path[-1]}: {' '.join(field.description.split())}"] if field and field.description else []
 

@@ -9,15 +9,16 @@ from __future__ import annotations
 import ast
 import inspect
 import textwrap
+import types
 import typing
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from functools import cache
 from typing import TypeVar
 
 from pydantic import BaseModel
 
-__all__ = ["documented"]
+__all__ = ["documented", "model_at"]
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -27,6 +28,27 @@ def documented(model: type[Model]) -> type[Model]:
     with suppress(Exception):  # models are foreign, and one that cannot be described can still be used
         _describe(model)
     return model
+
+
+def model_at(model: type[BaseModel], path: Sequence[str | int]) -> type[BaseModel] | None:
+    """The model of the map at a path of what a model reads; None where none says the keys of what stands there."""
+    return next(_models_at(model, path), None)
+
+
+def _models_at(annotation: object, path: Sequence[str | int]) -> Iterator[type[BaseModel]]:
+    origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
+    if origin is None and isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        if not path:
+            yield annotation
+        for name, field in annotation.model_fields.items():
+            if path and path[0] == (field.alias or name):
+                yield from _models_at(field.annotation, path[1:])
+    elif origin in (typing.Union, types.UnionType, typing.Annotated):
+        for argument in arguments:
+            yield from _models_at(argument, path)
+    elif path:  # a list or a map
+        for argument in arguments:
+            yield from _models_at(argument, path[1:])
 
 
 @cache
