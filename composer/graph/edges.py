@@ -23,6 +23,7 @@ from composer.types import Dim, PortType, Signature, parse_dim
 
 if TYPE_CHECKING:
     from composer.graph.unfit_edges import UnfitEdges
+    from composer.graph.unknown_kinds import KindFault
 
 __all__ = ["EdgeChecker"]
 
@@ -249,19 +250,26 @@ class EdgeChecker:
     def known_kind(self, port: PortType, path: YamlPath) -> bool:
         """Whether a port type has a registered kind and as many dims; reports C220 where the kind was written."""
         kind = self.registry.kinds.get(port.kind)
-        fits = kind is not None and len(kind.dims) == len(port.dims)
-        if kind is not None and fits and (kind.holds_arrays or not self._is_written(port, path)):
+        if kind is None:
+            problem = self._kind_fault(port, path).unknown()
+        elif not kind.holds_arrays and self._is_written(port, path):
+            problem = self._kind_fault(port, path).no_array(kind)
+        elif len(kind.dims) != len(port.dims):
+            problem = self._kind_fault(port, path).wrong_dims(kind)
+        else:
             return True
-        from composer.graph.unknown_kinds import kind_problem
-
-        problem = kind_problem(port, path, self.registry, self.document.tree)
-        if problem is not None and problem not in self.problems:
+        if problem not in self.problems:
             self.problems.append(problem)
-        return problem is None
+        return False
 
     def _is_written(self, port: PortType, path: YamlPath) -> bool:
         """Whether the document says the kind of a port itself."""
         return self.document.tree.text((*path, "with", "kind")) == port.name
+
+    def _kind_fault(self, port: PortType, path: YamlPath) -> KindFault:
+        from composer.graph.unknown_kinds import KindFault
+
+        return KindFault(port, path, self._is_written(port, path), self.registry, self.document.tree)
 
     @cached_property
     def _unfit_edges(self) -> UnfitEdges:

@@ -205,9 +205,9 @@ def _one_each(faults: Sequence[ErrorDetails], data: dict[str, object]) -> list[E
     """The faults with locations in the data: one for a value that none of several types takes, none around another."""
     found: dict[tuple[YamlPath, bool], ErrorDetails] = {}
     for fault in faults:
-        *around, last = fault["loc"] or ("",)
+        *above, last = fault["loc"] or ("",)
         is_key = fault["type"] in _KEYS
-        location = (*_in_data(tuple(around), data), last) if is_key else _in_data(fault["loc"], data)
+        location = (*_in_data(tuple(above), data), last) if is_key else _in_data(fault["loc"], data)
         first = found.setdefault((location, fault["type"] == "missing"), {**fault, "loc": location})
         more = fault["msg"].removeprefix("Input should be ")
         if first["msg"] != fault["msg"] and more not in first["msg"]:
