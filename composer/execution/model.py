@@ -71,9 +71,12 @@ class Runner:
         """The searches of the task."""
         return [generator.search for generator in self.generators.values()]
 
-    def drawn(self, seed: object, raw: Mapping[str, object]) -> tuple[int, Mapping[str, object]]:
-        """The seed of a run and its raw inputs (see `drawn_seed`)."""
-        return drawn_seed(seed, raw, self.plan.task.name, self.plan.inputs, self.searches)
+    def drawn(
+        self, seed: object, raw: Mapping[str, object], kept: Container[str] = ()
+    ) -> tuple[int, Mapping[str, object]]:
+        """The seed of a run and its raw inputs (see `drawn_seed`), beside those that are kept from before."""
+        inputs = [name for name in self.plan.inputs if name not in kept]
+        return drawn_seed(seed, raw, self.plan.task.name, inputs, self.searches)
 
     def walk(
         self, slots: Slots, seed: int = 0, names: Container[str] | None = None

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from composer.execution.generation import drawn_seed
 from composer.execution.inputs import first_sample, to_tensors
 from composer.execution.node_errors import hold_outputs, node_errors
 
@@ -35,7 +34,7 @@ class Session:
     ) -> None:
         self._runner = runner
         self._device, self._dtype = device, dtype
-        drawn, self._kept = drawn_seed(seed, kept, runner.plan.task.name, runner.plan.inputs, runner.searches)
+        drawn, self._kept = runner.drawn(seed, kept)
         runner.inputs.check_known(self._kept)
         self._arrays = runner.inputs.arrays(self._kept, self._kept)
         self._slots = runner.program.load_inputs(self._tensors(self._arrays))
@@ -57,7 +56,7 @@ class Session:
         """
         runner = self._runner
         plan = runner.plan
-        drawn, asked_too = drawn_seed(seed, asked, plan.task.name, self.inputs, runner.searches)
+        drawn, asked_too = runner.drawn(seed, asked, self._kept)
         runner.inputs.check_asked(self._kept, asked_too)
         together = {**self._kept, **asked_too}
         arrays = runner.inputs.arrays(together, asked_too)

@@ -14,7 +14,7 @@ from composer.graph.plugin_faults import report_fault
 from composer.graph.searches import SearchReader
 from composer.graph.vocabularies import Vocabularies
 from composer.language import ModuleShape, NodeShape, Resolved
-from composer.plugin import Config, ModuleType, NoConfig, Registry, Vocabulary
+from composer.plugin import Config, Generation, ModuleType, NoConfig, Registry, Vocabulary
 from composer.plugin.answers import as_signature, as_vocabularies, as_vocabulary
 from composer.plugin.asking import PluginError, ask
 from composer.plugin.registry import Entry, Section
@@ -156,7 +156,7 @@ class Callees:
 
     @cached_property
     def _searches(self) -> SearchReader:
-        return SearchReader(self.document, self.registry, self.reader, self.find, self.problems, self.asked)
+        return SearchReader(self)
 
     def _in_place(self, node: NodeShape, path: YamlPath) -> Callee | None:
         if node.uses not in self.registry.module_types and str(node.uses).partition(".")[0] in self.modules:
@@ -243,9 +243,21 @@ class Callees:
         options, search = read
         where, what, given = (*path, "generate"), f"generate {module.name}", (module.config, options)
         signature = self._signature(generation.signature, given, where, what, title, module.path)
-        if signature is None or not self._searches.has_prompt(module, signature, where):
+        if signature is None or not self._has_prompt(generation, module, signature, where):
             return None
         return Callee("generate", module, "generate", options, signature, search)
+
+    def _has_prompt(
+        self, generation: Generation, module: CheckedModule, signature: Signature, path: YamlPath
+    ) -> bool:
+        """Whether the ports of a decoder's prompt are ports (C303 where they are not)."""
+        unknown = [port for port in generation.prompt if port not in signature.inputs]
+        if unknown:
+            ports = ", ".join(signature.inputs) or "none"
+            fault = f"names {unknown[0]!r}, which is not an input port (there are: {ports})"
+            error = PluginError(f"`prompt` of {module.type.title}", fault)
+            report_fault(self.problems, error, self.document.tree.place(path))
+        return not unknown
 
     def _disagreement(self, fault: str, path: YamlPath, what: str, module: YamlPath | None) -> Problem:
         """C206 at the option that the message speaks of, with a note at the module's own."""

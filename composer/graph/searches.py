@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING
 
 from composer.graph.configs import ConfigReader
 from composer.graph.model import CheckedModule, CheckedSearch
-from composer.graph.plugin_faults import report_fault
-from composer.language import NodeShape, Resolved
+from composer.language import NodeShape
 from composer.plugin import GenerateOptions, Registry, SearchPolicy
 from composer.plugin.answers import as_beams, as_flag
-from composer.plugin.asking import PluginError
-from composer.problems import Problem, YamlPath
-from composer.types import Signature
+from composer.problems import YamlPath
+
+if TYPE_CHECKING:
+    from composer.graph.callees import Callees
 
 __all__ = ["OLD_OPTIONS", "SearchReader", "policy_called"]
 
@@ -29,7 +29,7 @@ def policy_called(registry: Registry, name: object) -> SearchPolicy | None:
         return None
     if name in registry.policies:
         return registry.policies[name]
-    former = (policy for policy in registry.policies.values() if policy.formerly == name != "")
+    former = (policy for policy in registry.policies.values() if name and policy.formerly == name)
     return next(former, None)
 
 
@@ -37,14 +37,7 @@ def policy_called(registry: Registry, name: object) -> SearchPolicy | None:
 class SearchReader:
     """Reads `with` of `generate` nodes; each fault is reported where it is written."""
 
-    document: Resolved
-    registry: Registry
-    reader: ConfigReader
-    find: Callable[..., Any]
-    """`Callees.find`: an entry of the registry, or None after reporting."""
-    problems: list[Problem]
-    asked: Callable[..., Any]
-    """`Callees.asked`: a plugin's answer, or None after reporting."""
+    callees: Callees
 
     def read(
         self, node: NodeShape, module: CheckedModule, path: YamlPath
@@ -52,32 +45,31 @@ class SearchReader:
         """The options and the search of a node, or None after reporting."""
         generation = module.type.generation
         assert generation is not None
-        data, reader, is_told = node.with_, self.reader, False
+        data, reader, is_told = node.with_, self.callees.reader, False
         if self._has_old_options(data, path):
             from composer.graph.old_search import renewed
 
-            today = renewed(data, path, generation.options, self.document, self.registry)
-            self.problems.extend(today.problems)
+            today = renewed(data, path, generation.options, self.callees.document, self.callees.registry)
+            self.callees.problems.extend(today.problems)
             data, reader, is_told = today.data, replace(reader, tree=today.tree), today.is_unknown
         title = f"`generate` of {module.type.title}"
         options = reader.read(generation.options, data, path, f"generate {module.name}", title)
         if options is None:
             return None
         assert isinstance(options, GenerateOptions)
-        policy = policy_called(self.registry, options.search.uses)
-        if policy is None:
-            if not is_told:
-                self._unknown(options.search.uses, path)
+        called = policy_called(self.callees.registry, options.search.uses)
+        if called is None and is_told:
             return None
-        search = self._search(policy, options.search.with_, path, reader)
+        policy = self._found(options.search.uses if called is None else called.id, path)
+        search = None if policy is None else self._search(policy, options.search.with_, path, reader)
         return None if search is None else (options, search)
 
     def _has_old_options(self, data: Mapping[str, object], path: YamlPath) -> bool:
         """Whether a file of the chain has old options for a node, be it to remove those that it extends."""
-        if len(self.document.layers) == 1:
+        if len(self.callees.document.layers) == 1:
             return any(name in data for name in OLD_OPTIONS)
         paths = [(*path, "with", name) for name in OLD_OPTIONS]
-        return any(layer.node(each) is not None for layer in self.document.layers for each in paths)
+        return any(layer.node(each) is not None for layer in self.callees.document.layers for each in paths)
 
     def _search(
         self, policy: SearchPolicy, options: dict[str, object], path: YamlPath, reader: ConfigReader
@@ -87,25 +79,13 @@ class SearchReader:
         config = reader.read(policy.config, options, at, policy.id, policy.title)
         if config is None:
             return None
-        beams = self.asked(policy.beams, (config,), at, f"`beams` of {policy.title}", as_beams)
-        streams = self.asked(policy.streams, (config,), at, f"`streams` of {policy.title}", as_flag)
+        beams = self.callees.asked(policy.beams, (config,), at, f"`beams` of {policy.title}", as_beams)
+        streams = self.callees.asked(policy.streams, (config,), at, f"`streams` of {policy.title}", as_flag)
         return None if beams is None or streams is None else CheckedSearch(policy, config, beams, streams)
 
-    def _unknown(self, id: str, path: YamlPath) -> None:
-        """C221 where the id is written; a default that is not there is told at the node."""
-        tree = self.document.tree
+    def _found(self, id: str, path: YamlPath) -> SearchPolicy | None:
+        """The policy, or None after reporting where its id is written: at the node, where it is one by default."""
+        tree = self.callees.document.tree
         places = ((*path, "with", "search", "uses"), (*path, "with", "search"), (*path, "generate"))
         where = next(place for place in places if tree.node(place) is not None)
-        self.find(self.registry.policies, id, where, "C221", "search policy")
-
-    def has_prompt(self, module: CheckedModule, signature: Signature, path: YamlPath) -> bool:
-        """Whether the ports of a decoder's prompt are ports (C303 where they are not)."""
-        generation = module.type.generation
-        assert generation is not None
-        unknown = [port for port in generation.prompt if port not in signature.inputs]
-        if unknown:
-            ports = ", ".join(signature.inputs) or "none"
-            fault = f"names {unknown[0]!r}, which is not an input port (there are: {ports})"
-            error = PluginError(f"`prompt` of {module.type.title}", fault)
-            report_fault(self.problems, error, self.document.tree.place(path))
-        return not unknown
+        return self.callees.find(self.callees.registry.policies, id, where, "C221", "search policy")

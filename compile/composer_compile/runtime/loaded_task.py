@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Union
@@ -260,9 +260,12 @@ class LoadedTask:
         """The searches of the task."""
         return [part.search for part in self.order if isinstance(part, LoadedGenerate)]
 
-    def drawn(self, seed: Any, raw: Mapping[str, Any]) -> tuple[int, Mapping[str, Any]]:
-        """The seed of a run and its raw inputs, as of a live model."""
-        return drawn_seed(seed, raw, self.name, self.task.inputs, self.searches)
+    def drawn(
+        self, seed: object, raw: Mapping[str, Any], kept: Collection[str] = ()
+    ) -> tuple[int, Mapping[str, Any]]:
+        """The seed of a run and its raw inputs (see `drawn_seed`), beside those that are kept from before."""
+        inputs = [name for name in self.task.inputs if name not in kept]
+        return drawn_seed(seed, raw, self.name, inputs, self.searches)
 
     def values(
         self, tensors: Mapping[str, Tensor], sizes: Mapping[str, int], seed: int = 0

@@ -7,7 +7,6 @@ from typing import Any
 
 import torch
 
-from composer.execution import drawn_seed
 from composer.plan import places_of
 from composer_compile.runtime.loaded_task import LoadedTask, Part
 
@@ -21,7 +20,7 @@ class ArtifactSession:
     def __init__(self, task: LoadedTask, kept: Mapping[str, Any], seed: Any) -> None:
         self._task = task
         requests = task.requests
-        drawn, self._kept = drawn_seed(seed, kept, task.name, task.task.inputs, task.searches)
+        drawn, self._kept = task.drawn(seed, kept)
         requests.check_known(self._kept)
         self._tensors = requests.tensors(self._kept, self._kept)
         fitted, sizes = requests.fit(self._tensors)
@@ -48,7 +47,7 @@ class ArtifactSession:
         another number of values than the session keeps.
         """
         task, requests = self._task, self._task.requests
-        drawn, given = drawn_seed(seed, asked, task.name, self.inputs, task.searches)
+        drawn, given = task.drawn(seed, asked, self._kept)
         requests.check_asked(self._kept, given)
         together = {**self._kept, **given}
         fitted, sizes = requests.fit({**self._tensors, **requests.tensors(together, given)})
