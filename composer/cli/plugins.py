@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from importlib import import_module
 
-__all__ = ["configure", "run"]
+__all__ = ["as_document", "configure", "run"]
 
 ACTIONS = {
     "list": "what every installed plugin offers, and which plugins are broken",
@@ -25,3 +25,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     return int(import_module(f"composer.cli.plugins_{args.action}").run(args))
+
+
+def as_document(name: str, command: str) -> str | None:
+    """What to say of a document where a name is asked for, and which command takes documents."""
+    if not name.endswith((".yaml", ".yml")):
+        return None
+    return f"`{name}` is a document, and no plugin is called so: write `composer {command} {name}`"

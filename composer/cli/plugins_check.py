@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 from composer.cli.options import add_format
-from composer.cli.output import print_json, say
+from composer.cli.output import complain, print_json, say
 
 __all__ = ["configure", "run"]
 
@@ -18,9 +18,14 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Exit code 1 when a promise is broken."""
+    """Exit code 1 when a promise is broken, or the plugin is not there; 2 for what cannot be a plugin."""
+    from composer.cli.plugins import as_document
     from composer.conformance import check_plugin
 
+    foreign = as_document(args.name, "check")
+    if foreign is not None:
+        complain(foreign)
+        return 2
     report = check_plugin(args.name)
     if args.format == "json":
         print_json(report.as_dict())

@@ -59,17 +59,32 @@ def describe(registry: Registry, id: str) -> Iterable[str]:
 
 
 def _unknown(registry: Registry, id: str) -> str:
-    from composer.plugin import library_help
+    from composer.cli.plugins import as_document
+    from composer.plugin.libraries import as_id, library_help
     from composer.problems.suggest import nearest
 
-    foreign = library_help(id)
+    entries = {name for section in registry.sections() for name in section}
+    known = entries | registry.plugins.keys()
+    meant = as_id(id)
+    foreign = as_document(id, "show") or (library_help(id) if meant not in known else None)
     if foreign is not None:
         return foreign
-    entries = {name for section in registry.sections() for name in section}
-    dotted = "." in id  # a name with a dot is a part of a plugin, and no plugin, document or layout
-    known = [name for name in entries if "." in name] if dotted else entries | registry.plugins.keys()
-    guess = nearest(id, sorted(known))
-    hint = f"did you mean {guess}?" if guess is not None else "`composer plugins list` shows what there is"
+    plugin, dot, name = meant.partition(".")
+    if meant in known:
+        guess: str | None = meant
+    elif dot and plugin in registry.plugins:  # what resembles it by the plugin's name alone is not meant
+        own = nearest(
+            name, sorted(each.partition(".")[2] for each in entries if each.startswith(f"{plugin}."))
+        )
+        guess = None if own is None else f"{plugin}.{own}"
+    else:  # a name with a dot is a part of a plugin, and no plugin, document or layout
+        guess = nearest(meant, sorted(each for each in known if "." in each or not dot))
+    if guess is not None:
+        hint = f"did you mean {guess}?"
+    elif plugin in registry.plugins:
+        hint = f"`composer plugins show {plugin}` shows what {plugin} does"
+    else:
+        hint = "`composer plugins list` shows what there is"
     return f"no installed plugin offers {id!r}; {hint}"
 
 

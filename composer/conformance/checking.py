@@ -26,9 +26,10 @@ from composer.conformance.report import ConformanceReport, Failure, Result, Skip
 from composer.conformance.weights import check_weights
 from composer.plugin.asking import PluginError, fault_of, place_of_fault
 from composer.plugin.declarations import Dataset, ModuleType
+from composer.plugin.libraries import as_id
 from composer.plugin.loading import Installed, installed_plugins, load_registry
 from composer.plugin.registry import Entry, Registry, Section
-from composer.problems import InputError
+from composer.problems.suggest import unknown
 
 __all__ = ["check_plugin"]
 
@@ -66,7 +67,8 @@ def check_plugin(entry: str | object) -> ConformanceReport:
 def _installed(name: str) -> Installed:
     plugins = {plugin.origin.plugin: plugin for plugin in reversed(installed_plugins())}
     if name not in plugins:
-        raise InputError(f"no plugin {name!r} is installed; there are {', '.join(sorted(plugins)) or 'none'}")
+        owner = as_id(name).partition(".")[0]  # `core.beam` and `core/beam` are parts of a plugin
+        raise unknown("installed plugin", name, sorted(plugins), likely=[owner] if owner in plugins else None)
     return plugins[name]
 
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TypeVar
 
 from composer.language import Tree
 from composer.plugin import Registry, library_help
+from composer.plugin.libraries import as_id
 from composer.plugin.loading import installed_plugins
 from composer.plugin.registry import Conflict, Entry, Section
 from composer.problems import Place, Problem, YamlPath
@@ -17,8 +17,6 @@ from composer.problems.suggest import Suggestion, suggest
 __all__ = ["EntryFinder"]
 
 T = TypeVar("T", bound=Entry)
-_SIGNS = re.compile(r"[/:]+")
-"""What other tools write between a plugin and its type."""
 
 
 @dataclass
@@ -49,7 +47,7 @@ class EntryFinder:
                 if not any(p.code == "C302" and p.helps == causes for p in self.problems):  # once per plugin
                     self.problems.append(Problem("C302", "error", message, place, helps=causes))
                 return None
-        dotted = _SIGNS.sub(".", key)
+        dotted = as_id(key)
         foreign = library_help(key) if dotted not in section else None
         meant = Suggestion() if foreign else _meant(key, section, place)
         helps = [foreign] if foreign else list(meant.helps)
@@ -81,7 +79,7 @@ class EntryFinder:
 def _meant(key: str, section: Section[T], place: Place) -> Suggestion:
     """The entry that was probably meant: one that is spelt like it, or else of the same name from another plugin."""
     meant = suggest(key, section, place)
-    dotted = _SIGNS.sub(".", key)
+    dotted = as_id(key)
     if dotted in section:
         return Suggestion(dotted, (f"did you mean `{dotted}`?",), meant.fix)
     name = key.rpartition(".")[2]

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-__all__ = ["library_help"]
+import re
+
+__all__ = ["as_id", "library_help"]
 
 LIBRARIES = frozenset(
     (
@@ -76,7 +78,13 @@ LIBRARIES = frozenset(
         "xformers",
     )
 )
+_SIGNS = re.compile(r"[/:]+|\.{2,}")
 _BARE = frozenset(library.replace("_", "") for library in LIBRARIES)
+
+
+def as_id(text: str) -> str:
+    """An id in the signs of a document: others write `core/beam` or `core:beam` for `core.beam`."""
+    return _SIGNS.sub(".", text).strip(". ")
 
 
 def library_help(name: str) -> str | None:

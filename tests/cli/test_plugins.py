@@ -70,6 +70,60 @@ def test_an_unknown_id_is_recognised(composer) -> None:
 
 
 @pytest.mark.parametrize(
+    ("name", "hint"),
+    [
+        ("core/beam", "did you mean core.beam?"),
+        ("core:beam", "did you mean core.beam?"),
+        ("core..beam", "did you mean core.beam?"),
+        ("core.", "did you mean core?"),
+        (" core ", "did you mean core?"),
+        ("core/", "did you mean core?"),
+        ("coer", "did you mean core?"),
+        ("core.zzz", "`composer plugins show core` shows what core does"),
+        ("zzz.qqq", "`composer plugins list` shows what there is"),
+        ("", "`composer plugins list` shows what there is"),
+        (".", "`composer plugins list` shows what there is"),
+    ],
+)
+def test_an_odd_id_is_one_error_with_what_was_meant(composer, name: str, hint: str) -> None:
+    done = composer("plugins", "show", name)
+    assert (done.code, done.out) == (2, "")
+    assert done.err == f"composer: error: no installed plugin offers {name!r}; {hint}\n"
+
+
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [
+        ("coer", "; did you mean `core`?"),
+        ("Core", "; did you mean `core`?"),
+        ("core.beam", "; did you mean `core`?"),
+        ("core/beam", "; did you mean `core`?"),
+        ("core.", "; did you mean `core`?"),
+        ("composer_text", "; did you mean `text`?"),
+        ("nonsense", "."),
+        ("", "."),
+    ],
+)
+def test_checking_a_plugin_that_is_not_there_says_which_might_be_meant(
+    composer, name: str, hint: str
+) -> None:
+    done = composer("plugins", "check", name)
+    assert (done.code, done.out) == (1, "")
+    assert done.err.startswith(f"composer: error: there is no installed plugin `{name}`{hint} There are: ")
+    assert done.err.count("\n") == 1
+
+
+@pytest.mark.parametrize("action", ["show", "check"])
+@pytest.mark.parametrize("name", ["graphs/mplug2.yaml", "mplug2.yaml", "../own.yml"])
+def test_a_document_is_not_a_plugin(composer, action: str, name: str) -> None:
+    done = composer("plugins", action, name)
+    assert (done.code, done.out) == (2, "")
+    assert done.err == (
+        f"composer: error: `{name}` is a document, and no plugin is called so: write `composer {action} {name}`\n"
+    )
+
+
+@pytest.mark.parametrize(
     "name",
     [
         "openclip.vit",

@@ -70,7 +70,9 @@ def test_the_installed_core_plugin_keeps_its_promises() -> None:
 
 
 def test_an_unknown_plugin_lists_the_installed_ones() -> None:
-    with pytest.raises(InputError, match=r"no plugin 'cores' is installed; there are .*core"):
+    with pytest.raises(
+        InputError, match=r"no installed plugin `cores`; did you mean `core`\? There are: .*core"
+    ):
         check_plugin("cores")
 
 
@@ -120,4 +122,4 @@ def test_the_command_prints_the_report_and_tells_by_its_exit_code(capsys: pytest
     assert main(["plugins", "check", "text", "--format", "json"]) == 0
     assert json.loads(capsys.readouterr().out)["passed"] is True
     assert main(["plugins", "check", "nonsense"]) == 1
-    assert "no plugin 'nonsense' is installed" in capsys.readouterr().err
+    assert "there is no installed plugin `nonsense`. There are: " in capsys.readouterr().err

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Optional, Union
 
 import pytest
-from helpers.old_searches import document
+from old_searches import document
 from pydantic import Field
 
 from composer.graph import check

@@ -6,10 +6,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from helpers.old_searches import PLAIN, WRITTEN, block, codes, document, mended, searched
+from old_searches import PLAIN, WRITTEN, block, codes, document, mended, searched
 
 from composer.cli import main
 from composer.graph import check
+from composer.language import Source
+from composer.plugin import Register, SearchPolicy, hookimpl, load_registry
 
 
 @pytest.mark.parametrize(
@@ -274,3 +276,17 @@ def test_an_alias_stays_an_alias(tmp_path: Path) -> None:
     assert mended(path) == document(
         "{max_tokens: &n 3, min_tokens: 1, search: {uses: core.beam, with: {beams: *n}}}"
     )
+
+
+class _SecondClaim:
+    @hookimpl
+    def composer_register(self, register: Register) -> None:
+        register(SearchPolicy("core.beam", "nowhere:nothing", "Another of this name."))
+
+
+@pytest.mark.parametrize("options", ["{search: core.beam}", "{search: {uses: core.beam, with: {beams: 3}}}"])
+def test_a_policy_that_two_plugins_claim_is_told_where_it_is_named(options: str) -> None:
+    registry = load_registry([("other", _SecondClaim())])
+    report = check(Source("document.yaml", document(options)), registry=registry)
+    assert codes(report) == ["C301"]
+    assert codes(check(Source("document.yaml", document("{search: core.greedy}")), registry=registry)) == []

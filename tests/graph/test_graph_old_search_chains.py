@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 import yaml
-from helpers.old_searches import PLAIN, WRITTEN, codes, document, mended, searched
+from old_searches import PLAIN, WRITTEN, codes, document, mended, searched
 
 from composer.cli import main
 from composer.graph import check
