@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping
 
-import numpy as np
-import torch
-from torch.utils._pytree import tree_map_only
+from torch import nn
 
 from composer.conformance.examples import example_configs
 from composer.conformance.report import Failure, Skip
 from composer.conformance.samples import fields_of
+from composer.execution.input_sizes import Given, hold_sizes
+from composer.execution.inputs import to_tensors
+from composer.execution.processors import encoded
 from composer.execution.values import PortValues
-from composer.plugin.answers import as_map, as_ports
+from composer.plugin.answers import as_instance, as_ports
 from composer.plugin.asking import ask, import_object
 from composer.plugin.declarations import Config, Modality
 from composer.plugin.implementations import as_processor, tokenizer_of
+from composer.problems import InputError
 from composer.types import Kind, PortType
 
 __all__ = ["check_processor"]
@@ -33,12 +35,16 @@ def check_processor(modality: Modality, kinds: Mapping[str, Kind]) -> str:
             what=f"the processor of {modality.title}",
             accept=as_processor,
         )
+        host = ask(modality.host or modality.ports, config, what="its host ports", accept=as_ports)
+        prepare = _prepare(modality, config)
         for batch in (values, *([value] for value in values)):
-            found = ask(processor.encode, batch, what=f"`encode` of {modality.title}", accept=as_map)
-            declared = ask(modality.host or modality.ports, config, what="its host ports", accept=as_ports)
-            _hold(found, declared, kinds, len(batch), "encode")
-            if modality.prepare is not None:
-                _check_prepare(modality, config, found, kinds, len(batch))
+            found = encoded(modality, processor, batch, host)
+            _hold(found, host, kinds, len(batch), "encode")
+            if prepare is not None:
+                declared = ask(modality.ports, config, what="its ports", accept=as_ports)
+                made = prepare(**{port: to_tensors(value) for port, value in found.items()})
+                ports = made if isinstance(made, Mapping) else {next(iter(declared)): made}
+                _hold(ports, declared, kinds, len(batch), "prepare")
         if hasattr(processor, "tokenizer"):
             text = tokenizer_of(processor, modality.title).decode([0, 1])
             if not isinstance(text, str):
@@ -54,45 +60,41 @@ def _values(modality: Modality, config: Config) -> list[object]:
     return list(values)
 
 
-def _check_prepare(
-    modality: Modality, config: Config, host: Mapping[str, object], kinds: Mapping[str, Kind], count: int
-) -> None:
-    assert modality.prepare is not None
-    module = ask(import_object(modality.prepare, "its `prepare`"), config, what="its `prepare`")
-    made = module(
-        **{port: tree_map_only(np.ndarray, torch.from_numpy, value) for port, value in host.items()}
+def _prepare(modality: Modality, config: Config) -> Callable[..., object] | None:
+    if modality.prepare is None:
+        return None
+    return ask(
+        import_object(modality.prepare, "its `prepare`"),
+        config,
+        what="its `prepare`",
+        accept=as_instance(nn.Module, "a torch module"),
     )
-    declared = ask(modality.ports, config, what="its ports", accept=as_ports)
-    ports = made if isinstance(made, Mapping) else {next(iter(declared)): made}
-    _hold(ports, declared, kinds, count, "prepare")
 
 
 def _hold(
-    found: PortValues,
-    declared: Mapping[str, PortType],
-    kinds: Mapping[str, Kind],
-    count: int,
-    what: str,
+    found: PortValues, declared: Mapping[str, PortType], kinds: Mapping[str, Kind], count: int, what: str
 ) -> None:
-    """Raises Failure where values are not what their port types say: fields, dims, sizes that are numbers, samples."""
+    """Raises Failure where values are not what their port types say: fields, dims, samples, sizes of all ports."""
+    given = []
     for name, port in declared.items():
         kind = kinds[port.kind]
         if found.get(name) is None:
             raise Failure(f"`{what}` gives no value for the port {name}")
-        sizes: dict[str, int] = {}
         for field, value in fields_of(kind, found[name]).items():
             if value is None and kind.fields[field].optional:
                 continue
             axes = kind.fields[field].dims
-            shape: Sequence[int] = value.shape if hasattr(value, "shape") else (len(value),)
-            if len(shape) != len(axes):
-                raise Failure(f"`{what}` gives {name} of shape {list(shape)}, and it is declared {port}")
-            for axis, size in zip(axes, shape, strict=True):
-                dim = port.dims[axis]
-                known = dim.constant if dim.is_number else sizes.setdefault(str(dim), size)
-                if axis == 0 and kind.dims[0] == "batch":
-                    known = count
-                if size != known:
-                    raise Failure(
-                        f"`{what}` gives {name} of shape {list(shape)} for {count} values, and it is declared {port}"
-                    )
+            shape = list(value.shape) if hasattr(value, "shape") else [len(value)]
+            told = f"`{what}` gives {name} of shape {shape} for {count} values, and it is declared {port}"
+            if len(shape) != len(axes) or (
+                kind.dims[:1] == ("batch",) and axes[0] == 0 and shape[0] != count
+            ):
+                raise Failure(told)
+            dims = [port.dims[axis] for axis in axes]
+            if any(dim.is_number and dim.constant != size for dim, size in zip(dims, shape, strict=True)):
+                raise Failure(told)
+            given.append(Given(name, str(port), [kind.dims[axis] for axis in axes], dims, shape))
+    try:
+        hold_sizes(given)
+    except InputError as error:
+        raise Failure(f"`{what}` gives sizes that do not go together: {error}") from None

@@ -30,6 +30,7 @@ class NodeTime:
     name: str
     callee: str
     runs: int = 0
+    """How often it ran; a search that streams counts every piece, and its end."""
     seconds: float = 0.0
 
 

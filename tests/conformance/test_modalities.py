@@ -76,7 +76,7 @@ class Nothing:
         pass
 
 
-def result(plugin: Plugin) -> tuple[str, str]:
+def result(plugin: object) -> tuple[str, str]:
     (found,) = (each for each in check_plugin(plugin).results if each.check == "processor")
     return found.outcome, found.reason
 
@@ -93,8 +93,8 @@ def test_a_processor_that_keeps_its_declaration_passes() -> None:
             "gives embedding of shape [2, 3] for 2 values, and it is declared embedding[B, 4]",
         ),
         (Plugin("Together"), "gives embedding of shape [1, 4] for 2 values"),
-        (Plugin("Flat"), "gives embedding of shape [8], and it is declared embedding[B, 4]"),
-        (Plugin("Other"), "gives no value for the port embedding"),
+        (Plugin("Flat"), "gives embedding of shape [8] for 2 values, and it is declared embedding[B, 4]"),
+        (Plugin("Other"), "a value for the port embedding is expected"),
         (Plugin("Mute"), "has no `tokenizer` with the method `decode`"),
         (Plugin("Nothing"), "an object with the method `encode` is expected"),
         (Plugin("Right", "one_value"), "its `sample` gives no list of two raw values or more"),
@@ -111,3 +111,41 @@ def test_a_modality_without_raw_values_is_skipped_with_the_reason() -> None:
         "skip",
         "it names no raw values (`sample`), so its processor was not run",
     )
+
+
+class Pair:
+    """Two ports that share a width."""
+
+    def __init__(self, widths: tuple[int, int]) -> None:
+        self.widths = widths
+
+    @hookimpl
+    def composer_register(self, register: Any) -> None:
+        ports = {"one": "embedding[B, D]", "other": "embedding[B, D]"}
+        name = f"{__name__}:{'Alike' if len(set(self.widths)) == 1 else 'Unlike'}"
+        register(
+            Modality(
+                "test.pair", NoConfig, lambda config: ports, name, "A pair.", sample=f"{__name__}:values"
+            )
+        )
+
+
+class Alike(Right):
+    """Backwards in memory, as a run takes it."""
+
+    def encode(self, values: list[str]) -> dict[str, Any]:
+        found = super().encode(values)["embedding"]
+        return {"one": found[:, ::-1], "other": found}
+
+
+class Unlike(Right):
+    def encode(self, values: list[str]) -> dict[str, Any]:
+        found = super().encode(values)["embedding"]
+        return {"one": found, "other": found[:, :3]}
+
+
+def test_a_symbol_is_one_size_in_all_ports() -> None:
+    outcome, told = result(Pair((4, 3)))
+    assert outcome == "fail"
+    assert "takes embedding[B, D], and the width of what came is 3, and input `one` has D = 4" in told
+    assert result(Pair((4, 4))) == ("pass", "")

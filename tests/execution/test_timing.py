@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from composer.execution import Timing, load
+from composer.execution.node_errors import NodeError
 from composer.plan import current_watch
 
 PICTURE = Path(__file__).parents[2] / "examples" / "quickstart" / "picture.png"
@@ -34,10 +35,19 @@ def test_every_node_is_timed_once_in_order_and_again_with_every_run() -> None:
 
 def test_a_node_that_fails_is_timed_and_the_watch_ends() -> None:
     timing = Timing(torch.device("cpu"))
-    with pytest.raises(ValueError, match="no"), timing:
-        raise ValueError("no")
+    with load("quickstart", tasks=["image-qa"]) as model:
+        last = model.runner("image-qa").plan.steps[-1].name
+
+        def fails(*_: object, **__: object) -> None:
+            raise ValueError("no more")
+
+        model.runner("image-qa").generators[last].decoder.step = fails
+        with pytest.raises(NodeError, match="no more"), timing:
+            model.run("image-qa", image=str(PICTURE), question="is there a circle?")
     assert current_watch() is None
-    assert timing.as_json()["nodes"] == []
+    assert timing.nodes[last].runs == 1
+    assert timing.nodes[last].seconds > 0
+    assert list(timing.nodes)[-1] == last
     assert str(timing).splitlines()[0].split() == ["node", "calls", "runs", "ms", "share"]
 
 
