@@ -26,7 +26,7 @@ test: $(STAMP)
 lint: $(STAMP)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy composer plugins compile graphs benchmarks
+	$(BIN)/mypy composer plugins compile graphs benchmarks tests
 	$(BIN)/lint-imports
 
 bench: $(STAMP)

@@ -25,7 +25,7 @@ ROOT = Path(__file__).parents[1]
 BAD = ROOT / "tests" / "bad"
 PAGE = ROOT / "docs" / "checker.md"
 
-sys.path.insert(0, str(BAD))
+sys.path.insert(0, str(ROOT / "tests" / "helpers"))
 from expectations import expectations  # noqa: E402
 
 HEAD = """\

@@ -41,6 +41,6 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> Tiny:
             for parameter in module.parameters():
                 if parameter.ndim > 1:
                     parameter.copy_(torch.randn(parameter.shape))
-        model.modules["decoder"].head.bias[SEPARATOR] += 8.0
+        model.modules["decoder"].get_parameter("head.bias")[SEPARATOR] += 8.0
     save_weights(model.modules, folder / "tiny.safetensors")
     return Tiny(folder / "tiny.yaml", folder / "tiny.safetensors")

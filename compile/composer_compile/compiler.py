@@ -18,6 +18,7 @@ from torch import nn
 from composer.execution import Model, Runner, device_of
 from composer.execution import load as load_model
 from composer.graph import Report, check
+from composer.language import Source
 from composer.plan import Plan
 from composer.plugin import Registry, load_registry
 from composer.problems.suggest import unknown
@@ -64,7 +65,7 @@ Progress = Callable[[str], None]
 
 
 def compile_document(
-    document: str | Path | Report,
+    document: str | Path | Source | Report,
     out: str | Path,
     *,
     tasks: Iterable[str] | None = None,

@@ -31,6 +31,7 @@ from composer.execution.sources import INITIAL
 from composer.execution.start import Start, chosen_layout
 from composer.execution.values import Slots, TaskValues
 from composer.graph import Checked, CheckedModule, CheckedTask, Report, check
+from composer.language import Source
 from composer.plan import Plan, pieces_inside, plan_objective, plan_task, watched
 from composer.plugin import Hypothesis, Registry, load_registry
 from composer.plugin.answers import as_map
@@ -232,7 +233,7 @@ class Model:
 
 
 def load(
-    document: str | Path | Report,
+    document: str | Path | Source | Report,
     *,
     weights: str | Path | None = None,
     layout: str | None = None,
@@ -332,7 +333,10 @@ def _task_names(report: Checked, tasks: Iterable[str] | None) -> tuple[str, ...]
 
 
 def _from_config(
-    registry: Registry, layout: str | None, config: Mapping[str, object] | None, document: str | Path | Report
+    registry: Registry,
+    layout: str | None,
+    config: Mapping[str, object] | None,
+    document: str | Path | Source | Report,
 ) -> dict[str, object]:
     """The published config as parameters; what the document has no parameter for is left out."""
     if config is None or isinstance(document, Report):

@@ -7,9 +7,9 @@ import json
 from contextlib import redirect_stdout
 from pathlib import Path
 
-import jsonschema
 import pytest
 import yaml
+from jsonschema import Draft202012Validator as Validator
 
 from composer.cli import main
 from composer.problems.codes import CODES
@@ -36,9 +36,6 @@ def test_an_unknown_code_is_wrong_usage(composer) -> None:
     assert "there is no code 'C999'" in done.err
 
 
-Validator = jsonschema.Draft202012Validator
-
-
 @pytest.fixture(scope="module")
 def documents() -> Validator:
     return printed("schema")
@@ -52,7 +49,7 @@ def recipes() -> Validator:
 def printed(*arguments: str) -> Validator:
     """The schema that a command prints, itself held to what a schema is: once, for it takes a second."""
     with redirect_stdout(io.StringIO()) as out:
-        assert main(arguments) == 0
+        assert main([*arguments]) == 0
     found = json.loads(out.getvalue())
     Validator.check_schema(found)
     return Validator(found)

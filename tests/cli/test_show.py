@@ -155,14 +155,18 @@ def test_a_png_shows_what_the_svg_shows(composer, document: Path) -> None:
 
     for name in ("out.svg", "out.png"):
         composer("show", document, "--picture", name)
-    width, height, fill = re.search(
+    found = re.search(
         r'width="(\d+\.?\d*)" height="(\d+\.?\d*)".*?class="m0"[^>]* fill="(#\w+)"',
         Path("out.svg").read_text(),
         re.S,
-    ).groups()
+    )
+    assert found is not None
+    width, height, fill = found.groups()
     with Image.open("out.png") as picture:
         assert picture.size == pytest.approx((2 * float(width), 2 * float(height)), abs=1)
-        colours = {colour for _, colour in picture.convert("RGB").getcolors(maxcolors=1 << 24)}
+        found_colours = picture.convert("RGB").getcolors(maxcolors=1 << 24)
+    assert found_colours is not None
+    colours = {colour for _, colour in found_colours}
     assert {(255, 255, 255), tuple(bytes.fromhex(fill[1:]))} <= colours
 
 
@@ -186,7 +190,7 @@ def test_a_picture_can_tell_what_every_box_costs(composer, document: Path) -> No
         composer("show", f"{document}:embed", "--picture", "out.svg", "--cost", "--at", "batch=2").code == 0
     )
     texts = re.findall(r"<text[^>]*>([^<]*)</text>", Path("out.svg").read_text(encoding="utf-8"))
-    flops = re.search(r"words +text +(\S+ \S)", told)[1]
+    (flops,) = re.findall(r"words +text +(\S+ \S)", told)
     assert any(text.endswith(f" · 100% · {flops}FLOP") for text in texts)
     assert any("at batch 2" in text for text in texts)
     assert (

@@ -15,6 +15,7 @@ import pytest
 import torch
 from composer_compile.backends.tensorrt import tensorrt_builder, tensorrt_library, tensorrt_loader
 from composer_compile.backends.tensorrt.tensorrt_library import Library
+from word_list import WORDS
 
 from composer.execution import Model, load
 from composer.weights import save_weights
@@ -23,19 +24,6 @@ from composer.weights import save_weights
 os.environ.setdefault(
     "TORCHINDUCTOR_CACHE_DIR", os.path.join(tempfile.gettempdir(), "composer-tests-inductor")
 )
-
-WORDS = [
-    "[PAD]",
-    "[UNK]",
-    "[CLS]",
-    "[SEP]",
-    "[MASK]",
-    *"abcdefghijklmnopqrstuvwxyz",
-    "what",
-    "is",
-    "it",
-    "red",
-]
 
 DOCUMENT = """\
 composer: 1

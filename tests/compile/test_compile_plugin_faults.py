@@ -44,7 +44,8 @@ FAULTS: dict[str, Any] = {}
 
 
 def wrong(*_: Any, **__: Any) -> Any:
-    return {}["width"]
+    options: dict[str, Any] = {}
+    return options["width"]
 
 
 def odd(name: str, right: Any) -> Any:

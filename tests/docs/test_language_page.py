@@ -8,6 +8,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+import family
 import pytest
 import yaml
 from pages import DOCS, Block, blocks
@@ -23,8 +24,6 @@ CHECKED = [block for block in BLOCKS if block.comment not in ("modules", "fixed"
 
 @lru_cache
 def registry() -> Registry:
-    import family
-
     return load_registry([("family", family)])
 
 

@@ -7,6 +7,7 @@ import importlib
 import re
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 
@@ -27,7 +28,7 @@ SNIPPETS = [block for block in BLOCKS if block.language == "python" and not bloc
 
 
 @pytest.fixture(scope="module")
-def plugin(tmp_path_factory: pytest.TempPathFactory) -> ModuleType:
+def plugin(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ModuleType]:
     """The plugin of the page, importable and in the current folder of every snippet."""
     folder = tmp_path_factory.mktemp("sound")
     for name, text in FILES.items():

@@ -81,12 +81,12 @@ def test_the_device_refuses_what_a_gpu_refuses() -> None:
 
 @pytest.mark.parametrize("task", ["video-qa", "image-caption", "image-qa-rank"])
 def test_every_kind_of_task_answers_as_on_the_processor(task: str, tiny: Any) -> None:
-    raw: dict[str, Any] = {
+    requests: dict[str, dict[str, Any]] = {
         "video-qa": {"video": [str(tiny.clip)] * 2, "question": ["a b", "c"]},
         "image-caption": {"image": str(tiny.picture)},
         "image-qa-rank": {"image": str(tiny.picture), "question": "a", "answers": ["a b", "c d", "e"]},
-    }[task]
-    agree(*on_both(tiny.document, tiny.weights, task, raw))
+    }
+    agree(*on_both(tiny.document, tiny.weights, task, requests[task]))
 
 
 def test_what_a_search_wrote_can_be_read_by_the_next_node(tmp_path: Any) -> None:

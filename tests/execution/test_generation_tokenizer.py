@@ -7,7 +7,8 @@ from dataclasses import replace
 import pytest
 
 from composer.execution.generation import tokenizer_for
-from composer.plugin import Vocabulary, load_registry
+from composer.plugin import Modality, Vocabulary, load_registry
+from composer.plugin.registry import Section
 from composer.problems import InputError
 
 REGISTRY = load_registry()
@@ -29,6 +30,6 @@ def test_a_tokenizer_that_is_not_there_is_one_line() -> None:
 
 
 def test_without_texts_there_is_no_tokenizer() -> None:
-    modalities = {key: value for key, value in REGISTRY.modalities.items() if key != "text"}
+    modalities = Section[Modality]("modalities")
     with pytest.raises(InputError, match="needs the modality `text`"):
         tokenizer_for(replace(REGISTRY, modalities=modalities), words("bert-uncased"))

@@ -170,8 +170,8 @@ def test_a_vocabulary_named_by_a_child_document_lies_beside_the_child(tiny, tmp_
     assert composer.check(tiny.document).ok
     task = composer.check(tiny.document).tasks["image-qa"]
     expected = str(tiny.document.parent / "vocabulary.txt")
-    assert task.inputs["question"].config.tokenizer == expected
-    assert task.nodes["answer"].module.config.tokenizer == expected
+    assert task.inputs["question"].config.model_dump()["tokenizer"] == expected
+    assert task.nodes["answer"].module.config.model_dump()["tokenizer"] == expected
 
 
 def test_a_vocabulary_named_on_the_command_line_lies_in_the_working_directory(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import pickle
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -31,7 +32,9 @@ def loaded(model: composer.execution.Model) -> set[str]:
 
 def test_a_child_keeps_the_weights_of_the_document_that_it_extends(child: Path) -> None:
     model = composer.load(child, tasks=["image-qa"])
-    shipped = load_file(load_registry().documents["quickstart"].weights)
+    weights = load_registry().documents["quickstart"].weights
+    assert weights is not None
+    shipped = load_file(weights)
     state = model.modules["fusion"].state_dict()
     assert all(torch.equal(value, shipped[f"fusion.{key}"]) for key, value in state.items())
 
@@ -94,7 +97,7 @@ def test_a_changed_setting_is_the_first_thing_that_is_told() -> None:
     ],
     ids=str,
 )
-def test_what_cannot_be_meant_is_one_sentence(child: Path, options: dict[str, object], message: str) -> None:
+def test_what_cannot_be_meant_is_one_sentence(child: Path, options: dict[str, Any], message: str) -> None:
     with pytest.raises(InputError, match=message) as caught:
         composer.load(child, **{"init": ["head"], **options})
     assert "\n" not in str(caught.value)

@@ -10,7 +10,7 @@ from documents import checked
 from torch import nn
 
 from composer.execution import INITIAL, Program, build_for_training, build_program, load
-from composer.graph import Report
+from composer.graph import Checked
 from composer.plan import plan_task
 from composer.types import States, Tokens
 
@@ -63,14 +63,12 @@ tasks:
 
 
 @pytest.fixture(scope="module")
-def report() -> Report:
-    found = checked(TEXT)
-    found.raise_for_errors()
-    return found
+def report() -> Checked:
+    return checked(TEXT).raise_for_errors()
 
 
 @pytest.fixture
-def built(report: Report) -> tuple[dict[str, nn.Module], dict[str, Program]]:
+def built(report: Checked) -> tuple[dict[str, nn.Module], dict[str, Program]]:
     torch.manual_seed(0)
     return build_for_training(report)
 
@@ -98,7 +96,7 @@ def by_hand(m: dict[str, Any], given: dict[str, Any]) -> tuple[torch.Tensor, Sta
 
 @pytest.mark.parametrize(("batch", "length"), [(1, 2), (3, 5)])
 def test_a_program_gives_what_calling_the_modules_gives(
-    built: Any, report: Report, batch: int, length: int
+    built: Any, report: Checked, batch: int, length: int
 ) -> None:
     modules, _ = built
     program = build_program(plan_task(report.tasks["classify"]), modules)
@@ -127,7 +125,7 @@ def test_the_loss_and_its_gradients_are_those_of_the_modules(built: Any) -> None
         assert parameter.grad.abs().sum() > 0
 
 
-def test_two_nodes_and_two_tasks_hold_one_module(report: Report) -> None:
+def test_two_nodes_and_two_tasks_hold_one_module(report: Checked) -> None:
     model = load(report, weights=INITIAL)
     programs = [model.runner(name).program for name in ("classify", "answer")]
     for name in ("words", "shared"):
@@ -152,12 +150,12 @@ def test_tasks_with_the_same_input_share_its_processor() -> None:
     assert found[0] is not found[2]
 
 
-def test_only_the_modules_of_the_tasks_that_are_asked_for_are_built(report: Report) -> None:
+def test_only_the_modules_of_the_tasks_that_are_asked_for_are_built(report: Checked) -> None:
     model = load(report, weights=INITIAL, tasks=["answer"])
     assert sorted(model.modules) == ["decoder", "read", "shared", "words"]
 
 
-def test_stages_after_a_generation_run_in_their_order(report: Report) -> None:
+def test_stages_after_a_generation_run_in_their_order(report: Checked) -> None:
     torch.manual_seed(0)
     model = load(report, weights=INITIAL)
     tokens = inputs(2, 4)["question"]["tokens"]
@@ -186,7 +184,7 @@ def greedy(decoder: Any, memory: States, count: int) -> torch.Tensor:
     return torch.stack(ids, 1)
 
 
-def test_a_single_sample_comes_back_without_its_batch(report: Report) -> None:
+def test_a_single_sample_comes_back_without_its_batch(report: Checked) -> None:
     model = load(report, weights=INITIAL, tasks=["answer"])
     tokens = inputs(2, 4)["question"]["tokens"]
     samples = [Tokens(ids.numpy(), mask.numpy()) for ids, mask in zip(*tokens, strict=True)]
@@ -196,7 +194,7 @@ def test_a_single_sample_comes_back_without_its_batch(report: Report) -> None:
     assert torch.equal(alone["ids"], together["ids"][1])
 
 
-def test_a_program_keeps_nothing_between_runs(built: Any, report: Report) -> None:
+def test_a_program_keeps_nothing_between_runs(built: Any, report: Checked) -> None:
     modules, _ = built
     program = build_program(plan_task(report.tasks["classify"]), modules)
     first, second = inputs(2, 3), inputs(3, 4)
@@ -208,7 +206,7 @@ def test_a_program_keeps_nothing_between_runs(built: Any, report: Report) -> Non
     assert before is not after
 
 
-def test_a_program_runs_no_node_twice(built: Any, report: Report) -> None:
+def test_a_program_runs_no_node_twice(built: Any, report: Checked) -> None:
     modules, _ = built
     program = build_program(plan_task(report.tasks["classify"]), modules)
     calls: list[str] = []

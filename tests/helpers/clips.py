@@ -3,15 +3,27 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from pathlib import Path
 
 import av
 import numpy as np
+from av import AudioStream, VideoStream
+from av.container import OutputContainer
 from av.stream import Disposition
 
-__all__ = ["CONTAINERS", "add_cover", "display_matrix", "grey", "levels", "noise", "write_clip"]
+__all__ = [
+    "CONTAINERS",
+    "add_cover",
+    "add_sound",
+    "add_video",
+    "display_matrix",
+    "grey",
+    "levels",
+    "noise",
+    "write_clip",
+]
 
 CONTAINERS = {
     "clip.mp4": "libx264",
@@ -51,6 +63,21 @@ def levels(frames: np.ndarray) -> list[int]:
     return frames[0].mean(axis=(1, 2, 3)).round().astype(int).tolist()
 
 
+def add_video(
+    container: OutputContainer, codec: str, encoder: Mapping[str, str] | None = None
+) -> VideoStream:
+    """A stream of 25 pictures a second."""
+    stream = container.add_stream(codec, rate=25, options=dict(encoder or {}))
+    assert isinstance(stream, VideoStream)
+    return stream
+
+
+def add_sound(container: OutputContainer, codec: str, rate: int) -> AudioStream:
+    stream = container.add_stream(codec, rate=rate)
+    assert isinstance(stream, AudioStream)
+    return stream
+
+
 def write_clip(
     path: Path,
     pictures: Sequence[np.ndarray],
@@ -61,23 +88,21 @@ def write_clip(
     encoder: dict[str, str] | None = None,
     times: Sequence[int] | None = None,
     sound: bool = False,
-    **options: str,
+    options: Mapping[str, str] | None = None,
 ) -> Path:
     """Write pictures [H, W, 3] as a clip of 25 frames a second.
 
     `times` gives other times than 0, 1, 2, ... (in 1/25 s); `options` are those of the container.
     """
     codec = codec or CONTAINERS.get(path.name, "libx264")
-    with av.open(str(path), "w", options=options) as container:
-        stream = container.add_stream(codec, rate=25, options=encoder or {})
+    with av.open(str(path), "w", options=dict(options or {})) as container:
+        stream = add_video(container, codec, encoder)
         stream.height, stream.width = pictures[0].shape[:2]
         stream.pix_fmt = pix_fmt or FORMATS.get(codec, "yuv420p")
         if matrix is not None:
             stream.set_display_matrix(matrix)
         tone = (
-            container.add_stream("mp2" if path.suffix in (".mpg", ".ts") else "aac", rate=48000)
-            if sound
-            else None
+            add_sound(container, "mp2" if path.suffix in (".mpg", ".ts") else "aac", 48000) if sound else None
         )
         for index, picture in enumerate(pictures):
             frame = av.VideoFrame.from_ndarray(picture, format="rgb24").reformat(format=stream.pix_fmt)

@@ -92,7 +92,7 @@ class Points:
         values[:, 0] += 3.0 * (i % 2)
         return {"x": States(values, None), "truth": np.int64(i % 2), "name": f"s{i}"}
 
-    def _spoilt(self, made: list[dict[str, Any]], epoch: int) -> Any:  # noqa: PLR0912
+    def _spoilt(self, made: list[Any], epoch: int) -> Any:  # noqa: PLR0912
         last = made[-1]
         values = last["x"].values
         match self.config.fault:

@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -94,10 +95,11 @@ def test_a_code_has_a_page_and_a_command_a_file(places: dict[str, list[str]]) ->
 
 
 def test_names_are_defined_where_the_page_says(places: dict[str, list[str]]) -> None:
-    for asked, thing in {
+    defined: dict[str, Any] = {
         "the tolerance of a recorded case": Tolerance,
         "what a free dimension is, and how large it may be": free_dims,
-    }.items():
+    }
+    for asked, thing in defined.items():
         assert places[asked] == relative([Path(inspect.getfile(thing))])
     for asked, name in (
         ("the tolerance of an artifact", "TOLERANCES"),

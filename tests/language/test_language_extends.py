@@ -258,8 +258,10 @@ def _merged(parent: Any, child: Any) -> Any:
 def test_merging_agrees_with_its_rules_on_plain_values(parent: Any, child: Any) -> None:
     import json
 
-    trees = [compose(Source(name, json.dumps(value))) for name, value in (("p", parent), ("c", child))]
-    value, problems = construct(merge(*trees))
+    older, younger = (
+        compose(Source(name, json.dumps(value))) for name, value in (("p", parent), ("c", child))
+    )
+    value, problems = construct(merge(older, younger))
     assert problems == []
     assert value == _merged(parent, child)
 

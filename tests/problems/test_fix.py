@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from random import Random
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -96,7 +98,7 @@ def disjoint_edits(draw: st.DrawFn) -> tuple[str, list[tuple[int, int, str]]]:
 
 @given(disjoint_edits(), st.randoms(use_true_random=False))
 def test_disjoint_edits_change_their_ranges_and_nothing_else(
-    case: tuple[str, list[tuple[int, int, str]]], random: st.randoms
+    case: tuple[str, list[tuple[int, int, str]]], random: Random
 ) -> None:
     text, edits = case
     expected = text

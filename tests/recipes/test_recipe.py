@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from composer.plugin import Metric, Registry, load_registry
+from composer.plugin import Metric, Register, Registry, hookimpl, load_registry
 from composer.problems import DocumentError, Problem
 from composer.recipes import check_recipe, looks_like_recipe, read_recipe
 
@@ -31,12 +31,10 @@ tasks:
 def registry() -> Registry:
     class Plugin:
         @staticmethod
-        def composer_register(register: object) -> None:
-            register(Metric("demo.top_class", "demo:top", "For class scores.", takes=("scores",)))  # type: ignore[operator]
+        @hookimpl
+        def composer_register(register: Register) -> None:
+            register(Metric("demo.top_class", "demo:top", "For class scores.", takes=("scores",)))
 
-    from composer.plugin import hookimpl
-
-    Plugin.composer_register = staticmethod(hookimpl(Plugin.composer_register))
     return load_registry([("demo", Plugin())])
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import composer_graphs
 import pytest
 
-from composer.graph import Report, check
+from composer.graph import Checked, check
 from composer.plugin import Registry, load_registry
 from composer.recipes import check_recipe
 
@@ -21,9 +21,9 @@ SIGNS = "abz:{}[],'\"#-*&!|>%@` \t\0\x07é1"
 
 
 @pytest.fixture(scope="module")
-def known() -> tuple[Registry, Report]:
+def known() -> tuple[Registry, Checked]:
     registry = load_registry()
-    return registry, check("quickstart", registry=registry)
+    return registry, check("quickstart", registry=registry).raise_for_errors()
 
 
 def mutated(text: str, chance: random.Random) -> str:
@@ -52,7 +52,7 @@ def mutated(text: str, chance: random.Random) -> str:
 
 @pytest.mark.parametrize("seed", range(8))
 def test_a_mutated_recipe_is_answered_with_cures(
-    seed: int, known: tuple[Registry, Report], tmp_path: Path
+    seed: int, known: tuple[Registry, Checked], tmp_path: Path
 ) -> None:
     registry, document = known
     chance, path = random.Random(seed), tmp_path / "recipe.yaml"

@@ -4,6 +4,7 @@ nothing is written.
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -159,12 +160,11 @@ def test_places_that_cannot_be_written_are_refused(points: Path) -> None:
 
 
 def test_a_disk_without_room_is_refused(points: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from composer.training import places
 
     class Usage:
         free = 100
 
-    monkeypatch.setattr(places.shutil, "disk_usage", lambda path: Usage)
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: Usage)
     with pytest.raises(InputError, match="has 100 bytes free"):
         train_document("points.yaml", out="out", recipe="recipe.yaml")
     assert not list(points.glob("out*"))

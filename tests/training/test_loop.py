@@ -211,7 +211,8 @@ class Bends(Line):
     def loss(self, task: str, batch: Batch) -> Tensor:
         self.left -= 1
         loss = super().loss(task, batch)
-        return loss if self.left >= 0 else loss + torch.sqrt(self.modules_by_name["line"][2].weight.sum() * 0)
+        weight = self.modules_by_name["line"].get_parameter("2.weight")
+        return loss if self.left >= 0 else loss + torch.sqrt(weight.sum() * 0)
 
 
 def test_a_gradient_that_is_not_finite_stops_the_run_and_the_last_good_state_stays(tmp_path: Path) -> None:
@@ -236,10 +237,10 @@ class Far(Line):
     def __init__(self) -> None:
         super().__init__()
         with torch.no_grad():
-            self.modules_by_name["line"][0].bias.fill_(3.4e38)
+            self.modules_by_name["line"].get_parameter("0.bias").fill_(3.4e38)
 
     def loss(self, task: str, batch: Batch) -> Tensor:
-        return -(self.modules_by_name["line"][0].bias * 1e-3).sum()
+        return -(self.modules_by_name["line"].get_parameter("0.bias") * 1e-3).sum()
 
 
 class Once(Points):

@@ -11,20 +11,18 @@ from composer.training.init_scale import spread_initial_weights
 
 def modules() -> dict[str, nn.ModuleDict]:
     torch.manual_seed(0)
-    parts = nn.ModuleDict(
-        {
-            "narrow": nn.Linear(64, 64),
-            "words": nn.Embedding(50, 64),
-            "wide": nn.Linear(64, 64),
-            "zero": nn.Linear(64, 64),
-            "norm": nn.LayerNorm(64),
-        }
+    narrow, words, wide, zero = (
+        nn.Linear(64, 64),
+        nn.Embedding(50, 64),
+        nn.Linear(64, 64),
+        nn.Linear(64, 64),
     )
-    nn.init.normal_(parts["narrow"].weight, std=0.02)
-    nn.init.normal_(parts["words"].weight, std=0.02)
-    nn.init.normal_(parts["wide"].weight, std=0.1)
-    nn.init.zeros_(parts["zero"].weight)
-    return {"only": parts}
+    nn.init.normal_(narrow.weight, std=0.02)
+    nn.init.normal_(words.weight, std=0.02)
+    nn.init.normal_(wide.weight, std=0.1)
+    nn.init.zeros_(zero.weight)
+    parts = {"narrow": narrow, "words": words, "wide": wide, "zero": zero, "norm": nn.LayerNorm(64)}
+    return {"only": nn.ModuleDict(parts)}
 
 
 def test_bert_starts_are_multiplied_and_zeros_are_drawn() -> None:

@@ -9,11 +9,11 @@ import pytest
 import views_demo
 from views_demo import DOCUMENT
 
-from composer.graph import Report, check
+from composer.graph import Checked, check
 from composer.language import Source
 from composer.plugin import Registry, load_registry
 
-Check = Callable[..., Report]
+Check = Callable[..., Checked]
 
 
 @pytest.fixture(scope="session")
@@ -25,14 +25,12 @@ def registry() -> Registry:
 def checked(registry: Registry) -> Check:
     """Check the text of a document; the report has no errors."""
 
-    def check_text(text: str, **settings: Any) -> Report:
-        report = check(Source("doc.yaml", text), registry=registry, settings=settings)
-        report.raise_for_errors()
-        return report
+    def check_text(text: str, **settings: Any) -> Checked:
+        return check(Source("doc.yaml", text), registry=registry, settings=settings).raise_for_errors()
 
     return check_text
 
 
 @pytest.fixture
-def small(checked: Check) -> Report:
+def small(checked: Check) -> Checked:
     return checked(DOCUMENT)

@@ -12,12 +12,12 @@ from memory import PEAK
 from torch.utils.flop_counter import FlopCounterMode
 from views_demo import DOCUMENT, Shared, WidthConfig
 
-from composer.graph import Report, check
+from composer.graph import Checked, check
 from composer.problems import ComposerError, InputError
 from composer.types import States
 from composer.views.cost import Cost, StepCost, cost_text, measure
 
-Check = Callable[..., Report]
+Check = Callable[..., Checked]
 FLOAT = 4
 
 LINEAR = """\
@@ -71,7 +71,7 @@ def attention_flops(batch: int, asking: int, asked: int, width: int) -> int:
     return projections + 2 * 2 * batch * asking * asked * width
 
 
-def test_attention_is_counted_as_by_hand(small: Report) -> None:
+def test_attention_is_counted_as_by_hand(small: Checked) -> None:
     cost = measure(small, tasks=["video-qa"], at={"batch": 2, "question.length": 7})
     steps = steps_of(cost)
     patches = 4 * 4  # four frames of 32 by 32 pixels, each in four patches of 16 by 16
@@ -82,7 +82,7 @@ def test_attention_is_counted_as_by_hand(small: Report) -> None:
     assert steps["memory"].flops == 0
 
 
-def test_attention_never_stores_its_scores(small: Report) -> None:
+def test_attention_never_stores_its_scores(small: Checked) -> None:
     """Queries, keys, values, the weighted sum, the same with its heads joined, and its projection: no N x N."""
     length = 64
     cost = measure(small, tasks=["video-qa"], at={"batch": 1, "question.length": length})
@@ -91,7 +91,7 @@ def test_attention_never_stores_its_scores(small: Report) -> None:
     assert held == 6 * length * 64 * FLOAT
 
 
-def test_real_tensors_cost_what_was_foretold(small: Report) -> None:
+def test_real_tensors_cost_what_was_foretold(small: Checked) -> None:
     cost = measure(small, tasks=["video-vector"], at={"batch": 2})
     states = States(torch.randn(2, 17, 64))
     module = Shared(WidthConfig(width=64))
@@ -101,7 +101,7 @@ def test_real_tensors_cost_what_was_foretold(small: Report) -> None:
     assert steps_of(cost)["visual"].flops == counter.get_total_flops()
 
 
-def test_generation_is_its_start_and_its_steps(small: Report) -> None:
+def test_generation_is_its_start_and_its_steps(small: Checked) -> None:
     cost = measure(small, tasks=["video-qa"], at={"batch": 2, "question.length": 7})
     found = steps_of(cost)["answer"].generating
     assert found is not None
@@ -132,7 +132,7 @@ def test_long_generation_goes_on_as_it_began(checked: Check) -> None:
     assert found.total_flops - found.start_flops == sum(found.first_flops + i * growth for i in range(100))
 
 
-def test_a_shared_module_counts_once(small: Report) -> None:
+def test_a_shared_module_counts_once(small: Checked) -> None:
     cost = measure(small)
     real = sum(p.numel() for p in Shared(WidthConfig(width=64)).parameters())
     assert cost.modules["universal"].parameters == real
@@ -156,7 +156,7 @@ def test_tied_weights_count_once(checked: Check, registry) -> None:
     assert found == layers * layer + embeddings + head
 
 
-def test_sizes_come_from_the_compile_ranges(small: Report) -> None:
+def test_sizes_come_from_the_compile_ranges(small: Checked) -> None:
     qa, vector = measure(small).tasks
     assert qa.sizes == {"batch": 2, "question.length": 20}
     assert vector.sizes == {"batch": 1}
@@ -174,13 +174,13 @@ def test_sizes_come_from_the_compile_ranges(small: Report) -> None:
         ({"question.length": 65}, "input `tokens` of node `words` has L = 65, and takes 1 to 64"),
     ],
 )
-def test_a_size_that_cannot_be_is_refused(small: Report, at: dict[str, int], message: str) -> None:
+def test_a_size_that_cannot_be_is_refused(small: Checked, at: dict[str, int], message: str) -> None:
     with pytest.raises(InputError) as caught:
         measure(small, at=at)
     assert message in str(caught.value)
 
 
-def test_an_unknown_number_format_is_refused(small: Report) -> None:
+def test_an_unknown_number_format_is_refused(small: Checked) -> None:
     with pytest.raises(InputError, match="'int8' is not a number format for costs"):
         measure(small, dtype="int8")
 

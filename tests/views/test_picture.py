@@ -11,7 +11,7 @@ from xml.etree import ElementTree
 import pytest
 from views_demo import DOCUMENT
 
-from composer.graph import Report, check
+from composer.graph import Checked, check
 from composer.plugin import Registry
 from composer.views.picture import html_text, mermaid_text, svg_text
 from composer.views.picture.arranging import arrange
@@ -20,7 +20,7 @@ from composer.views.picture.ordering import crossings, order_rows
 from composer.views.picture.placing import Placed, Rect, box_width, place, text_width
 from composer.views.picture.scene import Band, Box, Link, Scene, scenes_of
 
-Check = Callable[..., Report]
+Check = Callable[..., Checked]
 SVG = "{http://www.w3.org/2000/svg}"
 
 
@@ -119,11 +119,15 @@ def test_nothing_runs_into_anything_in_random_graphs(seed: int) -> None:
 
 
 def test_crossings_are_counted_as_pairs_of_edges() -> None:
-    rows = list("abc"), list("xyz")
-    assert crossings(*rows, [("a", "x"), ("b", "y"), ("c", "z")]) == 0
-    assert crossings(*rows, [("a", "z"), ("b", "y"), ("c", "x")]) == 3
-    assert crossings(*rows, [("a", "x"), ("a", "y"), ("b", "x")]) == 1
-    assert crossings(*rows, [("a", "y"), ("b", "y")]) == 0
+    upper, lower = [(name, 0) for name in "abc"], [(name, 0) for name in "xyz"]
+
+    def counted(*edges: str) -> int:
+        return crossings(upper, lower, [((edge[0], 0), (edge[1], 0)) for edge in edges])
+
+    assert counted("ax", "by", "cz") == 0
+    assert counted("az", "by", "cx") == 3
+    assert counted("ax", "ay", "bx") == 1
+    assert counted("ay", "by") == 0
 
 
 def fills(svg: str, *titles: str) -> list[str]:
@@ -134,10 +138,10 @@ def fills(svg: str, *titles: str) -> list[str]:
         if box.get("class") == "box":
             rects = [rect for rect in box.iter(f"{SVG}rect") if rect.get("class") != "label"]
             found[box.get("data-box")] = rects[0].get("fill")
-    return [found[title] for title in titles]
+    return [str(found[title]) for title in titles]
 
 
-def test_calls_of_one_module_have_one_colour(small: Report) -> None:
+def test_calls_of_one_module_have_one_colour(small: Checked) -> None:
     visual, language, frames, words = fills(
         svg_text(small, ["video-qa"]), "visual", "language", "frames", "words"
     )
@@ -145,13 +149,13 @@ def test_calls_of_one_module_have_one_colour(small: Report) -> None:
     assert len({visual, frames, words}) == 3
 
 
-def test_a_module_keeps_its_colour_in_the_picture_of_another_task(small: Report) -> None:
+def test_a_module_keeps_its_colour_in_the_picture_of_another_task(small: Checked) -> None:
     assert fills(svg_text(small, ["video-qa"]), "frames", "visual") == fills(
         svg_text(small, ["video-vector"]), "frames", "visual"
     )
 
 
-def test_the_legend_names_who_shares_what(small: Report) -> None:
+def test_the_legend_names_who_shares_what(small: Checked) -> None:
     texts = [
         element.text for element in ElementTree.fromstring(svg_text(small, ["video-qa"])).iter(f"{SVG}text")
     ]
@@ -160,7 +164,7 @@ def test_the_legend_names_who_shares_what(small: Report) -> None:
     assert {"encode", "decode", "inputs", "outputs", "states[B, L + 17, 64]", "tokens[B, L]"} <= set(texts)
 
 
-def test_a_box_tells_its_shapes_and_its_line(small: Report) -> None:
+def test_a_box_tells_its_shapes_and_its_line(small: Checked) -> None:
     titles = [element.text for element in ElementTree.fromstring(svg_text(small)).iter(f"{SVG}title")]
     line = next(i for i, text in enumerate(DOCUMENT.splitlines(), 1) if text.strip().startswith("fused:"))
     assert (
@@ -169,7 +173,7 @@ def test_a_box_tells_its_shapes_and_its_line(small: Report) -> None:
     ) in titles
 
 
-def hostile(checked: Check) -> Report:
+def hostile(checked: Check) -> Checked:
     text = DOCUMENT.replace("name: small", 'name: "<script>alert(1)</script> & \\"co\\" ]]> \\e[31m"')
     return checked(text.replace("Answer a question", "Answer </svg> <b>any</b> & a question"))
 
@@ -185,13 +189,13 @@ def test_all_text_is_escaped(checked: Check) -> None:
     assert "\x1b" not in page
 
 
-def test_the_page_loads_nothing_from_elsewhere(small: Report) -> None:
+def test_the_page_loads_nothing_from_elsewhere(small: Checked) -> None:
     page = html_text(small.name, svg_text(small)).replace("http://www.w3.org/2000/svg", "")
     assert not re.search(r"https?:|src=|href=|@import|url\((?!#)", page)
     assert "prefers-color-scheme: dark" in page
 
 
-def test_mermaid_draws_stages_types_and_shared_modules(small: Report) -> None:
+def test_mermaid_draws_stages_types_and_shared_modules(small: Checked) -> None:
     lines = [line.strip() for line in mermaid_text(small, ["video-vector"]).splitlines()]
     assert lines == [
         "flowchart TB",
@@ -224,7 +228,7 @@ def test_mermaid_text_cannot_leave_its_quotes(checked: Check) -> None:
     assert not any(set(label.replace("<br>", "")) & set('<>[]{}|"`') for label in labels)
 
 
-def test_the_legend_lists_only_what_is_drawn(small: Report) -> None:
+def test_the_legend_lists_only_what_is_drawn(small: Checked) -> None:
     """In the picture of one task, no other task is named; every module of it has a colour and an entry."""
     root = ElementTree.fromstring(svg_text(small, ["video-vector"]))
     legend = {str(text.text) for text in root.findall(f"{SVG}text")}

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from composer.graph import Report, check
+from composer.graph import Checked, check
 from composer.language import Source
 from composer.plugin import Registry
 from composer.views import resolved_text
@@ -49,11 +49,11 @@ tasks:
 
 
 @pytest.fixture
-def child(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, registry: Registry) -> Report:
+def child(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, registry: Registry) -> Checked:
     monkeypatch.chdir(tmp_path)
     Path("parent.yaml").write_text(PARENT)
     Path("child.yaml").write_text(CHILD)
-    return check("child.yaml", registry=registry, settings={"width": 48})
+    return check("child.yaml", registry=registry, settings={"width": 48}).raise_for_errors()
 
 
 def origins(text: str) -> list[tuple[str, str]]:
@@ -61,7 +61,7 @@ def origins(text: str) -> list[tuple[str, str]]:
     return [(a.strip(), b) for a, _, b in (line.rpartition("  # ") for line in text.splitlines()) if a]
 
 
-def test_every_value_names_the_file_and_line_that_set_it(child: Report) -> None:
+def test_every_value_names_the_file_and_line_that_set_it(child: Checked) -> None:
     found = origins(resolved_text(child.document))
     assert ("name: child", "child.yaml:2") in found
     assert ("output_dim: 16", "child.yaml:7") in found
@@ -73,14 +73,14 @@ def test_every_value_names_the_file_and_line_that_set_it(child: Report) -> None:
     assert ("- 48", "parent.yaml:10, $width from --set") in found
 
 
-def test_origins_stand_in_one_column(child: Report) -> None:
+def test_origins_stand_in_one_column(child: Checked) -> None:
     lines = resolved_text(child.document).splitlines()
     assert lines[0] == "# child.yaml, extending parent.yaml"
     columns = {line.index("  # ") for line in lines if "  # " in line and len(line.split("  # ")[0]) < 60}
     assert len(columns) == 1
 
 
-def test_the_text_is_a_document_that_means_the_same(child: Report, registry: Registry) -> None:
+def test_the_text_is_a_document_that_means_the_same(child: Checked, registry: Registry) -> None:
     text = resolved_text(child.document)
     again = check(Source("again.yaml", text), registry=registry)
     assert not again.errors
@@ -102,7 +102,7 @@ def test_shipped_documents_come_back_the_same(name: str, registry: Registry) -> 
     assert again.document.shape.tasks == report.document.shape.tasks
 
 
-def test_one_task_leaves_out_the_rest(child: Report, registry: Registry) -> None:
+def test_one_task_leaves_out_the_rest(child: Checked, registry: Registry) -> None:
     report = check("parent.yaml", registry=registry)
     assert report.document is not None
     found = yaml.safe_load(resolved_text(report.document, task="other"))

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from composer.graph import Report
+from composer.graph import Checked
 from composer.views import document_text, task_text
 
-Check = Callable[..., Report]
+Check = Callable[..., Checked]
 
 
-def test_a_task_shows_every_port_type(small: Report) -> None:
+def test_a_task_shows_every_port_type(small: Checked) -> None:
     assert task_text(small.tasks["video-vector"]).splitlines() == [
         "task video-vector",
         "            calls             takes             gives",
@@ -26,7 +26,7 @@ def test_a_task_shows_every_port_type(small: Report) -> None:
     ]
 
 
-def test_a_document_lists_modules_with_their_callers(small: Report) -> None:
+def test_a_document_lists_modules_with_their_callers(small: Checked) -> None:
     text = document_text(small)
     lines = [" ".join(line.split()) for line in text.splitlines()]
     assert lines[:2] == ["small", "A little of everything."]

@@ -20,7 +20,8 @@ from .conftest import Encoder, TiedDecoder, native
 
 def test_what_is_saved_loads_again(modules: dict[str, nn.Module], tmp_path: Path) -> None:
     modules["decoder"] = TiedDecoder()
-    modules["text"].layers[0].query.weight = nn.Parameter(torch.randn(4, 4).T)  # not contiguous
+    turned = nn.Parameter(torch.randn(4, 4).T)  # not contiguous
+    modules["text"].get_submodule("layers.0.query").weight = turned
     path = tmp_path / "w.safetensors"
     save_weights(modules, path, {"seed": "7", "name": "größe"})
     checkpoint = read_checkpoint(path)
@@ -44,7 +45,7 @@ def test_modules_that_share_a_mapped_file_can_be_saved_over_it(
     save_weights(modules, path)
     load_weights(modules, read_checkpoint(path))
     with torch.no_grad():
-        modules["text"].layers[0].query.weight.add_(1)
+        modules["text"].get_parameter("layers.0.query.weight").add_(1)
     expected = {name: value.clone() for name, value in native(modules).items()}
     save_weights(modules, path)
     for name, value in read_checkpoint(path).items():
@@ -72,7 +73,7 @@ def test_a_failing_disk_leaves_what_was_there(
     save_weights(modules, path)
     before = path.read_bytes()
     with torch.no_grad():
-        modules["text"].layers[0].query.weight.add_(1)
+        modules["text"].get_parameter("layers.0.query.weight").add_(1)
 
     def full(*arguments: object) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))

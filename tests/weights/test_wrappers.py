@@ -129,9 +129,10 @@ def test_a_fresh_module_stays_fresh_although_the_checkpoint_has_it(modules: Modu
 
 
 def test_a_long_list_counts_by_module_and_is_whole_in_the_details() -> None:
-    modules: Modules = {"text": Encoder(width=6, layers=12), "vision": Encoder(width=4, layers=2)}
-    for number, layer in enumerate(modules["text"].layers):
-        modules["text"].layers[number] = nn.ModuleDict({f"part{number}": layer})
+    text = Encoder(width=6, layers=12)
+    modules: Modules = {"text": text, "vision": Encoder(width=4, layers=2)}
+    for number, layer in enumerate(text.layers):
+        text.layers[number] = nn.ModuleDict({f"part{number}": layer})
     state = native(modules)
     larger = {
         key: torch.zeros([size * 2 for size in value.shape], dtype=value.dtype)

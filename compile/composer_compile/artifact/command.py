@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from composer.graph import Report
+from composer.language import Source
 
 if TYPE_CHECKING:
     from composer_compile.options import Options
@@ -17,7 +18,7 @@ __all__ = ["command_of", "without_paths"]
 
 
 def command_of(
-    document: str | Path | Report,
+    document: str | Path | Source | Report,
     tasks: Iterable[str] | None,
     options: Options,
     *,

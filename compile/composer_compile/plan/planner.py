@@ -14,6 +14,7 @@ from torch import Tensor, fx, nn
 
 from composer.execution import Program, build_module, build_program
 from composer.graph import Checked, Report, check
+from composer.language import Source
 from composer.plan import Plan, Step, execute, plan_task, result_of
 from composer.plugin import Registry, load_registry
 from composer.plugin.implementations import begin
@@ -39,7 +40,7 @@ META = torch.device("meta")
 
 
 def plan_document(
-    document: str | Path | Report,
+    document: str | Path | Source | Report,
     *,
     tasks: Iterable[str] | None = None,
     settings: Mapping[str, Any] | None = None,

@@ -13,7 +13,7 @@ from pathlib import Path
 import composer_compile
 import pytest
 from composer_compile import BuildOptions, Options
-from composer_compile.artifact.manifest import read_manifest
+from composer_compile.artifact.manifest import Stage, read_manifest
 from composer_compile.errors import ArtifactError
 
 from composer.plugin import Registry, load_registry
@@ -152,7 +152,9 @@ def test_the_process_that_builds_engines_knows_it(plugin: Path) -> None:
         plugin / "halved.yaml", target, weights="initial", registry=registry(), options=options
     )
     manifest = read_manifest((target / "manifest.json").read_bytes(), "it")
-    (program,) = manifest.tasks["halve"].order[0].programs
+    stage = manifest.tasks["halve"].order[0]
+    assert isinstance(stage, Stage)
+    (program,) = stage.programs
     assert b"halving.half.default x 1 (in halves)" in (target / program.file).read_bytes()
 
 

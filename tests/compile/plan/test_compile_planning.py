@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import subprocess
 import sys
@@ -147,10 +148,9 @@ def test_unknown_names_are_refused(small: Any) -> None:
 
 
 def test_a_backend_that_is_not_installed_names_the_extra(small: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    from composer_compile.backends.tensorrt import tensorrt_library
     from composer_compile.backends.tensorrt.tensorrt_loader import TensorRTLoader
 
-    monkeypatch.setattr(tensorrt_library.importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     with pytest.raises(BackendError, match=r"multimodal-composer\[tensorrt-rtx\]"):
         TensorRTLoader().check_installed()
 

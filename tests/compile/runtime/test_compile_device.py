@@ -146,6 +146,11 @@ def test_live_and_compiled_are_compared_in_full_float32(
 ) -> None:
     """Not in TF32, which torch uses for convolutions on a GPU."""
     cudnn = torch.backends.cudnn
+    convolutions, recurrent = (vars(cudnn)[name] for name in ("conv", "rnn"))
+
+    def switches() -> tuple[bool, str, str]:
+        return cudnn.allow_tf32, convolutions.fp32_precision, recurrent.fp32_precision
+
     seen: set[bool] = set()
     real = ExportLoader.load
 
@@ -159,12 +164,12 @@ def test_live_and_compiled_are_compared_in_full_float32(
         return run
 
     monkeypatch.setattr(ExportLoader, "load", watched)
-    before = cudnn.allow_tf32, cudnn.conv.fp32_precision, cudnn.rnn.fp32_precision
+    before = switches()
     composer_compile.compile_document(
         small.document, tmp_path / "out", tasks=["classify"], weights=small.weights
     )
     with composer_compile.load(tmp_path / "out") as artifact:
         verify_samples(artifact)
     assert seen == {False}
-    assert (cudnn.allow_tf32, cudnn.conv.fp32_precision, cudnn.rnn.fp32_precision) == before
+    assert switches() == before
     assert before[0] is True  # torch's default: there was something to switch

@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 import torch
 from composer_compile.runtime.loaded_task import LoadedGenerate
+from composer_text.tokenizer import Tokenizer
 
 from composer.problems import InputError
 
@@ -83,8 +84,10 @@ def test_word_pieces_that_join_do_not_spoil_a_stream(
     """ "don't" comes as don, ' and t, and each joins what was given before."""
     words = ["the", "man", "don", "'", "t", "run", ",", "he", "'", "s", "here", "."]
     (generator,) = (part for part in artifact.task("caption").order if isinstance(part, LoadedGenerate))
-    vocabulary = generator.tokenizer._words | {200 + index: word for index, word in enumerate(words)}
-    monkeypatch.setattr(generator.tokenizer, "_words", vocabulary)
+    tokenizer = generator.tokenizer
+    assert isinstance(tokenizer, Tokenizer)
+    vocabulary = tokenizer._words | {200 + index: word for index, word in enumerate(words)}
+    monkeypatch.setattr(tokenizer, "_words", vocabulary)
     ids = range(200, 200 + len(words))
     monkeypatch.setattr(generator.search.implementation, "stream", lambda step, cache: iter(ids))
     pieces = list(artifact.stream("caption", video=clip(5)))

@@ -10,8 +10,8 @@ import composer_compile
 import pytest
 import torch
 from composer_compile.runtime.artifact import Artifact
-from conftest import WORDS
 from sampling import sampling_plugin
+from word_list import WORDS
 
 from composer.execution import Model, load
 from composer.graph import check

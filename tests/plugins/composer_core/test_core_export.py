@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.export import Dim
 
 from composer.types import States
 
-Build = Callable[..., nn.Module]
+Build = Callable[..., Any]
 Inputs = Callable[[int, int], dict[str, Any]]
 
 

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 import torch
-from torch import nn
 
 from composer.types import States
 
-Build = Callable[..., nn.Module]
+Build = Callable[..., Any]
 
 
 def states(*shape: int, mask: list[list[int]] | None = None, seed: int = 0) -> States:

@@ -4,22 +4,24 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from typing import Any
 
 import pytest
 import torch
 from composer_mplug2.configs import BertConfig, DecoderConfig, VisionConfig
 from composer_mplug2.prompts import build_strip_prompt
 from composer_mplug2.signatures import clip, generate, picture, rank
+from composer_mplug2.text_decoder import TextDecoder
 from composer_mplug2.vision_encoder import build_vision_encoder
 from mplug2_cases import ROOT, build
 from pydantic import ValidationError
 
-from composer.graph import check
+from composer.graph import Report, check
 from composer.plugin import GenerateOptions
 from composer.problems import InputError
 from composer.types import States, Tokens
 
-VISION = {"image_size": 32, "patch_size": 8, "width": 64, "layers": 1, "frames": 5}
+VISION: dict[str, Any] = {"image_size": 32, "patch_size": 8, "width": 64, "layers": 1, "frames": 5}
 
 
 @pytest.mark.parametrize(
@@ -109,13 +111,19 @@ def test_generation_declares_what_a_node_gives() -> None:
     assert signature.ranges["L"] == (2, 11)
 
 
+def built_decoder(report: Report) -> TextDecoder:
+    decoder = build(report, ["decoder"])["decoder"]
+    assert isinstance(decoder, TextDecoder)
+    return decoder
+
+
 def test_ranking_needs_as_many_candidates_as_it_keeps(registry) -> None:
     decoder_type = registry.module_types["mplug2.text_decoder"]
     options = decoder_type.methods["rank"].options(top=3)
     config = DecoderConfig(hidden=8, heads=2, layers=1, vocabulary=110)
     assert rank(config, options).ranges["K"][0] == 3
     report = check(ROOT / "graphs/mplug2.yaml", registry=registry, settings={"vocabulary": 110, "hidden": 32})
-    decoder = build(report, ["decoder"])["decoder"].eval()
+    decoder = built_decoder(report).eval()
     candidates = Tokens(torch.ones(2, 3, dtype=torch.int64), torch.ones(2, 3, dtype=torch.int64))
     with pytest.raises(InputError, match="keeps the best 3 answers and was given 2"):
         decoder.rank(memory=States(torch.zeros(1, 4, 32)), candidates=candidates, top=3)
@@ -123,9 +131,7 @@ def test_ranking_needs_as_many_candidates_as_it_keeps(registry) -> None:
 
 def test_more_tokens_than_positions_are_refused(registry) -> None:
     settings = {"vocabulary": 110, "hidden": 32, "positions": 8}
-    decoder = build(check(ROOT / "graphs/mplug2.yaml", registry=registry, settings=settings), ["decoder"])[
-        "decoder"
-    ]
+    decoder = built_decoder(check(ROOT / "graphs/mplug2.yaml", registry=registry, settings=settings))
     with pytest.raises(InputError, match="max_tokens 9 is beyond the 8 positions"):
         decoder.start(memory=States(torch.zeros(1, 4, 32)), beams=1, max_tokens=9)
 

@@ -14,7 +14,7 @@ from composer_mplug2.configs import (
     VisionConfig,
 )
 from composer_mplug2.fusion import build_fusion
-from composer_mplug2.text_decoder import build_text_decoder
+from composer_mplug2.text_decoder import TextDecoder, build_text_decoder
 from composer_mplug2.text_encoder import build_text_encoder
 from composer_mplug2.universal import build_universal_layers
 from composer_mplug2.vision_encoder import build_vision_encoder
@@ -25,7 +25,7 @@ from torch.utils._pytree import tree_flatten
 from composer.types import States, Tokens
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")
-SIZES = {"hidden": 16, "heads": 2}
+SIZES: dict[str, Any] = {"hidden": 16, "heads": 2}
 BATCH, LENGTH, PATCHES = (
     Dim("batch", min=2, max=64),
     Dim("length", min=2, max=16),
@@ -50,7 +50,7 @@ class OneArgument(nn.Module):
 class Started(nn.Module):
     """The start of a search with five beams."""
 
-    def __init__(self, decoder: nn.Module) -> None:
+    def __init__(self, decoder: TextDecoder) -> None:
         super().__init__()
         self.decoder = decoder
 
@@ -61,7 +61,7 @@ class Started(nn.Module):
 class Stepped(nn.Module):
     """One step of a search."""
 
-    def __init__(self, decoder: nn.Module) -> None:
+    def __init__(self, decoder: TextDecoder) -> None:
         super().__init__()
         self.decoder = decoder
 
@@ -127,7 +127,7 @@ def test_fusion(stride) -> None:
 
 
 @pytest.fixture
-def decoder() -> nn.Module:
+def decoder() -> TextDecoder:
     return build_text_decoder(DecoderConfig(**SIZES, layers=2, vocabulary=200, positions=16)).eval()
 
 

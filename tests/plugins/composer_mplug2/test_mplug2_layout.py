@@ -5,6 +5,8 @@ from __future__ import annotations
 import importlib
 import json
 import re
+from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -13,6 +15,7 @@ from mplug2_cases import DOCUMENT, ROOT, build, golden_path
 from safetensors.torch import load_file
 
 from composer.graph import check
+from composer.plugin import Registry
 from composer.problems import ComposerError, InputError
 from composer.weights import load_weights, plan_loading
 
@@ -23,9 +26,14 @@ DOCUMENTS = {
 }
 
 
+def settings_of(document: Path, registry: Registry) -> dict[str, Any]:
+    """The parameters of a document as it stands."""
+    return dict(check(document, registry=registry).raise_for_errors().document.parameters)
+
+
 def published_shapes(name: str) -> dict[str, tuple[int, ...]]:
     """Every key of a full-size checkpoint with its shape; `{}` in a recorded key stands for a range of layers."""
-    shapes = {}
+    shapes: dict[str, tuple[int, ...]] = {}
     for key, shape, layers in json.loads(golden_path("state_dict_layout.json").read_text(encoding="utf-8"))[
         name
     ]:
@@ -36,8 +44,7 @@ def published_shapes(name: str) -> dict[str, tuple[int, ...]]:
 
 @pytest.mark.parametrize("name", DOCUMENTS)
 def test_every_key_and_every_parameter_at_full_size(registry, name) -> None:
-    report = check(ROOT / "graphs" / DOCUMENTS[name], registry=registry)
-    report.raise_for_errors()
+    report = check(ROOT / "graphs" / DOCUMENTS[name], registry=registry).raise_for_errors()
     layout, parameters = registry.layouts["mplug2"], dict(report.document.parameters)
     with torch.device("meta"):
         modules = build(report, report.modules)
@@ -57,7 +64,7 @@ def test_every_key_and_every_parameter_at_full_size(registry, name) -> None:
 
 
 def test_what_is_ignored_is_named_and_counted(registry) -> None:
-    parameters = dict(check(ROOT / "graphs/mplug2.yaml", registry=registry).document.parameters)
+    parameters = settings_of(ROOT / "graphs/mplug2.yaml", registry)
     published = published_shapes("large_videoqa")
     plan = plan_loading(published, [], registry.layouts["mplug2"], parameters)
     sizes: dict[str, int] = {}
@@ -83,7 +90,7 @@ def test_what_is_ignored_is_named_and_counted(registry) -> None:
 def test_the_recorded_keys_are_all_accounted_for(golden, kind) -> None:
     case = golden(kind)
     parameters = {
-        **check(DOCUMENT, registry=case.registry).document.parameters,
+        **settings_of(DOCUMENT, case.registry),
         **case.layout.parameters(case.config),
     }
     keys = list(load_file(case.folder / "weights.safetensors"))
@@ -105,21 +112,23 @@ def test_the_recorded_keys_are_all_accounted_for(golden, kind) -> None:
 
 def test_both_spellings_of_a_key_mean_the_same(golden) -> None:
     case = golden("aux")
-    parameters = dict(check(DOCUMENT, registry=case.registry).document.parameters)
+    parameters = settings_of(DOCUMENT, case.registry)
     names = tuple(check(DOCUMENT, registry=case.registry).modules)
 
     def destination(key: str) -> object:
         plan = plan_loading([key], [], case.layout, parameters, declared=names)
         assert not plan.unexpected, key
         rules = [rule for rule in case.layout.rules(parameters) if re.fullmatch(rule.pattern, key)]
-        return plan.ignored.get(key) or re.fullmatch(rules[0].pattern, key).expand(rules[0].target)
+        found = re.fullmatch(rules[0].pattern, key)
+        assert found is not None
+        return plan.ignored.get(key) or found.expand(rules[0].target)
 
     for before, after in case.config["key_rename"]:
         assert destination(before) == destination(after)
 
 
 def test_heads_of_pre_training_are_ignored_where_the_document_has_none(registry) -> None:
-    parameters = dict(check(ROOT / "graphs/mplug2.yaml", registry=registry).document.parameters)
+    parameters = settings_of(ROOT / "graphs/mplug2.yaml", registry)
     key = "text_encoder.cls.predictions.transform.dense.weight"
     plan = plan_loading(
         [key], ["vision.positions"], registry.layouts["mplug2"], parameters, declared=["vision"]
@@ -139,12 +148,12 @@ def test_heads_of_pre_training_are_ignored_where_the_document_has_none(registry)
     ],
 )
 def test_a_key_that_the_model_has_no_place_for_is_unexpected(registry, key) -> None:
-    parameters = dict(check(ROOT / "graphs/mplug2.yaml", registry=registry).document.parameters)
+    parameters = settings_of(ROOT / "graphs/mplug2.yaml", registry)
     assert list(plan_loading([key], [], registry.layouts["mplug2"], parameters).unexpected) == [key]
 
 
 def test_momentum_twins_and_queues_are_ignored(registry) -> None:
-    parameters = dict(check(ROOT / "graphs/mplug2.yaml", registry=registry).document.parameters)
+    parameters = settings_of(ROOT / "graphs/mplug2.yaml", registry)
     keys = ["text_encoder_m.embeddings.word_embeddings.weight", "visn_fc_m.bias", "image_queue", "queue_ptr"]
     plan = plan_loading(keys, [], registry.layouts["mplug2"], parameters)
     assert set(plan.ignored) == set(keys)
@@ -160,7 +169,9 @@ def test_a_clip_checkpoint_starts_the_vision_encoder(golden) -> None:
         "positional_embedding": torch.zeros(6, 16),
         "transformer.resblocks.0.ln_1.weight": torch.zeros(16),
     }
-    report = check(DOCUMENT, registry=case.registry, settings=case.layout.parameters(case.config))
+    report = check(
+        DOCUMENT, registry=case.registry, settings=case.layout.parameters(case.config)
+    ).raise_for_errors()
     modules = build(report, ["vision", "visual_norm"])
     layout = case.registry.layouts["mplug2-clip"]
     load_weights(

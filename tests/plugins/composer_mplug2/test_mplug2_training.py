@@ -39,8 +39,9 @@ def loss_of(case: Any, modules: dict[str, Any]) -> torch.Tensor:
         text=States(words.values[rows], words.mask[rows]), vision=visual, counts=counts
     )
     logits = modules["decoder"].grouped(vision=visual, text=fused, counts=counts, tokens=answers)
-    loss = build_answer_loss(TokenLossConfig())
-    return loss(logits=logits, answers=answers, weights=case.inputs["weights"], counts=counts)
+    return build_answer_loss(TokenLossConfig())(
+        logits=logits, answers=answers, weights=case.inputs["weights"], counts=counts
+    )
 
 
 def groups_of(case: Any, trace: dict[str, Any], modules: dict[str, Any]) -> list[dict[str, Any]]:

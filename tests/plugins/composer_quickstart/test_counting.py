@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 from composer_quickstart.counting import CountProcessor
@@ -11,7 +13,8 @@ from composer.problems import InputError
 
 
 def test_whole_numbers_become_an_array() -> None:
-    counts = CountProcessor(NoConfig()).encode([3, 0, np.int64(2)])["counts"]
+    numbers: list[Any] = [3, 0, np.int64(2)]
+    counts = CountProcessor(NoConfig()).encode(numbers)["counts"]
     assert counts.dtype == np.int64
     assert counts.tolist() == [3, 0, 2]
 

@@ -55,7 +55,9 @@ def test_the_digit_moves_where_the_caption_says(split: str) -> None:
         weights = clip.sum(axis=(1, 2))
         x = (clip.sum(axis=1) * grid).sum(axis=1) / weights
         y = (clip.sum(axis=2) * grid).sum(axis=1) / weights
-        motion = by_words[read_digit_caption(sample["caption"])[1]]
+        told = read_digit_caption(sample["caption"])[1]
+        assert told is not None
+        motion = by_words[told]
         for moved, sign in ((x[-1] - x[0], motion.x), (y[-1] - y[0], motion.y)):
             assert abs(moved) < 0.6 if sign == 0 else moved * sign > 6
 

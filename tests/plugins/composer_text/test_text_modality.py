@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from composer_text.configs import TextConfig
 from composer_text.processor import TextProcessor
 from pydantic import ValidationError
 
@@ -94,7 +95,7 @@ def test_a_file_that_is_no_vocabulary_is_found_when_the_config_is_checked(tmp_pa
 def test_a_vocabulary_that_vanished_since_is_named(vocabulary: Path, tmp_path: Path) -> None:
     copy = tmp_path / "copy.txt"
     copy.write_bytes(vocabulary.read_bytes())
-    config = MODALITY.config.model_validate({"tokenizer": str(copy)})
+    config = TextConfig.model_validate({"tokenizer": str(copy)})
     copy.unlink()
     with pytest.raises(InputError, match=r"copy\.txt"):
         TextProcessor(config)
@@ -103,4 +104,4 @@ def test_a_vocabulary_that_vanished_since_is_named(vocabulary: Path, tmp_path: P
 def test_a_vocabulary_beside_the_document_is_found(vocabulary: Path) -> None:
     context = {"folders": {"tokenizer": vocabulary.parent}}
     config = MODALITY.config.model_validate({"tokenizer": vocabulary.name}, context=context)
-    assert config.tokenizer == str(vocabulary)
+    assert config.model_dump()["tokenizer"] == str(vocabulary)

@@ -13,6 +13,7 @@ from typing import Any
 import av
 import numpy as np
 import pytest
+from clips import grey, write_clip
 from composer_vision.sampling import middle_frames
 from PIL import Image
 
@@ -20,23 +21,6 @@ from composer.problems import InputError
 
 LEVELS = [6 * index + 5 for index in range(40)]
 """Grey levels of the written clips, far enough apart to survive encoding."""
-
-
-def grey(level: int, width: int = 64, height: int = 48) -> np.ndarray:
-    return np.full((height, width, 3), level, np.uint8)
-
-
-def write_clip(path: Path, pictures: list[np.ndarray], *, codec: str = "libx264", **options: str) -> Path:
-    """Write pictures [H, W, 3] as a clip of 25 frames a second."""
-    with av.open(str(path), "w", options=options) as container:
-        stream = container.add_stream(codec, rate=25)
-        stream.height, stream.width = pictures[0].shape[:2]
-        stream.pix_fmt = "rgb8" if codec == "gif" else "yuv420p"
-        for picture in pictures:
-            frame = av.VideoFrame.from_ndarray(picture, format="rgb24")
-            container.mux(stream.encode(frame.reformat(format=stream.pix_fmt)))
-        container.mux(stream.encode())
-    return path
 
 
 def levels(frames: np.ndarray) -> list[int]:
@@ -262,7 +246,7 @@ def test_a_clip_that_is_cut_short_is_refused(tmp_path: Path, processor: Any, sha
     # The list of frames lies at the end of an MP4, or at its start for the web.
     options = {"movflags": "faststart"} if name.startswith("early") else {}
     codec = "mpeg4" if path.suffix == ".avi" else "libx264"
-    whole = write_clip(path, list(noise), codec=codec, **options).read_bytes()
+    whole = write_clip(path, list(noise), codec=codec, options=options).read_bytes()
     path.write_bytes(whole[: int(len(whole) * share)])
     with pytest.raises(InputError, match="cut short") as caught:
         processor("video", frames=4, size=8).encode([path])
@@ -270,7 +254,9 @@ def test_a_clip_that_is_cut_short_is_refused(tmp_path: Path, processor: Any, sha
 
 
 def test_a_cut_between_two_frames_is_seen(tmp_path: Path, processor: Any) -> None:
-    path = write_clip(tmp_path / "clip.mp4", [grey(level) for level in LEVELS], movflags="faststart")
+    path = write_clip(
+        tmp_path / "clip.mp4", [grey(level) for level in LEVELS], options={"movflags": "faststart"}
+    )
     with av.open(str(path)) as container:
         start = [packet.pos for packet in container.demux(video=0) if packet.size][30]
     cut = path.read_bytes()[:start]

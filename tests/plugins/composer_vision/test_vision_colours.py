@@ -8,6 +8,7 @@ from typing import Any
 import av
 import numpy as np
 import pytest
+from clips import add_video
 from composer_vision.clips import read_frames
 from composer_vision.sources import Source
 
@@ -56,7 +57,7 @@ def write(path: Path, codec: str, form: str, matrix: str, declared: int, **encod
     bits = 10 if "10" in form else 8
     values = stored(matrix, declared == FULL, bits)
     with av.open(str(path), "w") as container:
-        stream = container.add_stream(codec, rate=25, options=encoder)
+        stream = add_video(container, codec, encoder)
         stream.width, stream.height, stream.pix_fmt = 128, 32, form
         stream.codec_context.colorspace = MATRICES[matrix][2]
         stream.codec_context.color_range = declared
@@ -145,7 +146,12 @@ def test_a_picture_comes_back_at_its_place(
         container.mux(stream.encode())
     # Whole frames of 128 x 96, so that nothing is resized away.
     read: list[np.ndarray] = []
-    read_frames(Source.of(path, "clip"), lambda length: [1], lambda shown: read.append(shown) or shown)
+
+    def noted(shown: np.ndarray) -> np.ndarray:
+        read.append(shown)
+        return shown
+
+    read_frames(Source.of(path, "clip"), lambda length: [1], noted)
     difference = np.abs(read[0].astype(int) - picture)
     assert difference.mean() < 2
     assert difference.max() <= 12
@@ -163,7 +169,7 @@ def test_ten_bits_and_eight_give_the_same_frames(processor: Any, tmp_path: Path)
     ):
         path = tmp_path / name
         with av.open(str(path), "w") as container:
-            stream = container.add_stream(codec, rate=25, options=encoder)
+            stream = add_video(container, codec, encoder)
             stream.width, stream.height, stream.pix_fmt = 128, 96, form
             frame = av.VideoFrame.from_ndarray(edges, format="rgb24").reformat(format="yuv420p")
             container.mux(stream.encode(frame.reformat(format=form)))
@@ -206,7 +212,7 @@ def test_a_clip_that_stores_rgb_is_exact(processor: Any, tmp_path: Path, codec: 
     form = {"libx264rgb": "rgb24", "ffv1": "bgr0", "png": "rgb24"}[codec]
     path = tmp_path / ("clip.mov" if codec == "png" else "clip.mkv")
     with av.open(str(path), "w") as container:
-        stream = container.add_stream(codec, rate=25, options={"qp": "0"} if codec == "libx264rgb" else {})
+        stream = add_video(container, codec, {"qp": "0"} if codec == "libx264rgb" else {})
         stream.width, stream.height, stream.pix_fmt = 32, 32, form
         container.mux(
             stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24").reformat(format=form))

@@ -37,7 +37,12 @@ def whole(request: pytest.FixtureRequest, folder: Path) -> Path:
     codec = "mpeg2video" if name == "sound.mpg" else None
     encoder = {"g": "10"} if CONTAINERS.get(name, "libx264") == "libx264" else {}
     return write_clip(
-        folder / name, noise(COUNT), codec=codec, encoder=encoder, sound=name.startswith("sound"), **options
+        folder / name,
+        noise(COUNT),
+        codec=codec,
+        encoder=encoder,
+        sound=name.startswith("sound"),
+        options=options,
     )
 
 
@@ -87,7 +92,7 @@ def test_a_damaged_stretch_is_not_dropped_in_silence(processor: Any, whole: Path
 def test_two_clips_that_are_decoded_at_once_do_not_disturb_each_other(tmp_path: Path) -> None:
     """PyAV finds what was noted of a packet by the identity of the note: two packets must not have the same one."""
     fragments = {"movflags": "frag_keyframe+empty_moov"}
-    path = write_clip(tmp_path / "fragments.mp4", noise(COUNT), encoder={"g": "10"}, **fragments)
+    path = write_clip(tmp_path / "fragments.mp4", noise(COUNT), encoder={"g": "10"}, options=fragments)
     source = Source.of(str(path), "clip")
     for ahead in range(4):
         first, second = (

@@ -36,7 +36,7 @@ def test_a_yaml_list_gives_the_colours(registry: Registry) -> None:
     config = registry.modalities["image"].config.model_validate(
         {"size": 8, "mean": [0, 0.5, 1], "std": [1, 1, 2]}
     )
-    assert config.mean == (0.0, 0.5, 1.0)
+    assert config.model_dump()["mean"] == (0.0, 0.5, 1.0)
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ import av
 import numpy as np
 import pytest
 from av.stream import Disposition
-from clips import add_cover, display_matrix, grey, levels, write_clip
+from clips import add_cover, add_sound, display_matrix, grey, levels, write_clip
 from composer_vision import surveying
 from PIL import Image
 
@@ -55,7 +55,7 @@ def test_a_cover_is_not_the_clip(processor: Any, clip: Path, tmp_path: Path) -> 
 def test_a_song_with_a_cover_is_not_a_clip(processor: Any, tmp_path: Path, name: str, codec: str) -> None:
     path = tmp_path / name
     with av.open(str(path), "w") as container:
-        tone = container.add_stream(codec, rate=44100)
+        tone = add_sound(container, codec, 44100)
         cover = container.add_stream("mjpeg", rate=1)
         cover.width, cover.height, cover.pix_fmt = 32, 32, "yuvj420p"
         cover.disposition = Disposition.attached_pic
@@ -149,7 +149,9 @@ def test_the_frames_that_are_shown_count(
 ) -> None:
     path = write_clip(tmp_path / "clip.mp4", [grey(level) for level in LEVELS], encoder={"bf": "0"})
     with av.open(str(path)) as container:
-        scale = container.streams.video[0].time_base.denominator
+        base = container.streams.video[0].time_base
+    assert base is not None
+    scale = base.denominator
     per_frame = scale // 25
     content = edited(
         path.read_bytes(),
@@ -167,7 +169,10 @@ def test_the_frames_that_are_shown_count(
 
 def test_a_cut_is_seen_beside_an_edit_list(processor: Any, tmp_path: Path) -> None:
     path = write_clip(
-        tmp_path / "clip.mp4", [grey(level) for level in LEVELS], encoder={"bf": "0"}, movflags="faststart"
+        tmp_path / "clip.mp4",
+        [grey(level) for level in LEVELS],
+        encoder={"bf": "0"},
+        options={"movflags": "faststart"},
     )
     with av.open(str(path)) as container:
         start = [packet.pos for packet in container.demux(video=0) if packet.size][30]
@@ -193,7 +198,7 @@ def quarters(a: float, b: float, c: float, d: float) -> list[int]:
     places = {}
     for level, (x, y) in {40: (-1, -1), 100: (1, -1), 160: (-1, 1), 220: (1, 1)}.items():
         places[b * x + d * y > 0, a * x + c * y > 0] = level
-    return [places[key] for key in product((False, True), repeat=2)]
+    return [places[below, right] for below, right in product((False, True), repeat=2)]
 
 
 SQUARE = [

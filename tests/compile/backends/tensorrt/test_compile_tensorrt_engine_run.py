@@ -33,7 +33,11 @@ def test_steps_are_wired_as_the_file_says() -> None:
         step: program_file.EngineStep, content: bytes, fixed: Mapping[str, Tensor]
     ) -> Callable[..., Any]:
         assert list(fixed) == ([] if content == b"first" else ["a"])
-        return bound(step, {b"first": lambda x: x + 1, b"second": lambda a, b: (a * b,)}[content], fixed)
+        engines: dict[bytes, Callable[..., Any]] = {
+            b"first": lambda x: x + 1,
+            b"second": lambda a, b: (a * b,),
+        }
+        return bound(step, engines[content], fixed)
 
     constant = torch.tensor([3.0])
     results = wired(packed(), [constant], CPU, engine)(torch.tensor([4.0]))
@@ -77,9 +81,9 @@ def split(spec: StageSpec) -> tuple[torch.fx.GraphModule, dict[bytes, torch.fx.G
         current = starts.get(node, current)
         places[node] = current
     graph = split_module(whole, whole, lambda node: places[node])
-    engines = {}
+    engines: dict[bytes, torch.fx.GraphModule] = {}
     for name in ("submod_0", "submod_2"):
-        module = graph.get_submodule(name)
+        module = _part(graph, name)
         results = next(node for node in module.graph.nodes if node.op == "output").args[0]
         inputs = sum(node.op == "placeholder" for node in module.graph.nodes)
         engine = Engine(int(name[-1]), inputs, len(results) if isinstance(results, tuple) else 1)
@@ -89,9 +93,15 @@ def split(spec: StageSpec) -> tuple[torch.fx.GraphModule, dict[bytes, torch.fx.G
     return graph, engines
 
 
+def _part(graph: torch.fx.GraphModule, name: str) -> torch.fx.GraphModule:
+    part = graph.get_submodule(name)
+    assert isinstance(part, torch.fx.GraphModule)
+    return part
+
+
 def _own_weights(graph: torch.fx.GraphModule, name: str) -> None:
     """Weights that stand beside a part go into it, where the library leaves them."""
-    part = graph.get_submodule(name)
+    part = _part(graph, name)
     call = next(node for node in graph.graph.nodes if node.target == name)
     placeholders = [node for node in part.graph.nodes if node.op == "placeholder"]
     for given, placeholder in zip(call.args, placeholders, strict=True):
@@ -142,10 +152,12 @@ def test_what_falls_back_runs_between_the_engines() -> None:
         )
     )
     read = program_file.unpack(file)
-    kinds = [type(step) for step in read.program.steps]
-    assert kinds == [program_file.EngineStep, program_file.TorchStep, program_file.EngineStep]
+    first, second, third = read.program.steps
+    assert isinstance(first, program_file.EngineStep)
+    assert isinstance(second, program_file.TorchStep)
+    assert isinstance(third, program_file.EngineStep)
     weights = [store.tensor(key) for key in read.program.weights]
-    assert len(read.program.steps[1].weights) == 2
+    assert len(second.weights) == 2
     assert len(read.program.constants) == 4  # what the other two take from outside
     assert not any(name in file for name in (b".pkl", b"site-packages"))
     run = wired(read, weights, CPU, lambda step, content, fixed: bound(step, engines[content], fixed))

@@ -66,12 +66,17 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Built:
     return Built(folder / "out", folder / "cache", done.stdout)
 
 
+def only_engine(packed: program_file.Packed) -> program_file.EngineStep:
+    (step,) = packed.program.steps
+    assert isinstance(step, program_file.EngineStep)
+    return step
+
+
 def test_every_module_is_one_engine_with_its_profile(built: Built) -> None:
-    shapes = {}
+    shapes: dict[str, tuple[object, object, object]] = {}
     for stage in built.stages[:-1]:
         packed = built.program(stage)
-        (step,) = packed.program.steps
-        assert isinstance(step, program_file.EngineStep)
+        step = only_engine(packed)
         assert packed.files[step.engine][:4] == b"vtrt"  # how a serialised engine begins
         assert [each.value for each in packed.program.inputs] == [each.name for each in stage.inputs]
         assert [each.dtype for each in packed.program.inputs] == [each.dtype for each in stage.inputs]
@@ -96,7 +101,7 @@ def test_large_weights_are_stored_once_and_are_inputs_of_the_engines(built: Buil
         packed = built.program(stage)
         assert stage.programs[0].weights == packed.program.weights
         assert set(packed.program.shared) <= stored
-        (step,) = packed.program.steps
+        step = only_engine(packed)
         fixed = [each for each in step.inputs if each.value in packed.program.constants]
         assert len(fixed) == len(packed.program.shared)
         for each in fixed:

@@ -148,7 +148,7 @@ class Fusion(nn.Module):
 
 
 class Cache:
-    def __init__(self, memory: tuple[Tensor, Tensor], past: tuple[Tensor, Tensor] | None = None) -> None:
+    def __init__(self, memory: tuple[Tensor, ...], past: tuple[Tensor, ...] | None = None) -> None:
         self.memory, self.past = memory, past
 
     def reorder(self, parents: Tensor) -> Cache:

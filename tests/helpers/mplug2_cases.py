@@ -16,8 +16,8 @@ from composer.graph import check
 from composer.plugin import Layout, Registry
 from composer.weights import load_weights, read_checkpoint
 
-ROOT = Path(__file__).parents[3]
-DOCUMENT = Path(__file__).with_name("recorded.yaml")
+ROOT = Path(__file__).parents[2]
+DOCUMENT = ROOT / "tests/plugins/composer_mplug2/recorded.yaml"
 PLACES = (ROOT / "tests/golden", Path(os.environ.get("COMPOSER_GOLDEN", ROOT / "../shared/golden")))
 
 
