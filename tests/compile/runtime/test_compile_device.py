@@ -145,11 +145,10 @@ def test_live_and_compiled_are_compared_in_full_float32(
     small: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Not in TF32, which torch uses for convolutions on a GPU."""
-    cudnn = torch.backends.cudnn
-    convolutions, recurrent = (vars(cudnn)[name] for name in ("conv", "rnn"))
+    cudnn: Any = torch.backends.cudnn  # its switches have no types
 
     def switches() -> tuple[bool, str, str]:
-        return cudnn.allow_tf32, convolutions.fp32_precision, recurrent.fp32_precision
+        return cudnn.allow_tf32, cudnn.conv.fp32_precision, cudnn.rnn.fp32_precision
 
     seen: set[bool] = set()
     real = ExportLoader.load

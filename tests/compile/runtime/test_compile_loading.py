@@ -88,7 +88,8 @@ def test_what_is_changed_for_a_moment_is_put_back(small: Any, monkeypatch: pytes
 
 
 def test_switches_of_torch_go_back_when_the_last_thread_is_done() -> None:
-    conv: Any = vars(torch.backends.cudnn)["conv"]
+    cudnn: Any = torch.backends.cudnn  # its switches have no types
+    conv = cudnn.conv
     before = conv.fp32_precision
     first, second = patches.full_float32(), patches.full_float32()
     first.__enter__()
