@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import pytest
 
-from composer.plan import Sources, Walked, current_watch, execute, watched_pieces, watching
+from composer.plan import Sources, Walked, current_watch, execute, pieces_inside, watched, watching
 
 
 @dataclass
@@ -80,8 +81,8 @@ def test_what_watches_is_what_the_nearest_block_says_and_nothing_outside() -> No
     assert current_watch() is None
     with watching(watch):
         assert current_watch() is watch
-        assert list(watched_pieces(ADD, iter(["a", "b"]))) == ["a", "b"]
+        assert list(pieces_inside(iter(["a", "b"]), partial(watched, ADD))) == ["a", "b"]
     assert current_watch() is None
     assert seen == ["add"] * 3  # two pieces, and finding that there is no third
-    assert list(watched_pieces(ADD, iter(["a"]))) == ["a"]
+    assert list(pieces_inside(iter(["a"]), partial(watched, ADD))) == ["a"]
     assert len(seen) == 3

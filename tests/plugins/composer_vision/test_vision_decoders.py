@@ -178,8 +178,10 @@ def test_a_process_that_died_between_two_answers_leaves_no_pipe(tmp_path: Path) 
     dead._process.wait()
     assert (frames(good) == 90).all()
     assert dead not in decoders._POOL._waiting
-    assert dead._process.stdin.closed
-    assert dead._process.stdout.closed
+    assert [each is not None and each.closed for each in (dead._process.stdin, dead._process.stdout)] == [
+        True,
+        True,
+    ]
 
 
 def test_a_fault_of_ours_is_not_taken_for_a_crash(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
