@@ -20,20 +20,20 @@ __all__ = ["CalleeFaults"]
 
 @dataclass
 class CalleeFaults:
-    """Reports to the problems of `callees`, and marks as called what was meant."""
+    """Reports to the findings of `callees`, and marks as called what was meant."""
 
     callees: Callees
 
     def verbs(self, verbs: list[str], path: YamlPath) -> None:
         """C102: a node with none of the verbs, or with several."""
-        if any(p[: len(path)] == path and p != path for p in self.callees.document.broken):
+        findings = self.callees.findings
+        if findings.touched_keys(path):
             return
         message = f"node `{path[-1]}` must say exactly one of `call`, `uses` and `generate`"
         found = f"it has {' and '.join(verbs)}" if verbs else "it has none"
         tree = self.callees.document.tree
-        if not verbs and any(
-            ("modules", tree.text((*path, verb))) in self.callees.document.broken for verb in VERBS
-        ):
+        written = [text for verb in VERBS if (text := tree.text((*path, verb))) is not None]
+        if not verbs and any(findings.is_silent(("modules", name)) for name in written):
             return  # `call: null`, and a module is called `null` without quotes
         place = tree.place(path, key=True)
         keys = {verb: tree.place((*path, verb), key=True) for verb in verbs}
@@ -47,9 +47,7 @@ class CalleeFaults:
             helps = [f"write `{inherited[0]}: null` beside it to remove what is inherited"]
         guess = None if verbs else tree.inherited_like(path)
         helps += [f"did you mean `{guess}`, a node of the extended document?"] if guess else []
-        self.callees.problems.append(
-            Problem("C102", "error", message, place, found, tuple(notes), tuple(helps))
-        )
+        self.callees.findings.add(Problem("C102", "error", message, place, found, tuple(notes), tuple(helps)))
 
     def _verb_helps(self, verbs: list[str]) -> list[str]:
         if verbs:
@@ -65,7 +63,7 @@ class CalleeFaults:
         helps = (f"`{text}` is a declared module: write `call: {text}`",)
         fix = rename(tree.place((*path, "uses"), key=True), "call")
         message = f"there is no module type `{text}`"
-        self.callees.problems.append(
+        self.callees.findings.add(
             Problem("C201", "error", message, tree.place((*path, "uses")), helps=helps, fix=fix)
         )
 
@@ -89,12 +87,13 @@ class CalleeFaults:
             help_ = f"`{text}` is a module type without weights: write `uses: {text}`"
             fix = rename(tree.place(path, key=True), "uses") if path[-1] == "call" else ()
         message = f"there is no module `{text}`"
-        self.callees.problems.append(
+        self.callees.findings.add(
             Problem("C204", "error", message, tree.place(path), helps=(help_,), fix=fix)
         )
 
     def unknown_module(self, name: str, text: str, path: YamlPath) -> None:
-        if ("modules",) in self.callees.document.broken | self.callees.document.unsure:
+        findings = self.callees.findings
+        if findings.is_silent(("modules",)) or findings.is_in_doubt(("modules",)):
             return  # `modules` could not be read, or the name stands there misspelt
         if text in self.callees.registry.module_types:
             self._called_type(text, path)
@@ -113,7 +112,7 @@ class CalleeFaults:
         if gone is not None:
             message, notes, helps = removal(message, gone)
             fix = ()
-        self.callees.problems.append(Problem("C204", "error", message, place, "", notes, helps, fix))
+        self.callees.findings.add(Problem("C204", "error", message, place, "", notes, helps, fix))
         if meant.word is not None:
             self.callees.called.add(meant.word)
 
@@ -125,14 +124,14 @@ class CalleeFaults:
             message = (
                 f"module `{module.name}` ({module.type.id}) has several methods, and none is the default"
             )
-            self.callees.problems.append(
+            self.callees.findings.add(
                 Problem("C204", "error", message, place, helps=(f"call {' or '.join(shown)}",))
             )
             return
         meant = suggest(method, methods, place, form=f"{module.name}.{{}}")
         helps = (*meant.helps, f"it has {', '.join(shown)}")
         message = f"module `{module.name}` ({module.type.id}) has no method `{method}`"
-        self.callees.problems.append(Problem("C204", "error", message, place, helps=helps, fix=meant.fix))
+        self.callees.findings.add(Problem("C204", "error", message, place, helps=helps, fix=meant.fix))
 
     @cached_property
     def _called_by_name(self) -> frozenset[str]:

@@ -18,7 +18,7 @@ from composer.plugin import Config, Generation, ModuleType, NoConfig, Registry, 
 from composer.plugin.answers import as_signature, as_vocabularies, as_vocabulary
 from composer.plugin.asking import PluginError, ask
 from composer.plugin.registry import Entry, Section
-from composer.problems import ComposerError, Note, Problem, YamlPath
+from composer.problems import ComposerError, Findings, Note, Problem, YamlPath
 from composer.problems.suggest import suggest
 from composer.types import Signature
 
@@ -51,7 +51,7 @@ class Callees:
     document: Resolved
     registry: Registry
     reader: ConfigReader
-    problems: list[Problem]
+    findings: Findings
     vocabularies: Vocabularies
     modules: dict[str, CheckedModule | None] = field(default_factory=dict)
     called: set[str] = field(default_factory=set)
@@ -60,9 +60,7 @@ class Callees:
 
     def declare_modules(self) -> None:
         """Validate every declared module; a faulty one becomes None and silences what calls it."""
-        for broken in self.document.broken:
-            if len(broken) >= 2 and broken[0] == "modules":
-                self.modules[str(broken[1])] = None
+        self.modules |= {str(name): None for name in self.findings.touched_keys(("modules",))}
         for name, shape in self.document.shape.modules.items():
             path: YamlPath = ("modules", name)
             entry = self.find(self.registry.module_types, shape.uses, (*path, "uses"), "C201", "module type")
@@ -70,7 +68,7 @@ class Callees:
                 self._check_options(shape, path)
                 self.modules[name] = None
                 continue
-            if self.document.hurt(path):
+            if self.findings.touches(path):
                 self.modules[name] = None
                 continue
             config = self.reader.read(entry.config, shape.with_, path, f"{entry.id}", entry.title)
@@ -88,7 +86,7 @@ class Callees:
         if vocabulary.modality not in self.registry.modalities:
             message = f"{entry.id} writes `{vocabulary.modality}`, a modality that no loaded plugin offers"
             place = self.document.tree.place((*path, "uses"))
-            self.problems.append(Problem("C205", "error", message, place))
+            self.findings.add(Problem("C205", "error", message, place))
             return False
         return self._decoding(vocabulary, path, entry) is not None
 
@@ -120,11 +118,11 @@ class Callees:
         """Misspelt options of a module whose type is misspelt too: both are found in one run."""
         meant = suggest(shape.uses, self.registry.module_types, self.document.tree.place((*path, "uses")))
         guess = meant.word
-        if guess is None or not meant.fix or self.document.hurt(path):
+        if guess is None or not meant.fix or self.findings.touches(path):
             return
-        reader = replace(self.reader, problems=[], refusals=[])
+        reader = replace(self.reader, findings=Findings(), refusals=[])
         reader.read(self.registry.module_types[guess].config, shape.with_, path, guess)
-        self.problems += [problem for problem in reader.problems if problem.code == "C101" and problem.fix]
+        self.findings.extend(found for found in reader.findings if found.code == "C101" and found.fix)
 
     def of(self, node: NodeShape, path: YamlPath) -> Callee | None:
         """The callee of a node, or None after reporting (or silently, when its module has a problem already)."""
@@ -146,7 +144,7 @@ class Callees:
     def _finder(self) -> EntryFinder:
         from composer.graph.entries import EntryFinder
 
-        return EntryFinder(self.registry, self.document.tree, self.problems)
+        return EntryFinder(self.registry, self.document.tree, self.findings)
 
     @cached_property
     def _faults(self) -> CalleeFaults:
@@ -169,9 +167,9 @@ class Callees:
             place = self.document.tree.place((*path, "uses"))
             message = f"{entry.id} owns weights, so it cannot be used in place"
             helps = ("declare it under `modules` and `call` it: two calls then share its weights",)
-            self.problems.append(Problem("C218", "error", message, place, helps=helps))
+            self.findings.add(Problem("C218", "error", message, place, helps=helps))
             return None
-        if self.document.hurt(path):
+        if self.findings.touches(path):
             return None
         config = self.reader.read(entry.config, node.with_, path, entry.id, entry.title)
         if config is None:
@@ -198,7 +196,7 @@ class Callees:
         if entry is None:
             self._faults.unknown_method(module, method, text, (*path, verb))
             return None
-        if self.document.hurt(path):
+        if self.findings.touches(path):
             return None
         title = f"method `{method}` of {module.type.title}"
         options = self.reader.read(
@@ -221,7 +219,7 @@ class Callees:
             message = f"`{module.name}.{method}` names a method, and `generate` takes a module alone"
             place = tree.place((*path, "generate"))
             help_ = f"write `generate: {module.name}`"
-            self.problems.append(Problem("C212", "error", message, place, helps=(help_,)))
+            self.findings.add(Problem("C212", "error", message, place, helps=(help_,)))
             return None
         if generation is None:
             message = f"module `{module.name}` ({module.type.id}) cannot generate: it has no decode method"
@@ -229,11 +227,9 @@ class Callees:
             hint = f"modules here that can: {', '.join(can)}" if can else "declare a text decoder"
             self.called.update(can)  # one of them was meant
             helps: tuple[str, ...] = (hint,)
-            self.problems.append(
-                Problem("C212", "error", message, tree.place((*path, "generate")), helps=helps)
-            )
+            self.findings.add(Problem("C212", "error", message, tree.place((*path, "generate")), helps=helps))
             return None
-        if self.document.hurt(path):
+        if self.findings.touches(path):
             return None
         self._hold_vocabulary(module)
         title = f"`generate` of {module.type.title}"
@@ -256,7 +252,7 @@ class Callees:
             ports = ", ".join(signature.inputs) or "none"
             fault = f"names {unknown[0]!r}, which is not an input port (there are: {ports})"
             error = PluginError(f"`prompt` of {module.type.title}", fault)
-            report_fault(self.problems, error, self.document.tree.place(path))
+            report_fault(self.findings, error, self.document.tree.place(path))
         return not unknown
 
     def _disagreement(self, fault: str, path: YamlPath, what: str, module: YamlPath | None) -> Problem:
@@ -305,7 +301,7 @@ class Callees:
         try:
             return ask(function, *arguments, what=what, accept=accept)
         except PluginError as error:
-            report_fault(self.problems, error, self.document.tree.place(path))
+            report_fault(self.findings, error, self.document.tree.place(path))
         except ComposerError as error:  # the config and the options, each fine alone, do not go together
-            self.problems.append(self._disagreement(str(error), path, owner or what, module))
+            self.findings.add(self._disagreement(str(error), path, owner or what, module))
         return None

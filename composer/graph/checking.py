@@ -26,7 +26,7 @@ from composer.language import (
 from composer.plugin import Registry, load_registry
 from composer.plugin.answers import as_signature
 from composer.plugin.asking import ask
-from composer.problems import ComposerError, DocumentError, Effect, Place, Problem
+from composer.problems import ComposerError, DocumentError, Effect, Findings, Place, Problem
 
 __all__ = ["check", "check_resolved", "library_of"]
 
@@ -65,50 +65,46 @@ def check_resolved(document: Resolved, registry: Registry) -> Report:
 
 
 def _check_resolved(document: Resolved, registry: Registry) -> Report:
-    problems: list[Problem] = list(document.problems)
-    reader = ConfigReader(document.tree, dict(document.parameter_places), problems, document.directories)
+    findings = document.findings.copy()
+    reader = ConfigReader(document.tree, dict(document.parameter_places), findings, document.directories)
     reader.files = tuple(name for name in document.sources if not name.startswith("<"))
-    vocabularies = Vocabularies(document, problems)
-    callees = Callees(document, registry, reader, problems, vocabularies)
+    vocabularies = Vocabularies(document, findings)
+    callees = Callees(document, registry, reader, findings, vocabularies)
     callees.declare_modules()
     solver = Solver()
     first_calls: dict[str, tuple[Place, str]] = {}
-    faults = EdgeFaults(problems)
+    faults = EdgeFaults(findings)
     tasks: dict[str, CheckedTask] = {}
     for name, shape in document.shape.tasks.items():
         own = Solver(solver.solved, solver.ranges)
-        edges = EdgeChecker(document, registry, own, problems, vocabularies, faults, first_calls)
-        tasks[name] = TaskChecker(name, shape, callees, edges, problems).run()
+        edges = EdgeChecker(document, registry, own, findings, vocabularies, faults, first_calls)
+        tasks[name] = TaskChecker(name, shape, callees, edges, findings).run()
         _forget_local(solver)
     faults.settle()
+    _settle_types(tasks, solver)
+    _infer_widths(callees, solver, findings)
+    _warn_uncalled(document, callees)
+    if not document.shape.tasks and not document.shape.modules and not findings.failed:
+        place, helps = document.tree.place(()), ("add a `tasks:` map",)
+        findings.add(Problem("C110", "error", "the document has no tasks", place, helps=helps))
+    problems = _told(findings, document, reader)
+    modules = {n: m for n, m in callees.modules.items() if m is not None}
+    return Report(problems, document.sources, document.name, document, modules, tasks, registry)
+
+
+def _told(findings: Findings, document: Resolved, reader: ConfigReader) -> tuple[Problem, ...]:
+    """The problems as people read them: each cause once, in the order of the files."""
+    if not findings:
+        return ()
+    from composer.graph.telling import in_source_order, told_once
+
+    problems = list(findings)
     if reader.refusals:
         from composer.graph.parameter_blame import folded
 
         youngest = document.tree.root.start_mark.name
-        problems[:] = folded(problems, reader.refusals, reader.parameter_places, youngest)
-    _settle_types(tasks, solver)
-    _infer_widths(callees, solver, tasks, problems)
-    _warn_uncalled(document, callees, problems)
-    if (
-        not document.shape.tasks
-        and not any(p.severity == "error" for p in problems)
-        and not document.shape.modules
-    ):
-        problems.append(
-            Problem(
-                "C110",
-                "error",
-                "the document has no tasks",
-                document.tree.place(()),
-                helps=("add a `tasks:` map",),
-            )
-        )
-    if problems:
-        from composer.graph.telling import in_source_order, told_once
-
-        problems = in_source_order(told_once(problems, document), document)
-    modules = {n: m for n, m in callees.modules.items() if m is not None}
-    return Report(tuple(problems), document.sources, document.name, document, modules, tasks, registry)
+        problems = folded(problems, reader.refusals, reader.parameter_places, youngest)
+    return tuple(in_source_order(told_once(problems, document), document))
 
 
 def library_of(registry: Registry) -> Library:
@@ -138,9 +134,7 @@ def _settle_types(tasks: Mapping[str, CheckedTask], solver: Solver) -> None:
                     table[endpoint] = replace(port, dims=tuple(solver.normal(dim) for dim in port.dims))
 
 
-def _infer_widths(
-    callees: Callees, solver: Solver, tasks: Mapping[str, CheckedTask], problems: list[Problem]
-) -> None:
+def _infer_widths(callees: Callees, solver: Solver, findings: Findings) -> None:
     """Fill config fields that were left open with what the calls of the module agree on."""
     for module in callees.modules.values():
         if module is None:
@@ -152,12 +146,11 @@ def _infer_widths(
             solved = solver.solved.get(f"{symbol}@@{module.name}")
             if solved is not None and solved.is_number:
                 values[field] = solved.constant
-            elif module.name in callees.called and not any(p.severity == "error" for p in problems):
+            elif module.name in callees.called and not findings.failed:
                 message = f"{field} of module `{module.name}` cannot be told from its calls"
                 place = callees.document.tree.place((*module.path, "uses"))
-                problems.append(
-                    Problem("C206", "error", message, place, helps=(f"write `{field}` in its `with`",))
-                )
+                helps = (f"write `{field}` in its `with`",)
+                findings.add(Problem("C206", "error", message, place, helps=helps))
         if values:
             module.config = module.config.model_copy(update=values)
 
@@ -175,16 +168,15 @@ def _fixed_of(module: CheckedModule) -> Mapping[str, str]:
     return fixed
 
 
-def _warn_uncalled(document: Resolved, callees: Callees, problems: list[Problem]) -> None:
-    if any(p.has(Effect.UNSETTLES) for p in problems) or not document.shape.tasks:
+def _warn_uncalled(document: Resolved, callees: Callees) -> None:
+    if callees.findings.has(Effect.UNSETTLES) or not document.shape.tasks:
         return
     for name in document.shape.modules:
         if name not in callees.called:
             message = f"module `{name}` is never called"
             place = document.tree.place(("modules", name), key=True)
-            problems.append(
-                Problem("C217", "warning", message, place, helps=("call it from a task, or remove it",))
-            )
+            helps = ("call it from a task, or remove it",)
+            callees.findings.add(Problem("C217", "warning", message, place, helps=helps))
 
 
 def _sources_of(document: str | Path | Source) -> dict[str, str]:

@@ -16,7 +16,7 @@ from composer.language import Tree
 from composer.plugin import Config
 from composer.plugin.answers import as_instance
 from composer.plugin.asking import PluginError, ask
-from composer.problems import ComposerError, Place, Problem, YamlPath
+from composer.problems import ComposerError, Findings, Place, Problem, YamlPath
 
 if TYPE_CHECKING:
     from composer.graph.parameter_blame import Refusal
@@ -30,7 +30,7 @@ class ConfigReader:
 
     tree: Tree
     parameter_places: dict[str, Place]
-    problems: list[Problem]
+    findings: Findings
     directories: Mapping[str, Path] = field(default_factory=dict)
     """Folder of each source file: a config may name files beside the document that wrote it."""
     cache: dict[tuple[object, ...], Config] = field(default_factory=dict)
@@ -64,16 +64,16 @@ class ConfigReader:
             except ValidationError as error:
                 from composer.graph.refusals import Refusals
 
-                told = Refusals(self.tree, self.parameter_places, self.problems, self.refusals, self.files)
+                told = Refusals(self.tree, self.parameter_places, self.findings, self.refusals, self.files)
                 told.tell(error, model, data, path, owner)
                 return None
             except PluginError as error:
-                report_fault(self.problems, error, self.tree.place((*path, "with"), key=True))
+                report_fault(self.findings, error, self.tree.place((*path, "with"), key=True))
                 return None
             except ComposerError as error:
                 message = f"{owner} refuses its config: {error}"
                 place = self.tree.place((*path, "with"), key=True)
-                self.problems.append(Problem("C206", "error", message, place))
+                self.findings.add(Problem("C206", "error", message, place))
                 return None
             self.cache[key] = config
         return config

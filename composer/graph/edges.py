@@ -18,7 +18,7 @@ from composer.language import Resolved
 from composer.plugin import Registry
 from composer.plugin.answers import as_ports, as_ranges, as_signature
 from composer.plugin.asking import ask
-from composer.problems import Place, Problem, YamlPath
+from composer.problems import Findings, Place, Problem, YamlPath
 from composer.types import Dim, PortType, Signature, parse_dim
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ class EdgeChecker:
     document: Resolved
     registry: Registry
     solver: Solver
-    problems: list[Problem]
+    findings: Findings
     vocabularies: Vocabularies
     faults: EdgeFaults
     first_calls: dict[str, tuple[Place, str]] = field(default_factory=dict)
@@ -52,8 +52,6 @@ class EdgeChecker:
     """Symbol of an input → the field that limits its size by default, and the limit."""
     misfits: set[str] = field(default_factory=set)
     """Nodes with an input that does not fit."""
-    failed: bool = False
-    """Whether an edge does not fit, be it told of here or with an earlier one that has the same cause."""
 
     def add_input(self, item: CheckedInput) -> None:
         """The ports of a task input; its symbols are the task's free dimensions."""
@@ -125,7 +123,7 @@ class EdgeChecker:
         roles = Roles()
         unfit = [fault for edge in edges if (fault := self._unify(edge, roles)) is not None]
         if unfit:
-            poisoned = self.failed = True
+            poisoned = True
             self.misfits.add(name)
             self._unfit_edges.tell(unfit, callee, () if len(edges) < len(sources) else edges)
         for edge in edges:
@@ -258,8 +256,7 @@ class EdgeChecker:
             problem = self._kind_fault(port, path).wrong_dims(kind)
         else:
             return True
-        if problem not in self.problems:
-            self.problems.append(problem)
+        self.findings.add(problem, problem)
         return False
 
     def _is_written(self, port: PortType, path: YamlPath) -> bool:

@@ -11,7 +11,7 @@ from composer.plugin import Registry, library_help
 from composer.plugin.libraries import as_id
 from composer.plugin.loading import installed_plugins
 from composer.plugin.registry import Conflict, Entry, Section
-from composer.problems import Place, Problem, YamlPath
+from composer.problems import Findings, Place, Problem, YamlPath
 from composer.problems.suggest import Suggestion, suggest
 
 __all__ = ["EntryFinder"]
@@ -25,7 +25,7 @@ class EntryFinder:
 
     registry: Registry
     tree: Tree
-    problems: list[Problem]
+    findings: Findings
 
     def find(self, section: Section[T], key: str, path: YamlPath, code: str, what: str) -> T | None:
         """A registry entry by id, or None after reporting `code`, C301 or C302."""
@@ -44,8 +44,8 @@ class EntryFinder:
                     str(broken),
                     f"`composer plugins show {broken.origin.plugin}` prints the traceback",
                 )
-                if not any(p.code == "C302" and p.helps == causes for p in self.problems):  # once per plugin
-                    self.problems.append(Problem("C302", "error", message, place, helps=causes))
+                problem = Problem("C302", "error", message, place, helps=causes)
+                self.findings.add(problem, ("C302", broken.origin, str(broken)))  # once per plugin
                 return None
         dotted = as_id(key)
         foreign = library_help(key) if dotted not in section else None
@@ -60,7 +60,7 @@ class EntryFinder:
             helps.append(f"registered: {', '.join(near[:12])}; `composer plugins list` shows all")
         if key.startswith("$"):
             helps = ["parameters are filled in under `with` alone"]
-        self.problems.append(
+        self.findings.add(
             Problem(code, "error", f"there is no {what} `{key}`", place, helps=tuple(helps), fix=meant.fix)
         )
         return None
@@ -73,7 +73,7 @@ class EntryFinder:
     def _conflict(self, conflict: Conflict, path: YamlPath, what: str) -> None:
         message = f"two plugins claim the {what} `{conflict.id}`: {conflict.first} and {conflict.second}"
         helps = ("uninstall one of them, or name the plugins to load in COMPOSER_PLUGINS",)
-        self.problems.append(Problem("C301", "error", message, self.tree.place(path), helps=helps))
+        self.findings.add(Problem("C301", "error", message, self.tree.place(path), helps=helps))
 
 
 def _meant(key: str, section: Section[T], place: Place) -> Suggestion:

@@ -7,7 +7,7 @@ from collections.abc import Hashable, Iterable
 from dataclasses import dataclass, field, replace
 
 from composer.graph.fitting import Edge
-from composer.problems import Effect, Note, Place, Problem
+from composer.problems import Effect, Finding, Findings, Note, Place, Problem
 
 __all__ = ["EdgeFaults", "NameFaults", "without_count"]
 
@@ -26,23 +26,22 @@ def without_count(message: str) -> str:
 
 @dataclass
 class NameFaults:
-    """Adds the problems of unknown names to a list: a name that many read is told of where it is read first."""
+    """Tells of unknown names: a name that many read is told of where it is read first."""
 
-    problems: list[Problem]
-    groups: dict[Hashable, tuple[int, list[Problem]]] = field(default_factory=dict)
+    findings: Findings
+    groups: dict[Hashable, tuple[Finding, list[Problem]]] = field(default_factory=dict)
 
     def add(self, scope: Hashable, problem: Problem) -> None:
         key = (scope, problem.message, problem.place.file)
         if key in self.groups:
             self.groups[key][1].append(problem)
-            return
-        self.groups[key] = (len(self.problems), [])
-        self.problems.append(problem)
+        else:
+            self.groups[key] = (self.findings.add(problem), [])
 
     def settle(self) -> None:
         """Put into each problem how many places it speaks for."""
-        for position, others in self.groups.values():
-            self.problems[position] = _for_places(self.problems[position], others)
+        for finding, others in self.groups.values():
+            finding.problem = _for_places(finding.problem, others)
 
     @staticmethod
     def of_document(problems: Iterable[Problem]) -> list[Problem]:
@@ -76,43 +75,41 @@ def _for_places(first: Problem, others: Iterable[Problem]) -> Problem:
 
 @dataclass
 class _Group:
-    """A problem, where it stands in the list, and the other edges that have its cause."""
+    """What tells of an edge, and the other edges that have its cause."""
 
-    position: int
-    edge: Edge
+    finding: Finding
     others: list[tuple[Edge, Place]] = field(default_factory=list)
 
 
 @dataclass
 class EdgeFaults:
-    """Adds the problems of edges to a list. Keys say what a fault comes from: one that is known joins its group."""
+    """Tells of edges that do not fit. Keys say what a fault comes from: one that is known joins its group."""
 
-    problems: list[Problem]
-    groups: dict[Hashable, _Group] = field(default_factory=dict)
+    findings: Findings
+    groups: list[_Group] = field(default_factory=list)
 
     def joins(self, keys: Iterable[Hashable], edge: Edge, place: Place) -> bool:
         """Whether one of the keys has a problem already, which then counts this edge too."""
-        group = next((self.groups[key] for key in keys if key in self.groups), None)
-        if group is not None:
-            group.others.append((edge, place))
-        return group is not None
+        finding = self.findings.repeat(*keys)
+        for group in self.groups:
+            if group.finding is finding:
+                group.others.append((edge, place))
+        return finding is not None
 
-    def add(self, keys: Iterable[Hashable], edge: Edge, problem: Problem) -> None:
-        group = _Group(len(self.problems), edge)
-        self.groups.update(dict.fromkeys(keys, group))
-        self.problems.append(problem)
+    def add(self, keys: Iterable[Hashable], problem: Problem) -> None:
+        self.groups.append(_Group(self.findings.add(problem, *keys)))
 
     def settle(self) -> None:
         """Put into each problem how many places it speaks for."""
-        for group in {id(group): group for group in self.groups.values()}.values():
-            problem = self.problems[group.position]
+        for group in self.groups:
+            problem = group.finding.problem
             places = {place: edge for edge, place in group.others if place != problem.place}
             if not places:
                 continue
             more = "one more place" if len(places) == 1 else f"{len(places):,} more places"
             shown = list(places.items())[:SHOWN_PLACES]
             notes = tuple(Note(place, f"{edge}: the same cause") for place, edge in shown)
-            self.problems[group.position] = replace(
+            group.finding.problem = replace(
                 problem,
                 message=f"{problem.message}, and so at {more}",
                 notes=(*problem.notes, *notes),

@@ -9,7 +9,7 @@ from composer.graph.callees import Callee
 from composer.graph.model import CheckedInput, Endpoint, Wired, endpoints_of
 from composer.graph.references import Reference
 from composer.language import NodeShape, Resolved
-from composer.problems import Problem, YamlPath
+from composer.problems import Findings, Problem, YamlPath
 
 __all__ = ["NodeInputs"]
 
@@ -19,7 +19,7 @@ class NodeInputs:
     """Wires the nodes of one task. A port that is wired to something faulty is None there, and explains itself."""
 
     document: Resolved
-    problems: list[Problem]
+    findings: Findings
     inputs: Mapping[str, CheckedInput]
     nodes: Mapping[str, tuple[NodeShape, YamlPath, bool]]
     resolved: Mapping[str, Callee]
@@ -58,22 +58,21 @@ class NodeInputs:
     def missing(self, wired: Mapping[str, object], callee: Callee, node: NodeShape, path: YamlPath) -> None:
         """C208 for every port of the node at `path` that needs something and has nothing."""
         ports = [p for p, d in callee.signature.inputs.items() if p not in wired and not d.optional]
-        if not ports or self.document.hurt(path):
+        if not ports or self.findings.touches(path):
             return
-        broken = {p[-1] for p in self.document.broken if p[:-1] == (*path, "inputs")}
-        unknown_keys = [p for p in self.document.broken if p[:-1] == path]
-        if unknown_keys and self.document.tree.node((*path, "inputs")) is None:
+        faulty = self.findings.silent_keys((*path, "inputs"))
+        if self.findings.silent_keys(path) and self.document.tree.node((*path, "inputs")) is None:
             return  # the inputs may stand under a misspelt key
         from composer.graph.wiring import offers
 
-        for port in (port for port in ports if port not in broken):
+        for port in (port for port in ports if port not in faulty):
             declared, tree = callee.signature.inputs[port], self.document.tree
             has_inputs = tree.node((*path, "inputs")) is not None
             place = tree.place((*path, "inputs") if has_inputs else path, key=True)
             message = f"node `{path[-1]}` needs the input `{port}` ({declared.type})"
             helps = offers(declared.type.kind, port, str(path[-1]), self.inputs, self.nodes, self.resolved)
             self.misfits.add(str(path[-1]))
-            self.problems.append(Problem("C208", "error", message, place, "missing", helps=helps))
+            self.findings.add(Problem("C208", "error", message, place, "missing", helps=helps))
 
     def _unnamed(self, callee: Callee, reference: Reference, path: YamlPath) -> None:
         """C214: one reference for a node with several inputs."""
@@ -81,7 +80,7 @@ class NodeInputs:
         message = f"node `{path[-1]}` has {len(ports)} inputs, so each needs its name"
         helps = (f"write `inputs: {{{', '.join(f'{p}: ...' for p in ports)}}}`",)
         place = self.document.tree.place(reference.path)
-        self.problems.append(Problem("C214", "error", message, place, helps=helps))
+        self.findings.add(Problem("C214", "error", message, place, helps=helps))
 
     def _one_or_many(self, callee: Callee, reference: Reference, port: str, path: YamlPath) -> None:
         """C102: a list for a port that takes one reference, or the other way round."""
@@ -91,8 +90,8 @@ class NodeInputs:
         message = f"input `{port}` of node `{path[-1]}` takes {form}"
         place = self.document.tree.place((*path, "inputs", port))
         cures = one_or_many(self.nodes[str(path[-1])][0], reference)
-        if not any(p.place == place for p in self.problems):
-            self.problems.append(Problem("C102", "error", message, place, helps=cures))
+        if not self.findings.stands_at(place):
+            self.findings.add(Problem("C102", "error", message, place, helps=cures))
 
     def _unexpected(
         self, callee: Callee, reference: Reference, wired: dict[str, Wired | None], path: YamlPath
@@ -120,6 +119,4 @@ class NodeInputs:
         if guess:
             wired[guess] = None  # the misspelt input explains the missing one
         message = f"node `{path[-1]}` has no input `{reference.port}`"
-        self.problems.append(
-            Problem("C209", "error", message, place, "unexpected", helps=tuple(helps), fix=fix)
-        )
+        self.findings.add(Problem("C209", "error", message, place, "unexpected", helps=tuple(helps), fix=fix))

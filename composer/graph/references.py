@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from composer.language import NodeShape, Tree, removal
-from composer.problems import Edit, Note, Place, Problem, YamlPath
+from composer.problems import Edit, Findings, Note, Place, Problem, YamlPath
 from composer.problems.suggest import listed, rename, suggest
 
 if TYPE_CHECKING:
@@ -49,11 +49,15 @@ def written_references(node: NodeShape, path: YamlPath) -> Iterator[Reference]:
 
 @dataclass
 class References:
-    """Resolves references of one task. `outputs` maps every input and node to its output ports; None poisons a name."""
+    """Resolves the references of one task. Those to an input or a node that is silenced are silent too."""
 
     tree: Tree
-    outputs: Mapping[str, tuple[str, ...] | None]
-    problems: list[Problem]
+    findings: Findings
+    task: YamlPath
+    names: Mapping[str, YamlPath]
+    """Every input and node, those with a fault of their own included."""
+    outputs: Mapping[str, tuple[str, ...]]
+    """The output ports of those that are known."""
     training: Set[str] = frozenset()
     """Names of the objective's inputs and nodes."""
     callers: Mapping[str, list[str]] = field(default_factory=dict)
@@ -62,8 +66,6 @@ class References:
     """The names that references of the task begin with."""
     removed: Mapping[YamlPath, Place] = field(default_factory=dict)
     """What a document removes from those that it extends, and where."""
-    incomplete: bool = False
-    """Whether a part of the task or a name in it could not be read: an unknown name may be a consequence."""
     portless: list[tuple[Problem, str, str]] = field(default_factory=list)
     """Problems of outputs that a node lacks, with the node and the output."""
     _names: dict[tuple[str | None, bool], tuple[str, ...]] = field(default_factory=dict)
@@ -78,16 +80,16 @@ class References:
         `training` says that the objective refers: it sees the task's own names and those of the objective.
         """
         name, dot, port = text.partition(".")
-        if name not in self.outputs and self.incomplete:
+        if name not in self.names and self.findings.is_in_doubt(self.task):
             return None
         if "." in port or (dot and not port) or not name:
             message = f"{text!r} is not a reference: write `node.port` or `input.port`"
             self._problem("C109", message, path, [])
             return None
-        if name not in self.outputs and _FOREIGN.search(text):
+        if name not in self.names and _FOREIGN.search(text):
             self._foreign(text, path)
             return None
-        if name not in self.outputs:
+        if name not in self.names:
             self._unknown_name(name, text, path, code, training)
             return None
         if name in self.training and not training:
@@ -96,9 +98,9 @@ class References:
                 code, message, path, [f"declare `{name}` in the task itself, or refer to it in the objective"]
             )
             return None
-        ports = self.outputs[name]
-        if ports is None:
+        if self.findings.is_silent(self.names[name]):
             return None
+        ports = self.outputs[name]
         if not port:
             if len(ports) == 1:
                 return name, ports[0]
@@ -139,14 +141,14 @@ class References:
         if self._unknown is None:
             from composer.graph.faults import NameFaults
 
-            self._unknown = NameFaults(self.problems)
+            self._unknown = NameFaults(self.findings)
         self._unknown.add(scope, problem)
 
     def _foreign(self, text: str, path: YamlPath) -> None:
         """A reference as other tools write it: `node/port`, `$node.port`, `${{ node.port }}`."""
         meant = ".".join(_FOREIGN.sub(" ", text).split())
         name, _, port = meant.partition(".")
-        ports = self.outputs.get(name) or ()
+        ports = self.outputs.get(name, ())
         fits = port in ports if port else bool(ports)
         helps = [f"did you mean `{meant}`?"] if fits else []
         helps.append(
@@ -157,11 +159,11 @@ class References:
 
     def _known(self, own: str | None, training: bool) -> tuple[str, ...]:
         """The names that a reference may begin with. Of very many the own one too: all readers are told the same."""
-        key = (None if len(self.outputs) > MANY else own, training)
+        key = (None if len(self.names) > MANY else own, training)
         if key not in self._names:
             self._names[key] = tuple(
                 name
-                for name in self.outputs
+                for name in self.names
                 if name != key[0] and isinstance(name, str) and (training or name not in self.training)
             )
         return self._names[key]
@@ -196,7 +198,7 @@ class References:
         notes: tuple[Note, ...] = (),
     ) -> None:
         place = self.tree.place(path)
-        self.problems.append(Problem(code, "error", message, place, "", notes, tuple(helps), fix))
+        self.findings.add(Problem(code, "error", message, place, "", notes, tuple(helps), fix))
 
 
 def _node_of(path: YamlPath) -> str | None:

@@ -16,7 +16,7 @@ from composer.graph.meant import LEFT_OUT, meant_value
 from composer.graph.parameter_blame import Refusal
 from composer.language import Tree, shown, suggest_key
 from composer.plugin import Config
-from composer.problems import Note, Place, Problem, YamlPath
+from composer.problems import Findings, Note, Place, Problem, YamlPath
 from composer.types.field_docs import documented, model_at
 
 __all__ = ["Refusals"]
@@ -31,11 +31,11 @@ WHOLE_VALUES = "`$name` is filled in as a whole value under `with`, not inside a
 
 @dataclass
 class Refusals:
-    """Tells of the configs of one document that were refused: in `problems`, and those of values in `refusals` too."""
+    """Tells of the configs of one document that were refused: in `findings`, and those of values in `refusals` too."""
 
     tree: Tree
     parameter_places: Mapping[str, Place]
-    problems: list[Problem]
+    findings: Findings
     refusals: list[Refusal]
     files: tuple[str, ...]
     """The files of the document, those that it extends before it."""
@@ -98,7 +98,7 @@ class Refusals:
         for location in {location[:-1]: location for location in kept}.values():
             helps.append(_takes(_inside(owner, location), list(_fields(model, location))))
         place = self.tree.place(self._verb(path) or path)
-        self.problems.append(Problem("C101", "error", message, place, "changed here", notes, tuple(helps)))
+        self.findings.add(Problem("C101", "error", message, place, "changed here", notes, tuple(helps)))
 
     def _unknown_key(self, where: YamlPath, owner: str, names: list[str]) -> None:
         place = self.tree.place(where, key=True)
@@ -106,7 +106,7 @@ class Refusals:
         meant = suggest_key(str(where[-1]), free, place, alone=self.tree.text(where) == "")
         helps = (*meant.helps, _takes(owner, names))
         message = f"{owner} has no option `{where[-1]}`"
-        self.problems.append(Problem("C101", "error", message, place, "unknown", helps=helps, fix=meant.fix))
+        self.findings.add(Problem("C101", "error", message, place, "unknown", helps=helps, fix=meant.fix))
 
     def _missing(self, path: YamlPath, owner: str, location: YamlPath, model: type[Config]) -> None:
         name = ".".join(map(str, location))
@@ -116,7 +116,7 @@ class Refusals:
         place = self.tree.place((*path, "with", *location[:-1]), key=True)
         if verb is not None and (not has_with or self._is_younger(self.tree.place(verb).file, place.file)):
             place = self.tree.place(verb)
-        self.problems.append(Problem("C206", "error", f"{owner} needs `{name}`", place, helps=helps))
+        self.findings.add(Problem("C206", "error", f"{owner} needs `{name}`", place, helps=helps))
 
     def _refused(
         self,
@@ -154,7 +154,7 @@ class Refusals:
         value_at = at
         at, label, notes, helps = self._at_the_author(places, at, label, notes, helps, path)
         problem = Problem("C206", "error", text, at, label, tuple(notes), helps)
-        self.problems.append(problem)
+        self.findings.add(problem)
         read = {self._parameter(place): value for place, value in zip(places, values, strict=True)}
         known = {name: value for name, value in read.items() if name is not None}
         self.refusals.append(Refusal(problem, path, message, known, None not in read, value_at))

@@ -50,7 +50,7 @@ class SearchReader:
             from composer.graph.old_search import renewed
 
             today = renewed(data, path, generation.options, self.callees.document, self.callees.registry)
-            self.callees.problems.extend(today.problems)
+            self.callees.findings.extend(today.problems)
             data, reader, is_told = today.data, replace(reader, tree=today.tree), today.is_unknown
         title = f"`generate` of {module.type.title}"
         options = reader.read(generation.options, data, path, f"generate {module.name}", title)

@@ -14,7 +14,7 @@ from composer.graph.references import References, written_references
 from composer.graph.wires import Wire, Wires
 from composer.language import InputShape, NodeShape, TaskShape
 from composer.plugin.answers import as_ports, as_ranges, as_vocabularies
-from composer.problems import Problem, YamlPath
+from composer.problems import Findings, Problem, Scope, YamlPath
 from composer.types import UNBOUNDED, PortType
 
 __all__ = ["TaskChecker"]
@@ -22,23 +22,29 @@ __all__ = ["TaskChecker"]
 
 @dataclass
 class TaskChecker:
-    """Checks one task. `run` gives the typed task as far as it is known; problems go to the shared list."""
+    """Checks one task. `run` gives the typed task as far as it is known.
+
+    An input or node with a fault is silenced: it has no outputs, and nothing is told of what reads it.
+    """
 
     name: str
     shape: TaskShape
     callees: Callees
     edges: EdgeChecker
-    problems: list[Problem]
+    findings: Findings
     inputs: dict[str, CheckedInput] = field(default_factory=dict)
     nodes: dict[str, tuple[NodeShape, YamlPath, bool]] = field(default_factory=dict)
     resolved: dict[str, Callee] = field(default_factory=dict)
-    outputs: dict[str, tuple[str, ...] | None] = field(default_factory=dict)
+    names: dict[str, YamlPath] = field(default_factory=dict)
+    """Every input and node of the task and its objective, those that could not be read included."""
+    outputs: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    """The output ports of inputs and nodes that are known."""
     sources: dict[str, dict[str, Wired]] = field(default_factory=dict)
     misfits: set[str] = field(default_factory=set)
     """Nodes that are given what they do not take, or are not given what they need."""
 
     def run(self) -> CheckedTask:
-        before = len(self.problems)
+        own = self.findings.scope()
         path: YamlPath = ("tasks", self.name)
         if not self.shape.outputs:
             self._empty(path)
@@ -51,7 +57,8 @@ class TaskChecker:
         document = self.callees.document
         training = {name for name, (_, _, own) in self.nodes.items() if own}
         training |= {name for name, item in self.inputs.items() if item.training}
-        incomplete = self._incomplete(path) or path in document.unsure
+        if self._is_incomplete(path):
+            self.findings.doubt(path)
         callers: dict[str, list[str]] = {}
         for name, (node, _, _) in self.nodes.items():
             callers.setdefault(str(node.call or node.generate).partition(".")[0], []).append(name)
@@ -61,7 +68,15 @@ class TaskChecker:
             for reference in written_references(node, where)
         }
         self.references = References(
-            document.tree, self.outputs, self.problems, training, callers, read, document.removed, incomplete
+            document.tree,
+            self.findings,
+            path,
+            self.names,
+            self.outputs,
+            training,
+            callers,
+            read,
+            document.removed,
         )
         wires = self._wire()
         order = self._order(wires)
@@ -69,13 +84,12 @@ class TaskChecker:
         outputs = self._outputs(path)
         loss = self._loss(path)
         self.references.settle(self._follows)
-        self._check_objective(wires, loss, path, before)
-        self._warn_unused(wires, path, before)
+        self._check_objective(wires, loss, path, own)
+        self._warn_unused(wires, path, own)
         self._check_compile(path)
-        fits = not self.edges.failed and not any(p.severity == "error" for p in self.problems[before:])
-        if fits:
-            self.problems += self.edges.beyond_defaults()
-        ok = fits and bool(self.shape.outputs) and all(ports is not None for ports in self.outputs.values())
+        if not own.failed:
+            self.findings.extend(self.edges.beyond_defaults())
+        ok = not own.failed and bool(self.shape.outputs) and not any(map(self._is_silent, self.names))
         return self._task(wires, order, outputs, loss, ok=ok)
 
     def _task(
@@ -114,15 +128,19 @@ class TaskChecker:
             callee.search,
         )
 
-    def _incomplete(self, path: YamlPath) -> bool:
+    def _is_silent(self, name: str) -> bool:
+        """Whether an input or node of the task has a fault of its own."""
+        return name in self.names and self.findings.is_silent(self.names[name])
+
+    def _is_incomplete(self, path: YamlPath) -> bool:
         """Whether the inputs or nodes could not be read, or may stand under a misspelt key."""
-        keys = {b[-1] for b in self.callees.document.broken if b[:-1] == path}
+        keys = set(self.findings.silent_keys(path))
         sections = {"inputs", "nodes"}
         absent = {name for name in sections if self.callees.document.tree.node((*path, name)) is None}
         return bool(keys & sections) or bool(absent and keys - {"outputs", "objective", "compile", "summary"})
 
     def _empty(self, path: YamlPath) -> None:
-        if any(p[: len(path)] == path for p in self.callees.document.broken):
+        if self.findings.is_silent_within(path):
             return
         message = f"task `{self.name}` has no outputs, so there is nothing to run it for"
         tree = self.callees.document.tree
@@ -130,7 +148,7 @@ class TaskChecker:
         helps = [f"did you mean `{guess}`, a task of the extended document?"] if guess else []
         helps.append("add `outputs: {answer: node.port}`")
         place = tree.place(path, key=True)
-        self.problems.append(Problem("C110", "error", message, place, helps=tuple(helps)))
+        self.findings.add(Problem("C110", "error", message, place, helps=tuple(helps)))
 
     def _declare(
         self,
@@ -140,61 +158,62 @@ class TaskChecker:
         *,
         training: bool,
     ) -> None:
-        broken = [
-            str(other[-1])
-            for other in self.callees.document.broken
-            if len(other) == len(path) + 2 and other[: len(path)] == path and other[-2] in ("inputs", "nodes")
-        ]
-        self.outputs.update(dict.fromkeys(broken))
+        for section in ("inputs", "nodes"):
+            where = (*path, section)
+            self.names |= {str(key): (*where, key) for key in self.findings.silent_keys(where)}
         for name, item in inputs.items():
-            self._declare_input(name, item, (*path, "inputs", name), training)
+            where = (*path, "inputs", name)
+            self.names.setdefault(name, where)  # a name that is taken twice means neither
+            if not self._declare_input(name, item, where, training):
+                self.findings.silence(where)
         for name, node in nodes.items():
             where = (*path, "nodes", name)
+            self.names.setdefault(name, where)
             self.nodes[name] = (node, where, training)
             callee = self.callees.of(node, where)
-            if callee is None or self.outputs.get(name, ()) is None:
-                self.outputs[name] = None
-            else:
+            if callee is None:
+                self.findings.silence(where)
+            elif not self._is_silent(name):
                 self.resolved[name] = callee
                 self.outputs[name] = tuple(callee.signature.outputs)
-        self.outputs.update(dict.fromkeys(broken))  # a name that is taken twice means neither
 
-    def _declare_input(self, name: str, item: InputShape, path: YamlPath, training: bool) -> None:
-        self.outputs[name] = None
+    def _declare_input(self, name: str, item: InputShape, path: YamlPath, training: bool) -> bool:
+        """Add an input with its ports; False after reporting, or silently where it has a problem already."""
         modality = self.callees.find(
             self.callees.registry.modalities, item.modality, (*path, "modality"), "C205", "modality"
         )
-        if modality is None or self.callees.document.hurt(path):
-            return
+        if modality is None or self.findings.touches(path):
+            return False
         owner, title = f"modality {modality.id}", modality.title
         config = self.callees.reader.read(modality.config, item.with_, path, owner, title)
         if config is None:
-            return
+            return False
         at = (*path, "modality")
         ports = self.callees.asked(modality.ports, (config,), at, f"`ports` of {title}", as_ports, owner)
         if ports is None or not all(self.edges.known_kind(port, path) for port in ports.values()):
-            return
+            return False
         host: dict[str, PortType] | None = ports
         if modality.host is not None:
             host = self.callees.asked(modality.host, (config,), at, f"`host` of {title}", as_ports, owner)
         if host is None or not all(self.edges.known_kind(port, path) for port in host.values()):
-            return
+            return False
         if modality.ranges is not None:
             what = f"`ranges` of {title}"
             if self.callees.asked(modality.ranges, (config,), at, what, as_ranges, owner) is None:
-                return
+                return False
         if modality.vocabulary is not None:
             what = f"`vocabulary` of {title}"
             if self.callees.asked(modality.vocabulary, (config,), at, what, as_vocabularies, owner) is None:
-                return
+                return False
         self.inputs[name] = CheckedInput(name, modality, config, ports, host, path, training)
         self.outputs[name] = tuple(ports)
+        return True
 
     def _wire(self) -> Wires:
         """Every reference that names something."""
         wires: list[Wire] = []
         inputs = NodeInputs(
-            self.callees.document, self.problems, self.inputs, self.nodes, self.resolved, self.misfits
+            self.callees.document, self.findings, self.inputs, self.nodes, self.resolved, self.misfits
         )
         for name, (node, path, training) in self.nodes.items():
             callee = self.resolved.get(name)
@@ -202,14 +221,14 @@ class TaskChecker:
             for reference in written_references(node, path):
                 source = reference.text.partition(".")[0]
                 endpoint = self.references.resolve(reference.text, reference.path, training=training)
-                if source in self.outputs and (training or source not in self.references.training):
+                if source in self.names and (training or source not in self.references.training):
                     wires.append(Wire(source, name, reference.path, reference.text))
                 if callee is not None:
                     inputs.connect(wired, callee, reference, endpoint, path)
             if callee is not None:
                 inputs.missing(wired, callee, node, path)
             self.sources[name] = {p: e for p, e in wired.items() if e is not None}
-        return Wires(self.outputs, wires)
+        return Wires(self.names, wires)
 
     def _follows(self, name: str, port: str) -> bool:
         """Whether a node lacks an output because it calls the wrong method, which its inputs have told already."""
@@ -222,16 +241,16 @@ class TaskChecker:
 
     def _order(self, wires: Wires) -> list[str]:
         """The nodes in running order; ties are broken as the author wrote them."""
-        rank = {name: index for index, name in enumerate((*self.inputs, *self.nodes, *self.outputs))}
+        rank = {name: index for index, name in enumerate((*self.inputs, *self.nodes, *self.names))}
         order = wires.order(rank.__getitem__)
         if order is not None:
             return [name for name in order if name in self.nodes]
         from composer.graph.circles import circles
 
         for circle in circles(wires, rank, self.callees.document.tree):
-            self.problems.append(circle.problem)
-            self.outputs.update(dict.fromkeys(circle.names))
-        return [name for name in self.nodes if self.outputs.get(name) is not None]
+            self.findings.add(circle.problem)
+            self.findings.silence(*(self.names[name] for name in circle.names))
+        return [name for name in self.nodes if not self._is_silent(name)]
 
     def _type_all(self, order: list[str]) -> None:
         for item in self.inputs.values():
@@ -240,7 +259,7 @@ class TaskChecker:
             callee = self.resolved.get(name)
             if callee is not None and callee.verb == "generate" and self.nodes[name][2]:
                 continue  # what an objective may not do (C223) has no types: nothing follows from it
-            if callee is not None and self.outputs.get(name) is not None:
+            if callee is not None and not self._is_silent(name):
                 written = {r.port: r.path for r in written_references(*self.nodes[name][:2])}
                 self.edges.add_node(name, callee, self.sources[name], self.nodes[name][1], written)
 
@@ -264,10 +283,10 @@ class TaskChecker:
         if found is not None and found.kind != "scalar":
             message = f"the loss must be a scalar, and {objective.loss} is {found}"
             place = self.callees.document.tree.place(where)
-            self.problems.append(Problem("C219", "error", message, place))
+            self.findings.add(Problem("C219", "error", message, place))
         return endpoint
 
-    def _check_objective(self, wires: Wires, loss: Endpoint | None, path: YamlPath, before: int) -> None:
+    def _check_objective(self, wires: Wires, loss: Endpoint | None, path: YamlPath, own: Scope) -> None:
         """C223 and C224: a search in the objective, a loss that trains nothing."""
         objective = self.shape.objective
         if objective is None:
@@ -283,9 +302,8 @@ class TaskChecker:
         }
         kind = self.edges.types[loss].kind if loss in self.edges.types else None
         scalar = loss if kind == "scalar" else None  # what is not a scalar is told as such (C219)
-        self.problems += searches_in_the_way(wires, nodes, searches, scalar, where, document)
-        faulty = any(ports is None for ports in self.outputs.values())
-        if loss is None or faulty or any(p.severity == "error" for p in self.problems[before:]):
+        self.findings.extend(searches_in_the_way(wires, nodes, searches, scalar, where, document))
+        if loss is None or own.failed or any(map(self._is_silent, self.names)):
             return
         if trains_nothing(
             loss, self.inputs, self.resolved, self.sources, self.edges.types, self.callees.registry
@@ -295,17 +313,11 @@ class TaskChecker:
                 "read a node that calls a module with weights; ids, classes and counts carry no gradient",
             )
             place = document.tree.place(where)
-            self.problems.append(Problem("C224", "error", message, place, helps=helps))
+            self.findings.add(Problem("C224", "error", message, place, helps=helps))
 
-    def _warn_unused(self, wires: Wires, path: YamlPath, before: int) -> None:
+    def _warn_unused(self, wires: Wires, path: YamlPath, own: Scope) -> None:
         """Nodes and inputs that nothing needs; silent where a fault in the task may be the reason."""
-        if any(broken[: len(path)] == path for broken in self.callees.document.broken):
-            return
-        if (
-            self.edges.failed
-            or any(p.severity == "error" for p in self.problems[before:])
-            or any(v is None for v in self.outputs.values())
-        ):
+        if own.failed or self.findings.is_silent_within(path):
             return
         ends = [text.partition(".")[0] for text in self.shape.outputs.values()]
         if self.shape.objective is not None:
@@ -316,13 +328,13 @@ class TaskChecker:
             if name not in needed:
                 message = f"no output needs node `{name}`"
                 helps = ("name one of its ports under `outputs`, or remove it",)
-                self.problems.append(
+                self.findings.add(
                     Problem("C215", "warning", message, tree.place(where, key=True), helps=helps)
                 )
         for name, item in self.inputs.items():
             if name not in needed and not wires.is_read(name):
                 message = f"input `{name}` is never used"
-                self.problems.append(Problem("C216", "warning", message, tree.place(item.path, key=True)))
+                self.findings.add(Problem("C216", "warning", message, tree.place(item.path, key=True)))
 
     def _check_compile(self, path: YamlPath) -> None:
         shape, document = self.shape.compile, self.callees.document
@@ -331,10 +343,8 @@ class TaskChecker:
         from composer.graph.compile_options import check_precisions, check_ranges
 
         if shape.ranges:
-            self.problems += check_ranges(
-                shape, path, document, self._free_dims(), lambda name: self.outputs.get(name, ()) is None
-            )
-        self.problems += check_precisions(shape, path, document, self.shape.nodes, self.callees.modules)
+            self.findings.extend(check_ranges(shape, path, document, self._free_dims(), self._is_silent))
+        self.findings.extend(check_precisions(shape, path, document, self.shape.nodes, self.callees.modules))
 
     def _free_dims(self) -> dict[str, tuple[int, int]]:
         """The free dimensions by name, with the sizes that the modules take."""

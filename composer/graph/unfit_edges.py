@@ -48,7 +48,7 @@ class UnfitEdges:
             hints = self._alternatives(callee, edges)
             if swapped is not None and fault is swapped[0]:
                 hints = [f"`{edge.port}` and `{swapped[1].edge.port}` of `{edge.node}` are swapped", *hints]
-            self.checker.faults.add(keys, edge, self._problem(fault, edge, callee, hints))
+            self.checker.faults.add(keys, self._problem(fault, edge, callee, hints))
 
     def _problem(self, fault: Unfit, edge: Edge, callee: Callee, hints: Sequence[str]) -> Problem:
         if not fault.indices:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -10,7 +10,7 @@ from composer.graph.derivation import Cause, Owner, first_cause
 from composer.graph.model import CheckedInput, CheckedModule
 from composer.language import Resolved
 from composer.plugin import Vocabulary
-from composer.problems import Note, Place, Problem, YamlPath
+from composer.problems import Findings, Note, Place, Problem, YamlPath
 from composer.types import Dim, PortType, VocabularyIds
 
 if TYPE_CHECKING:
@@ -57,12 +57,11 @@ class Vocabularies:
     """Holds ids against those who read and write them. What a module knows is one for all tasks of a document."""
 
     document: Resolved
-    problems: list[Problem]
+    findings: Findings
     known: dict[tuple[str, str], Carried] = field(default_factory=dict)
     """Module and the config field (or port) that sizes its table → the first vocabulary that met it."""
     written: dict[str, Carried] = field(default_factory=dict)
     """Decoder → the vocabulary that makes text of its ids."""
-    said: set[tuple[object, str]] = field(default_factory=set)
     _causes: dict[tuple[YamlPath, str, str], Cause | None] = field(default_factory=dict)
 
     def of_input(self, item: CheckedInput) -> dict[str, Carried]:
@@ -89,11 +88,10 @@ class Vocabularies:
             fault = f"{reader} takes ids of `{carried.ids.title}` here, and of `{first.ids.title}` elsewhere"
             helps = ("give both places one tokenizer, or declare a second module",)
             notes = (*carried.notes(self.document), *first.notes(self.document))
-        if (key, carried.ids.digest) not in self.said:  # one table against one vocabulary is one fault
-            self.said.add((key, carried.ids.digest))
-            place = self.document.tree.place(edge.reference)
-            message = f"vocabulary mismatch on {edge}: {fault}"
-            self.problems.append(Problem("C222", "error", message, place, notes=notes, helps=helps))
+        place = self.document.tree.place(edge.reference)
+        message = f"vocabulary mismatch on {edge}: {fault}"
+        problem = Problem("C222", "error", message, place, notes=notes, helps=helps)
+        self.findings.add(problem, _one_fault(key, carried.ids))
         return False
 
     def _cause(self, owner: Owner, port: str) -> Cause | None:
@@ -107,23 +105,22 @@ class Vocabularies:
 
     def writes(self, module: CheckedModule, vocabulary: Vocabulary, ids: VocabularyIds) -> None:
         """Hold a decoder against the vocabulary that makes text of its ids: C222 for its size, C206 for special ids."""
-        if ("writes", module.name) in self.said:
+        if module.name in self.written:
             return
-        self.said.add(("writes", module.name))
         carried = self.written[module.name] = Carried(ids, module.path, f"module `{module.name}`")
         cause = first_cause(_writer(module), entries_port(""))
         entries = ids.size if vocabulary.size is None else vocabulary.size
         if cause is not None:
             self.known.setdefault((module.name, cause.field), carried)
         if entries < ids.size or _is_another(entries, ids.size):
-            if cause is not None:
-                self.said.add(((module.name, cause.field), ids.digest))
             message = f"module `{module.name}` writes {entries} ids, and its vocabulary `{ids.title}` has {ids.size}"
             notes = [*carried.notes(self.document), *self._notes(cause)]
             place = self._place(module, "" if cause is None else cause.field, ids.field)
             notes = [note for note in notes if note.place != place]
             helps = (_cure(cause, ids.size),)
-            self.problems.append(Problem("C222", "error", message, place, "", tuple(notes), helps))
+            key = (module.name, "" if cause is None else cause.field)
+            problem = Problem("C222", "error", message, place, "", tuple(notes), helps)
+            self.findings.add(problem, _one_fault(key, ids))
             return
         self._special(module, vocabulary, ids, carried)
 
@@ -140,12 +137,12 @@ class Vocabularies:
             place = self._place(module, name, ids.field)
             notes = tuple(note for note in carried.notes(self.document) if note.place != place)
             helps = (f"write `{name}: {wanted}` in the `with` of `{module.name}`",)
-            self.problems.append(Problem("C206", "error", message, place, "", notes, helps))
+            self.findings.add(Problem("C206", "error", message, place, "", notes, helps))
         if not wrong and vocabulary.start == vocabulary.end and ids.start != ids.end:
             message = f"{module.type.id} refuses its config: start and end are both {vocabulary.end}"
             helps = ("a text ends at the token that opens it: give two different ids",)
             place = self._place(module, "end", ids.field)
-            self.problems.append(Problem("C206", "error", message, place, helps=helps))
+            self.findings.add(Problem("C206", "error", message, place, helps=helps))
 
     def _place(self, module: CheckedModule, *fields: str) -> Place:
         """The first of some config values that is written, or what declares the module."""
@@ -157,6 +154,11 @@ class Vocabularies:
     def _notes(self, cause: Cause | None) -> Iterator[Note]:
         if cause is not None:
             yield from cause.notes(self.document.tree, self.document.parameter_places, "the number of ids")
+
+
+def _one_fault(table: tuple[str, str], ids: VocabularyIds) -> Hashable:
+    """The cause of a problem: one table (module and field) that does not go with one vocabulary."""
+    return "C222", table, ids.digest
 
 
 def _writer(module: CheckedModule) -> Owner:

@@ -15,7 +15,7 @@ from composer.language.source import Source, is_there, read_source
 from composer.language.tree import Tree, construct, merge
 from composer.language.validation import shape_document
 from composer.language.yaml_nodes import compose, place_of
-from composer.problems import DocumentError, Place, Problem, YamlPath
+from composer.problems import DocumentError, Findings, Place, Problem, YamlPath
 from composer.problems.suggest import listed, nearest, rename, suggest
 
 __all__ = ["Chain", "Library", "load_chain"]
@@ -50,7 +50,7 @@ class Chain:
     merged: MappingNode
     data: dict[str, object]
     """The plain values of `merged`."""
-    problems: list[Problem]
+    findings: Findings
     unread: Source | None = None
     """The ancestor whose text cannot be composed, where there is one."""
     complete: bool = True
@@ -67,7 +67,7 @@ class Chain:
 def load_chain(source: Source, library: Library) -> Chain:
     """Compose a document and its ancestors. Raises DocumentError only where a file cannot be composed at all."""
     layers: list[tuple[Source, MappingNode]] = []
-    problems: list[Problem] = []
+    findings = Findings()
     seen: list[Path] = []
     data: dict[str, object] = {}
     current: Source | None = source
@@ -80,36 +80,37 @@ def load_chain(source: Source, library: Library) -> Chain:
         except DocumentError as error:
             if not layers:
                 raise
-            problems.extend(error.problems)
+            findings.extend(error.problems)
             unread, complete = current, False
             break
         data = data if layers else values
-        problems.extend(found)
-        problems.extend(_head_problems(root, values) if layers else ())
+        findings.extend(found)
+        findings.extend(_head_problems(root, values) if layers else ())
         layers.insert(0, (current, root))
         seen.append(_identity(current))
-        before = len(problems)
-        current = _parent(current, root, library, seen, problems)
-        complete = len(problems) == before
+        looked = findings.scope()
+        current = _parent(current, root, library, seen, findings)
+        complete = not looked.failed
     merged, removed = layers[0][1], dict[YamlPath, Place]()
     if len(layers) > 1:
         for _, child in layers[1:]:
-            problems.extend(_removals(merged, child) if complete else ())
+            findings.extend(_removals(merged, child) if complete else ())
             merged = merge(merged, child, (), removed)
         merged = _with_head(merged, layers[-1][1])
         data, _ = construct(merged)
-    return Chain(layers, merged, data, problems, unread, complete, removed)
+    return Chain(layers, merged, data, findings, unread, complete, removed)
 
 
 def _head_problems(root: MappingNode, values: Mapping[str, object]) -> list[Problem]:
     """Faults in the head of an ancestor, of which nothing else is inherited that would show them."""
     head = {key: value for key, value in values.items() if key not in _SECTIONS}
-    _, found, _ = shape_document(head, Tree(root), partial=True)
-    return [problem for problem in found if problem.code in ("C005", "C102")]
+    findings = Findings()
+    shape_document(head, Tree(root), findings, partial=True)
+    return [problem for problem in findings if problem.code in ("C005", "C102")]
 
 
 def _parent(
-    source: Source, root: MappingNode, library: Library, seen: list[Path], problems: list[Problem]
+    source: Source, root: MappingNode, library: Library, seen: list[Path], findings: Findings
 ) -> Source | None:
     value = next((v for k, v in root.value if isinstance(k, ScalarNode) and k.value == "extends"), None)
     if not isinstance(value, ScalarNode) or value.tag != STR:
@@ -118,13 +119,13 @@ def _parent(
     path = library.find(value.value, base)
     place = place_of(value)
     if path is None or not is_there(path):
-        problems.append(_missing(value.value, place, library.paths, path or (base or Path()) / value.value))
+        findings.add(_missing(value.value, place, library.paths, path or (base or Path()) / value.value))
         return None
     parent = Source(_display(path, source), "", path)
     if _identity(parent) in seen:
         names = " → ".join([*(p.name for p in seen), path.name])
         message = f"`extends` goes round in a circle: {names}"
-        problems.append(Problem("C107", "error", message, place, "closes the circle"))
+        findings.add(Problem("C107", "error", message, place, "closes the circle"))
         return None
     if library.unsaved and _identity(parent) in library.unsaved:
         return replace(parent, text=library.unsaved[_identity(parent)])
@@ -132,7 +133,7 @@ def _parent(
         return read_source(path, parent.name)
     except DocumentError as error:
         message = f"the document that this one extends cannot be read: {error.problems[0].message}"
-        problems.append(Problem("C106", "error", message, place, helps=error.problems[0].helps))
+        findings.add(Problem("C106", "error", message, place, helps=error.problems[0].helps))
         return None
 
 

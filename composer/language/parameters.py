@@ -11,7 +11,7 @@ from composer.language.source import Source
 from composer.language.tree import Tree, construct
 from composer.language.validation import type_name
 from composer.language.yaml_nodes import compose
-from composer.problems import DocumentError, Note, Place, Problem, YamlPath
+from composer.problems import DocumentError, Findings, Note, Place, Problem, YamlPath
 from composer.problems.suggest import listed, suggest
 
 __all__ = ["COMMAND_LINE", "Parameters", "apply_settings", "removal"]
@@ -23,36 +23,40 @@ COMMAND_LINE = "<command line>"
 class Parameters:
     """Values by name, where each was given, and which of them were used."""
 
+    findings: Findings
     values: dict[str, Any]
     places: dict[str, Place]
     used: set[str] = field(default_factory=set)
-    problems: list[Problem] = field(default_factory=list)
-    unread: bool = False
-    """Whether the parameters as a whole could not be read: an unknown one is then no problem of its own."""
     removed: Mapping[str, Place] = field(default_factory=dict)
     """Parameters of an extended document that one which extends it removes, and where."""
-    failures: int = 0
-    """How many values named no parameter."""
 
-    def fill(self, value: object, path: YamlPath, tree: Tree) -> object:
-        """Replace `$name` by its value, in maps and lists too; `$$x` is the text `$x`."""
+    @property
+    def are_unread(self) -> bool:
+        """Whether the parameters as a whole could not be read: an unknown one is then no problem of its own."""
+        return self.findings.is_silent(("parameters",))
+
+    def fill(self, value: object, path: YamlPath, tree: Tree, owner: YamlPath = ()) -> object:
+        """Replace `$name` by its value, in maps and lists too; `$$x` is the text `$x`.
+
+        Where there is no such parameter, the `owner` of the value is silenced.
+        """
         if isinstance(value, str):
-            return self._fill_text(value, path, tree) if value.startswith("$") else value
+            return self._filled(value, path, tree, owner) if value.startswith("$") else value
         if isinstance(value, dict):
-            return {key: self.fill(item, (*path, key), tree) for key, item in value.items()}
+            return {key: self.fill(item, (*path, key), tree, owner) for key, item in value.items()}
         if isinstance(value, list):
-            return [self.fill(item, (*path, index), tree) for index, item in enumerate(value)]
+            return [self.fill(item, (*path, index), tree, owner) for index, item in enumerate(value)]
         return value
 
-    def _fill_text(self, text: str, path: YamlPath, tree: Tree) -> object:
+    def _filled(self, text: str, path: YamlPath, tree: Tree, owner: YamlPath) -> object:
         if text.startswith("$$"):
             return text[1:]
         name = text[1:]
         if name in self.values:
             self.used.add(name)
             return self.values[name]
-        self.failures += 1
-        if self.unread:
+        self.findings.silence(owner)
+        if self.are_unread:
             return None
         place = tree.place(path)
         meant = suggest(name, self.values, place, form="${}", coined=True, used=self.used)
@@ -62,7 +66,7 @@ class Parameters:
         if name in self.removed:
             message, notes, helps = removal(message, self.removed[name])
             fix = ()
-        self.problems.append(Problem("C103", "error", message, place, "", notes, helps, fix))
+        self.findings.add(Problem("C103", "error", message, place, "", notes, helps, fix))
         return None
 
 
@@ -92,19 +96,19 @@ def apply_settings(parameters: Parameters, settings: Mapping[str, Any], source_t
         column = source_text.find(f"{name}=") + 1
         place = Place(COMMAND_LINE, 1, max(column, 1), 1, max(column, 1) + len(name))
         if name not in parameters.values:
-            if parameters.unread:
+            if parameters.are_unread:
                 continue
             meant = suggest(name, parameters.values, place)
             helps = (*meant.helps, f"parameters: {listed(name, parameters.values)}")
             message = f"--set {name}: the document has no parameter `{name}`"
-            parameters.problems.append(Problem("C103", "error", message, place, helps=helps))
+            parameters.findings.add(Problem("C103", "error", message, place, helps=helps))
             continue
         parameters.used.add(name)
         textual = isinstance(given, str) and not isinstance(parameters.values[name], str)
         value = _parsed(given) if textual else given
         problem = wrong_type(name, parameters.values[name], value, place, parameters.places[name], "--set ")
         if problem is not None:
-            parameters.problems.append(problem)
+            parameters.findings.add(problem)
             continue
         parameters.values[name] = value
         parameters.places[name] = place

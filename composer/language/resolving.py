@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +20,7 @@ from composer.language.source import Source, is_there, read_source
 from composer.language.tree import Tree, construct, doubled_keys
 from composer.language.validation import shape_document
 from composer.language.yaml_nodes import place_of
-from composer.problems import DocumentError, Effect, Note, Place, Problem, YamlPath
+from composer.problems import DocumentError, Effect, Findings, Note, Place, Problem, YamlPath
 from composer.problems.suggest import listed, nearest, suggest
 
 __all__ = ["Resolved", "find_source", "graphs_of", "resolve"]
@@ -37,8 +36,8 @@ class Resolved:
 
     `shape` holds what is well-formed (a faulty module, task or node is left out and has a problem); `tree` gives every
     value's place; `sources` the text and
-    `directories` the folder of each file by the name that places use; `broken` the paths of what has a problem of
-    its own already, so that nothing that depends on it is reported.
+    `directories` the folder of each file by the name that places use; `findings` the problems up to here, and what they
+    silence.
     """
 
     name: str
@@ -49,30 +48,22 @@ class Resolved:
     own_file: str
     sources: Mapping[str, str]
     directories: Mapping[str, Path] = field(default_factory=dict)
-    problems: tuple[Problem, ...] = ()
-    broken: frozenset[YamlPath] = field(default_factory=frozenset)
+    findings: Findings = field(default_factory=Findings)
     ancestors: tuple[Path, ...] = ()
     """The files of the documents that this one extends, the nearest first."""
-    unsure: frozenset[YamlPath] = field(default_factory=frozenset)
-    """Paths of `modules` and of tasks with a name that is faulty or stands twice: an unknown one may follow from it."""
-
     removed: Mapping[YamlPath, Place] = field(default_factory=dict)
     """What a document of the chain removes from those that it extends, and where."""
     layers: tuple[Tree, ...] = ()
     """What each document of the chain says itself, the root ancestor first."""
 
-    def hurt(self, path: YamlPath) -> bool:
-        """Whether a module, an input or a node has a problem of its own, or one of its keys has."""
-        return path in self.broken or path in self._parents
-
-    @cached_property
-    def _parents(self) -> frozenset[YamlPath]:
-        return frozenset(path[:-1] for path in self.broken)
+    @property
+    def problems(self) -> tuple[Problem, ...]:
+        return tuple(self.findings)
 
     def value(self, node: Node) -> object:
         """The plain value of a node, with parameters filled in."""
         values, _ = construct(MappingNode(MAP, [(ScalarNode(STR, "value"), node)]))
-        return Parameters(dict(self.parameters), {}).fill(values["value"], (), self.tree)
+        return Parameters(Findings(), dict(self.parameters), {}).fill(values["value"], (), self.tree)
 
     @property
     def path(self) -> Path | None:
@@ -99,7 +90,7 @@ def find_source(target: str | Path, library: Library) -> Source:
 
 
 def resolve(source: Source, library: Library, settings: Mapping[str, object] | None = None) -> Resolved:
-    """Resolve one document. Raises DocumentError only where nothing can be read; other findings are in `problems`."""
+    """Resolve one document. Raises DocumentError only where nothing can be read; other problems are in `findings`."""
     with collector_paused():
         return _resolve(source, library, settings)
 
@@ -107,31 +98,27 @@ def resolve(source: Source, library: Library, settings: Mapping[str, object] | N
 def _resolve(source: Source, library: Library, settings: Mapping[str, object] | None) -> Resolved:
     chain = load_chain(source, library)
     tree = Tree(chain.merged)
-    problems = list(chain.problems)
-    shape, shape_problems, broken = shape_document(chain.data, tree, partial=not chain.complete)
-    problems.extend(shape_problems)
+    findings = chain.findings
+    shape = shape_document(chain.data, tree, findings, partial=not chain.complete)
     if shape is None or not chain.complete:  # what a document means is unknown without all that it extends
-        raise DocumentError(problems, chain.sources)
+        raise DocumentError(findings, chain.sources)
     sources = chain.sources
-    parameters = Parameters(
-        dict(shape.parameters), {n: tree.place(("parameters", n)) for n in shape.parameters}
-    )
-    parameters.unread = ("parameters",) in broken
+    places = {name: tree.place(("parameters", name)) for name in shape.parameters}
+    parameters = Parameters(findings, dict(shape.parameters), places)
     parameters.removed = {
         str(path[1]): place for path, place in chain.removed.items() if path[:-1] == ("parameters",)
     }
-    problems.extend(_mistyped_overrides(chain, parameters))
+    findings.extend(_mistyped_overrides(chain, parameters))
     if settings:
         sources[COMMAND_LINE] = " ".join(f"--set {name}={value}" for name, value in settings.items())
         apply_settings(parameters, settings, sources[COMMAND_LINE])
-    unsure = _check_names(shape, tree, problems, broken)
-    if any(p.code == "C003" for p in problems):
-        unsure |= _drop_doubled(shape, chain, broken)
-    _fill_all(shape, parameters, tree, broken)
-    problems.extend(parameters.problems)
-    problems.extend(_override_problems(chain, parameters, tree))
-    if not any(p.has(Effect.UNSETTLES) for p in problems):
-        problems.extend(_unused(parameters, tree, problems))
+    _check_names(shape, tree, findings)
+    if any(problem.code == "C003" for problem in findings):
+        _drop_doubled(shape, chain, findings)
+    _fill_all(shape, parameters, tree)
+    findings.extend(_override_problems(chain, parameters, tree))
+    if not findings.has(Effect.UNSETTLES):
+        findings.extend(_unused(parameters, tree))
     return Resolved(
         name=shape.name or Path(source.name).stem,
         shape=shape,
@@ -142,20 +129,15 @@ def _resolve(source: Source, library: Library, settings: Mapping[str, object] | 
         sources=sources,
         directories={s.name: s.path.parent for s, _ in chain.layers if s.path is not None},
         ancestors=tuple(s.path for s, _ in reversed(chain.layers[:-1]) if s.path is not None),
-        problems=tuple(problems),
-        broken=frozenset(broken),
-        unsure=frozenset(unsure),
+        findings=findings,
         removed=chain.removed,
         layers=tuple(Tree(root) for _, root in chain.layers),
     )
 
 
-def _fill_all(shape: DocumentShape, parameters: Parameters, tree: Tree, broken: set[YamlPath]) -> None:
+def _fill_all(shape: DocumentShape, parameters: Parameters, tree: Tree) -> None:
     def fill(item: Any, path: YamlPath) -> None:
-        before = parameters.failures
-        item.with_ = parameters.fill(item.with_, (*path, "with"), tree)
-        if parameters.failures > before:
-            broken.add(path)
+        item.with_ = parameters.fill(item.with_, (*path, "with"), tree, path)
 
     for name, module in shape.modules.items():
         fill(module, ("modules", name))
@@ -175,36 +157,31 @@ def graphs_of(shape: DocumentShape) -> Iterator[tuple[YamlPath, dict[str, InputS
             yield ("tasks", task_name, "objective"), task.objective.inputs, task.objective.nodes
 
 
-def _drop_doubled(shape: DocumentShape, chain: Chain, broken: set[YamlPath]) -> set[YamlPath]:
-    """Drop modules, inputs and nodes that are written twice; gives the paths of what is unsure then."""
-    unsure: set[YamlPath] = set()
-    for path in set().union(*(doubled_keys(root) for _, root in chain.layers)):
-        broken.add(path)
+def _drop_doubled(shape: DocumentShape, chain: Chain, findings: Findings) -> None:
+    """Drop modules, inputs and nodes that are written twice."""
+    for path in dict.fromkeys(path for _, root in chain.layers for path in doubled_keys(root)):
+        findings.silence(path)
         if path[0] == "modules" and len(path) == 2:
-            unsure.add(path[:1])
+            findings.doubt(path[:1])
         elif role_of(path) in ("input", "node"):
-            unsure.add(path[:2])
+            findings.doubt(path[:2])
             for where, inputs, nodes in graphs_of(shape):
                 if where == path[:-2]:
                     inputs.pop(str(path[-1]), None) if path[-2] == "inputs" else nodes.pop(
                         str(path[-1]), None
                     )
-    return unsure
 
 
-def _check_names(
-    shape: DocumentShape, tree: Tree, problems: list[Problem], broken: set[YamlPath]
-) -> set[YamlPath]:
-    """Refuse names that are none, or taken (C109); gives the paths of `modules` and tasks that have such names."""
-    unsure: set[YamlPath] = set()
+def _check_names(shape: DocumentShape, tree: Tree, findings: Findings) -> None:
+    """Refuse names that are none, or taken (C109)."""
 
     def check(names: Any, path: YamlPath, what: str) -> None:
         for name in list(names):
             key = tree.find((*path, name))[0]
             if not _NAME.fullmatch(name) or (key is not None and key.tag != STR):
-                problems.append(_no_name(name, what, key, tree.place((*path, name), key=True)))
-                broken.add((*path, name))
-                unsure.add(path[:2])
+                findings.add(_no_name(name, what, key, tree.place((*path, name), key=True)))
+                findings.silence((*path, name))
+                findings.doubt(path[:2])
                 del names[name]
 
     check(shape.parameters, ("parameters",), "parameter")
@@ -222,12 +199,11 @@ def _check_names(
             for name in list(names):
                 own = (*path, section, name)
                 if name in names_of_task:
-                    _name_taken(name, names_of_task[name], own, tree, problems)
-                    unsure.add(own[:2])
-                    broken.update((own, names_of_task[name]))  # which of the two is meant is open
+                    findings.add(_name_taken(name, names_of_task[name], own, tree))
+                    findings.doubt(own[:2])
+                    findings.silence(own, names_of_task[name])  # which of the two is meant is open
                     del names[name]
                 names_of_task.setdefault(name, own)
-    return unsure
 
 
 def _no_name(name: str, what: str, key: Node | None, place: Place) -> Problem:
@@ -244,10 +220,10 @@ def _no_name(name: str, what: str, key: Node | None, place: Place) -> Problem:
     return Problem("C109", "error", message, place, helps=helps)
 
 
-def _name_taken(name: str, first: YamlPath, second: YamlPath, tree: Tree, problems: list[Problem]) -> None:
+def _name_taken(name: str, first: YamlPath, second: YamlPath, tree: Tree) -> Problem:
     message = f"the name `{name}` is taken twice in one task: inputs and nodes share their names"
     notes = (Note(tree.place(first, key=True), "first taken here"),)
-    problems.append(Problem("C109", "error", message, tree.place(second, key=True), notes=notes))
+    return Problem("C109", "error", message, tree.place(second, key=True), notes=notes)
 
 
 def _override_problems(chain: Chain, parameters: Parameters, tree: Tree) -> list[Problem]:
@@ -301,12 +277,11 @@ def _overrides_nothing(
     return Problem("C108", "error", message, place, helps=helps, fix=meant.fix)
 
 
-def _unused(parameters: Parameters, tree: Tree, problems: list[Problem]) -> list[Problem]:
-    reported = {p.place for p in problems if p.code in ("C108", "C109")}
+def _unused(parameters: Parameters, tree: Tree) -> list[Problem]:
     found = []
     for name in parameters.values:
         declared = tree.place(("parameters", name), key=True)
-        if name in parameters.used or declared in reported:
+        if name in parameters.used or parameters.findings.stands_at(declared):
             continue
         written = _unfilled(tree, name)
         cure = f"remove it, or write `${name}`"

@@ -240,16 +240,16 @@ def construct(root: MappingNode, source: Source | None = None) -> tuple[dict[str
     return construction.value(root), construction.problems
 
 
-def doubled_keys(root: MappingNode) -> set[YamlPath]:
+def doubled_keys(root: MappingNode) -> list[YamlPath]:
     """The paths of all keys that are written twice in their map."""
-    found: set[YamlPath] = set()
+    found: list[YamlPath] = []
 
     def walk(node: Node, path: YamlPath) -> None:
         if isinstance(node, MappingNode):
             keys = [_key_value(key) for key, _ in node.value]
             if len(set(keys)) < len(keys):
                 twice = (key for key, count in Counter(keys).items() if count > 1 and key not in (None, "<<"))
-                found.update((*path, key) for key in twice)
+                found.extend((*path, key) for key in twice)
             for key, (_, value) in zip(keys, node.value, strict=True):
                 walk(value, (*path, key or ""))
 

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ValidationError
 
 from composer.language.models import DocumentShape
 from composer.language.tree import Tree, suggest_key
-from composer.problems import Problem, YamlPath
+from composer.problems import Findings, Problem
 
 __all__ = ["CURRENT_VERSION", "Form", "shape_document", "shaped", "type_name"]
 
@@ -51,27 +51,26 @@ DOCUMENT = Form(
 
 
 def shape_document(
-    data: dict[str, object], tree: Tree, *, partial: bool = False
-) -> tuple[DocumentShape | None, list[Problem], set[YamlPath]]:
+    data: dict[str, object], tree: Tree, findings: Findings, *, partial: bool = False
+) -> DocumentShape | None:
     """Validate the shape of a document and the language version that it says it is written in; see `shaped`."""
-    versions = _version_problems(data, tree)
-    shape, problems, dropped = shaped(DOCUMENT, {**data, "composer": 1}, tree, partial=partial)
-    return shape, versions + problems, dropped
+    findings.extend(_version_problems(data, tree))
+    return shaped(DOCUMENT, {**data, "composer": 1}, tree, findings, partial=partial)
 
 
 def shaped(
-    form: Form[Shape], data: dict[str, object], tree: Tree, *, partial: bool = False
-) -> tuple[Shape | None, list[Problem], set[YamlPath]]:
-    """Validate the shape. What is faulty is dropped from the result, so that the rest can be checked; the paths of what
-    was dropped come back, so that references to it are not reported a second time. In a `partial` document (a parent is
-    missing) no key is required.
+    form: Form[Shape], data: dict[str, object], tree: Tree, findings: Findings, *, partial: bool = False
+) -> Shape | None:
+    """Validate the shape. What is faulty is dropped from the result, so that the rest can be checked, and silenced, so
+    that references to it are not reported a second time. In a `partial` document (a parent is missing) no key is
+    required. None where so much is faulty that nothing is left.
     """
     try:
-        return form.model.model_validate(data), [], set()
+        return form.model.model_validate(data)
     except ValidationError:
         from composer.language.validation_faults import shaped_in_part
 
-        return shaped_in_part(form, data, tree, partial=partial)
+        return shaped_in_part(form, data, tree, findings, partial=partial)
 
 
 def _version_problems(data: dict[str, object], tree: Tree) -> list[Problem]:

@@ -13,7 +13,7 @@ from composer.language.roles import role_of
 from composer.language.schema12 import FLOAT, INT, STR, resolve_scalar, shown
 from composer.language.tree import Tree, suggest_key
 from composer.language.validation import Form, Shape, type_name
-from composer.problems import Problem, YamlPath
+from composer.problems import Findings, Problem, YamlPath
 from composer.problems.suggest import nearest
 from composer.types.field_docs import documented, model_at
 
@@ -21,15 +21,14 @@ __all__ = ["shaped_in_part"]
 
 
 def shaped_in_part(
-    form: Form[Shape], data: dict[str, object], tree: Tree, *, partial: bool
-) -> tuple[Shape | None, list[Problem], set[YamlPath]]:
+    form: Form[Shape], data: dict[str, object], tree: Tree, findings: Findings, *, partial: bool
+) -> Shape | None:
     """What is left of data once all that is faulty is dropped, as `shaped` gives it back."""
-    problems: list[Problem] = []
-    dropped: set[YamlPath] = set()
+    own = findings.scope()
     claimed: set[tuple[YamlPath, str] | None] = set()
     for _ in range(8):  # each round drops what was faulty; nested faults surface at most a few levels deep
         try:
-            return form.model.model_validate(data), problems, dropped
+            return form.model.model_validate(data)
         except ValidationError as error:
             paths: list[YamlPath] = []
             filled: list[YamlPath] = []
@@ -50,21 +49,20 @@ def shaped_in_part(
                     continue
                 if fault["type"] == "string_type" and _names_unread(tree, path):
                     continue
-                explained = partial or fault["loc"] in misspelt or found in dropped
+                explained = partial or fault["loc"] in misspelt or findings.is_silent(found)
                 if fault["type"] == "missing" and explained:
                     continue  # a missing parent, an unknown key beside it or a wrong value says it already
                 claim = (path[:-1], problem.fix[0].text) if problem.fix else None
                 if claim and claim in claimed:  # two keys cannot both have been meant to be this one
                     problem = replace(problem, fix=())
                 claimed.add(claim)
-                if not any(_tells(told, problem, fault) for told in problems):
-                    problems.append(problem)
-            dropped.update(paths)
-            dropped.update(meant for meant in misspelt if meant is not None and len(meant) == 1)
+                if not any(_tells(told, problem, fault) for told in own):
+                    findings.add(problem)
+            findings.silence(*paths, *(meant for meant in misspelt if meant is not None and len(meant) == 1))
             for path in sorted(set(paths), key=len, reverse=True):
                 _drop(data := _copied(data, path), path)
             data = _with_stand_ins(data, filled, form)
-    return None, problems, dropped
+    return None
 
 
 def _with_stand_ins(

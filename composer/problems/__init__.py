@@ -2,6 +2,7 @@
 
 from composer.problems.addresses import NOT_FETCHED, is_address
 from composer.problems.effects import Effect
+from composer.problems.findings import Finding, Findings, Scope
 from composer.problems.place import Place, YamlPath
 from composer.problems.problem import ComposerError, DocumentError, Edit, InputError, Note, Problem
 from composer.problems.suggest import nearest
@@ -12,10 +13,13 @@ __all__ = [
     "DocumentError",
     "Edit",
     "Effect",
+    "Finding",
+    "Findings",
     "InputError",
     "Note",
     "Place",
     "Problem",
+    "Scope",
     "YamlPath",
     "is_address",
     "nearest",

@@ -47,8 +47,8 @@ class RecipeReport:
 def read_recipe(path: Path) -> Recipe:
     """Read a recipe by itself; raises DocumentError with everything that is wrong with its shape."""
     found = read(path)
-    if found.problems:
-        raise DocumentError(_in_order(found.problems), found.sources)
+    if found.findings:
+        raise DocumentError(_in_order(found.findings), found.sources)
     return found.recipe
 
 
@@ -73,12 +73,11 @@ def check_recipe(
         found = read(path)
     except DocumentError as error:
         return RecipeReport(error.problems, error.sources)
-    problems = list(found.problems)
-    report = document if document is not None else _document_of(found, path, registry, problems)
-    checker = _Checker(found, registry, report, problems)
+    report = document if document is not None else _document_of(found, path, registry)
+    checker = _Checker(found, registry, report)
     checker.run(tasks)
     return RecipeReport(
-        _in_order(problems),
+        _in_order(found.findings),
         {**(report.sources if report else {}), **found.sources},
         found.recipe,
         found.tree,
@@ -92,9 +91,7 @@ def _in_order(problems: Iterable[Problem]) -> tuple[Problem, ...]:
     return tuple(sorted(dict.fromkeys(settled(problems)), key=lambda p: (p.place.line, p.place.column)))
 
 
-def _document_of(
-    found: ReadRecipe, path: Path, registry: Registry, problems: list[Problem]
-) -> Checked | None:
+def _document_of(found: ReadRecipe, path: Path, registry: Registry) -> Checked | None:
     """The document that a recipe names, or the one beside which it lies; None where there is none."""
     wanted = found.recipe.document
     if wanted is None:
@@ -109,7 +106,7 @@ def _document_of(
         helps = [f"did you mean `{guess}`?"] if guess else []
         helps.append(f"a path is relative to the recipe; shipped documents: {', '.join(known) or 'none'}")
         message = f"there is no document `{wanted}`"
-        problems.append(Problem("C401", "error", message, place, helps=tuple(helps)))
+        found.findings.add(Problem("C401", "error", message, place, helps=tuple(helps)))
         return None
     report = check(target, registry=registry)
     if report.ok:
@@ -119,7 +116,7 @@ def _document_of(
         f"the document `{wanted}` has {count} error{'s' if count > 1 else ''}, so nothing can be trained"
     )
     help_ = f"`composer check {target}` shows them; the first: {report.errors[0].message}"
-    problems.append(Problem("C401", "error", message, place, helps=(help_,)))
+    found.findings.add(Problem("C401", "error", message, place, helps=(help_,)))
     return None
 
 
@@ -130,24 +127,22 @@ def _is_of_a_document(path: Path, beside: Path) -> bool:
 class _Checker:
     """Goes through the tasks of one recipe and collects what is wrong with the names in them."""
 
-    def __init__(
-        self, found: ReadRecipe, registry: Registry, report: Checked | None, problems: list[Problem]
-    ) -> None:
+    def __init__(self, found: ReadRecipe, registry: Registry, report: Checked | None) -> None:
         self.found = found
         self.tree = found.tree
         self.registry = registry
         self.report = report
-        self.problems = problems
+        self.findings = found.findings
         self.datasets: dict[str, tuple[Dataset, Config]] = {}
         self.metrics: dict[str, dict[str, Metric]] = {}
-        self._entries = EntryFinder(registry, self.tree, problems)
+        self._entries = EntryFinder(registry, self.tree, self.findings)
         path = found.source.path
         folders = {found.source.name: path.parent} if path is not None else {}
-        self._configs = ConfigReader(self.tree, {}, problems, folders)
+        self._configs = ConfigReader(self.tree, {}, self.findings, folders)
 
     def run(self, tasks: Iterable[str] | None) -> None:
         recipe = self.found.recipe
-        faulty = any(path[:1] == ("tasks",) for path in self.found.dropped)
+        faulty = self.findings.is_silent_within(("tasks",))
         if not recipe.tasks and not faulty and self.tree.node(("tasks",)):
             self._add(
                 "C102", "the recipe trains nothing: `tasks` is empty", ("tasks",), "name a task", key=True
@@ -163,7 +158,7 @@ class _Checker:
             help_ = f"the run ends after {recipe.epochs} epochs: name an epoch below that, or leave `restarts` out"
             message = "`restarts` names no epoch of the run"
             place = self.tree.place(("restarts",))
-            self.problems.append(Problem("C407", "warning", message, place, helps=(help_,)))
+            self.findings.add(Problem("C407", "warning", message, place, helps=(help_,)))
 
     def _task(self, name: str, task: TaskRecipe) -> None:
         path: YamlPath = ("tasks", name)
@@ -177,8 +172,8 @@ class _Checker:
 
     def _stands_too_high(self, name: str) -> bool:
         """Whether what reads as a task is a key of the empty task before it, indented too little."""
-        empty = any(len(path) == 2 and path[0] == "tasks" for path in self.found.dropped)
-        return empty and name in {field.alias or key for key, field in TaskRecipe.model_fields.items()}
+        is_empty = bool(self.findings.silent_keys(("tasks",)))
+        return is_empty and name in {field.alias or key for key, field in TaskRecipe.model_fields.items()}
 
     def _dataset(self, name: str, task: TaskRecipe, path: YamlPath) -> None:
         if not self._written(*path, "dataset"):
@@ -261,7 +256,7 @@ class _Checker:
 
     def _written(self, *path: str | int, default: bool = False) -> bool:
         """Whether a value is the author's own and sound; `default` is the answer where nothing is written."""
-        if path in self.found.dropped:
+        if self.findings.is_silent(path):
             return False
         return self.tree.node(path) is not None or default
 
@@ -280,8 +275,8 @@ class _Checker:
         guess = nearest(name, known)
         helps = [f"did you mean `{guess}`?"] if guess else []
         helps.append(f"{what}: {', '.join(known) or 'none'}")
-        self.problems.append(Problem(code, "error", message, place, helps=tuple(helps)))
+        self.findings.add(Problem(code, "error", message, place, helps=tuple(helps)))
 
     def _add(self, code: str, message: str, path: YamlPath, help_: str, *, key: bool = False) -> None:
         place = self.tree.place(path, key=key)
-        self.problems.append(Problem(code, "error", message, place, helps=(help_,)))
+        self.findings.add(Problem(code, "error", message, place, helps=(help_,)))

@@ -13,7 +13,7 @@ from composer.language.tree import construct
 from composer.language.validation import Form, shaped
 from composer.language.yaml_nodes import compose
 from composer.plugin import Registry
-from composer.problems import DocumentError, InputError, Place, Problem, YamlPath
+from composer.problems import DocumentError, Findings, InputError, Place, Problem
 from composer.recipes.shape import Recipe
 
 __all__ = ["ReadRecipe", "find_recipe", "looks_like_recipe", "read"]
@@ -40,13 +40,12 @@ _OF_A_DOCUMENT = frozenset(("composer", "modules", "extends", "parameters"))
 
 @dataclass(frozen=True)
 class ReadRecipe:
-    """A recipe as far as it can be read; `dropped` are the paths whose values are not the author's."""
+    """A recipe as far as it can be read; what its findings silence is not the author's value."""
 
     source: Source
     tree: Tree
     recipe: Recipe
-    problems: tuple[Problem, ...]
-    dropped: frozenset[YamlPath]
+    findings: Findings
 
     @property
     def sources(self) -> dict[str, str]:
@@ -61,12 +60,13 @@ def read(path: Path, name: str | None = None) -> ReadRecipe:
         _refuse_document(root, source)
         data, problems = construct(root, source)
         tree = Tree(root)
-        recipe, faults, dropped = shaped(FORM, data, tree)
+        findings = Findings(problems)
+        recipe = shaped(FORM, data, tree, findings)
         if recipe is None:  # more nested faults than rounds
-            raise DocumentError([*problems, *faults])
+            raise DocumentError(findings)
     except DocumentError as error:
         raise DocumentError(error.problems, {source.name: source.text}) from None
-    return ReadRecipe(source, tree, recipe, (*problems, *faults), frozenset(dropped))
+    return ReadRecipe(source, tree, recipe, findings)
 
 
 def _refuse_document(root: MappingNode, source: Source) -> None:
