@@ -179,7 +179,8 @@ class _Job:
         tasks: dict[str, Task] = {}
         for name, task in prepared.items():
             programs = {stage: self._programs(name, spec, store) for stage, spec in task.staged.specs.items()}
-            tasks[name] = describe_task(task.outline, task.staged, programs, self.registry, files)
+            host = task.runner.inputs.host
+            tasks[name] = describe_task(task.outline, task.staged, programs, self.registry, files, host)
         stored = store.write(self.folder)
         (self.folder / "document.json").write_text(self._document(), encoding="utf-8")
         types = [module.type.id for module in self.model.report.modules.values()]

@@ -9,6 +9,7 @@ from torch import nn
 from composer.conformance.examples import example_configs
 from composer.conformance.report import Failure, Skip
 from composer.conformance.samples import fields_of
+from composer.execution.host_values import held_value
 from composer.execution.input_sizes import Given, hold_sizes
 from composer.execution.inputs import to_tensors
 from composer.execution.processors import encoded
@@ -18,7 +19,7 @@ from composer.plugin.asking import ask, import_object
 from composer.plugin.declarations import Config, Modality
 from composer.plugin.implementations import as_processor, tokenizer_of
 from composer.problems import InputError
-from composer.types import Kind, PortType
+from composer.types import BATCH, Kind, PortType
 
 __all__ = ["check_processor"]
 
@@ -42,7 +43,12 @@ def check_processor(modality: Modality, kinds: Mapping[str, Kind]) -> str:
             _hold(found, host, kinds, len(batch), "encode")
             if prepare is not None:
                 declared = ask(modality.ports, config, what="its ports", accept=as_ports)
-                made = prepare(**{port: to_tensors(value) for port, value in found.items()})
+                made = prepare(
+                    **{
+                        port: to_tensors(held_value(port, kinds[type_.kind], found[port]))
+                        for port, type_ in host.items()
+                    }
+                )
                 ports = made if isinstance(made, Mapping) else {next(iter(declared)): made}
                 _hold(ports, declared, kinds, len(batch), "prepare")
         if hasattr(processor, "tokenizer"):
@@ -86,13 +92,13 @@ def _hold(
             axes = kind.fields[field].dims
             shape = list(value.shape) if hasattr(value, "shape") else [len(value)]
             told = f"`{what}` gives {name} of shape {shape} for {count} values, and it is declared {port}"
-            if len(shape) != len(axes) or (
-                kind.dims[:1] == ("batch",) and axes[0] == 0 and shape[0] != count
-            ):
+            if len(shape) != len(axes):
                 raise Failure(told)
             dims = [port.dims[axis] for axis in axes]
-            if any(dim.is_number and dim.constant != size for dim, size in zip(dims, shape, strict=True)):
-                raise Failure(told)
+            for axis, dim, size in zip(axes, dims, shape, strict=True):
+                expected = count if kind.dims[axis] == BATCH else dim.at_known({})
+                if expected not in (None, size):
+                    raise Failure(told)
             given.append(Given(name, str(port), [kind.dims[axis] for axis in axes], dims, shape))
     try:
         hold_sizes(given)

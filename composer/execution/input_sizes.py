@@ -54,14 +54,14 @@ def _hold(item: Given, label: str, dim: Dim, size: int, sizes: dict[str, int], f
             first[unknown[0]] = item.input
             return
         if dim.is_linear:
-            raise InputError(f"{_came(item, label, size)}, which no {_name(unknown[0])} makes {_shown(dim)}")
+            raise InputError(f"{_came(item, label, size)}, which no {unknown[0]} makes {dim}")
     if unknown or dim.at(sizes) == size:
         return
     wanted = dim.at(sizes)
     if dim.is_number:
         raise InputError(f"{_came(item, label, size)}, not {wanted}")
-    known = " and ".join(f"input `{first[s]}` has {_name(s)} = {sizes[s]}" for s in dim.symbols if s in first)
-    there = "" if dim.is_symbol else f": {_shown(dim)} is {wanted} there"
+    known = " and ".join(f"input `{first[s]}` has {s} = {sizes[s]}" for s in dim.symbols if s in first)
+    there = "" if dim.is_symbol else f": {dim} is {wanted} there"
     raise InputError(f"{_came(item, label, size)}, and {known}{there}")
 
 
@@ -77,11 +77,3 @@ def _solved(dim: Dim, symbol: str, size: int, sizes: Mapping[str, int]) -> int |
 
 def _came(item: Given, label: str, size: int) -> str:
     return f"input `{item.input}` takes {item.declared}, and the {label} of what came is {size}"
-
-
-def _name(symbol: str) -> str:
-    return symbol.partition("@")[0]
-
-
-def _shown(dim: Dim) -> str:
-    return str(dim.renamed(_name))

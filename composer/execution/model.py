@@ -63,8 +63,9 @@ class Runner:
         shared: Processors | None = None,
     ) -> None:
         self.plan: Plan = plan_task(task)
+        self.kinds = registry.kinds
         self.program: Program = build_program(self.plan, modules).eval()
-        self.inputs = Inputs(self.plan, shared, registry.kinds)
+        self.inputs = Inputs(self.plan, registry.kinds, shared)
         self.generators: dict[str, Generator] = generators_of(self.plan.steps, modules, registry, shared)
 
     @property
@@ -92,6 +93,14 @@ class Runner:
             self.walk(slots, seed)
             hold_outputs(self.plan, slots)
         return slots
+
+    def answer(self, slots: Slots, *, single: bool) -> dict[str, Any]:
+        """One value per output, or lists of them, from the filled slots."""
+        outputs = {name: slots[slot] for name, slot in self.plan.outputs.items()}
+        if not single:
+            return outputs
+        kinds = {name: self.kinds[self.plan.type_of(slot).kind] for name, slot in self.plan.outputs.items()}
+        return {name: first_sample(value, kinds[name]) for name, value in outputs.items()}
 
     def stream(
         self, tensors: Mapping[str, Mapping[str, object]], generator: Generator, seed: int = 0
@@ -206,9 +215,7 @@ class Model:
         runner = self.runner(task)
         drawn, given = runner.drawn(seed, raw)
         tensors, single = runner.inputs.encode(given, self.device, self.dtype)
-        slots = runner.slots(tensors, drawn)
-        outputs = {name: slots[slot] for name, slot in runner.plan.outputs.items()}
-        return {name: first_sample(value) for name, value in outputs.items()} if single else outputs
+        return runner.answer(runner.slots(tensors, drawn), single=single)
 
     def session(self, task: str | None = None, /, *, seed: object = None, **kept: object) -> Session:
         """Take some inputs of a task once, to ask for answers with the others: `session.ask(question="...")`.
@@ -228,7 +235,7 @@ class Model:
         generator = runner.generators[only_stream(runner.plan.task.name, searches)]
         drawn, given = runner.drawn(seed, raw)
         tensors, _ = runner.inputs.encode(given, self.device, self.dtype)
-        check_one_sample(runner.inputs.samples(given))
+        check_one_sample(runner.inputs.host.samples(given))
         return runner.stream(tensors, generator, drawn)
 
 

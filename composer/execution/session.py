@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from composer.execution.inputs import first_sample, to_tensors
 from composer.execution.node_errors import hold_outputs, node_errors
 
 if TYPE_CHECKING:
@@ -35,9 +34,10 @@ class Session:
         self._runner = runner
         self._device, self._dtype = device, dtype
         drawn, self._kept = runner.drawn(seed, kept)
-        runner.inputs.check_known(self._kept)
-        self._arrays = runner.inputs.arrays(self._kept, self._kept)
-        self._slots = runner.program.load_inputs(self._tensors(self._arrays))
+        host = runner.inputs.host
+        host.check_known(self._kept)
+        self._arrays = host.arrays(self._kept, self._kept)
+        self._slots = runner.program.load_inputs(runner.inputs.tensors(self._arrays, device, dtype))
         self._done = runner.plan.depending_on(self._kept)
         with node_errors(runner.plan, self._slots, self._done):
             runner.walk(self._slots, drawn, self._done)
@@ -55,26 +55,19 @@ class Session:
         another number of values than the session keeps.
         """
         runner = self._runner
-        plan = runner.plan
+        plan, host = runner.plan, runner.inputs.host
         drawn, asked_too = runner.drawn(seed, asked, self._kept)
-        runner.inputs.check_asked(self._kept, asked_too)
+        host.check_asked(self._kept, asked_too)
         together = {**self._kept, **asked_too}
-        arrays = runner.inputs.arrays(together, asked_too)
-        runner.inputs.hold_together({**self._arrays, **arrays})
+        arrays = host.arrays(together, asked_too)
+        host.hold_together({**self._arrays, **arrays})
+        tensors = runner.inputs.tensors(arrays, self._device, self._dtype)
         slots = list(self._slots)
-        for slot, value in enumerate(runner.program.load_inputs(self._tensors(arrays))):
+        for slot, value in enumerate(runner.program.load_inputs(tensors)):
             if value is not None:
                 slots[slot] = value
         rest = frozenset(step.name for step in plan.steps) - self._done
         with node_errors(plan, slots, rest):
             runner.walk(slots, drawn, rest)
             hold_outputs(plan, slots)
-        outputs = {name: slots[slot] for name, slot in plan.outputs.items()}
-        single = runner.inputs.is_single(together)
-        return {name: first_sample(value) for name, value in outputs.items()} if single else outputs
-
-    def _tensors(self, arrays: Mapping[str, Mapping[str, object]]) -> dict[str, dict[str, object]]:
-        return {
-            name: {port: to_tensors(value, self._device, self._dtype) for port, value in ports.items()}
-            for name, ports in arrays.items()
-        }
+        return runner.answer(slots, single=host.is_single(together))

@@ -84,7 +84,9 @@ class EdgeChecker:
             if self.known_kind(declared, item.path):
                 self.raw[item.name, port] = declared
                 local = self.types[item.name, port] = local_type(declared, owner, {})
-                batch = local.dims[0].symbols if local.dims else ()
+                kind = self.registry.kinds.get(declared.kind)
+                counted = kind.batch_of(local.dims) if kind is not None else None
+                batch = counted.symbols if counted is not None else ()
                 self.solver.rigid.update(s for dim in local.dims for s in dim.symbols if s not in batch)
 
     def add_node(

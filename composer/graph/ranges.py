@@ -6,11 +6,9 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from composer.types import UNBOUNDED, Kind, PortType
+from composer.types import BATCH, UNBOUNDED, Kind, PortType
 
 __all__ = ["BATCH", "FreeDim", "Range", "beyond_limits", "free_dim", "free_dims", "is_batch", "parse_range"]
-
-BATCH = "batch"
 
 _RANGE = re.compile(r"\s*(\d+)\s*\.\.\s*(\d+)\s*(?:,\s*best\s+(\d+)\s*)?")
 
@@ -96,14 +94,16 @@ def _named(inputs: Mapping[str, Mapping[str, PortType]], kinds: Mapping[str, Kin
     }
     for input_, ports in inputs.items():
         for found in ports.values():
-            labels = kinds[found.kind].dims if found.kind in kinds else ()
+            kind = kinds.get(found.kind)
+            labels = kind.dims if kind is not None else ()
             for position, (dim, label) in enumerate(zip(found.dims, labels, strict=False)):
                 for symbol in dim.symbols:
                     if not dim.is_symbol and symbol in alone:
                         continue
                     first = BATCH if BATCH not in names.values() else f"{input_}.{BATCH}"
                     other = label if dim.is_symbol else symbol.partition("@")[0]
-                    names.setdefault(symbol, first if position == 0 else f"{input_}.{other}")
+                    is_first = kind is not None and position == kind.batch_axis
+                    names.setdefault(symbol, first if is_first else f"{input_}.{other}")
     return names
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from composer.execution.inputs import Inputs, to_tensors
+from composer.execution.inputs import host_inputs, to_tensors
 from composer.plan import Plan
 from composer.plugin import Registry
 from composer.problems import ComposerError
@@ -26,9 +26,9 @@ class SampleData:
     """The training batches of one task, in an order drawn from the seed and the epoch."""
 
     def __init__(
-        self, *, recipe: TaskRecipe, plan: Plan, source: Source, seed: int, registry: Registry | None = None
+        self, *, recipe: TaskRecipe, plan: Plan, source: Source, seed: int, registry: Registry
     ) -> None:
-        self.inputs = Inputs(plan, kinds=registry.kinds if registry is not None else None)
+        self.inputs = host_inputs(plan, registry.kinds)
         self.source = source
         self._recipe = recipe
         self._key = (seed, zlib.crc32(source.task.encode()))
@@ -64,10 +64,12 @@ class SampleData:
                 if by is None or name != by.by:
                     chosen = list(samples)
                 values = [samples[i][self.field(name)] for i in chosen]
-            ports = encode(self.inputs, name, values, self._titles(chosen, name))
-            encoded[name] = {port: to_tensors(value) for port, value in ports.items()}
+            encoded[name] = encode(self.inputs, name, values, self._titles(chosen, name))
         self.inputs.hold_together(encoded, grouped=by is not None)
-        return encoded
+        return {
+            name: {port: to_tensors(value) for port, value in ports.items()}
+            for name, ports in encoded.items()
+        }
 
     def drawn(self, epoch: int) -> Drawn:
         """The samples of an epoch, in the dataset's own order."""

@@ -8,41 +8,33 @@ from typing import Any
 
 import numpy as np
 
-from composer.execution.inputs import Inputs
-from composer.execution.processors import encoded
+from composer.execution.host_inputs import HostInputs
 from composer.problems import ComposerError, InputError
 
 __all__ = ["encode", "finite"]
 
 
 def encode(
-    inputs: Inputs, name: str, values: Sequence[object], title: Callable[[int], str]
+    inputs: HostInputs, name: str, values: Sequence[object], title: Callable[[int], str]
 ) -> dict[str, Any]:
     """The host ports of an input for a batch of values; `title(i)` is what messages call the i-th.
 
     Raises InputError that names the value which cannot be encoded, or does not go with the others.
     """
     try:
-        return _encoded(inputs, name, values)
+        return inputs.encode(name, values)
     except ComposerError as error:
         raise _blamed(inputs, name, values, title, error) from error
 
 
-def _encoded(inputs: Inputs, name: str, values: Sequence[object]) -> dict[str, object]:
-    item = inputs.plan.inputs[name]
-    ports = encoded(item.modality, inputs.processors[name], list(values), item.host)
-    inputs.hold(name, ports)
-    return ports
-
-
 def _blamed(
-    inputs: Inputs, name: str, values: Sequence[object], title: Callable[[int], str], error: ComposerError
+    inputs: HostInputs, name: str, values: Sequence[object], title: Callable[[int], str], error: ComposerError
 ) -> ComposerError:
     """The error with the sample that is at fault: alone it fails too, or it has another shape than most."""
     shapes = []
     for index, value in enumerate(values):
         try:
-            shapes.append(_shapes(_encoded(inputs, name, [value])))
+            shapes.append(_shapes(inputs.encode(name, [value])))
         except ComposerError as alone:
             return InputError(f"{title(index)}: {alone}")
     usual = Counter(shapes).most_common(1)[0][0] if shapes else ()

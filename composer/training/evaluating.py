@@ -88,7 +88,7 @@ def _answers(
             except ComposerError as alone:
                 raise InputError(f"{title(index)}: {alone}") from error
         if isinstance(model, Model):  # each alone is fine, so one does not go with the others
-            inputs = model.runner(task).inputs
+            inputs = model.runner(task).inputs.host
             for name, field in fields.items():
                 encode(inputs, name, [sample[field] for sample in part], title)
         raise

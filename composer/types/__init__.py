@@ -1,7 +1,7 @@
 """The primitive types of the language: dims, port types, kinds, signatures. Nothing here knows documents or plugins."""
 
 from composer.types.dims import UNBOUNDED, Dim, Floor
-from composer.types.kinds import Field, Kind
+from composer.types.kinds import BATCH, Field, Kind
 from composer.types.parsing import parse_dim, parse_form
 from composer.types.ports import Port, PortType, parse_port_type
 from composer.types.signature import Signature
@@ -9,6 +9,7 @@ from composer.types.values import States, Tokens
 from composer.types.vocabulary import VocabularyIds
 
 __all__ = [
+    "BATCH",
     "UNBOUNDED",
     "Dim",
     "Field",

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-__all__ = ["Field", "Kind"]
+from composer.types.dims import Dim
+
+__all__ = ["BATCH", "Field", "Kind"]
+
+BATCH = "batch"
+"""What a kind calls the dimension that counts samples, and `compile:` the free dimension that it is."""
 
 Dtype = Literal["float", "int64", "uint8", "bool", "object"]
 
@@ -24,8 +29,9 @@ class Field:
 class Kind:
     """A registered kind.
 
-    `dims` names each dimension ("batch", "length", "width"), for messages. A kind with one field travels as a bare
-    tensor; one with several travels as `record`, a NamedTuple whose fields have the same names in the same order.
+    `dims` names each dimension ("batch", "length", "width"); the one called "batch", or else the first, counts samples,
+    or what there are several of for each sample. A kind with one field travels as a bare tensor; one with several
+    travels as `record`, a NamedTuple whose fields have the same names in the same order.
     `parent` makes it a sub-kind: it connects wherever the parent is asked for.
     """
 
@@ -37,6 +43,18 @@ class Kind:
     parent: str | None = None
 
     @property
+    def batch_axis(self) -> int | None:
+        """Which of `dims` counts samples; None for a kind that has one value for the whole batch."""
+        if BATCH in self.dims:
+            return self.dims.index(BATCH)
+        return 0 if self.dims else None
+
+    def batch_of(self, dims: Sequence[Dim]) -> Dim | None:
+        """What counts the samples of a port with these dims; None where nothing does."""
+        axis = self.batch_axis
+        return None if axis is None or axis >= len(dims) else dims[axis]
+
+    @property
     def holds_arrays(self) -> bool:
         """Whether each sample can be given as an array: there is a batch, and numbers in it."""
-        return bool(self.dims) and all(field.dtype != "object" for field in self.fields.values())
+        return self.batch_axis is not None and all(field.dtype != "object" for field in self.fields.values())

@@ -141,9 +141,7 @@ def _stacked(values: Sequence[Any]) -> Any:
 
     first = values[0]
     if _is_record(first):
-        return type(first)(
-            *(None if column[0] is None else _stacked(column) for column in zip(*values, strict=True))
-        )
+        return type(first)(*map(_column, zip(*values, strict=True)))
     if isinstance(first, Mapping):
         raise InputError(
             "an array input takes arrays, or the record of its kind such as States(values, mask)"
@@ -155,13 +153,24 @@ def _stacked(values: Sequence[Any]) -> Any:
         raise InputError(f"the samples of one batch must have one shape, not {shapes}: {error}") from None
 
 
+def _column(values: Sequence[Any]) -> Any:
+    """One field of all samples; where some lack a mask that others have, theirs shows everything."""
+    import numpy as np
+
+    whole = next((value for value in values if value is not None), None)
+    if whole is None:
+        return None
+    return _stacked([np.ones_like(_array(whole)) if value is None else value for value in values])
+
+
 def _array(value: Any) -> Any:
     """Tensors too, from any device: what one task gave is an input of another."""
     import numpy as np
 
     if hasattr(value, "detach"):
         value = value.detach().cpu()
-        if "bfloat16" in str(value.dtype):  # which NumPy lacks; the model casts to its own number format
+        # Formats that NumPy lacks; the model casts to its own number format.
+        if value.is_floating_point() and (value.element_size() < 2 or "bfloat16" in str(value.dtype)):
             value = value.float()
     return np.asarray(value)
 

@@ -128,7 +128,7 @@ def test_any_text_has_an_answer(model, tiny, question: str) -> None:
 
 
 def test_an_empty_question_is_the_start_token_alone(model) -> None:
-    tokens = model.runner("image-qa").inputs.processors["question"].encode([""])["tokens"]
+    tokens = model.runner("image-qa").inputs.host.processors["question"].encode([""])["tokens"]
     assert tokens.ids.tolist() == [[101]]
 
 

@@ -185,7 +185,7 @@ def test_the_files_of_a_modality(document: Path, registry: Registry) -> None:
 
 def test_a_processor_of_an_artifact(small: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     with composer_compile.load(small.artifact) as artifact:
-        processor = artifact.task("classify").requests.processors["question"]
+        processor = artifact.task("classify").requests.host.processors["question"]
         monkeypatch.setattr(processor, "encode", wrong)
         with pytest.raises(
             PluginError, match=r"^`encode` of modality `text` of the plugin text .* raises KeyError: 'width' "

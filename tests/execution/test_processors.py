@@ -10,11 +10,12 @@ import numpy as np
 import pytest
 import torch
 
+from composer.execution.host_values import held_value
 from composer.execution.inputs import to_tensors
 from composer.execution.processors import encoded
 from composer.plugin import Modality, NoConfig
 from composer.plugin.asking import PluginError
-from composer.types import States
+from composer.types import Field, Kind, States
 
 MODALITY = Modality(
     "odd.input",
@@ -69,4 +70,5 @@ def test_arrays_records_and_lists_pass(answer: Any) -> None:
     "array", [np.arange(6)[::-1], np.arange(6, dtype=">i4"), np.arange(6.0)[::2], np.float32(2.5)], ids=str
 )
 def test_every_layout_of_numbers_becomes_a_tensor(array: Any) -> None:
-    assert to_tensors(array).tolist() == array.tolist()
+    kind = Kind("numbers", "Numbers.", ("batch",), {"values": Field("float", (0,))})
+    assert to_tensors(held_value("x", kind, array)).tolist() == array.tolist()

@@ -145,7 +145,7 @@ def test_tasks_with_the_same_input_share_its_processor() -> None:
         for name, value in (("a", line), ("b", line), ("c", line.replace("}}", ", max_tokens: 9}}")))
     )
     model = load(checked(text), weights=INITIAL)
-    found = [model.runner(name).inputs.processors["q"] for name in ("a", "b", "c")]
+    found = [model.runner(name).inputs.host.processors["q"] for name in ("a", "b", "c")]
     assert found[0] is found[1]
     assert found[0] is not found[2]
 

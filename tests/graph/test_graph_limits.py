@@ -9,7 +9,7 @@ import pytest
 from composer.graph import Report, check, free_dims
 from composer.language import Source
 from composer.plugin import Method, ModuleType, NoConfig, hookimpl, load_registry
-from composer.types import UNBOUNDED, Signature, parse_dim, parse_port_type
+from composer.types import UNBOUNDED, Field, Kind, Signature, parse_dim, parse_port_type
 
 REGISTRY = load_registry()
 
@@ -169,3 +169,20 @@ def test_symbols_of_one_name_share_their_limits() -> None:
 )
 def test_the_ends_of_a_size(dim: str, expected: tuple[int, int]) -> None:
     assert parse_dim(dim).bounds({"L": (1, 10)}) == expected
+
+
+def test_the_batch_is_the_dimension_that_the_kind_calls_so() -> None:
+    kinds = {
+        "positions": Kind(
+            "positions", "", ("axes", "batch", "length"), {"values": Field("int64", (0, 1, 2))}
+        ),
+        "cells": Kind("cells", "", ("pictures", "axes"), {"values": Field("int64", (0, 1))}),
+        "states": REGISTRY.kinds["states"],
+    }
+    inputs = {
+        "where": {"positions": parse_port_type("positions[A, B, L]")},
+        "words": {"states": parse_port_type("states[B, L, 8]")},
+        "page": {"cells": parse_port_type("cells[P, 2]")},
+    }
+    found = {name: each.symbols for name, each in free_dims(inputs, kinds, {}).items()}
+    assert found == {"where.axes": ("A",), "batch": ("B",), "where.length": ("L",), "page.batch": ("P",)}

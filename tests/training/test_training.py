@@ -118,7 +118,7 @@ def test_a_picture_travels_once_with_all_its_questions(recipe: Path) -> None:
     entry = read_recipe(recipe).tasks["image-qa"]
     dataset = registry.datasets["easy-vqa.questions"]
     source = build_source("image-qa", dataset, dataset.config.model_validate(entry.with_))
-    data = SampleData(recipe=entry, plan=plan, source=source, seed=0)
+    data = SampleData(recipe=entry, plan=plan, source=source, seed=0, registry=registry)
     assert data.batches(0) == 3
     batch = data.batch(0, 0)
     counts = batch["counts"]["counts"]

@@ -38,7 +38,7 @@ __all__ = [
 ]
 
 FORMAT = "composer-artifact"
-VERSION = 4
+VERSION = 5
 Size = Union[int, str]
 
 
@@ -177,7 +177,7 @@ class Input(_Entry):
     files: dict[str, str]
     """Config field to the file of the artifact that it names."""
     ports: dict[str, str]
-    """Host port to its kind."""
+    """Host port to its type, such as `states[B, N, 768]`; a symbol is one size in the whole task."""
 
 
 class Output(_Entry):
@@ -200,8 +200,8 @@ class Task(_Entry):
     """Node to its own number format."""
     inputs: dict[str, Input]
     """Raw inputs by name."""
-    batch: dict[str, str]
-    """Input to the free dimension that counts its samples."""
+    limits: dict[str, tuple[int, int]]
+    """Symbol of the inputs' ports to the sizes that the modules take, both ends included."""
     given: list[Tensor]
     """The tensors that a request brings: every field of every raw input."""
     ranges: dict[str, Span]
@@ -290,7 +290,7 @@ class Manifest(_Entry):
 
     format: Literal["composer-artifact"] = "composer-artifact"
     """Tells this file from any other JSON."""
-    version: Literal[4] = 4
+    version: Literal[5] = 5
     """Version of the format."""
     name: str
     """Name of the document."""

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from composer.types import parse_form
+from composer.types import parse_form, parse_port_type
 
 if TYPE_CHECKING:
     from composer_compile.artifact.manifest import Generate, Manifest, Program, Span, Stage, Task, Tensor
@@ -51,15 +51,21 @@ class _Walk:
     def faults(self) -> Iterator[str]:
         task = self.task
         yield from self._spans("ranges", task.ranges)
-        if not task.inputs or task.inputs.keys() != task.batch.keys():
-            yield "batch: its names are not those of the inputs"
-        yield from (
-            f"batch.{name}: there is no range {batch}"
-            for name, batch in task.batch.items()
-            if batch not in task.ranges and not batch.isdigit()
-        )
+        if not task.inputs:
+            yield "inputs: there is none"
+        symbols: set[str] = set()
         for name, entry in task.inputs.items():
             yield from self._files(f"inputs.{name}", entry.files)
+            for port, text in entry.ports.items():
+                try:
+                    found = parse_port_type(text)
+                except ValueError:
+                    yield f"inputs.{name}.ports.{port}: it is {text!r}"
+                    continue
+                symbols.update(symbol for dim in found.dims for symbol in dim.symbols)
+        for symbol, (low, high) in task.limits.items():
+            if symbol not in symbols or not low <= high:
+                yield f"limits.{symbol}: it goes from {low} to {high}, and no port of an input may have it"
         for tensor in task.given:
             yield from self._tensor("given", tensor, task.ranges)
             self.known.add(tensor.name)

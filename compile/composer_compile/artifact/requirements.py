@@ -12,6 +12,7 @@ from importlib.metadata import entry_points
 
 from composer.plugin import Registry
 from composer.plugin.registry import noun_of
+from composer.types import parse_port_type
 from composer_compile.artifact.manifest import Generate, HostCall, Input, Manifest, Provider, Task
 
 __all__ = ["lacking", "missing_text", "needs_lines", "needs_of", "provider_of", "requirements_of"]
@@ -38,8 +39,8 @@ def needs_of(tasks: Iterable[Task], backend: str) -> Iterator[Need]:
 
 def _input_needs(entry: Input) -> Iterator[Need]:
     yield "modalities", entry.modality
-    for kind in entry.ports.values():
-        yield "kinds", kind
+    for port in entry.ports.values():
+        yield "kinds", parse_port_type(port).kind
 
 
 def requirements_of(

@@ -51,7 +51,7 @@ def first_diverging_node(
     Every program runs on what the live model gave before it; in running order, the first whose results differ holds
     the cause, and is compiled again to find it. What comes after a search runs on what the live search gave.
     """
-    raw = sample(loaded.task, sizes, vocabulary_sizes(loaded.requests.processors))
+    raw = sample(loaded.task, sizes, vocabulary_sizes(loaded.requests.host.processors))
     fitted, fitted_sizes = loaded.requests.fit(raw)
     slots, _ = live_values(runner, loaded, raw)
     values = dict(fitted)

@@ -50,7 +50,7 @@ def compare_task(
     what comes after a search, on what the live search gave), and the task's own results from one end to the other.
     """
     found: list[Difference] = []
-    vocabulary = vocabulary_sizes(loaded.requests.processors)
+    vocabulary = vocabulary_sizes(loaded.requests.host.processors)
     corners = corner_sizes(loaded.task.ranges)
     for number, sizes in enumerate(corners, 1):
         at = ", ".join(f"{name}={size}" for name, size in sizes.items()) or "its only sizes"
@@ -199,14 +199,7 @@ def live_values(
     runner: Runner, loaded: LoadedTask, raw: Mapping[str, Tensor]
 ) -> tuple[list[Any], dict[str, Any]]:
     """The live model's slots, and every node's hypotheses."""
-    nested: dict[str, dict[str, Any]] = {}
-    for (name, port), kind in loaded.requests.records.items():
-        if kind.record is None:
-            nested.setdefault(name, {})[port] = raw[f"{name}.{port}"].to(loaded.device)
-        else:
-            fields = [raw[f"{name}.{port}.{field}"].to(loaded.device) for field in kind.fields]
-            nested.setdefault(name, {})[port] = kind.record(*fields)
-    slots = runner.program.load_inputs(nested)
+    slots = runner.program.load_inputs(loaded.requests.records(raw))
     return slots, runner.walk(slots)
 
 

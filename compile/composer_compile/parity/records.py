@@ -115,7 +115,7 @@ def _label(task: str, corner: int) -> str:
 
 
 def _sample(task: LoadedTask, sizes: Mapping[str, int]) -> dict[str, Tensor]:
-    return sample(task.task, sizes, vocabulary_sizes(task.requests.processors))
+    return sample(task.task, sizes, vocabulary_sizes(task.requests.host.processors))
 
 
 def _named(label: str, raw: Mapping[str, Tensor], results: Mapping[str, Tensor]) -> dict[str, Tensor]:

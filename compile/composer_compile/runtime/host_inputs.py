@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
+from composer.execution.host_inputs import HostInput, HostInputs, HostPort
 from composer.execution.input_sizes import Given, hold_sizes
-from composer.execution.inputs import check_batches, check_names, check_record, holds_samples
-from composer.execution.processors import Processors, encoded
-from composer.plugin import Modality, ModuleType, Registry, SearchPolicy
+from composer.execution.inputs import to_tensors
+from composer.execution.processors import Processors
+from composer.plugin import Config, Modality, ModuleType, Processor, Registry, SearchPolicy
 from composer.plugin.asking import ask
 from composer.problems import InputError
-from composer.types import Dim, parse_form
+from composer.types import Kind, parse_form, parse_port_type
 from composer_compile.artifact.container import Container
 from composer_compile.artifact.dtypes import DTYPES
 from composer_compile.artifact.manifest import Input, Task
@@ -26,15 +26,19 @@ from composer_compile.errors import ArtifactError
 __all__ = ["Requests", "config_of", "processor_of"]
 
 
-def processor_of(entry: Input, registry: Registry, container: Container, shared: Processors) -> Any:
-    """The processor of an input, with its files taken from the artifact; one for all inputs that are read alike.
+def processor_of(entry: Input, registry: Registry, container: Container, shared: Processors) -> Processor:
+    """The processor of an input, with its files taken from the artifact; one for all inputs that are read alike."""
+    return shared.of(*_modality(entry, registry, container))
+
+
+def _modality(entry: Input, registry: Registry, container: Container) -> tuple[Modality, Config]:
+    """What reads an input: the modality that an installed plugin registers, and its config.
 
     The manifest names a modality by its id, never by a path of code: what runs is what the installed plugins register.
     """
     modality = registry.modalities[entry.modality]
     files = {field: str(container.unpacked(name).absolute()) for field, name in entry.files.items()}
-    config = config_of(modality, "modalities", {**entry.config, **files}, container)
-    return shared.of(modality, config)
+    return modality, config_of(modality, "modalities", {**entry.config, **files}, container)
 
 
 def config_of(
@@ -62,7 +66,7 @@ def config_of(
 
 
 class Requests:
-    """The inputs of one task: processors, batching, and the check of sizes against the compiled ranges."""
+    """The inputs of one task: their host side, and what of it the programs take, held to the compiled ranges."""
 
     def __init__(
         self,
@@ -78,15 +82,7 @@ class Requests:
         self.task = task
         self.device = device
         self.rebuild = container.rebuild
-        self.processors = {
-            key: processor_of(entry, registry, container, shared) for key, entry in task.inputs.items()
-        }
-        self.modalities = {key: registry.modalities[entry.modality] for key, entry in task.inputs.items()}
-        self.records = {
-            (key, port): registry.kinds[kind]
-            for key, entry in task.inputs.items()
-            for port, kind in entry.ports.items()
-        }
+        self.host = _host_inputs(name, task, registry, container, shared)
         self.forms = {tensor.name: [parse_form(dim) for dim in tensor.dims] for tensor in task.given}
         self.dtypes = {tensor.name: DTYPES[tensor.dtype] for tensor in task.given}
 
@@ -97,36 +93,32 @@ class Requests:
             InputError: inputs are missing, unexpected, unequal in number, refused by their modality, or of a size that
                 the artifact was not compiled for.
         """
-        check_names(self.name, self.task.inputs, raw)
-        return *self.fit(self.tensors(raw, raw)), self.is_single(raw)
+        self.host.check_names(raw)
+        return *self.fit(self.tensors(self.host.arrays(raw, raw))), self.host.is_single(raw)
 
-    def is_single(self, raw: Mapping[str, Any]) -> bool:
-        """Whether single values were given rather than lists."""
-        main = next(iter(self.task.batch.values()))
-        return not any(
-            holds_samples(raw[key]) for key, batch in self.task.batch.items() if batch == main and key in raw
-        )
+    def tensors(self, arrays: Mapping[str, Mapping[str, Any]]) -> dict[str, Tensor]:
+        """The arrays of inputs as named tensors; an optional mask that is absent says that all is visible."""
+        return {
+            key: tensor
+            for name, ports in arrays.items()
+            for port, value in ports.items()
+            for key, tensor in _named(f"{name}.{port}", self.kind(name, port), value).items()
+        }
 
-    def tensors(self, raw: Mapping[str, Any], names: Collection[str]) -> dict[str, Tensor]:
-        """Named tensors of some of the inputs; `raw` has at least these, and all that is there forms batches."""
-        tensors: dict[str, Tensor] = {}
-        for key, processor in self.processors.items():
-            if key not in names:
-                continue
-            entry = self.task.inputs[key]
-            given = encoded(self.modalities[key], processor, self._values(key, raw), entry.ports)
-            for port, value in given.items():
-                tensors.update(self._fields(key, port, value))
-        return tensors
+    def kind(self, name: str, port: str) -> Kind:
+        """The kind of a host port."""
+        return self.host.inputs[name].ports[port].kind
 
-    def check_known(self, raw: Mapping[str, Any]) -> None:
-        """Raise InputError for inputs that the task does not have; the others may be missing."""
-        check_names(self.name, self.task.inputs, [*self.task.inputs, *raw])
-
-    def check_asked(self, kept: Mapping[str, Any], asked: Mapping[str, Any]) -> None:
-        """Raise InputError where inputs do not make up a request with those that a session keeps."""
-        check_names(self.name, self.task.inputs, {**kept, **asked})
-        check_batches(kept, asked, self.task.batch, lambda key, raw: len(self._values(key, raw)))
+    def records(self, tensors: Mapping[str, Tensor]) -> dict[str, dict[str, Any]]:
+        """Named tensors as a live model takes them: a tensor or a record by input and host port."""
+        found: dict[str, dict[str, Any]] = {}
+        for name, item in self.host.inputs.items():
+            for port in item.ports:
+                kind = self.kind(name, port)
+                keys = _keys(f"{name}.{port}", kind)
+                parts = [tensors[key].to(self.device) for key in keys]
+                found.setdefault(name, {})[port] = parts[0] if kind.record is None else kind.record(*parts)
+        return found
 
     def fit(self, tensors: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], dict[str, int]]:
         """Cast to what the programs take, on their device, with the size of every free dimension that is known."""
@@ -140,7 +132,13 @@ class Requests:
 
     def _sizes(self, tensors: Mapping[str, Tensor]) -> dict[str, int]:
         sizes = hold_sizes(
-            Given(name, _declared(forms), self._labels(name), forms, tensors[name].shape)
+            Given(
+                name.partition(".")[0],
+                f"[{', '.join(map(str, forms))}], as it was compiled",
+                self._labels(name),
+                forms,
+                tensors[name].shape,
+            )
             for name, forms in self.forms.items()
             if name in tensors
         )
@@ -148,10 +146,10 @@ class Requests:
             self._check_range(symbol, size)
         return sizes
 
-    def _labels(self, name: str) -> list[str]:
+    def _labels(self, key: str) -> list[str]:
         """What the kind calls the dimensions of a tensor `input.port` or `input.port.field`."""
-        key, port, *label = name.split(".")
-        kind = self.records[key, port]
+        name, port, *label = key.split(".")
+        kind = self.kind(name, port)
         field = kind.fields[label[0]] if label else next(iter(kind.fields.values()))
         return [kind.dims[axis] for axis in field.dims]
 
@@ -164,42 +162,43 @@ class Requests:
                 f"or rebuild with `{self.rebuild} --range {symbol}={wider}`"
             )
 
-    def _values(self, key: str, raw: Mapping[str, Any]) -> list[Any]:
-        """The values of one input; a single one is repeated for the lists that it goes with."""
-        batches = {other: batch for other, batch in self.task.batch.items() if other in raw}
-        together = [other for other, batch in batches.items() if batch == self.task.batch[key]]
-        counts = {len(raw[other]) for other in together if holds_samples(raw[other])}
-        if len(counts) > 1:
-            raise InputError(
-                f"the inputs {', '.join(together)} form one batch and have unequal numbers of values "
-                f"({', '.join(map(str, sorted(counts)))})"
-            )
-        if counts == {0}:
-            raise InputError(f"input `{key}` is an empty list: give at least one value")
-        value = raw[key]
-        return list(value) if holds_samples(value) else [value] * (counts.pop() if counts else 1)
 
-    def _fields(self, key: str, port: str, value: Any) -> dict[str, Tensor]:
-        kind = self.records[key, port]
-        check_record(key, kind, value)
-        if kind.record is None:
-            return {f"{key}.{port}": _tensor(value)}
-        given = dict(zip(kind.fields, value, strict=True))
-        shaped = {label: _tensor(item) for label, item in given.items() if item is not None}
-        lengths = {
-            axis: size
-            for label, tensor in shaped.items()
-            for axis, size in zip(kind.fields[label].dims, tensor.shape, strict=True)
-        }
-        for label, found in kind.fields.items():
-            if label not in shaped:  # an absent mask says that all is visible
-                shaped[label] = torch.ones([lengths[axis] for axis in found.dims], dtype=torch.int64)
-        return {f"{key}.{port}.{label}": shaped[label] for label in kind.fields}
+def _host_inputs(
+    name: str, task: Task, registry: Registry, container: Container, shared: Processors
+) -> HostInputs:
+    """What the manifest says of a task's inputs, with the processors that installed plugins make."""
+    inputs = {}
+    for key, entry in task.inputs.items():
+        modality, config = _modality(entry, registry, container)
+        types = {port: parse_port_type(text) for port, text in entry.ports.items()}
+        ports = {port: HostPort(registry.kinds[found.kind], found) for port, found in types.items()}
+        for found in ports.values():
+            if len(found.type.dims) != len(found.kind.dims):
+                raise ArtifactError(
+                    f"{container.path}: input `{key}` takes {found.type}, and the installed kind `{found.kind.id}` has "
+                    f"{len(found.kind.dims)} dimensions: rebuild it with `{container.rebuild}`"
+                )
+        inputs[key] = HostInput(key, modality, config, shared.of(modality, config), ports)
+    limits = {symbol: (low, high) for symbol, (low, high) in task.limits.items()}
+    return HostInputs(name, inputs, limits)
 
 
-def _declared(forms: Sequence[Dim]) -> str:
-    return f"[{', '.join(map(str, forms))}]"
+def _keys(name: str, kind: Kind) -> list[str]:
+    """What the tensors of a value called `name` are called."""
+    return [name] if kind.record is None else [f"{name}.{label}" for label in kind.fields]
 
 
-def _tensor(value: Any) -> Tensor:
-    return torch.from_numpy(np.ascontiguousarray(value)) if not isinstance(value, Tensor) else value
+def _named(name: str, kind: Kind, value: Any) -> dict[str, Tensor]:
+    parts = value if kind.record is not None else (value,)
+    fields = list(zip(_keys(name, kind), kind.fields.values(), parts, strict=True))
+    tensors = {key: to_tensors(part) for key, _, part in fields if part is not None}
+    lengths = {
+        axis: size
+        for key, field, _ in fields
+        if key in tensors
+        for axis, size in zip(field.dims, tensors[key].shape, strict=True)
+    }
+    for key, field, _ in fields:
+        if key not in tensors:
+            tensors[key] = torch.ones([lengths[axis] for axis in field.dims], dtype=torch.int64)
+    return {key: tensors[key] for key, _, _ in fields}

@@ -317,11 +317,14 @@ class LoadedTask:
     def answer(self, values: Mapping[str, Any], *, single: bool) -> dict[str, Any]:
         """One value per output, or lists of them."""
         outputs = {name: self._output(entry, values) for name, entry in self.task.outputs.items()}
-        return {name: first_sample(value) for name, value in outputs.items()} if single else outputs
+        if not single:
+            return outputs
+        kinds = {name: self.registry.kinds[entry.kind] for name, entry in self.task.outputs.items()}
+        return {name: first_sample(value, kinds[name]) for name, value in outputs.items()}
 
     def _output(self, entry: Output, values: Mapping[str, Any]) -> Any:
         found = [None if name is None else values[name] for name in entry.values]
-        record = self.registry.kinds[entry.kind].record if entry.kind in self.registry.kinds else None
+        record = self.registry.kinds[entry.kind].record
         return found[0] if record is None else ask(record, *found, what=f"the record of kind `{entry.kind}`")
 
 

@@ -21,9 +21,9 @@ class ArtifactSession:
         self._task = task
         requests = task.requests
         drawn, self._kept = task.drawn(seed, kept)
-        requests.check_known(self._kept)
-        self._tensors = requests.tensors(self._kept, self._kept)
-        fitted, sizes = requests.fit(self._tensors)
+        requests.host.check_known(self._kept)
+        self._arrays = requests.host.arrays(self._kept, self._kept)
+        fitted, sizes = requests.fit(requests.tensors(self._arrays))
         self._values: dict[str, Any] = dict(fitted)
         known = set(fitted)
         done: list[Part] = []
@@ -48,9 +48,12 @@ class ArtifactSession:
         """
         task, requests = self._task, self._task.requests
         drawn, given = task.drawn(seed, asked, self._kept)
-        requests.check_asked(self._kept, given)
+        host = requests.host
+        host.check_asked(self._kept, given)
         together = {**self._kept, **given}
-        fitted, sizes = requests.fit({**self._tensors, **requests.tensors(together, given)})
+        arrays = {**self._arrays, **host.arrays(together, given)}
+        host.hold_together(arrays)
+        fitted, sizes = requests.fit(requests.tensors(arrays))
         values: dict[str, Any] = {**self._values, **fitted}
         task.walk(values, sizes, {}, drawn, self._rest)
-        return task.answer(values, single=requests.is_single(together))
+        return task.answer(values, single=host.is_single(together))

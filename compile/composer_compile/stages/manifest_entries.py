@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 
+from composer.execution.host_inputs import HostInputs
 from composer.graph import Range
 from composer.plan import Plan, Step
 from composer.plugin import Config, Registry
@@ -65,8 +66,9 @@ def describe_task(
     programs: Mapping[str, list[Program]],
     registry: Registry,
     files: Files,
+    host: HostInputs,
 ) -> Task:
-    """The manifest's entry; `programs` holds those of every stage by its name."""
+    """The manifest's entry; `programs` holds those of every stage by its name, `host` is that of the live task."""
     plan, free, precision = outline.plan, outline.free, outline.precision
     order: list[Stage | Generate | HostCall] = []
     for part in staged.order:
@@ -79,9 +81,8 @@ def describe_task(
     given = _given(plan, staged)
     inputs = {}
     for name, item in plan.inputs.items():
-        ports = {port: type_.kind for port, type_ in (item.host or item.ports).items()}
+        ports = {port: str(found.type) for port, found in host.inputs[name].ports.items()}
         inputs[name] = _input(item.modality.id, item.config, ports, registry, files)
-    batch = {name: dim.symbols[0] if dim.symbols else str(dim) for name, dim in free.batch.items()}
     return Task(
         summary=plan.task.summary,
         precision=precision.default,
@@ -89,7 +90,7 @@ def describe_task(
             step.name: precision.of(step) for step in plan.steps if precision.of(step) != precision.default
         },
         inputs=inputs,
-        batch=batch,
+        limits=host.limits,
         given=[_tensor(spec) for spec in given],
         ranges={name: span(found) for name, found in free.ranges.items()},
         order=order,

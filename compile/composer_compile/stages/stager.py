@@ -202,8 +202,7 @@ class _Stager:
         module = DecodeStage(decoder=decoder, node=node.name, template=cache, beams=beams)
         prefix = f"{cache_name(node.name)}."
         carried = [spec for name, spec in self.forms.items() if name.startswith(prefix)]
-        batch = self.plan.type_of(slots_of(step)[0]).dims[0]
-        rows = self._batch_form(batch)
+        rows = self._rows(self.plan.type_of(slots_of(step)[0]))
         ids = [TensorSpec("ids", "int64", (rows, Dim(beams)))]
         if beams > 1:
             ids.append(TensorSpec("parents", "int64", (rows, Dim(beams))))
@@ -245,13 +244,12 @@ class _Stager:
         used = {symbol for spec in inputs for dim in spec.dims for symbol in dim.symbols}
         return {name: found for name, found in self.staged.ranges.items() if name in used}
 
-    def _batch_form(self, dim: Dim) -> Dim:
-        """The checker's batch symbol as the free dimension that stands for it."""
-        for name, item in self.plan.inputs.items():
-            port = next(iter(item.ports))
-            if self.plan.task.types[name, port].dims[0] == dim:
-                return self.outline.free.batch[name]
-        return dim
+    def _rows(self, memory: PortType) -> Dim:
+        """What counts the samples of a decoder's memory, as the free dimension that it is."""
+        batch = self.registry.kinds[memory.kind].batch_of(memory.dims)
+        if batch is None:
+            raise CompileError(f"a decoder cannot read {memory}: nothing counts its samples")
+        return batch.substitute(self.named)
 
     def _raw(self, names: Iterable[str]) -> tuple[dict[Any, Any], list[TensorSpec]]:
         """Templates and tensors of raw inputs. An optional field (a mask) is always given: ones where none is."""

@@ -37,8 +37,6 @@ class FreeDims:
 
     ranges: Mapping[str, Range]
     host: Mapping[str, Mapping[str, PortType]]
-    batch: Mapping[str, Dim]
-    """The first dim of every input."""
     values: Mapping[str, Dim] = field(default_factory=dict)
     """What stands for each of the task's symbols: a free dimension, or the only size that it has."""
 
@@ -74,8 +72,7 @@ def find_free_dims(plan: Plan, registry: Registry, overrides: Mapping[str, str])
             ranges[name] = chosen
     _check_learnable(plan, types, values)
     host = {input_: _host_types(plan, input_, values) for input_ in plan.inputs}
-    batch = {input_: next(iter(ports.values())).dims[0] for input_, ports in host.items()}
-    return FreeDims(ranges, host, batch, values)
+    return FreeDims(ranges, host, values)
 
 
 def _check_learnable(

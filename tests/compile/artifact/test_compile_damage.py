@@ -94,10 +94,10 @@ def test_a_foreign_file_is_found(copied: Path) -> None:
         (b"", "no JSON"),
         (b"[]", "not written by `composer compile`"),
         (
-            b'{"format": "composer-artifact", "version": 3}',
-            "version 3 of the artifact format and this composer reads 4",
+            b'{"format": "composer-artifact", "version": 4}',
+            "version 4 of the artifact format and this composer reads 5",
         ),
-        (b'{"format": "composer-artifact", "version": 4}', "its digest differs"),
+        (b'{"format": "composer-artifact", "version": 5}', "its digest differs"),
         (b'{"name": "something else"}', "not written by `composer compile`"),
     ],
 )

@@ -99,10 +99,11 @@ FAULTS: dict[str, tuple[tuple[Any, ...], Any]] = {
         ("tasks", "classify", "outputs", "scores", "values"),
         ["nose"],
     ),
-    "tasks.classify.batch.question: there is no range crowd": (
-        ("tasks", "classify", "batch", "question"),
-        "crowd",
+    "tasks.classify.inputs.question.ports.tokens: it is 'tokens[B'": (
+        ("tasks", "classify", "inputs", "question", "ports", "tokens"),
+        "tokens[B",
     ),
+    "tasks.classify.limits.M: it goes from 1 to 4": (("tasks", "classify", "limits"), {"M": [1, 4]}),
     "tasks.classify.ranges.batch: it is 9..4": (("tasks", "classify", "ranges", "batch", "low"), 9),
     "parity: it says nothing of task": (("parity",), {}),
     "there is no file programs/none.pt2": (

@@ -51,7 +51,7 @@ def test_what_two_tasks_compute_is_one_program(shared: Path) -> None:
 def test_inputs_that_are_read_alike_have_one_processor(shared: Path) -> None:
     """A vocabulary is in memory once, whoever reads with it."""
     with composer_compile.load(shared) as artifact:
-        readers = [artifact.task(name).requests.processors["video"] for name in ("video-qa", "caption")]
+        readers = [artifact.task(name).requests.host.processors["video"] for name in ("video-qa", "caption")]
     assert readers[0] is readers[1]
 
 

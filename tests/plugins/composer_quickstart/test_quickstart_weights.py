@@ -108,13 +108,13 @@ def test_the_questions_of_one_picture_score_the_same_together_and_alone(model: e
     """The grouped objective that trained the weights and the plain task that answers are one function."""
     pytest.importorskip("easy_vqa", reason="needs multimodal-composer[train]")
     report = model.report
-    from composer.execution.inputs import Inputs
+    from composer.execution.inputs import host_inputs
     from composer.execution.program import build_program
     from composer.plan import plan_objective
 
     samples = EasyVqaQuestions(EasyVqaConfig(pictures=2)).samples("test")
     program = build_program(plan_objective(report.tasks["image-qa"]), model.modules)
-    processors = Inputs(program.plan).processors
+    processors = host_inputs(program.plan, report.registry.kinds).processors
     pictures = list({id(s["image"]): s["image"] for s in samples}.values())
     counts = [sum(s["image"] is p for s in samples) for p in pictures]
 
