@@ -10,8 +10,6 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
-import networkx as nx
-
 from composer.graph import CheckedInput, CheckedNode, CheckedTask, Endpoint, Wired, endpoints_of
 from composer.plan.walking import Sources, places_of, read_sources
 from composer.types import PortType
@@ -168,6 +166,8 @@ def plan_objective(task: CheckedTask) -> Plan:
 
 
 def _needed(task: CheckedTask, ends: list[str]) -> set[str]:
+    import networkx as nx  # where it is asked: what runs plans, such as an artifact, does not wait for it
+
     needed = set(ends)
     for end in ends:
         needed |= nx.ancestors(task.graph, end)
@@ -198,6 +198,8 @@ def _indices(index: Mapping[Endpoint, int], wired: Wired) -> int | tuple[int, ..
 
 
 def _stages(task: CheckedTask, steps: list[Step]) -> tuple[Stage, ...]:
+    import networkx as nx
+
     generating = [s.name for s in steps if s.node.verb == "generate"]
     after = set().union(*(nx.descendants(task.graph, name) for name in generating)) if generating else set()
     encode = tuple(s for s in steps if s.name not in after and s.name not in generating)

@@ -5,14 +5,18 @@ Imports no torch.
 
 from __future__ import annotations
 
-import hashlib
 import mmap
 import shlex
 import threading
 import zipfile
+from collections.abc import Callable, Iterator
+from concurrent.futures import Executor, ThreadPoolExecutor
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path, PurePosixPath
-from typing import Protocol
+from typing import NoReturn, Protocol
 
+from composer_compile.artifact.hashing import cores, is_hash, parts_of
 from composer_compile.artifact.manifest import REBUILD, Manifest, read_manifest
 from composer_compile.errors import ArtifactError
 from composer_compile.scratch import Scratch
@@ -88,18 +92,50 @@ class Container:
 
     def verify(self) -> None:
         """Hash every file. Raises ArtifactError that names the first one that is missing, damaged or unknown."""
-        for name in sorted(self.manifest.files):
-            self.read(name)
-        unknown = sorted(self._files.names() - set(self.manifest.files) - {MANIFEST})
-        if unknown:
-            raise ArtifactError(
-                f"{self.path} holds {unknown[0]}, which its manifest does not name: {self._cure}"
-            )
+        with self.verifying() as finish:
+            finish()
+
+    @contextmanager
+    def verifying(self) -> Iterator[Callable[[], None]]:
+        """Begin to hash every file on all cores; what it gives waits for that, and raises as `verify`."""
+        with ThreadPoolExecutor(cores(), "composer-hash") as pool:
+            begun = {name: self._begun(name, pool) for name in sorted(self.manifest.files)}
+
+            def finish() -> None:
+                self._verified.update({name: content() for name, content in begun.items()})
+                unknown = sorted(self._files.names() - set(self.manifest.files) - {MANIFEST})
+                if unknown:
+                    raise ArtifactError(
+                        f"{self.path} holds {unknown[0]}, which its manifest does not name: {self._cure}"
+                    )
+
+            try:
+                yield finish
+            finally:
+                pool.shutdown(cancel_futures=True)
+
+    def _begun(self, name: str, pool: Executor) -> Callable[[], memoryview]:
+        """Begin to hash a file. What it gives waits for the verified content, and raises what is wrong with it."""
+        try:
+            content = self._viewed(name)
+            checks = [pool.submit(is_hash, part, known) for part, known in self._parts(name, content)]
+        except ArtifactError as error:
+            return partial(_raise, error)
+
+        def verified() -> memoryview:
+            if not all(check.result() for check in checks):
+                raise self._altered(name)
+            return content
+
+        return verified
 
     def read(self, name: str) -> memoryview:
         """The verified content of a file. Raises ArtifactError where it is not what the manifest says."""
         if name not in self._verified:
-            self._verified[name] = self._checked(name)
+            content = self._viewed(name)
+            if not all(is_hash(part, known) for part, known in self._parts(name, content)):
+                raise self._altered(name)
+            self._verified[name] = content
         return self._verified[name]
 
     def unpacked(self, name: str) -> Path:
@@ -137,7 +173,8 @@ class Container:
     def _cure(self) -> str:
         return f"copy it again, or rebuild it with `{self.rebuild}`"
 
-    def _checked(self, name: str) -> memoryview:
+    def _viewed(self, name: str) -> memoryview:
+        """The content of a file before it is hashed; it has the length that the manifest says."""
         entry = self.manifest.files.get(name)
         if entry is None or not is_plain_name(name):
             raise ArtifactError(f"{self.path}: {name} is not a file of this artifact: {self._cure}")
@@ -152,11 +189,23 @@ class Container:
             raise ArtifactError(
                 f"{self.path}: {name} has {len(content)} bytes and the manifest says {entry.bytes}: {self._cure}"
             )
-        if hashlib.sha256(content).hexdigest() != entry.sha256:
-            raise ArtifactError(
-                f"{self.path}: {name} is not the file that was written (its hash differs): {self._cure}"
-            )
         return content
+
+    def _parts(self, name: str, content: memoryview) -> list[tuple[memoryview, str]]:
+        entry = self.manifest.files[name]
+        try:
+            return parts_of(content, entry.sha256, entry.parts)
+        except ValueError:
+            raise self._altered(name) from None
+
+    def _altered(self, name: str) -> ArtifactError:
+        return ArtifactError(
+            f"{self.path}: {name} is not the file that was written (its hash differs): {self._cure}"
+        )
+
+
+def _raise(error: ArtifactError) -> NoReturn:
+    raise error
 
 
 def is_plain_name(name: str) -> bool:

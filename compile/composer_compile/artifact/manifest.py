@@ -53,6 +53,8 @@ class FileEntry(_Entry):
     """Hash of the content, in hexadecimal."""
     bytes: int
     """Length of the content."""
+    parts: list[str] = []
+    """Hashes of its parts of 32 MiB, which loading compares on all cores; none for a file that is not longer."""
 
 
 class Span(_Entry):

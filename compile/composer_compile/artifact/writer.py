@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import shutil
 import tempfile
@@ -12,6 +11,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from composer_compile.artifact.container import MANIFEST, is_artifact
+from composer_compile.artifact.hashing import digests
 from composer_compile.artifact.manifest import FileEntry
 from composer_compile.errors import CompileError
 from composer_compile.scratch import FULL, cleared, undisturbed
@@ -116,9 +116,8 @@ def file_entries(folder: Path, known: Mapping[str, FileEntry] | None = None) -> 
         name = path.relative_to(folder).as_posix()
         if path.is_file() and name != MANIFEST and name not in entries:
             with path.open("rb") as file:
-                digest = hashlib.file_digest(file, "sha256") if hasattr(hashlib, "file_digest") else None
-                value = digest.hexdigest() if digest else hashlib.sha256(path.read_bytes()).hexdigest()
-            entries[name] = FileEntry(sha256=value, bytes=path.stat().st_size)
+                whole, parts = digests(file)
+            entries[name] = FileEntry(sha256=whole, bytes=path.stat().st_size, parts=parts)
     return dict(sorted(entries.items()))
 
 

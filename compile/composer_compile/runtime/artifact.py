@@ -46,18 +46,19 @@ def load(
         BackendError: its backend is not installed. InputError: the device is not there.
     """
     container = open_container(path)
-    registry = registry if registry is not None else load_registry()
-    found = lacking_of(container.manifest, registry)
-    if len(found) == len(container.manifest.tasks):
-        every = lacking(container.manifest, container.manifest.tasks.values(), registry)
-        raise ArtifactError(f"{path} needs {every}")
-    target = device_of(device)
-    loader = loader_of(registry, container.manifest.backend.id)
-    loader.check_installed()
-    reason = loader.mismatch(container.manifest.backend.made_with, target)
-    if reason is not None:
-        raise ArtifactError(f"{path} cannot run here: {reason}; rebuild it with `{container.rebuild}`")
-    container.verify()
+    with container.verifying() as verified:
+        registry = registry if registry is not None else load_registry()
+        found = lacking_of(container.manifest, registry)
+        if len(found) == len(container.manifest.tasks):
+            every = lacking(container.manifest, container.manifest.tasks.values(), registry)
+            raise ArtifactError(f"{path} needs {every}")
+        target = device_of(device)
+        loader = loader_of(registry, container.manifest.backend.id)
+        loader.check_installed()
+        reason = loader.mismatch(container.manifest.backend.made_with, target)
+        if reason is not None:
+            raise ArtifactError(f"{path} cannot run here: {reason}; rebuild it with `{container.rebuild}`")
+        verified()
     found |= {
         name: what
         for name, task in container.manifest.tasks.items()

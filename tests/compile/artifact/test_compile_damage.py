@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import threading
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -12,8 +13,10 @@ from typing import Any
 import composer_compile
 import pytest
 import torch
+from composer_compile.artifact import hashing
 from composer_compile.artifact.container import open_container
 from composer_compile.artifact.manifest import read_manifest, write_manifest
+from composer_compile.artifact.writer import file_entries
 from composer_compile.backends.export_loader import ExportLoader
 from composer_compile.errors import ArtifactError
 
@@ -173,3 +176,53 @@ def test_inspect_prints_one_line_and_code_1(copied: Path, capsys: pytest.Capture
     assert error.startswith("composer: error: ")
     assert error.count("\n") == 1
     assert open_container(copied).manifest.name == "small"
+
+
+@pytest.fixture
+def parted(small: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An artifact whose files are hashed in parts of 1000 bytes, as large ones are."""
+    monkeypatch.setattr(hashing, "PART_BYTES", 1000)
+    copied = tmp_path / "parted"
+    shutil.copytree(small.artifact, copied)
+    manifest = read_manifest((copied / "manifest.json").read_bytes(), "it")
+    files = file_entries(copied)
+    assert len(files["weights.safetensors"].parts) > 10
+    (copied / "manifest.json").write_bytes(write_manifest(manifest.model_copy(update={"files": files})))
+    return copied
+
+
+@pytest.mark.usefixtures("unused")
+def test_damage_in_any_part_of_a_large_file_is_found(parted: Path) -> None:
+    path = parted / "weights.safetensors"
+    kept = path.read_bytes()
+    composer_compile.load(parted).close()
+    for place in (0, 999, 1000, 1001, len(kept) // 2, len(kept) - len(kept) % 1000, len(kept) - 1):
+        content = bytearray(kept)
+        content[place] ^= 1
+        path.write_bytes(content)
+        with pytest.raises(ArtifactError, match=r"weights\.safetensors is not the file that was written"):
+            composer_compile.load(parted)
+        with pytest.raises(ArtifactError, match=r"weights\.safetensors is not the file that was written"):
+            open_container(parted).read("weights.safetensors")
+    first, second = kept[:1000], kept[1000:2000]
+    path.write_bytes(second + first + kept[2000:])
+    with pytest.raises(ArtifactError, match=r"weights\.safetensors is not the file that was written"):
+        composer_compile.load(parted)
+
+
+@pytest.mark.usefixtures("unused")
+@pytest.mark.parametrize(
+    "change", [lambda parts: parts.pop(), lambda parts: parts.append(parts[0])], ids=["fewer", "more"]
+)
+def test_as_many_parts_as_the_file_has(parted: Path, change: Callable[[list[str]], Any]) -> None:
+    rewritten(parted, lambda data: change(data["files"]["weights.safetensors"]["parts"]))
+    with pytest.raises(ArtifactError, match=r"weights\.safetensors is not the file that was written"):
+        composer_compile.load(parted)
+
+
+def test_nothing_is_hashed_any_more_when_loading_has_ended(copied: Path) -> None:
+    """Threads that went on would read a file that its owner may shorten: that ends a process."""
+    rewritten(copied, lambda data: data["backend"]["made_with"].update(torch="99.1.0"))
+    with pytest.raises(ArtifactError, match=r"need torch 99\.1\.0"):
+        composer_compile.load(copied)
+    assert not [each for each in threading.enumerate() if each.name.startswith("composer-hash")]
