@@ -52,8 +52,8 @@ class CalleeFaults:
     def _verb_helps(self, verbs: list[str]) -> list[str]:
         if verbs:
             return [f"keep one of {', '.join(f'`{verb}`' for verb in verbs)}"]
-        modules = listed("", self.callees.modules)
-        calls = [f"write `call: MODULE` for a declared module ({modules})"] if self.callees.modules else []
+        modules = listed("", self.callees.declared)
+        calls = [f"write `call: MODULE` for a declared module ({modules})"] if self.callees.declared else []
         return [*calls, "write `uses: TYPE` for a module type without weights, such as `uses: core.pool`"]
 
     def used_module(self, text: str, path: YamlPath) -> None:
@@ -70,11 +70,7 @@ class CalleeFaults:
     def _called_type(self, text: str, path: YamlPath) -> None:
         """A `call` that names a module type."""
         tree, entry = self.callees.document.tree, self.callees.registry.module_types[text]
-        declared = [
-            name
-            for name, module in self.callees.modules.items()
-            if module is not None and module.type is entry
-        ]
+        declared = [name for name, module in self.callees.modules.items() if module.type is entry]
         self.callees.called.update(declared)
         fix: tuple[Edit, ...] = ()
         help_ = f"`{text}` is a module type: declare a module with it, and call that"
@@ -100,8 +96,8 @@ class CalleeFaults:
             return
         place = self.callees.document.tree.place(path)
         form = "{}" + text[len(name) :]
-        meant = suggest(name, self.callees.modules, place, form=form, coined=True, used=self._called_by_name)
-        helps = (*meant.helps, f"declared modules: {listed(name, self.callees.modules)}")
+        meant = suggest(name, self.callees.declared, place, form=form, coined=True, used=self._called_by_name)
+        helps = (*meant.helps, f"declared modules: {listed(name, self.callees.declared)}")
         called = _with_a_dot(text, self.callees.modules)
         if called is not None:
             helps = (f"did you mean `{called}`?", *helps)
@@ -140,7 +136,7 @@ class CalleeFaults:
         return frozenset(str(node.call or node.generate).partition(".")[0] for node in nodes)
 
 
-def _with_a_dot(text: str, modules: Mapping[str, CheckedModule | None]) -> str | None:
+def _with_a_dot(text: str, modules: Mapping[str, CheckedModule]) -> str | None:
     """The call that a text means which joins module and method by another sign: `vision-video`."""
     for sign in ("/", "-", "_", ":"):
         name, _, method = text.partition(sign)

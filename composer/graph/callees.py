@@ -53,28 +53,29 @@ class Callees:
     reader: ConfigReader
     findings: Findings
     vocabularies: Vocabularies
-    modules: dict[str, CheckedModule | None] = field(default_factory=dict)
+    modules: dict[str, CheckedModule] = field(default_factory=dict)
+    """Those that are sound; the others are silenced, and nothing is told of what calls them."""
+    declared: dict[str, None] = field(default_factory=dict)
+    """The names of all modules, in order."""
     called: set[str] = field(default_factory=set)
     _signatures: dict[tuple[object, ...], Signature | None] = field(default_factory=dict)
     _keep: list[tuple[Config, ...]] = field(default_factory=list)
 
     def declare_modules(self) -> None:
-        """Validate every declared module; a faulty one becomes None and silences what calls it."""
-        self.modules |= {str(name): None for name in self.findings.touched_keys(("modules",))}
+        """Validate every declared module."""
+        faulty = {str(name): None for name in self.findings.touched_keys(("modules",))}
+        self.declared |= faulty | dict.fromkeys(self.document.shape.modules)
         for name, shape in self.document.shape.modules.items():
             path: YamlPath = ("modules", name)
             entry = self.find(self.registry.module_types, shape.uses, (*path, "uses"), "C201", "module type")
-            if entry is None or name in self.modules:
+            if entry is None or name in faulty:
                 self._check_options(shape, path)
-                self.modules[name] = None
-                continue
-            if self.findings.touches(path):
-                self.modules[name] = None
-                continue
-            config = self.reader.read(entry.config, shape.with_, path, f"{entry.id}", entry.title)
-            self.modules[name] = None
-            if config is not None and self._has_vocabulary(entry, config, path):
-                self.modules[name] = CheckedModule(name, entry, config, path)
+            elif not self.findings.touches(path):
+                config = self.reader.read(entry.config, shape.with_, path, f"{entry.id}", entry.title)
+                if config is not None and self._has_vocabulary(entry, config, path):
+                    self.modules[name] = CheckedModule(name, entry, config, path)
+            if name not in self.modules:
+                self.findings.silence(path)
 
     def _has_vocabulary(self, entry: ModuleType, config: Config, path: YamlPath) -> bool:
         """Whether what makes text of a decoder's ids is there (C205 or C206 where it is not)."""
@@ -157,7 +158,7 @@ class Callees:
         return SearchReader(self)
 
     def _in_place(self, node: NodeShape, path: YamlPath) -> Callee | None:
-        if node.uses not in self.registry.module_types and str(node.uses).partition(".")[0] in self.modules:
+        if node.uses not in self.registry.module_types and str(node.uses).partition(".")[0] in self.declared:
             self._faults.used_module(str(node.uses), path)
             return None
         entry = self.find(self.registry.module_types, str(node.uses), (*path, "uses"), "C201", "module type")
@@ -182,11 +183,11 @@ class Callees:
     def _called(self, node: NodeShape, verb: str, path: YamlPath) -> Callee | None:
         text = str(getattr(node, verb))
         name, _, method = text.partition(".")
-        if name not in self.modules:
+        if name not in self.declared:
             self._faults.unknown_module(name, text, (*path, verb))
             return None
         self.called.add(name)
-        module = self.modules[name]
+        module = self.modules.get(name)
         if module is None:
             return None
         if verb == "generate":
@@ -223,7 +224,7 @@ class Callees:
             return None
         if generation is None:
             message = f"module `{module.name}` ({module.type.id}) cannot generate: it has no decode method"
-            can = [n for n, m in self.modules.items() if m is not None and m.type.generation is not None]
+            can = [name for name, other in self.modules.items() if other.type.generation is not None]
             hint = f"modules here that can: {', '.join(can)}" if can else "declare a text decoder"
             self.called.update(can)  # one of them was meant
             helps: tuple[str, ...] = (hint,)

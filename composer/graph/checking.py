@@ -88,8 +88,7 @@ def _check_resolved(document: Resolved, registry: Registry) -> Report:
         place, helps = document.tree.place(()), ("add a `tasks:` map",)
         findings.add(Problem("C110", "error", "the document has no tasks", place, helps=helps))
     problems = _told(findings, document, reader)
-    modules = {n: m for n, m in callees.modules.items() if m is not None}
-    return Report(problems, document.sources, document.name, document, modules, tasks, registry)
+    return Report(problems, document.sources, document.name, document, callees.modules, tasks, registry)
 
 
 def _told(findings: Findings, document: Resolved, reader: ConfigReader) -> tuple[Problem, ...]:
@@ -137,8 +136,6 @@ def _settle_types(tasks: Mapping[str, CheckedTask], solver: Solver) -> None:
 def _infer_widths(callees: Callees, solver: Solver, findings: Findings) -> None:
     """Fill config fields that were left open with what the calls of the module agree on."""
     for module in callees.modules.values():
-        if module is None:
-            continue
         values = {}
         for symbol, field in _fixed_of(module).items():
             if getattr(module.config, field) is not None:

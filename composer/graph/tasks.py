@@ -344,7 +344,7 @@ class TaskChecker:
 
         if shape.ranges:
             self.findings.extend(check_ranges(shape, path, document, self._free_dims(), self._is_silent))
-        self.findings.extend(check_precisions(shape, path, document, self.shape.nodes, self.callees.modules))
+        self.findings.extend(check_precisions(shape, path, document, self.shape.nodes, self.callees.declared))
 
     def _free_dims(self) -> dict[str, tuple[int, int]]:
         """The free dimensions by name, with the sizes that the modules take."""

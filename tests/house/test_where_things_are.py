@@ -104,6 +104,7 @@ def test_names_are_defined_where_the_page_says(places: dict[str, list[str]]) -> 
     for asked, name in (
         ("the tolerance of an artifact", "TOLERANCES"),
         ("a kind of registry entry", "SECTIONS"),
+        ("what a problem does to its surroundings", "EFFECTS"),
     ):
         (file,) = places[asked]
         assert re.search(rf"^{name}\b.* = ", (ROOT / file).read_text(encoding="utf-8"), re.MULTILINE)
