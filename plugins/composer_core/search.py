@@ -6,6 +6,7 @@ when no open beam can still enter its best `beams` texts, for a longer text neve
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -13,6 +14,7 @@ import torch
 from torch import Tensor
 
 from composer.plugin import Cache, DecoderStep, Framing, NoConfig
+from composer.plugin.search_trace import Moment, SearchTrace
 from composer_core.configs import BeamConfig
 
 __all__ = ["BeamSearch", "Hypothesis"]
@@ -37,39 +39,32 @@ class BeamSearch:
     @torch.no_grad()
     def search(self, step: DecoderStep, cache: Cache, batch: int) -> list[list[Hypothesis]]:
         """Search all samples together; one that ends leaves the batch. Per sample at most `beams` texts, best first."""
-        beams = self.beams
-        finished: list[list[Hypothesis]] = [[] for _ in range(batch)]
-        rows = list(range(batch))
-        ids: Tensor | None = None
-        scores: Tensor | None = None
+        beams, device = self.beams, cache.device
+        trace = SearchTrace(batch, start=self.framing.start, device=device)
+        ends = torch.tensor(self.framing.ends, device=device)
+        last = torch.full((batch, beams), self.framing.start, dtype=torch.int64, device=device)
+        scores = torch.full((batch, beams), -torch.inf, device=device)
+        scores[:, 0] = 0.0  # at the first step the beams are equal, so one of them is alive
+        best = torch.full((batch, beams), -torch.inf, device=device)  # of the texts that have ended
         for position in range(self.framing.max_tokens):
-            last = self._last(ids, batch, beams, cache)
             logits, cache = step(last, cache)
-            total = self._totals(logits, scores, position)
-            bar = total.flatten(1).topk(beams, dim=1).values[:, -1:]
-            history = last.unsqueeze(-1) if ids is None else ids
-            self._store(finished, rows, history, total, bar)
-            total[:, :, self.ends] = -torch.inf
+            total = self._totals(logits, scores, ends, position)
+            ended = self._ended(total, ends)
+            best = torch.cat((best, ended.flatten(1)), dim=1).topk(beams, dim=1).values
+            total.index_fill_(2, ends, -torch.inf)
             scores, places = total.flatten(1).topk(beams, dim=1)
-            parents, tokens = places // logits.shape[-1], places % logits.shape[-1]
-            kept = history.gather(1, parents.unsqueeze(-1).expand(-1, -1, history.shape[2]))
-            ids = torch.cat((kept, tokens.unsqueeze(-1)), dim=-1)
+            parents, last = places // logits.shape[-1], places % logits.shape[-1]
+            is_over = best[:, -1].isfinite() & (best[:, -1] >= scores[:, 0])
+            trace.add(parents, last, scores, ended, done=is_over)
             cache = cache.reorder(parents) if beams > 1 else cache
-            keep = [i for i, row in enumerate(rows) if not self._is_over(finished[row], float(scores[i, 0]))]
-            if len(keep) < len(rows):
-                if not keep:
-                    rows = []
+            open_rows = trace.open_rows()
+            if open_rows is not None:
+                if not open_rows:
                     break
-                index = torch.tensor(keep, device=ids.device)
-                ids, scores, cache = ids[index], scores[index], cache.select(index)
-                rows = [rows[i] for i in keep]
-        for i, row in enumerate(rows):
-            assert ids is not None
-            assert scores is not None
-            finished[row] += [
-                Hypothesis(tuple(ids[i, k].tolist()), float(scores[i, k])) for k in range(beams)
-            ]
-        return [sorted(texts, key=lambda text: -text.score)[:beams] for texts in finished]
+                index = torch.tensor(open_rows, device=device)
+                trace.keep(index)
+                last, scores, best, cache = last[index], scores[index], best[index], cache.select(index)
+        return [self._texts(trace, moments) for moments in trace.moments()]
 
     @torch.no_grad()
     def stream(self, step: DecoderStep, cache: Cache) -> Iterator[int]:
@@ -85,30 +80,31 @@ class BeamSearch:
                 return
             yield token
 
-    def _last(self, ids: Tensor | None, batch: int, beams: int, cache: Cache) -> Tensor:
-        if ids is not None:
-            return ids[:, :, -1]
-        return torch.full((batch, beams), self.framing.start, dtype=torch.int64, device=cache.device)
+    def _totals(self, logits: Tensor, scores: Tensor, ends: Tensor, position: int) -> Tensor:
+        """Summed log-probabilities [B, K, V]."""
+        total = logits.float().log_softmax(dim=-1) + scores.unsqueeze(-1)
+        return total.index_fill_(2, ends, -torch.inf) if position < self.framing.min_tokens else total
 
-    def _totals(self, logits: Tensor, scores: Tensor | None, position: int) -> Tensor:
-        """Summed log-probabilities [B, K, V]; at the first step the beams are equal, so one of them is alive."""
-        total = logits.float().log_softmax(dim=-1)
-        if position < self.framing.min_tokens:
-            total[:, :, self.ends] = -torch.inf
-        if scores is None:
-            total[:, 1:] = -torch.inf
-            return total
-        return total + scores.unsqueeze(-1)
+    def _ended(self, total: Tensor, ends: Tensor) -> Tensor:
+        """Scores [B, K, E] of the texts that end here, -inf elsewhere: an ending is among the best `beams` of all."""
+        bar = total.flatten(1).topk(self.beams, dim=1).values[:, -1:]
+        ended = total.index_select(2, ends)
+        return ended.where(ended >= bar.unsqueeze(-1), -torch.inf)
 
-    def _store(
-        self, finished: list[list[Hypothesis]], rows: list[int], ids: Tensor, total: Tensor, bar: Tensor
-    ) -> None:
-        """Keep the texts that end here: an ending is among the best `beams` continuations, whose worst is `bar`."""
-        for end in self.ends:
-            ended = total[:, :, end]
-            for i, k in ((ended >= bar) & ended.isfinite()).nonzero().tolist():
-                finished[rows[i]].append(Hypothesis((*ids[i, k].tolist(), end), float(ended[i, k])))
-
-    def _is_over(self, texts: list[Hypothesis], best_open: float) -> bool:
-        beams = self.beams
-        return len(texts) >= beams and sorted((t.score for t in texts), reverse=True)[beams - 1] >= best_open
+    def _texts(self, trace: SearchTrace, moments: list[Moment]) -> list[Hypothesis]:
+        """The best texts of a sample: those that ended on the way, and those still open where the search stopped."""
+        found: list[Hypothesis] = []
+        for moment in moments:
+            (_, ended) = moment.noted
+            for number, end in enumerate(self.framing.ends):
+                for beam in range(self.beams):
+                    if ended[beam][number] > -math.inf:
+                        ids = trace.ids(moments, moment.step - 1, beam)
+                        found.append(Hypothesis((*ids, end), ended[beam][number]))
+        if not moments[-1].is_end:
+            (scores, _) = moments[-1].noted
+            found += [
+                Hypothesis(tuple(trace.ids(moments, moments[-1].step, beam)), scores[beam])
+                for beam in range(self.beams)
+            ]
+        return sorted(found, key=lambda text: -text.score)[: self.beams]

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from composer.plugin import Cache, DecoderStep, Framing
+from composer.plugin.search_trace import Moment, SearchTrace
 from composer_mplug2.configs import SearchConfig
 
 __all__ = ["Hypothesis", "Mplug2Search"]
@@ -32,24 +33,12 @@ class Hypothesis:
     score: float
 
 
-@dataclass
-class _Beams:
-    """The samples that are still searched: tensors of one row each, and where each row came from."""
-
-    rows: list[int]
-    ids: Tensor
-    """[B, K, length] int64."""
-    scores: Tensor
-    """Summed log-probabilities, [B, K]."""
-
-
 class Mplug2Search:
     """Beam search with the published semantics; with one beam it is greedy search, which can stream."""
 
     def __init__(self, *, config: SearchConfig, framing: Framing) -> None:
         self.beams = config.beams
         self.framing = framing
-        self.ends = list(framing.ends)
 
     @torch.no_grad()
     def search(self, step: DecoderStep, cache: Cache, batch: int) -> list[list[Hypothesis]]:
@@ -57,25 +46,24 @@ class Mplug2Search:
 
         `cache` is fresh from the decoder's `start(..., beams=beams, max_tokens=max_tokens)`.
         """
-        finished: list[list[Hypothesis]] = [[] for _ in range(batch)]
-        beams = self._opening(batch, cache)
+        device = cache.device
+        trace = SearchTrace(batch, start=self.framing.start, device=device)
+        beams = _Beams.opening(batch, self.beams, self.framing, device)
         for position in range(self.framing.max_tokens):
-            logits, cache = step(beams.ids[:, :, -1], cache)
+            logits, cache = step(beams.last, cache)
             parents, scores = self._extend(beams, logits, position)
-            open_rows = self._collect(
-                finished, beams, scores, is_last=position + 1 == self.framing.max_tokens
-            )
-            if not open_rows:
-                break
-            if len(open_rows) < len(beams.rows):
-                keep = torch.tensor(open_rows, device=parents.device)
-                beams.rows = [beams.rows[row] for row in open_rows]
-                beams.ids, beams.scores = beams.ids[keep], beams.scores[keep]
+            trace.add(parents, beams.last, scores, done=torch.isin(beams.last[:, 0], beams.ends))
+            open_rows = trace.open_rows()
+            if open_rows is not None:
+                if not open_rows:
+                    break
+                keep = torch.tensor(open_rows, device=device)
+                trace.keep(keep)
+                beams.last, beams.scores = beams.last[keep], beams.scores[keep]
                 parents, cache = parents[keep], cache.select(keep)
             if self.beams > 1:
                 cache = cache.reorder(parents)
-        # Python's sort is stable: of two equal scores the one that was found first comes first, as published.
-        return [sorted(texts, key=lambda text: -text.score)[: self.beams] for texts in finished]
+        return [self._texts(trace, moments) for moments in trace.moments()]
 
     @torch.no_grad()
     def stream(self, step: DecoderStep, cache: Cache) -> Iterator[int]:
@@ -83,58 +71,58 @@ class Mplug2Search:
 
         `cache` is fresh from the decoder's `start(..., beams=1, max_tokens=max_tokens)`.
         """
-        beams = self._opening(1, cache, beams=1)
+        beams = _Beams.opening(1, 1, self.framing, cache.device)
         for position in range(self.framing.max_tokens):
-            logits, cache = step(beams.ids[:, :, -1], cache)
+            logits, cache = step(beams.last, cache)
             self._extend(beams, logits, position)
-            token = int(beams.ids[0, 0, -1])
-            if token in self.ends:
+            token = int(beams.last)
+            if token in self.framing.ends:
                 return
             yield token
-
-    def _opening(self, batch: int, cache: Cache, beams: int | None = None) -> _Beams:
-        """Start tokens; only the first beam of a sample is alive, for all of them are equal."""
-        beams = beams or self.beams
-        device = cache.device
-        ids = torch.full((batch, beams, 1), self.framing.start, dtype=torch.int64, device=device)
-        scores = torch.full((batch, beams), -torch.inf, device=device)
-        scores[:, 0] = 0.0
-        return _Beams(list(range(batch)), ids, scores)
 
     def _extend(self, beams: _Beams, logits: Tensor, position: int) -> tuple[Tensor, Tensor]:
         """Replace the beams by their best continuations; returns their parents[B, K] and normalised scores[B, K]."""
         # The published code takes the logarithm of the softmax, which can be -inf where log_softmax is finite.
         scores = logits.float().softmax(dim=-1).log()
         if position < self.framing.min_tokens:
-            scores[:, :, self.ends] = FORBIDDEN
+            scores.index_fill_(2, beams.ends, FORBIDDEN)
         penalty = ((5.0 + (position + 1)) / 6.0) ** LENGTH_EXPONENT
         normalised = (scores + beams.scores.unsqueeze(-1)) / penalty
         best, places = normalised.flatten(1).topk(beams.scores.shape[1], dim=-1)
-        parents, tokens = places // logits.shape[-1], places % logits.shape[-1]
-        kept = beams.ids.gather(1, parents.unsqueeze(-1).expand(-1, -1, beams.ids.shape[2]))
-        beams.ids = torch.cat((kept, tokens.unsqueeze(-1)), dim=-1)
+        parents, beams.last = places // logits.shape[-1], places % logits.shape[-1]
         beams.scores = best * penalty
         return parents, best
 
-    def _collect(
-        self, finished: list[list[Hypothesis]], beams: _Beams, scores: Tensor, *, is_last: bool
-    ) -> list[int]:
-        """Store what is finished: beams that end here, and all beams of a sample whose best one does.
-
-        Returns the rows of `beams` that go on. Beams that ended without being the best stay in them.
-        """
-        tokens = beams.ids[:, :, -1].tolist()
-        if not is_last and not any(token in self.ends for row in tokens for token in row):
-            return list(range(len(tokens)))
-        texts, values = beams.ids.tolist(), scores.tolist()
-        open_rows = []
-        for row, last in enumerate(tokens):
-            ends = is_last or last[0] in self.ends
-            finished[beams.rows[row]] += [
-                Hypothesis(texts[row][beam], values[row][beam])
-                for beam, token in enumerate(last)
-                if ends or token in self.ends
+    def _texts(self, trace: SearchTrace, moments: list[Moment]) -> list[Hypothesis]:
+        """What a sample stored: beams that end, also those that are not the best, and all beams of its last step."""
+        found = []
+        for moment in moments:
+            (scores,) = moment.noted
+            is_last = moment is moments[-1]
+            found += [
+                Hypothesis(trace.ids(moments, moment.step, beam), scores[beam])
+                for beam, token in enumerate(moment.tokens)
+                if is_last or token in self.framing.ends
             ]
-            if not ends:
-                open_rows.append(row)
-        return open_rows
+        # Python's sort is stable: of two equal scores the one that was found first comes first, as published.
+        return sorted(found, key=lambda text: -text.score)[: self.beams]
+
+
+@dataclass
+class _Beams:
+    """The samples that are still searched, in tensors of one row each."""
+
+    last: Tensor
+    """The last token of every beam, [B, K] int64."""
+    scores: Tensor
+    """Summed log-probabilities, [B, K]."""
+    ends: Tensor
+    """The tokens that end a text, [E] int64."""
+
+    @classmethod
+    def opening(cls, batch: int, beams: int, framing: Framing, device: torch.device) -> _Beams:
+        """Start tokens; only the first beam of a sample is alive, for all of them are equal."""
+        last = torch.full((batch, beams), framing.start, dtype=torch.int64, device=device)
+        scores = torch.full((batch, beams), -torch.inf, device=device)
+        scores[:, 0] = 0.0
+        return cls(last, scores, torch.tensor(framing.ends, device=device))

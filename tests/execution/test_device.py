@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from documents import checked
-from pretended import DEVICE, OnDevice, near, pretended_cuda
+from pretended import DEVICE, OnDevice, near, pretended_cuda, reads
 
 from composer.execution import load
 from composer.types import States, Tokens
@@ -119,3 +120,34 @@ def test_a_text_is_streamed(tiny: Any) -> None:
             tiny.document, weights=tiny.weights, settings=settings, tasks=["image-caption"], device="cuda"
         )
         assert "".join(there.stream("image-caption", **raw)) == here.run("image-caption", **raw)["caption"]
+
+
+@pytest.mark.parametrize(
+    "search", ["{uses: mplug2.beam}", "{uses: core.beam, with: {beams: 3}}", "core.greedy"]
+)
+def test_a_search_makes_the_host_wait_once_in_eight_tokens(search: str, tiny: Any, tmp_path: Any) -> None:
+    """Between two steps of the decoder nothing is read from the device; texts are read when the search is over."""
+    path = tmp_path / "long.yaml"
+    path.write_text(
+        f"composer: 1\nextends: {tiny.document}\ntasks:\n  image-caption:\n    nodes:\n      description:\n"
+        f"        with: {{min_tokens: 17, max_tokens: 18, search: {search}}}\n"
+    )
+    here = load(path, weights=tiny.weights, tasks=["image-caption"])
+    expected = here.run("image-caption", image=[str(tiny.picture)] * 2)
+    with pretended_cuda():
+        model = load(path, weights=tiny.weights, tasks=["image-caption"], device="cuda")
+        (generator,) = model.runner("image-caption").generators.values()
+        step, waited = generator.decoder.step, []
+
+        def watched(*arguments: Any) -> Any:
+            before = len(reads)
+            waited.append(before)
+            found = step(*arguments)
+            assert reads[before:] == []
+            return found
+
+        generator.decoder.step = watched
+        agree(expected, model.run("image-caption", image=[str(tiny.picture)] * 2))
+    assert len(waited) == 18
+    assert [later - earlier for earlier, later in itertools.pairwise(waited)] == [*[0] * 7, 1, *[0] * 7, 1, 0]
+    assert len(reads) - waited[-1] <= 6

@@ -21,15 +21,24 @@ from torch.export.passes import move_to_device_pass
 from torch.utils._python_dispatch import TorchDispatchMode, _disable_current_modes
 from torch.utils._pytree import tree_flatten, tree_map
 
-__all__ = ["OnDevice", "near", "pretended_cuda"]
+__all__ = ["OnDevice", "near", "pretended_cuda", "reads"]
 
 DEVICE = torch.device("cuda", 0)
 aten = torch.ops.aten
 COPIES = {aten._to_copy.default, aten.copy_.default}
 INDEXING = {aten.index.Tensor, aten.index_put.default, aten.index_put_.default}
 """A GPU takes indices from the processor, not the other way round."""
+READING = {
+    *(aten._local_scalar_dense.default, aten.is_nonzero.default, aten.item.default),
+    *(aten.nonzero.default, aten.equal.default, aten.unique_consecutive.default),
+}
+"""A GPU makes its host wait for the numbers, or for how many there are."""
 PLAIN_ATTENTION = 0
 """The way of attention that torch is told to take, which is made of other operations."""
+
+
+reads: list[str] = []
+"""What made the host wait for the device so far, by operation."""
 
 
 class OnDevice(Tensor):
@@ -75,6 +84,7 @@ class OnDevice(Tensor):
         raise TypeError("can't convert cuda:0 device type tensor to numpy")
 
     def tolist(self) -> Any:
+        reads.append("tolist")
         return self.held.tolist()
 
     def __repr__(self) -> str:  # type: ignore[override]
@@ -105,6 +115,8 @@ def _run(func: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
         on_device = isinstance(args[0], OnDevice)
     else:
         on_device = asked[0].type == DEVICE.type if asked else bool(ours)
+    if ours and (func in READING or not on_device):
+        reads.append(str(func))
     result = func(*tree_map(near, args), **tree_map(near, kwargs))
     if not on_device:
         return result
