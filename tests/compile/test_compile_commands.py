@@ -39,7 +39,10 @@ def test_compile_says_what_it_wrote(small: Any, tmp_path: Path, capsys: pytest.C
     ours = json.loads(capsys.readouterr().out)["scores"]
     assert ours == pytest.approx(small.model.run("classify", question="a b c")["scores"].tolist(), abs=1e-5)
     assert main(["run", f"{out}:classify", "question=a b"]) == 1
-    assert "takes [batch, 5], and the length of what came is 4, not 5" in capsys.readouterr().err
+    assert (
+        "takes [batch, 5], as it was compiled, and the length of what came is 4, not 5"
+        in capsys.readouterr().err
+    )
 
 
 def test_the_command_that_is_shown_makes_the_artifact_again(

@@ -10,18 +10,17 @@ from torch import Tensor
 
 from composer.execution import Runner, build_program
 from composer.graph import Checked
-from composer.plan import Stage, Step
-from composer_compile.artifact.dtypes import DTYPES
+from composer.plan import Stage
 from composer_compile.artifact.manifest import Parity
 from composer_compile.artifact.weights import WeightStore
 from composer_compile.backends.contract import Builder, Loader
 from composer_compile.errors import CompileError
 from composer_compile.options import BuildOptions
 from composer_compile.parity.corner_samples import sample, vocabulary_sizes
-from composer_compile.parity.gate import grouped, live_values, searched
-from composer_compile.runtime.loaded_task import LoadedStage, LoadedTask, new_sizes
+from composer_compile.parity.gate import grouped
+from composer_compile.parity.live import entering, live_values, walk_beside
+from composer_compile.runtime.loaded_task import LoadedGenerate, LoadedStage, LoadedTask
 from composer_compile.scratch import Scratch
-from composer_compile.stages.host_nodes import slots_of
 from composer_compile.stages.modules import TensorStage
 from composer_compile.stages.probe import probe
 from composer_compile.stages.stager import Staged
@@ -52,45 +51,65 @@ def first_diverging_node(
     the cause, and is compiled again to find it. What comes after a search runs on what the live search gave.
     """
     raw = sample(loaded.task, sizes, vocabulary_sizes(loaded.requests.host.processors))
-    fitted, fitted_sizes = loaded.requests.fit(raw)
     slots, _ = live_values(runner, loaded, raw)
-    values = dict(fitted)
-    programs = {part.entry.name: part for part in loaded.order if isinstance(part, LoadedStage)}
-    for part in staged.order:
-        if isinstance(part, Step):
-            if _search_differs(part.name, parity, sizes):
-                place = _place(report, loaded.name, part.name)
-                return f"every node before it agrees, so it is node `{part.name}` itself ({place})"
-            values.update(searched(part.name, runner, slots, loaded.device))
-            continue
-        live = reference.specs[part]
+
+    def program(
+        part: LoadedStage,
+        given: Mapping[str, Tensor],
+        expected: Mapping[str, Tensor],
+        known: Mapping[str, int],
+    ) -> None:
+        cast = entering(staged.specs[part.name], given)
+        found = dict(zip(part.outputs, part.run(cast, known), strict=True))
+        if not all(within(each, parity.tolerance) for each in grouped(loaded, found, expected, sizes)):
+            raise _ProgramDiffersError(part.name, given, known)
+
+    def search(part: LoadedGenerate, given: Mapping[str, Tensor], known: Mapping[str, int]) -> None:
+        if _search_differs(part.name, parity, sizes):
+            raise _SearchDiffersError(part.name)
+
+    try:
+        walk_beside(loaded, reference, runner, slots, raw, at_program=program, at_search=search)
+    except _SearchDiffersError as found:
+        place = _place(report, loaded.name, found.node)
+        return f"every node before it agrees, so it is node `{found.node}` itself ({place})"
+    except _ProgramDiffersError as found:
+        spec, live = staged.specs[found.stage], reference.specs[found.stage]
         assert isinstance(live.module, TensorStage)
-        full = _entering(live, values)
-        given = _entering(staged.specs[part], values)
-        known = {**fitted_sizes, **new_sizes(programs[part], values, fitted_sizes)}
-        expected = live.module.outcome(*full).tensors
-        found = dict(zip(expected, programs[part].run(given, known), strict=True))
-        lines = grouped(loaded, found, expected, sizes)
-        if not all(within(each, parity.tolerance) for each in lines):
-            search = _Search(
-                staged.specs[part],
-                live.module,
-                given,
-                full,
-                known,
-                parity.tolerance,
-                builder,
-                loader,
-                options,
-                loaded.device,
-            )
-            try:
-                node, how = search.run()
-            except CompileError as error:
-                return f"no node could be singled out ({error})"
-            return f"{how} is `{node}` ({_place(report, loaded.name, node)})"
-        values.update(expected)
+        within_it = _Search(
+            spec,
+            live.module,
+            entering(spec, found.given),
+            entering(live, found.given),
+            found.sizes,
+            parity.tolerance,
+            builder,
+            loader,
+            options,
+            loaded.device,
+        )
+        try:
+            node, how = within_it.run()
+        except CompileError as error:
+            return f"no node could be singled out ({error})"
+        return f"{how} is `{node}` ({_place(report, loaded.name, node)})"
     return "no program differs by itself, so small differences add up from one to the next"
+
+
+class _ProgramDiffersError(Exception):
+    """Ends the walk at the first program whose results differ."""
+
+    def __init__(self, stage: str, given: Mapping[str, Tensor], sizes: Mapping[str, int]) -> None:
+        super().__init__(stage)
+        self.stage, self.given, self.sizes = stage, given, sizes
+
+
+class _SearchDiffersError(Exception):
+    """Ends the walk at the first search that writes or scores something else."""
+
+    def __init__(self, node: str) -> None:
+        super().__init__(node)
+        self.node = node
 
 
 @dataclass(frozen=True)
@@ -138,7 +157,7 @@ class _Search:
         """Slots of the first `count` steps that are read by later ones, or are results."""
         steps = self.live.program.plan.steps
         later = (*steps[count:], *(step for _, step in self.live.starts.values()))
-        read = {*self.live.wanted, *(slot for step in later for slot in slots_of(step))}
+        read = {*self.live.wanted, *(slot for step in later for slot in step.slots)}
         return [slot for step in steps[:count] for slot in step.targets.values() if slot in read]
 
     def _differing(self, count: int, wanted: Sequence[int]) -> str | None:
@@ -193,10 +212,6 @@ def _search_differs(node: str, parity: Parity, sizes: Mapping[str, int]) -> bool
         if each.output in (f"{node}.logits", f"{node}.ids") and each.sizes == dict(sizes)
     ]
     return not all(within(each, parity.tolerance) for each in own)
-
-
-def _entering(spec: StageSpec, values: Mapping[str, Tensor]) -> list[Tensor]:
-    return [values[each.name].to(DTYPES[each.dtype]) for each in spec.inputs]
 
 
 def _place(report: Checked, task: str, node: str) -> str:

@@ -13,18 +13,13 @@ from composer.execution import Runner
 from composer_compile.artifact.dtypes import DTYPES
 from composer_compile.artifact.manifest import Difference, Parity
 from composer_compile.parity.corner_samples import corner_sizes, sample, vocabulary_sizes
-from composer_compile.runtime.loaded_task import (
-    LoadedGenerate,
-    LoadedHostCall,
-    LoadedStage,
-    LoadedTask,
-    new_sizes,
-)
+from composer_compile.parity.live import first_logits, is_generated, live_logits, live_values, walk_beside
+from composer_compile.runtime.loaded_task import LoadedGenerate, LoadedStage, LoadedTask
 from composer_compile.stages.modules import cache_name
 from composer_compile.stages.stager import Staged
 from composer_compile.tensors.differences import difference, within
 
-__all__ = ["compare_task", "first_logits", "grouped", "live_results", "live_values", "searched"]
+__all__ = ["compare_task", "grouped"]
 
 
 @dataclass
@@ -73,93 +68,27 @@ def _stages(
     shown: Mapping[str, int],
 ) -> list[Difference]:
     """The programs one by one, each on what the live stages before it gave."""
-    values, sizes = loaded.requests.fit(raw)
     found: list[Difference] = []
-    for part in loaded.order:
-        if isinstance(part, LoadedHostCall):
-            continue
-        if isinstance(part, LoadedStage):
-            reference = _reference(staged, part.entry.name, [values[name] for name in part.inputs])
-            known = {**sizes, **new_sizes(part, values, sizes)}
-            results = dict(zip(part.outputs, part.run(_cast(part, values), known), strict=True))
-        else:
-            reference, results = _first_steps(part, staged, values, sizes)
-            values.update(searched(part.entry.node, runner, slots, loaded.device))
-        found += grouped(loaded, results, reference, shown)
-        values.update(reference)
+
+    def program(
+        part: LoadedStage,
+        given: Mapping[str, Tensor],
+        expected: Mapping[str, Tensor],
+        sizes: Mapping[str, int],
+    ) -> None:
+        cast = [given[each.name].to(DTYPES[each.dtype]) for each in part.entry.inputs]
+        results = dict(zip(part.outputs, part.run(cast, sizes), strict=True))
+        found.extend(grouped(loaded, results, expected, shown))
+
+    def search(part: LoadedGenerate, given: Mapping[str, Tensor], sizes: Mapping[str, int]) -> None:
+        dtypes = {each.name: DTYPES[each.dtype] for each in part.entry.decode.inputs}
+        cast = {name: given[name].to(dtypes[name]) for name in part.decoder.cached}
+        name = f"{part.name}.logits"
+        ours, theirs = first_logits(part, cast, sizes), live_logits(part, staged, given, sizes)
+        found.extend(grouped(loaded, {name: ours}, {name: theirs}, shown))
+
+    walk_beside(loaded, staged, runner, slots, raw, at_program=program, at_search=search)
     return found
-
-
-def _reference(staged: Staged, name: str, inputs: Sequence[Tensor]) -> dict[str, Tensor]:
-    spec = staged.specs[name]
-    full = [
-        tensor.to(DTYPES[entry.dtype]) if tensor.is_floating_point() else tensor
-        for tensor, entry in zip(inputs, spec.inputs, strict=True)
-    ]
-    outcome = spec.module.outcome(*full)  # type: ignore[operator]
-    return dict(outcome.tensors)
-
-
-def _cast(part: LoadedStage, values: Mapping[str, Tensor]) -> list[Tensor]:
-    return [values[entry.name].to(DTYPES[entry.dtype]) for entry in part.entry.inputs]
-
-
-def _first_steps(
-    part: LoadedGenerate, staged: Staged, values: Mapping[str, Tensor], sizes: Mapping[str, int]
-) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-    """The logits after the start token: (live, compiled)."""
-    dtypes = {entry.name: DTYPES[entry.dtype] for entry in part.entry.decode.inputs}
-    given = {name: values[name].to(dtypes[name]) for name in part.decoder.cached}
-    name = f"{part.entry.node}.logits"
-    return {name: _live_logits(part, staged, values, sizes)}, {name: first_logits(part, given, sizes)}
-
-
-def first_logits(part: LoadedGenerate, values: Mapping[str, Tensor], sizes: Mapping[str, int]) -> Tensor:
-    """What the compiled decoder gives after the start token, on the cache among `values`."""
-    rows = sizes[part.entry.batch]
-    logits, _ = part.decoder.step(_start(part, values, rows)[0], part.decoder.start(values, rows, sizes))
-    return logits
-
-
-def _live_logits(
-    part: LoadedGenerate, staged: Staged, values: Mapping[str, Tensor], sizes: Mapping[str, int]
-) -> Tensor:
-    leading = _start(part, values, sizes[part.entry.batch])
-    cached = [values[name] for name in part.decoder.cached]
-    return _reference(staged, part.entry.decode.name, [*leading, *cached])["logits"]
-
-
-def _start(part: LoadedGenerate, values: Mapping[str, Tensor], rows: int) -> list[Tensor]:
-    """The start token of every beam, and each beam as its own parent where there are several."""
-    decoder = part.decoder
-    device = next(iter(values.values())).device
-    ids = torch.full((rows, decoder.beams), part.entry.framing.start, dtype=torch.int64, device=device)
-    same = torch.arange(decoder.beams, device=device).expand(rows, -1)
-    return [ids, same] if decoder.beams > 1 else [ids]
-
-
-@torch.inference_mode()
-def live_results(
-    loaded: LoadedTask, runner: Runner, staged: Staged, raw: Mapping[str, Tensor]
-) -> dict[str, Tensor]:
-    """What the live model gives where `loaded` would: its tensors, generated ids, and logits after the start token."""
-    slots, hypotheses = live_values(runner, loaded, raw)
-    results = {f"{node}.ids": torch.tensor(found[0][0].ids) for node, found in hypotheses.items()}
-    for name, entry in loaded.task.outputs.items():
-        value = slots[runner.plan.outputs[name]]
-        parts = [value] if isinstance(value, Tensor) else list(value) if isinstance(value, tuple) else []
-        for value_name, part in zip(entry.values, parts, strict=False):
-            if value_name is not None and isinstance(part, Tensor) and not _generated(value_name, hypotheses):
-                results[value_name] = part
-    fitted, sizes = loaded.requests.fit(raw)
-    values = dict(fitted)
-    for stage in loaded.order:
-        if isinstance(stage, LoadedStage):
-            values.update(_reference(staged, stage.entry.name, [values[name] for name in stage.inputs]))
-        elif isinstance(stage, LoadedGenerate):
-            results[f"{stage.entry.node}.logits"] = _live_logits(stage, staged, values, sizes)
-            values.update(searched(stage.entry.node, runner, slots, loaded.device))
-    return results
 
 
 def grouped(
@@ -195,21 +124,6 @@ def _shown(tensor: Tensor) -> Tensor:
     return tensor.clamp(min=HIDDEN) if tensor.is_floating_point() else tensor
 
 
-def live_values(
-    runner: Runner, loaded: LoadedTask, raw: Mapping[str, Tensor]
-) -> tuple[list[Any], dict[str, Any]]:
-    """The live model's slots, and every node's hypotheses."""
-    slots = runner.program.load_inputs(loaded.requests.records(raw))
-    return slots, runner.walk(slots)
-
-
-def searched(node: str, runner: Runner, slots: Sequence[object], device: torch.device) -> dict[str, Tensor]:
-    """What the live search of a `generate` node gave, as far as a program can read it."""
-    (step,) = (step for step in runner.plan.steps if step.name == node)
-    found = {".".join(runner.plan.slots[slot]): slots[slot] for slot in step.targets.values()}
-    return {name: value.to(device) for name, value in found.items() if isinstance(value, Tensor)}
-
-
 def _results(
     loaded: LoadedTask,
     runner: Runner,
@@ -234,10 +148,10 @@ def _results(
         theirs = slots[runner.plan.outputs[name]]
         parts = [theirs] if isinstance(theirs, Tensor) else list(theirs) if isinstance(theirs, tuple) else []
         for value_name, part in zip(entry.values, parts, strict=False):
-            if value_name is not None and isinstance(part, Tensor) and not _generated(value_name, hypotheses):
+            if (
+                value_name is not None
+                and isinstance(part, Tensor)
+                and not is_generated(value_name, hypotheses)
+            ):
                 found.append(difference(name, sizes, values[value_name], part))
     return found
-
-
-def _generated(name: str, hypotheses: Mapping[str, Any]) -> bool:
-    return name.partition(".")[0] in hypotheses

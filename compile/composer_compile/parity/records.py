@@ -20,7 +20,7 @@ from composer_compile.artifact.manifest import Difference
 from composer_compile.artifact.weights import write_tensors
 from composer_compile.errors import ArtifactError
 from composer_compile.parity.corner_samples import corner_sizes, sample, vocabulary_sizes
-from composer_compile.parity.gate import first_logits, live_results
+from composer_compile.parity.live import first_logits, live_results
 from composer_compile.patches import full_float32
 from composer_compile.runtime.artifact import SAMPLES, Artifact
 from composer_compile.runtime.loaded_task import LoadedGenerate, LoadedTask

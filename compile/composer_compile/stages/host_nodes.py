@@ -39,7 +39,7 @@ def without_host_steps(plan: Plan, registry: Registry) -> tuple[Plan, tuple[Step
                 "(`uses`) can run beside the programs"
             )
     for step in plan.steps:
-        waits = names & {plan.slots[slot][0] for slot in slots_of(step)}
+        waits = names & {plan.slots[slot][0] for slot in step.slots}
         if step.name not in names and waits:
             raise CompileError(
                 f"node `{step.name}` needs what `{min(waits)}` makes on the host, which no program can"
@@ -48,11 +48,3 @@ def without_host_steps(plan: Plan, registry: Registry) -> tuple[Plan, tuple[Step
         replace(s, steps=tuple(step for step in s.steps if step.name not in names)) for s in plan.stages
     ]
     return replace(plan, stages=tuple(stage for stage in stages if stage.steps)), host
-
-
-def slots_of(step: Step) -> list[int]:
-    """Every slot that a step reads."""
-    slots: list[int] = []
-    for source in step.sources.values():
-        slots.extend([source] if isinstance(source, int) else source)
-    return slots

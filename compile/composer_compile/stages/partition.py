@@ -14,7 +14,6 @@ from typing import Any
 from composer.graph import Range
 from composer.plan import Plan, Step
 from composer_compile.stages.fingerprints import Digests
-from composer_compile.stages.host_nodes import slots_of
 from composer_compile.stages.modules import prefills
 from composer_compile.tensors.precisions import Precision
 
@@ -55,7 +54,7 @@ class Segment:
     @property
     def taken(self) -> tuple[int, ...]:
         """Slots that it needs from elsewhere, in order of their numbers."""
-        read = {slot for step in (*self.steps, *self.starts) for slot in slots_of(step)}
+        read = {slot for step in (*self.steps, *self.starts) for slot in step.slots}
         return tuple(sorted(read - self.produced))
 
 
@@ -95,7 +94,7 @@ def _module(plan: Plan, step: Step, labels: Labels) -> str:
     """A step in place goes with the module whose result it takes: an engine for a sum alone is not worth its call."""
     if step.node.verb != "uses":
         return step.node.module.name
-    makers = [plan.slots[slot][0] for slot in slots_of(step)]
+    makers = [plan.slots[slot][0] for slot in step.slots]
     return next((labels[maker].module for maker in reversed(makers) if maker in labels), "")
 
 
@@ -124,7 +123,7 @@ def _predecessors(items: Iterable[Step]) -> dict[str, list[str]]:
     makers: dict[int, str] = {}
     found: dict[str, list[str]] = {}
     for item in items:
-        found[item.name] = [makers[slot] for slot in slots_of(item) if slot in makers]
+        found[item.name] = [makers[slot] for slot in item.slots if slot in makers]
         if item.node.verb != "generate":
             makers.update(dict.fromkeys(item.targets.values(), item.name))
     return found

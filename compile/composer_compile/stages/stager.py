@@ -17,7 +17,6 @@ from composer.types import Dim, Kind, PortType
 from composer_compile.artifact.dtypes import DTYPES
 from composer_compile.errors import CompileError
 from composer_compile.stages.fingerprints import Digests
-from composer_compile.stages.host_nodes import slots_of
 from composer_compile.stages.modules import (
     DecodeStage,
     Outcome,
@@ -116,14 +115,14 @@ class _Stager:
             for follower in later
             if follower.kind == "decode"
             for step in follower.steps
-            if step.name not in self.caches and set(slots_of(step)) <= known
+            if step.name not in self.caches and set(step.slots) <= known
         ]
         shown = {
             *self.plan.outputs.values(),
-            *(slot for step in self.outline.host for slot in slots_of(step)),
+            *(slot for step in self.outline.host for slot in step.slots),
         }
         waiting = [step for follower in later for step in follower.steps if step not in starts]
-        needed = shown | {slot for step in waiting for slot in slots_of(step)}
+        needed = shown | {slot for step in waiting for slot in step.slots}
         segments = cut(stage.steps, starts, self.outline.labels) or [
             Segment((), (), self.outline.precision.default)
         ]
@@ -202,7 +201,7 @@ class _Stager:
         module = DecodeStage(decoder=decoder, node=node.name, template=cache, beams=beams)
         prefix = f"{cache_name(node.name)}."
         carried = [spec for name, spec in self.forms.items() if name.startswith(prefix)]
-        rows = self._rows(self.plan.type_of(slots_of(step)[0]))
+        rows = self._rows(self.plan.type_of(step.slots[0]))
         ids = [TensorSpec("ids", "int64", (rows, Dim(beams)))]
         if beams > 1:
             ids.append(TensorSpec("parents", "int64", (rows, Dim(beams))))

@@ -1,0 +1,147 @@
+"""The live model beside an artifact: what it gives for the same request, and the one walk over both of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from composer.execution import Runner
+from composer.plan import execute
+from composer_compile.artifact.dtypes import DTYPES
+from composer_compile.runtime.loaded_task import (
+    LoadedGenerate,
+    LoadedHostCall,
+    LoadedStage,
+    LoadedTask,
+    new_sizes,
+)
+from composer_compile.stages.stager import Staged
+from composer_compile.tensors.specs import StageSpec
+
+__all__ = [
+    "entering",
+    "first_logits",
+    "is_generated",
+    "live_logits",
+    "live_results",
+    "live_values",
+    "walk_beside",
+]
+
+Tensors = Mapping[str, Tensor]
+AtProgram = Callable[[LoadedStage, Tensors, Tensors, Mapping[str, int]], None]
+"""Called with a program, its inputs and outputs as the live model has them, and the sizes."""
+AtSearch = Callable[[LoadedGenerate, Tensors, Mapping[str, int]], None]
+"""Called with a search, its decoder's cache as the live model has it, and the sizes."""
+
+
+def walk_beside(
+    loaded: LoadedTask,
+    staged: Staged,
+    runner: Runner,
+    slots: Sequence[object],
+    raw: Tensors,
+    *,
+    at_program: AtProgram,
+    at_search: AtSearch,
+) -> None:
+    """Go through the programs and searches of a task in running order, each on what the live ones before it gave.
+
+    `staged` holds the live stages in full precision; what comes after a search reads what the live search gave, which
+    is among `slots`. What is called may raise to end the walk.
+    """
+
+    def program(part: LoadedStage, /, **given: Tensor) -> Sequence[Tensor]:
+        expected = _outcome(staged.specs[part.name], given)
+        at_program(part, given, expected, {**sizes, **new_sizes(part, given, sizes)})
+        return [expected[name] for name in part.outputs]
+
+    def search(part: LoadedGenerate, /, **given: Tensor) -> dict[str, Tensor]:
+        at_search(part, given, sizes)
+        return _searched(part.name, runner, slots, loaded.device)
+
+    fitted, sizes = loaded.requests.fit(raw)
+    calls = [
+        (part, partial(program, part) if isinstance(part, LoadedStage) else partial(search, part))
+        for part in loaded.order
+        if not isinstance(part, LoadedHostCall)
+    ]
+    execute(calls, dict(fitted))
+
+
+def entering(spec: StageSpec, given: Tensors) -> list[Tensor]:
+    """What goes into a program, in its number formats and order."""
+    return [given[each.name].to(DTYPES[each.dtype]) for each in spec.inputs]
+
+
+def _outcome(spec: StageSpec, given: Tensors) -> dict[str, Tensor]:
+    outcome = spec.module.outcome(*entering(spec, given))  # type: ignore[operator]
+    return dict(outcome.tensors)
+
+
+def _searched(node: str, runner: Runner, slots: Sequence[object], device: torch.device) -> dict[str, Tensor]:
+    """What the live search of a `generate` node gave, as far as a program can read it."""
+    (step,) = (step for step in runner.plan.steps if step.name == node)
+    found = {".".join(runner.plan.slots[slot]): slots[slot] for slot in step.targets.values()}
+    return {name: value.to(device) for name, value in found.items() if isinstance(value, Tensor)}
+
+
+def first_logits(part: LoadedGenerate, given: Tensors, sizes: Mapping[str, int]) -> Tensor:
+    """What the compiled decoder gives after the start token, on the cache among `given`."""
+    rows = sizes[part.entry.batch]
+    start = _start(part, given, rows)["ids"]
+    logits, _ = part.decoder.step(start, part.decoder.start(given, rows, sizes))
+    return logits
+
+
+def live_logits(part: LoadedGenerate, staged: Staged, given: Tensors, sizes: Mapping[str, int]) -> Tensor:
+    """What the live decoder gives there."""
+    start = _start(part, given, sizes[part.entry.batch])
+    return _outcome(staged.specs[part.entry.decode.name], {**given, **start})["logits"]
+
+
+def _start(part: LoadedGenerate, given: Tensors, rows: int) -> dict[str, Tensor]:
+    """The start token of every beam, and each beam as its own parent where there are several."""
+    beams = part.decoder.beams
+    device = next(iter(given.values())).device
+    ids = torch.full((rows, beams), part.entry.framing.start, dtype=torch.int64, device=device)
+    same = torch.arange(beams, device=device).expand(rows, -1)
+    return {"ids": ids, "parents": same} if beams > 1 else {"ids": ids}
+
+
+@torch.inference_mode()
+def live_results(loaded: LoadedTask, runner: Runner, staged: Staged, raw: Tensors) -> dict[str, Tensor]:
+    """What the live model gives where `loaded` would: its tensors, generated ids, and logits after the start token."""
+    slots, hypotheses = live_values(runner, loaded, raw)
+    results = {f"{node}.ids": torch.tensor(found[0][0].ids) for node, found in hypotheses.items()}
+    for name, entry in loaded.task.outputs.items():
+        value = slots[runner.plan.outputs[name]]
+        parts = [value] if isinstance(value, Tensor) else list(value) if isinstance(value, tuple) else []
+        for value_name, part in zip(entry.values, parts, strict=False):
+            if (
+                value_name is not None
+                and isinstance(part, Tensor)
+                and not is_generated(value_name, hypotheses)
+            ):
+                results[value_name] = part
+
+    def logits(part: LoadedGenerate, given: Tensors, sizes: Mapping[str, int]) -> None:
+        results[f"{part.name}.logits"] = live_logits(part, staged, given, sizes)
+
+    walk_beside(loaded, staged, runner, slots, raw, at_program=lambda *_: None, at_search=logits)
+    return results
+
+
+def live_values(runner: Runner, loaded: LoadedTask, raw: Tensors) -> tuple[list[Any], dict[str, Any]]:
+    """The live model's slots, and every node's hypotheses."""
+    slots = runner.program.load_inputs(loaded.requests.records(raw))
+    return slots, runner.walk(slots)
+
+
+def is_generated(name: str, hypotheses: Mapping[str, Any]) -> bool:
+    """Whether a value is that of a search: such are compared by their ids."""
+    return name.partition(".")[0] in hypotheses
