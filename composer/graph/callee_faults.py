@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
 from composer.graph.model import VERBS, CheckedModule
 from composer.language import graphs_of, removal
+from composer.plugin import ModuleType
 from composer.problems import Edit, Note, Problem, YamlPath
 from composer.problems.suggest import listed, rename, suggest
 
@@ -56,16 +58,36 @@ class CalleeFaults:
         calls = [f"write `call: MODULE` for a declared module ({modules})"] if self.callees.declared else []
         return [*calls, "write `uses: TYPE` for a module type without weights, such as `uses: core.pool`"]
 
+    def _tell(
+        self, code: str, message: str, path: YamlPath, helps: Iterable[str], fix: tuple[Edit, ...] = ()
+    ) -> None:
+        place = self.callees.document.tree.place(path)
+        self.callees.findings.add(Problem(code, "error", message, place, helps=tuple(helps), fix=fix))
+
     def used_module(self, text: str, path: YamlPath) -> None:
         """A `uses` that names a declared module."""
-        tree = self.callees.document.tree
         self.callees.called.add(text.partition(".")[0])
-        helps = (f"`{text}` is a declared module: write `call: {text}`",)
-        fix = rename(tree.place((*path, "uses"), key=True), "call")
-        message = f"there is no module type `{text}`"
-        self.callees.findings.add(
-            Problem("C201", "error", message, tree.place((*path, "uses")), helps=helps, fix=fix)
-        )
+        help_ = f"`{text}` is a declared module: write `call: {text}`"
+        fix = rename(self.callees.document.tree.place(path, key=True), "call")
+        self._tell("C201", f"there is no module type `{text}`", path, (help_,), fix)
+
+    def used_weights(self, entry: ModuleType, path: YamlPath) -> None:
+        """A `uses` of a node that names a module type with weights."""
+        help_ = "declare it under `modules` and `call` it: two calls then share its weights"
+        self._tell("C218", f"{entry.id} owns weights, so it cannot be used in place", path, (help_,))
+
+    def cannot_generate(self, module: CheckedModule, path: YamlPath) -> None:
+        """A `generate` of a module that is not a decoder."""
+        message = f"module `{module.name}` ({module.type.id}) cannot generate: it has no decode method"
+        can = [name for name, other in self.callees.modules.items() if other.type.generation is not None]
+        self.callees.called.update(can)  # one of them was meant
+        help_ = f"modules here that can: {', '.join(can)}" if can else "declare a text decoder"
+        self._tell("C212", message, path, (help_,))
+
+    def generated_method(self, module: CheckedModule, method: str, path: YamlPath) -> None:
+        """A `generate` that names a method."""
+        message = f"`{module.name}.{method}` names a method, and `generate` takes a module alone"
+        self._tell("C212", message, path, (f"write `generate: {module.name}`",))
 
     def _called_type(self, text: str, path: YamlPath) -> None:
         """A `call` that names a module type."""
@@ -82,10 +104,7 @@ class CalleeFaults:
         elif entry.stateless:
             help_ = f"`{text}` is a module type without weights: write `uses: {text}`"
             fix = rename(tree.place(path, key=True), "uses") if path[-1] == "call" else ()
-        message = f"there is no module `{text}`"
-        self.callees.findings.add(
-            Problem("C204", "error", message, tree.place(path), helps=(help_,), fix=fix)
-        )
+        self._tell("C204", f"there is no module `{text}`", path, (help_,), fix)
 
     def unknown_module(self, name: str, text: str, path: YamlPath) -> None:
         findings = self.callees.findings
@@ -120,14 +139,27 @@ class CalleeFaults:
             message = (
                 f"module `{module.name}` ({module.type.id}) has several methods, and none is the default"
             )
-            self.callees.findings.add(
-                Problem("C204", "error", message, place, helps=(f"call {' or '.join(shown)}",))
-            )
+            self._tell("C204", message, path, (f"call {' or '.join(shown)}",))
             return
         meant = suggest(method, methods, place, form=f"{module.name}.{{}}")
         helps = (*meant.helps, f"it has {', '.join(shown)}")
         message = f"module `{module.name}` ({module.type.id}) has no method `{method}`"
-        self.callees.findings.add(Problem("C204", "error", message, place, helps=helps, fix=meant.fix))
+        self._tell("C204", message, path, helps, meant.fix)
+
+    def disagreement(self, fault: str, path: YamlPath, what: str, module: YamlPath | None) -> None:
+        """C206 at the option that the message speaks of, with a note at the module's own."""
+        tree = self.callees.document.tree
+        owners = [path[:-1], *([] if module is None else [module])]
+        named = [
+            (*owner, "with", word)
+            for owner in owners
+            for word in dict.fromkeys(re.findall(r"[A-Za-z_]\w*", fault))
+            if tree.node((*owner, "with", word)) is not None
+        ]
+        notes = tuple(Note(tree.place(each), f"{each[-1]} is set here") for each in named[1:])
+        message = f"{what} refuses its config: {fault}"
+        place = tree.place(named[0] if named else path)
+        self.callees.findings.add(Problem("C206", "error", message, place, notes=notes))
 
     @cached_property
     def _called_by_name(self) -> frozenset[str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -14,11 +13,11 @@ from composer.graph.plugin_faults import report_fault
 from composer.graph.searches import SearchReader
 from composer.graph.vocabularies import Vocabularies
 from composer.language import ModuleShape, NodeShape, Resolved
-from composer.plugin import Config, Generation, ModuleType, NoConfig, Registry, Vocabulary
+from composer.plugin import Config, Generation, Modality, NoConfig, Registry, Vocabulary
 from composer.plugin.answers import as_signature, as_vocabularies, as_vocabulary
 from composer.plugin.asking import PluginError, ask
 from composer.plugin.registry import Entry, Section
-from composer.problems import ComposerError, Findings, Note, Problem, YamlPath
+from composer.problems import ComposerError, Findings, Problem, YamlPath
 from composer.problems.suggest import suggest
 from composer.types import Signature
 
@@ -58,6 +57,8 @@ class Callees:
     declared: dict[str, None] = field(default_factory=dict)
     """The names of all modules, in order."""
     called: set[str] = field(default_factory=set)
+    _texts: dict[str, tuple[Vocabulary, Modality, Config]] = field(default_factory=dict)
+    """What makes text of the ids that each decoder writes."""
     _signatures: dict[tuple[object, ...], Signature | None] = field(default_factory=dict)
     _keep: list[tuple[Config, ...]] = field(default_factory=list)
 
@@ -71,44 +72,37 @@ class Callees:
             if entry is None or name in faulty:
                 self._check_options(shape, path)
             elif not self.findings.touches(path):
-                config = self.reader.read(entry.config, shape.with_, path, f"{entry.id}", entry.title)
-                if config is not None and self._has_vocabulary(entry, config, path):
-                    self.modules[name] = CheckedModule(name, entry, config, path)
+                config = self.reader.read(entry.config, shape.with_, path, entry.id, entry.title)
+                module = None if config is None else CheckedModule(name, entry, config, path)
+                if module is not None and self._has_vocabulary(module):
+                    self.modules[name] = module
             if name not in self.modules:
                 self.findings.silence(path)
 
-    def _has_vocabulary(self, entry: ModuleType, config: Config, path: YamlPath) -> bool:
+    def _has_vocabulary(self, module: CheckedModule) -> bool:
         """Whether what makes text of a decoder's ids is there (C205 or C206 where it is not)."""
+        entry, at = module.type, (*module.path, "uses")
         if entry.generation is None:
             return True
-        vocabulary = self._vocabulary(entry, config, path)
+        what = f"`vocabulary` of {entry.title}"
+        vocabulary = self.asked(entry.generation.vocabulary, (module.config,), at, what, as_vocabulary)
         if vocabulary is None:
             return False
-        if vocabulary.modality not in self.registry.modalities:
+        modality = self.registry.modalities.get(vocabulary.modality)
+        if modality is None:
             message = f"{entry.id} writes `{vocabulary.modality}`, a modality that no loaded plugin offers"
-            place = self.document.tree.place((*path, "uses"))
-            self.findings.add(Problem("C205", "error", message, place))
+            self.findings.add(Problem("C205", "error", message, self.document.tree.place(at)))
             return False
-        return self._decoding(vocabulary, path, entry) is not None
-
-    def _vocabulary(self, entry: ModuleType, config: Config, path: YamlPath) -> Vocabulary | None:
-        assert entry.generation is not None
-        what = f"`vocabulary` of {entry.title}"
-        return self.asked(entry.generation.vocabulary, (config,), (*path, "uses"), what, as_vocabulary)
-
-    def _decoding(self, vocabulary: Vocabulary, path: YamlPath, entry: ModuleType) -> Config | None:
-        """The config of the modality that makes text of a decoder's ids."""
-        modality = self.registry.modalities[vocabulary.modality]
-        return self.reader.read(modality.config, dict(vocabulary.config), path, entry.id, modality.title)
+        given = dict(vocabulary.config)
+        config = self.reader.read(modality.config, given, module.path, entry.id, modality.title)
+        if config is not None:
+            self._texts[module.name] = vocabulary, modality, config
+        return config is not None
 
     def _hold_vocabulary(self, module: CheckedModule) -> None:
         """Hold the ids that a decoder writes against those that its tokenizer knows."""
-        vocabulary = self._vocabulary(module.type, module.config, module.path)
-        if vocabulary is None:
-            return
-        modality = self.registry.modalities[vocabulary.modality]
-        config = self._decoding(vocabulary, module.path, module.type)
-        if config is None or modality.vocabulary is None:
+        vocabulary, modality, config = self._texts[module.name]
+        if modality.vocabulary is None:
             return
         at, what = (*module.path, "uses"), f"`vocabulary` of {modality.title}"
         read = self.asked(modality.vocabulary, (config,), at, what, as_vocabularies)
@@ -159,16 +153,13 @@ class Callees:
 
     def _in_place(self, node: NodeShape, path: YamlPath) -> Callee | None:
         if node.uses not in self.registry.module_types and str(node.uses).partition(".")[0] in self.declared:
-            self._faults.used_module(str(node.uses), path)
+            self._faults.used_module(str(node.uses), (*path, "uses"))
             return None
         entry = self.find(self.registry.module_types, str(node.uses), (*path, "uses"), "C201", "module type")
         if entry is None:
             return None
         if not entry.stateless:
-            place = self.document.tree.place((*path, "uses"))
-            message = f"{entry.id} owns weights, so it cannot be used in place"
-            helps = ("declare it under `modules` and `call` it: two calls then share its weights",)
-            self.findings.add(Problem("C218", "error", message, place, helps=helps))
+            self._faults.used_weights(entry, (*path, "uses"))
             return None
         if self.findings.touches(path):
             return None
@@ -215,20 +206,11 @@ class Callees:
         self, node: NodeShape, module: CheckedModule, method: str, path: YamlPath
     ) -> Callee | None:
         generation = module.type.generation
-        tree = self.document.tree
-        if generation is not None and method:
-            message = f"`{module.name}.{method}` names a method, and `generate` takes a module alone"
-            place = tree.place((*path, "generate"))
-            help_ = f"write `generate: {module.name}`"
-            self.findings.add(Problem("C212", "error", message, place, helps=(help_,)))
-            return None
         if generation is None:
-            message = f"module `{module.name}` ({module.type.id}) cannot generate: it has no decode method"
-            can = [name for name, other in self.modules.items() if other.type.generation is not None]
-            hint = f"modules here that can: {', '.join(can)}" if can else "declare a text decoder"
-            self.called.update(can)  # one of them was meant
-            helps: tuple[str, ...] = (hint,)
-            self.findings.add(Problem("C212", "error", message, tree.place((*path, "generate")), helps=helps))
+            self._faults.cannot_generate(module, (*path, "generate"))
+            return None
+        if method:
+            self._faults.generated_method(module, method, (*path, "generate"))
             return None
         if self.findings.touches(path):
             return None
@@ -255,20 +237,6 @@ class Callees:
             error = PluginError(f"`prompt` of {module.type.title}", fault)
             report_fault(self.findings, error, self.document.tree.place(path))
         return not unknown
-
-    def _disagreement(self, fault: str, path: YamlPath, what: str, module: YamlPath | None) -> Problem:
-        """C206 at the option that the message speaks of, with a note at the module's own."""
-        tree = self.document.tree
-        owners = [path[:-1], *([] if module is None else [module])]
-        named = [
-            (*owner, "with", word)
-            for owner in owners
-            for word in dict.fromkeys(re.findall(r"[A-Za-z_]\w*", fault))
-            if tree.node((*owner, "with", word)) is not None
-        ]
-        notes = tuple(Note(tree.place(each), f"{each[-1]} is set here") for each in named[1:])
-        message = f"{what} refuses its config: {fault}"
-        return Problem("C206", "error", message, tree.place(named[0] if named else path), notes=notes)
 
     def _signature(
         self,
@@ -304,5 +272,5 @@ class Callees:
         except PluginError as error:
             report_fault(self.findings, error, self.document.tree.place(path))
         except ComposerError as error:  # the config and the options, each fine alone, do not go together
-            self.findings.add(self._disagreement(str(error), path, owner or what, module))
+            self._faults.disagreement(str(error), path, owner or what, module)
         return None

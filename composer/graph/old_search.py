@@ -118,17 +118,16 @@ class _Renewal:
         """What names the policy where no `search` of the same file does."""
         if "penalty" in given:
             return given["penalty"][0], self._meant(*given["penalty"])
-        chosen = self._default if inherited is None else self.document.value(inherited[1])
-        if inherited is not None and chosen != UNCHOSEN:
+        if inherited is not None and self.document.value(inherited[1]) != UNCHOSEN:
             return inherited
         key = given["beams"][0]
-        return key, made(self._with_beams(str(chosen)), key)
+        return key, made(self._default, key)
 
     def _meant(self, key: ScalarNode, value: Node) -> Node:
         """What a `penalty` is today: an id, or a parameter or alias as it is, whose value is still understood."""
         policy = self._policy(value)
         if value.tag == NULL:
-            return made(self._with_beams(self._default), key)
+            return made(self._default, key)
         if policy is None:
             meant = self._suggestion(value)
             policy = policy_called(self.registry, meant.word) if meant.fix else None
@@ -163,13 +162,10 @@ class _Renewal:
 
     @property
     def _default(self) -> str:
-        """The policy that the decoder's own options name."""
-        return self.model.model_construct().search.uses
-
-    def _with_beams(self, policy: str) -> str:
-        """What a policy that nobody chose was called where `penalty` and `beams` have to go with it."""
+        """The policy that was meant where no `penalty` is: that of the decoder's own options, or else the plain one."""
+        own = self.model.model_construct().search.uses
         plain = policy_called(self.registry, PLAIN)
-        return plain.id if policy == UNCHOSEN and plain is not None else policy
+        return plain.id if own == UNCHOSEN and plain is not None else own
 
     def _policy(self, name: Node) -> SearchPolicy | None:
         return policy_called(self.registry, self.document.value(name))
