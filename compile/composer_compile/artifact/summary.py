@@ -8,7 +8,7 @@ from math import prod
 from typing import Any
 
 from composer_compile.artifact.container import Container
-from composer_compile.artifact.manifest import Generate, HostCall, Manifest, Task
+from composer_compile.artifact.manifest import Generate, HostCall, Manifest, Program, Task, Weight
 from composer_compile.artifact.requirements import needs_lines
 
 __all__ = ["Sharing", "as_json", "summary_lines"]
@@ -40,9 +40,7 @@ class Sharing:
     @staticmethod
     def of_weights(manifest: Manifest) -> Sharing:
         """Of what lies in `weights.safetensors`."""
-        sizes = {
-            key: prod(weight.shape) * BYTES.get(weight.dtype, 4) for key, weight in manifest.weights.items()
-        }
+        sizes = {key: _weight_bytes(weight) for key, weight in manifest.weights.items()}
         used = {
             name: {key for program in task.programs for key in program.weights if key}
             for name, task in manifest.tasks.items()
@@ -110,9 +108,7 @@ def _task_lines(name: str, task: Task, manifest: Manifest, weights: int) -> Iter
             yield f"  host    {part.node:<20} {part.uses}"
             continue
         stage = part.decode if isinstance(part, Generate) else part
-        programs = ", ".join(
-            f"{program.file.rpartition('/')[2]} ({_fits(program.fixed)})" for program in stage.programs
-        )
+        programs = ", ".join(_program(program, manifest) for program in stage.programs)
         yield f"  program {stage.name:<20} {programs}"
     for label, output in task.outputs.items():
         yield f"  output  {label:<20} {output.kind}"
@@ -124,6 +120,19 @@ def _task_lines(name: str, task: Task, manifest: Manifest, weights: int) -> Iter
             yield f"  parity  not measured: {parity.not_measured}; run `composer verify` where it runs"
             return
         yield f"  parity  worst difference {worst:.2g}, {verdict} the tolerance {parity.tolerance:g}"
+
+
+def _program(program: Program, manifest: Manifest) -> str:
+    """A program's file, with what it takes and what it reads of the weights that are stored once for all."""
+    keys = {key for key in program.weights if key is not None}
+    read = sum(_weight_bytes(manifest.weights[key]) for key in keys)
+    own = manifest.files[program.file].bytes
+    name = program.file.rpartition("/")[2]
+    return f"{name} ({_fits(program.fixed)}; {_size(own)}, and reads {_size(read)} of the stored weights)"
+
+
+def _weight_bytes(weight: Weight) -> int:
+    return prod(weight.shape) * BYTES.get(weight.dtype, 4)
 
 
 def _fits(fixed: Mapping[str, int]) -> str:

@@ -5,7 +5,7 @@ Objects of these forms, registered as `composer.plugin.Backend`, will do. Import
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
@@ -25,6 +25,7 @@ __all__ = [
     "Builder",
     "ChecksStored",
     "Compiled",
+    "HoldsWeights",
     "LoadedProgram",
     "Loader",
     "Support",
@@ -113,6 +114,15 @@ class Builder(Protocol):
 
     def support(self, graph: fx.GraphModule) -> Mapping[fx.Node, Support]:
         """What becomes of every call in a graph of one node, for `--plan`."""
+        ...
+
+
+@runtime_checkable
+class HoldsWeights(Protocol):
+    """What a builder has besides, where programs keep some weights inside rather than in the artifact's one store."""
+
+    def stored_once(self, tensors: Mapping[fx.Node, Tensor], options: BuildOptions) -> Collection[fx.Node]:
+        """Those of the weights that the graph of a node reads which go to the store, for `--plan`."""
         ...
 
 

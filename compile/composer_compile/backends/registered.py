@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,7 +14,15 @@ from composer.plugin import Backend, Registry
 from composer.plugin.answers import as_instance, as_map
 from composer.plugin.asking import ask, import_object
 from composer.problems.suggest import unknown
-from composer_compile.backends.contract import Builder, ChecksStored, Compiled, LoadedProgram, Loader, Support
+from composer_compile.backends.contract import (
+    Builder,
+    ChecksStored,
+    Compiled,
+    HoldsWeights,
+    LoadedProgram,
+    Loader,
+    Support,
+)
 
 if TYPE_CHECKING:
     from composer_compile.artifact.weights import WeightStore
@@ -123,6 +131,13 @@ class _AskedBuilder:
 
     def support(self, graph: fx.GraphModule) -> Mapping[fx.Node, Support]:
         return ask(self.made.support, graph, what=f"`support` of {self.title}", accept=as_map)
+
+    def stored_once(self, tensors: Mapping[fx.Node, Tensor], options: BuildOptions) -> Collection[fx.Node]:
+        if not isinstance(self.made, HoldsWeights):
+            return tensors
+        return ask(
+            self.made.stored_once, tensors, options, what=f"`stored_once` of {self.title}", accept=frozenset
+        )
 
 
 def _text_or_none(answer: Any) -> str | None:

@@ -9,7 +9,16 @@ from typing import Any, Literal
 from pydantic import ConfigDict, TypeAdapter, computed_field
 from pydantic.dataclasses import dataclass
 
-__all__ = ["CompilePlan", "NodePlan", "OperationPlan", "StagePlan", "Status", "TaskPlan", "plan_schema"]
+__all__ = [
+    "CompilePlan",
+    "NodePlan",
+    "OperationPlan",
+    "StagePlan",
+    "Status",
+    "TaskPlan",
+    "WeightsPlan",
+    "plan_schema",
+]
 
 Status = Literal["supported", "partial", "fallback", "host", "nothing"]
 """What becomes of a node: all of it in engines, some operations left to torch, all left to torch, run on the host in
@@ -101,12 +110,35 @@ class TaskPlan:
 
 
 @dataclass(frozen=True, config=_DESCRIBED)
+class WeightsPlan:
+    """Where the weights of the tasks will lie, as far as that is known before anything is built."""
+
+    stored_bytes: int
+    """Bytes of weights that the artifact stores once, for all programs of all tasks."""
+    stored_tensors: int
+    """How many they are."""
+    held_bytes: int
+    """Bytes of weights inside programs, each counted in every program that holds it."""
+    held_tensors: int
+    """How many they are, counted so."""
+
+    def __str__(self) -> str:
+        stored = f"{_short(self.stored_bytes)}B in {self.stored_tensors} tensors, each stored once for all programs"
+        if not self.held_tensors:
+            return f"{stored}; none inside programs"
+        held = f"{_short(self.held_bytes)}B in {self.held_tensors} inside the programs that read them"
+        return f"{stored}; {held}; what an engine takes besides is known when it is built"
+
+
+@dataclass(frozen=True, config=_DESCRIBED)
 class CompilePlan:
     """What compiling a document with a backend would do."""
 
     document: str
     backend: str
     tasks: tuple[TaskPlan, ...]
+    weights: WeightsPlan
+    """Where the weights of all tasks together lie."""
 
     format: Literal["composer-compile-plan"] = "composer-compile-plan"
     """Tells this report from any other JSON."""
@@ -118,7 +150,8 @@ class CompilePlan:
         return data
 
     def __str__(self) -> str:
-        return "\n".join(line for task in self.tasks for line in self._task(task)).rstrip()
+        tasks = (line for task in self.tasks for line in self._task(task))
+        return "\n".join([*tasks, f"weights of all tasks: {self.weights}"])
 
     def _task(self, task: TaskPlan) -> Iterator[str]:
         sizes = ", ".join(f"{name} {size}" for name, size in task.sizes.items())

@@ -20,12 +20,19 @@ from composer.plugin import Registry, load_registry
 from composer.plugin.implementations import begin
 from composer.problems.suggest import unknown
 from composer_compile.artifact.dtypes import DTYPES
-from composer_compile.backends.contract import Builder
+from composer_compile.backends.contract import Builder, HoldsWeights
 from composer_compile.backends.registered import builder_of, loader_of
 from composer_compile.errors import CompileError
 from composer_compile.export.refusals import check_exportable
 from composer_compile.options import Options
-from composer_compile.plan.plan_report import CompilePlan, NodePlan, OperationPlan, StagePlan, TaskPlan
+from composer_compile.plan.plan_report import (
+    CompilePlan,
+    NodePlan,
+    OperationPlan,
+    StagePlan,
+    TaskPlan,
+    WeightsPlan,
+)
 from composer_compile.plan.trace import floating_operations, moved_bytes, tensors_of, trace
 from composer_compile.plan.workspace import workspace_bytes
 from composer_compile.stages.host_nodes import is_host_step
@@ -72,7 +79,8 @@ def plan_document(
     check_overrides(plans, chosen.ranges)
     check_precision_names(plans, chosen.precisions)
     planner = _Planner(report, registry, builder, chosen)
-    return CompilePlan(report.name, chosen.backend, tuple(planner.task(name) for name in names))
+    planned = tuple(planner.task(name) for name in names)
+    return CompilePlan(report.name, chosen.backend, planned, planner.weights())
 
 
 @dataclass
@@ -84,6 +92,27 @@ class _Planner:
     modules: dict[str, nn.Module] = field(default_factory=dict)
     known: dict[Any, tuple[NodePlan, Any]] = field(default_factory=dict)
     """Calls that were traced before: the same method of the same module on tensors of the same sizes."""
+    stored: dict[tuple[int, torch.dtype], Tensor] = field(default_factory=dict)
+    """Weights that the artifact stores once, in the number formats of the nodes that read them."""
+    held: list[Tensor] = field(default_factory=list)
+    """Weights inside programs, as often as there are programs that hold them."""
+
+    def weights(self) -> WeightsPlan:
+        """Where the weights of what was planned lie."""
+        stored = self.stored.values()
+        return WeightsPlan(_bytes(stored), len(stored), _bytes(self.held), len(self.held))
+
+    def note_weights(self, graph: fx.GraphModule) -> None:
+        """Note where the weights lie that a traced call reads."""
+        read = {
+            node: tensor
+            for node in graph.graph.find_nodes(op="get_attr")
+            for tensor in tensors_of(_attribute(graph, str(node.target)))
+        }
+        builder = self.builder
+        once = builder.stored_once(read, self.options.build) if isinstance(builder, HoldsWeights) else read
+        self.stored.update({(id(read[node]), read[node].dtype): read[node] for node in once})
+        self.held += {id(tensor): tensor for node, tensor in read.items() if node not in once}.values()
 
     def task(self, name: str) -> TaskPlan:
         plan = plan_task(self.report.tasks[name])
@@ -107,6 +136,7 @@ class _Planner:
         if known is None:
             traced = trace(call, keywords, self.builder.decompositions())
             found = self.builder.support(traced.graph)
+            self.note_weights(traced.graph)
             known = (_node_plan(name, callee, traced.graph, found), traced.result)
             self.known[key, shapes] = known
         return known[0].named(name, callee), known[1]
@@ -305,6 +335,10 @@ def _attribute(graph: fx.GraphModule, target: str) -> Any:
     for part in target.split("."):
         value = getattr(value, part)
     return value
+
+
+def _bytes(tensors: Iterable[Tensor]) -> int:
+    return sum(tensor.numel() * tensor.element_size() for tensor in tensors)
 
 
 def _flat(value: Any) -> Any:

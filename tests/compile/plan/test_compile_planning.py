@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import math
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -15,6 +16,8 @@ import composer_compile
 import jsonschema
 import pytest
 import torch
+from composer_compile.artifact.container import open_container
+from composer_compile.artifact.dtypes import DTYPES
 from composer_compile.backends.contract import Support
 from composer_compile.backends.export_builder import ExportBuilder
 from composer_compile.errors import BackendError
@@ -140,6 +143,38 @@ def test_the_command_prints_a_table_and_json(small: Any, capsys: pytest.CaptureF
     del nodes[0]["status"]
     with pytest.raises(jsonschema.ValidationError, match="'status' is a required property"):
         jsonschema.validate(data, plan_schema())
+
+
+def test_weights_are_counted_once_for_all_tasks(small: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    """As the artifact has them, which the backend `export` keeps wholly beside its programs."""
+    plan = plan_document(small.document)
+    manifest = open_container(small.artifact).manifest
+    sizes = [math.prod(each.shape) * DTYPES[each.dtype].itemsize for each in manifest.weights.values()]
+    assert (plan.weights.stored_bytes, plan.weights.stored_tensors) == (sum(sizes), len(sizes))
+    assert (plan.weights.held_bytes, plan.weights.held_tensors) == (0, 0)
+    assert main(["compile", str(small.document), "--plan"]) == 0
+    last = capsys.readouterr().out.splitlines()[-1]
+    assert last == (
+        f"weights of all tasks: {sum(sizes) / 1000:.1f}kB in {len(sizes)} tensors, each stored once for all programs; "
+        "none inside programs"
+    )
+
+
+def test_weights_inside_programs_are_counted_in_each(small: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    def stored_once(self: ExportBuilder, tensors: Mapping[fx.Node, torch.Tensor], options: object) -> object:
+        return [node for node, tensor in tensors.items() if tensor.dim() > 1]
+
+    monkeypatch.setattr(ExportBuilder, "stored_once", stored_once, raising=False)
+    one, all_ = (plan_document(small.document, tasks=names).weights for names in (["classify"], None))
+    text, classes = (small.model.modules[name] for name in ("text", "classes"))
+    tensors = [tensor for module in (text, classes) for tensor in module.state_dict().values()]
+    assert one.stored_tensors == sum(tensor.dim() > 1 for tensor in tensors)
+    assert one.held_tensors == sum(tensor.dim() == 1 for tensor in tensors)
+    assert all_.held_tensors > one.held_tensors
+    assert (
+        "inside the programs that read them; what an engine takes besides is known when it is built"
+        in str(one)
+    )
 
 
 def test_unknown_names_are_refused(small: Any) -> None:

@@ -18,7 +18,7 @@ from torch.utils import _pytree as pytree
 
 from composer_compile.tensors.points import inputs_of
 
-__all__ = ["request_inputs", "share_weights", "shared_inputs"]
+__all__ = ["request_inputs", "share_weights", "shareable", "shared_inputs"]
 
 aten = torch.ops.aten
 SMALLEST = 4096
@@ -31,10 +31,20 @@ TAKES: dict[Any, tuple[int, ...]] = {
     aten.addmm.default: (1, 2),
     aten.embedding.default: (0,),
     aten.conv2d.default: (1,),
+    aten.convolution.default: (1,),  # what a plan's trace calls each of them
 }
 """Operation → the arguments that the library takes from an input as well as from a constant."""
-PASSED_ON = {aten.t.default, aten.transpose.int, aten.permute.default, aten.to.dtype, aten.detach.default}
+PASSED_ON = {
+    aten.t.default,
+    aten.transpose.int,
+    aten.permute.default,
+    aten.to.dtype,
+    aten._to_copy.default,
+    aten.detach.default,
+}
 """What a table may go through on its way."""
+GROUPS = {aten.conv2d.default: 6, aten.convolution.default: 8}
+"""Where a convolution says its groups."""
 
 
 def share_weights(exported: ExportedProgram) -> dict[str, Tensor]:
@@ -55,6 +65,12 @@ def share_weights(exported: ExportedProgram) -> dict[str, Tensor]:
     _drop_other_names(exported, shared)
     _call_flat(exported)
     return shared
+
+
+def shareable(tensors: Mapping[fx.Node, Tensor]) -> set[fx.Node]:
+    """Those of the tensors that a traced graph reads which engines would take as inputs: a node for each use."""
+    inside = {id(tensor) for node, tensor in tensors.items() if not (_is_large(tensor) and _is_taken(node))}
+    return {node for node, tensor in tensors.items() if id(tensor) not in inside}
 
 
 def _drop_other_names(exported: ExportedProgram, shared: Mapping[str, Tensor]) -> None:
@@ -101,8 +117,10 @@ def _takes(user: fx.Node, node: fx.Node) -> bool:
         return _is_taken(user)
     positions = TAKES.get(user.target, ())
     read = [position for position, argument in enumerate(user.args) if argument is node]
-    if user.target is aten.conv2d.default and (_argument(user, 6, 1) != 1):
+    if user.target in GROUPS and _argument(user, GROUPS[user.target], 1) != 1:
         return False  # seen: kernels of groups are taken from constants alone
+    if user.target is aten.convolution.default and (node.meta["val"].dim() != 4 or user.args[6]):
+        return False  # of a plane, and not transposed
     return bool(read) and set(read) <= set(positions) and node not in user.kwargs.values()
 
 

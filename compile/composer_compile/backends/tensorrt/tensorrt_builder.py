@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 import torch
@@ -17,6 +17,7 @@ from composer_compile.backends.tensorrt.engine_build import Recipe, exported_sta
 from composer_compile.backends.tensorrt.engine_graph import fixed_name
 from composer_compile.backends.tensorrt.keep_list import KEPT
 from composer_compile.backends.tensorrt.program_file import Packed
+from composer_compile.backends.tensorrt.shared_weights import shareable
 from composer_compile.backends.tensorrt.targets import capabilities
 from composer_compile.backends.tensorrt.tensorrt_library import installed, library
 from composer_compile.errors import BackendError
@@ -133,6 +134,9 @@ class TensorRTBuilder:
                 else:
                     found[node] = Support(supported=False, reason="TensorRT has no converter for it")
             return found
+
+    def stored_once(self, tensors: Mapping[fx.Node, Tensor], options: BuildOptions) -> Collection[fx.Node]:
+        return shareable(tensors) if options.engine_weights == "shared" else ()
 
 
 def _kept(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from importlib.util import find_spec
+from typing import Literal
 
 import pytest
 import torch
@@ -11,9 +12,12 @@ from composer_compile.artifact.weights import WeightStore, content_key
 from composer_compile.backends.tensorrt.engine_build import Recipe, exported_stage
 from composer_compile.backends.tensorrt.engine_graph import read_graph
 from composer_compile.backends.tensorrt.program_file import TorchStep
+from composer_compile.backends.tensorrt.tensorrt_builder import TensorRTBuilder
+from composer_compile.options import BuildOptions
+from composer_compile.plan.trace import trace
 from composer_compile.tensors.specs import StageSpec, TensorSpec
 from composer_compile.tensors.variants import Variant, variants_of
-from torch import Tensor, nn
+from torch import Tensor, fx, nn
 
 from composer.graph import Range
 from composer.types import Dim
@@ -93,6 +97,23 @@ def test_large_tables_are_inputs_and_the_rest_is_inside(variant: Variant) -> Non
     own = dict(spec.module.named_parameters())
     inside = sum(own[name].numel() for name in ("groups.weight", "positions", "scaled"))
     assert inside < held < inside + 2000
+
+
+@pytest.mark.parametrize("weights", ["shared", "held"])
+def test_the_plan_says_which_they_will_be(variant: Variant, weights: Literal["shared", "held"]) -> None:
+    """It traces the stage otherwise than the build does, operation by operation."""
+    builder = TensorRTBuilder()
+    with torch.device("meta"):
+        module = stage().module
+    ids, pixels = (each.to("meta") for each in given(3, 6))
+    inputs = {"ids": ids, "pixels": pixels}
+    traced = trace(lambda **ports: module(*ports.values()), inputs, builder.decompositions())
+    read: dict[fx.Node, Tensor] = {
+        node: getattr(traced.graph, str(node.target)) for node in traced.graph.graph.find_nodes(op="get_attr")
+    }
+    found = builder.stored_once(read, BuildOptions(engine_weights=weights))
+    _, shared = exported_stage(stage(), variant, recipe(weights=weights))
+    assert {id(read[node]) for node in found} == {id(module.get_parameter(name)) for name in shared}
 
 
 def test_held_weights_are_all_inside(variant: Variant) -> None:
