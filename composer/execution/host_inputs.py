@@ -21,7 +21,7 @@ from composer.problems import InputError
 from composer.problems.suggest import unknown
 from composer.types import Dim, Kind, PortType
 
-__all__ = ["HostInput", "HostInputs", "HostPort", "check_names", "written_symbols"]
+__all__ = ["Arrays", "HostInput", "HostInputs", "HostPort", "check_names", "written_symbols"]
 
 Arrays = dict[str, Any]
 """Host port → an array, a record of arrays, or a list of texts."""

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from composer.execution.kept_inputs import KeptInputs
 from composer.execution.node_errors import hold_outputs, node_errors
 
 if TYPE_CHECKING:
@@ -33,19 +34,17 @@ class Session:
     ) -> None:
         self._runner = runner
         self._device, self._dtype = device, dtype
-        drawn, self._kept = runner.drawn(seed, kept)
-        host = runner.inputs.host
-        host.check_known(self._kept)
-        self._arrays = host.arrays(self._kept, self._kept)
-        self._slots = runner.program.load_inputs(runner.inputs.tensors(self._arrays, device, dtype))
-        self._done = runner.plan.depending_on(self._kept)
+        drawn, taken = runner.drawn(seed, kept)
+        self._kept = KeptInputs(runner.inputs.host, taken)
+        self._slots = runner.program.load_inputs(runner.inputs.tensors(self._kept.arrays, device, dtype))
+        self._done = runner.plan.depending_on(self._kept.raw)
         with node_errors(runner.plan, self._slots, self._done):
             runner.walk(self._slots, drawn, self._done)
 
     @property
     def inputs(self) -> tuple[str, ...]:
         """The inputs that `ask` takes."""
-        return tuple(name for name in self._runner.plan.inputs if name not in self._kept)
+        return self._kept.others
 
     @torch.inference_mode()
     def ask(self, *, seed: object = None, **asked: object) -> dict[str, Any]:
@@ -55,12 +54,9 @@ class Session:
         another number of values than the session keeps.
         """
         runner = self._runner
-        plan, host = runner.plan, runner.inputs.host
-        drawn, asked_too = runner.drawn(seed, asked, self._kept)
-        host.check_asked(self._kept, asked_too)
-        together = {**self._kept, **asked_too}
-        arrays = host.arrays(together, asked_too)
-        host.hold_together({**self._arrays, **arrays})
+        plan = runner.plan
+        drawn, given = runner.drawn(seed, asked, self._kept.raw)
+        arrays, single = self._kept.asked(given)
         tensors = runner.inputs.tensors(arrays, self._device, self._dtype)
         slots = list(self._slots)
         for slot, value in enumerate(runner.program.load_inputs(tensors)):
@@ -70,4 +66,4 @@ class Session:
         with node_errors(plan, slots, rest):
             runner.walk(slots, drawn, rest)
             hold_outputs(plan, slots)
-        return runner.answer(slots, single=host.is_single(together))
+        return runner.answer(slots, single=single)

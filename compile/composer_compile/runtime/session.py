@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 
+from composer.execution.kept_inputs import KeptInputs
 from composer.plan import places_of
 from composer_compile.runtime.loaded_task import LoadedTask, Part
 
@@ -20,10 +21,9 @@ class ArtifactSession:
     def __init__(self, task: LoadedTask, kept: Mapping[str, Any], seed: Any) -> None:
         self._task = task
         requests = task.requests
-        drawn, self._kept = task.drawn(seed, kept)
-        requests.host.check_known(self._kept)
-        self._arrays = requests.host.arrays(self._kept, self._kept)
-        fitted, sizes = requests.fit(requests.tensors(self._arrays))
+        drawn, taken = task.drawn(seed, kept)
+        self._kept = KeptInputs(requests.host, taken)
+        fitted, sizes = requests.fit(requests.tensors(self._kept.arrays))
         self._values: dict[str, Any] = dict(fitted)
         known = set(fitted)
         done: list[Part] = []
@@ -37,7 +37,7 @@ class ArtifactSession:
     @property
     def inputs(self) -> tuple[str, ...]:
         """The inputs that `ask` takes."""
-        return tuple(name for name in self._task.task.inputs if name not in self._kept)
+        return self._kept.others
 
     @torch.inference_mode()
     def ask(self, *, seed: Any = None, **asked: Any) -> dict[str, Any]:
@@ -47,13 +47,9 @@ class ArtifactSession:
         another number of values than the session keeps.
         """
         task, requests = self._task, self._task.requests
-        drawn, given = task.drawn(seed, asked, self._kept)
-        host = requests.host
-        host.check_asked(self._kept, given)
-        together = {**self._kept, **given}
-        arrays = {**self._arrays, **host.arrays(together, given)}
-        host.hold_together(arrays)
-        fitted, sizes = requests.fit(requests.tensors(arrays))
+        drawn, given = task.drawn(seed, asked, self._kept.raw)
+        arrays, single = self._kept.asked(given)
+        fitted, sizes = requests.fit(requests.tensors({**self._kept.arrays, **arrays}))
         values: dict[str, Any] = {**self._values, **fitted}
         task.walk(values, sizes, {}, drawn, self._rest)
-        return task.answer(values, single=host.is_single(together))
+        return task.answer(values, single=single)
