@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
@@ -16,7 +15,7 @@ from composer.conformance.promises import hold_ports
 from composer.conformance.report import Failure
 from composer.conformance.samples import make_inputs
 from composer.conformance.sizes import batch_symbol, bindings
-from composer.execution.values import PortValues
+from composer.execution.values import PortValues, rows_in
 from composer.plugin.declarations import Method, Vocabulary
 from composer.plugin.implementations import begin
 from composer.types.gaps import gap
@@ -120,7 +119,7 @@ class _TwoSteps(nn.Module):
     def forward(self, memory: dict[str, Any]) -> tuple[Tensor, Tensor]:
         prefilled, cache = _begin(self.case, self.decoder, memory)
         _hold_tensors(cache, "cache")
-        batch = _first_tensor(memory).shape[0]
+        batch = rows_in(memory, self.case.signature.inputs, self.case.kinds)
         ids = torch.zeros(batch, BEAMS, dtype=torch.int64)
         first, cache = self.decoder.step(ids, cache)
         turned = torch.arange(BEAMS).flip(0).expand(batch, -1)
@@ -160,10 +159,3 @@ def _hold_tensors(value: Any, place: str) -> None:
         raise Failure(
             f"{place} is a {type(value).__name__}; a cache is made of tensors in records and tuples"
         )
-
-
-def _first_tensor(value: Any) -> Tensor:
-    if isinstance(value, Tensor):
-        return value
-    items = value.values() if isinstance(value, Mapping) else value
-    return next(_first_tensor(item) for item in items if item is not None)

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from composer.execution.processors import Processors
 from composer.execution.program import Program
-from composer.execution.values import Slots
+from composer.execution.values import Slots, rows_in
 from composer.plan import Step, current_watch, execute, result_of
 from composer.plugin import (
     Cache,
@@ -188,6 +188,7 @@ class Generator:
         vocabulary = ask(generation.vocabulary, node.module.config, what=what, accept=as_vocabulary)
         framing = framing_of(vocabulary, min_tokens=options.min_tokens, max_tokens=options.max_tokens)
         self.step = step
+        self.kinds = registry.kinds
         self.decoder: Any = decoder  # a module; its methods are those of `composer.plugin.Decoder`
         self.prompt = generation.prompt
         self.tokenizer = tokenizer_for(registry, vocabulary, shared)
@@ -199,7 +200,7 @@ class Generator:
 
     def start(self, memory: dict[str, Any]) -> tuple[DecoderStep, Cache, int]:
         """The step to search with, the decoder's cache for a memory, and the batch size."""
-        batch = _first_tensor(memory).shape[0]
+        batch = rows_in(memory, self.step.node.signature.inputs, self.kinds)
         first, cache = begin(
             self.decoder,
             memory,

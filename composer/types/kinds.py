@@ -54,6 +54,16 @@ class Kind:
         axis = self.batch_axis
         return None if axis is None or axis >= len(dims) else dims[axis]
 
+    def rows(self, value: Any) -> int | None:
+        """How many samples a value has, by its batch; None for a kind without one."""
+        axis = self.batch_axis
+        parts = value if self.record is not None else (value,)
+        for field, part in zip(self.fields.values(), parts, strict=True):
+            if part is not None and axis in field.dims:
+                rows: int = len(part) if isinstance(part, list) else part.shape[field.dims.index(axis)]
+                return rows
+        return None
+
     @property
     def holds_arrays(self) -> bool:
         """Whether each sample can be given as an array: there is a batch, and numbers in it."""

@@ -12,10 +12,11 @@ import torch
 
 from composer.execution.host_inputs import HostInput, HostInputs, HostPort, written_symbols
 from composer.execution.inputs import first_sample
-from composer.plugin import Modality, NoConfig
+from composer.execution.values import rows_in
+from composer.plugin import Modality, NoConfig, load_registry
 from composer.plugin.asking import PluginError
 from composer.problems import InputError
-from composer.types import Field, Kind, parse_port_type
+from composer.types import Field, Kind, Port, States, parse_port_type
 
 POSITIONS = Kind("positions", "Places.", ("axes", "batch", "length"), {"values": Field("int64", (0, 1, 2))})
 TOTAL = Kind("total", "One number for all.", (), {"values": Field("float", ())})
@@ -104,3 +105,18 @@ def _dims(*symbols: str) -> Any:
     from composer.types import Dim
 
     return tuple(map(Dim.of, symbols))
+
+
+def test_rows_are_counted_where_a_kind_has_them() -> None:
+    kinds = load_registry().kinds
+    ports = {
+        "places": Port.of("positions[3, B, L]", optional=True),
+        "parts": Port.of("states[B, N, D]", many=True),
+        "total": Port.of("scalar"),
+    }
+    known = {**kinds, "positions": POSITIONS}
+    states = States(torch.zeros(2, 5, 4))
+    assert rows_in({"places": torch.zeros(3, 7, 2)}, ports, known) == 7
+    assert rows_in({"total": torch.zeros(()), "places": None, "parts": (states, states)}, ports, known) == 2
+    with pytest.raises(ValueError, match="none of the ports total has a batch"):
+        rows_in({"total": torch.zeros(())}, ports, known)

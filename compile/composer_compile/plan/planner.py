@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, fx, nn
 
 from composer.execution import Program, build_module, build_program
+from composer.execution.values import rows_in
 from composer.graph import Checked, Report, check
 from composer.language import Source
 from composer.plan import Plan, Step, execute, plan_task, result_of
@@ -252,7 +253,7 @@ class _Walk:
         memory = self._entered(sources)
         first, (_, cache) = self._planned(step.name, f"{step.callee} (start)", key, start, memory, node.path)
         plans.setdefault(f"{step.name}.start", []).append(first)
-        batch = tensors_of(_flat(memory))[0].shape[0]
+        batch = rows_in(sources, node.signature.inputs, self.planner.registry.kinds)
         ids = torch.zeros(batch, beams, dtype=torch.int64, device=META)
 
         def one(ids: Tensor, cache: Any, parents: Tensor | None = None) -> Any:

@@ -7,10 +7,11 @@ from functools import partial
 from typing import Any
 
 import torch
-from torch.utils._pytree import tree_leaves
 
+from composer.execution.values import rows_in
 from composer.plan import Step
 from composer.plugin.implementations import begin
+from composer.types import Kind
 from composer.views.cost.metering import Meter
 from composer.views.cost.values import Generating
 
@@ -21,7 +22,7 @@ MEASURED_STEPS = 32
 
 
 def measure_generate(
-    decoder: Any, step: Step, sources: Mapping[str, Any], meter: Meter
+    decoder: Any, step: Step, sources: Mapping[str, Any], meter: Meter, kinds: Mapping[str, Kind]
 ) -> tuple[Generating, int]:
     """What generating `max_tokens` tokens costs when no hypothesis ends early, and the most bytes alive meanwhile.
 
@@ -33,7 +34,7 @@ def measure_generate(
     decoding = node.decoding
     options, prompt, beams = decoding.options, decoding.generation.prompt, decoding.search.beams
     memory = dict(sources)
-    batch = next(leaf for leaf in tree_leaves(memory) if isinstance(leaf, torch.Tensor)).shape[0]
+    batch = rows_in(memory, node.signature.inputs, kinds)
     tokens = options.max_tokens
     start = partial(
         begin, decoder, memory, prompt, beams=beams, max_tokens=tokens, what=node.module.type.title

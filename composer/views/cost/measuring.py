@@ -154,7 +154,7 @@ class _TaskMeasuring:
         try:
             if step.node.verb == "generate":
                 decoder = self.modules[step.node.module.name]
-                generating, peak = measure_generate(decoder, step, sources, self.meter)
+                generating, peak = measure_generate(decoder, step, sources, self.meter, self.registry.kinds)
                 found.append(StepCost(step.name, callee, generating.total_flops, peak, generating))
                 return self._promised(step)
             function = self.program.functions[step.name]
