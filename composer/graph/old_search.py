@@ -185,33 +185,36 @@ class _Renewal:
         source = self.document.sources.get(key.start_mark.name, "")
         text = f"search: {flow_text(said[1], source)}"
         notes = tuple(Note(place_of(other), "and this") for other, _ in others)
-        helps = (f"write `{text}`", *self._unknown_helps(given))
-        fix = replacing(old, text, source) if self._is_sure(given, _said(search)) else ()
-        return Problem("C226", "error", message, place_of(key), "", notes, helps, fix)
+        helps, unknown = [f"write `{text}`"], self._unknown(given)
+        if unknown is not None:
+            name, known = self.document.value(given["penalty"][1]), ", ".join(sorted(self.registry.policies))
+            helps += [*unknown.helps, f"no search policy is called {name!r}; registered: {known}"]
+        is_denied = self._is_denied(given, _said(search))
+        if is_denied:
+            helps.append("the `search` beside it says otherwise, and has the last word")
+        is_sure = not is_denied and (unknown is None or bool(unknown.fix))
+        fix = replacing(old, text, source) if is_sure else ()
+        return Problem("C226", "error", message, place_of(key), "", notes, tuple(helps), fix)
 
-    def _unknown_helps(self, given: Mapping[str, Pair]) -> tuple[str, ...]:
+    def _unknown(self, given: Mapping[str, Pair]) -> Suggestion | None:
+        """What may be meant by a `penalty` that names nothing; None where there is no such one."""
         value = _value(given, "penalty")
-        if value is None or value.tag == NULL or self._policy(value) is not None:
-            return ()
-        known = ", ".join(sorted(self.registry.policies))
-        name = self.document.value(value)
-        return (*self._suggestion(value).helps, f"no search policy is called {name!r}; registered: {known}")
+        is_known = value is None or value.tag == NULL or self._policy(value) is not None
+        return None if value is None or is_known else self._suggestion(value)
 
-    def _is_sure(self, given: Mapping[str, Pair], own: Mapping[str, Pair]) -> bool:
-        """Whether the old options name what is there, and a `search` beside them says nothing else than they do."""
-        penalty, beams, options = _value(given, "penalty"), _value(given, "beams"), _value(own, "with")
-        if penalty is not None and penalty.tag != NULL:
-            meant, chosen = self._policy(penalty), _value(own, "uses")
-            if chosen is not None and meant != self._policy(chosen):
-                return False
-            if meant is None and (chosen is not None or not self._suggestion(penalty).fix):
-                return False
+    def _is_denied(self, given: Mapping[str, Pair], own: Mapping[str, Pair]) -> bool:
+        """Whether a `search` beside the old options says something else than they do."""
+        penalty, uses = _value(given, "penalty"), _value(own, "uses")
+        if penalty is None or uses is None or penalty.tag == NULL:
+            differ = False
+        else:
+            differ = self._policy(penalty) != self._policy(uses)
+        beams, options = _value(given, "beams"), _value(own, "with")
         if beams is None or options is None:
-            return True
+            return differ
         other = _value(entries_of(options), "beams")
-        return isinstance(options, MappingNode) and (
-            other is None or self.document.value(other) == self.document.value(beams)
-        )
+        differ |= other is not None and self.document.value(other) != self.document.value(beams)
+        return differ or not isinstance(options, MappingNode)
 
 
 def _said(search: Pair | None) -> dict[str, Pair]:

@@ -213,6 +213,7 @@ def test_a_search_that_says_otherwise_has_the_last_word_and_nothing_is_rewritten
     report = check(path)
     assert codes(report) == ["C226"]
     assert report.problems[0].fix == ()
+    assert report.problems[0].helps[-1] == "the `search` beside it says otherwise, and has the last word"
     assert searched(report) == meant
 
 
