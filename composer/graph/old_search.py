@@ -62,7 +62,7 @@ def renewed(
     if search is not None:
         kept["search"] = document.value(search[1])
         pairs["search"] = search
-    tree = document.tree.with_value(where, made_map(pairs, around))
+    tree = document.tree.with_map(where, made_map(pairs, around))
     uses = tree.node((*where, "search", "uses"))
     return Renewed(kept, tree, tuple(renewal.problems), any(uses is node for node in renewal.unknown))
 

@@ -28,11 +28,17 @@ class Tree:
     def __init__(self, root: MappingNode) -> None:
         self.root = root
         self._children: dict[int, dict[object, tuple[ScalarNode, Node]]] = {}
+        self._graft: tuple[YamlPath, Node | None, Tree] | None = None
+        """What stands at a path in place of what the root has there, and its key."""
 
     def find(self, path: YamlPath) -> tuple[Node | None, Node | None, bool]:
         """Key node, value node and whether the whole path exists; otherwise those of the nearest ancestor."""
+        if self._graft is not None and path[: len(self._graft[0])] == self._graft[0]:
+            around, beside, tree = self._graft
+            inner, node, is_there = tree.find(path[len(around) :])
+            return beside if node is tree.root else inner, node, is_there
         key: Node | None = None
-        node: Node = self.root
+        node = self.root
         for step in path:
             if isinstance(node, MappingNode):
                 found = self._index(node).get(step)
@@ -77,16 +83,12 @@ class Tree:
         _, node, found = self.find(path)
         return node if found else None
 
-    def with_value(self, path: YamlPath, value: Node) -> Tree:
-        """This tree with another value at a path whose maps are there. Nothing of this one changes."""
-        *above, last = path
-        around = self.node(tuple(above))
-        assert isinstance(around, MappingNode)
-        start, end = around.start_mark, around.end_mark
-        pairs = [pair for pair in around.value if _key_value(pair[0]) != last]
-        key = self._index(around).get(last, (ScalarNode(STR, str(last), start, start), value))[0]
-        changed = MappingNode(around.tag, [*pairs, (key, value)], start, end, flow_style=around.flow_style)
-        return self.with_value(tuple(above), changed) if above else Tree(changed)
+    def with_map(self, path: YamlPath, value: MappingNode) -> Tree:
+        """This tree with another map at a path, to look things up in. Nothing of this one changes or is copied."""
+        other = Tree(self.root)
+        other._children = self._children
+        other._graft = path, self.find(path)[0], Tree(value)
+        return other
 
     def inherited_like(self, path: YamlPath) -> str | None:
         """The name of another file, beside the key at a path, that the key most likely means to override."""
