@@ -9,7 +9,7 @@ from composer.conformance.examples import example_configs
 from composer.conformance.report import Failure
 from composer.plugin.answers import as_beams, as_flag
 from composer.plugin.asking import ask
-from composer.plugin.contracts import Framing
+from composer.plugin.contracts import DecoderStep, Framing
 from composer.plugin.declarations import SearchPolicy
 from composer.plugin.implementations import BoundSearch, bind_search
 
@@ -23,18 +23,20 @@ OFFERED = ("device", "reorder", "select")
 class _Cache:
     """A cache that offers the contract and nothing else, as the one of a compiled artifact does."""
 
-    __slots__ = ("_of",)
+    __slots__ = ("_of", "_uses")
 
-    def __init__(self, of: Tensor) -> None:
+    def __init__(self, of: Tensor, uses: list[Tensor] | None = None) -> None:
         self._of = of
         """`of[R, K]`: which sample each row and beam remembers; only the decoder below reads it."""
+        self._uses: list[Tensor] = uses if uses is not None else []
+        """The ids of each step from this cache, in whatever order of its beams."""
 
     @property
     def device(self) -> torch.device:
         return self._of.device
 
     def reorder(self, parents: Tensor) -> _Cache:
-        return _Cache(self._of.gather(1, parents))
+        return _Cache(self._of.gather(1, parents), self._uses)
 
     def select(self, rows: Tensor) -> _Cache:
         return _Cache(self._of[rows])
@@ -46,13 +48,21 @@ class _Cache:
 def _step(ids: Tensor, cache: _Cache) -> tuple[Tensor, object]:
     """Scores that depend on the sample and the last token; samples end after texts of unequal length."""
     of = cache._of
+    cache._uses.append(ids)
     if ids.shape != of.shape or ids.dtype != torch.int64:
         raise Failure(
             f"it gives the decoder ids {list(ids.shape)} of {ids.dtype}; int64 {list(of.shape)} are expected"
         )
     places = torch.arange(VOCABULARY, device=of.device)
     logits = -((places - (ids + of + 1).unsqueeze(-1) % VOCABULARY).abs()).float()
-    return logits, cache
+    return logits, _Cache(of)
+
+
+def _step_once(ids: Tensor, cache: _Cache) -> tuple[Tensor, object]:
+    """The same for a policy that says that it goes on from each cache once."""
+    if cache._uses:
+        raise Failure("it goes on from a cache a second time, and is declared with `steps_once`")
+    return _step(ids, cache)
 
 
 def check_policy(policy: SearchPolicy) -> str:
@@ -65,6 +75,10 @@ def check_policy(policy: SearchPolicy) -> str:
         if streams:
             _check_stream(search)
     return ""
+
+
+def _step_of(search: BoundSearch) -> DecoderStep:
+    return _step_once if search.policy.steps_once else _step
 
 
 def _cache(samples: int, beams: int) -> _Cache:
@@ -81,7 +95,7 @@ def _check_search(search: BoundSearch) -> None:
 def _found(search: BoundSearch) -> list[list[tuple[tuple[int, ...], float]]]:
     """The texts of three samples with their scores, held to the framing."""
     when = f"with {search.beams} beams" if search.beams > 1 else "with one beam"
-    found = search.search(_step, _cache(BATCH, search.beams), BATCH, SEED)
+    found = search.search(_step_of(search), _cache(BATCH, search.beams), BATCH, SEED)
     for texts in found:
         scores = [text.score for text in texts]
         if scores != sorted(scores, reverse=True):
@@ -109,7 +123,7 @@ def _check_ids(ids: tuple[object, ...], when: str) -> None:
 
 def _check_stream(search: BoundSearch) -> None:
     tokens: list[object] = []
-    for token in search.stream(_step, _cache(1, 1), SEED):
+    for token in search.stream(_step_of(search), _cache(1, 1), SEED):
         tokens.append(token)
         if len(tokens) > FRAMING.max_tokens:
             raise Failure(f"its stream goes on after {FRAMING.max_tokens} tokens, which `max_tokens` says")

@@ -15,6 +15,7 @@ import torch
 from pydantic import ValidationError
 from torch import Tensor, nn
 
+from composer.execution.captured import CapturedSteps
 from composer.execution.processors import Processors
 from composer.execution.program import Program
 from composer.execution.values import Slots, rows_in
@@ -197,6 +198,7 @@ class Generator:
         self.search = bind_search(
             search.policy, search.config, framing, beams=search.beams, streams=search.streams
         )
+        self.captured = CapturedSteps(decoder) if search.policy.steps_once else None
 
     def start(self, memory: dict[str, Any]) -> tuple[DecoderStep, Cache, int]:
         """The step to search with, the decoder's cache for a memory, and the batch size."""
@@ -209,7 +211,10 @@ class Generator:
             max_tokens=self.framing.max_tokens,
             what=self.step.node.module.type.title,
         )
-        return first_then(first, self.decoder.step), cache, batch
+        step: DecoderStep = self.decoder.step
+        if self.captured is not None and cache.device.type == "cuda":
+            step, cache = self.captured.begin(cache, batch=batch, beams=self.search.beams)
+        return first_then(first, step), cache, batch
 
     def run(self, slots: Slots, seed: int = 0) -> Sequence[Sequence[Hypothesis]]:
         """Every sample's hypotheses (`ids`, `score`), best first; writes the node's output ports into the slots."""

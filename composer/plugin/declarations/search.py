@@ -78,6 +78,8 @@ class SearchPolicy(Declaration):
     beams: OfConfig[int] = _one
     streams: OfConfig[bool] = _never
     seeded: bool = False
+    steps_once: bool = False
+    """Whether it goes on from each cache once and never returns to it, so that a step may change the cache in place."""
     examples: tuple[Mapping[str, Any], ...] = ()
     """Options with which the conformance kit searches; empty takes the defaults."""
     formerly: str = ""
