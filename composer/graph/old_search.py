@@ -105,9 +105,8 @@ class _Renewal:
         said = {"uses": uses, **own}
         if uses is before.get("uses"):
             above = said.pop("uses")[1]
-            if (
-                self.search is not None and self.search[1] is above
-            ):  # an id by itself, with which no map goes on
+            # An id by itself, with which no map goes on.
+            if self.search is not None and self.search[1] is above:
                 said["uses"] = key, made(above.value, key)
         beams = self._beams(given, own, before, self._policy(uses[1]))
         if beams is not None:

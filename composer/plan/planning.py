@@ -113,9 +113,8 @@ class Plan:
     def host_types(self, name: str) -> dict[str, PortType]:
         """The host ports of an input, with what the task found its symbols to be in the place of its own."""
         item = self.inputs[name]
-        if (
-            item.modality.host is None
-        ):  # nothing else comes than what the ports hold: sums, such as `2*N`, too
+        # Nothing else comes than what the ports hold: sums, such as `2*N`, too.
+        if item.modality.host is None:
             return {
                 port: replace(type_, dims=self.task.types[name, port].dims)
                 for port, type_ in item.ports.items()

@@ -15,11 +15,13 @@ import pytest
 
 from composer.cli.dispatch import COMMANDS
 from composer.compare.case import Tolerance
+from composer.execution.host_inputs import HostInputs
 from composer.graph.ranges import free_dims
 from composer.plugin import load_registry
 from composer.problems.codes import CODES
 
 ROOT = Path(__file__).parents[2]
+REQUESTS = "what becomes of the raw values of a request, live, compiled and in training"
 SHIPPED = ("core", "text", "vision", "mplug2", "quickstart", "graphs", "compile")
 MADE = """
 import json, sys
@@ -94,10 +96,19 @@ def test_a_code_has_a_page_and_a_command_a_file(places: dict[str, list[str]]) ->
     assert all((ROOT / commands / f"{name}.py").is_file() for name in COMMANDS)
 
 
+def test_raw_values_are_read_in_one_place(places: dict[str, list[str]]) -> None:
+    """The kit asks processors by itself, for it judges them."""
+    code = [*(ROOT / "composer").rglob("*.py"), *(ROOT / "compile").rglob("*.py")]
+    calls = [path for path in code if re.search(r"(?<!def )\bencoded\(", path.read_text(encoding="utf-8"))]
+    kit = ROOT / "composer" / "conformance"
+    assert places[REQUESTS] == relative(path for path in calls if kit not in path.parents)
+
+
 def test_names_are_defined_where_the_page_says(places: dict[str, list[str]]) -> None:
     defined: dict[str, Any] = {
         "the tolerance of a recorded case": Tolerance,
         "what a free dimension is, and how large it may be": free_dims,
+        REQUESTS: HostInputs,
     }
     for asked, thing in defined.items():
         assert places[asked] == relative([Path(inspect.getfile(thing))])
