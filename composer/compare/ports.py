@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Iterator, Mapping, Sequence
 
 import torch
@@ -17,9 +16,6 @@ from composer.problems import InputError
 from composer.types import Dim
 
 __all__ = ["feed", "read_port"]
-
-_OWNER = re.compile(r"@[^\s+]*")
-"""What a symbol of a checked task carries behind its name."""
 
 
 def feed(
@@ -81,7 +77,7 @@ def _check_sizes(plan: Plan, fed: TaskValues, registry: Registry) -> None:
             if dim.is_symbol and dim.symbols[0] not in sizes:
                 sizes[dim.symbols[0]], first[dim.symbols[0]] = size, place
     for place, dtype, dims, tensor in every:
-        names = [_OWNER.sub("", str(dim)) for dim in dims]
+        names = [str(dim.bare) for dim in dims]
         shown = f"{dtype}[{', '.join(names)}]"
         fits = tensor.dim() == len(dims) and tensor.is_floating_point() == (dtype == "float")
         for dim, name, size in zip(dims, names, tensor.shape, strict=False):
@@ -92,9 +88,7 @@ def _check_sizes(plan: Plan, fed: TaskValues, registry: Registry) -> None:
             if dim.is_symbol:
                 shown += f", and {first[dim.symbols[0]]} has {wanted} for {name}"
             elif not dim.is_number:
-                known = " and ".join(
-                    f"{first[s]} has {sizes[s]} for {_OWNER.sub('', s)}" for s in dim.symbols
-                )
+                known = " and ".join(f"{first[s]} has {sizes[s]} for {s.name}" for s in dim.symbols)
                 shown += f", and {known}, so {name} is {wanted}"
         if not fits:
             given = f"{str(tensor.dtype).removeprefix('torch.')}{list(tensor.shape)}"

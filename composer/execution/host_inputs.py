@@ -19,7 +19,7 @@ from composer.plugin import Config, Modality, Processor
 from composer.plugin.asking import PluginError
 from composer.problems import InputError
 from composer.problems.suggest import unknown
-from composer.types import Dim, Kind, PortType
+from composer.types import Dim, Kind, PortType, Symbol
 
 __all__ = ["Arrays", "HostInput", "HostInputs", "HostPort", "check_names", "written_symbols"]
 
@@ -256,16 +256,16 @@ def check_names(task: str, known: Collection[str], given: Collection[str]) -> No
         raise InputError(f"task `{task}` needs the input {shown}; it takes {', '.join(known)}")
 
 
-def written_symbols(types: Mapping[str, Mapping[str, PortType]]) -> dict[str, str]:
+def written_symbols(types: Mapping[str, Mapping[str, PortType]]) -> dict[Symbol, str]:
     """The symbols of the host ports of all inputs, each with a name for people: `N` for `N@video`.
 
     Two that are not one size have two names: the second is `N_2`.
     """
-    names: dict[str, str] = {}
+    names: dict[Symbol, str] = {}
     every = (dim for ports in types.values() for found in ports.values() for dim in found.dims)
     for symbol in (symbol for dim in every for symbol in dim.symbols):
         if symbol not in names:
-            bare, number = symbol.partition("@")[0], 2
+            bare, number = symbol.name, 2
             name = bare
             while name in names.values():
                 name, number = f"{bare}_{number}", number + 1

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from composer.problems import InputError
-from composer.types import Dim
+from composer.types import Dim, Symbol
 
 __all__ = ["Given", "hold_sizes"]
 
@@ -65,7 +65,7 @@ def _hold(item: Given, label: str, dim: Dim, size: int, sizes: dict[str, int], f
     raise InputError(f"{_came(item, label, size)}, and {known}{there}")
 
 
-def _solved(dim: Dim, symbol: str, size: int, sizes: Mapping[str, int]) -> int | None:
+def _solved(dim: Dim, symbol: Symbol, size: int, sizes: Mapping[str, int]) -> int | None:
     """The only size of a symbol that stands once in a sum; None where there is none, or where it is in a quotient."""
     factor = dict(dim.terms).get(symbol)
     if factor is None or sum(symbol in Dim(0, (term,)).symbols for term in dim.terms) > 1:

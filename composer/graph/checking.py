@@ -27,6 +27,7 @@ from composer.plugin import Registry, load_registry
 from composer.plugin.answers import as_signature
 from composer.plugin.asking import ask
 from composer.problems import ComposerError, DocumentError, Effect, Findings, Place, Problem
+from composer.types import Symbol
 
 __all__ = ["check", "check_resolved", "library_of"]
 
@@ -72,7 +73,7 @@ def _check_resolved(document: Resolved, registry: Registry) -> Report:
     callees = Callees(document, registry, reader, findings, vocabularies)
     callees.declare_modules()
     solver = Solver()
-    first_calls: dict[str, tuple[Place, str]] = {}
+    first_calls: dict[Symbol, tuple[Place, str]] = {}
     faults = EdgeFaults(findings)
     tasks: dict[str, CheckedTask] = {}
     for name, shape in document.shape.tasks.items():
@@ -113,12 +114,12 @@ def library_of(registry: Registry) -> Library:
 
 def _forget_local(solver: Solver) -> None:
     """Symbols of a task end with it; those that a module's weights fix go on, without what they owe to the task."""
-    lasting = {s: solver.normal(dim) for s, dim in solver.solved.items() if "@@" in s}
+    lasting = {s: solver.normal(dim) for s, dim in solver.solved.items() if s.lasting}
     solver.solved.clear()
     solver.solved.update(
-        {s: dim for s, dim in lasting.items() if all("@@" in other for other in dim.symbols)}
+        {s: dim for s, dim in lasting.items() if all(other.lasting for other in dim.symbols)}
     )
-    for symbol in [s for s in solver.ranges if "@@" not in s]:
+    for symbol in [s for s in solver.ranges if not s.lasting]:
         del solver.ranges[symbol]
 
 
@@ -129,7 +130,7 @@ def _settle_types(tasks: Mapping[str, CheckedTask], solver: Solver) -> None:
     for task in tasks.values():
         for table in (task.types, task.wanted):
             for endpoint, port in table.items():
-                if any("@@" in symbol for dim in port.dims for symbol in dim.symbols):
+                if any(symbol.lasting for dim in port.dims for symbol in dim.symbols):
                     table[endpoint] = replace(port, dims=tuple(solver.normal(dim) for dim in port.dims))
 
 
@@ -140,7 +141,7 @@ def _infer_widths(callees: Callees, solver: Solver, findings: Findings) -> None:
         for symbol, field in _fixed_of(module).items():
             if getattr(module.config, field) is not None:
                 continue
-            solved = solver.solved.get(f"{symbol}@@{module.name}")
+            solved = solver.solved.get(Symbol(symbol, module.name, lasting=True))
             if solved is not None and solved.is_number:
                 values[field] = solved.constant
             elif module.name in callees.called and not findings.failed:

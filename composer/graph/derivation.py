@@ -13,7 +13,7 @@ from typing import Any
 
 from composer.language import Tree
 from composer.problems import ComposerError, Note, Place, YamlPath
-from composer.types import UNBOUNDED, Dim, PortType
+from composer.types import UNBOUNDED, Dim, PortType, Symbol
 
 __all__ = ["Cause", "Derivation", "Owner", "first_cause", "range_port"]
 
@@ -89,13 +89,17 @@ class Derivation:
 
     tree: Tree
     owners: Mapping[str, Owner]
-    bindings: Mapping[str, tuple[tuple[str, str], int, YamlPath]]
+    bindings: Mapping[Symbol, tuple[tuple[str, str], int, YamlPath]]
     """Symbol (`N@node`) to the source port and dim that it was bound to, and the path of the reference that did it."""
     raw: Callable[[str, str], PortType | None]
     """Unsubstituted type of an output port, or (with a leading `>`) of an input port."""
-    made: Collection[str] = ()
+    made: Collection[Symbol] = ()
     """Symbols of sizes that only a node knows."""
     _roots: dict[tuple[str, str, int], frozenset[YamlPath]] = field(default_factory=dict)
+
+    def is_input(self, name: str) -> bool:
+        """Whether an owner of symbols is an input of the task."""
+        return name in self.owners and self.owners[name].title == f"input {name}"
 
     def causes(self, node: str, port: str, index: int, depth: int = 0) -> list[Cause | Note]:
         """What forced dim `index` of a port, nearest first: config fields, and the references it came along."""
@@ -105,7 +109,8 @@ class Derivation:
             return []
         found: list[Cause | Note] = list(_fields(owner, port.removeprefix(">"), port.startswith(">"), index))
         for symbol in raw.dims[index].symbols:
-            bound = self.bindings.get(f"{symbol}@{node}") or self.bindings.get(f"{symbol}@@{owner.module}")
+            bound = self.bindings.get(Symbol(symbol.name, node))
+            bound = bound or self.bindings.get(Symbol(symbol.name, owner.module, lasting=True))
             if bound is None:
                 continue
             (source, source_port), source_index, reference = bound
@@ -121,7 +126,7 @@ class Derivation:
         if raw is None or owner is None or depth > MAX_DEPTH:
             return None
         for symbol in raw.dims[index].symbols:
-            bound = None if port.startswith(">") else self.bindings.get(f"{symbol}@{node}")
+            bound = None if port.startswith(">") else self.bindings.get(Symbol(symbol.name, node))
             found = None
             if bound is not None:
                 (source, source_port), source_index, _ = bound

@@ -10,7 +10,16 @@ from typing import TYPE_CHECKING
 from composer.graph.callees import Callee
 from composer.graph.derivation import Owner, first_cause, range_port
 from composer.graph.faults import EdgeFaults
-from composer.graph.fitting import TASK, Edge, Roles, Unfit, kind_fits, local_type, renamed_dim
+from composer.graph.fitting import (
+    TASK,
+    Edge,
+    Roles,
+    Unfit,
+    kind_fits,
+    lasting_symbols,
+    local_type,
+    renamed_dim,
+)
 from composer.graph.model import CheckedInput, Endpoint, Wired, endpoints_of
 from composer.graph.solver import Refused, Solver
 from composer.graph.vocabularies import Carried, Vocabularies, entries_port
@@ -19,7 +28,7 @@ from composer.plugin import Registry
 from composer.plugin.answers import as_ports, as_ranges, as_signature
 from composer.plugin.asking import ask
 from composer.problems import Findings, Place, Problem, YamlPath
-from composer.types import Dim, PortType, Signature, parse_dim
+from composer.types import Dim, PortType, Signature, Symbol, parse_dim
 
 if TYPE_CHECKING:
     from composer.graph.unfit_edges import UnfitEdges
@@ -38,17 +47,17 @@ class EdgeChecker:
     findings: Findings
     vocabularies: Vocabularies
     faults: EdgeFaults
-    first_calls: dict[str, tuple[Place, str]] = field(default_factory=dict)
+    first_calls: dict[Symbol, tuple[Place, str]] = field(default_factory=dict)
     """Module-wide symbol to the call that fixed it; shared between tasks."""
     types: dict[Endpoint, PortType] = field(default_factory=dict)
     wanted: dict[Endpoint, PortType] = field(default_factory=dict)
     """What input ports are read as, before anything is known of the symbols."""
     owners: dict[str, Owner] = field(default_factory=dict)
-    bindings: dict[str, tuple[Endpoint, int, YamlPath]] = field(default_factory=dict)
+    bindings: dict[Symbol, tuple[Endpoint, int, YamlPath]] = field(default_factory=dict)
     raw: dict[Endpoint, PortType] = field(default_factory=dict)
     carried: dict[Endpoint, Carried] = field(default_factory=dict)
     """The vocabulary whose ids a port carries, where that is known."""
-    defaults: dict[str, tuple[CheckedInput, str, int]] = field(default_factory=dict)
+    defaults: dict[Symbol, tuple[CheckedInput, str, int]] = field(default_factory=dict)
     """Symbol of an input → the field that limits its size by default, and the limit."""
     misfits: set[str] = field(default_factory=set)
     """Nodes with an input that does not fit."""
@@ -71,14 +80,15 @@ class EdgeChecker:
             item.path,
         )
         owner = TASK if modality.shares_symbols else item.name
-        for symbol, bounds in ranges(item.config).items():
-            cause = first_cause(self.owners[item.name], range_port(symbol), 1)
+        for name, bounds in ranges(item.config).items():
+            symbol = Symbol(name, owner)
+            cause = first_cause(self.owners[item.name], range_port(name), 1)
             written = cause is not None and self.document.tree.node((*item.path, "with", cause.field))
             if written is not None and cause is not None:
-                self._limit(f"{symbol}@{owner}", bounds)
+                self._limit(symbol, bounds)
             else:  # a default is not a statement of the author's: it gives way to what the modules take
-                self.solver.ranges.setdefault(f"{symbol}@{owner}", bounds)
-                self.defaults[f"{symbol}@{owner}"] = (item, "" if cause is None else cause.field, bounds[1])
+                self.solver.ranges.setdefault(symbol, bounds)
+                self.defaults[symbol] = (item, "" if cause is None else cause.field, bounds[1])
         self.carried |= {(item.name, p): c for p, c in self.vocabularies.of_input(item).items()}
         for port, declared in item.ports.items():
             if self.known_kind(declared, item.path):
@@ -99,12 +109,12 @@ class EdgeChecker:
     ) -> None:
         """Unify every wired input of a node, then give its outputs their types."""
         signature = callee.signature
-        fixed = {symbol: f"{symbol}@@{callee.module.name}" for symbol in signature.fixed}
+        fixed = lasting_symbols(signature, callee.module.name)
         self.owners[name] = self._owner(callee)
         if signature.ranges:
             self._take_ranges(signature, name, fixed)
         poisoned = False
-        read: dict[str, None] = {}
+        read: dict[Symbol, None] = {}
         edges: list[Edge] = []
         for port, declared in signature.inputs.items():
             self.raw[name, f">{port}"] = declared.type
@@ -141,18 +151,19 @@ class EdgeChecker:
                 self._make_sizes(made, read)
                 self.types[name, port] = self.normal(made)
 
-    def _take_ranges(self, signature: Signature, name: str, fixed: Mapping[str, str]) -> None:
+    def _take_ranges(self, signature: Signature, name: str, fixed: Mapping[str, Symbol]) -> None:
         taken = {s for port in signature.inputs.values() for d in port.type.dims for s in d.symbols}
-        for symbol, bounds in signature.ranges.items():
-            if symbol in taken:
-                self.solver.ranges.setdefault(fixed.get(symbol, f"{symbol}@{name}"), bounds)
+        for declared, bounds in signature.ranges.items():
+            symbol = Symbol(declared, name)
+            if declared in taken:
+                self.solver.ranges.setdefault(fixed.get(declared, symbol), bounds)
             else:  # a size that the node makes: what it promises, not what it asks for
-                self._limit(f"{symbol}@{name}", bounds)
+                self._limit(symbol, bounds)
 
-    def _make_sizes(self, given: PortType, read: Collection[str]) -> None:
+    def _make_sizes(self, given: PortType, read: Collection[Symbol]) -> None:
         """Symbols that no input has stand for sizes that only the node knows: nothing else may be taken for them."""
         for symbol in [symbol for dim in given.dims for symbol in dim.symbols]:
-            if symbol not in read and "@@" not in symbol and symbol not in self.solver.made_from:
+            if symbol not in read and not symbol.lasting and symbol not in self.solver.made_from:
                 sources = {s for other in read for s in self.solver.normal(Dim.of(other)).symbols}
                 self.solver.make(symbol, sources)
 
@@ -169,7 +180,7 @@ class EdgeChecker:
                 helps = (f"write `{name}: {taken}` in its `with`",) if name else ()
                 yield Problem("C225", "warning", message, place, helps=helps)
 
-    def _limit(self, symbol: str, bounds: tuple[int, int]) -> None:
+    def _limit(self, symbol: Symbol, bounds: tuple[int, int]) -> None:
         self.solver.ranges.setdefault(symbol, bounds)
         self.solver.limits.setdefault(symbol, bounds)
 
@@ -209,7 +220,7 @@ class EdgeChecker:
 
     def _entries(self, entries: int | str, name: str, callee: Callee) -> int | None:
         """How many ids an input knows; None where nothing has settled it."""
-        fixed = {symbol: f"{symbol}@@{callee.module.name}" for symbol in callee.signature.fixed}
+        fixed = lasting_symbols(callee.signature, callee.module.name)
         dim = self.solver.normal(renamed_dim(parse_dim(entries), name, fixed))
         return dim.constant if dim.is_number else None
 
@@ -288,7 +299,7 @@ class EdgeChecker:
         refused: Refused | None = None
         for index, (offer, want) in enumerate(zip(given.dims, wanted.dims, strict=True)):
             free = want.is_symbol and want.symbols[0] not in self.solver.solved
-            lasting = free and "@@" in want.symbols[0]
+            lasting = free and want.symbols[0].lasting
             # what a module's weights fix is a number, so the caller's own dimension cannot stand for it
             chosen = lasting and not self.solver.rigid.isdisjoint(self.solver.normal(offer).symbols)
             if chosen or not self.solver.unify(offer, want):

@@ -12,7 +12,7 @@ from composer.graph.fitting import TASK, Edge, shown_dim
 from composer.language import Resolved
 from composer.plugin import Registry
 from composer.problems import Note, Place, Problem
-from composer.types import UNBOUNDED, Dim
+from composer.types import UNBOUNDED, Dim, Symbol
 
 __all__ = ["Explainer"]
 
@@ -185,27 +185,27 @@ def _takes(sizes: tuple[int, int]) -> str:
 
 def _owned(dim: Dim) -> str:
     """A dimension with the owners of its symbols, where two have one name: `L of question`."""
-    return str(dim).replace("@@", " of ").replace("@", " of ")
+    return str(dim.renamed(lambda symbol: f"{symbol.name} of {symbol.owner}" if symbol.owner else symbol))
 
 
-def _free(name: str, symbols: Iterable[str], derivation: Derivation) -> list[str]:
+def _free(name: str, symbols: Iterable[Symbol], derivation: Derivation) -> list[str]:
     """Why a dimension cannot give way: the caller chooses it."""
-    owners = {symbol: symbol.partition("@")[2] for symbol in symbols}
-    chosen = [symbol.partition("@")[0] for symbol, owner in owners.items() if owner == TASK]
+    each = tuple(dict.fromkeys(symbols))
     return [
-        f"`{symbol}` in `dims` is whatever the caller brings: nothing can fix it; write a number for one size"
-        for symbol in chosen
+        f"`{symbol.name}` in `dims` is whatever the caller brings: nothing can fix it; write a number for one size"
+        for symbol in each
+        if symbol.owner == TASK
     ] + [
-        f"`{symbol.partition('@')[0]}` is the {name} of input `{owner}`, whatever the caller brings: nothing can fix it"
-        for symbol, owner in owners.items()
-        if owner in derivation.owners and derivation.owners[owner].title == f"input {owner}"
+        f"`{symbol.name}` is the {name} of input `{symbol.owner}`, whatever the caller brings: nothing can fix it"
+        for symbol in each
+        if not symbol.lasting and derivation.is_input(symbol.owner)
     ]
 
 
-def _made(name: str, symbols: Iterable[str], derivation: Derivation) -> list[str]:
+def _made(name: str, symbols: Iterable[Symbol], derivation: Derivation) -> list[str]:
     """Why a dimension cannot give way: only a node knows it, while it runs."""
     return [
-        f"`{symbol.partition('@')[0]}` is a {name} that only node `{symbol.partition('@')[2]}` knows, while it runs: "
+        f"`{symbol.name}` is a {name} that only node `{symbol.owner}` knows, while it runs: "
         "no other size can be taken for it"
         for symbol in dict.fromkeys(symbols)
         if symbol in derivation.made

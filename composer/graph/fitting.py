@@ -9,7 +9,7 @@ from typing import NamedTuple
 from composer.graph.model import Endpoint
 from composer.graph.solver import Refused
 from composer.problems import YamlPath
-from composer.types import Dim, Kind, PortType
+from composer.types import Dim, Kind, PortType, Signature, Symbol
 
 __all__ = [
     "TASK",
@@ -17,6 +17,7 @@ __all__ = [
     "Roles",
     "Unfit",
     "kind_fits",
+    "lasting_symbols",
     "local_type",
     "renamed_dim",
     "shown",
@@ -106,7 +107,7 @@ def kind_fits(kinds: Mapping[str, Kind], given: str, wanted: str) -> bool:
 
 def shown_dim(dim: Dim) -> str:
     """A dimension for people: the owner of a symbol (`N@node`) is dropped."""
-    return str(dim.renamed(lambda symbol: symbol.partition("@")[0]))
+    return str(dim.bare)
 
 
 def shown(port: PortType) -> str:
@@ -115,14 +116,19 @@ def shown(port: PortType) -> str:
     return f"{name}[{', '.join(map(shown_dim, port.dims))}]" if port.dims else name
 
 
-def local_type(port: PortType, owner: str, fixed: Mapping[str, str]) -> PortType:
+def local_type(port: PortType, owner: str, fixed: Mapping[str, Symbol]) -> PortType:
     """The port type with its symbols made the owner's own (`N@frames`) or the module's (`D@@projection`)."""
     if not any(d.terms for d in port.dims):
         return port
     return port.with_dims(tuple([renamed_dim(d, owner, fixed) for d in port.dims]))
 
 
-def renamed_dim(dim: Dim, owner: str, fixed: Mapping[str, str]) -> Dim:
+def lasting_symbols(signature: Signature, module: str) -> dict[str, Symbol]:
+    """What a module's weights fix, by the name in its signature."""
+    return {name: Symbol(name, module, lasting=True) for name in signature.fixed}
+
+
+def renamed_dim(dim: Dim, owner: str, fixed: Mapping[str, Symbol]) -> Dim:
     if not dim.terms:
         return dim
-    return dim.renamed(lambda symbol: fixed.get(symbol) or f"{symbol}@{owner}")
+    return dim.renamed(lambda symbol: fixed.get(symbol) or Symbol(symbol.name, owner))

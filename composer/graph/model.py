@@ -11,7 +11,7 @@ from composer.graph.wires import Wires
 from composer.language import Resolved
 from composer.plugin import Config, GenerateOptions, Generation, Modality, ModuleType, Registry, SearchPolicy
 from composer.problems import DocumentError, Problem, YamlPath
-from composer.types import UNBOUNDED, PortType, Signature
+from composer.types import UNBOUNDED, PortType, Signature, Symbol
 
 if TYPE_CHECKING:
     import networkx as nx
@@ -135,12 +135,12 @@ class CheckedTask:
     loss: Endpoint | None
     types: dict[Endpoint, PortType]
     wanted: dict[Endpoint, PortType]
-    ranges: dict[str, tuple[int, int]] = field(default_factory=dict)
+    ranges: dict[Symbol, tuple[int, int]] = field(default_factory=dict)
     compile: Any = None
     ok: bool = True
     """Whether the task has no fault, so that nothing is missing."""
 
-    def limits(self, symbol: str) -> tuple[int, int]:
+    def limits(self, symbol: Symbol) -> tuple[int, int]:
         """The sizes that its modules take for a symbol, both ends included."""
         return self.ranges.get(symbol, (1, UNBOUNDED))
 

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from composer.types import BATCH, UNBOUNDED, Kind, PortType
+from composer.types import BATCH, UNBOUNDED, Kind, PortType, Symbol
 
 __all__ = ["BATCH", "FreeDim", "Range", "beyond_limits", "free_dim", "free_dims", "is_batch", "parse_range"]
 
@@ -52,7 +52,7 @@ class FreeDim:
     """A size that requests bring: what `compile:`, `--range` and `--at` call it, and the symbols that stand for it."""
 
     name: str
-    symbols: tuple[str, ...]
+    symbols: tuple[Symbol, ...]
     limits: tuple[int, int]
     """What the modules of the task take, both ends included."""
 
@@ -60,7 +60,7 @@ class FreeDim:
 def free_dims(
     inputs: Mapping[str, Mapping[str, PortType]],
     kinds: Mapping[str, Kind],
-    ranges: Mapping[str, tuple[int, int]],
+    ranges: Mapping[Symbol, tuple[int, int]],
 ) -> dict[str, FreeDim]:
     """The free dimensions of a task by name: those of the ports of every input. `ranges` bounds symbols.
 
@@ -69,22 +69,22 @@ def free_dims(
     inside of sums, such as `2*N`, is not what the kind names: it goes by itself, as `question.N`.
     """
     names = _named(inputs, kinds)
-    symbols: dict[str, list[str]] = {}
+    symbols: dict[str, list[Symbol]] = {}
     for symbol, name in names.items():
         symbols.setdefault(name, []).append(symbol)
     return {name: free_dim(name, own, ranges) for name, own in symbols.items()}
 
 
-def free_dim(name: str, symbols: Iterable[str], ranges: Mapping[str, tuple[int, int]]) -> FreeDim:
+def free_dim(name: str, symbols: Iterable[Symbol], ranges: Mapping[Symbol, tuple[int, int]]) -> FreeDim:
     """A free dimension with the limits that all of its symbols have in common."""
     own = tuple(symbols)
     limits = [ranges.get(symbol, (1, UNBOUNDED)) for symbol in own]
     return FreeDim(name, own, (max(low for low, _ in limits), min(high for _, high in limits)))
 
 
-def _named(inputs: Mapping[str, Mapping[str, PortType]], kinds: Mapping[str, Kind]) -> dict[str, str]:
+def _named(inputs: Mapping[str, Mapping[str, PortType]], kinds: Mapping[str, Kind]) -> dict[Symbol, str]:
     """Symbol → the name of its free dimension."""
-    names: dict[str, str] = {}
+    names: dict[Symbol, str] = {}
     alone = {
         dim.symbols[0]
         for ports in inputs.values()
@@ -101,7 +101,7 @@ def _named(inputs: Mapping[str, Mapping[str, PortType]], kinds: Mapping[str, Kin
                     if not dim.is_symbol and symbol in alone:
                         continue
                     first = BATCH if BATCH not in names.values() else f"{input_}.{BATCH}"
-                    other = label if dim.is_symbol else symbol.partition("@")[0]
+                    other = label if dim.is_symbol else symbol.name
                     is_first = kind is not None and position == kind.batch_axis
                     names.setdefault(symbol, first if is_first else f"{input_}.{other}")
     return names

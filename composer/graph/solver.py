@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from math import gcd
 from typing import Any
 
-from composer.types import UNBOUNDED, Dim, Floor
+from composer.types import UNBOUNDED, Dim, Floor, Symbol
 
 __all__ = ["Refused", "Solver"]
 
@@ -25,24 +25,24 @@ Refused = tuple[Dim, tuple[int, int]]
 class Solver:
     """What is known of each symbol: its value as a form, or the range it lies in (both ends included)."""
 
-    solved: dict[str, Dim] = field(default_factory=dict)
-    ranges: dict[str, tuple[int, int]] = field(default_factory=dict)
-    limits: dict[str, tuple[int, int]] = field(default_factory=dict)
+    solved: dict[Symbol, Dim] = field(default_factory=dict)
+    ranges: dict[Symbol, tuple[int, int]] = field(default_factory=dict)
+    limits: dict[Symbol, tuple[int, int]] = field(default_factory=dict)
     """The sizes that whoever brings a symbol says it can have: a module that takes less refuses it."""
     refused: Refused | None = None
     """After a failed `unify`: the value that lies outside the range of what it should be, and that range."""
-    rigid: set[str] = field(default_factory=set)
+    rigid: set[Symbol] = field(default_factory=set)
     """Symbols that stand for whatever the caller or a module brings, such as the length of a text: nothing may fix
     them."""
-    made_from: dict[str, frozenset[str]] = field(default_factory=dict)
+    made_from: dict[Symbol, frozenset[Symbol]] = field(default_factory=dict)
     """Rigid symbols that a node makes while it runs, to the symbols of what it reads: none of those may be taken for
     them."""
-    waiting: dict[str, tuple[Dim, ...]] = field(default_factory=dict)
+    waiting: dict[Symbol, tuple[Dim, ...]] = field(default_factory=dict)
     """Symbol to the forms that must be zero and could not be solved for it yet."""
-    _trail: list[tuple[dict[str, Any], str, Any]] = field(default_factory=list)
+    _trail: list[tuple[dict[Symbol, Any], Symbol, Any]] = field(default_factory=list)
     _trials: int = 0
 
-    def make(self, symbol: str, read: Iterable[str]) -> None:
+    def make(self, symbol: Symbol, read: Iterable[Symbol]) -> None:
         """A size that only a node knows, while it runs, from inputs with the symbols `read`."""
         self.rigid.add(symbol)
         self.made_from[symbol] = frozenset(s for s in read if s not in self.rigid or s in self.made_from)
@@ -51,7 +51,7 @@ class Solver:
         """The dimension with every solved symbol replaced."""
         solved = self.solved
         while dim.terms:
-            if len(dim.terms) == 1 and isinstance(dim.terms[0][0], str):
+            if len(dim.terms) == 1 and isinstance(dim.terms[0][0], Symbol):
                 if dim.terms[0][0] not in solved:
                     return dim
             elif not any(symbol in solved for symbol in dim.symbols):
@@ -87,7 +87,7 @@ class Solver:
             self._trials -= 1
             self._undo(before)
 
-    def _put(self, table: dict[str, Any], key: str, value: Any) -> None:
+    def _put(self, table: dict[Symbol, Any], key: Symbol, value: Any) -> None:
         self._trail.append((table, key, table.get(key, _ABSENT)))
         table[key] = value
 
@@ -107,7 +107,7 @@ class Solver:
         if (
             given.is_symbol
             and wanted.is_symbol
-            and "@@" in wanted.symbols[0]
+            and wanted.symbols[0].lasting
             and given.symbols[0] not in self.rigid
         ):
             # what a module fixes for all its calls outlives one task
@@ -117,7 +117,7 @@ class Solver:
             return self._assign(symbol, given)  # by far the most common edge
         return self._vanish(wanted - given, (*wanted.symbols, *given.symbols))
 
-    def _vanish(self, form: Dim, order: Iterable[str]) -> bool:
+    def _vanish(self, form: Dim, order: Iterable[Symbol]) -> bool:
         """Make a normal form zero, by solving it for the first symbol of `order` that allows it."""
         low, high = self.bounds(form)
         if not low <= 0 <= high:
@@ -127,7 +127,7 @@ class Solver:
         if len(form.terms) == 1:
             return self._single(form)
         inside = {s for atom, _ in form.terms if isinstance(atom, Floor) for s in atom.dim.symbols}
-        factors = {atom: c for atom, c in form.terms if isinstance(atom, str)}
+        factors = {atom: c for atom, c in form.terms if isinstance(atom, Symbol)}
         candidates = [
             s for s in order if factors.get(s) in (1, -1) and s not in inside and s not in self.rigid
         ]
@@ -144,7 +144,7 @@ class Solver:
         number, remainder = divmod(-form.constant, coefficient)
         if remainder:
             return False
-        if isinstance(atom, str):
+        if isinstance(atom, Symbol):
             return self._assign(atom, Dim(number))
         inner = atom.dim
         first, last = atom.divisor * number, atom.divisor * number + atom.divisor - 1
@@ -153,7 +153,7 @@ class Solver:
         if not self._narrow(inner, first, last):
             return False
         symbol = inner.terms[0][0]
-        if isinstance(symbol, str):
+        if isinstance(symbol, Symbol):
             low, high = self.ranges.get(symbol, (1, UNBOUNDED))
             return low < high or self._assign(symbol, Dim(low))
         return True
@@ -172,17 +172,17 @@ class Solver:
                 self._put(self.waiting, symbol, (*self.waiting.get(symbol, ()), form))
         return True
 
-    def _is_rigid(self, atom: str | Floor) -> bool:
-        symbols = (atom,) if isinstance(atom, str) else atom.dim.symbols
+    def _is_rigid(self, atom: Symbol | Floor) -> bool:
+        symbols = (atom,) if isinstance(atom, Symbol) else atom.dim.symbols
         return all(symbol in self.rigid for symbol in symbols)
 
-    def _is_circular(self, symbol: str, value: Dim) -> bool:
+    def _is_circular(self, symbol: Symbol, value: Dim) -> bool:
         """Whether a symbol would be a size that a node makes from it."""
         return bool(self.made_from) and any(symbol in self._sources(other) for other in value.symbols)
 
-    def _sources(self, symbol: str) -> set[str]:
+    def _sources(self, symbol: Symbol) -> set[Symbol]:
         """Every symbol that a size which nodes make comes from."""
-        found: set[str] = set()
+        found: set[Symbol] = set()
         left = [symbol]
         while left:
             for source in self.made_from.get(left.pop(), ()):
@@ -192,7 +192,7 @@ class Solver:
                         left.append(other)
         return found
 
-    def _assign(self, symbol: str, value: Dim) -> bool:
+    def _assign(self, symbol: Symbol, value: Dim) -> bool:
         if self._is_circular(symbol, value):
             return False
         known = self.ranges.get(symbol)
@@ -209,7 +209,7 @@ class Solver:
             return False
         return self._solve(symbol, value)
 
-    def _solve(self, symbol: str, value: Dim) -> bool:
+    def _solve(self, symbol: Symbol, value: Dim) -> bool:
         """Put a value in the place of a symbol, and look again at what waited for it."""
         self._put(self.solved, symbol, value)
         waiting = self.waiting.get(symbol, ())

@@ -148,7 +148,7 @@ class Plan:
 
 def _shown(port: PortType) -> str:
     """Symbols without their owners: `B@video` reads `B`."""
-    return str(replace(port, dims=tuple(dim.renamed(lambda s: s.partition("@")[0]) for dim in port.dims)))
+    return str(replace(port, dims=tuple(dim.bare for dim in port.dims)))
 
 
 def plan_task(task: CheckedTask) -> Plan:

@@ -5,12 +5,49 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from math import gcd
-from typing import Union
+from typing import TypeVar, Union
 
-__all__ = ["UNBOUNDED", "Atom", "Dim", "Floor"]
+__all__ = ["UNBOUNDED", "Atom", "Dim", "Floor", "Symbol"]
 
 UNBOUNDED = 2**31 - 1
 """The one infinity of sizes: a range that goes up to it, or beyond, has no upper end."""
+
+
+class Symbol(str):
+    """A size that has a name: the `N` of a signature, or in a task the `N` of one node or input (`N@frames`).
+
+    A `lasting` one belongs to a module, whose weights fix it for all its calls (`D@@projection`). It reads, compares
+    and sorts as this text, in maps and in files; nothing needs to read the text again.
+    """
+
+    __slots__ = ("_lasting", "_name", "_owner")
+    _name: str
+    _owner: str
+    _lasting: bool
+
+    def __new__(cls, name: str, owner: str = "", lasting: bool = False) -> Symbol:
+        sign = "@@" if lasting else "@"
+        symbol = super().__new__(cls, f"{name}{sign}{owner}" if owner else name)
+        symbol._name, symbol._owner, symbol._lasting = str(name), owner, lasting
+        return symbol
+
+    def __getnewargs__(self) -> tuple[str, str, bool]:  # type: ignore[override]
+        return self._name, self._owner, self._lasting
+
+    @property
+    def name(self) -> str:
+        """What it is called where it is declared."""
+        return self._name
+
+    @property
+    def owner(self) -> str:
+        """The node, input or module that it belongs to; empty where it stands in a declaration."""
+        return self._owner
+
+    @property
+    def lasting(self) -> bool:
+        """Whether it belongs to a module, so that it outlives a task."""
+        return self._lasting
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +62,11 @@ class Floor:
         return f"{inner} // {self.divisor}"
 
 
-Atom = Union[str, Floor]
+_V = TypeVar("_V")
+BySymbol = Union[Mapping[str, _V], Mapping[Symbol, _V]]
+"""Something of every symbol, which those of declarations may give by their names."""
+
+Atom = Union[Symbol, Floor]
 """What a dimension is a sum of: a symbol, or a quotient."""
 
 
@@ -38,17 +79,17 @@ class Dim:
 
     @staticmethod
     def of(symbol: str) -> Dim:
-        """The dimension that is one symbol."""
-        return Dim(0, ((symbol, 1),))
+        """The dimension that is one symbol; a plain name is that of a declaration."""
+        return Dim(0, ((_symbol(symbol), 1),))
 
     @property
-    def symbols(self) -> tuple[str, ...]:
+    def symbols(self) -> tuple[Symbol, ...]:
         """Every symbol, those inside of quotients too, each once."""
-        if len(self.terms) == 1 and isinstance(self.terms[0][0], str):
+        if len(self.terms) == 1 and isinstance(self.terms[0][0], Symbol):
             return (self.terms[0][0],)
-        found: dict[str, None] = {}
+        found: dict[Symbol, None] = {}
         for atom, _ in self.terms:
-            found.update(dict.fromkeys((atom,) if isinstance(atom, str) else atom.dim.symbols))
+            found.update(dict.fromkeys((atom,) if isinstance(atom, Symbol) else atom.dim.symbols))
         return tuple(found)
 
     @property
@@ -61,13 +102,13 @@ class Dim:
             len(self.terms) == 1
             and self.constant == 0
             and self.terms[0][1] == 1
-            and isinstance(self.terms[0][0], str)
+            and isinstance(self.terms[0][0], Symbol)
         )
 
     @property
     def is_linear(self) -> bool:
         """Whether it is a sum of symbols alone, without a quotient."""
-        return all(isinstance(atom, str) for atom, _ in self.terms)
+        return all(isinstance(atom, Symbol) for atom, _ in self.terms)
 
     def __add__(self, other: Dim) -> Dim:
         return _collect(self.constant + other.constant, (*self.terms, *other.terms))
@@ -100,11 +141,11 @@ class Dim:
         reduced = Dim(rest.constant // shared, tuple((atom, c // shared) for atom, c in rest.terms))
         return whole + reduced.floored(divisor // shared)
 
-    def substitute(self, values: Mapping[str, Dim]) -> Dim:
+    def substitute(self, values: BySymbol[Dim]) -> Dim:
         """Replace every symbol that `values` names; the others stay."""
         if len(self.terms) == 1 and self.terms[0][1] == 1 and not self.constant:
             atom = self.terms[0][0]
-            if isinstance(atom, str):
+            if isinstance(atom, Symbol):
                 return values.get(atom, self)
         if not any(symbol in values for symbol in self.symbols):
             return self
@@ -117,31 +158,41 @@ class Dim:
             result += found.scaled(coefficient)
         return result
 
-    def renamed(self, name: Callable[[str], str]) -> Dim:
+    def renamed(self, name: Callable[[Symbol], str]) -> Dim:
         """The same form with `name(symbol)` in place of every symbol. Terms that come to read alike stay apart."""
         if not self.terms:
             return self
-        if len(self.terms) == 1 and isinstance(self.terms[0][0], str):
-            return Dim(self.constant, ((name(self.terms[0][0]), self.terms[0][1]),))
+        if len(self.terms) == 1 and isinstance(self.terms[0][0], Symbol):
+            return Dim(self.constant, ((_symbol(name(self.terms[0][0])), self.terms[0][1]),))
         terms: list[tuple[Atom, int]] = [
-            (name(atom) if isinstance(atom, str) else Floor(atom.dim.renamed(name), atom.divisor), c)
+            (
+                _symbol(name(atom))
+                if isinstance(atom, Symbol)
+                else Floor(atom.dim.renamed(name), atom.divisor),
+                c,
+            )
             for atom, c in self.terms
         ]
         return Dim(self.constant, tuple(sorted(terms, key=_by_text)))
 
-    def at(self, sizes: Mapping[str, int]) -> int:
+    @property
+    def bare(self) -> Dim:
+        """The form for people: its symbols by their names, without their owners."""
+        return self.renamed(lambda symbol: symbol.name)
+
+    def at(self, sizes: BySymbol[int]) -> int:
         """The number that it is at these sizes. Raises KeyError for a symbol without one."""
         total = self.constant
         for atom, coefficient in self.terms:
-            size = sizes[atom] if isinstance(atom, str) else atom.dim.at(sizes) // atom.divisor
+            size = sizes[atom] if isinstance(atom, Symbol) else atom.dim.at(sizes) // atom.divisor
             total += coefficient * size
         return total
 
-    def at_known(self, sizes: Mapping[str, int]) -> int | None:
+    def at_known(self, sizes: BySymbol[int]) -> int | None:
         """The number that it is at these sizes; None while one of its symbols has none."""
         return self.at(sizes) if all(symbol in sizes for symbol in self.symbols) else None
 
-    def bounds(self, ranges: Mapping[str, tuple[int, int]], most: int = UNBOUNDED) -> tuple[int, int]:
+    def bounds(self, ranges: BySymbol[tuple[int, int]], most: int = UNBOUNDED) -> tuple[int, int]:
         """The smallest and largest number that it is, where a symbol without a range is 1 to `most`.
 
         What has no upper end has none in sums and quotients either: there it stays UNBOUNDED, below it -UNBOUNDED.
@@ -149,7 +200,7 @@ class Dim:
         low = high = self.constant
         falls = rises = False
         for atom, coefficient in self.terms:
-            if isinstance(atom, str):
+            if isinstance(atom, Symbol):
                 first, last = ranges.get(atom, (1, most))
                 sinks = False
             else:
@@ -174,8 +225,12 @@ class Dim:
 def _term_text(atom: Atom, coefficient: int) -> str:
     if coefficient == 1:
         return str(atom)
-    text = atom if isinstance(atom, str) else f"({atom})"
+    text = atom if isinstance(atom, Symbol) else f"({atom})"
     return f"-{text}" if coefficient == -1 else f"{coefficient}*{text}"
+
+
+def _symbol(name: str) -> Symbol:
+    return name if isinstance(name, Symbol) else Symbol(name)
 
 
 def _by_text(term: tuple[Atom, int]) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from composer.graph import CheckedNode, CheckedTask, Endpoint, endpoints_of
-from composer.types import Dim, PortType
+from composer.types import Dim, PortType, Symbol
 
 __all__ = ["Labels", "callee_text", "source_texts", "value_text"]
 
@@ -47,12 +47,11 @@ class Labels:
 
     def __init__(self, task: CheckedTask) -> None:
         self.task = task
-        self._first: dict[str, str] = {}
+        self._first: dict[str, Symbol] = {}
         for port in (*task.types.values(), *task.wanted.values()):
             for dim in port.dims:
                 for symbol in dim.symbols:
-                    name, _, owner = symbol.partition("@")
-                    self._first.setdefault(name, owner)
+                    self._first.setdefault(symbol.name, symbol)
 
     def port(self, port: PortType) -> str:
         """`states[B, N, 1024]`."""
@@ -65,6 +64,6 @@ class Labels:
     def dim(self, dim: Dim) -> str:
         return str(dim.renamed(self._symbol))
 
-    def _symbol(self, symbol: str) -> str:
-        name, _, owner = symbol.partition("@")
-        return name if self._first.get(name, owner) == owner else f"{owner.lstrip('@')}.{name}"
+    def _symbol(self, symbol: Symbol) -> str:
+        is_first = self._first.get(symbol.name, symbol) == symbol
+        return symbol.name if is_first else f"{symbol.owner}.{symbol.name}"

@@ -16,7 +16,7 @@ from composer.execution.values import rows_in
 from composer.plugin import Modality, NoConfig, load_registry
 from composer.plugin.asking import PluginError
 from composer.problems import InputError
-from composer.types import Field, Kind, Port, States, parse_port_type
+from composer.types import Dim, Field, Kind, Port, States, Symbol, parse_port_type
 
 POSITIONS = Kind("positions", "Places.", ("axes", "batch", "length"), {"values": Field("int64", (0, 1, 2))})
 TOTAL = Kind("total", "One number for all.", (), {"values": Field("float", ())})
@@ -94,17 +94,14 @@ def test_numbers_that_a_format_does_not_hold(number: int) -> None:
 
 
 def test_symbols_are_written_as_people_write_them() -> None:
+    batch, shared = Symbol("B", "<task>"), Symbol("D", "text", lasting=True)
+    lengths = {name: Symbol("N", name) for name in ("a", "b")}
+    declared = parse_port_type("states[B, N, D]")
     types = {
-        "a": {"x": parse_port_type("states[B, N, D]").with_dims(_dims("B@<task>", "N@a", "D@@text"))},
-        "b": {"x": parse_port_type("states[B, N, D]").with_dims(_dims("B@<task>", "N@b", "D@@text"))},
+        name: {"x": declared.with_dims(tuple(map(Dim.of, (batch, length, shared))))}
+        for name, length in lengths.items()
     }
-    assert written_symbols(types) == {"B@<task>": "B", "N@a": "N", "D@@text": "D", "N@b": "N_2"}
-
-
-def _dims(*symbols: str) -> Any:
-    from composer.types import Dim
-
-    return tuple(map(Dim.of, symbols))
+    assert written_symbols(types) == {batch: "B", lengths["a"]: "N", shared: "D", lengths["b"]: "N_2"}
 
 
 def test_rows_are_counted_where_a_kind_has_them() -> None:

@@ -9,7 +9,7 @@ import pytest
 from composer.graph import Report, check, free_dims
 from composer.language import Source
 from composer.plugin import Method, ModuleType, NoConfig, hookimpl, load_registry
-from composer.types import UNBOUNDED, Field, Kind, Signature, parse_dim, parse_port_type
+from composer.types import UNBOUNDED, Field, Kind, Signature, Symbol, parse_dim, parse_port_type
 
 REGISTRY = load_registry()
 
@@ -59,7 +59,7 @@ def test_a_default_gives_way_with_a_warning() -> None:
     (problem,) = report.problems
     assert (problem.severity, problem.code, problem.place.line) == ("warning", "C225", 6)
     assert problem.helps == ("write `max_tokens: 24` in its `with`",)
-    assert report.tasks["t"].ranges["L@q"] == (1, 24)
+    assert report.tasks["t"].ranges[Symbol("L", "q")] == (1, 24)
 
 
 @pytest.mark.parametrize(("position", "fits"), [(0, True), (9, True), (10, False), (20, False)])
@@ -146,7 +146,7 @@ tasks:
 
 def test_symbols_of_one_name_share_their_limits() -> None:
     ports = {name: parse_port_type(f"states[B, {symbol}, 4]") for name, symbol in (("a", "L"), ("b", "M"))}
-    ranges = {"L": (1, 10), "M": (2, UNBOUNDED)}
+    ranges = {Symbol("L"): (1, 10), Symbol("M"): (2, UNBOUNDED)}
     table = free_dims({"x": ports}, REGISTRY.kinds, ranges)
     assert {name: (found.symbols, found.limits) for name, found in table.items()} == {
         "batch": (("B",), (1, UNBOUNDED)),

@@ -4,24 +4,27 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+from collections.abc import Mapping
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from composer.graph.solver import Solver
-from composer.types import Dim, parse_dim
+from composer.types import Dim, Symbol, parse_dim
 
-SYMBOLS = ("K", "M", "N")
+SYMBOLS = (Symbol("K"), Symbol("M"), Symbol("N"))
 SMALL = range(1, 13)
 
 
-def value(dim: Dim, binding: dict[str, int]) -> int:
+def value(dim: Dim, binding: Mapping[Symbol, int]) -> int:
     """The text of a dim, read by Python: quotients and signs mean what they mean there."""
-    return int(eval(str(dim), {}, dict(binding)))
+    return int(eval(str(dim), {}, {str(symbol): number for symbol, number in binding.items()}))
 
 
-def solutions(equations: list[tuple[Dim, Dim]], ranges: dict[str, tuple[int, int]]) -> list[dict[str, int]]:
+def solutions(
+    equations: list[tuple[Dim, Dim]], ranges: Mapping[Symbol, tuple[int, int]]
+) -> list[dict[Symbol, int]]:
     spans = [range(ranges.get(s, (1, 12))[0], ranges.get(s, (1, 12))[1] + 1) for s in SYMBOLS]
     bindings = (dict(zip(SYMBOLS, numbers, strict=True)) for numbers in itertools.product(*spans))
     return [b for b in bindings if all(value(given, b) == value(wanted, b) for given, wanted in equations)]
@@ -60,7 +63,7 @@ FORMS = quotients(st.integers(-2, 3))
 @given(st.lists(st.tuples(FORMS, FORMS), max_size=4), RANGES)
 @settings(max_examples=400, deadline=None)
 def test_what_has_a_solution_is_never_refused(
-    equations: list[tuple[Dim, Dim]], ranges: dict[str, tuple[int, int]]
+    equations: list[tuple[Dim, Dim]], ranges: dict[Symbol, tuple[int, int]]
 ) -> None:
     solver = Solver(ranges=dict(ranges))
     for count, (offer, want) in enumerate(equations, start=1):
@@ -111,7 +114,7 @@ def test_a_quotient_of_one_symbol_is_refused_where_no_number_is_left(
 @given(st.lists(st.tuples(FORMS, FORMS), min_size=1, max_size=4), st.permutations(SYMBOLS))
 @settings(max_examples=300, deadline=None)
 def test_with_every_symbol_known_what_does_not_hold_is_refused(
-    equations: list[tuple[Dim, Dim]], order: list[str]
+    equations: list[tuple[Dim, Dim]], order: list[Symbol]
 ) -> None:
     """What waited is looked at again: nothing that does not hold is left once the numbers are there."""
     binding = {symbol: number for number, symbol in enumerate(order, start=2)}
@@ -124,7 +127,7 @@ def test_with_every_symbol_known_what_does_not_hold_is_refused(
 @given(FORMS, FORMS, FORMS, FORMS)
 @settings(deadline=None)
 def test_a_refusal_and_a_trial_change_nothing(first: Dim, second: Dim, offer: Dim, want: Dim) -> None:
-    solver = Solver(solved={"K": Dim(3)}, ranges={"M": (2, 4)})
+    solver = Solver(solved={Symbol("K"): Dim(3)}, ranges={Symbol("M"): (2, 4)})
     solver.unify(first, second)
     before = [dict(table) for table in (solver.solved, solver.ranges, solver.waiting)]
     with solver.trial():
@@ -237,7 +240,7 @@ def test_quotients_are_shown_in_one_form(text: str, shown: str) -> None:
 
 
 def unified(equations: list[tuple[str, str]], **ranges: tuple[int, int]) -> list[bool]:
-    solver = Solver(ranges=dict(ranges))
+    solver = Solver(ranges={Symbol(name): ends for name, ends in ranges.items()})
     return [solver.unify(parse_dim(offer), parse_dim(want)) for offer, want in equations]
 
 
@@ -269,7 +272,7 @@ def test_ranges_pass_through_equations() -> None:
 
 
 def test_a_rigid_symbol_is_never_fixed() -> None:
-    solver = Solver(rigid={"N"})
+    solver = Solver(rigid={Symbol("N")})
     assert not solver.unify(parse_dim("N"), parse_dim("8"))
     assert not solver.unify(parse_dim("8"), parse_dim("N"))
     assert solver.unify(parse_dim("N + 1"), parse_dim("M"))
@@ -277,7 +280,7 @@ def test_a_rigid_symbol_is_never_fixed() -> None:
 
 
 def test_a_quotient_of_what_the_caller_brings_is_no_number() -> None:
-    solver = Solver(rigid={"S"})
+    solver = Solver(rigid={Symbol("S")})
     assert not solver.unify(parse_dim("S // 160 + 1"), parse_dim("7"))
     assert solver.unify(parse_dim("S // 160 + 1"), parse_dim("N"))
     assert solver.unify(parse_dim("(S - 160) // 160 + 2"), parse_dim("N"))
@@ -286,13 +289,13 @@ def test_a_quotient_of_what_the_caller_brings_is_no_number() -> None:
 
 
 def test_a_quotient_that_must_be_a_size_bounds_what_it_is_of() -> None:
-    solver = Solver(rigid={"S"}, ranges={"N": (1, 10)})
+    solver = Solver(rigid={Symbol("S")}, ranges={Symbol("N"): (1, 10)})
     assert solver.unify(parse_dim("S // 160"), parse_dim("N"))
-    assert solver.ranges["S"] == (160, 1759)
+    assert solver.ranges[Symbol("S")] == (160, 1759)
 
 
 def test_what_the_caller_brings_is_not_even() -> None:
-    solver = Solver(rigid={"N"})
+    solver = Solver(rigid={Symbol("N")})
     assert not solver.unify(parse_dim("N"), parse_dim("2*M"))
     assert solver.unify(parse_dim("2*N"), parse_dim("2*M"))
 
@@ -305,12 +308,12 @@ def test_what_waits_is_looked_at_again() -> None:
 
 def test_a_size_that_a_node_makes_is_nothing_that_it_reads() -> None:
     solver = Solver()
-    solver.make("R", ["B", "N"])
+    solver.make(Symbol("R"), [Symbol("B"), Symbol("N")])
     assert not solver.unify(parse_dim("B"), parse_dim("R"))
     assert not solver.unify(parse_dim("8"), parse_dim("R"))
     assert solver.unify(parse_dim("R"), parse_dim("A"))  # another input's batch may be as many
     assert not solver.unify(parse_dim("A"), parse_dim("B"))
-    solver.make("Q", ["R", "M"])
+    solver.make(Symbol("Q"), [Symbol("R"), Symbol("M")])
     assert not solver.unify(parse_dim("Q"), parse_dim("R"))
     assert not solver.unify(parse_dim("Q"), parse_dim("B"))
     assert not solver.unify(parse_dim("N + 1"), parse_dim("Q"))

@@ -105,7 +105,7 @@ def _check_sizes(
             if name not in base:
                 continue
             sizes = range(base[name], ranges[name].high + 1)
-            at = {**dict.fromkeys(form.symbols, 1), **base}
+            at: dict[str, int] = {**dict.fromkeys(form.symbols, 1), **base}
             same = bisect_right(sizes, form.at(at), key=lambda size: form.at({**at, name: size}))
             chosen += [{**base, name: size} for size in sizes[max(same - 1, 0) : same + 1]]
     return [sizes for position, sizes in enumerate(chosen) if sizes not in chosen[:position]]

@@ -18,7 +18,7 @@ from composer.graph import (
 from composer.plan import Plan
 from composer.plugin import Registry
 from composer.problems.suggest import unknown
-from composer.types import Dim, PortType
+from composer.types import Dim, PortType, Symbol
 from composer_compile.errors import CompileError
 
 __all__ = ["FreeDims", "check_overrides", "find_free_dims", "overrides_for"]
@@ -81,18 +81,15 @@ def _check_learnable(
     """A size that inputs show only rounded down cannot be told from a request."""
     every = [(name, found) for name, ports in types.items() for found in ports.values()]
     told = {
-        atom for _, found in every for dim in found.dims for atom, _ in dim.terms if isinstance(atom, str)
+        atom for _, found in every for dim in found.dims for atom, _ in dim.terms if isinstance(atom, Symbol)
     }
     for name, found in every:
         for dim in found.dims:
             hidden = [s for s in dim.symbols if s not in told and not values[s].is_number]
             if hidden:
-                size, symbol = (
-                    str(d.renamed(lambda s: s.partition("@")[0])) for d in (dim, Dim.of(hidden[0]))
-                )
                 raise CompileError(
-                    f"task `{plan.task.name}`: input `{name}` has the size `{size}`, and no input has the size "
-                    f"`{symbol}`, so a request does not say what it is: give the whole size a symbol of its own"
+                    f"task `{plan.task.name}`: input `{name}` has the size `{dim.bare}`, and no input has the size "
+                    f"`{hidden[0].name}`, so a request does not say what it is: give the whole size a symbol of its own"
                 )
 
 

@@ -24,7 +24,7 @@ from composer.plan import Plan, Step
 from composer.plugin import Registry
 from composer.problems import InputError
 from composer.problems.suggest import unknown
-from composer.types import UNBOUNDED, PortType
+from composer.types import UNBOUNDED, PortType, Symbol
 
 __all__ = ["Sizes", "free_dims", "sizes_for"]
 
@@ -63,7 +63,7 @@ def free_dims(plan: Plan, registry: Registry) -> dict[str, FreeDim]:
     if batches:
         table = {**table, BATCH: replace(table[BATCH], symbols=tuple(batches))}
     named = {symbol for found in table.values() for symbol in found.symbols}
-    arising: dict[str, list[str]] = {}
+    arising: dict[str, list[Symbol]] = {}
     read = {endpoint for step in plan.steps for endpoint in _endpoints(step)}
     for owner, port in plan.slots:
         if owner in plan.inputs or (owner, port) not in read:

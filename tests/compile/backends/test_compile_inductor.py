@@ -86,7 +86,7 @@ class Wide(nn.Module):
 def test_large_linear_maps_run_by_onednn_where_it_is_faster(faster: bool, tmp_path: Path) -> None:
     """One library for one sample and for several."""
     torch.manual_seed(0)
-    batch = Dim(0, (("batch", 1),))
+    batch = Dim.of("batch")
     given = TensorSpec("states", "float32", (batch, Dim(9), Dim(512)))
     result = TensorSpec("scores", "float32", (batch, Dim(9), Dim(2)))
     spec = StageSpec("encode", Wide().eval(), (given,), (result,), {"batch": Range(1, 4, 2)}, ("scores",))

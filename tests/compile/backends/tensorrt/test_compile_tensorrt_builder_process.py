@@ -81,7 +81,7 @@ class Turning(nn.Module):
 
 
 def stage() -> StageSpec:
-    dims = (Dim(0, (("batch", 1),)), Dim(0, (("length", 1),)), Dim(4))
+    dims = (Dim.of("batch"), Dim.of("length"), Dim(4))
     given = TensorSpec("states", "float32", dims)
     ranges = {"batch": Range(2, 5, 3), "length": Range(2, 9, 4)}
     return StageSpec("encode", Turning().eval(), (given,), (given,) * 3, ranges, ("some", "nodes"))

@@ -118,7 +118,7 @@ def _own_weights(graph: torch.fx.GraphModule, name: str) -> None:
 
 def stage(length: Range) -> StageSpec:
     ranges = {"batch": Range(2, 5, 3), "length": length}
-    dims = (Dim(0, (("batch", 1),)), Dim(0, (("length", 1),)), Dim(4))
+    dims = (Dim.of("batch"), Dim.of("length"), Dim(4))
     given = TensorSpec("states", "float32", dims)
     return StageSpec("encode", InThree().eval(), (given,), (given, given), ranges, ("some", "nodes"))
 
