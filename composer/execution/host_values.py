@@ -5,6 +5,8 @@ Imports neither torch nor NumPy before there are values.
 
 from __future__ import annotations
 
+from decimal import Decimal
+from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
 from composer.problems import InputError
@@ -15,8 +17,8 @@ if TYPE_CHECKING:
 
 __all__ = ["fields_of", "held_value", "holds_samples"]
 
-_TEXTS = "USO"
-"""NumPy's letters for arrays of texts."""
+_OBJECTS = "USO"
+"""NumPy's letters for arrays of texts, and of whatever else is no number."""
 _NUMBERS = "biuf"
 _BYTE = (0, 255)
 _WIDEST = (-(1 << 63), (1 << 63) - 1)
@@ -65,14 +67,22 @@ def _held_field(name: str, kind: Kind, label: str, value: Any) -> Any:
     if field.dtype == "object" and isinstance(value, list):
         return value
     array = _array(value)
-    is_text = array.dtype.kind in _TEXTS
-    if (field.dtype == "object") != is_text or not (is_text or array.dtype.kind in _NUMBERS):
-        wanted = "texts" if field.dtype == "object" else "numbers"
-        given = "texts" if is_text else "numbers" if array.dtype.kind in _NUMBERS else f"{array.dtype} values"
-        raise InputError(f"input `{name}` takes {wanted}{of}, and {given} were given")
-    if is_text:
+    if field.dtype == "object" and array.dtype.kind in _OBJECTS:
         return array.tolist()
+    if field.dtype == "object" or array.dtype.kind not in _NUMBERS:
+        wanted = "texts" if field.dtype == "object" else "numbers"
+        raise InputError(f"input `{name}` takes {wanted}{of}, and {_given(array)} were given")
     return _plain(_numbers(f"input `{name}` takes", of, field, array))
+
+
+def _given(array: NDArray[Any]) -> str:
+    """What an array holds, in words."""
+    if array.dtype.kind in _NUMBERS:
+        return "numbers"
+    if array.dtype.kind != "O":
+        return "texts" if array.dtype.kind in _OBJECTS else f"{array.dtype} values"
+    odd = next((each for each in array.flat if not isinstance(each, (str, bytes)) and each is not None), None)
+    return "texts" if odd is None else f"values of type {type(odd).__name__}"
 
 
 def _array(value: Any) -> NDArray[Any]:
@@ -84,6 +94,10 @@ def _array(value: Any) -> NDArray[Any]:
         if value.is_floating_point() and (value.element_size() < 2 or "bfloat16" in str(value.dtype)):
             value = value.float()
     array = np.asarray(value)
+    if array.dtype.kind == "O" and all(
+        isinstance(each, (int, float, Decimal, Fraction)) for each in array.flat
+    ):
+        return array.astype(np.float64)  # fractions, decimals, and numbers that are too long
     if array.dtype.kind == "V" and "float" in array.dtype.name:  # bfloat16, as some libraries add it to NumPy
         return array.astype(np.float32)
     return array

@@ -123,10 +123,15 @@ def _check_axes(values: Sequence[Any], config: ArrayConfig) -> None:
                 "model.run(NAME=array); the command line gives text"
             )
         first = value[0] if _is_record(value) else value
-        if config.dims and not isinstance(first, Mapping) and np.ndim(first) != len(config.dims) - 1:
+        if isinstance(first, Mapping):
+            raise InputError(
+                "an array input takes arrays, or the record of its kind such as States(values, mask)"
+            )
+        shape = tuple(first.shape) if hasattr(first, "shape") else np.shape(_array(first))
+        if config.dims and len(shape) != len(config.dims) - 1:
             axes = ", ".join(map(str, config.dims[1:]))
             raise InputError(
-                f"a sample of {config.kind} has the axes [{axes}], and one with the shape {np.shape(first)} was given"
+                f"a sample of {config.kind} has the axes [{axes}], and one with the shape {shape} was given"
             )
 
 
@@ -142,12 +147,9 @@ def _stacked(values: Sequence[Any]) -> Any:
     first = values[0]
     if _is_record(first):
         return type(first)(*map(_column, zip(*values, strict=True)))
-    if isinstance(first, Mapping):
-        raise InputError(
-            "an array input takes arrays, or the record of its kind such as States(values, mask)"
-        )
+    arrays = [_array(value) for value in values]
     try:
-        return np.stack([_array(value) for value in values])
+        return np.stack(arrays)
     except ValueError as error:
         shapes = ", ".join(str(np.shape(value)) for value in values)
         raise InputError(f"the samples of one batch must have one shape, not {shapes}: {error}") from None
@@ -164,15 +166,25 @@ def _column(values: Sequence[Any]) -> Any:
 
 
 def _array(value: Any) -> Any:
-    """Tensors too, from any device: what one task gave is an input of another."""
+    """Tensors too, from any device: what one task gave is an input of another. Raises InputError for other things."""
     import numpy as np
 
-    if hasattr(value, "detach"):
-        value = value.detach().cpu()
-        # Formats that NumPy lacks; the model casts to its own number format.
-        if value.is_floating_point() and (value.element_size() < 2 or "bfloat16" in str(value.dtype)):
-            value = value.float()
-    return np.asarray(value)
+    from composer.problems import InputError
+
+    try:
+        if hasattr(value, "detach"):
+            value = value.detach().cpu()
+            # Formats that NumPy lacks; the model casts to its own number format.
+            if value.is_floating_point() and (value.element_size() < 2 or "bfloat16" in str(value.dtype)):
+                value = value.float()
+        return np.asarray(value)
+    except (
+        ValueError,
+        TypeError,
+        RuntimeError,
+    ) as error:  # rows of unequal length; sparse tensors, and without data
+        cause = str(error).partition(". ")[0].rstrip(".")
+        raise InputError(f"a {type(value).__name__} cannot be read as an array: {cause}") from None
 
 
 ARRAY = Modality(

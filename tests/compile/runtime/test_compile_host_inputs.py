@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from decimal import Decimal
 from typing import Any, NamedTuple
 
 import composer_compile
@@ -171,6 +172,31 @@ REFUSED: dict[str, tuple[str, dict[str, Any], str]] = {
         {"vectors": States(np.ones((5, 4), np.complex64))},
         "input `vectors` takes numbers for its values, and complex64 values were given",
     ),
+    "objects": (
+        "five",
+        {"vectors": States(np.full((5, 4), object))},
+        "input `vectors` takes numbers for its values, and values of type type were given",
+    ),
+    "rows of unequal length": (
+        "five",
+        {"vectors": States([[1, 2], [3]])},
+        "a list cannot be read as an array: setting an array element with a sequence",
+    ),
+    "a sparse tensor": (
+        "five",
+        {"vectors": States(torch.eye(5, 4).to_sparse())},
+        "a Tensor cannot be read as an array: can't convert Sparse layout tensor to numpy",
+    ),
+    "a tensor without data": (
+        "five",
+        {"vectors": States(torch.ones(5, 4, device="meta"))},
+        "a Tensor cannot be read as an array: Cannot copy out of meta tensor; no data!",
+    ),
+    "an id that no format holds": (
+        "words",
+        {"ids": tokens(np.array([1, 2**70, 3]))},
+        "input `ids` takes numbers from -9223372036854775808 to 9223372036854775807 for its ids, and 1.18059e+21 came",
+    ),
     "ids with a fraction": (
         "words",
         {"ids": tokens([1.0, 2.5, 3.0])},
@@ -230,6 +256,7 @@ LAYOUTS: dict[str, Callable[[np.ndarray], Any]] = {
     "transposed tensor": lambda array: torch.from_numpy(np.ascontiguousarray(array.T)).T,
     "parameter": lambda array: torch.nn.Parameter(torch.from_numpy(array)),
     "list": lambda array: array.tolist(),
+    "decimals": lambda array: np.array([[Decimal(float(each)) for each in row] for row in array]),
 }
 
 
