@@ -51,7 +51,7 @@ def _owner(node: CheckedNode | None) -> tuple[str, str]:
     """Whose engine a node's is, and the legend's note on it: a module's, one for all calls in place, the inputs'."""
     if node is None:
         return "inputs", "scaling and normalising, inside the program"
-    if node.verb == "uses":
+    if node.is_in_place:
         return "in place", "owns no weights"
     return node.module.name, node.module.type.id
 

@@ -285,7 +285,7 @@ def generators_of(
     return {
         s.name: Generator(step=s, decoder=modules[s.node.module.name], registry=registry, shared=shared)
         for s in steps
-        if s.node.verb == "generate"
+        if s.node.generates
     }
 
 

@@ -40,7 +40,7 @@ class Program(nn.Module):
         self.in_place = nn.ModuleList(in_place.values())
         self.prepare = nn.ModuleDict({f"input_{name}": module for name, module in prepare.items()})
         targets = {**modules, **in_place}
-        self.functions = {s.name: _function(s, targets) for s in plan.steps if s.node.verb != "generate"}
+        self.functions = {s.name: _function(s, targets) for s in plan.steps if not s.node.generates}
         """What runs each node, but for the `generate` nodes."""
         self._stages = {
             stage.name: tuple((s, self.functions[s.name]) for s in stage.steps if s.name in self.functions)
@@ -112,7 +112,7 @@ class Program(nn.Module):
 
 def _function(step: Step, targets: Mapping[str, nn.Module]) -> Callable[..., Any]:
     node = step.node
-    target = targets[node.module.name if node.verb != "uses" else node.name]
+    target = targets[node.module.name]
     method = node.module.type.methods[node.method]
     function = target if method.attribute == "forward" else getattr(target, method.attribute)
     return function if node.options is None else _with_options(function, node.options)
@@ -137,7 +137,7 @@ def build_program(plan: Plan, modules: Mapping[str, nn.Module]) -> Program:
     in_place = {
         step.name: build_module(step.node.module.type, step.node.module.config)
         for step in plan.steps
-        if step.node.verb == "uses"
+        if step.node.is_in_place
     }
     prepare = {}
     for name, item in plan.inputs.items():

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from composer.graph.asked import default_signature, signature_of
-from composer.graph.callees import Callee
 from composer.graph.fitting import Edge, shown
+from composer.graph.model import Call, Callee, InPlace
 from composer.plugin import Registry
 from composer.types import PortType, Signature
 
@@ -18,9 +18,9 @@ AllFit = Callable[[Iterable[tuple[PortType, PortType]]], bool]
 
 def alternatives(callee: Callee, edges: Sequence[Edge], registry: Registry, all_fit: AllFit) -> list[str]:
     """Hints that name callees which take what the node is given, best first."""
-    if callee.verb == "call":
+    if isinstance(callee, Call):
         return list(_methods(callee, edges, all_fit))[:MOST]
-    if callee.verb == "uses":
+    if isinstance(callee, InPlace):
         return list(_types(callee, edges, registry, all_fit))[:MOST]
     return []
 

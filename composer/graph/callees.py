@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, TypeVar
 
 from composer.graph.configs import ConfigReader
-from composer.graph.model import VERBS, CheckedModule, CheckedSearch
+from composer.graph.model import VERBS, Call, Callee, CheckedModule, Generate, InPlace
 from composer.graph.plugin_faults import report_fault
 from composer.graph.searches import SearchReader
 from composer.graph.vocabularies import Vocabularies
@@ -25,22 +25,10 @@ if TYPE_CHECKING:
     from composer.graph.callee_faults import CalleeFaults
     from composer.graph.entries import EntryFinder
 
-__all__ = ["Callee", "Callees"]
+__all__ = ["Callees"]
 
 T = TypeVar("T")
 E = TypeVar("E", bound=Entry)
-
-
-@dataclass(frozen=True)
-class Callee:
-    """What a node calls, with the signature of that one call."""
-
-    verb: str
-    module: CheckedModule
-    method: str
-    options: Config | None
-    signature: Signature
-    search: CheckedSearch | None = None
 
 
 @dataclass
@@ -125,7 +113,7 @@ class Callees:
         if len(verbs) != 1:
             self._faults.verbs(verbs, path)
             return None
-        if verbs[0] == "uses":
+        if verbs[0] == InPlace.key:
             return self._in_place(node, path)
         return self._called(node, verbs[0], path)
 
@@ -169,7 +157,7 @@ class Callees:
         module = CheckedModule(str(path[-1]), entry, config, path)
         function = entry.methods["forward"].signature
         signature = self._signature(function, (config,), (*path, "uses"), entry.id, entry.title)
-        return None if signature is None else Callee("uses", module, "forward", None, signature)
+        return None if signature is None else InPlace(module, "forward", None, signature)
 
     def _called(self, node: NodeShape, verb: str, path: YamlPath) -> Callee | None:
         text = str(getattr(node, verb))
@@ -181,7 +169,7 @@ class Callees:
         module = self.modules.get(name)
         if module is None:
             return None
-        if verb == "generate":
+        if verb == Generate.key:
             return self._generated(node, module, method, path)
         method = method or "forward"
         entry = module.type.methods.get(method)
@@ -200,7 +188,7 @@ class Callees:
         what = f"{module.type.id}.{method}"
         signature = self._signature(entry.signature, arguments, (*path, verb), what, title, module.path)
         chosen = options if entry.options is not None else None
-        return None if signature is None else Callee(verb, module, method, chosen, signature)
+        return None if signature is None else Call(module, method, chosen, signature)
 
     def _generated(
         self, node: NodeShape, module: CheckedModule, method: str, path: YamlPath
@@ -224,7 +212,7 @@ class Callees:
         signature = self._signature(generation.signature, given, where, what, title, module.path)
         if signature is None or not self._has_prompt(generation, module, signature, where):
             return None
-        return Callee("generate", module, "generate", options, signature, search)
+        return Generate(module, "generate", options, signature, search)
 
     def _has_prompt(
         self, generation: Generation, module: CheckedModule, signature: Signature, path: YamlPath

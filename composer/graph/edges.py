@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from composer.graph.callees import Callee
 from composer.graph.derivation import Owner, first_cause, range_port
 from composer.graph.faults import EdgeFaults
 from composer.graph.fitting import (
@@ -20,7 +19,7 @@ from composer.graph.fitting import (
     local_type,
     renamed_dim,
 )
-from composer.graph.model import CheckedInput, Endpoint, Wired, endpoints_of
+from composer.graph.model import Callee, CheckedInput, Endpoint, Generate, InPlace, Wired, endpoints_of
 from composer.graph.solver import Refused, Solver
 from composer.graph.vocabularies import Carried, Vocabularies, entries_port
 from composer.language import Resolved
@@ -140,7 +139,7 @@ class EdgeChecker:
             self._unfit_edges.tell(unfit, callee, () if len(edges) < len(sources) else edges)
         for edge in edges:
             self.wanted[name, edge.port] = edge.wanted.with_role(roles.given(edge.wanted.role))
-        if signature.vocabulary or callee.verb == "generate":
+        if signature.vocabulary or isinstance(callee, Generate):
             bad = {fault.edge.port for fault in unfit}
             fitting = {port: source for port, source in sources.items() if port not in bad}
             poisoned |= not self._vocabularies(name, callee, fitting, written, path)
@@ -194,7 +193,7 @@ class EdgeChecker:
     ) -> bool:
         """Hold the ids that come in against what the node knows, and say which ids go out."""
         fits = True
-        if callee.verb == "generate" and callee.module.name in self.vocabularies.written:
+        if isinstance(callee, Generate) and callee.module.name in self.vocabularies.written:
             self.carried[name, "ids"] = self.vocabularies.written[callee.module.name]
         for port, entries in callee.signature.vocabulary.items():
             if port in callee.signature.outputs:
@@ -214,7 +213,7 @@ class EdgeChecker:
                     continue
                 reference = written.get(port) or written.get(None) or path
                 edge = Edge(endpoint, name, port, given, given, reference, path)
-                module = callee.module.name if callee.verb != "uses" else None
+                module = None if isinstance(callee, InPlace) else callee.module.name
                 fits &= self.vocabularies.reads(carried, known, edge, self.owners[name], module)
         return fits
 
@@ -230,8 +229,8 @@ class EdgeChecker:
 
     def _owner(self, callee: Callee) -> Owner:
         module = callee.module
-        if callee.verb == "generate":
-            function = module.type.generation.signature  # type: ignore[union-attr]
+        if isinstance(callee, Generate):
+            function = callee.decoding.generation.signature
         else:
             function = module.type.methods[callee.method].signature
         options = (callee.options,) if callee.options is not None else ()
@@ -244,7 +243,7 @@ class EdgeChecker:
             return found | _bounds(signature.ranges) | _known(signature)
 
         return Owner(
-            module.name if callee.verb != "uses" else module.type.id,
+            module.type.id if isinstance(callee, InPlace) else module.name,
             module.config,
             ports,
             module.path,

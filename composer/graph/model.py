@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Union, cast
+from typing import TYPE_CHECKING, Any, ClassVar, Union, cast
 
 from composer.graph.wires import Wires
 from composer.language import Resolved
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 __all__ = [
     "VERBS",
+    "Call",
+    "Callee",
     "Checked",
     "CheckedInput",
     "CheckedModule",
@@ -26,13 +28,12 @@ __all__ = [
     "CheckedTask",
     "Decoding",
     "Endpoint",
+    "Generate",
+    "InPlace",
     "Report",
     "Wired",
     "endpoints_of",
 ]
-
-VERBS = ("call", "uses", "generate")
-"""The keys that say what a node calls; it has one of them."""
 
 Endpoint = tuple[str, str]
 
@@ -92,29 +93,93 @@ class Decoding:
 
 
 @dataclass(frozen=True)
-class CheckedNode:
-    """A node whose callee is known. `sources` holds one endpoint per wired port, a tuple of them for a `many` port."""
+class Callee:
+    """What a node runs, with the signature of that one call: a `Call`, an `InPlace` or a `Generate`."""
 
-    name: str
-    verb: str
+    key: ClassVar[str]
+    """The key of the language that says so; the node has its value there."""
+
     module: CheckedModule
     method: str
     options: Config | None
     signature: Signature
-    sources: Mapping[str, Wired]
-    path: YamlPath
-    training: bool = False
-    search: CheckedSearch | None = None
-    """How a `generate` node finds its tokens."""
+
+
+@dataclass(frozen=True)
+class Call(Callee):
+    """A method of a declared module."""
+
+    key = "call"
+
+
+@dataclass(frozen=True)
+class InPlace(Callee):
+    """A module type without weights, used where it stands; its module is called after the node."""
+
+    key = "uses"
+
+
+@dataclass(frozen=True)
+class Generate(Callee):
+    """A search for what a declared decoder writes."""
+
+    key = "generate"
+
+    options: GenerateOptions
+    search: CheckedSearch
 
     @property
     def decoding(self) -> Decoding:
-        """What a `generate` node decodes with. Only such a node is asked."""
-        generation, options, search = self.module.type.generation, self.options, self.search
+        """How the decoder does it, the node's options and its search."""
+        generation = self.module.type.generation
         assert generation is not None
-        assert isinstance(options, GenerateOptions)
-        assert search is not None
-        return Decoding(generation, options, search)
+        return Decoding(generation, self.options, self.search)
+
+
+VERBS = tuple(callee.key for callee in (Call, InPlace, Generate))
+"""The keys that say what a node runs; it has one of them."""
+
+
+@dataclass(frozen=True)
+class CheckedNode:
+    """A node whose callee is known. `sources` holds one endpoint per wired port, a tuple of them for a `many` port."""
+
+    name: str
+    callee: Callee
+    sources: Mapping[str, Wired]
+    path: YamlPath
+    training: bool = False
+
+    @property
+    def module(self) -> CheckedModule:
+        return self.callee.module
+
+    @property
+    def method(self) -> str:
+        return self.callee.method
+
+    @property
+    def options(self) -> Config | None:
+        return self.callee.options
+
+    @property
+    def signature(self) -> Signature:
+        return self.callee.signature
+
+    @property
+    def is_in_place(self) -> bool:
+        """Whether it uses a type in place, and no declared module."""
+        return isinstance(self.callee, InPlace)
+
+    @property
+    def generates(self) -> bool:
+        return isinstance(self.callee, Generate)
+
+    @property
+    def decoding(self) -> Decoding:
+        """What a node that generates decodes with. Only such a node is asked."""
+        assert isinstance(self.callee, Generate)
+        return self.callee.decoding
 
 
 @dataclass

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
 
-from composer.graph.callees import Callee
-from composer.graph.model import Endpoint, Wired, endpoints_of
+from composer.graph.model import Callee, Endpoint, Generate, Wired, endpoints_of
 from composer.graph.wires import Wires
 from composer.language import Resolved
 from composer.plugin import Registry
@@ -69,7 +68,7 @@ def trains_nothing(
         callee = callees.get(node)
         if callee is None:  # a node with a fault of its own
             return False
-        if callee.verb == "generate":
+        if isinstance(callee, Generate):
             continue
         if not callee.module.type.stateless:
             return False

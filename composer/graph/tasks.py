@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from composer.graph.callees import Callee, Callees
+from composer.graph.callees import Callees
 from composer.graph.edges import EdgeChecker
 from composer.graph.inputs import NodeInputs
-from composer.graph.model import CheckedInput, CheckedNode, CheckedTask, Endpoint, Wired
+from composer.graph.model import Callee, CheckedInput, CheckedNode, CheckedTask, Endpoint, Generate, Wired
 from composer.graph.ranges import BATCH, free_dims
 from composer.graph.references import References, written_references
 from composer.graph.wires import Wire, Wires
@@ -117,15 +117,10 @@ class TaskChecker:
         _, path, training = self.nodes[name]
         return CheckedNode(
             name,
-            callee.verb,
-            callee.module,
-            callee.method,
-            callee.options,
-            callee.signature,
+            callee,
             self.sources[name],
             path,
             training,
-            callee.search,
         )
 
     def _is_silent(self, name: str) -> bool:
@@ -257,7 +252,7 @@ class TaskChecker:
             self.edges.add_input(item)
         for name in order:
             callee = self.resolved.get(name)
-            if callee is not None and callee.verb == "generate" and self.nodes[name][2]:
+            if isinstance(callee, Generate) and self.nodes[name][2]:
                 continue  # what an objective may not do (C223) has no types: nothing follows from it
             if callee is not None and not self._is_silent(name):
                 written = {r.port: r.path for r in written_references(*self.nodes[name][:2])}
@@ -298,7 +293,7 @@ class TaskChecker:
         nodes = {name: (place, training) for name, (_, place, training) in self.nodes.items()}
         nodes |= {name: (item.path, item.training) for name, item in self.inputs.items()}
         searches = {
-            name: nodes[name][1] for name, callee in self.resolved.items() if callee.verb == "generate"
+            name: nodes[name][1] for name, callee in self.resolved.items() if isinstance(callee, Generate)
         }
         kind = self.edges.types[loss].kind if loss in self.edges.types else None
         scalar = loss if kind == "scalar" else None  # what is not a scalar is told as such (C219)

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 
 from composer.graph.asked import signature_of
-from composer.graph.callees import Callee
-from composer.graph.model import CheckedInput
+from composer.graph.model import Call, Callee, CheckedInput
 from composer.graph.references import Reference
 from composer.language import NodeShape
 from composer.types import PortType, Signature
@@ -18,7 +17,7 @@ MOST = 6
 
 def other_methods(callee: Callee) -> Iterator[tuple[str, Signature]]:
     """The other methods of the module that a node calls, where they can be had without options."""
-    for name, method in callee.module.type.methods.items() if callee.verb == "call" else ():
+    for name, method in callee.module.type.methods.items() if isinstance(callee, Call) else ():
         if name == callee.method or method.options is not None:
             continue
         signature = signature_of(method.signature, callee.module.config)

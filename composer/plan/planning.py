@@ -58,7 +58,7 @@ class Step:
     @property
     def callee(self) -> str:
         """`module.method`, or the type's id for a step in place."""
-        if self.node.verb == "uses":
+        if self.node.is_in_place:
             return self.node.module.type.id
         method = "" if self.node.method in ("forward", "generate") else f".{self.node.method}"
         return f"{self.node.module.name}{method}"
@@ -92,7 +92,7 @@ class Plan:
     @property
     def modules(self) -> tuple[str, ...]:
         """Names of the declared modules that the plan calls, each once."""
-        return tuple(dict.fromkeys(s.node.module.name for s in self.steps if s.node.verb != "uses"))
+        return tuple(dict.fromkeys(s.node.module.name for s in self.steps if not s.node.is_in_place))
 
     def depending_on(self, inputs: Collection[str]) -> frozenset[str]:
         """The steps that depend on these inputs alone: what a session that keeps them runs once."""
@@ -199,7 +199,7 @@ def _indices(index: Mapping[Endpoint, int], wired: Wired) -> int | tuple[int, ..
 def _stages(task: CheckedTask, steps: list[Step]) -> tuple[Stage, ...]:
     import networkx as nx
 
-    generating = [s.name for s in steps if s.node.verb == "generate"]
+    generating = [s.name for s in steps if s.node.generates]
     after = set().union(*(nx.descendants(task.graph, name) for name in generating)) if generating else set()
     encode = tuple(s for s in steps if s.name not in after and s.name not in generating)
     cut: list[tuple[StageKind, tuple[Step, ...]]] = [("encode", encode)] if encode else []

@@ -12,9 +12,9 @@ __all__ = ["Labels", "callee_text", "source_texts", "value_text"]
 
 def callee_text(node: CheckedNode) -> str:
     """`module.method`, `generate module`, or the type's id for a node in place."""
-    if node.verb == "uses":
+    if node.is_in_place:
         return node.module.type.id
-    if node.verb == "generate":
+    if node.generates:
         return f"generate {node.module.name}"
     return node.module.name if node.method == "forward" else f"{node.module.name}.{node.method}"
 

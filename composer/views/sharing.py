@@ -36,7 +36,7 @@ def module_uses(report: Checked) -> dict[str, Use]:
     for task in report.tasks.values():
         for name in task.order:
             node = task.nodes[name]
-            if node.verb != "uses":
+            if not node.is_in_place:
                 use = uses[node.module.name]
                 (use.training if node.training else use.calls).setdefault(task.name, []).append(name)
     return uses

@@ -42,8 +42,7 @@ def codes(report: Report) -> list[str]:
 
 
 def searched(report: Report) -> tuple[str, dict[str, Any], int]:
-    search = report.tasks["rewrite"].nodes["answer"].search
-    assert search is not None
+    search = report.tasks["rewrite"].nodes["answer"].decoding.search
     return search.policy.id, search.config.model_dump(), search.beams
 
 

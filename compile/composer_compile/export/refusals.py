@@ -27,7 +27,7 @@ def _refused(report: Checked, task: str, registry: Registry) -> Iterator[str]:
     for step in plan_task(report.tasks[task]).steps:
         node = step.node
         type_ = node.module.type
-        generation = type_.generation if node.verb == "generate" else None
+        generation = type_.generation if node.generates else None
         called = generation if generation is not None else type_.methods[node.method]
         if called.not_exportable and not is_host_step(step, registry):
             name = type_.id if node.method == "forward" else f"{type_.id}.{node.method}"

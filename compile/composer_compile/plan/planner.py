@@ -169,7 +169,7 @@ class _Walk:
         self.dtype = DTYPES[DTYPE_OF[precision.default]]
         program.prepare.to(self.dtype)
         self.slots: list[Any] = [None] * len(plan.slots)
-        in_place = [step.name for step in plan.steps if step.node.verb == "uses"]
+        in_place = [step.name for step in plan.steps if step.node.is_in_place]
         self.targets: dict[str, nn.Module] = {
             **program.modules_by_name,
             **dict(zip(in_place, program.in_place, strict=True)),
@@ -232,7 +232,7 @@ class _Walk:
         )
         if node.options is not None:
             call = partial(call, **dict(node.options))
-        owner = node.module.name if node.verb != "uses" else (node.module.type.id, repr(node.module.config))
+        owner = (node.module.type.id, repr(node.module.config)) if node.is_in_place else node.module.name
         key = (owner, method.attribute, repr(node.options))
         found, result = self._planned(step.name, step.callee, key, call, self._entered(sources), node.path)
         plans.setdefault(stage, []).append(found)
@@ -273,7 +273,7 @@ class _Walk:
     def _target(self, step: Step) -> nn.Module:
         """The module that a node calls, in the node's precision."""
         self.dtype = DTYPES[DTYPE_OF[self.precision.of(step)]]
-        return self.targets[step.node.module.name if step.node.verb != "uses" else step.name].to(self.dtype)
+        return self.targets[step.node.module.name].to(self.dtype)
 
     def _entered(self, sources: dict[str, Any]) -> dict[str, Any]:
         """The sources of a node, in its number format."""

@@ -52,15 +52,16 @@ class Digests:
 def _callee(step: Step) -> tuple[Any, ...]:
     node = step.node
     owner: Any = node.module.name
-    if node.verb == "uses":  # no name of its own: what it does is its type and config
+    if node.is_in_place:  # no name of its own: what it does is its type and config
         owner = [node.module.type.id, config_fields(node.module.config, node.module.type.title)]
     title = f"node `{step.name}`"
     options = config_fields(node.options, title) if node.options is not None else {}
     options.pop("search", None)  # however it is written: what it means counts
-    if node.search is None:
-        return node.verb, owner, node.method, options
-    search = [node.search.policy.id, config_fields(node.search.config, node.search.policy.title)]
-    return node.verb, owner, node.method, options, search
+    call = node.callee.key, owner, node.method, options
+    if not node.generates:
+        return call
+    search = node.decoding.search
+    return *call, [search.policy.id, config_fields(search.config, search.policy.title)]
 
 
 def _digest(*parts: Any) -> str:

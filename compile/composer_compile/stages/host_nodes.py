@@ -15,7 +15,7 @@ __all__ = ["is_host_step", "without_host_steps"]
 
 def is_host_step(step: Step, registry: Registry) -> bool:
     """Whether a node (no `generate` node) has a port that holds objects."""
-    if step.node.verb == "generate":
+    if step.node.generates:
         return False
     ports: Mapping[str, Port] = {**step.node.signature.inputs, **step.node.signature.outputs}
     kinds = [registry.kinds[port.type.kind] for port in ports.values()]
@@ -33,7 +33,7 @@ def without_host_steps(plan: Plan, registry: Registry) -> tuple[Plan, tuple[Step
         return plan, ()
     names = {step.name for step in host}
     for step in host:
-        if step.node.verb != "uses":
+        if not step.node.is_in_place:
             raise CompileError(
                 f"node `{step.name}` works on the host and is a declared module; only types that are called in place "
                 "(`uses`) can run beside the programs"

@@ -96,10 +96,10 @@ class TensorStage(nn.Module):
             case ["program", "prepare", name, *_]:
                 return (name.removeprefix("input_"),)
             case ["program", "in_place", number, *_]:
-                return ([step.name for step in steps if step.node.verb == "uses"][int(number)],)
+                return ([step.name for step in steps if step.node.is_in_place][int(number)],)
             case ["program", "parts", number, *_]:
                 owner = self.program.names[int(number)]
-                return tuple(s.name for s in steps if s.node.verb != "uses" and s.node.module.name == owner)
+                return tuple(s.name for s in steps if not s.node.is_in_place and s.node.module.name == owner)
             case ["decoders", number, *_]:
                 return (list(self.starts)[int(number)],)
         return ()

@@ -92,7 +92,7 @@ def labels_of(
 
 def _module(plan: Plan, step: Step, labels: Labels) -> str:
     """A step in place goes with the module whose result it takes: an engine for a sum alone is not worth its call."""
-    if step.node.verb != "uses":
+    if not step.node.is_in_place:
         return step.node.module.name
     makers = [plan.slots[slot][0] for slot in step.slots]
     return next((labels[maker].module for maker in reversed(makers) if maker in labels), "")
@@ -124,7 +124,7 @@ def _predecessors(items: Iterable[Step]) -> dict[str, list[str]]:
     found: dict[str, list[str]] = {}
     for item in items:
         found[item.name] = [makers[slot] for slot in item.slots if slot in makers]
-        if item.node.verb != "generate":
+        if not item.node.generates:
             makers.update(dict.fromkeys(item.targets.values(), item.name))
     return found
 

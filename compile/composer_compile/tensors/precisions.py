@@ -23,7 +23,7 @@ class Precision:
     named: Mapping[str, str] = field(default_factory=dict)
 
     def of(self, step: Step) -> str:
-        module = step.node.module.name if step.node.verb != "uses" else ""
+        module = "" if step.node.is_in_place else step.node.module.name
         return self.named.get(step.name, self.named.get(module, self.default))
 
     def used(self, plan: Plan) -> tuple[str, ...]:

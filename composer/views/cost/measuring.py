@@ -152,7 +152,7 @@ class _TaskMeasuring:
             found.append(StepCost(step.name, callee, 0, 0, host=True))
             return self._promised(step)
         try:
-            if step.node.verb == "generate":
+            if step.node.generates:
                 decoder = self.modules[step.node.module.name]
                 generating, peak = measure_generate(decoder, step, sources, self.meter, self.registry.kinds)
                 found.append(StepCost(step.name, callee, generating.total_flops, peak, generating))

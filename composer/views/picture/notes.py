@@ -41,7 +41,7 @@ def cost_notes(report: Checked, cost: Cost) -> Notes:
         tasks[task.name] = _task_line(cost, task)
         for step in (step for stage in task.stages for step in stage.steps):
             node = report.tasks[task.name].nodes[step.name]
-            module = "" if node.verb == "uses" else node.module.name
+            module = "" if node.is_in_place else node.module.name
             boxes[task.name, step.name] = _step_line(cost, step, module)
     owners = "the task's" if len(cost.tasks) == 1 else "all modules'"
     meaning = f"Third line of a box: parameters of its module, their share of {owners}, FLOPs of the call"

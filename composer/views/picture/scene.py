@@ -102,7 +102,7 @@ def _scene(report: Checked, task: CheckedTask, plan: Plan, outputs: Mapping[str,
 
 
 def _node_box(report: Checked, node: CheckedNode, labels: Labels) -> Box:
-    in_place = node.verb == "uses"
+    in_place = node.is_in_place
     box = Box(node.name, "in-place" if in_place else "module", node.name, callee_text(node))
     box.module = None if in_place else node.module.name
     box.above = [port for port in node.signature.inputs if port in node.sources]
