@@ -1,6 +1,7 @@
 """The file of one program: engines, the parts that stay with torch, and a JSON of how they are wired. Never pickled.
 
-An uncompressed zip: `program.json`, `engines/<n>.engine`, `torch/<n>.pt2`. Equal parts give equal bytes.
+A zip: `program.json`, `engines/<n>.engine`, `torch/<n>.pt2`. Equal parts give equal bytes. It is compressed: an engine
+whose weights lie elsewhere is mostly kernels, written out in ways that repeat, and a tenth of it is left.
 """
 
 from __future__ import annotations
@@ -9,18 +10,24 @@ import hashlib
 import io
 import json
 import zipfile
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal, Union
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from composer_compile.artifact.container import unsafe_entry
 from composer_compile.errors import ArtifactError
 
 __all__ = ["Binding", "EngineStep", "Packed", "Program", "TorchStep", "digest", "pack", "unpack"]
 
 DESCRIPTION = "program.json"
 EPOCH = (1980, 1, 1, 0, 0, 0)
+NO_PROGRAM = "a program file of the artifact holds no TensorRT program"
+LEVEL = 6
+MOST_GROWTH = 100
+"""How many times larger than in the file a part may be: one that would be more is stored as it is."""
 
 
 class _Entry(BaseModel):
@@ -123,7 +130,8 @@ def pack(packed: Packed) -> bytes:
         for name, content in sorted({**packed.files, DESCRIPTION: text.encode()}.items()):
             info = zipfile.ZipInfo(name, EPOCH)
             info.external_attr = 0o644 << 16
-            archive.writestr(info, content)
+            packs = len(zlib.compress(content, LEVEL)) * MOST_GROWTH > len(content)
+            archive.writestr(info, content, zipfile.ZIP_DEFLATED if packs else zipfile.ZIP_STORED, LEVEL)
     return buffer.getvalue()
 
 
@@ -133,12 +141,11 @@ def unpack(content: bytes | memoryview) -> Packed:
     Raises:
         ArtifactError: it is no such file, of another version, or a part is missing, additional or altered.
     """
+    files = _parts(content)
     try:
-        with zipfile.ZipFile(io.BytesIO(content)) as archive:
-            files = {name: archive.read(name) for name in archive.namelist()}
         program = Program.model_validate_json(files.pop(DESCRIPTION))
-    except (zipfile.BadZipFile, KeyError, NotImplementedError):
-        raise ArtifactError("a program file of the artifact holds no TensorRT program") from None
+    except KeyError:
+        raise ArtifactError(NO_PROGRAM) from None
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(map(str, first["loc"]))
@@ -158,3 +165,19 @@ def unpack(content: bytes | memoryview) -> Packed:
             f"a TensorRT program of the artifact holds {min(set(files) - set(expected))}, which it does not name"
         )
     return Packed(program, files)
+
+
+def _parts(content: bytes | memoryview) -> dict[str, bytes]:
+    """What lies in a program's file, by name. Raises ArtifactError where it was made to fill a memory."""
+    try:
+        with zipfile.ZipFile(io.BytesIO(content)) as archive:
+            entries = archive.infolist()
+            grown = next((e for e in entries if e.file_size > MOST_GROWTH * max(e.compress_size, 1)), None)
+            fault = unsafe_entry(entries, len(content)) or (
+                grown and f"{grown.filename!r}, which is no engine"
+            )
+            if fault is None:
+                return {each.filename: archive.read(each) for each in entries}
+    except (zipfile.BadZipFile, zlib.error, NotImplementedError, ValueError, EOFError):
+        raise ArtifactError(NO_PROGRAM) from None
+    raise ArtifactError(f"a TensorRT program of the artifact holds {fault}, so it is not loaded")
