@@ -38,7 +38,9 @@ class Program(nn.Module):
         self.names = tuple(modules)
         self.parts = nn.ModuleList(modules.values())
         self.in_place = nn.ModuleList(in_place.values())
-        self.prepare = nn.ModuleDict({f"input_{name}": module for name, module in prepare.items()})
+        self.prepared = tuple(prepare)
+        """The inputs that modules prepare, in the order of `prepare`."""
+        self.prepare = nn.ModuleList(prepare.values())
         targets = {**modules, **in_place}
         self.functions = {s.name: _function(s, targets) for s in plan.steps if not s.node.generates}
         """What runs each node, but for the `generate` nodes."""
@@ -49,7 +51,7 @@ class Program(nn.Module):
         self._inputs = tuple(
             (
                 name,
-                self.prepare[f"input_{name}"] if name in prepare else None,
+                prepare.get(name),
                 tuple((port, plan.slot((name, port))) for port in item.ports),
             )
             for name, item in plan.inputs.items()

@@ -205,7 +205,7 @@ class _Walk:
                 for found in kind.fields.values()
             ]
             given[port] = tensors[0] if kind.record is None else kind.record(*tensors)
-        prepare = dict(self.program.prepare.items()).get(f"input_{name}")
+        prepare = dict(zip(self.program.prepared, self.program.prepare, strict=True)).get(name)
         if prepare is None:
             found = NodePlan(name, f"input {item.modality.id}", place=self._place(item.path))
             result: Any = given

@@ -93,8 +93,8 @@ class TensorStage(nn.Module):
     def _nodes_at(self, parts: Sequence[str]) -> tuple[str, ...]:
         steps = self.program.plan.steps
         match parts:
-            case ["program", "prepare", name, *_]:
-                return (name.removeprefix("input_"),)
+            case ["program", "prepare", number, *_]:
+                return (self.program.prepared[int(number)],)
             case ["program", "in_place", number, *_]:
                 return ([step.name for step in steps if step.node.is_in_place][int(number)],)
             case ["program", "parts", number, *_]:
