@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
+import pretended
 import pytest
 import torch
 from pretended import near, pretended_cuda
@@ -17,23 +18,9 @@ TASK = "image-caption"
 
 
 @pytest.fixture
-def captures(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[int]]:
-    """How often each captured step ran."""
-    runs: list[int] = []
-
-    def capture(run: Callable[[], Tensor], device: torch.device) -> Callable[[], Tensor]:
-        run()  # what warming up leaves in the places must not matter
-        runs.append(0)
-        number = len(runs) - 1
-
-        def replay() -> Tensor:
-            runs[number] += 1
-            return run()
-
-        return replay
-
-    monkeypatch.setattr(captured, "capture", capture)
-    with pretended_cuda():
+def captures() -> Iterator[list[int]]:
+    """How often each captured step ran, on the pretended device."""
+    with pretended.captures() as runs, pretended_cuda():
         yield runs
 
 

@@ -21,7 +21,9 @@ from torch.export.passes import move_to_device_pass
 from torch.utils._python_dispatch import TorchDispatchMode, _disable_current_modes
 from torch.utils._pytree import tree_flatten, tree_map
 
-__all__ = ["OnDevice", "near", "pretended_cuda", "reads"]
+from composer.execution import captured
+
+__all__ = ["OnDevice", "captures", "near", "pretended_cuda", "reads"]
 
 DEVICE = torch.device("cuda", 0)
 aten = torch.ops.aten
@@ -233,3 +235,24 @@ def pretended_cuda() -> Iterator[torch.device]:
                 yield DEVICE
         finally:
             torch._C._set_only_lift_cpu_tensors(lifting)
+
+
+@contextmanager
+def captures() -> Iterator[list[int]]:
+    """How often each captured step runs: a graph is the function that it was made of."""
+    runs: list[int] = []
+
+    def capture(run: Callable[[], Tensor], device: torch.device) -> Callable[[], Tensor]:
+        run()  # what warming up leaves in the places must not matter
+        runs.append(0)
+        number = len(runs) - 1
+
+        def replay() -> Tensor:
+            runs[number] += 1
+            return run()
+
+        return replay
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(captured, "capture", capture)
+        yield runs

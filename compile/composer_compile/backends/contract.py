@@ -60,6 +60,11 @@ class Support:
 class Loader(Protocol):
     """The half of a backend that runs programs. Made without arguments; it imports nothing that builds them."""
 
+    @property
+    def capturable(self) -> bool:
+        """Whether a program may run inside a CUDA graph, in which the steps of a search run on a GPU."""
+        ...
+
     def check_installed(self) -> None:
         """Raise BackendError, with the extra to install, where a library is missing."""
 

@@ -23,6 +23,8 @@ __all__ = ["ExportLoader", "check_program", "loaded_program"]
 class ExportLoader:
     """Loading puts the shared weights into the graph of a program."""
 
+    capturable = True
+
     def check_installed(self) -> None:
         """torch is all it takes."""
 

@@ -30,6 +30,8 @@ UNKNOWN = re.compile(r"Could not find schema for (\w+::\w+)")
 class InductorLoader:
     """A library is machine code: load artifacts of this backend only from whom you trust."""
 
+    capturable = True
+
     def check_installed(self) -> None:
         """A C++ compiler is needed to compile, not to load; `compile` says so."""
 

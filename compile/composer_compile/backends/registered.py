@@ -72,6 +72,7 @@ class _AskedLoader:
         self.title = backend.title
         methods = ("check_installed", "mismatch", "load")
         self.made: Loader = _made(backend.loader, f"the loader of {backend.title}", methods)
+        self.capturable = bool(getattr(self.made, "capturable", False))
 
     def check_installed(self) -> None:
         ask(self.made.check_installed, what=f"`check_installed` of {self.title}")

@@ -247,6 +247,7 @@ class Artifact:
                     container=self._container,
                     device=self.device,
                     shared=self._processors,
+                    captures=self.device.type == "cuda" and self._loader.capturable,
                 )
             return self._tasks[name]
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
+from torch.utils._pytree import register_pytree_node
 
 __all__ = ["CompiledCache", "CompiledDecoder"]
 
@@ -48,6 +50,22 @@ class CompiledCache:
         }
         parents = None if self.parents is None else self.parents[rows]
         return CompiledCache(tensors, self.axes, len(rows), self.sizes, parents)
+
+
+def _flatten(cache: CompiledCache) -> tuple[list[Tensor | None], object]:
+    fixed = tuple(cache.tensors), tuple(cache.axes.items()), cache.rows, tuple(cache.sizes.items())
+    return [*cache.tensors.values(), cache.parents], fixed
+
+
+def _unflatten(leaves: Iterable[Any], fixed: Any) -> CompiledCache:
+    names, axes, rows, sizes = fixed
+    *tensors, parents = leaves
+    return CompiledCache(dict(zip(names, tensors, strict=True)), dict(axes), rows, dict(sizes), parents)
+
+
+register_pytree_node(
+    CompiledCache, _flatten, _unflatten, serialized_type_name="composer_compile.CompiledCache"
+)
 
 
 class CompiledDecoder:

@@ -18,6 +18,7 @@ from composer.execution import (
     output_port,
     text_pieces,
 )
+from composer.execution.captured import CapturedSteps
 from composer.execution.inputs import first_sample
 from composer.execution.processors import Processors
 from composer.plan import Sources, current_watch, execute, pieces_inside, read_sources, watched
@@ -90,6 +91,8 @@ class LoadedGenerate:
     search: BoundSearch
     tokenizer: Tokenizer
     device: torch.device
+    captured: CapturedSteps | None = None
+    """Its steps as CUDA graphs, on a GPU."""
     only: str | None = None
 
     @property
@@ -132,24 +135,29 @@ class LoadedGenerate:
     ) -> Sequence[Sequence[Hypothesis]]:
         """Every sample's hypotheses, best first."""
         batch = sizes[self.entry.batch]
-        cache = self.decoder.start(values, batch, sizes)
+        step, cache = self.begin(values, batch, sizes)
         what = f"`search` of {self.search.policy.title}"
-        step = self.step(values)
         found: Sequence[Sequence[Hypothesis]] = ask(self.search.search, step, cache, batch, seed, what=what)
         return found
 
     def stream(self, values: Mapping[str, Tensor], sizes: Mapping[str, int], seed: int) -> Iterator[int]:
         """The tokens of one sample as they are found."""
         what = f"`stream` of {self.search.policy.title}"
-        cache = self.decoder.start(values, 1, sizes)
-        tokens = ask(self.search.stream, self.step(values), cache, seed, what=what, accept=iter)
+        step, cache = self.begin(values, 1, sizes)
+        tokens = ask(self.search.stream, step, cache, seed, what=what, accept=iter)
         while (token := ask(next, tokens, None, what=what)) is not None:
             yield token
 
-    def step(self, values: Mapping[str, Tensor]) -> DecoderStep:
-        """What a policy calls for every token; the first scores may be there already."""
+    def begin(
+        self, values: Mapping[str, Tensor], batch: int, sizes: Mapping[str, int]
+    ) -> tuple[DecoderStep, Any]:
+        """What a policy calls for every token, and the cache to begin with; the first scores may be there already."""
+        step: DecoderStep = self.decoder.step
+        cache: Any = self.decoder.start(values, batch, sizes)
+        if self.captured is not None:
+            step, cache = self.captured.begin(cache, batch=batch, beams=self.entry.beams)
         first = self.entry.first
-        return first_then(None if first is None else values[first], self.decoder.step)
+        return first_then(None if first is None else values[first], step), cache
 
     def ports(self, found: Sequence[Sequence[Hypothesis]]) -> dict[str, Any]:
         """The values of the node's ports."""
@@ -225,6 +233,7 @@ class LoadedTask:
         container: Container,
         device: torch.device,
         shared: Processors,
+        captures: bool = False,
     ) -> None:
         self.name = name
         self.task = task
@@ -239,7 +248,9 @@ class LoadedTask:
             if isinstance(entry, Stage):
                 self.order.append(LoadedStage(entry, load))
             elif isinstance(entry, Generate):
-                self.order.append(_generator(entry, load, registry, container, shared, device))
+                self.order.append(
+                    _generator(entry, load, registry, container, shared, device, captures=captures)
+                )
             else:
                 self.order.append(_host_call(entry, registry, container))
 
@@ -352,6 +363,8 @@ def _generator(
     container: Container,
     shared: Processors,
     device: torch.device,
+    *,
+    captures: bool,
 ) -> LoadedGenerate:
     stage = LoadedStage(entry.decode, load)
     beams = entry.beams
@@ -372,14 +385,16 @@ def _generator(
         beams=beams,
         fewest=fewest,
     )
+    search = _search(entry, registry, container)
     return LoadedGenerate(
         entry,
         decoder,
-        _search(entry, registry, container),
+        search,
         tokenizer_of(
             processor_of(entry.text, registry, container, shared), f"modality `{entry.text.modality}`"
         ),
         device,
+        CapturedSteps(decoder) if captures and search.policy.steps_once else None,
     )
 
 

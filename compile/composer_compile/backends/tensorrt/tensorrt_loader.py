@@ -21,6 +21,9 @@ __all__ = ["TensorRTLoader"]
 class TensorRTLoader:
     """Engines run under Torch-TensorRT's runtime."""
 
+    capturable = False
+    """Engines are captured one by one, where the artifact was compiled so."""
+
     def check_installed(self) -> None:
         check_installed()
 

@@ -1,0 +1,49 @@
+"""Steps of an artifact's searches as captured graphs: on a pretended device, where a graph is a function."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import composer_compile
+import pytest
+import torch
+from composer_compile.backends.export_loader import ExportLoader
+from pretended import captures, near, pretended_cuda
+
+from composer.execution import load
+
+
+@pytest.mark.parametrize("task", ["caption", "video-qa"])
+def test_an_artifact_answers_from_captured_steps(small: Any, clip: Any, task: str) -> None:
+    raw: dict[str, Any] = {"video": [clip(3), clip(5)]}
+    if task == "video-qa":
+        raw["question"] = ["what is it", "is it red"]
+    expected = load(small.document, weights=small.weights, tasks=[task]).run(task, **raw)
+    with (
+        pretended_cuda(),
+        captures() as runs,
+        composer_compile.load(small.artifact, device="cuda") as artifact,
+    ):
+        for _ in range(2):
+            found = artifact.run(task, **raw)
+            assert found.keys() == expected.keys()
+            for name, value in expected.items():
+                if isinstance(value, torch.Tensor):
+                    torch.testing.assert_close(near(found[name]), value, rtol=1e-4, atol=1e-5)
+                else:
+                    assert found[name] == value
+        assert len(runs) == 1
+        assert runs[0] > 1
+
+
+def test_a_backend_that_captures_by_itself_is_left_alone(
+    small: Any, clip: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ExportLoader, "capturable", False)
+    with (
+        pretended_cuda(),
+        captures() as runs,
+        composer_compile.load(small.artifact, device="cuda") as artifact,
+    ):
+        artifact.run("caption", video=clip(3))
+        assert runs == []
