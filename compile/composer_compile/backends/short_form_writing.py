@@ -87,7 +87,7 @@ class _Writer:
         for node in self.exported.graph.nodes:
             if node.op == "call_function":
                 called = self.operations.setdefault(_name(node.target), len(self.operations))
-                keywords = {key: self._value(each) for key, each in node.kwargs.items()}
+                keywords = {key: self._value(_keyword(key, each)) for key, each in node.kwargs.items()}
                 nodes.append([called, [self._value(each) for each in node.args], keywords])
                 self.numbers[node] = len(self.numbers)
             elif node.op == "output":
@@ -144,6 +144,11 @@ class _Writer:
             if isinstance(each, kind):
                 return {kind.__name__: _word(each)}
         raise _LongError
+
+
+def _keyword(name: str, value: Any) -> Any:
+    """The value of an argument: a device may be a text, which is what torch leaves where it moved a program."""
+    return torch.device(value) if name == "device" and isinstance(value, str) else value
 
 
 def _name(target: Any) -> str:
