@@ -182,6 +182,11 @@ def test_run_streams_from_an_artifact(small: Any, capsys: pytest.CaptureFixture[
             ["compile", "{document}", "--out", "{folder}/x", "--backend", "magic"],
             "export, inductor, tensorrt",
         ),
+        (
+            ["compile", "{document}", "--out", "{folder}/x", "--backend", "exprt"],
+            "there is no backend `exprt`; did you mean `export`? There are: export, inductor, tensorrt",
+        ),
+        (["compile", "{document}", "--plan", "--backend", "inductr"], "did you mean `inductor`?"),
         (["compile", "{document}:captoin", "--out", "{folder}/x", "--weights", "{weights}"], "captoin"),
         (
             ["compile", "{document}", "--plan", "--target", "sm89"],
