@@ -43,6 +43,7 @@ def starting(subject: Subject, path: Path, weights: str | None, *, quick: bool) 
 
 def _rows(subject: Subject, artifact: Found, live: Found) -> list[Row]:
     beside = {"ready": "building the live model from a checkpoint"}
+    budgets = {"whole": "<= 1", "ready": "<= 1.2"}
     rows = []
     for key, (title, unit, scale) in KINDS.items():
         ours, theirs = [each[key] for each in artifact], [each[key] for each in live]
@@ -54,6 +55,7 @@ def _rows(subject: Subject, artifact: Found, live: Found) -> list[Row]:
                 beside=beside.get(key, "the live model"),
                 beside_value=statistics.median(theirs) / scale,
                 ratio=ratio,
+                budget=budgets.get(key, ""),
             )
         )
     return rows
