@@ -32,7 +32,9 @@ class Kind:
     `dims` names each dimension ("batch", "length", "width"); the one called "batch", or else the first, counts samples,
     or what there are several of for each sample. A kind with one field travels as a bare tensor; one with several
     travels as `record`, a NamedTuple whose fields have the same names in the same order.
-    `parent` makes it a sub-kind: it connects wherever the parent is asked for.
+    `parent` makes it a sub-kind: it connects wherever the parent is asked for. `mask` names the field that says which
+    parts of the others count (1) and which are padding (0). A `ranked` kind holds scores: the largest along its last
+    dimension is a choice.
     """
 
     id: str
@@ -41,6 +43,12 @@ class Kind:
     fields: Mapping[str, Field]
     record: Callable[..., Any] | None = None
     parent: str | None = None
+    mask: str | None = None
+    ranked: bool = False
+
+    def __post_init__(self) -> None:
+        if self.mask is not None and (self.record is None or self.mask not in self.fields):
+            raise ValueError(f"kind {self.id} has no field {self.mask!r} in a record, which its `mask` names")
 
     @property
     def batch_axis(self) -> int | None:

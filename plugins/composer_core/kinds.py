@@ -25,6 +25,7 @@ KINDS: tuple[Kind, ...] = (
         ("batch", "length"),
         {"ids": Field("int64", (0, 1)), "mask": Field("int64", (0, 1))},
         record=Tokens,
+        mask="mask",
     ),
     Kind(
         "states",
@@ -32,6 +33,7 @@ KINDS: tuple[Kind, ...] = (
         ("batch", "length", "width"),
         {"values": Field("float", (0, 1, 2)), "mask": Field("int64", (0, 1), optional=True)},
         record=States,
+        mask="mask",
     ),
     Kind("embedding", "One vector per sample.", ("batch", "width"), {"values": Field("float", (0, 1))}),
     Kind(
@@ -39,12 +41,14 @@ KINDS: tuple[Kind, ...] = (
         "Unnormalised scores of every vocabulary entry at every position.",
         ("batch", "length", "vocabulary"),
         {"values": Field("float", (0, 1, 2))},
+        ranked=True,
     ),
     Kind(
         "scores",
         "One score per sample and candidate: class scores, similarities, probabilities of ranked answers.",
         ("batch", "candidates"),
         {"values": Field("float", (0, 1))},
+        ranked=True,
     ),
     Kind(
         "probabilities",
@@ -52,6 +56,7 @@ KINDS: tuple[Kind, ...] = (
         ("batch", "candidates"),
         {"values": Field("float", (0, 1))},
         parent="scores",
+        ranked=True,
     ),
     Kind(
         "labels",

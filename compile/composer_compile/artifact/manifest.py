@@ -71,6 +71,10 @@ class Span(_Entry):
         return f"{self.low}..{self.high}"
 
 
+Role = Literal["values", "mask", "ranked"]
+"""What a tensor is for, as the kind of its port says."""
+
+
 class Tensor(_Entry):
     """A tensor that goes into or out of a program."""
 
@@ -80,6 +84,10 @@ class Tensor(_Entry):
     """Number format, such as `float32`."""
     dims: list[Size]
     """Sizes: numbers, or sums over free dimensions such as `question.length + 197`."""
+    role: Role = "values"
+    """`mask`: 1 for what counts and 0 for padding. `ranked`: scores, of which the largest of a row is a choice."""
+    masked_by: Union[str, None] = None
+    """The name of the mask that says which of its rows count; null where all do."""
 
 
 class Program(_Entry):

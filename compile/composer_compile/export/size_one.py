@@ -50,7 +50,7 @@ def check_at_one(
     for each in chosen:
         generator = torch.Generator().manual_seed(0)
         inputs = [
-            random_tensor(tensor.name, tensor.shape(each), tensor.dtype, {}, generator).to(device)
+            random_tensor(tensor.shape(each), tensor.dtype, tensor.role, generator).to(device)
             for tensor in spec.inputs
         ]
         try:

@@ -47,16 +47,12 @@ def sample(task: Task, sizes: Mapping[str, int], vocabulary: Mapping[str, int]) 
     tensors: dict[str, Tensor] = {}
     for entry in task.given:
         shape = tuple(parse_form(dim).at(sizes) for dim in entry.dims)
-        tensors[entry.name] = random_tensor(entry.name, shape, entry.dtype, vocabulary, generator)
-    for name, tensor in tensors.items():
-        mask = tensors.get(f"{name.rpartition('.')[0]}.mask")
-        if (
-            mask is not None
-            and mask is not tensor
-            and tensor.dtype == torch.int64
-            and tensor.shape == mask.shape
-        ):
-            tensors[name] = tensor * mask
+        below = vocabulary.get(entry.name.partition(".")[0], 2)
+        tensors[entry.name] = random_tensor(shape, entry.dtype, entry.role, generator, below=below)
+    for entry in task.given:
+        mask, tensor = tensors.get(entry.masked_by or ""), tensors[entry.name]
+        if mask is not None and tensor.dtype == torch.int64 and tensor.shape == mask.shape:
+            tensors[entry.name] = tensor * mask
     return tensors
 
 

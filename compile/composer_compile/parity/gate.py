@@ -99,6 +99,7 @@ def grouped(
 ) -> list[Difference]:
     """One line per output; the many tensors of a cache are one line, that of the worst."""
     lines: dict[str, Difference] = {}
+    ranked = loaded.ranked
     caches = {
         name: cache_name(part.entry.node)
         for part in loaded.order
@@ -110,7 +111,7 @@ def grouped(
         ours, theirs = tensor, reference[name]
         if name in caches:
             ours, theirs = _shown(ours), _shown(theirs)
-        found = difference(shown, sizes, ours, theirs)
+        found = difference(shown, sizes, ours, theirs, ranked=name in ranked)
         if shown not in lines or found.max_rel > lines[shown].max_rel:
             lines[shown] = found
     return list(lines.values())
@@ -153,5 +154,6 @@ def _results(
                 and isinstance(part, Tensor)
                 and not is_generated(value_name, hypotheses)
             ):
-                found.append(difference(name, sizes, values[value_name], part))
+                ranked = loaded.registry.kinds[entry.kind].ranked
+                found.append(difference(name, sizes, values[value_name], part, ranked=ranked))
     return found

@@ -138,7 +138,7 @@ def _differences(
     results = _results(task, raw, logits=live)
     sizes = task.requests.fit(raw)[1] if live else {}
     for key, tensor in expected.items():
-        found = _compared(key, results.get(key), tensor)
+        found = _compared(key, results.get(key), tensor, ranked=key in task.ranked)
         if live and found.ids is not None:
             found = found.model_copy(update={"max_abs": 0.0, "max_rel": 0.0})
         yield found.model_copy(update={"sizes": dict(sizes)})
@@ -168,7 +168,7 @@ def _results(task: LoadedTask, raw: Mapping[str, Tensor], *, logits: bool = Fals
     return results
 
 
-def _compared(name: str, ours: Tensor | None, theirs: Tensor) -> Difference:
+def _compared(name: str, ours: Tensor | None, theirs: Tensor, *, ranked: bool) -> Difference:
     is_ids = name.endswith(".ids")
     found = None if ours is None else gap(ours, theirs)
     if ours is None or found is None or found.verdict == "shape":
@@ -176,7 +176,7 @@ def _compared(name: str, ours: Tensor | None, theirs: Tensor) -> Difference:
     if is_ids:
         same = float(found.fine)
         return Difference(output=name, sizes={}, max_abs=1 - same, max_rel=1 - same, ids=same)
-    return difference(name, {}, ours, theirs)
+    return difference(name, {}, ours, theirs, ranked=ranked)
 
 
 def _median(task: LoadedTask, raw: Mapping[str, Tensor]) -> float:

@@ -267,6 +267,16 @@ class LoadedTask:
         return self.answer(values, single=single)
 
     @property
+    def ranked(self) -> set[str]:
+        """The values that hold scores, and those from which its searches start (`NODE.logits`)."""
+        stages = [part.entry for part in self.order if isinstance(part, LoadedStage)]
+        searches = [f"{part.name}.logits" for part in self.order if isinstance(part, LoadedGenerate)]
+        return {
+            *searches,
+            *(each.name for stage in stages for each in stage.outputs if each.role == "ranked"),
+        }
+
+    @property
     def searches(self) -> list[BoundSearch]:
         """The searches of the task."""
         return [part.search for part in self.order if isinstance(part, LoadedGenerate)]

@@ -125,7 +125,8 @@ def stage_entry(spec: StageSpec, programs: list[Program]) -> Stage:
 
 
 def _tensor(spec: TensorSpec) -> Tensor:
-    return Tensor(name=spec.name, dtype=spec.dtype, dims=[write_form(dim) for dim in spec.dims])
+    dims = [write_form(dim) for dim in spec.dims]
+    return Tensor(name=spec.name, dtype=spec.dtype, dims=dims, role=spec.role, masked_by=spec.masked_by)
 
 
 def _given(plan: Plan, staged: Staged) -> list[TensorSpec]:

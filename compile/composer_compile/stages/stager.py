@@ -15,6 +15,7 @@ from composer.plan import Plan, Stage, StageKind, Step
 from composer.plugin import Registry
 from composer.types import Dim, Kind, PortType
 from composer_compile.artifact.dtypes import DTYPES
+from composer_compile.artifact.manifest import Role
 from composer_compile.errors import CompileError
 from composer_compile.stages.fingerprints import Digests
 from composer_compile.stages.modules import (
@@ -23,6 +24,7 @@ from composer_compile.stages.modules import (
     TensorStage,
     cache_name,
     decode_name,
+    first_name,
     prefills,
 )
 from composer_compile.stages.partition import Labels, Segment, cut
@@ -158,6 +160,7 @@ class _Stager:
         produced = [slot for step in segment.steps for slot in step.targets.values()]
         declared = self._declared({*slots, *produced})
         outcome, outputs = probe(module, inputs, self._ranges_of(inputs), declared)
+        outputs = self._with_roles(outputs, {*slots, *produced})
         self._remember(outcome, outputs)
         nodes = tuple(step.name for step in (*segment.steps, *segment.starts))
         identity = self._identity(segment, module, carried)
@@ -206,7 +209,8 @@ class _Stager:
         if beams > 1:
             ids.append(TensorSpec("parents", "int64", (rows, Dim(beams))))
         inputs = (*ids, *carried)
-        _, outputs = probe(module, inputs, self._ranges_of(inputs), {})
+        _, (logits, *changed) = probe(module, inputs, self._ranges_of(inputs), {})
+        outputs = (replace(logits, role="ranked"), *changed)
         identity = ("decode", node.module.name, beams, precision)
         self._add(decode_name(node.name), module, inputs, outputs, (node.name,), identity, "decode")
         self.staged.order.append(step)
@@ -235,9 +239,29 @@ class _Stager:
             type_ = self.plan.type_of(slot)
             dims = tuple(dim.substitute(self.named) for dim in type_.dims)
             name = ".".join(self.plan.slots[slot])
-            for full, _, axes in _fields(name, self.registry.kinds[type_.kind]):
-                found[full] = tuple(dims[axis] for axis in axes)
+            for part in _fields(name, self.registry.kinds[type_.kind]):
+                found[part.name] = tuple(dims[axis] for axis in part.axes)
         return found
+
+    def _with_roles(self, outputs: Iterable[TensorSpec], slots: Iterable[int]) -> tuple[TensorSpec, ...]:
+        """Outputs with what their kinds say of them; the first scores after a prompt are ranked."""
+        fields = {
+            part.name: part
+            for slot in slots
+            for part in _fields(
+                ".".join(self.plan.slots[slot]), self.registry.kinds[self.plan.type_of(slot).kind]
+            )
+        }
+        scores = {first_name(step.name) for step in self.plan.steps if step.node.generates}
+        given = {each.name: each for each in outputs}
+        roles: dict[str, tuple[Role, str | None]] = dict.fromkeys(scores, ("ranked", None))
+        roles |= {name: (part.role, part.masked_by) for name, part in fields.items()}
+        found = []
+        for each in given.values():
+            role, mask = roles.get(each.name, (each.role, None))
+            # An optional mask may be absent, and then everything counts.
+            found.append(replace(each, role=role, masked_by=mask if mask in given else None))
+        return tuple(found)
 
     def _ranges_of(self, inputs: Sequence[TensorSpec]) -> dict[str, Range]:
         used = {symbol for spec in inputs for dim in spec.dims for symbol in dim.symbols}
@@ -269,13 +293,14 @@ class _Stager:
     def _field_specs(self, name: str, type_: PortType) -> list[TensorSpec]:
         kind = self.registry.kinds[type_.kind]
         specs = []
-        for full, kept, axes in _fields(name, kind):
-            if kept == "object":
+        for part in _fields(name, kind):
+            if part.dtype == "object":
                 raise CompileError(
                     f"{name} holds {type_.kind}, which stays on the host and enters no program"
                 )
-            dtype = "float32" if kept == "float" else kept
-            specs.append(TensorSpec(full, dtype, tuple(type_.dims[axis] for axis in axes)))
+            dtype = "float32" if part.dtype == "float" else part.dtype
+            dims = tuple(type_.dims[axis] for axis in part.axes)
+            specs.append(TensorSpec(part.name, dtype, dims, part.role, part.masked_by))
         return specs
 
     def _carried(self, slot: int) -> tuple[Any, list[TensorSpec]]:
@@ -309,7 +334,21 @@ class _Stager:
                 self.staged.structures[slot] = torch.empty(0)
 
 
-def _fields(name: str, kind: Kind) -> Iterator[tuple[str, str, Sequence[int]]]:
-    """The tensors of a value called `name`: their names, number formats and axes."""
+@dataclass(frozen=True)
+class _Field:
+    """A tensor of a value."""
+
+    name: str
+    dtype: str
+    axes: Sequence[int]
+    role: Role
+    masked_by: str | None
+
+
+def _fields(name: str, kind: Kind) -> Iterator[_Field]:
+    """The tensors of a value called `name`."""
+    mask = None if kind.mask is None else f"{name}.{kind.mask}"
     for label, found in kind.fields.items():
-        yield (name if kind.record is None else f"{name}.{label}"), found.dtype, found.dims
+        full = name if kind.record is None else f"{name}.{label}"
+        role: Role = "mask" if full == mask else "ranked" if kind.ranked else "values"
+        yield _Field(full, found.dtype, found.dims, role, None if full == mask else mask)

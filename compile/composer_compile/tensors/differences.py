@@ -17,9 +17,6 @@ TOLERANCES = {"fp32": 1e-4, "fp16": 2e-2, "bf16": 1e-1}
 WORST = 1e30
 """In the place of an infinite difference, which JSON cannot write: another shape, NaN, an infinity beside a number."""
 
-RANKED = frozenset({"logits", "scores"})
-"""Outputs whose largest value is a choice."""
-
 
 def within(each: Difference, tolerance: float) -> bool:
     """Whether a difference is accepted; other ids are where the tolerance is that of a lower precision."""
@@ -29,21 +26,26 @@ def within(each: Difference, tolerance: float) -> bool:
     )
 
 
-def difference(name: str, sizes: Mapping[str, int], ours: Tensor, theirs: Tensor) -> Difference:
-    """How far `ours` lies from `theirs`; WORST where the shapes differ, and where `gap` says infinite."""
+def difference(
+    name: str, sizes: Mapping[str, int], ours: Tensor, theirs: Tensor, *, ranked: bool = False
+) -> Difference:
+    """How far `ours` lies from `theirs`; WORST where the shapes differ, and where `gap` says infinite.
+
+    Of what is `ranked`, the largest value of a row is a choice, and how many choices agree is told as well.
+    """
     found = gap(ours, theirs)
     return Difference(
         output=name,
         sizes=dict(sizes),
         max_abs=min(found.absolute, WORST),
         max_rel=min(found.scaled, WORST),
-        argmax=None if found.verdict == "shape" else _agreement(name, ours, theirs),
+        argmax=_agreement(ours, theirs) if ranked and found.verdict != "shape" else None,
     )
 
 
-def _agreement(name: str, ours: Tensor, theirs: Tensor) -> float | None:
-    """The share of rows whose largest value stands at the same place, for outputs by which something is chosen."""
+def _agreement(ours: Tensor, theirs: Tensor) -> float | None:
+    """The share of rows whose largest value stands at the same place."""
     left, right = ours.detach().double().cpu(), theirs.detach().double().cpu()
-    if right.ndim < 2 or right.shape[-1] < 2 or not right.numel() or name.rpartition(".")[2] not in RANKED:
+    if right.ndim < 2 or right.shape[-1] < 2 or not right.numel():
         return None
     return float((left.argmax(-1) == right.argmax(-1)).double().mean())

@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 import torch
 from torch import Tensor
 
 from composer_compile.artifact.dtypes import DTYPES
+from composer_compile.artifact.manifest import Role
 
 __all__ = ["random_tensor"]
 
 
 def random_tensor(
-    name: str, shape: tuple[int, ...], dtype: str, vocabulary: Mapping[str, int], generator: torch.Generator
+    shape: tuple[int, ...], dtype: str, role: Role, generator: torch.Generator, *, below: int = 2
 ) -> Tensor:
-    """A tensor of that name: a mask shows a prefix of each row, whole numbers are 0 or 1 where no input says more."""
+    """A tensor for that role: a mask shows a prefix of each row, whole numbers are below `below`."""
     kind = DTYPES[dtype]
-    if name.endswith(".mask") and len(shape) == 2:
+    if role == "mask" and len(shape) == 2:
         lengths = torch.randint(1, shape[1] + 1, (shape[0], 1), generator=generator)
         lengths[0] = shape[1]
         return (torch.arange(shape[1]) < lengths).to(kind)
@@ -26,4 +25,4 @@ def random_tensor(
     if kind.is_floating_point:
         return torch.randn(shape, generator=generator).to(kind)
     # Integers that count or choose are small where nothing says how large they may be.
-    return torch.randint(0, vocabulary.get(name.partition(".")[0], 2), shape, generator=generator).to(kind)
+    return torch.randint(0, below, shape, generator=generator).to(kind)

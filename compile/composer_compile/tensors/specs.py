@@ -13,6 +13,7 @@ from composer.graph import Range
 from composer.plan import StageKind
 from composer.types import Dim
 from composer_compile.artifact.dtypes import DTYPES
+from composer_compile.artifact.manifest import Role
 
 __all__ = ["StageSpec", "TensorSpec", "quotients_in"]
 
@@ -24,6 +25,9 @@ class TensorSpec:
     name: str
     dtype: str
     dims: tuple[Dim, ...]
+    role: Role = "values"
+    masked_by: str | None = None
+    """The tensor that says which of its rows count."""
 
     def shape(self, sizes: Mapping[str, int]) -> tuple[int, ...]:
         return tuple(dim.at(sizes) for dim in self.dims)

@@ -49,7 +49,7 @@ def exported_stage(
     exported = export_stage(spec, variant, lifted=False, sources=True)
     shared = share_weights(exported) if recipe.weights == "shared" else {}
     prepare_graph(exported)
-    apply_keep_list(exported, recipe.keep, [each.name for each in spec.outputs])
+    apply_keep_list(exported, recipe.keep, [each.role == "ranked" for each in spec.outputs])
     if not keeps_attention():
         write_out_attentions(exported)
     name_results(exported)

@@ -50,14 +50,13 @@ RESHAPING = {
     aten.unsqueeze.default,
     aten.contiguous.default,
 }
-RANKED = ("logits", "scores")
 
 
-def apply_keep_list(exported: ExportedProgram, keep: Collection[str], outputs: Sequence[str]) -> None:
-    """Write the casts into the graph, in place; `outputs` names the program's results in order."""
+def apply_keep_list(exported: ExportedProgram, keep: Collection[str], ranked: Sequence[bool]) -> None:
+    """Write the casts into the graph, in place; `ranked` says which results, in order, hold scores."""
     graph = exported.graph_module.graph
     kept: set[Any] = set().union(*(OPERATIONS.get(name, set()) for name in keep))
-    logits = _products_before(graph, outputs) if "logits" in keep else set()
+    logits = _products_before(graph, ranked) if "logits" in keep else set()
     for node in list(graph.nodes):
         if node.op != "call_function" or not is_low(node):
             continue
@@ -69,14 +68,14 @@ def apply_keep_list(exported: ExportedProgram, keep: Collection[str], outputs: S
     exported.graph_module.recompile()
 
 
-def _products_before(graph: fx.Graph, outputs: Sequence[str]) -> set[fx.Node]:
-    """The matrix products that give the outputs called `logits` or `scores`."""
+def _products_before(graph: fx.Graph, ranked: Sequence[bool]) -> set[fx.Node]:
+    """The matrix products that give the results which hold scores."""
     found = set()
     results: Any = next(node for node in graph.nodes if node.op == "output").args[0]
-    for name, result in zip(outputs, results, strict=False):
+    for holds_scores, result in zip(ranked, results, strict=False):
         source = result
         while isinstance(source, fx.Node) and source.target in RESHAPING:
             source = source.args[0]
-        if name.rpartition(".")[2] in RANKED and isinstance(source, fx.Node) and source.target in PRODUCTS:
+        if holds_scores and isinstance(source, fx.Node) and source.target in PRODUCTS:
             found.add(source)
     return found
