@@ -32,7 +32,7 @@ def plugin_at_fault(error: BaseException) -> str | None:
 
 def _packages(registry: Registry) -> Iterator[tuple[Origin, str]]:
     """Every plugin with the packages that hold its code: that of its entry point, and those of its implementations."""
-    from composer.plugin.loading import installed_plugins
+    from composer.plugin.discovery import installed_plugins
 
     for plugin in installed_plugins():
         yield plugin.origin, plugin.module.partition(".")[0]

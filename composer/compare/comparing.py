@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from composer.compare.case import Case, Run, Target, Tolerance, load_case, published_config
-from composer.compare.ports import feed, read_port
+from composer.compare.recorded_ports import feed, read_port
 from composer.compare.rows import CaseComparison, Row, compare_tensors
 from composer.execution.generation import generators_of, walk
 from composer.execution.model import Model, load

@@ -12,8 +12,8 @@ from pydantic import ValidationError
 from torch import nn
 
 from composer.conformance.report import Failure
-from composer.conformance.sizes import Partition, partition_of
-from composer.execution.values import PortValues
+from composer.conformance.symbol_sizes import Partition, partition_of
+from composer.execution.slot_values import PortValues
 from composer.plugin.asking import PluginError, import_object
 from composer.plugin.declarations import Config, Method, ModuleType
 from composer.types import Kind, Signature

@@ -15,8 +15,8 @@ from torch import nn
 from composer.conformance.cases import Case
 from composer.conformance.outputs import difference, tensors_of
 from composer.conformance.report import Failure, Skip
-from composer.conformance.samples import as_record, fields_of, make_inputs
-from composer.conformance.sizes import bindings
+from composer.conformance.sample_inputs import as_record, fields_of, make_inputs
+from composer.conformance.symbol_sizes import bindings
 from composer.types import Kind, Port
 
 __all__ = ["check_export", "export_inputs", "hold_statement", "run_exported"]

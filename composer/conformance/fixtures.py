@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 import pytest
 
-from composer.conformance.checking import check_plugin
+from composer.conformance.kit import check_plugin
 from composer.conformance.report import ConformanceReport
 
 __all__ = ["check_conformance"]

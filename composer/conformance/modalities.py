@@ -8,12 +8,12 @@ from torch import nn
 
 from composer.conformance.examples import example_configs
 from composer.conformance.report import Failure, Skip
-from composer.conformance.samples import fields_of
+from composer.conformance.sample_inputs import fields_of
 from composer.execution.host_values import held_value
 from composer.execution.input_sizes import Given, hold_sizes
 from composer.execution.inputs import to_tensors
 from composer.execution.processors import encoded
-from composer.execution.values import PortValues
+from composer.execution.slot_values import PortValues
 from composer.plugin.answers import as_instance, as_ports
 from composer.plugin.asking import ask, import_object
 from composer.plugin.declarations import Config, Modality

@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from torch import Tensor
 
 from composer.conformance.report import Failure
-from composer.conformance.samples import fields_of
-from composer.execution.values import PortValues
+from composer.conformance.sample_inputs import fields_of
+from composer.execution.slot_values import PortValues
 from composer.types import Field, Kind, Port
 from composer.types.gaps import gap
 

@@ -11,9 +11,9 @@ from torch import Tensor
 from composer.conformance.cases import Case
 from composer.conformance.outputs import difference, tensors_of
 from composer.conformance.report import Failure, Skip
-from composer.conformance.samples import MASK, as_record, field_shape, fields_of, garbage, make_inputs
-from composer.conformance.sizes import bindings
-from composer.execution.values import PortValues
+from composer.conformance.sample_inputs import MASK, as_record, field_shape, fields_of, garbage, make_inputs
+from composer.conformance.symbol_sizes import bindings
+from composer.execution.slot_values import PortValues
 from composer.types import Kind, Port
 
 __all__ = ["check_padding"]

@@ -11,10 +11,10 @@ from torch.utils._pytree import tree_map_only
 from composer.conformance.cases import Case
 from composer.conformance.outputs import difference, hold_to_type, tensors_of
 from composer.conformance.report import Failure, Skip
-from composer.conformance.rows import batch_units, select_rows
-from composer.conformance.samples import make_inputs
-from composer.conformance.sizes import bindings
-from composer.execution.values import PortValues
+from composer.conformance.sample_inputs import make_inputs
+from composer.conformance.sample_rows import batch_units, select_rows
+from composer.conformance.symbol_sizes import bindings
+from composer.execution.slot_values import PortValues
 from composer.plugin.asking import META_CURE, place_of_fault
 from composer.types import Kind, Port, Signature
 

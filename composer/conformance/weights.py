@@ -7,8 +7,8 @@ import torch
 from composer.conformance.cases import Case, stir
 from composer.conformance.outputs import difference, tensors_of
 from composer.conformance.report import Failure
-from composer.conformance.samples import make_inputs
-from composer.conformance.sizes import bindings
+from composer.conformance.sample_inputs import make_inputs
+from composer.conformance.symbol_sizes import bindings
 
 __all__ = ["check_weights"]
 

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from composer.execution.captured import CapturedSteps
 from composer.execution.processors import Processors
 from composer.execution.program import Program
-from composer.execution.values import Slots, rows_in
+from composer.execution.slot_values import Slots, rows_in
 from composer.plan import Step, current_watch, execute, result_of
 from composer.plugin import (
     Cache,

@@ -27,9 +27,9 @@ from composer.execution.node_errors import hold_outputs, node_errors
 from composer.execution.processors import Processors
 from composer.execution.program import Program, build_module, build_program, module_names
 from composer.execution.session import Session
-from composer.execution.sources import INITIAL
+from composer.execution.slot_values import Slots, TaskValues
 from composer.execution.start import Start, chosen_layout
-from composer.execution.values import Slots, TaskValues
+from composer.execution.weights_source import INITIAL
 from composer.graph import Checked, CheckedModule, CheckedTask, Report, check
 from composer.language import Source
 from composer.plan import Plan, pieces_inside, plan_objective, plan_task, watched

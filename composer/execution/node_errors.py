@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 import torch
 
-from composer.execution.values import Slots
+from composer.execution.slot_values import Slots
 from composer.plan import Plan, Step
 from composer.plugin.asking import fault_of, place_of_fault
 from composer.problems import ComposerError

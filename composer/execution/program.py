@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from composer.execution.values import Slots, TaskValues
+from composer.execution.slot_values import Slots, TaskValues
 from composer.plan import Plan, Step, execute
 from composer.plugin import Config, ModuleType
 from composer.plugin.answers import as_instance

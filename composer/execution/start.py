@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from composer.execution.sources import INITIAL, WeightsSource, fresh_modules, weights_source
+from composer.execution.weights_source import INITIAL, WeightsSource, fresh_modules, weights_source
 from composer.graph import Checked
 from composer.plugin import Layout, Registry
 from composer.problems import InputError

@@ -1,7 +1,6 @@
 """Checking: from a resolved document to typed task graphs. Imports no torch."""
 
-from composer.graph.checking import check, check_resolved, library_of
-from composer.graph.model import (
+from composer.graph.checked import (
     Checked,
     CheckedInput,
     CheckedModule,
@@ -14,6 +13,7 @@ from composer.graph.model import (
     Wired,
     endpoints_of,
 )
+from composer.graph.checking import check, check_resolved, library_of
 from composer.graph.ranges import (
     BATCH,
     FreeDim,

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from composer.graph.asked import default_signature, signature_of
+from composer.graph.checked import Call, Callee, InPlace
 from composer.graph.fitting import Edge, shown
-from composer.graph.model import Call, Callee, InPlace
 from composer.plugin import Registry
 from composer.types import PortType, Signature
 

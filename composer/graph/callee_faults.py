@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from composer.graph.model import VERBS, CheckedModule
+from composer.graph.checked import VERBS, CheckedModule
 from composer.language import graphs_of, removal
 from composer.plugin import ModuleType
 from composer.problems import Edit, Note, Problem, YamlPath

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, TypeVar
 
+from composer.graph.checked import VERBS, Call, Callee, CheckedModule, Generate, InPlace
 from composer.graph.configs import ConfigReader
-from composer.graph.model import VERBS, Call, Callee, CheckedModule, Generate, InPlace
 from composer.graph.plugin_faults import report_fault
 from composer.graph.searches import SearchReader
 from composer.graph.vocabularies import Vocabularies

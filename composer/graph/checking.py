@@ -7,10 +7,10 @@ from dataclasses import replace
 from pathlib import Path
 
 from composer.graph.callees import Callees
+from composer.graph.checked import CheckedModule, CheckedTask, Report
 from composer.graph.configs import ConfigReader
 from composer.graph.edges import EdgeChecker
 from composer.graph.faults import EdgeFaults
-from composer.graph.model import CheckedModule, CheckedTask, Report
 from composer.graph.solver import Solver
 from composer.graph.tasks import TaskChecker
 from composer.graph.vocabularies import Vocabularies

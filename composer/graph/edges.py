@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from composer.graph.checked import Callee, CheckedInput, Endpoint, Generate, InPlace, Wired, endpoints_of
 from composer.graph.derivation import Owner, first_cause, range_port
 from composer.graph.faults import EdgeFaults
 from composer.graph.fitting import (
@@ -19,7 +20,6 @@ from composer.graph.fitting import (
     local_type,
     renamed_dim,
 )
-from composer.graph.model import Callee, CheckedInput, Endpoint, Generate, InPlace, Wired, endpoints_of
 from composer.graph.solver import Refused, Solver
 from composer.graph.vocabularies import Carried, Vocabularies, entries_port
 from composer.language import Resolved

@@ -8,8 +8,8 @@ from typing import TypeVar
 
 from composer.language import Tree
 from composer.plugin import Registry, library_help
+from composer.plugin.discovery import installed_plugins
 from composer.plugin.libraries import as_id
-from composer.plugin.loading import installed_plugins
 from composer.plugin.registry import Conflict, Entry, Section
 from composer.problems import Findings, Place, Problem, YamlPath
 from composer.problems.suggest import Suggestion, suggest

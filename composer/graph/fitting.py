@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from composer.graph.model import Endpoint
+from composer.graph.checked import Endpoint
 from composer.graph.solver import Refused
 from composer.problems import YamlPath
 from composer.types import Dim, Kind, PortType, Signature, Symbol

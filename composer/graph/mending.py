@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from composer.graph.checked import Report
 from composer.graph.checking import check
 from composer.graph.faults import without_count
-from composer.graph.model import Report
 from composer.language import Source
 from composer.plugin import Registry
 from composer.problems import Effect, Problem

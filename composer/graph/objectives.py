@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
 
-from composer.graph.model import Callee, Endpoint, Generate, Wired, endpoints_of
+from composer.graph.checked import Callee, Endpoint, Generate, Wired, endpoints_of
 from composer.graph.wires import Wires
 from composer.language import Resolved
 from composer.plugin import Registry

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from composer.graph.checked import CheckedModule, CheckedSearch
 from composer.graph.configs import ConfigReader
-from composer.graph.model import CheckedModule, CheckedSearch
 from composer.language import NodeShape
 from composer.plugin import GenerateOptions, Registry, SearchPolicy
 from composer.plugin.answers import as_beams, as_flag

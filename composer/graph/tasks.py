@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from composer.graph.callees import Callees
+from composer.graph.checked import Callee, CheckedInput, CheckedNode, CheckedTask, Endpoint, Generate, Wired
 from composer.graph.edges import EdgeChecker
-from composer.graph.inputs import NodeInputs
-from composer.graph.model import Callee, CheckedInput, CheckedNode, CheckedTask, Endpoint, Generate, Wired
+from composer.graph.node_inputs import NodeInputs
 from composer.graph.ranges import BATCH, free_dims
 from composer.graph.references import References, written_references
 from composer.graph.wires import Wire, Wires

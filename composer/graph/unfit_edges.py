@@ -8,10 +8,10 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from composer.graph.alternatives import alternatives
+from composer.graph.checked import Callee
 from composer.graph.derivation import Derivation
 from composer.graph.explaining import Explainer
 from composer.graph.fitting import Edge, Roles, Unfit, kind_fits, local_type, shown_dim, swapped_pair
-from composer.graph.model import Callee
 from composer.problems import Problem
 from composer.types import PortType
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from composer.graph.model import VERBS
+from composer.graph.checked import VERBS
 from composer.language import Tree
 from composer.plugin import Registry
 from composer.problems import Edit, Problem, YamlPath

@@ -6,8 +6,8 @@ from collections.abc import Callable, Hashable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from composer.graph.checked import CheckedInput, CheckedModule
 from composer.graph.derivation import Cause, Owner, first_cause
-from composer.graph.model import CheckedInput, CheckedModule
 from composer.language import Resolved
 from composer.plugin import Vocabulary
 from composer.problems import Findings, Note, Place, Problem, YamlPath

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 
 from composer.graph.asked import signature_of
-from composer.graph.model import Call, Callee, CheckedInput
+from composer.graph.checked import Call, Callee, CheckedInput
 from composer.graph.references import Reference
 from composer.language import NodeShape
 from composer.types import PortType, Signature

@@ -33,10 +33,10 @@ from composer.plugin.declarations import (
     SearchPolicy,
     Vocabulary,
 )
+from composer.plugin.discovery import load_registry
 from composer.plugin.folders import folder_of, is_file
 from composer.plugin.hooks import hookimpl
 from composer.plugin.libraries import library_help
-from composer.plugin.loading import load_registry
 from composer.plugin.registry import Register, Registry
 
 __all__ = [

@@ -18,7 +18,7 @@ from composer.plugin.declarations import (
     SearchPolicy,
 )
 from composer.plugin.holding import hold_declaration
-from composer.plugin.sources import sources_of
+from composer.plugin.package_source import sources_of
 from composer.types import Kind
 
 __all__ = ["BrokenPlugin", "Conflict", "Origin", "Register", "Registry", "Section", "noun_of"]

@@ -1,7 +1,7 @@
 """Recipes: what trains which task, and how. Read and checked as documents are, without torch."""
 
-from composer.recipes.checking import RecipeReport, check_recipe, read_recipe
 from composer.recipes.reading import find_recipe, looks_like_recipe
+from composer.recipes.recipe_checker import RecipeReport, check_recipe, read_recipe
 from composer.recipes.shape import GroupRecipe, Recipe, TaskRecipe
 
 __all__ = [

@@ -6,6 +6,6 @@ Importing this imports no torch; `composer.views.cost.measure` does, when it is 
 from composer.views.recipe_schema import recipe_schema
 from composer.views.resolved import resolved_text
 from composer.views.schema import document_schema
-from composer.views.table import document_text, task_text
+from composer.views.text_table import document_text, task_text
 
 __all__ = ["document_schema", "document_text", "recipe_schema", "resolved_text", "task_text"]

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from functools import partial
 from typing import Any
 
-from composer.graph.model import VERBS
+from composer.graph.checked import VERBS
 from composer.language import DocumentShape
 from composer.plugin import Config, GenerateOptions, Modality, ModuleType, Registry
 from composer.plugin.asking import ask

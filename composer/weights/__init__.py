@@ -2,9 +2,9 @@
 
 from composer.weights.checkpoint import Checkpoint, read_checkpoint
 from composer.weights.errors import WeightsError
+from composer.weights.load_report import LoadReport, ModuleLoad
 from composer.weights.loading import load_weights
 from composer.weights.plan import Assignment, LoadPlan, plan_loading
-from composer.weights.report import LoadReport, ModuleLoad
 from composer.weights.saving import save_weights
 
 __all__ = [

@@ -8,7 +8,7 @@ from fractions import Fraction
 
 from composer.plugin import Layout
 from composer.problems import ComposerError
-from composer.weights.faults import Faults
+from composer.weights.load_faults import Faults
 from composer.weights.names import first_words
 from composer.weights.plan import LoadPlan
 from composer.weights.wrappers import common_start

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING
 
 from composer.weights.contents import Contents
 from composer.weights.errors import unreadable
-from composer.weights.files import check_regular, read_file
 from composer.weights.names import first_words
 from composer.weights.roots import ROOTS, Roots
 from composer.weights.sharded import INDEX_SUFFIX, read_sharded
+from composer.weights.weights_file import check_regular, read_file
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -13,11 +13,11 @@ from composer.plugin.asking import import_object
 from composer.weights.causes import name_causes, size_causes
 from composer.weights.checkpoint import Checkpoint
 from composer.weights.errors import WeightsError
-from composer.weights.faults import Faults
+from composer.weights.load_faults import Faults
+from composer.weights.load_report import LoadReport, ModuleLoad
 from composer.weights.plan import Assignment, LoadPlan, plan_loading
-from composer.weights.report import LoadReport, ModuleLoad
 from composer.weights.slots import Slot, Slots, find_slots
-from composer.weights.values import check_values, describe_dtype, fits
+from composer.weights.tensor_checks import check_values, describe_dtype, fits
 from composer.weights.wrappers import unwrap
 
 __all__ = ["load_weights"]

@@ -9,8 +9,8 @@ from typing import Any
 
 from composer.weights.contents import Contents
 from composer.weights.errors import unreadable
-from composer.weights.files import read_file
 from composer.weights.roots import Roots
+from composer.weights.weights_file import read_file
 
 __all__ = ["INDEX_SUFFIX", "read_sharded"]
 

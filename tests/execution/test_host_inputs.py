@@ -12,7 +12,7 @@ import torch
 
 from composer.execution.host_inputs import HostInput, HostInputs, HostPort, written_symbols
 from composer.execution.inputs import first_sample
-from composer.execution.values import rows_in
+from composer.execution.slot_values import rows_in
 from composer.plugin import Modality, NoConfig, load_registry
 from composer.plugin.asking import PluginError
 from composer.problems import InputError

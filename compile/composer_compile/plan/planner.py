@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, fx, nn
 
 from composer.execution import Program, build_module, build_program
-from composer.execution.values import rows_in
+from composer.execution.slot_values import rows_in
 from composer.graph import Checked, Report, check
 from composer.language import Source
 from composer.plan import Plan, Step, execute, plan_task, result_of

@@ -5,7 +5,7 @@ An implementation is written `"package.module:Name"` and imported when a task th
 
 from composer.plugin.declarations.backend import Backend
 from composer.plugin.declarations.base import Config, Declaration, NoConfig
-from composer.plugin.declarations.data import Dataset, Metric
+from composer.plugin.declarations.dataset import Dataset, Metric
 from composer.plugin.declarations.document import Document
 from composer.plugin.declarations.layout import Layout, Rule
 from composer.plugin.declarations.modality import Modality

@@ -1,8 +1,8 @@
 """What a document costs before any weight is loaded: parameters, floating-point operations, memory."""
 
+from composer.views.cost.cost import Cost, ModuleCost, StageCost, StepCost, TaskCost
+from composer.views.cost.cost_text import cost_text
 from composer.views.cost.sizes import Sizes, free_dims
-from composer.views.cost.text import cost_text
-from composer.views.cost.values import Cost, ModuleCost, StageCost, StepCost, TaskCost
 
 __all__ = [
     "Cost",

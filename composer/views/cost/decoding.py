@@ -8,12 +8,12 @@ from typing import Any
 
 import torch
 
-from composer.execution.values import rows_in
+from composer.execution.slot_values import rows_in
 from composer.plan import Step
 from composer.plugin.implementations import begin
 from composer.types import Kind
+from composer.views.cost.cost import Generating
 from composer.views.cost.metering import Meter
-from composer.views.cost.values import Generating
 
 __all__ = ["measure_generate"]
 

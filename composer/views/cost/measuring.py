@@ -16,10 +16,10 @@ from composer.plugin import Config, ModuleType, Registry
 from composer.plugin.asking import META_CURE, PluginError
 from composer.problems import ComposerError, InputError
 from composer.types import PortType
+from composer.views.cost.cost import DTYPES, Cost, ModuleCost, StageCost, StepCost, TaskCost
 from composer.views.cost.decoding import measure_generate
 from composer.views.cost.metering import Meter
 from composer.views.cost.sizes import Sizes, check_names, free_dims, sizes_for
-from composer.views.cost.values import DTYPES, Cost, ModuleCost, StageCost, StepCost, TaskCost
 from composer.views.labels import callee_text
 
 __all__ = ["measure"]

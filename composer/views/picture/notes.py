@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from composer.graph import Checked
 from composer.views.cost import Cost, StepCost, TaskCost
-from composer.views.cost.text import flops_text
+from composer.views.cost.cost_text import flops_text
 from composer.views.picture.scene import Box, Scene
 
 __all__ = ["Notes", "cost_notes", "noted"]

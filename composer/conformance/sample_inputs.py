@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from composer.conformance.report import Failure, Skip
-from composer.conformance.sizes import Partition
+from composer.conformance.symbol_sizes import Partition
 from composer.types import Field, Kind, Port, Signature
 
 __all__ = ["MASK", "as_record", "field_shape", "fields_of", "garbage", "group_counts", "make_inputs"]

@@ -13,9 +13,9 @@ from composer.conformance.export import export_inputs, hold_statement, run_expor
 from composer.conformance.outputs import ABSOLUTE, RELATIVE, difference
 from composer.conformance.promises import hold_ports
 from composer.conformance.report import Failure
-from composer.conformance.samples import make_inputs
-from composer.conformance.sizes import batch_symbol, bindings
-from composer.execution.values import PortValues, rows_in
+from composer.conformance.sample_inputs import make_inputs
+from composer.conformance.symbol_sizes import batch_symbol, bindings
+from composer.execution.slot_values import PortValues, rows_in
 from composer.plugin.declarations import Method, Vocabulary
 from composer.plugin.implementations import begin
 from composer.types.gaps import gap

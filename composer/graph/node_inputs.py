@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, MutableSet
 from dataclasses import dataclass
 
-from composer.graph.model import Callee, CheckedInput, Endpoint, Wired, endpoints_of
+from composer.graph.checked import Callee, CheckedInput, Endpoint, Wired, endpoints_of
 from composer.graph.references import Reference
 from composer.language import NodeShape, Resolved
 from composer.problems import Findings, Problem, YamlPath

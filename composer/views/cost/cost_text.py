@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from composer.views.columns import columns
-from composer.views.cost.values import Cost, StageCost, StepCost, TaskCost
+from composer.views.cost.cost import Cost, StageCost, StepCost, TaskCost
 
 __all__ = ["bytes_text", "cost_text", "flops_text"]
 

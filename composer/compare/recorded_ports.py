@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from composer.compare.case import Ones
-from composer.execution.values import Slots, TaskValues
+from composer.execution.slot_values import Slots, TaskValues
 from composer.plan import Plan
 from composer.plugin import Hypothesis, Registry
 from composer.problems import InputError

@@ -9,9 +9,9 @@ from typing import Any
 import torch
 
 from composer.conformance.cases import Case
-from composer.conformance.samples import as_record, fields_of, group_counts
-from composer.conformance.sizes import batch_symbol
-from composer.execution.values import PortValues
+from composer.conformance.sample_inputs import as_record, fields_of, group_counts
+from composer.conformance.symbol_sizes import batch_symbol
+from composer.execution.slot_values import PortValues
 from composer.types import Kind, Port
 
 __all__ = ["batch_units", "select_rows"]

@@ -12,7 +12,7 @@ from composer.conformance.datasets import check_dataset, skip_missing_package, s
 from composer.conformance.declared import check_adapter, check_config, check_ports
 from composer.conformance.entry_module import check_entry_module
 from composer.conformance.export import check_export
-from composer.conformance.generation import (
+from composer.conformance.generation_checks import (
     check_generation,
     check_generation_export,
     generation_case,
@@ -26,8 +26,8 @@ from composer.conformance.report import ConformanceReport, Failure, Result, Skip
 from composer.conformance.weights import check_weights
 from composer.plugin.asking import PluginError, fault_of, place_of_fault
 from composer.plugin.declarations import Dataset, ModuleType
+from composer.plugin.discovery import Installed, installed_plugins, load_registry
 from composer.plugin.libraries import as_id
-from composer.plugin.loading import Installed, installed_plugins, load_registry
 from composer.plugin.registry import Entry, Registry, Section
 from composer.problems.suggest import unknown
 
