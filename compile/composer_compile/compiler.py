@@ -27,11 +27,11 @@ from composer_compile.artifact.container import MANIFEST, container_of
 from composer_compile.artifact.dtypes import DTYPES
 from composer_compile.artifact.licenses import licenses_text
 from composer_compile.artifact.manifest import (
-    Backend,
+    BackendEntry,
     Manifest,
     Operation,
     Parity,
-    Program,
+    ProgramEntry,
     Provider,
     Task,
     write_manifest,
@@ -52,11 +52,11 @@ from composer_compile.runtime.artifact import Artifact
 from composer_compile.stages.host_nodes import without_host_steps
 from composer_compile.stages.manifest_entries import Files, describe_task, span
 from composer_compile.stages.partition import labels_of
-from composer_compile.stages.stager import ModulesIn, Outline, Staged, stage_plan
+from composer_compile.stages.stager import ModulesIn, Outline, StagedTask, stage_plan
 from composer_compile.tensors.differences import TOLERANCES, WORST
 from composer_compile.tensors.free_dims import check_overrides, find_free_dims, overrides_for
 from composer_compile.tensors.precisions import DTYPE_OF, check_precision_names, precision_of
-from composer_compile.tensors.specs import StageSpec
+from composer_compile.tensors.specs import ProgramSpec
 from composer_compile.tensors.variants import Variant, each_variant
 
 __all__ = ["compile_document"]
@@ -139,8 +139,8 @@ class _Prepared:
 
     runner: Runner
     outline: Outline
-    reference: Staged
-    staged: Staged
+    reference: StagedTask
+    staged: StagedTask
 
     @property
     def coarsest(self) -> str:
@@ -158,7 +158,7 @@ class _Job:
     folder: Path
     progress: Progress
     command: str
-    made: dict[Any, Program] = field(default_factory=dict)
+    made: dict[Any, ProgramEntry] = field(default_factory=dict)
     cast: dict[str, dict[str, nn.Module]] = field(default_factory=dict)
     operations: dict[str, dict[str, Provider]] = field(default_factory=dict)
     """Operations that plugins register → the module types in whose programs they were found."""
@@ -192,7 +192,7 @@ class _Job:
             name=self.model.report.name,
             summary=document.shape.summary,
             command=self.command,
-            backend=Backend(id=self.options.backend, made_with=made_with),
+            backend=BackendEntry(id=self.options.backend, made_with=made_with),
             tasks=tasks,
             weights=stored,
             parity={},
@@ -231,7 +231,7 @@ class _Job:
             prepared[name] = _Prepared(self.model.runner(name), outline, reference, staged)
         return prepared
 
-    def _staged(self, outline: Outline, modules: ModulesIn) -> Staged:
+    def _staged(self, outline: Outline, modules: ModulesIn) -> StagedTask:
         return stage_plan(outline, modules, self.registry, self.model.device)
 
     def _cast(self, precision: str) -> tuple[dict[str, nn.Module], torch.dtype]:
@@ -245,10 +245,10 @@ class _Job:
             }
         return self.cast[precision], dtype
 
-    def _programs(self, task: str, spec: StageSpec, store: WeightStore) -> list[Program]:
+    def _programs(self, task: str, spec: ProgramSpec, store: WeightStore) -> list[ProgramEntry]:
         return each_variant(spec, lambda variant: self._program(task, spec, variant, store))
 
-    def _program(self, task: str, spec: StageSpec, variant: Variant, store: WeightStore) -> Program:
+    def _program(self, task: str, spec: ProgramSpec, variant: Variant, store: WeightStore) -> ProgramEntry:
         key = (
             spec.identity,
             tuple((each.dtype, each.dims) for each in spec.inputs),
@@ -265,7 +265,7 @@ class _Job:
             name = f"programs/{digest}{compiled.suffix}"
             (self.folder / "programs").mkdir(exist_ok=True)
             (self.folder / name).write_bytes(compiled.content)
-            self.made[key] = Program(
+            self.made[key] = ProgramEntry(
                 file=name,
                 fixed=dict(variant.fixed),
                 ranges={label: span(found) for label, found in variant.ranges.items()},
@@ -274,7 +274,7 @@ class _Job:
             )
         return self.made[key]
 
-    def _note_operations(self, task: str, spec: StageSpec, operations: Iterable[str]) -> None:
+    def _note_operations(self, task: str, spec: ProgramSpec, operations: Iterable[str]) -> None:
         nodes = self.model.report.tasks[task].nodes
         types = dict.fromkeys(nodes[name].module.type.id for name in spec.nodes if name in nodes)
         for operation in operations:

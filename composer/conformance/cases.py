@@ -18,7 +18,7 @@ from composer.plugin.asking import PluginError, import_object
 from composer.plugin.declarations import Config, Method, ModuleType
 from composer.types import Kind, Signature
 
-__all__ = ["Build", "Case", "configs_of", "import_reference"]
+__all__ = ["Build", "MethodCase", "configs_of", "import_reference"]
 
 UNSET_SIZE = 6
 """Size of a symbol whose config field is left for the calls to fill in."""
@@ -99,7 +99,7 @@ def stir(module: nn.Module, seed: int = 0) -> None:
 
 
 @dataclass(frozen=True)
-class Case:
+class MethodCase:
     """One way to call a built module."""
 
     build: Build

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from composer.conformance.cases import Case
+from composer.conformance.cases import MethodCase
 from composer.conformance.outputs import difference, tensors_of
 from composer.conformance.report import Failure, Skip
 from composer.conformance.sample_inputs import as_record, fields_of, make_inputs
@@ -25,7 +25,7 @@ __all__ = ["check_export", "export_inputs", "hold_statement", "run_exported"]
 class _Method(nn.Module):
     """One method of a module as the forward of another."""
 
-    def __init__(self, *, case: Case) -> None:
+    def __init__(self, *, case: MethodCase) -> None:
         super().__init__()
         self.module = case.build.module
         self._function = case.function(self.module)
@@ -34,7 +34,7 @@ class _Method(nn.Module):
         return self._function(**inputs)
 
 
-def check_export(case: Case) -> str:
+def check_export(case: MethodCase) -> str:
     """Exported with free sizes, a method gives the same; one that is declared not exportable fails at that."""
     for name, port in case.signature.outputs.items():
         if any(field.dtype == "object" for field in case.kinds[port.type.kind].fields.values()):
@@ -55,7 +55,7 @@ def hold_statement(reason: str, export: Callable[[], None]) -> str:
     return ""
 
 
-def _export(case: Case) -> None:
+def _export(case: MethodCase) -> None:
     """Export at one binding, run at two others, and compare with the module itself."""
     first, *others = (
         (sizes, make_inputs(case.signature, case.kinds, sizes, partition=case.partition))
@@ -73,7 +73,7 @@ def _export(case: Case) -> None:
             raise Failure(f"the exported program gives something else at {_at(sizes)}: {found}")
 
 
-def export_inputs(module: nn.Module, inputs: Mapping[str, object], case: Case) -> nn.Module:
+def export_inputs(module: nn.Module, inputs: Mapping[str, object], case: MethodCase) -> nn.Module:
     """`module(inputs)` as an exported program whose sizes are as free as the case's ports say."""
     free = {name: _free(case.signature.inputs[name], case.kinds, value) for name, value in inputs.items()}
     with _quiet():

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from composer.conformance.cases import Build, Case
+from composer.conformance.cases import Build, MethodCase
 from composer.conformance.export import export_inputs, hold_statement, run_exported
 from composer.conformance.outputs import ABSOLUTE, RELATIVE, difference
 from composer.conformance.promises import hold_ports
@@ -25,18 +25,18 @@ __all__ = ["check_generation", "check_generation_export", "generation_case"]
 BEAMS, MAX_TOKENS = 3, 4
 
 
-def generation_case(build: Build, kinds: Any) -> Case:
+def generation_case(build: Build, kinds: Any) -> MethodCase:
     """The `generate` signature as a case: its inputs are the memory."""
     generation = build.entry.generation
     assert generation is not None
     method = Method(
         generation.signature, options=generation.options, not_exportable=generation.not_exportable
     )
-    return Case(build, "generate", method, kinds)
+    return MethodCase(build, "generate", method, kinds)
 
 
 @torch.no_grad()
-def check_generation(case: Case) -> str:
+def check_generation(case: MethodCase) -> str:
     """Two steps give logits[B, K, V], and reordering the beams reorders what they remember."""
     generation = case.build.entry.generation
     assert generation is not None
@@ -71,7 +71,7 @@ def check_generation(case: Case) -> str:
     return ""
 
 
-def _begin(case: Case, decoder: Any, ports: PortValues) -> tuple[Tensor | None, Any]:
+def _begin(case: MethodCase, decoder: Any, ports: PortValues) -> tuple[Tensor | None, Any]:
     generation = case.build.entry.generation
     assert generation is not None
     unknown = [port for port in generation.prompt if port not in case.signature.inputs]
@@ -111,7 +111,7 @@ def _step(decoder: Any, ids: Tensor, cache: Any) -> tuple[Tensor, Any]:
 class _TwoSteps(nn.Module):
     """A search of two tokens: memory → the logits after each; the cache is reordered in between."""
 
-    def __init__(self, *, case: Case, decoder: Any) -> None:
+    def __init__(self, *, case: MethodCase, decoder: Any) -> None:
         super().__init__()
         self.case = case
         self.decoder = decoder
@@ -127,12 +127,12 @@ class _TwoSteps(nn.Module):
         return (first if prefilled is None else first + prefilled), second
 
 
-def check_generation_export(case: Case) -> str:
+def check_generation_export(case: MethodCase) -> str:
     """Exported with free sizes, start and step give the same logits; or the declaration says that they cannot be."""
     return hold_statement(case.method.not_exportable, partial(_export, case))
 
 
-def _export(case: Case) -> None:
+def _export(case: MethodCase) -> None:
     module = _TwoSteps(case=case, decoder=case.build.module)
     first, *others = (
         (sizes, make_inputs(case.signature, case.kinds, sizes, partition=case.partition))

@@ -7,7 +7,7 @@ from functools import partial
 from types import ModuleType as PythonModule
 from typing import TypeVar
 
-from composer.conformance.cases import Build, Case, configs_of, import_reference
+from composer.conformance.cases import Build, MethodCase, configs_of, import_reference
 from composer.conformance.datasets import check_dataset, skip_missing_package, skip_missing_packages
 from composer.conformance.declared import check_adapter, check_config, check_ports
 from composer.conformance.entry_module import check_entry_module
@@ -35,7 +35,7 @@ __all__ = ["check_plugin"]
 
 T = TypeVar("T", bound=Entry)
 
-PROMISES: tuple[tuple[str, Callable[[Case], str]], ...] = (
+PROMISES: tuple[tuple[str, Callable[[MethodCase], str]], ...] = (
     ("batch", check_batch),
     ("padding", check_padding),
     ("determinism", check_determinism),
@@ -178,19 +178,19 @@ def _module_type(entry: ModuleType, registry: Registry) -> Iterator[Result]:
     for config in configs:
         build = Build(entry, config)
         for name, method in entry.methods.items():
-            yield from _method(Case(build, name, method, registry.kinds))
+            yield from _method(MethodCase(build, name, method, registry.kinds))
         if entry.generation is not None:
             yield from _generation(generation_case(build, registry.kinds))
 
 
-def _generation(case: Case) -> Iterator[Result]:
+def _generation(case: MethodCase) -> Iterator[Result]:
     steps = _result(str(case), "generation", partial(check_generation, case))
     yield steps
     if steps.outcome == "pass":
         yield _result(str(case), "export", partial(check_generation_export, case))
 
 
-def _method(case: Case) -> Iterator[Result]:
+def _method(case: MethodCase) -> Iterator[Result]:
     subject = str(case)
     signature = _result(subject, "signature", partial(check_signature, case))
     yield signature

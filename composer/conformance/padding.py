@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from composer.conformance.cases import Case
+from composer.conformance.cases import MethodCase
 from composer.conformance.outputs import difference, tensors_of
 from composer.conformance.report import Failure, Skip
 from composer.conformance.sample_inputs import MASK, as_record, field_shape, fields_of, garbage, make_inputs
@@ -21,7 +21,7 @@ __all__ = ["check_padding"]
 ADDED = 3
 
 
-def check_padding(case: Case) -> str:
+def check_padding(case: MethodCase) -> str:
     """Each maskable length is padded with arbitrary values, hidden by the mask; what is visible must stay the same."""
     symbols = _masked_symbols(case)
     if not symbols:
@@ -42,7 +42,7 @@ def check_padding(case: Case) -> str:
     return f"{', '.join(untested)} has no room for padding" if untested else ""
 
 
-def _masked_symbols(case: Case) -> list[str]:
+def _masked_symbols(case: MethodCase) -> list[str]:
     """Symbols that size the hidden positions of some input."""
     found: dict[str, None] = {}
     for port in case.signature.inputs.values():
@@ -57,7 +57,7 @@ def _mask_dims(port: Port, kinds: Mapping[str, Kind]) -> tuple[int, ...]:
     return field.dims if field is not None else ()
 
 
-def _check_no_mask(case: Case, inputs: PortValues, plain: PortValues) -> None:
+def _check_no_mask(case: MethodCase, inputs: PortValues, plain: PortValues) -> None:
     """Leaving out an optional mask is the same as one that shows everything."""
     without = {}
     for name, value in inputs.items():
@@ -78,7 +78,7 @@ def _check_no_mask(case: Case, inputs: PortValues, plain: PortValues) -> None:
         raise Failure(f"no mask is not the same as a mask that shows everything: {found}")
 
 
-def _padded(case: Case, inputs: PortValues, sizes: Mapping[str, int], symbol: str) -> PortValues:
+def _padded(case: MethodCase, inputs: PortValues, sizes: Mapping[str, int], symbol: str) -> PortValues:
     larger = {**sizes, symbol: sizes[symbol] + ADDED}
     generator = torch.Generator().manual_seed(7)
     padded: dict[str, object] = {}
@@ -108,7 +108,7 @@ def _grown(kind: Kind, port: Port, value: Any, sizes: Mapping[str, int], generat
 
 
 def _compare(
-    case: Case,
+    case: MethodCase,
     plain: PortValues,
     padded: PortValues,
     symbol: str,

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 from torch.utils._pytree import tree_map_only
 
-from composer.conformance.cases import Case
+from composer.conformance.cases import MethodCase
 from composer.conformance.outputs import difference, hold_to_type, tensors_of
 from composer.conformance.report import Failure, Skip
 from composer.conformance.sample_inputs import make_inputs
@@ -35,7 +35,7 @@ def hold_ports(signature: Signature, kinds: Mapping[str, Kind]) -> None:
             )
 
 
-def check_signature(case: Case) -> str:
+def check_signature(case: MethodCase) -> str:
     """The outputs are what the signature says, at sizes that tell the symbols apart.
 
     On the meta device, where nothing is computed; on the CPU where shapes depend on values.
@@ -64,7 +64,7 @@ def check_signature(case: Case) -> str:
     return note
 
 
-def _on_meta(case: Case) -> nn.Module:
+def _on_meta(case: MethodCase) -> nn.Module:
     """The module without memory. Raises Failure where its builder needs the values of tensors."""
     try:
         with torch.device("meta"):
@@ -78,7 +78,7 @@ def _on_meta(case: Case) -> nn.Module:
         ) from error
 
 
-def check_batch(case: Case) -> str:
+def check_batch(case: MethodCase) -> str:
     """A sample's outputs do not depend on the samples beside it."""
     sizes = bindings(case.signature, case.partition, 2)[1]
     inputs = make_inputs(case.signature, case.kinds, sizes, partition=case.partition)
@@ -98,7 +98,7 @@ def check_batch(case: Case) -> str:
     return ""
 
 
-def _outputs_of(case: Case, rows: Mapping[str, object]) -> dict[str, Port]:
+def _outputs_of(case: MethodCase, rows: Mapping[str, object]) -> dict[str, Port]:
     """The output ports whose rows belong to the samples that `rows` selects."""
     return {
         name: port
@@ -108,12 +108,12 @@ def _outputs_of(case: Case, rows: Mapping[str, object]) -> dict[str, Port]:
 
 
 def _of(
-    case: Case, values: Mapping[str, object], ports: Mapping[str, Port]
+    case: MethodCase, values: Mapping[str, object], ports: Mapping[str, Port]
 ) -> dict[str, torch.Tensor | list[object]]:
     return tensors_of({name: values[name] for name in ports}, case.signature.outputs, case.kinds)
 
 
-def check_determinism(case: Case) -> str:
+def check_determinism(case: MethodCase) -> str:
     """In eval mode the same inputs give the same outputs, whatever the random state."""
     sizes = bindings(case.signature, case.partition, 1)[0]
     inputs = make_inputs(case.signature, case.kinds, sizes, partition=case.partition)

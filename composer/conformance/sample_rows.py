@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from composer.conformance.cases import Case
+from composer.conformance.cases import MethodCase
 from composer.conformance.sample_inputs import as_record, fields_of, group_counts
 from composer.conformance.symbol_sizes import batch_symbol
 from composer.execution.slot_values import PortValues
@@ -20,7 +20,7 @@ Rows = Mapping[str, list[int]]
 """Symbol → the rows along the dims that it sizes."""
 
 
-def batch_units(case: Case, sizes: Mapping[str, int]) -> Iterator[tuple[str, list[Rows]]]:
+def batch_units(case: MethodCase, sizes: Mapping[str, int]) -> Iterator[tuple[str, list[Rows]]]:
     """For each symbol that counts samples of inputs and outputs: its samples, each as the rows that make it up."""
     outputs = {batch_symbol(port, case.kinds) for port in case.signature.outputs.values()} - {None}
     if case.partition is not None:

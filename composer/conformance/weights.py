@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from composer.conformance.cases import Case, stir
+from composer.conformance.cases import MethodCase, stir
 from composer.conformance.outputs import difference, tensors_of
 from composer.conformance.report import Failure
 from composer.conformance.sample_inputs import make_inputs
@@ -13,7 +13,7 @@ from composer.conformance.symbol_sizes import bindings
 __all__ = ["check_weights"]
 
 
-def check_weights(case: Case) -> str:
+def check_weights(case: MethodCase) -> str:
     """A second module that loads the first one's state dict gives the same outputs; a stateless type has none."""
     module = case.build.module
     state = module.state_dict()

@@ -15,7 +15,7 @@ from composer.problems import ComposerError
 from composer.recipes import TaskRecipe
 from composer.training.encoding import encode, finite
 from composer.training.protocol import Batch
-from composer.training.samples import TRAINED, Drawn, Source
+from composer.training.samples import TRAINED, Drawn, SampleSource
 
 __all__ = ["SampleData"]
 
@@ -26,7 +26,7 @@ class SampleData:
     """The training batches of one task, in an order drawn from the seed and the epoch."""
 
     def __init__(
-        self, *, recipe: TaskRecipe, plan: Plan, source: Source, seed: int, registry: Registry
+        self, *, recipe: TaskRecipe, plan: Plan, source: SampleSource, seed: int, registry: Registry
     ) -> None:
         self.inputs = host_inputs(plan, registry.kinds)
         self.source = source

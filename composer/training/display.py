@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, TextIO
 
 from composer.problems.render.cells import printable
-from composer.training.loop import EpochResult, Step
+from composer.training.loop import EpochResult, TrainingStep
 
 if TYPE_CHECKING:
     from tqdm import tqdm
@@ -30,9 +30,9 @@ class Display:
         self._first = 0
         """Steps that were done before this process began."""
         self._began = self._told = clock()
-        self._last: Step | None = None
+        self._last: TrainingStep | None = None
 
-    def step(self, step: Step) -> None:
+    def step(self, step: TrainingStep) -> None:
         """Move the bar by one; on a stream that is not a terminal, a line now and then."""
         if self._last is None:
             self._first, self._began = step.done - 1, self._told
@@ -65,7 +65,7 @@ class Display:
             self._bar.close()
             self._bar = None
 
-    def _move(self, step: Step) -> None:
+    def _move(self, step: TrainingStep) -> None:
         if self._bar is None:
             from tqdm import tqdm
 

@@ -20,13 +20,13 @@ from composer.training.protocol import TaskData, Trainee
 from composer.training.schedule import learning_rate
 from composer.training.state import RunState, load_state, save_state
 
-__all__ = ["EpochResult", "Progress", "Step", "backward", "scalar_loss", "train_epochs"]
+__all__ = ["EpochResult", "Progress", "TrainingStep", "backward", "scalar_loss", "train_epochs"]
 
 BETAS = (0.9, 0.98)
 
 
 @dataclass(frozen=True)
-class Step:
+class TrainingStep:
     """What the progress display is told after every step. Steps count over the whole run."""
 
     epoch: int
@@ -51,7 +51,7 @@ class EpochResult:
         return {"epoch": self.epoch, "losses": self.losses, "seconds": seconds, "cpu": cpu}
 
 
-Progress = Callable[[Step], None]
+Progress = Callable[[TrainingStep], None]
 
 
 @dataclass
@@ -148,7 +148,7 @@ class _Run:
             loss = self._step(task, epoch, index, f"in epoch {epoch + 1}, step {done + 1}")
             means.add(task, loss)
             step = self.bounds[epoch] + done + 1
-            self.progress(Step(epoch, self.course.epochs, task, loss, step, self.bounds[-1]))
+            self.progress(TrainingStep(epoch, self.course.epochs, task, loss, step, self.bounds[-1]))
         self._hold_weights_finite(epoch)
         return EpochResult(
             epoch, means.values(), time.monotonic() - started, time.process_time() - started_cpu

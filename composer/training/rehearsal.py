@@ -23,7 +23,7 @@ from composer.training.encoding import encode
 from composer.training.evaluating import answer_fields, evaluate
 from composer.training.loop import backward, scalar_loss
 from composer.training.programs import Programs
-from composer.training.samples import MissingFieldError, Source
+from composer.training.samples import MissingFieldError, SampleSource
 
 __all__ = ["collecting", "rehearse", "scored_fields", "scored_splits"]
 
@@ -82,7 +82,7 @@ def rehearse(
     return problems
 
 
-def scored_splits(source: Source, splits: Iterable[str]) -> list[str]:
+def scored_splits(source: SampleSource, splits: Iterable[str]) -> list[str]:
     """Those of the splits that a dataset has."""
     own = source.splits
     return [split for split in splits if split in own]
@@ -91,7 +91,7 @@ def scored_splits(source: Source, splits: Iterable[str]) -> list[str]:
 def _rehearse_scores(
     model: Answering,
     task: str,
-    source: Source,
+    source: SampleSource,
     entry: TaskRecipe,
     registry: Registry,
     splits: Iterable[str],

@@ -11,13 +11,13 @@ from composer.plugin.contracts import TRAINED
 from composer.plugin.implementations import as_dataset, as_samples, as_splits
 from composer.problems import InputError
 
-__all__ = ["TRAINED", "Drawn", "MissingFieldError", "Source", "build_source"]
+__all__ = ["TRAINED", "Drawn", "MissingFieldError", "SampleSource", "build_source"]
 
 LONGEST_NAME = 60
 
 
 @dataclass(frozen=True)
-class Source:
+class SampleSource:
     """The dataset of one task. Whatever the plugin's code does, the answer is samples or one error that names it."""
 
     task: str
@@ -59,7 +59,7 @@ class Drawn(Sequence[Sample]):
     """
 
     def __init__(
-        self, source: Source, split: str, samples: Sequence[object], fields: Mapping[str, str]
+        self, source: SampleSource, split: str, samples: Sequence[object], fields: Mapping[str, str]
     ) -> None:
         self.source, self.split, self._samples, self._fields = source, split, samples, fields
         self.in_memory = isinstance(samples, (list, tuple))
@@ -121,8 +121,8 @@ class MissingFieldError(InputError):
         super().__init__(message)
 
 
-def build_source(task: str, entry: Dataset, config: Config) -> Source:
+def build_source(task: str, entry: Dataset, config: Config) -> SampleSource:
     """Build the dataset of a task. Raises PluginError where the plugin's code fails."""
     builder = import_object(entry.builder, entry.title)
     samples = ask(builder, config, what=entry.title, accept=as_dataset)
-    return Source(task, entry.id, samples, entry.title)
+    return SampleSource(task, entry.id, samples, entry.title)

@@ -69,7 +69,7 @@ def load_weights(
     unwrapped = unwrap(checkpoint, planned)
     plan = unwrapped.plan
     faults = Faults(plan, tuple(slots.by_name), parameters or {}, frozenset(changed))
-    staging = _Staging(slots, _transforms(plan, layout), dtype, device, faults)
+    staging = _Verified(slots, _transforms(plan, layout), dtype, device, faults)
     for assignment in plan.assignments:
         staging.take(assignment, checkpoint[unwrapped.keys[assignment.key]])
     staging.check_meta(plan)
@@ -86,7 +86,7 @@ def load_weights(
 
 
 @dataclass
-class _Staging:
+class _Verified:
     """Verified tensors by the first name of their slot, ready to be assigned."""
 
     slots: Slots

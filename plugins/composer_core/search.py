@@ -17,11 +17,11 @@ from composer.plugin import Cache, DecoderStep, Framing, NoConfig
 from composer.plugin.search_trace import Moment, SearchTrace
 from composer_core.configs import BeamConfig
 
-__all__ = ["BeamSearch", "Hypothesis"]
+__all__ = ["BeamHypothesis", "BeamSearch"]
 
 
 @dataclass(frozen=True, slots=True)
-class Hypothesis:
+class BeamHypothesis:
     """One generated text: its ids with the start token, and its summed log-probability."""
 
     ids: tuple[int, ...]
@@ -37,7 +37,7 @@ class BeamSearch:
         self.ends = list(framing.ends)
 
     @torch.no_grad()
-    def search(self, step: DecoderStep, cache: Cache, batch: int) -> list[list[Hypothesis]]:
+    def search(self, step: DecoderStep, cache: Cache, batch: int) -> list[list[BeamHypothesis]]:
         """Search all samples together; one that ends leaves the batch. Per sample at most `beams` texts, best first."""
         beams, device = self.beams, cache.device
         trace = SearchTrace(batch, start=self.framing.start, device=device)
@@ -91,20 +91,20 @@ class BeamSearch:
         ended = total.index_select(2, ends)
         return ended.where(ended >= bar.unsqueeze(-1), -torch.inf)
 
-    def _texts(self, trace: SearchTrace, moments: list[Moment]) -> list[Hypothesis]:
+    def _texts(self, trace: SearchTrace, moments: list[Moment]) -> list[BeamHypothesis]:
         """The best texts of a sample: those that ended on the way, and those still open where the search stopped."""
-        found: list[Hypothesis] = []
+        found: list[BeamHypothesis] = []
         for moment in moments:
             (_, ended) = moment.noted
             for number, end in enumerate(self.framing.ends):
                 for beam in range(self.beams):
                     if ended[beam][number] > -math.inf:
                         ids = trace.ids(moments, moment.step - 1, beam)
-                        found.append(Hypothesis((*ids, end), ended[beam][number]))
+                        found.append(BeamHypothesis((*ids, end), ended[beam][number]))
         if not moments[-1].is_end:
             (scores, _) = moments[-1].noted
             found += [
-                Hypothesis(tuple(trace.ids(moments, moments[-1].step, beam)), scores[beam])
+                BeamHypothesis(tuple(trace.ids(moments, moments[-1].step, beam)), scores[beam])
                 for beam in range(self.beams)
             ]
         return sorted(found, key=lambda text: -text.score)[: self.beams]

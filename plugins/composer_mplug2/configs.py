@@ -18,8 +18,8 @@ __all__ = [
     "PromptConfig",
     "SearchConfig",
     "SequenceLossConfig",
+    "SoftTokenLossConfig",
     "TextEncoderConfig",
-    "TokenLossConfig",
     "UniversalConfig",
     "VisionConfig",
     "WidthAdapterConfig",
@@ -219,7 +219,7 @@ class MaskedHeadConfig(Config):
     """Entries of the vocabulary."""
 
 
-class TokenLossConfig(Config):
+class SoftTokenLossConfig(Config):
     """`with` of the mPLUG-2 losses: how soft labels of a momentum model are mixed in."""
 
     alpha: float = Field(default=0.0, ge=0, le=1)
@@ -228,7 +228,7 @@ class TokenLossConfig(Config):
     """Axis of the soft labels' softmax: along the sequence as published, or over the `vocabulary` as was meant."""
 
 
-class SequenceLossConfig(TokenLossConfig):
+class SequenceLossConfig(SoftTokenLossConfig):
     """`with` of `mplug2.caption_loss`."""
 
     prompt_tokens: int = Field(default=0, ge=0)

@@ -6,7 +6,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from composer.types import Tokens
-from composer_mplug2.configs import SequenceLossConfig, TokenLossConfig
+from composer_mplug2.configs import SequenceLossConfig, SoftTokenLossConfig
 
 __all__ = [
     "AnswerLoss",
@@ -20,7 +20,7 @@ __all__ = [
 IGNORED = -100
 
 
-class TokenLoss(nn.Module):
+class SoftTokenLoss(nn.Module):
     """Cross entropy of every token: logits[B, L, V] against labels[B, L] → [B, L], zero where the label is -100.
 
     Soft labels[B, L, V] are mixed in with weight `alpha`: (1 - alpha) * hard + alpha * soft.
@@ -48,7 +48,7 @@ class AnswerLoss(nn.Module):
     unless given), soft_labels[R, L - 1, V] → scalar.
     """
 
-    def __init__(self, *, token_loss: TokenLoss) -> None:
+    def __init__(self, *, token_loss: SoftTokenLoss) -> None:
         super().__init__()
         self.token_loss = token_loss
 
@@ -77,7 +77,7 @@ class CaptionLoss(nn.Module):
     The first `prompt_tokens` positions are not scored; soft_labels[B, L - 1, V] are optional.
     """
 
-    def __init__(self, *, token_loss: TokenLoss, prompt_tokens: int) -> None:
+    def __init__(self, *, token_loss: SoftTokenLoss, prompt_tokens: int) -> None:
         super().__init__()
         self.token_loss = token_loss
         self.prompt_tokens = prompt_tokens
@@ -92,7 +92,7 @@ class CaptionLoss(nn.Module):
 class MaskedLoss(nn.Module):
     """Masked language modelling: the mean over the masked tokens. logits[B, L, V], labels[B, L] → scalar."""
 
-    def __init__(self, *, token_loss: TokenLoss) -> None:
+    def __init__(self, *, token_loss: SoftTokenLoss) -> None:
         super().__init__()
         self.token_loss = token_loss
 
@@ -109,11 +109,11 @@ def _mean(losses: Tensor, labels: Tensor) -> Tensor:
     return losses.sum() / (labels != IGNORED).sum().clamp(min=1)
 
 
-def _token_loss(config: TokenLossConfig) -> TokenLoss:
-    return TokenLoss(alpha=config.alpha, soft_axis=config.soft_axis)
+def _token_loss(config: SoftTokenLossConfig) -> SoftTokenLoss:
+    return SoftTokenLoss(alpha=config.alpha, soft_axis=config.soft_axis)
 
 
-def build_answer_loss(config: TokenLossConfig) -> AnswerLoss:
+def build_answer_loss(config: SoftTokenLossConfig) -> AnswerLoss:
     return AnswerLoss(token_loss=_token_loss(config))
 
 
@@ -121,5 +121,5 @@ def build_caption_loss(config: SequenceLossConfig) -> CaptionLoss:
     return CaptionLoss(token_loss=_token_loss(config), prompt_tokens=config.prompt_tokens)
 
 
-def build_masked_loss(config: TokenLossConfig) -> MaskedLoss:
+def build_masked_loss(config: SoftTokenLossConfig) -> MaskedLoss:
     return MaskedLoss(token_loss=_token_loss(config))

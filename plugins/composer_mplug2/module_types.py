@@ -14,8 +14,8 @@ from composer_mplug2.configs import (
     NormConfig,
     PromptConfig,
     SequenceLossConfig,
+    SoftTokenLossConfig,
     TextEncoderConfig,
-    TokenLossConfig,
     UniversalConfig,
     VisionConfig,
     WidthAdapterConfig,
@@ -140,7 +140,7 @@ MODULE_TYPES: tuple[ModuleType, ...] = (
     ),
     ModuleType(
         "mplug2.answer_loss",
-        TokenLossConfig,
+        SoftTokenLossConfig,
         {
             "forward": Method(signatures.answer_loss),
             "per_answer": Method(
@@ -161,7 +161,7 @@ MODULE_TYPES: tuple[ModuleType, ...] = (
     ),
     ModuleType(
         "mplug2.masked_lm_loss",
-        TokenLossConfig,
+        SoftTokenLossConfig,
         {"forward": Method(signatures.masked_loss)},
         "composer_mplug2.losses:build_masked_loss",
         "Mean loss of the masked tokens.",

@@ -19,14 +19,14 @@ from composer.plugin import Cache, DecoderStep, Framing
 from composer.plugin.search_trace import Moment, SearchTrace
 from composer_mplug2.configs import SearchConfig
 
-__all__ = ["Hypothesis", "Mplug2Search"]
+__all__ = ["Mplug2Hypothesis", "Mplug2Search"]
 
 LENGTH_EXPONENT = 0.6
 FORBIDDEN = -1e20
 
 
 @dataclass(frozen=True, slots=True)
-class Hypothesis:
+class Mplug2Hypothesis:
     """One generated text: its ids with the start token, and its log-probability over the length penalty."""
 
     ids: list[int]
@@ -41,7 +41,7 @@ class Mplug2Search:
         self.framing = framing
 
     @torch.no_grad()
-    def search(self, step: DecoderStep, cache: Cache, batch: int) -> list[list[Hypothesis]]:
+    def search(self, step: DecoderStep, cache: Cache, batch: int) -> list[list[Mplug2Hypothesis]]:
         """Search all samples together; one that ends leaves the batch. Per sample at most `beams` texts, best first.
 
         `cache` is fresh from the decoder's `start(..., beams=beams, max_tokens=max_tokens)`.
@@ -93,14 +93,14 @@ class Mplug2Search:
         beams.scores = best * penalty
         return parents, best
 
-    def _texts(self, trace: SearchTrace, moments: list[Moment]) -> list[Hypothesis]:
+    def _texts(self, trace: SearchTrace, moments: list[Moment]) -> list[Mplug2Hypothesis]:
         """What a sample stored: beams that end, also those that are not the best, and all beams of its last step."""
         found = []
         for moment in moments:
             (scores,) = moment.noted
             is_last = moment is moments[-1]
             found += [
-                Hypothesis(trace.ids(moments, moment.step, beam), scores[beam])
+                Mplug2Hypothesis(trace.ids(moments, moment.step, beam), scores[beam])
                 for beam, token in enumerate(moment.tokens)
                 if is_last or token in self.framing.ends
             ]

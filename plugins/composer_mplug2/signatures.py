@@ -14,8 +14,8 @@ from composer_mplug2.configs import (
     NormConfig,
     PromptConfig,
     SequenceLossConfig,
+    SoftTokenLossConfig,
     TextEncoderConfig,
-    TokenLossConfig,
     UniversalConfig,
     VisionConfig,
     WidthAdapterConfig,
@@ -168,7 +168,7 @@ def masked_head(config: MaskedHeadConfig) -> Signature:
     )
 
 
-def answer_loss(config: TokenLossConfig) -> Signature:
+def answer_loss(config: SoftTokenLossConfig) -> Signature:
     inputs = {
         "logits": "logits[R, L, V]",
         "answers": "tokens[R, L]",
@@ -179,7 +179,7 @@ def answer_loss(config: TokenLossConfig) -> Signature:
     return Signature(inputs, {"loss": "scalar"}, vocabulary={"answers": "V"})
 
 
-def answer_losses(config: TokenLossConfig) -> Signature:
+def answer_losses(config: SoftTokenLossConfig) -> Signature:
     inputs = {"logits": "logits[R, L, V]", "answers": "tokens[R, L]", "soft_labels": "logits[R, L - 1, V]?"}
     return Signature(inputs, {"losses": "numbers[R]"}, vocabulary={"answers": "V"})
 
@@ -189,7 +189,7 @@ def caption_loss(config: SequenceLossConfig) -> Signature:
     return Signature(inputs, {"loss": "scalar"}, vocabulary={"captions": "V"})
 
 
-def masked_loss(config: TokenLossConfig) -> Signature:
+def masked_loss(config: SoftTokenLossConfig) -> Signature:
     inputs = {"logits": "logits[B, L, V]", "labels": "labels[B, L]", "soft_labels": "logits[B, L, V]?"}
     return Signature(inputs, {"loss": "scalar"}, vocabulary={"labels": "V"})
 

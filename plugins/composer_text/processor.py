@@ -11,7 +11,7 @@ from composer_text.cleaning import clean_caption, clean_question, cut_words
 from composer_text.configs import TextConfig
 from composer_text.file_tokenizer import FileTokenizer
 from composer_text.rows import check_batch
-from composer_text.tokenizer import Tokenizer
+from composer_text.tokenizer import WordPieceTokenizer
 from composer_text.tokenizer_file import is_tokenizer_file
 from composer_text.vocabulary import vocabulary_path
 
@@ -44,7 +44,7 @@ class TextProcessor:
         return f"{self.config.prefix}{words}{self.config.suffix}"
 
 
-def _tokenizer(config: TextConfig) -> Tokenizer | FileTokenizer:
+def _tokenizer(config: TextConfig) -> WordPieceTokenizer | FileTokenizer:
     try:
         path = vocabulary_path(config.tokenizer)
     except ValueError as error:
@@ -56,7 +56,7 @@ def _tokenizer(config: TextConfig) -> Tokenizer | FileTokenizer:
     }
     if is_tokenizer_file(path):
         return FileTokenizer(path, **limits)
-    return Tokenizer(config.tokenizer, **limits)
+    return WordPieceTokenizer(config.tokenizer, **limits)
 
 
 def sample(config: TextConfig) -> list[str]:

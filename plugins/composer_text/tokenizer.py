@@ -17,7 +17,7 @@ from composer_text.rows import check_batch, check_text, padded_rows, too_long
 from composer_text.vocabulary import SPECIAL_TOKENS, SpecialIds, find_vocabulary
 from composer_text.words import pieces, split_words
 
-__all__ = ["Tokenizer"]
+__all__ = ["WordPieceTokenizer"]
 
 UNKNOWN = "[UNK]"
 
@@ -49,7 +49,7 @@ JOINED = {
 }
 
 
-class Tokenizer:
+class WordPieceTokenizer:
     """Texts to ids and back, by a packaged vocabulary (`bert-uncased`) or the path of a file.
 
     `special` holds the ids of the special tokens, looked up by name in the vocabulary, wherever they stand in

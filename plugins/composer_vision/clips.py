@@ -16,7 +16,7 @@ from composer.problems import InputError
 from composer_vision.colours import ToRgb
 from composer_vision.modes import to_rgb
 from composer_vision.orientation import as_shown
-from composer_vision.sources import MAX_PIXELS, Source, check_pixels
+from composer_vision.sources import MAX_PIXELS, MediaSource, check_pixels
 from composer_vision.stills import is_still, read_still
 from composer_vision.structure import Verdict, examine
 from composer_vision.surveying import ClipLength, Survey, opened, survey
@@ -35,7 +35,7 @@ TWO_PACKETS = ("h264", "vc1")
 
 
 def read_frames(
-    source: Source, choose: Callable[[ClipLength], list[int]], shrink: Callable[[Picture], Picture]
+    source: MediaSource, choose: Callable[[ClipLength], list[int]], shrink: Callable[[Picture], Picture]
 ) -> list[Picture]:
     """The frames that `choose` names by index (rising, repeats allowed), each [H, W, 3] after `shrink`.
 
@@ -65,7 +65,7 @@ def read_frames(
 
 @dataclass(frozen=True)
 class _Clip:
-    source: Source
+    source: MediaSource
     verdict: Verdict
     survey: Survey
 

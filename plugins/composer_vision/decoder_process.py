@@ -47,11 +47,11 @@ def _import_decoders() -> None:
 def _answered(request: dict[str, Any], content: bytes) -> tuple[dict[str, Any], bytes | memoryview]:
     from composer.problems import InputError
     from composer_vision.reading import Reading, read
-    from composer_vision.sources import Source
+    from composer_vision.sources import MediaSource
 
     try:
         path = request["path"]
-        source = Source(request["name"], content if path is None else Path(path))
+        source = MediaSource(request["name"], content if path is None else Path(path))
         frames = read(source, Reading(**request["how"]))
     except InputError as error:
         return {"refused": str(error)}, b""

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from composer.problems import ComposerError, InputError
 from composer.problems.endings import ending_of
 from composer_vision.reading import Reading, read
-from composer_vision.sources import Source
+from composer_vision.sources import MediaSource
 from composer_vision.wire import receive, send
 
 __all__ = ["decode"]
@@ -49,7 +49,7 @@ serve()
 """
 
 
-def decode(source: Source, how: Reading) -> NDArray[np.uint8]:
+def decode(source: MediaSource, how: Reading) -> NDArray[np.uint8]:
     """What `read` gives, made by another process. Raises InputError for what cannot be decoded, for whatever reason."""
     if os.environ.get(INLINE) == "inline" or not sys.executable:
         return read(source, how)
@@ -73,7 +73,7 @@ class _Process:
             raise _not_started(error.strerror or str(error)) from error
         self._ready = False
 
-    def decode(self, source: Source, how: Reading) -> NDArray[np.uint8]:
+    def decode(self, source: MediaSource, how: Reading) -> NDArray[np.uint8]:
         content = source.content if isinstance(source.content, bytes) else b""
         path = None if isinstance(source.content, bytes) else str(source.content)
         seconds = _seconds()

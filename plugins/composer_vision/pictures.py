@@ -15,7 +15,7 @@ from PIL import Image, UnidentifiedImageError
 from composer.problems import InputError
 from composer_vision.metadata import orientation, without_metadata
 from composer_vision.modes import load, to_rgb
-from composer_vision.sources import MAX_PIXELS, Source, check_pixels
+from composer_vision.sources import MAX_PIXELS, MediaSource, check_pixels
 
 __all__ = ["decoded", "read_opened", "read_picture"]
 
@@ -45,11 +45,11 @@ def read_picture(value: Any) -> NDArray[np.uint8]:
         raise InputError(
             f"a picture is a path, bytes, a Pillow image or an array: convert this {type(value).__name__}"
         )
-    source = Source.of(value, "picture")
+    source = MediaSource.of(value, "picture")
     return read_opened(source, lambda image: decoded(image, source.name))
 
 
-def read_opened(source: Source, read: Callable[[Image.Image], Result]) -> Result:
+def read_opened(source: MediaSource, read: Callable[[Image.Image], Result]) -> Result:
     """What `read` makes of the opened file; where it fails, of the file without its metadata."""
     with source.open() as stream:
         try:

@@ -17,7 +17,7 @@ from composer.problems import InputError
 from composer_vision.configs import ImageConfig, VideoConfig
 from composer_vision.decoders import decode
 from composer_vision.reading import Reading, choose, squared
-from composer_vision.sources import Source
+from composer_vision.sources import MediaSource
 
 __all__ = ["ImageProcessor", "VideoProcessor", "sample_clips", "sample_pictures"]
 
@@ -35,7 +35,7 @@ class ImageProcessor:
 
     def _picture(self, value: Any) -> NDArray[np.uint8]:
         if isinstance(value, (str, os.PathLike, bytes)):
-            return decode(Source.of(value, "picture"), self._how)
+            return decode(MediaSource.of(value, "picture"), self._how)
         from composer_vision.pictures import read_picture
 
         return squared(read_picture(value), self._how)[None]
@@ -61,7 +61,7 @@ class VideoProcessor:
             return np.stack([squared(clip[index], self._how) for index in indices])
         if not isinstance(value, (str, os.PathLike, bytes)):
             raise InputError(f"a clip is a path, bytes or an array, not a {type(value).__name__}: convert it")
-        return decode(Source.of(value, "clip"), self._how)
+        return decode(MediaSource.of(value, "clip"), self._how)
 
 
 def _each(

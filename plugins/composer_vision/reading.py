@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from composer.problems import InputError
 from composer_vision.sampling import frames_at_rate, middle_frames, padded
-from composer_vision.sources import Source
+from composer_vision.sources import MediaSource
 
 __all__ = ["Reading", "choose", "read", "squared"]
 
@@ -35,7 +35,7 @@ class Reading:
         return (self.frames, self.size, self.size, 3)
 
 
-def read(source: Source, how: Reading) -> NDArray[np.uint8]:
+def read(source: MediaSource, how: Reading) -> NDArray[np.uint8]:
     """The frames [frames, size, size, 3] of a picture or a clip. Raises InputError for what cannot be decoded."""
     if how.what == "picture":
         from composer_vision.pictures import decoded, read_opened

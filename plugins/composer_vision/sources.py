@@ -10,26 +10,26 @@ from typing import BinaryIO
 
 from composer.problems import NOT_FETCHED, InputError, is_address
 
-__all__ = ["MAX_PIXELS", "Source", "check_pixels"]
+__all__ = ["MAX_PIXELS", "MediaSource", "check_pixels"]
 
 MAX_PIXELS = 100_000_000
 """The largest picture or frame that is decoded: 100 megapixels take 300 MB."""
 
 
 @dataclass(frozen=True)
-class Source:
+class MediaSource:
     """Something to decode. `name` fits into a sentence: `picture cat.png`, `the 9 bytes given as clip`."""
 
     name: str
     content: Path | bytes
 
     @staticmethod
-    def of(value: str | os.PathLike[str] | bytes, what: str) -> Source:
+    def of(value: str | os.PathLike[str] | bytes, what: str) -> MediaSource:
         """Check that there is something to read; raises InputError if not. `what`: "picture" or "clip"."""
         if isinstance(value, bytes):
             if not value:
                 raise InputError(f"no bytes were given as {what}: give the content of a file")
-            return Source(f"the {len(value):,} bytes given as {what}", value)
+            return MediaSource(f"the {len(value):,} bytes given as {what}", value)
         if not os.fspath(value):
             raise InputError(f"the path of the {what} is empty: name a file")
         path = Path(value)
@@ -50,7 +50,7 @@ class Source:
             path = path.absolute()  # what decodes it may be another process, in another folder
         except (OSError, ValueError) as error:
             raise InputError(f"{what} {str(path)!r} cannot be looked up ({error}): check the path") from error
-        return Source(name, path)
+        return MediaSource(name, path)
 
     def open(self) -> BinaryIO:
         """A new stream at the start of the content. Raises InputError where the file may not be read."""

@@ -12,7 +12,7 @@ from PIL import Image
 
 from composer.problems import InputError
 from composer_vision.pictures import decoded, read_opened
-from composer_vision.sources import Source
+from composer_vision.sources import MediaSource
 from composer_vision.structure.jpegs import whole_pictures
 from composer_vision.surveying import MAX_FRAMES, ClipLength
 
@@ -49,7 +49,7 @@ def _is_one_jpeg(stream: BinaryIO) -> bool:
 
 
 def read_still(
-    source: Source, choose: Callable[[ClipLength], list[int]], shrink: Callable[[Picture], Picture]
+    source: MediaSource, choose: Callable[[ClipLength], list[int]], shrink: Callable[[Picture], Picture]
 ) -> list[Picture]:
     """The frames that `choose` names by index, each after `shrink`. Raises InputError as `read_picture` does."""
 

@@ -14,7 +14,7 @@ from av.stream import Disposition
 from av.video.stream import VideoStream
 
 from composer.problems import InputError
-from composer_vision.sources import MAX_PIXELS, Source, check_pixels
+from composer_vision.sources import MAX_PIXELS, MediaSource, check_pixels
 from composer_vision.structure import Verdict
 
 __all__ = ["ClipLength", "Survey", "opened", "survey"]
@@ -94,7 +94,7 @@ class _Packets:
 
 
 @contextmanager
-def opened(source: Source, verdict: Verdict, **options: str) -> Iterator[InputContainer]:
+def opened(source: MediaSource, verdict: Verdict, **options: str) -> Iterator[InputContainer]:
     """The open container; whatever libav raises inside becomes an InputError."""
     # No protocol: a play list inside the file must not make us open other files or addresses.
     safe = {"protocol_whitelist": "", "format_whitelist": FORMATS, "max_pixels": str(MAX_PIXELS)}
@@ -114,7 +114,7 @@ def opened(source: Source, verdict: Verdict, **options: str) -> Iterator[InputCo
             ) from error
 
 
-def survey(source: Source, verdict: Verdict) -> Survey:
+def survey(source: MediaSource, verdict: Verdict) -> Survey:
     """Walk the packets of the clip. Raises InputError for one without video, too long, cut short or damaged."""
     with opened(source, verdict) as container:
         found = [_Packets(stream) for stream in container.streams.video if not stream.disposition & NOT_CLIPS]
@@ -132,7 +132,7 @@ def survey(source: Source, verdict: Verdict) -> Survey:
         return Survey(packets.stream.index, length, times, packets.last_size > least)
 
 
-def _check_video(source: Source, container: InputContainer, found: list[_Packets]) -> None:
+def _check_video(source: MediaSource, container: InputContainer, found: list[_Packets]) -> None:
     if found:
         return
     held = ["sound"] * bool(container.streams.audio) + ["a cover picture"] * bool(container.streams.video)
@@ -140,7 +140,7 @@ def _check_video(source: Source, container: InputContainer, found: list[_Packets
     raise InputError(f"{source.name} has no frame: it holds no video{only}; give a clip that plays as one")
 
 
-def _walk(source: Source, container: InputContainer, found: list[_Packets]) -> float:
+def _walk(source: MediaSource, container: InputContainer, found: list[_Packets]) -> float:
     """Note every packet of the streams; returns when the last packet of any stream ends, in seconds."""
     by_index = {each.stream.index: each for each in found}
     end = 0.0
@@ -171,7 +171,9 @@ def _likeness(packets: _Packets) -> tuple[bool, bool, int]:
     )
 
 
-def _check_counts(source: Source, verdict: Verdict, container: InputContainer, packets: _Packets) -> None:
+def _check_counts(
+    source: MediaSource, verdict: Verdict, container: InputContainer, packets: _Packets
+) -> None:
     """MP4 lists its frames: those that an edit list hides are stored, too."""
     listed = packets.stream.frames if "mp4" in container.format.name else 0
     stored = packets.count
@@ -195,12 +197,12 @@ def _check_counts(source: Source, verdict: Verdict, container: InputContainer, p
         )
 
 
-def _stored(source: Source, verdict: Verdict, stream: int) -> int:
+def _stored(source: MediaSource, verdict: Verdict, stream: int) -> int:
     with opened(source, verdict, ignore_editlist="1") as container:
         return sum(1 for packet in container.demux(container.streams[stream]) if packet.size)
 
 
-def _check_whole(source: Source, verdict: Verdict) -> None:
+def _check_whole(source: MediaSource, verdict: Verdict) -> None:
     if verdict is Verdict.CUT:
         raise InputError(
             f"{source.name} is cut short: the file ends before its last part does; fetch it again"
@@ -212,7 +214,7 @@ def _check_whole(source: Source, verdict: Verdict) -> None:
 
 
 def _check_duration(
-    source: Source, verdict: Verdict, container: InputContainer, packets: _Packets, end: float
+    source: MediaSource, verdict: Verdict, container: InputContainer, packets: _Packets, end: float
 ) -> None:
     """A file that was cut between two parts ends long before its header says.
 

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 import torch
 from composer_compile.backends.tensorrt import tensorrt_builder, tensorrt_library, tensorrt_loader
-from composer_compile.backends.tensorrt.tensorrt_library import Library
+from composer_compile.backends.tensorrt.tensorrt_library import TensorRTLibrary
 from word_list import WORDS
 
 from composer.execution import Model, load
@@ -121,10 +121,10 @@ def clip() -> Callable[[int], np.ndarray]:
 
 
 @pytest.fixture
-def has(monkeypatch: pytest.MonkeyPatch) -> Callable[[Library], None]:
+def has(monkeypatch: pytest.MonkeyPatch) -> Callable[[TensorRTLibrary], None]:
     """Makes a library of the backend tensorrt the installed one."""
 
-    def set_to(found: Library) -> None:
+    def set_to(found: TensorRTLibrary) -> None:
         for module in (tensorrt_builder, tensorrt_library, tensorrt_loader):
             monkeypatch.setattr(module, "installed", lambda: found)
 

@@ -10,7 +10,7 @@ from typing import Any
 import composer_compile
 import numpy as np
 import pytest
-from composer_compile.artifact.manifest import HostCall
+from composer_compile.artifact.manifest import HostCallEntry
 from composer_compile.backends.export_builder import ExportBuilder
 from composer_compile.backends.export_loader import ExportLoader
 from composer_compile.plan.planner import plan_document
@@ -242,7 +242,7 @@ def test_a_search_that_cannot_be_made(small: Any, clip: Any, monkeypatch: pytest
 
 
 def test_a_node_on_the_host() -> None:
-    entry = HostCall(node="loud", uses="odd.loud", config={}, sources={"text": "a"}, ports={"text": "b"})
+    entry = HostCallEntry(node="loud", uses="odd.loud", config={}, sources={"text": "a"}, ports={"text": "b"})
     title = "module type `odd.loud` of the plugin odd"
     assert LoadedHostCall(entry, lambda *, text: text * 2, title).run({"a": ["x"]}) == {"b": ["x", "x"]}
     with pytest.raises(PluginError, match=f"^node `loud` .{title}. raises KeyError: 'width' "):

@@ -7,13 +7,13 @@ from typing import Any
 
 import torch
 from composer_compile.backends.tensorrt import program_file
-from composer_compile.backends.tensorrt.tensorrt_library import Library
+from composer_compile.backends.tensorrt.tensorrt_library import TensorRTLibrary
 
 __all__ = ["CPU", "RTX", "STANDARD", "bound", "packed"]
 
 CPU = torch.device("cpu")
-RTX = Library("torch-tensorrt-rtx", "2.14.0", "1.6.1.120")
-STANDARD = Library("torch-tensorrt", "2.14.0", "11.1.0")
+RTX = TensorRTLibrary("torch-tensorrt-rtx", "2.14.0", "1.6.1.120")
+STANDARD = TensorRTLibrary("torch-tensorrt", "2.14.0", "11.1.0")
 
 
 def bound(
@@ -54,7 +54,7 @@ def packed() -> program_file.Packed:
         )
         for name, (inputs, outputs) in zip(files, wires, strict=True)
     ]
-    program = program_file.Program(
+    program = program_file.EngineProgram(
         made_with={"library": "torch-tensorrt-rtx"},
         targets=["8.9"],
         inputs=[binding("input", "input")],

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 
 from composer.training.display import Display
-from composer.training.loop import EpochResult, Step
+from composer.training.loop import EpochResult, TrainingStep
 
 
 class Terminal(io.StringIO):
@@ -27,7 +27,7 @@ def shown(stream: io.StringIO, seconds_per_step: float = 15.0) -> str:
     display = Display(stream, clock)
     for done in range(1, 5):
         clock.now += seconds_per_step
-        display.step(Step(0, 3, "answer", 0.5, done, 12))
+        display.step(TrainingStep(0, 3, "answer", 0.5, done, 12))
     display.epoch(EpochResult(0, {"answer": 0.5, "caption": 0.25}, 61.4, 60.0))
     display.close()
     return stream.getvalue()
@@ -62,6 +62,6 @@ def test_a_resumed_run_counts_its_own_steps_for_the_time_that_is_left() -> None:
     stream, clock = io.StringIO(), Clock()
     display = Display(stream, clock)
     clock.now = 20.0
-    display.step(Step(1, 2, "answer", 0.5, 11, 12))
+    display.step(TrainingStep(1, 2, "answer", 0.5, 11, 12))
     display.epoch(EpochResult(1, {"answer": 0.5}, 20.0, 20.0))
     assert stream.getvalue() == "epoch 2/2  answer 0.5000  (20 s, 20 s left)\n"

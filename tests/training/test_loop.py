@@ -16,7 +16,7 @@ from lines import TASK, Line, Points, data, recipe
 from torch import Tensor
 
 from composer.problems import ComposerError, InputError
-from composer.training.loop import EpochResult, Step, train_epochs
+from composer.training.loop import EpochResult, TrainingStep, train_epochs
 from composer.training.protocol import Batch
 
 
@@ -71,7 +71,7 @@ def test_a_resumed_run_ends_where_an_unbroken_one_does(tmp_path: Path, stop_afte
 def test_an_interrupted_step_loses_only_its_epoch(tmp_path: Path) -> None:
     checkpoint = tmp_path / "run.checkpoint"
 
-    def stop(step: Step) -> None:
+    def stop(step: TrainingStep) -> None:
         if step.epoch == 2 and step.done == 23:
             raise StopError
 

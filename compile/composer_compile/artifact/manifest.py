@@ -14,21 +14,21 @@ from composer_compile.errors import ArtifactError
 __all__ = [
     "FORMAT",
     "VERSION",
-    "Backend",
+    "BackendEntry",
     "Difference",
     "FileEntry",
     "Frame",
-    "Generate",
-    "HostCall",
+    "GenerateEntry",
+    "HostCallEntry",
     "Input",
     "Manifest",
     "Operation",
     "Output",
     "Parity",
-    "Program",
+    "ProgramEntry",
     "Provider",
-    "Span",
-    "Stage",
+    "RangeEntry",
+    "StageEntry",
     "Task",
     "Tensor",
     "Weight",
@@ -57,7 +57,7 @@ class FileEntry(_Entry):
     """Hashes of its parts of 32 MiB, which loading compares on all cores; none for a file that is not longer."""
 
 
-class Span(_Entry):
+class RangeEntry(_Entry):
     """The sizes that a free dimension may have, both ends included."""
 
     low: int
@@ -90,14 +90,14 @@ class Tensor(_Entry):
     """The name of the mask that says which of its rows count; null where all do."""
 
 
-class Program(_Entry):
+class ProgramEntry(_Entry):
     """One compiled program: a stage for some sizes."""
 
     file: str
     """Its file."""
     fixed: dict[str, int]
     """Free dimensions that have one size in this program."""
-    ranges: dict[str, Span]
+    ranges: dict[str, RangeEntry]
     """The sizes of the others."""
     weights: list[str | None]
     """The weights that it takes, in order, by their key in `weights`; null for one that it does not read."""
@@ -105,7 +105,7 @@ class Program(_Entry):
     """The operations that it calls and that torch does not have, by their name in the manifest's `operations`."""
 
 
-class Stage(_Entry):
+class StageEntry(_Entry):
     """A part of a task that runs as one tensor program."""
 
     name: str
@@ -116,7 +116,7 @@ class Stage(_Entry):
     """What goes in, in order."""
     outputs: list[Tensor]
     """What comes out, in order."""
-    programs: list[Program]
+    programs: list[ProgramEntry]
     """The programs that cover its ranges; the first whose sizes fit is used."""
 
 
@@ -135,12 +135,12 @@ class Frame(_Entry):
     """No text has more."""
 
 
-class Generate(_Entry):
+class GenerateEntry(_Entry):
     """A node that generates text token by token."""
 
     node: str
     """Its name in the document."""
-    decode: Stage
+    decode: StageEntry
     """One step of the decoder."""
     batch: str
     """The free dimension that counts its samples."""
@@ -162,7 +162,7 @@ class Generate(_Entry):
     """Port of the node (`text`, `ids`, `score`) to the name of the value."""
 
 
-class HostCall(_Entry):
+class HostCallEntry(_Entry):
     """A node that works on the host, such as one that cuts a generated text."""
 
     node: str
@@ -214,18 +214,18 @@ class Task(_Entry):
     """Symbol of the inputs' ports to the sizes that the modules take, both ends included."""
     given: list[Tensor]
     """The tensors that a request brings: every field of every raw input."""
-    ranges: dict[str, Span]
+    ranges: dict[str, RangeEntry]
     """The sizes that a request may have."""
-    order: list[Union[Stage, Generate, HostCall]]
+    order: list[Union[StageEntry, GenerateEntry, HostCallEntry]]
     """What runs, in order."""
     outputs: dict[str, Output]
     """Results by name."""
 
     @property
-    def programs(self) -> list[Program]:
+    def programs(self) -> list[ProgramEntry]:
         """The programs of all its stages, in running order."""
-        parts = [part for part in self.order if not isinstance(part, HostCall)]
-        stages = [part.decode if isinstance(part, Generate) else part for part in parts]
+        parts = [part for part in self.order if not isinstance(part, HostCallEntry)]
+        stages = [part.decode if isinstance(part, GenerateEntry) else part for part in parts]
         return [program for stage in stages for program in stage.programs]
 
 
@@ -270,7 +270,7 @@ class Parity(_Entry):
     """Why nothing was compared: the programs are for another machine, where `composer verify` does it; else null."""
 
 
-class Backend(_Entry):
+class BackendEntry(_Entry):
     """What made the programs, and what is needed to run them."""
 
     id: str
@@ -308,7 +308,7 @@ class Manifest(_Entry):
     """Its summary."""
     command: str
     """The command that makes the artifact again, without `--out`: whoever shows it knows where the artifact lies."""
-    backend: Backend
+    backend: BackendEntry
     """What made the programs."""
     tasks: dict[str, Task]
     """Tasks by name."""
@@ -326,7 +326,7 @@ class Manifest(_Entry):
     """SHA-256 of the manifest without this field: tells a damaged manifest."""
 
 
-Generate.model_rebuild()
+GenerateEntry.model_rebuild()
 
 
 def write_manifest(manifest: Manifest) -> bytes:

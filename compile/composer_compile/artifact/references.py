@@ -14,7 +14,15 @@ from typing import TYPE_CHECKING
 from composer.types import parse_form, parse_port_type
 
 if TYPE_CHECKING:
-    from composer_compile.artifact.manifest import Generate, Manifest, Program, Span, Stage, Task, Tensor
+    from composer_compile.artifact.manifest import (
+        GenerateEntry,
+        Manifest,
+        ProgramEntry,
+        RangeEntry,
+        StageEntry,
+        Task,
+        Tensor,
+    )
 
 __all__ = ["manifest_faults"]
 
@@ -77,21 +85,21 @@ class _Walk:
                 yield f"outputs.{name}: it has no value"
 
     def _part(self, part: object) -> Iterator[str]:
-        from composer_compile.artifact.manifest import Generate, HostCall, Stage
+        from composer_compile.artifact.manifest import GenerateEntry, HostCallEntry, StageEntry
 
-        if isinstance(part, Stage):
+        if isinstance(part, StageEntry):
             yield from self._unknown("inputs", [tensor.name for tensor in part.inputs])
             yield from self._stage(part)
             self.known |= {tensor.name for tensor in part.outputs}
-        elif isinstance(part, Generate):
+        elif isinstance(part, GenerateEntry):
             yield from self._generate(part)
             self.known |= set(part.ports.values())
-        elif isinstance(part, HostCall):
+        elif isinstance(part, HostCallEntry):
             named = [[each] if isinstance(each, str) else each for each in part.sources.values()]
             yield from self._unknown("sources", [name for names in named for name in names])
             self.known |= set(part.ports.values())
 
-    def _stage(self, stage: Stage) -> Iterator[str]:
+    def _stage(self, stage: StageEntry) -> Iterator[str]:
         for tensor in (*stage.inputs, *stage.outputs):
             yield from self._tensor(stage.name, tensor, None)
         if not stage.programs:
@@ -99,7 +107,7 @@ class _Walk:
         for program in stage.programs:
             yield from self._program(program)
 
-    def _program(self, program: Program) -> Iterator[str]:
+    def _program(self, program: ProgramEntry) -> Iterator[str]:
         yield from self._files("programs", {"file": program.file})
         yield from self._spans("programs.ranges", program.ranges)
         for key in program.weights:
@@ -109,7 +117,7 @@ class _Walk:
             if name not in self.manifest.operations:
                 yield f"programs.operations: there is no operation {name}"
 
-    def _generate(self, entry: Generate) -> Iterator[str]:
+    def _generate(self, entry: GenerateEntry) -> Iterator[str]:
         yield from self._stage(entry.decode)
         if not _counts(entry.beams) or not _counts(entry.framing.max_tokens) or not entry.framing.ends:
             yield f"framing: beams is {entry.beams} and max_tokens is {entry.framing.max_tokens}"
@@ -128,7 +136,7 @@ class _Walk:
                 yield f"decode.programs: none says for which {entry.batch}"
         yield from self._files("text", entry.text.files)
 
-    def _tensor(self, where: str, tensor: Tensor, ranges: Mapping[str, Span] | None) -> Iterator[str]:
+    def _tensor(self, where: str, tensor: Tensor, ranges: Mapping[str, RangeEntry] | None) -> Iterator[str]:
         if tensor.dtype not in NUMBER_FORMATS:
             yield f"{where}: {tensor.name} is {tensor.dtype}"
         for size in tensor.dims:
@@ -151,7 +159,7 @@ class _Walk:
             f"{where}: there is no file {file}" for file in files.values() if file not in self.manifest.files
         )
 
-    def _spans(self, where: str, spans: Mapping[str, Span]) -> Iterator[str]:
+    def _spans(self, where: str, spans: Mapping[str, RangeEntry]) -> Iterator[str]:
         yield from (
             f"{where}.{name}: it is {span}, best {span.best}"
             for name, span in spans.items()

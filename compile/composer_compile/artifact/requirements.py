@@ -13,7 +13,7 @@ from importlib.metadata import entry_points
 from composer.plugin import Registry
 from composer.plugin.registry import noun_of
 from composer.types import parse_port_type
-from composer_compile.artifact.manifest import Generate, HostCall, Input, Manifest, Provider, Task
+from composer_compile.artifact.manifest import GenerateEntry, HostCallEntry, Input, Manifest, Provider, Task
 
 __all__ = ["lacking", "missing_text", "needs_lines", "needs_of", "provider_of", "requirements_of"]
 
@@ -28,10 +28,10 @@ def needs_of(tasks: Iterable[Task], backend: str) -> Iterator[Need]:
         for entry in task.inputs.values():
             yield from _input_needs(entry)
         for part in task.order:
-            if isinstance(part, Generate):
+            if isinstance(part, GenerateEntry):
                 yield "policies", part.policy
                 yield from _input_needs(part.text)
-            elif isinstance(part, HostCall):
+            elif isinstance(part, HostCallEntry):
                 yield "module_types", part.uses
         for output in task.outputs.values():
             yield "kinds", output.kind

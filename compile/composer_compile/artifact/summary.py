@@ -8,7 +8,14 @@ from math import prod
 from typing import Any
 
 from composer_compile.artifact.container import Container
-from composer_compile.artifact.manifest import Generate, HostCall, Manifest, Program, Task, Weight
+from composer_compile.artifact.manifest import (
+    GenerateEntry,
+    HostCallEntry,
+    Manifest,
+    ProgramEntry,
+    Task,
+    Weight,
+)
 from composer_compile.artifact.requirements import needs_lines
 
 __all__ = ["Sharing", "as_json", "summary_lines"]
@@ -104,10 +111,10 @@ def _task_lines(name: str, task: Task, manifest: Manifest, weights: int) -> Iter
     for label, span in task.ranges.items():
         yield f"  range   {label:<20} {span}, best {span.best}"
     for part in task.order:
-        if isinstance(part, HostCall):
+        if isinstance(part, HostCallEntry):
             yield f"  host    {part.node:<20} {part.uses}"
             continue
-        stage = part.decode if isinstance(part, Generate) else part
+        stage = part.decode if isinstance(part, GenerateEntry) else part
         programs = ", ".join(_program(program, manifest) for program in stage.programs)
         yield f"  program {stage.name:<20} {programs}"
     for label, output in task.outputs.items():
@@ -122,7 +129,7 @@ def _task_lines(name: str, task: Task, manifest: Manifest, weights: int) -> Iter
         yield f"  parity  worst difference {worst:.2g}, {verdict} the tolerance {parity.tolerance:g}"
 
 
-def _program(program: Program, manifest: Manifest) -> str:
+def _program(program: ProgramEntry, manifest: Manifest) -> str:
     """A program's file, with what it takes and what it reads of the weights that are stored once for all."""
     keys = {key for key in program.weights if key is not None}
     read = sum(_weight_bytes(manifest.weights[key]) for key in keys)

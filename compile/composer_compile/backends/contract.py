@@ -18,7 +18,7 @@ from composer_compile.errors import BackendError
 if TYPE_CHECKING:
     from composer_compile.artifact.weights import WeightStore
     from composer_compile.options import BuildOptions
-    from composer_compile.tensors.specs import StageSpec
+    from composer_compile.tensors.specs import ProgramSpec
     from composer_compile.tensors.variants import Variant
 
 __all__ = [
@@ -108,7 +108,7 @@ class Builder(Protocol):
         ...
 
     def compile(
-        self, spec: StageSpec, variant: Variant, store: WeightStore, options: BuildOptions
+        self, spec: ProgramSpec, variant: Variant, store: WeightStore, options: BuildOptions
     ) -> Compiled:
         """Compile one variant of a stage. Weights go to the store and not into the content, where that can be."""
         ...

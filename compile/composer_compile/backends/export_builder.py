@@ -19,7 +19,7 @@ from composer_compile.export.exporter import export_stage, state_of
 from composer_compile.export.plugin_operations import plugin_operations
 from composer_compile.options import BuildOptions
 from composer_compile.patches import torch_alone
-from composer_compile.tensors.specs import StageSpec
+from composer_compile.tensors.specs import ProgramSpec
 from composer_compile.tensors.variants import Variant
 
 __all__ = ["ExportBuilder", "packed_program"]
@@ -37,7 +37,7 @@ class ExportBuilder:
         return {"torch": torch.__version__.split("+")[0]}
 
     def compile(
-        self, spec: StageSpec, variant: Variant, store: WeightStore, options: BuildOptions
+        self, spec: ProgramSpec, variant: Variant, store: WeightStore, options: BuildOptions
     ) -> Compiled:
         exported = export_stage(spec, variant, lifted=True)
         operations = plugin_operations(exported)

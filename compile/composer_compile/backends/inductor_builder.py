@@ -20,8 +20,8 @@ from composer_compile.errors import BackendError, CompileError
 from composer_compile.export.exporter import export_stage, state_of
 from composer_compile.export.plugin_operations import plugin_operations
 from composer_compile.options import BuildOptions
-from composer_compile.tensors.points import Sizes, inputs_of, number, symbols
-from composer_compile.tensors.specs import StageSpec
+from composer_compile.tensors.points import PointSizes, inputs_of, number, symbols
+from composer_compile.tensors.specs import ProgramSpec
 from composer_compile.tensors.variants import Variant
 
 __all__ = ["InductorBuilder"]
@@ -46,7 +46,7 @@ class InductorBuilder:
         return needed_by(device)
 
     def compile(
-        self, spec: StageSpec, variant: Variant, store: WeightStore, options: BuildOptions
+        self, spec: ProgramSpec, variant: Variant, store: WeightStore, options: BuildOptions
     ) -> Compiled:
         if shutil.which("g++") is None and shutil.which("clang++") is None:
             raise BackendError(
@@ -91,9 +91,9 @@ class InductorBuilder:
         }
 
 
-def _use_onednn(exported: ExportedProgram, spec: StageSpec, variant: Variant) -> None:
+def _use_onednn(exported: ExportedProgram, spec: ProgramSpec, variant: Variant) -> None:
     """Send large linear maps where a live model on this processor sends them; inductor would call MKL for all."""
-    known = symbols(zip(inputs_of(exported), spec.inputs, strict=True), Sizes.of(variant).best)
+    known = symbols(zip(inputs_of(exported), spec.inputs, strict=True), PointSizes.of(variant).best)
     for node in exported.graph.find_nodes(op="call_function", target=torch.ops.aten.linear.default):
         values, weight, *bias = node.args
         given, fixed = values.meta["val"], weight.meta["val"]

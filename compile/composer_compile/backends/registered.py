@@ -27,7 +27,7 @@ from composer_compile.backends.contract import (
 if TYPE_CHECKING:
     from composer_compile.artifact.weights import WeightStore
     from composer_compile.options import BuildOptions
-    from composer_compile.tensors.specs import StageSpec
+    from composer_compile.tensors.specs import ProgramSpec
     from composer_compile.tensors.variants import Variant
 
 __all__ = ["builder_of", "loader_of"]
@@ -118,7 +118,7 @@ class _AskedBuilder:
         )
 
     def compile(
-        self, spec: StageSpec, variant: Variant, store: WeightStore, options: BuildOptions
+        self, spec: ProgramSpec, variant: Variant, store: WeightStore, options: BuildOptions
     ) -> Compiled:
         return ask(
             partial(self.made.compile, spec, variant, store, options),

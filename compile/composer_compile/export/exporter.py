@@ -21,7 +21,7 @@ from composer_compile.artifact.dtypes import DTYPES
 from composer_compile.errors import CompileError, SpecialSizeError
 from composer_compile.export.size_one import check_at_one
 from composer_compile.patches import torch_alone
-from composer_compile.tensors.specs import StageSpec, TensorSpec
+from composer_compile.tensors.specs import ProgramSpec, TensorSpec
 from composer_compile.tensors.variants import SMALLEST, Variant
 
 __all__ = ["Lifted", "export_stage", "forget_sources", "state_of"]
@@ -51,7 +51,7 @@ class Lifted(nn.Module):
 
 
 def export_stage(
-    spec: StageSpec, variant: Variant, *, lifted: bool, sources: bool = False
+    spec: ProgramSpec, variant: Variant, *, lifted: bool, sources: bool = False
 ) -> ExportedProgram:
     """Export one variant. `lifted` makes the weights inputs; otherwise the program holds them.
 

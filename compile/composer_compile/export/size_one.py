@@ -16,7 +16,7 @@ from composer_compile.errors import SpecialSizeError
 from composer_compile.tensors.differences import TOLERANCES
 from composer_compile.tensors.precisions import DTYPE_OF
 from composer_compile.tensors.random_tensors import random_tensor
-from composer_compile.tensors.specs import StageSpec
+from composer_compile.tensors.specs import ProgramSpec
 
 __all__ = ["check_at_one"]
 
@@ -26,7 +26,7 @@ LEAST = 1e-3
 
 def check_at_one(
     exported: ExportedProgram,
-    spec: StageSpec,
+    spec: ProgramSpec,
     ranges: Mapping[str, Range],
     sizes: Mapping[str, int],
     weights: Sequence[Tensor],

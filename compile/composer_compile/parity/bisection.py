@@ -21,11 +21,11 @@ from composer_compile.parity.gate import grouped
 from composer_compile.parity.live import entering, live_values, walk_beside
 from composer_compile.runtime.loaded_task import LoadedGenerate, LoadedStage, LoadedTask
 from composer_compile.scratch import Scratch
-from composer_compile.stages.modules import TensorStage
+from composer_compile.stages.modules import StageModule
 from composer_compile.stages.probe import probe
-from composer_compile.stages.stager import Staged
+from composer_compile.stages.stager import StagedTask
 from composer_compile.tensors.differences import difference, within
-from composer_compile.tensors.specs import StageSpec
+from composer_compile.tensors.specs import ProgramSpec
 from composer_compile.tensors.variants import Variant, each_variant
 
 __all__ = ["first_diverging_node"]
@@ -34,8 +34,8 @@ __all__ = ["first_diverging_node"]
 @torch.inference_mode()
 def first_diverging_node(
     *,
-    staged: Staged,
-    reference: Staged,
+    staged: StagedTask,
+    reference: StagedTask,
     loaded: LoadedTask,
     runner: Runner,
     parity: Parity,
@@ -75,7 +75,7 @@ def first_diverging_node(
         return f"every node before it agrees, so it is node `{found.node}` itself ({place})"
     except _ProgramDiffersError as found:
         spec, live = staged.specs[found.stage], reference.specs[found.stage]
-        assert isinstance(live.module, TensorStage)
+        assert isinstance(live.module, StageModule)
         within_it = _Search(
             spec,
             live.module,
@@ -116,8 +116,8 @@ class _SearchDiffersError(Exception):
 class _Search:
     """For the first diverging node of one program, which is compiled again with other outputs."""
 
-    spec: StageSpec
-    live: TensorStage
+    spec: ProgramSpec
+    live: StageModule
     given: Sequence[Tensor]
     full: Sequence[Tensor]
     """What `given` is in full precision."""
@@ -162,7 +162,7 @@ class _Search:
 
     def _differing(self, count: int, wanted: Sequence[int]) -> str | None:
         """The node of the first wanted slot whose value differs, after the first `count` steps."""
-        assert isinstance(self.spec.module, TensorStage)
+        assert isinstance(self.spec.module, StageModule)
         expected = self._cut(self.live, count, wanted).outcome(*self.full).tensors
         for (name, theirs), ours in zip(
             expected.items(), self._compiled(self._cut(self.spec.module, count, wanted)), strict=True
@@ -171,11 +171,11 @@ class _Search:
                 return name.partition(".")[0]
         return None
 
-    def _cut(self, stage: TensorStage, count: int, wanted: Sequence[int]) -> TensorStage:
+    def _cut(self, stage: StageModule, count: int, wanted: Sequence[int]) -> StageModule:
         plan = stage.program.plan
         shorter = replace(plan, stages=(Stage(stage.name, plan.steps[:count], "encode"),))
         program = build_program(shorter, stage.program.modules_by_name).eval()
-        return TensorStage(
+        return StageModule(
             name=stage.name,
             program=program.to(self.device, stage.dtype),
             dtype=stage.dtype,
@@ -184,13 +184,13 @@ class _Search:
             starts={},
         ).eval()
 
-    def _compiled(self, module: TensorStage) -> Sequence[Tensor]:
+    def _compiled(self, module: StageModule) -> Sequence[Tensor]:
         _, outputs = probe(module, self.spec.inputs, self.spec.ranges, self.spec.declared)
         spec = replace(self.spec, module=module, outputs=outputs)
         found = each_variant(spec, lambda variant: self._run(spec, variant))
         return next(results for results in found if results is not None)
 
-    def _run(self, spec: StageSpec, variant: Variant) -> Sequence[Tensor] | None:
+    def _run(self, spec: ProgramSpec, variant: Variant) -> Sequence[Tensor] | None:
         """What the program gives, where it is the one for these sizes."""
         if not variant.holds(self.sizes):
             return None

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from composer.types import parse_form
-from composer_compile.artifact.manifest import Span, Task
+from composer_compile.artifact.manifest import RangeEntry, Task
 from composer_compile.tensors.random_tensors import random_tensor
 
 __all__ = ["corner_sizes", "sample", "vocabulary_sizes"]
@@ -20,7 +20,7 @@ MOST_COMBINED = 3
 """Up to so many open ranges, every combination of their ends is a corner; beyond, one at a time."""
 
 
-def corner_sizes(ranges: Mapping[str, Span]) -> list[dict[str, int]]:
+def corner_sizes(ranges: Mapping[str, RangeEntry]) -> list[dict[str, int]]:
     """The sizes of every free dimension to compare at: all smallest, best, all largest, then the other corners."""
     lows, bests, highs = (
         {name: getattr(span, end) for name, span in ranges.items()} for end in ("low", "best", "high")

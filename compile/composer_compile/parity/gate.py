@@ -16,7 +16,7 @@ from composer_compile.parity.corner_samples import corner_sizes, sample, vocabul
 from composer_compile.parity.live import first_logits, is_generated, live_logits, live_values, walk_beside
 from composer_compile.runtime.loaded_task import LoadedGenerate, LoadedStage, LoadedTask
 from composer_compile.stages.modules import cache_name
-from composer_compile.stages.stager import Staged
+from composer_compile.stages.stager import StagedTask
 from composer_compile.tensors.differences import difference, within
 
 __all__ = ["compare_task", "grouped"]
@@ -35,7 +35,7 @@ class TaskComparison:
 def compare_task(
     loaded: LoadedTask,
     runner: Runner,
-    staged: Staged,
+    staged: StagedTask,
     tolerance: float,
     progress: Callable[[str], None] = lambda line: None,
 ) -> TaskComparison:
@@ -61,7 +61,7 @@ def compare_task(
 
 def _stages(
     loaded: LoadedTask,
-    staged: Staged,
+    staged: StagedTask,
     runner: Runner,
     slots: Sequence[object],
     raw: Mapping[str, Tensor],

@@ -19,8 +19,8 @@ from composer_compile.runtime.loaded_task import (
     LoadedTask,
     new_sizes,
 )
-from composer_compile.stages.stager import Staged
-from composer_compile.tensors.specs import StageSpec
+from composer_compile.stages.stager import StagedTask
+from composer_compile.tensors.specs import ProgramSpec
 
 __all__ = [
     "entering",
@@ -41,7 +41,7 @@ AtSearch = Callable[[LoadedGenerate, Tensors, Mapping[str, int]], None]
 
 def walk_beside(
     loaded: LoadedTask,
-    staged: Staged,
+    staged: StagedTask,
     runner: Runner,
     slots: Sequence[object],
     raw: Tensors,
@@ -73,12 +73,12 @@ def walk_beside(
     execute(calls, dict(fitted))
 
 
-def entering(spec: StageSpec, given: Tensors) -> list[Tensor]:
+def entering(spec: ProgramSpec, given: Tensors) -> list[Tensor]:
     """What goes into a program, in its number formats and order."""
     return [given[each.name].to(DTYPES[each.dtype]) for each in spec.inputs]
 
 
-def _outcome(spec: StageSpec, given: Tensors) -> dict[str, Tensor]:
+def _outcome(spec: ProgramSpec, given: Tensors) -> dict[str, Tensor]:
     outcome = spec.module.outcome(*entering(spec, given))  # type: ignore[operator]
     return dict(outcome.tensors)
 
@@ -98,7 +98,7 @@ def first_logits(part: LoadedGenerate, given: Tensors, sizes: Mapping[str, int])
     return logits
 
 
-def live_logits(part: LoadedGenerate, staged: Staged, given: Tensors, sizes: Mapping[str, int]) -> Tensor:
+def live_logits(part: LoadedGenerate, staged: StagedTask, given: Tensors, sizes: Mapping[str, int]) -> Tensor:
     """What the live decoder gives there."""
     start = _start(part, given, sizes[part.entry.batch])
     return _outcome(staged.specs[part.entry.decode.name], {**given, **start})["logits"]
@@ -114,7 +114,7 @@ def _start(part: LoadedGenerate, given: Tensors, rows: int) -> dict[str, Tensor]
 
 
 @torch.inference_mode()
-def live_results(loaded: LoadedTask, runner: Runner, staged: Staged, raw: Tensors) -> dict[str, Tensor]:
+def live_results(loaded: LoadedTask, runner: Runner, staged: StagedTask, raw: Tensors) -> dict[str, Tensor]:
     """What the live model gives where `loaded` would: its tensors, generated ids, and logits after the start token."""
     slots, hypotheses = live_values(runner, loaded, raw)
     results = {f"{node}.ids": torch.tensor(found[0][0].ids) for node, found in hypotheses.items()}

@@ -24,7 +24,7 @@ from composer_compile.parity.live import first_logits, live_results
 from composer_compile.patches import full_float32
 from composer_compile.runtime.artifact import SAMPLES, Artifact
 from composer_compile.runtime.loaded_task import LoadedGenerate, LoadedTask
-from composer_compile.stages.stager import Staged
+from composer_compile.stages.stager import StagedTask
 from composer_compile.tensors.differences import TOLERANCES, WORST, difference, within
 
 __all__ = ["Verified", "record_live_samples", "record_samples", "verify_samples"]
@@ -59,7 +59,9 @@ def record_samples(artifact: Artifact, folder: Path) -> None:
 
 
 @torch.inference_mode()
-def record_live_samples(artifact: Artifact, live: Mapping[str, tuple[Runner, Staged]], folder: Path) -> None:
+def record_live_samples(
+    artifact: Artifact, live: Mapping[str, tuple[Runner, StagedTask]], folder: Path
+) -> None:
     """Write what the live model gives for the samples of every task, at every corner of its ranges."""
     kept: dict[str, Tensor] = {}
     for name, (runner, staged) in live.items():

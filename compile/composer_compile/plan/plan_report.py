@@ -13,7 +13,7 @@ __all__ = [
     "CompilePlan",
     "NodePlan",
     "OperationPlan",
-    "StagePlan",
+    "PlannedStage",
     "Status",
     "TaskPlan",
     "WeightsPlan",
@@ -92,7 +92,7 @@ class NodePlan:
 
 
 @dataclass(frozen=True, config=_DESCRIBED)
-class StagePlan:
+class PlannedStage:
     """A stage with its nodes in running order."""
 
     name: str
@@ -106,7 +106,7 @@ class TaskPlan:
     name: str
     precision: str
     sizes: Mapping[str, int]
-    stages: tuple[StagePlan, ...]
+    stages: tuple[PlannedStage, ...]
 
 
 @dataclass(frozen=True, config=_DESCRIBED)

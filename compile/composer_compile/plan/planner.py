@@ -30,7 +30,7 @@ from composer_compile.plan.plan_report import (
     CompilePlan,
     NodePlan,
     OperationPlan,
-    StagePlan,
+    PlannedStage,
     TaskPlan,
     WeightsPlan,
 )
@@ -175,7 +175,7 @@ class _Walk:
             **dict(zip(in_place, program.in_place, strict=True)),
         }
 
-    def run(self) -> list[StagePlan]:
+    def run(self) -> list[PlannedStage]:
         """The stages, up to the first node that cannot be compiled at all: what follows it has no sizes."""
         found: _Found = {}
         try:
@@ -187,7 +187,7 @@ class _Walk:
                 execute([(step, partial(run, step, found)) for step in stage.steps], self.slots)
         except _ImpossibleError as stop:
             found.setdefault("not compiled", []).append(stop.node)
-        return [StagePlan(name, tuple(nodes)) for name, nodes in found.items()]
+        return [PlannedStage(name, tuple(nodes)) for name, nodes in found.items()]
 
     def _input(self, name: str) -> NodePlan:
         """The part of reading an input that runs inside the program."""

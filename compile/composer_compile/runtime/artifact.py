@@ -18,7 +18,7 @@ from composer.plugin.asking import PluginError, import_object
 from composer.problems import InputError
 from composer.problems.suggest import unknown
 from composer_compile.artifact.container import Container, open_container
-from composer_compile.artifact.manifest import Manifest, Program, Provider, Task
+from composer_compile.artifact.manifest import Manifest, ProgramEntry, Provider, Task
 from composer_compile.artifact.operations import is_registered
 from composer_compile.artifact.requirements import lacking, missing_text
 from composer_compile.artifact.weights import WEIGHTS, StoredWeights
@@ -255,7 +255,7 @@ class Artifact:
         if self._closed:
             raise InputError(f"the artifact {self.path} was closed: load it again")
 
-    def _load(self, program: Program) -> LoadedProgram:
+    def _load(self, program: ProgramEntry) -> LoadedProgram:
         """A program, loaded once however many tasks use it."""
         key = (program.file, *program.weights)
         loaded = self._programs.get(key)

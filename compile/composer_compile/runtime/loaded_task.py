@@ -28,7 +28,14 @@ from composer.plugin.implementations import BoundSearch, bind_search, tokenizer_
 from composer.problems import InputError
 from composer.types import parse_form
 from composer_compile.artifact.container import Container
-from composer_compile.artifact.manifest import Generate, HostCall, Output, Program, Stage, Task
+from composer_compile.artifact.manifest import (
+    GenerateEntry,
+    HostCallEntry,
+    Output,
+    ProgramEntry,
+    StageEntry,
+    Task,
+)
 from composer_compile.backends.contract import LoadedProgram
 from composer_compile.errors import ArtifactError
 from composer_compile.runtime.decoder import CompiledDecoder
@@ -36,13 +43,13 @@ from composer_compile.runtime.host_inputs import Requests, config_of, processor_
 
 __all__ = ["LoadProgram", "LoadedStage", "LoadedTask", "Part", "new_sizes"]
 
-LoadProgram = Callable[[Program], LoadedProgram]
+LoadProgram = Callable[[ProgramEntry], LoadedProgram]
 
 
 class LoadedStage:
     """A stage with its programs: the first whose sizes fit is used, and loaded when it is first used."""
 
-    def __init__(self, entry: Stage, load: LoadProgram) -> None:
+    def __init__(self, entry: StageEntry, load: LoadProgram) -> None:
         self.entry = entry
         self.name = entry.name
         self.callee = ", ".join(entry.nodes)
@@ -76,7 +83,7 @@ class LoadedStage:
         )
 
 
-def _holds(program: Program, sizes: Mapping[str, int]) -> bool:
+def _holds(program: ProgramEntry, sizes: Mapping[str, int]) -> bool:
     return all(sizes.get(name, size) == size for name, size in program.fixed.items()) and all(
         span.low <= sizes.get(name, span.low) <= span.high for name, span in program.ranges.items()
     )
@@ -86,7 +93,7 @@ def _holds(program: Program, sizes: Mapping[str, int]) -> bool:
 class LoadedGenerate:
     """A `generate` node: the decoder's program under its search policy."""
 
-    entry: Generate
+    entry: GenerateEntry
     decoder: CompiledDecoder
     search: BoundSearch
     tokenizer: Tokenizer
@@ -172,7 +179,7 @@ class LoadedGenerate:
 class LoadedHostCall:
     """A node on the host: its registered type, called with values by name."""
 
-    entry: HostCall
+    entry: HostCallEntry
     call: Callable[..., Any]
     title: str
     """Of the type, for messages."""
@@ -245,9 +252,9 @@ class LoadedTask:
         )
         self.order: list[Part] = []
         for entry in task.order:
-            if isinstance(entry, Stage):
+            if isinstance(entry, StageEntry):
                 self.order.append(LoadedStage(entry, load))
-            elif isinstance(entry, Generate):
+            elif isinstance(entry, GenerateEntry):
                 self.order.append(
                     _generator(entry, load, registry, container, shared, device, captures=captures)
                 )
@@ -359,7 +366,7 @@ def new_sizes(part: LoadedStage, values: Mapping[str, Any], sizes: Mapping[str, 
     }
 
 
-def _host_call(entry: HostCall, registry: Registry, container: Container) -> LoadedHostCall:
+def _host_call(entry: HostCallEntry, registry: Registry, container: Container) -> LoadedHostCall:
     declared = registry.module_types[entry.uses]
     config = config_of(declared, "module_types", entry.config, container)
     builder = import_object(declared.builder, declared.title)
@@ -367,7 +374,7 @@ def _host_call(entry: HostCall, registry: Registry, container: Container) -> Loa
 
 
 def _generator(
-    entry: Generate,
+    entry: GenerateEntry,
     load: LoadProgram,
     registry: Registry,
     container: Container,
@@ -408,7 +415,7 @@ def _generator(
     )
 
 
-def _search(entry: Generate, registry: Registry, container: Container) -> BoundSearch:
+def _search(entry: GenerateEntry, registry: Registry, container: Container) -> BoundSearch:
     """The search of a `generate` node, as the artifact was compiled for it."""
     policy = registry.policies[entry.policy]
     config = config_of(policy, "policies", entry.config, container)

@@ -15,22 +15,22 @@ from composer.plugin.asking import ask
 from composer.plugin.implementations import framing_of
 from composer_compile.artifact.manifest import (
     Frame,
-    Generate,
-    HostCall,
+    GenerateEntry,
+    HostCallEntry,
     Input,
     Output,
-    Program,
-    Span,
-    Stage,
+    ProgramEntry,
+    RangeEntry,
+    StageEntry,
     Task,
     Tensor,
 )
 from composer_compile.errors import CompileError
 from composer_compile.stages.modules import decode_name, first_name, prefills
 from composer_compile.stages.plugin_values import config_fields, files_of
-from composer_compile.stages.stager import Outline, Staged
+from composer_compile.stages.stager import Outline, StagedTask
 from composer_compile.tensors.forms import write_form
-from composer_compile.tensors.specs import StageSpec, TensorSpec
+from composer_compile.tensors.specs import ProgramSpec, TensorSpec
 
 __all__ = ["Files", "describe_task", "span", "stage_entry"]
 
@@ -56,21 +56,21 @@ class Files:
         return name
 
 
-def span(found: Range) -> Span:
-    return Span(low=found.low, high=found.high, best=found.best)
+def span(found: Range) -> RangeEntry:
+    return RangeEntry(low=found.low, high=found.high, best=found.best)
 
 
 def describe_task(
     outline: Outline,
-    staged: Staged,
-    programs: Mapping[str, list[Program]],
+    staged: StagedTask,
+    programs: Mapping[str, list[ProgramEntry]],
     registry: Registry,
     files: Files,
     host: HostInputs,
 ) -> Task:
     """The manifest's entry; `programs` holds those of every stage by its name, `host` is that of the live task."""
     plan, free, precision = outline.plan, outline.free, outline.precision
-    order: list[Stage | Generate | HostCall] = []
+    order: list[StageEntry | GenerateEntry | HostCallEntry] = []
     for part in staged.order:
         if isinstance(part, Step):
             order.append(_generate(part, staged, programs, registry, files))
@@ -98,11 +98,11 @@ def describe_task(
     )
 
 
-def _host_call(plan: Plan, step: Step) -> HostCall:
+def _host_call(plan: Plan, step: Step) -> HostCallEntry:
     def name(slot: int) -> str:
         return ".".join(plan.slots[slot])
 
-    return HostCall(
+    return HostCallEntry(
         node=step.name,
         uses=step.node.module.type.id,
         config=config_fields(step.node.module.config, step.node.module.type.title),
@@ -114,8 +114,8 @@ def _host_call(plan: Plan, step: Step) -> HostCall:
     )
 
 
-def stage_entry(spec: StageSpec, programs: list[Program]) -> Stage:
-    return Stage(
+def stage_entry(spec: ProgramSpec, programs: list[ProgramEntry]) -> StageEntry:
+    return StageEntry(
         name=spec.name,
         nodes=list(spec.nodes),
         inputs=[_tensor(each) for each in spec.inputs],
@@ -129,7 +129,7 @@ def _tensor(spec: TensorSpec) -> Tensor:
     return Tensor(name=spec.name, dtype=spec.dtype, dims=dims, role=spec.role, masked_by=spec.masked_by)
 
 
-def _given(plan: Plan, staged: Staged) -> list[TensorSpec]:
+def _given(plan: Plan, staged: StagedTask) -> list[TensorSpec]:
     """What the programs take of the raw inputs, in the order of the inputs."""
     found = {
         spec.name: spec
@@ -141,7 +141,7 @@ def _given(plan: Plan, staged: Staged) -> list[TensorSpec]:
     return sorted(found.values(), key=lambda spec: order.index(spec.name.partition(".")[0]))
 
 
-def _output(plan: Plan, slot: int, staged: Staged, registry: Registry) -> Output:
+def _output(plan: Plan, slot: int, staged: StagedTask, registry: Registry) -> Output:
     type_ = plan.type_of(slot)
     name = ".".join(plan.slots[slot])
     kind = registry.kinds[type_.kind]
@@ -164,8 +164,12 @@ def _input(modality: str, config: Config, ports: dict[str, str], registry: Regis
 
 
 def _generate(
-    step: Step, staged: Staged, programs: Mapping[str, list[Program]], registry: Registry, files: Files
-) -> Generate:
+    step: Step,
+    staged: StagedTask,
+    programs: Mapping[str, list[ProgramEntry]],
+    registry: Registry,
+    files: Files,
+) -> GenerateEntry:
     decoding = step.node.decoding
     name = decode_name(step.name)
     spec = staged.specs[name]
@@ -177,7 +181,7 @@ def _generate(
     )
     options, search = decoding.options, decoding.search
     framing = framing_of(vocabulary, min_tokens=options.min_tokens, max_tokens=options.max_tokens)
-    return Generate(
+    return GenerateEntry(
         node=step.name,
         decode=stage_entry(spec, programs[name]),
         batch=spec.inputs[0].dims[0].symbols[0],

@@ -15,7 +15,7 @@ from composer.plugin.implementations import begin
 from composer_compile.errors import CompileError
 from composer_compile.tensors.leaves import named_leaves, rebuild
 
-__all__ = ["DecodeStage", "Outcome", "TensorStage"]
+__all__ = ["Outcome", "StageModule", "StepModule"]
 
 
 @dataclass
@@ -29,7 +29,7 @@ class Outcome:
     """The decoder's cache of every `generate` node that starts here."""
 
 
-class TensorStage(nn.Module):
+class StageModule(nn.Module):
     """Some steps of a plan as one program. `forward(*tensors)` takes the leaves of `templates` in order, gives outputs.
 
     `templates` says how inputs look: `(input, host port)` → value for raw inputs, slot → value for what earlier
@@ -149,7 +149,7 @@ def cache_name(node: str) -> str:
     return f"{node}.cache"
 
 
-class DecodeStage(nn.Module):
+class StepModule(nn.Module):
     """One step of a decoder: ids[B, K], parents[B, K] (only when K > 1) and the cache → logits and the changed cache.
 
     Beam k of a sample goes on from its beam parents[k]: the cache is reordered inside the program.

@@ -16,7 +16,7 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 from composer.graph import Range
 from composer.types import Dim
 from composer_compile.errors import CompileError
-from composer_compile.stages.modules import DecodeStage, Outcome, TensorStage
+from composer_compile.stages.modules import Outcome, StageModule, StepModule
 from composer_compile.tensors.forms import form_from_quotient, form_from_samples
 from composer_compile.tensors.specs import TensorSpec, quotients_in
 
@@ -41,7 +41,7 @@ class _Samples:
 
 
 def probe(
-    stage: TensorStage | DecodeStage,
+    stage: StageModule | StepModule,
     inputs: Sequence[TensorSpec],
     ranges: Mapping[str, Range],
     declared: Mapping[str, tuple[Dim, ...]],
@@ -72,7 +72,7 @@ def probe(
 
 
 def _samples(
-    stage: TensorStage | DecodeStage,
+    stage: StageModule | StepModule,
     inputs: Sequence[TensorSpec],
     ranges: Mapping[str, Range],
     quotients: Sequence[Dim],
@@ -145,7 +145,7 @@ def _first_size(found: Range) -> int:
     return min(max(found.low, 2), found.high - 1)
 
 
-def _run(stage: TensorStage | DecodeStage, inputs: Sequence[TensorSpec], sizes: Mapping[str, int]) -> Outcome:
+def _run(stage: StageModule | StepModule, inputs: Sequence[TensorSpec], sizes: Mapping[str, int]) -> Outcome:
     device = next((parameter.device for parameter in stage.parameters()), torch.device("cpu"))
     try:
         with torch.no_grad(), FakeTensorMode(allow_non_fake_inputs=True):
@@ -161,7 +161,7 @@ def _run(stage: TensorStage | DecodeStage, inputs: Sequence[TensorSpec], sizes: 
         ) from error
 
 
-def _nodes_in(stage: TensorStage | DecodeStage) -> Sequence[str]:
-    if isinstance(stage, DecodeStage):
+def _nodes_in(stage: StageModule | StepModule) -> Sequence[str]:
+    if isinstance(stage, StepModule):
         return (stage.node,)
     return (*(step.name for step in stage.program.plan.steps), *stage.starts)

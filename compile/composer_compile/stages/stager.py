@@ -19,9 +19,9 @@ from composer_compile.artifact.manifest import Role
 from composer_compile.errors import CompileError
 from composer_compile.stages.fingerprints import Digests
 from composer_compile.stages.modules import (
-    DecodeStage,
     Outcome,
-    TensorStage,
+    StageModule,
+    StepModule,
     cache_name,
     decode_name,
     first_name,
@@ -31,19 +31,19 @@ from composer_compile.stages.partition import Labels, Segment, cut
 from composer_compile.stages.probe import probe
 from composer_compile.tensors.free_dims import FreeDims
 from composer_compile.tensors.precisions import Precision
-from composer_compile.tensors.specs import StageSpec, TensorSpec
+from composer_compile.tensors.specs import ProgramSpec, TensorSpec
 
-__all__ = ["ModulesIn", "Outline", "Staged", "stage_plan"]
+__all__ = ["ModulesIn", "Outline", "StagedTask", "stage_plan"]
 
 
 @dataclass
-class Staged:
+class StagedTask:
     """A task, ready to compile: its stages in running order (`Step` for a `generate` node), and their programs."""
 
     order: list[str | Step] = field(default_factory=list)
     host: tuple[Step, ...] = ()
     """Steps that run on the host after all programs."""
-    specs: dict[str, StageSpec] = field(default_factory=dict)
+    specs: dict[str, ProgramSpec] = field(default_factory=dict)
     """Tensor stages by name, and the decode step of every `generate` node as `<node>.decode`."""
     ranges: dict[str, Range] = field(default_factory=dict)
     structures: dict[int, Any] = field(default_factory=dict)
@@ -68,7 +68,7 @@ ModulesIn = Callable[[str], tuple[Mapping[str, nn.Module], torch.dtype]]
 """Precision → the document's modules in it, and their number format."""
 
 
-def stage_plan(outline: Outline, modules: ModulesIn, registry: Registry, device: torch.device) -> Staged:
+def stage_plan(outline: Outline, modules: ModulesIn, registry: Registry, device: torch.device) -> StagedTask:
     """Cut a plan into tensor programs.
 
     `modules` may answer in another precision than the outline's: the reference is cut like what is compared with it,
@@ -89,14 +89,14 @@ class _Stager:
         self.modules = modules
         self.registry = registry
         self.device = device
-        self.staged = Staged(host=outline.host, ranges=dict(outline.free.ranges))
+        self.staged = StagedTask(host=outline.host, ranges=dict(outline.free.ranges))
         self.digests = Digests(self.plan, outline.free.ranges)
         self.forms: dict[str, TensorSpec] = {}
         self.caches: dict[str, Any] = {}
         self.named = dict(outline.free.values)
         """Symbol of the task → what it is called here."""
 
-    def run(self) -> Staged:
+    def run(self) -> StagedTask:
         stages = list(self.plan.stages)
         if not stages or stages[0].kind != "encode":
             # Nothing to compute first, but inputs to prepare and caches to make.
@@ -149,7 +149,7 @@ class _Stager:
             templates[slot], specs = self._carried(slot)
             inputs.extend(specs)
         modules, dtype = self.modules(segment.precision)
-        module = TensorStage(
+        module = StageModule(
             name=name,
             program=self._program(name, segment, raw, modules).to(self.device, dtype),
             dtype=dtype,
@@ -178,7 +178,7 @@ class _Stager:
     def _is_raw(self, slot: int) -> bool:
         return self.plan.slots[slot][0] in self.plan.inputs
 
-    def _identity(self, segment: Segment, module: TensorStage, carried: Sequence[int]) -> Any:
+    def _identity(self, segment: Segment, module: StageModule, carried: Sequence[int]) -> Any:
         """What two programs have in common that compute the same: the digests of what they take, do and give."""
         raw = tuple(
             self.digests.slots[self.plan.slot((key, port))]
@@ -201,7 +201,7 @@ class _Stager:
         cache = self.caches[node.name]
         precision = self.outline.precision.of(step)
         decoder = self.modules(precision)[0][node.module.name]
-        module = DecodeStage(decoder=decoder, node=node.name, template=cache, beams=beams)
+        module = StepModule(decoder=decoder, node=node.name, template=cache, beams=beams)
         prefix = f"{cache_name(node.name)}."
         carried = [spec for name, spec in self.forms.items() if name.startswith(prefix)]
         rows = self._rows(self.plan.type_of(step.slots[0]))
@@ -228,7 +228,7 @@ class _Stager:
         declared: Mapping[str, tuple[Dim, ...]] | None = None,
     ) -> None:
         ranges = self._ranges_of(inputs)
-        self.staged.specs[name] = StageSpec(
+        self.staged.specs[name] = ProgramSpec(
             name, module, inputs, outputs, ranges, nodes, identity, kind, declared or {}
         )
 

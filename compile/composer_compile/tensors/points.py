@@ -12,11 +12,11 @@ from torch.export import ExportedProgram
 from composer_compile.tensors.specs import TensorSpec
 from composer_compile.tensors.variants import Variant
 
-__all__ = ["Sizes", "inputs_of", "number", "symbols"]
+__all__ = ["PointSizes", "inputs_of", "number", "symbols"]
 
 
 @dataclass(frozen=True)
-class Sizes:
+class PointSizes:
     """Every free dimension at the three points of its range."""
 
     smallest: Mapping[str, int]
@@ -24,8 +24,8 @@ class Sizes:
     largest: Mapping[str, int]
 
     @staticmethod
-    def of(variant: Variant) -> Sizes:
-        return Sizes(
+    def of(variant: Variant) -> PointSizes:
+        return PointSizes(
             *(
                 {**variant.fixed, **{name: getattr(found, point) for name, found in variant.ranges.items()}}
                 for point in ("low", "best", "high")

@@ -15,7 +15,7 @@ from composer.types import Dim
 from composer_compile.artifact.dtypes import DTYPES
 from composer_compile.artifact.manifest import Role
 
-__all__ = ["StageSpec", "TensorSpec", "quotients_in"]
+__all__ = ["ProgramSpec", "TensorSpec", "quotients_in"]
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class TensorSpec:
 
 
 @dataclass(frozen=True)
-class StageSpec:
+class ProgramSpec:
     """A stage to compile. `ranges` holds the free dimensions that its inputs depend on."""
 
     name: str

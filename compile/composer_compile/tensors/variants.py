@@ -11,7 +11,7 @@ from typing import TypeVar
 from composer.graph import Range
 from composer.types import Dim
 from composer_compile.errors import SpecialSizeError
-from composer_compile.tensors.specs import StageSpec, quotients_in
+from composer_compile.tensors.specs import ProgramSpec, quotients_in
 
 __all__ = ["SMALLEST", "Variant", "each_variant", "variants_of"]
 
@@ -77,7 +77,7 @@ def _choices(name: str, found: Range, apart: bool, quotients: Sequence[Dim]) -> 
     ]
 
 
-def each_variant(spec: StageSpec, made: Callable[[Variant], _Made]) -> list[_Made]:
+def each_variant(spec: ProgramSpec, made: Callable[[Variant], _Made]) -> list[_Made]:
     """`made(variant)` for the programs of a stage: with size 1 apart only where one program cannot serve it."""
     given = quotients_in(each.dims for each in spec.inputs)
     try:

@@ -11,14 +11,14 @@ from composer.problems.place import Place
 from composer.problems.render.cells import ELLIPSIS, clean, clip, width_of
 from composer.problems.render.style import Style
 
-__all__ = ["Span", "snippet"]
+__all__ = ["Highlight", "snippet"]
 
 LONG = 4096
 """Characters of a line beyond which only what lies around the marks is looked at."""
 
 
 @dataclass(frozen=True, slots=True)
-class Span:
+class Highlight:
     """A place to mark: `role` is the colour, `mark` the character (`^` for the fault itself, `-` for its reasons)."""
 
     place: Place
@@ -35,15 +35,15 @@ class Span:
 class _Mark:
     """A span on the terminal: first column, number of columns."""
 
-    span: Span
+    span: Highlight
     start: int
     size: int
 
 
-def snippet(spans: Iterable[Span], text: str, gutter: int, style: Style, width: int) -> list[str]:
+def snippet(spans: Iterable[Highlight], text: str, gutter: int, style: Style, width: int) -> list[str]:
     """The lines of `text` that `spans` stand on, in order, each with its marks beneath; `·` stands for a gap."""
     lines = _lines(text)
-    by_line: dict[int, list[Span]] = {}
+    by_line: dict[int, list[Highlight]] = {}
     for span in spans:
         if 1 <= span.line <= len(lines):
             by_line.setdefault(span.line, []).append(span)
@@ -65,7 +65,9 @@ def _lines(text: str) -> list[str]:
     return split_lines(text)
 
 
-def _line_rows(number: int, line: str, spans: list[Span], gutter: int, style: Style, width: int) -> list[str]:
+def _line_rows(
+    number: int, line: str, spans: list[Highlight], gutter: int, style: Style, width: int
+) -> list[str]:
     """One source line and, beneath it, its marks."""
     ranges = [_characters(span.place, line) for span in spans]
     if len(line) > LONG:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from composer.problems.place import Place
 from composer.problems.problem import Problem
 from composer.problems.render.cells import clean
-from composer.problems.render.snippet import Span, snippet
+from composer.problems.render.snippet import Highlight, snippet
 from composer.problems.render.style import Style
 
 __all__ = ["problem_text"]
@@ -34,9 +34,9 @@ def problem_text(problem: Problem, sources: Mapping[str, str], style: Style, wid
     return "\n".join(rows) + "\n"
 
 
-def _spans(problem: Problem) -> list[Span]:
-    primary = Span(problem.place, problem.label, "^", problem.severity)
-    return [primary, *(Span(note.place, note.label, "-", "secondary") for note in problem.notes)]
+def _spans(problem: Problem) -> list[Highlight]:
+    primary = Highlight(problem.place, problem.label, "^", problem.severity)
+    return [primary, *(Highlight(note.place, note.label, "-", "secondary") for note in problem.notes)]
 
 
 def _location(place: Place) -> str:

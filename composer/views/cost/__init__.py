@@ -2,12 +2,12 @@
 
 from composer.views.cost.cost import Cost, ModuleCost, StageCost, StepCost, TaskCost
 from composer.views.cost.cost_text import cost_text
-from composer.views.cost.sizes import Sizes, free_dims
+from composer.views.cost.sizes import NamedSizes, free_dims
 
 __all__ = [
     "Cost",
     "ModuleCost",
-    "Sizes",
+    "NamedSizes",
     "StageCost",
     "StepCost",
     "TaskCost",

@@ -19,7 +19,7 @@ from composer.types import PortType
 from composer.views.cost.cost import DTYPES, Cost, ModuleCost, StageCost, StepCost, TaskCost
 from composer.views.cost.decoding import measure_generate
 from composer.views.cost.metering import Meter
-from composer.views.cost.sizes import Sizes, check_names, free_dims, sizes_for
+from composer.views.cost.sizes import NamedSizes, check_names, free_dims, sizes_for
 from composer.views.labels import callee_text
 
 __all__ = ["measure"]
@@ -95,7 +95,7 @@ class _TaskMeasuring:
         self.registry = registry
         self.modules = modules
         self.number_format = number_format
-        self.sizes: Sizes = sizes_for(plan, registry, at)
+        self.sizes: NamedSizes = sizes_for(plan, registry, at)
         self.program = self._program()
         self.meter = Meter([*self.program.parameters(), *self.program.buffers()])
 

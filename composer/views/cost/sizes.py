@@ -26,14 +26,14 @@ from composer.problems import InputError
 from composer.problems.suggest import unknown
 from composer.types import UNBOUNDED, PortType, Symbol
 
-__all__ = ["Sizes", "free_dims", "sizes_for"]
+__all__ = ["NamedSizes", "free_dims", "sizes_for"]
 
 DEFAULT_LENGTH = 32
 """Of a free dimension other than the batch, where neither the caller nor a `compile` range says more."""
 
 
 @dataclass(frozen=True)
-class Sizes:
+class NamedSizes:
     """A number for every symbol of a task, and those numbers by the names for people."""
 
     symbols: Mapping[str, int]
@@ -77,7 +77,7 @@ def free_dims(plan: Plan, registry: Registry) -> dict[str, FreeDim]:
     return {**table, **{name: free_dim(name, symbols, ranges) for name, symbols in arising.items()}}
 
 
-def sizes_for(plan: Plan, registry: Registry, at: Mapping[str, int]) -> Sizes:
+def sizes_for(plan: Plan, registry: Registry, at: Mapping[str, int]) -> NamedSizes:
     """The numbers that `at` gives, completed by the `best` of the task's compile ranges, then by 1 for batches and 32
     for other sizes, as near as what the nodes accept allows.
 
@@ -96,7 +96,7 @@ def sizes_for(plan: Plan, registry: Registry, at: Mapping[str, int]) -> Sizes:
         for symbol in (s for dim in port.dims for s in dim.symbols):
             low, high = plan.task.limits(symbol)
             symbols.setdefault(symbol, high if high < UNBOUNDED else max(low, DEFAULT_LENGTH))
-    sizes = Sizes(symbols, shown)
+    sizes = NamedSizes(symbols, shown)
     _check_ranges(plan, sizes)
     return sizes
 
@@ -121,7 +121,7 @@ def _best(task: CheckedTask) -> dict[str, int]:
     return {name: parse_range(text).best for name, text in ranges.items()}
 
 
-def _check_ranges(plan: Plan, sizes: Sizes) -> None:
+def _check_ranges(plan: Plan, sizes: NamedSizes) -> None:
     """Hold the sizes against the ranges that the signatures declare: a BERT encoder knows 512 positions."""
     for step in plan.steps:
         signature = step.node.signature

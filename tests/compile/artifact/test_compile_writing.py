@@ -20,7 +20,7 @@ from composer_compile.artifact.summary import Sharing
 from composer_compile.backends.export_builder import ExportBuilder
 from composer_compile.errors import CompileError
 from composer_compile.runtime.artifact import SAMPLES
-from composer_compile.tensors.specs import StageSpec
+from composer_compile.tensors.specs import ProgramSpec
 
 SLOW = """
 import sys, time
@@ -109,7 +109,7 @@ def test_a_failed_compile_leaves_nothing(small: Any, tmp_path: Path, monkeypatch
     """One that fails when the first program is written already."""
     real = ExportBuilder.compile
 
-    def fails(self: ExportBuilder, spec: StageSpec, *more: Any) -> Any:
+    def fails(self: ExportBuilder, spec: ProgramSpec, *more: Any) -> Any:
         if spec.name.endswith(".decode"):
             (folder,) = tmp_path.iterdir()
             assert list(folder.glob("artifact/programs/*"))

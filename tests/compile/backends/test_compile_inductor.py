@@ -16,7 +16,7 @@ from composer_compile.backends.inductor_builder import InductorBuilder
 from composer_compile.backends.inductor_loader import InductorLoader
 from composer_compile.errors import ArtifactError
 from composer_compile.options import BuildOptions
-from composer_compile.tensors.specs import StageSpec, TensorSpec
+from composer_compile.tensors.specs import ProgramSpec, TensorSpec
 from composer_compile.tensors.variants import variants_of
 from torch import nn
 
@@ -89,7 +89,7 @@ def test_large_linear_maps_run_by_onednn_where_it_is_faster(faster: bool, tmp_pa
     batch = Dim.of("batch")
     given = TensorSpec("states", "float32", (batch, Dim(9), Dim(512)))
     result = TensorSpec("scores", "float32", (batch, Dim(9), Dim(2)))
-    spec = StageSpec("encode", Wide().eval(), (given,), (result,), {"batch": Range(1, 4, 2)}, ("scores",))
+    spec = ProgramSpec("encode", Wide().eval(), (given,), (result,), {"batch": Range(1, 4, 2)}, ("scores",))
     (variant,) = variants_of(spec.ranges)
     store, builder = WeightStore({}), InductorBuilder()
     with mock.patch("composer.execution.linear.onednn_is_faster", return_value=faster):

@@ -13,7 +13,7 @@ from pathlib import Path
 import composer_compile
 import pytest
 from composer_compile import BuildOptions, Options
-from composer_compile.artifact.manifest import Stage, read_manifest
+from composer_compile.artifact.manifest import StageEntry, read_manifest
 from composer_compile.backends.tensorrt.program_file import unpack
 from composer_compile.errors import ArtifactError
 
@@ -154,7 +154,7 @@ def test_the_process_that_builds_engines_knows_it(plugin: Path) -> None:
     )
     manifest = read_manifest((target / "manifest.json").read_bytes(), "it")
     stage = manifest.tasks["halve"].order[0]
-    assert isinstance(stage, Stage)
+    assert isinstance(stage, StageEntry)
     (program,) = stage.programs
     told = unpack((target / program.file).read_bytes()).program.model_dump_json()
     assert "halving.half.default x 1 (in halves)" in told

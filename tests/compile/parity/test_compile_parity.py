@@ -8,13 +8,13 @@ from typing import Any
 import composer_compile
 import pytest
 import torch
-from composer_compile.artifact.manifest import Span, read_manifest
+from composer_compile.artifact.manifest import RangeEntry, read_manifest
 from composer_compile.backends.export_builder import ExportBuilder
 from composer_compile.backends.export_loader import ExportLoader
 from composer_compile.errors import CompileError
 from composer_compile.parity.corner_samples import corner_sizes
 from composer_compile.tensors.differences import difference
-from composer_compile.tensors.specs import StageSpec
+from composer_compile.tensors.specs import ProgramSpec
 from drifting import drift
 from torch import Tensor, nn
 
@@ -90,7 +90,7 @@ LOADER = "composer_compile.backends.export_loader:ExportLoader"
 class Fusing(ExportBuilder):
     """Computes the module `middle` wrongly wherever its node's value is not an output beside others."""
 
-    def compile(self, spec: StageSpec, *arguments: Any) -> Any:
+    def compile(self, spec: ProgramSpec, *arguments: Any) -> Any:
         shown = {each.name.partition(".")[0] for each in spec.outputs}
         middle: Any = spec.module.program.modules_by_name.get("middle")  # type: ignore[union-attr,operator]
         if middle is None or ("between" in shown and len(shown) > 1):
@@ -257,7 +257,7 @@ def test_every_corner_and_the_best_point_are_compared(small: Any) -> None:
     ],
 )
 def test_corners(ranges: dict[str, tuple[int, int, int]], points: int) -> None:
-    spans = {name: Span(low=low, best=best, high=high) for name, (low, best, high) in ranges.items()}
+    spans = {name: RangeEntry(low=low, best=best, high=high) for name, (low, best, high) in ranges.items()}
     found = corner_sizes(spans)
     assert len(found) == points
     assert found[0] == {name: low for name, (low, _, _) in ranges.items()}

@@ -10,7 +10,7 @@ import composer_compile
 import numpy as np
 import pytest
 import torch
-from composer_compile.artifact.manifest import Stage
+from composer_compile.artifact.manifest import StageEntry
 from composer_compile.backends.export_loader import ExportLoader
 from composer_compile.errors import CompileError
 from composer_compile.parity.records import verify_samples
@@ -59,7 +59,7 @@ def made_there(small: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
             small.document, folder, weights=small.weights, device="cuda"
         )
     assert all(each.passed and each.differences for each in manifest.parity.values())
-    stages = [part for part in manifest.tasks["video-qa"].order if isinstance(part, Stage)]
+    stages = [part for part in manifest.tasks["video-qa"].order if isinstance(part, StageEntry)]
     assert [len(stage.programs) for stage in stages] == [1] * len(stages)  # size 1 was compared there, too
     return folder
 

@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 import torch
 from composer_compile.runtime.loaded_task import LoadedGenerate
-from composer_text.tokenizer import Tokenizer
+from composer_text.tokenizer import WordPieceTokenizer
 
 from composer.problems import InputError
 
@@ -85,7 +85,7 @@ def test_word_pieces_that_join_do_not_spoil_a_stream(
     words = ["the", "man", "don", "'", "t", "run", ",", "he", "'", "s", "here", "."]
     (generator,) = (part for part in artifact.task("caption").order if isinstance(part, LoadedGenerate))
     tokenizer = generator.tokenizer
-    assert isinstance(tokenizer, Tokenizer)
+    assert isinstance(tokenizer, WordPieceTokenizer)
     vocabulary = tokenizer._words | {200 + index: word for index, word in enumerate(words)}
     monkeypatch.setattr(tokenizer, "_words", vocabulary)
     ids = range(200, 200 + len(words))

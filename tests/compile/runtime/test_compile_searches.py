@@ -11,7 +11,7 @@ import composer_compile
 import numpy as np
 import pytest
 import torch
-from composer_compile.artifact.manifest import Generate, Stage
+from composer_compile.artifact.manifest import GenerateEntry, StageEntry
 from composer_compile.parity.records import verify_samples
 from composer_compile.plan.planner import plan_document
 from toy import registry as toy_registry
@@ -114,10 +114,10 @@ def test_every_program_is_compared_on_live_inputs(both: tuple[Path, Model, Path]
         manifest = artifact.manifest
     compared = {each.output for each in manifest.parity["both"].differences}
     for part in manifest.tasks["both"].order:
-        if isinstance(part, Generate):
+        if isinstance(part, GenerateEntry):
             assert f"{part.node}.logits" in compared
         else:
-            assert isinstance(part, Stage)
+            assert isinstance(part, StageEntry)
             assert {each.name.partition(".cache.")[0] for each in part.outputs} & {
                 each.removesuffix(".cache") for each in compared
             }

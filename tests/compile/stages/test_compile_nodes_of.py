@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
-from composer_compile.stages.modules import TensorStage
+from composer_compile.stages.modules import StageModule
 
 from composer.execution.program import build_program
 from composer.graph import check
@@ -35,7 +35,7 @@ def test_what_prepares_an_input_is_told_by_its_name(path: str, nodes: tuple[str,
     checked = check(Source("two.yaml", DOCUMENT)).raise_for_errors()
     program = build_program(plan_task(checked.tasks["two"]), {})
     assert program.prepared == ("left", "items")
-    stage = TensorStage(
+    stage = StageModule(
         name="encode", program=program, dtype=torch.float32, templates={}, wanted=(), starts={}
     )
     assert stage.nodes_of(path) == nodes

@@ -8,7 +8,7 @@ from typing import Any
 import composer_compile
 import pytest
 import torch
-from composer_compile.artifact.manifest import Stage, read_manifest
+from composer_compile.artifact.manifest import StageEntry, read_manifest
 from composer_compile.tensors.differences import difference
 
 from composer.types import Field, Kind, Tokens
@@ -44,7 +44,7 @@ def test_scores_are_known_by_their_kind(tmp_path: Path) -> None:
     path.write_text(DOCUMENT)
     manifest = composer_compile.compile_document(path, tmp_path / "out", weights="initial")
     (stage,) = manifest.tasks["pick"].order
-    assert isinstance(stage, Stage)
+    assert isinstance(stage, StageEntry)
     roles = {each.name: each.role for each in stage.outputs}
     assert roles == {"chosen.scores": "ranked", "shares.probabilities": "ranked", "moved.embedding": "values"}
     parity = manifest.parity["pick"]

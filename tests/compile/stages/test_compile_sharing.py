@@ -8,7 +8,7 @@ from typing import Any
 import composer_compile
 import pytest
 import torch
-from composer_compile.artifact.manifest import Generate, Manifest, Stage
+from composer_compile.artifact.manifest import GenerateEntry, Manifest, StageEntry
 from composer_compile.artifact.summary import Sharing
 from composer_compile.backends.export_builder import ExportBuilder
 from composer_compile.errors import CompileError
@@ -27,9 +27,9 @@ def shared(small: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return out
 
 
-def _stages(manifest: Manifest, task: str) -> list[Stage]:
+def _stages(manifest: Manifest, task: str) -> list[StageEntry]:
     order = [part for part in manifest.tasks[task].order if not hasattr(part, "uses")]
-    return [part.decode if isinstance(part, Generate) else part for part in order]  # type: ignore[union-attr]
+    return [part.decode if isinstance(part, GenerateEntry) else part for part in order]  # type: ignore[union-attr]
 
 
 def _nodes(manifest: Manifest, task: str) -> list[list[str]]:

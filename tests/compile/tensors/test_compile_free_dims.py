@@ -9,7 +9,7 @@ import composer_compile
 import numpy as np
 import pytest
 import torch
-from composer_compile.artifact.manifest import Stage
+from composer_compile.artifact.manifest import StageEntry
 from composer_compile.errors import CompileError
 from composer_compile.tensors.forms import form_from_samples, write_form
 from composer_compile.tensors.free_dims import FreeDims, check_overrides, find_free_dims
@@ -230,7 +230,7 @@ def test_size_one_has_a_program_of_its_own_only_where_it_is_special(
     path.write_text(text.replace("RANGE", "1..4").replace("2..3", "3..3"))
     manifest = composer_compile.compile_document(path, tmp_path / "out", weights="initial", registry=registry)
     stage = manifest.tasks["move"].order[0]
-    assert isinstance(stage, Stage)
+    assert isinstance(stage, StageEntry)
     assert [program.fixed for program in stage.programs] == fixed
     values = np.random.default_rng(0).random((3, 3, 4), np.float32)
     with composer_compile.load(tmp_path / "out", registry=registry) as artifact:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
-from composer_mplug2.configs import FusionConfig, TokenLossConfig
+from composer_mplug2.configs import FusionConfig, SoftTokenLossConfig
 from composer_mplug2.fusion import build_fusion
 from composer_mplug2.losses import build_masked_loss
 from pydantic import ValidationError
@@ -36,7 +36,7 @@ def test_every_layer(golden, close, outputs_of, kind) -> None:
     assert fused["vision"].mask is parts["vision"].mask
     logits = head(states=fused["text"])
     close(logits, case.outputs["mlm.logits"])
-    loss = build_masked_loss(TokenLossConfig())(logits=logits, labels=case.inputs["labels"])
+    loss = build_masked_loss(SoftTokenLossConfig())(logits=logits, labels=case.inputs["labels"])
     close(loss, case.outputs["mlm.loss"])
 
 

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import pytest
 import torch
 from composer_mplug2.configs import SearchConfig
-from composer_mplug2.search import Hypothesis, Mplug2Search
+from composer_mplug2.search import Mplug2Hypothesis, Mplug2Search
 from torch import Tensor
 
 from composer.plugin import Framing
@@ -156,7 +156,7 @@ def test_hypotheses_hold_plain_values() -> None:
     table = torch.zeros(1, VOCABULARY, VOCABULARY, VOCABULARY)
     texts = search_of(options).search(step, fresh(table, 2), 1)[0]
     assert all(
-        isinstance(text, Hypothesis) and type(text.ids) is list and type(text.score) is float
+        isinstance(text, Mplug2Hypothesis) and type(text.ids) is list and type(text.score) is float
         for text in texts
     )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
-from composer_mplug2.configs import TokenLossConfig
+from composer_mplug2.configs import SoftTokenLossConfig
 from composer_mplug2.losses import build_masked_loss
 
 from composer.types import States, Tokens
@@ -77,10 +77,10 @@ def test_masked_words(golden, close, kind) -> None:
     logits = head(states=universal.text(states=text(tokens=tokens_of(case, "mlm_ids"))))
     close(logits, case.outputs["mlm.logits"])
     labels, soft = case.inputs["mlm_labels"], case.inputs["soft_labels"]
-    close(build_masked_loss(TokenLossConfig())(logits=logits, labels=labels), case.outputs["mlm.loss"])
-    mixed = build_masked_loss(TokenLossConfig(alpha=0.4))
+    close(build_masked_loss(SoftTokenLossConfig())(logits=logits, labels=labels), case.outputs["mlm.loss"])
+    mixed = build_masked_loss(SoftTokenLossConfig(alpha=0.4))
     close(mixed(logits=logits, labels=labels, soft_labels=soft), case.outputs["mlm.loss_distill_alpha0.4"])
-    meant = build_masked_loss(TokenLossConfig(alpha=0.4, soft_axis="vocabulary"))
+    meant = build_masked_loss(SoftTokenLossConfig(alpha=0.4, soft_axis="vocabulary"))
     along = meant(logits=logits, labels=labels, soft_labels=soft)
     assert abs(along - case.outputs["mlm.loss_distill_alpha0.4"]) > 1e-2
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from composer_text.tokenizer import Tokenizer
+from composer_text.tokenizer import WordPieceTokenizer
 from composer_text.vocabulary import vocabulary_path
 
 from composer.problems import InputError
@@ -25,15 +25,15 @@ TEXTS = [
 
 
 def test_ids_are_as_recorded(recorded: dict[str, Any], vocabulary: Path) -> None:
-    tokenizer = Tokenizer(vocabulary, separator=False)
-    short = Tokenizer(vocabulary, separator=False, max_tokens=6)
+    tokenizer = WordPieceTokenizer(vocabulary, separator=False)
+    short = WordPieceTokenizer(vocabulary, separator=False, max_tokens=6)
     for case in recorded["tokenizer"]["cases"]:
         assert tokenizer.encode([case["text"]]).ids.tolist() == [case["ids"]]
         assert short.encode([case["text"]]).ids.tolist() == [case["ids_trunc6"]]
 
 
 def test_decoding_is_as_recorded(recorded: dict[str, Any], vocabulary: Path) -> None:
-    tokenizer = Tokenizer(vocabulary)
+    tokenizer = WordPieceTokenizer(vocabulary)
     for case in recorded["tokenizer"]["cases"]:
         assert tokenizer.decode(case["ids"], skip_special=False) == case["decoded"]
         bare = case["decoded"].removeprefix("[CLS]").removesuffix("[SEP]").strip()
@@ -44,7 +44,7 @@ def test_decoding_is_as_recorded(recorded: dict[str, Any], vocabulary: Path) -> 
 def test_a_batch_is_padded_as_recorded(
     recorded: dict[str, Any], recorded_arrays: dict[str, np.ndarray], vocabulary: Path
 ) -> None:
-    tokens = Tokenizer(vocabulary, separator=False).encode(
+    tokens = WordPieceTokenizer(vocabulary, separator=False).encode(
         [c["text"] for c in recorded["tokenizer"]["cases"]]
     )
     assert tokens.ids.dtype == tokens.mask.dtype == np.int64
@@ -55,7 +55,7 @@ def test_a_batch_is_padded_as_recorded(
 def test_special_tokens_are_found_by_name(tmp_path: Path) -> None:
     path = tmp_path / "odd.txt"
     path.write_text("\n".join(["cat", "[SEP]", "[UNK]", "dog", "[PAD]", "[MASK]", "[CLS]"]), encoding="utf-8")
-    tokenizer = Tokenizer(path)
+    tokenizer = WordPieceTokenizer(path)
     tokens = tokenizer.encode(["cat dog", "fish"])
     assert tokens.ids.tolist() == [[6, 0, 3, 1], [6, 2, 1, 4]]
     assert tokens.mask.tolist() == [[1, 1, 1, 1], [1, 1, 1, 0]]
@@ -67,7 +67,7 @@ def test_it_agrees_with_transformers_on_the_full_vocabulary() -> None:
     transformers = pytest.importorskip("transformers")
     path = vocabulary_path("bert-uncased")
     reference = transformers.BertTokenizer(vocab=str(path), do_lower_case=True)
-    ours = Tokenizer(path)
+    ours = WordPieceTokenizer(path)
     assert ours.size == 30522
     assert ours.special == (101, 102, 0, 100, 103)
     for text in TEXTS:
@@ -77,12 +77,12 @@ def test_it_agrees_with_transformers_on_the_full_vocabulary() -> None:
 @pytest.mark.parametrize("max_tokens", [2, 3, 5])
 def test_truncation_keeps_the_separator(vocabulary: Path, max_tokens: int) -> None:
     full = [101, 1, 4, 5, 11, 15, 102]
-    tokenizer = Tokenizer(vocabulary, max_tokens=max_tokens)
+    tokenizer = WordPieceTokenizer(vocabulary, max_tokens=max_tokens)
     assert tokenizer.encode(["a man is playing guitar"]).ids.tolist() == [[*full[: max_tokens - 1], 102]]
 
 
 def test_overflow_can_be_an_error(vocabulary: Path) -> None:
-    tokenizer = Tokenizer(vocabulary, separator=False, max_tokens=3, on_overflow="error")
+    tokenizer = WordPieceTokenizer(vocabulary, separator=False, max_tokens=3, on_overflow="error")
     assert tokenizer.encode(["a man"]).ids.tolist() == [[101, 1, 4]]
     with pytest.raises(
         InputError, match=r"text 2 of the batch has 4 tokens and 3 are allowed: .*on_overflow"
@@ -91,11 +91,11 @@ def test_overflow_can_be_an_error(vocabulary: Path) -> None:
 
 
 def test_an_id_beyond_the_vocabulary_reads_as_unknown(vocabulary: Path) -> None:
-    assert Tokenizer(vocabulary).decode([101, 4, 9999, 102]) == "man [UNK]"
+    assert WordPieceTokenizer(vocabulary).decode([101, 4, 9999, 102]) == "man [UNK]"
 
 
 def test_decoding_joins_contractions() -> None:
-    tokenizer = Tokenizer(vocabulary_path("bert-uncased"))
+    tokenizer = WordPieceTokenizer(vocabulary_path("bert-uncased"))
     text = "it's what we've said, they don't know!"
     assert tokenizer.decode(tokenizer.encode([text]).ids[0]) == text
 
@@ -112,4 +112,4 @@ def test_decoding_joins_contractions() -> None:
 )
 def test_what_is_no_text_is_refused(vocabulary: Path, texts: Any, message: str) -> None:
     with pytest.raises(InputError, match=message):
-        Tokenizer(vocabulary).encode(texts)
+        WordPieceTokenizer(vocabulary).encode(texts)

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from clips import add_video
 from composer_vision.clips import read_frames
-from composer_vision.sources import Source
+from composer_vision.sources import MediaSource
 
 from composer.problems import InputError
 
@@ -151,7 +151,7 @@ def test_a_picture_comes_back_at_its_place(
         read.append(shown)
         return shown
 
-    read_frames(Source.of(path, "clip"), lambda length: [1], noted)
+    read_frames(MediaSource.of(path, "clip"), lambda length: [1], noted)
     difference = np.abs(read[0].astype(int) - picture)
     assert difference.mean() < 2
     assert difference.max() <= 12

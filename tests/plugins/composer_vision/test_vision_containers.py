@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from clips import CONTAINERS, grey, levels, noise, write_clip
 from composer_vision.clips import _Clip
-from composer_vision.sources import Source
+from composer_vision.sources import MediaSource
 from composer_vision.structure import Verdict
 from composer_vision.surveying import survey
 
@@ -93,7 +93,7 @@ def test_two_clips_that_are_decoded_at_once_do_not_disturb_each_other(tmp_path: 
     """PyAV finds what was noted of a packet by the identity of the note: two packets must not have the same one."""
     fragments = {"movflags": "frag_keyframe+empty_moov"}
     path = write_clip(tmp_path / "fragments.mp4", noise(COUNT), encoder={"g": "10"}, options=fragments)
-    source = Source.of(str(path), "clip")
+    source = MediaSource.of(str(path), "clip")
     for ahead in range(4):
         first, second = (
             _Clip(source, Verdict.UNKNOWN, survey(source, Verdict.UNKNOWN))._frames() for _ in range(2)

@@ -12,11 +12,11 @@ from torch import Tensor
 from torch.export import ExportedProgram
 
 from composer_compile.artifact.weights import StoredWeights, content_key
-from composer_compile.backends.tensorrt.engine_build import Recipe
+from composer_compile.backends.tensorrt.engine_build import BuildRecipe
 from composer_compile.backends.tensorrt.program_file import Packed, unpack
 from composer_compile.errors import ArtifactError, BackendError
-from composer_compile.tensors.points import Sizes
-from composer_compile.tensors.specs import StageSpec
+from composer_compile.tensors.points import PointSizes
+from composer_compile.tensors.specs import ProgramSpec
 from composer_compile.tensors.variants import Variant
 
 __all__ = ["BuildCache", "build_key"]
@@ -27,15 +27,15 @@ FORMAT = "3"
 
 def build_key(
     exported: ExportedProgram,
-    spec: StageSpec,
+    spec: ProgramSpec,
     variant: Variant,
-    recipe: Recipe,
+    recipe: BuildRecipe,
     made_with: Mapping[str, str],
     graphs: bool,
     shared: Sequence[str] = (),
 ) -> str:
     """The hash of graph, weights, profile, precision, targets, memory limit and library versions."""
-    points = Sizes.of(variant).points
+    points = PointSizes.of(variant).points
     tensors = {**exported.state_dict, **exported.constants}
     parts = [
         FORMAT,

@@ -31,13 +31,13 @@ from composer.problems.endings import ending_of
 from composer_compile.artifact.operations import unknown_operation
 from composer_compile.artifact.weights import WeightStore
 from composer_compile.backends.tensorrt.build_cache import BuildCache
-from composer_compile.backends.tensorrt.engine_build import Recipe, build
+from composer_compile.backends.tensorrt.engine_build import BuildRecipe, build
 from composer_compile.backends.tensorrt.engine_graph import read_graph
 from composer_compile.backends.tensorrt.program_file import Packed, pack
 from composer_compile.backends.tensorrt.segments import owners_of
 from composer_compile.errors import BackendError, CompileError
 from composer_compile.scratch import Scratch
-from composer_compile.tensors.specs import StageSpec
+from composer_compile.tensors.specs import ProgramSpec
 from composer_compile.tensors.variants import Variant
 
 __all__ = ["BuilderProcess", "serve"]
@@ -53,9 +53,9 @@ class Job:
     """What to build. The exported stage lies in `folder`, where the program is to lie; `spec` comes without module."""
 
     folder: Path
-    spec: StageSpec
+    spec: ProgramSpec
     variant: Variant
-    recipe: Recipe
+    recipe: BuildRecipe
     device: torch.device
     owners: Mapping[str, tuple[str, ...]]
     made_with: Mapping[str, str]
@@ -83,9 +83,9 @@ class BuilderProcess:
     def build(
         self,
         exported: ExportedProgram,
-        spec: StageSpec,
+        spec: ProgramSpec,
         variant: Variant,
-        recipe: Recipe,
+        recipe: BuildRecipe,
         device: torch.device,
         *,
         made_with: Mapping[str, str],

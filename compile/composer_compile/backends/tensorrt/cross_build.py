@@ -13,7 +13,7 @@ from typing import Any
 
 import torch
 
-from composer_compile.backends.tensorrt.tensorrt_library import SEEN, Library
+from composer_compile.backends.tensorrt.tensorrt_library import SEEN, TensorRTLibrary
 from composer_compile.errors import BackendError
 from composer_compile.patches import patched
 
@@ -25,13 +25,13 @@ SINCE = {"12.1": (1, 5)}
 """The TensorRT-RTX with which one of them came."""
 
 
-def buildable(found: Library) -> tuple[str, ...]:
+def buildable(found: TensorRTLibrary) -> tuple[str, ...]:
     """The compute capabilities that this TensorRT-RTX builds for."""
     below = tuple(int(part) for part in found.tensorrt.split(".")[:2])
     return tuple(each for each in BUILT_FOR if below >= SINCE.get(each, (0,)))
 
 
-def check_targets(targets: Sequence[str], found: Library) -> None:
+def check_targets(targets: Sequence[str], found: TensorRTLibrary) -> None:
     """Raise BackendError where engines for these compute capabilities cannot be built here."""
     if not found.rtx:
         raise BackendError(

@@ -22,15 +22,15 @@ from composer_compile.backends.tensorrt.shared_weights import share_weights, sha
 from composer_compile.backends.tensorrt.tensorrt_library import fitting, keeps_attention, library
 from composer_compile.errors import CompileError
 from composer_compile.export.exporter import export_stage
-from composer_compile.tensors.points import Sizes
-from composer_compile.tensors.specs import StageSpec
+from composer_compile.tensors.points import PointSizes
+from composer_compile.tensors.specs import ProgramSpec
 from composer_compile.tensors.variants import Variant
 
-__all__ = ["Recipe", "build", "exported_stage", "left_with_torch"]
+__all__ = ["BuildRecipe", "build", "exported_stage", "left_with_torch"]
 
 
 @dataclass(frozen=True)
-class Recipe:
+class BuildRecipe:
     """How to build. `targets` are compute capabilities to build for, or empty for the GPU at hand."""
 
     targets: tuple[str, ...]
@@ -43,7 +43,7 @@ class Recipe:
 
 
 def exported_stage(
-    spec: StageSpec, variant: Variant, recipe: Recipe
+    spec: ProgramSpec, variant: Variant, recipe: BuildRecipe
 ) -> tuple[ExportedProgram, dict[str, Tensor]]:
     """The stage as it is given to the library, the keep-list in float32; and the weights that it takes as inputs."""
     exported = export_stage(spec, variant, lifted=False, sources=True)
@@ -58,9 +58,9 @@ def exported_stage(
 
 def build(
     exported: ExportedProgram,
-    spec: StageSpec,
+    spec: ProgramSpec,
     variant: Variant,
-    recipe: Recipe,
+    recipe: BuildRecipe,
     device: torch.device,
     owners: Mapping[str, tuple[str, ...]],
 ) -> tuple[fx.GraphModule, tuple[Fallback, ...]]:
@@ -91,9 +91,9 @@ def build(
 
 def _compiled(
     exported: ExportedProgram,
-    spec: StageSpec,
+    spec: ProgramSpec,
     variant: Variant,
-    recipe: Recipe,
+    recipe: BuildRecipe,
     device: torch.device,
     *,
     dryrun: bool,
@@ -127,7 +127,7 @@ def _compiled(
     return graph
 
 
-def _shared(exported: ExportedProgram, spec: StageSpec) -> list[Any]:
+def _shared(exported: ExportedProgram, spec: ProgramSpec) -> list[Any]:
     """The weights that engines take, each of one size."""
     from torch_tensorrt import Input
 
@@ -135,13 +135,13 @@ def _shared(exported: ExportedProgram, spec: StageSpec) -> list[Any]:
     return [Input(shape=tuple(map(int, value.shape)), dtype=value.dtype) for value in values]
 
 
-def _inputs(spec: StageSpec, variant: Variant) -> list[Any]:
+def _inputs(spec: ProgramSpec, variant: Variant) -> list[Any]:
     """The stage's inputs with the profile that the variant's ranges give."""
     from torch_tensorrt import Input
 
     made = []
     for each in spec.inputs:
-        points = [each.shape(point) for point in Sizes.of(variant).points]
+        points = [each.shape(point) for point in PointSizes.of(variant).points]
         shapes = (
             {"shape": points[0]}
             if points[0] == points[2]

@@ -14,16 +14,16 @@ from composer_compile.backends.export_builder import packed_program
 from composer_compile.backends.tensorrt.engine_build import left_with_torch
 from composer_compile.backends.tensorrt.program_file import (
     Binding,
+    EngineProgram,
     EngineStep,
     Packed,
-    Program,
     TorchStep,
     digest,
 )
 from composer_compile.backends.tensorrt.segments import Fallback, export_segment
 from composer_compile.errors import CompileError
-from composer_compile.tensors.points import Sizes, number, symbols
-from composer_compile.tensors.specs import StageSpec
+from composer_compile.tensors.points import PointSizes, number, symbols
+from composer_compile.tensors.specs import ProgramSpec
 from composer_compile.tensors.variants import Variant
 
 __all__ = ["fixed_name", "read_graph"]
@@ -31,7 +31,7 @@ __all__ = ["fixed_name", "read_graph"]
 
 def read_graph(
     graph: fx.GraphModule,
-    spec: StageSpec,
+    spec: ProgramSpec,
     variant: Variant,
     store: WeightStore,
     *,
@@ -48,7 +48,7 @@ def read_graph(
     """
     reader = _Reader(graph, spec, variant, store, list(shared))
     outputs = reader.run()
-    program = Program(
+    program = EngineProgram(
         made_with=dict(made_with),
         targets=list(targets),
         inputs=[reader.binding(node, each.name, each.name) for node, each in reader.given],
@@ -66,7 +66,7 @@ def read_graph(
 @dataclass
 class _Reader:
     graph: fx.GraphModule
-    spec: StageSpec
+    spec: ProgramSpec
     variant: Variant
     store: WeightStore
     shared: list[str]
@@ -82,7 +82,7 @@ class _Reader:
         placeholders = [node for node in nodes if node.op == "placeholder"]
         count = len(self.shared)
         self.given = list(zip(placeholders[count:], self.spec.inputs, strict=True))
-        self.points = [symbols(self.given, sizes) for sizes in Sizes.of(self.variant).points]
+        self.points = [symbols(self.given, sizes) for sizes in PointSizes.of(self.variant).points]
         self._check_sizes()
         for node, key in zip(placeholders[:count], self.shared, strict=True):
             self._fixed(node, self._position(key))
@@ -114,7 +114,7 @@ class _Reader:
 
     def _check_sizes(self) -> None:
         """Nothing that was done to the graph may have fixed a size that requests are free to choose."""
-        for point, wanted in zip(self.points, Sizes.of(self.variant).points, strict=True):
+        for point, wanted in zip(self.points, PointSizes.of(self.variant).points, strict=True):
             for node, each in self.given:
                 found, expected = _shape(node.meta["val"], point), list(each.shape(wanted))
                 if found is not None and found != expected:
@@ -226,7 +226,7 @@ class _Reader:
         return f"step_{len(self.steps)}"
 
 
-def fixed_name(spec: StageSpec) -> str:
+def fixed_name(spec: ProgramSpec) -> str:
     """What a weight is called that the build made and no module owns."""
     return f"{spec.name}.fixed"
 

@@ -14,7 +14,7 @@ from unittest import mock
 from torch.export import ExportedProgram
 
 from composer_compile.backends.tensorrt.shared_weights import request_inputs
-from composer_compile.tensors.points import Sizes, number, symbols
+from composer_compile.tensors.points import PointSizes, number, symbols
 from composer_compile.tensors.specs import TensorSpec
 from composer_compile.tensors.variants import Variant
 
@@ -30,7 +30,7 @@ def profiled(exported: ExportedProgram, inputs: Sequence[TensorSpec], variant: V
     from torch_tensorrt.dynamo.partitioning import common
 
     given = list(zip(request_inputs(exported, inputs), inputs, strict=True))
-    points = [symbols(given, sizes) for sizes in Sizes.of(variant).points]
+    points = [symbols(given, sizes) for sizes in PointSizes.of(variant).points]
     noted = common.extract_var_range_info
 
     def worked_out(size: Any, *arguments: Any, **keywords: Any) -> dict[str, Any]:

@@ -20,7 +20,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from composer_compile.artifact.container import unsafe_entry
 from composer_compile.errors import ArtifactError
 
-__all__ = ["Binding", "EngineStep", "Packed", "Program", "TorchStep", "digest", "pack", "unpack"]
+__all__ = ["Binding", "EngineProgram", "EngineStep", "Packed", "TorchStep", "digest", "pack", "unpack"]
 
 DESCRIPTION = "program.json"
 EPOCH = (1980, 1, 1, 0, 0, 0)
@@ -81,7 +81,7 @@ class TorchStep(_Entry):
     """What it takes of the program's `weights`, by position; -1 for one that it does not read."""
 
 
-class Program(_Entry):
+class EngineProgram(_Entry):
     """`program.json`."""
 
     format: Literal["composer-tensorrt-program"] = "composer-tensorrt-program"
@@ -114,7 +114,7 @@ class Program(_Entry):
 class Packed:
     """A program's description, and the content of its files by name."""
 
-    program: Program
+    program: EngineProgram
     files: Mapping[str, bytes]
 
 
@@ -143,7 +143,7 @@ def unpack(content: bytes | memoryview) -> Packed:
     """
     files = _parts(content)
     try:
-        program = Program.model_validate_json(files.pop(DESCRIPTION))
+        program = EngineProgram.model_validate_json(files.pop(DESCRIPTION))
     except KeyError:
         raise ArtifactError(NO_PROGRAM) from None
     except ValidationError as error:

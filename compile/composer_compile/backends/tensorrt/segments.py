@@ -13,11 +13,11 @@ from torch.export import Dim, ExportedProgram
 
 from composer_compile.errors import CompileError
 from composer_compile.export.exporter import Lifted, forget_sources, state_of
-from composer_compile.stages.modules import TensorStage
+from composer_compile.stages.modules import StageModule
 from composer_compile.tensors.points import number
-from composer_compile.tensors.specs import StageSpec
+from composer_compile.tensors.specs import ProgramSpec
 
-__all__ = ["Fallback", "Segment", "example", "export_segment", "fallbacks_in", "owners_of"]
+__all__ = ["EngineSegment", "Fallback", "example", "export_segment", "fallbacks_in", "owners_of"]
 
 
 @dataclass(frozen=True)
@@ -34,16 +34,16 @@ class Fallback:
 
 
 @dataclass(frozen=True)
-class Segment:
+class EngineSegment:
     """A part that stays with torch, with the state that it takes first."""
 
     exported: ExportedProgram
     state: Mapping[str, Tensor]
 
 
-def owners_of(exported: ExportedProgram, spec: StageSpec) -> dict[str, tuple[str, ...]]:
+def owners_of(exported: ExportedProgram, spec: ProgramSpec) -> dict[str, tuple[str, ...]]:
     """The document's nodes by the path of every module that operations of a stage come from."""
-    if not isinstance(spec.module, TensorStage):
+    if not isinstance(spec.module, StageModule):
         return {}
     stacks = [node.meta.get("nn_module_stack") or {} for node in exported.graph.nodes]
     paths = {str(path) for stack in stacks for path, _ in stack.values()}
@@ -52,7 +52,7 @@ def owners_of(exported: ExportedProgram, spec: StageSpec) -> dict[str, tuple[str
 
 def fallbacks_in(
     graphs: Sequence[fx.GraphModule],
-    spec: StageSpec,
+    spec: ProgramSpec,
     exported: ExportedProgram,
     owners: Mapping[str, tuple[str, ...]],
 ) -> tuple[Fallback, ...]:
@@ -91,7 +91,7 @@ def _origins(node: fx.Node) -> list[str]:
     return names
 
 
-def export_segment(module: nn.Module, values: Sequence[Any], sizes: Mapping[Any, int]) -> Segment:
+def export_segment(module: nn.Module, values: Sequence[Any], sizes: Mapping[Any, int]) -> EngineSegment:
     """A part as a program that takes its state first. `values` are its inputs without data, `sizes` their symbols'."""
     state = state_of(module)
     lifted = Lifted(module, list(state)).eval()
@@ -112,7 +112,7 @@ def export_segment(module: nn.Module, values: Sequence[Any], sizes: Mapping[Any,
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise CompileError(f"what falls back to torch cannot be exported: {reason}") from error
     forget_sources(exported)
-    return Segment(exported, state)
+    return EngineSegment(exported, state)
 
 
 def example(value: Any, sizes: Mapping[Any, int]) -> Any:

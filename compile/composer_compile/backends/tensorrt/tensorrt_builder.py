@@ -13,7 +13,7 @@ from composer_compile.backends.contract import Compiled, Support
 from composer_compile.backends.tensorrt.build_cache import BuildCache, build_key
 from composer_compile.backends.tensorrt.builder_process import BuilderProcess
 from composer_compile.backends.tensorrt.cross_build import buildable, check_targets
-from composer_compile.backends.tensorrt.engine_build import Recipe, exported_stage
+from composer_compile.backends.tensorrt.engine_build import BuildRecipe, exported_stage
 from composer_compile.backends.tensorrt.engine_graph import fixed_name
 from composer_compile.backends.tensorrt.keep_list import KEPT
 from composer_compile.backends.tensorrt.program_file import Packed
@@ -23,7 +23,7 @@ from composer_compile.backends.tensorrt.tensorrt_library import installed, libra
 from composer_compile.errors import BackendError
 from composer_compile.export.plugin_operations import plugin_operations
 from composer_compile.options import BuildOptions
-from composer_compile.tensors.specs import StageSpec
+from composer_compile.tensors.specs import ProgramSpec
 from composer_compile.tensors.variants import Variant
 
 __all__ = ["TensorRTBuilder"]
@@ -64,11 +64,11 @@ class TensorRTBuilder:
         return {**installed().entries(), "capability": ", ".join(_targets(device, options))}
 
     def compile(
-        self, spec: StageSpec, variant: Variant, store: WeightStore, options: BuildOptions
+        self, spec: ProgramSpec, variant: Variant, store: WeightStore, options: BuildOptions
     ) -> Compiled:
         device = next((each.device for each in spec.module.parameters()), torch.device("cpu"))
         cache = BuildCache(options.cache) if options.cache is not None else None
-        recipe = Recipe(
+        recipe = BuildRecipe(
             targets=capabilities(options.targets),
             keep=KEPT if options.keep is None else options.keep,
             require_full=options.require_full,
@@ -141,7 +141,7 @@ class TensorRTBuilder:
 
 def _kept(
     found: tuple[bytes, Packed, Mapping[str, Tensor]],
-    spec: StageSpec,
+    spec: ProgramSpec,
     store: WeightStore,
     operations: tuple[str, ...],
     *notes: str,

@@ -24,7 +24,7 @@ from composer_compile.patches import patched, torch_alone
 
 __all__ = [
     "SEEN",
-    "Library",
+    "TensorRTLibrary",
     "check_installed",
     "fitting",
     "installed",
@@ -43,7 +43,7 @@ PLANNED_CAPABILITY = (8, 6)
 
 
 @dataclass(frozen=True)
-class Library:
+class TensorRTLibrary:
     """What is installed."""
 
     name: str
@@ -77,16 +77,16 @@ def check_installed() -> None:
         )
 
 
-def installed() -> Library:
+def installed() -> TensorRTLibrary:
     """Which library is installed. Raises BackendError where there is none."""
     if importlib.util.find_spec("torch_tensorrt") is not None:
         for name, below in (("torch-tensorrt-rtx", "tensorrt-rtx"), ("torch-tensorrt", "tensorrt")):
             with contextlib.suppress(PackageNotFoundError):
-                return Library(name, version(name).split("+")[0], version(below))
+                return TensorRTLibrary(name, version(name).split("+")[0], version(below))
     raise BackendError(f"the backend tensorrt needs Torch-TensorRT, which is not installed: {INSTALL}")
 
 
-def _minor(found: Library) -> tuple[int, ...]:
+def _minor(found: TensorRTLibrary) -> tuple[int, ...]:
     return tuple(int(part) for part in found.version.split(".")[:2] if part.isdigit())
 
 

@@ -14,7 +14,7 @@ import pytest
 import torch
 from composer_compile.backends.tensorrt.targets import NAMED, capabilities, capability
 from composer_compile.backends.tensorrt.tensorrt_builder import TensorRTBuilder
-from composer_compile.backends.tensorrt.tensorrt_library import Library, keeps_attention, library
+from composer_compile.backends.tensorrt.tensorrt_library import TensorRTLibrary, keeps_attention, library
 from composer_compile.backends.tensorrt.tensorrt_loader import TensorRTLoader
 from composer_compile.errors import BackendError
 from composer_compile.options import BuildOptions
@@ -49,7 +49,7 @@ def test_targets_come_once_in_order() -> None:
         (RTX, BuildOptions(targets=("rx7900",)), "rx7900: no GPU of that name"),
         (RTX, BuildOptions(targets=("h100",)), r"7\.5, 8\.0, 8\.6, 8\.9, 12\.0, 12\.1 and not for 9\.0"),
         (
-            Library("torch-tensorrt-rtx", "2.11.0", "1.4.0.76"),
+            TensorRTLibrary("torch-tensorrt-rtx", "2.11.0", "1.4.0.76"),
             BuildOptions(targets=("gb10",)),
             r"1\.4\.0\.76 builds for .*8\.9, 12\.0 and not for 12\.1",
         ),
@@ -62,14 +62,14 @@ def test_targets_come_once_in_order() -> None:
         (STANDARD, BuildOptions(), r"this machine has none.*tensorrt-rtx\]"),
         (STANDARD, BuildOptions(targets=("8.9",)), "--target cannot be given"),
         (
-            Library("torch-tensorrt-rtx", "2.13.0", "1.4.0"),
+            TensorRTLibrary("torch-tensorrt-rtx", "2.13.0", "1.4.0"),
             BuildOptions(targets=("8.9",)),
             r"rtx 2\.11\.0 with tensorrt-rtx 1\.4\.0\.76 or .* 1\.6\.1\.120, and here are 2\.13\.0 and 1\.4\.0",
         ),
     ],
 )
 def test_what_cannot_be_built_is_one_sentence(
-    has: Callable[[Library], None], found: Library, options: BuildOptions, message: str
+    has: Callable[[TensorRTLibrary], None], found: TensorRTLibrary, options: BuildOptions, message: str
 ) -> None:
     has(found)
     with pytest.raises(BackendError, match=message) as caught:
@@ -86,7 +86,7 @@ def test_what_cannot_be_built_is_one_sentence(
     ],
 )
 def test_a_plan_holds_its_options_and_needs_no_gpu(
-    has: Callable[[Library], None], options: BuildOptions, message: str
+    has: Callable[[TensorRTLibrary], None], options: BuildOptions, message: str
 ) -> None:
     has(RTX)
     TensorRTBuilder().check_options(BuildOptions(targets=("8.9",), keep=("norms",)), None)
@@ -95,21 +95,24 @@ def test_a_plan_holds_its_options_and_needs_no_gpu(
         TensorRTBuilder().check_options(options, None)
 
 
-def test_a_version_that_is_not_known_is_refused(has: Callable[[Library], None]) -> None:
-    has(Library("torch-tensorrt", "2.9.0", "10.13"))
+def test_a_version_that_is_not_known_is_refused(has: Callable[[TensorRTLibrary], None]) -> None:
+    has(TensorRTLibrary("torch-tensorrt", "2.9.0", "10.13"))
     with pytest.raises(BackendError, match=r"2\.11 to 2\.14, and torch-tensorrt 2\.9\.0"):
         TensorRTLoader().check_installed()
     has(STANDARD)
     TensorRTLoader().check_installed()
     assert keeps_attention()
-    has(Library("torch-tensorrt-rtx", "2.11.0", "1.4.0.76"))
+    has(TensorRTLibrary("torch-tensorrt-rtx", "2.11.0", "1.4.0.76"))
     TensorRTLoader().check_installed()
     assert not keeps_attention()
 
 
 @pytest.mark.parametrize(("found", "hidden"), [(RTX, True), (STANDARD, False)])
 def test_nobody_looks_for_plugins_of_tensorrt_rtx(
-    has: Callable[[Library], None], monkeypatch: pytest.MonkeyPatch, found: Library, hidden: bool
+    has: Callable[[TensorRTLibrary], None],
+    monkeypatch: pytest.MonkeyPatch,
+    found: TensorRTLibrary,
+    hidden: bool,
 ) -> None:
     """Its wheels hold a package for them that cannot be imported, and Torch-TensorRT 2.11 asks for it."""
     has(found)
@@ -127,9 +130,9 @@ def test_nobody_looks_for_plugins_of_tensorrt_rtx(
     [("1.7.1.116", r"; .* 1\.7\.1\.116: pip install tensorrt-rtx==1\.4\.0\.76"), ("1.4.0.76", "")],
 )
 def test_what_cannot_be_imported_names_the_tensorrt_that_fits(
-    has: Callable[[Library], None], monkeypatch: pytest.MonkeyPatch, below: str, advice: str
+    has: Callable[[TensorRTLibrary], None], monkeypatch: pytest.MonkeyPatch, below: str, advice: str
 ) -> None:
-    has(Library("torch-tensorrt-rtx", "2.11.0", below))
+    has(TensorRTLibrary("torch-tensorrt-rtx", "2.11.0", below))
     monkeypatch.setitem(sys.modules, "torch_tensorrt", None)
     with (
         pytest.raises(BackendError, match=f"cannot be imported: import of torch_tensorrt halted.*{advice}$"),
@@ -167,7 +170,7 @@ def test_other_backends_refuse_its_options(
     ],
 )
 def test_engines_of_another_gpu_or_version_are_refused(
-    has: Callable[[Library], None],
+    has: Callable[[TensorRTLibrary], None],
     monkeypatch: pytest.MonkeyPatch,
     changed: Mapping[str, str],
     message: str | None,

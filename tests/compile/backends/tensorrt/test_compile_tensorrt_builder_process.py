@@ -14,12 +14,12 @@ import pytest
 import torch
 from composer_compile.backends.tensorrt import program_file
 from composer_compile.backends.tensorrt.builder_process import BuilderProcess
-from composer_compile.backends.tensorrt.engine_build import Recipe, exported_stage
+from composer_compile.backends.tensorrt.engine_build import BuildRecipe, exported_stage
 from composer_compile.backends.tensorrt.engine_run import wired
-from composer_compile.backends.tensorrt.tensorrt_library import Library
+from composer_compile.backends.tensorrt.tensorrt_library import TensorRTLibrary
 from composer_compile.errors import BackendError, CompileError
 from composer_compile.options import BuildOptions
-from composer_compile.tensors.specs import StageSpec, TensorSpec
+from composer_compile.tensors.specs import ProgramSpec, TensorSpec
 from composer_compile.tensors.variants import variants_of
 from engines import CPU, RTX
 from torch import Tensor, nn
@@ -49,7 +49,7 @@ WORKS = f"{COMPILE}print('building')\n    return exported.module()\n"
 
 @pytest.fixture
 def double(
-    has: Callable[[Library], None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    has: Callable[[TensorRTLibrary], None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Callable[[str, str], None]:
     """Writes what stands in the place of the library: its code, and that of its compiler."""
     package = tmp_path / "double" / "torch_tensorrt"
@@ -80,15 +80,15 @@ class Turning(nn.Module):
         return turned.cumsum(1), turned.clone(), turned
 
 
-def stage() -> StageSpec:
+def stage() -> ProgramSpec:
     dims = (Dim.of("batch"), Dim.of("length"), Dim(4))
     given = TensorSpec("states", "float32", dims)
     ranges = {"batch": Range(2, 5, 3), "length": Range(2, 9, 4)}
-    return StageSpec("encode", Turning().eval(), (given,), (given,) * 3, ranges, ("some", "nodes"))
+    return ProgramSpec("encode", Turning().eval(), (given,), (given,) * 3, ranges, ("some", "nodes"))
 
 
-def built(builder: BuilderProcess, spec: StageSpec) -> Any:
-    recipe = Recipe(targets=(), keep=(), require_full=False, memory_limit=None, timing_cache=None)
+def built(builder: BuilderProcess, spec: ProgramSpec) -> Any:
+    recipe = BuildRecipe(targets=(), keep=(), require_full=False, memory_limit=None, timing_cache=None)
     variant = variants_of(spec.ranges)[-1]
     exported, shared = exported_stage(spec, variant, recipe)
     assert shared == {}  # all are small

@@ -13,7 +13,7 @@ from composer_compile.backends.tensorrt.engine_graph import read_graph
 from composer_compile.backends.tensorrt.engine_run import wired
 from composer_compile.errors import CompileError
 from composer_compile.export.exporter import export_stage
-from composer_compile.tensors.specs import StageSpec, TensorSpec
+from composer_compile.tensors.specs import ProgramSpec, TensorSpec
 from composer_compile.tensors.variants import variants_of
 from engines import CPU, bound, packed
 from pretended import near, pretended_cuda
@@ -69,7 +69,7 @@ class Engine(nn.Module):
         self.output_binding_names = [f"output{i}" for i in range(outputs)]
 
 
-def split(spec: StageSpec) -> tuple[torch.fx.GraphModule, dict[bytes, torch.fx.GraphModule]]:
+def split(spec: ProgramSpec) -> tuple[torch.fx.GraphModule, dict[bytes, torch.fx.GraphModule]]:
     """The stage as the library would cut it: up to tanh and after cumsum into engines, what is between to torch."""
     variant = variants_of(spec.ranges)[-1]
     whole = export_stage(spec, variant, lifted=False).module()
@@ -116,11 +116,11 @@ def _own_weights(graph: torch.fx.GraphModule, name: str) -> None:
     part.recompile()
 
 
-def stage(length: Range) -> StageSpec:
+def stage(length: Range) -> ProgramSpec:
     ranges = {"batch": Range(2, 5, 3), "length": length}
     dims = (Dim.of("batch"), Dim.of("length"), Dim(4))
     given = TensorSpec("states", "float32", dims)
-    return StageSpec("encode", InThree().eval(), (given,), (given, given), ranges, ("some", "nodes"))
+    return ProgramSpec("encode", InThree().eval(), (given,), (given, given), ranges, ("some", "nodes"))
 
 
 def test_a_size_that_was_fixed_on_the_way_is_refused() -> None:

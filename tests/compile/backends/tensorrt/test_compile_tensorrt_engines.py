@@ -120,8 +120,8 @@ import torch
 from torch import nn
 from composer.graph import Range
 from composer.types import Dim
-from composer_compile.backends.tensorrt.engine_build import Recipe, build, exported_stage
-from composer_compile.tensors.specs import StageSpec, TensorSpec
+from composer_compile.backends.tensorrt.engine_build import BuildRecipe, build, exported_stage
+from composer_compile.tensors.specs import ProgramSpec, TensorSpec
 from composer_compile.tensors.variants import variants_of
 
 
@@ -142,10 +142,10 @@ for name, rows, ranges in (
     ("one row alone", 1, {"batch": Range(1, 1, 1)}),
 ):
     given = TensorSpec("states", "float32", (batch, Dim(rows), Dim(1024)))
-    spec = StageSpec("encode", Wide().eval(), (given,), (given,), ranges, ("moved",))
+    spec = ProgramSpec("encode", Wide().eval(), (given,), (given,), ranges, ("moved",))
     (variant,) = variants_of(ranges)
     for weights in ("shared", "held"):
-        recipe = Recipe(("8.9",), (), True, None, None, weights)
+        recipe = BuildRecipe(("8.9",), (), True, None, None, weights)
         exported, shared = exported_stage(spec, variant, recipe)
         graph, left = build(exported, spec, variant, recipe, torch.device("cpu"), {})
         engines = [len(bytes(m.serialized_engine)) for m in graph.modules() if hasattr(m, "serialized_engine")]

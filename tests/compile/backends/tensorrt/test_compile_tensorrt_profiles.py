@@ -15,10 +15,10 @@ import torch
 from torch import nn
 from composer.graph import Range
 from composer.types import Dim
-from composer_compile.backends.tensorrt.engine_build import Recipe, build, exported_stage
+from composer_compile.backends.tensorrt.engine_build import BuildRecipe, build, exported_stage
 from composer_compile.backends.tensorrt.tensorrt_library import library
 from composer_compile.tensors.variants import variants_of
-from composer_compile.tensors.specs import StageSpec, TensorSpec
+from composer_compile.tensors.specs import ProgramSpec, TensorSpec
 
 
 class Between(nn.Module):
@@ -36,8 +36,8 @@ batch, length = (Dim(0, ((name, 1),)) for name in ("batch", "length"))
 given = TensorSpec("states", "float32", (batch, length, Dim(4)))
 result = TensorSpec("moved", "float32", (batch, length + Dim(17), Dim(4)))
 ranges = {"batch": Range(1, 8, 5), "length": Range(1, 9, 6)}
-spec = StageSpec("encode", Between().eval(), (given,), (result,), ranges, ("moved",))
-recipe = Recipe(targets=("8.9",), keep=(), require_full=False, memory_limit=None, timing_cache=None)
+spec = ProgramSpec("encode", Between().eval(), (given,), (result,), ranges, ("moved",))
+recipe = BuildRecipe(targets=("8.9",), keep=(), require_full=False, memory_limit=None, timing_cache=None)
 (variant,) = variants_of(ranges)
 exported, _ = exported_stage(spec, variant, recipe)
 found = []

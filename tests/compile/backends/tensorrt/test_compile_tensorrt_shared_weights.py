@@ -9,13 +9,13 @@ from typing import Literal
 import pytest
 import torch
 from composer_compile.artifact.weights import WeightStore, content_key
-from composer_compile.backends.tensorrt.engine_build import Recipe, exported_stage
+from composer_compile.backends.tensorrt.engine_build import BuildRecipe, exported_stage
 from composer_compile.backends.tensorrt.engine_graph import read_graph
 from composer_compile.backends.tensorrt.program_file import TorchStep
 from composer_compile.backends.tensorrt.tensorrt_builder import TensorRTBuilder
 from composer_compile.options import BuildOptions
 from composer_compile.plan.trace import trace
-from composer_compile.tensors.specs import StageSpec, TensorSpec
+from composer_compile.tensors.specs import ProgramSpec, TensorSpec
 from composer_compile.tensors.variants import Variant, variants_of
 from torch import Tensor, fx, nn
 
@@ -56,7 +56,7 @@ class Tables(nn.Module):
         return (self.scores(self.norm(states)),)
 
 
-def stage(dtype: torch.dtype = torch.float32) -> StageSpec:
+def stage(dtype: torch.dtype = torch.float32) -> ProgramSpec:
     torch.manual_seed(3)
     batch, length = (Dim.of(name) for name in RANGES)
     name = str(dtype).removeprefix("torch.")
@@ -65,12 +65,12 @@ def stage(dtype: torch.dtype = torch.float32) -> StageSpec:
         TensorSpec("pixels", name, (batch, Dim(3), Dim(32), Dim(32))),
     )
     result = TensorSpec("logits", name, (batch, length + Dim(16), Dim(200)))
-    return StageSpec("encode", Tables().eval().to(dtype), given, (result,), RANGES, ("words", "picture"))
+    return ProgramSpec("encode", Tables().eval().to(dtype), given, (result,), RANGES, ("words", "picture"))
 
 
-def recipe(**changes: object) -> Recipe:
+def recipe(**changes: object) -> BuildRecipe:
     chosen = {"keep": (), "require_full": False, "memory_limit": None, "timing_cache": None, **changes}
-    return Recipe(targets=("8.9",), **chosen)  # type: ignore[arg-type]
+    return BuildRecipe(targets=("8.9",), **chosen)  # type: ignore[arg-type]
 
 
 @pytest.fixture
