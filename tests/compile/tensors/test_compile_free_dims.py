@@ -21,9 +21,9 @@ from torch import nn
 from composer.graph import Range, check
 from composer.plan import plan_task
 from composer.plugin import Method, ModuleType, NoConfig, hookimpl, load_registry
-from composer.types import Dim, Signature, States, parse_form
+from composer.types import Dim, Signature, States, Symbol, parse_form
 
-names = st.sampled_from(["batch", "question.length", "a-b.length", "x2.width"])
+names = st.sampled_from([Symbol(name) for name in ("batch", "question.length", "a-b.length", "x2.width")])
 forms = st.builds(
     lambda constant, terms: Dim(constant, tuple(sorted(terms.items()))),
     st.integers(-50, 5000),

@@ -21,7 +21,7 @@ from composer_compile.tensors.variants import Variant
 
 __all__ = ["BuildCache", "build_key"]
 
-FORMAT = "3"
+FORMAT = "4"
 """Changes whenever programs are built in another way."""
 
 
