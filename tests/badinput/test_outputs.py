@@ -144,7 +144,7 @@ def test_a_plugin_is_written_whole_or_not_at_all(composer, tmp_path: Path, place
     [
         (["explain", "C999"], "there is no code 'C999'"),
         (["explain", ""], "there is no code ''"),
-        (["plugins", "show", "mplug2.texxt"], "did you mean mplug2.text_encoder"),
+        (["plugins", "show", "mplug2.text_encodr"], "did you mean mplug2.text_encoder"),
         (["plugins", "show", ""], "no installed plugin offers ''"),
         (["plugins", "list", "x"], "unrecognized arguments: x"),
         (["schema", "x"], "unrecognized arguments: x"),
