@@ -32,7 +32,7 @@ class Between(nn.Module):
         return (self.second(torch.logcumsumexp(states, 1)).tanh(),)
 
 
-batch, length = (Dim(0, ((name, 1),)) for name in ("batch", "length"))
+batch, length = Dim.of("batch"), Dim.of("length")
 given = TensorSpec("states", "float32", (batch, length, Dim(4)))
 result = TensorSpec("moved", "float32", (batch, length + Dim(17), Dim(4)))
 ranges = {"batch": Range(1, 8, 5), "length": Range(1, 9, 6)}
