@@ -25,7 +25,7 @@ QUESTION = "what is the man in the red shirt doing with the two large boxes?"
 def video_qa(runner: Any, tensors: Any) -> Callable[[], States]:
     """The encoding of video-qa of mPLUG-2."""
     m = runner.program.modules_by_name
-    prepare = runner.program.prepare["input_video"]
+    (prepare,) = runner.program.prepare
 
     def forward() -> States:
         prepared = prepare(**tensors["video"])
@@ -41,7 +41,7 @@ def video_qa(runner: Any, tensors: Any) -> Callable[[], States]:
 def image_qa(runner: Any, tensors: Any) -> Callable[[], States]:
     """The encoding of image-qa of the quick start."""
     m = runner.program.modules_by_name
-    prepare = runner.program.prepare["input_image"]
+    (prepare,) = runner.program.prepare
 
     def forward() -> States:
         prepared = prepare(**tensors["image"])
