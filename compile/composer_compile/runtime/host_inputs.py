@@ -191,7 +191,8 @@ def _keys(name: str, kind: Kind) -> list[str]:
 def _named(name: str, kind: Kind, value: Any) -> dict[str, Tensor]:
     parts = value if kind.record is not None else (value,)
     fields = list(zip(_keys(name, kind), kind.fields.values(), parts, strict=True))
-    tensors = {key: to_tensors(part) for key, _, part in fields if part is not None}
+    # Contiguous, as the tensors that a program was made with; a library would copy others at every call.
+    tensors = {key: to_tensors(part).contiguous() for key, _, part in fields if part is not None}
     lengths = {
         axis: size
         for key, field, _ in fields
