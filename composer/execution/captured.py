@@ -96,13 +96,14 @@ class _Captured:
         logits, after = self.decoder.step(self.ids, cache)
         if tree_flatten(after)[1] != self.spec:
             raise RuntimeError("its cache changes its form from step to step")
-        changed = [
-            (place, leaf)
-            for place, leaf in zip(self.places, tree_leaves(after), strict=True)
-            if place is not None and leaf is not place
-        ]
-        if any(place.shape != leaf.shape for place, leaf in changed):
-            raise RuntimeError("its cache grows from step to step")
+        changed = []
+        for place, leaf in zip(self.places, tree_leaves(after), strict=True):
+            if not _fits(place, leaf):
+                raise RuntimeError(
+                    "a tensor of its cache comes, goes, grows or changes its format from step to step"
+                )
+            if place is not None and leaf is not place:
+                changed.append((place, leaf))
         held = {place.untyped_storage()._cdata for place in self.places if place is not None}
         # A leaf that is a view of another's place is read before that is written.
         apart = [
@@ -142,6 +143,13 @@ class _Captured:
             raise RuntimeError(
                 "a search that says `steps_once` went on from a cache that it had stepped from before"
             )
+
+
+def _fits(place: Tensor | None, leaf: object) -> bool:
+    """Whether what a step gave can lie where the value before it lay."""
+    if place is None or not isinstance(leaf, Tensor):
+        return place is leaf
+    return (place.shape, place.dtype) == (leaf.shape, leaf.dtype)
 
 
 class _Lease:

@@ -97,7 +97,12 @@ def _array(value: Any) -> NDArray[Any]:
     if array.dtype.kind == "O" and all(
         isinstance(each, (int, float, Decimal, Fraction)) for each in array.flat
     ):
-        return array.astype(np.float64)  # fractions, decimals, and numbers that are too long
+        try:
+            return array.astype(np.float64)  # fractions, decimals, and numbers that are too long
+        except (OverflowError, ValueError) as error:
+            raise InputError(
+                f"a number that was given is none that a computer reckons with ({error})"
+            ) from None
     if array.dtype.kind == "V" and "float" in array.dtype.name:  # bfloat16, as some libraries add it to NumPy
         return array.astype(np.float32)
     return array

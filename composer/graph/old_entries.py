@@ -68,7 +68,13 @@ def replacing(old: Sequence[Pair], text: str, source: str) -> tuple[Edit, ...]:
     if not source or len(entries) < len(old) or UNSHOWN in text:
         return ()
     first, last = min(entry.start for entry in entries), max(entry.end for entry in entries)
-    if _ANCHOR.search(source, first, last) or any("#" in source[each.start : each.end] for each in entries):
+    *others, kept = sorted(entries, key=lambda entry: entry.start)
+    gone = [
+        (kept.start, kept.end),
+        *((each.start, each.end) for each in others),
+        *(_whole(source, o) for o in others),
+    ]
+    if _ANCHOR.search(source, first, last) or any("#" in source[start:end] for start, end in gone):
         return ()
     return rewritten(old[0][0].start_mark.name, source, entries, text)
 

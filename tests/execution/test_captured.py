@@ -186,6 +186,36 @@ def test_a_leaf_that_lies_in_the_place_of_another_is_read_before_that_is_written
         assert logits.flatten().tolist() == expected
 
 
+class Late:
+    """A cache in which a tensor comes, goes, or changes its format with the first step."""
+
+    def __init__(self, first: Any, later: Any) -> None:
+        self.first, self.later = first, later
+
+    def step(self, ids: Tensor, cache: Swapped) -> tuple[Tensor, Swapped]:
+        return torch.zeros(1, 1, 3), Swapped(cache.first, self.later)
+
+
+@pytest.mark.parametrize(
+    ("first", "later"),
+    [
+        (None, torch.ones(1)),
+        (torch.ones(1), None),
+        (torch.ones(1), 3),
+        (torch.ones(1), torch.ones(2)),
+        (torch.ones(1), torch.ones(1, dtype=torch.float64)),
+    ],
+    ids=["comes", "goes", "becomes a number", "grows", "format"],
+)
+def test_a_cache_that_changes_its_form_runs_as_it_is(
+    first: Any, later: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(captured, "capture", lambda run, device: (run(), run)[1])
+    decoder, own = Late(first, later), Swapped(torch.zeros(1), first)
+    step, cache = captured.CapturedSteps(decoder).begin(own, batch=1, beams=1)
+    assert (step, cache) == (decoder.step, own)
+
+
 def test_a_stream_is_captured_too(tiny: Any, tmp_path: Any, captures: list[int]) -> None:
     path = tmp_path / "greedy.yaml"
     path.write_text(

@@ -15,8 +15,8 @@ __all__ = ["check_harmless", "is_registered", "unknown_operation", "unregistered
 
 GRAPH = re.compile(r"/models/[^/]+\.json$")
 CALLED = re.compile(rb'"(?:target|as_operator)":\s*"torch\.ops\.([\w.]+)"')
-FILES = frozenset({"aten::from_file", "aten::save"})
-"""Operations of torch that read or write a file which their caller names."""
+FILES = frozenset({"aten::from_file", "aten::save", "aten::_print"})
+"""Operations of torch that read or write a file which their caller names, or print."""
 
 
 def unknown_operation(program: Path | IO[bytes]) -> str | None:
@@ -37,7 +37,7 @@ def check_harmless(operation: str) -> None:
     """Raise ArtifactError for an operation, such as `aten::from_file`, which no computation needs."""
     if operation in FILES:
         raise ArtifactError(
-            f"a program of the artifact calls {operation}, which opens a file: it is not loaded"
+            f"a program of the artifact calls {operation}, which opens a file or prints: it is not loaded"
         )
 
 

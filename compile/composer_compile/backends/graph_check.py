@@ -24,8 +24,14 @@ __all__ = ["check_graphs"]
 NAMES = ("name", "as_name")
 """What a value, an argument or a graph inside the graph is called."""
 WORD = re.compile(r"[^\W\d]\w*")
-EXPRESSION = re.compile(r"(?:[\w\s()+\-*/%,=<>&|~']|(?<=\d)\.(?=\d))*")
+EXPRESSION = re.compile(r"(?:[\w\s()+\-*/%,=<>&|~]|(?<=\d)\.(?=\d))*")
 SYMBOL = re.compile(r"[a-z]+\d+")
+QUOTED = re.compile(r"Symbol\('[a-z]+\d+'")
+NUMBER = re.compile(r"(?<!\w)\d+")
+POWERS = frozenset({"Pow", "PowByNatural", "FloatPow", "LShift"})
+MOST_DIGITS = 19
+MOST_DEEP = 50
+STRUCTURES = (None, "builtins.tuple", "builtins.list", "builtins.dict")
 SIZES = frozenset(
     (
         *("Add", "Mul", "Pow", "Integer", "Rational", "Float", "Symbol", "Max", "Min", "Mod", "Abs", "floor"),
@@ -116,8 +122,45 @@ def _is_name(text: str) -> bool:
 
 
 def _is_size(text: str) -> bool:
-    words = WORD.findall(text)
-    return bool(EXPRESSION.fullmatch(text)) and all(word in SIZES or SYMBOL.fullmatch(word) for word in words)
+    """Whether an expression is one over sizes, of known words, and small enough to be evaluated."""
+    text = QUOTED.sub("Symbol(", text)
+    words, numbers = WORD.findall(text), NUMBER.findall(text)
+    powers = text.count("**") + text.count("<<") + sum(word in POWERS for word in words)
+    longest = MOST_DIGITS if not powers else 2
+    return (
+        bool(EXPRESSION.fullmatch(text))
+        and all(word in SIZES or SYMBOL.fullmatch(word) for word in words)
+        and powers <= 1
+        and all(len(number) <= longest for number in numbers)
+        and _is_balanced(text)
+    )
+
+
+def _is_balanced(text: str) -> bool:
+    depth = 0
+    for sign in text:
+        depth += (sign == "(") - (sign == ")")
+        if not 0 <= depth <= MOST_DEEP:
+            return False
+    return depth == 0
+
+
+def _is_structure(text: str) -> bool:
+    """Whether a text describes tuples, lists and maps with plain keys: torch imports what other ones name."""
+    try:
+        waiting = [json.loads(text)[1]] if text else []
+        while waiting:
+            each = waiting.pop()
+            context = json.loads(each["context"]) if isinstance(each["context"], str) else each["context"]
+            keys = context if isinstance(context, list) else []
+            if each["type"] not in STRUCTURES or (context is not None and keys is not context):
+                return False
+            if not all(isinstance(key, str) for key in keys):
+                return False
+            waiting += each["children_spec"]
+    except (ValueError, TypeError, KeyError, IndexError, RecursionError):
+        return False
+    return True
 
 
 def _is_function(text: str) -> bool:
@@ -137,12 +180,14 @@ def _is_function(text: str) -> bool:
 RULES: dict[str, Callable[[str], bool]] = {
     **dict.fromkeys(NAMES, _is_name),
     "expr_str": _is_size,
+    **dict.fromkeys(("in_spec", "out_spec"), _is_structure),
     "target": _is_function,
     "as_operator": _is_function,
 }
 WHAT = {
     **dict.fromkeys(NAMES, "a name"),
     "expr_str": "a size",
+    **dict.fromkeys(("in_spec", "out_spec"), "the structure of values"),
     **dict.fromkeys(("target", "as_operator"), "a function to call"),
 }
 """What a text of a graph says, by its key."""

@@ -39,6 +39,8 @@ __all__ = [
 
 T = TypeVar("T")
 VERSION = 1
+MOST_DEEP = 32
+"""Levels of a short form; a graph's arguments take few."""
 MODEL = "/models/model.json"
 SHORT = "/extra/composer.short.json"
 CONSTANTS = "/data/constants/"
@@ -57,6 +59,12 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     "math.trunc": math.trunc,
 }
 """What a graph calls besides operations of torch: sizes are reckoned with, and tuples taken apart."""
+ORDINARY = frozenset(
+    (
+        *(torch.bool, torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64),
+        *(torch.float16, torch.bfloat16, torch.float32, torch.float64, torch.complex64, torch.complex128),
+    )
+)
 WORDS = {"inf": math.inf, "-inf": -math.inf, "nan": math.nan}
 MALFORMED = (
     KeyError,
@@ -122,6 +130,8 @@ def read_short_form(content: bytes | memoryview) -> ShortForm | None:
             if name not in archive.namelist():
                 return None
             data = json.loads(archive.read(name))
+            if _depth(data) > MOST_DEEP:
+                raise ValueError("too deep")
             if (data["version"], data["torch"]) != (VERSION, minor(torch.__version__)):
                 return None
             if data["program"] != hashlib.sha256(archive.read(program)).hexdigest():
@@ -160,6 +170,8 @@ class _Reader:
                 given = tuple(self._value(each) for each in arguments)
                 named = {_keyword(key): self._value(each) for key, each in keywords.items()}
                 self.values.append(self.graph.call_function(called, given, named))
+            if not isinstance(form.data["result"], list):
+                raise TypeError("result")
             self.graph.output(tuple(self._value(each) for each in form.data["result"]))
         except MALFORMED:
             raise _malformed() from None
@@ -216,7 +228,7 @@ class _Reader:
         return self.device  # programs are stored on the CPU, and run where they are loaded
 
     def _dtype(self, name: str) -> torch.dtype:
-        return _named(name, torch.dtype)
+        return _ordinary(name)
 
     def _layout(self, name: str) -> torch.layout:
         return _named(name, torch.layout)
@@ -251,6 +263,14 @@ def _named(name: str, kind: type[T]) -> T:
     return found
 
 
+def _ordinary(name: str) -> torch.dtype:
+    """A number format of plain numbers: tensors of others, such as `quint8`, carry more than their bytes."""
+    dtype = _named(name, torch.dtype)
+    if dtype not in ORDINARY:
+        raise TypeError(name)
+    return dtype
+
+
 def _target(name: str) -> Callable[..., Any]:
     """A function that a graph may call. Raises ArtifactError for an operation that nothing has registered."""
     if name in FUNCTIONS:
@@ -275,13 +295,27 @@ def operation_named(space: str, label: str, overload: str) -> torch._ops.OpOverl
 
 def _keyword(name: str) -> str:
     """The name of an argument: it becomes part of Python's source."""
-    if not name.isidentifier() or iskeyword(name):
+    if not (name.isascii() and name.isidentifier()) or iskeyword(name) or name.startswith("__"):
         raise ValueError(name)
     return name
 
 
+def _depth(data: Any) -> int:
+    """How deep lists and maps lie in each other, one call at a time: what is too deep must not end the process."""
+    depth, level = 0, [data]
+    while level and depth <= MOST_DEEP:
+        depth += 1
+        inside = (
+            each.values() if isinstance(each, dict) else each
+            for each in level
+            if isinstance(each, (dict, list))
+        )
+        level = [item for items in inside for item in items]
+    return depth
+
+
 def _constant(entry: Mapping[str, Any], content: bytes, device: torch.device) -> Tensor:
-    dtype, shape = _named(entry["dtype"], torch.dtype), [_index(size, 1 << 62) for size in entry["shape"]]
+    dtype, shape = _ordinary(entry["dtype"]), [_index(size, 1 << 62) for size in entry["shape"]]
     if len(content) != math.prod(shape) * dtype.itemsize:
         raise ValueError(entry)
     if not content:

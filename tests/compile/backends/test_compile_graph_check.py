@@ -98,6 +98,20 @@ MADE_UP: dict[str, Callable[[str], Callable[[str], str]]] = {
     "an inner function": lambda code: with_value(
         "target", "torch.ops.higher_order.triton_kernel_wrapper_mutation"
     ),
+    "a structure": lambda code: with_value(
+        "in_spec",
+        '[1, {"type": "builtins.dict", "context": "[{\\"__enum__\\": true, \\"fqn\\": \\"this:d\\", \\"name\\": \\"A\\"}]", '
+        '"children_spec": [{"type": null, "context": null, "children_spec": []}]}]',
+    ),
+    "a structure of another type": lambda code: with_value(
+        "out_spec", '[1, {"type": "this.D", "context": "null", "children_spec": []}]'
+    ),
+    "a size without end": lambda code: with_value("expr_str", "9**9**9**9"),
+    "powers of powers": lambda code: with_value("expr_str", "Pow(Integer(9), Pow(Integer(9), Integer(9)))"),
+    "a wide shift": lambda code: with_value("expr_str", "1 << 99999999999"),
+    "a long text": lambda code: with_value("expr_str", "'s0' * 99999999999"),
+    "a long number": lambda code: with_value("expr_str", "1" * 5000),
+    "open brackets": lambda code: with_value("expr_str", "(((("),
     "no JSON": lambda code: lambda text: code,
     "depth": lambda code: lambda text: "[" * 100_000,
 }

@@ -235,7 +235,24 @@ def node(*parts: Any) -> Callable[[dict[str, Any]], Any]:
     return lambda data: operator.setitem(data["nodes"], 0, list(parts))
 
 
+def deep(levels: int) -> list[Any]:
+    found: list[Any] = []
+    for _ in range(levels):
+        found = [found]
+    return found
+
+
+def constant(dtype: str) -> Callable[[dict[str, Any]], Any]:
+    """A number format for what is stored, wherever the first tensor of a call is made of it."""
+    return lambda data: operator.setitem(data["nodes"], 0, [0, [{"dtype": dtype}], {}])
+
+
 WRONG: dict[str, Callable[[dict[str, Any]], Any]] = {
+    "depth": node(0, deep(201), {}),
+    "a keyword in other letters": node(0, [], {"fi": 1, "\ufb01": 2}),
+    "a keyword of Python": node(0, [], {"__debug__": 1}),
+    "a result that is a text": lambda data: data.update(result="abc"),
+    "a quantized format": constant("quint8"),
     "no JSON": lambda data: b"{",
     "a list": lambda data: b"[]",
     "deep": lambda data: b"[" * 100_000,
@@ -281,7 +298,9 @@ def test_a_short_form_that_no_builder_writes_is_refused(
     assert "\n" not in str(caught.value)
 
 
-@pytest.mark.parametrize("name", ["aten.from_file.default", "aten.from_file.out", "aten.save.default"])
+@pytest.mark.parametrize(
+    "name", ["aten.from_file.default", "aten.from_file.out", "aten.save.default", "aten._print.default"]
+)
 def test_operations_that_open_files_are_refused(
     sizes: tuple[Sizes, bytes], name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
