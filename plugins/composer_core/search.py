@@ -83,7 +83,6 @@ class BeamSearch:
     def _totals(self, logits: Tensor, scores: Tensor, ends: Tensor, position: int) -> Tensor:
         """Summed log-probabilities [B, K, V]."""
         total = logits.float().log_softmax(dim=-1) + scores.unsqueeze(-1)
-        total = total.masked_fill(scores.isneginf().unsqueeze(-1), -torch.inf)  # whatever its logits are
         return total.index_fill_(2, ends, -torch.inf) if position < self.framing.min_tokens else total
 
     def _ended(self, total: Tensor, ends: Tensor) -> Tensor:

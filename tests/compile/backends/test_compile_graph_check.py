@@ -84,6 +84,17 @@ def test_programs_that_torch_wrote_are_loaded(module: nn.Module) -> None:
 
 WRITES = "__import__('pathlib').Path({place!r}).touch()"
 """What tells that it ran."""
+IMPORTS = json.dumps(
+    [
+        1,
+        {
+            "type": "builtins.dict",
+            "context": json.dumps([{"__enum__": True, "fqn": "this:d", "name": "A"}]),
+            "children_spec": [{"type": None, "context": None, "children_spec": []}],
+        },
+    ]
+)
+"""The structure of a map whose key torch would import."""
 MADE_UP: dict[str, Callable[[str], Callable[[str], str]]] = {
     "an input's name": lambda code: lambda text: text.replace('"values"', json.dumps(f"x={code}")),
     "any name": lambda code: with_value("name", f"x={code}"),
@@ -98,11 +109,7 @@ MADE_UP: dict[str, Callable[[str], Callable[[str], str]]] = {
     "an inner function": lambda code: with_value(
         "target", "torch.ops.higher_order.triton_kernel_wrapper_mutation"
     ),
-    "a structure": lambda code: with_value(
-        "in_spec",
-        '[1, {"type": "builtins.dict", "context": "[{\\"__enum__\\": true, \\"fqn\\": \\"this:d\\", \\"name\\": \\"A\\"}]", '
-        '"children_spec": [{"type": null, "context": null, "children_spec": []}]}]',
-    ),
+    "a structure": lambda code: with_value("in_spec", IMPORTS),
     "a structure of another type": lambda code: with_value(
         "out_spec", '[1, {"type": "this.D", "context": "null", "children_spec": []}]'
     ),

@@ -99,9 +99,3 @@ def test_a_stop_ends_a_text_as_the_end_does(seed):
     assert not {END, 5} & set(streamed)
     (greedy,) = search(scores, beams=1, min_tokens=1, max_tokens=8, stop=(5,))
     assert [t for t in greedy[0].ids[1:] if t not in (END, 5)] == streamed
-
-
-def test_beams_that_are_not_alive_score_nothing_whatever_the_decoder_says():
-    broken = torch.full((VOCABULARY, VOCABULARY), torch.nan)
-    (found,) = search(broken, beams=2, min_tokens=0, max_tokens=1)
-    assert found[-1].score == -torch.inf
