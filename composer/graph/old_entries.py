@@ -68,13 +68,7 @@ def replacing(old: Sequence[Pair], text: str, source: str) -> tuple[Edit, ...]:
     if not source or len(entries) < len(old) or UNSHOWN in text:
         return ()
     first, last = min(entry.start for entry in entries), max(entry.end for entry in entries)
-    *others, kept = sorted(entries, key=lambda entry: entry.start)
-    gone = [
-        (kept.start, kept.end),
-        *((each.start, each.end) for each in others),
-        *(_whole(source, o) for o in others),
-    ]
-    if _ANCHOR.search(source, first, last) or any("#" in source[start:end] for start, end in gone):
+    if _ANCHOR.search(source, first, last) or any("#" in source[each.start : each.end] for each in entries):
         return ()
     return rewritten(old[0][0].start_mark.name, source, entries, text)
 
@@ -114,11 +108,14 @@ def rewritten(file: str, source: str, entries: Sequence[OldEntry], text: str) ->
 
 
 def _whole(source: str, entry: OldEntry) -> tuple[int, int]:
-    """An entry with what parts it from the next one: the comma of a flow map, or its line."""
+    """An entry with what parts it from the next one: the comma of a flow map, or its line but for a comment on it."""
     sign = _NEXT.match(source, entry.end)
     if sign is not None and sign["sign"]:
         comma = _COMMA.match(source, entry.end)
         return entry.start, comma.end() if comma is not None else entry.end
     line = source.rfind("\n", 0, entry.start) + 1
     stop = source.find("\n", entry.end)
+    comment = source.find("#", entry.end, len(source) if stop < 0 else stop)
+    if comment >= 0:
+        return entry.start, comment
     return line, len(source) if stop < 0 else stop + 1

@@ -66,7 +66,11 @@ def test_old_options_are_one_problem_and_its_fix(
     [
         (
             ("beams: 5  # as published", "max_tokens: 10", "penalty: mplug2  # the length"),
-            ("max_tokens: 10", "search: {uses: mplug2.beam, with: {beams: 5}}  # the length"),
+            (
+                "# as published",
+                "max_tokens: 10",
+                "search: {uses: mplug2.beam, with: {beams: 5}}  # the length",
+            ),
         ),
         (("penalty: none",), (WRITTEN[1:-1],)),
         (("penalty:", "max_tokens: 3"), (WRITTEN[1:-1], "max_tokens: 3")),
