@@ -81,6 +81,8 @@ def _given(array: NDArray[Any]) -> str:
         return "numbers"
     if array.dtype.kind != "O":
         return "texts" if array.dtype.kind in _OBJECTS else f"{array.dtype} values"
+    if all(each is None for each in array.flat):
+        return "no values"
     odd = next((each for each in array.flat if not isinstance(each, (str, bytes)) and each is not None), None)
     return "texts" if odd is None else f"values of type {type(odd).__name__}"
 
@@ -100,9 +102,7 @@ def _array(value: Any) -> NDArray[Any]:
         try:
             return array.astype(np.float64)  # fractions, decimals, and numbers that are too long
         except (OverflowError, ValueError) as error:
-            raise InputError(
-                f"a number that was given is none that a computer reckons with ({error})"
-            ) from None
+            raise InputError(f"a number cannot be held in 64 bits ({error})") from None
     if array.dtype.kind == "V" and "float" in array.dtype.name:  # bfloat16, as some libraries add it to NumPy
         return array.astype(np.float32)
     return array

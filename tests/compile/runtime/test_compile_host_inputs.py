@@ -112,6 +112,21 @@ REFUSED: dict[str, tuple[str, dict[str, Any], str]] = {
         {"first": [], "second": []},
         "input `first` is an empty list: give at least one value",
     ),
+    "a number that is too long": (
+        "sum",
+        {"first": [[10**400] * 4], "second": FOUR},
+        "a number cannot be held in 64 bits",
+    ),
+    "a decimal that is none": (
+        "sum",
+        {"first": [[Decimal("sNaN")] * 4], "second": FOUR},
+        "a number cannot be held in 64 bits",
+    ),
+    "nothing in a list": (
+        "sum",
+        {"first": [[None] * 4], "second": FOUR},
+        "input `first` takes numbers for its values, and no values were given",
+    ),
     "unequal numbers": (
         "sum",
         {"first": [FOUR] * 2, "second": [FOUR] * 3},
