@@ -101,8 +101,8 @@ def _array(value: Any) -> NDArray[Any]:
     ):
         try:
             return array.astype(np.float64)  # fractions, decimals, and numbers that are too long
-        except (OverflowError, ValueError) as error:
-            raise InputError(f"a number cannot be held in 64 bits ({error})") from None
+        except (OverflowError, ValueError):  # a whole number of 400 digits, a decimal that signals
+            raise InputError("a number that was given cannot be held in 64 bits") from None
     if array.dtype.kind == "V" and "float" in array.dtype.name:  # bfloat16, as some libraries add it to NumPy
         return array.astype(np.float32)
     return array

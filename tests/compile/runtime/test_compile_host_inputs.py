@@ -114,17 +114,17 @@ REFUSED: dict[str, tuple[str, dict[str, Any], str]] = {
     ),
     "a number that is too long": (
         "sum",
-        {"first": [[10**400] * 4], "second": FOUR},
-        "a number cannot be held in 64 bits",
+        {"first": np.array([[10**400] * 4], object), "second": FOUR},
+        "a number that was given cannot be held in 64 bits",
     ),
     "a decimal that is none": (
         "sum",
-        {"first": [[Decimal("sNaN")] * 4], "second": FOUR},
-        "a number cannot be held in 64 bits",
+        {"first": np.array([[Decimal("sNaN")] * 4], object), "second": FOUR},
+        "a number that was given cannot be held in 64 bits",
     ),
     "nothing in a list": (
         "sum",
-        {"first": [[None] * 4], "second": FOUR},
+        {"first": np.array([[None] * 4], object), "second": FOUR},
         "input `first` takes numbers for its values, and no values were given",
     ),
     "unequal numbers": (
