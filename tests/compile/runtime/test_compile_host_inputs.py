@@ -114,17 +114,17 @@ REFUSED: dict[str, tuple[str, dict[str, Any], str]] = {
     ),
     "a number that is too long": (
         "sum",
-        {"first": np.array([[10**400] * 4], object), "second": FOUR},
+        {"first": States(np.array([[10**400] * 4], object), None), "second": FOUR},
         "a number that was given cannot be held in 64 bits",
     ),
     "a decimal that is none": (
         "sum",
-        {"first": np.array([[Decimal("sNaN")] * 4], object), "second": FOUR},
+        {"first": States(np.array([[Decimal("sNaN")] * 4], object), None), "second": FOUR},
         "a number that was given cannot be held in 64 bits",
     ),
     "nothing in a list": (
         "sum",
-        {"first": np.array([[None] * 4], object), "second": FOUR},
+        {"first": States(np.array([[None] * 4], object), None), "second": FOUR},
         "input `first` takes numbers for its values, and no values were given",
     ),
     "unequal numbers": (
