@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import tempfile
@@ -21,7 +22,9 @@ __all__ = ["check_target", "file_entries", "put_in_place", "workplace"]
 ALIGNMENT = 64
 """Members of a zip start at multiples of this, so that tensors can be used where they lie."""
 EPOCH = (1980, 1, 1, 0, 0, 0)
-ATTEMPTS = 5
+TAKEN = frozenset({errno.ENOTEMPTY, errno.EEXIST, errno.EISDIR, errno.ENOTDIR})
+"""What a rename says where something stands already."""
+ATTEMPTS = 20
 """How often the target is taken again from another command that writes there."""
 SHOWN_LETTERS = 40
 """Of the target's name, in that of the directory beside it: a name may be as long as a file system allows."""
@@ -157,8 +160,9 @@ def _replace(new: Path, target: Path) -> None:
                     new.rename(target) if new.is_dir() else new.replace(target)
                     placed = True
                     break
-                except OSError:
-                    if attempt + 1 == ATTEMPTS or not target.exists() or not is_artifact(target):
+                except OSError as error:
+                    # Another command put its artifact here since.
+                    if attempt + 1 == ATTEMPTS or error.errno not in TAKEN or not _is_replaceable(target):
                         raise
         except OSError as error:
             raise CompileError(f"{target} cannot be replaced: {error.strerror or error}") from None
@@ -168,6 +172,11 @@ def _replace(new: Path, target: Path) -> None:
                     old.rename(target)
             if placed or target.exists():
                 _remove(old)
+
+
+def _is_replaceable(target: Path) -> bool:
+    """Whether there is an artifact or nothing: asked again, for what is there comes and goes between two questions."""
+    return any(is_artifact(target) or not target.exists() for _ in range(ATTEMPTS))
 
 
 def _remove(path: Path) -> None:
