@@ -190,8 +190,8 @@ class CapturedSteps:
         )
         with self._lock:
             captured = self._captured(key, cache, batch, beams)
-            lent = self._lent.get(key, _nothing)()
-            if captured is None or lent is not None:
+            lent = self._lent.get(key)
+            if captured is None or (lent is not None and lent() is not None):
                 return self.decoder.step, cache
             lease = _Lease(captured)
             self._lent[key] = weakref.ref(lease)
@@ -211,7 +211,3 @@ class CapturedSteps:
                 self._lent.pop(oldest, None)
         self._known.move_to_end(key)
         return self._known[key]
-
-
-def _nothing() -> None:
-    return None

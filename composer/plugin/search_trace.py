@@ -1,7 +1,7 @@
 """What a beam search decided, step by step, left on the device until it ends: the host reads it once.
 
 A policy that looks at its numbers after every token makes an accelerator wait for the host at every token. With a trace
-it hands its tensors over as they are, asks now and then which samples still go on, and reads texts off at the end.
+it hands its tensors over as they are, lets samples leave now and then, and reads texts off at the end.
 """
 
 from __future__ import annotations
@@ -23,7 +23,6 @@ STEPS_BETWEEN_LOOKS = 8
 class Moment:
     """One step of one sample, on the host: parents[K] and tokens[K] of the beams, and what the policy noted besides."""
 
-    step: int
     parents: list[int]
     tokens: list[int]
     noted: list[Any]
@@ -51,28 +50,29 @@ class SearchTrace:
         self._done = self._done | done
         self._steps.append((self.rows, (parents, tokens, *noted, self._done)))
 
-    def open_rows(self) -> list[int] | None:
-        """The rows that go on from here, none of them at the end; None where nothing changes."""
+    def narrow(self) -> Tensor | None:
+        """Let done samples leave: the rows[R] (int64) that go on, none at the end; None where nothing changes."""
         if not self._on_host:
             looks = len(self._steps) % STEPS_BETWEEN_LOOKS == 0
-            return [] if looks and bool(self._done.all()) else None
+            return self._kept([]) if looks and bool(self._done.all()) else None
         done = self._done.tolist()
-        return [row for row, ended in enumerate(done) if not ended] if any(done) else None
+        return self._kept([row for row, ended in enumerate(done) if not ended]) if any(done) else None
 
-    def keep(self, rows: Tensor) -> None:
-        """Go on with these rows[R] (int64) alone."""
-        self.rows = [self.rows[row] for row in rows.tolist()]
-        self._done = self._done[rows]
+    def _kept(self, rows: list[int]) -> Tensor:
+        kept = torch.tensor(rows, dtype=torch.int64, device=self._done.device)
+        self.rows = [self.rows[row] for row in rows]
+        self._done = self._done[kept]
+        return kept
 
     def moments(self) -> list[list[Moment]]:
         """Of every sample its steps, up to the one that ended it."""
         found: list[list[Moment]] = [[] for _ in range(self.batch)]
         ended: set[int] = set()
-        for step, (rows, tensors) in enumerate(_as_lists(self._steps)):
+        for rows, tensors in _as_lists(self._steps):
             for row, sample in enumerate(rows):
                 if sample not in ended:
                     parents, tokens, *noted, done = (tensor[row] for tensor in tensors)
-                    found[sample].append(Moment(step, parents, tokens, noted, done))
+                    found[sample].append(Moment(parents, tokens, noted, done))
                     if done:
                         ended.add(sample)
         return found

@@ -57,13 +57,11 @@ class BeamSearch:
             is_over = best[:, -1].isfinite() & (best[:, -1] >= scores[:, 0])
             trace.add(parents, last, scores, ended, done=is_over)
             cache = cache.reorder(parents) if beams > 1 else cache
-            open_rows = trace.open_rows()
-            if open_rows is not None:
-                if not open_rows:
+            kept = trace.narrow()
+            if kept is not None:
+                if not len(kept):
                     break
-                index = torch.tensor(open_rows, device=device)
-                trace.keep(index)
-                last, scores, best, cache = last[index], scores[index], best[index], cache.select(index)
+                last, scores, best, cache = last[kept], scores[kept], best[kept], cache.select(kept)
         return [self._texts(trace, moments) for moments in trace.moments()]
 
     @torch.no_grad()
@@ -94,17 +92,17 @@ class BeamSearch:
     def _texts(self, trace: SearchTrace, moments: list[Moment]) -> list[BeamHypothesis]:
         """The best texts of a sample: those that ended on the way, and those still open where the search stopped."""
         found: list[BeamHypothesis] = []
-        for moment in moments:
+        for step, moment in enumerate(moments):
             (_, ended) = moment.noted
             for number, end in enumerate(self.framing.ends):
                 for beam in range(self.beams):
                     if ended[beam][number] > -math.inf:
-                        ids = trace.ids(moments, moment.step - 1, beam)
+                        ids = trace.ids(moments, step - 1, beam)
                         found.append(BeamHypothesis((*ids, end), ended[beam][number]))
         if not moments[-1].is_end:
             (scores, _) = moments[-1].noted
             found += [
-                BeamHypothesis(tuple(trace.ids(moments, moments[-1].step, beam)), scores[beam])
+                BeamHypothesis(tuple(trace.ids(moments, len(moments) - 1, beam)), scores[beam])
                 for beam in range(self.beams)
             ]
         return sorted(found, key=lambda text: -text.score)[: self.beams]

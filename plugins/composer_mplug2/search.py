@@ -53,14 +53,12 @@ class Mplug2Search:
             logits, cache = step(beams.last, cache)
             parents, scores = self._extend(beams, logits, position)
             trace.add(parents, beams.last, scores, done=torch.isin(beams.last[:, 0], beams.ends))
-            open_rows = trace.open_rows()
-            if open_rows is not None:
-                if not open_rows:
+            kept = trace.narrow()
+            if kept is not None:
+                if not len(kept):
                     break
-                keep = torch.tensor(open_rows, device=device)
-                trace.keep(keep)
-                beams.last, beams.scores = beams.last[keep], beams.scores[keep]
-                parents, cache = parents[keep], cache.select(keep)
+                beams.last, beams.scores = beams.last[kept], beams.scores[kept]
+                parents, cache = parents[kept], cache.select(kept)
             if self.beams > 1:
                 cache = cache.reorder(parents)
         return [self._texts(trace, moments) for moments in trace.moments()]
@@ -96,11 +94,11 @@ class Mplug2Search:
     def _texts(self, trace: SearchTrace, moments: list[Moment]) -> list[Mplug2Hypothesis]:
         """What a sample stored: beams that end, also those that are not the best, and all beams of its last step."""
         found = []
-        for moment in moments:
+        for step, moment in enumerate(moments):
             (scores,) = moment.noted
             is_last = moment is moments[-1]
             found += [
-                Mplug2Hypothesis(trace.ids(moments, moment.step, beam), scores[beam])
+                Mplug2Hypothesis(trace.ids(moments, step, beam), scores[beam])
                 for beam, token in enumerate(moment.tokens)
                 if is_last or token in self.framing.ends
             ]
