@@ -19,7 +19,8 @@ from composer_compile.options import BuildOptions
 from composer_compile.parity.corner_samples import sample, vocabulary_sizes
 from composer_compile.parity.gate import grouped
 from composer_compile.parity.live import entering, live_values, walk_beside
-from composer_compile.runtime.loaded_task import LoadedGenerate, LoadedStage, LoadedTask
+from composer_compile.runtime.loaded_parts import LoadedGenerate, LoadedStage
+from composer_compile.runtime.loaded_task import LoadedTask
 from composer_compile.scratch import Scratch
 from composer_compile.stages.modules import StageModule
 from composer_compile.stages.probe import probe

@@ -14,7 +14,8 @@ from composer_compile.artifact.dtypes import DTYPES
 from composer_compile.artifact.manifest import Difference, Parity
 from composer_compile.parity.corner_samples import corner_sizes, sample, vocabulary_sizes
 from composer_compile.parity.live import first_logits, is_generated, live_logits, live_values, walk_beside
-from composer_compile.runtime.loaded_task import LoadedGenerate, LoadedStage, LoadedTask
+from composer_compile.runtime.loaded_parts import LoadedGenerate, LoadedStage
+from composer_compile.runtime.loaded_task import LoadedTask
 from composer_compile.stages.modules import cache_name
 from composer_compile.stages.stager import StagedTask
 from composer_compile.tensors.differences import difference, within

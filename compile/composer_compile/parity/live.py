@@ -12,13 +12,8 @@ from torch import Tensor
 from composer.execution import Runner
 from composer.plan import execute
 from composer_compile.artifact.dtypes import DTYPES
-from composer_compile.runtime.loaded_task import (
-    LoadedGenerate,
-    LoadedHostCall,
-    LoadedStage,
-    LoadedTask,
-    new_sizes,
-)
+from composer_compile.runtime.loaded_parts import LoadedGenerate, LoadedHostCall, LoadedStage, new_sizes
+from composer_compile.runtime.loaded_task import LoadedTask
 from composer_compile.stages.stager import StagedTask
 from composer_compile.tensors.specs import ProgramSpec
 

@@ -23,7 +23,8 @@ from composer_compile.parity.corner_samples import corner_sizes, sample, vocabul
 from composer_compile.parity.live import first_logits, live_results
 from composer_compile.patches import full_float32
 from composer_compile.runtime.artifact import SAMPLES, Artifact
-from composer_compile.runtime.loaded_task import LoadedGenerate, LoadedTask
+from composer_compile.runtime.loaded_parts import LoadedGenerate
+from composer_compile.runtime.loaded_task import LoadedTask
 from composer_compile.stages.stager import StagedTask
 from composer_compile.tensors.differences import TOLERANCES, WORST, difference, within
 

@@ -9,7 +9,8 @@ import torch
 
 from composer.execution.kept_inputs import KeptInputs
 from composer.plan import places_of
-from composer_compile.runtime.loaded_task import LoadedTask, Part
+from composer_compile.runtime.loaded_parts import Part
+from composer_compile.runtime.loaded_task import LoadedTask
 
 __all__ = ["ArtifactSession"]
 

@@ -15,7 +15,7 @@ import composer_compile
 import numpy as np
 import pytest
 import torch
-from composer_compile.runtime.loaded_task import LoadedGenerate
+from composer_compile.runtime.loaded_parts import LoadedGenerate
 from composer_text.tokenizer import WordPieceTokenizer
 
 from composer.problems import InputError

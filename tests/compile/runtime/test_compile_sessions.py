@@ -9,7 +9,7 @@ from typing import Any
 import composer_compile
 import pytest
 from composer_compile.errors import CompileError
-from composer_compile.runtime.loaded_task import LoadedStage
+from composer_compile.runtime.loaded_parts import LoadedStage
 
 from composer.problems import InputError
 

@@ -1,0 +1,297 @@
+"""The parts of a loaded task: stages with their programs, searches over a decoder's program, nodes on the host."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Union
+
+import torch
+from torch import Tensor
+
+from composer.execution import (
+    first_then,
+    output_port,
+)
+from composer.execution.captured import CapturedSteps
+from composer.execution.processors import Processors
+from composer.plan import Sources, read_sources
+from composer.plugin import DecoderStep, Framing, Hypothesis, Registry, Tokenizer
+from composer.plugin.asking import ask, import_object
+from composer.plugin.implementations import BoundSearch, bind_search, tokenizer_of
+from composer.problems import InputError
+from composer.types import parse_form
+from composer_compile.artifact.container import Container
+from composer_compile.artifact.manifest import (
+    GenerateEntry,
+    HostCallEntry,
+    ProgramEntry,
+    StageEntry,
+)
+from composer_compile.backends.contract import LoadedProgram
+from composer_compile.errors import ArtifactError
+from composer_compile.runtime.decoder import CompiledDecoder
+from composer_compile.runtime.host_inputs import config_of, processor_of
+
+__all__ = [
+    "LoadProgram",
+    "LoadedGenerate",
+    "LoadedHostCall",
+    "LoadedStage",
+    "Part",
+    "loaded_generate",
+    "loaded_host_call",
+    "new_sizes",
+]
+
+LoadProgram = Callable[[ProgramEntry], LoadedProgram]
+
+
+class LoadedStage:
+    """A stage with its programs: the first whose sizes fit is used, and loaded when it is first used."""
+
+    def __init__(self, entry: StageEntry, load: LoadProgram) -> None:
+        self.entry = entry
+        self.name = entry.name
+        self.callee = ", ".join(entry.nodes)
+        self.inputs = [tensor.name for tensor in entry.inputs]
+        self.outputs = [tensor.name for tensor in entry.outputs]
+        self.reads: Sources = tuple((name, name) for name in self.inputs)
+        self.only: str | None = None
+        self.load = load
+
+    def write(self, values: dict[str, Any], results: Sequence[Tensor]) -> None:
+        """Keep its results by name."""
+        values.update(zip(self.outputs, results, strict=True))
+
+    def call(self, sizes: Mapping[str, int], /, **tensors: Tensor) -> Sequence[Tensor]:
+        """Run on tensors by name; sizes that only they know, such as the length of generated ids, join the others."""
+        return self.run(tuple(tensors.values()), {**sizes, **new_sizes(self, tensors, sizes)})
+
+    def run(self, tensors: Sequence[Tensor], sizes: Mapping[str, int]) -> Sequence[Tensor]:
+        """Run the program for these sizes; those that it does not depend on may be absent."""
+        for program in self.entry.programs:
+            if _holds(program, sizes):
+                results = self.load(program)(*tensors)
+                if len(results) != len(self.outputs):
+                    raise ArtifactError(
+                        f"stage {self.entry.name}: its program gives {len(results)} tensors, and the manifest names "
+                        f"{len(self.outputs)}: the artifact was changed, compile it anew"
+                    )
+                return results
+        raise InputError(
+            f"no program of stage {self.entry.name} fits the sizes {', '.join(f'{k}={v}' for k, v in sizes.items())}"
+        )
+
+
+def _holds(program: ProgramEntry, sizes: Mapping[str, int]) -> bool:
+    return all(sizes.get(name, size) == size for name, size in program.fixed.items()) and all(
+        span.low <= sizes.get(name, span.low) <= span.high for name, span in program.ranges.items()
+    )
+
+
+@dataclass
+class LoadedGenerate:
+    """A `generate` node: the decoder's program under its search policy."""
+
+    entry: GenerateEntry
+    decoder: CompiledDecoder
+    search: BoundSearch
+    tokenizer: Tokenizer
+    device: torch.device
+    captured: CapturedSteps | None = None
+    """Its steps as CUDA graphs, on a GPU."""
+    only: str | None = None
+
+    @property
+    def name(self) -> str:
+        return self.entry.node
+
+    @property
+    def callee(self) -> str:
+        return self.search.policy.id
+
+    @property
+    def reads(self) -> Sources:
+        """The cache that a program made, and perhaps the scores of the first token."""
+        first = self.entry.first
+        return tuple((name, name) for name in (*self.decoder.cached, *([] if first is None else [first])))
+
+    @property
+    def outputs(self) -> list[str]:
+        """The names of the values that it gives."""
+        return list(self.entry.ports.values())
+
+    def write(self, values: dict[str, Any], result: Mapping[str, Any]) -> None:
+        """Keep the ports by name."""
+        values.update(result)
+
+    def call(
+        self,
+        sizes: Mapping[str, int],
+        seed: int,
+        found: dict[str, Sequence[Sequence[Hypothesis]]],
+        /,
+        **values: Tensor,
+    ) -> dict[str, Any]:
+        """The values of the ports; `found` takes the hypotheses under the node's name."""
+        found[self.name] = self.run(values, sizes, seed)
+        return self.ports(found[self.name])
+
+    def run(
+        self, values: Mapping[str, Tensor], sizes: Mapping[str, int], seed: int
+    ) -> Sequence[Sequence[Hypothesis]]:
+        """Every sample's hypotheses, best first."""
+        batch = sizes[self.entry.batch]
+        step, cache = self.begin(values, batch, sizes)
+        what = f"`search` of {self.search.policy.title}"
+        found: Sequence[Sequence[Hypothesis]] = ask(self.search.search, step, cache, batch, seed, what=what)
+        return found
+
+    def stream(self, values: Mapping[str, Tensor], sizes: Mapping[str, int], seed: int) -> Iterator[int]:
+        """The tokens of one sample as they are found."""
+        what = f"`stream` of {self.search.policy.title}"
+        step, cache = self.begin(values, 1, sizes)
+        tokens = ask(self.search.stream, step, cache, seed, what=what, accept=iter)
+        while (token := ask(next, tokens, None, what=what)) is not None:
+            yield token
+
+    def begin(
+        self, values: Mapping[str, Tensor], batch: int, sizes: Mapping[str, int]
+    ) -> tuple[DecoderStep, Any]:
+        """What a policy calls for every token, and the cache to begin with; the first scores may be there already."""
+        step: DecoderStep = self.decoder.step
+        cache: Any = self.decoder.start(values, batch, sizes)
+        if self.captured is not None:
+            step, cache = self.captured.begin(cache, batch=batch, beams=self.entry.beams)
+        first = self.entry.first
+        return first_then(None if first is None else values[first], step), cache
+
+    def ports(self, found: Sequence[Sequence[Hypothesis]]) -> dict[str, Any]:
+        """The values of the node's ports."""
+        framing = self.search.framing
+        return {
+            name: output_port(port, found, tokenizer=self.tokenizer, framing=framing, device=self.device)
+            for port, name in self.entry.ports.items()
+        }
+
+
+@dataclass
+class LoadedHostCall:
+    """A node on the host: its registered type, called with values by name."""
+
+    entry: HostCallEntry
+    call: Callable[..., Any]
+    title: str
+    """Of the type, for messages."""
+    only: str | None = None
+
+    @property
+    def name(self) -> str:
+        return self.entry.node
+
+    @property
+    def callee(self) -> str:
+        return self.entry.uses
+
+    @property
+    def reads(self) -> Sources:
+        """Its input ports with the names of their values."""
+        sources = self.entry.sources.items()
+        return tuple((port, name if isinstance(name, str) else tuple(name)) for port, name in sources)
+
+    @property
+    def outputs(self) -> list[str]:
+        """The names of the values that it gives."""
+        return list(self.entry.ports.values())
+
+    def write(self, values: dict[str, Any], result: Mapping[str, Any]) -> None:
+        """Keep the ports by name."""
+        values.update(result)
+
+    def run(self, values: Mapping[str, Any]) -> dict[str, Any]:
+        """The values that it gives, by name, from all values."""
+        return self.answer(**read_sources(self.reads, values))
+
+    def answer(self, /, **keywords: Any) -> dict[str, Any]:
+        """The values that it gives, by name, from those of its ports."""
+        ports = self.entry.ports
+
+        def read(result: Any) -> dict[str, Any]:
+            return {name: result if len(ports) == 1 else result[port] for port, name in ports.items()}
+
+        what = f"node `{self.entry.node}` ({self.title})"
+        return ask(partial(self.call, **keywords), what=what, accept=read)
+
+
+Part = Union[LoadedStage, LoadedGenerate, LoadedHostCall]
+"""What a task runs, one after the other."""
+
+
+def new_sizes(part: LoadedStage, values: Mapping[str, Any], sizes: Mapping[str, int]) -> dict[str, int]:
+    """Free dimensions that only a result knows, such as the length of generated ids."""
+    return {
+        dim: values[tensor.name].shape[axis]
+        for tensor in part.entry.inputs
+        for axis, dim in enumerate(tensor.dims)
+        if isinstance(dim, str) and dim not in sizes and parse_form(dim).is_symbol
+    }
+
+
+def loaded_host_call(entry: HostCallEntry, registry: Registry, container: Container) -> LoadedHostCall:
+    declared = registry.module_types[entry.uses]
+    config = config_of(declared, "module_types", entry.config, container)
+    builder = import_object(declared.builder, declared.title)
+    return LoadedHostCall(entry, ask(builder, config, what=declared.title), declared.title)
+
+
+def loaded_generate(
+    entry: GenerateEntry,
+    load: LoadProgram,
+    registry: Registry,
+    container: Container,
+    shared: Processors,
+    device: torch.device,
+    *,
+    captures: bool,
+) -> LoadedGenerate:
+    stage = LoadedStage(entry.decode, load)
+    beams = entry.beams
+    leading = 2 if beams > 1 else 1
+    cached = entry.decode.inputs[leading:]
+    axes = {
+        tensor.name: next((axis for axis, dim in enumerate(tensor.dims) if dim == entry.batch), None)
+        for tensor in cached
+    }
+    fewest = min(
+        program.fixed.get(entry.batch) or program.ranges[entry.batch].low for program in entry.decode.programs
+    )
+    decoder = CompiledDecoder(
+        run=lambda tensors, rows, sizes: stage.run(tensors, {**sizes, entry.batch: rows}),
+        cached=[tensor.name for tensor in cached],
+        changed=[tensor.name for tensor in entry.decode.outputs[1:]],
+        axes=axes,
+        beams=beams,
+        fewest=fewest,
+    )
+    search = _search(entry, registry, container)
+    return LoadedGenerate(
+        entry,
+        decoder,
+        search,
+        tokenizer_of(
+            processor_of(entry.text, registry, container, shared), f"modality `{entry.text.modality}`"
+        ),
+        device,
+        CapturedSteps(decoder) if captures and search.policy.steps_once else None,
+    )
+
+
+def _search(entry: GenerateEntry, registry: Registry, container: Container) -> BoundSearch:
+    """The search of a `generate` node, as the artifact was compiled for it."""
+    policy = registry.policies[entry.policy]
+    config = config_of(policy, "policies", entry.config, container)
+    frame = entry.framing
+    framing = Framing(frame.start, tuple(frame.ends), frame.pad, frame.min_tokens, frame.max_tokens)
+    return bind_search(policy, config, framing, beams=entry.beams, streams=entry.streams)
