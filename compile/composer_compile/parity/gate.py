@@ -13,7 +13,7 @@ from composer.execution import Runner
 from composer_compile.artifact.dtypes import DTYPES
 from composer_compile.artifact.manifest import Difference, Parity
 from composer_compile.parity.corner_samples import corner_sizes, sample, vocabulary_sizes
-from composer_compile.parity.live import first_logits, is_generated, live_logits, live_values, walk_beside
+from composer_compile.parity.live import first_logits, live_logits, live_outputs, live_values, walk_beside
 from composer_compile.runtime.loaded_parts import LoadedGenerate, LoadedStage
 from composer_compile.runtime.loaded_task import LoadedTask
 from composer_compile.stages.modules import cache_name
@@ -146,15 +146,7 @@ def _results(
         found.append(
             Difference(output=f"{node}.ids", sizes=dict(sizes), max_abs=0.0, max_rel=0.0, ids=agreement)
         )
-    for name, entry in loaded.task.outputs.items():
-        theirs = slots[runner.plan.outputs[name]]
-        parts = [theirs] if isinstance(theirs, Tensor) else list(theirs) if isinstance(theirs, tuple) else []
-        for value_name, part in zip(entry.values, parts, strict=False):
-            if (
-                value_name is not None
-                and isinstance(part, Tensor)
-                and not is_generated(value_name, hypotheses)
-            ):
-                ranked = loaded.registry.kinds[entry.kind].ranked
-                found.append(difference(name, sizes, values[value_name], part, ranked=ranked))
+    for name, value_name, part in live_outputs(loaded, runner, slots, hypotheses):
+        ranked = loaded.registry.kinds[loaded.task.outputs[name].kind].ranked
+        found.append(difference(name, sizes, values[value_name], part, ranked=ranked))
     return found

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -20,8 +20,8 @@ from composer_compile.tensors.specs import ProgramSpec
 __all__ = [
     "entering",
     "first_logits",
-    "is_generated",
     "live_logits",
+    "live_outputs",
     "live_results",
     "live_values",
     "walk_beside",
@@ -108,21 +108,28 @@ def _start(part: LoadedGenerate, given: Tensors, rows: int) -> dict[str, Tensor]
     return {"ids": ids, "parents": same} if beams > 1 else {"ids": ids}
 
 
+def live_outputs(
+    loaded: LoadedTask, runner: Runner, slots: Sequence[object], hypotheses: Mapping[str, Any]
+) -> Iterator[tuple[str, str, Tensor]]:
+    """The live tensors among the results, but for what searches give: name of the result, name of the value, tensor."""
+    for name, entry in loaded.task.outputs.items():
+        value = slots[runner.plan.outputs[name]]
+        parts = value if isinstance(value, tuple) else (value,)
+        for value_name, part in zip(entry.values, parts, strict=False):
+            if (
+                value_name is not None
+                and isinstance(part, Tensor)
+                and not _is_generated(value_name, hypotheses)
+            ):
+                yield name, value_name, part
+
+
 @torch.inference_mode()
 def live_results(loaded: LoadedTask, runner: Runner, staged: StagedTask, raw: Tensors) -> dict[str, Tensor]:
     """What the live model gives where `loaded` would: its tensors, generated ids, and logits after the start token."""
     slots, hypotheses = live_values(runner, loaded, raw)
     results = {f"{node}.ids": torch.tensor(found[0][0].ids) for node, found in hypotheses.items()}
-    for name, entry in loaded.task.outputs.items():
-        value = slots[runner.plan.outputs[name]]
-        parts = [value] if isinstance(value, Tensor) else list(value) if isinstance(value, tuple) else []
-        for value_name, part in zip(entry.values, parts, strict=False):
-            if (
-                value_name is not None
-                and isinstance(part, Tensor)
-                and not is_generated(value_name, hypotheses)
-            ):
-                results[value_name] = part
+    results |= {value: part for _, value, part in live_outputs(loaded, runner, slots, hypotheses)}
 
     def logits(part: LoadedGenerate, given: Tensors, sizes: Mapping[str, int]) -> None:
         results[f"{part.name}.logits"] = live_logits(part, staged, given, sizes)
@@ -137,6 +144,6 @@ def live_values(runner: Runner, loaded: LoadedTask, raw: Tensors) -> tuple[list[
     return slots, runner.walk(slots)
 
 
-def is_generated(name: str, hypotheses: Mapping[str, Any]) -> bool:
+def _is_generated(name: str, hypotheses: Mapping[str, Any]) -> bool:
     """Whether a value is that of a search: such are compared by their ids."""
     return name.partition(".")[0] in hypotheses
