@@ -6,7 +6,7 @@ import contextlib
 import threading
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import torch
 
@@ -26,7 +26,9 @@ from composer_compile.backends.contract import ChecksStored, LoadedProgram, Load
 from composer_compile.backends.registered import loader_of
 from composer_compile.errors import ArtifactError
 from composer_compile.runtime.loaded_task import LoadedTask
-from composer_compile.runtime.session import ArtifactSession
+
+if TYPE_CHECKING:
+    from composer_compile.runtime.session import ArtifactSession
 
 __all__ = ["SAMPLES", "Artifact", "load"]
 
@@ -179,6 +181,8 @@ class Artifact:
         Programs that take these inputs alone run now, and never again; `compile_document(..., Options(session=...))`
         cuts programs so. Raises InputError for inputs that are unexpected or unusable.
         """
+        from composer_compile.runtime.session import ArtifactSession
+
         return ArtifactSession(self.task(task), kept, seed)
 
     def stream(self, task: str | None = None, /, *, seed: Any = None, **raw: Any) -> Iterator[str]:
