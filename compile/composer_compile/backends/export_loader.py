@@ -5,14 +5,16 @@ from __future__ import annotations
 import io
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from types import SimpleNamespace
 
 import torch
-from torch import Tensor, fx, nn
+from torch import Tensor, fx
 
-from composer.execution import linear
+from composer.execution.linear import linear, onednn_is_faster
 from composer.language import collector_paused
 from composer_compile.artifact.operations import unknown_operation, unregistered
 from composer_compile.backends.contract import LoadedProgram
+from composer_compile.backends.direct_calls import call_directly, without_idle_calls
 from composer_compile.backends.pt2 import check_archive
 from composer_compile.backends.short_form import read_short_form
 from composer_compile.patches import torch_alone
@@ -54,10 +56,10 @@ def loaded_program(content: bytes, weights: Sequence[Tensor | None], device: tor
     with torch_alone(), collector_paused():
         if short is not None:
             graph, held = short.graph(weights, device)
-            module = fx.GraphModule(held, _with_fastest_linears(graph))
+            module = fx.GraphModule(held, _as_eager_code(graph, device))
         else:
             module = _read_by_torch(content, weights, device)
-            _with_fastest_linears(module.graph)
+            _as_eager_code(module.graph, device)
             module.recompile()
         return _without_graph(module)
 
@@ -80,21 +82,26 @@ def _read_by_torch(content: bytes, weights: Sequence[Tensor | None], device: tor
     return module_of(read_by_torch(content, device), weights)
 
 
-def _with_fastest_linears(graph: fx.Graph) -> fx.Graph:
-    """Linear maps as the live model has them: by the fastest library of this processor."""
-    for node in graph.find_nodes(op="call_function", target=torch.ops.aten.linear.default):
-        node.target = linear
+def _as_eager_code(graph: fx.Graph, device: torch.device) -> fx.Graph:
+    """The same calls with no more work on the host than those of the live model.
+
+    Linear maps are as it has them, too: by the fastest library of this processor.
+    """
+    if device.type == "cpu" and onednn_is_faster():
+        for node in graph.find_nodes(op="call_function", target=torch.ops.aten.linear.default):
+            node.target = linear
+    without_idle_calls(graph)
+    call_directly(graph)
     graph.lint()
     return graph
 
 
 def _without_graph(module: fx.GraphModule) -> LoadedProgram:
-    """The generated function and what it reads: the graph that it was made from is large, and nothing needs it now."""
-    held = nn.Module()
-    for name, buffer in module.named_buffers(recurse=False, remove_duplicate=False):
-        held.register_buffer(name, buffer, persistent=False)
-    for name, child in module.named_children():
-        held.add_module(name, child)
+    """The generated function and what it reads: the graph that it was made from is large, and nothing needs it now.
+
+    What it reads lies in a plain object: a module of torch would look for each weight in its tables at every call.
+    """
+    held = SimpleNamespace(**dict(module.named_children()), **dict(module._buffers))
     forward = type(module).forward
 
     def run(*tensors: Tensor) -> Sequence[Tensor]:
