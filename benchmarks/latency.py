@@ -12,7 +12,7 @@ import composer_compile
 import torch
 
 from benchmarks.measuring import Row, interleaved, on_threads, ratio
-from benchmarks.stages import live, of_artifact
+from benchmarks.stages import Begun, live, of_artifact
 from benchmarks.subjects import Subject
 from composer.execution import load
 
@@ -71,7 +71,8 @@ def _runs(subject: Subject, model: Any, artifact: Any) -> Runs:
 
     def start(memory: Any) -> Any:
         beams, tokens = generator.search.beams, generator.search.framing.max_tokens
-        return generator.decoder.start(memory=memory, beams=beams, max_tokens=tokens)
+        cache = generator.decoder.start(memory=memory, beams=beams, max_tokens=tokens)
+        return Begun(generator.decoder.step, cache, memory.values.shape[0])
 
     def answer_by_hand() -> Any:
         read, _ = runner.inputs.encode(subject.raw, torch.device("cpu"))

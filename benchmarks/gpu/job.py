@@ -8,18 +8,17 @@ from __future__ import annotations
 import functools
 import json
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch.utils._pytree import tree_leaves
 
 from benchmarks.gpu.clock import median_seconds, peak_bytes, reset_peak
-from benchmarks.gpu.plan import BASELINE, COMPILED, REFERENCE
-from benchmarks.gpu.preparing import DTYPES, TASK, prepare, request
+from benchmarks.gpu.parity import parity_of
+from benchmarks.gpu.plan import BASELINE, COMPILED, REFERENCE, section_module
+from benchmarks.gpu.preparing import DTYPES, TASK, prepare, request, weights_in
 from benchmarks.stages import Stages, live, of_artifact, over_prefixes, torch_compiled
 from composer.execution import load
 from composer.problems import ComposerError
@@ -38,9 +37,9 @@ def main(arguments: list[str]) -> int:
     if job["device"] == "cpu":
         torch.set_num_threads(1)
     torch.manual_seed(0)
-    find = {"setup": prepare, "live": _live, "artifact": _artifact}[job["kind"]]
+    find = {"setup": prepare, "live": _live, "artifact": _artifact, "section": _section}[job["kind"]]
     try:
-        with torch.inference_mode(job["kind"] != "artifact"):
+        with torch.inference_mode(job["kind"] in ("setup", "live")):
             for finding in find(job):
                 print(json.dumps(finding), flush=True)
     except (ComposerError, RuntimeError, torch.OutOfMemoryError) as error:
@@ -48,23 +47,25 @@ def main(arguments: list[str]) -> int:
     return 0
 
 
+def _section(job: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    return section_module(job["part"]).find(job)
+
+
 def _live(job: dict[str, Any]) -> Iterator[dict[str, Any]]:
     device = torch.device(job["device"])
-    given = {"weights": job["weights"], "settings": job["settings"], "tasks": [TASK], "device": device}
-    reference = {}
-    if REFERENCE in job["contenders"] and job["precision"] != "fp32":
-        exact = load(job["document"], **given)
-        reference = {batch: _memory(exact, job, batch).cpu() for batch in job["batches"]}
-        del exact
-    model = load(job["document"], dtype=DTYPES[job["precision"]], **given)
+    model = load(
+        job["document"],
+        weights=weights_in(job),
+        settings=job["settings"],
+        tasks=[TASK],
+        device=device,
+        dtype=DTYPES[job["precision"]],
+    )
     runner = model.runner(TASK)
     for batch in job["batches"]:
         tensors, _ = runner.inputs.encode(request(job["image_size"], batch), device)
         for name in job["contenders"]:
             found = _measured(functools.partial(RUNS[name], runner, tensors), job, device, batch)
-            if name == REFERENCE and batch in reference and "failed" not in found:
-                ours, wanted = _memory(model, job, batch).cpu().float(), reference[batch]
-                found["encoding_max_rel_to_fp32"] = float((ours - wanted).abs().max() / wanted.abs().max())
             yield {"contender": name, "batch": batch, **found}
 
 
@@ -72,40 +73,49 @@ def _artifact(job: dict[str, Any]) -> Iterator[dict[str, Any]]:
     """Compiled once for all batches; drift is noted, not refused: the ids are compared here."""
     import composer_compile
 
-    ranges = {
-        "batch": f"{min(job['batches'])}..{max(job['batches'])}",
-        "question.length": f"{job['length']}..{job['length']}",
-    }
+    (name,) = job["contenders"]
+    path = Path(job["folder"], f"artifact-{name}-{job['precision']}")
+    built = {} if path.is_dir() else {"build_s": _compiled(job, name, path)}
+    with composer_compile.load(path, device=job["device"]) as artifact, torch.inference_mode():
+        worst = max(each.max_rel for each in artifact.manifest.parity[TASK].differences)
+        task = artifact.task(TASK)
+        for batch in job["batches"]:
+            raw = request(job["image_size"], batch)
+            found = _measured(functools.partial(of_artifact, task, raw), job, artifact.device, batch)
+            if "parity" in found:
+                found["parity"]["compile_max_rel"] = worst
+            yield {"contender": name, "batch": batch, **built, **found}
+
+
+def _compiled(job: dict[str, Any], backend: str, path: Path) -> float:
+    """Compile for every batch that is asked for; the seconds that it took."""
+    import composer_compile
+
+    low, high = job["ranges"]
     options = composer_compile.Options(
-        backend=job["contenders"][0], ranges=ranges, precision=job["precision"], accept_drift=True
+        backend=backend,
+        ranges={"batch": f"{low}..{high}", "question.length": f"{job['length']}..{job['length']}"},
+        precision=job["precision"],
+        accept_drift=True,
     )
-    given = {"weights": job["weights"], "settings": job["settings"], "tasks": [TASK]}
-    with tempfile.TemporaryDirectory(dir=Path(job["weights"]).parent) as folder:
-        path = Path(folder, "artifact")
-        began = time.perf_counter()
-        manifest = composer_compile.compile_document(
-            job["document"], path, options=options, device=job["device"], **given
-        )
-        built = time.perf_counter() - began
-        worst = max(each.max_rel for each in manifest.parity[TASK].differences)
-        with composer_compile.load(path, device=job["device"]) as artifact, torch.inference_mode():
-            task = artifact.task(TASK)
-            for batch in job["batches"]:
-                raw = request(job["image_size"], batch)
-                found = _measured(functools.partial(of_artifact, task, raw), job, artifact.device, batch)
-                yield {
-                    "contender": job["contenders"][0],
-                    "batch": batch,
-                    "build_s": built,
-                    "compile_max_rel": worst,
-                    **found,
-                }
+    began = time.perf_counter()
+    composer_compile.compile_document(
+        job["document"],
+        path,
+        options=options,
+        device=job["device"],
+        weights=weights_in(job),
+        settings=job["settings"],
+        tasks=[TASK],
+        progress=lambda line: print(f"  {line}", file=sys.stderr, flush=True),
+    )
+    return time.perf_counter() - began
 
 
 def _measured(
     make: Callable[[], Stages], job: dict[str, Any], device: torch.device, batch: int
 ) -> dict[str, Any]:
-    """Median seconds of every stage, peak memory and the ids; `failed` with a reason where it does not run."""
+    """Median seconds of every stage, peak memory, ids and drift; `failed` with a reason where it does not run."""
     print(f"  batch {batch} ...", file=sys.stderr, flush=True)
     try:
         reset_peak(device)
@@ -113,19 +123,24 @@ def _measured(
         stages = make()
         found = stages.answer()
         first = time.perf_counter() - began
-        state = stages.encode()
+        ids = [list(hypotheses[0].ids) for hypotheses in found]
+        most = job["settings"]["answer_max_tokens"]
         runs = {
             "encode": stages.encode,
-            "decode step": lambda: stages.step(state),
+            "decode step": stages.stepping(most),
             "whole answer": stages.answer,
         }
-        seconds = {name: median_seconds(run, device, job["rounds"]) for name, run in runs.items()}
-        cache = sum(leaf.nbytes for leaf in tree_leaves(_tensors(state)) if isinstance(leaf, torch.Tensor))
+        seconds = {}
+        for name in list(
+            runs
+        ):  # one after the other, and none is kept: captured steps serve one search at a time
+            seconds[name] = median_seconds(runs.pop(name), device, job["rounds"])
         return {
             "seconds": seconds,
             "first_s": first,
-            "ids": [list(hypotheses[0].ids) for hypotheses in found],
-            "state_bytes": cache,
+            "ids": ids,
+            "parity": parity_of(stages, ids, job, batch),
+            "state_bytes": stages.state_bytes(),
             "peak_bytes": peak_bytes(device),
         }
     except (ComposerError, RuntimeError, torch.OutOfMemoryError) as error:
@@ -133,21 +148,6 @@ def _measured(
     finally:
         if device.type == "cuda":
             torch.cuda.empty_cache()
-
-
-def _tensors(state: Any) -> Any:
-    """The tensors of a decoder's cache, or of the one that a compiled decoder carries."""
-    return getattr(state, "tensors", state)
-
-
-def _memory(model: Any, job: dict[str, Any], batch: int) -> torch.Tensor:
-    """What the decoder reads: encoded video and question, [B, N, D]."""
-    runner = model.runner(TASK)
-    (generator,) = runner.generators.values()
-    (slot,) = generator.step.sources.values()
-    tensors, _ = runner.inputs.encode(request(job["image_size"], batch), model.device)
-    values: torch.Tensor = runner.program(tensors)[slot].values
-    return values
 
 
 def _reason(error: BaseException) -> str:

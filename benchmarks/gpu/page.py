@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from benchmarks.gpu.plan import section_module
+
 __all__ = ["page"]
 
 HEAD = """\
@@ -13,8 +15,10 @@ HEAD = """\
 Written by `benchmarks/gpu/run.py`; do not edit. {weights}. `first` is the first answer with everything that is
 compiled for it, or making the artifact. FLOP/s and bytes/s are useful work over time: the operations of the program
 with a cache, and the weights and the cache read once, however a way to run goes about it. The percentages hold them
-against a large matrix product and a copy on the same machine. `ids` is the share of samples whose answer has the ids of
-`eager` at the same precision and batch.
+against a large matrix product and a copy on the same machine. `ids` is the share of samples with the answer that the
+weights were shaped for: its best token is ahead of the second by {margin} at every step. `drift` is how far
+the scores of the first token lie from those of the live model in float32, over the largest of them, and the tolerance
+of the precision.
 
 {machine}
 
@@ -26,7 +30,7 @@ against a large matrix product and a copy on the same machine. `ids` is the shar
 """
 COLUMNS = (
     *("way to run", "precision", "batch", "encode", "decode step", "whole answer"),
-    *("encode FLOP/s", "step bytes/s", "peak memory", "ids", "first"),
+    *("encode FLOP/s", "step bytes/s", "peak memory", "ids", "drift", "first"),
 )
 
 
@@ -49,24 +53,37 @@ def page(results: Mapping[str, Any]) -> str:
         weights=results["weights"],
         machine=f"{known}. Commit {results['commit'] or 'unknown'}. {settings}.",
         ceilings="\n".join(rows),
+        margin="a wide margin" if "margin" not in results else f"{results['margin']:.3g} or more",
         columns=f"| {' | '.join(COLUMNS)} |\n|{'---|' * len(COLUMNS)}",
     )
-    return head + "\n".join(_row(cell, ceilings) for cell in results["cells"]) + "\n"
+    rows = "\n".join(_row(cell, ceilings) for cell in results["cells"])
+    return f"{head}{rows}\n" + "".join(_section(section) for section in results["sections"])
+
+
+def _section(section: Mapping[str, Any]) -> str:
+    """A part with rows of its own, and what became of it where that is not all."""
+    found = section_module(section["name"].split(", ")[0])
+    told = "" if section["status"] == "measured" else f"{section['status']}: {section['reason']}\n"
+    rows = found.page(section["rows"]) if section["rows"] else ""
+    return f"\n## {found.TITLE} ({section['name']})\n\n{rows}{told}"
 
 
 def _row(cell: Mapping[str, Any], ceilings: Mapping[str, Any]) -> str:
     place = f"| {cell['contender']} | {cell['precision']} | {cell['batch']} |"
     if cell["status"] != "measured":
-        return f"{place} {cell['status']}: {cell['reason'].replace('|', '/')} | | | | | | | |"
+        return f"{place} {cell['status']}: {cell['reason'].replace('|', '/')} | | | | | | | | |"
     stages = cell["stages"]
     times = " | ".join(f"{1000 * stages[name]['seconds']:.4g} ms" for name in stages)
     peak = ceilings["flops_per_s"][cell["precision"]]
     flops = stages["encode"]["flops_per_s"]
     moved = stages["decode step"]["bytes_per_s"]
-    ids = cell["parity"].get("ids_as_eager")
+    parity = cell["parity"]
+    ids = f"{parity['ids']:.0%}{'' if parity['ids'] == 1 else ' MISSED'}"
+    drift = f"{parity['drift']:.2g} of {parity['tolerance']:g} {'met' if parity['met'] else 'MISSED'}"
+    build = "" if cell["build_s"] is None else f"{cell['build_s']:.3g} s"
     memory = "" if cell["peak_bytes"] is None else f"{cell['peak_bytes'] / 2**30:.3g} GiB"
     return (
         f"{place} {times} | {flops / 1e12:.3g} T ({flops / peak:.0%}) "
         f"| {moved / 1e9:.3g} G ({moved / ceilings['copy_bytes_per_s']:.0%}) "
-        f"| {memory} | {'' if ids is None else f'{ids:.0%}'} | {cell['build_s']:.3g} s |"
+        f"| {memory} | {ids} | {drift} | {build} |"
     )

@@ -1,16 +1,50 @@
-"""What is to be measured: one cell per way to run, precision and batch, in the order of their worth."""
+"""What is to be measured, in parts, the most telling first: cells of one table, and sections of their own. No torch."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import importlib
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
-__all__ = ["BASELINE", "COMPILED", "LIVE", "REFERENCE", "Cell", "Group", "groups"]
+__all__ = [
+    "BASELINE",
+    "COMPILED",
+    "LIVE",
+    "REFERENCE",
+    "REST",
+    "SECTIONS",
+    "Cell",
+    "Group",
+    "Section",
+    "SectionModule",
+    "parts_known",
+    "planned",
+    "section_module",
+]
 
 REFERENCE, BASELINE, COMPILED = "eager", "full-prefixes", "torch-compile"
 LIVE = (REFERENCE, BASELINE, COMPILED)
 """Ways to run the live model; every other one is a compile backend."""
+SECTIONS: dict[str, str] = {}
+"""Parts that are no cells of the table → the module that measures them and writes their section (`SectionModule`)."""
+LATE = {"compile": COMPILED, "prefixes": BASELINE}
+REST = "batches"
+"""The part of all other batch sizes, of every way to run that was measured at the first one."""
+
+
+class SectionModule(Protocol):
+    """What a module of `SECTIONS` has. It imports torch inside its functions only."""
+
+    TITLE: str
+
+    def find(self, job: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+        """Rows, each as soon as it is known: runs in a process of its own, on what `preparing` left."""
+        ...
+
+    def page(self, rows: Sequence[Mapping[str, Any]]) -> str:
+        """The Markdown below the title."""
+        ...
 
 
 @dataclass
@@ -28,7 +62,24 @@ class Cell:
     build_s: float | None = None
     ids: list[list[int]] = field(default_factory=list)
     """The best hypothesis of every sample."""
-    parity: dict[str, float] = field(default_factory=dict)
+    parity: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def key(self) -> tuple[str, str, int]:
+        return (self.contender, self.precision, self.batch)
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+@dataclass
+class Section:
+    """A part that has rows of its own."""
+
+    name: str
+    status: str = "pending"
+    reason: str = "the run ended before it was reached"
+    rows: list[dict[str, Any]] = field(default_factory=list)
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
@@ -36,24 +87,66 @@ class Cell:
 
 @dataclass(frozen=True)
 class Group:
-    """Cells that one process measures: a way to run at one precision, at growing batches."""
+    """What one process measures: ways to run at one precision, at growing batches; or a section."""
 
-    contenders: tuple[str, ...]
+    part: str
     precision: str
-    cells: tuple[Cell, ...]
+    contenders: tuple[str, ...] = ()
+    cells: tuple[Cell, ...] = ()
+    section: Section | None = None
 
     @property
     def name(self) -> str:
-        return f"{' and '.join(self.contenders)}, {self.precision}"
+        return f"{self.part}: {' and '.join(self.contenders) or self.part}, {self.precision}"
+
+    @property
+    def kind(self) -> str:
+        if self.section is not None:
+            return "section"
+        return "live" if self.contenders[0] in LIVE else "artifact"
+
+    @property
+    def open(self) -> tuple[Cell | Section, ...]:
+        """What of it is not measured."""
+        every = self.cells if self.section is None else (self.section,)
+        return tuple(each for each in every if each.status != "measured")
 
 
-def groups(contenders: Sequence[str], precisions: Sequence[str], batches: Sequence[int]) -> list[Group]:
-    """The live model and the baseline come first: everything else is compared with them."""
-    together = tuple(name for name in (REFERENCE, BASELINE) if name in contenders)
-    alone = [name for name in contenders if name not in together]
-    named = [(together, precision) for precision in precisions if together]
-    named += [((name,), precision) for precision in precisions for name in alone]
-    return [
-        Group(names, precision, tuple(Cell(name, precision, batch) for batch in batches for name in names))
-        for names, precision in named
-    ]
+def parts_known(backends: Sequence[str]) -> tuple[str, ...]:
+    """The names of all parts, in the order in which they are measured."""
+    return ("live", *backends, *SECTIONS, *LATE, REST)
+
+
+def section_module(name: str) -> SectionModule:
+    found: Any = importlib.import_module(SECTIONS[name])
+    module: SectionModule = found
+    return module
+
+
+def planned(
+    parts: Sequence[str], backends: Sequence[str], precisions: Sequence[str], batches: Sequence[int]
+) -> list[Group]:
+    """The groups of the parts, in the order of `parts_known`: what is compared with the live model comes after it."""
+    found: list[Group] = []
+    for part in parts_known(backends):
+        if part not in parts:
+            continue
+        for precision in precisions:
+            if part in SECTIONS:
+                found.append(Group(part, precision, section=Section(f"{part}, {precision}")))
+            elif part == REST:
+                found += _rest(backends, precision, batches[1:])
+            else:
+                name = REFERENCE if part == "live" else LATE.get(part, part)
+                found.append(_group(part, precision, (name,), batches[:1]))
+    return found
+
+
+def _rest(backends: Sequence[str], precision: str, batches: Sequence[int]) -> list[Group]:
+    ways: list[tuple[str, ...]] = [(REFERENCE, BASELINE), *((name,) for name in backends), (COMPILED,)]
+    return [_group(REST, precision, names, batches) for names in ways if batches]
+
+
+def _group(part: str, precision: str, names: tuple[str, ...], batches: Sequence[int]) -> Group:
+    cells = tuple(Cell(name, precision, batch) for batch in batches for name in names)
+    return Group(part, precision, names, cells)

@@ -1,9 +1,9 @@
-"""What is prepared once for all ways to run: random weights as a file, costs, ceilings; and the requests."""
+"""What is prepared once for all ways to run: weights and first scores as files, costs, ceilings; and the requests."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -12,26 +12,42 @@ import torch
 
 from benchmarks.by_hand import QUESTION
 from benchmarks.gpu.clock import ceilings
+from benchmarks.gpu.parity import keep_reference
+from benchmarks.gpu.sure import make_sure, sure_answer
+from benchmarks.stages import live
 from composer.execution import INITIAL, load
 from composer.weights import save_weights
 
-__all__ = ["DTYPES", "TASK", "prepare", "request"]
+__all__ = ["DTYPES", "TASK", "prepare", "request", "weights_in"]
 
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 TASK = "video-qa"
 CLIP_FRAMES = 24
 
 
+def weights_in(job: Mapping[str, Any]) -> str:
+    """The path of the weights that were prepared."""
+    return str(Path(job["folder"], "weights.safetensors"))
+
+
 def prepare(job: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    """Random weights as a file, what a request needs to compute, and what the machine can do at most."""
+    """Weights with sure answers as a file, what a request needs to compute, and what the machine can do at most."""
     from composer.views.cost import measure
 
     device = torch.device(job["device"])
-    model = load(job["document"], weights=INITIAL, settings=job["settings"], tasks=[TASK])
-    save_weights(model.modules, Path(job["weights"]))
+    torch.backends.cudnn.allow_tf32 = False  # what is kept here is the reference in full float32
+    model = load(job["document"], weights=INITIAL, settings=job["settings"], tasks=[TASK], device=device)
     size = int(model.report.document.parameters["image_size"])  # type: ignore[union-attr]
-    tensors, _ = model.runner(TASK).inputs.encode(request(size, 1), torch.device("cpu"))
-    length = tensors["question"]["tokens"].ids.shape[1]
+    runner = model.runner(TASK)
+    (generator,) = runner.generators.values()
+    given = {batch: runner.inputs.encode(request(size, batch), device)[0] for batch in job["batches"]}
+    memories = [generator.step.read(runner.program(tensors)) for tensors in given.values()]
+    answer = sure_answer(generator)
+    margin = make_sure(generator, memories, answer)
+    save_weights(model.modules, Path(weights_in(job)))
+    first = {batch: _first_scores(runner, tensors) for batch, tensors in given.items()}
+    keep_reference(Path(job["folder"]), first)
+    length = given[job["batches"][0]]["question"]["tokens"].ids.shape[1]
     flops = {}
     for batch in job["batches"]:
         at = {"batch": batch, "question.length": length}
@@ -43,10 +59,17 @@ def prepare(job: dict[str, Any]) -> Iterator[dict[str, Any]]:
         "flops": flops,
         "length": length,
         "image_size": size,
+        "sure": [generator.framing.start, *answer],
+        "margin": margin,
         "parameters": {name: _count(module) for name, module in model.modules.items()},
         "ceilings": ceilings(device, {name: DTYPES[name] for name in job["precisions"]}, tiny=job["tiny"]),
         "machine": _machine(device),
     }
+
+
+def _first_scores(runner: Any, tensors: Any) -> torch.Tensor:
+    stages = live(runner, tensors)
+    return stages.step(stages.encode()).clone()
 
 
 def request(size: int, batch: int) -> dict[str, Any]:

@@ -66,7 +66,9 @@ def findings(job: dict[str, Any], name: str, clock: Clock, packages: str | None)
     if is_late.is_set():
         yield {"skipped": f"stopped when the budget of {clock.budget_s:g} s was spent"}
     elif code:
-        yield {"failed": f"its process ended with code {code}"}
+        from composer.problems.endings import ending_of  # --packages may name where the project is installed
+
+        yield {"failed": f"its process ended by {ending_of(code)}"}
 
 
 def _end(process: subprocess.Popen[str]) -> None:

@@ -36,8 +36,8 @@ def save_weights(
     empty = [name for name, tensor in tensors.items() if tensor.is_meta]
     if empty:
         raise WeightsError(f"cannot save {target}: {empty[0]} has no values (it stands on the meta device)")
-    # Transposed and expanded weights are written as they read; tied ones were told apart above.
-    tensors = {name: tensors[name].contiguous() for name in sorted(tensors)}
+    # Transposed and expanded weights are written as they read, from any device; tied ones were told apart above.
+    tensors = {name: tensors[name].cpu().contiguous() for name in sorted(tensors)}
     own = {METADATA_KEY: json.dumps(dict(metadata), sort_keys=True, ensure_ascii=False)} if metadata else None
     try:
         replace_file(target, lambda file: _fill(file, tensors, own))

@@ -109,6 +109,8 @@ def _run(func: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
     fake = next((value for value in others if isinstance(value, FakeTensor)), None)
     if fake is not None:
         return func(*tree_map(_faking(fake), args), **tree_map(_faking(fake), kwargs))
+    if func is aten._has_compatible_shallow_copy_type.default:
+        return len(ours) != 1  # a parameter that moves to the device is put there as another one
     _check_devices(func, args, ours, others)
     if func is aten._fused_sdp_choice.default:
         return PLAIN_ATTENTION
