@@ -77,7 +77,12 @@ class Stages:
 def live(runner: Any, tensors: Any) -> Stages:
     """The live program and its generator, with its steps captured where they are in an answer."""
     (generator,) = runner.generators.values()
-    return _stages(generator, lambda: Begun(*generator.start(generator.step.read(runner.program(tensors)))))
+
+    def encode() -> Begun:
+        step, cache, batch = generator.start(generator.step.read(runner.program(tensors)))
+        return Begun(step, cache, batch)
+
+    return _stages(generator, encode)
 
 
 def torch_compiled(runner: Any, tensors: Any) -> Stages:
@@ -116,7 +121,8 @@ def of_artifact(task: Any, raw: Mapping[str, Any]) -> Stages:
 
     def encode() -> Begun:
         results: Sequence[Any] = first.run([named[name] for name in first.inputs], sizes)
-        return Begun(*search.begin(dict(zip(first.outputs, results, strict=True)), batch, sizes), batch)
+        step, cache = search.begin(dict(zip(first.outputs, results, strict=True)), batch, sizes)
+        return Begun(step, cache, batch)
 
     def whole(state: Begun) -> list[list[Any]]:
         return list(search.search.search(state.step, state.cache, batch, 0))

@@ -56,8 +56,8 @@ def page(results: Mapping[str, Any]) -> str:
         margin="a wide margin" if "margin" not in results else f"{results['margin']:.3g} or more",
         columns=f"| {' | '.join(COLUMNS)} |\n|{'---|' * len(COLUMNS)}",
     )
-    rows = "\n".join(_row(cell, ceilings) for cell in results["cells"])
-    return f"{head}{rows}\n" + "".join(_section(section) for section in results["sections"])
+    cells = "\n".join(_row(cell, ceilings) for cell in results["cells"])
+    return f"{head}{cells}\n" + "".join(_section(section) for section in results["sections"])
 
 
 def _section(section: Mapping[str, Any]) -> str:
