@@ -7,7 +7,7 @@ import hashlib
 import json
 import math
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -39,17 +39,18 @@ from composer_compile.artifact.manifest import (
 from composer_compile.artifact.requirements import provider_of, requirements_of
 from composer_compile.artifact.weights import WeightStore
 from composer_compile.artifact.writer import check_target, file_entries, put_in_place, workplace
-from composer_compile.backends.contract import Builder, Loader
+from composer_compile.backends.contract import Builder, JoinsSizes, Loader
 from composer_compile.backends.registered import builder_of, loader_of
 from composer_compile.errors import CompileError
 from composer_compile.export.refusals import check_exportable
-from composer_compile.options import Options
+from composer_compile.options import BuildOptions, Options
 from composer_compile.parity.bisection import first_diverging_node
 from composer_compile.parity.gate import compare_task
 from composer_compile.parity.records import record_live_samples, record_samples
 from composer_compile.patches import full_float32
 from composer_compile.runtime.artifact import Artifact
 from composer_compile.stages.host_nodes import without_host_steps
+from composer_compile.stages.joining import Joined, join_stages
 from composer_compile.stages.manifest_entries import Files, describe_task, span
 from composer_compile.stages.partition import labels_of
 from composer_compile.stages.stager import ModulesIn, Outline, StagedTask, stage_plan
@@ -57,7 +58,7 @@ from composer_compile.tensors.differences import TOLERANCES, WORST
 from composer_compile.tensors.free_dims import check_overrides, find_free_dims, overrides_for
 from composer_compile.tensors.precisions import DTYPE_OF, check_precision_names, precision_of
 from composer_compile.tensors.specs import ProgramSpec
-from composer_compile.tensors.variants import Variant, each_variant
+from composer_compile.tensors.variants import Variant, each_variant, variants_of
 
 __all__ = ["compile_document"]
 
@@ -159,6 +160,10 @@ class _Job:
     progress: Progress
     command: str
     made: dict[Any, ProgramEntry] = field(default_factory=dict)
+    joined: dict[int, Joined] = field(default_factory=dict)
+    """Stages (by identity) → those that they can be one program with."""
+    whole: dict[int, ProgramEntry | None] = field(default_factory=dict)
+    """The programs of such groups; None where the backend does not make one."""
     cast: dict[str, dict[str, nn.Module]] = field(default_factory=dict)
     operations: dict[str, dict[str, Provider]] = field(default_factory=dict)
     """Operations that plugins register → the module types in whose programs they were found."""
@@ -177,6 +182,7 @@ class _Job:
         store = WeightStore(modules)
         files = Files(self.folder)
         tasks: dict[str, Task] = {}
+        self._join(prepared.values())
         for name, task in prepared.items():
             programs = {stage: self._programs(name, spec, store) for stage, spec in task.staged.specs.items()}
             host = task.runner.inputs.host
@@ -245,8 +251,35 @@ class _Job:
             }
         return self.cast[precision], dtype
 
+    def _join(self, prepared: Iterable[_Prepared]) -> None:
+        """Note which stages can be one program, where the backend would have that."""
+        if not isinstance(self.builder, JoinsSizes) or not self.builder.joins_sizes(self.options.build):
+            return
+        for group in join_stages(spec for task in prepared for spec in task.staged.specs.values()):
+            self.joined.update({id(spec): group for spec in group.members})
+
     def _programs(self, task: str, spec: ProgramSpec, store: WeightStore) -> list[ProgramEntry]:
+        group = self.joined.get(id(spec))
+        if group is not None and (one := self._one_program(task, spec, group, store)) is not None:
+            return [one.model_copy(update=_sizes(variant)) for variant in variants_of(spec.ranges)]
         return each_variant(spec, lambda variant: self._program(task, spec, variant, store))
+
+    def _one_program(
+        self, task: str, spec: ProgramSpec, group: Joined, store: WeightStore
+    ) -> ProgramEntry | None:
+        """The program of a whole group; None where the backend cannot make one without leaving some of it to torch."""
+        key = id(group)
+        if key not in self.whole:
+            self.whole[key] = None
+            one = replace(group.spec, name=spec.name, nodes=spec.nodes)
+            variants = variants_of(one.ranges, quotients=one.quotients)
+            if len(variants) == 1:
+                options = replace(self.options.build, require_full=True)
+                try:
+                    self.whole[key] = self._built(task, one, variants[0], store, options)
+                except CompileError as error:
+                    self.progress(f"{task}: {spec.name}: not one program for all sizes: {error}")
+        return self.whole[key]
 
     def _program(self, task: str, spec: ProgramSpec, variant: Variant, store: WeightStore) -> ProgramEntry:
         key = (
@@ -256,23 +289,27 @@ class _Job:
             tuple(variant.ranges.items()),
         )
         if key not in self.made:
-            self.progress(f"{task}: {spec.name} ({variant.label})")
-            compiled = self.builder.compile(spec, variant, store, self.options.build)
-            for note in compiled.notes:
-                self.progress(f"{task}: {spec.name} ({variant.label}): {note}")
-            self._note_operations(task, spec, compiled.operations)
-            digest = hashlib.sha256(compiled.content).hexdigest()[:16]
-            name = f"programs/{digest}{compiled.suffix}"
-            (self.folder / "programs").mkdir(exist_ok=True)
-            (self.folder / name).write_bytes(compiled.content)
-            self.made[key] = ProgramEntry(
-                file=name,
-                fixed=dict(variant.fixed),
-                ranges={label: span(found) for label, found in variant.ranges.items()},
-                weights=list(compiled.weights),
-                operations=list(compiled.operations),
-            )
+            self.made[key] = self._built(task, spec, variant, store, self.options.build)
         return self.made[key]
+
+    def _built(
+        self, task: str, spec: ProgramSpec, variant: Variant, store: WeightStore, options: BuildOptions
+    ) -> ProgramEntry:
+        self.progress(f"{task}: {spec.name} ({variant.label})")
+        compiled = self.builder.compile(spec, variant, store, options)
+        for note in compiled.notes:
+            self.progress(f"{task}: {spec.name} ({variant.label}): {note}")
+        self._note_operations(task, spec, compiled.operations)
+        digest = hashlib.sha256(compiled.content).hexdigest()[:16]
+        name = f"programs/{digest}{compiled.suffix}"
+        (self.folder / "programs").mkdir(exist_ok=True)
+        (self.folder / name).write_bytes(compiled.content)
+        return ProgramEntry(
+            file=name,
+            **_sizes(variant),
+            weights=list(compiled.weights),
+            operations=list(compiled.operations),
+        )
 
     def _note_operations(self, task: str, spec: ProgramSpec, operations: Iterable[str]) -> None:
         nodes = self.model.report.tasks[task].nodes
@@ -352,6 +389,12 @@ class _Job:
         assert document is not None
         shape = without_paths(document.shape.model_dump(mode="json", by_alias=True))
         return json.dumps(shape, indent=1, ensure_ascii=False) + "\n"
+
+
+def _sizes(variant: Variant) -> dict[str, Any]:
+    """What a program's entry says of the sizes that it is for."""
+    ranges = {name: span(found) for name, found in variant.ranges.items()}
+    return {"fixed": dict(variant.fixed), "ranges": ranges}
 
 
 def _check_tolerance(tolerance: float | None) -> None:

@@ -26,6 +26,8 @@ class BuildOptions:
     """Run the step of a search through CUDA graphs."""
     engine_weights: Literal["shared", "held"] = "shared"
     """Whether engines take large weights as inputs, each stored once for all of them, or hold them."""
+    engine_sizes: Literal["joined", "apart"] = "joined"
+    """Whether stages that differ only in sizes are one engine with a range, or each its own."""
     cache: Path | None = None
     """A directory for finished programs, so that an unchanged one is not built again."""
 
@@ -38,6 +40,7 @@ class BuildOptions:
             "--keep": "" if self.keep is None else ",".join(self.keep) or "none",
             "--no-cuda-graphs": "" if self.cuda_graphs else " ",
             "--engine-weights": "" if self.engine_weights == "shared" else self.engine_weights,
+            "--engine-sizes": "" if self.engine_sizes == "joined" else self.engine_sizes,
             "--build-cache": str(self.cache or ""),
         }
         return {flag: value.strip() for flag, value in given.items() if value}

@@ -130,6 +130,12 @@ def _configure_build(parser: argparse.ArgumentParser) -> None:
         help="whether engines take large weights as inputs, each stored once (the default), or hold them (tensorrt)",
     )
     parser.add_argument(
+        "--engine-sizes",
+        choices=("joined", "apart"),
+        default="joined",
+        help="whether stages that differ only in sizes are one engine (the default) or each its own (tensorrt)",
+    )
+    parser.add_argument(
         "--build-cache", metavar="DIR", help="keep finished programs here, and build none of them again"
     )
 
@@ -224,6 +230,7 @@ def _build_options(args: argparse.Namespace) -> BuildOptions:
         keep=keep,
         cuda_graphs=args.cuda_graphs,
         engine_weights=args.engine_weights,
+        engine_sizes=args.engine_sizes,
         cache=None if args.build_cache is None else Path(args.build_cache),
     )
 

@@ -26,6 +26,7 @@ __all__ = [
     "ChecksStored",
     "Compiled",
     "HoldsWeights",
+    "JoinsSizes",
     "LoadedProgram",
     "Loader",
     "Support",
@@ -128,6 +129,15 @@ class HoldsWeights(Protocol):
 
     def stored_once(self, tensors: Mapping[fx.Node, Tensor], options: BuildOptions) -> Collection[fx.Node]:
         """Those of the weights that the graph of a node reads which go to the store, for `--plan`."""
+        ...
+
+
+@runtime_checkable
+class JoinsSizes(Protocol):
+    """What a builder has besides, where one program with a range is better than one for each of several sizes."""
+
+    def joins_sizes(self, options: BuildOptions) -> bool:
+        """Whether stages that differ only in sizes become one; that is built as if `--require-full` were given."""
         ...
 
 

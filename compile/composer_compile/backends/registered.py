@@ -19,6 +19,7 @@ from composer_compile.backends.contract import (
     ChecksStored,
     Compiled,
     HoldsWeights,
+    JoinsSizes,
     LoadedProgram,
     Loader,
     Support,
@@ -139,6 +140,11 @@ class _AskedBuilder:
         return ask(
             self.made.stored_once, tensors, options, what=f"`stored_once` of {self.title}", accept=frozenset
         )
+
+    def joins_sizes(self, options: BuildOptions) -> bool:
+        if not isinstance(self.made, JoinsSizes):
+            return False
+        return ask(self.made.joins_sizes, options, what=f"`joins_sizes` of {self.title}", accept=bool)
 
 
 def _text_or_none(answer: Any) -> str | None:

@@ -10,18 +10,12 @@ from torch.export import ExportedProgram
 from torch.export.graph_signature import InputKind
 
 from composer.graph import Range
-from composer.types.gaps import gap
-from composer_compile.artifact.dtypes import DTYPES
 from composer_compile.errors import SpecialSizeError
-from composer_compile.tensors.differences import TOLERANCES
-from composer_compile.tensors.precisions import DTYPE_OF
-from composer_compile.tensors.random_tensors import random_tensor
+from composer_compile.tensors.differences import is_same
+from composer_compile.tensors.random_tensors import random_inputs
 from composer_compile.tensors.specs import ProgramSpec
 
 __all__ = ["check_at_one"]
-
-LEAST = 1e-3
-"""Of the largest value: below that only kernels differ, which parity measures; another meaning is further off."""
 
 
 def check_at_one(
@@ -49,10 +43,7 @@ def check_at_one(
     device = next((parameter.device for parameter in spec.module.parameters()), torch.device("cpu"))
     for each in chosen:
         generator = torch.Generator().manual_seed(0)
-        inputs = [
-            random_tensor(tensor.shape(each), tensor.dtype, tensor.role, generator).to(device)
-            for tensor in spec.inputs
-        ]
+        inputs = random_inputs(spec.inputs, each, generator, device)
         try:
             with torch.no_grad():
                 expected = spec.module(*inputs)
@@ -61,7 +52,7 @@ def check_at_one(
             raise SpecialSizeError(
                 f"stage {spec.name} cannot be compared at {_text(each)}: {error}"
             ) from error
-        if not all(_same(ours, theirs) for ours, theirs in zip(found, expected, strict=True)):
+        if not all(is_same(ours, theirs) for ours, theirs in zip(found, expected, strict=True)):
             raise SpecialSizeError(f"stage {spec.name} gives something else at {_text(each)}")
 
 
@@ -77,16 +68,6 @@ def _arguments(exported: ExportedProgram, given: Sequence[Tensor]) -> list[Tenso
         next(feed) if each.kind == InputKind.USER_INPUT else held[str(each.target)]
         for each in exported.graph_signature.input_specs
     ]
-
-
-def _same(ours: Tensor, theirs: Tensor) -> bool:
-    if ours.dtype != theirs.dtype:
-        return False
-    found = gap(ours, theirs)
-    if not theirs.is_floating_point():
-        return found.fine
-    precision = next(name for name, dtype in DTYPE_OF.items() if DTYPES[dtype] == theirs.dtype)
-    return found.scaled <= max(LEAST, TOLERANCES[precision])
 
 
 def _text(sizes: Mapping[str, int]) -> str:

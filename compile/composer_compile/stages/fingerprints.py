@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from composer.graph import Range, is_batch
 from composer.plan import Plan, Step
 from composer_compile.stages.plugin_values import config_fields, files_of
 
-__all__ = ["Digests"]
+__all__ = ["Digests", "call_digest", "step_digests"]
 
 
 class Digests:
@@ -36,17 +36,26 @@ class Digests:
                 self.slots[plan.slot((name, port))] = _digest(
                     "input", name, item.modality.id, config, port, sizes
                 )
-        for step in plan.steps:
-            made = _digest(*_callee(step), self._sources(step))
-            self.steps[step.name] = made
-            for port, slot in step.targets.items():
-                self.slots[slot] = _digest(made, port)
+        self.steps = step_digests(plan.steps, self.slots)
 
-    def _sources(self, step: Step) -> Mapping[str, Any]:
-        return {
-            port: self.slots[slot] if isinstance(slot, int) else [self.slots[each] for each in slot]
+
+def step_digests(steps: Iterable[Step], slots: dict[int, str]) -> dict[str, str]:
+    """The digests of steps by name. `slots` holds those of what they take, and gets those of what they give."""
+    found = {}
+    for step in steps:
+        sources = {
+            port: slots[slot] if isinstance(slot, int) else [slots[each] for each in slot]
             for port, slot in step.sources.items()
         }
+        found[step.name] = made = _digest(*_callee(step), sources)
+        for port, slot in step.targets.items():
+            slots[slot] = _digest(made, port)
+    return found
+
+
+def call_digest(step: Step) -> str:
+    """The digest of what a step calls, whatever it is called with."""
+    return _digest(*_callee(step))
 
 
 def _callee(step: Step) -> tuple[Any, ...]:

@@ -17,7 +17,7 @@ from composer.types import Dim, Kind, PortType
 from composer_compile.artifact.dtypes import DTYPES
 from composer_compile.artifact.manifest import Role
 from composer_compile.errors import CompileError
-from composer_compile.stages.fingerprints import Digests
+from composer_compile.stages.fingerprints import Digests, call_digest, step_digests
 from composer_compile.stages.modules import (
     Outcome,
     StageModule,
@@ -144,7 +144,8 @@ class _Stager:
         slots = sorted({*segment.taken, *(slot for slot in wanted if slot not in segment.produced)})
         raw = dict.fromkeys(self.plan.slots[slot][0] for slot in slots if self._is_raw(slot))
         templates, inputs = self._raw(raw)
-        carried = sorted((s for s in slots if not self._is_raw(s)), key=lambda s: (self.digests.slots[s], s))
+        place = self._places(segment)
+        carried = sorted((slot for slot in slots if not self._is_raw(slot)), key=place)
         for slot in carried:
             templates[slot], specs = self._carried(slot)
             inputs.extend(specs)
@@ -154,7 +155,7 @@ class _Stager:
             program=self._program(name, segment, raw, modules).to(self.device, dtype),
             dtype=dtype,
             templates=templates,
-            wanted=sorted(wanted, key=lambda slot: (self.digests.slots[slot], slot)),
+            wanted=sorted(wanted, key=place),
             starts={step.name: (modules[step.node.module.name], step) for step in segment.starts},
         )
         produced = [slot for step in segment.steps for slot in step.targets.values()]
@@ -163,8 +164,18 @@ class _Stager:
         outputs = self._with_roles(outputs, {*slots, *produced})
         self._remember(outcome, outputs)
         nodes = tuple(step.name for step in (*segment.steps, *segment.starts))
-        identity = self._identity(segment, module, carried)
-        self._add(name, module, tuple(inputs), outputs, nodes, identity, kind, declared)
+        self.staged.specs[name] = ProgramSpec(
+            name=name,
+            module=module,
+            inputs=tuple(inputs),
+            outputs=outputs,
+            ranges=self._ranges_of(inputs),
+            nodes=nodes,
+            identity=self._identity(segment, module, carried),
+            computation=self._computation(segment, module, carried),
+            kind=kind,
+            declared=declared,
+        )
         self.staged.order.append(name)
 
     def _program(
@@ -178,21 +189,52 @@ class _Stager:
     def _is_raw(self, slot: int) -> bool:
         return self.plan.slots[slot][0] in self.plan.inputs
 
+    def _places(self, segment: Segment) -> Callable[[int], tuple[Any, ...]]:
+        """In which order a program takes and gives slots: by what the calls are that read or make them.
+
+        So it is the same for programs that do the same with other values.
+        """
+        found: dict[int, tuple[str, str]] = {}
+        for step in (*segment.steps, *segment.starts):
+            call = call_digest(step)
+            for port, source in (*step.sources.items(), *step.targets.items()):
+                for slot in (source,) if isinstance(source, int) else source:
+                    found[slot] = min(found.get(slot, (call, port)), (call, port))
+        return lambda slot: (found.get(slot, ()), self.digests.slots[slot], slot)
+
     def _identity(self, segment: Segment, module: StageModule, carried: Sequence[int]) -> Any:
         """What two programs have in common that compute the same: the digests of what they take, do and give."""
-        raw = tuple(
-            self.digests.slots[self.plan.slot((key, port))]
-            for key, item in module.program.plan.inputs.items()
-            for port in item.ports
-        )
+        digests = self.digests.slots
         return (
             segment.precision,
-            raw,
-            tuple(self.digests.slots[slot] for slot in carried),
+            tuple(digests[slot] for slot in self._raw_slots(module)),
+            tuple(digests[slot] for slot in carried),
             tuple(sorted(self.digests.steps[step.name] for step in segment.steps)),
             tuple(self.digests.steps[step.name] for step in segment.starts),
-            tuple(self.digests.slots[slot] for slot in module.wanted),
+            tuple(digests[slot] for slot in module.wanted),
         )
+
+    def _computation(self, segment: Segment, module: StageModule, carried: Sequence[int]) -> Any:
+        """The same of what a program does with what it takes, which counts by its place alone.
+
+        What the program prepares by itself, such as frames, is the input's own.
+        """
+        own = module.program.prepared
+        given = [*self._raw_slots(module), *carried]
+        slots = {slot: f"given {position}" for position, slot in enumerate(given)}
+        slots |= {slot: self.digests.slots[slot] for slot in given if self.plan.slots[slot][0] in own}
+        starts = [step.name for step in segment.starts]
+        steps = step_digests((*segment.steps, *segment.starts), slots)
+        return (
+            segment.precision,
+            tuple(sorted(made for name, made in steps.items() if name not in starts)),
+            tuple(steps[name] for name in starts),
+            tuple(slots[slot] for slot in module.wanted),
+        )
+
+    def _raw_slots(self, module: StageModule) -> list[int]:
+        inputs = module.program.plan.inputs
+        return [self.plan.slot((name, port)) for name, item in inputs.items() for port in item.ports]
 
     def _generate(self, step: Step) -> None:
         """The decode step, with the cache as the stage before gives it."""
@@ -212,25 +254,20 @@ class _Stager:
         _, (logits, *changed) = probe(module, inputs, self._ranges_of(inputs), {})
         outputs = (replace(logits, role="ranked"), *changed)
         identity = ("decode", node.module.name, beams, precision)
-        self._add(decode_name(node.name), module, inputs, outputs, (node.name,), identity, "decode")
+        name = decode_name(node.name)
+        self.staged.specs[name] = ProgramSpec(
+            name=name,
+            module=module,
+            inputs=inputs,
+            outputs=outputs,
+            ranges=self._ranges_of(inputs),
+            nodes=(node.name,),
+            identity=identity,
+            computation=identity,
+            kind="decode",
+        )
         self.staged.order.append(step)
         self._remember_ports(step, rows)
-
-    def _add(
-        self,
-        name: str,
-        module: nn.Module,
-        inputs: tuple[TensorSpec, ...],
-        outputs: tuple[TensorSpec, ...],
-        nodes: tuple[str, ...],
-        identity: Any,
-        kind: StageKind,
-        declared: Mapping[str, tuple[Dim, ...]] | None = None,
-    ) -> None:
-        ranges = self._ranges_of(inputs)
-        self.staged.specs[name] = ProgramSpec(
-            name, module, inputs, outputs, ranges, nodes, identity, kind, declared or {}
-        )
 
     def _declared(self, slots: Iterable[int]) -> dict[str, tuple[Dim, ...]]:
         """What the port types say of the tensors in slots, over the free dimensions."""

@@ -7,12 +7,17 @@ from collections.abc import Mapping
 from torch import Tensor
 
 from composer.types.gaps import gap
+from composer_compile.artifact.dtypes import DTYPES
 from composer_compile.artifact.manifest import Difference
+from composer_compile.tensors.precisions import DTYPE_OF
 
-__all__ = ["TOLERANCES", "WORST", "difference", "within"]
+__all__ = ["TOLERANCES", "WORST", "difference", "is_same", "within"]
 
 TOLERANCES = {"fp32": 1e-4, "fp16": 2e-2, "bf16": 1e-1}
 """Largest accepted difference over the largest value of an output, unless the document says another."""
+
+LEAST = 1e-3
+"""Of the largest value: below that only kernels differ, which parity measures; another meaning is further off."""
 
 WORST = 1e30
 """In the place of an infinite difference, which JSON cannot write: another shape, NaN, an infinity beside a number."""
@@ -24,6 +29,17 @@ def within(each: Difference, tolerance: float) -> bool:
     return each.max_rel <= tolerance and not (
         each.ids is not None and tolerance <= TOLERANCES["fp32"] and each.ids < 1
     )
+
+
+def is_same(ours: Tensor, theirs: Tensor) -> bool:
+    """Whether two tensors are one result, apart from what kernels add."""
+    if ours.dtype != theirs.dtype:
+        return False
+    found = gap(ours, theirs)
+    if not theirs.is_floating_point():
+        return found.fine
+    precision = next(name for name, dtype in DTYPE_OF.items() if DTYPES[dtype] == theirs.dtype)
+    return found.scaled <= max(LEAST, TOLERANCES[precision])
 
 
 def difference(

@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
+
 import torch
 from torch import Tensor
 
 from composer_compile.artifact.dtypes import DTYPES
 from composer_compile.artifact.manifest import Role
+from composer_compile.tensors.specs import TensorSpec
 
-__all__ = ["random_tensor"]
+__all__ = ["random_inputs", "random_tensor"]
+
+
+def random_inputs(
+    specs: Iterable[TensorSpec], sizes: Mapping[str, int], generator: torch.Generator, device: torch.device
+) -> list[Tensor]:
+    """What a stage could be given at these sizes."""
+    return [random_tensor(each.shape(sizes), each.dtype, each.role, generator).to(device) for each in specs]
 
 
 def random_tensor(

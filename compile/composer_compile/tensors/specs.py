@@ -48,6 +48,8 @@ class ProgramSpec:
     nodes: tuple[str, ...]
     identity: Any = None
     """Equal for two stages of one artifact that compute the same, whatever their tensors are called."""
+    computation: Any = None
+    """Equal for two that do the same with what they are given, which may come from elsewhere and have other sizes."""
     kind: StageKind = "encode"
     """What it is for: the step of a search (`decode`) is called over and over at the same sizes."""
     declared: Mapping[str, tuple[Dim, ...]] = field(default_factory=dict)

@@ -99,7 +99,7 @@ class BuilderProcess:
             CompileError: the library fails or ends the process, or something falls back that must not.
             BackendError: the library cannot be used.
         """
-        bare = replace(spec, module=nn.Identity(), identity=None)
+        bare = replace(spec, module=nn.Identity(), identity=None, computation=None)
         with Scratch("tensorrt") as folder:
             torch.export.save(exported, folder / STAGE)
             job = Job(

@@ -138,6 +138,9 @@ class TensorRTBuilder:
     def stored_once(self, tensors: Mapping[fx.Node, Tensor], options: BuildOptions) -> Collection[fx.Node]:
         return shareable(tensors) if options.engine_weights == "shared" else ()
 
+    def joins_sizes(self, options: BuildOptions) -> bool:
+        return options.engine_sizes == "joined"
+
 
 def _kept(
     found: tuple[bytes, Packed, Mapping[str, Tensor]],
