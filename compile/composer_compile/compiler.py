@@ -223,9 +223,8 @@ class _Job:
             name: find_free_dims(plan, self.registry, overrides_for(plan, options.ranges))
             for name, plan in plans.items()
         }
-        ranges = {name: found.ranges for name, found in free.items()}
         labels = labels_of(
-            plans, ranges, precisions, per_module=self.builder.per_module, session=options.session
+            plans, free, precisions, per_module=self.builder.per_module, session=options.session
         )
         prepared = {}
         for name, plan in plans.items():

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Any
 
-from composer.graph import Range, is_batch
 from composer.plan import Plan, Step
 from composer_compile.stages.plugin_values import config_fields, files_of
+from composer_compile.tensors.free_dims import FreeDims
 
 __all__ = ["Digests", "call_digest", "step_digests"]
 
@@ -20,22 +20,22 @@ class Digests:
     Inputs count with the ranges of their sizes, too: tasks of other sizes have other programs.
     """
 
-    def __init__(self, plan: Plan, ranges: Mapping[str, Range]) -> None:
+    def __init__(self, plan: Plan, free: FreeDims) -> None:
         self.slots: dict[int, str] = {}
-        self.steps: dict[str, str] = {}
+        self.read: dict[int, str] = {}
+        """How an input is read into a slot: the digest of its modality and config alone."""
         for name, item in plan.inputs.items():
-            sizes = {
-                key: str(found)
-                for key, found in ranges.items()
-                if is_batch(key) or key.startswith(f"{name}.")
+            # Where a vocabulary lies changes no program.
+            config = config_fields(item.config, item.modality.title, files_of(item.modality, item.config))
+            host = {port: str(type_) for port, type_ in free.host[name].items()}
+            used = {
+                symbol for type_ in free.host[name].values() for dim in type_.dims for symbol in dim.symbols
             }
+            sizes = {str(symbol): str(free.ranges[symbol]) for symbol in used if symbol in free.ranges}
             for port in item.ports:
-                # Where a vocabulary lies changes no program.
-                files = files_of(item.modality, item.config)
-                config = config_fields(item.config, item.modality.title, files)
-                self.slots[plan.slot((name, port))] = _digest(
-                    "input", name, item.modality.id, config, port, sizes
-                )
+                slot = plan.slot((name, port))
+                self.read[slot] = _digest("input", item.modality.id, config, port)
+                self.slots[slot] = _digest(self.read[slot], name, host, sizes)
         self.steps = step_digests(plan.steps, self.slots)
 
 

@@ -14,6 +14,7 @@ import torch
 
 from composer.graph import Range
 from composer.types import Dim
+from composer_compile.stages.modules import StageModule, StepModule
 from composer_compile.stages.probe import probe
 from composer_compile.tensors.differences import is_same
 from composer_compile.tensors.random_tensors import random_inputs
@@ -40,8 +41,8 @@ def join_stages(specs: Iterable[ProgramSpec]) -> list[Joined]:
         groups.setdefault(_form(spec), []).append(spec)
     found = []
     for members in groups.values():
-        if len({_key(each) for each in members}) > 1 and (spec := _joined(members)) is not None:
-            found.append(Joined(spec, tuple(members)))
+        if len({_key(each) for each in members}) > 1 and (one := _joined(members)) is not None:
+            found.append(Joined(one, tuple(members)))
     return found
 
 
@@ -59,6 +60,7 @@ def _key(spec: ProgramSpec) -> Any:
 def _joined(members: Sequence[ProgramSpec]) -> ProgramSpec | None:
     """The stage for all of them; None where it would do something else for one of them."""
     first = members[0]
+    assert isinstance(first.module, (StageModule, StepModule))
     sizes = _Sizes(members)
     inputs = [
         replace(mine, dims=tuple(map(sizes.joined, zip(*(each.dims for each in same), strict=True))))

@@ -11,10 +11,10 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from composer.graph import Range
 from composer.plan import Plan, Step
 from composer_compile.stages.fingerprints import Digests
 from composer_compile.stages.modules import prefills
+from composer_compile.tensors.free_dims import FreeDims
 from composer_compile.tensors.precisions import Precision
 
 __all__ = ["Label", "Labels", "Segment", "cut", "labels_of"]
@@ -60,7 +60,7 @@ class Segment:
 
 def labels_of(
     plans: Mapping[str, Plan],
-    ranges: Mapping[str, Mapping[str, Range]],
+    free: Mapping[str, FreeDims],
     precisions: Mapping[str, Precision],
     *,
     per_module: bool,
@@ -69,7 +69,7 @@ def labels_of(
     """The labels of every task. `per_module` also keeps declared modules apart, so that each is built on its own;
     `session` are the inputs that sessions keep.
     """
-    digests = {name: Digests(plan, ranges[name]) for name, plan in plans.items()}
+    digests = {name: Digests(plan, free[name]) for name, plan in plans.items()}
     holders: dict[tuple[str, str], set[str]] = {}
     for name, plan in plans.items():
         for step in plan.steps:

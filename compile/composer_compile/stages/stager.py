@@ -90,7 +90,7 @@ class _Stager:
         self.registry = registry
         self.device = device
         self.staged = StagedTask(host=outline.host, ranges=dict(outline.free.ranges))
-        self.digests = Digests(self.plan, outline.free.ranges)
+        self.digests = Digests(self.plan, outline.free)
         self.forms: dict[str, TensorSpec] = {}
         self.caches: dict[str, Any] = {}
         self.named = dict(outline.free.values)
@@ -217,12 +217,12 @@ class _Stager:
     def _computation(self, segment: Segment, module: StageModule, carried: Sequence[int]) -> Any:
         """The same of what a program does with what it takes, which counts by its place alone.
 
-        What the program prepares by itself, such as frames, is the input's own.
+        What the program prepares by itself, such as frames, counts by how it is read.
         """
         own = module.program.prepared
         given = [*self._raw_slots(module), *carried]
         slots = {slot: f"given {position}" for position, slot in enumerate(given)}
-        slots |= {slot: self.digests.slots[slot] for slot in given if self.plan.slots[slot][0] in own}
+        slots |= {slot: self.digests.read[slot] for slot in given if self.plan.slots[slot][0] in own}
         starts = [step.name for step in segment.starts]
         steps = step_digests((*segment.steps, *segment.starts), slots)
         return (
