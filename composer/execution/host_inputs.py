@@ -235,11 +235,11 @@ class HostInputs:
                 continue
             least, most = self.limits[dim.symbols[0]]
             is_batch = axis == port.kind.batch_axis
-            tokens = not is_batch and hasattr(item.config, "max_tokens")
-            noun = "tokens" if tokens else "values" if is_batch else "entries"
+            limit = None if is_batch else item.modality.limit
+            noun = "values" if is_batch else item.modality.counted
             what = f"input `{item.name}` has {size} {noun}, and task `{self.task}` takes"
             if size > most:
-                cure = f"set its `max_tokens` to {most}" if tokens else "give fewer"
+                cure = f"set its `{limit}` to {most}" if limit else "give fewer"
                 raise InputError(f"{what} at most {most}; shorten it, or {cure}")
             if size < least:
                 raise InputError(f"{what} at least {least}; give more")

@@ -36,6 +36,8 @@ TEXT = Modality(
     "A string, split into WordPiece tokens.",
     files=_files,
     ranges=_ranges,
+    limit="max_tokens",
+    counted="tokens",
     vocabulary=_vocabulary,
     examples=({"tokenizer": "bert-uncased"},),
     sample="composer_text.processor:sample",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -13,7 +14,7 @@ import torch
 from composer.execution.host_inputs import HostInput, HostInputs, HostPort, written_symbols
 from composer.execution.inputs import first_sample
 from composer.execution.slot_values import rows_in
-from composer.plugin import Modality, NoConfig, load_registry
+from composer.plugin import Config, Modality, NoConfig, load_registry
 from composer.plugin.asking import PluginError
 from composer.problems import InputError
 from composer.types import Dim, Field, Kind, Port, States, Symbol, parse_port_type
@@ -40,6 +41,39 @@ def inputs(answer: Any, limits: dict[str, tuple[int, int]] | None = None, **type
 
 def places(values: Sequence[Any]) -> np.ndarray:
     return np.stack([np.asarray(value) for value in values], axis=1)
+
+
+class RowsConfig(Config):
+    """`with` of a modality that keeps its values to a size."""
+
+    most_rows: int = 9
+    """Rows kept."""
+
+
+def test_a_value_that_is_too_large_is_refused_with_what_its_modality_says_of_sizes() -> None:
+    told = Modality(
+        "odd.rows", RowsConfig, lambda config: {}, "odd:Processor", "Odd.", limit="most_rows", counted="rows"
+    )
+    value = np.arange(12).reshape(3, 4)
+    for modality, expected in (
+        (
+            told,
+            "input `where` has 4 rows, and task `t` takes at most 3; shorten it, or set its `most_rows` to 3",
+        ),
+        (ODD, "input `where` has 4 entries, and task `t` takes at most 3; shorten it, or give fewer"),
+    ):
+        host = inputs(places, {"L": (1, 3)}, where="positions[3, B, L]")
+        host.inputs["where"] = replace(host.inputs["where"], modality=modality, config=modality.config())
+        with pytest.raises(InputError) as refused:
+            host.arrays({"where": [value]}, {"where"})
+        assert str(refused.value) == expected
+
+
+def test_a_limit_is_a_field_of_the_config() -> None:
+    with pytest.raises(
+        ValueError, match=r"`limit` of the modality odd\.rows is 'rows', which its config does not"
+    ):
+        Modality("odd.rows", RowsConfig, lambda config: {}, "odd:Processor", "Odd.", limit="rows")
 
 
 def test_a_batch_that_is_not_the_first_dimension() -> None:

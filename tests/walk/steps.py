@@ -108,7 +108,7 @@ PLANS = [
     Step(f"compile first.yaml {SMALL} --plan --json --picture plan.svg", '"image-qa"', json=True),
     Step(
         f"compile first.yaml image-qa {SMALL} --plan --backend tensorrt --target sm89 --memory-limit 1GiB --keep norms "
-        "--no-cuda-graphs --require-full --build-cache kept --engine-weights held",
+        "--no-cuda-graphs --require-full --build-cache kept --engine-weights held --engine-sizes apart",
         "image-qa" if ENGINES else 'pip install "multimodal-composer[tensorrt-rtx]"',
         code=0 if ENGINES else 1,
     ),

@@ -26,6 +26,9 @@ class Modality(Declaration):
     `ranges(config)` says which sizes the symbols of its ports can take, such as `{"L": (1, 50)}` for texts that are
     cut at 50 tokens: a module that takes less is an error before anything runs. `vocabulary(config)` says which ids a
     port carries, by its name; it reads sizes as data and loads no tokenizer.
+
+    Raises:
+        ValueError: `limit` is not a field of the config.
     """
 
     noun: ClassVar[str] = "modality"
@@ -40,9 +43,19 @@ class Modality(Declaration):
     host: OfConfig[Mapping[str, str | PortType]] | None = None
     files: OfConfig[Mapping[str, Path]] | None = None
     ranges: OfConfig[Mapping[str, tuple[int, int]]] | None = None
+    limit: str | None = None
+    """The config field that keeps its values to a size: what is told to set it where a module takes no larger ones."""
+    counted: str = "entries"
+    """What the sizes of its values count, in messages: "tokens"."""
     vocabulary: OfConfig[Mapping[str, VocabularyIds]] | None = None
     examples: tuple[Mapping[str, Any], ...] = ()
     """Configs with which `composer plugins show` asks for the ports, where they depend on more than numbers, and with
     which the conformance kit runs the processor."""
     sample: str | None = None
     """A function from the config to two raw values or more, with which the conformance kit runs the processor."""
+
+    def __post_init__(self) -> None:
+        if self.limit is not None and self.limit not in self.config.model_fields:
+            raise ValueError(
+                f"`limit` of the modality {self.id} is {self.limit!r}, which its config does not have"
+            )

@@ -281,6 +281,41 @@ def test_what_falls_back_is_named_and_can_be_refused(tmp_path: Path) -> None:
     assert not (tmp_path / "x").exists()
 
 
+TWO_SIZES = """\
+composer: 1
+name: two-sizes
+modules: {project: {uses: core.linear, with: {output_dim: 64}}}
+tasks:
+  few:
+    inputs: {rows: {modality: array, with: {kind: states, dims: [B, 3, 64]}}}
+    nodes: {made: {call: project, inputs: {states: rows.states}}}
+    outputs: {made: made.states}
+  many:
+    inputs: {lines: {modality: array, with: {kind: states, dims: [B, 7, 64]}}}
+    nodes: {projected: {call: project, inputs: {states: lines.states}}}
+    outputs: {made: projected.states}
+"""
+
+
+def test_two_sizes_are_one_engine_with_a_profile(tmp_path: Path) -> None:
+    (tmp_path / "two.yaml").write_text(TWO_SIZES)
+    out = tmp_path / "out"
+    done = composer(
+        *("compile", str(tmp_path / "two.yaml"), "--backend", "tensorrt", "--target", "rtx4090", *SIZES),
+        *("--weights", "initial", "--out", str(out)),
+    )
+    assert done.returncode == 0, done.stderr
+    (file,) = (out / "programs").iterdir()
+    step = only_engine(program_file.unpack(file.read_bytes()))
+    (states,) = [each for each in step.inputs if each.smallest != each.largest]
+    assert [states.smallest, states.best, states.largest] == [[1, 3, 64], [2, 7, 64], [4, 7, 64]]
+    manifest = read_manifest((out / "manifest.json").read_bytes(), "it")
+    assert [task.order[0].inputs[0].dims for task in manifest.tasks.values()] == [  # type: ignore[union-attr]
+        ["batch", 3, 64],
+        ["batch", 7, 64],
+    ]
+
+
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no CUDA device")
 def test_a_gpu_answers_as_the_live_model_does(tmp_path: Path) -> None:
