@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
+from types import SimpleNamespace
+
 import torch
 from torch import Tensor
+from torch.utils._pytree import register_pytree_node
 
+from composer.conformance.advancing import check_advance, found_in_place, streamed_in_place
 from composer.conformance.examples import example_configs
 from composer.conformance.report import Failure
 from composer.plugin.answers import as_beams, as_flag
 from composer.plugin.asking import ask
-from composer.plugin.contracts import DecoderStep, Framing
+from composer.plugin.contracts import DecoderStep, Framing, Hypothesis
 from composer.plugin.declarations import SearchPolicy
 from composer.plugin.implementations import BoundSearch, bind_search
 
@@ -17,6 +22,8 @@ __all__ = ["check_policy"]
 
 FRAMING = Framing(start=1, ends=(2, 3), pad=0, min_tokens=2, max_tokens=5)
 VOCABULARY, BATCH, SEED = 9, 3, 7
+Texts = list[tuple[tuple[int, ...], float]]
+"""The texts of one sample, with their scores."""
 OFFERED = ("device", "reorder", "select")
 
 
@@ -45,6 +52,14 @@ class _Cache:
         raise Failure(f"it reads `cache.{name}`; a cache offers {', '.join(OFFERED)} and nothing else")
 
 
+def _unflatten(leaves: Iterable[Tensor], context: object) -> _Cache:
+    (of,) = leaves
+    return _Cache(of)
+
+
+register_pytree_node(_Cache, lambda cache: ([cache._of], None), _unflatten)
+
+
 def _step(ids: Tensor, cache: _Cache) -> tuple[Tensor, object]:
     """Scores that depend on the sample and the last token; samples end after texts of unequal length."""
     of = cache._of
@@ -65,12 +80,16 @@ def _step_once(ids: Tensor, cache: _Cache) -> tuple[Tensor, object]:
     return _step(ids, cache)
 
 
+DECODER = SimpleNamespace(step=_step)
+
+
 def check_policy(policy: SearchPolicy) -> str:
     """Search three samples with each example, and stream one; what is found keeps to the framing, and to the seed."""
     for config in example_configs(policy):
         beams = ask(policy.beams, config, what=f"`beams` of {policy.title}", accept=as_beams)
         streams = ask(policy.streams, config, what=f"`streams` of {policy.title}", accept=as_flag)
         search = bind_search(policy, config, FRAMING, beams=beams, streams=streams)
+        check_advance(search, BATCH, VOCABULARY, SEED)
         _check_search(search)
         if streams:
             _check_stream(search)
@@ -90,12 +109,22 @@ def _check_search(search: BoundSearch) -> None:
     if texts != _found(search):
         cure = "the seed is all it may draw from" if search.policy.seeded else "declare the policy `seeded`"
         raise Failure(f"two searches of the same samples find different texts: {cure}")
+    if search.advancing is not None:
+        cache = _cache(BATCH, search.beams)
+        found = _held(found_in_place(search, DECODER, cache, BATCH, SEED), search.beams)
+        if [[ids for ids, _ in each] for each in found] != [[ids for ids, _ in each] for each in texts]:
+            raise Failure("turn by turn (`advance`), it finds other texts than its `search`")
 
 
-def _found(search: BoundSearch) -> list[list[tuple[tuple[int, ...], float]]]:
-    """The texts of three samples with their scores, held to the framing."""
-    when = f"with {search.beams} beams" if search.beams > 1 else "with one beam"
-    found = search.search(_step_of(search), _cache(BATCH, search.beams), BATCH, SEED)
+def _found(search: BoundSearch) -> list[Texts]:
+    """The texts of three samples with their scores."""
+    cache = _cache(BATCH, search.beams)
+    return _held(search.search(_step_of(search), cache, BATCH, SEED), search.beams)
+
+
+def _held(found: Sequence[Sequence[Hypothesis]], beams: int) -> list[Texts]:
+    """Texts that keep to the framing, with their scores."""
+    when = f"with {beams} beams" if beams > 1 else "with one beam"
     for texts in found:
         scores = [text.score for text in texts]
         if scores != sorted(scores, reverse=True):
@@ -132,5 +161,7 @@ def _check_stream(search: BoundSearch) -> None:
         raise Failure(f"its stream gives {ends[0]}, a token that ends it and is not given")
     if not all(isinstance(token, int) for token in tokens):
         raise Failure("its stream gives something else than whole numbers")
+    if search.advancing is not None and streamed_in_place(search, DECODER, _cache(1, 1), SEED) != tokens:
+        raise Failure("turn by turn (`advance`), it streams other tokens than its `stream`")
     if search.beams != 1:
         raise Failure(f"it streams with {search.beams} beams; a text that is shown cannot be taken back")

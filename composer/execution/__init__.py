@@ -4,7 +4,6 @@ from composer.execution.answering import Answering, Asking, TaskPorts, only_one
 from composer.execution.generation import (
     check_one_sample,
     drawn_seed,
-    first_then,
     only_stream,
     output_port,
     text_pieces,
@@ -43,7 +42,6 @@ __all__ = [
     "check_one_sample",
     "device_of",
     "drawn_seed",
-    "first_then",
     "linear",
     "load",
     "only_one",

@@ -9,20 +9,20 @@ from __future__ import annotations
 import random
 from collections.abc import Collection, Container, Iterable, Iterator, Mapping, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
 import torch
 from pydantic import ValidationError
 from torch import Tensor, nn
 
-from composer.execution.captured import CapturedSteps
+from composer.execution.captured_decoder import Stepper
+from composer.execution.captured_search import DecoderSearch
 from composer.execution.processors import Processors
 from composer.execution.program import Program
 from composer.execution.slot_values import Slots, rows_in
 from composer.plan import Step, current_watch, execute, result_of
 from composer.plugin import (
     Cache,
-    DecoderStep,
     Framing,
     Hypothesis,
     Registry,
@@ -38,7 +38,6 @@ __all__ = [
     "Generator",
     "check_one_sample",
     "drawn_seed",
-    "first_then",
     "fresh_seed",
     "generators_of",
     "only_stream",
@@ -49,18 +48,6 @@ __all__ = [
 ]
 
 SEED_BITS = 63
-
-
-def first_then(first: Tensor | None, step: DecoderStep) -> DecoderStep:
-    """A decoder's step whose first call gives `first`, the logits[B, K, V] after a prompt, in place of running."""
-    if first is None:
-        return step
-    waiting = [first]
-
-    def run(ids: Tensor, cache: Any) -> tuple[Tensor, Any]:
-        return (waiting.pop(), cache) if waiting else step(ids, cache)
-
-    return run
 
 
 def fresh_seed() -> int:
@@ -198,10 +185,10 @@ class Generator:
         self.search = bind_search(
             search.policy, search.config, framing, beams=search.beams, streams=search.streams
         )
-        self.captured = CapturedSteps(decoder) if search.policy.steps_once else None
+        self.searching = DecoderSearch(self.search, cast(Stepper, decoder), captures=True)
 
-    def start(self, memory: dict[str, Any]) -> tuple[DecoderStep, Cache, int]:
-        """The step to search with, the decoder's cache for a memory, and the batch size."""
+    def start(self, memory: dict[str, Any]) -> tuple[Tensor | None, Cache, int]:
+        """The scores of the first token, where a prompt gives them, the decoder's cache, and the batch size."""
         batch = rows_in(memory, self.step.node.signature.inputs, self.kinds)
         first, cache = begin(
             self.decoder,
@@ -211,10 +198,7 @@ class Generator:
             max_tokens=self.framing.max_tokens,
             what=self.step.node.module.type.title,
         )
-        step: DecoderStep = self.decoder.step
-        if self.captured is not None and cache.device.type == "cuda":
-            step, cache = self.captured.begin(cache, batch=batch, beams=self.search.beams)
-        return first_then(first, step), cache, batch
+        return first, cache, batch
 
     def run(self, slots: Slots, seed: int = 0) -> Sequence[Sequence[Hypothesis]]:
         """Every sample's hypotheses (`ids`, `score`), best first; writes the node's output ports into the slots."""
@@ -224,8 +208,8 @@ class Generator:
 
     def answer(self, found: dict[str, Sequence[Sequence[Hypothesis]]], seed: int, /, **memory: Any) -> Any:
         """What a memory gives on the node's output ports; `found` takes the hypotheses under the node's name."""
-        step, cache, batch = self.start(memory)
-        hypotheses = found[self.step.name] = self.search.search(step, cache, batch, seed)
+        first, cache, batch = self.start(memory)
+        hypotheses = found[self.step.name] = self.searching.find(cache, batch, seed, first=first)
         device = _first_tensor(memory).device
         return result_of(
             {
@@ -238,9 +222,10 @@ class Generator:
 
     def stream(self, slots: Slots, seed: int = 0) -> Iterator[str]:
         """Text of a single sample as it comes; the pieces together are the text that `run` gives."""
-        step, cache, batch = self.start(self.step.read(slots))
+        first, cache, batch = self.start(self.step.read(slots))
         check_one_sample(batch)
-        yield from text_pieces(self.search.stream(step, cache, seed), self.tokenizer, self.framing)
+        tokens = self.searching.stream(cache, seed, first=first)
+        yield from text_pieces(tokens, self.tokenizer, self.framing)
 
 
 def _first_tensor(memory: Mapping[str, Any]) -> Tensor:

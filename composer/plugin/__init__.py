@@ -1,6 +1,7 @@
 """The plugin core: what a plugin declares, how plugins are loaded, and the registry that results."""
 
 from composer.plugin.contracts import (
+    AdvancingPolicyImplementation,
     Cache,
     DatasetImplementation,
     Decoder,
@@ -40,6 +41,7 @@ from composer.plugin.libraries import library_help
 from composer.plugin.registry import Register, Registry
 
 __all__ = [
+    "AdvancingPolicyImplementation",
     "Backend",
     "Cache",
     "Config",

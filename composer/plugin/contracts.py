@@ -14,8 +14,11 @@ if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
+    from composer.plugin.search_loop import SampleTrace, Turn
+
 __all__ = [
     "TRAINED",
+    "AdvancingPolicyImplementation",
     "Cache",
     "DatasetImplementation",
     "Decoder",
@@ -138,6 +141,32 @@ class SeededSearchPolicyImplementation(Protocol):
     ) -> Sequence[Sequence[Hypothesis]]: ...
 
     def stream(self, step: DecoderStep, cache: Cache, /, *, seed: int) -> Iterator[int]: ...
+
+
+class AdvancingPolicyImplementation(Protocol):
+    """What a search policy may give besides: its search turn by turn, which never looks at its numbers.
+
+    A GPU then runs a whole turn, the decoder's step and the search, as one graph. `search`, and `stream` where it has
+    one, come from `composer.plugin.search_loop`. Where the policy is `seeded`, `opening` takes `seed=` too.
+    """
+
+    @property
+    def framing(self) -> Framing:
+        """What the implementation was made with."""
+
+    def opening(self, batch: int, device: torch.device, /) -> Turn:
+        """Before the first token: start tokens (`Turn.opening`) and the first state, on the device."""
+
+    def advance(self, before: Turn, logits: Tensor, position: Tensor, /) -> Turn:
+        """The turn after `before`, from the scores logits[B, K, V]; position[1] int64 counts the turns before.
+
+        A pure function of these tensors: it reads none of their numbers, changes none of them, makes no tensor of
+        Python's numbers, and its results have the same shapes at every position. With one beam, a turn that ends a text
+        wrote no other token.
+        """
+
+    def texts(self, trace: SampleTrace, /) -> Sequence[Hypothesis]:
+        """The texts of one sample from all its turns, best first."""
 
 
 Sample = Mapping[str, Any]

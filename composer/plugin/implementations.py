@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from composer.plugin.asking import PluginError, ask, import_object
 from composer.plugin.contracts import (
+    AdvancingPolicyImplementation,
     Cache,
     DatasetImplementation,
     DecoderStep,
@@ -26,7 +27,10 @@ from composer.plugin.declarations import Config, SearchPolicy, Vocabulary
 from composer.problems import InputError
 
 if TYPE_CHECKING:
+    import torch
     from torch import Tensor
+
+    from composer.plugin.search_loop import Turn
 
 __all__ = [
     "BoundSearch",
@@ -38,6 +42,7 @@ __all__ = [
     "begin",
     "bind_search",
     "framing_of",
+    "held_hypotheses",
     "tokenizer_of",
 ]
 
@@ -123,6 +128,18 @@ class BoundSearch:
         """The tokens of one sample as they are found."""
         return self.implementation.stream(step, cache, **self._seeded(seed))
 
+    @property
+    def advancing(self) -> AdvancingPolicyImplementation | None:
+        """The policy turn by turn, where it offers that."""
+        made: Any = self.implementation
+        return made if callable(getattr(made, "advance", None)) else None
+
+    def opening(self, batch: int, device: torch.device, seed: int) -> Turn:
+        """Where a policy that advances turn by turn begins."""
+        made: Any = self.implementation
+        opening: Turn = made.opening(batch, device, **self._seeded(seed))
+        return opening
+
     def check_streams(self) -> None:
         """Raises InputError for a search whose text may change until it ends."""
         if not self.streams:
@@ -132,7 +149,7 @@ class BoundSearch:
                 "that follows one text, such as `core.greedy`"
             )
 
-    def _seeded(self, seed: int) -> dict[str, object]:
+    def _seeded(self, seed: int) -> dict[str, int]:
         return {"seed": seed} if self.policy.seeded else {}
 
 
@@ -143,6 +160,10 @@ def bind_search(
 
     def accept(answer: Any) -> SearchPolicyImplementation:
         _hold_methods(answer, "search", *(["stream"] if streams else []))
+        if callable(getattr(answer, "advance", None)):
+            _hold_methods(answer, "opening", "texts")
+            if not isinstance(getattr(answer, "framing", None), Framing):
+                raise TypeError("an object that keeps its `framing` is expected")
         made: SearchPolicyImplementation = answer
         return made
 

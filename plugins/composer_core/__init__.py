@@ -17,7 +17,6 @@ SEARCHES = (
         "composer_core.search:BeamSearch",
         "The most probable token at every step.",
         streams=lambda config: True,
-        steps_once=True,
     ),
     SearchPolicy(
         "core.beam",
@@ -26,7 +25,6 @@ SEARCHES = (
         config=BeamConfig,
         beams=lambda config: int(config.beams),
         streams=lambda config: config.beams == 1,
-        steps_once=True,
         examples=({"beams": 1}, {"beams": 3}),
         formerly="none",
     ),

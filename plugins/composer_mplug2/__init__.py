@@ -22,7 +22,6 @@ def composer_register(register: Register) -> None:
             config=SearchConfig,
             beams=lambda config: int(config.beams),
             streams=lambda config: config.beams == 1,
-            steps_once=True,
             examples=({"beams": 1}, {"beams": 3}),
             formerly="mplug2",
         )

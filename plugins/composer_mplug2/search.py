@@ -1,6 +1,6 @@
 """The search of mPLUG-2: beam search as published, with a key/value cache; with one beam it is greedy and streams.
 
-Why the loop is ours: generation of the transformers library cannot reproduce the published results. There, a beam that
+Why it is ours: generation of the transformers library cannot reproduce the published results. There, a beam that
 finishes leaves the search and 2 * beams candidates make up for it; a sample ends when no open beam can still win; and
 the length penalty divides finished hypotheses alone. Published mPLUG-2 keeps exactly `beams` candidates, scores all of
 them with the length penalty at every step, lets a finished beam that is not the best go on past its end token, and
@@ -9,14 +9,15 @@ stops a sample as soon as its best beam is finished.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
-from composer.plugin import Cache, DecoderStep, Framing
-from composer.plugin.search_trace import Moment, SearchTrace
+from composer.plugin import Cache, DecoderStep, Framing, Hypothesis, search_loop
+from composer.plugin.search_loop import SampleTrace, Turn
 from composer_mplug2.configs import SearchConfig
 
 __all__ = ["Mplug2Hypothesis", "Mplug2Search"]
@@ -33,6 +34,17 @@ class Mplug2Hypothesis:
     score: float
 
 
+class _State(NamedTuple):
+    """What a turn leaves to the next one, a row for each sample."""
+
+    scores: Tensor
+    """Summed log-probabilities of the beams, [B, K]."""
+    ends: Tensor
+    """The tokens that end a text, for each beam, [B, K, E] int64."""
+    penalties: Tensor
+    """The length penalty of each turn, [B, M]."""
+
+
 class Mplug2Search:
     """Beam search with the published semantics; with one beam it is greedy search, which can stream."""
 
@@ -40,87 +52,56 @@ class Mplug2Search:
         self.beams = config.beams
         self.framing = framing
 
-    @torch.no_grad()
-    def search(self, step: DecoderStep, cache: Cache, batch: int) -> list[list[Mplug2Hypothesis]]:
-        """Search all samples together; one that ends leaves the batch. Per sample at most `beams` texts, best first.
+    def search(self, step: DecoderStep, cache: Cache, batch: int) -> list[Sequence[Hypothesis]]:
+        """Search all samples together. Per sample at most `beams` texts, best first.
 
         `cache` is fresh from the decoder's `start(..., beams=beams, max_tokens=max_tokens)`.
         """
-        device = cache.device
-        trace = SearchTrace(batch, start=self.framing.start, device=device)
-        beams = _Beams.opening(batch, self.beams, self.framing, device)
-        for position in range(self.framing.max_tokens):
-            logits, cache = step(beams.last, cache)
-            parents, scores = self._extend(beams, logits, position)
-            trace.add(parents, beams.last, scores, done=torch.isin(beams.last[:, 0], beams.ends))
-            kept = trace.narrow()
-            if kept is not None:
-                if not len(kept):
-                    break
-                beams.last, beams.scores = beams.last[kept], beams.scores[kept]
-                parents, cache = parents[kept], cache.select(kept)
-            if self.beams > 1:
-                cache = cache.reorder(parents)
-        return [self._texts(trace, moments) for moments in trace.moments()]
+        return search_loop.search(self, step, cache, self.opening(batch, cache.device))
 
-    @torch.no_grad()
     def stream(self, step: DecoderStep, cache: Cache) -> Iterator[int]:
         """Greedy search of one sample, token by token; the end token ends the iteration and is not given.
 
         `cache` is fresh from the decoder's `start(..., beams=1, max_tokens=max_tokens)`.
         """
-        beams = _Beams.opening(1, 1, self.framing, cache.device)
-        for position in range(self.framing.max_tokens):
-            logits, cache = step(beams.last, cache)
-            self._extend(beams, logits, position)
-            token = int(beams.last)
-            if token in self.framing.ends:
-                return
-            yield token
+        return search_loop.stream(self, step, cache, self.opening(1, cache.device))
 
-    def _extend(self, beams: _Beams, logits: Tensor, position: int) -> tuple[Tensor, Tensor]:
-        """Replace the beams by their best continuations; returns their parents[B, K] and normalised scores[B, K]."""
+    def opening(self, batch: int, device: torch.device) -> Turn:
+        """Start tokens; only the first beam of a sample is alive, for all of them are equal."""
+        scores = torch.full((batch, self.beams), -torch.inf, device=device)
+        scores[:, 0] = 0.0
+        ends = torch.tensor(self.framing.ends, device=device).expand(batch, self.beams, -1)
+        lengths = range(1, self.framing.max_tokens + 1)
+        values = [((5.0 + length) / 6.0) ** LENGTH_EXPONENT for length in lengths]
+        penalties = torch.tensor(values, dtype=torch.float32, device=device).expand(batch, -1)
+        state = _State(scores, ends, penalties)
+        return Turn.opening(batch, self.beams, start=self.framing.start, state=state, device=device)
+
+    def advance(self, before: Turn, logits: Tensor, position: Tensor) -> Turn:
+        """Replace the beams by their best continuations; noted are their normalised scores[B, K]."""
+        state: _State = before.state
         # The published code takes the logarithm of the softmax, which can be -inf where log_softmax is finite.
-        scores = logits.float().softmax(dim=-1).log()
-        if position < self.framing.min_tokens:
-            scores.index_fill_(2, beams.ends, FORBIDDEN)
-        penalty = ((5.0 + (position + 1)) / 6.0) ** LENGTH_EXPONENT
-        normalised = (scores + beams.scores.unsqueeze(-1)) / penalty
-        best, places = normalised.flatten(1).topk(beams.scores.shape[1], dim=-1)
-        parents, beams.last = places // logits.shape[-1], places % logits.shape[-1]
-        beams.scores = best * penalty
-        return parents, best
+        scores = logits.float().softmax(dim=-1).log_()
+        if self.framing.min_tokens:
+            ending = scores.gather(2, state.ends).masked_fill(position < self.framing.min_tokens, FORBIDDEN)
+            scores.scatter_(2, state.ends, ending)
+        penalty = state.penalties.index_select(1, position)  # [B, 1]
+        normalised = scores.add_(state.scores.unsqueeze(-1)).div_(penalty.unsqueeze(-1))
+        best, places = normalised.flatten(1).topk(self.beams, dim=-1)
+        parents, tokens = search_loop.beams_of(places, logits.shape[-1], before)
+        is_over = torch.isin(tokens[:, 0], state.ends[0, 0])
+        return Turn(tokens, parents, is_over, _State(best * penalty, state.ends, state.penalties), (best,))
 
-    def _texts(self, trace: SearchTrace, moments: list[Moment]) -> list[Mplug2Hypothesis]:
-        """What a sample stored: beams that end, also those that are not the best, and all beams of its last step."""
+    def texts(self, trace: SampleTrace) -> list[Mplug2Hypothesis]:
+        """What a sample stored: beams that end, also those that are not the best, and all beams of its last turn."""
         found = []
-        for step, moment in enumerate(moments):
+        for turn, moment in enumerate(trace.moments):
             (scores,) = moment.noted
-            is_last = moment is moments[-1]
+            is_last = moment is trace.moments[-1]
             found += [
-                Mplug2Hypothesis(trace.ids(moments, step, beam), scores[beam])
+                Mplug2Hypothesis(trace.ids(turn, beam), scores[beam])
                 for beam, token in enumerate(moment.tokens)
                 if is_last or token in self.framing.ends
             ]
         # Python's sort is stable: of two equal scores the one that was found first comes first, as published.
         return sorted(found, key=lambda text: -text.score)[: self.beams]
-
-
-@dataclass
-class _Beams:
-    """The samples that are still searched, in tensors of one row each."""
-
-    last: Tensor
-    """The last token of every beam, [B, K] int64."""
-    scores: Tensor
-    """Summed log-probabilities, [B, K]."""
-    ends: Tensor
-    """The tokens that end a text, [E] int64."""
-
-    @classmethod
-    def opening(cls, batch: int, beams: int, framing: Framing, device: torch.device) -> _Beams:
-        """Start tokens; only the first beam of a sample is alive, for all of them are equal."""
-        last = torch.full((batch, beams), framing.start, dtype=torch.int64, device=device)
-        scores = torch.full((batch, beams), -torch.inf, device=device)
-        scores[:, 0] = 0.0
-        return cls(last, scores, torch.tensor(framing.ends, device=device))

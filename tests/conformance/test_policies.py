@@ -12,7 +12,8 @@ import torch
 from torch import Tensor
 
 from composer.conformance import check_plugin
-from composer.plugin import NoConfig, Register, SearchPolicy, hookimpl
+from composer.plugin import NoConfig, Register, SearchPolicy, hookimpl, search_loop
+from composer.plugin.search_loop import SampleTrace, Turn
 
 
 @dataclass
@@ -88,6 +89,90 @@ class GivesTheEnd(Right):
         yield from self.tokens(step, cache, end=True)
 
 
+class Turning:
+    """Greedy search turn by turn."""
+
+    def __init__(self, *, config: NoConfig, framing: Any) -> None:
+        self.framing = framing
+
+    def search(self, step: Any, cache: Any, batch: int) -> Any:
+        return search_loop.search(self, step, cache, self.opening(batch, cache.device))
+
+    def stream(self, step: Any, cache: Any) -> Any:
+        return search_loop.stream(self, step, cache, self.opening(1, cache.device))
+
+    def opening(self, batch: int, device: Any) -> Turn:
+        ends = torch.tensor(self.framing.ends).expand(batch, 1, -1)
+        return Turn.opening(batch, 1, start=self.framing.start, state=(ends,), device=device)
+
+    def advance(self, before: Turn, logits: Tensor, position: Tensor) -> Turn:
+        (ends,) = before.state
+        early = position < self.framing.min_tokens
+        scores = logits.scatter(2, ends, logits.gather(2, ends).masked_fill(early, -torch.inf))
+        best, tokens = scores.max(dim=2)
+        return Turn(tokens, before.parents, (tokens == ends[:, 0]).any(dim=1), (ends,), (best,))
+
+    def texts(self, trace: SampleTrace) -> list[Text]:
+        return [Text(trace.ids(len(trace.moments) - 1, 0), trace.moments[-1].noted[0][0])]
+
+
+class LooksAtNumbers(Turning):
+    def advance(self, before: Turn, logits: Tensor, position: Tensor) -> Turn:
+        assert before.tokens.tolist()
+        return super().advance(before, logits, position)
+
+
+class BranchesOnPosition(Turning):
+    def advance(self, before: Turn, logits: Tensor, position: Tensor) -> Turn:
+        return super().advance(before, logits if position > 0 else logits + 1, position)
+
+
+class MakesTensors(Turning):
+    def advance(self, before: Turn, logits: Tensor, position: Tensor) -> Turn:
+        return super().advance(before, logits + torch.tensor(1.0), position)
+
+
+class ChangesWhatItWasGiven(Turning):
+    def advance(self, before: Turn, logits: Tensor, position: Tensor) -> Turn:
+        return super().advance(before, logits.mul_(2), position)
+
+
+class StateGrows(Turning):
+    def advance(self, before: Turn, logits: Tensor, position: Tensor) -> Turn:
+        turn = super().advance(before, logits, position)
+        return turn._replace(state=(torch.cat((turn.state[0], turn.state[0]), 2),))
+
+
+class StateOfNoSample(Turning):
+    def opening(self, batch: int, device: Any) -> Turn:
+        turn = super().opening(batch, device)
+        return turn._replace(state=(turn.state[0], torch.zeros(1)))
+
+    def advance(self, before: Turn, logits: Tensor, position: Tensor) -> Turn:
+        ends, other = before.state
+        return super().advance(before._replace(state=(ends,)), logits, position)._replace(state=(ends, other))
+
+
+class FloatsForTokens(Turning):
+    def advance(self, before: Turn, logits: Tensor, position: Tensor) -> Turn:
+        turn = super().advance(before, logits, position)
+        return turn._replace(done=turn.done.float())
+
+
+class FindsOthers(Turning):
+    def search(self, step: Any, cache: Any, batch: int) -> Any:
+        return [[Text([1, 5, 6, 7, 2], 0.0)] for _ in range(batch)]
+
+
+class StreamsOthers(Turning):
+    def stream(self, step: Any, cache: Any) -> Any:
+        yield from (5, 6, 7)
+
+
+class OpensNothing(Turning):
+    opening = None  # type: ignore[assignment]
+
+
 class Plugin:
     def __init__(self, name: str, *, steps_once: bool = False) -> None:
         self.policy = SearchPolicy(
@@ -109,7 +194,9 @@ def result(name: str, *, steps_once: bool = False) -> tuple[str, str]:
     return found.outcome, found.reason
 
 
-@pytest.mark.parametrize(("name", "steps_once"), [("Right", False), ("Right", True), ("StepsTwice", False)])
+@pytest.mark.parametrize(
+    ("name", "steps_once"), [("Right", False), ("Right", True), ("StepsTwice", False), ("Turning", False)]
+)
 def test_a_search_that_keeps_its_declaration_passes(name: str, steps_once: bool) -> None:
     assert result(name, steps_once=steps_once) == ("pass", "")
 
@@ -123,6 +210,19 @@ def test_a_search_that_keeps_its_declaration_passes(name: str, steps_once: bool)
         ("GoesOn", "a text has 6 tokens, and `max_tokens` is 5"),
         ("WorstFirst", "a sample's texts are not in order: the best comes first"),
         ("GivesTheEnd", "its stream gives 2, a token that ends it and is not given"),
+        ("LooksAtNumbers", "its `advance` looks at numbers, or has results of no fixed shape"),
+        ("BranchesOnPosition", "its `advance` looks at numbers, or has results of no fixed shape"),
+        (
+            "MakesTensors",
+            "its `advance` makes a tensor of Python's numbers: make it in `opening`, in the state",
+        ),
+        ("ChangesWhatItWasGiven", "its `advance` changes a tensor that it was given"),
+        ("StateGrows", "the state that its `advance` gives has another form than the one before"),
+        ("StateOfNoSample", "a tensor of its state, or one that it notes, has no row for each sample"),
+        ("FloatsForTokens", "its `advance` gives `done` [3] of torch.float32; torch.bool [3] is expected"),
+        ("FindsOthers", "turn by turn (`advance`), it finds other texts than its `search`"),
+        ("StreamsOthers", "turn by turn (`advance`), it streams other tokens than its `stream`"),
+        ("OpensNothing", "an object with the method `opening` is expected"),
     ],
 )
 def test_a_search_that_breaks_a_promise_fails(name: str, told: str) -> None:

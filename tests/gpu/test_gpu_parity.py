@@ -80,6 +80,53 @@ def test_steps_of_a_search_are_captured(
     agree(model.run("image-caption", **requests["image-caption"]), expected)
 
 
+SEARCHES = ["{uses: mplug2.beam}", "{uses: core.beam, with: {beams: 3}}", "core.greedy"]
+
+
+@pytest.mark.usefixtures("exact")
+@pytest.mark.parametrize("search", SEARCHES)
+def test_a_turn_of_a_search_is_one_launch(search: str, tiny: Any, tmp_path: Path) -> None:
+    """Eighteen turns are eighteen graphs; between them the host looks twice, and launches nothing but those looks."""
+    path = tmp_path / "long.yaml"
+    path.write_text(
+        f"composer: 1\nextends: {tiny.document}\ntasks:\n  image-caption:\n    nodes:\n      description:\n"
+        f"        with: {{min_tokens: 17, max_tokens: 18, search: {search}}}\n"
+    )
+    raw = {"image": [str(tiny.picture)] * 2}
+    model = load(path, weights=tiny.weights, tasks=["image-caption"], device="cuda")
+    expected = load(path, weights=tiny.weights, tasks=["image-caption"]).run("image-caption", **raw)
+    agree(model.run("image-caption", **raw), expected)
+    with torch.profiler.profile(
+        activities=[torch.profiler.ProfilerActivity.CPU, torch.profiler.ProfilerActivity.CUDA]
+    ) as profile:
+        agree(model.run("image-caption", **raw), expected)
+    calls = [
+        event.name
+        for event in sorted(profile.events(), key=lambda event: event.time_range.start)
+        if event.name.startswith("cuda")
+    ]
+    places = [number for number, name in enumerate(calls) if name.startswith("cudaGraphLaunch")]
+    assert len(places) == 18
+    between = calls[places[0] : places[-1]]
+    looks = 2
+    assert sum(name.startswith("cudaLaunchKernel") for name in between) <= 2 * looks
+    assert sum(name.startswith("cudaMemcpy") for name in between) <= looks
+    waits = ("cudaStreamSynchronize", "cudaDeviceSynchronize", "cudaEventSynchronize")
+    assert sum(name.startswith(waits) for name in between) <= looks
+
+
+@pytest.mark.usefixtures("exact")
+def test_a_text_is_streamed_from_graphs(tiny: Any, requests: dict[str, dict[str, Any]]) -> None:
+    settings = {"beams": 1}
+    expected = load(tiny.document, weights=tiny.weights, settings=settings, tasks=["image-caption"])
+    model = load(
+        tiny.document, weights=tiny.weights, settings=settings, tasks=["image-caption"], device="cuda"
+    )
+    for _ in range(2):
+        pieces = model.stream("image-caption", **requests["image-caption"])
+        assert "".join(pieces) == expected.run("image-caption", **requests["image-caption"])["caption"]
+
+
 @pytest.mark.usefixtures("exact")
 @pytest.mark.filterwarnings("ignore")
 def test_an_artifact_made_here_answers_as_on_the_processor(

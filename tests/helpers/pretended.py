@@ -23,7 +23,7 @@ from torch.utils._pytree import tree_flatten, tree_map
 
 from composer.execution import captured
 
-__all__ = ["OnDevice", "captures", "near", "pretended_cuda", "reads"]
+__all__ = ["OnDevice", "captures", "launches", "near", "pretended_cuda", "reads"]
 
 DEVICE = torch.device("cuda", 0)
 aten = torch.ops.aten
@@ -41,6 +41,21 @@ PLAIN_ATTENTION = 0
 
 reads: list[str] = []
 """What made the host wait for the device so far, by operation."""
+launches: list[str] = []
+"""What the host launched on the device so far, by operation; what a graph holds is launched once, by its replay."""
+MAKING = {
+    aten.empty.memory_format,
+    aten.empty_strided.default,
+    aten.new_empty.default,
+    aten.empty_like.default,
+}
+"""Nothing runs where memory is only taken."""
+
+
+class _Graphs:
+    """Whether what runs now is part of a graph."""
+
+    inside = False
 
 
 class OnDevice(Tensor):
@@ -86,7 +101,7 @@ class OnDevice(Tensor):
         raise TypeError("can't convert cuda:0 device type tensor to numpy")
 
     def tolist(self) -> Any:
-        reads.append("tolist")
+        _read("tolist")
         return self.held.tolist()
 
     def __repr__(self) -> str:  # type: ignore[override]
@@ -120,7 +135,9 @@ def _run(func: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
     else:
         on_device = asked[0].type == DEVICE.type if asked else bool(ours)
     if ours and (func in READING or not on_device):
-        reads.append(str(func))
+        _read(str(func))
+    elif on_device:
+        _launched(func, others)
     result = func(*tree_map(near, args), **tree_map(near, kwargs))
     if not on_device:
         return result
@@ -132,6 +149,22 @@ def _run(func: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
         return known[id(value)] if id(value) in known else OnDevice(value)
 
     return tree_map(placed, result)
+
+
+def _read(what: str) -> None:
+    """A graph cannot hold that the host waits."""
+    if _Graphs.inside:
+        raise RuntimeError("operation not permitted when stream is capturing")
+    reads.append(what)
+
+
+def _launched(func: Any, others: Sequence[Tensor]) -> None:
+    """A graph cannot hold what is copied from the processor, but for numbers that kernels take."""
+    copied = func in COPIES or func.overloadpacket is aten.to
+    if _Graphs.inside and (others if copied else any(tensor.ndim for tensor in others)):
+        raise RuntimeError("operation not permitted when stream is capturing")
+    if not (_Graphs.inside or func in MAKING or func.is_view):
+        launches.append(str(func))
 
 
 def _check_devices(func: Any, args: Sequence[Any], ours: Sequence[Tensor], others: Sequence[Tensor]) -> None:
@@ -241,20 +274,35 @@ def pretended_cuda() -> Iterator[torch.device]:
 
 @contextmanager
 def captures() -> Iterator[list[int]]:
-    """How often each captured step runs: a graph is the function that it was made of."""
+    """How often each captured step runs: a graph is its function, and refuses what a graph cannot hold."""
     runs: list[int] = []
 
-    def capture(run: Callable[[], Tensor], device: torch.device) -> Callable[[], Tensor]:
-        run()  # what warming up leaves in the places must not matter
+    def capture(run: Callable[[], Any], begin: Callable[[], None], device: torch.device) -> Callable[[], Any]:
+        begin()
+        run()  # warming up: a library may load what it keeps
+        begin()
+        with _inside_a_graph():
+            run()  # what this leaves in the places must not matter
         runs.append(0)
         number = len(runs) - 1
 
-        def replay() -> Tensor:
+        def replay() -> Any:
             runs[number] += 1
-            return run()
+            launches.append("replay")
+            with _inside_a_graph():
+                return run()
 
         return replay
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(captured, "capture", capture)
         yield runs
+
+
+@contextmanager
+def _inside_a_graph() -> Iterator[None]:
+    _Graphs.inside = True
+    try:
+        yield
+    finally:
+        _Graphs.inside = False

@@ -10,14 +10,11 @@ from typing import Any, Union
 import torch
 from torch import Tensor
 
-from composer.execution import (
-    first_then,
-    output_port,
-)
-from composer.execution.captured import CapturedSteps
+from composer.execution import output_port
+from composer.execution.captured_search import DecoderSearch
 from composer.execution.processors import Processors
 from composer.plan import Sources, read_sources
-from composer.plugin import DecoderStep, Framing, Hypothesis, Registry, Tokenizer
+from composer.plugin import Framing, Hypothesis, Registry, Tokenizer
 from composer.plugin.asking import ask, import_object
 from composer.plugin.implementations import BoundSearch, bind_search, tokenizer_of
 from composer.problems import InputError
@@ -97,16 +94,19 @@ class LoadedGenerate:
 
     entry: GenerateEntry
     decoder: CompiledDecoder
-    search: BoundSearch
+    searching: DecoderSearch
     tokenizer: Tokenizer
     device: torch.device
-    captured: CapturedSteps | None = None
-    """Its steps as CUDA graphs, on a GPU."""
     only: str | None = None
 
     @property
     def name(self) -> str:
         return self.entry.node
+
+    @property
+    def search(self) -> BoundSearch:
+        """The policy that finds its tokens."""
+        return self.searching.search
 
     @property
     def callee(self) -> str:
@@ -144,29 +144,23 @@ class LoadedGenerate:
     ) -> Sequence[Sequence[Hypothesis]]:
         """Every sample's hypotheses, best first."""
         batch = sizes[self.entry.batch]
-        step, cache = self.begin(values, batch, sizes)
+        find = partial(self.searching.find, first=self._first(values))
         what = f"`search` of {self.search.policy.title}"
-        found: Sequence[Sequence[Hypothesis]] = ask(self.search.search, step, cache, batch, seed, what=what)
+        cache = self.decoder.start(values, batch, sizes)
+        found: Sequence[Sequence[Hypothesis]] = ask(find, cache, batch, seed, what=what)
         return found
 
     def stream(self, values: Mapping[str, Tensor], sizes: Mapping[str, int], seed: int) -> Iterator[int]:
         """The tokens of one sample as they are found."""
         what = f"`stream` of {self.search.policy.title}"
-        step, cache = self.begin(values, 1, sizes)
-        tokens = ask(self.search.stream, step, cache, seed, what=what, accept=iter)
+        stream = partial(self.searching.stream, first=self._first(values))
+        tokens = ask(stream, self.decoder.start(values, 1, sizes), seed, what=what, accept=iter)
         while (token := ask(next, tokens, None, what=what)) is not None:
             yield token
 
-    def begin(
-        self, values: Mapping[str, Tensor], batch: int, sizes: Mapping[str, int]
-    ) -> tuple[DecoderStep, Any]:
-        """What a policy calls for every token, and the cache to begin with; the first scores may be there already."""
-        step: DecoderStep = self.decoder.step
-        cache: Any = self.decoder.start(values, batch, sizes)
-        if self.captured is not None:
-            step, cache = self.captured.begin(cache, batch=batch, beams=self.entry.beams)
-        first = self.entry.first
-        return first_then(None if first is None else values[first], step), cache
+    def _first(self, values: Mapping[str, Tensor]) -> Tensor | None:
+        """The scores of the first token, where a prompt gave them."""
+        return None if self.entry.first is None else values[self.entry.first]
 
     def ports(self, found: Sequence[Sequence[Hypothesis]]) -> dict[str, Any]:
         """The values of the node's ports."""
@@ -279,12 +273,11 @@ def loaded_generate(
     return LoadedGenerate(
         entry,
         decoder,
-        search,
+        DecoderSearch(search, decoder, captures=captures),
         tokenizer_of(
             processor_of(entry.text, registry, container, shared), f"modality `{entry.text.modality}`"
         ),
         device,
-        CapturedSteps(decoder) if captures and search.policy.steps_once else None,
     )
 
 
