@@ -51,6 +51,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--dtype", choices=("float32", "bfloat16", "float16"), help="number format of the weights"
     )
+    parser.add_argument(
+        "--fuse",
+        metavar="DIR",
+        help="let torch.compile fuse the modules of the encode stages, and keep in this folder what it makes",
+    )
     printed = parser.add_mutually_exclusive_group()
     printed.add_argument(
         "--stream", action="store_true", help="print text as it is generated, by a search that can"
@@ -70,7 +75,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     document, task = split_task(args.task)
     with _loaded(args, document, task) as model:
-        return _answer(args, model, model.only_task() if task is None else task)
+        code = _answer(args, model, model.only_task() if task is None else task)
+        if (fusing := getattr(model, "fusing", None)) is not None:
+            remark(f"composer: note: {fusing}")
+        return code
 
 
 def _answer(args: argparse.Namespace, model: Answering, name: str) -> int:
@@ -136,6 +144,7 @@ def _loaded(args: argparse.Namespace, document: str, task: str | None) -> Answer
             device=args.device,
             dtype=args.dtype,
             tasks=None if task is None else [task],
+            fuse=args.fuse,
         )
     report_loading(args, model.loading)
     return model
@@ -150,6 +159,7 @@ def _artifact(args: argparse.Namespace, path: str) -> Answering:
         **{flag: getattr(args, name) for flag, name in WEIGHTS_FLAGS.items()},
         "--loading-report": args.loading_report,
         "--dtype": args.dtype,
+        "--fuse": args.fuse,
         "--set": args.settings,
     }
     fixed = [name for name, value in given.items() if value]

@@ -13,6 +13,7 @@ import torch
 from torch import nn
 
 from composer.execution.answering import TaskPorts, only_one
+from composer.execution.fusing import Fusing, fusing_in
 from composer.execution.generation import (
     Generator,
     check_one_sample,
@@ -61,10 +62,12 @@ class Runner:
         modules: Mapping[str, nn.Module],
         registry: Registry,
         shared: Processors | None = None,
+        fusing: Fusing | None = None,
     ) -> None:
         self.plan: Plan = plan_task(task)
         self.kinds = registry.kinds
-        self.program: Program = build_program(self.plan, modules).eval()
+        around = None if fusing is None else fusing.around(self.plan, registry.kinds)
+        self.program: Program = build_program(self.plan, modules, around=around).eval()
         self.inputs = Inputs(self.plan, registry.kinds, shared)
         self.generators: dict[str, Generator] = generators_of(self.plan.steps, modules, registry, shared)
 
@@ -134,12 +137,15 @@ class Model:
         tasks: Iterable[str],
         device: torch.device,
         loading: LoadReport | None = None,
+        fusing: Fusing | None = None,
     ) -> None:
         self.report = report
         self.modules = dict(modules)
         self.device = device
         self.dtype = next((p.dtype for m in modules.values() for p in m.parameters()), torch.float32)
         self.loading = loading
+        self.fusing = fusing
+        """What was fused, of a model that was loaded with `fuse`."""
         self.tasks = tuple(tasks)
         self._processors = Processors()
         self._runners: dict[str, Runner] = {}
@@ -168,6 +174,7 @@ class Model:
             modules=self.modules,
             registry=self.report.registry,
             shared=self._processors,
+            fusing=self.fusing,
         )
         runner.program.prepare.to(self.device, self.dtype)
         runner.program.in_place.to(self.device, self.dtype)
@@ -251,6 +258,7 @@ def load(
     device: str | torch.device = "cpu",
     dtype: str | torch.dtype | None = None,
     tasks: Iterable[str] | None = None,
+    fuse: str | Path | None = None,
     registry: Registry | None = None,
 ) -> Model:
     """Check a document, build the modules that its tasks need, and load their weights once.
@@ -266,10 +274,12 @@ def load(
         settings: parameter overrides; they win over `config`.
         device: where it runs. dtype: number format of the weights, e.g. `"bfloat16"`.
         tasks: names of the tasks to load; left out, all of them.
+        fuse: a folder; the modules of the encode stages are fused by torch.compile, which keeps there what it makes.
+            The first answer waits for it (`Model.fusing` tells how long).
 
     Raises:
         DocumentError: with every problem of the document. WeightsError: for a checkpoint that does not fit.
-        InputError: for an unknown task, layout, device or dtype.
+        InputError: for an unknown task, layout, device or dtype, and a folder that cannot be made.
     """
     registry = registry if registry is not None else load_registry()
     parameters = {**_from_config(registry, layout, config, document), **(settings or {})}
@@ -280,13 +290,14 @@ def load(
     names = _task_names(report, tasks)
     target = device_of(device)
     number_format = _dtype(dtype)
+    fusing = None if fuse is None else fusing_in(fuse)
     start = Start.of(report, registry, weights=weights, layout=layout, root=root, init=init)
     modules = _build(report, names, empty=start.checkpoint is not None, fresh=start.fresh)
     loading = start.fill(modules, changed=parameters, dtype=number_format, device=target)
     for module in modules.values():
         module.to(target, number_format).eval()
         use_fastest_linears(module)
-    return Model(report=report, modules=modules, tasks=names, device=target, loading=loading)
+    return Model(report=report, modules=modules, tasks=names, device=target, loading=loading, fusing=fusing)
 
 
 def _build(

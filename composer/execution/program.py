@@ -15,14 +15,17 @@ from composer.plugin import Config, ModuleType
 from composer.plugin.answers import as_instance
 from composer.plugin.asking import ask, import_object
 
-__all__ = ["Program", "build_module", "build_program", "module_names"]
+__all__ = ["Around", "Program", "build_module", "build_program", "module_names"]
+
+Around = Callable[[Step, Callable[..., Any]], Callable[..., Any]]
+"""What runs a step, given the step and the method that it calls."""
 
 
 class Program(nn.Module):
     """The tensor part of a plan. Modules are shared with every other program that was given the same ones.
 
     A value travels in a slot: a tensor, or the record of its kind (`States`, `Tokens`). A stage is a list of
-    steps, each with its bound method: a run looks up no names.
+    steps, each with its bound method: a run looks up no names. `around` may put something else in its place.
     """
 
     def __init__(
@@ -32,6 +35,7 @@ class Program(nn.Module):
         modules: Mapping[str, nn.Module],
         in_place: Mapping[str, nn.Module],
         prepare: Mapping[str, nn.Module],
+        around: Around | None = None,
     ) -> None:
         super().__init__()
         self.plan = plan
@@ -42,7 +46,8 @@ class Program(nn.Module):
         """The inputs that modules prepare, in the order of `prepare`."""
         self.prepare = nn.ModuleList(prepare.values())
         targets = {**modules, **in_place}
-        self.functions = {s.name: _function(s, targets) for s in plan.steps if not s.node.generates}
+        run = around or _as_it_is
+        self.functions = {s.name: run(s, _function(s, targets)) for s in plan.steps if not s.node.generates}
         """What runs each node, but for the `generate` nodes."""
         self._stages = {
             stage.name: tuple((s, self.functions[s.name]) for s in stage.steps if s.name in self.functions)
@@ -112,6 +117,10 @@ class Program(nn.Module):
         return value
 
 
+def _as_it_is(step: Step, function: Callable[..., Any]) -> Callable[..., Any]:
+    return function
+
+
 def _function(step: Step, targets: Mapping[str, nn.Module]) -> Callable[..., Any]:
     node = step.node
     target = targets[node.module.name]
@@ -134,7 +143,7 @@ def _built(reference: str, config: Config, what: str) -> nn.Module:
     return ask(builder, config, what=what, accept=as_instance(nn.Module, "a torch module"))
 
 
-def build_program(plan: Plan, modules: Mapping[str, nn.Module]) -> Program:
+def build_program(plan: Plan, modules: Mapping[str, nn.Module], *, around: Around | None = None) -> Program:
     """Wire a plan to modules that were built before, so that programs share them."""
     in_place = {
         step.name: build_module(step.node.module.type, step.node.module.config)
@@ -146,7 +155,11 @@ def build_program(plan: Plan, modules: Mapping[str, nn.Module]) -> Program:
         if item.modality.prepare is not None:
             prepare[name] = _built(item.modality.prepare, item.config, f"`prepare` of {item.modality.title}")
     return Program(
-        plan=plan, modules={n: modules[n] for n in plan.modules}, in_place=in_place, prepare=prepare
+        plan=plan,
+        modules={n: modules[n] for n in plan.modules},
+        in_place=in_place,
+        prepare=prepare,
+        around=around,
     )
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+import warnings
 from pathlib import Path
 
 import pytest
@@ -171,3 +173,19 @@ def test_timing_is_told_beside_the_answer(composer, speaking: str) -> None:
     found = json.loads(done.out)
     assert set(found["outputs"]) == {"vector", "words"}
     assert [node["name"] for node in found["timing"]["nodes"]] == ["words", "vector"]
+
+
+def test_fusing_says_how_long_it_took_and_where_it_is_kept(composer, speaking: str, monkeypatch) -> None:
+    import torch
+
+    with warnings.catch_warnings():  # of what torch itself will give up
+        warnings.simplefilter("ignore")
+        from torch._inductor import compile_fx
+    monkeypatch.setattr(compile_fx, "compile_fx", lambda graph, examples: graph.forward)
+    done = composer("run", f"{speaking}:embed", *INITIAL, "--fuse", "kept", "question=hello there")
+    torch._dynamo.reset()
+    assert done.code == 0
+    assert re.fullmatch(
+        r"composer: note: fusing 1 programs took [\d.]+ s; the next process finds them in .*kept\n", done.err
+    )
+    assert Path("kept").is_dir()
