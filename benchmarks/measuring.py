@@ -111,6 +111,10 @@ def _status(key: str) -> int:
     return int(line.split()[1]) * 1024
 
 
+VECTORS = {"avx512f": "AVX-512", "avx2": "AVX2"}
+"""Flags of a processor, the best first, and what people call them."""
+
+
 def machine() -> dict[str, Any]:
     """The machine and the versions, without anything that names it."""
     return {
@@ -126,7 +130,7 @@ def machine() -> dict[str, Any]:
 
 
 def _processor() -> str | None:
-    """Its name and family, which tells processors apart that a host calls alike; None where Linux does not say it."""
+    """Its name, family, model and widest vectors: a host calls many alike. None where Linux does not say it."""
     try:
         text = Path("/proc/cpuinfo").read_text(encoding="ascii", errors="replace")
     except OSError:
@@ -134,8 +138,12 @@ def _processor() -> str | None:
     found = {
         key.strip(): value.strip() for key, _, value in (line.partition(":") for line in text.splitlines())
     }
-    parts = [found.get("model name"), f"family {found['cpu family']}" if "cpu family" in found else None]
-    return " ".join(part for part in parts if part) or None
+    numbers = [
+        f"{word} {found[key]}" for word, key in (("family", "cpu family"), ("model", "model")) if key in found
+    ]
+    flags = found.get("flags", "").split()
+    vectors = next((name for flag, name in VECTORS.items() if flag in flags), "")
+    return ", ".join(part for part in (found.get("model name"), " ".join(numbers), vectors) if part) or None
 
 
 def _version(name: str) -> str | None:

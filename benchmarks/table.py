@@ -18,6 +18,11 @@ measured ratio (or the value, where there is no ratio) against the budget.
 
 NOTES = {
     "answer": """\
+What a whole answer gains depends on the processor, because encoding is most of it, and both sides encode the same.
+Where torch's own linear maps leave half of the speed unused (AMD processors with AVX-512, see
+`composer/execution/linear.py`), the whole answer was measured to be 9.4 times faster in November 2026; on the Intel
+processor above, where they do not, it misses its budget.
+
 Beside the published code itself, which this repository does not hold: measured elsewhere, side by side, in November
 2026, on a processor without AVX-512, at base size with the same weights and real clips. The whole answer was 5.3 times
 faster (batch 1) to 6.4 times (batch 4), captions 7 times, generation alone 14 to 28 times, encoding 1.1 to 1.4 times;
