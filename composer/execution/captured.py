@@ -18,6 +18,8 @@ import torch
 from torch import Tensor
 from torch.utils._pytree import tree_flatten, tree_leaves, tree_map, tree_unflatten
 
+from composer.problems import ComposerError
+
 __all__ = ["Capture", "Captured", "CapturedStep", "Graphs", "Step", "Values", "capture", "capturing"]
 
 LOG = logging.getLogger(__name__)
@@ -192,7 +194,7 @@ class Graphs:
         if key not in self._known:
             try:
                 self._known[key] = CapturedStep(self.make(), values, self.capture or capture)
-            except RuntimeError as error:  # a step that reads its numbers, or whose values grow
+            except (RuntimeError, ComposerError) as error:  # it reads its numbers, or its values grow
                 told = str(error).partition("\n")[0]
                 LOG.info("%s runs as it is: %s", self.what, told)
                 self._known[key] = None

@@ -11,6 +11,7 @@ from composer_compile.backends.export_loader import ExportLoader
 from pretended import captures, near, pretended_cuda
 
 from composer.execution import load
+from composer.execution.captured import capturing
 
 
 @pytest.mark.parametrize("task", ["caption", "video-qa"])
@@ -34,6 +35,37 @@ def test_an_artifact_answers_from_captured_steps(small: Any, clip: Any, task: st
                     assert found[name] == value
         assert len(runs) == 1
         assert runs[0] > 1
+
+
+def test_a_program_that_captures_by_itself_runs_as_it_is(
+    small: Any, clip: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """As one of the backend tensorrt with an engine that the library runs."""
+    expected = load(small.document, weights=small.weights, tasks=["caption"]).run("caption", video=clip(3))
+    real = ExportLoader.load
+
+    def loaded(*arguments: Any) -> Any:
+        program = real(*arguments)
+
+        def run(*tensors: Any) -> Any:
+            if capturing() is not None:
+                raise RuntimeError("it captures by itself")
+            return program(*tensors)
+
+        return run
+
+    monkeypatch.setattr(ExportLoader, "load", loaded)
+    with (
+        pretended_cuda(),
+        captures() as runs,
+        composer_compile.load(small.artifact, device="cuda") as artifact,
+        caplog.at_level("INFO", logger="composer.execution.captured"),
+    ):
+        for _ in range(2):
+            assert artifact.run("caption", video=clip(3))["caption"] == expected["caption"]
+        assert runs == []
+    (told,) = caplog.messages
+    assert told.endswith(" over a CompiledDecoder runs as it is: it captures by itself")
 
 
 def test_a_backend_that_captures_by_itself_is_left_alone(

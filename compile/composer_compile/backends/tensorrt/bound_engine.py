@@ -5,16 +5,22 @@ The library's own module binds every input at every call, which is nothing for t
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from composer.execution.captured import capturing
 from composer_compile.backends.tensorrt.program_file import EngineStep
 from composer_compile.errors import ArtifactError
 
 __all__ = ["BoundEngine", "ReadEngine"]
+
+MOST_SIZES = 4
+"""Sizes that stay captured of one engine; each has a context of its own in memory."""
+_Sizes = tuple[tuple[int, ...], ...]
 
 
 class ReadEngine:
@@ -43,7 +49,8 @@ class BoundEngine:
     """Callable with the tensors of a request in the order of the step's inputs, without those that are fixed.
 
     `stream` gives the handle of the stream to run on. Not thread-safe: a context has one state. `graphs` captures the
-    work for the sizes of a call, and replays it as long as they stay the same.
+    work for the sizes of a call, and replays it where they come again. Where a whole turn of a search is captured, its
+    work becomes part of that. Each graph has a context of its own, for what it holds is that of the context.
     """
 
     def __init__(
@@ -60,72 +67,94 @@ class BoundEngine:
         self.graphs = graphs
         self.read = read
         step = read.step
-        self.context = read.engine.create_execution_context()
-        if self.context is None:
-            raise ArtifactError(
-                f"{step.engine} of a TensorRT program cannot be used: this GPU has not enough memory for it"
-            )
         self.name = step.engine
         self.inputs = [each.name for each in step.inputs if each.name not in fixed]
         self.outputs = [each.name for each in step.outputs]
-        self.dtypes = read.dtypes
         self.fixed = {name: self._fitting(name, tensor) for name, tensor in fixed.items()}
-        for name, tensor in self.fixed.items():
-            self._bind(name, tensor)
-        self._captured: _Captured | None = None
+        self._free: list[_Context] = [_Context(self)]
+        """Contexts of no graph."""
+        self._captured: OrderedDict[_Sizes, _Captured] = OrderedDict()
 
     def __call__(self, *tensors: Tensor) -> list[Tensor]:
         given = [self._fitting(name, tensor) for name, tensor in zip(self.inputs, tensors, strict=True)]
+        whole = capturing()
+        if whole is not None:
+            context = whole.get(self)
+            if not isinstance(context, _Context):
+                context = whole[self] = _Context(self)
+            return context.run(given)
         if not self.graphs:
-            return self._run(given)
+            return self._free[0].run(given)
         sizes = tuple(tuple(tensor.shape) for tensor in given)
-        if self._captured is None or self._captured.sizes != sizes:
-            self._captured = None  # its memory first
-            self._captured = _Captured(sizes, given, self._run)
-        return self._captured.replay(given)
+        if sizes not in self._captured:
+            self._captured[sizes] = _Captured(given, self._context())
+        self._captured.move_to_end(sizes)
+        return self._captured[sizes].replay(given)
 
-    def _run(self, given: Sequence[Tensor]) -> list[Tensor]:
-        for name, tensor in zip(self.inputs, given, strict=True):
-            if not self.context.set_input_shape(name, tuple(tensor.shape)):
-                raise ArtifactError(
-                    f"{self.name} of a TensorRT program was not built for {name} of {list(tensor.shape)}"
-                )
-            self._bind(name, tensor)
-        results = []
-        for name in self.outputs:
-            shape = tuple(self.context.get_tensor_shape(name))
-            results.append(torch.empty(shape, dtype=self.dtypes[name], device=self.device))
-            self._bind(name, results[-1])
-        if not self.context.execute_async_v3(self.stream()):
-            raise ArtifactError(f"{self.name} of a TensorRT program could not be run")
-        return results
+    def _context(self) -> _Context:
+        """A context for another graph: that of the graph used longest ago, where there are many or memory is short."""
+        if self._free:
+            return self._free.pop()
+        if len(self._captured) < MOST_SIZES:
+            try:
+                return _Context(self)
+            except ArtifactError:
+                if not self._captured:
+                    raise
+        return self._captured.popitem(last=False)[1].context
 
     def _fitting(self, name: str, tensor: Tensor) -> Tensor:
         """What an engine reads: contiguous, in the number format and on the device that it was built for."""
-        return tensor.to(self.device, self.dtypes[name]).contiguous()
+        return tensor.to(self.device, self.read.dtypes[name]).contiguous()
+
+
+class _Context:
+    """An execution context of an engine, with what is fixed bound to it."""
+
+    def __init__(self, engine: BoundEngine) -> None:
+        self.engine = engine
+        self.made = engine.read.engine.create_execution_context()
+        if self.made is None:
+            raise ArtifactError(
+                f"{engine.name} of a TensorRT program cannot be used: this GPU has not enough memory for it"
+            )
+        for name, tensor in engine.fixed.items():
+            self._bind(name, tensor)
+
+    def run(self, given: Sequence[Tensor]) -> list[Tensor]:
+        engine = self.engine
+        for name, tensor in zip(engine.inputs, given, strict=True):
+            if not self.made.set_input_shape(name, tuple(tensor.shape)):
+                raise ArtifactError(
+                    f"{engine.name} of a TensorRT program was not built for {name} of {list(tensor.shape)}"
+                )
+            self._bind(name, tensor)
+        results = []
+        for name in engine.outputs:
+            shape = tuple(self.made.get_tensor_shape(name))
+            results.append(torch.empty(shape, dtype=engine.read.dtypes[name], device=engine.device))
+            self._bind(name, results[-1])
+        if not self.made.execute_async_v3(engine.stream()):
+            raise ArtifactError(f"{engine.name} of a TensorRT program could not be run")
+        return results
 
     def _bind(self, name: str, tensor: Tensor) -> None:
-        if not self.context.set_tensor_address(name, tensor.data_ptr()):
-            raise ArtifactError(f"{self.name} of a TensorRT program has no tensor {name}")
+        if not self.made.set_tensor_address(name, tensor.data_ptr()):
+            raise ArtifactError(f"{self.engine.name} of a TensorRT program has no tensor {name}")
 
 
 class _Captured:
     """The work of one call as a CUDA graph, on tensors that stay where they are."""
 
-    def __init__(
-        self,
-        sizes: tuple[tuple[int, ...], ...],
-        given: Sequence[Tensor],
-        run: Callable[[Sequence[Tensor]], list[Tensor]],
-    ) -> None:
-        self.sizes = sizes
+    def __init__(self, given: Sequence[Tensor], context: _Context) -> None:
+        self.context = context
         self.given = [tensor.clone() for tensor in given]
-        run(self.given)  # what is only done the first time cannot be captured
+        context.run(self.given)  # what is only done the first time cannot be captured
         torch.cuda.synchronize()
         self.graph = torch.cuda.CUDAGraph()
         # Other threads may use the GPU meanwhile; in the usual mode either they or the capture would fail.
         with torch.cuda.graph(self.graph, capture_error_mode="thread_local"):
-            self.results = run(self.given)
+            self.results = context.run(self.given)
 
     def replay(self, given: Sequence[Tensor]) -> list[Tensor]:
         for place, tensor in zip(self.given, given, strict=True):

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from composer.execution.captured import capturing
 from composer_compile.backends.contract import LoadedProgram
 from composer_compile.backends.export_loader import loaded_program
 from composer_compile.backends.tensorrt.bound_engine import BoundEngine, ReadEngine
@@ -75,6 +76,12 @@ def engine_on(device: torch.device, graphs: bool) -> MakeEngine:
             )
 
         def run(*tensors: Any) -> Any:
+            if capturing() is not None and not (graphs and isinstance(call, BoundEngine)):
+                raise RuntimeError(
+                    "an engine of it is captured by TensorRT's library, which no other graph can hold"
+                    if graphs
+                    else "its engines were compiled without CUDA graphs"
+                )
             with _ENGINES, torch.cuda.device(device):
                 return call(*tensors)
 

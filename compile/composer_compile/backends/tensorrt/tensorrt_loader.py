@@ -21,8 +21,8 @@ __all__ = ["TensorRTLoader"]
 class TensorRTLoader:
     """Engines run under Torch-TensorRT's runtime."""
 
-    capturable = False
-    """Engines are captured one by one, where the artifact was compiled so."""
+    capturable = True
+    """Unless a program has engines that the library runs: these it captures one by one."""
 
     def check_installed(self) -> None:
         check_installed()
