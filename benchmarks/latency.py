@@ -72,7 +72,7 @@ def _runs(subject: Subject, model: Any, artifact: Any) -> Runs:
     def start(memory: Any) -> Any:
         beams, tokens = generator.search.beams, generator.search.framing.max_tokens
         cache = generator.decoder.start(memory=memory, beams=beams, max_tokens=tokens)
-        return Begun(generator.decoder.step, cache, memory.values.shape[0])
+        return Begun(cache, memory.values.shape[0])
 
     def answer_by_hand() -> Any:
         read, _ = runner.inputs.encode(subject.raw, torch.device("cpu"))

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from types import SimpleNamespace
 from typing import Any, NamedTuple
 
 import torch
@@ -12,19 +12,21 @@ from torch import Tensor
 from torch.utils._pytree import tree_leaves
 
 from benchmarks.prefixes import Prefixes, starting_prefixes, step_over_prefixes
+from composer.execution.captured_search import DecoderSearch
+from composer.plugin.search_loop import Turn, Turns
 
 __all__ = ["Begun", "Stages", "live", "of_artifact", "over_prefixes", "torch_compiled"]
 
 
 class Begun(NamedTuple):
-    """The state before the first token: what a search calls for every token, and the cache that it begins with.
+    """The state before the first token: the decoder's cache, its samples, the first scores where a prompt gave them.
 
-    On a GPU both may belong to captured steps, whose places serve one search at a time: drop one before the next.
+    On a GPU a search may have the places of captured turns, which serve one at a time.
     """
 
-    step: Callable[[Tensor, Any], tuple[Tensor, Any]]
     cache: Any
     rows: int
+    first: Tensor | None = None
 
 
 @dataclass(frozen=True)
@@ -35,33 +37,41 @@ class Stages:
     """
 
     encode: Callable[[], Begun]
-    search: Callable[[Begun], list[list[Any]]]
-    beams: int
-    start: int
-    """The token before the first."""
+    searching: DecoderSearch
 
-    def answer(self) -> list[list[Any]]:
+    def search(self, state: Begun) -> list[Any]:
+        return list(self.searching.find(state.cache, state.rows, 0, first=state.first))
+
+    def answer(self) -> list[Any]:
         return self.search(self.encode())
 
     def step(self, state: Begun) -> Tensor:
-        """The logits[B, K, V] of the first token; the state is as it was, unless its steps are captured."""
-        return _next(state, self.beams, self.start)[0]
+        """The logits[B, K, V] of the first token, by the decoder alone; the state is as it was."""
+        beams, device = self.searching.search.beams, state.cache.device
+        start = self.searching.search.framing.start
+        cache = state.cache
+        if beams > 1:  # as before every other token
+            cache = cache.reorder(torch.arange(beams, device=device).repeat(state.rows, 1))
+        logits: Tensor = self.searching.decoder.step(
+            torch.full((state.rows, beams), start, device=device), cache
+        )[0]
+        return logits
 
-    def stepping(self, most: int) -> Callable[[], Tensor]:
-        """One step of a search per call, each after the one before; anew from the encoding after `most` of them."""
-        held: list[Begun] = []
+    def turning(self, most: int) -> Callable[[], Any]:
+        """One turn of the search per call (reordering, the decoder's step, what the search makes of its scores), each
+        after the one before; anew from the encoding after `most` of them."""
+        held: list[Turns] = []
         left = 0
 
-        def run() -> Tensor:
+        def run() -> Turn:
             nonlocal left
             if not left:
-                held.clear()  # the places of captured steps are free again
-                held.append(self.encode())
+                held.clear()  # the places of captured turns are free again
+                state = self.encode()
+                held.append(self.searching.turns(state.cache, state.rows, 0, first=state.first))
                 left = most
             left -= 1
-            logits, cache = _next(held[0], self.beams, self.start)
-            held[0] = held[0]._replace(cache=cache)
-            return logits
+            return held[0].take()
 
         return run
 
@@ -75,29 +85,27 @@ class Stages:
 
 
 def live(runner: Any, tensors: Any) -> Stages:
-    """The live program and its generator, with its steps captured where they are in an answer."""
+    """The live program and its generator, with its turns captured where they are in an answer."""
     (generator,) = runner.generators.values()
 
     def encode() -> Begun:
-        step, cache, batch = generator.start(generator.step.read(runner.program(tensors)))
-        return Begun(step, cache, batch)
+        first, cache, rows = generator.start(generator.step.read(runner.program(tensors)))
+        return Begun(cache, rows, first)
 
-    return _stages(generator, encode)
+    return Stages(encode, generator.searching)
 
 
 def torch_compiled(runner: Any, tensors: Any) -> Stages:
     """The live program and the decoder's step, each through torch.compile."""
     (generator,) = runner.generators.values()
-    plain = copy.copy(generator)
-    plain.captured = None
-    encode = torch.compile(lambda: plain.start(plain.step.read(runner.program(tensors)))[1])
-    step = torch.compile(generator.decoder.step)
+    encode = torch.compile(lambda: generator.start(generator.step.read(runner.program(tensors)))[1])
+    decoder = SimpleNamespace(step=torch.compile(generator.decoder.step))
 
     def begin() -> Begun:
         cache = encode()
-        return Begun(step, cache, cache.memory[0].keys.shape[0])
+        return Begun(cache, cache.memory[0].keys.shape[0])
 
-    return _stages(generator, begin)
+    return Stages(begin, DecoderSearch(generator.search, decoder, captures=False))
 
 
 def over_prefixes(runner: Any, tensors: Any) -> Stages:
@@ -107,9 +115,10 @@ def over_prefixes(runner: Any, tensors: Any) -> Stages:
 
     def encode() -> Begun:
         state: Prefixes = starting_prefixes(generator, runner.program(tensors)[port])
-        return Begun(step_over_prefixes, state, state.ids.shape[0])
+        return Begun(state, state.ids.shape[0])
 
-    return _stages(generator, encode)
+    decoder = SimpleNamespace(step=step_over_prefixes)
+    return Stages(encode, DecoderSearch(generator.search, decoder, captures=False))
 
 
 def of_artifact(task: Any, raw: Mapping[str, Any]) -> Stages:
@@ -121,26 +130,7 @@ def of_artifact(task: Any, raw: Mapping[str, Any]) -> Stages:
 
     def encode() -> Begun:
         results: Sequence[Any] = first.run([named[name] for name in first.inputs], sizes)
-        step, cache = search.begin(dict(zip(first.outputs, results, strict=True)), batch, sizes)
-        return Begun(step, cache, batch)
+        values = dict(zip(first.outputs, results, strict=True))
+        return Begun(search.decoder.start(values, batch, sizes), batch)
 
-    def whole(state: Begun) -> list[list[Any]]:
-        return list(search.search.search(state.step, state.cache, batch, 0))
-
-    return Stages(encode, whole, search.decoder.beams, search.entry.framing.start)
-
-
-def _stages(generator: Any, encode: Callable[[], Begun]) -> Stages:
-    def search(state: Begun) -> list[list[Any]]:
-        return list(generator.search.search(state.step, state.cache, state.rows, 0))
-
-    return Stages(encode, search, generator.search.beams, generator.search.framing.start)
-
-
-def _next(state: Begun, beams: int, token: int) -> tuple[Tensor, Any]:
-    """A step with the same token everywhere; beams are reordered before it, as before every other."""
-    device = state.cache.device
-    cache = state.cache
-    if beams > 1:
-        cache = cache.reorder(torch.arange(beams, device=device).repeat(state.rows, 1))
-    return state.step(torch.full((state.rows, beams), token, device=device), cache)
+    return Stages(encode, search.searching)

@@ -127,7 +127,7 @@ def _measured(
         most = job["settings"]["answer_max_tokens"]
         runs = {
             "encode": stages.encode,
-            "decode step": stages.stepping(most),
+            "decode step": stages.turning(most),
             "whole answer": stages.answer,
         }
         seconds = {}

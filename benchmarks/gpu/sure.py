@@ -9,7 +9,6 @@ margin. Everything else stays random: encoder, cache and all layers of the decod
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -65,16 +64,14 @@ def margins(generator: Any, memory: dict[str, Any], answer: Sequence[int]) -> Te
 
 def _along(generator: Any, memory: dict[str, Any], answer: Sequence[int]) -> tuple[Tensor, Tensor]:
     """What the head reads[B, n, D] and gives[B, n, V] at every step of an answer."""
-    plain = copy.copy(generator)
-    plain.captured = None
-    step, cache, batch = plain.start(memory)
+    _, cache, batch = generator.start(memory)
     beams = generator.search.beams
     states: list[Tensor] = []
     scores = []
     with _watched(generator.decoder.head, states.append):
         for token in (generator.framing.start, *answer[:-1]):
             ids = torch.full((batch, beams), token, device=cache.device)
-            logits, cache = step(ids, cache)
+            logits, cache = generator.decoder.step(ids, cache)
             scores.append(logits[:, 0])
     return torch.stack([each[:, 0] for each in states], 1), torch.stack(scores, 1)
 

@@ -16,6 +16,7 @@ from composer.execution.captured_decoder import CapturedSteps, Stepper
 from composer.plugin import AdvancingPolicyImplementation, Cache, DecoderStep, Hypothesis
 from composer.plugin.implementations import BoundSearch, held_hypotheses
 from composer.plugin.search_loop import (
+    RunAsItIs,
     Taken,
     Turn,
     Turns,
@@ -50,11 +51,11 @@ class DecoderSearch:
     def __init__(self, search: BoundSearch, decoder: Stepper, *, captures: bool) -> None:
         self.search = search
         self.decoder = decoder
-        self.turns: Graphs | None = None
+        self.graphs: Graphs | None = None
         self.steps: CapturedSteps | None = None
         if captures and search.advancing is not None:
             policy = search.advancing
-            self.turns = Graphs(
+            self.graphs = Graphs(
                 f"a turn of {search.policy.title} over a {type(decoder).__name__}",
                 lambda: TurnInPlace(policy, decoder),
             )
@@ -69,7 +70,7 @@ class DecoderSearch:
         Raises PluginError where the policy gives something else.
         """
         policy = self.search.advancing
-        turns = self._turns(cache, batch, seed, first)
+        turns = self._captured(cache, batch, seed, first)
         if policy is not None and turns is not None:
             return held_hypotheses(found_in(turns, policy, batch), batch, self.search.policy.title)
         return self.search.search(*self._stepping(cache, batch, first), batch, seed)
@@ -77,19 +78,29 @@ class DecoderSearch:
     def stream(self, cache: Cache, seed: int, *, first: Tensor | None = None) -> Iterator[int]:
         """The tokens of one sample as they are found."""
         policy = self.search.advancing
-        turns = self._turns(cache, 1, seed, first)
+        turns = self._captured(cache, 1, seed, first)
         if policy is not None and turns is not None:
             return tokens_in(turns, policy)
         return self.search.stream(*self._stepping(cache, 1, first), seed)
 
-    def _turns(self, cache: Cache, batch: int, seed: int, first: Tensor | None) -> Turns | None:
+    def turns(self, cache: Cache, batch: int, seed: int, *, first: Tensor | None = None) -> Turns:
+        """The turns of a policy that advances turn by turn: captured where they are in an answer."""
+        captured = self._captured(cache, batch, seed, first)
+        if captured is not None:
+            return captured
+        policy = self.search.advancing
+        assert policy is not None
+        step, cache = self._stepping(cache, batch, first)
+        return RunAsItIs(policy, step, cache, self.search.opening(batch, cache.device, seed))
+
+    def _captured(self, cache: Cache, batch: int, seed: int, first: Tensor | None) -> Turns | None:
         """The turns of a search, captured; None where they are not."""
         policy = self.search.advancing
-        if self.turns is None or policy is None or cache.device.type != "cuda":
+        if self.graphs is None or policy is None or cache.device.type != "cuda":
             return None
         with torch.no_grad():
             opening = self.search.opening(batch, cache.device, seed)
-            return captured_turns(self.turns, policy, cache, opening, first)
+            return captured_turns(self.graphs, policy, cache, opening, first)
 
     def _stepping(self, cache: Cache, batch: int, first: Tensor | None) -> tuple[DecoderStep, Cache]:
         """What a policy that runs by itself calls for every token, and the cache to begin with."""
