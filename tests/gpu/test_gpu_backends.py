@@ -20,6 +20,7 @@ pytestmark = [
 ]
 DEVICE = "cuda"
 RANGES = ("--range", "batch=1..4, best 2", "--range", "answers.batch=3..4")
+EXPORT = pytest.param(["--backend", "export"], id="export")
 INDUCTOR = pytest.param(
     ["--backend", "inductor"],
     marks=pytest.mark.skipif(shutil.which("g++") is None, reason="there is no C++ compiler"),
@@ -63,6 +64,21 @@ def test_an_artifact_for_this_device_answers_as_the_live_model(
             assert ours[name] == (
                 value if isinstance(value, str) else pytest.approx(value, rel=1e-3, abs=1e-4)
             )
+
+
+@pytest.mark.parametrize("backend", [EXPORT, INDUCTOR, TENSORRT])
+def test_a_turn_of_a_search_is_one_graph(backend: Sequence[str], tiny: Any, tmp_path: Path) -> None:
+    """The log says nothing of a turn that runs as it is."""
+    out, picture = str(tmp_path / "out"), f"image={tiny.picture}"
+    built = ["--weights", str(tiny.weights), "--range", "batch=1", "--device", DEVICE, "--out", out]
+    composer("compile", f"{tiny.document}:image-caption", *backend, *built)
+    code = (
+        "import logging, sys\nlogging.basicConfig(level='INFO')\nfrom composer.cli import main\n"
+        f"sys.exit(main({['run', out, '--device', DEVICE, picture]!r}))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert [line for line in done.stderr.splitlines() if "as it is" in line] == []
 
 
 @pytest.mark.parametrize("backend", [TENSORRT])

@@ -8,7 +8,7 @@ import composer_compile
 import pytest
 import torch
 from composer_compile.backends.export_loader import ExportLoader
-from pretended import captures, near, pretended_cuda
+from pretended import captures, launches, near, pretended_cuda, reads
 
 from composer.execution import load
 from composer.execution.captured import capturing
@@ -35,6 +35,12 @@ def test_an_artifact_answers_from_captured_steps(small: Any, clip: Any, task: st
                     assert found[name] == value
         assert len(runs) == 1
         assert runs[0] > 1
+        launched, read = len(launches), len(reads)
+        artifact.run(task, **raw)
+        names = launches[launched:]
+        first, last = names.index("replay"), len(names) - 1 - names[::-1].index("replay")
+        assert set(names[first : last + 1]) == {"replay"}  # whole turns, in fewer than the host looks after
+        assert len(reads) - read <= 8
 
 
 def test_a_program_that_captures_by_itself_runs_as_it_is(
