@@ -89,7 +89,7 @@ class Mplug2Search:
         normalised = scores.add_(state.scores.unsqueeze(-1)).div_(penalty.unsqueeze(-1))
         best, places = normalised.flatten(1).topk(self.beams, dim=-1)
         parents, tokens = search_loop.beams_of(places, logits.shape[-1], before)
-        is_over = torch.isin(tokens[:, 0], state.ends[0, 0])
+        is_over = (tokens[:, :1] == state.ends[:, 0]).any(dim=1)
         return Turn(tokens, parents, is_over, _State(best * penalty, state.ends, state.penalties), (best,))
 
     def texts(self, trace: SampleTrace) -> list[Mplug2Hypothesis]:

@@ -79,7 +79,10 @@ class SearchPolicy(Declaration):
     streams: OfConfig[bool] = _never
     seeded: bool = False
     steps_once: bool = False
-    """Whether it goes on from each cache once and never returns to it, so that a step may change the cache in place."""
+    """Whether it goes on from each cache once and never returns to it, so that a step may change the cache in place.
+
+    Of one that advances turn by turn (`composer.plugin.AdvancingPolicyImplementation`) this is known.
+    """
     examples: tuple[Mapping[str, Any], ...] = ()
     """Options with which the conformance kit searches; empty takes the defaults."""
     formerly: str = ""

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import composer_compile
 import pytest
 import torch
+from pretended import captures, pretended_cuda
 from pydantic import ValidationInfo, field_validator
 from torch import Tensor, nn
 
@@ -66,7 +67,7 @@ class Cache(NamedTuple):
         return self.keys.device
 
     def reorder(self, parents: Tensor) -> Cache:
-        samples = torch.arange(parents.shape[0]).unsqueeze(1)
+        samples = torch.arange(parents.shape[0], device=parents.device).unsqueeze(1)
         return self._replace(past=self.past[samples, parents])
 
     def select(self, rows: Tensor) -> Cache:
@@ -89,17 +90,17 @@ class Causal(nn.Module):
         values = prompt.values
         mask = torch.ones_like(values[..., 0]) if prompt.mask is None else prompt.mask.to(values.dtype)
         hidden = (1 - mask).unsqueeze(1) * -1e4
-        causal = torch.ones(values.shape[1], values.shape[1]).tril().log().clamp(min=-1e4)
+        causal = values.new_ones(values.shape[1], values.shape[1]).tril().log().clamp(min=-1e4)
         weights = (self.query(values) @ values.transpose(1, 2) + hidden + causal).softmax(-1)
         last = (mask.sum(1) - 1).to(torch.int64)
-        state = (weights @ values)[torch.arange(values.shape[0]), last]
+        state = (weights @ values)[torch.arange(values.shape[0], device=values.device), last]
         logits = self.head(state).unsqueeze(1).expand(-1, cache.beams, -1)
         past = values.new_zeros(values.shape[0], cache.beams, cache.max_tokens, values.shape[2])
-        return logits, Cache(values, hidden, past, torch.zeros(1, dtype=torch.int64))
+        return logits, Cache(values, hidden, past, torch.zeros(1, dtype=torch.int64, device=values.device))
 
     def step(self, ids: Tensor, cache: Cache) -> tuple[Tensor, Cache]:
         state = self.words(ids)
-        places = torch.arange(cache.past.shape[2])
+        places = torch.arange(cache.past.shape[2], device=ids.device)
         past = torch.where((places == cache.length)[:, None], state.unsqueeze(2), cache.past)
         query = self.query(state)
         seen = query @ cache.keys.transpose(1, 2) + cache.hidden
@@ -209,6 +210,30 @@ def test_an_artifact_runs_the_prompt_in_a_program_of_its_own(prompted: Any) -> N
     assert artifact.run(prompt=prompts) == expected
     assert [artifact.run(prompt=prompt)["reply"] for prompt in prompts] == expected["reply"]
     assert len(set(expected["reply"])) > 1
+
+
+def test_on_a_gpu_the_turns_after_the_prompts_are_graphs(prompted: Any, registry: Registry) -> None:
+    """Live and from the artifact, on a pretended device: the first turn is made of the prompt's scores."""
+    model, artifact = prompted
+    prompts = ["a b c", "j", "d e f g h"]
+    expected = model.run("go-on", prompt=prompts)
+    weights = artifact.path.with_name("weights.safetensors")
+    document = artifact.path.with_name("prompted.yaml")
+    with pretended_cuda(), captures() as runs:
+        live = load(document, weights=weights, registry=registry, device="cuda")
+        with composer_compile.load(artifact.path, registry=registry, device="cuda") as compiled:
+            for count, there in enumerate((live, compiled), start=1):
+                for _ in range(2):
+                    assert there.run("go-on", prompt=prompts) == expected
+                assert len(runs) == count
+                assert runs[-1] == 2 * 4  # of five tokens
+            if model.runner("go-on").generators["reply"].search.streams:
+                for there in (live, compiled):
+                    assert (
+                        "".join(there.stream("go-on", prompt="d e f"))
+                        == model.run("go-on", prompt="d e f")["reply"]
+                    )
+                assert len(runs) == 4
 
 
 @pytest.mark.parametrize("prompted", [1], indirect=True)
