@@ -116,6 +116,32 @@ class Turning:
         return [Text(trace.ids(len(trace.moments) - 1, 0), trace.moments[-1].noted[0][0])]
 
 
+class Drawing(Turning):
+    """Draws tokens by their probabilities: what it draws with is made of the seed, before the first turn."""
+
+    def search(self, step: Any, cache: Any, batch: int, *, seed: int = 0) -> Any:
+        return search_loop.search(self, step, cache, self.opening(batch, cache.device, seed=seed))
+
+    def stream(self, step: Any, cache: Any, *, seed: int = 0) -> Any:
+        return search_loop.stream(self, step, cache, self.opening(1, cache.device, seed=seed))
+
+    def opening(self, batch: int, device: Any, *, seed: int = 0) -> Turn:
+        drawn = torch.rand(self.framing.max_tokens, 9, generator=torch.Generator().manual_seed(seed))
+        turn = super().opening(batch, device)
+        return turn._replace(state=(*turn.state, (-drawn.log()).log().neg().expand(batch, -1, -1).to(device)))
+
+    def advance(self, before: Turn, logits: Tensor, position: Tensor) -> Turn:
+        ends, drawn = before.state
+        drawn_now = logits + drawn.index_select(1, position)
+        turn = super().advance(before._replace(state=(ends,)), drawn_now, position)
+        return turn._replace(state=before.state)
+
+
+class DrawsAnew(Drawing):
+    def opening(self, batch: int, device: Any, *, seed: int = 0) -> Turn:
+        return super().opening(batch, device, seed=random.getrandbits(32))
+
+
 class LooksAtNumbers(Turning):
     def advance(self, before: Turn, logits: Tensor, position: Tensor) -> Turn:
         assert before.tokens.tolist()
@@ -174,13 +200,14 @@ class OpensNothing(Turning):
 
 
 class Plugin:
-    def __init__(self, name: str, *, steps_once: bool = False) -> None:
+    def __init__(self, name: str, *, steps_once: bool = False, seeded: bool = False) -> None:
         self.policy = SearchPolicy(
             "test.search",
             f"{__name__}:{name}",
             "A search.",
             streams=lambda config: True,
             steps_once=steps_once,
+            seeded=seeded,
         )
 
     @hookimpl
@@ -188,8 +215,8 @@ class Plugin:
         register(self.policy)
 
 
-def result(name: str, *, steps_once: bool = False) -> tuple[str, str]:
-    plugin = Plugin(name, steps_once=steps_once)
+def result(name: str, **declared: bool) -> tuple[str, str]:
+    plugin = Plugin(name, **declared)
     (found,) = (each for each in check_plugin(plugin).results if each.check == "search")
     return found.outcome, found.reason
 
@@ -199,6 +226,12 @@ def result(name: str, *, steps_once: bool = False) -> tuple[str, str]:
 )
 def test_a_search_that_keeps_its_declaration_passes(name: str, steps_once: bool) -> None:
     assert result(name, steps_once=steps_once) == ("pass", "")
+
+
+def test_one_that_draws_turn_by_turn_draws_of_its_seed_alone() -> None:
+    assert result("Drawing", seeded=True) == ("pass", "")
+    outcome, reason = result("DrawsAnew", seeded=True)
+    assert (outcome, "the seed is all it may draw from" in reason) == ("fail", True)
 
 
 @pytest.mark.parametrize(
