@@ -222,13 +222,14 @@ def test_on_a_gpu_the_turns_after_the_prompts_are_graphs(prompted: Any, registry
     with pretended_cuda(), captures() as runs:
         live = load(document, weights=weights, registry=registry, device="cuda")
         with composer_compile.load(artifact.path, registry=registry, device="cuda") as compiled:
-            for count, there in enumerate((live, compiled), start=1):
+            both: tuple[Any, Any] = (live, compiled)
+            for count, there in enumerate(both, start=1):
                 for _ in range(2):
                     assert there.run("go-on", prompt=prompts) == expected
                 assert len(runs) == count
                 assert runs[-1] == 2 * 4  # of five tokens
             if model.runner("go-on").generators["reply"].search.streams:
-                for there in (live, compiled):
+                for there in both:
                     assert (
                         "".join(there.stream("go-on", prompt="d e f"))
                         == model.run("go-on", prompt="d e f")["reply"]
