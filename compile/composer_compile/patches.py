@@ -18,7 +18,14 @@ from typing import Any
 
 import torch
 
-__all__ = ["full_float32", "patched", "patched_environment", "remembered_type_hints", "torch_alone"]
+__all__ = [
+    "as_while_exporting",
+    "full_float32",
+    "patched",
+    "patched_environment",
+    "remembered_type_hints",
+    "torch_alone",
+]
 
 _TORCH = threading.RLock()
 
@@ -45,6 +52,17 @@ def patched(owner: Any, name: str, value: Any) -> Iterator[None]:
             delattr(owner, name)
         else:
             setattr(owner, name, before)
+
+
+@contextlib.contextmanager
+def as_while_exporting() -> Iterator[None]:
+    """Meanwhile torch says that it exports, for tracers that do not say so themselves. Call it inside `torch_alone`.
+
+    A module may have a form for `torch.compiler.is_compiling()`, as that of mPLUG-2 that mixes frames has.
+    """
+    compiler: Any = torch.compiler
+    with patched(compiler, "_is_compiling_flag", True), patched(compiler, "_is_exporting_flag", True):
+        yield
 
 
 @contextlib.contextmanager

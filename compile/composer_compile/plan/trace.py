@@ -12,6 +12,7 @@ from torch.fx.experimental.proxy_tensor import make_fx
 from torch.utils import flop_counter
 
 from composer_compile.errors import CompileError
+from composer_compile.patches import as_while_exporting, torch_alone
 from composer_compile.tensors.leaves import named_leaves, rebuild
 
 __all__ = ["Traced", "trace"]
@@ -43,7 +44,7 @@ def trace(
         ]
 
     try:
-        with torch.no_grad():
+        with torch_alone(), torch.no_grad(), as_while_exporting():
             graph = make_fx(
                 flat,
                 decomposition_table=dict(decompositions),

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
+from composer_mplug2.local_temporal import LocalTemporal
+from composer_mplug2.stems import PatchStem
+from torch.utils._python_dispatch import TorchDispatchMode
 
 NORM_EPS = 1e-5
 
@@ -81,3 +86,50 @@ def test_a_clip_of_equal_frames_differs_from_its_picture_only_at_its_ends(golden
     frames = reduced(hidden, frames=5).unflatten(0, (-1, 5))
     torch.testing.assert_close(frames[:, 1], frames[:, 3])
     assert not torch.allclose(frames[:, 0], frames[:, 2], atol=1e-3)
+
+
+class Operations(TorchDispatchMode):
+    """Names of the operations that ran."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seen: list[str] = []
+
+    def __torch_dispatch__(self, func: Any, _: Any, args: Any = (), kwargs: Any = None) -> Any:
+        self.seen.append(str(func))
+        return func(*args, **(kwargs or {}))
+
+
+@pytest.mark.parametrize("frames", [1, 2, 3, 6])
+def test_neighbours_are_mixed_the_same_with_and_without_gradients(frames: int) -> None:
+    torch.manual_seed(frames)
+    module = LocalTemporal(width=16)
+    torch.nn.init.normal_(module.restore.weight)
+    hidden = torch.randn(2 * frames, 5, 16)
+    with torch.enable_grad():
+        expected = module(hidden, frames=frames)
+        expected.sum().backward()
+    assert module.taps.grad is not None
+    before = hidden.clone()
+    with torch.no_grad(), Operations() as operations:
+        found = module(hidden, frames=frames)
+    assert torch.equal(found, expected)
+    assert torch.equal(hidden, before)
+    assert not any("pad" in name for name in operations.seen)
+
+
+@torch.enable_grad()
+def test_patches_are_a_matrix_product_of_the_convolutions_weights() -> None:
+    torch.manual_seed(0)
+    stem = PatchStem(width=12, patch_size=4)
+    pixels = torch.randn(2, 3, 5, 8, 16)
+    with Operations() as operations:
+        found = stem(pixels)
+    assert not any("convolution" in name for name in operations.seen)
+    assert found.is_contiguous()
+    expected = stem.projection(pixels).permute(0, 2, 3, 4, 1).flatten(2, 3)
+    torch.testing.assert_close(found, expected)
+    weight = stem.projection.weight
+    (ours,) = torch.autograd.grad(found.square().sum(), weight)
+    (theirs,) = torch.autograd.grad(expected.square().sum(), weight)
+    torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-3)
