@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import hashlib
 import json
@@ -39,9 +40,9 @@ from composer_compile.artifact.manifest import (
 from composer_compile.artifact.requirements import provider_of, requirements_of
 from composer_compile.artifact.weights import WeightStore
 from composer_compile.artifact.writer import check_target, file_entries, put_in_place, workplace
-from composer_compile.backends.contract import Builder, JoinsSizes, Loader
-from composer_compile.backends.registered import builder_of, loader_of
-from composer_compile.errors import CompileError
+from composer_compile.backends.contract import Builder, BuildsBeside, Compiled, JoinsSizes, Loader
+from composer_compile.backends.registered import builder_of, builds_beside, loader_of
+from composer_compile.errors import CompileError, SpecialSizeError
 from composer_compile.export.refusals import check_exportable
 from composer_compile.options import BuildOptions, Options
 from composer_compile.parity.bisection import first_diverging_node
@@ -129,7 +130,11 @@ def compile_document(
     )
     with workplace(target) as folder, full_float32():
         job = _Job(model, registry, builder, loader, chosen, folder, progress, command)
-        manifest = job.run()
+        try:
+            manifest = job.run()
+        finally:
+            if (beside := builds_beside(builder)) is not None:
+                beside.abandon()
         put_in_place(folder, target)
     return manifest
 
@@ -159,11 +164,13 @@ class _Job:
     folder: Path
     progress: Progress
     command: str
-    made: dict[Any, ProgramEntry] = field(default_factory=dict)
     joined: dict[int, Joined] = field(default_factory=dict)
     """Stages (by identity) → those that they can be one program with."""
     whole: dict[int, ProgramEntry | None] = field(default_factory=dict)
     """The programs of such groups; None where the backend does not make one."""
+    begun: dict[object, Callable[[], Compiled]] = field(default_factory=dict)
+    """Programs that are being built, by their key."""
+    made: dict[object, ProgramEntry] = field(default_factory=dict)
     cast: dict[str, dict[str, nn.Module]] = field(default_factory=dict)
     operations: dict[str, dict[str, Provider]] = field(default_factory=dict)
     """Operations that plugins register → the module types in whose programs they were found."""
@@ -183,6 +190,7 @@ class _Job:
         files = Files(self.folder)
         tasks: dict[str, Task] = {}
         self._join(prepared.values())
+        self._begin(prepared, store)
         for name, task in prepared.items():
             programs = {stage: self._programs(name, spec, store) for stage, spec in task.staged.specs.items()}
             host = task.runner.inputs.host
@@ -257,6 +265,41 @@ class _Job:
         for group in join_stages(spec for task in prepared for spec in task.staged.specs.values()):
             self.joined.update({id(spec): group for spec in group.members})
 
+    def _begin(self, prepared: Mapping[str, _Prepared], store: WeightStore) -> None:
+        """Have every program built that other processes build, several at once; `_compiled` waits for each in turn."""
+        builder = builds_beside(self.builder)
+        if builder is None:
+            return
+        for name, task in prepared.items():
+            for spec in task.staged.specs.values():
+                if id(spec) in self.joined:
+                    continue
+                with contextlib.suppress(SpecialSizeError):  # told again where the programs are taken
+                    each_variant(spec, partial(self._begin_one, builder, name, spec, store))
+
+    def _begin_one(
+        self, builder: BuildsBeside, task: str, spec: ProgramSpec, store: WeightStore, variant: Variant
+    ) -> None:
+        key = _key(spec, variant)
+        if key in self.begun:
+            return
+        self.progress(f"{task}: {spec.name} ({variant.label})")
+        try:
+            self.begun[key] = builder.begin(spec, variant, store, self.options.build)
+        except SpecialSizeError as error:
+            self.begun[key] = partial(_raise, error)
+            raise
+
+    def _compiled(
+        self, task: str, spec: ProgramSpec, variant: Variant, store: WeightStore, options: BuildOptions
+    ) -> Compiled:
+        """The program of a variant, which may have been begun."""
+        wait = self.begun.pop(_key(spec, variant), None)
+        if wait is not None:
+            return wait()
+        self.progress(f"{task}: {spec.name} ({variant.label})")
+        return self.builder.compile(spec, variant, store, options)
+
     def _programs(self, task: str, spec: ProgramSpec, store: WeightStore) -> list[ProgramEntry]:
         group = self.joined.get(id(spec))
         if group is not None and (one := self._one_program(task, spec, group, store)) is not None:
@@ -281,12 +324,7 @@ class _Job:
         return self.whole[key]
 
     def _program(self, task: str, spec: ProgramSpec, variant: Variant, store: WeightStore) -> ProgramEntry:
-        key = (
-            spec.identity,
-            tuple((each.dtype, each.dims) for each in spec.inputs),
-            tuple(variant.fixed.items()),
-            tuple(variant.ranges.items()),
-        )
+        key = _key(spec, variant)
         if key not in self.made:
             self.made[key] = self._built(task, spec, variant, store, self.options.build)
         return self.made[key]
@@ -294,8 +332,7 @@ class _Job:
     def _built(
         self, task: str, spec: ProgramSpec, variant: Variant, store: WeightStore, options: BuildOptions
     ) -> ProgramEntry:
-        self.progress(f"{task}: {spec.name} ({variant.label})")
-        compiled = self.builder.compile(spec, variant, store, options)
+        compiled = self._compiled(task, spec, variant, store, options)
         for note in compiled.notes:
             self.progress(f"{task}: {spec.name} ({variant.label}): {note}")
         self._note_operations(task, spec, compiled.operations)
@@ -394,6 +431,20 @@ def _sizes(variant: Variant) -> dict[str, Any]:
     """What a program's entry says of the sizes that it is for."""
     ranges = {name: span(found) for name, found in variant.ranges.items()}
     return {"fixed": dict(variant.fixed), "ranges": ranges}
+
+
+def _key(spec: ProgramSpec, variant: Variant) -> object:
+    """Equal for programs that are the same."""
+    return (
+        spec.identity,
+        tuple((each.dtype, each.dims) for each in spec.inputs),
+        tuple(variant.fixed.items()),
+        tuple(variant.ranges.items()),
+    )
+
+
+def _raise(error: SpecialSizeError) -> Compiled:
+    raise error
 
 
 def _check_tolerance(tolerance: float | None) -> None:

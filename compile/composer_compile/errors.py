@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from composer.problems import ComposerError
 
-__all__ = ["ArtifactError", "BackendError", "CompileError", "SpecialSizeError", "TemporaryFolderError"]
+__all__ = [
+    "ArtifactError",
+    "BackendError",
+    "BuilderEndedError",
+    "CompileError",
+    "SpecialSizeError",
+    "TemporaryFolderError",
+]
 
 
 class CompileError(ComposerError):
@@ -13,6 +20,10 @@ class CompileError(ComposerError):
 
 class SpecialSizeError(CompileError):
     """One program cannot serve size 1 of a free dimension and larger ones; a program for each can."""
+
+
+class BuilderEndedError(CompileError):
+    """A library's builder ended the process that it ran in; the process of the command goes on."""
 
 
 class ArtifactError(ComposerError):

@@ -30,6 +30,10 @@ class BuildOptions:
     """Whether stages that differ only in sizes are one engine with a range, or each its own."""
     cache: Path | None = None
     """A directory for finished programs, so that an unchanged one is not built again."""
+    jobs: int | None = None
+    """How many programs are built at once, in processes of their own; None for what cores and memory are enough for.
+    It changes no result, and a backend that builds in the process itself builds one at a time.
+    """
 
     def flags(self) -> dict[str, str]:
         """The options that differ from their defaults, as the command line writes them."""

@@ -73,11 +73,15 @@ class Scratch:
             return _unusable(self.parent, self.name, "what was written there is gone")
         return None
 
+    def folder(self) -> Path:
+        """A folder in it, which goes with it."""
+        with self.told():
+            return Path(tempfile.mkdtemp(dir=self.path))
+
     @contextlib.contextmanager
     def part(self) -> Iterator[Path]:
         """A folder in it, for the time of the block."""
-        with self.told():
-            folder = Path(tempfile.mkdtemp(dir=self.path))
+        folder = self.folder()
         try:
             yield folder
         finally:

@@ -138,6 +138,13 @@ def _configure_build(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--build-cache", metavar="DIR", help="keep finished programs here, and build none of them again"
     )
+    parser.add_argument(
+        "--jobs",
+        type=_jobs,
+        metavar="N",
+        help="programs that are built at once, each in a process of its own (default: inductor as many as cores and "
+        "free memory are enough for, tensorrt one)",
+    )
 
 
 def _misused(args: argparse.Namespace) -> str | None:
@@ -211,6 +218,12 @@ def _tolerance(text: str) -> float:
     return value
 
 
+def _jobs(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number above zero")
+    return int(text)
+
+
 def _precision(text: str) -> tuple[str, str]:
     name, _, value = text.rpartition("=")
     if value not in ("fp32", "fp16", "bf16"):
@@ -232,6 +245,7 @@ def _build_options(args: argparse.Namespace) -> BuildOptions:
         engine_weights=args.engine_weights,
         engine_sizes=args.engine_sizes,
         cache=None if args.build_cache is None else Path(args.build_cache),
+        jobs=args.jobs,
     )
 
 

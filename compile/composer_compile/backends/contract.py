@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Builder",
+    "BuildsBeside",
     "ChecksStored",
     "Compiled",
     "HoldsWeights",
@@ -120,6 +121,24 @@ class Builder(Protocol):
 
     def support(self, graph: fx.GraphModule) -> Mapping[fx.Node, Support]:
         """What becomes of every call in a graph of one node, for `--plan`."""
+        ...
+
+
+@runtime_checkable
+class BuildsBeside(Protocol):
+    """What a builder has besides, where other processes build: then several programs are built at once."""
+
+    def begin(
+        self, spec: ProgramSpec, variant: Variant, store: WeightStore, options: BuildOptions
+    ) -> Callable[[], Compiled]:
+        """`compile` in two halves: what must happen in this process happens now, and the function waits for the rest.
+
+        Raises SpecialSizeError at once, where `compile` raises it.
+        """
+        ...
+
+    def abandon(self) -> None:
+        """End what is being built: nobody will wait for it."""
         ...
 
 

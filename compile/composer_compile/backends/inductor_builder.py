@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from math import prod
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -15,29 +16,31 @@ from torch.export import ExportedProgram
 from composer.execution import prefers_onednn
 from composer_compile.artifact.weights import WeightStore
 from composer_compile.backends.contract import Compiled, Support, refuse_options
-from composer_compile.backends.inductor_loader import needed_by, opened, workshop
-from composer_compile.errors import BackendError, CompileError
-from composer_compile.export.exporter import export_stage, state_of
+from composer_compile.backends.inductor_job import LibraryJob, library_job
+from composer_compile.backends.inductor_loader import needed_by, workshop
+from composer_compile.building.pool import BuilderPool, jobs_here
+from composer_compile.errors import BackendError, BuilderEndedError
+from composer_compile.export.exporter import export_stage
 from composer_compile.export.plugin_operations import plugin_operations
 from composer_compile.options import BuildOptions
+from composer_compile.scratch import VARIABLES
 from composer_compile.tensors.points import PointSizes, inputs_of, number, symbols
 from composer_compile.tensors.specs import ProgramSpec
 from composer_compile.tensors.variants import Variant
 
 __all__ = ["InductorBuilder"]
 
-CONFIG = {
-    "aot_inductor.package_constants_in_so": False,
-    # A free dimension is 2 or more to the exporter, and 1 was compared (see `size_one`).
-    "aot_inductor.check_lowerbound": False,
-}
-"""How libraries are built."""
+THREADS = "TORCHINDUCTOR_COMPILE_THREADS"
+"""What says how many compilers inductor starts; without it, one for each core."""
 
 
 class InductorBuilder:
     """One library per program."""
 
     per_module = False
+
+    def __init__(self) -> None:
+        self.pool: BuilderPool | None = None
 
     def check_options(self, options: BuildOptions, device: torch.device | None) -> None:
         refuse_options(options, "inductor")
@@ -48,29 +51,50 @@ class InductorBuilder:
     def compile(
         self, spec: ProgramSpec, variant: Variant, store: WeightStore, options: BuildOptions
     ) -> Compiled:
+        return self.begin(spec, variant, store, options)()
+
+    def begin(
+        self, spec: ProgramSpec, variant: Variant, store: WeightStore, options: BuildOptions
+    ) -> Callable[[], Compiled]:
         if shutil.which("g++") is None and shutil.which("clang++") is None:
             raise BackendError(
                 "the backend inductor needs a C++ compiler to build its libraries: install g++"
             )
-        with workshop() as folder, folder.part() as own:
-            from torch._inductor import aoti_compile_and_package
-
+        with workshop() as shop:
+            pool = self._started(options)
+            pool.start()
             exported = export_stage(spec, variant, lifted=False)
             operations = plugin_operations(exported)
             _use_onednn(exported, spec, variant)
-            path = str(own / "program.pt2")
-            try:
-                aoti_compile_and_package(exported, package_path=path, inductor_configs=CONFIG)
-                names = sorted(opened(path, -1).get_constant_fqns())
-                content = Path(path).read_bytes()
-            except Exception as error:  # the compiler raises many kinds of errors
-                fault = folder.fault()
-                if fault is not None:
-                    raise fault from error
-                reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
-                raise CompileError(f"stage {spec.name} cannot be built by inductor ({reason})") from error
-        held: dict[str, Any] = {**exported.constants, **state_of(spec.module)}
-        return Compiled(content, ".pt2", tuple(store.key(held[name], name) for name in names), operations)
+            folder = shop.folder()
+            with shop.told():
+                job, held = library_job(folder, exported, spec)
+        wait = pool.submit(job)
+
+        def finish() -> Compiled:
+            notes = _waited(wait, pool, job)
+            with shop.told():
+                found = job.found()
+            keys = tuple(store.key(held[name], name) for name in found.names)
+            shutil.rmtree(folder, ignore_errors=True)
+            return Compiled(found.content, ".pt2", keys, operations, notes)
+
+        return finish
+
+    def abandon(self) -> None:
+        if self.pool is not None:
+            self.pool.close()
+            self.pool = None
+
+    def _started(self, options: BuildOptions) -> BuilderPool:
+        """Call it inside `workshop`: the processes put their files there."""
+        if self.pool is None:
+            most = jobs_here(options.jobs)
+            threads = max(1, (os.cpu_count() or 1) // most)
+            own = {name: os.environ[name] for name in VARIABLES if name in os.environ}
+            own |= {} if THREADS in os.environ else {THREADS: str(threads)}
+            self.pool = BuilderPool(most, own)
+        return self.pool
 
     def decompositions(self) -> Mapping[Any, Callable[..., Any]]:
         from torch._inductor.decomposition import select_decomp_table
@@ -89,6 +113,21 @@ class InductorBuilder:
             for node in graph.graph.nodes
             if node.op == "call_function"
         }
+
+
+def _waited(wait: Callable[[], None], pool: BuilderPool, job: LibraryJob) -> tuple[str, ...]:
+    """Wait for a library. On a GPU, where building runs kernels to time them, one that fell is tried once more without.
+
+    Returns what the user is told of that.
+    """
+    try:
+        wait()
+    except BuilderEndedError as error:
+        if job.device.type != "cuda":
+            raise
+        pool.submit(replace(job, careful=True))()
+        return (f"warning: built at the second try, without timing kernels meanwhile: {error}",)
+    return ()
 
 
 def _use_onednn(exported: ExportedProgram, spec: ProgramSpec, variant: Variant) -> None:

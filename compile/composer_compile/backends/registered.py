@@ -16,6 +16,7 @@ from composer.plugin.asking import ask, import_object
 from composer.problems.suggest import unknown
 from composer_compile.backends.contract import (
     Builder,
+    BuildsBeside,
     ChecksStored,
     Compiled,
     HoldsWeights,
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
     from composer_compile.tensors.specs import ProgramSpec
     from composer_compile.tensors.variants import Variant
 
-__all__ = ["builder_of", "loader_of"]
+__all__ = ["builder_of", "builds_beside", "loader_of"]
 
 
 def builder_of(registry: Registry, identity: str) -> Builder:
@@ -128,6 +129,23 @@ class _AskedBuilder:
             passing=(OSError,),
         )
 
+    def begin(
+        self, spec: ProgramSpec, variant: Variant, store: WeightStore, options: BuildOptions
+    ) -> Callable[[], Compiled]:
+        """Of a builder that builds in this process, the program is there at once."""
+        if not isinstance(self.made, BuildsBeside):
+            compiled = self.compile(spec, variant, store, options)
+            return lambda: compiled
+        what = f"`begin` of {self.title}"
+        begin = partial(self.made.begin, spec, variant, store, options)
+        wait = ask(begin, what=what, accept=_function, passing=(OSError,))
+        read = as_instance(Compiled, "a Compiled")
+        return partial(ask, wait, what=what, accept=read, passing=(OSError,))
+
+    def abandon(self) -> None:
+        if isinstance(self.made, BuildsBeside):
+            ask(self.made.abandon, what=f"`abandon` of {self.title}")
+
     def decompositions(self) -> Mapping[Any, Callable[..., Any]]:
         return ask(self.made.decompositions, what=f"`decompositions` of {self.title}", accept=as_map)
 
@@ -145,6 +163,11 @@ class _AskedBuilder:
         if not isinstance(self.made, JoinsSizes):
             return False
         return ask(self.made.joins_sizes, options, what=f"`joins_sizes` of {self.title}", accept=bool)
+
+
+def builds_beside(builder: Builder) -> BuildsBeside | None:
+    """The builder, where it builds in other processes."""
+    return builder if isinstance(builder, _AskedBuilder) and isinstance(builder.made, BuildsBeside) else None
 
 
 def _text_or_none(answer: Any) -> str | None:

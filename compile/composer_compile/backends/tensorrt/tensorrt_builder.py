@@ -11,7 +11,7 @@ from torch import Tensor, fx
 from composer_compile.artifact.weights import WeightStore
 from composer_compile.backends.contract import Compiled, Support
 from composer_compile.backends.tensorrt.build_cache import BuildCache, build_key
-from composer_compile.backends.tensorrt.builder_process import BuilderProcess
+from composer_compile.backends.tensorrt.build_job import EngineJob
 from composer_compile.backends.tensorrt.cross_build import buildable, check_targets
 from composer_compile.backends.tensorrt.engine_build import BuildRecipe, exported_stage
 from composer_compile.backends.tensorrt.engine_graph import fixed_name
@@ -20,9 +20,11 @@ from composer_compile.backends.tensorrt.program_file import Packed
 from composer_compile.backends.tensorrt.shared_weights import shareable
 from composer_compile.backends.tensorrt.targets import capabilities
 from composer_compile.backends.tensorrt.tensorrt_library import installed, library
+from composer_compile.building.pool import BuilderPool
 from composer_compile.errors import BackendError
 from composer_compile.export.plugin_operations import plugin_operations
 from composer_compile.options import BuildOptions
+from composer_compile.scratch import Scratch
 from composer_compile.tensors.specs import ProgramSpec
 from composer_compile.tensors.variants import Variant
 
@@ -35,7 +37,7 @@ class TensorRTBuilder:
     per_module = True
 
     def __init__(self) -> None:
-        self.process = BuilderProcess()
+        self.pool: BuilderPool | None = None
 
     def check_options(self, options: BuildOptions, device: torch.device | None) -> None:
         unknown = [name for name in options.keep or () if name not in KEPT]
@@ -66,6 +68,11 @@ class TensorRTBuilder:
     def compile(
         self, spec: ProgramSpec, variant: Variant, store: WeightStore, options: BuildOptions
     ) -> Compiled:
+        return self.begin(spec, variant, store, options)()
+
+    def begin(
+        self, spec: ProgramSpec, variant: Variant, store: WeightStore, options: BuildOptions
+    ) -> Callable[[], Compiled]:
         device = next((each.device for each in spec.module.parameters()), torch.device("cpu"))
         cache = BuildCache(options.cache) if options.cache is not None else None
         recipe = BuildRecipe(
@@ -80,29 +87,50 @@ class TensorRTBuilder:
         graphs = options.cuda_graphs and spec.kind == "decode"
         made_with = self.made_with(device, options)
         if cache is None:
-            self.process.start()
+            self._started(options).start()
         exported, shared = exported_stage(spec, variant, recipe)
         keys = tuple(store.key(tensor, name) for name, tensor in shared.items())
         operations = plugin_operations(exported)
         key = build_key(exported, spec, variant, recipe, made_with, graphs, keys) if cache is not None else ""
         found = cache.get(key) if cache is not None else None
         if found is not None and not (recipe.require_full and found[1].program.left):
-            return _kept(found, spec, store, operations, "taken from the build cache")
-        targets = _targets(device, options)
-        built = self.process.build(
+            kept = _kept(found, spec, store, operations, "taken from the build cache")
+            return lambda: kept
+        folder = Scratch("tensorrt")
+        job = EngineJob.of(
+            folder.path,
             exported,
             spec,
             variant,
             recipe,
             device,
             made_with=made_with,
-            targets=targets,
+            targets=_targets(device, options),
             graphs=graphs,
             shared=keys,
         )
-        if cache is not None:
-            cache.put(key, built[0], built[2])
-        return _kept(built, spec, store, operations)
+        wait = self._started(options).submit(job)
+
+        def finish() -> Compiled:
+            with folder:
+                wait()
+                built = job.found()
+            if cache is not None:
+                cache.put(key, built[0], built[2])
+            return _kept(built, spec, store, operations)
+
+        return finish
+
+    def abandon(self) -> None:
+        if self.pool is not None:
+            self.pool.close()
+            self.pool = None
+
+    def _started(self, options: BuildOptions) -> BuilderPool:
+        """One process, unless more are asked for: engines are timed while they are built, and disturb each other."""
+        if self.pool is None:
+            self.pool = BuilderPool(options.jobs or 1)
+        return self.pool
 
     def decompositions(self) -> Mapping[Any, Callable[..., Any]]:
         with library():

@@ -1,0 +1,181 @@
+"""What goes to the process that builds libraries: a stage exported, without the values of its weights.
+
+A library takes its weights when it is loaded, so any values will do while it is built; only small tensors, which a
+compiler writes into its code, come as they are. The library is loaded and called there once, as the command will load
+and call it: what crashes at that crashes there.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.export import ExportedProgram
+from torch.export.graph_signature import InputKind
+from torch.export.passes import move_to_device_pass
+
+from composer_compile.backends.inductor_loader import InductorLoader, opened, workshop
+from composer_compile.building.stage_file import defined_in, read_stage, write_stage
+from composer_compile.errors import CompileError
+from composer_compile.tensors.specs import ProgramSpec
+
+__all__ = ["LibraryJob", "library_job"]
+
+CONFIG = {
+    "aot_inductor.package_constants_in_so": False,
+    # A free dimension is 2 or more to the exporter, and 1 was compared (see `size_one`).
+    "aot_inductor.check_lowerbound": False,
+}
+"""How libraries are built."""
+CAREFUL: dict[str, Any] = {
+    "triton.autotune_at_compile_time": False,
+    "use_static_cuda_launcher": False,
+    "compile_threads": 1,
+}
+"""How they are built where building them so ended the process: torch's plainest way. As far as it has the switches."""
+SMALL = 64
+"""Numbers up to which a weight comes with its values: inductor writes up to 8 into its code."""
+PROGRAM, NAMES = "program.pt2", "names.json"
+
+
+@dataclass(frozen=True)
+class Blank:
+    """A weight without its values."""
+
+    shape: tuple[int, ...]
+    strides: tuple[int, ...]
+    dtype: torch.dtype
+    device: torch.device
+    same_as: str
+    """The first name of the tensor: tied weights are one."""
+
+    def made(self) -> Tensor:
+        tensor = torch.empty_strided(self.shape, self.strides, dtype=self.dtype, device=self.device)
+        # Of integers, which may be positions, only zero is one for sure.
+        return tensor.normal_(std=0.02) if tensor.is_floating_point() else tensor.zero_()
+
+
+@dataclass(frozen=True)
+class Library:
+    """What a job leaves."""
+
+    content: bytes
+    names: tuple[str, ...]
+    """Of the weights and constants that it takes, in order."""
+
+
+@dataclass(frozen=True)
+class LibraryJob:
+    """What to build. The exported stage lies in `folder`, where the library is to lie."""
+
+    folder: Path
+    stage: str
+    device: torch.device
+    blanks: Mapping[str, Blank]
+    imports: tuple[str, ...]
+    """The Python modules that define the stage's classes."""
+    careful: bool = False
+    library: str = "inductor"
+
+    def run(self) -> None:
+        exported = read_stage(self.folder, self.stage, self.imports)
+        state = exported.state_dict
+        made: dict[str, Tensor] = {}
+        for name, blank in self.blanks.items():
+            tensor = made.setdefault(blank.same_as, blank.made())
+            state[name] = nn.Parameter(tensor, False) if isinstance(state[name], nn.Parameter) else tensor
+        path = str(self.folder / PROGRAM)
+        with workshop() as shop:
+            try:
+                self._compile(exported, path)
+                names = sorted(opened(path, _index(self.device)).get_constant_fqns())
+            except Exception as error:  # the compiler raises many kinds of errors
+                fault = shop.fault()
+                if fault is not None:
+                    raise fault from error
+                reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+                raise CompileError(f"stage {self.stage} cannot be built by inductor ({reason})") from error
+        (self.folder / NAMES).write_text(json.dumps(names), encoding="utf-8")
+        self._rehearse(exported, names)
+
+    def found(self) -> Library:
+        """After it ran: the library and the names of what it reads."""
+        names = json.loads((self.folder / NAMES).read_text(encoding="utf-8"))
+        return Library((self.folder / PROGRAM).read_bytes(), tuple(names))
+
+    def _compile(self, exported: ExportedProgram, path: str) -> None:
+        from torch._inductor import aoti_compile_and_package, config
+
+        known = {name: value for name, value in CAREFUL.items() if name in config._config}
+        wanted = {**CONFIG, **(known if self.careful else {})}
+        aoti_compile_and_package(exported, package_path=path, inductor_configs=wanted)
+
+    def _rehearse(self, exported: ExportedProgram, names: list[str]) -> None:
+        """Load the library and call it, on the values that it was exported with."""
+        held: dict[str, Any] = {**exported.constants, **exported.state_dict}
+        path = self.folder / PROGRAM
+        loaded = InductorLoader().load(
+            lambda: path, memoryview(path.read_bytes()), [held[name] for name in names], self.device
+        )
+        arguments, _ = exported.example_inputs or ((), {})
+        with torch.no_grad():
+            loaded(*arguments)
+        if self.device.type == "cuda":
+            torch.cuda.synchronize(self.device)
+
+
+def library_job(
+    folder: Path, exported: ExportedProgram, spec: ProgramSpec
+) -> tuple[LibraryJob, dict[str, Tensor]]:
+    """The job of a stage, which is put into the folder; and every tensor that its library may take, by name."""
+    device = next((tensor.device for tensor in exported.state_dict.values()), torch.device("cpu"))
+    exported = _with_constants_as_buffers(exported, device)
+    state = exported.state_dict
+    firsts: dict[int, str] = {}
+    blanks = {}
+    for name, tensor in state.items():
+        first = firsts.setdefault(id(tensor), name)
+        if tensor.numel() > SMALL:
+            shape, strides = tuple(tensor.shape), tuple(tensor.stride())
+            blanks[name] = Blank(shape, strides, tensor.dtype, tensor.device, first)
+    with _replaced(state, {name: torch.zeros((), dtype=blank.dtype) for name, blank in blanks.items()}):
+        write_stage(exported, folder)
+    job = LibraryJob(folder, spec.name, device, blanks, defined_in(spec.module))
+    return job, {**exported.constants, **state}
+
+
+def _with_constants_as_buffers(exported: ExportedProgram, device: torch.device) -> ExportedProgram:
+    """Tensors that a forward makes of numbers, as buffers on the device.
+
+    Inductor gives them names of its own otherwise, under which nobody finds their values; and torch 2.11 loads no
+    constants of a library for a GPU that lie on the processor.
+    """
+    constants = [each for each in exported.constants.values() if isinstance(each, Tensor)]
+    if any(each.device.type != device.type for each in constants):
+        exported = move_to_device_pass(exported, str(device))
+    for each in exported.graph_signature.input_specs:
+        if each.kind is InputKind.CONSTANT_TENSOR:
+            each.kind, each.persistent = InputKind.BUFFER, False
+    return exported
+
+
+@contextmanager
+def _replaced(state: dict[str, Any], values: Mapping[str, Tensor]) -> Iterator[None]:
+    """Meanwhile these entries of a state have other values, of the same kind."""
+    before = {name: state[name] for name in values}
+    for name, value in values.items():
+        state[name] = nn.Parameter(value, False) if isinstance(state[name], nn.Parameter) else value
+    try:
+        yield
+    finally:
+        state.update(before)
+
+
+def _index(device: torch.device) -> int:
+    return (device.index or 0) if device.type == "cuda" else -1

@@ -1,0 +1,1 @@
+"""Building programs in processes of their own, several at once."""
