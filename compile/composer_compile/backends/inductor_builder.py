@@ -65,10 +65,10 @@ class InductorBuilder:
             pool.start()
             exported = export_stage(spec, variant, lifted=False)
             operations = plugin_operations(exported)
-            _use_onednn(exported, spec, variant)
+            linears = _linears_for_onednn(exported, spec, variant)
             folder = shop.folder()
             with shop.told():
-                job, held = library_job(folder, exported, spec)
+                job, held = library_job(folder, exported, spec, linears)
         wait = pool.submit(job)
 
         def finish() -> Compiled:
@@ -130,21 +130,20 @@ def _waited(wait: Callable[[], None], pool: BuilderPool, job: LibraryJob) -> tup
     return ()
 
 
-def _use_onednn(exported: ExportedProgram, spec: ProgramSpec, variant: Variant) -> None:
-    """Send large linear maps where a live model on this processor sends them; inductor would call MKL for all."""
+def _linears_for_onednn(exported: ExportedProgram, spec: ProgramSpec, variant: Variant) -> tuple[str, ...]:
+    """The large linear maps, which a live model on this processor sends there; inductor would call MKL for all."""
     known = symbols(zip(inputs_of(exported), spec.inputs, strict=True), PointSizes.of(variant).best)
+    found = []
     for node in exported.graph.find_nodes(op="call_function", target=torch.ops.aten.linear.default):
-        values, weight, *bias = node.args
-        given, fixed = values.meta["val"], weight.meta["val"]
+        given, fixed = node.args[0].meta["val"], node.args[1].meta["val"]
         try:
             count = prod(number(size, known) for size in given.shape) * fixed.shape[0]
         except (TypeError, ValueError):  # a size that depends on data
             continue
         is_plain = given.device.type == "cpu" and given.dtype == fixed.dtype == torch.float32
         if is_plain and prefers_onednn(count):
-            node.target = torch.ops.mkldnn._linear_pointwise.default
-            node.args = (values, weight, *(bias or [None]), "none", [], "")
-    exported.graph_module.recompile()
+            found.append(node.name)
+    return tuple(found)
 
 
 def callable_in_python(node: fx.Node) -> bool:

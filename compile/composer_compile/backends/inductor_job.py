@@ -8,7 +8,7 @@ and call it: what crashes at that crashes there.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -80,6 +80,8 @@ class LibraryJob:
     blanks: Mapping[str, Blank]
     imports: tuple[str, ...]
     """The Python modules that define the stage's classes."""
+    linears: tuple[str, ...] = ()
+    """Nodes that are linear maps for oneDNN."""
     careful: bool = False
     library: str = "inductor"
 
@@ -90,6 +92,7 @@ class LibraryJob:
         for name, blank in self.blanks.items():
             tensor = made.setdefault(blank.same_as, blank.made())
             state[name] = nn.Parameter(tensor, False) if isinstance(state[name], nn.Parameter) else tensor
+        _use_onednn(exported, self.linears)
         path = str(self.folder / PROGRAM)
         with workshop() as shop:
             try:
@@ -112,7 +115,7 @@ class LibraryJob:
     def _compile(self, exported: ExportedProgram, path: str) -> None:
         from torch._inductor import aoti_compile_and_package, config
 
-        known = {name: value for name, value in CAREFUL.items() if name in config._config}
+        known = {name: value for name, value in CAREFUL.items() if hasattr(config, name)}
         wanted = {**CONFIG, **(known if self.careful else {})}
         aoti_compile_and_package(exported, package_path=path, inductor_configs=wanted)
 
@@ -131,7 +134,7 @@ class LibraryJob:
 
 
 def library_job(
-    folder: Path, exported: ExportedProgram, spec: ProgramSpec
+    folder: Path, exported: ExportedProgram, spec: ProgramSpec, linears: tuple[str, ...]
 ) -> tuple[LibraryJob, dict[str, Tensor]]:
     """The job of a stage, which is put into the folder; and every tensor that its library may take, by name."""
     device = next((tensor.device for tensor in exported.state_dict.values()), torch.device("cpu"))
@@ -146,7 +149,7 @@ def library_job(
             blanks[name] = Blank(shape, strides, tensor.dtype, tensor.device, first)
     with _replaced(state, {name: torch.zeros((), dtype=blank.dtype) for name, blank in blanks.items()}):
         write_stage(exported, folder)
-    job = LibraryJob(folder, spec.name, device, blanks, defined_in(spec.module))
+    job = LibraryJob(folder, spec.name, device, blanks, defined_in(spec.module), linears)
     return job, {**exported.constants, **state}
 
 
@@ -163,6 +166,16 @@ def _with_constants_as_buffers(exported: ExportedProgram, device: torch.device) 
         if each.kind is InputKind.CONSTANT_TENSOR:
             each.kind, each.persistent = InputKind.BUFFER, False
     return exported
+
+
+def _use_onednn(exported: ExportedProgram, linears: Collection[str]) -> None:
+    """Send these linear maps to oneDNN. Here, since torch cannot write such a call into a file."""
+    for node in exported.graph.find_nodes(op="call_function", target=torch.ops.aten.linear.default):
+        if node.name in linears:
+            values, weight, *bias = node.args
+            node.target = torch.ops.mkldnn._linear_pointwise.default
+            node.args = (values, weight, *(bias or [None]), "none", [], "")
+    exported.graph_module.recompile()
 
 
 @contextmanager

@@ -55,7 +55,7 @@ class BuilderPool:
         """End all processes at once, and begin no other job."""
         self._threads.shutdown(wait=False, cancel_futures=True)
         for process in self._processes:
-            process.kill()
+            process.close()
 
     def _do(self, job: Job) -> None:
         process = self._free.get()

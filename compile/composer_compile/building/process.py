@@ -63,13 +63,18 @@ class BuilderProcess:
     def __init__(self, environment: Mapping[str, str] | None = None) -> None:
         self._environment = dict(environment or {})
         self._running: _Running | None = None
+        self._lock = threading.Lock()
+        self._closed = False
 
     def start(self) -> _Running:
         """Start the process, unless it runs, so that it is ready when something is to be built."""
-        if self._running is None:
-            self._running = _Running(self._environment)
-            weakref.finalize(self, self._running.close)
-        return self._running
+        with self._lock:
+            if self._closed:
+                raise BuilderEndedError("nothing is built any more: the command has ended")
+            if self._running is None:
+                self._running = _Running(self._environment)
+                weakref.finalize(self, self._running.close)
+            return self._running
 
     def do(self, job: Job) -> None:
         """Run a job there.
@@ -95,10 +100,12 @@ class BuilderProcess:
         for kind, message in answer.items():
             raise TOLD[kind](message)
 
-    def kill(self) -> None:
-        """End the process at once, whatever it builds."""
-        if self._running is not None:
-            self._running.kill()
+    def close(self) -> None:
+        """End the process at once, whatever it builds, and start no other."""
+        with self._lock:
+            self._closed = True
+            if self._running is not None:
+                self._running.kill()
 
 
 class _Running:
@@ -106,7 +113,7 @@ class _Running:
         self.printed = tempfile.TemporaryFile()  # noqa: SIM115 (closed with the process)
         self.process = subprocess.Popen(
             # Nobody reads warnings there; the last line that is printed tells how the process ended.
-            [sys.executable, "-W", "ignore", "-X", "faulthandler", "-c", SERVE],
+            [sys.executable, "-u", "-W", "ignore", "-X", "faulthandler", "-c", SERVE],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self.printed,

@@ -13,12 +13,14 @@ import composer_compile
 import pytest
 import torch
 from composer_compile.backends.tensorrt import program_file
-from composer_compile.backends.tensorrt.builder_process import BuilderProcess
+from composer_compile.backends.tensorrt.build_job import EngineJob
 from composer_compile.backends.tensorrt.engine_build import BuildRecipe, exported_stage
 from composer_compile.backends.tensorrt.engine_run import wired
 from composer_compile.backends.tensorrt.tensorrt_library import TensorRTLibrary
+from composer_compile.building.process import BuilderProcess
 from composer_compile.errors import BackendError, CompileError
 from composer_compile.options import BuildOptions
+from composer_compile.scratch import Scratch
 from composer_compile.tensors.specs import ProgramSpec, TensorSpec
 from composer_compile.tensors.variants import variants_of
 from engines import CPU, RTX
@@ -44,6 +46,7 @@ class Thirds(nn.Module):
         return (ops.thirds.third(*tensors),)
 """
 COMPILE = "def compile(exported, arg_inputs, **wanted):\n    "
+STOOD = r"in \S*torch_tensorrt/dynamo/__init__\.py, line \d+, compile"
 WORKS = f"{COMPILE}print('building')\n    return exported.module()\n"
 
 
@@ -92,7 +95,12 @@ def built(builder: BuilderProcess, spec: ProgramSpec) -> Any:
     variant = variants_of(spec.ranges)[-1]
     exported, shared = exported_stage(spec, variant, recipe)
     assert shared == {}  # all are small
-    return builder.build(exported, spec, variant, recipe, CPU, made_with={}, targets=("8.9",), graphs=False)
+    with Scratch("test") as folder:
+        job = EngineJob.of(
+            folder, exported, spec, variant, recipe, CPU, made_with={}, targets=("8.9",), graphs=False
+        )
+        builder.do(job)
+        return job.found()
 
 
 def test_a_program_comes_back_with_its_weights(
@@ -119,16 +127,18 @@ def test_a_program_comes_back_with_its_weights(
 @pytest.mark.parametrize(
     ("ending", "message"),
     [
-        ("os.abort()", r"\(SIGABRT\)$"),
+        ("os.abort()", rf"\(SIGABRT {STOOD}\)$"),
         *(
             pytest.param(*each, marks=pytest.mark.slow)
             for each in (
-                ("import warnings; warnings.warn('old'); os.abort()", r"\(SIGABRT\)$"),
+                ("import warnings; warnings.warn('old'); os.abort()", rf"\(SIGABRT {STOOD}\)$"),
                 (
                     "os.write(2, b'W1126 19:59:22.119000 20122 torch/x.py:7] old\\n'); os.abort()",
-                    r"\(SIGABRT\)$",
+                    rf"\(SIGABRT {STOOD}\)$",
                 ),
-                ("os.kill(os.getpid(), 11)", r"\(SIGSEGV\)$"),
+                ("os.kill(os.getpid(), 11)", rf"\(SIGSEGV {STOOD}\)$"),
+                ("os.write(1, b'heating\\n'); os.kill(os.getpid(), 11)", rf"\(SIGSEGV {STOOD}: heating\)$"),
+                ("os.kill(os.getpid(), 9)", r"\(SIGKILL\)$"),
             )
         ),
         ("os.write(2, b'out of memory\\n'); os._exit(3)", r"\(exit code 3: out of memory\)$"),
@@ -175,7 +185,7 @@ def test_nothing_is_left_of_a_command_whose_builder_crashes(
     options = composer_compile.Options(backend="tensorrt", build=BuildOptions(targets=("rtx4090",)))
     target = tmp_path / "dist" / "out"
     target.parent.mkdir()
-    with pytest.raises(CompileError, match=r"stage encode cannot be built: .*\(SIGABRT\)"):
+    with pytest.raises(CompileError, match=r"stage encode cannot be built: .*\(SIGABRT in .*\)"):
         composer_compile.compile_document(
             small.document, target, tasks=["classify"], weights=small.weights, options=options
         )
