@@ -19,7 +19,7 @@ from composer_compile.options import BuildOptions
 from composer_compile.parity.corner_samples import sample, vocabulary_sizes
 from composer_compile.parity.gate import grouped
 from composer_compile.parity.live import entering, live_values, walk_beside
-from composer_compile.runtime.loaded_parts import LoadedGenerate, LoadedStage
+from composer_compile.runtime.loaded_parts import LoadedGenerate, LoadedStage, ids_name, logits_name
 from composer_compile.runtime.loaded_task import LoadedTask
 from composer_compile.scratch import Scratch
 from composer_compile.stages.modules import StageModule
@@ -210,7 +210,7 @@ def _search_differs(node: str, parity: Parity, sizes: Mapping[str, int]) -> bool
     own = [
         each
         for each in parity.differences
-        if each.output in (f"{node}.logits", f"{node}.ids") and each.sizes == dict(sizes)
+        if each.output in (logits_name(node), ids_name(node)) and each.sizes == dict(sizes)
     ]
     return not all(within(each, parity.tolerance) for each in own)
 

@@ -14,7 +14,7 @@ from composer_compile.artifact.dtypes import DTYPES
 from composer_compile.artifact.manifest import Difference, Parity
 from composer_compile.parity.corner_samples import corner_sizes, sample, vocabulary_sizes
 from composer_compile.parity.live import first_logits, live_logits, live_outputs, live_values, walk_beside
-from composer_compile.runtime.loaded_parts import LoadedGenerate, LoadedStage
+from composer_compile.runtime.loaded_parts import LoadedGenerate, LoadedStage, ids_name, logits_name
 from composer_compile.runtime.loaded_task import LoadedTask
 from composer_compile.stages.modules import cache_name
 from composer_compile.stages.stager import StagedTask
@@ -84,7 +84,7 @@ def _stages(
     def search(part: LoadedGenerate, given: Mapping[str, Tensor], sizes: Mapping[str, int]) -> None:
         dtypes = {each.name: DTYPES[each.dtype] for each in part.entry.decode.inputs}
         cast = {name: given[name].to(dtypes[name]) for name in part.decoder.cached}
-        name = f"{part.name}.logits"
+        name = logits_name(part.name)
         ours, theirs = first_logits(part, cast, sizes), live_logits(part, staged, given, sizes)
         found.extend(grouped(loaded, {name: ours}, {name: theirs}, shown))
 
@@ -144,7 +144,7 @@ def _results(
         ours = [each[0].ids for each in ids[node]]
         agreement = sum(a == b[0].ids for a, b in zip(ours, expected, strict=True)) / len(expected)
         found.append(
-            Difference(output=f"{node}.ids", sizes=dict(sizes), max_abs=0.0, max_rel=0.0, ids=agreement)
+            Difference(output=ids_name(node), sizes=dict(sizes), max_abs=0.0, max_rel=0.0, ids=agreement)
         )
     for name, value_name, part in live_outputs(loaded, runner, slots, hypotheses):
         ranked = loaded.registry.kinds[loaded.task.outputs[name].kind].ranked

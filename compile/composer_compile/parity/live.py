@@ -12,7 +12,14 @@ from torch import Tensor
 from composer.execution import Runner
 from composer.plan import execute
 from composer_compile.artifact.dtypes import DTYPES
-from composer_compile.runtime.loaded_parts import LoadedGenerate, LoadedHostCall, LoadedStage, new_sizes
+from composer_compile.runtime.loaded_parts import (
+    LoadedGenerate,
+    LoadedHostCall,
+    LoadedStage,
+    ids_name,
+    logits_name,
+    new_sizes,
+)
 from composer_compile.runtime.loaded_task import LoadedTask
 from composer_compile.stages.stager import StagedTask
 from composer_compile.tensors.specs import ProgramSpec
@@ -128,11 +135,11 @@ def live_outputs(
 def live_results(loaded: LoadedTask, runner: Runner, staged: StagedTask, raw: Tensors) -> dict[str, Tensor]:
     """What the live model gives where `loaded` would: its tensors, generated ids, and logits after the start token."""
     slots, hypotheses = live_values(runner, loaded, raw)
-    results = {f"{node}.ids": torch.tensor(found[0][0].ids) for node, found in hypotheses.items()}
+    results = {ids_name(node): torch.tensor(found[0][0].ids) for node, found in hypotheses.items()}
     results |= {value: part for _, value, part in live_outputs(loaded, runner, slots, hypotheses)}
 
     def logits(part: LoadedGenerate, given: Tensors, sizes: Mapping[str, int]) -> None:
-        results[f"{part.name}.logits"] = live_logits(part, staged, given, sizes)
+        results[logits_name(part.name)] = live_logits(part, staged, given, sizes)
 
     walk_beside(loaded, staged, runner, slots, raw, at_program=lambda *_: None, at_search=logits)
     return results

@@ -23,7 +23,7 @@ from composer_compile.parity.corner_samples import corner_sizes, sample, vocabul
 from composer_compile.parity.live import first_logits, live_results
 from composer_compile.patches import full_float32
 from composer_compile.runtime.artifact import SAMPLES, Artifact
-from composer_compile.runtime.loaded_parts import LoadedGenerate
+from composer_compile.runtime.loaded_parts import LoadedGenerate, ids_name, logits_name
 from composer_compile.runtime.loaded_task import LoadedTask
 from composer_compile.stages.stager import StagedTask
 from composer_compile.tensors.differences import TOLERANCES, WORST, difference, within
@@ -140,8 +140,9 @@ def _differences(
         return
     results = _results(task, raw, logits=live)
     sizes = task.requests.fit(raw)[1] if live else {}
+    written = {ids_name(part.name) for part in task.order if isinstance(part, LoadedGenerate)}
     for key, tensor in expected.items():
-        found = _compared(key, results.get(key), tensor, ranked=key in task.ranked)
+        found = _compared(key, results.get(key), tensor, is_ids=key in written, ranked=key in task.ranked)
         if live and found.ids is not None:
             found = found.model_copy(update={"max_abs": 0.0, "max_rel": 0.0})
         yield found.model_copy(update={"sizes": dict(sizes)})
@@ -160,19 +161,19 @@ def _results(task: LoadedTask, raw: Mapping[str, Tensor], *, logits: bool = Fals
     values: dict[str, Any] = dict(fitted)
     found: dict[str, Any] = {}
     task.walk(values, sizes, found)
-    results = {f"{node}.ids": torch.tensor(searched[0][0].ids) for node, searched in found.items()}
+    results = {ids_name(node): torch.tensor(searched[0][0].ids) for node, searched in found.items()}
     for entry in task.task.outputs.values():
         for name in entry.values:
             if name is not None and isinstance(values[name], Tensor) and name.partition(".")[0] not in found:
                 results[name] = values[name]
     for part in task.order if logits else ():
         if isinstance(part, LoadedGenerate):
-            results[f"{part.entry.node}.logits"] = first_logits(part, values, sizes)
+            results[logits_name(part.name)] = first_logits(part, values, sizes)
     return results
 
 
-def _compared(name: str, ours: Tensor | None, theirs: Tensor, *, ranked: bool) -> Difference:
-    is_ids = name.endswith(".ids")
+def _compared(name: str, ours: Tensor | None, theirs: Tensor, *, is_ids: bool, ranked: bool) -> Difference:
+    """`is_ids`: a search wrote them, so that one other id changes all that follow."""
     found = None if ours is None else gap(ours, theirs)
     if ours is None or found is None or found.verdict == "shape":
         return Difference(output=name, sizes={}, max_abs=WORST, max_rel=WORST, ids=0.0 if is_ids else None)

@@ -37,12 +37,24 @@ __all__ = [
     "LoadedHostCall",
     "LoadedStage",
     "Part",
+    "ids_name",
     "loaded_generate",
     "loaded_host_call",
+    "logits_name",
     "new_sizes",
 ]
 
 LoadProgram = Callable[[ProgramEntry], LoadedProgram]
+
+
+def ids_name(node: str) -> str:
+    """What the ids of a search's best hypothesis are called where results are compared."""
+    return f"{node}.ids"
+
+
+def logits_name(node: str) -> str:
+    """What the scores after a search's start token are called there."""
+    return f"{node}.logits"
 
 
 class LoadedStage:

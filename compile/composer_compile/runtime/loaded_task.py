@@ -37,6 +37,7 @@ from composer_compile.runtime.loaded_parts import (
     Part,
     loaded_generate,
     loaded_host_call,
+    logits_name,
 )
 
 __all__ = ["LoadedTask"]
@@ -92,7 +93,7 @@ class LoadedTask:
     def ranked(self) -> set[str]:
         """The values that hold scores, and those from which its searches start (`NODE.logits`)."""
         stages = [part.entry for part in self.order if isinstance(part, LoadedStage)]
-        searches = [f"{part.name}.logits" for part in self.order if isinstance(part, LoadedGenerate)]
+        searches = [logits_name(part.name) for part in self.order if isinstance(part, LoadedGenerate)]
         return {
             *searches,
             *(each.name for stage in stages for each in stage.outputs if each.role == "ranked"),

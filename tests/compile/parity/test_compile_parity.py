@@ -17,10 +17,13 @@ from composer_compile.tensors.differences import difference
 from composer_compile.tensors.specs import ProgramSpec
 from drifting import drift
 from torch import Tensor, nn
+from word_list import WORDS
 
 from composer.cli import main
+from composer.execution import load
 from composer.plugin import Backend, Config, Method, ModuleType, NoConfig, Registry, hookimpl, load_registry
 from composer.types import Signature, States
+from composer.weights import save_weights
 
 DOCUMENT = """\
 composer: 1
@@ -322,6 +325,55 @@ def test_what_was_not_compared_is_measured_by_verify(
     drift(monkeypatch, lambda t: t * 1.01 if t.is_floating_point() else t)
     assert main(["verify", str(tmp_path / "out")]) == 1
     assert "caption: DIFFERS" in capsys.readouterr().out
+
+
+RANKED = """\
+composer: 1
+name: ranked
+modules:
+  vision: {uses: mplug2.vision_encoder, with: {image_size: 8, patch_size: 4, width: 16, layers: 1, heads: 2, frames: 2}}
+  decoder:
+    uses: mplug2.text_decoder
+    with:
+      {hidden: 16, heads: 2, layers: 1, vocabulary: 35, positions: 16, tokenizer: words.txt, start: 2, end: 3, pad: 0}
+tasks:
+  choose:
+    inputs:
+      video: {modality: video, with: {frames: 2, size: 8}}
+      answers: {modality: text, with: {tokenizer: words.txt, max_tokens: 8}}
+    nodes:
+      frames: {call: vision, inputs: {pixels: video.pixels}}
+      ranking: {call: decoder.rank, inputs: {memory: frames.states, candidates: answers.tokens}, with: {top: 3}}
+    outputs: {best: ranking.ids}
+    compile:
+      ranges: {batch: "1..2", answers.batch: "3..5, best 4", answers.length: "2..8, best 4"}
+      precision: bf16
+"""
+
+
+def test_ids_that_no_search_wrote_are_compared_as_they_are(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A port may be called `ids` without a search; a lower precision excuses only what a search went on from."""
+    (tmp_path / "words.txt").write_text("\n".join(WORDS) + "\n")
+    (tmp_path / "ranked.yaml").write_text(RANKED)
+    torch.manual_seed(3)
+    model = load(tmp_path / "ranked.yaml", weights="initial")
+    for parameter in (each for module in model.modules.values() for each in module.parameters()):
+        parameter.data.mul_(3).add_(torch.randn_like(parameter) * 0.3)  # so that bfloat16 ranks the same
+    save_weights(model.modules, tmp_path / "w.safetensors")
+    with monkeypatch.context() as elsewhere:
+        elsewhere.setattr(
+            ExportLoader, "mismatch", lambda self, made_with, device: "built for another machine"
+        )
+        composer_compile.compile_document(
+            tmp_path / "ranked.yaml", tmp_path / "out", weights=tmp_path / "w.safetensors"
+        )
+    assert main(["verify", str(tmp_path / "out")]) == 0
+    drift(monkeypatch, lambda t: t if t.is_floating_point() else 4 - t)
+    capsys.readouterr()
+    assert main(["verify", str(tmp_path / "out")]) == 1
+    assert "choose: DIFFERS" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
