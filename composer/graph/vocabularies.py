@@ -123,6 +123,7 @@ class Vocabularies:
             self.findings.add(problem, _one_fault(key, ids))
             return
         self._special(module, vocabulary, ids, carried)
+        self._within(module, vocabulary, ids, entries)
 
     def _special(
         self, module: CheckedModule, vocabulary: Vocabulary, ids: VocabularyIds, carried: Carried
@@ -143,6 +144,21 @@ class Vocabularies:
             helps = ("a text ends at the token that opens it: give two different ids",)
             place = self._place(module, "end", ids.field)
             self.findings.add(Problem("C206", "error", message, place, helps=helps))
+
+    def _within(
+        self, module: CheckedModule, vocabulary: Vocabulary, ids: VocabularyIds, entries: int
+    ) -> None:
+        """C206 for a special id that the decoder does not write at all."""
+        special = {name: (getattr(vocabulary, name),) for name in ("start", "end", "pad")}
+        known = {"start": ids.start, "end": ids.end, "pad": ids.pad}
+        for name, found in {**special, "stop": vocabulary.stop}.items():
+            for id_ in found:
+                if 0 <= id_ < entries or known.get(name) is not None:  # the vocabulary's own was held above
+                    continue
+                message = f"{module.type.id} refuses its config: {name} {id_}, and it writes ids from 0 to {entries - 1}"
+                place = self._place(module, name, ids.field)
+                helps = (f"write an id of the vocabulary `{ids.title}`",)
+                self.findings.add(Problem("C206", "error", message, place, helps=helps))
 
     def _place(self, module: CheckedModule, *fields: str) -> Place:
         """The first of some config values that is written, or what declares the module."""
