@@ -137,12 +137,13 @@ class HostInputs:
             for other, item in self.inputs.items()
             if item.batch == batch and other in raw and holds_samples(raw[other])
         }
+        empty = next((other for other, count in counts.items() if not count), None)
+        if empty is not None:
+            raise InputError(f"input `{empty}` is an empty list: give at least one value")
         if len(set(counts.values())) > 1:
             given = ", ".join(f"{other}: {count}" for other, count in counts.items())
             raise InputError(f"the inputs of one batch have unequal numbers of values ({given})")
         count = next(iter(counts.values()), 1)
-        if not count:
-            raise InputError(f"input `{name}` is an empty list: give at least one value")
         return list(value) if holds_samples(value) else [value] * count
 
     def arrays(self, raw: Mapping[str, object], names: Container[str]) -> dict[str, Arrays]:

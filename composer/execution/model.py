@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import takewhile
 from pathlib import Path
@@ -63,7 +63,10 @@ class Runner:
         registry: Registry,
         shared: Processors | None = None,
         fusing: Fusing | None = None,
+        check_open: Callable[[], None] = lambda: None,
     ) -> None:
+        self.check_open = check_open
+        """Raises InputError where the model that this belongs to was closed."""
         self.plan: Plan = plan_task(task)
         self.kinds = registry.kinds
         around = None if fusing is None else fusing.around(self.plan, registry.kinds)
@@ -91,6 +94,7 @@ class Runner:
 
     def slots(self, tensors: TaskValues, seed: int = 0) -> Slots:
         """Run every stage on encoded inputs; the list of slots, all filled. Raises NodeError where a node fails."""
+        self.check_open()
         slots = self.program.load_inputs(tensors)
         with node_errors(self.plan, slots):
             self.walk(slots, seed)
@@ -109,6 +113,7 @@ class Runner:
         self, tensors: Mapping[str, Mapping[str, object]], generator: Generator, seed: int = 0
     ) -> Iterator[str]:
         """Run what comes before the one `generate` node, then give its text piece by piece."""
+        self.check_open()
         slots = self.program.load_inputs(tensors)
         before = takewhile(lambda step: step is not generator.step, self.plan.steps)
         with torch.inference_mode(), node_errors(self.plan, slots):
@@ -117,6 +122,7 @@ class Runner:
         @contextmanager
         def inside() -> Iterator[None]:
             # Inference mode must not stay on in the caller's code, which runs between two pieces.
+            self.check_open()
             with torch.inference_mode(), node_errors(self.plan, slots), watched(generator.step):
                 yield
 
@@ -162,11 +168,14 @@ class Model:
         """The bound task; made on first use. Raises InputError where there is no such task, or the model was closed."""
         name = self._known(task)
         with self._lock:
-            if self._closed:
-                raise InputError(f"the model of {self.report.name} was closed: load it again")
+            self._check_open()
             if name not in self._runners:
                 self._runners[name] = self._made(name)
             return self._runners[name]
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise InputError(f"the model of {self.report.name} was closed: load it again")
 
     def _made(self, name: str) -> Runner:
         runner = Runner(
@@ -175,6 +184,7 @@ class Model:
             registry=self.report.registry,
             shared=self._processors,
             fusing=self.fusing,
+            check_open=self._check_open,
         )
         runner.program.prepare.to(self.device, self.dtype)
         runner.program.in_place.to(self.device, self.dtype)
@@ -200,7 +210,7 @@ class Model:
         )
 
     def close(self) -> None:
-        """Give back the memory of the weights; the model cannot be used afterwards, though open sessions can."""
+        """Give back the memory of the weights; the model and its sessions cannot be used afterwards."""
         with self._lock:
             self._closed = True
             self._runners.clear()

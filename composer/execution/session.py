@@ -54,6 +54,7 @@ class Session:
         another number of values than the session keeps.
         """
         runner = self._runner
+        runner.check_open()
         plan = runner.plan
         drawn, given = runner.drawn(seed, asked, self._kept.raw)
         arrays, single = self._kept.asked(given)

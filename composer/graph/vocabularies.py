@@ -155,7 +155,8 @@ class Vocabularies:
             for id_ in found:
                 if 0 <= id_ < entries or known.get(name) is not None:  # the vocabulary's own was held above
                     continue
-                message = f"{module.type.id} refuses its config: {name} {id_}, and it writes ids from 0 to {entries - 1}"
+                fault = f"{name} {id_}, and it writes ids from 0 to {entries - 1}"
+                message = f"{module.type.id} refuses its config: {fault}"
                 place = self._place(module, name, ids.field)
                 helps = (f"write an id of the vocabulary `{ids.title}`",)
                 self.findings.add(Problem("C206", "error", message, place, helps=helps))

@@ -14,7 +14,8 @@ __all__ = ["check_exportable"]
 
 
 def check_exportable(report: Checked, tasks: Iterable[str], registry: Registry) -> None:
-    """Raise CompileError that names every node whose declaration says why it cannot be exported.
+    """Raise CompileError that names every node whose declaration says why it cannot be exported, and every input that
+    may come without a part which no program can do without.
 
     Nodes that work on the host are not part of a program, and may do what they like.
     """
@@ -24,6 +25,18 @@ def check_exportable(report: Checked, tasks: Iterable[str], registry: Registry) 
 
 
 def _refused(report: Checked, task: str, registry: Registry) -> Iterator[str]:
+    for item in report.tasks[task].inputs.values():
+        for port, type_ in item.host.items():
+            kind = registry.kinds[type_.kind]
+            # An absent mask says that all counts, which ones say as well; what another absent field says, nobody knows.
+            left_out = [name for name, each in kind.fields.items() if each.optional and name != kind.mask]
+            if left_out and not item.training:
+                place = report.document.tree.place(item.path, key=True)
+                yield (
+                    f"task `{task}` cannot be compiled: input `{item.name}` ({place}) may come without "
+                    f"`{left_out[0]}` of its {port}, and a program takes all fields but the mask: the kind `{kind.id}` "
+                    "has to name it as its `mask`, or always give it"
+                )
     for step in plan_task(report.tasks[task]).steps:
         node = step.node
         type_ = node.module.type

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import composer_compile
+import numpy as np
 import pytest
 from composer_compile import compiler
 from composer_compile.errors import CompileError
@@ -17,6 +20,7 @@ from composer.execution import load
 from composer.plugin import (
     Generation,
     Method,
+    Modality,
     ModuleType,
     NoConfig,
     Registry,
@@ -24,7 +28,7 @@ from composer.plugin import (
     hookimpl,
     load_registry,
 )
-from composer.types import Signature, States
+from composer.types import Field, Kind, Signature, States
 
 DOCUMENT = """\
 composer: 1
@@ -140,3 +144,82 @@ def test_a_task_that_calls_other_methods_compiles(document: Path, registry: Regi
 
 def test_the_live_model_runs_it_all_the_same(document: Path, registry: Registry) -> None:
     assert set(load(document, weights="initial", registry=registry, tasks=["rough"]).tasks) == {"rough"}
+
+
+class Biased(NamedTuple):
+    """Values with an offset that may be left out."""
+
+    values: Tensor
+    bias: Tensor | None
+
+
+class Halves:
+    """Gives no offset."""
+
+    def __init__(self, config: NoConfig) -> None:
+        pass
+
+    def encode(self, values: Sequence[Any]) -> dict[str, Any]:
+        return {"x": Biased(np.stack(values).astype("float32"), None)}  # type: ignore[arg-type]
+
+
+class Shift(nn.Module):
+    """Adds the offset where there is one."""
+
+    def forward(self, x: Biased) -> Tensor:
+        return x.values if x.bias is None else x.values + x.bias
+
+
+def build_shift(config: NoConfig) -> Shift:
+    return Shift()
+
+
+class Optional:
+    """A kind with a field that may be absent, as its mask or as something else."""
+
+    def __init__(self, mask: str | None) -> None:
+        self.mask = mask
+
+    @hookimpl
+    def composer_register(self, register: Any) -> None:
+        field = Field("float" if self.mask is None else "int64", (0, 1), optional=True)
+        fields = {"values": Field("float", (0, 1)), "bias": field}
+        register(Kind("biased", "Biased.", ("batch", "width"), fields, record=Biased, mask=self.mask))
+        register(
+            Modality(
+                "halves", NoConfig, lambda config: {"x": "biased[B, 4]"}, f"{__name__}:Halves", "Halves."
+            )
+        )
+        signature = Signature({"x": "biased[B, 4]"}, {"y": "embedding[B, 4]"})
+        methods = {"forward": Method(lambda config: signature)}
+        register(ModuleType("test.shift", NoConfig, methods, f"{__name__}:build_shift", "Shifts."))
+
+
+OPTIONAL = """\
+composer: 1
+name: optional
+modules: {shift: {uses: test.shift}}
+tasks:
+  move:
+    inputs: {given: {modality: halves}}
+    nodes: {moved: {call: shift, inputs: {x: given.x}}}
+    outputs: {moved: moved.y}
+"""
+
+
+def test_a_field_that_may_be_absent_and_is_no_mask_is_refused(tmp_path: Path) -> None:
+    """A program takes every field: ones in the place of an absent mask change nothing, of anything else they do."""
+    (tmp_path / "optional.yaml").write_text(OPTIONAL)
+    raw = np.arange(4.0)
+    for mask in (None, "bias"):
+        registry = load_registry([("test", Optional(mask))])
+        model = load(tmp_path / "optional.yaml", weights="initial", registry=registry)
+        assert model.run("move", given=raw)["moved"].tolist() == raw.tolist()
+    message = r"input `given` \(.*optional\.yaml:6:14\) may come without `bias` of its x"
+    for refuse in (
+        partial(composer_compile.compile_document, out=tmp_path / "out", weights="initial"),
+        plan_document,
+    ):
+        with pytest.raises(CompileError, match=message):
+            refuse(tmp_path / "optional.yaml", registry=load_registry([("test", Optional(None))]))
+    assert not (tmp_path / "out").exists()

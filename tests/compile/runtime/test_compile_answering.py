@@ -86,6 +86,25 @@ def test_what_was_closed_says_so_and_may_be_closed_again(answering: Answering) -
     assert dict(answering.ports("classify").inputs) == {"question": "text"}
 
 
+def test_what_was_taken_before_it_was_closed_gives_nothing_more(answering: Answering) -> None:
+    session = answering.session("classify")
+    begun, waiting = (answering.stream("caption", video=CLIPS[0]) for _ in range(2))
+    next(begun)
+    answering.close()
+    for use in (lambda: session.ask(question="red"), lambda: list(begun), lambda: list(waiting)):
+        with pytest.raises(InputError, match=r"was closed: load it again$"):
+            use()
+
+
+def test_the_input_that_is_empty_is_named(answering: Answering) -> None:
+    """Not one that stands beside it, and is one value for all."""
+    for raw in ({"video": CLIPS[0], "question": []}, {"video": CLIPS, "question": []}):
+        with pytest.raises(InputError, match=r"^input `question` is an empty list"):
+            answering.run("video-qa", **raw)
+    with pytest.raises(InputError, match=r"^input `question` is an empty list"):
+        answering.session("video-qa", video=CLIPS[0]).ask(question=[])
+
+
 @pytest.mark.parametrize(
     ("task", "raw", "message"),
     [
