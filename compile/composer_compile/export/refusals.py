@@ -26,8 +26,8 @@ def check_exportable(report: Checked, tasks: Iterable[str], registry: Registry) 
 
 def _refused(report: Checked, task: str, registry: Registry) -> Iterator[str]:
     for item in report.tasks[task].inputs.values():
-        for port, type_ in item.host.items():
-            kind = registry.kinds[type_.kind]
+        for port, given in item.host.items():
+            kind = registry.kinds[given.kind]
             # An absent mask says that all counts, which ones say as well; what another absent field says, nobody knows.
             left_out = [name for name, each in kind.fields.items() if each.optional and name != kind.mask]
             if left_out and not item.training:
