@@ -17,7 +17,7 @@ import torch
 
 from benchmarks.gpu.clock import median_seconds, peak_bytes, reset_peak
 from benchmarks.gpu.parity import parity_of
-from benchmarks.gpu.plan import BASELINE, COMPILED, REFERENCE, section_module
+from benchmarks.gpu.plan import BASELINE, COMPILED, FUSED, REFERENCE, section_module
 from benchmarks.gpu.preparing import DTYPES, TASK, prepare, request, weights_in
 from benchmarks.stages import Stages, live, of_artifact, over_prefixes, torch_compiled
 from composer.execution import load
@@ -27,6 +27,7 @@ __all__ = ["main"]
 
 RUNS: dict[str, Callable[[Any, Any], Stages]] = {
     REFERENCE: live,
+    FUSED: live,
     BASELINE: over_prefixes,
     COMPILED: torch_compiled,
 }
@@ -60,6 +61,7 @@ def _live(job: dict[str, Any]) -> Iterator[dict[str, Any]]:
         tasks=[TASK],
         device=device,
         dtype=DTYPES[job["precision"]],
+        fuse=Path(job["folder"], "fused") if FUSED in job["contenders"] else None,
     )
     runner = model.runner(TASK)
     for batch in job["batches"]:

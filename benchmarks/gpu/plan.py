@@ -10,6 +10,7 @@ from typing import Any, Protocol
 __all__ = [
     "BASELINE",
     "COMPILED",
+    "FUSED",
     "LIVE",
     "REFERENCE",
     "REST",
@@ -23,12 +24,12 @@ __all__ = [
     "section_module",
 ]
 
-REFERENCE, BASELINE, COMPILED = "eager", "full-prefixes", "torch-compile"
-LIVE = (REFERENCE, BASELINE, COMPILED)
+REFERENCE, FUSED, BASELINE, COMPILED = "eager", "fused", "full-prefixes", "torch-compile"
+LIVE = (REFERENCE, FUSED, BASELINE, COMPILED)
 """Ways to run the live model; every other one is a compile backend."""
-SECTIONS: dict[str, str] = {}
+SECTIONS: dict[str, str] = {"profile": "benchmarks.gpu.profiling"}
 """Parts that are no cells of the table → the module that measures them and writes their section (`SectionModule`)."""
-LATE = {"compile": COMPILED, "prefixes": BASELINE}
+LATE = {"fuse": FUSED, "compile": COMPILED, "prefixes": BASELINE}
 REST = "batches"
 """The part of all other batch sizes, of every way to run that was measured at the first one."""
 
@@ -114,7 +115,7 @@ class Group:
 
 def parts_known(backends: Sequence[str]) -> tuple[str, ...]:
     """The names of all parts, in the order in which they are measured."""
-    return ("live", *backends, *SECTIONS, *LATE, REST)
+    return ("live", *SECTIONS, *backends, *LATE, REST)
 
 
 def section_module(name: str) -> SectionModule:
@@ -143,7 +144,8 @@ def planned(
 
 
 def _rest(backends: Sequence[str], precision: str, batches: Sequence[int]) -> list[Group]:
-    ways: list[tuple[str, ...]] = [(REFERENCE, BASELINE), *((name,) for name in backends), (COMPILED,)]
+    alone = (*backends, FUSED, COMPILED)
+    ways: list[tuple[str, ...]] = [(REFERENCE, BASELINE), *((name,) for name in alone)]
     return [_group(REST, precision, names, batches) for names in ways if batches]
 
 

@@ -170,8 +170,9 @@ def _arguments(arguments: list[str] | None) -> argparse.Namespace:
         "--parts",
         nargs="+",
         metavar="PART",
-        help="live (captured steps), a compile backend, train, compile (torch.compile), prefixes (the search of "
-        "published code), batches (all but the first of --batches): all without, in this order",
+        help="live (captured steps), profile (kernels by time), train, a compile backend, fuse (load with fuse=), "
+        "compile (torch.compile), prefixes (the search of published code), batches (all but the first of --batches): "
+        "all without, in this order",
     )
     parser.add_argument(
         "--precisions",

@@ -230,6 +230,7 @@ def test_the_live_model_comes_before_what_is_compared_with_it() -> None:
         ("batches", ("eager", "full-prefixes"), [4, 4]),
         ("batches", ("export",), [4]),
         ("batches", ("inductor",), [4]),
+        ("batches", ("fused",), [4]),
         ("batches", ("torch-compile",), [4]),
     ]
 
