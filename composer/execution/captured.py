@@ -88,10 +88,11 @@ class CapturedStep:
     def __init__(self, step: Step, values: Values, capture: Capture) -> None:
         leaves, self.spec = tree_flatten(values)
         self.step = step
-        self.places: list[Tensor | None] = [None if leaf is None else leaf.clone() for leaf in leaves]
         self.kept: dict[object, object] = {}
-        device = next(place.device for place in self.places if place is not None)
-        with _capturing(self.kept):
+        # Places that were made in inference mode could not be filled outside of it.
+        with torch.inference_mode(False), torch.no_grad(), _capturing(self.kept):
+            self.places: list[Tensor | None] = [None if leaf is None else leaf.clone() for leaf in leaves]
+            device = next(place.device for place in self.places if place is not None)
             self.replay = capture(self._run, partial(self.fill, leaves), device)
 
     @property

@@ -97,7 +97,7 @@ class BeamSearch:
         is_good = ended >= bar.unsqueeze(-1)
         if self.framing.min_tokens:
             is_good = is_good & (position >= self.framing.min_tokens)
-        return ended.where(is_good, -torch.inf)
+        return ended.masked_fill(~is_good, -torch.inf)
 
     def texts(self, trace: SampleTrace) -> list[BeamHypothesis]:
         """The best texts of a sample: those that ended on the way, and those still open where the search stopped."""

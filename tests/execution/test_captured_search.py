@@ -257,6 +257,22 @@ def test_in_fixed_places_the_same_texts_are_found(name: str, beams: int, framing
             del turns
 
 
+@pytest.mark.parametrize("is_first", [True, False])
+def test_a_graph_serves_in_and_outside_of_inference_mode(is_first: bool) -> None:
+    policy = POLICIES["core"](2, Framing(1, (END,), 0, 1, 6))
+    graphs = Graphs("it", lambda: TurnInPlace(policy, SimpleNamespace(step=read_table)), capture=in_place)
+    tables = torch.randn(2, *[VOCABULARY] * 3, generator=torch.Generator().manual_seed(5), requires_grad=True)
+    found = []
+    for is_inference in (is_first, not is_first, is_first):
+        with torch.inference_mode(is_inference), torch.no_grad():
+            cache = Table(tables + 0, torch.zeros(2, 2, dtype=torch.int64))
+            turns = captured_turns(graphs, policy, cache, policy.opening(2, cache.device))
+            assert turns is not None
+            found.append(plain(found_in(turns, policy, 2)))
+            del turns
+    assert found == [found[0]] * 3
+
+
 def test_what_warming_up_did_is_undone() -> None:
     """A cache with room for one token takes one, however often the turn ran before it was captured."""
     policy = POLICIES["core"](1, Framing(1, (END,), 0, 0, 1))
