@@ -39,8 +39,6 @@ class _State(NamedTuple):
 
     scores: Tensor
     """Summed log-probabilities of the beams, [B, K]."""
-    ends: Tensor
-    """The tokens that end a text, for each beam, [B, K, E] int64."""
     penalties: Tensor
     """The length penalty of each turn, [B, M]."""
 
@@ -70,11 +68,10 @@ class Mplug2Search:
         """Start tokens; only the first beam of a sample is alive, for all of them are equal."""
         scores = torch.full((batch, self.beams), -torch.inf, device=device)
         scores[:, 0] = 0.0
-        ends = torch.tensor(self.framing.ends, device=device).expand(batch, self.beams, -1)
         lengths = range(1, self.framing.max_tokens + 1)
         values = [((5.0 + length) / 6.0) ** LENGTH_EXPONENT for length in lengths]
         penalties = torch.tensor(values, dtype=torch.float32, device=device).expand(batch, -1)
-        state = _State(scores, ends, penalties)
+        state = _State(scores, penalties)
         return Turn.opening(batch, self.beams, start=self.framing.start, state=state, device=device)
 
     def advance(self, before: Turn, logits: Tensor, position: Tensor) -> Turn:
@@ -83,14 +80,24 @@ class Mplug2Search:
         # The published code takes the logarithm of the softmax, which can be -inf where log_softmax is finite.
         scores = logits.float().softmax(dim=-1).log_()
         if self.framing.min_tokens:
-            ending = scores.gather(2, state.ends).masked_fill(position < self.framing.min_tokens, FORBIDDEN)
-            scores.scatter_(2, state.ends, ending)
+            is_early = position < self.framing.min_tokens
+            for end in self.framing.ends:
+                scores.select(2, end).masked_fill_(is_early, FORBIDDEN)
         penalty = state.penalties.index_select(1, position)  # [B, 1]
         normalised = scores.add_(state.scores.unsqueeze(-1)).div_(penalty.unsqueeze(-1))
         best, places = normalised.flatten(1).topk(self.beams, dim=-1)
         parents, tokens = search_loop.beams_of(places, logits.shape[-1], before)
-        is_over = (tokens[:, :1] == state.ends[:, 0]).any(dim=1)
-        return Turn(tokens, parents, is_over, _State(best * penalty, state.ends, state.penalties), (best,))
+        return Turn(
+            tokens, parents, self._ended(tokens[:, 0]), _State(best * penalty, state.penalties), (best,)
+        )
+
+    def _ended(self, tokens: Tensor) -> Tensor:
+        """Whether each of these tokens ends a text."""
+        first, *others = self.framing.ends
+        ended = tokens == first
+        for end in others:
+            ended = ended | (tokens == end)
+        return ended
 
     def texts(self, trace: SampleTrace) -> list[Mplug2Hypothesis]:
         """What a sample stored: beams that end, also those that are not the best, and all beams of its last turn."""
