@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from composer.cli.options import (
+    add_device,
     add_settings,
     add_weights,
     report_loading,
@@ -65,6 +66,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="stop before the first step: the recipe, the data and a few samples of each task are tried, "
         "and nothing is written",
+    )
+    add_device(parser, "it trains")
+    parser.add_argument(
+        "--precision",
+        default="fp32",
+        metavar="P",
+        help="fp32, or bf16: the forward pass in bfloat16, weights and optimizer in float32 (default: fp32)",
     )
     add_weights(parser, default="initial weights")
     add_settings(parser)
@@ -120,6 +128,8 @@ def _chosen(args: argparse.Namespace) -> dict[str, Any]:
         "epochs": args.epochs,
         "seed": args.seed,
         "threads": args.threads,
+        "device": args.device,
+        "precision": args.precision,
         "settings": settings_of(args),
         **weights_of(args),
     }

@@ -13,6 +13,7 @@ from composer.problems import ComposerError, InputError
 from composer.problems.suggest import unknown
 from composer.recipes import TaskRecipe
 from composer.training.encoding import encode
+from composer.training.numerics import near
 
 __all__ = ["answer_fields", "evaluate"]
 
@@ -47,7 +48,7 @@ def evaluate(
             raise InputError(
                 f"task `{task}` has no output `{recipe.output}` to score (outputs: {', '.join(outputs)})"
             )
-        rows = _rows(outputs[recipe.output])
+        rows = _rows(near(outputs[recipe.output]))  # metrics take numbers of the processor, as everybody's do
         if len(rows) != len(part):
             raise InputError(
                 f"output `{recipe.output}` of task `{task}` has {len(rows)} rows for {len(part)} samples: only an "

@@ -16,6 +16,7 @@ from composer.plugin.asking import PluginError, fault_of, place_of_fault
 from composer.problems import ComposerError
 from composer.recipes import Recipe
 from composer.training.course import Course
+from composer.training.numerics import Numerics
 from composer.training.protocol import TaskData, Trainee
 from composer.training.schedule import learning_rate
 from composer.training.state import RunState, load_state, save_state
@@ -75,6 +76,7 @@ def train_epochs(
     checkpoint: Path | None = None,
     resume: bool = False,
     document: str = "",
+    numerics: Numerics = Numerics(),  # noqa: B008 (a frozen value)
     progress: Progress = lambda step: None,
     finished: Callable[[EpochResult], None] = lambda result: None,
 ) -> list[EpochResult]:
@@ -82,7 +84,8 @@ def train_epochs(
 
     The batches of an epoch are mixed in an order that the seed and the epoch decide. With `checkpoint`, the whole state
     is written there after every epoch; `resume` goes on from it and ends as a run without a stop would, or extends a
-    run to the epochs of the recipe. `document` tells the trained document from others.
+    run to the epochs of the recipe. `document` tells the trained document from others; `numerics` is where the modules
+    are and what their losses are computed in.
 
     Raises:
         ComposerError: when a loss, a gradient or a weight is not finite (no weight has changed and nothing was written
@@ -90,7 +93,8 @@ def train_epochs(
     """
     modules = nn.ModuleDict(dict(trainee.modules_by_name))
     optimizer = _optimizer(modules, recipe)
-    state = RunState(Course.of(recipe), document, {task: item.batches(0) for task, item in data.items()})
+    batches = {task: item.batches(0) for task, item in data.items()}
+    state = RunState(Course.of(recipe), document, batches, numerics=numerics)
     if resume:
         if checkpoint is None:
             raise ComposerError("there is no checkpoint to resume from: name one")
@@ -243,7 +247,7 @@ def scalar_loss(loss: object, task: str) -> Tensor:
         )
     if not loss.requires_grad:
         raise ComposerError(f"the loss of task `{task}` has no gradient: no module with weights leads to it")
-    return loss.reshape(())
+    return loss.reshape(()).float()
 
 
 def backward(loss: Tensor, task: str) -> None:

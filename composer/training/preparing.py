@@ -19,6 +19,7 @@ from composer.problems import DocumentError, InputError, Problem
 from composer.problems.suggest import unknown
 from composer.recipes import Recipe, RecipeReport, check_recipe, find_recipe
 from composer.training.data import SampleData
+from composer.training.numerics import FP32, Numerics
 from composer.training.programs import Programs, initial_programs
 from composer.training.rehearsal import collecting, rehearse, scored_splits
 from composer.training.samples import build_source
@@ -42,6 +43,8 @@ class Request:
     splits: tuple[str, ...] = SPLITS
     start: Mapping[str, Any] = field(default_factory=dict)
     """The options of `composer.load` that say which weights the run begins with; without `weights`, initial ones."""
+    device: str | torch.device = "cpu"
+    precision: str = FP32
 
 
 @dataclass(frozen=True)
@@ -81,8 +84,9 @@ def prepare(request: Request, registry: Registry | None = None) -> Prepared:
 
     Raises:
         DocumentError: with every problem of the document, or else of the recipe and the data that it names.
-        InputError: for a task or a split that is not there.
+        InputError: for a task, a split or a device that is not there, or a precision that it does not train in.
     """
+    numerics = Numerics.of(request.device, request.precision)
     registry = registry if registry is not None else load_registry()
     report = check(request.name, registry=registry, settings=request.settings).raise_for_errors()
     path = find_recipe(request.name, registry, request.recipe)
@@ -93,7 +97,8 @@ def prepare(request: Request, registry: Registry | None = None) -> Prepared:
     assert found.recipe is not None
     recipe = _narrowed(_changed(found.recipe, request.changes or {}), request.tasks)
     torch.set_num_threads(recipe.threads)
-    programs = initial_programs(report, recipe, _start(request, report, registry), request.settings or ())
+    start = _start(request, report, registry)
+    programs = initial_programs(report, recipe, start, numerics, request.settings or ())
     if not any(p.requires_grad for m in programs.modules_by_name.values() for p in m.parameters()):
         raise InputError(
             f"{report.name} has no weight that could be trained in the tasks {', '.join(recipe.tasks)}"
@@ -146,7 +151,7 @@ def _data(
         report=found.document,
         modules=programs.modules_by_name,
         tasks=list(recipe.tasks),
-        device=torch.device("cpu"),
+        device=programs.numerics.device,
     )
     problems += rehearse(programs, data, model, recipe, registry, found.tree, splits)
     if problems:

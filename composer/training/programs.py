@@ -15,6 +15,7 @@ from composer.graph import Checked
 from composer.plan import Plan, plan_objective, plan_task
 from composer.recipes import Recipe
 from composer.training.init_scale import spread_initial_weights
+from composer.training.numerics import Numerics
 from composer.training.protocol import Batch
 from composer.weights import LoadReport
 
@@ -29,18 +30,21 @@ class Programs:
         modules: Mapping[str, nn.Module],
         programs: Mapping[str, Program],
         loading: LoadReport | None = None,
+        numerics: Numerics = Numerics(),  # noqa: B008 (a frozen value)
     ) -> None:
         self.modules_by_name = dict(modules)
         self._programs = dict(programs)
+        self.numerics = numerics
         self.loading = loading
         """What the run begins with came from; None where all weights are initial ones."""
 
     def loss(self, task: str, batch: Batch) -> Tensor:
         """The loss of a batch. Raises NodeError that names the node which fails."""
         program = self._programs[task]
-        slots = program.load_inputs(batch)
-        with node_errors(program.plan, slots):
-            walk(program, {}, slots)
+        with self.numerics.computing():
+            slots = program.load_inputs(self.numerics.placed(batch))
+            with node_errors(program.plan, slots):
+                walk(program, {}, slots)
         assert program.plan.loss is not None
         value: Tensor = slots[program.plan.loss]
         return value
@@ -56,8 +60,10 @@ class Programs:
         return [name for name in self.modules_by_name if name not in trained]
 
 
-def initial_programs(report: Checked, recipe: Recipe, start: Start, changed: Iterable[str] = ()) -> Programs:
-    """The modules that the recipe's tasks use, and their objectives.
+def initial_programs(
+    report: Checked, recipe: Recipe, start: Start, numerics: Numerics, changed: Iterable[str] = ()
+) -> Programs:
+    """The modules that the recipe's tasks use, and their objectives, on the device where they train.
 
     Weights are drawn from the recipe's seed, and then those of the start are put in their place. `changed` names
     parameters that the user gave another value. Raises WeightsError where the start's weights do not fit.
@@ -76,4 +82,6 @@ def initial_programs(report: Checked, recipe: Recipe, start: Start, changed: Ite
     modules = {name: module for name, module in modules.items() if name in used}
     spread_initial_weights(modules, recipe.spread, recipe.wake, below=recipe.spread_below)
     loading = start.fill(modules, changed=changed)
-    return Programs(modules, {task: built[task] for task in recipe.tasks}, loading)
+    for module in (*modules.values(), *built.values()):
+        module.to(numerics.device)
+    return Programs(modules, {task: built[task] for task in recipe.tasks}, loading, numerics)

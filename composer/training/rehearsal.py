@@ -64,7 +64,7 @@ def rehearse(
     problems: list[Problem] = []
     for module in programs.modules_by_name.values():
         module.eval()  # so that what counts in training mode (running means) is left alone
-    with torch.random.fork_rng(devices=[]):
+    with torch.random.fork_rng(devices=programs.numerics.random_devices):
         for task, entry in recipe.tasks.items():
             if task not in data:
                 continue

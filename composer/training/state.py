@@ -16,6 +16,7 @@ from torch import nn
 from composer.files import replace_file
 from composer.problems import InputError
 from composer.training.course import Course
+from composer.training.numerics import FP32, Numerics, device_random_state, near
 
 __all__ = ["RunState", "load_state", "save_state"]
 
@@ -37,6 +38,7 @@ class RunState:
     """Batches of an epoch, by task."""
     results: list[dict[str, Any]] = field(default_factory=list)
     """One entry per finished epoch."""
+    numerics: Numerics = field(default_factory=Numerics)
 
 
 def save_state(path: Path, modules: nn.Module, optimizer: torch.optim.Optimizer, state: RunState) -> None:
@@ -51,10 +53,14 @@ def save_state(path: Path, modules: nn.Module, optimizer: torch.optim.Optimizer,
         "document": state.document,
         "batches": state.batches,
         "results": state.results,
+        "precision": state.numerics.precision,
         "modules": modules.state_dict(),
         "optimizer": optimizer.state_dict(),
         "random": torch.get_rng_state(),
+        "random_on_device": device_random_state(state.numerics.device),
     }
+    if state.numerics.device.type != "cpu":
+        entries = near(entries)
     replace_file(path, lambda file: torch.save(entries, file))
 
 
@@ -76,6 +82,9 @@ def load_state(
         modules.load_state_dict(stored["modules"])
         optimizer.load_state_dict(stored["optimizer"])
         torch.set_rng_state(random)
+        if (own := stored.get("random_on_device")) is not None:
+            for device in wanted.numerics.random_devices:
+                torch.cuda.set_rng_state(own, device)
     except (RuntimeError, ValueError):
         raise InputError(
             f"the checkpoint {path} belongs to a model of another shape: resume with the document and --set values "
@@ -97,6 +106,8 @@ def _hold_same_run(path: Path, stored: dict[str, Any], wanted: RunState) -> None
         what = "another recipe"
     elif stored["document"] != wanted.document:
         what = "another document"
+    elif (before := stored.get("precision", FP32)) != wanted.numerics.precision:
+        what, changes = "another precision", [f"--precision was {before} and is {wanted.numerics.precision}"]
     elif stored["batches"] != wanted.batches:
         what = "other data"
         changes = list(_changes(dict(stored["batches"]), dict(wanted.batches), "batches"))

@@ -39,6 +39,8 @@ def train_document(
     init: Iterable[str] = (),
     settings: Mapping[str, object] | None = None,
     splits: Iterable[str] = SPLITS,
+    device: str = "cpu",
+    precision: str = "fp32",
     loaded: Callable[[LoadReport | None], object] | None = None,
     command: str | None = None,
     registry: Registry | None = None,
@@ -54,6 +56,8 @@ def train_document(
         weights, layout, root, init: what the run begins with, as for `composer.load`; left out, initial weights.
         settings: parameter overrides of the document.
         splits: splits that are scored at the end.
+        device: where it trains and is scored: `cpu`, `cuda`, `cuda:1`. A checkpoint goes on anywhere.
+        precision: `fp32`, or `bf16`: the forward pass in bfloat16 (autocast), weights and optimizer in float32.
         loaded: is called with what became of the weights that the run begins with.
         command: the command line, kept in the record.
 
@@ -69,7 +73,17 @@ def train_document(
         )
     start = {"weights": weights, "layout": layout, "root": root, "init": init}
     request = _request(
-        name, recipe, tasks, settings, splits, start, epochs=epochs, seed=seed, threads=threads
+        name,
+        recipe,
+        tasks,
+        settings,
+        splits,
+        start,
+        device,
+        precision,
+        epochs=epochs,
+        seed=seed,
+        threads=threads,
     )
     prepared = prepare(request, registry)
     if loaded is not None:
@@ -84,6 +98,7 @@ def train_document(
             checkpoint=places.checkpoint,
             resume=resume,
             document=prepared.digest,
+            numerics=prepared.programs.numerics,
             progress=display.step,
             finished=display.epoch,
         )
@@ -105,12 +120,15 @@ def check_training(
     root: str | None = None,
     init: Iterable[str] = (),
     settings: Mapping[str, object] | None = None,
+    device: str = "cpu",
+    precision: str = "fp32",
     registry: Registry | None = None,
     **changes: object,
 ) -> Prepared:
     """Do everything that `train_document` does before its first step. Writes nothing; raises as it does."""
     start = {"weights": weights, "layout": layout, "root": root, "init": init}
-    return prepare(_request(name, recipe, tasks, settings, SPLITS, start, **changes), registry)
+    request = _request(name, recipe, tasks, settings, SPLITS, start, device, precision, **changes)
+    return prepare(request, registry)
 
 
 def _request(
@@ -120,12 +138,13 @@ def _request(
     settings: Mapping[str, object] | None,
     splits: Iterable[str],
     start: Mapping[str, object],
+    device: str,
+    precision: str,
     **changes: object,
 ) -> Request:
     given = {key: value for key, value in changes.items() if value is not None}
-    return Request(
-        name, recipe, None if tasks is None else tuple(tasks), given, settings, tuple(splits), start
-    )
+    chosen = None if tasks is None else tuple(tasks)
+    return Request(name, recipe, chosen, given, settings, tuple(splits), start, device, precision)
 
 
 def _begin(prepared: Prepared, places: Places, display: Display) -> dict[str, int]:
@@ -167,6 +186,8 @@ def _record(
         "weights": {"file": places.weights.name, **written},
         "versions": versions(prepared.packages),
         "cores": os.cpu_count(),
+        "device": prepared.programs.numerics.device.type,
+        "precision": prepared.programs.numerics.precision,
         "seconds": {
             "training": round(sum(item.seconds for item in results), 1),
             "cpu": round(sum(item.cpu for item in results), 1),
@@ -207,7 +228,13 @@ def evaluate_document(
 ) -> dict[str, dict[str, Any]]:
     """Scores of stored weights by split and task; a split that a dataset does not have is left out."""
     recipe, registry = prepared.recipe, prepared.registry
-    model = load(prepared.report, weights=weights, tasks=list(recipe.tasks), registry=registry)
+    model = load(
+        prepared.report,
+        weights=weights,
+        tasks=list(recipe.tasks),
+        registry=registry,
+        device=prepared.programs.numerics.device,
+    )
     scores: dict[str, dict[str, object]] = {}
     for task, entry in recipe.tasks.items():
         for split in prepared.splits[task]:

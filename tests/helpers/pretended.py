@@ -7,6 +7,7 @@ was left on the wrong device is found anywhere. What only a real one shows (kern
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -249,6 +250,10 @@ ANSWERS: dict[str, Any] = {
     "max_memory_allocated": lambda device=None: 1,
     "empty_cache": lambda: None,
     "Event": _Event,
+    "device": lambda device: contextlib.nullcontext(),
+    "is_bf16_supported": lambda including_emulation=True: True,
+    "get_rng_state": lambda device="cuda": torch.zeros(1, dtype=torch.uint8),
+    "set_rng_state": lambda state, device="cuda": None,
 }
 """What torch.cuda says there."""
 
