@@ -5,20 +5,22 @@ from __future__ import annotations
 import os
 import shutil
 import stat
-from collections.abc import Callable
-from contextlib import suppress
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
 from composer.problems import InputError
 
-__all__ = ["replace_file", "replace_text"]
+__all__ = ["new_folder", "replace_file", "replace_text"]
 
 
-def replace_file(path: Path, write: Callable[[BinaryIO], object]) -> None:
+def replace_file(path: Path, write: Callable[[BinaryIO], object], *, several: bool = False) -> None:
     """Let `write` fill a file beside `path`, then put it in the place of `path` in one move.
 
-    The file beside it has always the same name, so that what a killed process leaves is overwritten and never piles up.
+    The file beside it has always the same name, so that what a killed process leaves is overwritten and never piles up;
+    one of its own in every process where `several` may write the same at once.
     The mode of a file that is there is kept, and a link stays a link to the same file. A device or a pipe is written to
     directly.
 
@@ -26,7 +28,7 @@ def replace_file(path: Path, write: Callable[[BinaryIO], object]) -> None:
         InputError: the file cannot be written. What stood at `path` is unchanged.
     """
     target = path.resolve()
-    partial = target.with_name(f".{target.name}.part")
+    partial = target.with_name(f".{target.name}.{os.getpid()}.part" if several else f".{target.name}.part")
     try:
         mode = _mode_of(target)
         if mode is None and target.exists():
@@ -48,6 +50,25 @@ def replace_file(path: Path, write: Callable[[BinaryIO], object]) -> None:
     except (OSError, RuntimeError) as error:  # torch says RuntimeError where a disk is full
         kept = "; what was there before is unchanged" if path.exists() else ""
         raise InputError(f"{path} cannot be written: {_reason(error, target.parent)}{kept}") from None
+
+
+@contextmanager
+def new_folder(folder: Path) -> Iterator[Path]:
+    """A folder to fill, which becomes `folder`, where nothing stands, when all of it is written; on an error nothing
+    of it stays.
+
+    Raises:
+        InputError: it cannot be written.
+    """
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".new-") as temporary:
+            part = Path(temporary, folder.name)
+            part.mkdir()
+            yield part
+            part.rename(folder)
+    except OSError as error:
+        raise InputError(f"{folder} cannot be written: {_reason(error, folder.parent)}") from None
 
 
 def replace_text(path: Path, old: str, new: str) -> None:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import shutil
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
+from composer.files import new_folder
 from composer.problems import InputError
 
 __all__ = ["refuse_existing", "write_file", "write_folder"]
@@ -21,18 +20,11 @@ def write_folder(folder: Path, templates: Path, words: Mapping[str, str]) -> lis
         InputError: `folder` exists, or it cannot be written.
     """
     refuse_existing(folder)
-    sources = sorted(path for path in templates.rglob(f"*{SUFFIX}"))
-    try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".new-") as temporary:
-            root = Path(temporary) / folder.name
-            for source in sources:
-                target = root / _filled(str(source.relative_to(templates)).removesuffix(SUFFIX), words)
-                target.parent.mkdir(parents=True, exist_ok=True)
-                target.write_text(_filled(source.read_text(encoding="utf-8"), words), encoding="utf-8")
-            shutil.move(root, folder)
-    except OSError as error:
-        raise InputError(f"{folder} cannot be written: {error.strerror}") from error
+    with new_folder(folder) as root:
+        for source in sorted(templates.rglob(f"*{SUFFIX}")):
+            target = root / _filled(str(source.relative_to(templates)).removesuffix(SUFFIX), words)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_text(_filled(source.read_text(encoding="utf-8"), words), encoding="utf-8")
     return sorted(path for path in folder.rglob("*") if path.is_file())
 
 

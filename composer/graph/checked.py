@@ -36,6 +36,7 @@ __all__ = [
 ]
 
 Endpoint = tuple[str, str]
+"""Name of a node or input, and one of its output ports."""
 
 Wired = Union[Endpoint, tuple[Endpoint, ...]]
 """What an input port is wired to: a tuple of sources for a `many` port."""
@@ -45,9 +46,6 @@ def endpoints_of(wired: Wired) -> tuple[Endpoint, ...]:
     """The sources of an input port, one by one."""
     is_one = bool(wired) and isinstance(wired[0], str)
     return cast("tuple[Endpoint, ...]", (wired,) if is_one else wired)
-
-
-"""Name of a node or input, and one of its output ports."""
 
 
 @dataclass

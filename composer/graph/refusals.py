@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
+from composer.graph.checked import VERBS
 from composer.graph.meant import LEFT_OUT, meant_value
 from composer.graph.parameter_blame import Refusal
 from composer.language import Tree, shown, suggest_key
@@ -72,7 +73,7 @@ class Refusals:
 
     def _verb(self, path: YamlPath) -> YamlPath | None:
         """The path of what says which config is read."""
-        verbs = ((*path, verb) for verb in ("uses", "modality", "generate", "call"))
+        verbs = ((*path, verb) for verb in (*VERBS, "modality"))
         return next((verb for verb in verbs if self.tree.node(verb) is not None), None)
 
     def _is_younger(self, file: str, other: str) -> bool:

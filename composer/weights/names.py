@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable, Sequence
+
+from composer.problems.suggest import nearest as nearest_word
 
 __all__ = ["collapse", "first_words", "nearest"]
 
@@ -75,5 +76,6 @@ def nearest(names: Sequence[str], candidates: Sequence[str]) -> dict[str, str]:
     """The candidate that resembles each name most; names without a near one are left out."""
     if len(names) * len(candidates) > _MOST_COMPARISONS:
         return {}
-    found = {name: difflib.get_close_matches(name, candidates, n=1, cutoff=0.6) for name in names}
-    return {name: matches[0] for name, matches in found.items() if matches}
+    known = tuple(candidates)
+    found = {name: nearest_word(name, known) for name in names}
+    return {name: near for name, near in found.items() if near is not None}

@@ -49,4 +49,4 @@ class Attention(nn.Module):
 
     def _split(self, projected: Tensor) -> Tensor:
         """[B, N, D] → [B, heads, N, D / heads]."""
-        return projected.unflatten(-1, (self.heads, -1)).transpose(1, 2)
+        return projected.unflatten(-1, (self.heads, -1)).transpose(1, 2)  # [B, heads, N, d]

@@ -73,7 +73,8 @@ class BertBlock(nn.Module):
         if rows == 1:
             return self.feed_forward_half(self.cross_attend(hidden, memory, memory_mask))
         grouped = hidden.reshape(memory.keys.shape[0], -1, hidden.shape[-1])  # [B, rows * L, D]
-        return self.feed_forward_half(self.cross_attend(grouped, memory, memory_mask).reshape(hidden.shape))
+        attended = self.cross_attend(grouped, memory, memory_mask).reshape(hidden.shape)  # [B * rows, L, D]
+        return self.feed_forward_half(attended)
 
     def step(
         self,
@@ -89,15 +90,15 @@ class BertBlock(nn.Module):
         `visible`[1, M] (bool) tells the filled places, with the new one. Returns hidden and the past with the token.
         """
         new = self.attention.project(hidden.flatten(0, 1).unsqueeze(1))  # keys [B * K, heads, 1, d]
-        keys = past.keys.index_copy(3, position, new.keys.unflatten(0, hidden.shape[:2]))
-        values = past.values.index_copy(3, position, new.values.unflatten(0, hidden.shape[:2]))
-        # keys and values [B, K, heads, M, d]; attention takes every beam as a row of its own
-        attended = self.attention(
-            hidden.flatten(0, 1).unsqueeze(1),
-            KeyValues(keys.flatten(0, 1), values.flatten(0, 1)),
+        added = KeyValues(*(each.unflatten(0, hidden.shape[:2]) for each in new))  # [B, K, heads, 1, d] each
+        keys = past.keys.index_copy(3, position, added.keys)  # [B, K, heads, M, d]
+        values = past.values.index_copy(3, position, added.values)
+        attended = self.attention(  # takes every beam as a row of its own
+            hidden.flatten(0, 1).unsqueeze(1),  # [B * K, 1, D]
+            KeyValues(keys.flatten(0, 1), values.flatten(0, 1)),  # [B * K, heads, M, d] each
             mask=visible,
         )
-        hidden = self.attention_norm(hidden + attended.reshape(hidden.shape))
+        hidden = self.attention_norm(hidden + attended.reshape(hidden.shape))  # [B, K, D]
         return self.feed_forward_half(self.cross_attend(hidden, memory, memory_mask)), KeyValues(keys, values)
 
     def cross_attend(self, hidden: Tensor, memory: KeyValues, mask: Tensor | None) -> Tensor:

@@ -48,7 +48,7 @@ class LocalTemporal(nn.Module):
         if torch.is_grad_enabled() or torch.compiler.is_compiling():
             clips = functional.pad(clips, (0, 0, 0, 0, 1, 1))  # [B, 1 + frames + 1, N, d]
             sums = torch.addcmul(sums, clips[:, :-2], before)
-            return torch.addcmul(sums, clips[:, 2:], after).flatten(0, 1)
+            return torch.addcmul(sums, clips[:, 2:], after).flatten(0, 1)  # [B * frames, N, d]
         # The same sums in place, and nothing is copied to be padded: half of the time. Gradients of views that change
         # take longer, and TensorRT has no converter for them.
         sums[:, 1:].addcmul_(clips[:, :-1], before)

@@ -37,7 +37,9 @@ def rank_candidates(
     projected = decoder.project(memory.values)
     memory_mask = cross_mask(memory.mask, memory.values.dtype)
     chosen, first = _likeliest_starts(decoder, projected, memory_mask, candidates, top)
-    tokens = Tokens(candidates.ids[chosen].flatten(0, 1), candidates.mask[chosen].flatten(0, 1))
+    tokens = Tokens(
+        candidates.ids[chosen].flatten(0, 1), candidates.mask[chosen].flatten(0, 1)
+    )  # [B * top, L]
     logits = decoder.decode(tokens, projected, memory_mask, rows=top)
     loss = functional.cross_entropy(logits.transpose(1, 2), _next_tokens(tokens), reduction="none").sum(dim=1)
     probabilities, order = (first - loss.view_as(first)).softmax(dim=-1).sort(dim=-1, descending=True)

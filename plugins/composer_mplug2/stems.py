@@ -37,7 +37,7 @@ class PatchStem(nn.Module):
         """pixels[B, 3, T, H, W] → [B, T', P, D], patches in rows."""
         if self.reach > 1:
             # The projection gives [B, D, T', rows, columns].
-            return self.projection(pixels).permute(0, 2, 3, 4, 1).flatten(2, 3)
+            return self.projection(pixels).permute(0, 2, 3, 4, 1).flatten(2, 3)  # [B, T', P, D]
         size = (-1, self.patch_size)
         patches = pixels.unflatten(4, size).unflatten(3, size)  # [B, 3, T, rows, p, columns, p]
         rows = patches.permute(0, 2, 3, 5, 1, 4, 6).flatten(4).flatten(2, 3)  # [B, T, P, 3 * p * p]
@@ -63,7 +63,7 @@ class ConvStem(nn.Module):
     def forward(self, pixels: Tensor) -> Tensor:
         """pixels[B, 3, T, H, W] → [B, T, P, D], patches in rows."""
         patches = self.layers(pixels.transpose(1, 2).flatten(0, 1))  # [B * T, D, rows, columns]
-        return patches.flatten(2).transpose(1, 2).unflatten(0, (-1, pixels.shape[2]))
+        return patches.flatten(2).transpose(1, 2).unflatten(0, (-1, pixels.shape[2]))  # [B, T, P, D]
 
 
 def _convolution(before: int, after: int, stride: int) -> nn.Conv2d:

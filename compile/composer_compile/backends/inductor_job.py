@@ -62,7 +62,7 @@ class Blank:
 
 
 @dataclass(frozen=True)
-class Library:
+class BuiltLibrary:
     """What a job leaves."""
 
     content: bytes
@@ -107,10 +107,10 @@ class LibraryJob:
         (self.folder / NAMES).write_text(json.dumps(names), encoding="utf-8")
         self._rehearse(exported, names)
 
-    def found(self) -> Library:
+    def found(self) -> BuiltLibrary:
         """After it ran: the library and the names of what it reads."""
         names = json.loads((self.folder / NAMES).read_text(encoding="utf-8"))
-        return Library((self.folder / PROGRAM).read_bytes(), tuple(names))
+        return BuiltLibrary((self.folder / PROGRAM).read_bytes(), tuple(names))
 
     def _compile(self, exported: ExportedProgram, path: str) -> None:
         from torch._inductor import aoti_compile_and_package, config

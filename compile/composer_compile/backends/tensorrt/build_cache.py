@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import hashlib
-import os
-import tempfile
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
+from typing import BinaryIO
 
 from torch import Tensor
 from torch.export import ExportedProgram
 
+from composer.files import replace_file
+from composer.problems import InputError
 from composer_compile.artifact.weights import StoredWeights, content_key
 from composer_compile.backends.tensorrt.engine_build import BuildRecipe
 from composer_compile.backends.tensorrt.program_file import Packed, unpack
@@ -55,18 +57,8 @@ def _shown(value: object) -> str:
     return f"{value.dtype} {tuple(value.shape)}" if isinstance(value, Tensor) else str(value)
 
 
-def _put(path: Path, data: bytes) -> None:
-    """Write a file whole or not at all. Several commands may write the same one, so each begins one of its own name."""
-    part = None
-    try:
-        with tempfile.NamedTemporaryFile(dir=path.parent, suffix=".part", delete=False) as file:
-            part = Path(file.name)
-            file.write(data)
-        os.replace(part, path)
-    except BaseException:  # an interruption too
-        if part is not None:
-            part.unlink(missing_ok=True)
-        raise
+def _fill(data: bytes, file: BinaryIO) -> None:
+    file.write(data)
 
 
 class BuildCache:
@@ -105,11 +97,9 @@ class BuildCache:
         # The program last: it is looked for first.
         for path, data in ((beside, save(held)), (program, content)):
             try:
-                _put(path, data)
-            except OSError as error:
-                raise BackendError(
-                    f"--build-cache {self.folder} cannot be written: {error.strerror or error}"
-                ) from None
+                replace_file(path, partial(_fill, data), several=True)
+            except InputError as error:
+                raise BackendError(f"--build-cache {error}") from None
 
     @property
     def timing(self) -> str:

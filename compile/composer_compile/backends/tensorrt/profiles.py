@@ -9,11 +9,11 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator, Sequence
 from typing import Any
-from unittest import mock
 
 from torch.export import ExportedProgram
 
 from composer_compile.backends.tensorrt.shared_weights import request_inputs
+from composer_compile.patches import patched
 from composer_compile.tensors.points import PointSizes, number, symbols
 from composer_compile.tensors.specs import TensorSpec
 from composer_compile.tensors.variants import Variant
@@ -40,5 +40,5 @@ def profiled(exported: ExportedProgram, inputs: Sequence[TensorSpec], variant: V
             return dict(noted(size, *arguments, **keywords))
         return {"min": min(found), "opt": found[1], "max": max(found)}
 
-    with mock.patch.object(common, "extract_var_range_info", worked_out):
+    with patched(common, "extract_var_range_info", worked_out):
         yield
