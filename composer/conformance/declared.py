@@ -5,12 +5,41 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from composer.conformance.report import Failure, Skip
+from composer.graph import check
 from composer.plugin.answers import as_adapter_config, as_ports
 from composer.plugin.asking import ask
-from composer.plugin.declarations import Config, Modality, ModuleType
+from composer.plugin.declarations import Config, Document, Modality, ModuleType
+from composer.plugin.registry import Registry
 from composer.types import Dim, Kind, PortType
 
-__all__ = ["check_adapter", "check_config", "check_ports"]
+__all__ = ["check_adapter", "check_config", "check_document", "check_kind", "check_ports"]
+
+
+def check_kind(kinds: Mapping[str, Kind], kind: Kind) -> str:
+    """Its record is made from its fields by name, and keeps them; its parent is registered, and has as many dims."""
+    if kind.record is not None:
+        values = {name: object() for name in kind.fields}
+        record = kind.record(**values)
+        if not isinstance(record, tuple) or list(record) != list(values.values()):
+            raise Failure("its record does not keep the fields that it is made of: let it be a NamedTuple")
+    if kind.parent is not None:
+        if kind.parent not in kinds:
+            raise Failure(f"no plugin registers its parent, the kind {kind.parent!r}")
+        dims = kinds[kind.parent].dims
+        if len(dims) != len(kind.dims):
+            raise Failure(
+                f"its parent is written {kind.parent}[{', '.join(dims)}], with another number of dims"
+            )
+    return ""
+
+
+def check_document(registry: Registry, document: Document) -> str:
+    """The checker finds no error in it."""
+    errors = check(document.path, registry=registry).errors
+    if errors:
+        more = f", and {len(errors) - 1} more: composer check {document.id}" if len(errors) > 1 else ""
+        raise Failure(f"{errors[0].code}: {errors[0].message}{more}")
+    return ""
 
 
 def check_config(model: type[Config]) -> str:

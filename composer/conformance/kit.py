@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from functools import partial
 from types import ModuleType as PythonModule
 from typing import TypeVar
 
 from composer.conformance.cases import Build, MethodCase, configs_of, import_reference
 from composer.conformance.datasets import check_dataset, skip_missing_package, skip_missing_packages
-from composer.conformance.declared import check_adapter, check_config, check_ports
+from composer.conformance.declared import check_adapter, check_config, check_document, check_kind, check_ports
 from composer.conformance.entry_module import check_entry_module
 from composer.conformance.export import check_export
 from composer.conformance.generation_checks import (
@@ -17,6 +17,7 @@ from composer.conformance.generation_checks import (
     check_generation_export,
     generation_case,
 )
+from composer.conformance.layouts import check_parameters, check_rules, check_transforms
 from composer.conformance.metrics import check_metric
 from composer.conformance.modalities import check_processor
 from composer.conformance.padding import check_padding
@@ -61,7 +62,8 @@ def check_plugin(entry: str | object) -> ConformanceReport:
         name = getattr(entry, "__name__", type(entry).__name__)
         module_name = entry.__name__ if isinstance(entry, PythonModule) else ""
         registry = load_registry([(name, entry)])
-    return ConformanceReport(name, tuple(_results(name, module_name, registry)))
+    results = tuple(_results(name, module_name, registry))
+    return ConformanceReport(name, (*results, *_unheld(results)))
 
 
 def _installed(name: str) -> Installed:
@@ -84,6 +86,7 @@ def _results(name: str, module_name: str, registry: Registry) -> Iterator[Result
     for result in _references(name, registry):
         unusable.add(result.subject)
         yield result
+    yield from _declared(name, registry)
     for modality in _own(registry.modalities, name):
         yield from _failed(_result(modality.id, "config", partial(check_config, modality.config)))
         ports = _result(modality.id, "ports", partial(check_ports, modality, registry.kinds))
@@ -93,11 +96,42 @@ def _results(name: str, module_name: str, registry: Registry) -> Iterator[Result
     yield from _run(registry.policies, name, "search", check_policy, unusable)
     yield from _run(registry.datasets, name, "samples", check_dataset, unusable)
     yield from _run(registry.metrics, name, "score", check_metric, unusable)
+    yield from _layouts(name, registry, unusable)
+    yield from _backends(name, registry, unusable)
     for entry in _own(registry.module_types, name):
         yield from _failed(_result(entry.id, "config", partial(check_config, entry.config)))
         if entry.adapter is not None:
             yield _result(entry.id, "adapter", partial(check_adapter, entry, registry.kinds))
         yield from _module_type(entry, registry)
+
+
+def _declared(name: str, registry: Registry) -> Iterator[Result]:
+    """What needs no implementation."""
+    for kind in _own(registry.kinds, name):
+        yield _result(kind.id, "record", partial(check_kind, registry.kinds, kind))
+    for document in _own(registry.documents, name):
+        yield _result(document.id, "document", partial(check_document, registry, document))
+
+
+def _layouts(name: str, registry: Registry, unusable: Collection[str]) -> Iterator[Result]:
+    for layout in _own(registry.layouts, name):
+        rules = _result(layout.id, "rules", partial(check_rules, layout))
+        yield rules
+        if layout.parameters is not None and rules.outcome == "pass":
+            yield _result(layout.id, "parameters", partial(check_parameters, layout))
+        if layout.transforms and layout.id not in unusable:
+            yield _result(layout.id, "transforms", partial(check_transforms, layout))
+
+
+def _backends(name: str, registry: Registry, unusable: Collection[str]) -> Iterator[Result]:
+    for backend in _own(registry.backends, name):
+        if backend.id in unusable:
+            continue
+        for title, check in import_reference(backend.checks).items():
+            result = _result(backend.id, title, partial(check, backend))
+            yield result
+            if result.outcome == "fail":  # what follows would ask the same faulty half
+                break
 
 
 def _registered(name: str, registry: Registry) -> Iterator[Result]:
@@ -114,6 +148,15 @@ def _registered(name: str, registry: Registry) -> Iterator[Result]:
     elif not conflicts and not any(list(_own(section, name)) for section in registry.sections()):
         reason = "it registers nothing: call `register(...)` in `composer_register`"
         yield Result("plugin", "registering", "fail", reason)
+
+
+def _unheld(results: Sequence[Result]) -> Iterator[Result]:
+    """A plugin of which nothing was held looks sound in a count, so it is said."""
+    if all(result.outcome == "skip" or result.subject == "plugin" for result in results) and not any(
+        result.outcome == "fail" for result in results
+    ):
+        reason = "nothing that it registers was held: each skipped check above says what it lacks"
+        yield Result("plugin", "entries", "skip", reason)
 
 
 def _own(section: Section[T], name: str) -> Iterator[T]:

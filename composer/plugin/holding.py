@@ -70,6 +70,8 @@ _FORMS: Mapping[str, tuple[Test, str]] = {
     "generation": (_optional(_is(Generation)), "a `Generation`"),
     "adapter": (_optional(callable), "a function"),
     "examples": (_is(tuple, list), "a tuple of maps"),
+    "configs": (_is(tuple, list), "a tuple of maps"),
+    "shapes": (_is(Mapping), "a map from transform to two shapes"),
     "host": (_optional(callable), "a function"),
     "files": (_optional(callable), "a function"),
     "ports": (callable, "a function"),

@@ -12,6 +12,30 @@ TRANSFORMS = {
     name: f"composer_mplug2.transforms:{name}" for name in ("inflate_time", "reshape", "resize_positions")
 }
 
+SMALL = {"text_layers": 2, "universal_layers": 1, "fusion_layers": 2, "decoder_layers": 2}
+CONFIG = {
+    "hidden_size": 32,
+    "num_attention_heads": 4,
+    "intermediate_size": 64,
+    "num_hidden_layers": 4,
+    "text_encoder_layers": 3,
+    "num_uni_layer": 1,
+    "fusion_layers": 2,
+    "stride_layer": 1,
+    "text_decode_layers": 2,
+    "vocab_size": 99,
+    "max_position_embeddings": 64,
+    "type_vocab_size": 2,
+    "hidden_dropout_prob": 0.1,
+    "attention_probs_dropout_prob": 0.1,
+}
+SHAPES = {
+    "inflate_time": ((4, 3, 2, 2), (4, 3, 3, 2, 2)),
+    "reshape": ((4, 3, 1, 1, 1), (4, 3)),
+    "resize_positions": ((5, 8), (10, 8)),
+}
+"""What the conformance kit asks the layouts with."""
+
 LAYOUTS: tuple[Layout, ...] = (
     Layout(
         "mplug2",
@@ -20,6 +44,9 @@ LAYOUTS: tuple[Layout, ...] = (
         mplug2_parameters,
         TRANSFORMS,
         roots=("model", "module"),
+        examples=(SMALL,),
+        configs=(CONFIG,),
+        shapes=SHAPES,
     ),
     Layout(
         "mplug2-clip",
@@ -30,5 +57,7 @@ LAYOUTS: tuple[Layout, ...] = (
             r"vision\.layers\.\d+\.temporal_before_.*": "CLIP has no local temporal modules; they start as no change",
             r"(?!vision\.).*": "not a part of CLIP",
         },
+        examples=(SMALL,),
+        shapes=SHAPES,
     ),
 )

@@ -6,13 +6,15 @@ import importlib
 import json
 from pathlib import Path
 from types import ModuleType
+from typing import Any, NamedTuple
 
 import pytest
 
 from composer.cli import main
 from composer.conformance import ConformanceReport, Result, check_plugin
-from composer.plugin import Metric, Register, hookimpl
+from composer.plugin import Document, Metric, Register, hookimpl
 from composer.problems import InputError
+from composer.types import Field, Kind
 
 LIGHT = """
 from composer.plugin import Metric, hookimpl
@@ -114,6 +116,68 @@ def test_every_named_implementation_must_be_there() -> None:
         ("test.metric", "implementation"),
         ("test.other", "implementation"),
     ]
+
+
+class Offers:
+    __name__ = "offered"
+
+    def __init__(self, *entries: Any) -> None:
+        self.entries = entries
+
+    @hookimpl
+    def composer_register(self, register: Register) -> None:
+        register(*self.entries)
+
+
+def test_a_plugin_of_which_nothing_is_held_says_so() -> None:
+    skipped = check_plugin(Offers(Metric("test.metric", "json:dumps", "")))
+    assert [(each.subject, each.check, each.outcome) for each in skipped.results] == [
+        ("test.metric", "score", "skip"),
+        ("plugin", "entries", "skip"),
+    ]
+    assert "nothing that it registers was held" in str(skipped)
+    assert "nothing" not in str(check_plugin("core"))
+    assert "it registers nothing" in check_plugin(Offers()).failures[0].reason
+
+
+def pair(**fields: Any) -> Any:
+    return list(fields.values())
+
+
+class Two(NamedTuple):
+    ids: Any
+    mask: Any
+
+
+FIELDS = {"ids": Field("int64", (0, 1)), "mask": Field("bool", (0, 1))}
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"record": Two}, ""),
+        ({"record": Two, "parent": "tokens"}, ""),
+        ({"record": pair}, "its record does not keep the fields that it is made of"),
+        ({"record": Two, "parent": "toknes"}, "no plugin registers its parent, the kind 'toknes'"),
+        ({"record": Two, "parent": "scalar"}, "its parent is written scalar[], with another number of dims"),
+    ],
+)
+def test_kinds_are_held(options: dict[str, Any], message: str) -> None:
+    report = check_plugin(Offers(Kind("test.two", "", ("batch", "length"), FIELDS, **options)))
+    assert [each.check for each in report.results] == ["record"]
+    assert message in report.results[0].reason
+    assert report.passed == (not message)
+
+
+def test_documents_that_a_plugin_ships_are_checked(tmp_path: Path) -> None:
+    good, bad = tmp_path / "good.yaml", tmp_path / "bad.yaml"
+    good.write_text("composer: 1\nmodules:\n  map: {uses: core.linear, with: {output_dim: 3}}\ntasks: {}\n")
+    bad.write_text("composer: 1\nmodules:\n  map: {uses: core.linera}\n  other: {uses: core.nothing}\n")
+    report = check_plugin(Offers(Document("test.good", good), Document("test.bad", bad)))
+    (failure,) = report.failures
+    assert (failure.subject, failure.check) == ("test.bad", "document")
+    assert "C201: " in failure.reason
+    assert "more: composer check test.bad" in failure.reason
 
 
 def test_the_command_prints_the_report_and_tells_by_its_exit_code(capsys: pytest.CaptureFixture[str]) -> None:

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from composer_compile.tensors.specs import ProgramSpec
     from composer_compile.tensors.variants import Variant
 
-__all__ = ["builder_of", "builds_beside", "loader_of"]
+__all__ = ["AskedBuilder", "AskedLoader", "builder_of", "builds_beside", "loader_of"]
 
 
 def builder_of(registry: Registry, identity: str) -> Builder:
@@ -41,12 +41,12 @@ def builder_of(registry: Registry, identity: str) -> Builder:
     Raises:
         InputError: there is no such backend; those that there are. PluginError: it cannot be made, or is not a builder.
     """
-    return _AskedBuilder(_registered(registry, identity))
+    return AskedBuilder(_registered(registry, identity))
 
 
 def loader_of(registry: Registry, identity: str) -> Loader:
     """The loader of a registered backend. Raises as `builder_of`."""
-    return _AskedLoader(_registered(registry, identity))
+    return AskedLoader(_registered(registry, identity))
 
 
 def _registered(registry: Registry, identity: str) -> Backend:
@@ -67,7 +67,7 @@ def _made(reference: str, what: str, attributes: Sequence[str]) -> Any:
     return ask(import_object(reference, what), what=what, accept=read)
 
 
-class _AskedLoader:
+class AskedLoader:
     """A loader whose every method is asked."""
 
     def __init__(self, backend: Backend) -> None:
@@ -102,7 +102,7 @@ class _AskedLoader:
             ask(self.made.check_stored, content, what=f"`check_stored` of {self.title}")
 
 
-class _AskedBuilder:
+class AskedBuilder:
     """A builder whose every method is asked."""
 
     def __init__(self, backend: Backend) -> None:

@@ -21,6 +21,8 @@ class Backend(Declaration):
 
     noun: ClassVar[str] = "backend"
     references: ClassVar[tuple[str, ...]] = ("builder", "loader")
+    checks: ClassVar[str] = "composer_compile.backends.backend_checks:CHECKS"
+    """What the conformance kit holds a backend with, by title. The core knows nothing of compiling but this name."""
     builder: str
     loader: str
     summary: str

@@ -46,3 +46,9 @@ class Layout(Declaration):
     initialised: Mapping[str, str] = field(default_factory=dict)
     roots: tuple[str, ...] = ()
     """Keys of a pickled checkpoint under which the tensors lie, tried in order (`model`, `module`)."""
+    examples: tuple[Mapping[str, Any], ...] = ()
+    """Values of a document's parameters with which the conformance kit asks for the rules; empty takes none."""
+    configs: tuple[Mapping[str, Any], ...] = ()
+    """Published configs with which the conformance kit asks for `parameters`."""
+    shapes: Mapping[str, tuple[tuple[int, ...], tuple[int, ...]]] = field(default_factory=dict)
+    """Transform → the shapes of a tensor that it takes and of the one that it gives, with which the kit runs it."""

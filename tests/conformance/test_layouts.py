@@ -1,0 +1,158 @@
+"""A layout is asked for its rules, its parameters and its transforms: what nobody can use is told."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pytest
+from torch import Tensor
+
+from composer.conformance import ConformanceReport, check_plugin
+from composer.plugin import Layout, Rule, hookimpl
+from composer.problems import InputError
+
+RULES = (Rule(r"enc\.(\d+)\.w", r"text.layers.\1.weight"), Rule(r"old\..*", None, "not read"))
+
+
+def turned(tensor: Tensor, shape: Sequence[int]) -> Tensor:
+    return tensor.T
+
+
+def stacked(tensor: Tensor, shape: Sequence[int]) -> Tensor:
+    """Takes what no kit would try."""
+    if tensor.ndim != 3:
+        raise InputError("three axes are expected")
+    return tensor.flatten(0, 1)
+
+
+def shaped(tensor: Tensor, shape: Sequence[int]) -> Any:
+    return tuple(shape)
+
+
+def zeroed(tensor: Tensor, shape: Sequence[int]) -> Tensor:
+    return tensor.zero_()
+
+
+def lost(tensor: Tensor) -> Tensor:
+    return tensor
+
+
+class Plugin:
+    __name__ = "offered"
+
+    def __init__(self, layout: Layout) -> None:
+        self.layout = layout
+
+    @hookimpl
+    def composer_register(self, register: Any) -> None:
+        register(self.layout)
+
+
+def report(
+    rules: Any = lambda parameters: RULES, transforms: Sequence[str] = (), **options: Any
+) -> ConformanceReport:
+    named = {name: f"{__name__}:{name}" for name in transforms}
+    return check_plugin(Plugin(Layout("test.layout", "", rules, transforms=named, **options)))
+
+
+def faults(found: ConformanceReport) -> str:
+    return "; ".join(f"{each.check}: {each.reason}" for each in found.failures)
+
+
+def test_a_layout_that_holds() -> None:
+    found = report(
+        lambda parameters: (*RULES, Rule("(?P<all>.+)", r"\g<all>", transform="turned")),
+        ["turned", "stacked"],
+        parameters=lambda config: {"layers": config["depth"]},
+        configs=({"depth": 2},),
+        shapes={"stacked": ((2, 3, 4), (6, 4))},
+        initialised={r"text\..*": "starts anew"},
+    )
+    assert found.passed, str(found)
+    assert [(each.check, each.outcome) for each in found.results] == [
+        ("rules", "pass"),
+        ("parameters", "pass"),
+        ("transforms", "pass"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("rules", "message"),
+    [
+        ("nonsense", "rules: `rules` returns 'nonsense': a tuple of `Rule`s is expected"),
+        (None, "a tuple of `Rule`s is expected"),
+        ((Rule("enc.(", "text.weight"),), "a rule has 'enc.(', which is not a regular expression"),
+        ((Rule(r"enc", r"text.\1"),), r"the target 'text.\\1' of the rule 'enc' is faulty: invalid group"),
+        ((Rule(r"enc", r"text.\g<i>"),), "is faulty"),
+        ((Rule("enc", "some words"),), "maps to 'some words', which is not a name `<module>.<parameter>`"),
+        ((Rule("enc", "text"),), "which is not a name"),
+        ((Rule("enc", "text..weight"),), "which is not a name"),
+        ((Rule("enc", 3),), "the target of the rule 'enc' is 3; a name is expected"),  # type: ignore[arg-type]
+        ((Rule(3, "text.weight"),), "a rule has the pattern 3; a regular expression"),  # type: ignore[arg-type]
+        (
+            (Rule("enc", "text.weight", transform="flip"),),
+            "the rule 'enc' names the transform 'flip', and it offers none",
+        ),
+    ],
+)
+def test_rules_that_cannot_be_applied(rules: Any, message: str) -> None:
+    found = report(lambda parameters: rules)
+    assert message in faults(found)
+    assert len(found.failures) == 1
+
+
+def test_rules_that_raise_name_their_cure() -> None:
+    def rules(parameters: Mapping[str, Any]) -> tuple[Rule, ...]:
+        return RULES * parameters["layers"]
+
+    assert "`rules` raises KeyError: 'layers': give the Layout `examples`" in faults(report(rules))
+    assert report(rules, examples=({"layers": 2},)).passed
+    assert "raises TypeError" in faults(report(rules, examples=({"layers": "two"},)))
+
+    def refusing(parameters: Mapping[str, Any]) -> tuple[Rule, ...]:
+        raise InputError("no `layers` among the parameters")
+
+    assert "refuses what it is asked with (no `layers` among the parameters): give" in faults(
+        report(refusing)
+    )
+
+
+def test_initialised_holds_patterns_with_reasons() -> None:
+    assert "`initialised` holds '(', which is not a regular" in faults(report(initialised={"(": "anew"}))
+    assert "the reason is expected" in faults(report(initialised={"text.*": ""}))
+
+
+def test_parameters_are_asked_with_published_configs() -> None:
+    found = report(parameters=lambda config: {})
+    assert [each.reason for each in found.results if each.outcome == "skip"] == [
+        "it names no published configs (`configs`), so `parameters` was not asked"
+    ]
+    wrong: list[tuple[Any, str]] = [
+        (lambda config: 3, "`parameters` returns 3: a map by name is expected"),
+        (lambda config: {3: 4}, "values by the names of parameters are expected"),
+        (lambda config: {"layers": config["lost"]}, "`parameters` raises KeyError: 'lost'"),
+    ]
+    for parameters, message in wrong:
+        assert message in faults(report(parameters=parameters, configs=({"depth": 2},)))
+
+
+@pytest.mark.parametrize(
+    ("transform", "shapes", "message"),
+    [
+        ("stacked", None, "its transform 'stacked' takes none of the tensors that were tried"),
+        ("stacked", ((2, 3, 4), (2, 3, 4)), "to [2, 3, 4] as `shapes` says, gives a tensor [6, 4]"),
+        ("shaped", None, "gives a tuple, not a tensor"),
+        ("zeroed", None, "changes the tensor that it was given"),
+        ("lost", None, "it raises TypeError"),
+        ("nowhere", None, "implementation: "),
+    ],
+)
+def test_transforms_are_run(transform: str, shapes: Any, message: str) -> None:
+    found = report(transforms=[transform], shapes={} if shapes is None else {transform: shapes})
+    assert message in faults(found)
+
+
+def test_shapes_of_a_transform_that_is_not_there() -> None:
+    found = report(transforms=["turned"], shapes={"turnd": ((1, 2), (2, 1))})
+    assert "`shapes` names 'turnd', which is not one of its transforms" in faults(found)
