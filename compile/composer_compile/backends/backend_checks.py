@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from types import MappingProxyType
+from typing import Union
 
 import torch
 from torch import Tensor, nn
@@ -24,6 +25,7 @@ from composer.types.gaps import gap
 from composer_compile.artifact.weights import WeightStore
 from composer_compile.backends.contract import (
     Builder,
+    BuildsBeside,
     ChecksStored,
     Compiled,
     HoldsWeights,
@@ -45,6 +47,7 @@ BATCHES = (1, 2, 5)
 RELATIVE, ABSOLUTE = 1e-3, 1e-4
 """How far a program may be from its module: a backend has kernels of its own."""
 OPTIONS = BuildOptions()
+_Build = Callable[[ProgramSpec, Variant, WeightStore, BuildOptions], Union[Compiled, Callable[[], Compiled]]]
 
 
 class _Tiny(nn.Module):
@@ -69,7 +72,7 @@ class _Tiny(nn.Module):
 def check_contract(backend: Backend) -> str:
     """Both halves have what the contract names, and take what they are called with."""
     for half, reference, whole, parts in (
-        ("builder", backend.builder, Builder, (HoldsWeights, JoinsSizes)),
+        ("builder", backend.builder, Builder, (BuildsBeside, HoldsWeights, JoinsSizes)),
         ("loader", backend.loader, Loader, (ChecksStored,)),
     ):
         made = ask(import_object(reference, f"its {half}"), what=f"its {half}")
@@ -156,18 +159,26 @@ def check_programs(backend: Backend) -> str:
         reason = loader.mismatch(made_with, device)
         if reason is not None:
             raise Failure(f"its loader refuses what its builder makes on the same machine: {reason}")
-        modules = [_Tiny(seed=seed).to(device).eval() for seed in (1, 2)]
-        with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
-            programs = [
-                _programs(builder, loader, module, device, Path(folder) / str(number))
-                for number, module in enumerate(modules)
-            ]
-            for module, made in zip(
-                modules, programs, strict=True
-            ):  # after both were made: they share nothing
-                for batch in BATCHES:
-                    _compare(module, made, batch, device)
+        try:
+            _answer(builder, loader, device)
+        finally:
+            builder.abandon()
     return ""
+
+
+def _answer(builder: AskedBuilder, loader: AskedLoader, device: torch.device) -> None:
+    """Two programs, one of which may be built in another process, are compared once both are there."""
+    modules = [_Tiny(seed=seed).to(device).eval() for seed in (1, 2)]
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
+        programs = [
+            _programs(build, loader, module, device, Path(folder) / str(number))
+            for number, (module, build) in enumerate(
+                zip(modules, (builder.compile, builder.begin), strict=True)
+            )
+        ]
+        for module, made in zip(modules, programs, strict=True):
+            for batch in BATCHES:
+                _compare(module, made, batch, device)
 
 
 def _device(builder: AskedBuilder) -> torch.device:
@@ -186,7 +197,7 @@ def _device(builder: AskedBuilder) -> torch.device:
 
 
 def _programs(
-    builder: AskedBuilder, loader: AskedLoader, module: nn.Module, device: torch.device, folder: Path
+    build: _Build, loader: AskedLoader, module: nn.Module, device: torch.device, folder: Path
 ) -> list[tuple[Variant, LoadedProgram]]:
     batch = Dim.of("batch")
     spec = ProgramSpec(
@@ -198,7 +209,7 @@ def _programs(
         nodes=("tiny",),
     )
     store = WeightStore({"tiny": module})
-    compiled = each_variant(spec, lambda variant: (variant, builder.compile(spec, variant, store, OPTIONS)))
+    compiled = each_variant(spec, lambda variant: (variant, _built(build(spec, variant, store, OPTIONS))))
     made = []
     for number, (variant, program) in enumerate(compiled):
         _hold_compiled(program)
@@ -209,6 +220,10 @@ def _programs(
         weights = [None if key is None else _stored(store, key) for key in program.weights]
         made.append((variant, loader.load(partial(_same, path), content, weights, device)))
     return made
+
+
+def _built(found: Compiled | Callable[[], Compiled]) -> Compiled:
+    return found if isinstance(found, Compiled) else found()
 
 
 def _same(path: Path) -> Path:

@@ -167,7 +167,7 @@ class AskedBuilder:
 
 def builds_beside(builder: Builder) -> BuildsBeside | None:
     """The builder, where it builds in other processes."""
-    return builder if isinstance(builder, _AskedBuilder) and isinstance(builder.made, BuildsBeside) else None
+    return builder if isinstance(builder, AskedBuilder) and isinstance(builder.made, BuildsBeside) else None
 
 
 def _text_or_none(answer: Any) -> str | None:
