@@ -169,12 +169,11 @@ def check_programs(backend: Backend) -> str:
 def _answer(builder: AskedBuilder, loader: AskedLoader, device: torch.device) -> None:
     """Two programs, one of which may be built in another process, are compared once both are there."""
     modules = [_Tiny(seed=seed).to(device).eval() for seed in (1, 2)]
+    builds: tuple[_Build, ...] = (builder.compile, builder.begin)
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
         programs = [
             _programs(build, loader, module, device, Path(folder) / str(number))
-            for number, (module, build) in enumerate(
-                zip(modules, (builder.compile, builder.begin), strict=True)
-            )
+            for number, (module, build) in enumerate(zip(modules, builds, strict=True))
         ]
         for module, made in zip(modules, programs, strict=True):
             for batch in BATCHES:
