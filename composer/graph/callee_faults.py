@@ -31,7 +31,7 @@ class CalleeFaults:
         findings = self.callees.findings
         if findings.touched_keys(path):
             return
-        message = f"node `{path[-1]}` must say exactly one of `call`, `uses` and `generate`"
+        message = f"node `{path[-1]}` must say exactly one of `call`, `uses`, `generate` and `piece`"
         found = f"it has {' and '.join(verbs)}" if verbs else "it has none"
         tree = self.callees.document.tree
         written = [text for verb in VERBS if (text := tree.text((*path, verb))) is not None]
@@ -70,6 +70,45 @@ class CalleeFaults:
         help_ = f"`{text}` is a declared module: write `call: {text}`"
         fix = rename(self.callees.document.tree.place(path, key=True), "call")
         self._tell("C201", f"there is no module type `{text}`", path, (help_,), fix)
+
+    def _used_piece(self, text: str, path: YamlPath) -> tuple[tuple[str, ...], tuple[Edit, ...]] | None:
+        """What to write where a `call` or a `uses` names a piece; None where it does not."""
+        pieces = self.callees.pieces
+        if pieces is None or text not in self.callees.document.shape.pieces:
+            return None
+        pieces.used.add(text)
+        tree = self.callees.document.tree
+        return (f"`{text}` is a piece: write `piece: {text}`",), rename(tree.place(path, key=True), "piece")
+
+    def used_piece(self, text: str, path: YamlPath) -> None:
+        """A `uses` that names a piece."""
+        helps, fix = self._used_piece(text, path) or ((), ())
+        self._tell("C201", f"there is no module type `{text}`", path, helps, fix)
+
+    def unknown_piece(self, name: str, path: YamlPath) -> None:
+        """C227: a `piece` that names nothing."""
+        findings, document = self.callees.findings, self.callees.document
+        at: YamlPath = ("pieces",)
+        unread = findings.is_silent(at) or findings.is_in_doubt(at) or findings.is_silent((*at, name))
+        if unread:
+            return
+        place, known = document.tree.place(path), document.shape.pieces
+        used = set() if self.callees.pieces is None else self.callees.pieces.used
+        meant = suggest(name, known, place, coined=True, used=used)
+        helps = (*meant.helps, f"pieces: {listed(name, known) if known else 'none are declared'}")
+        message, notes, fix = f"there is no piece `{name}`", tuple[Note, ...](), meant.fix
+        module = name.partition(".")[0]
+        if module in self.callees.declared and not meant.fix:
+            self.callees.called.add(module)
+            helps = (f"`{name}` is a declared module: write `call: {name}`", *helps)
+            fix = rename(document.tree.place(path, key=True), "call")
+        gone = document.removed.get((*at, name))
+        if gone is not None:
+            message, notes, helps = removal(message, gone)
+            fix = ()
+        findings.add(Problem("C227", "error", message, place, "", notes, helps, fix))
+        if meant.word is not None and self.callees.pieces is not None:
+            self.callees.pieces.used.add(meant.word)
 
     def used_weights(self, entry: ModuleType, path: YamlPath) -> None:
         """A `uses` of a node that names a module type with weights."""
@@ -112,6 +151,10 @@ class CalleeFaults:
             return  # `modules` could not be read, or the name stands there misspelt
         if text in self.callees.registry.module_types:
             self._called_type(text, path)
+            return
+        piece = self._used_piece(text, path)
+        if piece is not None:
+            self._tell("C204", f"there is no module `{text}`", path, *piece)
             return
         place = self.callees.document.tree.place(path)
         form = "{}" + text[len(name) :]

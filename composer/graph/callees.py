@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, TypeVar
 
-from composer.graph.checked import VERBS, Call, Callee, CheckedModule, Generate, InPlace
+from composer.graph.checked import VERBS, Call, Callee, CheckedModule, Generate, InPlace, UsedPiece
 from composer.graph.configs import ConfigReader
 from composer.graph.plugin_faults import report_fault
 from composer.graph.searches import SearchReader
@@ -24,6 +24,7 @@ from composer.types import Signature
 if TYPE_CHECKING:
     from composer.graph.callee_faults import CalleeFaults
     from composer.graph.entries import EntryFinder
+    from composer.graph.pieces import Pieces
 
 __all__ = ["Callees"]
 
@@ -45,6 +46,8 @@ class Callees:
     declared: dict[str, None] = field(default_factory=dict)
     """The names of all modules, in order."""
     called: set[str] = field(default_factory=set)
+    pieces: Pieces | None = None
+    """Of a document that has some."""
     _texts: dict[str, tuple[Vocabulary, Modality, Config]] = field(default_factory=dict)
     """What makes text of the ids that each decoder writes."""
     _signatures: dict[tuple[object, ...], Signature | None] = field(default_factory=dict)
@@ -115,6 +118,8 @@ class Callees:
             return None
         if verbs[0] == InPlace.key:
             return self._in_place(node, path)
+        if verbs[0] == UsedPiece.key:
+            return self._used_piece(node, path)
         return self._called(node, verbs[0], path)
 
     def find(self, section: Section[E], key: str, path: YamlPath, code: str, what: str) -> E | None:
@@ -143,6 +148,9 @@ class Callees:
         if node.uses not in self.registry.module_types and str(node.uses).partition(".")[0] in self.declared:
             self._faults.used_module(str(node.uses), (*path, "uses"))
             return None
+        if node.uses not in self.registry.module_types and node.uses in self.document.shape.pieces:
+            self._faults.used_piece(node.uses, (*path, "uses"))
+            return None
         entry = self.find(self.registry.module_types, str(node.uses), (*path, "uses"), "C201", "module type")
         if entry is None:
             return None
@@ -158,6 +166,13 @@ class Callees:
         function = entry.methods["forward"].signature
         signature = self._signature(function, (config,), (*path, "uses"), entry.id, entry.title)
         return None if signature is None else InPlace(module, "forward", None, signature)
+
+    def _used_piece(self, node: NodeShape, path: YamlPath) -> Callee | None:
+        if self.pieces is None or node.piece not in self.document.shape.pieces:
+            self._faults.unknown_piece(str(node.piece), (*path, "piece"))
+            return None
+        self.pieces.used.add(node.piece)
+        return self.pieces.of(node, path)
 
     def _called(self, node: NodeShape, verb: str, path: YamlPath) -> Callee | None:
         text = str(getattr(node, verb))

@@ -16,6 +16,8 @@ from composer.types import UNBOUNDED, PortType, Signature, Symbol
 if TYPE_CHECKING:
     import networkx as nx
 
+    from composer.graph.piece_bodies import PieceBody, PieceUse
+
 __all__ = [
     "VERBS",
     "Call",
@@ -31,8 +33,10 @@ __all__ = [
     "Generate",
     "InPlace",
     "Report",
+    "UsedPiece",
     "Wired",
     "endpoints_of",
+    "text_of",
 ]
 
 Endpoint = tuple[str, str]
@@ -46,6 +50,11 @@ def endpoints_of(wired: Wired) -> tuple[Endpoint, ...]:
     """The sources of an input port, one by one."""
     is_one = bool(wired) and isinstance(wired[0], str)
     return cast("tuple[Endpoint, ...]", (wired,) if is_one else wired)
+
+
+def text_of(endpoint: Endpoint) -> str:
+    """An endpoint as a document writes it: an input of a piece is its name alone."""
+    return ".".join(filter(None, endpoint))
 
 
 @dataclass
@@ -134,7 +143,19 @@ class Generate(Callee):
         return Decoding(generation, self.options, self.search)
 
 
-VERBS = tuple(callee.key for callee in (Call, InPlace, Generate))
+@dataclass(frozen=True)
+class UsedPiece(Callee):
+    """A piece of a graph with its arguments; the nodes inside take the place of the node that uses it.
+
+    Its signature has the ports that the piece declares.
+    """
+
+    key = "piece"
+
+    body: PieceBody
+
+
+VERBS = tuple(callee.key for callee in (Call, InPlace, Generate, UsedPiece))
 """The keys that say what a node runs; it has one of them."""
 
 
@@ -200,6 +221,8 @@ class CheckedTask:
     wanted: dict[Endpoint, PortType]
     ranges: dict[Symbol, tuple[int, int]] = field(default_factory=dict)
     compile: Any = None
+    uses: Mapping[str, PieceUse] = field(default_factory=dict)
+    """The uses of pieces by name, those inside of pieces too (`seen/frames`), each before what is inside of it."""
     ok: bool = True
     """Whether the task has no fault, so that nothing is missing."""
 

@@ -76,16 +76,25 @@ def _check_resolved(document: Resolved, registry: Registry) -> Report:
     first_calls: dict[Symbol, tuple[Place, str]] = {}
     faults = EdgeFaults(findings)
     tasks: dict[str, CheckedTask] = {}
-    for name, shape in document.shape.tasks.items():
+
+    def new_edges() -> EdgeChecker:
         own = Solver(solver.solved, solver.ranges)
-        edges = EdgeChecker(document, registry, own, findings, vocabularies, faults, first_calls)
-        tasks[name] = TaskChecker(name, shape, callees, edges, findings).run()
+        return EdgeChecker(document, registry, own, findings, vocabularies, faults, first_calls)
+
+    if document.shape.pieces:
+        from composer.graph.pieces import Pieces
+
+        callees.pieces = Pieces(callees, new_edges, lambda: _forget_local(solver))
+        callees.pieces.check_all()
+    for name, shape in document.shape.tasks.items():
+        tasks[name] = TaskChecker(name, shape, callees, new_edges(), findings).run()
         _forget_local(solver)
     faults.settle()
     _settle_types(tasks, solver)
     _infer_widths(callees, solver, findings)
     _warn_uncalled(document, callees)
-    if not document.shape.tasks and not document.shape.modules and not findings.failed:
+    holds_something = document.shape.tasks or document.shape.modules or document.shape.pieces
+    if not holds_something and not findings.failed:
         place, helps = document.tree.place(()), ("add a `tasks:` map",)
         findings.add(Problem("C110", "error", "the document has no tasks", place, helps=helps))
     problems = _told(findings, document, reader)
@@ -175,6 +184,8 @@ def _warn_uncalled(document: Resolved, callees: Callees) -> None:
             place = document.tree.place(("modules", name), key=True)
             helps = ("call it from a task, or remove it",)
             callees.findings.add(Problem("C217", "warning", message, place, helps=helps))
+    if callees.pieces is not None:
+        callees.pieces.warn_unused()
 
 
 def _sources_of(document: str | Path | Source) -> dict[str, str]:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from pydantic import ValidationError
 
 from composer.graph.plugin_faults import report_fault
-from composer.language import Tree
+from composer.language import Tree, key_of_parameter
 from composer.plugin import Config
 from composer.plugin.answers import as_instance
 from composer.plugin.asking import PluginError, ask
@@ -83,8 +83,12 @@ class ConfigReader:
         folders = {}
         for name in (name for name, value in data.items() if isinstance(value, str)):
             written = self.tree.text((*path, name)) or ""
-            place = self.parameter_places.get(written[1:]) if written.startswith("$") else None
-            file = place.file if place is not None else self.tree.file((*path, name))
+            parameter = key_of_parameter(written, path, self.parameter_places)
+            file = (
+                self.parameter_places[parameter].file
+                if parameter is not None
+                else self.tree.file((*path, name))
+            )
             if file in self.directories:
                 folders[name] = self.directories[file]
         return folders

@@ -11,7 +11,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from composer.language import Tree
+from composer.language import Tree, key_of_parameter
 from composer.problems import ComposerError, Note, Place, YamlPath
 from composer.types import UNBOUNDED, Dim, PortType, Symbol
 
@@ -63,8 +63,11 @@ class Cause:
         said = f"{self.owner.title} has no limit" if unlimited else f"{dim_name} is {self.dim}"
         yield Note(tree.place(where), f"{said} because of this")
         text = tree.text(where)
-        if text is not None and text.startswith("$") and text[1:] in parameter_places:
-            yield Note(parameter_places[text[1:]], f"{text} is {self.value}")
+        key = key_of_parameter(text, where, parameter_places)
+        if key is not None:
+            yield Note(
+                parameter_places[key], f"{text} is {self.value}" + (" in this use" if "/" in key else "")
+            )
 
     def value_for(self, target: int) -> int | None:
         """The field's value with which the dimension would be `target`, if there is one."""

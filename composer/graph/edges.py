@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -11,6 +11,7 @@ from composer.graph.checked import Callee, CheckedInput, Endpoint, Generate, InP
 from composer.graph.derivation import Owner, first_cause, range_port
 from composer.graph.faults import EdgeFaults
 from composer.graph.fitting import (
+    PIECE,
     TASK,
     Edge,
     Roles,
@@ -23,13 +24,14 @@ from composer.graph.fitting import (
 from composer.graph.solver import Refused, Solver
 from composer.graph.vocabularies import Carried, Vocabularies, entries_port
 from composer.language import Resolved
-from composer.plugin import Registry
+from composer.plugin import NoConfig, Registry
 from composer.plugin.answers import as_ports, as_ranges, as_signature
 from composer.plugin.asking import ask
 from composer.problems import Findings, Place, Problem, YamlPath
 from composer.types import Dim, PortType, Signature, Symbol, parse_dim
 
 if TYPE_CHECKING:
+    from composer.graph.piece_bodies import PieceUse
     from composer.graph.unfit_edges import UnfitEdges
     from composer.graph.unknown_kinds import KindFault
 
@@ -60,6 +62,12 @@ class EdgeChecker:
     """Symbol of an input → the field that limits its size by default, and the limit."""
     misfits: set[str] = field(default_factory=set)
     """Nodes with an input that does not fit."""
+    held: dict[Endpoint, bool] = field(default_factory=dict)
+    """Use of a piece and input → whether what comes in is what the piece declares."""
+    shown: Callable[[], Mapping[Endpoint, str]] = dict
+    """The ports inside of pieces that the task can name, with what it writes for them."""
+    roles: dict[str, Roles] = field(default_factory=dict)
+    """Of the uses of pieces."""
 
     def add_input(self, item: CheckedInput) -> None:
         """The ports of a task input; its symbols are the task's free dimensions."""
@@ -97,6 +105,33 @@ class EdgeChecker:
                 counted = kind.batch_of(local.dims) if kind is not None else None
                 batch = counted.symbols if counted is not None else ()
                 self.solver.rigid.update(s for dim in local.dims for s in dim.symbols if s not in batch)
+
+    def add_port(self, name: str, declared: PortType) -> None:
+        """An input of a piece that is checked by itself: each of its symbols stands for any size."""
+        self.raw[name, ""] = declared
+        self.types[name, ""] = local_type(declared, PIECE, {})
+
+    def hold(self, use: PieceUse, port: str) -> bool:
+        """Whether what a use gives to a port of its piece is what the piece declares; each port is asked once."""
+        if (use.name, port) not in self.held:
+            self.held[use.name, port] = self._holds(use, port)
+        return self.held[use.name, port]
+
+    def _holds(self, use: PieceUse, port: str) -> bool:
+        given = self.types.get(use.sources[port])
+        if given is None:
+            return False
+        if use.name not in self.owners:
+            self.owners[use.name] = Owner(f"piece {use.callee.body.name}", NoConfig(), lambda _: {}, use.path)
+        declared = use.callee.signature.inputs[port].type
+        self.raw[use.name, f">{port}"] = declared
+        wanted = self.wanted[use.name, port] = local_type(declared, use.name, {})
+        reference = use.references.get(port) or use.references.get(None) or use.path
+        edge = Edge(use.sources[port], use.name, port, given, wanted, reference, use.path)
+        unfit = self._unify(edge, self.roles.setdefault(use.name, Roles()))
+        if unfit is not None:
+            self._unfit_edges.tell([unfit], use.callee, ())
+        return unfit is None
 
     def add_node(
         self,

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from composer.graph.adapters import adapter_for, adapter_help
 from composer.graph.asked import default_signature
+from composer.graph.checked import text_of
 from composer.graph.derivation import Cause, Derivation
 from composer.graph.fitting import TASK, Edge, shown_dim
 from composer.language import Resolved
@@ -38,7 +39,7 @@ class Explainer:
             if makers:
                 made = f"{' or '.join(makers[:3])} makes {edge.wanted.kind} of {edge.given.kind}"
                 helps.append(f"{made}: put one between them")
-        source, target = ".".join(edge.source), f"{edge.node}.{edge.port}"
+        source, target = text_of(edge.source), f"{edge.node}.{edge.port}"
         named = edge.given.kind == edge.wanted.kind  # then the roles differ
         given, wanted = (t.name if named else t.kind for t in (edge.given, edge.wanted))
         message = f"{source} is {given}, and {target} takes {wanted}"
@@ -92,7 +93,7 @@ class Explainer:
             if wanted < UNBOUNDED:
                 helps.extend(self._value(cause, wanted))
         notes.update(dict.fromkeys(self._causes(edge, index, derivation)[0]))
-        source, target = ".".join(edge.source), f"{edge.node}.{edge.port}"
+        source, target = text_of(edge.source), f"{edge.node}.{edge.port}"
         fault = f"the {name} of {source} {_can_be(offered)}, and {target} takes {_takes(taken)}"
         here = self._place(edge)
         shown_notes = tuple(note for note in notes if note.place != here)[:MAX_NOTES]
@@ -148,7 +149,12 @@ class Explainer:
 
     def _adapter(self, edge: Edge) -> list[str]:
         found = adapter_for(self.registry, edge.given, edge.wanted)
-        return [] if found is None else [adapter_help(*found, ".".join(edge.source))]
+        return [] if found is None else [adapter_help(*found, self._written(edge))]
+
+    def _written(self, edge: Edge) -> str:
+        """The source of an edge as whoever reads it writes it."""
+        text = self.document.tree.text(edge.reference) if "/" in edge.source[0] + edge.node else None
+        return text or text_of(edge.source)
 
     def _makers(self, given: str, wanted: str) -> list[str]:
         """Types without weights that, as they are by default, make one kind of another."""

@@ -6,12 +6,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from composer.graph.checked import Endpoint
+from composer.graph.checked import Endpoint, text_of
 from composer.graph.solver import Refused
 from composer.problems import YamlPath
 from composer.types import Dim, Kind, PortType, Signature, Symbol
 
 __all__ = [
+    "PIECE",
     "TASK",
     "Edge",
     "Roles",
@@ -29,6 +30,10 @@ TASK = "<task>"
 """Owner of the symbols that all inputs of a task share; no input or node can have this name."""
 
 
+PIECE = "<piece>"
+"""Owner of the symbols that the inputs of a piece share while it is checked by itself."""
+
+
 class Edge(NamedTuple):
     """An edge, with both types as far as they are known. Paths lead into the document."""
 
@@ -41,7 +46,7 @@ class Edge(NamedTuple):
     node_path: YamlPath
 
     def __str__(self) -> str:
-        return f"{'.'.join(self.source)} → {self.node}.{self.port}"
+        return f"{text_of(self.source)} → {self.node}.{self.port}"
 
     @property
     def label(self) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Set
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from composer.language import NodeShape, Tree, removal
+from composer.language import NodeShape, Tree, removal, role_of
 from composer.problems import Edit, Findings, Note, Place, Problem, YamlPath
 from composer.problems.suggest import listed, rename, suggest
 
@@ -111,6 +111,11 @@ class References:
             return None
         if port in ports:
             return name, port
+        if ports == ("",):
+            message = f"`{name}` is an input of this piece, and has no ports"
+            fix = rename(self.tree.place(path), name)
+            self._problem("C109", message, path, [f"write `{name}`"], fix)
+            return None
         meant = suggest(port, ports, self.tree.place(path), form=f"{name}.{{}}")
         helps = list(meant.helps)
         if not helps and len(ports) == 1:
@@ -178,8 +183,9 @@ class References:
         else:
             meant = suggest(name, known, place, form="{}" + port, coined=True, used=self.read)
             helps, fix = list(meant.helps), meant.fix
-        helps.append(f"inputs and nodes of this task: {listed(name, known)}")
-        message, notes = f"this task has no node or input `{name}`", tuple[Note, ...]()
+        whole = role_of(self.task)
+        helps.append(f"inputs and nodes of this {whole}: {listed(name, known)}")
+        message, notes = f"this {whole} has no node or input `{name}`", tuple[Note, ...]()
         wheres = ((*path[:2], *inner, name) for inner in _NAMED)
         gone = next((self.removed[where] for where in wheres if where in self.removed), None)
         if gone is not None:

@@ -15,7 +15,7 @@ from pydantic_core import ErrorDetails
 from composer.graph.checked import VERBS
 from composer.graph.meant import LEFT_OUT, meant_value
 from composer.graph.parameter_blame import Refusal
-from composer.language import Tree, shown, suggest_key
+from composer.language import Tree, key_of_parameter, shown, suggest_key
 from composer.plugin import Config
 from composer.problems import Findings, Note, Place, Problem, YamlPath
 from composer.types.field_docs import documented, model_at
@@ -192,14 +192,15 @@ class Refusals:
 
     def _parameter(self, where: YamlPath) -> str | None:
         """The parameter that a value comes from."""
-        text = self.tree.text(where)
-        if text is None or not text.startswith("$") or text[1:] not in self.parameter_places:
-            return None
-        return text[1:]
+        return key_of_parameter(self.tree.text(where), where, self.parameter_places)
 
     def _parameter_note(self, where: YamlPath) -> list[Note]:
         name = self._parameter(where)
-        return [] if name is None else [Note(self.parameter_places[name], f"${name} is set here")]
+        return (
+            []
+            if name is None
+            else [Note(self.parameter_places[name], f"${name.rpartition('/')[2]} is set here")]
+        )
 
 
 def _one_each(faults: Sequence[ErrorDetails], data: dict[str, object]) -> list[ErrorDetails]:

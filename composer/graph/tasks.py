@@ -1,28 +1,43 @@
-"""One task, proven: references resolved, cycles found, kinds and dimensions unified along every edge."""
+"""One task, or a piece by itself, proven: references resolved, cycles found, kinds and dimensions unified."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from composer.graph.callees import Callees
-from composer.graph.checked import Callee, CheckedInput, CheckedNode, CheckedTask, Endpoint, Generate, Wired
+from composer.graph.checked import (
+    Callee,
+    CheckedInput,
+    CheckedNode,
+    CheckedTask,
+    Endpoint,
+    Generate,
+    UsedPiece,
+    Wired,
+)
 from composer.graph.edges import EdgeChecker
 from composer.graph.node_inputs import NodeInputs
 from composer.graph.ranges import BATCH, free_dims
 from composer.graph.references import References, written_references
 from composer.graph.wires import Wire, Wires
-from composer.language import InputShape, NodeShape, TaskShape
+from composer.language import InputShape, NodeShape, TaskShape, role_of
 from composer.plugin.answers import as_ports, as_ranges, as_vocabularies
 from composer.problems import Findings, Problem, Scope, YamlPath
 from composer.types import UNBOUNDED, PortType
 
+if TYPE_CHECKING:
+    from composer.graph.expanding import Expansion
+
 __all__ = ["TaskChecker"]
+
+_AIMS: dict[str | int, str] = {"tasks": "run", "pieces": "use"}
 
 
 @dataclass
 class TaskChecker:
-    """Checks one task. `run` gives the typed task as far as it is known.
+    """Checks one task, or a piece by itself. `run` gives the typed task as far as it is known.
 
     An input or node with a fault is silenced: it has no outputs, and nothing is told of what reads it.
     """
@@ -32,6 +47,12 @@ class TaskChecker:
     callees: Callees
     edges: EdgeChecker
     findings: Findings
+    path: YamlPath = ()
+    """Where it is written."""
+    ports: Mapping[str, PortType] = field(default_factory=dict)
+    """The inputs of a piece, as it declares them; the others are faulty."""
+    expansion: Expansion | None = None
+    """Where the task uses pieces: what became of the nodes that do."""
     inputs: dict[str, CheckedInput] = field(default_factory=dict)
     nodes: dict[str, tuple[NodeShape, YamlPath, bool]] = field(default_factory=dict)
     resolved: dict[str, Callee] = field(default_factory=dict)
@@ -43,14 +64,20 @@ class TaskChecker:
     misfits: set[str] = field(default_factory=set)
     """Nodes that are given what they do not take, or are not given what they need."""
 
+    def __post_init__(self) -> None:
+        self.path = self.path or ("tasks", self.name)
+
     def run(self) -> CheckedTask:
-        own = self.findings.scope()
-        path: YamlPath = ("tasks", self.name)
+        own, path = self.findings.scope(), self.path
         if not self.shape.outputs:
             self._empty(path)
             if self.callees.document.tree.inherited_like(path) is not None:
                 return self._task(Wires((), ()), [], {}, None, ok=False)  # it stands for another task
         objective = self.shape.objective
+        for name, port in self.ports.items():
+            self.names[name] = (*path, "inputs", name)
+            self.outputs[name] = ("",)
+            self.edges.add_port(name, port)
         self._declare(path, self.shape.inputs, self.shape.nodes, training=False)
         if objective is not None:
             self._declare((*path, "objective"), objective.inputs, objective.nodes, training=True)
@@ -79,6 +106,12 @@ class TaskChecker:
             document.removed,
         )
         wires = self._wire()
+        if any(isinstance(callee, UsedPiece) for callee in self.resolved.values()):
+            from composer.graph.expanding import Expansion
+
+            self.expansion = Expansion(self)
+            wires = self.expansion.run(wires)
+            self.edges.shown = self.expansion.shown
         order = self._order(wires)
         self._type_all(order)
         outputs = self._outputs(path)
@@ -109,6 +142,7 @@ class TaskChecker:
             wanted=self.edges.normalised(self.edges.wanted),
             ranges=dict(self.edges.solver.ranges),
             compile=self.shape.compile,
+            uses={} if self.expansion is None else self.expansion.uses,
             ok=ok,
         )
 
@@ -125,7 +159,8 @@ class TaskChecker:
 
     def _is_silent(self, name: str) -> bool:
         """Whether an input or node of the task has a fault of its own."""
-        return name in self.names and self.findings.is_silent(self.names[name])
+        outer = name.partition("/")[0]
+        return outer in self.names and self.findings.is_silent(self.names[outer])
 
     def _is_incomplete(self, path: YamlPath) -> bool:
         """Whether the inputs or nodes could not be read, or may stand under a misspelt key."""
@@ -137,10 +172,11 @@ class TaskChecker:
     def _empty(self, path: YamlPath) -> None:
         if self.findings.is_silent_within(path):
             return
-        message = f"task `{self.name}` has no outputs, so there is nothing to run it for"
+        what = role_of(path)
+        message = f"{what} `{self.name}` has no outputs, so there is nothing to {_AIMS[path[0]]} it for"
         tree = self.callees.document.tree
         guess = tree.inherited_like(path)
-        helps = [f"did you mean `{guess}`, a task of the extended document?"] if guess else []
+        helps = [f"did you mean `{guess}`, a {what} of the extended document?"] if guess else []
         helps.append("add `outputs: {answer: node.port}`")
         place = tree.place(path, key=True)
         self.findings.add(Problem("C110", "error", message, place, helps=tuple(helps)))
@@ -170,7 +206,8 @@ class TaskChecker:
                 self.findings.silence(where)
             elif not self._is_silent(name):
                 self.resolved[name] = callee
-                self.outputs[name] = tuple(callee.signature.outputs)
+                ports = callee.body if isinstance(callee, UsedPiece) else callee.signature
+                self.outputs[name] = tuple(ports.outputs)
 
     def _declare_input(self, name: str, item: InputShape, path: YamlPath, training: bool) -> bool:
         """Add an input with its ports; False after reporting, or silently where it has a problem already."""
@@ -244,7 +281,7 @@ class TaskChecker:
 
         for circle in circles(wires, rank, self.callees.document.tree):
             self.findings.add(circle.problem)
-            self.findings.silence(*(self.names[name] for name in circle.names))
+            self.findings.silence(*(self.names[name.partition("/")[0]] for name in circle.names))
         return [name for name in self.nodes if not self._is_silent(name)]
 
     def _type_all(self, order: list[str]) -> None:
@@ -255,13 +292,25 @@ class TaskChecker:
             if isinstance(callee, Generate) and self.nodes[name][2]:
                 continue  # what an objective may not do (C223) has no types: nothing follows from it
             if callee is not None and not self._is_silent(name):
-                written = {r.port: r.path for r in written_references(*self.nodes[name][:2])}
-                self.edges.add_node(name, callee, self.sources[name], self.nodes[name][1], written)
+                if self.expansion is None:
+                    self._type(name, callee)
+                else:
+                    self.expansion.type_node(name, callee, self._type)
+        if self.expansion is not None:
+            self.expansion.hold_rest()
+
+    def _type(self, name: str, callee: Callee) -> None:
+        written = {r.port: r.path for r in written_references(*self.nodes[name][:2])}
+        self.edges.add_node(name, callee, self.sources[name], self.nodes[name][1], written)
+
+    def _end(self, endpoint: Endpoint | None) -> Endpoint | None:
+        """What an endpoint that is written stands for."""
+        return endpoint if endpoint is None or self.expansion is None else self.expansion.end(endpoint)
 
     def _outputs(self, path: YamlPath) -> dict[str, Endpoint]:
         found = {}
         for name, text in self.shape.outputs.items():
-            endpoint = self.references.resolve(text, (*path, "outputs", name), code="C213")
+            endpoint = self._end(self.references.resolve(text, (*path, "outputs", name), code="C213"))
             if endpoint is not None:
                 found[name] = endpoint
         return found
@@ -271,7 +320,7 @@ class TaskChecker:
         if objective is None:
             return None
         where = (*path, "objective", "loss")
-        endpoint = self.references.resolve(objective.loss, where, code="C219", training=True)
+        endpoint = self._end(self.references.resolve(objective.loss, where, code="C219", training=True))
         if endpoint is None:
             return None
         found = self.edges.types.get(endpoint)
@@ -317,9 +366,9 @@ class TaskChecker:
         ends = [text.partition(".")[0] for text in self.shape.outputs.values()]
         if self.shape.objective is not None:
             ends.append(self.shape.objective.loss.partition(".")[0])
-        needed = wires.before(ends)
+        needed = wires.before(ends) if self.expansion is None else self.expansion.needed(wires, ends)
         tree = self.callees.document.tree
-        for name, (_, where, _training) in self.nodes.items():
+        for name, (where, _) in self._written().items():
             if name not in needed:
                 message = f"no output needs node `{name}`"
                 helps = ("name one of its ports under `outputs`, or remove it",)
@@ -330,6 +379,16 @@ class TaskChecker:
             if name not in needed and not wires.is_read(name):
                 message = f"input `{name}` is never used"
                 self.findings.add(Problem("C216", "warning", message, tree.place(item.path, key=True)))
+        for name in self.ports:
+            if name not in needed and not wires.is_read(name):
+                message = f"input `{name}` of piece `{self.name}` is never used"
+                place = tree.place(self.names[name], key=True)
+                self.findings.add(Problem("C216", "warning", message, place))
+
+    def _written(self) -> dict[str, tuple[YamlPath, bool]]:
+        """Path and membership of the objective of every node that the task itself writes."""
+        found = {name: (path, training) for name, (_, path, training) in self.nodes.items()}
+        return found if self.expansion is None else self.expansion.written
 
     def _check_compile(self, path: YamlPath) -> None:
         shape, document = self.shape.compile, self.callees.document
@@ -337,9 +396,10 @@ class TaskChecker:
             return
         from composer.graph.compile_options import check_precisions, check_ranges
 
+        nodes = self.shape.nodes if self.expansion is None else self.expansion.shapes()
         if shape.ranges:
             self.findings.extend(check_ranges(shape, path, document, self._free_dims(), self._is_silent))
-        self.findings.extend(check_precisions(shape, path, document, self.shape.nodes, self.callees.declared))
+        self.findings.extend(check_precisions(shape, path, document, nodes, self.callees.declared))
 
     def _free_dims(self) -> dict[str, tuple[int, int]]:
         """The free dimensions by name, with the sizes that the modules take."""

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Hashable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Hashable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
 from composer.graph.alternatives import alternatives
-from composer.graph.checked import Callee
+from composer.graph.checked import Callee, UsedPiece, text_of
 from composer.graph.derivation import Derivation
 from composer.graph.explaining import Explainer
 from composer.graph.fitting import Edge, Roles, Unfit, kind_fits, local_type, shown_dim, swapped_pair
-from composer.problems import Problem
+from composer.problems import Note, Problem
 from composer.types import PortType
 
 if TYPE_CHECKING:
@@ -48,15 +48,30 @@ class UnfitEdges:
             hints = self._alternatives(callee, edges)
             if swapped is not None and fault is swapped[0]:
                 hints = [f"`{edge.port}` and `{swapped[1].edge.port}` of `{edge.node}` are swapped", *hints]
-            self.checker.faults.add(keys, self._problem(fault, edge, callee, hints))
+            problem = self._problem(fault, edge, callee, hints)
+            notes = (*self._declared(edge, callee), *problem.notes)
+            self.checker.faults.add(keys, replace(problem, notes=notes) if notes else problem)
+
+    def _declared(self, edge: Edge, callee: Callee) -> Iterator[Note]:
+        """Where a piece declares the input at either end of an edge."""
+        tree, sides = self.checker.document.tree, []
+        if isinstance(callee, UsedPiece):
+            sides.append((callee.body.name, edge.port))
+        if not edge.source[1]:
+            sides.append((str(edge.reference[1]), edge.source[0]))
+        for piece, port in sides:
+            yield Note(tree.place(("pieces", piece, "inputs", port)), f"input `{port}` of piece `{piece}`")
 
     def _problem(self, fault: Unfit, edge: Edge, callee: Callee, hints: Sequence[str]) -> Problem:
         if not fault.indices:
+            shown = self.checker.shown()
             fitting = [
-                f"{n}.{p}"
+                shown.get((n, p)) or text_of((n, p))
                 for (n, p), t in self.checker.types.items()
-                if n != edge.node and self._fits(t, edge.wanted)
+                if n != edge.node and self._fits(t, edge.wanted) and ("/" not in n or (n, p) in shown)
             ]
+            if "/" in edge.node:
+                fitting = []  # what the task has is not seen inside of a piece
             return self.explainer.kinds(edge, fitting, hints)
         if fault.refused is not None and len(fault.indices) == 1:
             value, taken = fault.refused
@@ -72,6 +87,11 @@ class UnfitEdges:
     def _keys(self, fault: Unfit, edge: Edge) -> list[Hashable]:
         """What the fault comes from. Two faults with a key in common are one."""
         source, node = (edge.reference[:2], edge.source), (edge.reference[:2], edge.node, edge.port)
+        if edge.reference[0] == "pieces":
+            return [*self._causes(fault, edge, source, node), ("at", edge.reference)]
+        return self._causes(fault, edge, source, node)
+
+    def _causes(self, fault: Unfit, edge: Edge, source: Hashable, node: Hashable) -> list[Hashable]:
         if not fault.indices:
             return [("kinds", source, edge.wanted.name)]
         texts = tuple(

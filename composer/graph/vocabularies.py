@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from composer.graph.checked import CheckedInput, CheckedModule
 from composer.graph.derivation import Cause, Owner, first_cause
-from composer.language import Resolved
+from composer.language import Resolved, key_of_parameter
 from composer.plugin import Vocabulary
 from composer.problems import Findings, Note, Place, Problem, YamlPath
 from composer.types import Dim, PortType, VocabularyIds
@@ -45,8 +45,9 @@ class Carried:
             yield Note(tree.place(self.path, key=True), f"{self.owner} has {self} by default")
             return
         yield Note(tree.place(where), f"{self.owner} has {self}")
-        if text.startswith("$") and text[1:] in document.parameter_places:
-            yield Note(document.parameter_places[text[1:]], f"{text} is set here")
+        key = key_of_parameter(text, where, document.parameter_places)
+        if key is not None:
+            yield Note(document.parameter_places[key], f"{text} is set here")
 
     def __str__(self) -> str:
         return f"the vocabulary `{self.ids.title}` of {self.ids.size} entries"

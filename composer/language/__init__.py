@@ -9,9 +9,10 @@ from composer.language.models import (
     ModuleShape,
     NodeShape,
     ObjectiveShape,
+    PieceShape,
     TaskShape,
 )
-from composer.language.parameters import removal
+from composer.language.parameters import key_of_parameter, removal, wrong_type
 from composer.language.resolving import Resolved, find_source, graphs_of, resolve
 from composer.language.roles import role_of
 from composer.language.schema12 import shown
@@ -28,6 +29,7 @@ __all__ = [
     "ModuleShape",
     "NodeShape",
     "ObjectiveShape",
+    "PieceShape",
     "Resolved",
     "Source",
     "TaskShape",
@@ -35,6 +37,7 @@ __all__ = [
     "collector_paused",
     "find_source",
     "graphs_of",
+    "key_of_parameter",
     "nearest",
     "place_of",
     "read_source",
@@ -44,4 +47,5 @@ __all__ = [
     "shown",
     "suggest_key",
     "text_for_display",
+    "wrong_type",
 ]

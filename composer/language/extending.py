@@ -20,7 +20,7 @@ from composer.problems.suggest import listed, nearest, rename, suggest
 
 __all__ = ["Chain", "Library", "load_chain"]
 
-_SECTIONS = frozenset(("parameters", "modules", "tasks"))
+_SECTIONS = frozenset(("parameters", "modules", "pieces", "tasks"))
 _HEAD_KEYS = frozenset(("composer", "name", "summary", "extends"))
 
 
@@ -139,7 +139,14 @@ def _parent(
 
 MAX_BESIDE = 1000
 """Files of a folder that are looked at for one of a similar name."""
-_NAMED = {"modules": "module", "tasks": "task", "inputs": "input", "nodes": "node", "outputs": "output"}
+_NAMED = {
+    "modules": "module",
+    "pieces": "piece",
+    "tasks": "task",
+    "inputs": "input",
+    "nodes": "node",
+    "outputs": "output",
+}
 """Maps of named things, where null means to remove one, and what each of them is called."""
 
 

@@ -13,6 +13,7 @@ __all__ = [
     "ModuleShape",
     "NodeShape",
     "ObjectiveShape",
+    "PieceShape",
     "TaskShape",
 ]
 
@@ -44,7 +45,7 @@ class InputShape(_Shape):
 
 
 class NodeShape(_Shape):
-    """One call. Exactly one of `call`, `uses` and `generate`."""
+    """One call, or one use of a piece. Exactly one of `call`, `uses`, `generate` and `piece`."""
 
     call: str | None = None
     """A declared module, or one of its methods: `module` or `module.method`."""
@@ -52,12 +53,30 @@ class NodeShape(_Shape):
     """Id of a stateless module type, called in place."""
     generate: str | None = None
     """A declared module that can decode: generates tokens until the end token."""
+    piece: str | None = None
+    """A piece of a graph: its nodes stand here, called `node/inner`."""
     inputs: str | dict[str, str | list[str]] = Field(default_factory=dict)
     """Input port to `node.port` or `input.port`; a bare reference where just one input port must be wired."""
     with_: dict[str, Any] = Field(default_factory=dict, alias="with")
-    """Config of the module type (`uses`), or options of the method (`call`) or of the search (`generate`)."""
+    """Config of the module type (`uses`), options of the method (`call`) or the search (`generate`), or parameters
+    of the piece."""
     summary: str = ""
     """One line for people."""
+
+
+class PieceShape(_Shape):
+    """A piece of a graph that is written once and used by tasks and by other pieces."""
+
+    summary: str = ""
+    """One line for people."""
+    parameters: dict[str, Any] = Field(default_factory=dict)
+    """Values that `$name` stands for inside; a use may give others of the same type under `with`."""
+    inputs: dict[str, str] = Field(default_factory=dict)
+    """Input port to its type, `states[B, N, 768]`; a kind alone leaves the dimensions open."""
+    nodes: dict[str, NodeShape] = Field(default_factory=dict)
+    """Calls, in any order; they read the inputs of the piece by their names."""
+    outputs: dict[str, str] = Field(default_factory=dict)
+    """Output port to the `node.port` inside that it shows."""
 
 
 class ObjectiveShape(_Shape):
@@ -102,7 +121,7 @@ class TaskShape(_Shape):
 
 
 class DocumentShape(_Shape):
-    """A document: parameters, modules and tasks."""
+    """A document: parameters, modules, pieces and tasks."""
 
     composer: Literal[1]
     """Version of the language."""
@@ -116,5 +135,7 @@ class DocumentShape(_Shape):
     """Values that `$name` stands for; each is typed by its default."""
     modules: dict[str, ModuleShape] = Field(default_factory=dict)
     """Declared once; they own the weights."""
+    pieces: dict[str, PieceShape] = Field(default_factory=dict)
+    """Parts of graphs that tasks use."""
     tasks: dict[str, TaskShape] = Field(default_factory=dict)
     """Graphs over the modules."""

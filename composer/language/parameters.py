@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,9 +14,20 @@ from composer.language.yaml_nodes import compose
 from composer.problems import DocumentError, Findings, Note, Place, Problem, YamlPath
 from composer.problems.suggest import listed, suggest
 
-__all__ = ["COMMAND_LINE", "Parameters", "apply_settings", "removal"]
+__all__ = ["COMMAND_LINE", "Parameters", "apply_settings", "key_of_parameter", "removal", "wrong_type"]
 
 COMMAND_LINE = "<command line>"
+
+
+def key_of_parameter(text: str | None, path: YamlPath, places: Container[str]) -> str | None:
+    """The key under which `places` has the parameter that a value `$name` at a path reads; None where it reads none.
+
+    Those of a piece stand there as `piece/name`, and inside it they come before those of the document.
+    """
+    if text is None or not text.startswith("$"):
+        return None
+    inner = f"{path[1]}/{text[1:]}" if path[:1] == ("pieces",) else text[1:]
+    return next((key for key in (inner, text[1:]) if key in places), None)
 
 
 @dataclass
@@ -29,11 +40,13 @@ class Parameters:
     used: set[str] = field(default_factory=set)
     removed: Mapping[str, Place] = field(default_factory=dict)
     """Parameters of an extended document that one which extends it removes, and where."""
+    sections: tuple[YamlPath, ...] = (("parameters",),)
+    """Where they are declared."""
 
     @property
     def are_unread(self) -> bool:
         """Whether the parameters as a whole could not be read: an unknown one is then no problem of its own."""
-        return self.findings.is_silent(("parameters",))
+        return any(map(self.findings.is_silent, self.sections))
 
     def fill(self, value: object, path: YamlPath, tree: Tree, owner: YamlPath = ()) -> object:
         """Replace `$name` by its value, in maps and lists too; `$$x` is the text `$x`.

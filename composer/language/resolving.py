@@ -6,13 +6,13 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Union
 
 from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
 from composer.language.extending import Chain, Library, load_chain
 from composer.language.gc_pause import collector_paused
-from composer.language.models import DocumentShape, InputShape, NodeShape
+from composer.language.models import DocumentShape, InputShape, NodeShape, PieceShape, TaskShape
 from composer.language.parameters import COMMAND_LINE, Parameters, apply_settings, wrong_type
 from composer.language.roles import role_of
 from composer.language.schema12 import BOOL, MAP, NULL, STR, shown
@@ -25,7 +25,7 @@ from composer.problems.suggest import listed, nearest, suggest
 
 __all__ = ["Resolved", "find_source", "graphs_of", "resolve"]
 
-_FILLED = ("parameters", "modules", "tasks")
+_FILLED = ("parameters", "modules", "pieces", "tasks")
 _READ_AS = {BOOL: "true or false", NULL: "nothing"}
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*")
 
@@ -45,6 +45,7 @@ class Resolved:
     tree: Tree
     parameters: Mapping[str, Any]
     parameter_places: Mapping[str, Place]
+    """Where each parameter was given; those of pieces as `piece/name`."""
     own_file: str
     sources: Mapping[str, str]
     directories: Mapping[str, Path] = field(default_factory=dict)
@@ -64,6 +65,10 @@ class Resolved:
         """The plain value of a node, with parameters filled in."""
         values, _ = construct(MappingNode(MAP, [(ScalarNode(STR, "value"), node)]))
         return Parameters(Findings(), dict(self.parameters), {}).fill(values["value"], (), self.tree)
+
+    def filled(self, value: object, own: Mapping[str, object]) -> object:
+        """A value inside of a piece with `$name` filled in: by its own parameters, or else by the document's."""
+        return Parameters(Findings(), {**self.parameters, **own}, {}).fill(value, (), self.tree)
 
     @property
     def path(self) -> Path | None:
@@ -109,6 +114,11 @@ def _resolve(source: Source, library: Library, settings: Mapping[str, object] | 
         str(path[1]): place for path, place in chain.removed.items() if path[:-1] == ("parameters",)
     }
     findings.extend(_mistyped_overrides(chain, parameters))
+    layers = tuple(Tree(root) for _, root in chain.layers)
+    if shape.pieces and len(layers) > 1:
+        from composer.language.piece_parameters import mistyped_defaults
+
+        mistyped_defaults(layers, shape, findings)
     if settings:
         sources[COMMAND_LINE] = " ".join(f"--set {name}={value}" for name, value in settings.items())
         apply_settings(parameters, settings, sources[COMMAND_LINE])
@@ -116,6 +126,11 @@ def _resolve(source: Source, library: Library, settings: Mapping[str, object] | 
     if any(problem.code == "C003" for problem in findings):
         _drop_doubled(shape, chain, findings)
     _fill_all(shape, parameters, tree)
+    places_in_pieces: dict[str, Place] = {}
+    if shape.pieces:
+        from composer.language.piece_parameters import fill_pieces
+
+        places_in_pieces = fill_pieces(shape, parameters, tree)
     findings.extend(_override_problems(chain, parameters, tree))
     if not findings.has(Effect.UNSETTLES):
         findings.extend(_unused(parameters, tree))
@@ -124,14 +139,14 @@ def _resolve(source: Source, library: Library, settings: Mapping[str, object] | 
         shape=shape,
         tree=tree,
         parameters=parameters.values,
-        parameter_places=parameters.places,
+        parameter_places={**parameters.places, **places_in_pieces},
         own_file=str(source.path) if source.path else source.name,
         sources=sources,
         directories={s.name: s.path.parent for s, _ in chain.layers if s.path is not None},
         ancestors=tuple(s.path for s, _ in reversed(chain.layers[:-1]) if s.path is not None),
         findings=findings,
         removed=chain.removed,
-        layers=tuple(Tree(root) for _, root in chain.layers),
+        layers=layers,
     )
 
 
@@ -142,6 +157,8 @@ def _fill_all(shape: DocumentShape, parameters: Parameters, tree: Tree) -> None:
     for name, module in shape.modules.items():
         fill(module, ("modules", name))
     for path, inputs, nodes in graphs_of(shape):
+        if path[0] == "pieces":
+            continue
         for input_name, item in inputs.items():
             fill(item, (*path, "inputs", input_name))
         for node_name, node in nodes.items():
@@ -149,8 +166,13 @@ def _fill_all(shape: DocumentShape, parameters: Parameters, tree: Tree) -> None:
                 fill(node, (*path, "nodes", node_name))
 
 
-def graphs_of(shape: DocumentShape) -> Iterator[tuple[YamlPath, dict[str, InputShape], dict[str, NodeShape]]]:
-    """Path, inputs and nodes of every task and of every objective."""
+_Graph = tuple[YamlPath, Union[dict[str, InputShape], dict[str, str]], dict[str, NodeShape]]
+
+
+def graphs_of(shape: DocumentShape) -> Iterator[_Graph]:
+    """Path, inputs and nodes of every piece, of every task and of every objective."""
+    for piece_name, piece in shape.pieces.items():
+        yield ("pieces", piece_name), piece.inputs, piece.nodes
     for task_name, task in shape.tasks.items():
         yield ("tasks", task_name), task.inputs, task.nodes
         if task.objective is not None:
@@ -161,7 +183,7 @@ def _drop_doubled(shape: DocumentShape, chain: Chain, findings: Findings) -> Non
     """Drop modules, inputs and nodes that are written twice."""
     for path in dict.fromkeys(path for _, root in chain.layers for path in doubled_keys(root)):
         findings.silence(path)
-        if path[0] == "modules" and len(path) == 2:
+        if path[0] in ("modules", "pieces") and len(path) == 2:
             findings.doubt(path[:1])
         elif role_of(path) in ("input", "node"):
             findings.doubt(path[:2])
@@ -186,15 +208,21 @@ def _check_names(shape: DocumentShape, tree: Tree, findings: Findings) -> None:
 
     check(shape.parameters, ("parameters",), "parameter")
     check(shape.modules, ("modules",), "module")
+    check(shape.pieces, ("pieces",), "piece")
+    for name, piece in shape.pieces.items():
+        check(piece.parameters, ("pieces", name, "parameters"), "parameter")
     check(shape.tasks, ("tasks",), "task")
-    taken: dict[str, dict[str, YamlPath]] = {}
+    taken: dict[YamlPath, dict[str, YamlPath]] = {}
     for path, inputs, nodes in graphs_of(shape):
         check(inputs, (*path, "inputs"), "input")
         check(nodes, (*path, "nodes"), "node")
-        task = str(path[1])
-        if task not in taken:
-            check(shape.tasks[task].outputs, (*path, "outputs"), "output")
-        names_of_task = taken.setdefault(task, {})
+        whole = path[:2]
+        if whole not in taken:
+            graphs: Mapping[str, PieceShape | TaskShape] = (
+                shape.pieces if path[0] == "pieces" else shape.tasks
+            )
+            check(graphs[str(path[1])].outputs, (*path, "outputs"), "output")
+        names_of_task = taken.setdefault(whole, {})
         for section, names in (("inputs", inputs), ("nodes", nodes)):
             for name in list(names):
                 own = (*path, section, name)
@@ -221,7 +249,9 @@ def _no_name(name: str, what: str, key: Node | None, place: Place) -> Problem:
 
 
 def _name_taken(name: str, first: YamlPath, second: YamlPath, tree: Tree) -> Problem:
-    message = f"the name `{name}` is taken twice in one task: inputs and nodes share their names"
+    message = (
+        f"the name `{name}` is taken twice in one {role_of(second[:2])}: inputs and nodes share their names"
+    )
     notes = (Note(tree.place(first, key=True), "first taken here"),)
     return Problem("C109", "error", message, tree.place(second, key=True), notes=notes)
 

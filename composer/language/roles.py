@@ -6,16 +6,16 @@ from composer.problems import YamlPath
 
 __all__ = ["role_of"]
 
-_TOP: dict[str | int, str] = {"modules": "module", "tasks": "task"}
+_TOP: dict[str | int, str] = {"modules": "module", "pieces": "piece", "tasks": "task"}
 _IN_TASK: dict[str | int, str] = {"inputs": "input", "nodes": "node", "outputs": "output"}
 
 
 def role_of(path: YamlPath) -> str | None:
-    """`module`, `task`, `input`, `node` or `output` where a path ends at the name of one; None anywhere else."""
+    """`module`, `piece`, `task`, `input`, `node` or `output` where a path ends at the name of one, or None."""
     if len(path) == 2:
         return _TOP.get(path[0])
-    if path[:1] != ("tasks",):
+    if path[:1] not in (("tasks",), ("pieces",)):
         return None
     inner = path[2:]
-    section = inner[1:] if inner[:1] == ("objective",) else inner
+    section = inner[1:] if inner[:1] == ("objective",) and path[0] == "tasks" else inner
     return _IN_TASK.get(section[0]) if len(section) == 2 else None

@@ -46,7 +46,9 @@ class Form(Generic[Shape_co]):
 
 
 DOCUMENT = Form(
-    DocumentShape, "the document", {"modules": "module", "tasks": "task", "nodes": "node", "inputs": "input"}
+    DocumentShape,
+    "the document",
+    {"modules": "module", "pieces": "piece", "tasks": "task", "nodes": "node", "inputs": "input"},
 )
 
 

@@ -142,7 +142,12 @@ class Scope:
     errors: int
 
     def __iter__(self) -> Iterator[Problem]:
-        return (finding.problem for finding in self.findings._found[self.first :])
+        return (finding.problem for finding in self.told)
+
+    @property
+    def told(self) -> list[Finding]:
+        """What tells of the problems."""
+        return self.findings._found[self.first :]
 
     @property
     def failed(self) -> bool:
