@@ -11,7 +11,7 @@ from composer.graph.piece_bodies import PieceUse
 from composer.graph.references import written_references
 from composer.graph.wires import Wire, Wires
 from composer.language import NodeShape
-from composer.problems import Note, YamlPath
+from composer.problems import Note, Problem, YamlPath
 
 if TYPE_CHECKING:
     from composer.graph.tasks import TaskChecker
@@ -29,12 +29,14 @@ class Expansion:
     """Node → the inputs of pieces that its values come through."""
     outer: dict[str, PieceUse] = field(default_factory=dict)
     """The uses that the task itself writes."""
+    wires: Wires = field(default_factory=lambda: Wires((), ()))
+    """Between what the task itself writes: a use reads all that its inputs are wired to."""
     written: dict[str, tuple[YamlPath, bool]] = field(default_factory=dict)
     """The nodes that the task itself writes: path, and membership of the objective."""
 
     def run(self, wires: Wires) -> Wires:
         """Put the nodes of every use in its place; the wires between what there is then."""
-        checker = self.checker
+        checker, self.wires = self.checker, wires
         written, resolved, sources = dict(checker.nodes), dict(checker.resolved), dict(checker.sources)
         for name, callee in resolved.items():
             if isinstance(callee, UsedPiece):
@@ -78,12 +80,6 @@ class Expansion:
         found = self._followed(endpoint)
         return None if found is None else found[0]
 
-    def needed(self, wires: Wires, ends: list[str]) -> set[str]:
-        """What outputs need. A use is needed with any node inside, and all that it reads is needed with it."""
-        inside = [Wire(name.partition("/")[0], name, (), "") for name in self.checker.nodes if "/" in name]
-        read = [Wire(end[0], name, (), "") for name in self.outer for end in self.uses[name].sources.values()]
-        return Wires(self.all_names, [*wires, *inside, *read]).before(ends)
-
     def _followed(self, endpoint: Endpoint) -> tuple[Endpoint, tuple[Endpoint, ...]] | None:
         """The same, with the inputs of pieces that were handed through on the way."""
         crossed: list[Endpoint] = []
@@ -96,11 +92,24 @@ class Expansion:
                 return (f"{use.name}/{shown[0]}", shown[1]), tuple(reversed(crossed))
             through = (use.name, shown[0])
             following = use.sources.get(shown[0])
-            if following is None or through in crossed:
+            if through in crossed:
+                self._round(crossed[crossed.index(through) :])
+                return None
+            if following is None:
                 return None
             crossed.append(through)
             endpoint = following
         return endpoint, tuple(reversed(crossed))
+
+    def _round(self, crossed: list[Endpoint]) -> None:
+        """C210: uses that hand each other what comes from neither of them."""
+        findings, names = self.checker.findings, [use for use, _ in crossed]
+        use = self.outer[names[-1]]
+        where = use.references.get(crossed[-1][1]) or use.references.get(None) or use.path
+        message = f"these nodes wait for each other: {' → '.join([*names, names[0]])}"
+        place = self.checker.callees.document.tree.place(where)
+        findings.add(Problem("C210", "error", message, place), ("round", frozenset(crossed)))
+        findings.silence(*(self.checker.names[name] for name in names))
 
     def _wired(self, sources: dict[str, Wired]) -> tuple[dict[str, Wired], tuple[Endpoint, ...]]:
         """Sources with every use replaced by what it shows, and the inputs of pieces on the way."""

@@ -185,6 +185,8 @@ class References:
             helps, fix = list(meant.helps), meant.fix
         whole = role_of(self.task)
         helps.append(f"inputs and nodes of this {whole}: {listed(name, known)}")
+        if whole == "piece" and not callers and not fix:
+            helps.append("a piece sees its own alone: what comes from outside is declared under its `inputs`")
         message, notes = f"this {whole} has no node or input `{name}`", tuple[Note, ...]()
         wheres = ((*path[:2], *inner, name) for inner in _NAMED)
         gone = next((self.removed[where] for where in wheres if where in self.removed), None)

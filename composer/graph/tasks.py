@@ -366,7 +366,8 @@ class TaskChecker:
         ends = [text.partition(".")[0] for text in self.shape.outputs.values()]
         if self.shape.objective is not None:
             ends.append(self.shape.objective.loss.partition(".")[0])
-        needed = wires.before(ends) if self.expansion is None else self.expansion.needed(wires, ends)
+        wires = wires if self.expansion is None else self.expansion.wires
+        needed = wires.before(ends)
         tree = self.callees.document.tree
         for name, (where, _) in self._written().items():
             if name not in needed:

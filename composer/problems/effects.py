@@ -42,6 +42,9 @@ EFFECTS: Mapping[str, Effect] = MappingProxyType(
         "C201": Effect.NAMES_NOTHING,
         "C204": Effect.NAMES_NOTHING | Effect.UNSETTLES,
         "C205": Effect.NAMES_NOTHING,
+        "C227": Effect.NAMES_NOTHING | Effect.UNSETTLES,
+        "C228": Effect.UNSETTLES,
+        "C230": Effect.UNSETTLES,
     }
 )
 """The effects of every code that has some."""

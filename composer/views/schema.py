@@ -26,8 +26,9 @@ _PARAMETER_SHAPE: Json = {
 _NULL: Json = {"type": "null"}
 _NAME = r"^[A-Za-z_][A-Za-z0-9_-]*$"
 _REFERENCE = r"^[^.]+(\.[^.]+)?$"
+_PORT_TYPE = r"^[a-z][\w.-]*(:[A-Za-z][\w-]*)?\s*(\[[^\[\]]*\])?$"
 _RANGE = r"^\s*\d+\s*\.\.\s*\d+\s*(,\s*best\s+\d+\s*)?$"
-_NAMED = ("parameters", "modules", "tasks", "inputs", "nodes")
+_NAMED = ("parameters", "modules", "pieces", "tasks", "inputs", "nodes")
 
 
 def document_schema(registry: Registry) -> Json:
@@ -212,7 +213,11 @@ def _references(shapes: Json) -> None:
         "description": inputs.get("description", ""),
         "anyOf": [reference, ports],
     }
-    shapes["TaskShape"]["properties"]["outputs"]["additionalProperties"] = _or_null(reference)
+    for shape in ("PieceShape", "TaskShape"):
+        shapes[shape]["properties"]["outputs"]["additionalProperties"] = _or_null(reference)
+    shapes["PieceShape"]["properties"]["inputs"]["additionalProperties"] = _or_null(
+        {"type": "string", "pattern": _PORT_TYPE}
+    )
     shapes["ObjectiveShape"]["properties"]["loss"] |= {"pattern": _REFERENCE}
     ranges = shapes["CompileShape"]["properties"]["ranges"]
     ranges["additionalProperties"] = _or_null({"type": "string", "pattern": _RANGE})
@@ -228,6 +233,7 @@ def _whole(registry: Registry, stateless: Iterable[ModuleType]) -> Json:
     }
     graph: Json = {"inputs": _each(modalities), "nodes": _each(node)}
     objective = {"properties": graph, "required": ["loss"]}
+    piece = {"type": "object", "required": ["outputs"], "properties": {"nodes": _each(node)}}
     task: Json = {"type": "object", "required": ["outputs"]}
     outputs = {**_each({"type": "string"}), "minProperties": 1}
     # `objective: null` is a task without one
@@ -235,6 +241,7 @@ def _whole(registry: Registry, stateless: Iterable[ModuleType]) -> Json:
     return {
         "properties": {
             "modules": _each(_required(registry.module_types.values(), "uses")),
+            "pieces": _each(piece),
             "tasks": _each(task),
         }
     }
