@@ -13,7 +13,8 @@ import torch
 from pydantic import ValidationError
 
 from composer.execution import INITIAL, Model, Start
-from composer.graph import Checked, check
+from composer.graph import Checked, CheckedNode, check
+from composer.language import TaskShape
 from composer.plugin import Registry, load_registry
 from composer.problems import DocumentError, InputError, Problem
 from composer.problems.suggest import unknown
@@ -72,11 +73,32 @@ class Prepared:
             for name, module in self.report.modules.items()
             if name in self.programs.modules_by_name
         }
-        tasks = {
-            task: shape.tasks[task].model_dump(exclude={"summary", "compile"}) for task in self.recipe.tasks
-        }
-        text = json.dumps([modules, tasks], sort_keys=True, default=str)
+        tasks = {task: _written(shape.tasks[task]) for task in self.recipe.tasks}
+        inside = [
+            (task, *_told(node))
+            for task in self.recipe.tasks
+            for node in self.report.tasks[task].nodes.values()
+            if "/" in node.name
+        ]
+        text = json.dumps([modules, tasks, *([inside] if inside else [])], sort_keys=True, default=str)
         return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _written(task: TaskShape) -> dict[str, Any]:
+    """A task as it was written before there were pieces: what those stand for is told by its nodes."""
+    written = task.model_dump(exclude={"summary", "compile"})
+    graphs = [written, written["objective"] or {}]
+    for node in (node for graph in graphs for node in graph.get("nodes", {}).values()):
+        del node["piece"]
+    return written
+
+
+def _told(node: CheckedNode) -> tuple[object, ...]:
+    """What a node inside of a piece is."""
+    options = None if node.options is None else node.options.model_dump_json()
+    config = node.module.config.model_dump_json()
+    callee = (node.callee.key, node.module.name, node.module.type.id, config, node.method, options)
+    return node.name, *callee, sorted(node.sources.items())
 
 
 def prepare(request: Request, registry: Registry | None = None) -> Prepared:

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 
 from composer.execution import load
+from composer.types import States
 from composer.weights import save_weights
 
 HEAD = """\
@@ -64,7 +65,7 @@ OUT = HEAD + TASK.replace(
 
 def test_a_piece_answers_as_what_it_stands_for(tmp_path: Path) -> None:
     answers = []
-    x = np.arange(18, dtype=np.float32).reshape(3, 6) / 18
+    x = States(np.arange(18, dtype=np.float32).reshape(3, 6) / 18, np.array([1, 1, 0]))
     for name, text in (("used", USED), ("out", OUT)):
         document = tmp_path / f"{name}.yaml"
         document.write_text(text)
@@ -86,6 +87,6 @@ def test_an_artifact_of_pieces_names_nodes_by_path(tmp_path: Path) -> None:
         document, tmp_path / "artifact", weights=tmp_path / "weights.safetensors"
     )
     artifact = composer_compile.load(tmp_path / "artifact")
-    x = np.arange(18, dtype=np.float32).reshape(3, 6) / 18
+    x = States(np.arange(18, dtype=np.float32).reshape(3, 6) / 18, np.array([1, 1, 0]))
     assert np.allclose(artifact.run("t", x=x)["vector"], model.run("t", x=x)["vector"], atol=1e-6)
     assert "deep/again/thin" in json.dumps(json.loads((tmp_path / "artifact" / "manifest.json").read_text()))
