@@ -133,3 +133,18 @@ def test_patches_are_a_matrix_product_of_the_convolutions_weights() -> None:
     (ours,) = torch.autograd.grad(found.square().sum(), weight)
     (theirs,) = torch.autograd.grad(expected.square().sum(), weight)
     torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-3)
+
+
+@torch.no_grad()
+def test_in_bfloat16_nothing_is_cast(golden) -> None:
+    """A norm reckons in float32 by itself: casts around it would be kernels of their own."""
+    case = golden("visual")
+    (vision,) = case.modules("vision")
+    pixels = case.inputs["video"].to(torch.bfloat16)
+    vision.to(torch.bfloat16)
+    with Operations() as operations:
+        states = vision(pixels=pixels)
+    assert states.values.dtype is torch.bfloat16
+    assert "aten.native_layer_norm.default" in operations.seen or "aten.layer_norm.default" in operations.seen
+    casts = [name for name in operations.seen if name in ("aten._to_copy.default", "aten.to.dtype")]
+    assert len(casts) <= 1  # the mask of class tokens, which is made of whole numbers
