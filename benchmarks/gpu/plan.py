@@ -27,7 +27,7 @@ __all__ = [
 REFERENCE, FUSED, BASELINE, COMPILED = "eager", "fused", "full-prefixes", "torch-compile"
 LIVE = (REFERENCE, FUSED, BASELINE, COMPILED)
 """Ways to run the live model; every other one is a compile backend."""
-SECTIONS: dict[str, str] = {"profile": "benchmarks.gpu.profiling"}
+SECTIONS = {"train": "benchmarks.gpu.training", "profile": "benchmarks.gpu.profiling"}
 """Parts that are no cells of the table → the module that measures them and writes their section (`SectionModule`)."""
 LATE = {"fuse": FUSED, "compile": COMPILED, "prefixes": BASELINE}
 REST = "batches"

@@ -112,7 +112,7 @@ def _measure_group(
     own["contenders"] = [name for name in group.contenders if any(name == cell.contender for cell in open_)]
     own["batches"] = sorted({cell.batch for cell in open_}) or job["batches"][:1]
     own["ranges"] = [min(job["batches"]), max(job["batches"])]
-    own |= {key: results.setup[key] for key in ("length", "image_size", "sure")}
+    own |= {key: results.setup[key] for key in ("length", "image_size", "sure", "flops")}
     status, reason = "measured", ""
     results.begin(group)
     for finding in findings(own, group.name, clock, packages):

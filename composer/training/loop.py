@@ -21,7 +21,15 @@ from composer.training.protocol import TaskData, Trainee
 from composer.training.schedule import learning_rate
 from composer.training.state import RunState, load_state, save_state
 
-__all__ = ["EpochResult", "Progress", "TrainingStep", "backward", "scalar_loss", "train_epochs"]
+__all__ = [
+    "EpochResult",
+    "Progress",
+    "TrainingStep",
+    "backward",
+    "optimizer_of",
+    "scalar_loss",
+    "train_epochs",
+]
 
 BETAS = (0.9, 0.98)
 
@@ -92,7 +100,7 @@ def train_epochs(
             since the last epoch), or the checkpoint is missing, damaged or of another run.
     """
     modules = nn.ModuleDict(dict(trainee.modules_by_name))
-    optimizer = _optimizer(modules, recipe)
+    optimizer = optimizer_of(modules, recipe)
     batches = {task: item.batches(0) for task, item in data.items()}
     state = RunState(Course.of(recipe), document, batches, numerics=numerics)
     if resume:
@@ -263,7 +271,7 @@ def backward(loss: Tensor, task: str) -> None:
         ) from error
 
 
-def _optimizer(modules: nn.Module, recipe: Recipe) -> torch.optim.AdamW:
+def optimizer_of(modules: nn.Module, recipe: Recipe) -> torch.optim.AdamW:
     """AdamW that decays matrices, and leaves offsets, norms and other vectors alone."""
     parameters = [p for p in modules.parameters() if p.requires_grad]
     groups = [

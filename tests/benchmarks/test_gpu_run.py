@@ -256,3 +256,18 @@ def test_what_was_never_reached_comes_before_what_failed(tmp_path: Path) -> None
         "inductor",
         "export",
     ]
+
+
+@pytest.mark.slow
+def test_a_training_step_has_a_row_per_precision(tmp_path: Path) -> None:
+    done = run("--batches", "2", "--parts", "train", "--out", str(tmp_path))
+    assert done.returncode == 0, done.stderr
+    (section,) = json.loads((tmp_path / "results.json").read_text())["sections"]
+    assert section["status"] == "measured", section["reason"]
+    assert [row["precision"] for row in section["rows"]] == ["fp32", "bf16"]
+    for row in section["rows"]:
+        assert row["met"]
+        assert row["losses"][0] > row["losses"][-1] > 0
+        assert row["flops_per_s"] > 0
+    assert section["rows"][1]["loss_max_rel"] > 0  # it did compute in bfloat16
+    assert (tmp_path / "results.md").read_text().count(" met |") == 2
