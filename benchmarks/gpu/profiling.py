@@ -129,7 +129,7 @@ def profiled(run: Callable[[], Any], device: torch.device) -> dict[str, Any]:
     if on_gpu:
         torch.cuda.synchronize(device)
     activities = [ProfilerActivity.CPU, *([ProfilerActivity.CUDA] if on_gpu else [])]
-    with profile(activities=activities) as found:
+    with profile(activities=activities, acc_events=True) as found:
         run()
         if on_gpu:
             torch.cuda.synchronize(device)
