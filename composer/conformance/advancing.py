@@ -12,9 +12,8 @@ from torch.utils._pytree import tree_flatten, tree_leaves, tree_map
 
 from composer.conformance.report import Failure
 from composer.execution.captured import Graphs, Replay
-from composer.execution.captured_decoder import Stepper
 from composer.execution.captured_search import TurnInPlace, captured_turns
-from composer.plugin import AdvancingPolicyImplementation, Cache, Hypothesis
+from composer.plugin import AdvancingPolicyImplementation, Cache, Hypothesis, Stepper
 from composer.plugin.implementations import BoundSearch
 from composer.plugin.search_loop import Turn, Turns, found_in, tokens_in
 

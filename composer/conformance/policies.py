@@ -60,7 +60,7 @@ def _unflatten(leaves: Iterable[Tensor], context: object) -> _Cache:
 register_pytree_node(_Cache, lambda cache: ([cache._of], None), _unflatten)
 
 
-def _step(ids: Tensor, cache: _Cache) -> tuple[Tensor, object]:
+def _step(ids: Tensor, cache: _Cache) -> tuple[Tensor, _Cache]:
     """Scores that depend on the sample and the last token; samples end after texts of unequal length."""
     of = cache._of
     cache._uses.append(ids)
@@ -73,7 +73,7 @@ def _step(ids: Tensor, cache: _Cache) -> tuple[Tensor, object]:
     return logits, _Cache(of)
 
 
-def _step_once(ids: Tensor, cache: _Cache) -> tuple[Tensor, object]:
+def _step_once(ids: Tensor, cache: _Cache) -> tuple[Tensor, _Cache]:
     """The same for a policy that says that it goes on from each cache once."""
     if cache._uses:
         raise Failure("it goes on from a cache a second time, and is declared with `steps_once`")

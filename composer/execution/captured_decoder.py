@@ -6,21 +6,13 @@ for searches that step from each cache once (`SearchPolicy.steps_once`).
 
 from __future__ import annotations
 
-from typing import Any, Protocol
-
 import torch
 from torch import Tensor
 
 from composer.execution.captured import Captured, Graphs, Values
-from composer.plugin import Cache, DecoderStep
+from composer.plugin import Cache, DecoderStep, Stepper
 
-__all__ = ["CapturedCache", "CapturedSteps", "Stepper"]
-
-
-class Stepper(Protocol):
-    """What steps: a decoder, or what stands for one."""
-
-    def step(self, ids: Tensor, cache: Any, /) -> tuple[Tensor, Any]: ...
+__all__ = ["CapturedCache", "CapturedSteps"]
 
 
 class CapturedCache:

@@ -12,8 +12,8 @@ import torch
 from torch import Tensor
 
 from composer.execution.captured import Captured, Graphs, Values
-from composer.execution.captured_decoder import CapturedSteps, Stepper
-from composer.plugin import AdvancingPolicyImplementation, Cache, DecoderStep, Hypothesis
+from composer.execution.captured_decoder import CapturedSteps
+from composer.plugin import AdvancingPolicyImplementation, Cache, DecoderStep, Hypothesis, Stepper
 from composer.plugin.implementations import BoundSearch, held_hypotheses
 from composer.plugin.search_loop import (
     RunAsItIs,

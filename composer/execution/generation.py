@@ -9,13 +9,12 @@ from __future__ import annotations
 import random
 from collections.abc import Collection, Container, Iterable, Iterator, Mapping, Sequence
 from functools import partial
-from typing import Any, cast
+from typing import Any
 
 import torch
 from pydantic import ValidationError
 from torch import Tensor, nn
 
-from composer.execution.captured_decoder import Stepper
 from composer.execution.captured_search import DecoderSearch
 from composer.execution.processors import Processors
 from composer.execution.program import Program
@@ -31,7 +30,14 @@ from composer.plugin import (
 )
 from composer.plugin.answers import as_vocabulary
 from composer.plugin.asking import ask
-from composer.plugin.implementations import BoundSearch, begin, bind_search, framing_of, tokenizer_of
+from composer.plugin.implementations import (
+    BoundSearch,
+    begin,
+    bind_search,
+    decoder_of,
+    framing_of,
+    tokenizer_of,
+)
 from composer.problems import InputError
 
 __all__ = [
@@ -177,7 +183,7 @@ class Generator:
         framing = framing_of(vocabulary, min_tokens=options.min_tokens, max_tokens=options.max_tokens)
         self.step = step
         self.kinds = registry.kinds
-        self.decoder: Any = decoder  # a module; its methods are those of `composer.plugin.Decoder`
+        self.decoder = decoder_of(decoder, generation.prompt, node.module.type.title)
         self.prompt = generation.prompt
         self.tokenizer = tokenizer_for(registry, vocabulary, shared)
         _check_ids(node.module.name, vocabulary, self.tokenizer)
@@ -185,7 +191,7 @@ class Generator:
         self.search = bind_search(
             search.policy, search.config, framing, beams=search.beams, streams=search.streams
         )
-        self.searching = DecoderSearch(self.search, cast(Stepper, decoder), captures=True)
+        self.searching = DecoderSearch(self.search, self.decoder, captures=True)
 
     def start(self, memory: dict[str, Any]) -> tuple[Tensor | None, Cache, int]:
         """The scores of the first token, where a prompt gives them, the decoder's cache, and the batch size."""

@@ -37,7 +37,7 @@ from composer.plan import Plan, pieces_inside, plan_objective, plan_task, watche
 from composer.plugin import Hypothesis, Registry, load_registry
 from composer.plugin.answers import as_map
 from composer.plugin.asking import PluginError, ask
-from composer.plugin.implementations import BoundSearch
+from composer.plugin.implementations import BoundSearch, decoder_of
 from composer.problems import InputError
 from composer.problems.suggest import unknown
 from composer.weights import LoadReport
@@ -323,6 +323,9 @@ def _build(
         declared = report.modules[name]
         on_meta = empty and name not in fresh
         modules[name] = _empty(declared) if on_meta else build_module(declared.type, declared.config)
+    for step in (step for plan in plans for step in plan.steps if step.node.generates):
+        node = step.node
+        decoder_of(modules[node.module.name], node.decoding.generation.prompt, node.module.type.title)
     return modules
 
 

@@ -14,6 +14,7 @@ from composer.plugin.contracts import (
     Sample,
     SearchPolicyImplementation,
     SeededSearchPolicyImplementation,
+    Stepper,
     Tokenizer,
 )
 from composer.plugin.declarations import (
@@ -71,6 +72,7 @@ __all__ = [
     "SearchPolicy",
     "SearchPolicyImplementation",
     "SeededSearchPolicyImplementation",
+    "Stepper",
     "Tokenizer",
     "Vocabulary",
     "folder_of",

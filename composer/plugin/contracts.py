@@ -31,6 +31,7 @@ __all__ = [
     "Sample",
     "SearchPolicyImplementation",
     "SeededSearchPolicyImplementation",
+    "Stepper",
     "Tokenizer",
 ]
 
@@ -69,27 +70,34 @@ class Cache(Protocol):
         """The cache of the samples `rows[R]` alone, in that order."""
 
 
-class Decoder(Protocol):
+class Stepper(Protocol):
+    """What steps: a decoder, or what stands for one. It takes the caches that it gave, or their like."""
+
+    def step(self, ids: Tensor, cache: Any, /) -> tuple[Tensor, Cache]:
+        """The last token of every beam, ids[B, K] → logits[B, K, V] of the next, and the cache with this one in it.
+
+        Neither a sample nor a beam sees another.
+        """
+
+
+class Decoder(Stepper, Protocol):
     """A module that a `generate` node calls. A cache is made of tensors in records and tuples."""
 
-    def start(self, *, beams: int, max_tokens: int, **memory: Any) -> Any:
+    def start(self, *, beams: int, max_tokens: int, **memory: Any) -> Cache:
         """The cache before the first token, with room for `max_tokens` of them in each of `beams` beams.
 
         `memory` holds the ports of the signature, but for those of the prompt.
         """
 
-    def step(self, ids: Tensor, cache: Any, /) -> tuple[Tensor, Any]:
-        """The last token of every beam, ids[B, K] → logits[B, K, V] of the next, and the cache with this one in it."""
-
 
 class PrefillingDecoder(Decoder, Protocol):
     """A decoder whose `Generation` names a prompt. Its `start` may give a note: only `prefill` reads it."""
 
-    def prefill(self, *, cache: Any, **prompt: Any) -> tuple[Tensor, Any]:
+    def prefill(self, *, cache: Any, **prompt: Any) -> tuple[Tensor, Cache]:
         """Run the whole prompt: logits[B, K, V] of the first token, and the cache with the prompt in it."""
 
 
-DecoderStep = Callable[["Tensor", Any], "tuple[Tensor, Any]"]
+DecoderStep = Callable[["Tensor", Any], "tuple[Tensor, Cache]"]
 """`step(ids[B, K], cache) -> (logits[B, K, V], cache)`."""
 
 

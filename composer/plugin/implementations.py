@@ -8,19 +8,22 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Union, cast
 
 from composer.plugin.asking import PluginError, ask, import_object
 from composer.plugin.contracts import (
     AdvancingPolicyImplementation,
     Cache,
     DatasetImplementation,
+    Decoder,
     DecoderStep,
     Framing,
     Hypothesis,
+    PrefillingDecoder,
     Processor,
     Sample,
     SearchPolicyImplementation,
+    SeededSearchPolicyImplementation,
     Tokenizer,
 )
 from composer.plugin.declarations import Config, SearchPolicy, Vocabulary
@@ -34,13 +37,17 @@ if TYPE_CHECKING:
 
 __all__ = [
     "BoundSearch",
+    "as_cache",
     "as_dataset",
+    "as_decoder",
+    "as_prefilling_decoder",
     "as_processor",
     "as_samples",
     "as_score",
     "as_splits",
     "begin",
     "bind_search",
+    "decoder_of",
     "framing_of",
     "held_hypotheses",
     "tokenizer_of",
@@ -52,6 +59,38 @@ def as_processor(answer: Any) -> Processor:
     _hold_methods(answer, "encode")
     processor: Processor = answer
     return processor
+
+
+def as_decoder(answer: Any) -> Decoder:
+    """An object with the methods `start` and `step`."""
+    _hold_methods(answer, "start", "step")
+    decoder: Decoder = answer
+    return decoder
+
+
+def as_prefilling_decoder(answer: Any) -> PrefillingDecoder:
+    """A decoder with the method `prefill`."""
+    _hold_methods(answer, "start", "prefill", "step")
+    decoder: PrefillingDecoder = answer
+    return decoder
+
+
+def decoder_of(module: object, prompt: Sequence[str], what: str) -> Decoder:
+    """A module that was built, as the decoder that its type promises. Raises PluginError where it is none."""
+    try:
+        return as_prefilling_decoder(module) if prompt else as_decoder(module)
+    except TypeError as error:
+        fault = f"is built as a {type(module).__name__}, and it generates: {error}"
+        raise PluginError(what, fault) from None
+
+
+def as_cache(answer: Any) -> Cache:
+    """An object with `device`, `reorder` and `select`."""
+    _hold_methods(answer, "reorder", "select")
+    if not hasattr(answer, "device"):
+        raise TypeError("an object with `device` is expected")
+    cache: Cache = answer
+    return cache
 
 
 def as_dataset(answer: Any) -> DatasetImplementation:
@@ -107,6 +146,9 @@ def framing_of(vocabulary: Vocabulary, *, min_tokens: int, max_tokens: int) -> F
     return Framing(vocabulary.start, ends, vocabulary.pad, min_tokens, max_tokens)
 
 
+AnySearchPolicy = Union[SearchPolicyImplementation, SeededSearchPolicyImplementation]
+
+
 @dataclass(frozen=True)
 class BoundSearch:
     """A search policy with its options and its framing: the one way in which decoders are searched."""
@@ -115,18 +157,23 @@ class BoundSearch:
     framing: Framing
     beams: int
     streams: bool
-    implementation: SearchPolicyImplementation
+    implementation: AnySearchPolicy
 
     def search(
         self, step: DecoderStep, cache: Cache, batch: int, seed: int
     ) -> Sequence[Sequence[Hypothesis]]:
         """Every sample's hypotheses, best first. Raises PluginError where the policy gives something else."""
-        found = self.implementation.search(step, cache, batch, **self._seeded(seed))
+        if self.policy.seeded:
+            found = self._seeded.search(step, cache, batch, seed=seed)
+        else:
+            found = self._plain.search(step, cache, batch)
         return held_hypotheses(found, batch, self.policy.title)
 
     def stream(self, step: DecoderStep, cache: Cache, seed: int) -> Iterator[int]:
         """The tokens of one sample as they are found."""
-        return self.implementation.stream(step, cache, **self._seeded(seed))
+        if self.policy.seeded:
+            return self._seeded.stream(step, cache, seed=seed)
+        return self._plain.stream(step, cache)
 
     @property
     def advancing(self) -> AdvancingPolicyImplementation | None:
@@ -137,7 +184,8 @@ class BoundSearch:
     def opening(self, batch: int, device: torch.device, seed: int) -> Turn:
         """Where a policy that advances turn by turn begins."""
         made: Any = self.implementation
-        opening: Turn = made.opening(batch, device, **self._seeded(seed))
+        seeded = {"seed": seed} if self.policy.seeded else {}
+        opening: Turn = made.opening(batch, device, **seeded)
         return opening
 
     def check_streams(self) -> None:
@@ -149,8 +197,13 @@ class BoundSearch:
                 "that follows one text, such as `core.greedy`"
             )
 
-    def _seeded(self, seed: int) -> dict[str, int]:
-        return {"seed": seed} if self.policy.seeded else {}
+    @property
+    def _seeded(self) -> SeededSearchPolicyImplementation:
+        return cast(SeededSearchPolicyImplementation, self.implementation)
+
+    @property
+    def _plain(self) -> SearchPolicyImplementation:
+        return cast(SearchPolicyImplementation, self.implementation)
 
 
 def bind_search(
@@ -158,13 +211,13 @@ def bind_search(
 ) -> BoundSearch:
     """Make a policy's implementation. Raises PluginError where that fails, or gives nothing that searches."""
 
-    def accept(answer: Any) -> SearchPolicyImplementation:
+    def accept(answer: Any) -> AnySearchPolicy:
         _hold_methods(answer, "search", *(["stream"] if streams else []))
         if callable(getattr(answer, "advance", None)):
             _hold_methods(answer, "opening", "texts")
             if not isinstance(getattr(answer, "framing", None), Framing):
                 raise TypeError("an object that keeps its `framing` is expected")
-        made: SearchPolicyImplementation = answer
+        made: AnySearchPolicy = answer
         return made
 
     implementation = import_object(policy.implementation, policy.title)
@@ -188,8 +241,14 @@ def held_hypotheses(found: object, batch: int, what: str) -> Sequence[Sequence[H
 
 
 def begin(
-    decoder: Any, ports: Mapping[str, Any], prompt: Sequence[str], *, beams: int, max_tokens: int, what: str
-) -> tuple[Tensor | None, Any]:
+    decoder: Decoder,
+    ports: Mapping[str, Any],
+    prompt: Sequence[str],
+    *,
+    beams: int,
+    max_tokens: int,
+    what: str,
+) -> tuple[Tensor | None, Cache]:
     """Start a decoder on its memory and, where it has a prompt, run that: scores of the first token, and the cache.
 
     `ports` are the values of the input ports, of which `prompt` go to `prefill`. There are no scores without a prompt.
@@ -199,7 +258,8 @@ def begin(
     cache = decoder.start(**memory, beams=beams, max_tokens=max_tokens)
     if not prompt:
         return None, cache
-    answer = decoder.prefill(**{port: value for port, value in ports.items() if port in prompt}, cache=cache)
+    given = {port: value for port, value in ports.items() if port in prompt}
+    answer: object = as_prefilling_decoder(decoder).prefill(**given, cache=cache)
     if not isinstance(answer, tuple) or len(answer) != 2 or getattr(answer[0], "ndim", 0) != 3:
         raise PluginError(f"`prefill` of {what}", "does not give (logits[B, K, V], cache)")
     logits, cache = answer

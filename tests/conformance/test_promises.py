@@ -183,7 +183,8 @@ def test_text_ports_are_skipped_with_the_reason() -> None:
     signature = Signature({"texts": "text[B]"}, {"states": STATES})
     report = check("Mixer", {"forward": Method(lambda config: signature)})
     reasons = [(result.check, result.outcome, result.reason) for result in report.results]
-    assert reasons == [("signature", "skip", "texts is text[B], which stays on the host")]
+    assert reasons[0] == ("signature", "skip", "texts is text[B], which stays on the host")
+    assert [check for check, _, _ in reasons] == ["signature", "entries"]
 
 
 def test_padding_is_skipped_where_there_is_no_room() -> None:
@@ -248,7 +249,22 @@ WORDS = Vocabulary("text", {"tokenizer": "bert-uncased"}, start=1, end=2, pad=0)
         ),
         ("NarrowDecoder", WORDS, "step: expected logits[B, K, V] for ids [3, 3], got [3, 11]"),
         ("StubbornDecoder", WORDS, "reordering the beams of the cache does not reorder the logits"),
-        ("Mixer", WORDS, "Mixer has no method `start`"),
+        ("Mixer", WORDS, "is built as a Mixer, and it generates: an object with the method `start` is"),
+        ("LosesDeviceDecoder", WORDS, "an object with `device` is expected"),
+        ("ForgettingDecoder", WORDS, "after `select` of 2 of 3 samples of its cache, step raises"),
+        ("HeadDecoder", WORDS, "`select` of the samples [2, 0] of its cache does not select the logits"),
+        ("MarsDecoder", WORDS, "the `device` of its cache is 'mars'; a torch.device is expected"),
+        ("TurningDecoder", WORDS, "reordering the beams of the cache does not reorder the logits"),
+        ("FirstSampleDecoder", WORDS, "reordering the beams of the cache does not reorder the logits"),
+        ("ListDecoder", WORDS, "step gives a list; (logits[B, K, V], cache) is expected, a tuple"),
+        ("NoCacheDecoder", WORDS, "step gives a NoneType as its cache: an object with the method `reorder`"),
+        ("WholeDecoder", WORDS, "step: expected logits of float values, got int64"),
+        ("CrossSampleDecoder", WORDS, "sample 0 of B=3 alone has other scores: logits differs by up to"),
+        ("CrossBeamDecoder", WORDS, "with beams=1, the tokens of beam 0 of 3 have other scores"),
+        ("FixedBeamsDecoder", WORDS, "step: expected logits[B, K, V] for ids [3, 1], got [3, 3, 11]"),
+        ("FixedRoomDecoder", WORDS, "and with max_tokens=9 it raises AssertionError: no room: `start` makes"),
+        ("LongerIsLouderDecoder", WORDS, "with max_tokens=9, the same tokens have other scores: logits"),
+        ("InPlaceDecoder", WORDS, "does not"),
     ],
 )
 def test_generation_is_checked_step_by_step(implementation: str, vocabulary: Any, message: str) -> None:
@@ -259,6 +275,28 @@ def test_generation_is_checked_step_by_step(implementation: str, vocabulary: Any
     (result,) = (each for each in report.results if each.check == "generation")
     assert message in result.reason
     assert report.passed == (not message)
+
+
+@pytest.mark.parametrize(
+    ("implementation", "message"),
+    [
+        ("PrefillingDecoder", ""),
+        ("CrossPrefillingDecoder", "sample 0 of B=3 alone has other scores: logits differs by up to"),
+        (
+            "Decoder",
+            "is built as a Decoder, and it generates: an object with the method `prefill` is expected",
+        ),
+    ],
+)
+def test_a_prompt_is_held_as_steps_are(implementation: str, message: str) -> None:
+    entry = module_type(implementation, generation=replace(generation(WORDS), prompt=("memory",)))
+    report = check_plugin(
+        Offers(ModuleType(entry.id, entry.config, {}, entry.builder, "", generation=entry.generation))
+    )
+    (result,) = (each for each in report.results if each.check == "generation")
+    assert message in result.reason, str(report)
+    assert report.passed == (not message)
+    assert "after token" not in result.reason
 
 
 @pytest.mark.parametrize(

@@ -129,7 +129,7 @@ def test_a_second_search_of_the_same_shape_has_a_cache_of_its_own(
 def test_what_cannot_be_captured_runs_as_it_is(
     fault: str, steps: CapturedSteps, captures: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real = steps.decoder.step
+    real: Any = steps.decoder.step
 
     def faulty(ids: Tensor, cache: Any) -> Any:
         logits, after = real(ids, cache)

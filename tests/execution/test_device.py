@@ -146,7 +146,7 @@ def test_a_search_makes_the_host_wait_once_in_eight_tokens(search: str, tiny: An
             assert reads[before:] == []
             return found
 
-        generator.decoder.step = watched
+        generator.decoder.step = watched  # type: ignore[method-assign]
         agree(expected, model.run("image-caption", image=[str(tiny.picture)] * 2))
     assert len(waited) == 18
     assert [later - earlier for earlier, later in itertools.pairwise(waited)] == [*[0] * 7, 1, *[0] * 7, 1, 0]

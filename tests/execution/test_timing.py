@@ -41,7 +41,7 @@ def test_a_node_that_fails_is_timed_and_the_watch_ends() -> None:
         def fails(*_: object, **__: object) -> None:
             raise ValueError("no more")
 
-        model.runner("image-qa").generators[last].decoder.step = fails
+        model.runner("image-qa").generators[last].decoder.step = fails  # type: ignore[method-assign, assignment]
         with pytest.raises(NodeError, match="no more"), timing:
             model.run("image-qa", image=str(PICTURE), question="is there a circle?")
     assert current_watch() is None

@@ -76,7 +76,7 @@ def test_steps_of_a_search_are_captured(
     def never(*arguments: Any) -> Any:
         raise AssertionError("a captured step is not called again")
 
-    generator.decoder.step = never
+    generator.decoder.step = never  # type: ignore[method-assign]
     agree(model.run("image-caption", **requests["image-caption"]), expected)
 
 

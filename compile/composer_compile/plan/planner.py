@@ -18,7 +18,7 @@ from composer.graph import Checked, Report, check
 from composer.language import Source
 from composer.plan import Plan, Step, execute, plan_task, result_of
 from composer.plugin import Registry, load_registry
-from composer.plugin.implementations import begin
+from composer.plugin.implementations import begin, decoder_of
 from composer.problems.suggest import unknown
 from composer_compile.artifact.dtypes import DTYPES
 from composer_compile.backends.contract import Builder, HoldsWeights
@@ -243,7 +243,7 @@ class _Walk:
         node = step.node
         decoding = node.decoding
         options, prompt, beams = decoding.options, decoding.generation.prompt, decoding.search.beams
-        decoder: Any = self._target(step)
+        decoder = decoder_of(self._target(step), prompt, node.module.type.title)
 
         def start(**ports: Any) -> Any:
             title = node.module.type.title

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from composer.execution import Program
 from composer.plan import Step
-from composer.plugin.implementations import begin
+from composer.plugin.implementations import as_decoder, begin
 from composer_compile.errors import CompileError
 from composer_compile.tensors.leaves import named_leaves, rebuild
 
@@ -70,7 +70,7 @@ class StageModule(nn.Module):
         for node, (decoder, step) in self.starts.items():
             decoding = step.node.decoding
             first, cache = begin(
-                decoder,
+                as_decoder(decoder),
                 step.read(slots),
                 decoding.generation.prompt,
                 beams=decoding.search.beams,
@@ -177,7 +177,7 @@ class StepModule(nn.Module):
         before = dict(named_leaves(cache, cache_name(self.node)))
         if parents is not None:
             cache = cache.reorder(parents)
-        logits, cache = self.decoder.step(ids, cache)  # type: ignore[operator]
+        logits, cache = as_decoder(self.decoder).step(ids, cache)
         after = dict(named_leaves(cache, cache_name(self.node)))
         if after.keys() != before.keys():
             raise CompileError(

@@ -7,10 +7,11 @@ from functools import partial
 from typing import Any
 
 import torch
+from torch import nn
 
 from composer.execution.slot_values import rows_in
 from composer.plan import Step
-from composer.plugin.implementations import begin
+from composer.plugin.implementations import begin, decoder_of
 from composer.types import Kind
 from composer.views.cost.cost import Generating
 from composer.views.cost.metering import Meter
@@ -22,7 +23,7 @@ MEASURED_STEPS = 32
 
 
 def measure_generate(
-    decoder: Any, step: Step, sources: Mapping[str, Any], meter: Meter, kinds: Mapping[str, Kind]
+    module: nn.Module, step: Step, sources: Mapping[str, Any], meter: Meter, kinds: Mapping[str, Kind]
 ) -> tuple[Generating, int]:
     """What generating `max_tokens` tokens costs when no hypothesis ends early, and the most bytes alive meanwhile.
 
@@ -33,6 +34,7 @@ def measure_generate(
     node = step.node
     decoding = node.decoding
     options, prompt, beams = decoding.options, decoding.generation.prompt, decoding.search.beams
+    decoder = decoder_of(module, prompt, node.module.type.title)
     memory = dict(sources)
     batch = rows_in(memory, node.signature.inputs, kinds)
     tokens = options.max_tokens
