@@ -77,7 +77,50 @@ def measure(*, quick: bool) -> list[Row]:
             note="linear is 1",
         )
     )
+    rows.append(_shared(100 if quick else 1_000))
     return rows
+
+
+TASKS = 30
+
+
+def of_tasks(nodes: int) -> str:
+    """A document of `TASKS` tasks over one piece, which has so many nodes that there are as many as in `generated`."""
+    lines = generated(nodes // TASKS).splitlines()
+    head, chain = lines[:3], lines[7:-1]
+    inner = [line.replace("features.states", "features") for line in chain]
+    uses = [
+        f"  t{i}: {{inputs: {{features: {{modality: array, with: {{kind: states, dims: [B, N, 64]}}}}}}, "
+        "nodes: {chain: {piece: chain, inputs: {features: features}}}, outputs: {last: chain.last}}"
+        for i in range(TASKS)
+    ]
+    piece = ["pieces:", "  chain:", '    inputs: {features: "states[B, N, 64]"}', "    nodes:", *inner]
+    return "\n".join([*head, *piece, f"    outputs: {{last: n{len(chain) - 1}.states}}", "tasks:", *uses, ""])
+
+
+def _shared(nodes: int) -> Row:
+    """Checking many tasks over a piece beside one task of as many nodes, both from text."""
+    registry, library = load_registry(), Library()
+    used = Source("pieces.yaml", of_tasks(nodes))
+    written = Source("generated.yaml", generated(TASKS * (nodes // TASKS)))
+    for source in (used, written):
+        assert check_resolved(resolve(source, library), registry).ok
+    seconds = interleaved(
+        {
+            "pieces": lambda: check_resolved(resolve(used, library), registry),
+            "written out": lambda: check_resolved(resolve(written, library), registry),
+        },
+        rounds=9,
+    )
+    return Row(
+        f"check {TASKS} tasks over a piece, {nodes:,} nodes together",
+        statistics.median(seconds["pieces"]),
+        "s CPU",
+        "one task of as many nodes, written out",
+        statistics.median(seconds["written out"]),
+        ratio(seconds, "pieces", "written out"),
+        "<= 1.5",
+    )
 
 
 def _parsing(source: Source, rounds: int) -> dict[str, list[float]]:

@@ -46,6 +46,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="with --picture or --plan: what training computes, up to the loss",
     )
     parser.add_argument(
+        "--closed",
+        action="store_true",
+        help="tables and pictures: each use of a piece as one, not what is inside",
+    )
+    parser.add_argument(
         "--at",
         metavar="NAME=SIZE",
         type=_size,
@@ -92,7 +97,9 @@ def _text(report: Checked, names: list[str], task: str | None, args: argparse.Na
         return cost_text(_cost(report, names, args))
     from composer.views import document_text, task_text
 
-    return document_text(report) if task is None else task_text(report.tasks[task])
+    if task is None:
+        return document_text(report, closed=args.closed)
+    return task_text(report.tasks[task], closed=args.closed)
 
 
 def _wrong_together(args: argparse.Namespace) -> str:
@@ -103,6 +110,8 @@ def _wrong_together(args: argparse.Namespace) -> str:
         return f"--picture draws the plan: leave {'--plan' if args.plan else '--resolved'} out"
     if args.objective and args.picture is None and not args.plan:
         return "--objective belongs to --picture or --plan"
+    if args.closed and (args.plan or args.resolved or args.cost):
+        return "--closed draws and lists uses of pieces: plans, costs and origins are told node by node"
     if args.objective and args.cost:
         return "--cost tells what answering costs: leave --objective out"
     return ""
@@ -133,9 +142,11 @@ def _draw(report: Checked, names: list[str], args: argparse.Namespace) -> int:
 
     notes = cost_notes(report, _cost(report, names, args)) if args.cost else None
     if args.picture == MERMAID:
-        say(mermaid_text(report, names, notes=notes, objective=args.objective), end="")
+        say(mermaid_text(report, names, notes=notes, objective=args.objective, closed=args.closed), end="")
         return 0
-    write_picture(Path(args.picture), report, names, notes=notes, objective=args.objective)
+    write_picture(
+        Path(args.picture), report, names, notes=notes, objective=args.objective, closed=args.closed
+    )
     say(f"wrote {args.picture}")
     return 0
 

@@ -34,6 +34,11 @@ class PieceUse:
     path: YamlPath
     references: Mapping[str | None, YamlPath]
 
+    def shown(self, port: str) -> Endpoint | None:
+        """The port of a node, or of what is handed through, that an output shows."""
+        name, inner = self.callee.body.outputs[port]
+        return (f"{self.name}/{name}", inner) if inner else self.sources.get(name)
+
 
 @dataclass(frozen=True)
 class PieceBody:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from types import MappingProxyType
 
 from composer.graph import CheckedNode, CheckedTask, Endpoint, endpoints_of
+from composer.graph.checked import text_of
 from composer.types import Dim, PortType, Symbol
 
-__all__ = ["Labels", "callee_text", "source_texts", "value_text"]
+__all__ = ["Labels", "callee_text", "names_when_closed", "source_texts", "source_texts_of", "value_text"]
 
 
 def callee_text(node: CheckedNode) -> str:
@@ -19,14 +21,34 @@ def callee_text(node: CheckedNode) -> str:
     return node.module.name if node.method == "forward" else f"{node.module.name}.{node.method}"
 
 
-def source_texts(node: CheckedNode) -> list[str]:
+Names = Mapping[Endpoint, str]
+"""What ports are called where the pieces that they are inside of are closed."""
+
+
+def source_texts(node: CheckedNode, names: Names = MappingProxyType({})) -> list[str]:
     """What feeds each input port: `pixels: video.pixels`; the port is left out where there is only one."""
     texts = []
     for port, source in node.sources.items():
-        shown = ", ".join(map(".".join, endpoints_of(source)))
+        shown = ", ".join(names.get(end) or text_of(end) for end in endpoints_of(source))
         shown = f"[{shown}]" if node.signature.inputs[port].many else shown
         texts.append(shown if len(node.signature.inputs) == 1 else f"{port}: {shown}")
     return texts
+
+
+def source_texts_of(sources: Mapping[str, Endpoint], names: Names = MappingProxyType({})) -> list[str]:
+    """What feeds each input of a piece; the port is left out where there is only one."""
+    texts = {port: names.get(end) or text_of(end) for port, end in sources.items()}
+    return [text if len(texts) == 1 else f"{port}: {text}" for port, text in texts.items()]
+
+
+def names_when_closed(task: CheckedTask) -> dict[Endpoint, str]:
+    """What is inside of the uses of pieces that a task writes itself, by what the task calls it."""
+    return {
+        end: f"{name}.{port}"
+        for name, use in task.uses.items()
+        for port in use.callee.body.outputs
+        if "/" not in name and (end := use.shown(port)) is not None and "/" in end[0]
+    }
 
 
 def value_text(value: object) -> str:

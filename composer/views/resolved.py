@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
-from composer.language import Resolved
+from composer.language import NodeShape, Resolved
 from composer.language.parameters import COMMAND_LINE
 from composer.language.schema12 import STR, resolve_scalar
 from composer.problems import Place
@@ -50,6 +50,8 @@ class _Writer:
         self.resolved = resolved
         self.task = task
         self.active: list[int] = []
+        self.own: set[str] = set()
+        """Parameters of the piece that is being written."""
 
     def document(self) -> Iterator[tuple[str, str]]:
         for key, value in self.resolved.tree.root.value:
@@ -58,6 +60,9 @@ class _Writer:
             if key.value == "parameters" and isinstance(value, MappingNode):
                 yield "parameters:", ""
                 yield from self._parameters(value)
+            elif key.value == "pieces" and isinstance(value, MappingNode):
+                yield "pieces:", ""
+                yield from self._pieces(value)
             else:
                 shown = self._of_task(key.value, value) if isinstance(value, MappingNode) else value
                 yield from self._entry(f"{self._key(key)}:", shown, 0, filled=False)
@@ -65,15 +70,43 @@ class _Writer:
     def _of_task(self, section: str, node: MappingNode) -> MappingNode:
         if self.task is None:
             return node
-        shape = self.resolved.shape.tasks.get(self.task)
         kept: set[object] = {self.task}
-        if section == "modules" and shape is not None:
-            nodes = [*shape.nodes.values(), *(shape.objective.nodes.values() if shape.objective else ())]
+        if section == "modules" and self.task in self.resolved.shape.tasks:
+            pieces = [self.resolved.shape.pieces[name] for name in self._used()]
+            nodes = [*self._nodes(), *(node for piece in pieces for node in piece.nodes.values())]
             kept = {(n.call or n.generate or "").partition(".")[0] for n in nodes}
         elif section != "tasks":
             return node
         pairs = [pair for pair in node.value if pair[0].value in kept]
         return MappingNode(node.tag, pairs, node.start_mark, node.end_mark, flow_style=node.flow_style)
+
+    def _pieces(self, node: MappingNode) -> Iterator[tuple[str, str]]:
+        """The pieces that the task uses. What their own parameters are is up to each use."""
+        shapes = self.resolved.shape.pieces
+        kept = set(shapes) if self.task is None else self._used()
+        for key, value in node.value:
+            if key.value in kept or key.value not in shapes:
+                self.own = set(shapes[key.value].parameters) if key.value in shapes else set()
+                yield from self._entry(f"{_INDENT}{self._key(key)}:", value, 1, filled=False)
+        self.own = set()
+
+    def _used(self) -> set[str]:
+        """The pieces that the task uses, and those that they use."""
+        shapes, found = self.resolved.shape.pieces, set[str]()
+        waiting = [node.piece for node in self._nodes()]
+        while waiting:
+            name = waiting.pop()
+            if name is not None and name in shapes and name not in found:
+                found.add(name)
+                waiting += [node.piece for node in shapes[name].nodes.values()]
+        return found
+
+    def _nodes(self) -> list[NodeShape]:
+        """The nodes that the task itself writes."""
+        shape = self.resolved.shape.tasks.get(self.task or "")
+        if shape is None:
+            return []
+        return [*shape.nodes.values(), *(shape.objective.nodes.values() if shape.objective else ())]
 
     def _parameters(self, node: MappingNode) -> Iterator[tuple[str, str]]:
         for key, value in node.value:
@@ -117,7 +150,8 @@ class _Writer:
 
     def _parameter(self, node: ScalarNode, filled: bool) -> str | None:
         name = node.value[1:]
-        return name if filled and node.value.startswith("$") and name in self.resolved.parameters else None
+        is_known = name in self.resolved.parameters and name not in self.own
+        return name if filled and node.value.startswith("$") and is_known else None
 
     def _origin(self, node: ScalarNode, filled: bool) -> str:
         name = self._parameter(node, filled)

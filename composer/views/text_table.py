@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 
-from composer.graph import Checked, CheckedModule, CheckedTask
+from composer.graph import Checked, CheckedModule, CheckedTask, Endpoint
 from composer.views.columns import columns
-from composer.views.labels import Labels, callee_text, source_texts, value_text
+from composer.views.labels import (
+    Labels,
+    callee_text,
+    names_when_closed,
+    source_texts,
+    source_texts_of,
+    value_text,
+)
 from composer.views.sharing import module_uses
 
 __all__ = ["document_text", "task_text"]
@@ -14,8 +22,8 @@ __all__ = ["document_text", "task_text"]
 _CONFIG_CELLS = 64
 
 
-def document_text(report: Checked) -> str:
-    """Parameters, modules with the tasks that call them, and every task with its nodes in running order."""
+def document_text(report: Checked, *, closed: bool = False) -> str:
+    """Parameters, modules with the tasks that call them, pieces, and every task with its nodes in running order."""
     document = report.document
     blocks = [_head(report.name, document.shape.summary if document is not None else "")]
     if document is not None and document.parameters:
@@ -29,13 +37,30 @@ def document_text(report: Checked) -> str:
         ]
         table = columns([("modules", "uses", "with", "called by"), *modules])
         blocks.append([table[0], *_indented(table[1:])])
-    blocks += [_task_lines(task, head=f"task {task.name}") for task in report.tasks.values()]
+    if document.shape.pieces:
+        blocks.append(_pieces(report))
+    blocks += [_task_lines(task, head=f"task {task.name}", closed=closed) for task in report.tasks.values()]
     return "\n\n".join("\n".join(block) for block in blocks)
 
 
-def task_text(task: CheckedTask) -> str:
-    """Inputs, nodes in running order and outputs, each with its port types."""
-    return "\n".join(_task_lines(task, head=f"task {task.name}"))
+def task_text(task: CheckedTask, *, closed: bool = False) -> str:
+    """Inputs, nodes in running order and outputs, each with its port types; `closed` leaves out what is in pieces."""
+    return "\n".join(_task_lines(task, head=f"task {task.name}", closed=closed))
+
+
+def _pieces(report: Checked) -> list[str]:
+    """The pieces with their ports, and the tasks that use them."""
+    rows = []
+    for name, piece in report.document.shape.pieces.items():
+        counts = {
+            task.name: sum(use.callee.body.name == name for use in task.uses.values())
+            for task in report.tasks.values()
+        }
+        users = [task if count == 1 else f"{task} ({count} uses)" for task, count in counts.items() if count]
+        takes = ", ".join(f"{port}: {text}" for port, text in piece.inputs.items())
+        rows.append((name, takes, ", ".join(piece.outputs), ", ".join(users) or "nothing"))
+    table = columns([("pieces", "takes", "gives", "used by"), *rows])
+    return [table[0], *_indented(table[1:])]
 
 
 def _head(name: str, summary: str) -> list[str]:
@@ -69,18 +94,31 @@ def _clipped(items: list[str]) -> str:
     return ", ".join(items)
 
 
-def _task_lines(task: CheckedTask, *, head: str) -> list[str]:
+def _task_lines(task: CheckedTask, *, head: str, closed: bool) -> list[str]:
     labels = Labels(task)
     inputs = [
         (_marked(name, item.training), item.modality.id, "", _ports(labels, name, item.ports))
         for name, item in task.inputs.items()
     ]
     nodes = []
+    told: set[str] = set()
+    names = names_when_closed(task) if closed else {}
     for name in task.order:
+        around = [name[: end.start()] for end in re.finditer("/", name)]
+        nodes += [
+            _use(task, labels, use, names) for use in (around[:1] if closed else around) if use not in told
+        ]
+        told.update(around)
+        if closed and around:
+            continue
         node = task.nodes[name]
         gives = _ports(labels, name, node.signature.outputs)
-        nodes.append((_marked(name, node.training), callee_text(node), ", ".join(source_texts(node)), gives))
-    outputs = [(name, "", ".".join(end), labels.output(end)) for name, end in task.outputs.items()]
+        nodes.append(
+            (_marked(name, node.training), callee_text(node), ", ".join(source_texts(node, names)), gives)
+        )
+    outputs = [
+        (name, "", names.get(end) or ".".join(end), labels.output(end)) for name, end in task.outputs.items()
+    ]
     if task.loss is not None:
         outputs.append(("loss (objective)", "", ".".join(task.loss), labels.output(task.loss)))
     table = columns([("", "calls", "takes", "gives"), *inputs, *nodes, *outputs], indent="    ")
@@ -88,6 +126,18 @@ def _task_lines(task: CheckedTask, *, head: str) -> list[str]:
     sections = (("inputs", table[1:first]), ("nodes", table[first:second]), ("outputs", table[second:]))
     titled = [line for title, rows in sections if rows for line in (f"  {title}", *rows)]
     return [*_head(head, task.summary), table[0], *titled]
+
+
+def _use(
+    task: CheckedTask, labels: Labels, name: str, names: Mapping[Endpoint, str]
+) -> tuple[str, str, str, str]:
+    """The line of a use of a piece, which stands before what is inside of it."""
+    use = task.uses[name]
+    ends = {port: use.shown(port) for port in use.callee.body.outputs}
+    gives = ", ".join(f"{port}: {labels.output(end)}" for port, end in ends.items() if end is not None)
+    training = any(node.training for node in task.nodes.values() if node.name.startswith(f"{name}/"))
+    takes = ", ".join(source_texts_of(use.sources, names))
+    return _marked(name, training), f"piece {use.callee.body.name}", takes, gives
 
 
 def _marked(name: str, training: bool) -> str:

@@ -30,6 +30,7 @@ def write_picture(
     painting: Painting | None = None,
     notes: Notes | None = None,
     objective: bool = False,
+    closed: bool = False,
 ) -> None:
     """Draw some tasks (all when left out) into a file whose name ends in one of `SUFFIXES`.
 
@@ -40,7 +41,7 @@ def write_picture(
     suffix = path.suffix.lower()
     if suffix not in SUFFIXES:
         raise InputError(f"{path}: a picture is written to a name that ends in {', '.join(SUFFIXES)}")
-    svg = svg_text(report, tasks, painting=painting, notes=notes, objective=objective)
+    svg = svg_text(report, tasks, painting=painting, notes=notes, objective=objective, closed=closed)
     if suffix in (".svg", ".html"):
         content = (html_text(report.name, svg) if suffix == ".html" else svg).encode()
     else:

@@ -9,9 +9,9 @@ from itertools import pairwise
 from composer.problems.render.cells import width_of
 from composer.views.picture.layering import Cell, Layered, layered
 from composer.views.picture.ordering import order_rows
-from composer.views.picture.scene import Box, Link, Scene
+from composer.views.picture.scene import Box, Group, Link, Scene
 
-__all__ = ["BOX_HEIGHT", "LABEL_HEIGHT", "Placed", "Rect", "place", "text_width"]
+__all__ = ["BOX_HEIGHT", "LABEL_HEIGHT", "Placed", "Rect", "areas_of", "place", "text_width"]
 
 CHARACTER = 0.61
 """Width of a character of the usual monospaced fonts, over the font's size."""
@@ -215,6 +215,29 @@ class _Centres:
 
     def _width(self, cell: Cell) -> float:
         return self.widths[cell[0]] if cell[1] < 0 else 2.0
+
+
+def areas_of(placed: Placed, group: Group) -> list[Rect]:
+    """Where the ground of a group lies: around all its boxes, or around each where others stand among them."""
+    inside = [placed.boxes[name] for name in group.boxes]
+    others = [rect for name, rect in placed.boxes.items() if name not in group.boxes]
+    deepest = max(other.depth for other in placed.scene.groups)
+    room = 6.0 + 4.0 * (deepest - group.depth)
+    whole = _around(inside, room)
+    if any(_meet(whole, other) for other in others):
+        return [_around([rect], room) for rect in inside]
+    return [whole]
+
+
+def _around(rects: Sequence[Rect], room: float) -> Rect:
+    left, top = min(r.x for r in rects) - room, min(r.y for r in rects) - room - PORT_HEIGHT + 2
+    right, bottom = max(r.right for r in rects) + room, max(r.bottom for r in rects) + LABEL_HEIGHT + room
+    return Rect(left, top, right - left, bottom - top)
+
+
+def _meet(one: Rect, other: Rect) -> bool:
+    beside = one.right <= other.x or other.right <= one.x
+    return not (beside or one.bottom <= other.y or other.bottom <= one.y)
 
 
 def _mean(numbers: Sequence[float]) -> float:

@@ -11,9 +11,9 @@ from composer.plan import Plan, plan_objective, plan_task
 from composer.problems import InputError, YamlPath
 from composer.views.labels import Labels, callee_text
 
-__all__ = ["Band", "Box", "Link", "Scene", "scenes_of"]
+__all__ = ["Band", "Box", "Group", "Link", "Scene", "scenes_of"]
 
-Role = Literal["input", "module", "in-place", "output"]
+Role = Literal["input", "module", "in-place", "piece", "output"]
 
 
 @dataclass
@@ -54,6 +54,16 @@ class Band:
     stage: bool = False
 
 
+@dataclass(frozen=True)
+class Group:
+    """The boxes of one use of a piece. Those of a use inside of another one are in both; `depth` counts from 0."""
+
+    name: str
+    title: str
+    boxes: tuple[str, ...]
+    depth: int
+
+
 @dataclass
 class Scene:
     """One task. The names of boxes are unique: those of outputs begin with `out:`."""
@@ -63,25 +73,32 @@ class Scene:
     boxes: dict[str, Box]
     links: list[Link]
     bands: list[Band]
+    groups: list[Group] = field(default_factory=list)
 
 
-def scenes_of(report: Report, tasks: Iterable[str] | None = None, *, objective: bool = False) -> list[Scene]:
+def scenes_of(
+    report: Report, tasks: Iterable[str] | None = None, *, objective: bool = False, closed: bool = False
+) -> list[Scene]:
     """A scene per task: what answering takes; with `objective`, what the loss takes, of the tasks that have one.
+
+    With `closed`, each use of a piece is one box.
 
     Raises InputError where the objective is asked for and none of the tasks has one.
     """
     checked = report.raise_for_errors()
     chosen = [checked.tasks[name] for name in (checked.tasks if tasks is None else tasks)]
     if not objective:
-        return [_scene(checked, task, plan_task(task), task.outputs) for task in chosen]
+        return [_scene(checked, task, plan_task(task), task.outputs, closed) for task in chosen]
     trained = [(task, task.loss) for task in chosen if task.loss is not None]
     if not trained:
         names = ", ".join(f"`{task.name}`" for task in chosen)
         raise InputError(f"nothing to draw: {names} of {report.name} has no objective")
-    return [_scene(checked, task, plan_objective(task), {"loss": loss}) for task, loss in trained]
+    return [_scene(checked, task, plan_objective(task), {"loss": loss}, closed) for task, loss in trained]
 
 
-def _scene(report: Checked, task: CheckedTask, plan: Plan, outputs: Mapping[str, Endpoint]) -> Scene:
+def _scene(
+    report: Checked, task: CheckedTask, plan: Plan, outputs: Mapping[str, Endpoint], closed: bool
+) -> Scene:
     labels = Labels(task)
     boxes: dict[str, Box] = {}
     links: list[Link] = []
@@ -98,7 +115,13 @@ def _scene(report: Checked, task: CheckedTask, plan: Plan, outputs: Mapping[str,
         boxes[f"out:{name}"] = Box(f"out:{name}", "output", name, "output", above=[""], details=details)
         links.append(Link(*endpoint, f"out:{name}", "", labels.output(endpoint)))
     _keep_used_ports(boxes, links)
-    return Scene(task.name, " ".join(task.summary.split()), boxes, links, _bands(plan, boxes))
+    scene = Scene(task.name, " ".join(task.summary.split()), boxes, links, _bands(plan, boxes))
+    if not task.uses:
+        return scene
+    from composer.views.picture.grouping import closed_scene, groups_of
+
+    scene.groups = groups_of(task, boxes)
+    return closed_scene(scene, task, labels) if closed else scene
 
 
 def _node_box(report: Checked, node: CheckedNode, labels: Labels) -> Box:

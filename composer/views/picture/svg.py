@@ -13,7 +13,7 @@ from composer.views.picture.legend import Entry, legend_of
 from composer.views.picture.notes import Notes, noted
 from composer.views.picture.painting import Painting, painted, painted_legend
 from composer.views.picture.placing import Placed, Rect, place, text_width
-from composer.views.picture.scene import Box, scenes_of
+from composer.views.picture.scene import Box, Group, scenes_of
 
 __all__ = ["svg_text"]
 
@@ -31,15 +31,16 @@ def svg_text(
     painting: Painting | None = None,
     notes: Notes | None = None,
     objective: bool = False,
+    closed: bool = False,
 ) -> str:
     """The picture of some tasks (all when left out). Colours follow the reader's light or dark setting.
 
     Colours tell modules apart, or whatever a `painting` says; `notes` add a third line to boxes. With `objective`
-    the picture shows what training computes instead of what answering does.
+    the picture shows what training computes instead of what answering does; with `closed` a use of a piece is one box.
 
     Every box has a `<title>` with its shapes and its line in the YAML file, which browsers show on hover.
     """
-    scenes = scenes_of(report, tasks, objective=objective)
+    scenes = scenes_of(report, tasks, objective=objective, closed=closed)
     if notes is not None:
         scenes = [noted(scene, notes) for scene in scenes]
     if painting is None:
@@ -110,11 +111,22 @@ class _Drawing:
                 canvas.rect("band", area, fill="#f6f8fa", line="#d5dbe2", corner=8, bold=False)
             middle = area.y + area.height / 2 + 4
             canvas.text(area.x + 12, middle, band.title, _ENTRY, muted=True, bold=band.stage)
+        for group in scene.groups:
+            self._group(panel, group)
         for link, points in zip(scene.links, panel.routes, strict=True):
             canvas.edge(link.source, link.target, points)
         for box in scene.boxes.values():
             self._box(panel, box)
         canvas.add("</g></g>")
+
+    def _group(self, panel: Placed, group: Group) -> None:
+        """The ground on which the boxes of a piece stand, with its name."""
+        areas = placing.areas_of(panel, group)
+        for area in areas:
+            self.canvas.rect("band", area, fill="#eaf0f6", line="#b9c4d0", corner=8, bold=False, dashed=True)
+        self.canvas.text(
+            areas[0].x + 6, areas[0].y + 11, group.title, placing.PORT_SIZE, mono=True, muted=True
+        )
 
     def _box(self, panel: Placed, box: Box) -> None:
         area, canvas = panel.boxes[box.name], self.canvas
@@ -146,6 +158,8 @@ class _Drawing:
         dashed = box.role == "in-place"
         if entry is not None and box.paint:
             css, fill, line, dashed = entry.css, entry.colour.fill, entry.colour.line, entry.dashed
+        elif box.role == "piece":
+            css, fill, line, dashed = "single", NEUTRAL.fill, NEUTRAL.line, True
         elif box.role != "module":
             css, fill, line = "plain", _WHITE, NEUTRAL.line
         elif entry is None:
