@@ -63,7 +63,7 @@ def _run(part: str, left_s: float, *, collect: bool) -> str:
         return "not reached: call it again"
     print(f"{part} ({left_s:.0f} s left) ...", file=sys.stderr, flush=True)
     file, *chosen = PARTS[part]
-    options = ["-c", str(HERE / "pytest.ini"), "--rootdir", str(ROOT), "--confcutdir", str(ROOT / "tests")]
+    options = ["-c", str(HERE / "alone.ini"), "--rootdir", str(ROOT), "--confcutdir", str(ROOT / "tests")]
     command = [sys.executable, "-X", "faulthandler", "-m", "pytest", *options, str(HERE / file), *chosen]
     path = os.pathsep.join(each for each in (str(ROOT), os.environ.get("PYTHONPATH", "")) if each)
     try:
