@@ -13,9 +13,11 @@ from torch import Tensor
 
 from composer.conformance.cases import MethodCase
 from composer.conformance.outputs import difference
+from composer.conformance.padding import ADDED, padded_inputs
 from composer.conformance.report import Failure
 from composer.conformance.sample_inputs import make_inputs
 from composer.conformance.sample_rows import batch_units, select_rows
+from composer.conformance.symbol_sizes import symbols_of
 from composer.execution.slot_values import PortValues, rows_in
 from composer.plugin.asking import fault_of
 from composer.plugin.contracts import Cache, Decoder
@@ -139,6 +141,7 @@ def check_decoding(script: Script, sizes: Mapping[str, int]) -> int:
     _check_room(script, ports, vocabulary, batch, whole)
     _check_samples(script, ports, sizes, tokens, whole)
     _check_beams(script, ports, tokens, whole)
+    _check_memory(script, sizes, tokens)
     before = script.decode(ports, tokens[:-1]).cache  # it has room for one more token
     _check_select(script, before, tokens[-1])
     _check_reorder(script, before, batch)
@@ -187,6 +190,18 @@ def _check_beams(script: Script, ports: PortValues, tokens: Sequence[Tensor], wh
         alone = script.decode(ports, [ids[:, beam : beam + 1] for ids in tokens])
         told = f"with beams=1, the tokens of beam {beam} of {BEAMS} have other scores (a beam sees no other)"
         script.hold_same(alone, whole, told, (_EVERY, slice(beam, beam + 1)))
+
+
+def _check_memory(script: Script, sizes: Mapping[str, int], tokens: Sequence[Tensor]) -> None:
+    """What a memory's mask hides has no part in the scores. A prompt is padded as its modality does it: see there."""
+    case = script.case
+    ports = make_inputs(case.signature, case.kinds, sizes, partition=case.partition, masks="full")
+    plain = script.decode(ports, tokens)
+    prompted = symbols_of({name: case.signature.inputs[name] for name in script.prompt})
+    for symbol, padded in padded_inputs(case, ports, sizes):
+        if symbol not in prompted:
+            told = f"{ADDED} hidden positions along {symbol} of its memory change the scores"
+            script.hold_same(script.decode(padded, tokens), plain, told)
 
 
 def _check_select(script: Script, cache: Cache, ids: Tensor) -> None:

@@ -8,6 +8,7 @@ from torch import nn
 
 from composer.conformance.examples import example_configs
 from composer.conformance.report import Failure, Skip
+from composer.conformance.sameness import kept, same
 from composer.conformance.sample_inputs import fields_of
 from composer.execution.host_values import held_value
 from composer.execution.input_sizes import Given, hold_sizes
@@ -16,10 +17,11 @@ from composer.execution.processors import encoded
 from composer.execution.slot_values import PortValues
 from composer.plugin.answers import as_instance, as_ports
 from composer.plugin.asking import ask, import_object
+from composer.plugin.contracts import Processor, Tokenizer
 from composer.plugin.declarations import Config, Modality
 from composer.plugin.implementations import as_processor, tokenizer_of
 from composer.problems import InputError
-from composer.types import BATCH, Kind, PortType
+from composer.types import Kind, PortType
 
 __all__ = ["check_processor"]
 
@@ -30,12 +32,7 @@ def check_processor(modality: Modality, kinds: Mapping[str, Kind]) -> str:
         raise Skip("it names no raw values (`sample`), so its processor was not run")
     for config in example_configs(modality):
         values = _values(modality, config)
-        processor = ask(
-            import_object(modality.processor, modality.title),
-            config,
-            what=f"the processor of {modality.title}",
-            accept=as_processor,
-        )
+        processor, other = (_processor(modality, config) for _ in range(2))
         host = ask(modality.host or modality.ports, config, what="its host ports", accept=as_ports)
         prepare = _prepare(modality, config)
         for batch in (values, *([value] for value in values)):
@@ -43,19 +40,64 @@ def check_processor(modality: Modality, kinds: Mapping[str, Kind]) -> str:
             _hold(found, host, kinds, len(batch), "encode")
             if prepare is not None:
                 declared = ask(modality.ports, config, what="its ports", accept=as_ports)
-                made = prepare(
-                    **{
-                        port: to_tensors(held_value(port, kinds[type_.kind], found[port]))
-                        for port, type_ in host.items()
-                    }
-                )
-                ports = made if isinstance(made, Mapping) else {next(iter(declared)): made}
-                _hold(ports, declared, kinds, len(batch), "prepare")
+                held = {port: held_value(port, kinds[host[port].kind], found[port]) for port in host}
+                _check_prepare(prepare, held, declared, kinds, len(batch))
+        _check_sameness(modality, processor, other, values, host)
         if hasattr(processor, "tokenizer"):
-            text = tokenizer_of(processor, modality.title).decode([0, 1])
-            if not isinstance(text, str):
-                raise Failure(f"its tokenizer decodes ids to a {type(text).__name__}, not to a text")
+            _check_tokenizer(tokenizer_of(processor, modality.title))
     return ""
+
+
+def _check_prepare(
+    prepare: Callable[..., object],
+    host: PortValues,
+    declared: Mapping[str, PortType],
+    kinds: Mapping[str, Kind],
+    count: int,
+) -> None:
+    made = []
+    for _ in range(2):
+        found = prepare(**{port: to_tensors(value) for port, value in host.items()})
+        made.append(found if isinstance(found, Mapping) else {next(iter(declared)): found})
+        _hold(made[-1], declared, kinds, count, "prepare")
+    for port in declared:
+        if not same(made[0][port], made[1][port]):
+            raise Failure(f"`prepare` gives another {port} for the same values, asked again")
+
+
+def _check_tokenizer(tokenizer: Tokenizer) -> None:
+    one, other = (tokenizer.decode([0, 1]) for _ in range(2))
+    if not isinstance(one, str):
+        raise Failure(f"its tokenizer decodes ids to a {type(one).__name__}, not to a text")
+    if one != other:
+        raise Failure(f"its tokenizer decodes the same ids to {one!r:.60} once and {other!r:.60} once")
+
+
+def _processor(modality: Modality, config: Config) -> Processor:
+    return ask(
+        import_object(modality.processor, modality.title),
+        config,
+        what=f"the processor of {modality.title}",
+        accept=as_processor,
+    )
+
+
+def _check_sameness(
+    modality: Modality,
+    processor: Processor,
+    other: Processor,
+    values: list[object],
+    host: Mapping[str, PortType],
+) -> None:
+    """The same values give the same ports: asked again, after other values, and of a processor that is made anew."""
+    once = kept(encoded(modality, processor, values, host))
+    for told, found in (
+        ("asked again", encoded(modality, processor, values, host)),
+        ("of a processor that is made anew of the same config", encoded(modality, other, values, host)),
+    ):
+        for port in host:
+            if not same(once[port], found[port]):
+                raise Failure(f"`encode` gives another {port} for the same values, {told}")
 
 
 def _values(modality: Modality, config: Config) -> list[object]:
@@ -96,7 +138,7 @@ def _hold(
                 raise Failure(told)
             dims = [port.dims[axis] for axis in axes]
             for axis, dim, size in zip(axes, dims, shape, strict=True):
-                expected = count if kind.dims[axis] == BATCH else dim.at_known({})
+                expected = count if axis == kind.batch_axis else dim.at_known({})
                 if expected not in (None, size):
                     raise Failure(told)
             given.append(Given(name, str(port), [kind.dims[axis] for axis in axes], dims, shape))

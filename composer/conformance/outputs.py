@@ -34,7 +34,7 @@ def hold_to_type(name: str, value: object, port: Port, kind: Kind, sizes: dict[s
         if item is None and field.optional:
             continue
         if field.dtype == "object":
-            _hold_list(place, item, port, sizes)
+            _hold_list(place, item, port, kind, sizes)
             continue
         if not isinstance(item, Tensor):
             raise Failure(f"{place}: expected a tensor of {port.type}, got {_found(item)}")
@@ -45,9 +45,10 @@ def hold_to_type(name: str, value: object, port: Port, kind: Kind, sizes: dict[s
             )
 
 
-def _hold_list(place: str, item: object, port: Port, sizes: dict[str, int]) -> None:
+def _hold_list(place: str, item: object, port: Port, kind: Kind, sizes: dict[str, int]) -> None:
     """Objects that stay on the host are a list with one for each sample."""
-    expected = port.type.dims[0].at_known(sizes)
+    samples = kind.batch_of(port.type.dims)
+    expected = None if samples is None else samples.at_known(sizes)
     if not isinstance(item, list) or expected not in (None, len(item)):
         of = f" of {expected}" if expected is not None else ""
         length = f" of {len(item)}" if isinstance(item, list) else ""

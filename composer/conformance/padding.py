@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -11,12 +11,12 @@ from torch import Tensor
 from composer.conformance.cases import MethodCase
 from composer.conformance.outputs import difference, tensors_of
 from composer.conformance.report import Failure, Skip
-from composer.conformance.sample_inputs import MASK, as_record, field_shape, fields_of, garbage, make_inputs
+from composer.conformance.sample_inputs import as_record, field_shape, fields_of, garbage, make_inputs
 from composer.conformance.symbol_sizes import bindings
 from composer.execution.slot_values import PortValues
 from composer.types import Kind, Port
 
-__all__ = ["check_padding"]
+__all__ = ["ADDED", "check_padding", "padded_inputs"]
 
 ADDED = 3
 
@@ -30,31 +30,39 @@ def check_padding(case: MethodCase) -> str:
     inputs = make_inputs(case.signature, case.kinds, sizes, partition=case.partition, masks="full")
     plain = case.run(inputs)
     _check_no_mask(case, inputs, plain)
-    untested = []
-    for symbol in symbols:
-        if sizes[symbol] + ADDED > case.signature.limits(symbol)[1]:
-            untested.append(symbol)
-            continue
-        padded = case.run(_padded(case, inputs, sizes, symbol))
-        _compare(case, plain, padded, symbol, sizes)
+    untested = list(symbols)
+    for symbol, padded in padded_inputs(case, inputs, sizes):
+        untested.remove(symbol)
+        _compare(case, plain, case.run(padded), symbol, sizes)
     if len(untested) == len(symbols):
         raise Skip(f"the range of {', '.join(untested)} leaves no room for padding")
     return f"{', '.join(untested)} has no room for padding" if untested else ""
+
+
+def padded_inputs(
+    case: MethodCase, inputs: PortValues, sizes: Mapping[str, int]
+) -> Iterator[tuple[str, PortValues]]:
+    """For each maskable length that has room for it: the same inputs, padded along it with what their masks hide."""
+    for symbol in _masked_symbols(case):
+        if sizes[symbol] + ADDED <= case.signature.limits(symbol)[1]:
+            yield symbol, _padded(case, inputs, sizes, symbol)
 
 
 def _masked_symbols(case: MethodCase) -> list[str]:
     """Symbols that size the hidden positions of some input."""
     found: dict[str, None] = {}
     for port in case.signature.inputs.values():
-        dims = _mask_dims(port, case.kinds)
-        if dims and port.type.dims[dims[-1]].is_symbol:
-            found[port.type.dims[dims[-1]].symbols[0]] = None
+        kind = case.kinds[port.type.kind]
+        for dim in (port.type.dims[axis] for axis in _mask_axes(kind) if axis != kind.batch_axis):
+            if dim.is_symbol:
+                found[dim.symbols[0]] = None
     return list(found)
 
 
-def _mask_dims(port: Port, kinds: Mapping[str, Kind]) -> tuple[int, ...]:
-    field = kinds[port.type.kind].fields.get(MASK)
-    return field.dims if field is not None else ()
+def _mask_axes(kind: Kind) -> tuple[int, ...]:
+    """Which of a kind's dims its mask has: the samples first. None for a kind without a mask."""
+    axes = () if kind.mask is None else kind.fields[kind.mask].dims
+    return tuple(sorted(axes, key=lambda axis: axis != kind.batch_axis))
 
 
 def _check_no_mask(case: MethodCase, inputs: PortValues, plain: PortValues) -> None:
@@ -63,16 +71,16 @@ def _check_no_mask(case: MethodCase, inputs: PortValues, plain: PortValues) -> N
     for name, value in inputs.items():
         port = case.signature.inputs[name]
         kind = case.kinds[port.type.kind]
-        field = kind.fields.get(MASK)
-        if field is None or not field.optional:
+        if kind.mask is None or not kind.fields[kind.mask].optional:
             without[name] = value
         else:
             items = value if port.many else (value,)
-            bare = tuple(as_record(kind, {**fields_of(kind, item), MASK: None}) for item in items)
+            bare = tuple(as_record(kind, {**fields_of(kind, item), kind.mask: None}) for item in items)
             without[name] = bare if port.many else bare[0]
     ports = case.signature.outputs
     one, other = (tensors_of(values, ports, case.kinds) for values in (case.run(without), plain))
-    places = [place for place in other if not place.endswith(f".{MASK}")]
+    masks = {f"{name}.{case.kinds[port.type.kind].mask}" for name, port in ports.items()}
+    places = [place for place in other if place not in masks]
     found = difference({p: one[p] for p in places}, {p: other[p] for p in places})
     if found:
         raise Failure(f"no mask is not the same as a mask that shows everything: {found}")
@@ -100,7 +108,7 @@ def _grown(kind: Kind, port: Port, value: Any, sizes: Mapping[str, int], generat
     for name, item in fields_of(kind, value).items():
         shape = field_shape(port, kind.fields[name], sizes)
         larger = garbage(kind.fields[name], shape, generator)
-        if name == MASK:
+        if name == kind.mask:
             larger.zero_()
         larger[tuple(slice(0, size) for size in item.shape)] = item
         fields[name] = larger
@@ -118,10 +126,10 @@ def _compare(
         kind = case.kinds[port.type.kind]
         few, many = fields_of(kind, plain[name]), fields_of(kind, padded[name])
         grows = any(symbol in dim.symbols for dim in port.type.dims)
-        if MASK in kind.fields and grows:
-            if many[MASK] is None:
+        if kind.mask is not None and grows:
+            if many[kind.mask] is None:
                 raise Failure(f"{name} lost its mask: positions that {symbol} hid come out visible")
-            one, other = _visible(few), _visible(many)
+            one, other = _visible(kind, few), _visible(kind, many)
         elif sum(len(dim.symbols) > 1 for dim in port.type.dims if symbol in dim.symbols):
             continue  # where the padding went in such an output, nothing says
         else:
@@ -138,12 +146,28 @@ def _compare(
             raise Failure(f"{ADDED} hidden positions along {symbol} change {name}: {found}")
 
 
-def _visible(fields: PortValues) -> dict[str, Tensor]:
-    """The visible positions of every field, row by row; a missing mask shows everything."""
-    values = {name: item for name, item in fields.items() if isinstance(item, Tensor) and name != MASK}
-    first = next(iter(values.values()))
-    mask = fields[MASK] if fields[MASK] is not None else torch.ones(first.shape[:2], dtype=torch.int64)
-    return {
-        **{name: item[mask.bool()] for name, item in values.items()},
-        "number of visible positions": mask.sum(dim=1),
-    }
+def _visible(kind: Kind, fields: PortValues) -> dict[str, Tensor]:
+    """The visible positions of every field that has them, sample by sample; a missing mask shows everything."""
+    axes = _mask_axes(kind)
+    found: dict[str, Tensor] = {}
+    mask = None if kind.mask is None else fields[kind.mask]
+    shown = None if mask is None else _led_by(mask, kind.fields[kind.mask or ""].dims, axes).bool()
+    for name, item in fields.items():
+        if not isinstance(item, Tensor) or name == kind.mask:
+            continue
+        if not set(axes) <= set(kind.fields[name].dims):
+            found[name] = item
+            continue
+        values = _led_by(item, kind.fields[name].dims, axes)
+        if shown is None:
+            shown = torch.ones(values.shape[: len(axes)], dtype=torch.bool)
+        found[name] = values[shown]
+    if shown is not None:
+        found["number of visible positions"] = shown.flatten(1).sum(dim=1) if shown.ndim > 1 else shown.sum()
+    return found
+
+
+def _led_by(item: Tensor, dims: Sequence[int], axes: Sequence[int]) -> Tensor:
+    """The tensor of a field with these dims, the given ones of the kind first."""
+    order = [*(dims.index(axis) for axis in axes), *(i for i, axis in enumerate(dims) if axis not in axes)]
+    return item.permute(order)

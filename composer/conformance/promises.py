@@ -13,7 +13,7 @@ from composer.conformance.outputs import difference, hold_to_type, tensors_of
 from composer.conformance.report import Failure, Skip
 from composer.conformance.sample_inputs import make_inputs
 from composer.conformance.sample_rows import batch_units, select_rows
-from composer.conformance.symbol_sizes import bindings
+from composer.conformance.symbol_sizes import batch_symbol, bindings
 from composer.execution.slot_values import PortValues
 from composer.plugin.asking import META_CURE, place_of_fault
 from composer.types import Kind, Port, Signature
@@ -101,9 +101,7 @@ def check_batch(case: MethodCase) -> str:
 def _outputs_of(case: MethodCase, rows: Mapping[str, object]) -> dict[str, Port]:
     """The output ports whose rows belong to the samples that `rows` selects."""
     return {
-        name: port
-        for name, port in case.signature.outputs.items()
-        if port.type.dims and port.type.dims[0].is_symbol and port.type.dims[0].symbols[0] in rows
+        name: port for name, port in case.signature.outputs.items() if batch_symbol(port, case.kinds) in rows
     }
 
 

@@ -12,10 +12,7 @@ from composer.conformance.report import Failure, Skip
 from composer.conformance.symbol_sizes import Partition
 from composer.types import Field, Kind, Port, Signature
 
-__all__ = ["MASK", "as_record", "field_shape", "fields_of", "garbage", "group_counts", "make_inputs"]
-
-MASK = "mask"
-"""The field that says which positions of a record are visible."""
+__all__ = ["as_record", "field_shape", "fields_of", "garbage", "group_counts", "make_inputs"]
 
 SOURCES_OF_MANY = 2
 
@@ -81,8 +78,8 @@ def _value(
         shape = field_shape(port, field, sizes)
         if bare and field.optional:
             values[field_name] = None
-        elif field_name == MASK:
-            values[field_name] = _mask(shape, masks)
+        elif field_name == kind.mask:
+            values[field_name] = _mask(kind, field, shape, masks)
         else:
             values[field_name] = garbage(field, shape, generator, scale=1.0)
     return as_record(kind, values)
@@ -107,12 +104,20 @@ def garbage(field: Field, shape: list[int], generator: torch.Generator, *, scale
     return values.bool() if field.dtype == "bool" else values
 
 
-def _mask(shape: list[int], masks: str) -> Tensor:
-    mask = torch.ones(shape, dtype=torch.int64)
-    if masks == "ragged" and len(shape) == 2:
-        for row in range(shape[0]):
-            mask[row, max(1, shape[1] - row) :] = 0
+def _mask(kind: Kind, field: Field, shape: list[int], masks: str) -> Tensor:
+    mask = torch.ones(shape, dtype=dtype_of(field))
+    batch = kind.batch_axis
+    if masks == "ragged" and batch in field.dims and len(shape) > 1:
+        rows = mask.movedim(field.dims.index(batch), 0)  # a view: [B, ..., N]
+        for number, row in enumerate(rows):
+            row[..., max(1, row.shape[-1] - number) :] = 0
     return mask
+
+
+def dtype_of(field: Field) -> torch.dtype:
+    """The number format in which a field's values are made."""
+    dtypes = {"float": torch.float32, "int64": torch.int64, "uint8": torch.uint8, "bool": torch.bool}
+    return dtypes[field.dtype]
 
 
 def fields_of(kind: Kind, value: Any) -> dict[str, Any]:

@@ -60,9 +60,9 @@ def _selected(kind: Kind, value: Any, rows: list[int]) -> Any:
     fields = {}
     for name, item in fields_of(kind, value).items():
         axes = kind.fields[name].dims
-        has_rows = item is not None and 0 in axes
+        has_rows = item is not None and kind.batch_axis in axes
         if has_rows and kind.fields[name].dtype == "object":
             fields[name] = [item[row] for row in rows]
         else:
-            fields[name] = item.index_select(axes.index(0), index) if has_rows else item
+            fields[name] = item.index_select(axes.index(kind.batch_axis), index) if has_rows else item
     return as_record(kind, fields)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from composer.conformance.report import Skip
-from composer.types import BATCH, Dim, Floor, Kind, Port, Signature
+from composer.types import Dim, Floor, Kind, Port, Signature
 
 __all__ = ["Partition", "batch_symbol", "bindings", "partition_of", "symbols_of"]
 
@@ -28,8 +28,7 @@ def symbols_of(ports: Mapping[str, Port]) -> dict[str, None]:
 
 def batch_symbol(port: Port, kinds: Mapping[str, Kind]) -> str | None:
     """The symbol that counts a port's samples, where it is a plain symbol."""
-    kind = kinds[port.type.kind]
-    found = kind.batch_of(port.type.dims) if BATCH in kind.dims else None
+    found = kinds[port.type.kind].batch_of(port.type.dims)
     return found.symbols[0] if found is not None and found.is_symbol else None
 
 

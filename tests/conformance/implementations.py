@@ -177,12 +177,20 @@ class Decoder(nn.Module):
 
     def start(self, *, memory: States, beams: int, max_tokens: int) -> Cache:
         batch = memory.values.shape[0]
-        return Cache(memory.values.mean(dim=1), torch.zeros(batch, beams, dtype=torch.int64))
+        mean = Mixer.mean(self, memory.values, memory.mask).squeeze(1)  # type: ignore[arg-type]
+        return Cache(mean, torch.zeros(batch, beams, dtype=torch.int64))
 
     def step(self, ids: Tensor, cache: Cache) -> tuple[Tensor, Cache]:
         history = cache.history * 2 + ids
         states = self.words(ids) * history.unsqueeze(-1) + cache.memory.unsqueeze(1)
         return states @ self.words.weight.T, cache._replace(history=history)
+
+
+class BlindDecoder(Decoder):
+    """Ignores which parts of the memory are hidden."""
+
+    def start(self, *, memory: States, beams: int, max_tokens: int) -> Cache:
+        return super().start(memory=States(memory.values), beams=beams, max_tokens=max_tokens)
 
 
 class NarrowDecoder(Decoder):

@@ -71,6 +71,51 @@ class Mute(Right):
     tokenizer = object()
 
 
+class Counting(Right):
+    """Each call gives other numbers."""
+
+    calls = 0
+
+    def encode(self, values: list[str]) -> dict[str, Any]:
+        self.calls += 1
+        return {"embedding": super().encode(values)["embedding"] + self.calls}
+
+
+class Reusing(Right):
+    """Writes all that it gives into one array, and adds to what is there."""
+
+    def __init__(self, config: NoConfig) -> None:
+        self.place = np.zeros((2, 4), dtype="float32")
+
+    def encode(self, values: list[str]) -> dict[str, Any]:
+        self.place[: len(values)] += super().encode(values)["embedding"]
+        return {"embedding": self.place[: len(values)]}
+
+
+MADE: list[int] = []
+
+
+class Numbered(Right):
+    """Each instance gives other numbers."""
+
+    def __init__(self, config: NoConfig) -> None:
+        MADE.append(len(MADE))
+        self.number = len(MADE)
+
+    def encode(self, values: list[str]) -> dict[str, Any]:
+        return {"embedding": super().encode(values)["embedding"] * self.number}
+
+
+class Stammering(Right):
+    """Its tokenizer writes another text each time."""
+
+    class tokenizer:  # noqa: N801 (an attribute of processors)
+        @staticmethod
+        def decode(ids: list[int]) -> str:
+            MADE.append(0)
+            return "word " * len(MADE)
+
+
 class Nothing:
     def __init__(self, config: NoConfig) -> None:
         pass
@@ -96,6 +141,10 @@ def test_a_processor_that_keeps_its_declaration_passes() -> None:
         (Plugin("Flat"), "gives embedding of shape [8] for 2 values, and it is declared embedding[B, 4]"),
         (Plugin("Other"), "a value for the port embedding is expected"),
         (Plugin("Mute"), "has no `tokenizer` with the method `decode`"),
+        (Plugin("Counting"), "`encode` gives another embedding for the same values, asked again"),
+        (Plugin("Reusing"), "`encode` gives another embedding for the same values, asked again"),
+        (Plugin("Numbered"), "for the same values, of a processor that is made anew of the same config"),
+        (Plugin("Stammering"), "its tokenizer decodes the same ids to"),
         (Plugin("Nothing"), "an object with the method `encode` is expected"),
         (Plugin("Right", "one_value"), "its `sample` gives no list of two raw values or more"),
     ],

@@ -265,6 +265,7 @@ WORDS = Vocabulary("text", {"tokenizer": "bert-uncased"}, start=1, end=2, pad=0)
         ("FixedRoomDecoder", WORDS, "and with max_tokens=9 it raises AssertionError: no room: `start` makes"),
         ("LongerIsLouderDecoder", WORDS, "with max_tokens=9, the same tokens have other scores: logits"),
         ("InPlaceDecoder", WORDS, "does not"),
+        ("BlindDecoder", WORDS, "3 hidden positions along N of its memory change the scores: logits differs"),
     ],
 )
 def test_generation_is_checked_step_by_step(implementation: str, vocabulary: Any, message: str) -> None:
