@@ -142,9 +142,11 @@ def check_decoding(script: Script, sizes: Mapping[str, int]) -> int:
     _check_samples(script, ports, sizes, tokens, whole)
     _check_beams(script, ports, tokens, whole)
     _check_memory(script, sizes, tokens)
+    fresh = script.begin(ports, beams=BEAMS)[1]  # a search may reorder and select before its first token, too
     before = script.decode(ports, tokens[:-1]).cache  # it has room for one more token
-    _check_select(script, before, tokens[-1])
-    _check_reorder(script, before, batch)
+    for cache, ids in ((fresh, tokens[0]), (before, tokens[-1])):
+        _check_select(script, cache, ids)
+        _check_reorder(script, cache, batch)
     return vocabulary
 
 
@@ -231,9 +233,8 @@ def _check_reorder(script: Script, cache: Cache, batch: int) -> None:
     beams, rows = torch.arange(BEAMS), torch.arange(batch).unsqueeze(1)
     turned = (beams + 1 + rows) % BEAMS  # each sample in its own way
     for parents in ((beams.expand(batch, -1)), turned, beams.flip(0).expand(batch, -1), turned.clamp(max=1)):
-        moved = cache.reorder(parents)
-        hold_cache(moved, "`reorder` of its cache")
-        twice = moved.reorder(turned)
+        moved = _reordered(cache, parents)
+        twice = _reordered(moved, turned)
         for after, origin in ((moved, parents), (twice, parents.gather(1, turned))):
             found, _ = script.step(same, after)
             wanted = kept.gather(1, origin.unsqueeze(-1).expand_as(kept))
@@ -241,3 +242,14 @@ def _check_reorder(script: Script, cache: Cache, batch: int) -> None:
                 raise Failure(
                     "reordering the beams of the cache does not reorder the logits of the next step"
                 )
+
+
+def _reordered(cache: Cache, parents: Tensor) -> Cache:
+    try:
+        moved = cache.reorder(parents)
+    except Exception as error:
+        raise Failure(
+            f"`reorder` of its cache, asked for {parents.shape[1]} beams of {len(parents)} samples, {fault_of(error)}"
+        ) from error
+    hold_cache(moved, "`reorder` of its cache")
+    return moved

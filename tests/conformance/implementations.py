@@ -331,6 +331,13 @@ class FixedBeamsDecoder(Decoder):
         return super().start(memory=memory, beams=3, max_tokens=max_tokens)
 
 
+class OneBeamDecoder(Decoder):
+    """Begins with one beam, whatever it is told: the others come with the first ids."""
+
+    def start(self, *, memory: States, beams: int, max_tokens: int) -> Cache:
+        return super().start(memory=memory, beams=1, max_tokens=max_tokens)
+
+
 class FixedRoomDecoder(Decoder):
     """Has room for as many tokens as somebody once needed: it counts them in the memory's first entry."""
 

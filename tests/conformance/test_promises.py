@@ -262,6 +262,11 @@ WORDS = Vocabulary("text", {"tokenizer": "bert-uncased"}, start=1, end=2, pad=0)
         ("CrossSampleDecoder", WORDS, "sample 0 of B=3 alone has other scores: logits differs by up to"),
         ("CrossBeamDecoder", WORDS, "with beams=1, the tokens of beam 0 of 3 have other scores"),
         ("FixedBeamsDecoder", WORDS, "step: expected logits[B, K, V] for ids [3, 1], got [3, 3, 11]"),
+        (
+            "OneBeamDecoder",
+            WORDS,
+            "`reorder` of its cache, asked for 3 beams of 3 samples, raises RuntimeError",
+        ),
         ("FixedRoomDecoder", WORDS, "and with max_tokens=9 it raises AssertionError: no room: `start` makes"),
         ("LongerIsLouderDecoder", WORDS, "with max_tokens=9, the same tokens have other scores: logits"),
         ("InPlaceDecoder", WORDS, "does not"),
