@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from composer.conformance.cases import Build, MethodCase
-from composer.conformance.decoding import BEAMS, Script, check_decoding
+from composer.conformance.decoder_steps import BEAMS, Script, check_decoding
 from composer.conformance.export import export_inputs, hold_statement, run_exported
 from composer.conformance.outputs import difference
 from composer.conformance.promises import hold_ports
