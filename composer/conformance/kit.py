@@ -119,7 +119,7 @@ def _layouts(name: str, registry: Registry, unusable: Collection[str]) -> Iterat
         yield rules
         if layout.parameters is not None and rules.outcome == "pass":
             yield _result(layout.id, "parameters", partial(check_parameters, layout))
-        if layout.transforms and layout.id not in unusable:
+        if (layout.transforms or layout.shapes) and layout.id not in unusable:
             yield _result(layout.id, "transforms", partial(check_transforms, layout))
 
 

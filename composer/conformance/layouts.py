@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import torch
 from torch import Tensor
@@ -40,6 +40,10 @@ def check_rules(layout: Layout) -> str:
             raise Failure(f"`initialised` gives {reason!r} for {pattern!r}; the reason is expected, as text")
     cure = "" if layout.examples else ": give the Layout `examples`"
     for parameters in layout.examples or ({},):
+        if not isinstance(parameters, Mapping):
+            raise Failure(
+                f"its `examples` hold {parameters!r:.60}; values of parameters by name are expected"
+            )
         _hold_rules(layout, parameters, cure)
     return ""
 
@@ -64,7 +68,7 @@ def check_transforms(layout: Layout) -> str:
     for name, reference in layout.transforms.items():
         transform = import_object(reference, f"the transform {name!r}")
         if name in layout.shapes:
-            given, wanted = layout.shapes[name]
+            given, wanted = _two_shapes(layout.shapes[name], name)
             fault = _fault(transform, tuple(given), tuple(wanted))
             if fault:
                 raise Failure(
@@ -78,6 +82,19 @@ def check_transforms(layout: Layout) -> str:
                     "name the shapes that it takes and gives in the Layout's `shapes`"
                 )
     return ""
+
+
+def _two_shapes(shapes: object, name: str) -> Shapes:
+    """What `shapes` says of a transform, as it should be."""
+    two = isinstance(shapes, (tuple, list)) and len(shapes) == 2
+    if not two or not all(
+        isinstance(shape, (tuple, list)) and all(isinstance(size, int) for size in shape)
+        for shape in cast(Shapes, shapes)
+    ):
+        raise Failure(
+            f"its `shapes` give {shapes!r:.60} for {name!r}; ((2, 3), (3, 2)) is such a pair of shapes"
+        )
+    return cast(Shapes, shapes)
 
 
 def _hold_rules(layout: Layout, parameters: Mapping[str, Any], cure: str) -> None:
@@ -135,7 +152,7 @@ def _hold_rule(rule: Rule, layout: Layout) -> None:
 def _compiled(pattern: str, holder: str) -> re.Pattern[str]:
     try:
         return re.compile(pattern)
-    except re.error as error:
+    except (re.error, TypeError) as error:  # a key of `initialised` may be no text
         raise Failure(f"{holder} {pattern!r}, which is not a regular expression: {error}") from None
 
 

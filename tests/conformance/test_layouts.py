@@ -118,8 +118,17 @@ def test_rules_that_raise_name_their_cure() -> None:
     )
 
 
+def test_what_the_kit_is_told_to_ask_with_is_held() -> None:
+    assert "its `examples` hold 'x'; values of parameters by name" in faults(report(examples=("x",)))
+    assert "`shapes` names 'x', which is not one of its transforms" in faults(report(shapes={"x": 3}))
+    assert "its `shapes` give 3 for 'turned'" in faults(report(transforms=["turned"], shapes={"turned": 3}))
+    wrong = {"turned": (("a",), (2,))}
+    assert "such a pair of shapes" in faults(report(transforms=["turned"], shapes=wrong))
+
+
 def test_initialised_holds_patterns_with_reasons() -> None:
     assert "`initialised` holds '(', which is not a regular" in faults(report(initialised={"(": "anew"}))
+    assert "`initialised` holds 3, which is not a regular" in faults(report(initialised={3: "anew"}))
     assert "the reason is expected" in faults(report(initialised={"text.*": ""}))
 
 

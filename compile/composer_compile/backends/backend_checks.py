@@ -86,7 +86,7 @@ def check_contract(backend: Backend) -> str:
 def _hold_members(made: object, contract: type, half: str) -> None:
     for name in sorted(get_protocol_members(contract)):
         if not hasattr(made, name):
-            raise Failure(f"{half}, a {type(made).__name__}, has no `{name}`")
+            raise Failure(f"{half}, of the type {type(made).__name__}, has no `{name}`")
         found, declared = getattr(made, name), getattr(contract, name, None)
         if not inspect.isfunction(declared):
             if not isinstance(found, bool):
