@@ -51,11 +51,17 @@ def check(
     library = replace(library_of(registry), unsaved=unsaved or {})
     try:
         source = document if isinstance(document, Source) else find_source(document, library)
-        resolved = resolve(source, library, settings)
     except DocumentError as error:
         return Report(
             error.problems, error.sources or _sources_of(document), str(document), registry=registry
         )
+    try:
+        resolved = resolve(source, library, settings)
+    except DocumentError as error:
+        from composer.graph.recovering import as_far_as_known
+
+        known = DocumentError(error.problems, error.sources or {source.name: source.text})
+        return as_far_as_known(known, source, library, settings, registry)
     return check_resolved(resolved, registry)
 
 

@@ -94,18 +94,28 @@ def find_source(target: str | Path, library: Library) -> Source:
     return read_source(Path(text), text)
 
 
-def resolve(source: Source, library: Library, settings: Mapping[str, object] | None = None) -> Resolved:
-    """Resolve one document. Raises DocumentError only where nothing can be read; other problems are in `findings`."""
+def resolve(
+    source: Source,
+    library: Library,
+    settings: Mapping[str, object] | None = None,
+    *,
+    partial: bool = False,
+) -> Resolved:
+    """Resolve one document. Raises DocumentError only where nothing can be read, or (unless `partial`) where a document
+    that it extends is missing, for then what it means is unknown; other problems are in `findings`.
+    """
     with collector_paused():
-        return _resolve(source, library, settings)
+        return _resolve(source, library, settings, partial)
 
 
-def _resolve(source: Source, library: Library, settings: Mapping[str, object] | None) -> Resolved:
+def _resolve(
+    source: Source, library: Library, settings: Mapping[str, object] | None, partial: bool
+) -> Resolved:
     chain = load_chain(source, library)
     tree = Tree(chain.merged)
     findings = chain.findings
     shape = shape_document(chain.data, tree, findings, partial=not chain.complete)
-    if shape is None or not chain.complete:  # what a document means is unknown without all that it extends
+    if shape is None or not (chain.complete or partial):
         raise DocumentError(findings, chain.sources)
     sources = chain.sources
     places = {name: tree.place(("parameters", name)) for name in shape.parameters}

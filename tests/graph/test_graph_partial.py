@@ -99,3 +99,51 @@ def test_a_report_with_errors_raises_them() -> None:
     with pytest.raises(DocumentError) as raised:
         checked(SOUND.replace("{o: c}", "{o: d}")).raise_for_errors()
     assert [problem.code for problem in raised.value.problems] == ["C213"]
+
+
+LINES = SOUND.splitlines()
+A, B = (next(n for n, line in enumerate(LINES) if line.startswith(f"      {name}: {{call")) for name in "ab")
+KNOWN = {"x.states", "y.states", "a.states"}
+
+
+@pytest.mark.parametrize(
+    ("line", "instead", "known"),
+    [
+        (B, "      b: {call: even, inputs: a", KNOWN),
+        (B, "      b: {call: even, inp", KNOWN),
+        (B, "      b {call: even, inputs: a}", KNOWN),
+        (B, "      b: 'even", KNOWN),
+        (B, "\tb: {call: even, inputs: a}", KNOWN),
+        (B, "      b: [call, {", KNOWN),
+        (B, "      b: {call: even, inputs: a}}", KNOWN),
+        (A, "      a: {call: wide, inputs: ", {"x.states", "y.states"}),
+    ],
+)
+def test_what_stands_around_lines_that_are_not_yaml_is_known(
+    line: int, instead: str, known: set[str]
+) -> None:
+    """As while one types: the problem is what cannot be read, alone."""
+    text = "\n".join([*LINES[:line], instead, *LINES[line + 1 :]]) + "\n"
+    report = checked(text)
+    assert [problem.code for problem in report.problems] == ["C002"]
+    assert report.sources == {"document.yaml": text}
+    task = report.tasks["t"]
+    assert {".".join(endpoint) for endpoint in task.types} >= known
+    assert set(report.modules) == {"wide", "even"}
+    with pytest.raises(DocumentError):
+        report.raise_for_errors()
+
+
+def test_a_document_whose_parent_is_not_there_is_known_as_far_as_it_says_itself() -> None:
+    report = checked(SOUND.replace("composer: 1\n", "composer: 1\nextends: gone.yaml\n"))
+    assert [problem.code for problem in report.problems] == ["C106"]
+    assert {".".join(endpoint) for endpoint in report.tasks["t"].types} >= KNOWN
+    with pytest.raises(DocumentError):
+        report.raise_for_errors()
+
+
+@pytest.mark.parametrize("text", ["", "{", "- a\n- b\n", "composer: [1\n", "just words", "\t", "a: b: c: d"])
+def test_of_what_is_no_document_nothing_is_known(text: str) -> None:
+    report = checked(text)
+    assert not report.ok
+    assert not report.tasks
