@@ -140,8 +140,7 @@ class RunAsItIs:
         self.policy, self.step, self.cache, self.last = policy, step, cache, opening
         batch, self.beams = opening.tokens.shape
         self.narrows = opening.tokens.device.type == "cpu"
-        positions = torch.arange(policy.framing.max_tokens, device=opening.tokens.device)
-        self.positions = torch.split(positions, 1)
+        self.positions = torch.arange(policy.framing.max_tokens, device=opening.tokens.device)
         self.rows = list(range(batch))
         self.told: list[tuple[list[int], tuple[Tensor, ...]]] = []
 
@@ -149,7 +148,7 @@ class RunAsItIs:
         number = len(self.told)
         if number and self.beams > 1:
             self.cache = self.cache.reorder(self.last.parents)
-        position = self.positions[number]
+        position = self.positions.narrow(0, number, 1)
         self.cache, after = next_turn(self.policy, self.step, self.cache, self.last, position)
         self.last = after if self.narrows else still_done(self.last, after)
         self.told.append((self.rows, self.last.told))

@@ -84,6 +84,7 @@ SEARCHES = ["{uses: mplug2.beam}", "{uses: core.beam, with: {beams: 3}}", "core.
 
 
 @pytest.mark.usefixtures("exact")
+@pytest.mark.filterwarnings("ignore")  # of the profiler
 @pytest.mark.parametrize("search", SEARCHES)
 def test_a_turn_of_a_search_is_one_launch(search: str, tiny: Any, tmp_path: Path) -> None:
     """Eighteen turns are eighteen graphs; between them the host looks twice, and launches nothing but those looks."""
