@@ -274,6 +274,8 @@ class TaskChecker:
     def _order(self, wires: Wires) -> list[str]:
         """The nodes in running order; ties are broken as the author wrote them."""
         rank = {name: index for index, name in enumerate((*self.inputs, *self.nodes, *self.names))}
+        if self.expansion is not None:  # what is inside of pieces has a place among the nodes alone
+            rank |= {name: index for index, name in enumerate((*self.inputs, *self.nodes))}
         order = wires.order(rank.__getitem__)
         if order is not None:
             return [name for name in order if name in self.nodes]

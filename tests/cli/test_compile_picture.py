@@ -86,15 +86,15 @@ def test_every_kind_of_node_has_its_own_colour(
     assert {name: (box.colour, box.line) for name, box in boxes.items() if not name.startswith("out:")} == {
         "image": (legend["inputs"], "image · 1 engine"),
         "frames": (legend["falls back in part"], "vision.image · 6 of 124 fall back, 7 engines"),
-        "adapted": (legend["adapter"], "adapter · 1 engine"),
-        "gathered": (legend["universal"], "universal.vision · 1 engine"),
-        "visual": (legend["falls back"], "visual_norm · 5 of 5 fall back"),
+        "visual/adapted": (legend["adapter"], "adapter · 1 engine"),
+        "visual/gathered": (legend["universal"], "universal.vision · 1 engine"),
+        "visual/visual": (legend["falls back"], "visual_norm · 5 of 5 fall back"),
         "description": (legend["decoder"], "generate decoder · 2 engines"),
         "spoken": (legend["host"], "mplug2.strip_prompt · on the host"),
     }
     assert "falls back: aten.native_layer_norm.default x 6, it is not liked" in boxes["frames"].tooltip
     assert re.search(
-        r"visual_norm: 5 operations, 32 parameters, .* bytes of workspace", boxes["visual"].tooltip
+        r"visual_norm: 5 operations, 32 parameters, .* bytes of workspace", boxes["visual/visual"].tooltip
     )
 
 
@@ -112,8 +112,8 @@ def test_what_comes_after_a_node_that_cannot_be_compiled_is_not_planned(
     svg = tmp_path / "inside.svg"
     svg.write_text(re.search(r"<svg.*</svg>", out.read_text(), re.S)[0])  # type: ignore[index]
     legend, boxes = parts_of(svg)
-    assert boxes["visual"].colour == legend["falls back"]
-    assert "falls back: the whole node x 1, it looks at values" in boxes["visual"].tooltip
+    assert boxes["visual/visual"].colour == legend["falls back"]
+    assert "falls back: the whole node x 1, it looks at values" in boxes["visual/visual"].tooltip
     assert {boxes[name].line for name in ("description", "spoken")} == {
         "generate decoder · not planned",
         "mplug2.strip_prompt · not planned",

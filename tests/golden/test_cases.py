@@ -45,5 +45,5 @@ def test_a_wrong_weight_is_found_and_its_node_is_named(tmp_path):
     save_file(weights, tmp_path / "weights.safetensors")
     comparison = compare_case(case, tmp_path)
     assert not comparison.ok
-    assert comparison.first["beam"] == "fused"
+    assert comparison.first["beam"] == "memory/fused"
     assert "MISS" in str(comparison)

@@ -83,7 +83,16 @@ def keys(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[tuple[Any, ..
         return
     for key, item in value.items():
         yield from keys(item, (*path, key))
-        free = path and path[-1] in ("parameters", "modules", "tasks", "outputs", "ranges", "nodes", "inputs")
+        free = path and path[-1] in (
+            "parameters",
+            "modules",
+            "pieces",
+            "tasks",
+            "outputs",
+            "ranges",
+            "nodes",
+            "inputs",
+        )
         if not free:
             yield path, key
 
