@@ -128,7 +128,9 @@ def test_a_check_without_a_problem_imports_little(document: str) -> None:
     assert foreign - {"cython_runtime"} <= LIBRARIES
     assert not modules & TELLING
     own = [name for name in modules if name.partition(".")[0] == "composer"]
-    assert len(own) <= MOST_OWN_MODULES[document], "import what a clean check does not need where it is needed"
+    assert len(own) <= MOST_OWN_MODULES[document], (
+        "import what a clean check does not need where it is needed"
+    )
 
 
 def test_what_tells_of_problems_is_imported_where_there_is_one(tmp_path: Path) -> None:
