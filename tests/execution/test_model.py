@@ -182,7 +182,7 @@ def test_the_score_of_beam_search_is_that_of_its_text(model, picture_of) -> None
     with torch.inference_mode():
         slots = runner.slots(tensors)
         ids = slots[runner.plan.slot(("answer", "ids"))]
-        memory = slots[runner.plan.slot(("memory", "states"))]
+        memory = slots[runner.plan.slot(("memory/memory", "states"))]
         tokens = type(tensors["question"]["tokens"])(ids, torch.ones_like(ids))
         logits = model.modules["decoder"](memory=memory, tokens=tokens)
     found = logits[:, :-1].log_softmax(-1).gather(2, ids[:, 1:, None]).sum()
