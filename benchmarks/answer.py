@@ -50,7 +50,7 @@ def _measure(*, quick: bool) -> list[Row]:
     generator = next(iter(runner.generators.values()))
     slots = runner.program(tensors)
     forward = video_qa(runner, tensors)
-    memory = slots[runner.plan.slot(("memory", "states"))]
+    memory = slots[runner.plan.slot(("memory/memory", "states"))]
     torch.testing.assert_close(forward().values, memory.values)
     prefixes = prefix_beam(generator, memory)
     found = {"cached": generator.run(slots), "prefixes": prefixes()}
