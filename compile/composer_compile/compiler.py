@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
 import copy
-import hashlib
 import json
 import math
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -32,34 +30,30 @@ from composer_compile.artifact.manifest import (
     Manifest,
     Operation,
     Parity,
-    ProgramEntry,
-    Provider,
     Task,
     write_manifest,
 )
-from composer_compile.artifact.requirements import provider_of, requirements_of
+from composer_compile.artifact.requirements import requirements_of
 from composer_compile.artifact.weights import WeightStore
 from composer_compile.artifact.writer import check_target, file_entries, put_in_place, workplace
-from composer_compile.backends.contract import Builder, BuildsBeside, Compiled, JoinsSizes, Loader
+from composer_compile.backends.contract import Builder, Loader
 from composer_compile.backends.registered import builder_of, builds_beside, loader_of
-from composer_compile.errors import CompileError, SpecialSizeError
+from composer_compile.errors import CompileError
 from composer_compile.export.refusals import check_exportable
-from composer_compile.options import BuildOptions, Options
+from composer_compile.options import Options
 from composer_compile.parity.bisection import first_diverging_node
 from composer_compile.parity.gate import compare_task
 from composer_compile.parity.records import record_live_samples, record_samples
 from composer_compile.patches import full_float32
+from composer_compile.program_maker import ProgramMaker
 from composer_compile.runtime.artifact import Artifact
 from composer_compile.stages.host_nodes import without_host_steps
-from composer_compile.stages.joining import Joined, join_stages
-from composer_compile.stages.manifest_entries import Files, describe_task, span
+from composer_compile.stages.manifest_entries import Files, describe_task
 from composer_compile.stages.partition import labels_of
 from composer_compile.stages.stager import ModulesIn, Outline, StagedTask, stage_plan
 from composer_compile.tensors.differences import TOLERANCES, WORST
 from composer_compile.tensors.free_dims import check_overrides, find_free_dims, overrides_for
 from composer_compile.tensors.precisions import DTYPE_OF, check_precision_names, precision_of
-from composer_compile.tensors.specs import ProgramSpec
-from composer_compile.tensors.variants import Variant, each_variant, variants_of
 
 __all__ = ["compile_document"]
 
@@ -164,16 +158,7 @@ class _Job:
     folder: Path
     progress: Progress
     command: str
-    joined: dict[int, Joined] = field(default_factory=dict)
-    """Stages (by identity) → those that they can be one program with."""
-    whole: dict[int, ProgramEntry | None] = field(default_factory=dict)
-    """The programs of such groups; None where the backend does not make one."""
-    begun: dict[object, Callable[[], Compiled]] = field(default_factory=dict)
-    """Programs that are being built, by their key."""
-    made: dict[object, ProgramEntry] = field(default_factory=dict)
     cast: dict[str, dict[str, nn.Module]] = field(default_factory=dict)
-    operations: dict[str, dict[str, Provider]] = field(default_factory=dict)
-    """Operations that plugins register → the module types in whose programs they were found."""
 
     def run(self) -> Manifest:
         plans = {name: self.model.runner(name).plan for name in self.model.tasks}
@@ -189,10 +174,18 @@ class _Job:
         store = WeightStore(modules)
         files = Files(self.folder)
         tasks: dict[str, Task] = {}
-        self._join(prepared.values())
-        self._begin(prepared, store)
+        maker = ProgramMaker(
+            self.builder,
+            self.options.build,
+            store,
+            self.folder,
+            self.progress,
+            self.model.report,
+            self.registry,
+        )
+        maker.begin({name: task.staged.specs for name, task in prepared.items()})
         for name, task in prepared.items():
-            programs = {stage: self._programs(name, spec, store) for stage, spec in task.staged.specs.items()}
+            programs = {stage: maker.programs(name, spec) for stage, spec in task.staged.specs.items()}
             host = task.runner.inputs.host
             tasks[name] = describe_task(task.outline, task.staged, programs, self.registry, files, host)
         stored = store.write(self.folder)
@@ -212,7 +205,7 @@ class _Job:
             parity={},
             requires=requirements_of(tasks.values(), self.options.backend, self.registry),
             operations={
-                name: Operation(module_types=found) for name, found in sorted(self.operations.items())
+                name: Operation(module_types=found) for name, found in sorted(maker.operations.items())
             },
             files=file_entries(self.folder),
         )
@@ -257,102 +250,6 @@ class _Job:
                 name: copy.deepcopy(module).to(dtype).eval() for name, module in self.model.modules.items()
             }
         return self.cast[precision], dtype
-
-    def _join(self, prepared: Iterable[_Prepared]) -> None:
-        """Note which stages can be one program, where the backend would have that."""
-        if not isinstance(self.builder, JoinsSizes) or not self.builder.joins_sizes(self.options.build):
-            return
-        for group in join_stages(spec for task in prepared for spec in task.staged.specs.values()):
-            self.joined.update({id(spec): group for spec in group.members})
-
-    def _begin(self, prepared: Mapping[str, _Prepared], store: WeightStore) -> None:
-        """Have every program built that other processes build, several at once; `_compiled` waits for each in turn."""
-        builder = builds_beside(self.builder)
-        if builder is None:
-            return
-        for name, task in prepared.items():
-            for spec in task.staged.specs.values():
-                if id(spec) in self.joined:
-                    continue
-                with contextlib.suppress(SpecialSizeError):  # told again where the programs are taken
-                    each_variant(spec, partial(self._begin_one, builder, name, spec, store))
-
-    def _begin_one(
-        self, builder: BuildsBeside, task: str, spec: ProgramSpec, store: WeightStore, variant: Variant
-    ) -> None:
-        key = _key(spec, variant)
-        if key in self.begun:
-            return
-        self.progress(f"{task}: {spec.name} ({variant.label})")
-        try:
-            self.begun[key] = builder.begin(spec, variant, store, self.options.build)
-        except SpecialSizeError as error:
-            self.begun[key] = partial(_raise, error)
-            raise
-
-    def _compiled(
-        self, task: str, spec: ProgramSpec, variant: Variant, store: WeightStore, options: BuildOptions
-    ) -> Compiled:
-        """The program of a variant, which may have been begun."""
-        wait = self.begun.pop(_key(spec, variant), None)
-        if wait is not None:
-            return wait()
-        self.progress(f"{task}: {spec.name} ({variant.label})")
-        return self.builder.compile(spec, variant, store, options)
-
-    def _programs(self, task: str, spec: ProgramSpec, store: WeightStore) -> list[ProgramEntry]:
-        group = self.joined.get(id(spec))
-        if group is not None and (one := self._one_program(task, spec, group, store)) is not None:
-            return [one.model_copy(update=_sizes(variant)) for variant in variants_of(spec.ranges)]
-        return each_variant(spec, lambda variant: self._program(task, spec, variant, store))
-
-    def _one_program(
-        self, task: str, spec: ProgramSpec, group: Joined, store: WeightStore
-    ) -> ProgramEntry | None:
-        """The program of a whole group; None where the backend cannot make one without leaving some of it to torch."""
-        key = id(group)
-        if key not in self.whole:
-            self.whole[key] = None
-            one = replace(group.spec, name=spec.name, nodes=spec.nodes)
-            variants = variants_of(one.ranges, quotients=one.quotients)
-            if len(variants) == 1:
-                options = replace(self.options.build, require_full=True)
-                try:
-                    self.whole[key] = self._built(task, one, variants[0], store, options)
-                except CompileError as error:
-                    self.progress(f"{task}: {spec.name}: not one program for all sizes: {error}")
-        return self.whole[key]
-
-    def _program(self, task: str, spec: ProgramSpec, variant: Variant, store: WeightStore) -> ProgramEntry:
-        key = _key(spec, variant)
-        if key not in self.made:
-            self.made[key] = self._built(task, spec, variant, store, self.options.build)
-        return self.made[key]
-
-    def _built(
-        self, task: str, spec: ProgramSpec, variant: Variant, store: WeightStore, options: BuildOptions
-    ) -> ProgramEntry:
-        compiled = self._compiled(task, spec, variant, store, options)
-        for note in compiled.notes:
-            self.progress(f"{task}: {spec.name} ({variant.label}): {note}")
-        self._note_operations(task, spec, compiled.operations)
-        digest = hashlib.sha256(compiled.content).hexdigest()[:16]
-        name = f"programs/{digest}{compiled.suffix}"
-        (self.folder / "programs").mkdir(exist_ok=True)
-        (self.folder / name).write_bytes(compiled.content)
-        return ProgramEntry(
-            file=name,
-            **_sizes(variant),
-            weights=list(compiled.weights),
-            operations=list(compiled.operations),
-        )
-
-    def _note_operations(self, task: str, spec: ProgramSpec, operations: Iterable[str]) -> None:
-        nodes = self.model.report.tasks[task].nodes
-        types = dict.fromkeys(nodes[name].module.type.id for name in spec.nodes if name in nodes)
-        for operation in operations:
-            noted = self.operations.setdefault(operation, {})
-            noted.update({each: provider_of(self.registry, "module_types", each) for each in types})
 
     def _compare(self, manifest: Manifest, prepared: Mapping[str, _Prepared]) -> dict[str, Parity]:
         """The gate: the artifact as it lies in the folder, against the live model.
@@ -425,26 +322,6 @@ class _Job:
         assert document is not None
         shape = without_paths(document.shape.model_dump(mode="json", by_alias=True))
         return json.dumps(shape, indent=1, ensure_ascii=False) + "\n"
-
-
-def _sizes(variant: Variant) -> dict[str, Any]:
-    """What a program's entry says of the sizes that it is for."""
-    ranges = {name: span(found) for name, found in variant.ranges.items()}
-    return {"fixed": dict(variant.fixed), "ranges": ranges}
-
-
-def _key(spec: ProgramSpec, variant: Variant) -> object:
-    """Equal for programs that are the same."""
-    return (
-        spec.identity,
-        tuple((each.dtype, each.dims) for each in spec.inputs),
-        tuple(variant.fixed.items()),
-        tuple(variant.ranges.items()),
-    )
-
-
-def _raise(error: SpecialSizeError) -> Compiled:
-    raise error
 
 
 def _check_tolerance(tolerance: float | None) -> None:
