@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 from composer_compile.artifact.container import open_container
-from composer_compile.artifact.weights import WEIGHTS
+from composer_compile.artifact.weight_store import WEIGHTS
 from composer_compile.backends.tensorrt.program_file import EngineStep, unpack
 
 from benchmarks.artifacts import ELSEWHERE, compiled, save_random_weights, started

@@ -34,12 +34,12 @@ from composer_compile.artifact.manifest import (
     write_manifest,
 )
 from composer_compile.artifact.requirements import requirements_of
-from composer_compile.artifact.weights import WeightStore
+from composer_compile.artifact.weight_store import WeightStore
 from composer_compile.artifact.writer import check_target, file_entries, put_in_place, workplace
 from composer_compile.backends.contract import Builder, Loader
 from composer_compile.backends.registered import builder_of, builds_beside, loader_of
 from composer_compile.errors import CompileError
-from composer_compile.export.refusals import check_exportable
+from composer_compile.export.exportable import check_exportable
 from composer_compile.options import Options
 from composer_compile.parity.bisection import first_diverging_node
 from composer_compile.parity.gate import compare_task

@@ -14,7 +14,7 @@ from composer.graph import Checked
 from composer.plugin import Registry
 from composer_compile.artifact.manifest import ProgramEntry, Provider
 from composer_compile.artifact.requirements import provider_of
-from composer_compile.artifact.weights import WeightStore
+from composer_compile.artifact.weight_store import WeightStore
 from composer_compile.backends.contract import Builder, BuildsBeside, Compiled, JoinsSizes
 from composer_compile.backends.registered import builds_beside
 from composer_compile.errors import CompileError, SpecialSizeError

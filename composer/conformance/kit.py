@@ -24,7 +24,7 @@ from composer.conformance.padding import check_padding
 from composer.conformance.policies import check_policy
 from composer.conformance.promises import check_batch, check_determinism, check_signature
 from composer.conformance.report import ConformanceReport, Failure, Result, Skip
-from composer.conformance.weights import check_weights
+from composer.conformance.state_dicts import check_weights
 from composer.plugin.asking import PluginError, fault_of, place_of_fault
 from composer.plugin.declarations import Dataset, ModuleType
 from composer.plugin.discovery import Installed, installed_plugins, load_registry

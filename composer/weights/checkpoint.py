@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from composer.weights.contents import Contents
-from composer.weights.errors import unreadable
 from composer.weights.names import first_words
 from composer.weights.roots import ROOTS, Roots
 from composer.weights.sharded import INDEX_SUFFIX, read_sharded
+from composer.weights.weights_error import unreadable
 from composer.weights.weights_file import check_regular, read_file
 
 if TYPE_CHECKING:

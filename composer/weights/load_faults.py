@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from itertools import chain
 from typing import NoReturn
 
-from composer.weights.errors import WeightsError
 from composer.weights.names import collapse, nearest
 from composer.weights.plan import LoadPlan
+from composer.weights.weights_error import WeightsError
 
 __all__ = ["Faults"]
 

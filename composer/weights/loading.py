@@ -12,12 +12,12 @@ from composer.plugin import Layout
 from composer.plugin.asking import import_object
 from composer.weights.causes import name_causes, size_causes
 from composer.weights.checkpoint import Checkpoint
-from composer.weights.errors import WeightsError
 from composer.weights.load_faults import Faults
 from composer.weights.load_report import LoadReport, ModuleLoad
 from composer.weights.plan import Assignment, LoadPlan, plan_loading
 from composer.weights.slots import Slot, Slots, find_slots
 from composer.weights.tensor_checks import check_values, describe_dtype, fits
+from composer.weights.weights_error import WeightsError
 from composer.weights.wrappers import unwrap
 
 __all__ = ["load_weights"]

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from composer.weights.contents import Contents
-from composer.weights.errors import unreadable
 from composer.weights.roots import Roots, find_tensors
+from composer.weights.weights_error import unreadable
 
 __all__ = ["LEGACY_MAGIC", "read_pickle"]
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from composer.plugin import Layout, Rule
 from composer.plugin.answers import as_rules
 from composer.plugin.asking import ask
-from composer.weights.errors import WeightsError
+from composer.weights.weights_error import WeightsError
 
 __all__ = ["Assignment", "LoadPlan", "fresh_reason", "plan_loading"]
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from composer.weights.contents import Contents
-from composer.weights.errors import unreadable
+from composer.weights.weights_error import unreadable
 
 __all__ = ["METADATA_KEY", "looks_like_safetensors", "read_safetensors"]
 

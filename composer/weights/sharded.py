@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from composer.weights.contents import Contents
-from composer.weights.errors import unreadable
 from composer.weights.roots import Roots
+from composer.weights.weights_error import unreadable
 from composer.weights.weights_file import read_file
 
 __all__ = ["INDEX_SUFFIX", "read_sharded"]

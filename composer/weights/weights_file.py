@@ -7,10 +7,10 @@ from pathlib import Path
 
 from composer.problems import NOT_FETCHED, is_address
 from composer.weights.contents import Contents
-from composer.weights.errors import unreadable
 from composer.weights.pickle_file import LEGACY_MAGIC, read_pickle
 from composer.weights.roots import Roots
 from composer.weights.safetensors_file import looks_like_safetensors, read_safetensors
+from composer.weights.weights_error import unreadable
 
 __all__ = ["check_regular", "read_file"]
 

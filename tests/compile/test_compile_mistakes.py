@@ -13,7 +13,7 @@ from typing import Any
 import composer_compile
 import pytest
 from composer_compile.artifact import writer
-from composer_compile.artifact.weights import WeightStore
+from composer_compile.artifact.weight_store import WeightStore
 from composer_compile.artifact.writer import check_target, put_in_place, workplace
 from composer_compile.errors import CompileError
 

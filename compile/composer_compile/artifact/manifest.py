@@ -8,7 +8,7 @@ from typing import Any, Literal, Union
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from composer_compile.artifact.references import manifest_faults
+from composer_compile.artifact.manifest_faults import manifest_faults
 from composer_compile.errors import ArtifactError
 
 __all__ = [

@@ -22,7 +22,7 @@ from composer.plugin import Backend
 from composer.plugin.asking import ask, import_object
 from composer.types import Dim
 from composer.types.gaps import gap
-from composer_compile.artifact.weights import WeightStore
+from composer_compile.artifact.weight_store import WeightStore
 from composer_compile.backends.contract import (
     Builder,
     BuildsBeside,

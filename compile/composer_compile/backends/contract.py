@@ -16,7 +16,7 @@ from torch import Tensor, fx
 from composer_compile.errors import BackendError
 
 if TYPE_CHECKING:
-    from composer_compile.artifact.weights import WeightStore
+    from composer_compile.artifact.weight_store import WeightStore
     from composer_compile.options import BuildOptions
     from composer_compile.tensors.specs import ProgramSpec
     from composer_compile.tensors.variants import Variant

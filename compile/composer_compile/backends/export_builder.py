@@ -11,7 +11,7 @@ from torch import Tensor, fx
 from torch.export import ExportedProgram
 from torch.export.passes import move_to_device_pass
 
-from composer_compile.artifact.weights import WeightStore
+from composer_compile.artifact.weight_store import WeightStore
 from composer_compile.backends.contract import Compiled, Support, refuse_options
 from composer_compile.backends.short_form_writing import with_short_form
 from composer_compile.backends.torch_reader import given_inputs

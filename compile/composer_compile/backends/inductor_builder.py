@@ -14,7 +14,7 @@ from torch import fx
 from torch.export import ExportedProgram
 
 from composer.execution import prefers_onednn
-from composer_compile.artifact.weights import WeightStore
+from composer_compile.artifact.weight_store import WeightStore
 from composer_compile.backends.contract import Compiled, Support, refuse_options
 from composer_compile.backends.inductor_job import LibraryJob, library_job
 from composer_compile.backends.inductor_loader import needed_by, workshop

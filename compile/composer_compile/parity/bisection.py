@@ -12,7 +12,7 @@ from composer.execution import Runner, build_program
 from composer.graph import Checked
 from composer.plan import Stage
 from composer_compile.artifact.manifest import Parity
-from composer_compile.artifact.weights import WeightStore
+from composer_compile.artifact.weight_store import WeightStore
 from composer_compile.backends.contract import Builder, Loader
 from composer_compile.errors import CompileError
 from composer_compile.options import BuildOptions

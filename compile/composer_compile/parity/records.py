@@ -17,7 +17,7 @@ from torch import Tensor
 from composer.execution import Runner
 from composer.types.gaps import gap
 from composer_compile.artifact.manifest import Difference
-from composer_compile.artifact.weights import write_tensors
+from composer_compile.artifact.weight_store import write_tensors
 from composer_compile.errors import ArtifactError
 from composer_compile.parity.corner_samples import corner_sizes, sample, vocabulary_sizes
 from composer_compile.parity.live import first_logits, live_results

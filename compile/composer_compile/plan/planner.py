@@ -24,7 +24,7 @@ from composer_compile.artifact.dtypes import DTYPES
 from composer_compile.backends.contract import Builder, HoldsWeights
 from composer_compile.backends.registered import builder_of, loader_of
 from composer_compile.errors import CompileError
-from composer_compile.export.refusals import check_exportable
+from composer_compile.export.exportable import check_exportable
 from composer_compile.options import Options
 from composer_compile.plan.plan_report import (
     CompilePlan,

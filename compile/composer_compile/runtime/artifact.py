@@ -21,14 +21,14 @@ from composer_compile.artifact.container import Container, open_container
 from composer_compile.artifact.manifest import Manifest, ProgramEntry, Provider, Task
 from composer_compile.artifact.operations import is_registered
 from composer_compile.artifact.requirements import lacking, missing_text
-from composer_compile.artifact.weights import WEIGHTS, StoredWeights
+from composer_compile.artifact.weight_store import WEIGHTS, StoredWeights
 from composer_compile.backends.contract import ChecksStored, LoadedProgram, Loader
 from composer_compile.backends.registered import loader_of
 from composer_compile.errors import ArtifactError
 from composer_compile.runtime.loaded_task import LoadedTask
 
 if TYPE_CHECKING:
-    from composer_compile.runtime.session import ArtifactSession
+    from composer_compile.runtime.artifact_session import ArtifactSession
 
 __all__ = ["SAMPLES", "Artifact", "load"]
 
@@ -181,7 +181,7 @@ class Artifact:
         Programs that take these inputs alone run now, and never again; `compile_document(..., Options(session=...))`
         cuts programs so. Raises InputError for inputs that are unexpected or unusable.
         """
-        from composer_compile.runtime.session import ArtifactSession
+        from composer_compile.runtime.artifact_session import ArtifactSession
 
         return ArtifactSession(self.task(task), kept, seed)
 

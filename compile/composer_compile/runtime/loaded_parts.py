@@ -29,7 +29,7 @@ from composer_compile.artifact.manifest import (
 from composer_compile.backends.contract import LoadedProgram
 from composer_compile.errors import ArtifactError
 from composer_compile.runtime.decoder import CompiledDecoder
-from composer_compile.runtime.host_inputs import config_of, processor_of
+from composer_compile.runtime.requests import config_of, processor_of
 
 __all__ = [
     "LoadProgram",

@@ -28,7 +28,6 @@ from composer_compile.artifact.manifest import (
     StageEntry,
     Task,
 )
-from composer_compile.runtime.host_inputs import Requests
 from composer_compile.runtime.loaded_parts import (
     LoadedGenerate,
     LoadedHostCall,
@@ -39,6 +38,7 @@ from composer_compile.runtime.loaded_parts import (
     loaded_host_call,
     logits_name,
 )
+from composer_compile.runtime.requests import Requests
 
 __all__ = ["LoadedTask"]
 

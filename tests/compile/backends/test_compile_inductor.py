@@ -11,7 +11,7 @@ from unittest import mock
 import composer_compile
 import pytest
 import torch
-from composer_compile.artifact.weights import WeightStore
+from composer_compile.artifact.weight_store import WeightStore
 from composer_compile.backends.inductor_builder import InductorBuilder
 from composer_compile.backends.inductor_loader import InductorLoader
 from composer_compile.errors import ArtifactError

@@ -11,7 +11,7 @@ import composer_compile
 import numpy as np
 import pytest
 import torch
-from composer_compile.runtime.session import ArtifactSession
+from composer_compile.runtime.artifact_session import ArtifactSession
 
 from composer.execution import Answering, Asking, Model, Session, load
 from composer.problems import InputError

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import torch
 from composer_compile.artifact.manifest import GenerateEntry, Manifest, ProgramEntry, StageEntry
-from composer_compile.artifact.weights import WeightStore
+from composer_compile.artifact.weight_store import WeightStore
 from composer_compile.backends.contract import Compiled
 from composer_compile.backends.export_builder import ExportBuilder
 from composer_compile.errors import CompileError

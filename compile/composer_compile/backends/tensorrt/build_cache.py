@@ -13,7 +13,7 @@ from torch.export import ExportedProgram
 
 from composer.files import replace_file
 from composer.problems import InputError
-from composer_compile.artifact.weights import StoredWeights, content_key
+from composer_compile.artifact.weight_store import StoredWeights, content_key
 from composer_compile.backends.tensorrt.engine_build import BuildRecipe
 from composer_compile.backends.tensorrt.program_file import Packed, unpack
 from composer_compile.errors import ArtifactError, BackendError

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.export import ExportedProgram
 
-from composer_compile.artifact.weights import WeightStore
+from composer_compile.artifact.weight_store import WeightStore
 from composer_compile.backends.tensorrt.build_cache import BuildCache
 from composer_compile.backends.tensorrt.engine_build import BuildRecipe, build
 from composer_compile.backends.tensorrt.engine_graph import read_graph

@@ -14,8 +14,12 @@ from torch.export import ExportedProgram
 
 from composer_compile.artifact.dtypes import DTYPES
 from composer_compile.backends.tensorrt.cross_build import built_for
+from composer_compile.backends.tensorrt.graph_preparing import (
+    name_results,
+    prepare_graph,
+    write_out_attentions,
+)
 from composer_compile.backends.tensorrt.keep_list import apply_keep_list
-from composer_compile.backends.tensorrt.preparing import name_results, prepare_graph, write_out_attentions
 from composer_compile.backends.tensorrt.profiles import profiled
 from composer_compile.backends.tensorrt.segments import Fallback, fallbacks_in
 from composer_compile.backends.tensorrt.shared_weights import share_weights, shared_inputs

@@ -9,7 +9,7 @@ from typing import Any
 
 from torch import Tensor, fx
 
-from composer_compile.artifact.weights import WeightStore
+from composer_compile.artifact.weight_store import WeightStore
 from composer_compile.backends.export_builder import packed_program
 from composer_compile.backends.tensorrt.engine_build import left_with_torch
 from composer_compile.backends.tensorrt.program_file import (

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, fx
 
-from composer_compile.artifact.weights import WeightStore
+from composer_compile.artifact.weight_store import WeightStore
 from composer_compile.backends.contract import Compiled, Support
 from composer_compile.backends.tensorrt.build_cache import BuildCache, build_key
 from composer_compile.backends.tensorrt.build_job import EngineJob

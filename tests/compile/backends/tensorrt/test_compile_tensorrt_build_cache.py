@@ -53,7 +53,7 @@ def test_an_interruption_leaves_no_half_file(tmp_path: Path, monkeypatch: pytest
 
 
 def test_what_was_put_comes_back_unless_it_was_damaged(tmp_path: Path) -> None:
-    from composer_compile.artifact.weights import content_key
+    from composer_compile.artifact.weight_store import content_key
 
     tensor = torch.arange(6.0).view(2, 3)
     program = packed()

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import torch
-from composer_compile.artifact.weights import WeightStore
+from composer_compile.artifact.weight_store import WeightStore
 from composer_compile.backends.tensorrt import program_file
 from composer_compile.backends.tensorrt.engine_graph import read_graph
 from composer_compile.backends.tensorrt.engine_run import wired

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 import torch
+from composer_compile.backends.tensorrt.graph_preparing import prepare_graph, write_out_attentions
 from composer_compile.backends.tensorrt.keep_list import KEPT, apply_keep_list
-from composer_compile.backends.tensorrt.preparing import prepare_graph, write_out_attentions
 from torch import Tensor, nn
 
 

@@ -8,7 +8,7 @@ from typing import Literal
 
 import pytest
 import torch
-from composer_compile.artifact.weights import WeightStore, content_key
+from composer_compile.artifact.weight_store import WeightStore, content_key
 from composer_compile.backends.tensorrt.engine_build import BuildRecipe, exported_stage
 from composer_compile.backends.tensorrt.engine_graph import read_graph
 from composer_compile.backends.tensorrt.program_file import TorchStep
