@@ -36,6 +36,4 @@ def adapter_help(entry: ModuleType, config: Mapping[str, object], source: str) -
     declared = ", ".join(f"{key}: {json.dumps(value)}" for key, value in config.items())
     module = f"`adapter: {{uses: {entry.id}, with: {{{declared}}}}}`"
     node = f"`adapted: {{call: adapter, inputs: {source}}}`"
-    return (
-        f"or add `{entry.id}` ({change}) between them: module {module}, node {node}, and read `adapted` here"
-    )
+    return f"add `{entry.id}` ({change}) between them: module {module}, node {node}, and read `adapted` here"

@@ -68,9 +68,10 @@ class Explainer:
             helps += own_helps[:MAX_CAUSES]
         listed = ", ".join(f"{' and '.join(names)} {texts}" for texts, names in differences.items())
         message = f"dimension mismatch on {edge}: {listed}"
-        cures = tuple(dict.fromkeys([*hints, *free, *helps, *self._adapter(edge)]))
+        cures = list(dict.fromkeys([*hints, *free, *helps]))
+        cures += self._adapter(edge, "or " if cures else "")
         shown_notes = tuple(notes)[: MAX_NOTES * len(differences)]
-        return Problem("C203", "error", message, self._place(edge), edge.label, shown_notes, cures)
+        return Problem("C203", "error", message, self._place(edge), edge.label, shown_notes, tuple(cures))
 
     def sizes(
         self, edge: Edge, index: int, derivation: Derivation, offered: tuple[int, int], taken: tuple[int, int]
@@ -110,7 +111,7 @@ class Explainer:
         notes = (Note(place, f"{first} fixes the {name} at {want}"), *notes)[:MAX_NOTES]
         helps = (
             "declare a second module for the second size, or bring both callers to one size",
-            *self._adapter(edge),
+            *self._adapter(edge, "or "),
         )
         message = (
             f"module `{module}` is called in two incompatible ways: {name} {want} by {first}, {offer} here"
@@ -147,9 +148,9 @@ class Explainer:
         through = f" (it reads {text})" if text is not None and text.startswith("$") else ""
         return [f"set {cause.owner.title}{separator}{cause.field} to {value}{through}"]
 
-    def _adapter(self, edge: Edge) -> list[str]:
+    def _adapter(self, edge: Edge, before: str) -> list[str]:
         found = adapter_for(self.registry, edge.given, edge.wanted)
-        return [] if found is None else [adapter_help(*found, self._written(edge))]
+        return [] if found is None else [before + adapter_help(*found, self._written(edge))]
 
     def _written(self, edge: Edge) -> str:
         """The source of an edge as whoever reads it writes it."""
