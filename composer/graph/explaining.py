@@ -30,8 +30,8 @@ class Explainer:
 
     def kinds(self, edge: Edge, fitting: Iterable[str], hints: Sequence[str] = ()) -> Problem:
         """C202. `fitting` names ports of the wanted kind that the author may have meant; `hints` come first."""
-        helps = self._adapter(edge)
         fitting = list(fitting)
+        helps = self._adapter(edge, "or " if fitting or hints else "")
         if fitting:
             helps.insert(0, f"ports of kind {edge.wanted.name} before this node: {', '.join(fitting[:6])}")
         elif not helps and not hints:
