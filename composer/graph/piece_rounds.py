@@ -10,8 +10,8 @@ from composer.problems import Findings, Place, Problem
 
 __all__ = ["MOST_NODES", "too_many", "without_rounds"]
 
-MOST_NODES = 100_000
-"""Nodes that the pieces of one document stand for, over all uses."""
+MOST_NODES = 20_000
+"""Nodes that the pieces of one document stand for: each by itself, and then over all uses."""
 DEEPEST = 40
 """Pieces within each other."""
 
@@ -34,7 +34,8 @@ def without_rounds(pieces: Mapping[str, PieceShape], tree: Tree, findings: Findi
 
         users = Wires(pieces, [Wire(wire.target, wire.source, wire.path, wire.text) for wire in wires])
         for circle in circles(users, rank, tree, of_pieces=True):
-            findings.add(circle.problem)
+            if not any(findings.is_silent_within(("pieces", name)) for name in circle.names):
+                findings.add(circle.problem)
             findings.silence(*(("pieces", name) for name in circle.names))
         sound = {name: piece for name, piece in pieces.items() if not findings.is_silent(("pieces", name))}
         return without_rounds(sound, tree, findings)
@@ -46,16 +47,20 @@ def _counted(
 ) -> dict[str, int]:
     sizes: dict[str, int] = {}
     depths: dict[str, int] = {}
+    repeated = 0
+    """Nodes that all pieces so far take from others."""
     for name in order:
         used = [(key, node.piece) for key, node in pieces[name].nodes.items() if node.piece in sizes]
-        own = len(pieces[name].nodes) - len(used)
-        sizes[name] = own + sum(sizes[str(piece)] for _, piece in used)
+        inside = sum(sizes[str(piece)] for _, piece in used)
+        sizes[name] = len(pieces[name].nodes) - len(used) + inside
         depths[name] = 1 + max((depths[str(piece)] for _, piece in used), default=0)
-        if sizes[name] > MOST_NODES or depths[name] > DEEPEST:
+        if used and (repeated + inside > MOST_NODES or depths[name] > DEEPEST):
             place = tree.place(("pieces", name, "nodes", used[-1][0], "piece"))
             findings.add(too_many(str(used[-1][1]), place), "C230")
             findings.silence(("pieces", name))
             del sizes[name]
+        else:
+            repeated += inside
     return sizes
 
 

@@ -46,7 +46,8 @@ class Pieces:
         document, findings = self.callees.document, self.callees.findings
         self._sizes = without_rounds(document.shape.pieces, document.tree, findings)
         for name in self._sizes:
-            if self._of(name, {}, self.callees) is None:
+            # Of a part that was not read, such as a list of nodes, it is unknown what uses would need.
+            if self._of(name, {}, self.callees) is None or findings.is_silent_within(("pieces", name)):
                 findings.silence(("pieces", name))
 
     def of(self, node: NodeShape, path: YamlPath) -> UsedPiece | None:

@@ -193,8 +193,8 @@ def _drop_doubled(shape: DocumentShape, chain: Chain, findings: Findings) -> Non
     """Drop modules, inputs and nodes that are written twice."""
     for path in dict.fromkeys(path for _, root in chain.layers for path in doubled_keys(root)):
         findings.silence(path)
-        if path[0] in ("modules", "pieces") and len(path) == 2:
-            findings.doubt(path[:1])
+        if (path[0] in ("modules", "pieces") and len(path) == 2) or (path[0] == "pieces" and len(path) == 3):
+            findings.doubt(path[:1])  # the second may be what another one holds, whose name is gone
         elif role_of(path) in ("input", "node"):
             findings.doubt(path[:2])
             for where, inputs, nodes in graphs_of(shape):

@@ -301,3 +301,69 @@ def test_deep_and_wide_pieces_end_in_a_problem_and_not_in_memory() -> None:
     assert [p.code for p in checked(chain).errors] == ["C230"]
     short = chain[: chain.index("  p40:")] + chain[chain.index("tasks:") :].replace("p59", "p39")
     assert not checked(short).errors
+
+
+LOOK = """\
+composer: 1
+modules: {narrow: {uses: core.linear, with: {input_dim: 8, output_dim: 3}}}
+pieces:
+  look:
+    inputs: {states: states}
+    nodes:
+      thin: {call: narrow, inputs: {states: states}}
+    outputs: {states: thin.states}
+tasks:
+  t:
+    inputs: {x: {modality: array, with: {kind: states, dims: [B, N, 8]}}}
+    nodes:
+      seen: {piece: look, inputs: {states: x.states}}
+      mean: {uses: core.pool, inputs: {states: seen.states}}
+    outputs: {mean: mean.embedding, states: seen.states}
+"""
+
+
+@pytest.mark.parametrize(
+    ("written", "instead", "code"),
+    [
+        ("    inputs: {states: states}\n", "    inputs: {states: states}\n    inputs: {s: states}\n", "C003"),
+        ("    nodes:\n      thin", "    nodes: {}\n    nodes:\n      thin", "C003"),
+        ("    outputs: {states: thin", "    outputs: {s: thin.states}\n    outputs: {states: thin", "C003"),
+        ("    inputs: {states: states}\n", "    input: {states: states}\n", "C101"),
+        ("    nodes:\n      thin", "    node:\n      thin", "C101"),
+        ("    inputs: {states: states}\n", "    inputs: states\n", "C102"),
+        ("    inputs: {states: states}\n", "    inputs: [states]\n", "C102"),
+        ("      thin: {call", "      a/b: {call", "C109"),
+    ],
+)
+def test_a_part_of_a_piece_that_cannot_be_read_says_nothing_of_its_uses(
+    written: str, instead: str, code: str
+) -> None:
+    assert checked(LOOK).ok
+    text = LOOK.replace(written, instead, 1)
+    assert text != LOOK
+    assert {problem.code for problem in checked(text).problems} == {code}
+
+
+def test_a_piece_whose_name_is_gone_is_neither_unknown_nor_in_a_circle() -> None:
+    """Its parts then stand twice in the piece before it."""
+    text = LOOK.replace(
+        "tasks:\n",
+        "  near:\n    inputs: {states: states}\n    nodes: {a: {piece: look, inputs: states}}\n"
+        "    outputs: {states: a.states}\ntasks:\n",
+    ).replace("piece: look, inputs: {states: x", "piece: near, inputs: {states: x")
+    assert checked(text).ok
+    assert {problem.code for problem in checked(text.replace("  near:\n", "")).problems} == {"C003"}
+
+
+def test_pieces_that_double_each_other_are_counted_before_they_are_put_in() -> None:
+    """A text of thirty lines would stand for a billion nodes."""
+    doubled = [
+        f"  p{n}:\n    inputs: {{states: states}}\n"
+        f"    nodes: {{a: {{piece: {below}, inputs: states}}, b: {{piece: {below}, inputs: a}}}}\n"
+        "    outputs: {states: b}\n"
+        for n, below in enumerate(["same", *(f"p{n}" for n in range(29))])
+    ]
+    same = "  same:\n    inputs: {states: states}\n    nodes: {a: {uses: core.dropout, inputs: states}}\n"
+    text = LOOK.replace("tasks:\n", same + "    outputs: {states: a}\n" + "".join(doubled) + "tasks:\n")
+    report = checked(text.replace("piece: look", "piece: p29"))
+    assert [problem.code for problem in report.errors] == ["C230"]

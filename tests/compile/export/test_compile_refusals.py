@@ -65,6 +65,9 @@ class Wild(nn.Module):
     def start(self, **memory: Tensor) -> Any:
         raise NotImplementedError
 
+    def step(self, ids: Tensor, cache: Any) -> Any:
+        raise NotImplementedError
+
 
 def build_wild(config: NoConfig) -> Wild:
     return Wild()
