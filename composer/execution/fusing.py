@@ -128,6 +128,8 @@ class Fusing:
 
 def fusing_in(folder: str | Path) -> Fusing:
     """A fusing that keeps what it makes in a folder, made where it is missing. Raises InputError where it cannot be."""
+    if not str(folder):
+        raise InputError("what is fused is kept in a folder, and its name is empty: name one")
     path = Path(folder).absolute()
     try:
         path.mkdir(parents=True, exist_ok=True)

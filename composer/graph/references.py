@@ -120,7 +120,7 @@ class References:
         helps = list(meant.helps)
         if not helps and len(ports) == 1:
             helps.append(f"did you mean `{name}.{ports[0]}`?")
-        helps.append(f"`{name}` has the outputs {', '.join(ports) or 'none'}")
+        helps.append(f"`{name}` has {'the outputs ' + ', '.join(ports) if ports else 'no outputs'}")
         problem = Problem(
             code,
             "error",

@@ -246,13 +246,14 @@ def _check_names(shape: DocumentShape, tree: Tree, findings: Findings) -> None:
 
 def _no_name(name: str, what: str, key: Node | None, place: Place) -> Problem:
     """C109: a key that is not a name, or that YAML does not read as text."""
+    what = f"{'an' if what[0] in 'aeiou' else 'a'} {what}"
     rule = "letters, digits, `_` and `-`, beginning with a letter"
     if key is None or key.tag == STR:
-        message = f"{shown(name)} is not a name for a {what}: {rule}"
+        message = f"{shown(name)} is not a name for {what}: {rule}"
         helps: tuple[str, ...] = ()
     else:
         read = _READ_AS.get(key.tag, "a number")
-        message = f"`{name}` is not a name for a {what}: YAML reads it as {read}, not as text"
+        message = f"`{name}` is not a name for {what}: YAML reads it as {read}, not as text"
         quoted = _NAME.fullmatch(name)
         helps = (f'quote it (`"{name}"`), or rename it' if quoted else f"rename it: a name has {rule}",)
     return Problem("C109", "error", message, place, helps=helps)

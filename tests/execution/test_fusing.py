@@ -141,6 +141,11 @@ def test_a_folder_that_cannot_be_made_is_told(tiny: Any, tmp_path: Path) -> None
         load(tiny.document, weights=tiny.weights, fuse=tmp_path / "file")
 
 
+def test_a_folder_without_a_name_is_told(tiny: Any) -> None:
+    with pytest.raises(InputError, match="its name is empty"):
+        load(tiny.document, weights=tiny.weights, fuse="")
+
+
 @pytest.mark.slow
 def test_the_next_process_finds_what_was_compiled(tiny: Any, tmp_path: Path) -> None:
     from torch._dynamo.utils import counters
