@@ -72,10 +72,12 @@ FIRST_HOUR = [
     Step("show first.yaml --picture mermaid", "flowchart"),
     Step("show first.yaml --picture costs.svg --cost", "wrote costs.svg"),
     Step("show quickstart --plan --objective", "loss"),
+    Step("show mplug2:video-qa --closed", "piece"),
     Step(f"run first.yaml --weights initial {SMALL} --json {ASK}", json=True),
     Step(f"run first.yaml --weights initial {SMALL} --seed 3 {ASK}", "takes no seed", code=1),
     Step(f"run first.yaml:image-qa --weights initial {SMALL} --dtype bfloat16 --device cpu {ASK}"),
     Step(f"run first.yaml --weights initial {SMALL} --loading-report {ASK}"),
+    Step(f"run first.yaml --weights initial {SMALL} --fuse '' {ASK}", "name is empty", code=1),
     Step("explain", "C203"),
     Step("explain C203", "Wrong:"),
     Step("schema", json=True),
@@ -108,7 +110,8 @@ PLANS = [
     Step(f"compile first.yaml {SMALL} --plan --json --picture plan.svg", '"image-qa"', json=True),
     Step(
         f"compile first.yaml image-qa {SMALL} --plan --backend tensorrt --target sm89 --memory-limit 1GiB --keep norms "
-        "--no-cuda-graphs --require-full --build-cache kept --engine-weights held --engine-sizes apart",
+        "--no-cuda-graphs --require-full --build-cache kept --engine-weights held --engine-sizes apart "
+        "--jobs 2",
         "image-qa" if ENGINES else 'pip install "multimodal-composer[tensorrt-rtx]"',
         code=0 if ENGINES else 1,
     ),
@@ -168,7 +171,7 @@ TRAINED = [
     ),
     Step(
         "train quickstart --recipe small.yaml --task video-caption --epochs 1 --seed 3 --threads 1 --out trained "
-        "--set hidden=16 --set heads=2 --set image_size=32"
+        "--set hidden=16 --set heads=2 --set image_size=32 --device cpu --precision fp32"
     ),
     Step(
         "train quickstart --recipe small.yaml --task video-caption --epochs 1 --seed 3 --threads 1 --out trained "
