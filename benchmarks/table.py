@@ -26,7 +26,12 @@ processor above, where they do not, it misses its budget.
 Beside the published code itself, which this repository does not hold: measured elsewhere, side by side, in November
 2026, on a processor without AVX-512, at base size with the same weights and real clips. The whole answer was 5.3 times
 faster (batch 1) to 6.4 times (batch 4), captions 7 times, generation alone 14 to 28 times, encoding 1.1 to 1.4 times;
-all best answers were equal."""
+all best answers were equal.""",
+    "encoding": """\
+What was tried for the rest: linear maps by oneDNN (half of their time on AMD processors with AVX-512, nothing on Intel
+ones, where it is not used); temporal taps in place (half of their time, the same bits); patches as one matrix product
+(convolutions are gone); attention is torch's fused kernel; `composer.load(fuse=...)` puts activations and sums into
+fewer passes over memory. What is left reads and writes memory once per operation.""",
 }
 """What stands below a topic's table: what was measured by others, with when and on what. No budget rests on it."""
 
