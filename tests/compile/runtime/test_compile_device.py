@@ -146,6 +146,9 @@ def test_live_and_compiled_are_compared_in_full_float32(
 ) -> None:
     """Not in TF32, which torch uses for convolutions on a GPU."""
     cudnn: Any = torch.backends.cudnn  # its switches have no types
+    monkeypatch.setattr(
+        cudnn, "allow_tf32", True
+    )  # torch's default, which another test may have switched off
 
     def switches() -> tuple[bool, str, str]:
         return cudnn.allow_tf32, cudnn.conv.fp32_precision, cudnn.rnn.fp32_precision
@@ -171,4 +174,4 @@ def test_live_and_compiled_are_compared_in_full_float32(
         verify_samples(artifact)
     assert seen == {False}
     assert switches() == before
-    assert before[0] is True  # torch's default: there was something to switch
+    assert before[0] is True  # there was something to switch
