@@ -13,12 +13,12 @@ from composer.execution.model import (
     INITIAL,
     Model,
     NotCopiedError,
-    Runner,
     build_for_training,
     device_of,
     load,
 )
 from composer.execution.program import Program, build_module, build_program
+from composer.execution.runner import Runner
 from composer.execution.session import Session
 from composer.execution.start import Start
 from composer.execution.timing import NodeTime, Timing

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from itertools import takewhile
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -15,34 +13,28 @@ from torch import nn
 from composer.execution.answering import TaskPorts, only_one
 from composer.execution.fusing import Fusing, fusing_in
 from composer.execution.generation import (
-    Generator,
     check_one_sample,
-    drawn_seed,
-    generators_of,
     only_stream,
-    walk,
 )
-from composer.execution.inputs import Inputs, first_sample
 from composer.execution.linear import use_fastest_linears
-from composer.execution.node_errors import hold_outputs, node_errors
 from composer.execution.processors import Processors
 from composer.execution.program import Program, build_module, build_program, module_names
+from composer.execution.runner import Runner
 from composer.execution.session import Session
-from composer.execution.slot_values import Slots, TaskValues
 from composer.execution.start import Start, chosen_layout
 from composer.execution.weights_source import INITIAL
-from composer.graph import Checked, CheckedModule, CheckedTask, Report, check
+from composer.graph import Checked, CheckedModule, Report, check
 from composer.language import Source
-from composer.plan import Plan, pieces_inside, plan_objective, plan_task, watched
-from composer.plugin import Hypothesis, Registry, load_registry
+from composer.plan import plan_objective, plan_task
+from composer.plugin import Registry, load_registry
 from composer.plugin.answers import as_map
 from composer.plugin.asking import PluginError, ask
-from composer.plugin.implementations import BoundSearch, decoder_of
+from composer.plugin.implementations import decoder_of
 from composer.problems import InputError
 from composer.problems.suggest import unknown
 from composer.weights import LoadReport
 
-__all__ = ["INITIAL", "Model", "NotCopiedError", "Runner", "build_for_training", "device_of", "load"]
+__all__ = ["INITIAL", "Model", "NotCopiedError", "build_for_training", "device_of", "load"]
 
 
 _LONGEST_REASON = 160
@@ -50,83 +42,6 @@ _LONGEST_REASON = 160
 
 class NotCopiedError(InputError, TypeError):
     """Something that holds mapped weights and locks was to be pickled or copied; a TypeError, as pickle raises."""
-
-
-class Runner:
-    """One task of a model: processors, program and generators, bound once."""
-
-    def __init__(
-        self,
-        *,
-        task: CheckedTask,
-        modules: Mapping[str, nn.Module],
-        registry: Registry,
-        shared: Processors | None = None,
-        fusing: Fusing | None = None,
-        check_open: Callable[[], None] = lambda: None,
-    ) -> None:
-        self.check_open = check_open
-        """Raises InputError where the model that this belongs to was closed."""
-        self.plan: Plan = plan_task(task)
-        self.kinds = registry.kinds
-        around = None if fusing is None else fusing.around(self.plan, registry.kinds)
-        self.program: Program = build_program(self.plan, modules, around=around).eval()
-        self.inputs = Inputs(self.plan, registry.kinds, shared)
-        self.generators: dict[str, Generator] = generators_of(self.plan.steps, modules, registry, shared)
-
-    @property
-    def searches(self) -> list[BoundSearch]:
-        """The searches of the task."""
-        return [generator.search for generator in self.generators.values()]
-
-    def drawn(
-        self, seed: object, raw: Mapping[str, object], kept: Container[str] = ()
-    ) -> tuple[int, Mapping[str, object]]:
-        """The seed of a run and its raw inputs (see `drawn_seed`), beside those that are kept from before."""
-        inputs = [name for name in self.plan.inputs if name not in kept]
-        return drawn_seed(seed, raw, self.plan.task.name, inputs, self.searches)
-
-    def walk(
-        self, slots: Slots, seed: int = 0, names: Container[str] | None = None
-    ) -> dict[str, Sequence[Sequence[Hypothesis]]]:
-        """Run the nodes (those of `names`) on a list of slots, in place; the hypotheses of each search."""
-        return walk(self.program, self.generators, slots, seed=seed, names=names)
-
-    def slots(self, tensors: TaskValues, seed: int = 0) -> Slots:
-        """Run every stage on encoded inputs; the list of slots, all filled. Raises NodeError where a node fails."""
-        self.check_open()
-        slots = self.program.load_inputs(tensors)
-        with node_errors(self.plan, slots):
-            self.walk(slots, seed)
-            hold_outputs(self.plan, slots)
-        return slots
-
-    def answer(self, slots: Slots, *, single: bool) -> dict[str, Any]:
-        """One value per output, or lists of them, from the filled slots."""
-        outputs = {name: slots[slot] for name, slot in self.plan.outputs.items()}
-        if not single:
-            return outputs
-        kinds = {name: self.kinds[self.plan.type_of(slot).kind] for name, slot in self.plan.outputs.items()}
-        return {name: first_sample(value, kinds[name]) for name, value in outputs.items()}
-
-    def stream(
-        self, tensors: Mapping[str, Mapping[str, object]], generator: Generator, seed: int = 0
-    ) -> Iterator[str]:
-        """Run what comes before the one `generate` node, then give its text piece by piece."""
-        self.check_open()
-        slots = self.program.load_inputs(tensors)
-        before = takewhile(lambda step: step is not generator.step, self.plan.steps)
-        with torch.inference_mode(), node_errors(self.plan, slots):
-            self.walk(slots, seed, {step.name for step in before})
-
-        @contextmanager
-        def inside() -> Iterator[None]:
-            # Inference mode must not stay on in the caller's code, which runs between two pieces.
-            self.check_open()
-            with torch.inference_mode(), node_errors(self.plan, slots), watched(generator.step):
-                yield
-
-        yield from pieces_inside(generator.stream(slots, seed), inside)
 
 
 class Model:

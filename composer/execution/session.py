@@ -11,7 +11,7 @@ from composer.execution.kept_inputs import KeptInputs
 from composer.execution.node_errors import hold_outputs, node_errors
 
 if TYPE_CHECKING:
-    from composer.execution.model import Runner
+    from composer.execution.runner import Runner
 
 __all__ = ["Session"]
 

@@ -1,0 +1,107 @@
+"""One task of a loaded model, bound once: what reads its inputs, its program and its searches."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from itertools import takewhile
+from typing import Any
+
+import torch
+from torch import nn
+
+from composer.execution.fusing import Fusing
+from composer.execution.generation import (
+    Generator,
+    drawn_seed,
+    generators_of,
+    walk,
+)
+from composer.execution.inputs import Inputs, first_sample
+from composer.execution.node_errors import hold_outputs, node_errors
+from composer.execution.processors import Processors
+from composer.execution.program import Program, build_program
+from composer.execution.slot_values import Slots, TaskValues
+from composer.graph import CheckedTask
+from composer.plan import Plan, pieces_inside, plan_task, watched
+from composer.plugin import Hypothesis, Registry
+from composer.plugin.implementations import BoundSearch
+
+__all__ = ["Runner"]
+
+
+class Runner:
+    """One task of a model: processors, program and generators, bound once."""
+
+    def __init__(
+        self,
+        *,
+        task: CheckedTask,
+        modules: Mapping[str, nn.Module],
+        registry: Registry,
+        shared: Processors | None = None,
+        fusing: Fusing | None = None,
+        check_open: Callable[[], None] = lambda: None,
+    ) -> None:
+        self.check_open = check_open
+        """Raises InputError where the model that this belongs to was closed."""
+        self.plan: Plan = plan_task(task)
+        self.kinds = registry.kinds
+        around = None if fusing is None else fusing.around(self.plan, registry.kinds)
+        self.program: Program = build_program(self.plan, modules, around=around).eval()
+        self.inputs = Inputs(self.plan, registry.kinds, shared)
+        self.generators: dict[str, Generator] = generators_of(self.plan.steps, modules, registry, shared)
+
+    @property
+    def searches(self) -> list[BoundSearch]:
+        """The searches of the task."""
+        return [generator.search for generator in self.generators.values()]
+
+    def drawn(
+        self, seed: object, raw: Mapping[str, object], kept: Container[str] = ()
+    ) -> tuple[int, Mapping[str, object]]:
+        """The seed of a run and its raw inputs (see `drawn_seed`), beside those that are kept from before."""
+        inputs = [name for name in self.plan.inputs if name not in kept]
+        return drawn_seed(seed, raw, self.plan.task.name, inputs, self.searches)
+
+    def walk(
+        self, slots: Slots, seed: int = 0, names: Container[str] | None = None
+    ) -> dict[str, Sequence[Sequence[Hypothesis]]]:
+        """Run the nodes (those of `names`) on a list of slots, in place; the hypotheses of each search."""
+        return walk(self.program, self.generators, slots, seed=seed, names=names)
+
+    def slots(self, tensors: TaskValues, seed: int = 0) -> Slots:
+        """Run every stage on encoded inputs; the list of slots, all filled. Raises NodeError where a node fails."""
+        self.check_open()
+        slots = self.program.load_inputs(tensors)
+        with node_errors(self.plan, slots):
+            self.walk(slots, seed)
+            hold_outputs(self.plan, slots)
+        return slots
+
+    def answer(self, slots: Slots, *, single: bool) -> dict[str, Any]:
+        """One value per output, or lists of them, from the filled slots."""
+        outputs = {name: slots[slot] for name, slot in self.plan.outputs.items()}
+        if not single:
+            return outputs
+        kinds = {name: self.kinds[self.plan.type_of(slot).kind] for name, slot in self.plan.outputs.items()}
+        return {name: first_sample(value, kinds[name]) for name, value in outputs.items()}
+
+    def stream(
+        self, tensors: Mapping[str, Mapping[str, object]], generator: Generator, seed: int = 0
+    ) -> Iterator[str]:
+        """Run what comes before the one `generate` node, then give its text piece by piece."""
+        self.check_open()
+        slots = self.program.load_inputs(tensors)
+        before = takewhile(lambda step: step is not generator.step, self.plan.steps)
+        with torch.inference_mode(), node_errors(self.plan, slots):
+            self.walk(slots, seed, {step.name for step in before})
+
+        @contextmanager
+        def inside() -> Iterator[None]:
+            # Inference mode must not stay on in the caller's code, which runs between two pieces.
+            self.check_open()
+            with torch.inference_mode(), node_errors(self.plan, slots), watched(generator.step):
+                yield
+
+        yield from pieces_inside(generator.stream(slots, seed), inside)
