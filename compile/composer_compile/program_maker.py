@@ -93,15 +93,19 @@ class ProgramMaker:
         key = id(group)
         if key not in self.whole:
             self.whole[key] = None
-            one = replace(group.spec, name=spec.name, nodes=spec.nodes)
-            variants = variants_of(one.ranges, quotients=one.quotients)
-            if len(variants) == 1:
-                try:
-                    self.whole[key] = self._built(
-                        task, one, variants[0], replace(self.options, require_full=True)
-                    )
-                except CompileError as error:
-                    self.progress(f"{task}: {spec.name}: not one program for all sizes: {error}")
+            reason = group.reason
+            if group.spec is not None:
+                one = replace(group.spec, name=spec.name, nodes=spec.nodes)
+                variants = variants_of(one.ranges, quotients=one.quotients)
+                reason = f"{len(variants)} would be needed"
+                if len(variants) == 1:
+                    options = replace(self.options, require_full=True)
+                    try:
+                        self.whole[key] = self._built(task, one, variants[0], options)
+                    except CompileError as error:
+                        reason = str(error)
+            if self.whole[key] is None:
+                self.progress(f"{task}: {spec.name}: not one program for all sizes: {reason}")
         return self.whole[key]
 
     def _program(self, task: str, spec: ProgramSpec, variant: Variant) -> ProgramEntry:

@@ -25,10 +25,13 @@ __all__ = ["Joined", "join_stages"]
 
 @dataclass(frozen=True)
 class Joined:
-    """Stages, and the one that can stand for all of them."""
+    """Stages that differ in sizes alone, and the one that can stand for all of them."""
 
-    spec: ProgramSpec
     members: tuple[ProgramSpec, ...]
+    spec: ProgramSpec | None
+    """The one; None where it would do something else for one of them."""
+    reason: str = ""
+    """Why there is none."""
 
 
 def join_stages(specs: Iterable[ProgramSpec]) -> list[Joined]:
@@ -39,11 +42,9 @@ def join_stages(specs: Iterable[ProgramSpec]) -> list[Joined]:
     groups: dict[Any, list[ProgramSpec]] = {}
     for spec in specs:
         groups.setdefault(_form(spec), []).append(spec)
-    found = []
-    for members in groups.values():
-        if len({_key(each) for each in members}) > 1 and (one := _joined(members)) is not None:
-            found.append(Joined(one, tuple(members)))
-    return found
+    return [
+        _joined(tuple(members)) for members in groups.values() if len({_key(each) for each in members}) > 1
+    ]
 
 
 def _form(spec: ProgramSpec) -> Any:
@@ -57,8 +58,7 @@ def _key(spec: ProgramSpec) -> Any:
     return spec.identity, tuple(each.dims for each in spec.inputs), tuple(spec.ranges.items())
 
 
-def _joined(members: Sequence[ProgramSpec]) -> ProgramSpec | None:
-    """The stage for all of them; None where it would do something else for one of them."""
+def _joined(members: tuple[ProgramSpec, ...]) -> Joined:
     first = members[0]
     assert isinstance(first.module, (StageModule, StepModule))
     sizes = _Sizes(members)
@@ -68,12 +68,14 @@ def _joined(members: Sequence[ProgramSpec]) -> ProgramSpec | None:
     ]
     try:
         _, found = probe(first.module, inputs, sizes.ranges, {})
-        if not all(_does_the_same(first, other) for other in members[1:]):
-            return None
-    except Exception:  # a module is foreign code: what it does not do at other sizes stays apart
-        return None
+        other = next((each for each in members[1:] if not _does_the_same(first, each)), None)
+    except Exception as error:  # a module is foreign code: what it does not do at other sizes stays apart
+        return Joined(members, None, (str(error).splitlines() or [type(error).__name__])[0])
+    if other is not None:
+        return Joined(members, None, f"it does not do what {', '.join(other.nodes)} does")
     outputs = [replace(mine, dims=each.dims) for mine, each in zip(first.outputs, found, strict=True)]
-    return replace(first, inputs=tuple(inputs), outputs=tuple(outputs), ranges=sizes.ranges, declared={})
+    one = replace(first, inputs=tuple(inputs), outputs=tuple(outputs), ranges=sizes.ranges, declared={})
+    return Joined(members, one)
 
 
 def _does_the_same(first: ProgramSpec, other: ProgramSpec) -> bool:

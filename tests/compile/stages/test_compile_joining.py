@@ -39,6 +39,7 @@ modules:
     with:
       {hidden: 16, heads: 2, layers: 1, vocabulary: 35, positions: 16, tokenizer: words.txt, start: 2, end: 3, pad: 0}
   grown: {uses: test.grown}
+  picky: {uses: test.picky}
 tasks:
   short:
     inputs:
@@ -82,6 +83,20 @@ tasks:
       more: {call: grown, inputs: {states: words.states}}
     outputs: {more: more.states}
     compile: {ranges: {batch: "1..3", question.length: "8..8"}}
+  picky-short:
+    inputs: {question: {modality: text, with: {tokenizer: words.txt, max_tokens: 4}}}
+    nodes:
+      words: {call: text, inputs: {tokens: question.tokens}}
+      same: {call: picky, inputs: {states: words.states}}
+    outputs: {same: same.states}
+    compile: {ranges: {batch: "1..3", question.length: "4..4"}}
+  picky-long:
+    inputs: {question: {modality: text, with: {tokenizer: words.txt, max_tokens: 8}}}
+    nodes:
+      words: {call: text, inputs: {tokens: question.tokens}}
+      same: {call: picky, inputs: {states: words.states}}
+    outputs: {same: same.states}
+    compile: {ranges: {batch: "1..3", question.length: "8..8"}}
 """
 SHORT = {"question": "what is it", "video": np.full((2, 8, 8, 3), 90, np.uint8)}
 LONG = {"statement": "it is red", "picture": np.full((8, 8, 3), 30, np.uint8)}
@@ -99,6 +114,19 @@ class Grown(nn.Module):
     def forward(self, states: States) -> States:
         values: Tensor = states.values * 3 if states.values.shape[1] > 5 else states.values
         return States(values, states.mask)
+
+
+class Picky(nn.Module):
+    """Takes four rows or eight, and none between."""
+
+    def forward(self, states: States) -> States:
+        if states.values.shape[1] not in (4, 8):
+            raise ValueError("four rows or eight")
+        return states
+
+
+def build_picky(config: GrownConfig) -> Picky:
+    return Picky()
 
 
 def build_grown(config: GrownConfig) -> Grown:
@@ -138,6 +166,7 @@ class Plugin:
     def composer_register(self, register: Any) -> None:
         methods = {"forward": Method(_same)}
         register(ModuleType("test.grown", GrownConfig, methods, f"{__name__}:build_grown", "Grown."))
+        register(ModuleType("test.picky", GrownConfig, methods, f"{__name__}:build_picky", "Picky."))
         loader = "composer_compile.backends.export_loader:ExportLoader"
         register(Backend("joining", f"{__name__}:Joining", loader, "Joins."))
 
@@ -280,6 +309,18 @@ def test_a_module_that_does_otherwise_at_another_size_stays_apart(
                 model.run(task, question=QUESTIONS[task]),
             )
             torch.testing.assert_close(ours["more"].values, live["more"].values)
+
+
+def test_sizes_between_that_a_module_does_not_take_are_told(
+    given: tuple[Path, Model], registry: Registry, built: list[ProgramSpec], tmp_path: Path
+) -> None:
+    lines: list[str] = []
+    compiled(given, registry, tmp_path / "out", ["picky-short", "picky-long"], lines)
+    assert nodes_of(built).count(("same",)) == 2
+    (told,) = [line for line in lines if "not one program" in line]
+    assert told.startswith("picky-short: ")
+    assert "same" in told
+    assert "four rows or eight" in told
 
 
 def test_only_a_backend_that_wants_it_joins(
