@@ -8,10 +8,10 @@ from composer.graph.checked import Callee, Endpoint, Generate, Wired, endpoints_
 from composer.graph.wires import Wires
 from composer.language import Resolved
 from composer.plugin import Registry
-from composer.problems import Problem, YamlPath
+from composer.problems import Place, Problem, YamlPath
 from composer.types import PortType
 
-__all__ = ["searches_in_the_way", "trains_nothing"]
+__all__ = ["nothing_to_train", "searches_in_the_way", "trains_nothing"]
 
 WHY = "a search picks tokens, and picking has no gradient: what comes before it would not be trained"
 CURE = "score given texts instead: `call` the decoder with the tokens of an input of the objective"
@@ -78,6 +78,13 @@ def trains_nothing(
                     seen.add(endpoint)
                     waiting.append(endpoint)
     return True
+
+
+def nothing_to_train(loss: str, place: Place) -> Problem:
+    """C224."""
+    message = f"no module that learns reaches the loss {loss}: there is nothing to train"
+    helps = ("read a node that calls a module with weights; ids, classes and counts carry no gradient",)
+    return Problem("C224", "error", message, place, helps=helps)
 
 
 def _carries_gradient(port: PortType | None, registry: Registry) -> bool:

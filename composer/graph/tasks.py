@@ -337,7 +337,7 @@ class TaskChecker:
         objective = self.shape.objective
         if objective is None:
             return
-        from composer.graph.objectives import searches_in_the_way, trains_nothing
+        from composer.graph.objectives import nothing_to_train, searches_in_the_way, trains_nothing
 
         where = (*path, "objective", "loss")
         document = self.callees.document
@@ -354,12 +354,7 @@ class TaskChecker:
         if trains_nothing(
             loss, self.inputs, self.resolved, self.sources, self.edges.types, self.callees.registry
         ):
-            message = f"no module that learns reaches the loss {objective.loss}: there is nothing to train"
-            helps = (
-                "read a node that calls a module with weights; ids, classes and counts carry no gradient",
-            )
-            place = document.tree.place(where)
-            self.findings.add(Problem("C224", "error", message, place, helps=helps))
+            self.findings.add(nothing_to_train(objective.loss, document.tree.place(where)))
 
     def _warn_unused(self, wires: Wires, path: YamlPath, own: Scope) -> None:
         """Nodes and inputs that nothing needs; silent where a fault in the task may be the reason."""
@@ -378,13 +373,10 @@ class TaskChecker:
                 self.findings.add(
                     Problem("C215", "warning", message, tree.place(where, key=True), helps=helps)
                 )
-        for name, item in self.inputs.items():
+        whose = f" of piece `{self.name}`" if self.ports else ""
+        for name in (*self.inputs, *self.ports):
             if name not in needed and not wires.is_read(name):
-                message = f"input `{name}` is never used"
-                self.findings.add(Problem("C216", "warning", message, tree.place(item.path, key=True)))
-        for name in self.ports:
-            if name not in needed and not wires.is_read(name):
-                message = f"input `{name}` of piece `{self.name}` is never used"
+                message = f"input `{name}`{whose} is never used"
                 place = tree.place(self.names[name], key=True)
                 self.findings.add(Problem("C216", "warning", message, place))
 
