@@ -64,8 +64,10 @@ class Pieces:
         own, refusals = findings.scope(), self.callees.reader.refusals
         num_before = len(refusals)
         places = {f"{name}/{key}": (*path, "with", key) for key in arguments}
+        silenced = findings.silenced()
         found = self._of(name, arguments, self._with_places(places))
         if found is None:
+            findings.silence_only(silenced)  # other uses may give other values
             del refusals[num_before:]  # the line of a use is to blame, which speaks for itself alone
             note = Note(self.callees.document.tree.place(path, key=True), f"piece `{name}` is used here")
             for finding in own.told:

@@ -104,6 +104,16 @@ class Findings:
             for length, key in enumerate(path):
                 self._below.setdefault(path[:length], {})[key] = None
 
+    def silenced(self) -> frozenset[YamlPath]:
+        """All that is silenced now, for `silence_only`."""
+        return frozenset(self._silent)
+
+    def silence_only(self, paths: Iterable[YamlPath]) -> None:
+        """Go back to what was silenced: what came since belonged to a question that is answered."""
+        self._silent.clear()
+        self._below.clear()
+        self.silence(*paths)
+
     def is_silent(self, path: YamlPath) -> bool:
         """Whether exactly this value is silenced."""
         return path in self._silent

@@ -367,3 +367,28 @@ def test_pieces_that_double_each_other_are_counted_before_they_are_put_in() -> N
     text = LOOK.replace("tasks:\n", same + "    outputs: {states: a}\n" + "".join(doubled) + "tasks:\n")
     report = checked(text.replace("piece: look", "piece: p29"))
     assert [problem.code for problem in report.errors] == ["C230"]
+
+
+def test_arguments_of_several_uses_are_each_told() -> None:
+    """A use that gives a wrong value hides no other one, whatever it gives."""
+    text = LOOK.replace(
+        "    inputs: {states: states}\n", "    parameters: {how: mean}\n    inputs: {states: states}\n", 1
+    )
+    text = text.replace(
+        "    outputs: {states: thin.states}\n",
+        "      pooled: {uses: core.pool, inputs: thin, with: {how: $how}}\n    outputs: {states: thin.states, mean: pooled}\n",
+        1,
+    )
+    assert {problem.code for problem in checked(text).problems} <= {"C215"}
+    uses = "".join(
+        f"      u{n}: {{piece: look, inputs: x, with: {{how: {how}}}}}\n"
+        for n, how in enumerate(("meen", "maxx", "max"))
+    )
+    text = text.replace("      mean: {uses", uses + "      mean: {uses").replace(
+        "outputs: {mean: mean", "outputs: {a: u0.mean, b: u1.mean, c: u2.mean, mean: mean"
+    )
+    report = checked(text)
+    assert [(problem.code, problem.label) for problem in report.errors] == [
+        ("C206", "how is 'meen'"),
+        ("C206", "how is 'maxx'"),
+    ]
