@@ -376,7 +376,8 @@ def test_arguments_of_several_uses_are_each_told() -> None:
     )
     text = text.replace(
         "    outputs: {states: thin.states}\n",
-        "      pooled: {uses: core.pool, inputs: thin, with: {how: $how}}\n    outputs: {states: thin.states, mean: pooled}\n",
+        "      pooled: {uses: core.pool, inputs: thin, with: {how: $how}}\n"
+        "    outputs: {states: thin.states, mean: pooled}\n",
         1,
     )
     assert {problem.code for problem in checked(text).problems} <= {"C215"}
