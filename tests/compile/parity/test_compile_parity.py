@@ -346,7 +346,7 @@ tasks:
       ranking: {call: decoder.rank, inputs: {memory: frames.states, candidates: answers.tokens}, with: {top: 3}}
     outputs: {best: ranking.ids}
     compile:
-      ranges: {batch: "1..2", answers.batch: "3..5, best 4", answers.length: "2..8, best 4"}
+      ranges: {batch: "2..2", answers.batch: "4..4", answers.length: "4..4"}
       precision: bf16
 """
 

@@ -69,6 +69,16 @@ tasks:
         with: {max_tokens: 4, search: {uses: core.beam, with: {beams: 2}}}
     outputs: {answer: answer.text}
     compile: {ranges: {batch: "1..4", statement.length: "2..9, best 7"}}
+  short-read:
+    inputs: {question: {modality: text, with: {tokenizer: words.txt, max_tokens: 6}}}
+    nodes: {words: {call: text, inputs: {tokens: question.tokens}}}
+    outputs: {words: words.states}
+    compile: {ranges: {batch: "1..3", question.length: "2..6"}}
+  long-read:
+    inputs: {statement: {modality: text, with: {tokenizer: words.txt, max_tokens: 9}}}
+    nodes: {words: {call: text, inputs: {tokens: statement.tokens}}}
+    outputs: {words: words.states}
+    compile: {ranges: {batch: "1..4", statement.length: "2..9"}}
   branched:
     inputs: {question: {modality: text, with: {tokenizer: words.txt, max_tokens: 4}}}
     nodes:
@@ -253,28 +263,33 @@ def test_tasks_of_other_sizes_share_their_programs(
         assert long.ranges["batch"].high == 4
     (words,) = programs(manifest, "short", ["words"])
     assert (words.ranges["question.length"].low, words.ranges["question.length"].high) == (2, 6)
-    answers_like_the_live_model(tmp_path / "out", given[1], registry)
-
-
-def test_the_range_reaches_from_the_least_to_the_most(
-    given: tuple[Path, Model], registry: Registry, built: list[ProgramSpec], tmp_path: Path
-) -> None:
-    compiled(given, registry, tmp_path / "out", ["short", "long"], [])
     (fused,) = [spec for spec in built if spec.nodes == ("fused",)]
     ranges = {(found.low, found.high, found.best) for found in fused.ranges.values()}
     # Samples, rows of text, and patches of a picture (5) or of two frames (8 and one).
     assert {(1, 4), (2, 9)} < {(low, high) for low, high, _ in ranges}
     assert {best for low, high, best in ranges if (low, high) == (2, 9)} == {7}
     assert [tensor.role for tensor in fused.inputs].count("mask") >= 1
+    answers_like_the_live_model(tmp_path / "out", given[1], registry)
+
+
+READ = {"short-read": {"question": "what is it"}, "long-read": {"statement": "it is red"}}
+
+
+def reads_like_the_live_model(out: Path, model: Model, registry: Registry) -> None:
+    with composer_compile.load(out, registry=registry) as artifact:
+        for task, raw in READ.items():
+            ours, live = artifact.run(task, **raw), model.run(task, **raw)
+            torch.testing.assert_close(ours["words"].values, live["words"].values)
 
 
 def test_apart_where_the_user_wants_that(
     given: tuple[Path, Model], registry: Registry, built: list[ProgramSpec], tmp_path: Path
 ) -> None:
-    manifest = compiled(given, registry, tmp_path / "out", ["short", "long"], [], engine_sizes="apart")
-    assert len(nodes_of(built)) == 10
-    assert programs(manifest, "short", ["fused"])[0].file != programs(manifest, "long", ["fused"])[0].file
-    answers_like_the_live_model(tmp_path / "out", given[1], registry)
+    manifest = compiled(given, registry, tmp_path / "out", [*READ], [], engine_sizes="apart")
+    assert nodes_of(built) == [("words",), ("words",)]
+    short, long = (programs(manifest, task, ["words"])[0] for task in READ)
+    assert short.file != long.file
+    reads_like_the_live_model(tmp_path / "out", given[1], registry)
 
 
 def test_apart_where_the_backend_cannot_make_one(
@@ -284,15 +299,16 @@ def test_apart_where_the_backend_cannot_make_one(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(Joining, "refused", "fused")
+    monkeypatch.setattr(Joining, "refused", "words")
     lines: list[str] = []
-    manifest = compiled(given, registry, tmp_path / "out", ["short", "long"], lines)
-    assert nodes_of(built).count(("fused",)) == 2
-    assert programs(manifest, "short", ["fused"])[0].file != programs(manifest, "long", ["fused"])[0].file
+    manifest = compiled(given, registry, tmp_path / "out", [*READ], lines)
+    assert nodes_of(built) == [("words",), ("words",)]
+    short, long = (programs(manifest, task, ["words"])[0] for task in READ)
+    assert short.file != long.file
     (told,) = [line for line in lines if "not one program" in line]
-    assert told.startswith("short: ")
+    assert told.startswith("short-read: ")
     assert "something falls back" in told
-    answers_like_the_live_model(tmp_path / "out", given[1], registry)
+    reads_like_the_live_model(tmp_path / "out", given[1], registry)
 
 
 def test_a_module_that_does_otherwise_at_another_size_stays_apart(
@@ -326,9 +342,9 @@ def test_sizes_between_that_a_module_does_not_take_are_told(
 def test_only_a_backend_that_wants_it_joins(
     given: tuple[Path, Model], registry: Registry, tmp_path: Path
 ) -> None:
-    manifest = compiled(given, registry, tmp_path / "out", ["short", "long"], [], backend="export")
+    manifest = compiled(given, registry, tmp_path / "out", [*READ], [], backend="export")
     files = [
         {p.file for s in manifest.tasks[t].order if isinstance(s, StageEntry) for p in s.programs}
-        for t in ("short", "long")
+        for t in READ
     ]
     assert not files[0] & files[1]

@@ -139,9 +139,9 @@ def test_a_program_comes_back_with_its_weights(
                 ("os.kill(os.getpid(), 11)", rf"\(SIGSEGV {STOOD}\)$"),
                 ("os.write(1, b'heating\\n'); os.kill(os.getpid(), 11)", rf"\(SIGSEGV {STOOD}: heating\)$"),
                 ("os.kill(os.getpid(), 9)", r"\(SIGKILL\)$"),
+                ("os.write(2, b'out of memory\\n'); os._exit(3)", r"\(exit code 3: out of memory\)$"),
             )
         ),
-        ("os.write(2, b'out of memory\\n'); os._exit(3)", r"\(exit code 3: out of memory\)$"),
     ],
 )
 def test_a_builder_that_ends_its_process_is_one_sentence(
