@@ -28,7 +28,7 @@ from composer.plugin import NoConfig, Registry
 from composer.plugin.answers import as_ports, as_ranges, as_signature
 from composer.plugin.asking import ask
 from composer.problems import Findings, Place, Problem, YamlPath
-from composer.types import Dim, PortType, Signature, Symbol, parse_dim
+from composer.types import Dim, Port, PortType, Signature, Symbol, parse_dim
 
 if TYPE_CHECKING:
     from composer.graph.piece_bodies import PieceUse
@@ -106,10 +106,10 @@ class EdgeChecker:
                 batch = counted.symbols if counted is not None else ()
                 self.solver.rigid.update(s for dim in local.dims for s in dim.symbols if s not in batch)
 
-    def add_port(self, name: str, declared: PortType) -> None:
+    def add_port(self, name: str, declared: Port) -> None:
         """An input of a piece that is checked by itself: each of its symbols stands for any size."""
-        self.raw[name, ""] = declared
-        self.types[name, ""] = local_type(declared, PIECE, {})
+        self.raw[name, ""] = declared.type
+        self.types[name, ""] = local_type(declared.type, PIECE, {})
 
     def hold(self, use: PieceUse, port: str) -> bool:
         """Whether what a use gives to a port of its piece is what the piece declares; each port is asked once."""
@@ -118,8 +118,10 @@ class EdgeChecker:
         return self.held[use.name, port]
 
     def _holds(self, use: PieceUse, port: str) -> bool:
-        given = self.types.get(use.sources[port])
-        if given is None:
+        if not use.sources[port]:
+            return True  # it is left out
+        ends = {end: given for end in use.sources[port] if (given := self.types.get(end)) is not None}
+        if len(ends) < len(set(use.sources[port])):
             return False
         if use.name not in self.owners:
             self.owners[use.name] = Owner(f"piece {use.callee.body.name}", NoConfig(), lambda _: {}, use.path)
@@ -127,11 +129,12 @@ class EdgeChecker:
         self.raw[use.name, f">{port}"] = declared
         wanted = self.wanted[use.name, port] = local_type(declared, use.name, {})
         reference = use.references.get(port) or use.references.get(None) or use.path
-        edge = Edge(use.sources[port], use.name, port, given, wanted, reference, use.path)
-        unfit = self._unify(edge, self.roles.setdefault(use.name, Roles()))
-        if unfit is not None:
-            self._unfit_edges.tell([unfit], use.callee, ())
-        return unfit is None
+        roles = self.roles.setdefault(use.name, Roles())
+        edges = [Edge(end, use.name, port, given, wanted, reference, use.path) for end, given in ends.items()]
+        unfit = [fault for edge in edges if (fault := self._unify(edge, roles)) is not None]
+        if unfit:
+            self._unfit_edges.tell(unfit, use.callee, ())
+        return not unfit
 
     def add_node(
         self,

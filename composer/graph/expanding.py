@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Expansion"]
 
+Given = dict[str, tuple[Endpoint, ...]]
+"""Endpoints by input of a piece."""
+
 
 @dataclass
 class Expansion:
@@ -42,7 +45,11 @@ class Expansion:
             if isinstance(callee, UsedPiece):
                 node, path, _ = written[name]
                 references = {r.port: r.path for r in written_references(node, path)}
-                ends = {port: e for port, wired in sources[name].items() for e in endpoints_of(wired)}
+                ends = {port: endpoints_of(wired) for port, wired in sources[name].items()}
+                left_out = {
+                    port: () for port, declared in callee.signature.inputs.items() if declared.optional
+                }
+                ends = {**left_out, **ends}
                 self.outer[name] = PieceUse(name, callee, ends, path, references)
         self.written = {name: (path, training) for name, (_, path, training) in written.items()}
         checker.nodes.clear()
@@ -91,14 +98,13 @@ class Expansion:
             if shown[1]:
                 return (f"{use.name}/{shown[0]}", shown[1]), tuple(reversed(crossed))
             through = (use.name, shown[0])
-            following = use.sources.get(shown[0])
             if through in crossed:
                 self._round(crossed[crossed.index(through) :])
                 return None
-            if following is None:
+            if shown[0] not in use.sources:
                 return None
             crossed.append(through)
-            endpoint = following
+            (endpoint,) = use.sources[shown[0]]
         return endpoint, tuple(reversed(crossed))
 
     def _round(self, crossed: list[Endpoint]) -> None:
@@ -132,38 +138,37 @@ class Expansion:
     def _put(self, use: PieceUse, training: bool, wires: list[Wire]) -> None:
         """Add the nodes of one use, with their wires."""
         checker, body = self.checker, use.callee.body
-        given = {port: self._followed(endpoint) for port, endpoint in use.sources.items()}
-        own = {port: found[0] for port, found in given.items() if found is not None}
-        before = {port: found[1] for port, found in given.items() if found is not None}
+        own, before = self._given(use)
         self.uses[use.name] = replace(use, sources=own)
         for name, inner in body.uses.items():
-            ends = {port: self._outside(end, use.name, own) for port, end in inner.sources.items()}
-            there = {port: end for port, end in ends.items() if end is not None}
+            there = {
+                port: self._outside(ends, use.name, own)
+                for port, ends in inner.sources.items()
+                if all(inside or end in own for end, inside in ends)
+            }
             self.uses[f"{use.name}/{name}"] = replace(inner, name=f"{use.name}/{name}", sources=there)
         for name, node in body.nodes.items():
             full = f"{use.name}/{name}"
             crossed: dict[Endpoint, None] = {}
             sources: dict[str, Wired] = {}
             for port, wired in node.sources.items():
-                found = []
+                found: list[Endpoint] = []
                 for endpoint in endpoints_of(wired):
-                    end = self._outside(endpoint, use.name, own)
+                    ends = self._outside((endpoint,), use.name, own)
+                    where: YamlPath = (*node.path, "inputs", port)
                     if endpoint[1] == "":
                         crossed.update(dict.fromkeys((*before.get(endpoint[0], ()), (use.name, endpoint[0]))))
-                    if end is not None:
-                        where = (*node.path, "inputs", port)
-                        if endpoint[1] == "":
-                            where = use.references.get(endpoint[0]) or use.references.get(None) or use.path
-                        found.append(end)
-                        wires.append(Wire(end[0], full, where, text_of(endpoint)))
+                        where = use.references.get(endpoint[0]) or use.references.get(None) or use.path
+                    found += ends
+                    wires += [Wire(end[0], full, where, text_of(endpoint)) for end in ends]
                 if isinstance(wired[0], tuple):
                     sources[port] = tuple(found)
                 elif found:
                     sources[port] = found[0]
             for used, port in node.crossed:
-                feeding = body.uses[used].sources.get(port)
-                if feeding is not None and feeding[1] == "":
-                    crossed.update(dict.fromkeys((*before.get(feeding[0], ()), (use.name, feeding[0]))))
+                for feeding in body.uses[used].sources.get(port, ()):
+                    if feeding[1] == "":
+                        crossed.update(dict.fromkeys((*before.get(feeding[0], ()), (use.name, feeding[0]))))
                 crossed[f"{use.name}/{used}", port] = None
             checker.nodes[full] = (node.shape, node.path, training)
             checker.resolved[full] = _called(node.callee, full)
@@ -171,9 +176,21 @@ class Expansion:
             if crossed:
                 self.crossed[full] = tuple(crossed)
 
-    def _outside(self, endpoint: Endpoint, use: str, own: dict[str, Endpoint]) -> Endpoint | None:
-        """An endpoint inside of a use, as the task has it."""
-        return (f"{use}/{endpoint[0]}", endpoint[1]) if endpoint[1] else own.get(endpoint[0])
+    def _given(self, use: PieceUse) -> tuple[Given, Given]:
+        """What a use brings to each input of its piece, and the inputs of other pieces that it was handed through."""
+        own: Given = {}
+        before: Given = {}
+        for port, ends in use.sources.items():
+            followed = [found for end in ends if (found := self._followed(end)) is not None]
+            if len(followed) == len(ends):
+                own[port] = tuple(end for end, _ in followed)
+                before[port] = tuple(crossed for _, through in followed for crossed in through)
+        return own, before
+
+    def _outside(self, ends: tuple[Endpoint, ...], use: str, own: Given) -> tuple[Endpoint, ...]:
+        """Endpoints inside of a use, as the task has them: an input of the piece is what the use brings."""
+        found = [((f"{use}/{end}", port),) if port else own.get(end, ()) for end, port in ends]
+        return tuple(end for group in found for end in group)
 
     def type_node(self, name: str, callee: Callee, add: Callable[[str, Callee], None]) -> None:
         """Type one node, once what comes through inputs of pieces is what these declare.

@@ -9,6 +9,7 @@ from composer.graph.checked import Callee, CheckedInput, Endpoint, Wired, endpoi
 from composer.graph.references import Reference
 from composer.language import NodeShape, Resolved
 from composer.problems import Findings, Problem, YamlPath
+from composer.types import Port
 
 __all__ = ["NodeInputs"]
 
@@ -24,6 +25,8 @@ class NodeInputs:
     resolved: Mapping[str, Callee]
     misfits: MutableSet[str]
     """Nodes that are given what they do not take, or are not given what they need."""
+    ports: Mapping[str, Port]
+    """The inputs of a piece that is checked by itself."""
 
     def connect(
         self,
@@ -45,14 +48,32 @@ class NodeInputs:
             (port,) = choices
         if port not in ports:
             self._unexpected(callee, reference, wired, path)
-        elif reference.many != ports[port].many:
+            return
+        own = self.ports.get(endpoint[0]) if endpoint else None
+        if own is not None and own.many and not ports[port].many:
+            wired[port] = None
+            self._several(ports[port], reference, port, path)
+        elif (reference.many or (own is not None and own.many)) != ports[port].many:
             wired[port] = None
             self._one_or_many(callee, reference, port, path)
-        elif reference.many:
+        elif ports[port].many:
             before = endpoints_of(wired.get(port) or ())
             wired[port] = (*before, endpoint) if endpoint else before
         else:
             wired[port] = endpoint
+
+    def left_out(self, wired: Mapping[str, Wired | None], callee: Callee, path: YamlPath) -> None:
+        """C232 for every port of the node that needs something, and reads what a use of the piece may leave out."""
+        for port, ends in wired.items():
+            declared = callee.signature.inputs.get(port)
+            own = [self.ports.get(end) for end, _ in endpoints_of(ends or ())]
+            if declared is not None and own and not declared.optional and all(o and o.optional for o in own):
+                from composer.graph.loose_inputs import loose_input
+
+                name, _ = endpoints_of(ends or ())[0]
+                place = self.document.tree.place((*path, "inputs", port))
+                message = f"input `{port}` of node `{path[-1]}` needs a value, and `{name}` may be left out"
+                self.findings.add(loose_input(message, name, self.ports[name], place))
 
     def missing(self, wired: Mapping[str, object], callee: Callee, node: NodeShape, path: YamlPath) -> None:
         """C208 for every port of the node at `path` that needs something and has nothing."""
@@ -91,6 +112,15 @@ class NodeInputs:
         cures = one_or_many(self.nodes[str(path[-1])][0], reference)
         if not self.findings.stands_at(place):
             self.findings.add(Problem("C102", "error", message, place, helps=cures))
+
+    def _several(self, declared: Port, reference: Reference, port: str, path: YamlPath) -> None:
+        """C232: a list of the piece where one value is taken."""
+        from composer.graph.loose_inputs import loose_input
+
+        message = f"input `{port}` of node `{path[-1]}` takes one value, and `{reference.text}` is a list"
+        place = self.document.tree.place((*path, "inputs", port))
+        own = self.ports[reference.text.partition(".")[0]]
+        self.findings.add(loose_input(message, reference.text, own, place))
 
     def _unexpected(
         self, callee: Callee, reference: Reference, wired: dict[str, Wired | None], path: YamlPath

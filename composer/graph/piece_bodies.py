@@ -30,14 +30,15 @@ class PieceUse:
 
     name: str
     callee: UsedPiece
-    sources: Mapping[str, Endpoint]
+    sources: Mapping[str, tuple[Endpoint, ...]]
+    """Several for an input that takes a list, none for one that is left out; those with a fault are not there."""
     path: YamlPath
     references: Mapping[str | None, YamlPath]
 
     def shown(self, port: str) -> Endpoint | None:
         """The port of a node, or of what is handed through, that an output shows."""
         name, inner = self.callee.body.outputs[port]
-        return (f"{self.name}/{name}", inner) if inner else self.sources.get(name)
+        return (f"{self.name}/{name}", inner) if inner else next(iter(self.sources.get(name, ())), None)
 
 
 @dataclass(frozen=True)

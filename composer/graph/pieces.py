@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from composer.graph.checked import CheckedModule, UsedPiece
+from composer.graph.checked import CheckedModule, Endpoint, UsedPiece
 from composer.graph.expanding import Expansion
 from composer.graph.piece_bodies import PieceBody, PieceNode, PieceUse
 from composer.graph.piece_rounds import MOST_NODES, too_many, without_rounds
@@ -17,7 +17,7 @@ from composer.language.piece_parameters import IN_PORT_TYPE
 from composer.plugin import ModuleType, NoConfig
 from composer.problems import Note, Problem, YamlPath
 from composer.problems.suggest import listed, suggest
-from composer.types import Dim, PortType, Signature, parse_port_type
+from composer.types import Dim, Port, PortType, Signature, parse_port_type
 
 if TYPE_CHECKING:
     from composer.graph.callees import Callees
@@ -148,13 +148,34 @@ class Pieces:
         if own.failed or not checked.ok:
             return None
         body = _body(checker, name, path, checked.outputs)
+        if not self._shows_one_each(name, checked.outputs, known):
+            return None
         gives = {port: checked.types.get(end) for port, end in checked.outputs.items()}
         outputs = {port: PortType(found.kind) for port, found in gives.items() if found is not None}
         module = CheckedModule(name, ModuleType(name, NoConfig, {}, "", shape.summary), NoConfig(), path)
         return UsedPiece(module, "", None, Signature(known, outputs), body)
 
-    def _port(self, name: str, text: str, path: YamlPath, values: Mapping[str, object]) -> PortType | None:
-        """The type of an input; None after reporting C230 or C220."""
+    def _shows_one_each(self, name: str, outputs: Mapping[str, Endpoint], ports: Mapping[str, Port]) -> bool:
+        """Whether each output is there whatever a use brings; False after reporting C232."""
+        own = self.callees.findings.scope()
+        for output, (shown, port) in outputs.items():
+            if port == "" and (ports[shown].optional or ports[shown].many):
+                from composer.graph.loose_inputs import loose_input
+
+                what = "a list" if ports[shown].many else "what may be left out"
+                place = self.callees.document.tree.place(("pieces", name, "outputs", output))
+                message = f"output `{output}` gives one value, and shows `{shown}`, {what}"
+                self.callees.findings.add(loose_input(message, shown, ports[shown], place))
+        return not own.failed
+
+    def _port(self, name: str, text: str, path: YamlPath, values: Mapping[str, object]) -> Port | None:
+        """An input as it is declared; None after reporting C231 or C220."""
+        found = self._port_type(name, text[:-1] if text.endswith(("?", "*")) else text, path, values)
+        return None if found is None else Port(found, text.endswith("?"), text.endswith("*"))
+
+    def _port_type(
+        self, name: str, text: str, path: YamlPath, values: Mapping[str, object]
+    ) -> PortType | None:
         callees = self.callees
         if callees.findings.is_silent(path):
             return None

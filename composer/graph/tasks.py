@@ -25,7 +25,7 @@ from composer.graph.wires import Wire, Wires
 from composer.language import InputShape, NodeShape, TaskShape, role_of
 from composer.plugin.answers import as_ports, as_ranges, as_vocabularies
 from composer.problems import Findings, Problem, Scope, YamlPath
-from composer.types import UNBOUNDED, PortType
+from composer.types import UNBOUNDED, Port, PortType
 
 if TYPE_CHECKING:
     from composer.graph.expanding import Expansion
@@ -49,7 +49,7 @@ class TaskChecker:
     findings: Findings
     path: YamlPath = ()
     """Where it is written."""
-    ports: Mapping[str, PortType] = field(default_factory=dict)
+    ports: Mapping[str, Port] = field(default_factory=dict)
     """The inputs of a piece, as it declares them; the others are faulty."""
     expansion: Expansion | None = None
     """Where the task uses pieces: what became of the nodes that do."""
@@ -244,8 +244,9 @@ class TaskChecker:
     def _wire(self) -> Wires:
         """Every reference that names something."""
         wires: list[Wire] = []
+        document, findings = self.callees.document, self.findings
         inputs = NodeInputs(
-            self.callees.document, self.findings, self.inputs, self.nodes, self.resolved, self.misfits
+            document, findings, self.inputs, self.nodes, self.resolved, self.misfits, self.ports
         )
         for name, (node, path, training) in self.nodes.items():
             callee = self.resolved.get(name)
@@ -259,6 +260,7 @@ class TaskChecker:
                     inputs.connect(wired, callee, reference, endpoint, path)
             if callee is not None:
                 inputs.missing(wired, callee, node, path)
+                inputs.left_out(wired, callee, path)
             self.sources[name] = {p: e for p, e in wired.items() if e is not None}
         return Wires(self.names, wires)
 

@@ -7,7 +7,8 @@ from types import MappingProxyType
 
 from composer.graph import CheckedNode, CheckedTask, Endpoint, endpoints_of
 from composer.graph.checked import text_of
-from composer.types import Dim, PortType, Symbol
+from composer.graph.piece_bodies import PieceUse
+from composer.types import Dim, PortType, Signature, Symbol
 
 __all__ = ["Labels", "callee_text", "names_when_closed", "source_texts", "source_texts_of", "value_text"]
 
@@ -27,18 +28,22 @@ Names = Mapping[Endpoint, str]
 
 def source_texts(node: CheckedNode, names: Names = MappingProxyType({})) -> list[str]:
     """What feeds each input port: `pixels: video.pixels`; the port is left out where there is only one."""
-    texts = []
-    for port, source in node.sources.items():
-        shown = ", ".join(names.get(end) or text_of(end) for end in endpoints_of(source))
-        shown = f"[{shown}]" if node.signature.inputs[port].many else shown
-        texts.append(shown if len(node.signature.inputs) == 1 else f"{port}: {shown}")
-    return texts
+    return _fed(node.signature, {port: endpoints_of(wired) for port, wired in node.sources.items()}, names)
 
 
-def source_texts_of(sources: Mapping[str, Endpoint], names: Names = MappingProxyType({})) -> list[str]:
+def source_texts_of(use: PieceUse, names: Names = MappingProxyType({})) -> list[str]:
     """What feeds each input of a piece; the port is left out where there is only one."""
-    texts = {port: names.get(end) or text_of(end) for port, end in sources.items()}
-    return [text if len(texts) == 1 else f"{port}: {text}" for port, text in texts.items()]
+    return _fed(use.callee.signature, use.sources, names)
+
+
+def _fed(signature: Signature, sources: Mapping[str, tuple[Endpoint, ...]], names: Names) -> list[str]:
+    texts = []
+    for port, ends in sources.items():
+        if ends:
+            shown = ", ".join(names.get(end) or text_of(end) for end in ends)
+            shown = f"[{shown}]" if signature.inputs[port].many else shown
+            texts.append(shown if len(signature.inputs) == 1 else f"{port}: {shown}")
+    return texts
 
 
 def names_when_closed(task: CheckedTask) -> dict[Endpoint, str]:

@@ -26,7 +26,7 @@ _PARAMETER_SHAPE: Json = {
 _NULL: Json = {"type": "null"}
 _NAME = r"^[A-Za-z_][A-Za-z0-9_-]*$"
 _REFERENCE = r"^[^.]+(\.[^.]+)?$"
-_PORT_TYPE = r"^[a-z][\w.-]*(:[A-Za-z][\w-]*)?\s*(\[[^\[\]]*\])?$"
+_PORT_TYPE = r"^[a-z][\w.-]*(:[A-Za-z][\w-]*)?\s*(\[[^\[\]]*\])?[?*]?$"
 _RANGE = r"^\s*\d+\s*\.\.\s*\d+\s*(,\s*best\s+\d+\s*)?$"
 _NAMED = ("parameters", "modules", "pieces", "tasks", "inputs", "nodes")
 

@@ -136,7 +136,7 @@ def _use(
     ends = {port: use.shown(port) for port in use.callee.body.outputs}
     gives = ", ".join(f"{port}: {labels.output(end)}" for port, end in ends.items() if end is not None)
     training = any(node.training for node in task.nodes.values() if node.name.startswith(f"{name}/"))
-    takes = ", ".join(source_texts_of(use.sources, names))
+    takes = ", ".join(source_texts_of(use, names))
     return _marked(name, training), f"piece {use.callee.body.name}", takes, gives
 
 

@@ -55,7 +55,7 @@ def _closed(scene: Scene, task: CheckedTask, labels: Labels, groups: list[Group]
         start = end if source is None else (source, _port_of(task, source, end))
         ports = [link.target_port]
         if target is not None:
-            ports = [port for port, found in task.uses[target].sources.items() if found == end]
+            ports = [port for port, ends in task.uses[target].sources.items() if end in ends]
         links |= {Link(*start, target or link.target, port, link.label): None for port in ports}
     bands = [
         replace(band, boxes=tuple(dict.fromkeys(holder.get(name, name) for name in band.boxes)))
@@ -78,12 +78,13 @@ def _box(task: CheckedTask, name: str, labels: Labels) -> Box:
     inside = [node for node in task.order if node.startswith(f"{name}/")]
     details = [
         f"node {name}: piece {use.callee.body.name}",
-        *(f"takes {text}" for text in source_texts_of(use.sources, names_when_closed(task))),
+        *(f"takes {text}" for text in source_texts_of(use, names_when_closed(task))),
         *(f"gives {port}: {text}" for port, text in types.items()),
         f"inside: {', '.join(node.removeprefix(f'{name}/') for node in inside)}",
     ]
+    fed = [port for port, given in use.sources.items() if given]
     below = {port: f"{port}: {text}" if len(types) > 1 else text for port, text in types.items()}
-    return Box(name, "piece", name, f"piece {use.callee.body.name}", None, list(use.sources), below, details)
+    return Box(name, "piece", name, f"piece {use.callee.body.name}", None, fed, below, details)
 
 
 def _port_of(task: CheckedTask, name: str, end: Endpoint) -> str:
