@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from composer.conformance.report import Skip
-from composer.types import Dim, Floor, Kind, Port, Signature
+from composer.types import Dim, Kind, Port, Signature
 
 __all__ = ["Partition", "batch_symbol", "bindings", "partition_of", "symbols_of"]
 
@@ -53,8 +53,8 @@ def bindings(signature: Signature, partition: Partition | None, number: int) -> 
     binding, none is a number of the signature, and a symbol has another size in each binding; a range too narrow for
     that goes first. Parts are more than the samples they belong to.
 
-    A quotient is a size too, 2 or more. The second binding is where it becomes larger, the third one before it does:
-    two quotients that differ, by their divisor or in how they round, differ at one of these.
+    Quotients and products are sizes too, 2 or more. The second binding is where one becomes larger, the third one
+    before it does: two quotients that differ, by their divisor or in how they round, differ at one of these.
     """
     constants = {
         dim.constant
@@ -94,10 +94,10 @@ def _dims_with(ports: Mapping[str, Port], symbol: str) -> Iterator[Dim]:
 
 
 def _quotients(signature: Signature, symbol: str, sizes: Mapping[str, int]) -> list[tuple[Dim, int]]:
-    """The sizes with a quotient that are known once the symbol is, each with its largest divisor."""
+    """The quotients and products that are known once the symbol is, each with its largest divisor."""
     every = dict.fromkeys((*_dims_with(signature.inputs, symbol), *_dims_with(signature.outputs, symbol)))
     return [
-        (dim, max(atom.divisor for atom, _ in dim.terms if isinstance(atom, Floor)))
+        (dim, max((floor.divisor for floor in dim.floors), default=1))
         for dim in every
         if not dim.is_linear and {*sizes, symbol}.issuperset(dim.symbols)
     ]
@@ -106,7 +106,7 @@ def _quotients(signature: Signature, symbol: str, sizes: Mapping[str, int]) -> l
 def _tells(
     form: Dim, index: int, symbol: str, size: int, sizes: Mapping[str, int], made: list[dict[str, int]]
 ) -> bool:
-    """Whether a quotient at this size shows what it is: see `bindings`."""
+    """Whether a quotient or product at this size shows what it is: see `bindings`."""
     before, here, after = (form.at({**sizes, symbol: each}) for each in (size - 1, size, size + 1))
     return (
         here > 1

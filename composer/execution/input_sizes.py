@@ -37,11 +37,14 @@ def hold_sizes(given: Iterable[Given]) -> dict[str, int]:
             )
     sizes: dict[str, int] = {}
     first: dict[str, str] = {}
-    for alone in (True, False):
+    alone, before = True, -1
+    while alone or before < len(sizes):  # what one form tells may be what another one lacked
+        before = len(sizes)
         for item in given:
             for label, dim, size in zip(item.labels, item.dims, item.shape, strict=True):
                 if dim.is_symbol == alone:
                     _hold(item, label, dim, size, sizes, first)
+        alone, before = False, -1 if alone else before
     return sizes
 
 
@@ -53,7 +56,7 @@ def _hold(item: Given, label: str, dim: Dim, size: int, sizes: dict[str, int], f
             sizes[unknown[0]] = found
             first[unknown[0]] = item.input
             return
-        if dim.is_linear:
+        if _known(dim, sizes).is_linear:
             raise InputError(f"{_came(item, label, size)}, which no {unknown[0]} makes {dim}")
     if unknown or dim.at(sizes) == size:
         return
@@ -66,13 +69,16 @@ def _hold(item: Given, label: str, dim: Dim, size: int, sizes: dict[str, int], f
 
 
 def _solved(dim: Dim, symbol: Symbol, size: int, sizes: Mapping[str, int]) -> int | None:
-    """The only size of a symbol that stands once in a sum; None where there is none, or where it is in a quotient."""
-    factor = dict(dim.terms).get(symbol)
-    if factor is None or sum(symbol in Dim(0, (term,)).symbols for term in dim.terms) > 1:
+    """The only size of a symbol, where all others are known; None where there is none, or where it is in a quotient."""
+    known = _known(dim, sizes)
+    if not known.is_linear or known.is_number:
         return None
-    rest = (dim - Dim(0, ((symbol, factor),))).at(sizes)
-    number, remainder = divmod(size - rest, factor)
+    number, remainder = divmod(size - known.constant, known.terms[0][1])
     return number if not remainder and number >= 1 else None
+
+
+def _known(dim: Dim, sizes: Mapping[str, int]) -> Dim:
+    return dim.substitute({Symbol(name): Dim(size) for name, size in sizes.items()})
 
 
 def _came(item: Given, label: str, size: int) -> str:

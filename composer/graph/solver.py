@@ -1,18 +1,21 @@
-"""Unification of dimensions: equations over symbols and quotients, solved one at a time along the edges.
+"""Unification of dimensions: equations over symbols, quotients and products, solved one at a time along the edges.
 
 An equation that cannot be solved for a symbol yet, such as `2*N = 3*M` or `(N + M) // 2 = 4`, waits for its symbols.
+A factor that all of an equation has goes out of it, since no size is 0: `P*K = P*65` says that K is 65.
 What has a solution is never refused; what waits to the end may have none.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from math import gcd
+from math import gcd, isqrt, prod
 from typing import Any
 
-from composer.types import UNBOUNDED, Dim, Floor, Symbol
+from composer.types import UNBOUNDED, Dim, Floor, Product, Symbol
+from composer.types.dims import Atom
 
 __all__ = ["Refused", "Solver"]
 
@@ -122,11 +125,14 @@ class Solver:
         low, high = self.bounds(form)
         if not low <= 0 <= high:
             return False
+        form = self._without_common_factor(form)
         if form.is_number or not any(symbol not in self.rigid for symbol in form.symbols):
             return form.is_number
         if len(form.terms) == 1:
             return self._single(form)
-        inside = {s for atom, _ in form.terms if isinstance(atom, Floor) for s in atom.dim.symbols}
+        inside = {
+            s for term in form.terms if not isinstance(term[0], Symbol) for s in Dim(0, (term,)).symbols
+        }
         factors = {atom: c for atom, c in form.terms if isinstance(atom, Symbol)}
         candidates = [
             s for s in order if factors.get(s) in (1, -1) and s not in inside and s not in self.rigid
@@ -138,14 +144,34 @@ class Solver:
                 return self._assign(symbol, value)
         return not candidates and self._wait(form)
 
+    def _without_common_factor(self, form: Dim) -> Dim:
+        """`P*K - 65*P = 0` without the P, which is not 0."""
+        if form.constant or not any(isinstance(atom, Product) for atom, _ in form.terms):
+            return form
+        counts = [Counter(_factors(atom)) for atom, _ in form.terms]
+        shared = counts[0]
+        for other in counts[1:]:
+            shared = shared & other
+        for factor in [f for f in shared if self.bounds(Dim(0, ((f, 1),)))[0] < 1]:
+            del shared[factor]
+        if not shared:
+            return form
+        terms = [
+            (sorted((each - shared).elements(), key=str), c)
+            for each, (_, c) in zip(counts, form.terms, strict=True)
+        ]
+        return sum((_multiplied(factors).scaled(c) for factors, c in terms), Dim())
+
     def _single(self, form: Dim) -> bool:
-        """`3*N - 12 = 0`, or the same of a quotient."""
+        """`3*N - 12 = 0`, or the same of a quotient or a product."""
         ((atom, coefficient),) = form.terms
         number, remainder = divmod(-form.constant, coefficient)
         if remainder:
             return False
         if isinstance(atom, Symbol):
             return self._assign(atom, Dim(number))
+        if isinstance(atom, Product):
+            return self._settle_product(form, atom, number)
         inner = atom.dim
         first, last = atom.divisor * number, atom.divisor * number + atom.divisor - 1
         if len(inner.terms) != 1:
@@ -158,6 +184,15 @@ class Solver:
             return low < high or self._assign(symbol, Dim(low))
         return True
 
+    def _settle_product(self, form: Dim, product: Product, number: int) -> bool:
+        """`P*K = 12`: each factor is what the others leave of the number."""
+        if not self._narrow_product(product, number, number):
+            return False
+        first = product.factors[0]
+        if isinstance(first, Symbol) and set(product.factors) == {first} and len(product.factors) == 2:
+            return isqrt(number) ** 2 == number and self._assign(first, Dim(isqrt(number)))
+        return self._wait(form)
+
     def _wait(self, form: Dim) -> bool:
         """Keep a form that must be zero; False where it cannot be: `2*N - 4*M + 3` has no whole solution.
 
@@ -167,14 +202,20 @@ class Solver:
         divisor = gcd(*free)
         if form.constant % divisor or any(c % divisor for atom, c in form.terms if self._is_rigid(atom)):
             return False
+        if any(self._is_left_over(form, symbol) for symbol in form.symbols if symbol in self.rigid):
+            return False
         for symbol in form.symbols:
             if symbol not in self.rigid:
                 self._put(self.waiting, symbol, (*self.waiting.get(symbol, ()), form))
         return True
 
-    def _is_rigid(self, atom: Symbol | Floor) -> bool:
-        symbols = (atom,) if isinstance(atom, Symbol) else atom.dim.symbols
-        return all(symbol in self.rigid for symbol in symbols)
+    def _is_left_over(self, form: Dim, rigid: Symbol) -> bool:
+        """Whether a form is a number beside products with a rigid symbol: `R*N = 12` has no N for every R."""
+        low, high = self.ranges.get(rigid, (1, UNBOUNDED))
+        return bool(form.constant) and low < high and all(rigid in _factors(atom) for atom, _ in form.terms)
+
+    def _is_rigid(self, atom: Atom) -> bool:
+        return all(symbol in self.rigid for symbol in Dim(0, ((atom, 1),)).symbols)
 
     def _is_circular(self, symbol: Symbol, value: Dim) -> bool:
         """Whether a symbol would be a size that a node makes from it."""
@@ -235,6 +276,8 @@ class Solver:
             if len(atom.dim.terms) != 1:
                 return least <= most
             return self._narrow(atom.dim, least * atom.divisor, most * atom.divisor + atom.divisor - 1)
+        if isinstance(atom, Product):
+            return self._narrow_product(atom, least, most)
         first, last = self.ranges.get(atom, (1, UNBOUNDED))
         first, last = max(first, least), min(last, most)
         if first > last:
@@ -242,3 +285,32 @@ class Solver:
         if (first, last) != self.ranges.get(atom, (1, UNBOUNDED)):
             self._put(self.ranges, atom, (first, last))
         return True
+
+    def _narrow_product(self, product: Product, least: int, most: int) -> bool:
+        """Keep `least <= product <= most`, each factor by what the others can be; False when no value is left."""
+        spans = [self.bounds(Dim(0, ((factor, 1),))) for factor in product.factors]
+        if any(
+            first < 1 for first, _ in spans
+        ):  # a quotient may be 0: what is kept of a factor would say too much
+            first, last = self.bounds(Dim(0, ((product, 1),)))
+            return first <= most and least <= last
+        for position, factor in enumerate(product.factors):
+            others = [span for number, span in enumerate(spans) if number != position]
+            lows, highs = prod(first for first, _ in others), prod(last for _, last in others)
+            open_ = any(last >= UNBOUNDED for _, last in others)
+            low = 1 if open_ or least < 1 else -(-least // highs)
+            high = most if most >= UNBOUNDED else most // lows
+            if not self._narrow(Dim(0, ((factor, 1),)), low, high):
+                return False
+        return True
+
+
+def _factors(atom: Atom) -> tuple[Symbol | Floor, ...]:
+    return atom.factors if isinstance(atom, Product) else (atom,)
+
+
+def _multiplied(factors: Iterable[Symbol | Floor]) -> Dim:
+    result = Dim(1)
+    for factor in factors:
+        result = result.times(Dim(0, ((factor, 1),)))
+    return result

@@ -1,6 +1,6 @@
 """The primitive types of the language: dims, port types, kinds, signatures. Nothing here knows documents or plugins."""
 
-from composer.types.dims import UNBOUNDED, Dim, Floor, Symbol
+from composer.types.dims import UNBOUNDED, Dim, Floor, Product, Symbol
 from composer.types.kinds import BATCH, Field, Kind
 from composer.types.parsing import parse_dim, parse_form
 from composer.types.ports import Port, PortType, parse_port_type
@@ -17,6 +17,7 @@ __all__ = [
     "Kind",
     "Port",
     "PortType",
+    "Product",
     "Signature",
     "States",
     "Symbol",

@@ -1,13 +1,13 @@
-"""Dimensions of port types: sums over symbols and quotients, such as `4097`, `2*N + L` or `S // 160 + 1`."""
+"""Dimensions of port types: sums over symbols, quotients and products: `4097`, `2*N + L`, `S // 160 + 1`, `P*K`."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from math import gcd
+from math import gcd, inf, prod
 from typing import TypeVar, Union
 
-__all__ = ["UNBOUNDED", "Atom", "Dim", "Floor", "Symbol"]
+__all__ = ["UNBOUNDED", "Atom", "Dim", "Floor", "Product", "Symbol"]
 
 UNBOUNDED = 2**31 - 1
 """The one infinity of sizes: a range that goes up to it, or beyond, has no upper end."""
@@ -62,12 +62,22 @@ class Floor:
         return f"{inner} // {self.divisor}"
 
 
+@dataclass(frozen=True, slots=True)
+class Product:
+    """`P*K`: two factors or more, symbols and quotients, sorted by their text. Made by `Dim.times`."""
+
+    factors: tuple[Symbol | Floor, ...]
+
+    def __str__(self) -> str:
+        return "*".join(f if isinstance(f, Symbol) else f"({f})" for f in self.factors)
+
+
 _V = TypeVar("_V")
 BySymbol = Union[Mapping[str, _V], Mapping[Symbol, _V]]
 """Something of every symbol, which those of declarations may give by their names."""
 
-Atom = Union[Symbol, Floor]
-"""What a dimension is a sum of: a symbol, or a quotient."""
+Atom = Union[Symbol, Floor, Product]
+"""What a dimension is a sum of: a symbol, a quotient, or a product of these."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,8 +99,13 @@ class Dim:
             return (self.terms[0][0],)
         found: dict[Symbol, None] = {}
         for atom, _ in self.terms:
-            found.update(dict.fromkeys((atom,) if isinstance(atom, Symbol) else atom.dim.symbols))
+            found.update(dict.fromkeys(_symbols_of(atom)))
         return tuple(found)
+
+    @property
+    def floors(self) -> tuple[Floor, ...]:
+        """Every quotient in it, those that are factors too; not those inside of quotients."""
+        return tuple(f for atom, _ in self.terms for f in _factors_of(atom) if isinstance(f, Floor))
 
     @property
     def is_number(self) -> bool:
@@ -107,7 +122,7 @@ class Dim:
 
     @property
     def is_linear(self) -> bool:
-        """Whether it is a sum of symbols alone, without a quotient."""
+        """Whether it is a sum of symbols alone, without a quotient or a product."""
         return all(isinstance(atom, Symbol) for atom, _ in self.terms)
 
     def __add__(self, other: Dim) -> Dim:
@@ -118,6 +133,16 @@ class Dim:
 
     def scaled(self, factor: int) -> Dim:
         return _collect(self.constant * factor, tuple((atom, c * factor) for atom, c in self.terms))
+
+    def times(self, other: Dim) -> Dim:
+        """`self * other`, multiplied out, so that equal products have one form."""
+        terms = [
+            (_product((*_factors_of(a), *_factors_of(b))), c * d)
+            for a, c in self.terms
+            for b, d in other.terms
+        ]
+        mixed = self.scaled(other.constant) + Dim(0, other.terms).scaled(self.constant)
+        return _collect(mixed.constant, (*mixed.terms, *terms))
 
     def floored(self, divisor: int) -> Dim:
         """`self // divisor`. Raises ValueError for a divisor below 1.
@@ -151,10 +176,13 @@ class Dim:
             return self
         result = Dim(self.constant)
         for atom, coefficient in self.terms:
-            if isinstance(atom, Floor):
-                found = atom.dim.substitute(values).floored(atom.divisor)
-            else:
-                found = values.get(atom) or Dim.of(atom)
+            found = Dim(1)
+            for factor in _factors_of(atom):
+                if isinstance(factor, Floor):
+                    part = factor.dim.substitute(values).floored(factor.divisor)
+                else:
+                    part = values.get(factor) or Dim.of(factor)
+                found = found.times(part) if isinstance(atom, Product) else part
             result += found.scaled(coefficient)
         return result
 
@@ -164,15 +192,7 @@ class Dim:
             return self
         if len(self.terms) == 1 and isinstance(self.terms[0][0], Symbol):
             return Dim(self.constant, ((_symbol(name(self.terms[0][0])), self.terms[0][1]),))
-        terms: list[tuple[Atom, int]] = [
-            (
-                _symbol(name(atom))
-                if isinstance(atom, Symbol)
-                else Floor(atom.dim.renamed(name), atom.divisor),
-                c,
-            )
-            for atom, c in self.terms
-        ]
+        terms = [(_renamed(atom, name), c) for atom, c in self.terms]
         return Dim(self.constant, tuple(sorted(terms, key=_by_text)))
 
     @property
@@ -184,8 +204,10 @@ class Dim:
         """The number that it is at these sizes. Raises KeyError for a symbol without one."""
         total = self.constant
         for atom, coefficient in self.terms:
-            size = sizes[atom] if isinstance(atom, Symbol) else atom.dim.at(sizes) // atom.divisor
-            total += coefficient * size
+            if isinstance(atom, Symbol):
+                total += coefficient * sizes[atom]
+            else:
+                total += coefficient * prod(_factor_at(factor, sizes) for factor in _factors_of(atom))
         return total
 
     def at_known(self, sizes: BySymbol[int]) -> int | None:
@@ -200,15 +222,7 @@ class Dim:
         low = high = self.constant
         falls = rises = False
         for atom, coefficient in self.terms:
-            if isinstance(atom, Symbol):
-                first, last = ranges.get(atom, (1, most))
-                sinks = False
-            else:
-                first, last = atom.dim.bounds(ranges, most)
-                sinks = first <= -UNBOUNDED
-            grows = last >= UNBOUNDED
-            if isinstance(atom, Floor):
-                first, last = first // atom.divisor, last // atom.divisor
+            first, last, sinks, grows = _span(atom, ranges, most)
             if coefficient < 0:
                 first, last, sinks, grows = last, first, grows, sinks
             low, high = low + coefficient * first, high + coefficient * last
@@ -225,12 +239,61 @@ class Dim:
 def _term_text(atom: Atom, coefficient: int) -> str:
     if coefficient == 1:
         return str(atom)
-    text = atom if isinstance(atom, Symbol) else f"({atom})"
+    text = f"({atom})" if isinstance(atom, Floor) else str(atom)
     return f"-{text}" if coefficient == -1 else f"{coefficient}*{text}"
 
 
 def _symbol(name: str) -> Symbol:
     return name if isinstance(name, Symbol) else Symbol(name)
+
+
+def _factors_of(atom: Atom) -> tuple[Symbol | Floor, ...]:
+    return atom.factors if isinstance(atom, Product) else (atom,)
+
+
+def _symbols_of(atom: Atom) -> tuple[Symbol, ...]:
+    if isinstance(atom, Symbol):
+        return (atom,)
+    if isinstance(atom, Floor):
+        return atom.dim.symbols
+    return tuple(symbol for factor in atom.factors for symbol in _symbols_of(factor))
+
+
+def _product(factors: Iterable[Symbol | Floor]) -> Product:
+    return Product(tuple(sorted(factors, key=str)))
+
+
+def _renamed(atom: Atom, name: Callable[[Symbol], str]) -> Atom:
+    if isinstance(atom, Symbol):
+        return _symbol(name(atom))
+    if isinstance(atom, Floor):
+        return Floor(atom.dim.renamed(name), atom.divisor)
+    return _product(
+        _symbol(name(f)) if isinstance(f, Symbol) else Floor(f.dim.renamed(name), f.divisor)
+        for f in atom.factors
+    )
+
+
+def _factor_at(factor: Symbol | Floor, sizes: BySymbol[int]) -> int:
+    return sizes[factor] if isinstance(factor, Symbol) else factor.dim.at(sizes) // factor.divisor
+
+
+def _span(atom: Atom, ranges: BySymbol[tuple[int, int]], most: int) -> tuple[int, int, bool, bool]:
+    """The smallest and largest number that an atom is, and whether it has no lower and no upper end."""
+    if isinstance(atom, Symbol):
+        first, last = ranges.get(atom, (1, most))
+        return first, last, False, last >= UNBOUNDED
+    if isinstance(atom, Floor):
+        first, last = atom.dim.bounds(ranges, most)
+        return first // atom.divisor, last // atom.divisor, first <= -UNBOUNDED, last >= UNBOUNDED
+    ends: tuple[float, float] = (1, 1)
+    for factor in atom.factors:
+        first, last, sinks, grows = _span(factor, ranges, most)
+        own = (-inf if sinks else first, inf if grows else last)
+        corners = [0 if 0 in (one, other) else one * other for one in ends for other in own]
+        ends = (min(corners), max(corners))
+    sinks, grows = ends[0] == -inf, ends[1] == inf
+    return -UNBOUNDED if sinks else int(ends[0]), UNBOUNDED if grows else int(ends[1]), sinks, grows
 
 
 def _by_text(term: tuple[Atom, int]) -> str:

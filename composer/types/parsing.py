@@ -1,10 +1,10 @@
-"""Reading dimensions: `2*N + 1`, `S // 160 + 1`, `(S - 3) // 2`. Of what is not a dimension it says what to write."""
+"""Reading dimensions: `2*N + 1`, `S // 160 + 1`, `P*K`. Of what is not a dimension it says what to write."""
 
 from __future__ import annotations
 
 import re
 
-from composer.types.dims import Dim
+from composer.types.dims import Dim, Product
 
 __all__ = ["parse_dim", "parse_form"]
 
@@ -17,7 +17,9 @@ LONGEST = 200
 MOST_DIGITS = 18
 DEEPEST = 20
 """Brackets and signs within each other."""
-FORMS = "write a number, a symbol, a sum such as 2*N + 1, or a quotient such as S // 160 + 1"
+MOST_FACTORS, MOST_TERMS = 4, 64
+"""Of a product, and of the sum that it is when it is multiplied out."""
+FORMS = "write a number, a symbol, a sum such as 2*N + 1, a quotient such as S // 160 + 1, or a product such as P*K"
 
 _FREE = ("?", "*", "-", "none", "null", "any", "dynamic", "...", "…", "~", "-1")
 """How other tools write a size that is not fixed."""
@@ -68,7 +70,7 @@ class _Reader:
         return dim
 
     def _term(self) -> Dim:
-        """`3`, `N`, `2*N`, `N // 4`, `2*(N // 4)`; signs and `//` bind as in Python."""
+        """`3`, `N`, `2*N`, `P*K`, `N // 4`, `2*(N // 4)`; signs and `//` bind as in Python."""
         dim = self._atom()
         while sign := self._taken("*", "//"):
             if sign == "//":
@@ -79,7 +81,7 @@ class _Reader:
             elif dim.is_number:
                 dim = self._atom().scaled(dim.constant)
             else:
-                raise _NotADimError
+                dim = _multiplied(dim, self._atom())
         return dim
 
     def _atom(self) -> Dim:
@@ -104,6 +106,16 @@ class _Reader:
         if self.tokens and self.tokens[-1][0] == "sign" and self.tokens[-1][1] in wanted:
             return self.tokens.pop()[1]
         return None
+
+
+def _multiplied(dim: Dim, other: Dim) -> Dim:
+    """The product of two sums with symbols. A number stands first, as it is shown: `2*N`."""
+    if other.is_number or len(dim.terms) * len(other.terms) > MOST_TERMS:
+        raise _NotADimError
+    found = dim.times(other)
+    if any(isinstance(atom, Product) and len(atom.factors) > MOST_FACTORS for atom, _ in found.terms):
+        raise _NotADimError
+    return found
 
 
 def parse_dim(text: str | int) -> Dim:

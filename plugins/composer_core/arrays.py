@@ -54,8 +54,8 @@ class ArrayConfig(Config):
     kind: str
     """Registered kind of the port, such as `states`, or `states:vision` with a role; the port is called as the kind."""
     dims: list[ArrayDim] = Field(default_factory=list)
-    """Its dimensions, batch first, e.g. `[B, N, 768]`: numbers, symbols, sums such as `N + 1` and quotients such as
-    `S // 2`. A symbol is one size in the whole task."""
+    """Its dimensions, batch first, e.g. `[B, N, 768]`: numbers, symbols, sums such as `N + 1`, quotients such as
+    `S // 2` and products such as `N*M`. A symbol is one size in the whole task."""
 
     @field_validator("kind")
     @classmethod

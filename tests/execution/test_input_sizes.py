@@ -84,6 +84,16 @@ def given(name: str, dims: str, *shape: int) -> Given:
 def test_a_symbol_is_learnt_wherever_it_is_the_only_unknown() -> None:
     assert hold_sizes([given("a", "N + M", 9), given("b", "M", 4)]) == {"M": 4, "N": 5}
     assert hold_sizes([given("a", "S // 3", 9)]) == {}
+    assert hold_sizes([given("a", "N*M", 8), given("b", "M*K", 12), given("c", "K", 3)]) == {
+        "K": 3,
+        "M": 4,
+        "N": 2,
+    }
+    assert hold_sizes([given("a", "N*M", 8)]) == {}
+    with pytest.raises(InputError, match=r"which no N makes M\*N"):
+        hold_sizes([given("a", "N*M", 9), given("b", "M", 4)])
+    with pytest.raises(InputError, match=r"M\*N is 8 there"):
+        hold_sizes([given("a", "N*M", 9), given("b", "M,N", 4, 2)])
     with pytest.raises(InputError, match="takes"):
         hold_sizes([given("a", "N + M", 4), given("b", "M", 4)])
     with pytest.raises(InputError, match="2 dimensions came"):

@@ -50,6 +50,13 @@ def quotients(coefficients: st.SearchStrategy[int]) -> st.SearchStrategy[Dim]:
     )
 
 
+def products(coefficients: st.SearchStrategy[int]) -> st.SearchStrategy[Dim]:
+    """Sums that hold products, of sums and of quotients."""
+    plain, small = dims(coefficients, 2), dims(st.integers(0, 2), 1)
+    factors = st.one_of(small, st.builds(Dim.floored, small, DIVISORS))
+    return st.builds(lambda a, b, c, rest: a.times(b).scaled(c) + rest, factors, factors, FACTORS, plain)
+
+
 DIVISORS = st.integers(1, 5)
 FACTORS = st.sampled_from((-1, 1, 2))
 RANGES = st.dictionaries(
@@ -57,7 +64,7 @@ RANGES = st.dictionaries(
 )
 
 
-FORMS = quotients(st.integers(-2, 3))
+FORMS = st.one_of(quotients(st.integers(-2, 3)), products(st.integers(-2, 3)))
 
 
 @given(st.lists(st.tuples(FORMS, FORMS), max_size=4), RANGES)
@@ -183,7 +190,10 @@ def test_a_dim_is_read_as_it_is_written(dim: Dim) -> None:
         ("N // 0", "write a number"),
         ("N // M", "write a number"),
         ("N^2", "write a number"),
-        ("N*M", "write a number"),
+        ("N*M*N*M*N", "write a number"),
+        ("(A+B+C+D+E+F+G+H+I)*(A+B+C+D+E+F+G+H+I)", "write a number"),
+        ("(N + 1)*2", "write a number"),
+        ("N*", "write a number"),
         ("(N", "write a number"),
         ("N)", "write a number"),
         ("+", "write a number"),
@@ -237,6 +247,54 @@ def test_quotients_are_shown_in_one_form(text: str, shown: str) -> None:
         assert dim.at({"S": size, "N": 7}) == eval(text, {}, {"S": size, "N": 7})
     if "-S" not in text:
         assert str(dim) == shown
+
+
+@given(FORMS, FORMS, FORMS)
+@settings(max_examples=200, deadline=None)
+def test_products_are_what_python_says_and_have_one_form(first: Dim, second: Dim, third: Dim) -> None:
+    for numbers in itertools.product((1, 2, 5), repeat=3):
+        binding = dict(zip(SYMBOLS, numbers, strict=True))
+        product = first.times(second)
+        assert (
+            product.at(binding) == value(product, binding) == value(first, binding) * value(second, binding)
+        )
+        assert product.substitute({s: Dim(n) for s, n in binding.items()}) == Dim(product.at(binding))
+    assert first.times(second) == second.times(first)
+    assert first.times(second + third) == first.times(second) + first.times(third)
+    assert first.times(Dim(3)) == first.scaled(3)
+
+
+@given(FORMS, RANGES)
+@settings(max_examples=200, deadline=None)
+def test_bounds_hold_every_number_that_a_form_is(dim: Dim, ranges: dict[Symbol, tuple[int, int]]) -> None:
+    low, high = dim.bounds(ranges, 12)
+    open_low, open_high = dim.bounds(ranges)
+    spans = [(ranges.get(s, (1, 12))) for s in SYMBOLS]
+    for numbers in itertools.product(*((a, (a + b) // 2, b) for a, b in spans)):
+        found = dim.at(dict(zip(SYMBOLS, numbers, strict=True)))
+        assert low <= found <= high
+        assert open_low <= found <= open_high
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("K*P", "K*P"),
+        ("P*K", "K*P"),
+        ("2*P*K + 1", "2*K*P + 1"),
+        ("P*(K + 1)", "P + K*P"),
+        ("(P + 1)*(K + 1)", "K + K*P + P + 1"),
+        ("P*(S // 2)", "P*(S // 2)"),
+        ("(2*P*K + 3) // 2", "K*P + 1"),
+        ("P*P", "P*P"),
+    ],
+)
+def test_products_are_shown_in_one_form(text: str, shown: str) -> None:
+    dim = parse_dim(text)
+    for size in range(1, 12):
+        assert dim.at({"P": size, "K": 7, "S": 9}) == eval(text, {}, {"P": size, "K": 7, "S": 9})
+    assert sorted(str(dim).split(" + ")) == sorted(shown.split(" + "))
+    assert parse_dim(str(dim)) == dim
 
 
 def unified(equations: list[tuple[str, str]], **ranges: tuple[int, int]) -> list[bool]:
@@ -317,3 +375,38 @@ def test_a_size_that_a_node_makes_is_nothing_that_it_reads() -> None:
     assert not solver.unify(parse_dim("Q"), parse_dim("R"))
     assert not solver.unify(parse_dim("Q"), parse_dim("B"))
     assert not solver.unify(parse_dim("N + 1"), parse_dim("Q"))
+
+
+def test_a_factor_of_all_of_an_equation_goes_out_of_it() -> None:
+    solver = Solver(rigid={Symbol("P")})
+    assert solver.unify(parse_dim("P*K"), parse_dim("65*P"))
+    assert solver.solved[Symbol("K")] == Dim(65)
+    assert not solver.unify(parse_dim("64*P"), parse_dim("P*K"))
+    assert solver.unify(parse_dim("P*(N + 1)"), parse_dim("P*K"))
+    assert solver.solved[Symbol("N")] == Dim(64)
+
+
+def test_a_product_is_solved_when_its_other_factor_is_known() -> None:
+    assert unified([("P*K", "12"), ("4", "K"), ("3", "P")]) == [True, True, True]
+    assert unified([("P*K", "12"), ("4", "K"), ("2", "P")]) == [True, True, False]
+    assert unified([("P*K", "12"), ("5", "K")]) == [True, False]
+    assert unified([("N*N", "9"), ("3", "N")]) == [True, True]
+    assert unified([("N*N", "8")]) == [False]
+
+
+def test_a_product_bounds_its_factors() -> None:
+    solver = Solver(ranges={Symbol("M"): (1, 64), Symbol("K"): (16, 16)}, rigid={Symbol("T")})
+    assert solver.unify(parse_dim("T*K"), parse_dim("M"))
+    assert solver.ranges[Symbol("T")] == (1, 4)
+    assert not Solver(ranges={Symbol("M"): (1, 8), Symbol("K"): (16, 16)}).unify(
+        parse_dim("P*K"), parse_dim("M")
+    )
+
+
+def test_a_product_of_what_the_caller_brings_is_no_number() -> None:
+    solver = Solver(rigid={Symbol("P"), Symbol("R")})
+    assert not solver.unify(parse_dim("P*K"), parse_dim("12"))
+    assert not solver.unify(parse_dim("P*R"), parse_dim("12"))
+    assert not solver.unify(parse_dim("P*R"), parse_dim("P"))
+    assert solver.unify(parse_dim("P*R"), parse_dim("N"))
+    assert solver.unify(parse_dim("R*P + 1"), parse_dim("N + 1"))

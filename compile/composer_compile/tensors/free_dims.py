@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from composer.graph import (
@@ -78,11 +78,10 @@ def find_free_dims(plan: Plan, registry: Registry, overrides: Mapping[str, str])
 def _check_learnable(
     plan: Plan, types: Mapping[str, Mapping[str, PortType]], values: Mapping[str, Dim]
 ) -> None:
-    """A size that inputs show only rounded down cannot be told from a request."""
+    """A size that inputs show only rounded down, or multiplied with another such, cannot be told from a request."""
     every = [(name, found) for name, ports in types.items() for found in ports.values()]
-    told = {
-        atom for _, found in every for dim in found.dims for atom, _ in dim.terms if isinstance(atom, Symbol)
-    }
+    numbers = {symbol: value for symbol, value in values.items() if value.is_number}
+    told = _told([dim.substitute(numbers) for _, found in every for dim in found.dims])
     for name, found in every:
         for dim in found.dims:
             hidden = [s for s in dim.symbols if s not in told and not values[s].is_number]
@@ -91,6 +90,20 @@ def _check_learnable(
                     f"task `{plan.task.name}`: input `{name}` has the size `{dim.bare}`, and no input has the size "
                     f"`{hidden[0].name}`, so a request does not say what it is: give the whole size a symbol of its own"
                 )
+
+
+def _told(dims: Sequence[Dim]) -> set[Symbol]:
+    """The symbols that a request shows: as a part of a sum, or as the one factor of a product that others leave."""
+    told = {atom for dim in dims for atom, _ in dim.terms if isinstance(atom, Symbol)}
+    found = True
+    while found:
+        found = False
+        for dim in dims:
+            left = dim.substitute(dict.fromkeys(told, Dim(1)))
+            if left.is_linear and len(left.symbols) == 1 and left.symbols[0] not in told:
+                told.add(left.symbols[0])
+                found = True
+    return told
 
 
 def _check_names(
