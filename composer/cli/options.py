@@ -14,19 +14,26 @@ if TYPE_CHECKING:
     from composer.weights import LoadReport
 
 __all__ = [
+    "DTYPES",
     "WEIGHTS_FLAGS",
     "WeightsOptions",
     "add_device",
+    "add_dtype",
     "add_format",
     "add_json",
+    "add_seed",
     "add_settings",
+    "add_threads",
     "add_weights",
     "assignment",
     "picture_file",
+    "positive",
     "report_loading",
     "settings_of",
     "split_task",
+    "use_threads",
     "weights_of",
+    "whole",
     "whole_misfit",
 ]
 
@@ -42,6 +49,9 @@ class WeightsOptions(TypedDict):
     root: str | None
     init: list[str]
 
+
+DTYPES = {"float32": "fp32", "bfloat16": "bf16", "float16": "fp16"}
+"""Number formats as torch calls them, and as artifacts and recipes do."""
 
 SHIPPED = "those that ship with the document, or with one that it extends"
 
@@ -99,6 +109,45 @@ def report_loading(args: argparse.Namespace, loading: LoadReport | None) -> None
     elif loading is not None:
         for note in loading.unasked:
             remark(f"composer: note: {loading.source}: {note}")
+
+
+def add_dtype(parser: argparse.ArgumentParser, what: str = "the weights") -> None:
+    """`--dtype`, the number format that a model computes in."""
+    parser.add_argument("--dtype", choices=tuple(DTYPES), help=f"number format of {what} (default: float32)")
+
+
+def add_threads(parser: argparse.ArgumentParser, default: str = "as many as torch takes") -> None:
+    """`--threads`; `use_threads` sets it."""
+    parser.add_argument(
+        "--threads", type=positive, metavar="N", help=f"threads that torch computes on (default: {default})"
+    )
+
+
+def use_threads(args: argparse.Namespace) -> None:
+    """Have torch compute on as many threads as were asked for; to be called before anything runs."""
+    if args.threads is not None:
+        import torch
+
+        torch.set_num_threads(args.threads)
+
+
+def add_seed(parser: argparse.ArgumentParser, what: str) -> None:
+    """`--seed`, a whole number; `what` says what it decides."""
+    parser.add_argument("--seed", type=whole, metavar="N", help=what)
+
+
+def positive(text: str) -> int:
+    """Read a whole number above zero."""
+    if not text.isdecimal() or not text.isascii() or int(text[:20]) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number above zero")
+    return int(text[:20])
+
+
+def whole(text: str) -> int:
+    """Read a whole number from zero up."""
+    if not text.isdecimal() or not text.isascii():
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from zero up")
+    return int(text[:20])
 
 
 def add_device(parser: argparse.ArgumentParser, what: str = "it runs") -> None:

@@ -2,30 +2,36 @@
 
 composer run quickstart:image-qa image=picture.png question="is there a circle?"
 composer run dist/quickstart:image-qa image=picture.png question="is there a circle?"
+composer run quickstart:image-qa --rows questions.jsonl --out answers.jsonl
+composer run quickstart:image-caption --rows "pictures/*.png" --out captions.csv
 """
 
 from __future__ import annotations
 
 import argparse
 import contextlib
-import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from composer.cli.options import (
     WEIGHTS_FLAGS,
     add_device,
+    add_dtype,
     add_json,
+    add_seed,
     add_settings,
+    add_threads,
     add_weights,
     assignment,
     report_loading,
     settings_of,
     split_task,
+    use_threads,
     weights_of,
     whole_misfit,
 )
-from composer.cli.output import print_json, remark, say
+from composer.cli.output import complain, print_json, remark, say
+from composer.cli.running_rows import add_rows, answer_rows, collected, hold_places, misused
 
 if TYPE_CHECKING:
     from composer.execution import Answering, Timing
@@ -48,9 +54,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     add_weights(parser)
     add_device(parser)
-    parser.add_argument(
-        "--dtype", choices=("float32", "bfloat16", "float16"), help="number format of the weights"
-    )
+    add_dtype(parser)
+    add_threads(parser)
+    add_seed(parser, "make a search that draws its tokens find the same ones again")
     parser.add_argument(
         "--fuse",
         metavar="DIR",
@@ -62,27 +68,33 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     add_json(printed, "all outputs")
     parser.add_argument(
-        "--seed", type=int, metavar="N", help="make a search that draws its tokens find the same ones again"
-    )
-    parser.add_argument(
         "--timing",
         action="store_true",
         help="print how long each node ran on standard error, or with --json beside the outputs",
     )
     add_settings(parser)
+    add_rows(parser)
 
 
 def run(args: argparse.Namespace) -> int:
+    wrong = misused(args)
+    if wrong is not None:
+        complain(wrong)
+        return 2
+    use_threads(args)
     document, task = split_task(args.task)
+    if args.rows is not None:
+        hold_places(args)
     with _loaded(args, document, task) as model:
-        code = _answer(args, model, model.only_task() if task is None else task)
+        name = model.only_task() if task is None else task
+        code = _answer(args, model, name) if args.rows is None else answer_rows(args, model, name)
         if (fusing := getattr(model, "fusing", None)) is not None:
             remark(f"composer: note: {fusing}")
         return code
 
 
 def _answer(args: argparse.Namespace, model: Answering, name: str) -> int:
-    raw = _collected(args.inputs)
+    raw = collected(args.inputs)
     seed = {} if args.seed is None else {"seed": args.seed}  # an input may be called so, and is given as one
     timing = _timing(args, model)
     if args.stream:
@@ -95,9 +107,11 @@ def _answer(args: argparse.Namespace, model: Answering, name: str) -> int:
         return 0
     with timing or contextlib.nullcontext():
         answers = model.run(name, **{**seed, **raw})
-    outputs = {output: _plain(value) for output, value in answers.items()}
+    from composer.rows.plain_values import not_finite, plain
+
+    outputs = {output: plain(value) for output, value in answers.items()}
     for output, value in outputs.items():
-        broken, count = _not_finite(value)
+        broken, count = not_finite(value)
         if broken:
             finding = f"{broken} of its {count} values are NaN or infinite"
             remark(f"composer: warning: output `{output}` is not finite: {finding}")
@@ -118,14 +132,6 @@ def _timing(args: argparse.Namespace, model: Answering) -> Timing | None:
     from composer.execution import Timing
 
     return Timing(model.device)
-
-
-def _collected(inputs: Iterable[tuple[str, str]]) -> dict[str, str | list[str]]:
-    """Values by name; of a name that stands several times, all values in order."""
-    values: dict[str, list[str]] = {}
-    for name, value in inputs:
-        values.setdefault(name, []).append(value)
-    return {name: found[0] if len(found) == 1 else found for name, found in values.items()}
 
 
 def _loaded(args: argparse.Namespace, document: str, task: str | None) -> Answering:
@@ -175,26 +181,3 @@ def _written(outputs: Mapping[str, Any]) -> str:
     if len(outputs) == 1:
         return str(next(iter(outputs.values())))
     return "\n".join(f"{name}: {value}" for name, value in outputs.items())
-
-
-def _not_finite(value: Any) -> tuple[int, int]:
-    """How many numbers of an output are NaN or infinite, and how many there are."""
-    if isinstance(value, Mapping):
-        value = list(value.values())
-    if isinstance(value, list):
-        counts = [_not_finite(item) for item in value]
-        return sum(broken for broken, _ in counts), sum(count for _, count in counts)
-    if isinstance(value, float):
-        return int(not math.isfinite(value)), 1
-    return 0, 1
-
-
-def _plain(value: Any) -> Any:
-    """Tensors, arrays and records as lists and maps that JSON can hold."""
-    if hasattr(value, "_asdict"):
-        return {name: _plain(item) for name, item in value._asdict().items()}
-    if isinstance(value, Mapping):
-        return {name: _plain(item) for name, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_plain(item) for item in value]
-    return value.tolist() if hasattr(value, "tolist") else value

@@ -15,8 +15,11 @@ from typing import Any
 
 from composer.cli.options import (
     add_device,
+    add_seed,
     add_settings,
+    add_threads,
     add_weights,
+    positive,
     report_loading,
     settings_of,
     weights_of,
@@ -47,15 +50,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--epochs",
-        type=_positive,
+        type=positive,
         help="passes over the data, in place of the recipe's; with --resume, those of all",
     )
-    parser.add_argument("--seed", type=_whole, help="random seed, in place of the recipe's")
-    parser.add_argument(
-        "--threads",
-        type=_positive,
-        help="threads, in place of the recipe's (1 where it says nothing: on a busy machine more can be far slower)",
-    )
+    add_seed(parser, "random seed, in place of the recipe's")
+    add_threads(parser, "the recipe's, or 1: on a busy machine more can be far slower")
     parser.add_argument(
         "--resume",
         action="store_true",
@@ -139,15 +138,3 @@ def _file(text: str) -> Path:
     if not Path(text).name:
         raise argparse.ArgumentTypeError(f"{text!r} is not a name of a file")
     return Path(text)
-
-
-def _positive(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number above zero")
-    return int(text)
-
-
-def _whole(text: str) -> int:
-    if not text.isdecimal():
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from zero up")
-    return int(text)

@@ -25,6 +25,8 @@ from composer.types import Kind, PortType
 
 __all__ = ["check_processor"]
 
+MISSING = "no-such-folder/no-such-file"
+
 
 def check_processor(modality: Modality, kinds: Mapping[str, Kind]) -> str:
     """Raw values together and each alone give the declared ports, one sample per value; a tokenizer writes text."""
@@ -43,6 +45,8 @@ def check_processor(modality: Modality, kinds: Mapping[str, Kind]) -> str:
                 held = {port: held_value(port, kinds[host[port].kind], found[port]) for port in host}
                 _check_prepare(prepare, held, declared, kinds, len(batch))
         _check_sameness(modality, processor, other, values, host)
+        if modality.names_files:
+            _check_missing_file(modality, processor, host)
         if hasattr(processor, "tokenizer"):
             _check_tokenizer(tokenizer_of(processor, modality.title))
     return ""
@@ -71,6 +75,15 @@ def _check_tokenizer(tokenizer: Tokenizer) -> None:
         raise Failure(f"its tokenizer decodes ids to a {type(one).__name__}, not to a text")
     if one != other:
         raise Failure(f"its tokenizer decodes the same ids to {one!r:.60} once and {other!r:.60} once")
+
+
+def _check_missing_file(modality: Modality, processor: Processor, host: Mapping[str, PortType]) -> None:
+    """A path that leads nowhere is one clear error, as the modality says that a text is a path."""
+    try:
+        encoded(modality, processor, [MISSING], host)
+    except InputError:
+        return
+    raise Failure(f"it says that texts name files (`names_files`), and takes {MISSING}, which is not there")
 
 
 def _processor(modality: Modality, config: Config) -> Processor:

@@ -1,6 +1,6 @@
 """Running: programs, inputs, generation and models. Importing this imports torch."""
 
-from composer.execution.answering import Answering, Asking, TaskPorts, only_one
+from composer.execution.answering import Answering, Asking, Reader, ReadValues, TaskPorts, only_one
 from composer.execution.generation import (
     check_one_sample,
     drawn_seed,
@@ -21,21 +21,28 @@ from composer.execution.program import Program, build_module, build_program
 from composer.execution.runner import Runner
 from composer.execution.session import Session
 from composer.execution.start import Start
+from composer.execution.task_reader import InputFacts, ReadBatch, TaskReader, UndividedError
 from composer.execution.timing import NodeTime, Timing
 
 __all__ = [
     "INITIAL",
     "Answering",
     "Asking",
+    "InputFacts",
     "Model",
     "NodeTime",
     "NotCopiedError",
     "Program",
+    "ReadBatch",
+    "ReadValues",
+    "Reader",
     "Runner",
     "Session",
     "Start",
     "TaskPorts",
+    "TaskReader",
     "Timing",
+    "UndividedError",
     "build_for_training",
     "build_module",
     "build_program",

@@ -9,9 +9,10 @@ from typing import Any, Protocol, runtime_checkable
 import torch
 from typing_extensions import Self
 
+from composer.execution.task_reader import InputFacts
 from composer.problems import InputError
 
-__all__ = ["Answering", "Asking", "TaskPorts", "only_one"]
+__all__ = ["Answering", "Asking", "ReadValues", "Reader", "TaskPorts", "only_one"]
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,38 @@ class Asking(Protocol):
 
     def ask(self, *, seed: object = None, **asked: object) -> dict[str, Any]:
         """One value per output, as `run` gives them with all inputs together."""
+
+
+class ReadValues(Protocol):
+    """A batch whose values were read."""
+
+    def answers(self, seed: object = None, /) -> list[dict[str, Any]]:
+        """The outputs of every sample, each as `run` gives them for that sample alone.
+
+        Raises UndividedError where an output of several samples has no part for each.
+        """
+
+
+class Reader(Protocol):
+    """Reads the values of one task, apart from answering them. Thread-safe."""
+
+    @property
+    def inputs(self) -> Mapping[str, InputFacts]:
+        """Every input of the task."""
+
+    @property
+    def sizes(self) -> tuple[int, int | None]:
+        """The fewest and the most samples of one batch; None where there is no limit."""
+
+    @property
+    def undivided(self) -> str | None:
+        """An output of which a sample cannot be told from what fills it up to the longest one of its batch."""
+
+    def check_seed(self, seed: object, /) -> None:
+        """Raises InputError for what is not a seed, and where the task takes none."""
+
+    def read(self, raw: Mapping[str, object], /) -> ReadValues:
+        """Read a batch. Raises InputError for inputs that are missing, unexpected, unusable or do not go together."""
 
 
 @runtime_checkable
@@ -62,6 +95,12 @@ class Answering(Protocol):
 
     def session(self, task: str | None = None, /, *, seed: object = None, **kept: object) -> Asking:
         """Take some inputs once, to ask for answers with the others."""
+
+    def reader(self, task: str | None = None, /) -> Reader:
+        """What reads the values of a task apart from answering: the next batch is read while one is answered."""
+
+    def fingerprint(self, task: str | None = None, /) -> str:
+        """A digest of all that decides the answers of a task; others have another one."""
 
     def close(self) -> None:
         """Give back files and memory; it cannot be used afterwards. Closing twice is fine."""

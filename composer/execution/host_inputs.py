@@ -19,7 +19,7 @@ from composer.plugin import Config, Modality, Processor
 from composer.plugin.asking import PluginError
 from composer.problems import InputError
 from composer.problems.suggest import unknown
-from composer.types import Dim, Kind, PortType, Symbol
+from composer.types import UNBOUNDED, Dim, Kind, PortType, Symbol
 
 __all__ = ["Arrays", "HostInput", "HostInputs", "HostPort", "check_names", "written_symbols"]
 
@@ -109,18 +109,29 @@ class HostInputs:
 
     def is_single(self, raw: Mapping[str, object]) -> bool:
         """Whether single values were given rather than lists: then answers are single values too."""
-        return not any(holds_samples(raw[name]) for name in self._main if name in raw)
+        return not any(holds_samples(raw[name]) for name in self.per_sample if name in raw)
 
     def samples(self, raw: Mapping[str, object]) -> int:
         """How many samples the answer has."""
-        return max((len(self.values(name, raw)) for name in self._main), default=1)
+        return max((len(self.values(name, raw)) for name in self.per_sample), default=1)
 
     @cached_property
-    def _main(self) -> list[str]:
+    def per_sample(self) -> list[str]:
         """The inputs whose samples the answer has: those of the first batch."""
         batches = {name: item.batch for name, item in self.inputs.items() if item.batch is not None}
         first = next(iter(batches.values()), None)
         return [name for name, batch in batches.items() if batch == first]
+
+    @property
+    def batch_limits(self) -> tuple[int, int | None]:
+        """The fewest and the most samples of one batch; None where there is no limit."""
+        batch = next((self.inputs[name].batch for name in self.per_sample), None)
+        if batch is None:
+            return 1, 1
+        if batch.is_number:
+            return batch.constant, batch.constant
+        least, most = self.limits.get(str(batch), (1, UNBOUNDED))
+        return least, None if most >= UNBOUNDED else most
 
     def values(self, name: str, raw: Mapping[str, Any]) -> list[object]:
         """The values of an input; a single one is repeated for the lists that it goes with.

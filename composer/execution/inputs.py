@@ -13,7 +13,7 @@ from composer.execution.processors import Processors
 from composer.plan import Plan
 from composer.types import Kind
 
-__all__ = ["Inputs", "first_sample", "host_inputs", "to_tensors"]
+__all__ = ["Inputs", "first_sample", "host_inputs", "nth_sample", "to_tensors"]
 
 
 def host_inputs(plan: Plan, kinds: Mapping[str, Kind], shared: Processors | None = None) -> HostInputs:
@@ -77,17 +77,56 @@ def to_tensors(value: object, device: torch.device | None = None, dtype: torch.d
 
 def first_sample(value: Any, kind: Kind) -> object:
     """The only sample of a batch, of a value of this kind."""
+    return _sample(value, kind, 0)
+
+
+def nth_sample(value: Any, kind: Kind, index: int, *, pad: int | None = None) -> Any:
+    """One sample of a batch, without what fills it up to the longest one.
+
+    That is what the mask of its kind hides at either end, and the ids `pad` at its end, where there is one.
+    """
+    found = _sample(value, kind, index)
+    if pad is not None:
+        return _unpadded(found, pad)
+    if kind.mask is None or kind.batch_axis is None:
+        return found
+    shown: Any = dict(zip(kind.fields, _parts(found, kind), strict=True))
+    mask = shown[kind.mask]
+    if mask is None or mask.ndim != 1 or not mask.any():
+        return found
+    (axis,) = (axis for axis in kind.fields[kind.mask].dims if axis != kind.batch_axis)
+    seen = mask.nonzero()
+    first, last = int(seen[0]), int(seen[-1])
+    if last - first + 1 == len(mask):
+        return found
+    for label, field in kind.fields.items():
+        own = [each for each in field.dims if each != kind.batch_axis]
+        if shown[label] is not None and axis in own:
+            shown[label] = shown[label].narrow(own.index(axis), first, last - first + 1)
+    assert kind.record is not None
+    return kind.record(**shown)
+
+
+def _unpadded(ids: Any, pad: int) -> Any:
+    kept = (ids != pad).nonzero()
+    return ids[: int(kept[-1]) + 1 if len(kept) else 0]
+
+
+def _parts(value: Any, kind: Kind) -> tuple[Any, ...]:
+    return tuple(value) if kind.record is not None else (value,)
+
+
+def _sample(value: Any, kind: Kind, index: int) -> Any:
     if kind.batch_axis is None:
         return value
-    parts = value if kind.record is not None else (value,)
     found = [
-        None if part is None else _first(part, field.dims.index(kind.batch_axis))
-        for field, part in zip(kind.fields.values(), parts, strict=True)
+        None if part is None else _at(part, field.dims.index(kind.batch_axis), index)
+        for field, part in zip(kind.fields.values(), _parts(value, kind), strict=True)
     ]
     return found[0] if kind.record is None else kind.record(*found)
 
 
-def _first(part: Any, axis: int) -> object:
+def _at(part: Any, axis: int, index: int) -> Any:
     if isinstance(part, list):
-        return part[0]
-    return part.select(axis, 0) if getattr(part, "ndim", 0) > axis else part
+        return part[index]
+    return part.select(axis, index) if getattr(part, "ndim", 0) > axis else part

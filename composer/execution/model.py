@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -11,6 +12,7 @@ import torch
 from torch import nn
 
 from composer.execution.answering import TaskPorts, only_one
+from composer.execution.fingerprint import fingerprint_of
 from composer.execution.fusing import Fusing, fusing_in
 from composer.execution.generation import (
     check_one_sample,
@@ -21,7 +23,9 @@ from composer.execution.processors import Processors
 from composer.execution.program import Program, build_module, build_program, module_names
 from composer.execution.runner import Runner
 from composer.execution.session import Session
+from composer.execution.slot_values import TaskValues
 from composer.execution.start import Start, chosen_layout
+from composer.execution.task_reader import TaskReader
 from composer.execution.weights_source import INITIAL
 from composer.graph import Checked, CheckedModule, Report, check
 from composer.language import Source
@@ -123,6 +127,27 @@ class Model:
             {name: item.modality.id for name, item in plan.inputs.items()},
             {name: plan.type_of(slot).kind for name, slot in plan.outputs.items()},
         )
+
+    def reader(self, task: str | None = None, /) -> TaskReader:
+        """What reads the values of a task apart from answering: the next batch is read while one is answered."""
+        runner = self.runner(task)
+        return TaskReader(
+            runner.inputs.host,
+            fit=lambda arrays: runner.inputs.tensors(arrays, self.device, self.dtype),
+            answer=partial(self._answers, runner),
+            outputs=runner.output_facts,
+            sizes=runner.inputs.host.batch_limits,
+            check_seed=lambda seed: runner.drawn(seed, {}),
+        )
+
+    @torch.inference_mode()
+    def _answers(self, runner: Runner, tensors: TaskValues, seed: object) -> dict[str, Any]:
+        drawn, _ = runner.drawn(seed, {})
+        return runner.answer(runner.slots(tensors, drawn), single=False)
+
+    def fingerprint(self, task: str | None = None, /) -> str:
+        """A digest of a task's nodes, options and weights, and of their number format; others have another one."""
+        return fingerprint_of(self.runner(task).plan, self.modules, self.dtype)
 
     def close(self) -> None:
         """Give back the memory of the weights; the model and its sessions cannot be used afterwards."""

@@ -22,6 +22,7 @@ from composer.execution.node_errors import hold_outputs, node_errors
 from composer.execution.processors import Processors
 from composer.execution.program import Program, build_program
 from composer.execution.slot_values import Slots, TaskValues
+from composer.execution.task_reader import OutputFacts
 from composer.graph import CheckedTask
 from composer.plan import Plan, pieces_inside, plan_task, watched
 from composer.plugin import Hypothesis, Registry
@@ -56,6 +57,23 @@ class Runner:
     def searches(self) -> list[BoundSearch]:
         """The searches of the task."""
         return [generator.search for generator in self.generators.values()]
+
+    @property
+    def output_facts(self) -> dict[str, OutputFacts]:
+        """What is known of every output before there is a value."""
+        pads = {
+            generator.step.targets["ids"]: generator.framing.pad
+            for generator in self.generators.values()
+            if "ids" in generator.step.targets
+        }
+        found = {}
+        for name, slot in self.plan.outputs.items():
+            declared = self.plan.type_of(slot)
+            kind = self.kinds[declared.kind]
+            sizes = [dim for axis, dim in enumerate(declared.dims) if axis != kind.batch_axis]
+            varies = any(not dim.is_number for dim in sizes)
+            found[name] = OutputFacts(kind, varies=varies, pad=pads.get(slot))
+        return found
 
     def drawn(
         self, seed: object, raw: Mapping[str, object], kept: Container[str] = ()

@@ -8,15 +8,13 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, TextIO
 
 from composer.problems.render.cells import printable
+from composer.progress import LINE_EVERY_S, shown_seconds
 from composer.training.loop import EpochResult, TrainingStep
 
 if TYPE_CHECKING:
     from tqdm import tqdm
 
 __all__ = ["Display"]
-
-LINE_EVERY_S = 60.0
-"""Where no one watches, a long epoch says so often that it is alive."""
 
 
 class Display:
@@ -87,11 +85,4 @@ class Display:
             return ""
         each = (self._clock() - self._began) / max(self._last.done - self._first, 1)
         seconds = each * (self._last.total - self._last.done)
-        return f"{before}{_shown(seconds)} left"
-
-
-def _shown(seconds: float) -> str:
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    minutes = round(seconds / 60)
-    return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60} min"
+        return f"{before}{shown_seconds(seconds)} left"

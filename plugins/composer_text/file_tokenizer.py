@@ -12,7 +12,7 @@ from tokenizers import Tokenizer as Pipeline
 
 from composer.problems import InputError
 from composer.types import Tokens
-from composer_text.rows import check_batch, check_text, padded_rows, too_long
+from composer_text.rows import check_batch, check_text, named, padded_rows, too_long
 from composer_text.tokenizer_file import read_tokenizer_file
 
 __all__ = ["FileTokenizer"]
@@ -64,20 +64,18 @@ class FileTokenizer:
     def encode(self, texts: Sequence[str]) -> Tokens:
         """Ids and mask, int64 arrays [B, L], padded to the longest text of the batch. Raises InputError."""
         check_batch(texts)
-        rows = [self._row(index, text) for index, text in enumerate(texts)]
+        rows = [self._row(named(index, len(texts)), text) for index, text in enumerate(texts)]
         return padded_rows(rows, self.special.padding or 0)
 
-    def _row(self, index: int, text: str) -> list[int]:
-        check_text(index, text)
+    def _row(self, name: str, text: str) -> list[int]:
+        check_text(name, text)
         body = self._pipeline.encode(text, add_special_tokens=False).ids
         count = len(self._head) + len(body) + len(self._tail)
         if not count:
-            raise InputError(
-                f"text {index + 1} of the batch is empty, and the tokenizer puts no token around it"
-            )
+            raise InputError(f"{name} is empty, and the tokenizer puts no token around it")
         if self.max_tokens is not None and count > self.max_tokens:
             if self.on_overflow == "error":
-                raise too_long(index, str(count), self.max_tokens)
+                raise too_long(name, str(count), self.max_tokens)
             body = body[: self.max_tokens - len(self._head) - len(self._tail)]
         return [*self._head, *body, *self._tail]
 

@@ -9,7 +9,7 @@ import numpy as np
 from composer.problems import InputError
 from composer.types import Tokens
 
-__all__ = ["check_batch", "check_text", "padded_rows", "too_long"]
+__all__ = ["check_batch", "check_text", "named", "padded_rows", "too_long"]
 
 
 def check_batch(texts: Sequence[str]) -> None:
@@ -18,20 +18,25 @@ def check_batch(texts: Sequence[str]) -> None:
         raise InputError("a batch of texts is a list with at least one string: put a single one in brackets")
 
 
-def check_text(index: int, text: str) -> None:
+def named(index: int, count: int) -> str:
+    """What messages call a text: by its number where there are several."""
+    return f"text {index + 1} of the batch" if count > 1 else "the text"
+
+
+def check_text(name: str, text: str) -> None:
     """Raise InputError for what is not a text."""
     if not isinstance(text, str):
-        raise InputError(f"text {index + 1} of the batch is a {type(text).__name__}; give a string")
+        raise InputError(f"{name} is of the type {type(text).__name__}; give a string")
     try:
         text.encode()
     except UnicodeEncodeError as error:
-        raise InputError(f"text {index + 1} of the batch is not valid Unicode: {error.reason}") from error
+        raise InputError(f"{name} is not valid Unicode: {error.reason}") from error
 
 
-def too_long(index: int, found: str, allowed: int) -> InputError:
+def too_long(name: str, found: str, allowed: int) -> InputError:
     """The error for a text of more tokens than are allowed."""
     return InputError(
-        f"text {index + 1} of the batch has {found} tokens and {allowed} are allowed: "
+        f"{name} has {found} tokens and {allowed} are allowed: "
         "shorten it, raise max_tokens, or set on_overflow: truncate"
     )
 

@@ -13,7 +13,7 @@ from tokenizers import Tokenizer as Pipeline
 from tokenizers.models import WordPiece
 
 from composer.types import Tokens
-from composer_text.rows import check_batch, check_text, padded_rows, too_long
+from composer_text.rows import check_batch, check_text, named, padded_rows, too_long
 from composer_text.vocabulary import SPECIAL_TOKENS, SpecialIds, find_vocabulary
 from composer_text.words import pieces, split_words
 
@@ -88,12 +88,12 @@ class WordPieceTokenizer:
         is an error.
         """
         check_batch(texts)
-        rows = [self._row(index, text) for index, text in enumerate(texts)]
+        rows = [self._row(named(index, len(texts)), text) for index, text in enumerate(texts)]
         return padded_rows(rows, self.special.padding)
 
-    def _row(self, index: int, text: str) -> list[int]:
+    def _row(self, name: str, text: str) -> list[int]:
         """The ids of one text: [CLS], its tokens, and [SEP] where there is a separator."""
-        check_text(index, text)
+        check_text(name, text)
         tail = [self.special.end] if self.separator else []
         if self.max_tokens is None:
             return [self.special.start, *self._ids(text), *tail]
@@ -104,7 +104,7 @@ class WordPieceTokenizer:
         if len(body) > room and self.on_overflow == "error":
             count = 1 + len(body) + len(tail)
             found = f"{count}" if len(body) <= counted else f"more than {count - 1}"
-            raise too_long(index, found, self.max_tokens)
+            raise too_long(name, found, self.max_tokens)
         return [self.special.start, *body[:room], *tail]
 
     def _ids(self, text: str) -> Iterator[int]:

@@ -32,6 +32,7 @@ IMAGE = Modality(
     "A picture: a path, bytes, a Pillow image, or a uint8 array [height, width, 3].",
     prepare="composer_vision.prepare:build_prepare",
     host=_image_host,
+    names_files=True,
     examples=({"size": 8},),
     sample="composer_vision.processors:sample_pictures",
 )
@@ -44,6 +45,7 @@ VIDEO = Modality(
     "A clip: a path, bytes, or a uint8 array [frames, height, width, 3].",
     prepare="composer_vision.prepare:build_prepare",
     host=_video_host,
+    names_files=True,
     examples=({"size": 8, "frames": 2},),
     sample="composer_vision.processors:sample_clips",
 )

@@ -12,8 +12,8 @@ from composer.plugin import Modality, NoConfig, hookimpl
 
 
 class Plugin:
-    def __init__(self, processor: str, sample: str | None = "values") -> None:
-        self.processor, self.sample = processor, sample
+    def __init__(self, processor: str, sample: str | None = "values", *, names_files: bool = False) -> None:
+        self.processor, self.sample, self.names_files = processor, sample, names_files
 
     @hookimpl
     def composer_register(self, register: Any) -> None:
@@ -25,6 +25,7 @@ class Plugin:
                 f"{__name__}:{self.processor}",
                 "Four numbers.",
                 sample=None if self.sample is None else f"{__name__}:{self.sample}",
+                names_files=self.names_files,
             )
         )
 
@@ -65,6 +66,13 @@ class Flat(Right):
 class Other(Right):
     def encode(self, values: list[str]) -> dict[str, Any]:
         return {"numbers": super().encode(values)["embedding"]}
+
+
+class Patient(Right):
+    """Says that texts are paths, and takes one that leads nowhere."""
+
+    def encode(self, values: list[str]) -> dict[str, Any]:
+        return super().encode(["0 0 0 0" if "/" in text else text for text in values])
 
 
 class Mute(Right):
@@ -146,6 +154,7 @@ def test_a_processor_that_keeps_its_declaration_passes() -> None:
         (Plugin("Numbered"), "for the same values, of a processor that is made anew of the same config"),
         (Plugin("Stammering"), "its tokenizer decodes the same ids to"),
         (Plugin("Nothing"), "an object with the method `encode` is expected"),
+        (Plugin("Patient", names_files=True), "takes no-such-folder/no-such-file, which is not there"),
         (Plugin("Right", "one_value"), "its `sample` gives no list of two raw values or more"),
     ],
 )

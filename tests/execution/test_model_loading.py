@@ -110,7 +110,7 @@ def test_inputs_that_do_not_do_are_one_sentence(model, task, raw: dict[str, Any]
 
 
 def test_a_text_that_is_none_is_named(model, tiny) -> None:
-    with pytest.raises(InputError, match=r"text 2 of the batch is a int"):
+    with pytest.raises(InputError, match=r"text 2 of the batch is of the type int"):
         model.run("image-qa", image=tiny.picture, question=["who", 3])
 
 

@@ -80,6 +80,9 @@ def test_the_constraints_satisfy_the_declared_ranges() -> None:
             name, version = line.split("==")
             pinned[canonicalize_name(name)] = version
     extras = PROJECT["project"]["optional-dependencies"]
-    for text in [*PROJECT["project"]["dependencies"], *extras["dev"], *extras["train"], *extras["pictures"]]:
+    for text in [
+        *PROJECT["project"]["dependencies"],
+        *(text for name in ("dev", "train", "pictures", "rows") for text in extras[name]),
+    ]:
         requirement = Requirement(text)
         assert pinned[canonicalize_name(requirement.name)] in requirement.specifier, text

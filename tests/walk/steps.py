@@ -18,6 +18,7 @@ __all__ = [
     "PLANS",
     "PLUGINS",
     "ROOT",
+    "ROWS",
 ]
 __all__ += ["SMALL", "TRAINED", "WEIGHTS", "Step"]
 
@@ -193,6 +194,19 @@ TRAINED = [
          f"--set image_size=32 video={CLIP}"),
 ]  # fmt: skip
 
+QUESTIONS = ROOT / "examples" / "quickstart" / "questions.jsonl"
+ROWS = [
+    Step(f"run quickstart:image-qa --rows {QUESTIONS} --out answers.jsonl --batch-size 2 --workers 1 --id id "
+         "--keep question --threads 1 --json", '"answered": 4', json=True),
+    Step(f"run quickstart:image-qa --rows {QUESTIONS} --out answers.jsonl --keep question --resume",
+         "4 of them before"),
+    Step(f"run quickstart:image-qa --rows {QUESTIONS} --out answers.jsonl --map question=id --overwrite",
+         "4 rows answered, 0 failed"),
+    Step(f"run quickstart:image-qa --rows asked.csv --media-root {QUESTIONS.parent} --out answers.csv",
+         "1 row answered, 2 failed", code=1),
+    Step(f"run quickstart:image-caption --rows '{QUESTIONS.parent}/*.png' --out captions.tsv", "1 row answered"),
+]  # fmt: skip
+
 CASE = shlex.quote(str(GOLDEN / "mplug2" / "text.yaml"))
 COMPARED = [
     Step(f"compare {CASE}"),
@@ -200,4 +214,4 @@ COMPARED = [
     Step(f"compare {CASE} --format json", json=True),
 ]
 
-ALL = [*FIRST_HOUR, *COMPILED, *MOVED, *PLANS, *WEIGHTS, *NEW_PLUGIN, *PLUGINS, *TRAINED, *COMPARED]
+ALL = [*FIRST_HOUR, *COMPILED, *MOVED, *PLANS, *WEIGHTS, *NEW_PLUGIN, *PLUGINS, *TRAINED, *ROWS, *COMPARED]

@@ -26,6 +26,7 @@ from .steps import (
     PLANS,
     PLUGINS,
     ROOT,
+    ROWS,
     SMALL,
     TRAINED,
     WEIGHTS,
@@ -74,6 +75,15 @@ def answers(steps: list[Step], printed: list[str]) -> list[str]:
     """What the steps printed that run an artifact, without their times."""
     runs = (step.words[0] == "run" and "--timing" not in step.words for step in steps)
     return list(compress(printed, runs))
+
+
+def test_many_rows(walk) -> None:
+    Path("asked.csv").write_text(
+        "image,question\npicture.png,is there a circle?\nclip.mp4,what is it?\n../../README.md,what is it?\n"
+    )
+    take(walk, ROWS)
+    answers = [json.loads(line) for line in Path("answers.jsonl").read_text(encoding="utf-8").splitlines()]
+    assert [each["row"] for each in answers] == [1, 2, 3, 4]
 
 
 def test_plans_need_no_weights(walk) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import threading
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -12,6 +13,7 @@ import torch
 
 from composer.execution import NotCopiedError, TaskPorts, device_of, only_one
 from composer.execution.processors import Processors
+from composer.execution.task_reader import TaskReader
 from composer.plan import pieces_inside
 from composer.plugin import Registry, load_registry
 from composer.plugin.asking import PluginError, import_object
@@ -214,6 +216,15 @@ class Artifact:
         content = self._container.read(SAMPLES)
         stored = StoredWeights(content, torch.device("cpu"), str(self._container.path))
         return {key: stored[key] for key in stored.keys()}  # noqa: SIM118 (not a mapping)
+
+    def reader(self, task: str | None = None, /) -> TaskReader:
+        """What reads the values of a task apart from answering: the next batch is read while one is answered."""
+        return self.task(task).reader()
+
+    def fingerprint(self, task: str | None = None, /) -> str:
+        """A digest of the artifact's manifest, which names every file by its hash, and of the task."""
+        told = f"{self._known(task)}\0{self.manifest.model_dump_json()}"
+        return hashlib.sha256(told.encode()).hexdigest()
 
     def close(self) -> None:
         """Give back files and memory; the artifact cannot be used afterwards."""

@@ -17,10 +17,12 @@ from composer.execution import (
 )
 from composer.execution.inputs import first_sample
 from composer.execution.processors import Processors
+from composer.execution.task_reader import OutputFacts, TaskReader
 from composer.plan import current_watch, execute, pieces_inside, watched
 from composer.plugin import Hypothesis, Registry
 from composer.plugin.asking import ask
 from composer.plugin.implementations import BoundSearch
+from composer.types import Kind
 from composer_compile.artifact.container import Container
 from composer_compile.artifact.manifest import (
     GenerateEntry,
@@ -166,7 +168,43 @@ class LoadedTask:
         kinds = {name: self.registry.kinds[entry.kind] for name, entry in self.task.outputs.items()}
         return {name: first_sample(value, kinds[name]) for name, value in outputs.items()}
 
+    def reader(self) -> TaskReader:
+        """What reads raw values apart from answering them."""
+        return TaskReader(
+            self.requests.host,
+            fit=lambda arrays: self.requests.fit(self.requests.tensors(arrays)),
+            answer=self._answers,
+            outputs=output_facts(self.task, self.registry.kinds),
+            sizes=self.requests.batch_sizes,
+            check_seed=lambda seed: self.drawn(seed, {}),
+        )
+
+    @torch.inference_mode()
+    def _answers(self, fitted: tuple[dict[str, Tensor], dict[str, int]], seed: object) -> dict[str, Any]:
+        drawn, _ = self.drawn(seed, {})
+        return self.answer(self.values(*fitted, drawn), single=False)
+
     def _output(self, entry: Output, values: Mapping[str, Any]) -> Any:
         found = [None if name is None else values[name] for name in entry.values]
         record = self.registry.kinds[entry.kind].record
         return found[0] if record is None else ask(record, *found, what=f"the record of kind `{entry.kind}`")
+
+
+def output_facts(task: Task, kinds: Mapping[str, Kind]) -> dict[str, OutputFacts]:
+    """What the manifest says of every output before there is a value."""
+    tensors = {
+        each.name: each for part in task.order if isinstance(part, StageEntry) for each in part.outputs
+    }
+    searches = [part for part in task.order if isinstance(part, GenerateEntry)]
+    pads = {part.ports["ids"]: part.framing.pad for part in searches if "ids" in part.ports}
+    found = {}
+    for name, output in task.outputs.items():
+        kind = kinds[output.kind]
+        value = next(each for each in output.values if each is not None)
+        if value in tensors:
+            sizes = [dim for axis, dim in enumerate(tensors[value].dims) if axis != kind.batch_axis]
+            varies = any(isinstance(dim, str) and not dim.isdecimal() for dim in sizes)
+        else:
+            varies = len(kind.dims) > 1
+        found[name] = OutputFacts(kind, varies=varies, pad=pads.get(value))
+    return found

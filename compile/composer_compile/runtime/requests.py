@@ -148,10 +148,32 @@ class Requests:
 
     def _labels(self, key: str) -> list[str]:
         """What the kind calls the dimensions of a tensor `input.port` or `input.port.field`."""
+        kind, axes = self._axes(key)
+        return [kind.dims[axis] for axis in axes]
+
+    def _axes(self, key: str) -> tuple[Kind, tuple[int, ...]]:
+        """The kind of a tensor's port, and which of its dimensions the tensor has."""
         name, port, *label = key.split(".")
         kind = self.kind(name, port)
         field = kind.fields[label[0]] if label else next(iter(kind.fields.values()))
-        return [kind.dims[axis] for axis in field.dims]
+        return kind, field.dims
+
+    @property
+    def batch_sizes(self) -> tuple[int, int | None]:
+        """The fewest and the most samples of one batch; None where there is no limit."""
+        for key, forms in self.forms.items():
+            if key.partition(".")[0] not in self.host.per_sample:
+                continue
+            kind, axes = self._axes(key)
+            if kind.batch_axis not in axes:
+                continue
+            form = forms[axes.index(kind.batch_axis)]
+            if form.is_number:
+                return form.constant, form.constant
+            if form.is_symbol:
+                span = self.task.ranges[str(form)]
+                return span.low, span.high
+        return self.host.batch_limits
 
     def _check_range(self, symbol: str, size: int) -> None:
         span = self.task.ranges[symbol]

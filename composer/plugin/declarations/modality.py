@@ -48,6 +48,9 @@ class Modality(Declaration):
     counted: str = "entries"
     """What the sizes of its values count, in messages: "tokens"."""
     vocabulary: OfConfig[Mapping[str, VocabularyIds]] | None = None
+    names_files: bool = False
+    """Whether a text that is given as a raw value is the path of a file: of rows that others wrote, only files below a
+    folder that the user named are read."""
     examples: tuple[Mapping[str, Any], ...] = ()
     """Configs with which `composer plugins show` asks for the ports, where they depend on more than numbers, and with
     which the conformance kit runs the processor."""

@@ -105,9 +105,9 @@ def test_decoding_joins_contractions() -> None:
     [
         ([], "at least one string"),
         ("a man", "at least one string"),
-        (["a", 3], "text 2 of the batch is a int"),
-        ([None], "text 1 of the batch is a NoneType"),
-        (["\ud800"], "text 1 of the batch is not valid Unicode"),
+        (["a", 3], "text 2 of the batch is of the type int"),
+        ([None], "the text is of the type NoneType"),
+        (["\ud800"], "the text is not valid Unicode"),
     ],
 )
 def test_what_is_no_text_is_refused(vocabulary: Path, texts: Any, message: str) -> None:

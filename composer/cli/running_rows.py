@@ -1,0 +1,233 @@
+"""`composer run --rows`: many rows of a file through a task, with the options that only they have."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, TypedDict
+
+from composer.cli.options import assignment, positive, whole
+from composer.cli.output import print_json, remark, say, write_machine
+
+if TYPE_CHECKING:
+    from composer.execution import Answering
+    from composer.rows import RowsSummary
+
+__all__ = ["add_rows", "answer_rows", "collected", "hold_places", "misused"]
+
+ONLY_ROWS = {
+    "--out": "out",
+    "--map": "columns",
+    "--id": "id",
+    "--keep": "keep",
+    "--batch-size": "batch_size",
+    "--workers": "workers",
+    "--media-root": "media_root",
+    "--overwrite": "overwrite",
+    "--resume": "resume",
+}
+"""Options that say something of rows, with their attributes."""
+
+
+def add_rows(parser: argparse.ArgumentParser) -> None:
+    """The options of many rows."""
+    rows = parser.add_argument_group("many rows")
+    rows.add_argument(
+        "--rows",
+        metavar="FILE",
+        help='answer every row of a file (.jsonl, .csv, .tsv, .parquet), or every file of a pattern: "folder/*.png"; '
+        "columns map to inputs by their names, and NAME=VALUE is the same in all rows",
+    )
+    rows.add_argument(
+        "--out",
+        metavar="FILE",
+        type=Path,
+        help="where the answers go, in the order of the rows (.jsonl, .csv, .tsv, .parquet; default: standard output); "
+        "however it ends, the same command goes on where it was",
+    )
+    rows.add_argument(
+        "--map",
+        dest="columns",
+        metavar="INPUT=COLUMN",
+        type=assignment,
+        action="append",
+        default=[],
+        help="the column that an input reads, where it has another name; may be repeated",
+    )
+    rows.add_argument("--id", metavar="COLUMN", help="the column that names a row (default: id, or the file)")
+    rows.add_argument(
+        "--keep",
+        metavar="COLUMN",
+        action="append",
+        default=[],
+        help="a column that is copied beside the answers; may be repeated",
+    )
+    rows.add_argument(
+        "--batch-size", type=positive, metavar="N", help="rows that are answered at once (default: 16)"
+    )
+    rows.add_argument(
+        "--workers",
+        type=whole,
+        metavar="N",
+        help="threads that read rows while the task runs (default: up to 4 for files, 1 for texts; 0: read between)",
+    )
+    rows.add_argument(
+        "--media-root",
+        metavar="DIR",
+        type=Path,
+        help="where paths in rows begin, and what they may not leave (default: the folder of the file of rows)",
+    )
+    rows.add_argument(
+        "--overwrite",
+        action="store_true",
+        help="begin anew, whatever --out holds; without it answers are kept",
+    )
+    rows.add_argument(
+        "--resume",
+        action="store_true",
+        help="go on although rows came to the file, or on another device; never with another model or other options",
+    )
+
+
+def misused(args: argparse.Namespace) -> str | None:
+    """What is wrong with the options as they are given together."""
+    if args.rows is None:
+        given = [flag for flag, name in ONLY_ROWS.items() if _given(getattr(args, name))]
+        return f"{given[0]} belongs to --rows" if given else None
+    if args.stream or args.timing:
+        return f"{'--stream' if args.stream else '--timing'} is for one answer, and --rows asks for many"
+    if args.overwrite and args.resume:
+        return "--overwrite begins anew and --resume goes on: give one of them"
+    if args.out is None and (args.overwrite or args.resume):
+        return f"{'--overwrite' if args.overwrite else '--resume'} belongs to --out"
+    if args.out is None and args.json:
+        return "--json tells how the run of --out went; without --out the answers themselves are JSON"
+    twice = [name for name, _ in args.columns if sum(name == other for other, _ in args.columns) > 1]
+    return f"--map names the input `{twice[0]}` twice" if twice else None
+
+
+def _given(value: object) -> bool:
+    return value is not None and value is not False and value != []
+
+
+def hold_places(args: argparse.Namespace) -> None:
+    """Look at the places before a model is loaded. Raises InputError for what is not there, or must not be written."""
+    from composer.rows.answers_file import AnswersFile
+    from composer.rows.row_sources import opened
+
+    if args.out is not None:
+        AnswersFile.check_free(args.out, overwrite=args.overwrite)
+    opened(args.rows)
+
+
+def collected(inputs: Iterable[tuple[str, str]]) -> dict[str, str | list[str]]:
+    """Values by name; of a name that stands several times, all values in order."""
+    values: dict[str, list[str]] = {}
+    for name, value in inputs:
+        values.setdefault(name, []).append(value)
+    return {name: found[0] if len(found) == 1 else found for name, found in values.items()}
+
+
+def answer_rows(args: argparse.Namespace, model: Answering, task: str) -> int:
+    """Exit code 1 where some rows failed."""
+    return _printed(args, model, task) if args.out is None else _written(args, model, task)
+
+
+class _Options(TypedDict):
+    """What `composer.rows.answer_rows` and `run_rows` both take."""
+
+    columns: dict[str, str]
+    constants: dict[str, str | list[str]]
+    id: str | None
+    keep: tuple[str, ...]
+    batch_size: int | None
+    workers: int | None
+    seed: int | None
+    media_root: Path | None
+
+
+def _options(args: argparse.Namespace) -> _Options:
+    return {
+        "columns": dict(args.columns),
+        "constants": collected(args.inputs),
+        "id": args.id,
+        "keep": tuple(args.keep),
+        "batch_size": args.batch_size,
+        "workers": args.workers,
+        "seed": args.seed,
+        "media_root": args.media_root,
+    }
+
+
+def _printed(args: argparse.Namespace, model: Answering, task: str) -> int:
+    from composer import rows
+    from composer.rows.answer_lines import JsonAnswers
+
+    failed = 0
+    for answer in rows.answer_rows(model, task, args.rows, **_options(args)):
+        write_machine(JsonAnswers().line(answer).decode("ascii"))
+        failed += answer.error is not None
+    return 1 if failed else 0
+
+
+def _written(args: argparse.Namespace, model: Answering, task: str) -> int:
+    from composer import rows
+    from composer.rows.rows_display import RowsDisplay
+
+    display = RowsDisplay()
+    try:
+        summary = rows.run_rows(
+            model,
+            task,
+            args.rows,
+            args.out,
+            overwrite=args.overwrite,
+            resume=args.resume,
+            watching=display,
+            **_options(args),
+        )
+    except KeyboardInterrupt:
+        display.close()
+        anew = " without --overwrite" if args.overwrite else ""
+        remark(f"{args.out} keeps the answers so far: the same command{anew} goes on behind them")
+        raise
+    finally:
+        display.close()
+    if args.json:
+        print_json(_as_json(args, summary), indent=1)
+    else:
+        say(_summed_up(summary))
+    return 1 if summary.failed else 0
+
+
+def _summed_up(summary: RowsSummary) -> str:
+    now = summary.rows - summary.before
+    rate = f", {summary.rows_per_s:.3g} rows/s" if now else ""
+    before = f", {summary.before:,} of them before" if summary.before else ""
+    noun = "row" if summary.answered == 1 else "rows"
+    return f"{summary.out}: {summary.answered:,} {noun} answered, {summary.failed:,} failed{before}{rate}"
+
+
+def _as_json(args: argparse.Namespace, summary: RowsSummary) -> dict[str, object]:
+    asked = {
+        **summary.asked,
+        "document": args.task,
+        "weights": args.weights,
+        "settings": dict(args.settings),
+        "dtype": args.dtype,
+        "threads": args.threads,
+        "batch_size": args.batch_size,
+        "workers": args.workers,
+        "media_root": None if args.media_root is None else str(args.media_root),
+    }
+    return {
+        "asked": asked,
+        "out": str(summary.out),
+        "rows": summary.rows,
+        "answered": summary.answered,
+        "failed": summary.failed,
+        "before": summary.before,
+        "seconds": round(summary.seconds, 3),
+        "rows_per_s": round(summary.rows_per_s, 3),
+    }

@@ -1,0 +1,55 @@
+"""What tells one model's answers from another's: a digest of a task's plan and of every weight that it reads."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+
+import torch
+from torch import nn
+
+from composer.plan import Plan, Step
+
+__all__ = ["fingerprint_of"]
+
+VERSION = "1"
+THREADS = 4
+
+
+def fingerprint_of(plan: Plan, modules: Mapping[str, nn.Module], dtype: torch.dtype) -> str:
+    """Equal for the same nodes, options and weights in one number format, wherever they come from."""
+    inputs = {
+        name: (item.modality.id, item.config.model_dump_json(fallback=str))
+        for name, item in plan.inputs.items()
+    }
+    steps = [_told(step) for step in plan.steps]
+    names = sorted({step.node.module.name for step in plan.steps} & set(modules))
+    tensors = {
+        f"{name}.{key}": tensor
+        for name in names
+        for key, tensor in sorted(modules[name].state_dict().items())
+        if isinstance(tensor, torch.Tensor)
+    }
+    told = [VERSION, str(dtype), inputs, steps, dict(plan.outputs), _digests(tensors.items())]
+    return hashlib.sha256(json.dumps(told, sort_keys=True, default=str).encode()).hexdigest()
+
+
+def _told(step: Step) -> tuple[object, ...]:
+    node = step.node
+    options = None if node.options is None else node.options.model_dump_json(fallback=str)
+    config = node.module.config.model_dump_json(fallback=str)
+    return node.name, node.module.type.id, config, node.method, options, sorted(node.sources.items())
+
+
+def _digests(tensors: Iterable[tuple[str, torch.Tensor]]) -> list[tuple[str, str, list[int], str]]:
+    """Name, format, shape and content of every tensor; hashing leaves the interpreter to other threads."""
+    with ThreadPoolExecutor(THREADS) as pool:
+        return list(pool.map(_digest, tensors))
+
+
+def _digest(item: tuple[str, torch.Tensor]) -> tuple[str, str, list[int], str]:
+    name, tensor = item
+    flat = tensor.detach().cpu().contiguous().flatten().view(torch.uint8)
+    return name, str(tensor.dtype), list(tensor.shape), hashlib.sha256(flat.numpy().data).hexdigest()

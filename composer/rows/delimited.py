@@ -1,0 +1,82 @@
+"""Rows of a file with commas (or tabs) between values, and a first line that names the columns."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+from collections.abc import Generator, Iterator
+from contextlib import closing
+from pathlib import Path
+
+from composer.problems import InputError
+from composer.rows.json_lines import LONGEST_LINE
+from composer.rows.row import GivenRow
+
+__all__ = ["DelimitedRows"]
+
+
+class DelimitedRows:
+    """The rows of a CSV or TSV file; every value is a text."""
+
+    names_files = False
+
+    def __init__(self, path: Path, delimiter: str = ",") -> None:
+        self.path = path
+        self.name = str(path)
+        self.folder = path.absolute().parent
+        self._delimiter = delimiter
+        with closing(self._records()) as records:
+            head = next(records, None)
+        if head is None:
+            raise InputError(f"{path} is empty: its first line names the columns")
+        if isinstance(head, str):
+            raise InputError(f"{path}: the line that names the columns cannot be read: {head}")
+        self.columns = tuple(name.strip() for name in head)
+        twice = sorted({name for name in self.columns if self.columns.count(name) > 1})
+        if twice:
+            raise InputError(f"{path} has several columns called `{twice[0]}`: give each a name of its own")
+
+    def survey(self) -> tuple[int, str]:
+        digest = hashlib.sha256()
+        with self.path.open("rb") as file:
+            while content := file.read(1 << 20):
+                digest.update(content)
+        with closing(self._records()) as records:
+            return sum(1 for _ in records) - 1, digest.hexdigest()
+
+    def rows(self, skipped: int = 0) -> Iterator[GivenRow]:
+        with closing(self._records()) as records:
+            next(records, None)
+            for number, record in enumerate(records, 1):
+                if number > skipped:
+                    yield self._row(number, record)
+
+    def _row(self, number: int, record: list[str] | str) -> GivenRow:
+        if isinstance(record, str):
+            return GivenRow(number, fault=record)
+        if len(record) != len(self.columns):
+            noun = "value" if len(record) == 1 else "values"
+            return GivenRow(
+                number,
+                fault=f"it has {len(record)} {noun}, and the first line names {len(self.columns)} columns",
+            )
+        for name, text in zip(self.columns, record, strict=True):
+            if not text.isascii() and any("\udc80" <= letter <= "\udcff" for letter in text):
+                return GivenRow(number, fault=f"column `{name}` is not UTF-8: save the file as UTF-8")
+        return GivenRow(number, dict(zip(self.columns, record, strict=True)))
+
+    def _records(self) -> Generator[list[str] | str, None, None]:
+        """Every record with content, the columns first; of one that cannot be read, why."""
+        csv.field_size_limit(max(LONGEST_LINE, csv.field_size_limit()))
+        with self.path.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as file:
+            reader = csv.reader(file, delimiter=self._delimiter)
+            while True:
+                try:
+                    record = next(reader)
+                except StopIteration:
+                    return
+                except csv.Error as error:
+                    yield f"line {reader.line_num} cannot be read: {error}"
+                    continue
+                if record:
+                    yield record

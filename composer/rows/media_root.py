@@ -1,0 +1,58 @@
+"""Paths in rows: relative ones begin at one folder, and none leads out of it.
+
+Rows are data, often of others: what they name is read only below a folder that the user named, or where they lie.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+from composer.problems import is_address
+from composer.rows.row import RowError
+
+__all__ = ["MediaRoot"]
+
+
+class MediaRoot:
+    """The folder below which the files of rows lie. Links are followed before that is decided."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._real = os.path.realpath(folder)
+
+    def held(self, value: object, column: str) -> object:
+        """The value with every path in it made absolute. Raises RowError for one that leads out, or nowhere."""
+        if isinstance(value, str):
+            return self._path(value, column)
+        if isinstance(value, list):
+            return [self.held(each, column) for each in value]
+        if isinstance(value, Mapping) and value.keys() <= {
+            "bytes",
+            "path",
+        }:  # as libraries of data sets write them
+            content = value.get("bytes")
+            return content if content is not None else self.held(value.get("path"), column)
+        return value
+
+    def _path(self, value: str, column: str) -> str:
+        if not value:
+            return value
+        joined = os.path.join(self._real, value)
+        try:
+            real = os.path.realpath(joined)
+            exists = os.path.exists(real)
+            inside = os.path.commonpath([self._real, real]) == self._real
+        except (OSError, ValueError) as error:
+            raise RowError(f"{value!r:.200} is not a path: {error}", column) from None
+        if not exists and is_address(value):
+            return value  # the modality says that nothing is fetched
+        if not inside:
+            raise RowError(
+                f"{value} lies outside of {self.folder}: name a folder that holds it with --media-root (media_root=)",
+                column,
+            )
+        if not exists:
+            raise RowError(f"{value} does not exist below {self.folder}", column)
+        return joined

@@ -1,0 +1,78 @@
+"""A row and its answer: what every reader of rows gives, and every writer of answers takes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+from composer.problems import InputError
+
+__all__ = ["GivenRow", "RowAnswer", "RowError", "RowSource"]
+
+
+@dataclass(frozen=True)
+class GivenRow:
+    """One row, before anything is known of a task."""
+
+    number: int
+    """Rows are counted from 1; lines without content are no rows."""
+    values: Mapping[str, object] = field(default_factory=dict)
+    """Its values by column."""
+    fault: str = ""
+    """Why it is no row, where it is none: a line that is no JSON."""
+
+
+class RowError(InputError):
+    """One row cannot be answered; `column` is the one at fault, where it is known."""
+
+    def __init__(self, reason: str, column: str | None = None) -> None:
+        self.reason, self.column = reason, column
+        super().__init__(reason)
+
+
+@dataclass(frozen=True)
+class RowAnswer:
+    """The answer to one row: its outputs, or why there are none."""
+
+    row: int
+    id: object = None
+    """The value of the row's own name; None where it has none."""
+    outputs: Mapping[str, Any] = field(default_factory=dict)
+    """What the task gave, by output; empty where there is an error."""
+    error: RowError | None = None
+    """Why there are no outputs."""
+    kept: Mapping[str, object] = field(default_factory=dict)
+    """Columns of the row that were asked to stand beside the answer."""
+
+    @property
+    def reason(self) -> str:
+        """Why there are no outputs; empty where there are some."""
+        return "" if self.error is None else self.error.reason
+
+
+class RowSource(Protocol):
+    """Where rows come from. Read as a stream: a file of any size takes the memory of one row."""
+
+    @property
+    def name(self) -> str:
+        """What messages call it: the path, as it was given."""
+
+    @property
+    def folder(self) -> Path | None:
+        """Where relative paths in the rows begin, and what they may not leave; None where they are the caller's own."""
+
+    @property
+    def columns(self) -> tuple[str, ...] | None:
+        """The columns of every row; None where each row names its own."""
+
+    @property
+    def names_files(self) -> bool:
+        """Whether the rows are files, each in the column `file`."""
+
+    def survey(self) -> tuple[int | None, str]:
+        """How many rows there are, where that can be told, and a digest of all of them."""
+
+    def rows(self, skipped: int = 0) -> Iterator[GivenRow]:
+        """The rows in order, after so many of them."""

@@ -1,0 +1,99 @@
+"""Where rows come from: the ending of a file says how it is read; Python may give rows of its own."""
+
+from __future__ import annotations
+
+import glob
+import hashlib
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sized
+from itertools import islice
+from pathlib import Path
+
+from composer.problems import InputError
+from composer.rows.row import GivenRow, RowSource
+
+__all__ = ["ENDINGS", "GivenRows", "opened"]
+
+ENDINGS = (".jsonl", ".ndjson", ".csv", ".tsv", ".parquet")
+"""Endings of files with rows."""
+
+
+class GivenRows:
+    """Rows that Python gives: maps from columns to values, read once and in order."""
+
+    columns = None
+    names_files = False
+    folder = None
+    name = "the rows"
+
+    def __init__(self, rows: Iterable[Mapping[str, object]]) -> None:
+        self._rows = rows
+
+    def survey(self) -> tuple[int | None, str]:
+        if not isinstance(self._rows, (list, tuple)):
+            return len(self._rows) if isinstance(self._rows, Sized) else None, ""
+        digest = hashlib.sha256()
+        for row in self._rows:
+            digest.update(json.dumps(row, default=_told).encode())
+        return len(self._rows), digest.hexdigest()
+
+    def rows(self, skipped: int = 0) -> Iterator[GivenRow]:
+        for number, values in enumerate(islice(self._rows, skipped, None), skipped + 1):
+            if isinstance(values, Mapping):
+                yield GivenRow(number, values)
+            else:
+                yield GivenRow(
+                    number,
+                    fault=f"it is of the type {type(values).__name__}, not a map of columns and values",
+                )
+
+
+def _told(value: object) -> str:
+    return repr(value) if isinstance(value, (bytes, Path)) else type(value).__name__
+
+
+def opened(rows: str | Path | Iterable[Mapping[str, object]]) -> RowSource:
+    """The rows of a file, of a pattern of files, or of Python. Raises InputError for what holds none."""
+    if not isinstance(rows, (str, Path)):
+        return GivenRows(rows)
+    path, text = Path(rows), str(rows)
+    try:
+        if path.is_file():
+            return _file(path)
+        if path.is_dir() or glob.has_magic(text):
+            from composer.rows.file_rows import FileRows
+
+            return FileRows(text)
+        if path.exists():
+            raise InputError(
+                f"{path} is a device or a pipe, and rows may be read twice: save them as a file first"
+            )
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {error.strerror or error}") from None
+    except ValueError as error:
+        raise InputError(f"{text!r} is not a path: {error}") from None
+    raise InputError(f"{path} does not exist: check the path, which starts at {Path.cwd()}")
+
+
+def _file(path: Path) -> RowSource:
+    ending = path.suffix.lower()
+    if ending in (".jsonl", ".ndjson"):
+        from composer.rows.json_lines import JsonLines
+
+        return JsonLines(path)
+    if ending in (".csv", ".tsv"):
+        from composer.rows.delimited import DelimitedRows
+
+        return DelimitedRows(path, "\t" if ending == ".tsv" else ",")
+    if ending == ".parquet":
+        from composer.rows.parquet import ParquetRows
+
+        return ParquetRows(path)
+    cure = (
+        "write one JSON object per line and call it .jsonl"
+        if ending == ".json"
+        else "its ending says how it is read"
+    )
+    raise InputError(
+        f'{path} is no file of rows: {cure} ({", ".join(ENDINGS)}); pictures are given as "folder/*.png"'
+    )

@@ -1,0 +1,163 @@
+"""`composer run --rows`: what is printed and written, the exit codes, and options that do not go together."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from pathlib import Path
+
+import pytest
+
+SPEAKING = """\
+composer: 1
+name: speaking
+modules:
+  text: {uses: mplug2.text_encoder, with: {hidden: 16, heads: 2, layers: 1}}
+tasks:
+  embed:
+    inputs:
+      question: {modality: text, with: {tokenizer: bert-uncased, max_tokens: 20, on_overflow: error}}
+    nodes:
+      words: {call: text, inputs: {tokens: question.tokens}}
+      vector: {uses: core.pool, inputs: {states: words.states}}
+    outputs: {vector: vector.embedding}
+"""
+RUN = "run speaking.yaml --weights weights.safetensors"
+
+
+@pytest.fixture
+def rows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Five rows, of which the fourth is too long; a document and weights for it, in the working directory."""
+    from composer import load
+    from composer.weights import save_weights
+
+    monkeypatch.chdir(tmp_path)
+    Path("speaking.yaml").write_text(SPEAKING)
+    save_weights(load("speaking.yaml", weights="initial").modules, Path("weights.safetensors"))
+    texts = ["hello", "what is it", "who", "a " * 30, "where is it?"]
+    path = Path("rows.jsonl")
+    path.write_text(
+        "".join(
+            json.dumps({"id": f"q{n}", "question": text, "gold": n}) + "\n" for n, text in enumerate(texts)
+        )
+    )
+    return path
+
+
+def test_rows_in_answers_out(composer, rows: Path) -> None:
+    done = composer(*shlex.split(f"{RUN} --rows rows.jsonl --out answers.jsonl --batch-size 2"))
+    assert done.code == 1
+    assert done.out.startswith("answers.jsonl: 4 rows answered, 1 failed, ")
+    assert done.err.splitlines() == [
+        "nothing reads the column `gold`",
+        "row 4: the text has 32 tokens and 20 are allowed: shorten it, raise max_tokens, or set on_overflow: truncate",
+    ]
+    answers = [json.loads(line) for line in Path("answers.jsonl").read_text().splitlines()]
+    assert [(each["row"], each["id"], "error" in each) for each in answers] == [
+        (n + 1, f"q{n}", n == 3) for n in range(5)
+    ]
+    assert len(answers[0]["outputs"]["vector"]) == 16
+    again = composer(*shlex.split(f"{RUN} --rows rows.jsonl --out answers.jsonl"))
+    assert (again.code, again.out) == (1, "answers.jsonl: 4 rows answered, 1 failed, 5 of them before\n")
+
+
+def test_json_echoes_what_was_asked(composer, rows: Path) -> None:
+    done = composer(
+        *shlex.split(
+            "run speaking.yaml:embed --weights weights.safetensors"
+            + " --rows rows.jsonl --out answers.csv --json --threads 1 --keep gold --workers 0 --dtype bfloat16"
+        )
+    )
+    told = json.loads(done.out)
+    assert (told["rows"], told["answered"], told["failed"], told["out"]) == (5, 4, 1, "answers.csv")
+    asked = told["asked"]
+    assert asked["document"] == "speaking.yaml:embed"
+    assert (asked["task"], asked["weights"], asked["dtype"]) == ("embed", "weights.safetensors", "bfloat16")
+    assert (asked["threads"], asked["workers"], asked["kept"]) == (1, 0, ["gold"])
+    assert asked["columns"] == {"question": "question"}
+    lines = Path("answers.csv").read_text().splitlines()
+    assert lines[0] == "row,id,gold,vector,error"
+    assert lines[4].startswith('4,q3,3,,"the text has 32 tokens')
+
+
+def test_without_a_file_the_answers_are_printed(composer, rows: Path) -> None:
+    done = composer(*shlex.split(f"{RUN} --rows rows.jsonl"))
+    assert done.code == 1
+    assert [json.loads(line)["row"] for line in done.out.splitlines()] == [1, 2, 3, 4, 5]
+
+
+def test_weights_that_changed_are_not_gone_on_with(composer, rows: Path) -> None:
+    assert composer(*shlex.split(f"{RUN} --rows rows.jsonl --out a.jsonl")).code == 1
+    done = composer(*shlex.split("run speaking.yaml --weights initial --rows rows.jsonl --out a.jsonl"))
+    assert (done.code, done.out) == (1, "")
+    assert "its weights or its options changed" in done.err
+    done = composer(*shlex.split(f"{RUN} --dtype float16 --rows rows.jsonl --out a.jsonl"))
+    assert "its weights or its options changed" in done.err
+    done = composer(
+        *shlex.split("run speaking.yaml --weights initial --rows rows.jsonl --out a.jsonl --overwrite")
+    )
+    assert "4 rows answered, 1 failed, " in done.out
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("--out a.jsonl question=hi", "--out belongs to --rows"),
+        ("--map question=text question=hi", "--map belongs to --rows"),
+        ("--batch-size 3 question=hi", "--batch-size belongs to --rows"),
+        ("--workers 0 question=hi", "--workers belongs to --rows"),
+        ("--rows rows.jsonl --stream", "--stream is for one answer"),
+        ("--rows rows.jsonl --out a.jsonl --timing", "--timing is for one answer"),
+        ("--rows rows.jsonl --out a.jsonl --resume --overwrite", "give one of them"),
+        ("--rows rows.jsonl --resume", "--resume belongs to --out"),
+        ("--rows rows.jsonl --json", "--json tells how the run of --out went"),
+        ("--rows rows.jsonl --map question=a --map question=b", "`question` twice"),
+        ("--rows rows.jsonl --batch-size 0", "not a whole number above zero"),
+    ],
+)
+def test_options_that_do_not_go_together(composer, rows: Path, line: str, message: str) -> None:
+    done = composer(*shlex.split(f"{RUN} {line}"))
+    assert (done.code, done.out) == (2, "")
+    assert message in done.err
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("--rows gone.jsonl --out a.jsonl", "gone.jsonl does not exist"),
+        ("--rows rows.jsonl --out rows.jsonl", "nothing beside it says which rows it answers"),
+        ("--rows rows.jsonl --out a.txt", "the ending of --out"),
+        ("--rows rows.jsonl --out a.jsonl --map question=txt", "has no column `txt`"),
+        ("--rows rows.jsonl --out a.jsonl --map qustion=question", "did you mean `question`"),
+        ("--rows rows.jsonl --out a.jsonl --seed 3", "takes no seed"),
+        ("--rows rows.jsonl --out a.jsonl --media-root gone", "gone is not a folder"),
+    ],
+)
+def test_what_cannot_be_run_is_one_line(composer, rows: Path, line: str, message: str) -> None:
+    content = rows.read_bytes()
+    done = composer(*shlex.split(f"{RUN} {line}"))
+    assert (done.code, done.out) == (1, "")
+    assert message in done.err
+    assert done.err.count("\n") == 1
+    assert rows.read_bytes() == content
+    assert not Path("a.jsonl").exists()
+
+
+def test_ctrl_c_says_how_to_go_on(composer, rows: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from composer.rows.answering_rows import RowRunner
+
+    real = RowRunner._answers
+
+    def interrupted(self, group, read):
+        if group[0].number == 5:
+            raise KeyboardInterrupt
+        return real(self, group, read)
+
+    monkeypatch.setattr(RowRunner, "_answers", interrupted)
+    done = composer(*shlex.split(f"{RUN} --rows rows.jsonl --out a.jsonl --batch-size 1"))
+    assert done.code == 130
+    assert "a.jsonl keeps the answers so far: the same command goes on behind them" in done.err
+    monkeypatch.setattr(RowRunner, "_answers", real)
+    done = composer(*shlex.split(f"{RUN} --rows rows.jsonl --out a.jsonl --batch-size 1"))
+    assert done.code == 1
+    assert len(Path("a.jsonl").read_text().splitlines()) == 5
