@@ -22,8 +22,8 @@ from composer.files import replace_file
 from composer.problems import InputError
 from composer.problems.render.machine import json_text
 from composer.rows.answer_lines import AnswerFormat
-from composer.rows.asked import Asked
 from composer.rows.row import RowAnswer
+from composer.rows.rows_asked import Asked
 
 __all__ = ["AnswersFile", "Counts"]
 

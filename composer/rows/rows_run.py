@@ -15,11 +15,11 @@ from composer.problems import InputError
 from composer.rows.answer_lines import format_of
 from composer.rows.answering_rows import RowRunner
 from composer.rows.answers_file import AnswersFile
-from composer.rows.asked import Asked
 from composer.rows.column_map import ColumnMap, column_map
 from composer.rows.media_root import MediaRoot
 from composer.rows.row import RowAnswer, RowSource
 from composer.rows.row_sources import opened
+from composer.rows.rows_asked import Asked
 
 __all__ = ["RowsSummary", "Watching", "answer_rows", "run_rows"]
 
