@@ -1,7 +1,11 @@
-"""Files written whole or not at all: what stood there before stays until the new content has reached the disk."""
+"""Files written whole or not at all: what stood there before stays until the new content has reached the disk.
+
+And the digest of a file, which tells it from all others.
+"""
 
 from __future__ import annotations
 
+import hashlib
 import os
 import shutil
 import stat
@@ -13,7 +17,7 @@ from typing import BinaryIO
 
 from composer.problems import InputError
 
-__all__ = ["new_folder", "replace_file", "replace_text"]
+__all__ = ["new_folder", "replace_file", "replace_text", "sha256_of"]
 
 
 def replace_file(path: Path, write: Callable[[BinaryIO], object], *, several: bool = False) -> None:
@@ -88,6 +92,15 @@ def replace_text(path: Path, old: str, new: str) -> None:
         )
     changed = new.encode(encoding)
     replace_file(path, lambda file: file.write(changed))
+
+
+def sha256_of(path: Path) -> str:
+    """The digest of a file, read in pieces."""
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while piece := file.read(1 << 20):
+            digest.update(piece)
+    return digest.hexdigest()
 
 
 def _mode_of(target: Path) -> int | None:

@@ -21,6 +21,7 @@ from composer.language import Source
 from composer.plan import Plan
 from composer.plugin import Registry, load_registry
 from composer.problems.suggest import unknown
+from composer.sources import GivenNames, GivenWeights
 from composer_compile.artifact.command import command_of, without_paths
 from composer_compile.artifact.container import MANIFEST, container_of
 from composer_compile.artifact.dtypes import DTYPES
@@ -31,6 +32,7 @@ from composer_compile.artifact.manifest import (
     Operation,
     Parity,
     Task,
+    WeightsOrigin,
     write_manifest,
 )
 from composer_compile.artifact.requirements import requirements_of
@@ -65,9 +67,9 @@ def compile_document(
     out: str | Path,
     *,
     tasks: Iterable[str] | None = None,
-    weights: str | Path | None = None,
-    layout: str | None = None,
-    root: str | None = None,
+    weights: GivenWeights = None,
+    layout: GivenNames = None,
+    root: GivenNames = None,
     init: str | Iterable[str] = (),
     settings: Mapping[str, Any] | None = None,
     options: Options | None = None,
@@ -207,12 +209,20 @@ class _Job:
             operations={
                 name: Operation(module_types=found) for name, found in sorted(maker.operations.items())
             },
+            sources=self._sources(),
             files=file_entries(self.folder),
         )
         manifest = manifest.model_copy(update={"parity": self._compare(manifest, prepared)})
         manifest = manifest.model_copy(update={"files": file_entries(self.folder, manifest.files)})
         (self.folder / MANIFEST).write_bytes(write_manifest(manifest))
         return manifest
+
+    def _sources(self) -> dict[str, WeightsOrigin]:
+        """Where the weights of every module come from."""
+        loading = self.model.loading
+        if loading is None:
+            return {name: WeightsOrigin(source="fresh") for name in self.model.modules}
+        return {name: WeightsOrigin.model_validate(origin) for name, origin in loading.origins().items()}
 
     def _prepare(self, plans: Mapping[str, Plan]) -> dict[str, _Prepared]:
         """Every task, cut so that what several of them compute is one program."""

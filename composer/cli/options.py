@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, TypedDict
 from composer.problems.render import FORMATS
 
 if TYPE_CHECKING:
+    from composer.sources import GivenNames, GivenWeights
     from composer.weights import LoadReport
 
 __all__ = [
@@ -44,30 +46,41 @@ WEIGHTS_FLAGS = {"--weights": "weights", "--layout": "layout", "--root": "root",
 class WeightsOptions(TypedDict):
     """What `composer.load`, `compile_document` and `train_document` take of weights."""
 
-    weights: str | None
-    layout: str | None
-    root: str | None
+    weights: GivenWeights
+    layout: GivenNames
+    root: GivenNames
     init: list[str]
 
 
 DTYPES = {"float32": "fp32", "bfloat16": "bf16", "float16": "fp16"}
 """Number formats as torch calls them, and as artifacts and recipes do."""
 
-SHIPPED = "those that ship with the document, or with one that it extends"
+SHIPPED = "what the document names for its modules, and what ships with it or with one that it extends"
 
 
 def add_weights(parser: argparse.ArgumentParser, default: str = SHIPPED) -> None:
     """Which weights are loaded, and how; `weights_of` reads it. `default` tells those that nobody names."""
     parser.add_argument(
         "--weights",
-        metavar="FILE",
-        help="checkpoint to load, or the name of a shipped document that has some, or `initial` for random weights "
-        f"(default: {default})",
+        metavar="[MODULE=]FILE",
+        action="append",
+        default=[],
+        help="checkpoint for the whole document, or for one module: a path, package:name/file, "
+        "hub:owner/name@revision/file, or the name of a shipped document that has some; `initial` for random weights; "
+        f"may be repeated (default: {default})",
     )
-    parser.add_argument("--layout", metavar="ID", help="how a published checkpoint names its tensors")
+    parser.add_argument(
+        "--layout",
+        metavar="[MODULE=]ID",
+        action="append",
+        default=[],
+        help="how a published checkpoint names its tensors",
+    )
     parser.add_argument(
         "--root",
-        metavar="NAME",
+        metavar="[MODULE=]NAME",
+        action="append",
+        default=[],
         help="entry of the checkpoint, or first words of its keys, under which the tensors lie: ema, net.body",
     )
     parser.add_argument(
@@ -86,7 +99,31 @@ def add_weights(parser: argparse.ArgumentParser, default: str = SHIPPED) -> None
 
 
 def weights_of(args: argparse.Namespace) -> WeightsOptions:
-    return {"weights": args.weights, "layout": args.layout, "root": args.root, "init": args.init}
+    """What the options say. Raises InputError where one says two things of a module, or of the whole document."""
+    return {
+        "weights": _by_module("--weights", args.weights),
+        "layout": _by_module("--layout", args.layout),
+        "root": _by_module("--root", args.root),
+        "init": args.init,
+    }
+
+
+_OF_MODULE = re.compile(r"([A-Za-z_][A-Za-z0-9_-]*)=(.*)", re.DOTALL)
+
+
+def _by_module(option: str, texts: list[str]) -> str | dict[str, str] | None:
+    """The one text for the whole document, or a map from modules to theirs. A path that is there is a path."""
+    found: dict[str, str] = {}
+    for text in texts:
+        match = None if Path(text).exists() else _OF_MODULE.fullmatch(text)
+        name, value = ("*", text) if match is None else match.groups()
+        if name in found:
+            from composer.problems import InputError
+
+            what = "the whole document" if name == "*" else f"`{name}`"
+            raise InputError(f"{option} is given twice for {what}, {found[name]} and {value}: leave one out")
+        found[name] = value
+    return found if set(found) - {"*"} else found.get("*")
 
 
 @contextmanager
@@ -108,7 +145,7 @@ def report_loading(args: argparse.Namespace, loading: LoadReport | None) -> None
         remark(loading if loading is not None else "initial weights: no checkpoint was read")
     elif loading is not None:
         for note in loading.unasked:
-            remark(f"composer: note: {loading.source}: {note}")
+            remark(f"composer: note: {note}")
 
 
 def add_dtype(parser: argparse.ArgumentParser, what: str = "the weights") -> None:

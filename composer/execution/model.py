@@ -26,7 +26,6 @@ from composer.execution.session import Session
 from composer.execution.slot_values import TaskValues
 from composer.execution.start import Start, chosen_layout
 from composer.execution.task_reader import TaskReader
-from composer.execution.weights_source import INITIAL
 from composer.graph import Checked, CheckedModule, Report, check
 from composer.language import Source
 from composer.plan import plan_objective, plan_task
@@ -36,6 +35,8 @@ from composer.plugin.asking import PluginError, ask
 from composer.plugin.implementations import decoder_of
 from composer.problems import InputError
 from composer.problems.suggest import unknown
+from composer.sources import INITIAL, GivenNames, GivenWeights
+from composer.sources.given import for_the_whole
 from composer.weights import LoadReport
 
 __all__ = ["INITIAL", "Model", "NotCopiedError", "build_for_training", "device_of", "load"]
@@ -199,9 +200,9 @@ class Model:
 def load(
     document: str | Path | Source | Report,
     *,
-    weights: str | Path | None = None,
-    layout: str | None = None,
-    root: str | None = None,
+    weights: GivenWeights = None,
+    layout: GivenNames = None,
+    root: GivenNames = None,
     init: str | Iterable[str] = (),
     config: Mapping[str, object] | None = None,
     settings: Mapping[str, object] | None = None,
@@ -215,11 +216,13 @@ def load(
 
     Args:
         document: path, shipped name, or a report that was made before.
-        weights: checkpoint, or the name of a shipped document that has some; left out, the weights that ship with the
-            document, by whatever path or name it was given, or with one that it extends; `"initial"` keeps random ones.
-        layout: id of the layout of a published checkpoint; left out, keys are `<module>.<parameter>`.
-        root: entry of the checkpoint, or first words of its keys, under which the tensors lie; left out, the usual.
-        init: modules that start with fresh weights, whatever the checkpoint holds for them.
+        weights: checkpoint for the whole document (a path, `package:name/file`, `hub:owner/name@revision/file`, or the
+            name of a shipped document that has some), or a map from modules to such, with `*` for all others. Left
+            out, those that the document names for its modules, and for the others those that ship with the document,
+            by whatever path or name it was given, or with one that it extends; `"initial"` keeps random ones.
+        layout: id of the layout of that checkpoint; left out, keys are `<module>.<parameter>`. Or a map, as `weights`.
+        root: entry of it, or first words of its keys, under which the tensors lie; left out, the usual. Or a map.
+        init: modules that start with fresh weights, whatever the checkpoints hold for them.
         config: a published config (parsed JSON), read by the layout into parameters.
         settings: parameter overrides; they win over `config`.
         device: where it runs. dtype: number format of the weights, e.g. `"bfloat16"`.
@@ -241,8 +244,9 @@ def load(
     target = device_of(device)
     number_format = _dtype(dtype)
     fusing = None if fuse is None else fusing_in(fuse)
-    start = Start.of(report, registry, weights=weights, layout=layout, root=root, init=init)
-    modules = _build(report, names, empty=start.checkpoint is not None, fresh=start.fresh)
+    needed = module_names([plan_task(report.tasks[name]) for name in names])
+    start = Start.of(report, registry, weights=weights, layout=layout, root=root, init=init, needed=needed)
+    modules = _build(report, names, empty=not start.is_initial, fresh=start.fresh)
     loading = start.fill(modules, changed=parameters, dtype=number_format, device=target)
     for module in modules.values():
         module.to(target, number_format).eval()
@@ -305,14 +309,14 @@ def _task_names(report: Checked, tasks: Iterable[str] | None) -> tuple[str, ...]
 
 def _from_config(
     registry: Registry,
-    layout: str | None,
+    layout: GivenNames,
     config: Mapping[str, object] | None,
     document: str | Path | Source | Report,
 ) -> dict[str, object]:
     """The published config as parameters; what the document has no parameter for is left out."""
     if config is None or isinstance(document, Report):
         return {}
-    chosen = chosen_layout(registry, layout)
+    chosen = chosen_layout(registry, for_the_whole(layout))
     if chosen is None or chosen.parameters is None:
         raise InputError(
             "a published config needs the layout that reads it: name one with layout= (--layout)"

@@ -4,31 +4,50 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
 import torch
 from torch import nn
 
-from composer.execution.weights_source import INITIAL, WeightsSource, fresh_modules, weights_source
 from composer.graph import Checked
 from composer.plugin import Layout, Registry
-from composer.problems import InputError
 from composer.problems.suggest import unknown
-from composer.weights import Checkpoint, LoadReport, WeightsError, load_weights
+from composer.sources import INITIAL, Choice, Chosen, GivenNames, GivenWeights, choose
+from composer.sources.given import for_the_whole
+from composer.sources.located import Located, locate
+from composer.weights import (
+    Checkpoint,
+    Cures,
+    LoadReport,
+    SourcePart,
+    WeightsError,
+    load_sources,
+    read_checkpoint,
+)
+from composer.weights.names import first_words
+from composer.weights.roots import ROOTS
+from composer.weights.slots import find_slots
 
-__all__ = ["Start", "chosen_layout"]
+__all__ = ["Opened", "Start", "chosen_layout"]
+
+
+@dataclass(frozen=True)
+class Opened:
+    """A source whose checkpoint was opened."""
+
+    chosen: Chosen
+    located: Located
+    checkpoint: Checkpoint
+    layout: Layout | None
 
 
 @dataclass(frozen=True)
 class Start:
-    """A checkpoint that was opened, or initial weights, and the modules that start fresh all the same."""
+    """The sources of all modules, opened, and the modules that start fresh."""
 
     report: Checked
     registry: Registry
-    source: WeightsSource | None
-    checkpoint: Checkpoint | None
-    layout: Layout | None
-    fresh: tuple[str, ...]
+    choice: Choice
+    opened: tuple[Opened, ...]
 
     @classmethod
     def of(
@@ -36,19 +55,43 @@ class Start:
         report: Checked,
         registry: Registry,
         *,
-        weights: str | Path | None,
-        layout: str | None = None,
-        root: str | None = None,
+        weights: GivenWeights,
+        layout: GivenNames = None,
+        root: GivenNames = None,
         init: str | Iterable[str] = (),
+        needed: Iterable[str] | None = None,
+        otherwise: str | None = None,
     ) -> Start:
-        """Open what the options name. Raises InputError for a name that nothing has, WeightsError for a bad file."""
-        chosen = chosen_layout(registry, layout)
-        fresh = fresh_modules(report, init)
-        source = weights_source(registry, report, weights)
-        if source is None and root is not None:
-            raise InputError(f"root= (--root) belongs to a checkpoint, and weights={INITIAL!r} reads none")
-        checkpoint = None if source is None else source.read(chosen, root)
-        return cls(report, registry, source, checkpoint, chosen, fresh)
+        """Open what the options and the document name for the `needed` modules.
+
+        Raises InputError for a name that nothing has, WeightsError for a bad file.
+        """
+        chosen_layout(registry, for_the_whole(layout))
+        choice = choose(
+            report,
+            registry,
+            weights=weights,
+            layout=layout,
+            root=root,
+            init=init,
+            needed=needed,
+            otherwise=otherwise,
+        )
+        layouts = [
+            chosen_layout(registry, source.declared.layout or None) for source in choice.sources
+        ]  # before anything is read or fetched
+        opened = tuple(map(_open, choice.sources, layouts))
+        return cls(report, registry, choice, opened)
+
+    @property
+    def is_initial(self) -> bool:
+        """Whether nothing is read: every module has its initial weights."""
+        return self.choice.is_initial
+
+    @property
+    def fresh(self) -> Mapping[str, str]:
+        """Modules that start fresh, to who says so."""
+        return self.choice.fresh
 
     def fill(
         self,
@@ -58,38 +101,83 @@ class Start:
         dtype: torch.dtype | None = None,
         device: torch.device | str | None = None,
     ) -> LoadReport | None:
-        """Load the checkpoint, if there is one, into all modules but the fresh ones.
+        """Load all sources, each into its modules; None where there are none.
 
-        `changed` names the parameters that the user gave another value. Raises WeightsError where it does not fit.
+        `changed` names the parameters that the user gave another value. Raises WeightsError where one does not fit.
         """
-        if self.source is None or self.checkpoint is None:
+        if self.is_initial:
             return None
-        document = self.report.document
+        self._hold_lacking(modules)
         try:
-            return load_weights(
+            return load_sources(
                 modules,
-                self.checkpoint,
-                layout=self.layout,
-                parameters=dict(document.parameters) if document else {},
+                [self._part(each, modules) for each in self.opened],
+                parameters=dict(self.report.document.parameters),
                 dtype=dtype,
                 device=device,
-                declared=self.source.declared(self.report, self.checkpoint),
-                fresh=self.fresh,
                 layouts=self.registry.layouts.values(),
                 changed=changed,
+                fresh=self.fresh,
+                unused=self.choice.unused,
             )
         except WeightsError as error:
-            raise (self._inherited(error) if self.source.inherited else error) from None
+            inherited = next((each.chosen for each in self.opened if each.chosen.inherited), None)
+            raise (error if inherited is None else self._inherited(error, inherited)) from None
 
-    def _inherited(self, error: WeightsError) -> WeightsError:
+    def _part(self, opened: Opened, modules: Mapping[str, nn.Module]) -> SourcePart:
+        """The source as what fills its modules; one for the whole document may hold what is not wanted of it."""
+        chosen = opened.chosen
+        of_document = first_words(opened.checkpoint) if chosen.document is not None else ()
+        starting = self.fresh if chosen.whole else {}
+        built = (*chosen.modules, *(name for name in starting if name in modules))
+        own = "" if chosen.whole else chosen.modules[0]
+        return SourcePart(
+            opened.checkpoint,
+            tuple(name for name in modules if name in built),
+            opened.layout,
+            name=str(opened.checkpoint.path) if chosen.declared.sort == "file" else opened.located.name,
+            given=chosen.given,
+            own=own,
+            declared=tuple(dict.fromkeys((*self.report.modules, *of_document))),
+            elsewhere=frozenset(modules) - set(built),
+            fresh=starting,
+            located=opened.located,
+            cures=Cures(own, "" if chosen.given.startswith("--") else chosen.given) if own else Cures(),
+        )
+
+    def _hold_lacking(self, modules: Mapping[str, nn.Module]) -> None:
+        """Raise WeightsError where a module has weights and nothing says what they are."""
+        lacking = {name: modules[name] for name in self.choice.lacking if name in modules}
+        names = first_words(find_slots(lacking).by_name)
+        if names:
+            listed = " and ".join(f"`{name}`" for name in names)
+            joined = ",".join(names)
+            raise WeightsError(
+                f"nothing says where the weights of {listed} come from: name a source under `weights` of the module, "
+                f"or by --weights {names[0]}=FILE (weights={{{names[0]!r}: FILE}}), or start fresh with "
+                f"`weights: fresh` or --init {joined} (init={names!r})"
+            )
+
+    def _inherited(self, error: WeightsError, chosen: Chosen) -> WeightsError:
         """The same error, for weights that nobody named: where they come from, and how to do without them."""
-        assert self.source is not None
-        name, parent = self.report.name, self.source.document
+        name, parent = self.report.name, chosen.document
         origin = (
             f"{name} extends {parent}, so it takes the weights that ship with {parent}, unless weights= (--weights) "
             f"names others or `{INITIAL}`.\n"
         )
         return WeightsError(f"{origin}{error}", f"{origin}{error.details}")
+
+
+def _open(chosen: Chosen, layout: Layout | None) -> Opened:
+    """Find a source and open it; a layout's roots come before the usual ones."""
+    declared = chosen.declared
+    located = locate(declared)
+    located.hold_digest()  # before anything of it is read
+    roots = tuple(dict.fromkeys((*layout.roots, *ROOTS))) if layout is not None else ROOTS
+    checkpoint = read_checkpoint(
+        located.path, roots=roots, root=declared.root or None, prefix=declared.prefix
+    )
+    return Opened(chosen, located, checkpoint, layout)
 
 
 def chosen_layout(registry: Registry, layout: str | None) -> Layout | None:

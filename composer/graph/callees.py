@@ -24,6 +24,7 @@ from composer.types import Signature
 if TYPE_CHECKING:
     from composer.graph.callee_faults import CalleeFaults
     from composer.graph.entries import EntryFinder
+    from composer.graph.module_weights import ModuleWeights
     from composer.graph.pieces import Pieces
 
 __all__ = ["Callees"]
@@ -65,6 +66,8 @@ class Callees:
             elif not self.findings.touches(path):
                 config = self.reader.read(entry.config, shape.with_, path, entry.id, entry.title)
                 module = None if config is None else CheckedModule(name, entry, config, path)
+                if module is not None and shape.weights is not None:
+                    module.weights = self._weights.read(shape.weights, entry, path)
                 if module is not None and self._has_vocabulary(module):
                     self.modules[name] = module
             if name not in self.modules:
@@ -133,6 +136,12 @@ class Callees:
         from composer.graph.entries import EntryFinder
 
         return EntryFinder(self.registry, self.document.tree, self.findings)
+
+    @cached_property
+    def _weights(self) -> ModuleWeights:
+        from composer.graph.module_weights import ModuleWeights
+
+        return ModuleWeights(self.reader, self.registry, self.findings, self._finder.find)
 
     @cached_property
     def _faults(self) -> CalleeFaults:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     import networkx as nx
 
     from composer.graph.piece_bodies import PieceBody, PieceUse
+    from composer.language.declared_weights import DeclaredWeights
 
 __all__ = [
     "VERBS",
@@ -65,6 +66,8 @@ class CheckedModule:
     type: ModuleType
     config: Config
     path: YamlPath
+    weights: DeclaredWeights | None = None
+    """Where its own weights come from, where the document says it."""
 
 
 @dataclass(frozen=True)

@@ -80,15 +80,13 @@ class ConfigReader:
 
     def _folders(self, path: YamlPath, data: Mapping[str, object]) -> dict[str, Path]:
         """The folder of the file that wrote each text: a parameter's value may stand in another than its `$name`."""
-        folders = {}
-        for name in (name for name, value in data.items() if isinstance(value, str)):
-            written = self.tree.text((*path, name)) or ""
-            parameter = key_of_parameter(written, path, self.parameter_places)
-            file = (
-                self.parameter_places[parameter].file
-                if parameter is not None
-                else self.tree.file((*path, name))
-            )
-            if file in self.directories:
-                folders[name] = self.directories[file]
-        return folders
+        names = [name for name, value in data.items() if isinstance(value, str)]
+        folders = {name: self.folder_of((*path, name)) for name in names}
+        return {name: folder for name, folder in folders.items() if folder is not None}
+
+    def folder_of(self, path: YamlPath) -> Path | None:
+        """The folder of the file that wrote the text at a path; None for what no file wrote."""
+        written = self.tree.text(path) or ""
+        parameter = key_of_parameter(written, path, self.parameter_places)
+        file = self.parameter_places[parameter].file if parameter is not None else self.tree.file(path)
+        return self.directories.get(file)

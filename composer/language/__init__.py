@@ -11,6 +11,7 @@ from composer.language.models import (
     ObjectiveShape,
     PieceShape,
     TaskShape,
+    WeightsShape,
 )
 from composer.language.parameters import key_of_parameter, removal, wrong_type
 from composer.language.resolving import Resolved, find_source, graphs_of, resolve
@@ -34,6 +35,7 @@ __all__ = [
     "Source",
     "TaskShape",
     "Tree",
+    "WeightsShape",
     "collector_paused",
     "find_source",
     "graphs_of",

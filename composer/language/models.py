@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal, Union
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag
 
 __all__ = [
     "CompileShape",
@@ -15,11 +15,46 @@ __all__ = [
     "ObjectiveShape",
     "PieceShape",
     "TaskShape",
+    "WeightsShape",
 ]
 
 
 class _Shape(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True, populate_by_name=True, defer_build=True)
+
+
+class WeightsShape(_Shape):
+    """Where the weights of a module come from: a file, or one inside of an installed package or a Hub repository."""
+
+    file: str | None = None
+    """A file or folder, relative to this document; with `package` or `hub`, one inside of that."""
+    package: str | None = None
+    """An installed package that holds the file."""
+    hub: str | None = None
+    """A repository of the Hugging Face Hub: `owner/name`."""
+    revision: str | None = None
+    """Commit, tag or branch of the repository; only a commit never moves."""
+    layout: str | None = None
+    """Id of a layout: how the checkpoint names its tensors."""
+    root: str | None = None
+    """Entry of the file under which the tensors lie, such as `ema`."""
+    prefix: str | None = None
+    """First words of the keys that belong to the module; all others are left out."""
+    sha256: str | None = None
+    """SHA-256 of the file, in hexadecimal."""
+
+
+def _written_as(value: object) -> str:
+    return "str" if isinstance(value, str) else _LONG
+
+
+_LONG = "dict[weights]"
+"""How pydantic calls the long form in locations, where it is not a key."""
+
+
+_Weights = Annotated[
+    Union[Annotated[str, Tag("str")], Annotated[WeightsShape, Tag(_LONG)]], Discriminator(_written_as)
+]
 
 
 class ModuleShape(_Shape):
@@ -29,6 +64,8 @@ class ModuleShape(_Shape):
     """Id of a registered module type."""
     with_: dict[str, Any] = Field(default_factory=dict, alias="with")
     """Config of the module type."""
+    weights: _Weights | None = None
+    """Where its weights come from: a file, `package:name/file`, `hub:owner/name@revision`, a map, or `fresh`."""
     summary: str = ""
     """One line for people."""
 

@@ -6,13 +6,13 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Union
+from typing import Any, Union, cast
 
 from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
 from composer.language.extending import Chain, Library, load_chain
 from composer.language.gc_pause import collector_paused
-from composer.language.models import DocumentShape, InputShape, NodeShape, PieceShape, TaskShape
+from composer.language.models import DocumentShape, InputShape, ModuleShape, NodeShape, PieceShape, TaskShape
 from composer.language.parameters import COMMAND_LINE, Parameters, apply_settings, wrong_type
 from composer.language.roles import role_of
 from composer.language.schema12 import BOOL, MAP, NULL, STR, shown
@@ -166,6 +166,8 @@ def _fill_all(shape: DocumentShape, parameters: Parameters, tree: Tree) -> None:
 
     for name, module in shape.modules.items():
         fill(module, ("modules", name))
+        if module.weights is not None:
+            _fill_weights(module, ("modules", name), parameters, tree)
     for path, inputs, nodes in graphs_of(shape):
         if path[0] == "pieces":
             continue
@@ -174,6 +176,16 @@ def _fill_all(shape: DocumentShape, parameters: Parameters, tree: Tree) -> None:
         for node_name, node in nodes.items():
             if node.with_:
                 fill(node, (*path, "nodes", node_name))
+
+
+def _fill_weights(module: ModuleShape, owner: YamlPath, parameters: Parameters, tree: Tree) -> None:
+    """What a parameter gives may be of any type; the checker holds it."""
+    path = (*owner, "weights")
+    if isinstance(module.weights, str):
+        module.weights = cast("str", parameters.fill(module.weights, path, tree, owner))
+    elif module.weights is not None:
+        for key, value in module.weights:
+            setattr(module.weights, key, parameters.fill(value, (*path, key), tree, owner))
 
 
 _Graph = tuple[YamlPath, Union[dict[str, InputShape], dict[str, str]], dict[str, NodeShape]]

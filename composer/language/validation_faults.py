@@ -173,6 +173,8 @@ def _shape_problem(
     what = _describe(path, form)
     if path[-1:] == ("inputs",) and role_of(path[:-1]) == "node":
         wanted = "a map or one reference"
+    if path[-1:] == ("weights",) and role_of(path[:-1]) == "module":
+        wanted = "a path, a map or `fresh`"
     if role_of(path) == "output":
         wanted = "a reference `node.port`"
     if wanted is None:

@@ -13,8 +13,10 @@ import torch
 from pydantic import ValidationError
 
 from composer.execution import INITIAL, Model, Start
+from composer.execution.program import module_names
 from composer.graph import Checked, CheckedNode, check
 from composer.language import TaskShape
+from composer.plan import Plan, plan_objective, plan_task
 from composer.plugin import Registry, load_registry
 from composer.problems import DocumentError, InputError, Problem
 from composer.problems.suggest import unknown
@@ -119,7 +121,7 @@ def prepare(request: Request, registry: Registry | None = None) -> Prepared:
     assert found.recipe is not None
     recipe = _narrowed(_changed(found.recipe, request.changes or {}), request.tasks)
     torch.set_num_threads(recipe.threads)
-    start = _start(request, report, registry)
+    start = _start(request, report, recipe, registry)
     programs = initial_programs(report, recipe, start, numerics, request.settings or ())
     if not any(p.requires_grad for m in programs.modules_by_name.values() for p in m.parameters()):
         raise InputError(
@@ -140,15 +142,22 @@ def prepare(request: Request, registry: Registry | None = None) -> Prepared:
     )
 
 
-def _start(request: Request, report: Checked, registry: Registry) -> Start:
+def _start(request: Request, report: Checked, recipe: Recipe, registry: Registry) -> Start:
     """The weights that the run begins with. Raises InputError for options of a checkpoint that is not named."""
     options = {name: value for name, value in request.start.items() if value}
-    if "weights" not in options and options:
+    own = any(module.weights is not None for module in report.modules.values())
+    if "weights" not in options and options and not (own and set(options) == {"init"}):
         names = " and ".join(f"--{name}" for name in options)
         raise InputError(
             f"{names}: training begins with initial weights; name the checkpoint to begin with by --weights"
         )
-    return Start.of(report, registry, **{"weights": INITIAL, **options})
+    plans = [plan for task in recipe.tasks for plan in _plans(report, task)]
+    needed = module_names(plans)
+    return Start.of(report, registry, **{"weights": None, **options}, needed=needed, otherwise=INITIAL)
+
+
+def _plans(report: Checked, task: str) -> tuple[Plan, Plan]:
+    return plan_objective(report.tasks[task]), plan_task(report.tasks[task])
 
 
 def _data(

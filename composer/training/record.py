@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import math
 import platform
@@ -14,7 +13,7 @@ from torch import nn
 
 from composer.files import replace_file
 
-__all__ = ["count_parameters", "sha256_of", "versions", "write_record"]
+__all__ = ["count_parameters", "versions", "write_record"]
 
 PACKAGES = ("multimodal-composer", "torch", "numpy")
 
@@ -23,15 +22,6 @@ def write_record(path: Path, record: Mapping[str, object]) -> None:
     """Write the record as JSON, whole or not at all. A number that JSON lacks (NaN, infinity) is null."""
     text = json.dumps(_finite(record), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
     replace_file(path, lambda file: file.write(text.encode()))
-
-
-def sha256_of(path: Path) -> str:
-    """The digest of a file, read in pieces."""
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while piece := file.read(1 << 20):
-            digest.update(piece)
-    return digest.hexdigest()
 
 
 def count_parameters(modules: Mapping[str, nn.Module]) -> dict[str, int]:

@@ -9,14 +9,16 @@ from pathlib import Path
 from typing import Any
 
 from composer.execution import load
+from composer.files import sha256_of
 from composer.plugin import Registry
 from composer.problems import ComposerError, InputError
+from composer.sources import GivenNames, GivenWeights
 from composer.training.display import Display
 from composer.training.evaluating import evaluate
 from composer.training.loop import EpochResult, train_epochs
 from composer.training.places import Places
 from composer.training.preparing import SPLITS, Prepared, Request, prepare
-from composer.training.record import count_parameters, sha256_of, versions, write_record
+from composer.training.record import count_parameters, versions, write_record
 from composer.training.rehearsal import scored_fields
 from composer.weights import LoadReport, save_weights
 
@@ -33,9 +35,9 @@ def train_document(
     seed: int | None = None,
     threads: int | None = None,
     resume: bool = False,
-    weights: str | Path | None = None,
-    layout: str | None = None,
-    root: str | None = None,
+    weights: GivenWeights = None,
+    layout: GivenNames = None,
+    root: GivenNames = None,
     init: Iterable[str] = (),
     settings: Mapping[str, object] | None = None,
     splits: Iterable[str] = SPLITS,
@@ -53,7 +55,8 @@ def train_document(
         recipe: path of the recipe; left out, `training/<name>.yaml` beside the document.
         tasks: train these tasks only. epochs, seed, threads: override the recipe.
         resume: go on from `OUT.checkpoint`, as if the run had not stopped; more `epochs` extend a finished run.
-        weights, layout, root, init: what the run begins with, as for `composer.load`; left out, initial weights.
+        weights, layout, root, init: what the run begins with, as for `composer.load`; left out, what the document names
+            for its modules, and initial weights.
         settings: parameter overrides of the document.
         splits: splits that are scored at the end.
         device: where it trains and is scored: `cpu`, `cuda`, `cuda:1`. A checkpoint goes on anywhere.
@@ -115,9 +118,9 @@ def check_training(
     *,
     recipe: str | Path | None = None,
     tasks: Iterable[str] | None = None,
-    weights: str | Path | None = None,
-    layout: str | None = None,
-    root: str | None = None,
+    weights: GivenWeights = None,
+    layout: GivenNames = None,
+    root: GivenNames = None,
     init: Iterable[str] = (),
     settings: Mapping[str, object] | None = None,
     device: str = "cpu",
@@ -160,7 +163,7 @@ def _begin(prepared: Prepared, places: Places, display: Display) -> dict[str, in
     if (loading := prepared.programs.loading) is not None:
         fresh = [module.name for module in loading.modules if module.initialised]
         told = f"; {', '.join(fresh)} begins with fresh weights" if fresh else ""
-        display.line(f"begins with the weights of {loading.source}{told}")
+        display.line(f"begins with the weights of {loading.source or 'no checkpoint'}{told}")
     if prepared.programs.untrained:
         names = ", ".join(prepared.programs.untrained)
         display.line(f"no objective reaches {names}: these modules keep their initial weights")
@@ -197,14 +200,15 @@ def _record(
     }
 
 
-def _began_with(prepared: Prepared) -> dict[str, str] | None:
-    """The checkpoint that the run began with, by the name of its file; None for initial weights."""
+def _began_with(prepared: Prepared) -> dict[str, object] | None:
+    """The checkpoint that the run began with, by the name of its file; of several, by module. None for initial ones."""
     loading = prepared.programs.loading
     if loading is None:
         return None
-    source = Path(loading.source)
-    digest = {"sha256": sha256_of(source)} if source.is_file() else {}
-    return {"file": source.name, **digest}
+    located = loading.sources[0].located if len(loading.sources) == 1 else None
+    if located is None or loading.fresh:
+        return {"modules": loading.origins()}
+    return {"file": located.path.name, "sha256": located.digest}
 
 
 def _scored(

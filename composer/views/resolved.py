@@ -131,7 +131,8 @@ class _Writer:
             inner = _INDENT * (depth + 1)
             if isinstance(value, MappingNode):
                 for key, item in value.value:
-                    below = filled or key.value == "with"
+                    # a module, at depth 1, names where its weights come from
+                    below = filled or key.value == "with" or (depth == 1 and key.value == "weights")
                     yield from self._entry(f"{inner}{self._key(key)}:", item, depth + 1, filled=below)
             elif isinstance(value, SequenceNode):
                 for item in value.value:

@@ -37,6 +37,8 @@ def document_text(report: Checked, *, closed: bool = False) -> str:
         ]
         table = columns([("modules", "uses", "with", "called by"), *modules])
         blocks.append([table[0], *_indented(table[1:])])
+    if any(module.weights is not None for module in report.modules.values()):
+        blocks.append(_weights(report))
     if document.shape.pieces:
         blocks.append(_pieces(report))
     blocks += [_task_lines(task, head=f"task {task.name}", closed=closed) for task in report.tasks.values()]
@@ -46,6 +48,20 @@ def document_text(report: Checked, *, closed: bool = False) -> str:
 def task_text(task: CheckedTask, *, closed: bool = False) -> str:
     """Inputs, nodes in running order and outputs, each with its port types; `closed` leaves out what is in pieces."""
     return "\n".join(_task_lines(task, head=f"task {task.name}", closed=closed))
+
+
+_DECIDES = (
+    "the first decides: --init, --weights MODULE=FILE, --weights FILE, the document, what ships with it"
+)
+
+
+def _weights(report: Checked) -> list[str]:
+    """What gives every module its weights where no command says otherwise."""
+    from composer.sources.choosing import sources_shown
+
+    rows = list(sources_shown(report))
+    table = columns([("weights", "from", "said by"), *rows])
+    return [table[0], *_indented(table[1:]), f"  ({_DECIDES})"]
 
 
 def _pieces(report: Checked) -> list[str]:

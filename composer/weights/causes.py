@@ -8,6 +8,7 @@ from fractions import Fraction
 
 from composer.plugin import Layout
 from composer.problems import ComposerError
+from composer.weights.cures import Cures
 from composer.weights.load_faults import Faults
 from composer.weights.names import first_words
 from composer.weights.plan import LoadPlan
@@ -24,42 +25,48 @@ def name_causes(
     planned: Callable[..., LoadPlan],
     layout: Layout | None,
     layouts: Iterable[Layout],
+    cures: Cures = Cures(),  # noqa: B008 (a frozen value)
 ) -> Iterator[str]:
     """Causes that the names alone tell. `planned(keys, layout)` plans the loading of other keys, by another layout."""
     if plan.unexpected and not plan.assignments:
         if layout is None and (reader := _reader(plan, keys, planned, layouts)) is not None:
-            yield f"its keys read like those of the layout `{reader}`: add --layout {reader} (layout={reader!r})"
+            yield f"its keys read like those of the layout `{reader}`: {cures.layout(reader)}"
             return
         start = common_start(keys)
         if start and planned(_without(keys, start)).assignments:
             yield (
-                f"every key begins with `{start}.`: where that only wraps the model, name it with "
-                f"--root {start} (root={start!r})"
+                f"every key begins with `{start}.`: where that only wraps the model, name it with {cures.root(start)}"
             )
             return
-    yield from _wrapped_in_part(plan, planned)
+    if not plan.assignments and plan.not_needed and plan.missing:
+        words = ", ".join(f"`{name}`" for name in dict.fromkeys(plan.not_needed.values()))
+        yield f"it holds nothing for {_names(first_words(plan.missing))}: its keys are those of {words}"
+    yield from _wrapped_in_part(plan, planned, cures)
     absent = _wholly_missing(plan)
     if absent and plan.assignments:
-        named = " and ".join(f"`{name}`" for name in absent)
-        joined = ",".join(absent)
+        named = _names(absent)
         yield (
             f"the checkpoint holds nothing for {named}: to start {'it' if len(absent) == 1 else 'them'} with fresh "
-            f"weights, say so with --init {joined} (init={absent!r})"
+            f"weights, say so with {cures.fresh(absent)}"
         )
+
+
+def _names(modules: Iterable[str]) -> str:
+    return " and ".join(f"`{name}`" for name in modules)
 
 
 def _without(keys: Iterable[str], start: str) -> list[str]:
     return [key.removeprefix(f"{start}.") for key in keys]
 
 
-def _wrapped_in_part(plan: LoadPlan, planned: Callable[..., LoadPlan]) -> Iterator[str]:
+def _wrapped_in_part(plan: LoadPlan, planned: Callable[..., LoadPlan], cures: Cures) -> Iterator[str]:
     """Keys that nothing takes as they stand, and that would find places without their first word."""
     for word in first_words(plan.unexpected):
         below = [key for key in plan.unexpected if key.startswith(f"{word}.")]
         if len(planned(_without(below, word)).assignments) * 2 > len(below):
             yield (
-                f"{len(below)} keys begin with `{word}.` and fit without it: --root {word} (root={word!r}) takes them, "
-                "and leaves out the others"
+                f"{len(below)} keys begin with `{word}.` and fit without it: {cures.root(word)} takes them, and leaves "
+                "out the others"
             )
             return
 

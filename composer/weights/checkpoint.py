@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-import os
-import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from composer.problems.suggest import nearest
+from composer.sources.checkpoint_files import INDEX_SUFFIX, checkpoint_file
+from composer.sources.weights_error import unreadable
 from composer.weights.contents import Contents
 from composer.weights.names import first_words
 from composer.weights.roots import ROOTS, Roots
-from composer.weights.sharded import INDEX_SUFFIX, read_sharded
-from composer.weights.weights_error import unreadable
+from composer.weights.sharded import read_sharded
 from composer.weights.weights_file import check_regular, read_file
 
 if TYPE_CHECKING:
@@ -22,17 +23,7 @@ if TYPE_CHECKING:
 
 __all__ = ["ROOTS", "Checkpoint", "read_checkpoint"]
 
-_PREFERRED = (
-    f".safetensors{INDEX_SUFFIX}",
-    ".safetensors",
-    f".bin{INDEX_SUFFIX}",
-    ".bin",
-    ".pth",
-    ".pt",
-    ".ckpt",
-)
-_BESIDE_WEIGHTS = re.compile(r"\..*|(optimizer|scheduler|scaler|training_args)\.(bin|pt)|rng_state.*\.pth")
-"""Files that stand beside weights and are none: hidden ones (`._*` are macOS's), and the states of a trainer."""
+_MOST_WORDS = 8
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,7 +47,24 @@ class Checkpoint(Mapping[str, "Tensor"]):
 
     @property
     def left_out(self) -> int:
-        return self.contents.left_out
+        """How many keys lie outside the root or the prefix."""
+        return sum(self.contents.outside.values())
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """How it was read, where that is not plain."""
+        contents = self.contents
+        found = [f"read from its entry `{contents.root}`"] if contents.root else []
+        found += [f"read below `{contents.prefix}`"] if contents.prefix else []
+        if contents.outside:
+            number = self.left_out
+            words = ", ".join(
+                f"{word} ({count})" for word, count in [*contents.outside.items()][:_MOST_WORDS]
+            )
+            more = ", ..." if len(contents.outside) > _MOST_WORDS else ""
+            keys = "1 key outside it was" if number == 1 else f"{number} keys outside it were"
+            found.append(f"{keys} left out: {words}{more}")
+        return tuple(found)
 
     @property
     def metadata(self) -> Mapping[str, str]:
@@ -79,7 +87,11 @@ class Checkpoint(Mapping[str, "Tensor"]):
 
 
 def read_checkpoint(
-    path: str | PathLike[str], *, roots: Sequence[str] = ROOTS, root: str | None = None
+    path: str | PathLike[str],
+    *,
+    roots: Sequence[str] = ROOTS,
+    root: str | None = None,
+    prefix: str = "",
 ) -> Checkpoint:
     """Open a checkpoint without reading its tensors.
 
@@ -87,52 +99,47 @@ def read_checkpoint(
     of these. `roots` are the keys of a pickled checkpoint under which the tensors may lie, tried in order (empty: the
     usual ones); where none is there, the file's own entries are the tensors. `root` names the one that is meant, with
     dots from one entry into the next; of a file whose tensors lie at the top it takes those whose keys begin so.
+    `prefix` is what the keys begin with that are taken then, without it; all others are left out.
 
     Raises:
         WeightsError: one sentence with the path, the cause and the fix, for every file that is not a checkpoint.
     """
-    file = Path(path)
-    if os.path.isdir(file):  # Path.is_dir raises for a name that is too long
-        file = _weights_in(file)
+    file = checkpoint_file(Path(path))
     check_regular(file)
     read = read_sharded if file.name.endswith(INDEX_SUFFIX) else read_file
     contents = read(file, Roots(tuple(roots) or ROOTS, root))
-    return Checkpoint(file, contents if root is None or contents.root else _below(file, contents, root))
+    if root is not None and not contents.root:
+        contents = replace(_below(file, contents, root, "entry and no key"), root=root)
+    if prefix:
+        contents = replace(_below(file, contents, prefix, "key"), prefix=prefix)
+    return Checkpoint(file, contents)
 
 
-def _below(file: Path, contents: Contents, root: str) -> Contents:
-    """The tensors whose keys begin with `root`, without it."""
-    start = f"{root.removesuffix('.')}."
+def _below(file: Path, contents: Contents, words: str, what: str) -> Contents:
+    """The tensors whose keys begin with some words, without these."""
+    start = f"{words.removesuffix('.')}."
     readers = {
         key.removeprefix(start): read for key, read in contents.readers.items() if key.startswith(start)
     }
     if not readers:
-        words = ", ".join(f"`{word}`" for word in first_words(contents.readers)[:8])
-        raise unreadable(file, f"it has no entry and no key below `{root}`", f"its keys begin with {words}")
-    left_out = len(contents.readers) - len(readers)
-    return replace(contents, readers=readers, root=root, left_out=left_out)
+        raise unreadable(file, f"it has no {what} below `{words}`", _other_starts(contents.readers, words))
+    outside = Counter(key.partition(".")[0] for key in contents.readers if not key.startswith(start))
+    return replace(contents, readers=readers, outside={**contents.outside, **outside})
 
 
-def _weights_in(folder: Path) -> Path:
-    """The one checkpoint of a folder: an index before the shards it names, safetensors before pickles."""
-    try:
-        names = sorted(
-            entry.name
-            for entry in folder.iterdir()
-            if entry.is_file() and not _BESIDE_WEIGHTS.fullmatch(entry.name)
-        )
-    except OSError as error:
-        raise unreadable(folder, error.strerror or str(error)) from None
-    for suffix in _PREFERRED:
-        found = [name for name in names if name.endswith(suffix)]
-        if len(found) == 1:
-            return folder / found[0]
-        if found:
-            raise unreadable(
-                folder, f"the folder holds several checkpoints ({', '.join(found)})", "give one of them"
-            )
-    raise unreadable(
-        folder,
-        "the folder holds no weights (no .safetensors, .bin, .pth or .pt file)",
-        f"it holds {', '.join(names[:5]) or 'nothing'}" + (" ..." if len(names) > 5 else ""),
+def _other_starts(keys: Iterable[str], words: str) -> str:
+    """What keys begin with: what resembles the words, or else the first ones."""
+    starts = dict.fromkeys(
+        ".".join(parts[:length])
+        for key in keys
+        for parts in (key.split("."),)
+        for length in range(1, len(parts))
     )
+    last = words.strip(".").rpartition(".")[2]
+    ending = [start for start in starts if start.rpartition(".")[2] == last]
+    guess = nearest(words, tuple(starts))
+    near = dict.fromkeys([*ending[:3], *([guess] if guess is not None else [])])
+    if near:
+        return f"did you mean {' or '.join(f'`{start}`' for start in near)}?"
+    listed = ", ".join(f"`{word}`" for word in first_words(keys)[:8])
+    return f"its keys begin with {listed}"

@@ -21,5 +21,7 @@ class Contents:
     metadata: Mapping[str, str] = field(default_factory=dict)
     root: str = ""
     """Entry of the file, or first words of its keys, under which the tensors lie; "" where they lie at the top."""
-    left_out: int = 0
-    """Tensors outside the root that was asked for."""
+    prefix: str = ""
+    """First words of the keys that were asked for, beside the root."""
+    outside: Mapping[str, int] = field(default_factory=dict)
+    """Of the keys outside the root or the prefix that was asked for: their first words, and how many there are."""

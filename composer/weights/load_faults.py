@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
-from typing import NoReturn
 
+from composer.sources.weights_error import WeightsError
 from composer.weights.names import collapse, nearest
 from composer.weights.plan import LoadPlan
-from composer.weights.weights_error import WeightsError
 
-__all__ = ["Faults"]
+__all__ = ["Faults", "misfit"]
 
 Shape = tuple[int, ...]
 MOST_LINES = 24
@@ -43,8 +42,8 @@ class Faults:
         plan = self.plan
         return any(map(bool, (*found, plan.missing, plan.unexpected, plan.claimed_twice)))
 
-    def raise_all(self, source: str, modules: Iterable[str], causes: Iterable[str]) -> NoReturn:
-        """Raise WeightsError: the causes, then all findings, grouped, each with the nearest names.
+    def error(self, source: str, modules: Iterable[str], causes: Iterable[str]) -> WeightsError:
+        """The causes, then all findings, grouped, each with the nearest names.
 
         Where that is long, its text counts them by module, and `details` holds the whole list.
         """
@@ -52,9 +51,9 @@ class Faults:
         heading += [f"  {cause}" for cause in causes]
         whole = [*heading, *self._names(), *self._values()]
         if len(whole) <= MOST_LINES:
-            raise WeightsError("\n".join(whole))
+            return WeightsError("\n".join(whole))
         short = [*heading, *self._counts(), "  --loading-report lists them all (`details` of this error)"]
-        raise WeightsError("\n".join(short), "\n".join(whole))
+        return WeightsError("\n".join(short), "\n".join(whole))
 
     def _counts(self) -> Iterator[str]:
         """One line per sort of finding and module."""
@@ -125,6 +124,13 @@ class Faults:
         for title, names in (("NaN", self.not_a_number), ("infinite values", self.infinite)):
             if names:
                 yield f"  the checkpoint holds {_count(names, 'tensor')} with {title}: {', '.join(_patterns(names))}"
+
+
+def misfit(found: Sequence[WeightsError]) -> WeightsError:
+    """One error for all sources that do not fit."""
+    if len(found) == 1:
+        return found[0]
+    return WeightsError("\n".join(map(str, found)), "\n".join(each.details for each in found))
 
 
 def _listed(

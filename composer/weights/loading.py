@@ -2,27 +2,84 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor, nn
 
 from composer.plugin import Layout
 from composer.plugin.asking import import_object
+from composer.sources.located import Located
+from composer.sources.weights_error import WeightsError
 from composer.weights.causes import name_causes, size_causes
 from composer.weights.checkpoint import Checkpoint
-from composer.weights.load_faults import Faults
-from composer.weights.load_report import LoadReport, ModuleLoad
-from composer.weights.plan import Assignment, LoadPlan, plan_loading
+from composer.weights.cures import Cures
+from composer.weights.load_faults import Faults, misfit
+from composer.weights.load_report import LoadReport, ModuleLoad, SourceLoad
+from composer.weights.plan import Assignment, LoadPlan, fresh_reason, plan_loading
 from composer.weights.slots import Slot, Slots, find_slots
 from composer.weights.tensor_checks import check_values, describe_dtype, fits
-from composer.weights.weights_error import WeightsError
 from composer.weights.wrappers import unwrap
 
-__all__ = ["load_weights"]
+__all__ = ["SourcePart", "load_sources", "load_weights"]
 
 Transform = Callable[[Tensor, tuple[int, ...]], Tensor]
+
+
+@dataclass(frozen=True)
+class SourcePart:
+    """One checkpoint that was opened, with the modules that it fills; see `load_weights` for what is not said here."""
+
+    checkpoint: Mapping[str, Tensor]
+    modules: tuple[str, ...]
+    layout: Layout | None = None
+    name: str = "the checkpoint"
+    """How messages call it."""
+    given: str = ""
+    """Who named it."""
+    own: str = ""
+    """The only module that it fills, whose name its keys may leave out; "" where it is for the whole document."""
+    declared: tuple[str, ...] = ()
+    elsewhere: frozenset[str] = frozenset()
+    """Those of the declared modules that are built and take their weights from other sources."""
+    fresh: Mapping[str, str] = field(default_factory=dict)
+    cures: Cures = field(default_factory=Cures)
+    located: Located | None = None
+
+    def planned(
+        self,
+        keys: Iterable[str],
+        slots: Slots,
+        parameters: Mapping[str, object],
+        layout: Layout | None,
+    ) -> LoadPlan:
+        """What becomes of keys. Those of one module's own source are read with and without its name before them."""
+        names = [name for name in slots.by_name if name.partition(".")[0] in self.modules]
+        aliases = {name: first for name, first in slots.aliases.items() if first in slots.by_name}
+        known = list(keys)
+
+        def plan(below: str) -> LoadPlan:
+            return plan_loading(
+                known,
+                names,
+                layout,
+                parameters,
+                declared=self.declared,
+                aliases=aliases,
+                fresh=self.fresh,
+                below=below,
+            )
+
+        named = plan("")
+        if not self.own or (not named.unexpected and not named.missing):
+            return named
+        bare = plan(self.own)
+        return named if _fit(named) > _fit(bare) else bare
+
+
+def _fit(plan: LoadPlan) -> tuple[int, int]:
+    return len(plan.assignments), -len(plan.unexpected)
 
 
 def load_weights(
@@ -38,7 +95,7 @@ def load_weights(
     layouts: Iterable[Layout] = (),
     changed: Iterable[str] = (),
 ) -> LoadReport:
-    """Load a checkpoint into modules, each once, whatever number of tasks calls it.
+    """Load one checkpoint into modules, each once, whatever number of tasks calls it.
 
     Tensors that need no conversion are shared with the checkpoint's memory map, so that loading takes no memory beyond
     the file. Parameters become new objects: make optimizers afterwards. Modules may stand on the meta device.
@@ -59,30 +116,106 @@ def load_weights(
         WeightsError: one text with all missing parameters, unexpected keys, wrong shapes and dtypes, NaN and infinite
             values, and doubly claimed parameters. The modules are untouched then.
     """
+    part = SourcePart(
+        checkpoint,
+        tuple(modules),
+        layout,
+        name=str(checkpoint.path) if isinstance(checkpoint, Checkpoint) else "the checkpoint",
+        declared=tuple(declared),
+        fresh={name: fresh_reason(name) for name in fresh},
+    )
+    return load_sources(
+        modules,
+        [part],
+        parameters=parameters,
+        dtype=dtype,
+        device=device,
+        layouts=layouts,
+        changed=changed,
+    )
+
+
+def load_sources(
+    modules: Mapping[str, nn.Module],
+    parts: Sequence[SourcePart],
+    *,
+    parameters: Mapping[str, object] | None = None,
+    dtype: torch.dtype | None = None,
+    device: torch.device | str | None = None,
+    layouts: Iterable[Layout] = (),
+    changed: Iterable[str] = (),
+    fresh: Mapping[str, str] | None = None,
+    unused: tuple[str, ...] = (),
+) -> LoadReport:
+    """Load several checkpoints, each into modules of its own, as `load_weights` does with one: all of them or none.
+
+    `fresh` leads from modules that no part fills to who says that they keep their initial weights; `unused` are
+    sentences for the report.
+
+    Raises:
+        WeightsError: one text with all that does not fit, source by source, and the modules that nothing fills.
+    """
     slots = find_slots(modules)
-
-    def planned(keys: Iterable[str], by: Layout | None = layout) -> LoadPlan:
-        return plan_loading(
-            keys, slots.by_name, by, parameters, declared=declared, aliases=slots.aliases, fresh=fresh
-        )
-
-    unwrapped = unwrap(checkpoint, planned)
-    plan = unwrapped.plan
-    faults = Faults(plan, tuple(slots.by_name), parameters or {}, frozenset(changed))
-    staging = _Verified(slots, _transforms(plan, layout), dtype, device, faults)
-    for assignment in plan.assignments:
-        staging.take(assignment, checkpoint[unwrapped.keys[assignment.key]])
-    staging.check_meta(plan)
-    source = str(checkpoint.path) if isinstance(checkpoint, Checkpoint) else "the checkpoint"
-    if faults.any:
-        causes = [*name_causes(plan, unwrapped.keys, planned, layout, layouts), *size_causes(faults)]
-        faults.raise_all(source, modules, causes)
-    _assign(slots, staging.tensors)
+    known = list(layouts)
+    reads = [_Read(part, slots, parameters or {}, frozenset(changed)) for part in parts]
+    tensors: dict[str, Tensor] = {}
+    faulty = []
+    for read in reads:
+        staging = _Verified(slots, _transforms(read.plan, read.part.layout), dtype, device, read.faults)
+        staging.tensors = tensors
+        for assignment in read.plan.assignments:
+            staging.take(assignment, read.part.checkpoint[read.keys[assignment.key]])
+        staging.check_meta(read.plan, read.part.modules)
+        if read.faults.any:
+            faulty.append(read)
+    if faulty:
+        raise misfit([read.told(known) for read in faulty])
+    _assign(slots, tensors)
     # what the checkpoint does not hold: initialised parameters, transient buffers
     for module in modules.values():
         module.to(device=device, dtype=dtype)
-    notes = _notes(checkpoint, unwrapped.taken)
-    return _report(source, layout, plan, slots, modules, notes)
+    return _report(reads, slots, modules, fresh or {}, unused)
+
+
+class _Read:
+    """A part with the way in which its keys are read, and all that is found wrong with it."""
+
+    def __init__(
+        self, part: SourcePart, slots: Slots, parameters: Mapping[str, object], changed: frozenset[str]
+    ) -> None:
+        def planned(keys: Iterable[str], by: Layout | None = part.layout) -> LoadPlan:
+            return part.planned(keys, slots, parameters, by)
+
+        self.part = part
+        self.planned = planned
+        unwrapped = unwrap(part.checkpoint, planned)
+        self.plan, self.keys, self.taken = unwrapped.plan, unwrapped.keys, unwrapped.taken
+        targets = tuple(name for name in slots.by_name if name.partition(".")[0] in part.modules)
+        self.faults = Faults(self.plan, targets, parameters, changed)
+
+    def told(self, layouts: Iterable[Layout]) -> WeightsError:
+        part, planned = self.part, self.planned
+        causes = [
+            *name_causes(self.plan, self.keys, planned, part.layout, layouts, part.cures),
+            *size_causes(self.faults),
+        ]
+        given = f" ({part.given})" if part.given and not part.given.startswith("ships") else ""
+        return self.faults.error(f"{part.name}{given}", part.modules, causes)
+
+    def load(self) -> SourceLoad:
+        part, plan = self.part, self.plan
+        elsewhere = {key: name for key, name in plan.not_needed.items() if name in part.elsewhere}
+        return SourceLoad(
+            name=part.name,
+            layout=None if part.layout is None else part.layout.id,
+            given=part.given,
+            ignored=plan.ignored,
+            initialised=plan.initialised,
+            not_needed={key: name for key, name in plan.not_needed.items() if key not in elsewhere},
+            elsewhere=elsewhere,
+            notes=_notes(part.checkpoint, self.taken),
+            located=part.located,
+        )
 
 
 @dataclass
@@ -141,10 +274,14 @@ class _Verified:
             text = f"tied to {first}, but the checkpoint's {assignment.key} differs from its {key}"
             self.faults.others.setdefault(text, []).append(assignment.target)
 
-    def check_meta(self, plan: LoadPlan) -> None:
+    def check_meta(self, plan: LoadPlan, modules: Collection[str]) -> None:
         """What no checkpoint fills must have a value already."""
         lacking = [name for name in plan.initialised if self.slots.by_name[name].tensor.is_meta]
-        lacking += [name for name, tensor in self.slots.transient.items() if tensor.is_meta]
+        lacking += [
+            name
+            for name, tensor in self.slots.transient.items()
+            if tensor.is_meta and name.partition(".")[0] in modules
+        ]
         if lacking:
             text = "is not loaded and has no value on the meta device; build the module on a real device"
             self.faults.others[text] = lacking
@@ -179,36 +316,39 @@ def _assign(slots: Slots, tensors: Mapping[str, Tensor]) -> None:
 
 def _notes(checkpoint: Mapping[str, Tensor], taken: Iterable[str]) -> tuple[str, ...]:
     """How the checkpoint was read, where that is not plain."""
-    notes = [f"`{word}.` was taken off the keys" for word in taken]
-    if isinstance(checkpoint, Checkpoint) and checkpoint.root:
-        notes.insert(0, f"read from its entry `{checkpoint.root}`")
-        if checkpoint.left_out:
-            notes.insert(1, f"{checkpoint.left_out} keys outside `{checkpoint.root}` were left out")
-    return tuple(notes)
+    read = checkpoint.notes if isinstance(checkpoint, Checkpoint) else ()
+    return (*read, *(f"`{word}.` was taken off the keys" for word in taken))
 
 
 def _report(
-    source: str,
-    layout: Layout | None,
-    plan: LoadPlan,
+    reads: Sequence[_Read],
     slots: Slots,
     modules: Mapping[str, nn.Module],
-    notes: tuple[str, ...],
+    fresh: Mapping[str, str],
+    unused: tuple[str, ...],
 ) -> LoadReport:
+    sources = {module: read.part.name for read in reads for module in read.part.modules}
+    starting = {name: f"fresh: {reason}" for read in reads for name, reason in read.part.fresh.items()}
+    starting |= {name: f"fresh: {reason}" for name, reason in fresh.items()}
+    initialised = {name for read in reads for name in read.plan.initialised}
     counts = {name: [0, 0, 0] for name in modules}
+    begun: dict[str, str] = {}
     for name, slot in slots.unique():
-        count = counts[name.partition(".")[0]]
-        if name in plan.initialised:
+        module = name.partition(".")[0]
+        count = counts[module]
+        if module in fresh and module not in sources:
+            begun[name] = fresh[module]
+        if name in initialised or name in begun:
             count[2] += 1
         else:
             count[0] += 1
             count[1] += slot.tensor.numel()
     return LoadReport(
-        source=source,
-        layout=None if layout is None else layout.id,
-        modules=tuple(ModuleLoad(name, *count) for name, count in counts.items()),
-        ignored=plan.ignored,
-        initialised=plan.initialised,
-        not_needed=plan.not_needed,
-        notes=notes,
+        modules=tuple(
+            ModuleLoad(name, loaded, values, left, starting.get(name) or sources.get(name, ""))
+            for name, (loaded, values, left) in counts.items()
+        ),
+        sources=tuple(read.load() for read in reads),
+        fresh=begun,
+        unused=unused,
     )

@@ -9,9 +9,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from composer.sources.weights_error import unreadable
 from composer.weights.contents import Contents
 from composer.weights.roots import Roots, find_tensors
-from composer.weights.weights_error import unreadable
 
 __all__ = ["LEGACY_MAGIC", "read_pickle"]
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from composer.plugin import Layout, Rule
 from composer.plugin.answers import as_rules
 from composer.plugin.asking import ask
-from composer.weights.weights_error import WeightsError
+from composer.sources.weights_error import WeightsError
 
 __all__ = ["Assignment", "LoadPlan", "fresh_reason", "plan_loading"]
 
@@ -56,7 +56,8 @@ def plan_loading(
     *,
     declared: Iterable[str] = (),
     aliases: Mapping[str, str] | None = None,
-    fresh: Iterable[str] = (),
+    fresh: Iterable[str] | Mapping[str, str] = (),
+    below: str = "",
 ) -> LoadPlan:
     """Account for every key and every parameter.
 
@@ -67,7 +68,8 @@ def plan_loading(
         parameters: values of the document's parameters, which the layout's rules may depend on.
         declared: every module of the document; keys of those that are not among the targets are not needed.
         aliases: name → first name, for parameters that several names share (tied weights).
-        fresh: modules that keep their initial weights, whatever the checkpoint holds for them.
+        fresh: modules that keep their initial weights, whatever the checkpoint holds for them; in a map, to why.
+        below: a module whose name the keys, or the targets of the layout, leave out.
 
     Raises:
         WeightsError: a rule of the layout is not a valid pattern.
@@ -76,7 +78,7 @@ def plan_loading(
     first_name = dict(aliases or {})
     built = {name.partition(".")[0] for name in names}
     unbuilt = frozenset(declared) - built
-    starting = frozenset(fresh)
+    starting = fresh if isinstance(fresh, Mapping) else {module: fresh_reason(module) for module in fresh}
     rules = None if layout is None else _Rules(layout, parameters or {})
 
     claims: dict[str, list[Assignment]] = {}
@@ -85,11 +87,13 @@ def plan_loading(
     unexpected: dict[str, str] = {}
     for key in checkpoint_keys:
         assignment, reason = rules.apply(key) if rules is not None else (Assignment(key, key), "")
+        if below and assignment is not None:
+            assignment = replace(assignment, target=f"{below}.{assignment.target}")
         module = assignment.target.partition(".")[0] if assignment else ""
         if assignment is None:
             (ignored if reason else unexpected)[key] = reason
         elif module in starting:
-            ignored[key] = fresh_reason(module)
+            ignored[key] = starting[module]
         elif assignment.target in names:
             claims.setdefault(assignment.target, []).append(assignment)
         elif module in unbuilt:
@@ -101,9 +105,9 @@ def plan_loading(
 
     filled = {first_name.get(target, target) for target in claims}
     absent = [name for name in names if name not in first_name and name not in filled]
-    initialised = _initialised(absent, layout)
+    initialised = _initialised(absent, layout, below)
     modules = {name: name.partition(".")[0] for name in absent}
-    initialised |= {name: fresh_reason(module) for name, module in modules.items() if module in starting}
+    initialised |= {name: starting[module] for name, module in modules.items() if module in starting}
     return LoadPlan(
         assignments=tuple(claim[0] for claim in claims.values() if len(claim) == 1),
         ignored=ignored,
@@ -161,9 +165,13 @@ def _compiled(pattern: str, layout: Layout) -> re.Pattern[str]:
         raise WeightsError(f"layout {layout.id}: {pattern!r} is not a valid pattern: {error}") from None
 
 
-def _initialised(absent: Iterable[str], layout: Layout | None) -> dict[str, str]:
+def _initialised(absent: Iterable[str], layout: Layout | None, below: str) -> dict[str, str]:
     if layout is None:
         return {}
+    start = f"{below}." if below else ""
     reasons = [(_compiled(pattern, layout), reason) for pattern, reason in layout.initialised.items()]
-    found = {name: [reason for pattern, reason in reasons if pattern.fullmatch(name)] for name in absent}
+    found = {
+        name: [reason for pattern, reason in reasons if pattern.fullmatch(name.removeprefix(start))]
+        for name in absent
+    }
     return {name: matches[0] for name, matches in found.items() if matches}

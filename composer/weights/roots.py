@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from composer.weights.weights_error import WeightsError, unreadable
+from composer.sources.weights_error import WeightsError, unreadable
 
 if TYPE_CHECKING:
     from torch import Tensor

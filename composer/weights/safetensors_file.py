@@ -8,8 +8,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from composer.sources.weights_error import unreadable
 from composer.weights.contents import Contents
-from composer.weights.weights_error import unreadable
 
 __all__ = ["METADATA_KEY", "looks_like_safetensors", "read_safetensors"]
 

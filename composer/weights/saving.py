@@ -14,9 +14,9 @@ from torch import Tensor, nn
 
 from composer.files import replace_file
 from composer.problems import InputError
+from composer.sources.weights_error import WeightsError
 from composer.weights.safetensors_file import METADATA_KEY
 from composer.weights.slots import find_slots
-from composer.weights.weights_error import WeightsError
 
 __all__ = ["save_weights"]
 

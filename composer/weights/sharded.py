@@ -2,25 +2,22 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from composer.sources.checkpoint_files import weight_map
+from composer.sources.weights_error import unreadable
 from composer.weights.contents import Contents
 from composer.weights.roots import Roots
-from composer.weights.weights_error import unreadable
 from composer.weights.weights_file import read_file
 
-__all__ = ["INDEX_SUFFIX", "read_sharded"]
-
-INDEX_SUFFIX = ".index.json"
-_MOST_INDEX_BYTES = 100_000_000  # a million keys
+__all__ = ["read_sharded"]
 
 
 def read_sharded(index: Path, roots: Roots) -> Contents:
     """Open every shard of an index. Raises WeightsError where the index and its files disagree."""
-    shard_of = _weight_map(index)
+    shard_of = weight_map(index)
     shards = sorted(set(shard_of.values()))
     absent = [name for name in shards if not (index.parent / name).is_file()]
     if absent:
@@ -42,25 +39,6 @@ def read_sharded(index: Path, roots: Roots) -> Contents:
     return Contents(
         readers, f"{contents[shards[0]].format}, {len(shards)} shards", root=contents[shards[0]].root
     )
-
-
-def _weight_map(index: Path) -> Mapping[str, str]:
-    try:
-        if index.stat().st_size > _MOST_INDEX_BYTES:
-            raise unreadable(index, f"the index has more than {_MOST_INDEX_BYTES:,} bytes")
-        value = json.loads(index.read_text("utf-8"))
-    except OSError as error:
-        raise unreadable(index, error.strerror or str(error)) from None
-    except (ValueError, RecursionError):
-        raise unreadable(index, "the index is not JSON", "fetch or copy it again") from None
-    shard_of = value.get("weight_map") if isinstance(value, dict) else None
-    if not isinstance(shard_of, dict) or not shard_of:
-        raise unreadable(index, "the index has no `weight_map` from keys to files")
-    for name in shard_of.values():
-        # A shard lies beside its index: an index must not be able to open files elsewhere.
-        if not isinstance(name, str) or Path(name).name != name:
-            raise unreadable(index, f"the index names {name!r}, which is not a file beside it")
-    return shard_of
 
 
 def _some(keys: Sequence[str]) -> str:

@@ -6,11 +6,11 @@ import stat
 from pathlib import Path
 
 from composer.problems import NOT_FETCHED, is_address
+from composer.sources.weights_error import unreadable
 from composer.weights.contents import Contents
 from composer.weights.pickle_file import LEGACY_MAGIC, read_pickle
 from composer.weights.roots import Roots
 from composer.weights.safetensors_file import looks_like_safetensors, read_safetensors
-from composer.weights.weights_error import unreadable
 
 __all__ = ["check_regular", "read_file"]
 

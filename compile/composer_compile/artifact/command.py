@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 import shlex
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from composer.graph import Report
 from composer.language import Source
+from composer.language.declared_weights import HUB, PACKAGE, DeclaredWeights, read_weights_map
+from composer.sources import GivenNames, GivenWeights
 
 if TYPE_CHECKING:
     from composer_compile.options import Options
@@ -22,9 +24,9 @@ def command_of(
     tasks: Iterable[str] | None,
     options: Options,
     *,
-    weights: str | Path | None,
-    layout: str | None,
-    root: str | None = None,
+    weights: GivenWeights,
+    layout: GivenNames,
+    root: GivenNames = None,
     init: Iterable[str] = (),
     settings: Mapping[str, Any],
     device: str,
@@ -35,8 +37,10 @@ def command_of(
     words = ["composer", "compile", f"{name}:{first}" if first else name, *rest, "--backend", options.backend]
     # A cache is a folder of this machine and changes no artifact.
     build = {flag: value for flag, value in options.build.flags().items() if flag != "--build-cache"}
-    where = {flag: value for flag, value in (("--root", root or ""), ("--init", ",".join(init))) if value}
-    flags = {**_flags(options, weights, layout, device), **where, **build}
+    where = {"--init": ",".join(init)} if init else {}
+    flags = {**_flags(options, device), **where, **build}
+    for flag, given in (("--weights", weights), ("--layout", layout), ("--root", root)):
+        words += [word for text in _by_module(given) for word in (flag, text)]
     words += [word for flag, value in flags.items() for word in ((flag, value) if value else (flag,))]
     precisions = [options.precision] if options.precision else []
     precisions += [f"{part}={each}" for part, each in options.precisions.items()]
@@ -46,11 +50,28 @@ def command_of(
     return shlex.join(words)
 
 
-def _flags(options: Options, weights: str | Path | None, layout: str | None, device: str) -> dict[str, str]:
-    """What is asked for beside the backend's own options; weights by the name of their file alone."""
+def _by_module(given: GivenWeights | GivenNames) -> Iterator[str]:
+    """What an option says of the whole document and of modules; files by their names alone."""
+    if given is None:
+        return
+    whole = given if isinstance(given, Mapping) else {"*": given}
+    for module, value in whole.items():
+        text = _without_folder(value)
+        yield text if module == "*" else f"{module}={text}"
+
+
+def _without_folder(value: str | os.PathLike[str] | Mapping[str, str]) -> str:
+    if isinstance(value, Mapping):
+        declared = read_weights_map(value)
+        text = str(declared) if isinstance(declared, DeclaredWeights) else ""
+    else:
+        text = os.fspath(value)
+    return text if text.startswith((HUB, PACKAGE)) else Path(text).name
+
+
+def _flags(options: Options, device: str) -> dict[str, str]:
+    """What is asked for beside the weights and the backend's own options."""
     given = {
-        "--weights": "" if weights is None else Path(weights).name,
-        "--layout": layout or "",
         "--device": "" if device == "cpu" else device,
         "--session": ",".join(options.session),
         "--tolerance": "" if options.tolerance is None else str(options.tolerance),

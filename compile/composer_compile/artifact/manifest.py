@@ -288,6 +288,17 @@ class Provider(_Entry):
     """The package that brings it, with its version; empty for a plugin that belonged to none."""
 
 
+class WeightsOrigin(_Entry):
+    """What gave a module its weights when the artifact was made."""
+
+    source: str
+    """The name of the file, `package:name/file`, `hub:owner/name@revision/file`, or `fresh`."""
+    commit: str = ""
+    """The commit that the revision of a Hub repository stood for."""
+    files: dict[str, str] = Field(default_factory=dict)
+    """SHA-256 of every file, by its name."""
+
+
 class Operation(_Entry):
     """An operation of torch that programs call and that torch itself does not have."""
 
@@ -320,6 +331,8 @@ class Manifest(_Entry):
     """What running takes from installed plugins: `modalities`, `kinds`, `policies` and so on → id → who offered it."""
     operations: dict[str, Operation]
     """Operations of torch that a plugin's code registers, such as `plugin::operation`."""
+    sources: dict[str, WeightsOrigin] = Field(default_factory=dict)
+    """Modules of the document to where their weights come from."""
     files: dict[str, FileEntry]
     """Every other file of the artifact."""
     digest: str = Field(default="", pattern="^([0-9a-f]{64})?$")

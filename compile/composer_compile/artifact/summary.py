@@ -87,12 +87,25 @@ def summary_lines(container: Container) -> list[str]:
         f"  programs  {_size(programs.stored)}, {len(files)} files, each stored once",
         f"  sharing   saves {_size(weights.saved)} of weights and {_size(programs.saved)} of programs: apart, "
         f"the tasks would take {_size(apart)}",
+        *(f"  from      {line}" for line in _origins(manifest)),
         *(f"  needs     {line}" for line in needs_lines(manifest)),
         f"  rebuild   {container.rebuild}",
     ]
     for name, task in manifest.tasks.items():
         lines += ["", *_task_lines(name, task, manifest, weights.tasks[name])]
     return lines
+
+
+def _origins(manifest: Manifest) -> Iterator[str]:
+    """Where the weights came from, each source with its modules."""
+    modules: dict[str, list[str]] = {}
+    for name, origin in manifest.sources.items():
+        commit = (
+            f" (commit {origin.commit[:12]})" if origin.commit and origin.commit not in origin.source else ""
+        )
+        modules.setdefault(f"{origin.source}{commit}", []).append(name)
+    for source, names in modules.items():
+        yield f"{source}: {', '.join(names)}"
 
 
 def as_json(container: Container) -> dict[str, Any]:
