@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 from collections.abc import Mapping
+from textwrap import indent
 from typing import TYPE_CHECKING, Any
 
 from composer.cli.options import (
@@ -32,6 +33,7 @@ from composer.cli.options import (
 )
 from composer.cli.output import complain, print_json, remark, say
 from composer.cli.running_rows import add_rows, answer_rows, collected, hold_places, misused
+from composer.cli.rankings import RANKING, ranking_table
 
 if TYPE_CHECKING:
     from composer.execution import Answering, Timing
@@ -120,7 +122,7 @@ def _answer(args: argparse.Namespace, model: Answering, name: str) -> int:
             outputs if timing is None else {"outputs": outputs, "timing": timing.as_json()}, indent=None
         )
         return 0
-    say(_written(outputs))
+    say(_written(outputs, model.ports(name).outputs))
     if timing is not None:
         remark(timing)
     return 0
@@ -176,8 +178,15 @@ def _artifact(args: argparse.Namespace, path: str) -> Answering:
     return load(path, device=args.device)
 
 
-def _written(outputs: Mapping[str, Any]) -> str:
-    """One output alone is printed bare; several are named. Arrays are printed as lists."""
-    if len(outputs) == 1:
-        return str(next(iter(outputs.values())))
-    return "\n".join(f"{name}: {value}" for name, value in outputs.items())
+def _written(outputs: Mapping[str, Any], kinds: Mapping[str, str]) -> str:
+    """One output alone is printed bare; several are named. Arrays are printed as lists, rankings as tables."""
+    shown = {
+        name: ranking_table(value) if kinds.get(name) == RANKING else str(value)
+        for name, value in outputs.items()
+    }
+    if len(shown) == 1:
+        return next(iter(shown.values()))
+    return "\n".join(
+        f"{name}:\n{indent(text, '  ')}" if kinds.get(name) == RANKING else f"{name}: {text}"
+        for name, text in shown.items()
+    )

@@ -12,11 +12,13 @@ from torch.utils._pytree import register_pytree_node
 from composer.conformance.advancing import check_advance, found_in_place, streamed_in_place
 from composer.conformance.examples import example_configs
 from composer.conformance.report import Failure
-from composer.plugin.answers import as_beams, as_flag
+from composer.plugin.answers import as_beams, as_flag, as_output_ports
 from composer.plugin.asking import ask
-from composer.plugin.contracts import DecoderStep, Framing, Hypothesis
+from composer.plugin.contracts import Cache, Framing, Hypothesis, Stepper
 from composer.plugin.declarations import SearchPolicy
 from composer.plugin.implementations import BoundSearch, bind_search
+from composer.plugin.ruled_search import RuledDecoder
+from composer.problems import InputError
 
 __all__ = ["check_policy"]
 
@@ -80,7 +82,22 @@ def _step_once(ids: Tensor, cache: _Cache) -> tuple[Tensor, _Cache]:
     return _step(ids, cache)
 
 
-DECODER = SimpleNamespace(step=_step)
+class _Letters:
+    """A tokenizer over the vocabulary of the kit, for policies whose options hold texts: `a` to `e` are five tokens."""
+
+    size = VOCABULARY
+    first = 4
+
+    def decode(self, ids: Sequence[int]) -> str:
+        return "".join(chr(ord("a") + id - self.first) for id in ids if id >= self.first)
+
+    def spell(self, text: str) -> list[int]:
+        ids = [self.first + ord(letter) - ord("a") for letter in text]
+        if not all(self.first <= id < self.size for id in ids):
+            raise InputError(
+                f"{text!r} holds other letters than a to e, which are those of the conformance kit"
+            )
+        return ids
 
 
 def check_policy(policy: SearchPolicy) -> str:
@@ -88,16 +105,45 @@ def check_policy(policy: SearchPolicy) -> str:
     for config in example_configs(policy):
         beams = ask(policy.beams, config, what=f"`beams` of {policy.title}", accept=as_beams)
         streams = ask(policy.streams, config, what=f"`streams` of {policy.title}", accept=as_flag)
-        search = bind_search(policy, config, FRAMING, beams=beams, streams=streams)
+        search = bind_search(policy, config, FRAMING, beams=beams, streams=streams, tokenizer=_Letters())
         check_advance(search, BATCH, VOCABULARY, SEED)
         _check_search(search)
+        _check_ports(search)
         if streams:
             _check_stream(search)
     return ""
 
 
-def _step_of(search: BoundSearch) -> DecoderStep:
-    return _step_once if search.policy.steps_once else _step
+def _check_ports(search: BoundSearch) -> None:
+    """Its own ports are what its implementation gives for what it found."""
+    declared = ask(
+        search.policy.ports,
+        search.config,
+        what=f"`ports` of {search.policy.title}",
+        accept=as_output_ports,
+    )
+    decoder, cache = _ruled(search, BATCH)
+    found = search.search(decoder.step, cache, BATCH, SEED)
+    given = search.outputs(found, torch.device("cpu"))
+    if set(given) != set(declared):
+        raise Failure(
+            f"its `outputs` gives {', '.join(given) or 'nothing'}, and its `ports` are {', '.join(declared) or 'none'}"
+        )
+    for name, type_ in declared.items():
+        value = given[name]
+        shape = [dim.constant if dim.is_number else BATCH for dim in type_.dims]
+        size = list(value.shape) if isinstance(value, Tensor) else [len(value)]
+        if size != shape[: len(size)]:
+            raise Failure(f"its `outputs` gives `{name}` of the sizes {size}; {shape} are expected")
+
+
+def _ruled(search: BoundSearch, batch: int) -> tuple[Stepper, Cache]:
+    """What it steps with, with the rules of its options, and the cache to begin with."""
+    decoder: Stepper = SimpleNamespace(step=_step_once if search.policy.steps_once else _step)
+    cache: Cache = _cache(batch, search.beams)
+    if search.rules is None:
+        return decoder, cache
+    return RuledDecoder(decoder, search.rules), search.rules.begin(cache, batch, search.beams)
 
 
 def _cache(samples: int, beams: int) -> _Cache:
@@ -110,16 +156,15 @@ def _check_search(search: BoundSearch) -> None:
         cure = "the seed is all it may draw from" if search.policy.seeded else "declare the policy `seeded`"
         raise Failure(f"two searches of the same samples find different texts: {cure}")
     if search.advancing is not None:
-        cache = _cache(BATCH, search.beams)
-        found = _held(found_in_place(search, DECODER, cache, BATCH, SEED), search.beams)
+        found = _held(found_in_place(search, *_ruled(search, BATCH), BATCH, SEED), search.beams)
         if [[ids for ids, _ in each] for each in found] != [[ids for ids, _ in each] for each in texts]:
             raise Failure("turn by turn (`advance`), it finds other texts than its `search`")
 
 
 def _found(search: BoundSearch) -> list[Texts]:
     """The texts of three samples with their scores."""
-    cache = _cache(BATCH, search.beams)
-    return _held(search.search(_step_of(search), cache, BATCH, SEED), search.beams)
+    decoder, cache = _ruled(search, BATCH)
+    return _held(search.search(decoder.step, cache, BATCH, SEED), search.beams)
 
 
 def _held(found: Sequence[Sequence[Hypothesis]], beams: int) -> list[Texts]:
@@ -152,7 +197,8 @@ def _check_ids(ids: tuple[object, ...], when: str) -> None:
 
 def _check_stream(search: BoundSearch) -> None:
     tokens: list[object] = []
-    for token in search.stream(_step_of(search), _cache(1, 1), SEED):
+    decoder, cache = _ruled(search, 1)
+    for token in search.stream(decoder.step, cache, SEED):
         tokens.append(token)
         if len(tokens) > FRAMING.max_tokens:
             raise Failure(f"its stream goes on after {FRAMING.max_tokens} tokens, which `max_tokens` says")
@@ -161,7 +207,12 @@ def _check_stream(search: BoundSearch) -> None:
         raise Failure(f"its stream gives {ends[0]}, a token that ends it and is not given")
     if not all(isinstance(token, int) for token in tokens):
         raise Failure("its stream gives something else than whole numbers")
-    if search.advancing is not None and streamed_in_place(search, DECODER, _cache(1, 1), SEED) != tokens:
+    if search.advancing is not None and streamed_in_place(search, *_ruled(search, 1), SEED) != tokens:
         raise Failure("turn by turn (`advance`), it streams other tokens than its `stream`")
-    if search.beams != 1:
-        raise Failure(f"it streams with {search.beams} beams; a text that is shown cannot be taken back")
+    if search.beams > 1:
+        decoder, cache = _ruled(search, 1)
+        ((best, *_),) = search.search(decoder.step, cache, 1, SEED)
+        if tokens != [token for token in best.ids[1:] if token not in FRAMING.ends]:
+            raise Failure(
+                f"with {search.beams} beams, its stream shows another text than its search finds: it was not settled"
+            )

@@ -5,7 +5,8 @@ from composer.execution.generation import (
     check_one_sample,
     drawn_seed,
     only_stream,
-    output_port,
+    output_ports,
+    seed_for,
     text_pieces,
 )
 from composer.execution.linear import linear, prefers_onednn
@@ -53,7 +54,8 @@ __all__ = [
     "load",
     "only_one",
     "only_stream",
-    "output_port",
+    "output_ports",
     "prefers_onednn",
+    "seed_for",
     "text_pieces",
 ]

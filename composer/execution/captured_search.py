@@ -13,7 +13,7 @@ from torch import Tensor
 
 from composer.execution.captured import Captured, Graphs, Values
 from composer.execution.captured_decoder import CapturedSteps
-from composer.plugin import AdvancingPolicyImplementation, Cache, DecoderStep, Hypothesis, Stepper
+from composer.plugin import AdvancingPolicyImplementation, Cache, DecoderStep, Hypothesis, Seed, Stepper
 from composer.plugin.implementations import BoundSearch, held_hypotheses
 from composer.plugin.search_loop import (
     RunAsItIs,
@@ -50,7 +50,11 @@ class DecoderSearch:
 
     def __init__(self, search: BoundSearch, decoder: Stepper, *, captures: bool) -> None:
         self.search = search
-        self.decoder = decoder
+        self.decoder: Stepper = decoder
+        if search.rules is not None:
+            from composer.plugin.ruled_search import RuledDecoder
+
+            self.decoder = decoder = RuledDecoder(decoder, search.rules)
         self.graphs: Graphs | None = None
         self.steps: CapturedSteps | None = None
         if captures and search.advancing is not None:
@@ -63,28 +67,43 @@ class DecoderSearch:
             self.steps = CapturedSteps(decoder)
 
     def find(
-        self, cache: Cache, batch: int, seed: int, *, first: Tensor | None = None
+        self, cache: Cache, batch: int, seed: Seed, *, first: Tensor | None = None
     ) -> Sequence[Sequence[Hypothesis]]:
         """Every sample's hypotheses, best first; `first` are the scores[B, K, V] that a prompt gave.
 
         Raises PluginError where the policy gives something else.
         """
+        if not isinstance(seed, int) and self.search.policy.seeded != "each":
+            return self._one_by_one(cache, seed, first)
+        cache, first = self._begun(cache, batch, first)
         policy = self.search.advancing
         turns = self._captured(cache, batch, seed, first)
         if policy is not None and turns is not None:
             return held_hypotheses(found_in(turns, policy, batch), batch, self.search.policy.title)
         return self.search.search(*self._stepping(cache, batch, first), batch, seed)
 
-    def stream(self, cache: Cache, seed: int, *, first: Tensor | None = None) -> Iterator[int]:
-        """The tokens of one sample as they are found."""
+    def _one_by_one(
+        self, cache: Cache, seeds: Sequence[int], first: Tensor | None
+    ) -> Sequence[Sequence[Hypothesis]]:
+        """Each sample by itself, for a policy that takes one seed at a time."""
+        found: list[Sequence[Hypothesis]] = []
+        for row, seed in enumerate(seeds):
+            rows = torch.tensor([row], device=cache.device)
+            found += self.find(cache.select(rows), 1, seed, first=None if first is None else first[rows])
+        return found
+
+    def stream(self, cache: Cache, seed: Seed, *, first: Tensor | None = None) -> Iterator[int]:
+        """The tokens of one sample as they are settled."""
+        cache, first = self._begun(cache, 1, first)
         policy = self.search.advancing
         turns = self._captured(cache, 1, seed, first)
         if policy is not None and turns is not None:
             return tokens_in(turns, policy)
         return self.search.stream(*self._stepping(cache, 1, first), seed)
 
-    def turns(self, cache: Cache, batch: int, seed: int, *, first: Tensor | None = None) -> Turns:
+    def turns(self, cache: Cache, batch: int, seed: Seed, *, first: Tensor | None = None) -> Turns:
         """The turns of a policy that advances turn by turn: captured where they are in an answer."""
+        cache, first = self._begun(cache, batch, first)
         captured = self._captured(cache, batch, seed, first)
         if captured is not None:
             return captured
@@ -93,7 +112,16 @@ class DecoderSearch:
         step, cache = self._stepping(cache, batch, first)
         return RunAsItIs(policy, step, cache, self.search.opening(batch, cache.device, seed))
 
-    def _captured(self, cache: Cache, batch: int, seed: int, first: Tensor | None) -> Turns | None:
+    @torch.no_grad()
+    def _begun(self, cache: Cache, batch: int, first: Tensor | None) -> tuple[Cache, Tensor | None]:
+        """The cache and the scores after a prompt, with the rules of the search."""
+        rules = self.search.rules
+        if rules is None:
+            return cache, first
+        ruled = rules.begin(cache, batch, self.search.beams)
+        return (ruled, None) if first is None else rules.after_prompt(first, ruled)[::-1]
+
+    def _captured(self, cache: Cache, batch: int, seed: Seed, first: Tensor | None) -> Turns | None:
         """The turns of a search, captured; None where they are not."""
         policy = self.search.advancing
         if self.graphs is None or policy is None or cache.device.type != "cuda":

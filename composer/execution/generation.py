@@ -25,6 +25,7 @@ from composer.plugin import (
     Framing,
     Hypothesis,
     Registry,
+    Seed,
     Tokenizer,
     Vocabulary,
 )
@@ -38,6 +39,7 @@ from composer.plugin.implementations import (
     framing_of,
     tokenizer_of,
 )
+from composer.plugin.stop_strings import before_stop, begun_stop
 from composer.problems import InputError
 
 __all__ = [
@@ -47,7 +49,9 @@ __all__ = [
     "fresh_seed",
     "generators_of",
     "only_stream",
-    "output_port",
+    "output_ports",
+    "seed_for",
+    "shown_text",
     "text_pieces",
     "tokenizer_for",
     "walk",
@@ -67,21 +71,39 @@ def drawn_seed(
     task: str,
     inputs: Collection[str],
     searches: Iterable[BoundSearch],
-) -> tuple[int, Mapping[str, object]]:
-    """The seed of a run and its raw inputs; None takes a fresh seed. An input that is called `seed` takes the value.
+) -> tuple[Seed | None, Mapping[str, object]]:
+    """The seed of a run (None: any) and its raw inputs. An input that is called `seed` takes the value.
 
     Raises InputError for what is not a seed, and where no search of the task draws by chance.
     """
-    if seed is not None and "seed" in inputs:
-        return fresh_seed(), {**raw, "seed": seed}
-    return (fresh_seed() if seed is None else _held_seed(seed, task, searches)), raw
+    if seed is None or "seed" in inputs:
+        return None, raw if seed is None else {**raw, "seed": seed}
+    return _held_seed(seed, task, searches), raw
 
 
-def _held_seed(seed: object, task: str, searches: Iterable[BoundSearch]) -> int:
-    if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed < 1 << SEED_BITS:
-        raise InputError(f"a seed is a whole number from 0 on, below 2**{SEED_BITS}, not {seed!r:.40}")
+def _held_seed(seed: object, task: str, searches: Iterable[BoundSearch]) -> Seed:
+    given = list(seed) if isinstance(seed, (list, tuple)) else [seed]
+    seeds: list[int] = []
+    for one in given or [seed]:
+        if isinstance(one, bool) or not isinstance(one, int) or not 0 <= one < 1 << SEED_BITS:
+            raise InputError(f"a seed is a whole number from 0 on, below 2**{SEED_BITS}, not {one!r:.40}")
+        seeds.append(one)
     if not any(search.policy.seeded for search in searches):
         raise InputError(f"task `{task}` takes no seed: none of its searches draws tokens by chance")
+    return seeds if isinstance(seed, (list, tuple)) else seeds[0]
+
+
+def seed_for(search: BoundSearch, seed: Seed | None, batch: int) -> Seed:
+    """What one search draws with: without a seed each sample, or the whole batch, has one that nobody chose.
+
+    Raises InputError where there is a list of seeds, and not one for each sample.
+    """
+    if seed is None:
+        return [fresh_seed() for _ in range(batch)] if search.policy.seeded == "each" else fresh_seed()
+    if not isinstance(seed, int) and len(seed) != batch:
+        raise InputError(
+            f"{len(seed)} seeds are given for {batch} samples: give one for all, or one for each"
+        )
     return seed
 
 
@@ -102,25 +124,40 @@ def check_one_sample(count: int) -> None:
         raise InputError(f"streaming takes one sample at a time, not {count}")
 
 
-def output_port(
-    port: str,
+def output_ports(
+    ports: Collection[str],
     found: Sequence[Sequence[Hypothesis]],
     *,
+    search: BoundSearch,
     tokenizer: Tokenizer,
-    framing: Framing,
     device: torch.device,
-) -> list[str] | Tensor:
-    """A port of a `generate` node from every sample's hypotheses: `ids`[B, L] int64, `score`[B], or what the tokenizer
-    makes of the ids, whatever the port is called. Tensors are on the device, where later nodes read them.
+) -> dict[str, Any]:
+    """Ports of a `generate` node from every sample's hypotheses: `ids`[B, L] int64, `score`[B], those of the policy
+    itself, or what the tokenizer makes of the ids, whatever the port is called. Tensors are on the device, where later
+    nodes read them.
     """
     best = [hypotheses[0] for hypotheses in found]
-    if port == "ids":
-        longest = max(len(each.ids) for each in best)
-        rows = [[*each.ids, *[framing.pad] * (longest - len(each.ids))] for each in best]
-        return torch.tensor(rows, device=device)
-    if port == "score":
-        return torch.tensor([each.score for each in best], device=device)
-    return [tokenizer.decode(_as_ended(each.ids, framing)) for each in best]
+    framing, own = search.framing, search.outputs(found, device)
+
+    def value(port: str) -> object:
+        if port in own:
+            return own[port]
+        if port == "ids":
+            longest = max(len(each.ids) for each in best)
+            rows = [[*each.ids, *[framing.pad] * (longest - len(each.ids))] for each in best]
+            return torch.tensor(rows, device=device)
+        if port == "score":
+            return torch.tensor([each.score for each in best], device=device)
+        return [shown_text(each, search, tokenizer) for each in best]
+
+    return {port: value(port) for port in ports}
+
+
+def shown_text(found: Hypothesis, search: BoundSearch, tokenizer: Tokenizer) -> str:
+    """What people read of a hypothesis: its own text where it has one, up to a stop string."""
+    own: str | None = getattr(found, "text", None)
+    text = tokenizer.decode(_as_ended(found.ids, search.framing)) if own is None else own
+    return before_stop(text, search.stops)
 
 
 def _as_ended(ids: Sequence[int], framing: Framing) -> Sequence[int]:
@@ -128,22 +165,31 @@ def _as_ended(ids: Sequence[int], framing: Framing) -> Sequence[int]:
     return [*ids[:-1], framing.end] if ids[-1] in framing.ends[1:] else ids
 
 
-def text_pieces(tokens: Iterable[int], tokenizer: Tokenizer, framing: Framing) -> Iterator[str]:
+def text_pieces(
+    tokens: Iterable[int], tokenizer: Tokenizer, framing: Framing, stops: Sequence[str] = ()
+) -> Iterator[str]:
     """The text of tokens as they come; the pieces together are the text of all of them between start and end.
 
-    `tokens` leave both out. Fewer of them than `framing.max_tokens` were ended.
+    `tokens` leave both out. Fewer of them than `framing.max_tokens` were ended. The text ends before the first of the
+    `stops`, and what may become one is held back.
     """
     ids = [framing.start]
     shown = text = ""
     for token in tokens:
         ids.append(token)
         text = tokenizer.decode(ids)
+        if (cut := before_stop(text, stops)) != text:
+            text = cut
+            break
         settled = _settled(text)
+        settled = settled[: len(settled) - begun_stop(settled, stops)]
         if len(settled) > len(shown) and settled.startswith(shown):
             yield settled[len(shown) :]
             shown = settled
-    if len(ids) <= framing.max_tokens:
-        text = tokenizer.decode([*ids, framing.end])
+    else:
+        if len(ids) <= framing.max_tokens:
+            text = tokenizer.decode([*ids, framing.end])
+        text = before_stop(text, stops)
     if text != shown:
         yield text[len(shown) :]
 
@@ -189,7 +235,12 @@ class Generator:
         _check_ids(node.module.name, vocabulary, self.tokenizer)
         self.framing = framing
         self.search = bind_search(
-            search.policy, search.config, framing, beams=search.beams, streams=search.streams
+            search.policy,
+            search.config,
+            framing,
+            beams=search.beams,
+            streams=search.streams,
+            tokenizer=self.tokenizer,
         )
         self.searching = DecoderSearch(self.search, self.decoder, captures=True)
 
@@ -206,32 +257,36 @@ class Generator:
         )
         return first, cache, batch
 
-    def run(self, slots: Slots, seed: int = 0) -> Sequence[Sequence[Hypothesis]]:
+    def run(self, slots: Slots, seed: Seed | None = 0) -> Sequence[Sequence[Hypothesis]]:
         """Every sample's hypotheses (`ids`, `score`), best first; writes the node's output ports into the slots."""
         found: dict[str, Sequence[Sequence[Hypothesis]]] = {}
         execute([(self.step, partial(self.answer, found, seed))], slots)
         return found[self.step.name]
 
-    def answer(self, found: dict[str, Sequence[Sequence[Hypothesis]]], seed: int, /, **memory: Any) -> Any:
+    def answer(
+        self, found: dict[str, Sequence[Sequence[Hypothesis]]], seed: Seed | None, /, **memory: Any
+    ) -> Any:
         """What a memory gives on the node's output ports; `found` takes the hypotheses under the node's name."""
         first, cache, batch = self.start(memory)
-        hypotheses = found[self.step.name] = self.searching.find(cache, batch, seed, first=first)
+        drawn = seed_for(self.search, seed, batch)
+        hypotheses = found[self.step.name] = self.searching.find(cache, batch, drawn, first=first)
         device = _first_tensor(memory).device
         return result_of(
-            {
-                port: output_port(
-                    port, hypotheses, tokenizer=self.tokenizer, framing=self.framing, device=device
-                )
-                for port in self.step.targets
-            }
+            output_ports(
+                tuple(self.step.targets),
+                hypotheses,
+                search=self.search,
+                tokenizer=self.tokenizer,
+                device=device,
+            )
         )
 
-    def stream(self, slots: Slots, seed: int = 0) -> Iterator[str]:
+    def stream(self, slots: Slots, seed: Seed | None = 0) -> Iterator[str]:
         """Text of a single sample as it comes; the pieces together are the text that `run` gives."""
         first, cache, batch = self.start(self.step.read(slots))
         check_one_sample(batch)
-        tokens = self.searching.stream(cache, seed, first=first)
-        yield from text_pieces(tokens, self.tokenizer, self.framing)
+        tokens = self.searching.stream(cache, seed_for(self.search, seed, 1), first=first)
+        yield from text_pieces(tokens, self.tokenizer, self.framing, self.search.stops)
 
 
 def _first_tensor(memory: Mapping[str, Any]) -> Tensor:
@@ -285,7 +340,7 @@ def walk(
     generators: Mapping[str, Generator],
     slots: Slots,
     *,
-    seed: int = 0,
+    seed: Seed | None = 0,
     names: Container[str] | None = None,
 ) -> dict[str, Sequence[Sequence[Hypothesis]]]:
     """Run a plan on a list of slots, in place: all its nodes, or those of `names`. The hypotheses of each search."""

@@ -25,7 +25,7 @@ from composer.execution.slot_values import Slots, TaskValues
 from composer.execution.task_reader import OutputFacts
 from composer.graph import CheckedTask
 from composer.plan import Plan, pieces_inside, plan_task, watched
-from composer.plugin import Hypothesis, Registry
+from composer.plugin import Hypothesis, Registry, Seed
 from composer.plugin.implementations import BoundSearch
 
 __all__ = ["Runner"]
@@ -77,18 +77,18 @@ class Runner:
 
     def drawn(
         self, seed: object, raw: Mapping[str, object], kept: Container[str] = ()
-    ) -> tuple[int, Mapping[str, object]]:
+    ) -> tuple[Seed | None, Mapping[str, object]]:
         """The seed of a run and its raw inputs (see `drawn_seed`), beside those that are kept from before."""
         inputs = [name for name in self.plan.inputs if name not in kept]
         return drawn_seed(seed, raw, self.plan.task.name, inputs, self.searches)
 
     def walk(
-        self, slots: Slots, seed: int = 0, names: Container[str] | None = None
+        self, slots: Slots, seed: Seed | None = 0, names: Container[str] | None = None
     ) -> dict[str, Sequence[Sequence[Hypothesis]]]:
         """Run the nodes (those of `names`) on a list of slots, in place; the hypotheses of each search."""
         return walk(self.program, self.generators, slots, seed=seed, names=names)
 
-    def slots(self, tensors: TaskValues, seed: int = 0) -> Slots:
+    def slots(self, tensors: TaskValues, seed: Seed | None = 0) -> Slots:
         """Run every stage on encoded inputs; the list of slots, all filled. Raises NodeError where a node fails."""
         self.check_open()
         slots = self.program.load_inputs(tensors)
@@ -106,7 +106,7 @@ class Runner:
         return {name: first_sample(value, kinds[name]) for name, value in outputs.items()}
 
     def stream(
-        self, tensors: Mapping[str, Mapping[str, object]], generator: Generator, seed: int = 0
+        self, tensors: Mapping[str, Mapping[str, object]], generator: Generator, seed: Seed | None = 0
     ) -> Iterator[str]:
         """Run what comes before the one `generate` node, then give its text piece by piece."""
         self.check_open()

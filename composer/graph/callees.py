@@ -236,7 +236,8 @@ class Callees:
         signature = self._signature(generation.signature, given, where, what, title, module.path)
         if signature is None or not self._has_prompt(generation, module, signature, where):
             return None
-        return Generate(module, "generate", options, signature, search)
+        whole = self._searches.with_ports(signature, search, where)
+        return None if whole is None else Generate(module, "generate", options, whole, search)
 
     def _has_prompt(
         self, generation: Generation, module: CheckedModule, signature: Signature, path: YamlPath

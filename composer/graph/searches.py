@@ -8,10 +8,13 @@ from typing import TYPE_CHECKING
 
 from composer.graph.checked import CheckedModule, CheckedSearch
 from composer.graph.configs import ConfigReader
+from composer.graph.plugin_faults import report_fault
 from composer.language import NodeShape
 from composer.plugin import GenerateOptions, Registry, SearchPolicy
-from composer.plugin.answers import as_beams, as_flag
+from composer.plugin.answers import as_beams, as_flag, as_output_ports
+from composer.plugin.asking import PluginError
 from composer.problems import YamlPath
+from composer.types import Dim, Port, Signature
 
 if TYPE_CHECKING:
     from composer.graph.callees import Callees
@@ -63,6 +66,27 @@ class SearchReader:
         policy = self._found(options.search.uses if called is None else called.id, path)
         search = None if policy is None else self._search(policy, options.search.with_, path, reader)
         return None if search is None else (options, search)
+
+    def with_ports(self, signature: Signature, search: CheckedSearch, path: YamlPath) -> Signature | None:
+        """The signature of a node with the ports of its policy; None after reporting C303. `B` counts its samples."""
+        policy = search.policy
+        what = f"`ports` of {policy.title}"
+        ports = self.callees.asked(policy.ports, (search.config,), path, what, as_output_ports)
+        if not ports:
+            return None if ports is None else signature
+        doubled = [port for port in ports if port in signature.outputs]
+        if doubled:
+            error = PluginError(what, f"names {doubled[0]!r}, which is an output port of the decoder as well")
+            report_fault(self.callees.findings, error, self.callees.document.tree.place(path))
+            return None
+        batch = next(
+            (port.type.dims[0] for port in signature.outputs.values() if port.type.dims), Dim.of("B")
+        )
+        counted = {
+            name: Port(port.with_dims(tuple(dim.substitute({"B": batch}) for dim in port.dims)))
+            for name, port in ports.items()
+        }
+        return replace(signature, outputs={**signature.outputs, **counted})
 
     def _has_old_options(self, data: Mapping[str, object], path: YamlPath) -> bool:
         """Whether a file of the chain has old options for a node, be it to remove those that it extends."""

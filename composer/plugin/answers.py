@@ -18,6 +18,7 @@ __all__ = [
     "as_flag",
     "as_instance",
     "as_map",
+    "as_output_ports",
     "as_ports",
     "as_ranges",
     "as_rules",
@@ -56,6 +57,11 @@ def _signature(answer: object) -> Signature:
 def _is_range(bounds: Any) -> bool:
     whole = isinstance(bounds, (tuple, list)) and len(bounds) == 2
     return whole and all(isinstance(end, int) for end in bounds)
+
+
+def as_output_ports(answer: Any) -> dict[str, PortType]:
+    """Port types by name: what a search policy's `ports` gives, perhaps none."""
+    return as_ports(answer) if as_map(answer) else {}
 
 
 def as_ports(answer: Any) -> dict[str, PortType]:

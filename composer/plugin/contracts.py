@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, Union
 
 if TYPE_CHECKING:
     import torch
@@ -30,9 +30,12 @@ __all__ = [
     "Processor",
     "Sample",
     "SearchPolicyImplementation",
+    "Seed",
     "SeededSearchPolicyImplementation",
+    "SpellingTokenizer",
     "Stepper",
     "Tokenizer",
+    "TurnTaking",
 ]
 
 TRAINED = "train"
@@ -54,6 +57,17 @@ class Tokenizer(Protocol):
 
     def decode(self, ids: Sequence[int], /) -> str:
         """The text of one sequence, without the tokens that frame it."""
+
+
+class SpellingTokenizer(Tokenizer, Protocol):
+    """One that says too with which ids a decoder writes a text. Searches whose options hold texts ask for it."""
+
+    @property
+    def size(self) -> int:
+        """Number of ids."""
+
+    def spell(self, text: str, /) -> Sequence[int]:
+        """The ids of a text, without tokens around it. Raises InputError for a text that it cannot write."""
 
 
 class Cache(Protocol):
@@ -102,7 +116,10 @@ DecoderStep = Callable[["Tensor", Any], "tuple[Tensor, Cache]"]
 
 
 class Hypothesis(Protocol):
-    """One generated text: its ids with the start token, and its score."""
+    """One generated text: its ids with the start token, and its score.
+
+    It may offer `text`, which is then shown in the place of what the tokenizer makes of the ids.
+    """
 
     @property
     def ids(self) -> Sequence[int]: ...
@@ -124,6 +141,8 @@ class Framing:
     """No text ends before it has as many tokens; the start and the end are not counted."""
     max_tokens: int
     """No text has more of them."""
+    normalised: bool = False
+    """Whether scores come as log-probabilities that rules have changed, which are not to be normalised again."""
 
     @property
     def end(self) -> int:
@@ -131,8 +150,15 @@ class Framing:
         return self.ends[0]
 
 
+Seed = Union[int, Sequence[int]]
+"""What chance depends on: one number for all samples, or one for each of them."""
+
+
 class SearchPolicyImplementation(Protocol):
-    """What a search policy's `implementation(config=, framing=)` gives. It knows nothing of decoders."""
+    """What a search policy's `implementation(config=, framing=)` gives. It knows nothing of decoders.
+
+    One that has `ports` offers `outputs(found, device) -> values by port` besides.
+    """
 
     def search(self, step: DecoderStep, cache: Cache, batch: int, /) -> Sequence[Sequence[Hypothesis]]:
         """Every sample's hypotheses, best first, at least one each."""
@@ -142,28 +168,24 @@ class SearchPolicyImplementation(Protocol):
 
 
 class SeededSearchPolicyImplementation(Protocol):
-    """The same of a policy that is `seeded`: what it draws depends on the seed, and on nothing outside of it."""
+    """The same of a policy that is `seeded`: what it draws depends on the seed, and on nothing outside of it.
+
+    All samples of a search draw with one seed, each as it would alone. One that is `seeded="each"` also takes a list.
+    """
 
     def search(
-        self, step: DecoderStep, cache: Cache, batch: int, /, *, seed: int
+        self, step: DecoderStep, cache: Cache, batch: int, /, *, seed: Any
     ) -> Sequence[Sequence[Hypothesis]]: ...
 
-    def stream(self, step: DecoderStep, cache: Cache, /, *, seed: int) -> Iterator[int]: ...
+    def stream(self, step: DecoderStep, cache: Cache, /, *, seed: Any) -> Iterator[int]: ...
 
 
-class AdvancingPolicyImplementation(Protocol):
-    """What a search policy may give besides: its search turn by turn, which never looks at its numbers.
-
-    A GPU then runs a whole turn, the decoder's step and the search, as one graph. `search`, and `stream` where it has
-    one, come from `composer.plugin.search_loop`. Where the policy is `seeded`, `opening` takes `seed=` too.
-    """
+class TurnTaking(Protocol):
+    """How a search goes from turn to turn, once it has begun."""
 
     @property
     def framing(self) -> Framing:
         """What the implementation was made with."""
-
-    def opening(self, batch: int, device: torch.device, /) -> Turn:
-        """Before the first token: start tokens (`Turn.opening`) and the first state, on the device."""
 
     def advance(self, before: Turn, logits: Tensor, position: Tensor, /) -> Turn:
         """The turn after `before`, from the scores logits[B, K, V]; position[1] int64 counts the turns before.
@@ -173,8 +195,23 @@ class AdvancingPolicyImplementation(Protocol):
         wrote no other token.
         """
 
-    def texts(self, trace: SampleTrace, /) -> Sequence[Hypothesis]:
-        """The texts of one sample from all its turns, best first."""
+    def texts(self, trace: SampleTrace) -> Sequence[Hypothesis]:
+        """The texts of one sample from all its turns, best first.
+
+        One that streams with several beams also has `rivals(trace) -> ids`: every text, whole or begun, that the best
+        one may still turn out to be or to continue. What all of them begin with is settled.
+        """
+
+
+class AdvancingPolicyImplementation(TurnTaking, Protocol):
+    """What a search policy may give besides: its search turn by turn, which never looks at its numbers.
+
+    A GPU then runs a whole turn, the decoder's step and the search, as one graph. `search`, and `stream` where it has
+    one, come from `composer.plugin.search_loop`. Where the policy is `seeded`, `opening` takes `seed=` too.
+    """
+
+    def opening(self, batch: int, device: torch.device, /) -> Turn:
+        """Before the first token: start tokens (`Turn.opening`) and the first state, on the device."""
 
 
 Sample = Mapping[str, Any]

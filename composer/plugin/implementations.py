@@ -6,10 +6,11 @@ Each reader gives the value to use, or raises TypeError that says what would be 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Union, cast
 
+from composer.plugin.answers import as_map
 from composer.plugin.asking import PluginError, ask, import_object
 from composer.plugin.contracts import (
     AdvancingPolicyImplementation,
@@ -23,16 +24,18 @@ from composer.plugin.contracts import (
     Processor,
     Sample,
     SearchPolicyImplementation,
+    Seed,
     SeededSearchPolicyImplementation,
     Tokenizer,
 )
-from composer.plugin.declarations import Config, SearchPolicy, Vocabulary
+from composer.plugin.declarations import Config, SearchPolicy, TextRules, Vocabulary
 from composer.problems import InputError
 
 if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
+    from composer.plugin.ruled_search import SearchRules
     from composer.plugin.search_loop import Turn
 
 __all__ = [
@@ -158,9 +161,12 @@ class BoundSearch:
     beams: int
     streams: bool
     implementation: AnySearchPolicy
+    config: Config
+    rules: SearchRules | None = None
+    """Of its texts; the step and the cache that it searches with have them applied."""
 
     def search(
-        self, step: DecoderStep, cache: Cache, batch: int, seed: int
+        self, step: DecoderStep, cache: Cache, batch: int, seed: Seed
     ) -> Sequence[Sequence[Hypothesis]]:
         """Every sample's hypotheses, best first. Raises PluginError where the policy gives something else."""
         if self.policy.seeded:
@@ -169,7 +175,7 @@ class BoundSearch:
             found = self._plain.search(step, cache, batch)
         return held_hypotheses(found, batch, self.policy.title)
 
-    def stream(self, step: DecoderStep, cache: Cache, seed: int) -> Iterator[int]:
+    def stream(self, step: DecoderStep, cache: Cache, seed: Seed) -> Iterator[int]:
         """The tokens of one sample as they are found."""
         if self.policy.seeded:
             return self._seeded.stream(step, cache, seed=seed)
@@ -181,7 +187,23 @@ class BoundSearch:
         made: Any = self.implementation
         return made if callable(getattr(made, "advance", None)) else None
 
-    def opening(self, batch: int, device: torch.device, seed: int) -> Turn:
+    @property
+    def stops(self) -> Sequence[str]:
+        """The texts before which a text is cut."""
+        return () if self.rules is None else self.rules.config.stop
+
+    def outputs(self, found: Sequence[Sequence[Hypothesis]], device: torch.device) -> Mapping[str, Any]:
+        """The values of the policy's own ports."""
+        made: Any = self.implementation
+        give = getattr(made, "outputs", None)
+        if give is None:
+            return {}
+        values: Mapping[str, Any] = ask(
+            give, found, device, what=f"`outputs` of {self.policy.title}", accept=as_map
+        )
+        return values
+
+    def opening(self, batch: int, device: torch.device, seed: Seed) -> Turn:
         """Where a policy that advances turn by turn begins."""
         made: Any = self.implementation
         seeded = {"seed": seed} if self.policy.seeded else {}
@@ -189,12 +211,12 @@ class BoundSearch:
         return opening
 
     def check_streams(self) -> None:
-        """Raises InputError for a search whose text may change until it ends."""
+        """Raises InputError for a search that gives no tokens before it ends."""
         if not self.streams:
             with_beams = f" with {self.beams} beams" if self.beams > 1 else ""
             raise InputError(
-                f"{self.policy.title}{with_beams} cannot stream, because its text may still change: take a `search` "
-                "that follows one text, such as `core.greedy`"
+                f"{self.policy.title}{with_beams} cannot stream, because its text is known at the end alone: take a "
+                "`search` that writes token by token, such as `core.greedy`"
             )
 
     @property
@@ -207,22 +229,40 @@ class BoundSearch:
 
 
 def bind_search(
-    policy: SearchPolicy, config: Config, framing: Framing, *, beams: int, streams: bool
+    policy: SearchPolicy,
+    config: Config,
+    framing: Framing,
+    *,
+    beams: int,
+    streams: bool,
+    tokenizer: Tokenizer | None = None,
 ) -> BoundSearch:
-    """Make a policy's implementation. Raises PluginError where that fails, or gives nothing that searches."""
+    """Make a policy's implementation. Raises PluginError where that fails, or gives nothing that searches.
+
+    `tokenizer` is that of the decoder, for options that hold texts. Raises InputError for those that it cannot write.
+    """
+    rules: SearchRules | None = None
+    if isinstance(config, TextRules):
+        from composer.plugin.ruled_search import rules_of
+
+        rules = rules_of(config, framing, tokenizer, policy.title, normalises=policy.normalises)
+    known = replace(framing, normalised=rules is not None and policy.normalises)
 
     def accept(answer: Any) -> AnySearchPolicy:
         _hold_methods(answer, "search", *(["stream"] if streams else []))
         if callable(getattr(answer, "advance", None)):
             _hold_methods(answer, "opening", "texts")
+            _hold_methods(answer, *(["rivals"] if streams and beams > 1 else []))
             if not isinstance(getattr(answer, "framing", None), Framing):
                 raise TypeError("an object that keeps its `framing` is expected")
         made: AnySearchPolicy = answer
         return made
 
     implementation = import_object(policy.implementation, policy.title)
-    make = partial(implementation, config=config, framing=framing)
-    return BoundSearch(policy, framing, beams, streams, ask(make, what=policy.title, accept=accept))
+    spelling = {"tokenizer": tokenizer} if policy.spells else {}
+    make = partial(implementation, config=config, framing=known, **spelling)
+    made = ask(make, what=policy.title, accept=accept)
+    return BoundSearch(policy, known, beams, streams, made, config, rules)
 
 
 def held_hypotheses(found: object, batch: int, what: str) -> Sequence[Sequence[Hypothesis]]:

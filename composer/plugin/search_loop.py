@@ -1,6 +1,6 @@
 """A search turn by turn: what the beams are is a value of tensors, and one function gives it for the next token.
 
-Such a policy (`composer.plugin.AdvancingPolicyImplementation`) never looks at its numbers, so that an accelerator need
+Such a policy (`composer.plugin.TurnTaking`) never looks at its numbers, so that an accelerator need
 not wait for the host: what is decided stays on the device, and texts are read off when the search is over. The loop is
 here, once for all of them; a GPU runs a whole turn as one graph (`composer.execution.captured_search`).
 """
@@ -9,13 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import takewhile
 from typing import Any, NamedTuple, Protocol
 
 import torch
 from torch import Tensor
 from torch.utils._pytree import tree_map
 
-from composer.plugin.contracts import AdvancingPolicyImplementation, Cache, DecoderStep, Hypothesis
+from composer.plugin.contracts import Cache, DecoderStep, Hypothesis, TurnTaking
 
 __all__ = [
     "Moment",
@@ -119,7 +120,7 @@ def beams_of(places: Tensor, vocabulary: int, before: Turn) -> tuple[Tensor, Ten
 
 
 def next_turn(
-    policy: AdvancingPolicyImplementation, step: DecoderStep, cache: Cache, before: Turn, position: Tensor
+    policy: TurnTaking, step: DecoderStep, cache: Cache, before: Turn, position: Tensor
 ) -> tuple[Cache, Turn]:
     """The decoder reads the last tokens, and the search decides; position[1] counts the turns before."""
     logits, cache = step(before.tokens, cache)
@@ -134,9 +135,7 @@ def still_done(before: Turn, after: Turn) -> Turn:
 class RunAsItIs:
     """Turns that run operation by operation. On the processor a sample leaves when it is over."""
 
-    def __init__(
-        self, policy: AdvancingPolicyImplementation, step: DecoderStep, cache: Cache, opening: Turn
-    ) -> None:
+    def __init__(self, policy: TurnTaking, step: DecoderStep, cache: Cache, opening: Turn) -> None:
         self.policy, self.step, self.cache, self.last = policy, step, cache, opening
         batch, self.beams = opening.tokens.shape
         self.narrows = opening.tokens.device.type == "cpu"
@@ -170,7 +169,7 @@ class RunAsItIs:
 
 
 @torch.no_grad()
-def found_in(turns: Turns, policy: AdvancingPolicyImplementation, batch: int) -> list[Sequence[Hypothesis]]:
+def found_in(turns: Turns, policy: TurnTaking, batch: int) -> list[Sequence[Hypothesis]]:
     """Take turns until every sample is over, and make texts of them."""
     most = policy.framing.max_tokens
     for number in range(1, most + 1):
@@ -188,27 +187,48 @@ def found_in(turns: Turns, policy: AdvancingPolicyImplementation, batch: int) ->
     return [policy.texts(trace) for trace in _traces(turns.taken(), policy.framing.start, batch)]
 
 
-@torch.no_grad()
-def tokens_in(turns: Turns, policy: AdvancingPolicyImplementation) -> Iterator[int]:
-    """The tokens of one beam of one sample, turn by turn; the turn that ends the text gives none."""
+def tokens_in(turns: Turns, policy: TurnTaking) -> Iterator[int]:
+    """The tokens of one sample, turn by turn, as soon as no later turn can change them; ends are not given."""
     for _ in range(policy.framing.max_tokens):
-        last = turns.take()
+        with torch.no_grad():
+            last = turns.take()
+        if last.tokens.shape[1] > 1:
+            yield from _settled_in(turns, policy, is_over=bool(last.done))
+            return
         if bool(last.done):
             return
         yield int(last.tokens)
 
 
-def search(
-    policy: AdvancingPolicyImplementation, step: DecoderStep, cache: Cache, opening: Turn
-) -> list[Sequence[Hypothesis]]:
+def _settled_in(turns: Turns, policy: Any, *, is_over: bool) -> Iterator[int]:
+    """The same where several beams are followed and the first turn was taken: what all that may win begin with."""
+    start, most, shown = policy.framing.start, policy.framing.max_tokens, 1
+    for number in range(1, most + 1):
+        (trace,) = _traces(turns.taken(), start, 1)
+        if is_over or number == most:
+            break
+        settled = _common([list(ids) for ids in policy.rivals(trace)])
+        yield from settled[shown:]
+        shown = max(shown, len(settled))
+        with torch.no_grad():
+            is_over = bool(turns.take().done)
+    best = list(policy.texts(trace)[0].ids)
+    yield from best[shown : len(best) - (best[-1] in policy.framing.ends)]
+
+
+def _common(texts: list[list[int]]) -> list[int]:
+    """What all of these texts begin with."""
+    same = takewhile(lambda tokens: len(set(tokens)) == 1, zip(*texts, strict=False))
+    return [tokens[0] for tokens in same]
+
+
+def search(policy: TurnTaking, step: DecoderStep, cache: Cache, opening: Turn) -> list[Sequence[Hypothesis]]:
     """What the `search` of such a policy gives."""
     return found_in(RunAsItIs(policy, step, cache, opening), policy, len(opening.tokens))
 
 
-def stream(
-    policy: AdvancingPolicyImplementation, step: DecoderStep, cache: Cache, opening: Turn
-) -> Iterator[int]:
-    """What the `stream` of such a policy gives, where it follows one beam."""
+def stream(policy: TurnTaking, step: DecoderStep, cache: Cache, opening: Turn) -> Iterator[int]:
+    """What the `stream` of such a policy gives."""
     return tokens_in(RunAsItIs(policy, step, cache, opening), policy)
 
 

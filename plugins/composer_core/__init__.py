@@ -2,36 +2,65 @@
 
 from __future__ import annotations
 
-from composer.plugin import Register, SearchPolicy, hookimpl
+from composer.plugin import Register, SearchPolicy, TextRules, hookimpl
 from composer_core.arrays import ARRAY
-from composer_core.configs import BeamConfig
+from composer_core.configs import BeamConfig, ChoicesConfig, SampleConfig, choice_ports
 from composer_core.kinds import KINDS
 from composer_core.module_types import MODULE_TYPES
 
 __all__ = ["composer_register"]
 
 
+RULES = {"repetition_penalty": 1.5, "no_repeat_ngram": 2, "forbidden": [5, [6, 7]], "first": 4, "last": 2}
+"""Rules with which the conformance kit searches, on a vocabulary of nine tokens."""
 SEARCHES = (
     SearchPolicy(
         "core.greedy",
         "composer_core.search:BeamSearch",
         "The most probable token at every step.",
+        config=TextRules,
         streams=lambda config: True,
+        examples=({}, RULES),
     ),
     SearchPolicy(
         "core.beam",
         "composer_core.search:BeamSearch",
-        "Beam search over summed log-probabilities, without a length penalty.",
+        "Beam search over summed log-probabilities, with a length penalty and diverse groups where they are asked for.",
         config=BeamConfig,
         beams=lambda config: int(config.beams),
-        streams=lambda config: config.beams == 1,
-        examples=({"beams": 1}, {"beams": 3}),
+        streams=lambda config: True,
+        normalises=True,
+        examples=(
+            {"beams": 1},
+            {"beams": 3},
+            {"beams": 3, "length_penalty": 1.0, "early_stop": True, **RULES},
+            {"beams": 4, "groups": 2, "diversity": 0.5, "early_stop": "never", "length_penalty": 1.0},
+        ),
         formerly="none",
+    ),
+    SearchPolicy(
+        "core.sample",
+        "composer_core.sampling:SampleSearch",
+        "Tokens drawn by their probabilities, among the likeliest where the options say so.",
+        config=SampleConfig,
+        streams=lambda config: True,
+        seeded="each",
+        examples=({}, {"temperature": 0.7, "top_k": 5, "top_p": 0.9, "min_p": 0.05}, RULES),
+    ),
+    SearchPolicy(
+        "core.choices",
+        "composer_core.choices:ChoiceSearch",
+        "Answers of a fixed list with their probabilities, none of them generated: one pass for each level of a tree.",
+        config=ChoicesConfig,
+        beams=lambda config: len(config.answers),
+        spells=True,
+        ports=choice_ports,
+        examples=({"answers": ["ab", "abc", "dab"]}, {"answers": ["de"], "length_penalty": 1.0}),
     ),
 )
 
 
 @hookimpl
 def composer_register(register: Register) -> None:
-    """Register the base kinds, the core module types, the modality `array` and the plain searches."""
+    """Register the base kinds, the core module types, the modality `array` and the searches."""
     register(*KINDS, *MODULE_TYPES, ARRAY, *SEARCHES)

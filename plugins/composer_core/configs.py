@@ -2,27 +2,30 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, Union
 
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 from typing_extensions import Self
 
-from composer.plugin import Config
+from composer.plugin import Config, DrawRules, TextRules
 from composer_core.names import read_names
 
 __all__ = [
     "ActivationConfig",
     "ArgmaxConfig",
     "BeamConfig",
+    "ChoicesConfig",
     "ContrastiveConfig",
     "DropoutConfig",
     "LayerNormConfig",
     "LinearConfig",
     "PoolConfig",
+    "SampleConfig",
     "SelectConfig",
     "SimilarityConfig",
     "TokenLossConfig",
     "TopKConfig",
+    "choice_ports",
 ]
 
 
@@ -134,8 +137,55 @@ class ContrastiveConfig(Config):
         return self
 
 
-class BeamConfig(Config):
+class BeamConfig(TextRules):
     """`with` of the search `core.beam`."""
 
     beams: int = Field(default=5, ge=1)
-    """Texts of each sample that are followed at a time; 1 is greedy search, which can stream."""
+    """Texts of each sample that are followed at a time; 1 is greedy search."""
+    length_penalty: float = 0.0
+    """Scores are divided by the number of tokens to this power: above 0 longer texts win more often."""
+    early_stop: Union[bool, Literal["never"]] = False
+    """When a sample is over that has `beams` texts: true at once, false when its best open text is no better as long
+    as it is, never when it cannot become better however long it grows."""
+    groups: int = Field(default=1, ge=1)
+    """Groups of equally many beams that search one after the other at every token."""
+    diversity: float = Field(default=0.0, ge=0)
+    """What a token loses for each beam of the groups before that has just taken it."""
+
+    @model_validator(mode="after")
+    def _hold_groups(self) -> Self:
+        if self.beams % self.groups:
+            fitting = [str(count) for count in range(1, self.beams + 1) if self.beams % count == 0]
+            raise ValueError(
+                f"groups {self.groups} does not divide beams {self.beams} into equal parts: "
+                f"write one of {', '.join(fitting)}"
+            )
+        if self.diversity and self.groups == 1:
+            raise ValueError(
+                f"diversity {self.diversity} keeps groups apart, and groups is 1: write more groups"
+            )
+        return self
+
+
+class SampleConfig(DrawRules):
+    """`with` of the search `core.sample`."""
+
+
+class ChoicesConfig(Config):
+    """`with` of the search `core.choices`."""
+
+    answers: list[str]
+    """The texts that may be answered: a list, or a file beside the document with one answer a line."""
+    length_penalty: float = 0.0
+    """Log-probabilities of answers are divided by their number of tokens to this power: with 1 long answers have the
+    chances of short ones, with 0 an answer is as likely as the decoder is to write it."""
+
+    @field_validator("answers", mode="before")
+    @classmethod
+    def _read_answers(cls, value: object, info: ValidationInfo) -> object:
+        return read_names(value, info, noun="answer", plural="answers")
+
+
+def choice_ports(config: ChoicesConfig) -> dict[str, str]:
+    """What `core.choices` gives besides the answer: chances in the order of the list, and answers by their chances."""
+    return {"probabilities": f"probabilities[B, {len(config.answers)}]", "ranking": "ranking[B]"}

@@ -21,8 +21,13 @@ def composer_register(register: Register) -> None:
             "Beam search as published: a length penalty at every step, and the best beam ends the search.",
             config=SearchConfig,
             beams=lambda config: int(config.beams),
-            streams=lambda config: config.beams == 1,
-            examples=({"beams": 1}, {"beams": 3}),
+            streams=lambda config: True,
+            normalises=True,
+            examples=(
+                {"beams": 1},
+                {"beams": 3},
+                {"beams": 3, "repetition_penalty": 1.5, "no_repeat_ngram": 2},
+            ),
             formerly="mplug2",
         )
     )

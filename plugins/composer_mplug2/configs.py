@@ -7,7 +7,7 @@ from typing import Literal
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 from typing_extensions import Self
 
-from composer.plugin import Config, folder_of, is_file
+from composer.plugin import Config, TextRules, folder_of, is_file
 
 __all__ = [
     "BertConfig",
@@ -242,8 +242,8 @@ class PromptConfig(Config):
     """What generated captions open with; empty leaves them as they are."""
 
 
-class SearchConfig(Config):
+class SearchConfig(TextRules):
     """`with` of the search `mplug2.beam`."""
 
     beams: int = Field(default=5, ge=1)
-    """Texts of each sample that are followed at a time; 1 is greedy search, which can stream."""
+    """Texts of each sample that are followed at a time; 1 is greedy search."""

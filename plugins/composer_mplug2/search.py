@@ -9,6 +9,7 @@ stops a sample as soon as its best beam is finished.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -44,7 +45,7 @@ class _State(NamedTuple):
 
 
 class Mplug2Search:
-    """Beam search with the published semantics; with one beam it is greedy search, which can stream."""
+    """Beam search with the published semantics; with one beam it is greedy search."""
 
     def __init__(self, *, config: SearchConfig, framing: Framing) -> None:
         self.beams = config.beams
@@ -58,9 +59,9 @@ class Mplug2Search:
         return search_loop.search(self, step, cache, self.opening(batch, cache.device))
 
     def stream(self, step: DecoderStep, cache: Cache) -> Iterator[int]:
-        """Greedy search of one sample, token by token; the end token ends the iteration and is not given.
+        """The tokens of one sample as they are settled; the end token ends the iteration and is not given.
 
-        `cache` is fresh from the decoder's `start(..., beams=1, max_tokens=max_tokens)`.
+        `cache` is fresh from the decoder's `start(..., beams=beams, max_tokens=max_tokens)`.
         """
         return search_loop.stream(self, step, cache, self.opening(1, cache.device))
 
@@ -78,7 +79,7 @@ class Mplug2Search:
         """Replace the beams by their best continuations; noted are their normalised scores[B, K]."""
         state: _State = before.state
         # The published code takes the logarithm of the softmax, which can be -inf where log_softmax is finite.
-        scores = logits.float().softmax(dim=-1).log_()
+        scores = logits.clone() if self.framing.normalised else logits.float().softmax(dim=-1).log_()
         if self.framing.min_tokens:
             is_early = position < self.framing.min_tokens
             for end in self.framing.ends:
@@ -101,14 +102,29 @@ class Mplug2Search:
 
     def texts(self, trace: SampleTrace) -> list[Mplug2Hypothesis]:
         """What a sample stored: beams that end, also those that are not the best, and all beams of its last turn."""
+        found = self._stored(trace)
+        # Python's sort is stable: of two equal scores the one that was found first comes first, as published.
+        return sorted(found, key=lambda text: -text.score)[: self.beams]
+
+    def _stored(self, trace: SampleTrace, *, with_last: bool = True) -> list[Mplug2Hypothesis]:
+        """Texts that ended on the way, and with the last turn all of its beams."""
         found = []
         for turn, moment in enumerate(trace.moments):
             (scores,) = moment.noted
-            is_last = moment is trace.moments[-1]
+            is_last = with_last and moment is trace.moments[-1]
             found += [
                 Mplug2Hypothesis(trace.ids(turn, beam), scores[beam])
                 for beam, token in enumerate(moment.tokens)
                 if is_last or token in self.framing.ends
             ]
-        # Python's sort is stable: of two equal scores the one that was found first comes first, as published.
-        return sorted(found, key=lambda text: -text.score)[: self.beams]
+        return found
+
+    def rivals(self, trace: SampleTrace) -> list[Sequence[int]]:
+        """The best text that has ended, and every beam: they go on."""
+        last = len(trace.moments) - 1
+        (scores,) = trace.moments[-1].noted
+        beams: list[Sequence[int]] = [
+            trace.ids(last, beam) for beam in range(self.beams) if scores[beam] > -math.inf
+        ]
+        ended = max(self._stored(trace, with_last=False), key=lambda text: text.score, default=None)
+        return beams if ended is None else [*beams, ended.ids]

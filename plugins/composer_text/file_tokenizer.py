@@ -67,6 +67,20 @@ class FileTokenizer:
         rows = [self._row(named(index, len(texts)), text) for index, text in enumerate(texts)]
         return padded_rows(rows, self.special.padding or 0)
 
+    def spell(self, text: str) -> list[int]:
+        """The ids of a text, without the tokens that the file puts around it. Raises InputError where there are none.
+
+        Spaces count where the tokenizer says so: a word inside a sentence is then written with the space before it.
+        """
+        check_text("the text", text)
+        ids: list[int] = self._pipeline.encode(text, add_special_tokens=False).ids
+        unknown = getattr(self._pipeline.model, "unk_token", None)
+        if not ids:
+            raise InputError(f"{text!r} has no tokens")
+        if unknown is not None and self._pipeline.token_to_id(unknown) in ids:
+            raise InputError(f"the tokenizer cannot spell {text!r}")
+        return ids
+
     def _row(self, name: str, text: str) -> list[int]:
         check_text(name, text)
         body = self._pipeline.encode(text, add_special_tokens=False).ids

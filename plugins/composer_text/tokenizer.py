@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from tokenizers import Tokenizer as Pipeline
 from tokenizers.models import WordPiece
 
+from composer.problems import InputError
 from composer.types import Tokens
 from composer_text.rows import check_batch, check_text, named, padded_rows, too_long
 from composer_text.vocabulary import SPECIAL_TOKENS, SpecialIds, find_vocabulary
@@ -90,6 +91,17 @@ class WordPieceTokenizer:
         check_batch(texts)
         rows = [self._row(named(index, len(texts)), text) for index, text in enumerate(texts)]
         return padded_rows(rows, self.special.padding)
+
+    def spell(self, text: str) -> list[int]:
+        """The ids of a text, without [CLS] and [SEP]. Raises InputError where it has no words, or one is unknown."""
+        check_text("the text", text)
+        ids = list(self._ids(text))
+        if not ids:
+            raise InputError(f"{text!r} holds no word of the vocabulary")
+        if self.special.unknown in ids:
+            known = [word for word in text.split() if self.special.unknown in self._ids(word)]
+            raise InputError(f"the vocabulary cannot spell {known[0] if known else text!r}")
+        return ids
 
     def _row(self, name: str, text: str) -> list[int]:
         """The ids of one text: [CLS], its tokens, and [SEP] where there is a separator."""

@@ -214,7 +214,6 @@ def test_an_input_without_a_name_is_wrong_usage(composer, tiny) -> None:
         (["--device", "meta"], 1, "device meta cannot be used here"),
         (["--device", ""], 1, "is not a device"),
         (["--dtype", "int8"], 2, "invalid choice: 'int8'"),
-        (["--stream"], 1, "with 2 beams cannot stream"),
         (["--stream", "--json"], 2, "--stream"),
         (["--weight", "x"], 1, "x"),
         (["--unknown"], 2, "--unknown"),

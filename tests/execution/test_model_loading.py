@@ -117,7 +117,6 @@ def test_a_text_that_is_none_is_named(model, tiny) -> None:
 @pytest.mark.parametrize(
     ("settings", "task", "raw", "message"),
     [
-        ({}, "image-qa", {"question": "who"}, "with 2 beams cannot stream"),
         ({"beams": 1}, "image-qa-rank", {"question": "who", "answers": ["a", "b"]}, "generates no text"),
         ({"beams": 1}, "image-qa", {"question": ["who", "what"]}, "one sample at a time, not 2"),
     ],
@@ -128,9 +127,20 @@ def test_what_cannot_stream_says_so(tiny, settings, task: str, raw: dict[str, An
         list(model.stream(task, image=tiny.picture, **raw))
 
 
-def test_a_stream_that_cannot_be_is_refused_before_its_first_piece(model, tiny) -> None:
-    with pytest.raises(InputError, match="cannot stream"):
+def test_a_stream_that_cannot_be_is_refused_before_its_first_piece(tiny, tmp_path: Path) -> None:
+    path = tmp_path / "choices.yaml"
+    path.write_text(
+        f"composer: 1\nextends: {tiny.document}\ntasks:\n  image-qa:\n    nodes:\n      answer:\n"
+        "        with: {search: {uses: core.choices, with: {beams: null, answers: [a, man]}}}\n"
+    )
+    model = composer.load(path, weights=tiny.weights, tasks=["image-qa"])
+    with pytest.raises(InputError, match=r"`core\.choices` .* cannot stream"):
         model.stream("image-qa", image=tiny.picture, question="who")
+
+
+def test_beams_stream_the_text_that_they_find(model, tiny) -> None:
+    raw = {"image": tiny.picture, "question": "who"}
+    assert "".join(model.stream("image-qa", **raw)) == model.run("image-qa", **raw)["answer"]
 
 
 def test_a_node_that_fails_is_named_with_what_it_was_given(tmp_path: Path) -> None:

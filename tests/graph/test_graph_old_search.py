@@ -124,17 +124,17 @@ def test_other_faults_of_the_node_are_told_in_the_same_run(
     ("options", "helps"),
     [
         (
-            "{penalty: other.sample}",
+            "{penalty: other.drawing}",
             (
-                "write `search: {uses: other.sample}`",
-                "no search policy is called 'other.sample'; registered: ",
+                "write `search: {uses: other.drawing}`",
+                "no search policy is called 'other.drawing'; registered: ",
             ),
         ),
         (
-            "{penalty: other.sample, beams: 3}",
+            "{penalty: other.drawing, beams: 3}",
             (
-                "write `search: {uses: other.sample, with: {beams: 3}}`",
-                "no search policy is called 'other.sample'; registered: ",
+                "write `search: {uses: other.drawing, with: {beams: 3}}`",
+                "no search policy is called 'other.drawing'; registered: ",
             ),
         ),
         (
@@ -225,7 +225,7 @@ def test_a_search_that_says_otherwise_has_the_last_word_and_nothing_is_rewritten
     ("options", "found"),
     [
         ("{search: core.beem, beams: 3}", {"C226", "C221"}),
-        ("{search: {uses: other.sample}, penalty: none}", {"C226", "C221"}),
+        ("{search: {uses: other.drawing}, penalty: none}", {"C226", "C221"}),
         ("{search: core.greedy, beams: 3}", {"C226", "C101"}),
         ("{search: {uses: core.beam, with: 3}, beams: 3}", {"C226", "C206"}),
     ],

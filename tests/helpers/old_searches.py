@@ -43,7 +43,8 @@ def codes(report: Report) -> list[str]:
 
 def searched(report: Report) -> tuple[str, dict[str, Any], int]:
     search = report.tasks["rewrite"].nodes["answer"].decoding.search
-    return search.policy.id, search.config.model_dump(), search.beams
+    own = {name: value for name, value in search.config.model_dump().items() if name == "beams"}
+    return search.policy.id, own, search.beams
 
 
 def mended(path: Path, *arguments: str) -> str:

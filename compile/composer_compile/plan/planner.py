@@ -37,7 +37,7 @@ from composer_compile.plan.plan_report import (
 from composer_compile.plan.trace import floating_operations, moved_bytes, tensors_of, trace
 from composer_compile.plan.workspace import workspace_bytes
 from composer_compile.stages.host_nodes import is_host_step
-from composer_compile.stages.modules import decode_name, entered
+from composer_compile.stages.modules import decode_name, entered, policy_ports
 from composer_compile.tensors.free_dims import FreeDims, check_overrides, find_free_dims, overrides_for
 from composer_compile.tensors.leaves import named_leaves, rebuild
 from composer_compile.tensors.precisions import DTYPE_OF, Precision, check_precision_names, precision_of
@@ -263,12 +263,27 @@ class _Walk:
         key = (node.module.name, "step", beams, repr(options))
         second, _ = self._planned(step.name, f"{step.callee} (one token)", key, one, keywords, node.path)
         plans.setdefault(decode_name(step.name), []).append(second)
-        written = {
+        written: dict[str, Any] = {
             "ids": torch.zeros(batch, options.max_tokens + 1, dtype=torch.int64, device=META),
             "score": torch.zeros(batch, device=META),
         }
+        for port in policy_ports(step):
+            written[port] = self._written(step, port, batch)
         # The text is not among them: no program reads it.
         return result_of({port: written.get(port) for port in step.targets})
+
+    def _written(self, step: Step, port: str, batch: int) -> Any:
+        """What a search policy gives on a port of its own; None where it stays on the host."""
+        type_ = step.node.signature.outputs[port].type
+        kind = self.planner.registry.kinds[type_.kind]
+        if any(part.dtype == "object" for part in kind.fields.values()):
+            return None
+        shape = [dim.constant if dim.is_number else batch for dim in type_.dims]
+        made = []
+        for part in kind.fields.values():
+            dtype = torch.int64 if part.dtype == "int64" else torch.float32
+            made.append(torch.zeros([shape[axis] for axis in part.dims], dtype=dtype, device=META))
+        return made[0] if kind.record is None else kind.record(*made)
 
     def _target(self, step: Step) -> nn.Module:
         """The module that a node calls, in the node's precision."""

@@ -10,11 +10,11 @@ from typing import Any, Union
 import torch
 from torch import Tensor
 
-from composer.execution import output_port
+from composer.execution import output_ports, seed_for
 from composer.execution.captured_search import DecoderSearch
 from composer.execution.processors import Processors
 from composer.plan import Sources, read_sources
-from composer.plugin import Framing, Hypothesis, Registry, Tokenizer
+from composer.plugin import Framing, Hypothesis, Registry, Seed, Tokenizer
 from composer.plugin.asking import ask, import_object
 from composer.plugin.implementations import BoundSearch, bind_search, tokenizer_of
 from composer.problems import InputError
@@ -142,7 +142,7 @@ class LoadedGenerate:
     def call(
         self,
         sizes: Mapping[str, int],
-        seed: int,
+        seed: Seed | None,
         found: dict[str, Sequence[Sequence[Hypothesis]]],
         /,
         **values: Tensor,
@@ -152,21 +152,26 @@ class LoadedGenerate:
         return self.ports(found[self.name])
 
     def run(
-        self, values: Mapping[str, Tensor], sizes: Mapping[str, int], seed: int
+        self, values: Mapping[str, Tensor], sizes: Mapping[str, int], seed: Seed | None
     ) -> Sequence[Sequence[Hypothesis]]:
         """Every sample's hypotheses, best first."""
         batch = sizes[self.entry.batch]
         find = partial(self.searching.find, first=self._first(values))
         what = f"`search` of {self.search.policy.title}"
         cache = self.decoder.start(values, batch, sizes)
-        found: Sequence[Sequence[Hypothesis]] = ask(find, cache, batch, seed, what=what)
+        found: Sequence[Sequence[Hypothesis]] = ask(
+            find, cache, batch, seed_for(self.search, seed, batch), what=what
+        )
         return found
 
-    def stream(self, values: Mapping[str, Tensor], sizes: Mapping[str, int], seed: int) -> Iterator[int]:
+    def stream(
+        self, values: Mapping[str, Tensor], sizes: Mapping[str, int], seed: Seed | None
+    ) -> Iterator[int]:
         """The tokens of one sample as they are found."""
         what = f"`stream` of {self.search.policy.title}"
         stream = partial(self.searching.stream, first=self._first(values))
-        tokens = ask(stream, self.decoder.start(values, 1, sizes), seed, what=what, accept=iter)
+        cache = self.decoder.start(values, 1, sizes)
+        tokens = ask(stream, cache, seed_for(self.search, seed, 1), what=what, accept=iter)
         while (token := ask(next, tokens, None, what=what)) is not None:
             yield token
 
@@ -176,11 +181,11 @@ class LoadedGenerate:
 
     def ports(self, found: Sequence[Sequence[Hypothesis]]) -> dict[str, Any]:
         """The values of the node's ports."""
-        framing = self.search.framing
-        return {
-            name: output_port(port, found, tokenizer=self.tokenizer, framing=framing, device=self.device)
-            for port, name in self.entry.ports.items()
-        }
+        ports = self.entry.ports
+        values = output_ports(
+            tuple(ports), found, search=self.search, tokenizer=self.tokenizer, device=self.device
+        )
+        return {name: values[port] for port, name in ports.items()}
 
 
 @dataclass
@@ -281,22 +286,19 @@ def loaded_generate(
         beams=beams,
         fewest=fewest,
     )
-    search = _search(entry, registry, container)
-    return LoadedGenerate(
-        entry,
-        decoder,
-        DecoderSearch(search, decoder, captures=captures),
-        tokenizer_of(
-            processor_of(entry.text, registry, container, shared), f"modality `{entry.text.modality}`"
-        ),
-        device,
-    )
+    processor = processor_of(entry.text, registry, container, shared)
+    tokenizer = tokenizer_of(processor, f"modality `{entry.text.modality}`")
+    search = _search(entry, registry, container, tokenizer)
+    searching = DecoderSearch(search, decoder, captures=captures)
+    return LoadedGenerate(entry, decoder, searching, tokenizer, device)
 
 
-def _search(entry: GenerateEntry, registry: Registry, container: Container) -> BoundSearch:
+def _search(
+    entry: GenerateEntry, registry: Registry, container: Container, tokenizer: Tokenizer
+) -> BoundSearch:
     """The search of a `generate` node, as the artifact was compiled for it."""
     policy = registry.policies[entry.policy]
     config = config_of(policy, "policies", entry.config, container)
     frame = entry.framing
     framing = Framing(frame.start, tuple(frame.ends), frame.pad, frame.min_tokens, frame.max_tokens)
-    return bind_search(policy, config, framing, beams=entry.beams, streams=entry.streams)
+    return bind_search(policy, config, framing, beams=entry.beams, streams=entry.streams, tokenizer=tokenizer)

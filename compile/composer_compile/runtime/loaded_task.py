@@ -19,7 +19,7 @@ from composer.execution.inputs import first_sample
 from composer.execution.processors import Processors
 from composer.execution.task_reader import OutputFacts, TaskReader
 from composer.plan import current_watch, execute, pieces_inside, watched
-from composer.plugin import Hypothesis, Registry
+from composer.plugin import Hypothesis, Registry, Seed
 from composer.plugin.asking import ask
 from composer.plugin.implementations import BoundSearch
 from composer.types import Kind
@@ -108,13 +108,13 @@ class LoadedTask:
 
     def drawn(
         self, seed: object, raw: Mapping[str, Any], kept: Collection[str] = ()
-    ) -> tuple[int, Mapping[str, Any]]:
+    ) -> tuple[Seed | None, Mapping[str, Any]]:
         """The seed of a run and its raw inputs (see `drawn_seed`), beside those that are kept from before."""
         inputs = [name for name in self.task.inputs if name not in kept]
         return drawn_seed(seed, raw, self.name, inputs, self.searches)
 
     def values(
-        self, tensors: Mapping[str, Tensor], sizes: Mapping[str, int], seed: int = 0
+        self, tensors: Mapping[str, Tensor], sizes: Mapping[str, int], seed: Seed | None = 0
     ) -> dict[str, Any]:
         """Everything that comes out of the stages, by name. `tensors` are what `requests.fit` gives."""
         values: dict[str, Any] = dict(tensors)
@@ -126,7 +126,7 @@ class LoadedTask:
         values: dict[str, Any],
         sizes: Mapping[str, int],
         found: dict[str, Sequence[Sequence[Hypothesis]]],
-        seed: int = 0,
+        seed: Seed | None = 0,
         parts: Sequence[Part] | None = None,
     ) -> None:
         """Run every stage on named values, in place; `found` takes the hypotheses of every `generate` node.
@@ -152,12 +152,12 @@ class LoadedTask:
         return self._pieces(generators[name], dict(tensors), sizes, drawn)
 
     def _pieces(
-        self, generator: LoadedGenerate, values: dict[str, Any], sizes: Mapping[str, int], seed: int
+        self, generator: LoadedGenerate, values: dict[str, Any], sizes: Mapping[str, int], seed: Seed | None
     ) -> Iterator[str]:
         """Run what comes before a `generate` node, then give its text piece by piece."""
         self.walk(values, sizes, {}, seed, self.order[: self.order.index(generator)])
         tokens = generator.stream(values, sizes, seed)
-        pieces = text_pieces(tokens, generator.tokenizer, generator.search.framing)
+        pieces = text_pieces(tokens, generator.tokenizer, generator.search.framing, generator.search.stops)
         yield from pieces_inside(pieces, partial(watched, generator))
 
     def answer(self, values: Mapping[str, Any], *, single: bool) -> dict[str, Any]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict
 from pathlib import Path
 
 from composer.execution.host_inputs import HostInputs
@@ -190,7 +189,13 @@ def _generate(
         config=config_fields(search.config, search.policy.title),
         beams=search.beams,
         streams=search.streams,
-        framing=Frame(**{**asdict(framing), "ends": list(framing.ends)}),
+        framing=Frame(
+            start=framing.start,
+            ends=list(framing.ends),
+            pad=framing.pad,
+            min_tokens=framing.min_tokens,
+            max_tokens=framing.max_tokens,
+        ),
         text=_input(vocabulary.modality, text, {}, registry, files),
         ports={port: f"{step.name}.{port}" for port in step.targets},
     )

@@ -11,6 +11,8 @@ from torch import Tensor, nn
 
 from composer.execution import Program
 from composer.plan import Step
+from composer.plugin.answers import as_output_ports
+from composer.plugin.asking import ask
 from composer.plugin.implementations import as_decoder, begin
 from composer_compile.errors import CompileError
 from composer_compile.tensors.leaves import named_leaves, rebuild
@@ -132,6 +134,13 @@ def prefills(step: Step) -> bool:
     """Whether a `generate` node runs a prompt before its first token."""
     generation = step.node.module.type.generation
     return generation is not None and bool(generation.prompt)
+
+
+def policy_ports(step: Step) -> tuple[str, ...]:
+    """The output ports that a `generate` node has of its search policy."""
+    search = step.node.decoding.search
+    what = f"`ports` of {search.policy.title}"
+    return tuple(ask(search.policy.ports, search.config, what=what, accept=as_output_ports))
 
 
 def first_name(node: str) -> str:

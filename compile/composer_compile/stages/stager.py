@@ -25,6 +25,7 @@ from composer_compile.stages.modules import (
     cache_name,
     decode_name,
     first_name,
+    policy_ports,
     prefills,
 )
 from composer_compile.stages.partition import Labels, Segment, cut
@@ -369,6 +370,19 @@ class _Stager:
             elif port == "score":
                 self.forms[name] = TensorSpec(name, "float32", (rows,))
                 self.staged.structures[slot] = torch.empty(0)
+            elif port in policy_ports(step):
+                self._remember_port(name, slot)
+
+    def _remember_port(self, name: str, slot: int) -> None:
+        """A tensor that a search policy gives, as its kind says; what stays on the host enters no program."""
+        type_ = self.plan.type_of(slot)
+        kind = self.registry.kinds[type_.kind]
+        if any(part.dtype == "object" for part in kind.fields.values()):
+            return
+        dims = tuple(dim.substitute(self.named) for dim in type_.dims)
+        specs = self._field_specs(name, type_.with_dims(dims))
+        self.forms.update({spec.name: spec for spec in specs})
+        self.staged.structures[slot] = self._template(kind)
 
 
 @dataclass(frozen=True)

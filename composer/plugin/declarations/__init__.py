@@ -10,7 +10,14 @@ from composer.plugin.declarations.document import Document
 from composer.plugin.declarations.layout import Layout, Rule
 from composer.plugin.declarations.modality import Modality
 from composer.plugin.declarations.module_type import Generation, Method, ModuleType, Vocabulary
-from composer.plugin.declarations.search import GenerateOptions, SearchChoice, SearchPolicy
+from composer.plugin.declarations.search import (
+    DrawRules,
+    GenerateOptions,
+    SearchChoice,
+    SearchPolicy,
+    TextRules,
+    Words,
+)
 
 __all__ = [
     "Backend",
@@ -18,6 +25,7 @@ __all__ = [
     "Dataset",
     "Declaration",
     "Document",
+    "DrawRules",
     "GenerateOptions",
     "Generation",
     "Layout",
@@ -29,5 +37,7 @@ __all__ = [
     "Rule",
     "SearchChoice",
     "SearchPolicy",
+    "TextRules",
     "Vocabulary",
+    "Words",
 ]

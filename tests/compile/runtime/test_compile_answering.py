@@ -115,7 +115,6 @@ def test_the_input_that_is_empty_is_named(answering: Answering) -> None:
         ("caption", {"video": CLIPS[0], "seed": 3}, "takes no seed"),
         ("caption", {"video": CLIPS}, "streaming takes one sample at a time, not 2"),
         ("classify", {"question": "a"}, "task `classify` generates no text, so there is nothing to stream"),
-        ("video-qa", {"video": CLIPS[0], "question": "a"}, "3 beams cannot stream"),
         ("capton", {}, "did you mean `caption`"),
     ],
 )

@@ -10,7 +10,7 @@ import torch
 from composer_core.configs import BeamConfig
 from composer_core.search import BeamSearch
 
-from composer.plugin import Framing, NoConfig
+from composer.plugin import Framing, TextRules
 
 START, END, VOCABULARY = 1, 2, 6
 
@@ -37,7 +37,7 @@ def step_of(scores):
 
 def policy_of(min_tokens, max_tokens, beams=None, stop=()):
     framing = Framing(START, (END, *stop), 0, min_tokens, max_tokens)
-    return BeamSearch(config=NoConfig() if beams is None else BeamConfig(beams=beams), framing=framing)
+    return BeamSearch(config=TextRules() if beams is None else BeamConfig(beams=beams), framing=framing)
 
 
 def search(scores, batch=1, **options):
