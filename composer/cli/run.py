@@ -32,8 +32,8 @@ from composer.cli.options import (
     whole_misfit,
 )
 from composer.cli.output import complain, print_json, remark, say
-from composer.cli.running_rows import add_rows, answer_rows, collected, hold_places, misused
 from composer.cli.rankings import RANKING, ranking_table
+from composer.cli.running_rows import add_rows, answer_rows, collected, hold_places, misused
 
 if TYPE_CHECKING:
     from composer.execution import Answering, Timing
