@@ -15,11 +15,12 @@ from typing import Any
 from composer.execution.host_values import fields_of, held_value, holds_samples
 from composer.execution.input_sizes import Given, hold_sizes
 from composer.execution.processors import encoded
+from composer.execution.several_values import blank_ports, item_places, values_of_sample
 from composer.plugin import Config, Modality, Processor
 from composer.plugin.asking import PluginError
 from composer.problems import InputError
 from composer.problems.suggest import unknown
-from composer.types import UNBOUNDED, Dim, Kind, PortType, Symbol
+from composer.types import ITEMS, UNBOUNDED, Dim, Kind, PortType, Several, Symbol
 
 __all__ = ["Arrays", "HostInput", "HostInputs", "HostPort", "check_names", "written_symbols"]
 
@@ -54,6 +55,14 @@ class HostInput:
     config: Config
     processor: Processor
     ports: Mapping[str, HostPort]
+    several: Several | None = None
+    """How many values a sample may have, where that is not one."""
+
+    def holds_samples(self, value: object) -> bool:
+        """Whether a raw value stands for several samples: where a sample is a list, for a list of such."""
+        if self.several is None or not self.several.is_list or not holds_samples(value):
+            return holds_samples(value)
+        return any(each is None or holds_samples(each) for each in value)  # type: ignore[attr-defined]
 
     @cached_property
     def batch(self) -> Dim | None:
@@ -78,7 +87,7 @@ class HostInputs:
 
     def check_names(self, raw: Collection[str]) -> None:
         """Raise InputError where inputs are given that the task does not have, or some of its own are missing."""
-        check_names(self.task, self.inputs, raw)
+        check_names(self.task, self.inputs, [*raw, *self._may_be_absent])
 
     def check_known(self, raw: Collection[str]) -> None:
         """Raise InputError for inputs that the task does not have; the others may be missing."""
@@ -107,9 +116,20 @@ class HostInputs:
                     f"the session keeps {own} {noun} of `{name}`, so it is asked for {own} at a time, not {wanted}"
                 )
 
+    @cached_property
+    def _may_be_absent(self) -> list[str]:
+        return [
+            n for n, item in self.inputs.items() if item.several is not None and item.several.may_be_absent
+        ]
+
+    def whole(self, raw: Mapping[str, object], kept: Container[str] = ()) -> dict[str, object]:
+        """A request with None for the inputs that it leaves out, but for those that are kept."""
+        absent = [name for name in self._may_be_absent if name not in raw and name not in kept]
+        return {**raw, **dict.fromkeys(absent)}
+
     def is_single(self, raw: Mapping[str, object]) -> bool:
         """Whether single values were given rather than lists: then answers are single values too."""
-        return not any(holds_samples(raw[name]) for name in self.per_sample if name in raw)
+        return not any(self.inputs[name].holds_samples(raw[name]) for name in self.per_sample if name in raw)
 
     def samples(self, raw: Mapping[str, object]) -> int:
         """How many samples the answer has."""
@@ -138,7 +158,7 @@ class HostInputs:
 
         Raises InputError where the inputs of its batch have unequal numbers of values, or none.
         """
-        value, batch = raw[name], self.inputs[name].batch
+        value, batch = raw.get(name), self.inputs[name].batch
         if batch is None:
             if holds_samples(value):
                 raise InputError(f"input `{name}` is one value for the whole batch, not a list")
@@ -146,7 +166,7 @@ class HostInputs:
         counts = {
             other: len(raw[other])
             for other, item in self.inputs.items()
-            if item.batch == batch and other in raw and holds_samples(raw[other])
+            if item.batch == batch and other in raw and item.holds_samples(raw[other])
         }
         empty = next((other for other, count in counts.items() if not count), None)
         if empty is not None:
@@ -155,7 +175,7 @@ class HostInputs:
             given = ", ".join(f"{other}: {count}" for other, count in counts.items())
             raise InputError(f"the inputs of one batch have unequal numbers of values ({given})")
         count = next(iter(counts.values()), 1)
-        return list(value) if holds_samples(value) else [value] * count
+        return list(value) if self.inputs[name].holds_samples(value) else [value] * count  # type: ignore[arg-type]
 
     def arrays(self, raw: Mapping[str, object], names: Container[str]) -> dict[str, Arrays]:
         """The host ports of some of the inputs, held to what is declared of them.
@@ -174,13 +194,26 @@ class HostInputs:
             InputError: a value cannot be used. PluginError: the modality gives something else than it declares.
         """
         item = self.inputs[name]
-        given = encoded(item.modality, item.processor, list(values), item.ports)
+        given = self._read(item, values)
         held = {port: held_value(name, item.ports[port].kind, given[port]) for port in item.ports}
         self._check_rows(item, held, len(values))
         for port, value in held.items():
             self._check_rank(item, port, value)
             self._check_limits(item, item.ports[port], value)
         return held
+
+    def _read(self, item: HostInput, values: Sequence[object]) -> Mapping[str, object]:
+        if item.several is None:
+            return encoded(item.modality, item.processor, list(values), item.ports)
+        samples = [
+            values_of_sample(item.name, item.several, value, number)
+            for number, value in enumerate(values, start=1)
+        ]
+        flat = [value for sample in samples for value in sample]
+        ports = {name: (port.kind, port.type) for name, port in item.ports.items()}
+        own = [name for name in ports if name != ITEMS]
+        given = encoded(item.modality, item.processor, flat, own) if flat else blank_ports(ports, self.limits)
+        return {**given, ITEMS: item_places(samples)}
 
     def hold_together(self, arrays: Mapping[str, Arrays], *, grouped: bool = False) -> dict[str, int]:
         """The size of every symbol. Raises InputError where sizes are not what the inputs declare.
@@ -246,7 +279,7 @@ class HostInputs:
             if not dim.is_symbol or dim.symbols[0] not in self.limits:
                 continue
             least, most = self.limits[dim.symbols[0]]
-            is_batch = axis == port.kind.batch_axis
+            is_batch = axis == port.kind.batch_axis or port.kind.id == ITEMS
             limit = None if is_batch else item.modality.limit
             noun = "values" if is_batch else item.modality.counted
             what = f"input `{item.name}` has {size} {noun}, and task `{self.task}` takes"

@@ -31,7 +31,7 @@ def host_inputs(plan: Plan, kinds: Mapping[str, Kind], shared: Processors | None
             for port, found in types[name].items()
         }
         processor = made.of(item.modality, item.config)
-        inputs[name] = HostInput(name, item.modality, item.config, processor, ports)
+        inputs[name] = HostInput(name, item.modality, item.config, processor, ports, item.several)
     limits = {name: plan.task.ranges[symbol] for symbol, name in names.items() if symbol in plan.task.ranges}
     return HostInputs(plan.task.name, inputs, limits)
 
@@ -51,7 +51,8 @@ class Inputs:
         missing, unexpected or unequal inputs, and for values that do not fit.
         """
         self.host.check_names(raw)
-        return self.tensors(self.host.arrays(raw, raw), device, dtype), self.host.is_single(raw)
+        whole = self.host.whole(raw)
+        return self.tensors(self.host.arrays(whole, whole), device, dtype), self.host.is_single(raw)
 
     @staticmethod
     def tensors(

@@ -29,6 +29,7 @@ class KeptInputs:
         Raises InputError for inputs that are missing, unexpected, kept, or do not go with those that are kept.
         """
         self.host.check_asked(self.raw, raw)
+        raw = self.host.whole(raw, self.raw)
         together = {**self.raw, **raw}
         arrays = self.host.arrays(together, raw)
         self.host.hold_together({**self.arrays, **arrays})

@@ -14,6 +14,7 @@ from composer.plan import Plan, Step, execute
 from composer.plugin import Config, ModuleType
 from composer.plugin.answers import as_instance
 from composer.plugin.asking import ask, import_object
+from composer.types import ITEMS
 
 __all__ = ["Around", "Program", "build_module", "build_program", "module_names"]
 
@@ -86,13 +87,15 @@ class Program(nn.Module):
     def _prepared(self, name: str, prepare: nn.Module, given: Mapping[str, Any]) -> Mapping[str, Any]:
         """The ports of an input from its host ports."""
         item = self.plan.inputs[name]
+        kept = {} if item.several is None else {ITEMS: given[ITEMS]}
+        given = {port: value for port, value in given.items() if port not in kept}
 
         def read(answer: Any) -> Mapping[str, Any]:
-            made = answer if isinstance(answer, Mapping) else {next(iter(item.ports)): answer}
-            missing = [port for port in item.ports if made.get(port) is None]
+            made = answer if isinstance(answer, Mapping) else {item.own_ports[0]: answer}
+            missing = [port for port in item.own_ports if made.get(port) is None]
             if missing:
                 raise ValueError(f"a value for the port {' and '.join(missing)} is expected")
-            return made
+            return {**made, **kept}
 
         return ask(
             functools.partial(prepare, **given), what=f"`prepare` of {item.modality.title}", accept=read

@@ -31,6 +31,10 @@ class InputFacts:
     """Whether each sample of an answer has a value of its own; others have what all samples of a batch share."""
     varies: bool
     """Whether its size depends on the value, so that values of near size go well together."""
+    may_be_absent: bool = False
+    """Whether a sample may come without it."""
+    is_list: bool = False
+    """Whether a sample may have several values, in a list."""
 
 
 @dataclass(frozen=True)
@@ -109,6 +113,8 @@ class TaskReader:
                 names_files=item.modality.names_files,
                 per_sample=name in self._host.per_sample,
                 varies=_varies(item),
+                may_be_absent=item.several is not None and item.several.may_be_absent,
+                is_list=item.several is not None and item.several.is_list,
             )
             for name, item in self._host.inputs.items()
         }
@@ -131,6 +137,7 @@ class TaskReader:
         Raises InputError for inputs that are missing, unexpected, unusable or do not go together.
         """
         self._host.check_names(raw)
+        raw = self._host.whole(raw)
         fitted = self._fit(self._host.arrays(raw, raw))
         return ReadBatch(fitted, self._host.samples(raw), self._answer, self._outputs)
 

@@ -11,7 +11,7 @@ from composer.graph.wires import Wires
 from composer.language import Resolved
 from composer.plugin import Config, GenerateOptions, Generation, Modality, ModuleType, Registry, SearchPolicy
 from composer.problems import DocumentError, Problem, YamlPath
-from composer.types import UNBOUNDED, PortType, Signature, Symbol
+from composer.types import ITEMS, UNBOUNDED, PortType, Several, Signature, Symbol
 
 if TYPE_CHECKING:
     import networkx as nx
@@ -81,6 +81,18 @@ class CheckedInput:
     host: Mapping[str, PortType]
     path: YamlPath
     training: bool = False
+    several: Several | None = None
+    """How many values a sample may have, where that is not one."""
+
+    @property
+    def reads(self) -> str:
+        """Its modality, with how many values a sample may have where that is not one: `image, 0 to 3`."""
+        return self.modality.id if self.several is None else f"{self.modality.id}, {self.several}"
+
+    @property
+    def own_ports(self) -> tuple[str, ...]:
+        """The ports that its modality offers."""
+        return tuple(port for port in self.ports if self.several is None or port != ITEMS)
 
 
 @dataclass(frozen=True)

@@ -28,7 +28,7 @@ from composer.plugin import NoConfig, Registry
 from composer.plugin.answers import as_ports, as_ranges, as_signature
 from composer.plugin.asking import ask
 from composer.problems import Findings, Place, Problem, YamlPath
-from composer.types import Dim, Port, PortType, Signature, Symbol, parse_dim
+from composer.types import Dim, Port, PortType, Several, Signature, Symbol, parse_dim
 
 if TYPE_CHECKING:
     from composer.graph.piece_bodies import PieceUse
@@ -66,6 +66,8 @@ class EdgeChecker:
     """Use of a piece and input → whether what comes in is what the piece declares."""
     shown: Callable[[], Mapping[Endpoint, str]] = dict
     """The ports inside of pieces that the task can name, with what it writes for them."""
+    several: dict[str, Several] = field(default_factory=dict)
+    """The inputs of which a sample may have none or several values."""
     roles: dict[str, Roles] = field(default_factory=dict)
     """Of the uses of pieces."""
 
@@ -82,11 +84,13 @@ class EdgeChecker:
             f"input {item.name}",
             item.config,
             lambda config: (
-                ask(modality.ports, config, what=modality.title, accept=as_ports) | _bounds(ranges(config))
+                self._ports_of(item, ask(modality.ports, config, what=modality.title, accept=as_ports))
+                | _bounds(ranges(config))
             ),
             item.path,
         )
         owner = TASK if modality.shares_symbols else item.name
+        own = {} if item.several is None else self._take_several(item, item.several)
         for name, bounds in ranges(item.config).items():
             symbol = Symbol(name, owner)
             cause = first_cause(self.owners[item.name], range_port(name), 1)
@@ -100,11 +104,35 @@ class EdgeChecker:
         for port, declared in item.ports.items():
             if self.known_kind(declared, item.path):
                 self.raw[item.name, port] = declared
-                local = self.types[item.name, port] = local_type(declared, owner, {})
+                local = self.types[item.name, port] = local_type(declared, owner, own)
                 kind = self.registry.kinds.get(declared.kind)
                 counted = kind.batch_of(local.dims) if kind is not None else None
-                batch = counted.symbols if counted is not None else ()
+                batch = [
+                    s for s in (counted.symbols if counted is not None else ()) if s not in self.solver.apart
+                ]
+                self.solver.samples.update(batch)
                 self.solver.rigid.update(s for dim in local.dims for s in dim.symbols if s not in batch)
+
+    def _ports_of(self, item: CheckedInput, ports: Mapping[str, PortType]) -> dict[str, PortType]:
+        return dict(ports) if item.several is None else item.several.ports(ports, self.registry.kinds)
+
+    def _take_several(self, item: CheckedInput, several: Several) -> dict[str, Symbol]:
+        """The symbols of an input of which samples may have none or several values, whoever writes the others."""
+        values, count = Symbol(several.values, item.name), Symbol(several.count, item.name)
+        self.solver.apart[values] = item.name
+        self.several[item.name] = several
+        self._limit(count, several.limits)
+        return {several.values: values, several.count: count}
+
+    def counted_by_values(self, port: PortType) -> str | None:
+        """The input whose values a port has an entry for, where a sample may have none or several of them."""
+        kind = self.registry.kinds.get(port.kind)
+        batch = None if kind is None else kind.batch_of(port.dims)
+        if batch is None or not self.solver.apart:
+            return None
+        return next(
+            (self.solver.apart[s] for s in self.solver.normal(batch).symbols if s in self.solver.apart), None
+        )
 
     def add_port(self, name: str, declared: Port) -> None:
         """An input of a piece that is checked by itself: each of its symbols stands for any size."""

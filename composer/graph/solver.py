@@ -40,6 +40,10 @@ class Solver:
     made_from: dict[Symbol, frozenset[Symbol]] = field(default_factory=dict)
     """Rigid symbols that a node makes while it runs, to the symbols of what it reads: none of those may be taken for
     them."""
+    samples: set[Symbol] = field(default_factory=set)
+    """Symbols that count the samples of an input."""
+    apart: dict[Symbol, str] = field(default_factory=dict)
+    """Symbols that count values of which a sample may have none or several, with the input: never samples."""
     waiting: dict[Symbol, tuple[Dim, ...]] = field(default_factory=dict)
     """Symbol to the forms that must be zero and could not be solved for it yet."""
     _trail: list[tuple[dict[Symbol, Any], Symbol, Any]] = field(default_factory=list)
@@ -235,6 +239,8 @@ class Solver:
 
     def _assign(self, symbol: Symbol, value: Dim) -> bool:
         if self._is_circular(symbol, value):
+            return False
+        if symbol in self.samples and not self.apart.keys().isdisjoint(value.symbols):
             return False
         known = self.ranges.get(symbol)
         if known is None and value.is_linear and value.constant >= 0 and all(c > 0 for _, c in value.terms):

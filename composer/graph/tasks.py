@@ -16,6 +16,7 @@ from composer.graph.checked import (
     Generate,
     UsedPiece,
     Wired,
+    text_of,
 )
 from composer.graph.edges import EdgeChecker
 from composer.graph.node_inputs import NodeInputs
@@ -229,6 +230,16 @@ class TaskChecker:
             host = self.callees.asked(modality.host, (config,), at, f"`host` of {title}", as_ports, owner)
         if host is None or not all(self.edges.known_kind(port, path) for port in host.values()):
             return False
+        several = None
+        if item.optional or item.repeated is not None:
+            from composer.graph.repetition import repetition
+
+            document, kinds = self.callees.document, self.callees.registry.kinds
+            found = repetition(item, path, (ports, host), modality, document, kinds)
+            if isinstance(found, Problem):
+                self.findings.add(found)
+                return False
+            several, ports, host = found, found.ports(ports, kinds), found.ports(host, kinds)
         if modality.ranges is not None:
             what = f"`ranges` of {title}"
             if self.callees.asked(modality.ranges, (config,), at, what, as_ranges, owner) is None:
@@ -237,7 +248,7 @@ class TaskChecker:
             what = f"`vocabulary` of {title}"
             if self.callees.asked(modality.vocabulary, (config,), at, what, as_vocabularies, owner) is None:
                 return False
-        self.inputs[name] = CheckedInput(name, modality, config, ports, host, path, training)
+        self.inputs[name] = CheckedInput(name, modality, config, ports, host, path, training, several)
         self.outputs[name] = tuple(ports)
         return True
 
@@ -315,9 +326,21 @@ class TaskChecker:
         found = {}
         for name, text in self.shape.outputs.items():
             endpoint = self._end(self.references.resolve(text, (*path, "outputs", name), code="C213"))
-            if endpoint is not None:
+            if endpoint is not None and not self._shows_values(name, endpoint, (*path, "outputs", name)):
                 found[name] = endpoint
         return found
+
+    def _shows_values(self, name: str, endpoint: Endpoint, path: YamlPath) -> bool:
+        """C271, where an output has an entry for each value of an input of which a sample may have none or several."""
+        found = self.edges.types.get(endpoint)
+        input_ = None if found is None else self.edges.counted_by_values(found)
+        if found is None or input_ is None:
+            return False
+        from composer.graph.repetition import values_as_answers
+
+        several, place = self.edges.several[input_], self.callees.document.tree.place(path)
+        self.findings.add(values_as_answers(name, input_, several, text_of(endpoint), found, place))
+        return True
 
     def _loss(self, path: YamlPath) -> Endpoint | None:
         objective = self.shape.objective

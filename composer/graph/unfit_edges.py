@@ -73,6 +73,9 @@ class UnfitEdges:
             if "/" in edge.node:
                 fitting = []  # what the task has is not seen inside of a piece
             return self.explainer.kinds(edge, fitting, hints)
+        about = self._values(fault, edge)
+        if about is not None:
+            return about
         if fault.refused is not None and len(fault.indices) == 1:
             value, taken = fault.refused
             offered = self.checker.solver.bounds(value)
@@ -83,6 +86,23 @@ class UnfitEdges:
                 first = self.checker.first_calls[fixed[0]]
                 return self.explainer.calls(edge, index, self.derivation, callee.module.name, first)
         return self.explainer.dimensions(edge, fault.indices, self.derivation, hints)
+
+    def _values(self, fault: Unfit, edge: Edge) -> Problem | None:
+        """C270, where one side has an entry for each value of an input, and the other one for each sample."""
+        batch = self.checker.registry.kinds[edge.given.kind].batch_axis
+        if batch not in fault.indices:
+            return None
+        for side in (edge.given, edge.wanted):
+            input_ = self.checker.counted_by_values(side)
+            several = None if input_ is None else self.checker.several.get(input_)
+            if input_ is not None and several is not None:
+                from composer.graph.repetition import other_way_round, values_as_samples
+
+                place, source = self.checker.document.tree.place(edge.reference), text_of(edge.source)
+                target = f"{edge.node}.{edge.port}"
+                make = values_as_samples if side is edge.given else other_way_round
+                return make(source, target, input_, several, edge.given, place, edge.label)
+        return None
 
     def _keys(self, fault: Unfit, edge: Edge) -> list[Hashable]:
         """What the fault comes from. Two faults with a key in common are one."""

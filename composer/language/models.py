@@ -14,6 +14,7 @@ __all__ = [
     "NodeShape",
     "ObjectiveShape",
     "PieceShape",
+    "RepeatedShape",
     "TaskShape",
     "WeightsShape",
 ]
@@ -70,6 +71,15 @@ class ModuleShape(_Shape):
     """One line for people."""
 
 
+class RepeatedShape(_Shape):
+    """How many values of an input one sample may have."""
+
+    at_least: int = Field(default=0, ge=0)
+    """Fewest values of a sample; with 0 the input may be left out."""
+    at_most: int | None = Field(default=None, ge=1)
+    """Most values of a sample; null sets no limit."""
+
+
 class InputShape(_Shape):
     """A raw value that the task takes from outside."""
 
@@ -77,6 +87,10 @@ class InputShape(_Shape):
     """Id of a registered modality."""
     with_: dict[str, Any] = Field(default_factory=dict, alias="with")
     """Config of the modality."""
+    optional: bool = False
+    """Whether a sample may come without it; its values then have a batch of their own, and a port `items`."""
+    repeated: RepeatedShape | None = None
+    """How many values a sample may have, such as `{at_most: 8}`; they have a batch of their own, and a port `items`."""
     summary: str = ""
     """One line for people."""
 

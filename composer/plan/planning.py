@@ -134,7 +134,7 @@ class Plan:
         lines = [f"task {self.task.name}"]
         for name, item in self.inputs.items():
             ports = ", ".join(f"{port}: {_shown(type_)}" for port, type_ in item.ports.items())
-            lines.append(f"  input   {name:<14} {item.modality.id:<24} {ports}")
+            lines.append(f"  input   {name:<14} {item.reads:<24} {ports}")
         for stage in self.stages:
             lines.append(f"  stage {stage.name}")
             lines.extend(self._line(step) for step in stage.steps)

@@ -55,6 +55,11 @@ def _length(value: object) -> int:
 def joined(rows: list[AskedRow], inputs: Mapping[str, InputFacts]) -> dict[str, object]:
     """The values of a batch as `run` takes them: a list for every input of which each sample has its own."""
     return {
-        name: [row.values[name] for row in rows] if facts.per_sample else rows[0].values[name]
+        name: [_sample(row.values[name], facts) for row in rows] if facts.per_sample else rows[0].values[name]
         for name, facts in inputs.items()
     }
+
+
+def _sample(value: object, facts: InputFacts) -> object:
+    """The value of one sample; a single one of several in a list, so that it is not taken for a part of another's."""
+    return [value] if facts.is_list and value is not None and not isinstance(value, (list, tuple)) else value

@@ -48,6 +48,8 @@ class ColumnMap:
     """Where these lie; None where they are the caller's own."""
     ignored: tuple[str, ...] = ()
     """Columns that nothing reads."""
+    may_be_absent: Collection[str] = ()
+    """Inputs that a row may leave out, or have no value for."""
 
     def asked(self, row: GivenRow) -> AskedRow:
         """The row as the task is asked it; a value that is missing or cannot be used is its fault."""
@@ -63,6 +65,12 @@ class ColumnMap:
     def _values(self, row: Mapping[str, object]) -> dict[str, object]:
         values = dict(self.constants)
         for name, column in self.columns.items():
+            empty = (
+                (None, "") if name in self.files else (None,)
+            )  # tables have no other way to leave a file out
+            if name in self.may_be_absent and row.get(column) in empty:
+                values[name] = None
+                continue
             if column not in row:
                 guess = nearest(column, [key for key in row if key not in self.columns.values()])
                 hint = f"; did you mean `{guess}`?" if guess is not None else ""
@@ -105,8 +113,10 @@ def column_map(
     if source.names_files and len(asked) == 1 and asked[0] not in given:
         columns = {asked[0]: FILE}
     known = _columns(source)
+    absent = [name for name in asked if inputs[name].may_be_absent and name not in given]
     if known is not None:
-        _check(source, known, columns, id_, kept, owner)
+        needed = {name: column for name, column in columns.items() if name not in absent}
+        _check(source, known, needed, id_, kept, owner)
     id_ = id_ if id_ is not None else _id(source, known)
     return ColumnMap(
         columns,
@@ -116,6 +126,7 @@ def column_map(
         [name for name in asked if inputs[name].names_files],
         root,
         tuple(name for name in known or () if name not in {*columns.values(), id_, *kept}),
+        absent,
     )
 
 

@@ -3,13 +3,14 @@
 from composer.types.dims import UNBOUNDED, Dim, Floor, Product, Symbol
 from composer.types.kinds import BATCH, Field, Kind
 from composer.types.parsing import parse_dim, parse_form
-from composer.types.ports import Port, PortType, parse_port_type
+from composer.types.ports import ITEMS, Port, PortType, Several, parse_port_type
 from composer.types.signature import Signature
 from composer.types.values import States, Tokens
 from composer.types.vocabulary import VocabularyIds
 
 __all__ = [
     "BATCH",
+    "ITEMS",
     "UNBOUNDED",
     "Dim",
     "Field",
@@ -18,6 +19,7 @@ __all__ = [
     "Port",
     "PortType",
     "Product",
+    "Several",
     "Signature",
     "States",
     "Symbol",

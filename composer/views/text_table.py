@@ -113,7 +113,7 @@ def _clipped(items: list[str]) -> str:
 def _task_lines(task: CheckedTask, *, head: str, closed: bool) -> list[str]:
     labels = Labels(task)
     inputs = [
-        (_marked(name, item.training), item.modality.id, "", _ports(labels, name, item.ports))
+        (_marked(name, item.training), item.reads, "", _ports(labels, name, item.ports))
         for name, item in task.inputs.items()
     ]
     nodes = []

@@ -19,6 +19,7 @@ __all__ = [
     "DropoutConfig",
     "LayerNormConfig",
     "LinearConfig",
+    "PerSampleConfig",
     "PoolConfig",
     "SampleConfig",
     "SelectConfig",
@@ -93,6 +94,13 @@ class ActivationConfig(Config):
     """What every value goes through; `gelu_tanh` is the approximation that GPT-2 uses."""
     of: Literal["states", "embedding"] = "states"
     """What it works on, which is the kind and the name of its ports."""
+
+
+class PerSampleConfig(Config):
+    """`with` of `core.per_sample`."""
+
+    of: Literal["states", "embedding"] = "states"
+    """What each value has: states, or one embedding, which becomes one state."""
 
 
 class ArgmaxConfig(Config):

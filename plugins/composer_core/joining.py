@@ -7,8 +7,19 @@ from torch import Tensor, nn
 
 from composer.plugin import NoConfig
 from composer.types import States
+from composer_core.configs import PerSampleConfig
 
-__all__ = ["Add", "Concat", "Repeat", "build_add", "build_concat", "build_repeat"]
+__all__ = [
+    "Add",
+    "Concat",
+    "EmbeddingsPerSample",
+    "PerSample",
+    "Repeat",
+    "build_add",
+    "build_concat",
+    "build_per_sample",
+    "build_repeat",
+]
 
 
 class Concat(nn.Module):
@@ -43,6 +54,32 @@ class Repeat(nn.Module):
         return States(values, mask)
 
 
+class PerSample(nn.Module):
+    """states[P, K, D] of all values and items[B, M] → states[B, M*K, D]: those of each sample's values, one by one.
+
+    Where a sample has fewer than M values, the rest is zeros that the mask hides.
+    """
+
+    def forward(self, *, states: States, items: Tensor) -> States:
+        places = items.clamp(0).clamp(max=states.values.shape[0] - 1)  # [B, M]
+        there = (items >= 0)[..., None]  # [B, M, 1]
+        values = torch.where(there[..., None], states.values[places], 0.0)  # [B, M, K, D]
+        mask = _mask_of(states)[places] * there  # [B, M, K]
+        return States(values.flatten(1, 2), mask.flatten(1))
+
+
+class EmbeddingsPerSample(nn.Module):
+    """embedding[P, D] of all values and items[B, M] → states[B, M, D]: those of each sample's values."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.per_sample = PerSample()
+
+    def forward(self, *, embedding: Tensor, items: Tensor) -> States:
+        found: States = self.per_sample(states=States(embedding[:, None]), items=items)
+        return found
+
+
 def _mask_of(states: States) -> Tensor:
     """The mask [B, N] int64, made of ones where there is none."""
     if states.mask is not None:
@@ -56,6 +93,10 @@ def build_concat(config: NoConfig) -> Concat:
 
 def build_add(config: NoConfig) -> Add:
     return Add()
+
+
+def build_per_sample(config: PerSampleConfig) -> PerSample | EmbeddingsPerSample:
+    return PerSample() if config.of == "states" else EmbeddingsPerSample()
 
 
 def build_repeat(config: NoConfig) -> Repeat:

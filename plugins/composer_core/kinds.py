@@ -72,6 +72,12 @@ KINDS: tuple[Kind, ...] = (
         {"values": Field("int64", (0,))},
     ),
     Kind(
+        "items",
+        "The places among all values of an input of those that belong to each sample (-1 = none).",
+        ("batch", "count"),
+        {"values": Field("int64", (0, 1))},
+    ),
+    Kind(
         "numbers",
         "One real number per sample: a loss, a weight, a regression target.",
         ("batch",),

@@ -11,6 +11,7 @@ from composer_core.configs import (
     DropoutConfig,
     LayerNormConfig,
     LinearConfig,
+    PerSampleConfig,
     PoolConfig,
     SelectConfig,
     SimilarityConfig,
@@ -46,6 +47,14 @@ def _add(config: NoConfig) -> Signature:
 def _repeat(config: NoConfig) -> Signature:
     inputs = {"states": "states:K[B, N, D]", "counts": "counts[B]"}
     return Signature(inputs, {"states": "states:K[R, N, D]"})
+
+
+def _per_sample(config: PerSampleConfig) -> Signature:
+    if config.of == "embedding":
+        inputs = {"embedding": "embedding:K[P, D]", "items": "items[B, M]"}
+        return Signature(inputs, {"states": "states:K[B, M, D]"})
+    inputs = {"states": "states:K[P, N, D]", "items": "items[B, M]"}
+    return Signature(inputs, {"states": "states:K[B, M*N, D]"})
 
 
 def _select(config: SelectConfig) -> Signature:
@@ -156,6 +165,15 @@ MODULE_TYPES: tuple[ModuleType, ...] = (
         "composer_core.joining:build_repeat",
         "Repeat each sample's states as often as its count says.",
         stateless=True,
+    ),
+    ModuleType(
+        "core.per_sample",
+        PerSampleConfig,
+        {"forward": Method(_per_sample)},
+        "composer_core.joining:build_per_sample",
+        "Put the states of each sample's values, of which it may have none or several, one after the other.",
+        stateless=True,
+        examples=({}, {"of": "embedding"}),
     ),
     ModuleType(
         "core.select",

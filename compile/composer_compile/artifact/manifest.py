@@ -188,6 +188,8 @@ class Input(_Entry):
     """Config field to the file of the artifact that it names."""
     ports: dict[str, str]
     """Host port to its type, such as `states[B, N, 768]`; a symbol is one size in the whole task."""
+    several: tuple[int, int] | None = None
+    """Fewest and most values that a sample has, where that is not one: then `items` is one of the ports."""
 
 
 class Output(_Entry):

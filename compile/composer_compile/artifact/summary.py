@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from math import prod
 from typing import Any
 
+from composer.types import Several
 from composer_compile.artifact.container import Container
 from composer_compile.artifact.manifest import (
     GenerateEntry,
@@ -120,7 +121,8 @@ def _task_lines(name: str, task: Task, manifest: Manifest, weights: int) -> Iter
     if task.summary:
         yield f"  {task.summary}"
     for label, entry in task.inputs.items():
-        yield f"  input   {label:<20} {entry.modality}"
+        many = "" if entry.several is None else f", {Several(*entry.several)}"
+        yield f"  input   {label:<20} {entry.modality}{many}"
     for label, span in task.ranges.items():
         yield f"  range   {label:<20} {span}, best {span.best}"
     for part in task.order:

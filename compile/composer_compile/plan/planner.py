@@ -20,6 +20,7 @@ from composer.plan import Plan, Step, execute, plan_task, result_of
 from composer.plugin import Registry, load_registry
 from composer.plugin.implementations import begin, decoder_of
 from composer.problems.suggest import unknown
+from composer.types import ITEMS
 from composer_compile.artifact.dtypes import DTYPES
 from composer_compile.backends.contract import Builder, HoldsWeights
 from composer_compile.backends.registered import builder_of, loader_of
@@ -211,10 +212,11 @@ class _Walk:
             result: Any = given
         else:
             key = ("prepare", item.modality.id, repr(item.config))
+            kept = {} if item.several is None else {ITEMS: given.pop(ITEMS)}
             found, result = self._planned(name, f"input {item.modality.id}", key, prepare, given, item.path)
-        ports = list(item.ports)
-        values = result if isinstance(result, Mapping) else {ports[0]: result}
-        for port in ports:
+            result = {**(result if isinstance(result, Mapping) else {item.own_ports[0]: result}), **kept}
+        values = result if isinstance(result, Mapping) else {next(iter(item.ports)): result}
+        for port in item.ports:
             self.slots[self.plan.slot((name, port))] = values[port]
         return found
 

@@ -17,7 +17,7 @@ from composer.execution.processors import Processors
 from composer.plugin import Config, Modality, ModuleType, Processor, Registry, SearchPolicy
 from composer.plugin.asking import ask
 from composer.problems import InputError
-from composer.types import Kind, parse_form, parse_port_type
+from composer.types import Kind, Several, parse_form, parse_port_type
 from composer_compile.artifact.container import Container
 from composer_compile.artifact.dtypes import DTYPES
 from composer_compile.artifact.manifest import Input, Task
@@ -94,7 +94,8 @@ class Requests:
                 the artifact was not compiled for.
         """
         self.host.check_names(raw)
-        return *self.fit(self.tensors(self.host.arrays(raw, raw))), self.host.is_single(raw)
+        whole = self.host.whole(raw)
+        return *self.fit(self.tensors(self.host.arrays(whole, whole))), self.host.is_single(raw)
 
     def tensors(self, arrays: Mapping[str, Mapping[str, Any]]) -> dict[str, Tensor]:
         """The arrays of inputs as named tensors; an optional mask that is absent says that all is visible."""
@@ -200,7 +201,8 @@ def _host_inputs(
                     f"{container.path}: input `{key}` takes {found.type}, and the installed kind `{found.kind.id}` has "
                     f"{len(found.kind.dims)} dimensions: rebuild it with `{container.rebuild}`"
                 )
-        inputs[key] = HostInput(key, modality, config, shared.of(modality, config), ports)
+        several = None if entry.several is None else Several(*entry.several)
+        inputs[key] = HostInput(key, modality, config, shared.of(modality, config), ports, several)
     limits = {symbol: (low, high) for symbol, (low, high) in task.limits.items()}
     return HostInputs(name, inputs, limits)
 

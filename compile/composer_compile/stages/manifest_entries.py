@@ -81,7 +81,9 @@ def describe_task(
     inputs = {}
     for name, item in plan.inputs.items():
         ports = {port: str(found.type) for port, found in host.inputs[name].ports.items()}
-        inputs[name] = _input(item.modality.id, item.config, ports, registry, files)
+        found = _input(item.modality.id, item.config, ports, registry, files)
+        span_ = None if item.several is None else (item.several.least, item.several.most)
+        inputs[name] = found.model_copy(update={"several": span_})
     return Task(
         summary=plan.task.summary,
         precision=precision.default,

@@ -65,6 +65,8 @@ def find_free_dims(plan: Plan, registry: Registry, overrides: Mapping[str, str])
     values: dict[str, Dim] = {}
     for name, found in table.items():
         chosen = _range(name, plan.task, written, found.limits)
+        if name not in written:
+            chosen = _all_values(plan, types, found.symbols, ranges, chosen)
         # A batch stays a name where it has one size only: decoding must know which axis counts samples.
         is_fixed = chosen.low == chosen.high and not is_batch(name)
         values.update(dict.fromkeys(found.symbols, Dim(chosen.low) if is_fixed else Dim.of(name)))
@@ -73,6 +75,23 @@ def find_free_dims(plan: Plan, registry: Registry, overrides: Mapping[str, str])
     _check_learnable(plan, types, values)
     host = {input_: _host_types(plan, input_, values) for input_ in plan.inputs}
     return FreeDims(ranges, host, values)
+
+
+def _all_values(
+    plan: Plan,
+    types: Mapping[str, Mapping[str, PortType]],
+    symbols: Sequence[Symbol],
+    ranges: Mapping[str, Range],
+    otherwise: Range,
+) -> Range:
+    """Of what counts the values of an input of which samples have several: as many as all samples can have."""
+    for name, item in plan.inputs.items():
+        if item.several is None or Symbol(item.several.values, name) not in symbols:
+            continue
+        count = ranges.get(f"{name}.count", Range(1, 1, 1))
+        batch = next((ranges[n] for n in (f"{name}.{BATCH}", BATCH) if n in ranges), DEFAULT_BATCH)
+        return Range(1, batch.high * count.high, batch.best * count.best)
+    return otherwise
 
 
 def _check_learnable(

@@ -86,8 +86,10 @@ def sizes_for(plan: Plan, registry: Registry, at: Mapping[str, int]) -> NamedSiz
     best = _best(plan.task)
     symbols: dict[str, int] = {}
     shown: dict[str, int] = {}
+    single = {Symbol(item.several.count, n) for n, item in plan.inputs.items() if item.several is not None}
     for name, found in free_dims(plan, registry).items():
-        default = at.get(BATCH, best.get(BATCH, 1)) if is_batch(name) else DEFAULT_LENGTH
+        counted = at.get(BATCH, best.get(BATCH, 1)) if is_batch(name) else 1
+        default = counted if is_batch(name) or found.symbols[0] in single else DEFAULT_LENGTH
         low, high = found.limits
         size = at.get(name, best.get(name, min(max(default, low), high)))
         symbols.update(dict.fromkeys(found.symbols, size))

@@ -104,7 +104,7 @@ def _scene(
     links: list[Link] = []
     for name, item in plan.inputs.items():
         details = [f"input {name}: {item.modality.summary}", _line(report, item.path)]
-        box = Box(name, "input", name, item.modality.id, details=details)
+        box = Box(name, "input", name, item.reads, details=details)
         box.below = _labelled({port: labels.output((name, port)) for port in item.ports})
         boxes[name] = box
     for step in plan.steps:

@@ -1,0 +1,112 @@
+"""Inputs that samples may lack, or have several values of: what a document says of them, and what may not read them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from composer.graph.fitting import shown
+from composer.language import InputShape, Resolved
+from composer.plugin import Modality
+from composer.problems import Place, Problem, YamlPath
+from composer.types import ITEMS, UNBOUNDED, Kind, PortType, Several
+
+__all__ = ["merge_help", "other_way_round", "repetition", "values_as_answers", "values_as_samples"]
+
+MERGE = "core.per_sample"
+"""What makes states of each sample of those of its values."""
+_MERGED = {"states": "", "embedding": ", with: {of: embedding}"}
+
+
+def repetition(
+    item: InputShape,
+    path: YamlPath,
+    ports: tuple[Mapping[str, PortType], Mapping[str, PortType]],
+    modality: Modality,
+    document: Resolved,
+    kinds: Mapping[str, Kind],
+) -> Several | Problem:
+    """How many values of an input a sample may have, or C272: what is wrong with what the document says of it.
+
+    `ports` are those of the modality, in a program and on the host.
+    """
+    tree = document.tree
+    if item.optional and item.repeated is not None:
+        message = "an input is `optional` or `repeated`, not both"
+        helps = ("`repeated` alone: a sample may have no value, unless it says `at_least: 1`",)
+        return Problem("C272", "error", message, tree.place((*path, "optional"), key=True), helps=helps)
+    least, most = 0, 1
+    where = (*path, "optional")
+    if item.repeated is not None:
+        least, most = item.repeated.at_least, item.repeated.at_most or UNBOUNDED
+        where = (*path, "repeated")
+        if least > most:
+            message = f"no sample has at least {least} and at most {most} values"
+            return Problem("C272", "error", message, tree.place((*where, "at_least")))
+    several = Several.of(least, most, (port for each in ports for port in each.values()))
+    try:
+        for each in ports:
+            several.ports(each, kinds)
+    except ValueError as error:
+        message = f"an input of {modality.title} has one value for each sample: {error}"
+        helps = (f"remove `{where[-1]}`, or take an input of another modality",)
+        return Problem("C272", "error", message, tree.place(where, key=True), helps=helps)
+    return several
+
+
+def values_as_samples(
+    source: str, target: str, input_: str, several: Several, given: PortType, place: Place, label: str
+) -> Problem:
+    """C270: values of which a sample may have none or several go where each sample has one."""
+    message = (
+        f"{source} has one entry for each value of input `{input_}`, and {target} takes one for each sample"
+    )
+    return Problem(
+        "C270",
+        "error",
+        message,
+        place,
+        label,
+        helps=(_how_many(input_, several), *merge_help(source, input_, given)),
+    )
+
+
+def other_way_round(
+    source: str, target: str, input_: str, several: Several, given: PortType, place: Place, label: str
+) -> Problem:
+    """C270, where the node has taken values before: now comes what each sample has one of."""
+    message = (
+        f"{target} takes one entry for each value of input `{input_}`, and {source} has one for each sample"
+    )
+    helps = (
+        _how_many(input_, several),
+        f"put `{MERGE}` behind what has an entry for each value, before `{target}`",
+    )
+    return Problem("C270", "error", message, place, label, helps=helps)
+
+
+def values_as_answers(
+    output: str, input_: str, several: Several, source: str, given: PortType, place: Place
+) -> Problem:
+    """C271: an output has an entry for each value of an input, not for each sample."""
+    message = f"output `{output}` is {shown(given)}: one entry for each value of input `{input_}`, not for each sample"
+    return Problem(
+        "C271",
+        "error",
+        message,
+        place,
+        helps=(_how_many(input_, several), *merge_help(source, input_, given)),
+    )
+
+
+def merge_help(source: str, input_: str, given: PortType) -> tuple[str, ...]:
+    """What to put between, where something does that."""
+    if given.kind not in _MERGED:
+        return (f"make states or embeddings of it first, and then states of each sample by `{MERGE}`",)
+    inputs = f"inputs: {{{given.kind}: {source}, items: {input_}.{ITEMS}}}"
+    return (f"put a node between: {{uses: {MERGE}, {inputs}{_MERGED[given.kind]}}}",)
+
+
+def _how_many(input_: str, several: Several) -> str:
+    if several.most == 1:
+        return f"`{input_}` is optional: a sample may have none"
+    return f"`{input_}` is repeated: a sample has {several} of them"
