@@ -230,7 +230,7 @@ def test_rows_may_lack_a_value_or_have_several(folder: Path, live: Model, tmp_pa
 
     for seed in range(3):
         Image.fromarray(picture(seed)).save(tmp_path / f"{seed}.png")
-    rows = [
+    rows: list[dict[str, Any]] = [
         {"pictures": ["0.png", "1.png"], "question": "a"},
         {"pictures": "2.png", "question": "f g h"},
         {"question": "b c d e"},
@@ -244,7 +244,7 @@ def test_rows_may_lack_a_value_or_have_several(folder: Path, live: Model, tmp_pa
     given = [[picture(0), picture(1)], [picture(2)], [], []]
     for number, (row, pictures) in enumerate(zip(rows, given, strict=True)):
         alone = live.run("ask", pictures=pictures, question=row["question"])
-        same(found[number + 1]["vector"], alone["vector"])
+        same(found[number + 1]["outputs"]["vector"], alone["vector"])
 
 
 NODES = {
