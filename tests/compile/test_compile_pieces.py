@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import composer_compile
 import numpy as np
+import pytest
 import torch
 
 from composer.execution import load
@@ -77,14 +79,29 @@ def test_a_piece_answers_as_what_it_stands_for(tmp_path: Path) -> None:
         assert np.array_equal(answers[0][port], answers[1][port])
 
 
-def test_an_artifact_of_pieces_names_nodes_by_path(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "backend",
+    [
+        "export",
+        pytest.param(
+            "inductor",
+            marks=[
+                pytest.mark.slow,
+                pytest.mark.skipif(shutil.which("g++") is None, reason="there is no C++ compiler"),
+                pytest.mark.filterwarnings("ignore"),
+            ],
+        ),
+    ],
+)
+def test_an_artifact_of_pieces_names_nodes_by_path(backend: str, tmp_path: Path) -> None:
     document = tmp_path / "used.yaml"
     document.write_text(USED)
     torch.manual_seed(3)
     model = load(document, weights="initial")
     save_weights(model.modules, tmp_path / "weights.safetensors")
+    options = composer_compile.Options(backend=backend)
     composer_compile.compile_document(
-        document, tmp_path / "artifact", weights=tmp_path / "weights.safetensors"
+        document, tmp_path / "artifact", weights=tmp_path / "weights.safetensors", options=options
     )
     artifact = composer_compile.load(tmp_path / "artifact")
     x = States(np.arange(18, dtype=np.float32).reshape(3, 6) / 18, np.array([1, 1, 0]))
