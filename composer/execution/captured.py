@@ -20,7 +20,17 @@ from torch.utils._pytree import tree_flatten, tree_leaves, tree_map, tree_unflat
 
 from composer.problems import ComposerError
 
-__all__ = ["Capture", "Captured", "CapturedStep", "Graphs", "Step", "Values", "capture", "capturing"]
+__all__ = [
+    "Capture",
+    "Captured",
+    "CapturedStep",
+    "Graphs",
+    "Step",
+    "Values",
+    "capture",
+    "capturing",
+    "into_graph",
+]
 
 LOG = logging.getLogger(__name__)
 MOST_SHAPES = 8
@@ -74,7 +84,8 @@ def capturing() -> dict[object, object] | None:
 
 
 @contextmanager
-def _capturing(kept: dict[object, object]) -> Iterator[None]:
+def into_graph(kept: dict[object, object]) -> Iterator[None]:
+    """What this thread runs meanwhile becomes part of a graph, which holds `kept`."""
     _HERE.kept = kept
     try:
         yield
@@ -90,7 +101,7 @@ class CapturedStep:
         self.step = step
         self.kept: dict[object, object] = {}
         # Places that were made in inference mode could not be filled outside of it.
-        with torch.inference_mode(False), torch.no_grad(), _capturing(self.kept):
+        with torch.inference_mode(False), torch.no_grad(), into_graph(self.kept):
             self.places: list[Tensor | None] = [None if leaf is None else leaf.clone() for leaf in leaves]
             device = next(place.device for place in self.places if place is not None)
             self.replay = capture(self._run, partial(self.fill, leaves), device)

@@ -86,12 +86,14 @@ class _Graph:
         self.free = threading.Lock()
         self.places = [None if leaf is None else leaf.clone() for leaf in leaves]
         self.result: Any = None
+        self.kept: dict[object, object] = {}
 
         def run() -> None:
             self.result = function(**tree_unflatten(self.places, spec))
 
         device = next(place.device for place in self.places if place is not None)
-        self.replay = captured.capture(run, lambda: None, device)
+        with captured.into_graph(self.kept):
+            self.replay = captured.capture(run, lambda: None, device)
 
     def run(self, leaves: Sequence[Leaf]) -> Any:
         """The results for these inputs, in tensors of their own."""

@@ -64,7 +64,12 @@ class Loader(Protocol):
 
     @property
     def capturable(self) -> bool:
-        """Whether a program may run inside a CUDA graph, in which the steps of a search run on a GPU."""
+        """Whether a program may run inside a CUDA graph, as stages and the steps of a search do on a GPU."""
+        ...
+
+    @property
+    def captures_itself(self) -> bool:
+        """Whether a program that runs alone is CUDA graphs already, so that another around it saves nothing."""
         ...
 
     def check_installed(self) -> None:

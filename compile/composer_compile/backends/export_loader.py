@@ -26,6 +26,7 @@ class ExportLoader:
     """Loading puts the shared weights into the graph of a program."""
 
     capturable = True
+    captures_itself = False
 
     def check_installed(self) -> None:
         """torch is all it takes."""

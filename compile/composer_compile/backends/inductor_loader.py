@@ -31,6 +31,7 @@ class InductorLoader:
     """A library is machine code: load artifacts of this backend only from whom you trust."""
 
     capturable = True
+    captures_itself = False
 
     def check_installed(self) -> None:
         """A C++ compiler is needed to compile, not to load; `compile` says so."""

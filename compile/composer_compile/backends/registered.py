@@ -75,6 +75,7 @@ class AskedLoader:
         methods = ("check_installed", "mismatch", "load")
         self.made: Loader = _made(backend.loader, f"the loader of {backend.title}", methods)
         self.capturable = bool(getattr(self.made, "capturable", False))
+        self.captures_itself = bool(getattr(self.made, "captures_itself", False))
 
     def check_installed(self) -> None:
         ask(self.made.check_installed, what=f"`check_installed` of {self.title}")

@@ -262,9 +262,14 @@ class Artifact:
                     container=self._container,
                     device=self.device,
                     shared=self._processors,
-                    captures=self.device.type == "cuda" and self._loader.capturable,
+                    captures=self._captures,
+                    captures_stages=self._captures and not self._loader.captures_itself,
                 )
             return self._tasks[name]
+
+    @property
+    def _captures(self) -> bool:
+        return self.device.type == "cuda" and self._loader.capturable
 
     def _check_open(self) -> None:
         if self._closed:

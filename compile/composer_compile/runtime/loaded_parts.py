@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from composer.execution import output_ports, seed_for
+from composer.execution.captured_nodes import CapturedNode
 from composer.execution.captured_search import DecoderSearch
 from composer.execution.processors import Processors
 from composer.plan import Sources, read_sources
@@ -58,9 +59,12 @@ def logits_name(node: str) -> str:
 
 
 class LoadedStage:
-    """A stage with its programs: the first whose sizes fit is used, and loaded when it is first used."""
+    """A stage with its programs: the first whose sizes fit is used, and loaded when it is first used.
 
-    def __init__(self, entry: StageEntry, load: LoadProgram) -> None:
+    `captures` says that on a GPU it runs as one CUDA graph for each of its shapes, once these come a second time.
+    """
+
+    def __init__(self, entry: StageEntry, load: LoadProgram, *, captures: bool = False) -> None:
         self.entry = entry
         self.name = entry.name
         self.callee = ", ".join(entry.nodes)
@@ -69,6 +73,11 @@ class LoadedStage:
         self.reads: Sources = tuple((name, name) for name in self.inputs)
         self.only: str | None = None
         self.load = load
+        self.captured: list[Callable[..., Sequence[Tensor]]] = (
+            [CapturedNode(self.name, partial(self._run_by_name, program)) for program in entry.programs]
+            if captures
+            else []
+        )
 
     def write(self, values: dict[str, Any], results: Sequence[Tensor]) -> None:
         """Keep its results by name."""
@@ -80,9 +89,12 @@ class LoadedStage:
 
     def run(self, tensors: Sequence[Tensor], sizes: Mapping[str, int]) -> Sequence[Tensor]:
         """Run the program for these sizes; those that it does not depend on may be absent."""
-        for program in self.entry.programs:
+        for index, program in enumerate(self.entry.programs):
             if _holds(program, sizes):
-                results = self.load(program)(*tensors)
+                if self.captured:
+                    results = self.captured[index](**dict(zip(self.inputs, tensors, strict=True)))
+                else:
+                    results = self.load(program)(*tensors)
                 if len(results) != len(self.outputs):
                     raise ArtifactError(
                         f"stage {self.entry.name}: its program gives {len(results)} tensors, and the manifest names "
@@ -92,6 +104,9 @@ class LoadedStage:
         raise InputError(
             f"no program of stage {self.entry.name} fits the sizes {', '.join(f'{k}={v}' for k, v in sizes.items())}"
         )
+
+    def _run_by_name(self, program: ProgramEntry, /, **tensors: Tensor) -> Sequence[Tensor]:
+        return self.load(program)(*tensors.values())
 
 
 def _holds(program: ProgramEntry, sizes: Mapping[str, int]) -> bool:

@@ -59,6 +59,7 @@ class LoadedTask:
         device: torch.device,
         shared: Processors,
         captures: bool = False,
+        captures_stages: bool = False,
     ) -> None:
         self.name = name
         self.task = task
@@ -71,7 +72,7 @@ class LoadedTask:
         self.order: list[Part] = []
         for entry in task.order:
             if isinstance(entry, StageEntry):
-                self.order.append(LoadedStage(entry, load))
+                self.order.append(LoadedStage(entry, load, captures=captures_stages))
             elif isinstance(entry, GenerateEntry):
                 self.order.append(
                     loaded_generate(entry, load, registry, container, shared, device, captures=captures)

@@ -23,6 +23,7 @@ class TensorRTLoader:
 
     capturable = True
     """Unless a program has engines that the library runs: these it captures one by one."""
+    captures_itself = True
 
     def check_installed(self) -> None:
         check_installed()
