@@ -24,6 +24,7 @@ TOPICS = {
     "compile": "Compiling",
     "artifact": "Artifacts",
     "sharing": "Many tasks in one artifact",
+    "rows": "Many rows",
 }
 
 

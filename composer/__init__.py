@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from composer.graph import Report, check
     from composer.language import Source
     from composer.problems import ComposerError, DocumentError, InputError
+    from composer.rows import answer_rows, run_rows
 
     __version__: str
 
@@ -30,8 +31,10 @@ __all__ = [
     "Report",
     "Source",
     "__version__",
+    "answer_rows",
     "check",
     "load",
+    "run_rows",
 ]
 
 _HOMES = {
@@ -41,8 +44,10 @@ _HOMES = {
     "Model": "composer.execution",
     "Report": "composer.graph",
     "Source": "composer.language",
+    "answer_rows": "composer.rows",
     "check": "composer.graph",
     "load": "composer.execution",
+    "run_rows": "composer.rows",
 }
 """Public name → the package it comes from."""
 

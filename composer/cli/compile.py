@@ -14,15 +14,21 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from composer.cli.options import (
+    DTYPES,
     add_device,
+    add_dtype,
     add_json,
+    add_seed,
     add_settings,
+    add_threads,
     add_weights,
     assignment,
     picture_file,
     report_loading,
     settings_of,
     split_task,
+    use_seed,
+    use_threads,
     weights_of,
     whole_misfit,
 )
@@ -46,6 +52,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     add_weights(parser)
     add_device(parser, "it is compiled and compared")
+    add_dtype(parser, "the programs: --precision by torch's names")
+    add_threads(parser)
+    add_seed(parser, "what initial weights are drawn from, of --weights initial and --init")
     parser.add_argument(
         "--range",
         dest="ranges",
@@ -149,6 +158,8 @@ def _configure_build(parser: argparse.ArgumentParser) -> None:
 
 def _misused(args: argparse.Namespace) -> str | None:
     """What is wrong with the options as they are given together."""
+    if args.dtype is not None and any(name == "" for name, _ in args.precisions):
+        return "--dtype and --precision say the same: give one of them"
     if args.plan:
         return None
     if args.json or args.picture:
@@ -167,6 +178,8 @@ def run(args: argparse.Namespace) -> int:
     names = [*([task] if task is not None else []), *args.tasks] or None
     if args.plan:
         return _plan(args, document, names)
+    use_threads(args)
+    use_seed(args)
     from composer_compile import Options, compile_document
 
     with whole_misfit(args):
@@ -195,7 +208,7 @@ def run(args: argparse.Namespace) -> int:
 
 def _options(args: argparse.Namespace, options: type[Options]) -> Options:
     precisions = dict(args.precisions)
-    default = precisions.pop("", None)
+    default = precisions.pop("", None if args.dtype is None else DTYPES[args.dtype])
     return options(
         backend=args.backend,
         ranges=dict(args.ranges),

@@ -33,6 +33,7 @@ __all__ = [
     "report_loading",
     "settings_of",
     "split_task",
+    "use_seed",
     "use_threads",
     "weights_of",
     "whole",
@@ -171,6 +172,14 @@ def use_threads(args: argparse.Namespace) -> None:
 def add_seed(parser: argparse.ArgumentParser, what: str) -> None:
     """`--seed`, a whole number; `what` says what it decides."""
     parser.add_argument("--seed", type=whole, metavar="N", help=what)
+
+
+def use_seed(args: argparse.Namespace) -> None:
+    """Draw initial weights from the seed that was asked for; to be called before a model is built."""
+    if args.seed is not None:
+        import torch
+
+        torch.manual_seed(args.seed)
 
 
 def positive(text: str) -> int:

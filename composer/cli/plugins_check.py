@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from composer.cli.options import add_format
+from composer.cli.options import add_format, add_threads, use_threads
 from composer.cli.output import complain, print_json, say
 
 __all__ = ["configure", "run"]
@@ -14,6 +14,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "name", metavar="NAME", help="an installed plugin, as `composer plugins list` shows it"
     )
+    add_threads(parser)
     add_format(parser, ("text", "json"), "the report is")
 
 
@@ -26,6 +27,7 @@ def run(args: argparse.Namespace) -> int:
     if foreign is not None:
         complain(foreign)
         return 2
+    use_threads(args)
     report = check_plugin(args.name)
     if args.format == "json":
         print_json(report.as_dict())

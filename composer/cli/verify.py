@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import argparse
 
-from composer.cli.options import add_device, add_json
+from composer.cli.options import add_device, add_json, add_threads, use_threads
 from composer.cli.output import print_json, say
 
 __all__ = ["configure", "run"]
@@ -18,11 +18,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "artifact", metavar="ARTIFACT", help="a directory or zip that `composer compile` wrote"
     )
     add_device(parser)
+    add_threads(parser)
     add_json(parser, "the findings")
 
 
 def run(args: argparse.Namespace) -> int:
     """Exit code 1 where a task differs by more than its tolerance, or lacks a plugin and cannot run."""
+    use_threads(args)
     from composer_compile import load
     from composer_compile.parity.records import verify_samples
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 
 import torch
 from torch import Tensor
+from torch.utils._pytree import tree_map_only
 
 from composer.compare.case import Case, Run, Target, Tolerance, load_case, published_config
 from composer.compare.recorded_ports import feed, read_port
@@ -25,9 +27,17 @@ __all__ = ["compare_case"]
 
 
 def compare_case(
-    path: str | Path, data: str | Path | None = None, *, registry: Registry | None = None
+    path: str | Path,
+    data: str | Path | None = None,
+    *,
+    device: str | torch.device = "cpu",
+    dtype: str | torch.dtype | None = None,
+    seed: int = 0,
+    registry: Registry | None = None,
 ) -> CaseComparison:
     """Run a case on its own data, or on another folder of the same kind.
+
+    `device` and `dtype` say where the model runs and in which number format, and `seed` what a search draws from.
 
     Raises InputError for a faulty case or folder, WeightsError for weights that do not fit, DocumentError for the
     document, NodeError where a node fails on what was recorded.
@@ -53,9 +63,11 @@ def compare_case(
                 config=config,
                 settings=_settings({**common, **run.settings}, folder),
                 tasks=[run.task],
+                device=device,
+                dtype=dtype,
                 registry=registry,
             )
-        found = _run(name, run, models[key], inputs, outputs, case.tolerance, registry)
+        found = _run(name, run, models[key], inputs, outputs, case.tolerance, registry, seed)
         rows.extend(found)
         missed = next((row.port.partition(".")[0] for row in found if not row.ok), None)
         if missed is not None:
@@ -104,14 +116,18 @@ def _run(
     outputs: Mapping[str, Tensor],
     default: Tolerance,
     registry: Registry,
+    seed: int,
 ) -> list[Row]:
     task = model.report.tasks[run.task]
     plan = plan_objective(task) if run.objective else plan_task(task)
     program = build_program(plan, model.modules).eval()
+    program.prepare.to(model.device, model.dtype)
+    program.in_place.to(model.device, model.dtype)
     generators = generators_of(plan.steps, model.modules, registry)
-    slots = program.load_inputs(feed(plan, run.feeds, inputs, registry))
+    fed = feed(plan, run.feeds, inputs, registry)
+    slots = program.load_inputs(tree_map_only(Tensor, partial(_placed, model=model), fed))
     with node_errors(plan, slots):
-        hypotheses = walk(program, generators, slots)
+        hypotheses = walk(program, generators, slots, seed=seed)
     rank = {step.name: index for index, step in enumerate(plan.steps)}
     rows = []
     for port, written in run.compare.items():
@@ -126,6 +142,11 @@ def _run(
             known = ", ".join(sorted(outputs))
             raise InputError(f"run {name}: nothing is recorded as `{key}` (recorded: {known})")
     return sorted(rows, key=lambda row: rank.get(row.port.partition(".")[0], -1))
+
+
+def _placed(tensor: Tensor, *, model: Model) -> Tensor:
+    """A recorded tensor where the model is, real numbers in its number format."""
+    return tensor.to(model.device, model.dtype if tensor.is_floating_point() else None)
 
 
 def _recorded_name(target: Target, model: Model) -> str:

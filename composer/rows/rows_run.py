@@ -135,6 +135,8 @@ def run_rows(
     name = model.only_task() if task is None else task
     path = Path(out)
     AnswersFile.check_free(path, overwrite=overwrite)
+    if isinstance(rows, (str, Path)) and path.exists() and path.resolve() == Path(rows).resolve():
+        raise InputError(f"{path} holds the rows themselves: name another file for the answers")
     format = format_of(path, tuple(model.ports(name).outputs), tuple(keep))
     source = opened(rows)
     runner = RowRunner(model, name, batch_size=batch_size, workers=workers, seed=seed)

@@ -21,7 +21,7 @@ def run(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
 
 
-SLOW = ("overhead", "encoding", "compile", "artifact", "sharing")
+SLOW = ("overhead", "encoding", "compile", "artifact", "sharing", "rows")
 
 
 @pytest.mark.parametrize(

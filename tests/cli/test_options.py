@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import importlib
 from pathlib import Path
 
 import pytest
@@ -67,3 +68,34 @@ def test_settings_stay_as_they_were_typed_and_the_last_counts() -> None:
     ]
     expected = {"a": "2", "b": "no", "c": "0.5", "d": "true", "e": ""}
     assert settings_of(parser.parse_args(given)) == expected
+
+
+@pytest.mark.parametrize("command", ["run", "train", "compile", "compare", "verify"])
+def test_what_runs_something_takes_the_same_options(command: str) -> None:
+    """An artifact has its number format, and its recorded samples their seed."""
+    parser = argparse.ArgumentParser()
+    importlib.import_module(f"composer.cli.{command}").configure(parser)
+    offered = {option for action in parser._actions for option in action.option_strings}
+    assert {"--device", "--threads"} <= offered
+    assert command == "verify" or {"--seed", "--dtype"} <= offered
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "train quickstart --dtype bfloat16 --precision bf16",
+        "compile quickstart --dtype float16 --precision fp16 --out made",
+    ],
+)
+def test_a_number_format_is_given_once(composer, line: str) -> None:
+    done = composer(*line.split())
+    assert (done.code, done.out) == (2, "")
+    assert "say the same: give one of them" in done.err
+
+
+@pytest.mark.parametrize("command", ["run", "train", "compile", "compare", "verify"])
+@pytest.mark.parametrize("given", ["0", "-1", "two", "1.5", "²"])
+def test_threads_are_a_whole_number_above_zero(composer, command: str, given: str) -> None:
+    done = composer(command, "x", f"--threads={given}")
+    assert done.code == 2
+    assert "is not a whole number above zero" in done.err

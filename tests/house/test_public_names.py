@@ -33,6 +33,8 @@ OFFERED = {
     "__version__": False,
     "load": True,
     "Model": True,
+    "answer_rows": True,
+    "run_rows": True,
 }
 """What `import composer` offers → whether using it imports torch."""
 

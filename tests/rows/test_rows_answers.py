@@ -69,6 +69,32 @@ def test_rows_at_fault_say_why_and_the_others_are_answered(workers: int) -> None
     assert all(each.outputs == {"letters": str(each.row)} for each in answers if each.error is None)
 
 
+@pytest.mark.parametrize("error", [RuntimeError("a fault of ours"), SystemExit(3)])
+def test_a_worker_that_fails_ends_the_run(error: BaseException) -> None:
+    """Nobody waits for ever for what it did not read."""
+    model = Counting()
+    real = model.read
+
+    def read(raw: Any) -> Any:
+        if any("fatal" in text for text in raw["text"]):
+            raise error
+        return real(raw)
+
+    model.read = read  # type: ignore[method-assign]
+    rows = [{"text": "fatal" if number == 70 else "a"} for number in range(200)]
+    with pytest.raises(type(error)):
+        list(answer_rows(model, None, rows, batch_size=2, workers=3))
+
+
+def test_rows_with_a_seed_are_answered_one_at_a_time() -> None:
+    """Until each sample is known to draw as it would alone."""
+    model = Counting()
+    assert len(list(answer_rows(model, None, [{"text": "a"}] * 5, seed=3))) == 5
+    assert [len(call) for call in model.calls] == [1] * 5
+    with pytest.raises(InputError, match="it takes no seed 4"):
+        answer_rows(model, None, [{"text": "a"}], seed=4)
+
+
 def test_a_model_that_breaks_is_no_fault_of_the_rows() -> None:
     model = Counting()
 

@@ -192,6 +192,14 @@ def test_answers_of_another_run_are_never_gone_on_with(
         assert run_rows(model, None, path, out, overwrite=True, **options).before == 0
 
 
+def test_answers_never_take_the_place_of_the_rows(tmp_path: Path) -> None:
+    path = rows_file(tmp_path)
+    before = path.read_bytes()
+    with pytest.raises(InputError, match="holds the rows themselves"):
+        run_rows(Counting(), None, path, f"{tmp_path}/./rows.jsonl", overwrite=True)
+    assert path.read_bytes() == before
+
+
 def test_a_file_of_somebody_is_not_written_over(tmp_path: Path) -> None:
     path, out = rows_file(tmp_path), tmp_path / "out.jsonl"
     out.write_text("notes\n")

@@ -90,12 +90,12 @@ COMPILED = [
     Step(
         f"compile first.yaml --weights initial {SMALL} --out made/first --backend export --range batch=1..2 "
         "--range question.length=7..7 --session image --precision decoder=fp32 --tolerance 0.1 --accept-drift "
-        "--device cpu",
+        "--device cpu --seed 3 --threads 1 --dtype float32",
         "made/first: image-qa",
     ),
     Step("inspect made/first", "image-qa"),
     Step("inspect made/first --json --no-verify", json=True),
-    Step("verify made/first --json --device cpu", '"passed": true', json=True),
+    Step("verify made/first --json --device cpu --threads 1", '"passed": true', json=True),
     Step(f"run made/first:image-qa --json {ASK}", json=True),
     Step(f"run made/first:image-qa --timing --json {ASK}", '"encode"', json=True),
 ]
@@ -154,7 +154,7 @@ PLUGINS = [
     Step("plugins list --traceback", "core"),
     Step("plugins show core.linear", "module type core.linear"),
     Step("plugins show audio.gate", "audio.gate"),
-    Step("plugins check audio", "passed"),
+    Step("plugins check audio --threads 1", "passed"),
     Step("plugins check audio --json", json=True),
     Step("plugins check audio --format json", json=True),
     Step("check gated.yaml", "no problems"),
@@ -176,7 +176,7 @@ TRAINED = [
     ),
     Step(
         "train quickstart --recipe small.yaml --task video-caption --epochs 1 --seed 3 --threads 1 --out trained "
-        "--set hidden=16 --set heads=2 --set image_size=32 --resume"
+        "--set hidden=16 --set heads=2 --set image_size=32 --resume --dtype float32"
     ),
     Step(
         "train quickstart --recipe small.yaml --task video-caption --epochs 1 --out tuned "
@@ -211,7 +211,7 @@ CASE = shlex.quote(str(GOLDEN / "mplug2" / "text.yaml"))
 COMPARED = [
     Step(f"compare {CASE}"),
     Step(f"compare {CASE} --json --data {shlex.quote(str(GOLDEN / 'mplug2' / 'text'))}", json=True),
-    Step(f"compare {CASE} --format json", json=True),
+    Step(f"compare {CASE} --format json --device cpu --dtype float32 --threads 1 --seed 0", json=True),
 ]
 
 ALL = [*FIRST_HOUR, *COMPILED, *MOVED, *PLANS, *WEIGHTS, *NEW_PLUGIN, *PLUGINS, *TRAINED, *ROWS, *COMPARED]
