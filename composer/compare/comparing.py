@@ -145,8 +145,8 @@ def _run(
 
 
 def _placed(tensor: Tensor, *, model: Model) -> Tensor:
-    """A recorded tensor where the model is, real numbers in its number format."""
-    return tensor.to(model.device, model.dtype if tensor.is_floating_point() else None)
+    """A recorded tensor where the model is, float32 in its number format; another one is a fault of the recording."""
+    return tensor.to(model.device, model.dtype if tensor.dtype == torch.float32 else None)
 
 
 def _recorded_name(target: Target, model: Model) -> str:
