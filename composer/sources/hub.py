@@ -114,10 +114,10 @@ class _Repository:
             raise self._error(self._not_cached()) from None
         except errors.EntryNotFoundError:
             raise self._error(self._no_file()) from None
-        except (errors.HFValidationError, ValueError) as error:
+        except (errors.HFValidationError, errors.HfHubHTTPError) as error:
             raise self._error(_first_line(error)) from None
-        except (errors.HfHubHTTPError, errors.OfflineModeIsEnabled, OSError) as error:
-            raise self._error(_first_line(error)) from None
+        except Exception as error:  # of the library for connections, which is another one in other versions
+            raise self._error(f"the Hub cannot be reached ({_first_line(error)}): check the network") from None
 
     def _error(self, cause: str) -> WeightsError:
         return WeightsError(f"weights {self.declared}: {cause}")
