@@ -22,6 +22,7 @@ from composer.plan import Plan
 from composer.plugin import Registry, load_registry
 from composer.problems.suggest import unknown
 from composer.sources import GivenNames, GivenWeights
+from composer.sources.lock_file import lock_place
 from composer_compile.artifact.command import command_of, without_paths
 from composer_compile.artifact.container import MANIFEST, container_of
 from composer_compile.artifact.dtypes import DTYPES
@@ -74,6 +75,7 @@ def compile_document(
     settings: Mapping[str, Any] | None = None,
     options: Options | None = None,
     device: str = "cpu",
+    locked: bool | str | Path = False,
     registry: Registry | None = None,
     progress: Progress = lambda line: None,
     loaded: Callable[[Model], None] = lambda model: None,
@@ -110,6 +112,7 @@ def compile_document(
         init=fresh,
         device=device,
         tasks=tasks,
+        locked=lock_place(document, registry) if locked is True else locked,
         registry=registry,
     )
     loaded(model)

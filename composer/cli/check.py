@@ -8,13 +8,13 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from composer.cli.options import add_format, add_settings, settings_of
+from composer.cli.options import add_format, add_locked, add_settings, hold_locked, settings_of
 from composer.cli.output import complain, print_problems, remark, say
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from composer.graph import Report
+    from composer.graph import Checked, Report
     from composer.graph.mending import Mended, Refused
     from composer.plugin import Registry
     from composer.problems import Problem
@@ -37,6 +37,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--dry-run", action="store_true", help="with --fix: show what would change, and write nothing"
     )
     add_format(parser)
+    add_locked(parser)
     add_settings(parser)
 
 
@@ -51,12 +52,14 @@ def run(args: argparse.Namespace) -> int:
     registry, settings = load_registry(), settings_of(args)
     paths = _once(args.paths)
     mended = _fix(paths, registry, settings, args) if args.fix else None
-    problems, sources = _check(paths, registry, settings)
+    problems, sources, reports = _check(paths, registry, settings)
     fixed = mended.fixed if mended is not None and not args.dry_run else ()
     print_problems(problems, sources, format=args.format, fixed=fixed)
     if args.format == "text" and not problems:
         count = f"{len(paths)} documents" if len(paths) > 1 else paths[0]
         say(f"{count}: {summary(problems)}")
+    for path, report in reports.items():
+        hold_locked(args, path, report)
     return int(any(problem.severity == "error" for problem in problems))
 
 
@@ -70,19 +73,26 @@ def _once(paths: list[str]) -> list[str]:
 
 def _check(
     paths: list[str], registry: Registry, settings: Mapping[str, str]
-) -> tuple[list[Problem], dict[str, str]]:
-    """The problems of all documents; one that two documents share (through `extends`) is listed once."""
+) -> tuple[list[Problem], dict[str, str], dict[str, Checked]]:
+    """The problems of all documents; one that two documents share (through `extends`) is listed once.
+
+    With the reports on those that have no error.
+    """
     from composer.graph import check
 
     problems: dict[Problem, None] = {}
     sources: dict[str, str] = {}
+    sound: dict[str, Checked] = {}
     for path in paths:
-        report: Report | RecipeReport = check(path, registry=registry, settings=settings)
-        if report.errors:
-            report = _of_a_recipe(path, registry) or report
+        checked = check(path, registry=registry, settings=settings)
+        report: Report | RecipeReport = checked
+        if checked.errors:
+            report = _of_a_recipe(path, registry) or checked
+        else:
+            sound[path] = checked.raise_for_errors()
         problems |= dict.fromkeys(report.problems)
         sources |= report.sources
-    return list(problems), sources
+    return list(problems), sources, sound
 
 
 def _of_a_recipe(path: str, registry: Registry) -> RecipeReport | None:

@@ -23,6 +23,7 @@ from composer.cli.options import (
     add_threads,
     add_weights,
     assignment,
+    hold_locked,
     picture_file,
     report_loading,
     settings_of,
@@ -289,6 +290,7 @@ def _plan(args: argparse.Namespace, document: str, names: list[str] | None) -> i
     from composer.graph import check
 
     report = check(document, settings=settings_of(args)).raise_for_errors()
+    hold_locked(args, document, report)
     plan = plan_document(report, tasks=names, options=_options(args, Options))
     if args.json:
         print_json(plan.as_json(), indent=1)

@@ -23,6 +23,7 @@ COMMANDS = {
     "show": "print a document, a task, its plan, cost or picture",
     "explain": "explain a problem code with a bad and a good example",
     "run": "run a task on your inputs",
+    "lock": "pin the versions and the weight files of a document",
     "train": "train a document on its tasks together",
     "compile": "compile tasks into one verified artifact",
     "inspect": "print what an artifact holds",

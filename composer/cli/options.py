@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, TypedDict
 from composer.problems.render import FORMATS
 
 if TYPE_CHECKING:
+    from composer.graph import Checked
     from composer.sources import GivenNames, GivenWeights
     from composer.weights import LoadReport
 
@@ -23,15 +24,19 @@ __all__ = [
     "add_dtype",
     "add_format",
     "add_json",
+    "add_locked",
     "add_seed",
     "add_settings",
+    "add_sources",
     "add_threads",
     "add_weights",
     "assignment",
+    "hold_locked",
     "picture_file",
     "positive",
     "report_loading",
     "settings_of",
+    "sources_of",
     "split_task",
     "use_seed",
     "use_threads",
@@ -44,13 +49,19 @@ WEIGHTS_FLAGS = {"--weights": "weights", "--layout": "layout", "--root": "root",
 """The options of `add_weights` that say which weights are loaded, with their attributes."""
 
 
-class WeightsOptions(TypedDict):
-    """What `composer.load`, `compile_document` and `train_document` take of weights."""
+class SourceOptions(TypedDict):
+    """What says where weights come from."""
 
     weights: GivenWeights
     layout: GivenNames
     root: GivenNames
     init: list[str]
+
+
+class WeightsOptions(SourceOptions):
+    """What `composer.load`, `compile_document` and `train_document` take of weights."""
+
+    locked: bool
 
 
 DTYPES = {"float32": "fp32", "bfloat16": "bf16", "float16": "fp16"}
@@ -61,6 +72,17 @@ SHIPPED = "what the document names for its modules, and what ships with it or wi
 
 def add_weights(parser: argparse.ArgumentParser, default: str = SHIPPED) -> None:
     """Which weights are loaded, and how; `weights_of` reads it. `default` tells those that nobody names."""
+    add_sources(parser, default)
+    parser.add_argument(
+        "--loading-report",
+        action="store_true",
+        help="say what became of every parameter and key, also where the weights do not fit",
+    )
+    add_locked(parser)
+
+
+def add_sources(parser: argparse.ArgumentParser, default: str = SHIPPED) -> None:
+    """Where weights come from; `sources_of` reads it."""
     parser.add_argument(
         "--weights",
         metavar="[MODULE=]FILE",
@@ -92,14 +114,31 @@ def add_weights(parser: argparse.ArgumentParser, default: str = SHIPPED) -> None
         default=[],
         help="modules that start with fresh weights, separated by commas; may be repeated",
     )
+
+
+def add_locked(parser: argparse.ArgumentParser) -> None:
+    """`--locked`, of every command that uses a document."""
     parser.add_argument(
-        "--loading-report",
+        "--locked",
         action="store_true",
-        help="say what became of every parameter and key, also where the weights do not fit",
+        help="refuse versions and weight files other than those in the lock that `composer lock` wrote",
     )
 
 
+def hold_locked(args: argparse.Namespace, document: str, report: Checked) -> None:
+    """With `--locked`, hold a document that was only checked against its lock. Raises InputError where it differs."""
+    if args.locked:
+        from composer.sources.held_lock import hold_document
+
+        hold_document(True, document, report)
+
+
 def weights_of(args: argparse.Namespace) -> WeightsOptions:
+    """What the options say; raises InputError as `sources_of`."""
+    return {**sources_of(args), "locked": args.locked}
+
+
+def sources_of(args: argparse.Namespace) -> SourceOptions:
     """What the options say. Raises InputError where one says two things of a module, or of the whole document."""
     return {
         "weights": _by_module("--weights", args.weights),

@@ -166,6 +166,7 @@ def _artifact(args: argparse.Namespace, path: str) -> Answering:
     given = {
         **{flag: getattr(args, name) for flag, name in WEIGHTS_FLAGS.items()},
         "--loading-report": args.loading_report,
+        "--locked": args.locked,
         "--dtype": args.dtype,
         "--fuse": args.fuse,
         "--set": args.settings,

@@ -11,7 +11,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from composer.cli.options import add_settings, picture_file, settings_of, split_task
+from composer.cli.options import add_locked, add_settings, hold_locked, picture_file, settings_of, split_task
 from composer.cli.output import complain, say
 
 if TYPE_CHECKING:
@@ -59,6 +59,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="sizes of free dimensions for --cost: batch=8 question.length=20",
     )
     parser.add_argument("--dtype", choices=DTYPES, help="number format for --cost (default: float32)")
+    add_locked(parser)
     add_settings(parser)
 
 
@@ -72,6 +73,8 @@ def run(args: argparse.Namespace) -> int:
         return 2
     document, task = split_task(args.document)
     report = check(document, settings=settings_of(args))
+    if report.ok:
+        hold_locked(args, document, report.raise_for_errors())
     if args.resolved and report.document is not None:
         from composer.views import resolved_text
 

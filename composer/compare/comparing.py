@@ -21,6 +21,7 @@ from composer.execution.program import build_program
 from composer.plan import plan_objective, plan_task
 from composer.plugin import Registry, load_registry
 from composer.problems import InputError
+from composer.sources.held_lock import held_lock
 from composer.weights import read_checkpoint
 
 __all__ = ["compare_case"]
@@ -33,11 +34,13 @@ def compare_case(
     device: str | torch.device = "cpu",
     dtype: str | torch.dtype | None = None,
     seed: int = 0,
+    locked: bool = False,
     registry: Registry | None = None,
 ) -> CaseComparison:
     """Run a case on its own data, or on another folder of the same kind.
 
     `device` and `dtype` say where the model runs and in which number format, and `seed` what a search draws from.
+    `locked`: hold versions against the document's lock; the weights are those that were recorded.
 
     Raises InputError for a faulty case or folder, WeightsError for weights that do not fit, DocumentError for the
     document, NodeError where a node fails on what was recorded.
@@ -53,6 +56,7 @@ def compare_case(
     rows: list[Row] = []
     first: dict[str, str] = {}
     models: dict[str, Model] = {}
+    held = held_lock(locked, _document(case), registry)
     for name, run in case.runs.items():
         key = json.dumps(run.settings, sort_keys=True, default=str) + run.task
         if key not in models:
@@ -67,6 +71,8 @@ def compare_case(
                 dtype=dtype,
                 registry=registry,
             )
+            if held is not None:
+                held.hold(held.versions(models[key].report))
         found = _run(name, run, models[key], inputs, outputs, case.tolerance, registry, seed)
         rows.extend(found)
         missed = next((row.port.partition(".")[0] for row in found if not row.ok), None)

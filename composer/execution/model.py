@@ -37,6 +37,7 @@ from composer.problems import InputError
 from composer.problems.suggest import unknown
 from composer.sources import INITIAL, GivenNames, GivenWeights
 from composer.sources.given import for_the_whole
+from composer.sources.held_lock import held_lock
 from composer.weights import LoadReport
 
 __all__ = ["INITIAL", "Model", "NotCopiedError", "build_for_training", "device_of", "load"]
@@ -210,6 +211,7 @@ def load(
     dtype: str | torch.dtype | None = None,
     tasks: Iterable[str] | None = None,
     fuse: str | Path | None = None,
+    locked: bool | str | Path = False,
     registry: Registry | None = None,
 ) -> Model:
     """Check a document, build the modules that its tasks need, and load their weights once.
@@ -229,10 +231,12 @@ def load(
         tasks: names of the tasks to load; left out, all of them.
         fuse: a folder; the modules of the encode stages are fused by torch.compile, which keeps there what it makes.
             The first answer waits for it (`Model.fusing` tells how long).
+        locked: hold versions and weight files against the lock that `composer lock` wrote, or one at this path.
 
     Raises:
         DocumentError: with every problem of the document. WeightsError: for a checkpoint that does not fit.
-        InputError: for an unknown task, layout, device or dtype, and a folder that cannot be made.
+        InputError: for an unknown task, layout, device or dtype, a folder that cannot be made, and what differs from
+            the lock.
     """
     registry = registry if registry is not None else load_registry()
     parameters = {**_from_config(registry, layout, config, document), **(settings or {})}
@@ -245,7 +249,16 @@ def load(
     number_format = _dtype(dtype)
     fusing = None if fuse is None else fusing_in(fuse)
     needed = module_names([plan_task(report.tasks[name]) for name in names])
-    start = Start.of(report, registry, weights=weights, layout=layout, root=root, init=init, needed=needed)
+    start = Start.of(
+        report,
+        registry,
+        weights=weights,
+        layout=layout,
+        root=root,
+        init=init,
+        needed=needed,
+        held=held_lock(locked, document, registry),
+    )
     modules = _build(report, names, empty=not start.is_initial, fresh=start.fresh)
     loading = start.fill(modules, changed=parameters, dtype=number_format, device=target)
     for module in modules.values():

@@ -11,9 +11,9 @@ from torch import nn
 from composer.graph import Checked
 from composer.plugin import Layout, Registry
 from composer.problems.suggest import unknown
-from composer.sources import INITIAL, Choice, Chosen, GivenNames, GivenWeights, choose
-from composer.sources.given import for_the_whole
-from composer.sources.located import Located, locate
+from composer.sources import INITIAL, Chosen, ChosenSources, GivenNames, GivenWeights, choose
+from composer.sources.held_lock import Held, hold_sources
+from composer.sources.located import Located
 from composer.weights import (
     Checkpoint,
     Cures,
@@ -46,7 +46,7 @@ class Start:
 
     report: Checked
     registry: Registry
-    choice: Choice
+    choice: ChosenSources
     opened: tuple[Opened, ...]
 
     @classmethod
@@ -61,12 +61,12 @@ class Start:
         init: str | Iterable[str] = (),
         needed: Iterable[str] | None = None,
         otherwise: str | None = None,
+        held: Held | None = None,
     ) -> Start:
-        """Open what the options and the document name for the `needed` modules.
+        """Open what the options and the document name for the `needed` modules, where a lock that is held allows it.
 
-        Raises InputError for a name that nothing has, WeightsError for a bad file.
+        Raises InputError for a name that nothing has and for what differs from the lock, WeightsError for a bad file.
         """
-        chosen_layout(registry, for_the_whole(layout))
         choice = choose(
             report,
             registry,
@@ -80,7 +80,8 @@ class Start:
         layouts = [
             chosen_layout(registry, source.declared.layout or None) for source in choice.sources
         ]  # before anything is read or fetched
-        opened = tuple(map(_open, choice.sources, layouts))
+        located = hold_sources(report, choice, held)
+        opened = tuple(map(_open, choice.sources, located, layouts))
         return cls(report, registry, choice, opened)
 
     @property
@@ -168,11 +169,9 @@ class Start:
         return WeightsError(f"{origin}{error}", f"{origin}{error.details}")
 
 
-def _open(chosen: Chosen, layout: Layout | None) -> Opened:
+def _open(chosen: Chosen, located: Located, layout: Layout | None) -> Opened:
     """Find a source and open it; a layout's roots come before the usual ones."""
     declared = chosen.declared
-    located = locate(declared)
-    located.hold_digest()  # before anything of it is read
     roots = tuple(dict.fromkeys((*layout.roots, *ROOTS))) if layout is not None else ROOTS
     checkpoint = read_checkpoint(
         located.path, roots=roots, root=declared.root or None, prefix=declared.prefix

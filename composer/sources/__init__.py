@@ -3,7 +3,7 @@
 Reads no weights and imports no torch.
 """
 
-from composer.sources.choosing import Choice, Chosen, choose
+from composer.sources.choosing import Chosen, ChosenSources, choose
 from composer.sources.given import INITIAL, GivenNames, GivenWeights
 
-__all__ = ["INITIAL", "Choice", "Chosen", "GivenNames", "GivenWeights", "choose"]
+__all__ = ["INITIAL", "Chosen", "ChosenSources", "GivenNames", "GivenWeights", "choose"]

@@ -18,7 +18,10 @@ from composer.problems import InputError
 from composer.problems.suggest import unknown
 from composer.sources.given import INITIAL, GivenNames, GivenSources, GivenWeights, for_the_whole, read_given
 
-__all__ = ["Choice", "Chosen", "choose", "sources_shown"]
+__all__ = ["NOTHING", "Chosen", "ChosenSources", "choose", "sources_shown"]
+
+NOTHING = "nothing"
+_TRAINED = "nothing gives it weights, and training begins with initial ones"
 
 
 @dataclass(frozen=True)
@@ -42,7 +45,7 @@ class Chosen:
 
 
 @dataclass(frozen=True)
-class Choice:
+class ChosenSources:
     """What every module begins with. `fresh` leads from modules that start fresh to who says so."""
 
     sources: tuple[Chosen, ...] = ()
@@ -51,6 +54,8 @@ class Choice:
     """Modules of which nothing says where their weights come from; they may turn out to have none."""
     unused: tuple[str, ...] = ()
     """Sources that were given and that no module takes, in a sentence each."""
+    otherwise: str = ""
+    """Why modules start fresh of which nobody said anything."""
 
     @property
     def is_initial(self) -> bool:
@@ -71,10 +76,11 @@ def choose(
     init: str | Iterable[str] = (),
     needed: Iterable[str] | None = None,
     otherwise: str | None = None,
-) -> Choice:
+) -> ChosenSources:
     """Decide for the `needed` modules (all, unless named), as the module's docstring says.
 
-    `otherwise`: `initial` where modules that nothing names start fresh, as training does, and nothing ships.
+    `otherwise`: `initial` where modules that nothing names start fresh, as training does, and nothing ships; `nothing`
+    where a document without any weights is fine.
 
     Raises:
         InputError: a name that nothing has, options that contradict each other, or no weights at all.
@@ -99,18 +105,18 @@ def choose(
     elif given.whole is not None:
         found.fill(given.whole, "--weights", given.document)
     elif otherwise == INITIAL:
-        found.begin_fresh("nothing gives it weights, and training begins with initial ones")
+        found.begin_fresh(_TRAINED)
     elif found.rest and (shipped := _shipped(registry, report)) is not None:
         path, document, inherited = shipped
         layout_of_all, root_of_all = for_the_whole(layout) or "", for_the_whole(root) or ""
         declared = DeclaredWeights(file=str(path), layout=layout_of_all, root=root_of_all)
         found.fill(declared, f"ships with {document}", document, inherited)
-    elif found.rest and found.rest == names:
+    elif found.rest and found.rest == names and otherwise != NOTHING:
         raise InputError(_no_weights(report.name))
     if not given.initial:  # a layout then reads a published config alone
         _hold_options(found.sources, for_the_whole(layout), for_the_whole(root))
     unused = tuple(_unused(given, found.sources, names))
-    return Choice(tuple(found.sources), found.fresh, tuple(found.rest), unused)
+    return ChosenSources(tuple(found.sources), found.fresh, tuple(found.rest), unused, _TRAINED)
 
 
 @dataclass

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from os import PathLike
 from pathlib import Path
@@ -48,6 +48,7 @@ def read_given(
     """Read the options. Raises InputError for a name that nothing has, and for what is not a source."""
     if any(not text.strip(".") for text in _by_module(root).values()):
         raise InputError("the root is empty: name an entry of the checkpoint with root= (--root)")
+    _hold_layouts(registry, _by_module(layout).values())
     whole, named = _split(weights)
     for option, by_module in (("layout", _by_module(layout)), ("root", _by_module(root))):
         for name, value in by_module.items():
@@ -69,6 +70,12 @@ def read_given(
     if declared.fresh:
         return GivenSources(initial=True, pairs=pairs)
     return GivenSources(_with_options(declared, WHOLE, layout, root), document, pairs=pairs)
+
+
+def _hold_layouts(registry: Registry, layouts: Iterable[str]) -> None:
+    for layout in layouts:
+        if layout and layout not in registry.layouts:
+            raise unknown("layout", layout, registry.layouts)
 
 
 def _by_module(names: GivenNames) -> Mapping[str, str]:
@@ -134,6 +141,7 @@ def _source(registry: Registry, value: OneSource, what: str) -> tuple[DeclaredWe
             return DeclaredWeights(file=str(known.weights)), text
         # a path that is there is a path, whatever else its name could mean
         declared = DeclaredWeights(file=text) if is_there(text) else read_weights_text(text)
+    _hold_layouts(registry, [declared.layout])
     for _, fault, cure in declared.faults():
         raise InputError(f"{what}{'' if what.endswith('=') else ' '}{declared}: {fault}; {cure}")
     return declared, None

@@ -117,7 +117,9 @@ class _Repository:
         except (errors.HFValidationError, errors.HfHubHTTPError) as error:
             raise self._error(_first_line(error)) from None
         except Exception as error:  # of the library for connections, which is another one in other versions
-            raise self._error(f"the Hub cannot be reached ({_first_line(error)}): check the network") from None
+            raise self._error(
+                f"the Hub cannot be reached ({_first_line(error)}): check the network"
+            ) from None
 
     def _error(self, cause: str) -> WeightsError:
         return WeightsError(f"weights {self.declared}: {cause}")

@@ -21,6 +21,7 @@ from composer.plugin import Registry, load_registry
 from composer.problems import DocumentError, InputError, Problem
 from composer.problems.suggest import unknown
 from composer.recipes import Recipe, RecipeReport, check_recipe, find_recipe
+from composer.sources.held_lock import held_lock
 from composer.training.data import SampleData
 from composer.training.numerics import FP32, Numerics
 from composer.training.programs import Programs, initial_programs
@@ -145,6 +146,7 @@ def prepare(request: Request, registry: Registry | None = None) -> Prepared:
 def _start(request: Request, report: Checked, recipe: Recipe, registry: Registry) -> Start:
     """The weights that the run begins with. Raises InputError for options of a checkpoint that is not named."""
     options = {name: value for name, value in request.start.items() if value}
+    held = held_lock(options.pop("locked", False), request.name, registry)
     own = any(module.weights is not None for module in report.modules.values())
     if "weights" not in options and options and not (own and set(options) == {"init"}):
         names = " and ".join(f"--{name}" for name in options)
@@ -153,7 +155,9 @@ def _start(request: Request, report: Checked, recipe: Recipe, registry: Registry
         )
     plans = [plan for task in recipe.tasks for plan in _plans(report, task)]
     needed = module_names(plans)
-    return Start.of(report, registry, **{"weights": None, **options}, needed=needed, otherwise=INITIAL)
+    return Start.of(
+        report, registry, **{"weights": None, **options}, needed=needed, otherwise=INITIAL, held=held
+    )
 
 
 def _plans(report: Checked, task: str) -> tuple[Plan, Plan]:

@@ -39,6 +39,7 @@ def train_document(
     layout: GivenNames = None,
     root: GivenNames = None,
     init: Iterable[str] = (),
+    locked: bool | str | Path = False,
     settings: Mapping[str, object] | None = None,
     splits: Iterable[str] = SPLITS,
     device: str = "cpu",
@@ -57,6 +58,7 @@ def train_document(
         resume: go on from `OUT.checkpoint`, as if the run had not stopped; more `epochs` extend a finished run.
         weights, layout, root, init: what the run begins with, as for `composer.load`; left out, what the document names
             for its modules, and initial weights.
+        locked: hold versions and weight files against the document's lock, or one at this path.
         settings: parameter overrides of the document.
         splits: splits that are scored at the end.
         device: where it trains and is scored: `cpu`, `cuda`, `cuda:1`. A checkpoint goes on anywhere.
@@ -74,7 +76,7 @@ def train_document(
         raise InputError(
             f"there is no checkpoint {places.checkpoint} to resume from: start the run without --resume"
         )
-    start = {"weights": weights, "layout": layout, "root": root, "init": init}
+    start = {"weights": weights, "layout": layout, "root": root, "init": init, "locked": locked}
     request = _request(
         name,
         recipe,
@@ -122,6 +124,7 @@ def check_training(
     layout: GivenNames = None,
     root: GivenNames = None,
     init: Iterable[str] = (),
+    locked: bool | str | Path = False,
     settings: Mapping[str, object] | None = None,
     device: str = "cpu",
     precision: str = "fp32",
@@ -129,7 +132,7 @@ def check_training(
     **changes: object,
 ) -> Prepared:
     """Do everything that `train_document` does before its first step. Writes nothing; raises as it does."""
-    start = {"weights": weights, "layout": layout, "root": root, "init": init}
+    start = {"weights": weights, "layout": layout, "root": root, "init": init, "locked": locked}
     request = _request(name, recipe, tasks, settings, SPLITS, start, device, precision, **changes)
     return prepare(request, registry)
 

@@ -40,9 +40,9 @@ def sharded(tensors: Tensors) -> dict[str, bytes]:
     return {"model.safetensors.index.json": json.dumps({"weight_map": parts}).encode(), **files}
 
 
-def refused(document: Path, **options: object) -> str:
+def refused(document: Path) -> str:
     with pytest.raises(InputError) as caught:
-        composer.load(document, tasks=["half"], **options)
+        composer.load(document, tasks=["half"])
     text = str(caught.value)
     assert "\n" not in text
     assert TOKEN not in text
@@ -55,7 +55,9 @@ def test_a_repository_is_fetched_once_and_read_from_the_cache(
 ) -> None:
     repository = hub.repositories["o/m"] = HubRepository()
     files = {"model.safetensors": content(tensors)} if parts == 1 else sharded(tensors)
-    commit = repository.push({**files, "modeling.py": b"raise SystemExit", "config.json": b'{"auto_map": {}}'})
+    commit = repository.push(
+        {**files, "modeling.py": b"raise SystemExit", "config.json": b'{"auto_map": {}}'}
+    )
     document = write(f"{{hub: o/m, revision: {commit}}}")
     model = composer.load(document, tasks=["half"])
     assert holds(model, tensors, "first")
@@ -140,7 +142,10 @@ def test_a_pickle_is_read_only_where_it_is_named(hub: FakeHub, write: Write, ten
     ("names", "message"),
     [
         (["a.safetensors", "b.safetensors"], "several checkpoints (a.safetensors, b.safetensors): name one"),
-        (["text/model.safetensors"], "its weights lie in folders: name one with `file` (text/model.safetensors)"),
+        (
+            ["text/model.safetensors"],
+            "its weights lie in folders: name one with `file` (text/model.safetensors)",
+        ),
         (["README.md"], "the repository holds no safetensors"),
     ],
     ids=str,

@@ -27,15 +27,19 @@ def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tensors: Tensors) -
     info = site / "tiny_towers-1.2.dist-info"
     info.mkdir()
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: tiny-towers\nVersion: 1.2\n")
-    files = ["tiny_towers/__init__.py", "tiny_towers/data/first.safetensors", "tiny_towers-1.2.dist-info/METADATA"]
+    files = [
+        "tiny_towers/__init__.py",
+        "tiny_towers/data/first.safetensors",
+        "tiny_towers-1.2.dist-info/METADATA",
+    ]
     (info / "RECORD").write_text("".join(f"{file},,\n" for file in files))
     monkeypatch.syspath_prepend(site)
     return folder
 
 
-def refused(document: Path, **options: object) -> str:
+def refused(document: Path) -> str:
     with pytest.raises(InputError) as caught:
-        composer.load(document, tasks=["half"], **options)
+        composer.load(document, tasks=["half"])
     assert "\n" not in str(caught.value)
     return str(caught.value)
 
@@ -64,11 +68,23 @@ def test_a_file_of_a_package_is_found_without_importing_it(
 @pytest.mark.parametrize(
     ("weights", "message"),
     [
-        ("package:tiny_towels/x", "no package `tiny_towels` is installed here: install it (pip install tiny-towels)"),
+        (
+            "package:tiny_towels/x",
+            "no package `tiny_towels` is installed here: install it (pip install tiny-towels)",
+        ),
         ("package:single/x", "`single` is a single module and has no files of its own"),
-        ("{package: tiny_towers.date}", "`tiny_towers.date` is not a folder of the installed package `tiny_towers`"),
-        ("package:tiny_towers/data/frist.safetensors", "did you mean `data/first.safetensors`? Its weights are"),
-        ("package:tiny_towers/zzz", "has no file `zzz`. Its weights are data/first.safetensors, whole.safetensors"),
+        (
+            "{package: tiny_towers.date}",
+            "`tiny_towers.date` is not a folder of the installed package `tiny_towers`",
+        ),
+        (
+            "package:tiny_towers/data/frist.safetensors",
+            "did you mean `data/first.safetensors`? Its weights are",
+        ),
+        (
+            "package:tiny_towers/zzz",
+            "has no file `zzz`. Its weights are data/first.safetensors, whole.safetensors",
+        ),
         ("package:tiny_towers/__init__.py", "it is a text file, not a safetensors file"),
         ("{package: tiny_towers, file: out.safetensors}", "the file is a link that leads out of the package"),
     ],

@@ -13,6 +13,7 @@ __all__ = [
     "COMPARED",
     "COMPILED",
     "FIRST_HOUR",
+    "LOCKED",
     "MOVED",
     "NEW_PLUGIN",
     "PLANS",
@@ -147,6 +148,28 @@ WEIGHTS = [
     ),
 ]
 
+CASE = shlex.quote(str(GOLDEN / "mplug2" / "text.yaml"))
+
+LOCKED = [
+    Step("lock quickstart", "wrote quickstart.lock: 1 weight file"),
+    Step(f"run quickstart:image-qa --locked {ASK}", "yes"),
+    Step("lock first.yaml --weights initial --layout mplug2 --set hidden=16", "wrote first.yaml.lock"),
+    Step("check first.yaml --locked", "no problems"),
+    Step("show first.yaml --locked", "image-qa"),
+    Step(
+        "lock child.yaml --weights vision=wrapped.safetensors --root vision=ema --init head",
+        "wrote child.yaml.lock",
+    ),
+    Step(f"run child.yaml:image-qa --locked {ASK}", "does not allow this", code=1),
+    Step(
+        "run child.yaml:classify --locked --weights vision=wrapped.safetensors --root vision=ema --init head "
+        f"--loading-report image={PICTURE}",
+        "fresh: --init head",
+    ),
+    Step("compile first.yaml --plan --locked", "image-qa"),
+    Step(f"compare {CASE} --locked", "there is no", code=1),
+]
+
 NEW_PLUGIN = [Step("plugins new audio --into .", "next: pip install -e composer-audio")]
 
 PLUGINS = [
@@ -165,6 +188,8 @@ PLUGINS = [
 
 TRAINED = [
     Step("check small.yaml", "no problems"),
+    Step("lock quickstart", "wrote quickstart.lock: 1 weight file"),
+    Step("train quickstart --recipe small.yaml --task video-caption --check --locked", "can begin"),
     Step(
         "train quickstart --recipe small.yaml --task video-caption --check --set hidden=16 --set heads=2 "
         "--set image_size=32",
@@ -207,11 +232,22 @@ ROWS = [
     Step(f"run quickstart:image-caption --rows '{QUESTIONS.parent}/*.png' --out captions.tsv", "1 row answered"),
 ]  # fmt: skip
 
-CASE = shlex.quote(str(GOLDEN / "mplug2" / "text.yaml"))
 COMPARED = [
     Step(f"compare {CASE}"),
     Step(f"compare {CASE} --json --data {shlex.quote(str(GOLDEN / 'mplug2' / 'text'))}", json=True),
     Step(f"compare {CASE} --format json --device cpu --dtype float32 --threads 1 --seed 0", json=True),
 ]
 
-ALL = [*FIRST_HOUR, *COMPILED, *MOVED, *PLANS, *WEIGHTS, *NEW_PLUGIN, *PLUGINS, *TRAINED, *ROWS, *COMPARED]
+ALL = [
+    *FIRST_HOUR,
+    *COMPILED,
+    *MOVED,
+    *PLANS,
+    *WEIGHTS,
+    *LOCKED,
+    *NEW_PLUGIN,
+    *PLUGINS,
+    *TRAINED,
+    *ROWS,
+    *COMPARED,
+]

@@ -21,6 +21,7 @@ from .steps import (
     COMPARED,
     COMPILED,
     FIRST_HOUR,
+    LOCKED,
     MOVED,
     NEW_PLUGIN,
     PLANS,
@@ -98,6 +99,9 @@ def test_weights_come_from_where_they_are_named(walk) -> None:
     wrapped = {f"ema.module.{key}": value.clone() for key, value in shipped.items()}
     save_file({**wrapped, "step": next(iter(shipped.values())).clone()}, "wrapped.safetensors")
     take(walk, WEIGHTS)
+    if not Path("first.yaml").exists():
+        take(walk, FIRST_HOUR[:1])
+    take(walk, LOCKED)
 
 
 GATED = """\
