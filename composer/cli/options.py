@@ -31,6 +31,7 @@ __all__ = [
     "add_threads",
     "add_weights",
     "assignment",
+    "checked_with_files",
     "hold_locked",
     "picture_file",
     "positive",
@@ -242,6 +243,26 @@ def add_device(parser: argparse.ArgumentParser, what: str = "it runs") -> None:
 def add_json(parser: argparse._ActionsContainer, what: str) -> None:
     """`--json`, the machine output of every command that has one."""
     parser.add_argument("--json", action="store_true", help=f"print {what} as JSON")
+
+
+def checked_with_files(args: argparse.Namespace, document: str, task: str | None) -> Checked:
+    """The document, whose weight files are there: told before torch is imported, which takes longer than all of this.
+
+    Raises DocumentError, and InputError where a file is missing or an option names nothing.
+    """
+    from composer.graph import check
+    from composer.plan import plan_task
+    from composer.sources import choose
+    from composer.sources.located import hold_there
+
+    report = check(document, settings=settings_of(args)).raise_for_errors()
+    tasks = list(report.tasks) if task is None else [task]
+    if all(name in report.tasks for name in tasks):
+        plans = [plan_task(report.tasks[name]) for name in tasks]
+        needed = dict.fromkeys(name for plan in plans for name in plan.modules)
+        choice = choose(report, report.registry, **sources_of(args), needed=needed)
+        hold_there(source.declared for source in choice.sources)
+    return report
 
 
 def _names(text: str) -> list[str]:

@@ -24,6 +24,7 @@ from composer.cli.options import (
     add_threads,
     add_weights,
     assignment,
+    checked_with_files,
     report_loading,
     settings_of,
     split_task,
@@ -142,17 +143,19 @@ def _loaded(args: argparse.Namespace, document: str, task: str | None) -> Answer
 
     if is_artifact(document):
         return _artifact(args, document)
+    report = checked_with_files(args, document, task)
     from composer import execution
 
     with whole_misfit(args):
         model = execution.load(
-            document,
+            report,
             **weights_of(args),
             settings=settings_of(args),
             device=args.device,
             dtype=args.dtype,
             tasks=None if task is None else [task],
             fuse=args.fuse,
+            registry=report.registry,
         )
     report_loading(args, model.loading)
     return model

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from composer.graph.configs import ConfigReader
 from composer.language import WeightsShape
-from composer.language.declared_weights import DeclaredWeights, read_weights_map, read_weights_text
+from composer.language.declared_weights import KEYS, DeclaredWeights, read_weights_map, read_weights_text
 from composer.language.validation import type_name
 from composer.plugin import Layout, ModuleType, Registry
 from composer.plugin.registry import Section
@@ -35,7 +35,7 @@ class ModuleWeights:
         declared = self._declared(weights, path)
         if declared is None:
             return None
-        faults = list(declared.faults())
+        faults = [*declared.faults(), *self._outlived(path)]
         for key, fault, cure in faults:
             self._tell(path, key, fault, cure)
         if declared.layout and declared.layout not in self.registry.layouts:
@@ -77,6 +77,20 @@ class ModuleWeights:
         place = self.reader.tree.place(path)
         where = f"{place.file}:{place.line}"
         return replace(declared, folder=self.reader.folder_of(file), place=where)
+
+    def _outlived(self, path: YamlPath) -> Iterator[tuple[str, str, str]]:
+        """What an extended document says of a source that the one which extends it replaces by another."""
+        tree, order = self.reader.tree, self.reader.files
+        written = {key: tree.file((*path, key)) for key in KEYS if tree.node((*path, key)) is not None}
+        for key, of in (("sha256", ("file", "package", "hub", "revision")), ("revision", ("hub",))):
+            if key not in written or written[key] not in order:
+                continue
+            for other in of:
+                file = written.get(other, written[key])
+                if file in order and order.index(file) > order.index(written[key]):
+                    fault = f"`{key}` is of the source that {written[key]} names, and `{other}` names another"
+                    yield key, fault, f"write the `{key}` of the new one, or remove it with `{key}: null`"
+                    break
 
     def _tell(self, path: YamlPath, key: str, fault: str, cure: str) -> None:
         tree = self.reader.tree

@@ -25,6 +25,8 @@ _HUB_ID = re.compile(r"(?:[A-Za-z0-9][\w.-]{0,95}/)?[A-Za-z0-9][\w.-]{0,95}")
 _PACKAGE_NAME = re.compile(r"[A-Za-z_][\w-]*(?:\.[A-Za-z_]\w*)*")
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 _DIGEST = re.compile(r"[0-9a-fA-F]{64}")
+_NOT_FILES = frozenset(("initial", "none", "random", "scratch"))
+"""What people write who mean `fresh`."""
 _MOVING = frozenset(("main", "master"))
 
 
@@ -87,6 +89,9 @@ class DeclaredWeights:
                 "`revision` belongs to a repository of the Hub",
                 "name it with `hub`, or remove this",
             )
+        if self.file in _NOT_FILES and self.sort == "file":
+            help = f"write `{FRESH}`, or `./{self.file}` for a file of that name"
+            yield "file", f"`{self.file}` is not the name of a file with weights", help
         if self.sort == "file" and is_address(self.file):
             help = "save it as a file and name that, or name a repository of the Hub with `hub`"
             yield "file", f"`{self.file}` is an address, and nothing is fetched from one", help

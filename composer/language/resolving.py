@@ -182,7 +182,7 @@ def _fill_weights(module: ModuleShape, owner: YamlPath, parameters: Parameters, 
     """What a parameter gives may be of any type; the checker holds it."""
     path = (*owner, "weights")
     if isinstance(module.weights, str):
-        module.weights = cast("str", parameters.fill(module.weights, path, tree, owner))
+        module.weights = cast("str | None", parameters.fill(module.weights, path, tree, owner))
     elif module.weights is not None:
         for key, value in module.weights:
             setattr(module.weights, key, parameters.fill(value, (*path, key), tree, owner))

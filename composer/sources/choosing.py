@@ -21,6 +21,7 @@ from composer.sources.given import INITIAL, GivenNames, GivenSources, GivenWeigh
 __all__ = ["NOTHING", "Chosen", "ChosenSources", "choose", "sources_shown"]
 
 NOTHING = "nothing"
+_INITIAL = f"--weights {INITIAL}"
 _TRAINED = "nothing gives it weights, and training begins with initial ones"
 
 
@@ -59,8 +60,9 @@ class ChosenSources:
 
     @property
     def is_initial(self) -> bool:
-        """Whether nothing is read."""
-        return not self.sources and not self.lacking
+        """Whether nothing is read, and that is what was asked for of the whole document."""
+        asked = {self.otherwise, _INITIAL}
+        return not self.sources and not self.lacking and asked.issuperset(self.fresh.values())
 
     def of(self, module: str) -> Chosen | None:
         return next((source for source in self.sources if module in source.modules), None)
@@ -101,7 +103,7 @@ def choose(
         elif not module.type.stateless:
             found.rest.append(name)
     if given.initial:
-        found.begin_fresh(f"--weights {INITIAL}")
+        found.begin_fresh(_INITIAL)
     elif given.whole is not None:
         found.fill(given.whole, "--weights", given.document)
     elif otherwise == INITIAL:

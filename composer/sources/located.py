@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+import os
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -13,7 +14,7 @@ from composer.language.declared_weights import DeclaredWeights
 from composer.sources.checkpoint_files import files_of
 from composer.sources.weights_error import WeightsError, unreadable
 
-__all__ = ["Located", "locate"]
+__all__ = ["Located", "hold_there", "locate"]
 
 
 @dataclass(frozen=True)
@@ -70,6 +71,13 @@ class Located:
                 f"weights {self.name}: the SHA-256 is {self.digest} and not {wanted}, {says}: it is another file, or a "
                 "damaged one"
             )
+
+
+def hold_there(sources: Iterable[DeclaredWeights]) -> None:
+    """Raise WeightsError where a source is a file, and there is none. Opens nothing."""
+    for declared in sources:
+        if declared.sort == "file" and not os.path.lexists(declared.path):
+            raise unreadable(declared.path, "there is no such file")
 
 
 def locate(declared: DeclaredWeights, *, commit: str = "", local: bool = False) -> Located:

@@ -165,8 +165,9 @@ def _begin(prepared: Prepared, places: Places, display: Display) -> dict[str, in
         display.line(str(warning))
     if (loading := prepared.programs.loading) is not None:
         fresh = [module.name for module in loading.modules if module.initialised]
-        told = f"; {', '.join(fresh)} begins with fresh weights" if fresh else ""
-        display.line(f"begins with the weights of {loading.source or 'no checkpoint'}{told}")
+        told = [f"begins with the weights of {loading.source}"] if loading.sources else []
+        told += [f"{', '.join(fresh)} begins with fresh weights"] if fresh else []
+        display.line("; ".join(told))
     if prepared.programs.untrained:
         names = ", ".join(prepared.programs.untrained)
         display.line(f"no objective reaches {names}: these modules keep their initial weights")
