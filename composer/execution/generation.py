@@ -234,14 +234,17 @@ class Generator:
         self.tokenizer = tokenizer_for(registry, vocabulary, shared)
         _check_ids(node.module.name, vocabulary, self.tokenizer)
         self.framing = framing
-        self.search = bind_search(
-            search.policy,
-            search.config,
-            framing,
-            beams=search.beams,
-            streams=search.streams,
-            tokenizer=self.tokenizer,
-        )
+        try:
+            self.search = bind_search(
+                search.policy,
+                search.config,
+                framing,
+                beams=search.beams,
+                streams=search.streams,
+                tokenizer=self.tokenizer,
+            )
+        except InputError as error:
+            raise InputError(f"node `{step.name}`: {error}") from None
         self.searching = DecoderSearch(self.search, self.decoder, captures=True)
 
     def start(self, memory: dict[str, Any]) -> tuple[Tensor | None, Cache, int]:

@@ -236,6 +236,7 @@ class Callees:
         signature = self._signature(generation.signature, given, where, what, title, module.path)
         if signature is None or not self._has_prompt(generation, module, signature, where):
             return None
+        self._searches.hold_rules(search, options, module, path, self._texts[module.name][0])
         whole = self._searches.with_ports(signature, search, where)
         return None if whole is None else Generate(module, "generate", options, whole, search)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -10,10 +10,10 @@ from composer.graph.checked import CheckedModule, CheckedSearch
 from composer.graph.configs import ConfigReader
 from composer.graph.plugin_faults import report_fault
 from composer.language import NodeShape
-from composer.plugin import GenerateOptions, Registry, SearchPolicy
+from composer.plugin import GenerateOptions, Registry, SearchPolicy, TextRules, Vocabulary
 from composer.plugin.answers import as_beams, as_flag, as_output_ports
 from composer.plugin.asking import PluginError
-from composer.problems import YamlPath
+from composer.problems import Findings, Problem, YamlPath
 from composer.types import Dim, Port, Signature
 
 if TYPE_CHECKING:
@@ -67,6 +67,26 @@ class SearchReader:
         search = None if policy is None else self._search(policy, options.search.with_, path, reader)
         return None if search is None else (options, search)
 
+    def hold_rules(
+        self,
+        search: CheckedSearch,
+        options: GenerateOptions,
+        module: CheckedModule,
+        path: YamlPath,
+        vocabulary: Vocabulary,
+    ) -> None:
+        """Report C280 for rules of texts that cannot hold."""
+        rules = search.config
+        if not isinstance(rules, TextRules) or not (rules.forbidden or rules.first or rules.last):
+            return
+        from composer.graph.search_rules import SearchRuleFaults
+
+        written = self.callees.vocabularies.written.get(module.name)
+        size = vocabulary.size if vocabulary.size is not None or written is None else written.ids.size
+        tree = self.callees.document.tree
+        faults = SearchRuleFaults(tree, path, search.policy.id, module.name, vocabulary, size)
+        self.callees.findings.extend(faults.found(rules, options))
+
     def with_ports(self, signature: Signature, search: CheckedSearch, path: YamlPath) -> Signature | None:
         """The signature of a node with the ports of its policy; None after reporting C303. `B` counts its samples."""
         policy = search.policy
@@ -100,12 +120,35 @@ class SearchReader:
     ) -> CheckedSearch | None:
         where = (*path, "with", "search")
         at = where if reader.tree.node(where) is not None else path
-        config = reader.read(policy.config, options, at, policy.id, policy.title)
+        known = policy.config.model_fields
+        if any(name not in known for name in options):
+            own = replace(reader, findings=Findings())
+            config = own.read(policy.config, options, at, policy.id, policy.title)
+            reader.findings.extend(self._with_owners(problem, options, known) for problem in own.findings)
+        else:
+            config = reader.read(policy.config, options, at, policy.id, policy.title)
         if config is None:
             return None
         beams = self.callees.asked(policy.beams, (config,), at, f"`beams` of {policy.title}", as_beams)
         streams = self.callees.asked(policy.streams, (config,), at, f"`streams` of {policy.title}", as_flag)
         return None if beams is None or streams is None else CheckedSearch(policy, config, beams, streams)
+
+    def _with_owners(self, problem: Problem, options: Mapping[str, object], known: Container[str]) -> Problem:
+        """An unknown option with the policies that have it."""
+        if problem.code != "C101" or problem.fix:
+            return problem
+        unknown = (name for name in options if name not in known and f"`{name}`" in problem.message)
+        for name in unknown:
+            owners = [
+                each.id
+                for each in self.callees.registry.policies.values()
+                if name in each.config.model_fields
+            ]
+            if owners:
+                return replace(
+                    problem, helps=(f"`{name}` is an option of {', '.join(owners)}", *problem.helps)
+                )
+        return problem
 
     def _found(self, id: str, path: YamlPath) -> SearchPolicy | None:
         """The policy, or None after reporting where its id is written: at the node, where it is one by default."""

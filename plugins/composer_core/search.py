@@ -8,7 +8,7 @@ into groups, each of which searches for itself, and avoids the tokens that the g
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -39,6 +39,8 @@ class _State(NamedTuple):
     """Of the texts that have ended, [B, K], by group, the best first; -inf where there are fewer."""
     ends: Tensor
     """The tokens that end a text, for each beam, [B, K, E] int64."""
+    over: Tensor
+    """Which groups are over, [B, G] bool: they take no more texts. A sample with one group is over with it."""
 
 
 class _Group(NamedTuple):
@@ -92,7 +94,8 @@ class BeamSearch:
         best = scores.clone()
         scores[:, :: self.beams // self.options.groups] = 0.0
         ends = torch.tensor(self.framing.ends, device=device).expand(batch, self.beams, -1)
-        state = _State(scores, best, ends)
+        over = torch.zeros(batch, self.options.groups, dtype=torch.bool, device=device)
+        state = _State(scores, best, ends, over)
         return Turn.opening(batch, self.beams, start=self.framing.start, state=state, device=device)
 
     def advance(self, before: Turn, logits: Tensor, position: Tensor) -> Turn:
@@ -106,33 +109,45 @@ class BeamSearch:
         if self.options.groups == 1:
             scores, places, best, ended, is_over = self._group(total, state.best, state.ends, position)
             parents, tokens = search_loop.beams_of(places, logits.shape[-1], before)
+            after = _State(scores, best, state.ends, state.over)
         else:
-            scores, parents, tokens, best, ended, is_over = self._grouped(total, state, position)
-        return Turn(tokens, parents, is_over, _State(scores, best, state.ends), (scores, ended))
+            after, parents, tokens, ended = self._grouped(total, state, position)
+            is_over = after.over.all(1)
+        return Turn(tokens, parents, is_over, after, (after.scores, ended))
 
-    def _grouped(self, total: Tensor, state: _State, position: Tensor) -> tuple[Tensor, ...]:
-        """The groups one after the other: scores, parents, tokens, best, ended and whether all are over."""
+    def _grouped(
+        self, total: Tensor, state: _State, position: Tensor
+    ) -> tuple[_State, Tensor, Tensor, Tensor]:
+        """The groups one after the other: the state after them, parents, tokens and what ended."""
         size, vocabulary = self.beams // self.options.groups, total.shape[-1]
         taken = torch.zeros_like(total[:, 0])  # how often groups before have just taken a token, [B, V]
         found: list[_Group] = []
         parents, tokens = [], []
-        for start in range(0, self.beams, size):
-            own = total[:, start : start + size] - self.options.diversity * taken.unsqueeze(1)
-            group = self._group(
-                own, state.best[:, start : start + size], state.ends[:, start : start + size], position
-            )
-            found.append(group)
+        for number, start in enumerate(range(0, self.beams, size)):
+            part = slice(start, start + size)
+            own = total[:, part] - self.options.diversity * taken.unsqueeze(1)
+            over = state.over[:, number]
+            group = self._group(own, state.best[:, part], state.ends[:, part], position, over)
+            found.append(group._replace(is_over=group.is_over | over))
             parents.append(group.places // vocabulary + start)
             tokens.append(group.places % vocabulary)
             taken = taken.scatter_add(1, tokens[-1], torch.ones_like(group.scores))
-        scores, _, best, ended, over = (list(each) for each in zip(*found, strict=True))
-        joined = [torch.cat(each, dim=1) for each in (scores, parents, tokens, best, ended)]
-        return *joined, torch.stack(over).all(0)
 
-    def _group(self, total: Tensor, best: Tensor, ends: Tensor, position: Tensor) -> _Group:
+        def joined(each: Callable[[_Group], Tensor]) -> Tensor:
+            return torch.cat([each(group) for group in found], dim=1)
+
+        over = torch.stack([group.is_over for group in found], dim=1)
+        after = _State(joined(lambda one: one.scores), joined(lambda one: one.best), state.ends, over)
+        return after, torch.cat(parents, 1), torch.cat(tokens, 1), joined(lambda one: one.ended)
+
+    def _group(
+        self, total: Tensor, best: Tensor, ends: Tensor, position: Tensor, over: Tensor | None = None
+    ) -> _Group:
         """total[B, G, V], which may be written over, are the summed log-probabilities of all its continuations."""
         beams = total.shape[1]
         ended = self._ended(total, ends, best, position)
+        if over is not None:
+            ended = ended.masked_fill(over[:, None, None], -torch.inf)
         best = torch.cat((best, ended.flatten(1)), dim=1).topk(beams, dim=1).values
         scores, places = total.scatter_(2, ends, -torch.inf).flatten(1).topk(beams, dim=1)
         return _Group(scores, places, best, ended, self._is_over(best[:, -1], scores[:, 0], position))

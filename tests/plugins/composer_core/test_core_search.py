@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pytest
 import torch
@@ -99,3 +99,84 @@ def test_a_stop_ends_a_text_as_the_end_does(seed):
     assert not {END, 5} & set(streamed)
     (greedy,) = search(scores, beams=1, min_tokens=1, max_tokens=8, stop=(5,))
     assert [t for t in greedy[0].ids[1:] if t not in (END, 5)] == streamed
+
+
+def diverse(scores, beams, groups, diversity, most):
+    """Diverse beam search (Vijayakumar et al. 2018) of one sample over a table, text by text."""
+    size, logs = beams // groups, scores.log_softmax(-1).tolist()
+    open_texts: Any = [[((START,), 0.0)] for _ in range(groups)]
+    finished: Any = [[] for _ in range(groups)]
+    over = [False] * groups
+    for _ in range(most):
+        taken = [0] * VOCABULARY
+        for group in range(groups):
+            candidates = sorted(
+                (
+                    ((*ids, token), score + logs[ids[-1]][token] - diversity * taken[token])
+                    for ids, score in open_texts[group]
+                    for token in range(VOCABULARY)
+                ),
+                key=lambda text: -text[1],
+            )
+            ended = [text for text in candidates[:size] if text[0][-1] == END]
+            finished[group] += [] if over[group] else ended
+            open_texts[group] = [text for text in candidates if text[0][-1] != END][:size]
+            for ids, _ in open_texts[group]:
+                taken[ids[-1]] += 1
+            best = sorted((score for _, score in finished[group]), reverse=True)[:size]
+            over[group] |= len(best) == size and best[-1] >= open_texts[group][0][1]
+        if all(over):
+            break
+    texts = [text for group in finished for text in group]
+    texts += [] if all(over) else [text for group in open_texts for text in group]
+    return sorted(texts, key=lambda text: -text[1])[:beams]
+
+
+@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize(("beams", "groups"), [(4, 2), (6, 3), (3, 3)])
+def test_groups_search_apart(seed, beams, groups):
+    scores = table(seed)
+    config = BeamConfig(beams=beams, groups=groups, diversity=0.7)
+    policy = BeamSearch(config=config, framing=Framing(START, (END,), 0, 0, 6))
+    found = policy.search(step_of(scores), TableCache(torch.device("cpu")), 2)
+    expected = diverse(scores, beams, groups, 0.7, 6)
+    assert found[0] == found[1]
+    assert [text.ids for text in found[0]] == [ids for ids, _ in expected]
+    assert [text.score for text in found[0]] == pytest.approx([score for _, score in expected], abs=1e-4)
+
+
+@pytest.mark.parametrize("seed", range(8))
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"length_penalty": 1.0},
+        {"early_stop": True},
+        {"groups": 2, "diversity": 0.5},
+        {"early_stop": "never"},
+    ],
+    ids=str,
+)
+def test_beams_stream_what_they_find_and_take_nothing_back(seed, options):
+    scores = table(seed)
+    policy = BeamSearch(config=BeamConfig(beams=4, **options), framing=Framing(START, (END, 5), 0, 1, 9))
+    cache = TableCache(torch.device("cpu"))
+    ((best, *_),) = policy.search(step_of(scores), cache, 1)
+    assert list(policy.stream(step_of(scores), cache)) == [t for t in best.ids[1:] if t not in (END, 5)]
+
+
+def test_beams_stream_before_they_are_over():
+    """What all beams begin with comes while they search."""
+    scores = torch.full((VOCABULARY, VOCABULARY), -9.0)
+    for token in range(VOCABULARY):
+        scores[token, 3 + token % 3] = 5.0
+    taken = []
+    policy = BeamSearch(config=BeamConfig(beams=2), framing=Framing(START, (END,), 0, 1, 12))
+
+    def step(ids, cache):
+        taken.append(ids)
+        return scores[ids].clone(), cache
+
+    tokens = policy.stream(step, TableCache(torch.device("cpu")))
+    next(tokens)
+    assert len(taken) < 12
