@@ -58,3 +58,15 @@ def test_the_cases_tell_searches_apart() -> None:
     assert len({str(ids) for ids in texts.values()}) > 0.6 * len(texts)
     ends = [ids[-1] == END for each in texts.values() for ids in each]
     assert 0 < sum(ends) < len(ends)
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")
+def test_generate_still_writes_what_was_recorded() -> None:
+    import generate_reference
+
+    model = generate_reference.tiny_model()
+    weights = generate_reference.tiny_weights(model)
+    assert [generate_reference.answered(model, weights, case) for case in CASES] == [
+        case["ids"] for case in CASES
+    ]
