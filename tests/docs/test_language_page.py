@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import textwrap
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -11,14 +10,13 @@ from typing import Any
 import family
 import pytest
 import yaml
-from pages import DOCS, Block, blocks
+from pages import DOCS, Block, blocks, expected, whole_document
 
 from composer.graph import Report, check
 from composer.plugin import Registry, load_registry
 from composer.problems.fix import apply_fixes
 
 BLOCKS = [block for block in blocks("language.md") if block.language == "yaml"]
-MODULES = next(block.text for block in BLOCKS if block.comment == "modules")
 CHECKED = [block for block in BLOCKS if block.comment not in ("modules", "fixed")]
 
 
@@ -27,22 +25,9 @@ def registry() -> Registry:
     return load_registry([("family", family)])
 
 
-def document(block: Block) -> str:
-    """The block itself, or around the inside of a task the document that the page describes."""
-    if block.text.startswith("composer: 1"):
-        return block.text
-    assert block.text.startswith("inputs:")
-    return f"composer: 1\n{MODULES}tasks:\n  task:\n{textwrap.indent(block.text, '    ')}"
-
-
 def settings(block: Block) -> dict[str, Any]:
     match = re.search(r"set: (\{.*?\})", block.comment)
     return yaml.safe_load(match[1]) if match else {}
-
-
-def expected(block: Block) -> list[str]:
-    match = re.search(r"fails: ([C0-9 ]+)", block.comment)
-    return match[1].split() if match else []
 
 
 def checked(block: Block, folder: Path) -> Report:
@@ -53,7 +38,7 @@ def checked(block: Block, folder: Path) -> Report:
         if match or ("family" in other.comment and name):
             (folder / (match[1] if match else f"{name}.yaml")).write_text(other.text)
     path = folder / "block.yaml"
-    path.write_text(document(block))
+    path.write_text(whole_document(block))
     return check(path, registry=registry(), settings=settings(block))
 
 

@@ -7,8 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from pages import DOCS, Block, blocks
-from test_language_page import document, expected
+from pages import DOCS, Block, blocks, expected, whole_document
 
 from composer.graph import check
 from composer.plugin import load_registry
@@ -21,7 +20,7 @@ DOCUMENTS = [block for block in blocks(PAGE) if block.language == "yaml"]
 @pytest.mark.parametrize("block", DOCUMENTS, ids=lambda block: f"line {block.line}")
 def test_a_block_has_the_errors_that_the_page_says(block: Block, tmp_path: Path) -> None:
     path = tmp_path / "block.yaml"
-    path.write_text(document(block))
+    path.write_text(whole_document(block))
     assert [problem.code for problem in check(path).errors] == expected(block)
 
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
+import textwrap
 from dataclasses import dataclass
 from pathlib import Path
 
-__all__ = ["DOCS", "Block", "blocks"]
+__all__ = ["DOCS", "Block", "blocks", "expected", "whole_document"]
 
 DOCS = Path(__file__).parents[2] / "docs"
 _BLOCK = re.compile(
@@ -31,3 +32,18 @@ def blocks(page: str) -> list[Block]:
         Block(m["language"], m["comment"] or "", m["text"], content.count("\n", 0, m.start("text")) + 1)
         for m in _BLOCK.finditer(content)
     ]
+
+
+def whole_document(block: Block) -> str:
+    """The block itself, or around the inside of a task the document that the page of the language describes."""
+    if block.text.startswith("composer: 1"):
+        return block.text
+    assert block.text.startswith("inputs:")
+    modules = next(each.text for each in blocks("language.md") if each.comment == "modules")
+    return f"composer: 1\n{modules}tasks:\n  task:\n{textwrap.indent(block.text, '    ')}"
+
+
+def expected(block: Block) -> list[str]:
+    """The codes that the comment above a block says."""
+    match = re.search(r"fails: ([C0-9 ]+)", block.comment)
+    return match[1].split() if match else []
