@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, TypedDict
+from typing import TYPE_CHECKING, Any, TypedDict
 
 from composer.cli.options import assignment, positive, whole
 from composer.cli.output import print_json, remark, say, write_machine
@@ -121,12 +121,20 @@ def hold_places(args: argparse.Namespace) -> None:
     opened(args.rows)
 
 
-def collected(inputs: Iterable[tuple[str, str]]) -> dict[str, str | list[str]]:
-    """Values by name; of a name that stands several times, all values in order."""
+def collected(inputs: Iterable[tuple[str, str]]) -> dict[str, Any]:
+    """Values by name; of a name that stands several times, all in order; `prompt.question` is an entry of a map."""
     values: dict[str, list[str]] = {}
     for name, value in inputs:
         values.setdefault(name, []).append(value)
-    return {name: found[0] if len(found) == 1 else found for name, found in values.items()}
+    found: dict[str, Any] = {}
+    for name, given in values.items():
+        whole, _, part = name.partition(".")
+        one = given[0] if len(given) == 1 else given
+        if part and isinstance(found.setdefault(whole, {}), dict):
+            found[whole][part] = one
+        else:
+            found[name] = one
+    return found
 
 
 def answer_rows(args: argparse.Namespace, model: Answering, task: str) -> int:

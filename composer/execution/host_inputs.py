@@ -17,7 +17,7 @@ from composer.execution.input_sizes import Given, hold_sizes
 from composer.execution.processors import encoded
 from composer.execution.several_values import blank_ports, item_places, values_of_sample
 from composer.plugin import Config, Modality, Processor
-from composer.plugin.asking import PluginError
+from composer.plugin.asking import PluginError, ask
 from composer.problems import InputError
 from composer.problems.suggest import unknown
 from composer.types import ITEMS, UNBOUNDED, Dim, Kind, PortType, Several, Symbol
@@ -183,18 +183,49 @@ class HostInputs:
         `raw` holds the values of at least these; they form batches with all that are there. Raises InputError for
         values that a modality refuses, or that are not of the kind, number or sizes that are declared.
         """
-        arrays = {name: self.encode(name, self.values(name, raw)) for name in self.inputs if name in names}
+        arrays = {
+            name: self.encode(name, self.values(name, raw), self._counts(name, raw))
+            for name in self.inputs
+            if name in names
+        }
         self.hold_together(arrays)
         return arrays
 
-    def encode(self, name: str, values: Sequence[object]) -> Arrays:
+    def _counts(self, name: str, raw: Mapping[str, object]) -> dict[str, list[int]] | None:
+        """How many values each sample has of the inputs that an input counts; None for one that counts none."""
+        item = self.inputs[name]
+        if item.modality.follows is None:
+            return None
+        found = {}
+        for other in dict.fromkeys(self._followed(item).values()):
+            if other not in raw:
+                raise InputError(f"input `{name}` is read together with `{other}`: give both at a time")
+            values, several = self.values(other, raw), self.inputs[other].several
+            found[other] = [
+                1 if several is None else len(values_of_sample(other, several, value, number))
+                for number, value in enumerate(values, start=1)
+            ]
+        return found
+
+    @staticmethod
+    def _followed(item: HostInput) -> Mapping[str, str]:
+        what = f"`follows` of {item.modality.title}"
+        return {} if item.modality.follows is None else ask(item.modality.follows, item.config, what=what)
+
+    def encode(
+        self, name: str, values: Sequence[object], counts: Mapping[str, Sequence[int]] | None = None
+    ) -> Arrays:
         """The host ports of one input for a batch of values, each held to its kind, its rank and its limits.
+
+        `counts` says how many values each sample has of the inputs that this one counts; left out, one.
 
         Raises:
             InputError: a value cannot be used. PluginError: the modality gives something else than it declares.
         """
         item = self.inputs[name]
-        given = self._read(item, values)
+        if counts is None and item.modality.follows is not None:
+            counts = {other: [1] * len(values) for other in self._followed(item).values()}
+        given = self._read(item, values, counts)
         held = {port: held_value(name, item.ports[port].kind, given[port]) for port in item.ports}
         self._check_rows(item, held, len(values))
         for port, value in held.items():
@@ -202,9 +233,11 @@ class HostInputs:
             self._check_limits(item, item.ports[port], value)
         return held
 
-    def _read(self, item: HostInput, values: Sequence[object]) -> Mapping[str, object]:
+    def _read(
+        self, item: HostInput, values: Sequence[object], counts: Mapping[str, Sequence[int]] | None
+    ) -> Mapping[str, object]:
         if item.several is None:
-            return encoded(item.modality, item.processor, list(values), item.ports)
+            return encoded(item.modality, item.processor, list(values), item.ports, counts)
         samples = [
             values_of_sample(item.name, item.several, value, number)
             for number, value in enumerate(values, start=1)

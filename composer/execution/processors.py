@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from composer.plugin import Config, Modality, Processor
@@ -33,9 +33,13 @@ class Processors:
 
 
 def encoded(
-    modality: Modality, processor: Processor, values: Sequence[Any], ports: Iterable[str]
+    modality: Modality,
+    processor: Processor,
+    values: Sequence[Any],
+    ports: Iterable[str],
+    counts: Mapping[str, Sequence[int]] | None = None,
 ) -> dict[str, object]:
-    """What a processor makes of raw values, by host port.
+    """What a processor makes of raw values, by host port; `counts` is for one that counts the values of other inputs.
 
     Raises:
         InputError: the modality refuses a value. PluginError: the processor fails, or gives other ports.
@@ -51,7 +55,8 @@ def encoded(
             _hold_value(port, found[port])
         return found
 
-    return ask(processor.encode, values, what=f"`encode` of {modality.title}", accept=read)
+    given = (values,) if counts is None else (values, counts)
+    return ask(processor.encode, *given, what=f"`encode` of {modality.title}", accept=read)
 
 
 def _hold_value(port: str, value: Any) -> None:

@@ -52,7 +52,7 @@ class Cause:
 
     def notes(self, tree: Tree, parameter_places: Mapping[str, Place], dim_name: str) -> Iterator[Note]:
         """The places that set the field: its value, and the parameter behind it."""
-        where = (*self.owner.path, "with", self.field)
+        where = self.path
         if tree.node(where) is None:
             yield Note(
                 tree.place(self.owner.path, key=True),
@@ -68,6 +68,11 @@ class Cause:
             yield Note(
                 parameter_places[key], f"{text} is {self.value}" + (" in this use" if "/" in key else "")
             )
+
+    @property
+    def path(self) -> YamlPath:
+        """Where the field stands in the document: `media.image` is an entry of a map."""
+        return (*self.owner.path, "with", *self.field.split("."))
 
     def value_for(self, target: int) -> int | None:
         """The field's value with which the dimension would be `target`, if there is one."""
@@ -148,7 +153,7 @@ class Derivation:
         return self._roots[key]
 
     def _root(self, cause: Cause) -> YamlPath:
-        where = (*cause.owner.path, "with", cause.field)
+        where = cause.path
         text = self.tree.text(where)
         return ("parameter", text) if text is not None and text.startswith("$") else where
 
@@ -188,12 +193,16 @@ def _integers(config: Any, *, unset: bool) -> Iterator[tuple[str, int]]:
         value = getattr(config, name)
         if type(value) is int:
             yield name, value
+        elif isinstance(value, dict):
+            yield from ((f"{name}.{key}", each) for key, each in value.items() if type(each) is int)
         elif value is None and unset:
             yield name, 0
 
 
 def _with_value(owner: Owner, field: str, value: int, port: str, index: int) -> Dim | None:
-    return _dim_of(owner, owner.config.model_copy(update={field: value}), port, index)
+    name, _, key = field.partition(".")
+    changed = {**getattr(owner.config, name), key: value} if key else value
+    return _dim_of(owner, owner.config.model_copy(update={name: changed}), port, index)
 
 
 def _dim_of(owner: Owner, config: object, port: str, index: int) -> Dim | None:

@@ -66,6 +66,8 @@ class EdgeChecker:
     """Use of a piece and input → whether what comes in is what the piece declares."""
     shown: Callable[[], Mapping[Endpoint, str]] = dict
     """The ports inside of pieces that the task can name, with what it writes for them."""
+    followed: dict[str, dict[str, str]] = field(default_factory=dict)
+    """Input → its ports that count the values of other inputs, with the name of each."""
     several: dict[str, Several] = field(default_factory=dict)
     """The inputs of which a sample may have none or several values."""
     roles: dict[str, Roles] = field(default_factory=dict)
@@ -91,10 +93,11 @@ class EdgeChecker:
         )
         owner = TASK if modality.shares_symbols else item.name
         own = {} if item.several is None else self._take_several(item, item.several)
+        followed = self.followed.get(item.name, {})
         for name, bounds in ranges(item.config).items():
             symbol = Symbol(name, owner)
             cause = first_cause(self.owners[item.name], range_port(name), 1)
-            written = cause is not None and self.document.tree.node((*item.path, "with", cause.field))
+            written = cause is not None and self.document.tree.node(cause.path)
             if written is not None and cause is not None:
                 self._limit(symbol, bounds)
             else:  # a default is not a statement of the author's: it gives way to what the modules take
@@ -104,14 +107,36 @@ class EdgeChecker:
         for port, declared in item.ports.items():
             if self.known_kind(declared, item.path):
                 self.raw[item.name, port] = declared
-                local = self.types[item.name, port] = local_type(declared, owner, own)
+                local = local_type(declared, owner, own)
+                if port in followed:
+                    local = self._counting(item, local, followed[port])
+                self.types[item.name, port] = local
                 kind = self.registry.kinds.get(declared.kind)
                 counted = kind.batch_of(local.dims) if kind is not None else None
                 batch = [
                     s for s in (counted.symbols if counted is not None else ()) if s not in self.solver.apart
                 ]
                 self.solver.samples.update(batch)
-                self.solver.rigid.update(s for dim in local.dims for s in dim.symbols if s not in batch)
+                counting = {*batch, *(self.solver.samples if port in followed else ())}
+                self.solver.rigid.update(s for dim in local.dims for s in dim.symbols if s not in counting)
+        for name in followed.values():
+            self._share_samples(item.name, name)
+
+    def _counting(self, item: CheckedInput, port: PortType, followed: str) -> PortType:
+        """The type of a port whose first dimension counts the values of another input."""
+        several = self.several.get(followed)
+        counted = self._samples_of(followed) if several is None else Dim.of(Symbol(several.values, followed))
+        return port.with_dims((counted, *port.dims[1:]))
+
+    def _samples_of(self, name: str) -> Dim:
+        """What counts the samples of an input."""
+        ports = [(port, type_) for (owner, port), type_ in self.types.items() if owner == name]
+        batches = (self.registry.kinds[type_.kind].batch_of(type_.dims) for _, type_ in ports)
+        return next(batch for batch in batches if batch is not None)
+
+    def _share_samples(self, one: str, other: str) -> None:
+        """Two inputs have the same samples, so that one batch counts both."""
+        self.solver.unify(self._samples_of(other), self._samples_of(one))
 
     def _ports_of(self, item: CheckedInput, ports: Mapping[str, PortType]) -> dict[str, PortType]:
         return dict(ports) if item.several is None else item.several.ports(ports, self.registry.kinds)

@@ -143,7 +143,7 @@ class Explainer:
         value = cause.value_for(target)
         if value is None:
             return []
-        text = self.document.tree.text((*cause.owner.path, "with", cause.field))
+        text = self.document.tree.text(cause.path)
         separator = ": " if " " in cause.owner.title else "."
         through = f" (it reads {text})" if text is not None and text.startswith("$") else ""
         return [f"set {cause.owner.title}{separator}{cause.field} to {value}{through}"]

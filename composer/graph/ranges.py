@@ -96,7 +96,12 @@ def _named(inputs: Mapping[str, Mapping[str, PortType]], kinds: Mapping[str, Kin
         for found in ports.values():
             kind = kinds.get(found.kind)
             labels = kind.dims if kind is not None else ()
+            shown = (
+                {axis for field in kind.fields.values() for axis in field.dims} if kind is not None else ()
+            )
             for position, (dim, label) in enumerate(zip(found.dims, labels, strict=False)):
+                if position not in shown:
+                    continue  # a size that another input shows: no tensor of this one has it
                 for symbol in dim.symbols:
                     if not dim.is_symbol and symbol in alone:
                         continue

@@ -24,7 +24,7 @@ from composer.graph.ranges import BATCH, free_dims
 from composer.graph.references import References, written_references
 from composer.graph.wires import Wire, Wires
 from composer.language import InputShape, NodeShape, TaskShape, role_of
-from composer.plugin.answers import as_ports, as_ranges, as_vocabularies
+from composer.plugin.answers import as_map, as_ports, as_ranges, as_vocabularies
 from composer.problems import Findings, Problem, Scope, YamlPath
 from composer.types import UNBOUNDED, Port, PortType
 
@@ -300,8 +300,10 @@ class TaskChecker:
         return [name for name in self.nodes if not self._is_silent(name)]
 
     def _type_all(self, order: list[str]) -> None:
-        for item in self.inputs.values():
-            self.edges.add_input(item)
+        followers = [item for item in self.inputs.values() if item.modality.follows is not None]
+        for item in (*(item for item in self.inputs.values() if item not in followers), *followers):
+            if item.modality.follows is None or self._follows_inputs(item):
+                self.edges.add_input(item)
         for name in order:
             callee = self.resolved.get(name)
             if isinstance(callee, Generate) and self.nodes[name][2]:
@@ -313,6 +315,30 @@ class TaskChecker:
                     self.expansion.type_node(name, callee, self._type)
         if self.expansion is not None:
             self.expansion.hold_rest()
+
+    def _follows_inputs(self, item: CheckedInput) -> bool:
+        """Whether the inputs whose values an input counts are there; C273, or nothing, where one is not."""
+        from composer.graph.following import followed_inputs
+
+        callees, follows = self.callees, item.modality.follows
+        assert follows is not None
+        followed = callees.asked(
+            follows,
+            (item.config,),
+            (*item.path, "modality"),
+            f"`follows` of {item.modality.title}",
+            as_map,
+            f"modality {item.modality.id}",
+        )
+        known = followed is not None and followed_inputs(
+            item, followed, self.inputs, self._is_silent, callees.document.tree, self.findings
+        )
+        if not known or followed is None:
+            return False
+        self.edges.followed[item.name] = {str(port): str(name) for port, name in followed.items()}
+        return all(
+            (name, port) in self.edges.types for name in followed.values() for port in self.inputs[name].ports
+        )
 
     def _type(self, name: str, callee: Callee) -> None:
         written = {r.port: r.path for r in written_references(*self.nodes[name][:2])}

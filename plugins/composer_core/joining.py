@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 
@@ -13,10 +15,12 @@ __all__ = [
     "Add",
     "Concat",
     "EmbeddingsPerSample",
+    "Fill",
     "PerSample",
     "Repeat",
     "build_add",
     "build_concat",
+    "build_fill",
     "build_per_sample",
     "build_repeat",
 ]
@@ -68,6 +72,21 @@ class PerSample(nn.Module):
         return States(values.flatten(1, 2), mask.flatten(1))
 
 
+class Fill(nn.Module):
+    """Puts media[P, N, D] into text[B, L, D] where places[B, L] name one of their P*N states and the text is visible.
+
+    A filled position is visible where the state of the medium is. `filled[B, L]` is 1 at these positions.
+    """
+
+    def forward(self, *, text: States, media: States, places: Tensor) -> dict[str, Any]:
+        there = (places >= 0) & (_mask_of(text) > 0)  # [B, L]
+        values, mask = media.values.flatten(0, 1), _mask_of(media).flatten()  # [P*N, D], [P*N]
+        rows = places.clamp(0).clamp(max=values.shape[0] - 1)
+        filled = torch.where(there[..., None], values[rows].to(text.values.dtype), text.values)
+        visible = torch.where(there, mask[rows], _mask_of(text))
+        return {"states": States(filled, visible), "filled": there.to(torch.int64)}
+
+
 class EmbeddingsPerSample(nn.Module):
     """embedding[P, D] of all values and items[B, M] → states[B, M, D]: those of each sample's values."""
 
@@ -93,6 +112,10 @@ def build_concat(config: NoConfig) -> Concat:
 
 def build_add(config: NoConfig) -> Add:
     return Add()
+
+
+def build_fill(config: NoConfig) -> Fill:
+    return Fill()
 
 
 def build_per_sample(config: PerSampleConfig) -> PerSample | EmbeddingsPerSample:

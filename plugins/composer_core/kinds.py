@@ -78,6 +78,12 @@ KINDS: tuple[Kind, ...] = (
         {"values": Field("int64", (0, 1))},
     ),
     Kind(
+        "places",
+        "Which place of which value of an input fills each position of texts, counted through all values (-1 = none).",
+        ("values", "positions", "batch", "length"),
+        {"index": Field("int64", (2, 3))},
+    ),
+    Kind(
         "numbers",
         "One real number per sample: a loss, a weight, a regression target.",
         ("batch",),

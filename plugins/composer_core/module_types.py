@@ -49,6 +49,11 @@ def _repeat(config: NoConfig) -> Signature:
     return Signature(inputs, {"states": "states:K[R, N, D]"})
 
 
+def _fill(config: NoConfig) -> Signature:
+    inputs = {"text": "states:K[B, L, D]", "media": "states:M[P, N, D]", "places": "places[P, N, B, L]"}
+    return Signature(inputs, {"states": "states:K+M[B, L, D]", "filled": "labels[B, L]"})
+
+
 def _per_sample(config: PerSampleConfig) -> Signature:
     if config.of == "embedding":
         inputs = {"embedding": "embedding:K[P, D]", "items": "items[B, M]"}
@@ -164,6 +169,14 @@ MODULE_TYPES: tuple[ModuleType, ...] = (
         {"forward": Method(_repeat)},
         "composer_core.joining:build_repeat",
         "Repeat each sample's states as often as its count says.",
+        stateless=True,
+    ),
+    ModuleType(
+        "core.fill",
+        NoConfig,
+        {"forward": Method(_fill)},
+        "composer_core.joining:build_fill",
+        "Put the states of media into those of a text, at the positions that a prompt keeps for them.",
         stateless=True,
     ),
     ModuleType(

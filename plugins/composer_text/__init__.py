@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from composer.plugin import Register, hookimpl
 from composer_text.modality import TEXT
+from composer_text.prompt import PROMPT
 
 __all__ = ["composer_register"]
 
 
 @hookimpl
 def composer_register(register: Register) -> None:
-    """Register the modality `text`."""
-    register(TEXT)
+    """Register the modalities `text` and `prompt`."""
+    register(TEXT, PROMPT)

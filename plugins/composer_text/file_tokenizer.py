@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Sequence
+from itertools import accumulate
 from pathlib import Path
 from typing import NamedTuple
 
@@ -10,8 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 from tokenizers import Tokenizer as Pipeline
 
-from composer.problems import InputError
+from composer.problems import InputError, nearest
 from composer.types import Tokens
+from composer_text.origin import AUTHOR, USER, Part, ReadPart, is_mark, pattern_of, split_specials
 from composer_text.rows import check_batch, check_text, named, padded_rows, too_long
 from composer_text.tokenizer_file import read_tokenizer_file
 
@@ -49,6 +52,9 @@ class FileTokenizer:
         self._pipeline.no_padding()
         self._pipeline.no_truncation()
         self._pipeline.encode_special_tokens = True
+        self._marks = _marks(self._pipeline)
+        self._plain = _without_marks(self._pipeline, path)
+        self._pattern = pattern_of(self._marks)
         self.special = FoundIds(found.start, found.end, found.pad)
         self.size = found.size
         self._head = found.before
@@ -61,8 +67,44 @@ class FileTokenizer:
         self.max_tokens = max_tokens
         self.on_overflow = on_overflow
 
-    def encode(self, texts: Sequence[str]) -> Tokens:
-        """Ids and mask, int64 arrays [B, L], padded to the longest text of the batch. Raises InputError."""
+    @property
+    def frame(self) -> tuple[tuple[int, ...], tuple[int, ...]]:
+        """What opens and closes a text."""
+        return self._head, self._tail
+
+    def special_id(self, token: str) -> int:
+        """The id of a special token. Raises InputError where it is none."""
+        if token not in self._marks:
+            near = nearest(token, list(self._marks))
+            raise InputError(
+                f"{token!r:.80} is not a special token" + (f"; did you mean {near!r}?" if near else "")
+            )
+        return self._marks[token]
+
+    def read(self, parts: Sequence[Part]) -> ReadPart:
+        """Pieces of one text, split together; special tokens are read in what the author wrote, and only there."""
+        found = ReadPart([], [])
+        for piece in split_specials(parts, self._pattern):
+            if isinstance(piece, str):
+                found.ids.append(self._marks[piece])
+                found.origins.append(AUTHOR)
+                continue
+            text = "".join(part.text for part in piece)
+            encoding = self._plain.encode(text, add_special_tokens=False)
+            ends = list(accumulate(len(part.text) for part in piece))
+            typed = [(end - len(part.text), end) for part, end in zip(piece, ends, strict=True) if part.typed]
+            found.ids.extend(encoding.ids)
+            found.origins.extend(
+                USER if any(start < last and first < end for first, last in typed) else AUTHOR
+                for start, end in encoding.offsets
+            )
+        return found
+
+    def encode(self, texts: Sequence[str], typed: Sequence[tuple[int, int]] | None = None) -> Tokens:
+        """Ids and mask, int64 arrays [B, L], padded to the longest text of the batch. Raises InputError.
+
+        Nothing in them is read as a special token, whoever wrote it.
+        """
         check_batch(texts)
         rows = [self._row(named(index, len(texts)), text) for index, text in enumerate(texts)]
         return padded_rows(rows, self.special.padding or 0)
@@ -83,7 +125,7 @@ class FileTokenizer:
 
     def _row(self, name: str, text: str) -> list[int]:
         check_text(name, text)
-        body = self._pipeline.encode(text, add_special_tokens=False).ids
+        body = self._plain.encode(text, add_special_tokens=False).ids
         count = len(self._head) + len(body) + len(self._tail)
         if not count:
             raise InputError(f"{name} is empty, and the tokenizer puts no token around it")
@@ -96,3 +138,24 @@ class FileTokenizer:
     def decode(self, ids: Iterable[int] | NDArray[np.int64], *, skip_special: bool = True) -> str:
         """The text of one sequence, as the file's decoder writes it."""
         return str(self._pipeline.decode([int(id) for id in ids], skip_special_tokens=skip_special))
+
+
+def _marks(pipeline: Pipeline) -> dict[str, int]:
+    """The special tokens, and marks such as `<think>` that the file calls no special ones."""
+    added = pipeline.get_added_tokens_decoder()
+    return {token.content: index for index, token in added.items() if token.special or is_mark(token.content)}
+
+
+def _without_marks(pipeline: Pipeline, path: Path) -> Pipeline:
+    """A pipeline that reads no mark in a text: of the same file, with every mark a special token."""
+    added = pipeline.get_added_tokens_decoder().values()
+    if not any(is_mark(token.content) and not token.special for token in added):
+        return pipeline
+    content = json.loads(path.read_text(encoding="utf-8"))
+    for token in content["added_tokens"]:
+        token["special"] = token["special"] or is_mark(token["content"])
+    plain = Pipeline.from_str(json.dumps(content))
+    plain.no_padding()
+    plain.no_truncation()
+    plain.encode_special_tokens = True
+    return plain

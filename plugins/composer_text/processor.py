@@ -15,7 +15,7 @@ from composer_text.tokenizer import WordPieceTokenizer
 from composer_text.tokenizer_file import is_tokenizer_file
 from composer_text.vocabulary import vocabulary_path
 
-__all__ = ["TextProcessor", "sample"]
+__all__ = ["TextProcessor", "sample", "tokenizer_of"]
 
 CLEANERS: dict[str, Callable[[str], str]] = {
     "none": str,
@@ -29,12 +29,15 @@ class TextProcessor:
 
     def __init__(self, config: TextConfig) -> None:
         self.config = config
-        self.tokenizer = _tokenizer(config)
+        self.tokenizer = tokenizer_of(config)
 
     def encode(self, values: Sequence[str]) -> dict[str, Tokens]:
         """`{"tokens": Tokens}` with int64 arrays [B, L]. Raises InputError for what is not a list of strings."""
         check_batch(values)
-        return {"tokens": self.tokenizer.encode([self._framed(value) for value in values])}
+        first, last = len(self.config.prefix), len(self.config.suffix)
+        texts = [self._framed(value) for value in values]
+        typed = [(first, len(text) - last) if isinstance(text, str) else (0, 0) for text in texts]
+        return {"tokens": self.tokenizer.encode(texts, typed=typed)}
 
     def _framed(self, value: str) -> str:
         """The cleaned text between prefix and suffix; what is not a string passes, for the tokenizer to name."""
@@ -44,7 +47,8 @@ class TextProcessor:
         return f"{self.config.prefix}{words}{self.config.suffix}"
 
 
-def _tokenizer(config: TextConfig) -> WordPieceTokenizer | FileTokenizer:
+def tokenizer_of(config: TextConfig) -> WordPieceTokenizer | FileTokenizer:
+    """The tokenizer of a text. Raises InputError where there is none."""
     try:
         path = vocabulary_path(config.tokenizer)
     except ValueError as error:

@@ -33,12 +33,10 @@ def check_text(name: str, text: str) -> None:
         raise InputError(f"{name} is not valid Unicode: {error.reason}") from error
 
 
-def too_long(name: str, found: str, allowed: int) -> InputError:
-    """The error for a text of more tokens than are allowed."""
-    return InputError(
-        f"{name} has {found} tokens and {allowed} are allowed: "
-        "shorten it, raise max_tokens, or set on_overflow: truncate"
-    )
+def too_long(name: str, found: str, allowed: int, *, cut: bool = True) -> InputError:
+    """The error for a text of more tokens than are allowed; `cut` says that such texts could be cut."""
+    cures = "raise max_tokens, or set on_overflow: truncate" if cut else "or raise max_tokens"
+    return InputError(f"{name} has {found} tokens and {allowed} are allowed: shorten it, {cures}")
 
 
 def padded_rows(rows: Sequence[Sequence[int]], padding: int) -> Tokens:

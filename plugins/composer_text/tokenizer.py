@@ -14,6 +14,7 @@ from tokenizers.models import WordPiece
 
 from composer.problems import InputError
 from composer.types import Tokens
+from composer_text.origin import AUTHOR, USER, Part, ReadPart
 from composer_text.rows import check_batch, check_text, named, padded_rows, too_long
 from composer_text.vocabulary import SPECIAL_TOKENS, SpecialIds, find_vocabulary
 from composer_text.words import pieces, split_words
@@ -54,7 +55,7 @@ class WordPieceTokenizer:
     """Texts to ids and back, by a packaged vocabulary (`bert-uncased`) or the path of a file.
 
     `special` holds the ids of the special tokens, looked up by name in the vocabulary, wherever they stand in
-    it; a special token that is written out in a text ("[SEP]") is read as that token.
+    it; a special token that is written out in a text ("[SEP]") is read as that token, but where a user typed it.
     """
 
     def __init__(
@@ -82,14 +83,38 @@ class WordPieceTokenizer:
         """Number of ids: the smallest vocabulary size that a model must have."""
         return self._size
 
-    def encode(self, texts: Sequence[str]) -> Tokens:
+    @property
+    def frame(self) -> tuple[tuple[int, ...], tuple[int, ...]]:
+        """What opens and closes a text."""
+        return (self.special.start,), (self.special.end,)
+
+    def special_id(self, token: str) -> int:
+        """The id of a special token. Raises InputError where it is none."""
+        if token not in self._special_ids:
+            raise InputError(f"{token!r:.80} is not a special token; there are {', '.join(SPECIAL_TOKENS)}")
+        return self._special_ids[token]
+
+    def read(self, parts: Sequence[Part]) -> ReadPart:
+        """Pieces of one text, each by itself; special tokens are read in what the author wrote."""
+        found = ReadPart([], [])
+        for part in parts:
+            ids = list(self._ids(part.text, (0, len(part.text)) if part.typed else None))
+            found.ids.extend(ids)
+            found.origins.extend([USER if part.typed else AUTHOR] * len(ids))
+        return found
+
+    def encode(self, texts: Sequence[str], typed: Sequence[tuple[int, int]] | None = None) -> Tokens:
         """Ids and mask, int64 arrays [B, L], padded to the longest text of the batch.
 
-        Raises InputError for an empty batch, for what is not a text, and for a text beyond the limit where that
-        is an error.
+        `typed` says from where to where a user typed each text: nothing in there is read as a special token. Raises
+        InputError for an empty batch, for what is not a text, and for a text beyond the limit where that is an error.
         """
         check_batch(texts)
-        rows = [self._row(named(index, len(texts)), text) for index, text in enumerate(texts)]
+        spans = typed if typed is not None else [None] * len(texts)
+        rows = [
+            self._row(named(index, len(texts)), text, span)
+            for index, (text, span) in enumerate(zip(texts, spans, strict=True))
+        ]
         return padded_rows(rows, self.special.padding)
 
     def spell(self, text: str) -> list[int]:
@@ -103,26 +128,30 @@ class WordPieceTokenizer:
             raise InputError(f"the vocabulary cannot spell {known[0] if known else text!r}")
         return ids
 
-    def _row(self, name: str, text: str) -> list[int]:
+    def _row(self, name: str, text: str, typed: tuple[int, int] | None = None) -> list[int]:
         """The ids of one text: [CLS], its tokens, and [SEP] where there is a separator."""
         check_text(name, text)
         tail = [self.special.end] if self.separator else []
         if self.max_tokens is None:
-            return [self.special.start, *self._ids(text), *tail]
+            return [self.special.start, *self._ids(text, typed), *tail]
         room = self.max_tokens - 1 - len(tail)
         # What does not fit is not even split: a text may be very long.
         counted = room + (MOST_COUNTED if self.on_overflow == "error" else 0)
-        body = list(islice(self._ids(text), counted + 1))
+        body = list(islice(self._ids(text, typed), counted + 1))
         if len(body) > room and self.on_overflow == "error":
             count = 1 + len(body) + len(tail)
             found = f"{count}" if len(body) <= counted else f"more than {count - 1}"
             raise too_long(name, found, self.max_tokens)
         return [self.special.start, *body[:room], *tail]
 
-    def _ids(self, text: str) -> Iterator[int]:
-        """The ids of a text as they come; a special token that is written out is that token."""
+    def _ids(self, text: str, typed: tuple[int, int] | None = None) -> Iterator[int]:
+        """The ids of a text as they come; a special token that is written out where no user typed is that token."""
         place = 0
-        for special in chain(SPECIAL.finditer(text), [None]):
+        first, last = typed or (0, 0)
+        written = (
+            s for s in SPECIAL.finditer(text) if first >= last or s.end() <= first or last <= s.start()
+        )
+        for special in chain(written, [None]):
             for piece in pieces(text, place, special.start() if special else len(text)):
                 words = (word[: LONGEST_WORD + 1] for word in split_words(piece))
                 while some := list(islice(words, WORDS_AT_ONCE)):

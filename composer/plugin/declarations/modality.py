@@ -48,6 +48,9 @@ class Modality(Declaration):
     counted: str = "entries"
     """What the sizes of its values count, in messages: "tokens"."""
     vocabulary: OfConfig[Mapping[str, VocabularyIds]] | None = None
+    follows: OfConfig[Mapping[str, str]] | None = None
+    """Port to another input of the task, whose values the first dimension of the port counts: both have the same
+    samples, and `encode(values, counts)` is told how many values of each such input every sample has."""
     names_files: bool = False
     """Whether a text that is given as a raw value is the path of a file: of rows that others wrote, only files below a
     folder that the user named are read."""

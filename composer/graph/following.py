@@ -1,0 +1,54 @@
+"""Inputs that count the values of others, such as a prompt with a place for every picture: are those there?"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from composer.graph.checked import CheckedInput
+from composer.language import Tree
+from composer.problems import Findings, Place, Problem, nearest
+
+__all__ = ["followed_inputs"]
+
+
+def followed_inputs(
+    item: CheckedInput,
+    followed: Mapping[object, object],
+    inputs: Mapping[str, CheckedInput],
+    is_silent: Callable[[str], bool],
+    tree: Tree,
+    findings: Findings,
+) -> bool:
+    """Whether every input that another one counts is there and has values to count; C273 where one is not."""
+    fine = True
+    for name in map(str, followed.values()):
+        other = inputs.get(name)
+        counts = other is not None and other.modality.follows is None and other.name != item.name
+        if counts or (other is None and is_silent(name)):
+            fine = fine and counts
+            continue
+        fine = False
+        place = _place(item, name, tree)
+        if other is None:
+            rest = [each for each, found in inputs.items() if found.modality.follows is None]
+            message = (
+                f"input `{item.name}` has places for the values of `{name}`, and the task has no such input"
+            )
+            near = nearest(name, rest)
+            helps: tuple[str, ...] = (
+                f"did you mean `{near}`?"
+                if near is not None
+                else f"add `{name}: {{modality: image}}` to the inputs",
+            )
+        else:
+            message = f"input `{item.name}` has places for the values of `{name}`, which counts others itself"
+            helps = ()
+        findings.add(Problem("C273", "error", message, place, helps=helps))
+    return fine
+
+
+def _place(item: CheckedInput, name: str, tree: Tree) -> Place:
+    """Where the config of an input names another one: a key of a map in it, or else the whole config."""
+    where = (*item.path, "with")
+    fields = [key for key in type(item.config).model_fields if tree.node((*where, key, name)) is not None]
+    return tree.place((*where, fields[0], name), key=True) if fields else tree.place(where)

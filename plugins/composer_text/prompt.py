@@ -1,0 +1,53 @@
+"""The prompt modality: a template that is filled with what users type, with room for media."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from composer.plugin import Modality
+from composer.types import UNBOUNDED, VocabularyIds
+from composer_text.prompt_config import TemplateConfig
+from composer_text.vocabulary import vocabulary_ids, vocabulary_path
+
+__all__ = ["PROMPT"]
+
+
+def _ports(config: TemplateConfig) -> dict[str, str]:
+    media = {
+        name: f"places[P{number or ''}, {places}, B, L]"
+        for number, (name, places) in enumerate(config.media.items())
+    }
+    return {"tokens": "tokens[B, L]", "origins": "labels[B, L]", "positions": "labels[B, L]", **media}
+
+
+def _follows(config: TemplateConfig) -> dict[str, str]:
+    return {name: name for name in config.media}
+
+
+def _files(config: TemplateConfig) -> dict[str, Path]:
+    return {"tokenizer": vocabulary_path(config.tokenizer)}
+
+
+def _ranges(config: TemplateConfig) -> dict[str, tuple[int, int]]:
+    return {"L": (1, UNBOUNDED if config.max_tokens is None else config.max_tokens)}
+
+
+def _vocabulary(config: TemplateConfig) -> dict[str, VocabularyIds]:
+    return {"tokens": vocabulary_ids(config.tokenizer)}
+
+
+PROMPT = Modality(
+    "prompt",
+    TemplateConfig,
+    _ports,
+    "composer_text.prompt_processor:PromptProcessor",
+    "A template filled with texts, with room for pictures, clips or sounds.",
+    files=_files,
+    ranges=_ranges,
+    limit="max_tokens",
+    counted="tokens",
+    vocabulary=_vocabulary,
+    follows=_follows,
+    examples=({"template": "[SEP] {question}", "tokenizer": "bert-uncased"},),
+    sample="composer_text.prompt_processor:sample",
+)

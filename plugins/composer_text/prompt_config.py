@@ -1,0 +1,75 @@
+"""The config of the prompt modality."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field, ValidationInfo, field_validator, model_validator
+from typing_extensions import Self
+
+from composer.plugin import Config
+from composer_text.configs import TextConfig
+from composer_text.template import fields_in
+
+__all__ = ["TemplateConfig"]
+
+_OWN = ("tokens", "origins", "positions")
+"""Ports that every prompt has."""
+
+
+class TemplateConfig(Config):
+    """`with` of an input of modality `prompt`."""
+
+    template: str
+    """The text around what comes: `Human: {image} {question} AI:`. A placeholder that `media` names stands for the
+    values of the input of this name; every other is text that comes with the request. `{{` is a brace. Special tokens
+    of the tokenizer may be written here, and are read as such here alone."""
+    tokenizer: str
+    """As of a `text`: a packaged vocabulary, or the path of a `tokenizer.json` or of a list of words."""
+    media: dict[str, int] = Field(default_factory=dict)
+    """Placeholder to how many positions each value of this input takes, which is what its encoder makes of it."""
+    each: dict[str, str] = Field(default_factory=dict)
+    """Medium to what is written for each of its values: `{}` is where its positions are, `{n}` its number, from 1."""
+    filler: str | None = None
+    """The token whose id stands at the positions of media, which are filled later; left out, that of padding."""
+    frame: Literal["start", "both", "none"] = "start"
+    """Whether the tokenizer's own start token opens the prompt, its end token closes it too, or neither."""
+    padding: Literal["right", "left"] = "right"
+    """The side on which the shorter prompts of a batch are filled; `positions` count from each prompt's own first."""
+    max_tokens: int | None = Field(default=512, ge=1)
+    """Most positions of a prompt, with those of media and special tokens; a longer one is refused (null: no limit)."""
+
+    @field_validator("tokenizer")
+    @classmethod
+    def _resolve_tokenizer(cls, value: str, info: ValidationInfo) -> str:
+        return TextConfig._resolve_tokenizer(value, info)
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        names = list(fields_in(self.template))
+        twice = [name for name in names if names.count(name) > 1 and (name in self.media or not name)]
+        if "" in names or twice:
+            raise ValueError(
+                f"`template` has `{{{twice[0] if twice else ''}}}` where one name is expected, once for a medium"
+            )
+        for medium, places in self.media.items():
+            if medium not in names:
+                raise ValueError(f"`template` has no placeholder {{{medium}}}, which `media` names")
+            if places < 1:
+                raise ValueError(f"`media`: a value of {medium} takes 1 position or more, not {places}")
+            if medium in _OWN:
+                raise ValueError(f"`media`: {medium} is a port of every prompt: give the input another name")
+        for medium, text in self.each.items():
+            if medium not in self.media:
+                raise ValueError(f"`each` names {medium}, which `media` does not")
+            own = list(fields_in(text))
+            if own.count("") != 1 or set(own) - {"", "n"}:
+                raise ValueError(
+                    f"`each`: write {{}} once where the positions of {medium} are, and {{n}} for its number"
+                )
+        return self
+
+    @property
+    def fields(self) -> tuple[str, ...]:
+        """The texts that come with the request, by name."""
+        return tuple(dict.fromkeys(name for name in fields_in(self.template) if name not in self.media))

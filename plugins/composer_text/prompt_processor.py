@@ -1,0 +1,139 @@
+"""The host side of prompts: texts of users between the author's, with the positions that media fill."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from composer.problems import InputError
+from composer.types import Tokens
+from composer_text.configs import TextConfig
+from composer_text.file_tokenizer import FileTokenizer
+from composer_text.origin import AUTHOR, MEDIUM, Part
+from composer_text.processor import tokenizer_of
+from composer_text.prompt_config import TemplateConfig
+from composer_text.rows import check_text, named, too_long
+from composer_text.template import Placeholder, each_of, parsed
+from composer_text.tokenizer import WordPieceTokenizer
+
+__all__ = ["PromptProcessor", "sample"]
+
+Filled = tuple[list[int], list[int], dict[str, list[int]]]
+"""Ids and origins of one prompt, and for each medium the positions that its values fill, in order."""
+
+
+class PromptProcessor:
+    """Fills a template, as a `TemplateConfig` says. A value is the text of its one field, or a map of all of them."""
+
+    def __init__(self, config: TemplateConfig) -> None:
+        self.config = config
+        self.tokenizer: WordPieceTokenizer | FileTokenizer = tokenizer_of(
+            TextConfig(tokenizer=config.tokenizer)
+        )
+        self._template = parsed(config.template)
+        self._each = {name: parsed(each_of(config.each, name)) for name in config.media}
+        padding = self.tokenizer.special.padding
+        self._padding = 0 if padding is None else padding
+        self._filler = self._padding if config.filler is None else self.tokenizer.special_id(config.filler)
+
+    def encode(
+        self, values: Sequence[Any], counts: Mapping[str, Sequence[int]] | None = None
+    ) -> dict[str, Any]:
+        """Tokens, origins, positions, and the places of every medium; `counts` says how many values a sample has.
+
+        Raises InputError for what is not a text, or lacks one, and for a prompt that is too long.
+        """
+        counts = counts or {}
+        missing = [name for name in self.config.media if name not in counts]
+        if missing:
+            raise InputError(f"a prompt with {{{missing[0]}}} is read together with the input `{missing[0]}`")
+        rows = [
+            self._filled(
+                named(index, len(values)), value, {name: counts[name][index] for name in self.config.media}
+            )
+            for index, value in enumerate(values)
+        ]
+        length = max(len(ids) for ids, _, _ in rows)
+        tokens = Tokens(*(np.full((len(rows), length), fill, np.int64) for fill in (self._padding, 0)))
+        origins = np.full((len(rows), length), AUTHOR, np.int64)
+        slots = {name: np.full((len(rows), length), -1, np.int64) for name in self.config.media}
+        before = dict.fromkeys(self.config.media, 0)
+        for row, (ids, found, places) in enumerate(rows):
+            start = length - len(ids) if self.config.padding == "left" else 0
+            here = slice(start, start + len(ids))
+            tokens.ids[row, here], tokens.mask[row, here], origins[row, here] = ids, 1, found
+            for name, own in places.items():
+                slots[name][row, [start + place for place in own]] = before[name] + np.arange(len(own))
+                before[name] += len(own)
+        positions = np.maximum(tokens.mask.cumsum(1) - 1, 0)
+        return {"tokens": tokens, "origins": origins, "positions": positions, **slots}
+
+    def _filled(self, title: str, value: Any, counts: Mapping[str, int]) -> Filled:
+        texts = self._texts(title, value)
+        ids: list[int] = []
+        origins: list[int] = []
+        places: dict[str, list[int]] = {name: [] for name in self.config.media}
+        waiting: list[Part] = []
+
+        def read() -> None:
+            found = self.tokenizer.read(waiting)
+            ids.extend(found.ids)
+            origins.extend(found.origins)
+            waiting.clear()
+
+        head, tail = self.tokenizer.frame
+        ids.extend(head if self.config.frame != "none" else ())
+        origins.extend([AUTHOR] * len(ids))
+        for piece in self._template:
+            if isinstance(piece, str):
+                waiting.append(Part(piece))
+            elif piece.name in texts:
+                waiting.append(Part(texts[piece.name], typed=True))
+            else:
+                for number in range(1, counts[piece.name] + 1):
+                    for each in self._each[piece.name]:
+                        if isinstance(each, Placeholder) and not each.name:
+                            read()
+                            count = self.config.media[piece.name]
+                            places[piece.name] += range(len(ids), len(ids) + count)
+                            ids.extend([self._filler] * count)
+                            origins.extend([MEDIUM] * count)
+                        else:
+                            waiting.append(Part(str(number) if isinstance(each, Placeholder) else each))
+        read()
+        closing = tail if self.config.frame == "both" else ()
+        ids.extend(closing)
+        origins.extend([AUTHOR] * len(closing))
+        if self.config.max_tokens is not None and len(ids) > self.config.max_tokens:
+            raise too_long(title, str(len(ids)), self.config.max_tokens, cut=False)
+        if not ids:
+            raise InputError(f"{title} is empty, and the tokenizer puts no token around it")
+        return ids, origins, places
+
+    def _texts(self, title: str, value: Any) -> dict[str, str]:
+        """The texts of all fields, by name. Raises InputError where they are others."""
+        fields = self.config.fields
+        shown = ", ".join(fields)
+        if not fields:
+            if value:
+                raise InputError(f"{title}: the template takes no text, and one was given")
+            return {}
+        if not isinstance(value, Mapping):
+            if len(fields) > 1:
+                raise InputError(f"{title}: the template takes the texts {shown}: give a map of them")
+            value = {fields[0]: value}
+        strange = [name for name in value if name not in fields]
+        missing = [name for name in fields if value.get(name) is None]
+        if strange or missing:
+            what = f"names {strange[0]!r:.80}" if strange else f"lacks the text {missing[0]}"
+            raise InputError(f"{title} {what}; the template takes {shown}")
+        for name in fields:
+            check_text(title if len(fields) == 1 else f"{name} of {title}", value[name])
+        return dict(value)
+
+
+def sample(config: TemplateConfig) -> list[Any]:
+    """Two prompts of unequal length, for the conformance kit."""
+    return [dict.fromkeys(config.fields, text) for text in ("is there a circle?", "red")]
