@@ -21,6 +21,7 @@ __all__ = ["COMMANDS", "run"]
 COMMANDS = {
     "check": "find every problem in documents, without loading a weight",
     "show": "print a document, a task, its plan, cost or picture",
+    "diff": "compare two documents, or two tasks",
     "explain": "explain a problem code with a bad and a good example",
     "run": "run a task on your inputs",
     "lock": "pin the versions and the weight files of a document",

@@ -11,6 +11,7 @@ __all__ = [
     "ALL",
     "ASK",
     "COMPARED",
+    "COMPARISONS",
     "COMPILED",
     "FIRST_HOUR",
     "LOCKED",
@@ -232,6 +233,12 @@ ROWS = [
     Step(f"run quickstart:image-caption --rows '{QUESTIONS.parent}/*.png' --out captions.tsv", "1 row answered"),
 ]  # fmt: skip
 
+COMPARISONS = [
+    Step("diff mplug2:video-qa mplug2:image-qa --picture difference.svg", "modules: 7 same"),
+    Step("diff quickstart mplug2 --json --exit-code", '"only in B"', json=True, code=1),
+    Step("diff quickstart:image-caption quickstart:video-caption --cost", "in common"),
+]
+
 COMPARED = [
     Step(f"compare {CASE}"),
     Step(f"compare {CASE} --json --data {shlex.quote(str(GOLDEN / 'mplug2' / 'text'))}", json=True),
@@ -249,5 +256,6 @@ ALL = [
     *PLUGINS,
     *TRAINED,
     *ROWS,
+    *COMPARISONS,
     *COMPARED,
 ]

@@ -19,6 +19,7 @@ from .conftest import Done
 from .steps import (
     ASK,
     COMPARED,
+    COMPARISONS,
     COMPILED,
     FIRST_HOUR,
     LOCKED,
@@ -76,6 +77,11 @@ def answers(steps: list[Step], printed: list[str]) -> list[str]:
     """What the steps printed that run an artifact, without their times."""
     runs = (step.words[0] == "run" and "--timing" not in step.words for step in steps)
     return list(compress(printed, runs))
+
+
+def test_documents_are_compared(walk) -> None:
+    take(walk, COMPARISONS)
+    assert Path("difference.svg").read_text(encoding="utf-8").startswith("<svg")
 
 
 def test_many_rows(walk) -> None:

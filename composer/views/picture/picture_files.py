@@ -13,7 +13,7 @@ from composer.views.picture.page import html_text
 from composer.views.picture.painting import Painting
 from composer.views.picture.svg import svg_text
 
-__all__ = ["MERMAID", "SUFFIXES", "write_picture"]
+__all__ = ["MERMAID", "SUFFIXES", "write_picture", "write_svg"]
 
 SUFFIXES = (".svg", ".html", ".png", ".pdf")
 MERMAID = "mermaid"
@@ -38,12 +38,22 @@ def write_picture(
         InputError: for another suffix, for a file that cannot be written, or where PNG or PDF is asked for and the
             converter is not installed.
     """
-    suffix = path.suffix.lower()
-    if suffix not in SUFFIXES:
-        raise InputError(f"{path}: a picture is written to a name that ends in {', '.join(SUFFIXES)}")
+    _check_suffix(path)
     svg = svg_text(report, tasks, painting=painting, notes=notes, objective=objective, closed=closed)
+    write_svg(path, report.name, svg)
+
+
+def _check_suffix(path: Path) -> None:
+    if path.suffix.lower() not in SUFFIXES:
+        raise InputError(f"{path}: a picture is written to a name that ends in {', '.join(SUFFIXES)}")
+
+
+def write_svg(path: Path, name: str, svg: str) -> None:
+    """Write a picture in the format that the name of its file tells. Raises InputError as `write_picture` does."""
+    _check_suffix(path)
+    suffix = path.suffix.lower()
     if suffix in (".svg", ".html"):
-        content = (html_text(report.name, svg) if suffix == ".html" else svg).encode()
+        content = (html_text(name, svg) if suffix == ".html" else svg).encode()
     else:
         content = _converted(svg, suffix)
     replace_file(path, lambda file: file.write(content))

@@ -13,9 +13,9 @@ from composer.views.picture.legend import Entry, legend_of
 from composer.views.picture.notes import Notes, noted
 from composer.views.picture.painting import Painting, painted, painted_legend
 from composer.views.picture.placing import Placed, Rect, place, text_width
-from composer.views.picture.scene import Box, Group, scenes_of
+from composer.views.picture.scene import Box, Group, Scene, scenes_of
 
-__all__ = ["svg_text"]
+__all__ = ["svg_of_scenes", "svg_text"]
 
 _WHITE = "#ffffff"
 _PAD = 24.0
@@ -48,8 +48,12 @@ def svg_text(
     else:
         scenes = [painted(scene, painting) for scene in scenes]
         legend = painted_legend(painting, scenes)
-    meaning = notes.meaning if notes is not None else ""
-    return _Drawing(report.name, [place(scene) for scene in scenes], legend, meaning).text()
+    return svg_of_scenes(report.name, scenes, legend, notes.meaning if notes is not None else "")
+
+
+def svg_of_scenes(name: str, scenes: Iterable[Scene], legend: list[Entry], meaning: str = "") -> str:
+    """The picture of scenes, wherever they come from, below a name and a legend."""
+    return _Drawing(name, [place(scene) for scene in scenes], legend, meaning).text()
 
 
 class _Drawing:
