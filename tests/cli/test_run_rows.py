@@ -72,7 +72,7 @@ def test_json_echoes_what_was_asked(composer, rows: Path) -> None:
     assert (told["rows"], told["answered"], told["failed"], told["out"]) == (5, 4, 1, "answers.csv")
     asked = told["asked"]
     assert asked["document"] == "speaking.yaml:embed"
-    assert (asked["task"], asked["weights"], asked["dtype"]) == ("embed", "weights.safetensors", "bfloat16")
+    assert (asked["task"], asked["weights"], asked["dtype"]) == ("embed", ["weights.safetensors"], "bfloat16")
     assert (asked["threads"], asked["workers"], asked["kept"]) == (1, 0, ["gold"])
     assert asked["columns"] == {"question": "question"}
     lines = Path("answers.csv").read_text().splitlines()
