@@ -259,9 +259,9 @@ class _Job:
         if precision == "fp32":
             return self.model.modules, dtype
         if precision not in self.cast:
-            self.cast[precision] = {
-                name: copy.deepcopy(module).to(dtype).eval() for name, module in self.model.modules.items()
-            }
+            # Copied together: what modules share, as those with adapters do, is shared by their copies.
+            copies = copy.deepcopy(self.model.modules)
+            self.cast[precision] = {name: module.to(dtype).eval() for name, module in copies.items()}
         return self.cast[precision], dtype
 
     def _compare(self, manifest: Manifest, prepared: Mapping[str, _Prepared]) -> dict[str, Parity]:

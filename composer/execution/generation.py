@@ -332,7 +332,7 @@ def generators_of(
 ) -> dict[str, Generator]:
     """A generator for every `generate` node of a plan."""
     return {
-        s.name: Generator(step=s, decoder=modules[s.node.module.name], registry=registry, shared=shared)
+        s.name: Generator(step=s, decoder=modules[s.node.part], registry=registry, shared=shared)
         for s in steps
         if s.node.generates
     }

@@ -19,6 +19,7 @@ from composer.execution.generation import (
     only_stream,
 )
 from composer.execution.linear import use_fastest_linears
+from composer.execution.parts import Parts, build_parts
 from composer.execution.processors import Processors
 from composer.execution.program import Program, build_module, build_program, module_names
 from composer.execution.runner import Runner
@@ -65,9 +66,13 @@ class Model:
         device: torch.device,
         loading: LoadReport | None = None,
         fusing: Fusing | None = None,
+        weights: Mapping[str, nn.Module] | None = None,
     ) -> None:
         self.report = report
         self.modules = dict(modules)
+        """What runs the nodes: modules by name, and modules with an adapter as `text+qa`."""
+        self.weights = dict(modules if weights is None else weights)
+        """What has weights of its own, by name, to be written: modules, and adapters as `text+qa`."""
         self.device = device
         self.dtype = next((p.dtype for m in modules.values() for p in m.parameters()), torch.float32)
         self.loading = loading
@@ -82,7 +87,7 @@ class Model:
     def __reduce_ex__(self, protocol: object) -> NoReturn:
         raise NotCopiedError(
             "a loaded model cannot be pickled or copied: load it again where it is needed with composer.load(...), "
-            "which maps the same weights, or write them with composer.weights.save_weights(model.modules, path)"
+            "which maps the same weights, or write them with composer.weights.save_weights(model.weights, path)"
         )
 
     def runner(self, task: str | None = None) -> Runner:
@@ -157,6 +162,7 @@ class Model:
             self._closed = True
             self._runners.clear()
             self.modules.clear()
+            self.weights.clear()
             self._processors = Processors()
 
     def __enter__(self) -> Model:
@@ -259,31 +265,41 @@ def load(
         needed=needed,
         held=held_lock(locked, document, registry),
     )
-    modules = _build(report, names, empty=not start.is_initial, fresh=start.fresh)
-    loading = start.fill(modules, changed=parameters, dtype=number_format, device=target)
-    for module in modules.values():
+    parts = _build(report, names, empty=not start.is_initial, fresh=start.fresh)
+    loading = start.fill(parts.weights, changed=parameters, dtype=number_format, device=target)
+    for module in parts.weights.values():
         module.to(target, number_format).eval()
-        use_fastest_linears(module)
-    return Model(report=report, modules=modules, tasks=names, device=target, loading=loading, fusing=fusing)
+    modules = parts.to_run(merge=True)
+    for module in modules.values():
+        use_fastest_linears(module.eval())
+    return Model(
+        report=report,
+        modules=modules,
+        tasks=names,
+        device=target,
+        loading=loading,
+        fusing=fusing,
+        weights=parts.weights_after(modules),
+    )
 
 
-def _build(
-    report: Checked, names: Iterable[str], *, empty: bool, fresh: Iterable[str] = ()
-) -> dict[str, nn.Module]:
-    """The modules that the tasks call, each once.
+def _build(report: Checked, names: Iterable[str], *, empty: bool, fresh: Iterable[str] = ()) -> Parts:
+    """What the tasks call, each module once.
 
     Empty ones stand on the meta device until a checkpoint fills them; `fresh` ones have their initial weights.
     """
     plans = [plan_task(report.tasks[name]) for name in names]
-    modules = {}
-    for name in module_names(plans):
-        declared = report.modules[name]
-        on_meta = empty and name not in fresh
-        modules[name] = _empty(declared) if on_meta else build_module(declared.type, declared.config)
+
+    def build(declared: CheckedModule) -> nn.Module:
+        on_meta = empty and declared.name not in fresh
+        return _empty(declared) if on_meta else build_module(declared.type, declared.config)
+
+    parts = build_parts(report, module_names(plans), build)
     for step in (step for plan in plans for step in plan.steps if step.node.generates):
         node = step.node
-        decoder_of(modules[node.module.name], node.decoding.generation.prompt, node.module.type.title)
-    return modules
+        module = parts.weights[node.module.name]
+        decoder_of(module, node.decoding.generation.prompt, node.module.type.title)
+    return parts
 
 
 def _empty(declared: CheckedModule) -> nn.Module:
@@ -303,10 +319,8 @@ def _empty(declared: CheckedModule) -> nn.Module:
 def build_for_training(report: Checked) -> tuple[dict[str, nn.Module], dict[str, Program]]:
     """Modules with initial weights, and the objective's program of every task that has an objective."""
     plans = {name: plan_objective(task) for name, task in report.tasks.items() if task.loss is not None}
-    modules = {
-        name: build_module(report.modules[name].type, report.modules[name].config)
-        for name in module_names(list(plans.values()))
-    }
+    names = module_names(list(plans.values()))
+    modules = build_parts(report, names, lambda it: build_module(it.type, it.config)).to_run(merge=False)
     return modules, {name: build_program(plan, modules) for name, plan in plans.items()}
 
 

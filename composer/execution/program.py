@@ -126,7 +126,7 @@ def _as_it_is(step: Step, function: Callable[..., Any]) -> Callable[..., Any]:
 
 def _function(step: Step, targets: Mapping[str, nn.Module]) -> Callable[..., Any]:
     node = step.node
-    target = targets[node.module.name]
+    target = targets[node.part]
     method = node.module.type.methods[node.method]
     function = target if method.attribute == "forward" else getattr(target, method.attribute)
     return function if node.options is None else _with_options(function, node.options)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
 
 import torch
 from torch import nn
@@ -12,8 +13,9 @@ from composer.graph import Checked
 from composer.plugin import Layout, Registry
 from composer.problems.suggest import unknown
 from composer.sources import INITIAL, Chosen, ChosenSources, GivenNames, GivenWeights, choose
+from composer.sources.choosing import adapters_of
 from composer.sources.held_lock import Held, hold_sources
-from composer.sources.located import Located
+from composer.sources.located import Located, locate
 from composer.weights import (
     Checkpoint,
     Cures,
@@ -26,6 +28,7 @@ from composer.weights import (
 from composer.weights.names import first_words
 from composer.weights.roots import ROOTS
 from composer.weights.slots import find_slots
+from composer.weights.trained_alone import BeganWith, bases_of
 
 __all__ = ["Opened", "Start", "chosen_layout"]
 
@@ -38,6 +41,8 @@ class Opened:
     located: Located
     checkpoint: Checkpoint
     layout: Layout | None
+    below: tuple[Opened, ...] = ()
+    """Where the rest lies, of a checkpoint that holds what was trained alone."""
 
 
 @dataclass(frozen=True)
@@ -81,7 +86,10 @@ class Start:
             chosen_layout(registry, source.declared.layout or None) for source in choice.sources
         ]  # before anything is read or fetched
         located = hold_sources(report, choice, held)
-        opened = tuple(map(_open, choice.sources, located, layouts))
+        opened = tuple(
+            _open(source, place, layout, registry)
+            for source, place, layout in zip(choice.sources, located, layouts, strict=True)
+        )
         return cls(report, registry, choice, opened)
 
     @property
@@ -112,7 +120,7 @@ class Start:
         try:
             return load_sources(
                 modules,
-                [self._part(each, modules) for each in self.opened],
+                [part for each in self.opened for part in self._parts(each, modules)],
                 parameters=dict(self.report.document.parameters),
                 dtype=dtype,
                 device=device,
@@ -124,6 +132,52 @@ class Start:
         except WeightsError as error:
             inherited = next((each.chosen for each in self.opened if each.chosen.inherited), None)
             raise (error if inherited is None else self._inherited(error, inherited)) from None
+
+    def _parts(self, opened: Opened, modules: Mapping[str, nn.Module]) -> Iterator[SourcePart]:
+        """What fills the modules of a source: its checkpoint, and those below where it holds what was trained alone."""
+        own = self._part(opened, modules)
+        if not opened.below:
+            yield own
+            return
+        slots = find_slots({name: modules[name] for name in own.modules})
+        left = set(slots.by_name)
+        layers: list[tuple[Opened, set[str]]] = []
+
+        def take(layer: Opened, wanted: set[str]) -> None:
+            held = (
+                {name for name in wanted if slots.first(name) in layer.checkpoint} if layer.below else wanted
+            )
+            layers.append((layer, held))
+            left.difference_update(held)
+            for each in sorted(layer.below, key=lambda it: it.chosen.whole):
+                of_each = each.chosen.modules
+                take(
+                    each,
+                    {
+                        name
+                        for name in left & wanted
+                        if each.chosen.whole or name.partition(".")[0] in of_each
+                    },
+                )
+
+        take(opened, set(left))
+        layers[0][1].update(left)  # what nothing holds is missing from the first
+        for layer, names in layers:
+            owners = {name.partition(".")[0] for name in names}
+            part = own if layer is opened else self._part(layer, modules)
+            filled = tuple(name for name in own.modules if name in owners)
+            elsewhere = frozenset(modules) - set(filled)
+            yield replace(part, modules=filled, only=frozenset(names), elsewhere=elsewhere)
+
+    def began_with(self) -> list[tuple[BeganWith, Located]]:
+        """The sources, for a checkpoint that leaves out what is in them."""
+        return [
+            (
+                BeganWith(it.chosen.declared, it.chosen.modules, it.chosen.whole, it.chosen.document),
+                it.located,
+            )
+            for it in self.opened
+        ]
 
     def _part(self, opened: Opened, modules: Mapping[str, nn.Module]) -> SourcePart:
         """The source as what fills its modules; one for the whole document may hold what is not wanted of it."""
@@ -139,7 +193,7 @@ class Start:
             name=str(opened.checkpoint.path) if chosen.declared.sort == "file" else opened.located.name,
             given=chosen.given,
             own=own,
-            declared=tuple(dict.fromkeys((*self.report.modules, *of_document))),
+            declared=tuple(dict.fromkeys((*self.report.modules, *adapters_of(self.report), *of_document))),
             elsewhere=frozenset(modules) - set(built),
             fresh=starting,
             located=opened.located,
@@ -169,14 +223,28 @@ class Start:
         return WeightsError(f"{origin}{error}", f"{origin}{error.details}")
 
 
-def _open(chosen: Chosen, located: Located, layout: Layout | None) -> Opened:
-    """Find a source and open it; a layout's roots come before the usual ones."""
+def _open(
+    chosen: Chosen, located: Located, layout: Layout | None, registry: Registry, above: tuple[Path, ...] = ()
+) -> Opened:
+    """Open a source; a layout's roots come before the usual ones. `above` are those that lead to it."""
     declared = chosen.declared
     roots = tuple(dict.fromkeys((*layout.roots, *ROOTS))) if layout is not None else ROOTS
     checkpoint = read_checkpoint(
         located.path, roots=roots, root=declared.root or None, prefix=declared.prefix
     )
-    return Opened(chosen, located, checkpoint, layout)
+    if checkpoint.path in above:
+        raise WeightsError(
+            f"{checkpoint.path} names itself as what it was trained on: name another checkpoint"
+        )
+    below = []
+    for began in bases_of(checkpoint, registry):
+        given = f"named by {checkpoint.path.name}"
+        source = Chosen(began.declared, given, began.modules, began.whole, began.document)
+        own = chosen_layout(registry, began.declared.layout or None)
+        place = locate(began.declared)
+        place.hold_digest()  # before anything of it is read
+        below.append(_open(source, place, own, registry, (*above, checkpoint.path)))
+    return Opened(chosen, located, checkpoint, layout, tuple(below))
 
 
 def chosen_layout(registry: Registry, layout: str | None) -> Layout | None:

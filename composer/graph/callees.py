@@ -47,6 +47,8 @@ class Callees:
     declared: dict[str, None] = field(default_factory=dict)
     """The names of all modules, in order."""
     called: set[str] = field(default_factory=set)
+    adapted: set[tuple[str, str]] = field(default_factory=set)
+    """The modules with the adapters that they are called with, or were meant to be."""
     pieces: Pieces | None = None
     """Of a document that has some."""
     _texts: dict[str, tuple[Vocabulary, Modality, Config]] = field(default_factory=dict)
@@ -68,10 +70,18 @@ class Callees:
                 module = None if config is None else CheckedModule(name, entry, config, path)
                 if module is not None and shape.weights is not None:
                     module.weights = self._weights.read(shape.weights, entry, path)
-                if module is not None and self._has_vocabulary(module):
+                if module is not None and self._has_vocabulary(module) and self._trains(module, shape):
                     self.modules[name] = module
             if name not in self.modules:
                 self.findings.silence(path)
+
+    def _trains(self, module: CheckedModule, shape: ModuleShape) -> bool:
+        """Put in what is frozen of a module and its adapters; whether these are sound."""
+        if shape.freeze is False and not shape.adapters:
+            return True
+        from composer.graph.adapted_modules import declare_training
+
+        return declare_training(self, module, shape)
 
     def _has_vocabulary(self, module: CheckedModule) -> bool:
         """Whether what makes text of a decoder's ids is there (C205 or C206 where it is not)."""
@@ -120,10 +130,16 @@ class Callees:
             self._faults.verbs(verbs, path)
             return None
         if verbs[0] == InPlace.key:
-            return self._in_place(node, path)
-        if verbs[0] == UsedPiece.key:
-            return self._used_piece(node, path)
-        return self._called(node, verbs[0], path)
+            found = self._in_place(node, path)
+        elif verbs[0] == UsedPiece.key:
+            found = self._used_piece(node, path)
+        else:
+            found = self._called(node, verbs[0], path)
+        if node.adapter is None or found is None:
+            return found
+        from composer.graph.adapted_modules import with_adapter
+
+        return with_adapter(self, found, node.adapter, path)
 
     def find(self, section: Section[E], key: str, path: YamlPath, code: str, what: str) -> E | None:
         """A registry entry by id, or None after reporting C201/C205, C301 or C302."""

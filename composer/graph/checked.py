@@ -16,10 +16,12 @@ from composer.types import ITEMS, UNBOUNDED, PortType, Several, Signature, Symbo
 if TYPE_CHECKING:
     import networkx as nx
 
+    from composer.graph.low_rank import CheckedAdapter
     from composer.graph.piece_bodies import PieceBody, PieceUse
     from composer.language.declared_weights import DeclaredWeights
 
 __all__ = [
+    "JOIN",
     "VERBS",
     "Call",
     "Callee",
@@ -37,8 +39,13 @@ __all__ = [
     "UsedPiece",
     "Wired",
     "endpoints_of",
+    "part_name",
+    "split_part",
     "text_of",
 ]
+
+JOIN = "+"
+"""Between a module and its adapter, in names of what runs and in keys of checkpoints. No name of a document has it."""
 
 Endpoint = tuple[str, str]
 """Name of a node or input, and one of its output ports."""
@@ -51,6 +58,17 @@ def endpoints_of(wired: Wired) -> tuple[Endpoint, ...]:
     """The sources of an input port, one by one."""
     is_one = bool(wired) and isinstance(wired[0], str)
     return cast("tuple[Endpoint, ...]", (wired,) if is_one else wired)
+
+
+def part_name(module: str, adapter: str) -> str:
+    """What runs when a module is called with an adapter: `text+qa`; with none, the module itself."""
+    return f"{module}{JOIN}{adapter}" if adapter else module
+
+
+def split_part(part: str) -> tuple[str, str]:
+    """The module and the adapter of `text+qa`; no adapter is empty."""
+    module, _, adapter = part.partition(JOIN)
+    return module, adapter
 
 
 def text_of(endpoint: Endpoint) -> str:
@@ -68,6 +86,9 @@ class CheckedModule:
     path: YamlPath
     weights: DeclaredWeights | None = None
     """Where its own weights come from, where the document says it."""
+    freeze: bool | tuple[str, ...] = False
+    """Whether training leaves its weights as they are, or the names of those."""
+    adapters: Mapping[str, CheckedAdapter] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -125,6 +146,8 @@ class Callee:
     method: str
     options: Config | None
     signature: Signature
+    adapter: str = field(default="", kw_only=True)
+    """The adapter that the module is called with; empty for none."""
 
 
 @dataclass(frozen=True)
@@ -187,6 +210,11 @@ class CheckedNode:
     @property
     def module(self) -> CheckedModule:
         return self.callee.module
+
+    @property
+    def part(self) -> str:
+        """What runs the node: its module, or that with an adapter, `text+qa`, which has weights of its own beside."""
+        return part_name(self.module.name, self.callee.adapter)
 
     @property
     def method(self) -> str:

@@ -190,6 +190,10 @@ def _warn_uncalled(document: Resolved, callees: Callees) -> None:
             place = document.tree.place(("modules", name), key=True)
             helps = ("call it from a task, or remove it",)
             callees.findings.add(Problem("C217", "warning", message, place, helps=helps))
+    if any(module.adapters for module in document.shape.modules.values()):
+        from composer.graph.adapted_modules import warn_unused_adapters
+
+        warn_unused_adapters(callees)
     if callees.pieces is not None:
         callees.pieces.warn_unused()
 

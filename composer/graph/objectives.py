@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
 
-from composer.graph.checked import Callee, Endpoint, Generate, Wired, endpoints_of
+from composer.graph.checked import Callee, CheckedModule, Endpoint, Generate, Wired, endpoints_of
 from composer.graph.wires import Wires
 from composer.language import Resolved
 from composer.plugin import Registry
-from composer.problems import Place, Problem, YamlPath
+from composer.problems import Note, Place, Problem, YamlPath
 from composer.types import PortType
 
-__all__ = ["nothing_to_train", "searches_in_the_way", "trains_nothing"]
+__all__ = ["all_frozen", "nothing_to_train", "searches_in_the_way", "trained_by"]
 
 WHY = "a search picks tokens, and picking has no gradient: what comes before it would not be trained"
 CURE = "score given texts instead: `call` the decoder with the tokens of an input of the objective"
@@ -51,33 +51,37 @@ def searches_in_the_way(
         yield Problem("C223", "error", message, place, helps=(WHY, CURE))
 
 
-def trains_nothing(
+def trained_by(
     loss: Endpoint,
     inputs: Collection[str],
     callees: Mapping[str, Callee],
     sources: Mapping[str, Mapping[str, Wired]],
     types: Mapping[Endpoint, PortType],
     registry: Registry,
-) -> bool:
-    """Whether no module with weights reaches the loss along values that carry a gradient (ids and counts do not)."""
+) -> tuple[bool, list[CheckedModule]]:
+    """Whether a module that learns reaches the loss along values that carry a gradient (ids and counts do not), and
+    the modules on the way whose weights are all frozen."""
     waiting, seen = [loss], {loss}
+    frozen: dict[str, CheckedModule] = {}
     while waiting:
         node = waiting.pop()[0]
         if node in inputs:
             continue
         callee = callees.get(node)
         if callee is None:  # a node with a fault of its own
-            return False
+            return True, []
         if isinstance(callee, Generate):
             continue
         if not callee.module.type.stateless:
-            return False
+            if callee.module.freeze is not True or callee.adapter:
+                return True, []
+            frozen[callee.module.name] = callee.module
         for source in sources.get(node, {}).values():
             for endpoint in endpoints_of(source):
                 if endpoint not in seen and _carries_gradient(types.get(endpoint), registry):
                     seen.add(endpoint)
                     waiting.append(endpoint)
-    return True
+    return False, list(frozen.values())
 
 
 def nothing_to_train(loss: str, place: Place) -> Problem:
@@ -85,6 +89,18 @@ def nothing_to_train(loss: str, place: Place) -> Problem:
     message = f"no module that learns reaches the loss {loss}: there is nothing to train"
     helps = ("read a node that calls a module with weights; ids, classes and counts carry no gradient",)
     return Problem("C224", "error", message, place, helps=helps)
+
+
+def all_frozen(loss: str, frozen: list[CheckedModule], place: Place, document: Resolved) -> Problem:
+    """C253."""
+    names = ", ".join(f"`{module.name}`" for module in frozen)
+    message = f"every module that the loss {loss} reaches is frozen ({names}): there is nothing to train"
+    notes = tuple(
+        Note(document.tree.place((*module.path, "freeze"), key=True), f"`{module.name}` is frozen here")
+        for module in frozen
+    )
+    helps = ("leave `freeze` out of one of them, list what is frozen of it, or call it with an adapter",)
+    return Problem("C253", "error", message, place, notes=notes, helps=helps)
 
 
 def _carries_gradient(port: PortType | None, registry: Registry) -> bool:

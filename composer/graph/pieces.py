@@ -12,7 +12,7 @@ from composer.graph.expanding import Expansion
 from composer.graph.piece_bodies import PieceBody, PieceNode, PieceUse
 from composer.graph.piece_rounds import MOST_NODES, too_many, without_rounds
 from composer.graph.tasks import TaskChecker
-from composer.language import NodeShape, PieceShape, TaskShape, wrong_type
+from composer.language import NodeShape, PieceShape, Resolved, TaskShape, wrong_type
 from composer.language.piece_parameters import IN_PORT_TYPE
 from composer.plugin import ModuleType, NoConfig
 from composer.problems import Note, Problem, YamlPath
@@ -136,8 +136,8 @@ class Pieces:
         }
         known = {port: found for port, found in ports.items() if found is not None}
         nodes = {
-            key: node.model_copy(update={"with_": document.filled(node.with_, values)})
-            if node.with_
+            key: node.model_copy(update=_filled(node, document, values))
+            if node.with_ or node.adapter
             else node
             for key, node in shape.nodes.items()
         }
@@ -214,6 +214,15 @@ class Pieces:
             message = f"the port type {port} has {len(port.dims)} dims; its kind has {len(dims)}"
             helps = (f"its dims are {', '.join(dims) or 'none'}; `{port.kind}` alone leaves them open",)
         return Problem("C220", "error", message, place, helps=helps)
+
+
+def _filled(node: NodeShape, document: Resolved, values: Mapping[str, object]) -> dict[str, object]:
+    """What a node inside says with the piece's parameters filled in."""
+    adapter = document.filled(node.adapter, values)
+    return {
+        "with_": document.filled(node.with_, values),
+        "adapter": str(adapter) if adapter else None,
+    }
 
 
 def _body(

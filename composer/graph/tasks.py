@@ -388,7 +388,7 @@ class TaskChecker:
         objective = self.shape.objective
         if objective is None:
             return
-        from composer.graph.objectives import nothing_to_train, searches_in_the_way, trains_nothing
+        from composer.graph.objectives import all_frozen, nothing_to_train, searches_in_the_way, trained_by
 
         where = (*path, "objective", "loss")
         document = self.callees.document
@@ -402,10 +402,14 @@ class TaskChecker:
         self.findings.extend(searches_in_the_way(wires, nodes, searches, scalar, where, document))
         if loss is None or own.failed or any(map(self._is_silent, self.names)):
             return
-        if trains_nothing(
+        learns, frozen = trained_by(
             loss, self.inputs, self.resolved, self.sources, self.edges.types, self.callees.registry
-        ):
-            self.findings.add(nothing_to_train(objective.loss, document.tree.place(where)))
+        )
+        place = document.tree.place(where)
+        if not learns and frozen:
+            self.findings.add(all_frozen(objective.loss, frozen, place, document))
+        elif not learns:
+            self.findings.add(nothing_to_train(objective.loss, place))
 
     def _warn_unused(self, wires: Wires, path: YamlPath, own: Scope) -> None:
         """Nodes and inputs that nothing needs; silent where a fault in the task may be the reason."""

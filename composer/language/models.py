@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal, Union
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag
 
 __all__ = [
+    "AdapterShape",
     "CompileShape",
     "DocumentShape",
     "InputShape",
@@ -58,6 +59,15 @@ _Weights = Annotated[
 ]
 
 
+class AdapterShape(_Shape):
+    """A low-rank adapter (LoRA) of a module: small weights beside frozen or shared ones, for the nodes that name it."""
+
+    with_: dict[str, Any] = Field(default_factory=dict, alias="with")
+    """Its rank, its scale, and the parts of the module that it adapts."""
+    summary: str = ""
+    """One line for people."""
+
+
 class ModuleShape(_Shape):
     """A declared instance of a module type; it owns weights."""
 
@@ -67,6 +77,10 @@ class ModuleShape(_Shape):
     """Config of the module type."""
     weights: _Weights | None = None
     """Where its weights come from: a file, `package:name/file`, `hub:owner/name@revision`, a map, or `fresh`."""
+    freeze: bool | list[str] = False
+    """Whether training leaves its weights as they are, or names of those (`[embeddings, "layers.0.*"]`)."""
+    adapters: dict[str, AdapterShape] = Field(default_factory=dict)
+    """Low-rank adapters by name; a node that calls the module says which one it calls with."""
     summary: str = ""
     """One line for people."""
 
@@ -111,6 +125,8 @@ class NodeShape(_Shape):
     with_: dict[str, Any] = Field(default_factory=dict, alias="with")
     """Config of the module type (`uses`), options of the method (`call`) or the search (`generate`), or parameters
     of the piece."""
+    adapter: str | None = None
+    """The adapter of the module that the node calls with; left out, the module's own weights alone."""
     summary: str = ""
     """One line for people."""
 

@@ -39,6 +39,7 @@ def fill_pieces(shape: DocumentShape, parameters: Parameters, tree: Tree) -> dic
         for key, node in piece.nodes.items():
             where = (*path, "nodes", key)
             inner.fill(node.with_, (*where, "with"), tree, where)
+            inner.fill(node.adapter, (*where, "adapter"), tree, where)
         parameters.used |= inner.used - set(piece.parameters)
         if not findings.has(Effect.UNSETTLES):
             findings.extend(_unused(inner, name, piece.parameters, tree))

@@ -168,14 +168,20 @@ def _fill_all(shape: DocumentShape, parameters: Parameters, tree: Tree) -> None:
         fill(module, ("modules", name))
         if module.weights is not None:
             _fill_weights(module, ("modules", name), parameters, tree)
+        for adapter_name, adapter in module.adapters.items():
+            fill(adapter, ("modules", name, "adapters", adapter_name))
     for path, inputs, nodes in graphs_of(shape):
         if path[0] == "pieces":
             continue
         for input_name, item in inputs.items():
             fill(item, (*path, "inputs", input_name))
         for node_name, node in nodes.items():
+            where = (*path, "nodes", node_name)
             if node.with_:
-                fill(node, (*path, "nodes", node_name))
+                fill(node, where)
+            if node.adapter is not None:
+                filled = parameters.fill(node.adapter, (*where, "adapter"), tree, where)
+                node.adapter = str(filled) if filled else None
 
 
 def _fill_weights(module: ModuleShape, owner: YamlPath, parameters: Parameters, tree: Tree) -> None:
@@ -230,6 +236,9 @@ def _check_names(shape: DocumentShape, tree: Tree, findings: Findings) -> None:
 
     check(shape.parameters, ("parameters",), "parameter")
     check(shape.modules, ("modules",), "module")
+    for name, module in shape.modules.items():
+        if module.adapters:
+            check(module.adapters, ("modules", name, "adapters"), "adapter")
     check(shape.pieces, ("pieces",), "piece")
     for name, piece in shape.pieces.items():
         check(piece.parameters, ("pieces", name, "parameters"), "parameter")

@@ -48,7 +48,14 @@ class Form(Generic[Shape_co]):
 DOCUMENT = Form(
     DocumentShape,
     "the document",
-    {"modules": "module", "pieces": "piece", "tasks": "task", "nodes": "node", "inputs": "input"},
+    {
+        "modules": "module",
+        "adapters": "adapter",
+        "pieces": "piece",
+        "tasks": "task",
+        "nodes": "node",
+        "inputs": "input",
+    },
 )
 
 

@@ -177,6 +177,8 @@ def _shape_problem(
         wanted = "a path, a map or `fresh`"
     if role_of(path) == "output":
         wanted = "a reference `node.port`"
+    if path[-1:] == ("freeze",) and role_of(path[:-1]) == "module":
+        wanted = "true, false or a list of names"
     if wanted is None:
         message = f"{what}: {fault['msg'].removeprefix('Value error, ')}"
     else:
@@ -221,6 +223,8 @@ def _cures(path: YamlPath, wanted: str | None, value: object, form: Form[BaseMod
         helps.append(_less_indent(path, form))
     elif wanted == "a map" and value is None:
         helps.append("remove the key, or indent its content below it")
+    if path[-1:] == ("freeze",) and isinstance(value, str):
+        helps.append(f"to freeze a part of the module, write a list: `[{value}]`")
     if path == ("extends",) and isinstance(value, list):
         helps.append("a document extends one other, which may extend a third")
     if isinstance(value, str) and value.casefold() in ("none", "null", "nil"):
@@ -251,7 +255,9 @@ def _yaml_path(loc: YamlPath, data: Any) -> YamlPath:
         if in_list or (isinstance(data, dict) and step in data):
             data = data[step]
             path.append(step)
-        elif isinstance(step, str) and (step in ("str", "[key]") or step.startswith(("dict[", "list["))):
+        elif isinstance(step, str) and (
+            step in ("str", "bool", "[key]") or step.startswith(("dict[", "list["))
+        ):
             continue
         else:
             path.append(step)

@@ -61,7 +61,7 @@ class Step:
         if self.node.is_in_place:
             return self.node.module.type.id
         method = "" if self.node.method in ("forward", "generate") else f".{self.node.method}"
-        return f"{self.node.module.name}{method}"
+        return f"{self.node.part}{method}"
 
 
 @dataclass(frozen=True)
@@ -91,8 +91,8 @@ class Plan:
 
     @property
     def modules(self) -> tuple[str, ...]:
-        """Names of the declared modules that the plan calls, each once."""
-        return tuple(dict.fromkeys(s.node.module.name for s in self.steps if not s.node.is_in_place))
+        """What the plan calls, each once: declared modules by name, and those with an adapter (`text+qa`)."""
+        return tuple(dict.fromkeys(s.node.part for s in self.steps if not s.node.is_in_place))
 
     def depending_on(self, inputs: Collection[str]) -> frozenset[str]:
         """The steps that depend on these inputs alone: what a session that keeps them runs once."""

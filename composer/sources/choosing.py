@@ -12,16 +12,19 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from composer.graph import Checked
+from composer.graph.checked import part_name, split_part
 from composer.language.declared_weights import DeclaredWeights
 from composer.plugin import Document, Registry
 from composer.problems import InputError
 from composer.problems.suggest import unknown
 from composer.sources.given import INITIAL, GivenNames, GivenSources, GivenWeights, for_the_whole, read_given
 
-__all__ = ["NOTHING", "Chosen", "ChosenSources", "choose", "sources_shown"]
+__all__ = ["NOTHING", "NOTHING_FOR_IT", "Chosen", "ChosenSources", "adapters_of", "choose", "sources_shown"]
 
 NOTHING = "nothing"
 _INITIAL = f"--weights {INITIAL}"
+NOTHING_FOR_IT = "nothing gives it weights, and a fresh adapter changes nothing"
+"""Why an adapter starts fresh that nobody named."""
 _TRAINED = "nothing gives it weights, and training begins with initial ones"
 
 
@@ -90,35 +93,57 @@ def choose(
     given = read_given(report, registry, weights, layout, root)
     starting = _starting(report, init)
     _hold_apart(given, starting)
-    names = list(report.modules if needed is None else needed)
-    found = _Found()
-    for name in names:
-        module = report.modules[name]
-        if name in starting:
-            found.fresh[name] = f"--init {name}"
-        elif name in given.pairs:
-            found.take(name, given.pairs[name], f"--weights {name}=")
-        elif module.weights is not None and given.whole is None and not given.initial:
-            found.take(name, module.weights, module.weights.place)
-        elif not module.type.stateless:
-            found.rest.append(name)
+    called = (*report.modules, *adapters_of(report)) if needed is None else tuple(needed)
+    names = list(dict.fromkeys(owner for name in called for owner in (split_part(name)[0], name)))
+    found, adapters = _each_alone(report, given, starting, names)
+    shipped = _shipped(registry, report) if found.rest else None
+    if given.initial or given.whole is not None or (found.rest and (shipped or otherwise == INITIAL)):
+        found.rest += adapters  # they come from where the rest comes from
+    else:
+        found.fresh |= dict.fromkeys(adapters, NOTHING_FOR_IT)
     if given.initial:
         found.begin_fresh(_INITIAL)
     elif given.whole is not None:
         found.fill(given.whole, "--weights", given.document)
     elif otherwise == INITIAL:
         found.begin_fresh(_TRAINED)
-    elif found.rest and (shipped := _shipped(registry, report)) is not None:
+    elif found.rest and shipped is not None:
         path, document, inherited = shipped
         layout_of_all, root_of_all = for_the_whole(layout) or "", for_the_whole(root) or ""
         declared = DeclaredWeights(file=str(path), layout=layout_of_all, root=root_of_all)
         found.fill(declared, f"ships with {document}", document, inherited)
-    elif found.rest and found.rest == names and otherwise != NOTHING:
+    elif (
+        found.rest and otherwise != NOTHING and found.rest == [name for name in names if name not in adapters]
+    ):
         raise InputError(_no_weights(report.name))
     if not given.initial:  # a layout then reads a published config alone
         _hold_options(found.sources, for_the_whole(layout), for_the_whole(root))
     unused = tuple(_unused(given, found.sources, names))
     return ChosenSources(tuple(found.sources), found.fresh, tuple(found.rest), unused, _TRAINED)
+
+
+def _each_alone(
+    report: Checked, given: GivenSources, starting: Iterable[str], names: Iterable[str]
+) -> tuple[_Found, list[str]]:
+    """What is said of single modules, and the adapters of which nothing is."""
+    found = _Found()
+    adapters: list[str] = []
+    for name in names:
+        if name in starting:
+            found.fresh[name] = f"--init {name}"
+            continue
+        if name in given.pairs:
+            found.take(name, given.pairs[name], f"--weights {name}=")
+            continue
+        if split_part(name)[1]:
+            adapters.append(name)
+            continue
+        module = report.modules[name]
+        if module.weights is not None and given.whole is None and not given.initial:
+            found.take(name, module.weights, module.weights.place)
+        elif not module.type.stateless:
+            found.rest.append(name)
+    return found, adapters
 
 
 @dataclass
@@ -166,10 +191,16 @@ def sources_shown(report: Checked) -> Iterator[tuple[str, str, str]]:
 def _starting(report: Checked, init: str | Iterable[str]) -> tuple[str, ...]:
     """The modules that are named to start fresh. Raises InputError for a name that the document does not declare."""
     names = (init,) if isinstance(init, str) else tuple(init)
+    known = (*report.modules, *adapters_of(report))
     for name in names:
-        if name not in report.modules:
-            raise unknown("module", name, report.modules, report.name)
+        if name not in known:
+            raise unknown("module", name, known, report.name)
     return names
+
+
+def adapters_of(report: Checked) -> tuple[str, ...]:
+    """The adapters of all modules, as `text+qa`."""
+    return tuple(part_name(name, each) for name, module in report.modules.items() for each in module.adapters)
 
 
 def _hold_apart(given: GivenSources, starting: Iterable[str]) -> None:

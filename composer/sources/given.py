@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Union
 
 from composer.graph import Checked
+from composer.graph.checked import split_part
 from composer.language.declared_weights import FRESH, DeclaredWeights, read_weights_map, read_weights_text
 from composer.plugin import Registry
 from composer.problems import InputError
@@ -107,7 +108,8 @@ def _split(weights: GivenWeights) -> tuple[OneSource | None, Mapping[str, OneSou
 
 
 def _pair(report: Checked, registry: Registry, name: str, value: OneSource) -> DeclaredWeights:
-    if name not in report.modules:
+    module, adapter = split_part(name)
+    if module not in report.modules or (adapter and adapter not in report.modules[module].adapters):
         if any(name == key for key in ("file", "package", "hub")):
             raise InputError(
                 f"weights={{{name!r}: ...}} reads as a map of modules: write {{{WHOLE!r}: {{{name!r}: ...}}}} for the "

@@ -9,7 +9,7 @@ from pathlib import Path
 from composer.graph import Checked
 from composer.plugin import Registry
 from composer.problems import InputError
-from composer.sources.choosing import NOTHING, Chosen, ChosenSources, choose
+from composer.sources.choosing import NOTHING, Chosen, ChosenSources, adapters_of, choose
 from composer.sources.located import Located, locate
 from composer.sources.lock_file import SUFFIX, Document, Lock, LockedWeights, lock_place, read_lock
 from composer.sources.locking import called_modules, plugins_of, source_text
@@ -40,8 +40,9 @@ class Held:
                 yield f"the plugin {plugin} ({package}) is used, and not in the lock"
             elif package != lock.plugins[plugin]:
                 yield f"the plugin {plugin} is {package or 'of no package'}, and {lock.plugins[plugin]} in the lock"
+        known = (*report.modules, *adapters_of(report))
         for name in (name for each in lock.weights for name in each.modules):
-            if name not in report.modules:
+            if name not in known:
                 yield f"the lock holds weights of `{name}`, and the document has no such module"
 
     def started(self, choice: ChosenSources) -> Iterator[str]:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from composer.graph import Checked
-from composer.sources.choosing import Chosen, ChosenSources
+from composer.sources.choosing import Chosen, ChosenSources, adapters_of
 from composer.sources.located import Located, locate
 from composer.sources.lock_file import Lock, LockedWeights
 
@@ -14,14 +14,16 @@ __all__ = ["called_modules", "lock_of", "plugins_of", "source_text"]
 
 
 def called_modules(report: Checked) -> tuple[str, ...]:
-    """The declared modules that any task calls, in the document's order."""
+    """The declared modules that any task calls, and the adapters that it calls them with, in the document's order."""
     called = {
-        node.module.name
+        name
         for task in report.tasks.values()
         for node in task.nodes.values()
         if not node.is_in_place
+        for name in (node.module.name, node.part)
     }
-    return tuple(name for name in report.modules if name in called)
+    adapters = adapters_of(report)
+    return tuple(name for name in (*report.modules, *adapters) if name in called)
 
 
 def lock_of(

@@ -85,6 +85,8 @@ def train_epochs(
     resume: bool = False,
     document: str = "",
     numerics: Numerics = Numerics(),  # noqa: B008 (a frozen value)
+    left_out: frozenset[str] = frozenset(),
+    began_with: str = "",
     progress: Progress = lambda step: None,
     finished: Callable[[EpochResult], None] = lambda result: None,
 ) -> list[EpochResult]:
@@ -93,7 +95,8 @@ def train_epochs(
     The batches of an epoch are mixed in an order that the seed and the epoch decide. With `checkpoint`, the whole state
     is written there after every epoch; `resume` goes on from it and ends as a run without a stop would, or extends a
     run to the epochs of the recipe. `document` tells the trained document from others; `numerics` is where the modules
-    are and what their losses are computed in.
+    are and what their losses are computed in. What is `left_out` of the checkpoint is frozen and lies in the
+    weights that the run `began_with` (their SHA-256).
 
     Raises:
         ComposerError: when a loss, a gradient or a weight is not finite (no weight has changed and nothing was written
@@ -102,7 +105,14 @@ def train_epochs(
     modules = nn.ModuleDict(dict(trainee.modules_by_name))
     optimizer = optimizer_of(modules, recipe)
     batches = {task: item.batches(0) for task, item in data.items()}
-    state = RunState(Course.of(recipe), document, batches, numerics=numerics)
+    state = RunState(
+        Course.of(recipe),
+        document,
+        batches,
+        numerics=numerics,
+        left_out=left_out,
+        began_with=began_with,
+    )
     if resume:
         if checkpoint is None:
             raise ComposerError("there is no checkpoint to resume from: name one")
@@ -111,7 +121,7 @@ def train_epochs(
         torch.manual_seed(recipe.seed)
     results = [EpochResult(**item) for item in state.results]
     run = _Run(trainee, data, state, modules, optimizer, progress, checkpoint)
-    modules.train()
+    trainee.train()
     for epoch in range(len(results), state.course.epochs):
         result = run.epoch(epoch)
         results.append(result)

@@ -25,8 +25,9 @@ from composer.sources.held_lock import held_lock
 from composer.training.data import SampleData
 from composer.training.numerics import FP32, Numerics
 from composer.training.programs import Programs, initial_programs
-from composer.training.rehearsal import collecting, rehearse, scored_splits
+from composer.training.rehearsal import collecting, never_trained, rehearse, scored_splits
 from composer.training.samples import build_source
+from composer.training.what_is_written import TrainedAlone
 
 __all__ = ["SPLITS", "Prepared", "Request", "prepare"]
 
@@ -66,6 +67,10 @@ class Prepared:
     """Distributions that the samples come from."""
     warnings: tuple[Problem, ...] = ()
     sources: Mapping[str, str] | None = None
+    written: TrainedAlone = field(default_factory=TrainedAlone)
+    """What is left out of the weights that are written."""
+    idle: Mapping[str, list[str]] = field(default_factory=dict)
+    """Adapters, and their layers that no objective gives a gradient."""
 
     @property
     def digest(self) -> str:
@@ -76,6 +81,14 @@ class Prepared:
             for name, module in self.report.modules.items()
             if name in self.programs.modules_by_name
         }
+        training = {
+            name: (
+                module.freeze,
+                {key: each.config.model_dump_json() for key, each in module.adapters.items()},
+            )
+            for name, module in self.report.modules.items()
+            if name in modules and (module.freeze or module.adapters)
+        }
         tasks = {task: _written(shape.tasks[task]) for task in self.recipe.tasks}
         inside = [
             (task, *_told(node))
@@ -83,7 +96,8 @@ class Prepared:
             for node in self.report.tasks[task].nodes.values()
             if "/" in node.name
         ]
-        text = json.dumps([modules, tasks, *([inside] if inside else [])], sort_keys=True, default=str)
+        more = [each for each in (inside, training) if each]
+        text = json.dumps([modules, tasks, *more], sort_keys=True, default=str)
         return hashlib.sha256(text.encode()).hexdigest()
 
 
@@ -93,6 +107,8 @@ def _written(task: TaskShape) -> dict[str, Any]:
     graphs = [written, written["objective"] or {}]
     for node in (node for graph in graphs for node in graph.get("nodes", {}).values()):
         del node["piece"]
+        if node["adapter"] is None:
+            del node["adapter"]
     return written
 
 
@@ -100,7 +116,7 @@ def _told(node: CheckedNode) -> tuple[object, ...]:
     """What a node inside of a piece is."""
     options = None if node.options is None else node.options.model_dump_json()
     config = node.module.config.model_dump_json()
-    callee = (node.callee.key, node.module.name, node.module.type.id, config, node.method, options)
+    callee = (node.callee.key, node.part, node.module.type.id, config, node.method, options)
     return node.name, *callee, sorted(node.sources.items())
 
 
@@ -125,10 +141,11 @@ def prepare(request: Request, registry: Registry | None = None) -> Prepared:
     start = _start(request, report, recipe, registry)
     programs = initial_programs(report, recipe, start, numerics, request.settings or ())
     if not any(p.requires_grad for m in programs.modules_by_name.values() for p in m.parameters()):
+        frozen = ": all of them are frozen" if programs.parts.frozen else ""
         raise InputError(
-            f"{report.name} has no weight that could be trained in the tasks {', '.join(recipe.tasks)}"
+            f"{report.name} has no weight that could be trained in the tasks {', '.join(recipe.tasks)}{frozen}"
         )
-    data = _data(programs, recipe, found, registry, request.splits)
+    data, idle = _data(programs, recipe, found, registry, request.splits)
     used = {package for task in recipe.tasks for package in found.datasets[task][0].packages}
     return Prepared(
         report,
@@ -140,6 +157,8 @@ def prepare(request: Request, registry: Registry | None = None) -> Prepared:
         frozenset(used),
         found.problems,
         found.sources,
+        TrainedAlone.of(programs, start),
+        idle,
     )
 
 
@@ -166,8 +185,11 @@ def _plans(report: Checked, task: str) -> tuple[Plan, Plan]:
 
 def _data(
     programs: Programs, recipe: Recipe, found: RecipeReport, registry: Registry, splits: tuple[str, ...]
-) -> dict[str, SampleData]:
-    """The data of every task, rehearsed. Raises DocumentError with all that is wrong with it."""
+) -> tuple[dict[str, SampleData], dict[str, list[str]]]:
+    """The data of every task, rehearsed, and the layers of adapters that had no gradient meanwhile.
+
+    Raises DocumentError with all that is wrong with it.
+    """
     assert found.tree is not None
     assert found.document is not None
     problems: list[Problem] = []
@@ -184,14 +206,22 @@ def _data(
         _hold_splits(data, splits)
     model = Model(
         report=found.document,
-        modules=programs.modules_by_name,
+        modules=programs.running,
         tasks=list(recipe.tasks),
         device=programs.numerics.device,
     )
-    problems += rehearse(programs, data, model, recipe, registry, found.tree, splits)
+    told, idle = rehearse(programs, data, model, recipe, registry, found.tree, splits)
+    problems += told
     if problems:
         raise DocumentError(dict.fromkeys(problems), found.sources)
-    return data
+    problems = [
+        never_trained(part, found.document)
+        for part, layers in idle.items()
+        if len(layers) == len(programs.parts.layers[part])
+    ]
+    if problems:
+        raise DocumentError(problems, found.document.sources)
+    return data, {part: layers for part, layers in idle.items() if layers}
 
 
 def _hold_splits(data: Mapping[str, SampleData], splits: tuple[str, ...]) -> None:

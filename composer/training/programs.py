@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from composer.execution import Program, Start, build_for_training, build_module
+from composer.execution import Program, Start, build_module, build_program
 from composer.execution.generation import walk
 from composer.execution.node_errors import node_errors
+from composer.execution.parts import Parts, build_parts
 from composer.execution.program import module_names
 from composer.graph import Checked
+from composer.graph.checked import split_part
 from composer.plan import Plan, plan_objective, plan_task
 from composer.recipes import Recipe
 from composer.training.init_scale import spread_initial_weights
@@ -27,12 +30,17 @@ class Programs:
 
     def __init__(
         self,
-        modules: Mapping[str, nn.Module],
+        parts: Parts,
+        running: Mapping[str, nn.Module],
         programs: Mapping[str, Program],
         loading: LoadReport | None = None,
         numerics: Numerics = Numerics(),  # noqa: B008 (a frozen value)
     ) -> None:
-        self.modules_by_name = dict(modules)
+        self.parts = parts
+        self.running = dict(running)
+        """What runs the nodes: modules, and modules with an adapter as `text+qa`."""
+        self.modules_by_name = dict(parts.weights)
+        """What has weights of its own: modules, and the weights of adapters as `text+qa`."""
         self._programs = dict(programs)
         self.numerics = numerics
         self.loading = loading
@@ -53,11 +61,34 @@ class Programs:
         """What the task's objective takes."""
         return self._programs[task].plan
 
+    def train(self) -> None:
+        """Put the modules into training mode, and what is frozen, with the dropout in it, into that of answering."""
+        self.parts.set_modes(self.running, training=True)
+
+    def eval(self) -> None:
+        """Put the modules into the mode of answering."""
+        self.parts.set_modes(self.running, training=False)
+
     @property
     def untrained(self) -> list[str]:
         """Modules that answering takes and no objective reaches: they keep their initial weights."""
-        trained = {name for program in self._programs.values() for name in program.names}
+        called = {name for program in self._programs.values() for name in program.names}
+        trained = called | {split_part(name)[0] for name in called}
         return [name for name in self.modules_by_name if name not in trained]
+
+    def without_gradient(self) -> dict[str, list[str]]:
+        """Adapters that an objective calls with, and their layers that have no gradient now."""
+        called = {name for program in self._programs.values() for name in program.names}
+        layers: Mapping[str, Mapping[str, Any]] = self.parts.layers
+        return {
+            part: [
+                path
+                for path in layers[part]
+                if all(p.grad is None for p in self.modules_by_name[part].get_submodule(path).parameters())
+            ]
+            for part in layers
+            if part in called
+        }
 
 
 def initial_programs(
@@ -69,19 +100,26 @@ def initial_programs(
     parameters that the user gave another value. Raises WeightsError where the start's weights do not fit.
     """
     torch.manual_seed(recipe.seed)
-    modules, built = build_for_training(report)
-    plans = [
-        plan
-        for task in recipe.tasks
-        for plan in (plan_objective(report.tasks[task]), plan_task(report.tasks[task]))
-    ]
-    for name in module_names(plans):
-        if name not in modules:
-            modules[name] = build_module(report.modules[name].type, report.modules[name].config)
-    used = set(module_names(plans))
-    modules = {name: module for name, module in modules.items() if name in used}
-    spread_initial_weights(modules, recipe.spread, recipe.wake, below=recipe.spread_below)
-    loading = start.fill(modules, changed=changed)
-    for module in (*modules.values(), *built.values()):
+    objectives = {task: plan_objective(report.tasks[task]) for task in recipe.tasks}
+    used = module_names(
+        [plan for task in recipe.tasks for plan in (objectives[task], plan_task(report.tasks[task]))]
+    )
+    # All modules of the document that learn are drawn, in one order: which tasks are trained changes no weight.
+    every = module_names([plan_objective(task) for task in report.tasks.values() if task.loss is not None])
+    drawn = dict.fromkeys((*(split_part(name)[0] for name in every), *used))
+    parts = build_parts(report, drawn, lambda it: build_module(it.type, it.config)).only(used)
+    spread_initial_weights(
+        {name: module for name, module in parts.weights.items() if name not in parts.layers},
+        recipe.spread,
+        recipe.wake,
+        below=recipe.spread_below,
+    )
+    loading = start.fill(parts.weights, changed=changed)
+    for module in parts.weights.values():
         module.to(numerics.device)
-    return Programs(modules, {task: built[task] for task in recipe.tasks}, loading, numerics)
+    parts.freeze()
+    running = parts.to_run(merge=False)
+    programs = {task: build_program(plan, running) for task, plan in objectives.items()}
+    for program in programs.values():
+        program.to(numerics.device)
+    return Programs(parts, running, programs, loading, numerics)

@@ -19,6 +19,9 @@ class Trainee(Protocol):
     @property
     def modules_by_name(self) -> Mapping[str, nn.Module]: ...
 
+    def train(self) -> None:
+        """Put the modules into training mode, but for what is frozen."""
+
     def loss(self, task: str, batch: Batch) -> Tensor:
         """The loss of one batch of a task: a scalar with gradients."""
 

@@ -11,6 +11,8 @@ import numpy as np
 import torch
 
 from composer.execution import Answering
+from composer.graph import Checked
+from composer.graph.checked import split_part
 from composer.language import Tree
 from composer.plan import Plan, Step
 from composer.plugin import Registry
@@ -25,7 +27,7 @@ from composer.training.loop import backward, scalar_loss
 from composer.training.programs import Programs
 from composer.training.samples import MissingFieldError, SampleSource
 
-__all__ = ["collecting", "rehearse", "scored_fields", "scored_splits"]
+__all__ = ["collecting", "never_trained", "rehearse", "scored_fields", "scored_splits"]
 
 SCORED_SAMPLES = 8
 """Enough to see that a metric takes what the output gives."""
@@ -56,14 +58,15 @@ def rehearse(
     registry: Registry,
     tree: Tree,
     splits: Iterable[str],
-) -> list[Problem]:
-    """Everything that would go wrong in the first step or in the last score, as problems at the places of the recipe.
+) -> tuple[list[Problem], dict[str, list[str]]]:
+    """Everything that would go wrong in the first step or in the last score, as problems at the places of the recipe;
+    and the layers of adapters that no objective gave a gradient.
 
     No weight, no random state and no file changes.
     """
     problems: list[Problem] = []
-    for module in programs.modules_by_name.values():
-        module.eval()  # so that what counts in training mode (running means) is left alone
+    idle: dict[str, list[str]] | None = None
+    programs.eval()  # so that what counts in training mode (running means) is left alone
     with torch.random.fork_rng(devices=programs.numerics.random_devices):
         for task, entry in recipe.tasks.items():
             if task not in data:
@@ -73,13 +76,32 @@ def rehearse(
                 batch = data[task].batch(0, 0)
                 _hold_labels(data[task], programs.plan(task))
                 backward(scalar_loss(programs.loss(task, batch), task), task)
+            without = programs.without_gradient()
+            idle = (
+                without
+                if idle is None
+                else {p: [n for n in idle[p] if n in found] for p, found in without.items()}
+            )
             for module in programs.modules_by_name.values():
                 module.zero_grad(set_to_none=True)
             with collecting(problems, tree, task):
                 # What ails a batch of training ails the scored samples too, and is told once.
                 few = SCORED_SAMPLES if len(problems) == before else 0
                 _rehearse_scores(model, task, data[task].source, entry, registry, splits, few)
-    return problems
+    return problems, idle or {}
+
+
+def never_trained(part: str, document: Checked) -> Problem:
+    """C255: an adapter that an objective calls with, and that has no gradient."""
+    name, adapter = split_part(part)
+    declared = document.modules[name].adapters[adapter]
+    message = (
+        f"no gradient reaches adapter `{adapter}` of module `{name}`: what it adapts takes no part in any loss that is "
+        "trained"
+    )
+    helps = ("name targets that the module calls on the way to the loss",)
+    place = document.document.tree.place((*declared.path, "with", "targets"))
+    return Problem("C255", "error", message, place, helps=helps)
 
 
 def scored_splits(source: SampleSource, splits: Iterable[str]) -> list[str]:

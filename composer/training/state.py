@@ -39,6 +39,10 @@ class RunState:
     results: list[dict[str, Any]] = field(default_factory=list)
     """One entry per finished epoch."""
     numerics: Numerics = field(default_factory=Numerics)
+    left_out: frozenset[str] = frozenset()
+    """Weights that are not written: they are frozen, and lie in what the run began with."""
+    began_with: str = ""
+    """SHA-256 of that."""
 
 
 def save_state(path: Path, modules: nn.Module, optimizer: torch.optim.Optimizer, state: RunState) -> None:
@@ -54,7 +58,8 @@ def save_state(path: Path, modules: nn.Module, optimizer: torch.optim.Optimizer,
         "batches": state.batches,
         "results": state.results,
         "precision": state.numerics.precision,
-        "modules": modules.state_dict(),
+        "modules": {key: it for key, it in modules.state_dict().items() if key not in state.left_out},
+        **({"began_with": state.began_with} if state.left_out else {}),
         "optimizer": optimizer.state_dict(),
         "random": torch.get_rng_state(),
         "random_on_device": device_random_state(state.numerics.device),
@@ -79,7 +84,7 @@ def load_state(
         results = [dict(item) for item in stored["results"]]
         course = wanted.course.resumed(tuple(map(int, stored["ends"])), len(results))
         random = stored["random"]
-        modules.load_state_dict(stored["modules"])
+        modules.load_state_dict({**_kept(modules, wanted), **stored["modules"]})
         optimizer.load_state_dict(stored["optimizer"])
         torch.set_rng_state(random)
         if (own := stored.get("random_on_device")) is not None:
@@ -97,6 +102,11 @@ def load_state(
     return replace(wanted, course=course, results=results)
 
 
+def _kept(modules: nn.Module, wanted: RunState) -> dict[str, Any]:
+    """What the checkpoint leaves out, as it is."""
+    return {key: it for key, it in modules.state_dict().items() if key in wanted.left_out}
+
+
 def _hold_same_run(path: Path, stored: dict[str, Any], wanted: RunState) -> None:
     """Raise InputError that says what has changed since the checkpoint was written."""
     recipe = wanted.course.recipe.model_dump_json(by_alias=True, exclude=FREE_TO_CHANGE)
@@ -108,6 +118,8 @@ def _hold_same_run(path: Path, stored: dict[str, Any], wanted: RunState) -> None
         what = "another document"
     elif (before := stored.get("precision", FP32)) != wanted.numerics.precision:
         what, changes = "another precision", [f"--precision was {before} and is {wanted.numerics.precision}"]
+    elif wanted.left_out and stored.get("began_with", "") != wanted.began_with:
+        what = "a run that began with other weights, of which it leaves out what is frozen"
     elif stored["batches"] != wanted.batches:
         what = "other data"
         changes = list(_changes(dict(stored["batches"]), dict(wanted.batches), "batches"))

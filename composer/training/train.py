@@ -20,6 +20,7 @@ from composer.training.places import Places
 from composer.training.preparing import SPLITS, Prepared, Request, prepare
 from composer.training.record import count_parameters, versions, write_record
 from composer.training.rehearsal import scored_fields
+from composer.training.what_is_written import counts_of
 from composer.weights import LoadReport, save_weights
 
 __all__ = ["check_training", "evaluate_document", "train_document"]
@@ -103,13 +104,17 @@ def train_document(
             checkpoint=places.checkpoint,
             resume=resume,
             document=prepared.digest,
+            left_out=prepared.written.left_out,
+            began_with=prepared.written.digest,
             numerics=prepared.programs.numerics,
             progress=display.step,
             finished=display.epoch,
         )
     finally:
         display.close()
-    save_weights(prepared.programs.modules_by_name, places.weights)
+    written = prepared.written
+    metadata = written.metadata(places.weights.parent)
+    save_weights(prepared.programs.modules_by_name, places.weights, metadata, leave_out=written.left_out)
     record = _record(prepared, places, results, settings or {}, counts)
     record["command"] = command or f"composer train {name} --out {out}"
     return _scored(record, prepared, places, display)
@@ -168,10 +173,21 @@ def _begin(prepared: Prepared, places: Places, display: Display) -> dict[str, in
         told = [f"begins with the weights of {loading.source}"] if loading.sources else []
         told += [f"{', '.join(fresh)} begins with fresh weights"] if fresh else []
         display.line("; ".join(told))
+    if split := counts_of(prepared.programs):
+        trained, frozen = (_told(split[key]) for key in ("trained", "frozen"))
+        display.line(f"trained: {trained}; frozen: {frozen}")
+    for part, layers in prepared.idle.items():
+        display.line(f"no gradient reaches {', '.join(layers)} of {part}: what is there does not learn")
     if prepared.programs.untrained:
         names = ", ".join(prepared.programs.untrained)
         display.line(f"no objective reaches {names}: these modules keep their initial weights")
     return counts
+
+
+def _told(counts: Mapping[str, int]) -> str:
+    """`12,288 parameters (text+qa)`."""
+    total = f"{sum(counts.values()):,} parameters"
+    return f"{total} ({', '.join(counts)})" if counts else "nothing"
 
 
 def _record(
@@ -189,8 +205,9 @@ def _record(
         "recipe": prepared.recipe.model_dump(by_alias=True, exclude={"document"}),
         "settings": {parameter: parameters[parameter] for parameter in settings},
         "parameters": counts,
+        **counts_of(prepared.programs),
         "began_with": _began_with(prepared),
-        "weights": {"file": places.weights.name, **written},
+        "weights": {"file": places.weights.name, **written, **_left_out(prepared)},
         "versions": versions(prepared.packages),
         "cores": os.cpu_count(),
         "device": prepared.programs.numerics.device.type,
@@ -202,6 +219,11 @@ def _record(
         "curve": [item.as_dict() for item in results],
         "scores": {},
     }
+
+
+def _left_out(prepared: Prepared) -> dict[str, object]:
+    """The modules whose frozen weights lie in the sources that the run began with, and not in what it writes."""
+    return {"left_out": list(prepared.written.modules)} if prepared.written.left_out else {}
 
 
 def _began_with(prepared: Prepared) -> dict[str, object] | None:
@@ -227,6 +249,12 @@ def _scored(
         raise ComposerError(f"{error}; the weights are trained and stored in {places.weights}") from error
     record["seconds"]["evaluation"] = round(time.monotonic() - started, 1)
     write_record(places.record, record)
+    if prepared.written.left_out:
+        rest = ", ".join(prepared.written.modules)
+        name = places.weights.name
+        display.line(
+            f"{name} holds what was trained; what is frozen of {rest} stays in {prepared.written.source}"
+        )
     display.line(f"wrote {places.weights} and {places.record}")
     return record
 

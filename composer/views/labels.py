@@ -14,12 +14,12 @@ __all__ = ["Labels", "callee_text", "names_when_closed", "source_texts", "source
 
 
 def callee_text(node: CheckedNode) -> str:
-    """`module.method`, `generate module`, or the type's id for a node in place."""
+    """`module.method`, `module+adapter`, `generate module`, or the type's id for a node in place."""
     if node.is_in_place:
         return node.module.type.id
     if node.generates:
-        return f"generate {node.module.name}"
-    return node.module.name if node.method == "forward" else f"{node.module.name}.{node.method}"
+        return f"generate {node.part}"
+    return node.part if node.method == "forward" else f"{node.part}.{node.method}"
 
 
 Names = Mapping[Endpoint, str]

@@ -132,7 +132,9 @@ class _Writer:
             if isinstance(value, MappingNode):
                 for key, item in value.value:
                     # a module, at depth 1, names where its weights come from
-                    below = filled or key.value == "with" or (depth == 1 and key.value == "weights")
+                    below = (
+                        filled or key.value in ("with", "adapter") or (depth == 1 and key.value == "weights")
+                    )
                     yield from self._entry(f"{inner}{self._key(key)}:", item, depth + 1, filled=below)
             elif isinstance(value, SequenceNode):
                 for item in value.value:

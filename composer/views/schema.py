@@ -7,6 +7,7 @@ from functools import partial
 from typing import Any
 
 from composer.graph.checked import VERBS
+from composer.graph.low_rank import LowRank
 from composer.language import DocumentShape
 from composer.plugin import Config, GenerateOptions, Modality, ModuleType, Registry
 from composer.plugin.asking import ask
@@ -28,7 +29,7 @@ _NAME = r"^[A-Za-z_][A-Za-z0-9_-]*$"
 _REFERENCE = r"^[^.]+(\.[^.]+)?$"
 _PORT_TYPE = r"^[a-z][\w.-]*(:[A-Za-z][\w-]*)?\s*(\[[^\[\]]*\])?[?*]?$"
 _RANGE = r"^\s*\d+\s*\.\.\s*\d+\s*(,\s*best\s+\d+\s*)?$"
-_NAMED = ("parameters", "modules", "pieces", "tasks", "inputs", "nodes")
+_NAMED = ("parameters", "modules", "adapters", "pieces", "tasks", "inputs", "nodes")
 
 
 def document_schema(registry: Registry) -> Json:
@@ -47,6 +48,8 @@ def document_schema(registry: Registry) -> Json:
     _bind(shapes["NodeShape"], "uses", stateless, configs)
     _bind(shapes["InputShape"], "modality", registry.modalities.values(), configs)
     _bind_options(shapes["NodeShape"], registry, configs)
+    configs |= _config("adapter", LowRank)
+    shapes["AdapterShape"]["properties"]["with"] = {"$ref": "#/$defs/adapter"}
     _references(shapes)
     schema["properties"]["extends"] |= {"examples": sorted(registry.documents)} if registry.documents else {}
     return {
@@ -236,11 +239,17 @@ def _whole(registry: Registry, stateless: Iterable[ModuleType]) -> Json:
     piece = {"type": "object", "required": ["outputs"], "properties": {"nodes": _each(node)}}
     task: Json = {"type": "object", "required": ["outputs"]}
     outputs = {**_each({"type": "string"}), "minProperties": 1}
+    adapter = {"required": ["with"], "properties": {"with": {"required": ["targets"]}}}
     # `objective: null` is a task without one
     task["properties"] = {**graph, "outputs": outputs, "objective": {"anyOf": [_NULL, objective]}}
     return {
         "properties": {
-            "modules": _each(_required(registry.module_types.values(), "uses")),
+            "modules": _each(
+                {
+                    **_required(registry.module_types.values(), "uses"),
+                    "properties": {"adapters": _each(adapter)},
+                }
+            ),
             "pieces": _each(piece),
             "tasks": _each(task),
         }

@@ -31,11 +31,19 @@ def document_text(report: Checked, *, closed: bool = False) -> str:
         blocks.append(["parameters", *columns(rows, indent="  ")])
     if report.modules:
         uses = module_uses(report)
+        trains = any(module.freeze or module.adapters for module in report.modules.values())
         modules = [
-            (name, module.type.id, _config(report, module), uses[name].text())
+            (
+                name,
+                module.type.id,
+                _config(report, module),
+                *([_training(module)] if trains else []),
+                uses[name].text(),
+            )
             for name, module in report.modules.items()
         ]
-        table = columns([("modules", "uses", "with", "called by"), *modules])
+        heads = ("modules", "uses", "with", *(["training"] if trains else []), "called by")
+        table = columns([heads, *modules])
         blocks.append([table[0], *_indented(table[1:])])
     if any(module.weights is not None for module in report.modules.values()):
         blocks.append(_weights(report))
@@ -98,6 +106,15 @@ def _config(report: Checked, module: CheckedModule) -> str:
         ):
             values[name] = getattr(module.config, name)
     return _clipped([f"{name}: {value_text(value)}" for name, value in values.items()])
+
+
+def _training(module: CheckedModule) -> str:
+    """What is frozen of a module, and its adapters."""
+    frozen = "frozen" if module.freeze is True else ""
+    if isinstance(module.freeze, tuple) and module.freeze:
+        frozen = f"frozen: {', '.join(module.freeze)}"
+    adapters = f"adapters: {', '.join(module.adapters)}" if module.adapters else ""
+    return "; ".join(filter(None, (frozen, adapters)))
 
 
 def _clipped(items: list[str]) -> str:

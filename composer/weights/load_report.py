@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 
+from composer.sources.choosing import NOTHING_FOR_IT
 from composer.sources.located import Located
 from composer.weights.names import collapse
 
@@ -123,8 +124,15 @@ class LoadReport:
     @property
     def unasked(self) -> tuple[str, ...]:
         """What was done although nobody asked for it, or not done although somebody did, in a sentence each."""
-        taken = [(source, note) for source in self.sources for note in source.notes if "taken off" in note]
-        return (*(f"{source.name}: {note}" for source, note in taken), *self.unused)
+        taken = [
+            (source, note)
+            for source in self.sources
+            for note in source.notes
+            if "taken off" in note or "is fresh" in note
+        ]
+        parts = {name.partition(".")[0]: None for name, why in self.fresh.items() if why == NOTHING_FOR_IT}
+        fresh = (f"the adapter {part} is fresh: it changes nothing until it is trained" for part in parts)
+        return (*(f"{source.name}: {note}" for source, note in taken), *fresh, *self.unused)
 
     def as_dict(self) -> dict[str, object]:
         return {

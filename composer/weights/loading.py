@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor, nn
 
+from composer.graph.checked import split_part
 from composer.plugin import Layout
 from composer.plugin.asking import import_object
 from composer.sources.located import Located
@@ -17,7 +18,8 @@ from composer.weights.checkpoint import Checkpoint
 from composer.weights.cures import Cures
 from composer.weights.load_faults import Faults, misfit
 from composer.weights.load_report import LoadReport, ModuleLoad, SourceLoad
-from composer.weights.plan import Assignment, LoadPlan, fresh_reason, plan_loading
+from composer.weights.names import first_words
+from composer.weights.plan import FRESH_ADAPTER, Assignment, LoadPlan, fresh_reason, plan_loading
 from composer.weights.slots import Slot, Slots, find_slots
 from composer.weights.tensor_checks import check_values, describe_dtype, fits
 from composer.weights.wrappers import unwrap
@@ -46,6 +48,12 @@ class SourcePart:
     fresh: Mapping[str, str] = field(default_factory=dict)
     cures: Cures = field(default_factory=Cures)
     located: Located | None = None
+    only: frozenset[str] | None = None
+    """The parameters that it fills, where other checkpoints fill the others of its modules; None for all."""
+
+    def fills(self, name: str) -> bool:
+        """Whether a parameter is one that it fills."""
+        return name.partition(".")[0] in self.modules and (self.only is None or name in self.only)
 
     def planned(
         self,
@@ -55,7 +63,9 @@ class SourcePart:
         layout: Layout | None,
     ) -> LoadPlan:
         """What becomes of keys. Those of one module's own source are read with and without its name before them."""
-        names = [name for name in slots.by_name if name.partition(".")[0] in self.modules]
+        names = [name for name in slots.by_name if self.fills(name)]
+        inside = (name for name in slots.by_name if name.partition(".")[0] in self.modules)
+        replaced = frozenset(name for name in inside if not self.fills(name))
         aliases = {name: first for name, first in slots.aliases.items() if first in slots.by_name}
         known = list(keys)
 
@@ -69,6 +79,7 @@ class SourcePart:
                 aliases=aliases,
                 fresh=self.fresh,
                 below=below,
+                replaced=replaced,
             )
 
         named = plan("")
@@ -190,7 +201,7 @@ class _Read:
         self.planned = planned
         unwrapped = unwrap(part.checkpoint, planned)
         self.plan, self.keys, self.taken = unwrapped.plan, unwrapped.keys, unwrapped.taken
-        targets = tuple(name for name in slots.by_name if name.partition(".")[0] in part.modules)
+        targets = tuple(name for name in slots.by_name if part.fills(name))
         self.faults = Faults(self.plan, targets, parameters, changed)
 
     def told(self, layouts: Iterable[Layout]) -> WeightsError:
@@ -213,7 +224,7 @@ class _Read:
             initialised=plan.initialised,
             not_needed={key: name for key, name in plan.not_needed.items() if key not in elsewhere},
             elsewhere=elsewhere,
-            notes=_notes(part.checkpoint, self.taken),
+            notes=(*_notes(part.checkpoint, self.taken), *_fresh_adapters(plan)),
             located=part.located,
         )
 
@@ -320,6 +331,14 @@ def _notes(checkpoint: Mapping[str, Tensor], taken: Iterable[str]) -> tuple[str,
     return (*read, *(f"`{word}.` was taken off the keys" for word in taken))
 
 
+def _fresh_adapters(plan: LoadPlan) -> Iterator[str]:
+    """A sentence for each adapter of which the checkpoint holds nothing."""
+    fresh = [name for name, reason in plan.initialised.items() if reason == FRESH_ADAPTER]
+    for part in first_words(fresh):
+        module, adapter = split_part(part)
+        yield f"the adapter `{adapter}` of `{module}` is fresh: it changes nothing until it is trained"
+
+
 def _report(
     reads: Sequence[_Read],
     slots: Slots,
@@ -327,7 +346,11 @@ def _report(
     fresh: Mapping[str, str],
     unused: tuple[str, ...],
 ) -> LoadReport:
-    sources = {module: read.part.name for read in reads for module in read.part.modules}
+    several: dict[str, dict[str, None]] = {}
+    for read in reads:
+        for module in read.part.modules:
+            several.setdefault(module, {})[read.part.name] = None
+    sources = {module: ", ".join(names) for module, names in several.items()}
     starting = {name: f"fresh: {reason}" for read in reads for name, reason in read.part.fresh.items()}
     starting |= {name: f"fresh: {reason}" for name, reason in fresh.items()}
     initialised = {name for read in reads for name in read.plan.initialised}

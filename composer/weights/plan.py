@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
+from composer.graph.checked import JOIN
 from composer.plugin import Layout, Rule
 from composer.plugin.answers import as_rules
 from composer.plugin.asking import ask
 from composer.sources.weights_error import WeightsError
 
-__all__ = ["Assignment", "LoadPlan", "fresh_reason", "plan_loading"]
+__all__ = ["FRESH_ADAPTER", "Assignment", "LoadPlan", "fresh_reason", "plan_loading"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,8 +59,11 @@ def plan_loading(
     aliases: Mapping[str, str] | None = None,
     fresh: Iterable[str] | Mapping[str, str] = (),
     below: str = "",
+    replaced: Container[str] = (),
 ) -> LoadPlan:
     """Account for every key and every parameter.
+
+    An adapter (`text+qa`) of which the checkpoint holds nothing is fresh: as yet it changes nothing.
 
     Args:
         checkpoint_keys: the keys of the checkpoint.
@@ -70,6 +74,7 @@ def plan_loading(
         aliases: name → first name, for parameters that several names share (tied weights).
         fresh: modules that keep their initial weights, whatever the checkpoint holds for them; in a map, to why.
         below: a module whose name the keys, or the targets of the layout, leave out.
+        replaced: parameters that were trained since, and that the checkpoint of that training fills.
 
     Raises:
         WeightsError: a rule of the layout is not a valid pattern.
@@ -94,6 +99,8 @@ def plan_loading(
             (ignored if reason else unexpected)[key] = reason
         elif module in starting:
             ignored[key] = starting[module]
+        elif assignment.target in replaced:
+            ignored[key] = TRAINED_SINCE
         elif assignment.target in names:
             claims.setdefault(assignment.target, []).append(assignment)
         elif module in unbuilt:
@@ -108,6 +115,12 @@ def plan_loading(
     initialised = _initialised(absent, layout, below)
     modules = {name: name.partition(".")[0] for name in absent}
     initialised |= {name: starting[module] for name, module in modules.items() if module in starting}
+    held = {name.partition(".")[0] for name in (*filled, *unexpected.values())}
+    initialised |= {
+        name: FRESH_ADAPTER
+        for name, module in modules.items()
+        if JOIN in module and module not in held and module not in starting
+    }
     return LoadPlan(
         assignments=tuple(claim[0] for claim in claims.values() if len(claim) == 1),
         ignored=ignored,
@@ -119,6 +132,11 @@ def plan_loading(
             target: tuple(each.key for each in claim) for target, claim in claims.items() if len(claim) > 1
         },
     )
+
+
+FRESH_ADAPTER = "a fresh adapter changes nothing until it is trained: its product is zero"
+"""The rule by which a checkpoint may hold nothing of an adapter."""
+TRAINED_SINCE = "trained since"
 
 
 def fresh_reason(module: str) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from os import PathLike
 from pathlib import Path
 from typing import BinaryIO
@@ -22,17 +22,24 @@ __all__ = ["save_weights"]
 
 
 def save_weights(
-    modules: Mapping[str, nn.Module], path: str | PathLike[str], metadata: Mapping[str, str] | None = None
+    modules: Mapping[str, nn.Module],
+    path: str | PathLike[str],
+    metadata: Mapping[str, str] | None = None,
+    *,
+    leave_out: Container[str] = (),
 ) -> None:
     """Write every parameter and persistent buffer under `<module>.<parameter>`, tied ones once.
 
-    The file appears complete or not at all, and equal weights and metadata give equal bytes.
+    The file appears complete or not at all, and equal weights and metadata give equal bytes. What `leave_out` names is
+    not written.
 
     Raises:
         WeightsError: the file cannot be written, or a module has no values (meta device). A file that was there stays.
     """
     target = Path(path)
-    tensors = {name: slot.tensor.detach() for name, slot in find_slots(modules).unique()}
+    tensors = {
+        name: slot.tensor.detach() for name, slot in find_slots(modules).unique() if name not in leave_out
+    }
     empty = [name for name, tensor in tensors.items() if tensor.is_meta]
     if empty:
         raise WeightsError(f"cannot save {target}: {empty[0]} has no values (it stands on the meta device)")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-__all__ = ["Slot", "Slots", "find_slots"]
+__all__ = ["Slot", "Slots", "find_slots", "slot_names"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +57,11 @@ def find_slots(modules: Mapping[str, nn.Module]) -> Slots:
                 if first != name:
                     aliases[name] = first
     return Slots(slots, aliases, transient)
+
+
+def slot_names(modules: Mapping[str, nn.Module]) -> tuple[str, ...]:
+    """The names of all parameters and persistent buffers, `<module>.<parameter>`."""
+    return tuple(find_slots(modules).by_name)
 
 
 def _tensors(owner: nn.Module) -> Iterator[tuple[str, Tensor, bool]]:

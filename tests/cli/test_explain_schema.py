@@ -80,7 +80,7 @@ def test_wrong_recipes_do_not_fit_the_schema(recipes: Validator, changes: dict) 
     "code", [code for code in CODES.values() if not code.plugins], ids=lambda code: code.code
 )
 def test_good_documents_and_recipes_fit_the_schema(documents: Validator, recipes: Validator, code) -> None:
-    (documents if code.of == "document" else recipes).validate(yaml.safe_load(code.good))
+    (documents if code.of in ("document", "weights") else recipes).validate(yaml.safe_load(code.good))
 
 
 @pytest.mark.parametrize(

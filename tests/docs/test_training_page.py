@@ -54,6 +54,10 @@ def test_the_run_of_the_page_has_left_what_it_says(folder: Path) -> None:
         "points.safetensors",
         "points.json",
         "points.checkpoint",
+        "adapter.safetensors",
+        "adapter.json",
+        "adapter.checkpoint",
+        "merged.safetensors",
     }
     record = json.loads((folder / "runs" / "points.json").read_text())
     assert len(record["curve"]) == 5

@@ -23,6 +23,9 @@ class Line:
         self.modules_by_name = {"line": nn.Sequential(nn.Linear(1, 16), nn.Dropout(0.1), nn.Linear(16, 1))}
         self.broken = broken
 
+    def train(self) -> None:
+        self.modules_by_name["line"].train()
+
     def loss(self, task: str, batch: Batch) -> Tensor:
         x = batch["x"]["values"]
         offset = 1.0 if task == "up" else -1.0

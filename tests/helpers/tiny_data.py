@@ -230,6 +230,28 @@ class Tied(nn.Module):
         return States(self.second(self.first(states.values)), states.mask)
 
 
+class Body(nn.Module):
+    """Two layers over states[B, N, 4] with dropout between, a norm with running means, a map whose weight is read, and
+    an idle one."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layers = nn.ModuleList(nn.Linear(4, 4) for _ in range(2))
+        self.dropout = nn.Dropout(0.5)
+        self.norm = nn.BatchNorm1d(4)
+        self.read, self.idle = nn.Linear(4, 4), nn.Linear(4, 4)
+        self.scale = nn.Parameter(torch.ones(4))
+
+    def forward(self, *, states: States) -> States:
+        values = self.dropout(torch.tanh(self.layers[0](states.values)))
+        values = self.norm(self.layers[1](values).transpose(1, 2)).transpose(1, 2) * self.scale
+        return States(values + nn.functional.linear(values, self.read.weight), states.mask)
+
+
+def build_body(config: NoConfig) -> Body:
+    return Body()
+
+
 def build_loss(config: LossConfig) -> Loss:
     return Loss(config.how)
 
@@ -304,10 +326,21 @@ TIED = ModuleType(
     "tiny_data:build_tied",
     "Two maps with one weight.",
 )
+BODY = ModuleType(
+    "tiny.body",
+    NoConfig,
+    {
+        "forward": Method(
+            lambda config: Signature({"states": "states[B, N, 4]"}, {"states": "states[B, N, 4]"})
+        )
+    },
+    "tiny_data:build_body",
+    "Two layers, dropout and a norm.",
+)
 
 
 @hookimpl
 def composer_register(register: Register) -> None:
     """Register what the tests of training need."""
     dataset = Dataset("tiny.points", PointsConfig, "tiny_data:Points", "Points of two classes.")
-    register(dataset, *METRICS, LOSS, TIED)
+    register(dataset, *METRICS, LOSS, TIED, BODY)

@@ -51,6 +51,8 @@ def checked(text: str, code: Code, folder: Path) -> tuple[Problem, ...]:
     registry = registry_of(code)
     if code.of == "document":
         return check(document, registry=registry).problems
+    if code.of == "weights":
+        return built(document, registry)
     found = check_recipe(document, registry=registry)
     if code.of == "recipe":
         return found.problems
@@ -59,6 +61,18 @@ def checked(text: str, code: Code, folder: Path) -> tuple[Problem, ...]:
     assert found.problems == ()
     try:
         check_training(folder / str(found.recipe.document), recipe=document, registry=registry)  # type: ignore[union-attr]
+    except DocumentError as error:
+        return error.problems
+    return ()
+
+
+def built(document: Path, registry: Registry) -> tuple[Problem, ...]:
+    """The problems that a document has when its modules are built; none are found before."""
+    from composer.execution import load
+
+    assert check(document, registry=registry).problems == ()
+    try:
+        load(document, weights="initial", registry=registry)
     except DocumentError as error:
         return error.problems
     return ()

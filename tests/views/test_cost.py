@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -13,6 +14,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from views_demo import DOCUMENT, Shared, WidthConfig
 
 from composer.graph import Checked, check
+from composer.language import Source
 from composer.problems import ComposerError, InputError
 from composer.types import States
 from composer.views.cost import Cost, StepCost, cost_text, measure
@@ -235,3 +237,55 @@ def test_text_work_is_no_device_work() -> None:
     steps = steps_of(cost)
     assert steps["spoken"].host
     assert not any(step.unknown for step in steps.values())
+
+
+ADAPTED = """\
+composer: 1
+name: adapted
+modules:
+  body:
+    uses: core.linear
+    with: {input_dim: 8, output_dim: 6}
+    freeze: [weight]
+    adapters:
+      one: {with: {rank: 2, targets: [map]}}
+      two: {with: {rank: 3, targets: [map]}}
+tasks:
+  first:
+    inputs: {x: {modality: array, with: {kind: embedding, dims: [B, 8]}}}
+    nodes: {y: {call: body.embedding, adapter: one, inputs: x}}
+    outputs: {y: y}
+  second:
+    inputs: {x: {modality: array, with: {kind: embedding, dims: [B, 8]}}}
+    nodes: {y: {call: body.embedding, adapter: two, inputs: x}}
+    outputs: {y: y}
+"""
+
+
+def test_trained_frozen_and_adapter_parameters_are_counted() -> None:
+    report = check(Source("adapted.yaml", ADAPTED))
+    both = measure(report)
+    counts = {name: (it.parameters, it.trained, it.frozen, it.adapter) for name, it in both.modules.items()}
+    assert counts == {
+        "body": (54, 6, 48, False),
+        "body+one": (28, 28, 0, True),
+        "body+two": (42, 42, 0, True),
+    }
+    assert [both.parameters_of(task) for task in both.tasks] == [82, 96]
+    text = cost_text(both)
+    assert "body+two" in text
+    assert re.search(r"all, each once +124 +76 +48 ", text)
+    assert re.search(r"of these in adapters +70 +70 +0 ", text)
+    # where a task is alone, its adapter is merged: no operation more than without
+    (beside,) = (task.flops for task in both.tasks if task.name == "first")
+    alone = measure(report, tasks=["first"]).tasks[0].flops
+    assert alone == 2 * 8 * 6
+    assert beside == alone + 2 * 2 * (8 + 6)
+
+
+def test_a_document_without_adapters_has_no_such_columns() -> None:
+    text = ADAPTED[: ADAPTED.index("    freeze")] + ADAPTED[ADAPTED.index("tasks:") :]
+    shown = cost_text(
+        measure(check(Source("plain.yaml", text.replace("adapter: one, ", "").replace("adapter: two, ", ""))))
+    )
+    assert "frozen" not in shown

@@ -22,7 +22,7 @@ def defined_in(module: nn.Module) -> tuple[str, ...]:
     """The Python modules that define a stage's classes; a plugin may register operations of torch in them."""
     names = {type(each).__module__ for each in module.modules()}
     return tuple(
-        sorted(name for name in names if name.partition(".")[0] not in ("torch", "composer_compile"))
+        sorted(name for name in names if name.partition(".")[0] not in ("torch", "composer_compile", "peft"))
     )
 
 

@@ -13,6 +13,8 @@ import torch
 from torch import Tensor, fx, nn
 
 from composer.execution import Program, build_module, build_program
+from composer.execution.parts import build_parts
+from composer.execution.program import module_names
 from composer.execution.slot_values import rows_in
 from composer.graph import Checked, Report, check
 from composer.language import Source
@@ -80,7 +82,7 @@ def plan_document(
     plans = [plan_task(report.tasks[name]) for name in names]
     check_overrides(plans, chosen.ranges)
     check_precision_names(plans, chosen.precisions)
-    planner = _Planner(report, registry, builder, chosen)
+    planner = _Planner(report, registry, builder, chosen, plans)
     planned = tuple(planner.task(name) for name in names)
     return CompilePlan(report.name, chosen.backend, planned, planner.weights())
 
@@ -91,6 +93,7 @@ class _Planner:
     registry: Registry
     builder: Builder
     options: Options
+    plans: list[Plan]
     modules: dict[str, nn.Module] = field(default_factory=dict)
     known: dict[Any, tuple[NodePlan, Any]] = field(default_factory=dict)
     """Calls that were traced before: the same method of the same module on tensors of the same sizes."""
@@ -121,13 +124,21 @@ class _Planner:
         free = find_free_dims(plan, self.registry, overrides_for(plan, self.options.ranges))
         precision = precision_of(plan, self.options.precision, self.options.precisions)
         with META:
-            for module in plan.modules:
-                if module not in self.modules:
-                    declared = self.report.modules[module]
-                    self.modules[module] = build_module(declared.type, declared.config).eval()
-            program = build_program(plan, self.modules).eval()
+            program = build_program(plan, self._built()).eval()
         stages = _Walk(self, plan, program, free, precision).run()
         return TaskPlan(name, precision.default, free.sizes("best"), tuple(stages))
+
+    def _built(self) -> dict[str, nn.Module]:
+        """What runs the nodes of all tasks, as it would be loaded. The first time, it is built."""
+        if not self.modules:
+            parts = build_parts(
+                self.report,
+                module_names(self.plans),
+                lambda it: build_module(it.type, it.config).eval(),
+                empty=True,
+            )
+            self.modules = {name: part.eval() for name, part in parts.to_run(merge=True).items()}
+        return self.modules
 
     def node(
         self, name: str, callee: str, key: Any, call: Callable[..., Any], keywords: Mapping[str, Any]
@@ -234,7 +245,7 @@ class _Walk:
         )
         if node.options is not None:
             call = partial(call, **dict(node.options))
-        owner = (node.module.type.id, repr(node.module.config)) if node.is_in_place else node.module.name
+        owner = (node.module.type.id, repr(node.module.config)) if node.is_in_place else node.part
         key = (owner, method.attribute, repr(node.options))
         found, result = self._planned(step.name, step.callee, key, call, self._entered(sources), node.path)
         plans.setdefault(stage, []).append(found)
@@ -251,7 +262,7 @@ class _Walk:
             title = node.module.type.title
             return begin(decoder, ports, prompt, beams=beams, max_tokens=options.max_tokens, what=title)
 
-        key = (node.module.name, "start", beams, repr(options))
+        key = (node.part, "start", beams, repr(options))
         memory = self._entered(sources)
         first, (_, cache) = self._planned(step.name, f"{step.callee} (start)", key, start, memory, node.path)
         plans.setdefault(f"{step.name}.start", []).append(first)
@@ -262,7 +273,7 @@ class _Walk:
             return decoder.step(ids, cache if parents is None else cache.reorder(parents))
 
         keywords = {"ids": ids, "cache": cache, **({"parents": ids} if beams > 1 else {})}
-        key = (node.module.name, "step", beams, repr(options))
+        key = (node.part, "step", beams, repr(options))
         second, _ = self._planned(step.name, f"{step.callee} (one token)", key, one, keywords, node.path)
         plans.setdefault(decode_name(step.name), []).append(second)
         written: dict[str, Any] = {
@@ -290,7 +301,7 @@ class _Walk:
     def _target(self, step: Step) -> nn.Module:
         """The module that a node calls, in the node's precision."""
         self.dtype = DTYPES[DTYPE_OF[self.precision.of(step)]]
-        return self.targets[step.node.module.name].to(self.dtype)
+        return self.targets[step.node.part].to(self.dtype)
 
     def _entered(self, sources: dict[str, Any]) -> dict[str, Any]:
         """The sources of a node, in its number format."""

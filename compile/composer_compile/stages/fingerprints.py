@@ -60,7 +60,7 @@ def call_digest(step: Step) -> str:
 
 def _callee(step: Step) -> tuple[Any, ...]:
     node = step.node
-    owner: Any = node.module.name
+    owner: Any = node.part
     if node.is_in_place:  # no name of its own: what it does is its type and config
         owner = [node.module.type.id, config_fields(node.module.config, node.module.type.title)]
     title = f"node `{step.name}`"

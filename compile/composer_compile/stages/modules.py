@@ -101,7 +101,7 @@ class StageModule(nn.Module):
                 return ([step.name for step in steps if step.node.is_in_place][int(number)],)
             case ["program", "parts", number, *_]:
                 owner = self.program.names[int(number)]
-                return tuple(s.name for s in steps if not s.node.is_in_place and s.node.module.name == owner)
+                return tuple(s.name for s in steps if not s.node.is_in_place and s.node.part == owner)
             case ["decoders", number, *_]:
                 return (list(self.starts)[int(number)],)
         return ()

@@ -93,7 +93,7 @@ def labels_of(
 def _module(plan: Plan, step: Step, labels: Labels) -> str:
     """A step in place goes with the module whose result it takes: an engine for a sum alone is not worth its call."""
     if not step.node.is_in_place:
-        return step.node.module.name
+        return step.node.part
     makers = [plan.slots[slot][0] for slot in step.slots]
     return next((labels[maker].module for maker in reversed(makers) if maker in labels), "")
 

@@ -157,7 +157,7 @@ class _Stager:
             dtype=dtype,
             templates=templates,
             wanted=sorted(wanted, key=place),
-            starts={step.name: (modules[step.node.module.name], step) for step in segment.starts},
+            starts={step.name: (modules[step.node.part], step) for step in segment.starts},
         )
         produced = [slot for step in segment.steps for slot in step.targets.values()]
         declared = self._declared({*slots, *produced})
@@ -243,7 +243,7 @@ class _Stager:
         beams = node.decoding.search.beams
         cache = self.caches[node.name]
         precision = self.outline.precision.of(step)
-        decoder = self.modules(precision)[0][node.module.name]
+        decoder = self.modules(precision)[0][node.part]
         module = StepModule(decoder=decoder, node=node.name, template=cache, beams=beams)
         prefix = f"{cache_name(node.name)}."
         carried = [spec for name, spec in self.forms.items() if name.startswith(prefix)]
@@ -254,7 +254,7 @@ class _Stager:
         inputs = (*ids, *carried)
         _, (logits, *changed) = probe(module, inputs, self._ranges_of(inputs), {})
         outputs = (replace(logits, role="ranked"), *changed)
-        identity = ("decode", node.module.name, beams, precision)
+        identity = ("decode", node.part, beams, precision)
         name = decode_name(node.name)
         self.staged.specs[name] = ProgramSpec(
             name=name,

@@ -35,8 +35,9 @@ class Code:
     good: str
     files: Mapping[str, str] = field(default_factory=dict)
     """Documents that lie beside the examples, by file name."""
-    of: Literal["document", "recipe", "samples"] = "document"
-    """What the examples are: documents; recipes of `composer train`; or recipes whose samples are at fault."""
+    of: Literal["document", "weights", "recipe", "samples"] = "document"
+    """What the examples are: documents; documents whose modules are built; recipes of `composer train`; or recipes
+    whose samples are at fault."""
     plugins: Mapping[str, str] = field(default_factory=dict)
     """The Python source of plugins that the examples need, by name."""
 
@@ -63,7 +64,7 @@ def read_code(path: Path) -> Code:
         bad=documents.pop("bad"),
         good=documents.pop("good"),
         files=documents,
-        of=cast(Literal["document", "recipe", "samples"], front.get("of", "document")),
+        of=cast(Literal["document", "weights", "recipe", "samples"], front.get("of", "document")),
         plugins={role: text for language, role, text in fences if language == "python"},
     )
 

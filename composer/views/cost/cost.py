@@ -13,13 +13,23 @@ DTYPES = ("float32", "bfloat16", "float16")
 
 @dataclass(frozen=True)
 class ModuleCost:
-    """A declared module. Each parameter tensor is counted once, also where two names or two nodes share it."""
+    """A declared module, or an adapter of one. Each parameter tensor is counted once, also where two names or two nodes
+    share it."""
 
     name: str
     type: str
     parameters: int
     weight_bytes: int
     """Parameters and buffers; floating-point ones in the number format that was asked for."""
+    frozen: int = 0
+    """Parameters that training leaves as they are."""
+    adapter: bool = False
+    """Whether it is an adapter of a module, `text+qa`."""
+
+    @property
+    def trained(self) -> int:
+        """Parameters that training may change."""
+        return self.parameters - self.frozen
 
 
 @dataclass(frozen=True)

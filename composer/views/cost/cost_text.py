@@ -9,7 +9,11 @@ from composer.views.cost.cost import Cost, StageCost, StepCost, TaskCost
 
 __all__ = ["bytes_text", "cost_text", "flops_text"]
 
-Row = tuple[str, str, str, str]
+Row = tuple[str, ...]
+LEGEND_OF_ADAPTERS = (
+    "`text+qa` is the module text called with its adapter qa. Where tasks call a module in one way alone, its adapter",
+    "is added to its weights when they are loaded, and costs nothing.",
+)
 
 LEGEND = (
     "Parameters are counted once per module, however many nodes and tasks call it. A multiply-add is 2 FLOPs;",
@@ -23,24 +27,37 @@ def cost_text(cost: Cost) -> str:
     """Modules with their parameters, then every task with its stages and nodes."""
     blocks = [[f"{cost.name}: weights and activations in {cost.dtype}"], _modules(cost)]
     blocks += [_task(cost, task) for task in cost.tasks]
-    blocks.append(list(LEGEND))
+    adapted = any(module.adapter for module in cost.modules.values())
+    blocks.append([*LEGEND, *(LEGEND_OF_ADAPTERS if adapted else ())])
     return "\n\n".join("\n".join(block) for block in blocks)
 
 
 def _modules(cost: Cost) -> list[str]:
-    rows: list[Row] = [("modules", "uses", "parameters", "weights")]
-    rows += [
-        (f"  {m.name}", m.type, f"{m.parameters:,}", bytes_text(m.weight_bytes))
-        for m in cost.modules.values()
+    modules = list(cost.modules.values())
+    split = any(m.frozen or m.adapter for m in modules)
+
+    def row(name: str, uses: str, parameters: int, trained: int | None, weights: int) -> Row:
+        counts = ("", "") if trained is None else (f"{trained:,}", f"{parameters - trained:,}")
+        return (name, uses, f"{parameters:,}", *(counts if split else ()), bytes_text(weights))
+
+    rows: list[Row] = [
+        ("modules", "uses", "parameters", *(("trained", "frozen") if split else ()), "weights")
     ]
-    total = sum(m.parameters for m in cost.modules.values())
-    weights = sum(m.weight_bytes for m in cost.modules.values())
-    rows.append(("  all, each once", "", f"{total:,}", bytes_text(weights)))
-    apart = sum(cost.weight_bytes_of(task) for task in cost.tasks)
+    rows += [row(f"  {m.name}", m.type, m.parameters, m.trained, m.weight_bytes) for m in modules]
+    for name, members in (
+        ("all, each once", modules),
+        ("of these in adapters", [m for m in modules if m.adapter]),
+    ):
+        if members:
+            total, trained, weights = (
+                sum(getattr(m, key) for m in members) for key in ("parameters", "trained", "weight_bytes")
+            )
+            rows.append(row(f"  {name}", "", total, trained, weights))
+    apart, weights = sum(map(cost.weight_bytes_of, cost.tasks)), sum(m.weight_bytes for m in modules)
     if len(cost.tasks) > 1 and apart > weights:
         parameters = sum(cost.parameters_of(task) for task in cost.tasks)
-        rows.append(("  if no task shared", "", f"{parameters:,}", bytes_text(apart)))
-    return columns(rows, right=frozenset((2, 3)))
+        rows.append(row("  if no task shared", "", parameters, None, apart))
+    return columns(rows, right=frozenset(range(2, len(rows[0]))))
 
 
 def _task(cost: Cost, task: TaskCost) -> list[str]:

@@ -10,7 +10,10 @@ import torch
 from torch import nn
 
 from composer.execution import Program, build_module, build_program
-from composer.graph import Checked, Report
+from composer.execution.parts import Parts, build_parts
+from composer.execution.program import module_names
+from composer.graph import Checked, CheckedModule, Report
+from composer.graph.checked import part_name, split_part
 from composer.plan import Plan, Step, execute, plan_task, result_of
 from composer.plugin import Config, ModuleType, Registry
 from composer.plugin.asking import META_CURE, PluginError
@@ -51,17 +54,28 @@ def measure(
     number_format: torch.dtype = getattr(torch, dtype)
     plans = [plan_task(report.tasks[name]) for name in (tasks if tasks is not None else report.tasks)]
     check_names(at or {}, [name for plan in plans for name in free_dims(plan, registry)])
-    modules = {name: _built(checked, name, number_format) for plan in plans for name in plan.modules}
-    ordered = {name: _module_cost(checked, name, modules[name]) for name in report.modules if name in modules}
+    parts = build_parts(
+        checked,
+        module_names(plans),
+        lambda declared: _built(declared, number_format),
+        empty=True,
+    )
+    for weights in parts.weights.values():
+        weights.requires_grad_(False)  # those of adapters, too
+    modules = {name: part.eval() for name, part in parts.to_run(merge=True).items()}
+    order = [
+        part_name(name, adapter)
+        for name, module in report.modules.items()
+        for adapter in ("", *module.adapters)
+    ]
+    ordered = {name: _module_cost(checked, name, parts) for name in order if name in parts.weights}
     costs = tuple(_TaskMeasuring(plan, registry, modules, number_format, at or {}).run() for plan in plans)
     return Cost(report.name, dtype, ordered, costs)
 
 
-def _built(report: Checked, name: str, number_format: torch.dtype) -> nn.Module:
-    module = report.modules[name]
-    return (
-        _on_meta(module.type, module.config, f"module `{name}` ({module.type.id})").to(number_format).eval()
-    )
+def _built(module: CheckedModule, number_format: torch.dtype) -> nn.Module:
+    what = f"module `{module.name}` ({module.type.id})"
+    return _on_meta(module.type, module.config, what).to(number_format).eval()
 
 
 def _on_meta(entry: ModuleType, config: Config, what: str) -> nn.Module:
@@ -73,11 +87,26 @@ def _on_meta(entry: ModuleType, config: Config, what: str) -> nn.Module:
         raise ComposerError(f"the cost of {what} cannot be told: {error}. {META_CURE}") from error
 
 
-def _module_cost(report: Checked, name: str, module: nn.Module) -> ModuleCost:
+def _module_cost(report: Checked, name: str, parts: Parts) -> ModuleCost:
+    module = parts.weights[name]
     parameters = list(module.parameters())  # each tensor once, also where it is tied
     buffers = list({id(b): b for b in module.buffers()}.values())
     weight_bytes = sum(t.numel() * t.element_size() for t in (*parameters, *buffers))
-    return ModuleCost(name, report.modules[name].type.id, sum(p.numel() for p in parameters), weight_bytes)
+    owner, adapter = split_part(name)
+    declared = report.modules[owner]
+    kind = f"adapter of rank {declared.adapters[adapter].config.rank}" if adapter else declared.type.id
+    names = parts.frozen.get(name, frozenset())
+    frozen = {
+        id(p): p.numel() for path, p in module.named_parameters(remove_duplicate=False) if path in names
+    }
+    return ModuleCost(
+        name,
+        kind,
+        sum(p.numel() for p in parameters),
+        weight_bytes,
+        frozen=sum(frozen.values()),
+        adapter=bool(adapter),
+    )
 
 
 class _TaskMeasuring:
@@ -107,7 +136,8 @@ class _TaskMeasuring:
             found: list[StepCost] = []
             execute([(step, partial(self._run, step, found)) for step in stage.steps], slots)
             stages.append(StageCost(stage.name, tuple(found)))
-        return TaskCost(self.plan.task.name, self.sizes.shown, tuple(stages), self.plan.modules)
+        owners = [each for name in self.plan.modules for each in (split_part(name)[0], name)]
+        return TaskCost(self.plan.task.name, self.sizes.shown, tuple(stages), tuple(dict.fromkeys(owners)))
 
     def _program(self) -> Program:
         try:
@@ -153,7 +183,7 @@ class _TaskMeasuring:
             return self._promised(step)
         try:
             if step.node.generates:
-                decoder = self.modules[step.node.module.name]
+                decoder = self.modules[step.node.part]
                 generating, peak = measure_generate(decoder, step, sources, self.meter, self.registry.kinds)
                 found.append(StepCost(step.name, callee, generating.total_flops, peak, generating))
                 return self._promised(step)

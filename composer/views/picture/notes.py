@@ -41,20 +41,21 @@ def cost_notes(report: Checked, cost: Cost) -> Notes:
         tasks[task.name] = _task_line(cost, task)
         for step in (step for stage in task.stages for step in stage.steps):
             node = report.tasks[task.name].nodes[step.name]
-            module = "" if node.is_in_place else node.module.name
-            boxes[task.name, step.name] = _step_line(cost, step, module)
+            owners_of = () if node.is_in_place else tuple(dict.fromkeys((node.module.name, node.part)))
+            boxes[task.name, step.name] = _step_line(cost, step, owners_of)
     owners = "the task's" if len(cost.tasks) == 1 else "all modules'"
     meaning = f"Third line of a box: parameters of its module, their share of {owners}, FLOPs of the call"
     return Notes(meaning, boxes, tasks)
 
 
-def _step_line(cost: Cost, step: StepCost, module: str) -> str:
+def _step_line(cost: Cost, step: StepCost, owners: tuple[str, ...]) -> str:
+    """`owners` are a module and the adapter that it is called with."""
     total = sum(module.parameters for module in cost.modules.values())
-    own = cost.modules.get(module)
+    own = sum(cost.modules[name].parameters for name in owners if name in cost.modules)
     parts = []
-    if own is not None and own.parameters:
-        share = own.parameters / total
-        parts.append(f"{flops_text(own.parameters)} · {f'{share:.0%}' if share >= 0.005 else '< 1%'}")
+    if own:
+        share = own / total
+        parts.append(f"{flops_text(own)} · {f'{share:.0%}' if share >= 0.005 else '< 1%'}")
     if step.unknown:
         parts.append("FLOPs unknown")
     elif step.flops:
