@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Literal
 
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 from typing_extensions import Self
 
-from composer.plugin import Config
+from composer.plugin import Config, folder_of
 from composer_text.configs import TextConfig
 from composer_text.template import fields_in
 
@@ -32,8 +33,14 @@ class TemplateConfig(Config):
     """Medium to what is written for each of its values: `{}` is where its positions are, `{n}` its number, from 1."""
     filler: str | None = None
     """The token whose id stands at the positions of media, which are filled later; left out, that of padding."""
-    frame: Literal["start", "both", "none"] = "start"
-    """Whether the tokenizer's own start token opens the prompt, its end token closes it too, or neither."""
+    chat: str | dict[str, str] | None = None
+    """A folder of a tokenizer, its `tokenizer_config.json`, or a `.jinja` file: its chat template puts `template`, as
+    the turn of a user, between the marks of a dialogue, and opens the answer."""
+    system: str | None = None
+    """With `chat`: the text of a turn before, which says how to answer."""
+    frame: Literal["start", "both", "none"] | None = None
+    """Whether the tokenizer's own start token opens the prompt, its end token closes it too, or neither. Left out, a
+    prompt is opened, and with `chat` neither is done, since the chat template writes its own."""
     padding: Literal["right", "left"] = "right"
     """The side on which the shorter prompts of a batch are filled; `positions` count from each prompt's own first."""
     max_tokens: int | None = Field(default=512, ge=1)
@@ -44,8 +51,22 @@ class TemplateConfig(Config):
     def _resolve_tokenizer(cls, value: str, info: ValidationInfo) -> str:
         return TextConfig._resolve_tokenizer(value, info)
 
+    @field_validator("chat", mode="before")
+    @classmethod
+    def _read_chat(cls, value: object, info: ValidationInfo) -> object:
+        """A path is read, so that the config holds what it names."""
+        if not isinstance(value, str):
+            return value
+        from composer_text.chat import read_chat
+
+        return read_chat((folder_of(info) or Path()) / value)
+
     @model_validator(mode="after")
     def _fits(self) -> Self:
+        if self.system is not None and self.chat is None:
+            raise ValueError("`system` is a turn of a dialogue, which needs `chat`")
+        if isinstance(self.chat, dict) and "template" not in self.chat:
+            raise ValueError("`chat` is the path of a tokenizer's folder, of its config, or of a .jinja file")
         names = list(fields_in(self.template))
         twice = [name for name in names if names.count(name) > 1 and (name in self.media or not name)]
         if "" in names or twice:

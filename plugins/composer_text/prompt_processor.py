@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -9,6 +10,7 @@ import numpy as np
 
 from composer.problems import InputError
 from composer.types import Tokens
+from composer_text.chat import render_chat
 from composer_text.configs import TextConfig
 from composer_text.file_tokenizer import FileTokenizer
 from composer_text.origin import AUTHOR, MEDIUM, Part
@@ -19,6 +21,9 @@ from composer_text.template import Placeholder, each_of, parsed
 from composer_text.tokenizer import WordPieceTokenizer
 
 __all__ = ["PromptProcessor", "sample"]
+
+OPEN, CLOSE = "\ue000\ue001", "\ue001\ue000"
+"""Around the number of a placeholder while a chat template is rendered: private characters, which none changes."""
 
 Filled = tuple[list[int], list[int], dict[str, list[int]]]
 """Ids and origins of one prompt, and for each medium the positions that its values fill, in order."""
@@ -32,7 +37,10 @@ class PromptProcessor:
         self.tokenizer: WordPieceTokenizer | FileTokenizer = tokenizer_of(
             TextConfig(tokenizer=config.tokenizer)
         )
-        self._template = parsed(config.template)
+        self._template = (
+            _dialogue(config, config.chat) if isinstance(config.chat, dict) else parsed(config.template)
+        )
+        self._frame = config.frame or ("start" if config.chat is None else "none")
         self._each = {name: parsed(each_of(config.each, name)) for name in config.media}
         padding = self.tokenizer.special.padding
         self._padding = 0 if padding is None else padding
@@ -84,7 +92,7 @@ class PromptProcessor:
             waiting.clear()
 
         head, tail = self.tokenizer.frame
-        ids.extend(head if self.config.frame != "none" else ())
+        ids.extend(head if self._frame != "none" else ())
         origins.extend([AUTHOR] * len(ids))
         for piece in self._template:
             if isinstance(piece, str):
@@ -103,7 +111,7 @@ class PromptProcessor:
                         else:
                             waiting.append(Part(str(number) if isinstance(each, Placeholder) else each))
         read()
-        closing = tail if self.config.frame == "both" else ()
+        closing = tail if self._frame == "both" else ()
         ids.extend(closing)
         origins.extend([AUTHOR] * len(closing))
         if self.config.max_tokens is not None and len(ids) > self.config.max_tokens:
@@ -132,6 +140,33 @@ class PromptProcessor:
         for name in fields:
             check_text(title if len(fields) == 1 else f"{name} of {title}", value[name])
         return dict(value)
+
+
+def _dialogue(config: TemplateConfig, chat: Mapping[str, str]) -> list[str | Placeholder]:
+    """The template as the turn of a user. Placeholders go through the chat template as marks that no text has.
+
+    Raises InputError where the chat template does not write every one of them once.
+    """
+    pieces = parsed(config.template)
+    names = [piece.name for piece in pieces if isinstance(piece, Placeholder)]
+    numbers = iter(range(len(names)))
+    turn = "".join(piece if isinstance(piece, str) else f"{OPEN}{next(numbers)}{CLOSE}" for piece in pieces)
+    messages = [{"role": "user", "content": turn}]
+    if config.system is not None:
+        messages.insert(0, {"role": "system", "content": config.system})
+    text = render_chat(chat, messages)
+    found: list[str | Placeholder] = []
+    written = []
+    for number, part in enumerate(re.split(f"{OPEN}(\\d+){CLOSE}", text)):
+        if number % 2:
+            written.append(int(part))
+            found.append(Placeholder(names[int(part)]))
+        elif part:
+            found.append(part)
+    if sorted(written) != list(range(len(names))):
+        lost = next((name for number, name in enumerate(names) if written.count(number) != 1), names[0])
+        raise InputError(f"the chat template does not write {{{lost}}} once, as the turn of a user has it")
+    return found
 
 
 def sample(config: TemplateConfig) -> list[Any]:

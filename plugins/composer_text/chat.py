@@ -1,0 +1,113 @@
+"""Chat templates of tokenizer folders: found, read as data, and rendered in one immutable sandbox, with limits."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from composer.plugin import is_file
+from composer.problems import InputError
+
+__all__ = ["read_chat", "render_chat"]
+
+MOST_BYTES = 1 << 20
+"""Of a file that holds a chat template; published ones have some 10,000."""
+MOST_CHARACTERS = 1 << 20
+SECONDS = 10.0
+"""What a template may write, and how long it may take."""
+TOKENS = ("bos_token", "eos_token", "pad_token", "unk_token", "sep_token", "cls_token", "mask_token")
+PASSED_ON = ("SYSTEMROOT", "PATH", "LD_LIBRARY_PATH")
+"""What the process that renders needs of the surroundings to start."""
+
+
+def read_chat(path: Path) -> dict[str, str]:
+    """The template (`template`) and the special tokens by name.
+
+    `path` is a folder of a tokenizer, its `tokenizer_config.json` or a `.jinja`. Raises ValueError where there is none.
+    """
+    if not path.exists():
+        raise ValueError(f"no chat template lies at {path}: name a folder of a tokenizer, or a .jinja file")
+    folder = path if path.is_dir() else path.parent
+    config = _config(path if path.suffix == ".json" else folder / "tokenizer_config.json")
+    own = path if path.suffix == ".jinja" else folder / "chat_template.jinja"
+    template = _text(own) if is_file(own) else _named(config.get("chat_template"))
+    if template is None:
+        raise ValueError(
+            f"{path} holds no chat template: name a folder of a tokenizer that has one, or a .jinja file"
+        )
+    tokens = {name: _content(config[name]) for name in TOKENS if config.get(name)}
+    return {"template": template, **tokens}
+
+
+def _config(path: Path) -> dict[str, Any]:
+    if not is_file(path):
+        return {}
+    try:
+        found = json.loads(_text(path))
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"{path} is not valid JSON: {error}") from error
+    if not isinstance(found, dict):
+        raise ValueError(f"{path} is not the config of a tokenizer")
+    return found
+
+
+def _text(path: Path) -> str:
+    try:
+        with path.open("rb") as file:
+            content = file.read(MOST_BYTES + 1)
+        if len(content) > MOST_BYTES:
+            raise ValueError(f"{path} has more than {MOST_BYTES:,} bytes, too many for a chat template")
+        return content.decode("utf-8-sig")
+    except OSError as error:
+        raise ValueError(f"{path} cannot be read: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{path} is not UTF-8 text: {error.reason}") from error
+
+
+def _named(template: object) -> str | None:
+    """The template, or of several the one that is called `default`."""
+    if isinstance(template, list):
+        named = {str(each.get("name")): each.get("template") for each in template if isinstance(each, dict)}
+        template = named.get("default")
+    return template if isinstance(template, str) else None
+
+
+def _content(token: object) -> str:
+    return str(token.get("content", "")) if isinstance(token, dict) else str(token)
+
+
+def render_chat(chat: Mapping[str, str], messages: list[dict[str, str]], *, seconds: float = SECONDS) -> str:
+    """The text that a chat template makes of messages, with the opening of the answer.
+
+    The template comes from whoever made a checkpoint, so a process of its own renders it, which holds nothing of ours.
+
+    Raises InputError where the template refuses them, fails, writes too much or takes too long.
+    """
+    variables = {
+        **{name: text for name, text in chat.items() if name != "template"},
+        "messages": messages,
+        "add_generation_prompt": True,
+    }
+    asked = json.dumps({"template": chat["template"], "variables": variables, "most": MOST_CHARACTERS})
+    child = [sys.executable, "-I", str(Path(__file__).with_name("chat_child.py"))]
+    surroundings = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
+    try:
+        done = subprocess.run(
+            child, input=asked.encode(), capture_output=True, timeout=seconds, env=surroundings, check=False
+        )
+    except subprocess.TimeoutExpired:
+        raise InputError(f"the chat template was stopped: it took longer than {seconds:g} seconds") from None
+    try:
+        answer = json.loads(done.stdout)
+    except ValueError:
+        raise InputError(
+            "the chat template was stopped: it needs more memory or time than a template may"
+        ) from None
+    if "text" not in answer:
+        raise InputError(f"the chat template cannot be used: {answer['refused']}")
+    return str(answer["text"])
