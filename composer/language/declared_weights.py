@@ -24,6 +24,7 @@ _HUB_TEXT = re.compile(r"(?P<hub>[^/@]+/[^/@]+)(?:@(?P<revision>[^/]+))?(?:/(?P<
 _HUB_ID = re.compile(r"(?:[A-Za-z0-9][\w.-]{0,95}/)?[A-Za-z0-9][\w.-]{0,95}")
 _PACKAGE_NAME = re.compile(r"[A-Za-z_][\w-]*(?:\.[A-Za-z_]\w*)*")
 _COMMIT = re.compile(r"[0-9a-f]{40}")
+_REVISION = re.compile(r"\w[\w./+-]*")
 _DIGEST = re.compile(r"[0-9a-fA-F]{64}")
 _NOT_FILES = frozenset(("initial", "none", "random", "scratch"))
 """What people write who mean `fresh`."""
@@ -77,19 +78,22 @@ class DeclaredWeights:
 
     def faults(self) -> Iterator[tuple[str, str, str]]:
         """What keeps this from being one source: the key, what is wrong with it, and what to write instead."""
-        if self.fresh:
-            return
+        if not self.fresh:
+            yield from self._faults_together()
+            yield from self._faults_of_places()
+            yield from self._faults_of_contents()
+
+    def _faults_together(self) -> Iterator[tuple[str, str, str]]:
         if self.hub and self.package:
             yield "package", "`package` and `hub` name two places", "keep one of them"
         if not (self.hub or self.package or self.file):
             yield "file", "neither `file` nor `package` nor `hub` says where the weights are", "name a file"
         if self.revision and not self.hub:
-            yield (
-                "revision",
-                "`revision` belongs to a repository of the Hub",
-                "name it with `hub`, or remove this",
-            )
-        if self.file in _NOT_FILES and self.sort == "file":
+            help = "name it with `hub`, or remove this"
+            yield "revision", "`revision` belongs to a repository of the Hub", help
+
+    def _faults_of_places(self) -> Iterator[tuple[str, str, str]]:
+        if self.sort == "file" and self.file in _NOT_FILES:
             help = f"write `{FRESH}`, or `./{self.file}` for a file of that name"
             yield "file", f"`{self.file}` is not the name of a file with weights", help
         if self.sort == "file" and is_address(self.file):
@@ -97,31 +101,26 @@ class DeclaredWeights:
             yield "file", f"`{self.file}` is an address, and nothing is fetched from one", help
         if self.hub and not _is_hub_id(self.hub):
             guess = "/".join(self.hub.strip("/").split("/")[3:5]) if is_address(self.hub) else ""
-            named = (
-                f"`{guess}`" if _is_hub_id(guess) else "`owner/name`, as the page of the repository has it"
-            )
+            named = f"`{guess}`" if _is_hub_id(guess) else "`owner/name`, as its page has it"
             yield "hub", f"`{self.hub}` is not the name of a Hub repository", f"write {named}"
         if self.package and not _PACKAGE_NAME.fullmatch(self.package):
-            yield (
-                "package",
-                f"`{self.package}` is not the name of a package",
-                "write the name that is imported",
-            )
+            help = "write the name that is imported"
+            yield "package", f"`{self.package}` is not the name of a package", help
         if (self.hub or self.package) and self.file and not _stays_inside(self.file):
             where = "package" if self.package else "repository"
             help = f"write a path inside of the {where}, with `/` between folders"
             yield "file", f"`{self.file}` leads out of the {where}", help
+
+    def _faults_of_contents(self) -> Iterator[tuple[str, str, str]]:
+        if self.revision and (".." in self.revision or not _REVISION.fullmatch(self.revision)):
+            yield "revision", f"`{self.revision}` is not a revision", "write a commit, a tag or a branch"
         if self.sha256 and not _DIGEST.fullmatch(self.sha256):
             help = "write the 64 hexadecimal digits that `sha256sum` prints"
             yield "sha256", f"`{self.sha256}` is not a SHA-256", help
-        for key in ("root", "prefix"):
-            value = getattr(self, key)
+        for key, value in (("root", self.root), ("prefix", self.prefix)):
             if value and not value.strip("."):
-                yield (
-                    key,
-                    f"`{value}` names nothing inside of a checkpoint",
-                    "write words with dots between them",
-                )
+                help = "write words with dots between them"
+                yield key, f"`{value}` names nothing inside of a checkpoint", help
 
 
 def _is_hub_id(text: str) -> bool:

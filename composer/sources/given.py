@@ -99,6 +99,8 @@ def _split(weights: GivenWeights) -> tuple[OneSource | None, Mapping[str, OneSou
     """The source for the whole document, and those for modules."""
     if weights is None or isinstance(weights, (str, PathLike)):
         return weights, {}
+    if not isinstance(weights, Mapping):
+        raise InputError(f"weights must be a path, a text or a map from modules to such, not {weights!r}")
     pairs: dict[str, OneSource] = {}
     for name, value in weights.items():
         if not isinstance(value, (str, PathLike, Mapping)):

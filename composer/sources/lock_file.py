@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal, Union
+from typing import Annotated, Literal, Union
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -33,9 +33,9 @@ class LockedWeights(_LockShape):
     layout: str = ""
     root: str = ""
     prefix: str = ""
-    commit: str = ""
+    commit: str = Field(default="", pattern="^([0-9a-f]{40})?$")
     """What the revision of a Hub repository stood for."""
-    files: dict[str, str] = Field(default_factory=dict)
+    files: dict[str, Annotated[str, Field(pattern="^[0-9a-f]{64}$")]] = Field(default_factory=dict)
     """SHA-256 of every file, by its name."""
 
     def reading(self) -> tuple[str, str, str]:

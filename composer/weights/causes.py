@@ -60,15 +60,26 @@ def _without(keys: Iterable[str], start: str) -> list[str]:
 
 
 def _wrapped_in_part(plan: LoadPlan, planned: Callable[..., LoadPlan], cures: Cures) -> Iterator[str]:
-    """Keys that nothing takes as they stand, and that would find places without their first word."""
-    for word in first_words(plan.unexpected):
-        below = [key for key in plan.unexpected if key.startswith(f"{word}.")]
-        if len(planned(_without(below, word)).assignments) * 2 > len(below):
+    """Keys that nothing takes as they stand, and that would find places without what they begin with."""
+    for start in (*_likely_starts(plan, cures.module), *first_words(plan.unexpected)):
+        below = [key for key in plan.unexpected if key.startswith(f"{start}.")]
+        if len(planned(_without(below, start)).assignments) * 2 > len(below):
             yield (
-                f"{len(below)} keys begin with `{word}.` and fit without it: {cures.root(word)} takes them, and leaves "
-                "out the others"
+                f"{len(below)} keys begin with `{start}.` and fit without it: {cures.root(start)} takes them, and "
+                "leaves out the others"
             )
             return
+
+
+def _likely_starts(plan: LoadPlan, module: str) -> Iterator[str]:
+    """What stands before the name of a parameter that is missing, where the key goes on as that does: most often so."""
+    wanted = {name.removeprefix(f"{module}.") if module else name for name in plan.missing}
+    starts: Counter[str] = Counter()
+    for key in plan.unexpected:
+        words = key.split(".")
+        ends = (length for length in range(1, len(words)) if ".".join(words[length:]) in wanted)
+        starts.update(".".join(words[:length]) for length in ends)
+    yield from (start for start, _ in starts.most_common(1))
 
 
 def _reader(

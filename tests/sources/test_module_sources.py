@@ -75,6 +75,9 @@ def test_keys_with_a_prefix_that_nobody_named_say_which(write: Write, tensors: T
     with pytest.raises(WeightsError) as caught:
         composer.load(write("mixed.safetensors"), tasks=["half"])
     assert "`prefix: body` among the weights of `first` (parts.yaml:5) takes them" in str(caught.value)
+    save("deep.safetensors", {**below(tensors, "first", "model.net.body."), "model.net.a": torch.zeros(1)})
+    with pytest.raises(WeightsError, match=r"2 keys begin with `model\.net\.body\.` and fit without it"):
+        composer.load(write("deep.safetensors"), tasks=["half"])
     with pytest.raises(WeightsError, match="--root first=body takes them"):
         composer.load("parts.yaml", weights={"first": "mixed.safetensors"}, tasks=["half"])
 
@@ -194,6 +197,9 @@ def test_all_that_does_not_fit_is_told_source_by_source_and_nothing_is_loaded(
     [
         ({"weights": {"frist": "a"}}, "parts has no module `frist`; did you mean `first`?"),
         ({"weights": {"file": "a"}}, "reads as a map of modules: write {'*': {'file': ...}}"),
+        ({"weights": ["a"]}, "weights must be a path, a text or a map from modules to such, not ['a']"),
+        ({"weights": "hub:o/m@../../x/y"}, "is not"),
+        ({"weights": {"first": {"hub": "o/m", "revision": "a/../b"}}}, "`a/../b` is not a revision"),
         ({"weights": {"first": 3}}, "weights['first'] must be a path, a text or a map, not 3"),
         ({"weights": {"first": ""}}, "the name of the weights is empty"),
         ({"weights": {"first": {"fil": "a"}}}, "--weights first=: there is no key `fil`"),
