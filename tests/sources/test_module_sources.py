@@ -198,7 +198,7 @@ def test_all_that_does_not_fit_is_told_source_by_source_and_nothing_is_loaded(
         ({"weights": {"frist": "a"}}, "parts has no module `frist`; did you mean `first`?"),
         ({"weights": {"file": "a"}}, "reads as a map of modules: write {'*': {'file': ...}}"),
         ({"weights": ["a"]}, "weights must be a path, a text or a map from modules to such, not ['a']"),
-        ({"weights": "hub:o/m@../../x/y"}, "is not"),
+        ({"weights": "hub:o/m@../../x/y"}, "`../x/y` leads out of the repository"),
         ({"weights": {"first": {"hub": "o/m", "revision": "a/../b"}}}, "`a/../b` is not a revision"),
         ({"weights": {"first": 3}}, "weights['first'] must be a path, a text or a map, not 3"),
         ({"weights": {"first": ""}}, "the name of the weights is empty"),
