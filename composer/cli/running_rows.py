@@ -53,7 +53,8 @@ def add_rows(parser: argparse.ArgumentParser) -> None:
         type=assignment,
         action="append",
         default=[],
-        help="the column that an input reads, where it has another name; may be repeated",
+        help="the column that an input reads, where it has another name; several make the list of an input that takes "
+        "one, and prompt.question=COLUMN is an entry of a map",
     )
     rows.add_argument("--id", metavar="COLUMN", help="the column that names a row (default: id, or the file)")
     rows.add_argument(
@@ -103,8 +104,7 @@ def misused(args: argparse.Namespace) -> str | None:
         return f"{'--overwrite' if args.overwrite else '--resume'} belongs to --out"
     if args.out is None and args.json:
         return "--json tells how the run of --out went; without --out the answers themselves are JSON"
-    twice = [name for name, _ in args.columns if sum(name == other for other, _ in args.columns) > 1]
-    return f"--map names the input `{twice[0]}` twice" if twice else None
+    return None
 
 
 def _given(value: object) -> bool:
@@ -145,7 +145,7 @@ def answer_rows(args: argparse.Namespace, model: Answering, task: str) -> int:
 class _Options(TypedDict):
     """What `composer.rows.answer_rows` and `run_rows` both take."""
 
-    columns: dict[str, str]
+    columns: dict[str, str | list[str]]
     constants: dict[str, str | list[str]]
     id: str | None
     keep: tuple[str, ...]
@@ -157,7 +157,7 @@ class _Options(TypedDict):
 
 def _options(args: argparse.Namespace) -> _Options:
     return {
-        "columns": dict(args.columns),
+        "columns": _columns(args.columns),
         "constants": collected(args.inputs),
         "id": args.id,
         "keep": tuple(args.keep),
@@ -166,6 +166,14 @@ def _options(args: argparse.Namespace) -> _Options:
         "seed": args.seed,
         "media_root": args.media_root,
     }
+
+
+def _columns(given: Iterable[tuple[str, str]]) -> dict[str, str | list[str]]:
+    """Input to column; of one that stands several times, all of them in order."""
+    found: dict[str, list[str]] = {}
+    for name, column in given:
+        found.setdefault(name, []).append(column)
+    return {name: columns[0] if len(columns) == 1 else columns for name, columns in found.items()}
 
 
 def _printed(args: argparse.Namespace, model: Answering, task: str) -> int:

@@ -62,6 +62,10 @@ class Reader(Protocol):
     def undivided(self) -> str | None:
         """An output of which a sample cannot be told from what fills it up to the longest one of its batch."""
 
+    @property
+    def draws_apart(self) -> bool:
+        """Whether, with a seed, each sample of a batch draws as it would alone."""
+
     def check_seed(self, seed: object, /) -> None:
         """Raises InputError for what is not a seed, and where the task takes none."""
 

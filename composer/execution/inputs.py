@@ -93,17 +93,17 @@ def nth_sample(value: Any, kind: Kind, index: int, *, pad: int | None = None) ->
         return found
     shown: Any = dict(zip(kind.fields, _parts(found, kind), strict=True))
     mask = shown[kind.mask]
-    if mask is None or mask.ndim != 1 or not mask.any():
+    if mask is None or mask.ndim != 1:
         return found
     (axis,) = (axis for axis in kind.fields[kind.mask].dims if axis != kind.batch_axis)
     seen = mask.nonzero()
-    first, last = int(seen[0]), int(seen[-1])
-    if last - first + 1 == len(mask):
+    first, count = (int(seen[0]), int(seen[-1]) - int(seen[0]) + 1) if len(seen) else (0, 0)
+    if count == len(mask):
         return found
     for label, field in kind.fields.items():
         own = [each for each in field.dims if each != kind.batch_axis]
         if shown[label] is not None and axis in own:
-            shown[label] = shown[label].narrow(own.index(axis), first, last - first + 1)
+            shown[label] = shown[label].narrow(own.index(axis), first, count)
     assert kind.record is not None
     return kind.record(**shown)
 

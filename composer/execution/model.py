@@ -144,6 +144,7 @@ class Model:
             answer=partial(self._answers, runner),
             outputs=runner.output_facts,
             sizes=runner.inputs.host.batch_limits,
+            searches=runner.searches,
             check_seed=lambda seed: runner.drawn(seed, {}),
         )
 

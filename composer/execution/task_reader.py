@@ -5,12 +5,13 @@ A live model and an artifact share it, so that whoever answers many rows reads t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from composer.execution.host_inputs import Arrays, HostInput, HostInputs
 from composer.execution.inputs import nth_sample
+from composer.plugin.implementations import BoundSearch
 from composer.problems import ComposerError
 from composer.types import Kind
 
@@ -94,9 +95,11 @@ class TaskReader:
         answer: Answers,
         outputs: Mapping[str, OutputFacts],
         sizes: tuple[int, int | None],
+        searches: Sequence[BoundSearch],
         check_seed: Callable[[object], object],
     ) -> None:
         self._check_seed = check_seed
+        self._searches = searches
         self._host = host
         self._fit = fit
         self._answer = answer
@@ -126,6 +129,11 @@ class TaskReader:
             return None
         found = self._outputs.items()
         return next((n for n, o in found if o.varies and o.kind.mask is None and o.pad is None), None)
+
+    @property
+    def draws_apart(self) -> bool:
+        """Whether, with a seed, each sample of a batch draws as it would alone."""
+        return all(search.policy.seeded in (False, "each") for search in self._searches)
 
     def check_seed(self, seed: object) -> None:
         """Raises InputError for what is not a seed, and where the task takes none."""

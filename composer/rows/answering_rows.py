@@ -50,7 +50,7 @@ class RowRunner:
         """A row that was answered; asked again, it tells a broken model from rows that are at fault."""
 
     def _why_alone(self) -> str | None:
-        if self.seed is not None:
+        if self.seed is not None and not self.reader.draws_apart:
             return "what a search draws from a seed may depend on where its row stands in a batch"
         name = self.reader.undivided
         return (

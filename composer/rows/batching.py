@@ -49,6 +49,8 @@ def _length(value: object) -> int:
     """What is known of the size of a value before it is read: the letters of a text, the entries of a list."""
     if hasattr(value, "shape"):
         return int(value.shape[0]) if value.shape else 1
+    if isinstance(value, Mapping):
+        return sum(map(_length, value.values()))
     return len(value) if isinstance(value, Sized) else 1
 
 

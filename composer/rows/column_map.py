@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 
@@ -13,7 +13,10 @@ from composer.rows.file_rows import FILE
 from composer.rows.media_root import MediaRoot
 from composer.rows.row import GivenRow, RowError, RowSource
 
-__all__ = ["AskedRow", "ColumnMap", "column_map"]
+__all__ = ["AskedRow", "ColumnMap", "Columns", "column_map"]
+
+Columns = str | Sequence[str]
+"""A column, or several that make the list of an input."""
 
 ID = "id"
 LOOKED_AT = 100
@@ -35,7 +38,8 @@ class AskedRow:
 class ColumnMap:
     """Input to column, and what else is taken from a row."""
 
-    columns: Mapping[str, str]
+    columns: Mapping[str, str | tuple[str, ...]]
+    """Those of an input of which a row has several values together; `prompt.question` is an entry of a map."""
     constants: Mapping[str, object]
     """Input to the value that it has in every row."""
     id: str | None
@@ -65,23 +69,37 @@ class ColumnMap:
     def _values(self, row: Mapping[str, object]) -> dict[str, object]:
         values = dict(self.constants)
         for name, column in self.columns.items():
-            empty = (
-                (None, "") if name in self.files else (None,)
-            )  # tables have no other way to leave a file out
-            if name in self.may_be_absent and row.get(column) in empty:
-                values[name] = None
+            if not isinstance(column, str):
+                found = [self._value(name, each, row) for each in column]
+                values[name] = [each for each in found if each is not None]
                 continue
-            if column not in row:
-                guess = nearest(column, [key for key in row if key not in self.columns.values()])
-                hint = f"; did you mean `{guess}`?" if guess is not None else ""
-                raise RowError(f"it has no column `{column}`{hint}", column)
-            value = row[column]
-            if value is None:
-                raise RowError(f"its column `{column}` has no value", column)
-            values[name] = (
-                value if self.root is None or name not in self.files else self.root.held(value, column)
-            )
+            value = self._value(name, column, row)
+            whole, _, part = name.partition(".")
+            if part:
+                entries = values.get(whole)
+                values[whole] = {**(entries if isinstance(entries, Mapping) else {}), part: value}
+            else:
+                values[name] = value
         return values
+
+    def _value(self, name: str, column: str, row: Mapping[str, object]) -> object:
+        """The value of a column; None for one that an input can be without. Raises RowError."""
+        value = row.get(column)
+        empty = value is None or (name in self.files and value == "" and isinstance(value, str))
+        if empty and name in self.may_be_absent:
+            return None  # tables have no other way to leave a file out
+        if column not in row:
+            used = {each for columns in self.columns.values() for each in _several(columns)}
+            guess = nearest(column, [key for key in row if key not in used])
+            hint = f"; did you mean `{guess}`?" if guess is not None else ""
+            raise RowError(f"it has no column `{column}`{hint}", column)
+        if value is None:
+            raise RowError(f"its column `{column}` has no value", column)
+        return value if self.root is None or name not in self.files else self.root.held(value, column)
+
+
+def _several(columns: str | tuple[str, ...]) -> tuple[str, ...]:
+    return (columns,) if isinstance(columns, str) else columns
 
 
 def column_map(
@@ -89,7 +107,7 @@ def column_map(
     inputs: Mapping[str, InputFacts],
     task: str,
     *,
-    given: Mapping[str, str],
+    given: Mapping[str, Columns],
     constants: Mapping[str, object],
     id_: str | None,
     kept: Collection[str],
@@ -100,22 +118,22 @@ def column_map(
     Raises InputError for an input that the task does not have, and for a column that no row has.
     """
     owner = f"task `{task}`"
-    strange = [name for name in (*given, *constants) if name not in inputs]
+    strange = [name for name in (*given, *constants) if name.partition(".")[0] not in inputs]
     if strange:
         raise unknown("input", strange, inputs, owner)
-    twice = [name for name in given if name in constants]
-    if twice:
-        raise InputError(
-            f"input `{twice[0]}` is read from the column `{given[twice[0]]}` and given beside: do one"
-        )
-    asked = [name for name in inputs if name not in constants]
-    columns = {name: given.get(name, name) for name in asked}
-    if source.names_files and len(asked) == 1 and asked[0] not in given:
-        columns = {asked[0]: FILE}
+    chosen = {name: one if isinstance(one, str) else tuple(one) for name, one in given.items()}
+    _check_given(chosen, constants, inputs)
     known = _columns(source)
-    absent = [name for name in asked if inputs[name].may_be_absent and name not in given]
+    columns: dict[str, str | tuple[str, ...]] = {}
+    for name in inputs:
+        columns |= _of_input(name, chosen, constants, known or ())
+    asked = [name for name in columns if name not in chosen]
+    if source.names_files and len(asked) == 1:
+        columns = {**columns, asked[0]: FILE}
+    absent = [name for name in columns if name in inputs and inputs[name].may_be_absent]
+    used = {each for name in columns for each in _several(columns[name])}
     if known is not None:
-        needed = {name: column for name, column in columns.items() if name not in absent}
+        needed = {name: one for name, one in columns.items() if name not in absent or name in chosen}
         _check(source, known, needed, id_, kept, owner)
     id_ = id_ if id_ is not None else _id(source, known)
     return ColumnMap(
@@ -123,11 +141,49 @@ def column_map(
         constants,
         id_,
         tuple(kept),
-        [name for name in asked if inputs[name].names_files],
+        [name for name in columns if name in inputs and inputs[name].names_files],
         root,
-        tuple(name for name in known or () if name not in {*columns.values(), id_, *kept}),
+        tuple(name for name in known or () if name not in {*used, id_, *kept}),
         absent,
     )
+
+
+def _of_input(
+    name: str,
+    chosen: Mapping[str, str | tuple[str, ...]],
+    constants: Mapping[str, object],
+    known: Collection[str],
+) -> dict[str, str | tuple[str, ...]]:
+    """What an input reads: a column, or a column for each entry of a map, as `prompt.question` and `prompt.context`."""
+    if name in chosen:
+        return {name: chosen[name]}
+    fixed = constants.get(name)
+    entries = {key: one for key, one in chosen.items() if key.startswith(f"{name}.")}
+    if name not in known and (fixed is None or isinstance(fixed, Mapping)):
+        beside = {f"{name}.{part}" for part in fixed or ()}
+        own = [column for column in known if column.startswith(f"{name}.") and column not in beside]
+        entries = {**{column: column for column in own}, **entries}
+    if entries or name in constants:
+        return entries
+    return {name: name}
+
+
+def _check_given(
+    chosen: Mapping[str, str | tuple[str, ...]],
+    constants: Mapping[str, object],
+    inputs: Mapping[str, InputFacts],
+) -> None:
+    """Raise InputError for an input that is given twice, and for several columns where a row has one value."""
+    for name, column in chosen.items():
+        whole, _, part = name.partition(".")
+        fixed = constants.get(whole)
+        if whole in constants and (not part or not isinstance(fixed, Mapping) or part in fixed):
+            shown = " and ".join(_several(column))
+            raise InputError(f"input `{name}` is read from the column `{shown}` and given beside: do one")
+        if not isinstance(column, str) and not (name in inputs and inputs[name].is_list):
+            raise InputError(
+                f"input `{name}` takes one value of a row, and is to be read from the columns {', '.join(column)}"
+            )
 
 
 def _id(source: RowSource, known: Collection[str] | None) -> str | None:
@@ -149,16 +205,17 @@ def _columns(source: RowSource) -> tuple[str, ...] | None:
 def _check(
     source: RowSource,
     known: Collection[str],
-    columns: Mapping[str, str],
+    columns: Mapping[str, str | tuple[str, ...]],
     id_: str | None,
     kept: Collection[str],
     owner: str,
 ) -> None:
-    missing = {name: column for name, column in columns.items() if column not in known}
-    free = [name for name in known if name not in columns.values()]
+    missing = [(name, each) for name, one in columns.items() for each in _several(one) if each not in known]
+    used = {each for one in columns.values() for each in _several(one)}
     if missing:
-        error = unknown("column", list(missing.values()), known, source.name, likely=free)
-        name = next(iter(missing))
+        free = [name for name in known if name not in used]
+        error = unknown("column", [each for _, each in missing], known, source.name, likely=free)
+        name = missing[0][0]
         raise InputError(f"{error}; {owner} reads its input `{name}` there, or say `--map {name}=COLUMN`")
     for name in (*kept, *([id_] if id_ is not None else [])):
         if name not in known:

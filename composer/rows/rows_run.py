@@ -15,7 +15,7 @@ from composer.problems import InputError
 from composer.rows.answer_lines import format_of
 from composer.rows.answering_rows import RowRunner
 from composer.rows.answers_file import AnswersFile
-from composer.rows.column_map import ColumnMap, column_map
+from composer.rows.column_map import ColumnMap, Columns, column_map
 from composer.rows.media_root import MediaRoot
 from composer.rows.row import RowAnswer, RowSource
 from composer.rows.row_sources import opened
@@ -64,7 +64,7 @@ def answer_rows(
     task: str | None,
     rows: Rows,
     *,
-    columns: Mapping[str, str] | None = None,
+    columns: Mapping[str, Columns] | None = None,
     constants: Mapping[str, object] | None = None,
     id: str | None = None,
     keep: Collection[str] = (),
@@ -78,7 +78,8 @@ def answer_rows(
     Args:
         model: a loaded model or artifact. task: its task; None where it has only one.
         rows: a file (.jsonl, .csv, .tsv, .parquet), a pattern such as `"folder/*.png"`, or maps from columns to values.
-        columns: input to the column that it reads; others read the column of their own name.
+        columns: input to the column that it reads (of one that takes a list: or to several); others read the column of
+            their own name. `prompt.question` is an entry of an input that takes a map.
         constants: inputs that have one value in every row. id: the column that names a row (`id` where there is one).
         keep: columns that stand beside the answers.
         batch_size: rows that the task answers at once (16, or what an artifact takes at most).
@@ -111,7 +112,7 @@ def run_rows(
     rows: Rows,
     out: str | Path,
     *,
-    columns: Mapping[str, str] | None = None,
+    columns: Mapping[str, Columns] | None = None,
     constants: Mapping[str, object] | None = None,
     id: str | None = None,
     keep: Collection[str] = (),
@@ -182,7 +183,7 @@ def _mapped(
     source: RowSource,
     runner: RowRunner,
     task: str,
-    columns: Mapping[str, str] | None,
+    columns: Mapping[str, Columns] | None,
     constants: Mapping[str, object] | None,
     id_: str | None,
     keep: Collection[str],
@@ -220,7 +221,9 @@ def _asked(
             "rows": source.name,
             "media root": None if mapped.root is None else str(mapped.root.folder.absolute()),
             "digest": digest,
-            "columns": dict(mapped.columns),
+            "columns": {
+                name: one if isinstance(one, str) else list(one) for name, one in mapped.columns.items()
+            },
             "constants": {name: _told(value) for name, value in mapped.constants.items()},
             "id": mapped.id,
             "kept": list(mapped.kept),

@@ -111,7 +111,6 @@ def test_weights_that_changed_are_not_gone_on_with(composer, rows: Path) -> None
         ("--rows rows.jsonl --out a.jsonl --resume --overwrite", "give one of them"),
         ("--rows rows.jsonl --resume", "--resume belongs to --out"),
         ("--rows rows.jsonl --json", "--json tells how the run of --out went"),
-        ("--rows rows.jsonl --map question=a --map question=b", "`question` twice"),
         ("--rows rows.jsonl --batch-size 0", "not a whole number above zero"),
     ],
 )
@@ -128,6 +127,7 @@ def test_options_that_do_not_go_together(composer, rows: Path, line: str, messag
         ("--rows rows.jsonl --out rows.jsonl", "nothing beside it says which rows it answers"),
         ("--rows rows.jsonl --out a.txt", "the ending of --out"),
         ("--rows rows.jsonl --out a.jsonl --map question=txt", "has no column `txt`"),
+        ("--rows rows.jsonl --out a.jsonl --map question=id --map question=gold", "takes one value of a row"),
         ("--rows rows.jsonl --out a.jsonl --map qustion=question", "did you mean `question`"),
         ("--rows rows.jsonl --out a.jsonl --seed 3", "takes no seed"),
         ("--rows rows.jsonl --out a.jsonl --media-root gone", "gone is not a folder"),

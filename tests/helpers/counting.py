@@ -72,6 +72,8 @@ class Counting:
     sizes: tuple[int, int | None] = (1, None)
     undivided: str | None = None
 
+    draws_apart = False
+
     def check_seed(self, seed: object) -> None:
         if seed == 4:
             raise InputError("it takes no seed 4")

@@ -177,6 +177,7 @@ class LoadedTask:
             answer=self._answers,
             outputs=output_facts(self.task, self.registry.kinds),
             sizes=self.requests.batch_sizes,
+            searches=self.searches,
             check_seed=lambda seed: self.drawn(seed, {}),
         )
 
