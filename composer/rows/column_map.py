@@ -85,7 +85,7 @@ class ColumnMap:
     def _value(self, name: str, column: str, row: Mapping[str, object]) -> object:
         """The value of a column; None for one that an input can be without. Raises RowError."""
         value = row.get(column)
-        empty = value is None or (name in self.files and value == "" and isinstance(value, str))
+        empty = value is None or (name in self.files and isinstance(value, str) and not value)
         if empty and name in self.may_be_absent:
             return None  # tables have no other way to leave a file out
         if column not in row:

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from composer.problems import InputError
@@ -147,6 +148,8 @@ def test_what_holds_no_rows(tmp_path: Path, name: str, content: str | None, mess
 def test_rows_of_python() -> None:
     assert [each.values for each in opened([{"a": 1}, {"a": 2}]).rows(1)] == [{"a": 2}]
     assert opened([{"a": b"x"}]).survey() != opened([{"a": b"y"}]).survey()
+    arrays = [np.zeros(4), np.zeros((2, 2)), np.ones(4)]
+    assert len({opened([{"a": array}]).survey() for array in arrays}) == 3
     assert list(opened(each for each in [{"a": 1}]).rows()) == [GivenRow(1, {"a": 1})]
 
 

@@ -31,6 +31,10 @@ tasks:
       visual: {uses: core.per_sample, inputs: {states: seen.states, items: pictures.items}}
       words:  {call: text, inputs: {tokens: question.tokens}}
     outputs: {visual: visual, words: words}
+  sizes:
+    inputs: {features: {modality: array, with: {kind: embedding, dims: [B, 4]}}}
+    nodes: {scaled: {uses: core.normalise, inputs: features}}
+    outputs: {scaled: scaled}
   draw:
     inputs:
       said:
@@ -112,6 +116,16 @@ def test_columns_make_a_map(several: Model, tmp_path: Path) -> None:
         constants={"said": {"context": "it is red"}}, columns={"said.question": "said.question"}, seed=3,
     )  # fmt: skip
     assert next(found).outputs["answer"] == expected[0]
+
+
+def test_lists_of_numbers_are_arrays(several: Model, tmp_path: Path) -> None:
+    features: list[Any] = [[0, 0, 0, 2], [0, 3, 0, 0], [1, 2], "text", [[1, 2, 3, 4]], [2, 0, 0, 0]]
+    path = tmp_path / "rows.jsonl"
+    path.write_text("".join(json.dumps({"features": each}) + "\n" for each in features))
+    found = list(answer_rows(several, "sizes", path))
+    assert [each.error is None for each in found] == [True, True, False, False, False, True]
+    right = [found[n].outputs["scaled"].tolist() for n in (0, 1, 5)]
+    assert right == [[0, 0, 0, 1], [0, 1, 0, 0], [1, 0, 0, 0]]
 
 
 def test_with_a_seed_a_row_draws_as_it_would_alone(several: Model) -> None:
