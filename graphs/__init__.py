@@ -14,6 +14,7 @@ DOCUMENTS = {
     "mplug2": "mPLUG-2 (large): questions and captions for pictures and videos.",
     "mplug2-base": "mPLUG-2 at base size.",
     "quickstart": "A small mPLUG-2 with trained weights that ship with it.",
+    "quickstart-chain": "Its modules in a task with text from the middle: describe, ask, answer.",
 }
 """Every shipped document by name: `<name>.yaml` here, with its weights beside it where they ship."""
 

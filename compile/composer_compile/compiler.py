@@ -50,6 +50,7 @@ from composer_compile.parity.records import record_live_samples, record_samples
 from composer_compile.patches import full_float32
 from composer_compile.program_maker import ProgramMaker
 from composer_compile.runtime.artifact import Artifact
+from composer_compile.runtime.host_parts import UncompiledSizeError
 from composer_compile.stages.host_nodes import without_host_steps
 from composer_compile.stages.manifest_entries import Files, describe_task
 from composer_compile.stages.partition import labels_of
@@ -215,7 +216,13 @@ class _Job:
             sources=self._sources(),
             files=file_entries(self.folder),
         )
-        manifest = manifest.model_copy(update={"parity": self._compare(manifest, prepared)})
+        try:
+            manifest = manifest.model_copy(update={"parity": self._compare(manifest, prepared)})
+        except UncompiledSizeError as error:
+            raise CompileError(
+                f"the artifact cannot be compared with the live model: in a sample, {error.fault}; give a range that "
+                f"holds it, such as `{error.option}`"
+            ) from None
         manifest = manifest.model_copy(update={"files": file_entries(self.folder, manifest.files)})
         (self.folder / MANIFEST).write_bytes(write_manifest(manifest))
         return manifest

@@ -102,7 +102,12 @@ def _answer(args: argparse.Namespace, model: Answering, name: str) -> int:
     timing = _timing(args, model)
     if args.stream:
         with timing or contextlib.nullcontext():
-            for piece in model.stream(name, **{**seed, **raw}):
+            pieces = model.stream(name, **{**seed, **raw})
+            first = next(pieces, "")
+            for node, text in getattr(pieces, "earlier", {}).items():
+                remark(f"{node}: {text}")
+            say(first, end="", flush=True)
+            for piece in pieces:
                 say(piece, end="", flush=True)
         say()
         if timing is not None:

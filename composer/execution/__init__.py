@@ -4,7 +4,6 @@ from composer.execution.answering import Answering, Asking, Reader, ReadValues, 
 from composer.execution.generation import (
     check_one_sample,
     drawn_seed,
-    only_stream,
     output_ports,
     seed_for,
     text_pieces,
@@ -23,12 +22,14 @@ from composer.execution.runner import Runner
 from composer.execution.session import Session
 from composer.execution.start import Start
 from composer.execution.task_reader import InputFacts, ReadBatch, TaskReader, UndividedError
+from composer.execution.text_stream import Flow, TextStream, last_search, leading_to
 from composer.execution.timing import NodeTime, Timing
 
 __all__ = [
     "INITIAL",
     "Answering",
     "Asking",
+    "Flow",
     "InputFacts",
     "Model",
     "NodeTime",
@@ -42,6 +43,7 @@ __all__ = [
     "Start",
     "TaskPorts",
     "TaskReader",
+    "TextStream",
     "Timing",
     "UndividedError",
     "build_for_training",
@@ -50,10 +52,11 @@ __all__ = [
     "check_one_sample",
     "device_of",
     "drawn_seed",
+    "last_search",
+    "leading_to",
     "linear",
     "load",
     "only_one",
-    "only_stream",
     "output_ports",
     "prefers_onednn",
     "seed_for",

@@ -95,7 +95,7 @@ class Answering(Protocol):
         """One value per output; lists of values are a batch. Raises InputError for inputs that do not fit."""
 
     def stream(self, task: str | None = None, /, *, seed: object = None, **raw: object) -> Iterator[str]:
-        """The text of one sample as it is generated. Raises InputError where no single search can stream."""
+        """The last text of one sample as it is generated. Raises InputError where no single search can stream."""
 
     def session(self, task: str | None = None, /, *, seed: object = None, **kept: object) -> Asking:
         """Take some inputs once, to ask for answers with the others."""

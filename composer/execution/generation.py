@@ -46,9 +46,9 @@ __all__ = [
     "Generator",
     "check_one_sample",
     "drawn_seed",
+    "first_text",
     "fresh_seed",
     "generators_of",
-    "only_stream",
     "output_ports",
     "seed_for",
     "shown_text",
@@ -107,17 +107,6 @@ def seed_for(search: BoundSearch, seed: Seed | None, batch: int) -> Seed:
     return seed
 
 
-def only_stream(task: str, searches: Mapping[str, BoundSearch]) -> str:
-    """The one `generate` node of a task, whose text can stream. Raises InputError where there is none."""
-    if not searches:
-        raise InputError(f"task `{task}` generates no text, so there is nothing to stream")
-    if len(searches) > 1:
-        raise InputError(f"task `{task}` generates several texts ({', '.join(searches)}): use run")
-    ((name, search),) = searches.items()
-    search.check_streams()
-    return name
-
-
 def check_one_sample(count: int) -> None:
     """Raises InputError where more samples than one would be streamed."""
     if count != 1:
@@ -163,6 +152,12 @@ def shown_text(found: Hypothesis, search: BoundSearch, tokenizer: Tokenizer) -> 
 def _as_ended(ids: Sequence[int], framing: Framing) -> Sequence[int]:
     """Ids that a `stop` ended, with the end that a tokenizer knows in its place."""
     return [*ids[:-1], framing.end] if ids[-1] in framing.ends[1:] else ids
+
+
+def first_text(values: Iterable[Any]) -> str | None:
+    """The text of the first sample, among the values of the ports of a `generate` node."""
+    lists = (value for value in values if isinstance(value, list) and value)
+    return next((value[0] for value in lists if isinstance(value[0], str)), None)
 
 
 def text_pieces(

@@ -64,6 +64,9 @@ class HostInput:
             return holds_samples(value)
         return any(each is None or holds_samples(each) for each in value)  # type: ignore[attr-defined]
 
+    noun: str = "input"
+    """What messages call it: an input, or a node that reads what another one wrote."""
+
     @cached_property
     def batch(self) -> Dim | None:
         """What counts its values; inputs with the same form one batch. None for one value for the whole batch."""
@@ -315,7 +318,7 @@ class HostInputs:
             is_batch = axis == port.kind.batch_axis or port.kind.id == ITEMS
             limit = None if is_batch else item.modality.limit
             noun = "values" if is_batch else item.modality.counted
-            what = f"input `{item.name}` has {size} {noun}, and task `{self.task}` takes"
+            what = f"{item.noun} `{item.name}` has {size} {noun}, and task `{self.task}` takes"
             if size > most:
                 cure = f"set its `{limit}` to {most}" if limit else "give fewer"
                 raise InputError(f"{what} at most {most}; shorten it, or {cure}")

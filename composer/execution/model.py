@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any, NoReturn
@@ -14,10 +14,7 @@ from torch import nn
 from composer.execution.answering import TaskPorts, only_one
 from composer.execution.fingerprint import fingerprint_of
 from composer.execution.fusing import Fusing, fusing_in
-from composer.execution.generation import (
-    check_one_sample,
-    only_stream,
-)
+from composer.execution.generation import check_one_sample
 from composer.execution.linear import use_fastest_linears
 from composer.execution.parts import Parts, build_parts
 from composer.execution.processors import Processors
@@ -27,6 +24,7 @@ from composer.execution.session import Session
 from composer.execution.slot_values import TaskValues
 from composer.execution.start import Start, chosen_layout
 from composer.execution.task_reader import TaskReader
+from composer.execution.text_stream import TextStream
 from composer.graph import Checked, CheckedModule, Report, check
 from composer.language import Source
 from composer.plan import plan_objective, plan_task
@@ -191,18 +189,17 @@ class Model:
         """
         return Session(self.runner(task), kept, seed, self.device, self.dtype)
 
-    def stream(self, task: str | None = None, /, *, seed: object = None, **raw: object) -> Iterator[str]:
-        """The text of one sample as it is generated, before the nodes that come after the generation.
+    def stream(self, task: str | None = None, /, *, seed: object = None, **raw: object) -> TextStream:
+        """The last text of one sample as it is generated, before the nodes that come after the generation.
 
-        Raises InputError, before anything runs, where the task is not a single search that can stream.
+        Raises InputError, before anything runs, where no single search is the last one, or that cannot stream.
         """
         runner = self.runner(task)
-        searches = {name: generator.search for name, generator in runner.generators.items()}
-        generator = runner.generators[only_stream(runner.plan.task.name, searches)]
+        generator = runner.last_search()
         drawn, given = runner.drawn(seed, raw)
         tensors, _ = runner.inputs.encode(given, self.device, self.dtype)
         check_one_sample(runner.inputs.host.samples(given))
-        return runner.stream(tensors, generator, drawn)
+        return TextStream(lambda earlier: runner.stream(tensors, generator, earlier, drawn))
 
 
 def load(

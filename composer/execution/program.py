@@ -9,7 +9,9 @@ from typing import Any
 import torch
 from torch import nn
 
+from composer.execution.processors import Processors
 from composer.execution.slot_values import Slots, TaskValues
+from composer.graph import Read
 from composer.plan import Plan, Step, execute
 from composer.plugin import Config, ModuleType
 from composer.plugin.answers import as_instance
@@ -106,10 +108,15 @@ class Program(nn.Module):
         execute(self._stages[stage], slots)
 
     def forward(self, inputs: TaskValues) -> Slots:
-        """Run the `encode` stage; returns the slots. For a plan without `generate` nodes these hold every output."""
+        """Run every stage before the first search; returns the slots.
+
+        For a plan without `generate` nodes these hold every output.
+        """
         slots = self.load_inputs(inputs)
-        if "encode" in self._stages:
-            self.run_stage("encode", slots)
+        for stage in self.plan.stages:
+            if stage.kind == "decode":
+                break
+            self.run_stage(stage.name, slots)
         return slots
 
     def loss(self, inputs: TaskValues) -> torch.Tensor:
@@ -146,13 +153,15 @@ def _built(reference: str, config: Config, what: str) -> nn.Module:
     return ask(builder, config, what=what, accept=as_instance(nn.Module, "a torch module"))
 
 
-def build_program(plan: Plan, modules: Mapping[str, nn.Module], *, around: Around | None = None) -> Program:
-    """Wire a plan to modules that were built before, so that programs share them."""
-    in_place = {
-        step.name: build_module(step.node.module.type, step.node.module.config)
-        for step in plan.steps
-        if step.node.is_in_place
-    }
+def build_program(
+    plan: Plan,
+    modules: Mapping[str, nn.Module],
+    *,
+    around: Around | None = None,
+    shared: Processors | None = None,
+) -> Program:
+    """Wire a plan to modules that were built before, so that programs share them, and the processors of `shared`."""
+    in_place = {step.name: _in_place(plan, step, shared) for step in plan.steps if step.node.is_in_place}
     prepare = {}
     for name, item in plan.inputs.items():
         if item.modality.prepare is not None:
@@ -164,6 +173,23 @@ def build_program(plan: Plan, modules: Mapping[str, nn.Module], *, around: Aroun
         prepare=prepare,
         around=around,
     )
+
+
+def _in_place(plan: Plan, step: Step, shared: Processors | None) -> nn.Module:
+    """What runs a node that owns no weights."""
+    if step.name not in plan.task.on_host:
+        return build_module(step.node.module.type, step.node.module.config)
+    from composer.execution.on_host import OnHost, ReadNode
+
+    is_reading = isinstance(step.node.callee, Read)
+    node = (
+        ReadNode(plan, step, shared)
+        if is_reading
+        else build_module(step.node.module.type, step.node.module.config)
+    )
+    made = set(step.targets.values())
+    readers = [other for other in plan.steps if not made.isdisjoint(other.slots)]
+    return OnHost(node, for_nodes=any(other.name not in plan.task.on_host for other in readers))
 
 
 def module_names(plans: Sequence[Plan]) -> tuple[str, ...]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from itertools import takewhile
 from typing import Any
 
 import torch
@@ -14,6 +13,7 @@ from composer.execution.fusing import Fusing
 from composer.execution.generation import (
     Generator,
     drawn_seed,
+    first_text,
     generators_of,
     walk,
 )
@@ -23,6 +23,7 @@ from composer.execution.processors import Processors
 from composer.execution.program import Program, build_program
 from composer.execution.slot_values import Slots, TaskValues
 from composer.execution.task_reader import OutputFacts
+from composer.execution.text_stream import Flow, last_search, leading_to
 from composer.graph import CheckedTask
 from composer.plan import Plan, pieces_inside, plan_task, watched
 from composer.plugin import Hypothesis, Registry, Seed
@@ -49,14 +50,14 @@ class Runner:
         self.plan: Plan = plan_task(task)
         self.kinds = registry.kinds
         around = None if fusing is None else fusing.around(self.plan, registry.kinds)
-        self.program: Program = build_program(self.plan, modules, around=around).eval()
+        self.program: Program = build_program(self.plan, modules, around=around, shared=shared).eval()
         self.inputs = Inputs(self.plan, registry.kinds, shared)
         self.generators: dict[str, Generator] = generators_of(self.plan.steps, modules, registry, shared)
 
     @property
     def searches(self) -> list[BoundSearch]:
         """The searches of the task."""
-        return [generator.search for generator in self.generators.values()]
+        return list(self._searches.values())
 
     @property
     def output_facts(self) -> dict[str, OutputFacts]:
@@ -105,15 +106,37 @@ class Runner:
         kinds = {name: self.kinds[self.plan.type_of(slot).kind] for name, slot in self.plan.outputs.items()}
         return {name: first_sample(value, kinds[name]) for name, value in outputs.items()}
 
+    @property
+    def flow(self) -> list[Flow]:
+        """The steps by the slots that they read and fill."""
+        return [Flow(step.name, step.slots, tuple(step.targets.values())) for step in self.plan.steps]
+
+    def last_search(self) -> Generator:
+        """The search whose text streams. Raises InputError where no single one is the last, or that cannot stream."""
+        return self.generators[last_search(self.plan.task.name, self._searches, self.flow)]
+
+    @property
+    def _searches(self) -> dict[str, BoundSearch]:
+        return {name: generator.search for name, generator in self.generators.items()}
+
     def stream(
-        self, tensors: Mapping[str, Mapping[str, object]], generator: Generator, seed: Seed | None = 0
+        self,
+        tensors: Mapping[str, Mapping[str, object]],
+        generator: Generator,
+        earlier: dict[str, str],
+        seed: Seed | None = 0,
     ) -> Iterator[str]:
-        """Run what comes before the one `generate` node, then give its text piece by piece."""
+        """Run what a `generate` node depends on, then give its text piece by piece; `earlier` takes texts before."""
         self.check_open()
         slots = self.program.load_inputs(tensors)
-        before = takewhile(lambda step: step is not generator.step, self.plan.steps)
-        with torch.inference_mode(), node_errors(self.plan, slots):
-            self.walk(slots, seed, {step.name for step in before})
+        before = leading_to(self.flow, generator.step.name)
+        with torch.inference_mode(), node_errors(self.plan, slots, before):
+            self.walk(slots, seed, before)
+        for name in before:
+            if name in self.generators:
+                text = first_text(slots[slot] for slot in self.generators[name].step.targets.values())
+                if text is not None:
+                    earlier[name] = text
 
         @contextmanager
         def inside() -> Iterator[None]:

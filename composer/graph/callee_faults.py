@@ -31,7 +31,9 @@ class CalleeFaults:
         findings = self.callees.findings
         if findings.touched_keys(path):
             return
-        message = f"node `{path[-1]}` must say exactly one of `call`, `uses`, `generate` and `piece`"
+        message = (
+            f"node `{path[-1]}` must say exactly one of `call`, `uses`, `generate`, `piece` and `modality`"
+        )
         found = f"it has {' and '.join(verbs)}" if verbs else "it has none"
         tree = self.callees.document.tree
         written = [text for verb in VERBS if (text := tree.text((*path, verb))) is not None]

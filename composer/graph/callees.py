@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, TypeVar
 
-from composer.graph.checked import VERBS, Call, Callee, CheckedModule, Generate, InPlace, UsedPiece
+from composer.graph.checked import VERBS, Call, Callee, CheckedModule, Generate, InPlace, Read, UsedPiece
 from composer.graph.configs import ConfigReader
 from composer.graph.plugin_faults import report_fault
 from composer.graph.searches import SearchReader
@@ -133,6 +133,10 @@ class Callees:
             found = self._in_place(node, path)
         elif verbs[0] == UsedPiece.key:
             found = self._used_piece(node, path)
+        elif verbs[0] == Read.key:
+            from composer.graph.readings import reading
+
+            found = reading(self, node, path)
         else:
             found = self._called(node, verbs[0], path)
         if node.adapter is None or found is None:

@@ -11,7 +11,7 @@ from composer.graph.wires import Wires
 from composer.language import Resolved
 from composer.plugin import Config, GenerateOptions, Generation, Modality, ModuleType, Registry, SearchPolicy
 from composer.problems import DocumentError, Problem, YamlPath
-from composer.types import ITEMS, UNBOUNDED, PortType, Several, Signature, Symbol
+from composer.types import ITEMS, UNBOUNDED, Kind, PortType, Several, Signature, Symbol
 
 if TYPE_CHECKING:
     import networkx as nx
@@ -35,6 +35,7 @@ __all__ = [
     "Endpoint",
     "Generate",
     "InPlace",
+    "Read",
     "Report",
     "UsedPiece",
     "Wired",
@@ -137,7 +138,7 @@ class Decoding:
 
 @dataclass(frozen=True)
 class Callee:
-    """What a node runs, with the signature of that one call: a `Call`, an `InPlace` or a `Generate`."""
+    """What a node runs, with the signature of that one call: a `Call`, an `InPlace`, a `Read` or a `Generate`."""
 
     key: ClassVar[str]
     """The key of the language that says so; the node has its value there."""
@@ -162,6 +163,17 @@ class InPlace(Callee):
     """A module type without weights, used where it stands; its module is called after the node."""
 
     key = "uses"
+
+
+@dataclass(frozen=True)
+class Read(InPlace):
+    """What another node wrote, read as an input of a modality is read; its module has the modality's config."""
+
+    key = "modality"
+
+    modality: Modality
+    kinds: Mapping[str, Kind]
+    """What carries its ports."""
 
 
 @dataclass(frozen=True)
@@ -193,7 +205,7 @@ class UsedPiece(Callee):
     body: PieceBody
 
 
-VERBS = tuple(callee.key for callee in (Call, InPlace, Generate, UsedPiece))
+VERBS = tuple(callee.key for callee in (Call, InPlace, Generate, UsedPiece, Read))
 """The keys that say what a node runs; it has one of them."""
 
 
@@ -230,7 +242,7 @@ class CheckedNode:
 
     @property
     def is_in_place(self) -> bool:
-        """Whether it uses a type in place, and no declared module."""
+        """Whether it uses a type or a modality in place, and no declared module."""
         return isinstance(self.callee, InPlace)
 
     @property
@@ -264,6 +276,8 @@ class CheckedTask:
     wanted: dict[Endpoint, PortType]
     ranges: dict[Symbol, tuple[int, int]] = field(default_factory=dict)
     compile: Any = None
+    on_host: frozenset[str] = frozenset()
+    """The nodes that take or give what no tensor holds, such as text."""
     uses: Mapping[str, PieceUse] = field(default_factory=dict)
     """The uses of pieces by name, those inside of pieces too (`seen/frames`), each before what is inside of it."""
     ok: bool = True
@@ -272,6 +286,16 @@ class CheckedTask:
     def limits(self, symbol: Symbol) -> tuple[int, int]:
         """The sizes that its modules take for a symbol, both ends included."""
         return self.ranges.get(symbol, (1, UNBOUNDED))
+
+    def made_on_host(self, kinds: Mapping[str, Kind]) -> dict[str, dict[str, PortType]]:
+        """What nodes on the host make that tensors hold, such as the tokens of a text: port types by node and port."""
+        found: dict[str, dict[str, PortType]] = {}
+        for name in self.order:
+            for port in self.nodes[name].signature.outputs if name in self.on_host else ():
+                type_ = self.types.get((name, port))
+                if type_ is not None and not kinds[type_.kind].has_objects:
+                    found.setdefault(name, {})[port] = type_
+        return found
 
     @cached_property
     def graph(self) -> nx.MultiDiGraph:

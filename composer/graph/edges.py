@@ -7,7 +7,16 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from composer.graph.checked import Callee, CheckedInput, Endpoint, Generate, InPlace, Wired, endpoints_of
+from composer.graph.checked import (
+    Callee,
+    CheckedInput,
+    Endpoint,
+    Generate,
+    InPlace,
+    Read,
+    Wired,
+    endpoints_of,
+)
 from composer.graph.derivation import Owner, first_cause, range_port
 from composer.graph.faults import EdgeFaults
 from composer.graph.fitting import (
@@ -24,7 +33,7 @@ from composer.graph.fitting import (
 from composer.graph.solver import Refused, Solver
 from composer.graph.vocabularies import Carried, Vocabularies, entries_port
 from composer.language import Resolved
-from composer.plugin import NoConfig, Registry
+from composer.plugin import Config, Modality, NoConfig, Registry
 from composer.plugin.answers import as_ports, as_ranges, as_signature
 from composer.plugin.asking import ask
 from composer.problems import Findings, Place, Problem, YamlPath
@@ -58,8 +67,9 @@ class EdgeChecker:
     raw: dict[Endpoint, PortType] = field(default_factory=dict)
     carried: dict[Endpoint, Carried] = field(default_factory=dict)
     """The vocabulary whose ids a port carries, where that is known."""
-    defaults: dict[Symbol, tuple[CheckedInput, str, int]] = field(default_factory=dict)
-    """Symbol of an input → the field that limits its size by default, and the limit."""
+    defaults: dict[Symbol, tuple[str, YamlPath, str, int]] = field(default_factory=dict)
+    """Symbol of what is read as a modality → what that is and where, the field that limits its size by default, and
+    the limit."""
     misfits: set[str] = field(default_factory=set)
     """Nodes with an input that does not fit."""
     held: dict[Endpoint, bool] = field(default_factory=dict)
@@ -95,15 +105,8 @@ class EdgeChecker:
         own = {} if item.several is None else self._take_several(item, item.several)
         followed = self.followed.get(item.name, {})
         for name, bounds in ranges(item.config).items():
-            symbol = Symbol(name, owner)
-            cause = first_cause(self.owners[item.name], range_port(name), 1)
-            written = cause is not None and self.document.tree.node(cause.path)
-            if written is not None and cause is not None:
-                self._limit(symbol, bounds)
-            else:  # a default is not a statement of the author's: it gives way to what the modules take
-                self.solver.ranges.setdefault(symbol, bounds)
-                self.defaults[symbol] = (item, "" if cause is None else cause.field, bounds[1])
-        self.carried |= {(item.name, p): c for p, c in self.vocabularies.of_input(item).items()}
+            self._bring(Symbol(name, owner), bounds, item.name, f"input `{item.name}`", item.path)
+        self._carry(item.name, modality, item.config, item.path, f"input `{item.name}`")
         for port, declared in item.ports.items():
             if self.known_kind(declared, item.path):
                 self.raw[item.name, port] = declared
@@ -159,6 +162,21 @@ class EdgeChecker:
             (self.solver.apart[s] for s in self.solver.normal(batch).symbols if s in self.solver.apart), None
         )
 
+    def _bring(self, symbol: Symbol, bounds: tuple[int, int], name: str, shown: str, path: YamlPath) -> None:
+        """The sizes that an input, or a node that reads a text, brings."""
+        cause = first_cause(self.owners[name], range_port(symbol.name), 1)
+        written = cause is not None and self.document.tree.node(cause.path)
+        if written is not None and cause is not None:
+            self._limit(symbol, bounds)
+        else:  # a default is not a statement of the author's: it gives way to what the modules take
+            self.solver.ranges.setdefault(symbol, bounds)
+            self.defaults[symbol] = (shown, path, "" if cause is None else cause.field, bounds[1])
+
+    def _carry(self, name: str, modality: Modality, config: Config, path: YamlPath, shown: str) -> None:
+        """The ids that the ports of a modality carry."""
+        found = self.vocabularies.of_modality(modality, config, path, shown)
+        self.carried |= {(name, port): carried for port, carried in found.items()}
+
     def add_port(self, name: str, declared: Port) -> None:
         """An input of a piece that is checked by itself: each of its symbols stands for any size."""
         self.raw[name, ""] = declared.type
@@ -202,7 +220,9 @@ class EdgeChecker:
         fixed = lasting_symbols(signature, callee.module.name)
         self.owners[name] = self._owner(callee)
         if signature.ranges:
-            self._take_ranges(signature, name, fixed)
+            self._take_ranges(callee, name, fixed, path)
+        if isinstance(callee, Read):
+            self._carry(name, callee.modality, callee.module.config, path, f"node `{name}`")
         poisoned = False
         read: dict[Symbol, None] = {}
         edges: list[Edge] = []
@@ -241,12 +261,15 @@ class EdgeChecker:
                 self._make_sizes(made, read)
                 self.types[name, port] = self.normal(made)
 
-    def _take_ranges(self, signature: Signature, name: str, fixed: Mapping[str, Symbol]) -> None:
+    def _take_ranges(self, callee: Callee, name: str, fixed: Mapping[str, Symbol], path: YamlPath) -> None:
+        signature = callee.signature
         taken = {s for port in signature.inputs.values() for d in port.type.dims for s in d.symbols}
         for declared, bounds in signature.ranges.items():
             symbol = Symbol(declared, name)
             if declared in taken:
                 self.solver.ranges.setdefault(fixed.get(declared, symbol), bounds)
+            elif isinstance(callee, Read):
+                self._bring(symbol, bounds, name, f"node `{name}`", path)
             else:  # a size that the node makes: what it promises, not what it asks for
                 self._limit(symbol, bounds)
 
@@ -258,15 +281,15 @@ class EdgeChecker:
                 self.solver.make(symbol, sources)
 
     def beyond_defaults(self) -> Iterator[Problem]:
-        """C225: inputs that may by default be larger than the modules take."""
-        for symbol, (item, name, most) in self.defaults.items():
+        """C225: inputs, and texts of nodes, that may by default be larger than the modules take."""
+        for symbol, (shown, path, name, most) in self.defaults.items():
             taken = self.solver.ranges[symbol][1]
             if taken < most and symbol not in self.solver.solved:
                 message = (
-                    f"input `{item.name}` may be {most} long by default, and this task takes {taken} at most: "
+                    f"{shown} may be {most} long by default, and this task takes {taken} at most: "
                     "what is longer is refused when it comes"
                 )
-                place = self.document.tree.place((*item.path, "modality"))
+                place = self.document.tree.place((*path, "modality"))
                 helps = (f"write `{name}: {taken}` in its `with`",) if name else ()
                 yield Problem("C225", "warning", message, place, helps=helps)
 
@@ -334,7 +357,7 @@ class EdgeChecker:
             return found | _bounds(signature.ranges) | _known(signature)
 
         return Owner(
-            module.type.id if isinstance(callee, InPlace) else module.name,
+            _title(callee),
             module.config,
             ports,
             module.path,
@@ -401,6 +424,13 @@ class EdgeChecker:
                     place = self.document.tree.place(edge.reference)
                     self.first_calls.setdefault(want.symbols[0], (place, ".".join(edge.source)))
         return Unfit(edge, tuple(indices), refused=refused) if indices else None
+
+
+def _title(callee: Callee) -> str:
+    """What messages call the owner of a config that a node reads."""
+    if isinstance(callee, Read):
+        return f"node {callee.module.name}"
+    return callee.module.type.id if isinstance(callee, InPlace) else callee.module.name
 
 
 def _bounds(ranges: Mapping[str, tuple[int, int]]) -> dict[str, PortType]:

@@ -30,7 +30,10 @@ class Explainer:
 
     def kinds(self, edge: Edge, fitting: Iterable[str], hints: Sequence[str] = ()) -> Problem:
         """C202. `fitting` names ports of the wanted kind that the author may have meant; `hints` come first."""
+        from composer.graph.reading_hints import reading_hints
+
         fitting = list(fitting)
+        hints = [*reading_hints(edge, self._written(edge), self.document, self.registry), *hints]
         helps = self._adapter(edge, "or " if fitting or hints else "")
         if fitting:
             helps.insert(0, f"ports of kind {edge.wanted.name} before this node: {', '.join(fitting[:6])}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, MutableSet
 from dataclasses import dataclass
 
-from composer.graph.checked import Callee, CheckedInput, Endpoint, Wired, endpoints_of
+from composer.graph.checked import Callee, CheckedInput, Endpoint, Read, Wired, endpoints_of
 from composer.graph.references import Reference
 from composer.language import NodeShape, Resolved
 from composer.problems import Findings, Problem, YamlPath
@@ -91,6 +91,8 @@ class NodeInputs:
             place = tree.place((*path, "inputs") if has_inputs else path, key=True)
             message = f"node `{path[-1]}` needs the input `{port}` ({declared.type})"
             helps = offers(declared.type.kind, port, str(path[-1]), self.inputs, self.nodes, self.resolved)
+            if isinstance(callee, Read) and not has_inputs:
+                helps += ("or write the node under `inputs`, where values come from outside the task",)
             self.misfits.add(str(path[-1]))
             self.findings.add(Problem("C208", "error", message, place, "missing", helps=helps))
 

@@ -73,7 +73,7 @@ class Refusals:
 
     def _verb(self, path: YamlPath) -> YamlPath | None:
         """The path of what says which config is read."""
-        verbs = ((*path, verb) for verb in (*VERBS, "modality"))
+        verbs = ((*path, verb) for verb in VERBS)
         return next((verb for verb in verbs if self.tree.node(verb) is not None), None)
 
     def _is_younger(self, file: str, other: str) -> bool:

@@ -143,6 +143,7 @@ class TaskChecker:
             wanted=self.edges.normalised(self.edges.wanted),
             ranges=dict(self.edges.solver.ranges),
             compile=self.shape.compile,
+            on_host=frozenset(name for name in known if self._is_on_host(self.resolved[name])),
             uses={} if self.expansion is None else self.expansion.uses,
             ok=ok,
         )
@@ -156,6 +157,15 @@ class TaskChecker:
             self.sources[name],
             path,
             training,
+        )
+
+    def _is_on_host(self, callee: Callee) -> bool:
+        """Whether what a node calls takes or gives what no tensor holds; a search does both at its ends."""
+        signature, kinds = callee.signature, self.callees.registry.kinds
+        ports = (*signature.inputs.values(), *signature.outputs.values())
+        found = (kinds.get(port.type.kind) for port in ports)
+        return not isinstance(callee, Generate) and any(
+            kind is not None and kind.has_objects for kind in found
         )
 
     def _is_silent(self, name: str) -> bool:
@@ -458,5 +468,14 @@ class TaskChecker:
             name: {port: types.get((name, port), declared) for port, declared in item.ports.items()}
             for name, item in self.inputs.items()
         }
-        table = free_dims(inputs, self.callees.registry.kinds, self.edges.solver.ranges)
+        kinds = self.callees.registry.kinds
+        made = {
+            name: {port: types[name, port] for port in callee.signature.outputs if (name, port) in types}
+            for name, callee in self.resolved.items()
+            if self._is_on_host(callee)
+        }
+        known = {
+            n: {p: t for p, t in ports.items() if not kinds[t.kind].has_objects} for n, ports in made.items()
+        }
+        table = free_dims({**inputs, **known}, kinds, self.edges.solver.ranges)
         return {BATCH: (1, UNBOUNDED), **{name: found.limits for name, found in table.items()}}

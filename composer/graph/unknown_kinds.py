@@ -71,7 +71,7 @@ class KindFault:
             return Problem(
                 "C220", "error", message, self.tree.place((*self.path, "with", key)), helps=helps, fix=fix
             )
-        verbs = ((*self.path, verb) for verb in (*VERBS, "modality"))
+        verbs = ((*self.path, verb) for verb in VERBS)
         place = self.tree.place(next((verb for verb in verbs if self.tree.node(verb) is not None), self.path))
         return Problem(
             "C220", "error", message, place, helps=("this is a fault of the plugin that declares the port",)

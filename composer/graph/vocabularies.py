@@ -6,10 +6,10 @@ from collections.abc import Callable, Hashable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from composer.graph.checked import CheckedInput, CheckedModule
+from composer.graph.checked import CheckedModule
 from composer.graph.derivation import Cause, Owner, first_cause
 from composer.language import Resolved, key_of_parameter
-from composer.plugin import Vocabulary
+from composer.plugin import Config, Modality, Vocabulary
 from composer.problems import Findings, Note, Place, Problem, YamlPath
 from composer.types import Dim, PortType, VocabularyIds
 
@@ -65,10 +65,12 @@ class Vocabularies:
     """Decoder → the vocabulary that makes text of its ids."""
     _causes: dict[tuple[YamlPath, str, str], Cause | None] = field(default_factory=dict)
 
-    def of_input(self, item: CheckedInput) -> dict[str, Carried]:
-        """The vocabularies of an input's ports."""
-        found = {} if item.modality.vocabulary is None else item.modality.vocabulary(item.config)
-        return {port: Carried(ids, item.path, f"input `{item.name}`") for port, ids in found.items()}
+    def of_modality(
+        self, modality: Modality, config: Config, path: YamlPath, owner: str
+    ) -> dict[str, Carried]:
+        """The vocabularies of the ports of what is read as a modality: an input, or a node."""
+        found = {} if modality.vocabulary is None else modality.vocabulary(config)
+        return {port: Carried(ids, path, owner) for port, ids in found.items()}
 
     def reads(self, carried: Carried, entries: int, edge: Edge, owner: Owner, module: str | None) -> bool:
         """Whether a port that knows `entries` ids can read what comes in; reports C222 where it cannot."""

@@ -110,7 +110,7 @@ class InputShape(_Shape):
 
 
 class NodeShape(_Shape):
-    """One call, or one use of a piece. Exactly one of `call`, `uses`, `generate` and `piece`."""
+    """One call, or one use of a piece. Exactly one of `call`, `uses`, `generate`, `piece` and `modality`."""
 
     call: str | None = None
     """A declared module, or one of its methods: `module` or `module.method`."""
@@ -120,11 +120,13 @@ class NodeShape(_Shape):
     """A declared module that can decode: generates tokens until the end token."""
     piece: str | None = None
     """A piece of a graph: its nodes stand here, called `node/inner`."""
+    modality: str | None = None
+    """Id of a registered modality: reads what another node wrote, such as text, as an input is read."""
     inputs: str | dict[str, str | list[str]] = Field(default_factory=dict)
     """Input port to `node.port` or `input.port`; a bare reference where just one input port must be wired."""
     with_: dict[str, Any] = Field(default_factory=dict, alias="with")
-    """Config of the module type (`uses`), options of the method (`call`) or the search (`generate`), or parameters
-    of the piece."""
+    """Config of the module type (`uses`) or the modality, options of the method (`call`) or the search (`generate`),
+    or parameters of the piece."""
     adapter: str | None = None
     """The adapter of the module that the node calls with; left out, the module's own weights alone."""
     summary: str = ""

@@ -1,23 +1,22 @@
 """Plans: what runs, in which order, in which stage. Frozen, printable, and made without torch.
 
-A task is cut at its `generate` nodes: what they depend on is the `encode` stage; each of them is a `decode` stage of
-its own, whose single step runs once per token; what only uses their results is the `finish` stage.
+A task is cut at its `generate` nodes and at nodes on the host, such as those that split a text into tokens: what a
+search depends on is an `encode` stage; each search is a `decode` stage of its own, whose single step runs once per
+token; a `host` stage makes what a later stage waits for; what only uses the results of searches is the `finish` stage.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal
+from typing import Any
 
 from composer.graph import CheckedInput, CheckedNode, CheckedTask, Endpoint, Wired, endpoints_of
+from composer.plan.staging import StageKind, cut_stages
 from composer.plan.walking import Sources, places_of, read_sources
 from composer.types import PortType
 
 __all__ = ["Plan", "Stage", "StageKind", "Step", "plan_objective", "plan_task"]
-
-StageKind = Literal["encode", "decode", "finish"]
-"""What a stage is; code asks for this and never for its name, of which there are as many as searches."""
 
 
 @dataclass(frozen=True)
@@ -66,10 +65,10 @@ class Step:
 
 @dataclass(frozen=True)
 class Stage:
-    """A part of a plan that runs as one tensor program (`encode`, `finish`) or token by token (`decode`)."""
+    """A part of a plan: one tensor program (`encode`, `finish`), token by token (`decode`), or on the host."""
 
     name: str
-    """Unique in its plan: the kind, with a number from the second one on (`decode`, `finish`, `decode-2`)."""
+    """Unique in its plan: the kind, with a number from the second one on (`encode`, `decode`, `host`, `encode-2`)."""
     steps: tuple[Step, ...]
     kind: StageKind
 
@@ -197,26 +196,14 @@ def _indices(index: Mapping[Endpoint, int], wired: Wired) -> int | tuple[int, ..
 
 
 def _stages(task: CheckedTask, steps: list[Step]) -> tuple[Stage, ...]:
-    import networkx as nx
-
-    generating = [s.name for s in steps if s.node.generates]
-    after = set().union(*(nx.descendants(task.graph, name) for name in generating)) if generating else set()
-    encode = tuple(s for s in steps if s.name not in after and s.name not in generating)
-    cut: list[tuple[StageKind, tuple[Step, ...]]] = [("encode", encode)] if encode else []
-    late: list[Step] = []
-    for step in steps:
-        if step.name in generating:
-            if late:
-                cut.append(("finish", tuple(late)))
-                late = []
-            cut.append(("decode", (step,)))
-        elif step.name in after:
-            late.append(step)
-    if late:
-        cut.append(("finish", tuple(late)))
+    by_name = {step.name: step for step in steps}
+    makers = {slot: step.name for step in steps for slot in step.targets.values()}
+    before = {step.name: [makers[slot] for slot in step.slots if slot in makers] for step in steps}
+    searches = [step.name for step in steps if step.node.generates]
+    cut = cut_stages(list(by_name), before, searches=searches, on_host=task.on_host)
     kinds = [kind for kind, _ in cut]
     numbers = [kinds[: index + 1].count(kind) for index, kind in enumerate(kinds)]
     return tuple(
-        Stage(kind if number == 1 else f"{kind}-{number}", part, kind)
+        Stage(kind if number == 1 else f"{kind}-{number}", tuple(by_name[name] for name in part), kind)
         for (kind, part), number in zip(cut, numbers, strict=True)
     )

@@ -109,6 +109,8 @@ def _written(task: TaskShape) -> dict[str, Any]:
         del node["piece"]
         if node["adapter"] is None:
             del node["adapter"]
+        if node["modality"] is None:
+            del node["modality"]
     return written
 
 

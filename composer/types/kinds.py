@@ -73,6 +73,11 @@ class Kind:
         return None
 
     @property
+    def has_objects(self) -> bool:
+        """Whether a part of it, such as text, is what no tensor holds, and stays on the host."""
+        return any(field.dtype == "object" for field in self.fields.values())
+
+    @property
     def holds_arrays(self) -> bool:
         """Whether each sample can be given as an array: there is a batch, and numbers in it."""
         return self.batch_axis is not None and all(field.dtype != "object" for field in self.fields.values())

@@ -47,6 +47,8 @@ def document_schema(registry: Registry) -> Json:
     _bind(shapes["ModuleShape"], "uses", registry.module_types.values(), configs)
     _bind(shapes["NodeShape"], "uses", stateless, configs)
     _bind(shapes["InputShape"], "modality", registry.modalities.values(), configs)
+    readers = [entry for entry in registry.modalities.values() if entry.reads]
+    _bind(shapes["NodeShape"], "modality", readers, configs)
     _bind_options(shapes["NodeShape"], registry, configs)
     configs |= _config("adapter", LowRank)
     shapes["AdapterShape"]["properties"]["with"] = {"$ref": "#/$defs/adapter"}
@@ -58,7 +60,7 @@ def document_schema(registry: Registry) -> Json:
         **schema,
         "required": ["composer"],
         "if": {"not": {"required": ["extends"]}},
-        "then": _whole(registry, stateless),
+        "then": _whole(registry, stateless, readers),
         "$defs": {"parameter": _PARAMETER_SHAPE, **shapes, **configs},
     }
 
@@ -226,13 +228,17 @@ def _references(shapes: Json) -> None:
     ranges["additionalProperties"] = _or_null({"type": "string", "pattern": _RANGE})
 
 
-def _whole(registry: Registry, stateless: Iterable[ModuleType]) -> Json:
+def _whole(registry: Registry, stateless: Iterable[ModuleType], readers: Iterable[Modality]) -> Json:
     """What a document that extends nothing must hold."""
     modalities = _required(registry.modalities.values(), "modality")
     node: Json = {
         "type": "object",
         "oneOf": [{"required": [verb]} for verb in VERBS],
-        **_needs(stateless, "uses"),
+        "allOf": [
+            rule
+            for needs in (_needs(stateless, "uses"), _needs(readers, "modality"))
+            for rule in needs.get("allOf", ())
+        ],
     }
     graph: Json = {"inputs": _each(modalities), "nodes": _each(node)}
     objective = {"properties": graph, "required": ["loss"]}

@@ -89,6 +89,8 @@ KINDS: tuple[Kind, ...] = (
         ("batch",),
         {"values": Field("float", (0,))},
     ),
+    Kind("integers", "One whole number per sample.", ("batch",), {"values": Field("int64", (0,))}),
+    Kind("flags", "Yes or no for each sample.", ("batch",), {"values": Field("bool", (0,))}),
     Kind(
         "scalar", "One real number for the whole batch, such as a loss.", (), {"values": Field("float", ())}
     ),

@@ -39,6 +39,7 @@ TEXT = Modality(
     limit="max_tokens",
     counted="tokens",
     vocabulary=_vocabulary,
+    reads={"text": "text[B]"},
     examples=({"tokenizer": "bert-uncased"},),
     sample="composer_text.processor:sample",
 )

@@ -14,7 +14,8 @@ from composer_compile.artifact.manifest import HostCallEntry
 from composer_compile.backends.export_builder import ExportBuilder
 from composer_compile.backends.export_loader import ExportLoader
 from composer_compile.plan.planner import plan_document
-from composer_compile.runtime.loaded_parts import LoadedGenerate, LoadedHostCall
+from composer_compile.runtime.host_parts import LoadedHostCall
+from composer_compile.runtime.loaded_parts import LoadedGenerate
 
 from composer.plugin import (
     Backend,

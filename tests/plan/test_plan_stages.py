@@ -83,9 +83,9 @@ def test_generation_after_generation_has_stages_of_its_own() -> None:
     assert stages(planned(nodes, "{o: last, p: second.text}")) == [
         ("encode", "encode", ["words"]),
         ("decode", "decode", ["reply"]),
-        ("finish", "finish", ["again"]),
+        ("encode-2", "encode", ["again"]),
         ("decode-2", "decode", ["second"]),
-        ("finish-2", "finish", ["last"]),
+        ("finish", "finish", ["last"]),
     ]
 
 

@@ -28,6 +28,7 @@ __all__ = [
     "ProgramEntry",
     "Provider",
     "RangeEntry",
+    "ReadEntry",
     "StageEntry",
     "Task",
     "Tensor",
@@ -177,6 +178,23 @@ class HostCallEntry(_Entry):
     """Output port to the name of the value."""
 
 
+class ReadEntry(_Entry):
+    """A node that reads what another node wrote, such as a text, as an input of a modality is read."""
+
+    node: str
+    """Its name in the document."""
+    read: Input
+    """The modality, and the ports of the node with their types."""
+    sources: dict[str, str]
+    """Input port to the name of the value."""
+    sizes: dict[str, str]
+    """Symbol of its ports to the free dimension that it is."""
+    ranges: dict[str, RangeEntry]
+    """The sizes that the programs take of it, by free dimension."""
+    limits: dict[str, tuple[int, int]]
+    """Symbol of its ports to the sizes that the modules take, both ends included."""
+
+
 class Input(_Entry):
     """A raw input and the modality that reads it."""
 
@@ -215,10 +233,10 @@ class Task(_Entry):
     limits: dict[str, tuple[int, int]]
     """Symbol of the inputs' ports to the sizes that the modules take, both ends included."""
     given: list[Tensor]
-    """The tensors that a request brings: every field of every raw input."""
+    """The tensors that a request brings: every field of every raw input; a list of texts has the dtype `object`."""
     ranges: dict[str, RangeEntry]
     """The sizes that a request may have."""
-    order: list[Union[StageEntry, GenerateEntry, HostCallEntry]]
+    order: list[Union[StageEntry, GenerateEntry, HostCallEntry, ReadEntry]]
     """What runs, in order."""
     outputs: dict[str, Output]
     """Results by name."""
@@ -226,7 +244,7 @@ class Task(_Entry):
     @property
     def programs(self) -> list[ProgramEntry]:
         """The programs of all its stages, in running order."""
-        parts = [part for part in self.order if not isinstance(part, HostCallEntry)]
+        parts = [part for part in self.order if not isinstance(part, (HostCallEntry, ReadEntry))]
         stages = [part.decode if isinstance(part, GenerateEntry) else part for part in parts]
         return [program for stage in stages for program in stage.programs]
 
@@ -342,6 +360,7 @@ class Manifest(_Entry):
 
 
 GenerateEntry.model_rebuild()
+ReadEntry.model_rebuild()
 
 
 def write_manifest(manifest: Manifest) -> bytes:

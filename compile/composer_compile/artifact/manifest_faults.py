@@ -19,6 +19,7 @@ if TYPE_CHECKING:
         Manifest,
         ProgramEntry,
         RangeEntry,
+        ReadEntry,
         StageEntry,
         Task,
         Tensor,
@@ -55,6 +56,8 @@ class _Walk:
     manifest: Manifest
     task: Task
     known: set[str] = field(default_factory=set)
+    made: set[str] = field(default_factory=set)
+    """The values of nodes on the host."""
 
     def faults(self) -> Iterator[str]:
         task = self.task
@@ -64,18 +67,12 @@ class _Walk:
         symbols: set[str] = set()
         for name, entry in task.inputs.items():
             yield from self._files(f"inputs.{name}", entry.files)
-            for port, text in entry.ports.items():
-                try:
-                    found = parse_port_type(text)
-                except ValueError:
-                    yield f"inputs.{name}.ports.{port}: it is {text!r}"
-                    continue
-                symbols.update(symbol for dim in found.dims for symbol in dim.symbols)
+            yield from self._ports(f"inputs.{name}", entry.ports, symbols)
         for symbol, (low, high) in task.limits.items():
             if symbol not in symbols or not low <= high:
                 yield f"limits.{symbol}: it goes from {low} to {high}, and no port of an input may have it"
         for tensor in task.given:
-            yield from self._tensor("given", tensor, task.ranges)
+            yield from self._tensor("given", tensor, task.ranges, also="object")
             self.known.add(tensor.name)
         for number, part in enumerate(task.order):
             yield from (f"order.{number}.{fault}" for fault in self._part(part))
@@ -84,8 +81,18 @@ class _Walk:
             if not output.values or output.values[0] is None:
                 yield f"outputs.{name}: it has no value"
 
+    def _ports(self, where: str, ports: Mapping[str, str], symbols: set[str]) -> Iterator[str]:
+        """Faults of port types; `symbols` takes what stands in them."""
+        for port, text in ports.items():
+            try:
+                found = parse_port_type(text)
+            except ValueError:
+                yield f"{where}.ports.{port}: it is {text!r}"
+                continue
+            symbols.update(symbol for dim in found.dims for symbol in dim.symbols)
+
     def _part(self, part: object) -> Iterator[str]:
-        from composer_compile.artifact.manifest import GenerateEntry, HostCallEntry, StageEntry
+        from composer_compile.artifact.manifest import GenerateEntry, HostCallEntry, ReadEntry, StageEntry
 
         if isinstance(part, StageEntry):
             yield from self._unknown("inputs", [tensor.name for tensor in part.inputs])
@@ -97,7 +104,25 @@ class _Walk:
         elif isinstance(part, HostCallEntry):
             named = [[each] if isinstance(each, str) else each for each in part.sources.values()]
             yield from self._unknown("sources", [name for names in named for name in names])
-            self.known |= set(part.ports.values())
+            self.made.update(part.ports.values())
+        elif isinstance(part, ReadEntry):
+            yield from self._unknown("sources", list(part.sources.values()))
+            yield from self._read(part)
+            self.made.update(f"{part.node}.{port}" for port in part.read.ports)
+
+    def _read(self, part: ReadEntry) -> Iterator[str]:
+        symbols: set[str] = set()
+        yield from self._files("read", part.read.files)
+        yield from self._ports("read", part.read.ports, symbols)
+        yield from self._spans("ranges", part.ranges)
+        for symbol in {*part.sizes, *part.limits} - symbols:
+            yield f"sizes.{symbol}: no port has it"
+        for symbol, (low, high) in part.limits.items():
+            if not low <= high:
+                yield f"limits.{symbol}: it goes from {low} to {high}"
+        for name in part.ranges:
+            if name not in part.sizes.values():
+                yield f"ranges.{name}: no symbol has it"
 
     def _stage(self, stage: StageEntry) -> Iterator[str]:
         for tensor in (*stage.inputs, *stage.outputs):
@@ -136,8 +161,10 @@ class _Walk:
                 yield f"decode.programs: none says for which {entry.batch}"
         yield from self._files("text", entry.text.files)
 
-    def _tensor(self, where: str, tensor: Tensor, ranges: Mapping[str, RangeEntry] | None) -> Iterator[str]:
-        if tensor.dtype not in NUMBER_FORMATS:
+    def _tensor(
+        self, where: str, tensor: Tensor, ranges: Mapping[str, RangeEntry] | None, *, also: str = ""
+    ) -> Iterator[str]:
+        if tensor.dtype not in NUMBER_FORMATS and tensor.dtype != also:
             yield f"{where}: {tensor.name} is {tensor.dtype}"
         for size in tensor.dims:
             try:
@@ -152,7 +179,10 @@ class _Walk:
             )
 
     def _unknown(self, where: str, names: list[str]) -> Iterator[str]:
-        yield from (f"{where}: nothing gives {name}" for name in names if name not in self.known)
+        for name in names:
+            # A node on the host may make a record, whose parts programs read one by one.
+            if name not in self.known and not {name, name.rpartition(".")[0]} & self.made:
+                yield f"{where}: nothing gives {name}"
 
     def _files(self, where: str, files: Mapping[str, str]) -> Iterator[str]:
         yield from (

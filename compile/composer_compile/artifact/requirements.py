@@ -13,7 +13,15 @@ from importlib.metadata import entry_points
 from composer.plugin import Registry
 from composer.plugin.registry import noun_of
 from composer.types import parse_port_type
-from composer_compile.artifact.manifest import GenerateEntry, HostCallEntry, Input, Manifest, Provider, Task
+from composer_compile.artifact.manifest import (
+    GenerateEntry,
+    HostCallEntry,
+    Input,
+    Manifest,
+    Provider,
+    ReadEntry,
+    Task,
+)
 
 __all__ = ["lacking", "missing_text", "needs_lines", "needs_of", "provider_of", "requirements_of"]
 
@@ -33,6 +41,8 @@ def needs_of(tasks: Iterable[Task], backend: str) -> Iterator[Need]:
                 yield from _input_needs(part.text)
             elif isinstance(part, HostCallEntry):
                 yield "module_types", part.uses
+            elif isinstance(part, ReadEntry):
+                yield from _input_needs(part.read)
         for output in task.outputs.values():
             yield "kinds", output.kind
 

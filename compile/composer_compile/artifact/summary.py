@@ -14,6 +14,7 @@ from composer_compile.artifact.manifest import (
     HostCallEntry,
     Manifest,
     ProgramEntry,
+    ReadEntry,
     Task,
     Weight,
 )
@@ -128,6 +129,10 @@ def _task_lines(name: str, task: Task, manifest: Manifest, weights: int) -> Iter
     for part in task.order:
         if isinstance(part, HostCallEntry):
             yield f"  host    {part.node:<20} {part.uses}"
+            continue
+        if isinstance(part, ReadEntry):
+            spans = ", ".join(f"{name} {span}" for name, span in part.ranges.items())
+            yield f"  host    {part.node:<20} {part.read.modality}" + (f" ({spans})" if spans else "")
             continue
         stage = part.decode if isinstance(part, GenerateEntry) else part
         programs = ", ".join(_program(program, manifest) for program in stage.programs)

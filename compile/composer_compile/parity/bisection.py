@@ -16,7 +16,7 @@ from composer_compile.artifact.weight_store import WeightStore
 from composer_compile.backends.contract import Builder, Loader
 from composer_compile.errors import CompileError
 from composer_compile.options import BuildOptions
-from composer_compile.parity.corner_samples import sample, vocabulary_sizes
+from composer_compile.parity.corner_samples import sample
 from composer_compile.parity.gate import grouped
 from composer_compile.parity.live import entering, live_values, walk_beside
 from composer_compile.runtime.loaded_parts import LoadedGenerate, LoadedStage, ids_name, logits_name
@@ -51,7 +51,7 @@ def first_diverging_node(
     Every program runs on what the live model gave before it; in running order, the first whose results differ holds
     the cause, and is compiled again to find it. What comes after a search runs on what the live search gave.
     """
-    raw = sample(loaded.task, sizes, vocabulary_sizes(loaded.requests.host.processors))
+    raw = sample(loaded, sizes)
     slots, _ = live_values(runner, loaded, raw)
 
     def program(

@@ -8,13 +8,15 @@ from itertools import product
 from typing import Any
 
 import torch
-from torch import Tensor
 
+from composer.plugin.asking import ask, import_object
 from composer.types import parse_form
-from composer_compile.artifact.manifest import RangeEntry, Task
+from composer_compile.artifact.manifest import RangeEntry
+from composer_compile.errors import CompileError
+from composer_compile.runtime.loaded_task import LoadedTask
 from composer_compile.tensors.random_tensors import random_tensor
 
-__all__ = ["corner_sizes", "sample", "vocabulary_sizes"]
+__all__ = ["corner_sizes", "sample"]
 
 MOST_COMBINED = 3
 """Up to so many open ranges, every combination of their ends is a corner; beyond, one at a time."""
@@ -36,27 +38,44 @@ def corner_sizes(ranges: Mapping[str, RangeEntry]) -> list[dict[str, int]]:
     return [sizes for position, sizes in enumerate(found) if sizes not in found[:position]]
 
 
-def sample(task: Task, sizes: Mapping[str, int], vocabulary: Mapping[str, int]) -> dict[str, Tensor]:
-    """Random tensors for what a request brings, the same for the same sizes.
+def sample(loaded: LoadedTask, sizes: Mapping[str, int]) -> dict[str, Any]:
+    """Random tensors for what a request brings, the same for the same sizes; texts are samples of their modality.
 
-    Masks show a prefix of each row, the whole of the first; ids are below the input's `vocabulary`, and 0 where the
-    mask hides them; pixels are anything.
+    Masks show a prefix of each row, the whole of the first; ids are below what the input's tokenizer knows, and 0 where
+    the mask hides them; pixels are anything.
     """
+    vocabulary = _vocabulary_sizes(loaded.requests.host.processors)
     seed = zlib.crc32(repr(sorted(sizes.items())).encode())
     generator = torch.Generator().manual_seed(seed)
-    tensors: dict[str, Tensor] = {}
-    for entry in task.given:
+    tensors: dict[str, Any] = {}
+    for entry in loaded.task.given:
         shape = tuple(parse_form(dim).at(sizes) for dim in entry.dims)
+        if entry.dtype == "object":
+            tensors[entry.name] = _samples_of(loaded, entry.name, shape[0])
+            continue
         below = vocabulary.get(entry.name.partition(".")[0], 2)
         tensors[entry.name] = random_tensor(shape, entry.dtype, entry.role, generator, below=below)
-    for entry in task.given:
+    for entry in loaded.task.given:
         mask, tensor = tensors.get(entry.masked_by or ""), tensors[entry.name]
         if mask is not None and tensor.dtype == torch.int64 and tensor.shape == mask.shape:
             tensors[entry.name] = tensor * mask
     return tensors
 
 
-def vocabulary_sizes(processors: Mapping[str, Any]) -> dict[str, int]:
+def _samples_of(loaded: LoadedTask, name: str, count: int) -> list[Any]:
+    """Values that stay on the host, such as texts: what the modality of the input gives as samples, in turn."""
+    key, _, port = name.partition(".")
+    item = loaded.requests.host.inputs[key]
+    if item.modality.sample is None:
+        raise CompileError(
+            f"input `{key}` cannot be compared: {item.modality.title} gives no samples of its values (`sample`)"
+        )
+    samples = ask(import_object(item.modality.sample, "its `sample`"), item.config, what="its `sample`")
+    values = list(loaded.requests.host.encode(key, list(samples))[port])
+    return [values[number % len(values)] for number in range(count)]
+
+
+def _vocabulary_sizes(processors: Mapping[str, Any]) -> dict[str, int]:
     """How many ids the tokenizer of each input knows."""
     return {
         name: processor.tokenizer.size

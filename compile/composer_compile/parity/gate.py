@@ -12,7 +12,7 @@ from torch import Tensor
 from composer.execution import Runner
 from composer_compile.artifact.dtypes import DTYPES
 from composer_compile.artifact.manifest import Difference, Parity
-from composer_compile.parity.corner_samples import corner_sizes, sample, vocabulary_sizes
+from composer_compile.parity.corner_samples import corner_sizes, sample
 from composer_compile.parity.live import first_logits, live_logits, live_outputs, live_values, walk_beside
 from composer_compile.runtime.loaded_parts import LoadedGenerate, LoadedStage, ids_name, logits_name
 from composer_compile.runtime.loaded_task import LoadedTask
@@ -46,12 +46,11 @@ def compare_task(
     what comes after a search, on what the live search gave), and the task's own results from one end to the other.
     """
     found: list[Difference] = []
-    vocabulary = vocabulary_sizes(loaded.requests.host.processors)
     corners = corner_sizes(loaded.task.ranges)
     for number, sizes in enumerate(corners, 1):
         at = ", ".join(f"{name}={size}" for name, size in sizes.items()) or "its only sizes"
         progress(f"comparing with the live model, {number} of {len(corners)}: {at}")
-        raw = sample(loaded.task, sizes, vocabulary)
+        raw = sample(loaded, sizes)
         live = live_values(runner, loaded, raw)
         found += _stages(loaded, staged, runner, live[0], raw, sizes)
         found += _results(loaded, runner, live, raw, sizes)
@@ -135,10 +134,10 @@ def _results(
 ) -> list[Difference]:
     """The task from one end to the other: its results, and the ids of what it generates."""
     slots, hypotheses = live
-    fitted, fitted_sizes = loaded.requests.fit(raw)
+    fitted, known = loaded.requests.fit(raw)
     values: dict[str, Any] = dict(fitted)
     ids: dict[str, Any] = {}
-    loaded.walk(values, fitted_sizes, ids)
+    loaded.walk(values, dict(known), ids)
     found = []
     for node, expected in hypotheses.items():
         ours = [each[0].ids for each in ids[node]]

@@ -12,10 +12,11 @@ from torch import Tensor
 from composer.execution import Runner
 from composer.plan import execute
 from composer_compile.artifact.dtypes import DTYPES
+from composer_compile.runtime.host_parts import LoadedRead
 from composer_compile.runtime.loaded_parts import (
     LoadedGenerate,
-    LoadedHostCall,
     LoadedStage,
+    Part,
     ids_name,
     logits_name,
     new_sizes,
@@ -59,20 +60,26 @@ def walk_beside(
 
     def program(part: LoadedStage, /, **given: Tensor) -> Sequence[Tensor]:
         expected = _outcome(staged.specs[part.name], given)
-        at_program(part, given, expected, {**sizes, **new_sizes(part, given, sizes)})
+        sizes.update(new_sizes(part, given, sizes))
+        at_program(part, given, expected, sizes)
         return [expected[name] for name in part.outputs]
 
-    def search(part: LoadedGenerate, /, **given: Tensor) -> dict[str, Tensor]:
+    def search(part: LoadedGenerate, /, **given: Tensor) -> dict[str, Any]:
         at_search(part, given, sizes)
         return _searched(part.name, runner, slots, loaded.device)
 
+    def function(part: Part) -> Callable[..., Any]:
+        if isinstance(part, LoadedStage):
+            return partial(program, part)
+        if isinstance(part, LoadedGenerate):
+            return partial(search, part)
+        return partial(part.call, sizes) if isinstance(part, LoadedRead) else part.answer
+
     fitted, sizes = loaded.requests.fit(raw)
-    calls = [
-        (part, partial(program, part) if isinstance(part, LoadedStage) else partial(search, part))
-        for part in loaded.order
-        if not isinstance(part, LoadedHostCall)
-    ]
-    execute(calls, dict(fitted))
+    last = max(
+        n for n, part in enumerate(loaded.order) if isinstance(part, (LoadedStage, LoadedGenerate))
+    )  # what comes after is compared as a result of the task
+    execute([(part, function(part)) for part in loaded.order[: last + 1]], dict(fitted))
 
 
 def entering(spec: ProgramSpec, given: Tensors) -> list[Tensor]:
@@ -85,11 +92,11 @@ def _outcome(spec: ProgramSpec, given: Tensors) -> dict[str, Tensor]:
     return dict(outcome.tensors)
 
 
-def _searched(node: str, runner: Runner, slots: Sequence[object], device: torch.device) -> dict[str, Tensor]:
-    """What the live search of a `generate` node gave, as far as a program can read it."""
+def _searched(node: str, runner: Runner, slots: Sequence[object], device: torch.device) -> dict[str, Any]:
+    """What the live search of a `generate` node gave; texts, which nodes on the host read, too."""
     (step,) = (step for step in runner.plan.steps if step.name == node)
     found = {".".join(runner.plan.slots[slot]): slots[slot] for slot in step.targets.values()}
-    return {name: value.to(device) for name, value in found.items() if isinstance(value, Tensor)}
+    return {name: value.to(device) if isinstance(value, Tensor) else value for name, value in found.items()}
 
 
 def first_logits(part: LoadedGenerate, given: Tensors, sizes: Mapping[str, int]) -> Tensor:

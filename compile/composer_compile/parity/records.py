@@ -5,6 +5,7 @@ An artifact for another machine could not run when it was made: its samples hold
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -19,7 +20,7 @@ from composer.types.gaps import gap
 from composer_compile.artifact.manifest import Difference
 from composer_compile.artifact.weight_store import write_tensors
 from composer_compile.errors import ArtifactError
-from composer_compile.parity.corner_samples import corner_sizes, sample, vocabulary_sizes
+from composer_compile.parity.corner_samples import corner_sizes, sample
 from composer_compile.parity.live import first_logits, live_results
 from composer_compile.patches import full_float32
 from composer_compile.runtime.artifact import SAMPLES, Artifact
@@ -54,7 +55,7 @@ def record_samples(artifact: Artifact, folder: Path) -> None:
     kept: dict[str, Tensor] = {}
     for name in artifact.tasks:
         task = artifact.task(name)
-        raw = _sample(task, corner_sizes(task.task.ranges)[0])
+        raw = sample(task, corner_sizes(task.task.ranges)[0])
         kept.update(_named(name, raw, _results(task, raw)))
     _write(kept, folder)
 
@@ -68,7 +69,7 @@ def record_live_samples(
     for name, (runner, staged) in live.items():
         task = artifact.task(name)
         for corner, sizes in enumerate(corner_sizes(task.task.ranges)):
-            raw = _sample(task, sizes)
+            raw = sample(task, sizes)
             kept.update(_named(_label(name, corner), raw, live_results(task, runner, staged, raw)))
     _write(kept, folder)
 
@@ -89,7 +90,7 @@ def verify_samples(artifact: Artifact) -> list[Verified]:
             continue
         task, parity = artifact.task(name), artifact.manifest.parity[name]
         started = time.perf_counter()
-        raw = _part(recorded, f"{name} in ")
+        raw = _restored(task, recorded, name)
         if not set(task.requests.forms) <= set(raw):
             raise ArtifactError(
                 f"{artifact.path} holds no recorded sample of task `{name}`: rebuild it with `{artifact.rebuild}`"
@@ -117,14 +118,25 @@ def _label(task: str, corner: int) -> str:
     return task if corner == 0 else f"{task}@{corner}"
 
 
-def _sample(task: LoadedTask, sizes: Mapping[str, int]) -> dict[str, Tensor]:
-    return sample(task.task, sizes, vocabulary_sizes(task.requests.host.processors))
-
-
 def _named(label: str, raw: Mapping[str, Tensor], results: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    kept = {f"{label} in {key}": tensor.contiguous() for key, tensor in raw.items()}
+    kept = {f"{label} in {key}": _stored(value) for key, value in raw.items()}
     kept.update({f"{label} out {key}": tensor.contiguous().cpu().clone() for key, tensor in results.items()})
     return kept
+
+
+def _stored(value: Any) -> Tensor:
+    """What a request brings as a tensor: of a list of texts, the bytes of its JSON."""
+    if isinstance(value, list):
+        return torch.frombuffer(bytearray(json.dumps(value).encode()), dtype=torch.uint8)
+    tensor: Tensor = value.contiguous()
+    return tensor
+
+
+def _restored(task: LoadedTask, recorded: Mapping[str, Tensor], label: str) -> dict[str, Any]:
+    """What a request brought, as it was recorded."""
+    found: dict[str, Any] = _part(recorded, f"{label} in ")
+    lists = {tensor.name for tensor in task.task.given if tensor.dtype == "object"}
+    return {key: json.loads(bytes(value.tolist())) if key in lists else value for key, value in found.items()}
 
 
 def _write(kept: Mapping[str, Tensor], folder: Path) -> None:
@@ -135,7 +147,7 @@ def _differences(
     task: LoadedTask, recorded: Mapping[str, Tensor], label: str, live: bool
 ) -> Iterator[Difference]:
     """The results of one recorded sample beside those computed here; none where it was not recorded."""
-    raw, expected = _part(recorded, f"{label} in "), _part(recorded, f"{label} out ")
+    raw, expected = _restored(task, recorded, label), _part(recorded, f"{label} out ")
     if not raw:
         return
     results = _results(task, raw, logits=live)
@@ -157,8 +169,8 @@ def _results(task: LoadedTask, raw: Mapping[str, Tensor], *, logits: bool = Fals
 
     `logits` adds what each search starts from: the scores after its start token.
     """
-    fitted, sizes = task.requests.fit(raw)
-    values: dict[str, Any] = dict(fitted)
+    fitted, known = task.requests.fit(raw)
+    values, sizes = dict[str, Any](fitted), dict(known)
     found: dict[str, Any] = {}
     task.walk(values, sizes, found)
     results = {ids_name(node): torch.tensor(searched[0][0].ids) for node, searched in found.items()}

@@ -22,7 +22,7 @@ from composer.plan import Plan, Step, execute, plan_task, result_of
 from composer.plugin import Registry, load_registry
 from composer.plugin.implementations import begin, decoder_of
 from composer.problems.suggest import unknown
-from composer.types import ITEMS
+from composer.types import ITEMS, PortType
 from composer_compile.artifact.dtypes import DTYPES
 from composer_compile.backends.contract import Builder, HoldsWeights
 from composer_compile.backends.registered import builder_of, loader_of
@@ -204,19 +204,7 @@ class _Walk:
     def _input(self, name: str) -> NodePlan:
         """The part of reading an input that runs inside the program."""
         item = self.plan.inputs[name]
-        sizes = self.free.sizes("best")
-        given = {}
-        for port, type_ in self.free.host[name].items():
-            kind = self.planner.registry.kinds[type_.kind]
-            tensors = [
-                torch.empty(
-                    [type_.dims[axis].at(sizes) for axis in found.dims],
-                    dtype=self.dtype if found.dtype == "float" else DTYPES[found.dtype],
-                    device=META,
-                )
-                for found in kind.fields.values()
-            ]
-            given[port] = tensors[0] if kind.record is None else kind.record(*tensors)
+        given = {port: self._empty(type_) for port, type_ in self.free.host[name].items()}
         prepare = dict(zip(self.program.prepared, self.program.prepare, strict=True)).get(name)
         if prepare is None:
             found = NodePlan(name, f"input {item.modality.id}", place=self._place(item.path))
@@ -231,13 +219,34 @@ class _Walk:
             self.slots[self.plan.slot((name, port))] = values[port]
         return found
 
+    def _empty(self, type_: PortType) -> Any:
+        """A value without data, its dims over the free dimensions; None for what no tensor holds."""
+        kind = self.planner.registry.kinds[type_.kind]
+        if kind.has_objects:
+            return None
+        sizes = self.free.sizes("best")
+        tensors = [
+            torch.empty(
+                [type_.dims[axis].at(sizes) for axis in found.dims],
+                dtype=self.dtype if found.dtype == "float" else DTYPES[found.dtype],
+                device=META,
+            )
+            for found in kind.fields.values()
+        ]
+        return tensors[0] if kind.record is None else kind.record(*tensors)
+
+    def _made_on_host(self, type_: PortType) -> Any:
+        return self._empty(type_.with_dims(tuple(dim.substitute(self.free.values) for dim in type_.dims)))
+
     def _step(self, stage: str, step: Step, plans: _Found, /, **sources: Any) -> Any:
-        """What a node gives; `plans` takes its plan. A node on the host gives nothing that a program reads."""
+        """What a node gives; `plans` takes its plan. A node on the host gives what programs read, without data."""
         node = step.node
         if is_host_step(step, self.planner.registry):
             own = NodePlan(step.name, step.callee, place=self._place(node.path), on_host=True)
             plans.setdefault(stage, []).append(own)
-            return result_of(dict.fromkeys(step.targets))
+            return result_of(
+                {port: self._made_on_host(self.plan.type_of(slot)) for port, slot in step.targets.items()}
+            )
         target = self._target(step)
         method = node.module.type.methods[node.method]
         call: Callable[..., Any] = (

@@ -5,13 +5,13 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import torch
 
-from composer.execution import NotCopiedError, TaskPorts, device_of, only_one
+from composer.execution import NotCopiedError, TaskPorts, TextStream, device_of, only_one
 from composer.execution.processors import Processors
 from composer.execution.task_reader import TaskReader
 from composer.plan import pieces_inside
@@ -187,15 +187,17 @@ class Artifact:
 
         return ArtifactSession(self.task(task), kept, seed)
 
-    def stream(self, task: str | None = None, /, *, seed: Any = None, **raw: Any) -> Iterator[str]:
-        """The text of one sample as it is generated.
+    def stream(self, task: str | None = None, /, *, seed: Any = None, **raw: Any) -> TextStream:
+        """The last text of one sample as it is generated.
 
-        Raises InputError, before anything runs, where the task is not a single search that can stream.
+        Raises InputError, before anything runs, where no single search is the last one, or that cannot stream.
         """
         with torch.inference_mode():
             pieces = self.task(task).stream(raw, seed)
         # Inference mode must not stay on in the caller's code, which runs between two pieces.
-        return pieces_inside(pieces, torch.inference_mode)
+        stream = TextStream(lambda _: pieces_inside(pieces, torch.inference_mode))
+        stream.earlier = pieces.earlier
+        return stream
 
     def warm_up(self, *tasks: str) -> None:
         """Load the programs of tasks (all that can run here, where none is named) now rather than when asked first."""

@@ -32,7 +32,8 @@ class ArtifactSession:
             if known.issuperset(places_of(part.reads)):
                 known.update(part.outputs)
                 done.append(part)
-        task.walk(self._values, sizes, {}, drawn, done)
+        self._sizes = dict(sizes)
+        task.walk(self._values, self._sizes, {}, drawn, done)
         self._rest = [part for part in task.order if part not in done]
 
     @property
@@ -52,5 +53,5 @@ class ArtifactSession:
         arrays, single = self._kept.asked(given)
         fitted, sizes = requests.fit(requests.tensors({**self._kept.arrays, **arrays}))
         values: dict[str, Any] = {**self._values, **fitted}
-        task.walk(values, sizes, {}, drawn, self._rest)
+        task.walk(values, {**self._sizes, **sizes}, {}, drawn, self._rest)
         return task.answer(values, single=single)

@@ -14,33 +14,31 @@ from composer.execution import output_ports, seed_for
 from composer.execution.captured_nodes import CapturedNode
 from composer.execution.captured_search import DecoderSearch
 from composer.execution.processors import Processors
-from composer.plan import Sources, read_sources
+from composer.plan import Sources
 from composer.plugin import Framing, Hypothesis, Registry, Seed, Tokenizer
-from composer.plugin.asking import ask, import_object
+from composer.plugin.asking import ask
 from composer.plugin.implementations import BoundSearch, bind_search, tokenizer_of
 from composer.problems import InputError
 from composer.types import parse_form
 from composer_compile.artifact.container import Container
 from composer_compile.artifact.manifest import (
     GenerateEntry,
-    HostCallEntry,
     ProgramEntry,
     StageEntry,
 )
 from composer_compile.backends.contract import LoadedProgram
 from composer_compile.errors import ArtifactError
 from composer_compile.runtime.decoder import CompiledDecoder
+from composer_compile.runtime.host_parts import LoadedHostCall, LoadedRead
 from composer_compile.runtime.requests import config_of, processor_of
 
 __all__ = [
     "LoadProgram",
     "LoadedGenerate",
-    "LoadedHostCall",
     "LoadedStage",
     "Part",
     "ids_name",
     "loaded_generate",
-    "loaded_host_call",
     "logits_name",
     "new_sizes",
 ]
@@ -83,9 +81,10 @@ class LoadedStage:
         """Keep its results by name."""
         values.update(zip(self.outputs, results, strict=True))
 
-    def call(self, sizes: Mapping[str, int], /, **tensors: Tensor) -> Sequence[Tensor]:
+    def call(self, sizes: dict[str, int], /, **tensors: Tensor) -> Sequence[Tensor]:
         """Run on tensors by name; sizes that only they know, such as the length of generated ids, join the others."""
-        return self.run(tuple(tensors.values()), {**sizes, **new_sizes(self, tensors, sizes)})
+        sizes.update(new_sizes(self, tensors, sizes))
+        return self.run(tuple(tensors.values()), sizes)
 
     def run(self, tensors: Sequence[Tensor], sizes: Mapping[str, int]) -> Sequence[Tensor]:
         """Run the program for these sizes; those that it does not depend on may be absent."""
@@ -203,55 +202,7 @@ class LoadedGenerate:
         return {name: values[port] for port, name in ports.items()}
 
 
-@dataclass
-class LoadedHostCall:
-    """A node on the host: its registered type, called with values by name."""
-
-    entry: HostCallEntry
-    call: Callable[..., Any]
-    title: str
-    """Of the type, for messages."""
-    only: str | None = None
-
-    @property
-    def name(self) -> str:
-        return self.entry.node
-
-    @property
-    def callee(self) -> str:
-        return self.entry.uses
-
-    @property
-    def reads(self) -> Sources:
-        """Its input ports with the names of their values."""
-        sources = self.entry.sources.items()
-        return tuple((port, name if isinstance(name, str) else tuple(name)) for port, name in sources)
-
-    @property
-    def outputs(self) -> list[str]:
-        """The names of the values that it gives."""
-        return list(self.entry.ports.values())
-
-    def write(self, values: dict[str, Any], result: Mapping[str, Any]) -> None:
-        """Keep the ports by name."""
-        values.update(result)
-
-    def run(self, values: Mapping[str, Any]) -> dict[str, Any]:
-        """The values that it gives, by name, from all values."""
-        return self.answer(**read_sources(self.reads, values))
-
-    def answer(self, /, **keywords: Any) -> dict[str, Any]:
-        """The values that it gives, by name, from those of its ports."""
-        ports = self.entry.ports
-
-        def read(result: Any) -> dict[str, Any]:
-            return {name: result if len(ports) == 1 else result[port] for port, name in ports.items()}
-
-        what = f"node `{self.entry.node}` ({self.title})"
-        return ask(partial(self.call, **keywords), what=what, accept=read)
-
-
-Part = Union[LoadedStage, LoadedGenerate, LoadedHostCall]
+Part = Union[LoadedStage, LoadedGenerate, LoadedHostCall, LoadedRead]
 """What a task runs, one after the other."""
 
 
@@ -263,13 +214,6 @@ def new_sizes(part: LoadedStage, values: Mapping[str, Any], sizes: Mapping[str, 
         for axis, dim in enumerate(tensor.dims)
         if isinstance(dim, str) and dim not in sizes and parse_form(dim).is_symbol
     }
-
-
-def loaded_host_call(entry: HostCallEntry, registry: Registry, container: Container) -> LoadedHostCall:
-    declared = registry.module_types[entry.uses]
-    config = config_of(declared, "module_types", entry.config, container)
-    builder = import_object(declared.builder, declared.title)
-    return LoadedHostCall(entry, ask(builder, config, what=declared.title), declared.title)
 
 
 def loaded_generate(

@@ -10,34 +10,44 @@ import torch
 from torch import Tensor
 
 from composer.execution import (
+    Flow,
+    TextStream,
     check_one_sample,
     drawn_seed,
-    only_stream,
+    last_search,
+    leading_to,
     text_pieces,
 )
+from composer.execution.generation import first_text
 from composer.execution.inputs import first_sample
 from composer.execution.processors import Processors
 from composer.execution.task_reader import OutputFacts, TaskReader
-from composer.plan import current_watch, execute, pieces_inside, watched
+from composer.plan import current_watch, execute, pieces_inside, places_of, watched
 from composer.plugin import Hypothesis, Registry, Seed
 from composer.plugin.asking import ask
 from composer.plugin.implementations import BoundSearch
 from composer.types import Kind
 from composer_compile.artifact.container import Container
+from composer_compile.artifact.dtypes import DTYPES
 from composer_compile.artifact.manifest import (
     GenerateEntry,
     Output,
+    ReadEntry,
     StageEntry,
     Task,
 )
+from composer_compile.runtime.host_parts import (
+    LoadedHostCall,
+    LoadedRead,
+    loaded_host_call,
+    loaded_read,
+)
 from composer_compile.runtime.loaded_parts import (
     LoadedGenerate,
-    LoadedHostCall,
     LoadedStage,
     LoadProgram,
     Part,
     loaded_generate,
-    loaded_host_call,
     logits_name,
 )
 from composer_compile.runtime.requests import Requests
@@ -70,6 +80,12 @@ class LoadedTask:
             name, task, registry=registry, container=container, shared=shared, device=device
         )
         self.order: list[Part] = []
+        formats = {
+            tensor.name: DTYPES[tensor.dtype]
+            for entry in task.order
+            if isinstance(entry, StageEntry)
+            for tensor in entry.inputs
+        }
         for entry in task.order:
             if isinstance(entry, StageEntry):
                 self.order.append(LoadedStage(entry, load, captures=captures_stages))
@@ -77,8 +93,10 @@ class LoadedTask:
                 self.order.append(
                     loaded_generate(entry, load, registry, container, shared, device, captures=captures)
                 )
+            elif isinstance(entry, ReadEntry):
+                self.order.append(loaded_read(name, entry, registry, container, shared, formats, device))
             else:
-                self.order.append(loaded_host_call(entry, registry, container))
+                self.order.append(loaded_host_call(entry, registry, container, formats, device))
 
     def warm_up(self) -> None:
         """Load every program now."""
@@ -119,45 +137,66 @@ class LoadedTask:
     ) -> dict[str, Any]:
         """Everything that comes out of the stages, by name. `tensors` are what `requests.fit` gives."""
         values: dict[str, Any] = dict(tensors)
-        self.walk(values, sizes, {}, seed)
+        self.walk(values, dict(sizes), {}, seed)
         return values
 
     def walk(
         self,
         values: dict[str, Any],
-        sizes: Mapping[str, int],
+        sizes: dict[str, int],
         found: dict[str, Sequence[Sequence[Hypothesis]]],
         seed: Seed | None = 0,
         parts: Sequence[Part] | None = None,
     ) -> None:
-        """Run every stage on named values, in place; `found` takes the hypotheses of every `generate` node.
+        """Run every stage on named values, in place; `found` takes the hypotheses of every `generate` node, and `sizes`
+        those that arise on the way.
 
         `parts` are those of `order` that run, where it is not all of them.
         """
 
         def function(part: Part) -> Callable[..., Any]:
-            if isinstance(part, LoadedStage):
+            if isinstance(part, (LoadedStage, LoadedRead)):
                 return partial(part.call, sizes)
             return part.answer if isinstance(part, LoadedHostCall) else partial(part.call, sizes, seed, found)
 
         order = self.order if parts is None else parts
         execute([(part, function(part)) for part in order], values, current_watch())
 
-    def stream(self, raw: Mapping[str, Any], seed: Any = None) -> Iterator[str]:
-        """The text of one sample as it is generated. Raises InputError, before anything runs, where it cannot be."""
+    def stream(self, raw: Mapping[str, Any], seed: Any = None) -> TextStream:
+        """The last text of one sample as it is generated.
+
+        Raises InputError, before anything runs, where it cannot be.
+        """
         generators = {part.name: part for part in self.order if isinstance(part, LoadedGenerate)}
-        name = only_stream(self.name, {each: part.search for each, part in generators.items()})
+        flow = [Flow(part.name, places_of(part.reads), part.outputs) for part in self.order]
+        name = last_search(self.name, {each: part.search for each, part in generators.items()}, flow)
+        before = leading_to(flow, name)
         drawn, given = self.drawn(seed, raw)
         tensors, sizes, _ = self.requests.read(given)
         check_one_sample(sizes[generators[name].entry.batch])
-        return self._pieces(generators[name], dict(tensors), sizes, drawn)
+        parts = [part for part in self.order if part.name in before]
+        return TextStream(
+            lambda earlier: self._pieces(generators[name], parts, dict(tensors), sizes, drawn, earlier)
+        )
 
     def _pieces(
-        self, generator: LoadedGenerate, values: dict[str, Any], sizes: Mapping[str, int], seed: Seed | None
+        self,
+        generator: LoadedGenerate,
+        before: Sequence[Part],
+        values: dict[str, Any],
+        sizes: Mapping[str, int],
+        seed: Seed | None,
+        earlier: dict[str, str],
     ) -> Iterator[str]:
-        """Run what comes before a `generate` node, then give its text piece by piece."""
-        self.walk(values, sizes, {}, seed, self.order[: self.order.index(generator)])
-        tokens = generator.stream(values, sizes, seed)
+        """Run what a `generate` node depends on, then give its text piece by piece; `earlier` takes texts before."""
+        known = dict(sizes)
+        self.walk(values, known, {}, seed, before)
+        for part in before:
+            if isinstance(part, LoadedGenerate):
+                text = first_text(values[name] for name in part.entry.ports.values())
+                if text is not None:
+                    earlier[part.name] = text
+        tokens = generator.stream(values, known, seed)
         pieces = text_pieces(tokens, generator.tokenizer, generator.search.framing, generator.search.stops)
         yield from pieces_inside(pieces, partial(watched, generator))
 

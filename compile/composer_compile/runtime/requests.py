@@ -23,15 +23,15 @@ from composer_compile.artifact.dtypes import DTYPES
 from composer_compile.artifact.manifest import Input, Task
 from composer_compile.errors import ArtifactError
 
-__all__ = ["Requests", "config_of", "processor_of"]
+__all__ = ["Requests", "config_of", "modality_of", "named_parts", "processor_of"]
 
 
 def processor_of(entry: Input, registry: Registry, container: Container, shared: Processors) -> Processor:
     """The processor of an input, with its files taken from the artifact; one for all inputs that are read alike."""
-    return shared.of(*_modality(entry, registry, container))
+    return shared.of(*modality_of(entry, registry, container))
 
 
-def _modality(entry: Input, registry: Registry, container: Container) -> tuple[Modality, Config]:
+def modality_of(entry: Input, registry: Registry, container: Container) -> tuple[Modality, Config]:
     """What reads an input: the modality that an installed plugin registers, and its config.
 
     The manifest names a modality by its id, never by a path of code: what runs is what the installed plugins register.
@@ -84,7 +84,8 @@ class Requests:
         self.rebuild = container.rebuild
         self.host = _host_inputs(name, task, registry, container, shared)
         self.forms = {tensor.name: [parse_form(dim) for dim in tensor.dims] for tensor in task.given}
-        self.dtypes = {tensor.name: DTYPES[tensor.dtype] for tensor in task.given}
+        self.dtypes = {tensor.name: DTYPES.get(tensor.dtype) for tensor in task.given}
+        """Number formats; None for what is a list, such as texts."""
 
     def read(self, raw: Mapping[str, Any]) -> tuple[dict[str, Tensor], dict[str, int], bool]:
         """Named tensors, the size of every free dimension, and whether single values were given.
@@ -103,7 +104,7 @@ class Requests:
             key: tensor
             for name, ports in arrays.items()
             for port, value in ports.items()
-            for key, tensor in _named(f"{name}.{port}", self.kind(name, port), value).items()
+            for key, tensor in named_parts(f"{name}.{port}", self.kind(name, port), value).items()
         }
 
     def kind(self, name: str, port: str) -> Kind:
@@ -117,7 +118,7 @@ class Requests:
             for port in item.ports:
                 kind = self.kind(name, port)
                 keys = _keys(f"{name}.{port}", kind)
-                parts = [tensors[key].to(self.device) for key in keys]
+                parts = [self._placed(tensors[key]) for key in keys]
                 found.setdefault(name, {})[port] = parts[0] if kind.record is None else kind.record(*parts)
         return found
 
@@ -125,11 +126,13 @@ class Requests:
         """Cast to what the programs take, on their device, with the size of every free dimension that is known."""
         sizes = self._sizes(tensors)
         cast = {
-            name: tensors[name].to(self.device, dtype)
-            for name, dtype in self.dtypes.items()
-            if name in tensors
+            name: self._placed(tensors[name], dtype) for name, dtype in self.dtypes.items() if name in tensors
         }
         return cast, sizes
+
+    def _placed(self, value: Any, dtype: torch.dtype | None = None) -> Any:
+        """A tensor on the device; a list, such as texts, as it is."""
+        return value if isinstance(value, list) else value.to(self.device, dtype)
 
     def _sizes(self, tensors: Mapping[str, Tensor]) -> dict[str, int]:
         sizes = hold_sizes(
@@ -138,7 +141,7 @@ class Requests:
                 f"[{', '.join(map(str, forms))}], as it was compiled",
                 self._labels(name),
                 forms,
-                tensors[name].shape,
+                _shape(tensors[name]),
             )
             for name, forms in self.forms.items()
             if name in tensors
@@ -192,7 +195,7 @@ def _host_inputs(
     """What the manifest says of a task's inputs, with the processors that installed plugins make."""
     inputs = {}
     for key, entry in task.inputs.items():
-        modality, config = _modality(entry, registry, container)
+        modality, config = modality_of(entry, registry, container)
         types = {port: parse_port_type(text) for port, text in entry.ports.items()}
         ports = {port: HostPort(registry.kinds[found.kind], found) for port, found in types.items()}
         for found in ports.values():
@@ -212,18 +215,29 @@ def _keys(name: str, kind: Kind) -> list[str]:
     return [name] if kind.record is None else [f"{name}.{label}" for label in kind.fields]
 
 
-def _named(name: str, kind: Kind, value: Any) -> dict[str, Tensor]:
+def named_parts(name: str, kind: Kind, value: Any) -> dict[str, Tensor]:
+    """The tensors of a value by name; an optional mask that is absent says that all is visible."""
     parts = value if kind.record is not None else (value,)
     fields = list(zip(_keys(name, kind), kind.fields.values(), parts, strict=True))
     # Contiguous, as the tensors that a program was made with; a library would copy others at every call.
-    tensors = {key: to_tensors(part).contiguous() for key, _, part in fields if part is not None}
+    tensors = {key: _contiguous(part) for key, _, part in fields if part is not None}
     lengths = {
         axis: size
         for key, field, _ in fields
         if key in tensors
-        for axis, size in zip(field.dims, tensors[key].shape, strict=True)
+        for axis, size in zip(field.dims, _shape(tensors[key]), strict=True)
     }
     for key, field, _ in fields:
         if key not in tensors:
             tensors[key] = torch.ones([lengths[axis] for axis in field.dims], dtype=torch.int64)
     return {key: tensors[key] for key, _, _ in fields}
+
+
+def _contiguous(part: Any) -> Any:
+    found = to_tensors(part)
+    return found if isinstance(found, list) else found.contiguous()
+
+
+def _shape(value: Any) -> tuple[int, ...]:
+    """The sizes of a tensor; a list has its length."""
+    return (len(value),) if isinstance(value, list) else tuple(value.shape)

@@ -18,33 +18,30 @@ def is_host_step(step: Step, registry: Registry) -> bool:
     if step.node.generates:
         return False
     ports: Mapping[str, Port] = {**step.node.signature.inputs, **step.node.signature.outputs}
-    kinds = [registry.kinds[port.type.kind] for port in ports.values()]
-    return any(field.dtype == "object" for kind in kinds for field in kind.fields.values())
+    return any(registry.kinds[port.type.kind].has_objects for port in ports.values())
 
 
 def without_host_steps(plan: Plan, registry: Registry) -> tuple[Plan, tuple[Step, ...]]:
-    """The plan of the tensor programs, and the steps that run on the host after them.
+    """The plan with programs that hold tensor steps alone, and the host steps that nothing waits for.
+
+    Those that a program or a search waits for stay in stages of their own, between the programs.
 
     Raises:
-        CompileError: a host step owns weights, or a program would have to wait for one.
+        CompileError: a host step owns weights.
     """
     host = tuple(step for step in plan.steps if is_host_step(step, registry))
-    if not host:
-        return plan, ()
-    names = {step.name for step in host}
     for step in host:
         if not step.node.is_in_place:
             raise CompileError(
                 f"node `{step.name}` works on the host and is a declared module; only types that are called in place "
                 "(`uses`) can run beside the programs"
             )
-    for step in plan.steps:
-        waits = names & {plan.slots[slot][0] for slot in step.slots}
-        if step.name not in names and waits:
-            raise CompileError(
-                f"node `{step.name}` needs what `{min(waits)}` makes on the host, which no program can"
-            )
+    waited = {step.name for stage in plan.stages if stage.kind == "host" for step in stage.steps}
+    last = tuple(step for step in host if step.name not in waited)
+    if not last:
+        return plan, ()
+    names = {step.name for step in last}
     stages = [
         replace(s, steps=tuple(step for step in s.steps if step.name not in names)) for s in plan.stages
     ]
-    return replace(plan, stages=tuple(stage for stage in stages if stage.steps)), host
+    return replace(plan, stages=tuple(stage for stage in stages if stage.steps)), last

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from composer.execution.host_inputs import HostInputs
-from composer.graph import Range
+from composer.execution.host_inputs import HostInputs, written_symbols
+from composer.graph import Range, Read
 from composer.plan import Plan, Step
 from composer.plugin import Config, Registry
 from composer.plugin.answers import as_vocabulary
@@ -20,6 +20,7 @@ from composer_compile.artifact.manifest import (
     Output,
     ProgramEntry,
     RangeEntry,
+    ReadEntry,
     StageEntry,
     Task,
     Tensor,
@@ -69,13 +70,16 @@ def describe_task(
 ) -> Task:
     """The manifest's entry; `programs` holds those of every stage by its name, `host` is that of the live task."""
     plan, free, precision = outline.plan, outline.free, outline.precision
-    order: list[StageEntry | GenerateEntry | HostCallEntry] = []
-    for part in staged.order:
-        if isinstance(part, Step):
-            order.append(_generate(part, staged, programs, registry, files))
-        else:
+    order: list[StageEntry | GenerateEntry | HostCallEntry | ReadEntry] = []
+    for part in (*staged.order, *staged.host):
+        if isinstance(part, str):
             order.append(stage_entry(staged.specs[part], programs[part]))
-    order.extend(_host_call(plan, step) for step in staged.host)
+        elif part.node.generates:
+            order.append(_generate(part, staged, programs, registry, files))
+        elif isinstance(part.node.callee, Read):
+            order.append(_read(outline, part, part.node.callee, registry, files))
+        else:
+            order.append(_host_call(plan, part, staged, registry))
     outputs = {name: _output(plan, slot, staged, registry) for name, slot in plan.outputs.items()}
     given = _given(plan, staged)
     inputs = {}
@@ -99,19 +103,54 @@ def describe_task(
     )
 
 
-def _host_call(plan: Plan, step: Step) -> HostCallEntry:
-    def name(slot: int) -> str:
-        return ".".join(plan.slots[slot])
+def _host_call(plan: Plan, step: Step, staged: StagedTask, registry: Registry) -> HostCallEntry:
+    def source(slot: int) -> str | list[str]:
+        """The name of a value, or the names of the parts of a record that programs make."""
+        name, kind = ".".join(plan.slots[slot]), registry.kinds[plan.type_of(slot).kind]
+        if kind.record is None or plan.slots[slot][0] in plan.task.on_host:
+            return name
+        structure = staged.structures[slot]
+        return [f"{name}.{f}" for f, part in zip(kind.fields, structure, strict=True) if part is not None]
+
+    def sources(port: str, slots: Sequence[int]) -> list[str]:
+        found = [source(slot) for slot in slots]
+        if not all(isinstance(each, str) for each in found):
+            raise CompileError(
+                f"node `{step.name}` works on the host and takes a list of records for `{port}`, which no artifact can "
+                "give it"
+            )
+        return [str(each) for each in found]
 
     return HostCallEntry(
         node=step.name,
         uses=step.node.module.type.id,
         config=config_fields(step.node.module.config, step.node.module.type.title),
         sources={
-            port: name(slot) if isinstance(slot, int) else [name(each) for each in slot]
+            port: source(slot) if isinstance(slot, int) else sources(port, slot)
             for port, slot in step.sources.items()
         },
-        ports={port: name(slot) for port, slot in step.targets.items()},
+        ports={port: ".".join(plan.slots[slot]) for port, slot in step.targets.items()},
+    )
+
+
+def _read(outline: Outline, step: Step, callee: Read, registry: Registry, files: Files) -> ReadEntry:
+    plan, free = outline.plan, outline.free
+    types = {port: plan.type_of(slot) for port, slot in step.targets.items()}
+    names = written_symbols({step.name: types})
+    ports = {
+        port: str(found.with_dims(tuple(dim.renamed(names.__getitem__) for dim in found.dims)))
+        for port, found in types.items()
+    }
+    arising = {symbol: free.made[symbol] for symbol in names if symbol in free.made}
+    return ReadEntry(
+        node=step.name,
+        read=_input(callee.modality.id, callee.module.config, ports, registry, files),
+        sources={
+            port: ".".join(plan.slots[slot]) for port, slot in step.sources.items() if isinstance(slot, int)
+        },
+        sizes={names[symbol]: name for symbol, name in arising.items()},
+        ranges={name: span(free.arising[name]) for name in dict.fromkeys(arising.values())},
+        limits={names[s]: bounds for s, bounds in plan.task.ranges.items() if s in names},
     )
 
 
@@ -131,12 +170,10 @@ def _tensor(spec: TensorSpec) -> Tensor:
 
 
 def _given(plan: Plan, staged: StagedTask) -> list[TensorSpec]:
-    """What the programs take of the raw inputs, in the order of the inputs."""
+    """What the programs and the nodes on the host take of the raw inputs, in the order of the inputs."""
+    specs = [spec for stage in staged.specs.values() for spec in stage.inputs]
     found = {
-        spec.name: spec
-        for stage in staged.specs.values()
-        for spec in stage.inputs
-        if spec.name.partition(".")[0] in plan.inputs
+        spec.name: spec for spec in (*specs, *staged.texts) if spec.name.partition(".")[0] in plan.inputs
     }
     order = list(plan.inputs)
     return sorted(found.values(), key=lambda spec: order.index(spec.name.partition(".")[0]))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -39,11 +40,15 @@ __all__ = ["ModulesIn", "Outline", "StagedTask", "stage_plan"]
 
 @dataclass
 class StagedTask:
-    """A task, ready to compile: its stages in running order (`Step` for a `generate` node), and their programs."""
+    """A task, ready to compile: its stages in running order (`Step` for what is none: a search, or a node on the host),
+    and their programs.
+    """
 
     order: list[str | Step] = field(default_factory=list)
     host: tuple[Step, ...] = ()
     """Steps that run on the host after all programs."""
+    texts: tuple[TensorSpec, ...] = ()
+    """What a request brings that stays on the host, such as a text; its number format is `object`."""
     specs: dict[str, ProgramSpec] = field(default_factory=dict)
     """Tensor stages by name, and the decode step of every `generate` node as `<node>.decode`."""
     ranges: dict[str, Range] = field(default_factory=dict)
@@ -90,8 +95,12 @@ class _Stager:
         self.modules = modules
         self.registry = registry
         self.device = device
-        self.staged = StagedTask(host=outline.host, ranges=dict(outline.free.ranges))
-        self.digests = Digests(self.plan, outline.free)
+        self.staged = StagedTask(
+            host=outline.host, ranges=dict(outline.free.open), texts=tuple(self._texts())
+        )
+        self.digests = Digests(outline.plan, outline.free)
+        self.programs: Counter[StageKind] = Counter()
+        """How many programs there are of a kind: what gives each of them its name."""
         self.forms: dict[str, TensorSpec] = {}
         self.caches: dict[str, Any] = {}
         self.named = dict(outline.free.values)
@@ -99,18 +108,45 @@ class _Stager:
 
     def run(self) -> StagedTask:
         stages = list(self.plan.stages)
-        if not stages or stages[0].kind != "encode":
+        if not any(stage.kind == "encode" for stage in stages):
             # Nothing to compute first, but inputs to prepare and caches to make.
             stages.insert(0, Stage("encode", (), "encode"))
-        known = {slot for slot in range(len(self.plan.slots)) if self.plan.slots[slot][0] in self.plan.inputs}
+        known = {slot for slot in range(len(self.plan.slots)) if self._is_raw(slot)}
         for position, stage in enumerate(stages):
+            made = {slot for step in stage.steps for slot in step.targets.values()}
             if stage.kind == "decode":
-                self._generate(stage.steps[0])
-                known |= set(stage.steps[0].targets.values())
-                continue
-            known |= {slot for step in stage.steps for slot in step.targets.values()}
-            self._cut_stage(stage, stages[position + 1 :], known)
+                (step,) = stage.steps
+                if step.name not in self.caches:  # what it reads was made on the host, or by a search
+                    self._cut_stage(Stage("encode", (), "encode"), stages[position:], known)
+                self._generate(step)
+            elif stage.kind == "host":
+                for step in stage.steps:
+                    self._on_host(step)
+            else:
+                self._cut_stage(stage, stages[position + 1 :], known | made)
+            known |= made
         return self.staged
+
+    def _texts(self) -> Iterator[TensorSpec]:
+        """What a request brings that no program takes."""
+        for name, ports in self.outline.free.host.items():
+            for port, type_ in ports.items():
+                for part in _fields(f"{name}.{port}", self.registry.kinds[type_.kind]):
+                    if part.dtype == "object":
+                        dims = tuple(type_.dims[axis] for axis in part.axes)
+                        yield TensorSpec(part.name, part.dtype, dims)
+
+    def _on_host(self, step: Step) -> None:
+        """A node on the host that later stages wait for: what it makes that tensors hold."""
+        for port, slot in step.targets.items():
+            type_ = self.plan.type_of(slot)
+            kind = self.registry.kinds[type_.kind]
+            if not kind.has_objects:
+                dims = tuple(dim.substitute(self.named) for dim in type_.dims)
+                specs = self._field_specs(f"{step.name}.{port}", type_.with_dims(dims))
+                self.forms.update({spec.name: spec for spec in specs})
+                self.staged.structures[slot] = self._template(kind)
+        self.staged.order.append(step)
 
     def _cut_stage(self, stage: Stage, later: Sequence[Stage], known: set[int]) -> None:
         starts = [
@@ -121,8 +157,12 @@ class _Stager:
             if step.name not in self.caches and set(step.slots) <= known
         ]
         shown = {
-            *self.plan.outputs.values(),
-            *(slot for step in self.outline.host for slot in step.slots),
+            slot
+            for slot in (
+                *self.plan.outputs.values(),
+                *(slot for step in self.outline.plan.steps if self._is_host(step) for slot in step.slots),
+            )
+            if not self.registry.kinds[self.plan.type_of(slot).kind].has_objects
         }
         waiting = [step for follower in later for step in follower.steps if step not in starts]
         needed = shown | {slot for step in waiting for slot in step.slots}
@@ -131,12 +171,14 @@ class _Stager:
         ]
         inputs = {slot for slot in shown if self.plan.slots[slot][0] in self.plan.inputs}
         for position, segment in enumerate(segments):
-            name = stage.name if position == 0 else f"{stage.name}-{position + 1}"
+            self.programs[stage.kind] += 1
+            number = self.programs[stage.kind]
+            name = stage.kind if number == 1 else f"{stage.kind}-{number}"
             if not segment.steps and any(prefills(step) for step in segment.starts):
                 name = f"{segment.starts[0].name}.prefill"
             after = {slot for other in segments[position + 1 :] for slot in other.taken}
             wanted = sorted((needed | after) & segment.produced)
-            if stage.kind == "encode" and position == 0:
+            if stage.kind == "encode" and number == 1:
                 wanted = sorted({*wanted, *inputs})  # a prepared input that is shown as it is
             if wanted or segment.starts:
                 self._segment(name, segment, wanted, stage.kind)
@@ -186,6 +228,9 @@ class _Stager:
         stages = (Stage(name, segment.steps, "encode"),) if segment.steps else ()
         inputs = {key: self.plan.inputs[key] for key in raw}
         return build_program(replace(self.plan, inputs=inputs, stages=stages, outputs={}), modules).eval()
+
+    def _is_host(self, step: Step) -> bool:
+        return step.name in self.plan.task.on_host
 
     def _is_raw(self, slot: int) -> bool:
         return self.plan.slots[slot][0] in self.plan.inputs

@@ -39,10 +39,20 @@ class FreeDims:
     host: Mapping[str, Mapping[str, PortType]]
     values: Mapping[str, Dim] = field(default_factory=dict)
     """What stands for each of the task's symbols: a free dimension, or the only size that it has."""
+    arising: Mapping[str, Range] = field(default_factory=dict)
+    """Free dimensions that no request brings: sizes of what nodes on the host make, such as tokens of a text."""
+    made: Mapping[Symbol, str] = field(default_factory=dict)
+    """The symbols that stand for those."""
 
     def sizes(self, which: str) -> dict[str, int]:
         """The `low`, `best` or `high` size of every free dimension."""
-        return {name: getattr(found, which) for name, found in self.ranges.items()}
+        return {name: getattr(found, which) for name, found in {**self.ranges, **self.arising}.items()}
+
+    @property
+    def open(self) -> dict[str, Range]:
+        """Every free dimension that has several sizes, and every batch."""
+        arising = {name: found for name, found in self.arising.items() if found.low != found.high}
+        return {**self.ranges, **arising}
 
 
 def find_free_dims(plan: Plan, registry: Registry, overrides: Mapping[str, str]) -> FreeDims:
@@ -58,10 +68,13 @@ def find_free_dims(plan: Plan, registry: Registry, overrides: Mapping[str, str])
         input_: {port: plan.task.types[input_, port] for port in item.ports}
         for input_, item in plan.inputs.items()
     }
-    table = free_dims(types, registry.kinds, plan.task.ranges)
+    made = plan.task.made_on_host(registry.kinds)
+    brought = free_dims(types, registry.kinds, plan.task.ranges)
+    table = free_dims({**types, **made}, registry.kinds, plan.task.ranges)
     written = {**(plan.task.compile.ranges if plan.task.compile else {}), **overrides}
     _check_names(plan.task, written, table, overrides)
     ranges: dict[str, Range] = {}
+    arising: dict[str, Range] = {}
     values: dict[str, Dim] = {}
     for name, found in table.items():
         chosen = _range(name, plan.task, written, found.limits)
@@ -70,11 +83,14 @@ def find_free_dims(plan: Plan, registry: Registry, overrides: Mapping[str, str])
         # A batch stays a name where it has one size only: decoding must know which axis counts samples.
         is_fixed = chosen.low == chosen.high and not is_batch(name)
         values.update(dict.fromkeys(found.symbols, Dim(chosen.low) if is_fixed else Dim.of(name)))
-        if not is_fixed:
+        if name not in brought:
+            arising[name] = chosen
+        elif not is_fixed:
             ranges[name] = chosen
     _check_learnable(plan, types, values)
     host = {input_: _host_types(plan, input_, values) for input_ in plan.inputs}
-    return FreeDims(ranges, host, values)
+    symbols = {symbol: name for name in arising for symbol in table[name].symbols}
+    return FreeDims(ranges, host, values, arising, symbols)
 
 
 def _all_values(
@@ -170,8 +186,9 @@ def _host_types(plan: Plan, input_: str, values: Mapping[str, Dim]) -> dict[str,
 def check_overrides(plans: Iterable[Plan], ranges: Mapping[str, str]) -> None:
     """Raise CompileError for a `--range` that speaks of no input of any task."""
     inputs = sorted({name for plan in plans for name in plan.inputs})
+    nodes = {name for plan in plans for name in plan.task.on_host}
     for name in ranges:
-        if name != BATCH and name.partition(".")[0] not in inputs:
+        if name != BATCH and name.partition(".")[0] not in {*inputs, *nodes}:
             raise CompileError(
                 f"`{name}` is not a free dimension: write `{BATCH}`, or a dimension of an input ({', '.join(inputs)}), "
                 f"such as {inputs[-1]}.length"
@@ -181,5 +198,7 @@ def check_overrides(plans: Iterable[Plan], ranges: Mapping[str, str]) -> None:
 def overrides_for(plan: Plan, ranges: Mapping[str, str]) -> dict[str, str]:
     """The part of `--range` that speaks of this task: it may be given for several tasks at once."""
     return {
-        name: text for name, text in ranges.items() if name == BATCH or name.partition(".")[0] in plan.inputs
+        name: text
+        for name, text in ranges.items()
+        if name == BATCH or name.partition(".")[0] in {*plan.inputs, *plan.task.on_host}
     }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -28,7 +28,7 @@ class Modality(Declaration):
     port carries, by its name; it reads sizes as data and loads no tokenizer.
 
     Raises:
-        ValueError: `limit` is not a field of the config.
+        ValueError: `limit` is not a field of the config, or a modality that nodes hand values to has a `prepare`.
     """
 
     noun: ClassVar[str] = "modality"
@@ -57,6 +57,10 @@ class Modality(Declaration):
     examples: tuple[Mapping[str, Any], ...] = ()
     """Configs with which `composer plugins show` asks for the ports, where they depend on more than numbers, and with
     which the conformance kit runs the processor."""
+    reads: Mapping[str, str | PortType] = field(default_factory=dict)
+    """The input ports of a node that reads what another node wrote as an input of this modality is read, such as
+    `{"text": "text[B]"}`; none where values come from outside alone. Symbols are those of `ports`. Of several ports a
+    raw value is a map with the value of each."""
     sample: str | None = None
     """A function from the config to two raw values or more, with which the conformance kit runs the processor."""
 
@@ -64,4 +68,8 @@ class Modality(Declaration):
         if self.limit is not None and self.limit not in self.config.model_fields:
             raise ValueError(
                 f"`limit` of the modality {self.id} is {self.limit!r}, which its config does not have"
+            )
+        if self.reads and (self.prepare is not None or self.host is not None):
+            raise ValueError(
+                f"the modality {self.id} has `reads`, so it can have neither `prepare` nor `host`"
             )

@@ -29,7 +29,7 @@ def shared(small: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def _stages(manifest: Manifest, task: str) -> list[StageEntry]:
     order = [part for part in manifest.tasks[task].order if not hasattr(part, "uses")]
-    return [part.decode if isinstance(part, GenerateEntry) else part for part in order]  # type: ignore[union-attr]
+    return [part.decode if isinstance(part, GenerateEntry) else part for part in order]  # type: ignore[union-attr,misc]
 
 
 def _nodes(manifest: Manifest, task: str) -> list[list[str]]:
