@@ -20,7 +20,7 @@ __all__ = [
     "JsonConfig",
     "PatternConfig",
     "StringConfig",
-    "TemplateConfig",
+    "TextTemplateConfig",
     "folded",
     "template_parts",
 ]
@@ -46,7 +46,7 @@ class StringConfig(Config):
     """A text with more characters is refused; unset takes any."""
 
 
-class TemplateConfig(Config):
+class TextTemplateConfig(Config):
     """`with` of `core.text_template`."""
 
     template: str

@@ -20,7 +20,7 @@ from composer_core.text_configs import (
     JoinConfig,
     JsonConfig,
     PatternConfig,
-    TemplateConfig,
+    TextTemplateConfig,
     folded,
     template_parts,
 )
@@ -103,7 +103,7 @@ class Fields(nn.Module):
         return values, parsed
 
 
-class Choice(nn.Module):
+class ChosenText(nn.Module):
     """The one of the allowed answers that each of texts[B] is, or names; a text that names several names none.
 
     Gives its words, its number, and whether there is one.
@@ -209,7 +209,7 @@ def _refuse(constant: str) -> float:
     raise ValueError(f"{constant} is not JSON")
 
 
-def build_template(config: TemplateConfig) -> Template:
+def build_template(config: TextTemplateConfig) -> Template:
     return Template(config.template)
 
 
@@ -226,5 +226,5 @@ def build_json(config: JsonConfig) -> Fields:
     return Fields(config.fields, config.default, _first_object, _from_json, config.max_characters)
 
 
-def build_choice(config: ChoiceConfig) -> Choice:
-    return Choice(config)
+def build_choice(config: ChoiceConfig) -> ChosenText:
+    return ChosenText(config)

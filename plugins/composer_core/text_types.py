@@ -14,7 +14,7 @@ from composer_core.text_configs import (
     JsonConfig,
     PatternConfig,
     StringConfig,
-    TemplateConfig,
+    TextTemplateConfig,
     template_parts,
 )
 
@@ -28,7 +28,7 @@ _KINDS: dict[str, str] = {
 }
 
 
-def _template(config: TemplateConfig) -> Signature:
+def _template(config: TextTemplateConfig) -> Signature:
     fields = dict.fromkeys(
         (name for is_field, name in template_parts(config.template) if is_field), "text[B]"
     )
@@ -60,7 +60,7 @@ def _choice(config: ChoiceConfig) -> Signature:
 TEXT_TYPES: tuple[ModuleType, ...] = (
     ModuleType(
         "core.text_template",
-        TemplateConfig,
+        TextTemplateConfig,
         {"forward": Method(_template)},
         "composer_core.text_nodes:build_template",
         "Fill the fields of a template with texts of other nodes.",
