@@ -25,7 +25,14 @@ from composer.plugin import Framing
 from composer.plugin.search_loop import found_in, tokens_in
 
 TASK = "image-caption"
-SEARCHES = ["{uses: mplug2.beam}", "{uses: core.beam, with: {beams: 3}}", "core.greedy"]
+RULES = "repetition_penalty: 1.3, no_repeat_ngram: 3, forbidden: [7, [8, 9]], stop: [qqq]"
+SEARCHES = [
+    "{uses: mplug2.beam}",
+    "{uses: core.beam, with: {beams: 3}}",
+    "core.greedy",
+    f"{{uses: core.beam, with: {{beams: 4, groups: 2, {RULES}}}}}",
+    f"{{uses: core.sample, with: {{beams: null, top_k: 1, {RULES}}}}}",
+]
 
 
 @pytest.fixture
