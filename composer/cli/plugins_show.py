@@ -183,7 +183,14 @@ def _export_rows(entry: Method | Generation) -> list[str]:
 
 
 def _search_rows(entry: SearchPolicy) -> list[str]:
-    return ["  draws tokens by chance: takes a seed"] if entry.seeded else []
+    from composer.plugin.answers import as_output_ports
+
+    rows = ["  draws tokens by chance: takes a seed"] if entry.seeded else []
+    known = asked(entry.ports, entry.config, entry.examples, read=lambda config: as_output_ports)
+    if known is not None and known[0]:
+        ports, of = known
+        rows += [f"  adds output ports{of}", *(f"      {name}: {port}" for name, port in ports.items())]
+    return rows
 
 
 def _modality_rows(entry: Modality) -> list[str]:

@@ -21,6 +21,7 @@ from composer.plugin.search_loop import (
     Turn,
     Turns,
     found_in,
+    most_turns,
     next_turn,
     still_done,
     tokens_in,
@@ -178,7 +179,7 @@ def captured_turns(
     before: list[Taken] = []
     last = opening
     if first is not None:
-        if policy.framing.max_tokens == 1:
+        if most_turns(policy) == 1:
             return None  # there is no other turn
         _, last = next_turn(policy, lambda ids, cache: (first, cache), cache, opening, position)
         before.append((list(range(len(last.tokens))), [each.unsqueeze(0) for each in last.told]))

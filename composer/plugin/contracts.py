@@ -181,7 +181,7 @@ class SeededSearchPolicyImplementation(Protocol):
 
 
 class TurnTaking(Protocol):
-    """How a search goes from turn to turn, once it has begun."""
+    """How a search goes from turn to turn, once it has begun. It may have `turns`, the most that it ever takes."""
 
     @property
     def framing(self) -> Framing:

@@ -153,7 +153,9 @@ class SearchRules:
         size = (batch, beams)
         written = torch.full((*size, 1 + self.framing.max_tokens), rules.NOTHING, device=cache.device)
         length = torch.zeros(1, dtype=torch.int64, device=cache.device)
-        matched = torch.zeros(size, dtype=torch.int64, device=cache.device) if self.stops else None
+        matched = None
+        if self.stops:
+            matched = torch.full(size, len(self.stops) - 2, device=cache.device)
         return RuledCache(cache, written, length, matched)
 
     def after_prompt(self, first: Tensor, cache: RuledCache) -> tuple[Tensor, RuledCache]:

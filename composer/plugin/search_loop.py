@@ -27,6 +27,7 @@ __all__ = [
     "Turns",
     "beams_of",
     "found_in",
+    "most_turns",
     "next_turn",
     "search",
     "still_done",
@@ -132,6 +133,11 @@ def still_done(before: Turn, after: Turn) -> Turn:
     return after._replace(done=before.done | after.done)
 
 
+def most_turns(policy: TurnTaking) -> int:
+    """How many turns a search takes at most: `max_tokens`, or fewer where the policy knows by `turns`."""
+    return min(policy.framing.max_tokens, getattr(policy, "turns", policy.framing.max_tokens))
+
+
 class RunAsItIs:
     """Turns that run operation by operation. On the processor a sample leaves when it is over."""
 
@@ -171,7 +177,7 @@ class RunAsItIs:
 @torch.no_grad()
 def found_in(turns: Turns, policy: TurnTaking, batch: int) -> list[Sequence[Hypothesis]]:
     """Take turns until every sample is over, and make texts of them."""
-    most = policy.framing.max_tokens
+    most = most_turns(policy)
     for number in range(1, most + 1):
         done = turns.take().done
         if number == most:
@@ -189,7 +195,7 @@ def found_in(turns: Turns, policy: TurnTaking, batch: int) -> list[Sequence[Hypo
 
 def tokens_in(turns: Turns, policy: TurnTaking) -> Iterator[int]:
     """The tokens of one sample, turn by turn, as soon as no later turn can change them; ends are not given."""
-    for _ in range(policy.framing.max_tokens):
+    for _ in range(most_turns(policy)):
         with torch.no_grad():
             last = turns.take()
         if last.tokens.shape[1] > 1:
@@ -202,7 +208,7 @@ def tokens_in(turns: Turns, policy: TurnTaking) -> Iterator[int]:
 
 def _settled_in(turns: Turns, policy: Any, *, is_over: bool) -> Iterator[int]:
     """The same where several beams are followed and the first turn was taken: what all that may win begin with."""
-    start, most, shown = policy.framing.start, policy.framing.max_tokens, 1
+    start, most, shown = policy.framing.start, most_turns(policy), 1
     for number in range(1, most + 1):
         (trace,) = _traces(turns.taken(), start, 1)
         if is_over or number == most:

@@ -38,11 +38,15 @@ def begun_stop(text: str, stops: Sequence[str]) -> int:
 
 
 def stop_table(tokenizer: _Reader, size: int, stops: Sequence[str]) -> list[list[int]]:
-    """The state after a token, by the state before it and the id: `table[state][id]`, for ids below `size`."""
+    """The state after a token, by the state before it and the id: `table[state][id]`, for ids below `size`.
+
+    The last state is that of texts that hold a stop string, and the one before it that of texts without a token.
+    """
     states = ["", *sorted({stop[:end] for stop in stops for end in range(1, len(stop))})]
     numbers = {state: number for number, state in enumerate(states)}
-    over = len(states)
+    begin, over = len(states), len(states) + 1
     letters = set("".join(stops))
+    known: dict[tuple[str, str], int] = {}
 
     def after(state: str, piece: str) -> int:
         for letter in piece:
@@ -53,34 +57,30 @@ def stop_table(tokenizer: _Reader, size: int, stops: Sequence[str]) -> list[list
                 state = state[1:]
         return numbers[state]
 
-    pieces = _pieces(tokenizer, size)
-    known: dict[tuple[str, str], int] = {}
-    table = []
-    for number, state in enumerate(states):
-        row = []
+    def row(state: str, own: int, pieces: Sequence[str]) -> list[int]:
+        found = []
         for piece in pieces:
-            if not piece:
-                row.append(number)
-            elif letters.isdisjoint(piece):
-                row.append(0)
-            else:
-                key = (state, piece)
-                if key not in known:
-                    known[key] = after(state, piece)
-                row.append(known[key])
-        table.append(row)
-    return [*table, [over] * size]
+            if piece and letters.isdisjoint(piece):
+                found.append(0)
+                continue
+            if (state, piece) not in known:
+                known[state, piece] = after(state, piece)
+            found.append(known[state, piece] if piece else own)
+        return found
+
+    alone = [tokenizer.decode([id]) for id in range(size)]
+    pieces = _pieces(tokenizer, alone)
+    rows = [row(state, number, pieces) for state, number in numbers.items()]
+    return [*rows, row("", begin, alone), [over] * size]
 
 
-def _pieces(tokenizer: _Reader, size: int) -> list[str]:
-    """What each id adds to a text that has begun, such as a space before a word."""
-    anchor = next(
-        (id for id in range(size) if tokenizer.decode([id, id]).strip().isalnum()),
-        next((id for id in range(size) if tokenizer.decode([id]).strip().isalnum()), 0),
-    )
-    begun = tokenizer.decode([anchor])
+def _pieces(tokenizer: _Reader, alone: Sequence[str]) -> list[str]:
+    """What each id adds to a text that has begun, such as a space before a word; `alone` are the texts of each."""
+    words = (id for id, text in enumerate(alone) if text.strip().isalnum())
+    anchor = next(words, 0)
+    begun = alone[anchor]
     found = []
-    for id in range(size):
+    for id, own in enumerate(alone):
         text = tokenizer.decode([anchor, id])
-        found.append(text[len(begun) :] if text.startswith(begun) else tokenizer.decode([id]))
+        found.append(text[len(begun) :] if text.startswith(begun) else own)
     return found

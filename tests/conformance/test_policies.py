@@ -5,14 +5,17 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, NamedTuple
 
 import pytest
 import torch
 from torch import Tensor
 
 from composer.conformance import check_plugin
-from composer.plugin import NoConfig, Register, SearchPolicy, hookimpl, search_loop
+from composer.execution.captured_search import DecoderSearch
+from composer.plugin import Framing, NoConfig, Register, SearchPolicy, TextRules, hookimpl, search_loop
+from composer.plugin.implementations import bind_search
 from composer.plugin.search_loop import SampleTrace, Turn
 
 
@@ -199,15 +202,41 @@ class OpensNothing(Turning):
     opening = None  # type: ignore[assignment]
 
 
+class GivesMore(Turning):
+    def outputs(self, found: Any, device: Any) -> Any:
+        return {"sureness": torch.ones(len(found), device=device)}
+
+
+class GivesTooFew(Turning):
+    def outputs(self, found: Any, device: Any) -> Any:
+        return {"sureness": torch.ones(1, device=device)}
+
+
+class InPairs(Turning):
+    """Two beams that go the same way."""
+
+    def opening(self, batch: int, device: Any) -> Turn:
+        ends = torch.tensor(self.framing.ends).expand(batch, 2, -1)
+        return Turn.opening(batch, 2, start=self.framing.start, state=(ends,), device=device)
+
+    def rivals(self, trace: SampleTrace) -> Any:
+        return [trace.ids(len(trace.moments) - 1, beam) for beam in range(2)]
+
+
+class TakesBack(InPairs):
+    def rivals(self, trace: SampleTrace) -> Any:
+        return [[*ids[:-1], 8] for ids in super().rivals(trace)]
+
+
 class Plugin:
-    def __init__(self, name: str, *, steps_once: bool = False, seeded: bool = False) -> None:
+    def __init__(self, name: str, *, beams: int = 1, **declared: Any) -> None:
         self.policy = SearchPolicy(
             "test.search",
             f"{__name__}:{name}",
             "A search.",
             streams=lambda config: True,
-            steps_once=steps_once,
-            seeded=seeded,
+            beams=lambda config: beams,
+            **declared,
         )
 
     @hookimpl
@@ -215,7 +244,7 @@ class Plugin:
         register(self.policy)
 
 
-def result(name: str, **declared: bool) -> tuple[str, str]:
+def result(name: str, **declared: Any) -> tuple[str, str]:
     plugin = Plugin(name, **declared)
     (found,) = (each for each in check_plugin(plugin).results if each.check == "search")
     return found.outcome, found.reason
@@ -268,3 +297,48 @@ def test_one_that_steps_from_a_cache_twice_may_not_say_that_it_steps_once() -> N
     outcome, reason = result("StepsTwice", steps_once=True)
     assert outcome == "fail"
     assert "it goes on from a cache a second time, and is declared with `steps_once`" in reason
+
+
+SURENESS = {"ports": lambda config: {"sureness": "numbers[B]"}}
+
+
+@pytest.mark.parametrize(
+    ("name", "declared", "told"),
+    [
+        ("GivesMore", SURENESS, ""),
+        ("GivesMore", {}, "its `outputs` gives sureness, and its `ports` are none"),
+        ("Turning", SURENESS, "its `outputs` gives nothing, and its `ports` are sureness"),
+        ("GivesTooFew", SURENESS, "its `outputs` gives `sureness` of the sizes [1]; [3] are expected"),
+        ("InPairs", {"beams": 2}, ""),
+        ("TakesBack", {"beams": 2}, "its stream shows another text than its search finds"),
+        ("Turning", {"beams": 2}, "an object with the method `rivals` is expected"),
+    ],
+)
+def test_ports_and_streams_of_beams_are_held(name: str, declared: dict[str, Any], told: str) -> None:
+    outcome, reason = result(name, **declared)
+    assert outcome == ("fail" if told else "pass")
+    assert told in reason
+
+
+@pytest.mark.parametrize("name", ["Right", "Turning"])
+def test_a_policy_of_a_plugin_has_the_rules_by_its_config(name: str) -> None:
+    """Whether it goes turn by turn or calls the decoder itself, it does nothing for them."""
+    policy = Plugin(name, config=TextRules, examples=({}, {"forbidden": [5, [6, 7]], "first": 8})).policy
+    framing = Framing(1, (2, 3), 0, 1, 5)
+    step = SimpleNamespace(step=lambda ids, cache: (torch.arange(9.0).expand(1, 1, -1), cache))
+
+    class Cache(NamedTuple):
+        device: torch.device = torch.device("cpu")
+
+        def reorder(self, parents: Tensor) -> Any:
+            return self
+
+        def select(self, rows: Tensor) -> Any:
+            return self
+
+    config = TextRules.model_validate({"first": [4, 5], "forbidden": [8], "no_repeat_ngram": 1})
+    bound = bind_search(policy, config, framing, beams=1, streams=True)
+    ((text,),) = DecoderSearch(bound, step, captures=False).find(Cache(), 1, 0)
+    assert list(text.ids[1:]) == [4, 5, 7, 6, 3]
+    assert list(DecoderSearch(bound, step, captures=False).stream(Cache(), 0)) == [4, 5, 7, 6]
+    assert result(name, config=TextRules, examples=policy.examples) == ("pass", "")

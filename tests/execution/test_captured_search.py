@@ -311,3 +311,13 @@ def test_a_state_that_grows_is_not_captured(caplog: pytest.LogCaptureFixture) ->
     with caplog.at_level("INFO", logger=captured.__name__):
         assert captured_turns(graphs, policy, cache, policy.opening(1, cache.device)) is None
     assert caplog.messages == ["it runs as it is: its values change their form from step to step"]
+
+
+def test_choices_take_as_many_graphs_as_levels(tiny: Any, tmp_path: Path, captures: list[int]) -> None:
+    """`a man` and its end: three passes, and no look in between."""
+    search = "{uses: core.choices, with: {beams: null, answers: [a man, a, the]}}"
+    path = long_texts(tiny, tmp_path, search, fewest=1)
+    expected = load(path, weights=tiny.weights, tasks=[TASK]).run(TASK, **pictures(tiny, 2))
+    model = load(path, weights=tiny.weights, tasks=[TASK], device="cuda")
+    agree(model.run(TASK, **pictures(tiny, 2)), expected)
+    assert captures == [3]

@@ -41,31 +41,35 @@ def bound(answers: list[str], most: int = 8, **options: Any) -> Any:
     )
 
 
-def chosen(search: Any, rows: list[int]) -> tuple[list[Any], int]:
+def chosen(search: Any, rows: list[int], *, prompted: bool = False) -> tuple[list[Any], int]:
     model = TinyGpt2(WEIGHTS)
     cache = Prefix(WEIGHTS["prompts"][rows], torch.zeros(len(rows), search.beams, 0, dtype=torch.int64))
     with torch.no_grad():
-        found = DecoderSearch(search, model, captures=False).find(cache, len(rows), 0)
+        first = model.scores(cache) if prompted else None
+        found = DecoderSearch(search, model, captures=False).find(cache, len(rows), 0, first=first)
     return list(found), model.steps
 
 
-def log_probability(answer: str, row: int) -> float:
-    """By feeding the answer token by token."""
-    total, fed = 0.0, [START]
+def log_probability(answer: str, row: int, *, prompted: bool = False) -> float:
+    """By feeding the answer token by token, behind the start token or a prompt."""
+    total, fed = 0.0, [] if prompted else [START]
     for token in [*Letters().spell(answer), END]:
-        cache = Prefix(WEIGHTS["prompts"][row : row + 1], torch.tensor([[fed]]))
+        cache = Prefix(WEIGHTS["prompts"][row : row + 1], torch.tensor([[fed]], dtype=torch.int64))
         total += float(TinyGpt2(WEIGHTS).scores(cache)[0, 0].log_softmax(-1)[token])
         fed.append(token)
     return total
 
 
-@pytest.mark.parametrize("penalty", [0.0, 1.0])
-def test_probabilities_are_those_of_the_answers_written_out(penalty: float) -> None:
+@pytest.mark.parametrize(("penalty", "prompted"), [(0.0, False), (1.0, False), (0.0, True)])
+def test_probabilities_are_those_of_the_answers_written_out(penalty: float, prompted: bool) -> None:
     search = bound(ANSWERS, length_penalty=penalty)
-    found, _ = chosen(search, [0, 1, 2])
+    found, _ = chosen(search, [0, 1, 2], prompted=prompted)
     shown = search.outputs(found, torch.device("cpu"))
     for row, choices in enumerate(found):
-        scores = [log_probability(answer, row) / (len(answer) + 1) ** penalty for answer in ANSWERS]
+        scores = [
+            log_probability(answer, row, prompted=prompted) / (len(answer) + 1) ** penalty
+            for answer in ANSWERS
+        ]
         expected = torch.tensor(scores).softmax(0)
         torch.testing.assert_close(shown["probabilities"][row], expected, rtol=1e-4, atol=1e-6)
         best = max(range(len(ANSWERS)), key=scores.__getitem__)
