@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Sequence
 
 import pytest
 
@@ -19,7 +20,7 @@ class Joined:
 
     size = len(PIECES)
 
-    def decode(self, ids: list[int]) -> str:
+    def decode(self, ids: Sequence[int]) -> str:
         return "".join(PIECES[id] for id in ids).removeprefix(" ")
 
 

@@ -226,15 +226,16 @@ def test_on_a_gpu_the_turns_after_the_prompts_are_graphs(prompted: Any, registry
             for count, there in enumerate(both, start=1):
                 for _ in range(2):
                     assert there.run("go-on", prompt=prompts) == expected
-                assert len(runs) == count
-                assert runs[-1] == 2 * 4  # of five tokens
+                assert (
+                    runs.count(2 * 4) == count
+                )  # of five tokens; beside programs of the artifact, which run once
             if model.runner("go-on").generators["reply"].search.streams:
                 for there in both:
                     assert (
                         "".join(there.stream("go-on", prompt="d e f"))
                         == model.run("go-on", prompt="d e f")["reply"]
                     )
-                assert len(runs) == 4
+                assert sum(ran > 1 for ran in runs) == 4
 
 
 @pytest.mark.parametrize("prompted", [1], indirect=True)
