@@ -14,6 +14,7 @@ from composer.plugin import Layout, Registry
 from composer.problems.suggest import unknown
 from composer.sources import INITIAL, Chosen, ChosenSources, GivenNames, GivenWeights, choose
 from composer.sources.choosing import adapters_of
+from composer.sources.given import options_for
 from composer.sources.held_lock import Held, hold_sources
 from composer.sources.located import Located, locate
 from composer.weights import (
@@ -197,7 +198,16 @@ class Start:
             elsewhere=frozenset(modules) - set(built),
             fresh=starting,
             located=opened.located,
-            cures=Cures(own, "" if chosen.given.startswith("--") else chosen.given) if own else Cures(),
+            cures=self._cures(chosen),
+        )
+
+    def _cures(self, chosen: Chosen) -> Cures:
+        """How to write what this source wants."""
+        if not chosen.whole:
+            return Cures(chosen.modules[0], "" if chosen.given.startswith("--") else chosen.given)
+        declared = {name: self.report.modules[name].weights for name in chosen.modules}
+        return Cures(
+            replaced={name: options_for(name, own) for name, own in declared.items() if own is not None}
         )
 
     def _hold_lacking(self, modules: Mapping[str, nn.Module]) -> None:

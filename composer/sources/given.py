@@ -16,7 +16,16 @@ from composer.plugin import Registry
 from composer.problems import InputError
 from composer.problems.suggest import unknown
 
-__all__ = ["INITIAL", "WHOLE", "GivenNames", "GivenSources", "GivenWeights", "for_the_whole", "read_given"]
+__all__ = [
+    "INITIAL",
+    "WHOLE",
+    "GivenNames",
+    "GivenSources",
+    "GivenWeights",
+    "for_the_whole",
+    "options_for",
+    "read_given",
+]
 
 INITIAL = "initial"
 """As `weights`: keep the initial (random) weights, for training and tests."""
@@ -71,6 +80,14 @@ def read_given(
     if declared.fresh:
         return GivenSources(initial=True, pairs=pairs)
     return GivenSources(_with_options(declared, WHOLE, layout, root), document, pairs=pairs)
+
+
+def options_for(module: str, declared: DeclaredWeights) -> str:
+    """The options of a command line that name this source for a module."""
+    source = str(declared.path) if declared.sort == "file" else str(declared)
+    below = ".".join(filter(None, (declared.root, declared.prefix)))
+    named = (("--weights", source), ("--layout", declared.layout), ("--root", below))
+    return " ".join(f"{option} {module}={value}" for option, value in named if value)
 
 
 def _hold_layouts(registry: Registry, layouts: Iterable[str]) -> None:

@@ -29,13 +29,13 @@ def fetch(declared: DeclaredWeights, *, commit: str = "", local: bool = False) -
             not be read with the token that is set, or there is no network and the cache lacks the file.
     """
     try:
-        import huggingface_hub
+        from huggingface_hub import constants
     except ImportError:
         raise WeightsError(
             f"weights {declared}: reading from the Hub takes huggingface_hub, which is not installed: "
             "pip install huggingface_hub"
         ) from None
-    offline = local or huggingface_hub.constants.is_offline_mode()
+    offline = local or constants.HF_HUB_OFFLINE
     repository = _Repository(declared, commit or declared.revision or None, offline, local)
     with repository.telling():
         name = declared.file or repository.choose()

@@ -49,6 +49,10 @@ def name_causes(
             f"the checkpoint holds nothing for {named}: to start {'it' if len(absent) == 1 else 'them'} with fresh "
             f"weights, say so with {cures.fresh(absent)}"
         )
+        for name in absent:
+            if name in cures.replaced:
+                kept = cures.replaced[name]
+                yield f"the document names weights for `{name}`, which this replaces: keep them by {kept}"
 
 
 def _names(modules: Iterable[str]) -> str:

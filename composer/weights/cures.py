@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 __all__ = ["Cures"]
 
@@ -14,6 +14,8 @@ class Cures:
 
     module: str = ""
     place: str = ""
+    replaced: Mapping[str, str] = field(default_factory=dict)
+    """Modules whose own weights this source replaces, to the options that keep them."""
 
     def layout(self, id: str) -> str:
         if self.place:

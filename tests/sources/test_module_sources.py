@@ -422,3 +422,23 @@ def test_training_begins_with_what_the_document_names(
     fresh = check_training("points.yaml", recipe="recipe.yaml", init=["head"])
     weight = fresh.programs.modules_by_name["head"].get_parameter("map.weight")
     assert not torch.equal(weight, tensors["third.map.weight"])
+
+
+def test_a_checkpoint_for_all_that_lacks_a_module_tells_how_to_keep_the_documents_own(
+    write: Write, tensors: Tensors
+) -> None:
+    save("second.safetensors", {key: value for key, value in tensors.items() if key.startswith("second")})
+    save("first.safetensors", below(tensors, "first", "body."))
+    document = write("{file: first.safetensors, prefix: body}", "second.safetensors", "fresh")
+    with pytest.raises(WeightsError) as caught:
+        composer.load(document, weights="second.safetensors")
+    text = str(caught.value)
+    assert "nothing for `first` and `third`: to start them with fresh weights" in text
+    assert "keep them by --weights first=first.safetensors --root first=body" in text
+    assert "keep them by --weights third=fresh" in text
+    kept = composer.load(
+        document,
+        weights={"*": "second.safetensors", "first": "first.safetensors", "third": "fresh"},
+        root={"first": "body"},
+    )
+    assert holds(kept, tensors, "first", "second")
