@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -273,3 +274,27 @@ def test_rows_of_none_give_an_empty_file(tmp_path: Path) -> None:
     path.write_text("text\n")
     assert run_rows(Counting(), None, path, tmp_path / "out.csv").rows == 0
     assert (tmp_path / "out.csv").read_text() == "row,id,letters,error\n"
+
+
+@pytest.mark.slow
+def test_a_command_that_is_killed_goes_on(tmp_path: Path) -> None:
+    """The real thing: `composer run --rows`, killed while it answers pictures, and the same command once more."""
+    from composer.cli import main
+
+    picture = Path(__file__).parents[2] / "examples" / "quickstart" / "picture.png"
+    (tmp_path / "picture.png").write_bytes(picture.read_bytes())
+    path, out = tmp_path / "rows.jsonl", tmp_path / "out.jsonl"
+    rows = [
+        {"image": "picture.png", "question": "is there a circle?" + " please" * (n % 5)} for n in range(300)
+    ]
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    line = ["run", "quickstart:image-qa", "--rows", str(path), "--out", str(out), "--batch-size", "2"]
+    code = "import sys; from composer.cli import main; sys.exit(main(sys.argv[1:]))"
+    with subprocess.Popen([sys.executable, "-c", code, *line], stderr=subprocess.DEVNULL) as process:
+        while process.poll() is None and not (out.exists() and out.read_bytes()):
+            time.sleep(0.02)
+        process.kill()
+    before = len(out.read_text().splitlines())
+    assert 0 < before < 300
+    assert main(line) == 0
+    assert [json.loads(each)["row"] for each in out.read_text().splitlines()] == list(range(1, 301))
