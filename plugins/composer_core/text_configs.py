@@ -90,9 +90,9 @@ class PatternConfig(_FieldsConfig):
     """`with` of `core.parse_pattern`."""
 
     pattern: str
-    """A regular expression as Python writes them, with named groups: `(?P<colour>\\w+) (?P<shape>\\w+)`. Each group is
-    an output. It is looked for anywhere in the text; `^` and `$` hold it to the ends. It takes neither backward
-    references nor what looks ahead or behind, so that the time grows with the length of the text alone."""
+    """A regular expression of RE2 with named groups: `(?P<colour>\\w+) (?P<shape>\\w+)`. Each group is an output. It is
+    looked for anywhere in the text; `^` and `$` hold it to the ends. RE2 takes neither backward references nor what
+    looks ahead or behind, so that the time grows with the length of the text alone."""
     fields: dict[str, FieldType] = Field(default_factory=dict)
     """Group to its type: text, number, integer or flag; one that is not named here is text."""
     ignore_case: bool = False
