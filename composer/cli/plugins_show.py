@@ -186,7 +186,9 @@ def _search_rows(entry: SearchPolicy) -> list[str]:
     from composer.plugin.answers import as_output_ports
 
     rows = ["  draws tokens by chance: takes a seed"] if entry.seeded else []
-    known = asked(entry.ports, entry.config, entry.examples, read=lambda config: as_output_ports)
+    known = asked(
+        entry.ports, entry.config, entry.examples, read=lambda config: as_output_ports, by_name=False
+    )
     if known is not None and known[0]:
         ports, of = known
         rows += [f"  adds output ports{of}", *(f"      {name}: {port}" for name, port in ports.items())]
@@ -223,6 +225,7 @@ def asked(
     options: type[Config] | None = None,
     *,
     read: Callable[[object], Callable[[object], T]],
+    by_name: bool = True,
 ) -> tuple[T, str] | None:
     """What a plugin's function says of a config whose numbers are names; else of its defaults, else of an example.
 
@@ -236,7 +239,8 @@ def asked(
 
     more = [] if options is None else [options]
     tries: list[Mapping[str, object] | None] = [{}, *examples]
-    tries.insert(len(tries) if _needs_text(config) else 0, None)
+    if by_name:
+        tries.insert(len(tries) if _needs_text(config) else 0, None)
     for values in tries:
         try:
             chosen = _symbols(config, *more) if values is None else _validated(values, config, *more)

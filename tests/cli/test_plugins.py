@@ -26,6 +26,15 @@ def test_without_plugins_it_says_so(composer, monkeypatch: pytest.MonkeyPatch) -
     assert composer("plugins", "list").out == "no plugin is loaded\n"
 
 
+def test_a_search_shows_the_ports_that_it_adds(composer) -> None:
+    out = composer("plugins", "show", "core.choices").out
+    assert (
+        "  adds output ports with {answers: [ab, abc, dab]}\n      probabilities: probabilities[B, 3]\n"
+        in out
+    )
+    assert "adds output ports" not in composer("plugins", "show", "core.beam").out
+
+
 def test_a_module_type_shows_config_and_ports(composer) -> None:
     out = composer("plugins", "show", "core.linear").out
     assert "module type core.linear" in out
