@@ -7,7 +7,7 @@ no torch: names are checked before anything of it is there.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Container, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -195,20 +195,33 @@ class HostInputs:
         return arrays
 
     def _counts(self, name: str, raw: Mapping[str, object]) -> dict[str, list[int]] | None:
-        """How many values each sample has of the inputs that an input counts; None for one that counts none."""
+        def values(other: str) -> list[object]:
+            if other not in raw:
+                raise InputError(f"input `{name}` is read together with `{other}`: give both at a time")
+            return self.values(other, raw)
+
+        return self.counts(name, values)
+
+    def counts(self, name: str, values: Callable[[str], Sequence[object]]) -> dict[str, list[int]] | None:
+        """How many values each sample has of the inputs that an input counts; None for one that counts none.
+
+        `values` gives those of another input, one for each sample.
+        """
         item = self.inputs[name]
         if item.modality.follows is None:
             return None
         found = {}
         for other in dict.fromkeys(self._followed(item).values()):
-            if other not in raw:
-                raise InputError(f"input `{name}` is read together with `{other}`: give both at a time")
-            values, several = self.values(other, raw), self.inputs[other].several
+            several = self.inputs[other].several
             found[other] = [
                 1 if several is None else len(values_of_sample(other, several, value, number))
-                for number, value in enumerate(values, start=1)
+                for number, value in enumerate(values(other), start=1)
             ]
         return found
+
+    def may_be_absent(self, name: str) -> bool:
+        """Whether a sample may come without an input."""
+        return name in self._may_be_absent
 
     @staticmethod
     def _followed(item: HostInput) -> Mapping[str, str]:
@@ -220,14 +233,12 @@ class HostInputs:
     ) -> Arrays:
         """The host ports of one input for a batch of values, each held to its kind, its rank and its limits.
 
-        `counts` says how many values each sample has of the inputs that this one counts; left out, one.
+        `counts` says how many values each sample has of the inputs that this one counts (see `counts`).
 
         Raises:
             InputError: a value cannot be used. PluginError: the modality gives something else than it declares.
         """
         item = self.inputs[name]
-        if counts is None and item.modality.follows is not None:
-            counts = {other: [1] * len(values) for other in self._followed(item).values()}
         given = self._read(item, values, counts)
         held = {port: held_value(name, item.ports[port].kind, given[port]) for port in item.ports}
         self._check_rows(item, held, len(values))

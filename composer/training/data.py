@@ -36,7 +36,8 @@ class SampleData:
         self._groups: list[list[int]] = []
         self._drawn: Drawn | None = None
         given = recipe.group.counts if recipe.group else None
-        self.fields = {self.field(n): f"for input `{n}`" for n in self.inputs.processors if n != given}
+        needed = [n for n in self.inputs.processors if n != given and not self.inputs.may_be_absent(n)]
+        self.fields = {self.field(n): f"for input `{n}`" for n in needed}
         """Fields that every sample must have, with what each is for."""
 
     def field(self, name: str) -> str:
@@ -63,8 +64,12 @@ class SampleData:
             else:
                 if by is None or name != by.by:
                     chosen = list(samples)
-                values = [samples[i][self.field(name)] for i in chosen]
-            encoded[name] = encode(self.inputs, name, values, self._titles(chosen, name))
+                values = [samples[i].get(self.field(name)) for i in chosen]
+
+            def others(other: str, chosen: Sequence[int] = chosen) -> list[Any]:
+                return [samples[i].get(self.field(other)) for i in chosen]
+
+            encoded[name] = encode(self.inputs, name, values, self._titles(chosen, name), others)
         self.inputs.hold_together(encoded, grouped=by is not None)
         return {
             name: {port: to_tensors(value) for port, value in ports.items()}

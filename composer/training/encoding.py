@@ -15,15 +15,24 @@ __all__ = ["encode", "finite"]
 
 
 def encode(
-    inputs: HostInputs, name: str, values: Sequence[object], title: Callable[[int], str]
+    inputs: HostInputs,
+    name: str,
+    values: Sequence[object],
+    title: Callable[[int], str],
+    others: Callable[[str], Sequence[object]] = lambda name: (),
 ) -> dict[str, Any]:
     """The host ports of an input for a batch of values; `title(i)` is what messages call the i-th.
+
+    `others` gives the values that the same samples have of another input.
 
     Raises InputError that names the value which cannot be encoded, or does not go with the others.
     """
     try:
-        return inputs.encode(name, values)
+        counts = inputs.counts(name, others)
+        return inputs.encode(name, values, counts)
     except ComposerError as error:
+        if inputs.inputs[name].modality.follows is not None:
+            raise InputError(f"{title(0)} and the {len(values) - 1} after it: {error}") from error
         raise _blamed(inputs, name, values, title, error) from error
 
 

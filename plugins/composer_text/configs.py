@@ -18,7 +18,8 @@ class TextConfig(Config):
     """`with` of an input of modality `text`.
 
     A text is cleaned, cut to `max_words`, put between `prefix` and `suffix`, split into tokens, opened by
-    [CLS] and cut to `max_tokens`. An empty text becomes [CLS] alone (and [SEP] where there is a separator).
+    [CLS] and cut to `max_tokens`. Nothing that comes with a request is read as a special token. An empty text becomes
+    [CLS] alone (and [SEP] where there is a separator).
     """
 
     tokenizer: str

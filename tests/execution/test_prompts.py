@@ -191,3 +191,16 @@ def test_the_merge_is_static_and_exports() -> None:
         for row, place in np.ndindex(*sizes[:2]):
             slot = int(slots[row, place])
             assert torch.equal(found[row, place], text[row, place] if slot < 0 else flat[slot])
+
+
+def test_whoever_reads_an_input_by_itself_says_what_it_counts(live: Model) -> None:
+    """As training does, which has the samples of a batch and no request."""
+    host = live.runner("ask").inputs.host
+    counts = host.counts("prompt", lambda other: PICTURES)
+    assert counts == {"image": [2, 0, 1]}
+    assert host.counts("image", lambda other: []) is None
+    alone = host.encode("prompt", PROMPTS, counts)
+    together = host.arrays({"prompt": PROMPTS, "image": PICTURES}, ["prompt"])["prompt"]
+    assert alone["image"].tolist() == together["image"].tolist()
+    with pytest.raises(InputError, match="read together with the input `image`"):
+        host.encode("prompt", PROMPTS)
