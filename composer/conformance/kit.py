@@ -25,6 +25,7 @@ from composer.conformance.policies import check_policy
 from composer.conformance.promises import check_batch, check_determinism, check_signature
 from composer.conformance.report import ConformanceReport, Failure, Result, Skip
 from composer.conformance.state_dicts import check_weights
+from composer.conformance.text_rows import check_text_rows, takes_texts
 from composer.plugin.asking import PluginError, fault_of, place_of_fault
 from composer.plugin.declarations import Dataset, ModuleType
 from composer.plugin.discovery import Installed, installed_plugins, load_registry
@@ -235,6 +236,9 @@ def _generation(case: MethodCase) -> Iterator[Result]:
 
 def _method(case: MethodCase) -> Iterator[Result]:
     subject = str(case)
+    if takes_texts(case):
+        yield _result(subject, "texts", partial(check_text_rows, case))
+        return
     signature = _result(subject, "signature", partial(check_signature, case))
     yield signature
     if signature.outcome == "skip":  # no tensor can be made for one check, so none can for the others

@@ -10,6 +10,7 @@ from composer.conformance.examples import example_configs
 from composer.conformance.report import Failure, Skip
 from composer.conformance.sameness import kept, same
 from composer.conformance.sample_inputs import fields_of
+from composer.conformance.text_rows import TEXTS
 from composer.execution.host_values import held_value
 from composer.execution.input_sizes import Given, hold_sizes
 from composer.execution.inputs import to_tensors
@@ -45,11 +46,34 @@ def check_processor(modality: Modality, kinds: Mapping[str, Kind]) -> str:
                 held = {port: held_value(port, kinds[host[port].kind], found[port]) for port in host}
                 _check_prepare(prepare, held, declared, kinds, len(batch))
         _check_sameness(modality, processor, other, values, host)
+        _check_reads(modality, processor, host, kinds)
         if modality.names_files:
             _check_missing_file(modality, processor, host)
         if hasattr(processor, "tokenizer"):
             _check_tokenizer(tokenizer_of(processor, modality.title))
     return ""
+
+
+def _check_reads(
+    modality: Modality, processor: Processor, host: Mapping[str, PortType], kinds: Mapping[str, Kind]
+) -> None:
+    """What a node wrote may be any text: it is read, or refused in the project's own words."""
+    reads = as_ports(modality.reads) if modality.reads else {}
+    _hold_kinds(reads, kinds)
+    if [port.kind for port in reads.values()] != ["text"]:
+        return
+    for text in TEXTS:
+        try:
+            found = encoded(modality, processor, [text], host)
+        except InputError:
+            continue
+        _hold(found, host, kinds, 1, "encode")
+
+
+def _hold_kinds(ports: Mapping[str, PortType], kinds: Mapping[str, Kind]) -> None:
+    for name, port in ports.items():
+        if port.kind not in kinds or len(kinds[port.kind].dims) != len(port.dims):
+            raise Failure(f"`reads` gives {name} as {port}, which is no registered kind with its dims")
 
 
 def _check_prepare(

@@ -8,16 +8,21 @@ from itertools import product
 from typing import Any
 
 import torch
+from torch import Tensor
 
+from composer.plan import places_of
 from composer.plugin.asking import ask, import_object
 from composer.types import parse_form
-from composer_compile.artifact.manifest import RangeEntry
+from composer_compile.artifact.manifest import RangeEntry, StageEntry
 from composer_compile.errors import CompileError
+from composer_compile.runtime.host_parts import LoadedRead
 from composer_compile.runtime.loaded_task import LoadedTask
 from composer_compile.tensors.random_tensors import random_tensor
 
-__all__ = ["corner_sizes", "sample"]
+__all__ = ["corner_sizes", "made_up_reading", "sample"]
 
+ENDS = ("high", "low", "best")
+"""Which size of what is read on the way goes with each corner of a request, in turn."""
 MOST_COMBINED = 3
 """Up to so many open ranges, every combination of their ends is a corner; beyond, one at a time."""
 
@@ -60,6 +65,45 @@ def sample(loaded: LoadedTask, sizes: Mapping[str, int]) -> dict[str, Any]:
         if mask is not None and tensor.dtype == torch.int64 and tensor.shape == mask.shape:
             tensors[entry.name] = tensor * mask
     return tensors
+
+
+def made_up_reading(loaded: LoadedTask, part: LoadedRead, sizes: dict[str, int]) -> dict[str, Tensor]:
+    """Random tensors in the place of what a node reads of a text, at an end of its range; `sizes` takes that.
+
+    Nothing where others than programs read it.
+    """
+    own = f"{part.name}."
+    inputs = {
+        tensor.name: tensor
+        for entry in loaded.task.order
+        if isinstance(entry, StageEntry)
+        for tensor in entry.inputs
+        if tensor.name.startswith(own)
+    }
+    others = {name for each in loaded.order if each.name != part.name for name in places_of(each.reads)}
+    if not inputs or any(name.startswith(own) and name not in inputs for name in others):
+        return {}
+    corners = corner_sizes(loaded.task.ranges)
+    here = {name: sizes[name] for name in loaded.task.ranges}
+    end = ENDS[corners.index(here) % len(ENDS)] if here in corners else ENDS[0]
+    sizes.update({name: getattr(span, end) for name, span in part.entry.ranges.items()})
+    generator = torch.Generator().manual_seed(zlib.crc32(repr(sorted(sizes.items())).encode()))
+    below = _vocabulary_sizes(part.host.processors).get(part.name, 2)
+    drawn = {
+        name: random_tensor(
+            tuple(parse_form(dim).at(sizes) for dim in each.dims),
+            each.dtype,
+            each.role,
+            generator,
+            below=below,
+        ).to(loaded.device)
+        for name, each in inputs.items()
+    }
+    for name, each in inputs.items():
+        mask = drawn.get(each.masked_by or "")
+        if mask is not None and mask.shape == drawn[name].shape and drawn[name].dtype == torch.int64:
+            drawn[name] = drawn[name] * mask
+    return drawn
 
 
 def _samples_of(loaded: LoadedTask, name: str, count: int) -> list[Any]:

@@ -12,6 +12,7 @@ from torch import Tensor
 from composer.execution import Runner
 from composer.plan import execute
 from composer_compile.artifact.dtypes import DTYPES
+from composer_compile.parity.corner_samples import made_up_reading
 from composer_compile.runtime.host_parts import LoadedRead
 from composer_compile.runtime.loaded_parts import (
     LoadedGenerate,
@@ -51,11 +52,13 @@ def walk_beside(
     *,
     at_program: AtProgram,
     at_search: AtSearch,
+    made_up: bool = True,
 ) -> None:
     """Go through the programs and searches of a task in running order, each on what the live ones before it gave.
 
     `staged` holds the live stages in full precision; what comes after a search reads what the live search gave, which
-    is among `slots`. What is called may raise to end the walk.
+    is among `slots`. What a node reads of a text is `made_up` at the ends of its range, as the inputs are, where
+    programs alone take it. What is called may raise to end the walk.
     """
 
     def program(part: LoadedStage, /, **given: Tensor) -> Sequence[Tensor]:
@@ -73,7 +76,10 @@ def walk_beside(
             return partial(program, part)
         if isinstance(part, LoadedGenerate):
             return partial(search, part)
-        return partial(part.call, sizes) if isinstance(part, LoadedRead) else part.answer
+        if not isinstance(part, LoadedRead):
+            return part.answer
+        drawn = made_up_reading(loaded, part, sizes) if made_up else {}
+        return (lambda **_: drawn) if drawn else partial(part.call, sizes)
 
     fitted, sizes = loaded.requests.fit(raw)
     last = max(
@@ -148,7 +154,9 @@ def live_results(loaded: LoadedTask, runner: Runner, staged: StagedTask, raw: Te
     def logits(part: LoadedGenerate, given: Tensors, sizes: Mapping[str, int]) -> None:
         results[logits_name(part.name)] = live_logits(part, staged, given, sizes)
 
-    walk_beside(loaded, staged, runner, slots, raw, at_program=lambda *_: None, at_search=logits)
+    walk_beside(
+        loaded, staged, runner, slots, raw, at_program=lambda *_: None, at_search=logits, made_up=False
+    )
     return results
 
 
