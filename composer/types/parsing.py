@@ -10,8 +10,9 @@ __all__ = ["parse_dim", "parse_form"]
 
 _REST = r"(?P<number>\d+)|(?P<sign>//|[-+*()]))\s*"
 _TOKEN = re.compile(r"\s*(?:(?P<symbol>[A-Za-z_]\w*)|" + _REST, re.ASCII)
-_NAMED = re.compile(r"\s*(?:(?P<symbol>\w*[A-Za-z_][\w.-]*)|" + _REST, re.ASCII)
-"""Free dimensions of a task are called after inputs and nodes, `question-2.length`: signs stand apart from them."""
+_NAMED = re.compile(r"\s*(?:(?P<symbol>\w*[A-Za-z_][\w.-]*(?:/[A-Za-z_][\w.-]*)*)|" + _REST, re.ASCII)
+"""Free dimensions of a task are called after inputs and nodes, `question-2.length`, and those inside of pieces by their
+paths, `first/asked.length`: signs stand apart from them."""
 LONGEST = 200
 """Characters of a dimension; more is cut in messages and not read."""
 MOST_DIGITS = 18
