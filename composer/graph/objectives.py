@@ -99,7 +99,10 @@ def all_frozen(loss: str, frozen: list[CheckedModule], place: Place, document: R
         Note(document.tree.place((*module.path, "freeze"), key=True), f"`{module.name}` is frozen here")
         for module in frozen
     )
-    helps = ("leave `freeze` out of one of them, list what is frozen of it, or call it with an adapter",)
+    helps = (
+        "leave `freeze` out of one of them, list what is frozen of it, or call it with an adapter; a task that is not "
+        "to be trained needs no objective (`objective: null`)",
+    )
     return Problem("C253", "error", message, place, notes=notes, helps=helps)
 
 
