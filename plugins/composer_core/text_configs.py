@@ -22,7 +22,6 @@ __all__ = [
     "StringConfig",
     "TextTemplateConfig",
     "folded",
-    "template_parts",
 ]
 
 FieldType = Literal["text", "number", "integer", "flag"]
@@ -30,7 +29,6 @@ FieldValue = Union[bool, int, float, str]
 PARSED = "parsed"
 """The output that says whether a text was parsed."""
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
-_PART = re.compile(r"\{\{|\}\}|\{([^{}]*)\}|([{}])")
 _FITS: dict[str, tuple[type, ...]] = {
     "text": (str,),
     "number": (int, float),
@@ -56,8 +54,12 @@ class TextTemplateConfig(Config):
     @field_validator("template")
     @classmethod
     def _has_fields(cls, value: str) -> str:
-        if not any(is_field for is_field, _ in template_parts(value)):
+        from composer.plugin.templates import fields_in
+
+        names = list(fields_in(value))
+        if not names:
             raise ValueError("it has no field: name one in braces, such as `{caption}`")
+        _hold_names(names)
         return value
 
 
@@ -108,7 +110,7 @@ class PatternConfig(_FieldsConfig):
         groups = Pattern(value).groups
         if not groups:
             raise ValueError("it has no named group: write what is looked for as `(?P<name>...)`")
-        _hold_names(groups)
+        _hold_outputs(groups)
         return value
 
     @model_validator(mode="after")
@@ -140,7 +142,7 @@ class JsonConfig(_FieldsConfig):
 
     @model_validator(mode="after")
     def _names_are_ports(self) -> Self:
-        _hold_names(self.fields)
+        _hold_outputs(self.fields)
         self._hold_defaults(self.fields)
         return self
 
@@ -186,35 +188,14 @@ def folded(text: str, *, ignore_case: bool) -> str:
     return plain.casefold() if ignore_case else plain
 
 
-def template_parts(template: str) -> list[tuple[bool, str]]:
-    """The parts of a template in order: the names of fields (True) and the text between (False).
-
-    Raises ValueError for a brace that belongs to no field, and for a field without a plain name.
-    """
-    parts: list[tuple[bool, str]] = []
-    place = 0
-    for match in _PART.finditer(template):
-        parts.append((False, template[place : match.start()]))
-        place = match.end()
-        if match[2] is not None:
-            raise ValueError(
-                f"the brace at character {match.start() + 1} belongs to no field: write {match[2] * 2} for a brace"
-            )
-        if match[1] is None:
-            parts.append((False, match[0][0]))
-        elif NAME.fullmatch(match[1]) is None:
-            raise ValueError(
-                f"`{{{match[1]}}}` is not a field: a name alone stands in braces, such as `{{caption}}`; "
-                f"write `{{{{{match[1]}}}}}` for text in braces"
-            )
-        else:
-            parts.append((True, match[1]))
-    return [*parts, (False, template[place:])]
-
-
 def _hold_names(names: Iterable[str]) -> None:
     for name in names:
         if NAME.fullmatch(name) is None:
-            raise ValueError(f"`{name}` cannot be the name of an output: use letters, digits and _")
+            raise ValueError(f"`{name}` cannot be the name of a port: use letters, digits and _")
+
+
+def _hold_outputs(names: Iterable[str]) -> None:
+    _hold_names(names)
+    for name in names:
         if name == PARSED:
             raise ValueError(f"`{PARSED}` is an output of every parser: call the field something else")

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from torch import nn
 
+from composer.plugin.templates import Placeholder, template_parts
 from composer_core.patterns import Pattern
 from composer_core.text_configs import (
     PARSED,
@@ -22,7 +23,6 @@ from composer_core.text_configs import (
     PatternConfig,
     TextTemplateConfig,
     folded,
-    template_parts,
 )
 
 __all__ = ["build_choice", "build_join", "build_json", "build_pattern", "build_template"]
@@ -53,7 +53,7 @@ class Template(nn.Module):
         return ["".join(self._filled(row)) for row in _rows(fields)]
 
     def _filled(self, row: Mapping[str, str]) -> Iterator[str]:
-        return (row[part] if is_field else part for is_field, part in self.parts)
+        return (row[part.name] if isinstance(part, Placeholder) else part for part in self.parts)
 
 
 class Join(nn.Module):

@@ -15,7 +15,6 @@ from composer_core.text_configs import (
     PatternConfig,
     StringConfig,
     TextTemplateConfig,
-    template_parts,
 )
 
 __all__ = ["STRING", "TEXT_TYPES"]
@@ -29,9 +28,9 @@ _KINDS: dict[str, str] = {
 
 
 def _template(config: TextTemplateConfig) -> Signature:
-    fields = dict.fromkeys(
-        (name for is_field, name in template_parts(config.template) if is_field), "text[B]"
-    )
+    from composer.plugin.templates import fields_in
+
+    fields = dict.fromkeys(fields_in(config.template), "text[B]")
     return Signature(fields, {"text": "text[B]"})
 
 

@@ -10,7 +10,6 @@ from typing_extensions import Self
 
 from composer.plugin import Config, folder_of
 from composer_text.configs import TextConfig
-from composer_text.template import fields_in
 
 __all__ = ["TemplateConfig"]
 
@@ -67,6 +66,8 @@ class TemplateConfig(Config):
             raise ValueError("`system` is a turn of a dialogue, which needs `chat`")
         if isinstance(self.chat, dict) and "template" not in self.chat:
             raise ValueError("`chat` is the path of a tokenizer's folder, of its config, or of a .jinja file")
+        from composer.plugin.templates import fields_in
+
         names = list(fields_in(self.template))
         twice = [name for name in names if names.count(name) > 1 and (name in self.media or not name)]
         if "" in names or twice:
@@ -93,4 +94,6 @@ class TemplateConfig(Config):
     @property
     def fields(self) -> tuple[str, ...]:
         """The texts that come with the request, by name."""
+        from composer.plugin.templates import fields_in
+
         return tuple(dict.fromkeys(name for name in fields_in(self.template) if name not in self.media))

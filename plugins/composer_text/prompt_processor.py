@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from composer.plugin.templates import Placeholder, template_parts
 from composer.problems import InputError
 from composer.types import Tokens
 from composer_text.chat import render_chat
@@ -17,7 +18,6 @@ from composer_text.origin import AUTHOR, MEDIUM, Part
 from composer_text.processor import tokenizer_of
 from composer_text.prompt_config import TemplateConfig
 from composer_text.rows import check_text, named, too_long
-from composer_text.template import Placeholder, each_of, parsed
 from composer_text.tokenizer import WordPieceTokenizer
 
 __all__ = ["PromptProcessor", "sample"]
@@ -38,10 +38,12 @@ class PromptProcessor:
             TextConfig(tokenizer=config.tokenizer)
         )
         self._template = (
-            _dialogue(config, config.chat) if isinstance(config.chat, dict) else parsed(config.template)
+            _dialogue(config, config.chat)
+            if isinstance(config.chat, dict)
+            else template_parts(config.template)
         )
         self._frame = config.frame or ("start" if config.chat is None else "none")
-        self._each = {name: parsed(each_of(config.each, name)) for name in config.media}
+        self._each = {name: template_parts(config.each.get(name, "{}")) for name in config.media}
         padding = self.tokenizer.special.padding
         self._padding = 0 if padding is None else padding
         self._filler = self._padding if config.filler is None else self.tokenizer.special_id(config.filler)
@@ -147,7 +149,7 @@ def _dialogue(config: TemplateConfig, chat: Mapping[str, str]) -> list[str | Pla
 
     Raises InputError where the chat template does not write every one of them once.
     """
-    pieces = parsed(config.template)
+    pieces = template_parts(config.template)
     names = [piece.name for piece in pieces if isinstance(piece, Placeholder)]
     numbers = iter(range(len(names)))
     turn = "".join(piece if isinstance(piece, str) else f"{OPEN}{next(numbers)}{CLOSE}" for piece in pieces)

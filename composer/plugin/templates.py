@@ -1,12 +1,12 @@
-"""Templates: a text with placeholders for what users type and for media, read from `Human: {image} {question} AI:`."""
+"""Templates: a text with placeholders, `Human: {image} {question} AI:`. What fills them is looked at no further."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from string import Formatter
 from typing import NamedTuple
 
-__all__ = ["Placeholder", "fields_in", "parsed"]
+__all__ = ["Placeholder", "fields_in", "template_parts"]
 
 
 class Placeholder(NamedTuple):
@@ -15,7 +15,7 @@ class Placeholder(NamedTuple):
     name: str
 
 
-def parsed(template: str) -> list[str | Placeholder]:
+def template_parts(template: str) -> list[str | Placeholder]:
     """The texts and placeholders of a template in order; `{{` and `}}` are braces. Raises ValueError that quotes it."""
     found: list[str | Placeholder] = []
     try:
@@ -39,9 +39,4 @@ def parsed(template: str) -> list[str | Placeholder]:
 
 def fields_in(template: str) -> Iterator[str]:
     """The names of its placeholders, in order."""
-    return (piece.name for piece in parsed(template) if isinstance(piece, Placeholder))
-
-
-def each_of(config: Mapping[str, str], medium: str) -> str:
-    """What is written for each value of a medium; `{}` is where its positions are."""
-    return config.get(medium, "{}")
+    return (piece.name for piece in template_parts(template) if isinstance(piece, Placeholder))
