@@ -205,9 +205,12 @@ class Start:
         """How to write what this source wants."""
         if not chosen.whole:
             return Cures(chosen.modules[0], "" if chosen.given.startswith("--") else chosen.given)
-        declared = {name: self.report.modules[name].weights for name in chosen.modules}
+        own = self.report.modules  # an adapter, which is filled beside them, declares none
+        declared = {name: own[name].weights for name in chosen.modules if name in own}
         return Cures(
-            replaced={name: options_for(name, own) for name, own in declared.items() if own is not None}
+            replaced={
+                name: options_for(name, source) for name, source in declared.items() if source is not None
+            }
         )
 
     def _hold_lacking(self, modules: Mapping[str, nn.Module]) -> None:
