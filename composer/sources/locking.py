@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from composer.graph import Checked
+from composer.graph.checked import Read
 from composer.sources.choosing import Chosen, ChosenSources, adapters_of
 from composer.sources.located import Located, locate
 from composer.sources.lock_file import Lock, LockedWeights
@@ -80,7 +81,8 @@ def plugins_of(report: Checked) -> dict[str, str]:
     for task in report.tasks.values():
         used += [("modalities", item.modality.id) for item in task.inputs.values()]
         for node in task.nodes.values():
-            used.append(("module_types", node.module.type.id))
+            reads = isinstance(node.callee, Read)  # its type is made of a modality, and no plugin registers it
+            used.append(("modalities" if reads else "module_types", node.module.type.id))
             if node.generates:
                 used.append(("policies", node.decoding.search.policy.id))
     origins = (getattr(registry, section).origin(id) for section, id in dict.fromkeys(used))

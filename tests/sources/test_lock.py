@@ -183,6 +183,12 @@ def test_check_holds_the_files_too(locked: Path, capsys: pytest.CaptureFixture[s
     assert "weights of `first`: first.safetensors has the SHA-256" in capsys.readouterr().err
 
 
+def test_text_from_the_middle_and_pieces_are_locked(folder: Path) -> None:
+    assert main(["lock", "quickstart-chain"]) == 0
+    assert {"core", "text", "mplug2"} <= set(json.loads(Path("quickstart-chain.lock").read_text())["plugins"])
+    assert main(["check", "quickstart-chain", "--locked"]) == 0
+
+
 def test_a_shipped_document_is_locked_in_the_current_folder(folder: Path) -> None:
     assert main(["lock", "quickstart"]) == 0
     lock = json.loads(Path("quickstart.lock").read_text())

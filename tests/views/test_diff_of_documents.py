@@ -211,3 +211,19 @@ def test_pairs_have_the_largest_sum() -> None:
     assert paired("ab", "xy", lambda one, other: 1.0) == {"a": "x", "b": "y"}
     many = [f"n{number}" for number in range(int(MOST_PAIRS**0.5) + 2)]
     assert paired(many, many, lambda one, other: 1.0) == {name: name for name in many}
+
+
+def test_a_search_with_other_options_and_another_search_are_each_told_once(checked: Check) -> None:
+    def searching(search: str) -> Checked:
+        return checked(DOCUMENT.replace("search: demo}", f"search: {search}}}"))
+
+    def told(a: str, b: str) -> list[tuple[str, object, object]]:
+        (task, _) = diff_documents(searching(a), searching(b)).tasks
+        return [(each.what, each.a, each.b) for part in task.nodes for each in part.changes]
+
+    beams = "{uses: core.beam, with: {beams: 3}}"
+    assert told(beams, "{uses: core.beam, with: {beams: 2}}") == [("search.beams", 3, 2)]
+    assert told(beams, "core.greedy") == [
+        ("search", "core.beam", "core.greedy"),
+        ("search.beams", 3, None),
+    ]

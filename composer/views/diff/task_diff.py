@@ -174,9 +174,10 @@ def _node_changes(
         other.method,
     ):
         changes.append(Change("calls", *called))
-    changes += config_changes(one.options, other.options)
+    options = config_changes(one.options, other.options)
     if one.generates and other.generates:
-        changes += _search_changes(one, other)
+        options = (*(each for each in options if each.what != "search"), *_search_changes(one, other))
+    changes += options
     changes += _taken(one, other, pairs)
     changes += _given(labels, (one.name, one.signature.outputs), (other.name, other.signature.outputs))
     return tuple(changes)
@@ -184,8 +185,13 @@ def _node_changes(
 
 def _search_changes(one: CheckedNode, other: CheckedNode) -> list[Change]:
     ours, theirs = one.decoding.search, other.decoding.search
-    if ours.policy.id != theirs.policy.id:
-        return [Change("search", ours.policy.id, theirs.policy.id)]
+    if ours.policy.id != theirs.policy.id:  # with the options that were written: others are those of the policy
+        a, b = (each.config.model_dump(mode="json", fallback=str, exclude_unset=True) for each in (ours, theirs))
+        written = [Change(f"search.{key}", a.get(key), b.get(key)) for key in dict.fromkeys((*a, *b))]
+        return [
+            Change("search", ours.policy.id, theirs.policy.id),
+            *(each for each in written if each.a != each.b),
+        ]
     return list(config_changes(ours.config, theirs.config, "search."))
 
 
