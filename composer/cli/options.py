@@ -149,7 +149,9 @@ def sources_of(args: argparse.Namespace) -> SourceOptions:
     }
 
 
-_OF_MODULE = re.compile(r"([A-Za-z_][A-Za-z0-9_-]*)=(.*)", re.DOTALL)
+_NAME = "[A-Za-z_][A-Za-z0-9_-]*"
+_OF_MODULE = re.compile(rf"({_NAME}(?:\+{_NAME})?)=(.*)", re.DOTALL)
+"""`text=FILE`, and `text+qa=FILE` for its adapter."""
 
 
 def _by_module(option: str, texts: list[str]) -> str | dict[str, str] | None:

@@ -14,7 +14,7 @@ from composer.plan import Plan, Step
 
 __all__ = ["fingerprint_of"]
 
-VERSION = "1"
+VERSION = "2"
 THREADS = 4
 
 
@@ -25,7 +25,7 @@ def fingerprint_of(plan: Plan, modules: Mapping[str, nn.Module], dtype: torch.dt
         for name, item in plan.inputs.items()
     }
     steps = [_told(step) for step in plan.steps]
-    names = sorted({step.node.module.name for step in plan.steps} & set(modules))
+    names = sorted(set(plan.modules) & set(modules))
     tensors = {
         f"{name}.{key}": tensor
         for name in names
@@ -40,7 +40,15 @@ def _told(step: Step) -> tuple[object, ...]:
     node = step.node
     options = None if node.options is None else node.options.model_dump_json(fallback=str)
     config = node.module.config.model_dump_json(fallback=str)
-    return node.name, node.module.type.id, config, node.method, options, sorted(node.sources.items())
+    return (
+        node.name,
+        node.part,
+        node.module.type.id,
+        config,
+        node.method,
+        options,
+        sorted(node.sources.items()),
+    )
 
 
 def _digests(tensors: Iterable[tuple[str, torch.Tensor]]) -> list[tuple[str, str, list[int], str]]:

@@ -81,7 +81,9 @@ def plugins_of(report: Checked) -> dict[str, str]:
     for task in report.tasks.values():
         used += [("modalities", item.modality.id) for item in task.inputs.values()]
         for node in task.nodes.values():
-            reads = isinstance(node.callee, Read)  # its type is made of a modality, and no plugin registers it
+            reads = isinstance(
+                node.callee, Read
+            )  # its type is made of a modality, and no plugin registers it
             used.append(("modalities" if reads else "module_types", node.module.type.id))
             if node.generates:
                 used.append(("policies", node.decoding.search.policy.id))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import reprlib
 from collections.abc import Sequence
 
 from composer.problems import InputError
@@ -21,7 +22,7 @@ class StringProcessor:
         most = self.config.max_characters
         for number, value in enumerate(values, 1):
             if not isinstance(value, str):
-                raise InputError(f"text {number} of the batch is a {type(value).__name__}, not a text")
+                raise InputError(f"text {number} of the batch is {reprlib.repr(value)}, not a text")
             if most is not None and len(value) > most:
                 raise InputError(
                     f"text {number} of the batch has {len(value)} characters, and `max_characters` is {most}: "

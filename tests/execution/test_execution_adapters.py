@@ -193,3 +193,17 @@ def test_without_peft_the_way_to_install_it_is_told(
         1,
         8,
     )
+
+
+def test_other_weights_of_an_adapter_or_below_it_are_another_model(registry: Registry) -> None:
+    torch.manual_seed(1)
+    model = loaded(registry, "conv")
+    adapted, plain = model.fingerprint("adapted"), model.fingerprint("plain")
+    spread(model)
+    assert model.fingerprint("plain") == plain
+    trained = model.fingerprint("adapted")
+    assert trained != adapted
+    with torch.no_grad():
+        model.weights["body"].state_dict()["scale"].add_(1)
+    assert model.fingerprint("plain") != plain
+    assert model.fingerprint("adapted") != trained

@@ -73,7 +73,9 @@ def test_a_wrong_adapter_of_a_use_is_told_with_the_line_of_the_use() -> None:
 
 def test_no_adapter_is_called_unused_where_a_fault_hides_which_is_meant() -> None:
     assert told(checked(DOCUMENT.replace("which: two", "which: 3"))) == [("C105", 22)]
-    spoilt = DOCUMENT.replace("adapter: $which, inputs: {embedding: x}", "adapter: $which, inputs: {embeding: x}")
+    spoilt = DOCUMENT.replace(
+        "adapter: $which, inputs: {embedding: x}", "adapter: $which, inputs: {embeding: x}"
+    )
     assert [code for code, _ in told(checked(spoilt))] == ["C209"]
 
 

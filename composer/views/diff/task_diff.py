@@ -185,8 +185,12 @@ def _node_changes(
 
 def _search_changes(one: CheckedNode, other: CheckedNode) -> list[Change]:
     ours, theirs = one.decoding.search, other.decoding.search
-    if ours.policy.id != theirs.policy.id:  # with the options that were written: others are those of the policy
-        a, b = (each.config.model_dump(mode="json", fallback=str, exclude_unset=True) for each in (ours, theirs))
+    if (
+        ours.policy.id != theirs.policy.id
+    ):  # with the options that were written: others are those of the policy
+        a, b = (
+            each.config.model_dump(mode="json", fallback=str, exclude_unset=True) for each in (ours, theirs)
+        )
         written = [Change(f"search.{key}", a.get(key), b.get(key)) for key in dict.fromkeys((*a, *b))]
         return [
             Change("search", ours.policy.id, theirs.policy.id),
