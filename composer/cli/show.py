@@ -123,15 +123,18 @@ def _wrong_together(args: argparse.Namespace) -> str:
 def _plans(report: Checked, names: list[str], *, objective: bool) -> str:
     from composer.plan import plan_objective, plan_task
     from composer.problems import InputError
+    from composer.views.labels import Labels
 
     if not objective:
-        return "\n\n".join(str(plan_task(report.tasks[name])) for name in names)
+        return "\n\n".join(
+            plan_task(task).text(Labels(task).port) for task in map(report.tasks.__getitem__, names)
+        )
     trained = [report.tasks[name] for name in names if report.tasks[name].loss is not None]
     if not trained:
         raise InputError(
             f"nothing to plan: {', '.join(f'`{n}`' for n in names)} of {report.name} has no objective"
         )
-    return "\n\n".join(str(plan_objective(task)) for task in trained)
+    return "\n\n".join(plan_objective(task).text(Labels(task).port) for task in trained)
 
 
 def _cost(report: Checked, names: list[str], args: argparse.Namespace) -> Cost:

@@ -7,7 +7,7 @@ token; a `host` stage makes what a later stage waits for; what only uses the res
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -130,19 +130,26 @@ class Plan:
         }
 
     def __str__(self) -> str:
+        return self.text()
+
+    def text(self, shown: Callable[[PortType], str] | None = None) -> str:
+        """What runs, in which order, in which stage; `shown` writes port types, where symbols are to keep apart."""
+        shown = shown or _shown
+        names = max((14, *map(len, self.inputs), *(len(step.name) for step in self.steps)))
+        called = max((24, *(len(step.callee) for step in self.steps)))
         lines = [f"task {self.task.name}"]
         for name, item in self.inputs.items():
-            ports = ", ".join(f"{port}: {_shown(type_)}" for port, type_ in item.ports.items())
-            lines.append(f"  input   {name:<14} {item.reads:<24} {ports}")
+            ports = ", ".join(f"{port}: {shown(self.task.types[name, port])}" for port in item.ports)
+            lines.append(f"  input   {name:<{names}} {item.reads:<{called}} {ports}")
         for stage in self.stages:
             lines.append(f"  stage {stage.name}")
-            lines.extend(self._line(step) for step in stage.steps)
-        shown = ", ".join(f"{name} = {'.'.join(self.slots[slot])}" for name, slot in self.outputs.items())
-        return "\n".join([*lines, f"  outputs {shown}"])
-
-    def _line(self, step: Step) -> str:
-        types = ", ".join(f"{port}: {_shown(self.type_of(slot))}" for port, slot in step.targets.items())
-        return f"    {step.name:<14} {step.callee:<24} {types}"
+            for step in stage.steps:
+                types = ", ".join(
+                    f"{port}: {shown(self.type_of(slot))}" for port, slot in step.targets.items()
+                )
+                lines.append(f"    {step.name:<{names}} {step.callee:<{called}} {types}")
+        outputs = ", ".join(f"{name} = {'.'.join(self.slots[slot])}" for name, slot in self.outputs.items())
+        return "\n".join([*lines, f"  outputs {outputs}"])
 
 
 def _shown(port: PortType) -> str:

@@ -230,3 +230,31 @@ def test_a_picture_that_cannot_be_written_is_one_error(composer, document: Path)
 def test_one_task_is_resolved_alone(composer, document: Path) -> None:
     assert list(yaml.safe_load(composer("show", f"{document}:embed", "--resolved").out)["tasks"]) == ["embed"]
     assert composer("show", f"{document}:embd", "--resolved").code == 1
+
+
+def test_a_plan_keeps_sizes_of_one_letter_apart_and_its_columns_straight(composer, document: Path) -> None:
+    Path("two.yaml").write_text(
+        "composer: 1\n"
+        "pieces:\n"
+        "  a-piece-with-a-name:\n"
+        "    inputs: {a: states, b: states}\n"
+        "    nodes: {both: {uses: core.concat, inputs: {first: a, second: b}}}\n"
+        "    outputs: {states: both.states}\n"
+        "tasks:\n"
+        "  join:\n"
+        "    inputs:\n"
+        "      one: {modality: array, with: {kind: states, dims: [B, N, 8]}, repeated: {}}\n"
+        "      two: {modality: array, with: {kind: states, dims: [B, N, 8]}, repeated: {}}\n"
+        "    nodes:\n"
+        "      left: {uses: core.per_sample, inputs: {states: one.states, items: one.items}}\n"
+        "      right: {uses: core.per_sample, inputs: {states: two.states, items: two.items}}\n"
+        "      all: {piece: a-piece-with-a-name, inputs: {a: left, b: right}}\n"
+        "    outputs: {states: all.states}\n"
+    )
+    done = composer("show", "two.yaml:join", "--plan")
+    assert done.code == 0, done.err
+    assert "B, M*N + N*M" not in done.out
+    assert "two.M" in done.out
+    ports = [line.index("states: ") for line in done.out.splitlines() if line.startswith("    ")]
+    assert len(ports) == 3
+    assert len(set(ports)) == 1
