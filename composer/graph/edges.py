@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -162,6 +162,17 @@ class EdgeChecker:
             (self.solver.apart[s] for s in self.solver.normal(batch).symbols if s in self.solver.apart), None
         )
 
+    def _mixes_values(self, edges: Sequence[Edge]) -> bool:
+        """Whether a node reads values of one input with the places of another one's (C270)."""
+        if not self.several:
+            return False
+        from composer.graph.repetition import of_other_items
+
+        problem = of_other_items(self, edges)
+        if problem is not None:
+            self.findings.add(problem)
+        return problem is not None
+
     def _bring(self, symbol: Symbol, bounds: tuple[int, int], name: str, shown: str, path: YamlPath) -> None:
         """The sizes that an input, or a node that reads a text, brings."""
         cause = first_cause(self.owners[name], range_port(symbol.name), 1)
@@ -244,6 +255,7 @@ class EdgeChecker:
                 read.update(dict.fromkeys(dim.symbols))
         roles = Roles()
         unfit = [fault for edge in edges if (fault := self._unify(edge, roles)) is not None]
+        poisoned |= not unfit and self._mixes_values(edges)
         if unfit:
             poisoned = True
             self.misfits.add(name)

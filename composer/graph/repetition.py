@@ -2,15 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
+from composer.graph.checked import text_of
 from composer.graph.fitting import shown
 from composer.language import InputShape, Resolved
 from composer.plugin import Modality
 from composer.problems import Place, Problem, YamlPath
 from composer.types import ITEMS, UNBOUNDED, Kind, PortType, Several
 
-__all__ = ["merge_help", "other_way_round", "repetition", "values_as_answers", "values_as_samples"]
+if TYPE_CHECKING:
+    from composer.graph.edges import EdgeChecker
+    from composer.graph.fitting import Edge
+
+__all__ = [
+    "merge_help",
+    "of_other_items",
+    "other_way_round",
+    "repetition",
+    "values_as_answers",
+    "values_as_samples",
+]
 
 MERGE = "core.per_sample"
 """What makes states of each sample of those of its values."""
@@ -82,6 +95,29 @@ def other_way_round(
         f"put `{MERGE}` behind what has an entry for each value, before `{target}`",
     )
     return Problem("C270", "error", message, place, label, helps=helps)
+
+
+def of_other_items(checker: EdgeChecker, edges: Sequence[Edge]) -> Problem | None:
+    """C270: a node would put values back to their samples by the places (`items`) of another input's values."""
+    places = next((e for e in edges if e.given.kind == ITEMS and e.source[0] in checker.several), None)
+    if places is None:
+        return None
+    kinds, input_, tree = checker.registry.kinds, places.source[0], checker.document.tree
+    samples = kinds[ITEMS].batch_of(places.wanted.dims)
+    for edge in edges:
+        counted = checker.counted_by_values(edge.given)
+        if kinds[edge.wanted.kind].batch_of(edge.wanted.dims) in (None, samples) or counted == input_:
+            continue
+        has = "one for each sample" if counted is None else f"one entry for each value of input `{counted}`"
+        message = (
+            f"{text_of(edge.source)} has {has}, and {text_of(places.source)} are the places of `{input_}`"
+        )
+        if counted is None:
+            helps, at = f"name what has an entry for each value of `{input_}`", edge
+        else:
+            helps, at = f"write `{places.port}: {counted}.{ITEMS}`", places
+        return Problem("C270", "error", message, tree.place(at.reference), helps=(helps,))
+    return None
 
 
 def values_as_answers(
