@@ -199,7 +199,7 @@ def add_dtype(parser: argparse.ArgumentParser, what: str = "the weights") -> Non
 def add_threads(parser: argparse.ArgumentParser, default: str = "as many as torch takes") -> None:
     """`--threads`; `use_threads` sets it."""
     parser.add_argument(
-        "--threads", type=positive, metavar="N", help=f"threads that torch computes on (default: {default})"
+        "--threads", type=threads, metavar="N", help=f"threads that torch computes on (default: {default})"
     )
 
 
@@ -229,6 +229,14 @@ def positive(text: str) -> int:
     if not text.isdecimal() or not text.isascii() or int(text[:20]) < 1:
         raise argparse.ArgumentTypeError(f"{text!r} is not a whole number above zero")
     return int(text[:20])
+
+
+def threads(text: str) -> int:
+    """Read how many threads torch computes on; the bound is that of a recipe: above it a machine refuses them."""
+    count = positive(text)
+    if count > 1024:
+        raise argparse.ArgumentTypeError(f"{text!r} is more than 1024, the most that may be asked for")
+    return count
 
 
 def whole(text: str) -> int:

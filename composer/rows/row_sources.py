@@ -98,5 +98,5 @@ def _file(path: Path) -> RowSource:
         else "its ending says how it is read"
     )
     raise InputError(
-        f'{path} is no file of rows: {cure} ({", ".join(ENDINGS)}); pictures are given as "folder/*.png"'
+        f'{path} is not a file of rows: {cure} ({", ".join(ENDINGS)}); pictures are given as "folder/*.png"'
     )

@@ -89,6 +89,8 @@ def read_lock(path: Path) -> Lock:
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
         raise InputError(f"--locked: there is no {path}; {again}") from None
+    except UnicodeDecodeError:
+        raise InputError(f"--locked: {path} is not a lock (it is not UTF-8); {again} anew") from None
     except (OSError, ValueError) as error:
         raise InputError(
             f"--locked: {path} cannot be read: {getattr(error, 'strerror', None) or error}"
@@ -106,8 +108,10 @@ def read_lock(path: Path) -> Lock:
             )
         return Lock.model_validate(value)
     except (json.JSONDecodeError, RecursionError):
-        raise InputError(f"--locked: {path} is not a lock (no JSON); {again} anew") from None
+        raise InputError(f"--locked: {path} is not a lock (it does not hold JSON); {again} anew") from None
     except ValidationError as error:
+        if not isinstance(value, Mapping):
+            raise InputError(f"--locked: {path} is not a lock (it is not a map); {again} anew") from None
         first = error.errors()[0]
         where = ".".join(map(str, first["loc"]))
         raise InputError(f"--locked: {path} has a fault at {where}: {first['msg']}; {again} anew") from None

@@ -99,3 +99,10 @@ def test_threads_are_a_whole_number_above_zero(composer, command: str, given: st
     done = composer(command, "x", f"--threads={given}")
     assert done.code == 2
     assert "is not a whole number above zero" in done.err
+
+
+@pytest.mark.parametrize("given", ["1025", "99999999999", "9" * 30])
+def test_threads_have_a_bound(composer, given: str) -> None:
+    done = composer("run", "x", "y=z", f"--threads={given}")
+    assert done.code == 2
+    assert "is more than 1024" in done.err

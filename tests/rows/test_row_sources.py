@@ -133,6 +133,7 @@ def test_files_of_a_pattern(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
         ("rows.parquet", "text", "cannot be read as Parquet"),
         ("gone.jsonl", None, "does not exist: check the path"),
         ("*.png", None, "names no file"),
+        ("", None, "is a folder without files: name a file of rows"),
         ("a\0b.jsonl", None, "does not exist|is not a path"),
     ],
 )

@@ -131,15 +131,16 @@ def test_a_document_with_other_modules_is_refused(locked: Path, write: Write) ->
     ("text", "message"),
     [
         (None, "--locked: there is no parts.yaml.lock; `composer lock parts.yaml` writes it"),
-        ("{", "parts.yaml.lock is not a lock (no JSON); `composer lock parts.yaml` writes it anew"),
+        ("{", "parts.yaml.lock is not a lock (it does not hold JSON); `composer lock parts.yaml` writes it anew"),
         ('{"composer_lock": 9}', "has version 9 of the format, and this composer reads 1: upgrade"),
         ('{"composer_lock": 1}', "has a fault at document: Field required"),
-        ("[]", "has a fault at"),
+        ("[]", "is not a lock (it is not a map); `composer lock parts.yaml` writes it anew"),
+        ("\xff", "is not a lock (it is not UTF-8); `composer lock parts.yaml` writes it anew"),
     ],
     ids=str,
 )
 def test_what_is_no_lock_is_one_sentence(locked: Path, text: str | None, message: str) -> None:
-    LOCK.unlink() if text is None else LOCK.write_text(text)
+    LOCK.unlink() if text is None else LOCK.write_bytes(text.encode("latin-1"))
     assert message in refused(locked)
     assert "\n" not in refused(locked)
 
