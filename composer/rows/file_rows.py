@@ -29,7 +29,9 @@ class FileRows:
         found = glob.iglob(written, recursive=True)
         self.files = sorted(path for path in found if os.path.isfile(path))
         if not self.files and written != pattern:
-            raise InputError(f"{pattern} is a folder without files: name a file of rows, or a folder with some")
+            raise InputError(
+                f"{pattern} is a folder without files: name a file of rows, or a folder with some"
+            )
         if not self.files:
             raise InputError(f"{pattern} names no file: check the pattern, which starts at {Path.cwd()}")
 

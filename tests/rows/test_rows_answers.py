@@ -192,7 +192,11 @@ def write(path: Path, rows: list[Any]) -> Path:
         ),
         ([{"text": "a"}], {"constants": {"texts": "a"}}, r"task `count` has no input `texts`"),
         ([{"text": "a"}], {"columns": {"text": "text"}, "constants": {"text": "a"}}, "do one"),
-        ([{"id;text": "a;b"}], {}, r"has one column, 'id;text': put commas between columns in a \.csv, tabs in a"),
+        (
+            [{"id;text": "a;b"}],
+            {},
+            r"has one column, 'id;text': put commas between columns in a \.csv, tabs in a",
+        ),
         ([{"text": "a"}], {"id": "name"}, r"has no column `name`"),
         ([{"text": "a"}], {"keep": ["gold"]}, r"has no column `gold`"),
     ],

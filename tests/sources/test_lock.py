@@ -131,7 +131,10 @@ def test_a_document_with_other_modules_is_refused(locked: Path, write: Write) ->
     ("text", "message"),
     [
         (None, "--locked: there is no parts.yaml.lock; `composer lock parts.yaml` writes it"),
-        ("{", "parts.yaml.lock is not a lock (it does not hold JSON); `composer lock parts.yaml` writes it anew"),
+        (
+            "{",
+            "parts.yaml.lock is not a lock (it does not hold JSON); `composer lock parts.yaml` writes it anew",
+        ),
         ('{"composer_lock": 9}', "has version 9 of the format, and this composer reads 1: upgrade"),
         ('{"composer_lock": 1}', "has a fault at document: Field required"),
         ("[]", "is not a lock (it is not a map); `composer lock parts.yaml` writes it anew"),
