@@ -216,9 +216,10 @@ def _check(
         free = [name for name in known if name not in used]
         error = unknown("column", [each for _, each in missing], known, source.name, likely=free)
         name = missing[0][0]
-        if len(known) == 1 and any(sign in known[0] for sign in ",;|\t"):
+        only = next(iter(known), "")
+        if len(known) == 1 and any(sign in only for sign in ",;|\t"):
             error = InputError(
-                f"{source.name} has one column, {known[0]!r}: put commas between columns in a .csv, tabs in a .tsv"
+                f"{source.name} has one column, {only!r}: put commas between columns in a .csv, tabs in a .tsv"
             )
         raise InputError(f"{error}; {owner} reads its input `{name}` there, or say `--map {name}=COLUMN`")
     for name in (*kept, *([id_] if id_ is not None else [])):
