@@ -33,10 +33,11 @@ COMMANDS = {
     "plugins": "list, show, make or check plugins",
     "schema": "write the JSON Schema of documents, for editors",
     "new": "write a first document to start from",
+    "suggest": "find documents that lead from given modalities to given kinds",
 }
 """Every command with the line that `composer --help` shows; `composer/cli/<command>.py` holds it."""
 
-SHORT = frozenset({"check", "explain", "plugins", "schema", "new"})
+SHORT = frozenset({"check", "explain", "plugins", "schema", "new", "suggest"})
 """Commands that are over before a garbage collection could pay: importing alone would trigger several, and the end of
 the program one more over all that it holds."""
 

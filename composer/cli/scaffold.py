@@ -8,7 +8,7 @@ from pathlib import Path
 from composer.files import new_folder
 from composer.problems import InputError
 
-__all__ = ["refuse_existing", "write_file", "write_folder"]
+__all__ = ["refuse_existing", "write_file", "write_folder", "write_new"]
 
 SUFFIX = ".template"
 
@@ -34,8 +34,12 @@ def write_file(path: Path, template: Path, words: Mapping[str, str], *, make_fol
     Raises:
         InputError: `path` exists, or it cannot be written.
     """
+    write_new(path, _filled(template.read_text(encoding="utf-8"), words), make_folder=make_folder)
+
+
+def write_new(path: Path, text: str, *, make_folder: bool = False) -> None:
+    """Write a text to a new file. Raises InputError as `write_file` does."""
     refuse_existing(path)
-    text = _filled(template.read_text(encoding="utf-8"), words)
     try:
         if make_folder:
             path.parent.mkdir(exist_ok=True)

@@ -237,6 +237,10 @@ COMPARISONS = [
     Step("diff mplug2:video-qa mplug2:image-qa --picture difference.svg", "modules: 7 same"),
     Step("diff quickstart mplug2 --json --exit-code", '"only in B"', json=True, code=1),
     Step("diff quickstart:image-caption quickstart:video-caption --cost", "in common"),
+    Step("suggest --from image,text --to text --using mplug2 --most 2 --cost", "2. mplug2.vision_encoder"),
+    Step("suggest --from text --to embedding --json", '"proposals"', json=True),
+    Step("suggest --from text --to embedding --pick 2 --out found.yaml"),
+    Step("check found.yaml", "no problems"),
 ]
 
 COMPARED = [

@@ -1,0 +1,90 @@
+"""Find whole documents that lead from given modalities to given kinds, among the module types that are installed.
+
+composer suggest --from video,text --to text
+composer suggest --from image,text --to scores --using mplug2 --pick 2 --out retrieval.yaml
+"""
+
+from __future__ import annotations
+
+import argparse
+import shlex
+from pathlib import Path
+
+from composer.cli.options import add_json, positive
+from composer.cli.output import print_json, remark, say
+
+__all__ = ["configure", "run"]
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--from",
+        dest="given",
+        metavar="MODALITY,...",
+        type=_words,
+        required=True,
+        help="modalities of the inputs; one that is named twice is two inputs",
+    )
+    parser.add_argument(
+        "--to", dest="wanted", metavar="KIND,...", type=_words, required=True, help="kinds of what is written"
+    )
+    parser.add_argument(
+        "--using",
+        metavar="NAME,...",
+        type=_words,
+        action="extend",
+        default=[],
+        help="plugins whose module types alone may be used, and module types that have to be used (default: all, none)",
+    )
+    parser.add_argument(
+        "--most", metavar="N", type=positive, default=5, help="how many are shown (default: 5)"
+    )
+    parser.add_argument(
+        "--cost", action="store_true", help="count the parameters of those shown, the fewest first"
+    )
+    parser.add_argument(
+        "--pick", metavar="K", type=positive, help="print the K-th as a document (with --out: write it)"
+    )
+    parser.add_argument(
+        "--out", metavar="FILE", type=Path, help="write the first, or the one of --pick, to a new file"
+    )
+    add_json(parser, "what is found, with the documents")
+
+
+def run(args: argparse.Namespace) -> int:
+    from composer.problems import InputError
+    from composer.views.proposing import propose, proposals_text
+
+    if args.out is not None:
+        from composer.cli.scaffold import refuse_existing
+
+        if args.out.suffix not in {".yaml", ".yml"}:
+            raise InputError(f"{args.out} is not a name for a document: end it with .yaml")
+        refuse_existing(args.out)
+    pick = args.pick or 1
+    found = propose(args.given, args.wanted, using=args.using, most=max(args.most, pick))
+    if args.cost:
+        found = found.by_parameters()
+    if pick > len(found.found):
+        raise InputError(f"there is no proposal {pick}: {len(found.found)} were found")
+    chosen = found.found[pick - 1]
+    if args.json:
+        print_json(found.as_json(), indent=1)
+    elif args.pick is None:
+        say(proposals_text(found, counted=args.cost))
+    elif args.out is None:
+        say(chosen.text(chosen.document.task), end="")
+    if args.out is not None:
+        from composer.cli.scaffold import write_new
+
+        write_new(args.out, chosen.text(args.out.stem))
+        written = shlex.quote(str(args.out))
+        remark(f"wrote {args.out}\nnext: composer check {written}\n      composer show {written}")
+    return 0
+
+
+def _words(text: str) -> list[str]:
+    words = [word.strip() for word in text.split(",")]
+    if not all(words):
+        raise argparse.ArgumentTypeError(f"{text!r}: write names, separated by commas")
+    return words

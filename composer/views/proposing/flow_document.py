@@ -1,0 +1,147 @@
+"""A flow as a document: modules named after their types, nodes after what they do, sizes as parameters."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import chain, count
+
+from composer.views.proposing.flow_sizes import FlowSizes
+from composer.views.proposing.flows import Flow, FlowCall, FlowValue
+from composer.views.proposing.offered_calls import OfferedInput
+
+__all__ = ["FlowDocument"]
+
+_OTHER_VALUES = {"true", "false", "null", "yes", "no", "on", "off", "y", "n"}
+
+
+@dataclass
+class FlowDocument:
+    """Writes one flow. `node_lines` are its nodes as the document has them, a line each."""
+
+    flow: Flow
+    inputs: Mapping[str, OfferedInput]
+    goals: Sequence[str]
+    sizes: FlowSizes
+    modules: dict[str, str] = field(default_factory=dict)
+    """Module type to the name of the module."""
+    nodes: dict[FlowCall, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        taken = set(self.inputs)
+        for type_id in self.flow.modules:
+            self.modules[type_id] = _free(type_id.rpartition(".")[2], taken)
+        taken = {*self.inputs, *self.modules.values()}
+        for call in self.flow.calls:
+            self.nodes[call] = _free(self._node_name(call), taken)
+
+    def text(self, name: str) -> str:
+        """The whole document."""
+        lines = ["composer: 1", f"name: {_scalar(name)}", f"summary: {_scalar(self.summary)}", ""]
+        if self.sizes.parameters:
+            lines += [
+                "parameters:",
+                *(f"  {key}: {value}" for key, value in self.sizes.parameters.items()),
+                "",
+            ]
+        if self.modules:
+            lines.append("modules:")
+            for type_id, module in self.modules.items():
+                with_ = self.sizes.owners[type_id].with_
+                lines.append(
+                    f"  {module}: " + _flow_map({"uses": type_id, **({"with": with_} if with_ else {})})
+                )
+            lines.append("")
+        lines += ["tasks:", f"  {self.task}:", "    inputs:"]
+        for key, given in self.inputs.items():
+            with_ = self.sizes.owners[key].with_
+            entry = {"modality": given.modality.id, **({"with": with_} if with_ else {})}
+            lines.append(f"      {key}: {_flow_map(entry)}")
+        lines += ["    nodes:", *(f"      {line}" for line in self.node_lines)]
+        outputs = {_key: self._reference(value) for _key, value in self._outputs().items()}
+        lines.append(f"    outputs: {_flow_map(outputs)}")
+        return "\n".join(lines) + "\n"
+
+    @property
+    def task(self) -> str:
+        """`video-text-to-text`."""
+        return f"{'-'.join(self.inputs)}-to-{'-'.join(self.goals)}"
+
+    @property
+    def summary(self) -> str:
+        return f"From {' and '.join(self.inputs)} to {' and '.join(self.goals)}."
+
+    @property
+    def node_lines(self) -> list[str]:
+        return [f"{self.nodes[call]}: {_flow_map(self._node(call))}" for call in self.flow.calls]
+
+    def _node(self, call: FlowCall) -> dict[str, object]:
+        offered = call.offered
+        inputs: dict[str, object] = {}
+        for port, values in call.inputs:
+            found: list[object] = [self._reference(value) for value in values]
+            inputs[port] = found if offered.signature.inputs[port].many else found[0]
+        if offered.type.stateless:
+            with_ = self.sizes.owners[offered.type.id].with_
+            return {"uses": offered.type.id, "inputs": inputs, **({"with": with_} if with_ else {})}
+        module = self.modules[offered.type.id]
+        if offered.generates:
+            node: dict[str, object] = {"generate": module, "inputs": inputs}
+        else:
+            node = {
+                "call": module if offered.method == "forward" else f"{module}.{offered.method}",
+                "inputs": inputs,
+            }
+        return node | ({"with": dict(offered.options)} if offered.options else {})
+
+    def _node_name(self, call: FlowCall) -> str:
+        """`video_states` for what is made of the video, `joined` for what reads several values."""
+        if call.offered.generates:
+            return "generated"
+        if sum(len(values) for _, values in call.inputs) > 1:
+            return "joined"
+        roots = _roots(call)
+        return f"{next(iter(roots)) if len(roots) == 1 else 'joined'}_{next(iter(call.offered.signature.outputs))}"
+
+    def _reference(self, value: FlowValue) -> str:
+        source = value.source if isinstance(value.source, str) else self.nodes[value.source]
+        return f"{source}.{value.port}"
+
+    def _outputs(self) -> dict[str, FlowValue]:
+        taken: set[str] = set()
+        return {_free(stream.type.kind, taken): stream.value for stream in self.flow.streams}
+
+
+def _roots(call: FlowCall) -> dict[str, None]:
+    found: dict[str, None] = {}
+    for _, values in call.inputs:
+        for value in values:
+            found |= {value.source: None} if isinstance(value.source, str) else _roots(value.source)
+    return found
+
+
+def _free(name: str, taken: set[str]) -> str:
+    numbered = (f"{name}_{i}" for i in count(2))
+    found = next(n for n in chain((name,), numbered) if n not in taken)
+    taken.add(found)
+    return found
+
+
+def _flow_map(values: Mapping[str, object]) -> str:
+    return "{" + ", ".join(f"{key}: {_flow_value(value)}" for key, value in values.items()) + "}"
+
+
+def _flow_value(value: object) -> str:
+    if isinstance(value, Mapping):
+        return _flow_map(value)
+    if isinstance(value, (list, tuple)):
+        return "[" + ", ".join(map(_flow_value, value)) + "]"
+    return _scalar(value) if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+def _scalar(text: str) -> str:
+    """A text as YAML reads it back: quoted where it would be another value."""
+    plain = re.fullmatch(r"\$?[A-Za-z][\w. -]*", text, re.ASCII) and text.lower() not in _OTHER_VALUES
+    return text if plain and text == text.strip() else json.dumps(text, ensure_ascii=False)

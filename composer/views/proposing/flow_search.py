@@ -1,0 +1,220 @@
+"""The search: flows from inputs to kinds, those with the least effort first, over a bounded number of flows.
+
+A step extends one stream by a call, or joins several in one. What cannot lead to a kind that is asked for is never
+called, and what gives what it takes (a dropout, a norm) only where it is asked for by name, or nothing is found
+without: such types lead nowhere, and can stand everywhere.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from itertools import permutations
+
+from composer.graph.fitting import Roles, kind_fits
+from composer.types import Kind, PortType
+from composer.views.proposing.flows import Flow, FlowCall, FlowValue, Stream
+from composer.views.proposing.offered_calls import Offered, is_narrow
+
+__all__ = ["FlowSearch"]
+
+MOST_FLOWS = 10_000
+"""Flows that are looked at: a registry may be large, and what is sensible is found early."""
+MOST_CALLS = 14
+Bound = tuple[tuple[str, tuple[FlowValue, ...]], ...]
+
+
+@dataclass
+class FlowSearch:
+    """One search. `reached` holds every kind that some flow wrote, for who asks why nothing is found."""
+
+    offered: Sequence[Offered]
+    kinds: Mapping[str, Kind]
+    goals: tuple[str, ...]
+    modalities: Mapping[str, str]
+    """Input to its modality: a method of this name is the one that reads it."""
+    demanded: frozenset[str] = frozenset()
+    """Module types that have to be in a flow."""
+    most_flows: int = MOST_FLOWS
+    reached: dict[str, None] = field(default_factory=dict)
+    looked_at: int = 0
+    _keeping: bool = False
+    _made: dict[tuple[Offered, Bound, int], FlowCall] = field(default_factory=dict)
+
+    def run(self, starts: Sequence[Flow], enough: int, *, keeping: bool = False) -> list[Flow]:
+        """At most `enough` flows that end in the goals, those of the least effort; `keeping` takes all types."""
+        self._keeping = keeping
+        if not self.demanded <= {call.type.id for call in self.offered}:
+            return []
+        wanted = self._wanted(self.offered)
+        useful = [
+            o
+            for o in self.offered
+            if any(self._fits_any(p.type.kind, wanted) for p in o.signature.outputs.values())
+        ]
+        found: list[Flow] = []
+        queue: list[tuple[float, int, Flow]] = []
+        seen: set[frozenset[object]] = set()
+        self.looked_at = 0
+
+        def put(flow: Flow) -> None:
+            key: frozenset[object] = frozenset((*flow.calls, *(s.value for s in flow.streams)))
+            if key not in seen and self.looked_at < self.most_flows:
+                seen.add(key)
+                self.looked_at += 1
+                heapq.heappush(queue, (flow.effort, self.looked_at, flow))
+
+        for start in starts:
+            put(start)
+        while queue and len(found) < enough:
+            _, _, flow = heapq.heappop(queue)
+            if self._ends(flow):
+                found.append(flow)
+                continue
+            if len(flow.calls) < MOST_CALLS and self.looked_at < self.most_flows:
+                for more in self._steps(flow, useful, wanted):
+                    put(more)
+        return found
+
+    def _wanted(self, offered: Sequence[Offered]) -> frozenset[str]:
+        """Kinds from which a goal can be reached."""
+        wanted, before = set(self.goals), 0
+        while len(wanted) != before:
+            before = len(wanted)
+            for call in offered:
+                if any(self._fits_any(p.type.kind, wanted) for p in call.signature.outputs.values()):
+                    wanted |= {call.signature.inputs[name].type.kind for name in call.required}
+        return frozenset(wanted)
+
+    def _fits_any(self, kind: str, wanted: frozenset[str] | set[str]) -> bool:
+        return any(kind_fits(self.kinds, kind, each) for each in wanted)
+
+    def _ends(self, flow: Flow) -> bool:
+        if len(flow.streams) != len(self.goals) or not flow.calls:
+            return False
+        if not self.demanded <= {call.offered.type.id for call in flow.calls}:
+            return False
+        return any(
+            all(kind_fits(self.kinds, s.type.kind, goal) for s, goal in zip(order, self.goals, strict=True))
+            for order in permutations(flow.streams)
+        )
+
+    def _steps(self, flow: Flow, offered: Sequence[Offered], wanted: frozenset[str]) -> Iterator[Flow]:
+        for call in offered:
+            for chosen, bound in self._bindings(flow, call):
+                roles = Roles()
+                types = {s.value: s.type for s in chosen} | {v: t for s in chosen for v, t in s.trail}
+                if all(
+                    kind_fits(self.kinds, types[v].kind, call.signature.inputs[port].type.kind)
+                    and roles.taken(call.signature.inputs[port].type.role, types[v].role) is None
+                    for port, values in bound
+                    for v in values
+                ):
+                    yield from self._after(flow, call, chosen, bound, roles, wanted)
+
+    def _bindings(self, flow: Flow, call: Offered) -> Iterator[tuple[tuple[Stream, ...], Bound]]:
+        """The streams that a call can read, and which of its ports reads which."""
+        ports = call.required
+        streams = [s for s in flow.streams if call not in s.calls and not self._is_final(s)]
+        streams = [s for s in streams if not self._has_better(call, s)]
+        if not ports:
+            return
+        if len(ports) == 1 and call.signature.inputs[ports[0]].many:
+            if len(streams) == len(flow.streams) and len(streams) > 1:
+                yield tuple(streams), ((ports[0], tuple(s.value for s in streams)),)
+            return
+        freely = not call.keeps or self._keeping or call.type.id in self.demanded
+        for stream in streams if freely and (len(ports) == 1 or call.keeps) else ():
+            tail = stream.trail[-len(ports) :]  # an update is read beside what it is an update of
+            if len(tail) == len(ports) and len({type_.kind for _, type_ in tail}) == 1:
+                yield (stream,), tuple((p, (v,)) for p, (v, _) in zip(ports, tail, strict=True))
+        if 2 <= len(ports) <= len(streams):
+            for chosen in permutations(streams, len(ports)):
+                if not self._turned_round(call, chosen, streams):
+                    yield chosen, tuple((p, (s.value,)) for p, s in zip(ports, chosen, strict=True))
+
+    def _is_final(self, stream: Stream) -> bool:
+        """Whether a decoder wrote what is asked for: nothing has to be made of it."""
+        written = any(call.generates for call in stream.calls)
+        return written and any(kind_fits(self.kinds, stream.type.kind, goal) for goal in self.goals)
+
+    def _has_better(self, call: Offered, stream: Stream) -> bool:
+        """Whether the type has a method that is named after the modality of an input, and this is another."""
+        if not isinstance(stream.value.source, str):
+            return False
+        named = self._named.get((call.type.id, self.modalities[stream.value.source]))
+        return named is not None and named is not call and named.required == call.required
+
+    @cached_property
+    def _order(self) -> list[str]:
+        return list(self.modalities)
+
+    @cached_property
+    def _named(self) -> dict[tuple[str, str], Offered]:
+        return {(call.type.id, call.method): call for call in self.offered}
+
+    def _turned_round(self, call: Offered, chosen: Sequence[Stream], streams: Sequence[Stream]) -> bool:
+        """Whether two ports of one type read streams in another order than they stand: the same once more."""
+        ports = [call.signature.inputs[port].type for port in call.required]
+        types = [(port.kind, port.role if is_narrow(port) else "") for port in ports]
+        order = [streams.index(stream) for stream in chosen]
+        pairs = [(i, j) for j in range(len(order)) for i in range(j)]
+        return any(types[i] == types[j] and order[i] > order[j] for i, j in pairs)
+
+    def _after(
+        self,
+        flow: Flow,
+        call: Offered,
+        chosen: tuple[Stream, ...],
+        bound: Bound,
+        roles: Roles,
+        wanted: frozenset[str],
+    ) -> Iterator[Flow]:
+        outputs = {
+            name: port.type.with_role(roles.given(port.type.role))
+            for name, port in call.signature.outputs.items()
+        }
+        for type_ in outputs.values():
+            self.reached[type_.kind] = None
+        useful = [name for name, type_ in outputs.items() if self._fits_any(type_.kind, wanted)]
+        rest = tuple(s for s in flow.streams if s not in chosen)
+        types = {v: t for s in chosen for v, t in s.trail}
+        vague = sum(
+            not types[v].role and is_narrow(call.signature.inputs[port].type)
+            for port, values in bound
+            for v in values
+        )
+        same = len({outputs[name].kind for name in useful}) == 1  # outputs that say the same of other inputs
+        for names in ([useful] if len(useful) > 1 else []) + [[name] for name in useful]:
+            spare = len(useful) - len(names) if same else 0
+            made = self._call(call, bound, spare, vague)
+            opened = tuple(self._stream(made, name, outputs[name], chosen) for name in names)
+            streams = sorted((*rest, *opened), key=lambda s: sorted(map(self._order.index, s.roots)))
+            yield Flow(tuple(streams), (*flow.calls, made))
+
+    def _call(self, call: Offered, bound: Bound, spare: int, vague: int) -> FlowCall:
+        key = (call, bound, spare)
+        if key not in self._made:
+            self._made[key] = FlowCall(call, bound, len(self._made), spare, vague)
+        return self._made[key]
+
+    @staticmethod
+    def _stream(made: FlowCall, port: str, type_: PortType, read: tuple[Stream, ...]) -> Stream:
+        trail = read[0].trail if len(read) == 1 else ()
+        roots = frozenset(root for stream in read for root in stream.roots)
+        calls = frozenset(call for stream in read for call in stream.calls) | {made.offered}
+        return Stream((*trail, (FlowValue(made, port), type_)), roots, calls)
+
+    def leads_to(self, kind: str, goal: str) -> bool:
+        """Whether a value of one kind is one of the other."""
+        return kind_fits(self.kinds, kind, goal)
+
+    def givers(self, goal: str) -> set[str]:
+        """The module types that give a kind, whatever they read."""
+        return {
+            call.type.id
+            for call in self.offered
+            if any(kind_fits(self.kinds, p.type.kind, goal) for p in call.signature.outputs.values())
+        }

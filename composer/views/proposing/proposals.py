@@ -1,0 +1,209 @@
+"""Proposals: flows that the checker has found nothing wrong with, as documents, in the order of their rank."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from composer.graph import Report, check
+from composer.language import Source
+from composer.plugin import Registry, load_registry
+from composer.problems import InputError
+from composer.problems.suggest import unknown
+from composer.types import PortType
+from composer.views.proposing.flow_document import FlowDocument
+from composer.views.proposing.flow_search import FlowSearch
+from composer.views.proposing.flow_sizes import FlowSizes
+from composer.views.proposing.flows import Flow, FlowValue, Stream
+from composer.views.proposing.offered_calls import OfferedInput, offered_calls, offered_input
+
+__all__ = ["Proposal", "Proposals", "propose"]
+
+ALWAYS = "core"
+"""The plugin whose calls without weights (joining, pooling) every flow may use, whatever `using` names."""
+MOST_CHECKED = 400
+"""Documents that are checked before a search gives up: what the search cannot see is seldom."""
+
+
+@dataclass(frozen=True)
+class Proposal:
+    """One whole document that checks."""
+
+    document: FlowDocument
+    report: Report
+    parameters: int | None = None
+    """Counted where that was asked for."""
+
+    @property
+    def modules(self) -> dict[str, int]:
+        """The module types with weights, and how often each is called."""
+        return self.document.flow.modules
+
+    def text(self, name: str) -> str:
+        """The document under this name."""
+        return self.document.text(name)
+
+    def as_json(self) -> dict[str, object]:
+        return {
+            "modules": self.modules,
+            "nodes": self.document.node_lines,
+            "parameters": self.parameters,
+            "document": self.text(self.document.task),
+        }
+
+
+@dataclass(frozen=True)
+class Proposals:
+    """What was found, best first, and how many flows were looked at."""
+
+    inputs: tuple[str, ...]
+    goals: tuple[str, ...]
+    found: tuple[Proposal, ...]
+    looked_at: int
+
+    def as_json(self) -> dict[str, object]:
+        """What `--json` prints."""
+        return {
+            "from": list(self.inputs),
+            "to": list(self.goals),
+            "looked_at": self.looked_at,
+            "proposals": [each.as_json() for each in self.found],
+        }
+
+    def by_parameters(self) -> Proposals:
+        """The same with the parameters of each, the fewest first. Imports torch."""
+        from composer.views.cost import measure
+
+        counted = [
+            replace(each, parameters=sum(m.parameters for m in measure(each.report).modules.values()))
+            for each in self.found
+        ]
+        return replace(self, found=tuple(sorted(counted, key=lambda each: each.parameters or 0)))
+
+
+def propose(
+    inputs: Sequence[str],
+    goals: Sequence[str],
+    *,
+    using: Sequence[str] = (),
+    most: int = 5,
+    registry: Registry | None = None,
+) -> Proposals:
+    """Documents that lead from inputs of these modalities to values of these kinds; at most `most`.
+
+    Args:
+        inputs: modalities, such as `("video", "text")`; one that is named twice is two inputs.
+        goals: kinds, such as `("text",)` or `("embedding", "embedding")`.
+        using: plugins whose module types alone may be used, and module types that every proposal has to use.
+
+    Raises:
+        InputError: for a name that nothing has, and where nothing is found.
+    """
+    registry = registry if registry is not None else load_registry()
+    for name in inputs:
+        if name not in registry.modalities:
+            raise unknown("modality", name, registry.modalities)
+    for name in goals:
+        if name not in registry.kinds:
+            raise unknown("kind", name, registry.kinds)
+    demanded, types = _types(registry, using)
+    named: dict[str, OfferedInput] = {}
+    for name in inputs:
+        key = next(n for n in (name, *(f"{name}_{i}" for i in range(2, 99))) if n not in named)
+        named[key] = offered_input(registry.modalities[name], registry)
+    offered = offered_calls([registry.module_types[id] for id in types], registry.modalities)
+    modalities = {name: given.modality.id for name, given in named.items()}
+    search = FlowSearch(offered, registry.kinds, tuple(goals), modalities, demanded)
+    found: list[Proposal] = []
+    looked_at = 0
+    for keeping in (False, True):
+        flows = search.run(_starts(named), enough=max(64, 8 * most), keeping=keeping)
+        looked_at += search.looked_at
+        found = _sound(sorted(flows, key=lambda flow: flow.rank), named, goals, most, registry)
+        if found:
+            return Proposals(tuple(inputs), tuple(goals), tuple(found), looked_at)
+    raise _nothing(inputs, goals, using, search, named, looked_at, bool(flows))
+
+
+def _types(registry: Registry, using: Sequence[str]) -> tuple[frozenset[str], list[str]]:
+    """The module types that have to be used, and those that may be."""
+    plugins = {registry.module_types.origin(id).plugin for id in registry.module_types}
+    for name in using:
+        if name not in plugins and name not in registry.module_types:
+            raise unknown("plugin or module type", name, (*sorted(plugins), *registry.module_types))
+    demanded = frozenset(name for name in using if name not in plugins)
+    allowed = {name for name in using if name in plugins}
+
+    def may(id: str) -> bool:
+        plugin = registry.module_types.origin(id).plugin
+        free = plugin == ALWAYS and registry.module_types[id].stateless
+        return not allowed or plugin in allowed or id in demanded or free
+
+    return demanded, [id for id in registry.module_types if may(id)]
+
+
+def _starts(inputs: dict[str, OfferedInput]) -> list[Flow]:
+    """The inputs as they are, each with all its ports or with one of them."""
+    flows = [Flow(())]
+    for name, given in inputs.items():
+        each = [
+            Stream(((FlowValue(name, port), type_),), frozenset({name}), frozenset())
+            for port, type_ in given.ports.items()
+        ]
+        choices = [(stream,) for stream in each] + ([tuple(each)] if len(each) > 1 else [])
+        flows = [replace(flow, streams=(*flow.streams, *chosen)) for flow in flows for chosen in choices]
+    return flows[:64]
+
+
+def _sound(
+    flows: Sequence[Flow],
+    inputs: dict[str, OfferedInput],
+    goals: Sequence[str],
+    most: int,
+    registry: Registry,
+) -> list[Proposal]:
+    """The first flows whose documents have no problem, not even a warning."""
+    found: list[Proposal] = []
+    for flow in flows[:MOST_CHECKED]:
+        sizes = FlowSizes(flow, inputs)
+        if not sizes.settle():
+            continue
+        document = FlowDocument(flow, inputs, goals, sizes)
+        report = check(Source("proposal.yaml", document.text("proposal")), registry=registry)
+        if not report.problems:
+            found.append(Proposal(document, report))
+        if len(found) == most:
+            break
+    return found
+
+
+def _nothing(
+    inputs: Sequence[str],
+    goals: Sequence[str],
+    using: Sequence[str],
+    search: FlowSearch,
+    named: dict[str, OfferedInput],
+    looked_at: int,
+    some: bool,
+) -> InputError:
+    """The error of a search that found nothing: how far it came, and what is missing."""
+    given: dict[str, PortType] = {p.kind: p for each in named.values() for p in each.ports.values()}
+    reached = [kind for kind in dict.fromkeys((*given, *search.reached))]
+    missing = [goal for goal in goals if not any(search.leads_to(kind, goal) for kind in reached)]
+    message = f"no flow leads from {' and '.join(inputs)} to {' and '.join(goals)}"
+    message += f" ({looked_at:,} were looked at); reached: {', '.join(reached)}"
+    if some:
+        return InputError(
+            f"{message}. Flows were found, and none of their documents checks; name module types in --using"
+        )
+    if missing:
+        givers = sorted(search.givers(missing[0]))
+        lacks = (
+            f"; {', '.join(givers)} would give it, and what they read is not reached"
+            if givers
+            else "; no module type here gives it"
+        )
+        return InputError(f"{message}. Missing: {', '.join(missing)}{lacks}")
+    rest = ", which have to be used too" if search.demanded else ""
+    whose = f" of {', '.join(using)}" if using else ""
+    return InputError(f"{message}. Nothing{whose} joins all inputs on the way{rest}")
