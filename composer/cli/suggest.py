@@ -53,7 +53,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     from composer.problems import InputError
-    from composer.views.proposing import propose, proposals_text
+    from composer.views.proposing import proposals_text, propose
 
     if args.out is not None:
         from composer.cli.scaffold import refuse_existing

@@ -10,7 +10,7 @@ from composer import check
 from composer.plugin import Config, Method, ModuleType, Registry, hookimpl, load_registry
 from composer.problems import InputError
 from composer.types import Signature
-from composer.views.proposing import Proposals, propose, proposals_text
+from composer.views.proposing import Proposals, proposals_text, propose
 
 PASSING = {"mplug2.width_adapter": "states", "mplug2.residual_norm": "update", "mplug2.strip_prompt": "text"}
 """Types that give what they take, so that a search leaves them out; the input that they pass on."""

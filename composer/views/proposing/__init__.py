@@ -3,4 +3,4 @@
 from composer.views.proposing.proposals import Proposal, Proposals, propose
 from composer.views.proposing.proposals_text import proposals_text
 
-__all__ = ["Proposal", "Proposals", "propose", "proposals_text"]
+__all__ = ["Proposal", "Proposals", "proposals_text", "propose"]

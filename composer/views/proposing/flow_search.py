@@ -55,7 +55,8 @@ class FlowSearch:
             if any(self._fits_any(p.type.kind, wanted) for p in o.signature.outputs.values())
         ]
         found: list[Flow] = []
-        queue: list[tuple[float, int, Flow]] = []
+        queue: list[tuple[float, float, int, Flow]] = []
+        ways = self._ways(useful)
         seen: set[frozenset[object]] = set()
         self.looked_at = 0
 
@@ -64,12 +65,13 @@ class FlowSearch:
             if key not in seen and self.looked_at < self.most_flows:
                 seen.add(key)
                 self.looked_at += 1
-                heapq.heappush(queue, (flow.effort, self.looked_at, flow))
+                left = self._left(flow, ways)
+                heapq.heappush(queue, (round(flow.effort + left, 6), left, self.looked_at, flow))
 
         for start in starts:
             put(start)
         while queue and len(found) < enough:
-            _, _, flow = heapq.heappop(queue)
+            _, _, _, flow = heapq.heappop(queue)
             if self._ends(flow):
                 found.append(flow)
                 continue
@@ -77,6 +79,34 @@ class FlowSearch:
                 for more in self._steps(flow, useful, wanted):
                     put(more)
         return found
+
+    def _ways(self, offered: Sequence[Offered]) -> dict[str, tuple[Offered, ...]]:
+        """The calls of least effort from each kind that is read to a goal, whatever else they read."""
+        ways: dict[str, tuple[Offered, ...]] = dict.fromkeys(self.goals, ())
+        changed = True
+        while changed:
+            changed = False
+            for call in offered:
+                rest = [self._way(p.type.kind, ways) for p in call.signature.outputs.values()]
+                known = [(call, *way) for way in rest if way is not None]
+                for kind in (
+                    {call.signature.inputs[name].type.kind for name in call.required} if known else ()
+                ):
+                    way = min(known, key=_effort)
+                    if kind not in ways or _effort(way) < _effort(ways[kind]):
+                        ways[kind], changed = way, True
+        return ways
+
+    def _way(self, kind: str, ways: Mapping[str, tuple[Offered, ...]]) -> tuple[Offered, ...] | None:
+        found = [way for each, way in ways.items() if kind_fits(self.kinds, kind, each)]
+        return min(found, key=_effort, default=None)
+
+    def _left(self, flow: Flow, ways: Mapping[str, tuple[Offered, ...]]) -> float:
+        """What a flow needs at least to end: the ways of its streams, each module once, and what joins them."""
+        calls = {call for s in flow.streams for call in self._way(s.type.kind, ways) or ()}
+        modules = {call.type.id for call in calls if not call.type.stateless} - flow.modules.keys()
+        joins = max(len(flow.streams) - len(self.goals), 0)
+        return len(modules) + 0.25 * sum(call.type.stateless for call in calls) + 0.25 * joins
 
     def _wanted(self, offered: Sequence[Offered]) -> frozenset[str]:
         """Kinds from which a goal can be reached."""
@@ -218,3 +248,7 @@ class FlowSearch:
             for call in self.offered
             if any(kind_fits(self.kinds, p.type.kind, goal) for p in call.signature.outputs.values())
         }
+
+
+def _effort(way: Sequence[Offered]) -> float:
+    return sum(0.25 if call.type.stateless else 1.0 for call in way)

@@ -76,7 +76,7 @@ class FlowSizes:
     def _type_of(self, value: FlowValue) -> PortType:
         if isinstance(value.source, str):
             given = self.inputs[value.source]
-            own = {
+            own: dict[str, Symbol] = {
                 s: field_symbol(s.name, value.source)
                 for d in given.ports[value.port].dims
                 for s in d.symbols

@@ -14,8 +14,8 @@ from functools import partial
 from pydantic import ValidationError
 
 from composer.plugin import Config, Modality, ModuleType, Registry
-from composer.plugin.answers import as_ports, as_signature
-from composer.plugin.asking import ask, unchanged
+from composer.plugin.answers import as_instance, as_ports, as_signature
+from composer.plugin.asking import ask
 from composer.problems import ComposerError
 from composer.types import Dim, Port, PortType, Signature, Symbol
 
@@ -160,7 +160,7 @@ def _config(model: type[Config], with_: Mapping[str, object]) -> Config:
         return ask(
             partial(model.model_validate, dict(with_)),
             what="a config",
-            accept=unchanged,
+            accept=as_instance(model, f"a `{model.__name__}`"),
             passing=(ValidationError,),
         )
     except ValidationError as error:

@@ -188,7 +188,7 @@ def _nothing(
 ) -> InputError:
     """The error of a search that found nothing: how far it came, and what is missing."""
     given: dict[str, PortType] = {p.kind: p for each in named.values() for p in each.ports.values()}
-    reached = [kind for kind in dict.fromkeys((*given, *search.reached))]
+    reached = list(dict.fromkeys((*given, *search.reached)))
     missing = [goal for goal in goals if not any(search.leads_to(kind, goal) for kind in reached)]
     message = f"no flow leads from {' and '.join(inputs)} to {' and '.join(goals)}"
     message += f" ({looked_at:,} were looked at); reached: {', '.join(reached)}"
