@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from itertools import chain, count
 
 from composer.views.proposing.flow_sizes import FlowSizes
-from composer.views.proposing.flows import Flow, FlowCall, FlowValue
+from composer.views.proposing.flows import CallFlow, FlowCall, FlowValue
 from composer.views.proposing.offered_calls import OfferedInput
 
 __all__ = ["FlowDocument"]
@@ -21,7 +21,7 @@ _OTHER_VALUES = {"true", "false", "null", "yes", "no", "on", "off", "y", "n"}
 class FlowDocument:
     """Writes one flow. `node_lines` are its nodes as the document has them, a line each."""
 
-    flow: Flow
+    flow: CallFlow
     inputs: Mapping[str, OfferedInput]
     goals: Sequence[str]
     sizes: FlowSizes

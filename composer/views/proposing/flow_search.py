@@ -15,7 +15,7 @@ from itertools import permutations
 
 from composer.graph.fitting import Roles, kind_fits
 from composer.types import Kind, PortType
-from composer.views.proposing.flows import Flow, FlowCall, FlowValue, Stream
+from composer.views.proposing.flows import CallFlow, FlowCall, FlowValue, Stream
 from composer.views.proposing.offered_calls import Offered, is_narrow
 
 __all__ = ["FlowSearch"]
@@ -43,7 +43,7 @@ class FlowSearch:
     _keeping: bool = False
     _made: dict[tuple[Offered, Bound, int], FlowCall] = field(default_factory=dict)
 
-    def run(self, starts: Sequence[Flow], enough: int, *, keeping: bool = False) -> list[Flow]:
+    def run(self, starts: Sequence[CallFlow], enough: int, *, keeping: bool = False) -> list[CallFlow]:
         """At most `enough` flows that end in the goals, those of the least effort; `keeping` takes all types."""
         self._keeping = keeping
         if not self.demanded <= {call.type.id for call in self.offered}:
@@ -54,13 +54,13 @@ class FlowSearch:
             for o in self.offered
             if any(self._fits_any(p.type.kind, wanted) for p in o.signature.outputs.values())
         ]
-        found: list[Flow] = []
-        queue: list[tuple[float, float, int, Flow]] = []
+        found: list[CallFlow] = []
+        queue: list[tuple[float, float, int, CallFlow]] = []
         ways = self._ways(useful)
         seen: set[frozenset[object]] = set()
         self.looked_at = 0
 
-        def put(flow: Flow) -> None:
+        def put(flow: CallFlow) -> None:
             key: frozenset[object] = frozenset((*flow.calls, *(s.value for s in flow.streams)))
             if key not in seen and self.looked_at < self.most_flows:
                 seen.add(key)
@@ -101,7 +101,7 @@ class FlowSearch:
         found = [way for each, way in ways.items() if kind_fits(self.kinds, kind, each)]
         return min(found, key=_effort, default=None)
 
-    def _left(self, flow: Flow, ways: Mapping[str, tuple[Offered, ...]]) -> float:
+    def _left(self, flow: CallFlow, ways: Mapping[str, tuple[Offered, ...]]) -> float:
         """What a flow needs at least to end: the ways of its streams, each module once, and what joins them."""
         calls = {call for s in flow.streams for call in self._way(s.type.kind, ways) or ()}
         modules = {call.type.id for call in calls if not call.type.stateless} - flow.modules.keys()
@@ -121,7 +121,7 @@ class FlowSearch:
     def _fits_any(self, kind: str, wanted: frozenset[str] | set[str]) -> bool:
         return any(kind_fits(self.kinds, kind, each) for each in wanted)
 
-    def _ends(self, flow: Flow) -> bool:
+    def _ends(self, flow: CallFlow) -> bool:
         if len(flow.streams) != len(self.goals) or not flow.calls:
             return False
         if not self.demanded <= {call.offered.type.id for call in flow.calls}:
@@ -131,7 +131,9 @@ class FlowSearch:
             for order in permutations(flow.streams)
         )
 
-    def _steps(self, flow: Flow, offered: Sequence[Offered], wanted: frozenset[str]) -> Iterator[Flow]:
+    def _steps(
+        self, flow: CallFlow, offered: Sequence[Offered], wanted: frozenset[str]
+    ) -> Iterator[CallFlow]:
         for call in offered:
             for chosen, bound in self._bindings(flow, call):
                 roles = Roles()
@@ -144,7 +146,7 @@ class FlowSearch:
                 ):
                     yield from self._after(flow, call, chosen, bound, roles, wanted)
 
-    def _bindings(self, flow: Flow, call: Offered) -> Iterator[tuple[tuple[Stream, ...], Bound]]:
+    def _bindings(self, flow: CallFlow, call: Offered) -> Iterator[tuple[tuple[Stream, ...], Bound]]:
         """The streams that a call can read, and which of its ports reads which."""
         ports = call.required
         streams = [s for s in flow.streams if call not in s.calls and not self._is_final(s)]
@@ -195,13 +197,13 @@ class FlowSearch:
 
     def _after(
         self,
-        flow: Flow,
+        flow: CallFlow,
         call: Offered,
         chosen: tuple[Stream, ...],
         bound: Bound,
         roles: Roles,
         wanted: frozenset[str],
-    ) -> Iterator[Flow]:
+    ) -> Iterator[CallFlow]:
         outputs = {
             name: port.type.with_role(roles.given(port.type.role))
             for name, port in call.signature.outputs.items()
@@ -222,7 +224,7 @@ class FlowSearch:
             made = self._call(call, bound, spare, vague)
             opened = tuple(self._stream(made, name, outputs[name], chosen) for name in names)
             streams = sorted((*rest, *opened), key=lambda s: sorted(map(self._order.index, s.roots)))
-            yield Flow(tuple(streams), (*flow.calls, made))
+            yield CallFlow(tuple(streams), (*flow.calls, made))
 
     def _call(self, call: Offered, bound: Bound, spare: int, vague: int) -> FlowCall:
         key = (call, bound, spare)

@@ -10,10 +10,10 @@ from composer.graph.solver import Solver
 from composer.plugin import Config
 from composer.plugin.asking import ask, unchanged
 from composer.types import UNBOUNDED, Dim, PortType, Symbol
-from composer.views.proposing.flows import Flow, FlowValue
+from composer.views.proposing.flows import CallFlow, FlowValue
 from composer.views.proposing.offered_calls import OfferedInput, field_symbol
 
-__all__ = ["FlowSizes", "Owner"]
+__all__ = ["FlowSizes", "SizedPart"]
 
 USUAL = (64, 128, 256, 512, 768, 1024, 32, 96)
 """Sizes that are tried where those of the examples do not go together."""
@@ -22,7 +22,7 @@ FieldOf = tuple[str, str]
 
 
 @dataclass
-class Owner:
+class SizedPart:
     """A module or an input, with the config that it gets."""
 
     model: type[Config]
@@ -42,20 +42,20 @@ class Owner:
 class FlowSizes:
     """`parameters` name the sizes that several fields share; `owners` hold configs that refer to them as `$name`."""
 
-    flow: Flow
+    flow: CallFlow
     inputs: Mapping[str, OfferedInput]
-    owners: dict[str, Owner] = field(default_factory=dict)
+    owners: dict[str, SizedPart] = field(default_factory=dict)
     parameters: dict[str, int] = field(default_factory=dict)
     _solver: Solver = field(default_factory=Solver)
 
     def settle(self) -> bool:
         """Whether the sizes go together."""
         for name, given in self.inputs.items():
-            self.owners[name] = Owner(given.modality.config, dict(given.with_), dict(given.fields))
+            self.owners[name] = SizedPart(given.modality.config, dict(given.with_), dict(given.fields))
         for call in self.flow.calls:
             offered = call.offered
             owner = self.owners.setdefault(
-                offered.type.id, Owner(offered.type.config, dict(offered.with_), {})
+                offered.type.id, SizedPart(offered.type.config, dict(offered.with_), {})
             )
             owner.fields |= offered.fields
         if not all(self._unify(given, wanted) for given, wanted in self._edges()):

@@ -8,7 +8,7 @@ from typing import NamedTuple, Union
 from composer.types import PortType
 from composer.views.proposing.offered_calls import Offered
 
-__all__ = ["Flow", "FlowCall", "FlowValue", "Stream"]
+__all__ = ["CallFlow", "FlowCall", "FlowValue", "Stream"]
 
 
 class FlowValue(NamedTuple):
@@ -51,7 +51,7 @@ class Stream:
 
 
 @dataclass(frozen=True)
-class Flow:
+class CallFlow:
     """Calls so far, in order, and the streams that are open."""
 
     streams: tuple[Stream, ...]

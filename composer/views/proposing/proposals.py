@@ -14,7 +14,7 @@ from composer.types import PortType
 from composer.views.proposing.flow_document import FlowDocument
 from composer.views.proposing.flow_search import FlowSearch
 from composer.views.proposing.flow_sizes import FlowSizes
-from composer.views.proposing.flows import Flow, FlowValue, Stream
+from composer.views.proposing.flows import CallFlow, FlowValue, Stream
 from composer.views.proposing.offered_calls import OfferedInput, offered_calls, offered_input
 
 __all__ = ["Proposal", "Proposals", "propose"]
@@ -142,9 +142,9 @@ def _types(registry: Registry, using: Sequence[str]) -> tuple[frozenset[str], li
     return demanded, [id for id in registry.module_types if may(id)]
 
 
-def _starts(inputs: dict[str, OfferedInput]) -> list[Flow]:
+def _starts(inputs: dict[str, OfferedInput]) -> list[CallFlow]:
     """The inputs as they are, each with all its ports or with one of them."""
-    flows = [Flow(())]
+    flows = [CallFlow(())]
     for name, given in inputs.items():
         each = [
             Stream(((FlowValue(name, port), type_),), frozenset({name}), frozenset())
@@ -156,7 +156,7 @@ def _starts(inputs: dict[str, OfferedInput]) -> list[Flow]:
 
 
 def _sound(
-    flows: Sequence[Flow],
+    flows: Sequence[CallFlow],
     inputs: dict[str, OfferedInput],
     goals: Sequence[str],
     most: int,
