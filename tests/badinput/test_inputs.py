@@ -270,7 +270,7 @@ def test_an_address_in_the_place_of_a_file_is_called_one(composer, tiny, address
     """No file of that name is looked for by the reader of the message: nothing here is fetched."""
     loaded = composer("run", f"{tiny.document}:image-qa", "--weights", address, "question=a")
     assert (loaded.code, loaded.out) == (1, "")
-    assert "it is an address, and nothing is fetched; save the checkpoint as a file" in loaded.err
+    assert f"`{address}` is an address, and nothing is fetched from one; save it as a file" in loaded.err
     checked = composer("check", address)
     assert checked.code == 1
     assert f"{address} cannot be read as a document: it is an address, and nothing is fetched" in checked.out
