@@ -85,8 +85,9 @@ def test_every_module_is_one_engine_with_its_profile(built: Built) -> None:
         assert not packed.program.graphs
         shapes |= {each.value: (each.smallest, each.best, each.largest) for each in step.inputs}
     nodes = [stage.nodes for stage in built.stages[:-1]]
-    modules = [["picture"], ["looked"], ["visual"], ["words"], ["language"], ["fused", "memory"], ["answer"]]
-    assert sorted(nodes) == sorted(modules)
+    seen = [["picture"], ["visual/looked"], ["visual/visual"]]
+    asked = [["asked/words"], ["asked/language"], ["asked/fused", "asked/memory"]]
+    assert sorted(nodes) == sorted([*seen, *asked, ["answer"]])
     assert shapes["question.tokens.ids"] == ([1, 1], [2, 16], [4, 24])
     assert shapes["image.frames"] == tuple([count, 1, 64, 64, 3] for count in (1, 2, 4))
     # 16 patches, the class position and the question
