@@ -278,7 +278,7 @@ def test_what_falls_back_is_named_and_can_be_refused(tmp_path: Path) -> None:
     done = composer(*arguments, before=FALLS_BACK)
     assert done.returncode == 1
     error = done.stderr.splitlines()[-1]
-    assert "--require-full was given: aten.special_bessel_j0.default x 1 (in visual)" in error
+    assert "--require-full was given: aten.special_bessel_j0.default x 1 (in visual/visual)" in error
     assert not (tmp_path / "x").exists()
 
 
