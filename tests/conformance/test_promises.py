@@ -179,12 +179,11 @@ def test_a_signature_that_cannot_hold_is_named(
     assert message in failure(report).reason
 
 
-def test_text_ports_are_skipped_with_the_reason() -> None:
+def test_a_method_that_takes_texts_is_given_some() -> None:
     signature = Signature({"texts": "text[B]"}, {"states": STATES})
-    report = check("Mixer", {"forward": Method(lambda config: signature)})
-    reasons = [(result.check, result.outcome, result.reason) for result in report.results]
-    assert reasons[0] == ("signature", "skip", "texts is text[B], which stays on the host")
-    assert [check for check, _, _ in reasons] == ["signature", "entries"]
+    fault = failure(check("Mixer", {"forward": Method(lambda config: signature)}))
+    assert fault.check == "texts"
+    assert "unexpected keyword argument 'texts'" in fault.reason
 
 
 def test_padding_is_skipped_where_there_is_no_room() -> None:

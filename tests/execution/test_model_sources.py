@@ -47,7 +47,7 @@ def test_a_grandchild_keeps_them_too(child: Path) -> None:
 def test_a_child_that_removes_a_module_leaves_its_keys(child: Path) -> None:
     child.write_text(
         "composer: 1\nname: child\nextends: quickstart\nmodules: {text: null, fusion: null}\n"
-        "tasks: {image-qa: null, video-caption: null}\n"
+        "pieces: {asked: null}\ntasks: {image-qa: null, video-caption: null}\n"
     )
     model = composer.load(child)
     assert model.loading is not None

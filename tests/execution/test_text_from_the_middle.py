@@ -84,7 +84,7 @@ def test_each_node_has_its_time(chain: Model) -> None:
     timing = Timing(chain.device)
     with timing:
         chain.run(image=picture("red"))
-    assert list(timing.nodes)[3:7] == ["caption", "named", "asked", "question"]
+    assert list(timing.nodes)[3:7] == ["caption", "named", "query", "question"]
 
 
 def test_sessions_keep_what_depends_on_what_they_keep(tmp_path: Path) -> None:

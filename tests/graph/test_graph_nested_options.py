@@ -187,7 +187,11 @@ def test_what_a_child_keeps_by_changing_the_type_is_removed_at_its_level(
         (
             "{uses: core.beam, with: {beems: 3}}",
             "core.beam has no option `beems`",
-            ("did you mean `beams`?", "core.beam takes beams"),
+            (
+                "did you mean `beams`?",
+                "core.beam takes repetition_penalty, no_repeat_ngram, forbidden, first, last, stop, beams, "
+                "length_penalty, early_stop, groups, diversity",
+            ),
         ),
         (
             "{}",
