@@ -50,7 +50,8 @@ def test_every_port_is_of_a_registered_kind_and_rank(registry: Registry) -> None
         "core.layer_norm": {"dim": 4},
     }
     for module_type in registry.module_types.values():
-        config = module_type.config.model_validate(configs.get(module_type.id, {}))
+        example = next(iter(module_type.examples), {})
+        config = module_type.config.model_validate(configs.get(module_type.id, example))
         for method in module_type.methods.values():
             signature = method.signature(config)
             for port in (*signature.inputs.values(), *signature.outputs.values()):
