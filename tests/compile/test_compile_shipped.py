@@ -77,7 +77,7 @@ def hold(model: Model, artifact: composer_compile.Artifact, task: str) -> None:
 @pytest.mark.parametrize(
     ("document", "tasks"),
     [
-        ("mplug2", TASKS),
+        pytest.param("mplug2", TASKS, marks=pytest.mark.slow, id="mplug2, every task"),
         ("mplug2-base", ("image-caption",)),
         pytest.param("mplug2-base", TASKS, marks=pytest.mark.slow, id="mplug2-base, every task"),
     ],

@@ -157,6 +157,7 @@ class Falling(LibraryJob):
         os.kill(os.getpid(), signal.SIGSEGV)
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.skipif(shutil.which("g++") is None, reason="there is no C++ compiler")
 def test_a_compile_whose_library_builder_crashes_is_refused_and_leaves_nothing(

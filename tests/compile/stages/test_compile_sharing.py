@@ -99,7 +99,7 @@ def test_a_backend_that_builds_per_module_gets_every_module_once(
         assert found == small.model.run("video-qa", video=video, **QUESTION)
 
 
-@pytest.mark.parametrize("name", ["fusion", "fused"])
+@pytest.mark.parametrize("name", ["fusion", pytest.param("fused", marks=pytest.mark.slow)])
 def test_a_module_or_a_node_keeps_a_precision_of_its_own(small: Any, tmp_path: Path, name: str) -> None:
     options = composer_compile.Options(
         ranges=BATCH, precision="fp16", precisions={name: "fp32"}, tolerance=0.1
