@@ -6,19 +6,13 @@ import os
 import shutil
 import tempfile
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
-import composer_compile
 import numpy as np
 import pytest
-import torch
+from compiled import Compiled, compiled
 from composer_compile.backends.tensorrt import tensorrt_builder, tensorrt_library, tensorrt_loader
 from composer_compile.backends.tensorrt.tensorrt_library import TensorRTLibrary
-from word_list import WORDS
-
-from composer.execution import Model, load
-from composer.weights import save_weights
 
 # What torch built for the backend inductor is kept from test to test; an own folder leaves users' caches alone.
 os.environ.setdefault(
@@ -75,37 +69,13 @@ tasks:
 """
 
 
-@dataclass(frozen=True)
-class Small:
-    """The small document, its weights, its live model and its artifact."""
-
-    document: Path
-    weights: Path
-    model: Model
-    artifact: Path
-
-
 @pytest.fixture(scope="session")
-def small(tmp_path_factory: pytest.TempPathFactory) -> Small:
-    folder = tmp_path_factory.mktemp("small")
-    (folder / "words.txt").write_text("\n".join(WORDS) + "\n")
-    document = folder / "small.yaml"
-    document.write_text(DOCUMENT)
-    torch.manual_seed(7)
-    model = load(document, weights="initial")
-    # Initial weights are so small that every beam scores nearly the same.
-    for module in model.modules.values():
-        for parameter in module.parameters():
-            parameter.data.mul_(3).add_(torch.randn_like(parameter) * 0.05)
-    weights = folder / "weights.safetensors"
-    save_weights(model.modules, weights)
-    artifact = folder / "artifact"
-    composer_compile.compile_document(document, artifact, weights=weights)
-    return Small(document, weights, model, artifact)
+def small(tmp_path_factory: pytest.TempPathFactory) -> Compiled:
+    return compiled(tmp_path_factory.mktemp("small"), "small", DOCUMENT, seed=7)
 
 
 @pytest.fixture
-def copied(small: Small, tmp_path: Path) -> Path:
+def copied(small: Compiled, tmp_path: Path) -> Path:
     """A copy of the artifact that a test may damage."""
     target = tmp_path / "copy"
     shutil.copytree(small.artifact, target)

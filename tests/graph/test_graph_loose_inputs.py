@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from documents import checked
+from documents import changed, checked
 
 from composer.graph import Report
 from composer.plan import plan_task
@@ -42,11 +42,7 @@ tasks:
 
 
 def report(*changes: tuple[str, str]) -> Report:
-    text = DOCUMENT
-    for old, new in changes:
-        assert old in text
-        text = text.replace(old, new, 1)
-    return checked(text)
+    return checked(changed(DOCUMENT, *changes))
 
 
 def only(*changes: tuple[str, str]) -> Problem:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 import pytest
-from documents import checked
+from documents import changed, checked
 
 from composer.graph import Report
 from composer.plan import plan_objective, plan_task
@@ -48,11 +48,7 @@ tasks:
 
 
 def report(*changes: tuple[str, str]) -> Report:
-    text = DOCUMENT
-    for old, new in changes:
-        assert old in text
-        text = text.replace(old, new, 1)
-    return checked(text)
+    return checked(changed(DOCUMENT, *changes))
 
 
 def errors(*changes: tuple[str, str]) -> list[Problem]:

@@ -13,12 +13,20 @@ from composer.language import Library, Resolved, Source, resolve
 from composer.plugin import Registry
 from composer.problems.fix import apply_fixes
 
-__all__ = ["checked", "codes", "fixed", "resolved", "toy_registry"]
+__all__ = ["changed", "checked", "codes", "fixed", "resolved", "toy_registry"]
 
 
 @lru_cache(maxsize=1)
 def toy_registry() -> Registry:
     return toy.registry()
+
+
+def changed(text: str, *changes: tuple[str, str]) -> str:
+    """A document with parts of its text replaced, each once; what is replaced has to be there."""
+    for old, new in changes:
+        assert old in text
+        text = text.replace(old, new, 1)
+    return text
 
 
 def checked(text: str, settings: Mapping[str, Any] | None = None) -> Report:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +12,7 @@ import composer_compile
 import numpy as np
 import pytest
 import torch
+from compiled import Compiled, compiled
 from composer_compile.artifact.manifest import (
     GenerateEntry,
     HostCallEntry,
@@ -26,12 +26,9 @@ from composer_compile.errors import CompileError
 from composer_compile.options import Options
 from composer_compile.parity.records import verify_samples
 from composer_compile.plan.planner import plan_document
-from word_list import WORDS
 
 from composer.cli import main
-from composer.execution import Model, load
 from composer.problems import InputError
-from composer.weights import save_weights
 
 Clip = Callable[[int], np.ndarray]
 
@@ -70,31 +67,9 @@ tasks:
 """
 
 
-@dataclass(frozen=True)
-class Middle:
-    """The document, its weights, its live model and its artifact."""
-
-    document: Path
-    weights: Path
-    model: Model
-    artifact: Path
-
-
 @pytest.fixture(scope="module")
-def middle(tmp_path_factory: pytest.TempPathFactory) -> Middle:
-    folder = tmp_path_factory.mktemp("middle")
-    (folder / "words.txt").write_text("\n".join(WORDS) + "\n")
-    document = folder / "middle.yaml"
-    document.write_text(DOCUMENT)
-    torch.manual_seed(3)
-    model = load(document, weights="initial")
-    for module in model.modules.values():
-        for parameter in module.parameters():
-            parameter.data.mul_(3).add_(torch.randn_like(parameter) * 0.05)
-    weights = folder / "weights.safetensors"
-    save_weights(model.modules, weights)
-    composer_compile.compile_document(document, folder / "artifact", weights=weights)
-    return Middle(document, weights, model, folder / "artifact")
+def middle(tmp_path_factory: pytest.TempPathFactory) -> Compiled:
+    return compiled(tmp_path_factory.mktemp("middle"), "middle", DOCUMENT, seed=3)
 
 
 def same(ours: dict[str, Any], theirs: dict[str, Any]) -> bool:
@@ -105,7 +80,7 @@ def same(ours: dict[str, Any], theirs: dict[str, Any]) -> bool:
     return True
 
 
-def test_it_answers_as_the_live_model(middle: Middle, clip: Clip) -> None:
+def test_it_answers_as_the_live_model(middle: Compiled, clip: Clip) -> None:
     with composer_compile.load(middle.artifact) as artifact:
         order = [type(part).__name__ for part in artifact.manifest.tasks["twice"].order]
         one = {"video": clip(1), "question": "is 0.1 there"}
@@ -123,7 +98,7 @@ def test_it_answers_as_the_live_model(middle: Middle, clip: Clip) -> None:
     assert order == [kind.__name__ for kind in kinds]
 
 
-def test_every_stage_was_compared(middle: Middle) -> None:
+def test_every_stage_was_compared(middle: Compiled) -> None:
     with composer_compile.load(middle.artifact) as artifact:
         compared = {each.output for each in artifact.manifest.parity["twice"].differences}
         assert {
@@ -139,13 +114,13 @@ def test_every_stage_was_compared(middle: Middle) -> None:
         assert {"said.ids", "answer.ids"} <= {each.output for each in verified.differences}
 
 
-def test_it_needs_no_file_beside_it(middle: Middle, tmp_path: Path, clip: Clip) -> None:
+def test_it_needs_no_file_beside_it(middle: Compiled, tmp_path: Path, clip: Clip) -> None:
     shutil.copytree(middle.artifact, tmp_path / "moved")
     with composer_compile.load(tmp_path / "moved") as artifact:
         assert same(artifact.run(video=clip(4), question="a"), middle.model.run(video=clip(4), question="a"))
 
 
-def test_a_length_that_was_not_compiled_is_told(middle: Middle, tmp_path: Path, clip: Clip) -> None:
+def test_a_length_that_was_not_compiled_is_told(middle: Compiled, tmp_path: Path, clip: Clip) -> None:
     copy = tmp_path / "copy"
     shutil.copytree(middle.artifact, copy)
     data = json.loads((copy / "manifest.json").read_text())
@@ -169,7 +144,7 @@ def test_a_length_that_was_not_compiled_is_told(middle: Middle, tmp_path: Path, 
         ),
     ],
 )
-def test_ranges_of_what_is_read_are_held(middle: Middle, tmp_path: Path, span: str, told: str) -> None:
+def test_ranges_of_what_is_read_are_held(middle: Compiled, tmp_path: Path, span: str, told: str) -> None:
     options = Options(ranges={"asked.length": span, "batch": "1..1"}, accept_drift=True)
     with pytest.raises(CompileError, match=told):
         composer_compile.compile_document(
@@ -178,7 +153,7 @@ def test_ranges_of_what_is_read_are_held(middle: Middle, tmp_path: Path, span: s
     assert not (tmp_path / "out").exists()
 
 
-def test_what_would_run_where_is_planned(middle: Middle) -> None:
+def test_what_would_run_where_is_planned(middle: Compiled) -> None:
     (task,) = plan_document(middle.document).tasks
     assert task.sizes == {"batch": 2, "asked.length": 6}
     stages = {stage.name: [node.name for node in stage.nodes] for stage in task.stages}
@@ -187,12 +162,12 @@ def test_what_would_run_where_is_planned(middle: Middle) -> None:
     assert all(node.on_host for stage in task.stages if stage.name == "host" for node in stage.nodes)
 
 
-def test_inspect_tells_of_what_is_read(middle: Middle, capsys: pytest.CaptureFixture[str]) -> None:
+def test_inspect_tells_of_what_is_read(middle: Compiled, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["inspect", str(middle.artifact)]) == 0
     assert "host    asked                text (asked.length 2..12)" in capsys.readouterr().out
 
 
-def test_a_manifest_that_names_nothing_is_refused(middle: Middle) -> None:
+def test_a_manifest_that_names_nothing_is_refused(middle: Compiled) -> None:
     data = json.loads((middle.artifact / "manifest.json").read_text())
     part = next(part for part in data["tasks"]["twice"]["order"] if "read" in part)
     part["sources"] = {"text": "nobody.text"}
@@ -203,7 +178,7 @@ def test_a_manifest_that_names_nothing_is_refused(middle: Middle) -> None:
 
 
 @pytest.mark.slow
-def test_inductor_answers_the_same(middle: Middle, tmp_path: Path, clip: Clip) -> None:
+def test_inductor_answers_the_same(middle: Compiled, tmp_path: Path, clip: Clip) -> None:
     out = tmp_path / "inductor"
     composer_compile.compile_document(
         middle.document, out, weights=middle.weights, options=Options(backend="inductor")
