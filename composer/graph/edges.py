@@ -33,14 +33,13 @@ from composer.graph.fitting import (
 from composer.graph.solver import Refused, Solver
 from composer.graph.vocabularies import Carried, Vocabularies, entries_port
 from composer.language import Resolved
-from composer.plugin import Config, Modality, NoConfig, Registry
+from composer.plugin import Config, Modality, Registry
 from composer.plugin.answers import as_ports, as_ranges, as_signature
 from composer.plugin.asking import ask
 from composer.problems import Findings, Place, Problem, YamlPath
 from composer.types import Dim, Port, PortType, Several, Signature, Symbol, parse_dim
 
 if TYPE_CHECKING:
-    from composer.graph.piece_bodies import PieceUse
     from composer.graph.unfit_edges import UnfitEdges
     from composer.graph.unknown_kinds import KindFault
 
@@ -72,16 +71,12 @@ class EdgeChecker:
     the limit."""
     misfits: set[str] = field(default_factory=set)
     """Nodes with an input that does not fit."""
-    held: dict[Endpoint, bool] = field(default_factory=dict)
-    """Use of a piece and input → whether what comes in is what the piece declares."""
     shown: Callable[[], Mapping[Endpoint, str]] = dict
     """The ports inside of pieces that the task can name, with what it writes for them."""
     followed: dict[str, dict[str, str]] = field(default_factory=dict)
     """Input → its ports that count the values of other inputs, with the name of each."""
     several: dict[str, Several] = field(default_factory=dict)
     """The inputs of which a sample may have none or several values."""
-    roles: dict[str, Roles] = field(default_factory=dict)
-    """Of the uses of pieces."""
 
     def add_input(self, item: CheckedInput) -> None:
         """The ports of a task input; its symbols are the task's free dimensions."""
@@ -193,30 +188,14 @@ class EdgeChecker:
         self.raw[name, ""] = declared.type
         self.types[name, ""] = local_type(declared.type, PIECE, {})
 
-    def hold(self, use: PieceUse, port: str) -> bool:
-        """Whether what a use gives to a port of its piece is what the piece declares; each port is asked once."""
-        if (use.name, port) not in self.held:
-            self.held[use.name, port] = self._holds(use, port)
-        return self.held[use.name, port]
-
-    def _holds(self, use: PieceUse, port: str) -> bool:
-        if not use.sources[port]:
-            return True  # it is left out
-        ends = {end: given for end in use.sources[port] if (given := self.types.get(end)) is not None}
-        if len(ends) < len(set(use.sources[port])):
-            return False
-        if use.name not in self.owners:
-            self.owners[use.name] = Owner(f"piece {use.callee.body.name}", NoConfig(), lambda _: {}, use.path)
-        declared = use.callee.signature.inputs[port].type
-        self.raw[use.name, f">{port}"] = declared
-        wanted = self.wanted[use.name, port] = local_type(declared, use.name, {})
-        reference = use.references.get(port) or use.references.get(None) or use.path
-        roles = self.roles.setdefault(use.name, Roles())
-        edges = [Edge(end, use.name, port, given, wanted, reference, use.path) for end, given in ends.items()]
-        unfit = [fault for edge in edges if (fault := self._unify(edge, roles)) is not None]
-        if unfit:
-            self._unfit_edges.tell(unfit, use.callee, ())
-        return not unfit
+    def unfit(
+        self, edges: Sequence[Edge], callee: Callee, roles: Roles, known: Sequence[Edge] = ()
+    ) -> list[Unfit]:
+        """Unify the edges of one node or use; those that do not fit are told, with the others that are `known`."""
+        found = [fault for edge in edges if (fault := self._unify(edge, roles)) is not None]
+        if found:
+            self._unfit_edges.tell(found, callee, known)
+        return found
 
     def add_node(
         self,
@@ -254,12 +233,10 @@ class EdgeChecker:
             for dim in wanted.dims:
                 read.update(dict.fromkeys(dim.symbols))
         roles = Roles()
-        unfit = [fault for edge in edges if (fault := self._unify(edge, roles)) is not None]
-        poisoned |= not unfit and self._mixes_values(edges)
+        unfit = self.unfit(edges, callee, roles, () if len(edges) < len(sources) else edges)
+        poisoned |= bool(unfit) or self._mixes_values(edges)
         if unfit:
-            poisoned = True
             self.misfits.add(name)
-            self._unfit_edges.tell(unfit, callee, () if len(edges) < len(sources) else edges)
         for edge in edges:
             self.wanted[name, edge.port] = edge.wanted.with_role(roles.given(edge.wanted.role))
         if signature.vocabulary or isinstance(callee, Generate):

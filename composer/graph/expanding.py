@@ -7,10 +7,13 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from composer.graph.checked import Callee, Endpoint, InPlace, UsedPiece, Wired, endpoints_of, text_of
+from composer.graph.derivation import Owner
+from composer.graph.fitting import Edge, Roles, local_type
 from composer.graph.piece_bodies import PieceUse
 from composer.graph.references import written_references
 from composer.graph.wires import Wire, Wires
 from composer.language import NodeShape
+from composer.plugin import NoConfig
 from composer.problems import Note, Problem, YamlPath
 
 if TYPE_CHECKING:
@@ -34,6 +37,10 @@ class Expansion:
     """The uses that the task itself writes."""
     wires: Wires = field(default_factory=lambda: Wires((), ()))
     """Between what the task itself writes: a use reads all that its inputs are wired to."""
+    held: dict[Endpoint, bool] = field(default_factory=dict)
+    """Use and input → whether what comes in is what the piece declares."""
+    roles: dict[str, Roles] = field(default_factory=dict)
+    """Of each use."""
     written: dict[str, tuple[YamlPath, bool]] = field(default_factory=dict)
     """The nodes that the task itself writes: path, and membership of the objective."""
 
@@ -216,8 +223,29 @@ class Expansion:
                 self._holds(name, port)
 
     def _holds(self, name: str, port: str) -> bool:
-        use = self.uses[name]
-        return port in use.sources and self.checker.edges.hold(use, port)
+        """Whether what a use gives to a port of its piece is what the piece declares; each port is asked once."""
+        if (name, port) not in self.held:
+            self.held[name, port] = self._fits(self.uses[name], port)
+        return self.held[name, port]
+
+    def _fits(self, use: PieceUse, port: str) -> bool:
+        edges, sources = self.checker.edges, use.sources.get(port)
+        if not sources:
+            return sources is not None  # it is left out
+        ends = {end: given for end in sources if (given := edges.types.get(end)) is not None}
+        if len(ends) < len(set(sources)):
+            return False
+        if use.name not in edges.owners:
+            title = f"piece {use.callee.body.name}"
+            edges.owners[use.name] = Owner(title, NoConfig(), lambda _: {}, use.path)
+        declared = use.callee.signature.inputs[port].type
+        edges.raw[use.name, f">{port}"] = declared
+        wanted = edges.wanted[use.name, port] = local_type(declared, use.name, {})
+        reference = use.references.get(port) or use.references.get(None) or use.path
+        brought = [
+            Edge(end, use.name, port, given, wanted, reference, use.path) for end, given in ends.items()
+        ]
+        return not edges.unfit(brought, use.callee, self.roles.setdefault(use.name, Roles()))
 
     def _users(self, name: str) -> Iterator[Note]:
         """The lines that use the pieces around a node, the outermost first."""
