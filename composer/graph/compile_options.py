@@ -2,17 +2,51 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING
 
-from composer.graph.ranges import beyond_limits, parse_range
+from composer.graph.ranges import BATCH, beyond_limits, free_dims, parse_range
 from composer.language import CompileShape, NodeShape, Resolved
 from composer.problems import Problem, YamlPath
 from composer.problems.suggest import listed, suggest
+from composer.types import UNBOUNDED
 
-__all__ = ["check_precisions", "check_ranges"]
+if TYPE_CHECKING:
+    from composer.graph.tasks import TaskChecker
+
+__all__ = ["check_compile"]
 
 
-def check_ranges(
+def check_compile(checker: TaskChecker) -> Iterator[Problem]:
+    """C111 and C112 of one task."""
+    shape, path, document = checker.shape.compile, checker.path, checker.callees.document
+    nodes = checker.shape.nodes if checker.expansion is None else checker.expansion.shapes()
+    if shape.ranges:
+        yield from _check_ranges(shape, path, document, _free_dims(checker), checker.is_silent)
+    yield from _check_precisions(shape, path, document, nodes, checker.callees.declared)
+
+
+def _free_dims(checker: TaskChecker) -> dict[str, tuple[int, int]]:
+    """The free dimensions by name, with the sizes that the modules take."""
+    types, kinds = checker.edges.normalised(checker.edges.types), checker.callees.registry.kinds
+    inputs = {
+        name: {port: types.get((name, port), declared) for port, declared in item.ports.items()}
+        for name, item in checker.inputs.items()
+    }
+    made = {
+        name: {
+            port: types[name, port]
+            for port in callee.signature.outputs
+            if (name, port) in types and not kinds[types[name, port].kind].has_objects
+        }
+        for name, callee in checker.resolved.items()
+        if checker.is_on_host(callee)
+    }
+    table = free_dims({**inputs, **made}, kinds, checker.edges.solver.ranges)
+    return {BATCH: (1, UNBOUNDED), **{name: found.limits for name, found in table.items()}}
+
+
+def _check_ranges(
     shape: CompileShape,
     path: YamlPath,
     document: Resolved,
@@ -43,7 +77,7 @@ def check_ranges(
             yield Problem("C111", "error", message, tree.place(where, key=True), helps=helps)
 
 
-def check_precisions(
+def _check_precisions(
     shape: CompileShape,
     path: YamlPath,
     document: Resolved,

@@ -3,15 +3,38 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
 
 from composer.graph.checked import CheckedInput
 from composer.language import Tree
+from composer.plugin.answers import as_map
 from composer.problems import Findings, Place, Problem, nearest
 
-__all__ = ["followed_inputs"]
+if TYPE_CHECKING:
+    from composer.graph.tasks import TaskChecker
+
+__all__ = ["follows"]
 
 
-def followed_inputs(
+def follows(checker: TaskChecker, item: CheckedInput) -> bool:
+    """Whether the inputs whose values an input counts are there and typed; C273, or nothing, where one is not."""
+    callees, modality, edges = checker.callees, item.modality, checker.edges
+    assert modality.follows is not None
+    what, owner = f"`follows` of {modality.title}", f"modality {modality.id}"
+    at = (*item.path, "modality")
+    followed = callees.asked(modality.follows, (item.config,), at, what, as_map, owner)
+    if followed is None:
+        return False
+    tree = callees.document.tree
+    if not _followed_inputs(item, followed, checker.inputs, checker.is_silent, tree, checker.findings):
+        return False
+    edges.followed[item.name] = {str(port): str(name) for port, name in followed.items()}
+    return all(
+        (name, port) in edges.types for name in followed.values() for port in checker.inputs[name].ports
+    )
+
+
+def _followed_inputs(
     item: CheckedInput,
     followed: Mapping[object, object],
     inputs: Mapping[str, CheckedInput],

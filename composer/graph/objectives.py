@@ -3,21 +3,51 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
+from typing import TYPE_CHECKING
 
 from composer.graph.checked import Callee, CheckedModule, Endpoint, Generate, Wired, endpoints_of
 from composer.graph.wires import Wires
-from composer.language import Resolved
+from composer.language import ObjectiveShape, Resolved
 from composer.plugin import Registry
-from composer.problems import Note, Place, Problem, YamlPath
+from composer.problems import Note, Place, Problem, Scope, YamlPath
 from composer.types import PortType
 
-__all__ = ["all_frozen", "nothing_to_train", "searches_in_the_way", "trained_by"]
+if TYPE_CHECKING:
+    from composer.graph.tasks import TaskChecker
+
+__all__ = ["check_objective"]
 
 WHY = "a search picks tokens, and picking has no gradient: what comes before it would not be trained"
 CURE = "score given texts instead: `call` the decoder with the tokens of an input of the objective"
 
 
-def searches_in_the_way(
+def check_objective(
+    checker: TaskChecker, objective: ObjectiveShape, wires: Wires, loss: Endpoint | None, own: Scope
+) -> None:
+    """C223, C224 and C253: a search in the objective, a loss that trains nothing."""
+    findings, document, edges = checker.findings, checker.callees.document, checker.edges
+    where = (*checker.path, "objective", "loss")
+    nodes = {name: (place, training) for name, (_, place, training) in checker.nodes.items()}
+    nodes |= {name: (item.path, item.training) for name, item in checker.inputs.items()}
+    searches = {
+        name: nodes[name][1] for name, callee in checker.resolved.items() if isinstance(callee, Generate)
+    }
+    kind = edges.types[loss].kind if loss in edges.types else None
+    scalar = loss if kind == "scalar" else None  # what is not a scalar is told as such (C219)
+    findings.extend(_searches_in_the_way(wires, nodes, searches, scalar, where, document))
+    if loss is None or own.failed or any(map(checker.is_silent, checker.names)):
+        return
+    learns, frozen = _trained_by(
+        loss, checker.inputs, checker.resolved, checker.sources, edges.types, checker.callees.registry
+    )
+    place = document.tree.place(where)
+    if not learns and frozen:
+        findings.add(_all_frozen(objective.loss, frozen, place, document))
+    elif not learns:
+        findings.add(_nothing_to_train(objective.loss, place))
+
+
+def _searches_in_the_way(
     wires: Wires,
     nodes: Mapping[str, tuple[YamlPath, bool]],
     searches: Mapping[str, bool],
@@ -51,7 +81,7 @@ def searches_in_the_way(
         yield Problem("C223", "error", message, place, helps=(WHY, CURE))
 
 
-def trained_by(
+def _trained_by(
     loss: Endpoint,
     inputs: Collection[str],
     callees: Mapping[str, Callee],
@@ -84,14 +114,14 @@ def trained_by(
     return False, list(frozen.values())
 
 
-def nothing_to_train(loss: str, place: Place) -> Problem:
+def _nothing_to_train(loss: str, place: Place) -> Problem:
     """C224."""
     message = f"no module that learns reaches the loss {loss}: there is nothing to train"
     helps = ("read a node that calls a module with weights; ids, classes and counts carry no gradient",)
     return Problem("C224", "error", message, place, helps=helps)
 
 
-def all_frozen(loss: str, frozen: list[CheckedModule], place: Place, document: Resolved) -> Problem:
+def _all_frozen(loss: str, frozen: list[CheckedModule], place: Place, document: Resolved) -> Problem:
     """C253."""
     names = ", ".join(f"`{module.name}`" for module in frozen)
     message = f"every module that the loss {loss} reaches is frozen ({names}): there is nothing to train"

@@ -20,13 +20,12 @@ from composer.graph.checked import (
 )
 from composer.graph.edges import EdgeChecker
 from composer.graph.node_inputs import NodeInputs
-from composer.graph.ranges import BATCH, free_dims
 from composer.graph.references import References, written_references
 from composer.graph.wires import Wire, Wires
 from composer.language import InputShape, NodeShape, TaskShape, role_of
-from composer.plugin.answers import as_map, as_ports, as_ranges, as_vocabularies
+from composer.plugin.answers import as_ports, as_ranges, as_vocabularies
 from composer.problems import Findings, Problem, Scope, YamlPath
-from composer.types import UNBOUNDED, Port, PortType
+from composer.types import Port, PortType
 
 if TYPE_CHECKING:
     from composer.graph.expanding import Expansion
@@ -118,12 +117,18 @@ class TaskChecker:
         outputs = self._outputs(path)
         loss = self._loss(path)
         self.references.settle(self._follows)
-        self._check_objective(wires, loss, path, own)
+        if objective is not None:
+            from composer.graph.objectives import check_objective
+
+            check_objective(self, objective, wires, loss, own)
         self._warn_unused(wires, path, own)
-        self._check_compile(path)
+        if self.shape.compile.ranges or self.shape.compile.precisions:
+            from composer.graph.compile_options import check_compile
+
+            self.findings.extend(check_compile(self))
         if not own.failed:
             self.findings.extend(self.edges.beyond_defaults())
-        ok = not own.failed and bool(self.shape.outputs) and not any(map(self._is_silent, self.names))
+        ok = not own.failed and bool(self.shape.outputs) and not any(map(self.is_silent, self.names))
         return self._task(wires, order, outputs, loss, ok=ok)
 
     def _task(
@@ -143,7 +148,7 @@ class TaskChecker:
             wanted=self.edges.normalised(self.edges.wanted),
             ranges=dict(self.edges.solver.ranges),
             compile=self.shape.compile,
-            on_host=frozenset(name for name in known if self._is_on_host(self.resolved[name])),
+            on_host=frozenset(name for name in known if self.is_on_host(self.resolved[name])),
             uses={} if self.expansion is None else self.expansion.uses,
             ok=ok,
         )
@@ -159,7 +164,7 @@ class TaskChecker:
             training,
         )
 
-    def _is_on_host(self, callee: Callee) -> bool:
+    def is_on_host(self, callee: Callee) -> bool:
         """Whether what a node calls takes or gives what no tensor holds; a search does both at its ends."""
         signature, kinds = callee.signature, self.callees.registry.kinds
         ports = (*signature.inputs.values(), *signature.outputs.values())
@@ -168,7 +173,7 @@ class TaskChecker:
             kind is not None and kind.has_objects for kind in found
         )
 
-    def _is_silent(self, name: str) -> bool:
+    def is_silent(self, name: str) -> bool:
         """Whether an input or node of the task has a fault of its own."""
         outer = name.partition("/")[0]
         return outer in self.names and self.findings.is_silent(self.names[outer])
@@ -215,7 +220,7 @@ class TaskChecker:
             callee = self.callees.of(node, where)
             if callee is None:
                 self.findings.silence(where)
-            elif not self._is_silent(name):
+            elif not self.is_silent(name):
                 self.resolved[name] = callee
                 ports = callee.body if isinstance(callee, UsedPiece) else callee.signature
                 self.outputs[name] = tuple(ports.outputs)
@@ -307,48 +312,29 @@ class TaskChecker:
         for circle in circles(wires, rank, self.callees.document.tree):
             self.findings.add(circle.problem)
             self.findings.silence(*(self.names[name.partition("/")[0]] for name in circle.names))
-        return [name for name in self.nodes if not self._is_silent(name)]
+        return [name for name in self.nodes if not self.is_silent(name)]
 
     def _type_all(self, order: list[str]) -> None:
         followers = [item for item in self.inputs.values() if item.modality.follows is not None]
-        for item in (*(item for item in self.inputs.values() if item not in followers), *followers):
-            if item.modality.follows is None or self._follows_inputs(item):
+        for item in self.inputs.values():
+            if item.modality.follows is None:
+                self.edges.add_input(item)
+        for item in followers:
+            from composer.graph.following import follows
+
+            if follows(self, item):
                 self.edges.add_input(item)
         for name in order:
             callee = self.resolved.get(name)
             if isinstance(callee, Generate) and self.nodes[name][2]:
                 continue  # what an objective may not do (C223) has no types: nothing follows from it
-            if callee is not None and not self._is_silent(name):
+            if callee is not None and not self.is_silent(name):
                 if self.expansion is None:
                     self._type(name, callee)
                 else:
                     self.expansion.type_node(name, callee, self._type)
         if self.expansion is not None:
             self.expansion.hold_rest()
-
-    def _follows_inputs(self, item: CheckedInput) -> bool:
-        """Whether the inputs whose values an input counts are there; C273, or nothing, where one is not."""
-        from composer.graph.following import followed_inputs
-
-        callees, follows = self.callees, item.modality.follows
-        assert follows is not None
-        followed = callees.asked(
-            follows,
-            (item.config,),
-            (*item.path, "modality"),
-            f"`follows` of {item.modality.title}",
-            as_map,
-            f"modality {item.modality.id}",
-        )
-        known = followed is not None and followed_inputs(
-            item, followed, self.inputs, self._is_silent, callees.document.tree, self.findings
-        )
-        if not known or followed is None:
-            return False
-        self.edges.followed[item.name] = {str(port): str(name) for port, name in followed.items()}
-        return all(
-            (name, port) in self.edges.types for name in followed.values() for port in self.inputs[name].ports
-        )
 
     def _type(self, name: str, callee: Callee) -> None:
         written = {r.port: r.path for r in written_references(*self.nodes[name][:2])}
@@ -393,34 +379,6 @@ class TaskChecker:
             self.findings.add(Problem("C219", "error", message, place))
         return endpoint
 
-    def _check_objective(self, wires: Wires, loss: Endpoint | None, path: YamlPath, own: Scope) -> None:
-        """C223 and C224: a search in the objective, a loss that trains nothing."""
-        objective = self.shape.objective
-        if objective is None:
-            return
-        from composer.graph.objectives import all_frozen, nothing_to_train, searches_in_the_way, trained_by
-
-        where = (*path, "objective", "loss")
-        document = self.callees.document
-        nodes = {name: (place, training) for name, (_, place, training) in self.nodes.items()}
-        nodes |= {name: (item.path, item.training) for name, item in self.inputs.items()}
-        searches = {
-            name: nodes[name][1] for name, callee in self.resolved.items() if isinstance(callee, Generate)
-        }
-        kind = self.edges.types[loss].kind if loss in self.edges.types else None
-        scalar = loss if kind == "scalar" else None  # what is not a scalar is told as such (C219)
-        self.findings.extend(searches_in_the_way(wires, nodes, searches, scalar, where, document))
-        if loss is None or own.failed or any(map(self._is_silent, self.names)):
-            return
-        learns, frozen = trained_by(
-            loss, self.inputs, self.resolved, self.sources, self.edges.types, self.callees.registry
-        )
-        place = document.tree.place(where)
-        if not learns and frozen:
-            self.findings.add(all_frozen(objective.loss, frozen, place, document))
-        elif not learns:
-            self.findings.add(nothing_to_train(objective.loss, place))
-
     def _warn_unused(self, wires: Wires, path: YamlPath, own: Scope) -> None:
         """Nodes and inputs that nothing needs; silent where a fault in the task may be the reason."""
         if own.failed or self.findings.is_silent_within(path):
@@ -449,33 +407,3 @@ class TaskChecker:
         """Path and membership of the objective of every node that the task itself writes."""
         found = {name: (path, training) for name, (_, path, training) in self.nodes.items()}
         return found if self.expansion is None else self.expansion.written
-
-    def _check_compile(self, path: YamlPath) -> None:
-        shape, document = self.shape.compile, self.callees.document
-        if not (shape.ranges or shape.precisions):
-            return
-        from composer.graph.compile_options import check_precisions, check_ranges
-
-        nodes = self.shape.nodes if self.expansion is None else self.expansion.shapes()
-        if shape.ranges:
-            self.findings.extend(check_ranges(shape, path, document, self._free_dims(), self._is_silent))
-        self.findings.extend(check_precisions(shape, path, document, nodes, self.callees.declared))
-
-    def _free_dims(self) -> dict[str, tuple[int, int]]:
-        """The free dimensions by name, with the sizes that the modules take."""
-        types = self.edges.normalised(self.edges.types)
-        inputs = {
-            name: {port: types.get((name, port), declared) for port, declared in item.ports.items()}
-            for name, item in self.inputs.items()
-        }
-        kinds = self.callees.registry.kinds
-        made = {
-            name: {port: types[name, port] for port in callee.signature.outputs if (name, port) in types}
-            for name, callee in self.resolved.items()
-            if self._is_on_host(callee)
-        }
-        known = {
-            n: {p: t for p, t in ports.items() if not kinds[t.kind].has_objects} for n, ports in made.items()
-        }
-        table = free_dims({**inputs, **known}, kinds, self.edges.solver.ranges)
-        return {BATCH: (1, UNBOUNDED), **{name: found.limits for name, found in table.items()}}
