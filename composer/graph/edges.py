@@ -97,7 +97,11 @@ class EdgeChecker:
             item.path,
         )
         owner = TASK if modality.shares_symbols else item.name
-        own = {} if item.several is None else self._take_several(item, item.several)
+        own: dict[str, Symbol] = {}
+        if item.several is not None:
+            from composer.graph.repetition import take_several
+
+            own = take_several(self, item, item.several)
         followed = self.followed.get(item.name, {})
         for name, bounds in ranges(item.config).items():
             self._bring(Symbol(name, owner), bounds, item.name, f"input `{item.name}`", item.path)
@@ -107,7 +111,9 @@ class EdgeChecker:
                 self.raw[item.name, port] = declared
                 local = local_type(declared, owner, own)
                 if port in followed:
-                    local = self._counting(item, local, followed[port])
+                    from composer.graph.following import counting_values
+
+                    local = counting_values(self, local, followed[port])
                 self.types[item.name, port] = local
                 kind = self.registry.kinds.get(declared.kind)
                 counted = kind.batch_of(local.dims) if kind is not None else None
@@ -118,34 +124,12 @@ class EdgeChecker:
                 counting = {*batch, *(self.solver.samples if port in followed else ())}
                 self.solver.rigid.update(s for dim in local.dims for s in dim.symbols if s not in counting)
         for name in followed.values():
-            self._share_samples(item.name, name)
+            from composer.graph.following import samples_of
 
-    def _counting(self, item: CheckedInput, port: PortType, followed: str) -> PortType:
-        """The type of a port whose first dimension counts the values of another input."""
-        several = self.several.get(followed)
-        counted = self._samples_of(followed) if several is None else Dim.of(Symbol(several.values, followed))
-        return port.with_dims((counted, *port.dims[1:]))
-
-    def _samples_of(self, name: str) -> Dim:
-        """What counts the samples of an input."""
-        ports = [(port, type_) for (owner, port), type_ in self.types.items() if owner == name]
-        batches = (self.registry.kinds[type_.kind].batch_of(type_.dims) for _, type_ in ports)
-        return next(batch for batch in batches if batch is not None)
-
-    def _share_samples(self, one: str, other: str) -> None:
-        """Two inputs have the same samples, so that one batch counts both."""
-        self.solver.unify(self._samples_of(other), self._samples_of(one))
+            self.solver.unify(samples_of(self, name), samples_of(self, item.name))
 
     def _ports_of(self, item: CheckedInput, ports: Mapping[str, PortType]) -> dict[str, PortType]:
         return dict(ports) if item.several is None else item.several.ports(ports, self.registry.kinds)
-
-    def _take_several(self, item: CheckedInput, several: Several) -> dict[str, Symbol]:
-        """The symbols of an input of which samples may have none or several values, whoever writes the others."""
-        values, count = Symbol(several.values, item.name), Symbol(several.count, item.name)
-        self.solver.apart[values] = item.name
-        self.several[item.name] = several
-        self._limit(count, several.limits)
-        return {several.values: values, several.count: count}
 
     def counted_by_values(self, port: PortType) -> str | None:
         """The input whose values a port has an entry for, where a sample may have none or several of them."""
@@ -173,7 +157,7 @@ class EdgeChecker:
         cause = first_cause(self.owners[name], range_port(symbol.name), 1)
         written = cause is not None and self.document.tree.node(cause.path)
         if written is not None and cause is not None:
-            self._limit(symbol, bounds)
+            self.limit(symbol, bounds)
         else:  # a default is not a statement of the author's: it gives way to what the modules take
             self.solver.ranges.setdefault(symbol, bounds)
             self.defaults[symbol] = (shown, path, "" if cause is None else cause.field, bounds[1])
@@ -260,7 +244,7 @@ class EdgeChecker:
             elif isinstance(callee, Read):
                 self._bring(symbol, bounds, name, f"node `{name}`", path)
             else:  # a size that the node makes: what it promises, not what it asks for
-                self._limit(symbol, bounds)
+                self.limit(symbol, bounds)
 
     def _make_sizes(self, given: PortType, read: Collection[Symbol]) -> None:
         """Symbols that no input has stand for sizes that only the node knows: nothing else may be taken for them."""
@@ -282,7 +266,8 @@ class EdgeChecker:
                 helps = (f"write `{name}: {taken}` in its `with`",) if name else ()
                 yield Problem("C225", "warning", message, place, helps=helps)
 
-    def _limit(self, symbol: Symbol, bounds: tuple[int, int]) -> None:
+    def limit(self, symbol: Symbol, bounds: tuple[int, int]) -> None:
+        """A symbol has these sizes, both ends included, whatever reads it."""
         self.solver.ranges.setdefault(symbol, bounds)
         self.solver.limits.setdefault(symbol, bounds)
 

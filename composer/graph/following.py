@@ -9,11 +9,13 @@ from composer.graph.checked import CheckedInput
 from composer.language import Tree
 from composer.plugin.answers import as_map
 from composer.problems import Findings, Place, Problem, nearest
+from composer.types import Dim, PortType, Symbol
 
 if TYPE_CHECKING:
+    from composer.graph.edges import EdgeChecker
     from composer.graph.tasks import TaskChecker
 
-__all__ = ["follows"]
+__all__ = ["counting_values", "follows", "samples_of"]
 
 
 def follows(checker: TaskChecker, item: CheckedInput) -> bool:
@@ -32,6 +34,20 @@ def follows(checker: TaskChecker, item: CheckedInput) -> bool:
     return all(
         (name, port) in edges.types for name in followed.values() for port in checker.inputs[name].ports
     )
+
+
+def counting_values(edges: EdgeChecker, port: PortType, followed: str) -> PortType:
+    """The type of a port whose first dimension counts the values of another input."""
+    several = edges.several.get(followed)
+    counted = samples_of(edges, followed) if several is None else Dim.of(Symbol(several.values, followed))
+    return port.with_dims((counted, *port.dims[1:]))
+
+
+def samples_of(edges: EdgeChecker, name: str) -> Dim:
+    """What counts the samples of an input."""
+    ports = [type_ for (owner, _), type_ in edges.types.items() if owner == name]
+    batches = (edges.registry.kinds[type_.kind].batch_of(type_.dims) for type_ in ports)
+    return next(batch for batch in batches if batch is not None)
 
 
 def _followed_inputs(

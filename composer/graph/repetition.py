@@ -10,9 +10,10 @@ from composer.graph.fitting import shown
 from composer.language import InputShape, Resolved
 from composer.plugin import Modality
 from composer.problems import Place, Problem, YamlPath
-from composer.types import ITEMS, UNBOUNDED, Kind, PortType, Several
+from composer.types import ITEMS, UNBOUNDED, Kind, PortType, Several, Symbol
 
 if TYPE_CHECKING:
+    from composer.graph.checked import CheckedInput
     from composer.graph.edges import EdgeChecker
     from composer.graph.fitting import Edge
 
@@ -21,6 +22,7 @@ __all__ = [
     "of_other_items",
     "other_way_round",
     "repetition",
+    "take_several",
     "values_as_answers",
     "values_as_samples",
 ]
@@ -64,6 +66,15 @@ def repetition(
         helps = (f"remove `{where[-1]}`, or take an input of another modality",)
         return Problem("C272", "error", message, tree.place(where, key=True), helps=helps)
     return several
+
+
+def take_several(checker: EdgeChecker, item: CheckedInput, several: Several) -> dict[str, Symbol]:
+    """The symbols of an input of which samples may have none or several values, whoever writes the others."""
+    values, count = Symbol(several.values, item.name), Symbol(several.count, item.name)
+    checker.solver.apart[values] = item.name
+    checker.several[item.name] = several
+    checker.limit(count, several.limits)
+    return {several.values: values, several.count: count}
 
 
 def values_as_samples(
