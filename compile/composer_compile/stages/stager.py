@@ -14,7 +14,7 @@ from composer.execution import Program, build_program
 from composer.graph import Range
 from composer.plan import Plan, Stage, StageKind, Step
 from composer.plugin import Registry
-from composer.types import Dim, Kind, PortType
+from composer.types import Dim, PortType
 from composer_compile.artifact.dtypes import DTYPES
 from composer_compile.artifact.manifest import Role
 from composer_compile.errors import CompileError
@@ -30,6 +30,7 @@ from composer_compile.stages.modules import (
     prefills,
 )
 from composer_compile.stages.partition import Labels, Segment, cut
+from composer_compile.stages.port_tensors import template, tensor_specs, tensors_in
 from composer_compile.stages.probe import probe
 from composer_compile.tensors.free_dims import FreeDims
 from composer_compile.tensors.precisions import Precision
@@ -131,7 +132,7 @@ class _Stager:
         """What a request brings that no program takes."""
         for name, ports in self.outline.free.host.items():
             for port, type_ in ports.items():
-                for part in _fields(f"{name}.{port}", self.registry.kinds[type_.kind]):
+                for part in tensors_in(f"{name}.{port}", self.registry.kinds[type_.kind]):
                     if part.dtype == "object":
                         dims = tuple(type_.dims[axis] for axis in part.axes)
                         yield TensorSpec(part.name, part.dtype, dims)
@@ -139,13 +140,7 @@ class _Stager:
     def _on_host(self, step: Step) -> None:
         """A node on the host that later stages wait for: what it makes that tensors hold."""
         for port, slot in step.targets.items():
-            type_ = self.plan.type_of(slot)
-            kind = self.registry.kinds[type_.kind]
-            if not kind.has_objects:
-                dims = tuple(dim.substitute(self.named) for dim in type_.dims)
-                specs = self._field_specs(f"{step.name}.{port}", type_.with_dims(dims))
-                self.forms.update({spec.name: spec for spec in specs})
-                self.staged.structures[slot] = self._template(kind)
+            self._remember_port(f"{step.name}.{port}", slot)
         self.staged.order.append(step)
 
     def _cut_stage(self, stage: Stage, later: Sequence[Stage], known: set[int]) -> None:
@@ -322,7 +317,7 @@ class _Stager:
             type_ = self.plan.type_of(slot)
             dims = tuple(dim.substitute(self.named) for dim in type_.dims)
             name = ".".join(self.plan.slots[slot])
-            for part in _fields(name, self.registry.kinds[type_.kind]):
+            for part in tensors_in(name, self.registry.kinds[type_.kind]):
                 found[part.name] = tuple(dims[axis] for axis in part.axes)
         return found
 
@@ -331,7 +326,7 @@ class _Stager:
         fields = {
             part.name: part
             for slot in slots
-            for part in _fields(
+            for part in tensors_in(
                 ".".join(self.plan.slots[slot]), self.registry.kinds[self.plan.type_of(slot).kind]
             )
         }
@@ -363,28 +358,9 @@ class _Stager:
         specs: list[TensorSpec] = []
         for name in names:
             for port, type_ in self.outline.free.host[name].items():
-                templates[name, port] = self._template(self.registry.kinds[type_.kind])
-                specs.extend(self._field_specs(f"{name}.{port}", type_))
+                templates[name, port] = template(self.registry.kinds[type_.kind])
+                specs.extend(tensor_specs(f"{name}.{port}", type_, self.registry.kinds[type_.kind]))
         return templates, specs
-
-    def _template(self, kind: Kind) -> Any:
-        mark = torch.empty(0)
-        if kind.record is None:
-            return mark
-        return kind.record(*[mark for _ in kind.fields])
-
-    def _field_specs(self, name: str, type_: PortType) -> list[TensorSpec]:
-        kind = self.registry.kinds[type_.kind]
-        specs = []
-        for part in _fields(name, kind):
-            if part.dtype == "object":
-                raise CompileError(
-                    f"{name} holds {type_.kind}, which stays on the host and enters no program"
-                )
-            dtype = "float32" if part.dtype == "float" else part.dtype
-            dims = tuple(type_.dims[axis] for axis in part.axes)
-            specs.append(TensorSpec(part.name, dtype, dims, part.role, part.masked_by))
-        return specs
 
     def _carried(self, slot: int) -> tuple[Any, list[TensorSpec]]:
         """Template and tensors of a value that an earlier program made."""
@@ -419,32 +395,12 @@ class _Stager:
                 self._remember_port(name, slot)
 
     def _remember_port(self, name: str, slot: int) -> None:
-        """A tensor that a search policy gives, as its kind says; what stays on the host enters no program."""
+        """The tensors of a value, as its kind says; what stays on the host enters no program."""
         type_ = self.plan.type_of(slot)
         kind = self.registry.kinds[type_.kind]
-        if any(part.dtype == "object" for part in kind.fields.values()):
+        if kind.has_objects:
             return
         dims = tuple(dim.substitute(self.named) for dim in type_.dims)
-        specs = self._field_specs(name, type_.with_dims(dims))
+        specs = tensor_specs(name, type_.with_dims(dims), kind)
         self.forms.update({spec.name: spec for spec in specs})
-        self.staged.structures[slot] = self._template(kind)
-
-
-@dataclass(frozen=True)
-class _Field:
-    """A tensor of a value."""
-
-    name: str
-    dtype: str
-    axes: Sequence[int]
-    role: Role
-    masked_by: str | None
-
-
-def _fields(name: str, kind: Kind) -> Iterator[_Field]:
-    """The tensors of a value called `name`."""
-    mask = None if kind.mask is None else f"{name}.{kind.mask}"
-    for label, found in kind.fields.items():
-        full = name if kind.record is None else f"{name}.{label}"
-        role: Role = "mask" if full == mask else "ranked" if kind.ranked else "values"
-        yield _Field(full, found.dtype, found.dims, role, None if full == mask else mask)
+        self.staged.structures[slot] = template(kind)
