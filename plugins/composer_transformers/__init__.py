@@ -1,0 +1,14 @@
+"""Plugin entry module of composer_transformers: models of the transformers library. Imports neither it nor torch."""
+
+from __future__ import annotations
+
+from composer.plugin import Register, hookimpl
+from composer_transformers.generator_types import GENERATORS
+
+__all__ = ["composer_register"]
+
+
+@hookimpl
+def composer_register(register: Register) -> None:
+    """Register the module types of transformers' models, and the layouts of their checkpoints."""
+    register(*GENERATORS)
