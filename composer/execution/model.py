@@ -309,7 +309,7 @@ def _empty(declared: CheckedModule) -> nn.Module:
         # A builder that reads the values of tensors; whatever else is wrong shows on the CPU as well.
         return build_module(declared.type, declared.config)
     saved = module.state_dict(keep_vars=True).keys()
-    if any(key not in saved for key, _ in module.named_buffers()):
+    if any(key not in saved and buffer.is_meta for key, buffer in module.named_buffers()):
         return build_module(declared.type, declared.config)
     return module
 

@@ -142,7 +142,8 @@ class Vocabularies:
             notes = tuple(note for note in carried.notes(self.document) if note.place != place)
             helps = (f"write `{name}: {wanted}` in the `with` of `{module.name}`",)
             self.findings.add(Problem("C206", "error", message, place, "", notes, helps))
-        if not wrong and vocabulary.start == vocabulary.end and ids.start != ids.end:
+        prompted = module.type.generation is not None and bool(module.type.generation.prompt)
+        if not wrong and vocabulary.start == vocabulary.end and ids.start != ids.end and not prompted:
             message = f"{module.type.id} refuses its config: start and end are both {vocabulary.end}"
             helps = ("a text ends at the token that opens it: give two different ids",)
             place = self._place(module, "end", ids.field)

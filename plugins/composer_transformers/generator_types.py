@@ -2,8 +2,55 @@
 
 from __future__ import annotations
 
-from composer.plugin import ModuleType
+from composer.plugin import Generation, Method, ModuleType
+from composer_transformers import causal_signatures as causal
+from composer_transformers.causal_config import CausalConfig
 
 __all__ = ["GENERATORS"]
 
-GENERATORS: tuple[ModuleType, ...] = ()
+_SIZES = {
+    "vocab_size": 120,
+    "hidden_size": 32,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 4,
+    "max_position_embeddings": 48,
+    "bos_token_id": 1,
+    "eos_token_id": 2,
+    "pad_token_id": 0,
+}
+_GROUPED = {**_SIZES, "num_key_value_heads": 2, "intermediate_size": 48}
+_SLIDING = {**_GROUPED, "head_dim": 8, "sliding_window": 4}
+_EXAMPLES = (
+    {"family": "llama", "config": _GROUPED},
+    {"family": "qwen2", "config": {**_GROUPED, "tie_word_embeddings": True}},
+    {"family": "qwen3", "config": _GROUPED},
+    {"family": "mistral", "config": _SLIDING},
+    {"family": "gemma3", "config": {**_SLIDING, "layer_types": ["sliding_attention", "full_attention"]}},
+    {"family": "gpt2", "config": _SIZES},
+)
+"""Small, and large enough that no two dims are equal by chance."""
+
+CAUSAL_LM = ModuleType(
+    "transformers.causal_lm",
+    CausalConfig,
+    {
+        "forward": Method(causal.score, summary="Scores of the next token at every position of a text."),
+        "embed": Method(
+            causal.embed, attribute="embed", summary="Tokens as states, into which media can be put."
+        ),
+        "score": Method(
+            causal.score_states, attribute="score", summary="The same scores of what `embed` gave."
+        ),
+        "hidden": Method(
+            causal.hidden,
+            attribute="hidden",
+            summary="The states of the last layer, normalised: a text that is read.",
+        ),
+    },
+    "composer_transformers.causal_model:build_causal_lm",
+    "A decoder-only language model: llama, smollm, qwen2, qwen3, mistral, gemma3, gpt2.",
+    generation=Generation(causal.generate, CausalConfig.vocabulary, prompt=("prompt",)),
+    examples=_EXAMPLES,
+)
+
+GENERATORS: tuple[ModuleType, ...] = (CAUSAL_LM,)

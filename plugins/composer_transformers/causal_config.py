@@ -1,0 +1,143 @@
+"""The config of `transformers.causal_lm`: a family with its sizes, or the folder of a published model."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from pydantic import Field, JsonValue, ValidationInfo, field_validator, model_validator
+from typing_extensions import Self
+
+from composer.plugin import Config, Vocabulary, folder_of, is_file
+from composer.problems import nearest
+from composer_transformers.families import CAUSAL_FAMILIES, Family
+from composer_transformers.model_facts import ModelFacts, facts_of, special_ids
+from composer_transformers.model_folder import config_of, generation_config_of, tokenizer_in
+
+__all__ = ["CausalConfig"]
+
+ANY_TOKENIZER = "bert-uncased"
+"""Of a module that is told none: it matters only where the module writes text, and is held against its size there."""
+
+
+class CausalConfig(Config):
+    """`with` of `transformers.causal_lm`: `family` and `config`, or `folder`."""
+
+    family: str | None = None
+    """A family of decoder-only models: llama, smollm, qwen2, qwen3, mistral, gemma3, gpt2."""
+    config: dict[str, JsonValue] = Field(default_factory=dict)
+    """With `family`: the sizes, by the names of transformers (`hidden_size`, `num_hidden_layers`, ...)."""
+    folder: str | None = None
+    """The folder of a published model: its config.json says family and sizes, generation_config.json which tokens end
+    a text, tokenizer.json how texts are split. Weights are named apart, with `weights`."""
+    tokenizer: str | None = None
+    """As of a `text`: the tokenizer.json or the vocabulary that makes text of ids. Left out, that of the folder."""
+    start: int | None = Field(default=None, ge=0)
+    """Id that stands for the start of a text; left out, the config's bos_token_id. A prompt is never opened by it."""
+    end: int | None = Field(default=None, ge=0)
+    """Id that ends a text; left out, the first eos_token_id of the config."""
+    pad: int | None = Field(default=None, ge=0)
+    """Id that fills a batch; left out, the config's pad_token_id, or else the end."""
+    stop: list[int] | None = None
+    """Further ids that end a text; left out, the other ones in eos_token_id."""
+
+    @field_validator("family")
+    @classmethod
+    def _known_family(cls, value: str | None) -> str | None:
+        if value is not None and value not in CAUSAL_FAMILIES:
+            near = nearest(value, tuple(CAUSAL_FAMILIES))
+            guess = f"did you mean `{near}`? " if near else ""
+            raise ValueError(
+                f"no family is called {value!r:.60}; {guess}there are {', '.join(CAUSAL_FAMILIES)}"
+            )
+        return value
+
+    @field_validator("folder")
+    @classmethod
+    def _held_folder(cls, value: str | None, info: ValidationInfo) -> str | None:
+        """A folder beside the document becomes absolute."""
+        if value is None:
+            return None
+        folder = (folder_of(info) or Path()) / value
+        _family_of(folder, config_of(folder))
+        return str(folder.absolute())
+
+    @field_validator("tokenizer")
+    @classmethod
+    def _beside_the_document(cls, value: str | None, info: ValidationInfo) -> str | None:
+        directory = folder_of(info)
+        path = directory / value if directory is not None and value is not None else None
+        return str(path.absolute()) if path is not None and is_file(path) else value
+
+    @model_validator(mode="after")
+    def _one_source(self) -> Self:
+        if (self.family is None) == (self.folder is None):
+            both = "both say" if self.folder is not None else "say"
+            raise ValueError(
+                f"`family` (with `config`) or `folder` {both} which model it is: give one of them"
+            )
+        if self.folder is not None and self.config:
+            raise ValueError("`config` goes with `family`: the config of a folder is its config.json")
+        if self.folder is not None and self.tokenizer is None and tokenizer_in(Path(self.folder)) is None:
+            raise ValueError(f"{self.folder} has no tokenizer.json: name one with `tokenizer`")
+        facts = self.facts
+        for name, id_ in self.ids.items():
+            if id_ >= facts.vocabulary:
+                raise ValueError(f"{name} {id_} lies outside a vocabulary of {facts.vocabulary} entries")
+        return self
+
+    @property
+    def row(self) -> Family:
+        """The family."""
+        if self.folder is not None:
+            return _family_of(Path(self.folder), config_of(Path(self.folder)))
+        assert self.family is not None
+        return CAUSAL_FAMILIES[self.family]
+
+    @property
+    def values(self) -> Mapping[str, JsonValue]:
+        """What the library's config is made of."""
+        return self.config if self.folder is None else config_of(Path(self.folder))
+
+    @property
+    def facts(self) -> ModelFacts:
+        """The sizes."""
+        where = "config" if self.folder is None else str(Path(self.folder) / "config.json")
+        return facts_of(self.row, self.values, where=where, strict=self.folder is None)
+
+    @property
+    def ids(self) -> dict[str, int]:
+        """start, end and pad."""
+        start, ends, pad = (self._ids_of(name) for name in ("bos", "eos", "pad"))
+        end = self.end if self.end is not None else next(iter(ends), 0)
+        found = {"start": self.start, "pad": self.pad}
+        own = {"start": next(iter(start), end), "pad": next(iter(pad), end)}
+        return {"end": end, **{name: own[name] if id_ is None else id_ for name, id_ in found.items()}}
+
+    def vocabulary(self) -> Vocabulary:
+        """The ids that it writes, and what makes text of them."""
+        ids = self.ids
+        ends = self._ids_of("eos") if self.stop is None else tuple(self.stop)
+        own = None if self.folder is None else tokenizer_in(Path(self.folder))
+        return Vocabulary(
+            "text",
+            {"tokenizer": self.tokenizer or own or ANY_TOKENIZER},
+            **ids,
+            size=self.facts.vocabulary,
+            stop=tuple(id_ for id_ in dict.fromkeys(ends) if id_ != ids["end"]),
+        )
+
+    def _ids_of(self, name: str) -> tuple[int, ...]:
+        generation = {} if self.folder is None else generation_config_of(Path(self.folder))
+        return special_ids(name, generation, self.values)
+
+
+def _family_of(folder: Path, config: Mapping[str, JsonValue]) -> Family:
+    """The family that a published config names. Raises ValueError where there is no such one."""
+    model_type = config.get("model_type")
+    for family in CAUSAL_FAMILIES.values():
+        if family.model_type == model_type:
+            return family
+    known = ", ".join(dict.fromkeys(family.model_type for family in CAUSAL_FAMILIES.values()))
+    what = f"is a model of the type {model_type!r:.60}" if model_type else "does not say its model_type"
+    raise ValueError(f"{folder / 'config.json'} {what}; decoder-only models are read of the types {known}")

@@ -1,0 +1,161 @@
+"""A decoder-only model: transformers' own layers, with our cache, our masks and our step."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from composer.problems import InputError
+from composer.types import States, Tokens
+from composer_transformers.causal_attention import (
+    ATTENTION,
+    Attending,
+    FromStep,
+    WholeText,
+    register_attention,
+)
+from composer_transformers.causal_cache import CausalCache, Room
+from composer_transformers.causal_config import CausalConfig
+from composer_transformers.library_model import library_model
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+
+__all__ = ["CausalLM", "build_causal_lm"]
+
+
+class CausalLM(nn.Module):
+    """tokens[B, L] → the scores of the next token. Its parameters have the names of published checkpoints."""
+
+    linear = staticmethod(functional.linear)
+    """What a runner may replace by a faster one, as it does for `nn.Linear`."""
+
+    def __init__(
+        self,
+        *,
+        name: str,
+        trunk: PreTrainedModel,
+        head: nn.Linear | None,
+        softcap: float | None,
+        positions: int,
+    ) -> None:
+        """`name` is that of the trunk's attribute. Without a `head` the word embeddings are its weight."""
+        super().__init__()
+        setattr(self, name, trunk)
+        if head is not None:
+            self.lm_head = head
+        self._name = name
+        self._has_head = head is not None
+        self.softcap = softcap
+        self.positions = positions
+
+    @property
+    def trunk(self) -> PreTrainedModel:
+        found: PreTrainedModel = getattr(self, self._name)
+        return found
+
+    def embed(self, *, tokens: Tokens) -> States:
+        """tokens[B, L] → states[B, L, D]."""
+        return States(self._words()(tokens.ids), tokens.mask)
+
+    def forward(self, *, tokens: Tokens) -> Tensor:
+        """tokens[B, L] → logits[B, L, V]; logits at i score the token at i + 1."""
+        return self.score(states=self.embed(tokens=tokens))
+
+    def score(self, *, states: States) -> Tensor:
+        """states[B, L, D], as `embed` gives them → logits[B, L, V]."""
+        return self._head(self.hidden(states=states).values)
+
+    def hidden(self, *, states: States) -> States:
+        """states[B, L, D], as `embed` gives them → those of the last layer."""
+        positions = _positions(states)
+        whole = WholeText(states.mask, positions)
+        return States(self._run(states.values, positions, whole), states.mask)
+
+    def start(self, *, beams: int, max_tokens: int) -> Room:
+        """What the prompt is told: how many beams there will be, and how many tokens.
+
+        Raises:
+            InputError: there are more tokens than the model knows positions.
+        """
+        if max_tokens >= self.positions:
+            raise InputError(
+                f"max_tokens {max_tokens} leaves no room for a prompt among {self.positions} positions; lower it"
+            )
+        return Room(beams, max_tokens)
+
+    def prefill(self, *, prompt: States, cache: Room) -> tuple[Tensor, CausalCache]:
+        """prompt[B, P, D] → logits[B, K, V] of the first token, and the cache with the prompt in it.
+
+        Where the padding stands makes no difference.
+        """
+        values, positions = prompt.values, _positions(prompt)
+        whole = WholeText(prompt.mask, positions, keeps=True)
+        hidden = self._run(values, positions, whole)
+        seen = torch.ones_like(positions) if prompt.mask is None else prompt.mask
+        places = torch.arange(values.shape[1], device=values.device)
+        last = (places * (seen > 0)).amax(1)  # [B], the last visible one
+        logits = self._head(hidden[torch.arange(values.shape[0], device=values.device), last])
+        assert whole.kept is not None
+        kept = torch.stack(whole.kept)  # [layers, 2, B, groups, P, d]
+        layers, _, batch, groups, _, dim = kept.shape
+        past = kept.new_zeros(layers, 2, batch, cache.beams, groups, cache.max_tokens, dim)
+        length = torch.zeros(1, dtype=torch.int64, device=values.device)
+        count = (seen > 0).sum(1)
+        return logits.unsqueeze(1).expand(-1, cache.beams, -1), CausalCache(kept, seen, past, count, length)
+
+    def step(self, ids: Tensor, cache: CausalCache) -> tuple[Tensor, CausalCache]:
+        """ids[B, K], the last token of every beam → logits[B, K, V] of the next, and the cache with this one in it."""
+        attending = FromStep(
+            cache.prompt, cache.past, seen=cache.seen, positions=cache.positions, length=cache.length
+        )
+        positions = cache.positions.unsqueeze(1).expand(-1, ids.shape[1])
+        hidden = self._run(self._words()(ids), positions, attending)
+        written = torch.stack(attending.kept).unsqueeze(5)  # [layers, 2, B, K, groups, 1, d]
+        past = cache.past.index_copy(5, cache.length, written)
+        after = CausalCache(cache.prompt, cache.seen, past, cache.positions + 1, cache.length + 1)
+        return self._head(hidden), after
+
+    def _run(self, values: Tensor, positions: Tensor, attending: Attending) -> Tensor:
+        """values[B, L, D] through the layers; the beams of a step are its L."""
+        found = self.trunk(inputs_embeds=values, position_ids=positions, use_cache=False, attending=attending)
+        hidden: Tensor = found.last_hidden_state
+        return hidden
+
+    def _head(self, hidden: Tensor) -> Tensor:
+        logits: Tensor = self.lm_head(hidden) if self._has_head else self.linear(hidden, self._words().weight)
+        return logits if self.softcap is None else torch.tanh(logits / self.softcap) * self.softcap
+
+    def _words(self) -> nn.Embedding:
+        found = self.trunk.get_input_embeddings()
+        assert isinstance(found, nn.Embedding)
+        return found
+
+
+def _positions(states: States) -> Tensor:
+    """Places counted from the first visible one of each sample, [B, L] int64."""
+    if states.mask is None:
+        length = states.values.shape[1]
+        places = torch.arange(length, device=states.values.device)
+        return places.expand(states.values.shape[0], -1)
+    return ((states.mask > 0).cumsum(1) - 1).clamp(min=0)
+
+
+def build_causal_lm(config: CausalConfig) -> CausalLM:
+    register_attention()
+    row, facts = config.row, config.facts
+    trunk = library_model(row.trunk_class, row.config_class, config.values, attention=ATTENTION)
+    head = None
+    if not facts.is_tied:
+        head = nn.Linear(facts.width, facts.vocabulary, bias=False)
+        nn.init.normal_(head.weight, std=getattr(trunk.config, "initializer_range", 0.02))
+    return CausalLM(
+        name=row.trunk,
+        trunk=trunk,
+        head=head,
+        softcap=getattr(trunk.config, "final_logit_softcapping", None),
+        positions=facts.positions,
+    )

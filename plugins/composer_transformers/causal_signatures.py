@@ -1,0 +1,60 @@
+"""The signatures of decoder-only models: ports as functions of the config."""
+
+from __future__ import annotations
+
+from composer.plugin import GenerateOptions
+from composer.problems import InputError
+from composer.types import Signature
+from composer_transformers.causal_config import CausalConfig
+
+__all__ = ["embed", "generate", "hidden", "score", "score_states"]
+
+
+def embed(config: CausalConfig) -> Signature:
+    facts = config.facts
+    return Signature(
+        {"tokens": "tokens[B, L]"},
+        {"states": f"states[B, L, {facts.width}]"},
+        {"L": (1, facts.positions)},
+        vocabulary={"tokens": facts.vocabulary},
+    )
+
+
+def score(config: CausalConfig) -> Signature:
+    facts = config.facts
+    return Signature(
+        {"tokens": "tokens[B, L]"},
+        {"logits": f"logits[B, L, {facts.vocabulary}]"},
+        {"L": (1, facts.positions)},
+        vocabulary={"tokens": facts.vocabulary},
+    )
+
+
+def score_states(config: CausalConfig) -> Signature:
+    facts = config.facts
+    return Signature(
+        {"states": f"states[B, L, {facts.width}]"},
+        {"logits": f"logits[B, L, {facts.vocabulary}]"},
+        {"L": (1, facts.positions)},
+    )
+
+
+def hidden(config: CausalConfig) -> Signature:
+    facts = config.facts
+    port = f"states[B, L, {facts.width}]"
+    return Signature({"states": port}, {"states": port}, {"L": (1, facts.positions)})
+
+
+def generate(config: CausalConfig, options: GenerateOptions) -> Signature:
+    """Raises InputError where a text and its prompt cannot fit into the positions."""
+    facts = config.facts
+    longest = facts.positions - options.max_tokens
+    if longest < 1:
+        raise InputError(
+            f"max_tokens {options.max_tokens} leaves no room for a prompt among the model's {facts.positions} positions"
+        )
+    return Signature(
+        {"prompt": f"states[B, P, {facts.width}]"},
+        {"text": "text[B]", "ids": "labels[B, L]", "score": "numbers[B]"},
+        {"P": (1, longest), "L": (2, options.max_tokens + 1)},
+    )

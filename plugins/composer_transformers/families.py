@@ -1,0 +1,47 @@
+"""The families of models that write text: one row each. Imports neither transformers nor torch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+__all__ = ["CAUSAL_FAMILIES", "GENERATOR_FAMILIES", "SEQ2SEQ_FAMILIES", "Family"]
+
+
+@dataclass(frozen=True)
+class Family:
+    """One row: how a family is called here and in transformers. Its sizes are read by the library's own names."""
+
+    name: str
+    """As documents write it."""
+    model_type: str
+    """As a published config.json writes it."""
+    config_class: str
+    trunk_class: str
+    """The model without its head."""
+    whole_class: str
+    """The model with its head, whose names published checkpoints have."""
+    trunk: str = "model"
+    """The attribute that holds the trunk, with which the keys of a checkpoint begin."""
+    learned_positions: bool = False
+    """Whether there is a table of positions, beyond which the model cannot go."""
+
+
+def _rows(*families: Family) -> dict[str, Family]:
+    return {family.name: family for family in families}
+
+
+CAUSAL_FAMILIES = _rows(
+    Family("llama", "llama", "LlamaConfig", "LlamaModel", "LlamaForCausalLM"),
+    Family("smollm", "llama", "LlamaConfig", "LlamaModel", "LlamaForCausalLM"),
+    Family("qwen2", "qwen2", "Qwen2Config", "Qwen2Model", "Qwen2ForCausalLM"),
+    Family("qwen3", "qwen3", "Qwen3Config", "Qwen3Model", "Qwen3ForCausalLM"),
+    Family("mistral", "mistral", "MistralConfig", "MistralModel", "MistralForCausalLM"),
+    Family("gemma3", "gemma3_text", "Gemma3TextConfig", "Gemma3TextModel", "Gemma3ForCausalLM"),
+    Family("gpt2", "gpt2", "GPT2Config", "GPT2Model", "GPT2LMHeadModel", "transformer", True),
+)
+"""Decoder-only models, by the name that documents write."""
+
+SEQ2SEQ_FAMILIES: dict[str, Family] = {}
+"""Encoders with decoders."""
+
+GENERATOR_FAMILIES = {**CAUSAL_FAMILIES, **SEQ2SEQ_FAMILIES}

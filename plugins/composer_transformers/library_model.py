@@ -1,0 +1,58 @@
+"""Building models of transformers: from a config alone, also on the meta device, with what no checkpoint holds."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from composer.problems import InputError
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+
+__all__ = ["library_model"]
+
+
+def library_model(
+    model_class: str, config_class: str, values: Mapping[str, Any], *, attention: str = "sdpa"
+) -> PreTrainedModel:
+    """A model with initial weights, or on the meta device where the caller asks for that.
+
+    There too it has the values of what a checkpoint never holds, such as the frequencies of rotary positions.
+
+    Raises:
+        InputError: the library is missing or too old for the family, or refuses the config.
+    """
+    try:
+        import transformers
+
+        config_type = getattr(transformers, config_class)
+        model_type = getattr(transformers, model_class)
+    except (ImportError, AttributeError) as error:
+        raise InputError(f"{model_class} needs the package transformers, 5.17 or later: {error}") from error
+    try:
+        config = config_type(**values)
+    except Exception as error:  # each config class raises what it likes for a value that it refuses
+        told = str(error).strip().splitlines() or [type(error).__name__]
+        raise InputError(
+            f"transformers refuses the config of a {config_class}: {told[-1].strip()}"
+        ) from error
+    config._attn_implementation = attention
+    model = model_type(config)
+    _fill_transient(model)
+    return model
+
+
+def _fill_transient(model: PreTrainedModel) -> None:
+    """Give buffers that are never saved their values, on the CPU, where a model was built on the meta device."""
+    for part in list(model.modules()):
+        own = {name: buffer for name, buffer in part.named_buffers(recurse=False) if buffer.is_meta}
+        lacking = {name: own[name] for name in own if name in part._non_persistent_buffers_set}
+        if not lacking:
+            continue
+        with torch.device("cpu"):
+            for name, buffer in lacking.items():
+                part._buffers[name] = torch.empty_like(buffer, device="cpu")
+            model._init_weights(part)

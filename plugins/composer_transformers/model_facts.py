@@ -1,0 +1,145 @@
+"""What is known of a model from its config alone: its sizes and special tokens, held and in plain numbers."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+from composer.problems import nearest
+from composer_transformers.families import Family
+from composer_transformers.model_folder import JSON
+
+__all__ = ["ModelFacts", "facts_of", "special_ids"]
+
+MOST = {"vocabulary": 1 << 24, "width": 1 << 20, "layers": 1 << 12, "heads": 1 << 12, "positions": 1 << 30}
+"""More than any model has: a larger size is an error in the config, and would decide the size of a table."""
+MOVING_ROPES = ("dynamic", "longrope", "su")
+"""Rotary positions that depend on how long the longest text of a batch is: no text would be the same alone."""
+
+
+@dataclass(frozen=True)
+class ModelFacts:
+    """The sizes that signatures are made of."""
+
+    width: int
+    vocabulary: int
+    positions: int
+    layers: int
+    heads: int
+    key_value_heads: int
+    is_tied: bool
+    """Whether the word embeddings are the weight of the head, too."""
+
+
+@lru_cache(maxsize=1)
+def _known() -> Mapping[str, Mapping[str, Mapping[str, JSON]]]:
+    found: Mapping[str, Mapping[str, Mapping[str, JSON]]] = json.loads(
+        Path(__file__).with_name("config_fields.json").read_text(encoding="utf-8")
+    )
+    return found
+
+
+def facts_of(
+    family: Family, config: Mapping[str, JSON], *, where: str = "config", strict: bool
+) -> ModelFacts:
+    """The sizes in a config. `strict` refuses keys that the family does not have, as of what a person wrote.
+
+    Raises ValueError with one sentence for what is missing, misspelt or no size.
+    """
+    known = _known()[family.config_class]
+    values = _Values(family, config, where, known["fields"], known["renames"])
+    if strict:
+        values.hold_names()
+    heads = values.size("num_attention_heads", "heads")
+    groups = (
+        heads if values.value("num_key_value_heads") is None else values.size("num_key_value_heads", "heads")
+    )
+    if heads % groups:
+        raise ValueError(
+            f"{where}: num_attention_heads {heads} is not a multiple of num_key_value_heads {groups}"
+        )
+    width = values.size("hidden_size", "width")
+    if values.value("head_dim") is None and width % heads:
+        raise ValueError(f"{where}: hidden_size {width} is not a multiple of num_attention_heads {heads}")
+    values.hold_kind()
+    return ModelFacts(
+        width=width,
+        vocabulary=values.size("vocab_size", "vocabulary"),
+        positions=values.size("max_position_embeddings", "positions", required=False),
+        layers=values.size("num_hidden_layers", "layers"),
+        heads=heads,
+        key_value_heads=groups,
+        is_tied=bool(values.value("tie_word_embeddings")),
+    )
+
+
+@dataclass(frozen=True)
+class _Values:
+    """A config, read by the names that most families have."""
+
+    family: Family
+    config: Mapping[str, JSON]
+    where: str
+    fields: Mapping[str, JSON]
+    renames: Mapping[str, JSON]
+
+    def value(self, name: str) -> JSON:
+        """What the config says, under either of the names, or what the library takes where it says nothing."""
+        own = str(self.renames.get(name, name))
+        return self.config.get(own, self.config.get(name, self.fields.get(own)))
+
+    def size(self, name: str, what: str, *, required: bool = True) -> int:
+        own = str(self.renames.get(name, name))
+        if required and own not in self.config and name not in self.config:
+            raise ValueError(f"{self.where} lacks `{own}`, which every {self.family.name} model says")
+        found = self.value(name)
+        if isinstance(found, bool) or not isinstance(found, int) or not 1 <= found <= MOST[what]:
+            raise ValueError(f"{self.where}: `{own}` is {found!r:.60}, not a number from 1 to {MOST[what]:,}")
+        return found
+
+    def hold_names(self) -> None:
+        names = [*self.fields, *self.renames, "rope_theta", "rope_scaling", "model_type"]
+        for name in self.config:
+            if name not in names:
+                near = nearest(name, names)
+                guess = f"; did you mean `{near}`?" if near else ""
+                raise ValueError(f"{self.where}: a {self.family.name} model has no `{name}`{guess}")
+
+    def hold_kind(self) -> None:
+        """Raises ValueError for variants of a family that write no text from left to right, or not row by row."""
+        for name in ("use_bidirectional_attention", "add_cross_attention"):
+            if self.value(name):
+                raise ValueError(
+                    f"{self.where}: `{name}` makes another model of it than one that writes text"
+                )
+        for name in ("rope_parameters", "rope_scaling"):
+            for kind in _rope_types(self.config.get(name)):
+                if kind in MOVING_ROPES:
+                    raise ValueError(
+                        f"{self.where}: `{name}` of the type {kind!r} changes with the longest text of a batch, so no "
+                        "text would be read as it is alone; leave it out, or take the type 'yarn' or 'linear'"
+                    )
+
+
+def _rope_types(found: JSON) -> list[str]:
+    """The types in a map of rotary positions, or in one map for each type of layer."""
+    if not isinstance(found, dict):
+        return []
+    own = [found[name] for name in ("rope_type", "type") if isinstance(found.get(name), str)]
+    return [str(kind) for kind in own] + [kind for each in found.values() for kind in _rope_types(each)]
+
+
+def special_ids(name: str, *configs: Mapping[str, JSON]) -> tuple[int, ...]:
+    """The ids that the first config that says something gives for `bos`, `eos` or `pad`; there may be several ends."""
+    for config in configs:
+        found = config.get(f"{name}_token_id")
+        listed = found if isinstance(found, list) else [found]
+        ids = tuple(
+            each for each in listed if isinstance(each, int) and not isinstance(each, bool) and each >= 0
+        )
+        if ids:
+            return ids
+    return ()

@@ -1,0 +1,73 @@
+"""The folder of a published model: its small JSON files, read as data and with limits. No code of it is ever run."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from functools import lru_cache
+from pathlib import Path
+from typing import Union
+
+from composer.plugin import is_file
+
+__all__ = ["JSON", "config_of", "generation_config_of", "tokenizer_in"]
+
+JSON = Union[None, bool, int, float, str, list["JSON"], dict[str, "JSON"]]
+
+MOST_BYTES = 4 << 20
+"""Of a config; published ones have a few thousand, or some 100,000 where they name 1,000 classes."""
+
+
+def config_of(folder: Path) -> Mapping[str, JSON]:
+    """The `config.json` of a model's folder. Raises ValueError with one sentence where it cannot be used."""
+    if not folder.is_dir():
+        where = "is a file" if is_file(folder) else "does not exist"
+        raise ValueError(f"{folder} {where}: `folder` is that of a model, with its config.json")
+    found = _read(folder / "config.json")
+    if found is None:
+        raise ValueError(f"{folder} has no config.json: `folder` is that of a model of transformers")
+    if found.get("auto_map"):
+        raise ValueError(
+            f"{folder / 'config.json'} asks for code of its own (auto_map), and no code of a model's folder is run: "
+            "name a model whose family transformers has itself"
+        )
+    if found.get("quantization_config"):
+        raise ValueError(
+            f"the weights of {folder} are quantised (quantization_config): name that of the model as it was before"
+        )
+    return found
+
+
+def generation_config_of(folder: Path) -> Mapping[str, JSON]:
+    """The `generation_config.json` of a folder; empty where there is none."""
+    return _read(folder / "generation_config.json") or {}
+
+
+def tokenizer_in(folder: Path) -> str | None:
+    """The tokenizer file of a folder, or None where there is none."""
+    path = folder / "tokenizer.json"
+    return str(path) if is_file(path) else None
+
+
+def _read(path: Path) -> Mapping[str, JSON] | None:
+    """A JSON object, once for as long as its file stays as it is."""
+    if not is_file(path):
+        return None
+    try:
+        state = path.stat()
+        if state.st_size > MOST_BYTES:
+            raise ValueError(f"{path} has {state.st_size:,} bytes, and a config has {MOST_BYTES:,} at most")
+        return _parsed(path, state.st_mtime_ns, state.st_size)
+    except OSError as error:
+        raise ValueError(f"{path} cannot be read: {error.strerror}") from error
+
+
+@lru_cache(maxsize=32)
+def _parsed(path: Path, changed: int, size: int) -> Mapping[str, JSON]:
+    try:
+        found = json.loads(path.read_bytes())
+    except (ValueError, RecursionError) as error:  # ValueError stands for bytes that are not UTF-8, too
+        raise ValueError(f"{path} is not valid JSON: {error}") from error
+    if not isinstance(found, dict):
+        raise ValueError(f"{path} is not the config of a model: it holds a {type(found).__name__}, not a map")
+    return found
