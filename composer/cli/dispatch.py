@@ -25,6 +25,7 @@ COMMANDS = {
     "explain": "explain a problem code with a bad and a good example",
     "run": "run a task on your inputs",
     "lock": "pin the versions and the weight files of a document",
+    "import": "write a checkpoint anew as safetensors, under the names of a layout",
     "train": "train a document on its tasks together",
     "compile": "compile tasks into one verified artifact",
     "inspect": "print what an artifact holds",

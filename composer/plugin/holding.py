@@ -66,6 +66,7 @@ _FORMS: Mapping[str, tuple[Test, str]] = {
     "implementation": (_reference, _A_REFERENCE),
     "prepare": (_optional(_reference), _A_REFERENCE),
     "sample": (_optional(_reference), _A_REFERENCE),
+    "folder": (_optional(_reference), _A_REFERENCE),
     "transforms": (_references, f"a map by name to {_A_REFERENCE}"),
     "generation": (_optional(_is(Generation)), "a `Generation`"),
     "adapter": (_optional(callable), "a function"),

@@ -22,6 +22,8 @@ _PREFERRED = (
     ".pth",
     ".pt",
     ".ckpt",
+    ".gguf",
+    ".onnx",
 )
 _BESIDE_WEIGHTS = re.compile(r"\..*|(optimizer|scheduler|scaler|training_args)\.(bin|pt)|rng_state.*\.pth")
 """Files that stand beside weights and are none: hidden ones (`._*` are macOS's), and the states of a trainer."""
@@ -62,7 +64,7 @@ def _weights_in(folder: Path) -> Path:
             )
     raise unreadable(
         folder,
-        "the folder holds no weights (no .safetensors, .bin, .pth or .pt file)",
+        "the folder holds no weights (no .safetensors, .bin, .pth, .pt, .gguf or .onnx file)",
         f"it holds {', '.join(names[:5]) or 'nothing'}" + (" ..." if len(names) > 5 else ""),
     )
 

@@ -12,7 +12,7 @@ from typing import Union
 from composer.graph import Checked
 from composer.graph.checked import split_part
 from composer.language.declared_weights import FRESH, DeclaredWeights, read_weights_map, read_weights_text
-from composer.plugin import Registry
+from composer.plugin import Layout, Registry
 from composer.problems import InputError
 from composer.problems.suggest import unknown
 
@@ -23,6 +23,8 @@ __all__ = [
     "GivenSources",
     "GivenWeights",
     "for_the_whole",
+    "named_layout",
+    "named_source",
     "options_for",
     "read_given",
 ]
@@ -88,6 +90,22 @@ def options_for(module: str, declared: DeclaredWeights) -> str:
     below = ".".join(filter(None, (declared.root, declared.prefix)))
     named = (("--weights", source), ("--layout", declared.layout), ("--root", below))
     return " ".join(f"{option} {module}={value}" for option, value in named if value)
+
+
+def named_source(registry: Registry, text: str, what: str) -> DeclaredWeights:
+    """One source by itself, without a document. Raises InputError for what is not one."""
+    declared, _ = _source(registry, text, what)
+    if declared.fresh:
+        raise InputError(f"{what}: `{text}` is not a checkpoint")
+    return declared
+
+
+def named_layout(registry: Registry, id: str | None) -> Layout | None:
+    """A layout by its id. Raises InputError where there is none."""
+    if id is None:
+        return None
+    _hold_layouts(registry, [id])
+    return registry.layouts[id]
 
 
 def _hold_layouts(registry: Registry, layouts: Iterable[str]) -> None:

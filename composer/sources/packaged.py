@@ -15,7 +15,7 @@ from composer.sources.weights_error import WeightsError
 
 __all__ = ["find_packaged"]
 
-_SUFFIXES = (".safetensors", ".safetensors.index.json", ".bin", ".pth", ".pt", ".ckpt")
+_SUFFIXES = (".safetensors", ".safetensors.index.json", ".bin", ".pth", ".pt", ".ckpt", ".gguf", ".onnx")
 _MOST_FILES = 5000
 """Files of a package that are looked at for weights to name."""
 

@@ -2,26 +2,14 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
 from composer.graph.checked import JOIN
-from composer.plugin import Layout, Rule
-from composer.plugin.answers import as_rules
-from composer.plugin.asking import ask
-from composer.sources.weights_error import WeightsError
+from composer.plugin import Layout
+from composer.weights.key_rules import Assignment, KeyRules, compiled_pattern
 
 __all__ = ["FRESH_ADAPTER", "Assignment", "LoadPlan", "fresh_reason", "plan_loading"]
-
-
-@dataclass(frozen=True, slots=True)
-class Assignment:
-    """One key that is loaded into one parameter, written `<module>.<parameter>`."""
-
-    key: str
-    target: str
-    transform: str | None = None
 
 
 @dataclass(frozen=True)
@@ -84,7 +72,7 @@ def plan_loading(
     built = {name.partition(".")[0] for name in names}
     unbuilt = frozenset(declared) - built
     starting = fresh if isinstance(fresh, Mapping) else {module: fresh_reason(module) for module in fresh}
-    rules = None if layout is None else _Rules(layout, parameters or {})
+    rules = None if layout is None else KeyRules(layout, parameters or {})
 
     claims: dict[str, list[Assignment]] = {}
     ignored: dict[str, str] = {}
@@ -144,50 +132,11 @@ def fresh_reason(module: str) -> str:
     return f"--init {module}"
 
 
-class _Rules:
-    """A layout's rules, compiled once."""
-
-    def __init__(self, layout: Layout, parameters: Mapping[str, object]) -> None:
-        self._layout = layout
-        rules = ask(layout.rules, parameters, what=f"`rules` of {layout.title}", accept=as_rules)
-        self._rules = [(rule, _compiled(rule.pattern, layout)) for rule in rules]
-
-    def apply(self, key: str) -> tuple[Assignment | None, str]:
-        """The first rule that fully matches: an assignment, or None with the name of the rule that ignores the key.
-
-        (None, "") says that no rule takes the key. An assignment of an optional rule comes with the rule's name.
-        """
-        for rule, pattern in self._rules:
-            match = pattern.fullmatch(key)
-            if match is None:
-                continue
-            if rule.target is None:
-                return None, rule.name or rule.pattern
-            reason = rule.name if rule.optional else ""
-            return Assignment(key, self._expand(match, rule, rule.target), rule.transform), reason
-        return None, ""
-
-    def _expand(self, match: re.Match[str], rule: Rule, target: str) -> str:
-        try:
-            return match.expand(target)
-        except (re.error, IndexError) as error:
-            raise WeightsError(
-                f"layout {self._layout.id}: the target {target!r} of rule {rule.pattern!r} is faulty: {error}"
-            ) from None
-
-
-def _compiled(pattern: str, layout: Layout) -> re.Pattern[str]:
-    try:
-        return re.compile(pattern)
-    except re.error as error:
-        raise WeightsError(f"layout {layout.id}: {pattern!r} is not a valid pattern: {error}") from None
-
-
 def _initialised(absent: Iterable[str], layout: Layout | None, below: str) -> dict[str, str]:
     if layout is None:
         return {}
     start = f"{below}." if below else ""
-    reasons = [(_compiled(pattern, layout), reason) for pattern, reason in layout.initialised.items()]
+    reasons = [(compiled_pattern(pattern, layout), reason) for pattern, reason in layout.initialised.items()]
     found = {
         name: [reason for pattern, reason in reasons if pattern.fullmatch(name.removeprefix(start))]
         for name in absent

@@ -18,7 +18,7 @@ from composer.sources.weights_error import WeightsError
 from composer.weights.safetensors_file import METADATA_KEY
 from composer.weights.slots import find_slots
 
-__all__ = ["save_weights"]
+__all__ = ["save_tensors", "save_weights"]
 
 
 def save_weights(
@@ -46,8 +46,13 @@ def save_weights(
     # Transposed and expanded weights are written as they read, from any device; tied ones were told apart above.
     tensors = {name: tensors[name].cpu().contiguous() for name in sorted(tensors)}
     own = {METADATA_KEY: json.dumps(dict(metadata), sort_keys=True, ensure_ascii=False)} if metadata else None
+    save_tensors(tensors, target, own)
+
+
+def save_tensors(tensors: dict[str, Tensor], path: Path, metadata: dict[str, str] | None = None) -> None:
+    """Write tensors under their names. Raises WeightsError where the file cannot be written."""
     try:
-        replace_file(target, lambda file: _fill(file, tensors, own))
+        replace_file(path, lambda file: _fill(file, tensors, metadata))
     except InputError as error:
         raise WeightsError(str(error)) from None
 

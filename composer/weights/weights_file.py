@@ -8,6 +8,8 @@ from pathlib import Path
 from composer.problems import NOT_FETCHED, is_address
 from composer.sources.weights_error import unreadable
 from composer.weights.contents import Contents
+from composer.weights.gguf_file import GGUF_MAGIC, read_gguf
+from composer.weights.onnx_file import looks_like_onnx, read_onnx
 from composer.weights.pickle_file import LEGACY_MAGIC, read_pickle
 from composer.weights.roots import Roots
 from composer.weights.safetensors_file import looks_like_safetensors, read_safetensors
@@ -57,6 +59,10 @@ def read_file(path: Path, roots: Roots) -> Contents:
         return read_safetensors(path)
     if head.startswith((_ZIP_MAGIC, LEGACY_MAGIC)):
         return read_pickle(path, roots, zipped=head.startswith(_ZIP_MAGIC))
+    if head.startswith(GGUF_MAGIC):
+        return read_gguf(path)
+    if looks_like_onnx(path, head):
+        return read_onnx(path)
     raise unreadable(path, *_what_else(path, head))
 
 

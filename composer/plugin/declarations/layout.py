@@ -38,7 +38,7 @@ class Layout(Declaration):
     """
 
     noun: ClassVar[str] = "layout"
-    references: ClassVar[tuple[str, ...]] = ("transforms",)
+    references: ClassVar[tuple[str, ...]] = ("transforms", "folder")
     summary: str
     rules: Callable[[Mapping[str, Any]], tuple[Rule, ...]]
     parameters: Callable[[Mapping[str, Any]], Mapping[str, Any]] | None = None
@@ -52,3 +52,6 @@ class Layout(Declaration):
     """Published configs with which the conformance kit asks for `parameters`."""
     shapes: Mapping[str, tuple[tuple[int, ...], tuple[int, ...]]] = field(default_factory=dict)
     """Transform → the shapes of a tensor that it takes and of the one that it gives, with which the kit runs it."""
+    folder: str | None = None
+    """A function `(path of the checkpoint, folder)` that writes beside converted tensors what else the file holds, such
+    as a config and a tokenizer; for `composer import`."""
