@@ -1,3 +1,4 @@
+# ruff: noqa: N999 (a command's file has the command's name)
 """Write a checkpoint anew as a folder of safetensors, under the names of a layout, with what else a model folder has.
 
 composer import model.gguf --layout gguf --out model
@@ -52,6 +53,8 @@ def run(args: argparse.Namespace) -> int:
     def tell(done: int, total: int) -> None:
         if progress.bar is not None:
             progress.bar.update(done - progress.bar.n)
+            if done == total and layout is not None and layout.folder is not None:
+                progress.line("the tensors are written; what else the folder needs is made of the file")
         elif progress.is_due():
             progress.line(f"{done} of {total} tensors")
             progress.said()

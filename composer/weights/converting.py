@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -111,7 +110,9 @@ def _targets(checkpoint: Checkpoint, layout: Layout | None) -> tuple[dict[str, s
         else:
             targets[assignment.target] = key
     if unknown or not targets:
-        cause = f"no rule of the layout {layout.id} takes {listed('', unknown) if unknown else 'any of its keys'}"
+        cause = (
+            f"no rule of the layout {layout.id} takes {listed('', unknown) if unknown else 'any of its keys'}"
+        )
         raise unreadable(checkpoint.path, cause, "name the layout that it was written in with --layout")
     return targets, ignored
 

@@ -95,6 +95,6 @@ def _read(path: Path, tensor: Any, heads: int) -> Tensor:
 
 
 def _halves_apart(values: Any, heads: int) -> Any:
-    """Rows [heads, pairs, 2] → [heads, 2, pairs]: llama.cpp rotates neighbours, transformers the two halves of a head."""
+    """Rows [heads, pairs, 2] → [heads, 2, pairs]: llama.cpp rotates neighbours, transformers halves of a head."""
     rows = values.reshape(heads, values.shape[0] // heads // 2, 2, *values.shape[1:])
     return rows.swapaxes(1, 2).reshape(values.shape)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from composer.plugin import Register, hookimpl
 from composer_transformers.generator_types import GENERATORS
+from composer_transformers.gguf_layout import GGUF
 
 __all__ = ["composer_register"]
 
@@ -11,4 +12,4 @@ __all__ = ["composer_register"]
 @hookimpl
 def composer_register(register: Register) -> None:
     """Register the module types of transformers' models, and the layouts of their checkpoints."""
-    register(*GENERATORS)
+    register(*GENERATORS, GGUF)

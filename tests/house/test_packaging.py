@@ -82,7 +82,7 @@ def test_the_constraints_satisfy_the_declared_ranges() -> None:
     extras = PROJECT["project"]["optional-dependencies"]
     for text in [
         *PROJECT["project"]["dependencies"],
-        *(text for name in ("dev", "train", "pictures", "rows") for text in extras[name]),
+        *(text for name in ("dev", "train", "pictures", "rows", "formats") for text in extras[name]),
     ]:
         requirement = Requirement(text)
         assert pinned[canonicalize_name(requirement.name)] in requirement.specifier, text

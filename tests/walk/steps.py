@@ -154,6 +154,8 @@ CASE = shlex.quote(str(GOLDEN / "mplug2" / "text.yaml"))
 LOCKED = [
     Step("lock quickstart", "wrote quickstart.lock: 1 weight file"),
     Step(f"run quickstart:image-qa --locked {ASK}", "yes"),
+    Step("import wrapped.safetensors --root ema --dtype float16 --out made/anew", "model.safetensors"),
+    Step("import wrapped.safetensors --layout gguf --out made/not", "no rule of the layout gguf", code=1),
     Step("lock first.yaml --weights initial --layout mplug2 --set hidden=16", "wrote first.yaml.lock"),
     Step("check first.yaml --locked", "no problems"),
     Step("show first.yaml --locked", "image-qa"),

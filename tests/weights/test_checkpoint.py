@@ -306,7 +306,7 @@ def _missing_index(path: Path) -> Path:
         (_torchscript, "it is a TorchScript archive"),
         (
             _folder_without_weights,
-            "the folder holds no weights (no .safetensors, .bin, .pth or .pt file); it holds config",
+            "the folder holds no weights (no .safetensors, .bin, .pth, .pt, .gguf or .onnx file); it holds config",
         ),
         (_folder_with_two, "several checkpoints (a.safetensors, b.safetensors); give one of them"),
         (_index_without_shard, "1 of 2 shards are not beside it: w-2.safetensors"),

@@ -132,7 +132,11 @@ def _save_onnx(path: Path, *, outside: bool = False) -> tuple[np.ndarray, np.nda
         numbered.external_data.add(key="location", value="../secret")
     nodes = [
         helper.make_node(
-            "Constant", [], ["body.norm.weight"], value=numbers.from_array(scale, "value"), name="/body/Constant"
+            "Constant",
+            [],
+            ["body.norm.weight"],
+            value=numbers.from_array(scale, "value"),
+            name="/body/Constant",
         ),
         helper.make_node("Constant", [], ["axis"], value=numbers.from_array(np.array([1])), name="/axis"),
         helper.make_node("MatMul", ["x", "onnx::MatMul_12"], ["y"], name="/body/layers.0/up/MatMul"),
