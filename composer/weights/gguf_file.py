@@ -62,7 +62,7 @@ def _text(fields: Mapping[str, Any], name: str) -> str:
 
 def _heads(path: Path, fields: Mapping[str, Any], family: str) -> dict[str, int]:
     """The kinds of tensors whose rows llama.cpp orders otherwise, with their number of heads."""
-    found = {}
+    found: dict[str, int] = {}
     for kind, field in (("attn_q", "head_count"), ("attn_k", "head_count_kv")):
         name = f"{family}.attention.{field}"
         value = fields[name].contents() if name in fields else found.get("attn_q")
