@@ -16,13 +16,14 @@ from composer.execution.input_sizes import Given, hold_sizes
 from composer.execution.inputs import to_tensors
 from composer.execution.processors import encoded
 from composer.execution.slot_values import PortValues
+from composer.graph.readings import reads_of
 from composer.plugin.answers import as_instance, as_ports
 from composer.plugin.asking import ask, import_object
 from composer.plugin.contracts import Processor, Tokenizer
 from composer.plugin.declarations import Config, Modality
 from composer.plugin.implementations import as_processor, tokenizer_of
 from composer.problems import InputError
-from composer.types import Kind, PortType
+from composer.types import Kind, PortType, Signature
 
 __all__ = ["check_processor"]
 
@@ -46,7 +47,7 @@ def check_processor(modality: Modality, kinds: Mapping[str, Kind]) -> str:
                 held = {port: held_value(port, kinds[host[port].kind], found[port]) for port in host}
                 _check_prepare(prepare, held, declared, kinds, len(batch))
         _check_sameness(modality, processor, other, values, host)
-        _check_reads(modality, processor, host, kinds)
+        _check_reads(modality, config, processor, host, kinds)
         if modality.names_files:
             _check_missing_file(modality, processor, host)
         if hasattr(processor, "tokenizer"):
@@ -55,10 +56,15 @@ def check_processor(modality: Modality, kinds: Mapping[str, Kind]) -> str:
 
 
 def _check_reads(
-    modality: Modality, processor: Processor, host: Mapping[str, PortType], kinds: Mapping[str, Kind]
+    modality: Modality,
+    config: Config,
+    processor: Processor,
+    host: Mapping[str, PortType],
+    kinds: Mapping[str, Kind],
 ) -> None:
     """What a node wrote may be any text: it is read, or refused in the project's own words."""
-    reads = as_ports(modality.reads) if modality.reads else {}
+    signature = ask(Signature, reads_of(modality, config), {}, what=f"`reads` of {modality.title}")
+    reads = {name: port.type for name, port in signature.inputs.items()}
     _hold_kinds(reads, kinds)
     if [port.kind for port in reads.values()] != ["text"]:
         return

@@ -211,7 +211,7 @@ class HostInputs:
         if item.modality.follows is None:
             return None
         found = {}
-        for other in dict.fromkeys(self._followed(item).values()):
+        for other in self.followed(name):
             several = self.inputs[other].several
             found[other] = [
                 1 if several is None else len(values_of_sample(other, several, value, number))
@@ -223,10 +223,14 @@ class HostInputs:
         """Whether a sample may come without an input."""
         return name in self._may_be_absent
 
-    @staticmethod
-    def _followed(item: HostInput) -> Mapping[str, str]:
+    def followed(self, name: str) -> list[str]:
+        """What an input, or a node that reads, counts the values of: inputs, or input ports of the node."""
+        item = self.inputs[name]
+        if item.modality.follows is None:
+            return []
         what = f"`follows` of {item.modality.title}"
-        return {} if item.modality.follows is None else ask(item.modality.follows, item.config, what=what)
+        found: Mapping[str, str] = ask(item.modality.follows, item.config, what=what)
+        return list(dict.fromkeys(found.values()))
 
     def encode(
         self, name: str, values: Sequence[object], counts: Mapping[str, Sequence[int]] | None = None

@@ -17,7 +17,7 @@ from composer.plan import Plan, Step
 from composer.plugin import Config, Modality, Processor
 from composer.types import Kind, PortType
 
-__all__ = ["OnHost", "ReadNode", "raw_values", "read_values", "readings_of"]
+__all__ = ["OnHost", "ReadNode", "read_ports", "read_values", "readings_of"]
 
 
 class OnHost(nn.Module):
@@ -93,12 +93,28 @@ def readings_of(
 
 def read_values(host: HostInputs, node: str, values: Mapping[str, Any]) -> Any:
     """The ports of a node that reads: the value alone where it has one. Raises InputError for what cannot be read."""
-    found = host.encode(node, raw_values(values))
+    found = read_ports(host, node, values)
     return found if len(found) != 1 else next(iter(found.values()))
 
 
-def raw_values(values: Mapping[str, Any]) -> list[Any]:
-    """The raw values of what comes in by port: of one port its own, of several a map for each."""
-    if len(values) == 1:
-        return list(next(iter(values.values())))
-    return [dict(zip(values, row, strict=True)) for row in zip(*values.values(), strict=True)]
+def read_ports(host: HostInputs, node: str, values: Mapping[str, Any]) -> dict[str, Any]:
+    """The host ports of a node that reads, of what comes in by port; `items` say how many values a sample has.
+
+    A raw value is that of the one other port, or a map with the value of each, and empty where there is none.
+    Raises InputError for what cannot be read.
+    """
+    counting = host.followed(node)
+    items = {port: value for port, value in values.items() if port in counting}
+    own = {port: value for port, value in values.items() if port not in counting}
+    rows = max(len(value) for value in values.values())
+    if not own:
+        raw: list[Any] = [{}] * rows
+    elif len(own) == 1:
+        raw = list(next(iter(own.values())))
+    else:
+        raw = [dict(zip(own, row, strict=True)) for row in zip(*own.values(), strict=True)]
+    counts = {
+        port: [int(n) for n in (items[port] >= 0).sum(1)] if port in items else [1] * rows
+        for port in counting
+    }
+    return host.encode(node, raw, counts if counting else None)

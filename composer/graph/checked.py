@@ -174,6 +174,8 @@ class Read(InPlace):
     modality: Modality
     kinds: Mapping[str, Kind]
     """What carries its ports."""
+    counted: Mapping[str, str] = field(default_factory=dict)
+    """Output port whose first dimension counts values of an input, to the input port that takes the `items` of it."""
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,7 @@ def check_compile(checker: TaskChecker) -> Iterator[Problem]:
     shape, path, document = checker.shape.compile, checker.path, checker.callees.document
     nodes = checker.shape.nodes if checker.expansion is None else checker.expansion.shapes()
     if shape.ranges:
-        yield from _check_ranges(shape, path, document, _free_dims(checker), checker.is_silent)
+        yield from _check_ranges(shape, path, document, _free_dims(checker), checker.lacks_types)
     yield from _check_precisions(shape, path, document, nodes, checker.callees.declared)
 
 
@@ -55,8 +55,8 @@ def _check_ranges(
 ) -> Iterable[Problem]:
     """C111: a range of what is not free, that is none, or that modules do not take.
 
-    `free` holds the free dimensions with the sizes that the modules take; `is_broken` tells inputs with a problem of
-    their own.
+    `free` holds the free dimensions with the sizes that the modules take; `is_broken` tells inputs and nodes with a
+    problem of their own, or of what they read.
     """
     tree = document.tree
     for name, text in shape.ranges.items():

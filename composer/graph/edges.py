@@ -231,6 +231,7 @@ class EdgeChecker:
             if self.known_kind(declared.type, path) and not poisoned:
                 self.raw[name, port] = declared.type
                 made = local_type(declared.type, name, fixed).with_role(roles.given(declared.type.role))
+                made = self._counting(name, callee, port, made, sources, read)
                 self._make_sizes(made, read)
                 self.types[name, port] = self.normal(made)
 
@@ -245,6 +246,24 @@ class EdgeChecker:
                 self._bring(symbol, bounds, name, f"node `{name}`", path)
             else:  # a size that the node makes: what it promises, not what it asks for
                 self.limit(symbol, bounds)
+
+    def _counting(
+        self,
+        name: str,
+        callee: Callee,
+        port: str,
+        made: PortType,
+        sources: Mapping[str, Wired],
+        read: dict[Symbol, None],
+    ) -> PortType:
+        """The type of an output, whose first dimension may count the values of an input that a node reads of."""
+        if not isinstance(callee, Read) or port not in callee.counted:
+            return made
+        from composer.graph.following import counting_items
+
+        counting = counting_items(self, name, callee, port, made, sources)
+        read.update(dict.fromkeys(counting.dims[0].symbols))
+        return counting
 
     def _make_sizes(self, given: PortType, read: Collection[Symbol]) -> None:
         """Symbols that no input has stand for sizes that only the node knows: nothing else may be taken for them."""

@@ -21,6 +21,8 @@ def reading_hints(edge: Edge, source: str, document: Resolved, registry: Registr
     A node of a modality that reads the one and gives the other; or, behind an input, another modality for it.
     """
     for modality in registry.modalities.values():
+        if callable(modality.reads):
+            continue  # what it reads depends on its config, which only the author knows
         reads = [Port.of(value).type.kind for value in modality.reads.values()]
         if reads != [edge.given.kind]:
             continue

@@ -9,16 +9,16 @@ from typing import TYPE_CHECKING, ClassVar
 from composer.graph.checked import CheckedModule, Read
 from composer.language import NodeShape
 from composer.plugin import Method, Modality, ModuleType
-from composer.plugin.answers import as_ports, as_ranges, as_vocabularies
+from composer.plugin.answers import as_map, as_ports, as_ranges, as_vocabularies
 from composer.plugin.asking import ask
 from composer.problems import Problem, YamlPath
 from composer.problems.suggest import listed
-from composer.types import Signature
+from composer.types import Port, PortType, Signature
 
 if TYPE_CHECKING:
     from composer.graph.callees import Callees
 
-__all__ = ["reading"]
+__all__ = ["reading", "reads_of"]
 
 
 @dataclass(frozen=True)
@@ -52,8 +52,24 @@ def reading(callees: Callees, node: NodeShape, path: YamlPath) -> Read | None:
     signature = callees.asked(function, (config,), at, f"`ports` of {title}", _as_signature, modality.id)
     if signature is None:
         return None
+    counted: Mapping[str, str] = {}
+    if modality.follows is not None:
+        what = f"`follows` of {modality.title}"
+        found = callees.asked(modality.follows, (config,), at, what, as_map, modality.id)
+        if found is None:
+            return None
+        counted = {str(port): str(name) for port, name in found.items()}
     module = CheckedModule(str(path[-1]), entry, config, path)
-    return Read(module, "forward", None, signature, modality, callees.registry.kinds)
+    return Read(module, "forward", None, signature, modality, callees.registry.kinds, counted)
+
+
+def reads_of(modality: Modality, config: object) -> Mapping[str, Port | PortType | str]:
+    """The input ports of a node that reads, with this config. Raises PluginError where there is no map of them."""
+    if not callable(modality.reads):
+        return modality.reads
+    what = f"`reads` of {modality.title}"
+    found: Mapping[str, Port | PortType | str] = ask(modality.reads, config, what=what, accept=as_map)
+    return found
 
 
 def _type_of(modality: Modality) -> ModuleType:
@@ -64,7 +80,7 @@ def _type_of(modality: Modality) -> ModuleType:
         ranges: Mapping[str, tuple[int, int]] = {}
         if modality.ranges is not None:
             ranges = ask(modality.ranges, config, what=f"`ranges` of {modality.title}", accept=as_ranges)
-        return Signature(modality.reads, ports, ranges)
+        return Signature(reads_of(modality, config), ports, ranges)
 
     return _Reading(
         modality.id,

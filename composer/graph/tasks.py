@@ -14,6 +14,7 @@ from composer.graph.checked import (
     CheckedTask,
     Endpoint,
     Generate,
+    Read,
     UsedPiece,
     Wired,
     text_of,
@@ -165,7 +166,12 @@ class TaskChecker:
         )
 
     def is_on_host(self, callee: Callee) -> bool:
-        """Whether what a node calls takes or gives what no tensor holds; a search does both at its ends."""
+        """Whether what a node calls takes or gives what no tensor holds; a search does both at its ends.
+
+        What is read as a modality is, whatever it takes: its processor knows no tensors.
+        """
+        if isinstance(callee, Read):
+            return True
         signature, kinds = callee.signature, self.callees.registry.kinds
         ports = (*signature.inputs.values(), *signature.outputs.values())
         found = (kinds.get(port.type.kind) for port in ports)
@@ -177,6 +183,12 @@ class TaskChecker:
         """Whether an input or node of the task has a fault of its own."""
         outer = name.partition("/")[0]
         return outer in self.names and self.findings.is_silent(self.names[outer])
+
+    def lacks_types(self, name: str) -> bool:
+        """Whether an input or node has a fault, or reads something that has one, so that little is known of it."""
+        callee = self.resolved.get(name)
+        ports = () if callee is None else callee.signature.outputs
+        return self.is_silent(name) or any((name, port) not in self.edges.types for port in ports)
 
     def _is_incomplete(self, path: YamlPath) -> bool:
         """Whether the inputs or nodes could not be read, or may stand under a misspelt key."""
@@ -337,6 +349,11 @@ class TaskChecker:
             self.expansion.hold_rest()
 
     def _type(self, name: str, callee: Callee) -> None:
+        if isinstance(callee, Read) and callee.counted:
+            from composer.graph.following import lacks_items
+
+            if lacks_items(self, name, callee):
+                return
         written = {r.port: r.path for r in written_references(*self.nodes[name][:2])}
         self.edges.add_node(name, callee, self.sources[name], self.nodes[name][1], written)
 

@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from composer.graph.alternatives import alternatives
-from composer.graph.checked import Callee, UsedPiece, text_of
+from composer.graph.checked import Callee, Read, UsedPiece, text_of
 from composer.graph.derivation import Derivation
 from composer.graph.explaining import Explainer
 from composer.graph.fitting import Edge, Roles, Unfit, kind_fits, local_type, shown_dim, swapped_pair
@@ -72,6 +72,8 @@ class UnfitEdges:
             ]
             if "/" in edge.node:
                 fitting = []  # what the task has is not seen inside of a piece
+            if not fitting and edge.port in callee.signature.inputs:
+                hints = [*hints, *_left_out(callee, edge.port)]
             return self.explainer.kinds(edge, fitting, hints)
         about = self._values(fault, edge)
         if about is not None:
@@ -157,3 +159,10 @@ class UnfitEdges:
         return kind_fits(self.checker.registry.kinds, given.kind, wanted.kind) and not (
             named and given.role != wanted.role
         )
+
+
+def _left_out(callee: Callee, port: str) -> Iterator[str]:
+    """What an input port that may stay unwired means without a source."""
+    if callee.signature.inputs[port].optional:
+        counts = isinstance(callee, Read) and port in callee.counted.values()
+        yield f"leave `{port}` out" + (": each sample has one value of its medium then" if counts else "")

@@ -24,6 +24,11 @@ def _follows(config: TemplateConfig) -> dict[str, str]:
     return {name: name for name in config.media}
 
 
+def _reads(config: TemplateConfig) -> dict[str, str]:
+    media = {name: f"items[B, M{number or ''}]?" for number, name in enumerate(config.media)}
+    return {**dict.fromkeys(config.fields, "text[B]"), **media}
+
+
 def _files(config: TemplateConfig) -> dict[str, Path]:
     return {"tokenizer": vocabulary_path(config.tokenizer)}
 
@@ -48,6 +53,7 @@ PROMPT = Modality(
     counted="tokens",
     vocabulary=_vocabulary,
     follows=_follows,
+    reads=_reads,
     examples=({"template": "[SEP] {question}", "tokenizer": "bert-uncased"},),
     sample="composer_text.prompt_processor:sample",
 )

@@ -204,3 +204,84 @@ def test_whoever_reads_an_input_by_itself_says_what_it_counts(live: Model) -> No
     assert alone["image"].tolist() == together["image"].tolist()
     with pytest.raises(InputError, match="read together with the input `image`"):
         host.encode("prompt", PROMPTS)
+
+
+WRITTEN = """\
+composer: 1
+name: written
+modules:
+  vision:  {uses: mplug2.vision_encoder, with: {image_size: 16, patch_size: 8, width: 16, heads: 2, layers: 1}}
+  text:    {uses: mplug2.text_encoder, with: {hidden: 16, heads: 2, layers: 1, vocabulary: 16, positions: 64}}
+  decoder:
+    uses: mplug2.text_decoder
+    with: {hidden: 16, heads: 2, layers: 1, vocabulary: 16, tokenizer: words.txt, start: 2, end: 3, pad: 0}
+tasks:
+  ask:
+    inputs:
+      image: {modality: image, with: {size: 16}, HOW}
+      said:  {modality: text, with: {tokenizer: words.txt, max_tokens: 8}}
+    nodes:
+      words:    {call: text, inputs: {tokens: said.tokens}}
+      question: {generate: decoder, inputs: {memory: words.states}, with: {min_tokens: 1, max_tokens: 4}}
+      prompt:
+        modality: prompt
+        inputs: {question: question.text, ITEMS}
+        with: {template: "a: {image} {question} [SEP] b:", tokenizer: words.txt, media: {image: 5}, max_tokens: 40}
+      seen:   {call: vision.image, inputs: {pixels: image.pixels}}
+      asked:  {call: text, inputs: {tokens: prompt.tokens, positions: prompt.positions}}
+      mixed:  {uses: core.fill, inputs: {text: asked, media: seen, places: prompt.image}}
+      vector: {uses: core.pool, inputs: {states: mixed.states}}
+      answer: {generate: decoder, inputs: {memory: mixed.states}, with: {min_tokens: 1, max_tokens: 3}}
+    outputs: {question: question.text, vector: vector, filled: mixed.filled, answer: answer.text}
+    compile: {ranges: {batch: "1..3", prompt.length: "6..32"}}
+"""
+
+
+def written(folder: Path, how: str, items: str, name: str) -> Path:
+    path = folder / f"{name}.yaml"
+    path.write_text(WRITTEN.replace(", HOW", how).replace(", ITEMS", items))
+    return path
+
+
+def test_a_question_that_a_node_wrote_goes_into_a_prompt_with_pictures(folder: Path) -> None:
+    model = composer.load(
+        written(folder, ", repeated: {at_most: 3}", ", image: image.items", "written-several"),
+        weights="initial",
+    )
+    together = model.run("ask", said=PROMPTS, image=PICTURES)
+    assert together["filled"].sum(1).tolist() == [10, 0, 5]
+    assert all(together["question"])
+    for row, (pictures, text) in enumerate(zip(PICTURES, PROMPTS, strict=True)):
+        alone = model.run("ask", said=text, image=pictures)
+        assert (alone["question"], alone["answer"]) == (together["question"][row], together["answer"][row])
+        same(alone["vector"], together["vector"][row])
+
+
+def test_a_written_prompt_has_one_picture_for_each_sample_where_nothing_counts_them(folder: Path) -> None:
+    model = composer.load(written(folder, "", "", "written-one"), weights="initial")
+    together = model.run("ask", said=PROMPTS, image=[picture(n) for n in range(3)])
+    assert together["filled"].sum(1).tolist() == [5, 5, 5]
+    assert (
+        "".join(model.stream("ask", said="c", image=picture(1)))
+        == model.run("ask", said="c", image=picture(1))["answer"]
+    )
+
+
+@pytest.mark.parametrize(
+    ("how", "items", "code", "told"),
+    [
+        (", repeated: {at_most: 3}", "", "C273", "add `image: image.items`"),
+        (", optional: true", "", "C273", "add `image: image.items`"),
+        ("", ", image: image.pixels", "C202", "leave `image` out"),
+        (", repeated: {at_most: 3}", ", image: image.pixels", "C202", "before this node: image.items"),
+        (", repeated: {at_most: 3}", ", image: image", "C214", "`image.items`"),
+        ("", ", image: said.tokens", "C202", "leave `image` out"),
+    ],
+)
+def test_what_a_written_prompt_counts_is_one_problem(
+    folder: Path, how: str, items: str, code: str, told: str
+) -> None:
+    report = composer.check(written(folder, how, items, "written-faulty"))
+    (problem,) = report.errors
+    assert problem.code == code
+    assert any(told in each for each in problem.helps), problem

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from composer.execution.host_inputs import HostInputs
 from composer.execution.inputs import to_tensors
-from composer.execution.on_host import raw_values, readings_of
+from composer.execution.on_host import read_ports, readings_of
 from composer.execution.processors import Processors
 from composer.plan import Sources, read_sources
 from composer.plugin import Registry
@@ -164,7 +164,7 @@ class LoadedRead:
 
         Raises InputError for what cannot be read, and for a size that the programs do not take.
         """
-        arrays = self.host.encode(self.name, raw_values(values))
+        arrays = read_ports(self.host, self.name, values)
         found = self.host.hold_together({self.name: arrays})
         for symbol, dim in self.entry.sizes.items():
             self._hold(dim, found[symbol])

@@ -50,17 +50,19 @@ class Modality(Declaration):
     vocabulary: OfConfig[Mapping[str, VocabularyIds]] | None = None
     follows: OfConfig[Mapping[str, str]] | None = None
     """Port to another input of the task, whose values the first dimension of the port counts: both have the same
-    samples, and `encode(values, counts)` is told how many values of each such input every sample has."""
+    samples, and `encode(values, counts)` is told how many values of each such input every sample has. Of a node that
+    reads, it is the input port of the node that takes the `items` of those values."""
     names_files: bool = False
     """Whether a text that is given as a raw value is the path of a file: of rows that others wrote, only files below a
     folder that the user named are read."""
     examples: tuple[Mapping[str, Any], ...] = ()
     """Configs with which `composer plugins show` asks for the ports, where they depend on more than numbers, and with
     which the conformance kit runs the processor."""
-    reads: Mapping[str, str | PortType] = field(default_factory=dict)
+    reads: Mapping[str, str | PortType] | OfConfig[Mapping[str, str | PortType]] = field(default_factory=dict)
     """The input ports of a node that reads what another node wrote as an input of this modality is read, such as
-    `{"text": "text[B]"}`; none where values come from outside alone. Symbols are those of `ports`. Of several ports a
-    raw value is a map with the value of each."""
+    `{"text": "text[B]"}`, or a function of the config that gives them; none where values come from outside alone.
+    Symbols are those of `ports`. Of several ports a raw value is a map with the value of each. Ports that `follows`
+    names take `items[B, M]`, and are no part of a value."""
     sample: str | None = None
     """A function from the config to two raw values or more, with which the conformance kit runs the processor."""
 
