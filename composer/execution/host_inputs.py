@@ -58,6 +58,14 @@ class HostInput:
     several: Several | None = None
     """How many values a sample may have, where that is not one."""
 
+    default: object = None
+    """The raw value of a sample that comes without one; None where each brings its own."""
+
+    @property
+    def may_be_absent(self) -> bool:
+        """Whether a sample may come without it."""
+        return self.default is not None or (self.several is not None and self.several.may_be_absent)
+
     def holds_samples(self, value: object) -> bool:
         """Whether a raw value stands for several samples: where a sample is a list, for a list of such."""
         if self.several is None or not self.several.is_list or not holds_samples(value):
@@ -121,9 +129,7 @@ class HostInputs:
 
     @cached_property
     def _may_be_absent(self) -> list[str]:
-        return [
-            n for n, item in self.inputs.items() if item.several is not None and item.several.may_be_absent
-        ]
+        return [name for name, item in self.inputs.items() if item.may_be_absent]
 
     def whole(self, raw: Mapping[str, object], kept: Container[str] = ()) -> dict[str, object]:
         """A request with None for the inputs that it leaves out, but for those that are kept."""
@@ -243,6 +249,8 @@ class HostInputs:
             InputError: a value cannot be used. PluginError: the modality gives something else than it declares.
         """
         item = self.inputs[name]
+        if item.default is not None:
+            values = [item.default if value is None else value for value in values]
         given = self._read(item, values, counts)
         held = {port: held_value(name, item.ports[port].kind, given[port]) for port in item.ports}
         self._check_rows(item, held, len(values))

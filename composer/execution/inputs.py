@@ -31,7 +31,9 @@ def host_inputs(plan: Plan, kinds: Mapping[str, Kind], shared: Processors | None
             for port, found in types[name].items()
         }
         processor = made.of(item.modality, item.config)
-        inputs[name] = HostInput(name, item.modality, item.config, processor, ports, item.several)
+        inputs[name] = HostInput(
+            name, item.modality, item.config, processor, ports, item.several, item.default
+        )
     limits = {name: plan.task.ranges[symbol] for symbol, name in names.items() if symbol in plan.task.ranges}
     return HostInputs(plan.task.name, inputs, limits)
 

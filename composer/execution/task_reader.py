@@ -116,7 +116,7 @@ class TaskReader:
                 names_files=item.modality.names_files,
                 per_sample=name in self._host.per_sample,
                 varies=_varies(item),
-                may_be_absent=item.several is not None and item.several.may_be_absent,
+                may_be_absent=item.may_be_absent,
                 is_list=item.several is not None and item.several.is_list,
             )
             for name, item in self._host.inputs.items()

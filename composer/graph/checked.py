@@ -105,6 +105,8 @@ class CheckedInput:
     training: bool = False
     several: Several | None = None
     """How many values a sample may have, where that is not one."""
+    default: object = None
+    """The raw value of a sample that comes without one; None where each brings its own."""
 
     @property
     def reads(self) -> str:

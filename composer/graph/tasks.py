@@ -24,6 +24,7 @@ from composer.graph.node_inputs import NodeInputs
 from composer.graph.references import References, written_references
 from composer.graph.wires import Wire, Wires
 from composer.language import InputShape, NodeShape, TaskShape, role_of
+from composer.plugin import Config, Modality
 from composer.plugin.answers import as_ports, as_ranges, as_vocabularies
 from composer.problems import Findings, Problem, Scope, YamlPath
 from composer.types import Port, PortType
@@ -267,17 +268,30 @@ class TaskChecker:
                 self.findings.add(found)
                 return False
             several, ports, host = found, found.ports(ports, kinds), found.ports(host, kinds)
-        if modality.ranges is not None:
-            what = f"`ranges` of {title}"
-            if self.callees.asked(modality.ranges, (config,), at, what, as_ranges, owner) is None:
+        asked = ((modality.ranges, "ranges", as_ranges), (modality.vocabulary, "vocabulary", as_vocabularies))
+        for function, what, accept in asked:
+            about = f"`{what}` of {title}"
+            if (
+                function is not None
+                and self.callees.asked(function, (config,), at, about, accept, owner) is None
+            ):
                 return False
-        if modality.vocabulary is not None:
-            what = f"`vocabulary` of {title}"
-            if self.callees.asked(modality.vocabulary, (config,), at, what, as_vocabularies, owner) is None:
-                return False
-        self.inputs[name] = CheckedInput(name, modality, config, ports, host, path, training, several)
+        default = self._default(item, modality, config, path)
+        if item.default is not None and default is None:
+            return False
+        self.inputs[name] = CheckedInput(
+            name, modality, config, ports, host, path, training, several, default
+        )
         self.outputs[name] = tuple(ports)
         return True
+
+    def _default(self, item: InputShape, modality: Modality, config: Config, path: YamlPath) -> object:
+        """What stands for an input that a sample comes without; None for nothing, or after reporting."""
+        if item.default is None and modality.default is None:
+            return None
+        from composer.graph.input_defaults import default_of
+
+        return default_of(self.callees, item, modality, config, path)
 
     def _wire(self) -> Wires:
         """Every reference that names something."""

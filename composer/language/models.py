@@ -105,6 +105,8 @@ class InputShape(_Shape):
     """Whether a sample may come without it; its values then have a batch of their own, and a port `items`."""
     repeated: RepeatedShape | None = None
     """How many values a sample may have, such as `{at_most: 8}`; they have a batch of their own, and a port `items`."""
+    default: Any = None
+    """The raw value of a sample that comes without one, such as a text."""
     summary: str = ""
     """One line for people."""
 

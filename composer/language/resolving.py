@@ -163,6 +163,8 @@ def _resolve(
 def _fill_all(shape: DocumentShape, parameters: Parameters, tree: Tree) -> None:
     def fill(item: Any, path: YamlPath) -> None:
         item.with_ = parameters.fill(item.with_, (*path, "with"), tree, path)
+        if isinstance(item, InputShape):
+            item.default = parameters.fill(item.default, (*path, "default"), tree, path)
 
     for name, module in shape.modules.items():
         fill(module, ("modules", name))

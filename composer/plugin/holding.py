@@ -75,6 +75,7 @@ _FORMS: Mapping[str, tuple[Test, str]] = {
     "shapes": (_is(Mapping), "a map from transform to two shapes"),
     "host": (_optional(callable), "a function"),
     "files": (_optional(callable), "a function"),
+    "refuses": (_optional(callable), "a function"),
     "ports": (callable, "a function"),
     "vocabulary": (_optional(callable), "a function"),
     "ranges": (_optional(callable), "a function"),

@@ -120,6 +120,7 @@ STRING = Modality(
     lambda config: {"text": "text[B]"},
     "composer_core.strings:StringProcessor",
     "A string as it is, for nodes that work with texts.",
+    refuses=lambda config, value: "" if isinstance(value, str) else "a text is expected",
     examples=({}, {"max_characters": 40}),
     sample="composer_core.strings:sample",
 )

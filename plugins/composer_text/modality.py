@@ -16,6 +16,10 @@ def _ports(config: TextConfig) -> dict[str, str]:
     return {"tokens": "tokens[B, L]"}
 
 
+def _refuses(config: TextConfig, value: object) -> str:
+    return "" if isinstance(value, str) else "a text is expected"
+
+
 def _files(config: TextConfig) -> dict[str, Path]:
     return {"tokenizer": vocabulary_path(config.tokenizer)}
 
@@ -40,6 +44,7 @@ TEXT = Modality(
     counted="tokens",
     vocabulary=_vocabulary,
     reads={"text": "text[B]"},
+    refuses=_refuses,
     examples=({"tokenizer": "bert-uncased"},),
     sample="composer_text.processor:sample",
 )

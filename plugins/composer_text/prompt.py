@@ -29,6 +29,20 @@ def _reads(config: TemplateConfig) -> dict[str, str]:
     return {**dict.fromkeys(config.fields, "text[B]"), **media}
 
 
+def _default(config: TemplateConfig) -> object:
+    return None if config.fields else {}
+
+
+def _refuses(config: TemplateConfig, value: object) -> str:
+    fields = config.fields
+    texts = value if isinstance(value, dict) else dict.fromkeys(fields[:1], value)
+    if set(texts) != set(fields) or (len(fields) > 1 and not isinstance(value, dict)):
+        return f"the template takes {', '.join(fields) or 'no text'}"
+    return next(
+        (f"the text {name} is expected" for name, text in texts.items() if not isinstance(text, str)), ""
+    )
+
+
 def _files(config: TemplateConfig) -> dict[str, Path]:
     return {"tokenizer": vocabulary_path(config.tokenizer)}
 
@@ -54,6 +68,8 @@ PROMPT = Modality(
     vocabulary=_vocabulary,
     follows=_follows,
     reads=_reads,
+    default=_default,
+    refuses=_refuses,
     examples=({"template": "[SEP] {question}", "tokenizer": "bert-uncased"},),
     sample="composer_text.prompt_processor:sample",
 )

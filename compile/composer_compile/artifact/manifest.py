@@ -208,6 +208,8 @@ class Input(_Entry):
     """Host port to its type, such as `states[B, N, 768]`; a symbol is one size in the whole task."""
     several: tuple[int, int] | None = None
     """Fewest and most values that a sample has, where that is not one: then `items` is one of the ports."""
+    default: Any = None
+    """The raw value of a sample that comes without one; null where each brings its own."""
 
 
 class Output(_Entry):

@@ -205,7 +205,9 @@ def _host_inputs(
                     f"{len(found.kind.dims)} dimensions: rebuild it with `{container.rebuild}`"
                 )
         several = None if entry.several is None else Several(*entry.several)
-        inputs[key] = HostInput(key, modality, config, shared.of(modality, config), ports, several)
+        inputs[key] = HostInput(
+            key, modality, config, shared.of(modality, config), ports, several, entry.default
+        )
     limits = {symbol: (low, high) for symbol, (low, high) in task.limits.items()}
     return HostInputs(name, inputs, limits)
 

@@ -87,7 +87,7 @@ def describe_task(
         ports = {port: str(found.type) for port, found in host.inputs[name].ports.items()}
         found = _input(item.modality.id, item.config, ports, registry, files)
         span_ = None if item.several is None else (item.several.least, item.several.most)
-        inputs[name] = found.model_copy(update={"several": span_})
+        inputs[name] = found.model_copy(update={"several": span_, "default": item.default})
     return Task(
         summary=plan.task.summary,
         precision=precision.default,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
@@ -52,6 +52,12 @@ class Modality(Declaration):
     """Port to another input of the task, whose values the first dimension of the port counts: both have the same
     samples, and `encode(values, counts)` is told how many values of each such input every sample has. Of a node that
     reads, it is the input port of the node that takes the `items` of those values."""
+    default: OfConfig[object] | None = None
+    """The raw value of a sample that comes without one; None, or no function, where each sample brings its own. What a
+    document gives as `default` takes its place."""
+    refuses: Callable[[Any, object], str] | None = None
+    """Of a config and a raw value that a document gives: what is wrong with it, as far as it shows without being read;
+    empty where nothing is."""
     names_files: bool = False
     """Whether a text that is given as a raw value is the path of a file: of rows that others wrote, only files below a
     folder that the user named are read."""
