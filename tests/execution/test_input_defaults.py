@@ -68,7 +68,7 @@ def test_rows_may_lack_its_column(tmp_path: Path, capsys: pytest.CaptureFixture[
     rows.write_text('{"other": "a"}\n{"other": "b", "name": "e"}\n{"other": "c", "name": null}\n')
     argv = ["run", str(path), "--weights", "initial", "--rows", str(rows), "--out", str(out)]
     assert main(argv) == 0, capsys.readouterr().err
-    said = [json.loads(line)["answers"]["said"] for line in out.read_text().splitlines()]
+    said = [json.loads(line)["outputs"]["said"] for line in out.read_text().splitlines()]
     assert said == ["a, c d", "b, e", "c, c d"]
 
 
@@ -80,7 +80,7 @@ def test_an_artifact_has_it_too(tmp_path: Path) -> None:
     )
     composer_compile.compile_document(document(tmp_path, text=text), tmp_path / "artifact", weights="initial")
     with composer_compile.load(tmp_path / "artifact") as artifact:
-        assert artifact.run(other="a", numbers=np.float32([1, -1]))["said"] == "a, c d"
+        assert artifact.run(other="a", numbers=np.array([1, -1], np.float32))["said"] == "a, c d"
 
 
 def test_a_prompt_without_texts_needs_nothing(tmp_path: Path) -> None:
