@@ -11,6 +11,7 @@ from torch import nn
 
 from composer.graph import Checked
 from composer.plugin import Layout, Registry
+from composer.plugin.asking import ask
 from composer.problems.suggest import unknown
 from composer.sources import INITIAL, Chosen, ChosenSources, GivenNames, GivenWeights, choose
 from composer.sources.choosing import adapters_of
@@ -199,7 +200,17 @@ class Start:
             fresh=starting,
             located=opened.located,
             cures=self._cures(chosen),
+            usual=self._usual(own),
         )
+
+    def _usual(self, module: str) -> Layout | None:
+        """The layout that the type of a module says its checkpoints have."""
+        declared = self.report.modules.get(module)
+        if declared is None or declared.type.layout is None:
+            return None
+        what = f"`layout` of {declared.type.title}"
+        named = ask(declared.type.layout, declared.config, what=what)
+        return None if named is None else chosen_layout(self.registry, str(named))
 
     def _cures(self, chosen: Chosen) -> Cures:
         """How to write what this source wants."""

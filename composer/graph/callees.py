@@ -151,6 +151,10 @@ class Callees:
             return section[key]
         return self._finder.find(section, key, path, code, what)
 
+    def unknown_module(self, name: str, path: YamlPath) -> None:
+        """C204: a place that names a module which is not declared."""
+        self._faults.unknown_module(name, name, path)
+
     @cached_property
     def _finder(self) -> EntryFinder:
         from composer.graph.entries import EntryFinder

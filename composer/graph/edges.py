@@ -75,12 +75,15 @@ class EdgeChecker:
     """The ports inside of pieces that the task can name, with what it writes for them."""
     followed: dict[str, dict[str, str]] = field(default_factory=dict)
     """Input → its ports that count the values of other inputs, with the name of each."""
+    inputs: dict[str, CheckedInput] = field(default_factory=dict)
+    """The inputs of the task."""
     several: dict[str, Several] = field(default_factory=dict)
     """The inputs of which a sample may have none or several values."""
 
     def add_input(self, item: CheckedInput) -> None:
         """The ports of a task input; its symbols are the task's free dimensions."""
         modality = item.modality
+        self.inputs[item.name] = item
 
         def ranges(config: object) -> Mapping[str, tuple[int, int]]:
             if modality.ranges is None:
@@ -227,6 +230,7 @@ class EdgeChecker:
             bad = {fault.edge.port for fault in unfit}
             fitting = {port: source for port, source in sources.items() if port not in bad}
             poisoned |= not self._vocabularies(name, callee, fitting, written, path)
+        self._prepared([] if unfit else edges, callee)
         for port, declared in signature.outputs.items():
             if self.known_kind(declared.type, path) and not poisoned:
                 self.raw[name, port] = declared.type
@@ -234,6 +238,18 @@ class EdgeChecker:
                 made = self._counting(name, callee, port, made, sources, read)
                 self._make_sizes(made, read)
                 self.types[name, port] = self.normal(made)
+
+    def _prepared(self, edges: Sequence[Edge], callee: Callee) -> None:
+        """Hold the inputs that a node reads against what its module was made for (C295)."""
+        if callee.module.type.made_for is None:
+            return
+        from composer.graph.preparation import differences
+
+        read = {edge.source[0] for edge in edges if edge.source[0] in self.inputs}
+        for name in sorted(read):
+            found = differences(self, self.inputs[name], callee.module)
+            if found is not None:
+                self.findings.add(found, ("C295", self.inputs[name].path, callee.module.name))
 
     def _take_ranges(self, callee: Callee, name: str, fixed: Mapping[str, Symbol], path: YamlPath) -> None:
         signature = callee.signature

@@ -66,7 +66,7 @@ class _Look:
     """Of all files that were changed by now."""
     sources: Mapping[str, str]
     errors: Mapping[tuple[str, _Key], int]
-    """Of each document that was looked at, how often it has a problem."""
+    """Of each document that was looked at, how often it has a problem; of warnings those that can be mended."""
     mendable: Mapping[_Key, tuple[Problem, ...]]
     problems: Mapping[_Key, Problem]
 
@@ -142,9 +142,11 @@ class _Mending:
             set_too = self._report(document, texts, self.settings) if self.settings else report
             sources |= report.sources
             problems |= {_key(problem): problem for problem in (*report.problems, *set_too.problems)}
-            errors.update((document, _key(problem)) for problem in report.errors)
+            errors.update((document, _key(problem)) for problem in filter(_counts, report.problems))
             if set_too is not report:
-                errors.update((f"{document} --set", _key(problem)) for problem in set_too.errors)
+                errors.update(
+                    (f"{document} --set", _key(problem)) for problem in filter(_counts, set_too.problems)
+                )
             there = set(map(_key, set_too.problems))
             for problem in report.problems if Path(document).is_file() else ():
                 key = _key(problem)
@@ -160,6 +162,11 @@ class _Mending:
 
 def _key(problem: Problem) -> _Key:
     return problem.place.file, problem.code, without_count(problem.message)
+
+
+def _counts(problem: Problem) -> bool:
+    """Whether a problem is held against a fix, or is one that a fix takes away."""
+    return problem.severity == "error" or bool(problem.fix)
 
 
 def _hides(key: _Key) -> bool:

@@ -101,6 +101,8 @@ class InputShape(_Shape):
     """Id of a registered modality."""
     with_: dict[str, Any] = Field(default_factory=dict, alias="with")
     """Config of the modality."""
+    for_: str | None = Field(default=None, alias="for")
+    """A declared module: what its type was made for, such as a size or colours, stands where `with` says nothing."""
     optional: bool = False
     """Whether a sample may come without it; its values then have a batch of their own, and a port `items`."""
     repeated: RepeatedShape | None = None

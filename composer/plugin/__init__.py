@@ -40,7 +40,7 @@ from composer.plugin.declarations import (
     Vocabulary,
 )
 from composer.plugin.discovery import load_registry
-from composer.plugin.folders import folder_of, is_file
+from composer.plugin.folders import folder_of, is_file, remembered
 from composer.plugin.hooks import hookimpl
 from composer.plugin.libraries import library_help
 from composer.plugin.registry import Register, Registry
@@ -88,4 +88,5 @@ __all__ = [
     "is_file",
     "library_help",
     "load_registry",
+    "remembered",
 ]

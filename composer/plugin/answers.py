@@ -17,6 +17,7 @@ __all__ = [
     "as_beams",
     "as_flag",
     "as_instance",
+    "as_made_for",
     "as_map",
     "as_output_ports",
     "as_ports",
@@ -72,6 +73,11 @@ def as_ports(answer: Any) -> dict[str, PortType]:
     for name, port in ports.items():
         _hold_port(name, port)
     return ports
+
+
+def as_made_for(answer: Any) -> dict[str, dict[str, Any]]:
+    """Values of a modality's config by its id: what a module type's `made_for` gives."""
+    return {str(modality): dict(as_map(values)) for modality, values in as_map(answer).items()}
 
 
 def _hold_port(name: object, port: object) -> None:

@@ -1,14 +1,15 @@
-"""Where a relative path in a config starts: at the file that wrote it, not at the working directory."""
+"""Folders and files for plugins: where a relative path in a config starts, and what is kept in the user's cache."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from pydantic import ValidationInfo
 
-__all__ = ["folder_of", "is_file"]
+__all__ = ["folder_of", "is_file", "remembered"]
 
 
 def folder_of(info: ValidationInfo) -> Path | None:
@@ -26,3 +27,13 @@ def is_file(path: Path) -> bool:
         return path.is_file()
     except (OSError, ValueError):
         return False
+
+
+def remembered(owner: str, question: str, ask: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+    """The answer to a question that was asked before, or what `ask` gives, which is then kept in the cache folder.
+
+    `owner` is the plugin's name; `question` holds all that the answer depends on, versions too.
+    """
+    from composer.plugin.remembering import remember
+
+    return remember(owner, question, ask)

@@ -70,6 +70,8 @@ _FORMS: Mapping[str, tuple[Test, str]] = {
     "transforms": (_references, f"a map by name to {_A_REFERENCE}"),
     "generation": (_optional(_is(Generation)), "a `Generation`"),
     "adapter": (_optional(callable), "a function"),
+    "made_for": (_optional(callable), "a function"),
+    "layout": (_optional(callable), "a function"),
     "examples": (_is(tuple, list), "a tuple of maps"),
     "configs": (_is(tuple, list), "a tuple of maps"),
     "shapes": (_is(Mapping), "a map from transform to two shapes"),

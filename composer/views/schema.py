@@ -275,8 +275,12 @@ def _needs(entries: Iterable[ModuleType | Modality], key: str) -> Json:
     rules = []
     for entry in sorted(entries, key=lambda entry: entry.id):
         needed = [name for name, field in entry.config.model_fields.items() if field.is_required()]
-        if needed:
-            rules.append(_when(key, entry.id, {"with": {"required": needed}}, required=["with"]))
+        if not needed:
+            continue
+        rule = _when(key, entry.id, {"with": {"required": needed}}, required=["with"])
+        if key == "modality":  # an input may take its values over from a module
+            rule["if"] |= {"not": {"required": ["for"]}}
+        rules.append(rule)
     return {"allOf": rules} if rules else {}
 
 

@@ -21,6 +21,8 @@ class Assignment:
     key: str
     target: str
     transform: str | None = None
+    spare: bool = False
+    """Whether the key is ignored where no parameter has the name."""
 
 
 class KeyRules:
@@ -34,7 +36,8 @@ class KeyRules:
     def apply(self, key: str) -> tuple[Assignment | None, str]:
         """The first rule that fully matches: an assignment, or None with the name of the rule that ignores the key.
 
-        (None, "") says that no rule takes the key. An assignment of an optional rule comes with the rule's name.
+        (None, "") says that no rule takes the key. An assignment of an optional or a spare rule comes with
+        the rule's name.
         """
         for rule, pattern in self._rules:
             match = pattern.fullmatch(key)
@@ -42,8 +45,9 @@ class KeyRules:
                 continue
             if rule.target is None:
                 return None, rule.name or rule.pattern
-            reason = rule.name if rule.optional else ""
-            return Assignment(key, self._expand(match, rule, rule.target), rule.transform), reason
+            reason = rule.name if rule.optional or rule.spare else ""
+            target = self._expand(match, rule, rule.target)
+            return Assignment(key, target, rule.transform, rule.spare), reason
         return None, ""
 
     def _expand(self, match: re.Match[str], rule: Rule, target: str) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor, nn
@@ -48,6 +48,8 @@ class SourcePart:
     fresh: Mapping[str, str] = field(default_factory=dict)
     cures: Cures = field(default_factory=Cures)
     located: Located | None = None
+    usual: Layout | None = None
+    """The layout of the module's own checkpoints, where none is named: read with it what does not fit as it stands."""
     only: frozenset[str] | None = None
     """The parameters that it fills, where other checkpoints fill the others of its modules; None for all."""
 
@@ -87,6 +89,10 @@ class SourcePart:
             return named
         bare = plan(self.own)
         return named if _fit(named) > _fit(bare) else bare
+
+
+def _is_whole(plan: LoadPlan) -> bool:
+    return not plan.unexpected and not plan.missing
 
 
 def _fit(plan: LoadPlan) -> tuple[int, int]:
@@ -197,9 +203,16 @@ class _Read:
         def planned(keys: Iterable[str], by: Layout | None = part.layout) -> LoadPlan:
             return part.planned(keys, slots, parameters, by)
 
+        unwrapped = unwrap(part.checkpoint, planned)
+        if part.usual is not None and part.layout is None and not _is_whole(unwrapped.plan):
+            part = replace(part, layout=part.usual)
+
+            def planned(keys: Iterable[str], by: Layout | None = part.layout) -> LoadPlan:
+                return part.planned(keys, slots, parameters, by)
+
+            unwrapped = unwrap(part.checkpoint, planned)
         self.part = part
         self.planned = planned
-        unwrapped = unwrap(part.checkpoint, planned)
         self.plan, self.keys, self.taken = unwrapped.plan, unwrapped.keys, unwrapped.taken
         targets = tuple(name for name in slots.by_name if part.fills(name))
         self.faults = Faults(self.plan, targets, parameters, changed)

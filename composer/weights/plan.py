@@ -93,7 +93,7 @@ def plan_loading(
             claims.setdefault(assignment.target, []).append(assignment)
         elif module in unbuilt:
             not_needed[key] = module
-        elif reason and module not in built:
+        elif reason and (assignment.spare or module not in built):
             ignored[key] = reason
         else:
             unexpected[key] = assignment.target if rules is not None else ""

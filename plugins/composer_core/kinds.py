@@ -35,6 +35,12 @@ KINDS: tuple[Kind, ...] = (
         record=States,
         mask="mask",
     ),
+    Kind(
+        "feature_map",
+        "What an encoder saw, place by place: one vector for each place of a picture.",
+        ("batch", "channels", "height", "width"),
+        {"values": Field("float", (0, 1, 2, 3))},
+    ),
     Kind("embedding", "One vector per sample.", ("batch", "width"), {"values": Field("float", (0, 1))}),
     Kind(
         "logits",

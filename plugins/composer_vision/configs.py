@@ -16,8 +16,10 @@ Spread = Annotated[
     tuple[Annotated[float, Field(gt=0)], Annotated[float, Field(gt=0)], Annotated[float, Field(gt=0)]],
     Field(strict=False),
 ]
-Resize = Literal["bicubic", "bilinear", "nearest"]
+Resize = Literal["bicubic", "bilinear", "lanczos", "nearest"]
 """`nearest` picks pixels as torch's interpolate does; the others are Pillow's, with antialiasing."""
+
+Crop = Literal["none", "center", "resized"]
 
 CLIP_MEAN = (0.48145466, 0.4578275, 0.40821073)
 CLIP_STD = (0.26862954, 0.26130258, 0.27577711)
@@ -30,8 +32,11 @@ class ImageConfig(Config):
     """Height and width in pixels of what the model sees."""
     resize: Resize = "bicubic"
     """How pixels are resampled."""
-    crop: Literal["none", "center"] = "none"
-    """`none` stretches the whole picture to the square; `center` first cuts the largest square out of it."""
+    crop: Crop = "none"
+    """`none` stretches the whole picture to the square; `center` first cuts the largest square out of it; `resized`
+    scales the shorter side to `size / crop_share`, then cuts the square out of the middle, as timm does."""
+    crop_share: float = Field(default=1.0, gt=0, le=1)
+    """Part of the shorter side that `crop: resized` keeps."""
     mean: Colour = CLIP_MEAN
     """Subtracted per colour (red, green, blue), on the scale 0..1. CLIP's by default."""
     std: Spread = CLIP_STD
@@ -52,8 +57,11 @@ class VideoConfig(Config):
     """Frames per second for `sampling: rate`."""
     resize: Resize = "nearest"
     """How pixels are resampled."""
-    crop: Literal["none", "center"] = "none"
-    """`none` stretches the whole frame to the square; `center` first cuts the largest square out of it."""
+    crop: Crop = "none"
+    """`none` stretches the whole frame to the square; `center` first cuts the largest square out of it; `resized`
+    scales the shorter side to `size / crop_share`, then cuts the square out of the middle, as timm does."""
+    crop_share: float = Field(default=1.0, gt=0, le=1)
+    """Part of the shorter side that `crop: resized` keeps."""
     mean: Colour = CLIP_MEAN
     """Subtracted per colour (red, green, blue), on the scale 0..1. CLIP's by default."""
     std: Spread = CLIP_STD

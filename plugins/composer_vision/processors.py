@@ -27,7 +27,7 @@ class ImageProcessor:
 
     def __init__(self, config: ImageConfig) -> None:
         self.config = config
-        self._how = Reading("picture", config.size, config.resize, config.crop)
+        self._how = Reading("picture", config.size, config.resize, config.crop, crop_share=config.crop_share)
 
     def encode(self, values: Sequence[Any]) -> dict[str, NDArray[np.uint8]]:
         """`{"frames": uint8 [B, 1, size, size, 3]}` from paths, bytes, Pillow images, arrays."""
@@ -47,7 +47,14 @@ class VideoProcessor:
     def __init__(self, config: VideoConfig) -> None:
         self.config = config
         self._how = Reading(
-            "clip", config.size, config.resize, config.crop, config.frames, config.sampling, config.rate
+            "clip",
+            config.size,
+            config.resize,
+            config.crop,
+            config.frames,
+            config.sampling,
+            config.rate,
+            config.crop_share,
         )
 
     def encode(self, values: Sequence[Any]) -> dict[str, NDArray[np.uint8]]:

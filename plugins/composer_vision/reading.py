@@ -28,6 +28,7 @@ class Reading:
     frames: int = 1
     sampling: str = "middle"
     rate: float = 1.0
+    crop_share: float = 1.0
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -62,7 +63,9 @@ def choose(name: str, frames: int, rate: float | None, how: Reading) -> list[int
 
 def squared(picture: NDArray[np.uint8], how: Reading) -> NDArray[np.uint8]:
     """picture[H, W, 3] → [size, size, 3], cropped and resized."""
-    from composer_vision.resizing import center_square, resize_square
+    from composer_vision.resizing import center_square, resize_square, resized_square
 
+    if how.crop == "resized":
+        return resized_square(picture, how.size, how.resize, how.crop_share)
     square = center_square(picture) if how.crop == "center" else picture
     return resize_square(square, how.size, how.resize)

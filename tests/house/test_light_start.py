@@ -38,7 +38,8 @@ PROBE = """
 import sys
 from composer.cli import main
 code = main(sys.argv[1:])
-heavy = {"torch", "numpy", "av", "PIL", "tokenizers", "transformers", "sklearn"} & set(sys.modules)
+heavy = {"torch", "numpy", "av", "PIL", "tokenizers", "transformers", "timm", "torchvision", "sklearn"}
+heavy &= set(sys.modules)
 print("HEAVY", sorted(heavy), "CODE", code)
 """
 

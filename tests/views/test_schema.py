@@ -17,7 +17,7 @@ from views_demo import DOCUMENT
 from composer.plugin import Registry, load_registry
 from composer.views import document_schema, recipe_schema
 
-FIRST_PARTY = ("core", "text", "vision", "mplug2", "quickstart", "graphs")
+FIRST_PARTY = ("core", "text", "vision", "mplug2", "quickstart", "timm", "transformers", "graphs")
 SHIPPED = sorted(Path(str(files("composer_graphs"))).glob("*.yaml"))
 
 

@@ -17,7 +17,8 @@ class Rule:
 
     `target` may use the groups of `pattern` (`\\1`, `\\g<name>`) and reads `<module>.<parameter>`; None ignores the
     key, and `name` then says why in the loading report. `transform` names a function of the layout's `transforms`.
-    An `optional` rule ignores its keys, under `name`, where the document declares no such module.
+    An `optional` rule ignores its keys, under `name`, where the document declares no such module; a `spare` one also
+    where its module has no such parameter, as one that was built without its classifier.
     """
 
     pattern: str
@@ -25,6 +26,7 @@ class Rule:
     name: str = ""
     transform: str | None = None
     optional: bool = False
+    spare: bool = False
 
 
 @dataclass(frozen=True)

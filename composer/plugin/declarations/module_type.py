@@ -86,6 +86,12 @@ class ModuleType(Declaration):
     generation: Generation | None = None
     adapter: Callable[[PortType, PortType], Mapping[str, Any] | None] | None = None
     """Config with which one such module turns the first port type into the second, or None: for hints and `--fix`."""
+    made_for: OfConfig[Mapping[str, Mapping[str, Any]]] | None = None
+    """`made_for(config)` says how the inputs were prepared that the module's weights learned from: by the id of a
+    modality what an input's `with` would say, such as `{"image": {"size": 224, "mean": [0.5, 0.5, 0.5]}}`. An input
+    takes it over with `for: MODULE`, and one that says otherwise is told."""
+    layout: OfConfig[str | None] | None = None
+    """`layout(config)` names the layout of checkpoints that are the module's alone, where a document names none."""
     examples: tuple[Mapping[str, Any], ...] = ()
     """Configs with which the conformance kit builds the type; empty takes the defaults."""
     version: str = "1"

@@ -1,0 +1,132 @@
+"""Inputs that are prepared as a module was made for: taken over with `for`, told where they differ, mended."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from composer.cli import main
+from composer.graph import Report, check
+from composer.language import Source
+from composer.plugin import Config, Method, ModuleType, Register, hookimpl, load_registry
+from composer.types import Signature
+
+
+class EyeConfig(Config):
+    """`with` of the module type of these tests."""
+
+    size: int = 8
+
+
+class Eyes:
+    """A plugin with a module that was made for pictures of one size and one mean."""
+
+    @staticmethod
+    @hookimpl
+    def composer_register(register: Register) -> None:
+        """Register it."""
+        signature = lambda config: Signature(  # noqa: E731
+            {"pixels": f"pixels[B, 3, 1, {config.size}, {config.size}]"}, {"embedding": "embedding[B, 4]"}
+        )
+        register(
+            ModuleType(
+                "test.eye",
+                EyeConfig,
+                {"forward": Method(signature)},
+                "json:dumps",
+                "",
+                made_for=lambda config: {"image": {"size": config.size, "mean": (0.5, 0.5, 0.5)}},
+            )
+        )
+
+
+REGISTRY = load_registry([("eyes", Eyes)])
+DOCUMENT = """\
+composer: 1
+modules:
+  eye: {uses: test.eye}
+  ear: {uses: test.eye, with: {size: 9}}
+  head: {uses: core.linear, with: {output_dim: 2}}
+tasks:
+  see:
+    inputs:
+      photo: INPUT
+    nodes:
+      seen: {call: eye, inputs: photo}
+      scored: {call: head.scores, inputs: seen}
+    outputs: {scores: scored}
+  other:
+    inputs: {photo: {modality: image, for: ear}}
+    nodes: {seen: {call: ear, inputs: photo}}
+    outputs: {seen: seen}
+"""
+
+
+def checked(written: str) -> Report:
+    return check(Source("document.yaml", DOCUMENT.replace("INPUT", written)), registry=REGISTRY)
+
+
+@pytest.mark.parametrize(
+    ("written", "codes"),
+    [
+        ("{modality: image, for: eye}", []),
+        ("{modality: image, for: eye, with: {mean: [0.4, 0.4, 0.4]}}", []),
+        ("{modality: image, with: {size: 8, mean: [0.5, 0.5, 0.5]}}", []),
+        ("{modality: image, with: {size: 8}}", ["C295"]),
+        ("{modality: image, with: {size: 8, mean: [0.4, 0.4, 0.4]}}", ["C295"]),
+        ("{modality: image, for: ear, with: {size: 8}}", []),
+        ("{modality: image, for: ear}", ["C203"]),
+        ("{modality: image, for: head}", ["C296"]),
+        ("{modality: video, for: eye, with: {frames: 1}}", ["C296"]),
+        ("{modality: image, for: eey}", ["C204"]),
+    ],
+)
+def test_what_an_input_takes_over(written: str, codes: list[str]) -> None:
+    assert [problem.code for problem in checked(written).problems] == codes
+
+
+def test_what_is_taken_over_is_the_config_of_the_input() -> None:
+    item = checked("{modality: image, for: eye, with: {std: [1, 1, 1]}}").tasks["see"].inputs["photo"]
+    assert (
+        item.config.model_dump() | {"size": 8, "mean": (0.5, 0.5, 0.5), "std": (1, 1, 1)}
+        == item.config.model_dump()
+    )
+
+
+def test_a_written_value_is_told_with_both_and_not_mended() -> None:
+    (problem,) = checked("{modality: image, with: {size: 8, mean: [0.4, 0.4, 0.4]}}").problems
+    assert "mean is [0.4, 0.4, 0.4], not [0.5, 0.5, 0.5]" in problem.message
+    assert problem.severity == "warning"
+    assert not problem.fix
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("{modality: image, with: {size: 8}}", "{for: eye, modality: image, with: {size: 8}}"),
+        (
+            "\n        modality: image\n        with: {size: 8}",
+            "\n        for: eye\n        modality: image\n        with: {size: 8}",
+        ),
+    ],
+)
+def test_what_was_not_written_is_mended(before: str, after: str) -> None:
+    (problem,) = checked(before).problems
+    text = DOCUMENT.replace("INPUT", before)
+    (edit,) = problem.fix
+    mended = text[: edit.start] + edit.text + text[edit.end :]
+    assert mended == DOCUMENT.replace("INPUT", after)
+    assert not check(Source("document.yaml", mended), registry=REGISTRY).problems
+
+
+def test_fix_writes_it(tmp_path: Path) -> None:
+    path = tmp_path / "document.yaml"
+    path.write_text(
+        "composer: 1\nmodules: {eye: {uses: timm.backbone, with: {model: resnet18, features: pooled}}}\n"
+        "tasks:\n  see:\n"
+        "    inputs: {photo: {modality: image, with: {size: 224}}}\n"
+        "    nodes: {seen: {call: eye, inputs: photo}}\n    outputs: {seen: seen}\n"
+    )
+    assert main(["check", "--fix", str(path)]) == 0
+    assert "{for: eye, modality: image, with: {size: 224}}" in path.read_text()
