@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from composer.files import new_folder
@@ -13,18 +13,20 @@ __all__ = ["refuse_existing", "write_file", "write_folder", "write_new"]
 SUFFIX = ".template"
 
 
-def write_folder(folder: Path, templates: Path, words: Mapping[str, str]) -> list[Path]:
-    """Write every `*.template` below `templates` into a new `folder`; `{{WORD}}` in names and texts is filled in.
+def write_folder(folder: Path, templates: Iterable[Path], words: Mapping[str, str]) -> list[Path]:
+    """Write every `*.template` below some folders into a new `folder`; `{{WORD}}` in names and texts is filled in, in
+    the order of `words`, so that what a word stands for may hold those after it.
 
     Raises:
         InputError: `folder` exists, or it cannot be written.
     """
     refuse_existing(folder)
     with new_folder(folder) as root:
-        for source in sorted(templates.rglob(f"*{SUFFIX}")):
-            target = root / _filled(str(source.relative_to(templates)).removesuffix(SUFFIX), words)
-            target.parent.mkdir(parents=True, exist_ok=True)
-            target.write_text(_filled(source.read_text(encoding="utf-8"), words), encoding="utf-8")
+        for place in templates:
+            for source in sorted(place.rglob(f"*{SUFFIX}")):
+                target = root / _filled(str(source.relative_to(place)).removesuffix(SUFFIX), words)
+                target.parent.mkdir(parents=True, exist_ok=True)
+                target.write_text(_filled(source.read_text(encoding="utf-8"), words), encoding="utf-8")
     return sorted(path for path in folder.rglob("*") if path.is_file())
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, distribution
+from shutil import which
 
 from composer.conformance.examples import example_configs
 from composer.conformance.report import Failure, Skip
@@ -43,12 +44,15 @@ def check_dataset(entry: Dataset) -> str:
 
 
 def skip_missing_packages(entry: Dataset) -> None:
-    """Raises Skip where a distribution that the samples come from is not installed."""
+    """Raises Skip where a distribution that the samples come from, or a program that makes them, is not installed."""
     for name in entry.packages:
         try:
             distribution(name)
         except PackageNotFoundError:
             raise Skip(f"its samples come from `{name}` (its `packages`), which is not installed") from None
+    for program in entry.programs:
+        if which(program) is None:
+            raise Skip(f"its samples are made by `{program}` (its `programs`), which is not installed")
 
 
 def skip_missing_package(error: BaseException, reference: str) -> None:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path, PurePosixPath
 
-from yaml.nodes import MappingNode, ScalarNode
+from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
 from composer.language.schema12 import NULL, STR
 from composer.language.source import Source, is_there, read_source
@@ -44,61 +44,98 @@ class Library:
 
 @dataclass
 class Chain:
-    """A document with everything it extends: `layers` from the root ancestor down to the document itself."""
+    """A document with everything it extends: `layers` from the root ancestor down to the document itself.
+
+    Of several documents that one extends, the first comes first; one that is reached twice is taken in once.
+    """
 
     layers: list[tuple[Source, MappingNode]]
     merged: MappingNode
     data: dict[str, object]
     """The plain values of `merged`."""
     findings: Findings
-    unread: Source | None = None
-    """The ancestor whose text cannot be composed, where there is one."""
+    unread: list[Source] = field(default_factory=list)
+    """The ancestors whose texts cannot be composed."""
     complete: bool = True
     """Whether every ancestor was found and read."""
     removed: Mapping[YamlPath, Place] = field(default_factory=dict)
     """What a document of the chain removes, and where."""
+    parents: dict[int, dict[int, ScalarNode]] = field(default_factory=dict)
+    """Layer → those that it extends itself, each with the name that it calls it by."""
 
     @property
     def sources(self) -> dict[str, str]:
-        read = [*([self.unread] if self.unread else []), *(source for source, _ in self.layers)]
-        return {source.name: source.text for source in read}
+        return {source.name: source.text for source in [*self.unread, *(s for s, _ in self.layers)]}
+
+
+@dataclass
+class _Opened:
+    """A document that is being taken in: what it extends is taken in before it."""
+
+    source: Source
+    root: MappingNode
+    targets: Iterator[ScalarNode]
+    """What it extends, as far as that was not followed yet."""
+    asked: list[tuple[Path, ScalarNode]] = field(default_factory=list)
+    """What it extends that was found, with the name that it calls it by."""
 
 
 def load_chain(source: Source, library: Library) -> Chain:
     """Compose a document and its ancestors. Raises DocumentError only where a file cannot be composed at all."""
-    layers: list[tuple[Source, MappingNode]] = []
+    root = compose(source)
+    data, found = construct(root, source)
     findings = Findings()
-    seen: list[Path] = []
-    data: dict[str, object] = {}
-    current: Source | None = source
-    unread: Source | None = None
-    complete = True
-    while current is not None:
-        try:
-            root = compose(current)
-            values, found = construct(root, current)
-        except DocumentError as error:
-            if not layers:
-                raise
-            findings.extend(error.problems)
-            unread, complete = current, False
-            break
-        data = data if layers else values
-        findings.extend(found)
-        findings.extend(_head_problems(root, values) if layers else ())
-        layers.insert(0, (current, root))
-        seen.append(_identity(current))
+    findings.extend(found)
+    chain = Chain([], root, data, findings)
+    taken: dict[Path, int] = {}
+    opened = [_Opened(source, root, _targets(root))]
+    while opened:
+        child = opened[-1]
+        target = next(child.targets, None)
+        if target is None:
+            number = taken[_identity(child.source)] = len(chain.layers)
+            chain.parents[number] = {taken[path]: name for path, name in child.asked if path in taken}
+            chain.layers.append((child.source, child.root))
+            opened.pop()
+            continue
         looked = findings.scope()
-        current = _parent(current, root, library, seen, findings)
-        complete = not looked.failed
-    merged, removed = layers[0][1], dict[YamlPath, Place]()
-    if len(layers) > 1:
-        for _, child in layers[1:]:
-            findings.extend(_removals(merged, child) if complete else ())
-            merged = merge(merged, child, (), removed)
-        merged = _with_head(merged, layers[-1][1])
-        data, _ = construct(merged)
-    return Chain(layers, merged, data, findings, unread, complete, removed)
+        parent = _parent(child.source, target, library, [each.source for each in opened], findings)
+        chain.complete = chain.complete and not looked.failed
+        if parent is None:
+            continue
+        child.asked.append((_identity(parent), target))
+        if _identity(parent) in taken:
+            continue
+        try:
+            root = compose(parent)
+            values, found = construct(root, parent)
+        except DocumentError as error:
+            findings.extend(error.problems)
+            chain.unread.append(parent)
+            chain.complete = False
+            continue
+        findings.extend(found)
+        findings.extend(_head_problems(root, values))
+        opened.append(_Opened(parent, root, _targets(root)))
+    if any(not isinstance(e, ScalarNode) or e.tag != STR for _, r in chain.layers for e in _extended(r)):
+        chain.complete = False
+    if len(chain.layers) > 1:
+        _merge_layers(chain)
+    return chain
+
+
+def _merge_layers(chain: Chain) -> None:
+    if any(len(parents) > 1 for parents in chain.parents.values()):
+        from composer.language.clashes import clashes
+
+        chain.findings.extend(clashes([root for _, root in chain.layers], chain.parents))
+    merged, removed = chain.layers[0][1], dict[YamlPath, Place]()
+    for _, child in chain.layers[1:]:
+        chain.findings.extend(_removals(merged, child) if chain.complete else ())
+        merged = merge(merged, child, (), removed)
+    chain.merged = _with_head(merged, chain.layers[-1][1])
+    chain.data, _ = construct(chain.merged)
+    chain.removed = removed
 
 
 def _head_problems(root: MappingNode, values: Mapping[str, object]) -> list[Problem]:
@@ -109,12 +146,21 @@ def _head_problems(root: MappingNode, values: Mapping[str, object]) -> list[Prob
     return [problem for problem in findings if problem.code in ("C005", "C102")]
 
 
-def _parent(
-    source: Source, root: MappingNode, library: Library, seen: list[Path], findings: Findings
-) -> Source | None:
+def _targets(root: MappingNode) -> Iterator[ScalarNode]:
+    """What a document extends, by name or path. A value of another type is a problem of the shape."""
+    return (each for each in _extended(root) if isinstance(each, ScalarNode) and each.tag == STR)
+
+
+def _extended(root: MappingNode) -> list[Node]:
     value = next((v for k, v in root.value if isinstance(k, ScalarNode) and k.value == "extends"), None)
-    if not isinstance(value, ScalarNode) or value.tag != STR:
-        return None  # a value of another type is a problem of the shape
+    if value is None or value.tag == NULL:
+        return []
+    return list(value.value) if isinstance(value, SequenceNode) else [value]
+
+
+def _parent(
+    source: Source, value: ScalarNode, library: Library, opened: Sequence[Source], findings: Findings
+) -> Source | None:
     base = source.path.parent if source.path else None
     path = library.find(value.value, base)
     place = place_of(value)
@@ -122,8 +168,9 @@ def _parent(
         findings.add(_missing(value.value, place, library.paths, path or (base or Path()) / value.value))
         return None
     parent = Source(_display(path, source), "", path)
-    if _identity(parent) in seen:
-        names = " → ".join([*(p.name for p in seen), path.name])
+    around = [_identity(each) for each in opened]
+    if _identity(parent) in around:
+        names = " → ".join([*(each.name for each in around), path.name])
         message = f"`extends` goes round in a circle: {names}"
         findings.add(Problem("C107", "error", message, place, "closes the circle"))
         return None

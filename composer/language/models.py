@@ -59,6 +59,19 @@ _Weights = Annotated[
 ]
 
 
+def _one_or_several(value: object) -> str:
+    return "list[str]" if isinstance(value, list) else "str"
+
+
+_Extends = Annotated[
+    Union[
+        Annotated[Union[str, None], Tag("str")],
+        Annotated[list[str], Tag("list[str]")],
+    ],
+    Discriminator(_one_or_several),
+]
+
+
 class AdapterShape(_Shape):
     """A low-rank adapter (LoRA) of a module: small weights beside frozen or shared ones, for the nodes that name it."""
 
@@ -202,8 +215,8 @@ class DocumentShape(_Shape):
     """Name of the document."""
     summary: str = ""
     """One line for people."""
-    extends: str | None = None
-    """Another document, by relative path or by the name of one that a plugin ships."""
+    extends: _Extends = None
+    """Another document, by relative path or by the name of one that a plugin ships; or a list of several."""
     parameters: dict[str, Any] = Field(default_factory=dict)
     """Values that `$name` stands for; each is typed by its default."""
     modules: dict[str, ModuleShape] = Field(default_factory=dict)

@@ -294,9 +294,10 @@ def _override_problems(chain: Chain, parameters: Parameters, tree: Tree) -> list
     """A child's parameters that override nothing (C108)."""
     problems: list[Problem] = []
     inherited: dict[str, object] = {}
-    for index, (layer, values) in enumerate(_layers(chain)):
+    for layer, values in _layers(chain):
+        extends = layer.node(("extends",)) is not None
         for name in values:
-            if index and name not in parameters.used and name not in inherited:
+            if extends and name not in parameters.used and name not in inherited:
                 problems.append(_overrides_nothing(name, layer, inherited, values))
         inherited |= values
     return problems

@@ -225,8 +225,6 @@ def _cures(path: YamlPath, wanted: str | None, value: object, form: Form[BaseMod
         helps.append("remove the key, or indent its content below it")
     if path[-1:] == ("freeze",) and isinstance(value, str):
         helps.append(f"to freeze a part of the module, write a list: `[{value}]`")
-    if path == ("extends",) and isinstance(value, list):
-        helps.append("a document extends one other, which may extend a third")
     if isinstance(value, str) and value.casefold() in ("none", "null", "nil"):
         helps.append(f"`{value}` is a text: leave the key out")
     elif wanted in _NUMBERS and isinstance(value, str) and resolve_scalar(value or "x") in (INT, FLOAT):

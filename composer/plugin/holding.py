@@ -87,6 +87,8 @@ _FORMS: Mapping[str, tuple[Test, str]] = {
     "takes": (_texts, "a tuple of texts"),
     "gives": (_texts, "a tuple of texts"),
     "packages": (_texts, "a tuple of texts"),
+    "programs": (_texts, "a tuple of texts"),
+    "keys": (_texts, "a tuple of texts"),
     "formerly": (_is(str), "a text"),
     "rules": (callable, "a function"),
     "parameters": (_optional(callable), "a function"),

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from fresh_environments import fresh_environment
 
+from composer.cli.plugins_new import KINDS, SHOWN
 from composer.plugin import load_registry
+
+ROOT = Path(__file__).parents[2]
 
 
 def test_every_id_is_listed_under_its_plugin(composer) -> None:
@@ -200,18 +205,76 @@ def test_a_broken_plugin_is_shown_and_the_others_work(tmp_path: Path) -> None:
 
 
 class TestNew:
-    def test_the_new_plugin_is_found_and_its_own_tests_pass(self, composer, tmp_path: Path) -> None:
-        done = composer("plugins", "new", "audio-cut", "--into", tmp_path)
+    def test_a_plugin_of_all_kinds_passes_its_own_tests(self, composer, tmp_path: Path) -> None:
+        kinds = [argument for kind in KINDS for argument in ("--kind", kind)]
+        done = composer("plugins", "new", "audio-cut", *kinds, "--into", tmp_path)
         assert done.code == 0
         folder = tmp_path / "composer-audio-cut"
         environment = install_entry(folder, "audio-cut", "composer_audio_cut")
-        shown = in_new_process(["plugins", "show", "audio-cut.gate"], environment)
-        assert "takes states: states[B, N, 64]" in shown.stdout
-        tests = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(folder / "tests")]
+        tests = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--show-capture=no"]
         result = subprocess.run(
             tests, capture_output=True, text=True, env=environment, cwd=folder, check=False
         )
-        assert "3 passed" in result.stdout, result.stdout
+        count = sum(path.read_text().count("\ndef test_") for path in folder.glob("tests/*.py"))
+        assert re.search(r"(\d+) passed", result.stdout), result.stdout
+        assert result.returncode == 0, result.stdout
+        assert count >= 15
+
+    @pytest.mark.parametrize("name", ["a", "audio-cut", "sounds-of-all-animals"])
+    def test_what_is_written_is_clean_by_ruff_under_any_name(
+        self, composer, tmp_path: Path, name: str
+    ) -> None:
+        kinds = [argument for kind in KINDS for argument in ("--kind", kind)]
+        composer("plugins", "new", name, *kinds, "--into", tmp_path)
+        for command in (["check"], ["format", "--check"]):
+            ruff = [sys.executable, "-m", "ruff", *command, "--no-cache", str(tmp_path)]
+            done = subprocess.run(ruff, capture_output=True, text=True, check=False)
+            assert done.returncode == 0, done.stdout
+
+    @pytest.mark.parametrize("kind", KINDS)
+    def test_each_kind_has_all_that_a_package_needs(self, composer, tmp_path: Path, kind: str) -> None:
+        done = composer("plugins", "new", "audio", "--kind", kind, "--into", tmp_path)
+        assert done.code == 0
+        assert f"composer plugins show {SHOWN[kind].format('audio')}\n" in done.out
+        folder = tmp_path / "composer-audio"
+        found = {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
+        assert {"pyproject.toml", "README.md", ".github/workflows/ci.yml", ".gitignore"} < found
+        assert {"composer_audio/py.typed", f"composer_audio/{KINDS[kind]}.py"} < found
+        assert "tests/test_promises.py" in found
+        assert len([name for name in found if name.startswith("tests/")]) == 2
+        text = "".join(path.read_text() for path in folder.rglob("*") if path.is_file())
+        assert "{{" not in text.replace("${{ matrix.python }}", "")
+
+    def test_it_is_a_module_type_unless_said_otherwise(self, composer, tmp_path: Path) -> None:
+        composer("plugins", "new", "audio", "--into", tmp_path)
+        assert (tmp_path / "composer-audio" / "composer_audio" / "gate.py").is_file()
+
+    def test_an_unknown_kind_is_wrong_usage(self, composer, tmp_path: Path) -> None:
+        done = composer("plugins", "new", "audio", "--kind", "modul", "--into", tmp_path)
+        assert done.code == 2
+        assert "module" in done.err
+        assert list(tmp_path.iterdir()) == []
+
+    @pytest.mark.slow
+    @pytest.mark.parametrize("kind", KINDS)
+    def test_each_kind_alone_is_installed_and_passes_its_own_tests(
+        self, composer, tmp_path: Path, kind: str
+    ) -> None:
+        """By pip, into an environment of its own that finds what it needs in this one; mypy is strict with it."""
+        composer("plugins", "new", "audio", "--kind", kind, "--into", tmp_path)
+        folder = tmp_path / "composer-audio"
+        python = fresh_environment(tmp_path / "venv")
+        install = ["pip", "install", "--quiet", "--no-deps", "--no-build-isolation", str(folder)]
+        for command in (install, ["pytest", "-q", "-p", "no:cacheprovider", str(folder)]):
+            done = subprocess.run(
+                [python, "-m", *command], capture_output=True, text=True, check=False, cwd=tmp_path
+            )
+            assert done.returncode == 0, done.stdout + done.stderr
+        places = os.pathsep.join(str(ROOT / name) for name in ("", "plugins", "compile"))
+        typed = [sys.executable, "-m", "mypy", "--follow-imports=silent", "."]
+        environment = {**os.environ, "MYPYPATH": places}
+        done = subprocess.run(typed, capture_output=True, text=True, check=False, cwd=folder, env=environment)
+        assert done.returncode == 0, done.stdout
 
     @pytest.mark.parametrize("name", ["Audio", "a b", "1st", "a_b", "../up", ""])
     def test_a_bad_name_writes_nothing(self, composer, tmp_path: Path, name: str) -> None:

@@ -14,6 +14,7 @@ from composer.graph import Report, check
 from composer.language import Library, Source, read_source, resolve
 from composer.language.tree import construct, merge
 from composer.language.yaml_nodes import compose
+from composer.problems import DocumentError
 from composer.problems.fix import apply_fixes
 
 PARENT = """\
@@ -276,3 +277,94 @@ def test_a_misspelt_file_is_answered_with_the_one_beside(tmp_path: Path) -> None
     assert problem.helps[0] == "did you mean `parents/embedding.yaml`?"
     child.write_text("composer: 1\nextends: nowhere/embeding.yaml\n")
     assert not any(text.startswith("did you mean") for text in check(child).errors[0].helps)
+
+
+VECTORS = """\
+composer: 1
+name: vectors
+parameters: {how: mean}
+pieces:
+  vector: {inputs: {states: states}, nodes: {v: {uses: core.pool, inputs: states, with: {how: $how}}}, outputs: {v: v}}
+"""
+SUMS = """\
+composer: 1
+name: sums
+pieces:
+  twice: {inputs: {states: states}, nodes: {s: {uses: core.add, inputs: {first: states, second: states}}}, outputs: {s: s}}
+"""
+BOTH = """\
+tasks:
+  t:
+    inputs: {features: {modality: array, with: {kind: states, dims: [B, N, 8]}}}
+    nodes: {s: {piece: twice, inputs: features}, v: {piece: vector, inputs: s}}
+    outputs: {v: v}
+"""
+
+
+class TestSeveral:
+    """`extends` with a list."""
+
+    @pytest.fixture
+    def several(self, tmp_path: Path) -> Path:
+        (tmp_path / "vectors.yaml").write_text(VECTORS)
+        (tmp_path / "sums.yaml").write_text(SUMS)
+        return tmp_path
+
+    def check(self, folder: Path, head: str, body: str = BOTH) -> Report:
+        (folder / "child.yaml").write_text(f"composer: 1\n{head}\n{body}")
+        return check(folder / "child.yaml")
+
+    def test_a_document_takes_in_all_that_it_names(self, several: Path) -> None:
+        report = self.check(several, "extends: [vectors.yaml, sums.yaml]")
+        assert report.problems == ()
+        assert report.document is not None
+        assert [path.name for path in report.document.ancestors] == ["sums.yaml", "vectors.yaml"]
+        assert list(report.document.shape.pieces) == ["vector", "twice"]
+
+    def test_a_list_of_one_is_the_one(self, several: Path) -> None:
+        assert self.check(several, "extends: [sums.yaml]", BOTH.replace("vector", "twice")).problems == ()
+        problems = self.check(several, "extends: []").problems
+        assert [problem.code for problem in problems] == ["C227", "C227"]
+
+    def test_what_two_of_them_extend_is_taken_in_once(self, several: Path) -> None:
+        (several / "middle.yaml").write_text(
+            "composer: 1\nname: middle\nextends: vectors.yaml\nparameters: {how: max}\n"
+        )
+        report = self.check(several, "extends: [middle.yaml, vectors.yaml, sums.yaml]")
+        assert report.problems == ()
+        assert report.document is not None
+        assert report.document.parameters == {"how": "max"}
+
+    @pytest.mark.parametrize(
+        ("head", "code", "place", "told"),
+        [
+            ("extends: [vectors.yaml, child.yaml]", "C107", (2, 25), "child.yaml → child.yaml"),
+            ("extends: [vectors.yaml, sumz.yaml]", "C106", (2, 25), "`extends: sumz.yaml` names no document"),
+            ("extends: [vectors.yaml, [sums.yaml]]", "C102", (2, 25), "must be text, not a list"),
+            ("extends: [vectors.yaml, other.yaml]", "C119", (2, 25), "the piece `vector` comes from two"),
+            ("extends: [valued.yaml, vectors.yaml, sums.yaml]", "C119", (2, 24), "the parameter `how` comes"),
+        ],
+    )
+    def test_what_is_wrong_with_one_of_them_is_told_at_its_name(
+        self, several: Path, head: str, code: str, place: tuple[int, int], told: str
+    ) -> None:
+        (several / "other.yaml").write_text(
+            VECTORS.replace("how: $how", "how: max") + SUMS.split("pieces:\n")[1]
+        )
+        (several / "valued.yaml").write_text("composer: 1\nname: valued\nparameters: {how: max}\n")
+        try:
+            problems = self.check(several, head).problems
+        except DocumentError as error:
+            problems = tuple(error.problems)
+        (problem,) = problems
+        assert (problem.code, problem.place.line, problem.place.column) == (code, *place)
+        assert told in problem.message
+
+    def test_a_value_of_its_own_settles_a_parameter(self, several: Path) -> None:
+        (several / "valued.yaml").write_text("composer: 1\nname: valued\nparameters: {how: max}\n")
+        head = "extends: [valued.yaml, vectors.yaml, sums.yaml]\nparameters: {how: mean}"
+        assert self.check(several, head).problems == ()
+
+    def test_what_both_declare_alike_is_no_clash(self, several: Path) -> None:
+        (several / "copy.yaml").write_text(VECTORS.replace("name: vectors", "name: copy"))
+        assert self.check(several, "extends: [vectors.yaml, copy.yaml, sums.yaml]").problems == ()

@@ -195,7 +195,8 @@ class TestHead:
             ("composer: [1]", "C005"),
             ("composer: 1\nname: [a]", "C102"),
             ("composer: 1\nsummary: {a: 1}", "C102"),
-            ("composer: 1\nextends: [a]", "C102"),
+            ("composer: 1\nextends: {a: 1}", "C102"),
+            ("composer: 1\nextends: [1]", "C102"),
         ],
     )
     def test_a_fault_in_the_head_of_a_parent(

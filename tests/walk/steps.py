@@ -173,7 +173,9 @@ LOCKED = [
     Step(f"compare {CASE} --locked", "there is no", code=1),
 ]
 
-NEW_PLUGIN = [Step("plugins new audio --into .", "next: pip install -e composer-audio")]
+NEW_PLUGIN = [
+    Step("plugins new audio --kind module --kind subgraph --into .", "next: pip install -e composer-audio")
+]
 
 PLUGINS = [
     Step("plugins list", "audio"),

@@ -52,6 +52,9 @@ class Layout(Declaration):
     """Values of a document's parameters with which the conformance kit asks for the rules; empty takes none."""
     configs: tuple[Mapping[str, Any], ...] = ()
     """Published configs with which the conformance kit asks for `parameters`."""
+    keys: tuple[str, ...] = ()
+    """Names of published tensors with which the conformance kit tries the rules: each rule takes one of them at least,
+    and each of them is taken by a rule."""
     shapes: Mapping[str, tuple[tuple[int, ...], tuple[int, ...]]] = field(default_factory=dict)
     """Transform → the shapes of a tensor that it takes and of the one that it gives, with which the kit runs it."""
     folder: str | None = None
