@@ -290,7 +290,10 @@ SUMS = """\
 composer: 1
 name: sums
 pieces:
-  twice: {inputs: {states: states}, nodes: {s: {uses: core.add, inputs: {first: states, second: states}}}, outputs: {s: s}}
+  twice:
+    inputs: {states: states}
+    nodes: {s: {uses: core.add, inputs: {first: states, second: states}}}
+    outputs: {s: s}
 """
 BOTH = """\
 tasks:

@@ -27,7 +27,7 @@ class Dataset(Declaration):
     packages: tuple[str, ...] = ()
     """Distributions that the samples come from: their versions are kept in the record of a run."""
     programs: tuple[str, ...] = ()
-    """Programs that the samples are made with, such as `("espeak-ng",)`: the conformance kit skips where one is missing."""
+    """Programs that make the samples, such as `("espeak-ng",)`: the conformance kit skips where one is missing."""
     gives: tuple[str, ...] = ()
     """Fields that every sample has, such as `("image", "caption")`."""
     examples: tuple[Mapping[str, Any], ...] = ()
