@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, TypedDict
 from composer.problems.render import FORMATS
 
 if TYPE_CHECKING:
+    from composer.execution import Answering
     from composer.graph import Checked
     from composer.sources import GivenNames, GivenWeights
     from composer.weights import LoadReport
@@ -36,6 +37,8 @@ __all__ = [
     "picture_file",
     "positive",
     "report_loading",
+    "seed_of",
+    "seeded_weights",
     "settings_of",
     "sources_of",
     "split_task",
@@ -222,6 +225,37 @@ def use_seed(args: argparse.Namespace) -> None:
         import torch
 
         torch.manual_seed(args.seed)
+
+
+@contextmanager
+def seeded_weights(args: argparse.Namespace) -> Iterator[None]:
+    """Load a model; a seed that its initial weights were drawn from has been used, if no search needs it.
+
+    Then `args.seed_used` is True.
+    """
+    args.seed_used = False
+    use_seed(args)
+    if args.seed is None:
+        yield
+        return
+    import torch
+
+    before = torch.random.get_rng_state()
+    yield
+    args.seed_used = not torch.equal(before, torch.random.get_rng_state())
+
+
+def seed_of(args: argparse.Namespace, model: Answering, task: str) -> int | None:
+    """The seed of the searches of a task: none where they draw nothing, and the weights have used it."""
+    from composer.problems import InputError
+
+    if args.seed is not None and args.seed_used:
+        try:
+            model.reader(task).check_seed(args.seed)
+        except InputError:
+            return None
+    seed: int | None = args.seed
+    return seed
 
 
 def positive(text: str) -> int:

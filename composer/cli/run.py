@@ -26,6 +26,8 @@ from composer.cli.options import (
     assignment,
     checked_with_files,
     report_loading,
+    seed_of,
+    seeded_weights,
     settings_of,
     split_task,
     use_threads,
@@ -59,7 +61,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add_device(parser)
     add_dtype(parser)
     add_threads(parser)
-    add_seed(parser, "make a search that draws its tokens find the same ones again")
+    add_seed(
+        parser,
+        "draw initial weights, and the tokens of searches that draw them, as another run with this seed did",
+    )
     parser.add_argument(
         "--fuse",
         metavar="DIR",
@@ -98,7 +103,8 @@ def run(args: argparse.Namespace) -> int:
 
 def _answer(args: argparse.Namespace, model: Answering, name: str) -> int:
     raw = collected(args.inputs)
-    seed = {} if args.seed is None else {"seed": args.seed}  # an input may be called so, and is given as one
+    drawn = seed_of(args, model, name)
+    seed = {} if drawn is None else {"seed": drawn}  # an input may be called so, and is given as one
     timing = _timing(args, model)
     if args.stream:
         with timing or contextlib.nullcontext():
@@ -146,12 +152,13 @@ def _loaded(args: argparse.Namespace, document: str, task: str | None) -> Answer
     """A compiled artifact where there is one at the path, otherwise the document's live model."""
     from composer_compile.artifact.container import is_artifact
 
+    args.seed_used = False
     if is_artifact(document):
         return _artifact(args, document)
     report = checked_with_files(args, document, task)
     from composer import execution
 
-    with whole_misfit(args):
+    with whole_misfit(args), seeded_weights(args):
         model = execution.load(
             report,
             **weights_of(args),

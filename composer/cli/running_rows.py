@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypedDict
 
-from composer.cli.options import assignment, positive, whole
+from composer.cli.options import assignment, positive, seed_of, whole
 from composer.cli.output import print_json, remark, say, write_machine
 
 if TYPE_CHECKING:
@@ -26,6 +26,7 @@ ONLY_ROWS = {
     "--media-root": "media_root",
     "--overwrite": "overwrite",
     "--resume": "resume",
+    "--retry": "retry",
 }
 """Options that say something of rows, with their attributes."""
 
@@ -89,6 +90,11 @@ def add_rows(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="go on although rows came to the file, or on another device; never with another model or other options",
     )
+    rows.add_argument(
+        "--retry",
+        action="store_true",
+        help="ask rows again that failed, and keep the answers of the others",
+    )
 
 
 def misused(args: argparse.Namespace) -> str | None:
@@ -100,8 +106,12 @@ def misused(args: argparse.Namespace) -> str | None:
         return f"{'--stream' if args.stream else '--timing'} is for one answer, and --rows asks for many"
     if args.overwrite and args.resume:
         return "--overwrite begins anew and --resume goes on: give one of them"
-    if args.out is None and (args.overwrite or args.resume):
-        return f"{'--overwrite' if args.overwrite else '--resume'} belongs to --out"
+    if args.overwrite and args.retry:
+        return "--overwrite begins anew and --retry keeps answers: give one of them"
+    if args.out is None:
+        alone = [flag for flag in ("--overwrite", "--resume", "--retry") if getattr(args, ONLY_ROWS[flag])]
+        if alone:
+            return f"{alone[0]} belongs to --out"
     if args.out is None and args.json:
         return "--json tells how the run of --out went; without --out the answers themselves are JSON"
     return None
@@ -155,7 +165,7 @@ class _Options(TypedDict):
     media_root: Path | None
 
 
-def _options(args: argparse.Namespace) -> _Options:
+def _options(args: argparse.Namespace, model: Answering, task: str) -> _Options:
     return {
         "columns": _columns(args.columns),
         "constants": collected(args.inputs),
@@ -163,7 +173,7 @@ def _options(args: argparse.Namespace) -> _Options:
         "keep": tuple(args.keep),
         "batch_size": args.batch_size,
         "workers": args.workers,
-        "seed": args.seed,
+        "seed": seed_of(args, model, task),
         "media_root": args.media_root,
     }
 
@@ -180,10 +190,13 @@ def _printed(args: argparse.Namespace, model: Answering, task: str) -> int:
     from composer import rows
     from composer.rows.answer_lines import JsonAnswers
 
-    failed = 0
-    for answer in rows.answer_rows(model, task, args.rows, **_options(args)):
+    failed = count = 0
+    for answer in rows.answer_rows(model, task, args.rows, **_options(args, model, task)):
         write_machine(JsonAnswers().line(answer).decode("ascii"))
         failed += answer.error is not None
+        count += 1
+    if not count:
+        remark("there are no rows")
     return 1 if failed else 0
 
 
@@ -200,8 +213,9 @@ def _written(args: argparse.Namespace, model: Answering, task: str) -> int:
             args.out,
             overwrite=args.overwrite,
             resume=args.resume,
+            retry=args.retry,
             watching=display,
-            **_options(args),
+            **_options(args, model, task),
         )
     except KeyboardInterrupt:
         display.close()

@@ -186,14 +186,19 @@ class HostInputs:
         count = next(iter(counts.values()), 1)
         return list(value) if self.inputs[name].holds_samples(value) else [value] * count  # type: ignore[arg-type]
 
-    def arrays(self, raw: Mapping[str, object], names: Container[str]) -> dict[str, Arrays]:
+    def arrays(
+        self, raw: Mapping[str, object], names: Container[str], known: Mapping[str, Arrays] | None = None
+    ) -> dict[str, Arrays]:
         """The host ports of some of the inputs, held to what is declared of them.
 
-        `raw` holds the values of at least these; they form batches with all that are there. Raises InputError for
+        `raw` holds the values of at least these; they form batches with all that are there. Those that are `known` were
+        read before. Raises InputError for
         values that a modality refuses, or that are not of the kind, number or sizes that are declared.
         """
         arrays = {
-            name: self.encode(name, self.values(name, raw), self._counts(name, raw))
+            name: known[name]
+            if known and name in known
+            else self.encode(name, self.values(name, raw), self._counts(name, raw))
             for name in self.inputs
             if name in names
         }
@@ -248,7 +253,16 @@ class HostInputs:
         Raises:
             InputError: a value cannot be used. PluginError: the modality gives something else than it declares.
         """
-        item = self.inputs[name]
+        try:
+            return self._encode(self.inputs[name], values, counts)
+        except InputError as error:
+            error.input = error.input or name
+            raise
+
+    def _encode(
+        self, item: HostInput, values: Sequence[object], counts: Mapping[str, Sequence[int]] | None
+    ) -> Arrays:
+        name = item.name
         if item.default is not None:
             values = [item.default if value is None else value for value in values]
         given = self._read(item, values, counts)

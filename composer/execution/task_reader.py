@@ -11,6 +11,7 @@ from typing import Any
 
 from composer.execution.host_inputs import Arrays, HostInput, HostInputs
 from composer.execution.inputs import nth_sample
+from composer.execution.same_values import SameValues
 from composer.plugin.implementations import BoundSearch
 from composer.problems import ComposerError
 from composer.types import Kind
@@ -101,6 +102,7 @@ class TaskReader:
         self._check_seed = check_seed
         self._searches = searches
         self._host = host
+        self._same = SameValues()
         self._fit = fit
         self._answer = answer
         self._outputs = outputs
@@ -146,7 +148,7 @@ class TaskReader:
         """
         self._host.check_names(raw)
         raw = self._host.whole(raw)
-        fitted = self._fit(self._host.arrays(raw, raw))
+        fitted = self._fit(self._host.arrays(raw, raw, self._same.known(self._host, raw)))
         return ReadBatch(fitted, self._host.samples(raw), self._answer, self._outputs)
 
 

@@ -77,6 +77,9 @@ class ComposerError(Exception):
 class InputError(ComposerError):
     """A file, value or request from outside that cannot be used."""
 
+    input: str = ""
+    """The input of a task that refuses a value; empty where it is about something else."""
+
 
 class DocumentError(ComposerError):
     """A document with errors; `problems` holds all of them, in source order; `sources` the text of the files."""

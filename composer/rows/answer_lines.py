@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Sequence
+import json
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -29,11 +30,18 @@ class AnswerFormat(Protocol):
     def line(self, answer: RowAnswer) -> bytes:
         """One answer, with its line break."""
 
+    def written(self, content: bytes) -> Iterator[tuple[bytes, bool]]:
+        """The lines of what was written behind the head, each with whether it is an answer and no error."""
+
 
 class JsonAnswers:
     """`{"row": 1, "id": "a", "outputs": {...}}`, or `"error"` in the place of outputs."""
 
     head = b""
+
+    def written(self, content: bytes) -> Iterator[tuple[bytes, bool]]:
+        for line in content.splitlines(keepends=True):
+            yield line, "error" not in json.loads(line)
 
     def line(self, answer: RowAnswer) -> bytes:
         told: dict[str, object] = {"row": answer.row}
@@ -77,6 +85,16 @@ class FlatLines:
     @property
     def head(self) -> bytes:
         return b"" if self.delimiter is None else self._delimited(self.columns())
+
+    def written(self, content: bytes) -> Iterator[tuple[bytes, bool]]:
+        if self.delimiter is None:
+            for line in content.splitlines(keepends=True):
+                yield line, json.loads(line)["error"] is None
+            return
+        csv.field_size_limit(max(len(content), csv.field_size_limit()))
+        text = io.StringIO(content.decode("utf-8"), newline="")
+        for values in csv.reader(text, delimiter=self.delimiter):
+            yield self._delimited(values), not values[-1]
 
     def line(self, answer: RowAnswer) -> bytes:
         values = [

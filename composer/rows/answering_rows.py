@@ -188,5 +188,9 @@ class RowRunner:
 
 
 def _refused(row: AskedRow, error: ComposerError) -> RowAnswer:
-    fault = error if isinstance(error, RowError) else RowError(str(error))
+    if isinstance(error, RowError):
+        fault = error
+    else:
+        column = row.column_of(error.input) if isinstance(error, InputError) and error.input else None
+        fault = RowError(str(error), column)
     return RowAnswer(row.number, row.id, error=fault, kept=row.kept)

@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
-from typing import IO
+from typing import IO, BinaryIO
 
 from typing_extensions import Self
 
@@ -22,6 +22,7 @@ from composer.files import replace_file
 from composer.problems import InputError
 from composer.problems.render.machine import json_text
 from composer.rows.answer_lines import AnswerFormat
+from composer.rows.plain_values import plain
 from composer.rows.row import RowAnswer
 from composer.rows.rows_asked import Asked
 
@@ -48,7 +49,14 @@ class AnswersFile:
     """
 
     def __init__(
-        self, path: Path, format: AnswerFormat, asked: Asked, *, overwrite: bool = False, resume: bool = False
+        self,
+        path: Path,
+        format: AnswerFormat,
+        asked: Asked,
+        *,
+        overwrite: bool = False,
+        resume: bool = False,
+        retry: bool = False,
     ) -> None:
         self.path = path
         self.format = format
@@ -60,6 +68,8 @@ class AnswersFile:
         """Lines of rows whose turn has not come, and whether each is an answer."""
         self.finished = False
         """Whether all rows were answered before."""
+        self.retried = 0
+        """Rows that had failed and are asked again, where that is wished."""
         self._bytes = 0
         self._file: IO[bytes] | None = None
         self._progress = path.with_name(f"{path.name}.progress")
@@ -67,7 +77,7 @@ class AnswersFile:
         self._lines = path.with_name(f"{path.name}.lines") if path.suffix.lower() == ".parquet" else path
         try:
             with _told(self.path, 0):
-                self._open(overwrite, resume)
+                self._open(overwrite, resume, retry)
         except BaseException:
             self.close()
             raise
@@ -87,21 +97,27 @@ class AnswersFile:
                 "answers in its place with --overwrite"
             )
 
-    def _open(self, overwrite: bool, resume: bool) -> None:
+    def _open(self, overwrite: bool, resume: bool, retry: bool) -> None:
         self.check_free(self.path, overwrite=overwrite)
         found = None if overwrite or not self._exists() else _read(self._progress)
         if found is not None and found.finished and self._is_apart:
-            self._already(found, resume)
-            return
+            found.asked.hold_same(self.asked, self.path, resume=resume)
+            if not resume and not (retry and found.counts.failed):
+                self.written, self.counts, self.finished = found.written, found.counts, True
+                return
+            found.bytes = self._taken_apart()
         self._file = self._lines.open("r+b" if self._lines.exists() else "w+b")
         _lock(self._file, self.path)
         if found is None:
             self._progress.unlink(missing_ok=True)  # before the answers that it tells of
         else:
             self._go_on(found, resume)
+            if retry:
+                self._forget_failed()
+        # Before anything is cut off, so that a process that is killed here has lost nothing.
+        self._commit()
         self._file.truncate(self._bytes)
         self._file.seek(self._bytes)
-        self._commit()
 
     @property
     def _is_apart(self) -> bool:
@@ -111,10 +127,31 @@ class AnswersFile:
         """Whether answers are there, and not only the word of a progress file that was left behind."""
         return self.path.exists() or self._lines.exists()
 
-    def _already(self, found: _Progress, resume: bool) -> None:
-        """Answers that were written as a whole, which nothing can be added to."""
-        found.asked.hold_same(self.asked, self.path, resume=False)
-        self.written, self.counts, self.finished = found.written, found.counts, True
+    def _taken_apart(self) -> int:
+        """Write answers that were written as a whole as lines again; how many bytes these take."""
+        from composer.rows.parquet import ParquetRows
+
+        def write(file: BinaryIO) -> None:
+            for row in ParquetRows(self.path).rows():
+                file.write(json_text(plain(row.values), indent=None).encode("ascii") + b"\n")
+
+        replace_file(self._lines, write)
+        return self._lines.stat().st_size
+
+    def _forget_failed(self) -> None:
+        """Leave rows that failed unanswered. What is behind the first of them waits for its turn."""
+        assert self._file is not None
+        self._file.seek(0)
+        content = self._file.read(self._bytes)
+        lines = list(self.format.written(content[len(self.format.head) :]))
+        if len(lines) != self.written:
+            raise InputError(f"{self.path} was changed since it was written: begin anew with --overwrite")
+        first = next((n for n, (_, right) in enumerate(lines) if not right), len(lines))
+        later = dict(enumerate(lines[first:], first + 1)) | self.early
+        self.early = {row: kept for row, kept in later.items() if kept[1]}
+        self.retried = len(later) - len(self.early)
+        self.written, self.counts = first, Counts(first)
+        self._bytes = len(self.format.head) + sum(len(line) for line, _ in lines[:first]) if first else 0
 
     def _go_on(self, found: _Progress, resume: bool) -> None:
         found.asked.hold_same(self.asked, self.path, resume=resume)

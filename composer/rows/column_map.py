@@ -32,6 +32,13 @@ class AskedRow:
     kept: Mapping[str, object] = field(default_factory=dict)
     values: Mapping[str, object] = field(default_factory=dict)
     fault: RowError | None = None
+    columns: Mapping[str, str | tuple[str, ...]] = field(default_factory=dict, repr=False)
+    """The columns that inputs read."""
+
+    def column_of(self, name: str) -> str | None:
+        """The column that an input reads, where it is one."""
+        found = [one for key, one in self.columns.items() if key.partition(".")[0] == name]
+        return found[0] if len(found) == 1 and isinstance(found[0], str) else None
 
 
 @dataclass(frozen=True)
@@ -62,7 +69,7 @@ class ColumnMap:
         if row.fault:
             return AskedRow(row.number, fault=RowError(row.fault))
         try:
-            return AskedRow(row.number, id_, kept, self._values(row.values))
+            return AskedRow(row.number, id_, kept, self._values(row.values), columns=self.columns)
         except RowError as fault:
             return AskedRow(row.number, id_, kept, fault=fault)
 

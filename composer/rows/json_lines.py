@@ -63,11 +63,13 @@ def _row(row: int, number: int, line: bytes, whole: bool) -> GivenRow:
     if not whole:
         return GivenRow(row, fault=f"{where} is longer than {LONGEST_LINE:,} bytes")
     try:
-        value = json.loads(line.decode("utf-8"))
+        value = json.loads(line.decode("utf-8"), object_pairs_hook=_object)
     except UnicodeDecodeError as error:
         return GivenRow(
             row, fault=f"{where} is not UTF-8: byte {error.start + 1} of it is {line[error.start]:#x}"
         )
+    except _TwiceError as error:
+        return GivenRow(row, fault=f"{where} has the key `{error}` twice")
     except json.JSONDecodeError as error:
         return GivenRow(row, fault=f"{where} is not JSON: {error.msg} at its character {error.pos + 1}")
     except (
@@ -78,6 +80,18 @@ def _row(row: int, number: int, line: bytes, whole: bool) -> GivenRow:
     if not isinstance(value, dict):
         return GivenRow(row, fault=f"{where} is a {_name(value)}, not an object of columns and values")
     return GivenRow(row, value)
+
+
+class _TwiceError(ValueError):
+    """A key that an object has twice."""
+
+
+def _object(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        keys = [key for key, _ in pairs]
+        raise _TwiceError(next(key for key in keys if keys.count(key) > 1))
+    return found
 
 
 def _name(value: object) -> str:

@@ -122,12 +122,14 @@ def run_rows(
     media_root: str | Path | None = None,
     overwrite: bool = False,
     resume: bool = False,
+    retry: bool = False,
     watching: Watching | None = None,
 ) -> RowsSummary:
     """Answer many rows into a file (.jsonl, .csv, .tsv, .parquet), in the order of the rows.
 
     However it ends, the same call goes on where it was. `overwrite` begins anew; `resume` goes on although the file of
-    rows has changed, as where rows came to its end, or another device answers. The others are those of `answer_rows`.
+    rows has changed, as where rows came to its end, or another device answers; `retry` asks rows that failed again.
+    The others are those of `answer_rows`.
 
     Raises:
         InputError: beside what `answer_rows` raises, for a file of answers that belongs to another run or cannot be
@@ -144,13 +146,16 @@ def run_rows(
     mapped = _mapped(source, runner, name, columns, constants, id, keep, media_root)
     total, digest = source.survey()
     asked = _asked(model, name, source, mapped, digest, seed)
-    with AnswersFile(path, format, asked, overwrite=overwrite, resume=resume) as answers:
+    with AnswersFile(path, format, asked, overwrite=overwrite, resume=resume, retry=retry) as answers:
         if total is not None and answers.written > total:
             raise InputError(
                 f"{path} answers {answers.written:,} rows, and {source.name} has {total:,}: use --overwrite"
             )
         before = answers.begun
         if watching is not None:
+            if answers.retried:
+                noun = "row" if answers.retried == 1 else "rows"
+                watching.line(f"asks {answers.retried:,} {noun} again that failed")
             _tell(watching, runner, mapped, total, before)
         began = time.monotonic()
         if not answers.finished:
@@ -176,6 +181,8 @@ def _tell(watching: Watching, runner: RowRunner, mapped: ColumnMap, total: int |
         watching.line(f"rows are answered one at a time: {runner.alone}")
     if before:
         watching.line(f"goes on: {before:,} rows are answered already")
+    if total == 0:
+        watching.line("there are no rows")
     watching.begin(total, before)
 
 

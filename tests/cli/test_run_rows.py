@@ -110,6 +110,9 @@ def test_weights_that_changed_are_not_gone_on_with(composer, rows: Path) -> None
         ("--rows rows.jsonl --out a.jsonl --timing", "--timing is for one answer"),
         ("--rows rows.jsonl --out a.jsonl --resume --overwrite", "give one of them"),
         ("--rows rows.jsonl --resume", "--resume belongs to --out"),
+        ("--rows rows.jsonl --out a.jsonl --retry --overwrite", "give one of them"),
+        ("--rows rows.jsonl --retry", "--retry belongs to --out"),
+        ("--retry question=hi", "--retry belongs to --rows"),
         ("--rows rows.jsonl --json", "--json tells how the run of --out went"),
         ("--rows rows.jsonl --batch-size 0", "not a whole number above zero"),
     ],
@@ -161,3 +164,68 @@ def test_ctrl_c_says_how_to_go_on(composer, rows: Path, monkeypatch: pytest.Monk
     done = composer(*shlex.split(f"{RUN} --rows rows.jsonl --out a.jsonl --batch-size 1"))
     assert done.code == 1
     assert len(Path("a.jsonl").read_text().splitlines()) == 5
+
+
+@pytest.mark.parametrize("out", ["answers.jsonl", "answers.csv", "answers.parquet"])
+def test_rows_that_failed_are_asked_again_on_demand(composer, rows: Path, out: str) -> None:
+    if out.endswith(".parquet"):
+        pytest.importorskip("pyarrow")
+    line = f"{RUN} --rows rows.jsonl --out {out} --batch-size 2"
+    assert composer(*shlex.split(line)).code == 1
+    before = Path(out).read_bytes()
+    same = composer(*shlex.split(f"{line} --retry"))
+    assert (same.code, "4 rows answered, 1 failed, 4 of them before" in same.out) == (1, True)
+    assert "asks 1 row again that failed" in same.err
+    if not out.endswith(".parquet"):
+        assert Path(out).read_bytes() == before
+    given = [json.loads(each) for each in rows.read_text().splitlines()]
+    given[3]["question"] = "where"
+    rows.write_text("".join(json.dumps(each) + "\n" for each in given))
+    mended = composer(*shlex.split(f"{line} --retry --resume"))
+    assert (mended.code, "5 rows answered, 0 failed, 4 of them before" in mended.out) == (0, True), mended.err
+    fresh = composer(*shlex.split(f"{RUN} --rows rows.jsonl --out fresh{Path(out).suffix}"))
+    assert fresh.code == 0
+    if not out.endswith(".parquet"):
+        # how many rows stand in a batch shows in the last digits
+        assert len(Path(out).read_bytes().splitlines()) == len(
+            Path(f"fresh{Path(out).suffix}").read_bytes().splitlines()
+        )
+    again = composer(*shlex.split(f"{line} --retry"))
+    assert (again.code, "5 of them before" in again.out) == (0, True)
+
+
+def test_what_is_wrong_with_a_row_names_its_column(composer, rows: Path) -> None:
+    rows.write_text(
+        '{"text": "hello"}\n'
+        + json.dumps({"text": "a " * 30})
+        + '\n{"text": 5}\n{"text": "a", "text": "b"}\n{"txt": 1}\n'
+    )
+    done = composer(*shlex.split(f"{RUN} --rows rows.jsonl --map question=text"))
+    errors = [json.loads(line).get("error") for line in done.out.splitlines()]
+    assert errors[0] is None
+    assert [each.get("column") for each in errors[1:]] == ["text", "text", None, "text"]
+    assert "line 4 has the key `text` twice" in errors[3]["reason"]
+
+
+def test_no_rows_are_told(composer, rows: Path) -> None:
+    rows.write_text("")
+    done = composer(*shlex.split(f"{RUN} --rows rows.jsonl"))
+    assert (done.code, done.out) == (0, "")
+    assert "there are no rows" in done.err
+    done = composer(*shlex.split(f"{RUN} --rows rows.jsonl --out none.jsonl"))
+    assert (done.code, "there are no rows" in done.err) == (0, True)
+
+
+def test_one_seed_repeats_a_run_whole(composer, rows: Path) -> None:
+    line = "run speaking.yaml --weights initial --seed 5"
+    one = composer(*shlex.split(f"{line} question=hello"))
+    assert one.code == 0, one.err
+    assert one.out == composer(*shlex.split(f"{line} question=hello")).out
+    assert (
+        one.out != composer(*shlex.split("run speaking.yaml --weights initial --seed 6 question=hello")).out
+    )
+    assert composer(*shlex.split(f"{line} --rows rows.jsonl --out a.jsonl")).code == 1
+    again = composer(*shlex.split(f"{line} --rows rows.jsonl --out a.jsonl"))
+    assert "5 of them before" in again.out
+    refused = composer(*shlex.split(f"{RUN} --seed 5 question=hello"))
+    assert (refused.code, "takes no seed" in refused.err) == (1, True)

@@ -234,6 +234,8 @@ ROWS = [
          "4 rows answered, 0 failed"),
     Step(f"run quickstart:image-qa --rows asked.csv --media-root {QUESTIONS.parent} --out answers.csv",
          "1 row answered, 2 failed", code=1),
+    Step(f"run quickstart:image-qa --rows asked.csv --media-root {QUESTIONS.parent} --out answers.csv --retry",
+         "1 row answered, 2 failed, 1 of them before", code=1),
     Step(f"run quickstart:image-caption --rows '{QUESTIONS.parent}/*.png' --out captions.tsv", "1 row answered"),
 ]  # fmt: skip
 
