@@ -16,7 +16,12 @@ __all__ = ["library_model"]
 
 
 def library_model(
-    model_class: str, config_class: str, values: Mapping[str, Any], *, attention: str = "sdpa"
+    model_class: str,
+    config_class: str,
+    values: Mapping[str, Any],
+    *,
+    attention: str = "sdpa",
+    options: Mapping[str, Any] | None = None,
 ) -> PreTrainedModel:
     """A model with initial weights, or on the meta device where the caller asks for that.
 
@@ -40,7 +45,7 @@ def library_model(
             f"transformers refuses the config of a {config_class}: {told[-1].strip()}"
         ) from error
     config._attn_implementation = attention
-    model = model_type(config)
+    model = model_type(config, **(options or {}))
     _fill_transient(model)
     return model
 

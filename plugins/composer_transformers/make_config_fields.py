@@ -11,17 +11,21 @@ from pathlib import Path
 
 import transformers
 
+from composer_transformers.encoder_families import ENCODER_FAMILIES
 from composer_transformers.families import GENERATOR_FAMILIES
 
 __all__ = ["FILE", "config_fields"]
 
+TOWERS = ("CLIPTextConfig", "SiglipTextConfig")
+"""Parts of models, whose configs stand inside those of the whole."""
 FILE = Path(__file__).with_name("config_fields.json")
 
 
 def config_fields() -> dict[str, object]:
     """By class of configs: its fields with their defaults, and the other names that it knows fields by."""
     found: dict[str, object] = {}
-    for name in sorted({family.config_class for family in GENERATOR_FAMILIES.values()}):
+    families = {family.config_class for family in (*GENERATOR_FAMILIES.values(), *ENCODER_FAMILIES)}
+    for name in sorted({*families, *TOWERS}):
         config = getattr(transformers, name)
         fields = {each.name: each.default for each in dataclasses.fields(config) if each.name[0] != "_"}
         found[name] = {
@@ -33,6 +37,8 @@ def config_fields() -> dict[str, object]:
 
 def _is_plain(value: object) -> bool:
     """Whether a default is data; there may be none, or a function that makes it."""
+    if isinstance(value, (list, tuple)):
+        return all(map(_is_plain, value))
     return value is None or isinstance(value, (bool, int, float, str))
 
 

@@ -10,7 +10,7 @@ from typing import Union
 
 from composer.plugin import is_file
 
-__all__ = ["JSON", "config_of", "generation_config_of", "tokenizer_in"]
+__all__ = ["JSON", "config_of", "generation_config_of", "preprocessor_config_of", "tokenizer_in"]
 
 JSON = Union[None, bool, int, float, str, list["JSON"], dict[str, "JSON"]]
 
@@ -41,6 +41,11 @@ def config_of(folder: Path) -> Mapping[str, JSON]:
 def generation_config_of(folder: Path) -> Mapping[str, JSON]:
     """The `generation_config.json` of a folder; empty where there is none."""
     return _read(folder / "generation_config.json") or {}
+
+
+def preprocessor_config_of(folder: Path) -> Mapping[str, JSON]:
+    """The `preprocessor_config.json` of a folder; empty where there is none."""
+    return _read(folder / "preprocessor_config.json") or {}
 
 
 def tokenizer_in(folder: Path) -> str | None:

@@ -1,0 +1,248 @@
+"""The signatures of the encoders, and what their inputs should be: functions of their sizes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from composer.problems import InputError
+from composer.types import UNBOUNDED, Signature
+from composer_transformers.encoder_configs import (
+    AudioEncoderConfig,
+    DualEncoderConfig,
+    EncoderConfig,
+    TextEncoderConfig,
+    VisionEncoderConfig,
+)
+from composer_transformers.encoder_sizes import Sizes
+
+__all__ = [
+    "dual_image",
+    "dual_scores",
+    "dual_similarity",
+    "dual_text",
+    "hear",
+    "hear_pooled",
+    "hold_sizes",
+    "made_for",
+    "read",
+    "see",
+    "see_frames",
+    "see_pooled",
+]
+
+_FILTERS = {0: "nearest", 1: "lanczos", 2: "bilinear", 3: "bicubic"}
+"""Pillow's numbers, which preprocessor configs write."""
+
+
+def _positions(config: TextEncoderConfig, sizes: Sizes) -> int:
+    most = sizes.size("max_position_embeddings")
+    return most - _padding(sizes) - 1 if config.row.offset else most
+
+
+def _padding(sizes: Sizes) -> int:
+    found = sizes.value("pad_token_id")
+    return found if isinstance(found, int) and found >= 0 else 0
+
+
+def read(config: TextEncoderConfig) -> Signature:
+    sizes = config.sizes
+    inputs, vocabulary = {"tokens": "tokens[B, L]"}, {"tokens": sizes.size("vocab_size")}
+    if config.row.token_types:
+        inputs["token_types"] = "labels[B, L]?"
+        vocabulary["token_types"] = sizes.size("type_vocab_size")
+    return Signature(
+        inputs,
+        {"states": f"states:text[B, L, {sizes.size('hidden_size')}]"},
+        {"L": (1, _positions(config, sizes))},
+        vocabulary=vocabulary,
+    )
+
+
+def _places(config: EncoderConfig, sizes: Sizes) -> tuple[int, int]:
+    """Places and width of what a vision encoder gives for one picture or clip."""
+    shape, prefix = config.row.shape, config.row.prefix
+    if shape == "windows":
+        depth = 2 ** (len(sizes.sizes("depths")) - 1)
+        grid = sizes.divided("image_size", "patch_size")
+        if grid % depth:
+            raise ValueError(f"{sizes.where}: a grid of {grid} patches does not halve for {depth // 2} stages")
+        return (grid // depth) ** 2, sizes.size("embed_dim") * depth
+    if shape == "stages":
+        widths = sizes.sizes("hidden_sizes")
+        grid = sizes.size("image_size") // sizes.size("patch_size") // 2 ** (len(widths) - 1)
+        return grid**2, widths[-1]
+    grid = sizes.divided("image_size", "patch_size")
+    if shape == "tubelets":
+        return sizes.divided("num_frames", "tubelet_size") * grid**2, sizes.size("hidden_size")
+    return prefix + grid**2, sizes.size("hidden_size")
+
+
+def _pixels(config: EncoderConfig, sizes: Sizes) -> str:
+    side = sizes.size("image_size")
+    frames = sizes.size("num_frames") if config.row.shape == "tubelets" else 1
+    return f"pixels[B, {sizes.size('num_channels')}, {frames}, {side}, {side}]"
+
+
+def see(config: VisionEncoderConfig) -> Signature:
+    number, width = _places(config, config.sizes)
+    return Signature(
+        {"pixels": _pixels(config, config.sizes)}, {"states": f"states:vision[B, {number}, {width}]"}
+    )
+
+
+def see_frames(config: VisionEncoderConfig) -> Signature:
+    """Raises InputError for a family that reads clips itself."""
+    if config.row.shape == "tubelets":
+        raise InputError(f"family {config.row.name} reads clips itself: call it without `.frames`")
+    number, width = _places(config, config.sizes)
+    side, channels = config.sizes.size("image_size"), config.sizes.size("num_channels")
+    return Signature(
+        {"pixels": f"pixels[B, {channels}, T, {side}, {side}]"},
+        {"states": f"states:vision[B, {number}*T, {width}]"},
+    )
+
+
+def see_pooled(config: VisionEncoderConfig) -> Signature:
+    _, width = _places(config, config.sizes)
+    return Signature({"pixels": _pixels(config, config.sizes)}, {"embedding": f"embedding:vision[B, {width}]"})
+
+
+def _heard(config: AudioEncoderConfig) -> tuple[dict[str, str], str, int, dict[str, tuple[int, int]]]:
+    """The input, the number of states, their width, and ranges."""
+    sizes, shape = config.sizes, config.row.shape
+    width = sizes.size("hidden_size")
+    if shape == "waves":
+        kernels, strides = sizes.sizes("conv_kernel"), sizes.sizes("conv_stride")
+        text, least = "T", 1
+        for kernel, stride in zip(kernels, strides, strict=True):
+            text = f"({text} - {kernel}) // {stride} + 1"
+        for kernel, stride in reversed(list(zip(kernels, strides, strict=True))):
+            least = (least - 1) * stride + kernel
+        return {"waveform": "transformers.waveform[B, T]"}, text, width, {"T": (least, UNBOUNDED)}
+    if shape == "mels":
+        places = sizes.size("max_source_positions")
+        return {"mels": f"states[B, {2 * places}, {sizes.size('num_mel_bins')}]"}, str(places), width, {}
+    length, bins, patch = sizes.size("max_length"), sizes.size("num_mel_bins"), sizes.size("patch_size")
+    rows = (bins - patch) // sizes.size("frequency_stride") + 1
+    columns = (length - patch) // sizes.size("time_stride") + 1
+    return {"mels": f"states[B, {length}, {bins}]"}, str(config.row.prefix + rows * columns), width, {}
+
+
+def hear(config: AudioEncoderConfig) -> Signature:
+    inputs, number, width, ranges = _heard(config)
+    return Signature(inputs, {"states": f"states:audio[B, {number}, {width}]"}, ranges)
+
+
+def hear_pooled(config: AudioEncoderConfig) -> Signature:
+    inputs, _, width, ranges = _heard(config)
+    return Signature(inputs, {"embedding": f"embedding:audio[B, {width}]"}, ranges)
+
+
+def _towers(config: DualEncoderConfig) -> tuple[Sizes, Sizes]:
+    family = "CLIP" if config.row.name == "clip" else "Siglip"
+    sizes = config.sizes
+    return sizes.inside("vision_config", f"{family}VisionConfig"), sizes.inside("text_config", f"{family}TextConfig")
+
+
+def _shared_width(config: DualEncoderConfig) -> int:
+    vision, text = _towers(config)
+    if config.row.name == "clip":
+        return config.sizes.size("projection_dim")
+    width = text.value("projection_size") or text.size("hidden_size")
+    if width != vision.size("hidden_size"):
+        raise ValueError(
+            f"{config.sizes.where}: texts become {width} wide and pictures {vision.size('hidden_size')}: they are not "
+            "compared then"
+        )
+    return vision.size("hidden_size")
+
+
+def dual_image(config: DualEncoderConfig) -> Signature:
+    vision, _ = _towers(config)
+    return Signature({"pixels": _pixels(config, vision)}, {"embedding": f"embedding[B, {_shared_width(config)}]"})
+
+
+def dual_text(config: DualEncoderConfig) -> Signature:
+    _, text = _towers(config)
+    return Signature(
+        {"tokens": "tokens[K, L]"},
+        {"embedding": f"embedding[K, {_shared_width(config)}]"},
+        {"L": (1, text.size("max_position_embeddings"))},
+        vocabulary={"tokens": text.size("vocab_size")},
+    )
+
+
+def dual_similarity(config: DualEncoderConfig) -> Signature:
+    width = _shared_width(config)
+    inputs = {"images": f"embedding[B, {width}]", "texts": f"embedding[K, {width}]"}
+    return Signature(inputs, {"scores": "scores[B, K]"})
+
+
+def dual_scores(config: DualEncoderConfig) -> Signature:
+    image, text = dual_image(config), dual_text(config)
+    return Signature(
+        {**image.inputs, **text.inputs}, {"scores": "scores[B, K]"}, text.ranges, vocabulary=text.vocabulary
+    )
+
+
+_HELD: Mapping[str, Callable[[Any], Signature]] = {
+    "text": read,
+    "vision": see,
+    "audio": hear,
+    "dual": dual_scores,
+}
+
+
+def hold_sizes(config: EncoderConfig) -> None:
+    """Raises ValueError in one sentence for names and sizes that no model of the family has."""
+    sizes = config.sizes
+    if config.folder is None:
+        sizes.hold_names(config.row.further)
+    if isinstance(config, DualEncoderConfig):
+        for tower in _towers(config):
+            if config.folder is None:
+                tower.hold_names()
+            tower.hold_heads()
+    elif config.row.shape not in ("windows", "stages"):
+        sizes.hold_heads()
+    _HELD[config.sort](config)
+
+
+def made_for(config: EncoderConfig) -> Mapping[str, Mapping[str, Any]]:
+    """What inputs should be: pictures by the preprocessor of the folder or as the family is usually trained, texts by
+    its tokenizer."""
+    found: dict[str, Mapping[str, Any]] = {}
+    sizes = config.sizes
+    text = sizes if config.sort == "text" else None
+    vision = sizes if config.sort == "vision" else None
+    if isinstance(config, DualEncoderConfig):
+        vision, text = _towers(config)
+    if vision is not None and vision.size("num_channels") == 3:
+        pictures = _pictures(config, vision.size("image_size"))
+        found |= {"image": pictures, "video": pictures}
+        if config.row.shape == "tubelets":
+            found = {"video": {**pictures, "frames": vision.size("num_frames")}}
+    if text is not None and config.tokenizer is not None:
+        most = _positions(config, text) if isinstance(config, TextEncoderConfig) else text.size("max_position_embeddings")
+        found["text"] = {"tokenizer": config.tokenizer, "max_tokens": most}
+    return found
+
+
+def _pictures(config: EncoderConfig, size: int) -> dict[str, Any]:
+    """The config of a picture, from a preprocessor_config.json where there is one."""
+    said = config.preprocessor
+    mean, std = config.row.colours or ((0.5,) * 3, (0.5,) * 3)
+    if said.get("do_normalize", True):
+        mean, std = said.get("image_mean", mean), said.get("image_std", std)
+    elif said:
+        mean, std = (0.0,) * 3, (1.0,) * 3
+    found: dict[str, Any] = {"size": size, "mean": mean, "std": std}
+    found["resize"] = _FILTERS.get(said.get("resample", 3), "bicubic")
+    shortest = said["size"].get("shortest_edge") if isinstance(said.get("size"), dict) else None
+    share = said.get("crop_pct")
+    if isinstance(share, (int, float)) and 0 < share <= 1:
+        return found | {"crop": "resized", "crop_share": float(share)}
+    if isinstance(shortest, int) and shortest >= size:
+        return found | {"crop": "resized", "crop_share": size / shortest}
+    return found | {"crop": "none"}
