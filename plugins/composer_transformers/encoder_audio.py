@@ -80,7 +80,9 @@ class WaveEncoder(nn.Module):
 
 def _normalised(found: Tensor, lengths: Tensor, norm: nn.GroupNorm) -> Tensor:
     """GroupNorm of every channel by itself, over the places that are heard."""
-    heard = (torch.arange(found.shape[2], device=found.device)[None] < lengths[:, None])[:, None].to(found.dtype)
+    heard = (torch.arange(found.shape[2], device=found.device)[None] < lengths[:, None])[:, None].to(
+        found.dtype
+    )
     count = lengths[:, None, None].to(found.dtype)
     mean = (found * heard).sum(dim=2, keepdim=True) / count
     spread = (((found - mean) * heard) ** 2).sum(dim=2, keepdim=True) / count

@@ -16,7 +16,13 @@ from composer_transformers.encoder_families import EncoderFamily, Sort, families
 from composer_transformers.encoder_sizes import Sizes
 from composer_transformers.model_folder import config_of, preprocessor_config_of, tokenizer_in
 
-__all__ = ["AudioEncoderConfig", "DualEncoderConfig", "EncoderConfig", "TextEncoderConfig", "VisionEncoderConfig"]
+__all__ = [
+    "AudioEncoderConfig",
+    "DualEncoderConfig",
+    "EncoderConfig",
+    "TextEncoderConfig",
+    "VisionEncoderConfig",
+]
 
 
 class EncoderConfig(Config):
@@ -27,7 +33,7 @@ class EncoderConfig(Config):
     family: str | None = None
     """A family of encoders, by its name in transformers."""
     config: dict[str, JsonValue] = Field(default_factory=dict)
-    """With `family`: what differs from the library's defaults, by its names (`hidden_size`, `num_hidden_layers`, ...)."""
+    """With `family`: what differs from the library's defaults, by its names such as `hidden_size`."""
     folder: str | None = None
     """The folder of a published model: its config.json says family and sizes; tokenizer.json and
     preprocessor_config.json how texts and pictures are prepared. Weights are named apart, with `weights`."""

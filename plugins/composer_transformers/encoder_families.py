@@ -8,7 +8,9 @@ from typing import Literal
 __all__ = ["ENCODER_FAMILIES", "EncoderFamily", "families_of"]
 
 Sort = Literal["text", "vision", "audio", "dual"]
-Shape = Literal["tokens", "patches", "windows", "stages", "tubelets", "mels", "waves", "spectrogram", "towers"]
+Shape = Literal[
+    "tokens", "patches", "windows", "stages", "tubelets", "mels", "waves", "spectrogram", "towers"
+]
 """How the places of the states follow from the config."""
 
 IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
@@ -36,8 +38,9 @@ class EncoderFamily:
     """Arguments of the model class that are off, since their parts are heads."""
     pooled: Literal["", "first", "mean", "own"] = ""
     """How one vector is made: the first state, the mean, or as the model does; none where it is empty."""
-    offset: bool = False
-    """Whether positions are counted from behind the padding id, as in roberta."""
+    positions: Literal["", "counted", "behind padding", "behind one"] = ""
+    """How positions are numbered: by the model alone, from zero, or from behind the padding id, which is always 1 for
+    some."""
     token_types: bool = False
     """Whether it reads token types."""
     colours: tuple[tuple[float, ...], tuple[float, ...]] | None = None
@@ -51,12 +54,38 @@ class EncoderFamily:
 _PLAIN = ("add_pooling_layer",)
 
 ENCODER_FAMILIES: tuple[EncoderFamily, ...] = (
-    EncoderFamily("bert", "text", "bert", "BertConfig", "BertModel", options=_PLAIN, token_types=True),
     EncoderFamily(
-        "roberta", "text", "roberta", "RobertaConfig", "RobertaModel", options=_PLAIN, offset=True
+        "bert",
+        "text",
+        "bert",
+        "BertConfig",
+        "BertModel",
+        options=_PLAIN,
+        positions="counted",
+        token_types=True,
     ),
-    EncoderFamily("distilbert", "text", "distilbert", "DistilBertConfig", "DistilBertModel"),
-    EncoderFamily("mpnet", "text", "mpnet", "MPNetConfig", "MPNetModel", options=_PLAIN, offset=True, fused=False),
+    EncoderFamily(
+        "roberta",
+        "text",
+        "roberta",
+        "RobertaConfig",
+        "RobertaModel",
+        options=_PLAIN,
+        positions="behind padding",
+    ),
+    EncoderFamily(
+        "distilbert", "text", "distilbert", "DistilBertConfig", "DistilBertModel", positions="counted"
+    ),
+    EncoderFamily(
+        "mpnet",
+        "text",
+        "mpnet",
+        "MPNetConfig",
+        "MPNetModel",
+        options=_PLAIN,
+        positions="behind one",
+        fused=False,
+    ),
     EncoderFamily(
         "modernbert",
         "text",
@@ -71,6 +100,7 @@ ENCODER_FAMILIES: tuple[EncoderFamily, ...] = (
         "deberta-v2",
         "DebertaV2Config",
         "DebertaV2Model",
+        positions="counted",
         further=("position_buckets", "norm_rel_ebd", "share_att_key", "conv_kernel_size", "conv_act"),
         fused=False,
     ),
@@ -78,33 +108,94 @@ ENCODER_FAMILIES: tuple[EncoderFamily, ...] = (
         "vit", "vision", "vit", "ViTConfig", "ViTModel", "patches", 1, "", _PLAIN, "first", colours=HALVES
     ),
     EncoderFamily(
-        "dinov2", "vision", "dinov2", "Dinov2Config", "Dinov2Model", "patches", 1, "", (), "first",
+        "dinov2",
+        "vision",
+        "dinov2",
+        "Dinov2Config",
+        "Dinov2Model",
+        "patches",
+        1,
+        "",
+        (),
+        "first",
         colours=IMAGENET,
     ),
     EncoderFamily(
-        "clip", "vision", "clip_vision_model", "CLIPVisionConfig", "CLIPVisionModel", "patches", 1,
-        "vision_config", (), "own", colours=CLIP,
+        "clip",
+        "vision",
+        "clip_vision_model",
+        "CLIPVisionConfig",
+        "CLIPVisionModel",
+        "patches",
+        1,
+        "vision_config",
+        (),
+        "own",
+        colours=CLIP,
     ),
     EncoderFamily(
-        "siglip", "vision", "siglip_vision_model", "SiglipVisionConfig", "SiglipVisionModel", "patches", 0,
-        "vision_config", (), "own", colours=HALVES,
+        "siglip",
+        "vision",
+        "siglip_vision_model",
+        "SiglipVisionConfig",
+        "SiglipVisionModel",
+        "patches",
+        0,
+        "vision_config",
+        (),
+        "own",
+        colours=HALVES,
     ),
     EncoderFamily(
-        "swin", "vision", "swin", "SwinConfig", "SwinModel", "windows", 0, "", _PLAIN, "mean",
+        "swin",
+        "vision",
+        "swin",
+        "SwinConfig",
+        "SwinModel",
+        "windows",
+        0,
+        "",
+        _PLAIN,
+        "mean",
         colours=IMAGENET,
     ),
     EncoderFamily(
-        "convnext", "vision", "convnext", "ConvNextConfig", "ConvNextModel", "stages", 0, "", (), "own",
-        colours=IMAGENET, fused=False,
+        "convnext",
+        "vision",
+        "convnext",
+        "ConvNextConfig",
+        "ConvNextModel",
+        "stages",
+        0,
+        "",
+        (),
+        "own",
+        colours=IMAGENET,
+        fused=False,
     ),
     EncoderFamily(
-        "videomae", "vision", "videomae", "VideoMAEConfig", "VideoMAEModel", "tubelets", 0, "", (), "mean",
+        "videomae",
+        "vision",
+        "videomae",
+        "VideoMAEConfig",
+        "VideoMAEModel",
+        "tubelets",
+        0,
+        "",
+        (),
+        "mean",
         colours=IMAGENET,
     ),
     EncoderFamily("whisper", "audio", "whisper", "WhisperConfig", "WhisperModel", "mels", pooled="mean"),
     EncoderFamily("wav2vec2", "audio", "wav2vec2", "Wav2Vec2Config", "Wav2Vec2Model", "waves"),
     EncoderFamily(
-        "ast", "audio", "audio-spectrogram-transformer", "ASTConfig", "ASTModel", "spectrogram", 2,
+        "ast",
+        "audio",
+        "audio-spectrogram-transformer",
+        "ASTConfig",
+        "ASTModel",
+        "spectrogram",
+        2,
         pooled="own",
     ),
     EncoderFamily("clip", "dual", "clip", "CLIPConfig", "CLIPModel", "towers", 1, colours=CLIP),

@@ -14,6 +14,7 @@ from composer_transformers.encoder_configs import (
     TextEncoderConfig,
     VisionEncoderConfig,
 )
+from composer_transformers.encoder_signatures import first_position
 from composer_transformers.library_model import library_model
 
 __all__ = ["DualEncoder", "TextEncoder", "VisionEncoder", "build_dual", "build_text", "build_vision"]
@@ -22,18 +23,18 @@ __all__ = ["DualEncoder", "TextEncoder", "VisionEncoder", "build_dual", "build_t
 class TextEncoder(nn.Module):
     """tokens[B, L] → states[B, L, D]. Padding is hidden, wherever it stands, and positions do not count it."""
 
-    def __init__(self, *, model: nn.Module, padding: int, offset: bool, token_types: bool) -> None:
+    def __init__(self, *, model: nn.Module, first: int | None, token_types: bool) -> None:
         super().__init__()
         self.model = model
-        self.padding = padding
-        self.offset = offset
+        self.first = first
+        """The number of the first position; None where the model counts distances alone."""
         self.token_types = token_types
 
     def forward(self, *, tokens: Tokens, token_types: Tensor | None = None) -> States:
         given: dict[str, Any] = {"input_ids": tokens.ids, "attention_mask": tokens.mask}
-        if self.offset:
-            counted = torch.cumsum(tokens.mask, dim=1) * tokens.mask
-            given["position_ids"] = counted + self.padding
+        if self.first is not None:
+            counted = torch.cumsum(tokens.mask, dim=1) - 1
+            given["position_ids"] = counted.clamp(min=0) + self.first
         if self.token_types:
             given["token_type_ids"] = torch.zeros_like(tokens.ids) if token_types is None else token_types
         return States(self.model(**given).last_hidden_state, tokens.mask)
@@ -130,11 +131,9 @@ def built(config: EncoderConfig, **changes: Any) -> nn.Module:
 
 
 def build_text(config: TextEncoderConfig) -> TextEncoder:
-    padding = config.sizes.value("pad_token_id")
     return TextEncoder(
         model=built(config),
-        padding=padding if isinstance(padding, int) else 0,
-        offset=config.row.offset,
+        first=first_position(config) if config.row.positions else None,
         token_types=config.row.token_types,
     )
 

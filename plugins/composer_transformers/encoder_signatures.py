@@ -21,6 +21,7 @@ __all__ = [
     "dual_scores",
     "dual_similarity",
     "dual_text",
+    "first_position",
     "hear",
     "hear_pooled",
     "hold_sizes",
@@ -37,12 +38,14 @@ _FILTERS = {0: "nearest", 1: "lanczos", 2: "bilinear", 3: "bicubic"}
 
 def _positions(config: TextEncoderConfig, sizes: Sizes) -> int:
     most = sizes.size("max_position_embeddings")
-    return most - _padding(sizes) - 1 if config.row.offset else most
+    return most - first_position(config)
 
 
-def _padding(sizes: Sizes) -> int:
-    found = sizes.value("pad_token_id")
-    return found if isinstance(found, int) and found >= 0 else 0
+def first_position(config: TextEncoderConfig) -> int:
+    """The number of the first position of a text."""
+    found = config.sizes.value("pad_token_id")
+    padding = found if isinstance(found, int) and found >= 0 else 0
+    return {"behind padding": padding + 1, "behind one": 2}.get(config.row.positions, 0)
 
 
 def read(config: TextEncoderConfig) -> Signature:
@@ -66,7 +69,9 @@ def _places(config: EncoderConfig, sizes: Sizes) -> tuple[int, int]:
         depth = 2 ** (len(sizes.sizes("depths")) - 1)
         grid = sizes.divided("image_size", "patch_size")
         if grid % depth:
-            raise ValueError(f"{sizes.where}: a grid of {grid} patches does not halve for {depth // 2} stages")
+            raise ValueError(
+                f"{sizes.where}: a grid of {grid} patches does not halve for {depth // 2} stages"
+            )
         return (grid // depth) ** 2, sizes.size("embed_dim") * depth
     if shape == "stages":
         widths = sizes.sizes("hidden_sizes")
@@ -105,7 +110,9 @@ def see_frames(config: VisionEncoderConfig) -> Signature:
 
 def see_pooled(config: VisionEncoderConfig) -> Signature:
     _, width = _places(config, config.sizes)
-    return Signature({"pixels": _pixels(config, config.sizes)}, {"embedding": f"embedding:vision[B, {width}]"})
+    return Signature(
+        {"pixels": _pixels(config, config.sizes)}, {"embedding": f"embedding:vision[B, {width}]"}
+    )
 
 
 def _heard(config: AudioEncoderConfig) -> tuple[dict[str, str], str, int, dict[str, tuple[int, int]]]:
@@ -142,7 +149,9 @@ def hear_pooled(config: AudioEncoderConfig) -> Signature:
 def _towers(config: DualEncoderConfig) -> tuple[Sizes, Sizes]:
     family = "CLIP" if config.row.name == "clip" else "Siglip"
     sizes = config.sizes
-    return sizes.inside("vision_config", f"{family}VisionConfig"), sizes.inside("text_config", f"{family}TextConfig")
+    return sizes.inside("vision_config", f"{family}VisionConfig"), sizes.inside(
+        "text_config", f"{family}TextConfig"
+    )
 
 
 def _shared_width(config: DualEncoderConfig) -> int:
@@ -160,7 +169,9 @@ def _shared_width(config: DualEncoderConfig) -> int:
 
 def dual_image(config: DualEncoderConfig) -> Signature:
     vision, _ = _towers(config)
-    return Signature({"pixels": _pixels(config, vision)}, {"embedding": f"embedding[B, {_shared_width(config)}]"})
+    return Signature(
+        {"pixels": _pixels(config, vision)}, {"embedding": f"embedding[B, {_shared_width(config)}]"}
+    )
 
 
 def dual_text(config: DualEncoderConfig) -> Signature:
@@ -224,7 +235,11 @@ def made_for(config: EncoderConfig) -> Mapping[str, Mapping[str, Any]]:
         if config.row.shape == "tubelets":
             found = {"video": {**pictures, "frames": vision.size("num_frames")}}
     if text is not None and config.tokenizer is not None:
-        most = _positions(config, text) if isinstance(config, TextEncoderConfig) else text.size("max_position_embeddings")
+        most = (
+            _positions(config, text)
+            if isinstance(config, TextEncoderConfig)
+            else text.size("max_position_embeddings")
+        )
         found["text"] = {"tokenizer": config.tokenizer, "max_tokens": most}
     return found
 

@@ -52,10 +52,10 @@ class Sizes:
     def sizes(self, name: str) -> list[int]:
         """A list of whole numbers from 1."""
         found = self.value(name)
-        whole = isinstance(found, list) and found
-        if not whole or any(isinstance(each, bool) or not isinstance(each, int) or each < 1 for each in found):  # type: ignore[union-attr]
+        numbers = [each for each in found if isinstance(each, int)] if isinstance(found, list) else []
+        if not numbers or numbers != found or min(numbers) < 1 or any(isinstance(n, bool) for n in numbers):
             raise ValueError(f"{self.where}: `{name}` is {found!r:.60}, not a list of numbers from 1")
-        return list(found)  # type: ignore[arg-type]
+        return numbers
 
     def inside(self, name: str, config_class: str) -> Sizes:
         """The config of a part, such as `vision_config`; what it leaves out is the library's."""

@@ -56,7 +56,39 @@ _VISION = {
     "patch_size": 8,
 }
 _SOUND = {"num_hidden_layers": 2, "num_attention_heads": 4, "hidden_size": 32, "intermediate_size": 48}
-_WAVES = {"conv_dim": [16, 16], "conv_kernel": [10, 3], "conv_stride": [5, 2], "num_conv_pos_embeddings": 6}
+_WAVES = {
+    "conv_dim": [16, 16],
+    "conv_kernel": [10, 3],
+    "conv_stride": [5, 2],
+    "num_conv_pos_embeddings": 6,
+    "num_conv_pos_embedding_groups": 4,
+}
+
+_SWIN = {
+    "image_size": 16,
+    "patch_size": 2,
+    "embed_dim": 16,
+    "depths": [1, 1],
+    "num_heads": [2, 4],
+    "window_size": 4,
+}
+_CONVNEXT = {"image_size": 32, "hidden_sizes": [8, 16, 24], "depths": [1, 1, 1], "num_stages": 3}
+_WHISPER = {
+    "d_model": 32,
+    "encoder_layers": 2,
+    "encoder_attention_heads": 4,
+    "encoder_ffn_dim": 48,
+    "num_mel_bins": 8,
+    "max_source_positions": 12,
+    "decoder_attention_heads": 4,
+}
+_SPECTROGRAM = {
+    "patch_size": 4,
+    "max_length": 24,
+    "num_mel_bins": 12,
+    "time_stride": 3,
+    "frequency_stride": 3,
+}
 
 
 def _text_example(family: str) -> dict[str, Any]:
@@ -89,7 +121,8 @@ TEXT_ENCODER = ModuleType(
     made_for=signatures.made_for,
     layout=_layout,
     examples=tuple(
-        _text_example(family) for family in ("bert", "roberta", "distilbert", "mpnet", "modernbert", "deberta-v2")
+        _text_example(family)
+        for family in ("bert", "roberta", "distilbert", "mpnet", "modernbert", "deberta-v2")
     ),
 )
 
@@ -97,9 +130,13 @@ VISION_ENCODER = ModuleType(
     "transformers.vision_encoder",
     VisionEncoderConfig,
     {
-        "forward": Method(signatures.see, summary="States of a picture, or of a clip for families that read clips."),
+        "forward": Method(
+            signatures.see, summary="States of a picture, or of a clip for families that read clips."
+        ),
         "pooled": Method(signatures.see_pooled, attribute="pooled", summary="One vector."),
-        "frames": Method(signatures.see_frames, attribute="frames", summary="States of every frame of a clip."),
+        "frames": Method(
+            signatures.see_frames, attribute="frames", summary="States of every frame of a clip."
+        ),
     },
     "composer_transformers.encoder_models:build_vision",
     "An encoder of pictures: vit, dinov2, clip, siglip, swin, convnext; or of clips: videomae.",
@@ -110,9 +147,10 @@ VISION_ENCODER = ModuleType(
         {"family": "dinov2", "config": {key: v for key, v in _VISION.items() if key != "intermediate_size"}},
         {
             "family": "swin",
-            "config": {"image_size": 16, "patch_size": 2, "embed_dim": 16, "depths": [1, 1], "num_heads": [2, 4], "window_size": 4},
+            "config": _SWIN,
         },
-        {"family": "convnext", "config": {"image_size": 32, "hidden_sizes": [8, 16, 24], "depths": [1, 1, 1], "num_stages": 3}},
+        {"family": "videomae", "config": {**_VISION, "num_frames": 4, "tubelet_size": 2}},
+        {"family": "convnext", "config": _CONVNEXT},
     ),
 )
 
@@ -120,7 +158,10 @@ AUDIO_ENCODER = ModuleType(
     "transformers.audio_encoder",
     AudioEncoderConfig,
     {
-        "forward": Method(signatures.hear, summary="States of a log-mel spectrogram (whisper, ast) or a waveform (wav2vec2)."),
+        "forward": Method(
+            signatures.hear,
+            summary="States of a spectrogram (whisper, ast) or of a waveform (wav2vec2).",
+        ),
     },
     "composer_transformers.encoder_audio:build_audio",
     "An encoder of sound: whisper, wav2vec2, ast.",
@@ -128,10 +169,10 @@ AUDIO_ENCODER = ModuleType(
     examples=(
         {
             "family": "whisper",
-            "config": {"d_model": 32, "encoder_layers": 2, "encoder_attention_heads": 4, "encoder_ffn_dim": 48, "num_mel_bins": 8, "max_source_positions": 12, "decoder_attention_heads": 4},
+            "config": _WHISPER,
         },
-        {"family": "wav2vec2", "config": {**_SOUND, **_WAVES, "num_conv_pos_embedding_groups": 4}},
-        {"family": "ast", "config": {**_SOUND, "patch_size": 4, "max_length": 24, "num_mel_bins": 12, "time_stride": 3, "frequency_stride": 3}},
+        {"family": "wav2vec2", "config": {**_SOUND, **_WAVES}},
+        {"family": "ast", "config": {**_SOUND, **_SPECTROGRAM}},
     ),
 )
 
@@ -140,10 +181,14 @@ DUAL_ENCODER = ModuleType(
     DualEncoderConfig,
     {
         "forward": Method(signatures.dual_scores, summary="How well every picture goes with every text."),
-        "image": Method(signatures.dual_image, attribute="image", summary="A picture as a vector of length one."),
+        "image": Method(
+            signatures.dual_image, attribute="image", summary="A picture as a vector of length one."
+        ),
         "text": Method(signatures.dual_text, attribute="text", summary="A text as a vector of length one."),
         "similarity": Method(
-            signatures.dual_similarity, attribute="similarity", summary="Scores of such vectors, scaled as trained."
+            signatures.dual_similarity,
+            attribute="similarity",
+            summary="Scores of such vectors, scaled as trained.",
         ),
     },
     "composer_transformers.encoder_models:build_dual",
@@ -155,23 +200,60 @@ DUAL_ENCODER = ModuleType(
 
 ENCODERS: tuple[ModuleType, ...] = (TEXT_ENCODER, VISION_ENCODER, AUDIO_ENCODER, DUAL_ENCODER)
 
-HEADS = r"(?:cls|lm_head|classifier|pooler|qa_outputs|vocab_\w+|head|predictions|mask_predictions|quantizer|project_\w+|mask_time_emb\w*|masked_spec_embed|decoder|proj_out|lm_predictions|dense)"
+_HEADS = (
+    "cls",
+    "lm_head",
+    "classifier",
+    "pooler",
+    "qa_outputs",
+    r"vocab_\w+",
+    "head",
+    r"(?:mask_|lm_)?predictions",
+    "quantizer",
+    r"project_\w+",
+    r"mask_time_emb\w*",
+    "masked_spec_embed",
+    "decoder",
+    "proj_out",
+    "dense",
+)
+_WRAPS = (
+    "bert",
+    "roberta",
+    "distilbert",
+    "mpnet",
+    "deberta",
+    "vit",
+    "dinov2",
+    "swin",
+    "convnext",
+    "videomae",
+    "wav2vec2",
+    "audio_spectrogram_transformer",
+    "base_model",
+    "model",
+)
+HEADS = f"(?:{'|'.join(_HEADS)})"
 """First words of what stands in checkpoints beside the encoder."""
-WRAPS = r"(?:bert|roberta|distilbert|mpnet|deberta|vit|dinov2|swin|convnext|videomae|wav2vec2|audio_spectrogram_transformer|base_model|model)"
+WRAPS = f"(?:{'|'.join(_WRAPS)})"
 """Words with which checkpoints of models with a head begin."""
+OTHERS = r"text_model\..*|text_projection\..*|visual_projection\..*|logit_scale|logit_bias"
+"""What stands in checkpoints beside one tower."""
 
 
 def _rules(tower: str) -> tuple[Rule, ...]:
     """`tower`: what else begins the keys of the module's part of a larger model, as a pattern."""
+    counted = Rule(r"(?:.*\.)?position_ids", None, name="positions, which are counted")
+    head = "a head, which the module was built without"
+    other = "another part of the whole model"
+    parts = [
+        Rule(rf"{tower}\.(.*)", r"model.\1"),
+        Rule(f"({OTHERS})", r"model.\1", name=other, spare=True),
+    ]
     return (
-        Rule(r"(?:.*\.)?position_ids", None, name="positions, which are counted"),
-        Rule(rf"(?:{WRAPS}\.)?({HEADS}\..*|{HEADS})", r"model.\1", name="a head, which the module was built without", spare=True),
-        *([Rule(rf"{tower}\.(.*)", r"model.\1")] if tower else []),
-        *(
-            [Rule(r"(text_model\..*|text_projection\..*|visual_projection\..*|logit_scale|logit_bias)", r"model.\1", name="another part of the whole model", spare=True)]
-            if tower
-            else []
-        ),
+        counted,
+        Rule(rf"(?:{WRAPS}\.)?({HEADS}\..*|{HEADS})", r"model.\1", name=head, spare=True),
+        *(parts if tower else []),
         Rule(rf"{WRAPS}\.(.*)", r"model.\1"),
         Rule(r"(.*)", r"model.\1"),
     )

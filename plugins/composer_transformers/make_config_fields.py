@@ -24,8 +24,9 @@ FILE = Path(__file__).with_name("config_fields.json")
 def config_fields() -> dict[str, object]:
     """By class of configs: its fields with their defaults, and the other names that it knows fields by."""
     found: dict[str, object] = {}
-    families = {family.config_class for family in (*GENERATOR_FAMILIES.values(), *ENCODER_FAMILIES)}
-    for name in sorted({*families, *TOWERS}):
+    encoders = {family.config_class for family in ENCODER_FAMILIES}
+    generators = {family.config_class for family in GENERATOR_FAMILIES.values()}
+    for name in sorted({*encoders, *generators, *TOWERS}):
         config = getattr(transformers, name)
         fields = {each.name: each.default for each in dataclasses.fields(config) if each.name[0] != "_"}
         found[name] = {
