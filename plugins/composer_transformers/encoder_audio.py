@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from composer.types import States
-from composer_transformers.encoder_configs import AudioEncoderConfig
+from composer_transformers.encoder_configs import LibraryAudioConfig
 from composer_transformers.encoder_models import built
 
 __all__ = ["MelEncoder", "WaveEncoder", "build_audio"]
@@ -90,7 +90,7 @@ def _normalised(found: Tensor, lengths: Tensor, norm: nn.GroupNorm) -> Tensor:
     return (scaled * norm.weight[:, None] + norm.bias[:, None]) * heard
 
 
-def build_audio(config: AudioEncoderConfig) -> MelEncoder | WaveEncoder:
+def build_audio(config: LibraryAudioConfig) -> MelEncoder | WaveEncoder:
     row = config.row
     if row.shape == "waves":
         sizes = config.sizes

@@ -17,15 +17,15 @@ from composer_transformers.encoder_sizes import Sizes
 from composer_transformers.model_folder import config_of, preprocessor_config_of, tokenizer_in
 
 __all__ = [
-    "AudioEncoderConfig",
-    "DualEncoderConfig",
-    "EncoderConfig",
-    "TextEncoderConfig",
-    "VisionEncoderConfig",
+    "LibraryAudioConfig",
+    "LibraryDualConfig",
+    "LibraryEncoderConfig",
+    "LibraryTextConfig",
+    "LibraryVisionConfig",
 ]
 
 
-class EncoderConfig(Config):
+class LibraryEncoderConfig(Config):
     """What the encoders have in common: `family` and `config`, or `folder`."""
 
     sort: ClassVar[Sort] = "text"
@@ -110,27 +110,27 @@ class EncoderConfig(Config):
         return {} if self.folder is None else preprocessor_config_of(Path(self.folder))
 
 
-class TextEncoderConfig(EncoderConfig):
+class LibraryTextConfig(LibraryEncoderConfig):
     """`with` of `transformers.text_encoder`: `family` (bert, roberta, distilbert, mpnet, modernbert, deberta-v2) and
     `config`, or `folder`."""
 
     sort = "text"
 
 
-class VisionEncoderConfig(EncoderConfig):
+class LibraryVisionConfig(LibraryEncoderConfig):
     """`with` of `transformers.vision_encoder`: `family` (vit, dinov2, clip, siglip, swin, convnext, videomae) and
     `config`, or `folder`."""
 
     sort = "vision"
 
 
-class AudioEncoderConfig(EncoderConfig):
+class LibraryAudioConfig(LibraryEncoderConfig):
     """`with` of `transformers.audio_encoder`: `family` (whisper, wav2vec2, ast) and `config`, or `folder`."""
 
     sort = "audio"
 
 
-class DualEncoderConfig(EncoderConfig):
+class LibraryDualConfig(LibraryEncoderConfig):
     """`with` of `transformers.dual_encoder`: `family` (clip, siglip) and `config` (with `vision_config` and
     `text_config`), or `folder`."""
 

@@ -9,18 +9,18 @@ from torch import Tensor, nn
 
 from composer.types import States, Tokens
 from composer_transformers.encoder_configs import (
-    DualEncoderConfig,
-    EncoderConfig,
-    TextEncoderConfig,
-    VisionEncoderConfig,
+    LibraryDualConfig,
+    LibraryEncoderConfig,
+    LibraryTextConfig,
+    LibraryVisionConfig,
 )
 from composer_transformers.encoder_signatures import first_position
 from composer_transformers.library_model import library_model
 
-__all__ = ["DualEncoder", "TextEncoder", "VisionEncoder", "build_dual", "build_text", "build_vision"]
+__all__ = ["LibraryDual", "LibraryText", "LibraryVision", "build_dual", "build_text", "build_vision"]
 
 
-class TextEncoder(nn.Module):
+class LibraryText(nn.Module):
     """tokens[B, L] → states[B, L, D]. Padding is hidden, wherever it stands, and positions do not count it."""
 
     def __init__(self, *, model: nn.Module, first: int | None, token_types: bool) -> None:
@@ -40,7 +40,7 @@ class TextEncoder(nn.Module):
         return States(self.model(**given).last_hidden_state, tokens.mask)
 
 
-class VisionEncoder(nn.Module):
+class LibraryVision(nn.Module):
     """pixels[B, 3, T, H, W] → states:vision[B, N, D]; T is 1 but for families that read clips."""
 
     def __init__(self, *, model: nn.Module, pooling: str, reads_clips: bool) -> None:
@@ -75,7 +75,7 @@ def _flat(states: Tensor) -> Tensor:
     return states.flatten(2).transpose(1, 2) if states.dim() == 4 else states
 
 
-class DualEncoder(nn.Module):
+class LibraryDual(nn.Module):
     """Pictures and texts as vectors of one space, of length one, and how alike they are."""
 
     def __init__(self, *, model: nn.Module, padding: int, places: int | None) -> None:
@@ -117,7 +117,7 @@ def _unit(vectors: Tensor) -> Tensor:
     return vectors / vectors.norm(p=2, dim=-1, keepdim=True)
 
 
-def built(config: EncoderConfig, **changes: Any) -> nn.Module:
+def built(config: LibraryEncoderConfig, **changes: Any) -> nn.Module:
     """The library's model of a config, without its heads."""
     row = config.row
     values = {key: value for key, value in config.values.items() if key != "model_type"}
@@ -130,25 +130,25 @@ def built(config: EncoderConfig, **changes: Any) -> nn.Module:
     )
 
 
-def build_text(config: TextEncoderConfig) -> TextEncoder:
-    return TextEncoder(
+def build_text(config: LibraryTextConfig) -> LibraryText:
+    return LibraryText(
         model=built(config),
         first=first_position(config) if config.row.positions else None,
         token_types=config.row.token_types,
     )
 
 
-def build_vision(config: VisionEncoderConfig) -> VisionEncoder:
+def build_vision(config: LibraryVisionConfig) -> LibraryVision:
     clips = config.row.shape == "tubelets"
-    return VisionEncoder(model=built(config), pooling=config.row.pooled, reads_clips=clips)
+    return LibraryVision(model=built(config), pooling=config.row.pooled, reads_clips=clips)
 
 
-def build_dual(config: DualEncoderConfig) -> DualEncoder:
+def build_dual(config: LibraryDualConfig) -> LibraryDual:
     siglip = config.row.name == "siglip"
     family = "Siglip" if siglip else "CLIP"
     text = config.sizes.inside("text_config", f"{family}TextConfig")
     padding = text.value("pad_token_id")
-    return DualEncoder(
+    return LibraryDual(
         model=built(config),
         padding=padding if isinstance(padding, int) else 0,
         places=text.size("max_position_embeddings") if siglip else None,

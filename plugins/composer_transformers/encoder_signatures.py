@@ -8,11 +8,11 @@ from typing import Any
 from composer.problems import InputError
 from composer.types import UNBOUNDED, Signature
 from composer_transformers.encoder_configs import (
-    AudioEncoderConfig,
-    DualEncoderConfig,
-    EncoderConfig,
-    TextEncoderConfig,
-    VisionEncoderConfig,
+    LibraryAudioConfig,
+    LibraryDualConfig,
+    LibraryEncoderConfig,
+    LibraryTextConfig,
+    LibraryVisionConfig,
 )
 from composer_transformers.encoder_sizes import Sizes
 
@@ -36,19 +36,19 @@ _FILTERS = {0: "nearest", 1: "lanczos", 2: "bilinear", 3: "bicubic"}
 """Pillow's numbers, which preprocessor configs write."""
 
 
-def _positions(config: TextEncoderConfig, sizes: Sizes) -> int:
+def _positions(config: LibraryTextConfig, sizes: Sizes) -> int:
     most = sizes.size("max_position_embeddings")
     return most - first_position(config)
 
 
-def first_position(config: TextEncoderConfig) -> int:
+def first_position(config: LibraryTextConfig) -> int:
     """The number of the first position of a text."""
     found = config.sizes.value("pad_token_id")
     padding = found if isinstance(found, int) and found >= 0 else 0
     return {"behind padding": padding + 1, "behind one": 2}.get(config.row.positions, 0)
 
 
-def read(config: TextEncoderConfig) -> Signature:
+def read(config: LibraryTextConfig) -> Signature:
     sizes = config.sizes
     inputs, vocabulary = {"tokens": "tokens[B, L]"}, {"tokens": sizes.size("vocab_size")}
     if config.row.token_types:
@@ -62,7 +62,7 @@ def read(config: TextEncoderConfig) -> Signature:
     )
 
 
-def _places(config: EncoderConfig, sizes: Sizes) -> tuple[int, int]:
+def _places(config: LibraryEncoderConfig, sizes: Sizes) -> tuple[int, int]:
     """Places and width of what a vision encoder gives for one picture or clip."""
     shape, prefix = config.row.shape, config.row.prefix
     if shape == "windows":
@@ -83,20 +83,20 @@ def _places(config: EncoderConfig, sizes: Sizes) -> tuple[int, int]:
     return prefix + grid**2, sizes.size("hidden_size")
 
 
-def _pixels(config: EncoderConfig, sizes: Sizes) -> str:
+def _pixels(config: LibraryEncoderConfig, sizes: Sizes) -> str:
     side = sizes.size("image_size")
     frames = sizes.size("num_frames") if config.row.shape == "tubelets" else 1
     return f"pixels[B, {sizes.size('num_channels')}, {frames}, {side}, {side}]"
 
 
-def see(config: VisionEncoderConfig) -> Signature:
+def see(config: LibraryVisionConfig) -> Signature:
     number, width = _places(config, config.sizes)
     return Signature(
         {"pixels": _pixels(config, config.sizes)}, {"states": f"states:vision[B, {number}, {width}]"}
     )
 
 
-def see_frames(config: VisionEncoderConfig) -> Signature:
+def see_frames(config: LibraryVisionConfig) -> Signature:
     """Raises InputError for a family that reads clips itself."""
     if config.row.shape == "tubelets":
         raise InputError(f"family {config.row.name} reads clips itself: call it without `.frames`")
@@ -108,14 +108,14 @@ def see_frames(config: VisionEncoderConfig) -> Signature:
     )
 
 
-def see_pooled(config: VisionEncoderConfig) -> Signature:
+def see_pooled(config: LibraryVisionConfig) -> Signature:
     _, width = _places(config, config.sizes)
     return Signature(
         {"pixels": _pixels(config, config.sizes)}, {"embedding": f"embedding:vision[B, {width}]"}
     )
 
 
-def _heard(config: AudioEncoderConfig) -> tuple[dict[str, str], str, int, dict[str, tuple[int, int]]]:
+def _heard(config: LibraryAudioConfig) -> tuple[dict[str, str], str, int, dict[str, tuple[int, int]]]:
     """The input, the number of states, their width, and ranges."""
     sizes, shape = config.sizes, config.row.shape
     width = sizes.size("hidden_size")
@@ -136,17 +136,17 @@ def _heard(config: AudioEncoderConfig) -> tuple[dict[str, str], str, int, dict[s
     return {"mels": f"states[B, {length}, {bins}]"}, str(config.row.prefix + rows * columns), width, {}
 
 
-def hear(config: AudioEncoderConfig) -> Signature:
+def hear(config: LibraryAudioConfig) -> Signature:
     inputs, number, width, ranges = _heard(config)
     return Signature(inputs, {"states": f"states:audio[B, {number}, {width}]"}, ranges)
 
 
-def hear_pooled(config: AudioEncoderConfig) -> Signature:
+def hear_pooled(config: LibraryAudioConfig) -> Signature:
     inputs, _, width, ranges = _heard(config)
     return Signature(inputs, {"embedding": f"embedding:audio[B, {width}]"}, ranges)
 
 
-def _towers(config: DualEncoderConfig) -> tuple[Sizes, Sizes]:
+def _towers(config: LibraryDualConfig) -> tuple[Sizes, Sizes]:
     family = "CLIP" if config.row.name == "clip" else "Siglip"
     sizes = config.sizes
     return sizes.inside("vision_config", f"{family}VisionConfig"), sizes.inside(
@@ -154,7 +154,7 @@ def _towers(config: DualEncoderConfig) -> tuple[Sizes, Sizes]:
     )
 
 
-def _shared_width(config: DualEncoderConfig) -> int:
+def _shared_width(config: LibraryDualConfig) -> int:
     vision, text = _towers(config)
     if config.row.name == "clip":
         return config.sizes.size("projection_dim")
@@ -167,14 +167,14 @@ def _shared_width(config: DualEncoderConfig) -> int:
     return vision.size("hidden_size")
 
 
-def dual_image(config: DualEncoderConfig) -> Signature:
+def dual_image(config: LibraryDualConfig) -> Signature:
     vision, _ = _towers(config)
     return Signature(
         {"pixels": _pixels(config, vision)}, {"embedding": f"embedding[B, {_shared_width(config)}]"}
     )
 
 
-def dual_text(config: DualEncoderConfig) -> Signature:
+def dual_text(config: LibraryDualConfig) -> Signature:
     _, text = _towers(config)
     return Signature(
         {"tokens": "tokens[K, L]"},
@@ -184,13 +184,13 @@ def dual_text(config: DualEncoderConfig) -> Signature:
     )
 
 
-def dual_similarity(config: DualEncoderConfig) -> Signature:
+def dual_similarity(config: LibraryDualConfig) -> Signature:
     width = _shared_width(config)
     inputs = {"images": f"embedding[B, {width}]", "texts": f"embedding[K, {width}]"}
     return Signature(inputs, {"scores": "scores[B, K]"})
 
 
-def dual_scores(config: DualEncoderConfig) -> Signature:
+def dual_scores(config: LibraryDualConfig) -> Signature:
     image, text = dual_image(config), dual_text(config)
     return Signature(
         {**image.inputs, **text.inputs}, {"scores": "scores[B, K]"}, text.ranges, vocabulary=text.vocabulary
@@ -205,12 +205,12 @@ _HELD: Mapping[str, Callable[[Any], Signature]] = {
 }
 
 
-def hold_sizes(config: EncoderConfig) -> None:
+def hold_sizes(config: LibraryEncoderConfig) -> None:
     """Raises ValueError in one sentence for names and sizes that no model of the family has."""
     sizes = config.sizes
     if config.folder is None:
         sizes.hold_names(config.row.further)
-    if isinstance(config, DualEncoderConfig):
+    if isinstance(config, LibraryDualConfig):
         for tower in _towers(config):
             if config.folder is None:
                 tower.hold_names()
@@ -220,14 +220,14 @@ def hold_sizes(config: EncoderConfig) -> None:
     _HELD[config.sort](config)
 
 
-def made_for(config: EncoderConfig) -> Mapping[str, Mapping[str, Any]]:
+def made_for(config: LibraryEncoderConfig) -> Mapping[str, Mapping[str, Any]]:
     """What inputs should be: pictures by the preprocessor of the folder or as the family is usually trained, texts by
     its tokenizer."""
     found: dict[str, Mapping[str, Any]] = {}
     sizes = config.sizes
     text = sizes if config.sort == "text" else None
     vision = sizes if config.sort == "vision" else None
-    if isinstance(config, DualEncoderConfig):
+    if isinstance(config, LibraryDualConfig):
         vision, text = _towers(config)
     if vision is not None and vision.size("num_channels") == 3:
         pictures = _pictures(config, vision.size("image_size"))
@@ -237,14 +237,14 @@ def made_for(config: EncoderConfig) -> Mapping[str, Mapping[str, Any]]:
     if text is not None and config.tokenizer is not None:
         most = (
             _positions(config, text)
-            if isinstance(config, TextEncoderConfig)
+            if isinstance(config, LibraryTextConfig)
             else text.size("max_position_embeddings")
         )
         found["text"] = {"tokenizer": config.tokenizer, "max_tokens": most}
     return found
 
 
-def _pictures(config: EncoderConfig, size: int) -> dict[str, Any]:
+def _pictures(config: LibraryEncoderConfig, size: int) -> dict[str, Any]:
     """The config of a picture, from a preprocessor_config.json where there is one."""
     said = config.preprocessor
     mean, std = config.row.colours or ((0.5,) * 3, (0.5,) * 3)

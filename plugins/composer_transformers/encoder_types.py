@@ -9,11 +9,11 @@ from composer.plugin import Layout, Method, ModuleType, Rule
 from composer.types import Field, Kind, States
 from composer_transformers import encoder_signatures as signatures
 from composer_transformers.encoder_configs import (
-    AudioEncoderConfig,
-    DualEncoderConfig,
-    EncoderConfig,
-    TextEncoderConfig,
-    VisionEncoderConfig,
+    LibraryAudioConfig,
+    LibraryDualConfig,
+    LibraryEncoderConfig,
+    LibraryTextConfig,
+    LibraryVisionConfig,
 )
 
 __all__ = ["ENCODERS", "ENCODER_LAYOUTS", "WAVEFORM"]
@@ -106,7 +106,7 @@ def _dual_example(family: str) -> dict[str, Any]:
     return {"family": family, "config": config | ({"projection_dim": 24} if family == "clip" else {})}
 
 
-def _layout(config: EncoderConfig) -> str:
+def _layout(config: LibraryEncoderConfig) -> str:
     if config.sort == "dual":
         return "transformers-dual"
     return "transformers-tower" if config.row.inside else "transformers"
@@ -114,7 +114,7 @@ def _layout(config: EncoderConfig) -> str:
 
 TEXT_ENCODER = ModuleType(
     "transformers.text_encoder",
-    TextEncoderConfig,
+    LibraryTextConfig,
     {"forward": Method(signatures.read, summary="States of a text; padding is hidden.")},
     "composer_transformers.encoder_models:build_text",
     "An encoder of texts: bert, roberta, distilbert, mpnet, modernbert, deberta-v2.",
@@ -128,7 +128,7 @@ TEXT_ENCODER = ModuleType(
 
 VISION_ENCODER = ModuleType(
     "transformers.vision_encoder",
-    VisionEncoderConfig,
+    LibraryVisionConfig,
     {
         "forward": Method(
             signatures.see, summary="States of a picture, or of a clip for families that read clips."
@@ -156,7 +156,7 @@ VISION_ENCODER = ModuleType(
 
 AUDIO_ENCODER = ModuleType(
     "transformers.audio_encoder",
-    AudioEncoderConfig,
+    LibraryAudioConfig,
     {
         "forward": Method(
             signatures.hear,
@@ -178,7 +178,7 @@ AUDIO_ENCODER = ModuleType(
 
 DUAL_ENCODER = ModuleType(
     "transformers.dual_encoder",
-    DualEncoderConfig,
+    LibraryDualConfig,
     {
         "forward": Method(signatures.dual_scores, summary="How well every picture goes with every text."),
         "image": Method(
