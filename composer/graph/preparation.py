@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from composer.graph.checked import CheckedInput, CheckedModule
-from composer.language import InputShape
+from composer.language import InputShape, Tree
 from composer.plugin import Modality
 from composer.plugin.answers import as_made_for
 from composer.plugin.asking import ask
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from composer.graph.callees import Callees
     from composer.graph.edges import EdgeChecker
 
-__all__ = ["differences", "taken_over"]
+__all__ = ["could_take_over", "differences", "taken_over"]
 
 LONGEST = 60
 """Characters of a value that messages show."""
@@ -50,6 +50,28 @@ def taken_over(
         return None
     known = {key: value for key, value in values.items() if key in modality.config.model_fields}
     return {**known, **item.with_}
+
+
+def could_take_over(callees: Callees, item: InputShape, path: YamlPath, modality: Modality) -> bool:
+    """Report C206 for values that an input lacks and that modules here know, with `for` as the cure."""
+    fields = modality.config.model_fields
+    lacking = [name for name, field in fields.items() if field.is_required() and name not in item.with_]
+    if not lacking:
+        return False
+    able = [
+        name
+        for name, module in callees.modules.items()
+        if set(lacking) <= set(_made_for(module).get(modality.id, {}))
+    ]
+    if not able:
+        return False
+    tree = callees.document.tree
+    message = f"modality {modality.id} needs {_listed(lacking)}"
+    helps = tuple(f"write `for: {name}`: `{name}` knows it" for name in able[:3])
+    fix = _inserted(tree, path, able[0]) if len(able) == 1 else ()
+    place = tree.place((*path, "modality"))
+    callees.findings.add(Problem("C206", "error", message, place, helps=helps, fix=fix))
+    return True
 
 
 def _says_nothing(callees: Callees, module: CheckedModule, modality: Modality, where: YamlPath) -> Problem:
@@ -104,18 +126,17 @@ def differences(edges: EdgeChecker, item: CheckedInput, module: CheckedModule) -
     elif written:
         helps = [f"write `for: {module.name}` at the input and take {_listed(written)} out of its `with`"]
         helps.append("if the weights were trained with these values, keep them beside `for`")
-    fix = () if written or taken is not None else _fix(edges, item, module)
+    fix = () if written or taken is not None else _inserted(tree, item.path, module.name)
     return Problem("C295", "warning", message, place, "", notes, tuple(helps), fix)
 
 
-def _fix(edges: EdgeChecker, item: CheckedInput, module: CheckedModule) -> tuple[Edit, ...]:
-    """Write `for: MODULE` before the modality, in the style of the map."""
-    tree = edges.document.tree
-    around, key = tree.node(item.path), tree.place((*item.path, "modality"), key=True)
-    if around is None or not key.is_in_file or tree.text((*item.path, "for")) is not None:
+def _inserted(tree: Tree, path: YamlPath, module: str) -> tuple[Edit, ...]:
+    """Write `for: MODULE` before the modality of an input, in the style of the map."""
+    around, key = tree.node(path), tree.place((*path, "modality"), key=True)
+    if around is None or not key.is_in_file or tree.text((*path, "for")) is not None:
         return ()
     gap = ", " if getattr(around, "flow_style", False) else "\n" + " " * (key.column - 1)
-    return (Edit(key.file, key.start, key.start, f"for: {module.name}{gap}"),)
+    return (Edit(key.file, key.start, key.start, f"for: {module}{gap}"),)
 
 
 def _same(has: Any, value: Any) -> bool:

@@ -300,6 +300,11 @@ class TaskChecker:
             from composer.graph.preparation import taken_over
 
             given = taken_over(self.callees, item, path, modality)
+        elif any(module.type.made_for is not None for module in self.callees.modules.values()):
+            from composer.graph.preparation import could_take_over
+
+            if could_take_over(self.callees, item, path, modality):
+                return None
         if given is None:
             return None
         return self.callees.reader.read(

@@ -70,6 +70,7 @@ _FORMS: Mapping[str, tuple[Test, str]] = {
     "transforms": (_references, f"a map by name to {_A_REFERENCE}"),
     "generation": (_optional(_is(Generation)), "a `Generation`"),
     "adapter": (_optional(callable), "a function"),
+    "names": (_references, f"a map by config field to {_A_REFERENCE}"),
     "made_for": (_optional(callable), "a function"),
     "layout": (_optional(callable), "a function"),
     "examples": (_is(tuple, list), "a tuple of maps"),

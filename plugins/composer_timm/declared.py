@@ -122,6 +122,7 @@ BACKBONE = ModuleType(
     "A model of timm by its name: tokens, a pooled vector, maps or class scores of a picture.",
     made_for=_made_for,
     layout=lambda config: "timm",
+    names={"model": "composer_timm.facts:names"},
     examples=(
         {"model": "test_vit", "features": "scores", "classes": 7},
         {"model": "test_resnet", "features": "scores", "classes": 7},

@@ -67,7 +67,7 @@ def test_other_entries_show_what_matters(composer, id: str, expected: str) -> No
 def test_types_are_written_in_the_words_of_a_document(composer) -> None:
     assert "how  one of mean, max, default" in composer("plugins", "show", "core.pool").out
     assert "input_dim   whole number or null, default null" in composer("plugins", "show", "core.linear").out
-    assert "mean    list of number, default" in composer("plugins", "show", "image").out
+    assert "mean        list of number, default" in composer("plugins", "show", "image").out
 
 
 def test_every_installed_entry_can_be_shown(composer) -> None:
@@ -334,3 +334,31 @@ def test_a_name_of_a_library_is_answered_with_how_it_comes_in(composer, id: str)
     done = composer("plugins", "show", id)
     assert done.code == 2
     assert "`composer plugins new`" in done.err
+
+
+@pytest.mark.parametrize(
+    ("pattern", "shown", "hidden"),
+    [
+        ("pool", "core.pool", "core.linear"),
+        ("RESNET18", "resnet18 (", "resnet34"),
+        ("test_v?t", "test_vit (r160_in1k)", "test_vit2"),
+    ],
+)
+def test_a_pattern_finds_ids_and_names_of_models(composer, pattern: str, shown: str, hidden: str) -> None:
+    done = composer("plugins", "list", pattern)
+    assert done.code == 0
+    assert shown in done.out
+    assert hidden not in done.out
+
+
+def test_many_names_are_counted_and_a_short_pattern_is_cut(composer) -> None:
+    assert "timm.backbone takes " in composer("plugins", "list").out
+    out = composer("plugins", "list", "vit_").out
+    assert "more: write a longer pattern" in out
+    assert len(out.splitlines()) < 60
+
+
+def test_a_pattern_that_nothing_has_is_told_with_a_near_name(composer) -> None:
+    done = composer("plugins", "list", "resent18")
+    assert done.code == 1
+    assert "nothing that is installed has a name like `resent18`; did you mean `resnet18`?" in done.out

@@ -80,6 +80,7 @@ def checked(written: str) -> Report:
         ("{modality: image, for: head}", ["C296"]),
         ("{modality: video, for: eye, with: {frames: 1}}", ["C296"]),
         ("{modality: image, for: eey}", ["C204"]),
+        ("{modality: image}", ["C206"]),
     ],
 )
 def test_what_an_input_takes_over(written: str, codes: list[str]) -> None:
@@ -130,3 +131,15 @@ def test_fix_writes_it(tmp_path: Path) -> None:
     )
     assert main(["check", "--fix", str(path)]) == 0
     assert "{for: eye, modality: image, with: {size: 224}}" in path.read_text()
+
+
+def test_what_only_a_module_knows_is_mended_where_one_module_knows_it() -> None:
+    (problem,) = checked("{modality: image}").problems
+    assert problem.helps == ("write `for: eye`: `eye` knows it", "write `for: ear`: `ear` knows it")
+    assert not problem.fix
+    alone = DOCUMENT.replace("INPUT", "{modality: image}").partition("  other:")[0]
+    text = alone.replace("  ear: {uses: test.eye, with: {size: 9}}\n", "")
+    (problem,) = check(Source("document.yaml", text), registry=REGISTRY).problems
+    (edit,) = problem.fix
+    mended = text[: edit.start] + edit.text + text[edit.end :]
+    assert not check(Source("document.yaml", mended), registry=REGISTRY).problems

@@ -180,6 +180,7 @@ NEW_PLUGIN = [
 PLUGINS = [
     Step("plugins list", "audio"),
     Step("plugins list --traceback", "core"),
+    Step("plugins list resnet18", "a1_in1k"),
     Step("plugins show core.linear", "module type core.linear"),
     Step("plugins show audio.gate", "audio.gate"),
     Step("plugins check audio --threads 1", "passed"),

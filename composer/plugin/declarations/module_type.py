@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 from composer.plugin.declarations.base import Config, Declaration, OfConfig
@@ -77,7 +77,7 @@ class ModuleType(Declaration):
     """A registered builder: config model, signatures, and the class or function `builder(config)` that makes it."""
 
     noun: ClassVar[str] = "module type"
-    references: ClassVar[tuple[str, ...]] = ("builder",)
+    references: ClassVar[tuple[str, ...]] = ("builder", "names")
     config: type[Config]
     methods: Mapping[str, Method]
     builder: str
@@ -92,6 +92,9 @@ class ModuleType(Declaration):
     takes it over with `for: MODULE`, and one that says otherwise is told."""
     layout: OfConfig[str | None] | None = None
     """`layout(config)` names the layout of checkpoints that are the module's alone, where a document names none."""
+    names: Mapping[str, str] = field(default_factory=dict)
+    """Config field → a function that gives the values it takes, where these are hundreds: for people who search them
+    with `composer plugins list PATTERN`, and for no check. What follows a dot is a variant of what is before."""
     examples: tuple[Mapping[str, Any], ...] = ()
     """Configs with which the conformance kit builds the type; empty takes the defaults."""
     version: str = "1"
