@@ -227,7 +227,7 @@ class Generator:
         self.decoder = decoder_of(decoder, generation.prompt, node.module.type.title)
         self.prompt = generation.prompt
         self.tokenizer = tokenizer_for(registry, vocabulary, shared)
-        _check_ids(node.module.name, vocabulary, self.tokenizer)
+        _check_ids(node.module.name, vocabulary, self.tokenizer, is_prompted=bool(generation.prompt))
         self.framing = framing
         try:
             self.search = bind_search(
@@ -296,14 +296,17 @@ def _first_tensor(memory: Mapping[str, Any]) -> Tensor:
     return tensor
 
 
-def _check_ids(module: str, vocabulary: Vocabulary, tokenizer: Any) -> None:
+def _check_ids(module: str, vocabulary: Vocabulary, tokenizer: Any, *, is_prompted: bool) -> None:
     """A decoder and its vocabulary must agree on the special tokens: otherwise texts never end, or end at any word."""
     special = getattr(tokenizer, "special", None)
     if special is None:
         return
     found = {"start": special.start, "end": special.end, "pad": special.padding}
     tokens = {"start": vocabulary.start, "end": vocabulary.end, "pad": vocabulary.pad}
-    wrong = [name for name, id in found.items() if id is not None and tokens[name] != id]
+    meant = {name: (id,) for name, id in tokens.items()} | {"end": (vocabulary.end, *vocabulary.stop)}
+    if is_prompted:
+        del found["start"]  # which is never fed
+    wrong = [name for name, id in found.items() if id is not None and id not in meant[name]]
     if wrong:
         raise InputError(
             f"module `{module}` takes {', '.join(f'{tokens[n]} for {n}' for n in wrong)}, but in its vocabulary these "

@@ -134,7 +134,7 @@ class Vocabularies:
         wrong = [
             (name, getattr(vocabulary, name), wanted)
             for name, wanted in (("start", ids.start), ("end", ids.end), ("pad", ids.pad))
-            if wanted is not None and wanted != getattr(vocabulary, name)
+            if wanted is not None and not _is_meant(name, wanted, module, vocabulary)
         ]
         for name, found, wanted in wrong:
             message = f"{module.type.id} refuses its config: {name} {found}, and the vocabulary has {wanted}"
@@ -142,8 +142,8 @@ class Vocabularies:
             notes = tuple(note for note in carried.notes(self.document) if note.place != place)
             helps = (f"write `{name}: {wanted}` in the `with` of `{module.name}`",)
             self.findings.add(Problem("C206", "error", message, place, "", notes, helps))
-        prompted = module.type.generation is not None and bool(module.type.generation.prompt)
-        if not wrong and vocabulary.start == vocabulary.end and ids.start != ids.end and not prompted:
+        is_fed = not _begins_with_a_prompt(module)
+        if not wrong and vocabulary.start == vocabulary.end and ids.start != ids.end and is_fed:
             message = f"{module.type.id} refuses its config: start and end are both {vocabulary.end}"
             helps = ("a text ends at the token that opens it: give two different ids",)
             place = self._place(module, "end", ids.field)
@@ -190,6 +190,21 @@ def _writer(module: CheckedModule) -> Owner:
         return {} if size is None else {entries_port(""): PortType("labels", (Dim(size),))}
 
     return Owner(module.name, module.config, ports, module.path, module.name)
+
+
+def _begins_with_a_prompt(module: CheckedModule) -> bool:
+    """Whether a decoder is never fed its start token."""
+    return module.type.generation is not None and bool(module.type.generation.prompt)
+
+
+def _is_meant(name: str, wanted: int, module: CheckedModule, vocabulary: Vocabulary) -> bool:
+    """Whether a decoder can do with what its tokenizer calls its start, end or pad.
+
+    Any of the tokens that end its texts may be the end, and the start is one only where it is fed.
+    """
+    if name == "start" and _begins_with_a_prompt(module):
+        return True
+    return wanted == getattr(vocabulary, name) or (name == "end" and wanted in vocabulary.stop)
 
 
 def _is_another(entries: int, size: int) -> bool:

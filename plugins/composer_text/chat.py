@@ -8,10 +8,10 @@ import subprocess
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from composer.plugin import is_file
 from composer.problems import InputError
+from composer_text.tokenizer_config import CONFIG, read_config, read_text, token_text
 
 __all__ = ["read_chat", "render_chat"]
 
@@ -33,40 +33,17 @@ def read_chat(path: Path) -> dict[str, str]:
     if not path.exists():
         raise ValueError(f"no chat template lies at {path}: name a folder of a tokenizer, or a .jinja file")
     folder = path if path.is_dir() else path.parent
-    config = _config(path if path.suffix == ".json" else folder / "tokenizer_config.json")
+    config = read_config(path if path.suffix == ".json" else folder / CONFIG)
     own = path if path.suffix == ".jinja" else folder / "chat_template.jinja"
-    template = _text(own) if is_file(own) else _named(config.get("chat_template"))
+    template = (
+        read_text(own, MOST_BYTES, "a chat template") if is_file(own) else _named(config.get("chat_template"))
+    )
     if template is None:
         raise ValueError(
             f"{path} holds no chat template: name a folder of a tokenizer that has one, or a .jinja file"
         )
-    tokens = {name: _content(config[name]) for name in TOKENS if config.get(name)}
+    tokens = {name: token_text(config[name]) for name in TOKENS if config.get(name)}
     return {"template": template, **tokens}
-
-
-def _config(path: Path) -> dict[str, Any]:
-    if not is_file(path):
-        return {}
-    try:
-        found = json.loads(_text(path))
-    except (ValueError, RecursionError) as error:
-        raise ValueError(f"{path} is not valid JSON: {error}") from error
-    if not isinstance(found, dict):
-        raise ValueError(f"{path} is not the config of a tokenizer")
-    return found
-
-
-def _text(path: Path) -> str:
-    try:
-        with path.open("rb") as file:
-            content = file.read(MOST_BYTES + 1)
-        if len(content) > MOST_BYTES:
-            raise ValueError(f"{path} has more than {MOST_BYTES:,} bytes, too many for a chat template")
-        return content.decode("utf-8-sig")
-    except OSError as error:
-        raise ValueError(f"{path} cannot be read: {error.strerror}") from error
-    except UnicodeDecodeError as error:
-        raise ValueError(f"{path} is not UTF-8 text: {error.reason}") from error
 
 
 def _named(template: object) -> str | None:
@@ -75,10 +52,6 @@ def _named(template: object) -> str | None:
         named = {str(each.get("name")): each.get("template") for each in template if isinstance(each, dict)}
         template = named.get("default")
     return template if isinstance(template, str) else None
-
-
-def _content(token: object) -> str:
-    return str(token.get("content", "")) if isinstance(token, dict) else str(token)
 
 
 def render_chat(chat: Mapping[str, str], messages: list[dict[str, str]], *, seconds: float = SECONDS) -> str:

@@ -23,8 +23,11 @@ class TextConfig(Config):
     """
 
     tokenizer: str
-    """Name of a packaged vocabulary (`bert-uncased`), or path of a `tokenizer.json` or of a vocabulary file with one
-    token a line. A `tokenizer.json` splits, frames and joins texts as it says itself."""
+    """Name of a packaged vocabulary (`bert-uncased`), or path of a `tokenizer.json`, of the folder that it lies in, or
+    of a vocabulary file with one token a line. A `tokenizer.json` splits, frames and joins texts as it says itself."""
+    special: dict[str, int] | None = Field(default=None, validate_default=True)
+    """Ids of the tokens that open, end and pad texts; left out, what a tokenizer_config.json beside a `tokenizer.json`
+    names, or else what the tokens of the file are called."""
     separator: bool = True
     """Whether [SEP], or what a `tokenizer.json` puts behind a text, closes every text. mPLUG-2 reads its
     questions without."""
@@ -59,3 +62,16 @@ class TextConfig(Config):
         except InputError as error:
             raise ValueError(str(error)) from error
         return value if directory is None else str(path.absolute())
+
+    @field_validator("special", mode="before")
+    @classmethod
+    def _named_beside(cls, value: object, info: ValidationInfo) -> object:
+        """What lies beside the tokenizer is read, so that the config holds it."""
+        if isinstance(value, dict) and set(value) - {"start", "end", "pad"}:
+            raise ValueError("special tokens are said of `start`, `end` and `pad`")
+        tokenizer = info.data.get("tokenizer")
+        if value is not None or tokenizer is None or tokenizer in packaged_vocabularies():
+            return value
+        from composer_text.tokenizer_config import special_beside
+
+        return special_beside(tokenizer) or None

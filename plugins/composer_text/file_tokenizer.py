@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import accumulate
 from pathlib import Path
 from typing import NamedTuple
@@ -36,6 +36,7 @@ class FileTokenizer:
         self,
         path: Path,
         *,
+        special: Mapping[str, int] | None = None,
         separator: bool = True,
         max_tokens: int | None = None,
         on_overflow: str = "truncate",
@@ -55,7 +56,8 @@ class FileTokenizer:
         self._marks = _marks(self._pipeline)
         self._plain = _without_marks(self._pipeline, path)
         self._pattern = pattern_of(self._marks)
-        self.special = FoundIds(found.start, found.end, found.pad)
+        named = {"start": found.start, "end": found.end, "pad": found.pad, **(special or {})}
+        self.special = FoundIds(named["start"], named["end"], named["pad"])
         self.size = found.size
         self._head = found.before
         self._tail = found.behind if separator else ()

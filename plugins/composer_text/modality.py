@@ -29,7 +29,7 @@ def _ranges(config: TextConfig) -> dict[str, tuple[int, int]]:
 
 
 def _vocabulary(config: TextConfig) -> dict[str, VocabularyIds]:
-    return {"tokens": vocabulary_ids(config.tokenizer)}
+    return {"tokens": vocabulary_ids(config.tokenizer, config.special)}
 
 
 TEXT = Modality(

@@ -59,7 +59,7 @@ def tokenizer_of(config: TextConfig) -> WordPieceTokenizer | FileTokenizer:
         "on_overflow": config.on_overflow,
     }
     if is_tokenizer_file(path):
-        return FileTokenizer(path, **limits)
+        return FileTokenizer(path, special=config.special, **limits)
     return WordPieceTokenizer(config.tokenizer, **limits)
 
 

@@ -52,7 +52,7 @@ def _ranges(config: TemplateConfig) -> dict[str, tuple[int, int]]:
 
 
 def _vocabulary(config: TemplateConfig) -> dict[str, VocabularyIds]:
-    return {"tokens": vocabulary_ids(config.tokenizer)}
+    return {"tokens": vocabulary_ids(config.tokenizer, config.special)}
 
 
 PROMPT = Modality(

@@ -25,7 +25,9 @@ class TemplateConfig(Config):
     values of the input of this name; every other is text that comes with the request. `{{` is a brace. Special tokens
     of the tokenizer may be written here, and are read as such here alone."""
     tokenizer: str
-    """As of a `text`: a packaged vocabulary, or the path of a `tokenizer.json` or of a list of words."""
+    """As of a `text`: a packaged vocabulary, or the path of a `tokenizer.json`, of its folder or of a list of words."""
+    special: dict[str, int] | None = Field(default=None, validate_default=True)
+    """As of a `text`: ids of the tokens that open, end and pad texts."""
     media: dict[str, int] = Field(default_factory=dict)
     """Placeholder to how many positions each value of this input takes, which is what its encoder makes of it."""
     each: dict[str, str] = Field(default_factory=dict)
@@ -49,6 +51,11 @@ class TemplateConfig(Config):
     @classmethod
     def _resolve_tokenizer(cls, value: str, info: ValidationInfo) -> str:
         return TextConfig._resolve_tokenizer(value, info)
+
+    @field_validator("special", mode="before")
+    @classmethod
+    def _named_beside(cls, value: object, info: ValidationInfo) -> object:
+        return TextConfig._named_beside(value, info)
 
     @field_validator("chat", mode="before")
     @classmethod

@@ -35,7 +35,7 @@ class PromptProcessor:
     def __init__(self, config: TemplateConfig) -> None:
         self.config = config
         self.tokenizer: WordPieceTokenizer | FileTokenizer = tokenizer_of(
-            TextConfig(tokenizer=config.tokenizer)
+            TextConfig(tokenizer=config.tokenizer, special=config.special)
         )
         self._template = (
             _dialogue(config, config.chat)

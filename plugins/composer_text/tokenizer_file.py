@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -46,6 +46,8 @@ class TokenizerFile:
     before: tuple[int, ...]
     behind: tuple[int, ...]
     """What the file itself puts before and behind a text."""
+    added: Mapping[str, int] = field(default_factory=dict)
+    """The tokens that were added to the vocabulary, the special ones among them."""
 
     def ids(self, title: str) -> VocabularyIds:
         """As the checker holds it against modules."""
@@ -106,6 +108,7 @@ def _parsed(content: Any) -> TokenizerFile:
         mask=_named(tokens, MASKS),
         before=tuple(index for _, index in before),
         behind=tuple(index for _, index in behind),
+        added=added,
     )
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import zlib
 from collections import Counter
+from collections.abc import Mapping
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
@@ -67,10 +69,12 @@ def vocabulary_path(tokenizer: str, *, directory: Path | None = None) -> Path:
     path = (directory or Path()) / tokenizer
     if tokenizer and is_file(path):
         return path
+    if tokenizer and is_file(path / "tokenizer.json"):
+        return path / "tokenizer.json"
     near = nearest(tokenizer, names)
     guess = f"did you mean {near!r}? " if near is not None else ""
     name = repr(tokenizer if len(tokenizer) <= LONGEST_NAME else f"{tokenizer[:LONGEST_NAME]}...")
-    found = f"{name} is a folder, and a vocabulary is a file" if tokenizer and _is_folder(path) else ""
+    found = f"{name} is a folder without a tokenizer.json" if tokenizer and _is_folder(path) else ""
     raise ValueError(
         f"{found or f'no tokenizer is called {name} and no file lies at that path'}; {guess}"
         f"packaged are {', '.join(names)}; or give the path of a tokenizer.json or a word list, one token a line"
@@ -136,11 +140,15 @@ def hold_distinct(path: Path, vocabulary: dict[str, int]) -> None:
     )
 
 
-def vocabulary_ids(tokenizer: str) -> VocabularyIds:
-    """Size and special ids of a vocabulary, read as data: fast enough for every check. Raises ValueError, OSError."""
+def vocabulary_ids(tokenizer: str, special: Mapping[str, int] | None = None) -> VocabularyIds:
+    """Size and special ids of a vocabulary, read as data: fast enough for every check. Raises ValueError, OSError.
+
+    `special` are those that somebody else says, by `start`, `end` and `pad`.
+    """
     path = vocabulary_path(tokenizer)
     if is_tokenizer_file(path):
-        return read_tokenizer_file(path).ids(path.name)
+        found = read_tokenizer_file(path).ids(path.name)
+        return replace(found, **special) if special else found
     state = path.stat()
     return _ids(tokenizer, path, state.st_mtime_ns, state.st_size)
 

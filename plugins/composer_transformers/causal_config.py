@@ -31,7 +31,8 @@ class CausalConfig(Config):
     """The folder of a published model: its config.json says family and sizes, generation_config.json which tokens end
     a text, tokenizer.json how texts are split. Weights are named apart, with `weights`."""
     tokenizer: str | None = None
-    """As of a `text`: the tokenizer.json or the vocabulary that makes text of ids. Left out, that of the folder."""
+    """As of a `text`: what makes text of ids, a tokenizer.json (or its folder) or a vocabulary. Left out, that of the
+    folder."""
     start: int | None = Field(default=None, ge=0)
     """Id that stands for the start of a text; left out, the config's bos_token_id. A prompt is never opened by it."""
     end: int | None = Field(default=None, ge=0)
@@ -65,9 +66,11 @@ class CausalConfig(Config):
     @field_validator("tokenizer")
     @classmethod
     def _beside_the_document(cls, value: str | None, info: ValidationInfo) -> str | None:
+        """A file, or a folder that holds one, beside the document becomes absolute; a packaged name stays."""
         directory = folder_of(info)
         path = directory / value if directory is not None and value is not None else None
-        return str(path.absolute()) if path is not None and is_file(path) else value
+        is_there = path is not None and (is_file(path) or tokenizer_in(path) is not None)
+        return str(path.absolute()) if path is not None and is_there else value
 
     @model_validator(mode="after")
     def _one_source(self) -> Self:
