@@ -148,7 +148,8 @@ def vocabulary_ids(tokenizer: str, special: Mapping[str, int] | None = None) -> 
     path = vocabulary_path(tokenizer)
     if is_tokenizer_file(path):
         found = read_tokenizer_file(path).ids(path.name)
-        return replace(found, **special) if special else found
+        said = {"start": found.start, "end": found.end, "pad": found.pad, **(special or {})}
+        return replace(found, start=said["start"], end=said["end"], pad=said["pad"])
     state = path.stat()
     return _ids(tokenizer, path, state.st_mtime_ns, state.st_size)
 

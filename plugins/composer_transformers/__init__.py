@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from composer.plugin import Register, hookimpl
+from composer_transformers.checkpoint_layout import LAYOUTS
 from composer_transformers.encoder_types import ENCODER_LAYOUTS, ENCODERS, WAVEFORM
 from composer_transformers.generator_types import GENERATORS
 from composer_transformers.gguf_layout import GGUF
@@ -13,5 +14,5 @@ __all__ = ["composer_register"]
 @hookimpl
 def composer_register(register: Register) -> None:
     """Register the module types of transformers' models, and the layouts of their checkpoints."""
-    register(*GENERATORS, GGUF)
+    register(*GENERATORS, *LAYOUTS, GGUF)
     register(WAVEFORM, *ENCODERS, *ENCODER_LAYOUTS)

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from composer.problems import InputError
 from composer.types import States, Tokens
@@ -30,25 +29,20 @@ __all__ = ["CausalLM", "build_causal_lm"]
 class CausalLM(nn.Module):
     """tokens[B, L] → the scores of the next token. Its parameters have the names of published checkpoints."""
 
-    linear = staticmethod(functional.linear)
-    """What a runner may replace by a faster one, as it does for `nn.Linear`."""
-
     def __init__(
         self,
         *,
         name: str,
         trunk: PreTrainedModel,
-        head: nn.Linear | None,
+        head: nn.Linear,
         softcap: float | None,
         positions: int,
     ) -> None:
-        """`name` is that of the trunk's attribute. Without a `head` the word embeddings are its weight."""
+        """`name` is that of the trunk's attribute. The weight of the head may be that of the word embeddings."""
         super().__init__()
         setattr(self, name, trunk)
-        if head is not None:
-            self.lm_head = head
+        self.lm_head = head
         self._name = name
-        self._has_head = head is not None
         self.softcap = softcap
         self.positions = positions
 
@@ -126,7 +120,7 @@ class CausalLM(nn.Module):
         return hidden
 
     def _head(self, hidden: Tensor) -> Tensor:
-        logits: Tensor = self.lm_head(hidden) if self._has_head else self.linear(hidden, self._words().weight)
+        logits: Tensor = self.lm_head(hidden)
         return logits if self.softcap is None else torch.tanh(logits / self.softcap) * self.softcap
 
     def _words(self) -> nn.Embedding:
@@ -148,9 +142,12 @@ def build_causal_lm(config: CausalConfig) -> CausalLM:
     register_attention()
     row, facts = config.row, config.facts
     trunk = library_model(row.trunk_class, row.config_class, config.values, attention=ATTENTION)
-    head = None
-    if not facts.is_tied:
-        head = nn.Linear(facts.width, facts.vocabulary, bias=False)
+    head = nn.Linear(facts.width, facts.vocabulary, bias=False)
+    if facts.is_tied:
+        words = trunk.get_input_embeddings()
+        assert isinstance(words, nn.Embedding)
+        head.weight = words.weight
+    else:
         nn.init.normal_(head.weight, std=getattr(trunk.config, "initializer_range", 0.02))
     return CausalLM(
         name=row.trunk,
