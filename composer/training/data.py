@@ -95,12 +95,16 @@ class SampleData:
     def _not_finite(self, epoch: int, number: int) -> str:
         """What messages add where a sample holds a number that is not finite."""
         drawn = self.drawn(epoch)
+
+        def of_sample(other: str) -> list[object]:
+            return [drawn[number].get(self.field(other))]
+
         for name in self.inputs.processors:
             field = self.field(name)
             if field not in self.fields:
                 continue
             try:
-                ports = encode(self.inputs, name, [drawn[number][field]], str)
+                ports = encode(self.inputs, name, [drawn[number][field]], str, of_sample)
             except ComposerError:  # the error that is being told says it already
                 continue
             if not finite(ports):

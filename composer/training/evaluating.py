@@ -90,8 +90,12 @@ def _answers(
                 raise InputError(f"{title(index)}: {alone}") from error
         if isinstance(model, Model):  # each alone is fine, so one does not go with the others
             inputs = model.runner(task).inputs.host
+
+            def others(other: str) -> list[object]:
+                return [sample[fields[other]] for sample in part]
+
             for name, field in fields.items():
-                encode(inputs, name, [sample[field] for sample in part], title)
+                encode(inputs, name, [sample[field] for sample in part], title, others)
         raise
 
 

@@ -169,7 +169,11 @@ def _hold_labels_of(data: SampleData, name: str, port: str, size: int, reader: s
     for start in range(0, len(drawn), LABELS_AT_ONCE):
         numbers = range(start, min(start + LABELS_AT_ONCE, len(drawn)))
         title: Callable[[int], str] = lambda i, start=start: f"{drawn.title(start + i)}, field `{field}`"  # type: ignore[misc]  # noqa: E731
-        value = encode(data.inputs, name, [drawn[i][field] for i in numbers], title)[port]
+
+        def others(other: str, numbers: range = numbers) -> list[object]:
+            return [drawn[i].get(data.field(other)) for i in numbers]
+
+        value = encode(data.inputs, name, [drawn[i][field] for i in numbers], title, others)[port]
         ids = np.asarray(value[0] if isinstance(value, tuple) else value)
         if not np.issubdtype(ids.dtype, np.number):
             return

@@ -72,10 +72,10 @@ class SimilarityConfig(Config):
 
 
 class TokenLossConfig(Config):
-    """`with` of `core.token_loss`."""
+    """`with` of `core.token_loss` and `core.text_loss`."""
 
     shift: bool = False
-    """Whether position i is scored against label i + 1, as a decoder that reads its own targets needs."""
+    """Whether position i is scored against label (or token) i + 1, as a decoder that reads its own targets needs."""
 
 
 class DropoutConfig(Config):

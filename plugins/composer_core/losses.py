@@ -6,9 +6,10 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from composer.plugin import NoConfig
+from composer.types import Tokens
 from composer_core.configs import TokenLossConfig
 
-__all__ = ["ClassLoss", "TokenLoss", "build_class_loss", "build_token_loss"]
+__all__ = ["ClassLoss", "TextLoss", "TokenLoss", "build_class_loss", "build_text_loss", "build_token_loss"]
 
 IGNORED = -100
 
@@ -39,9 +40,25 @@ class TokenLoss(nn.Module):
         return total / (labels != IGNORED).sum().clamp(min=1)
 
 
+class TextLoss(nn.Module):
+    """The same of logits[B, L, V] against tokens[B, L], of which the visible ones count."""
+
+    def __init__(self, *, shift: bool) -> None:
+        super().__init__()
+        self.loss = TokenLoss(shift=shift)
+
+    def forward(self, *, logits: Tensor, tokens: Tokens) -> Tensor:
+        found: Tensor = self.loss(logits=logits, labels=tokens.ids.masked_fill(tokens.mask == 0, IGNORED))
+        return found
+
+
 def build_class_loss(config: NoConfig) -> ClassLoss:
     return ClassLoss()
 
 
 def build_token_loss(config: TokenLossConfig) -> TokenLoss:
     return TokenLoss(shift=config.shift)
+
+
+def build_text_loss(config: TokenLossConfig) -> TextLoss:
+    return TextLoss(shift=config.shift)

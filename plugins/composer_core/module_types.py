@@ -114,6 +114,11 @@ def _token_loss(config: TokenLossConfig) -> Signature:
     return Signature(inputs, {"loss": "scalar"}, vocabulary={"labels": "V"})
 
 
+def _text_loss(config: TokenLossConfig) -> Signature:
+    inputs = {"logits": "logits[B, L, V]", "tokens": "tokens[B, L]"}
+    return Signature(inputs, {"loss": "scalar"}, vocabulary={"tokens": "V"})
+
+
 def _elementwise(config: ActivationConfig | DropoutConfig) -> Signature:
     port: dict[str, str] = {config.of: "states[B, N, D]" if config.of == "states" else "embedding[B, D]"}
     return Signature(port, port)
@@ -257,6 +262,14 @@ MODULE_TYPES: tuple[ModuleType, ...] = (
         {"forward": Method(_token_loss)},
         "composer_core.losses:build_token_loss",
         "Mean cross entropy over the tokens whose label is not -100.",
+        stateless=True,
+    ),
+    ModuleType(
+        "core.text_loss",
+        TokenLossConfig,
+        {"forward": Method(_text_loss)},
+        "composer_core.losses:build_text_loss",
+        "Mean cross entropy over the visible tokens of texts.",
         stateless=True,
     ),
     ModuleType(

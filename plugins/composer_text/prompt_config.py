@@ -10,6 +10,7 @@ from typing_extensions import Self
 
 from composer.plugin import Config, folder_of
 from composer_text.configs import TextConfig
+from composer_text.vocabulary import vocabulary_path
 
 __all__ = ["TemplateConfig"]
 
@@ -34,9 +35,9 @@ class TemplateConfig(Config):
     """Medium to what is written for each of its values: `{}` is where its positions are, `{n}` its number, from 1."""
     filler: str | None = None
     """The token whose id stands at the positions of media, which are filled later; left out, that of padding."""
-    chat: str | dict[str, str] | None = None
+    chat: str | bool | dict[str, str] | None = None
     """A folder of a tokenizer, its `tokenizer_config.json`, or a `.jinja` file: its chat template puts `template`, as
-    the turn of a user, between the marks of a dialogue, and opens the answer."""
+    the turn of a user, between the marks of a dialogue, and opens the answer. `true` is the folder of `tokenizer`."""
     system: str | None = None
     """With `chat`: the text of a turn before, which says how to answer."""
     frame: Literal["start", "both", "none"] | None = None
@@ -61,10 +62,16 @@ class TemplateConfig(Config):
     @classmethod
     def _read_chat(cls, value: object, info: ValidationInfo) -> object:
         """A path is read, so that the config holds what it names."""
-        if not isinstance(value, str):
+        if value is False:
+            return None
+        if not isinstance(value, str) and value is not True:
             return value
         from composer_text.chat import read_chat
 
+        if value is True:
+            if "tokenizer" not in info.data:
+                return None  # it has a fault of its own
+            return read_chat(vocabulary_path(info.data["tokenizer"]).parent)
         return read_chat((folder_of(info) or Path()) / value)
 
     @model_validator(mode="after")

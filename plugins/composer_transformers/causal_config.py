@@ -117,14 +117,20 @@ class CausalConfig(Config):
         own = {"start": next(iter(start), end), "pad": next(iter(pad), end)}
         return {"end": end, **{name: own[name] if id_ is None else id_ for name, id_ in found.items()}}
 
+    @property
+    def own_tokenizer(self) -> str | None:
+        """What it was told, or what lies in its folder."""
+        if self.tokenizer is not None or self.folder is None:
+            return self.tokenizer
+        return tokenizer_in(Path(self.folder))
+
     def vocabulary(self) -> Vocabulary:
         """The ids that it writes, and what makes text of them."""
         ids = self.ids
         ends = self._ids_of("eos") if self.stop is None else tuple(self.stop)
-        own = None if self.folder is None else tokenizer_in(Path(self.folder))
         return Vocabulary(
             "text",
-            {"tokenizer": self.tokenizer or own or ANY_TOKENIZER},
+            {"tokenizer": self.own_tokenizer or ANY_TOKENIZER},
             **ids,
             size=self.facts.vocabulary,
             stop=tuple(id_ for id_ in dict.fromkeys(ends) if id_ != ids["end"]),

@@ -69,6 +69,19 @@ class CausalLM(nn.Module):
         whole = WholeText(states.mask, positions)
         return States(self._run(states.values, positions, whole), states.mask)
 
+    def teach(self, *, prompt: States, reply: Tokens) -> Tensor:
+        """prompt[B, P, D] and reply[B, L] → logits[B, L, V]; logits at i score the token at i of the reply."""
+        said = self.embed(tokens=reply)
+        seen = _mask(prompt)
+        joined = States(
+            torch.cat((prompt.values, said.values.to(prompt.values.dtype)), 1),
+            torch.cat((seen, reply.mask), 1),
+        )
+        hidden = self.hidden(states=joined).values
+        rows = torch.arange(seen.shape[0], device=seen.device)
+        first = hidden[rows, _last(seen)].unsqueeze(1)
+        return self._head(torch.cat((first, hidden[:, seen.shape[1] : -1]), 1))
+
     def start(self, *, beams: int, max_tokens: int) -> Room:
         """What the prompt is told: how many beams there will be, and how many tokens.
 
@@ -89,10 +102,8 @@ class CausalLM(nn.Module):
         values, positions = prompt.values, _positions(prompt)
         whole = WholeText(prompt.mask, positions, keeps=True)
         hidden = self._run(values, positions, whole)
-        seen = torch.ones_like(positions) if prompt.mask is None else prompt.mask
-        places = torch.arange(values.shape[1], device=values.device)
-        last = (places * (seen > 0)).amax(1)  # [B], the last visible one
-        logits = self._head(hidden[torch.arange(values.shape[0], device=values.device), last])
+        seen = _mask(prompt)
+        logits = self._head(hidden[torch.arange(values.shape[0], device=values.device), _last(seen)])
         assert whole.kept is not None
         kept = torch.stack(whole.kept)  # [layers, 2, B, groups, P, d]
         layers, _, batch, groups, _, dim = kept.shape
@@ -127,6 +138,18 @@ class CausalLM(nn.Module):
         found = self.trunk.get_input_embeddings()
         assert isinstance(found, nn.Embedding)
         return found
+
+
+def _mask(states: States) -> Tensor:
+    """Which positions are visible, [B, L] int64."""
+    if states.mask is not None:
+        return states.mask
+    return torch.ones(states.values.shape[:2], dtype=torch.int64, device=states.values.device)
+
+
+def _last(seen: Tensor) -> Tensor:
+    """The last visible position of each sample, [B] int64."""
+    return (torch.arange(seen.shape[1], device=seen.device) * (seen > 0)).amax(1)
 
 
 def _positions(states: States) -> Tensor:

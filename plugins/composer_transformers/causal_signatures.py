@@ -7,7 +7,7 @@ from composer.problems import InputError
 from composer.types import Signature
 from composer_transformers.causal_config import CausalConfig
 
-__all__ = ["embed", "generate", "hidden", "score", "score_states"]
+__all__ = ["embed", "generate", "hidden", "score", "score_states", "teach"]
 
 
 def embed(config: CausalConfig) -> Signature:
@@ -43,6 +43,17 @@ def hidden(config: CausalConfig) -> Signature:
     facts = config.facts
     port = f"states[B, L, {facts.width}]"
     return Signature({"states": port}, {"states": port}, {"L": (1, facts.positions)})
+
+
+def teach(config: CausalConfig) -> Signature:
+    facts = config.facts
+    most = facts.positions // 2 if config.row.learned_positions else facts.positions - 1
+    return Signature(
+        {"prompt": f"states[B, P, {facts.width}]", "reply": "tokens[B, L]"},
+        {"logits": f"logits[B, L, {facts.vocabulary}]"},
+        {"P": (1, max(most, 1)), "L": (1, max(most, 1))},
+        vocabulary={"reply": facts.vocabulary},
+    )
 
 
 def generate(config: CausalConfig, options: GenerateOptions) -> Signature:

@@ -14,20 +14,26 @@ def _rules(parameters: Mapping[str, Any]) -> tuple[Rule, ...]:
     """For one module, whose name the targets leave out (`weights: {file: ..., layout: transformers}`)."""
     return (
         Rule(r".*\.rotary_emb\.inv_freq", None, "frequencies of rotary positions, which are computed"),
-        Rule(r"(?:transformer\.)?h\.\d+\.attn\.(?:bias|masked_bias)", None, "masks of GPT-2, which are computed"),
+        Rule(
+            r"(?:transformer\.)?h\.\d+\.attn\.(?:bias|masked_bias)",
+            None,
+            "masks of GPT-2, which are computed",
+        ),
         Rule(r"(?:transformer\.)?((?:wte|wpe|h|ln_f)\..+)", r"transformer.\1"),
         Rule(r"(?:model\.)?language_model\.model\.(.+)", r"model.\1"),
         Rule(r"(?:model\.)?language_model\.lm_head\.(.+)", r"lm_head.\1"),
         Rule(r"(?:model\.)?((?:embed_tokens|layers|norm)\..+)", r"model.\1"),
         Rule(r"(lm_head\..+)", r"\1"),
-        Rule(r"(?:vision_tower|multi_modal_projector)\..+", None, "the eyes of a model of pictures and texts"),
+        Rule(
+            r"(?:vision_tower|multi_modal_projector)\..+", None, "the eyes of a model of pictures and texts"
+        ),
     )
 
 
 LAYOUTS: tuple[Layout, ...] = (
     Layout(
         "transformers",
-        "Older checkpoints of decoder-only models, and those saved without their head or inside a model of pictures.",
+        "Older checkpoints of language models, and those saved without their head or inside a model of pictures.",
         _rules,
     ),
 )

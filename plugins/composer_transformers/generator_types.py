@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from composer.plugin import Generation, Method, ModuleType
 from composer_transformers import causal_signatures as causal
 from composer_transformers.causal_config import CausalConfig
@@ -30,6 +33,13 @@ _EXAMPLES = (
 )
 """Small, and large enough that no two dims are equal by chance."""
 
+
+def _made_for(config: CausalConfig) -> Mapping[str, Mapping[str, Any]]:
+    """Texts are split by the tokenizer that the module was told, or that lies in its folder."""
+    tokenizer = config.own_tokenizer
+    return {} if tokenizer is None else {name: {"tokenizer": tokenizer} for name in ("text", "prompt")}
+
+
 CAUSAL_LM = ModuleType(
     "transformers.causal_lm",
     CausalConfig,
@@ -41,6 +51,11 @@ CAUSAL_LM = ModuleType(
         "score": Method(
             causal.score_states, attribute="score", summary="The same scores of what `embed` gave."
         ),
+        "teach": Method(
+            causal.teach,
+            attribute="teach",
+            summary="Scores of every token of a reply to a prompt, of which it sees those before: for training.",
+        ),
         "hidden": Method(
             causal.hidden,
             attribute="hidden",
@@ -49,6 +64,8 @@ CAUSAL_LM = ModuleType(
     },
     "composer_transformers.causal_model:build_causal_lm",
     "A decoder-only language model: llama, smollm, qwen2, qwen3, mistral, gemma3, gpt2.",
+    made_for=_made_for,
+    layout=lambda config: "transformers",
     generation=Generation(causal.generate, CausalConfig.vocabulary, prompt=("prompt",)),
     examples=_EXAMPLES,
 )

@@ -39,13 +39,11 @@ def library_model(
         raise InputError(f"{model_class} needs the package transformers, 5.17 or later: {error}") from error
     try:
         config = config_type(**values)
-    except Exception as error:  # each config class raises what it likes for a value that it refuses
+        config._attn_implementation = attention
+        model: PreTrainedModel = model_type(config, **(options or {}))
+    except Exception as error:  # each class raises what it likes for a value that it refuses
         told = str(error).strip().splitlines() or [type(error).__name__]
-        raise InputError(
-            f"transformers refuses the config of a {config_class}: {told[-1].strip()}"
-        ) from error
-    config._attn_implementation = attention
-    model = model_type(config, **(options or {}))
+        raise InputError(f"transformers refuses the config of a {model_class}: {told[-1].strip()}") from error
     _fill_transient(model)
     return model
 

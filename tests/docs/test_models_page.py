@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+import tiny_folders
 from pages import blocks
 
 import composer
@@ -15,6 +16,7 @@ BLOCKS = blocks("models.md")
 @pytest.fixture
 def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
+    tiny_folders.save_folder(tmp_path / "language", "llama-ropes", chat=True)
     for block in BLOCKS:
         if block.comment.startswith("file: "):
             Path(block.comment.removeprefix("file: ")).write_text(block.text)

@@ -18,7 +18,7 @@ SIZES = {
     "hidden_size": 32,
     "num_hidden_layers": 2,
     "num_attention_heads": 4,
-    "max_position_embeddings": 64,
+    "max_position_embeddings": 256,
     "pad_token_id": PAD,
     "bos_token_id": START,
     "eos_token_id": END,
@@ -79,9 +79,12 @@ def tiny_model(name: str) -> Any:
     return model
 
 
-def save_folder(folder: Path, name: str) -> Any:
-    """Write a model to a folder; the model."""
+def save_folder(folder: Path, name: str, *, chat: bool = False) -> Any:
+    """Write a model to a folder, with a chat template if asked for; the model."""
     model = tiny_model(name)
     model.save_pretrained(folder)
     save_tokenizer(folder)
+    if chat:
+        turns = "{% for message in messages %}w1 {{ message.content }} {% endfor %}w2"
+        (folder / "chat_template.jinja").write_text(turns)
     return model

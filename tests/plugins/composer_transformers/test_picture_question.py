@@ -1,0 +1,92 @@
+"""A picture in front of a question: a vision backbone, a projector that learns, a language model; live and compiled."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import composer_compile
+import numpy as np
+import pytest
+import tiny_questions
+import torch
+from pages import blocks
+from tiny_folders import save_folder
+
+import composer
+from composer.execution import Model
+from composer.plugin import load_registry
+from composer.training import train_document
+
+QUESTIONS = ["w5 w6 w7 w8", "w9"]
+
+
+@pytest.fixture(scope="module")
+def document(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """That of docs/models.md, with the folder of a language model beside it."""
+    place = tmp_path_factory.mktemp("ask")
+    save_folder(place / "language", "llama-ropes", chat=True)
+    (text,) = (block.text for block in blocks("models.md") if block.comment == "file: ask.yaml")
+    (place / "ask.yaml").write_text(text)
+    return place / "ask.yaml"
+
+
+@pytest.fixture(scope="module")
+def model(document: Path) -> Model:
+    torch.manual_seed(3)
+    found = composer.load(document)
+    with torch.no_grad():
+        for parameter in found.modules["projector"].parameters():
+            parameter.mul_(20)  # so that the picture decides what is said
+    return found
+
+
+def pictures() -> list[np.ndarray]:
+    drawn = np.random.default_rng(0)
+    return [drawn.integers(0, 256, (40, 60, 3), dtype=np.uint8) for _ in QUESTIONS]
+
+
+def test_the_picture_and_the_question_matter(model: Model) -> None:
+    one, other = pictures()
+    answers = {
+        model.run("ask", image=image, question=question)["answer"]
+        for image in (one, np.full_like(other, 255))
+        for question in QUESTIONS
+    }
+    assert len(answers) > 2
+    together = model.run("ask", image=[one, other], question=QUESTIONS)["answer"]
+    assert together == [
+        model.run("ask", image=image, question=question)["answer"]
+        for image, question in zip((one, other), QUESTIONS, strict=True)
+    ]
+
+
+def test_only_the_projector_learns(document: Path, tmp_path: Path) -> None:
+    (tmp_path / "recipe.yaml").write_text(
+        "epochs: 2\nlearning_rate: 1e-2\n"
+        "tasks: {ask: {dataset: questions.tiny, batch: 4, output: answer, reference: reply, metrics: {}}}\n"
+    )
+    record = train_document(
+        document,
+        out=tmp_path / "trained",
+        recipe=tmp_path / "recipe.yaml",
+        registry=load_registry([("questions", tiny_questions)]),
+        splits=(),
+    )
+    assert set(record["trained"]) == {"projector"}
+    assert set(record["frozen"]) == {"eyes", "language"}
+    model = composer.load(document, weights=tmp_path / "trained.safetensors")
+    assert isinstance(model.run("ask", image=pictures()[0], question="w9")["answer"], str)
+
+
+@pytest.mark.slow
+def test_the_artifact_answers_as_the_live_model(document: Path, model: Model, tmp_path: Path) -> None:
+    from composer.weights import save_weights
+
+    save_weights(model.modules, tmp_path / "weights.safetensors")
+    composer_compile.compile_document(
+        document, tmp_path / "artifact", weights=tmp_path / "weights.safetensors"
+    )
+    artifact = composer_compile.load(tmp_path / "artifact")
+    for image, question in zip(pictures(), QUESTIONS, strict=True):
+        given = {"image": image, "question": question}
+        assert artifact.run("ask", **given) == model.run("ask", **given)
