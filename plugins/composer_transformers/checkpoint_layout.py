@@ -11,7 +11,7 @@ __all__ = ["LAYOUTS"]
 
 
 def _rules(parameters: Mapping[str, Any]) -> tuple[Rule, ...]:
-    """For one module, whose name the targets leave out (`weights: {file: ..., layout: transformers}`)."""
+    """For one module, whose name the targets leave out (`weights: {file: ..., layout: transformers-lm}`)."""
     return (
         Rule(r".*\.rotary_emb\.inv_freq", None, "frequencies of rotary positions, which are computed"),
         Rule(
@@ -32,7 +32,7 @@ def _rules(parameters: Mapping[str, Any]) -> tuple[Rule, ...]:
 
 LAYOUTS: tuple[Layout, ...] = (
     Layout(
-        "transformers",
+        "transformers-lm",
         "Older checkpoints of language models, and those saved without their head or inside a model of pictures.",
         _rules,
     ),

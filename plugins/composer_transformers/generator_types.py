@@ -65,7 +65,7 @@ CAUSAL_LM = ModuleType(
     "composer_transformers.causal_model:build_causal_lm",
     "A decoder-only language model: llama, smollm, qwen2, qwen3, mistral, gemma3, gpt2.",
     made_for=_made_for,
-    layout=lambda config: "transformers",
+    layout=lambda config: "transformers-lm",
     generation=Generation(causal.generate, CausalConfig.vocabulary, prompt=("prompt",)),
     examples=_EXAMPLES,
 )
