@@ -10,6 +10,7 @@ from typing import TypeVar
 from composer.conformance.cases import Build, MethodCase, configs_of, import_reference
 from composer.conformance.datasets import check_dataset, skip_missing_package, skip_missing_packages
 from composer.conformance.declared import check_adapter, check_config, check_document, check_kind, check_ports
+from composer.conformance.device_constants import check_device, check_half_precision
 from composer.conformance.entry_module import check_entry_module
 from composer.conformance.export import check_export
 from composer.conformance.generation_checks import (
@@ -23,6 +24,7 @@ from composer.conformance.modalities import check_processor
 from composer.conformance.padding import check_padding
 from composer.conformance.policies import check_policy
 from composer.conformance.promises import check_batch, check_determinism, check_signature
+from composer.conformance.purity import check_purity
 from composer.conformance.report import ConformanceReport, Failure, Result, Skip
 from composer.conformance.state_dicts import check_weights
 from composer.conformance.text_rows import check_text_rows, takes_texts
@@ -41,6 +43,9 @@ PROMISES: tuple[tuple[str, Callable[[MethodCase], str]], ...] = (
     ("batch", check_batch),
     ("padding", check_padding),
     ("determinism", check_determinism),
+    ("purity", check_purity),
+    ("device", check_device),
+    ("half precision", check_half_precision),
     ("weights", check_weights),
     ("export", check_export),
 )

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from composer.conformance.report import Failure, Skip
+from composer.conformance.rule_reach import hold_reach
 from composer.plugin.answers import as_map, as_rules
 from composer.plugin.asking import PluginError, ask, fault_of, import_object
 from composer.plugin.declarations import Layout, Rule
@@ -98,8 +99,10 @@ def _two_shapes(shapes: object, name: str) -> Shapes:
 
 
 def _hold_rules(layout: Layout, parameters: Mapping[str, Any], cure: str) -> None:
-    for rule in _asked(layout.rules, parameters, "`rules`", as_rules, cure):
+    rules = _asked(layout.rules, parameters, "`rules`", as_rules, cure)
+    for rule in rules:
         _hold_rule(rule, layout)
+    hold_reach(rules, layout.keys)
 
 
 def _asked(

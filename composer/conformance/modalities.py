@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 
 from torch import nn
 
 from composer.conformance.examples import example_configs
 from composer.conformance.report import Failure, Skip
+from composer.conformance.row_independence import check_rows
 from composer.conformance.sameness import kept, same
 from composer.conformance.sample_inputs import fields_of
 from composer.conformance.text_rows import TEXTS
@@ -47,12 +49,19 @@ def check_processor(modality: Modality, kinds: Mapping[str, Kind]) -> str:
                 held = {port: held_value(port, kinds[host[port].kind], found[port]) for port in host}
                 _check_prepare(prepare, held, declared, kinds, len(batch))
         _check_sameness(modality, processor, other, values, host)
+        check_rows(partial(_encoded, modality, processor, host), values, host, kinds)
         _check_reads(modality, config, processor, host, kinds)
         if modality.names_files:
             _check_missing_file(modality, processor, host)
         if hasattr(processor, "tokenizer"):
             _check_tokenizer(tokenizer_of(processor, modality.title))
     return ""
+
+
+def _encoded(
+    modality: Modality, processor: Processor, host: Mapping[str, PortType], batch: Sequence[object]
+) -> PortValues:
+    return encoded(modality, processor, list(batch), host)
 
 
 def _check_reads(
@@ -133,7 +142,10 @@ def _check_sameness(
     host: Mapping[str, PortType],
 ) -> None:
     """The same values give the same ports: asked again, after other values, and of a processor that is made anew."""
+    given = kept(values)
     once = kept(encoded(modality, processor, values, host))
+    if not same(given, values):
+        raise Failure("`encode` changes the raw values that it is given: work on a copy")
     for told, found in (
         ("asked again", encoded(modality, processor, values, host)),
         ("of a processor that is made anew of the same config", encoded(modality, other, values, host)),

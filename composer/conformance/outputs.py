@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 
+import torch
 from torch import Tensor
 
 from composer.conformance.report import Failure
@@ -39,6 +40,11 @@ def hold_to_type(name: str, value: object, port: Port, kind: Kind, sizes: dict[s
         if not isinstance(item, Tensor):
             raise Failure(f"{place}: expected a tensor of {port.type}, got {_found(item)}")
         _hold_shape(place, item, port, field, sizes)
+        if field.dtype == "float" and item.dtype == torch.float64:
+            raise Failure(
+                f"{place}: expected float values as the inputs have, float32, got float64: give its constants the "
+                "`dtype` of an input"
+            )
         if not _dtype_fits(item, field):
             raise Failure(
                 f"{place}: expected {field.dtype} values, got {str(item.dtype).removeprefix('torch.')}"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from types import SimpleNamespace
 
 import torch
@@ -32,34 +32,36 @@ OFFERED = ("device", "reorder", "select")
 class _Cache:
     """A cache that offers the contract and nothing else, as the one of a compiled artifact does."""
 
-    __slots__ = ("_of", "_uses")
+    __slots__ = ("_of", "_read", "_uses")
 
-    def __init__(self, of: Tensor, uses: list[Tensor] | None = None) -> None:
+    def __init__(self, of: Tensor, uses: list[Tensor] | None = None, read: Tensor | None = None) -> None:
         self._of = of
         """`of[R, K]`: which sample each row and beam remembers; only the decoder below reads it."""
         self._uses: list[Tensor] = uses if uses is not None else []
         """The ids of each step from this cache, in whatever order of its beams."""
+        self._read = read if read is not None else torch.zeros_like(of)
+        """Which tokens each row and beam has read, as one number; see `_code`."""
 
     @property
     def device(self) -> torch.device:
         return self._of.device
 
     def reorder(self, parents: Tensor) -> _Cache:
-        return _Cache(self._of.gather(1, parents), self._uses)
+        return _Cache(self._of.gather(1, parents), self._uses, self._read.gather(1, parents))
 
     def select(self, rows: Tensor) -> _Cache:
-        return _Cache(self._of[rows])
+        return _Cache(self._of[rows], None, self._read[rows])
 
     def __getattr__(self, name: str) -> object:
         raise Failure(f"it reads `cache.{name}`; a cache offers {', '.join(OFFERED)} and nothing else")
 
 
 def _unflatten(leaves: Iterable[Tensor], context: object) -> _Cache:
-    (of,) = leaves
-    return _Cache(of)
+    of, read = leaves
+    return _Cache(of, None, read)
 
 
-register_pytree_node(_Cache, lambda cache: ([cache._of], None), _unflatten)
+register_pytree_node(_Cache, lambda cache: ([cache._of, cache._read], None), _unflatten)
 
 
 def _step(ids: Tensor, cache: _Cache) -> tuple[Tensor, _Cache]:
@@ -72,7 +74,30 @@ def _step(ids: Tensor, cache: _Cache) -> tuple[Tensor, _Cache]:
         )
     places = torch.arange(VOCABULARY, device=of.device)
     logits = -((places - (ids + of + 1).unsqueeze(-1) % VOCABULARY).abs()).float()
-    return logits, _Cache(of)
+    return logits, _Cache(of, None, cache._read * (VOCABULARY + 1) + ids + 1)
+
+
+def _code(ids: Sequence[int]) -> int:
+    """Tokens as one number, as caches have it of what they have read."""
+    code = 0
+    for token in ids:
+        code = code * (VOCABULARY + 1) + token + 1
+    return code
+
+
+class _Noting:
+    """A decoder that notes what each sample has read after a step, whichever beam did."""
+
+    def __init__(self, decoder: Stepper) -> None:
+        self._decoder = decoder
+        self.read: set[tuple[int, int]] = set()
+        """Sample, and the number of its tokens."""
+
+    def step(self, ids: Tensor, cache: _Cache) -> tuple[Tensor, Cache]:
+        logits, after = self._decoder.step(ids, cache)
+        assert isinstance(after, _Cache)
+        self.read.update(zip(after._of.flatten().tolist(), after._read.flatten().tolist(), strict=True))
+        return logits, after
 
 
 def _step_once(ids: Tensor, cache: _Cache) -> tuple[Tensor, _Cache]:
@@ -137,9 +162,12 @@ def _check_ports(search: BoundSearch) -> None:
             raise Failure(f"its `outputs` gives `{name}` of the sizes {size}; {shape} are expected")
 
 
-def _ruled(search: BoundSearch, batch: int) -> tuple[Stepper, Cache]:
+def _ruled(
+    search: BoundSearch, batch: int, noting: Callable[[Stepper], Stepper] | None = None
+) -> tuple[Stepper, Cache]:
     """What it steps with, with the rules of its options, and the cache to begin with."""
     decoder: Stepper = SimpleNamespace(step=_step_once if search.policy.steps_once else _step)
+    decoder = decoder if noting is None else noting(decoder)
     cache: Cache = _cache(batch, search.beams)
     if search.rules is None:
         return decoder, cache
@@ -159,12 +187,39 @@ def _check_search(search: BoundSearch) -> None:
         found = _held(found_in_place(search, *_ruled(search, BATCH), BATCH, SEED), search.beams)
         if [[ids for ids, _ in each] for each in found] != [[ids for ids, _ in each] for each in texts]:
             raise Failure("turn by turn (`advance`), it finds other texts than its `search`")
+    _check_reading(search)
 
 
 def _found(search: BoundSearch) -> list[Texts]:
     """The texts of three samples with their scores."""
     decoder, cache = _ruled(search, BATCH)
     return _held(search.search(decoder.step, cache, BATCH, SEED), search.beams)
+
+
+def _check_reading(search: BoundSearch) -> None:
+    """Search once more, and look at what was read."""
+    noted: list[_Noting] = []
+
+    def noting(decoder: Stepper) -> Stepper:
+        noted.append(_Noting(decoder))
+        return noted[0]
+
+    decoder, cache = _ruled(search, BATCH, noting)
+    found = _held(search.search(decoder.step, cache, BATCH, SEED), search.beams)
+    _hold_what_was_read(found, noted[0].read, search.beams)
+
+
+def _hold_what_was_read(found: Sequence[Texts], read: Collection[tuple[int, int]], beams: int) -> None:
+    """Every token of a text was found by a cache that had read all before it, in that order."""
+    for sample, texts in enumerate(found):
+        for ids, _ in texts:
+            end = next((at for at, token in enumerate(ids) if token in FRAMING.ends), len(ids))
+            for length in range(1, min(end, len(ids) - 1, FRAMING.max_tokens) + 1):
+                if (sample, _code(ids[:length])) not in read:
+                    raise Failure(
+                        f"with {beams} beams, it finds the text {list(ids)}, and no cache had read "
+                        f"{list(ids[:length])}: go on from the cache that `step` gives, reordered to the beams"
+                    )
 
 
 def _held(found: Sequence[Sequence[Hypothesis]], beams: int) -> list[Texts]:

@@ -149,6 +149,95 @@ class Fails(Mixer):
         raise RuntimeError("no such kernel")
 
 
+class Wide(Mixer):
+    """A constant of Python's numbers, brought to double."""
+
+    def forward(self, *, states: States) -> States:
+        return States(
+            states.values * torch.ones(8, dtype=torch.float64, device=states.values.device), states.mask
+        )
+
+
+class ChangesInput(Mixer):
+    def forward(self, *, states: States) -> States:
+        states.values.mul_(2)
+        return States(states.values.clone(), states.mask)
+
+
+class ChangesMask(Mixer):
+    def forward(self, *, states: States) -> States:
+        result = super().forward(states=states)
+        if states.mask is not None:
+            states.mask.fill_(1)
+        return States(result.values, None if states.mask is None else states.mask.clone())
+
+
+class CountsCalls(Mixer):
+    """In a buffer, which no output shows."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("calls", torch.zeros(1))
+
+    def forward(self, *, states: States) -> States:
+        self.calls += 1
+        return super().forward(states=states)
+
+
+class Grows(Mixer):
+    def forward(self, *, states: States) -> States:
+        if not hasattr(self, "seen"):
+            self.register_buffer("seen", states.values.detach().mean(dim=(0, 1)))
+        return super().forward(states=states)
+
+
+class Trains(Mixer):
+    def forward(self, *, states: States) -> States:
+        self.train()
+        return super().forward(states=states)
+
+
+class KeepsTheFirst(Mixer):
+    """Remembers a mean by the sizes of its input."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.kept: dict[tuple[int, ...], Tensor] = {}
+
+    def mean(self, values: Tensor, mask: Tensor | None) -> Tensor:
+        if values.device.type == "meta":
+            return super().mean(values, mask)
+        return self.kept.setdefault(tuple(values.shape), super().mean(values, mask).detach())
+
+
+class DeviceBound(Mixer):
+    """A constant that is not registered."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.scale = torch.linspace(1, 2, 8)
+
+    def forward(self, *, states: States) -> States:
+        return States(states.values * self.scale, states.mask)
+
+
+class MakesOnTheHost(Mixer):
+    def forward(self, *, states: States) -> States:
+        return States(states.values + torch.arange(8.0), states.mask)
+
+
+class StaysOnTheHost(Mixer):
+    def forward(self, *, states: States) -> States:
+        return States(super().forward(states=states).values.cpu(), states.mask)
+
+
+class FloatBound(Mixer):
+    """A product with a matrix that has one number format."""
+
+    def forward(self, *, states: States) -> States:
+        return States(states.values @ torch.eye(8, device=states.values.device), states.mask)
+
+
 class Cache(NamedTuple):
     memory: Tensor
     history: Tensor

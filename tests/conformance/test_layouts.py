@@ -104,7 +104,7 @@ def test_rules_that_cannot_be_applied(rules: Any, message: str) -> None:
 
 def test_rules_that_raise_name_their_cure() -> None:
     def rules(parameters: Mapping[str, Any]) -> tuple[Rule, ...]:
-        return RULES * parameters["layers"]
+        return RULES[: parameters["layers"]]
 
     assert "`rules` raises KeyError: 'layers': give the Layout `examples`" in faults(report(rules))
     assert report(rules, examples=({"layers": 2},)).passed
@@ -165,3 +165,29 @@ def test_transforms_are_run(transform: str, shapes: Any, message: str) -> None:
 def test_shapes_of_a_transform_that_is_not_there() -> None:
     found = report(transforms=["turned"], shapes={"turnd": ((1, 2), (2, 1))})
     assert "`shapes` names 'turnd', which is not one of its transforms" in faults(found)
+
+
+@pytest.mark.parametrize(
+    ("patterns", "told"),
+    [
+        (["enc[.].*", r"enc[.](\d+)[.]w"], "is never reached: 'enc[.].*', which stands before it"),
+        ([r"(a|b)[.]w", r"a[.]w"], r"the rule 'a[.]w' is never reached"),
+        ([r"a[.]w", r"a[.]w"], "is never reached"),
+        ([r"head^[.]w"], "never matches a name as a whole"),
+        ([r"head$[.]w"], "never matches a name as a whole"),
+        ([r"a[.](\d+)", r"a[.](\w+)"], ""),
+        ([r"a[.][a-m]", r"a[.][a-z]"], ""),
+        ([r"(?!b)[.]w", r"[^b]*[.]w", r"x(y|z)?[.]{2,}\w+"], ""),
+        ([r"^enc[.]w$", r"(?P<n>x+)(?P=n)"], ""),
+    ],
+)
+def test_a_rule_that_no_name_can_reach_is_told(patterns: list[str], told: str) -> None:
+    rules = tuple(Rule(pattern, None, "not read") for pattern in patterns)
+    found = faults(report(lambda parameters: rules))
+    assert told in found if told else not found
+
+
+def test_rules_are_tried_on_the_names_that_a_layout_gives() -> None:
+    assert report(keys=("enc.0.w", "old.step")).passed
+    assert "the rule 'old\\\\..*' takes none of its `keys`" in faults(report(keys=("enc.0.w",)))
+    assert "no rule takes 'head.w', one of its `keys`" in faults(report(keys=("enc.0.w", "old.x", "head.w")))

@@ -100,6 +100,34 @@ class Reusing(Right):
         return {"embedding": self.place[: len(values)]}
 
 
+class Relative(Right):
+    """Numbers over the largest of the batch."""
+
+    def encode(self, values: list[str]) -> dict[str, Any]:
+        found = super().encode(values)["embedding"]
+        return {"embedding": found / found.max()}
+
+
+class Ordered(Right):
+    """The first of a batch is told from the others."""
+
+    def encode(self, values: list[str]) -> dict[str, Any]:
+        found = super().encode(values)["embedding"]
+        found[1:] += 1
+        return {"embedding": found}
+
+
+class Consuming(Right):
+    """Takes the numbers out of its raw values."""
+
+    def encode(self, values: list[Any]) -> dict[str, Any]:
+        return {"embedding": np.array([[value.pop() for _ in range(4)] for value in values], dtype="float32")}
+
+
+def lists(config: NoConfig) -> list[list[float]]:
+    return [[1.0] * 80, [2.0] * 80]
+
+
 MADE: list[int] = []
 
 
@@ -207,3 +235,21 @@ def test_a_symbol_is_one_size_in_all_ports() -> None:
     assert outcome == "fail"
     assert "takes embedding[B, D], and the width of what came is 3, and input `one` has D = 4" in told
     assert result(Pair((4, 4))) == ("pass", "")
+
+
+@pytest.mark.parametrize(
+    ("processor", "sample", "told"),
+    [
+        ("Relative", "values", "another embedding for value 0 of its `sample` where it comes alone"),
+        (
+            "Ordered",
+            "values",
+            "another embedding for value 0 of its `sample` where the values come in another order",
+        ),
+        ("Consuming", "lists", "`encode` changes the raw values that it is given: work on a copy"),
+    ],
+)
+def test_a_value_is_encoded_the_same_beside_others(processor: str, sample: str, told: str) -> None:
+    outcome, reason = result(Plugin(processor, sample))
+    assert outcome == "fail"
+    assert told in reason

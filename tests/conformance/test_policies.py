@@ -67,6 +67,13 @@ class StepsTwice(Right):
         return step(ids, cache)
 
 
+class OneCache(Right):
+    """Steps from the first cache always."""
+
+    def tokens(self, step: Any, cache: Any, *, end: bool = False) -> Iterator[int]:
+        return super().tokens(lambda ids, _: (step(ids, cache)[0], cache), cache, end=end)
+
+
 class ByChance(Right):
     def search(self, step: Any, cache: Any, batch: int) -> list[list[Text]]:
         return [[Text([1, 4, 5, 6 if random.random() < 0.5 else 7], random.random())] for _ in range(batch)]
@@ -266,6 +273,7 @@ def test_one_that_draws_turn_by_turn_draws_of_its_seed_alone() -> None:
 @pytest.mark.parametrize(
     ("name", "told"),
     [
+        ("OneCache", "and no cache had read [1, "),
         ("ReadsMore", "it reads `cache.length`; a cache offers device, reorder, select and nothing else"),
         ("ByChance", "two searches of the same samples find different texts: declare the policy `seeded`"),
         ("EndsEarly", "a text ends before it has 2 tokens"),

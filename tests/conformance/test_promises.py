@@ -16,7 +16,10 @@ from composer.types import Signature
 
 HERE = __name__.rpartition(".")[0]
 STATES = "states[B, N, 8]"
-PROMISES = ("signature", "batch", "padding", "determinism", "weights", "export")
+PROMISES = (
+    *("signature", "batch", "padding", "determinism", "purity", "device", "half precision", "weights"),
+    "export",
+)
 
 
 class Offers:
@@ -70,8 +73,8 @@ def test_a_good_plugin_keeps_every_promise() -> None:
     assert str(report).splitlines() == [
         "offered",
         "  test.one forward",
-        "    pass  signature, batch, padding, determinism, weights, export",
-        "6 passed, 0 skipped, 0 failed",
+        "    pass  signature, batch, padding, determinism, purity, device, half precision, weights, export",
+        "9 passed, 0 skipped, 0 failed",
     ]
 
 
@@ -131,6 +134,21 @@ def test_all_methods_of_all_examples_are_checked() -> None:
         ("HiddenWeights", "weights", "with the same state dict, a second module gives something else"),
         ("ExtraState", "weights", "its state dict holds _extra_state, which is not a tensor"),
         ("shared", "weights", "its builder gives the same weights twice"),
+        (
+            "Wide",
+            "signature",
+            "states.values: expected float values as the inputs have, float32, got float64",
+        ),
+        ("ChangesInput", "purity", "it changes its input states in place, which other nodes read too"),
+        ("ChangesMask", "purity", "it changes its input states in place, which other nodes read too"),
+        ("CountsCalls", "purity", "a call in eval mode changes calls of the module"),
+        ("Grows", "purity", "a call in eval mode changes seen of the module"),
+        ("Trains", "purity", "a call in eval mode changes its mode of the module"),
+        ("KeepsTheFirst", "purity", "it gives something else than a fresh module: states.values differs"),
+        ("DeviceBound", "device", "on another device it mixes tensors of two devices at"),
+        ("MakesOnTheHost", "device", "on another device it mixes tensors of two devices at"),
+        ("StaysOnTheHost", "device", "on another device it gives states on the cpu"),
+        ("FloatBound", "half precision", "in bfloat16 it mixes number formats at"),
         ("Unexportable", "export", "torch.export refuses it"),
         ("Specialised", "export", "torch.export refuses it"),
     ],
