@@ -5,7 +5,7 @@ Scripts of the publisher drop `.bert.` and `.fusion.` from the encoders' keys wh
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping, Sequence
 from typing import Any
 
 from composer.plugin import Rule
@@ -161,10 +161,12 @@ def _stack(prefix: str, module: str, layers: range, parts: Iterable[tuple[str, s
         )
 
 
-def _shifted(prefix: str, module: str, layers: range, parts: Iterable[tuple[str, str]]) -> Iterable[Rule]:
-    """Layers that are counted from 0 again."""
+def _shifted(
+    prefix: str, module: str, layers: range, parts: Sequence[tuple[str, str]], plain: Container[int] = ()
+) -> Iterable[Rule]:
+    """Layers that are counted from 0 again; those that are plain have no cross-attention."""
     for ours, published in enumerate(layers):
-        for pattern, target in parts:
+        for pattern, target in BLOCK if ours in plain else parts:
             yield Rule(
                 prefix + rf"encoder\.layer\.{published}\." + pattern + END,
                 rf"{module}.layers.{ours}.{target}.\g<end>",
@@ -181,13 +183,14 @@ def _fusion(parameters: Mapping[str, Any]) -> Iterable[Rule]:
         yield Rule(
             FUSION + rf"encoder\.layer\.({unused})\..*", None, "fusion layer that is built, but never runs"
         )
-    for number in range(stride, used, stride):
+    connected = range(stride, used, stride)
+    for number in connected:
         yield Rule(
             FUSION + rf"encoder\.layer\.{first + number}\.crossattention\..*",
             None,
             "cross-attention of a connected layer, which attends over vision and text joined",
         )
-    yield from _shifted(FUSION, "fusion", range(first, built), BLOCK + CROSS)
+    yield from _shifted(FUSION, "fusion", range(first, built), BLOCK + CROSS, plain=connected)
 
 
 def _heads() -> Iterable[Rule]:

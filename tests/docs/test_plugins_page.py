@@ -30,21 +30,21 @@ SNIPPETS = [block for block in BLOCKS if block.language == "python" and not bloc
 @pytest.fixture(scope="module")
 def plugin(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ModuleType]:
     """The plugin of the page, importable and in the current folder of every snippet."""
-    folder = tmp_path_factory.mktemp("sound")
+    folder = tmp_path_factory.mktemp("waves")
     for name, text in FILES.items():
         (folder / name).parent.mkdir(exist_ok=True)
         (folder / name).write_text(text)
     sys.path.insert(0, str(folder))
-    yield importlib.import_module("composer_sound")
+    yield importlib.import_module("composer_waves")
     sys.path.remove(str(folder))
-    for name in [name for name in sys.modules if name.startswith(("composer_sound", "composer_sampl"))]:
+    for name in [name for name in sys.modules if name.startswith(("composer_waves", "composer_sampl"))]:
         del sys.modules[name]
 
 
 @pytest.fixture
 def installed(plugin: ModuleType, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     """As if the plugin had been installed: whoever loads plugins finds it among the others."""
-    load = functools.partial(load_registry, [("sound", plugin)])
+    load = functools.partial(load_registry, [("waves", plugin)])
     for module in (composer.graph.checking, composer.execution.model):
         monkeypatch.setattr(module, "load_registry", load)
     monkeypatch.chdir(Path(plugin.__file__ or "").parents[1])
@@ -52,11 +52,11 @@ def installed(plugin: ModuleType, monkeypatch: pytest.MonkeyPatch) -> ModuleType
 
 
 def test_the_plugin_loads_and_its_document_is_sound(plugin: ModuleType, installed: ModuleType) -> None:
-    registry = load_registry([("sound", plugin)])
+    registry = load_registry([("waves", plugin)])
     assert registry.broken == []
     assert registry.conflicts == []
-    assert {registry.module_types.origin(f"sound.{name}").plugin for name in ("listener", "loudest")} == {
-        "sound"
+    assert {registry.module_types.origin(f"waves.{name}").plugin for name in ("listener", "loudest")} == {
+        "waves"
     }
     assert composer.check("hear.yaml").problems == ()
 
@@ -75,7 +75,7 @@ def test_the_search_of_the_page_keeps_its_promises(plugin: ModuleType) -> None:
 
 
 def test_the_refusal_that_the_page_quotes(installed: ModuleType) -> None:
-    page_line = re.search(r"`(sound\.listener refuses .*?)`", _page())
+    page_line = re.search(r"`(waves\.listener refuses .*?)`", _page())
     text = FILES["hear.yaml"].replace("window: 4", "window: 5")
     Path("wrong.yaml").write_text(text)
     (problem,) = composer.check("wrong.yaml").problems
@@ -84,7 +84,7 @@ def test_the_refusal_that_the_page_quotes(installed: ModuleType) -> None:
 
 
 def test_the_entry_module_imports_no_torch(installed: ModuleType) -> None:
-    code = "import composer_sound, sys; sys.exit('torch' in sys.modules or 'numpy' in sys.modules)"
+    code = "import composer_waves, sys; sys.exit('torch' in sys.modules or 'numpy' in sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True)
 
 

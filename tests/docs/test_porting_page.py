@@ -35,10 +35,10 @@ def ported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
         (tmp_path / name).write_text(text)
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.chdir(tmp_path)
-    for name in [name for name in sys.modules if name.startswith("composer_sound")]:
+    for name in [name for name in sys.modules if name.startswith("composer_waves")]:
         monkeypatch.delitem(sys.modules, name)
-    plugin = importlib.import_module("composer_sound")
-    load = functools.partial(load_registry, [("sound", plugin)])
+    plugin = importlib.import_module("composer_waves")
+    load = functools.partial(load_registry, [("waves", plugin)])
     for module in (composer.graph.checking, composer.execution.model, composer.compare.comparing):
         monkeypatch.setattr(module, "load_registry", load)
     exec((tmp_path / "record.py").read_text(), {"__name__": "record"})
