@@ -175,6 +175,8 @@ class ChangesMask(Mixer):
 class CountsCalls(Mixer):
     """In a buffer, which no output shows."""
 
+    calls: Tensor
+
     def __init__(self) -> None:
         super().__init__()
         self.register_buffer("calls", torch.zeros(1))
