@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from composer.plugin import Layout, Method, ModuleType, Rule
@@ -15,6 +15,7 @@ from composer_transformers.encoder_configs import (
     LibraryTextConfig,
     LibraryVisionConfig,
 )
+from composer_transformers.published_names import RENAMED, published_rules
 
 __all__ = ["ENCODERS", "ENCODER_LAYOUTS", "WAVEFORM"]
 
@@ -109,7 +110,9 @@ def _dual_example(family: str) -> dict[str, Any]:
 def _layout(config: LibraryEncoderConfig) -> str:
     if config.sort == "dual":
         return "transformers-dual"
-    return "transformers-tower" if config.row.inside else "transformers"
+    if config.row.inside:
+        return "transformers-tower"
+    return f"transformers-{config.row.name}" if config.row.name in RENAMED else "transformers"
 
 
 TEXT_ENCODER = ModuleType(
@@ -241,7 +244,7 @@ OTHERS = r"text_model\..*|text_projection\..*|visual_projection\..*|logit_scale|
 """What stands in checkpoints beside one tower."""
 
 
-def _rules(tower: str) -> tuple[Rule, ...]:
+def _rules(tower: str, family: str = "") -> tuple[Rule, ...]:
     """`tower`: what else begins the keys of the module's part of a larger model, as a pattern."""
     counted = Rule(r"(?:.*\.)?position_ids", None, name="positions, which are counted")
     head = "a head, which the module was built without"
@@ -254,6 +257,7 @@ def _rules(tower: str) -> tuple[Rule, ...]:
         counted,
         Rule(rf"(?:{WRAPS}\.)?({HEADS}\..*|{HEADS})", r"model.\1", name=head, spare=True),
         *(parts if tower else []),
+        *published_rules(family, rf"(?:{WRAPS}\.)?"),
         Rule(rf"{WRAPS}\.(.*)", r"model.\1"),
         Rule(r"(.*)", r"model.\1"),
     )
@@ -274,7 +278,19 @@ def _whole(parameters: Mapping[str, Any]) -> tuple[Rule, ...]:
     )
 
 
+def _of(family: str) -> Callable[[Mapping[str, Any]], tuple[Rule, ...]]:
+    return lambda parameters: _rules("", family)
+
+
 ENCODER_LAYOUTS = (
+    *(
+        Layout(
+            f"transformers-{family}",
+            f"Checkpoints of transformers' {family}, as they are published.",
+            _of(family),
+        )
+        for family in RENAMED
+    ),
     Layout("transformers", "Checkpoints of transformers for one encoder: heads are left out.", _plain),
     Layout("transformers-tower", "Checkpoints of CLIP and SigLIP for the vision encoder alone.", _tower),
     Layout("transformers-dual", "Checkpoints of CLIP and SigLIP.", _whole),
