@@ -16,6 +16,7 @@ from pathlib import Path
 import torch
 from safetensors.torch import load_file
 
+from composer_transformers.encoder_configs import LibraryEncoderConfig
 from composer_transformers.encoder_models import built
 from composer_transformers.encoder_types import ENCODERS
 from composer_transformers.published_names import TABLE
@@ -48,6 +49,7 @@ def main() -> None:
     for entry in ENCODERS:
         for example in entry.examples:
             config = entry.config(**example)
+            assert isinstance(config, LibraryEncoderConfig)
             if names := renamed(built(config)):
                 family = config.row.name
                 table[family] = {**table.get(family, {}), **names}

@@ -17,11 +17,11 @@ from composer.weights import WeightsError, load_weights
 transformers = pytest.importorskip("transformers")
 
 REGISTRY = load_registry()
-EXAMPLES = [
-    pytest.param(sort, dict(example), id=f"{sort}-{example['family']}")
+EXAMPLES: dict[str, tuple[str, dict[str, Any]]] = {
+    f"{sort}-{example['family']}": (sort, dict(example))
     for sort in ("text", "vision", "audio")
     for example in REGISTRY.module_types[f"transformers.{sort}_encoder"].examples
-]
+}
 
 
 def written(folder: Path, sort: str, example: dict[str, Any]) -> tuple[Any, Any, dict[str, torch.Tensor]]:
@@ -43,10 +43,8 @@ def loaded(sort: str, config: Any, tensors: dict[str, torch.Tensor]) -> Any:
     module = import_object(entry.builder, entry.title)(config)
     assert entry.layout is not None
     layout = REGISTRY.layouts[str(entry.layout(config))]
-    wrapped = torch.nn.Module()
-    wrapped.model = module.model
     # of a source for one module, targets leave the module's name out: here it is called `model`
-    load_weights({"model": wrapped.model}, tensors, layout=layout)
+    load_weights({"model": module.model}, tensors, layout=layout)
     return module
 
 
@@ -57,23 +55,22 @@ def assert_same(module: Any, library: Any) -> None:
         assert torch.equal(tensor, expected[name]), name
 
 
-@pytest.mark.parametrize(("sort", "example"), EXAMPLES)
-def test_a_file_of_the_library_is_read(tmp_path: Path, sort: str, example: dict[str, Any]) -> None:
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_a_file_of_the_library_is_read(tmp_path: Path, name: str) -> None:
+    sort, example = EXAMPLES[name]
     library, config, tensors = written(tmp_path, sort, example)
     assert_same(loaded(sort, config, tensors), library)
 
 
 @pytest.mark.parametrize("wrap", ["vit", "model"])
 def test_keys_below_the_name_of_the_model_are_read_too(tmp_path: Path, wrap: str) -> None:
-    example = next(each.values for each in EXAMPLES if each.id == "vision-vit")
-    library, config, tensors = written(tmp_path, *example)
+    library, config, tensors = written(tmp_path, *EXAMPLES["vision-vit"])
     below = {f"{wrap}.{key}": value for key, value in tensors.items()}
     assert_same(loaded("vision", config, {**below, "classifier.weight": torch.zeros(2, 32)}), library)
 
 
 def test_norms_of_the_first_releases_are_read(tmp_path: Path) -> None:
-    example = next(each.values for each in EXAMPLES if each.id == "text-bert")
-    library, config, tensors = written(tmp_path, *example)
+    library, config, tensors = written(tmp_path, *EXAMPLES["text-bert"])
     older = {
         key.replace("LayerNorm.weight", "LayerNorm.gamma").replace("LayerNorm.bias", "LayerNorm.beta"): value
         for key, value in tensors.items()
@@ -83,8 +80,7 @@ def test_norms_of_the_first_releases_are_read(tmp_path: Path) -> None:
 
 
 def test_a_file_of_another_family_is_refused(tmp_path: Path) -> None:
-    example = next(each.values for each in EXAMPLES if each.id == "vision-dinov2")
-    _, config, tensors = written(tmp_path, *example)
+    _, config, tensors = written(tmp_path, *EXAMPLES["vision-dinov2"])
     del tensors["encoder.layer.0.attention.attention.query.weight"]
     with pytest.raises(WeightsError, match=r"encoder\.layer\.0\.attention\.q_proj\.weight"):
         loaded("vision", config, tensors)
