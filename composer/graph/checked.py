@@ -107,11 +107,16 @@ class CheckedInput:
     """How many values a sample may have, where that is not one."""
     default: object = None
     """The raw value of a sample that comes without one; None where each brings its own."""
+    prepared_for: str = ""
+    """The module whose preparation it takes over; empty for none."""
 
     @property
     def reads(self) -> str:
-        """Its modality, with how many values a sample may have where that is not one: `image, 0 to 3`."""
-        return self.modality.id if self.several is None else f"{self.modality.id}, {self.several}"
+        """Its modality, how many values a sample may have where that is not one, and whom it is prepared for:
+        `image, 0 to 3, for backbone`."""
+        prepared = f", for {self.prepared_for}" if self.prepared_for else ""
+        several = "" if self.several is None else f", {self.several}"
+        return f"{self.modality.id}{several}{prepared}"
 
     @property
     def own_ports(self) -> tuple[str, ...]:

@@ -53,6 +53,11 @@ class Cause:
     def notes(self, tree: Tree, parameter_places: Mapping[str, Place], dim_name: str) -> Iterator[Note]:
         """The places that set the field: its value, and the parameter behind it."""
         where = self.path
+        taken = (*self.owner.path, "for")
+        if tree.node(where) is None and tree.node(taken) is not None:
+            said = f"{self.owner.title}: {self.field} is {self.value}, as `{tree.text(taken)}` was made for"
+            yield Note(tree.place(taken), said)
+            return
         if tree.node(where) is None:
             yield Note(
                 tree.place(self.owner.path, key=True),

@@ -280,7 +280,7 @@ class TaskChecker:
         if item.default is not None and default is None:
             return False
         self.inputs[name] = CheckedInput(
-            name, modality, config, ports, host, path, training, several, default
+            name, modality, config, ports, host, path, training, several, default, item.for_ or ""
         )
         self.outputs[name] = tuple(ports)
         return True

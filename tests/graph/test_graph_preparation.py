@@ -143,3 +143,13 @@ def test_what_only_a_module_knows_is_mended_where_one_module_knows_it() -> None:
     (edit,) = problem.fix
     mended = text[: edit.start] + edit.text + text[edit.end :]
     assert not check(Source("document.yaml", mended), registry=REGISTRY).problems
+
+
+def test_a_size_that_was_taken_over_is_told_as_such() -> None:
+    (problem,) = checked("{modality: image, for: ear}").problems
+    labels = [note.label for note in problem.notes]
+    assert "input photo: size is 9, as `ear` was made for" in labels
+
+
+def test_a_table_shows_whom_an_input_is_prepared_for() -> None:
+    assert checked("{modality: image, for: eye}").tasks["see"].inputs["photo"].reads == "image, for eye"
