@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from composer.graph import Report, check
 from composer.language import Source
-from composer.plugin import Registry, load_registry
+from composer.plugin import ModuleType, Registry, load_registry
 from composer.problems import InputError
 from composer.problems.suggest import unknown
 from composer.types import PortType
@@ -125,6 +125,16 @@ def propose(
     raise _nothing(inputs, goals, using, search, named, looked_at, bool(flows))
 
 
+def _has_own_sizes(entry: ModuleType) -> bool:
+    """Whether the config of a type holds the sizes of a published model in a map, where none can be set to fit others.
+
+    Such a type is proposed where it is named.
+    """
+    return bool(entry.examples) and all(
+        any(isinstance(value, Mapping) for value in example.values()) for example in entry.examples
+    )
+
+
 def _types(registry: Registry, using: Sequence[str]) -> tuple[frozenset[str], list[str]]:
     """The module types that have to be used, and those that may be."""
     plugins = {registry.module_types.origin(id).plugin for id in registry.module_types}
@@ -137,6 +147,8 @@ def _types(registry: Registry, using: Sequence[str]) -> tuple[frozenset[str], li
     def may(id: str) -> bool:
         plugin = registry.module_types.origin(id).plugin
         free = plugin == ALWAYS and registry.module_types[id].stateless
+        if not allowed and id not in demanded and _has_own_sizes(registry.module_types[id]):
+            return False
         return not allowed or plugin in allowed or id in demanded or free
 
     return demanded, [id for id in registry.module_types if may(id)]
