@@ -8,7 +8,7 @@ import os
 import signal
 import sys
 from importlib import import_module
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 from composer.cli.output import complain, remark, say
 from composer.cli.signals import Ended, ending_signals
@@ -142,9 +142,17 @@ def _dispatch(arguments: list[str], *, ends: bool) -> int:
             gc.enable()
 
 
+class _Parser(argparse.ArgumentParser):
+    """Tells wrong usage in one line; what there is stands in the help."""
+
+    def error(self, message: str) -> NoReturn:
+        remark(f"{self.prog}: error: {message}; `{self.prog} --help` shows how it is used")
+        self.exit(USAGE)
+
+
 def _run_command(name: str, rest: list[str]) -> int:
     command = import_module(f"composer.cli.{name}")
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog=f"composer {name}",
         description=command.__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,

@@ -15,6 +15,7 @@ from pydantic_core import ErrorDetails
 from composer.graph.checked import VERBS
 from composer.graph.meant import LEFT_OUT, meant_value
 from composer.graph.parameter_blame import Refusal
+from composer.graph.plain_refusals import plain_words
 from composer.language import Tree, key_of_parameter, shown, suggest_key
 from composer.plugin import Config
 from composer.problems import Findings, Note, Place, Problem, YamlPath
@@ -141,7 +142,8 @@ class Refusals:
             notes.extend(self._parameter_note(place))
         at = self.tree.place(places[0]) if places else self.tree.place((*path, "with"), key=True)
         label = f"{names[0]} is {shown(values[0])}" if places else ""
-        text = f"{owner} refuses its config: {message}"
+        words_of_it = plain_words(message)
+        text = f"{owner} refuses its config: {words_of_it}"
         inside = any(isinstance(value, str) and self._names_parameter(value) for value in values)
         helps: tuple[str, ...] = (WHOLE_VALUES,) if inside else ()
         if location and not inside:
@@ -158,7 +160,7 @@ class Refusals:
         self.findings.add(problem)
         read = {self._parameter(place): value for place, value in zip(places, values, strict=True)}
         known = {name: value for name, value in read.items() if name is not None}
-        self.refusals.append(Refusal(problem, path, message, known, None not in read, value_at))
+        self.refusals.append(Refusal(problem, path, words_of_it, known, None not in read, value_at))
 
     def _at_the_author(
         self,

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from composer.graph.checked import text_of
+from composer.graph.checked import Endpoint, text_of
 from composer.graph.fitting import shown
 from composer.language import InputShape, Resolved
 from composer.plugin import Modality
-from composer.problems import Place, Problem, YamlPath
+from composer.problems import Note, Place, Problem, YamlPath
+from composer.problems.suggest import listed
 from composer.types import ITEMS, UNBOUNDED, Kind, PortType, Several, Symbol
 
 if TYPE_CHECKING:
@@ -132,17 +133,20 @@ def of_other_items(checker: EdgeChecker, edges: Sequence[Edge]) -> Problem | Non
 
 
 def values_as_answers(
-    output: str, input_: str, several: Several, source: str, given: PortType, place: Place
+    checker: EdgeChecker, input_: str, outputs: Mapping[str, Endpoint], path: YamlPath
 ) -> Problem:
-    """C271: an output has an entry for each value of an input, not for each sample."""
-    message = f"output `{output}` is {shown(given)}: one entry for each value of input `{input_}`, not for each sample"
-    return Problem(
-        "C271",
-        "error",
-        message,
-        place,
-        helps=(_how_many(input_, several), *merge_help(source, input_, given)),
-    )
+    """C271: outputs have an entry for each value of an input, not for each sample; one problem for all of them."""
+    tree, several = checker.document.tree, checker.several[input_]
+    types = {name: checker.types[endpoint] for name, endpoint in outputs.items()}
+    first = next((name for name in outputs if types[name].kind in _MERGED), next(iter(outputs)))
+    each = f"one entry for each value of input `{input_}`, not for each sample"
+    message = f"output `{first}` is {shown(types[first])}: {each}"
+    others = [f"`{name}`" for name in outputs if name != first]
+    if others:
+        message += f"; and so {'is' if len(others) == 1 else 'are'} {listed('', others)}"
+    notes = tuple(Note(tree.place((*path, name)), "the same") for name in outputs if name != first)
+    helps = (_how_many(input_, several), *merge_help(text_of(outputs[first]), input_, types[first]))
+    return Problem("C271", "error", message, tree.place((*path, first)), notes=notes, helps=helps)
 
 
 def merge_help(source: str, input_: str, given: PortType) -> tuple[str, ...]:

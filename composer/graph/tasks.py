@@ -17,7 +17,6 @@ from composer.graph.checked import (
     Read,
     UsedPiece,
     Wired,
-    text_of,
 )
 from composer.graph.edges import EdgeChecker
 from composer.graph.node_inputs import NodeInputs
@@ -395,23 +394,22 @@ class TaskChecker:
 
     def _outputs(self, path: YamlPath) -> dict[str, Endpoint]:
         found = {}
+        values: dict[str, dict[str, Endpoint]] = {}
         for name, text in self.shape.outputs.items():
             endpoint = self._end(self.references.resolve(text, (*path, "outputs", name), code="C213"))
-            if endpoint is not None and not self._shows_values(name, endpoint, (*path, "outputs", name)):
+            if endpoint is None:
+                continue
+            type_ = self.edges.types.get(endpoint)
+            input_ = None if type_ is None else self.edges.counted_by_values(type_)
+            if input_ is None:
                 found[name] = endpoint
+            else:
+                values.setdefault(input_, {})[name] = endpoint
+        for input_, outputs in values.items():
+            from composer.graph.repetition import values_as_answers
+
+            self.findings.add(values_as_answers(self.edges, input_, outputs, (*path, "outputs")))
         return found
-
-    def _shows_values(self, name: str, endpoint: Endpoint, path: YamlPath) -> bool:
-        """C271, where an output has an entry for each value of an input of which a sample may have none or several."""
-        found = self.edges.types.get(endpoint)
-        input_ = None if found is None else self.edges.counted_by_values(found)
-        if found is None or input_ is None:
-            return False
-        from composer.graph.repetition import values_as_answers
-
-        several, place = self.edges.several[input_], self.callees.document.tree.place(path)
-        self.findings.add(values_as_answers(name, input_, several, text_of(endpoint), found, place))
-        return True
 
     def _loss(self, path: YamlPath) -> Endpoint | None:
         objective = self.shape.objective

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import combinations
 from typing import TYPE_CHECKING
 
 from composer.graph.alternatives import alternatives
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
 
 __all__ = ["UnfitEdges"]
 
+MOST_SWAPPED = 8
+"""A node with more inputs is not tried for two that are swapped."""
+
 
 @dataclass
 class UnfitEdges:
@@ -34,6 +38,8 @@ class UnfitEdges:
     def tell(self, unfit: list[Unfit], callee: Callee, edges: Collection[Edge]) -> None:
         """Tell of the edges of one node that do not fit. `edges` are all of them, where all are known."""
         swapped = swapped_pair(unfit)
+        if swapped is None and self._tells_swapped(unfit, edges):
+            return
         for fault in unfit:
             edge = fault.edge._replace(
                 given=self.checker.normal(fault.edge.given),
@@ -51,6 +57,30 @@ class UnfitEdges:
             problem = self._problem(fault, edge, callee, hints)
             notes = (*self._declared(edge, callee), *problem.notes)
             self.checker.faults.add(keys, replace(problem, notes=notes) if notes else problem)
+
+    def _tells_swapped(self, unfit: Sequence[Unfit], edges: Collection[Edge]) -> bool:
+        """Whether all edges of a node fit once two of one kind are changed over, which is then told at these two."""
+        if any(not fault.indices for fault in unfit) or len(edges) > MOST_SWAPPED:
+            return False
+        for one, other in combinations(edges, 2):
+            if one.wanted.kind != other.wanted.kind or one.source == other.source or one.port == other.port:
+                continue
+            changed = {id(one): other.given, id(other): one.given}
+            if self._all_fit([(changed.get(id(edge), edge.given), edge.wanted) for edge in edges]):
+                code = "C270" if any(map(self._counts_values, (one.given, other.given))) else "C203"
+                tree = self.checker.document.tree
+                message = f"`{one.port}` and `{other.port}` of `{one.node}` are swapped"
+                helps = (
+                    f"write `{one.port}: {text_of(other.source)}` and `{other.port}: {text_of(one.source)}`",
+                )
+                notes = (Note(tree.place(other.reference), f"the other one: {other.label}"),)
+                problem = Problem(code, "error", message, tree.place(one.reference), one.label, notes, helps)
+                self.checker.faults.add([("swapped", one.reference)], problem)
+                return True
+        return False
+
+    def _counts_values(self, port: PortType) -> bool:
+        return self.checker.counted_by_values(port) is not None
 
     def _declared(self, edge: Edge, callee: Callee) -> Iterator[Note]:
         """Where a piece declares the input at either end of an edge."""

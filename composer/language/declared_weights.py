@@ -96,6 +96,8 @@ class DeclaredWeights:
         if self.sort == "file" and self.file in _NOT_FILES:
             help = f"write `{FRESH}`, or `./{self.file}` for a file of that name"
             yield "file", f"`{self.file}` is not the name of a file with weights", help
+        elif self.sort == "file" and _resembles_fresh(self.file) and not self.path.exists():
+            yield "file", f"there is no file `{self.file}`", f"did you mean `{FRESH}`?"
         if self.sort == "file" and is_address(self.file):
             help = "save it as a file and name that, or name a repository of the Hub with `hub`"
             yield "file", f"`{self.file}` is an address, and nothing is fetched from one", help
@@ -121,6 +123,12 @@ class DeclaredWeights:
             if value and not value.strip("."):
                 help = "write words with dots between them"
                 yield key, f"`{value}` names nothing inside of a checkpoint", help
+
+
+def _resembles_fresh(text: str) -> bool:
+    from composer.problems.suggest import nearest
+
+    return "." not in text and "/" not in text and nearest(text.casefold(), [FRESH]) is not None
 
 
 def _is_hub_id(text: str) -> bool:

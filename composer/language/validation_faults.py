@@ -304,6 +304,8 @@ def _describe(path: YamlPath, form: Form[BaseModel]) -> str:
         return f"{section} `{path[-1]}`"
     if len(path) == 1:
         return f"`{path[0]}`"
+    if isinstance(path[-1], int):
+        return f"entry {path[-1] + 1} of {_describe(path[:-1], form)}"
     return f"`{path[-1]}` of {_describe(path[:-1], form)}"
 
 

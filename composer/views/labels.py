@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from types import MappingProxyType
 
@@ -63,10 +64,29 @@ def value_text(value: object) -> str:
     if value is None:
         return "null"
     if isinstance(value, (list, tuple)):
-        return "[" + ", ".join(map(value_text, value)) + "]"
+        return "[" + ", ".join(map(_inside, value)) + "]"
     if isinstance(value, Mapping):
-        return "{" + ", ".join(f"{key}: {value_text(item)}" for key, item in value.items()) + "}"
+        return "{" + ", ".join(f"{key}: {_inside(item)}" for key, item in value.items()) + "}"
+    return _plain(value) if not isinstance(value, str) else _quoted(value)
+
+
+def _inside(value: object) -> str:
+    """A value in a list or a map, where a comma or a bracket would be read as part of that."""
+    text = value_text(value)
+    return (
+        json.dumps(value, ensure_ascii=False)
+        if isinstance(value, str) and set(text) & set(",[]{}:#")
+        else text
+    )
+
+
+def _plain(value: object) -> str:
     return " ".join(str(value).split())
+
+
+def _quoted(text: str) -> str:
+    """A text as it is, in quotes where nobody could see where it begins and ends, or that it is empty."""
+    return text if text and text == _plain(text) else json.dumps(text, ensure_ascii=False)
 
 
 class Labels:

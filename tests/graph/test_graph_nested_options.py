@@ -109,7 +109,7 @@ def found(text: str, registry: Registry) -> list[Problem]:
         (
             "named: {here: {row: -1}}",
             "C206",
-            "toy.grid refuses its config: Input should be greater than or equal to 0",
+            "toy.grid refuses its config: 0 or more is expected",
             ("named.here.row: Counted from the top.",),
             "-1",
         ),
@@ -123,7 +123,7 @@ def found(text: str, registry: Registry) -> list[Problem]:
         (
             "sizes: [1, wide]",
             "C206",
-            "toy.grid refuses its config: Input should be a valid integer",
+            "toy.grid refuses its config: a whole number is expected",
             ("sizes: How large it is.",),
             "wide",
         ),

@@ -121,24 +121,27 @@ def _task_lines(name: str, task: Task, manifest: Manifest, weights: int) -> Iter
     yield f"task {name} ({task.precision}, reads {_size(weights)} of weights)"
     if task.summary:
         yield f"  {task.summary}"
+    names = [getattr(part, "node", "") or getattr(part, "name", "") for part in task.order]
+    stages = [part.decode.name for part in task.order if isinstance(part, GenerateEntry)]
+    width = max((20, *map(len, (*task.inputs, *task.ranges, *task.outputs, *names, *stages))))
     for label, entry in task.inputs.items():
         many = "" if entry.several is None else f", {Several(*entry.several)}"
-        yield f"  input   {label:<20} {entry.modality}{many}"
+        yield f"  input   {label:<{width}} {entry.modality}{many}"
     for label, span in task.ranges.items():
-        yield f"  range   {label:<20} {span}, best {span.best}"
+        yield f"  range   {label:<{width}} {span}, best {span.best}"
     for part in task.order:
         if isinstance(part, HostCallEntry):
-            yield f"  host    {part.node:<20} {part.uses}"
+            yield f"  host    {part.node:<{width}} {part.uses}"
             continue
         if isinstance(part, ReadEntry):
             spans = ", ".join(f"{name} {span}" for name, span in part.ranges.items())
-            yield f"  host    {part.node:<20} {part.read.modality}" + (f" ({spans})" if spans else "")
+            yield f"  host    {part.node:<{width}} {part.read.modality}" + (f" ({spans})" if spans else "")
             continue
         stage = part.decode if isinstance(part, GenerateEntry) else part
         programs = ", ".join(_program(program, manifest) for program in stage.programs)
-        yield f"  program {stage.name:<20} {programs}"
+        yield f"  program {stage.name:<{width}} {programs}"
     for label, output in task.outputs.items():
-        yield f"  output  {label:<20} {output.kind}"
+        yield f"  output  {label:<{width}} {output.kind}"
     parity = manifest.parity.get(name)
     if parity is not None:
         worst = max((each.max_rel for each in parity.differences), default=0.0)

@@ -156,14 +156,17 @@ class CompilePlan:
     def _task(self, task: TaskPlan) -> Iterator[str]:
         sizes = ", ".join(f"{name} {size}" for name, size in task.sizes.items())
         yield f"task {task.name} with {self.backend} ({task.precision}{', at ' + sizes if sizes else ''})"
+        nodes = [node for stage in task.stages for node in stage.nodes]
+        names = max((16, *(len(node.name) for node in nodes)))
+        calls = max((30, *(len(node.callee) for node in nodes)))
         for stage in task.stages:
             yield f"  stage {stage.name}"
-            yield f"    {'node':<16} {'calls':<30} {_columns(COLUMNS)}  status"
+            yield f"    {'node':<{names}} {'calls':<{calls}} {_columns(COLUMNS)}  status"
             for node in stage.nodes:
-                yield f"    {node.name:<16} {node.callee:<30} {_columns(_costs([node]))}  {node.status_text}"
+                yield f"    {node.name:<{names}} {node.callee:<{calls}} {_columns(_costs([node]))}  {node.status_text}"
                 for each in node.fallbacks:
                     yield f"      falls back: {each.target} x {each.count}, {each.reason} ({node.place})"
-            yield f"    {'together':<16} {'':<30} {_columns(_costs(stage.nodes))}"
+            yield f"    {'together':<{names}} {'':<{calls}} {_columns(_costs(stage.nodes))}"
         yield ""
 
 

@@ -199,13 +199,8 @@ class _TaskMeasuring:
         return result
 
     def _on_host(self, step: Step) -> bool:
-        """Whether a step reads what no tensor holds, such as text: it is no work for the device."""
-        read = [self.plan.type_of(slot) for slot in step.slots]
-        return any(
-            field.dtype == "object"
-            for port in read
-            for field in self.registry.kinds[port.kind].fields.values()
-        )
+        """Whether a step takes or gives what no tensor holds, such as text: it is no work for the device."""
+        return step.name in self.plan.task.on_host
 
     def _promised(self, step: Step) -> Any:
         """What the signature of a step promises."""
