@@ -137,6 +137,9 @@ class JsonConfig(_FieldsConfig):
 
     fields: dict[str, FieldType] = Field(min_length=1)
     """Key of the object to the type of its value: text, number, integer or flag. Each is an output."""
+    paths: dict[str, tuple[str | int, ...]] = Field(default_factory=dict)
+    """Field to the keys that lead to its value, where that is not a key of the object itself: `score: [result, 0,
+    score]` is in the first entry of the list `result`."""
     max_characters: int = Field(default=65536, ge=1, le=1048576)
     """A longer text is not parsed."""
 
@@ -144,6 +147,11 @@ class JsonConfig(_FieldsConfig):
     def _names_are_ports(self) -> Self:
         _hold_outputs(self.fields)
         self._hold_defaults(self.fields)
+        for name, path in self.paths.items():
+            if name not in self.fields:
+                raise ValueError(f"`paths` names {name}, which `fields` does not")
+            if not path or any(isinstance(step, int) and step < 0 for step in path):
+                raise ValueError(f"`paths`: the keys to {name} are one or more, and numbers count from 0")
         return self
 
 

@@ -205,6 +205,18 @@ def _first_object(text: str) -> Found | None:
     return None
 
 
+def _at(value: object, path: Sequence[str | int]) -> object | None:
+    """What keys and numbers of entries lead to; None where they lead nowhere."""
+    for step in path:
+        if isinstance(value, dict) and isinstance(step, str):
+            value = value.get(step)
+        elif isinstance(value, list) and isinstance(step, int) and step < len(value):
+            value = value[step]
+        else:
+            return None
+    return value
+
+
 def _refuse(constant: str) -> float:
     raise ValueError(f"{constant} is not JSON")
 
@@ -223,7 +235,13 @@ def build_pattern(config: PatternConfig) -> Fields:
 
 
 def build_json(config: JsonConfig) -> Fields:
-    return Fields(config.fields, config.default, _first_object, _from_json, config.max_characters)
+    def find(text: str) -> Found | None:
+        found = _first_object(text)
+        if found is None:
+            return None
+        return {name: _at(found, config.paths.get(name, (name,))) for name in config.fields}
+
+    return Fields(config.fields, config.default, find, _from_json, config.max_characters)
 
 
 def build_choice(config: ChoiceConfig) -> ChosenText:

@@ -91,6 +91,24 @@ def test_json_is_found_in_what_stands_around_it() -> None:
     }
 
 
+def test_json_fields_below_the_top() -> None:
+    paths = {"score": ("result", 0, "score"), "why": ("notes", "why")}
+    texts = [
+        'so: {"result": [{"score": 0.5}, {"score": 1}], "notes": {"why": "wet"}, "score": 7}',
+        '{"result": [], "notes": {"why": null}}',
+        '{"result": {"0": {"score": 1}}, "notes": ["why"]}',
+        "none",
+    ]
+    made = node(
+        "core.parse_json", fields={"score": "number", "why": "text"}, paths=paths, default={"why": "?"}
+    )
+    assert plain(made(text=texts)) == {
+        "score": [0.5, 0, 0, 0],
+        "why": ["wet", "?", "?", "?"],
+        "parsed": [True, False, False, False],
+    }
+
+
 def test_a_choice_is_named_once() -> None:
     choice = node("core.parse_choice", choices=["red", "dark red", "Blue"], default="Blue")
     texts = ["Dark  RED!", "it is red.", "blue", "red or blue", "redder", "", "red, red", "x" * 70_000]
@@ -119,6 +137,9 @@ def test_a_text_beyond_the_limit_is_not_parsed() -> None:
         ("core.parse_json", {"fields": {}}),
         ("core.parse_json", {"fields": {"a-b": "text"}}),
         ("core.parse_json", {"fields": {"a": "integer"}, "default": {"a": True}}),
+        ("core.parse_json", {"fields": {"a": "text"}, "paths": {"b": ("a",)}}),
+        ("core.parse_json", {"fields": {"a": "text"}, "paths": {"a": ()}}),
+        ("core.parse_json", {"fields": {"a": "text"}, "paths": {"a": (-1,)}}),
         ("core.parse_choice", {"choices": []}),
         ("core.parse_choice", {"choices": ["yes", " YES "]}),
         ("core.parse_choice", {"choices": ["yes", ""]}),
