@@ -66,7 +66,9 @@ def _unknown(registry: Registry, id: str) -> str:
     entries = {name for section in registry.sections() for name in section}
     known = entries | registry.plugins.keys()
     meant = as_id(id)
-    foreign = as_document(id, "show") or (library_help(id) if meant not in known else None)
+    foreign = as_document(id, "show") or (
+        library_help(id, registry.module_types) if meant not in known else None
+    )
     if foreign is not None:
         return foreign
     plugin, dot, name = meant.partition(".")

@@ -48,7 +48,7 @@ class EntryFinder:
                 self.findings.add(problem, ("C302", broken.origin, str(broken)))  # once per plugin
                 return None
         dotted = as_id(key)
-        foreign = library_help(key) if dotted not in section else None
+        foreign = library_help(key, section) if dotted not in section else None
         meant = Suggestion() if foreign else _meant(key, section, place)
         helps = [foreign] if foreign else list(meant.helps)
         if prefix in self._left_out:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 
 __all__ = ["as_id", "library_help"]
 
@@ -87,9 +88,15 @@ def as_id(text: str) -> str:
     return _SIGNS.sub(".", text).strip(". ")
 
 
-def library_help(name: str) -> str | None:
-    """How a part of another library comes in, where `name` is one: `timm`, `torch.nn.Linear`, `org/model`."""
+def library_help(name: str, offered: Iterable[str] = ()) -> str | None:
+    """How a part of another library comes in, where `name` is one: `torch.nn.Linear`, `org/model`.
+
+    `offered` are the ids that there are: those of the library are named where a plugin has some (`timm.backbone`).
+    """
     library = name.replace(":", ".").partition(".")[0].strip()
+    own = sorted(id for id in offered if id.startswith(f"{library}."))
+    if own and library in LIBRARIES:
+        return f"`{library}` is a library whose models come in by {', '.join(own)} (docs/models.md)"
     if library.lower().replace("-", "").replace("_", "") in _BARE:  # `openclip` is meant for `open_clip`
         what = f"`{library}` is a library: no installed plugin offers its parts"
     elif name.count("/") == 1 and not name.startswith((".", "/")):

@@ -143,8 +143,6 @@ def test_a_document_is_not_a_plugin(composer, action: str, name: str) -> None:
         "openclip.vit",
         "open_clip.ViT-B-32",
         "open-clip",
-        "timm.vit_base",
-        "transformers.CLIPModel",
         "torchvision.models.resnet50",
         "torchaudio.load",
         "diffusers.unet",
@@ -161,6 +159,18 @@ def test_a_name_of_a_known_library_is_answered_with_how_its_parts_come_in(compos
     assert (done.code, done.out) == (2, "")
     assert "composer plugins new" in done.err
     assert "core." not in done.err
+
+
+@pytest.mark.parametrize(
+    ("name", "offered"),
+    [("timm.vit_base", "timm.backbone"), ("transformers.CLIPModel", "transformers.dual_encoder")],
+)
+def test_a_name_of_a_library_that_a_plugin_brings_is_answered_with_its_types(
+    composer, name: str, offered: str
+) -> None:
+    done = composer("plugins", "show", name)
+    assert (done.code, done.out) == (2, "")
+    assert offered in done.err
 
 
 BROKEN = "raise ImportError('a library is missing')\n"
@@ -328,7 +338,7 @@ def test_every_entry_is_readable(composer) -> None:
 
 
 @pytest.mark.parametrize(
-    "id", ["timm", "transformers.BertModel", "torchvision.models.resnet50", "openai/clip"]
+    "id", ["detectron2", "diffusers.AutoPipeline", "torchvision.models.resnet50", "openai/clip"]
 )
 def test_a_name_of_a_library_is_answered_with_how_it_comes_in(composer, id: str) -> None:
     done = composer("plugins", "show", id)
@@ -341,7 +351,7 @@ def test_a_name_of_a_library_is_answered_with_how_it_comes_in(composer, id: str)
     [
         ("pool", "core.pool", "core.linear"),
         ("RESNET18", "resnet18 (", "resnet34"),
-        ("test_v?t", "test_vit (r160_in1k)", "test_vit2"),
+        ("test_v?t.*", "test_vit (r160_in1k)", "test_vit2"),
     ],
 )
 def test_a_pattern_finds_ids_and_names_of_models(composer, pattern: str, shown: str, hidden: str) -> None:

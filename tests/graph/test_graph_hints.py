@@ -190,12 +190,10 @@ def test_two_values_of_their_own_are_two_problems() -> None:
 @pytest.mark.parametrize(
     "name",
     [
-        "timm",
-        "timm.vit_base_patch16_224",
-        "transformers.BertModel",
+        "detectron2",
         "torchvision.models.resnet50",
         "torch.nn.Linear",
-        "transformers:AutoModel",
+        "diffusers:AutoPipeline",
         "google/vit-base-patch16-224",
         "open-clip.ViT-B-32",
     ],
@@ -213,3 +211,20 @@ def test_a_name_of_a_library_is_answered_with_how_it_comes_in(name: str) -> None
     assert "`composer plugins new`" in help_
     assert "core." not in help_
     assert problem.fix == ()
+
+
+@pytest.mark.parametrize(
+    ("name", "offered"),
+    [
+        ("timm", "timm.backbone"),
+        ("timm.vit_base_patch16_224", "timm.backbone"),
+        ("transformers.BertModel", "transformers.text_encoder"),
+        ("transformers:AutoModel", "transformers.vision_encoder"),
+    ],
+)
+def test_a_name_of_a_library_that_a_plugin_brings_names_its_types(name: str, offered: str) -> None:
+    text = f"composer: 1\nmodules: {{m: {{uses: '{name}'}}}}\n"
+    (problem,) = [each for each in checked(text).problems if each.code == "C201"]
+    (help_,) = problem.helps
+    assert offered in help_
+    assert "docs/models.md" in help_
