@@ -25,6 +25,7 @@ TOPICS = {
     "artifact": "Artifacts",
     "sharing": "Many tasks in one artifact",
     "rows": "Many rows",
+    "language": "Language models",
 }
 
 

@@ -227,7 +227,9 @@ class Generator:
         self.decoder = decoder_of(decoder, generation.prompt, node.module.type.title)
         self.prompt = generation.prompt
         self.tokenizer = tokenizer_for(registry, vocabulary, shared)
-        _check_ids(node.module.name, vocabulary, self.tokenizer, is_prompted=bool(generation.prompt))
+        _check_ids(
+            node.module.name, vocabulary, self.tokenizer, opens_alike=generation.opens_as_its_tokenizer
+        )
         self.framing = framing
         try:
             self.search = bind_search(
@@ -296,7 +298,7 @@ def _first_tensor(memory: Mapping[str, Any]) -> Tensor:
     return tensor
 
 
-def _check_ids(module: str, vocabulary: Vocabulary, tokenizer: Any, *, is_prompted: bool) -> None:
+def _check_ids(module: str, vocabulary: Vocabulary, tokenizer: Any, *, opens_alike: bool) -> None:
     """A decoder and its vocabulary must agree on the special tokens: otherwise texts never end, or end at any word."""
     special = getattr(tokenizer, "special", None)
     if special is None:
@@ -304,8 +306,8 @@ def _check_ids(module: str, vocabulary: Vocabulary, tokenizer: Any, *, is_prompt
     found = {"start": special.start, "end": special.end, "pad": special.padding}
     tokens = {"start": vocabulary.start, "end": vocabulary.end, "pad": vocabulary.pad}
     meant = {name: (id,) for name, id in tokens.items()} | {"end": (vocabulary.end, *vocabulary.stop)}
-    if is_prompted:
-        del found["start"]  # which is never fed
+    if not opens_alike:
+        del found["start"]  # which is its own, or never fed
     wrong = [name for name, id in found.items() if id is not None and id not in meant[name]]
     if wrong:
         raise InputError(

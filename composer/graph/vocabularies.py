@@ -142,7 +142,7 @@ class Vocabularies:
             notes = tuple(note for note in carried.notes(self.document) if note.place != place)
             helps = (f"write `{name}: {wanted}` in the `with` of `{module.name}`",)
             self.findings.add(Problem("C206", "error", message, place, "", notes, helps))
-        is_fed = not _begins_with_a_prompt(module)
+        is_fed = _opens_as_its_tokenizer(module)
         if not wrong and vocabulary.start == vocabulary.end and ids.start != ids.end and is_fed:
             message = f"{module.type.id} refuses its config: start and end are both {vocabulary.end}"
             helps = ("a text ends at the token that opens it: give two different ids",)
@@ -192,17 +192,16 @@ def _writer(module: CheckedModule) -> Owner:
     return Owner(module.name, module.config, ports, module.path, module.name)
 
 
-def _begins_with_a_prompt(module: CheckedModule) -> bool:
-    """Whether a decoder is never fed its start token."""
-    return module.type.generation is not None and bool(module.type.generation.prompt)
+def _opens_as_its_tokenizer(module: CheckedModule) -> bool:
+    return module.type.generation is not None and module.type.generation.opens_as_its_tokenizer
 
 
 def _is_meant(name: str, wanted: int, module: CheckedModule, vocabulary: Vocabulary) -> bool:
     """Whether a decoder can do with what its tokenizer calls its start, end or pad.
 
-    Any of the tokens that end its texts may be the end, and the start is one only where it is fed.
+    Any of the tokens that end its texts may be the end, and the start may be its own.
     """
-    if name == "start" and _begins_with_a_prompt(module):
+    if name == "start" and not _opens_as_its_tokenizer(module):
         return True
     return wanted == getattr(vocabulary, name) or (name == "end" and wanted in vocabulary.stop)
 

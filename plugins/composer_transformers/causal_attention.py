@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-__all__ = ["ATTENTION", "Attending", "FromStep", "WholeText"]
+__all__ = ["ATTENTION", "Attending", "FromStep", "WholeText", "register_attention"]
 
 ATTENTION = "composer"
 """The name under which the library knows the function."""
@@ -31,8 +31,13 @@ class Attending(Protocol):
         scale: float,
         dropout: float,
         window: int | None,
+        causal: bool,
+        bias: Tensor | None,
     ) -> Tensor:
-        """query[B, heads, L, d], key and value[B, groups, L, d] → [B, L, heads, d]."""
+        """query[B, heads, L, d], key and value[B, groups, L, d] → [B, L, heads, d].
+
+        `bias` is added to the scores; `causal` says whether a decoder's own tokens are looked at, and not a memory.
+        """
 
 
 def _attend(
@@ -46,12 +51,21 @@ def _attend(
     scaling: float | None = None,
     dropout: float = 0.0,
     sliding_window: int | None = None,
+    position_bias: Tensor | None = None,
     **others: Any,
 ) -> tuple[Tensor, None]:
     """The function that transformers calls."""
     scale = query.shape[-1] ** -0.5 if scaling is None else scaling
     found = attending.attend(
-        module.layer_idx, query, key, value, scale=scale, dropout=dropout, window=sliding_window
+        module.layer_idx or 0,
+        query,
+        key,
+        value,
+        scale=scale,
+        dropout=dropout,
+        window=sliding_window,
+        causal=bool(getattr(module, "is_causal", True)),
+        bias=position_bias,
     )
     return found, None
 
@@ -86,6 +100,8 @@ class WholeText:
         scale: float,
         dropout: float,
         window: int | None,
+        causal: bool,
+        bias: Tensor | None,
     ) -> Tensor:
         if self.kept is not None:
             self.kept.append(torch.stack((key, value)))
@@ -147,6 +163,8 @@ class FromStep:
         scale: float,
         dropout: float,
         window: int | None,
+        causal: bool,
+        bias: Tensor | None,
     ) -> Tensor:
         beams, groups = query.shape[2], key.shape[1]
         own = torch.stack((key, value)).transpose(2, 3)  # [2, B, K, G, d]

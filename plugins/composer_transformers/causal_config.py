@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import ClassVar
 
 from pydantic import Field, JsonValue, ValidationInfo, field_validator, model_validator
 from typing_extensions import Self
@@ -11,7 +12,7 @@ from typing_extensions import Self
 from composer.plugin import Config, Vocabulary, folder_of, is_file
 from composer.problems import nearest
 from composer_transformers.families import CAUSAL_FAMILIES, Family
-from composer_transformers.model_facts import ModelFacts, facts_of, special_ids
+from composer_transformers.model_facts import ModelFacts, defaults_of, facts_of, special_ids
 from composer_transformers.model_folder import config_of, generation_config_of, tokenizer_in
 
 __all__ = ["CausalConfig"]
@@ -23,6 +24,10 @@ ANY_TOKENIZER = "bert-uncased"
 class CausalConfig(Config):
     """`with` of `transformers.causal_lm`: `family` and `config`, or `folder`."""
 
+    families: ClassVar[Mapping[str, Family]] = CAUSAL_FAMILIES
+    """Those that the type knows."""
+    opening: ClassVar[tuple[str, ...]] = ("bos",)
+    """Which of the library's special tokens opens a text, the first that the config names."""
     family: str | None = None
     """A family of decoder-only models: llama, smollm, qwen2, qwen3, mistral, gemma3, gpt2."""
     config: dict[str, JsonValue] = Field(default_factory=dict)
@@ -45,12 +50,10 @@ class CausalConfig(Config):
     @field_validator("family")
     @classmethod
     def _known_family(cls, value: str | None) -> str | None:
-        if value is not None and value not in CAUSAL_FAMILIES:
-            near = nearest(value, tuple(CAUSAL_FAMILIES))
+        if value is not None and value not in cls.families:
+            near = nearest(value, tuple(cls.families))
             guess = f"did you mean `{near}`? " if near else ""
-            raise ValueError(
-                f"no family is called {value!r:.60}; {guess}there are {', '.join(CAUSAL_FAMILIES)}"
-            )
+            raise ValueError(f"no family is called {value!r:.60}; {guess}there are {', '.join(cls.families)}")
         return value
 
     @field_validator("folder")
@@ -60,7 +63,7 @@ class CausalConfig(Config):
         if value is None:
             return None
         folder = (folder_of(info) or Path()) / value
-        _family_of(folder, config_of(folder))
+        _family_of(folder, config_of(folder), cls.families)
         return str(folder.absolute())
 
     @field_validator("tokenizer")
@@ -93,9 +96,9 @@ class CausalConfig(Config):
     def row(self) -> Family:
         """The family."""
         if self.folder is not None:
-            return _family_of(Path(self.folder), config_of(Path(self.folder)))
+            return _family_of(Path(self.folder), config_of(Path(self.folder)), self.families)
         assert self.family is not None
-        return CAUSAL_FAMILIES[self.family]
+        return self.families[self.family]
 
     @property
     def values(self) -> Mapping[str, JsonValue]:
@@ -111,7 +114,8 @@ class CausalConfig(Config):
     @property
     def ids(self) -> dict[str, int]:
         """start, end and pad."""
-        start, ends, pad = (self._ids_of(name) for name in ("bos", "eos", "pad"))
+        ends, pad = self._ids_of("eos"), self._ids_of("pad")
+        start = next((given for name in self.opening if (given := self._ids_of(name))), ())
         end = self.end if self.end is not None else next(iter(ends), 0)
         found = {"start": self.start, "pad": self.pad}
         own = {"start": next(iter(start), end), "pad": next(iter(pad), end)}
@@ -138,15 +142,15 @@ class CausalConfig(Config):
 
     def _ids_of(self, name: str) -> tuple[int, ...]:
         generation = {} if self.folder is None else generation_config_of(Path(self.folder))
-        return special_ids(name, generation, self.values)
+        return special_ids(name, generation, self.values, defaults_of(self.row))
 
 
-def _family_of(folder: Path, config: Mapping[str, JsonValue]) -> Family:
+def _family_of(folder: Path, config: Mapping[str, JsonValue], families: Mapping[str, Family]) -> Family:
     """The family that a published config names. Raises ValueError where there is no such one."""
     model_type = config.get("model_type")
-    for family in CAUSAL_FAMILIES.values():
+    for family in families.values():
         if family.model_type == model_type:
             return family
-    known = ", ".join(dict.fromkeys(family.model_type for family in CAUSAL_FAMILIES.values()))
+    known = ", ".join(dict.fromkeys(family.model_type for family in families.values()))
     what = f"is a model of the type {model_type!r:.60}" if model_type else "does not say its model_type"
-    raise ValueError(f"{folder / 'config.json'} {what}; decoder-only models are read of the types {known}")
+    raise ValueError(f"{folder / 'config.json'} {what}; models are read of the types {known}")

@@ -30,7 +30,18 @@ def _rules(parameters: Mapping[str, Any]) -> tuple[Rule, ...]:
     )
 
 
+def _seq2seq_rules(parameters: Mapping[str, Any]) -> tuple[Rule, ...]:
+    return (
+        Rule(r".*EncDecAttention\.relative_attention_bias\.weight", None, "a table that T5 never looked at"),
+        Rule(
+            r"(.*embed_positions\.weight)", r"\1", name="positions of sines, which are computed", spare=True
+        ),
+        Rule(r"(.*)", r"\1"),
+    )
+
+
 LAYOUTS: tuple[Layout, ...] = (
+    Layout("transformers-seq2seq", "Older checkpoints of t5, bart and marian.", _seq2seq_rules),
     Layout(
         "transformers-lm",
         "Older checkpoints of language models, and those saved without their head or inside a model of pictures.",

@@ -41,7 +41,11 @@ CAUSAL_FAMILIES = _rows(
 )
 """Decoder-only models, by the name that documents write."""
 
-SEQ2SEQ_FAMILIES: dict[str, Family] = {}
+SEQ2SEQ_FAMILIES = _rows(
+    Family("t5", "t5", "T5Config", "T5Model", "T5ForConditionalGeneration"),
+    Family("bart", "bart", "BartConfig", "BartModel", "BartForConditionalGeneration", learned_positions=True),
+    Family("marian", "marian", "MarianConfig", "MarianModel", "MarianMTModel", learned_positions=True),
+)
 """Encoders with decoders."""
 
 GENERATOR_FAMILIES = {**CAUSAL_FAMILIES, **SEQ2SEQ_FAMILIES}

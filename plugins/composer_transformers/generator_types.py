@@ -7,7 +7,9 @@ from typing import Any
 
 from composer.plugin import Generation, Method, ModuleType
 from composer_transformers import causal_signatures as causal
+from composer_transformers import seq2seq_signatures as seq2seq
 from composer_transformers.causal_config import CausalConfig
+from composer_transformers.seq2seq_config import Seq2SeqConfig
 
 __all__ = ["GENERATORS"]
 
@@ -70,4 +72,51 @@ CAUSAL_LM = ModuleType(
     examples=_EXAMPLES,
 )
 
-GENERATORS: tuple[ModuleType, ...] = (CAUSAL_LM,)
+_SHORT = {"vocab_size": 120, "d_model": 32, "pad_token_id": 0, "eos_token_id": 2, "decoder_start_token_id": 1}
+_BART = {
+    **_SHORT,
+    "encoder_layers": 2,
+    "decoder_layers": 2,
+    "encoder_attention_heads": 4,
+    "decoder_attention_heads": 4,
+    "encoder_ffn_dim": 48,
+    "decoder_ffn_dim": 48,
+    "max_position_embeddings": 48,
+}
+
+SEQ2SEQ = ModuleType(
+    "transformers.seq2seq",
+    Seq2SeqConfig,
+    {
+        "forward": Method(
+            seq2seq.encode, attribute="encode", summary="The states of a text, as a decoder's memory."
+        ),
+        "teach": Method(
+            seq2seq.teach,
+            attribute="teach",
+            summary="Scores of every token of a reply to a memory, of which it sees those before: for training.",
+        ),
+    },
+    "composer_transformers.seq2seq_model:build_seq2seq",
+    "An encoder with a decoder that reads it: t5, bart, marian.",
+    made_for=_made_for,
+    layout=lambda config: "transformers-seq2seq",
+    generation=Generation(seq2seq.generate, Seq2SeqConfig.vocabulary, own_start=True),
+    examples=(
+        {
+            "family": "t5",
+            "config": {
+                **_SHORT,
+                "d_kv": 8,
+                "d_ff": 48,
+                "num_layers": 2,
+                "num_decoder_layers": 2,
+                "num_heads": 4,
+            },
+        },
+        {"family": "bart", "config": _BART},
+        {"family": "marian", "config": _BART},
+    ),
+)
+
+GENERATORS: tuple[ModuleType, ...] = (CAUSAL_LM, SEQ2SEQ)

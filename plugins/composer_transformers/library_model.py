@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -44,8 +45,20 @@ def library_model(
     except Exception as error:  # each class raises what it likes for a value that it refuses
         told = str(error).strip().splitlines() or [type(error).__name__]
         raise InputError(f"transformers refuses the config of a {model_class}: {told[-1].strip()}") from error
+    _set_apart(model)
     _fill_transient(model)
     return model
+
+
+def _set_apart(model: PreTrainedModel) -> None:
+    """Make buffers of parameters that the library never saves, such as positions of sines: they are computed."""
+    unsaved = [re.compile(pattern) for pattern in model._keys_to_ignore_on_save or ()]
+    for name, parameter in list(model.named_parameters()):
+        if any(pattern.fullmatch(name) for pattern in unsaved):
+            owner, _, leaf = name.rpartition(".")
+            part = model.get_submodule(owner)
+            del part._parameters[leaf]
+            part.register_buffer(leaf, parameter.detach(), persistent=False)
 
 
 def _fill_transient(model: PreTrainedModel) -> None:

@@ -12,10 +12,21 @@ from composer.problems import nearest
 from composer_transformers.families import Family
 from composer_transformers.model_folder import JSON
 
-__all__ = ["ModelFacts", "facts_of", "special_ids"]
+__all__ = ["ModelFacts", "defaults_of", "facts_of", "special_ids"]
 
 MOST = {"vocabulary": 1 << 24, "width": 1 << 20, "layers": 1 << 12, "heads": 1 << 12, "positions": 1 << 30}
 """More than any model has: a larger size is an error in the config, and would decide the size of a table."""
+ENDLESS = 1 << 20
+"""Positions of a model whose positions are relative."""
+ALSO = (
+    "rope_theta",
+    "rope_scaling",
+    "model_type",
+    "decoder_start_token_id",
+    "forced_bos_token_id",
+    "forced_eos_token_id",
+)
+"""Keys that configs have beside the fields of their class."""
 MOVING_ROPES = ("dynamic", "longrope", "su")
 """Rotary positions that depend on how long the longest text of a batch is: no text would be the same alone."""
 
@@ -68,7 +79,9 @@ def facts_of(
     return ModelFacts(
         width=width,
         vocabulary=values.size("vocab_size", "vocabulary"),
-        positions=values.size("max_position_embeddings", "positions", required=False),
+        positions=values.size("max_position_embeddings", "positions", required=False)
+        if values.value("max_position_embeddings") is not None
+        else ENDLESS,
         layers=values.size("num_hidden_layers", "layers"),
         heads=heads,
         key_value_heads=groups,
@@ -101,7 +114,7 @@ class _Values:
         return found
 
     def hold_names(self) -> None:
-        names = [*self.fields, *self.renames, "rope_theta", "rope_scaling", "model_type"]
+        names = [*self.fields, *self.renames, *ALSO]
         for name in self.config:
             if name not in names:
                 near = nearest(name, names)
@@ -130,6 +143,11 @@ def _rope_types(found: JSON) -> list[str]:
         return []
     own = [found[name] for name in ("rope_type", "type") if isinstance(found.get(name), str)]
     return [str(kind) for kind in own] + [kind for each in found.values() for kind in _rope_types(each)]
+
+
+def defaults_of(family: Family) -> Mapping[str, JSON]:
+    """What the library takes for what a config does not say."""
+    return _known()[family.config_class]["fields"]
 
 
 def special_ids(name: str, *configs: Mapping[str, JSON]) -> tuple[int, ...]:

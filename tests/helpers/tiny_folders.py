@@ -53,6 +53,41 @@ CONFIGS: dict[str, dict[str, Any]] = {
     },
     "gpt2": {**SIZES, "scale_attn_by_inverse_layer_idx": True},
 }
+SHORT = {
+    "vocab_size": WORDS + len(MARKS),
+    "d_model": 32,
+    "pad_token_id": PAD,
+    "eos_token_id": END,
+    "bos_token_id": START,
+    "dropout": 0.0,
+}
+BART = {
+    **SHORT,
+    "encoder_layers": 2,
+    "decoder_layers": 2,
+    "encoder_attention_heads": 4,
+    "decoder_attention_heads": 4,
+    "encoder_ffn_dim": 48,
+    "decoder_ffn_dim": 48,
+    "max_position_embeddings": 64,
+    "init_std": 0.35,
+    "forced_eos_token_id": None,
+}
+SEQ2SEQ_CONFIGS: dict[str, dict[str, Any]] = {
+    "t5": {
+        **{name: value for name, value in SHORT.items() if name not in ("bos_token_id", "dropout")},
+        "d_kv": 8,
+        "d_ff": 48,
+        "num_layers": 2,
+        "num_decoder_layers": 2,
+        "num_heads": 4,
+        "decoder_start_token_id": PAD,
+        "initializer_factor": 4.0,
+        "feed_forward_proj": "gated-gelu",
+    },
+    "bart": {**BART, "decoder_start_token_id": END, "scale_embedding": True},
+    "marian": {**BART, "decoder_start_token_id": PAD},
+}
 
 
 def save_tokenizer(folder: Path) -> None:
@@ -69,7 +104,7 @@ def save_tokenizer(folder: Path) -> None:
 def tiny_model(name: str) -> Any:
     """A model of the library with random weights, the same ones each time."""
     family = GENERATOR_FAMILIES[name.partition("-")[0]]
-    config = getattr(transformers, family.config_class)(**CONFIGS[name])
+    config = getattr(transformers, family.config_class)(**{**CONFIGS, **SEQ2SEQ_CONFIGS}[name])
     torch.manual_seed(5)
     model = getattr(transformers, family.whole_class)(config).eval()
     with torch.no_grad():

@@ -70,6 +70,13 @@ class Generation:
     """The input ports that make the prompt; none for a decoder that begins with the start token."""
     not_exportable: str = ""
     """Why `torch.export` cannot take its start, its prefill and its step; empty where it can."""
+    own_start: bool = False
+    """Whether its texts are opened by a token of its own, whatever its tokenizer opens texts with."""
+
+    @property
+    def opens_as_its_tokenizer(self) -> bool:
+        """Whether its start is the one that its tokenizer has; a decoder with a prompt is never fed one."""
+        return not self.prompt and not self.own_start
 
 
 @dataclass(frozen=True)

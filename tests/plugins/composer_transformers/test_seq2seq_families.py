@@ -1,0 +1,88 @@
+"""Encoders with decoders against transformers called by hand: the same texts, alone and in batches; the same scores."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import pytest
+import torch
+from tiny_folders import END, PAD, SEQ2SEQ_CONFIGS, save_folder
+
+import composer
+from composer.execution import Model
+from composer.types import States, Tokens
+
+DOCUMENT = """\
+composer: 1
+modules:
+  model: {uses: transformers.seq2seq, with: {folder: model}, weights: model}
+tasks:
+  greedy:
+    inputs: {text: {modality: text, for: model}}
+    nodes:
+      read:  {call: model, inputs: {tokens: text.tokens}}
+      reply: {generate: model, inputs: {memory: read}, with: {max_tokens: 9}}
+    outputs: {ids: reply.ids}
+  beam:
+    inputs: {text: {modality: text, for: model}}
+    nodes:
+      read:  {call: model, inputs: {tokens: text.tokens}}
+      reply:
+        generate: model
+        inputs: {memory: read}
+        with: {max_tokens: 9, search: {uses: core.beam, with: {beams: 3, length_penalty: 1.0}}}
+    outputs: {ids: reply.ids}
+"""
+TEXTS = ["w3 w17 w5 w40 w8 w9 w22 w1", "w60 w2", "w33 w34 w35 w36 w90"]
+
+
+class Case(NamedTuple):
+    theirs: Any
+    model: Model
+
+
+@pytest.fixture(scope="module", params=SEQ2SEQ_CONFIGS)
+def case(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Case:
+    folder = tmp_path_factory.mktemp(request.param)
+    theirs = save_folder(folder / "model", request.param)
+    (folder / "a.yaml").write_text(DOCUMENT)
+    return Case(theirs, composer.load(folder / "a.yaml"))
+
+
+def ids_of(texts: Sequence[str]) -> dict[str, torch.Tensor]:
+    rows = [[int(word[1:]) + 4 for word in text.split()] for text in texts]
+    longest = max(map(len, rows))
+    ids = torch.tensor([row + [PAD] * (longest - len(row)) for row in rows])
+    mask = torch.tensor([[1] * len(row) + [0] * (longest - len(row)) for row in rows])
+    return {"input_ids": ids, "attention_mask": mask}
+
+
+def written(ids: Any) -> list[list[int]]:
+    """What stands between the token that opens a text and the one that ends it."""
+    rows = [list(map(int, row))[1:] for row in ids]
+    return [row[: row.index(END)] if END in row else row for row in rows]
+
+
+@pytest.mark.parametrize("task", ["greedy", "beam"])
+def test_texts_are_those_of_generate(case: Case, task: str) -> None:
+    beams = 3 if task == "beam" else 1
+    with torch.no_grad():
+        found = case.theirs.generate(**ids_of(TEXTS), max_new_tokens=9, do_sample=False, num_beams=beams)
+    wanted = written(found)
+    assert len({str(row) for row in wanted}) > 1
+    together = written(case.model.run(task, text=TEXTS)["ids"])
+    assert [row[: len(want)] for row, want in zip(together, wanted, strict=True)] == wanted
+    for text, want in zip(TEXTS, wanted, strict=True):
+        assert written([case.model.run(task, text=text)["ids"]]) == [want]
+
+
+def test_what_is_taught_is_scored_as_by_the_library(case: Case) -> None:
+    given, reply = ids_of(TEXTS), torch.tensor([[7, 8, 9, END]] * 3)
+    start = torch.full((3, 1), case.theirs.config.decoder_start_token_id)
+    with torch.no_grad():
+        wanted = case.theirs(**given, decoder_input_ids=torch.cat((start, reply[:, :-1]), 1)).logits
+        module: Any = case.model.modules["model"]
+        memory: States = module.encode(tokens=Tokens(given["input_ids"], given["attention_mask"]))
+        found = module.teach(memory=memory, reply=Tokens(reply, torch.ones_like(reply)))
+    torch.testing.assert_close(found, wanted, rtol=1e-4, atol=1e-4)
