@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from fresh_environments import fresh_environment
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -86,3 +89,44 @@ def test_the_constraints_satisfy_the_declared_ranges() -> None:
     ]:
         requirement = Requirement(text)
         assert pinned[canonicalize_name(requirement.name)] in requirement.specifier, text
+
+
+@pytest.mark.slow
+def test_one_installation_brings_everything_first_party(tmp_path: Path) -> None:
+    """A wheel of what git tracks, in an environment of its own: every plugin is found there, loads, and is whole."""
+    source = tmp_path / "source"
+    for path in tracked_files():
+        target = source / path.relative_to(ROOT)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(path, target)
+    python = fresh_environment(tmp_path / "venv")
+    install = [python, "-m", "pip", "install", "--quiet", "--no-deps", "--no-build-isolation", str(source)]
+    done = subprocess.run(install, capture_output=True, text=True, check=False, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    points = PROJECT["project"]["entry-points"]["composer"]
+    shown = subprocess.run(
+        [python, "-c", WHERE, json.dumps(points)], capture_output=True, text=True, check=False, cwd=tmp_path
+    )
+    assert shown.returncode == 0, shown.stderr
+    found = json.loads(shown.stdout)
+    assert found["plugins"] == sorted(points)
+    assert found["broken"] == []
+    assert all(Path(place).is_relative_to(tmp_path / "venv") for place in found["places"]), found["places"]
+    assert found["problems"] == dict.fromkeys(found["problems"], 0)
+    assert len(found["problems"]) >= 4
+
+
+WHERE = """
+import importlib, json, sys
+import composer
+from composer.plugin import load_registry
+
+points = json.loads(sys.argv[1])
+registry = load_registry()
+print(json.dumps({
+    "plugins": sorted(name for name in registry.plugins if name in points),
+    "broken": [str(each) for each in registry.broken],
+    "places": [composer.__file__, *(importlib.import_module(name).__file__ for name in points.values())],
+    "problems": {name: len(composer.check(name).problems) for name in registry.documents},
+}))
+"""
