@@ -41,6 +41,15 @@ class LinearConfig(Config):
     """Whether a learned offset is added."""
 
 
+class ClassVectorsConfig(Config):
+    """`with` of `core.class_vectors`."""
+
+    classes: int = Field(ge=1)
+    """How many classes there are."""
+    width: int = Field(ge=1)
+    """Width of the vector of each class."""
+
+
 class LayerNormConfig(Config):
     """`with` of `core.layer_norm`."""
 

@@ -7,6 +7,7 @@ from composer.types import UNBOUNDED, PortType, Signature
 from composer_core.configs import (
     ActivationConfig,
     ArgmaxConfig,
+    ClassVectorsConfig,
     ContrastiveConfig,
     DropoutConfig,
     LayerNormConfig,
@@ -97,6 +98,11 @@ def _linear_scores(config: LinearConfig) -> Signature:
     before, after = config.input_dim or "D", config.output_dim
     inputs, outputs = {"embedding": f"embedding[B, {before}]"}, {"scores": f"scores[B, {after}]"}
     return Signature(inputs, outputs, fixed=_INPUT_DIM)
+
+
+def _class_vectors(config: ClassVectorsConfig) -> Signature:
+    inputs = {"probabilities": f"probabilities[B, {config.classes}]"}
+    return Signature(inputs, {"embedding": f"embedding[B, {config.width}]"})
 
 
 def _layer_norm(config: LayerNormConfig) -> Signature:
@@ -239,6 +245,18 @@ MODULE_TYPES: tuple[ModuleType, ...] = (
         "A learned linear map of the width: an adapter, a projection or a classifier.",
         adapter=_adapt_width,
         examples=({"input_dim": 6, "output_dim": 10},),
+    ),
+    ModuleType(
+        "core.class_vectors",
+        ClassVectorsConfig,
+        {
+            "forward": Method(
+                _class_vectors, summary="The mean of all vectors, by the probability of each class."
+            ),
+        },
+        "composer_core.widths:build_class_vectors",
+        "A learned vector for each class: of a name, an answer, a label.",
+        examples=({"classes": 5, "width": 6},),
     ),
     ModuleType(
         "core.layer_norm",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from composer.types import States
-from composer_core.configs import LayerNormConfig, LinearConfig
+from composer_core.configs import ClassVectorsConfig, LayerNormConfig, LinearConfig
 
 __all__ = ["LayerNorm", "Linear", "build_layer_norm", "build_linear"]
 
@@ -30,6 +30,18 @@ class Linear(nn.Module):
         return self.map(embedding)
 
 
+class ClassVectors(nn.Module):
+    """A vector for each class; parameter `vectors.weight`."""
+
+    def __init__(self, *, classes: int, width: int) -> None:
+        super().__init__()
+        self.vectors = nn.Embedding(classes, width)
+
+    def forward(self, *, probabilities: Tensor) -> Tensor:
+        """probabilities[B, K] → embedding[B, D], the mean of the vectors by probability."""
+        return probabilities.to(self.vectors.weight.dtype) @ self.vectors.weight
+
+
 class LayerNorm(nn.Module):
     """Normalises each of states[B, N, dim] over its width."""
 
@@ -44,6 +56,10 @@ class LayerNorm(nn.Module):
 def build_linear(config: LinearConfig) -> Linear:
     assert config.input_dim is not None  # the checker fills it in from the calls
     return Linear(input_dim=config.input_dim, output_dim=config.output_dim, bias=config.bias)
+
+
+def build_class_vectors(config: ClassVectorsConfig) -> ClassVectors:
+    return ClassVectors(classes=config.classes, width=config.width)
 
 
 def build_layer_norm(config: LayerNormConfig) -> LayerNorm:

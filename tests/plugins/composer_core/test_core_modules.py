@@ -137,3 +137,10 @@ def test_token_loss_averages_over_the_labels_that_count(build: Build) -> None:
 def test_token_loss_of_no_label_is_zero(build: Build) -> None:
     loss = build("core.token_loss")(logits=states(1, 2, 3).values, labels=torch.full((1, 2), -100))
     assert loss.item() == 0.0
+
+
+def test_class_vectors_are_mixed_by_probability(build: Build) -> None:
+    module = build("core.class_vectors", classes=3, width=4)
+    table = module.vectors.weight.detach()
+    half = module(probabilities=torch.tensor([[0.5, 0.0, 0.5]])).detach()
+    torch.testing.assert_close(half[0], (table[0] + table[2]) / 2)

