@@ -72,7 +72,9 @@ def dinov2(models: Path) -> None:
     by_shape = {tuple(value.shape): value for key, value in checkpoint.items() if not key.startswith(start)}
     positions = [by_shape[1, 1, 384], by_shape[1, 37 * 37, 384]]
     tensors["embeddings.position_embeddings"] = torch.cat(positions, dim=1)
-    tensors["embeddings.mask_token"] = torch.zeros(1, 384)  # of pretraining alone, so that the export lacks it
+    tensors["embeddings.mask_token"] = torch.zeros(
+        1, 384
+    )  # of pretraining alone, so that the export lacks it
     folder = models / "dinov2-focus"
     folder.mkdir(parents=True)
     save_file(tensors, folder / "model.safetensors")
