@@ -12,6 +12,7 @@ from composer.problems import Note, Problem
 
 __all__ = ["clashes"]
 
+_NOTHING = object()
 _DECLARED = {"parameters": "parameter", "modules": "module", "pieces": "piece", "tasks": "task"}
 
 
@@ -30,7 +31,8 @@ def clashes(
                 for later in sorted(behind[other] - behind[one]):
                     for section, name in declared[earlier].keys() & declared[later].keys():
                         entry = (section, name)
-                        settled = section == "parameters" and entry in declared[number]
+                        own = declared[number].get(entry, _NOTHING)
+                        settled = own is None or (section == "parameters" and own is not _NOTHING)
                         alike = declared[earlier][entry] == declared[later][entry]
                         if not (settled or alike or entry in told):
                             told.add(entry)

