@@ -371,7 +371,9 @@ class TestSeveral:
     def test_a_removal_settles_anything(self, several: Path) -> None:
         (several / "other.yaml").write_text(VECTORS.replace("how: $how", "how: max"))
         body = BOTH.replace("v: {piece: vector, inputs: s}", "v: {uses: core.pool, inputs: s}")
-        head = "extends: [vectors.yaml, other.yaml, sums.yaml]\npieces: {vector: null}\nparameters: {how: null}"
+        head = (
+            "extends: [vectors.yaml, other.yaml, sums.yaml]\npieces: {vector: null}\nparameters: {how: null}"
+        )
         assert self.check(several, head, body).problems == ()
 
     def test_what_both_declare_alike_is_no_clash(self, several: Path) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import composer_compile
@@ -18,6 +20,13 @@ from composer.plugin import load_registry
 from composer.training import train_document
 
 QUESTIONS = ["w5 w6 w7 w8", "w9"]
+
+ALONE = """\
+import numpy, composer_compile
+artifact = composer_compile.load(sys.argv[1])
+print(artifact.run("ask", image=numpy.zeros((8, 8, 3), numpy.uint8), question="w9")["answer"])
+"""
+"""What answers where neither library can be imported."""
 
 
 @pytest.fixture(scope="module")
@@ -90,3 +99,11 @@ def test_the_artifact_answers_as_the_live_model(document: Path, model: Model, tm
     for image, question in zip(pictures(), QUESTIONS, strict=True):
         given = {"image": image, "question": question}
         assert artifact.run("ask", **given) == model.run("ask", **given)
+    alone = "import sys; sys.modules.update(timm=None, transformers=None)\n" + ALONE
+    done = subprocess.run(
+        [sys.executable, "-c", alone, str(tmp_path / "artifact")], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert (
+        done.stdout.strip() == model.run("ask", image=np.zeros((8, 8, 3), np.uint8), question="w9")["answer"]
+    )
