@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import sys
 from collections.abc import Iterator
+from importlib import import_module
 from pathlib import Path
 
 import numpy as np
@@ -32,8 +33,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 def made(home: Path, *steps: str) -> None:
     """Run steps of `prepare.py`; skips where a package is not installed."""
-    import prepare
-
+    prepare = import_module("prepare")
     lacking = sorted({package for step in steps for package in prepare.missing(step)})
     if lacking:
         pytest.skip(f"{', '.join(lacking)} is not installed: see examples/gallery/assets.txt")
