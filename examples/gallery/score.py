@@ -6,6 +6,7 @@ python examples/gallery/score.py --weights examples/gallery/runs/answer.safetens
 from __future__ import annotations
 
 import argparse
+import json
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -61,9 +62,15 @@ def main() -> None:
         done = first + len(part)
         print(f"\r{done} of {len(chosen)}: {right['model'] / done:.3f}", end="", flush=True)
     count = len(chosen)
-    print(f"\n{count} questions of the official test split")
-    print(f"answer.yaml              {right['model'] / count:.3f}")
-    print(f"without the picture      {right['prior'] / count:.3f}")
+    scores = {
+        "questions": count,
+        "answer.yaml": right["model"] / count,
+        "without the picture": right["prior"] / count,
+    }
+    print(f"\n{json.dumps(scores)}")
+    asked.weights.with_suffix(".scores.json").write_text(
+        json.dumps(scores, indent=1) + "\n", encoding="utf-8"
+    )
 
 
 if __name__ == "__main__":

@@ -146,7 +146,7 @@ def test_a_plugin_is_written_whole_or_not_at_all(composer, tmp_path: Path, place
         (["explain", ""], "there is no code ''"),
         (["plugins", "show", "mplug2.text_encodr"], "did you mean mplug2.text_encoder"),
         (["plugins", "show", ""], "no installed plugin offers ''"),
-        (["plugins", "list", "x"], "unrecognized arguments: x"),
+        (["plugins", "list", "x", "y"], "unrecognized arguments: y"),
         (["schema", "x"], "unrecognized arguments: x"),
         (["train"], "the following arguments are required: DOC"),
         (["train", "quickstart", "--epochs", "0"], "epochs"),
