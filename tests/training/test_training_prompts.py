@@ -68,3 +68,11 @@ def test_a_number_that_is_not_finite_is_still_found_in_the_other_input(points: P
     said = r"`sort` is nan in epoch 1.*sample 15 \(`s15`\).*not finite in its field `x`"
     with pytest.raises(ComposerError, match=said):
         train_document(document, recipe=points / "recipe.yaml", out=points / "trained")
+
+
+def test_without_metrics_nothing_is_answered_to_be_scored(points: Path) -> None:
+    document = _write(points)
+    recipe = (points / "recipe.yaml").read_text()
+    (points / "recipe.yaml").write_text(recipe.replace("{accuracy: tiny.accuracy}", "{}"))
+    record = train_document(document, recipe=points / "recipe.yaml", out=points / "trained")
+    assert record["scores"] == {}
