@@ -16,6 +16,7 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image
+from safetensors.torch import load_file
 
 import composer
 
@@ -130,11 +131,11 @@ ENTRIES = [
 def trained() -> list[Entry]:
     """The composition, where it was trained and scored here: `composer train answer.yaml`, then `score.py`."""
     weights = HERE / "runs" / "answer.safetensors"
-    scores, record = weights.with_suffix(".scores.json"), weights.with_suffix(".json")
+    scores = weights.with_suffix(".scores.json")
     if not scores.is_file():
         return []
     found = json.loads(scores.read_text(encoding="utf-8"))
-    learned = sum(json.loads(record.read_text(encoding="utf-8"))["trained"].values())
+    learned = sum(tensor.numel() for tensor in load_file(weights).values())
     text = (
         "EfficientNet-lite0 and SmolLM2, both frozen, with a projector between them and a low-rank adapter: "
         f"{learned:,} parameters learn, on the questions of 600 of easy-VQA's 4,000 training pictures, twice "
