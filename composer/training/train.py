@@ -273,7 +273,9 @@ def evaluate_document(
     )
     scores: dict[str, dict[str, object]] = {}
     for task, entry in recipe.tasks.items():
-        for split in prepared.splits[task] if entry.metrics else ():  # answering may take longer than training
+        for split in (
+            prepared.splits[task] if entry.metrics else ()
+        ):  # answering may take longer than training
             drawn = prepared.data[task].source.draw(split, fields=scored_fields(model, task, entry))
             found = evaluate(model, task, drawn, entry, registry, title=drawn.title)
             scores.setdefault(split, {})[task] = found

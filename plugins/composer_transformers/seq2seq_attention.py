@@ -6,10 +6,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-__all__ = ["Reading", "Teaching", "Writing"]
+__all__ = ["ReadingText", "Teaching", "Writing"]
 
 
-class Reading:
+class ReadingText:
     """Of an encoder: every position sees the visible ones. `mask[B, L]` says which these are; without one all are."""
 
     def __init__(self, mask: Tensor | None) -> None:

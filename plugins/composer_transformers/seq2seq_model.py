@@ -12,7 +12,7 @@ from composer.problems import InputError
 from composer.types import States, Tokens
 from composer_transformers.causal_attention import ATTENTION, register_attention
 from composer_transformers.library_model import library_model
-from composer_transformers.seq2seq_attention import Reading, Teaching, Writing
+from composer_transformers.seq2seq_attention import ReadingText, Teaching, Writing
 from composer_transformers.seq2seq_cache import Seq2SeqCache, handed
 from composer_transformers.seq2seq_config import Seq2SeqConfig
 
@@ -39,7 +39,7 @@ class Seq2Seq(nn.Module):
 
     def encode(self, *, tokens: Tokens) -> States:
         """tokens[B, N] → states[B, N, D]."""
-        found = self._parts().encoder(input_ids=tokens.ids, attending=Reading(tokens.mask))
+        found = self._parts().encoder(input_ids=tokens.ids, attending=ReadingText(tokens.mask))
         return States(found.last_hidden_state, tokens.mask)
 
     def teach(self, *, memory: States, reply: Tokens) -> Tensor:
