@@ -77,7 +77,7 @@ FIRST_HOUR = [
     Step("show quickstart --plan --objective", "loss"),
     Step("show mplug2:video-qa --closed", "piece"),
     Step(f"run first.yaml --weights initial {SMALL} --json {ASK}", json=True),
-    Step(f"run first.yaml --weights initial {SMALL} --seed 3 {ASK}", "takes no seed", code=1),
+    Step(f"run first.yaml --weights initial {SMALL} --seed 3 {ASK}"),
     Step(f"run first.yaml:image-qa --weights initial {SMALL} --dtype bfloat16 --device cpu {ASK}"),
     Step(f"run first.yaml --weights initial {SMALL} --loading-report {ASK}"),
     Step(f"run first.yaml --weights initial {SMALL} --fuse '' {ASK}", "name is empty", code=1),
