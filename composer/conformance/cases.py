@@ -16,6 +16,7 @@ from composer.conformance.symbol_sizes import Partition, partition_of
 from composer.execution.slot_values import PortValues
 from composer.plugin.asking import PluginError, import_object
 from composer.plugin.declarations import Config, Method, ModuleType
+from composer.problems import InputError
 from composer.types import Kind, Signature
 
 __all__ = ["Build", "MethodCase", "configs_of", "import_reference"]
@@ -54,7 +55,11 @@ def _filled(entry: ModuleType, config: Config) -> Config:
     """Give a size to fields that a document would leave to the checker (`Signature.fixed`)."""
     for method in entry.methods.values():
         options = [method.options()] if method.options is not None else []
-        for field in method.signature(config, *options).fixed.values():
+        try:
+            fixed = method.signature(config, *options).fixed
+        except InputError:  # a method that a module of this config has not; the kit tells it
+            continue
+        for field in fixed.values():
             if getattr(config, field) is None:
                 config = config.model_validate({**config.model_dump(), field: UNSET_SIZE})
     return config
@@ -115,6 +120,15 @@ class MethodCase:
     def signature(self) -> Signature:
         arguments = [self.build.config] if self.options is None else [self.build.config, self.options]
         return self.method.signature(*arguments)
+
+    @cached_property
+    def refusal(self) -> str:
+        """Why a module of this config has not this method, or ""."""
+        try:
+            _ = self.signature
+        except InputError as error:
+            return str(error)
+        return ""
 
     @cached_property
     def partition(self) -> Partition | None:

@@ -224,12 +224,23 @@ def _module_type(entry: ModuleType, registry: Registry) -> Iterator[Result]:
         reason = f"its config or signature {fault_of(error)}" + (f" ({place})" if place else "")
         yield Result(entry.id, "config", "fail", reason)
         return
+    held: set[str] = set()
+    refused: dict[str, str] = {}
     for config in configs:
         build = Build(entry, config)
         for name, method in entry.methods.items():
-            yield from _method(MethodCase(build, name, method, registry.kinds))
+            case = MethodCase(build, name, method, registry.kinds)
+            if case.refusal:
+                refused[name] = case.refusal
+                yield Result(str(case), "ports", "skip", f"this config does not have it: {case.refusal}")
+                continue
+            held.add(name)
+            yield from _method(case)
         if entry.generation is not None:
             yield from _generation(generation_case(build, registry.kinds))
+    for name in refused.keys() - held:
+        reason = f"no example has this method ({refused[name]}): give one that does, or take it out"
+        yield Result(f"{entry.id} {name}", "ports", "fail", reason)
 
 
 def _generation(case: MethodCase) -> Iterator[Result]:

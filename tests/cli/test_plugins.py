@@ -266,24 +266,27 @@ class TestNew:
         assert list(tmp_path.iterdir()) == []
 
     @pytest.mark.slow
-    @pytest.mark.parametrize("kind", KINDS)
-    def test_each_kind_alone_is_installed_and_passes_its_own_tests(
-        self, composer, tmp_path: Path, kind: str
-    ) -> None:
-        """By pip, into an environment of its own that finds what it needs in this one; mypy is strict with it."""
-        composer("plugins", "new", "audio", "--kind", kind, "--into", tmp_path)
-        folder = tmp_path / "composer-audio"
+    def test_each_kind_is_installed_and_passes_its_own_tests(self, composer, tmp_path: Path) -> None:
+        """By pip, in an environment that finds what they need in this one; mypy is strict with them."""
+        for kind in KINDS:
+            composer("plugins", "new", f"one-{kind}", "--kind", kind, "--into", tmp_path)
+        folders = [str(tmp_path / f"composer-one-{kind}") for kind in KINDS]
         python = fresh_environment(tmp_path / "venv")
-        install = ["pip", "install", "--quiet", "--no-deps", "--no-build-isolation", str(folder)]
-        for command in (install, ["pytest", "-q", "-p", "no:cacheprovider", str(folder)]):
+        install = ["pip", "install", "--quiet", "--no-deps", "--no-build-isolation", *folders]
+        # every plugin calls its files of tests alike
+        tests = ["pytest", "-q", "-p", "no:cacheprovider", "--import-mode=importlib", *folders]
+        for command in (install, tests):
             done = subprocess.run(
                 [python, "-m", *command], capture_output=True, text=True, check=False, cwd=tmp_path
             )
             assert done.returncode == 0, done.stdout + done.stderr
-        places = os.pathsep.join(str(ROOT / name) for name in ("", "plugins", "compile"))
-        typed = [sys.executable, "-m", "mypy", "--follow-imports=silent", "composer_audio", "tests"]
+        packages = [f"{folder}/composer_one_{kind}" for folder, kind in zip(folders, KINDS, strict=True)]
+        places = os.pathsep.join([*(str(ROOT / name) for name in ("", "plugins", "compile")), *folders])
+        typed = [sys.executable, "-m", "mypy", "--strict", "--follow-imports=silent", *packages]
         environment = {**os.environ, "MYPYPATH": places}
-        done = subprocess.run(typed, capture_output=True, text=True, check=False, cwd=folder, env=environment)
+        done = subprocess.run(
+            typed, capture_output=True, text=True, check=False, cwd=tmp_path, env=environment
+        )
         assert done.returncode == 0, done.stdout
 
     @pytest.mark.parametrize("name", ["Audio", "a b", "1st", "a_b", "../up", ""])
