@@ -95,7 +95,7 @@ def _width(run: Callable[[], Any]) -> int | None:
 def _levels(run: Callable[[], Any]) -> list[list[int]] | None:
     try:
         found = list(run().values())
-    except Exception:
+    except Exception:  # as above: not every model has maps of several sizes
         return None
     shapes = [list(each.shape)[1:] for each in found if getattr(each, "ndim", 0) == 4]
     return shapes if shapes and len(shapes) == len(found) <= MOST_LEVELS else None

@@ -6,38 +6,37 @@ library's own layers run, and what they remember is ours.
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
-__all__ = ["ATTENTION", "Attending", "FromStep", "WholeText", "register_attention"]
+__all__ = ["ATTENTION", "Attending", "FromStep", "LayerCall", "WholeText", "register_attention"]
 
 ATTENTION = "composer"
 """The name under which the library knows the function."""
 
 
+class LayerCall(NamedTuple):
+    """What one layer asks for besides its queries, keys and values."""
+
+    layer: int
+    scale: float
+    dropout: float
+    window: int | None
+    """How many positions a token sees, itself included; None for all."""
+    causal: bool
+    """Whether a decoder's own tokens are looked at, and not a memory."""
+    bias: Tensor | None
+    """Added to the scores."""
+
+
 class Attending(Protocol):
     """What attends: one call for each layer."""
 
-    def attend(
-        self,
-        layer: int,
-        query: Tensor,
-        key: Tensor,
-        value: Tensor,
-        *,
-        scale: float,
-        dropout: float,
-        window: int | None,
-        causal: bool,
-        bias: Tensor | None,
-    ) -> Tensor:
-        """query[B, heads, L, d], key and value[B, groups, L, d] → [B, L, heads, d].
-
-        `bias` is added to the scores; `causal` says whether a decoder's own tokens are looked at, and not a memory.
-        """
+    def attend(self, query: Tensor, key: Tensor, value: Tensor, call: LayerCall) -> Tensor:
+        """query[B, heads, L, d], key and value[B, groups, L, d] → [B, L, heads, d]."""
 
 
 def _attend(
@@ -56,17 +55,9 @@ def _attend(
 ) -> tuple[Tensor, None]:
     """The function that transformers calls."""
     scale = query.shape[-1] ** -0.5 if scaling is None else scaling
-    found = attending.attend(
-        module.layer_idx or 0,
-        query,
-        key,
-        value,
-        scale=scale,
-        dropout=dropout,
-        window=sliding_window,
-        causal=bool(getattr(module, "is_causal", True)),
-        bias=position_bias,
-    )
+    causal = bool(getattr(module, "is_causal", True))
+    call = LayerCall(module.layer_idx or 0, scale, dropout, sliding_window, causal, position_bias)
+    found = attending.attend(query, key, value, call)
     return found, None
 
 
@@ -90,31 +81,19 @@ class WholeText:
         """Of each layer, keys and values [2, B, groups, L, d]."""
         self._masks: dict[int | None, Tensor] = {}
 
-    def attend(
-        self,
-        layer: int,
-        query: Tensor,
-        key: Tensor,
-        value: Tensor,
-        *,
-        scale: float,
-        dropout: float,
-        window: int | None,
-        causal: bool,
-        bias: Tensor | None,
-    ) -> Tensor:
+    def attend(self, query: Tensor, key: Tensor, value: Tensor, call: LayerCall) -> Tensor:
         if self.kept is not None:
             self.kept.append(torch.stack((key, value)))
         groups = query.shape[1] // key.shape[1]
-        plain = self.mask is None and window is None
+        plain = self.mask is None and call.window is None
         found = functional.scaled_dot_product_attention(
             query,
             _repeated(key, groups),
             _repeated(value, groups),
-            attn_mask=None if plain else self._mask(query.shape[2], window, query.device),
-            dropout_p=dropout,
+            attn_mask=None if plain else self._mask(query.shape[2], call.window, query.device),
+            dropout_p=call.dropout,
             is_causal=plain,
-            scale=scale,
+            scale=call.scale,
         )
         return found.transpose(1, 2)
 
@@ -153,34 +132,22 @@ class FromStep:
         """Of each layer, keys and values of the token [2, B, K, groups, d]."""
         self._masks: dict[int | None, Tensor] = {}
 
-    def attend(
-        self,
-        layer: int,
-        query: Tensor,
-        key: Tensor,
-        value: Tensor,
-        *,
-        scale: float,
-        dropout: float,
-        window: int | None,
-        causal: bool,
-        bias: Tensor | None,
-    ) -> Tensor:
+    def attend(self, query: Tensor, key: Tensor, value: Tensor, call: LayerCall) -> Tensor:
         beams, groups = query.shape[2], key.shape[1]
         own = torch.stack((key, value)).transpose(2, 3)  # [2, B, K, G, d]
         self.kept.append(own)
-        asked = (query * scale).unflatten(1, (groups, -1))  # [B, G, H / G, K, d]
-        written = torch.cat((self.past[layer], own.unsqueeze(4)), 4)  # [2, B, K, G, M + 1, d]
+        asked = (query * call.scale).unflatten(1, (groups, -1))  # [B, G, H / G, K, d]
+        written = torch.cat((self.past[call.layer], own.unsqueeze(4)), 4)  # [2, B, K, G, M + 1, d]
         rows = asked.flatten(2, 3)  # [B, G, H / G * K, d]
         by_beam = asked.permute(0, 3, 1, 2, 4)  # [B, K, G, H / G, d]
-        before = (rows @ self.prompt[layer, 0].transpose(2, 3)).unflatten(2, (-1, beams))
+        before = (rows @ self.prompt[call.layer, 0].transpose(2, 3)).unflatten(2, (-1, beams))
         since = (by_beam @ written[0].transpose(3, 4)).permute(0, 2, 3, 1, 4)
         scores = torch.cat((before, since), 4) + self._mask(
-            window, query.dtype
+            call.window, query.dtype
         )  # [B, G, H / G, K, P + M + 1]
         weights = scores.softmax(4, dtype=torch.float32).to(query.dtype)
         prompt, tokens = weights.split((before.shape[4], since.shape[4]), 4)
-        of_prompt = (prompt.flatten(2, 3) @ self.prompt[layer, 1]).unflatten(2, (-1, beams))
+        of_prompt = (prompt.flatten(2, 3) @ self.prompt[call.layer, 1]).unflatten(2, (-1, beams))
         of_tokens = tokens.permute(0, 3, 1, 2, 4) @ written[1]  # [B, K, G, H / G, d]
         return (of_prompt.permute(0, 3, 1, 2, 4) + of_tokens).flatten(2, 3)
 

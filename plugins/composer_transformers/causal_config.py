@@ -10,10 +10,15 @@ from pydantic import Field, JsonValue, ValidationInfo, field_validator, model_va
 from typing_extensions import Self
 
 from composer.plugin import Config, Vocabulary, folder_of, is_file
-from composer.problems import nearest
 from composer_transformers.families import CAUSAL_FAMILIES, Family
 from composer_transformers.model_facts import ModelFacts, defaults_of, facts_of, special_ids
-from composer_transformers.model_folder import config_of, generation_config_of, tokenizer_in
+from composer_transformers.model_folder import (
+    config_of,
+    generation_config_of,
+    hold_family,
+    hold_one_source,
+    tokenizer_in,
+)
 
 __all__ = ["CausalConfig"]
 
@@ -50,11 +55,7 @@ class CausalConfig(Config):
     @field_validator("family")
     @classmethod
     def _known_family(cls, value: str | None) -> str | None:
-        if value is not None and value not in cls.families:
-            near = nearest(value, tuple(cls.families))
-            guess = f"did you mean `{near}`? " if near else ""
-            raise ValueError(f"no family is called {value!r:.60}; {guess}there are {', '.join(cls.families)}")
-        return value
+        return hold_family(value, CAUSAL_FAMILIES)
 
     @field_validator("folder")
     @classmethod
@@ -77,13 +78,7 @@ class CausalConfig(Config):
 
     @model_validator(mode="after")
     def _one_source(self) -> Self:
-        if (self.family is None) == (self.folder is None):
-            both = "both say" if self.folder is not None else "say"
-            raise ValueError(
-                f"`family` (with `config`) or `folder` {both} which model it is: give one of them"
-            )
-        if self.folder is not None and self.config:
-            raise ValueError("`config` goes with `family`: the config of a folder is its config.json")
+        hold_one_source(self.family, self.config, self.folder)
         if self.folder is not None and self.tokenizer is None and tokenizer_in(Path(self.folder)) is None:
             raise ValueError(f"{self.folder} has no tokenizer.json: name one with `tokenizer`")
         facts = self.facts

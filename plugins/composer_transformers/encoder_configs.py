@@ -11,10 +11,15 @@ from pydantic import Field, JsonValue, ValidationInfo, field_validator, model_va
 from typing_extensions import Self
 
 from composer.plugin import Config, folder_of
-from composer.problems import nearest
 from composer_transformers.encoder_families import EncoderFamily, Sort, families_of
 from composer_transformers.encoder_sizes import Sizes
-from composer_transformers.model_folder import config_of, preprocessor_config_of, tokenizer_in
+from composer_transformers.model_folder import (
+    config_of,
+    hold_family,
+    hold_one_source,
+    preprocessor_config_of,
+    tokenizer_in,
+)
 
 __all__ = [
     "LibraryAudioConfig",
@@ -41,12 +46,7 @@ class LibraryEncoderConfig(Config):
     @field_validator("family")
     @classmethod
     def _known_family(cls, value: str | None) -> str | None:
-        known = families_of(cls.sort)
-        if value is not None and value not in known:
-            near = nearest(value, tuple(known))
-            guess = f"did you mean `{near}`? " if near else ""
-            raise ValueError(f"no family is called {value!r:.60}; {guess}there are {', '.join(known)}")
-        return value
+        return hold_family(value, families_of(cls.sort))
 
     @field_validator("folder")
     @classmethod
@@ -60,13 +60,7 @@ class LibraryEncoderConfig(Config):
 
     @model_validator(mode="after")
     def _one_source(self) -> Self:
-        if (self.family is None) == (self.folder is None):
-            both = "both say" if self.folder is not None else "say"
-            raise ValueError(
-                f"`family` (with `config`) or `folder` {both} which model it is: give one of them"
-            )
-        if self.folder is not None and self.config:
-            raise ValueError("`config` goes with `family`: the config of a folder is its config.json")
+        hold_one_source(self.family, self.config, self.folder)
         self.hold()
         return self
 

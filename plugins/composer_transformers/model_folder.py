@@ -3,14 +3,25 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from functools import lru_cache
 from pathlib import Path
 from typing import Union
 
-from composer.plugin import is_file
+from pydantic import JsonValue
 
-__all__ = ["JSON", "config_of", "generation_config_of", "preprocessor_config_of", "tokenizer_in"]
+from composer.plugin import is_file
+from composer.problems import nearest
+
+__all__ = [
+    "JSON",
+    "config_of",
+    "generation_config_of",
+    "hold_family",
+    "hold_one_source",
+    "preprocessor_config_of",
+    "tokenizer_in",
+]
 
 JSON = Union[None, bool, int, float, str, list["JSON"], dict[str, "JSON"]]
 
@@ -76,3 +87,21 @@ def _parsed(path: Path, changed: int, size: int) -> Mapping[str, JSON]:
     if not isinstance(found, dict):
         raise ValueError(f"{path} is not the config of a model: it holds a {type(found).__name__}, not a map")
     return found
+
+
+def hold_family(value: str | None, known: Collection[str]) -> str | None:
+    """The name of a family, or None where none is given. Raises ValueError for one that is not known."""
+    if value is not None and value not in known:
+        near = nearest(value, tuple(known))
+        guess = f"did you mean `{near}`? " if near else ""
+        raise ValueError(f"no family is called {value!r:.60}; {guess}there are {', '.join(known)}")
+    return value
+
+
+def hold_one_source(family: str | None, config: Mapping[str, JsonValue], folder: str | None) -> None:
+    """Raises ValueError where it is not one of `family` (with `config`) and `folder` that says which model it is."""
+    if (family is None) == (folder is None):
+        both = "both say" if folder is not None else "say"
+        raise ValueError(f"`family` (with `config`) or `folder` {both} which model it is: give one of them")
+    if folder is not None and config:
+        raise ValueError("`config` goes with `family`: the config of a folder is its config.json")

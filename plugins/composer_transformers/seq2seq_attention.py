@@ -6,6 +6,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from composer_transformers.causal_attention import LayerCall
+
 __all__ = ["ReadingText", "Teaching", "Writing"]
 
 
@@ -15,21 +17,9 @@ class ReadingText:
     def __init__(self, mask: Tensor | None) -> None:
         self.mask = mask
 
-    def attend(
-        self,
-        layer: int,
-        query: Tensor,
-        key: Tensor,
-        value: Tensor,
-        *,
-        scale: float,
-        dropout: float,
-        window: int | None,
-        causal: bool,
-        bias: Tensor | None,
-    ) -> Tensor:
-        mask = _added(None if self.mask is None else self.mask[:, None, None, :] > 0, bias, query.dtype)
-        return _attended(query, key, value, mask, scale=scale, dropout=dropout)
+    def attend(self, query: Tensor, key: Tensor, value: Tensor, call: LayerCall) -> Tensor:
+        mask = _added(None if self.mask is None else self.mask[:, None, None, :] > 0, call.bias, query.dtype)
+        return _attended(query, key, value, mask, scale=call.scale, dropout=call.dropout)
 
 
 class Teaching:
@@ -39,25 +29,15 @@ class Teaching:
         self.memory = memory
         """Which positions of the memory are visible, [B, N]."""
 
-    def attend(
-        self,
-        layer: int,
-        query: Tensor,
-        key: Tensor,
-        value: Tensor,
-        *,
-        scale: float,
-        dropout: float,
-        window: int | None,
-        causal: bool,
-        bias: Tensor | None,
-    ) -> Tensor:
-        if causal:
+    def attend(self, query: Tensor, key: Tensor, value: Tensor, call: LayerCall) -> Tensor:
+        if call.causal:
             places = torch.arange(query.shape[2], device=query.device)
             seen: Tensor | None = (places[:, None] >= places)[None, None]
         else:
             seen = None if self.memory is None else self.memory[:, None, None, :] > 0
-        return _attended(query, key, value, _added(seen, bias, query.dtype), scale=scale, dropout=dropout)
+        return _attended(
+            query, key, value, _added(seen, call.bias, query.dtype), scale=call.scale, dropout=call.dropout
+        )
 
 
 class Writing:
@@ -71,34 +51,22 @@ class Writing:
         self.kept: list[Tensor] = []
         """Of each layer, keys and values of the token, [2, B, K, heads, d]."""
 
-    def attend(
-        self,
-        layer: int,
-        query: Tensor,
-        key: Tensor,
-        value: Tensor,
-        *,
-        scale: float,
-        dropout: float,
-        window: int | None,
-        causal: bool,
-        bias: Tensor | None,
-    ) -> Tensor:
-        if not causal:  # keys and values are those of the memory: the beams are rows of queries
+    def attend(self, query: Tensor, key: Tensor, value: Tensor, call: LayerCall) -> Tensor:
+        if not call.causal:  # keys and values are those of the memory: the beams are rows of queries
             mask = _added(self.seen[:, None, None, :] > 0, None, query.dtype)
-            return _attended(query, key, value, mask, scale=scale, dropout=0.0)
+            return _attended(query, key, value, mask, scale=call.scale, dropout=0.0)
         own = torch.stack((key, value)).transpose(2, 3)  # [2, B, K, heads, d]
         self.kept.append(own)
-        written = torch.cat((self.past[layer], own.unsqueeze(4)), 4)  # [2, B, K, heads, M + 1, d]
-        asked = (query * scale).transpose(1, 2).unsqueeze(3)  # [B, K, heads, 1, d]
+        written = torch.cat((self.past[call.layer], own.unsqueeze(4)), 4)  # [2, B, K, heads, M + 1, d]
+        asked = (query * call.scale).transpose(1, 2).unsqueeze(3)  # [B, K, heads, 1, d]
         scores = asked @ written[0].transpose(3, 4)  # [B, K, heads, 1, M + 1]
         places = torch.arange(scores.shape[4], device=scores.device)
         filled = (places < self.length) | (
             places == scores.shape[4] - 1
         )  # the last place is the token itself
         scores = scores.masked_fill(~filled, torch.finfo(scores.dtype).min)
-        if bias is not None:
-            scores = scores + bias
+        if call.bias is not None:
+            scores = scores + call.bias
         weights = scores.softmax(4, dtype=torch.float32).to(query.dtype)
         return (weights @ written[1]).squeeze(3)  # [B, K, heads, d]
 
