@@ -55,7 +55,7 @@ class CausalConfig(Config):
     @field_validator("family")
     @classmethod
     def _known_family(cls, value: str | None) -> str | None:
-        return hold_family(value, CAUSAL_FAMILIES)
+        return hold_family(value, cls.families)
 
     @field_validator("folder")
     @classmethod
