@@ -12,6 +12,7 @@ import torch
 from torch import nn
 
 from composer.execution.answering import TaskPorts, only_one
+from composer.execution.averages import begin_averages, with_followed
 from composer.execution.fingerprint import fingerprint_of
 from composer.execution.fusing import Fusing, fusing_in
 from composer.execution.generation import check_one_sample
@@ -27,7 +28,7 @@ from composer.execution.task_reader import TaskReader
 from composer.execution.text_stream import TextStream
 from composer.graph import Checked, CheckedModule, Report, check
 from composer.language import Source
-from composer.plan import plan_objective, plan_task
+from composer.plan import Plan, plan_objective, plan_task
 from composer.plugin import Registry, load_registry
 from composer.plugin.answers import as_map
 from composer.plugin.asking import PluginError, ask
@@ -216,6 +217,7 @@ def load(
     tasks: Iterable[str] | None = None,
     fuse: str | Path | None = None,
     locked: bool | str | Path = False,
+    objectives: bool = False,
     registry: Registry | None = None,
 ) -> Model:
     """Check a document, build the modules that its tasks need, and load their weights once.
@@ -236,6 +238,7 @@ def load(
         fuse: a folder; the modules of the encode stages are fused by torch.compile, which keeps there what it makes.
             The first answer waits for it (`Model.fusing` tells how long).
         locked: hold versions and weight files against the lock that `composer lock` wrote, or one at this path.
+        objectives: load what the objectives of the tasks call as well, to compute their losses.
 
     Raises:
         DocumentError: with every problem of the document. WeightsError: for a checkpoint that does not fit.
@@ -252,7 +255,10 @@ def load(
     target = device_of(device)
     number_format = _dtype(dtype)
     fusing = None if fuse is None else fusing_in(fuse)
-    needed = module_names([plan_task(report.tasks[name]) for name in names])
+    plans = [plan_task(report.tasks[name]) for name in names]
+    if objectives:
+        plans += [plan_objective(report.tasks[name]) for name in names if report.tasks[name].loss is not None]
+    needed = with_followed(report, module_names(plans)) if objectives else module_names(plans)
     start = Start.of(
         report,
         registry,
@@ -263,8 +269,9 @@ def load(
         needed=needed,
         held=held_lock(locked, document, registry),
     )
-    parts = _build(report, names, empty=not start.is_initial, fresh=start.fresh)
+    parts = _build(report, plans, needed, empty=not start.is_initial, fresh=start.fresh)
     loading = start.fill(parts.weights, changed=parameters, dtype=number_format, device=target)
+    begin_averages(parts.averages, parts.weights, None if loading is None else loading.initialised)
     for module in parts.weights.values():
         module.to(target, number_format).eval()
     modules = parts.to_run(merge=True)
@@ -281,18 +288,19 @@ def load(
     )
 
 
-def _build(report: Checked, names: Iterable[str], *, empty: bool, fresh: Iterable[str] = ()) -> Parts:
-    """What the tasks call, each module once.
+def _build(
+    report: Checked, plans: Iterable[Plan], names: Iterable[str], *, empty: bool, fresh: Iterable[str] = ()
+) -> Parts:
+    """What the tasks call (`names`), each module once.
 
     Empty ones stand on the meta device until a checkpoint fills them; `fresh` ones have their initial weights.
     """
-    plans = [plan_task(report.tasks[name]) for name in names]
 
     def build(declared: CheckedModule) -> nn.Module:
-        on_meta = empty and declared.name not in fresh
+        on_meta = empty and declared.name not in fresh and declared.average is None
         return _empty(declared) if on_meta else build_module(declared.type, declared.config)
 
-    parts = build_parts(report, module_names(plans), build)
+    parts = build_parts(report, names, build)
     for step in (step for plan in plans for step in plan.steps if step.node.generates):
         node = step.node
         module = parts.weights[node.module.name]

@@ -23,6 +23,8 @@ from composer.weights.slots import find_slots
 if TYPE_CHECKING:
     from peft.tuners.lora import LoraLayer
 
+    from composer.graph.moving_averages import CheckedAverage
+
 __all__ = ["Parts", "build_parts"]
 
 
@@ -36,6 +38,8 @@ class Parts:
     """What has weights of its own: declared modules, and the weights of adapters as `text+qa`."""
     frozen: dict[str, frozenset[str]] = field(default_factory=dict)
     """Module → the names of its weights and buffers that training leaves as they are."""
+    averages: dict[str, CheckedAverage] = field(default_factory=dict)
+    """Module → what it is the moving average of. It takes no gradient, and answers always."""
     layers: dict[str, dict[str, LoraLayer]] = field(default_factory=dict)
     """`text+qa` → the layers with the adapter, by the names of the parts that they are around."""
 
@@ -78,6 +82,8 @@ class Parts:
         """
         for module in (*self.weights.values(), *running.values()):
             module.train(training)
+        for name in self.averages:
+            self.weights[name].eval()
         for name, frozen in self.frozen.items():
             paths = _wholly(frozen, self.weights[name])
             for module in (self.weights[name], *(m for n, m in running.items() if split_part(n)[0] == name)):
@@ -98,16 +104,19 @@ class Parts:
         """These parts alone, and what they are made of."""
         kept = tuple(names)
         owners = {owner for name in kept for owner in (name, split_part(name)[0])}
+        owners |= {self.averages[name].of for name in owners if name in self.averages}
         return Parts(
             kept,
             *(
                 {key: each for key, each in table.items() if key in owners}
-                for table in (self.weights, self.frozen, self.layers)
+                for table in (self.weights, self.frozen, self.averages, self.layers)
             ),  # type: ignore[arg-type]
         )
 
     def freeze(self) -> None:
-        """Let frozen weights take no gradient."""
+        """Let frozen weights and averages take no gradient."""
+        for name in self.averages:
+            self.weights[name].requires_grad_(False)
         for name, frozen in self.frozen.items():
             for path, parameter in self.weights[name].named_parameters(remove_duplicate=False):
                 if path in frozen:
@@ -145,6 +154,8 @@ def build_parts(
     for name in dict.fromkeys(split_part(part)[0] for part in parts.names):
         declared = report.modules[name]
         parts.weights[name] = module = build(declared)
+        if declared.average is not None:
+            parts.averages[name] = declared.average
         if declared.freeze is not False:
             parts.frozen[name], found = _frozen(declared, declared.freeze, module, report)
             problems += found

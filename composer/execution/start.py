@@ -9,6 +9,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
+from composer.execution.averages import averages_of
 from composer.graph import Checked
 from composer.plugin import Layout, Registry
 from composer.plugin.asking import ask
@@ -197,6 +198,9 @@ class Start:
             own=own,
             declared=tuple(dict.fromkeys((*self.report.modules, *adapters_of(self.report), *of_document))),
             elsewhere=frozenset(modules) - set(built),
+            averages=frozenset(
+                name for name, average in averages_of(self.report).items() if average.of in modules
+            ),
             fresh=starting,
             located=opened.located,
             cures=self._cures(chosen),

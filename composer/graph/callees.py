@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, TypeVar
@@ -60,8 +60,15 @@ class Callees:
         """Validate every declared module."""
         faulty = {str(name): None for name in self.findings.touched_keys(("modules",))}
         self.declared |= faulty | dict.fromkeys(self.document.shape.modules)
+        averages = []
         for name, shape in self.document.shape.modules.items():
             path: YamlPath = ("modules", name)
+            if shape.average_of is not None:
+                averages.append((name, shape))
+                continue
+            if not shape.uses and name in faulty:  # an average of what is not a name
+                self.findings.silence(path)
+                continue
             entry = self.find(self.registry.module_types, shape.uses, (*path, "uses"), "C201", "module type")
             if entry is None or name in faulty:
                 self._check_options(shape, path)
@@ -74,6 +81,26 @@ class Callees:
                     self.modules[name] = module
             if name not in self.modules:
                 self.findings.silence(path)
+        if averages:
+            self._declare_averages(averages, faulty)
+
+    def _declare_averages(self, averages: list[tuple[str, ModuleShape]], faulty: Container[str]) -> None:
+        """Validate the modules that follow others, once these are known; all modules keep their order."""
+        from composer.graph.moving_averages import declare_average
+
+        for name, shape in averages:
+            path: YamlPath = ("modules", name)
+            module = None
+            if name not in faulty and not self.findings.touches(path):
+                module = declare_average(self, name, shape, path)
+            if module is None:
+                self.findings.silence(path)
+                continue
+            if shape.weights is not None:
+                module.weights = self._weights.read(shape.weights, module.type, path)
+            if self._has_vocabulary(module):
+                self.modules[name] = module
+        self.modules = {name: self.modules[name] for name in self.declared if name in self.modules}
 
     def _trains(self, module: CheckedModule, shape: ModuleShape) -> bool:
         """Put in what is frozen of a module and its adapters; whether these are sound."""

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     import networkx as nx
 
     from composer.graph.low_rank import CheckedAdapter
+    from composer.graph.moving_averages import CheckedAverage
     from composer.graph.piece_bodies import PieceBody, PieceUse
     from composer.language.declared_weights import DeclaredWeights
 
@@ -90,6 +91,8 @@ class CheckedModule:
     freeze: bool | tuple[str, ...] = False
     """Whether training leaves its weights as they are, or the names of those."""
     adapters: Mapping[str, CheckedAdapter] = field(default_factory=dict)
+    average: CheckedAverage | None = None
+    """The module that it is the moving average of, where it is one."""
 
 
 @dataclass(frozen=True)

@@ -166,6 +166,11 @@ def _infer_widths(callees: Callees, solver: Solver, findings: Findings) -> None:
                 findings.add(Problem("C206", "error", message, place, helps=helps))
         if values:
             module.config = module.config.model_copy(update=values)
+    for module in callees.modules.values():
+        if module.average is not None:
+            from composer.graph.moving_averages import hold_like_followed
+
+            hold_like_followed(callees, module)
 
 
 def _fixed_of(module: CheckedModule) -> Mapping[str, str]:

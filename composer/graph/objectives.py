@@ -102,7 +102,7 @@ def _trained_by(
             return True, []
         if isinstance(callee, Generate):
             continue
-        if not callee.module.type.stateless:
+        if not callee.module.type.stateless and callee.module.average is None:
             if callee.module.freeze is not True or callee.adapter:
                 return True, []
             frozen[callee.module.name] = callee.module

@@ -85,9 +85,11 @@ class ModuleShape(_Shape):
     """A declared instance of a module type; it owns weights."""
 
     uses: str
-    """Id of a registered module type."""
+    """Id of a registered module type. An average has none of its own: it is what the module that it follows is."""
+    average_of: str | None = None
+    """Another module whose moving average this one is: training moves it a little after that one at every step."""
     with_: dict[str, Any] = Field(default_factory=dict, alias="with")
-    """Config of the module type."""
+    """Config of the module type, or of an average: its momentum."""
     weights: _Weights | None = None
     """Where its weights come from: a file, `package:name/file`, `hub:owner/name@revision`, a map, or `fresh`."""
     freeze: bool | list[str] = False

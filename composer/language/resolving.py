@@ -114,7 +114,7 @@ def _resolve(
     chain = load_chain(source, library)
     tree = Tree(chain.merged)
     findings = chain.findings
-    shape = shape_document(chain.data, tree, findings, partial=not chain.complete)
+    shape = shape_document(_with_averages(chain.data), tree, findings, partial=not chain.complete)
     if shape is None or not (chain.complete or partial):
         raise DocumentError(findings, chain.sources)
     sources = chain.sources
@@ -158,6 +158,25 @@ def _resolve(
         removed=chain.removed,
         layers=layers,
     )
+
+
+def _with_averages(data: dict[str, object]) -> dict[str, object]:
+    """The same, where a module that is the average of another is what that one is."""
+    modules = data.get("modules")
+    if not isinstance(modules, dict):
+        return data
+    averages = {
+        name: {"uses": _uses_of(modules, entry["average_of"]), **entry}
+        for name, entry in modules.items()
+        if isinstance(entry, dict) and "average_of" in entry
+    }
+    return {**data, "modules": {**modules, **averages}} if averages else data
+
+
+def _uses_of(modules: Mapping[str, object], name: object) -> str:
+    followed = modules.get(name) if isinstance(name, str) else None
+    uses = followed.get("uses") if isinstance(followed, dict) else None
+    return uses if isinstance(uses, str) else ""
 
 
 def _fill_all(shape: DocumentShape, parameters: Parameters, tree: Tree) -> None:

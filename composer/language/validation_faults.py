@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -18,6 +19,10 @@ from composer.problems.suggest import nearest
 from composer.types.field_docs import documented, model_at
 
 __all__ = ["shaped_in_part"]
+
+
+_INSTEAD: Mapping[str, tuple[str, ...]] = {"uses": ("average_of",)}
+"""What may stand in place of a required key: misspelt, it says already why that one is missing."""
 
 
 def shaped_in_part(
@@ -49,7 +54,9 @@ def shaped_in_part(
                     continue
                 if fault["type"] == "string_type" and _names_unread(tree, path):
                     continue
-                explained = partial or fault["loc"] in misspelt or findings.is_silent(found)
+                instead = [(*fault["loc"][:-1], key) for key in _INSTEAD.get(str(fault["loc"][-1]), ())]
+                explained = partial or bool({fault["loc"], *instead} & set(misspelt))
+                explained = explained or findings.is_silent(found)
                 if fault["type"] == "missing" and explained:
                     continue  # a missing parent, an unknown key beside it or a wrong value says it already
                 claim = (path[:-1], problem.fix[0].text) if problem.fix else None

@@ -25,6 +25,8 @@ NOTHING = "nothing"
 _INITIAL = f"--weights {INITIAL}"
 NOTHING_FOR_IT = "nothing gives it weights, and a fresh adapter changes nothing"
 """Why an adapter starts fresh that nobody named."""
+AS_FOLLOWED = "nothing gives it weights, and an average begins as the module that it follows"
+"""Why an average starts fresh that nobody named."""
 _TRAINED = "nothing gives it weights, and training begins with initial ones"
 
 
@@ -100,7 +102,7 @@ def choose(
     if given.initial or given.whole is not None or (found.rest and (shipped or otherwise == INITIAL)):
         found.rest += adapters  # they come from where the rest comes from
     else:
-        found.fresh |= dict.fromkeys(adapters, NOTHING_FOR_IT)
+        found.fresh |= {name: NOTHING_FOR_IT if split_part(name)[1] else AS_FOLLOWED for name in adapters}
     if given.initial:
         found.begin_fresh(_INITIAL)
     elif given.whole is not None:
@@ -125,7 +127,7 @@ def choose(
 def _each_alone(
     report: Checked, given: GivenSources, starting: Iterable[str], names: Iterable[str]
 ) -> tuple[_Found, list[str]]:
-    """What is said of single modules, and the adapters of which nothing is."""
+    """What is said of single modules, and the adapters and averages of which nothing is."""
     found = _Found()
     adapters: list[str] = []
     for name in names:
@@ -139,7 +141,9 @@ def _each_alone(
             adapters.append(name)
             continue
         module = report.modules[name]
-        if module.weights is not None and given.whole is None and not given.initial:
+        if module.weights is None and module.average is not None and module.average.of in names:
+            adapters.append(name)
+        elif module.weights is not None and given.whole is None and not given.initial:
             found.take(name, module.weights, module.weights.place)
         elif not module.type.stateless:
             found.rest.append(name)

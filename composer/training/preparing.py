@@ -85,9 +85,10 @@ class Prepared:
             name: (
                 module.freeze,
                 {key: each.config.model_dump_json() for key, each in module.adapters.items()},
+                *((module.average.of, module.average.momentum) if module.average is not None else ()),
             )
             for name, module in self.report.modules.items()
-            if name in modules and (module.freeze or module.adapters)
+            if name in modules and (module.freeze or module.adapters or module.average)
         }
         tasks = {task: _written(shape.tasks[task]) for task in self.recipe.tasks}
         inside = [

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from composer.execution import Program, Start, build_module, build_program
+from composer.execution.averages import begin_averages, move_averages, with_followed
 from composer.execution.generation import walk
 from composer.execution.node_errors import node_errors
 from composer.execution.parts import Parts, build_parts
@@ -43,12 +44,15 @@ class Programs:
         """What has weights of its own: modules, and the weights of adapters as `text+qa`."""
         self._programs = dict(programs)
         self.numerics = numerics
+        self.is_training = False
         self.loading = loading
         """What the run begins with came from; None where all weights are initial ones."""
 
     def loss(self, task: str, batch: Batch) -> Tensor:
         """The loss of a batch. Raises NodeError that names the node which fails."""
         program = self._programs[task]
+        if self.is_training:  # what is averaged is what the step before left, and is read after it
+            move_averages(self.parts.averages, self.parts.weights, program.names)
         with self.numerics.computing():
             slots = program.load_inputs(self.numerics.placed(batch))
             with node_errors(program.plan, slots):
@@ -62,11 +66,14 @@ class Programs:
         return self._programs[task].plan
 
     def train(self) -> None:
-        """Put the modules into training mode, and what is frozen, with the dropout in it, into that of answering."""
+        """Put the modules into training mode, and what is frozen or an average, with the dropout in it, into that of
+        answering. Losses then move the averages that they read on."""
+        self.is_training = True
         self.parts.set_modes(self.running, training=True)
 
     def eval(self) -> None:
         """Put the modules into the mode of answering."""
+        self.is_training = False
         self.parts.set_modes(self.running, training=False)
 
     @property
@@ -106,7 +113,7 @@ def initial_programs(
     )
     # All modules of the document that learn are drawn, in one order: which tasks are trained changes no weight.
     every = module_names([plan_objective(task) for task in report.tasks.values() if task.loss is not None])
-    drawn = dict.fromkeys((*(split_part(name)[0] for name in every), *used))
+    drawn = with_followed(report, (*(split_part(name)[0] for name in every), *used))
     parts = build_parts(report, drawn, lambda it: build_module(it.type, it.config)).only(used)
     spread_initial_weights(
         {name: module for name, module in parts.weights.items() if name not in parts.layers},
@@ -115,6 +122,7 @@ def initial_programs(
         below=recipe.spread_below,
     )
     loading = start.fill(parts.weights, changed=changed)
+    begin_averages(parts.averages, parts.weights, None if loading is None else loading.initialised)
     for module in parts.weights.values():
         module.to(numerics.device)
     parts.freeze()

@@ -8,6 +8,7 @@ from typing import Any
 
 from composer.graph.checked import VERBS
 from composer.graph.low_rank import LowRank
+from composer.graph.moving_averages import Average
 from composer.language import DocumentShape
 from composer.plugin import Config, GenerateOptions, Modality, ModuleType, Registry
 from composer.plugin.asking import ask
@@ -52,6 +53,12 @@ def document_schema(registry: Registry) -> Json:
     _bind_options(shapes["NodeShape"], registry, configs)
     configs |= _config("adapter", LowRank)
     shapes["AdapterShape"]["properties"]["with"] = {"$ref": "#/$defs/adapter"}
+    configs |= _config("average", Average)
+    follows = {
+        "if": {"required": ["average_of"]},
+        "then": {"properties": {"with": {"$ref": "#/$defs/average"}}},
+    }
+    shapes["ModuleShape"]["allOf"].append(follows)
     _references(shapes)
     schema["properties"]["extends"] |= {"examples": sorted(registry.documents)} if registry.documents else {}
     return {
@@ -252,14 +259,21 @@ def _whole(registry: Registry, stateless: Iterable[ModuleType], readers: Iterabl
         "properties": {
             "modules": _each(
                 {
-                    **_required(registry.module_types.values(), "uses"),
-                    "properties": {"adapters": _each(adapter)},
+                    "if": {"required": ["average_of"]},
+                    "then": {"not": {"anyOf": [{"required": [key]} for key in _NOT_OF_AN_AVERAGE]}},
+                    "else": {
+                        **_required(registry.module_types.values(), "uses"),
+                        "properties": {"adapters": _each(adapter)},
+                    },
                 }
             ),
             "pieces": _each(piece),
             "tasks": _each(task),
         }
     }
+
+
+_NOT_OF_AN_AVERAGE = ("uses", "freeze", "adapters")
 
 
 def _each(value: Json) -> Json:

@@ -31,7 +31,7 @@ def document_text(report: Checked, *, closed: bool = False) -> str:
         blocks.append(["parameters", *columns(rows, indent="  ")])
     if report.modules:
         uses = module_uses(report)
-        trains = any(module.freeze or module.adapters for module in report.modules.values())
+        trains = any(module.freeze or module.adapters or module.average for module in report.modules.values())
         modules = [
             (
                 name,
@@ -97,6 +97,8 @@ def _indented(lines: list[str]) -> list[str]:
 
 def _config(report: Checked, module: CheckedModule) -> str:
     """What the document sets, with parameters filled in, and what the checker found out from the calls."""
+    if module.average is not None:
+        return f"as {module.average.of}"
     shape = report.document.shape.modules[module.name]
     values: dict[str, object] = dict(shape.with_)
     for name in type(module.config).model_fields:
@@ -109,12 +111,15 @@ def _config(report: Checked, module: CheckedModule) -> str:
 
 
 def _training(module: CheckedModule) -> str:
-    """What is frozen of a module, and its adapters."""
+    """What a module is the average of, what is frozen of it, and its adapters."""
     frozen = "frozen" if module.freeze is True else ""
     if isinstance(module.freeze, tuple) and module.freeze:
         frozen = f"frozen: {', '.join(module.freeze)}"
     adapters = f"adapters: {', '.join(module.adapters)}" if module.adapters else ""
-    return "; ".join(filter(None, (frozen, adapters)))
+    average = ""
+    if module.average is not None:
+        average = f"average of {module.average.of}, momentum {module.average.momentum:g}"
+    return "; ".join(filter(None, (average, frozen, adapters)))
 
 
 def _clipped(items: list[str]) -> str:

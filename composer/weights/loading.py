@@ -53,6 +53,9 @@ class SourcePart:
     only: frozenset[str] | None = None
     """The parameters that it fills, where other checkpoints fill the others of its modules; None for all."""
 
+    averages: frozenset[str] = frozenset()
+    """Those of the modules that are averages of others which are built: they may begin as these."""
+
     def fills(self, name: str) -> bool:
         """Whether a parameter is one that it fills."""
         return name.partition(".")[0] in self.modules and (self.only is None or name in self.only)
@@ -82,6 +85,7 @@ class SourcePart:
                 fresh=self.fresh,
                 below=below,
                 replaced=replaced,
+                averages=self.averages,
             )
 
         named = plan("")

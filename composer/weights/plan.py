@@ -48,6 +48,7 @@ def plan_loading(
     fresh: Iterable[str] | Mapping[str, str] = (),
     below: str = "",
     replaced: Container[str] = (),
+    averages: Container[str] = (),
 ) -> LoadPlan:
     """Account for every key and every parameter.
 
@@ -62,6 +63,7 @@ def plan_loading(
         aliases: name → first name, for parameters that several names share (tied weights).
         fresh: modules that keep their initial weights, whatever the checkpoint holds for them; in a map, to why.
         below: a module whose name the keys, or the targets of the layout, leave out.
+        averages: modules that are averages of others here; what nothing is held of begins as that is.
         replaced: parameters that were trained since, and that the checkpoint of that training fills.
 
     Raises:
@@ -109,6 +111,11 @@ def plan_loading(
         for name, module in modules.items()
         if JOIN in module and module not in held and module not in starting
     }
+    initialised |= {
+        name: AS_FOLLOWED
+        for name, module in modules.items()
+        if module in averages and module not in held and module not in starting
+    }
     return LoadPlan(
         assignments=tuple(claim[0] for claim in claims.values() if len(claim) == 1),
         ignored=ignored,
@@ -124,6 +131,8 @@ def plan_loading(
 
 FRESH_ADAPTER = "a fresh adapter changes nothing until it is trained: its product is zero"
 """The rule by which a checkpoint may hold nothing of an adapter."""
+AS_FOLLOWED = "an average of which nothing is held begins as the module that it follows"
+"""The rule by which a checkpoint may hold nothing of an average."""
 TRAINED_SINCE = "trained since"
 
 
