@@ -14,7 +14,16 @@ from composer.cli.output import complain, say
 from composer.cli.plugins_list import offers
 
 if TYPE_CHECKING:
-    from composer.plugin import Config, Generation, Method, Modality, ModuleType, Registry, SearchPolicy
+    from composer.plugin import (
+        Config,
+        Generation,
+        Method,
+        Metric,
+        Modality,
+        ModuleType,
+        Registry,
+        SearchPolicy,
+    )
     from composer.types import Port, Signature
 
 __all__ = ["configure", "describe", "run"]
@@ -114,7 +123,7 @@ def _details(entry: object) -> list[str]:
         given = [f"  gives {', '.join(entry.gives)}"] if entry.gives else []
         return [*_config_rows(entry.config), *given]
     if isinstance(entry, Metric):
-        return [f"  takes {', '.join(entry.takes) or 'outputs of any kind'}"]
+        return [*_config_rows(entry.config), *_metric_rows(entry)]
     config = getattr(entry, "config", None)
     return _config_rows(config) if config is not None else []
 
@@ -136,6 +145,17 @@ def _config_rows(config: type[Config], indent: str = "  ") -> list[str]:
         rows += textwrap.wrap(
             text, WIDTH, subsequent_indent=" " * len(start), break_long_words=False, break_on_hyphens=False
         )
+    return rows
+
+
+def _metric_rows(entry: Metric) -> list[str]:
+    counts = "" if entry.outputs == (1,) else f", {' or '.join(map(str, entry.outputs))} of them together"
+    rows = [f"  takes {', '.join(entry.takes) or 'outputs of any kind'}{counts}"]
+    if entry.usual_for:
+        rows.append(f"  scores {', '.join(entry.usual_for)} where nobody names a metric")
+    mean = entry.per_sample and entry.combine is None
+    gives = "the mean of a number for each sample" if mean else "one number for all samples together"
+    rows.append(f"  gives {gives}; {'higher' if entry.higher_is_better else 'lower'} is better")
     return rows
 
 

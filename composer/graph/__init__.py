@@ -2,7 +2,9 @@
 
 from composer.graph.checked import (
     Checked,
+    CheckedEvaluation,
     CheckedInput,
+    CheckedMetric,
     CheckedModule,
     CheckedNode,
     CheckedSearch,
@@ -29,7 +31,9 @@ from composer.graph.ranges import (
 __all__ = [
     "BATCH",
     "Checked",
+    "CheckedEvaluation",
     "CheckedInput",
+    "CheckedMetric",
     "CheckedModule",
     "CheckedNode",
     "CheckedSearch",

@@ -9,7 +9,16 @@ from typing import TYPE_CHECKING, Any, ClassVar, Union, cast
 
 from composer.graph.wires import Wires
 from composer.language import Resolved
-from composer.plugin import Config, GenerateOptions, Generation, Modality, ModuleType, Registry, SearchPolicy
+from composer.plugin import (
+    Config,
+    GenerateOptions,
+    Generation,
+    Metric,
+    Modality,
+    ModuleType,
+    Registry,
+    SearchPolicy,
+)
 from composer.problems import DocumentError, Problem, YamlPath
 from composer.types import ITEMS, UNBOUNDED, Kind, PortType, Several, Signature, Symbol
 
@@ -27,7 +36,9 @@ __all__ = [
     "Call",
     "Callee",
     "Checked",
+    "CheckedEvaluation",
     "CheckedInput",
+    "CheckedMetric",
     "CheckedModule",
     "CheckedNode",
     "CheckedSearch",
@@ -268,6 +279,25 @@ class CheckedNode:
         return self.callee.decoding
 
 
+@dataclass(frozen=True)
+class CheckedMetric:
+    """A metric with its validated config, by the name of its score."""
+
+    name: str
+    metric: Metric
+    config: Config
+
+
+@dataclass(frozen=True)
+class CheckedEvaluation:
+    """How well a task does: the outputs that are scored together, what they are compared with, and the metrics."""
+
+    outputs: tuple[str, ...]
+    reference: str | None
+    """An input of the objective or the task, or else a column of the data; None where no metric needs one."""
+    metrics: Mapping[str, CheckedMetric]
+
+
 @dataclass
 class CheckedTask:
     """A task as a graph whose every port has a type. `order` holds the nodes (no inputs) in running order.
@@ -288,6 +318,8 @@ class CheckedTask:
     wanted: dict[Endpoint, PortType]
     ranges: dict[Symbol, tuple[int, int]] = field(default_factory=dict)
     compile: Any = None
+    evaluation: CheckedEvaluation | None = None
+    """As the document says it, with what is plain filled in; None where it says nothing."""
     on_host: frozenset[str] = frozenset()
     """The nodes that take or give what no tensor holds, such as text."""
     uses: Mapping[str, PieceUse] = field(default_factory=dict)

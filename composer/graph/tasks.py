@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from composer.graph.callees import Callees
 from composer.graph.checked import (
     Callee,
+    CheckedEvaluation,
     CheckedInput,
     CheckedNode,
     CheckedTask,
@@ -122,6 +123,7 @@ class TaskChecker:
             from composer.graph.objectives import check_objective
 
             check_objective(self, objective, wires, loss, own)
+        evaluation = self._evaluation(outputs)
         self._warn_unused(wires, path, own)
         if self.shape.compile.ranges or self.shape.compile.precisions:
             from composer.graph.compile_options import check_compile
@@ -130,10 +132,17 @@ class TaskChecker:
         if not own.failed:
             self.findings.extend(self.edges.beyond_defaults())
         ok = not own.failed and bool(self.shape.outputs) and not any(map(self.is_silent, self.names))
-        return self._task(wires, order, outputs, loss, ok=ok)
+        return self._task(wires, order, outputs, loss, evaluation, ok=ok)
 
     def _task(
-        self, wires: Wires, order: list[str], outputs: dict[str, Endpoint], loss: Endpoint | None, *, ok: bool
+        self,
+        wires: Wires,
+        order: list[str],
+        outputs: dict[str, Endpoint],
+        loss: Endpoint | None,
+        evaluation: CheckedEvaluation | None = None,
+        *,
+        ok: bool,
     ) -> CheckedTask:
         known = [name for name in order if name in self.resolved]
         return CheckedTask(
@@ -149,6 +158,7 @@ class TaskChecker:
             wanted=self.edges.normalised(self.edges.wanted),
             ranges=dict(self.edges.solver.ranges),
             compile=self.shape.compile,
+            evaluation=evaluation,
             on_host=frozenset(name for name in known if self.is_on_host(self.resolved[name])),
             uses={} if self.expansion is None else self.expansion.uses,
             ok=ok,
@@ -195,7 +205,9 @@ class TaskChecker:
         keys = set(self.findings.silent_keys(path))
         sections = {"inputs", "nodes"}
         absent = {name for name in sections if self.callees.document.tree.node((*path, name)) is None}
-        return bool(keys & sections) or bool(absent and keys - {"outputs", "objective", "compile", "summary"})
+        return bool(keys & sections) or bool(
+            absent and keys - {"outputs", "objective", "evaluation", "compile", "summary"}
+        )
 
     def _empty(self, path: YamlPath) -> None:
         if self.findings.is_silent_within(path):
@@ -425,6 +437,17 @@ class TaskChecker:
             place = self.callees.document.tree.place(where)
             self.findings.add(Problem("C219", "error", message, place))
         return endpoint
+
+    def _evaluation(self, outputs: Mapping[str, Endpoint]) -> CheckedEvaluation | None:
+        shape = self.shape.evaluation
+        if shape is None:
+            return None
+        from composer.graph.evaluations import check_evaluation
+
+        types = {name: self.edges.types.get(end) for name, end in outputs.items()}
+        return check_evaluation(
+            self, shape, {name: None if found is None else found.kind for name, found in types.items()}
+        )
 
     def _warn_unused(self, wires: Wires, path: YamlPath, own: Scope) -> None:
         """Nodes and inputs that nothing needs; silent where a fault in the task may be the reason."""

@@ -10,10 +10,14 @@ __all__ = [
     "AdapterShape",
     "CompileShape",
     "DocumentShape",
+    "EvaluationShape",
     "InputShape",
+    "MetricShape",
+    "Metrics",
     "ModuleShape",
     "NodeShape",
     "ObjectiveShape",
+    "Outputs",
     "PieceShape",
     "RepeatedShape",
     "TaskShape",
@@ -178,6 +182,47 @@ class ObjectiveShape(_Shape):
     """The `node.port` that is minimised; its kind is `scalar`."""
 
 
+class MetricShape(_Shape):
+    """A registered metric with its config, such as `{uses: core.top_k_accuracy, with: {k: 5}}`."""
+
+    uses: str
+    """Id of a registered metric."""
+    with_: dict[str, Any] = Field(default_factory=dict, alias="with")
+    """Config of the metric."""
+
+
+def _metric_written_as(value: object) -> str:
+    return "dict[metric]" if isinstance(value, (dict, MetricShape)) else "str"
+
+
+Metrics = dict[
+    str,
+    Annotated[
+        Union[Annotated[str, Tag("str")], Annotated[MetricShape, Tag("dict[metric]")]],
+        Discriminator(_metric_written_as),
+    ],
+]
+"""Name of a score to the metric that gives it: its id, or that with a config."""
+
+Outputs = Annotated[
+    Union[Annotated[str, Tag("str")], Annotated[list[str], Tag("list[str]")]],
+    Discriminator(_one_or_several),
+]
+"""An output of a task, or several that are scored together."""
+
+
+class EvaluationShape(_Shape):
+    """How well the task does: which output is scored, what it is compared with, and by which metrics."""
+
+    output: Outputs | None = None
+    """The output that is scored; several (`[image, text]`) where metrics compare those. The only one where left out."""
+    reference: str | None = None
+    """What the output is compared with: an input of the objective or the task, or else a column of the data. The only
+    input of the objective where left out."""
+    metrics: Metrics | None = None
+    """Name of a score to a metric: `{accuracy: core.accuracy}`. What is usual for the output where left out."""
+
+
 class CompileShape(_Shape):
     """How a task is compiled."""
 
@@ -204,6 +249,8 @@ class TaskShape(_Shape):
     """Name of an output to the `node.port` that it shows."""
     objective: ObjectiveShape | None = None
     """What only training sees."""
+    evaluation: EvaluationShape | None = None
+    """How well the task does: the output that is scored, its reference and the metrics."""
     compile: CompileShape = Field(default_factory=CompileShape)
     """Ranges, precision and tolerance for compiling."""
 

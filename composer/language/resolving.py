@@ -203,6 +203,10 @@ def _fill_all(shape: DocumentShape, parameters: Parameters, tree: Tree) -> None:
             if node.adapter is not None:
                 filled = parameters.fill(node.adapter, (*where, "adapter"), tree, where)
                 node.adapter = str(filled) if filled else None
+    for name, task in shape.tasks.items():
+        for score, metric in ((task.evaluation and task.evaluation.metrics) or {}).items():
+            if not isinstance(metric, str):
+                fill(metric, ("tasks", name, "evaluation", "metrics", score))
 
 
 def _fill_weights(module: ModuleShape, owner: YamlPath, parameters: Parameters, tree: Tree) -> None:

@@ -234,10 +234,12 @@ class DatasetImplementation(Protocol):
 
 
 class MetricImplementation(Protocol):
-    """A metric's function."""
+    """A metric's function. One with a config takes it as a third argument."""
 
-    def __call__(self, predictions: Sequence[Any], references: Sequence[Any], /) -> float:
+    def __call__(self, predictions: Sequence[Any], references: Sequence[Any], /, *config: Any) -> Any:
         """The score of predictions against what was expected, both in the order of the samples: a finite number.
 
-        There is at least one sample. Neither list is changed, and the same ones have the same score.
+        There is at least one sample. A prediction is a text or another value of the host, or an array with what the
+        output gives for the sample. Neither list is changed, and the same ones have the same score. A metric that is
+        `per_sample` gives a list with a number, or a row of them, for each sample.
         """

@@ -43,6 +43,10 @@ def _texts(value: object) -> bool:
     return isinstance(value, (tuple, list)) and all(isinstance(item, str) for item in value)
 
 
+def _counts(value: object) -> bool:
+    return isinstance(value, tuple) and bool(value) and all(type(item) is int and item > 0 for item in value)
+
+
 def _methods(value: object) -> bool:
     return isinstance(value, Mapping) and all(isinstance(item, Method) for item in value.values())
 
@@ -66,6 +70,12 @@ _FORMS: Mapping[str, tuple[Test, str]] = {
     "implementation": (_reference, _A_REFERENCE),
     "prepare": (_optional(_reference), _A_REFERENCE),
     "sample": (_optional(_reference), _A_REFERENCE),
+    "combine": (_optional(_reference), _A_REFERENCE),
+    "per_sample": (_is(bool), "true or false"),
+    "needs_reference": (_is(bool), "true or false"),
+    "higher_is_better": (_is(bool), "true or false"),
+    "outputs": (_counts, "a tuple of whole numbers from 1 on"),
+    "usual_for": (_texts, "a tuple of texts"),
     "folder": (_optional(_reference), _A_REFERENCE),
     "transforms": (_references, f"a map by name to {_A_REFERENCE}"),
     "generation": (_optional(_is(Generation)), "a `Generation`"),

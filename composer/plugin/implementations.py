@@ -5,7 +5,7 @@ Each reader gives the value to use, or raises TypeError that says what would be 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Union, cast
@@ -45,6 +45,7 @@ __all__ = [
     "as_decoder",
     "as_prefilling_decoder",
     "as_processor",
+    "as_sample_scores",
     "as_samples",
     "as_score",
     "as_splits",
@@ -125,6 +126,24 @@ def as_score(answer: Any) -> float:
     if answer is None or isinstance(answer, (str, bytes)):
         raise TypeError("a number is expected")
     return float(answer)
+
+
+def as_sample_scores(count: int, *, rows: bool) -> Callable[[Any], list[Any]]:
+    """A reader of what a metric gives for each of so many samples: a number, or one of `rows` of numbers."""
+
+    def read(answer: Any) -> list[Any]:
+        if (
+            isinstance(answer, (str, bytes, Mapping))
+            or not hasattr(answer, "__len__")
+            or len(answer) != count
+        ):
+            found = len(answer) if hasattr(answer, "__len__") else type(answer).__name__
+            raise TypeError(f"a list with a number for each of {count} samples is expected, not {found}")
+        if rows:
+            return [[float(number) for number in row] for row in answer]
+        return [as_score(number) for number in answer]
+
+    return read
 
 
 def tokenizer_of(processor: Processor, what: str) -> Tokenizer:

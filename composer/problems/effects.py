@@ -45,6 +45,7 @@ EFFECTS: Mapping[str, Effect] = MappingProxyType(
         "C227": Effect.NAMES_NOTHING | Effect.UNSETTLES,
         "C228": Effect.UNSETTLES,
         "C230": Effect.UNSETTLES,
+        "C266": Effect.NAMES_NOTHING,
     }
 )
 """The effects of every code that has some."""

@@ -29,8 +29,7 @@ FORM = Form(
         "learning_rate": 1.0,
         "tasks": {},
         "batch": 1,
-        "metrics": {},
-        **dict.fromkeys(("dataset", "output", "reference", "by", "counts"), UNSET),
+        **dict.fromkeys(("dataset", "by", "counts"), UNSET),
     },
 )
 WANTED = "a recipe is a map with the keys epochs, learning_rate and tasks"

@@ -6,15 +6,16 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from composer.graph import Checked, CheckedTask, check, library_of
+from composer.graph import Checked, CheckedEvaluation, CheckedTask, check, library_of
 from composer.graph.configs import ConfigReader
 from composer.graph.entries import EntryFinder
 from composer.graph.telling import settled
 from composer.language import Tree
-from composer.plugin import Config, Dataset, Metric, Registry, load_registry
+from composer.plugin import Config, Dataset, Registry, load_registry
 from composer.problems import DocumentError, Problem, YamlPath
 from composer.problems.suggest import nearest
 from composer.recipes.reading import UNSET, ReadRecipe, read
+from composer.recipes.recipe_scores import RecipeScores
 from composer.recipes.shape import Recipe, TaskRecipe
 
 __all__ = ["RecipeReport", "check_recipe", "read_recipe"]
@@ -31,8 +32,8 @@ class RecipeReport:
     document: Checked | None = None
     datasets: Mapping[str, tuple[Dataset, Config]] = field(default_factory=dict)
     """Task to its dataset, with the validated config."""
-    metrics: Mapping[str, Mapping[str, Metric]] = field(default_factory=dict)
-    """Task to its metrics, by the names of their scores."""
+    evaluations: Mapping[str, CheckedEvaluation] = field(default_factory=dict)
+    """Task to what is scored of it, and how; the reference is a field of its samples."""
 
     @property
     def errors(self) -> tuple[Problem, ...]:
@@ -83,7 +84,7 @@ def check_recipe(
         found.tree,
         report,
         checker.datasets,
-        checker.metrics,
+        checker.evaluations,
     )
 
 
@@ -134,7 +135,7 @@ class _Checker:
         self.report = report
         self.findings = found.findings
         self.datasets: dict[str, tuple[Dataset, Config]] = {}
-        self.metrics: dict[str, dict[str, Metric]] = {}
+        self.evaluations: dict[str, CheckedEvaluation] = {}
         self._entries = EntryFinder(registry, self.tree, self.findings)
         path = found.source.path
         folders = {found.source.name: path.parent} if path is not None else {}
@@ -163,12 +164,15 @@ class _Checker:
     def _task(self, name: str, task: TaskRecipe) -> None:
         path: YamlPath = ("tasks", name)
         self._dataset(name, task, path)
-        self._metrics_of(name, task, path)
         checked = self._checked_task(name, path)
         if checked is not None:
             self._fields(task, checked, path)
             self._group(task, checked, path)
-            self._output(task, checked, path)
+        scored = RecipeScores(self.found, self.registry, self._entries, self._configs, path, task).read(
+            checked
+        )
+        if scored is not None:
+            self.evaluations[name] = scored
 
     def _stands_too_high(self, name: str) -> bool:
         """Whether what reads as a task is a key of the empty task before it, indented too little."""
@@ -186,15 +190,6 @@ class _Checker:
         config = self._configs.read(entry.config, task.with_, path, f"dataset {entry.id}")
         if config is not None:
             self.datasets[name] = entry, config
-
-    def _metrics_of(self, name: str, task: TaskRecipe, path: YamlPath) -> None:
-        found = {}
-        for score, id_ in task.metrics.items():
-            where = (*path, "metrics", score)
-            entry = self._entries.find(self.registry.metrics, id_, where, "C403", "metric")
-            if entry is not None:
-                found[score] = entry
-        self.metrics[name] = found
 
     def _checked_task(self, name: str, path: YamlPath) -> CheckedTask | None:
         """The document's task, or None after reporting, and where there is no document."""
@@ -232,27 +227,6 @@ class _Checker:
             message = f"`by` and `counts` are both `{task.group.by}`"
             help_ = "`by` is the input that samples share, `counts` the one that says how many share it"
             self._add("C404", message, (*path, "group", "counts"), help_)
-
-    def _output(self, task: TaskRecipe, checked: CheckedTask, path: YamlPath) -> None:
-        if not self._written(*path, "output"):
-            return
-        where = (*path, "output")
-        if task.output not in checked.outputs:
-            message = f"task `{checked.name}` has no output `{task.output}`"
-            self._unknown(
-                "C404", message, where, task.output, list(checked.outputs), "its outputs", key=False
-            )
-            return
-        kind = checked.types[checked.outputs[task.output]].kind
-        for score, metric in self.metrics[str(path[1])].items():
-            if metric.takes and kind not in metric.takes:
-                takes = " or ".join(metric.takes)
-                message = f"metric `{metric.id}` takes {takes}, and output `{task.output}` is {kind}"
-                fitting = [m.id for m in self.registry.metrics.values() if not m.takes or kind in m.takes]
-                outputs = [o for o, end in checked.outputs.items() if checked.types[end].kind in metric.takes]
-                cures = [f"score the output `{outputs[0]}`"] if outputs else []
-                cures += [f"metrics for {kind}: {', '.join(fitting) or 'none is registered'}"]
-                self._add("C405", message, (*path, "metrics", score), "; or ".join(cures))
 
     def _written(self, *path: str | int, default: bool = False) -> bool:
         """Whether a value is the author's own and sound; `default` is the answer where nothing is written."""

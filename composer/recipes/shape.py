@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pydantic import ConfigDict, Field, field_validator
 
+from composer.language import Metrics, Outputs
 from composer.plugin import Config
 
 __all__ = ["GroupRecipe", "Recipe", "TaskRecipe"]
@@ -42,12 +43,15 @@ class TaskRecipe(_Shape):
     large gradients of what is quick can no longer drown it."""
     batch: int = Field(ge=1)
     """Samples in a batch, or groups where samples are grouped."""
-    output: str
-    """Output of the task that is scored."""
-    reference: str
-    """Field of a sample that the output should equal."""
-    metrics: dict[str, str]
-    """Name of a score to the id of a registered metric."""
+    output: Outputs | None = None
+    """Output of the task that is scored, or several that metrics compare; what the task's `evaluation` says, or else
+    the only one, where left out."""
+    reference: str | None = None
+    """Field of a sample that the output should equal; what the task's `evaluation` says, or else the only input of the
+    objective, where left out."""
+    metrics: Metrics | None = None
+    """Name of a score to a registered metric, or that with its config; what the task's `evaluation` says, or else what
+    is usual for the output, where left out. `{}` scores nothing."""
 
 
 class Recipe(_Shape):

@@ -5,17 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from composer.evaluation.predicting import predictions_of
+from composer.evaluation.scoring import Score, score_all
 from composer.execution import Answering, Model
-from composer.plugin import Metric, MetricImplementation, Registry
-from composer.plugin.asking import ask, import_object
-from composer.plugin.implementations import as_score
+from composer.graph import CheckedEvaluation
 from composer.problems import ComposerError, InputError
-from composer.problems.suggest import unknown
 from composer.recipes import TaskRecipe
 from composer.training.encoding import encode
-from composer.training.numerics import near
 
-__all__ = ["answer_fields", "evaluate"]
+__all__ = ["answer_fields", "evaluate", "scores_of"]
 
 BATCH = 128
 
@@ -25,42 +23,34 @@ def evaluate(
     task: str,
     samples: Sequence[Mapping[str, Any]],
     recipe: TaskRecipe,
-    registry: Registry,
+    evaluation: CheckedEvaluation,
     *,
     title: Callable[[int], str] = "sample {}".format,
-) -> dict[str, Any]:
+    interval: bool = True,
+) -> list[Score]:
     """Run a task of a model or an artifact on samples and score its output.
-
-    Scored are the metrics of the recipe, and the number of `samples`.
 
     `title` is what messages call the sample of a number.
 
-    Raises InputError for a metric that no plugin registers, for a task without the output that is scored, and for a
-    sample that cannot be run; PluginError for a metric that fails.
+    Raises InputError for a task without the output that is scored, and for a sample that cannot be run; PluginError for
+    a metric that fails.
     """
     fields = answer_fields(model, task, recipe)
-    metrics = {name: _metric(registry, id_) for name, id_ in recipe.metrics.items()}
     predictions: list[object] = []
     for start in range(0, len(samples), BATCH):
         part = [samples[index] for index in range(start, min(start + BATCH, len(samples)))]
         outputs = _answers(model, task, part, fields, lambda i, start=start: title(start + i))  # type: ignore[misc]
-        if recipe.output not in outputs:
-            raise InputError(
-                f"task `{task}` has no output `{recipe.output}` to score (outputs: {', '.join(outputs)})"
-            )
-        rows = _rows(near(outputs[recipe.output]))  # metrics take numbers of the processor, as everybody's do
-        if len(rows) != len(part):
-            raise InputError(
-                f"output `{recipe.output}` of task `{task}` has {len(rows)} rows for {len(part)} samples: only an "
-                "output with one row per sample can be scored"
-            )
-        predictions += rows
-    references = [samples[index][recipe.reference] for index in range(len(samples))]
-    scores = {
-        name: round(_score(entry, predictions, references, task, recipe.output), 4)
-        for name, entry in metrics.items()
-    }
-    return {**scores, "samples": len(samples)}
+        predictions += predictions_of(outputs, evaluation.outputs, len(part), task)
+    field = evaluation.reference
+    references = [None if field is None else samples[index][field] for index in range(len(samples))]
+    shown = " and ".join(f"`{name}`" for name in evaluation.outputs)
+    where = f"output {shown} of task `{task}`"
+    return score_all(evaluation.metrics, (predictions, references), where, interval=interval)
+
+
+def scores_of(found: Sequence[Score], samples: int) -> dict[str, Any]:
+    """What a record says: every score by its name, and the number of `samples`."""
+    return {**{score.name: round(score.value, 4) for score in found}, "samples": samples}
 
 
 def answer_fields(model: Answering, task: str, recipe: TaskRecipe) -> dict[str, str]:
@@ -97,28 +87,3 @@ def _answers(
             for name, field in fields.items():
                 encode(inputs, name, [sample[field] for sample in part], title, others)
         raise
-
-
-def _rows(value: Any) -> list[object]:
-    """One value per sample: texts of a list, rows of a tensor, records of a record's rows."""
-    if isinstance(value, tuple) and hasattr(value, "_fields"):
-        columns = [None if field is None else _rows(field) for field in value]
-        count = next(len(column) for column in columns if column is not None)
-        record: Callable[..., object] = type(value)
-        return [record(*[None if c is None else c[i] for c in columns]) for i in range(count)]
-    return list(value) if getattr(value, "ndim", 1) else []
-
-
-def _score(
-    entry: Metric, predictions: list[object], references: list[object], task: str, output: str
-) -> float:
-    what = f"{entry.title} (output `{output}` of task `{task}`)"
-    function: MetricImplementation = import_object(entry.implementation, what)
-    # Each metric has lists of its own: one that sorts or empties them spoils no other's.
-    return ask(function, list(predictions), list(references), what=what, accept=as_score)
-
-
-def _metric(registry: Registry, id_: str) -> Metric:
-    if id_ not in registry.metrics:
-        raise unknown("metric", id_, registry.metrics)
-    return registry.metrics[id_]

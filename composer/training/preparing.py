@@ -14,7 +14,7 @@ from pydantic import ValidationError
 
 from composer.execution import INITIAL, Model, Start
 from composer.execution.program import module_names
-from composer.graph import Checked, CheckedNode, check
+from composer.graph import Checked, CheckedEvaluation, CheckedNode, check
 from composer.language import TaskShape
 from composer.plan import Plan, plan_objective, plan_task
 from composer.plugin import Registry, load_registry
@@ -69,6 +69,8 @@ class Prepared:
     sources: Mapping[str, str] | None = None
     written: TrainedAlone = field(default_factory=TrainedAlone)
     """What is left out of the weights that are written."""
+    evaluations: Mapping[str, CheckedEvaluation] = field(default_factory=dict)
+    """Task to what is scored of it; a task that is not there is not scored."""
     idle: Mapping[str, list[str]] = field(default_factory=dict)
     """Adapters, and their layers that no objective gives a gradient."""
 
@@ -104,7 +106,7 @@ class Prepared:
 
 def _written(task: TaskShape) -> dict[str, Any]:
     """A task as it was written before there were pieces: what those stand for is told by its nodes."""
-    written = task.model_dump(exclude={"summary", "compile"})
+    written = task.model_dump(exclude={"summary", "compile", "evaluation"})
     graphs = [written, written["objective"] or {}]
     for node in (node for graph in graphs for node in graph.get("nodes", {}).values()):
         del node["piece"]
@@ -161,6 +163,7 @@ def prepare(request: Request, registry: Registry | None = None) -> Prepared:
         found.problems,
         found.sources,
         TrainedAlone.of(programs, start),
+        {task: found.evaluations[task] for task in recipe.tasks if task in found.evaluations},
         idle,
     )
 
@@ -213,7 +216,7 @@ def _data(
         tasks=list(recipe.tasks),
         device=programs.numerics.device,
     )
-    told, idle = rehearse(programs, data, model, recipe, registry, found.tree, splits)
+    told, idle = rehearse(programs, data, model, recipe, found.evaluations, found.tree, splits)
     problems += told
     if problems:
         raise DocumentError(dict.fromkeys(problems), found.sources)

@@ -11,11 +11,10 @@ import numpy as np
 import torch
 
 from composer.execution import Answering
-from composer.graph import Checked
+from composer.graph import Checked, CheckedEvaluation
 from composer.graph.checked import split_part
 from composer.language import Tree
 from composer.plan import Plan, Step
-from composer.plugin import Registry
 from composer.plugin.asking import PluginError
 from composer.problems import ComposerError, InputError, Problem, YamlPath
 from composer.problems.suggest import nearest
@@ -55,7 +54,7 @@ def rehearse(
     data: Mapping[str, SampleData],
     model: Answering,
     recipe: Recipe,
-    registry: Registry,
+    evaluations: Mapping[str, CheckedEvaluation],
     tree: Tree,
     splits: Iterable[str],
 ) -> tuple[list[Problem], dict[str, list[str]]]:
@@ -87,7 +86,7 @@ def rehearse(
             with collecting(problems, tree, task):
                 # What ails a batch of training ails the scored samples too, and is told once.
                 few = SCORED_SAMPLES if len(problems) == before else 0
-                _rehearse_scores(model, task, data[task].source, entry, registry, splits, few)
+                _rehearse_scores(model, task, data[task].source, entry, evaluations.get(task), splits, few)
     return problems, idle or {}
 
 
@@ -115,21 +114,24 @@ def _rehearse_scores(
     task: str,
     source: SampleSource,
     entry: TaskRecipe,
-    registry: Registry,
+    evaluation: CheckedEvaluation | None,
     splits: Iterable[str],
     few: int,
 ) -> None:
     for number, split in enumerate(scored_splits(source, splits)):
-        drawn = source.draw(split, fields=scored_fields(model, task, entry))
-        if number == 0 and few:
+        drawn = source.draw(split, fields=scored_fields(model, task, entry, evaluation))
+        if number == 0 and few and evaluation is not None:
             samples = [drawn[index] for index in range(min(few, len(drawn)))]
-            evaluate(model, task, samples, entry, registry, title=drawn.title)
+            evaluate(model, task, samples, entry, evaluation, title=drawn.title, interval=False)
 
 
-def scored_fields(model: Answering, task: str, entry: TaskRecipe) -> dict[str, str]:
+def scored_fields(
+    model: Answering, task: str, entry: TaskRecipe, evaluation: CheckedEvaluation | None
+) -> dict[str, str]:
     """Fields that a sample needs to be scored, with what each is for."""
     asked = {field: f"for input `{name}`" for name, field in answer_fields(model, task, entry).items()}
-    return {**asked, entry.reference: "that the recipe names as the reference"}
+    reference = None if evaluation is None else evaluation.reference
+    return asked if reference is None else {**asked, reference: "that is the reference of its output"}
 
 
 def _hold_labels(data: SampleData, plan: Plan) -> None:

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from composer.evaluation.scoring import Score
 from composer.execution import load
 from composer.files import sha256_of
 from composer.plugin import Registry
 from composer.problems import ComposerError, InputError
 from composer.sources import GivenNames, GivenWeights
 from composer.training.display import Display
-from composer.training.evaluating import evaluate
+from composer.training.evaluating import evaluate, scores_of
 from composer.training.loop import EpochResult, train_epochs
 from composer.training.places import Places
 from composer.training.preparing import SPLITS, Prepared, Request, prepare
@@ -23,7 +25,7 @@ from composer.training.rehearsal import scored_fields
 from composer.training.what_is_written import counts_of
 from composer.weights import LoadReport, save_weights
 
-__all__ = ["check_training", "evaluate_document", "train_document"]
+__all__ = ["Scored", "check_training", "evaluate_document", "train_document"]
 
 
 def train_document(
@@ -218,6 +220,7 @@ def _record(
         },
         "curve": [item.as_dict() for item in results],
         "scores": {},
+        "intervals": {},
     }
 
 
@@ -243,10 +246,11 @@ def _scored(
     """Score the weights and write the record: without the scores where they fail, since the weights are good."""
     started = time.monotonic()
     try:
-        record["scores"] = evaluate_document(prepared, places.weights, display)
+        found = evaluate_document(prepared, places.weights, display)
     except ComposerError as error:
         write_record(places.record, record)
         raise ComposerError(f"{error}; the weights are trained and stored in {places.weights}") from error
+    record["scores"], record["intervals"] = found.scores, found.intervals
     record["seconds"]["evaluation"] = round(time.monotonic() - started, 1)
     write_record(places.record, record)
     if prepared.written.left_out:
@@ -259,9 +263,26 @@ def _scored(
     return record
 
 
-def evaluate_document(
-    prepared: Prepared, weights: Path, display: Display | None = None
-) -> dict[str, dict[str, Any]]:
+@dataclass(frozen=True)
+class Scored:
+    """Scores by split and task, and with them the ends of their intervals."""
+
+    scores: dict[str, dict[str, Any]] = field(default_factory=dict)
+    intervals: dict[str, dict[str, dict[str, list[float]]]] = field(default_factory=dict)
+
+    def add(self, split: str, task: str, found: Sequence[Score], samples: int) -> dict[str, Any]:
+        shown = self.scores.setdefault(split, {})[task] = scores_of(found, samples)
+        ends = {
+            score.name: [round(score.low, 4), round(score.high, 4)]
+            for score in found
+            if score.low is not None and score.high is not None
+        }
+        if ends:
+            self.intervals.setdefault(split, {})[task] = ends
+        return shown
+
+
+def evaluate_document(prepared: Prepared, weights: Path, display: Display | None = None) -> Scored:
     """Scores of stored weights by split and task; a split that a dataset does not have is left out."""
     recipe, registry = prepared.recipe, prepared.registry
     model = load(
@@ -271,15 +292,17 @@ def evaluate_document(
         registry=registry,
         device=prepared.programs.numerics.device,
     )
-    scores: dict[str, dict[str, object]] = {}
+    found = Scored()
     for task, entry in recipe.tasks.items():
-        for split in (
-            prepared.splits[task] if entry.metrics else ()
-        ):  # answering may take longer than training
-            drawn = prepared.data[task].source.draw(split, fields=scored_fields(model, task, entry))
-            found = evaluate(model, task, drawn, entry, registry, title=drawn.title)
-            scores.setdefault(split, {})[task] = found
+        evaluation = prepared.evaluations.get(task)
+        if evaluation is None or not evaluation.metrics:  # answering may take longer than training
+            continue
+        for split in prepared.splits[task]:
+            fields = scored_fields(model, task, entry, evaluation)
+            drawn = prepared.data[task].source.draw(split, fields=fields)
+            scores = evaluate(model, task, drawn, entry, evaluation, title=drawn.title)
+            told = found.add(split, task, scores, len(drawn))
             if display is not None:
-                shown = ", ".join(f"{name} {value}" for name, value in found.items())
+                shown = ", ".join(f"{name} {value}" for name, value in told.items())
                 display.line(f"{split:<10} {task}: {shown}")
-    return scores
+    return found

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from composer.plugin import Dataset, Metric, Registry
+from composer.plugin import Dataset, Registry
 from composer.recipes import Recipe
 from composer.types.field_docs import documented
+from composer.views.schema import metrics_schema
 
 __all__ = ["recipe_schema"]
 
@@ -24,11 +25,10 @@ def recipe_schema(registry: Registry) -> Json:
             value.pop("title", None)
     task = shapes["TaskRecipe"]
     task["properties"]["dataset"] |= _ids(registry.datasets.values())
-    task["properties"]["metrics"]["additionalProperties"] = {
-        "type": "string",
-        **_ids(registry.metrics.values()),
-    }
     configs: Json = {}
+    about = task["properties"]["metrics"].get("description", "")
+    task["properties"]["metrics"] = metrics_schema(about, registry, configs)
+    shapes.pop("MetricShape", None)
     rules = [_with_config(entry, configs) for _, entry in sorted(registry.datasets.items())]
     if rules:
         task["allOf"] = rules
@@ -40,7 +40,7 @@ def recipe_schema(registry: Registry) -> Json:
     }
 
 
-def _ids(entries: Iterable[Dataset | Metric]) -> Json:
+def _ids(entries: Iterable[Dataset]) -> Json:
     known = sorted(entries, key=lambda entry: entry.id)
     return {
         "enum": [entry.id for entry in known],

@@ -15,7 +15,7 @@ from composer.plugin.asking import ask
 from composer.problems import ComposerError
 from composer.types.field_docs import documented
 
-__all__ = ["document_schema"]
+__all__ = ["document_schema", "metrics_schema"]
 
 Json = dict[str, Any]
 
@@ -59,6 +59,10 @@ def document_schema(registry: Registry) -> Json:
         "then": {"properties": {"with": {"$ref": "#/$defs/average"}}},
     }
     shapes["ModuleShape"]["allOf"].append(follows)
+    shapes["EvaluationShape"]["properties"]["metrics"] = metrics_schema(
+        shapes["EvaluationShape"]["properties"]["metrics"].get("description", ""), registry, configs
+    )
+    shapes.pop("MetricShape", None)
     _references(shapes)
     schema["properties"]["extends"] |= {"examples": sorted(registry.documents)} if registry.documents else {}
     return {
@@ -164,6 +168,29 @@ def _search(registry: Registry, configs: Json) -> Json:
         "allOf": rules,
     }
     return {"anyOf": [ids, options, _PARAMETER, _NULL]}
+
+
+def metrics_schema(about: str, registry: Registry, configs: Json) -> Json:
+    """Name of a score to the id of a metric, or to that with a config."""
+    metrics = [registry.metrics[id] for id in sorted(registry.metrics)]
+    ids: Json = {
+        "enum": [metric.id for metric in metrics],
+        "markdownEnumDescriptions": [metric.summary for metric in metrics],
+    }
+    rules: list[Json] = []
+    for metric in metrics:
+        name = f"{metric.id}.metric"
+        configs |= _config(name, metric.config)
+        rules.append(_when("uses", metric.id, {"with": {"$ref": f"#/$defs/{name}"}}))
+    choice: Json = {
+        "type": "object",
+        "properties": {"uses": ids, "with": {"type": "object"}},
+        "required": ["uses"],
+        "additionalProperties": False,
+        "allOf": rules,
+    }
+    scores: Json = {"type": "object", "additionalProperties": {"anyOf": [ids, choice, _NULL]}}
+    return {"description": about, "anyOf": [scores, _NULL]}
 
 
 def _config(name: str, config: type[Config]) -> Json:

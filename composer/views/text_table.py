@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-from composer.graph import Checked, CheckedModule, CheckedTask, Endpoint
+from composer.graph import Checked, CheckedEvaluation, CheckedModule, CheckedTask, Endpoint
 from composer.views.columns import columns
 from composer.views.labels import (
     Labels,
@@ -17,7 +17,7 @@ from composer.views.labels import (
 )
 from composer.views.sharing import module_uses
 
-__all__ = ["document_text", "task_text"]
+__all__ = ["document_text", "scores_shown", "task_text"]
 
 _CONFIG_CELLS = 64
 
@@ -159,11 +159,32 @@ def _task_lines(task: CheckedTask, *, head: str, closed: bool) -> list[str]:
     ]
     if task.loss is not None:
         outputs.append(("loss (objective)", "", ".".join(task.loss), labels.output(task.loss)))
-    table = columns([("", "calls", "takes", "gives"), *inputs, *nodes, *outputs], indent="    ")
+    scores = [] if task.evaluation is None else scores_shown(task.evaluation)
+    table = columns([("", "calls", "takes", "gives"), *inputs, *nodes, *outputs, *scores], indent="    ")
     first, second = 1 + len(inputs), 1 + len(inputs) + len(nodes)
-    sections = (("inputs", table[1:first]), ("nodes", table[first:second]), ("outputs", table[second:]))
+    third = second + len(outputs)
+    sections = (
+        ("inputs", table[1:first]),
+        ("nodes", table[first:second]),
+        ("outputs", table[second:third]),
+        ("evaluation", table[third:]),
+    )
     titled = [line for title, rows in sections if rows for line in (f"  {title}", *rows)]
     return [*_head(head, task.summary), table[0], *titled]
+
+
+def scores_shown(evaluation: CheckedEvaluation) -> list[tuple[str, str, str, str]]:
+    """A line for each score: its metric, what that takes, and what it is compared with."""
+    outputs = ", ".join(evaluation.outputs)
+    rows = []
+    for name, each in evaluation.metrics.items():
+        given = each.config.model_dump(mode="json", fallback=str, exclude_unset=True)
+        config = ", ".join(f"{key}: {value_text(value)}" for key, value in given.items())
+        against = f" against {evaluation.reference}" if each.metric.needs_reference else ""
+        rows.append(
+            (name, f"{each.metric.id}{f' ({config})' if config else ''}", f"{outputs}{against}", "score")
+        )
+    return rows
 
 
 def _use(

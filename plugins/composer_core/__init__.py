@@ -6,6 +6,7 @@ from composer.plugin import Register, SearchPolicy, TextRules, hookimpl
 from composer_core.arrays import ARRAY
 from composer_core.configs import BeamConfig, ChoicesConfig, SampleConfig, choice_ports
 from composer_core.kinds import KINDS
+from composer_core.metric_types import METRICS
 from composer_core.module_types import MODULE_TYPES
 from composer_core.text_types import STRING, TEXT_TYPES
 
@@ -63,5 +64,7 @@ SEARCHES = (
 
 @hookimpl
 def composer_register(register: Register) -> None:
-    """Register the base kinds, the core module types, the modalities `array` and `string` and the searches."""
-    register(*KINDS, *MODULE_TYPES, *TEXT_TYPES, ARRAY, STRING, *SEARCHES)
+    """Register the base kinds, the core module types, the modalities `array` and `string`, the searches and the
+    metrics.
+    """
+    register(*KINDS, *MODULE_TYPES, *TEXT_TYPES, ARRAY, STRING, *SEARCHES, *METRICS)

@@ -8,10 +8,11 @@ from typing import Any
 import pytest
 
 from composer.execution import TaskPorts
-from composer.plugin import Dataset, Metric, NoConfig, load_registry
+from composer.graph import CheckedEvaluation, CheckedMetric
+from composer.plugin import Dataset, Metric, NoConfig, Registry, load_registry
 from composer.problems import InputError
 from composer.recipes import TaskRecipe
-from composer.training.evaluating import BATCH, evaluate
+from composer.training.evaluating import BATCH, evaluate, scores_of
 from composer.training.samples import build_source
 
 
@@ -33,10 +34,15 @@ class Parrot:
 
 def recipe(**changes: Any) -> TaskRecipe:
     values = {
-        "dataset": "words", "batch": 1, "output": "answer", "reference": "answer",
-        "fields": {"question": "asked"}, "metrics": {"same": "quickstart.exact_match"},
+        "dataset": "words", "batch": 1, "fields": {"question": "asked"},
     }  # fmt: skip
     return TaskRecipe.model_validate({**values, **changes})
+
+
+def by(registry: Registry, name: str, metric: str, output: str = "answer") -> CheckedEvaluation:
+    return CheckedEvaluation(
+        (output,), "answer", {name: CheckedMetric(name, registry.metrics[metric], NoConfig())}
+    )
 
 
 def samples(count: int) -> list[dict[str, str]]:
@@ -45,17 +51,16 @@ def samples(count: int) -> list[dict[str, str]]:
 
 def test_scores_count_every_sample_once() -> None:
     parrot = Parrot()
-    found = evaluate(parrot, "echo", samples(BATCH + 72), recipe(), load_registry())  # type: ignore[arg-type]
-    assert found == {"same": 0.75, "samples": BATCH + 72}
+    asked = by(load_registry(), "same", "quickstart.exact_match")
+    found = evaluate(parrot, "echo", samples(BATCH + 72), recipe(), asked)  # type: ignore[arg-type]
+    assert scores_of(found, BATCH + 72) == {"same": 0.75, "samples": BATCH + 72}
     assert parrot.batches == [BATCH, 72]
 
 
-def test_unknown_names_are_refused_with_what_exists() -> None:
-    registry = load_registry()
-    with pytest.raises(InputError, match=r"no metric `none`.*quickstart.digit"):
-        evaluate(Parrot(), "echo", samples(3), recipe(metrics={"same": "none"}), registry)  # type: ignore[arg-type]
-    with pytest.raises(InputError, match="no output `reply`"):
-        evaluate(Parrot(), "echo", samples(3), recipe(output="reply"), registry)  # type: ignore[arg-type]
+def test_an_output_that_is_not_there_is_refused_with_what_exists() -> None:
+    asked = by(load_registry(), "same", "quickstart.exact_match", output="reply")
+    with pytest.raises(InputError, match=r"no output `reply` to score \(outputs: answer\)"):
+        evaluate(Parrot(), "echo", samples(3), recipe(), asked)  # type: ignore[arg-type]
 
 
 def test_a_third_party_brings_datasets_and_metrics(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -76,8 +81,9 @@ def test_a_third_party_brings_datasets_and_metrics(tmp_path: Path, monkeypatch: 
             register(Metric("longest", "words_plugin:longest", "Length of the longest."))
 
     registry = load_registry([("words", Plugin())])
-    entry = recipe(metrics={"length": "longest"})
+    entry = recipe()
     source = build_source("echo", registry.datasets["words"], NoConfig())
     assert source.splits == ("test",)
-    found = evaluate(Parrot(), "echo", source.draw("test"), entry, registry)  # type: ignore[arg-type]
-    assert found == {"length": 1.0, "samples": 1}
+    asked = by(registry, "length", "longest")
+    found = evaluate(Parrot(), "echo", source.draw("test"), entry, asked)  # type: ignore[arg-type]
+    assert scores_of(found, 1) == {"length": 1.0, "samples": 1}

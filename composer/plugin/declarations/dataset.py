@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from composer.plugin.declarations.base import Config, Declaration
+from composer.plugin.declarations.base import Config, Declaration, NoConfig
 
 __all__ = ["Dataset", "Metric"]
 
@@ -36,16 +36,36 @@ class Dataset(Declaration):
 
 @dataclass(frozen=True)
 class Metric(Declaration):
-    """A score over predictions and references: `implementation(predictions, references) -> float`
-    (`composer.plugin.MetricImplementation`).
+    """A score over predictions and references: `implementation(predictions, references) -> float`, with the config as a
+    third argument where the metric has one (`composer.plugin.MetricImplementation`).
+
+    A metric that is a mean over samples is `per_sample`: it gives one number for each, so that the worst samples, an
+    interval and a paired test are known. One whose samples give counts (BLEU) is `per_sample` with a `combine`.
     """
 
     noun: ClassVar[str] = "metric"
-    references: ClassVar[tuple[str, ...]] = ("implementation", "sample")
+    references: ClassVar[tuple[str, ...]] = ("implementation", "sample", "combine")
     implementation: str
     summary: str
     takes: tuple[str, ...] = ()
-    """Kinds of the outputs that it can score, such as `("text",)`; empty where any will do."""
+    """Kinds of the outputs that it can score, such as `("text",)`, and with them their sub-kinds; empty where any will
+    do."""
     sample: str | None = None
     """A function without arguments to two lists, predictions and references of two samples or more, with which the
     conformance kit runs the metric."""
+    config: type[Config] = NoConfig
+    per_sample: bool = False
+    """Whether the implementation gives a list with a number for each sample, of which the score is the mean."""
+    combine: str | None = None
+    """A function of the mean of what samples give, then a row of numbers each, to the score; None: the mean is it."""
+    outputs: tuple[int, ...] = (1,)
+    """How many outputs make a prediction. Of several, a prediction is a tuple with a value of each."""
+    needs_reference: bool = True
+    """Whether it compares with something; one that does not is given None for each sample."""
+    higher_is_better: bool = True
+    usual_for: tuple[str, ...] = ()
+    """Kinds of outputs that are scored by it where nobody names a metric."""
+    examples: tuple[Mapping[str, Any], ...] = ()
+    """Configs with which the conformance kit runs it; empty takes the defaults."""
+    packages: tuple[str, ...] = ()
+    """Distributions that it computes with: the conformance kit skips where one is missing."""

@@ -117,7 +117,7 @@ def task_only_in(graph: TaskGraph, *, a: bool) -> TaskDiff:
         None if a else task.name,
         tuple(part(name, item.modality.id) for name, item in task.inputs.items()),
         tuple(part(name, callee_text(task.nodes[name])) for name in task.order),
-        tuple(part(name, text_of(end)) for name, end in _ends_of(task).items()),
+        tuple(part(name, what) for name, what in {**_texts_of(task), **_scores_of(task)}.items()),
     )
 
 
@@ -234,9 +234,41 @@ def _outputs(
         other = found.get(name)
         changes = () if other is None else _shown(labels, end, shown_b[other], pairs)
         parts.append(PartDiff(name, other, text_of(end), changes))
-    return parts + [
+    parts += [
         PartDiff(None, name, text_of(end)) for name, end in shown_b.items() if name not in found.values()
     ]
+    return parts + _scores(a, b)
+
+
+def _scores(a: CheckedTask, b: CheckedTask) -> list[PartDiff]:
+    """The scores of both, by name."""
+    ours, theirs = _scores_of(a), _scores_of(b)
+    return [
+        PartDiff(
+            name if name in ours else None,
+            name if name in theirs else None,
+            ours.get(name, theirs.get(name, "")),
+            (Change("scores", ours[name], theirs[name]),)
+            if name in ours and name in theirs and ours[name] != theirs[name]
+            else (),
+        )
+        for name in dict.fromkeys((*ours, *theirs))
+    ]
+
+
+def _scores_of(task: CheckedTask) -> dict[str, str]:
+    """What the evaluation says of every score."""
+    if task.evaluation is None:
+        return {}
+    from composer.views.text_table import scores_shown
+
+    return {
+        f"{name} (evaluation)": f"{metric} of {of}" for name, metric, of, _ in scores_shown(task.evaluation)
+    }
+
+
+def _texts_of(task: CheckedTask) -> dict[str, str]:
+    return {name: text_of(end) for name, end in _ends_of(task).items()}
 
 
 def _ends_of(task: CheckedTask) -> dict[str, Endpoint]:
