@@ -21,6 +21,8 @@ from composer.types import Kind, Signature
 
 __all__ = ["Build", "MethodCase", "configs_of", "import_reference"]
 
+SHORT_VALUE = 40
+"""Characters of a value that a report shows."""
 UNSET_SIZE = 6
 """Size of a symbol whose config field is left for the calls to fill in."""
 
@@ -86,10 +88,17 @@ class Build:
         return module.eval()
 
     def __str__(self) -> str:
-        given = ", ".join(
-            f"{name}={value!r}" for name, value in self.config.model_dump(exclude_unset=True).items()
-        )
+        values = self.config.model_dump(exclude_unset=True).items()
+        given = ", ".join(f"{name}={_short(value)}" for name, value in values)
         return f"{self.entry.id} ({given})" if given else self.entry.id
+
+
+def _short(value: object) -> str:
+    """A value that a report can repeat in every line: of a long map or list what it is."""
+    text = repr(value)
+    if len(text) <= SHORT_VALUE or not isinstance(value, (dict, list)):
+        return text
+    return f"{{{len(value)} keys}}" if isinstance(value, dict) else f"[{len(value)} values]"
 
 
 @torch.no_grad()

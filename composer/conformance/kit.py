@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import dataclass
 from functools import partial
 from types import ModuleType as PythonModule
 from typing import TypeVar
@@ -52,15 +53,21 @@ PROMISES: tuple[tuple[str, Callable[[MethodCase], str]], ...] = (
 """What is checked of a method whose signature holds."""
 
 
-def check_plugin(entry: str | object) -> ConformanceReport:
+def check_plugin(
+    entry: str | object,
+    *,
+    only: Collection[str] = (),
+    told: Callable[[Result], object] = lambda result: None,
+) -> ConformanceReport:
     """Hold a plugin to what it declares.
 
     Args:
         entry: the name of an installed plugin (its entry point), or the plugin itself: a module or object with the hook
             `composer_register`, checked as if it were installed.
+        only: ids of entries; nothing else of the plugin is held. told: is called with every result as it is found.
 
     Raises:
-        InputError: no plugin of that name is installed.
+        InputError: no plugin of that name is installed, or it has no entry of such an id.
     """
     if isinstance(entry, str):
         name, module_name, registry = entry, _installed(entry).module, load_registry()
@@ -68,8 +75,34 @@ def check_plugin(entry: str | object) -> ConformanceReport:
         name = getattr(entry, "__name__", type(entry).__name__)
         module_name = entry.__name__ if isinstance(entry, PythonModule) else ""
         registry = load_registry([(name, entry)])
-    results = tuple(_results(name, module_name, registry))
+    held = _Held(name, frozenset(only))
+    held.find_all(registry)
+    results: list[Result] = []
+    for result in _results(held, module_name, registry):
+        told(result)
+        results.append(result)
     return ConformanceReport(name, (*results, *_unheld(results)))
+
+
+@dataclass(frozen=True)
+class _Held:
+    """What of a plugin is held: all that it registers, or the entries of some ids."""
+
+    plugin: str
+    only: frozenset[str]
+
+    def of(self, section: Section[T]) -> Iterator[T]:
+        """The entries of a section."""
+        for id, entry in section.items():
+            if section.origin(id).plugin == self.plugin and (not self.only or id in self.only):
+                yield entry
+
+    def find_all(self, registry: Registry) -> None:
+        """Raise InputError for an id that the plugin has not."""
+        own = [id for each in registry.sections() for id in each if each.origin(id).plugin == self.plugin]
+        for id in sorted(self.only):
+            if id not in own:
+                raise unknown("entry", id, own, f"plugin `{self.plugin}`")
 
 
 def _installed(name: str) -> Installed:
@@ -80,47 +113,47 @@ def _installed(name: str) -> Installed:
     return plugins[name]
 
 
-def _results(name: str, module_name: str, registry: Registry) -> Iterator[Result]:
-    broken = [each for each in registry.broken if each.origin.plugin == name]
+def _results(held: _Held, module_name: str, registry: Registry) -> Iterator[Result]:
+    broken = [each for each in registry.broken if each.origin.plugin == held.plugin]
     if broken:
         yield Result("plugin", "registering", "fail", str(broken[0]))
         return
-    if module_name:
+    if module_name and not held.only:
         yield _result("plugin", "entry module", partial(check_entry_module, module_name))
-    yield from _registered(name, registry)
+    yield from _registered(held, registry)
     unusable: set[str] = set()
-    for result in _references(name, registry):
+    for result in _references(held, registry):
         unusable.add(result.subject)
         yield result
-    yield from _declared(name, registry)
-    for modality in _own(registry.modalities, name):
+    yield from _declared(held, registry)
+    for modality in held.of(registry.modalities):
         yield from _failed(_result(modality.id, "config", partial(check_config, modality.config)))
         ports = _result(modality.id, "ports", partial(check_ports, modality, registry.kinds))
         yield ports
         if ports.outcome != "fail" and modality.id not in unusable:
             yield _result(modality.id, "processor", partial(check_processor, modality, registry.kinds))
-    yield from _run(registry.policies, name, "search", check_policy, unusable)
-    yield from _run(registry.datasets, name, "samples", check_dataset, unusable)
-    yield from _run(registry.metrics, name, "score", check_metric, unusable)
-    yield from _layouts(name, registry, unusable)
-    yield from _backends(name, registry, unusable)
-    for entry in _own(registry.module_types, name):
+    yield from _run(held.of(registry.policies), "search", check_policy, unusable)
+    yield from _run(held.of(registry.datasets), "samples", check_dataset, unusable)
+    yield from _run(held.of(registry.metrics), "score", check_metric, unusable)
+    yield from _layouts(held, registry, unusable)
+    yield from _backends(held, registry, unusable)
+    for entry in held.of(registry.module_types):
         yield from _failed(_result(entry.id, "config", partial(check_config, entry.config)))
         if entry.adapter is not None:
             yield _result(entry.id, "adapter", partial(check_adapter, entry, registry.kinds))
         yield from _module_type(entry, registry)
 
 
-def _declared(name: str, registry: Registry) -> Iterator[Result]:
+def _declared(held: _Held, registry: Registry) -> Iterator[Result]:
     """What needs no implementation."""
-    for kind in _own(registry.kinds, name):
+    for kind in held.of(registry.kinds):
         yield _result(kind.id, "record", partial(check_kind, registry.kinds, kind))
-    for document in _own(registry.documents, name):
+    for document in held.of(registry.documents):
         yield _result(document.id, "document", partial(check_document, registry, document))
 
 
-def _layouts(name: str, registry: Registry, unusable: Collection[str]) -> Iterator[Result]:
-    for layout in _own(registry.layouts, name):
+def _layouts(held: _Held, registry: Registry, unusable: Collection[str]) -> Iterator[Result]:
+    for layout in held.of(registry.layouts):
         rules = _result(layout.id, "rules", partial(check_rules, layout))
         yield rules
         if layout.parameters is not None and rules.outcome == "pass":
@@ -129,8 +162,8 @@ def _layouts(name: str, registry: Registry, unusable: Collection[str]) -> Iterat
             yield _result(layout.id, "transforms", partial(check_transforms, layout))
 
 
-def _backends(name: str, registry: Registry, unusable: Collection[str]) -> Iterator[Result]:
-    for backend in _own(registry.backends, name):
+def _backends(held: _Held, registry: Registry, unusable: Collection[str]) -> Iterator[Result]:
+    for backend in held.of(registry.backends):
         if backend.id in unusable:
             continue
         for title, check in import_reference(backend.checks).items():
@@ -140,18 +173,18 @@ def _backends(name: str, registry: Registry, unusable: Collection[str]) -> Itera
                 break
 
 
-def _registered(name: str, registry: Registry) -> Iterator[Result]:
+def _registered(held: _Held, registry: Registry) -> Iterator[Result]:
     """What is wrong with the plugin as a whole: ids that others hold, or nothing at all."""
-    conflicts = [conflict for conflict in registry.conflicts if conflict.second.plugin == name]
+    conflicts = [conflict for conflict in registry.conflicts if conflict.second.plugin == held.plugin]
     for conflict in conflicts:
         reason = (
             f"{conflict.id!r} of {conflict.section} is already claimed by {conflict.first}: choose another id"
         )
         yield Result("plugin", "registering", "fail", reason)
-    if name not in registry.plugins:
+    if held.plugin not in registry.plugins:
         reason = "it is not loaded: COMPOSER_PLUGINS leaves it out"
         yield Result("plugin", "registering", "fail", reason)
-    elif not conflicts and not any(list(_own(section, name)) for section in registry.sections()):
+    elif not conflicts and not any(list(held.of(section)) for section in registry.sections()):
         reason = "it registers nothing: call `register(...)` in `composer_register`"
         yield Result("plugin", "registering", "fail", reason)
 
@@ -165,15 +198,11 @@ def _unheld(results: Sequence[Result]) -> Iterator[Result]:
         yield Result("plugin", "entries", "skip", reason)
 
 
-def _own(section: Section[T], name: str) -> Iterator[T]:
-    return (entry for id, entry in section.items() if section.origin(id).plugin == name)
-
-
 def _run(
-    section: Section[T], name: str, title: str, check: Callable[[T], str], unusable: Collection[str]
+    entries: Iterator[T], title: str, check: Callable[[T], str], unusable: Collection[str]
 ) -> Iterator[Result]:
     """A check of each own entry, but of those whose implementation cannot be imported: that was told."""
-    for entry in _own(section, name):
+    for entry in entries:
         if entry.id not in unusable:
             yield _result(entry.id, title, partial(check, entry))
 
@@ -184,10 +213,10 @@ def _failed(result: Result) -> Iterator[Result]:
         yield result
 
 
-def _references(name: str, registry: Registry) -> Iterator[Result]:
+def _references(held: _Held, registry: Registry) -> Iterator[Result]:
     """Every implementation that an entry names can be imported: the results of those that cannot."""
     for section in registry.sections():
-        for entry in _own(section, name):
+        for entry in held.of(section):
             for reference in _named(entry):
                 result = _result(entry.id, "implementation", partial(_importable, entry, reference))
                 if result.outcome != "pass":

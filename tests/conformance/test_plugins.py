@@ -85,6 +85,15 @@ def test_the_installed_core_plugin_keeps_its_promises() -> None:
     }
 
 
+def test_one_entry_is_held_alone_and_every_result_is_told() -> None:
+    told: list[Result] = []
+    report = check_plugin("core", only=["core.argmax"], told=told.append)
+    assert {result.subject.split()[0] for result in report.results} == {"core.argmax"}
+    assert tuple(told) == report.results
+    with pytest.raises(InputError, match=r"`core.argmex`.*did you mean `core.argmax`"):
+        check_plugin("core", only=["core.argmex"])
+
+
 def test_an_unknown_plugin_lists_the_installed_ones() -> None:
     with pytest.raises(
         InputError, match=r"no installed plugin `cores`; did you mean `core`\? There are: .*core"

@@ -184,7 +184,7 @@ PLUGINS = [
     Step("plugins show core.linear", "module type core.linear"),
     Step("plugins show audio.gate", "audio.gate"),
     Step("plugins check audio --threads 1", "passed"),
-    Step("plugins check audio --json", json=True),
+    Step("plugins check audio audio.gate --json", json=True),
     Step("plugins check audio --format json", json=True),
     Step("check gated.yaml", "no problems"),
     Step("run gated.yaml --weights initial question=hello --json", json=True),
