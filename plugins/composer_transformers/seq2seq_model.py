@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -22,11 +23,24 @@ if TYPE_CHECKING:
 __all__ = ["Seq2Seq", "build_seq2seq"]
 
 
+@dataclass(frozen=True)
+class _Family:
+    """How the layers of a decoder are asked one by one, which the library's families do each in their own way."""
+
+    inside: str
+    """The submodule that holds `encoder` and `decoder`; "" for the model itself."""
+    cross: Callable[[Any], Iterator[tuple[nn.Module, nn.Module, int]]]
+    """Of each layer of a decoder what makes keys and values of the memory, and its number of heads."""
+    layers: Callable[[Any, Tensor, Seq2SeqCache, Writing], Tensor]
+    """ids[B, K] through the layers of a decoder → [B, K, D]."""
+
+
 class Seq2Seq(nn.Module):
     """tokens[B, N] → a memory, of which a decoder writes. Its parameters have the names of published checkpoints."""
 
-    def __init__(self, *, whole: PreTrainedModel, start: int, positions: int) -> None:
+    def __init__(self, *, whole: PreTrainedModel, family: _Family, start: int, positions: int) -> None:
         super().__init__()
+        self.family = family
         for name, child in whole.named_children():
             setattr(self, name, child)
         for name, buffer in whole.named_buffers(recurse=False):
@@ -39,13 +53,13 @@ class Seq2Seq(nn.Module):
 
     def encode(self, *, tokens: Tokens) -> States:
         """tokens[B, N] → states[B, N, D]."""
-        found = self._parts().encoder(input_ids=tokens.ids, attending=ReadingText(tokens.mask))
+        found = self._inside().encoder(input_ids=tokens.ids, attending=ReadingText(tokens.mask))
         return States(found.last_hidden_state, tokens.mask)
 
     def teach(self, *, memory: States, reply: Tokens) -> Tensor:
         """memory[B, N, D] and reply[B, L] → logits[B, L, V]; logits at i score the token at i of the reply."""
         before = torch.cat((torch.full_like(reply.ids[:, :1], self.start_id), reply.ids[:, :-1]), 1)
-        found = self._parts().decoder(
+        found = self._inside().decoder(
             input_ids=before,
             encoder_hidden_states=memory.values,
             use_cache=False,
@@ -65,7 +79,7 @@ class Seq2Seq(nn.Module):
             )
         layers = [
             torch.stack([_split(part(memory.values), heads) for part in (key, value)])
-            for key, value, heads in self._cross()
+            for key, value, heads in self.family.cross(self._inside().decoder)
         ]
         kept = torch.stack(layers)  # [layers, 2, B, heads, N, d]
         count, _, batch, heads, _, dim = kept.shape
@@ -78,22 +92,14 @@ class Seq2Seq(nn.Module):
     def step(self, ids: Tensor, cache: Seq2SeqCache) -> tuple[Tensor, Seq2SeqCache]:
         """ids[B, K], the last token of every beam → logits[B, K, V] of the next, and the cache with this one in it."""
         writing = Writing(cache.past, seen=cache.seen, length=cache.length)
-        hidden = self._layers(ids, cache, writing)
+        hidden = self.family.layers(self._inside().decoder, ids, cache, writing)
         written = torch.stack(writing.kept).unsqueeze(5)  # [layers, 2, B, K, heads, 1, d]
         past = cache.past.index_copy(5, cache.length, written)
         return self._head(hidden), Seq2SeqCache(cache.memory, cache.seen, past, cache.length + 1)
 
-    def _parts(self) -> Any:
+    def _inside(self) -> Any:
         """What holds `encoder` and `decoder`."""
-        return self
-
-    def _cross(self) -> Iterator[tuple[nn.Module, nn.Module, int]]:
-        """Of each layer of the decoder what makes keys and values of the memory, and its number of heads."""
-        raise NotImplementedError
-
-    def _layers(self, ids: Tensor, cache: Seq2SeqCache, writing: Writing) -> Tensor:
-        """ids[B, K] through the decoder's layers."""
-        raise NotImplementedError
+        return self.get_submodule(self.family.inside)
 
     def _head(self, hidden: Tensor) -> Tensor:
         head: nn.Linear = self.get_submodule("lm_head")  # type: ignore[assignment]
@@ -102,62 +108,55 @@ class Seq2Seq(nn.Module):
         return logits if bias is None else logits + bias
 
 
-class _T5(Seq2Seq):
+def _t5_cross(decoder: Any) -> Iterator[tuple[nn.Module, nn.Module, int]]:
+    for block in decoder.block:
+        attention = block.layer[1].EncDecAttention
+        yield attention.k, attention.v, attention.n_heads
+
+
+def _t5_layers(decoder: Any, ids: Tensor, cache: Seq2SeqCache, writing: Writing) -> Tensor:
     """With relative positions, which are added to scores."""
-
-    def _cross(self) -> Iterator[tuple[nn.Module, nn.Module, int]]:
-        for block in self.get_submodule("decoder.block").children():
-            attention = block.layer[1].EncDecAttention  # type: ignore[union-attr,index]
-            yield attention.k, attention.v, attention.n_heads
-
-    def _layers(self, ids: Tensor, cache: Seq2SeqCache, writing: Writing) -> Tensor:
-        decoder: Any = self.get_submodule("decoder")
-        hidden = decoder.embed_tokens(ids)
-        own = decoder.block[0].layer[0].SelfAttention
-        places = torch.arange(cache.past.shape[5], device=ids.device) - cache.length
-        away = torch.cat((places, torch.zeros_like(cache.length)))  # the last place is the token itself
-        buckets = own._relative_position_bucket(
-            away,
-            bidirectional=False,
-            num_buckets=own.relative_attention_num_buckets,
-            max_distance=own.relative_attention_max_distance,
-        )
-        bias = own.relative_attention_bias(buckets).T[:, None]  # [heads, 1, M + 1]
-        given = handed(cache.memory)
-        for block in decoder.block:
-            hidden = block(
-                hidden,
-                position_bias=bias,
-                encoder_hidden_states=hidden,
-                encoder_decoder_position_bias=bias,  # not looked at, and not made for every layer
-                past_key_values=given,
-                attending=writing,
-            )[0]
-        found: Tensor = decoder.final_layer_norm(hidden)
-        return found
+    hidden = decoder.embed_tokens(ids)
+    own = decoder.block[0].layer[0].SelfAttention
+    places = torch.arange(cache.past.shape[5], device=ids.device) - cache.length
+    away = torch.cat((places, torch.zeros_like(cache.length)))  # the last place is the token itself
+    buckets = own._relative_position_bucket(
+        away,
+        bidirectional=False,
+        num_buckets=own.relative_attention_num_buckets,
+        max_distance=own.relative_attention_max_distance,
+    )
+    bias = own.relative_attention_bias(buckets).T[:, None]  # [heads, 1, M + 1]
+    given = handed(cache.memory)
+    for block in decoder.block:
+        hidden = block(
+            hidden,
+            position_bias=bias,
+            encoder_hidden_states=hidden,
+            encoder_decoder_position_bias=bias,  # not looked at, and not made for every layer
+            past_key_values=given,
+            attending=writing,
+        )[0]
+    found: Tensor = decoder.final_layer_norm(hidden)
+    return found
 
 
-class _Bart(Seq2Seq):
+def _bart_cross(decoder: Any) -> Iterator[tuple[nn.Module, nn.Module, int]]:
+    for layer in decoder.layers:
+        yield layer.encoder_attn.k_proj, layer.encoder_attn.v_proj, layer.encoder_attn.num_heads
+
+
+def _bart_layers(decoder: Any, ids: Tensor, cache: Seq2SeqCache, writing: Writing) -> Tensor:
     """With a table of positions; Marian's is one of sines."""
-
-    def _parts(self) -> Any:
-        return self.get_submodule("model")
-
-    def _cross(self) -> Iterator[tuple[nn.Module, nn.Module, int]]:
-        for layer in self._parts().decoder.layers:
-            yield layer.encoder_attn.k_proj, layer.encoder_attn.v_proj, layer.encoder_attn.num_heads
-
-    def _layers(self, ids: Tensor, cache: Seq2SeqCache, writing: Writing) -> Tensor:
-        decoder = self._parts().decoder
-        hidden = decoder.embed_tokens(ids) * getattr(decoder, "embed_scale", 1.0)
-        hidden = hidden + decoder.embed_positions(ids, position_ids=cache.length)
-        if hasattr(decoder, "layernorm_embedding"):
-            hidden = decoder.layernorm_embedding(hidden)
-        given = handed(cache.memory)
-        for layer in decoder.layers:
-            hidden = layer(hidden, encoder_hidden_states=hidden, past_key_values=given, attending=writing)
-        found: Tensor = hidden
-        return found
+    hidden = decoder.embed_tokens(ids) * getattr(decoder, "embed_scale", 1.0)
+    hidden = hidden + decoder.embed_positions(ids, position_ids=cache.length)
+    if hasattr(decoder, "layernorm_embedding"):
+        hidden = decoder.layernorm_embedding(hidden)
+    given = handed(cache.memory)
+    for layer in decoder.layers:
+        hidden = layer(hidden, encoder_hidden_states=hidden, past_key_values=given, attending=writing)
+    found: Tensor = hidden
+    return found
 
 
 def _split(projected: Tensor, heads: int) -> Tensor:
@@ -165,7 +164,9 @@ def _split(projected: Tensor, heads: int) -> Tensor:
     return projected.unflatten(-1, (heads, -1)).transpose(1, 2)
 
 
-_KINDS: dict[str, type[Seq2Seq]] = {"t5": _T5, "bart": _Bart, "marian": _Bart}
+_T5 = _Family("", _t5_cross, _t5_layers)
+_BART = _Family("model", _bart_cross, _bart_layers)
+_FAMILIES = {"t5": _T5, "bart": _BART, "marian": _BART}
 
 
 def build_seq2seq(config: Seq2SeqConfig) -> Seq2Seq:
@@ -173,4 +174,9 @@ def build_seq2seq(config: Seq2SeqConfig) -> Seq2Seq:
     row = config.row
     whole = library_model(row.whole_class, row.config_class, config.values, attention=ATTENTION)
     whole.tie_weights()
-    return _KINDS[row.name](whole=whole, start=config.ids["start"], positions=config.facts.positions)
+    return Seq2Seq(
+        whole=whole,
+        family=_FAMILIES[row.name],
+        start=config.ids["start"],
+        positions=config.facts.positions,
+    )
