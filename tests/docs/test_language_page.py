@@ -10,7 +10,7 @@ from typing import Any
 import family
 import pytest
 import yaml
-from pages import DOCS, Block, blocks, expected, whole_document
+from pages import DOCS, Block, blocks, expected, files_of, whole_document
 
 from composer.graph import Report, check
 from composer.plugin import Registry, load_registry
@@ -33,10 +33,10 @@ def settings(block: Block) -> dict[str, Any]:
 def checked(block: Block, folder: Path) -> Report:
     """Documents that other blocks extend lie beside the block, under the name that they are given."""
     for other in BLOCKS:
-        match = re.search(r"file: (\S+)", other.comment)
+        file = next(iter(files_of([other])), None)
         name = yaml.safe_load(other.text).get("name") if other.text.startswith("composer") else None
-        if match or ("family" in other.comment and name):
-            (folder / (match[1] if match else f"{name}.yaml")).write_text(other.text)
+        if file or ("family" in other.comment and name):
+            (folder / (file or f"{name}.yaml")).write_text(other.text)
     path = folder / "block.yaml"
     path.write_text(whole_document(block))
     return check(path, registry=registry(), settings=settings(block))

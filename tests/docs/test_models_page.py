@@ -6,31 +6,29 @@ from pathlib import Path
 
 import pytest
 import tiny_folders
-from pages import blocks
+from pages import blocks, files_of, run_block, write_files
 
 import composer
 
 BLOCKS = blocks("models.md")
+FILES = files_of(BLOCKS)
 
 
 @pytest.fixture
 def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
     tiny_folders.save_folder(tmp_path / "language", "llama-ropes", chat=True)
-    for block in BLOCKS:
-        if block.comment.startswith("file: "):
-            Path(block.comment.removeprefix("file: ")).write_text(block.text)
+    write_files(tmp_path, FILES)
     return tmp_path
 
 
 def test_the_documents_of_the_page_have_no_problem(place: Path) -> None:
-    files = [block.comment.removeprefix("file: ") for block in BLOCKS if block.comment.startswith("file: ")]
-    assert files
-    assert [str(problem) for file in files for problem in composer.check(file).problems] == []
+    assert FILES
+    assert [str(problem) for file in FILES for problem in composer.check(file).problems] == []
 
 
 def test_the_python_of_the_page_runs(place: Path) -> None:
     names: dict[str, object] = {}
     for block in BLOCKS:
         if block.language == "python":
-            exec(compile("\n" * (block.line - 1) + block.text, "models.md", "exec"), names)
+            run_block(block, "models.md", names)

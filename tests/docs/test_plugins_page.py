@@ -12,7 +12,7 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
-from pages import blocks
+from pages import Block, blocks, files_of, run_block, write_files
 
 import composer
 import composer.execution.model
@@ -21,9 +21,7 @@ from composer.conformance import check_plugin
 from composer.plugin import load_registry
 
 BLOCKS = blocks("plugins.md")
-FILES = {
-    block.comment.removeprefix("file: "): block.text for block in BLOCKS if block.comment.startswith("file: ")
-}
+FILES = files_of(BLOCKS)
 SNIPPETS = [block for block in BLOCKS if block.language == "python" and not block.comment]
 
 
@@ -31,9 +29,7 @@ SNIPPETS = [block for block in BLOCKS if block.language == "python" and not bloc
 def plugin(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ModuleType]:
     """The plugin of the page, importable and in the current folder of every snippet."""
     folder = tmp_path_factory.mktemp("waves")
-    for name, text in FILES.items():
-        (folder / name).parent.mkdir(exist_ok=True)
-        (folder / name).write_text(text)
+    write_files(folder, FILES)
     sys.path.insert(0, str(folder))
     yield importlib.import_module("composer_waves")
     sys.path.remove(str(folder))
@@ -62,8 +58,8 @@ def test_the_plugin_loads_and_its_document_is_sound(plugin: ModuleType, installe
 
 
 @pytest.mark.parametrize("snippet", SNIPPETS, ids=lambda block: f"line {block.line}")
-def test_a_snippet_runs(snippet: object, installed: ModuleType) -> None:
-    exec(compile(snippet.text, f"plugins.md:{snippet.line}", "exec"), {"__name__": "snippet"})  # type: ignore[attr-defined]
+def test_a_snippet_runs(snippet: Block, installed: ModuleType) -> None:
+    run_block(snippet, "plugins.md")
 
 
 def test_the_search_of_the_page_keeps_its_promises(plugin: ModuleType) -> None:

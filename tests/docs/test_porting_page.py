@@ -10,7 +10,7 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
-from pages import DOCS, blocks
+from pages import DOCS, Block, blocks, files_of, run_block, write_files
 
 import composer.compare.comparing
 import composer.execution.model
@@ -22,17 +22,10 @@ BLOCKS = blocks("porting.md")
 SNIPPETS = [block for block in BLOCKS if block.language == "python" and not block.comment]
 
 
-def files(page: str) -> dict[str, str]:
-    found = (block for block in blocks(page) if block.comment.startswith("file: "))
-    return {block.comment.removeprefix("file: "): block.text for block in found}
-
-
 @pytest.fixture
 def ported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     """The files of both pages in the current folder, the plugin among the installed ones, the original recorded."""
-    for name, text in (files("plugins.md") | files("porting.md")).items():
-        (tmp_path / name).parent.mkdir(exist_ok=True)
-        (tmp_path / name).write_text(text)
+    write_files(tmp_path, files_of(blocks("plugins.md")) | files_of(BLOCKS))
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.chdir(tmp_path)
     for name in [name for name in sys.modules if name.startswith("composer_waves")]:
@@ -46,8 +39,8 @@ def ported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
 
 
 @pytest.mark.parametrize("snippet", SNIPPETS, ids=lambda block: f"line {block.line}")
-def test_a_snippet_runs(snippet: object, ported: ModuleType) -> None:
-    exec(compile(snippet.text, f"porting.md:{snippet.line}", "exec"), {"__name__": "snippet"})  # type: ignore[attr-defined]
+def test_a_snippet_runs(snippet: Block, ported: ModuleType) -> None:
+    run_block(snippet, "porting.md")
 
 
 def test_the_table_ends_as_the_page_says(ported: ModuleType) -> None:

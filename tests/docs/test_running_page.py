@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from pages import blocks
+from pages import blocks, run_block
 
 ROOT = Path(__file__).parents[2]
 
@@ -17,4 +17,4 @@ def test_the_page_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     names: dict[str, object] = {"__name__": "page"}
     for block in blocks("running.md"):
         if block.language == "python":
-            exec(compile(block.text, f"running.md:{block.line}", "exec"), names)
+            run_block(block, "running.md", names)

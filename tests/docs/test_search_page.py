@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 from typing import Any
 
 import pytest
-from pages import DOCS, Block, blocks, expected, whole_document
+from pages import DOCS, Block, blocks, expected, files_of, run_block, whole_document, write_files
 
 from composer.graph import check
 from composer.plugin import load_registry
@@ -28,11 +27,10 @@ def test_the_page_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "examples").symlink_to(ROOT / "examples")
     monkeypatch.chdir(tmp_path)
     names: dict[str, Any] = {"__name__": "page"}
+    write_files(tmp_path, files_of(blocks(PAGE)))
     for block in blocks(PAGE):
-        if found := re.search(r"file: (\S+)", block.comment):
-            (tmp_path / found[1]).write_text(block.text)
         if block.language == "python":
-            exec(compile(block.text, f"{PAGE}:{block.line}", "exec"), names)
+            run_block(block, PAGE, names)
 
 
 def test_every_policy_and_option_is_on_the_page() -> None:

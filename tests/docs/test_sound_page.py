@@ -6,7 +6,6 @@ import ast
 import importlib
 import json
 import os
-import shlex
 import shutil
 import subprocess
 import sys
@@ -15,7 +14,7 @@ from pathlib import Path
 
 import pytest
 from fresh_environments import fresh_environment
-from pages import Block, blocks
+from pages import Block, blocks, files_of, run_block
 
 from composer.cli import main
 from composer.conformance import check_plugin
@@ -23,7 +22,7 @@ from composer.conformance import check_plugin
 ROOT = Path(__file__).parents[2]
 EXAMPLE = ROOT / "examples" / "plugin_sound"
 BLOCKS = blocks("plugins/sound.md")
-FILES = [block for block in BLOCKS if block.comment.startswith("file: ")]
+FILES = files_of(BLOCKS)
 QUICK = [block for block in BLOCKS if block.comment in ("", "compile", "new")]
 PUBLIC = ("composer", "composer.types", "composer.problems", "composer.plugin", "composer.conformance")
 needs_voices = pytest.mark.skipif(
@@ -64,30 +63,21 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 def test_every_file_of_the_page_is_the_file_of_the_example() -> None:
     assert len(FILES) >= 10
-    for block in FILES:
-        name = block.comment.removeprefix("file: ")
-        assert (EXAMPLE / name).read_text(encoding="utf-8") == block.text, name
+    for name, text in FILES.items():
+        assert (EXAMPLE / name).read_text(encoding="utf-8") == text, name
 
 
 def test_every_module_of_the_example_is_on_the_page() -> None:
-    shown = {block.comment.removeprefix("file: ") for block in FILES}
-    assert {f"composer_sound/{path.name}" for path in (EXAMPLE / "composer_sound").glob("*.py")} <= shown
+    assert {f"composer_sound/{path.name}" for path in (EXAMPLE / "composer_sound").glob("*.py")} <= set(FILES)
 
 
 @pytest.mark.parametrize("block", QUICK, ids=lambda block: f"line {block.line}")
 def test_a_block_runs(block: Block, folder: Path) -> None:
-    if block.language == "python":
-        exec(compile(block.text, f"sound.md:{block.line}", "exec"), {"__name__": "block"})
-        return
-    assert block.language == "bash"
-    for line in block.text.splitlines():
-        command = shlex.split(line, comments=True)
-        assert command[0] == "composer"
-        assert main(command[1:]) == 0, line
+    run_block(block, "plugins/sound.md")
 
 
 def test_every_block_is_of_a_sort_that_is_tested() -> None:
-    others = {block.comment for block in BLOCKS if block not in FILES and block not in QUICK}
+    others = {block.comment for block in BLOCKS if not files_of([block]) and block not in QUICK}
     assert others == {"voices", "slow"}
 
 

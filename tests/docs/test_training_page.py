@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import json
-import shlex
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from pages import DOCS, Block, blocks
+from pages import DOCS, Block, blocks, files_of, run_block, write_files
 
-from composer.cli import main
 from composer.problems.codes import CODES
 from composer.recipes import Recipe, TaskRecipe
 
 BLOCKS = blocks("training.md")
-FILES = {b.comment.removeprefix("file: "): b.text for b in BLOCKS if b.comment.startswith("file: ")}
+FILES = files_of(BLOCKS)
 STEPS = [block for block in BLOCKS if not block.comment]
 METADATA = "Metadata-Version: 2.1\nName: composer-points\nVersion: 0.1.0\n"
 
@@ -26,9 +24,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """The files of the page, their plugin installed, as the current folder of every block."""
     place = tmp_path_factory.mktemp("training")
     info = {"METADATA": METADATA, "entry_points.txt": "[composer]\npoints = composer_points\n"}
-    for name, text in FILES.items() | {(f"composer_points-0.1.0.dist-info/{n}", t) for n, t in info.items()}:
-        (place / name).parent.mkdir(exist_ok=True)
-        (place / name).write_text(text)
+    write_files(place, FILES | {f"composer_points-0.1.0.dist-info/{n}": t for n, t in info.items()})
     with pytest.MonkeyPatch.context() as patch:
         patch.syspath_prepend(place)
         patch.chdir(place)
@@ -39,14 +35,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 @pytest.mark.parametrize("block", STEPS, ids=lambda block: f"line {block.line}")
 def test_a_block_runs(block: Block, folder: Path) -> None:
-    if block.language == "python":
-        exec(compile(block.text, f"training.md:{block.line}", "exec"), {"__name__": "block"})
-        return
-    assert block.language == "bash"
-    for line in block.text.splitlines():
-        command = shlex.split(line, comments=True)
-        assert command[0] == "composer"
-        assert main(command[1:]) == 0, line
+    run_block(block, "training.md")
 
 
 def test_the_run_of_the_page_has_left_what_it_says(folder: Path) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from pages import blocks
+from pages import blocks, files_of, run_block, write_files
 
 import composer
 from composer.weights import WeightsError
@@ -17,9 +17,7 @@ BLOCKS = blocks("weights.md")
 @pytest.fixture
 def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
-    for block in BLOCKS:
-        if block.comment.startswith("file: "):
-            Path(block.comment.removeprefix("file: ")).write_text(block.text)
+    write_files(tmp_path, files_of(BLOCKS))
     return tmp_path
 
 
@@ -27,7 +25,7 @@ def test_the_python_of_the_page_runs(place: Path) -> None:
     names: dict[str, object] = {}
     for block in BLOCKS:
         if block.language == "python":
-            exec(compile("\n" * (block.line - 1) + block.text, "weights.md", "exec"), names)
+            run_block(block, "weights.md", names)
 
 
 def test_the_error_is_the_one_that_is_raised(place: Path) -> None:

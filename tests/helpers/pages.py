@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+import shlex
 import textwrap
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-__all__ = ["DOCS", "Block", "blocks", "expected", "whole_document"]
+__all__ = ["DOCS", "Block", "blocks", "expected", "files_of", "run_block", "whole_document", "write_files"]
 
 DOCS = Path(__file__).parents[2] / "docs"
 _BLOCK = re.compile(
@@ -32,6 +34,34 @@ def blocks(page: str) -> list[Block]:
         Block(m["language"], m["comment"] or "", m["text"], content.count("\n", 0, m.start("text")) + 1)
         for m in _BLOCK.finditer(content)
     ]
+
+
+def files_of(page: Iterable[Block]) -> dict[str, str]:
+    """The files that a page shows, by the name in the comment above each: `<!-- file: a.yaml -->`."""
+    found = ((re.match(r"file: (\S+)", block.comment), block.text) for block in page)
+    return {match[1]: text for match, text in found if match}
+
+
+def write_files(folder: Path, files: Mapping[str, str]) -> None:
+    """Write files below a folder."""
+    for name, text in files.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(text)
+
+
+def run_block(block: Block, page: str, names: dict[str, object] | None = None) -> None:
+    """Run a block of Python in `names` (its own where left out), or each command of a block of bash."""
+    if block.language == "python":
+        code = compile("\n" * (block.line - 1) + block.text, page, "exec")
+        exec(code, {"__name__": "block"} if names is None else names)
+        return
+    from composer.cli import main
+
+    assert block.language == "bash"
+    for line in block.text.splitlines():
+        command = shlex.split(line, comments=True)
+        assert command[0] == "composer"
+        assert main(command[1:]) == 0, line
 
 
 def whole_document(block: Block) -> str:

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
 
-from pages import blocks
+from pages import blocks, files_of, write_files
 
 __all__ = ["sampling_plugin"]
 
@@ -19,10 +19,8 @@ FILES = ("composer_sample.py", "composer_sampling.py")
 @contextmanager
 def sampling_plugin(folder: Path) -> Iterator[ModuleType]:
     """The module of the page, importable while the context lasts."""
-    for block in blocks("plugins.md"):
-        name = block.comment.removeprefix("file: ")
-        if name in FILES:
-            (folder / name).write_text(block.text)
+    shown = files_of(blocks("plugins.md"))
+    write_files(folder, {name: shown[name] for name in FILES})
     sys.path.insert(0, str(folder))
     try:
         yield importlib.import_module("composer_sample")

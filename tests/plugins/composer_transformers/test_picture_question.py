@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import tiny_questions
 import torch
-from pages import blocks
+from pages import blocks, files_of, write_files
 from tiny_folders import save_folder
 
 import composer
@@ -34,8 +34,7 @@ def document(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """That of docs/models.md, with the folder of a language model beside it."""
     place = tmp_path_factory.mktemp("ask")
     save_folder(place / "language", "llama-ropes", chat=True)
-    (text,) = (block.text for block in blocks("models.md") if block.comment == "file: ask.yaml")
-    (place / "ask.yaml").write_text(text)
+    write_files(place, files_of(blocks("models.md")))
     return place / "ask.yaml"
 
 
