@@ -5,6 +5,7 @@ from __future__ import annotations
 import zlib
 from collections.abc import Mapping
 from itertools import product
+from math import prod
 from typing import Any
 
 import torch
@@ -27,8 +28,16 @@ MOST_COMBINED = 3
 """Up to so many open ranges, every combination of their ends is a corner; beyond, one at a time."""
 
 
+MOST_PLACES = 2048
+"""Where the sizes of a corner multiply to more, such as 8 texts of 8,000 tokens, the largest is halved until they do
+not, but never below its best: attention over all of them would take the better part of an hour, and its scores more
+memory than the model. Each range by itself is compared up to so many."""
+
+
 def corner_sizes(ranges: Mapping[str, RangeEntry]) -> list[dict[str, int]]:
-    """The sizes of every free dimension to compare at: all smallest, best, all largest, then the other corners."""
+    """The sizes of every free dimension to compare at: all smallest, best, all largest, then the other corners, each
+    as far as `MOST_PLACES` permits.
+    """
     lows, bests, highs = (
         {name: getattr(span, end) for name, span in ranges.items()} for end in ("low", "best", "high")
     )
@@ -40,7 +49,20 @@ def corner_sizes(ranges: Mapping[str, RangeEntry]) -> list[dict[str, int]]:
             found.append({**lows, **chosen})
     else:
         found += [{**lows, name: highs[name]} for name in open_]
+    found = [_bounded(sizes, bests) for sizes in found]
     return [sizes for position, sizes in enumerate(found) if sizes not in found[:position]]
+
+
+def _bounded(sizes: Mapping[str, int], bests: Mapping[str, int]) -> dict[str, int]:
+    """A corner as far as it is compared."""
+    found = dict(sizes)
+    while prod(found.values()) > MOST_PLACES:
+        above = [name for name, size in found.items() if size > bests[name]]
+        if not above:
+            break
+        name = max(above, key=lambda each: found[each])
+        found[name] = max(bests[name], found[name] // 2)
+    return found
 
 
 def sample(loaded: LoadedTask, sizes: Mapping[str, int]) -> dict[str, Any]:

@@ -268,6 +268,23 @@ def test_corners(ranges: dict[str, tuple[int, int, int]], points: int) -> None:
     assert {name: best for name, (_, best, _) in ranges.items()} in found
 
 
+def test_a_corner_of_very_many_tokens_is_compared_as_far_as_a_machine_can() -> None:
+    """A language model reads thousands of tokens, and attention over all of them takes the better part of an hour."""
+    spans = {
+        "batch": RangeEntry(low=1, best=1, high=8),
+        "prompt.length": RangeEntry(low=1, best=16, high=8112),
+    }
+    assert corner_sizes(spans) == [
+        {"batch": 1, "prompt.length": 1},
+        {"batch": 1, "prompt.length": 16},
+        {"batch": 8, "prompt.length": 253},
+        {"batch": 1, "prompt.length": 2028},
+        {"batch": 8, "prompt.length": 1},
+    ]
+    best = {"prompt.length": RangeEntry(low=1, best=4000, high=8000)}
+    assert corner_sizes(best)[-1] == {"prompt.length": 4000}
+
+
 def test_a_drift_at_a_mixed_corner_is_found(
     small: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

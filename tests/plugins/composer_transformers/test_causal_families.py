@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, NamedTuple
 
+import composer_compile
 import pytest
 import torch
 from tiny_folders import CONFIGS, END, PAD, save_folder
@@ -44,6 +46,7 @@ TEXTS = ["w3 w17 w5 w40 w8 w9 w22 w1", "w60 w2", "w33 w34 w35 w36 w90"]
 
 
 class Case(NamedTuple):
+    document: Path
     theirs: Any
     left: Model
     right: Model
@@ -58,7 +61,7 @@ def case(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
         tasks = "".join(TASK.format(name=name, side=side, nodes=nodes) for name, nodes in TASKS.items())
         (folder / f"{side}.yaml").write_text(HEAD + tasks)
         models.append(composer.load(folder / f"{side}.yaml"))
-    return Case(theirs, *models)
+    return Case(folder / "left.yaml", theirs, *models)
 
 
 def ids_of(texts: Sequence[str]) -> dict[str, torch.Tensor]:
@@ -107,3 +110,11 @@ def test_scores_are_the_same_wherever_padding_is(case: Case) -> None:
 def test_every_key_of_the_folder_is_loaded(case: Case) -> None:
     assert case.left.loading is not None
     assert not case.left.loading.initialised
+
+
+@pytest.mark.slow
+def test_an_artifact_answers_as_the_live_model(case: Case, tmp_path: Path) -> None:
+    composer_compile.compile_document(case.document, tmp_path / "artifact", tasks=["beam"])
+    artifact = composer_compile.load(tmp_path / "artifact")
+    wanted = case.left.run("beam", text=TEXTS)["ids"]
+    assert written(artifact.run("beam", text=TEXTS)["ids"]) == written(wanted)

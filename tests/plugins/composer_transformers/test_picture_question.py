@@ -87,12 +87,18 @@ def test_only_the_projector_learns(document: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_the_artifact_answers_as_the_live_model(document: Path, model: Model, tmp_path: Path) -> None:
+@pytest.mark.parametrize("backend", ["export", "inductor"])
+def test_the_artifact_answers_as_the_live_model(
+    document: Path, model: Model, tmp_path: Path, backend: str
+) -> None:
     from composer.weights import save_weights
 
     save_weights(model.modules, tmp_path / "weights.safetensors")
     composer_compile.compile_document(
-        document, tmp_path / "artifact", weights=tmp_path / "weights.safetensors"
+        document,
+        tmp_path / "artifact",
+        weights=tmp_path / "weights.safetensors",
+        options=composer_compile.Options(backend=backend),
     )
     artifact = composer_compile.load(tmp_path / "artifact")
     for image, question in zip(pictures(), QUESTIONS, strict=True):

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, NamedTuple
 
+import composer_compile
 import pytest
 import torch
 from tiny_folders import END, PAD, SEQ2SEQ_CONFIGS, save_folder
@@ -38,6 +40,7 @@ TEXTS = ["w3 w17 w5 w40 w8 w9 w22 w1", "w60 w2", "w33 w34 w35 w36 w90"]
 
 
 class Case(NamedTuple):
+    document: Path
     theirs: Any
     model: Model
 
@@ -47,7 +50,7 @@ def case(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
     folder = tmp_path_factory.mktemp(request.param)
     theirs = save_folder(folder / "model", request.param)
     (folder / "a.yaml").write_text(DOCUMENT)
-    return Case(theirs, composer.load(folder / "a.yaml"))
+    return Case(folder / "a.yaml", theirs, composer.load(folder / "a.yaml"))
 
 
 def ids_of(texts: Sequence[str]) -> dict[str, torch.Tensor]:
@@ -86,3 +89,11 @@ def test_what_is_taught_is_scored_as_by_the_library(case: Case) -> None:
         memory: States = module.encode(tokens=Tokens(given["input_ids"], given["attention_mask"]))
         found = module.teach(memory=memory, reply=Tokens(reply, torch.ones_like(reply)))
     torch.testing.assert_close(found, wanted, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.slow
+def test_an_artifact_answers_as_the_live_model(case: Case, tmp_path: Path) -> None:
+    composer_compile.compile_document(case.document, tmp_path / "artifact", tasks=["beam"])
+    artifact = composer_compile.load(tmp_path / "artifact")
+    wanted = case.model.run("beam", text=TEXTS)["ids"]
+    assert written(artifact.run("beam", text=TEXTS)["ids"]) == written(wanted)
