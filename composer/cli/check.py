@@ -99,7 +99,14 @@ def _of_a_recipe(path: str, registry: Registry) -> RecipeReport | None:
     """The report on a file that is a recipe. Only what has errors as a document is asked: most start faster so."""
     from composer.recipes import check_recipe, looks_like_recipe
 
-    return check_recipe(Path(path), registry=registry) if looks_like_recipe(Path(path)) else None
+    if not looks_like_recipe(Path(path)):
+        return None
+    found = check_recipe(Path(path), registry=registry)
+    if found.data:
+        from composer.data.data_checker import check_data
+
+        found = check_data(found)
+    return found
 
 
 def _fix(

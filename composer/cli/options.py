@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, TypedDict
@@ -33,6 +33,7 @@ __all__ = [
     "add_weights",
     "assignment",
     "checked_with_files",
+    "columns_given",
     "hold_locked",
     "picture_file",
     "positive",
@@ -363,6 +364,14 @@ def picture_file(text: str) -> Path:
 def settings_of(args: argparse.Namespace) -> dict[str, str]:
     """The values of `--set` as they were typed, which the parameters' defaults tell how to read; the last counts."""
     return dict(args.settings)
+
+
+def columns_given(given: Iterable[tuple[str, str]]) -> dict[str, str | list[str]]:
+    """Input to column; of one that stands several times, all of them in order."""
+    found: dict[str, list[str]] = {}
+    for name, column in given:
+        found.setdefault(name, []).append(column)
+    return {name: columns[0] if len(columns) == 1 else columns for name, columns in found.items()}
 
 
 def split_task(text: str) -> tuple[str, str | None]:

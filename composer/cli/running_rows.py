@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypedDict
 
-from composer.cli.options import assignment, positive, seed_of, whole
+from composer.cli.options import assignment, columns_given, positive, seed_of, whole
 from composer.cli.output import print_json, remark, say, write_machine
 
 if TYPE_CHECKING:
@@ -167,7 +167,7 @@ class _Options(TypedDict):
 
 def _options(args: argparse.Namespace, model: Answering, task: str) -> _Options:
     return {
-        "columns": _columns(args.columns),
+        "columns": columns_given(args.columns),
         "constants": collected(args.inputs),
         "id": args.id,
         "keep": tuple(args.keep),
@@ -176,14 +176,6 @@ def _options(args: argparse.Namespace, model: Answering, task: str) -> _Options:
         "seed": seed_of(args, model, task),
         "media_root": args.media_root,
     }
-
-
-def _columns(given: Iterable[tuple[str, str]]) -> dict[str, str | list[str]]:
-    """Input to column; of one that stands several times, all of them in order."""
-    found: dict[str, list[str]] = {}
-    for name, column in given:
-        found.setdefault(name, []).append(column)
-    return {name: columns[0] if len(columns) == 1 else columns for name, columns in found.items()}
 
 
 def _printed(args: argparse.Namespace, model: Answering, task: str) -> int:

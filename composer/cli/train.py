@@ -24,17 +24,24 @@ from composer.cli.options import (
     positive,
     report_loading,
     settings_of,
+    split_task,
     weights_of,
     whole_misfit,
 )
 from composer.cli.output import complain, remark, say
 from composer.cli.signals import Ended
+from composer.cli.train_data import add_course, add_data, data_of, misused_data
 
 __all__ = ["configure", "run"]
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("document", metavar="DOC", help="a document, or the name of one that a plugin ships")
+    parser.add_argument(
+        "document",
+        metavar="DOC[:TASK]",
+        help="a document, or the name of one that a plugin ships, and the task that is trained (default: those of the "
+        "recipe, or the one that has an objective)",
+    )
     parser.add_argument(
         "--out",
         metavar="FILE",
@@ -55,6 +62,14 @@ def configure(parser: argparse.ArgumentParser) -> None:
         type=positive,
         help="passes over the data, in place of the recipe's; with --resume, those of all",
     )
+    add_course(parser)
+    parser.add_argument(
+        "--write-recipe",
+        metavar="FILE",
+        type=Path,
+        help="write the recipe that --data would train by, to be edited, and stop",
+    )
+    add_data(parser, "trained")
     add_seed(parser, "random seed, in place of the recipe's")
     add_threads(parser, "the recipe's, or 1: on a busy machine more can be far slower")
     parser.add_argument(
@@ -83,10 +98,19 @@ def run(args: argparse.Namespace) -> int:
     if args.dtype is not None and args.precision is not None:
         complain("--dtype and --precision say the same: give one of them")
         return 2
+    wrong = misused_data(args)
+    if wrong is not None:
+        complain(wrong)
+        return 2
+    args.document, task = split_task(args.document)
+    if task is not None:
+        args.tasks = [*(args.tasks or ()), task]
     # Threads of torch that wait must sleep: awake, each takes a core from those that work, and two threads on a busy
     # machine were 5 times slower than one. Read once, when torch is imported.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     out = args.out or Path(args.document).stem or "model"
+    if args.write_recipe is not None:
+        return _write_recipe(args)
     if args.check:
         return _check(args, out)
     from composer.training import train_document
@@ -110,6 +134,34 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
+def _write_recipe(args: argparse.Namespace) -> int:
+    from composer.cli.scaffold import refuse_existing, write_new
+    from composer.recipes import data_recipe
+    from composer.training.chosen_recipe import made_recipe
+
+    path: Path = args.write_recipe
+    refuse_existing(path)
+    asked = {
+        "epochs": args.epochs,
+        "batch": args.batch,
+        "learning_rate": args.learning_rate,
+        "seed": args.seed,
+    }
+    text = made_recipe(
+        args.document,
+        data_recipe(data_of(args) or {}),
+        path.parent,
+        tasks=args.tasks,
+        settings=settings_of(args),
+        changes={name: value for name, value in asked.items() if value is not None},
+        fresh=args.init if args.weights else None,
+    )
+    write_new(path, text, make_folder=True)
+    say(f"wrote {path}")
+    say(f"next: composer train {shlex.quote(args.document)} --recipe {shlex.quote(str(path))}")
+    return 0
+
+
 def _check(args: argparse.Namespace, out: str | Path) -> int:
     from composer.training import check_training
     from composer.training.places import Places
@@ -119,6 +171,9 @@ def _check(args: argparse.Namespace, out: str | Path) -> int:
     with whole_misfit(args):
         prepared = check_training(args.document, **_chosen(args))
     report_loading(args, prepared.programs.loading)
+    for own in prepared.own.values():
+        for note in own.notes:
+            say(note)
     for task, data in prepared.data.items():
         say(f"{task}: {len(data.drawn(0)):,} samples, {data.batches(0):,} batches an epoch")
     say(f"{prepared.report.name}: {prepared.recipe.epochs} epochs can begin")
@@ -129,6 +184,9 @@ def _chosen(args: argparse.Namespace) -> dict[str, Any]:
     return {
         "recipe": args.recipe,
         "tasks": args.tasks,
+        "data": data_of(args),
+        "batch": args.batch,
+        "learning_rate": args.learning_rate,
         "epochs": args.epochs,
         "seed": args.seed,
         "threads": args.threads,

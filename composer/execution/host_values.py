@@ -15,7 +15,7 @@ from composer.types import Field, Kind
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["fields_of", "held_value", "holds_samples"]
+__all__ = ["fields_of", "finite", "held_value", "holds_samples"]
 
 _OBJECTS = "USO"
 """NumPy's letters for arrays of texts, and of whatever else is no number."""
@@ -139,3 +139,15 @@ def _plain(array: NDArray[Any]) -> NDArray[Any]:
         return array.astype(array.dtype.newbyteorder("="))
     backwards = any(stride < 0 for stride in array.strides)
     return np.array(array, order="C") if backwards or not array.flags.writeable else array
+
+
+def finite(value: Any) -> bool:
+    """Whether every number of arrays, in records and maps too, is finite."""
+    if isinstance(value, dict):
+        return all(map(finite, value.values()))
+    if isinstance(value, tuple):
+        return all(map(finite, value))
+    import numpy as np
+
+    numbers = isinstance(value, np.ndarray) and np.issubdtype(value.dtype, np.floating)
+    return not numbers or bool(np.isfinite(value).all())

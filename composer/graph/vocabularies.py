@@ -78,23 +78,30 @@ class Vocabularies:
         key = (module or edge.node, cause.field if cause is not None else edge.port)
         size = carried.ids.size
         reader = f"module `{module}`" if module is not None else f"node `{edge.node}`"
+        if carried.ids.whole and size != entries:
+            fault = f"there are {size} classes ({carried.ids.title}), and {reader} scores {entries}"
+            notes = (*carried.notes(self.document), *self._notes(cause))
+            help_ = f"make them as many: let what scores them (`output_dim`) score {size}, or name {entries} classes"
+            return self._misfit(edge, fault, notes, help_, _one_fault(key, carried.ids))
         if size > entries or (module is not None and _is_another(entries, size)):
             fault = (
                 f"`{carried.ids.title}` has {size} entries, and {reader} knows {entries} for `{edge.port}`"
             )
-            helps = (_cure(cause, size),)
+            help_ = _cure(cause, size)
             notes = (*carried.notes(self.document), *self._notes(cause))
         else:
             first = self.known.setdefault(key, carried) if module is not None else carried
             if first.ids.digest == carried.ids.digest:
                 return True
             fault = f"{reader} takes ids of `{carried.ids.title}` here, and of `{first.ids.title}` elsewhere"
-            helps = ("give both places one tokenizer, or declare a second module",)
+            help_ = "give both places one tokenizer, or declare a second module"
             notes = (*carried.notes(self.document), *first.notes(self.document))
+        return self._misfit(edge, fault, notes, help_, _one_fault(key, carried.ids))
+
+    def _misfit(self, edge: Edge, fault: str, notes: tuple[Note, ...], help_: str, cause: Hashable) -> bool:
         place = self.document.tree.place(edge.reference)
         message = f"vocabulary mismatch on {edge}: {fault}"
-        problem = Problem("C222", "error", message, place, notes=notes, helps=helps)
-        self.findings.add(problem, _one_fault(key, carried.ids))
+        self.findings.add(Problem("C222", "error", message, place, notes=notes, helps=(help_,)), cause)
         return False
 
     def _cause(self, owner: Owner, port: str) -> Cause | None:

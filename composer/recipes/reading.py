@@ -29,7 +29,7 @@ FORM = Form(
         "learning_rate": 1.0,
         "tasks": {},
         "batch": 1,
-        **dict.fromkeys(("dataset", "by", "counts"), UNSET),
+        **dict.fromkeys(("by", "counts"), UNSET),
     },
 )
 WANTED = "a recipe is a map with the keys epochs, learning_rate and tasks"
@@ -51,9 +51,9 @@ class ReadRecipe:
         return {self.source.name: self.source.text}
 
 
-def read(path: Path, name: str | None = None) -> ReadRecipe:
+def read(given: Path | Source) -> ReadRecipe:
     """Read a recipe. Raises DocumentError only where the file holds no map that can be read."""
-    source = read_source(path, name or str(path), "recipe")
+    source = given if isinstance(given, Source) else read_source(given, str(given), "recipe")
     try:
         root = compose(source, WANTED)
         _refuse_document(root, source)

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from composer.graph import Checked, CheckedEvaluation, CheckedTask, check, library_of
 from composer.graph.configs import ConfigReader
 from composer.graph.entries import EntryFinder
 from composer.graph.telling import settled
-from composer.language import Tree
+from composer.language import Source, Tree
 from composer.plugin import Config, Dataset, Registry, load_registry
 from composer.problems import DocumentError, Problem, YamlPath
 from composer.problems.suggest import nearest
+from composer.recipes.data_recipe import DataRecipe
 from composer.recipes.reading import UNSET, ReadRecipe, read
 from composer.recipes.recipe_scores import RecipeScores
 from composer.recipes.shape import Recipe, TaskRecipe
@@ -34,6 +35,10 @@ class RecipeReport:
     """Task to its dataset, with the validated config."""
     evaluations: Mapping[str, CheckedEvaluation] = field(default_factory=dict)
     """Task to what is scored of it, and how; the reference is a field of its samples."""
+    data: Mapping[str, DataRecipe] = field(default_factory=dict)
+    """Task to the user's own data, where it has no dataset."""
+    folder: Path | None = None
+    """Where paths in the recipe begin."""
 
     @property
     def errors(self) -> tuple[Problem, ...]:
@@ -54,28 +59,33 @@ def read_recipe(path: Path) -> Recipe:
 
 
 def check_recipe(
-    path: Path,
+    recipe: Path | Source,
     *,
     registry: Registry | None = None,
     document: Checked | None = None,
     tasks: Iterable[str] | None = None,
+    data: DataRecipe | None = None,
 ) -> RecipeReport:
     """Check a recipe. Never raises for what the file holds.
 
     Args:
-        path: the file.
+        recipe: the file, or its text.
         registry: what the plugins offer; loaded from the installed ones when left out.
         document: the checked document that it trains; left out, the one that the recipe names under `document`, or
             `../NAME.yaml` for `training/NAME.yaml`. Without any, names are held against the plugins alone.
         tasks: check these tasks of the recipe alone.
+        data: what stands in the place of the data of these tasks; its paths begin at the working directory.
     """
     registry = registry if registry is not None else load_registry()
+    path = recipe if isinstance(recipe, Path) else recipe.path or Path(recipe.name)
     try:
-        found = read(path)
+        found = read(recipe)
     except DocumentError as error:
         return RecipeReport(error.problems, error.sources)
+    if data is not None:
+        found = _with_data(found, data, tasks)
     report = document if document is not None else _document_of(found, path, registry)
-    checker = _Checker(found, registry, report)
+    checker = _Checker(found, registry, report, given=data is not None)
     checker.run(tasks)
     return RecipeReport(
         _in_order(found.findings),
@@ -85,7 +95,20 @@ def check_recipe(
         report,
         checker.datasets,
         checker.evaluations,
+        checker.data,
+        Path() if data is not None else path.parent,
     )
+
+
+def _with_data(found: ReadRecipe, data: DataRecipe, tasks: Iterable[str] | None) -> ReadRecipe:
+    """The recipe with other data for some of its tasks, or for all."""
+    wanted = found.recipe.tasks if tasks is None else set(tasks)
+    own: dict[str, object] = {"data": data, "dataset": None, "with_": {}}
+    changed = {
+        name: task.model_copy(update=own) if name in wanted else task
+        for name, task in found.recipe.tasks.items()
+    }
+    return replace(found, recipe=found.recipe.model_copy(update={"tasks": changed}))
 
 
 def _in_order(problems: Iterable[Problem]) -> tuple[Problem, ...]:
@@ -128,14 +151,19 @@ def _is_of_a_document(path: Path, beside: Path) -> bool:
 class _Checker:
     """Goes through the tasks of one recipe and collects what is wrong with the names in them."""
 
-    def __init__(self, found: ReadRecipe, registry: Registry, report: Checked | None) -> None:
+    def __init__(
+        self, found: ReadRecipe, registry: Registry, report: Checked | None, *, given: bool = False
+    ) -> None:
         self.found = found
+        self.given = given
+        """Whether the data are given beside the recipe."""
         self.tree = found.tree
         self.registry = registry
         self.report = report
         self.findings = found.findings
         self.datasets: dict[str, tuple[Dataset, Config]] = {}
         self.evaluations: dict[str, CheckedEvaluation] = {}
+        self.data: dict[str, DataRecipe] = {}
         self._entries = EntryFinder(registry, self.tree, self.findings)
         path = found.source.path
         folders = {found.source.name: path.parent} if path is not None else {}
@@ -180,7 +208,9 @@ class _Checker:
         return is_empty and name in {field.alias or key for key, field in TaskRecipe.model_fields.items()}
 
     def _dataset(self, name: str, task: TaskRecipe, path: YamlPath) -> None:
-        if not self._written(*path, "dataset"):
+        if self._holds_source(name, task, path) and task.data is not None:
+            self.data[name] = task.data
+        if task.dataset is None or not self._written(*path, "dataset"):
             return
         entry = self._entries.find(
             self.registry.datasets, task.dataset, (*path, "dataset"), "C403", "dataset"
@@ -190,6 +220,21 @@ class _Checker:
         config = self._configs.read(entry.config, task.with_, path, f"dataset {entry.id}")
         if config is not None:
             self.datasets[name] = entry, config
+
+    def _holds_source(self, name: str, task: TaskRecipe, path: YamlPath) -> bool:
+        """Whether a task says in one way where its data come from."""
+        if self.given:
+            return True
+        written = [key for key in ("dataset", "data") if self.tree.node((*path, key)) is not None]
+        if len(written) == 1 or self.findings.is_silent(path):
+            return not self.findings.is_silent_within((*path, "data"))
+        if written:
+            help_ = "leave out `data`, or `dataset` and its `with`"
+            self._add("C102", f"task `{name}` has `dataset` and `data`", (*path, "data"), help_, key=True)
+        else:
+            help_ = "write `data:` with a file of rows or a folder, or `dataset:` with a registered dataset"
+            self._add("C102", f"task `{name}` needs the key `data` or `dataset`", path, help_, key=True)
+        return False
 
     def _checked_task(self, name: str, path: YamlPath) -> CheckedTask | None:
         """The document's task, or None after reporting, and where there is no document."""

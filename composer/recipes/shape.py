@@ -6,6 +6,7 @@ from pydantic import ConfigDict, Field, field_validator
 
 from composer.language import Metrics, Outputs
 from composer.plugin import Config
+from composer.recipes.data_recipe import OwnData
 
 __all__ = ["GroupRecipe", "Recipe", "TaskRecipe"]
 
@@ -30,8 +31,10 @@ class GroupRecipe(_Shape):
 class TaskRecipe(_Shape):
     """The data of one task."""
 
-    dataset: str
-    """Id of a registered dataset."""
+    dataset: str | None = None
+    """Id of a registered dataset. Give this, or `data`."""
+    data: OwnData | None = None
+    """The user's own rows: a table, a folder of pictures in folders of their classes, or a data set on disk."""
     with_: dict[str, object] = Field(default_factory=dict, alias="with")
     """Config of the dataset."""
     fields: dict[str, str] = Field(default_factory=dict)

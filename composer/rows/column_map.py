@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
+from typing import Protocol
 
-from composer.execution import InputFacts
 from composer.problems import InputError, nearest
 from composer.problems.suggest import unknown
 from composer.rows.file_rows import FILE
 from composer.rows.media_root import MediaRoot
 from composer.rows.row import GivenRow, RowError, RowSource
 
-__all__ = ["AskedRow", "ColumnMap", "Columns", "column_map"]
+__all__ = ["AskedRow", "ColumnMap", "Columns", "MappedInput", "column_map"]
 
 Columns = str | Sequence[str]
 """A column, or several that make the list of an input."""
@@ -21,6 +21,25 @@ Columns = str | Sequence[str]
 ID = "id"
 LOOKED_AT = 100
 """Rows that are looked at to learn the columns, where the file does not say them."""
+
+
+class MappedInput(Protocol):
+    """What has to be known of an input."""
+
+    @property
+    def names_files(self) -> bool:
+        """Whether a text that is given as its value is the path of a file."""
+
+    @property
+    def may_be_absent(self) -> bool:
+        """Whether a sample may come without it."""
+
+    @property
+    def is_list(self) -> bool:
+        """Whether a sample may have several values, in a list."""
+
+
+MAP_CURE = "say `--map {0}=COLUMN`"
 
 
 @dataclass(frozen=True)
@@ -111,7 +130,7 @@ def _several(columns: str | tuple[str, ...]) -> tuple[str, ...]:
 
 def column_map(
     source: RowSource,
-    inputs: Mapping[str, InputFacts],
+    inputs: Mapping[str, MappedInput],
     task: str,
     *,
     given: Mapping[str, Columns],
@@ -119,6 +138,7 @@ def column_map(
     id_: str | None,
     kept: Collection[str],
     root: MediaRoot | None,
+    cure: str = MAP_CURE,
 ) -> ColumnMap:
     """Decide which column each input reads.
 
@@ -141,7 +161,7 @@ def column_map(
     used = {each for name in columns for each in _several(columns[name])}
     if known is not None:
         needed = {name: one for name, one in columns.items() if name not in absent or name in chosen}
-        _check(source, known, needed, id_, kept, owner)
+        _check(source, known, needed, id_, kept, owner, cure)
     id_ = id_ if id_ is not None else _id(source, known)
     return ColumnMap(
         columns,
@@ -178,7 +198,7 @@ def _of_input(
 def _check_given(
     chosen: Mapping[str, str | tuple[str, ...]],
     constants: Mapping[str, object],
-    inputs: Mapping[str, InputFacts],
+    inputs: Mapping[str, MappedInput],
 ) -> None:
     """Raise InputError for an input that is given twice, and for several columns where a row has one value."""
     for name, column in chosen.items():
@@ -216,6 +236,7 @@ def _check(
     id_: str | None,
     kept: Collection[str],
     owner: str,
+    cure: str,
 ) -> None:
     missing = [(name, each) for name, one in columns.items() for each in _several(one) if each not in known]
     used = {each for one in columns.values() for each in _several(one)}
@@ -228,7 +249,7 @@ def _check(
             error = InputError(
                 f"{source.name} has one column, {only!r}: put commas between columns in a .csv, tabs in a .tsv"
             )
-        raise InputError(f"{error}; {owner} reads its input `{name}` there, or say `--map {name}=COLUMN`")
+        raise InputError(f"{error}; {owner} reads its input `{name}` there, or {cure.format(name)}")
     for name in (*kept, *([id_] if id_ is not None else [])):
         if name not in known:
             raise unknown("column", name, known, source.name)

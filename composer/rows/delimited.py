@@ -4,15 +4,40 @@ from __future__ import annotations
 
 import csv
 import hashlib
+from array import array
 from collections.abc import Generator, Iterator
 from contextlib import closing
 from pathlib import Path
+from typing import BinaryIO
 
 from composer.problems import InputError
 from composer.rows.json_lines import LONGEST_LINE
 from composer.rows.row import GivenRow
 
 __all__ = ["DelimitedRows"]
+
+
+class _CountedLines:
+    """The lines of a file as texts, with where the next one begins: a record may have several."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self.offset = file.tell()
+        self.number = 0
+
+    def __iter__(self) -> Iterator[str]:
+        return self
+
+    def __next__(self) -> str:
+        line = self._file.readline()
+        if not line:
+            raise StopIteration
+        text = (line.removeprefix(b"\xef\xbb\xbf") if self.offset == 0 else line).decode(
+            "utf-8", "surrogateescape"
+        )
+        self.offset += len(line)
+        self.number += 1
+        return text
 
 
 class DelimitedRows:
@@ -50,6 +75,35 @@ class DelimitedRows:
             for number, record in enumerate(records, 1):
                 if number > skipped:
                     yield self._row(number, record)
+
+    def places(self) -> tuple[array[int], array[int]]:
+        """Where every row begins, and the number of its first line: with them `at` reads any of them."""
+        begins, numbers = array("Q"), array("Q")
+        csv.field_size_limit(max(LONGEST_LINE, csv.field_size_limit()))
+        with self.path.open("rb") as file:
+            lines = _CountedLines(file)
+            reader = csv.reader(lines, delimiter=self._delimiter)
+            while True:
+                begin, number = lines.offset, lines.number + 1
+                try:
+                    record = next(reader)
+                except StopIteration:
+                    break
+                except csv.Error:
+                    record = [""]
+                if record:
+                    begins.append(begin)
+                    numbers.append(number)
+        return begins[1:], numbers[1:]  # the first one names the columns
+
+    def at(self, file: BinaryIO, row: int, begin: int, number: int) -> GivenRow:
+        """The row that begins there, in the file that was opened."""
+        file.seek(begin)
+        try:
+            record = next(csv.reader(_CountedLines(file), delimiter=self._delimiter))
+        except csv.Error as error:
+            return GivenRow(row, fault=f"line {number} cannot be read: {error}")
+        return self._row(row, record)
 
     def _row(self, number: int, record: list[str] | str) -> GivenRow:
         if isinstance(record, str):

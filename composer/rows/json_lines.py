@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from array import array
 from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
@@ -42,20 +43,44 @@ class JsonLines:
                 if row > skipped:
                     yield _row(row, number, line, whole)
 
+    def places(self) -> tuple[array[int], array[int]]:
+        """Where every row begins, and the number of its line: with them `at` reads any of them."""
+        begins, numbers = array("Q"), array("Q")
+        with self.path.open("rb") as file:
+            for number, _, _, begin in _placed(file):
+                begins.append(begin)
+                numbers.append(number)
+        return begins, numbers
+
+    def at(self, file: BinaryIO, row: int, begin: int, number: int) -> GivenRow:
+        """The row that begins there, in the file that was opened."""
+        file.seek(begin)
+        line = file.readline(LONGEST_LINE)
+        whole = len(line) < LONGEST_LINE or line.endswith(b"\n")
+        return _row(row, number, line.removeprefix(_BOM) if begin == 0 else line, whole)
+
 
 def _lines(file: BinaryIO) -> Iterator[tuple[int, bytes, bool]]:
     """Every line that has content, with its number and whether it is all of the line."""
-    number = 0
+    return ((number, line, whole) for number, line, whole, _ in _placed(file))
+
+
+def _placed(file: BinaryIO) -> Iterator[tuple[int, bytes, bool, int]]:
+    """The same, and where the line begins."""
+    number = following = 0
     while line := file.readline(LONGEST_LINE):
         number += 1
+        begin, following = following, following + len(line)
         whole = len(line) < LONGEST_LINE or line.endswith(b"\n")
         if not whole:
-            while (rest := file.readline(LONGEST_LINE)) and not rest.endswith(b"\n"):
-                pass
+            while rest := file.readline(LONGEST_LINE):
+                following += len(rest)
+                if rest.endswith(b"\n"):
+                    break
         if number == 1:
             line = line.removeprefix(_BOM)
         if line.strip():
-            yield number, line, whole
+            yield number, line, whole, begin
 
 
 def _row(row: int, number: int, line: bytes, whole: bool) -> GivenRow:

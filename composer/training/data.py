@@ -8,12 +8,13 @@ from typing import Any
 
 import numpy as np
 
+from composer.execution.host_values import finite
 from composer.execution.inputs import host_inputs, to_tensors
 from composer.plan import Plan
 from composer.plugin import Registry
 from composer.problems import ComposerError
 from composer.recipes import TaskRecipe
-from composer.training.encoding import encode, finite
+from composer.training.encoding import encode
 from composer.training.protocol import Batch
 from composer.training.samples import TRAINED, Drawn, SampleSource
 
@@ -114,7 +115,7 @@ class SampleData:
     def _titles(self, chosen: Sequence[int], name: str) -> Callable[[int], str]:
         assert self._drawn is not None
         drawn, field = self._drawn, self.field(name)
-        return lambda i: f"{drawn.title(chosen[i])}, field `{field}`"
+        return lambda i: drawn.place(chosen[i], name, field)
 
     def _of_batch(self, epoch: int, index: int) -> list[list[int]]:
         self._draw(epoch)
@@ -131,7 +132,7 @@ class SampleData:
         self._groups, self._epoch = [groups[i] for i in order], epoch
 
     def _grouped(self, drawn: Drawn) -> list[list[int]]:
-        """Neighbouring samples that hold the very same object in the field that groups."""
+        """Neighbouring samples that hold the very same object, or one path or text, in the field that groups."""
         if self._recipe.group is None:
             return [[index] for index in range(len(drawn))]
         field = self.field(self._recipe.group.by)
@@ -139,7 +140,7 @@ class SampleData:
         last: Any = None
         for index in range(len(drawn)):
             value = drawn[index][field]
-            if groups and value is last:
+            if groups and (value is last or (isinstance(value, str) and value == last)):
                 groups[-1].append(index)
             else:
                 groups.append([index])

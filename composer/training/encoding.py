@@ -11,7 +11,7 @@ import numpy as np
 from composer.execution.host_inputs import HostInputs
 from composer.problems import ComposerError, InputError
 
-__all__ = ["encode", "finite"]
+__all__ = ["encode"]
 
 
 def encode(
@@ -64,13 +64,3 @@ def _shapes(value: Any) -> tuple[object, ...]:
     if isinstance(value, tuple):
         return tuple(shape for item in value for shape in _shapes(item))
     return () if value is None else (tuple(np.shape(value)[1:]),)
-
-
-def finite(value: Any) -> bool:
-    """Whether every number of arrays, in records and maps too, is finite."""
-    if isinstance(value, dict):
-        return all(map(finite, value.values()))
-    if isinstance(value, tuple):
-        return all(map(finite, value))
-    numbers = isinstance(value, np.ndarray) and np.issubdtype(value.dtype, np.floating)
-    return not numbers or bool(np.isfinite(value).all())

@@ -12,7 +12,11 @@ from typing import Any
 import torch
 from pydantic import ValidationError
 
+from composer.data import OwnRows
+from composer.data.default_recipe import Defaults
+from composer.data.looking_through import looked_through
 from composer.execution import INITIAL, Model, Start
+from composer.execution.inputs import host_inputs
 from composer.execution.program import module_names
 from composer.graph import Checked, CheckedEvaluation, CheckedNode, check
 from composer.language import TaskShape
@@ -20,13 +24,14 @@ from composer.plan import Plan, plan_objective, plan_task
 from composer.plugin import Registry, load_registry
 from composer.problems import DocumentError, InputError, Problem
 from composer.problems.suggest import unknown
-from composer.recipes import Recipe, RecipeReport, check_recipe, find_recipe
+from composer.recipes import DataRecipe, Recipe
 from composer.sources.held_lock import held_lock
+from composer.training.chosen_recipe import ChosenRecipe, choose, opened, plain_errors
 from composer.training.data import SampleData
 from composer.training.numerics import FP32, Numerics
 from composer.training.programs import Programs, initial_programs
 from composer.training.rehearsal import collecting, never_trained, rehearse, scored_splits
-from composer.training.samples import build_source
+from composer.training.samples import build_source, own_source
 from composer.training.what_is_written import TrainedAlone
 
 __all__ = ["SPLITS", "Prepared", "Request", "prepare"]
@@ -48,6 +53,8 @@ class Request:
     splits: tuple[str, ...] = SPLITS
     start: Mapping[str, Any] = field(default_factory=dict)
     """The options of `composer.load` that say which weights the run begins with; without `weights`, initial ones."""
+    data: DataRecipe | None = None
+    """The user's own rows, in the place of the recipe's data."""
     device: str | torch.device = "cpu"
     precision: str = FP32
 
@@ -73,6 +80,14 @@ class Prepared:
     """Task to what is scored of it; a task that is not there is not scored."""
     idle: Mapping[str, list[str]] = field(default_factory=dict)
     """Adapters, and their layers that no objective gives a gradient."""
+    defaults: Defaults | None = None
+    """What was chosen for a run without a recipe."""
+
+    @property
+    def own(self) -> dict[str, OwnRows]:
+        """Task to its rows, where they are the user's own."""
+        sources = {task: item.source.samples for task, item in self.data.items()}
+        return {task: rows for task, rows in sources.items() if isinstance(rows, OwnRows)}
 
     @property
     def digest(self) -> str:
@@ -135,13 +150,28 @@ def prepare(request: Request, registry: Registry | None = None) -> Prepared:
     numerics = Numerics.of(request.device, request.precision)
     registry = registry if registry is not None else load_registry()
     report = check(request.name, registry=registry, settings=request.settings).raise_for_errors()
-    path = find_recipe(request.name, registry, request.recipe)
-    found = check_recipe(path, registry=registry, document=report, tasks=request.tasks)
+    with plain_errors(request.data):
+        return _prepare(request, registry, report, numerics)
+
+
+def _prepare(request: Request, registry: Registry, report: Checked, numerics: Numerics) -> Prepared:
+    chosen = choose(
+        request.name,
+        registry,
+        report,
+        recipe=request.recipe,
+        tasks=request.tasks,
+        data=request.data,
+        changes=request.changes or {},
+        fresh=request.start.get("init") or () if request.start.get("weights") else None,
+    )
+    found = chosen.found
     if found.recipe is not None:
         _hold_tasks(found.recipe, request.tasks)
     found.raise_for_errors()
     assert found.recipe is not None
-    recipe = _narrowed(_changed(found.recipe, request.changes or {}), request.tasks)
+    tasks = request.tasks if request.data is None else tuple(found.data)
+    recipe = _narrowed(_changed(found.recipe, request.changes or {}), tasks)
     torch.set_num_threads(recipe.threads)
     start = _start(request, report, recipe, registry)
     programs = initial_programs(report, recipe, start, numerics, request.settings or ())
@@ -150,8 +180,13 @@ def prepare(request: Request, registry: Registry | None = None) -> Prepared:
         raise InputError(
             f"{report.name} has no weight that could be trained in the tasks {', '.join(recipe.tasks)}{frozen}"
         )
-    data, idle = _data(programs, recipe, found, registry, request.splits)
-    used = {package for task in recipe.tasks for package in found.datasets[task][0].packages}
+    data, idle = _data(programs, recipe, chosen, registry, request.splits)
+    used = {
+        package
+        for task in recipe.tasks
+        if task in found.datasets
+        for package in found.datasets[task][0].packages
+    }
     return Prepared(
         report,
         recipe,
@@ -165,6 +200,7 @@ def prepare(request: Request, registry: Registry | None = None) -> Prepared:
         TrainedAlone.of(programs, start),
         {task: found.evaluations[task] for task in recipe.tasks if task in found.evaluations},
         idle,
+        chosen.defaults,
     )
 
 
@@ -190,23 +226,30 @@ def _plans(report: Checked, task: str) -> tuple[Plan, Plan]:
 
 
 def _data(
-    programs: Programs, recipe: Recipe, found: RecipeReport, registry: Registry, splits: tuple[str, ...]
+    programs: Programs, recipe: Recipe, chosen: ChosenRecipe, registry: Registry, splits: tuple[str, ...]
 ) -> tuple[dict[str, SampleData], dict[str, list[str]]]:
     """The data of every task, rehearsed, and the layers of adapters that had no gradient meanwhile.
 
     Raises DocumentError with all that is wrong with it.
     """
+    found = chosen.found
     assert found.tree is not None
     assert found.document is not None
     problems: list[Problem] = []
     data: dict[str, SampleData] = {}
+    own = opened(chosen, recipe, found.document, problems)
     for task, entry in recipe.tasks.items():
         with collecting(problems, found.tree, task):
-            source = build_source(task, *found.datasets[task])
+            if task in found.data and task not in own:
+                continue  # it was told what is wrong with them
+            source = own_source(own[task]) if task in own else build_source(task, *found.datasets[task])
             plan = programs.plan(task)
             data[task] = SampleData(
                 recipe=entry, plan=plan, source=source, seed=recipe.seed, registry=registry
             )
+            if task in own:
+                answered = host_inputs(plan_task(found.document.tasks[task]), registry.kinds)
+                looked_through(own[task], (data[task].inputs, answered))
             scored_splits(source, splits)
     if not problems:
         _hold_splits(data, splits)
@@ -255,8 +298,12 @@ def _narrowed(recipe: Recipe, tasks: tuple[str, ...] | None) -> Recipe:
 
 def _changed(recipe: Recipe, changes: Mapping[str, object]) -> Recipe:
     """The recipe with other values. Raises InputError for a value that a recipe could not hold either."""
+    written, changed = recipe.model_dump(by_alias=True), dict(changes)
+    if "batch" in changed:
+        batch = changed.pop("batch")
+        written["tasks"] = {name: {**task, "batch": batch} for name, task in written["tasks"].items()}
     try:
-        return Recipe.model_validate({**recipe.model_dump(by_alias=True), **changes})
+        return Recipe.model_validate({**written, **changed})
     except ValidationError as error:
         faults = "; ".join(
             f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}, not {fault['input']}"

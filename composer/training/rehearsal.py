@@ -10,6 +10,8 @@ from contextlib import contextmanager
 import numpy as np
 import torch
 
+from composer.data import DataError
+from composer.data.data_checker import problem_of
 from composer.execution import Answering
 from composer.graph import Checked, CheckedEvaluation
 from composer.graph.checked import split_part
@@ -189,7 +191,12 @@ def _hold_labels_of(data: SampleData, name: str, port: str, size: int, reader: s
 
 def _problem(error: ComposerError, tree: Tree, task: str) -> Problem:
     """C406 at the value of the recipe that the error is about: the name of a field, or else the dataset."""
+    if isinstance(error, DataError):
+        return problem_of(error, tree, task)
     path: YamlPath = ("tasks", task, "dataset")
+    if tree.node(path) is None:
+        path = ("tasks", task, "data")
+        return Problem("C412", "error", str(error), tree.place(path), helps=("mend the data",))
     if not isinstance(error, MissingFieldError):
         shown = f"`composer plugins show {tree.text(path)}` shows its options"
         helps = (f"mend the dataset, or what the recipe asks of it; {shown}",)

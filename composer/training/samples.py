@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from composer.data import OwnRows, OwnSamples
 from composer.plugin import Config, Dataset, DatasetImplementation, Sample
 from composer.plugin.asking import ask, import_object
 from composer.plugin.contracts import TRAINED
 from composer.plugin.implementations import as_dataset, as_samples, as_splits
 from composer.problems import InputError
 
-__all__ = ["TRAINED", "Drawn", "MissingFieldError", "SampleSource", "build_source"]
+__all__ = ["TRAINED", "Drawn", "MissingFieldError", "SampleSource", "build_source", "own_source"]
 
 LONGEST_NAME = 60
 
@@ -79,6 +80,8 @@ class Drawn(Sequence[Sample]):
         """
         if isinstance(sample, Mapping) and type(sample) is not dict:
             sample = ask(self._plain, sample, what=self._what(index))
+        if isinstance(self._samples, OwnSamples) and isinstance(sample, Mapping):
+            return sample  # its columns were held against the inputs
         title = _title(sample, index, self.split, self.source.task)
         if not isinstance(sample, Mapping):
             raise InputError(
@@ -104,7 +107,15 @@ class Drawn(Sequence[Sample]):
 
     def title(self, index: int) -> str:
         """What messages call a sample: where it stands, and its own name where it has one."""
+        if isinstance(self._samples, OwnSamples):
+            return self._samples.title(index)
         return _title(self[index], index, self.split, self.source.task)
+
+    def place(self, index: int, name: str, field: str) -> str:
+        """What messages call the value of an input, which reads a field."""
+        if isinstance(self._samples, OwnSamples):
+            return self._samples.place(index, name)
+        return f"{self.title(index)}, field `{field}`"
 
 
 def _title(sample: object, index: int, split: str, task: str) -> str:
@@ -119,6 +130,11 @@ class MissingFieldError(InputError):
     def __init__(self, message: str, name: str, known: tuple[str, ...]) -> None:
         self.name, self.known = name, known
         super().__init__(message)
+
+
+def own_source(own: OwnRows) -> SampleSource:
+    """A user's own rows as the data of a task."""
+    return SampleSource(own.task, own.name, own, f"the data {own.name}")
 
 
 def build_source(task: str, entry: Dataset, config: Config) -> SampleSource:

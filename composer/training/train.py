@@ -14,6 +14,7 @@ from composer.execution import load
 from composer.files import sha256_of
 from composer.plugin import Registry
 from composer.problems import ComposerError, InputError
+from composer.recipes import DataRecipe, data_recipe
 from composer.sources import GivenNames, GivenWeights
 from composer.training.display import Display
 from composer.training.evaluating import evaluate, scores_of
@@ -34,6 +35,9 @@ def train_document(
     out: str | Path,
     recipe: str | Path | None = None,
     tasks: Iterable[str] | None = None,
+    data: DataRecipe | str | Mapping[str, object] | None = None,
+    batch: int | None = None,
+    learning_rate: float | None = None,
     epochs: int | None = None,
     seed: int | None = None,
     threads: int | None = None,
@@ -57,7 +61,9 @@ def train_document(
         name: a document's path or shipped name.
         out: path of the weights; `.safetensors` may be left out. Its folder is made when it is missing.
         recipe: path of the recipe; left out, `training/<name>.yaml` beside the document.
-        tasks: train these tasks only. epochs, seed, threads: override the recipe.
+        tasks: train these tasks only. epochs, batch, learning_rate, seed, threads: override the recipe.
+        data: the user's own rows, in the place of the recipe's: a file, a folder, or a map as `data` of a recipe. Where
+            there is no recipe, one is made for them.
         resume: go on from `OUT.checkpoint`, as if the run had not stopped; more `epochs` extend a finished run.
         weights, layout, root, init: what the run begins with, as for `composer.load`; left out, what the document names
             for its modules, and initial weights.
@@ -89,6 +95,9 @@ def train_document(
         start,
         device,
         precision,
+        data=data,
+        batch=batch,
+        learning_rate=learning_rate,
         epochs=epochs,
         seed=seed,
         threads=threads,
@@ -135,12 +144,13 @@ def check_training(
     settings: Mapping[str, object] | None = None,
     device: str = "cpu",
     precision: str = "fp32",
+    data: DataRecipe | str | Mapping[str, object] | None = None,
     registry: Registry | None = None,
     **changes: object,
 ) -> Prepared:
     """Do everything that `train_document` does before its first step. Writes nothing; raises as it does."""
     start = {"weights": weights, "layout": layout, "root": root, "init": init, "locked": locked}
-    request = _request(name, recipe, tasks, settings, SPLITS, start, device, precision, **changes)
+    request = _request(name, recipe, tasks, settings, SPLITS, start, device, precision, data=data, **changes)
     return prepare(request, registry)
 
 
@@ -153,11 +163,14 @@ def _request(
     start: Mapping[str, object],
     device: str,
     precision: str,
+    *,
+    data: DataRecipe | str | Mapping[str, object] | None = None,
     **changes: object,
 ) -> Request:
+    own = None if data is None else data_recipe(data)
     given = {key: value for key, value in changes.items() if value is not None}
     chosen = None if tasks is None else tuple(tasks)
-    return Request(name, recipe, chosen, given, settings, tuple(splits), start, device, precision)
+    return Request(name, recipe, chosen, given, settings, tuple(splits), start, own, device, precision)
 
 
 def _begin(prepared: Prepared, places: Places, display: Display) -> dict[str, int]:
@@ -168,6 +181,17 @@ def _begin(prepared: Prepared, places: Places, display: Display) -> dict[str, in
     places.make_folder(sum(tensors.values()))
     tasks = ", ".join(prepared.recipe.tasks)
     display.line(f"{prepared.report.name}: {counts['total']:,} parameters, tasks {tasks}")
+    for own in prepared.own.values():
+        for note in own.notes:
+            display.line(note)
+    if (made := prepared.defaults) is not None:
+        recipe = prepared.recipe
+        (entry,) = recipe.tasks.values()
+        display.line(
+            f"without a recipe: {recipe.epochs} epochs in batches of {entry.batch}, learning rate "
+            f"{recipe.learning_rate:g} ({made.why}), warm-up {recipe.warmup:g}; --write-recipe FILE writes "
+            "it, to be edited"
+        )
     for warning in prepared.warnings:
         display.line(str(warning))
     if (loading := prepared.programs.loading) is not None:
@@ -205,6 +229,7 @@ def _record(
         "document": prepared.report.name,
         "command": "",
         "recipe": prepared.recipe.model_dump(by_alias=True, exclude={"document"}),
+        **({"data": {task: own.record() for task, own in prepared.own.items()}} if prepared.own else {}),
         "settings": {parameter: parameters[parameter] for parameter in settings},
         "parameters": counts,
         **counts_of(prepared.programs),

@@ -23,3 +23,5 @@ class VocabularyIds:
     end: int | None = None
     pad: int | None = None
     field: str = ""
+    whole: bool = False
+    """Whether a module that reads the ids must know exactly these: they are the classes that it scores."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from composer.plugin import Register, SearchPolicy, TextRules, hookimpl
 from composer_core.arrays import ARRAY
+from composer_core.class_labels import LABEL
 from composer_core.configs import BeamConfig, ChoicesConfig, SampleConfig, choice_ports
 from composer_core.kinds import KINDS
 from composer_core.metric_types import METRICS
@@ -64,7 +65,7 @@ SEARCHES = (
 
 @hookimpl
 def composer_register(register: Register) -> None:
-    """Register the base kinds, the core module types, the modalities `array` and `string`, the searches and the
+    """Register the base kinds, the core module types, the modalities `array`, `label` and `string`, the searches and the
     metrics.
     """
-    register(*KINDS, *MODULE_TYPES, *TEXT_TYPES, ARRAY, STRING, *SEARCHES, *METRICS)
+    register(*KINDS, *MODULE_TYPES, *TEXT_TYPES, ARRAY, LABEL, STRING, *SEARCHES, *METRICS)

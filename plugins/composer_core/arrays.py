@@ -117,7 +117,9 @@ def _check_axes(values: Sequence[Any], config: ArrayConfig) -> None:
     if len(records) > 1:
         raise InputError(f"some samples of {config.kind} are arrays and some are records: give records alone")
     for value in values:
-        if isinstance(value, (str, bytes)):
+        if isinstance(value, bytes) or (isinstance(value, str) and _written(value) is None):
+            if len(config.dims) == 1 and isinstance(value, str):
+                raise InputError(f"{value[:60]!r} is not a number")
             raise InputError(
                 f"an input of modality `array` takes an array ({config.kind}), which only Python can give: "
                 "model.run(NAME=array); the command line gives text"
@@ -165,6 +167,17 @@ def _column(values: Sequence[Any]) -> Any:
     return _stacked([np.ones_like(_array(whole)) if value is None else value for value in values])
 
 
+def _written(text: str) -> Any:
+    """The number, or the list of numbers, that a text of a table or a command line writes; None for another text."""
+    import json
+
+    try:
+        found = json.loads(text) if text.strip()[:1] in "-.0123456789[" else None
+    except (ValueError, RecursionError):
+        return None
+    return found if isinstance(found, (int, float, list)) else None
+
+
 def _array(value: Any) -> Any:
     """Tensors too, from any device: what one task gave is an input of another. Raises InputError for other things."""
     import numpy as np
@@ -172,6 +185,8 @@ def _array(value: Any) -> Any:
     from composer.problems import InputError
 
     try:
+        if isinstance(value, str):
+            value = _written(value)
         if hasattr(value, "detach"):
             value = value.detach().cpu()
             # Formats that NumPy lacks; the model casts to its own number format.

@@ -150,7 +150,7 @@ def test_text_for_an_array_says_who_can_give_one(composer, tmp_path: Path, monke
         "tasks:\n  t:\n    inputs: {x: {modality: array, with: {kind: states, dims: [B, N, 4]}}}\n"
         "    nodes: {p: {call: a, inputs: x}}\n    outputs: {o: p}\n"
     )
-    for value in ("5", "[[1, 2, 3, 4]]", "a.npy", ""):
+    for value in ("five", "[[1, 2, 3, x]]", "a.npy", ""):
         done = composer("run", "a.yaml", "--weights", "initial", f"x={value}")
         assert (done.code, done.out) == (1, "")
         assert "which only Python can give" in done.err

@@ -167,7 +167,7 @@ def test_all_faults_come_at_once_and_in_the_order_of_the_file(tmp_path: Path, re
 
 def test_every_missing_key_is_named(tmp_path: Path, registry: Registry) -> None:
     found = problems(tmp_path, "warmup: 0.1\ntasks:\n  image-qa: {}\n", registry)
-    missing = ["epochs", "learning_rate", "dataset", "batch"]
+    missing = ["epochs", "learning_rate", "batch", "dataset"]
     assert [p.message.split("`")[-2] for p in found] == missing
 
 

@@ -17,6 +17,7 @@ __all__ = [
     "LOCKED",
     "MOVED",
     "NEW_PLUGIN",
+    "OWN",
     "PLANS",
     "PLUGINS",
     "ROOT",
@@ -225,6 +226,24 @@ TRAINED = [
          f"--set image_size=32 video={CLIP}"),
 ]  # fmt: skip
 
+OWN = [
+    Step(
+        "train own.yaml:sort --data train=own.csv --data validation=more.csv --map color=shade --id name "
+        "--media-root . --bad-rows skip --absent-classes allow --write-recipe training/written.yaml --epochs 2",
+        "wrote training/written.yaml",
+    ),
+    Step("check training/written.yaml", "no problems"),
+    Step("train own.yaml --recipe training/written.yaml --out own --batch-size 2 --learning-rate 1e-2"),
+    Step(
+        "train own.yaml --data own.csv --map color=shade --validation-share 0.3 --test-share 0.4 "
+        "--split-seed 2 --check",
+        "epochs can begin",
+    ),
+    Step("train own.yaml --data own.csv --map color=shade --split-by part --check", "epochs can begin"),
+    Step("train own.yaml --data own.csv --check", "--map color=COLUMN", code=1),
+    Step("run own.yaml --weights own.safetensors point=[1,2]", "[", json=True),
+]
+
 QUESTIONS = ROOT / "examples" / "quickstart" / "questions.jsonl"
 ROWS = [
     Step(f"run quickstart:image-qa --rows {QUESTIONS} --out answers.jsonl --batch-size 2 --workers 1 --id id "
@@ -266,6 +285,7 @@ ALL = [
     *NEW_PLUGIN,
     *PLUGINS,
     *TRAINED,
+    *OWN,
     *ROWS,
     *COMPARISONS,
     *COMPARED,

@@ -15,6 +15,8 @@ from children import CHILD
 from composer_quickstart import digits
 from safetensors.torch import load_file, save_file
 
+from composer.problems.codes import CODES
+
 from .conftest import Done
 from .steps import (
     ASK,
@@ -25,6 +27,7 @@ from .steps import (
     LOCKED,
     MOVED,
     NEW_PLUGIN,
+    OWN,
     PLANS,
     PLUGINS,
     ROOT,
@@ -153,6 +156,16 @@ def test_a_shipped_document_is_trained_and_run_with_its_new_weights(
     }
     Path("small.yaml").write_text(yaml.safe_dump(recipe), encoding="utf-8")
     take(walk, TRAINED)
+
+
+def test_a_document_is_trained_on_rows_of_ones_own(walk) -> None:
+    own = "".join(
+        f'n{n},"[{n % 2}, {n}]",{("red", "blue")[n % 2]},{("train", "test")[n > 8]}\n' for n in range(12)
+    )
+    Path("own.csv").write_text(f"name,point,shade,part\n{own}", encoding="utf-8")
+    Path("more.csv").write_text('name,point,shade\nm1,"[9, 9]",red\nm2,"[9, 8]",blue\n', encoding="utf-8")
+    Path("own.yaml").write_text(CODES["C412"].files["points.yaml"], encoding="utf-8")
+    take(walk, OWN)
 
 
 def test_recorded_tensors_are_compared(walk) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
@@ -48,6 +48,8 @@ class Modality(Declaration):
     counted: str = "entries"
     """What the sizes of its values count, in messages: "tokens"."""
     vocabulary: OfConfig[Mapping[str, VocabularyIds]] | None = None
+    classes: OfConfig[Sequence[str]] | None = None
+    """The names of the classes in the order of their ids, where its values are classes: data are held against them."""
     follows: OfConfig[Mapping[str, str]] | None = None
     """Port to another input of the task, whose values the first dimension of the port counts: both have the same
     samples, and `encode(values, counts)` is told how many values of each such input every sample has. Of a node that

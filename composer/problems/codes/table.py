@@ -2,8 +2,8 @@
 
 A file starts with `title` and `severity` between two `---` lines, and says `of: recipe` where it is not of documents.
 Its prose is the explanation. Its fenced blocks are examples, told apart by their info strings: `yaml bad` and `yaml
-good` are the documents, `yaml NAME.yaml` is a file that has to lie beside them, and `python NAME` is a plugin that has
-to be installed under that name.
+good` are the documents, `yaml NAME.yaml` and `csv NAME.csv` are files that have to lie beside them, and `python NAME`
+is a plugin that has to be installed under that name.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ def read_code(path: Path) -> Code:
         explanation=re.sub(r"\n{3,}", "\n\n", _FENCE.sub("", match["body"])).strip(),
         bad=documents.pop("bad"),
         good=documents.pop("good"),
-        files=documents,
+        files={**documents, **{role: text for language, role, text in fences if language == "csv"}},
         of=cast(Literal["document", "weights", "recipe", "samples"], front.get("of", "document")),
         plugins={role: text for language, role, text in fences if language == "python"},
     )

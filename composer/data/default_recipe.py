@@ -1,0 +1,124 @@
+"""The recipe of a run that was given data and no recipe: what it does by default, as a file that can be edited."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Collection, Mapping
+from pathlib import Path
+from types import MappingProxyType
+
+from composer.graph import CheckedTask
+from composer.graph.checked import split_part
+from composer.recipes import DataRecipe, TaskRecipe
+
+__all__ = ["Defaults", "data_text", "defaults_of", "recipe_text"]
+
+BATCH = 16
+WANTED_STEPS = 600
+EPOCHS = (3, 20)
+"""The fewest and the most that are chosen unbidden."""
+FRESH, ADAPTED, TUNED = 1e-3, 3e-4, 5e-5
+"""Learning rates where nothing that learns has trained weights, where adapters learn, and where trained weights do."""
+WARMUP = 0.1
+
+
+class Defaults:
+    """What a run does where nobody says otherwise, with the reasons."""
+
+    def __init__(self, rows: int, rate: float, why: str) -> None:
+        self.batch = min(BATCH, rows)
+        steps = -(-rows // self.batch)
+        self.epochs = max(EPOCHS[0], min(EPOCHS[1], -(-WANTED_STEPS // steps)))
+        self.learning_rate, self.why = rate, why
+
+
+def defaults_of(task: CheckedTask, rows: int, given: Collection[str] | None) -> Defaults:
+    """Defaults for so many rows. `given` names the modules whose weights a checkpoint does not hold, of one that is
+    given; None where none is."""
+    learns_trained = adapted = False
+    for node in task.nodes.values():
+        module = node.module
+        if node.part and split_part(node.part)[1]:
+            adapted = True
+        trained = module.weights is not None or (given is not None and module.name not in given)
+        if trained and module.freeze is not True and not module.type.stateless:
+            learns_trained = True
+    if learns_trained:
+        return Defaults(rows, TUNED, "trained weights are tuned")
+    if adapted:
+        return Defaults(rows, ADAPTED, "adapters learn")
+    return Defaults(rows, FRESH, "what learns begins with fresh weights")
+
+
+def recipe_text(
+    document: str,
+    task: CheckedTask,
+    data: DataRecipe,
+    defaults: Defaults,
+    folder: Path = Path(),
+    asked: Mapping[str, object] = MappingProxyType({}),
+) -> str:
+    """The recipe as YAML, for a file in `folder`. `asked` are values in the place of the defaults."""
+    epochs, rate = asked.get("epochs", defaults.epochs), asked.get("learning_rate", defaults.learning_rate)
+    why = "" if "learning_rate" in asked else f"   # {defaults.why}"
+    lines = [
+        "# What `composer train` does with these data. Every key is told in docs/training.md.",
+        f"document: {_scalar(document)}",
+        f"epochs: {epochs}",
+        f"learning_rate: {_number(rate)}{why}",
+        f"warmup: {_number(asked.get('warmup', WARMUP))}",
+        *([f"seed: {asked['seed']}"] if "seed" in asked else []),
+        "tasks:",
+        f"  {_scalar(task.name)}:",
+        *(f"    {line}" for line in data_text(data, folder)),
+        f"    batch: {asked.get('batch', defaults.batch)}",
+        *_scoring(task),
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def data_text(data: DataRecipe, folder: Path) -> list[str]:
+    """The lines of `data:`, with paths relative to `folder`."""
+    written = data.model_dump(exclude_defaults=True, exclude={"files"})
+    files = {split: [_relative(file, folder) for file in each] for split, each in data.files.items()}
+    if "media_root" in written:
+        written["media_root"] = _relative(written["media_root"], folder)
+    shown: object = {split: each[0] if len(each) == 1 else each for split, each in files.items()}
+    if set(files) == {""}:
+        shown = files[""][0] if len(files[""]) == 1 else files[""]
+    if not written:
+        return [f"data: {_flow(shown)}"]
+    return [
+        "data:",
+        f"  files: {_flow(shown)}",
+        *(f"  {key}: {_flow(value)}" for key, value in written.items()),
+    ]
+
+
+def _relative(file: str, folder: Path) -> str:
+    return file if os.path.isabs(file) else Path(os.path.relpath(file, folder)).as_posix()
+
+
+def _scoring(task: CheckedTask) -> list[str]:
+    if not TaskRecipe.model_fields["metrics"].is_required():
+        return []
+    target = next((name for name, item in task.inputs.items() if item.training), next(iter(task.inputs)))
+    return [f"    output: {next(iter(task.outputs))}", f"    reference: {target}", "    metrics: {}"]
+
+
+def _flow(value: object) -> str:
+    """A value as YAML writes it in one line; JSON is YAML."""
+    return _scalar(value) if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+def _scalar(text: str) -> str:
+    plain = re.fullmatch(r"[A-Za-z_./][\w./ -]*(?<! )", text, re.ASCII) and text.lower() not in (
+        "true", "false", "null", "yes", "no", "on", "off", "y", "n", ".inf", ".nan", "~",
+    )  # fmt: skip
+    return text if plain else json.dumps(text, ensure_ascii=False)
+
+
+def _number(value: object) -> str:
+    return f"{value:.10g}" if isinstance(value, float) else str(value)

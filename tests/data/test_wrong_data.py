@@ -1,0 +1,218 @@
+"""Data that are wrong in the ways in which people get them wrong: one clear error with file, row and column, before
+the first step, and nothing is written.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from composer.problems import DocumentError, InputError
+from composer.training import check_training, train_document
+
+GOOD = 'point,truth\n"[1, 2]",red\n"[3, 1]",blue\n"[0, 2]",red\n"[4, 1]",blue\n'
+PICTURES = """\
+composer: 1
+name: pictures
+modules:
+  eye: {uses: timm.backbone, with: {model: resnet10t, image_size: 32}, freeze: true}
+  head: {uses: core.linear, with: {output_dim: 2}}
+tasks:
+  sort:
+    inputs: {photo: {modality: image, for: eye}}
+    nodes:
+      seen: {call: eye.pooled, inputs: photo}
+      scores: {call: head.scores, inputs: seen}
+      best: {uses: core.argmax, with: {names: [cat, dog]}, inputs: scores}
+    outputs: {name: best.name}
+    objective:
+      inputs: {truth: {modality: label, with: {names: [cat, dog]}}}
+      nodes: {cost: {uses: core.class_loss, inputs: {scores: scores, classes: truth}}}
+      loss: cost.loss
+"""
+
+
+def refused(folder: Path, document: str = "points.yaml", **options: Any) -> str:
+    """What a run is refused with; it leaves no file."""
+    before = sorted(path for path in folder.rglob("*"))
+    with pytest.raises(InputError) as caught:
+        train_document(document, out="made/out", **options)
+    assert sorted(path for path in folder.rglob("*")) == before
+    return str(caught.value)
+
+
+def test_the_good_data_are_taken(folder: Path) -> None:
+    Path("a.csv").write_text(GOOD)
+    prepared = check_training("points.yaml", data="a.csv")
+    assert prepared.own["sort"].splits == ("train",)
+
+
+LINES = [
+    ("ragged", '"[1, 2]"\n', "a.csv, row 5 (line 6): it has 1 value, and the first line names 2 columns"),
+    (
+        "unknown class",
+        '"[1, 2]",green\n',
+        "row 5 (line 6), column `truth`: 'green' is not one of the 2 classes (red, blue)",
+    ),
+    ("slip", '"[1, 2]",rde\n', "did you mean `red`?"),
+    ("capital", '"[1, 2]",Red\n', "did you mean `red`?"),
+    ("space", '"[1, 2]",red \n', "did you mean `red`?"),
+    (
+        "number beyond",
+        '"[1, 2]",2\n',
+        "column `truth`: class 2 is out of range: the 2 classes are numbered from 0 to 1",
+    ),
+    ("below zero", '"[1, 2]",-1\n', "column `truth`: class -1 is out of range"),
+    ("fraction", '"[1, 2]",1.0\n', "column `truth`: '1.0' is not one of the 2 classes"),
+    ("no class", '"[1, 2]",\n', "column `truth`: there is no class: the value is empty"),
+    ("not a number", '"[1, NaN]",red\n', "column `point`: it holds a number that is not finite"),
+    ("text for numbers", 'red,"[1, 2]"\n', "column `point`: an input of modality `array` takes an array"),
+    ("too many numbers", '"[1, 2, 3]",red\n', "column `point`: "),
+    ("not UTF-8", '"[1, 2]",r\udcffd\n', "column `truth` is not UTF-8"),
+]
+
+
+@pytest.mark.parametrize(("name", "line", "said"), LINES, ids=[line[0] for line in LINES])
+def test_a_row_at_fault_is_named_by_file_row_and_column(
+    folder: Path, name: str, line: str, said: str
+) -> None:
+    Path("a.csv").write_bytes((GOOD + line).encode("utf-8", "surrogateescape"))
+    told = refused(folder, data="a.csv")
+    assert said in told
+    assert "a.csv, row 5 (line 6)" in told
+    assert told.count("\n") == 0
+    assert "--bad-rows skip" in told
+
+
+def test_bad_rows_are_left_out_where_that_is_asked_for_and_told(folder: Path) -> None:
+    Path("a.csv").write_text(GOOD + '"[1, 2]",green\n"[1]",red\n')
+    record = train_document(
+        "points.yaml", out="out", data={"files": "a.csv", "bad_rows": "skip"}, epochs=1, batch=2
+    )
+    left_out = record["data"]["sort"]["left_out"]
+    assert left_out["rows"] == 2
+    assert left_out["first"][0].startswith("a.csv, row 5 (line 6), column `truth`")
+    Path("a.csv").write_text(GOOD + '"[1, 2]",green\n' * 5)
+    assert "that is more than half of them" in refused(folder, data={"files": "a.csv", "bad_rows": "skip"})
+
+
+def test_many_bad_rows_are_counted_and_the_first_shown(folder: Path) -> None:
+    Path("a.csv").write_text(GOOD + '"[1, 2]",green\n' * 30)
+    told = refused(folder, data="a.csv")
+    assert "30 of 34 rows cannot be used" in told
+    assert "and 25 more" in told
+
+
+FILES = [
+    ("missing column", "point,colour\n[1],red\n", "a.csv has no column `truth`"),
+    ("hint to a map", "point,colour\n[1],red\n", "--map truth=COLUMN"),
+    ("semicolons", "point;truth\n1;red\n", "a.csv has one column, 'point;truth': put commas between columns"),
+    ("empty", "", "a.csv is empty"),
+    ("head alone", "point,truth\n", "a.csv has no rows"),
+    (
+        "one class",
+        'point,truth\n"[1, 2]",red\n"[2, 2]",red\n',
+        "have the class `red` in input `truth`: there is nothing to learn",
+    ),
+    (
+        "ids twice",
+        'id,point,truth\na,"[1, 2]",red\nb,"[2, 2]",blue\na,"[3, 3]",red\n',
+        "column `id`: 'a' is the name of a.csv, row 1",
+    ),
+]
+
+
+@pytest.mark.parametrize(("name", "text", "said"), FILES, ids=[file[0] for file in FILES])
+def test_a_table_at_fault_is_one_error(folder: Path, name: str, text: str, said: str) -> None:
+    Path("a.csv").write_text(text)
+    told = refused(folder, data="a.csv")
+    assert said in told
+    assert told.count("\n") == 0
+
+
+def test_a_class_that_never_occurs_is_an_error_unless_it_is_allowed(folder: Path) -> None:
+    text = (folder / "points.yaml").read_text().replace("[red, blue]", "[red, blue, green]")
+    (folder / "points.yaml").write_text(text.replace("output_dim: 2", "output_dim: 3"))
+    Path("a.csv").write_text(GOOD)
+    told = refused(folder, data="a.csv")
+    assert "the class `green` of input `truth` does not occur in split `train`" in told
+    assert "--absent-classes allow" in told
+    check_training("points.yaml", data={"files": "a.csv", "absent_classes": "allow"})
+
+
+def test_a_head_with_another_number_of_classes_is_an_error_of_the_document(folder: Path) -> None:
+    text = (folder / "points.yaml").read_text()
+    (folder / "points.yaml").write_text(
+        text.replace("modality: label, with: {names: [red, blue]}", "modality: label, with: {count: 3}")
+    )
+    Path("a.csv").write_text(GOOD)
+    with pytest.raises(DocumentError, match="there are 3 classes") as caught:
+        train_document("points.yaml", out="made/out", data="a.csv")
+    assert [problem.code for problem in caught.value.problems] == ["C222"]
+
+
+def test_data_of_a_recipe_are_at_fault_at_their_place(folder: Path) -> None:
+    Path("a.csv").write_text(GOOD + '"[1, 2]",green\n')
+    Path("recipe.yaml").write_text(
+        "document: points.yaml\nepochs: 1\nlearning_rate: 0.01\ntasks:\n  sort:\n    data: a.csv\n    batch: 2\n"
+        "    output: color\n    reference: truth\n    metrics: {}\n"
+    )
+    with pytest.raises(DocumentError) as caught:
+        check_training("points.yaml", recipe="recipe.yaml")
+    (problem,) = caught.value.problems
+    assert (problem.code, problem.place.file, problem.place.line) == ("C412", "recipe.yaml", 6)
+    assert "a.csv, row 5 (line 6), column `truth`" in problem.message
+
+
+@pytest.fixture
+def pictures(folder: Path) -> Path:
+    from PIL import Image
+
+    (folder / "pictures.yaml").write_text(PICTURES)
+    random = np.random.default_rng(0)
+    for number in range(8):
+        path = folder / "photos" / ("cat", "dog")[number % 2] / f"{number}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(random.integers(0, 255, (40, 40, 3), dtype="uint8")).save(path)
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ("truncated", "photos/dog/3.png, column `file`: "),
+        (b"", "photos/dog/3.png, column `file`: "),
+        (b"hello", "photos/dog/3.png, column `file`: "),
+    ],
+    ids=["truncated", "empty", "text"],
+)
+def test_a_picture_that_cannot_be_read_is_named(pictures: Path, content: object, said: str) -> None:
+    path = pictures / "photos" / "dog" / "3.png"
+    path.write_bytes(path.read_bytes()[:200] if content == "truncated" else content)  # type: ignore[arg-type]
+    assert said in refused(pictures, "pictures.yaml", data="photos")
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        ("cat/99.png", "row 3 (line 4), column `photo`: cat/99.png does not exist below"),
+        ("../secret.png", "row 3 (line 4), column `photo`: ../secret.png lies outside of"),
+        ("", "row 3 (line 4), column `photo`: "),
+    ],
+)
+def test_a_path_that_leads_nowhere_or_out_is_named(pictures: Path, value: str, said: str) -> None:
+    (pictures / "secret.png").write_bytes((pictures / "photos" / "cat" / "0.png").read_bytes())
+    Path("photos/table.csv").write_text(f"photo,truth\ncat/0.png,cat\ndog/1.png,dog\n{value},dog\n")
+    assert said in refused(pictures, "pictures.yaml", data="photos/table.csv")
+
+
+def test_pictures_in_folders_train_and_the_answer_is_a_word(pictures: Path) -> None:
+    import composer
+
+    record = train_document("pictures.yaml", out="out", data="photos", epochs=1)
+    assert record["data"]["sort"]["columns"] == {"photo": "file", "truth": "class"}
+    model = composer.load("pictures.yaml", weights="out.safetensors")
+    assert model.run("sort", photo="photos/cat/0.png")["name"] in ("cat", "dog")
