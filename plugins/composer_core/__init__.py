@@ -65,7 +65,7 @@ SEARCHES = (
 
 @hookimpl
 def composer_register(register: Register) -> None:
-    """Register the base kinds, the core module types, the modalities `array`, `label` and `string`, the searches and the
-    metrics.
+    """Register the base kinds, the core module types, the modalities `array`, `label` and `string`, the searches and
+    the metrics.
     """
     register(*KINDS, *MODULE_TYPES, *TEXT_TYPES, ARRAY, LABEL, STRING, *SEARCHES, *METRICS)
