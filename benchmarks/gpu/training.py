@@ -53,7 +53,7 @@ def _row(job: Mapping[str, Any], precision: str, batch: int) -> dict[str, Any]:
     from composer.graph import check
     from composer.plugin import load_registry
     from composer.recipes import Recipe
-    from composer.training.loop import backward, optimizer_of, scalar_loss
+    from composer.training.learner import Learner, scalar_loss
     from composer.training.numerics import Numerics
     from composer.training.programs import initial_programs
 
@@ -70,20 +70,13 @@ def _row(job: Mapping[str, Any], precision: str, batch: int) -> dict[str, Any]:
         for name in inputs.processors
     }
     modules = torch.nn.ModuleDict(programs.modules_by_name).eval()  # no dropout: the losses can be compared
-    weights = [each for each in modules.parameters() if each.requires_grad]
-    optimizer = optimizer_of(modules, recipe)
+    learner = Learner(modules, recipe, numerics)
 
     def step() -> float:
         loss = scalar_loss(programs.loss(TASK, given), TASK)
-        optimizer.zero_grad(set_to_none=True)
-        backward(loss, TASK)
-        torch.nn.utils.clip_grads_with_norm_(
-            weights,
-            recipe.clip,
-            torch.nn.utils.get_total_norm([p.grad for p in weights if p.grad is not None]),
-        )
-        optimizer.step()
-        return loss.item()
+        learner.begin()
+        learner.add(loss, 1.0, TASK)
+        return learner.step(loss.item(), TASK).loss
 
     reset_peak(numerics.device)
     began = time.perf_counter()

@@ -1,6 +1,7 @@
 """Train a document by its recipe, all tasks together, and write weights, a record of the run, and scores.
 
 composer train quickstart --out my-weights
+composer train quickstart:image-qa image-caption --out two-tasks
 composer train quickstart --out my-weights --resume --epochs 40
 """
 
@@ -42,11 +43,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="a document, or the name of one that a plugin ships, and the task that is trained (default: those of the "
         "recipe, or the one that has an objective)",
     )
+    parser.add_argument("more", metavar="TASK", nargs="*", help="more tasks of the document")
     parser.add_argument(
         "--out",
         metavar="FILE",
         type=_file,
-        help="writes FILE.safetensors, FILE.json and FILE.checkpoint (default: the document's name, here)",
+        help="writes FILE.safetensors, FILE.json, FILE.checkpoint and more (default: the document's name, here)",
     )
     parser.add_argument(
         "--recipe",
@@ -70,6 +72,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="write the recipe that --data would train by, to be edited, and stop",
     )
     add_data(parser, "trained")
+    parser.add_argument(
+        "--save-every",
+        metavar="N UNIT",
+        type=_often,
+        help="how often the state is stored besides the end of every epoch, such as '500 steps' (default: the "
+        "recipe's, or '10 minutes')",
+    )
     add_seed(parser, "random seed, in place of the recipe's")
     add_threads(parser, "the recipe's, or 1: on a busy machine more can be far slower")
     parser.add_argument(
@@ -87,7 +96,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--precision",
         metavar="P",
-        help="fp32, or bf16: the forward pass in bfloat16, weights and optimizer in float32 (default: fp32)",
+        help="fp32, or bf16 or fp16: the forward pass in that, weights and optimizer in float32 (default: fp32)",
+    )
+    parser.add_argument(
+        "--tensorboard", metavar="DIR", help="write event files for TensorBoard into this folder, too"
     )
     add_dtype(parser, "the forward pass: --precision by torch's names")
     add_weights(parser, default="initial weights")
@@ -103,8 +115,7 @@ def run(args: argparse.Namespace) -> int:
         complain(wrong)
         return 2
     args.document, task = split_task(args.document)
-    if task is not None:
-        args.tasks = [*(args.tasks or ()), task]
+    args.tasks = list(dict.fromkeys([*([task] if task else []), *args.more, *(args.tasks or [])])) or None
     # Threads of torch that wait must sleep: awake, each takes a core from those that work, and two threads on a busy
     # machine were 5 times slower than one. Read once, when torch is imported.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
@@ -121,6 +132,7 @@ def run(args: argparse.Namespace) -> int:
                 args.document,
                 out=out,
                 resume=args.resume,
+                tensorboard=args.tensorboard,
                 loaded=lambda loading: report_loading(args, loading),
                 command=shlex.join(["composer", *sys.argv[1:]]),
                 **_chosen(args),
@@ -129,7 +141,7 @@ def run(args: argparse.Namespace) -> int:
         from composer.training.places import Places
 
         if Places.of(out).checkpoint.is_file():
-            remark("the last finished epoch is stored: go on with --resume")
+            remark("the run is stored: go on with --resume")
         raise
     return 0
 
@@ -188,6 +200,7 @@ def _chosen(args: argparse.Namespace) -> dict[str, Any]:
         "batch": args.batch,
         "learning_rate": args.learning_rate,
         "epochs": args.epochs,
+        "save_every": args.save_every,
         "seed": args.seed,
         "threads": args.threads,
         "device": args.device,
@@ -201,3 +214,13 @@ def _file(text: str) -> Path:
     if not Path(text).name:
         raise argparse.ArgumentTypeError(f"{text!r} is not a name of a file")
     return Path(text)
+
+
+def _often(text: str) -> str:
+    from composer.recipes import Every
+
+    try:
+        Every.of(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+    return text

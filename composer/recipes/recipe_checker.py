@@ -17,6 +17,7 @@ from composer.problems.suggest import nearest
 from composer.recipes.data_recipe import DataRecipe
 from composer.recipes.reading import UNSET, ReadRecipe, read
 from composer.recipes.recipe_scores import RecipeScores
+from composer.recipes.run_keys import check_run_keys
 from composer.recipes.shape import Recipe, TaskRecipe
 
 __all__ = ["RecipeReport", "check_recipe", "read_recipe"]
@@ -181,6 +182,7 @@ class _Checker:
             if (wanted is None or name in wanted) and not self._stands_too_high(name):
                 self._task(name, task)
         self._settle_restarts(recipe)
+        check_run_keys(self.found, self.report, self.evaluations, wanted)
 
     def _settle_restarts(self, recipe: Recipe) -> None:
         if recipe.restarts and min(recipe.restarts) >= recipe.epochs and self._written("epochs"):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -57,10 +56,3 @@ class Course:
     @cached_property
     def _first(self) -> Recipe:
         return self.recipe.model_copy(update={"epochs": self.ends[0]})
-
-    def bounds(self, batches: Mapping[str, int]) -> list[int]:
-        """The step at which each epoch begins, and the end; `batches` are those of an epoch, by task."""
-        bounds = [0]
-        for epoch in range(self.epochs):
-            bounds.append(bounds[-1] + sum(batches[task] for task in self.tasks_of(epoch)))
-        return bounds

@@ -16,6 +16,7 @@ from composer.problems import ComposerError
 from composer.recipes import TaskRecipe
 from composer.training.encoding import encode
 from composer.training.protocol import Batch
+from composer.training.random_state import drawing_from
 from composer.training.samples import TRAINED, Drawn, SampleSource
 
 __all__ = ["SampleData"]
@@ -24,13 +25,23 @@ SHOWN_SAMPLES = 4
 
 
 class SampleData:
-    """The training batches of one task, in an order drawn from the seed and the epoch."""
+    """The batches of one task: those that it trains on, in an order drawn from the seed and the epoch, or those
+    of another split as they stand.
+    """
 
     def __init__(
-        self, *, recipe: TaskRecipe, plan: Plan, source: SampleSource, seed: int, registry: Registry
+        self,
+        *,
+        recipe: TaskRecipe,
+        plan: Plan,
+        source: SampleSource,
+        seed: int,
+        registry: Registry,
+        split: str = TRAINED,
     ) -> None:
         self.inputs = host_inputs(plan, registry.kinds)
         self.source = source
+        self._split = split
         self._recipe = recipe
         self._key = (seed, zlib.crc32(source.task.encode()))
         self._epoch = -1
@@ -50,8 +61,19 @@ class SampleData:
         self._draw(epoch)
         return -(-len(self._groups) // self._recipe.batch)
 
+    def count(self, epoch: int, index: int) -> int:
+        """How many samples a batch has, those of all its groups."""
+        return sum(map(len, self._of_batch(epoch, index)))
+
     def batch(self, epoch: int, index: int) -> Batch:
-        """Host ports of every input of the objective, as tensors. Raises InputError that names a sample at fault."""
+        """Host ports of every input of the objective, as tensors. Raises InputError that names a sample at fault.
+
+        Whatever draws meanwhile (augmentation) draws what the seed, the task, the epoch and the index decide.
+        """
+        with drawing_from(*self._key, "batch", epoch, index):
+            return self._batch(epoch, index)
+
+    def _batch(self, epoch: int, index: int) -> Batch:
         groups = self._of_batch(epoch, index)
         drawn = self.drawn(epoch)
         samples = {i: drawn[i] for group in groups for i in group}
@@ -91,7 +113,7 @@ class SampleData:
             return f"{self.drawn(epoch).title(numbers[0])}{spoilt}"
         shown = ", ".join(map(str, numbers[:SHOWN_SAMPLES]))
         more = f" and {len(numbers) - SHOWN_SAMPLES} more" if len(numbers) > SHOWN_SAMPLES else ""
-        return f"samples {shown}{more} of split `{TRAINED}`{spoilt}"
+        return f"samples {shown}{more} of split `{self._split}`{spoilt}"
 
     def _not_finite(self, epoch: int, number: int) -> str:
         """What messages add where a sample holds a number that is not finite."""
@@ -126,9 +148,11 @@ class SampleData:
         """Make the groups of an epoch, in their order; kept until another epoch is asked for."""
         if epoch == self._epoch:
             return
-        self._drawn = self.source.draw(TRAINED, epoch, fields=self.fields)
+        with drawing_from(*self._key, "epoch", epoch):
+            self._drawn = self.source.draw(self._split, epoch, fields=self.fields)
         groups = self._grouped(self._drawn)
-        order = np.random.default_rng((*self._key, epoch)).permutation(len(groups))
+        random = np.random.default_rng((*self._key, epoch))
+        order = random.permutation(len(groups)) if self._split == TRAINED else range(len(groups))
         self._groups, self._epoch = [groups[i] for i in order], epoch
 
     def _grouped(self, drawn: Drawn) -> list[list[int]]:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
-from typing import TextIO
+from collections.abc import Callable, Mapping
+from typing import Any, TextIO
 
 from composer.progress import Progress, shown_seconds
 from composer.training.loop import EpochResult, TrainingStep
@@ -44,6 +44,16 @@ class Display:
         epochs = self._last.epochs if self._last is not None else result.epoch + 1
         self._progress.said()
         self.line(f"epoch {result.epoch + 1}/{epochs}  {losses}  ({result.seconds:.0f} s{self._left(', ')})")
+
+    def validation(self, entry: Mapping[str, Any]) -> None:
+        """Leave a line for each task that was scored on the way."""
+        for task, scores in entry["scores"].items():
+            shown = ", ".join(f"{name} {value}" for name, value in scores.items())
+            self.line(f"step {entry['step']:,}  {task}: {shown}{'  (the best so far)' * entry['best']}")
+
+    def stopping(self) -> None:
+        """Say that a signal was heard, and what becomes of it."""
+        self.line("stopping after this step, with the state stored; once more stops at once, without")
 
     def line(self, text: str) -> None:
         """One line of text, above the bar where there is one."""

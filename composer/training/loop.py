@@ -1,42 +1,35 @@
-"""The training loop: joint over tasks, seeded, resumable at every epoch."""
+"""The training loop: joint over tasks, seeded, resumable at every step."""
 
 from __future__ import annotations
 
-import math
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import nn
 
-from composer.plugin.asking import PluginError, fault_of, place_of_fault
-from composer.problems import ComposerError
-from composer.recipes import Recipe
+from composer.problems import ComposerError, InputError
+from composer.recipes import Every, Recipe
 from composer.training.course import Course
+from composer.training.learner import DivergedError, Learner, Stepped, scalar_loss
 from composer.training.numerics import Numerics
 from composer.training.protocol import TaskData, Trainee
+from composer.training.random_state import kept_random, seed_all
 from composer.training.schedule import learning_rate
-from composer.training.state import RunState, load_state, save_state
+from composer.training.state import Position, RunState, load_state, save_state
+from composer.training.step_order import Order, PlannedStep
+from composer.training.stopping import StopNow, Stopping
+from composer.training.validating import Validation
 
-__all__ = [
-    "EpochResult",
-    "Progress",
-    "TrainingStep",
-    "backward",
-    "optimizer_of",
-    "scalar_loss",
-    "train_epochs",
-]
-
-BETAS = (0.9, 0.98)
+__all__ = ["EpochResult", "Progress", "TrainingStep", "train_epochs"]
 
 
 @dataclass(frozen=True)
 class TrainingStep:
-    """What the progress display is told after every step. Steps count over the whole run."""
+    """What the progress display and the log are told after every step. Steps count over the whole run."""
 
     epoch: int
     epochs: int
@@ -44,6 +37,12 @@ class TrainingStep:
     loss: float
     done: int
     total: int
+    rate: float = 0.0
+    """Learning rate of the weights that no group names."""
+    norm: float = 0.0
+    """Length of the gradient."""
+    samples: int = 0
+    seconds: float = 0.0
 
 
 @dataclass
@@ -63,19 +62,6 @@ class EpochResult:
 Progress = Callable[[TrainingStep], None]
 
 
-@dataclass
-class _Means:
-    sums: dict[str, float] = field(default_factory=dict)
-    counts: dict[str, int] = field(default_factory=dict)
-
-    def add(self, task: str, value: float) -> None:
-        self.sums[task] = self.sums.get(task, 0.0) + value
-        self.counts[task] = self.counts.get(task, 0) + 1
-
-    def values(self) -> dict[str, float]:
-        return {task: round(total / self.counts[task], 6) for task, total in sorted(self.sums.items())}
-
-
 def train_epochs(
     trainee: Trainee,
     data: Mapping[str, TaskData],
@@ -89,26 +75,31 @@ def train_epochs(
     began_with: str = "",
     progress: Progress = lambda step: None,
     finished: Callable[[EpochResult], None] = lambda result: None,
+    begun: Callable[[int], None] = lambda step: None,
+    stopping: Callable[[], None] = lambda: None,
+    validation: Validation | None = None,
 ) -> list[EpochResult]:
-    """Train in place; returns one result per epoch, those before a resumption included.
+    """Train in place; returns one result per finished epoch, those before a resumption included.
 
     The batches of an epoch are mixed in an order that the seed and the epoch decide. With `checkpoint`, the whole state
-    is written there after every epoch; `resume` goes on from it and ends as a run without a stop would, or extends a
-    run to the epochs of the recipe. `document` tells the trained document from others; `numerics` is where the modules
-    are and what their losses are computed in. What is `left_out` of the checkpoint is frozen and lies in the
-    weights that the run `began_with` (their SHA-256).
+    is written there after every epoch, as often as the recipe says, and where a signal asks the program to end (after
+    the step that is being made; `stopping` is told). `resume` goes on from it and ends as a run without a stop would,
+    or extends a run to the epochs of the recipe; `begun` is told the step after which it begins. `document` tells the
+    trained document from others; `numerics` is where the modules are and what their losses are computed in. What is
+    `left_out` of the checkpoint is frozen and lies in the weights that the run `began_with` (their SHA-256).
+    `validation` scores on the way, keeps the best weights, and may end the run before its last epoch.
+
+    At the end the modules hold the weights that are to be written: where the recipe asks for it, their running mean.
 
     Raises:
         ComposerError: when a loss, a gradient or a weight is not finite (no weight has changed and nothing was written
-            since the last epoch), or the checkpoint is missing, damaged or of another run.
+            since the state was last stored), or the checkpoint is missing, damaged or of another run.
     """
-    modules = nn.ModuleDict(dict(trainee.modules_by_name))
-    optimizer = optimizer_of(modules, recipe)
-    batches = {task: item.batches(0) for task, item in data.items()}
+    learner = Learner(nn.ModuleDict(dict(trainee.modules_by_name)), recipe, numerics)
     state = RunState(
         Course.of(recipe),
         document,
-        batches,
+        {task: item.batches(0) for task, item in data.items()},
         numerics=numerics,
         left_out=left_out,
         began_with=began_with,
@@ -116,19 +107,18 @@ def train_epochs(
     if resume:
         if checkpoint is None:
             raise ComposerError("there is no checkpoint to resume from: name one")
-        state = load_state(checkpoint, modules, optimizer, state)
+        state = load_state(checkpoint, learner, state)
     else:
+        seed_all(recipe.seed, "run")
         torch.manual_seed(recipe.seed)
-    results = [EpochResult(**item) for item in state.results]
-    run = _Run(trainee, data, state, modules, optimizer, progress, checkpoint)
+    run = _Run(trainee, data, state, learner, progress, checkpoint, Stopping(stopping), validation)
+    if validation is not None:
+        validation.entries = state.validations
+    begun(run.done)
     trainee.train()
-    for epoch in range(len(results), state.course.epochs):
-        result = run.epoch(epoch)
-        results.append(result)
-        state.results.append(result.as_dict())
-        if checkpoint is not None:
-            save_state(checkpoint, modules, optimizer, state)
-        finished(result)
+    results = run.all(finished)
+    if learner.average is not None:
+        learner.average.exchange()
     return results
 
 
@@ -140,152 +130,221 @@ class _Run:
         trainee: Trainee,
         data: Mapping[str, TaskData],
         state: RunState,
-        modules: nn.Module,
-        optimizer: torch.optim.Optimizer,
+        learner: Learner,
         progress: Progress,
         checkpoint: Path | None,
+        stopping: Stopping,
+        validation: Validation | None,
     ) -> None:
         self.trainee = trainee
         self.data = data
-        self.course = state.course
-        self.recipe = state.course.recipe
-        self.batches = state.batches
-        self.bounds = self.course.bounds(state.batches)
-        self.modules = modules
-        self.optimizer = optimizer
+        self.state = state
+        self.learner = learner
         self.progress = progress
         self.checkpoint = checkpoint
-        self.parameters = {name: p for name, p in modules.named_parameters() if p.requires_grad}
-        self.restarts = [self.bounds[epoch] for epoch in self.course.restarts]
+        self.stopping = stopping
+        self.validation = validation
+        self.recipe = state.course.recipe
+        self.order = Order(state.course, state.batches)
+        self.bounds = self.order.bounds
+        self.restarts = [self.bounds[epoch] for epoch in state.course.restarts]
+        self.save_every = Every.of(self.recipe.save_every)
+        self.saved = time.monotonic()
 
-    def epoch(self, epoch: int) -> EpochResult:
-        started, started_cpu, means = time.monotonic(), time.process_time(), _Means()
-        tasks = self.course.tasks_of(epoch)
-        for task in tasks:
-            self._hold_to_batches(task, epoch)
-        order = [(task, index) for task in tasks for index in range(self.batches[task])]
-        np.random.default_rng((self.recipe.seed, epoch)).shuffle(order)
-        for done, (task, index) in enumerate(order):
-            self._set_rate(self.bounds[epoch] + done)
-            loss = self._step(task, epoch, index, f"in epoch {epoch + 1}, step {done + 1}")
-            means.add(task, loss)
-            step = self.bounds[epoch] + done + 1
-            self.progress(TrainingStep(epoch, self.course.epochs, task, loss, step, self.bounds[-1]))
-        self._hold_weights_finite(epoch)
-        return EpochResult(
-            epoch, means.values(), time.monotonic() - started, time.process_time() - started_cpu
-        )
+    @property
+    def done(self) -> int:
+        """Steps of the run."""
+        return self.bounds[len(self.state.results)] + self.state.position.done
 
-    def _step(self, task: str, epoch: int, index: int, when: str) -> float:
+    def all(self, finished: Callable[[EpochResult], None]) -> list[EpochResult]:
+        """The epochs that are left; returns the results of all of them."""
+        results = [EpochResult(**item) for item in self.state.results]
+        with self.stopping.watching():
+            self._validate_if_due()
+            for epoch in range(len(results), self.state.course.epochs):
+                self._steps(epoch)
+                if self.is_over:
+                    break
+                results.append(self._end_of(epoch))
+                self.save()
+                finished(results[-1])
+                self._validate_if_due()
+                self._stop_if_asked()
+        return results
+
+    @property
+    def is_over(self) -> bool:
+        """Whether no validation was better for so long that the run ends before its last epoch."""
+        return self.validation is not None and self.validation.is_over
+
+    def _steps(self, epoch: int) -> None:
+        position = self.state.position
+        steps = self.order.steps(epoch)
+        if position.done < len(steps) and not self.order.weighted:
+            self._hold_to_batches(self.state.course.tasks_of(epoch), epoch)
+        for done in range(position.done, len(steps)):
+            if self.is_over:
+                break
+            with self._timed(position):
+                stepped = self._step(steps[done], epoch, done)
+                position.add(steps[done].task, stepped.loss)
+            self._tell(steps[done], epoch, stepped)
+            if done + 1 < len(steps):
+                self._save_if_due(epoch)
+                self._validate_if_due()
+                self._stop_if_asked(f"after epoch {epoch + 1}, step {done + 1}")
+
+    @property
+    def _is_validation_due(self) -> bool:
+        entries, between = self.state.validations, self.state.position.done == 0
+        if self.validation is None or (entries and entries[-1]["step"] == self.done):
+            return False
+        return self.validation.is_due(self.done, len(self.state.results), between_epochs=between)
+
+    def _validate_if_due(self) -> None:
+        """Score where that is due and was not done. The state is stored already, and again with the scores; a signal
+        meanwhile ends it at once, and it is done again later.
+        """
+        if self.validation is None or not self._is_validation_due:
+            return
+        epoch = len(self.state.results) + (self.state.position.done > 0)
+        try:
+            with self.stopping.at_once(), kept_random(*self.state.numerics.random_devices):
+                self.trainee.eval()
+                with self.learner.answering():
+                    self.validation.run(self.done, epoch)
+            self.save()
+        except StopNow:
+            self.stopping.pass_on()
+        finally:
+            self.trainee.train()
+
+    def _end_of(self, epoch: int) -> EpochResult:
+        position = self.state.position
+        result = EpochResult(epoch, position.means(), position.seconds, position.cpu)
+        self._hold_weights_finite(f"after epoch {epoch + 1}")
+        self.state.results.append(result.as_dict())
+        self.state.position = Position()
+        return result
+
+    @contextmanager
+    def _timed(self, position: Position) -> Iterator[None]:
+        self.started, cpu = time.monotonic(), time.process_time()
+        yield
+        position.seconds += time.monotonic() - self.started
+        position.cpu += time.process_time() - cpu
+
+    def _step(self, planned: PlannedStep, epoch: int, done: int) -> Stepped:
         """One step of the optimizer; nothing changes where the loss or the gradient is not finite."""
-        data = self.data[task]
-        batch = data.batch(epoch, index)
+        data, task = self.data[planned.task], planned.task
+        if self.order.weighted and planned.first == 0:
+            self._hold_to_batches([task], planned.turn)
+        when, batch = f"in epoch {epoch + 1}, step {done + 1}", planned.first
+        self._set_rates(self.bounds[epoch] + done)
+        counts = [data.count(planned.turn, index) for index in planned.batches]
+        total, value = sum(counts), 0.0
+        self.learner.begin()
+        self.trainee.begin_step(task)
         try:
-            loss = scalar_loss(self.trainee.loss(task, batch), task)
-            self.optimizer.zero_grad(set_to_none=True)
-            backward(loss, task)
-        except ComposerError as error:
-            raise ComposerError(f"{error} ({when}, with {data.samples_of(epoch, index)})") from error
-        gradients = [p.grad for p in self.parameters.values() if p.grad is not None]
-        length = nn.utils.get_total_norm(gradients)
-        value = loss.item()
-        if not (math.isfinite(value) and math.isfinite(length.item())):
-            raise self._diverged(task, value, when, data.samples_of(epoch, index))
-        nn.utils.clip_grads_with_norm_(self.parameters.values(), self.recipe.clip, length)
-        try:
-            self.optimizer.step()
-        except RuntimeError as error:  # numbers beyond float32, such as those of a learning rate of 1e39
+            for batch, count in zip(planned.batches, counts, strict=True):
+                loss = scalar_loss(self.trainee.loss(task, data.batch(planned.turn, batch)), task)
+                self.learner.add(loss, count / total, task)
+                value += loss.item() * (count / total)
+            return self.learner.step(value, task)
+        except DivergedError as error:
             raise ComposerError(
-                f"the step of task `{task}` {when} cannot be made: {error}; lower learning_rate in the recipe; "
-                f"{self._kept()}"
+                f"{error.what} {when}{error.more}: training has diverged and was stopped before a weight changed, with "
+                f"{data.samples_of(planned.turn, batch)}; lower learning_rate in the recipe, or look for numbers in "
+                f"these samples that are not finite; {self._kept()}"
             ) from error
-        return value
+        except ComposerError as error:
+            raise ComposerError(f"{error} ({when}, with {data.samples_of(planned.turn, batch)})") from error
 
-    def _set_rate(self, step: int) -> None:
-        rate = learning_rate(
-            step,
-            steps=self.bounds[-1],
-            peak=self.recipe.learning_rate,
-            warmup=self.recipe.warmup,
-            restarts=self.restarts,
-        )
-        for group in self.optimizer.param_groups:
-            group["lr"] = rate
-
-    def _hold_to_batches(self, task: str, epoch: int) -> None:
-        found, planned = self.data[task].batches(epoch), self.batches[task]
-        if found != planned:
-            raise ComposerError(
-                f"the data of task `{task}` has {found} batches in epoch {epoch + 1} and had {planned} in the first: "
-                f"a dataset gives equally many samples in every epoch; {self._kept()}"
+    def _tell(self, planned: PlannedStep, epoch: int, stepped: Stepped) -> None:
+        data = self.data[planned.task]
+        self.progress(
+            TrainingStep(
+                epoch,
+                self.state.course.epochs,
+                planned.task,
+                stepped.loss,
+                self.done,
+                self.bounds[-1],
+                self.rate,
+                stepped.norm,
+                sum(data.count(planned.turn, index) for index in planned.batches),
+                time.monotonic() - self.started,
             )
-
-    def _diverged(self, task: str, loss: float, when: str, samples: str) -> ComposerError:
-        if not math.isfinite(loss):
-            what = f"the loss of task `{task}` is {loss} {when}"
-        else:
-            broken = next(
-                (name for name, p in self.parameters.items() if p.grad is not None and not _finite(p.grad)),
-                "all of them together",
-            )
-            what = f"the gradient of task `{task}` is not finite {when}, first in `{broken}` (its loss is {loss:.4g})"
-        return ComposerError(
-            f"{what}: training has diverged and was stopped before a weight changed, with {samples}; lower "
-            f"learning_rate in the recipe, or look for numbers in these samples that are not finite; {self._kept()}"
         )
 
-    def _hold_weights_finite(self, epoch: int) -> None:
-        broken = next((name for name, p in self.parameters.items() if not _finite(p)), None)
-        if broken is not None:
-            raise ComposerError(
-                f"the weight `{broken}` is not finite after epoch {epoch + 1}: training has diverged; "
-                f"lower learning_rate in the recipe; {self._kept()}"
+    def save(self) -> None:
+        """Store the state, where that was asked for."""
+        if self.checkpoint is not None:
+            try:
+                save_state(self.checkpoint, self.learner, self.state)
+            except InputError as error:
+                cure = "; make room, and go on with --resume" if self.checkpoint.is_file() else ""
+                raise InputError(f"{error}{cure}") from error
+        self.saved = time.monotonic()
+
+    def _save_if_due(self, epoch: int) -> None:
+        every = self.save_every
+        due = self._is_validation_due or (every.unit == "steps" and self.done % every.count == 0)
+        due |= every.unit == "minutes" and time.monotonic() - self.saved >= 60 * every.count
+        if due and self.checkpoint is not None:
+            self._hold_weights_finite(f"after epoch {epoch + 1}, step {self.state.position.done}")
+            self.save()
+
+    def _stop_if_asked(self, when: str = "") -> None:
+        """Store the state of this very step where a signal has asked to end, and let the signal have its way."""
+        if self.stopping.asked:
+            if when:
+                self._hold_weights_finite(when)
+                self.save()
+            self.stopping.pass_on()
+
+    def _set_rates(self, step: int) -> None:
+        dips = self.recipe.schedule.dips
+        last = self.bounds[-1] if dips is None or dips.steps is None else dips.steps + 1
+        within = len(self.bounds) - 1 if dips is None or dips.epochs is None else dips.epochs
+        dipping = min(last, self.bounds[min(within, len(self.bounds) - 1)])
+
+        def rate(peak: float) -> float:
+            return learning_rate(
+                step,
+                steps=self.bounds[-1],
+                peak=peak,
+                warmup=self.recipe.warmup,
+                restarts=self.restarts,
+                schedule=self.recipe.schedule,
+                dipping=dipping,
             )
+
+        self.rate = rate(self.recipe.learning_rate)
+        for group in self.learner.optimizer.param_groups:
+            same = group["peak"] == self.recipe.learning_rate
+            group["lr"] = self.rate if same else rate(group["peak"])
+
+    def _hold_to_batches(self, tasks: Iterable[str], turn: int) -> None:
+        """Raise ComposerError where the data of a task is of another size than in the first pass over it."""
+        for task in tasks:
+            found, planned = self.data[task].batches(turn), self.state.batches[task]
+            if found != planned:
+                raise ComposerError(
+                    f"the data of task `{task}` has {found} batches in epoch {turn + 1} and had {planned} in the "
+                    f"first: a dataset gives equally many samples in every epoch; {self._kept()}"
+                )
+
+    def _hold_weights_finite(self, when: str) -> None:
+        try:
+            self.learner.hold_weights_finite()
+        except DivergedError as error:
+            raise ComposerError(
+                f"{error} {when}: training has diverged; lower learning_rate in the recipe; {self._kept()}"
+            ) from error
 
     def _kept(self) -> str:
         """What is left of the run, for the end of a message."""
         if self.checkpoint is None or not self.checkpoint.exists():
-            return "nothing was written"
-        return f"{self.checkpoint} and what lies beside it are as they were after the last good epoch"
-
-
-def _finite(tensor: Tensor) -> bool:
-    return bool(torch.isfinite(tensor).all())
-
-
-def scalar_loss(loss: object, task: str) -> Tensor:
-    """The loss as one number with a gradient. Raises ComposerError for all else."""
-    if not isinstance(loss, Tensor):
-        raise ComposerError(
-            f"the loss of task `{task}` is {loss!r}, not a tensor: its module type is at fault"
-        )
-    if loss.numel() != 1:
-        raise ComposerError(
-            f"the loss of task `{task}` has the shape {list(loss.shape)}: a loss is one number, such as a mean"
-        )
-    if not loss.requires_grad:
-        raise ComposerError(f"the loss of task `{task}` has no gradient: no module with weights leads to it")
-    return loss.reshape(()).float()
-
-
-def backward(loss: Tensor, task: str) -> None:
-    """Add the gradients of a loss to those of the weights. Raises PluginError where a module's own gradient fails."""
-    try:
-        loss.backward()  # type: ignore[no-untyped-call]
-    except KeyboardInterrupt:
-        raise
-    except BaseException as error:  # the backward of a module is foreign code, as its forward is
-        fault = fault_of(error)
-        raise PluginError(
-            f"the gradient of the loss of task `{task}`", fault, place_of_fault(error)
-        ) from error
-
-
-def optimizer_of(modules: nn.Module, recipe: Recipe) -> torch.optim.AdamW:
-    """AdamW that decays matrices, and leaves offsets, norms and other vectors alone."""
-    parameters = [p for p in modules.parameters() if p.requires_grad]
-    groups = [
-        {"params": [p for p in parameters if p.ndim >= 2], "weight_decay": recipe.weight_decay},
-        {"params": [p for p in parameters if p.ndim < 2], "weight_decay": 0.0},
-    ]
-    return torch.optim.AdamW(groups, lr=recipe.learning_rate, betas=BETAS)
+            return "no state was stored yet"
+        return f"{self.checkpoint} and what lies beside it are as they were when the state was last stored"

@@ -19,7 +19,8 @@ from composer.training.protocol import Batch
 __all__ = ["FP32", "Numerics", "device_random_state", "near"]
 
 FP32 = "fp32"
-PRECISIONS = (FP32, "bf16")
+FP16 = "fp16"
+PRECISIONS = (FP32, "bf16", FP16)
 
 
 @dataclass(frozen=True)
@@ -28,6 +29,8 @@ class Numerics:
 
     With `bf16` the forward pass computes in bfloat16 where that is safe (torch's autocast: matrix products and
     convolutions; norms, softmax and losses stay in float32). Its range is that of float32, so losses need no scale.
+    With `fp16` it computes in float16, whose range is small: losses are scaled up, gradients back down, and a step
+    whose gradients were beyond the range is left out and the scale made smaller.
     """
 
     device: torch.device = field(default_factory=partial(torch.device, "cpu"))
@@ -37,9 +40,9 @@ class Numerics:
     def of(cls, device: str | torch.device = "cpu", precision: str = FP32) -> Numerics:
         """Raises InputError for a device that is not here, and a precision that there is not, or not on the device."""
         if precision not in PRECISIONS:
-            why = ": float16 would need its losses scaled" if precision == "fp16" else ""
             raise InputError(
-                f"there is no training in the precision {precision}{why}; write {' or '.join(PRECISIONS)}"
+                f"there is no training in the precision {precision}; write {', '.join(PRECISIONS[:-1])} or "
+                f"{PRECISIONS[-1]}"
             )
         found = device_of(device)
         if precision == "bf16" and found.type == "cuda" and not _has_bfloat16(found):
@@ -53,7 +56,13 @@ class Numerics:
         """Around a forward pass."""
         if self.precision == FP32:
             return contextlib.nullcontext()
-        return torch.autocast(self.device.type, dtype=torch.bfloat16)
+        return torch.autocast(
+            self.device.type, dtype=torch.float16 if self.precision == FP16 else torch.bfloat16
+        )
+
+    def scaler(self) -> torch.amp.GradScaler | None:
+        """What scales the losses, where they are."""
+        return torch.amp.GradScaler(self.device.type) if self.precision == FP16 else None
 
     def placed(self, batch: Batch) -> Batch:
         """The batch on the device."""

@@ -1,16 +1,17 @@
-"""Where a run writes: its weights, its record and its checkpoint."""
+"""Where a run writes: its weights (the last and the best), record, checkpoint, metrics and their picture."""
 
 from __future__ import annotations
 
 import os
 import shutil
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from pathlib import Path
 
 from composer.problems import InputError
 
 __all__ = ["Places"]
 
+ENDINGS = (".safetensors", ".json", ".checkpoint", ".best.safetensors", ".metrics.jsonl", ".curves.svg")
 STATES_PER_WEIGHT = 4
 """Sizes of the weights that a run writes: the weights, and a checkpoint with them and the optimizer's two moments."""
 
@@ -22,6 +23,9 @@ class Places:
     weights: Path
     record: Path
     checkpoint: Path
+    best: Path
+    metrics: Path
+    curves: Path
 
     @classmethod
     def of(cls, out: str | Path) -> Places:
@@ -30,7 +34,7 @@ class Places:
         base = path.with_suffix("") if path.suffix == ".safetensors" else path
         if not base.name:
             raise InputError(f"{str(out)!r} is not the name of a file")
-        found = cls(*(base.with_name(base.name + s) for s in (".safetensors", ".json", ".checkpoint")))
+        found = cls(*(base.with_name(base.name + ending) for ending in ENDINGS))
         above = base.parent
         while not os.path.lexists(above) and above != above.parent:
             above = above.parent
@@ -40,7 +44,7 @@ class Places:
             )
         if not os.access(above, os.W_OK | os.X_OK):
             raise InputError(f"{out} cannot be written: {above} gives no permission (Permission denied)")
-        for target in (found.weights, found.record, found.checkpoint):
+        for target in astuple(found):
             if target.is_dir():
                 raise InputError(f"{target} cannot be written: it is a folder; name a file")
         return found

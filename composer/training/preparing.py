@@ -24,14 +24,16 @@ from composer.plan import Plan, plan_objective, plan_task
 from composer.plugin import Registry, load_registry
 from composer.problems import DocumentError, InputError, Problem
 from composer.problems.suggest import unknown
-from composer.recipes import DataRecipe, Recipe
+from composer.recipes import DataRecipe, Recipe, RecipeReport
 from composer.sources.held_lock import held_lock
 from composer.training.chosen_recipe import ChosenRecipe, choose, opened, plain_errors
 from composer.training.data import SampleData
 from composer.training.numerics import FP32, Numerics
+from composer.training.optimizer_groups import names_without_weights
 from composer.training.programs import Programs, initial_programs
 from composer.training.rehearsal import collecting, never_trained, rehearse, scored_splits
 from composer.training.samples import build_source, own_source
+from composer.training.validating import best_score_of
 from composer.training.what_is_written import TrainedAlone
 
 __all__ = ["SPLITS", "Prepared", "Request", "prepare"]
@@ -88,6 +90,9 @@ class Prepared:
         """Task to its rows, where they are the user's own."""
         sources = {task: item.source.samples for task, item in self.data.items()}
         return {task: rows for task, rows in sources.items() if isinstance(rows, OwnRows)}
+
+    validating: Mapping[str, SampleData] = field(default_factory=dict)
+    """Task to the batches of the split whose loss is a score on the way."""
 
     @property
     def digest(self) -> str:
@@ -180,7 +185,10 @@ def _prepare(request: Request, registry: Registry, report: Checked, numerics: Nu
         raise InputError(
             f"{report.name} has no weight that could be trained in the tasks {', '.join(recipe.tasks)}{frozen}"
         )
+    assert found.tree is not None
+    _hold_names(recipe, programs, report, found)
     data, idle = _data(programs, recipe, chosen, registry, request.splits)
+    validating = _validating(programs, recipe, found, registry, data)
     used = {
         package
         for task in recipe.tasks
@@ -201,7 +209,50 @@ def _prepare(request: Request, registry: Registry, report: Checked, numerics: Nu
         {task: found.evaluations[task] for task in recipe.tasks if task in found.evaluations},
         idle,
         chosen.defaults,
+        validating,
     )
+
+
+def _hold_names(recipe: Recipe, programs: Programs, report: Checked, found: RecipeReport) -> None:
+    """Raise DocumentError for names of weights that no module has."""
+    assert found.tree is not None
+    problems = [*names_without_weights(recipe, programs.modules_by_name, report.modules, found.tree)]
+    if problems:
+        raise DocumentError(problems, found.sources)
+
+
+def _validating(
+    programs: Programs,
+    recipe: Recipe,
+    found: RecipeReport,
+    registry: Registry,
+    data: Mapping[str, SampleData],
+) -> dict[str, SampleData]:
+    """The batches whose loss is a score on the way. Raises InputError for a split that no dataset has, and
+    DocumentError for samples that lack a field.
+    """
+    if recipe.validation is None:
+        return {}
+    assert found.tree is not None
+    split, best = recipe.validation.split, best_score_of(recipe, found.evaluations)
+    _hold_splits(data, (split,), usual=())
+    made: dict[str, SampleData] = {}
+    problems: list[Problem] = []
+    for task, item in data.items():
+        if split in item.source.splits and (recipe.validation.loss or (best or ())[:2] == (task, "loss")):
+            with collecting(problems, found.tree, task):
+                made[task] = SampleData(
+                    recipe=recipe.tasks[task],
+                    plan=programs.plan(task),
+                    source=item.source,
+                    seed=recipe.seed,
+                    registry=registry,
+                    split=split,
+                )
+                made[task].batch(0, 0)
+    if problems:
+        raise DocumentError(problems, found.sources)
+    return made
 
 
 def _start(request: Request, report: Checked, recipe: Recipe, registry: Registry) -> Start:
@@ -273,11 +324,13 @@ def _data(
     return data, {part: layers for part, layers in idle.items() if layers}
 
 
-def _hold_splits(data: Mapping[str, SampleData], splits: tuple[str, ...]) -> None:
-    """Raise InputError for a split that was asked for and that no dataset has."""
+def _hold_splits(
+    data: Mapping[str, SampleData], splits: tuple[str, ...], usual: tuple[str, ...] = SPLITS
+) -> None:
+    """Raise InputError for a split that was asked for and that no dataset has; the usual ones may be missing."""
     known = sorted({split for item in data.values() for split in item.source.splits})
     for split in splits:
-        if split not in known and split not in SPLITS:
+        if split not in known and split not in usual:
             raise unknown("split", split, known, "the data")
 
 

@@ -20,7 +20,9 @@ from composer.plan import Plan, plan_objective, plan_task
 from composer.recipes import Recipe
 from composer.training.init_scale import spread_initial_weights
 from composer.training.numerics import Numerics
+from composer.training.optimizer_groups import frozen_by_recipe
 from composer.training.protocol import Batch
+from composer.training.recomputing import recompute_layers
 from composer.weights import LoadReport
 
 __all__ = ["Programs", "initial_programs"]
@@ -44,15 +46,16 @@ class Programs:
         """What has weights of its own: modules, and the weights of adapters as `text+qa`."""
         self._programs = dict(programs)
         self.numerics = numerics
-        self.is_training = False
         self.loading = loading
         """What the run begins with came from; None where all weights are initial ones."""
+
+    def begin_step(self, task: str) -> None:
+        """Move the averages that the task's losses read: what is averaged is what the step before left."""
+        move_averages(self.parts.averages, self.parts.weights, self._programs[task].names)
 
     def loss(self, task: str, batch: Batch) -> Tensor:
         """The loss of a batch. Raises NodeError that names the node which fails."""
         program = self._programs[task]
-        if self.is_training:  # what is averaged is what the step before left, and is read after it
-            move_averages(self.parts.averages, self.parts.weights, program.names)
         with self.numerics.computing():
             slots = program.load_inputs(self.numerics.placed(batch))
             with node_errors(program.plan, slots):
@@ -67,13 +70,11 @@ class Programs:
 
     def train(self) -> None:
         """Put the modules into training mode, and what is frozen or an average, with the dropout in it, into that of
-        answering. Losses then move the averages that they read on."""
-        self.is_training = True
+        answering."""
         self.parts.set_modes(self.running, training=True)
 
     def eval(self) -> None:
         """Put the modules into the mode of answering."""
-        self.is_training = False
         self.parts.set_modes(self.running, training=False)
 
     @property
@@ -125,8 +126,11 @@ def initial_programs(
     begin_averages(parts.averages, parts.weights, None if loading is None else loading.initialised)
     for module in parts.weights.values():
         module.to(numerics.device)
+    for name, frozen in frozen_by_recipe(recipe, parts.weights).items():
+        parts.frozen[name] = parts.frozen.get(name, frozenset()) | frozen
     parts.freeze()
     running = parts.to_run(merge=False)
+    recompute_layers(running, recipe.recompute)
     programs = {task: build_program(plan, running) for task, plan in objectives.items()}
     for program in programs.values():
         program.to(numerics.device)

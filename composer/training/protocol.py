@@ -22,6 +22,12 @@ class Trainee(Protocol):
     def train(self) -> None:
         """Put the modules into training mode, but for what is frozen."""
 
+    def eval(self) -> None:
+        """Put the modules into the mode of answering."""
+
+    def begin_step(self, task: str) -> None:
+        """A step of a task begins: whatever follows the weights slowly moves now."""
+
     def loss(self, task: str, batch: Batch) -> Tensor:
         """The loss of one batch of a task: a scalar with gradients."""
 
@@ -31,6 +37,9 @@ class TaskData(Protocol):
 
     def batches(self, epoch: int) -> int:
         """How many batches an epoch has: the same number in every epoch."""
+
+    def count(self, epoch: int, index: int) -> int:
+        """How many samples a batch has."""
 
     def batch(self, epoch: int, index: int) -> Batch:
         """One batch. The same epoch and index always give the same one."""

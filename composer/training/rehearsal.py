@@ -24,7 +24,7 @@ from composer.recipes import Recipe, TaskRecipe
 from composer.training.data import SampleData
 from composer.training.encoding import encode
 from composer.training.evaluating import answer_fields, evaluate
-from composer.training.loop import backward, scalar_loss
+from composer.training.learner import backward, scalar_loss
 from composer.training.programs import Programs
 from composer.training.samples import MissingFieldError, SampleSource
 

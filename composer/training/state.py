@@ -1,4 +1,4 @@
-"""The state of a run between two epochs: written whole or not at all, read back exactly."""
+"""The state of a run between two steps: written whole or not at all, read back exactly."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import json
 import pickle
 import zipfile
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,15 +16,44 @@ from torch import nn
 from composer.files import replace_file
 from composer.problems import InputError
 from composer.training.course import Course
-from composer.training.numerics import FP32, Numerics, device_random_state, near
+from composer.training.learner import Learner
+from composer.training.numerics import FP32, Numerics, near
+from composer.training.random_state import random_states, restore_random
 
-__all__ = ["RunState", "load_state", "save_state"]
+__all__ = ["Position", "RunState", "load_state", "save_state"]
 
-FORMAT = 2
-ENTRIES = {"recipe", "ends", "document", "batches", "results", "modules", "optimizer", "random"}
-FREE_TO_CHANGE = {"epochs", "threads", "document"}
+FORMAT = 3
+ENTRIES = {
+    *("recipe", "ends", "document", "batches", "results", "position", "validations"),
+    *("modules", "optimizer", "learner", "random", "random_elsewhere"),
+}
+FREE_TO_CHANGE = {"epochs", "threads", "document", "save_every"}
 """Keys of a recipe that may change on the way; more epochs extend the run."""
 SHOWN_CHANGES = 3
+
+
+@dataclass
+class Position:
+    """How far an epoch has come."""
+
+    done: int = 0
+    """Steps of it."""
+    sums: dict[str, float] = field(default_factory=dict)
+    """Of the losses, by task."""
+    counts: dict[str, int] = field(default_factory=dict)
+    """Of the steps, by task."""
+    seconds: float = 0.0
+    cpu: float = 0.0
+
+    def add(self, task: str, loss: float) -> None:
+        """A step of a task was made."""
+        self.sums[task] = self.sums.get(task, 0.0) + loss
+        self.counts[task] = self.counts.get(task, 0) + 1
+        self.done += 1
+
+    def means(self) -> dict[str, float]:
+        """The mean loss of every task so far."""
+        return {task: round(total / self.counts[task], 6) for task, total in sorted(self.sums.items())}
 
 
 @dataclass
@@ -38,6 +67,10 @@ class RunState:
     """Batches of an epoch, by task."""
     results: list[dict[str, Any]] = field(default_factory=list)
     """One entry per finished epoch."""
+    position: Position = field(default_factory=Position)
+    """In the epoch after those."""
+    validations: list[dict[str, Any]] = field(default_factory=list)
+    """One entry per validation."""
     numerics: Numerics = field(default_factory=Numerics)
     left_out: frozenset[str] = frozenset()
     """Weights that are not written: they are frozen, and lie in what the run began with."""
@@ -45,11 +78,12 @@ class RunState:
     """SHA-256 of that."""
 
 
-def save_state(path: Path, modules: nn.Module, optimizer: torch.optim.Optimizer, state: RunState) -> None:
-    """Write model, optimizer, random state, the recipe, and the results of the epochs so far.
+def save_state(path: Path, learner: Learner, state: RunState) -> None:
+    """Write model, optimizer, random state, the recipe, how far the run has come, and the results so far.
 
     Raises InputError where the file cannot be written; the one that was there stays.
     """
+    modules = learner.modules.state_dict()
     entries = {
         "format": FORMAT,
         "recipe": state.course.recipe.model_dump_json(by_alias=True, exclude=FREE_TO_CHANGE),
@@ -57,21 +91,21 @@ def save_state(path: Path, modules: nn.Module, optimizer: torch.optim.Optimizer,
         "document": state.document,
         "batches": state.batches,
         "results": state.results,
+        "position": asdict(state.position),
+        "validations": state.validations,
         "precision": state.numerics.precision,
-        "modules": {key: it for key, it in modules.state_dict().items() if key not in state.left_out},
+        "modules": {key: it for key, it in modules.items() if key not in state.left_out},
         **({"began_with": state.began_with} if state.left_out else {}),
-        "optimizer": optimizer.state_dict(),
-        "random": torch.get_rng_state(),
-        "random_on_device": device_random_state(state.numerics.device),
+        "optimizer": learner.optimizer.state_dict(),
+        "learner": learner.state_dict(),
+        **random_states(state.numerics.device),
     }
     if state.numerics.device.type != "cpu":
         entries = near(entries)
     replace_file(path, lambda file: torch.save(entries, file))
 
 
-def load_state(
-    path: Path, modules: nn.Module, optimizer: torch.optim.Optimizer, wanted: RunState
-) -> RunState:
+def load_state(path: Path, learner: Learner, wanted: RunState) -> RunState:
     """Put a state back into the modules and the optimizer; returns how far it has come, on the way that is `wanted`.
 
     Raises InputError when the file is missing, damaged, or belongs to another recipe, document, dataset or model.
@@ -83,13 +117,12 @@ def load_state(
     try:
         results = [dict(item) for item in stored["results"]]
         course = wanted.course.resumed(tuple(map(int, stored["ends"])), len(results))
-        random = stored["random"]
-        modules.load_state_dict({**_kept(modules, wanted), **stored["modules"]})
-        optimizer.load_state_dict(stored["optimizer"])
-        torch.set_rng_state(random)
-        if (own := stored.get("random_on_device")) is not None:
-            for device in wanted.numerics.random_devices:
-                torch.cuda.set_rng_state(own, device)
+        position = Position(**stored["position"])
+        validations = [dict(item) for item in stored["validations"]]
+        learner.modules.load_state_dict({**_kept(learner.modules, wanted), **stored["modules"]})
+        learner.optimizer.load_state_dict(stored["optimizer"])
+        learner.load_state_dict(stored["learner"])
+        restore_random(stored, wanted.numerics.random_devices)
     except (RuntimeError, ValueError):
         raise InputError(
             f"the checkpoint {path} belongs to a model of another shape: resume with the document and --set values "
@@ -99,7 +132,7 @@ def load_state(
         raise
     except Exception as error:  # any type, where an entry holds something else than it should
         raise _unreadable(path, f"it is damaged ({type(error).__name__}: {_line(error)})") from None
-    return replace(wanted, course=course, results=results)
+    return replace(wanted, course=course, results=results, position=position, validations=validations)
 
 
 def _kept(modules: nn.Module, wanted: RunState) -> dict[str, Any]:

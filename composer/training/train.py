@@ -23,6 +23,8 @@ from composer.training.places import Places
 from composer.training.preparing import SPLITS, Prepared, Request, prepare
 from composer.training.record import count_parameters, versions, write_record
 from composer.training.rehearsal import scored_fields
+from composer.training.run_files import RunFiles
+from composer.training.validating import Validation
 from composer.training.what_is_written import counts_of
 from composer.weights import LoadReport, save_weights
 
@@ -39,6 +41,7 @@ def train_document(
     batch: int | None = None,
     learning_rate: float | None = None,
     epochs: int | None = None,
+    save_every: str | None = None,
     seed: int | None = None,
     threads: int | None = None,
     resume: bool = False,
@@ -51,17 +54,19 @@ def train_document(
     splits: Iterable[str] = SPLITS,
     device: str = "cpu",
     precision: str = "fp32",
+    tensorboard: str | Path | None = None,
     loaded: Callable[[LoadReport | None], object] | None = None,
     command: str | None = None,
     registry: Registry | None = None,
 ) -> dict[str, Any]:
-    """Train a document and write `OUT.safetensors`, `OUT.json` (the record, which is returned) and `OUT.checkpoint`.
+    """Train a document and write `OUT.safetensors`, `OUT.json` (the record, which is returned) and `OUT.checkpoint`; on
+    the way `OUT.metrics.jsonl`, `OUT.curves.svg` and, where the recipe validates, `OUT.best.safetensors`.
 
     Args:
         name: a document's path or shipped name.
         out: path of the weights; `.safetensors` may be left out. Its folder is made when it is missing.
         recipe: path of the recipe; left out, `training/<name>.yaml` beside the document.
-        tasks: train these tasks only. epochs, batch, learning_rate, seed, threads: override the recipe.
+        tasks: train these tasks only. epochs, batch, learning_rate, save_every, seed, threads: override the recipe.
         data: the user's own rows, in the place of the recipe's: a file, a folder, or a map as `data` of a recipe. Where
             there is no recipe, one is made for them.
         resume: go on from `OUT.checkpoint`, as if the run had not stopped; more `epochs` extend a finished run.
@@ -71,14 +76,15 @@ def train_document(
         settings: parameter overrides of the document.
         splits: splits that are scored at the end.
         device: where it trains and is scored: `cpu`, `cuda`, `cuda:1`. A checkpoint goes on anywhere.
-        precision: `fp32`, or `bf16`: the forward pass in bfloat16 (autocast), weights and optimizer in float32.
+        precision: `fp32`, or `bf16` or `fp16`: the forward pass in that (autocast), weights and optimizer in float32.
+        tensorboard: write event files for TensorBoard into this folder as well.
         loaded: is called with what became of the weights that the run begins with.
         command: the command line, kept in the record.
 
     Raises:
         DocumentError: with every problem of the document, or of the recipe and the data that it names, before the
             first step. InputError: for a task, a split or a place that does not do. ComposerError: where training
-            diverges or a plugin fails; what was written after the last good epoch is kept.
+            diverges or a plugin fails; what was stored last is kept.
     """
     places = Places.of(out)
     if resume and not places.checkpoint.is_file():
@@ -99,6 +105,7 @@ def train_document(
         batch=batch,
         learning_rate=learning_rate,
         epochs=epochs,
+        save_every=save_every,
         seed=seed,
         threads=threads,
     )
@@ -107,6 +114,8 @@ def train_document(
         loaded(prepared.programs.loading)
     display = Display()
     counts = _begin(prepared, places, display)
+    files = RunFiles(prepared, places, display, None if tensorboard is None else Path(tensorboard))
+    validation = files.validation()
     try:
         results = train_epochs(
             prepared.programs,
@@ -118,15 +127,21 @@ def train_document(
             left_out=prepared.written.left_out,
             began_with=prepared.written.digest,
             numerics=prepared.programs.numerics,
-            progress=display.step,
-            finished=display.epoch,
+            progress=files.step,
+            finished=files.epoch,
+            begun=files.log.begin,
+            stopping=display.stopping,
+            validation=validation,
         )
     finally:
+        files.log.close()
         display.close()
     written = prepared.written
     metadata = written.metadata(places.weights.parent)
     save_weights(prepared.programs.modules_by_name, places.weights, metadata, leave_out=written.left_out)
     record = _record(prepared, places, results, settings or {}, counts)
+    if validation is not None:
+        record |= _validations(validation, places)
     record["command"] = command or f"composer train {name} --out {out}"
     return _scored(record, prepared, places, display)
 
@@ -247,6 +262,15 @@ def _record(
         "scores": {},
         "intervals": {},
     }
+
+
+def _validations(validation: Validation, places: Places) -> dict[str, object]:
+    """The scores on the way, and which of them are those of the best weights."""
+    best = validation.best_entry
+    if best is None:
+        return {"validations": validation.entries}
+    told = {"file": places.best.name, "sha256": sha256_of(places.best), "step": best["step"]}
+    return {"validations": validation.entries, "best": told}
 
 
 def _left_out(prepared: Prepared) -> dict[str, object]:

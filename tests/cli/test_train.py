@@ -36,7 +36,7 @@ def test_a_run_makes_its_folder_and_tells_its_epochs_in_plain_lines(composer, po
     assert [line.partition("  ")[0] for line in lines[1:4]] == ["epoch 1/3", "epoch 2/3", "epoch 3/3"]
     assert "left" in lines[1]
     assert lines[-1] == "wrote new/run.safetensors and new/run.json"
-    names = {"run.safetensors", "run.json", "run.checkpoint"}
+    names = {"run.safetensors", "run.json", "run.checkpoint", "run.metrics.jsonl", "run.curves.svg"}
     assert {path.name for path in Path("new").iterdir()} == names
     record = json.loads(Path("new/run.json").read_text())
     assert record["recipe"]["epochs"] == 3
@@ -166,7 +166,7 @@ def test_a_run_that_is_ended_while_it_writes_leaves_the_last_whole_state(
         "synced, calls = os.fsync, []\n"
         "def fsync(file):\n"
         "    calls.append(file)\n"
-        f"    os.kill(os.getpid(), {int(number)}) if len(calls) == 2 else synced(file)\n"
+        f"    os.kill(os.getpid(), {int(number)}) if len(calls) == 4 else synced(file)\n"
         "files.os.fsync = fsync\n"
     )
     assert done.returncode == (-9 if number == signal.SIGKILL else 143), done.stderr
@@ -175,7 +175,9 @@ def test_a_run_that_is_ended_while_it_writes_leaves_the_last_whole_state(
     assert composer(*TRAIN, "--resume").code == 0
     assert sorted(path.name for path in Path("new").iterdir()) == [
         "run.checkpoint",
+        "run.curves.svg",
         "run.json",
+        "run.metrics.jsonl",
         "run.safetensors",
     ]
     assert Path("new/run.safetensors").read_bytes() == Path("whole/run.safetensors").read_bytes()
@@ -205,7 +207,7 @@ def test_an_interrupted_run_says_how_it_goes_on(
     done = composer(*TRAIN[:-1], "new/run.safetensors")
     assert done.code == 130
     assert done.err.splitlines()[-2:] == [
-        "the last finished epoch is stored: go on with --resume",
+        "the run is stored: go on with --resume",
         "composer: interrupted",
     ]
 

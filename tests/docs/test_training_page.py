@@ -11,7 +11,14 @@ import pytest
 from pages import DOCS, Block, blocks, files_of, run_block, write_files
 
 from composer.problems.codes import CODES
-from composer.recipes import Recipe, TaskRecipe
+from composer.recipes import (
+    OptimizerRecipe,
+    Recipe,
+    ScheduleRecipe,
+    TaskRecipe,
+    ValidationRecipe,
+    WeightsRecipe,
+)
 
 BLOCKS = blocks("training.md")
 FILES = files_of(BLOCKS)
@@ -43,11 +50,16 @@ def test_the_run_of_the_page_has_left_what_it_says(folder: Path) -> None:
         "points.safetensors",
         "points.json",
         "points.checkpoint",
+        "points.curves.svg",
+        "points.metrics.jsonl",
         "adapter.safetensors",
         "adapter.json",
         "adapter.checkpoint",
+        "adapter.curves.svg",
+        "adapter.metrics.jsonl",
         "merged.safetensors",
     }
+    assert (folder / "careful" / "points.best.safetensors").is_file()
     record = json.loads((folder / "runs" / "points.json").read_text())
     assert len(record["curve"]) == 5
     assert record["scores"]["validation"]["sort"].keys() == {"accuracy", "samples"}
@@ -55,7 +67,7 @@ def test_the_run_of_the_page_has_left_what_it_says(folder: Path) -> None:
 
 def test_every_key_of_a_recipe_is_on_the_page() -> None:
     page = (DOCS / "training.md").read_text(encoding="utf-8")
-    for model in (Recipe, TaskRecipe):
+    for model in (Recipe, TaskRecipe, ScheduleRecipe, ValidationRecipe, OptimizerRecipe, WeightsRecipe):
         for name, field in model.model_fields.items():
             assert f"`{field.alias or name}`" in page
     assert all(

@@ -26,6 +26,12 @@ class Line:
     def train(self) -> None:
         self.modules_by_name["line"].train()
 
+    def eval(self) -> None:
+        self.modules_by_name["line"].eval()
+
+    def begin_step(self, task: str) -> None:
+        pass
+
     def loss(self, task: str, batch: Batch) -> Tensor:
         x = batch["x"]["values"]
         offset = 1.0 if task == "up" else -1.0
@@ -36,6 +42,9 @@ class Line:
 class Points:
     def batches(self, epoch: int) -> int:
         return 5
+
+    def count(self, epoch: int, index: int) -> int:
+        return 8
 
     def batch(self, epoch: int, index: int) -> Batch:
         generator = torch.Generator().manual_seed(100 * epoch + index)

@@ -182,13 +182,17 @@ def test_data_that_breaks_later_leaves_the_last_good_state(points: Path) -> None
     edited(points, "batch: 4", "with: {fault: grows}\n    batch: 4")
     with pytest.raises(ComposerError, match="8 batches in epoch 2 and had 4"):
         train_document("points.yaml", out="other/out", recipe="recipe.yaml")
-    assert sorted(path.name for path in (points / "other").iterdir()) == ["out.checkpoint"]
+    assert sorted(path.name for path in (points / "other").iterdir()) == [
+        "out.checkpoint",
+        "out.curves.svg",
+        "out.metrics.jsonl",
+    ]
     assert {path.name: path.read_bytes() for path in points.glob("out.*")} == before
 
 
 def test_a_number_that_is_not_finite_is_told_with_its_sample(points: Path) -> None:
     edited(points, "batch: 4", "with: {fault: nan}\n    batch: 4")
-    said = r"`sort` is nan in epoch 1, step \d.*sample 15 \(`s15`\).*not finite in its field `x`.*nothing was"
+    said = r"`sort` is nan in epoch 1, step \d.*sample 15 \(`s15`\).*not finite in its field `x`.*no state was stored"
     with pytest.raises(ComposerError, match=said):
         train_document("points.yaml", out="out", recipe="recipe.yaml")
 

@@ -208,10 +208,10 @@ TRAINED = [
     ),
     Step(
         "train quickstart --recipe small.yaml --task video-caption --epochs 1 --seed 3 --threads 1 --out trained "
-        "--set hidden=16 --set heads=2 --set image_size=32 --resume --dtype float32"
+        "--set hidden=16 --set heads=2 --set image_size=32 --resume --dtype float32 --save-every '3 steps'"
     ),
     Step(
-        "train quickstart --recipe small.yaml --task video-caption --epochs 1 --out tuned "
+        "train quickstart:video-caption --recipe small.yaml --epochs 1 --out tuned --tensorboard events "
         "--weights trained.safetensors --set hidden=16 --set heads=2 --set image_size=32 --init decoder "
         "--loading-report",
         "begins with the weights of trained.safetensors; decoder begins with fresh weights",

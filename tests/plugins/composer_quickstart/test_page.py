@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from composer.recipes import read_recipe
+from composer.recipes import Recipe, read_recipe
 
 ROOT = Path(__file__).parents[3]
 GRAPHS = ROOT / "graphs"
@@ -54,7 +54,8 @@ def test_the_record_is_of_these_weights_and_of_the_shipped_recipe(record: dict[s
     assert hashlib.sha256(weights.read_bytes()).hexdigest() == record["weights"]["sha256"]
     assert weights.stat().st_size <= 6_000_000
     recipe = read_recipe(GRAPHS / "training" / "quickstart.yaml")
-    assert recipe.model_dump(by_alias=True, exclude={"document"}) == record["recipe"]
+    said = Recipe.model_validate(record["recipe"])  # what was not there yet then has its default
+    assert recipe.model_dump(exclude={"document"}) == said.model_dump(exclude={"document"})
     assert len(record["curve"]) == recipe.epochs
 
 

@@ -1,0 +1,132 @@
+"""What a run leaves while it goes on: shown progress, logged metrics, the best weights, and the picture at the end."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from composer.execution import Model
+from composer.training.curves import draw_curves
+from composer.training.data import SampleData
+from composer.training.display import Display
+from composer.training.evaluating import evaluate, scores_of
+from composer.training.loop import EpochResult, TrainingStep
+from composer.training.metrics_log import MetricsLog, read_metrics
+from composer.training.places import Places
+from composer.training.preparing import Prepared
+from composer.training.rehearsal import scored_fields
+from composer.training.validating import Validation, best_score_of
+from composer.weights import save_weights
+
+__all__ = ["RunFiles"]
+
+
+class RunFiles:
+    """Whom the loop tells what happens."""
+
+    def __init__(
+        self, prepared: Prepared, places: Places, display: Display, tensorboard: Path | None = None
+    ) -> None:
+        self.prepared = prepared
+        self.places = places
+        self.display = display
+        self.log = MetricsLog(places.metrics, tensorboard)
+        self._step = 0
+
+    def step(self, step: TrainingStep) -> None:
+        """A step was made."""
+        self._step = step.done
+        self.display.step(step)
+        self.log.step(step)
+
+    def epoch(self, result: EpochResult) -> None:
+        """An epoch has ended."""
+        self.display.epoch(result)
+        self.log.epoch(result, self._step)
+        self.draw()
+
+    def validated(self, entry: dict[str, Any]) -> None:
+        """Scores were made on the way."""
+        self.display.validation(entry)
+        self.log.validation(entry)
+        self.draw()
+
+    def draw(self) -> None:
+        """Draw the picture of the metrics so far."""
+        draw_curves(self.places.curves, read_metrics(self.places.metrics), self.prepared.report.name)
+
+    def validation(self) -> Validation | None:
+        """How the run is validated; None where the recipe asks for no validation."""
+        recipe = self.prepared.recipe
+        if recipe.validation is None:
+            return None
+        scorer = _Scorer(self.prepared)
+        return Validation(
+            recipe.validation,
+            best_score_of(recipe, self.prepared.evaluations),
+            scorer,
+            self.keep,
+            self.validated,
+        )
+
+    def keep(self) -> None:
+        """Store the weights as they are now beside those that are written at the end."""
+        written = self.prepared.written
+        metadata = written.metadata(self.places.best.parent)
+        modules = self.prepared.programs.modules_by_name
+        save_weights(modules, self.places.best, metadata, leave_out=written.left_out)
+
+
+class _Scorer:
+    """Scores of the modules as they stand, by task."""
+
+    def __init__(self, prepared: Prepared) -> None:
+        self._prepared = prepared
+        assert prepared.recipe.validation is not None
+        self._recipe = prepared.recipe.validation
+        self._model = Model(
+            report=prepared.report,
+            modules=prepared.programs.running,
+            tasks=list(prepared.recipe.tasks),
+            device=prepared.programs.numerics.device,
+        )
+
+    def __call__(self) -> Mapping[str, Mapping[str, Any]]:
+        found: dict[str, dict[str, Any]] = {}
+        for task, data in self._prepared.data.items():
+            if self._recipe.split not in data.source.splits:
+                continue
+            scores = {**self._scores(task, data), **self._losses(task)}
+            if scores:
+                found[task] = scores
+        return found
+
+    def _scores(self, task: str, data: SampleData) -> dict[str, Any]:
+        entry, evaluation = self._prepared.recipe.tasks[task], self._prepared.evaluations.get(task)
+        if evaluation is None or not evaluation.metrics:
+            return {}
+        fields = scored_fields(self._model, task, entry, evaluation)
+        drawn = data.source.draw(self._recipe.split, fields=fields)
+        count = min(self._recipe.samples or len(drawn), len(drawn))
+        samples = drawn if count == len(drawn) else [drawn[index] for index in range(count)]
+        found = evaluate(self._model, task, samples, entry, evaluation, title=drawn.title, interval=False)
+        return scores_of(found, count)
+
+    def _losses(self, task: str) -> dict[str, float]:
+        """The mean loss over the samples of the split."""
+        data = self._prepared.validating.get(task)
+        if data is None:
+            return {}
+        total = count = 0.0
+        batches = data.batches(0)
+        with torch.no_grad():
+            for index in range(batches):
+                size = data.count(0, index)
+                total += float(self._prepared.programs.loss(task, data.batch(0, index))) * size
+                count += size
+                if self._recipe.samples is not None and count >= self._recipe.samples:
+                    break
+        return {"loss": round(total / count, 6)}
