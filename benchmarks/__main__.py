@@ -26,6 +26,8 @@ TOPICS = {
     "sharing": "Many tasks in one artifact",
     "rows": "Many rows",
     "language": "Language models",
+    "language_artifact": "Language models, compiled",
+    "asking": "A picture and its questions",
 }
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import statistics
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -15,7 +16,7 @@ import torch
 import composer
 from benchmarks.measuring import Row, interleaved, on_threads, ratio
 
-__all__ = ["measure"]
+__all__ = ["SMOLLM2", "TINY", "beside_generate", "language_model", "measure", "write_language_model"]
 
 SMOLLM2 = {
     "vocab_size": 49152,
@@ -53,30 +54,45 @@ BEAMS = ", search: {uses: core.beam, with: {beams: 5, length_penalty: 1.0}}"
 
 
 def measure(*, quick: bool) -> list[Row]:
-    """Random weights of SmolLM2-135M's sizes in float32, on two threads; live, and the artifact of inductor."""
+    """Random weights of SmolLM2-135M's sizes in float32, on two threads, live."""
+    with language_model(quick=quick) as (folder, theirs):
+        ours = {"live": composer.load(folder / "language.yaml")}
+        rows = [_first_token(theirs, ours, prompt, quick) for prompt in _prompt_lengths(quick)]
+        weights = sum(parameter.numel() * parameter.element_size() for parameter in theirs.parameters())
+        bandwidth = _bandwidth()
+        note = f"{weights / 1e6:.0f} MB of weights at {bandwidth / 1e9:.1f} GB/s of reading"
+        limit = Row("the most tokens per second of one text", bandwidth / weights, "tokens/s", note=note)
+        return [*rows, *beside_generate(theirs, ours, quick=quick), limit]
+
+
+@contextmanager
+def language_model(*, quick: bool) -> Iterator[tuple[Path, Any]]:
+    """A folder with `language.yaml` and its model beside it, and the same model of transformers; on two threads."""
     torch.manual_seed(0)
     with on_threads(2), TemporaryDirectory() as name:
-        return _measure(Path(name), quick=quick)
+        yield Path(name), write_language_model(Path(name), TINY if quick else SMOLLM2, _tokens(quick))
 
 
-def _measure(folder: Path, *, quick: bool) -> list[Row]:
-    tokens, rounds = (3, 1) if quick else (24, 3)
-    theirs = _written(folder, TINY if quick else SMOLLM2, tokens)
-    ours = {"live": composer.load(folder / "language.yaml")}
-    ours["the artifact of inductor"] = _artifact(folder, "export" if quick else "inductor")
-    rows = [_first_token(theirs, ours, prompt, rounds) for prompt in ((16,) if quick else (16, 512))]
-    for search, beams in (("greedy", 1), ("beam", 5)):
-        for batch in (1, 2) if quick else (1, 8):
-            for prompt in (16,) if quick else (16, 512):
-                rows += _compared(theirs, ours, search, beams, batch, prompt, tokens, rounds)
-    weights = sum(parameter.numel() * parameter.element_size() for parameter in theirs.parameters())
-    bandwidth = _bandwidth()
-    limit = bandwidth / weights
-    note = f"{weights / 1e6:.0f} MB of weights at {bandwidth / 1e9:.1f} GB/s of reading"
-    return [*rows, Row("the most tokens per second of one text", limit, "tokens/s", note=note)]
+def beside_generate(theirs: Any, ours: Mapping[str, Any], *, quick: bool) -> list[Row]:
+    """Tokens per second of what answers, beside transformers' `generate`: searches, batches, prompts."""
+    return [
+        row
+        for search, beams in (("greedy", 1), ("beam", 5))
+        for batch in ((1, 2) if quick else (1, 8))
+        for prompt in _prompt_lengths(quick)
+        for row in _compared(theirs, ours, search, beams, batch, prompt, quick)
+    ]
 
 
-def _written(folder: Path, config: Mapping[str, Any], tokens: int) -> Any:
+def _prompt_lengths(quick: bool) -> tuple[int, ...]:
+    return (16,) if quick else (16, 512)
+
+
+def _tokens(quick: bool) -> int:
+    return 3 if quick else 24
+
+
+def write_language_model(folder: Path, config: Mapping[str, Any], tokens: int) -> Any:
     """The folder of a model with random weights, and the document beside it; the library's model."""
     from tokenizers import AddedToken, Tokenizer, models, pre_tokenizers
     from transformers import LlamaConfig, LlamaForCausalLM
@@ -93,14 +109,6 @@ def _written(folder: Path, config: Mapping[str, Any], tokens: int) -> Any:
     text = "".join(TASK.format(name=name, tokens=count, search=search) for name, count, search in tasks)
     (folder / "language.yaml").write_text(DOCUMENT + text)
     return model
-
-
-def _artifact(folder: Path, backend: str) -> Any:
-    import composer_compile
-
-    options = composer_compile.Options(backend=backend)
-    composer_compile.compile_document(folder / "language.yaml", folder / "artifact", options=options)
-    return composer_compile.load(folder / "artifact")
 
 
 def _prompts(theirs: Any, batch: int, length: int) -> tuple[list[str], torch.Tensor]:
@@ -126,9 +134,9 @@ def _compared(
     beams: int,
     batch: int,
     prompt: int,
-    tokens: int,
-    rounds: int,
+    quick: bool,
 ) -> list[Row]:
+    tokens, rounds = _tokens(quick), 1 if quick else 3
     texts, ids = _prompts(theirs, batch, prompt)
     runs: dict[str, Callable[[], Any]] = {"generate": _generate(theirs, ids, tokens, beams)}
     for name, model in ours.items():
@@ -157,7 +165,7 @@ def _answer(model: Any, task: str, texts: list[str]) -> torch.Tensor:
     return torch.as_tensor(model.run(task, text=texts)["ids"])
 
 
-def _first_token(theirs: Any, ours: Mapping[str, Any], prompt: int, rounds: int) -> Row:
+def _first_token(theirs: Any, ours: Mapping[str, Any], prompt: int, quick: bool) -> Row:
     texts, ids = _prompts(theirs, 1, prompt)
     runs: dict[str, Callable[[], Any]] = {
         "generate": _generate(theirs, ids, 1, 1),
@@ -165,7 +173,7 @@ def _first_token(theirs: Any, ours: Mapping[str, Any], prompt: int, rounds: int)
     }
     for run in runs.values():
         run()
-    times = interleaved(runs, rounds, time.perf_counter)
+    times = interleaved(runs, 1 if quick else 3, time.perf_counter)
     middle = {name: statistics.median(values) for name, values in times.items()}
     return Row(
         f"SmolLM2-135M, first token after a prompt of {prompt}",

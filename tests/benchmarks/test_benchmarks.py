@@ -21,7 +21,17 @@ def run(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
 
 
-SLOW = ("overhead", "encoding", "compile", "artifact", "sharing", "rows")
+SLOW = (
+    "overhead",
+    "encoding",
+    "compile",
+    "artifact",
+    "sharing",
+    "rows",
+    "language",
+    "language_artifact",
+    "asking",
+)
 
 
 @pytest.mark.parametrize(
