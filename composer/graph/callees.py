@@ -12,7 +12,7 @@ from composer.graph.configs import ConfigReader
 from composer.graph.plugin_faults import report_fault
 from composer.graph.searches import SearchReader
 from composer.graph.vocabularies import Vocabularies
-from composer.language import ModuleShape, NodeShape, Resolved
+from composer.language import InputShape, ModuleShape, NodeShape, Resolved
 from composer.plugin import Config, Generation, Modality, NoConfig, Registry, Vocabulary
 from composer.plugin.answers import as_signature, as_vocabularies, as_vocabulary
 from composer.plugin.asking import PluginError, ask
@@ -166,11 +166,34 @@ class Callees:
             found = reading(self, node, path)
         else:
             found = self._called(node, verbs[0], path)
+        if node.for_ is not None and verbs[0] != Read.key:
+            from composer.graph.preparation import belongs_to_nothing
+
+            belongs_to_nothing(self, node, path)
+            return None
         if node.adapter is None or found is None:
             return found
         from composer.graph.adapted_modules import with_adapter
 
         return with_adapter(self, found, node.adapter, path)
+
+    def modality_config(
+        self, item: InputShape | NodeShape, modality: Modality, path: YamlPath
+    ) -> Config | None:
+        """The config of what is read as a modality, with what a module was made for where it takes that over."""
+        given: dict[str, object] | None = item.with_
+        if item.for_ is not None:
+            from composer.graph.preparation import taken_over
+
+            given = taken_over(self, item, path, modality)
+        elif any(module.type.made_for is not None for module in self.modules.values()):
+            from composer.graph.preparation import could_take_over
+
+            if could_take_over(self, item, path, modality):
+                return None
+        if given is None:
+            return None
+        return self.reader.read(modality.config, given, path, f"modality {modality.id}", modality.title)
 
     def find(self, section: Section[E], key: str, path: YamlPath, code: str, what: str) -> E | None:
         """A registry entry by id, or None after reporting C201/C205, C301 or C302."""

@@ -77,6 +77,8 @@ class EdgeChecker:
     """Input → its ports that count the values of other inputs, with the name of each."""
     inputs: dict[str, CheckedInput] = field(default_factory=dict)
     """The inputs of the task."""
+    reads: dict[str, Read] = field(default_factory=dict)
+    """The nodes that read what another wrote."""
     several: dict[str, Several] = field(default_factory=dict)
     """The inputs of which a sample may have none or several values."""
 
@@ -199,6 +201,7 @@ class EdgeChecker:
         if signature.ranges:
             self._take_ranges(callee, name, fixed, path)
         if isinstance(callee, Read):
+            self.reads[name] = callee
             self._carry(name, callee.modality, callee.module.config, path, f"node `{name}`")
         poisoned = False
         read: dict[Symbol, None] = {}
@@ -243,13 +246,13 @@ class EdgeChecker:
         """Hold the inputs that a node reads against what its module was made for (C295)."""
         if callee.module.type.made_for is None:
             return
-        from composer.graph.preparation import differences
+        from composer.graph.preparation import PreparedSource, differences
 
-        read = {edge.source[0] for edge in edges if edge.source[0] in self.inputs}
-        for name in sorted(read):
-            found = differences(self, self.inputs[name], callee.module)
-            if found is not None:
-                self.findings.add(found, ("C295", self.inputs[name].path, callee.module.name))
+        for name in sorted({edge.source[0] for edge in edges}):
+            item = PreparedSource.of(self.inputs.get(name) or self.reads.get(name))
+            found = None if item is None else differences(self, item, callee.module)
+            if item is not None and found is not None:
+                self.findings.add(found, ("C295", item.path, callee.module.name))
 
     def _take_ranges(self, callee: Callee, name: str, fixed: Mapping[str, Symbol], path: YamlPath) -> None:
         signature = callee.signature

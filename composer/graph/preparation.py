@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from composer.graph.checked import CheckedInput, CheckedModule
-from composer.language import InputShape, Tree
-from composer.plugin import Modality
+from composer.graph.checked import Callee, CheckedInput, CheckedModule, Read
+from composer.language import InputShape, NodeShape, Tree
+from composer.plugin import Config, Modality
 from composer.plugin.answers import as_made_for
 from composer.plugin.asking import ask
 from composer.problems import ComposerError, Edit, Note, Problem, YamlPath
@@ -16,16 +16,16 @@ if TYPE_CHECKING:
     from composer.graph.callees import Callees
     from composer.graph.edges import EdgeChecker
 
-__all__ = ["could_take_over", "differences", "taken_over"]
+__all__ = ["PreparedSource", "belongs_to_nothing", "could_take_over", "differences", "taken_over"]
 
 LONGEST = 60
 """Characters of a value that messages show."""
 
 
 def taken_over(
-    callees: Callees, item: InputShape, path: YamlPath, modality: Modality
+    callees: Callees, item: InputShape | NodeShape, path: YamlPath, modality: Modality
 ) -> dict[str, object] | None:
-    """The config of an input with `for`: its own `with` before what the module was made for.
+    """The config of what is read with `for`: its own `with` before what the module was made for.
 
     None after reporting (C204, C296), or silently where the module has a problem of its own.
     """
@@ -52,7 +52,9 @@ def taken_over(
     return {**known, **item.with_}
 
 
-def could_take_over(callees: Callees, item: InputShape, path: YamlPath, modality: Modality) -> bool:
+def could_take_over(
+    callees: Callees, item: InputShape | NodeShape, path: YamlPath, modality: Modality
+) -> bool:
     """Report C206 for values that an input lacks and that modules here know, with `for` as the cure."""
     fields = modality.config.model_fields
     lacking = [name for name, field in fields.items() if field.is_required() and name not in item.with_]
@@ -99,8 +101,36 @@ def _made_for(module: CheckedModule) -> dict[str, dict[str, Any]]:
         return {}
 
 
-def differences(edges: EdgeChecker, item: CheckedInput, module: CheckedModule) -> Problem | None:
-    """C295: an input that is prepared otherwise than the module that reads it was made for.
+class PreparedSource(NamedTuple):
+    """What is read as a modality: an input of a task, or a node that reads what another wrote."""
+
+    name: str
+    what: str
+    modality: Modality
+    config: Config
+    path: YamlPath
+
+    @staticmethod
+    def of(source: CheckedInput | Callee | None) -> PreparedSource | None:
+        """None for a node that reads nothing so."""
+        if isinstance(source, CheckedInput):
+            return PreparedSource(source.name, "input", source.modality, source.config, source.path)
+        if isinstance(source, Read):
+            module = source.module
+            return PreparedSource(module.name, "node", source.modality, module.config, module.path)
+        return None
+
+
+def belongs_to_nothing(callees: Callees, node: NodeShape, path: YamlPath) -> None:
+    """Report C296 for a node with `for` that is not read as a modality."""
+    place = callees.document.tree.place((*path, "for"))
+    message = f"node `{path[-1]}` is not read as a modality, and `for` says whom that is prepared for"
+    helps = ("`for` goes with `modality`: leave it out, or write it where the values come from",)
+    callees.findings.add(Problem("C296", "error", message, place, helps=helps))
+
+
+def differences(edges: EdgeChecker, item: PreparedSource, module: CheckedModule) -> Problem | None:
+    """C295: what is prepared otherwise than the module that reads it was made for.
 
     Where the author wrote none of what differs, `for: MODULE` says it; a written value may be meant, and one beside
     `for: MODULE` is.
@@ -117,14 +147,16 @@ def differences(edges: EdgeChecker, item: CheckedInput, module: CheckedModule) -
         return None
     written = [key for key in found if tree.node((*item.path, "with", key)) is not None]
     told = "; ".join(f"{key} is {_shown(has)}, not {_shown(value)}" for key, (has, value) in found.items())
-    message = f"input `{item.name}` is not prepared as `{module.name}` was made for: {told}"
+    message = f"{item.what} `{item.name}` is not prepared as `{module.name}` was made for: {told}"
     place = tree.place((*item.path, "with", written[0]) if written else (*item.path, "modality"))
     notes = (Note(tree.place((*module.path, "uses"), key=True), f"`{module.name}` is declared here"),)
-    helps = [f"write `for: {module.name}` at the input"]
+    helps = [f"write `for: {module.name}` at the {item.what}"]
     if taken is not None:
-        helps = [f"it is prepared for `{taken}`: declare a second input for `{module.name}`"]
+        helps = [f"it is prepared for `{taken}`: declare a second {item.what} for `{module.name}`"]
     elif written:
-        helps = [f"write `for: {module.name}` at the input and take {_listed(written)} out of its `with`"]
+        helps = [
+            f"write `for: {module.name}` at the {item.what} and take {_listed(written)} out of its `with`"
+        ]
         helps.append("if the weights were trained with these values, keep them beside `for`")
     fix = () if written or taken is not None else _inserted(tree, item.path, module.name)
     return Problem("C295", "warning", message, place, "", notes, tuple(helps), fix)

@@ -40,7 +40,7 @@ def reading(callees: Callees, node: NodeShape, path: YamlPath) -> Read | None:
     if callees.findings.touches(path):
         return None
     title = modality.title
-    config = callees.reader.read(modality.config, node.with_, path, f"modality {modality.id}", title)
+    config = callees.modality_config(node, modality, path)
     if config is None:
         return None
     if modality.vocabulary is not None:

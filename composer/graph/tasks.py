@@ -257,7 +257,7 @@ class TaskChecker:
         if modality is None or self.findings.touches(path):
             return False
         owner, title = f"modality {modality.id}", modality.title
-        config = self._input_config(item, modality, path)
+        config = self.callees.modality_config(item, modality, path)
         if config is None:
             return False
         at = (*path, "modality")
@@ -303,24 +303,6 @@ class TaskChecker:
         from composer.graph.input_defaults import default_of
 
         return default_of(self.callees, item, modality, config, path)
-
-    def _input_config(self, item: InputShape, modality: Modality, path: YamlPath) -> Config | None:
-        """The config of an input's modality, with what a module was made for where it takes that over."""
-        given: dict[str, object] | None = item.with_
-        if item.for_ is not None:
-            from composer.graph.preparation import taken_over
-
-            given = taken_over(self.callees, item, path, modality)
-        elif any(module.type.made_for is not None for module in self.callees.modules.values()):
-            from composer.graph.preparation import could_take_over
-
-            if could_take_over(self.callees, item, path, modality):
-                return None
-        if given is None:
-            return None
-        return self.callees.reader.read(
-            modality.config, given, path, f"modality {modality.id}", modality.title
-        )
 
     def _wire(self) -> Wires:
         """Every reference that names something."""

@@ -145,6 +145,8 @@ class NodeShape(_Shape):
     """A piece of a graph: its nodes stand here, called `node/inner`."""
     modality: str | None = None
     """Id of a registered modality: reads what another node wrote, such as text, as an input is read."""
+    for_: str | None = Field(default=None, alias="for")
+    """With `modality`: a declared module; what its type was made for stands where `with` says nothing."""
     inputs: str | dict[str, str | list[str]] = Field(default_factory=dict)
     """Input port to `node.port` or `input.port`; a bare reference where just one input port must be wired."""
     with_: dict[str, Any] = Field(default_factory=dict, alias="with")

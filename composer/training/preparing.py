@@ -132,8 +132,9 @@ def _written(task: TaskShape) -> dict[str, Any]:
         del node["piece"]
         if node["adapter"] is None:
             del node["adapter"]
-        if node["modality"] is None:
-            del node["modality"]
+        for name in ("modality", "for_"):
+            if node[name] is None:
+                del node[name]
     return written
 
 

@@ -153,3 +153,74 @@ def test_a_size_that_was_taken_over_is_told_as_such() -> None:
 
 def test_a_table_shows_whom_an_input_is_prepared_for() -> None:
     assert checked("{modality: image, for: eye}").tasks["see"].inputs["photo"].reads == "image, for eye"
+
+
+CHAIN = """\
+composer: 1
+modules:
+  first:
+    uses: transformers.causal_lm
+    with: {family: llama, config: SIZES, tokenizer: bert-uncased, start: 101, end: 102, pad: 0}
+  second:
+    uses: transformers.seq2seq
+    with: {family: bart, config: BART, tokenizer: TOKENIZER, start: 2, end: 3, pad: 0}
+tasks:
+  say-again:
+    inputs: {text: {modality: prompt, for: first, with: {template: "{text}", frame: none, max_tokens: 24}}}
+    nodes:
+      words: {call: first.embed, inputs: {tokens: text.tokens}}
+      said:  {generate: first, inputs: {prompt: words}, with: {max_tokens: 6}}
+      read:  READ
+      seen:  {call: second, inputs: {tokens: read.tokens}}
+      again: {generate: second, inputs: {memory: seen}, with: {max_tokens: 6}}
+    outputs: {text: again.text}
+"""
+SIZES = (
+    "{vocab_size: 30522, hidden_size: 8, num_hidden_layers: 1, num_attention_heads: 2, intermediate_size: 8}"
+)
+BART = "{vocab_size: 13, d_model: 8, encoder_layers: 1, decoder_layers: 1, encoder_attention_heads: 2, " + (
+    "decoder_attention_heads: 2, encoder_ffn_dim: 8, decoder_ffn_dim: 8, max_position_embeddings: 32}"
+)
+
+
+def chain(tmp_path: Path, read: str) -> Path:
+    (tmp_path / "words.txt").write_text(
+        "\n".join(["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *"abcdefgh"])
+    )
+    text = CHAIN.replace("SIZES", SIZES).replace("BART", BART).replace("TOKENIZER", "words.txt")
+    (tmp_path / "chain.yaml").write_text(text.replace("READ", read))
+    return tmp_path / "chain.yaml"
+
+
+def test_a_node_that_reads_what_another_wrote_takes_over_what_a_module_was_made_for(tmp_path: Path) -> None:
+    read = "{modality: text, for: second, inputs: said.text, with: {max_tokens: 16}}"
+    report = check(chain(tmp_path, read))
+    assert [str(problem) for problem in report.problems] == []
+    config = report.tasks["say-again"].nodes["read"].module.config
+    assert str(config.tokenizer).endswith("words.txt")  # type: ignore[attr-defined]
+
+
+def test_a_node_that_reads_in_another_way_is_told_and_mended(tmp_path: Path) -> None:
+    (tmp_path / "other.txt").write_text(
+        "\n".join(["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *"hgfedcba"])
+    )
+    path = chain(
+        tmp_path, "{modality: text, inputs: said.text, with: {tokenizer: other.txt, max_tokens: 16}}"
+    )
+    problem, other = check(path).problems
+    assert (problem.code, other.code) == ("C295", "C222")
+    assert problem.message.startswith("node `read` is not prepared as `second` was made for: tokenizer is")
+    lacking = chain(tmp_path, "{modality: text, inputs: said.text, with: {max_tokens: 16}}")
+    (problem,) = check(lacking).errors
+    assert (problem.code, problem.message) == ("C206", "modality text needs `tokenizer`")
+    assert any("for: second" in text for text in problem.helps)
+
+
+def test_for_goes_with_a_modality(tmp_path: Path) -> None:
+    path = chain(tmp_path, "{modality: text, for: second, inputs: said.text}")
+    path.write_text(path.read_text().replace("{call: second, inputs", "{call: second, for: second, inputs"))
+    (problem,) = check(path).errors
+    assert (problem.code, problem.message) == (
+        "C296",
+        "node `seen` is not read as a modality, and `for` says whom that is prepared for",
+    )
