@@ -17,6 +17,14 @@ runs:
       words.states: {recorded: text_embeds, absolute: 1.0e-5, relative: 1.0e-5}
       adapted.states: {recorded: visn_layer_norm, optional: true}
       answer.hypotheses.ids: gen.beam.ids
+  step:
+    task: retrieval
+    objective: true
+    training: true
+    feeds: {image.pixels: image}
+    given: {negatives.rows: neg_image}      # what a node draws was recorded
+    compare: {loss.loss: loss}
+    after: {pair.first_queue: after.image_queue}
 ```
 """
 
@@ -78,9 +86,15 @@ class Run(_Shape):
     task: str
     objective: bool = False
     """Run the objective's graph (training) rather than the answering one."""
+    training: bool = False
+    """Run it as a step of training does: averages move on before it, modules are in training mode, buffers change."""
     settings: dict[str, object] = Field(default_factory=dict)
     feeds: dict[str, str | Ones]
+    given: dict[str, str] = Field(default_factory=dict)
+    """`node.port` to a recorded input that stands in place of what the node gives, such as what it draws."""
     compare: dict[str, str | Target]
+    after: dict[str, str | Target] = Field(default_factory=dict)
+    """`module.tensor` to what it is recorded to be after the run."""
 
 
 class Case(_Shape):

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -14,11 +15,12 @@ from torch.utils._pytree import tree_map_only
 from composer.compare.case import Case, Run, Target, Tolerance, load_case, published_config
 from composer.compare.recorded_ports import feed, read_port
 from composer.compare.rows import CaseComparison, Row, compare_tensors
+from composer.execution.averages import averages_of, move_averages
 from composer.execution.generation import generators_of, walk
 from composer.execution.model import Model, load
 from composer.execution.node_errors import node_errors
 from composer.execution.program import build_program
-from composer.plan import plan_objective, plan_task
+from composer.plan import Plan, Step, plan_objective, plan_task
 from composer.plugin import Registry, load_registry
 from composer.problems import InputError
 from composer.sources.held_lock import held_lock
@@ -58,7 +60,8 @@ def compare_case(
     models: dict[str, Model] = {}
     held = held_lock(locked, _document(case), registry)
     for name, run in case.runs.items():
-        key = json.dumps(run.settings, sort_keys=True, default=str) + run.task
+        changes = name if run.training else ""  # a model of its own
+        key = json.dumps([run.settings, run.task, run.objective, changes], sort_keys=True, default=str)
         if key not in models:
             models[key] = load(
                 _document(case),
@@ -69,6 +72,7 @@ def compare_case(
                 tasks=[run.task],
                 device=device,
                 dtype=dtype,
+                objectives=run.objective,
                 registry=registry,
             )
             if held is not None:
@@ -113,7 +117,7 @@ def _tensors(path: Path) -> dict[str, Tensor]:
     return {key: checkpoint[key] for key in checkpoint}
 
 
-@torch.inference_mode()
+@torch.no_grad()
 def _run(
     name: str,
     run: Run,
@@ -126,7 +130,13 @@ def _run(
 ) -> list[Row]:
     task = model.report.tasks[run.task]
     plan = plan_objective(task) if run.objective else plan_task(task)
-    program = build_program(plan, model.modules).eval()
+    program = build_program(plan, model.modules, around=_given(name, run, plan, inputs, model))
+    averages = averages_of(model.report)
+    program.train(run.training)
+    if run.training:
+        move_averages(averages, model.modules, program.names)
+    for module in averages.keys() & model.modules.keys():
+        model.modules[module].eval()
     program.prepare.to(model.device, model.dtype)
     program.in_place.to(model.device, model.dtype)
     generators = generators_of(plan.steps, model.modules, registry)
@@ -135,19 +145,64 @@ def _run(
     with node_errors(plan, slots):
         hypotheses = walk(program, generators, slots, seed=seed)
     rank = {step.name: index for index, step in enumerate(plan.steps)}
+    read = {port: partial(read_port, port, plan, slots, hypotheses) for port in run.compare}
+    read |= {place: partial(_tensor_after, name, place, model) for place in run.after}
     rows = []
-    for port, written in run.compare.items():
+    for place, written in {**run.compare, **run.after}.items():
         target = Target(recorded=written) if isinstance(written, str) else written
         key = _recorded_name(target, model)
         if key in outputs:
-            ours = read_port(port, plan, slots, hypotheses, outputs[key])
-            rows.append(compare_tensors(name, port, key, ours, outputs[key], target.over(default)))
+            ours = read[place](outputs[key])
+            rows.append(compare_tensors(name, place, key, ours, outputs[key], target.over(default)))
         elif target.optional:
-            rows.append(Row(name, port, key, (), 0.0, 0.0, "not recorded"))
+            rows.append(Row(name, place, key, (), 0.0, 0.0, "not recorded"))
         else:
             known = ", ".join(sorted(outputs))
             raise InputError(f"run {name}: nothing is recorded as `{key}` (recorded: {known})")
-    return sorted(rows, key=lambda row: rank.get(row.port.partition(".")[0], -1))
+    return sorted(rows, key=lambda row: rank.get(row.port.partition(".")[0], len(rank)))
+
+
+def _given(
+    name: str, run: Run, plan: Plan, inputs: Mapping[str, Tensor], model: Model
+) -> Callable[[Step, Callable[..., Any]], Callable[..., Any]]:
+    """What puts recorded values in place of what nodes give. Raises InputError for a port or a recording not there."""
+    steps = {step.name: step for step in plan.steps}
+    values: dict[str, dict[str, Tensor]] = {}
+    for place, key in run.given.items():
+        node, _, port = place.rpartition(".")
+        if node not in steps or port not in steps[node].targets:
+            raise InputError(
+                f"run {name}: given: `{place}` is not a port of a node (nodes: {', '.join(steps)})"
+            )
+        if key not in inputs:
+            known = ", ".join(sorted(inputs))
+            raise InputError(f"run {name}: given: nothing is recorded as `{key}` (inputs: {known})")
+        values.setdefault(node, {})[port] = _placed(inputs[key], model=model)
+
+    def around(step: Step, function: Callable[..., Any]) -> Callable[..., Any]:
+        own = values.get(step.name)
+        if own is None:
+            return function
+
+        def run_with_given(*args: Any, **keywords: Any) -> Any:
+            result = function(*args, **keywords)
+            return {**result, **own} if isinstance(result, Mapping) else next(iter(own.values()))
+
+        return run_with_given
+
+    return around
+
+
+def _tensor_after(name: str, place: str, model: Model, recorded: Tensor) -> Tensor:
+    """A tensor of a module, in the shape that it was recorded in where that differs in axes of size one alone."""
+    module, _, key = place.partition(".")
+    tensors = model.modules[module].state_dict() if module in model.modules else {}
+    if key not in tensors:
+        known = ", ".join(sorted(tensors) or sorted(model.modules))
+        raise InputError(f"run {name}: after: there is no tensor `{place}` (there are: {known})")
+    ours: Tensor = tensors[key]
+    squeezed = [size for size in ours.shape if size != 1] == [size for size in recorded.shape if size != 1]
+    return ours.reshape(recorded.shape) if squeezed else ours
 
 
 def _placed(tensor: Tensor, *, model: Model) -> Tensor:

@@ -43,10 +43,21 @@ def feed(
             if port not in fed[name]:
                 raise InputError(f"feeds: input port `{name}.{port}` ({declared}) is fed by nothing")
             kind = registry.kinds[declared.kind]
+            if not isinstance(fed[name][port], tuple):
+                fed[name][port] = _with_axes(fed[name][port], declared.dims)
             if kind.record is not None and not isinstance(fed[name][port], tuple):
                 fed[name][port] = kind.record(fed[name][port])
     _check_sizes(plan, fed, registry)
     return fed
+
+
+def _with_axes(value: object, dims: Sequence[Dim]) -> object:
+    """A tensor with the axes of size one that its port has: a picture may be recorded without an axis for frames."""
+    single = [index for index, dim in enumerate(dims) if dim.is_number and dim.constant == 1]
+    if isinstance(value, Tensor) and single and value.dim() == len(dims) - len(single):
+        for index in single:
+            value = value.unsqueeze(index)
+    return value
 
 
 def _record(item: str, port: str, values: Mapping[str, Tensor], plan: Plan, registry: Registry) -> object:

@@ -80,6 +80,9 @@ def _on_meta(case: MethodCase) -> nn.Module:
 
 def check_batch(case: MethodCase) -> str:
     """A sample's outputs do not depend on the samples beside it."""
+    mixes = case.method.mixes_samples
+    if mixes:
+        raise Skip(f"it mixes samples: {mixes}")
     sizes = bindings(case.signature, case.partition, 2)[1]
     inputs = make_inputs(case.signature, case.kinds, sizes, partition=case.partition)
     whole = case.run(inputs)

@@ -9,6 +9,7 @@ from composer_core.configs import BeamConfig, ChoicesConfig, SampleConfig, choic
 from composer_core.kinds import KINDS
 from composer_core.metric_types import METRICS
 from composer_core.module_types import MODULE_TYPES
+from composer_core.objective_types import OBJECTIVE_TYPES
 from composer_core.text_types import STRING, TEXT_TYPES
 
 __all__ = ["composer_register"]
@@ -68,4 +69,4 @@ def composer_register(register: Register) -> None:
     """Register the base kinds, the core module types, the modalities `array`, `label` and `string`, the searches and
     the metrics.
     """
-    register(*KINDS, *MODULE_TYPES, *TEXT_TYPES, ARRAY, LABEL, STRING, *SEARCHES, *METRICS)
+    register(*KINDS, *MODULE_TYPES, *OBJECTIVE_TYPES, *TEXT_TYPES, ARRAY, LABEL, STRING, *SEARCHES, *METRICS)

@@ -15,7 +15,6 @@ __all__ = [
     "ArgmaxConfig",
     "BeamConfig",
     "ChoicesConfig",
-    "ContrastiveConfig",
     "DropoutConfig",
     "LayerNormConfig",
     "LinearConfig",
@@ -134,23 +133,6 @@ class TopKConfig(ArgmaxConfig):
     def _enough_names(self) -> Self:
         if self.names is not None and self.k > len(self.names):
             raise ValueError(f"k {self.k} is more than the {len(self.names)} classes that names has")
-        return self
-
-
-class ContrastiveConfig(Config):
-    """`with` of `core.contrastive`."""
-
-    temperature: float = Field(default=0.07, gt=0)
-    """What cosines are divided by when training starts; it is learned."""
-    least_temperature: float = Field(default=0.01, gt=0)
-    """The temperature does not fall below this."""
-
-    @model_validator(mode="after")
-    def _in_order(self) -> Self:
-        if self.temperature < self.least_temperature:
-            raise ValueError(
-                f"temperature {self.temperature} is below least_temperature {self.least_temperature}"
-            )
         return self
 
 

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from composer.plugin import NoConfig
-from composer.types import States
+from composer.types import States, Tokens
 from composer_core.configs import PerSampleConfig
 
 __all__ = [
@@ -50,9 +50,13 @@ class Add(nn.Module):
 
 
 class Repeat(nn.Module):
-    """Repeats row i of states[B, N, D] counts[i] times, in order: states[R, N, D], R the sum of counts."""
+    """Repeats row i of states[B, N, D] counts[i] times, in order: states[R, N, D], R the sum of counts.
 
-    def forward(self, *, states: States, counts: Tensor) -> States:
+    `beside`[R, L], texts that the rows go with, only say how many rows there are: so several that are repeated can be
+    told to have equally many.
+    """
+
+    def forward(self, *, states: States, counts: Tensor, beside: Tokens | None = None) -> States:
         values = torch.repeat_interleave(states.values, counts, dim=0)
         mask = None if states.mask is None else torch.repeat_interleave(states.mask, counts, dim=0)
         return States(values, mask)

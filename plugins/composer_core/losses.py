@@ -2,23 +2,72 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from composer.plugin import NoConfig
 from composer.types import Tokens
 from composer_core.configs import TokenLossConfig
+from composer_core.objective_configs import NumberLossConfig
 
-__all__ = ["ClassLoss", "TextLoss", "TokenLoss", "build_class_loss", "build_text_loss", "build_token_loss"]
+__all__ = [
+    "ClassLoss",
+    "Number",
+    "NumberLoss",
+    "SumLosses",
+    "TextLoss",
+    "TokenLoss",
+    "build_class_loss",
+    "build_number",
+    "build_number_loss",
+    "build_sum_losses",
+    "build_text_loss",
+    "build_token_loss",
+]
 
 IGNORED = -100
 
 
 class ClassLoss(nn.Module):
-    """Cross entropy of scores[B, K] against classes[B], averaged over the batch → scalar."""
+    """Cross entropy of scores[B, K] against classes[B], averaged over classes other than -100 → scalar.
+
+    Zero when no class counts.
+    """
 
     def forward(self, *, scores: Tensor, classes: Tensor) -> Tensor:
-        return functional.cross_entropy(scores, classes)
+        total = functional.cross_entropy(scores, classes, ignore_index=IGNORED, reduction="sum")
+        return total / (classes != IGNORED).sum().clamp(min=1)
+
+
+class Number(nn.Module):
+    """scores[B, 1] → numbers[B]."""
+
+    def forward(self, *, scores: Tensor) -> Tensor:
+        return scores.squeeze(1)
+
+
+class NumberLoss(nn.Module):
+    """Mean squared or absolute difference of numbers[B] and targets[B] → scalar."""
+
+    def __init__(self, *, squares: bool) -> None:
+        super().__init__()
+        self.squares = squares
+
+    def forward(self, *, numbers: Tensor, targets: Tensor) -> Tensor:
+        targets = targets.to(numbers.dtype)
+        if self.squares:
+            return functional.mse_loss(numbers, targets)
+        return functional.l1_loss(numbers, targets)
+
+
+class SumLosses(nn.Module):
+    """The sum of several losses → scalar."""
+
+    def forward(self, *, losses: Sequence[Tensor]) -> Tensor:
+        return torch.stack([loss.reshape(()) for loss in losses]).sum()
 
 
 class TokenLoss(nn.Module):
@@ -62,3 +111,15 @@ def build_token_loss(config: TokenLossConfig) -> TokenLoss:
 
 def build_text_loss(config: TokenLossConfig) -> TextLoss:
     return TextLoss(shift=config.shift)
+
+
+def build_number(config: NoConfig) -> Number:
+    return Number()
+
+
+def build_number_loss(config: NumberLossConfig) -> NumberLoss:
+    return NumberLoss(squares=config.of == "squares")
+
+
+def build_sum_losses(config: NoConfig) -> SumLosses:
+    return SumLosses()

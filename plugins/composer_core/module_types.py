@@ -8,7 +8,6 @@ from composer_core.configs import (
     ActivationConfig,
     ArgmaxConfig,
     ClassVectorsConfig,
-    ContrastiveConfig,
     DropoutConfig,
     LayerNormConfig,
     LinearConfig,
@@ -46,7 +45,7 @@ def _add(config: NoConfig) -> Signature:
 
 
 def _repeat(config: NoConfig) -> Signature:
-    inputs = {"states": "states:K[B, N, D]", "counts": "counts[B]"}
+    inputs = {"states": "states:K[B, N, D]", "counts": "counts[B]", "beside": "tokens[R, L]?"}
     return Signature(inputs, {"states": "states:K[R, N, D]"})
 
 
@@ -146,15 +145,6 @@ def _top_k(config: TopKConfig) -> Signature:
     if config.names is None:
         return Signature({"probabilities": "probabilities[B, K]"}, outputs, {"K": (config.k, UNBOUNDED)})
     return Signature({"probabilities": f"probabilities[B, {len(config.names)}]"}, outputs)
-
-
-def _contrastive_loss(config: ContrastiveConfig) -> Signature:
-    return Signature({"first": "embedding[B, D]", "second": "embedding[B, D]"}, {"loss": "scalar"})
-
-
-def _contrastive_scores(config: ContrastiveConfig) -> Signature:
-    inputs = {"queries": "embedding[B, D]", "candidates": "embedding[K, D]"}
-    return Signature(inputs, {"scores": "scores[B, K]"})
 
 
 MODULE_TYPES: tuple[ModuleType, ...] = (
@@ -333,21 +323,5 @@ MODULE_TYPES: tuple[ModuleType, ...] = (
         "List the best classes with their probabilities, by name where the classes have names.",
         stateless=True,
         examples=({"k": 2}, {"k": 2, "names": ["a", "b", "c"]}),
-    ),
-    ModuleType(
-        "core.contrastive",
-        ContrastiveConfig,
-        {
-            "forward": Method(
-                _contrastive_loss, summary="The loss of finding each row's partner in the batch."
-            ),
-            "scores": Method(
-                _contrastive_scores,
-                attribute="scores",
-                summary="Cosines of every query and candidate over the learned temperature.",
-            ),
-        },
-        "composer_core.contrastive:build_contrastive",
-        "Bring two embeddings of one sample together, apart from those of others, by a learned temperature.",
     ),
 )

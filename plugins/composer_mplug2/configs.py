@@ -10,9 +10,12 @@ from typing_extensions import Self
 from composer.plugin import Config, TextRules, folder_of, is_file
 
 __all__ = [
+    "AnswerLossConfig",
     "BertConfig",
+    "BoxTokensConfig",
     "DecoderConfig",
     "FusionConfig",
+    "GroundingLossConfig",
     "MaskedHeadConfig",
     "NormConfig",
     "PromptConfig",
@@ -228,11 +231,44 @@ class SoftTokenLossConfig(Config):
     """Axis of the soft labels' softmax: along the sequence as published, or over the `vocabulary` as was meant."""
 
 
+class AnswerLossConfig(SoftTokenLossConfig):
+    """`with` of `mplug2.answer_loss`."""
+
+    distillation: Literal["published", "meant"] | None = None
+    """How a momentum teacher counts, in a word: `published`, as the published training of question answering does it,
+    which never hands `alpha` on, so that the teacher changes nothing; `meant`, as the paper says, soft labels over the
+    vocabulary with the weight `alpha`. Left out, `alpha` and `soft_axis` say it."""
+
+
 class SequenceLossConfig(SoftTokenLossConfig):
     """`with` of `mplug2.caption_loss`."""
 
     prompt_tokens: int = Field(default=0, ge=0)
     """First positions that are not scored: the start token and the prompt but its last token, as published."""
+
+
+class BoxTokensConfig(Config):
+    """`with` of `mplug2.box_tokens` and of `decoder.ground`: how a box is written as tokens."""
+
+    prefix: int = Field(default=344, ge=0)
+    """Id before the four coordinates: [unused339] of BERT's vocabulary."""
+    first: int = Field(default=345, ge=0)
+    """Id of the coordinate 0: [unused340]."""
+    steps: int = Field(default=336, ge=1)
+    """A coordinate of 1 is so many ids further; those between are its parts."""
+
+    @property
+    def end(self) -> int:
+        """The id after the last coordinate."""
+        return self.first + self.steps + 1
+
+
+class GroundingLossConfig(BoxTokensConfig):
+    """`with` of `mplug2.grounding_loss`."""
+
+    weighting: Literal["published", "meant"] = "meant"
+    """Which box weighs a sample's loss: `meant`, its own; `published`, all of the batch's, as the published code's
+    shapes have it, so that the mean is that over all pairs of samples."""
 
 
 class PromptConfig(Config):

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from composer.plugin import Layout
-from composer_mplug2.published_config import mplug2_parameters
+from composer_mplug2.published_config import mplug2_parameters, mplug_parameters
 from composer_mplug2.published_keys import clip_rules, mplug2_rules
 
 __all__ = ["LAYOUTS"]
 
 TRANSFORMS = {
-    name: f"composer_mplug2.transforms:{name}" for name in ("inflate_time", "reshape", "resize_positions")
+    name: f"composer_mplug2.transforms:{name}"
+    for name in ("inflate_time", "log_of_inverse", "reshape", "resize_positions")
 }
 
 SMALL = {"text_layers": 2, "universal_layers": 1, "fusion_layers": 2, "decoder_layers": 2}
@@ -31,6 +32,7 @@ CONFIG = {
 }
 SHAPES = {
     "inflate_time": ((4, 3, 2, 2), (4, 3, 3, 2, 2)),
+    "log_of_inverse": ((), ()),
     "reshape": ((4, 3, 1, 1, 1), (4, 3)),
     "resize_positions": ((5, 8), (10, 8)),
 }
@@ -46,6 +48,17 @@ LAYOUTS: tuple[Layout, ...] = (
         roots=("model", "module"),
         examples=(SMALL,),
         configs=(CONFIG,),
+        shapes=SHAPES,
+    ),
+    Layout(
+        "mplug",
+        "Checkpoints of mPLUG, from which mPLUG-2 was made: no universal layers, retrieval with a queue.",
+        mplug2_rules,
+        mplug_parameters,
+        TRANSFORMS,
+        roots=("model", "module"),
+        examples=({**SMALL, "universal_layers": 0},),
+        configs=({key: value for key, value in CONFIG.items() if key != "num_uni_layer"},),
         shapes=SHAPES,
     ),
     Layout(

@@ -6,7 +6,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from composer.types import Tokens
-from composer_mplug2.configs import SequenceLossConfig, SoftTokenLossConfig
+from composer_mplug2.configs import AnswerLossConfig, SequenceLossConfig, SoftTokenLossConfig
 
 __all__ = [
     "AnswerLoss",
@@ -45,7 +45,7 @@ class AnswerLoss(nn.Module):
     """Question answering: the sum over each answer's tokens, weighted, over the number of questions.
 
     logits[R, L, V], answers tokens[R, L], weights[R] (ones unless given), counts[B] answers of each question (one each
-    unless given), soft_labels[R, L - 1, V] → scalar.
+    unless given), soft_labels[R, L - 1, V], or the logits of a teacher[R, L, V] in their place → scalar.
     """
 
     def __init__(self, *, token_loss: SoftTokenLoss) -> None:
@@ -60,13 +60,23 @@ class AnswerLoss(nn.Module):
         weights: Tensor | None = None,
         counts: Tensor | None = None,
         soft_labels: Tensor | None = None,
+        teacher: Tensor | None = None,
     ) -> Tensor:
-        losses = self.per_answer(logits=logits, answers=answers, soft_labels=soft_labels)
+        losses = self.per_answer(logits=logits, answers=answers, soft_labels=soft_labels, teacher=teacher)
         questions = losses.shape[0] if counts is None else counts.shape[0]
         return (losses if weights is None else losses * weights).sum() / questions
 
-    def per_answer(self, *, logits: Tensor, answers: Tokens, soft_labels: Tensor | None = None) -> Tensor:
+    def per_answer(
+        self,
+        *,
+        logits: Tensor,
+        answers: Tokens,
+        soft_labels: Tensor | None = None,
+        teacher: Tensor | None = None,
+    ) -> Tensor:
         """The unweighted loss of every answer, [R]."""
+        if teacher is not None:
+            soft_labels = teacher[:, :-1].detach().softmax(dim=-1)
         labels = _labels(answers)[:, 1:]
         return self.token_loss(logits[:, :-1], labels, soft_labels).sum(dim=1)
 
@@ -113,7 +123,11 @@ def _token_loss(config: SoftTokenLossConfig) -> SoftTokenLoss:
     return SoftTokenLoss(alpha=config.alpha, soft_axis=config.soft_axis)
 
 
-def build_answer_loss(config: SoftTokenLossConfig) -> AnswerLoss:
+def build_answer_loss(config: AnswerLossConfig) -> AnswerLoss:
+    if config.distillation == "published":
+        return AnswerLoss(token_loss=SoftTokenLoss(alpha=0.0, soft_axis="sequence"))
+    if config.distillation == "meant":
+        return AnswerLoss(token_loss=SoftTokenLoss(alpha=config.alpha, soft_axis="vocabulary"))
     return AnswerLoss(token_loss=_token_loss(config))
 
 

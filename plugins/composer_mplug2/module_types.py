@@ -8,8 +8,11 @@ from typing import Any
 from composer.plugin import Generation, Method, ModuleType, Vocabulary
 from composer_mplug2 import signatures
 from composer_mplug2.configs import (
+    AnswerLossConfig,
+    BoxTokensConfig,
     DecoderConfig,
     FusionConfig,
+    GroundingLossConfig,
     MaskedHeadConfig,
     NormConfig,
     PromptConfig,
@@ -124,11 +127,20 @@ MODULE_TYPES: tuple[ModuleType, ...] = (
                 attribute="rank",
                 summary="The best of given answers.",
             ),
+            "ground": Method(
+                signatures.locate,
+                options=BoxTokensConfig,
+                attribute="ground",
+                summary="The likeliest box, told as four coordinate tokens.",
+            ),
         },
         "composer_mplug2.text_decoder:build_text_decoder",
         "A causal text decoder that reads a memory; its output weight is its word embeddings.",
         generation=Generation(signatures.generate, _decoder_vocabulary),
-        examples=({**SIZES, "vocabulary": 120, "positions": 24},),
+        examples=(
+            {**SIZES, "vocabulary": 120, "positions": 24},
+            {**SIZES, "vocabulary": 700, "positions": 24},
+        ),
     ),
     ModuleType(
         "mplug2.masked_lm_head",
@@ -140,7 +152,7 @@ MODULE_TYPES: tuple[ModuleType, ...] = (
     ),
     ModuleType(
         "mplug2.answer_loss",
-        SoftTokenLossConfig,
+        AnswerLossConfig,
         {
             "forward": Method(signatures.answer_loss),
             "per_answer": Method(
@@ -150,6 +162,7 @@ MODULE_TYPES: tuple[ModuleType, ...] = (
         "composer_mplug2.losses:build_answer_loss",
         "Weighted sum of each answer's token losses, over the number of questions.",
         stateless=True,
+        examples=({}, {"alpha": 0.4, "distillation": "published"}, {"alpha": 0.4, "distillation": "meant"}),
     ),
     ModuleType(
         "mplug2.caption_loss",
@@ -166,6 +179,27 @@ MODULE_TYPES: tuple[ModuleType, ...] = (
         "composer_mplug2.losses:build_masked_loss",
         "Mean loss of the masked tokens.",
         stateless=True,
+    ),
+    ModuleType(
+        "mplug2.box_tokens",
+        BoxTokensConfig,
+        {"forward": Method(signatures.box_tokens)},
+        "composer_mplug2.grounding:build_box_tokens",
+        "Write a box as a prefix and four coordinate tokens.",
+        stateless=True,
+        examples=({}, {"prefix": 4, "first": 5, "steps": 20}),
+    ),
+    ModuleType(
+        "mplug2.grounding_loss",
+        GroundingLossConfig,
+        {"forward": Method(signatures.grounding_loss)},
+        "composer_mplug2.grounding:build_grounding_loss",
+        "Loss of telling a box, weighted by how far off the likeliest one is.",
+        stateless=True,
+        examples=(
+            {"prefix": 4, "first": 5, "steps": 20},
+            {"first": 5, "steps": 20, "weighting": "published"},
+        ),
     ),
     ModuleType(
         "mplug2.strip_prompt",

@@ -7,7 +7,7 @@ from typing import Any
 
 from composer.problems import InputError
 
-__all__ = ["mplug2_parameters"]
+__all__ = ["mplug2_parameters", "mplug_parameters"]
 
 BERT = {
     "hidden": "hidden_size",
@@ -67,6 +67,14 @@ def mplug2_parameters(config: Mapping[str, Any]) -> Mapping[str, Any]:
     if "model" in parts:
         found |= _task(parts["model"])
     return found
+
+
+def mplug_parameters(config: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The same of mPLUG, whose text layers are all for text alone."""
+    bert = config.get("bert")
+    if isinstance(bert, Mapping):
+        return mplug2_parameters({**config, "bert": {"num_uni_layer": 0, **bert}})
+    return mplug2_parameters({"num_uni_layer": 0, **config} if "hidden_size" in config else config)
 
 
 def _bert(bert: Mapping[str, Any]) -> dict[str, Any]:

@@ -5,7 +5,9 @@ Scripts of the publisher drop `.bert.` and `.fusion.` from the encoders' keys wh
 
 from __future__ import annotations
 
+import re
 from collections.abc import Container, Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from composer.plugin import Rule
@@ -56,13 +58,28 @@ TEMPORAL = (
 HEAD = ((r"transform\.dense", "dense"), (r"transform\.LayerNorm", "norm"))
 
 MOMENTUM = Rule(
-    r"(visual_encoder|text_encoder|fusion_encoder|text_decoder|visn_emb_norm|visn_fc|visn_layer_norm)_m\..*",
+    r"(visual_encoder|text_encoder|fusion_encoder|text_decoder|visn_emb_norm|visn_fc|visn_layer_norm|vision_proj"
+    r"|text_proj)_m\..*",
     None,
     "momentum twin: teaches while training, answers nothing",
 )
-QUEUES = Rule(
-    r"(image_queue|text_queue|idx_queue|queue_ptr)", None, "queue of past samples: only training reads it"
+RETRIEVAL = (
+    (r"vision_proj" + END, r"vision_projection.map.\g<end>", None),
+    (r"text_proj" + END, r"text_projection.map.\g<end>", None),
+    (r"itm_head" + END, r"matching.map.\g<end>", None),
+    (r"temp", "pair.log_scale", "log_of_inverse"),
 )
+QUEUES = (
+    (r"image_queue", "pair.first_queue", None),
+    (r"text_queue", "pair.second_queue", None),
+    (r"idx_queue", "pair.groups", "reshape"),
+    (r"queue_ptr", "pair.next", None),
+)
+WITH_TWINS = re.compile(
+    r"^(\(\?:)?(?P<name>visual_encoder|text_encoder|fusion_encoder|text_decoder|visn_emb_norm|visn_fc|visn_layer_norm"
+    r"|vision_proj|text_proj)(?P<rest>\\\.\)\?)?"
+)
+"""The beginning of a pattern whose keys have a momentum twin: `text_encoder_m`, and so on."""
 CLIP_TEXT = Rule(
     r"(visual_encoder\.)?(positional_embedding|text_projection|logit_scale|(transformer|token_embedding|ln_final)\..*)",
     None,
@@ -93,14 +110,7 @@ def mplug2_rules(parameters: Mapping[str, Any]) -> tuple[Rule, ...]:
         _number(parameters, "universal_layers"),
     )
     decoder_layers = _number(parameters, "decoder_layers")
-    return (
-        MOMENTUM,
-        QUEUES,
-        POSITION_IDS,
-        DEAD_VISION_FEED_FORWARD,
-        DECODER_LATENTS,
-        FUSION_EMBEDDINGS,
-        CLIP_TEXT,
+    learned = (
         *_vision(parameters),
         Rule(r"visn_fc" + END, r"adapter.projection.\g<end>"),
         Rule(r"visn_layer_norm" + END, r"adapter.norm.\g<end>"),
@@ -113,7 +123,18 @@ def mplug2_rules(parameters: Mapping[str, Any]) -> tuple[Rule, ...]:
         *_embeddings(DECODER, "decoder"),
         *_stack(DECODER, "decoder", range(decoder_layers), BLOCK + CROSS),
         *_heads(),
+        *_retrieval(),
+    )
+    return (
+        POSITION_IDS,
+        DEAD_VISION_FEED_FORWARD,
+        DECODER_LATENTS,
+        FUSION_EMBEDDINGS,
+        CLIP_TEXT,
+        *learned,
         *TIED,
+        *_twins(learned),
+        MOMENTUM,
     )
 
 
@@ -203,6 +224,27 @@ def _heads() -> Iterable[Rule]:
         reason = "head of masked-word pre-training: this document has none"
         for pattern, target in (*HEAD, ("decoder", "words")):
             yield Rule(prefix + pattern + END, rf"{module}.{target}.\g<end>", reason, optional=True)
+
+
+def _retrieval() -> Iterable[Rule]:
+    for pattern, target, transform in RETRIEVAL:
+        yield Rule(pattern, target, "part of retrieval: this document has none", transform, optional=True)
+    for pattern, target, transform in QUEUES:
+        reason = "queue of past samples: only training reads it"
+        yield Rule(pattern, target, reason, transform, optional=True, spare=True)
+
+
+def _twins(rules: Iterable[Rule]) -> Iterable[Rule]:
+    """The same of momentum twins, for a document that declares modules `text_m`, `vision_m`, ... as averages."""
+    for rule in rules:
+        found = WITH_TWINS.match(rule.pattern)
+        if found is None or rule.target is None:
+            continue
+        dot = r"\." if found["rest"] else ""
+        pattern = f"{found['name']}_m{dot}{rule.pattern[found.end() :]}"
+        module, _, rest = rule.target.partition(".")
+        target = f"{module}_m.{rest}"
+        yield replace(rule, pattern=pattern, target=target, name=MOMENTUM.name, optional=True)
 
 
 def _number(parameters: Mapping[str, Any], name: str) -> int:

@@ -8,8 +8,11 @@ from composer.plugin import Config, GenerateOptions
 from composer.problems import InputError
 from composer.types import UNBOUNDED, Signature
 from composer_mplug2.configs import (
+    AnswerLossConfig,
+    BoxTokensConfig,
     DecoderConfig,
     FusionConfig,
+    GroundingLossConfig,
     MaskedHeadConfig,
     NormConfig,
     PromptConfig,
@@ -25,6 +28,7 @@ __all__ = [
     "RankOptions",
     "answer_loss",
     "answer_losses",
+    "box_tokens",
     "caption_loss",
     "clip",
     "decode",
@@ -32,6 +36,8 @@ __all__ = [
     "fuse",
     "fuse_grouped",
     "generate",
+    "grounding_loss",
+    "locate",
     "masked_head",
     "masked_loss",
     "picture",
@@ -148,6 +154,28 @@ def rank(config: DecoderConfig, options: RankOptions) -> Signature:
     )
 
 
+def locate(config: DecoderConfig, options: BoxTokensConfig) -> Signature:
+    """Raises InputError where the vocabulary has no such coordinates."""
+    _hold_coordinates(options, config.vocabulary)
+    return Signature({"memory": f"states[B, N, {config.hidden}]"}, {"boxes": "embedding[B, 4]"})
+
+
+def box_tokens(config: BoxTokensConfig) -> Signature:
+    return Signature({"boxes": "embedding[B, 4]"}, {"tokens": "tokens[B, 5]"})
+
+
+def grounding_loss(config: GroundingLossConfig) -> Signature:
+    ranges = {"V": (config.end, UNBOUNDED)}
+    return Signature({"logits": "logits[B, 5, V]", "boxes": "embedding[B, 4]"}, {"loss": "scalar"}, ranges)
+
+
+def _hold_coordinates(options: BoxTokensConfig, vocabulary: int) -> None:
+    if max(options.prefix + 1, options.end) > vocabulary:
+        raise InputError(
+            f"coordinates are the ids {options.first} to {options.end - 1}, and the vocabulary has {vocabulary} entries"
+        )
+
+
 def generate(config: DecoderConfig, options: GenerateOptions) -> Signature:
     """Raises InputError where a text may grow longer than the decoder has positions for."""
     if options.max_tokens > config.positions:
@@ -168,19 +196,25 @@ def masked_head(config: MaskedHeadConfig) -> Signature:
     )
 
 
-def answer_loss(config: SoftTokenLossConfig) -> Signature:
+def answer_loss(config: AnswerLossConfig) -> Signature:
     inputs = {
         "logits": "logits[R, L, V]",
         "answers": "tokens[R, L]",
         "weights": "numbers[R]?",
         "counts": "counts[B]?",
         "soft_labels": "logits[R, L - 1, V]?",
+        "teacher": "logits[R, L, V]?",
     }
     return Signature(inputs, {"loss": "scalar"}, vocabulary={"answers": "V"})
 
 
-def answer_losses(config: SoftTokenLossConfig) -> Signature:
-    inputs = {"logits": "logits[R, L, V]", "answers": "tokens[R, L]", "soft_labels": "logits[R, L - 1, V]?"}
+def answer_losses(config: AnswerLossConfig) -> Signature:
+    inputs = {
+        "logits": "logits[R, L, V]",
+        "answers": "tokens[R, L]",
+        "soft_labels": "logits[R, L - 1, V]?",
+        "teacher": "logits[R, L, V]?",
+    }
     return Signature(inputs, {"losses": "numbers[R]"}, vocabulary={"answers": "V"})
 
 

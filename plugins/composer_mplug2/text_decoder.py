@@ -10,7 +10,8 @@ from composer.types import States, Tokens
 from composer_mplug2.attention import KeyValues
 from composer_mplug2.bert import BertEmbeddings, blocks_of, initialise
 from composer_mplug2.cache import DecoderCache
-from composer_mplug2.configs import DecoderConfig
+from composer_mplug2.configs import BoxTokensConfig, DecoderConfig
+from composer_mplug2.grounding import ground
 from composer_mplug2.lm_head import TiedHead
 from composer_mplug2.masks import causal_mask, cross_mask, joined_mask, self_mask
 from composer_mplug2.ranking import rank_candidates
@@ -67,6 +68,10 @@ class TextDecoder(nn.Module):
         `ids`[B, top] index the candidates, `probabilities`[B, top] add up to one over the `top`.
         """
         return rank_candidates(self, memory, candidates, top=top)
+
+    def ground(self, *, memory: States, prefix: int, first: int, steps: int) -> Tensor:
+        """memory[B, N, D] → boxes[B, 4], (x, y, width, height) as parts of the picture."""
+        return ground(self, memory, BoxTokensConfig(prefix=prefix, first=first, steps=steps))
 
     def start(self, *, memory: States, beams: int, max_tokens: int) -> DecoderCache:
         """The cache before the first token; keys and values of the memory are made here, once.

@@ -10,7 +10,7 @@ from torch.nn import functional
 
 from composer.problems import InputError
 
-__all__ = ["inflate_time", "reshape", "resize_positions"]
+__all__ = ["inflate_time", "log_of_inverse", "reshape", "resize_positions"]
 
 
 def resize_positions(tensor: Tensor, target_shape: Sequence[int]) -> Tensor:
@@ -41,6 +41,17 @@ def inflate_time(tensor: Tensor, target_shape: Sequence[int]) -> Tensor:
     inflated = tensor.new_zeros(tuple(target_shape))
     inflated[:, :, target_shape[2] // 2] = tensor
     return inflated
+
+
+def log_of_inverse(tensor: Tensor, target_shape: Sequence[int]) -> Tensor:
+    """A temperature → the logarithm of its inverse, which is what is learned here.
+
+    Raises:
+        InputError: the temperature is not above zero.
+    """
+    if bool((tensor <= 0).any()):
+        raise InputError(f"a temperature is above zero, and this one is {tensor.flatten()[0].item():g}")
+    return -tensor.log()
 
 
 def reshape(tensor: Tensor, target_shape: Sequence[int]) -> Tensor:

@@ -24,6 +24,7 @@ NO_PORT = {
     r"(uni|v_module)\.layer\d+": "inside the universal layers; the last is `uni.out`, a port",
     r"(fusion\.)?layer\d+": "inside the fusion or the decoder",
     r"dec\.(embeddings|layer\d+)": "inside the decoder",
+    r"after\.fusion_encoder_m\.encoder\.layer\.0\..*": "inside a fusion layer that never runs, and is not built",
     r"targets": "what the caption loss compares with: the tokens that went in, less the prompt",
     r"return_logits": "`logits` less the last position, once more",
 }
@@ -38,7 +39,7 @@ def compared(case: Case, names: set[str]) -> set[str]:
     """The recorded names that a case asks for; one that a parameter counts stands for the last that was recorded."""
     found = set()
     for run in case.runs.values():
-        for written in run.compare.values():
+        for written in (*run.compare.values(), *run.after.values()):
             if isinstance(written, str):
                 found.add(written)
             elif written.last_of is None:

@@ -29,6 +29,9 @@ class Method:
     summary: str = ""
     not_exportable: str = ""
     """Why `torch.export` cannot take it, such as "its shapes depend on the values of `counts`"; empty where it can."""
+    mixes_samples: str = ""
+    """Why what it gives for a sample depends on those beside it, such as "it draws among them"; empty promises that it
+    does not."""
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
-from composer_mplug2.configs import SequenceLossConfig, SoftTokenLossConfig
+from composer_mplug2.configs import AnswerLossConfig, SequenceLossConfig
 from composer_mplug2.losses import build_answer_loss, build_caption_loss
 from composer_mplug2.masks import causal_mask, cross_mask, self_mask
 
@@ -127,7 +127,7 @@ def soft(case):
 
 def test_answer_loss(case, tokens, soft, close) -> None:
     logits = case.outputs["logits"]
-    plain, mixed = build_answer_loss(SoftTokenLossConfig()), build_answer_loss(SoftTokenLossConfig(alpha=0.4))
+    plain, mixed = build_answer_loss(AnswerLossConfig()), build_answer_loss(AnswerLossConfig(alpha=0.4))
     close(plain.per_answer(logits=logits, answers=tokens), case.outputs["lm.loss_none"])
     recorded = case.outputs["lm.loss_soft_alpha0.4"]
     close(mixed.per_answer(logits=logits, answers=tokens, soft_labels=soft), recorded)

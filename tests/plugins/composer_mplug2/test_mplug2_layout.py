@@ -144,7 +144,7 @@ def test_heads_of_pre_training_are_ignored_where_the_document_has_none(registry)
         "fusion_encoder.encoder.layer.24.output.dense.weight",
         "text_encoder.encoder.layer.0.crossattention.self.key.weight",
         "visual_encoder.visual.ln_mid.weight",
-        "itm_head.weight",
+        "vtm_head.weight",
     ],
 )
 def test_a_key_that_the_model_has_no_place_for_is_unexpected(registry, key) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
-from composer_mplug2.configs import SearchConfig, SequenceLossConfig, SoftTokenLossConfig
+from composer_mplug2.configs import AnswerLossConfig, SearchConfig, SequenceLossConfig
 from composer_mplug2.losses import build_answer_loss, build_caption_loss
 from composer_mplug2.search import Mplug2Search
 
@@ -67,7 +67,7 @@ def test_answering(golden, close, outputs_of, kind) -> None:
     for number in range(len(decoder.layers)):
         close(seen[f"layers.{number}"], case.outputs[f"dec.layer{number}"])
     close(logits, case.outputs["dec.logits"])
-    loss = build_answer_loss(SoftTokenLossConfig())
+    loss = build_answer_loss(AnswerLossConfig())
     close(loss.per_answer(logits=logits, answers=answers), case.outputs["dec.loss_per_answer"])
     weighted = loss(logits=logits, answers=answers, weights=case.inputs["weights"], counts=counts)
     close(weighted, case.outputs["loss"])

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import torch
-from composer_mplug2.configs import SequenceLossConfig, SoftTokenLossConfig
+from composer_mplug2.configs import AnswerLossConfig, SequenceLossConfig
 from composer_mplug2.losses import build_answer_loss, build_caption_loss
 from mplug2_cases import golden_path
 from safetensors.torch import load_file
@@ -39,7 +39,7 @@ def loss_of(case: Any, modules: dict[str, Any]) -> torch.Tensor:
         text=States(words.values[rows], words.mask[rows]), vision=visual, counts=counts
     )
     logits = modules["decoder"].grouped(vision=visual, text=fused, counts=counts, tokens=answers)
-    return build_answer_loss(SoftTokenLossConfig())(
+    return build_answer_loss(AnswerLossConfig())(
         logits=logits, answers=answers, weights=case.inputs["weights"], counts=counts
     )
 
