@@ -18,7 +18,7 @@ FILE, CLASS = "file", "class"
 class ClassFolders:
     """Every file below a folder's folders is a row; the folder that it lies in is its class. Hidden files are none."""
 
-    names_files = False
+    names_files = True
     columns = (FILE, CLASS)
     class_names: Mapping[str, Sequence[str]] = {}
 

@@ -16,8 +16,8 @@ from composer.recipes import DataRecipe, TaskRecipe
 __all__ = ["Defaults", "data_text", "defaults_of", "recipe_text"]
 
 BATCH = 16
-WANTED_STEPS = 600
-EPOCHS = (3, 20)
+WANTED_STEPS = 300
+EPOCHS = (3, 10)
 """The fewest and the most that are chosen unbidden."""
 FRESH, ADAPTED, TUNED = 1e-3, 3e-4, 5e-5
 """Learning rates where nothing that learns has trained weights, where adapters learn, and where trained weights do."""

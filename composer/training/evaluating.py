@@ -42,10 +42,32 @@ def evaluate(
         outputs = _answers(model, task, part, fields, lambda i, start=start: title(start + i))  # type: ignore[misc]
         predictions += predictions_of(outputs, evaluation.outputs, len(part), task)
     field = evaluation.reference
-    references = [None if field is None else samples[index][field] for index in range(len(samples))]
+    classes = _classes(model, task, evaluation, recipe)
+    references = [
+        None if field is None else _class_of(samples[index][field], classes) for index in range(len(samples))
+    ]
     shown = " and ".join(f"`{name}`" for name in evaluation.outputs)
     where = f"output {shown} of task `{task}`"
     return score_all(evaluation.metrics, (predictions, references), where, interval=interval)
+
+
+def _classes(model: Answering, task: str, evaluation: CheckedEvaluation, recipe: TaskRecipe) -> Sequence[str]:
+    """The names of the classes, where the reference is an input of named classes and the output says their numbers."""
+    if not isinstance(model, Model) or evaluation.reference is None:
+        return ()
+    kinds = {model.ports(task).outputs.get(name) for name in evaluation.outputs}
+    inputs = model.report.tasks[task].inputs
+    named = [name for name in inputs if recipe.fields.get(name, name) == evaluation.reference]
+    item = inputs[named[0]] if named else None
+    if item is None or item.modality.classes is None or kinds & {"text", "ranking"}:
+        return ()
+    found: Sequence[str] = item.modality.classes(item.config)
+    return found
+
+
+def _class_of(value: object, classes: Sequence[str]) -> object:
+    """The number of a class that is given by its name."""
+    return classes.index(str(value)) if classes and str(value) in classes else value
 
 
 def scores_of(found: Sequence[Score], samples: int) -> dict[str, Any]:

@@ -199,6 +199,12 @@ def _begin(prepared: Prepared, places: Places, display: Display) -> dict[str, in
     for own in prepared.own.values():
         for note in own.notes:
             display.line(note)
+    for task in prepared.own:
+        scored = prepared.evaluations.get(task)
+        if prepared.splits[task] and (scored is None or not scored.metrics):
+            display.line(
+                f"nothing of task `{task}` is scored: say in its `evaluation` which output, and by which metrics"
+            )
     if (made := prepared.defaults) is not None:
         recipe = prepared.recipe
         (entry,) = recipe.tasks.values()

@@ -140,3 +140,14 @@ def test_what_cannot_be_done_is_said(folder: Path, options: dict[str, Any], key:
         read({"files": "a.jsonl", **options})
     assert said in str(caught.value)
     assert caught.value.key == (key,)
+
+
+def test_numbers_of_classes_are_scored_against_their_names(folder: Path) -> None:
+    from composer.training import train_document
+
+    text = Path("points.yaml").read_text()
+    Path("points.yaml").write_text(text.replace("outputs: {color: best.name}", "outputs: {scores: scores}"))
+    write("a.jsonl", [{"point": [9 * (n % 2), n / 60], "truth": COLORS[n % 2]} for n in range(60)])
+    data = {"files": "a.jsonl", "validation_share": 0.3}
+    record = train_document("points.yaml", out="out", data=data, epochs=20, batch=8, learning_rate=0.3)
+    assert record["scores"]["validation"]["sort"]["accuracy"] == 1.0
