@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
+import torch
 
 from composer.execution.host_values import finite
 from composer.execution.inputs import host_inputs, to_tensors
@@ -95,7 +96,7 @@ class SampleData:
             encoded[name] = encode(self.inputs, name, values, self._titles(chosen, name), others)
         self.inputs.hold_together(encoded, grouped=by is not None)
         return {
-            name: {port: to_tensors(value) for port, value in ports.items()}
+            name: {port: to_tensors(value, dtype=torch.float32) for port, value in ports.items()}
             for name, ports in encoded.items()
         }
 
