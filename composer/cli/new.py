@@ -1,4 +1,8 @@
-"""Write a first document to start from, and with --recipe how to train it: small, complete, explained line by line."""
+"""Write a first document to start from, and with --recipe how to train it: small, complete, explained line by line.
+
+composer new my.yaml --recipe
+composer new pets.yaml --data pictures
+"""
 
 from __future__ import annotations
 
@@ -6,13 +10,15 @@ import argparse
 import json
 import re
 import shlex
+from collections.abc import Sequence
 from pathlib import Path
 
-from composer.cli.output import say
+from composer.cli.output import complain, say
 
 __all__ = ["configure", "run"]
 
 _OTHER_VALUES = {"true", "false", "null", "yes", "no", "on", "off", "y", "n"}
+SHOWN_CLASSES = 5
 TEMPLATES = Path(__file__).parent / "templates"
 
 
@@ -30,6 +36,17 @@ def configure(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="also write the recipe that trains it, where `composer train` looks for it: training/FILE beside it",
     )
+    parser.add_argument(
+        "--data",
+        metavar="DATA",
+        help="write a classifier for these data, with their classes in it: a folder with a folder of pictures for each "
+        "class, or a table of pictures or texts",
+    )
+    parser.add_argument(
+        "--label",
+        metavar="COLUMN",
+        help="the column of the class in a table (default: label, class, category, target)",
+    )
 
 
 def run(args: argparse.Namespace) -> int:
@@ -41,6 +58,11 @@ def run(args: argparse.Namespace) -> int:
         raise InputError(f"{path} is not a name for a document: end it with .yaml")
     written = shlex.quote(str(path))
     recipe = path.parent / "training" / f"{path.stem}.yaml"
+    if args.label is not None and args.data is None:
+        complain("--label belongs to --data")
+        return 2
+    if args.data is not None:
+        return _classifier(args)
     if args.recipe:
         refuse_existing(recipe)
     words = {"NAME": _yaml(path.stem), "FILE": shlex.quote(path.name)}
@@ -58,6 +80,68 @@ def run(args: argparse.Namespace) -> int:
         next_.append(f"train {written} --out trained")
     say("next: " + "\n      ".join(f"composer {line}" for line in next_))
     return 0
+
+
+def _classifier(args: argparse.Namespace) -> int:
+    """Write a classifier with the classes of data."""
+    from composer.cli.scaffold import refuse_existing, write_file
+    from composer.data.seen_classes import see_classes
+
+    path: Path = args.path
+    refuse_existing(path)
+    seen = see_classes(args.data, args.label)
+    taken = "photo" if seen.pictures else "text"
+    value, label = (_identifier(seen.value, taken), _identifier(seen.label, "label"))
+    words = {
+        "NAME": _yaml(path.stem),
+        "FILE": shlex.quote(path.name),
+        "CLASSES": f"[{', '.join(map(_in_list, seen.classes))}]",
+        "COUNT": str(len(seen.classes)),
+        "INPUT": value,
+        "LABEL": label if label != value else f"{label}_class",
+    }
+    template = "pictures.yaml.template" if seen.pictures else "texts.yaml.template"
+    write_file(path, TEMPLATES / template, words)
+    say(f"wrote {path}: {len(seen.classes)} classes ({_shown(seen.classes)})")
+    written, data = shlex.quote(str(path)), shlex.quote(args.data)
+    mapped = "".join(
+        f" --map {name}={shlex.quote(column)}"
+        for name, column in ((words["INPUT"], seen.value), (words["LABEL"], seen.label))
+        if name != column and not Path(args.data).is_dir()
+    )
+    weights = shlex.quote(f"{path.stem}.safetensors")
+    what = "PICTURE" if seen.pictures else "TEXT"
+    next_ = [
+        f"check {written}",
+        f"train {written} --data {data}{mapped}",
+        f"run {written} --weights {weights} {words['INPUT']}={what}",
+    ]
+    say("next: " + "\n      ".join(f"composer {line}" for line in next_))
+    return 0
+
+
+def _identifier(name: str, otherwise: str) -> str:
+    """A column as the name of an input; another one where it could not be one."""
+    return (
+        name
+        if re.fullmatch(r"[a-z][a-z0-9_]*", name, re.ASCII) and name.lower() not in _OTHER_VALUES
+        else otherwise
+    )
+
+
+def _in_list(name: str) -> str:
+    """A name as YAML reads it in a list."""
+    return (
+        name
+        if re.fullmatch(r"[A-Za-z][\w -]*[\w-]|[A-Za-z]", name, re.ASCII)
+        and name.lower() not in _OTHER_VALUES
+        else json.dumps(name, ensure_ascii=False)
+    )
+
+
+def _shown(classes: Sequence[str]) -> str:
+    more = ", ..." if len(classes) > SHOWN_CLASSES else ""
+    return ", ".join(classes[:SHOWN_CLASSES]) + more
 
 
 def _yaml(name: str) -> str:

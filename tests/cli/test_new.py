@@ -67,3 +67,59 @@ def test_whatever_the_file_is_called_its_document_is_right(
     suggested = shlex.split(made.out.split("next: ")[1].splitlines()[0])
     assert suggested[:2] == ["composer", "check"]
     assert composer(*suggested[1:]).code == 0
+
+
+def test_a_classifier_has_the_classes_of_its_data(composer, tmp_path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("train/yes/1.png", "train/no/2.png", "test/12/3.png"):
+        Path("pictures", name).parent.mkdir(parents=True, exist_ok=True)
+        Path("pictures", name).write_bytes(b"")
+    made = composer("new", "my model.yaml", "--data", "pictures")
+    assert (made.code, made.err) == (0, "")
+    assert "3 classes (12, no, yes)" in made.out
+    assert 'classes: ["12", "no", "yes"]' in Path("my model.yaml").read_text()
+    assert composer("check", "my model.yaml").code == 0
+
+
+@pytest.mark.parametrize(
+    ("text", "options", "classes"),
+    [
+        ("text,label\nx y,b\nz,a\n", [], "2 classes (a, b)"),
+        ("id,review,stars\n1,good,5\n2,bad,1\n3,so,10\n", ["--label", "stars"], "3 classes (1, 5, 10)"),
+        ("A b,Mood!\nx,up\ny,down\n", ["--label", "Mood!"], "2 classes (down, up)"),
+    ],
+)
+def test_a_table_of_texts(
+    composer, tmp_path, monkeypatch, text: str, options: list[str], classes: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("a.csv").write_text(text)
+    made = composer("new", "a.yaml", "--data", "a.csv", *options)
+    assert (made.code, made.err) == (0, "")
+    assert classes in made.out
+    assert composer("check", "a.yaml").code == 0
+    train = next(line.split("composer ")[1] for line in made.out.splitlines() if "train a.yaml" in line)
+    done = composer(*shlex.split(train), "--check", "--set", "hidden=8")
+    assert done.code == 0, done.err
+
+
+@pytest.mark.parametrize(
+    ("text", "options", "said"),
+    [
+        ("text,mood\nx,a\n", [], "name the column of the class with --label"),
+        ("text,label\nx,a\ny,a\n", [], "has one class, `a`"),
+        ("text,label\nx,a\n", ["--label", "lable"], "did you mean `label`"),
+        ("n,label\n", [], "a.csv has no rows"),
+        (None, [], "does not exist"),
+    ],
+)
+def test_data_without_classes_are_one_error(
+    composer, tmp_path, monkeypatch, text: str | None, options: list[str], said: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    if text is not None:
+        Path("a.csv").write_text(text)
+    done = composer("new", "a.yaml", "--data", "a.csv", *options)
+    assert (done.code, Path("a.yaml").exists()) == (1, False)
+    assert said in done.err
+    assert composer("new", "a.yaml", "--label", "x").code == 2

@@ -227,6 +227,9 @@ TRAINED = [
 ]  # fmt: skip
 
 OWN = [
+    Step("new colors.yaml --data shades.csv --label shade", "2 classes (blue, red)"),
+    Step("check colors.yaml", "no problems"),
+    Step("train colors.yaml --data shades.csv --map label=shade --check", "no input `label`", code=1),
     Step(
         "train own.yaml:sort --data train=own.csv --data validation=more.csv --map color=shade --id name "
         "--media-root . --bad-rows skip --absent-classes allow --write-recipe training/written.yaml --epochs 2",

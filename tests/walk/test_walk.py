@@ -164,6 +164,7 @@ def test_a_document_is_trained_on_rows_of_ones_own(walk) -> None:
     )
     Path("own.csv").write_text(f"name,point,shade,part\n{own}", encoding="utf-8")
     Path("more.csv").write_text('name,point,shade\nm1,"[9, 9]",red\nm2,"[9, 8]",blue\n', encoding="utf-8")
+    Path("shades.csv").write_text("text,shade\nas the sky,blue\nas a rose,red\n", encoding="utf-8")
     Path("own.yaml").write_text(CODES["C412"].files["points.yaml"], encoding="utf-8")
     take(walk, OWN)
 
