@@ -19,7 +19,9 @@ if TYPE_CHECKING:
 __all__ = ["look_through", "looked_through"]
 
 MOST_FILES = 20_000
-"""Of more rows, the files of so many are decoded now, spread over all; those of others when their turn comes."""
+"""Of more rows of training, the files of so many are decoded now, spread over all; those of others when their turn
+comes."""
+TRAINED = "train"
 ROWS_AT_ONCE = 64
 SHOWN_CLASSES = 8
 
@@ -45,7 +47,7 @@ def look_through(
         if bad:
             own.placed.leave_out(split, bad)
     own.hold_good()
-    for split in [name for name in ("train",) if name not in own.splits]:
+    for split in [name for name in (TRAINED,) if name not in own.splits]:
         raise DataError(f"split `{split}` has 0 rows that can be used", "C414", "files")
     looking.hold_classes()
 
@@ -85,7 +87,7 @@ class _Looking:
         }
 
     def split(self, samples: OwnSamples) -> Iterator[tuple[range, dict[int, BadRow]]]:
-        step = max(1, -(-len(samples) // MOST_FILES))
+        step = max(1, -(-len(samples) // MOST_FILES)) if samples.split == TRAINED else 1
         parts = [
             range(start, min(start + ROWS_AT_ONCE, len(samples)))
             for start in range(0, len(samples), ROWS_AT_ONCE)
@@ -97,7 +99,7 @@ class _Looking:
                 for numbers, (faults, found) in zip(
                     parts, pool.map(lambda part: self._part(samples, part, step), parts), strict=True
                 ):
-                    if samples.split == "train":
+                    if samples.split == TRAINED:
                         for name, counts in found.items():
                             self.classes[name].update(counts)
                     yield numbers, faults

@@ -70,6 +70,10 @@ class OwnRows:
         if self.placed.bad:
             yield f"left out: {told(self.placed.bad, self.placed.rows)}"
 
+    def leave_out_late(self, title: str, reason: str) -> None:
+        """Keep in mind that a row could not be used when its turn came."""
+        self.late.setdefault(title, BadRow(title, None, reason.removeprefix(f"{title}, ")))
+
     def hold_good(self) -> None:
         """Raise DataError (C412) where rows are at fault and are not to be left out, or are too many."""
         bad, rows = self.placed.bad, self.placed.rows

@@ -9,11 +9,12 @@ from typing import Any
 import numpy as np
 import torch
 
+from composer.data import OwnRows
 from composer.execution.host_values import finite
 from composer.execution.inputs import host_inputs, to_tensors
 from composer.plan import Plan
 from composer.plugin import Registry
-from composer.problems import ComposerError
+from composer.problems import ComposerError, InputError
 from composer.recipes import TaskRecipe
 from composer.training.encoding import encode
 from composer.training.protocol import Batch
@@ -76,6 +77,33 @@ class SampleData:
 
     def _batch(self, epoch: int, index: int) -> Batch:
         groups = self._of_batch(epoch, index)
+        try:
+            return self._encoded(groups, epoch)
+        except InputError:
+            usable = self._usable(groups, epoch)
+            if not usable or usable == groups:
+                raise
+            return self._encoded(usable, epoch)
+
+    def _usable(self, groups: list[list[int]], epoch: int) -> list[list[int]]:
+        """The groups without the samples that cannot be used, where the user lets these be left out."""
+        own = self.source.samples
+        if not isinstance(own, OwnRows) or not own.skips:
+            return groups
+        drawn, found = self.drawn(epoch), []
+        for group in groups:
+            kept = []
+            for number in group:
+                try:
+                    self._encoded([[number]], epoch)
+                except InputError as error:
+                    own.leave_out_late(drawn.title(number), str(error))
+                else:
+                    kept.append(number)
+            found += [kept] if kept else []
+        return found
+
+    def _encoded(self, groups: list[list[int]], epoch: int) -> Batch:
         drawn = self.drawn(epoch)
         samples = {i: drawn[i] for group in groups for i in group}
         firsts = [group[0] for group in groups]

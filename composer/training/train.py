@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from composer.data.data_faults import told
 from composer.evaluation.scoring import Score
 from composer.execution import load
 from composer.files import sha256_of
@@ -136,6 +137,9 @@ def train_document(
     finally:
         files.log.close()
         display.close()
+    for own in prepared.own.values():
+        if own.late:
+            display.line(f"left out on the way: {told(list(own.late.values()), own.placed.rows)}")
     written = prepared.written
     metadata = written.metadata(places.weights.parent)
     save_weights(prepared.programs.modules_by_name, places.weights, metadata, leave_out=written.left_out)

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from composer.problems import DocumentError, InputError
+from composer.problems import ComposerError, DocumentError, InputError
 from composer.training import check_training, train_document
 
 GOOD = 'point,truth\n"[1, 2]",red\n"[3, 1]",blue\n"[0, 2]",red\n"[4, 1]",blue\n'
@@ -216,3 +216,21 @@ def test_pictures_in_folders_train_and_the_answer_is_a_word(pictures: Path) -> N
     assert record["data"]["sort"]["columns"] == {"photo": "file", "truth": "class"}
     model = composer.load("pictures.yaml", weights="out.safetensors")
     assert model.run("sort", photo="photos/cat/0.png")["name"] in ("cat", "dog")
+
+
+def test_a_picture_found_out_late_is_left_out_and_told(
+    pictures: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from composer.data import looking_through
+
+    monkeypatch.setattr(
+        looking_through, "MOST_FILES", 1
+    )  # of the files of training, the first alone is decoded early
+    (pictures / "photos" / "dog" / "3.png").write_bytes(b"")
+    data = {"files": "photos", "bad_rows": "skip"}
+    record = train_document("pictures.yaml", out="out", data=data, epochs=1, batch=4)
+    left_out = record["data"]["sort"]["left_out"]
+    assert left_out["rows"] == 1
+    assert left_out["first"][0].startswith("photos/dog/3.png")
+    with pytest.raises(ComposerError, match=r"photos/dog/3\.png, column `file`"):
+        train_document("pictures.yaml", out="other", data="photos", epochs=1, batch=4)
