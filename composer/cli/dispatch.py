@@ -27,6 +27,7 @@ COMMANDS = {
     "lock": "pin the versions and the weight files of a document",
     "import": "write a checkpoint anew as safetensors, under the names of a layout",
     "train": "train a document on its tasks together",
+    "evaluate": "score a task on your data, with intervals; compare two runs",
     "compile": "compile tasks into one verified artifact",
     "inspect": "print what an artifact holds",
     "verify": "run an artifact's recorded samples on this machine",

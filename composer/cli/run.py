@@ -14,8 +14,8 @@ from collections.abc import Mapping
 from textwrap import indent
 from typing import TYPE_CHECKING, Any
 
+from composer.cli.answering_model import answering_model
 from composer.cli.options import (
-    WEIGHTS_FLAGS,
     add_device,
     add_dtype,
     add_json,
@@ -24,15 +24,9 @@ from composer.cli.options import (
     add_threads,
     add_weights,
     assignment,
-    checked_with_files,
-    report_loading,
     seed_of,
-    seeded_weights,
-    settings_of,
     split_task,
     use_threads,
-    weights_of,
-    whole_misfit,
 )
 from composer.cli.output import complain, print_json, remark, say
 from composer.cli.rankings import RANKING, ranking_table
@@ -93,7 +87,7 @@ def run(args: argparse.Namespace) -> int:
     document, task = split_task(args.task)
     if args.rows is not None:
         hold_places(args)
-    with _loaded(args, document, task) as model:
+    with answering_model(args, document, task) as model:
         name = model.only_task() if task is None else task
         code = _answer(args, model, name) if args.rows is None else answer_rows(args, model, name)
         if (fusing := getattr(model, "fusing", None)) is not None:
@@ -146,52 +140,6 @@ def _timing(args: argparse.Namespace, model: Answering) -> Timing | None:
     from composer.execution import Timing
 
     return Timing(model.device)
-
-
-def _loaded(args: argparse.Namespace, document: str, task: str | None) -> Answering:
-    """A compiled artifact where there is one at the path, otherwise the document's live model."""
-    from composer_compile.artifact.container import is_artifact
-
-    args.seed_used = False
-    if is_artifact(document):
-        return _artifact(args, document)
-    report = checked_with_files(args, document, task)
-    from composer import execution
-
-    with whole_misfit(args), seeded_weights(args):
-        model = execution.load(
-            report,
-            **weights_of(args),
-            settings=settings_of(args),
-            device=args.device,
-            dtype=args.dtype,
-            tasks=None if task is None else [task],
-            fuse=args.fuse,
-            registry=report.registry,
-        )
-    report_loading(args, model.loading)
-    return model
-
-
-def _artifact(args: argparse.Namespace, path: str) -> Answering:
-    from composer_compile import load
-
-    from composer.problems import InputError
-
-    given = {
-        **{flag: getattr(args, name) for flag, name in WEIGHTS_FLAGS.items()},
-        "--loading-report": args.loading_report,
-        "--locked": args.locked,
-        "--dtype": args.dtype,
-        "--fuse": args.fuse,
-        "--set": args.settings,
-    }
-    fixed = [name for name, value in given.items() if value]
-    if fixed:
-        raise InputError(
-            f"{path} is a compiled artifact, so {' and '.join(fixed)} cannot be given: compile it again"
-        )
-    return load(path, device=args.device)
 
 
 def _written(outputs: Mapping[str, Any], kinds: Mapping[str, str]) -> str:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from composer.execution import Answering
     from composer.rows import RowsSummary
 
-__all__ = ["add_rows", "answer_rows", "collected", "hold_places", "misused"]
+__all__ = ["add_reading", "add_rows", "answer_rows", "collected", "hold_places", "misused"]
 
 ONLY_ROWS = {
     "--out": "out",
@@ -47,38 +47,13 @@ def add_rows(parser: argparse.ArgumentParser) -> None:
         help="where the answers go, in the order of the rows (.jsonl, .csv, .tsv, .parquet; default: standard output); "
         "however it ends, the same command goes on where it was",
     )
-    rows.add_argument(
-        "--map",
-        dest="columns",
-        metavar="INPUT=COLUMN",
-        type=assignment,
-        action="append",
-        default=[],
-        help="the column that an input reads, where it has another name; several make the list of an input that takes "
-        "one, and prompt.question=COLUMN is an entry of a map",
-    )
-    rows.add_argument("--id", metavar="COLUMN", help="the column that names a row (default: id, or the file)")
+    add_reading(rows)
     rows.add_argument(
         "--keep",
         metavar="COLUMN",
         action="append",
         default=[],
         help="a column that is copied beside the answers; may be repeated",
-    )
-    rows.add_argument(
-        "--batch-size", type=positive, metavar="N", help="rows that are answered at once (default: 16)"
-    )
-    rows.add_argument(
-        "--workers",
-        type=whole,
-        metavar="N",
-        help="threads that read rows while the task runs (default: up to 4 for files, 1 for texts; 0: read between)",
-    )
-    rows.add_argument(
-        "--media-root",
-        metavar="DIR",
-        type=Path,
-        help="where paths in rows begin, and what they may not leave (default: the folder of the file of rows)",
     )
     rows.add_argument(
         "--overwrite",
@@ -94,6 +69,36 @@ def add_rows(parser: argparse.ArgumentParser) -> None:
         "--retry",
         action="store_true",
         help="ask rows again that failed, and keep the answers of the others",
+    )
+
+
+def add_reading(rows: argparse._ArgumentGroup) -> None:
+    """How rows are read and answered, as `composer evaluate` does it too."""
+    rows.add_argument(
+        "--map",
+        dest="columns",
+        metavar="INPUT=COLUMN",
+        type=assignment,
+        action="append",
+        default=[],
+        help="the column that an input reads, where it has another name; several make the list of an input that takes "
+        "one, and prompt.question=COLUMN is an entry of a map",
+    )
+    rows.add_argument("--id", metavar="COLUMN", help="the column that names a row (default: id, or the file)")
+    rows.add_argument(
+        "--batch-size", type=positive, metavar="N", help="rows that are answered at once (default: 16)"
+    )
+    rows.add_argument(
+        "--workers",
+        type=whole,
+        metavar="N",
+        help="threads that read rows while the task runs (default: up to 4 for files, 1 for texts; 0: read between)",
+    )
+    rows.add_argument(
+        "--media-root",
+        metavar="DIR",
+        type=Path,
+        help="where paths in rows begin, and what they may not leave (default: the folder of the file of rows)",
     )
 
 

@@ -97,7 +97,7 @@ class BoundMetric:
         if interval and count > 1 and math.isfinite(value):
             drawn = {"seed": seed, "confidence": confidence, "resamples": resamples}
             if values is None:
-                method, found = "bootstrap", resampled(self._redrawn(pairs), count, **drawn)  # type: ignore[arg-type]
+                method, found = "bootstrap", resampled(self.redrawn(pairs), count, **drawn)  # type: ignore[arg-type]
             elif metric.combine is None and is_share(values):
                 method, found = "exact", exact_share(int(values.sum()), count, confidence)
             else:
@@ -121,7 +121,7 @@ class BoundMetric:
             return ()
         return values.tolist() if values.ndim == 1 else [self.combined(row) for row in values]
 
-    def _redrawn(self, pairs: Pairs) -> Callable[[Sequence[int]], float]:
+    def redrawn(self, pairs: Pairs) -> Callable[[Sequence[int]], float]:
         """The score of samples by their numbers; not a number where the metric has none for them."""
 
         def score(chosen: Sequence[int]) -> float:

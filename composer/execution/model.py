@@ -26,7 +26,7 @@ from composer.execution.slot_values import TaskValues
 from composer.execution.start import Start, chosen_layout
 from composer.execution.task_reader import TaskReader
 from composer.execution.text_stream import TextStream
-from composer.graph import Checked, CheckedModule, Report, check
+from composer.graph import Checked, CheckedEvaluation, CheckedModule, Report, check
 from composer.language import Source
 from composer.plan import Plan, plan_objective, plan_task
 from composer.plugin import Registry, load_registry
@@ -115,6 +115,12 @@ class Model:
         runner.program.in_place.to(self.device, self.dtype)
         use_fastest_linears(runner.program.in_place)
         return runner
+
+    def evaluation(self, task: str, /) -> CheckedEvaluation:
+        """What the document says of how a task is scored, and what is plain of that; perhaps nothing."""
+        from composer.graph.evaluations import plain_evaluation
+
+        return plain_evaluation(self.report.tasks[self._known(task)], self.report.registry)
 
     def only_task(self) -> str:
         """The task, where there is only one; raises InputError listing them otherwise."""

@@ -14,7 +14,15 @@ from composer.language.yaml_nodes import compose
 from composer.problems import DocumentError, Findings, Note, Place, Problem, YamlPath
 from composer.problems.suggest import listed, suggest
 
-__all__ = ["COMMAND_LINE", "Parameters", "apply_settings", "key_of_parameter", "removal", "wrong_type"]
+__all__ = [
+    "COMMAND_LINE",
+    "Parameters",
+    "apply_settings",
+    "key_of_parameter",
+    "read_value",
+    "removal",
+    "wrong_type",
+]
 
 COMMAND_LINE = "<command line>"
 
@@ -89,7 +97,7 @@ def removal(message: str, place: Place) -> tuple[str, tuple[Note, ...], tuple[st
     return f"{message}: {place.file}:{place.line} removes it", (Note(place, "removed here"),), helps
 
 
-def _parsed(text: str) -> Any:
+def read_value(text: str) -> Any:
     """A text of the command line as a YAML value; what is none stays a text."""
     try:
         if text.startswith(("[", "{")):
@@ -118,7 +126,7 @@ def apply_settings(parameters: Parameters, settings: Mapping[str, Any], source_t
             continue
         parameters.used.add(name)
         textual = isinstance(given, str) and not isinstance(parameters.values[name], str)
-        value = _parsed(given) if textual else given
+        value = read_value(given) if textual else given
         problem = wrong_type(name, parameters.values[name], value, place, parameters.places[name], "--set ")
         if problem is not None:
             parameters.findings.add(problem)

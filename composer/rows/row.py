@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from composer.problems import InputError
 
@@ -52,6 +52,7 @@ class RowAnswer:
         return "" if self.error is None else self.error.reason
 
 
+@runtime_checkable
 class RowSource(Protocol):
     """Where rows come from. Read as a stream: a file of any size takes the memory of one row."""
 

@@ -55,8 +55,10 @@ def _told(value: object) -> str:
     return repr(value) if isinstance(value, (bytes, Path)) else type(value).__name__
 
 
-def opened(rows: str | Path | Iterable[Mapping[str, object]]) -> RowSource:
+def opened(rows: str | Path | RowSource | Iterable[Mapping[str, object]]) -> RowSource:
     """The rows of a file, of a pattern of files, or of Python. Raises InputError for what holds none."""
+    if isinstance(rows, RowSource):
+        return rows
     if not isinstance(rows, (str, Path)):
         return GivenRows(rows)
     path, text = Path(rows), str(rows)

@@ -6,7 +6,7 @@ import hashlib
 import json
 import time
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
@@ -23,7 +23,7 @@ from composer.rows.rows_asked import Asked
 
 __all__ = ["RowsSummary", "Watching", "answer_rows", "run_rows"]
 
-Rows = str | Path | Iterable[Mapping[str, object]]
+Rows = str | Path | RowSource | Iterable[Mapping[str, object]]
 
 
 @dataclass(frozen=True)
@@ -124,12 +124,13 @@ def run_rows(
     resume: bool = False,
     retry: bool = False,
     watching: Watching | None = None,
+    only: Collection[str] | None = None,
 ) -> RowsSummary:
     """Answer many rows into a file (.jsonl, .csv, .tsv, .parquet), in the order of the rows.
 
     However it ends, the same call goes on where it was. `overwrite` begins anew; `resume` goes on although the file of
     rows has changed, as where rows came to its end, or another device answers; `retry` asks rows that failed again.
-    The others are those of `answer_rows`.
+    `only` names the outputs that are written, where that is not all of them. The others are those of `answer_rows`.
 
     Raises:
         InputError: beside what `answer_rows` raises, for a file of answers that belongs to another run or cannot be
@@ -140,12 +141,13 @@ def run_rows(
     AnswersFile.check_free(path, overwrite=overwrite)
     if isinstance(rows, (str, Path)) and path.exists() and path.resolve() == Path(rows).resolve():
         raise InputError(f"{path} holds the rows themselves: name another file for the answers")
-    format = format_of(path, tuple(model.ports(name).outputs), tuple(keep))
+    written = tuple(model.ports(name).outputs) if only is None else tuple(only)
+    format = format_of(path, written, tuple(keep))
     source = opened(rows)
     runner = RowRunner(model, name, batch_size=batch_size, workers=workers, seed=seed)
     mapped = _mapped(source, runner, name, columns, constants, id, keep, media_root)
     total, digest = source.survey()
-    asked = _asked(model, name, source, mapped, digest, seed)
+    asked = _asked(model, name, source, mapped, digest, seed, only)
     with AnswersFile(path, format, asked, overwrite=overwrite, resume=resume, retry=retry) as answers:
         if total is not None and answers.written > total:
             raise InputError(
@@ -163,7 +165,7 @@ def run_rows(
                 mapped.asked(row) for row in source.rows(answers.written) if not answers.is_done(row.number)
             )
             for batch in runner.answers(left):
-                answers.add(batch)
+                answers.add(batch if only is None else [_narrowed(each, written) for each in batch])
                 if watching is not None:
                     watching.answered(batch)
             answers.add(())
@@ -214,12 +216,19 @@ def _mapped(
 
 
 def _asked(
-    model: Answering, task: str, source: RowSource, mapped: ColumnMap, digest: str, seed: int | None
+    model: Answering,
+    task: str,
+    source: RowSource,
+    mapped: ColumnMap,
+    digest: str,
+    seed: int | None,
+    only: Collection[str] | None,
 ) -> Asked:
     from importlib.metadata import version
 
     return Asked(
         {
+            **({} if only is None else {"outputs": list(only)}),
             "composer": version("multimodal-composer"),
             "task": task,
             "model": model.fingerprint(task),
@@ -236,6 +245,10 @@ def _asked(
             "kept": list(mapped.kept),
         }
     )
+
+
+def _narrowed(answer: RowAnswer, outputs: Collection[str]) -> RowAnswer:
+    return replace(answer, outputs={name: answer.outputs[name] for name in outputs if name in answer.outputs})
 
 
 def _told(value: object) -> object:

@@ -13,6 +13,7 @@ __all__ = [
     "COMPARED",
     "COMPARISONS",
     "COMPILED",
+    "EVALUATED",
     "FIRST_HOUR",
     "LOCKED",
     "MOVED",
@@ -262,6 +263,24 @@ ROWS = [
     Step(f"run quickstart:image-caption --rows '{QUESTIONS.parent}/*.png' --out captions.tsv", "1 row answered"),
 ]  # fmt: skip
 
+KNOWN = f"--data known.csv --reference answer --media-root {QUESTIONS.parent}"
+EVALUATED = [
+    Step(f"evaluate quickstart:image-qa {KNOWN} --out scores/a --batch-size 2 --workers 0 --id id --threads 1",
+         "1.0000"),
+    Step(f"evaluate quickstart:image-qa {KNOWN} --out scores/a --resume --worst 1", "(3 rows were answered before)"),
+    Step(f"evaluate quickstart:image-qa {KNOWN} --out scores/b --map question=id --overwrite --device cpu"
+         " --metric same=core.exact_match,ignore_case=true --output answer --json", '"same"', json=True),
+    Step(f"evaluate quickstart:image-qa {KNOWN} --out scores/b --map question=id --retry --resamples 50 --draws 3"
+         " --metric core.exact_match --against scores/a", "it cannot be told which is better"),
+    Step("evaluate --against scores/a scores/b --json", '"left_out": 0', json=True),
+    Step(f"evaluate first.yaml {KNOWN} --weights initial {SMALL} --dtype bfloat16 --seed 1", "core.exact_match"),
+    Step("evaluate quickstart:image-qa --data easy-vqa.questions --with pictures=2 --split test --reference answer",
+         "easy-vqa.questions (test)"),
+    Step(f"evaluate quickstart:image-qa {KNOWN} --locked", "there is no quickstart.lock", code=1),
+    Step(f"evaluate quickstart:image-qa {KNOWN} --loading-report --layout none", "none", code=1),
+    Step(f"evaluate quickstart:image-qa {KNOWN} --weights quickstart --root ema --init decoder", "ema", code=1),
+]  # fmt: skip
+
 COMPARISONS = [
     Step("diff mplug2:video-qa mplug2:image-qa --picture difference.svg", "modules: 7 same"),
     Step("diff quickstart mplug2 --json --exit-code", '"only in B"', json=True, code=1),
@@ -290,6 +309,7 @@ ALL = [
     *TRAINED,
     *OWN,
     *ROWS,
+    *EVALUATED,
     *COMPARISONS,
     *COMPARED,
 ]

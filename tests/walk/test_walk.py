@@ -23,6 +23,7 @@ from .steps import (
     COMPARED,
     COMPARISONS,
     COMPILED,
+    EVALUATED,
     FIRST_HOUR,
     LOCKED,
     MOVED,
@@ -94,6 +95,17 @@ def test_many_rows(walk) -> None:
     take(walk, ROWS)
     answers = [json.loads(line) for line in Path("answers.jsonl").read_text(encoding="utf-8").splitlines()]
     assert [each["row"] for each in answers] == [1, 2, 3, 4]
+
+
+def test_tasks_are_scored_and_runs_compared(walk) -> None:
+    pytest.importorskip("easy_vqa", reason="needs multimodal-composer[train]")
+    Path("known.csv").write_text(
+        "id,image,question,answer\nc,picture.png,is there a circle?,yes\ns,picture.png,what shape is it?,rectangle\n"
+        "r,picture.png,is there a red shape?,no\n"
+    )
+    if not Path("first.yaml").exists():
+        take(walk, FIRST_HOUR[:1])
+    take(walk, EVALUATED)
 
 
 def test_plans_need_no_weights(walk) -> None:

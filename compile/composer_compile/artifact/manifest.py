@@ -221,6 +221,26 @@ class Output(_Entry):
     """The named values that it is made of, one per field of the kind; null for a field that is absent."""
 
 
+class MetricEntry(_Entry):
+    """A metric that scores a task."""
+
+    uses: str
+    """Id of a registered metric."""
+    config: dict[str, Any]
+    """Its config."""
+
+
+class EvaluationEntry(_Entry):
+    """How well the task does, as its document says or as is plain; only scoring reads it."""
+
+    outputs: list[str]
+    """The outputs that are scored together; none where that is not plain."""
+    reference: Union[str, None]
+    """What they are compared with: an input of the objective, or a column of the data; null where it is not plain."""
+    metrics: dict[str, MetricEntry]
+    """Name of a score to its metric."""
+
+
 class Task(_Entry):
     """A task, ready to run."""
 
@@ -242,6 +262,8 @@ class Task(_Entry):
     """What runs, in order."""
     outputs: dict[str, Output]
     """Results by name."""
+    evaluation: Union[EvaluationEntry, None] = None
+    """How it is scored; null where nothing says it."""
 
     @property
     def programs(self) -> list[ProgramEntry]:

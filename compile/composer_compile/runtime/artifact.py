@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import json
 import threading
 from collections.abc import Mapping
 from pathlib import Path
@@ -30,6 +31,7 @@ from composer_compile.errors import ArtifactError
 from composer_compile.runtime.loaded_task import LoadedTask
 
 if TYPE_CHECKING:
+    from composer.graph import CheckedEvaluation
     from composer_compile.runtime.artifact_session import ArtifactSession
 
 __all__ = ["SAMPLES", "Artifact", "load"]
@@ -166,6 +168,23 @@ class Artifact:
             {name: item.modality for name, item in entry.inputs.items()},
             {name: item.kind for name, item in entry.outputs.items()},
         )
+
+    def evaluation(self, task: str, /) -> CheckedEvaluation:
+        """How the document that it was made of scores a task; perhaps nothing. A metric that is not installed here is
+        left out.
+        """
+        from composer.graph import CheckedEvaluation, CheckedMetric
+
+        entry = self.manifest.tasks[self._known(task)].evaluation
+        if entry is None:
+            return CheckedEvaluation((), None, {})
+        metrics = {}
+        for name, each in entry.metrics.items():
+            metric = self._registry.metrics.get(each.uses)
+            if metric is not None:
+                config = metric.config.model_validate_json(json.dumps(each.config))
+                metrics[name] = CheckedMetric(name, metric, config)
+        return CheckedEvaluation(tuple(entry.outputs), entry.reference, metrics)
 
     @torch.inference_mode()
     def run(self, task: str | None = None, /, *, seed: Any = None, **raw: Any) -> dict[str, Any]:

@@ -6,17 +6,19 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from composer.execution.host_inputs import HostInputs, written_symbols
-from composer.graph import Range, Read
+from composer.graph import CheckedTask, Range, Read
 from composer.plan import Plan, Step
 from composer.plugin import Config, Registry
 from composer.plugin.answers import as_vocabulary
 from composer.plugin.asking import ask
 from composer.plugin.implementations import framing_of
 from composer_compile.artifact.manifest import (
+    EvaluationEntry,
     Frame,
     GenerateEntry,
     HostCallEntry,
     Input,
+    MetricEntry,
     Output,
     ProgramEntry,
     RangeEntry,
@@ -100,7 +102,22 @@ def describe_task(
         ranges={name: span(found) for name, found in free.ranges.items()},
         order=order,
         outputs=outputs,
+        evaluation=_evaluation(plan.task, registry),
     )
+
+
+def _evaluation(task: CheckedTask, registry: Registry) -> EvaluationEntry | None:
+    """What the document says of scores, so that an artifact is scored as its live model is."""
+    from composer.graph.evaluations import plain_evaluation
+
+    found = plain_evaluation(task, registry)
+    metrics = {
+        name: MetricEntry(uses=each.metric.id, config=config_fields(each.config, each.metric.title))
+        for name, each in found.metrics.items()
+    }
+    if not (found.outputs or found.reference or metrics):
+        return None
+    return EvaluationEntry(outputs=list(found.outputs), reference=found.reference, metrics=metrics)
 
 
 def _host_call(plan: Plan, step: Step, staged: StagedTask, registry: Registry) -> HostCallEntry:

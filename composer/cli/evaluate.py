@@ -1,0 +1,375 @@
+"""Score a task of a document or an artifact on your data, or compare two evaluations.
+
+composer evaluate quickstart:image-qa --data questions.jsonl --reference answer --out scores/live
+composer evaluate dist/quickstart:image-qa --data questions.jsonl --reference answer --out scores/compiled
+composer evaluate my.yaml --data test.csv --metric top5=core.top_k_accuracy,k=5
+composer evaluate --against scores/live scores/compiled
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from composer.cli.answering_model import answering_model
+from composer.cli.options import (
+    add_device,
+    add_dtype,
+    add_json,
+    add_seed,
+    add_settings,
+    add_threads,
+    add_weights,
+    assignment,
+    positive,
+    seed_of,
+    split_task,
+    use_threads,
+    whole,
+)
+from composer.cli.output import complain, print_json, remark, say
+from composer.cli.running_rows import add_reading, collected, columns_of
+
+if TYPE_CHECKING:
+    from composer.evaluation import Compared, Evaluating, EvaluationReport
+    from composer.evaluation.what_is_scored import AskedMetric
+    from composer.execution import Answering
+    from composer.plugin import Registry
+    from composer.rows.rows_run import Rows
+
+__all__ = ["configure", "run"]
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "task",
+        metavar="DOC:TASK",
+        nargs="?",
+        help="a document or a compiled artifact, and one of its tasks, which may be left out where there is only one",
+    )
+    parser.add_argument(
+        "inputs",
+        metavar="NAME=VALUE",
+        nargs="*",
+        type=assignment,
+        help="inputs that are the same for all samples",
+    )
+    _add_data(parser)
+    _add_scores(parser)
+    _add_kept(parser)
+    add_weights(parser)
+    add_device(parser)
+    add_dtype(parser)
+    add_threads(parser)
+    add_seed(
+        parser,
+        "draw initial weights, and the tokens of searches that draw them, as another run with this seed did",
+    )
+    add_json(parser, "the report")
+    add_settings(parser)
+
+
+def _add_data(parser: argparse.ArgumentParser) -> None:
+    data = parser.add_argument_group("data")
+    data.add_argument(
+        "--data",
+        metavar="DATA",
+        help="a file of rows (.jsonl, .csv, .tsv, .parquet), whose columns map to inputs by their names, "
+        "or the id of a registered dataset",
+    )
+    data.add_argument(
+        "--split", metavar="NAME", help="the split of a dataset (default: test, or its only one)"
+    )
+    data.add_argument(
+        "--with",
+        dest="options",
+        metavar="NAME=VALUE",
+        type=assignment,
+        action="append",
+        default=[],
+        help="an option of a dataset; may be repeated",
+    )
+    add_reading(data)
+
+
+def _add_scores(parser: argparse.ArgumentParser) -> None:
+    scores = parser.add_argument_group(
+        "scores", "what is left out is what the task's `evaluation` says, or what is plain"
+    )
+    scores.add_argument(
+        "--output",
+        dest="outputs",
+        metavar="OUTPUT",
+        action="append",
+        default=[],
+        help="the output that is scored; several are scored together, by metrics that compare them",
+    )
+    scores.add_argument("--reference", metavar="COLUMN", help="the column that outputs are compared with")
+    scores.add_argument(
+        "--metric",
+        dest="metrics",
+        metavar="[NAME=]METRIC[,OPTION=VALUE]",
+        action="append",
+        default=[],
+        help="a registered metric, perhaps with a name for its score and options: top5=core.top_k_accuracy,k=5; "
+        "may be repeated",
+    )
+    scores.add_argument(
+        "--resamples", type=positive, default=1000, metavar="N", help="draws of an interval (default: 1000)"
+    )
+    scores.add_argument(
+        "--draws",
+        type=whole,
+        default=0,
+        metavar="SEED",
+        help="seed of what is drawn for intervals (default: 0)",
+    )
+    scores.add_argument(
+        "--worst",
+        type=whole,
+        default=5,
+        metavar="N",
+        help="how many of the worst samples are listed (default: 5)",
+    )
+    scores.add_argument(
+        "--against",
+        metavar="RUN",
+        nargs="+",
+        default=[],
+        help="compare with an evaluation that was kept by --out, on the same samples; two of them without DOC:TASK",
+    )
+
+
+def _add_kept(parser: argparse.ArgumentParser) -> None:
+    kept = parser.add_argument_group("what is kept")
+    kept.add_argument(
+        "--out",
+        metavar="DIR",
+        type=Path,
+        help="the folder of predictions.jsonl and report.json; however it ends, the same command goes on where it was "
+        "(default: nothing is kept)",
+    )
+    kept.add_argument("--overwrite", action="store_true", help="begin anew, whatever evaluation --out holds")
+    kept.add_argument(
+        "--resume",
+        action="store_true",
+        help="go on although rows came to the file, or on another device; never with another model or other options",
+    )
+    kept.add_argument(
+        "--retry", action="store_true", help="ask rows again that failed, and keep the others' answers"
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    """Exit code 1 where some samples failed."""
+    wrong = _misused(args)
+    if wrong is not None:
+        complain(wrong)
+        return 2
+    if args.task is None:
+        return _compared(args)
+    use_threads(args)
+    document, task = split_task(args.task)
+    rows, registry = _data(args)
+    with answering_model(args, document, task) as model:
+        name = model.only_task() if task is None else task
+        report = _evaluated(args, model, name, rows, registry)
+    found = None if not args.against else _against(args, [args.against[0], str(args.out)], registry)
+    if args.json:
+        told = report.as_json(args.worst)
+        print_json(told if found is None else {**told, "against": found.as_json()}, indent=1)
+    else:
+        _show(args, report, f"{document}:{name}")
+        if found is not None:
+            _say_compared(found)
+    return 1 if report.failed else 0
+
+
+def _misused(args: argparse.Namespace) -> str | None:
+    """What is wrong with the options as they are given together."""
+    if args.task is None:
+        if len(args.against) != 2:
+            return "name what is evaluated (DOC:TASK), or two evaluations to compare (--against A B)"
+        return "--data belongs to DOC:TASK, which is not given" if args.data else None
+    if args.data is None:
+        return "name the data with --data: a file of rows, or a dataset"
+    if len(args.against) > 1:
+        return "--against takes one evaluation beside DOC:TASK, and two without it"
+    if args.against and args.out is None:
+        return "--against compares what is kept: give --out too"
+    if args.overwrite and (args.resume or args.retry):
+        return (
+            f"--overwrite begins anew and --{'resume' if args.resume else 'retry'} goes on: give one of them"
+        )
+    alone = [name for name in ("overwrite", "resume", "retry") if getattr(args, name)]
+    if args.out is None and alone:
+        return f"--{alone[0]} belongs to --out"
+    return None
+
+
+def _data(args: argparse.Namespace) -> tuple[Rows, Registry]:
+    """The rows, and what the plugins offer.
+
+    Raises InputError for data that are not there.
+    """
+    from composer.plugin import load_registry
+    from composer.problems import InputError
+    from composer.rows.row_sources import opened
+
+    registry = load_registry()
+    if args.data in registry.datasets and not Path(args.data).exists():
+        return _of_dataset(args, registry), registry
+    given = ["--split"] if args.split else []
+    given += ["--with"] if args.options else []
+    if given:
+        raise InputError(f"{given[0]} belongs to a registered dataset, and {args.data} is a file")
+    try:
+        opened(args.data)
+    except InputError as error:
+        known = ", ".join(sorted(registry.datasets)) or "none"
+        raise (
+            InputError(f"{error}; registered datasets: {known}") if not Path(args.data).exists() else error
+        ) from None
+    return args.data, registry
+
+
+def _of_dataset(args: argparse.Namespace, registry: Registry) -> Rows:
+    """The samples of a split of a registered dataset."""
+    from pydantic import ValidationError
+
+    from composer.evaluation.dataset_rows import DatasetRows
+    from composer.language.parameters import read_value
+    from composer.problems import InputError
+    from composer.problems.suggest import unknown
+    from composer.training.samples import build_source
+
+    entry = registry.datasets[args.data]
+    try:
+        config = entry.config.model_validate({name: read_value(text) for name, text in args.options})
+    except ValidationError as error:
+        fault = error.errors(include_url=False)[0]
+        where = ".".join(map(str, fault["loc"])) or "its options"
+        options = ", ".join(entry.config.model_fields) or "none"
+        raise InputError(
+            f"dataset `{args.data}` refuses `{where}`: {fault['msg']} (its options: {options})"
+        ) from None
+    source = build_source(args.task, entry, config)
+    scored = [split for split in source.splits if split != "train"] or list(source.splits)
+    split = args.split or ("test" if "test" in scored else scored[0] if len(scored) == 1 else None)
+    if split is None or split not in source.splits:
+        raise unknown("split", split or "test", source.splits, f"dataset `{args.data}`")
+    made_of = f"{entry.id} {split} {config.model_dump_json(fallback=str)}"
+    return DatasetRows(f"{entry.id} ({split})", made_of, source.draw(split))
+
+
+def _evaluated(
+    args: argparse.Namespace, model: Answering, task: str, rows: Rows, registry: Registry
+) -> EvaluationReport:
+    from composer.evaluation import evaluate_rows
+    from composer.evaluation.what_is_scored import AskedScores, declared_of
+    from composer.rows.rows_display import RowsDisplay
+
+    asked = AskedScores(tuple(args.outputs), args.reference, [_metric(text) for text in args.metrics])
+    kinds = model.ports(task).outputs
+    evaluation = asked.settled(declared_of(model, task), kinds, registry, task)
+    display = RowsDisplay()
+    try:
+        return evaluate_rows(
+            model,
+            task,
+            rows,
+            evaluation,
+            registry,
+            out=args.out,
+            how=_how(args, model, task),
+            watching=display,
+        )
+    except KeyboardInterrupt:
+        display.close()
+        if args.out is not None:
+            anew = " without --overwrite" if args.overwrite else ""
+            remark(f"{args.out} keeps the answers so far: the same command{anew} goes on behind them")
+        raise
+    finally:
+        display.close()
+
+
+def _how(args: argparse.Namespace, model: Answering, task: str) -> Evaluating:
+    from composer.evaluation import Evaluating
+
+    return Evaluating(
+        columns=columns_of(args.columns),
+        constants=collected(args.inputs),
+        id=args.id,
+        batch_size=args.batch_size,
+        workers=args.workers,
+        seed=seed_of(args, model, task),
+        media_root=args.media_root,
+        overwrite=args.overwrite,
+        resume=args.resume,
+        retry=args.retry,
+        draws=args.draws,
+        resamples=args.resamples,
+        worst=args.worst,
+    )
+
+
+def _metric(text: str) -> AskedMetric:
+    """Read `NAME=METRIC,OPTION=VALUE`. Raises InputError for an option without a value."""
+    from composer.evaluation.what_is_scored import AskedMetric
+    from composer.language.parameters import read_value
+    from composer.problems import InputError
+
+    head, *options = text.split(",")
+    name, equals, uses = head.partition("=")
+    config: dict[str, object] = {}
+    for option in options:
+        key, has_value, value = option.partition("=")
+        if not has_value or not key:
+            raise InputError(f"--metric {text}: {option!r} is not of the form OPTION=VALUE")
+        config[key] = read_value(value)
+    return AskedMetric(uses if equals else name, name if equals else "", config)
+
+
+def _show(args: argparse.Namespace, report: EvaluationReport, subject: str) -> None:
+    from composer.evaluation.evaluation_text import score_rows, summary_line, worst_lines
+    from composer.views.columns import columns
+
+    say(summary_line(report, subject))
+    say()
+    for line in columns(score_rows(report), right=frozenset({1})):
+        say(line)
+    worst = worst_lines(report, args.worst)
+    if worst:
+        say()
+        say("\n".join(worst))
+    if report.out is not None:
+        say()
+        say(f"wrote {report.out / 'predictions.jsonl'} and {report.out / 'report.json'}")
+
+
+def _compared(args: argparse.Namespace) -> int:
+    from composer.plugin import load_registry
+
+    found = _against(args, args.against, load_registry())
+    if args.json:
+        print_json(found.as_json(), indent=1)
+    else:
+        _say_compared(found)
+    return 0
+
+
+def _against(args: argparse.Namespace, runs: list[str], registry: Registry) -> Compared:
+    from composer.evaluation import compare_evaluations, stored_evaluation
+
+    first, second = (stored_evaluation(path) for path in runs)
+    return compare_evaluations(first, second, registry, seed=args.draws, resamples=args.resamples)
+
+
+def _say_compared(found: Compared) -> None:
+    for line in found.sentences():
+        say(line)
+    if found.left_out:
+        noun = "sample" if found.left_out == 1 else "samples"
+        say(f"{found.left_out:,} {noun} that one of them has not answered left out")

@@ -1,0 +1,217 @@
+"""An evaluation: rows through a task, in batches and resumable, and then the scores of what it answered."""
+
+from __future__ import annotations
+
+import math
+import tempfile
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from composer.evaluation.evaluation_report import ANSWERS, PREDICTIONS, EvaluationReport
+from composer.evaluation.intervals import CONFIDENCE, RESAMPLES
+from composer.evaluation.scored_samples import (
+    ScoredSample,
+    pairs_of,
+    read_answers,
+    samples_digest,
+    write_samples,
+)
+from composer.evaluation.scoring import Score, score_all
+from composer.execution import Answering
+from composer.graph import CheckedEvaluation
+from composer.plugin import Registry
+from composer.problems import InputError
+from composer.rows import RowsSummary, run_rows
+from composer.rows.column_map import Columns
+from composer.rows.rows_run import Rows, Watching
+
+__all__ = ["WORST", "Evaluating", "evaluate_rows"]
+
+WORST = 5
+"""Samples that a report lists where nobody says how many."""
+
+
+@dataclass(frozen=True)
+class Evaluating:
+    """How rows are read, answered and scored."""
+
+    columns: Mapping[str, Columns] | None = None
+    """Input (or reference) to the column that it reads, where that has another name."""
+    constants: Mapping[str, object] | None = None
+    id: str | None = None
+    batch_size: int | None = None
+    workers: int | None = None
+    seed: int | None = None
+    """That of the searches."""
+    media_root: str | Path | None = None
+    overwrite: bool = False
+    resume: bool = False
+    retry: bool = False
+    draws: int = 0
+    """Seed of what is drawn for intervals."""
+    confidence: float = CONFIDENCE
+    resamples: int = RESAMPLES
+    worst: int = WORST
+
+
+def evaluate_rows(
+    model: Answering,
+    task: str,
+    rows: Rows,
+    evaluation: CheckedEvaluation,
+    registry: Registry,
+    *,
+    out: str | Path | None = None,
+    how: Evaluating = Evaluating(),
+    watching: Watching | None = None,
+) -> EvaluationReport:
+    """Answer rows and score the answers.
+
+    With `out`, a folder, the answers are kept there as they come, and however a process ends, the same call goes on;
+    beside them stand the predictions with their scores and the report, each written whole or not at all.
+
+    Raises:
+        InputError: rows, columns or options that do not do, an output that is not finite, and where no row is left to
+            be scored. PluginError: a metric that fails.
+    """
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="evaluate-")))
+        if out is not None:
+            folder = _made(Path(out), overwrite=how.overwrite)
+        began = time.monotonic()
+        column = _column(evaluation.reference, how.columns)
+        summary = _answered(model, task, rows, evaluation, folder, column, how, watching)
+        samples = list(read_answers(folder / ANSWERS, evaluation.outputs, column))
+        report = _scored(model, task, evaluation, registry, samples, summary, how)
+        report = replace(report, seconds=time.monotonic() - began, out=None if out is None else folder)
+        if out is not None:
+            kinds = model.ports(task).outputs
+            every = sorted((*report.samples, *report.failed), key=lambda each: each.row)
+            report.write(folder, how.worst, write_samples(folder / PREDICTIONS, every), kinds)
+    return report
+
+
+def _made(folder: Path, *, overwrite: bool) -> Path:
+    """The folder of an evaluation. What a run before has concluded there is concluded anew."""
+    if folder.exists() and not folder.is_dir():
+        raise InputError(
+            f"{folder} is a file: --out (out=) names a folder for the predictions and the report"
+        )
+    try:
+        if folder.is_dir() and any(folder.iterdir()) and not (folder / ANSWERS).is_file() and not overwrite:
+            raise InputError(
+                f"{folder} holds other files and no evaluation: name another --out, or an empty folder"
+            )
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"{folder} cannot be written: {error.strerror or error}") from None
+    return folder
+
+
+def _column(reference: str | None, columns: Mapping[str, Columns] | None) -> str | None:
+    """The column of the reference, which is called as it is or as the map says."""
+    if reference is None:
+        return None
+    found = (columns or {}).get(reference, reference)
+    if not isinstance(found, str):
+        raise InputError(f"the reference `{reference}` is read from one column, not from {', '.join(found)}")
+    return found
+
+
+def _answered(
+    model: Answering,
+    task: str,
+    rows: Rows,
+    evaluation: CheckedEvaluation,
+    folder: Path,
+    column: str | None,
+    how: Evaluating,
+    watching: Watching | None,
+) -> RowsSummary:
+    inputs = model.ports(task).inputs
+    columns = {
+        name: one
+        for name, one in (how.columns or {}).items()
+        if name != evaluation.reference or name in inputs
+    }
+    return run_rows(
+        model,
+        task,
+        rows,
+        folder / ANSWERS,
+        columns=columns,
+        constants=how.constants,
+        id=how.id,
+        keep=() if column is None else (column,),
+        batch_size=how.batch_size,
+        workers=how.workers,
+        seed=how.seed,
+        media_root=how.media_root,
+        overwrite=how.overwrite,
+        resume=how.resume,
+        retry=how.retry,
+        watching=watching,
+        only=evaluation.outputs,
+    )
+
+
+def _scored(
+    model: Answering,
+    task: str,
+    evaluation: CheckedEvaluation,
+    registry: Registry,
+    samples: Sequence[ScoredSample],
+    summary: RowsSummary,
+    how: Evaluating,
+) -> EvaluationReport:
+    good = [each for each in samples if not each.error]
+    failed = [each for each in samples if each.error]
+    if not good:
+        why = f"; the first: {failed[0].title}: {failed[0].error}" if failed else ""
+        number = f"all {len(failed):,} rows failed" if failed else "there are no rows"
+        raise InputError(f"nothing can be scored: {number}{why}")
+    scores = scores_of_samples(evaluation, good, model.ports(task).outputs, registry, task, how)
+    scored = [
+        replace(each, scores={s.name: s.samples[n] for s in scores if s.samples})
+        for n, each in enumerate(good)
+    ]
+    every = sorted((*scored, *failed), key=lambda each: each.row)
+    data = {
+        "name": summary.asked.get("rows"),
+        "rows": len(samples),
+        "digest": summary.asked.get("digest"),
+        "samples": samples_digest(every),
+    }
+    return EvaluationReport(
+        task, evaluation, scores, scored, failed, data, summary.asked, 0.0, summary.before, how.confidence, how.draws
+    )  # fmt: skip
+
+
+def scores_of_samples(
+    evaluation: CheckedEvaluation,
+    samples: Sequence[ScoredSample],
+    kinds: Mapping[str, str],
+    registry: Registry,
+    task: str,
+    how: Evaluating,
+) -> list[Score]:
+    """The scores of samples. Raises InputError where a prediction or a score is not finite."""
+    pairs = pairs_of(samples, evaluation.outputs, kinds, text_kinds(registry))
+    shown = " and ".join(f"`{name}`" for name in evaluation.outputs)
+    drawn: dict[str, Any] = {
+        "seed": how.draws, "confidence": how.confidence, "resamples": how.resamples
+    }  # fmt: skip
+    scores = score_all(evaluation.metrics, pairs, f"output {shown} of task `{task}`", **drawn)
+    for score in scores:
+        if not math.isfinite(score.value):
+            raise InputError(f"metric `{score.metric}` gives {score.value}, and a finite number is expected")
+    return scores
+
+
+def text_kinds(registry: Registry) -> list[str]:
+    """The kinds whose values no array holds, such as texts."""
+    return [name for name, kind in registry.kinds.items() if kind.has_objects]

@@ -1,0 +1,68 @@
+"""An evaluation as people read it: a table of scores with intervals, what failed, and the worst samples."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from composer.evaluation.evaluation_report import EvaluationReport
+from composer.evaluation.scored_samples import ScoredSample
+
+__all__ = ["score_rows", "summary_line", "worst_lines"]
+
+LONGEST = 60
+"""Characters of a prediction or a reference that are shown."""
+NUMBERS = 4
+
+
+def summary_line(report: EvaluationReport, subject: str) -> str:
+    """``quickstart:image-qa on test.jsonl: 98 samples scored, 2 failed``."""
+    count, failed = len(report.samples), len(report.failed)
+    noun = "sample" if count == 1 else "samples"
+    tail = f", {failed:,} failed" if failed else ""
+    before = f" ({report.before:,} rows were answered before)" if report.before else ""
+    return f"{subject} on {report.data['name']}: {count:,} {noun} scored{tail}{before}"
+
+
+def score_rows(report: EvaluationReport) -> list[tuple[str, ...]]:
+    """The rows of the table, with its head."""
+    rows: list[tuple[str, ...]] = [
+        ("score", "value", f"{100 * report.confidence:.3g} % interval", "by", "metric")
+    ]
+    for score in report.scores:
+        has = score.low is not None and score.high is not None
+        interval = f"{score.low:.4f} to {score.high:.4f}" if has else "none"
+        rows.append((score.name, f"{score.value:.4f}", interval, score.method, _metric(report, score.name)))
+    return rows
+
+
+def _metric(report: EvaluationReport, name: str) -> str:
+    each = report.evaluation.metrics[name]
+    given = each.config.model_dump(mode="json", fallback=str, exclude_unset=True)
+    config = ", ".join(f"{key}: {value}" for key, value in given.items())
+    lower = "" if each.metric.higher_is_better else ", lower is better"
+    return f"{each.metric.id}{f' ({config})' if config else ''}{lower}"
+
+
+def worst_lines(report: EvaluationReport, count: int) -> list[str]:
+    """The worst samples, each with what was predicted and what was expected."""
+    by, worst = report.ranked_by, report.worst(count)
+    if by is None or not worst:
+        return []
+    return [f"worst by {by.name}:", *(f"  {_sample(each, each.scores[by.name])}" for each in worst)]
+
+
+def _sample(sample: ScoredSample, score: float) -> str:
+    expected = "" if sample.reference is None else f", expected {_shown(sample.reference)}"
+    return f"{sample.title}: {score:.4g}, predicted {_shown(sample.prediction)}{expected}"
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        items = [_shown(each) for each in value[:NUMBERS]]
+        more = [f"{len(value) - NUMBERS} more"] if len(value) > NUMBERS else []
+        return f"[{', '.join((*items, *more))}]"
+    text = repr(value) if isinstance(value, str) else str(value)
+    return text if len(text) <= LONGEST else f"{text[:LONGEST]}..."
