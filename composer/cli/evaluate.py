@@ -9,6 +9,7 @@ composer evaluate --against scores/live scores/compiled
 from __future__ import annotations
 
 import argparse
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,6 +23,7 @@ from composer.cli.options import (
     add_threads,
     add_weights,
     assignment,
+    columns_given,
     positive,
     seed_of,
     split_task,
@@ -29,7 +31,7 @@ from composer.cli.options import (
     whole,
 )
 from composer.cli.output import complain, print_json, remark, say
-from composer.cli.running_rows import add_reading, collected, columns_of
+from composer.cli.running_rows import add_reading, collected
 
 if TYPE_CHECKING:
     from composer.evaluation import Compared, Evaluating, EvaluationReport
@@ -75,11 +77,11 @@ def _add_data(parser: argparse.ArgumentParser) -> None:
     data.add_argument(
         "--data",
         metavar="DATA",
-        help="a file of rows (.jsonl, .csv, .tsv, .parquet), whose columns map to inputs by their names, "
-        "or the id of a registered dataset",
+        help="a file of rows (.jsonl, .csv, .tsv, .parquet), whose columns map to inputs by their names; a folder with "
+        "a folder of files for each class; a data set that `datasets` saved; or the id of a registered dataset",
     )
     data.add_argument(
-        "--split", metavar="NAME", help="the split of a dataset (default: test, or its only one)"
+        "--split", metavar="NAME", help="the split of a dataset or a folder (default: test, or its only one)"
     )
     data.add_argument(
         "--with",
@@ -171,11 +173,11 @@ def run(args: argparse.Namespace) -> int:
         return _compared(args)
     use_threads(args)
     document, task = split_task(args.task)
-    rows, registry = _data(args)
+    data = _data(args)
     with answering_model(args, document, task) as model:
         name = model.only_task() if task is None else task
-        report = _evaluated(args, model, name, rows, registry)
-    found = None if not args.against else _against(args, [args.against[0], str(args.out)], registry)
+        report = _evaluated(args, model, name, data)
+    found = None if not args.against else _against(args, [args.against[0], str(args.out)], data.registry)
     if args.json:
         told = report.as_json(args.worst)
         print_json(told if found is None else {**told, "against": found.as_json()}, indent=1)
@@ -208,30 +210,62 @@ def _misused(args: argparse.Namespace) -> str | None:
     return None
 
 
-def _data(args: argparse.Namespace) -> tuple[Rows, Registry]:
-    """The rows, and what the plugins offer.
+@dataclass
+class _Data:
+    """What is to be scored on, and how its columns are read where nobody says it."""
 
-    Raises InputError for data that are not there.
-    """
+    rows: Rows
+    registry: Registry
+    file: str | None = None
+    """The column that the one input which takes files reads."""
+    reference: str | None = None
+    """The column that outputs are compared with."""
+
+
+def _data(args: argparse.Namespace) -> _Data:
+    """The data, opened. Raises InputError for what is not there."""
     from composer.plugin import load_registry
     from composer.problems import InputError
     from composer.rows.row_sources import opened
 
     registry = load_registry()
-    if args.data in registry.datasets and not Path(args.data).exists():
-        return _of_dataset(args, registry), registry
-    given = ["--split"] if args.split else []
-    given += ["--with"] if args.options else []
-    if given:
-        raise InputError(f"{given[0]} belongs to a registered dataset, and {args.data} is a file")
+    path = Path(args.data)
+    if args.data in registry.datasets and not path.exists():
+        return _Data(_of_dataset(args, registry), registry)
+    if args.options:
+        raise InputError(f"--with belongs to a registered dataset, and {args.data} is a file or a folder")
+    if path.is_dir():
+        return _of_folder(args, path, registry)
+    if args.split:
+        raise InputError(f"--split belongs to a dataset or a folder with splits, and {args.data} is a file")
     try:
         opened(args.data)
     except InputError as error:
         known = ", ".join(sorted(registry.datasets)) or "none"
-        raise (
-            InputError(f"{error}; registered datasets: {known}") if not Path(args.data).exists() else error
-        ) from None
-    return args.data, registry
+        raise error if path.exists() else InputError(f"{error}; registered datasets: {known}") from None
+    return _Data(args.data, registry)
+
+
+def _of_folder(args: argparse.Namespace, path: Path, registry: Registry) -> _Data:
+    """A folder with a folder of files for each class, or a data set on disk; one split where it has several."""
+    from composer.data.class_folders import CLASS, FILE, ClassFolders
+    from composer.data.opening import open_data
+    from composer.evaluation.dataset_rows import NamedRows
+    from composer.problems import InputError
+    from composer.problems.suggest import unknown
+    from composer.recipes import data_recipe
+
+    found = open_data(data_recipe({"files": str(path)}), Path())
+    splits = {name: tables for name, tables in found.tables.items() if name}
+    split = args.split or ("test" if "test" in splits else next(iter(splits)) if len(splits) == 1 else "")
+    if (split and split not in splits) or (splits and not split):
+        if not splits:
+            raise InputError(f"{path} has no splits: leave --split out")
+        raise unknown("split", split or "test", splits, str(path))
+    (table,) = found.tables[split]
+    if isinstance(table, ClassFolders):
+        return _Data(table, registry, FILE, CLASS)
+    return _Data(NamedRows(table, table.class_names) if table.class_names else table, registry)
 
 
 def _of_dataset(args: argparse.Namespace, registry: Registry) -> Rows:
@@ -263,26 +297,25 @@ def _of_dataset(args: argparse.Namespace, registry: Registry) -> Rows:
     return DatasetRows(f"{entry.id} ({split})", made_of, source.draw(split))
 
 
-def _evaluated(
-    args: argparse.Namespace, model: Answering, task: str, rows: Rows, registry: Registry
-) -> EvaluationReport:
+def _evaluated(args: argparse.Namespace, model: Answering, task: str, data: _Data) -> EvaluationReport:
     from composer.evaluation import evaluate_rows
     from composer.evaluation.what_is_scored import AskedScores, declared_of
     from composer.rows.rows_display import RowsDisplay
 
-    asked = AskedScores(tuple(args.outputs), args.reference, [_metric(text) for text in args.metrics])
+    reference = args.reference or data.reference
+    asked = AskedScores(tuple(args.outputs), reference, [_metric(text) for text in args.metrics])
     kinds = model.ports(task).outputs
-    evaluation = asked.settled(declared_of(model, task), kinds, registry, task)
+    evaluation = asked.settled(declared_of(model, task), kinds, data.registry, task)
     display = RowsDisplay()
     try:
         return evaluate_rows(
             model,
             task,
-            rows,
+            data.rows,
             evaluation,
-            registry,
+            data.registry,
             out=args.out,
-            how=_how(args, model, task),
+            how=_how(args, model, task, data),
             watching=display,
         )
     except KeyboardInterrupt:
@@ -295,11 +328,15 @@ def _evaluated(
         display.close()
 
 
-def _how(args: argparse.Namespace, model: Answering, task: str) -> Evaluating:
+def _how(args: argparse.Namespace, model: Answering, task: str, data: _Data) -> Evaluating:
     from composer.evaluation import Evaluating
 
+    columns = columns_given(args.columns)
+    files = [name for name, facts in model.reader(task).inputs.items() if facts.names_files]
+    if data.file is not None and len(files) == 1 and files[0] not in columns:
+        columns[files[0]] = data.file
     return Evaluating(
-        columns=columns_of(args.columns),
+        columns=columns,
         constants=collected(args.inputs),
         id=args.id,
         batch_size=args.batch_size,

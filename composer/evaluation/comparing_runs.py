@@ -141,7 +141,9 @@ def _score(
     """The score of a run's samples by their numbers."""
     told = run.told["evaluation"]
     bound = BoundMetric(checked, f"{checked.metric.title} ({run.name})")
-    predictions, references = pairs_of(samples, told["output"], told["kinds"], text_kinds(registry))
+    predictions, references = pairs_of(
+        samples, told["output"], told["kinds"], text_kinds(registry), told["classes"]
+    )
     counts = bound.of_samples((predictions, references))
     if counts is not None:
         return lambda chosen: bound.combined(counts[np.asarray(chosen)].mean(axis=0))

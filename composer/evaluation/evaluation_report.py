@@ -70,6 +70,7 @@ class EvaluationReport:
                 "output": list(self.evaluation.outputs),
                 "reference": self.evaluation.reference,
                 "metrics": metrics,
+                "classes": list(self.evaluation.classes),
             },
             "data": dict(self.data),
             "samples": len(self.samples),

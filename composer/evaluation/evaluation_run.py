@@ -200,7 +200,7 @@ def scores_of_samples(
     how: Evaluating,
 ) -> list[Score]:
     """The scores of samples. Raises InputError where a prediction or a score is not finite."""
-    pairs = pairs_of(samples, evaluation.outputs, kinds, text_kinds(registry))
+    pairs = pairs_of(samples, evaluation.outputs, kinds, text_kinds(registry), evaluation.classes)
     shown = " and ".join(f"`{name}`" for name in evaluation.outputs)
     drawn: dict[str, Any] = {
         "seed": how.draws, "confidence": how.confidence, "resamples": how.resamples

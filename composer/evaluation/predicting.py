@@ -9,7 +9,7 @@ import numpy as np
 
 from composer.problems import InputError
 
-__all__ = ["as_prediction", "predictions_of", "rows_of"]
+__all__ = ["as_prediction", "as_references", "predictions_of", "rows_of"]
 
 
 def predictions_of(
@@ -43,6 +43,35 @@ def rows_of(value: Any) -> list[object]:
     if not getattr(value, "ndim", 1):
         return []
     return [as_prediction(row) for row in value]
+
+
+def as_references(
+    references: Sequence[object], predictions: Sequence[object], classes: Sequence[str]
+) -> list[object]:
+    """References as predictions say classes: by number where those are numbers, by name where they are names.
+
+    What is not one of the classes stays as it is: a metric says what is wrong with it.
+    """
+    if not classes:
+        return list(references)
+    numbers = {name: number for number, name in enumerate(classes)}
+    return [
+        _class_as(reference, prediction, classes, numbers)
+        for reference, prediction in zip(references, predictions, strict=True)
+    ]
+
+
+def _class_as(reference: Any, prediction: Any, classes: Sequence[str], numbers: Mapping[str, int]) -> object:
+    named = isinstance(prediction, str) or (
+        isinstance(prediction, (list, tuple))
+        and bool(prediction)
+        and isinstance(prediction[0], dict)
+        and "name" in prediction[0]
+    )
+    if not named:
+        return numbers.get(reference.strip(), reference) if isinstance(reference, str) else reference
+    is_number = not isinstance(reference, (str, bool)) and np.ndim(reference) == 0 and reference is not None
+    return classes[int(reference)] if is_number and 0 <= int(reference) < len(classes) else reference
 
 
 def as_prediction(value: Any) -> object:

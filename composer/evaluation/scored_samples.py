@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from composer.evaluation.predicting import as_references
 from composer.files import replace_file
 from composer.problems import InputError
 from composer.problems.render.machine import json_text
@@ -114,7 +115,11 @@ def samples_digest(samples: Sequence[ScoredSample]) -> str:
 
 
 def pairs_of(
-    samples: Sequence[ScoredSample], outputs: Sequence[str], kinds: Mapping[str, str], texts: Sequence[str]
+    samples: Sequence[ScoredSample],
+    outputs: Sequence[str],
+    kinds: Mapping[str, str],
+    texts: Sequence[str],
+    classes: Sequence[str] = (),
 ) -> tuple[list[object], list[object]]:
     """Predictions and references as metrics take them: numbers as arrays; outputs of a kind in `texts` as they are.
 
@@ -129,7 +134,7 @@ def pairs_of(
         )
         predictions.append(found[0] if len(found) == 1 else found)
     _hold_finite(samples, predictions, outputs)
-    return predictions, [each.reference for each in samples]
+    return predictions, as_references([each.reference for each in samples], predictions, classes)
 
 
 def _array(value: Any) -> Any:

@@ -75,7 +75,7 @@ class AskedScores:
                 f"nothing says what output {_shown(outputs)} of task `{task}` is compared with: name the column with "
                 "--reference, or the reference in the task's `evaluation`"
             )
-        return CheckedEvaluation(outputs, reference, metrics)
+        return CheckedEvaluation(outputs, reference, metrics, declared.classes)
 
     def _metrics(
         self, declared: CheckedEvaluation, named: Mapping[str, str], registry: Registry, task: str

@@ -296,6 +296,8 @@ class CheckedEvaluation:
     reference: str | None
     """An input of the objective or the task, or else a column of the data; None where no metric needs one."""
     metrics: Mapping[str, CheckedMetric]
+    classes: tuple[str, ...] = ()
+    """The names of the classes of the reference, where it is an input of classes that says them."""
 
 
 @dataclass

@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
-from composer.graph.checked import CheckedEvaluation, CheckedMetric, CheckedTask
+from composer.graph.checked import CheckedEvaluation, CheckedInput, CheckedMetric, CheckedTask
 from composer.language import EvaluationShape, Metrics
 from composer.plugin import Config, Metric, Registry
 from composer.problems import Problem, YamlPath
@@ -17,7 +17,7 @@ from composer.types import Kind
 if TYPE_CHECKING:
     from composer.graph.tasks import TaskChecker
 
-__all__ = ["check_evaluation", "fits", "plain_evaluation", "usual_metrics", "why_unfit"]
+__all__ = ["check_evaluation", "classes_of", "fits", "plain_evaluation", "usual_metrics", "why_unfit"]
 
 
 def check_evaluation(
@@ -47,7 +47,9 @@ class _Checking:
         reference = None if "reference" in silent else self._reference(metrics)
         if outputs is None or metrics is None or reference is None or silent:
             return None
-        return CheckedEvaluation(outputs, reference or None, metrics)
+        return CheckedEvaluation(
+            outputs, reference or None, metrics, classes_of(self.checker.inputs, reference)
+        )
 
     def _outputs(self) -> tuple[str, ...] | None:
         written = self.shape.output
@@ -195,9 +197,17 @@ def plain_evaluation(task: CheckedTask, registry: Registry) -> CheckedEvaluation
     outputs = tuple(task.outputs) if len(task.outputs) == 1 else ()
     kinds = [task.types[task.outputs[name]].kind for name in outputs]
     own = [name for name, item in task.inputs.items() if item.training]
-    return CheckedEvaluation(
-        outputs, own[0] if len(own) == 1 else None, usual_metrics(kinds, registry) if kinds else {}
-    )
+    reference = own[0] if len(own) == 1 else None
+    metrics = usual_metrics(kinds, registry) if kinds else {}
+    return CheckedEvaluation(outputs, reference, metrics, classes_of(task.inputs, reference))
+
+
+def classes_of(inputs: Mapping[str, CheckedInput], reference: str | None) -> tuple[str, ...]:
+    """The names of the classes of an input; empty where it is none, or says none."""
+    item = inputs.get(reference or "")
+    if item is None or item.modality.classes is None:
+        return ()
+    return tuple(map(str, item.modality.classes(item.config)))
 
 
 def fits(metric: Metric, kinds: Iterable[str], registry: Registry) -> bool:

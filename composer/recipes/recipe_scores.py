@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from composer.graph import CheckedEvaluation, CheckedMetric, CheckedTask
 from composer.graph.configs import ConfigReader
 from composer.graph.entries import EntryFinder
-from composer.graph.evaluations import fits, plain_evaluation, usual_metrics, why_unfit
+from composer.graph.evaluations import classes_of, fits, plain_evaluation, usual_metrics, why_unfit
 from composer.plugin import Registry
 from composer.problems import Problem, YamlPath
 from composer.problems.suggest import listed, nearest
@@ -66,7 +66,8 @@ class RecipeScores:
         if reference is None and any(each.metric.needs_reference for each in metrics.values()):
             self._says_too_little("which field of a sample the output is compared with", "reference")
             return None
-        return CheckedEvaluation(outputs, reference, metrics)
+        read = next((n for n in checked.inputs if self.task.fields.get(n, n) == reference), None)
+        return CheckedEvaluation(outputs, reference, metrics, classes_of(checked.inputs, read))
 
     def _says_too_little(self, what: str, key: str) -> None:
         """C415, where the recipe says a part of it; a recipe that says nothing scores what is plain, or nothing."""

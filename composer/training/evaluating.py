@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from composer.evaluation.predicting import predictions_of
+from composer.evaluation.predicting import as_references, predictions_of
 from composer.evaluation.scoring import Score, score_all
 from composer.execution import Answering, Model
 from composer.graph import CheckedEvaluation
@@ -48,7 +48,8 @@ def evaluate(
     ]
     shown = " and ".join(f"`{name}`" for name in evaluation.outputs)
     where = f"output {shown} of task `{task}`"
-    return score_all(evaluation.metrics, (predictions, references), where, interval=interval)
+    pairs = predictions, as_references(references, predictions, evaluation.classes)
+    return score_all(evaluation.metrics, pairs, where, interval=interval)
 
 
 def _classes(model: Answering, task: str, evaluation: CheckedEvaluation, recipe: TaskRecipe) -> Sequence[str]:

@@ -93,7 +93,7 @@ def test_options_that_do_not_go_together_are_wrong_usage(
         (f"{RUN} --reference truth --metric core.f1,average", "'average' is not of the form OPTION=VALUE"),
         (f"{RUN} --reference truth --metric core.f1,average=mean", "metric `core.f1` refuses `average`"),
         (f"{RUN} --reference truth --metric core.vqa", "there is no metric `core.vqa`"),
-        (f"{RUN} --reference truth --split test", "--split belongs to a registered dataset"),
+        (f"{RUN} --reference truth --split test", "--split belongs to a dataset or a folder with splits"),
         ("evaluate sorting.yaml:srt --data rows.jsonl", "no task `srt`"),
         ("evaluate sorting.yaml --data rows.json --reference truth", "registered datasets: "),
         ("evaluate sorting.yaml --data easy-vqa.questions --with pictres=3", "refuses `pictres`"),
@@ -130,6 +130,47 @@ def test_two_runs_are_compared_in_one_sentence(composer, rows: Path) -> None:
     assert json.loads(beside.out)["against"]["left_out"] == 1
 
 
+PICTURES = """\
+composer: 1
+name: folders
+modules:
+  head: {uses: core.linear, with: {output_dim: 2}}
+  eye: {uses: mplug2.vision_encoder, with: {image_size: 16, patch_size: 16, width: 32, layers: 1, heads: 2}}
+tasks:
+  sort:
+    inputs: {picture: {modality: image, with: {size: 16}}}
+    nodes:
+      seen: {call: eye.image, inputs: {pixels: picture.pixels}}
+      vector: {uses: core.pool, inputs: seen}
+      scores: {call: head.scores, inputs: vector}
+    outputs: {scores: scores}
+    objective:
+      inputs: {kind: {modality: label, with: {names: [dark, light]}}}
+      nodes: {cost: {uses: core.class_loss, inputs: {scores: scores, classes: kind}}}
+      loss: cost.loss
+"""
+
+
+def test_a_folder_of_classes_is_scored_as_it_lies(composer, rows: Path) -> None:
+    from PIL import Image
+
+    Path("folders.yaml").write_text(PICTURES)
+    for split in ("train", "test"):
+        for number, name in enumerate(("dark", "light", "light")):
+            place = Path("pictures", split, name)
+            place.mkdir(parents=True, exist_ok=True)
+            Image.new("RGB", (20, 20), (90 * number,) * 3).save(place / f"{number}.png")
+    done = composer(*shlex.split("evaluate folders.yaml --weights initial --data pictures --json --out out"))
+    told = json.loads(done.out)
+    assert (told["samples"], told["failed"]) == (3, 0)
+    assert told["scores"]["accuracy"]["value"] in (1 / 3, 2 / 3)
+    lines = [json.loads(line) for line in Path("out/predictions.jsonl").read_text().splitlines()]
+    assert [each["reference"] for each in lines] == ["dark", "light", "light"]
+    other = composer(*shlex.split("evaluate folders.yaml --weights initial --data pictures --split tset"))
+    assert other.code == 1
+    assert "has no split `tset`; did you mean `test`?" in other.err
+
+
 # Slow: starts the program several times.
 @pytest.mark.slow
 def test_a_process_that_is_killed_goes_on_where_it_was(rows: Path) -> None:
@@ -159,3 +200,50 @@ def test_a_process_that_is_killed_goes_on_where_it_was(rows: Path) -> None:
     assert begun > 0
     for name in ("predictions.jsonl", "answers.jsonl"):
         assert Path("whole", name).read_bytes() == Path("parts", name).read_bytes()
+
+
+CLASSES = """\
+composer: 1
+name: pictures
+modules: {head: {uses: core.linear, with: {input_dim: 192, output_dim: 2}}}
+tasks:
+  sort:
+    inputs: {picture: {modality: array, with: {kind: embedding, dims: [B, 192]}}}
+    nodes: {scores: {call: head.scores, inputs: picture}}
+    outputs: {scores: scores}
+    objective:
+      inputs: {kind: {modality: label, with: {names: [dark, light]}}}
+      nodes: {cost: {uses: core.class_loss, inputs: {scores: scores, classes: kind}}}
+      loss: cost.loss
+"""
+
+
+def test_references_may_name_classes_as_the_data_do_or_number_them(composer, rows: Path) -> None:
+    """The one class has every score, so the share is that of its rows, live and compiled."""
+    import torch
+
+    from composer import load
+
+    Path("pictures.yaml").write_text(CLASSES)
+    model = load("pictures.yaml", weights="initial")
+    bias = dict(model.modules["head"].named_parameters())["map.bias"]
+    for parameter in model.modules["head"].parameters():
+        parameter.data.zero_()
+    bias.data[:] = torch.tensor([0.0, 1.0])
+    save_weights(model.modules, Path("light.safetensors"))
+    for name, kinds in (("named", ["light", "dark", "light", "light"]), ("numbered", [1, 0, 1, 1])):
+        told = [json.dumps({"picture": [0.5] * 192, "kind": kind}) for kind in kinds]
+        Path(f"{name}.jsonl").write_text("\n".join(told) + "\n")
+    run = "evaluate pictures.yaml --weights light.safetensors --json --data"
+    for name in ("named", "numbered"):
+        report = json.loads(composer(*shlex.split(f"{run} {name}.jsonl")).out)
+        assert report["scores"]["accuracy"]["value"] == 0.75
+        assert report["evaluation"]["reference"] == "kind"
+    composer(*shlex.split("compile pictures.yaml --weights light.safetensors --out made"))
+    report = json.loads(composer("evaluate", "made", "--data", "named.jsonl", "--json").out)
+    assert report["scores"]["accuracy"]["value"] == 0.75
+    wrong = Path("named.jsonl").read_text().replace("dark", "drak")
+    Path("wrong.jsonl").write_text(wrong)
+    done = composer(*shlex.split(f"{run} wrong.jsonl"))
+    assert done.code == 1
+    assert "the reference 'drak' is the name of a class" in done.err

@@ -239,6 +239,8 @@ class EvaluationEntry(_Entry):
     """What they are compared with: an input of the objective, or a column of the data; null where it is not plain."""
     metrics: dict[str, MetricEntry]
     """Name of a score to its metric."""
+    classes: list[str] = []
+    """The names of the classes of the reference, where it is an input that says them."""
 
 
 class Task(_Entry):

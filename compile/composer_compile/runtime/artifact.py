@@ -184,7 +184,7 @@ class Artifact:
             if metric is not None:
                 config = metric.config.model_validate_json(json.dumps(each.config))
                 metrics[name] = CheckedMetric(name, metric, config)
-        return CheckedEvaluation(tuple(entry.outputs), entry.reference, metrics)
+        return CheckedEvaluation(tuple(entry.outputs), entry.reference, metrics, tuple(entry.classes))
 
     @torch.inference_mode()
     def run(self, task: str | None = None, /, *, seed: Any = None, **raw: Any) -> dict[str, Any]:

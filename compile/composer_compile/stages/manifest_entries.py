@@ -117,7 +117,9 @@ def _evaluation(task: CheckedTask, registry: Registry) -> EvaluationEntry | None
     }
     if not (found.outputs or found.reference or metrics):
         return None
-    return EvaluationEntry(outputs=list(found.outputs), reference=found.reference, metrics=metrics)
+    return EvaluationEntry(
+        outputs=list(found.outputs), reference=found.reference, metrics=metrics, classes=list(found.classes)
+    )
 
 
 def _host_call(plan: Plan, step: Step, staged: StagedTask, registry: Registry) -> HostCallEntry:
