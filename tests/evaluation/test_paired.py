@@ -99,7 +99,7 @@ def test_two_kept_runs_are_compared_score_by_score(sorting: Any, registry: Regis
 def test_what_cannot_be_compared_is_one_sentence(sorting: Any, registry: Registry, tmp_path: Path) -> None:
     whole = stored_evaluation(run(sorting, registry, tmp_path / "whole"))
     rows = [json.loads(line) for line in sorting.rows.read_text().splitlines()]
-    others = {
+    others: dict[str, tuple[Any, dict[str, Any], str]] = {
         "fewer": (rows[:50], {}, "60 samples and .* 50"),
         "other": (
             [{**row, "truth": 0} for row in rows],
