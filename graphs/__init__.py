@@ -13,6 +13,7 @@ FOLDER = Path(__file__).parent
 DOCUMENTS = {
     "mplug2": "mPLUG-2 (large): questions and captions for pictures and videos.",
     "mplug2-base": "mPLUG-2 at base size.",
+    "mplug2-tasks": "Every task family of mPLUG-2 over one set of modules, with objectives and scores.",
     "quickstart": "A small mPLUG-2 with trained weights that ship with it.",
     "quickstart-chain": "Its modules in a task with text from the middle: describe, ask, answer.",
 }

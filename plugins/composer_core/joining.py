@@ -16,11 +16,13 @@ __all__ = [
     "Concat",
     "EmbeddingsPerSample",
     "Fill",
+    "JoinTokens",
     "PerSample",
     "Repeat",
     "build_add",
     "build_concat",
     "build_fill",
+    "build_join_tokens",
     "build_per_sample",
     "build_repeat",
 ]
@@ -47,6 +49,24 @@ class Add(nn.Module):
         if first.mask is None or second.mask is None:
             return States(values, second.mask if first.mask is None else first.mask)
         return States(values, first.mask * second.mask)
+
+
+class JoinTokens(nn.Module):
+    """Reads two texts as one: tokens[B, L] and tokens[B, M] → tokens[B, L + M], the second behind the end of the first.
+
+    The second one's opening token is left out. `token_types`[B, L + M] are 0 in the first text and 1 in the second.
+    """
+
+    def forward(self, *, first: Tokens, second: Tokens) -> dict[str, Tokens | Tensor]:
+        ids = torch.cat((first.ids, second.ids), dim=1)
+        opening = torch.zeros_like(second.mask[:, :1])
+        mask = torch.cat((first.mask, opening, second.mask[:, 1:]), dim=1)
+        types = torch.cat((torch.zeros_like(first.ids), torch.ones_like(second.ids)), dim=1)
+        # What is shown comes first, in its order: a stable sort of what is hidden behind it.
+        order = (1 - mask).argsort(dim=1, stable=True)
+        mask = mask.gather(1, order)
+        tokens = Tokens(ids.gather(1, order) * mask, mask)
+        return {"tokens": tokens, "token_types": types.gather(1, order) * mask}
 
 
 class Repeat(nn.Module):
@@ -116,6 +136,10 @@ def build_concat(config: NoConfig) -> Concat:
 
 def build_add(config: NoConfig) -> Add:
     return Add()
+
+
+def build_join_tokens(config: NoConfig) -> JoinTokens:
+    return JoinTokens()
 
 
 def build_fill(config: NoConfig) -> Fill:

@@ -44,6 +44,12 @@ def _add(config: NoConfig) -> Signature:
     return Signature(inputs, {"states": "states:K+M[B, N, D]"})
 
 
+def _join_tokens(config: NoConfig) -> Signature:
+    inputs = {"first": "tokens[B, L]", "second": "tokens[B, M]"}
+    outputs = {"tokens": "tokens[B, L + M]", "token_types": "labels[B, L + M]"}
+    return Signature(inputs, outputs)
+
+
 def _repeat(config: NoConfig) -> Signature:
     inputs = {"states": "states:K[B, N, D]", "counts": "counts[B]", "beside": "tokens[R, L]?"}
     return Signature(inputs, {"states": "states:K[R, N, D]"})
@@ -162,6 +168,14 @@ MODULE_TYPES: tuple[ModuleType, ...] = (
         {"forward": Method(_add)},
         "composer_core.joining:build_add",
         "Add two sequences of states; a position is visible where both show it.",
+        stateless=True,
+    ),
+    ModuleType(
+        "core.join_tokens",
+        NoConfig,
+        {"forward": Method(_join_tokens)},
+        "composer_core.joining:build_join_tokens",
+        "Read two texts as one, the second behind the end of the first.",
         stateless=True,
     ),
     ModuleType(
