@@ -20,14 +20,14 @@ HEAD = """\
 
 <!-- Written by docs/make_tasks_page.py from graphs/mplug2-tasks.yaml; a test holds it current. -->
 
-The document `mplug2-tasks` declares the task families of mPLUG-2 over one set of modules: {tasks} tasks, {modules} modules that learn, and
-{averages} momentum teachers that training alone sees. `composer show mplug2-tasks` shows it, `composer show mplug2-tasks:vqav2` one task of it. What is not
-in the published code (which has question answering and captioning of videos) is declared after the paper's figures and the code of its
-predecessor mPLUG.
+The document `mplug2-tasks` declares the task families of mPLUG-2 over one set of modules: {tasks} tasks,
+{modules} modules that learn, and {averages} momentum teachers that training alone sees. `composer show mplug2-tasks`
+shows it, `composer show mplug2-tasks:vqav2` one task of it. What is not in the published code (which has question
+answering and captioning of videos) is declared after the paper's figures and the code of its predecessor mPLUG.
 
-Every task goes through the shared layers `universal`. *Shared with* counts the tasks that call at least one of a task's other
-modules, heads left aside. A task without an objective takes the weights that others trained; one without a score here has none that
-is declared yet.
+Every task goes through the shared layers `universal`. *Shared with* counts the tasks that call at least one of a
+task's other modules, heads left aside. A task without an objective takes the weights that others trained; one without
+a score here has none that is declared yet.
 """
 
 LEGEND = """
@@ -37,7 +37,7 @@ LEGEND = """
 | --- | --- | --- |
 | class | `core.class_loss` | cross entropy of a classifier |
 | number | `core.number_loss` | squared difference of a regression |
-| answer | `mplug2.answer_loss` | answers with weights; a momentum teacher counts as `distillation` says: `published`, not at all, or `meant` |
+| answer | `mplug2.answer_loss` | answers with weights; a teacher counts as `distillation` says |
 | caption | `mplug2.caption_loss` | the tokens after the prompt |
 | contrastive | `core.contrastive` | partners among the batch and a queue, with a momentum teacher's soft targets |
 | matching | `core.matching_pairs` | pairs with hard negatives, by a closer look of the fusion |
@@ -45,8 +45,9 @@ LEGEND = """
 | hidden words | `core.mask_tokens` | masked language modelling, of a text alone or with what is seen |
 | prefix | `core.prefix_split` | the rest of a text that has begun |
 
-A weight of the document is one wherever it is called: `composer train mplug2-tasks:vqav2 coco-caption ...` trains several tasks
-jointly, `--set distillation=meant` changes what the teachers do.
+A weight of the document is one wherever it is called: `composer train mplug2-tasks:vqav2 coco-caption ...` trains
+several tasks jointly. Momentum teachers count by `distillation`: `published`, as the published training of question
+answering does it, which leaves the loss as it is without them; `meant`, as the paper says: `--set distillation=meant`.
 """
 
 LOSSES = {
