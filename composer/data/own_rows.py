@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -107,11 +106,6 @@ class OwnRows:
             "splits": {name: len(rows) for name, (_, rows) in self.placed.splits.items()},
             "left_out": {"rows": len(left_out), "first": left_out[:20]},
         }
-
-    def digest(self) -> str:
-        """Tells the data from others: a run goes on with its own."""
-        text = "".join(table.survey()[1] for _, table in self.opened)
-        return hashlib.sha256(text.encode()).hexdigest()
 
 
 class OwnSamples(Sequence[Mapping[str, Any]]):

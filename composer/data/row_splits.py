@@ -35,6 +35,8 @@ class PlacedRows:
     """All rows, those that cannot be used too."""
     share: float = 0.0
     """The share that was held out unbidden."""
+    digest: str = ""
+    """Tells what is read of the rows, and their splits, from others."""
 
     def leave_out(self, split: str, places: set[int]) -> None:
         """Take the rows at some places of a split away."""
@@ -54,6 +56,7 @@ def place_rows(opened: OpenedData, maps: list[ColumnMap], data: DataRecipe, file
             placing.add(split, number, index, row, mapped)
     placing.hold_unlike()
     placing.hold_filled()
+    placing.placed.digest = placing.digest.hexdigest()
     return placing.placed
 
 
@@ -62,6 +65,7 @@ class _Placing:
         self.tables = [table for _, table in opened]
         self.data, self.files = data, files
         self.placed = PlacedRows()
+        self.digest = hashlib.sha256()
         self.counts: Counter[str] = Counter()
         self.ids: dict[bytes, tuple[int, int]] = {}
         self.contents: dict[str, array[int]] = {}
@@ -93,15 +97,18 @@ class _Placing:
             return
         if mapped.id is not None and not self._has_own_id(table, index, mapped.id, asked):
             return
-        name = self._split(split, row, asked, mapped, table, index)
+        content = _digest(_read(row, mapped))
+        name = self._split(split, row, asked, mapped, content)
         if name is None:
+            self._bad(table, index, self.data.split_by, "the row does not say its split")
             return
+        self.digest.update(f"{name} {content:x}\n".encode())
         tables, rows = self.placed.splits.setdefault(name, (array("H"), array("Q")))
         tables.append(table)
         rows.append(index)
         self.counts[name] += 1
         if self.data.split_by is not None or split != UNDECIDED:
-            self.contents.setdefault(name, array("Q")).append(_digest(_read(row, mapped)))
+            self.contents.setdefault(name, array("Q")).append(content)
 
     def _bad(self, table: int, index: int, column: str | None, reason: str) -> None:
         self.placed.bad.append(BadRow(self.tables[table].title(index), column, reason))
@@ -119,29 +126,29 @@ class _Placing:
         return first == (table, index)
 
     def _split(
-        self, split: str, row: GivenRow, asked: AskedRow, mapped: ColumnMap, table: int, index: int
+        self, split: str, row: GivenRow, asked: AskedRow, mapped: ColumnMap, content: int
     ) -> str | None:
+        """The split of a row; None where a column should say it and does not."""
         if split not in (UNDECIDED, TRAIN):
             return split
         if self.data.split_by is not None:
             value = asked.kept.get(self.data.split_by)
-            if not isinstance(value, str) or not value.strip():
-                self._bad(table, index, self.data.split_by, "the row does not say its split")
-                return None
-            return split_name(value.strip())
-        drawn = _drawn(self._key(row, asked, mapped), self.data.split_seed)
+            return split_name(value.strip()) if isinstance(value, str) and value.strip() else None
+        if not any(self.shares.values()):
+            return TRAIN
+        drawn = _drawn(self._key(row, asked, mapped, content), self.data.split_seed)
         for name, share in self.shares.items():
             if drawn < share:
                 return name
             drawn -= share
         return TRAIN
 
-    def _key(self, row: GivenRow, asked: AskedRow, mapped: ColumnMap) -> object:
+    def _key(self, row: GivenRow, asked: AskedRow, mapped: ColumnMap, content: int) -> object:
         """What decides: the files of a row, so that questions on one picture stay together; its name; or all of it."""
         media = [row.values.get(each) for name in self.files for each in _columns(mapped, name)]
         if any(media):
             return media
-        return asked.id if mapped.id is not None else _read(row, mapped)
+        return asked.id if mapped.id is not None else content
 
     def hold_unlike(self) -> None:
         """Rows of training that are rows of another split, too, are at fault: scores on them say nothing."""

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 import torch
 from torch import nn
@@ -73,6 +74,7 @@ def train_epochs(
     numerics: Numerics = Numerics(),  # noqa: B008 (a frozen value)
     left_out: frozenset[str] = frozenset(),
     began_with: str = "",
+    made_of: Mapping[str, str] = MappingProxyType({}),
     progress: Progress = lambda step: None,
     finished: Callable[[EpochResult], None] = lambda result: None,
     begun: Callable[[int], None] = lambda step: None,
@@ -87,6 +89,7 @@ def train_epochs(
     or extends a run to the epochs of the recipe; `begun` is told the step after which it begins. `document` tells the
     trained document from others; `numerics` is where the modules are and what their losses are computed in. What is
     `left_out` of the checkpoint is frozen and lies in the weights that the run `began_with` (their SHA-256).
+    `made_of` tells the data of tasks from others, where something does.
     `validation` scores on the way, keeps the best weights, and may end the run before its last epoch.
 
     At the end the modules hold the weights that are to be written: where the recipe asks for it, their running mean.
@@ -100,6 +103,7 @@ def train_epochs(
         Course.of(recipe),
         document,
         {task: item.batches(0) for task, item in data.items()},
+        dict(made_of),
         numerics=numerics,
         left_out=left_out,
         began_with=began_with,

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 import numpy as np
 import torch
 
-from composer.data import DataError
+from composer.data import DataError, OwnRows
 from composer.data.data_checker import problem_of
 from composer.execution import Answering
 from composer.graph import Checked, CheckedEvaluation
@@ -144,7 +144,11 @@ def _hold_labels(data: SampleData, plan: Plan) -> None:
             if not isinstance(source, int):
                 continue
             name, own = plan.slots[source]
-            if name in plan.inputs and plan.inputs[name].modality.prepare is None:
+            if name not in plan.inputs:
+                continue
+            modality = plan.inputs[name].modality
+            looked_at = isinstance(data.source.samples, OwnRows) and modality.classes is not None
+            if modality.prepare is None and not looked_at:
                 _hold_labels_of(data, name, own, size, f"node `{step.name}` ({step.callee})")
 
 

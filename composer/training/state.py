@@ -65,6 +65,8 @@ class RunState:
     """Tells the trained document from others; empty where there is none."""
     batches: dict[str, int]
     """Batches of an epoch, by task."""
+    made_of: dict[str, str] = field(default_factory=dict)
+    """What tells the data of a task from others, where something does."""
     results: list[dict[str, Any]] = field(default_factory=list)
     """One entry per finished epoch."""
     position: Position = field(default_factory=Position)
@@ -90,6 +92,7 @@ def save_state(path: Path, learner: Learner, state: RunState) -> None:
         "ends": list(state.course.ends),
         "document": state.document,
         "batches": state.batches,
+        "made_of": state.made_of,
         "results": state.results,
         "position": asdict(state.position),
         "validations": state.validations,
@@ -156,6 +159,8 @@ def _hold_same_run(path: Path, stored: dict[str, Any], wanted: RunState) -> None
     elif stored["batches"] != wanted.batches:
         what = "other data"
         changes = list(_changes(dict(stored["batches"]), dict(wanted.batches), "batches"))
+    elif stored.get("made_of", {}) != wanted.made_of:
+        what, changes = "other data", ["the batches are as many, and the rows are others"]
     else:
         return
     shown = "; ".join(changes[:SHOWN_CHANGES]) + ("; ..." if len(changes) > SHOWN_CHANGES else "")

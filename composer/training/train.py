@@ -127,6 +127,7 @@ def train_document(
             document=prepared.digest,
             left_out=prepared.written.left_out,
             began_with=prepared.written.digest,
+            made_of={task: own.placed.digest for task, own in prepared.own.items()},
             numerics=prepared.programs.numerics,
             progress=files.step,
             finished=files.epoch,

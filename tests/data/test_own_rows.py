@@ -151,3 +151,16 @@ def test_numbers_of_classes_are_scored_against_their_names(folder: Path) -> None
     data = {"files": "a.jsonl", "validation_share": 0.3}
     record = train_document("points.yaml", out="out", data=data, epochs=20, batch=8, learning_rate=0.3)
     assert record["scores"]["validation"]["sort"]["accuracy"] == 1.0
+
+
+def test_a_run_goes_on_with_its_own_rows_alone(folder: Path) -> None:
+    from composer.problems import InputError
+    from composer.training import train_document
+
+    options: dict[str, Any] = {"data": "a.jsonl", "batch": 4, "learning_rate": 0.1}
+    write("a.jsonl", rows(12))
+    train_document("points.yaml", out="out", epochs=1, **options)
+    train_document("points.yaml", out="out", epochs=2, resume=True, **options)
+    write("a.jsonl", [*rows(11), {"point": [1, 1], "truth": "red"}])
+    with pytest.raises(InputError, match=r"belongs to other data .*the rows are others"):
+        train_document("points.yaml", out="out", epochs=3, resume=True, **options)
