@@ -25,6 +25,7 @@ from composer.cli.options import (
     positive,
     report_loading,
     settings_of,
+    sources_of,
     split_task,
     weights_of,
     whole_misfit,
@@ -166,7 +167,7 @@ def _write_recipe(args: argparse.Namespace) -> int:
         tasks=args.tasks,
         settings=settings_of(args),
         changes={name: value for name, value in asked.items() if value is not None},
-        fresh=args.init if args.weights else None,
+        start=sources_of(args),
     )
     write_new(path, text, make_folder=True)
     say(f"wrote {path}")

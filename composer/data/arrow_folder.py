@@ -56,7 +56,7 @@ class ArrowRows:
     def __init__(self, name: str, folder: Path, table: pa.Table, indices: Any = None) -> None:
         self.name, self.folder, self._table, self._indices = name, folder, table, indices
         self.columns: tuple[str, ...] = tuple(table.column_names)
-        self.class_names: Mapping[str, Sequence[str]] = {}
+        self.class_names: Mapping[str, Sequence[str]] = _described(table)
 
     def __len__(self) -> int:
         return int(self._table.num_rows if self._indices is None else len(self._indices))
@@ -92,7 +92,7 @@ class ArrowFolder(ArrowRows):
         super().__init__(str(folder), folder.absolute(), arrow.concat_tables(tables), chosen)
         if not len(self):
             raise InputError(f"{folder} has no rows: give it some")
-        self.class_names = _classes(folder)
+        self.class_names = {**self.class_names, **_classes(folder)}
 
     def survey(self) -> tuple[int, str]:
         digest = hashlib.sha256()
@@ -133,7 +133,19 @@ def _classes(folder: Path) -> dict[str, list[str]]:
     """Columns that `datasets` calls `ClassLabel`, with the names of the classes."""
     if not (folder / FACTS).is_file():
         return {}
-    features = _json(folder / FACTS).get("features")
+    return _named(_json(folder / FACTS).get("features"))
+
+
+def _described(table: pa.Table) -> dict[str, list[str]]:
+    """The same of a table that carries what `datasets` knows of it, as its Parquet files do."""
+    try:
+        facts = json.loads((table.schema.metadata or {}).get(b"huggingface", b"{}"))
+        return _named(facts["info"]["features"])
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return {}
+
+
+def _named(features: object) -> dict[str, list[str]]:
     found = {}
     for name, feature in features.items() if isinstance(features, dict) else ():
         names = feature.get("names") if isinstance(feature, dict) else None

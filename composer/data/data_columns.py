@@ -90,7 +90,9 @@ def columns_of(
             cure=CURE,
         )
     except InputError as error:
-        raise DataError(str(error), "C411", "columns" if data.columns else "files") from None
+        what, _, cure = str(error).rpartition("; ")
+        key = "columns" if data.columns else "files"
+        raise DataError(what or cure, "C411", key, helps=(cure,) if what else ()) from None
 
 
 def _of_folders(inputs: Mapping[str, TaskInput], given: Mapping[str, Columns]) -> dict[str, Columns]:

@@ -27,26 +27,28 @@ WARMUP = 0.1
 class Defaults:
     """What a run does where nobody says otherwise, with the reasons."""
 
-    def __init__(self, rows: int, rate: float, why: str) -> None:
+    def __init__(self, rows: int, rate: float, why: str, fresh: Collection[str] = ()) -> None:
         self.batch = min(BATCH, rows)
         steps = -(-rows // self.batch)
         self.epochs = max(EPOCHS[0], min(EPOCHS[1], -(-WANTED_STEPS // steps)))
         self.learning_rate, self.why = rate, why
+        self.fresh = tuple(fresh)
+        """Modules beside trained ones that begin with fresh weights: they have a rate of their own."""
 
 
-def defaults_of(task: CheckedTask, rows: int, given: Collection[str] | None) -> Defaults:
-    """Defaults for so many rows. `given` names the modules whose weights a checkpoint does not hold, of one that is
-    given; None where none is."""
-    learns_trained = adapted = False
+def defaults_of(task: CheckedTask, rows: int, given: Collection[str]) -> Defaults:
+    """Defaults for so many rows. `given` names the modules to which a run gives weights that the document does not."""
+    tuned, begun, adapted = list[str](), list[str](), False
     for node in task.nodes.values():
         module = node.module
         if node.part and split_part(node.part)[1]:
             adapted = True
-        trained = module.weights is not None or (given is not None and module.name not in given)
-        if trained and module.freeze is not True and not module.type.stateless:
-            learns_trained = True
-    if learns_trained:
-        return Defaults(rows, TUNED, "trained weights are tuned")
+        if module.freeze is True or module.type.stateless or module.name in (*tuned, *begun):
+            continue
+        trained = module.weights is not None or module.name in given
+        (tuned if trained else begun).append(module.name)
+    if tuned:
+        return Defaults(rows, TUNED, f"trained weights are tuned: {', '.join(tuned)}", begun)
     if adapted:
         return Defaults(rows, ADAPTED, "adapters learn")
     return Defaults(rows, FRESH, "what learns begins with fresh weights")
@@ -69,6 +71,7 @@ def recipe_text(
         f"epochs: {epochs}",
         f"learning_rate: {_number(rate)}{why}",
         f"warmup: {_number(asked.get('warmup', WARMUP))}",
+        *_groups(defaults, asked),
         *([f"seed: {asked['seed']}"] if "seed" in asked else []),
         "tasks:",
         f"  {_scalar(task.name)}:",
@@ -77,6 +80,14 @@ def recipe_text(
         *_scoring(task),
     ]
     return "\n".join(lines) + "\n"
+
+
+def _groups(defaults: Defaults, asked: Mapping[str, object]) -> list[str]:
+    """A rate of their own for what begins fresh beside trained weights, which tolerate a small one alone."""
+    if not defaults.fresh or "learning_rate" in asked:
+        return []
+    names = ", ".join(map(_scalar, defaults.fresh))
+    return [f"optimizer: {{groups: [{{weights: [{names}], learning_rate: {_number(FRESH)}}}]}}"]
 
 
 def data_text(data: DataRecipe, folder: Path) -> list[str]:
@@ -121,4 +132,7 @@ def _scalar(text: str) -> str:
 
 
 def _number(value: object) -> str:
-    return f"{value:.10g}" if isinstance(value, float) else str(value)
+    if not isinstance(value, float):
+        return str(value)
+    short = f"{value:.10g}"  # an exponent without a point is a text for readers of YAML 1.1
+    return f"{value:.15f}".rstrip("0") if "e-" in short and value > 1e-12 else short

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
+from typing import Any
 
 from composer.data import DataError, OwnRows, read_own
 from composer.data.default_recipe import Defaults, defaults_of, recipe_text
@@ -16,6 +17,7 @@ from composer.language import Source
 from composer.plugin import Registry, load_registry
 from composer.problems import DocumentError, InputError, Problem
 from composer.recipes import DataRecipe, Recipe, RecipeReport, TaskRecipe, check_recipe, find_recipe
+from composer.sources.given import read_given
 from composer.training.rehearsal import collecting
 
 __all__ = ["ChosenRecipe", "choose", "made_recipe", "opened", "plain_errors"]
@@ -46,11 +48,11 @@ def choose(
     tasks: Sequence[str] | None,
     data: DataRecipe | None,
     changes: Mapping[str, object],
-    fresh: Iterable[str] | None,
+    start: Mapping[str, Any],
 ) -> ChosenRecipe:
     """Find or make the recipe, check it, and open the data of its tasks.
 
-    `fresh` names the modules that begin with initial weights although a checkpoint is given; None without one.
+    `start` holds the options that say which weights the run begins with.
 
     Raises DocumentError, or InputError where it is about the given data alone.
     """
@@ -61,7 +63,7 @@ def choose(
         if data is None:
             raise
     if path is None and data is not None:
-        task, own, defaults = _made(report, tasks, data, fresh)
+        task, own, defaults = _made(report, registry, tasks, data, start)
         text = recipe_text(str(name), report.tasks[task], data, defaults, asked=changes)
         found = check_recipe(Source(MADE, text), registry=registry, document=report, data=data)
         found.raise_for_errors()
@@ -74,13 +76,26 @@ def choose(
 
 
 def _made(
-    report: Checked, tasks: Sequence[str] | None, data: DataRecipe, fresh: Iterable[str] | None
+    report: Checked,
+    registry: Registry,
+    tasks: Sequence[str] | None,
+    data: DataRecipe,
+    start: Mapping[str, Any],
 ) -> tuple[str, OwnRows, Defaults]:
     """The one task that is trained, its rows, and what is chosen for them."""
     task = _only(report, tasks)
     own = read_own(report.tasks[task], _bare(data), data, Path())
     rows = len(own.samples("train")) if "train" in own.splits else 1
-    return task, own, defaults_of(report.tasks[task], rows, None if fresh is None else list(fresh))
+    return task, own, defaults_of(report.tasks[task], rows, _given(report, registry, start))
+
+
+def _given(report: Checked, registry: Registry, start: Mapping[str, Any]) -> set[str]:
+    """The modules whose weights the options of a run name."""
+    names = ("weights", "layout", "root")
+    given = read_given(report, registry, *(start.get(name) for name in names))
+    whole = given.whole is not None and not given.initial
+    fresh = set(start.get("init") or ())
+    return (set(report.modules) if whole else set(given.pairs)) - fresh
 
 
 def made_recipe(
@@ -91,14 +106,14 @@ def made_recipe(
     tasks: Sequence[str] | None = None,
     settings: Mapping[str, object] | None = None,
     changes: Mapping[str, object] = MappingProxyType({}),
-    fresh: Iterable[str] | None = None,
+    start: Mapping[str, Any] = MappingProxyType({}),
     registry: Registry | None = None,
 ) -> str:
     """The recipe by which a task would be trained with data, for a file in a folder. Raises as `choose` does."""
     registry = registry if registry is not None else load_registry()
     report = check(name, registry=registry, settings=settings).raise_for_errors()
     with plain_errors(data):
-        task, _, defaults = _made(report, tasks, data, fresh)
+        task, _, defaults = _made(report, registry, tasks, data, start)
     path = Path(name)
     document = Path(os.path.relpath(path, folder)).as_posix() if path.is_file() else str(name)
     return recipe_text(document, report.tasks[task], data, defaults, folder, changes)

@@ -169,7 +169,7 @@ def _prepare(request: Request, registry: Registry, report: Checked, numerics: Nu
         tasks=request.tasks,
         data=request.data,
         changes=request.changes or {},
-        fresh=request.start.get("init") or () if request.start.get("weights") else None,
+        start=request.start,
     )
     found = chosen.found
     if found.recipe is not None:

@@ -213,9 +213,11 @@ def _begin(prepared: Prepared, places: Places, display: Display) -> dict[str, in
     if (made := prepared.defaults) is not None:
         recipe = prepared.recipe
         (entry,) = recipe.tasks.values()
+        groups = [f"{each.learning_rate:g} for {', '.join(each.weights)}" for each in recipe.optimizer.groups]
+        own_rate = f", {'; '.join(groups)}" if groups else ""
         display.line(
             f"without a recipe: {recipe.epochs} epochs in batches of {entry.batch}, learning rate "
-            f"{recipe.learning_rate:g} ({made.why}), warm-up {recipe.warmup:g}; --write-recipe FILE writes "
+            f"{recipe.learning_rate:g} ({made.why}){own_rate}, warm-up {recipe.warmup:g}; --write-recipe FILE writes "
             "it, to be edited"
         )
     for warning in prepared.warnings:
