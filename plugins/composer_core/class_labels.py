@@ -32,7 +32,10 @@ class LabelConfig(Config):
     def _read_names(cls, value: object, info: ValidationInfo) -> object:
         if isinstance(value, list) and all(isinstance(name, (str, int)) for name in value):
             value = [_word(name) for name in value]  # stars from 1 to 5 are names, too
-        return read_names(value, info)
+        names = read_names(value, info)
+        if isinstance(names, list) and len(names) == 1:
+            raise ValueError(f"there is one class, `{names[0]}`: a class is told from others")
+        return names
 
     @model_validator(mode="after")
     def _one_of_both(self) -> Self:
@@ -40,8 +43,6 @@ class LabelConfig(Config):
             raise ValueError(
                 "give the `names` of the classes, or their `count` where they have numbers: one of them"
             )
-        if self.names is not None and len(self.names) < 2:
-            raise ValueError(f"there is one class, `{self.names[0]}`: a class is told from others")
         return self
 
     @property
