@@ -123,6 +123,10 @@ class TaskChecker:
             from composer.graph.objectives import check_objective
 
             check_objective(self, objective, wires, loss, own)
+            if any(item.modality.classes is not None for item in self.inputs.values()):
+                from composer.graph.class_names import check_class_names
+
+                check_class_names(self)
         evaluation = self._evaluation(outputs)
         self._warn_unused(wires, path, own)
         if self.shape.compile.ranges or self.shape.compile.precisions:

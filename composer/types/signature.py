@@ -22,6 +22,7 @@ class Signature:
     the field unset (None) the checker fills in what the calls agree on.
     `vocabulary` says of an input of ids how many it knows, as a number or a dim (`{"tokens": config.vocabulary}`,
     `{"labels": "V"}`), and of an output of ids which input they come from: `{"masked": "tokens"}`.
+    `classes` says of an input of scores what the module calls their classes: `{"scores": ("cat", "dog")}`.
     """
 
     inputs: Mapping[str, Port]
@@ -29,6 +30,7 @@ class Signature:
     ranges: Mapping[str, tuple[int, int]] = field(default_factory=dict)
     fixed: Mapping[str, str] = field(default_factory=dict)
     vocabulary: Mapping[str, int | str] = field(default_factory=dict)
+    classes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     def __init__(
         self,
@@ -37,6 +39,7 @@ class Signature:
         ranges: Mapping[str, tuple[int, int]] | None = None,
         fixed: Mapping[str, str] | None = None,
         vocabulary: Mapping[str, int | str] | None = None,
+        classes: Mapping[str, tuple[str, ...]] | None = None,
     ) -> None:
         object.__setattr__(self, "inputs", {name: _port(value) for name, value in inputs.items()})
         object.__setattr__(self, "outputs", {name: _port(value) for name, value in outputs.items()})
@@ -46,6 +49,7 @@ class Signature:
         object.__setattr__(self, "ranges", dict(ranges or {}))
         object.__setattr__(self, "fixed", dict(fixed or {}))
         object.__setattr__(self, "vocabulary", dict(vocabulary or {}))
+        object.__setattr__(self, "classes", dict(classes or {}))
 
     def limits(self, symbol: str) -> tuple[int, int]:
         """The sizes that a symbol may have, both ends included."""

@@ -143,14 +143,16 @@ def _argmax(config: ArgmaxConfig) -> Signature:
     if config.names is None:
         return Signature({"scores": "scores[B, K]"}, {"classes": "classes[B]"})
     inputs = {"scores": f"scores[B, {len(config.names)}]"}
-    return Signature(inputs, {"classes": "classes[B]", "name": "text[B]"})
+    named = {"scores": tuple(config.names)}
+    return Signature(inputs, {"classes": "classes[B]", "name": "text[B]"}, classes=named)
 
 
 def _top_k(config: TopKConfig) -> Signature:
     outputs = {"best": "ranking[B]"}
     if config.names is None:
         return Signature({"probabilities": "probabilities[B, K]"}, outputs, {"K": (config.k, UNBOUNDED)})
-    return Signature({"probabilities": f"probabilities[B, {len(config.names)}]"}, outputs)
+    inputs = {"probabilities": f"probabilities[B, {len(config.names)}]"}
+    return Signature(inputs, outputs, classes={"probabilities": tuple(config.names)})
 
 
 MODULE_TYPES: tuple[ModuleType, ...] = (
