@@ -8,7 +8,17 @@ from pydantic import Field
 
 from composer.plugin import Config, Metric
 
-__all__ = ["METRICS", "F1Config", "MatchConfig", "TopKAccuracyConfig"]
+__all__ = [
+    "METRICS",
+    "BleuConfig",
+    "BoxConfig",
+    "CiderConfig",
+    "F1Config",
+    "MatchConfig",
+    "RankConfig",
+    "RecallConfig",
+    "TopKAccuracyConfig",
+]
 
 
 class TopKAccuracyConfig(Config):
@@ -33,6 +43,44 @@ class MatchConfig(Config):
 
     ignore_case: bool = False
     """Whether capital letters are as good as small ones."""
+
+
+class BleuConfig(Config):
+    """`with` of `core.bleu`."""
+
+    n: int = Field(default=4, ge=1, le=4)
+    """The longest n-grams that count: BLEU-4 where left out."""
+
+
+class CiderConfig(Config):
+    """`with` of `core.cider`."""
+
+    variant: Literal["cider-d", "cider"] = "cider-d"
+    """`cider-d` is what the COCO evaluation computes and tables call CIDEr: repeated words and other lengths cost;
+    `cider` is the cosine alone."""
+
+
+class BoxConfig(Config):
+    """`with` of `core.box_accuracy`."""
+
+    threshold: float = Field(default=0.5, gt=0, le=1)
+    """Least overlap (intersection over union) of a box that is right."""
+    form: Literal["xyxy", "xywh"] = "xyxy"
+    """Whether the four numbers of a box are two corners, or a corner with width and height."""
+
+
+class RankConfig(Config):
+    """`with` of `core.median_rank`."""
+
+    direction: Literal["forward", "backward"] = "forward"
+    """Of two embeddings: whether the first seeks the second among all of them, or the second the first."""
+
+
+class RecallConfig(RankConfig):
+    """`with` of `core.recall_at_k`."""
+
+    k: int = Field(default=1, ge=1)
+    """Among how many of the best candidates the right one must be."""
 
 
 _HERE = "composer_core.metrics"
@@ -112,6 +160,75 @@ METRICS = (
         per_sample=True,
         usual_for=("text",),
         examples=({}, {"ignore_case": True}),
+    ),
+    Metric(
+        "core.vqa_accuracy",
+        f"{_HERE}.vqa:vqa_accuracy",
+        "Official VQA accuracy: an answer that three of nine people gave, over the ten ways to leave one of ten out.",
+        takes=("text",),
+        sample=f"{_HERE}.vqa:sample",
+        per_sample=True,
+    ),
+    Metric(
+        "core.bleu",
+        f"{_HERE}.captions:bleu",
+        "BLEU-1 to BLEU-4 of captions, as the COCO evaluation computes it.",
+        takes=("text",),
+        sample=f"{_HERE}.captions:sample",
+        config=BleuConfig,
+        per_sample=True,
+        combine=f"{_HERE}.captions:bleu_of_counts",
+        examples=({"n": 1}, {"n": 2}, {}),
+    ),
+    Metric(
+        "core.rouge_l",
+        f"{_HERE}.captions:rouge_l",
+        "ROUGE-L of captions: the longest words in common, as the COCO evaluation computes it.",
+        takes=("text",),
+        sample=f"{_HERE}.captions:sample",
+        per_sample=True,
+    ),
+    Metric(
+        "core.cider",
+        f"{_HERE}.captions:cider",
+        "CIDEr-D of captions, times 10, which tables call CIDEr: how alike n-grams are, rare ones weighing more.",
+        takes=("text",),
+        sample=f"{_HERE}.captions:sample",
+        config=CiderConfig,
+        per_sample=True,
+        examples=({}, {"variant": "cider"}),
+    ),
+    Metric(
+        "core.box_accuracy",
+        f"{_HERE}.boxes:box_accuracy",
+        "Share of boxes that overlap their reference enough: by an intersection over union of 0.5.",
+        sample=f"{_HERE}.boxes:sample",
+        config=BoxConfig,
+        per_sample=True,
+        examples=({}, {"form": "xywh", "threshold": 0.3}),
+    ),
+    Metric(
+        "core.recall_at_k",
+        f"{_HERE}.retrieval:recall_at_k",
+        "Share of queries that find what belongs to them among the best `k`: two embeddings, or scores of candidates.",
+        takes=("embedding", "scores"),
+        sample=f"{_HERE}.retrieval:sample",
+        config=RecallConfig,
+        outputs=(1, 2),
+        needs_reference=False,
+        examples=({}, {"k": 2, "direction": "backward"}),
+    ),
+    Metric(
+        "core.median_rank",
+        f"{_HERE}.retrieval:median_rank",
+        "Median place of what belongs to a query among all candidates: two embeddings, or scores of candidates.",
+        takes=("embedding", "scores"),
+        sample=f"{_HERE}.retrieval:sample",
+        config=RankConfig,
+        outputs=(1, 2),
+        needs_reference=False,
+        higher_is_better=False,
+        examples=({}, {"direction": "backward"}),
     ),
 )
 """What `core` registers."""

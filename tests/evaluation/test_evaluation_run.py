@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 from composer.evaluation import Evaluating, EvaluationReport, evaluate_rows
 from composer.evaluation.what_is_scored import AskedMetric, AskedScores, declared_of
@@ -220,3 +221,53 @@ def test_another_model_does_not_go_on(sorting: Any, registry: Registry, tmp_path
     next(iter(other.modules["head"].parameters())).data.mul_(2)
     with pytest.raises(InputError, match="holds answers of another run"):
         evaluate(other, sorting.rows, registry, tmp_path / "out")
+
+
+TOWERS = """\
+composer: 1
+name: towers
+modules:
+  left: {uses: core.linear, with: {input_dim: 4, output_dim: 4}}
+  right: {uses: core.linear, with: {input_dim: 4, output_dim: 4}}
+tasks:
+  match:
+    inputs:
+      picture: {modality: array, with: {kind: embedding, dims: [B, 4]}}
+      caption: {modality: array, with: {kind: embedding, dims: [B, 4]}}
+    nodes:
+      seen: {call: left.embedding, inputs: picture}
+      told: {call: right.embedding, inputs: caption}
+    outputs: {picture: seen, caption: told}
+    evaluation:
+      output: [picture, caption]
+      reference: owner
+      metrics:
+        recall@1: {uses: core.recall_at_k, with: {k: 1}}
+        back@1: {uses: core.recall_at_k, with: {k: 1, direction: backward}}
+        median rank: core.median_rank
+"""
+
+
+def test_two_outputs_are_scored_together(registry: Registry, tmp_path: Path) -> None:
+    """Two pictures with two captions each, of which one is nearer to the other picture."""
+    from composer import load
+
+    document = tmp_path / "towers.yaml"
+    document.write_text(TOWERS)
+    model = load(document, weights="initial")
+    for module in model.modules.values():
+        for parameter in module.parameters():
+            parameter.data.copy_(torch.eye(4) if parameter.ndim == 2 else torch.zeros_like(parameter))
+    pictures = {"a": [1.0, 0, 0, 0], "b": [0, 1.0, 0, 0]}
+    captions = [
+        ("a", [0.9, 0.1, 0, 0]),
+        ("a", [0.3, 0.8, 0, 0]),
+        ("b", [0, 1.0, 0.1, 0]),
+        ("b", [0.1, 0.7, 0, 0]),
+    ]
+    rows = [{"picture": pictures[owner], "caption": told, "owner": owner} for owner, told in captions]
+    report = evaluate(model, rows, registry, tmp_path / "out")
+    values = {score.name: score.value for score in report.scores}
+    assert values == {"recall@1": 1.0, "back@1": 0.75, "median rank": 1.0}
+    assert [len(each["prediction"]) for each in lines(tmp_path / "out")] == [2] * 4
+    assert report.ranked_by is None

@@ -80,7 +80,9 @@ def number(value: Any, what: str = "the reference") -> float:
     try:
         found = np.asarray(float(value) if isinstance(value, str) else value, dtype=np.float64)
     except (TypeError, ValueError):
-        raise InputError(f"{what} {_shown(value)} is not a number") from None
+        found = np.asarray(np.nan)
+    if value is None or not np.isfinite(found).all():
+        raise InputError(f"{what} {_shown(value)} is not a number")
     if found.size != 1:
         raise InputError(f"{what} has {found.size} numbers, and one is expected for each sample")
     return float(found.reshape(()))
