@@ -100,19 +100,19 @@ def captions() -> tuple[list[str], list[list[str]]]:
 
 
 def test_caption_metrics_are_those_of_the_published_code(registry: Registry) -> None:
-    pytest.importorskip("pycocoevalcap", reason="the published code, without its Java parts")
-    from pycocoevalcap.bleu.bleu import Bleu
-    from pycocoevalcap.cider.cider import Cider
-    from pycocoevalcap.rouge.rouge import Rouge
-
+    reason = "the published code, without its Java parts"
+    bleu, cider, rouge = (
+        pytest.importorskip(f"pycocoevalcap.{name}.{name}", reason=reason)
+        for name in ("bleu", "cider", "rouge")
+    )
     predictions, references = captions()
     found, right = ({n: [p] for n, p in enumerate(predictions)}, dict(enumerate(references)))
-    bleus, each_bleu = Bleu(4).compute_score(right, found, verbose=0)
+    bleus, each_bleu = bleu.Bleu(4).compute_score(right, found, verbose=0)
     for n in range(1, 5):
         own = scored(registry, "core.bleu", predictions, references, n=n)
         assert own.value == pytest.approx(bleus[n - 1], rel=1e-5)
         np.testing.assert_allclose(own.samples, each_bleu[n - 1], atol=2e-3)  # it adds 1e-15 to what is zero
-    for id_, code in (("core.rouge_l", Rouge()), ("core.cider", Cider())):
+    for id_, code in (("core.rouge_l", rouge.Rouge()), ("core.cider", cider.Cider())):
         value, each = code.compute_score(right, found)
         own = scored(registry, id_, predictions, references)
         assert own.value == pytest.approx(value, rel=1e-9)
