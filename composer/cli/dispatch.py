@@ -166,6 +166,7 @@ def _run_command(name: str, rest: list[str]) -> int:
         parsed = _parsed(parser, rest)
     except SystemExit as stop:  # argparse ends the program for --help and for wrong usage
         return stop.code if isinstance(stop.code, int) else USAGE
+    parsed.words = (name, *rest)
     try:
         with own_output():
             return int(command.run(parsed))

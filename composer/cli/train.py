@@ -100,6 +100,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="fp32, or bf16 or fp16: the forward pass in that, weights and optimizer in float32 (default: fp32)",
     )
     parser.add_argument(
+        "--processes",
+        type=positive,
+        metavar="N",
+        help="train in so many processes of this machine, which share every batch; on GPUs, one for each (default: 1)",
+    )
+    parser.add_argument(
         "--tensorboard", metavar="DIR", help="write event files for TensorBoard into this folder, too"
     )
     add_dtype(parser, "the forward pass: --precision by torch's names")
@@ -111,6 +117,10 @@ def run(args: argparse.Namespace) -> int:
     if args.dtype is not None and args.precision is not None:
         complain("--dtype and --precision say the same: give one of them")
         return 2
+    if args.processes and args.processes > 1 and not args.check and "RANK" not in os.environ:
+        from composer.cli.several import run_several
+
+        return run_several(args.words, args.processes)
     wrong = misused_data(args)
     if wrong is not None:
         complain(wrong)

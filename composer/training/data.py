@@ -17,7 +17,7 @@ from composer.plugin import Registry
 from composer.problems import ComposerError, InputError
 from composer.recipes import TaskRecipe
 from composer.training.encoding import encode
-from composer.training.protocol import Batch
+from composer.training.protocol import Batch, Share
 from composer.training.random_state import drawing_from
 from composer.training.samples import TRAINED, Drawn, SampleSource
 
@@ -73,10 +73,15 @@ class SampleData:
         Whatever draws meanwhile (augmentation) draws what the seed, the task, the epoch and the index decide.
         """
         with drawing_from(*self._key, "batch", epoch, index):
-            return self._batch(epoch, index)
+            return self._batch(epoch, self._of_batch(epoch, index))
 
-    def _batch(self, epoch: int, index: int) -> Batch:
-        groups = self._of_batch(epoch, index)
+    def part(self, epoch: int, index: int, share: Share) -> tuple[Batch, int]:
+        """Some of the groups of a batch, and how many samples of them count."""
+        groups, counts = share(self._of_batch(epoch, index))
+        with drawing_from(*self._key, "batch", epoch, index):
+            return self._batch(epoch, groups), sum(map(len, groups)) if counts else 0
+
+    def _batch(self, epoch: int, groups: Sequence[list[int]]) -> Batch:
         try:
             return self._encoded(groups, epoch)
         except InputError:
@@ -85,12 +90,12 @@ class SampleData:
                 raise
             return self._encoded(usable, epoch)
 
-    def _usable(self, groups: list[list[int]], epoch: int) -> list[list[int]]:
+    def _usable(self, groups: Sequence[list[int]], epoch: int) -> Sequence[list[int]]:
         """The groups without the samples that cannot be used, where the user lets these be left out."""
         own = self.source.samples
         if not isinstance(own, OwnRows) or not own.skips:
             return groups
-        drawn, found = self.drawn(epoch), []
+        drawn, found = self.drawn(epoch), list[list[int]]()
         for group in groups:
             kept = []
             for number in group:
@@ -103,7 +108,7 @@ class SampleData:
             found += [kept] if kept else []
         return found
 
-    def _encoded(self, groups: list[list[int]], epoch: int) -> Batch:
+    def _encoded(self, groups: Sequence[list[int]], epoch: int) -> Batch:
         drawn = self.drawn(epoch)
         samples = {i: drawn[i] for group in groups for i in group}
         firsts = [group[0] for group in groups]

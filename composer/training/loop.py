@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
@@ -17,9 +18,10 @@ from composer.recipes import Every, Recipe
 from composer.training.course import Course
 from composer.training.learner import DivergedError, Learner, Stepped, scalar_loss
 from composer.training.numerics import Numerics
+from composer.training.processes import ONE, Processes
 from composer.training.protocol import TaskData, Trainee
 from composer.training.random_state import kept_random, seed_all
-from composer.training.schedule import learning_rate
+from composer.training.schedule import Rates
 from composer.training.state import Position, RunState, load_state, save_state
 from composer.training.step_order import Order, PlannedStep
 from composer.training.stopping import StopNow, Stopping
@@ -80,6 +82,7 @@ def train_epochs(
     begun: Callable[[int], None] = lambda step: None,
     stopping: Callable[[], None] = lambda: None,
     validation: Validation | None = None,
+    processes: Processes = ONE,
 ) -> list[EpochResult]:
     """Train in place; returns one result per finished epoch, those before a resumption included.
 
@@ -90,7 +93,8 @@ def train_epochs(
     trained document from others; `numerics` is where the modules are and what their losses are computed in. What is
     `left_out` of the checkpoint is frozen and lies in the weights that the run `began_with` (their SHA-256).
     `made_of` tells the data of tasks from others, where something does.
-    `validation` scores on the way, keeps the best weights, and may end the run before its last epoch.
+    `validation` scores on the way, keeps the best weights, and may end the run before its last epoch. Of several
+    `processes` each computes its part of every batch, and the first one alone validates and writes.
 
     At the end the modules hold the weights that are to be written: where the recipe asks for it, their running mean.
 
@@ -115,7 +119,8 @@ def train_epochs(
     else:
         seed_all(recipe.seed, "run")
         torch.manual_seed(recipe.seed)
-    run = _Run(trainee, data, state, learner, progress, checkpoint, Stopping(stopping), validation)
+    trainee = processes.losses(trainee, learner.modules)
+    run = _Run(trainee, data, state, learner, progress, checkpoint, Stopping(stopping), validation, processes)
     if validation is not None:
         validation.entries = state.validations
     begun(run.done)
@@ -139,6 +144,7 @@ class _Run:
         checkpoint: Path | None,
         stopping: Stopping,
         validation: Validation | None,
+        processes: Processes,
     ) -> None:
         self.trainee = trainee
         self.data = data
@@ -148,10 +154,13 @@ class _Run:
         self.checkpoint = checkpoint
         self.stopping = stopping
         self.validation = validation
+        self.processes = processes
+        self.is_asked = False
+        """Whether a signal has asked any of the processes to end."""
         self.recipe = state.course.recipe
         self.order = Order(state.course, state.batches)
         self.bounds = self.order.bounds
-        self.restarts = [self.bounds[epoch] for epoch in state.course.restarts]
+        self.rates = Rates(self.recipe, self.bounds, [self.bounds[epoch] for epoch in state.course.restarts])
         self.save_every = Every.of(self.recipe.save_every)
         self.saved = time.monotonic()
 
@@ -213,15 +222,21 @@ class _Run:
             return
         epoch = len(self.state.results) + (self.state.position.done > 0)
         try:
-            with self.stopping.at_once(), kept_random(*self.state.numerics.random_devices):
-                self.trainee.eval()
-                with self.learner.answering():
-                    self.validation.run(self.done, epoch)
+            if self.processes.is_first:
+                with self._able_to_stop(), kept_random(*self.state.numerics.random_devices):
+                    self.trainee.eval()
+                    with self.learner.answering():
+                        self.validation.run(self.done, epoch)
+            self.validation.entries[:] = self.processes.told(self.validation.entries)
             self.save()
         except StopNow:
             self.stopping.pass_on()
         finally:
             self.trainee.train()
+
+    def _able_to_stop(self) -> AbstractContextManager[None]:
+        """A signal ends at once what changes nothing, unless others wait for it."""
+        return self.stopping.at_once() if self.processes.count == 1 else nullcontext()
 
     def _end_of(self, epoch: int) -> EpochResult:
         position = self.state.position
@@ -244,16 +259,20 @@ class _Run:
         if self.order.weighted and planned.first == 0:
             self._hold_to_batches([task], planned.turn)
         when, batch = f"in epoch {epoch + 1}, step {done + 1}", planned.first
-        self._set_rates(self.bounds[epoch] + done)
-        counts = [data.count(planned.turn, index) for index in planned.batches]
-        total, value = sum(counts), 0.0
+        self.rate = self.rates.set(self.learner.optimizer, self.bounds[epoch] + done)
+        total, value = sum(data.count(planned.turn, index) for index in planned.batches), 0.0
+        self._draw_apart(self.bounds[epoch] + done)
         self.learner.begin()
         self.trainee.begin_step(task)
         try:
-            for batch, count in zip(planned.batches, counts, strict=True):
-                loss = scalar_loss(self.trainee.loss(task, data.batch(planned.turn, batch)), task)
-                self.learner.add(loss, count / total, task)
-                value += loss.item() * (count / total)
+            for batch in planned.batches:
+                last = batch == planned.batches[-1]
+                with nullcontext() if last else self.processes.between(self.trainee):
+                    value += self._add(planned, batch, total)
+                if self.processes.count == 1 and not math.isfinite(value):
+                    break  # this batch is at fault
+            value, asked = self.processes.total(value, float(self.stopping.asked))
+            self.is_asked = bool(asked)
             return self.learner.step(value, task)
         except DivergedError as error:
             raise ComposerError(
@@ -263,6 +282,27 @@ class _Run:
             ) from error
         except ComposerError as error:
             raise ComposerError(f"{error} ({when}, with {data.samples_of(planned.turn, batch)})") from error
+
+    def _add(self, planned: PlannedStep, batch: int, total: int) -> float:
+        """Add the gradients of a batch, or of this process's part of it, and return its part of the step's loss."""
+        data, task, processes = self.data[planned.task], planned.task, self.processes
+        if processes.count == 1:
+            given, count = data.batch(planned.turn, batch), data.count(planned.turn, batch)
+        else:
+            given, count = data.part(planned.turn, batch, processes.share)
+        loss = scalar_loss(self.trainee.loss(task, given), task)
+        share = count / total
+        self.learner.add(loss, share * processes.count, task)  # the mean over the processes is then the sum
+        return loss.item() * share if share else 0.0
+
+    def _draw_apart(self, step: int) -> None:
+        """Let processes draw different random numbers, which the step decides, however many processes there are."""
+        if self.processes.count > 1:
+            seed_all(self.recipe.seed, "step", step, self.processes.rank)
+            if torch.cuda.is_available():
+                torch.cuda.manual_seed(
+                    self.recipe.seed * 1000 + step * self.processes.count + self.processes.rank
+                )
 
     def _tell(self, planned: PlannedStep, epoch: int, stepped: Stepped) -> None:
         data = self.data[planned.task]
@@ -283,7 +323,7 @@ class _Run:
 
     def save(self) -> None:
         """Store the state, where that was asked for."""
-        if self.checkpoint is not None:
+        if self.checkpoint is not None and self.processes.is_first:
             try:
                 save_state(self.checkpoint, self.learner, self.state)
             except InputError as error:
@@ -301,33 +341,13 @@ class _Run:
 
     def _stop_if_asked(self, when: str = "") -> None:
         """Store the state of this very step where a signal has asked to end, and let the signal have its way."""
-        if self.stopping.asked:
+        if self.is_asked or (self.processes.count == 1 and self.stopping.asked):
             if when:
                 self._hold_weights_finite(when)
                 self.save()
             self.stopping.pass_on()
-
-    def _set_rates(self, step: int) -> None:
-        dips = self.recipe.schedule.dips
-        last = self.bounds[-1] if dips is None or dips.steps is None else dips.steps + 1
-        within = len(self.bounds) - 1 if dips is None or dips.epochs is None else dips.epochs
-        dipping = min(last, self.bounds[min(within, len(self.bounds) - 1)])
-
-        def rate(peak: float) -> float:
-            return learning_rate(
-                step,
-                steps=self.bounds[-1],
-                peak=peak,
-                warmup=self.recipe.warmup,
-                restarts=self.restarts,
-                schedule=self.recipe.schedule,
-                dipping=dipping,
-            )
-
-        self.rate = rate(self.recipe.learning_rate)
-        for group in self.learner.optimizer.param_groups:
-            same = group["peak"] == self.recipe.learning_rate
-            group["lr"] = self.rate if same else rate(group["peak"])
+            if self.processes.count > 1:
+                raise StopNow  # another process was asked
 
     def _hold_to_batches(self, tasks: Iterable[str], turn: int) -> None:
         """Raise ComposerError where the data of a task is of another size than in the first pass over it."""

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 from torch import Tensor, nn
 
-__all__ = ["Batch", "TaskData", "Trainee"]
+__all__ = ["Batch", "Share", "TaskData", "Trainee"]
 
 Batch = Mapping[str, Mapping[str, Any]]
 """Host ports of every input, as tensors: `{"image": {"frames": uint8 [B, 1, H, W, 3]}}`."""
+
+
+Share = Callable[[Sequence[Any]], tuple[Sequence[Any], bool]]
+"""What splits a batch among processes: a part of it, and whether it counts."""
 
 
 class Trainee(Protocol):
@@ -43,6 +47,9 @@ class TaskData(Protocol):
 
     def batch(self, epoch: int, index: int) -> Batch:
         """One batch. The same epoch and index always give the same one."""
+
+    def part(self, epoch: int, index: int, share: Share) -> tuple[Batch, int]:
+        """The part of a batch that one of several processes computes, and how many samples of it count."""
 
     def samples_of(self, epoch: int, index: int) -> str:
         """What messages call the samples of a batch."""

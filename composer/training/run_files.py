@@ -36,6 +36,10 @@ class RunFiles:
         self.log = MetricsLog(places.metrics, tensorboard)
         self._step = 0
 
+    def told(self) -> dict[str, Any]:
+        """What the loop tells of."""
+        return {"progress": self.step, "finished": self.epoch, "begun": self.log.begin}
+
     def step(self, step: TrainingStep) -> None:
         """A step was made."""
         self._step = step.done

@@ -7,9 +7,11 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from composer.recipes import ScheduleRecipe
+import torch
 
-__all__ = ["learning_rate"]
+from composer.recipes import Recipe, ScheduleRecipe
+
+__all__ = ["Rates", "learning_rate"]
 
 
 def learning_rate(
@@ -54,3 +56,36 @@ def _fallen(done: float, peak: float, schedule: ScheduleRecipe) -> float:
     if schedule.end == 0:  # in this order, so that the bits are those of runs before there was an end
         return peak * 0.5 * (1.0 + math.cos(math.pi * done))
     return schedule.end + 0.5 * (peak - schedule.end) * (1.0 + math.cos(math.pi * done))
+
+
+class Rates:
+    """The rates of a run. `bounds` are the steps at which its epochs begin, and the end."""
+
+    def __init__(self, recipe: Recipe, bounds: Sequence[int], restarts: Sequence[int]) -> None:
+        self._recipe = recipe
+        self._steps = bounds[-1]
+        self._restarts = restarts
+        dips, last = recipe.schedule.dips, len(bounds) - 1
+        self._dipping = bounds[last if dips is None else min(dips.epochs or last, last)]
+        if dips is not None and dips.steps is not None:
+            self._dipping = min(self._dipping, dips.steps + 1)
+
+    def set(self, optimizer: torch.optim.Optimizer, step: int) -> float:
+        """Give every group of the optimizer its rate of a step; returns that of weights that no group names."""
+        usual = self._rate(step, self._recipe.learning_rate)
+        for group in optimizer.param_groups:
+            same = group["peak"] == self._recipe.learning_rate
+            group["lr"] = usual if same else self._rate(step, group["peak"])
+        return usual
+
+    def _rate(self, step: int, peak: float) -> float:
+        recipe = self._recipe
+        return learning_rate(
+            step,
+            steps=self._steps,
+            peak=peak,
+            warmup=recipe.warmup,
+            restarts=self._restarts,
+            schedule=recipe.schedule,
+            dipping=self._dipping,
+        )

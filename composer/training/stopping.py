@@ -19,8 +19,8 @@ class StopNow(KeyboardInterrupt):
 
 
 class Stopping:
-    """Whether a signal has asked to end. The first one waits until the run stands at a good place, a second one does
-    what it would do without this.
+    """Whether a signal has asked to end. The first one waits until the run stands at a good place, the same one a
+    second time does what it would do without this.
     """
 
     def __init__(self, told: Callable[[], None] = lambda: None) -> None:
@@ -67,7 +67,7 @@ class Stopping:
             signal.raise_signal(number)
 
     def _heard(self, number: int, frame: FrameType | None) -> None:
-        if self._number is not None:
+        if self._number == number:
             self._let_go()
             signal.raise_signal(number)
             return

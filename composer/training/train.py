@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import io
 import os
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+import torch
 
 from composer.data.data_faults import told
 from composer.evaluation.scoring import Score
@@ -22,6 +25,7 @@ from composer.training.evaluating import evaluate, scores_of
 from composer.training.loop import EpochResult, train_epochs
 from composer.training.places import Places
 from composer.training.preparing import SPLITS, Prepared, Request, prepare
+from composer.training.processes import processes_of
 from composer.training.record import count_parameters, versions, write_record
 from composer.training.rehearsal import scored_fields
 from composer.training.run_files import RunFiles
@@ -61,7 +65,8 @@ def train_document(
     registry: Registry | None = None,
 ) -> dict[str, Any]:
     """Train a document and write `OUT.safetensors`, `OUT.json` (the record, which is returned) and `OUT.checkpoint`; on
-    the way `OUT.metrics.jsonl`, `OUT.curves.svg` and, where the recipe validates, `OUT.best.safetensors`.
+    the way `OUT.metrics.jsonl`, `OUT.curves.svg` and, where the recipe validates, `OUT.best.safetensors`. Of
+    several processes (`accelerate launch`), the first writes, and the others return an empty record.
 
     Args:
         name: a document's path or shipped name.
@@ -93,6 +98,7 @@ def train_document(
             f"there is no checkpoint {places.checkpoint} to resume from: start the run without --resume"
         )
     start = {"weights": weights, "layout": layout, "root": root, "init": init, "locked": locked}
+    processes = processes_of(device)
     request = _request(
         name,
         recipe,
@@ -100,7 +106,7 @@ def train_document(
         settings,
         splits,
         start,
-        device,
+        processes.device(device),
         precision,
         data=data,
         batch=batch,
@@ -111,9 +117,9 @@ def train_document(
         threads=threads,
     )
     prepared = prepare(request, registry)
-    if loaded is not None:
+    if loaded is not None and processes.is_first:
         loaded(prepared.programs.loading)
-    display = Display()
+    display = Display(None if processes.is_first else io.StringIO())
     counts = _begin(prepared, places, display)
     files = RunFiles(prepared, places, display, None if tensorboard is None else Path(tensorboard))
     validation = files.validation()
@@ -129,15 +135,17 @@ def train_document(
             began_with=prepared.written.digest,
             made_of={task: own.placed.digest for task, own in prepared.own.items()},
             numerics=prepared.programs.numerics,
-            progress=files.step,
-            finished=files.epoch,
-            begun=files.log.begin,
             stopping=display.stopping,
             validation=validation,
+            processes=processes,
+            **files.told() if processes.is_first else {},
         )
+        processes.close()
     finally:
         files.log.close()
         display.close()
+    if not processes.is_first:
+        return {}
     for own in prepared.own.values():
         if own.late:
             display.line(f"left out on the way: {told(list(own.late.values()), own.placed.rows)}")
@@ -181,7 +189,7 @@ def _request(
     settings: Mapping[str, object] | None,
     splits: Iterable[str],
     start: Mapping[str, object],
-    device: str,
+    device: str | torch.device,
     precision: str,
     *,
     data: DataRecipe | str | Mapping[str, object] | None = None,

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from composer.recipes import Recipe
-from composer.training.protocol import Batch
+from composer.training.protocol import Batch, Share
 
 __all__ = ["TASK", "Line", "Points", "data", "recipe"]
 
@@ -49,6 +49,11 @@ class Points:
     def batch(self, epoch: int, index: int) -> Batch:
         generator = torch.Generator().manual_seed(100 * epoch + index)
         return {"x": {"values": torch.randn(8, 1, generator=generator)}}
+
+    def part(self, epoch: int, index: int, share: Share) -> tuple[Batch, int]:
+        x = self.batch(epoch, index)["x"]["values"]
+        rows, counts = share(list(x))
+        return {"x": {"values": torch.stack(list(rows))}}, len(rows) if counts else 0
 
     def samples_of(self, epoch: int, index: int) -> str:
         return f"batch {index}"

@@ -162,6 +162,9 @@ class Whole:
     def batch(self, epoch: int, index: int) -> Any:
         return {"x": {"values": self.x[index * self.size :][: self.size]}}
 
+    def part(self, epoch: int, index: int, share: Any) -> Any:
+        raise AssertionError("this process is alone")
+
     def samples_of(self, epoch: int, index: int) -> str:
         return f"batch {index}"
 

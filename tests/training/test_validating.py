@@ -227,7 +227,7 @@ def test_a_resumed_run_has_every_line_once(points: Path, monkeypatch: pytest.Mon
 
 def test_tensorboard_has_the_same_numbers(points: Path) -> None:
     pytest.importorskip("tensorboard")
-    from tensorboard.backend.event_processing.event_accumulator import (  # type: ignore[import-untyped]
+    from tensorboard.backend.event_processing.event_accumulator import (
         EventAccumulator,
     )
 

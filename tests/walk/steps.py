@@ -209,7 +209,8 @@ TRAINED = [
     ),
     Step(
         "train quickstart --recipe small.yaml --task video-caption --epochs 1 --seed 3 --threads 1 --out trained "
-        "--set hidden=16 --set heads=2 --set image_size=32 --resume --dtype float32 --save-every '3 steps'"
+        "--set hidden=16 --set heads=2 --set image_size=32 --resume --dtype float32 "
+        "--save-every '3 steps' --processes 1"
     ),
     Step(
         "train quickstart:video-caption --recipe small.yaml --epochs 1 --out tuned --tensorboard events "

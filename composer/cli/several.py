@@ -1,0 +1,109 @@
+"""Starting a command in several processes of this machine, and ending them together."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from contextlib import ExitStack
+from typing import IO
+
+from composer.cli.output import complain, remark
+
+__all__ = ["run_several"]
+
+PATIENCE_S = 5.0
+"""What processes have to end in when one of them has failed."""
+
+
+def run_several(words: Sequence[str], count: int) -> int:
+    """Run `composer WORDS` in so many processes that know of each other, as torch's own launcher would. Returns the
+    exit code of the first that failed, or 0. What the first process prints is shown; what others print, only where they
+    fail and the first did not.
+    """
+    with ExitStack() as stack:
+        errors = [None, *(stack.enter_context(tempfile.TemporaryFile("w+")) for _ in range(count - 1))]
+        running = [
+            _start(words, rank, count, errors[rank], port)
+            for port in (_free_port(),)
+            for rank in range(count)
+        ]
+        try:
+            failed = _waited(running)
+        except KeyboardInterrupt as stop:  # Ctrl-C reached them, too; another signal did not
+            number = getattr(stop, "number", None)
+            for process in running:
+                if number is not None:
+                    process.send_signal(number)
+            for process in running:
+                process.wait()
+            raise
+        if failed:
+            _end(running)
+            if file := errors[failed[0]]:
+                file.seek(0)
+                lines = file.read().splitlines()
+                remark("\n".join(lines[-20:]))
+                complain(f"process {failed[0]} of {count} failed")
+            return _code(running[failed[0]].returncode)
+        return 0
+
+
+def _start(
+    words: Sequence[str], rank: int, count: int, errors: IO[str] | None, port: int
+) -> subprocess.Popen[bytes]:
+    own = {
+        "RANK": rank,
+        "LOCAL_RANK": rank,
+        "WORLD_SIZE": count,
+        "LOCAL_WORLD_SIZE": count,
+        "MASTER_PORT": port,
+    }
+    shared = {"MASTER_ADDR": "127.0.0.1", "OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", "1")}
+    quiet = {"TORCH_CPP_LOG_LEVEL": os.environ.get("TORCH_CPP_LOG_LEVEL", "ERROR")}
+    environment = {**os.environ, **quiet, **shared, **{key: str(value) for key, value in own.items()}}
+    output = None if rank == 0 else subprocess.DEVNULL
+    return subprocess.Popen(
+        [sys.executable, "-m", "composer", *words], env=environment, stdout=output, stderr=errors
+    )
+
+
+def _waited(running: Sequence[subprocess.Popen[bytes]]) -> list[int]:
+    """Wait until all have ended well, or one has not; returns the numbers of those that have not. The first one may say
+    what is wrong with all of them: it is waited for.
+    """
+    until = 0.0
+    while True:
+        codes = [process.poll() for process in running]
+        failed = [rank for rank, code in enumerate(codes) if code]
+        if all(code == 0 for code in codes) or codes[0]:
+            return failed
+        if failed:
+            until = until or time.monotonic() + PATIENCE_S
+            if time.monotonic() > until:
+                return failed
+        time.sleep(0.05)
+
+
+def _end(running: Sequence[subprocess.Popen[bytes]]) -> None:
+    for process in running:
+        process.send_signal(signal.SIGKILL if hasattr(signal, "SIGKILL") else signal.SIGTERM)
+    until = time.monotonic() + PATIENCE_S
+    for process in running:
+        process.wait(max(until - time.monotonic(), 0.1))
+
+
+def _code(code: int | None) -> int:
+    return 1 if code is None else code if code > 0 else 128 - code
+
+
+def _free_port() -> int:
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        port: int = found.getsockname()[1]
+        return port

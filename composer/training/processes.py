@@ -1,0 +1,149 @@
+"""One process, or several that share every batch: what each computes of it, and what they agree on."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
+from datetime import timedelta
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from composer.problems import ComposerError, InputError
+from composer.training.protocol import Batch, Trainee
+
+__all__ = ["ONE", "Processes", "processes_of"]
+
+PATIENCE = timedelta(days=7)
+"""How long a process waits for the others: the first one validates alone, and that may take long."""
+
+
+class Processes:
+    """A process of its own. `ManyProcesses` is one of many, launched by `composer train --processes`, `accelerate
+    launch` or torch's own launcher.
+    """
+
+    rank = 0
+    count = 1
+
+    @property
+    def is_first(self) -> bool:
+        """Whether this is the process that writes and prints."""
+        return self.rank == 0
+
+    def device(self, device: str | torch.device) -> str | torch.device:
+        """The device of this process."""
+        return device
+
+    def losses(self, trainee: Trainee, modules: nn.Module) -> Trainee:
+        """What gives losses whose gradients are those of all processes."""
+        return trainee
+
+    def between(self, trainee: Trainee) -> AbstractContextManager[Any]:
+        """Around a backward pass whose gradients are not yet those of the step."""
+        return nullcontext()
+
+    def share(self, batch: Sequence[Any]) -> tuple[Sequence[Any], bool]:
+        """The part of a batch that is this process's, and whether it counts: no part is empty."""
+        return batch, True
+
+    def total(self, *values: float) -> list[float]:
+        """Sums over the processes."""
+        return list(values)
+
+    def told(self, value: Any) -> Any:
+        """The value of the first process."""
+        return value
+
+    def close(self) -> None:
+        """No more is shared."""
+
+
+ONE = Processes()
+
+
+class ManyProcesses(Processes):
+    """One process of several, each with a copy of the weights: DistributedDataParallel, set up by accelerate."""
+
+    def __init__(self, device: str | torch.device) -> None:
+        try:
+            from accelerate import Accelerator, DistributedDataParallelKwargs, InitProcessGroupKwargs
+        except ImportError:
+            raise InputError(
+                "training in several processes needs a package: pip install 'multimodal-composer[distributed]'"
+            ) from None
+        unused = DistributedDataParallelKwargs(find_unused_parameters=True)  # no task reaches all weights
+        waiting = InitProcessGroupKwargs(timeout=PATIENCE)
+        self._accelerator = Accelerator(
+            cpu=torch.device(device).type == "cpu", kwargs_handlers=[unused, waiting]
+        )
+        self.rank = int(self._accelerator.process_index)
+        self.count = int(self._accelerator.num_processes)
+
+    def device(self, device: str | torch.device) -> str | torch.device:
+        return device if torch.device(device).type == "cpu" else torch.device(self._accelerator.device)
+
+    def losses(self, trainee: Trainee, modules: nn.Module) -> Trainee:
+        return _Shared(trainee, self._accelerator.prepare_model(_Losses(trainee, modules)))
+
+    def between(self, trainee: Trainee) -> AbstractContextManager[Any]:
+        assert isinstance(trainee, _Shared)
+        found: AbstractContextManager[Any] = self._accelerator.no_sync(trainee.model)
+        return found
+
+    def share(self, batch: Sequence[Any]) -> tuple[Sequence[Any], bool]:
+        bounds = [len(batch) * rank // self.count for rank in (self.rank, self.rank + 1)]
+        own = batch[slice(*bounds)]
+        return (own, True) if own else (batch[:1], False)
+
+    def total(self, *values: float) -> list[float]:
+        numbers = torch.tensor(values, dtype=torch.float64, device=self._accelerator.device)
+        found: list[float] = self._accelerator.reduce(numbers, "sum").tolist()
+        return found
+
+    def told(self, value: Any) -> Any:
+        from accelerate.utils import broadcast_object_list
+
+        return broadcast_object_list([value])[0]
+
+    def close(self) -> None:
+        if torch.distributed.is_initialized():
+            torch.distributed.destroy_process_group()
+
+
+class _Losses(nn.Module):
+    """The loss as the forward pass of a module that holds all weights, as DistributedDataParallel wants it."""
+
+    def __init__(self, trainee: Trainee, modules: nn.Module) -> None:
+        super().__init__()
+        self.held = modules
+        self._trainee = trainee
+
+    def forward(self, task: str, batch: Batch) -> Tensor:
+        return self._trainee.loss(task, batch)
+
+
+class _Shared:
+    """A trainee whose gradients are averaged over the processes as they come."""
+
+    def __init__(self, trainee: Trainee, model: nn.Module) -> None:
+        self._trainee = trainee
+        self.model = model
+        self.modules_by_name = trainee.modules_by_name
+        self.train, self.eval, self.begin_step = trainee.train, trainee.eval, trainee.begin_step
+
+    def loss(self, task: str, batch: Batch) -> Tensor:
+        found: Tensor = self.model(task, batch)
+        return found
+
+
+def processes_of(device: str | torch.device) -> Processes:
+    """Those that this one was launched with. Raises InputError where they cannot meet."""
+    if int(os.environ.get("WORLD_SIZE", "1") or 1) <= 1:
+        return ONE
+    try:
+        return ManyProcesses(device)
+    except (RuntimeError, ValueError) as error:
+        raise ComposerError(f"the processes of this run cannot meet: {error}") from error

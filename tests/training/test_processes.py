@@ -1,0 +1,151 @@
+"""Two processes that share every batch (over gloo, on the processor) are one process with the whole batch."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+pytest.importorskip("accelerate")
+pytestmark = pytest.mark.slow
+
+TOLERANCE = 1e-6
+"""Of losses near one and weights below it: two halves of a batch are added in another order."""
+DOCUMENT = """\
+composer: 1
+name: two
+extends: points.yaml
+modules:
+  body: {uses: core.linear, with: {input_dim: 4, output_dim: 4}}
+  other: {uses: core.linear, with: {input_dim: 4, output_dim: 2}}
+tasks:
+  sort:
+    nodes:
+      kept: {call: body, inputs: x}
+      vector: {inputs: kept}
+  again:
+    inputs: {x: {modality: array, with: {kind: states, dims: [B, 5, 4]}}}
+    nodes:
+      vector: {uses: core.pool, inputs: x}
+      scores: {call: other.scores, inputs: vector}
+    outputs: {scores: scores}
+    objective:
+      inputs: {truth: {modality: array, with: {kind: classes, dims: [B]}}}
+      nodes: {cost: {uses: core.class_loss, inputs: {scores: scores, classes: truth}}}
+      loss: cost.loss
+"""
+RECIPE = """\
+epochs: 4
+learning_rate: 1e-2
+accumulate: 2
+ema: 0.9
+save_every: 1 step
+validation: {every: 2 steps, loss: true, best: sort.loss}
+tasks:
+  sort:
+    {dataset: tiny.points, with: {count: 15}, batch: 4, output: scores, reference: truth, metrics: {a: tiny.accuracy}}
+  again: {dataset: tiny.points, with: {count: 9}, batch: 2, output: scores, reference: truth, metrics: {}}
+"""
+"""The last batches have three samples and one, so that a process has fewer than the other, or none."""
+
+
+def run(*words: str, start: list[str] | None = None) -> subprocess.Popen[str]:
+    """A run in processes of their own, which see the plugins of this one."""
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "OMP_NUM_THREADS": "1"}
+    command = [
+        sys.executable,
+        *(start or ["-m", "composer"]),
+        "train",
+        "two.yaml",
+        "--recipe",
+        "two.recipe.yaml",
+    ]
+    return subprocess.Popen(
+        [*command, *words], env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+
+
+def done(*words: str, code: int = 0, start: list[str] | None = None) -> str:
+    process = run(*words, start=start)
+    _, errors = process.communicate(timeout=300)
+    assert process.returncode == code, errors
+    assert "Traceback" not in errors
+    return errors
+
+
+def write(points: Path, recipe: str = RECIPE) -> None:
+    (points / "two.yaml").write_text(DOCUMENT)
+    (points / "two.recipe.yaml").write_text(recipe)
+
+
+def steps(name: str) -> list[dict[str, Any]]:
+    lines = map(json.loads, Path(f"{name}.metrics.jsonl").read_text().splitlines())
+    return [line for line in lines if "loss" in line]
+
+
+def assert_same(first: str, second: str) -> None:
+    for ending in (".safetensors", ".best.safetensors"):
+        left, right = load_file(first + ending), load_file(second + ending)
+        assert left.keys() == right.keys()
+        for key, value in left.items():
+            torch.testing.assert_close(value, right[key], rtol=0, atol=TOLERANCE)
+    assert [line["loss"] for line in steps(first)] == pytest.approx(
+        [line["loss"] for line in steps(second)], abs=TOLERANCE
+    )
+
+
+def test_two_processes_are_one_and_a_state_goes_on_in_any_number(points: Path) -> None:
+    write(points)
+    done("--out", "one")
+    told = done("--out", "two", "--processes", "2")
+    assert told.count("wrote two.safetensors") == 1
+    assert_same("one", "two")
+    assert json.loads(Path("two.json").read_text())["scores"].keys() == {"validation", "test"}
+    # two of four epochs in two processes, the rest in one, and the other way round
+    for name, before, after in (("mixed", ["--processes", "2"], []), ("turned", [], ["--processes", "3"])):
+        stopped = run("--out", name, *before)
+        wait_for(stopped, Path(f"{name}.metrics.jsonl"), 6)
+        stopped.send_signal(signal.SIGTERM)
+        stopped.communicate(timeout=120)
+        assert stopped.returncode == 143
+        assert 6 <= len(steps(name)) < len(steps("one")), "it was stopped on the way"
+        done("--out", name, "--resume", *after)
+        assert_same("one", name)
+
+
+def wait_for(process: subprocess.Popen[str], path: Path, lines: int) -> None:
+    for _ in range(6000):
+        if path.exists() and path.read_text().count("grad_norm") >= lines:
+            return
+        assert process.poll() is None, process.communicate()
+        time.sleep(0.01)
+    raise AssertionError("the run does not go on")
+
+
+def test_other_launchers_start_it(points: Path) -> None:
+    write(points, RECIPE.replace("epochs: 4", "epochs: 1"))
+    done("--out", "one")
+    launch = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m", "composer"]
+    process = run("--out", "two", start=launch)
+    _, errors = process.communicate(timeout=300)
+    assert process.returncode == 0, errors
+    assert_same("one", "two")
+
+
+def test_a_failure_of_all_is_told_once_and_ends_all(points: Path) -> None:
+    write(points, RECIPE.replace("learning_rate: 1e-2", "learning_rate: 1e39"))
+    told = done("--out", "two", "--processes", "2", code=1)
+    assert told.count("composer: error:") == 1
+    assert not Path("two.checkpoint").exists()
+    write(points, RECIPE.replace("tiny.points,", "tiny.pints,"))
+    told = done("--out", "two", "--processes", "2", code=1)
+    assert told.count("2 errors in 1 file") == 1
