@@ -108,14 +108,16 @@ torch.set_num_threads(1)
 place, chance, kills = Path({place!r}), random.Random(11), 0
 wanted = recipe(epochs=3, save_every="1 step", ema=0.99)
 train_epochs(Line(), data(), wanted, checkpoint=place / "whole")
-for attempt in range(300):
+while True:
     child = os.fork()
     if not child:
         resume = (place / "killed").exists()
-        train_epochs(Line(), data(), wanted, checkpoint=place / "killed", resume=resume)
+        slowly = lambda step: time.sleep(0.005)  # thirty steps outlast any two of the waits below
+        train_epochs(Line(), data(), wanted, checkpoint=place / "killed", resume=resume, progress=slowly)
         os._exit(0)
-    time.sleep(chance.uniform(0.01, 0.15))
-    os.kill(child, signal.SIGKILL)
+    if kills < 8:
+        time.sleep(chance.uniform(0.01, 0.06))
+        os.kill(child, signal.SIGKILL)
     if os.waitpid(child, 0)[1] == 0:
         print(kills)
         break
