@@ -106,7 +106,7 @@ class WeightsRecipe(_Shape):
 
     weights: list[str] = Field(min_length=1)
     """Names of weights as the written file has them (`vision.layers.0.norm.weight`), of parts that they are inside of,
-    or ends of such names; `*` stands for any text."""
+    or ends of such names; `*` stands for any text. What begins with the name of a module means that module's alone."""
     learning_rate: float | None = Field(default=None, gt=0)
     """Their highest learning rate."""
     weight_decay: float | None = Field(default=None, ge=0)

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from composer.graph.low_rank import unmatched, within
+from composer.graph.low_rank import within
 from composer.language import Tree
 from composer.problems import Problem
 from composer.problems.suggest import listed, nearest
@@ -24,6 +24,7 @@ def optimizer_of(modules: nn.Module, recipe: Recipe) -> torch.optim.AdamW:
     Every group has a `peak`, its highest learning rate.
     """
     named = {name: p for name, p in modules.named_parameters() if p.requires_grad}
+    owners = {name for name, _ in modules.named_children()}
     usual = recipe.learning_rate
     groups: dict[tuple[float, float], list[nn.Parameter]] = {
         (usual, recipe.weight_decay): [],
@@ -31,8 +32,8 @@ def optimizer_of(modules: nn.Module, recipe: Recipe) -> torch.optim.AdamW:
     }
     for name, parameter in named.items():
         decay = recipe.weight_decay if parameter.ndim >= 2 else 0.0
-        own = _value(recipe, name, "weight_decay")
-        key = (_value(recipe, name, "learning_rate") or usual, decay if own is None else own)
+        own = _value(recipe, name, "weight_decay", owners)
+        key = (_value(recipe, name, "learning_rate", owners) or usual, decay if own is None else own)
         groups.setdefault(key, []).append(parameter)
     betas = (recipe.optimizer.betas[0], recipe.optimizer.betas[1])
     made = [
@@ -48,7 +49,7 @@ def frozen_by_recipe(recipe: Recipe, modules: Mapping[str, nn.Module]) -> dict[s
     found: dict[str, frozenset[str]] = {}
     if any(group.freeze for group in recipe.optimizer.groups):
         for module, part in modules.items():
-            names = [name for name in _names(part) if _value(recipe, f"{module}.{name}", "freeze")]
+            names = [name for name in _names(part) if _value(recipe, f"{module}.{name}", "freeze", modules)]
             if names:
                 found[module] = frozenset(names)
     return found
@@ -60,7 +61,9 @@ def names_without_weights(
     """C420: a name of the recipe's groups that no module has; those of modules that no chosen task uses are let be."""
     names = [f"{module}.{name}" for module, part in modules.items() for name in _names(part)]
     for index, group in enumerate(recipe.optimizer.groups):
-        for pattern in dict.fromkeys(unmatched(group.weights, names)):
+        for pattern in dict.fromkeys(group.weights):
+            if any(_stands_for(pattern, name, modules) for name in names):
+                continue
             if pattern.partition(".")[0] in declared and pattern.partition(".")[0] not in modules:
                 continue
             path = ("optimizer", "groups", index, "weights", group.weights.index(pattern))
@@ -71,13 +74,23 @@ def names_without_weights(
             yield Problem("C420", "error", message, tree.place(path), helps=tuple(helps))
 
 
-def _value(recipe: Recipe, name: str, key: str) -> Any:
+def _value(recipe: Recipe, name: str, key: str, modules: Container[str]) -> Any:
     """What the first entry says that names a weight and gives the value; None where none does."""
     for group in recipe.optimizer.groups:
         value = getattr(group, key)
-        if value is not None and within(name, group.weights):
+        if value is not None and any(_stands_for(pattern, name, modules) for pattern in group.weights):
             return value
     return None
+
+
+def _stands_for(pattern: str, name: str, modules: Container[str]) -> bool:
+    """Whether a pattern means a weight. What begins with the name of a module means that module's alone: `head` is not
+    the head of another one.
+    """
+    owner = name.partition(".")[0]
+    if pattern.partition(".")[0] in modules and pattern.partition(".")[0] != owner:
+        return False
+    return within(name, [pattern])
 
 
 def _names(module: nn.Module) -> list[str]:

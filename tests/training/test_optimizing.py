@@ -64,6 +64,22 @@ def test_groups_are_by_name_and_each_value_is_that_of_the_first_entry_that_gives
         assert (group["betas"], group["eps"]) == ((0.9, 0.999), 1e-8)
 
 
+def test_a_name_that_begins_with_a_module_means_that_module_alone() -> None:
+    """`head` is not the head of another module, and `dense` is that of every one."""
+    modules = nn.ModuleDict({"head": Block(), "text": nn.ModuleDict({"head": Block()})})
+    groups = [{"weights": ["head"], "learning_rate": 1.0}, {"weights": ["dense"], "learning_rate": 2.0}]
+    learner = Learner(modules, recipe(optimizer={"groups": groups}), Numerics())
+    names = {id(p): name for name, p in modules.named_parameters()}
+    found = {names[id(p)]: g["peak"] for g in learner.optimizer.param_groups for p in g["params"]}
+    assert {name for name, peak in found.items() if peak == 1.0} == {
+        n for n in found if n.startswith("head.")
+    }
+    assert {name for name, peak in found.items() if peak == 2.0} == {
+        "text.head.dense.weight",
+        "text.head.dense.bias",
+    }
+
+
 def test_without_groups_matrices_decay_and_vectors_do_not() -> None:
     groups = Learner(nn.ModuleDict({"text": Block()}), recipe(), Numerics()).optimizer.param_groups
     assert [(g["weight_decay"], {p.ndim for p in g["params"]}) for g in groups] == [(0.02, {2}), (0.0, {1})]
