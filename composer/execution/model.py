@@ -13,6 +13,7 @@ from torch import nn
 
 from composer.execution.answering import TaskPorts, only_one
 from composer.execution.averages import begin_averages, with_followed
+from composer.execution.filling import empty_module, published_parameters
 from composer.execution.fingerprint import fingerprint_of
 from composer.execution.fusing import Fusing, fusing_in
 from composer.execution.generation import check_one_sample
@@ -30,8 +31,6 @@ from composer.graph import Checked, CheckedEvaluation, CheckedModule, Report, ch
 from composer.language import Source
 from composer.plan import Plan, plan_objective, plan_task
 from composer.plugin import Registry, load_registry
-from composer.plugin.answers import as_map
-from composer.plugin.asking import PluginError, ask
 from composer.plugin.implementations import decoder_of
 from composer.problems import InputError
 from composer.problems.suggest import unknown
@@ -252,7 +251,14 @@ def load(
             the lock.
     """
     registry = registry if registry is not None else load_registry()
-    parameters = {**_from_config(registry, layout, config, document), **(settings or {})}
+    published = (
+        {}
+        if isinstance(document, Report)
+        else published_parameters(registry, chosen_layout(registry, for_the_whole(layout)), config, document)
+        if config is not None
+        else {}
+    )
+    parameters = {**published, **(settings or {})}
     found = (
         document if isinstance(document, Report) else check(document, registry=registry, settings=parameters)
     )
@@ -304,7 +310,7 @@ def _build(
 
     def build(declared: CheckedModule) -> nn.Module:
         on_meta = empty and declared.name not in fresh and declared.average is None
-        return _empty(declared) if on_meta else build_module(declared.type, declared.config)
+        return empty_module(declared) if on_meta else build_module(declared.type, declared.config)
 
     parts = build_parts(report, names, build)
     for step in (step for plan in plans for step in plan.steps if step.node.generates):
@@ -312,20 +318,6 @@ def _build(
         module = parts.weights[node.module.name]
         decoder_of(module, node.decoding.generation.prompt, node.module.type.title)
     return parts
-
-
-def _empty(declared: CheckedModule) -> nn.Module:
-    """A module on the meta device, or on the CPU where it computes values that no checkpoint holds."""
-    try:
-        with torch.device("meta"):
-            module = build_module(declared.type, declared.config)
-    except PluginError:
-        # A builder that reads the values of tensors; whatever else is wrong shows on the CPU as well.
-        return build_module(declared.type, declared.config)
-    saved = module.state_dict(keep_vars=True).keys()
-    if any(key not in saved and buffer.is_meta for key, buffer in module.named_buffers()):
-        return build_module(declared.type, declared.config)
-    return module
 
 
 def build_for_training(report: Checked) -> tuple[dict[str, nn.Module], dict[str, Program]]:
@@ -344,27 +336,6 @@ def _task_names(report: Checked, tasks: Iterable[str] | None) -> tuple[str, ...]
         if name not in report.tasks:
             raise unknown("task", name, report.tasks, report.name)
     return names
-
-
-def _from_config(
-    registry: Registry,
-    layout: GivenNames,
-    config: Mapping[str, object] | None,
-    document: str | Path | Source | Report,
-) -> dict[str, object]:
-    """The published config as parameters; what the document has no parameter for is left out."""
-    if config is None or isinstance(document, Report):
-        return {}
-    chosen = chosen_layout(registry, for_the_whole(layout))
-    if chosen is None or chosen.parameters is None:
-        raise InputError(
-            "a published config needs the layout that reads it: name one with layout= (--layout)"
-        )
-    unset = check(document, registry=registry).document
-    known = unset.parameters if unset is not None else {}
-    what = f"`parameters` of {chosen.title}"
-    values = ask(chosen.parameters, config, what=what, accept=as_map)
-    return {name: value for name, value in values.items() if name in known}
 
 
 def device_of(device: str | torch.device) -> torch.device:

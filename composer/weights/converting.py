@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -10,7 +11,6 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from composer.files import new_folder
 from composer.plugin import Layout
 from composer.plugin.asking import import_object
 from composer.problems import InputError
@@ -18,15 +18,18 @@ from composer.problems.suggest import listed
 from composer.sources.checkpoint_files import INDEX_SUFFIX
 from composer.sources.weights_error import WeightsError, unreadable
 from composer.weights.checkpoint import Checkpoint
-from composer.weights.key_rules import KeyRules
+from composer.weights.key_rules import Assignment, KeyRules
+from composer.weights.onto_modules import Onto
+from composer.weights.resumed_folder import JOURNAL, read_journal, resumed_folder, write_journal
 from composer.weights.saving import save_tensors
 
-__all__ = ["MOST_BYTES", "Conversion", "convert"]
+__all__ = ["ACCOUNT", "MOST_BYTES", "Conversion", "convert"]
 
-MOST_BYTES = 2 * 1024**3
-"""Bytes of tensors in one file, which are held at a time; a larger tensor stands alone."""
-
-Writer = Callable[[Mapping[str, Tensor], Path], None]
+MOST_BYTES = 256 * 1024**2
+"""Bytes of tensors in one file; a larger tensor stands alone. They are held three times while the file is written: as
+they were read, as they are written, and as bytes."""
+ACCOUNT = "account.json"
+"""What became of every key."""
 
 
 @dataclass(frozen=True)
@@ -55,41 +58,85 @@ def convert(
     *,
     dtype: torch.dtype | None = None,
     most_bytes: int = MOST_BYTES,
+    onto: Onto | None = None,
+    beside: Callable[[Path], None] = lambda made: None,
+    again: Callable[[], Checkpoint] | None = None,
     tell: Callable[[int, int], None] = lambda done, total: None,
 ) -> Conversion:
     """Write every tensor into a new folder, and what else the layout makes of the file: a config, a tokenizer.
+
+    A conversion that is stopped goes on where it was when it is asked for once more.
 
     Args:
         checkpoint: what is converted.
         layout: renames its keys; None keeps them. Its `folder` makes the other files.
         folder: where nothing stands yet; it appears whole or not at all.
         dtype: of all floating-point tensors; None keeps each one's own.
-        most_bytes: bytes of tensors in one file.
+        most_bytes: bytes of tensors in one file, which are held at a time.
+        onto: the modules that are filled; tensors then become what these have, and all of them must be there.
+        beside: writes what else belongs into the folder.
+        again: opens the checkpoint anew, so that what was read of it leaves the memory.
         tell: is told after each tensor how many are written, of how many.
 
     Raises:
-        WeightsError: keys that no rule takes, two keys of one name, or a layout that changes tensors by functions,
-            which need the modules that they are changed for.
+        WeightsError: keys that no rule takes, two keys of one name, tensors that do not fit the modules, or a layout
+            that changes tensors by functions, which need the modules that they are changed for.
     """
-    targets, ignored = _targets(checkpoint, layout)
     if folder.exists():
         raise InputError(f"{folder} exists already, and nothing was written; name another place with --out")
-    with new_folder(folder) as made:
-        files = _fill(checkpoint, targets, made, dtype, most_bytes, tell)
+    targets, ignored = _targets(checkpoint, layout) if onto is None else _fitted(checkpoint, onto)
+    source = {name: each.key for name, each in targets.items()}
+    wanted = json.dumps([str(checkpoint.path), _stamp(checkpoint.path), str(dtype), most_bytes, source])
+    with resumed_folder(folder, hashlib.sha256(wanted.encode()).hexdigest()) as made:
+        files = _fill(_Reading(checkpoint, again, onto), targets, made, dtype, most_bytes, tell)
         if layout is not None and layout.folder is not None:
             make = import_object(layout.folder, f"`folder` of {layout.title}")
             make(checkpoint.path, made)
-        others = sorted(path.name for path in made.iterdir() if path.name not in files)
+        _write_account(made, source, ignored)
+        beside(made)
+        others = sorted(path.name for path in made.iterdir() if path.name not in (*files, JOURNAL))
         numbers = sum(numel for _, numel in files.values())
     return Conversion(folder, (*files, *others), len(targets), numbers, ignored)
 
 
-def _targets(checkpoint: Checkpoint, layout: Layout | None) -> tuple[dict[str, str], dict[str, str]]:
+class _Reading:
+    """A checkpoint that is read tensor by tensor, and opened anew so that what was read leaves the memory."""
+
+    def __init__(
+        self, checkpoint: Checkpoint, again: Callable[[], Checkpoint] | None, onto: Onto | None
+    ) -> None:
+        # The one that was planned with is held by others, and with it what is read of it.
+        self.checkpoint = checkpoint if again is None else again()
+        self.again = again
+        self.onto = onto
+
+    def tensor(self, assignment: Assignment) -> Tensor:
+        tensor = self.checkpoint[assignment.key]
+        return tensor if self.onto is None else self.onto.converted(assignment, tensor)
+
+    def forget(self) -> None:
+        if self.again is not None:
+            self.checkpoint = self.again()
+
+
+def _stamp(path: Path) -> list[object]:
+    """Tells what a checkpoint held from what it holds after it was written anew."""
+    files = sorted(path.iterdir()) if path.is_dir() else [path]
+    return [[file.name, file.stat().st_size, file.stat().st_mtime_ns] for file in files]
+
+
+def _fitted(checkpoint: Checkpoint, onto: Onto) -> tuple[dict[str, Assignment], dict[str, str]]:
+    plan, targets = onto.planned(checkpoint)
+    unused = {key: f"the document does not use `{module}`" for key, module in plan.not_needed.items()}
+    return targets, {**plan.ignored, **unused}
+
+
+def _targets(checkpoint: Checkpoint, layout: Layout | None) -> tuple[dict[str, Assignment], dict[str, str]]:
     """Name in the new file → key, and the keys that are left out."""
     if layout is None:
-        return {key: key for key in checkpoint}, {}
+        return {key: Assignment(key, key) for key in checkpoint}, {}
     rules = KeyRules(layout, {})
-    targets: dict[str, str] = {}
+    targets: dict[str, Assignment] = {}
     ignored: dict[str, str] = {}
     unknown: list[str] = []
     for key in checkpoint:
@@ -101,14 +148,14 @@ def _targets(checkpoint: Checkpoint, layout: Layout | None) -> tuple[dict[str, s
         elif assignment.transform is not None:
             raise WeightsError(
                 f"the layout {layout.id} changes {key} by a function ({assignment.transform}) that needs the module: "
-                "load the checkpoint as it is, with that layout"
+                "name the document whose modules it fills with --document"
             )
         elif assignment.target in targets:
             raise unreadable(
-                checkpoint.path, f"both {targets[assignment.target]} and {key} become {assignment.target}"
+                checkpoint.path, f"both {targets[assignment.target].key} and {key} become {assignment.target}"
             )
         else:
-            targets[assignment.target] = key
+            targets[assignment.target] = assignment
     if unknown or not targets:
         cause = (
             f"no rule of the layout {layout.id} takes {listed('', unknown) if unknown else 'any of its keys'}"
@@ -117,26 +164,39 @@ def _targets(checkpoint: Checkpoint, layout: Layout | None) -> tuple[dict[str, s
     return targets, ignored
 
 
+def _write_account(folder: Path, source: Mapping[str, str], ignored: Mapping[str, str]) -> None:
+    """Every key of the checkpoint: what it became, or why it was left out."""
+    account = {key: {"as": name} for name, key in source.items()}
+    account |= {key: {"left out": reason} for key, reason in ignored.items()}
+    (folder / ACCOUNT).write_text(json.dumps(account, indent=1) + "\n", encoding="utf-8")
+
+
 def _fill(
-    checkpoint: Checkpoint,
-    targets: Mapping[str, str],
+    reading: _Reading,
+    targets: Mapping[str, Assignment],
     folder: Path,
     dtype: torch.dtype | None,
     most_bytes: int,
     tell: Callable[[int, int], None],
 ) -> dict[str, tuple[list[str], int]]:
-    """Write the tensors; file → the names in it, and how many numbers."""
+    """Write the tensors; file → the names in it, and how many numbers. What a run before has written stays."""
+    shards: list[tuple[list[str], int]] = read_journal(folder)
+    there = {name for names, _ in shards for name in names}
     held: dict[str, Tensor] = {}
-    shards: list[tuple[list[str], int]] = []
 
     def write() -> None:
         if held:
             save_tensors(held, folder / _shard(len(shards)))
             shards.append((list(held), sum(tensor.numel() for tensor in held.values())))
+            write_journal(folder, shards)
             held.clear()
+            reading.forget()
 
-    for done, (name, key) in enumerate(targets.items(), 1):
-        tensor = checkpoint[key]
+    for done, (name, assignment) in enumerate(targets.items(), 1):
+        if name in there:
+            tell(done, len(targets))
+            continue
+        tensor = reading.tensor(assignment)
         if dtype is not None and tensor.is_floating_point():
             tensor = tensor.to(dtype)
         if sum(map(_bytes, held.values())) + _bytes(tensor) > most_bytes:

@@ -24,7 +24,7 @@ from composer.weights.slots import Slot, Slots, find_slots
 from composer.weights.tensor_checks import check_values, describe_dtype, fits
 from composer.weights.wrappers import unwrap
 
-__all__ = ["SourcePart", "load_sources", "load_weights"]
+__all__ = ["SourcePart", "Transform", "load_sources", "load_weights", "transforms_of"]
 
 Transform = Callable[[Tensor, tuple[int, ...]], Tensor]
 
@@ -182,7 +182,7 @@ def load_sources(
     tensors: dict[str, Tensor] = {}
     faulty = []
     for read in reads:
-        staging = _Verified(slots, _transforms(read.plan, read.part.layout), dtype, device, read.faults)
+        staging = _Verified(slots, transforms_of(read.plan, read.part.layout), dtype, device, read.faults)
         staging.tensors = tensors
         for assignment in read.plan.assignments:
             staging.take(assignment, read.part.checkpoint[read.keys[assignment.key]])
@@ -315,7 +315,8 @@ class _Verified:
             self.faults.others[text] = lacking
 
 
-def _transforms(plan: LoadPlan, layout: Layout | None) -> dict[str, Transform]:
+def transforms_of(plan: LoadPlan, layout: Layout | None) -> dict[str, Transform]:
+    """The functions that a plan changes tensors by. Raises WeightsError for one that the layout has not."""
     names = dict.fromkeys(each.transform for each in plan.assignments if each.transform is not None)
     found = {}
     for name in names:

@@ -49,9 +49,10 @@ LAYOUTS: tuple[Layout, ...] = (
         examples=(SMALL,),
         configs=(CONFIG,),
         shapes=SHAPES,
+        document="mplug2",
     ),
     Layout(
-        "mplug",
+        "mplug1",
         "Checkpoints of mPLUG, from which mPLUG-2 was made: no universal layers, retrieval with a queue.",
         mplug2_rules,
         mplug_parameters,

@@ -158,6 +158,11 @@ LOCKED = [
     Step(f"run quickstart:image-qa --locked {ASK}", "yes"),
     Step("import wrapped.safetensors --root ema --dtype float16 --out made/anew", "model.safetensors"),
     Step("import wrapped.safetensors --layout gguf --out made/not", "no rule of the layout gguf", code=1),
+    Step(
+        "import wrapped.safetensors --layout mplug2 --document mplug2-base --set beams=2 --config gone.json --out no",
+        "gone.json cannot be read",
+        code=1,
+    ),
     Step("lock first.yaml --weights initial --layout mplug2 --set hidden=16", "wrote first.yaml.lock"),
     Step("check first.yaml --locked", "no problems"),
     Step("show first.yaml --locked", "image-qa"),

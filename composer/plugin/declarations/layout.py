@@ -57,6 +57,9 @@ class Layout(Declaration):
     and each of them is taken by a rule."""
     shapes: Mapping[str, tuple[tuple[int, ...], tuple[int, ...]]] = field(default_factory=dict)
     """Transform → the shapes of a tensor that it takes and of the one that it gives, with which the kit runs it."""
+    document: str = ""
+    """Name of a shipped document whose modules its checkpoints fill: `composer import` writes tensors as these have
+    them, with the document beside them; "" where any may."""
     folder: str | None = None
     """A function `(path of the checkpoint, folder)` that writes beside converted tensors what else the file holds, such
     as a config and a tokenizer; for `composer import`."""
