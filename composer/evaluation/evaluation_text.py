@@ -49,12 +49,21 @@ def worst_lines(report: EvaluationReport, count: int) -> list[str]:
     by, worst = report.ranked_by, report.worst(count)
     if by is None or not worst:
         return []
-    return [f"worst by {by.name}:", *(f"  {_sample(each, each.scores[by.name])}" for each in worst)]
+    classes = report.evaluation.classes
+    return [f"worst by {by.name}:", *(f"  {_sample(each, each.scores[by.name], classes)}" for each in worst)]
 
 
-def _sample(sample: ScoredSample, score: float) -> str:
+def _sample(sample: ScoredSample, score: float, classes: Sequence[str]) -> str:
     expected = "" if sample.reference is None else f", expected {_shown(sample.reference)}"
-    return f"{sample.title}: {score:.4g}, predicted {_shown(sample.prediction)}{expected}"
+    return f"{sample.title}: {score:.4g}, predicted {_predicted(sample.prediction, classes)}{expected}"
+
+
+def _predicted(value: Any, classes: Sequence[str]) -> str:
+    """A prediction; of one score for each class that has a name, the name of the best."""
+    scores = (
+        isinstance(value, list) and len(value) == len(classes) and all(isinstance(n, float) for n in value)
+    )
+    return repr(classes[value.index(max(value))]) if scores and value else _shown(value)
 
 
 def _shown(value: Any) -> str:

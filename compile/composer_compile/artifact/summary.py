@@ -142,6 +142,8 @@ def _task_lines(name: str, task: Task, manifest: Manifest, weights: int) -> Iter
         yield f"  program {stage.name:<{width}} {programs}"
     for label, output in task.outputs.items():
         yield f"  output  {label:<{width}} {output.kind}"
+    for label, metric in (task.evaluation.metrics if task.evaluation is not None else {}).items():
+        yield f"  score   {label:<{width}} {metric.uses}"
     parity = manifest.parity.get(name)
     if parity is not None:
         worst = max((each.max_rel for each in parity.differences), default=0.0)
