@@ -49,7 +49,7 @@ def check_metric(metric: Metric) -> str:
 
 def _scored(bound: BoundMetric, given: tuple[list[object], list[object]]) -> float:
     values = bound.of_samples(given)
-    return bound.of_all(given) if values is None else bound.combined(values.mean(axis=0))
+    return bound.of_all(given) if values is None else bound.combined(values)
 
 
 def _hold_order(bound: BoundMetric, sample: tuple[list[object], list[object]]) -> None:

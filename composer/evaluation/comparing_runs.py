@@ -146,5 +146,5 @@ def _score(
     )
     counts = bound.of_samples((predictions, references))
     if counts is not None:
-        return lambda chosen: bound.combined(counts[np.asarray(chosen)].mean(axis=0))
+        return lambda chosen: bound.combined(counts[np.asarray(chosen)])
     return bound.redrawn((predictions, references))

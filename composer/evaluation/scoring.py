@@ -71,13 +71,13 @@ class BoundMetric:
         """The score of a metric of all samples together."""
         return float(self._ask(pairs, as_score))
 
-    def combined(self, mean: Numbers) -> float:
-        """The score from the mean of what samples have."""
+    def combined(self, values: Numbers) -> float:
+        """The score from what samples have."""
         reference = self.checked.metric.combine
         if reference is None:
-            return float(mean)
+            return float(values.mean())
         function = import_object(reference, self.what)
-        return float(ask(function, mean, what=self.what, accept=as_score))
+        return float(ask(function, values, what=self.what, accept=as_score))
 
     def score(
         self,
@@ -91,7 +91,7 @@ class BoundMetric:
         """The score of samples; one that is not finite has no interval. Raises PluginError for a metric that fails."""
         metric, name = self.checked.metric, self.checked.name
         values = self.of_samples(pairs)
-        value = self.of_all(pairs) if values is None else self.combined(values.mean(axis=0))
+        value = self.of_all(pairs) if values is None else self.combined(values)
         found: tuple[float, float] | None = None
         method, count = "", len(pairs[0])
         if interval and count > 1 and math.isfinite(value):
@@ -101,8 +101,8 @@ class BoundMetric:
             elif metric.combine is None and is_share(values):
                 method, found = "exact", exact_share(int(values.sum()), count, confidence)
             else:
-                mean = lambda chosen: self.combined(values[chosen].mean(axis=0))  # noqa: E731
-                method, found = "bootstrap", resampled(mean, count, **drawn)  # type: ignore[arg-type]
+                drawn_anew = lambda chosen: self.combined(values[chosen])  # noqa: E731
+                method, found = "bootstrap", resampled(drawn_anew, count, **drawn)  # type: ignore[arg-type]
         low, high = found if found is not None else (None, None)
         return Score(
             name,
@@ -119,7 +119,7 @@ class BoundMetric:
         """The number of each sample as people read it: of counts, the score of the sample alone."""
         if values is None:
             return ()
-        return values.tolist() if values.ndim == 1 else [self.combined(row) for row in values]
+        return values.tolist() if values.ndim == 1 else [self.combined(row[None]) for row in values]
 
     def redrawn(self, pairs: Pairs) -> Callable[[Sequence[int]], float]:
         """The score of samples by their numbers; not a number where the metric has none for them."""

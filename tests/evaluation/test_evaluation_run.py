@@ -270,4 +270,4 @@ def test_two_outputs_are_scored_together(registry: Registry, tmp_path: Path) -> 
     values = {score.name: score.value for score in report.scores}
     assert values == {"recall@1": 1.0, "back@1": 0.75, "median rank": 1.0}
     assert [len(each["prediction"]) for each in lines(tmp_path / "out")] == [2] * 4
-    assert report.ranked_by is None
+    assert list(report.scores[1].samples) == [1.0, 0.0, 1.0, 1.0]

@@ -57,7 +57,7 @@ class Metric(Declaration):
     per_sample: bool = False
     """Whether the implementation gives a list with a number for each sample, of which the score is the mean."""
     combine: str | None = None
-    """A function of the mean of what samples give, then a row of numbers each, to the score; None: the mean is it."""
+    """A function of what samples give, then a row of numbers each (an array), to the score; None: their mean is it."""
     outputs: tuple[int, ...] = (1,)
     """How many outputs make a prediction. Of several, a prediction is a tuple with a value of each."""
     needs_reference: bool = True

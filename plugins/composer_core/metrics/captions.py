@@ -56,9 +56,9 @@ def _counts(prediction: Any, references: list[str], n: int) -> list[float]:
     return [*correct, *all_, float(len(words)), float(nearest)]
 
 
-def bleu_of_counts(mean: Any) -> float:
+def bleu_of_counts(rows: Any) -> float:
     """BLEU from the counts of all captions: what is right by n, geometric mean, and a penalty for too few words."""
-    counts = np.asarray(mean)
+    counts = np.asarray(rows).mean(axis=0)
     n = (len(counts) - 2) // 2
     correct, all_, (words, nearest) = counts[:n], counts[n : 2 * n], counts[2 * n :]
     if not correct.all() or not words:

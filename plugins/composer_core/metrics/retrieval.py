@@ -11,7 +11,18 @@ from composer.problems import InputError
 from composer_core.metric_types import RankConfig, RecallConfig
 from composer_core.metrics.given import number
 
-__all__ = ["median_rank", "ranks", "ranks_of_embeddings", "recall_at_k", "sample"]
+__all__ = [
+    "median_of_rows",
+    "rank_of_samples",
+    "ranks",
+    "ranks_of_embeddings",
+    "recall_at_k",
+    "recall_of_rows",
+    "sample",
+]
+
+AT_ONCE = 512
+"""Queries whose scores of all candidates are held at once."""
 
 Matrix = np.ndarray[Any, np.dtype[np.float64]]
 
@@ -22,14 +33,37 @@ def sample() -> tuple[list[Any], list[Any]]:
     return [tuple(np.array(each) for each in row) for row in rows], ["a", "b", "c"]
 
 
-def recall_at_k(predictions: Sequence[Any], references: Sequence[Any], config: RecallConfig) -> float:
-    """Share of queries that have what is right among the best `k` candidates."""
-    return float((_ranks(predictions, references, config) <= config.k).mean())
+def recall_at_k(
+    predictions: Sequence[Any], references: Sequence[Any], config: RecallConfig
+) -> list[tuple[float, float]]:
+    """Of each sample: whether its query has what is right among the best `k` candidates, and what the query weighs."""
+    places, weights = _places(predictions, references, config)
+    return [(float(place <= config.k), weight) for place, weight in zip(places, weights, strict=True)]
 
 
-def median_rank(predictions: Sequence[Any], references: Sequence[Any], config: RankConfig) -> float:
-    """The median place of what is right, from 1 on."""
-    return float(np.median(_ranks(predictions, references, config)))
+def recall_of_rows(rows: Any) -> float:
+    """The share of queries that find what is right, each query counted once."""
+    hits, weights = np.asarray(rows).T
+    return float((hits * weights).sum() / weights.sum())
+
+
+def rank_of_samples(
+    predictions: Sequence[Any], references: Sequence[Any], config: RankConfig
+) -> list[tuple[float, float]]:
+    """Of each sample: the place of what is right for its query, from 1 on, and what the query weighs."""
+    places, weights = _places(predictions, references, config)
+    return [(float(place), weight) for place, weight in zip(places, weights, strict=True)]
+
+
+def median_of_rows(rows: Any) -> float:
+    """The median place, each query counted once; between the two middle ones where their number is even."""
+    places, weights = np.asarray(rows).T
+    order = np.argsort(places, kind="stable")
+    places, reached = places[order], np.cumsum(weights[order])
+    half = reached[-1] / 2
+    low = places[np.searchsorted(reached, half - 1e-9)]
+    high = places[min(np.searchsorted(reached, half + 1e-9), len(places) - 1)]
+    return float((low + high) / 2)
 
 
 def ranks(scores: Matrix, right: np.ndarray[Any, np.dtype[np.bool_]]) -> np.ndarray[Any, np.dtype[np.int64]]:
@@ -43,24 +77,36 @@ def ranks(scores: Matrix, right: np.ndarray[Any, np.dtype[np.bool_]]) -> np.ndar
 
 def ranks_of_embeddings(
     queries: Matrix, candidates: Matrix, names: Sequence[Any]
-) -> np.ndarray[Any, np.dtype[np.int64]]:
-    """The places for pairs of embeddings[N, D] by their cosines; pairs of one name belong together.
+) -> tuple[list[int], list[float]]:
+    """The place and the weight of every sample, for pairs of embeddings[N, D] by their cosines.
 
-    Of queries with one name and the same embedding, such as a picture beside each of its captions, one counts; so it is
-    of candidates.
+    Pairs of one name belong together. Queries with one name and the same embedding, such as a picture beside each of
+    its captions, are one, and share its weight of 1; candidates of that sort are one candidate.
     """
-    asked, offered = _distinct(queries, names), _distinct(candidates, names)
-    scores = _unit(queries[asked]) @ _unit(candidates[offered]).T
+    asked, query_of = _distinct(queries, names)
+    offered, _ = _distinct(candidates, names)
     keys = np.array([str(name) for name in names], dtype=object)
-    return ranks(scores, keys[asked][:, None] == keys[offered][None, :])
+    places: list[int] = []
+    for start in range(0, len(asked), AT_ONCE):  # a matrix of all would not fit for large data
+        part = asked[start : start + AT_ONCE]
+        scores = _unit(queries[part]) @ _unit(candidates[offered]).T
+        places += ranks(scores, keys[part][:, None] == keys[offered][None, :]).tolist()
+    counts = np.bincount(query_of)
+    return [places[query] for query in query_of], [1.0 / counts[query] for query in query_of]
 
 
-def _distinct(rows: Matrix, names: Sequence[Any]) -> list[int]:
-    """The first of those with one name and one embedding, by their numbers."""
-    first: dict[tuple[str, bytes], int] = {}
+def _distinct(rows: Matrix, names: Sequence[Any]) -> tuple[list[int], list[int]]:
+    """The first of those with one name and one embedding, by their numbers; and of every row, which of these it is."""
+    known: dict[tuple[str, bytes], int] = {}
+    first: list[int] = []
+    which = []
     for index, (row, name) in enumerate(zip(rows, names, strict=True)):
-        first.setdefault((str(name), row.tobytes()), index)
-    return list(first.values())
+        key = str(name), row.tobytes()
+        if key not in known:
+            known[key] = len(first)
+            first.append(index)
+        which.append(known[key])
+    return first, which
 
 
 def _unit(rows: Matrix) -> Matrix:
@@ -68,11 +114,13 @@ def _unit(rows: Matrix) -> Matrix:
     return rows / np.where(sizes == 0, 1.0, sizes)
 
 
-def _ranks(
+def _places(
     predictions: Sequence[Any], references: Sequence[Any], config: RankConfig
-) -> np.ndarray[Any, np.dtype[np.int64]]:
+) -> tuple[list[int], list[float]]:
+    """The place of what is right for every sample, and what it weighs."""
     if not isinstance(predictions[0], tuple):
-        return np.array([_rank_of(p, r) for p, r in zip(predictions, references, strict=True)])
+        places = [_rank_of(p, r) for p, r in zip(predictions, references, strict=True)]
+        return places, [1.0] * len(places)
     first, second = (
         np.stack([np.asarray(each[side], dtype=np.float64) for each in predictions]) for side in (0, 1)
     )
@@ -83,8 +131,7 @@ def _ranks(
         )
     names = [index if name is None else name for index, name in enumerate(references)]
     queries, candidates = (first, second) if config.direction == "forward" else (second, first)
-    found = ranks_of_embeddings(queries, candidates, names)
-    return found
+    return ranks_of_embeddings(queries, candidates, names)
 
 
 def _rank_of(prediction: Any, reference: Any) -> int:
