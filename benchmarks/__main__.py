@@ -25,6 +25,7 @@ TOPICS = {
     "artifact": "Artifacts",
     "sharing": "Many tasks in one artifact",
     "rows": "Many rows",
+    "training": "Training",
     "language": "Language models",
     "language_artifact": "Language models, compiled",
     "asking": "A picture and its questions",

@@ -28,6 +28,7 @@ SLOW = (
     "artifact",
     "sharing",
     "rows",
+    "training",
     "language",
     "language_artifact",
     "asking",
