@@ -1,7 +1,7 @@
 """A training step of video-qa: the trainer beside a loop that a person would write over the same modules.
 
-The two take turns, step by step, on the same batch of one clip with a question and an answer, with weights of their own that
-begin alike.
+The two take turns, step by step, on the same batch of one clip with a question and an answer, with weights of their own
+that begin alike.
 """
 
 from __future__ import annotations
