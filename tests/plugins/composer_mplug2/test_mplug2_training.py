@@ -12,6 +12,10 @@ from composer_mplug2.losses import build_answer_loss, build_caption_loss
 from mplug2_cases import golden_path
 from safetensors.torch import load_file
 
+from composer.recipes import Recipe
+from composer.training.learner import Learner
+from composer.training.numerics import Numerics
+from composer.training.schedule import Rates
 from composer.types import States, Tokens
 from composer.weights import plan_loading
 
@@ -95,3 +99,54 @@ def test_the_norm_of_all_gradients(golden) -> None:
     assert norm.item() == pytest.approx(trace["losses"][0]["grad_norm"], rel=1e-4)
     dead = [n for module in modules.values() for n, p in module.named_parameters() if p.grad is None]
     assert dead == []
+
+
+BERT = ("text", "universal", "fusion", "decoder")
+PUBLISHED = {
+    "epochs": 1,
+    "learning_rate": 1e-3,
+    "warmup": 0.0,
+    "schedule": {"shape": "constant"},
+    "clip": None,
+    "optimizer": {
+        "betas": [0.9, 0.999],
+        "groups": [
+            {"weights": ["vision"], "learning_rate": 2e-4},
+            # what the published code calls LayerNorm.weight: the norms of BERT's layers, and no other
+            {"weights": ["*bias", *(f"{name}.*norm.weight" for name in BERT)], "weight_decay": 0.0},
+            {"weights": ["*"], "weight_decay": 0.02},
+        ],
+    },
+    "tasks": {},
+}
+
+
+@pytest.mark.parametrize("kind", ["videoqa", "videocaption"])
+def test_a_recipe_says_the_published_groups_and_makes_the_recorded_steps(golden, kind) -> None:
+    """Rate and decay of every weight, the losses, and the lengths of the gradients, which nothing cuts."""
+    case = golden(kind)
+    trace = json.loads((golden_path(kind) / "train_trace.json").read_text(encoding="utf-8"))
+    modules = dict(zip(ALL, case.modules(*ALL), strict=True))
+    learner = Learner(torch.nn.ModuleDict(modules), Recipe.model_validate(PUBLISHED), Numerics())
+    said = {
+        id(p): (group["peak"], group["weight_decay"])
+        for group in learner.optimizer.param_groups
+        for p in group["params"]
+    }
+    published = {
+        id(p): (group["lr"], group["weight_decay"])
+        for group in groups_of(case, trace, modules)
+        for p in group["params"]
+    }
+    assert said == published
+    rates, made = Rates(learner.recipe, [0, len(trace["losses"])], []), []
+    with torch.enable_grad():
+        for number in range(len(trace["losses"])):
+            rates.set(learner.optimizer, number)
+            learner.begin()
+            loss = loss_of(case, modules)
+            learner.add(loss, 1.0, kind)
+            made.append(learner.step(loss.item(), kind))
+    assert [step.loss for step in made] == pytest.approx([step["loss"] for step in trace["losses"]], rel=1e-3)
+    norms = [step["grad_norm"] for step in trace["losses"] if "grad_norm" in step]
+    assert [step.norm for step in made[: len(norms)]] == pytest.approx(norms, rel=2e-3)
