@@ -73,6 +73,7 @@ _FORMS: Mapping[str, tuple[Test, str]] = {
     "combine": (_optional(_reference), _A_REFERENCE),
     "per_sample": (_is(bool), "true or false"),
     "needs_reference": (_is(bool), "true or false"),
+    "for_training": (_is(bool), "true or false"),
     "higher_is_better": (_is(bool), "true or false"),
     "outputs": (_counts, "a tuple of whole numbers from 1 on"),
     "usual_for": (_texts, "a tuple of texts"),

@@ -279,6 +279,7 @@ MODULE_TYPES: tuple[ModuleType, ...] = (
         "composer_core.losses:build_class_loss",
         "Mean cross entropy of class scores.",
         stateless=True,
+        for_training=True,
     ),
     ModuleType(
         "core.token_loss",
@@ -287,6 +288,7 @@ MODULE_TYPES: tuple[ModuleType, ...] = (
         "composer_core.losses:build_token_loss",
         "Mean cross entropy over the tokens whose label is not -100.",
         stateless=True,
+        for_training=True,
     ),
     ModuleType(
         "core.text_loss",
@@ -295,6 +297,7 @@ MODULE_TYPES: tuple[ModuleType, ...] = (
         "composer_core.losses:build_text_loss",
         "Mean cross entropy over the visible tokens of texts.",
         stateless=True,
+        for_training=True,
     ),
     ModuleType(
         "core.activation",

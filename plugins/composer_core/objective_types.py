@@ -126,6 +126,7 @@ OBJECTIVE_TYPES: tuple[ModuleType, ...] = (
         "composer_core.pairing:build_hard_negatives",
         "For each row a candidate that does not belong to it, the likelier the higher its score.",
         stateless=True,
+        for_training=True,
     ),
     ModuleType(
         "core.matching_pairs",
@@ -134,6 +135,7 @@ OBJECTIVE_TYPES: tuple[ModuleType, ...] = (
         "composer_core.pairing:build_matching_pairs",
         "Pairs that belong together and pairs that do not, with their classes.",
         stateless=True,
+        for_training=True,
     ),
     ModuleType(
         "core.top_pairs",
@@ -160,6 +162,7 @@ OBJECTIVE_TYPES: tuple[ModuleType, ...] = (
         "composer_core.masking:build_mask_tokens",
         "Hide some tokens of texts, which are then to be told.",
         stateless=True,
+        for_training=True,
         examples=({"vocabulary": 120, "mask": 3, "special": [0, 1, 2]},),
     ),
     ModuleType(
@@ -169,6 +172,7 @@ OBJECTIVE_TYPES: tuple[ModuleType, ...] = (
         "composer_core.masking:build_prefix_split",
         "Cut texts in two: a prefix that is read, and the rest that is to be told.",
         stateless=True,
+        for_training=True,
     ),
     ModuleType(
         "core.number",
@@ -185,6 +189,7 @@ OBJECTIVE_TYPES: tuple[ModuleType, ...] = (
         "composer_core.losses:build_number_loss",
         "Mean squared or absolute difference of numbers.",
         stateless=True,
+        for_training=True,
         examples=({}, {"of": "distances"}),
     ),
     ModuleType(
@@ -194,5 +199,6 @@ OBJECTIVE_TYPES: tuple[ModuleType, ...] = (
         "composer_core.losses:build_sum_losses",
         "Add several losses.",
         stateless=True,
+        for_training=True,
     ),
 )

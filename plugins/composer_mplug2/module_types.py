@@ -162,6 +162,7 @@ MODULE_TYPES: tuple[ModuleType, ...] = (
         "composer_mplug2.losses:build_answer_loss",
         "Weighted sum of each answer's token losses, over the number of questions.",
         stateless=True,
+        for_training=True,
         examples=({}, {"alpha": 0.4, "distillation": "published"}, {"alpha": 0.4, "distillation": "meant"}),
     ),
     ModuleType(
@@ -171,6 +172,7 @@ MODULE_TYPES: tuple[ModuleType, ...] = (
         "composer_mplug2.losses:build_caption_loss",
         "Mean loss of all caption tokens after the prompt.",
         stateless=True,
+        for_training=True,
     ),
     ModuleType(
         "mplug2.masked_lm_loss",
@@ -179,6 +181,7 @@ MODULE_TYPES: tuple[ModuleType, ...] = (
         "composer_mplug2.losses:build_masked_loss",
         "Mean loss of the masked tokens.",
         stateless=True,
+        for_training=True,
     ),
     ModuleType(
         "mplug2.box_tokens",
@@ -187,6 +190,7 @@ MODULE_TYPES: tuple[ModuleType, ...] = (
         "composer_mplug2.grounding:build_box_tokens",
         "Write a box as a prefix and four coordinate tokens.",
         stateless=True,
+        for_training=True,
         examples=({}, {"prefix": 4, "first": 5, "steps": 20}),
     ),
     ModuleType(
@@ -196,6 +200,7 @@ MODULE_TYPES: tuple[ModuleType, ...] = (
         "composer_mplug2.grounding:build_grounding_loss",
         "Loss of telling a box, weighted by how far off the likeliest one is.",
         stateless=True,
+        for_training=True,
         examples=(
             {"prefix": 4, "first": 5, "steps": 20},
             {"first": 5, "steps": 20, "weighting": "published"},

@@ -105,6 +105,9 @@ class ModuleType(Declaration):
     names: Mapping[str, str] = field(default_factory=dict)
     """Config field → a function that gives the values it takes, where these are hundreds: for people who search them
     with `composer plugins list PATTERN`, and for no check. What follows a dot is a variant of what is before."""
+    for_training: bool = False
+    """Whether only objectives use it, such as what hides tokens that are to be told: no flow that answers is proposed
+    with it."""
     examples: tuple[Mapping[str, Any], ...] = ()
     """Configs with which the conformance kit builds the type; empty takes the defaults."""
     version: str = "1"

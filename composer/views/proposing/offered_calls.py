@@ -76,9 +76,11 @@ class OfferedInput:
 
 
 def offered_calls(types: Iterable[ModuleType], modalities: Iterable[str]) -> tuple[Offered, ...]:
-    """Every call of the types that has a signature of its own. What a plugin fails to answer is left out."""
+    """Every call of the types that has a signature of its own, those for training alone apart. What a plugin fails to
+    answer is left out.
+    """
     preferred = frozenset(modalities)
-    return tuple(call for entry in types for call in _calls_of(entry, preferred))
+    return tuple(call for entry in types if not entry.for_training for call in _calls_of(entry, preferred))
 
 
 def offered_input(modality: Modality, registry: Registry) -> OfferedInput:
