@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
+from pydantic import ValidationError
+
 from composer.conformance.report import Failure, Skip
 from composer.graph import check
 from composer.plugin.answers import as_adapter_config, as_ports
@@ -55,11 +57,19 @@ def check_config(model: type[Config]) -> str:
 
 
 def check_ports(modality: Modality, kinds: Mapping[str, Kind]) -> str:
-    """The ports under the default config are of registered kinds, on the host and in the program."""
+    """The ports under the default config are of registered kinds, on the host and in the program.
+
+    Where a config refuses its defaults, as one that takes one of two fields does, its first example stands for them.
+    """
     required = [name for name, field in modality.config.model_fields.items() if field.is_required()]
     if required:
         raise Skip(f"its config has no default for {', '.join(required)}")
-    config = modality.config()
+    try:
+        config = modality.config()
+    except ValidationError:
+        if not modality.examples:
+            raise
+        config = modality.config.model_validate(modality.examples[0])
     functions: dict[str, Callable[[object], object] | None] = {"ports": modality.ports, "host": modality.host}
     for name, function in functions.items():
         if function is not None:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 
 from composer.data.data_faults import BadRow, DataError
 from composer.data.opening import UNDECIDED, OpenedData
+from composer.progress import Progress
 from composer.recipes import DataRecipe, split_name
 from composer.rows.column_map import AskedRow, ColumnMap
 from composer.rows.row import GivenRow
@@ -23,6 +24,7 @@ FEWEST = 50
 """Of fewer rows, none is held out unbidden."""
 MOST_SPLITS = 20
 SHOWN = 8
+TOLD_EVERY = 1000
 
 
 @dataclass
@@ -51,9 +53,19 @@ def place_rows(opened: OpenedData, maps: list[ColumnMap], data: DataRecipe, file
     Raises DataError (C414) where splits cannot be made as they are asked for.
     """
     placing = _Placing(opened, data, files)
-    for number, ((split, table), mapped) in enumerate(zip(opened, maps, strict=True)):
-        for index, row in enumerate(table.rows()):
-            placing.add(split, number, index, row, mapped)
+    progress = Progress()
+    progress.begin("row", sum(len(table) for _, table in opened), 0)
+    try:
+        for number, ((split, table), mapped) in enumerate(zip(opened, maps, strict=True)):
+            for index, row in enumerate(table.rows()):
+                placing.add(split, number, index, row, mapped)
+                if progress.bar is not None:
+                    progress.bar.update(1)
+                elif not index % TOLD_EVERY and progress.is_due():
+                    progress.said()
+                    progress.line(f"{table.name}: {index:,} of {len(table):,} rows read")
+    finally:
+        progress.close()
     placing.hold_unlike()
     placing.hold_filled()
     placing.placed.digest = placing.digest.hexdigest()

@@ -234,3 +234,35 @@ def test_a_picture_found_out_late_is_left_out_and_told(
     assert left_out["first"][0].startswith("photos/dog/3.png")
     with pytest.raises(ComposerError, match=r"photos/dog/3\.png, column `file`"):
         train_document("pictures.yaml", out="other", data="photos", epochs=1, batch=4)
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        ("null", "its column `truth` has no value"),
+        ("1.5", "1.5 is not a class: a class is a whole number or a name"),
+        ("[1]", "[1] is not one of the 2 classes"),
+        ("{}", "{} is not one of the 2 classes"),
+        ("true", "True is not one of the 2 classes"),
+        ("7", "class 7 is out of range"),
+    ],
+)
+def test_a_value_of_json_that_is_not_a_class_is_named(folder: Path, value: str, said: str) -> None:
+    good = '{"point": [1, 2], "truth": "red"}\n{"point": [2, 2], "truth": 1}\n'
+    Path("a.jsonl").write_text(f'{good}{{"point": [3, 3], "truth": {value}}}\n')
+    told = refused(folder, data="a.jsonl")
+    assert said in told
+    assert "a.jsonl, row 3 (line 3)" in told
+
+
+@pytest.mark.parametrize("value", ["1.5", "NaN", "red", "", "[1]"])
+def test_a_number_of_a_class_is_whole(folder: Path, value: str) -> None:
+    text = Path("points.yaml").read_text()
+    plain = text.replace(
+        "{modality: label, with: {names: [red, blue]}}", "{modality: array, with: {kind: classes, dims: [B]}}"
+    )
+    Path("points.yaml").write_text(plain)
+    Path("a.csv").write_text(f'point,truth\n"[1, 2]",0\n"[2, 1]",1\n"[3, 3]",{value}\n')
+    told = refused(folder, data="a.csv")
+    assert "a.csv, row 3 (line 4), column `truth`: " in told
+    assert told.count("\n") == 0

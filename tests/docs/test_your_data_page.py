@@ -47,6 +47,8 @@ def test_what_was_trained_knows_pictures_that_it_never_saw(place: Path) -> None:
     assert len(rows) == 24
     right = [row["class"] == Path(row["id"]).parent.name for row in rows]
     assert sum(right) >= 20
+    report = json.loads((place / "scores" / "shapes" / "report.json").read_text())
+    assert report["samples"] == 24
 
 
 @pytest.mark.slow

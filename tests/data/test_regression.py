@@ -1,0 +1,37 @@
+"""Numbers of a table are learned and scored: what a CSV writes as a text is a real number of the loss."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import composer
+from composer.training import train_document
+
+DOCUMENT = """\
+composer: 1
+name: price
+modules:
+  head: {uses: core.linear, with: {input_dim: 2, output_dim: 1}}
+tasks:
+  guess:
+    inputs: {size: {modality: array, with: {kind: embedding, dims: [B, 2]}}}
+    nodes:
+      raw: {call: head.scores, inputs: size}
+      price: {uses: core.number, inputs: raw}
+    outputs: {price: price}
+    objective:
+      inputs: {paid: {modality: array, with: {kind: numbers, dims: [B]}}}
+      nodes: {cost: {uses: core.number_loss, inputs: {numbers: price, targets: paid}}}
+      loss: cost.loss
+"""
+
+
+def test_numbers_of_a_table_are_learned(folder: Path) -> None:
+    Path("price.yaml").write_text(DOCUMENT)
+    rows = "".join(f'"[{n / 40}, {n % 5}]",{0.5 + n / 20}\n' for n in range(80))
+    Path("a.csv").write_text(f"size,paid\n{rows}")
+    data = {"files": "a.csv", "validation_share": 0.2}
+    record = train_document("price.yaml", out="out", data=data, epochs=25, batch=16, learning_rate=0.1)
+    assert record["scores"]["validation"]["guess"]["mean_error"] < 0.2
+    model = composer.load("price.yaml", weights="out.safetensors")
+    assert abs(float(model.run("guess", size="[1.0, 2]")["price"]) - 2.5) < 0.3
