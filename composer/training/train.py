@@ -146,6 +146,9 @@ def train_document(
         display.close()
     if not processes.is_first:
         return {}
+    if validation is not None and validation.is_over:
+        count = validation.recipe.patience
+        display.line(f"ended early: no better score in {count} validation{'s' if count != 1 else ''}")
     for own in prepared.own.values():
         if own.late:
             display.line(f"left out on the way: {told(list(own.late.values()), own.placed.rows)}")
@@ -317,6 +320,10 @@ def _scored(
     started = time.monotonic()
     try:
         found = evaluate_document(prepared, places.weights, display)
+        best = record.get("best")
+        if best is not None and best["sha256"] != record["weights"]["sha256"]:
+            display.line(f"the best weights, of step {best['step']:,}, in {places.best}:")
+            best["scores"] = evaluate_document(prepared, places.best, display).scores
     except ComposerError as error:
         write_record(places.record, record)
         raise ComposerError(f"{error}; the weights are trained and stored in {places.weights}") from error

@@ -262,6 +262,24 @@ def test_without_tensorboard_its_option_is_one_sentence(
     assert not Path("out.checkpoint").exists()
 
 
+def test_the_best_weights_are_scored_at_the_end_and_an_early_end_is_told(
+    points: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = "validation: {every: 2 steps, loss: true, best: sort.loss, patience: 1}\n"
+    name = validated(points, text)
+    (points / name).write_text((points / name).read_text().replace("1e-2", "3.0"))  # far too large a rate
+    record = train_document("points.yaml", out="out", recipe=name, epochs=30)
+    told = capsys.readouterr().err
+    assert "ended early: no better score in 1 validation\n" in told
+    assert len(record["curve"]) < 30
+    best = record["best"]
+    assert f"the best weights, of step {best['step']}, in out.best.safetensors:" in told
+    assert best["scores"].keys() == {"validation", "test"}
+    assert best["sha256"] != record["weights"]["sha256"]
+    entry = next(e for e in record["validations"] if e["step"] == best["step"])
+    assert best["scores"]["validation"]["sort"]["accuracy"] == entry["scores"]["sort"]["accuracy"]
+
+
 def test_so_many_samples_are_scored(points: Path) -> None:
     record = train_document(
         "points.yaml", out="out", recipe=validated(points, "validation: {samples: 3}\n"), splits=()
