@@ -25,6 +25,11 @@ runs:
     given: {negatives.rows: neg_image}      # what a node draws was recorded
     compare: {loss.loss: loss}
     after: {pair.first_queue: after.image_queue}
+  train:
+    task: video-qa
+    objective: true
+    feeds: {video.pixels: video}
+    steps: {file: train_trace.json}         # the losses of recorded steps of AdamW
 ```
 """
 
@@ -41,7 +46,7 @@ from composer.language.tree import construct
 from composer.language.yaml_nodes import compose
 from composer.problems import DocumentError, InputError
 
-__all__ = ["Case", "Ones", "Run", "Target", "Tolerance", "load_case", "published_config"]
+__all__ = ["Case", "Ones", "Run", "Target", "Tolerance", "Trace", "load_case", "published_config"]
 
 
 class _Shape(BaseModel):
@@ -80,6 +85,25 @@ class Ones(_Shape):
     ones_like: str
 
 
+class Trace(_Shape):
+    """Steps of training that were recorded."""
+
+    file: str = "train_trace.json"
+    """In the data folder: `losses` with a `loss` and a `grad_norm` of each step, and the optimizer's `groups` with the
+    published `names` of their weights, `lr`, `weight_decay`, `betas` and `eps`."""
+    same: dict[str, str] = Field(default_factory=dict)
+    """A published name to another one of the same weight, by which the layout knows it."""
+    absolute: float = 1e-3
+    relative: float = 1e-3
+    optional: bool = False
+    """Whether data without this file passes (it is listed as not recorded)."""
+
+    @property
+    def tolerance(self) -> Tolerance:
+        """Of losses and lengths: each step carries the rounding of those before."""
+        return Tolerance(absolute=self.absolute, relative=self.relative)
+
+
 class Run(_Shape):
     """One run of a task on recorded inputs."""
 
@@ -92,7 +116,9 @@ class Run(_Shape):
     feeds: dict[str, str | Ones]
     given: dict[str, str] = Field(default_factory=dict)
     """`node.port` to a recorded input that stands in place of what the node gives, such as what it draws."""
-    compare: dict[str, str | Target]
+    compare: dict[str, str | Target] = Field(default_factory=dict)
+    steps: Trace | None = None
+    """Steps of training with the objective's loss, on what is fed, as they were recorded."""
     after: dict[str, str | Target] = Field(default_factory=dict)
     """`module.tensor` to what it is recorded to be after the run."""
 

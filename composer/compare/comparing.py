@@ -14,6 +14,7 @@ from torch.utils._pytree import tree_map_only
 
 from composer.compare.case import Case, Run, Target, Tolerance, load_case, published_config
 from composer.compare.recorded_ports import feed, read_port
+from composer.compare.recorded_steps import read_steps
 from composer.compare.rows import CaseComparison, Row, compare_tensors
 from composer.execution.averages import averages_of, move_averages
 from composer.execution.generation import generators_of, walk
@@ -60,7 +61,7 @@ def compare_case(
     models: dict[str, Model] = {}
     held = held_lock(locked, _document(case), registry)
     for name, run in case.runs.items():
-        changes = name if run.training else ""  # a model of its own
+        changes = name if run.training or run.steps else ""  # a model of its own
         key = json.dumps([run.settings, run.task, run.objective, changes], sort_keys=True, default=str)
         if key not in models:
             models[key] = load(
@@ -78,11 +79,40 @@ def compare_case(
             if held is not None:
                 held.hold(held.versions(models[key].report))
         found = _run(name, run, models[key], inputs, outputs, case.tolerance, registry, seed)
+        if run.steps is not None:
+            found += _steps(name, run, models[key], inputs, folder, case, registry)
         rows.extend(found)
         missed = next((row.port.partition(".")[0] for row in found if not row.ok), None)
         if missed is not None:
             first[name] = missed
     return CaseComparison(Path(path).stem, tuple(rows), first)
+
+
+def _steps(
+    name: str,
+    run: Run,
+    model: Model,
+    inputs: Mapping[str, Tensor],
+    folder: Path,
+    case: Case,
+    registry: Registry,
+) -> list[Row]:
+    """Take the steps of training that were recorded, after all else was compared: they change the weights."""
+    assert run.steps is not None
+    if not run.objective:
+        raise InputError(f"run {name}: steps of training need `objective: true`")
+    if run.steps.optional and not (folder / run.steps.file).exists():
+        return [Row(name, "steps.losses", run.steps.file, (), 0.0, 0.0, "not recorded")]
+    steps = read_steps(folder, run.steps)
+    plan = plan_objective(model.report.tasks[run.task])
+    program = build_program(plan, model.modules).eval()
+    program.prepare.to(model.device, model.dtype)
+    program.in_place.to(model.device, model.dtype)
+    fed = tree_map_only(Tensor, partial(_placed, model=model), feed(plan, run.feeds, inputs, registry))
+    keys = list(read_checkpoint(folder / "weights.safetensors"))
+    parameters = dict(model.report.document.parameters)
+    layout = registry.layouts[case.layout]
+    return steps.rows(name, run.steps, program, fed, layout, parameters, keys)
 
 
 def _settings(settings: Mapping[str, object], folder: Path) -> dict[str, object]:

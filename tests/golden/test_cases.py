@@ -47,3 +47,45 @@ def test_a_wrong_weight_is_found_and_its_node_is_named(tmp_path):
     assert not comparison.ok
     assert comparison.first["beam"] == "memory/fused"
     assert "MISS" in str(comparison)
+
+
+def test_steps_of_training_can_differ_and_a_file_that_is_no_trace_is_one_sentence(tmp_path):
+    import json
+
+    from composer.problems import InputError
+
+    case = HERE / "mplug2" / "videocaption.yaml"
+    source = data_of(case)
+    for path in source.iterdir():
+        (tmp_path / path.name).write_bytes(path.read_bytes())
+    trace = json.loads((tmp_path / "train_trace.json").read_text())
+    trace["groups"][0]["lr"] *= 2
+    (tmp_path / "train_trace.json").write_text(json.dumps(trace))
+    comparison = compare_case(case, tmp_path)
+    assert [row.port for row in comparison.rows if not row.ok] == ["steps.losses", "steps.gradients"]
+    trace["groups"] = trace["groups"][1:]
+    (tmp_path / "train_trace.json").write_text(json.dumps(trace))
+    with pytest.raises(InputError, match=r"no group of train_trace\.json names"):
+        compare_case(case, tmp_path)
+    (tmp_path / "train_trace.json").write_text("{}")
+    with pytest.raises(InputError, match="is not a record of training"):
+        compare_case(case, tmp_path)
+    (tmp_path / "train_trace.json").unlink()
+    assert compare_case(case, tmp_path).ok
+
+
+def test_a_value_that_is_given_has_to_be_a_port_and_recorded(tmp_path):
+    from composer.problems import InputError
+
+    case = HERE / "mplug2" / "mplug1_retrieval.yaml"
+    text = case.read_text(encoding="utf-8").replace(
+        "retrieval-parts.yaml", str(case.with_name("retrieval-parts.yaml"))
+    )
+    for old, new, says in (
+        ("other_texts.rows: neg_text", "other_texts.row: neg_text", "`other_texts.row` is not a port"),
+        ("other_texts.rows: neg_text", "other_texts.rows: neg", "nothing is recorded as `neg`"),
+        ("pair.next: after.queue_ptr", "pair.nxt: after.queue_ptr", "there is no tensor `pair.nxt`"),
+    ):
+        (tmp_path / "case.yaml").write_text(text.replace(old, new))
+        with pytest.raises(InputError, match=says):
+            compare_case(tmp_path / "case.yaml", data_of(case))

@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 import torch
+import yaml
 from composer_mplug2.configs import AnswerLossConfig, SequenceLossConfig
 from composer_mplug2.losses import build_answer_loss, build_caption_loss
-from mplug2_cases import golden_path
+from mplug2_cases import ROOT, golden_path
 from safetensors.torch import load_file
 
 from composer.recipes import Recipe
@@ -150,3 +151,39 @@ def test_a_recipe_says_the_published_groups_and_makes_the_recorded_steps(golden,
     assert [step.loss for step in made] == pytest.approx([step["loss"] for step in trace["losses"]], rel=1e-3)
     norms = [step["grad_norm"] for step in trace["losses"] if "grad_norm" in step]
     assert [step.norm for step in made[: len(norms)]] == pytest.approx(norms, rel=2e-3)
+
+
+@pytest.mark.parametrize(
+    ("kind", "recipe_name"), [("videoqa", "mplug2"), ("videocaption", "mplug2-video-caption")]
+)
+def test_the_shipped_recipes_have_the_recorded_groups(golden, kind, recipe_name) -> None:
+    """Every weight: which learning rate, and whether it decays, as the publisher's own optimizer was recorded."""
+    case = golden(kind)
+    trace = json.loads((golden_path(kind) / "train_trace.json").read_text(encoding="utf-8"))
+    modules = dict(zip(ALL, case.modules(*ALL), strict=True))
+    names = {id(p): f"{m}.{n}" for m, module in modules.items() for n, p in module.named_parameters()}
+    recorded = {
+        names[id(p)]: (group["lr"] == trace["lr2"], group["weight_decay"])
+        for group in groups_of(case, trace, modules)
+        for p in group["params"]
+    }
+    text = (ROOT / "graphs" / "training" / f"{recipe_name}.yaml").read_text(encoding="utf-8")
+    values = yaml.safe_load(text)
+    recipe = Recipe.model_validate(
+        {
+            **values,
+            "tasks": {task: {**it, "dataset": "easy-vqa.questions"} for task, it in values["tasks"].items()},
+        }
+    )
+    with torch.enable_grad():
+        for module in modules.values():
+            module.requires_grad_(True)
+    optimizer = Learner(torch.nn.ModuleDict(modules), recipe, Numerics()).optimizer
+    ours = {
+        names[id(p)]: (group["peak"] == 2e-6, group["weight_decay"])
+        for group in optimizer.param_groups
+        for p in group["params"]
+    }
+    assert ours == recorded
+    assert {(group["betas"], group["eps"]) for group in optimizer.param_groups} == {((0.9, 0.999), 1e-8)}
+    assert recipe.clip is None
