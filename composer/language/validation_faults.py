@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
+from typing import Any, get_args
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
@@ -233,7 +233,8 @@ def _cures(path: YamlPath, wanted: str | None, value: object, form: Form[BaseMod
     if path[-1:] == ("freeze",) and isinstance(value, str):
         helps.append(f"to freeze a part of the module, write a list: `[{value}]`")
     if isinstance(value, str) and value.casefold() in ("none", "null", "nil"):
-        helps.append(f"`{value}` is a text: leave the key out")
+        nothing = _may_be_nothing(path, form)
+        helps.append(f"`{value}` is a text: {'write `null`' if nothing else 'leave the key out'}")
     elif wanted in _NUMBERS and isinstance(value, str) and resolve_scalar(value or "x") in (INT, FLOAT):
         helps.append(f"write it without quotes: `{value}`")
     elif wanted in _NUMBERS and isinstance(value, list) and len(value) == 1:
@@ -300,6 +301,13 @@ def _meaning(path: YamlPath, form: Form[BaseModel]) -> list[str]:
     model = model_at(form.model, path[:-1])
     field = documented(model).model_fields.get(str(path[-1])) if model else None
     return [f"{path[-1]}: {' '.join(field.description.split())}"] if field and field.description else []
+
+
+def _may_be_nothing(path: YamlPath, form: Form[BaseModel]) -> bool:
+    """Whether `null` says something of its own at a key, which leaving it out does not."""
+    model = model_at(form.model, path[:-1])
+    field = model.model_fields.get(str(path[-1])) if model else None
+    return field is not None and field.default is not None and type(None) in get_args(field.annotation)
 
 
 def _describe(path: YamlPath, form: Form[BaseModel]) -> str:

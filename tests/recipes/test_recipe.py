@@ -76,6 +76,8 @@ CASES = [
     ("epochs: 2", "epochs: 2\nthreads: 0", "C102", 3, 10, "at least 1", "Threads"),
     ("epochs: 2", "epochs: 2\nwarmup: 1.0", "C102", 3, 9, "below 1", "rate rises"),
     ("epochs: 2", "epochs: 2\nclip: 0", "C102", 3, 7, "above 0", "gradient"),
+    ("epochs: 2", "epochs: 2\nclip: none", "C102", 3, 7, "a number, not text", "write `null`"),
+    ("epochs: 2", "epochs: 2\nema: none", "C102", 3, 6, "a number, not text", "leave the key out"),
     ("epochs: 2", "epochs: 2\nrestarts: 1", "C102", 3, 11, "a list, not 1", "Epochs"),
     ("epochs: 2", "epochs: 2\nrestarts: [1, 1]", "C102", 3, 11, "later than the one before", "Epochs"),
     ("epochs: 2", "epochs: 2\nrestarts: [2]", "C407", 3, 11, "names no epoch of the run", "below"),
