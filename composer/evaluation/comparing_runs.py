@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-import numpy as np
-
 from composer.evaluation.evaluation_report import StoredEvaluation
 from composer.evaluation.evaluation_run import text_kinds
 from composer.evaluation.intervals import CONFIDENCE, RESAMPLES
@@ -146,5 +144,5 @@ def _score(
     )
     counts = bound.of_samples((predictions, references))
     if counts is not None:
-        return lambda chosen: bound.combined(counts[np.asarray(chosen)])
+        return bound.of_chosen(counts)
     return bound.redrawn((predictions, references))

@@ -54,10 +54,14 @@ class BoundMetric:
         function: Callable[..., Any] = import_object(self.checked.metric.implementation, self.what)
         return function
 
+    @property
+    def _config(self) -> tuple[object, ...]:
+        """What a metric with a config takes besides."""
+        return () if self.checked.metric.config is NoConfig else (self.checked.config,)
+
     def _ask(self, pairs: Pairs, accept: Callable[[Any], Any]) -> Any:
-        config = () if self.checked.metric.config is NoConfig else (self.checked.config,)
         given = [list(side) if self.copies else side for side in pairs]
-        return ask(self._function, *given, *config, what=self.what, accept=accept)
+        return ask(self._function, *given, *self._config, what=self.what, accept=accept)
 
     def of_samples(self, pairs: Pairs) -> Numbers | None:
         """A number for each sample, or a row of them; None for a metric of all samples together."""
@@ -77,7 +81,7 @@ class BoundMetric:
         if reference is None:
             return float(values.mean())
         function = import_object(reference, self.what)
-        return float(ask(function, values, what=self.what, accept=as_score))
+        return float(ask(function, values, *self._config, what=self.what, accept=as_score))
 
     def score(
         self,
@@ -101,7 +105,7 @@ class BoundMetric:
             elif metric.combine is None and is_share(values):
                 method, found = "exact", exact_share(int(values.sum()), count, confidence)
             else:
-                drawn_anew = lambda chosen: self.combined(values[chosen])  # noqa: E731
+                drawn_anew = self.of_chosen(values)
                 method, found = "bootstrap", resampled(drawn_anew, count, **drawn)  # type: ignore[arg-type]
         low, high = found if found is not None else (None, None)
         return Score(
@@ -115,9 +119,20 @@ class BoundMetric:
             self.sample_scores(values),
         )
 
+    def of_chosen(self, values: Numbers) -> Callable[[Sequence[int]], float]:
+        """The score of samples by their numbers; not a number where the metric has none for them."""
+
+        def score(chosen: Sequence[int]) -> float:
+            try:
+                return self.combined(values[np.asarray(chosen)])
+            except ComposerError:  # such as a correlation of one value, drawn many times
+                return math.nan
+
+        return score
+
     def sample_scores(self, values: Numbers | None) -> Sequence[float]:
         """The number of each sample as people read it: of counts, the score of the sample alone."""
-        if values is None:
+        if values is None or not self.checked.metric.alone:
             return ()
         return values.tolist() if values.ndim == 1 else [self.combined(row[None]) for row in values]
 

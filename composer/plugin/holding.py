@@ -72,6 +72,7 @@ _FORMS: Mapping[str, tuple[Test, str]] = {
     "sample": (_optional(_reference), _A_REFERENCE),
     "combine": (_optional(_reference), _A_REFERENCE),
     "per_sample": (_is(bool), "true or false"),
+    "alone": (_is(bool), "true or false"),
     "needs_reference": (_is(bool), "true or false"),
     "for_training": (_is(bool), "true or false"),
     "higher_is_better": (_is(bool), "true or false"),

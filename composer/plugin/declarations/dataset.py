@@ -57,7 +57,10 @@ class Metric(Declaration):
     per_sample: bool = False
     """Whether the implementation gives a list with a number for each sample, of which the score is the mean."""
     combine: str | None = None
-    """A function of what samples give, then a row of numbers each (an array), to the score; None: their mean is it."""
+    """A function of what samples give, then a row of numbers each (an array), to the score, with the config as a second
+    argument where the metric has one; None: their mean is it."""
+    alone: bool = True
+    """Whether a sample of a `per_sample` metric has a score of its own: one alone has no F1 and no correlation."""
     outputs: tuple[int, ...] = (1,)
     """How many outputs make a prediction. Of several, a prediction is a tuple with a value of each."""
     needs_reference: bool = True

@@ -56,10 +56,10 @@ def _counts(prediction: Any, references: list[str], n: int) -> list[float]:
     return [*correct, *all_, float(len(words)), float(nearest)]
 
 
-def bleu_of_counts(rows: Any) -> float:
+def bleu_of_counts(rows: Any, config: BleuConfig) -> float:
     """BLEU from the counts of all captions: what is right by n, geometric mean, and a penalty for too few words."""
     counts = np.asarray(rows).mean(axis=0)
-    n = (len(counts) - 2) // 2
+    n = config.n
     correct, all_, (words, nearest) = counts[:n], counts[n : 2 * n], counts[2 * n :]
     if not correct.all() or not words:
         return 0.0

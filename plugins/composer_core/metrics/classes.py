@@ -12,7 +12,7 @@ from composer_core.metric_types import F1Config, TopKAccuracyConfig
 from composer_core.metrics.given import class_scores, labels, ranked, reference_class
 from composer_core.metrics.libraries import scikit_learn
 
-__all__ = ["accuracy", "f1", "matthews", "sample", "top_k_accuracy"]
+__all__ = ["accuracy", "class_pairs", "f1", "matthews", "sample", "top_k_accuracy"]
 
 
 def sample() -> tuple[list[Any], list[Any]]:
@@ -52,19 +52,39 @@ def _among_best(prediction: Any, reference: Any, k: int) -> float:
     return float((scores > own).sum() + (scores[:right] == own).sum() < k)
 
 
-def f1(predictions: Sequence[Any], references: Sequence[Any], config: F1Config) -> float:
+def class_pairs(
+    predictions: Sequence[Any], references: Sequence[Any], config: F1Config | None = None
+) -> list[tuple[int, int]]:
+    """Of each sample the predicted and the right class, numbered; for `binary`, whether each is the positive one."""
+    found, right = labels(predictions, references)
+    if config is not None and config.average == "binary":
+        positive = str(config.positive) if isinstance(right[0], str) else config.positive
+        return [
+            (int(one == positive), int(other == positive)) for one, other in zip(found, right, strict=True)
+        ]
+    number = {label: index for index, label in enumerate(sorted({*found, *right}, key=str))}
+    return [(number[one], number[other]) for one, other in zip(found, right, strict=True)]
+
+
+def f1(pairs: Any, config: F1Config) -> float:
     """F1 by scikit-learn: harmonic mean of precision and recall. A class that nobody predicted has 0."""
-    found, right = labels(predictions, references)
+    found, right, counts = _counted(pairs)
     score = scikit_learn("core.f1").f1_score
-    if config.average == "binary":
-        positive = config.positive if not isinstance(right[0], str) else str(config.positive)
-        return float(
-            score([one == positive for one in right], [one == positive for one in found], zero_division=0.0)
-        )
-    return float(score(right, found, average=config.average, zero_division=0.0))
+    return float(score(right, found, average=config.average, sample_weight=counts, zero_division=0.0))
 
 
-def matthews(predictions: Sequence[Any], references: Sequence[Any]) -> float:
+def matthews(pairs: Any) -> float:
     """Matthews' correlation by scikit-learn; 0 where all samples have one class."""
-    found, right = labels(predictions, references)
-    return float(scikit_learn("core.matthews").matthews_corrcoef(right, found))
+    found, right, counts = _counted(pairs)
+    if len({*found.tolist(), *right.tolist()}) == 1:
+        return 0.0
+    return float(scikit_learn("core.matthews").matthews_corrcoef(right, found, sample_weight=counts))
+
+
+def _counted(pairs: Any) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any], np.ndarray[Any, Any]]:
+    """The pairs that occur, and how often each does: a table of classes, whatever the number of samples."""
+    whole = np.asarray(pairs).astype(np.int64)
+    size = int(whole.max()) + 1
+    counts = np.bincount(whole[:, 0] * size + whole[:, 1], minlength=size)
+    cells = np.flatnonzero(counts)
+    return cells // size, cells % size, counts[cells]

@@ -11,7 +11,7 @@ from composer.problems import InputError
 from composer_core.metrics.given import number
 from composer_core.metrics.libraries import scipy_stats
 
-__all__ = ["mean_error", "pearson", "sample", "spearman"]
+__all__ = ["mean_error", "number_pairs", "pearson", "sample", "spearman"]
 
 
 def sample() -> tuple[list[Any], list[Any]]:
@@ -25,18 +25,28 @@ def mean_error(predictions: Sequence[Any], references: Sequence[Any]) -> list[fl
     return [float(distance) for distance in np.abs(found - right)]
 
 
-def pearson(predictions: Sequence[Any], references: Sequence[Any]) -> float:
-    """Pearson's correlation. Raises InputError where either side is the same for all samples: it has none."""
+def number_pairs(predictions: Sequence[Any], references: Sequence[Any]) -> list[tuple[float, float]]:
+    """Each number with its reference."""
     found, right = _numbers(predictions, references)
-    _hold_spread(found, right)
+    return list(zip(found.tolist(), right.tolist(), strict=True))
+
+
+def pearson(pairs: Any) -> float:
+    """Pearson's correlation. Raises InputError where either side is the same for all samples: it has none."""
+    found, right = _sides(pairs)
     return float(np.corrcoef(found, right)[0, 1])
 
 
-def spearman(predictions: Sequence[Any], references: Sequence[Any]) -> float:
+def spearman(pairs: Any) -> float:
     """Pearson's correlation of the ranks, equal numbers sharing theirs. Raises InputError as `pearson` does."""
-    found, right = _numbers(predictions, references)
-    _hold_spread(found, right)
+    found, right = _sides(pairs)
     return float(scipy_stats("core.spearman").spearmanr(found, right).statistic)
+
+
+def _sides(pairs: Any) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
+    found, right = np.asarray(pairs).T
+    _hold_spread(found, right)
+    return found, right
 
 
 def _numbers(

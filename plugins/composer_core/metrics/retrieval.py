@@ -41,7 +41,7 @@ def recall_at_k(
     return [(float(place <= config.k), weight) for place, weight in zip(places, weights, strict=True)]
 
 
-def recall_of_rows(rows: Any) -> float:
+def recall_of_rows(rows: Any, config: RecallConfig) -> float:
     """The share of queries that find what is right, each query counted once."""
     hits, weights = np.asarray(rows).T
     return float((hits * weights).sum() / weights.sum())
@@ -55,7 +55,7 @@ def rank_of_samples(
     return [(float(place), weight) for place, weight in zip(places, weights, strict=True)]
 
 
-def median_of_rows(rows: Any) -> float:
+def median_of_rows(rows: Any, config: RankConfig) -> float:
     """The median place, each query counted once; between the two middle ones where their number is even."""
     places, weights = np.asarray(rows).T
     order = np.argsort(places, kind="stable")

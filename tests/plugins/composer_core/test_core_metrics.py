@@ -113,3 +113,10 @@ def test_what_cannot_be_scored_is_one_sentence(
     with pytest.raises(ComposerError, match=said) as raised:
         scored(registry, id_, predictions, references)
     assert "\n" not in str(raised.value)
+
+
+def test_one_class_alone_has_no_correlation_and_no_warning(registry: Registry) -> None:
+    """So it is of draws of an interval, too."""
+    assert scored(registry, "core.matthews", ["a", "a"], ["a", "a"]).value == 0.0
+    assert scored(registry, "core.f1", [0, 0], [0, 0], average="binary").value == 0.0
+    assert scored(registry, "core.f1", [1, 1], [1, 1], average="binary").value == 1.0
