@@ -62,10 +62,14 @@ def opened(file, mode="r", *given, **named):
     return real_open(file, mode, *given, **named)
 io.open = opened
 
+retry = sys.argv[3] == "retry"
+
 def run():
-    run_rows(Counting(before=event), None, Path("rows.jsonl"), Path(sys.argv[2]), batch_size=3)
+    run_rows(Counting(before=event), None, Path("rows.jsonl"), Path(sys.argv[2]), batch_size=3, retry=retry)
 
 Counting()  # what it needs is loaded once
+if retry:
+    run()  # whole, with rows that failed
 kills = 0
 for point in range(1, 400):
     child = os.fork()
@@ -95,13 +99,21 @@ def rows_file(folder: Path, count: int = ROWS) -> Path:
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
-@pytest.mark.parametrize("name", ["out.jsonl", pytest.param("out.csv", marks=pytest.mark.slow)])
-def test_kill_minus_9_at_every_moment(tmp_path: Path, name: str) -> None:
+@pytest.mark.parametrize(
+    ("name", "way"),
+    [
+        ("out.jsonl", "anew"),
+        pytest.param("out.csv", "anew", marks=pytest.mark.slow),
+        pytest.param("out.jsonl", "retry", marks=pytest.mark.slow),
+        pytest.param("out.csv", "retry", marks=pytest.mark.slow),
+    ],
+)
+def test_kill_minus_9_at_every_moment(tmp_path: Path, name: str, way: str) -> None:
     """The process is killed at its first event, the next one at its second, ...: until one reaches the end."""
     path = rows_file(tmp_path, 19)
     helpers = Path(__file__).parents[1] / "helpers"
     done = subprocess.run(
-        [sys.executable, "-c", KILLED, str(helpers), name],
+        [sys.executable, "-c", KILLED, str(helpers), name, way],
         cwd=tmp_path,
         capture_output=True,
         text=True,
