@@ -321,10 +321,15 @@ def _build(
 
 
 def build_for_training(report: Checked) -> tuple[dict[str, nn.Module], dict[str, Program]]:
-    """Modules with initial weights, and the objective's program of every task that has an objective."""
+    """Modules with initial weights, and the objective's program of every task that has an objective.
+
+    What the document freezes takes no gradient.
+    """
     plans = {name: plan_objective(task) for name, task in report.tasks.items() if task.loss is not None}
     names = module_names(list(plans.values()))
-    modules = build_parts(report, names, lambda it: build_module(it.type, it.config)).to_run(merge=False)
+    parts = build_parts(report, names, lambda it: build_module(it.type, it.config))
+    parts.freeze()
+    modules = parts.to_run(merge=False)
     return modules, {name: build_program(plan, modules) for name, plan in plans.items()}
 
 

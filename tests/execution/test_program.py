@@ -73,6 +73,15 @@ def built(report: Checked) -> tuple[dict[str, nn.Module], dict[str, Program]]:
     return build_for_training(report)
 
 
+def test_what_a_document_freezes_takes_no_gradient() -> None:
+    modules, _ = build_for_training(
+        checked(TEXT.replace("  head: {", "  head: {freeze: true, ")).raise_for_errors()
+    )
+    learns = {name for name, module in modules.items() for p in module.parameters() if p.requires_grad}
+    assert "head" in modules
+    assert learns == set(modules) - {"head"}
+
+
 def inputs(batch: int, length: int) -> dict[str, Any]:
     torch.manual_seed(1)
     mask = torch.ones(batch, length, dtype=torch.int64)
