@@ -99,7 +99,7 @@ def data_text(data: DataRecipe, folder: Path) -> list[str]:
     shown: object = {split: each[0] if len(each) == 1 else each for split, each in files.items()}
     if set(files) == {""}:
         shown = files[""][0] if len(files[""]) == 1 else files[""]
-    if not written:
+    if not written and not isinstance(shown, dict):  # the short form
         return [f"data: {_flow(shown)}"]
     return [
         "data:",
