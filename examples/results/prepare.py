@@ -29,7 +29,7 @@ TEST_SHARE = 0.2
 
 def movies(source: Path, data: Path) -> dict[str, int]:
     """Sentences about films with the sign of their mean rating by 20 people, four fifths to train (Hutto and Gilbert,
-    2014); those rated zero are left out.
+    2014); those rated zero and those that stand there twice are left out.
     """
     with tarfile.open(source) as package:
         inner = package.extractfile(ARCHIVE)
@@ -38,9 +38,10 @@ def movies(source: Path, data: Path) -> dict[str, int]:
             file = archive.extractfile(SENTENCES)
             assert file is not None
             lines = file.read().decode("latin-1").splitlines()
-    rows = []
+    rows, seen = [], set[str]()
     for number, rating, sentence in (line.split("\t", 2) for line in lines):
-        if float(rating) != 0:
+        if float(rating) != 0 and sentence not in seen:
+            seen.add(sentence)
             rows.append(
                 {"id": number, "sentence": sentence, "mood": "kind" if float(rating) > 0 else "unkind"}
             )
