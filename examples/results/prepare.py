@@ -1,28 +1,24 @@
 """Make the folder `data` that the experiments read, out of what packages hold.
 
 python -m pip download --no-deps --no-binary :all: vaderSentiment==3.3.2 --dest downloads
-apt-get install dataset-fashion-mnist
 python examples/results/prepare.py downloads/vaderSentiment-3.3.2.tar.gz
 """
 
 from __future__ import annotations
 
 import argparse
-import gzip
 import io
 import json
 import tarfile
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
 
-__all__ = ["fashion", "movies"]
+__all__ = ["movies"]
 
 HERE = Path(__file__).parent
 ARCHIVE = "vaderSentiment-3.3.2/additional_resources/hutto_ICWSM_2014.tar.gz"
 SENTENCES = "hutto_ICWSM_2014/movieReviewSnippets_GroundTruth.txt"
-CLASSES = ("top", "trouser", "pullover", "dress", "coat", "sandal", "shirt", "sneaker", "bag", "boot")
 SEED = 0
 TEST_SHARE = 0.2
 
@@ -54,38 +50,15 @@ def movies(source: Path, data: Path) -> dict[str, int]:
     return {split: len(chosen) for split, chosen in parts.items()}
 
 
-def fashion(source: Path, data: Path) -> dict[str, int]:
-    """Fashion-MNIST as folders of pictures, in its official split (Xiao and others, 2017)."""
-    counts = {}
-    for split, name in (("train", "train"), ("test", "t10k")):
-        pictures = np.frombuffer(_read(source / f"{name}-images-idx3-ubyte.gz")[16:], np.uint8).reshape(
-            -1, 28, 28
-        )
-        labels = np.frombuffer(_read(source / f"{name}-labels-idx1-ubyte.gz")[8:], np.uint8)
-        for number, (picture, label) in enumerate(zip(pictures, labels, strict=True)):
-            folder = data / "fashion" / split / CLASSES[label]
-            folder.mkdir(parents=True, exist_ok=True)
-            Image.fromarray(picture).save(folder / f"{number:05}.png")
-        counts[split] = len(labels)
-    return counts
-
-
-def _read(path: Path) -> bytes:
-    with gzip.open(path) as file:
-        return file.read()
-
-
 def main() -> int:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("sentences", type=Path, help="the source archive of vaderSentiment 3.3.2")
-    parser.add_argument("--fashion", type=Path, default=Path("/usr/share/datasets/fashion-mnist"))
     given = parser.parse_args()
     data = HERE / "data"
     data.mkdir(exist_ok=True)
     print("movies:", movies(given.sentences, data))
-    print("fashion:", fashion(given.fashion, data))
     return 0
 
 
