@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+from composer_mplug2.annotations import FORMATS
+
 import composer
 from composer.graph import Checked, CheckedTask
 from composer.language import TaskShape
@@ -50,6 +52,20 @@ several tasks jointly. Momentum teachers count by `distillation`: `published`, a
 answering does it, which leaves the loss as it is without them; `meant`, as the paper says: `--set distillation=meant`.
 """
 
+DATA = """
+## Data in the benchmarks' own formats
+
+`--data` takes rows, and `python -m composer_mplug2.annotations FORMAT FILES --media FOLDER --out rows.jsonl` makes rows
+of official annotation files. It counts the samples that it writes, and those whose medium is not there. Columns that
+are not called as the task's inputs are named by `--map INPUT=COLUMN`.
+
+| format | of |
+| --- | --- |
+{formats}
+
+Pictures in folders of their classes (ImageNet) are data as they are.
+"""
+
 LOSSES = {
     "core.class_loss": "class",
     "core.number_loss": "number",
@@ -71,7 +87,8 @@ def page() -> str:
     columns = ("task", "", "takes", "modules", "shared with", "objective", "score", "command")
     lines = [f"| {' | '.join(columns)} |", f"|{' --- |' * len(columns)}"]
     lines += [f"| {' | '.join(row)} |" for row in rows(report)]
-    return head + "\n" + "\n".join(lines) + "\n" + LEGEND
+    formats = "\n".join(f"| `{name}` | {(it.read.__doc__ or '').strip()} |" for name, it in FORMATS.items())
+    return head + "\n" + "\n".join(lines) + "\n" + LEGEND + DATA.format(formats=formats)
 
 
 def rows(report: Checked) -> Iterator[tuple[str, ...]]:
