@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import math
+import time
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from composer.execution import Model
+from composer.problems import InputError
 from composer.training.curves import draw_curves
 from composer.training.data import SampleData
 from composer.training.display import Display
@@ -23,6 +27,8 @@ from composer.weights import save_weights
 
 __all__ = ["RunFiles"]
 
+DRAWN_EVERY_S = 60.0
+
 
 class RunFiles:
     """Whom the loop tells what happens."""
@@ -35,6 +41,9 @@ class RunFiles:
         self.display = display
         self.log = MetricsLog(places.metrics, tensorboard)
         self._step = 0
+        self._drawn = -math.inf
+        self._is_behind = False
+        """Whether something was logged since the picture was drawn."""
 
     def told(self) -> dict[str, Any]:
         """What the loop tells of."""
@@ -50,16 +59,30 @@ class RunFiles:
         """An epoch has ended."""
         self.display.epoch(result)
         self.log.epoch(result, self._step)
-        self.draw()
+        self._draw_now_and_then()
 
     def validated(self, entry: dict[str, Any]) -> None:
         """Scores were made on the way."""
         self.display.validation(entry)
         self.log.validation(entry)
-        self.draw()
+        self._draw_now_and_then()
+
+    def close(self) -> None:
+        """The run has ended, in one way or the other."""
+        self.log.close()
+        if self._is_behind:
+            with suppress(InputError):  # why the run has ended is told already
+                self.draw()
+
+    def _draw_now_and_then(self) -> None:
+        """Draw, unless that was done a moment ago: a picture is made of all lines so far."""
+        self._is_behind = True
+        if time.monotonic() - self._drawn >= DRAWN_EVERY_S:
+            self.draw()
 
     def draw(self) -> None:
         """Draw the picture of the metrics so far."""
+        self._drawn, self._is_behind = time.monotonic(), False
         draw_curves(self.places.curves, read_metrics(self.places.metrics), self.prepared.report.name)
 
     def validation(self) -> Validation | None:

@@ -142,7 +142,7 @@ def train_document(
         )
         processes.close()
     finally:
-        files.log.close()
+        files.close()
         display.close()
     if not processes.is_first:
         return {}
