@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import composer_compile
@@ -13,10 +12,10 @@ import pytest
 import torch
 from composer_compile.runtime.artifact_session import ArtifactSession
 
+from composer.evaluation import Evaluating, evaluate_rows
 from composer.execution import Answering, Asking, Model, Session, load
+from composer.graph.checked import CheckedEvaluation, CheckedMetric
 from composer.problems import InputError
-from composer.recipes import TaskRecipe
-from composer.training.evaluating import evaluate
 
 CLIPS = [np.full((3, 9, 9, 3), shade, dtype=np.uint8) for shade in (0, 200)]
 
@@ -132,12 +131,15 @@ def test_no_piece_of_a_stream_is_taken_in_inference_mode(answering: Answering) -
     assert not any(modes)
 
 
-def test_both_can_be_scored(answering: Answering, small: Any, tmp_path: Path) -> None:
-    recipe = TaskRecipe.model_validate(
-        {"dataset": "none", "batch": 1, "output": "caption", "reference": "text", "fields": {"video": "clip"},
-         "metrics": {"same": "quickstart.exact_match"}}
-    )  # fmt: skip
+def test_both_can_be_scored(answering: Answering, small: Any) -> None:
+    registry = small.model.report.registry
+    metric = registry.metrics["core.exact_match"]
+    evaluation = CheckedEvaluation(
+        ("caption",), "text", {"same": CheckedMetric("same", metric, metric.config())}
+    )
     said = [small.model.run("caption", video=clip)["caption"] for clip in CLIPS]
-    samples = [{"clip": CLIPS[0], "text": said[0]}, {"clip": CLIPS[1], "text": said[1] + " not"}]
-    found = evaluate(answering, "caption", samples, recipe, small.model.report.registry)
-    assert found == {"same": 0.5, "samples": 2}
+    rows = [{"clip": CLIPS[0], "text": said[0]}, {"clip": CLIPS[1], "text": said[1] + " not"}]
+    how = Evaluating(columns={"video": "clip"})
+    report = evaluate_rows(answering, "caption", rows, evaluation, registry, how=how)
+    (score,) = report.scores
+    assert (score.value, len(report.samples)) == (0.5, 2)
