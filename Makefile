@@ -8,7 +8,7 @@ STAMP := $(VENV)/installed
 CONSTRAINTS := $(shell $(PYTHON) -c 'import sys; print("-c constraints.txt" if sys.version_info >= (3, 11) else "")')
 
 # What is installed beside the project: CI adds the TensorRT-RTX library, which its tests then use.
-EXTRAS ?= dev,train,adapters,pictures,rows,formats
+EXTRAS ?= dev,train,adapters,pictures,rows,formats,tensorboard
 # Which tests run: CI sets this empty, and runs the slow ones too.
 MARKS ?= not slow
 

@@ -13,12 +13,15 @@ import yaml
 
 import composer
 from composer.execution import Model
+from composer.graph.checked import Call, InPlace, Read
 from composer.plugin import load_registry
 from composer.types import States, Tokens
 
 TINY = Path(__file__).parents[1] / "tiny"
 DOCUMENTS = sorted(load_registry().documents)
 SIZES = yaml.safe_load((TINY / "tiny.yaml").read_text())["parameters"]
+FAMILIES = {"positions": 64, "text_tokens": 24, "embed_dim": 8, "queue": 6, "rerank": 2}
+"""Sizes of the document with every task family, beside those."""
 QUESTIONS = ["what is the man doing in the picture now", "who", "is there a red circle"]
 ANSWERS = ["yes", "a red circle", "no"]
 
@@ -30,7 +33,13 @@ def model_of(document: str) -> Model:
     if "rank_top" not in known:
         return composer.load(document)
     settings = {name: value for name, value in SIZES.items() if name in known}
-    settings["tokenizer"] = str(TINY / "vocabulary.txt")
+    if "text_tokens" in known:  # coordinates are tokens of the whole vocabulary
+        settings = {
+            **{name: settings[name] for name in settings.keys() - {"vocabulary", "tokenizer"}},
+            **FAMILIES,
+        }
+    else:
+        settings["tokenizer"] = str(TINY / "vocabulary.txt")
     torch.manual_seed(3)
     model = composer.load(document, weights="initial", settings=settings)
     for module in model.modules.values():
@@ -61,16 +70,33 @@ def values_of(modality: str, size: int, frames: int) -> list[Any]:
     return [draw.integers(0, 255, shape, dtype=np.uint8) for _ in range(3)]
 
 
+def mixes_samples(model: Model, task: str) -> bool:
+    """Whether a node says that what it gives depends on the other samples, as the best pairs among them do."""
+    nodes = model.report.tasks[task].nodes.values()
+    calls = [
+        node.callee
+        for node in nodes
+        if isinstance(node.callee, (Call, InPlace)) and not isinstance(node.callee, Read)
+    ]
+    return any(call.module.type.methods[call.method].mixes_samples for call in calls)
+
+
 def same(one: Any, other: Any) -> None:
+    """Equal, but for what a batch puts behind a shorter text."""
     if isinstance(one, str):
         assert one == other
-    else:
-        torch.testing.assert_close(torch.as_tensor(one), torch.as_tensor(other), atol=1e-4, rtol=1e-3)
+        return
+    one, other = torch.as_tensor(one), torch.as_tensor(other)
+    if one.dim() > 1 and one.shape[1:] == other.shape[1:]:
+        one = one[: len(other)]
+    torch.testing.assert_close(one, other, atol=1e-4, rtol=1e-3)
 
 
 @pytest.mark.parametrize(("document", "task"), tasks())
 def test_a_batch_answers_as_its_samples_do_alone(document: str, task: str) -> None:
     model = model_of(document)
+    if mixes_samples(model, task):
+        pytest.skip("its answers are about all samples together")
     facts = model.runner(task).inputs.host
     parameters = model.report.document.parameters
     found = {
