@@ -51,9 +51,12 @@ def model_of(document: str) -> Model:
 
 def tasks() -> list[Any]:
     return [
-        # at toy sizes the base document is the large one
+        # at toy sizes the base document is the large one, and the families are many tasks over the same modules
         pytest.param(
-            document, task, id=f"{document}:{task}", marks=[pytest.mark.slow] * document.endswith("-base")
+            document,
+            task,
+            id=f"{document}:{task}",
+            marks=[pytest.mark.slow] * document.endswith(("-base", "-tasks")),
         )
         for document in DOCUMENTS
         for task in composer.check(document).tasks
