@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from composer.execution import Answering
     from composer.rows import RowsSummary
 
-__all__ = ["add_reading", "add_rows", "answer_rows", "collected", "hold_places", "misused"]
+__all__ = ["add_columns", "add_reading", "add_rows", "answer_rows", "collected", "hold_places", "misused"]
 
 ONLY_ROWS = {
     "--out": "out",
@@ -72,8 +72,8 @@ def add_rows(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def add_reading(rows: argparse._ArgumentGroup) -> None:
-    """How rows are read and answered, as `composer evaluate` does it too."""
+def add_columns(rows: argparse._ArgumentGroup, id_: str) -> None:
+    """What of a row is read, and where its paths begin; `id_` is the column that names a row where none is said."""
     rows.add_argument(
         "--map",
         dest="columns",
@@ -84,7 +84,18 @@ def add_reading(rows: argparse._ArgumentGroup) -> None:
         help="the column that an input reads, where it has another name; several make the list of an input that takes "
         "one, and prompt.question=COLUMN is an entry of a map",
     )
-    rows.add_argument("--id", metavar="COLUMN", help="the column that names a row (default: id, or the file)")
+    rows.add_argument("--id", metavar="COLUMN", help=f"the column that names a row (default: {id_})")
+    rows.add_argument(
+        "--media-root",
+        metavar="DIR",
+        type=Path,
+        help="where paths in rows begin, and what they may not leave (default: the folder of the file of rows)",
+    )
+
+
+def add_reading(rows: argparse._ArgumentGroup) -> None:
+    """How rows are read and answered, as `composer evaluate` does it too."""
+    add_columns(rows, "id, or the file")
     rows.add_argument(
         "--batch-size", type=positive, metavar="N", help="rows that are answered at once (default: 16)"
     )
@@ -93,12 +104,6 @@ def add_reading(rows: argparse._ArgumentGroup) -> None:
         type=whole,
         metavar="N",
         help="threads that read rows while the task runs (default: up to 4 for files, 1 for texts; 0: read between)",
-    )
-    rows.add_argument(
-        "--media-root",
-        metavar="DIR",
-        type=Path,
-        help="where paths in rows begin, and what they may not leave (default: the folder of the file of rows)",
     )
 
 

@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from composer.cli.options import assignment, columns_given, positive
+from composer.cli.options import columns_given, positive
+from composer.cli.running_rows import add_columns
 
 __all__ = ["add_course", "add_data", "data_of", "misused_data"]
 
@@ -37,19 +38,7 @@ def add_data(parser: argparse.ArgumentParser, verb: str) -> None:
         "pictures for each class, or a data set that `datasets` saved; train=a.csv and validation=b.csv give each its "
         "own; may be repeated",
     )
-    data.add_argument(
-        "--map",
-        dest="columns",
-        metavar="INPUT=COLUMN",
-        type=assignment,
-        action="append",
-        default=[],
-        help="the column that an input reads, where it has another name; several make the list of an input that takes "
-        "one",
-    )
-    data.add_argument(
-        "--id", metavar="COLUMN", help="the column that names a row (default: id); no two have one name"
-    )
+    add_columns(data, "id; no two rows have one name")
     data.add_argument("--split-by", metavar="COLUMN", help="the column that says the split of a row")
     data.add_argument(
         "--validation-share",
@@ -63,11 +52,6 @@ def add_data(parser: argparse.ArgumentParser, verb: str) -> None:
     )
     data.add_argument(
         "--split-seed", type=int, metavar="N", help="draws which rows are held out (default: 0)"
-    )
-    data.add_argument(
-        "--media-root",
-        metavar="DIR",
-        help="where paths in rows begin, and what they may not leave (default: the folder of the file)",
     )
     data.add_argument(
         "--bad-rows",
@@ -107,7 +91,7 @@ def data_of(args: argparse.Namespace) -> Mapping[str, Any] | None:
     for key in ONLY_DATA.values():
         value = getattr(args, key)
         if value is not None and value != []:
-            options[key] = value
+            options[key] = str(value) if isinstance(value, Path) else value
     if args.columns:
         options["columns"] = columns_given(args.columns)
     return options

@@ -8,29 +8,15 @@ from pathlib import Path
 from typing import BinaryIO, Protocol
 
 from composer.problems import InputError
-from composer.rows.row import GivenRow
+from composer.rows.row import GivenRow, RowSource
 
 __all__ = ["LineTable", "Table", "opened_table"]
 
 ENDINGS = (".jsonl", ".ndjson", ".csv", ".tsv", ".parquet")
 
 
-class Table(Protocol):
-    """Rows by their places, from 0. It is a `RowSource` as well, so that columns are mapped as those of any rows."""
-
-    names_files: bool
-
-    @property
-    def name(self) -> str:
-        """What messages call it: the path, as it was given."""
-
-    @property
-    def folder(self) -> Path | None:
-        """Where relative paths in the rows begin, and what they may not leave."""
-
-    @property
-    def columns(self) -> tuple[str, ...] | None:
-        """The columns of every row; None where each row names its own."""
+class Table(RowSource, Protocol):
+    """Rows by their places, from 0; columns are mapped as those of any rows."""
 
     @property
     def class_names(self) -> Mapping[str, Sequence[str]]:
@@ -43,12 +29,6 @@ class Table(Protocol):
 
     def title(self, index: int) -> str:
         """What messages call a row: `train.csv, row 3`."""
-
-    def rows(self, skipped: int = 0) -> Iterator[GivenRow]:
-        """The rows in order, after so many of them."""
-
-    def survey(self) -> tuple[int | None, str]:
-        """How many rows there are, and a digest of all of them."""
 
 
 class _Lines(Protocol):

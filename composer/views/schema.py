@@ -10,7 +10,7 @@ from composer.graph.checked import VERBS
 from composer.graph.low_rank import LowRank
 from composer.graph.moving_averages import Average
 from composer.language import DocumentShape
-from composer.plugin import Config, GenerateOptions, Modality, ModuleType, Registry
+from composer.plugin import Config, GenerateOptions, Metric, Modality, ModuleType, Registry, SearchPolicy
 from composer.plugin.asking import ask
 from composer.problems import ComposerError
 from composer.types.field_docs import documented
@@ -151,16 +151,7 @@ def _any_of(options: Mapping[type[Config] | None, str], registry: Registry, conf
 
 def _search(registry: Registry, configs: Json) -> Json:
     """How a text is found: the id of a policy, or its id with its options."""
-    policies = [registry.policies[id] for id in sorted(registry.policies)]
-    ids: Json = {
-        "enum": [policy.id for policy in policies],
-        "markdownEnumDescriptions": [policy.summary for policy in policies],
-    }
-    rules: list[Json] = []
-    for policy in policies:
-        name = f"{policy.id}.search"
-        configs |= _config(name, policy.config)
-        rules.append(_when("uses", policy.id, {"with": {"$ref": f"#/$defs/{name}"}}))
+    ids, rules = _chosen(registry.policies, "search", configs)
     options: Json = {
         "type": "object",
         "properties": {"uses": {"anyOf": [ids, _PARAMETER]}, "with": {"type": "object"}},
@@ -170,18 +161,26 @@ def _search(registry: Registry, configs: Json) -> Json:
     return {"anyOf": [ids, options, _PARAMETER, _NULL]}
 
 
-def metrics_schema(about: str, registry: Registry, configs: Json) -> Json:
-    """Name of a score to the id of a metric, or to that with a config."""
-    metrics = [registry.metrics[id] for id in sorted(registry.metrics)]
+def _chosen(
+    entries: Mapping[str, SearchPolicy] | Mapping[str, Metric], what: str, configs: Json
+) -> tuple[Json, list[Json]]:
+    """The ids of a section with what each is, and rules that hold `with` to the config of the id that is written."""
+    found = [entries[id] for id in sorted(entries)]
     ids: Json = {
-        "enum": [metric.id for metric in metrics],
-        "markdownEnumDescriptions": [metric.summary for metric in metrics],
+        "enum": [entry.id for entry in found],
+        "markdownEnumDescriptions": [entry.summary for entry in found],
     }
     rules: list[Json] = []
-    for metric in metrics:
-        name = f"{metric.id}.metric"
-        configs |= _config(name, metric.config)
-        rules.append(_when("uses", metric.id, {"with": {"$ref": f"#/$defs/{name}"}}))
+    for entry in found:
+        name = f"{entry.id}.{what}"
+        configs |= _config(name, entry.config)
+        rules.append(_when("uses", entry.id, {"with": {"$ref": f"#/$defs/{name}"}}))
+    return ids, rules
+
+
+def metrics_schema(about: str, registry: Registry, configs: Json) -> Json:
+    """Name of a score to the id of a metric, or to that with a config."""
+    ids, rules = _chosen(registry.metrics, "metric", configs)
     choice: Json = {
         "type": "object",
         "properties": {"uses": ids, "with": {"type": "object"}},

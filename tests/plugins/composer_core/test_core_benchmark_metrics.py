@@ -11,9 +11,8 @@ import pytest
 from composer_core.metrics.boxes import overlap
 from composer_core.metrics.caption_words import caption_words
 from composer_core.metrics.vqa import clean_answer
+from metric_scores import scored
 
-from composer.evaluation import Score, score_all
-from composer.graph import CheckedMetric
 from composer.plugin import Registry, load_registry
 from composer.problems import ComposerError
 
@@ -21,12 +20,6 @@ from composer.problems import ComposerError
 @pytest.fixture(scope="module")
 def registry() -> Registry:
     return load_registry()
-
-
-def scored(registry: Registry, id_: str, predictions: Any, references: Any, **config: Any) -> Score:
-    metric = registry.metrics[id_]
-    bound = CheckedMetric("it", metric, metric.config.model_validate(config))
-    return score_all([bound], (list(predictions), list(references)), "output `y`", interval=False)[0]
 
 
 WORDS = [

@@ -7,9 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from metric_scores import scored
 
-from composer.evaluation import Score, score_all
-from composer.graph import CheckedMetric
 from composer.plugin import Registry, load_registry
 from composer.problems import ComposerError
 
@@ -17,12 +16,6 @@ from composer.problems import ComposerError
 @pytest.fixture(scope="module")
 def registry() -> Registry:
     return load_registry()
-
-
-def scored(registry: Registry, id_: str, predictions: Any, references: Any, **config: Any) -> Score:
-    metric = registry.metrics[id_]
-    bound = CheckedMetric("it", metric, metric.config.model_validate(config))
-    return score_all([bound], (list(predictions), list(references)), "output `y`", interval=False)[0]
 
 
 def table(samples: int = 200, classes: int = 7) -> tuple[list[Any], list[int]]:
