@@ -8,7 +8,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from benchmarks.measuring import machine
+from benchmarks.measuring import Row, machine
 from benchmarks.table import table
 
 __all__ = ["main"]
@@ -54,12 +54,13 @@ def main(arguments: list[str] | None = None) -> int:
     results.mkdir(parents=True, exist_ok=True)
     for topic in given.topics or TOPICS:
         print(f"{topic} ...", flush=True)
-        rows = importlib.import_module(f"benchmarks.{topic}").measure(quick=given.quick)
+        rows: list[Row] = []
+        for row in importlib.import_module(f"benchmarks.{topic}").measure(quick=given.quick):
+            print(f"  {row.what}: {_shown(row.to_json())}", flush=True)
+            rows.append(row)
         result = {"title": TOPICS[topic], "machine": machine(), "rows": [row.to_json() for row in rows]}
         text = json.dumps(result, indent=2, ensure_ascii=False)
         (results / f"{topic}.json").write_text(text + "\n", encoding="utf-8")
-        for row in rows:
-            print(f"  {row.what}: {_shown(row.to_json())}", flush=True)
     known: dict[str, Any] = {
         topic: json.loads((results / f"{topic}.json").read_text(encoding="utf-8"))
         for topic in TOPICS

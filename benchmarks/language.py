@@ -50,19 +50,22 @@ TASK = """\
     outputs: {{ids: reply.ids}}
     compile: {{ranges: {{batch: "1..8, best 1", text.length: "1..512, best 16"}}}}
 """
+LONG = 15.0
+"""Seconds of a run of `generate` that is measured once: what is long is disturbed less."""
 BEAMS = ", search: {uses: core.beam, with: {beams: 5, length_penalty: 1.0}}"
 
 
-def measure(*, quick: bool) -> list[Row]:
-    """Random weights of SmolLM2-135M's sizes in float32, on two threads, live."""
+def measure(*, quick: bool) -> Iterator[Row]:
+    """Random weights of SmolLM2-135M's sizes in float32, on two threads, live; each row as it is measured."""
     with language_model(quick=quick) as (folder, theirs):
         ours = {"live": composer.load(folder / "language.yaml")}
-        rows = [_first_token(theirs, ours, prompt, quick) for prompt in _prompt_lengths(quick)]
+        for prompt in _prompt_lengths(quick):
+            yield _first_token(theirs, ours, prompt, quick)
+        yield from beside_generate(theirs, ours, quick=quick)
         weights = sum(parameter.numel() * parameter.element_size() for parameter in theirs.parameters())
         bandwidth = _bandwidth()
         note = f"{weights / 1e6:.0f} MB of weights at {bandwidth / 1e9:.1f} GB/s of reading"
-        limit = Row("the most tokens per second of one text", bandwidth / weights, "tokens/s", note=note)
-        return [*rows, *beside_generate(theirs, ours, quick=quick), limit]
+        yield Row("the most tokens per second of one text", bandwidth / weights, "tokens/s", note=note)
 
 
 @contextmanager
@@ -73,15 +76,12 @@ def language_model(*, quick: bool) -> Iterator[tuple[Path, Any]]:
         yield Path(name), write_language_model(Path(name), TINY if quick else SMOLLM2, _tokens(quick))
 
 
-def beside_generate(theirs: Any, ours: Mapping[str, Any], *, quick: bool) -> list[Row]:
+def beside_generate(theirs: Any, ours: Mapping[str, Any], *, quick: bool) -> Iterator[Row]:
     """Tokens per second of what answers, beside transformers' `generate`: searches, batches, prompts."""
-    return [
-        row
-        for search, beams in (("greedy", 1), ("beam", 5))
-        for batch in ((1, 2) if quick else (1, 8))
-        for prompt in _prompt_lengths(quick)
-        for row in _compared(theirs, ours, search, beams, batch, prompt, quick)
-    ]
+    for search, beams in (("greedy", 1), ("beam", 5)):
+        for batch in (1, 2) if quick else (1, 8):
+            for prompt in _prompt_lengths(quick):
+                yield from _compared(theirs, ours, search, beams, batch, prompt, quick)
 
 
 def _prompt_lengths(quick: bool) -> tuple[int, ...]:
@@ -136,12 +136,14 @@ def _compared(
     prompt: int,
     quick: bool,
 ) -> list[Row]:
-    tokens, rounds = _tokens(quick), 1 if quick else 3
+    tokens = _tokens(quick)
     texts, ids = _prompts(theirs, batch, prompt)
     runs: dict[str, Callable[[], Any]] = {"generate": _generate(theirs, ids, tokens, beams)}
     for name, model in ours.items():
         runs[name] = partial(_answer, model, search, texts)
+    began = time.perf_counter()
     wanted = runs["generate"]()
+    rounds = 1 if quick or time.perf_counter() - began > LONG else 3
     same = {name: torch.equal(runs[name]()[:, 1 : tokens + 1], wanted) for name in ours}
     times = interleaved(runs, rounds, time.perf_counter)
     speed = {name: batch * tokens / statistics.median(values) for name, values in times.items()}

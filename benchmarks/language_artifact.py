@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import composer_compile
 
 from benchmarks.language import beside_generate, language_model
@@ -10,10 +12,10 @@ from benchmarks.measuring import Row
 __all__ = ["measure"]
 
 
-def measure(*, quick: bool) -> list[Row]:
+def measure(*, quick: bool) -> Iterator[Row]:
     """Random weights of SmolLM2-135M's sizes in float32, on two threads; `quick` compiles by export."""
     with language_model(quick=quick) as (folder, theirs):
         options = composer_compile.Options(backend="export" if quick else "inductor")
         composer_compile.compile_document(folder / "language.yaml", folder / "artifact", options=options)
         with composer_compile.load(folder / "artifact") as artifact:
-            return beside_generate(theirs, {"the artifact of inductor": artifact}, quick=quick)
+            yield from beside_generate(theirs, {"the artifact of inductor": artifact}, quick=quick)
