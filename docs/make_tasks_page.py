@@ -5,14 +5,13 @@ python docs/make_tasks_page.py
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-
-from composer_mplug2.annotations import FORMATS
 
 import composer
 from composer.graph import Checked, CheckedTask
 from composer.language import TaskShape
+from composer.plugin import RowFormat
 
 PAGE = Path(__file__).with_name("tasks.md")
 DOCUMENT = "mplug2-tasks"
@@ -52,19 +51,58 @@ several tasks jointly. Momentum teachers count by `distillation`: `published`, a
 answering does it, which leaves the loss as it is without them; `meant`, as the paper says: `--set distillation=meant`.
 """
 
-DATA = """
+FORMATS = """
 ## Data in the benchmarks' own formats
 
-`--data` takes rows, and `python -m composer_mplug2.annotations FORMAT FILES --media FOLDER --out rows.jsonl` makes rows
-of official annotation files. It counts the samples that it writes, and those whose medium is not there. Columns that
-are not called as the task's inputs are named by `--map INPUT=COLUMN`.
+`--data FORMAT:FILE[,FILE]` reads official annotation files as they are, for `composer train`, for `composer evaluate`
+and in a recipe (`data: {{train: "vqa-answers:q.json,a.json", ...}}`); `--media-root FOLDER` says where the pictures or
+videos lie, and a picture is found in the folders that its benchmark has (`val2014/`, the folder of its class) as well.
+Files are read one sample at a time, and joined on disk. A sample that cannot be read, or whose medium is not there, is
+told with its place; `--bad-rows skip` trains without it, and `composer evaluate` counts it as failed. Where samples say
+their split, `--split-by split` (training) and `--split NAME` (evaluation) take it. Columns that are not called as the
+task's inputs are named by `--map INPUT=COLUMN`; `composer plugins show FORMAT` prints the columns.
 
-| format | of |
-| --- | --- |
+| format | files | |
+| --- | --- | --- |
 {formats}
 
-Pictures in folders of their classes (ImageNet) are data as they are.
+JSON needs the extra `rows` (ijson), and so does Parquet. The references of RefCOCO are a pickle: it is read without
+running any code of it, and whole. Pictures in folders of their classes are data as they are. Tasks that rank answers
+are given these for all rows: `answers=red answers=blue` behind the command's options.
 """
+
+DATA: Mapping[str, tuple[str, str]] = {
+    **dict.fromkeys(("video-qa", "msrvtt-qa", "msvd-qa"), ("video-questions",) * 2),
+    **dict.fromkeys(("image-qa", "vqav2", "okvqa"), ("vqa-answers", "vqa")),
+    **dict.fromkeys(("image-qa-rank", "vqav2-rank", "okvqa-rank"), ("", "vqa")),
+    **dict.fromkeys(
+        ("video-qa-rank", "msrvtt-qa-rank", "msrvtt-qa-zero-shot", "msvd-qa-zero-shot"),
+        ("", "video-questions"),
+    ),
+    "tgif-frame-qa": ("tgif-frameqa",) * 2,
+    **dict.fromkeys(("image-caption", "coco-caption"), ("coco-captions", "coco-pictures")),
+    "nocaps": ("", "coco-pictures"),
+    **dict.fromkeys(("video-caption", "msrvtt-caption"), ("msrvtt-captions", "msrvtt-videos")),
+    "msvd-caption": ("msvd-captions", "msvd-videos"),
+    **dict.fromkeys(("coco-retrieval", "flickr30k-retrieval"), ("karpathy-captions",) * 2),
+    **dict.fromkeys(("flickr30k-zero-shot", "picture-rerank", "picture-match"), ("", "karpathy-captions")),
+    "msrvtt-retrieval": ("msrvtt-captions",) * 2,
+    **dict.fromkeys(("msrvtt-retrieval-zero-shot", "video-rerank", "video-match"), ("", "msrvtt-captions")),
+    "didemo-retrieval": ("didemo",) * 2,
+    "didemo-retrieval-zero-shot": ("", "didemo"),
+    "lsmdc-retrieval": ("lsmdc",) * 2,
+    **dict.fromkeys(("refcoco", "refcoco-plus", "refcocog"), ("refcoco",) * 2),
+    **{name: (name,) * 2 for name in ("snli-ve", "nlvr2", "imagenet", "something-v2")},
+    **dict.fromkeys(("kinetics-400", "kinetics-600", "kinetics-700"), ("kinetics",) * 2),
+    **{
+        f"{name}{told}": (f"glue-{name}",) * 2
+        for name in ("sst2", "cola", "mrpc", "qqp", "mnli", "qnli", "rte", "stsb")
+        for told in ("", "-told")
+    },
+    "masked-text": ("coco-captions",) * 2,
+    **dict.fromkeys(("masked-caption", "prefixed-caption"), ("coco-captions",) * 2),
+}
+"""Task to the formats of its benchmark: what it is trained with, and what it is scored on."""
 
 LOSSES = {
     "core.class_loss": "class",
@@ -84,11 +122,22 @@ def page() -> str:
     averages = sum(module.average is not None for module in report.modules.values())
     learn = sum(not module.type.stateless for module in report.modules.values()) - averages
     head = HEAD.format(tasks=len(report.tasks), modules=learn, averages=averages)
-    columns = ("task", "", "takes", "modules", "shared with", "objective", "score", "command")
+    columns = ("task", "", "takes", "modules", "shared with", "objective", "score", "data", "command")
     lines = [f"| {' | '.join(columns)} |", f"|{' --- |' * len(columns)}"]
     lines += [f"| {' | '.join(row)} |" for row in rows(report)]
-    formats = "\n".join(f"| `{name}` | {(it.read.__doc__ or '').strip()} |" for name, it in FORMATS.items())
-    return head + "\n" + "\n".join(lines) + "\n" + LEGEND + DATA.format(formats=formats)
+    return head + "\n" + "\n".join(lines) + "\n" + LEGEND + FORMATS.format(formats=formats_of(report))
+
+
+def formats_of(report: Checked) -> str:
+    """One line for each format of annotations."""
+    formats = report.registry.formats.values()
+    return "\n".join(f"| `{it.id}` | {files_of(it)} | {it.summary} |" for it in formats)
+
+
+def files_of(entry: RowFormat) -> str:
+    needed = len(entry.file_names) - entry.optional_files
+    optional = "".join(f" [, {name}]" for name in entry.file_names[needed:])
+    return ", ".join(entry.file_names[:needed]) + optional
 
 
 def rows(report: Checked) -> Iterator[tuple[str, ...]]:
@@ -107,6 +156,7 @@ def rows(report: Checked) -> Iterator[tuple[str, ...]]:
             f"{shared} tasks",
             objective_of(task),
             score_of(shape),
+            data_of(name),
             command_of(name, task),
         )
 
@@ -132,9 +182,16 @@ def score_of(shape: TaskShape) -> str:
 
 
 def command_of(name: str, task: CheckedTask) -> str:
+    trained, scored = DATA[name]
     if task.loss is not None:
-        return f"`composer train {DOCUMENT}:{name} --data FILE`"
-    return f"`composer run {DOCUMENT}:{name} --rows FILE`"
+        return f"`composer train {DOCUMENT}:{name} --data {trained}:FILES`"
+    verb = "evaluate" if task.evaluation is not None else "run"
+    return f"`composer {verb} {DOCUMENT}:{name} --{'data' if verb == 'evaluate' else 'rows'} {scored}:FILES`"
+
+
+def data_of(name: str) -> str:
+    trained, scored = DATA[name]
+    return f"`{trained}`, scored on `{scored}`" if trained and trained != scored else f"`{scored}`"
 
 
 def main() -> None:

@@ -9,12 +9,11 @@ composer evaluate --against scores/live scores/compiled
 from __future__ import annotations
 
 import argparse
-from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from composer.cli.answering_model import answering_model
 from composer.cli.evaluate_options import add_data, add_kept, add_scores, metric_of
+from composer.cli.evaluated_data import evaluated_data
 from composer.cli.options import (
     add_device,
     add_dtype,
@@ -33,10 +32,10 @@ from composer.cli.output import complain, print_json, remark, say
 from composer.cli.running_rows import collected
 
 if TYPE_CHECKING:
+    from composer.cli.evaluated_data import EvaluatedData
     from composer.evaluation import Compared, Evaluating, EvaluationReport
     from composer.execution import Answering
     from composer.plugin import Registry
-    from composer.rows.rows_run import Rows
 
 __all__ = ["configure", "run"]
 
@@ -80,7 +79,7 @@ def run(args: argparse.Namespace) -> int:
         return _compared(args)
     use_threads(args)
     document, task = split_task(args.task)
-    data = _data(args)
+    data = evaluated_data(args)
     with answering_model(args, document, task) as model:
         name = model.only_task() if task is None else task
         report = _evaluated(args, model, name, data)
@@ -117,94 +116,9 @@ def _misused(args: argparse.Namespace) -> str | None:
     return None
 
 
-@dataclass
-class _Data:
-    """What is to be scored on, and how its columns are read where nobody says it."""
-
-    rows: Rows
-    registry: Registry
-    file: str | None = None
-    """The column that the one input which takes files reads."""
-    reference: str | None = None
-    """The column that outputs are compared with."""
-
-
-def _data(args: argparse.Namespace) -> _Data:
-    """The data, opened. Raises InputError for what is not there."""
-    from composer.plugin import load_registry
-    from composer.problems import InputError
-    from composer.rows.row_sources import opened
-
-    registry = load_registry()
-    path = Path(args.data)
-    if args.data in registry.datasets and not path.exists():
-        return _Data(_of_dataset(args, registry), registry)
-    if args.options:
-        raise InputError(f"--with belongs to a registered dataset, and {args.data} is a file or a folder")
-    if path.is_dir():
-        return _of_folder(args, path, registry)
-    if args.split:
-        raise InputError(f"--split belongs to a dataset or a folder with splits, and {args.data} is a file")
-    try:
-        opened(args.data)
-    except InputError as error:
-        known = ", ".join(sorted(registry.datasets)) or "none"
-        raise error if path.exists() else InputError(f"{error}; registered datasets: {known}") from None
-    return _Data(args.data, registry)
-
-
-def _of_folder(args: argparse.Namespace, path: Path, registry: Registry) -> _Data:
-    """A folder with a folder of files for each class, or a data set on disk; one split where it has several."""
-    from composer.data.class_folders import CLASS, FILE, ClassFolders
-    from composer.data.opening import open_data
-    from composer.evaluation.dataset_rows import NamedRows
-    from composer.problems import InputError
-    from composer.problems.suggest import unknown
-    from composer.recipes import data_recipe
-
-    found = open_data(data_recipe({"files": str(path)}), Path())
-    splits = {name: tables for name, tables in found.tables.items() if name}
-    split = args.split or ("test" if "test" in splits else next(iter(splits)) if len(splits) == 1 else "")
-    if (split and split not in splits) or (splits and not split):
-        if not splits:
-            raise InputError(f"{path} has no splits: leave --split out")
-        raise unknown("split", split or "test", splits, str(path))
-    (table,) = found.tables[split]
-    if isinstance(table, ClassFolders):
-        return _Data(table, registry, FILE, CLASS)
-    return _Data(NamedRows(table, table.class_names) if table.class_names else table, registry)
-
-
-def _of_dataset(args: argparse.Namespace, registry: Registry) -> Rows:
-    """The samples of a split of a registered dataset."""
-    from pydantic import ValidationError
-
-    from composer.evaluation.dataset_rows import DatasetRows
-    from composer.language.parameters import read_value
-    from composer.problems import InputError
-    from composer.problems.suggest import unknown
-    from composer.training.samples import build_source
-
-    entry = registry.datasets[args.data]
-    try:
-        config = entry.config.model_validate({name: read_value(text) for name, text in args.options})
-    except ValidationError as error:
-        fault = error.errors(include_url=False)[0]
-        where = ".".join(map(str, fault["loc"])) or "its options"
-        options = ", ".join(entry.config.model_fields) or "none"
-        raise InputError(
-            f"dataset `{args.data}` refuses `{where}`: {fault['msg']} (its options: {options})"
-        ) from None
-    source = build_source(args.task, entry, config)
-    scored = [split for split in source.splits if split != "train"] or list(source.splits)
-    split = args.split or ("test" if "test" in scored else scored[0] if len(scored) == 1 else None)
-    if split is None or split not in source.splits:
-        raise unknown("split", split or "test", source.splits, f"dataset `{args.data}`")
-    made_of = f"{entry.id} {split} {config.model_dump_json(fallback=str)}"
-    return DatasetRows(f"{entry.id} ({split})", made_of, source.draw(split))
-
-
-def _evaluated(args: argparse.Namespace, model: Answering, task: str, data: _Data) -> EvaluationReport:
+def _evaluated(
+    args: argparse.Namespace, model: Answering, task: str, data: EvaluatedData
+) -> EvaluationReport:
     from composer.evaluation import evaluate_rows
     from composer.evaluation.what_is_scored import AskedScores, declared_of
     from composer.rows.rows_display import RowsDisplay
@@ -235,7 +149,7 @@ def _evaluated(args: argparse.Namespace, model: Answering, task: str, data: _Dat
         display.close()
 
 
-def _how(args: argparse.Namespace, model: Answering, task: str, data: _Data) -> Evaluating:
+def _how(args: argparse.Namespace, model: Answering, task: str, data: EvaluatedData) -> Evaluating:
     from composer.evaluation import Evaluating
 
     columns = columns_given(args.columns)

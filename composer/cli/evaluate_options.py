@@ -22,10 +22,17 @@ def add_data(parser: argparse.ArgumentParser) -> None:
         "--data",
         metavar="DATA",
         help="a file of rows (.jsonl, .csv, .tsv, .parquet), whose columns map to inputs by their names; a folder with "
-        "a folder of files for each class; a data set that `datasets` saved; or the id of a registered dataset",
+        "a folder of files for each class; a data set that `datasets` saved; annotation files of a benchmark as "
+        "FORMAT:FILE[,FILE]; or the id of a registered dataset",
     )
     data.add_argument(
         "--split", metavar="NAME", help="the split of a dataset or a folder (default: test, or its only one)"
+    )
+    data.add_argument(
+        "--split-by",
+        metavar="COLUMN",
+        help="the column that says the split of a row (of annotation files: `split`); --split names the one that is "
+        "scored",
     )
     data.add_argument(
         "--with",

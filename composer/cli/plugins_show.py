@@ -22,6 +22,7 @@ if TYPE_CHECKING:
         Modality,
         ModuleType,
         Registry,
+        RowFormat,
         SearchPolicy,
     )
     from composer.types import Port, Signature
@@ -100,7 +101,7 @@ def _unknown(registry: Registry, id: str) -> str:
 
 
 def _details(entry: object) -> list[str]:
-    from composer.plugin import Dataset, Document, Metric, Modality, ModuleType, SearchPolicy
+    from composer.plugin import Dataset, Document, Metric, Modality, ModuleType, RowFormat, SearchPolicy
     from composer.types import Kind
 
     if isinstance(entry, ModuleType):
@@ -122,6 +123,8 @@ def _details(entry: object) -> list[str]:
     if isinstance(entry, Dataset):
         given = [f"  gives {', '.join(entry.gives)}"] if entry.gives else []
         return [*_config_rows(entry.config), *given]
+    if isinstance(entry, RowFormat):
+        return _format_rows(entry)
     if isinstance(entry, Metric):
         return [*_config_rows(entry.config), *_metric_rows(entry)]
     config = getattr(entry, "config", None)
@@ -146,6 +149,13 @@ def _config_rows(config: type[Config], indent: str = "  ") -> list[str]:
             text, WIDTH, subsequent_indent=" " * len(start), break_long_words=False, break_on_hyphens=False
         )
     return rows
+
+
+def _format_rows(entry: RowFormat) -> list[str]:
+    needed = len(entry.file_names) - entry.optional_files
+    files = ",".join(entry.file_names[:needed]) + "".join(f"[,{name}]" for name in entry.file_names[needed:])
+    rows = ["", f"  --data {entry.id}:{files}", f"  columns: {', '.join(entry.gives)}"]
+    return [*rows, *([f"  files below --media-root: {', '.join(entry.media)}"] if entry.media else [])]
 
 
 def _metric_rows(entry: Metric) -> list[str]:

@@ -11,10 +11,20 @@ from composer.cli.options import assignment, columns_given, positive, seed_of, w
 from composer.cli.output import print_json, remark, say, write_machine
 
 if TYPE_CHECKING:
+    from composer.data.format_table import FormatTable
     from composer.execution import Answering
     from composer.rows import RowsSummary
 
-__all__ = ["add_columns", "add_reading", "add_rows", "answer_rows", "collected", "hold_places", "misused"]
+__all__ = [
+    "add_columns",
+    "add_reading",
+    "add_rows",
+    "annotations",
+    "answer_rows",
+    "collected",
+    "hold_places",
+    "misused",
+]
 
 ONLY_ROWS = {
     "--out": "out",
@@ -37,8 +47,9 @@ def add_rows(parser: argparse.ArgumentParser) -> None:
     rows.add_argument(
         "--rows",
         metavar="FILE",
-        help='answer every row of a file (.jsonl, .csv, .tsv, .parquet), or every file of a pattern: "folder/*.png"; '
-        "columns map to inputs by their names, and NAME=VALUE is the same in all rows",
+        help='answer every row of a file (.jsonl, .csv, .tsv, .parquet), or every file of a pattern: "folder/*.png", '
+        "or every sample of a benchmark (FORMAT:FILE[,FILE]); columns map to inputs by their names, and NAME=VALUE is "
+        "the same in all rows",
     )
     rows.add_argument(
         "--out",
@@ -138,7 +149,18 @@ def hold_places(args: argparse.Namespace) -> None:
 
     if args.out is not None:
         AnswersFile.check_free(args.out, overwrite=args.overwrite)
+    annotated = annotated_rows(args.rows, args.media_root)
+    args.rows = args.rows if annotated is None else annotated
     opened(args.rows)
+
+
+def annotated_rows(data: str, media_root: Path | None) -> FormatTable | None:
+    """The samples of `FORMAT:FILE[,FILE]`; None where `data` is no such. Raises InputError for files that are not."""
+    from composer.data.format_table import format_table
+    from composer.plugin import load_registry
+
+    root = None if media_root is None else str(media_root)
+    return format_table(data, Path(), root, load_registry().formats) if ":" in data else None
 
 
 def collected(inputs: Iterable[tuple[str, str]]) -> dict[str, Any]:

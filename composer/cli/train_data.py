@@ -35,7 +35,8 @@ def add_data(parser: argparse.ArgumentParser, verb: str) -> None:
         action="append",
         default=[],
         help=f"rows that the task is {verb} with: a table (.csv, .tsv, .jsonl, .parquet), a folder with a folder of "
-        "pictures for each class, or a data set that `datasets` saved; train=a.csv and validation=b.csv give each its "
+        "pictures for each class, a data set that `datasets` saved, or annotation files of a benchmark as "
+        "FORMAT:FILE[,FILE]; train=a.csv and validation=b.csv give each its "
         "own; may be repeated",
     )
     add_columns(data, "id; no two rows have one name")

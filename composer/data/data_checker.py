@@ -27,7 +27,7 @@ def check_data(report: RecipeReport) -> RecipeReport:
         entry = report.recipe.tasks[task]
         inputs = inputs_of(report.document.tasks[task], entry)
         try:
-            for _, table in open_data(data, folder):
+            for _, table in open_data(data, folder, report.document.registry.formats):
                 columns_of(table, inputs, task, data, entry, folder)
         except DataError as error:
             problems.append(problem_of(error, report.tree, task))

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 from collections.abc import Collection, Mapping
 from pathlib import Path
 from types import MappingProxyType
 
+from composer.data.format_table import relative_data
 from composer.graph import CheckedTask
 from composer.graph.checked import split_part
 from composer.recipes import DataRecipe, TaskRecipe
@@ -93,9 +93,9 @@ def _groups(defaults: Defaults, asked: Mapping[str, object]) -> list[str]:
 def data_text(data: DataRecipe, folder: Path) -> list[str]:
     """The lines of `data:`, with paths relative to `folder`."""
     written = data.model_dump(exclude_defaults=True, exclude={"files"})
-    files = {split: [_relative(file, folder) for file in each] for split, each in data.files.items()}
+    files = {split: [relative_data(file, folder) for file in each] for split, each in data.files.items()}
     if "media_root" in written:
-        written["media_root"] = _relative(written["media_root"], folder)
+        written["media_root"] = relative_data(written["media_root"], folder)
     shown: object = {split: each[0] if len(each) == 1 else each for split, each in files.items()}
     if set(files) == {""}:
         shown = files[""][0] if len(files[""]) == 1 else files[""]
@@ -106,10 +106,6 @@ def data_text(data: DataRecipe, folder: Path) -> list[str]:
         f"  files: {_flow(shown)}",
         *(f"  {key}: {_flow(value)}" for key, value in written.items()),
     ]
-
-
-def _relative(file: str, folder: Path) -> str:
-    return file if os.path.isabs(file) else Path(os.path.relpath(file, folder)).as_posix()
 
 
 def _scoring(task: CheckedTask) -> list[str]:

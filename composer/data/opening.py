@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 
 from composer.data.arrow_folder import saved_splits
 from composer.data.class_folders import ClassFolders
 from composer.data.data_faults import DataError
+from composer.data.format_table import format_table
 from composer.data.tables import Table, opened_table
+from composer.plugin import RowFormat
 from composer.problems import InputError
 from composer.recipes import DataRecipe, split_name
 
@@ -37,13 +40,21 @@ class OpenedData:
         return dict.fromkeys(name for _, table in self for name in table.columns or ())
 
 
-def open_data(data: DataRecipe, folder: Path) -> OpenedData:
-    """Open every file. Raises DataError (C410) for the first that holds no rows."""
+def open_data(
+    data: DataRecipe, folder: Path, formats: Mapping[str, RowFormat] = MappingProxyType({})
+) -> OpenedData:
+    """Open every file; `formats` are those that `FORMAT:FILE` may name. Raises DataError (C410) for the first that
+    holds no rows.
+    """
     opened = OpenedData()
     for split, files in data.files.items():
         for file in files:
             key = ("files", split) if split else ("files",)
             try:
+                annotated = format_table(file, folder, data.media_root, formats)
+                if annotated is not None:
+                    opened.tables.setdefault(split, []).append(annotated)
+                    continue
                 for name, path in _parts(folder / file, split):
                     table = opened_table(path)
                     opened.tables.setdefault(name, []).append(table)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from composer.data.data_columns import TaskInput, columns_of, inputs_of
@@ -12,6 +13,7 @@ from composer.data.data_faults import BadRow, DataError, told
 from composer.data.opening import OpenedData, open_data
 from composer.data.row_splits import PlacedRows, place_rows
 from composer.graph import CheckedTask
+from composer.plugin import RowFormat
 from composer.problems import InputError
 from composer.recipes import DataRecipe, TaskRecipe
 from composer.rows.column_map import ColumnMap
@@ -166,13 +168,19 @@ class OwnSamples(Sequence[Mapping[str, Any]]):
         return f"{self.title(index)}, " + (f"column `{column}`" if column is not None else f"input `{name}`")
 
 
-def read_own(task: CheckedTask, recipe: TaskRecipe, data: DataRecipe, folder: Path) -> OwnRows:
+def read_own(
+    task: CheckedTask,
+    recipe: TaskRecipe,
+    data: DataRecipe,
+    folder: Path,
+    formats: Mapping[str, RowFormat] = MappingProxyType({}),
+) -> OwnRows:
     """Open the data of a task and split them: every row is read once, no file that it names.
 
     Raises DataError for data that cannot be used as they are asked for; which rows are bad `hold_good` tells.
     """
     inputs = inputs_of(task, recipe)
-    opened = open_data(data, folder)
+    opened = open_data(data, folder, formats)
     maps = [columns_of(table, inputs, task.name, data, recipe, folder) for _, table in opened]
     files = [name for name, item in inputs.items() if item.names_files]
     placed = place_rows(opened, maps, data, files)

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import count
+from itertools import count, islice
 from pathlib import Path
 
+from composer.problems import InputError
+from composer.problems.suggest import unknown
 from composer.rows.row import GivenRow, RowSource
 
-__all__ = ["DatasetRows", "NamedRows"]
+__all__ = ["DatasetRows", "NamedRows", "SplitRows"]
 
 
 @dataclass(frozen=True)
@@ -54,3 +56,37 @@ class NamedRows:
                 if isinstance(value := row.values.get(column), int) and 0 <= value < len(names)
             }
             yield replace(row, values={**row.values, **named}) if named else row
+
+
+class SplitRows:
+    """The rows of one split of a file, as a column says it. `named` gives a split its one name: `val` is `validation`.
+
+    Raises InputError where no row has the column, or none has the split.
+    """
+
+    def __init__(self, rows: RowSource, column: str, split: str, named: Callable[[str], str]) -> None:
+        self._rows, self._column, self._split, self._one_name = rows, column, named(split), named
+        self.name, self.folder, self.columns = f"{rows.name} ({split})", rows.folder, rows.columns
+        self.names_files = rows.names_files
+        if rows.columns is not None and column not in rows.columns:
+            raise unknown("column", column, rows.columns, rows.name)
+        if next(self.rows(), None) is None:
+            found = {str(row.values.get(column)): None for row in islice(rows.rows(), 1000)}
+            raise InputError(
+                f"no row of {rows.name} has `{split}` in its column `{column}`, but {', '.join([*found][:8])}"
+            )
+
+    def survey(self) -> tuple[int | None, str]:
+        _, digest = self._rows.survey()
+        made = hashlib.sha256(f"{digest} {self._column} {self._split}".encode())
+        return sum(1 for _ in self.rows()), made.hexdigest()
+
+    def rows(self, skipped: int = 0) -> Iterator[GivenRow]:
+        """The rows of the split, counted from 1 among themselves; rows that cannot be read are none of it."""
+        own = (row for row in self._rows.rows() if self._is_own(row))
+        for number, row in enumerate(islice(own, skipped, None), skipped + 1):
+            yield replace(row, number=number)
+
+    def _is_own(self, row: GivenRow) -> bool:
+        value = row.values.get(self._column)
+        return isinstance(value, str) and self._one_name(value.strip()) == self._split

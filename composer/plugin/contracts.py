@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, Union
 
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ __all__ = [
     "MetricImplementation",
     "PrefillingDecoder",
     "Processor",
+    "RowFormatImplementation",
     "Sample",
     "SearchPolicyImplementation",
     "Seed",
@@ -36,6 +38,7 @@ __all__ = [
     "Stepper",
     "Tokenizer",
     "TurnTaking",
+    "UnreadableSample",
 ]
 
 TRAINED = "train"
@@ -242,4 +245,25 @@ class MetricImplementation(Protocol):
         There is at least one sample. A prediction is a text or another value of the host, or an array with what the
         output gives for the sample. Neither list is changed, and the same ones have the same score. A metric that is
         `per_sample` gives a list with a number, or a row of them, for each sample.
+        """
+
+
+@dataclass(frozen=True)
+class UnreadableSample:
+    """In the place of a row, a sample that cannot be read: it is counted and told, and those behind it are read."""
+
+    reason: str
+    """Which entry of which file it is, and what is wrong with it."""
+
+
+class RowFormatImplementation(Protocol):
+    """The reader of a `RowFormat`."""
+
+    def __call__(
+        self, files: Sequence[Path], media: Path, /
+    ) -> Iterator[Mapping[str, object] | UnreadableSample]:
+        """The samples of annotation files in their order, as maps from columns to plain values (those of JSON).
+
+        What names a file is a path below the folder `media`. A reader holds one sample at a time, and of what it joins
+        it keeps on disk what is large. Raises InputError for a file that is none of its format.
         """

@@ -15,6 +15,7 @@ from composer.plugin.declarations import (
     Metric,
     Modality,
     ModuleType,
+    RowFormat,
     SearchPolicy,
 )
 from composer.plugin.holding import hold_declaration
@@ -23,7 +24,7 @@ from composer.types import Kind
 
 __all__ = ["BrokenPlugin", "Conflict", "Origin", "Register", "Registry", "Section", "noun_of"]
 
-Entry = Union[Kind, Modality, ModuleType, Layout, Document, Dataset, Metric, SearchPolicy, Backend]
+Entry = Union[Kind, Modality, ModuleType, Layout, Document, Dataset, RowFormat, Metric, SearchPolicy, Backend]
 T = TypeVar("T", bound=Entry)
 
 SECTIONS: Mapping[type, str] = MappingProxyType(
@@ -34,6 +35,7 @@ SECTIONS: Mapping[type, str] = MappingProxyType(
         Layout: "layouts",
         Document: "documents",
         Dataset: "datasets",
+        RowFormat: "formats",
         Metric: "metrics",
         SearchPolicy: "policies",
         Backend: "backends",
@@ -136,6 +138,7 @@ class Registry:
     layouts: Section[Layout] = field(default_factory=lambda: Section("layouts"))
     documents: Section[Document] = field(default_factory=lambda: Section("documents"))
     datasets: Section[Dataset] = field(default_factory=lambda: Section("datasets"))
+    formats: Section[RowFormat] = field(default_factory=lambda: Section("formats"))
     metrics: Section[Metric] = field(default_factory=lambda: Section("metrics"))
     policies: Section[SearchPolicy] = field(default_factory=lambda: Section("policies"))
     backends: Section[Backend] = field(default_factory=lambda: Section("backends"))

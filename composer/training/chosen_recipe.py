@@ -84,7 +84,7 @@ def _made(
 ) -> tuple[str, OwnRows, Defaults]:
     """The one task that is trained, its rows, and what is chosen for them."""
     task = _only(report, tasks)
-    own = read_own(report.tasks[task], _bare(data), data, Path())
+    own = read_own(report.tasks[task], _bare(data), data, Path(), registry.formats)
     rows = len(own.samples("train")) if "train" in own.splits else 1
     return task, own, defaults_of(report.tasks[task], rows, _given(report, registry, start))
 
@@ -129,7 +129,10 @@ def opened(
     for task, data in found.data.items():
         if task in recipe.tasks and task not in own:
             with collecting(problems, found.tree, task):
-                own[task] = read_own(report.tasks[task], recipe.tasks[task], data, found.folder or Path())
+                place = found.folder or Path()
+                own[task] = read_own(
+                    report.tasks[task], recipe.tasks[task], data, place, report.registry.formats
+                )
     return own
 
 

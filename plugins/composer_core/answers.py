@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -10,7 +11,16 @@ from torch import Tensor, nn
 from composer.plugin import NoConfig
 from composer_core.configs import ArgmaxConfig, TopKConfig
 
-__all__ = ["Argmax", "Softmax", "TopK", "build_argmax", "build_softmax", "build_top_k"]
+__all__ = [
+    "Argmax",
+    "BestText",
+    "Softmax",
+    "TopK",
+    "build_argmax",
+    "build_best_text",
+    "build_softmax",
+    "build_top_k",
+]
 
 
 class Softmax(nn.Module):
@@ -54,12 +64,23 @@ class TopK(nn.Module):
         return {**named, "probability": probability}
 
 
+class BestText(nn.Module):
+    """Of texts[C], the one that the first of ids[B, K] numbers: text[B]."""
+
+    def forward(self, *, ids: Tensor, texts: Sequence[str]) -> list[str]:
+        return [texts[best] for best in ids[:, 0].tolist()]
+
+
 def build_softmax(config: NoConfig) -> Softmax:
     return Softmax()
 
 
 def build_argmax(config: ArgmaxConfig) -> Argmax:
     return Argmax(names=None if config.names is None else tuple(config.names))
+
+
+def build_best_text(config: NoConfig) -> BestText:
+    return BestText()
 
 
 def build_top_k(config: TopKConfig) -> TopK:

@@ -15,6 +15,7 @@ __all__ = [
     "CiderConfig",
     "F1Config",
     "MatchConfig",
+    "MeanRecallConfig",
     "RankConfig",
     "RecallConfig",
     "TopKAccuracyConfig",
@@ -81,6 +82,13 @@ class RecallConfig(RankConfig):
 
     k: int = Field(default=1, ge=1)
     """Among how many of the best candidates the right one must be."""
+
+
+class MeanRecallConfig(Config):
+    """`with` of `core.mean_recall`."""
+
+    ks: list[int] = Field(default_factory=lambda: [1, 5, 10], min_length=1)
+    """Among how many of the best candidates the right one must be; the recalls of all of them are averaged."""
 
 
 _HERE = "composer_core.metrics"
@@ -231,6 +239,19 @@ METRICS = (
         outputs=(1, 2),
         needs_reference=False,
         examples=({}, {"k": 2, "direction": "backward"}),
+    ),
+    Metric(
+        "core.mean_recall",
+        f"{_HERE}.retrieval:mean_recall",
+        "Mean of the recalls at several `ks`, both ways: the first embedding seeks the second, the second the first.",
+        takes=("embedding",),
+        sample=f"{_HERE}.retrieval:sample",
+        config=MeanRecallConfig,
+        per_sample=True,
+        combine=f"{_HERE}.retrieval:mean_of_rows",
+        outputs=(2,),
+        needs_reference=False,
+        examples=({}, {"ks": [1, 2]}),
     ),
     Metric(
         "core.median_rank",

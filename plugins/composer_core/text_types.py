@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from composer.plugin import Method, Modality, ModuleType
+from composer.plugin import Method, Modality, ModuleType, NoConfig
 from composer.types import Signature
 from composer_core.text_configs import (
     PARSED,
@@ -36,6 +36,10 @@ def _template(config: TextTemplateConfig) -> Signature:
 
 def _join(config: JoinConfig) -> Signature:
     return Signature({"parts": "text[B]*"}, {"text": "text[B]"})
+
+
+def _best_text(config: NoConfig) -> Signature:
+    return Signature({"ids": "labels[B, K]", "texts": "text[C]"}, {"text": "text[B]"})
 
 
 def _fields(types: Mapping[str, FieldType]) -> Signature:
@@ -74,6 +78,14 @@ TEXT_TYPES: tuple[ModuleType, ...] = (
         "Put texts of several nodes behind each other.",
         stateless=True,
         examples=({}, {"separator": "\n"}),
+    ),
+    ModuleType(
+        "core.best_text",
+        NoConfig,
+        {"forward": Method(_best_text)},
+        "composer_core.answers:build_best_text",
+        "The first of ranked texts, where a ranking gives their numbers.",
+        stateless=True,
     ),
     ModuleType(
         "core.parse_pattern",

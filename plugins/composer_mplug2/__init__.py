@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from composer.plugin import Register, SearchPolicy, hookimpl
+from composer_mplug2.annotations import FORMATS
 from composer_mplug2.configs import SearchConfig
 from composer_mplug2.layout import LAYOUTS
 from composer_mplug2.module_types import MODULE_TYPES
@@ -12,8 +13,8 @@ __all__ = ["composer_register"]
 
 @hookimpl
 def composer_register(register: Register) -> None:
-    """Register the mPLUG-2 module types, the layouts of its checkpoints and its search policy."""
-    register(*MODULE_TYPES, *LAYOUTS)
+    """Register the mPLUG-2 module types, its layouts, formats of data and search policy."""
+    register(*MODULE_TYPES, *LAYOUTS, *FORMATS)
     register(
         SearchPolicy(
             "mplug2.beam",

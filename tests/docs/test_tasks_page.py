@@ -3,19 +3,41 @@
 from __future__ import annotations
 
 import importlib.util
+from typing import Any
 
 from pages import DOCS
 
+import composer
 
-def test_the_page_is_current_and_has_its_rows() -> None:
+
+def tasks_page() -> Any:
     path = DOCS / "make_tasks_page.py"
     spec = importlib.util.spec_from_file_location("make_tasks_page", path)
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
-    page = module.page()
+    return module
+
+
+def test_the_page_is_current_and_has_its_rows() -> None:
+    page = tasks_page().page()
     assert (DOCS / "tasks.md").read_text(encoding="utf-8") == page, "run: python docs/make_tasks_page.py"
     rows = [line for line in page.splitlines() if line.startswith("| `") and "composer " in line]
     assert len(rows) >= 50
     assert sum("composer train" in row for row in rows) >= 30
+
+
+def test_the_formats_of_a_task_have_what_it_reads() -> None:
+    module = tasks_page()
+    report = composer.check("mplug2-tasks").raise_for_errors()
+    formats = report.registry.formats
+    assert module.DATA.keys() == report.tasks.keys()
+    for name, (trained, scored) in module.DATA.items():
+        task = report.tasks[name]
+        asked = {each for each, item in task.inputs.items() if not item.training} - {"answers"}
+        if task.loss is not None:
+            assert {*task.inputs} - {"answers"} <= {*formats[trained].gives}, name
+        assert asked <= {*formats[scored].gives}, name
+        if task.evaluation is not None and task.evaluation.reference is not None:
+            assert task.evaluation.reference in formats[scored].gives, name

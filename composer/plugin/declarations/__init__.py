@@ -10,6 +10,7 @@ from composer.plugin.declarations.document import Document
 from composer.plugin.declarations.layout import Layout, Rule
 from composer.plugin.declarations.modality import Modality
 from composer.plugin.declarations.module_type import Generation, Method, ModuleType, Vocabulary
+from composer.plugin.declarations.row_format import RowFormat
 from composer.plugin.declarations.search import (
     DrawRules,
     GenerateOptions,
@@ -34,6 +35,7 @@ __all__ = [
     "Modality",
     "ModuleType",
     "NoConfig",
+    "RowFormat",
     "Rule",
     "SearchChoice",
     "SearchPolicy",

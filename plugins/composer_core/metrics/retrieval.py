@@ -8,10 +8,12 @@ from typing import Any
 import numpy as np
 
 from composer.problems import InputError
-from composer_core.metric_types import RankConfig, RecallConfig
+from composer_core.metric_types import MeanRecallConfig, RankConfig, RecallConfig
 from composer_core.metrics.given import number
 
 __all__ = [
+    "mean_of_rows",
+    "mean_recall",
     "median_of_rows",
     "rank_of_samples",
     "ranks",
@@ -45,6 +47,25 @@ def recall_of_rows(rows: Any, config: RecallConfig) -> float:
     """The share of queries that find what is right, each query counted once."""
     hits, weights = np.asarray(rows).T
     return float((hits * weights).sum() / weights.sum())
+
+
+def mean_recall(
+    predictions: Sequence[Any], references: Sequence[Any], config: MeanRecallConfig
+) -> list[tuple[float, float, float, float]]:
+    """Of each sample: the mean of its finds at each `k`, and what it weighs, one way and then the other."""
+    rows = []
+    for direction in ("forward", "backward"):
+        places, weights = _places(predictions, references, RankConfig(direction=direction))
+        found = np.mean([np.asarray(places) <= k for k in config.ks], axis=0)
+        rows += [found, np.asarray(weights)]
+    return [tuple(map(float, row)) for row in np.stack(rows, axis=1)]  # type: ignore[misc]
+
+
+def mean_of_rows(rows: Any, config: MeanRecallConfig) -> float:
+    """The mean of both ways, each query counted once."""
+    found = np.asarray(rows)
+    ways = [(found[:, n] * found[:, n + 1]).sum() / found[:, n + 1].sum() for n in (0, 2)]
+    return float(np.mean(ways))
 
 
 def rank_of_samples(

@@ -3,120 +3,136 @@
 from __future__ import annotations
 
 import json
+import pickle
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
-from composer_mplug2.annotations import FORMATS, main
+from annotation_files import ANNOTATIONS, laid_out
 
-VQA = {
-    "questions": [
-        {"question_id": 7, "image_id": 5, "question": "what is it?"},
-        {"question_id": 8, "image_id": 6, "question": "?"},
+import composer
+from composer.data import DataError
+from composer.data.opening import open_data
+from composer.data.tables import Table
+from composer.plugin import load_registry
+from composer.recipes import data_recipe
+
+FORMATS = load_registry().formats
+
+
+def table_of(data: str, media: Path | None = None) -> Table:
+    given: dict[str, Any] = {"files": data} | ({} if media is None else {"media_root": str(media)})
+    ((_, table),) = open_data(data_recipe(given), Path(), FORMATS)
+    return table
+
+
+def test_every_format_has_files_here() -> None:
+    assert {name.partition(" ")[0] for name in ANNOTATIONS} == set(FORMATS)
+
+
+@pytest.mark.parametrize("name", ANNOTATIONS)
+def test_files_become_rows_and_a_broken_sample_is_told(name: str, tmp_path: Path) -> None:
+    found = ANNOTATIONS[name]
+    media = tmp_path / "media"
+    for each in found.media:
+        (media / each).parent.mkdir(parents=True, exist_ok=True)
+        (media / each).write_bytes(b"a medium")
+    media.mkdir(exist_ok=True)
+    table = table_of(laid_out(name, tmp_path), media)
+    rows = [*table.rows()]
+    good, bad = [row for row in rows if not row.fault], [row for row in rows if row.fault]
+    assert len(good) == found.count
+    assert good[0].values.items() >= found.row.items()
+    assert [row.fault.startswith(found.fault) for row in bad] == [True] * bool(found.fault), bad
+    assert [table.row(index) for index in range(len(table))] == rows
+    named = [row.values[column] for row in good for column in FORMATS[name.partition(" ")[0]].media]
+    assert not found.media or {*found.media} <= {*named}
+
+
+@pytest.mark.parametrize("name", ANNOTATIONS)
+def test_the_declared_columns_are_those_of_the_rows(name: str, tmp_path: Path) -> None:
+    table = table_of(laid_out(name, tmp_path))
+    assert {*(table.columns or ())} <= {*FORMATS[name.partition(" ")[0]].gives}
+
+
+@pytest.mark.parametrize("name", [name for name in FORMATS if "ijson" in FORMATS[name].packages])
+def test_another_file_is_one_sentence(name: str, tmp_path: Path) -> None:
+    laid_out(name, tmp_path)
+    files = [*ANNOTATIONS[name].files]
+    (tmp_path / files[0]).write_text('{"a": [1', encoding="utf-8")
+    with pytest.raises(DataError) as caught:
+        table_of(f"{name}:{','.join(str(tmp_path / file) for file in files)}")
+    assert files[0] in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_file_that_breaks_off_is_an_error_and_not_the_rows_before(tmp_path: Path) -> None:
+    data = laid_out("vqa", tmp_path)
+    path = tmp_path / "questions.json"
+    path.write_text(path.read_text(encoding="utf-8")[:-20], encoding="utf-8")
+    with pytest.raises(DataError, match=r"questions.json is not JSON, near its byte"):
+        table_of(data)
+
+
+def test_a_format_that_is_not_there_and_a_wrong_number_of_files_are_told(tmp_path: Path) -> None:
+    laid_out("refcoco", tmp_path)
+    refs = tmp_path / "refs(unc).p"
+    with pytest.raises(DataError, match=r"there is no format `refcoc`; did you mean `refcoco`"):
+        table_of(f"refcoc:{refs}")
+    with pytest.raises(DataError, match=r"reads refcoco:refs.p,instances.json, and 1 files are named"):
+        table_of(f"refcoco:{refs}")
+    with pytest.raises(DataError, match=r"gone.json does not exist"):
+        table_of(f"refcoco:{refs},{tmp_path / 'gone.json'}")
+
+
+def test_a_pickle_that_names_code_is_refused(tmp_path: Path) -> None:
+    data = laid_out("refcoco", tmp_path)
+    (tmp_path / "refs(unc).p").write_bytes(pickle.dumps([Path("x")]))
+    with pytest.raises(DataError, match=r"it names the code pathlib"):
+        table_of(data)
+
+
+def test_parquet_of_glue_is_read_as_its_table_is(tmp_path: Path) -> None:
+    rows = {"sentence": ["good", "bad", "?"], "label": [1, 0, -1], "idx": [0, 1, 2]}
+    pq.write_table(pa.table(rows), tmp_path / "train.parquet")  # type: ignore[no-untyped-call]
+    found = [row.values for row in table_of(f"glue-sst2:{tmp_path / 'train.parquet'}").rows()]
+    assert found == [
+        {"sentence": "good", "truth": "positive"},
+        {"sentence": "bad", "truth": "negative"},
+        {"sentence": "?"},
     ]
-}
-ANSWERED = {
-    "annotations": [
-        {
-            "question_id": 7,
-            "image_id": 5,
-            "answers": [{"answer": "cat"}, {"answer": "cat"}, {"answer": "dog"}],
-        },
-        {"question_id": 8, "image_id": 6, "answers": [{"answer": "yes"}]},
-    ]
-}
-COCO = {
-    "images": [{"id": 5, "file_name": "a.jpg"}],
-    "annotations": [
-        {"id": 1, "image_id": 5, "caption": "a cat"},
-        {"id": 2, "image_id": 5, "caption": "one cat"},
-    ],
-}
-MSRVTT = {
-    "videos": [{"video_id": "video3", "split": "train"}],
-    "sentences": [{"sen_id": 9, "video_id": "video3", "caption": "a man runs"}],
-}
-FILES: dict[str, tuple[list[str], list[str], int, dict[str, Any]]] = {
-    "vqa": (
-        [json.dumps(VQA), json.dumps(ANSWERED)],
-        ["000000000005.jpg"],
-        2,
-        {"reference": "cat", "weight": 2 / 3},
-    ),
-    "coco-captions": ([json.dumps(COCO)], ["a.jpg"], 2, {"captions": ["a cat", "one cat"], "same": 5}),
-    "msrvtt-captions": ([json.dumps(MSRVTT)], ["video3.mp4"], 1, {"split": "train", "caption": "a man runs"}),
-    "video-questions": (
-        [json.dumps([{"id": 1, "video_id": 3, "question": "who?", "answer": "man"}])],
-        ["video3.mp4"],
-        1,
-        {"reference": "man"},
-    ),
-    "glue": (
-        ['sentence\tlabel\nit is "good\tpositive\n'],
-        [],
-        1,
-        {"sentence": 'it is "good', "label": "positive"},
-    ),
-    "kinetics": (
-        ["label,youtube_id,time_start,time_end,split\ndancing,xyz,12,22,train\n"],
-        ["xyz_000012_000022.mp4"],
-        1,
-        {"truth": "dancing"},
-    ),
-    "snli-ve": (
-        [
-            json.dumps({"pairID": "1", "Flickr30K_ID": "33", "sentence2": "a cat", "gold_label": "neutral"})
-            + "\n"
-        ],
-        ["33.jpg"],
-        1,
-        {"truth": "neutral"},
-    ),
-    "nlvr2": (
-        [json.dumps({"identifier": "dev-1-2-0", "sentence": "two", "label": "True"}) + "\n"],
-        ["dev-1-2-img0.png", "dev-1-2-img1.png"],
-        1,
-        {"truth": "True"},
-    ),
+
+
+def test_a_large_file_is_read_in_the_memory_of_a_few_samples(tmp_path: Path) -> None:
+    import tracemalloc
+
+    path = tmp_path / "qa.json"
+    with path.open("w", encoding="utf-8") as file:
+        file.write("[")
+        for number in range(20_000):
+            entry = {"id": number, "video_id": number, "question": "what is it " * 20, "answer": "a cat"}
+            file.write(("," if number else "") + json.dumps(entry))
+        file.write("]")
+    tracemalloc.start()
+    table = table_of(f"video-questions:{path}")
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert len(table) == 20_000
+    assert peak < path.stat().st_size / 4
+
+
+COVERS = {
+    "vqav2": "vqa",
+    "refcoco": "refcoco",
+    "nlvr2": "nlvr2",
+    "cola": "glue-cola",
+    "lsmdc-retrieval": "lsmdc",
 }
 
 
-def test_every_format_has_a_file_here() -> None:
-    assert FILES.keys() == FORMATS.keys()
-
-
-@pytest.mark.parametrize("name", FILES)
-def test_a_file_becomes_rows_with_their_media(
-    name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    texts, media, count, wanted = FILES[name]
-    paths = []
-    for number, text in enumerate(texts):
-        paths.append(tmp_path / f"{number}.txt")
-        paths[-1].write_text(text, encoding="utf-8")
-    folder = tmp_path / "media"
-    folder.mkdir()
-    for each in media:
-        (folder / each).write_bytes(b"a medium")
-    options = ["--media", str(folder)] if media else []
-    assert main([name, *map(str, paths), *options, "--out", str(tmp_path / "rows.jsonl")]) == 0
-    rows = [json.loads(line) for line in (tmp_path / "rows.jsonl").read_text(encoding="utf-8").splitlines()]
-    assert len(rows) == count
-    assert rows[0].items() >= wanted.items()
-    for key in FORMATS[name].media:
-        assert Path(rows[0][key]).is_file()
-    told = capsys.readouterr().out
-    assert f"{count} samples" in told
-    assert ("left out: 1 (the medium is not there): 000000000006.jpg" in told) == (name == "vqa")
-
-
-@pytest.mark.parametrize("name", [name for name in FILES if name != "glue"])
-def test_another_file_is_one_sentence_and_leaves_nothing(
-    name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    (tmp_path / "other.txt").write_text('{"a": 1}\n', encoding="utf-8")
-    out = tmp_path / "rows.jsonl"
-    code = main([name, str(tmp_path / "other.txt"), "--out", str(out)])
-    assert (code, out.exists()) == (1, False) or (name == "kinetics" and out.read_text() == "")
-    if code:
-        assert f"is not of the format {name}" in capsys.readouterr().out
+@pytest.mark.parametrize(("task", "name"), COVERS.items())
+def test_a_format_has_what_its_tasks_read(task: str, name: str) -> None:
+    inputs = composer.check("mplug2-tasks").raise_for_errors().tasks[task].inputs
+    assert {*inputs} <= {*FORMATS[name].gives}

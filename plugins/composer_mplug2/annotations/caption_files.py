@@ -1,0 +1,230 @@
+"""Captions of pictures and videos: COCO and NoCaps, Karpathy's splits, MSRVTT, MSVD, DiDeMo, LSMDC."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from composer_mplug2.annotations.entries import (
+    Kept,
+    Row,
+    Sample,
+    entries,
+    kept,
+    lines,
+    medium,
+    read_each,
+    table,
+)
+
+__all__ = [
+    "coco_captions",
+    "coco_pictures",
+    "didemo",
+    "karpathy_captions",
+    "karpathy_pictures",
+    "lsmdc",
+    "msrvtt_captions",
+    "msrvtt_videos",
+    "msvd_captions",
+    "msvd_videos",
+]
+
+
+def coco_captions(files: Sequence[Path], media: Path) -> Iterator[Sample]:
+    """COCO captions: one row a caption."""
+    with kept() as names, kept() as captions:
+        _keep_coco(files[0], names, captions)
+
+        def read(each: Any) -> Iterator[Row]:
+            key = each["image_id"]
+            yield _told(
+                "image",
+                each["id"],
+                _picture(media, names.one(key)),
+                str(each["caption"]),
+                captions.all(key),
+                int(key),
+            )
+
+        yield from read_each(entries(files[0], "annotations"), files[0], read, "annotation")
+
+
+def coco_pictures(files: Sequence[Path], media: Path) -> Iterator[Sample]:
+    """COCO captions, NoCaps: one row a picture, with all its captions."""
+    with kept() as names, kept() as captions:
+        _keep_coco(files[0], names, captions)
+
+        def read(each: Any) -> Iterator[Row]:
+            yield _together("image", each["id"], _picture(media, each["file_name"]), captions.all(each["id"]))
+
+        yield from read_each(entries(files[0], "images"), files[0], read, "picture")
+
+
+def _keep_coco(path: Path, names: Kept, captions: Kept) -> None:
+    _keep(entries(path, "images"), names, "id", "file_name")
+    _keep(entries(path, "annotations"), captions, "image_id", "caption")
+
+
+def _keep(found: Iterable[Any], into: Kept, key: str, value: str) -> None:
+    """Values by key; an entry that lacks one of both is told where its rows are read."""
+    for each in found:
+        if isinstance(each, dict) and key in each and value in each:
+            into.put(each[key], each[value])
+
+
+def _picture(media: Path, name: Any) -> str:
+    parts = ("train2017", "val2017", "test2017", "train2014", "val2014")
+    return medium(media, str(name), *(f"{part}/{name}" for part in parts))
+
+
+def _told(what: str, id_: object, name: str, caption: str, captions: Sequence[str], same: int) -> Row:
+    """A row of one caption. `same` tells captions of one picture or video from others."""
+    row = {"id": id_, what: name, "caption": caption, "sentence": caption, "reference": caption}
+    return {**row, "captions": list(captions), "same": same}
+
+
+def _together(what: str, id_: object, name: str, captions: Sequence[str]) -> Row:
+    """A row of a picture or video with all that is said of it."""
+    if not captions:
+        return {"id": id_, what: name}
+    return {"id": id_, what: name, "reference": captions[0], "captions": list(captions)}
+
+
+def karpathy_captions(files: Sequence[Path], media: Path) -> Iterator[Sample]:
+    """Karpathy's splits of COCO and Flickr30K: one row a caption; `restval` is training."""
+
+    def read(each: Any) -> Iterator[Row]:
+        name, split, said = _of_karpathy(each, media)
+        for sentence in each["sentences"]:
+            row = _told("image", sentence["sentid"], name, str(sentence["raw"]), said, int(each["imgid"]))
+            yield {**row, "split": split}
+
+    return read_each(entries(files[0], "images"), files[0], read, "picture")
+
+
+def karpathy_pictures(files: Sequence[Path], media: Path) -> Iterator[Sample]:
+    """Karpathy's splits of COCO and Flickr30K: one row a picture."""
+
+    def read(each: Any) -> Iterator[Row]:
+        name, split, said = _of_karpathy(each, media)
+        yield {**_together("image", each["imgid"], name, said), "split": split}
+
+    return read_each(entries(files[0], "images"), files[0], read, "picture")
+
+
+def _of_karpathy(each: Any, media: Path) -> tuple[str, str, list[str]]:
+    name, folder = str(each["filename"]), each.get("filepath")
+    names = [f"{folder}/{name}", name] if folder else [name]
+    split = "train" if each["split"] == "restval" else str(each["split"])
+    return medium(media, *names), split, [str(sentence["raw"]) for sentence in each["sentences"]]
+
+
+def msrvtt_captions(files: Sequence[Path], media: Path) -> Iterator[Sample]:
+    """MSRVTT: one row a sentence."""
+    with kept() as splits, kept() as captions:
+        _keep_msrvtt(files[0], splits, captions)
+
+        def read(each: Any) -> Iterator[Row]:
+            video = str(each["video_id"])
+            split, name = splits.one(video), _video(media, video)
+            number = int(video.removeprefix("video"))
+            row = _told("video", each["sen_id"], name, str(each["caption"]), captions.all(video), number)
+            yield {**row, "split": split}
+
+        yield from read_each(entries(files[0], "sentences"), files[0], read, "sentence")
+
+
+def msrvtt_videos(files: Sequence[Path], media: Path) -> Iterator[Sample]:
+    """MSRVTT: one row a video, with all its sentences."""
+    with kept() as splits, kept() as captions:
+        _keep_msrvtt(files[0], splits, captions)
+
+        def read(each: Any) -> Iterator[Row]:
+            video = str(each["video_id"])
+            row = _together("video", video, _video(media, video), captions.all(video))
+            yield {**row, "split": str(each["split"])}
+
+        yield from read_each(entries(files[0], "videos"), files[0], read, "video")
+
+
+def _keep_msrvtt(path: Path, splits: Kept, captions: Kept) -> None:
+    _keep(entries(path, "videos"), splits, "video_id", "split")
+    _keep(entries(path, "sentences"), captions, "video_id", "caption")
+
+
+def _video(media: Path, name: str) -> str:
+    return medium(media, *(f"{name}{ending}" for ending in (".mp4", ".avi", ".webm", ".mkv")))
+
+
+def msvd_captions(files: Sequence[Path], media: Path) -> Iterator[Sample]:
+    """MSVD: one row a sentence."""
+    return _msvd(files, media, together=False)
+
+
+def msvd_videos(files: Sequence[Path], media: Path) -> Iterator[Sample]:
+    """MSVD: one row a clip, with all its sentences."""
+    return _msvd(files, media, together=True)
+
+
+def _msvd(files: Sequence[Path], media: Path, *, together: bool) -> Iterator[Sample]:
+    """Lines `CLIP SENTENCE`; a second file lists the clips of a split."""
+    wanted = set(lines(files[1])) if len(files) > 1 else None
+    with kept() as captions:
+        for line in lines(files[0]):
+            clip, _, sentence = line.partition(" ")
+            if sentence and not line.startswith("#") and (wanted is None or clip in wanted):
+                captions.put(clip, sentence)
+
+        def read(numbered: tuple[int, str]) -> Iterator[Row]:
+            number, clip = numbered
+            name, said = _video(media, clip), captions.all(clip)
+            if together:
+                yield _together("video", clip, name, said)
+                return
+            for place, sentence in enumerate(said):
+                yield _told("video", f"{clip}/{place}", name, sentence, said, number)
+
+        yield from read_each(enumerate(captions.keys()), files[0], read, "clip")
+
+
+def didemo(files: Sequence[Path], media: Path) -> Iterator[Sample]:
+    """DiDeMo: one row a video, all its descriptions as one text, as retrieval of paragraphs takes them."""
+    with kept() as said:
+        found = read_each(entries(files[0], ""), files[0], _keeping(said), "description")
+        yield from (each for each in found if not isinstance(each, Mapping))  # those that cannot be read
+
+        def read(numbered: tuple[int, str]) -> Iterator[Row]:
+            number, video = numbered
+            text = " ".join(said.all(video))
+            name = medium(
+                media, video, *(f"{Path(video).stem}{ending}" for ending in (".mp4", ".avi", ".mov"))
+            )
+            yield _told("video", video, name, text, [text], number)
+
+        yield from read_each(enumerate(said.keys()), files[0], read, "video")
+
+
+def _keeping(said: Kept) -> Callable[[Any], Iterator[Row]]:
+    def read(each: Any) -> Iterator[Row]:
+        said.put(str(each["video"]), str(each["description"]))
+        yield {}
+
+    return read
+
+
+LSMDC = ("clip", "start_aligned", "end_aligned", "start_extracted", "end_extracted", "sentence")
+
+
+def lsmdc(files: Sequence[Path], media: Path) -> Iterator[Sample]:
+    """LSMDC: a table with tabs and without a heading, one row a sentence."""
+
+    def read(numbered: tuple[int, dict[str, str]]) -> Iterator[Row]:
+        number, each = numbered
+        clip, sentence = each["clip"], each["sentence"].strip()
+        film = clip.rpartition("_")[0]
+        names = [f"{film}/{clip}.avi", f"{clip}.avi", f"{film}/{clip}.mp4", f"{clip}.mp4"]
+        yield _told("video", f"{clip}/{number}", medium(media, *names), sentence, [sentence], number)
+
+    return read_each(enumerate(table(files[0], "\t", LSMDC, quoted=False)), files[0], read, "line")

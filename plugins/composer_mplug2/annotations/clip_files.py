@@ -1,0 +1,102 @@
+"""Classes of videos and pictures: Kinetics, Something-Something v2, ImageNet-1k."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from composer.problems import InputError
+from composer_mplug2.annotations.entries import Row, Sample, entries, lines, medium, read_each, table
+
+__all__ = ["imagenet", "kinetics", "something"]
+
+
+def kinetics(files: Sequence[Path], media: Path) -> Iterator[Sample]:
+    """Kinetics: `label,youtube_id,time_start,time_end,split`; a second file names the classes, one a line.
+
+    With it the class is a number, as a document takes it that does not name the classes.
+    """
+    numbers = _numbers(files[1]) if len(files) > 1 else None
+
+    def read(each: dict[str, str]) -> Iterator[Row]:
+        start, end = int(float(each["time_start"])), int(float(each["time_end"]))
+        clip, label, split = (
+            f"{each['youtube_id']}_{start:06}_{end:06}",
+            each.get("label"),
+            each.get("split") or "",
+        )
+        folders = [label, label.replace(" ", "_"), f"{split}/{label}"] if label else []
+        names = [f"{folder}/{clip}.mp4" for folder in folders]
+        row = {
+            "id": clip,
+            "video": medium(media, f"{clip}.mp4", *names, f"{split}/{clip}.mp4"),
+            "split": split,
+        }
+        yield {**row, **({} if not label else {"label": label, "truth": _class_of(label, numbers)})}
+
+    return read_each(table(files[0], ","), files[0], read, "line")
+
+
+def something(files: Sequence[Path], media: Path) -> Iterator[Sample]:
+    """Something-Something v2: videos with their template, and the numbers of the templates."""
+    numbers = _something_classes(files[1])
+
+    def read(each: Any) -> Iterator[Row]:
+        video = str(each["id"])
+        row: dict[str, object] = {"id": video, "video": medium(media, f"{video}.webm", f"{video}.mp4")}
+        template = each.get("template")
+        if template is not None:
+            label = re.sub(r"[\[\]]", "", template)
+            row |= {"label": label, "truth": _class_of(label, numbers)}
+        yield row
+
+    return read_each(entries(files[0], ""), files[0], read, "video")
+
+
+def imagenet(files: Sequence[Path], media: Path) -> Iterator[Sample]:
+    """ImageNet-1k: `ImageId,PredictionString`, and the synsets in the order of their numbers."""
+    numbers = {line.split(" ", 1)[0]: number for number, line in enumerate(lines(files[1]))}
+
+    def read(each: dict[str, str]) -> Iterator[Row]:
+        name, synset = each["ImageId"], each["PredictionString"].split()[0]
+        places = (f"{name}.JPEG", f"{synset}/{name}.JPEG", f"val/{name}.JPEG", f"train/{synset}/{name}.JPEG")
+        yield {
+            "id": name,
+            "image": medium(media, *places),
+            "label": synset,
+            "truth": _class_of(synset, numbers),
+        }
+
+    return read_each(table(files[0], ","), files[0], read, "line")
+
+
+def _numbers(path: Path) -> dict[str, int]:
+    """Classes of a file with one a line, or with `id,name`."""
+    found: dict[str, int] = {}
+    for line in lines(path):
+        number, _, name = line.partition(",")
+        if name and not number.isdigit():
+            continue  # the heading
+        found[name.strip() if name else line.strip()] = int(number) if name else len(found)
+    return found
+
+
+def _something_classes(path: Path) -> dict[str, int]:
+    import json
+
+    try:
+        return {
+            str(label): int(number) for label, number in json.loads(path.read_text(encoding="utf-8")).items()
+        }
+    except (ValueError, TypeError, AttributeError):
+        raise InputError(f"{path} is not a map from labels to their numbers") from None
+
+
+def _class_of(label: str, numbers: dict[str, int] | None) -> object:
+    if numbers is None:
+        return label
+    if label not in numbers:
+        raise ValueError(f"its class {label!r} is none of the {len(numbers):,} that are named")
+    return numbers[label]

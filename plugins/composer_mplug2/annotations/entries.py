@@ -1,0 +1,143 @@
+"""What every reader does: entries of large files one at a time, joins kept on disk, a broken entry told and left."""
+
+from __future__ import annotations
+
+import csv
+import json
+import sqlite3
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Any, TypeVar, Union
+
+from composer.plugin import UnreadableSample
+from composer.problems import InputError
+
+__all__ = ["Kept", "Row", "Sample", "entries", "kept", "lines", "medium", "read_each", "table"]
+
+Row = Mapping[str, object]
+Sample = Union[Row, UnreadableSample]
+T = TypeVar("T")
+FAULTS = (KeyError, TypeError, ValueError, AttributeError, IndexError)
+"""What an entry raises that is not as its format has it."""
+
+
+def entries(path: Path, name: str) -> Iterator[Any]:
+    """The entries of a JSON array, one at a time. `name` is its place: `questions` in a map, "" of the whole file.
+
+    Raises InputError where the file is no JSON, from the place on where it is none.
+    """
+    try:
+        import ijson
+    except ImportError:
+        raise InputError(
+            'annotations in JSON are read with ijson: pip install "multimodal-composer[rows]"'
+        ) from None
+    with path.open("rb") as file:
+        try:
+            yield from ijson.items(file, f"{name}.item" if name else "item", use_float=True)
+        except (ijson.JSONError, UnicodeDecodeError) as error:
+            reason = str(error).partition("\n")[0].strip()
+            raise InputError(
+                f"{path} is not JSON, near its byte {file.tell():,} or before it: {reason}"
+            ) from None
+
+
+def lines(path: Path) -> Iterator[str]:
+    """The lines of a file that have content."""
+    with path.open(encoding="utf-8-sig", errors="surrogateescape", newline="\n") as file:
+        for line in file:
+            if line.strip():
+                yield line.rstrip("\r\n")
+
+
+def table(
+    path: Path, delimiter: str, columns: tuple[str, ...] = (), quoted: bool = True
+) -> Iterator[dict[str, str]]:
+    """The rows of a table. `columns` are those of a table without a heading."""
+    with path.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as file:
+        found = csv.reader(file, delimiter=delimiter, quoting=csv.QUOTE_MINIMAL if quoted else csv.QUOTE_NONE)
+        names = columns
+        while True:
+            try:
+                values = next(found)
+            except StopIteration:
+                return
+            except (
+                csv.Error
+            ):  # a cell beyond the limit of the library: its row has no columns, and the next one is read
+                yield {}
+                continue
+            if not names:
+                names = tuple(values)
+            elif values:
+                yield dict(zip(names, values, strict=False))
+
+
+def read_each(
+    found: Iterable[T], path: Path, read: Callable[[T], Iterator[Row]], noun: str = "entry"
+) -> Iterator[Sample]:
+    """The rows of every entry; one that is not as it should be is told in the place of its rows."""
+    for number, entry in enumerate(found, 1):
+        try:
+            rows = [*read(entry)]
+            for row in rows:
+                json.dumps(row, ensure_ascii=False).encode()
+        except FAULTS as error:
+            yield UnreadableSample(f"{noun} {number:,} of {path.name} {_fault(error)}")
+            continue
+        yield from rows
+
+
+def _fault(error: Exception) -> str:
+    if isinstance(error, KeyError):
+        return f"has no `{error.args[0]}`"
+    if isinstance(error, UnicodeError):
+        return "is not UTF-8"
+    return f"is not of the format: {str(error).partition(chr(10))[0]}"
+
+
+class Kept:
+    """Values by key, on disk: what is joined with the entries of another file, however large it is."""
+
+    def __init__(self, database: sqlite3.Connection) -> None:
+        self._database = database
+        database.execute("create table kept (key text, value text)")
+        self._sorted = False
+
+    def put(self, key: object, value: object) -> None:
+        """Add a value to those of a key."""
+        self._database.execute("insert into kept values (?, ?)", (str(key), json.dumps(value)))
+
+    def all(self, key: object) -> list[Any]:
+        """The values of a key in the order in which they were put."""
+        if not self._sorted:
+            self._database.execute("create index by_key on kept (key)")
+            self._sorted = True
+        found = self._database.execute("select value from kept where key = ? order by rowid", (str(key),))
+        return [json.loads(value) for (value,) in found]
+
+    def one(self, key: object) -> Any:
+        """The first value of a key. Raises KeyError where there is none."""
+        return self.all(key)[0] if self.all(key) else _missing(key)
+
+    def keys(self) -> Iterator[str]:
+        """Every key once, in the order in which they came."""
+        found = self._database.execute("select key from kept group by key order by min(rowid)")
+        return (key for (key,) in found)
+
+
+def _missing(key: object) -> Any:
+    raise KeyError(key)
+
+
+@contextmanager
+def kept() -> Iterator[Kept]:
+    """A `Kept` whose file goes with it."""
+    with closing(sqlite3.connect("")) as database:  # a database without a name lies in a temporary file
+        yield Kept(database)
+
+
+def medium(media: Path, *names: str) -> str:
+    """Of the names that a file may have below a folder, the first that is there; else the first."""
+    return next((name for name in names if (media / name).is_file()), names[0])

@@ -1,0 +1,39 @@
+"""A sentence and pictures that it may be true of: SNLI-VE, NLVR2."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from composer_mplug2.annotations.entries import Row, Sample, lines, medium, read_each
+
+__all__ = ["nlvr2", "snli_ve"]
+
+
+def snli_ve(files: Sequence[Path], media: Path) -> Iterator[Sample]:
+    """SNLI-VE: a picture of Flickr30K, a hypothesis, a label."""
+
+    def read(line: str) -> Iterator[Row]:
+        each = json.loads(line)
+        image = medium(media, f"{each['Flickr30K_ID']}.jpg", f"flickr30k-images/{each['Flickr30K_ID']}.jpg")
+        row = {"id": each["pairID"], "image": image, "sentence": str(each["sentence2"])}
+        yield {**row, "truth": str(each["gold_label"])}
+
+    return read_each(lines(files[0]), files[0], read, "line")
+
+
+def nlvr2(files: Sequence[Path], media: Path) -> Iterator[Sample]:
+    """NLVR2: two pictures, named by the identifier without its last part, and a sentence."""
+
+    def read(line: str) -> Iterator[Row]:
+        each = json.loads(line)
+        name, folder = each["identifier"].rpartition("-")[0], each.get("directory")
+        left, right = (
+            medium(media, f"{name}-img{side}.png", f"images/train/{folder}/{name}-img{side}.png")
+            for side in (0, 1)
+        )
+        row = {"id": each["identifier"], "left": left, "right": right, "sentence": str(each["sentence"])}
+        yield {**row, **({} if each.get("label") is None else {"truth": str(each["label"])})}
+
+    return read_each(lines(files[0]), files[0], read, "line")

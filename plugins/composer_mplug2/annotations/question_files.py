@@ -1,0 +1,108 @@
+"""Questions on pictures and videos: VQAv2 and OK-VQA, MSRVTT-QA and MSVD-QA, TGIF-FrameQA."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from composer_mplug2.annotations.entries import Row, Sample, entries, kept, lines, medium, read_each, table
+
+__all__ = ["answer_rows", "frame_questions", "question_rows", "video_questions"]
+
+
+def question_rows(files: Sequence[Path], media: Path) -> Iterator[Sample]:
+    """One row a question: all answers, and the commonest as `reference`."""
+    return _questions(files, media, each_answer=False)
+
+
+def answer_rows(files: Sequence[Path], media: Path) -> Iterator[Sample]:
+    """One row for each answer of a question, with the part of the people who gave it as `weight`."""
+    return _questions(files, media, each_answer=True)
+
+
+def _questions(files: Sequence[Path], media: Path, *, each_answer: bool) -> Iterator[Sample]:
+    with kept() as answers:
+        for each in entries(files[1], "annotations") if len(files) > 1 else ():
+            if isinstance(each, dict) and "question_id" in each:
+                answers.put(each["question_id"], each.get("answers"))
+        subtype = next(entries_of_subtype(files[0]), "")
+
+        def read(question: Any) -> Iterator[Row]:
+            key, number = question["question_id"], int(question["image_id"])
+            image = _coco_picture(media, number, subtype)
+            row = {"id": key, "image": image, "question": str(question["question"])}
+            if len(files) == 1:
+                yield row
+                return
+            found = [str(answer["answer"]) for answer in _answers_of(answers.all(key))]
+            counts = Counter(found).most_common()
+            common = counts if each_answer else counts[:1]
+            for place, (answer, count) in enumerate(common):
+                weight = count / len(found) if each_answer else 1.0
+                name = f"{key}/{place}" if each_answer else key
+                yield {**row, "id": name, "reference": answer, "weight": weight, "answers": found}
+
+        yield from read_each(entries(files[0], "questions"), files[0], read, "question")
+
+
+def _answers_of(found: list[Any]) -> list[Any]:
+    if not found or not found[0]:
+        raise ValueError("the annotations have no answers to it")
+    answers: list[Any] = found[0]
+    return answers
+
+
+def entries_of_subtype(path: Path) -> Iterator[str]:
+    """`train2014`, where the file says it: a part of the names of the pictures."""
+    import ijson
+
+    with path.open("rb") as file:
+        try:
+            yield from (each for each in ijson.items(file, "data_subtype") if isinstance(each, str))
+        except (ijson.JSONError, UnicodeDecodeError):  # it is told where the questions are read
+            return
+
+
+def _coco_picture(media: Path, number: int, subtype: str) -> str:
+    """The name of a picture of COCO: since 2017 its number alone, before that with the part that it belongs to."""
+    short = f"{number:012}.jpg"
+    names = [short, *(f"{part}/{short}" for part in ("train2017", "val2017", "test2017"))]
+    parts = [subtype] if subtype else []
+    for part in dict.fromkeys([*parts, "train2014", "val2014", "test2015"]):
+        names += [f"COCO_{part}_{short}", f"{part}/COCO_{part}_{short}"]
+    return medium(media, *names)
+
+
+def video_questions(files: Sequence[Path], media: Path) -> Iterator[Sample]:
+    """MSRVTT-QA, MSVD-QA: a list of questions with their answers. MSVD's second file maps clips to numbers."""
+    clips = {number: name for name, number in map(str.split, lines(files[1]))} if len(files) > 1 else {}
+
+    def read(each: Any) -> Iterator[Row]:
+        number = each["video_id"]
+        names = [f"video{number}.mp4", f"vid{number}.avi", f"vid{number}.mp4"]
+        name = clips.get(f"vid{number}")
+        if name is not None:
+            names = [f"{name}.avi", f"{name}.mp4", *names]
+        row = {"id": each["id"], "video": medium(media, *names), "question": str(each["question"])}
+        yield {**row, "reference": str(each["answer"]), "answer_text": str(each["answer"])}
+
+    return read_each(entries(files[0], ""), files[0], read, "question")
+
+
+def frame_questions(files: Sequence[Path], media: Path) -> Iterator[Sample]:
+    """TGIF-FrameQA: a table with tabs; `key` numbers the questions."""
+
+    def read(each: dict[str, str]) -> Iterator[Row]:
+        name = each["gif_name"]
+        row = {"id": each["key"], "video": medium(media, f"{name}.gif", f"{name}.mp4")}
+        answer = each["answer"]
+        yield {
+            **row,
+            "question": each["question"].strip(),
+            "reference": answer.strip(),
+            "answer_text": answer.strip(),
+        }
+
+    return read_each(table(files[0], "\t"), files[0], read, "question")
