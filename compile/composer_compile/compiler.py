@@ -27,15 +27,8 @@ from composer_compile.artifact.command import command_of, without_paths
 from composer_compile.artifact.container import MANIFEST, container_of
 from composer_compile.artifact.dtypes import DTYPES
 from composer_compile.artifact.licenses import licenses_text
-from composer_compile.artifact.manifest import (
-    BackendEntry,
-    Manifest,
-    Operation,
-    Parity,
-    Task,
-    WeightsOrigin,
-    write_manifest,
-)
+from composer_compile.artifact.manifest import BackendEntry, Manifest, Operation, Parity, Task, WeightsOrigin
+from composer_compile.artifact.manifest_file import write_manifest
 from composer_compile.artifact.requirements import requirements_of
 from composer_compile.artifact.weight_store import WeightStore
 from composer_compile.artifact.writer import check_target, file_entries, put_in_place, workplace

@@ -17,7 +17,8 @@ from pathlib import Path, PurePosixPath
 from typing import NoReturn, Protocol
 
 from composer_compile.artifact.hashing import cores, is_hash, parts_of
-from composer_compile.artifact.manifest import REBUILD, Manifest, read_manifest
+from composer_compile.artifact.manifest import Manifest
+from composer_compile.artifact.manifest_file import REBUILD, read_manifest
 from composer_compile.errors import ArtifactError
 from composer_compile.scratch import Scratch
 

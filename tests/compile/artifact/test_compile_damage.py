@@ -15,7 +15,7 @@ import pytest
 import torch
 from composer_compile.artifact import hashing
 from composer_compile.artifact.container import open_container
-from composer_compile.artifact.manifest import read_manifest, write_manifest
+from composer_compile.artifact.manifest_file import read_manifest, write_manifest
 from composer_compile.artifact.writer import file_entries
 from composer_compile.backends.export_loader import ExportLoader
 from composer_compile.errors import ArtifactError

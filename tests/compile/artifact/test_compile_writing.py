@@ -15,7 +15,8 @@ from typing import Any
 import composer_compile
 import pytest
 from composer_compile.artifact import writer
-from composer_compile.artifact.manifest import FileEntry, manifest_schema, read_manifest
+from composer_compile.artifact.manifest import FileEntry
+from composer_compile.artifact.manifest_file import manifest_schema, read_manifest
 from composer_compile.artifact.summary import Sharing
 from composer_compile.backends.export_builder import ExportBuilder
 from composer_compile.errors import CompileError

@@ -13,7 +13,8 @@ from pathlib import Path
 import composer_compile
 import pytest
 from composer_compile import BuildOptions, Options
-from composer_compile.artifact.manifest import StageEntry, read_manifest
+from composer_compile.artifact.manifest import StageEntry
+from composer_compile.artifact.manifest_file import read_manifest
 from composer_compile.backends.tensorrt.program_file import unpack
 from composer_compile.errors import ArtifactError
 

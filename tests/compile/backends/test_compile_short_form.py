@@ -17,7 +17,7 @@ from typing import Any
 import composer_compile
 import pytest
 import torch
-from composer_compile.artifact.manifest import read_manifest, write_manifest
+from composer_compile.artifact.manifest_file import read_manifest, write_manifest
 from composer_compile.artifact.writer import file_entries
 from composer_compile.backends import export_loader, short_form
 from composer_compile.backends.export_loader import ExportLoader, check_program, loaded_program

@@ -10,7 +10,7 @@ from typing import Any
 import composer_compile
 import pytest
 import torch
-from composer_compile.artifact.manifest import read_manifest
+from composer_compile.artifact.manifest_file import read_manifest
 from composer_compile.errors import CompileError
 from composer_compile.parity.records import verify_samples
 from safetensors.torch import load_file, save_file

@@ -8,7 +8,7 @@ from typing import Any
 import composer_compile
 import pytest
 import torch
-from composer_compile.artifact.manifest import read_manifest
+from composer_compile.artifact.manifest_file import read_manifest
 from composer_compile.backends.export_builder import ExportBuilder
 from composer_compile.backends.export_loader import ExportLoader
 from composer_compile.errors import CompileError

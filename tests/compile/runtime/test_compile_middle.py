@@ -13,15 +13,9 @@ import numpy as np
 import pytest
 import torch
 from compiled import Compiled, compiled
-from composer_compile.artifact.manifest import (
-    GenerateEntry,
-    HostCallEntry,
-    Manifest,
-    ReadEntry,
-    StageEntry,
-    write_manifest,
-)
+from composer_compile.artifact.manifest import GenerateEntry, HostCallEntry, Manifest, ReadEntry, StageEntry
 from composer_compile.artifact.manifest_faults import manifest_faults
+from composer_compile.artifact.manifest_file import write_manifest
 from composer_compile.errors import CompileError
 from composer_compile.options import Options
 from composer_compile.parity.records import verify_samples

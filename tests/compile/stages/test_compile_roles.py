@@ -8,7 +8,8 @@ from typing import Any
 import composer_compile
 import pytest
 import torch
-from composer_compile.artifact.manifest import StageEntry, read_manifest
+from composer_compile.artifact.manifest import StageEntry
+from composer_compile.artifact.manifest_file import read_manifest
 from composer_compile.tensors.differences import difference
 
 from composer.types import Field, Kind, Tokens

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 import torch
-from composer_compile.artifact.manifest import manifest_schema, read_manifest
+from composer_compile.artifact.manifest_file import manifest_schema, read_manifest
 from composer_compile.backends.tensorrt import program_file
 from composer_compile.errors import ArtifactError
 
