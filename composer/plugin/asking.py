@@ -137,15 +137,15 @@ def place_of_fault(error: BaseException, function: Callable[..., object] | None 
 
 def _deepest(error: BaseException, package: str) -> str:
     """The deepest line in a package, or else in anything that is neither ours nor the language's."""
-    inside = other = ""
+    inside = other = None
     for frame, line in _walk(error.__traceback__):
         top = str(frame.f_globals.get("__name__", "")).partition(".")[0]
-        here = f"{_short(frame.f_code.co_filename)}:{line}"
         if top == package:
-            inside = here
+            inside = frame, line
         elif top and top not in _NOT_THE_PLUGIN and top not in sys.stdlib_module_names:
-            other = here
-    return inside or other
+            other = frame, line
+    deepest = inside or other
+    return "" if deepest is None else f"{_short(deepest[0].f_code.co_filename)}:{deepest[1]}"
 
 
 def _walk(trace: TracebackType | None) -> Iterator[tuple[FrameType, int]]:
