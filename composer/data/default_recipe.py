@@ -45,7 +45,8 @@ def defaults_of(task: CheckedTask, rows: int, given: Collection[str]) -> Default
             adapted = True
         if module.freeze is True or module.type.stateless or module.name in (*tuned, *begun):
             continue
-        trained = module.weights is not None or module.name in given
+        declared = module.weights is not None and not module.weights.fresh
+        trained = declared or module.name in given
         (tuned if trained else begun).append(module.name)
     if tuned:
         return Defaults(rows, TUNED, f"trained weights are tuned: {', '.join(tuned)}", begun)

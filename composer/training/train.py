@@ -226,9 +226,10 @@ def _begin(prepared: Prepared, places: Places, display: Display) -> dict[str, in
         (entry,) = recipe.tasks.values()
         groups = [f"{each.learning_rate:g} for {', '.join(each.weights)}" for each in recipe.optimizer.groups]
         own_rate = f", {'; '.join(groups)}" if groups else ""
+        why = f" ({made.why})" if recipe.learning_rate == made.learning_rate else ""
         display.line(
             f"without a recipe: {recipe.epochs} epochs in batches of {entry.batch}, learning rate "
-            f"{recipe.learning_rate:g} ({made.why}){own_rate}, warm-up {recipe.warmup:g}; --write-recipe FILE writes "
+            f"{recipe.learning_rate:g}{why}{own_rate}, warm-up {recipe.warmup:g}; --write-recipe FILE writes "
             "it, to be edited"
         )
     for warning in prepared.warnings:
@@ -236,7 +237,8 @@ def _begin(prepared: Prepared, places: Places, display: Display) -> dict[str, in
     if (loading := prepared.programs.loading) is not None:
         fresh = [module.name for module in loading.modules if module.initialised]
         told = [f"begins with the weights of {loading.source}"] if loading.sources else []
-        told += [f"{', '.join(fresh)} begins with fresh weights"] if fresh else []
+        verb = "begins" if len(fresh) == 1 else "begin"
+        told += [f"{', '.join(fresh)} {verb} with fresh weights"] if fresh else []
         display.line("; ".join(told))
     if split := counts_of(prepared.programs):
         trained, frozen = (_told(split[key]) for key in ("trained", "frozen"))

@@ -1,8 +1,7 @@
 """Run experiments and write docs/results.md: `python make.py [NAME ...]`; without names only the page is written.
 
-`--trained` scores weights that a run left before.
-
-What an experiment gave is kept in `NAME.json` beside this file; the page tells those that are there.
+`--trained` scores weights that a run left before. What an experiment gave is kept in `NAME.json` beside this file, and
+the page tells those that are there; runs of several seeds that are there already are not done again.
 """
 
 from __future__ import annotations
@@ -10,101 +9,171 @@ from __future__ import annotations
 import argparse
 import json
 import shlex
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+import statistics
+from collections.abc import Iterable, Mapping, Sequence
+from math import prod
 from pathlib import Path
 from typing import Any
 
-from baselines import movies_words
+from experiments import EXPERIMENTS, FAMILIES, Arm, Experiment, Family
 
 from composer.cli import main as composer_command
 
-__all__ = ["EXPERIMENTS", "page"]
+__all__ = ["EXPERIMENTS", "FAMILIES", "page", "run_arm"]
 
 HERE = Path(__file__).parent
 PAGE = HERE.parents[1] / "docs" / "results.md"
 INTRODUCTION = """\
 # It learns
 
-Small experiments on real data, each by one command on one core. The test split of each was looked at once, by the
-command that stands there; nothing was chosen by it. `examples/results` holds the documents; `prepare.py` makes their
-data of what packages hold, and `make.py` runs them and writes this page. Intervals hold 95 %.
+Small experiments on real data, each by the commands that stand there, on one core. Nothing was chosen by a test split.
+`examples/results` holds the documents; `prepare.py` makes their data of what packages hold or draws them, and `make.py`
+runs them and writes this page. Intervals hold 95 %.
 """
 
 
-@dataclass(frozen=True)
-class Experiment:
-    """One run, and what it is compared with."""
-
-    name: str
-    title: str
-    text: str
-    train: str
-    evaluate: str
-    metric: str
-    baseline: str
-    """What the baseline is."""
-    measure: Callable[[Path], float]
-    """Its accuracy on the same test split."""
-
-
-EXPERIMENTS: Sequence[Experiment] = (
-    Experiment(
-        "movies",
-        "Text: sentences about films",
-        "Whether 20 people found a sentence kind or unkind on average (Hutto and Gilbert, 2014). The encoder begins "
-        "with the weights of all-MiniLM-L6-v2 and learns with a fresh head.",
-        "composer train movies.yaml --data train=data/movies-train.jsonl --data test=data/movies-test.jsonl "
-        "--epochs 2 --batch-size 32 --learning-rate 5e-5 --out runs/movies",
-        "composer evaluate movies.yaml --weights runs/movies.safetensors --data data/movies-test.jsonl "
-        "--out runs/movies-scores",
-        "exact_match",
-        "words and pairs of words (TF-IDF) with a logistic regression",
-        movies_words,
-    ),
-)
+def follow(command: str) -> None:
+    """Do what a command line says, in this process. Raises SystemExit where it fails."""
+    if code := composer_command(shlex.split(command)[1:]):
+        raise SystemExit(code)
 
 
 def run(experiment: Experiment, *, trained: bool) -> dict[str, Any]:
-    """Train, unless that is done, score the weights, and measure the baseline."""
+    """Train, unless that is done, score the weights, and measure the baselines."""
     for command in (experiment.train, experiment.evaluate)[trained:]:
-        code = composer_command(shlex.split(command)[1:])
-        if code:
-            raise SystemExit(code)
-    runs = HERE / "runs"
-    record = json.loads((runs / f"{experiment.name}.json").read_text())
-    report = json.loads((runs / f"{experiment.name}-scores" / "report.json").read_text())
+        follow(command)
+    record = _read(HERE / "runs" / f"{experiment.name}.json")
+    report = _read(HERE / "runs" / f"{experiment.name}-scores" / "report.json")
     return {
         "scores": report["scores"],
         "samples": report["samples"] - report["failed"],
-        "baseline": round(experiment.measure(HERE / "data"), 4),
+        "baselines": {
+            what: [round(value, 4) for value in measure(HERE / "data")]
+            for what, measure in experiment.baselines.items()
+        },
         "seed": record["recipe"]["seed"],
         "seconds": record["seconds"],
         "versions": record["versions"],
     }
 
 
+def run_family(family: Family) -> None:
+    """Do the runs that are not there, seed by seed, and keep what each gave."""
+    file = HERE / f"{family.name}.json"
+    kept = _read(file) if file.is_file() else {arm.label: [] for arm in family.arms}
+    for seed in family.seeds:
+        for arm in family.arms:
+            if seed not in [each["seed"] for each in kept.setdefault(arm.label, [])]:
+                kept[arm.label].append(run_arm(family, arm, seed))
+                _write(file, kept)
+
+
+def run_arm(
+    family: Family, arm: Arm, seed: int, *, folder: Path = HERE / "runs", more: str = ""
+) -> dict[str, Any]:
+    """Train all parts of an arm with one seed, by `more` options too; returns its scores on the test split, how many
+    parameters it has and the processor time of training.
+    """
+    scores, parameters, seconds = dict[str, float](), 0, 0.0
+    for part in arm.parts:
+        out = folder / f"{family.name}-{part.split()[0].replace(':', '-')}-{seed}"
+        follow(f"composer train {part} {family.options} --seed {seed} --out {shlex.quote(str(out))} {more}")
+        record = _read(out.with_name(f"{out.name}.json"))
+        found = record["scores"]["test"]
+        scores |= {t: found[task][name] for t, (task, name) in family.scores.items() if task in found}
+        parameters += _used(out.with_name(f"{out.name}.safetensors"), record["parameters"], arm.unused)
+        seconds += record["seconds"]["cpu"]
+    return {"seed": seed, "scores": scores, "parameters": parameters, "cpu": round(seconds, 1)}
+
+
+def _used(weights: Path, all_of_them: int, unused: Sequence[str]) -> int:
+    """How many parameters some task uses."""
+    from safetensors import safe_open
+
+    with safe_open(weights, "np") as opened:
+        idle = [opened.get_slice(name) for name in opened.keys() if any(each in name for each in unused)]  # noqa: SIM118
+        return all_of_them - sum(prod(each.get_shape()) for each in idle)
+
+
 def page(found: Mapping[str, dict[str, Any]]) -> str:
     """The page of the results that are there."""
     lines = [INTRODUCTION]
     for experiment in EXPERIMENTS:
-        if (it := found.get(experiment.name)) is None:
-            continue
-        score = it["scores"][experiment.metric]
-        low, high = score["interval"]
-        measured = f"**{score['value']:.3f}** ({low:.3f} to {high:.3f}, {it['samples']:,} samples)"
-        lines += [
-            f"## {experiment.title}\n",
-            f"{experiment.text}\n",
-            f"```sh\n{experiment.train}\n{experiment.evaluate}\n```\n",
-            "| | right on the test split |",
-            "|---|---|",
-            f"| {experiment.name}.yaml, seed {it['seed']} | {measured} |",
-            f"| {experiment.baseline} | {it['baseline']:.3f} |",
-            "",
-            f"Training took {it['seconds']['cpu'] / 60:.0f} minutes of processor time.\n",
-        ]
+        if experiment.name in found:
+            lines += _experiment(experiment, found[experiment.name])
+    for family in FAMILIES:
+        if family.name in found:
+            lines += _family(family, found[family.name])
     return "\n".join(lines)
+
+
+def _experiment(experiment: Experiment, it: Mapping[str, Any]) -> list[str]:
+    measured = []
+    for metric in experiment.metrics:
+        score = it["scores"][metric]
+        low, high = score["interval"]
+        measured.append(f"**{score['value']:.3f}** ({low:.3f} to {high:.3f})")
+    return [
+        f"## {experiment.title}\n",
+        f"{experiment.text}\n",
+        f"```sh\n{experiment.train}\n{experiment.evaluate}\n```\n",
+        *_table(
+            ["", *experiment.metrics.values()],
+            [
+                [f"{experiment.name}.yaml, seed {it['seed']}, {it['samples']:,} samples", *measured],
+                *([what, *(f"{each:.3f}" for each in values)] for what, values in it["baselines"].items()),
+            ],
+        ),
+        f"\nTraining took {_minutes(it['seconds']['cpu'])} of processor time.\n",
+    ]
+
+
+def _family(family: Family, it: Mapping[str, Sequence[Mapping[str, Any]]]) -> list[str]:
+    rows = []
+    for arm in family.arms:
+        runs = it.get(arm.label, ())
+        if not runs:
+            continue
+        shown = []
+        for title in family.scores:
+            values = [run["scores"][title] for run in runs]
+            spread = statistics.stdev(values) if len(values) > 1 else 0.0
+            shown.append(
+                f"{statistics.mean(values):.3f} ± {spread:.3f} ({min(values):.3f} to {max(values):.3f})"
+            )
+        rows.append(
+            [arm.label, f"{runs[0]['parameters']:,}", *shown, _minutes(sum(run["cpu"] for run in runs))]
+        )
+    commands = [
+        f"composer train {part} {family.options} --seed SEED" for arm in family.arms for part in arm.parts
+    ]
+    return [
+        f"## {family.title}\n",
+        f"{family.text}\n",
+        "```sh\n" + "\n".join(commands) + "\n```\n",
+        f"Mean and deviation over seeds {', '.join(map(str, family.seeds))}; in brackets the least, the most.\n",
+        *_table(["", "parameters that are used", *family.scores, "processor time, all seeds"], rows),
+        "",
+    ]
+
+
+def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
+    return [
+        f"| {' | '.join(each)} |".replace("|  |", "| |", 1) for each in (head, ["---"] * len(head), *rows)
+    ]
+
+
+def _minutes(seconds: float) -> str:
+    return f"{seconds / 60:.0f} minutes" if seconds >= 90 else f"{seconds:.0f} seconds"
+
+
+def _read(file: Path) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+    return found
+
+
+def _write(file: Path, value: object) -> None:
+    file.write_text(json.dumps(value, indent=2) + "\n", encoding="utf-8")
 
 
 def main() -> int:
@@ -114,13 +183,17 @@ def main() -> int:
     parser.add_argument("names", nargs="*", metavar="NAME")
     parser.add_argument("--trained", action="store_true", help="score weights that a run left before")
     given = parser.parse_args()
-    known = {experiment.name: experiment for experiment in EXPERIMENTS}
+    experiments = {each.name: each for each in EXPERIMENTS}
+    families = {each.name: each for each in FAMILIES}
     for name in given.names:
-        made = run(known[name], trained=given.trained)
-        (HERE / f"{name}.json").write_text(json.dumps(made, indent=2) + "\n")
-    files = {name: HERE / f"{name}.json" for name in known}
-    found = {name: json.loads(file.read_text()) for name, file in files.items() if file.is_file()}
-    PAGE.write_text(page(found), encoding="utf-8")
+        if name in families:
+            run_family(families[name])
+        else:
+            _write(HERE / f"{name}.json", run(experiments[name], trained=given.trained))
+    files = {name: HERE / f"{name}.json" for name in (*experiments, *families)}
+    PAGE.write_text(
+        page({name: _read(file) for name, file in files.items() if file.is_file()}), encoding="utf-8"
+    )
     return 0
 
 

@@ -40,8 +40,9 @@ class VisionConfig(Config):
     """Side of one patch, in pixels; divides `image_size`."""
     width: int = Field(ge=1)
     """Width of the states."""
-    layers: int = Field(ge=1)
-    """Blocks, each with spatial attention and, unless switched off, two local temporal modules."""
+    layers: int = Field(ge=0)
+    """Blocks, each with spatial attention and, unless switched off, two local temporal modules; with 0 the patches
+    alone, for a stack that comes after them."""
     heads: int | None = Field(default=None, ge=1)
     """Attention heads; unless given, one for every 64 of the width."""
     frames: int = Field(default=16, ge=1)

@@ -54,9 +54,8 @@ class VisionEncoder(nn.Module):
         """CLIP's start; the published positions start at zero and wait for a checkpoint, these can be trained."""
         nn.init.normal_(self.class_embedding, std=width**-0.5)
         nn.init.normal_(self.positions, std=width**-0.5)
-        residual = width**-0.5 * (2 * len(layers)) ** -0.5
         for layer in layers:
-            layer.initialise(width=width, residual_std=residual)
+            layer.initialise(width=width, residual_std=(2 * width * len(layers)) ** -0.5)
 
 
 def build_vision_encoder(config: VisionConfig) -> VisionEncoder:

@@ -8,14 +8,17 @@ from __future__ import annotations
 
 import atexit
 import json
+import math
 import os
 import subprocess
 import sys
 import threading
-from collections.abc import Callable
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import asdict
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,7 +29,7 @@ from composer_vision.reading import Reading, read
 from composer_vision.sources import MediaSource
 from composer_vision.wire import receive, send
 
-__all__ = ["decode"]
+__all__ = ["decode_all"]
 
 INLINE = "COMPOSER_MEDIA"
 """The environment variable that, set to `inline`, decodes in this process: where none can be started, and to debug."""
@@ -34,6 +37,12 @@ SECONDS = "COMPOSER_MEDIA_SECONDS"
 """The environment variable that sets how long one picture or clip may take."""
 MOST_SECONDS = 300.0
 MOST_PROCESSES = 4
+MOST_BYTES_AHEAD = 4096
+"""Of requests that are not answered yet, where there are several: less than a pipe holds, or both ends would wait."""
+LARGEST_HEAD = 300
+"""Bytes of a request besides its path and its content."""
+
+Result = TypeVar("Result")
 
 # The package is put in place without its entry module, which declares configs that nobody needs here: the process is
 # ready in a third of the time.
@@ -49,11 +58,48 @@ serve()
 """
 
 
-def decode(source: MediaSource, how: Reading) -> NDArray[np.uint8]:
-    """What `read` gives, made by another process. Raises InputError for what cannot be decoded, for whatever reason."""
+def decode_all(sources: Sequence[MediaSource], how: Reading) -> list[NDArray[np.uint8] | InputError]:
+    """What `read` gives of each, up to the first that cannot be decoded: its error, whatever the reason, comes last."""
     if os.environ.get(INLINE) == "inline" or not sys.executable:
-        return read(source, how)
-    return _POOL.run(lambda process: process.decode(source, how))
+        return _read_all(sources, how)
+    return _POOL.run(lambda process: process.decode_all(sources, how))
+
+
+def _read_all(sources: Sequence[MediaSource], how: Reading) -> list[NDArray[np.uint8] | InputError]:
+    found: list[NDArray[np.uint8] | InputError] = []
+    for source in sources:
+        try:
+            found.append(read(source, how))
+        except InputError as error:
+            return [*found, error]
+    return found
+
+
+class _Patience:
+    """Kills a process whose next answer takes longer than `seconds`."""
+
+    def __init__(self, process: subprocess.Popen[bytes], seconds: float) -> None:
+        self.seconds = seconds
+        self.is_over = False
+        self._process = process
+        self._ended = threading.Event()
+        self.renew()
+        threading.Thread(target=self._watch, name="composer-media-clock", daemon=True).start()
+
+    def renew(self) -> None:
+        """An answer has come, and the next one is waited for."""
+        self._until = time.monotonic() + self.seconds
+
+    def end(self) -> None:
+        """No answer is waited for any more."""
+        self._ended.set()
+
+    def _watch(self) -> None:
+        while not self._ended.wait(max(0.0, self._until - time.monotonic())):
+            if time.monotonic() >= self._until:
+                self.is_over = True
+                self._process.kill()
+                return
 
 
 class _Process:
@@ -73,60 +119,67 @@ class _Process:
             raise _not_started(error.strerror or str(error)) from error
         self._ready = False
 
-    def decode(self, source: MediaSource, how: Reading) -> NDArray[np.uint8]:
-        content = source.content if isinstance(source.content, bytes) else b""
-        path = None if isinstance(source.content, bytes) else str(source.content)
+    def decode_all(
+        self, sources: Sequence[MediaSource], how: Reading
+    ) -> list[NDArray[np.uint8] | InputError]:
+        """One after the other, and requests that are small are sent before they are answered, so that neither process
+        waits for the other. See the function of this name.
+        """
         seconds = _seconds()
-        request = {
-            "name": source.name,
-            "path": path,
-            "bytes": len(content),
-            "seconds": seconds + 10,  # the process's own clock, for when nobody is here to end it
-            "how": asdict(how),
-        }
         self._wait_until_ready()
-        late = threading.Event()
-
-        def give_up() -> None:
-            late.set()
-            self._process.kill()
-
-        timer = threading.Timer(seconds, give_up)
-        timer.daemon = True
-        timer.start()
+        patience = _Patience(self._process, seconds)
+        found: list[NDArray[np.uint8] | InputError] = []
         try:
-            head, body = self._asked(request, content, how)
-        except EOFError as error:
-            self.end()
-            raise InputError(_epitaph(source.name, late.is_set(), seconds, self._process.wait())) from error
+            ahead = _Ahead(self._process, sources, how, seconds)
+            for source in sources:
+                ahead.send()
+                try:
+                    found.append(self._answer(source, how))
+                except EOFError as error:
+                    self.end()
+                    told = InputError(_epitaph(source.name, patience.is_over, seconds, self._process.wait()))
+                    told.__cause__ = error
+                    return [*found, told]
+                patience.renew()
+                ahead.answered()
+                if isinstance(found[-1], InputError):
+                    break
+            self._pass_over(ahead.unanswered, how)
         except BaseException:
             # The user's interruption: the answer would be taken for that of the next request.
             self.end()
             raise
         finally:
-            timer.cancel()
+            patience.end()
+        return found
+
+    def _pass_over(self, count: int, how: Reading) -> None:
+        """Read the answers to what was asked after something that cannot be decoded."""
+        try:
+            for _ in range(count):
+                self._head_and_frames(how)
+        except EOFError:
+            self.end()
+
+    def _answer(self, source: MediaSource, how: Reading) -> NDArray[np.uint8] | InputError:
+        head, body = self._head_and_frames(how)
         if "refused" in head:
-            raise InputError(str(head["refused"]))
+            return InputError(str(head["refused"]))
         if "failed" in head:
             raise RuntimeError(
                 f"{head['failed']} (while decoding {source.name})\n{head.get('traceback', '')}"
             )
         return np.frombuffer(body, np.uint8).reshape(how.shape)
 
-    def _asked(self, request: dict[str, Any], content: bytes, how: Reading) -> tuple[dict[str, Any], bytes]:
-        """The head of the answer, and the frames. Raises EOFError where there is none, or something else."""
-        assert self._process.stdin is not None
+    def _head_and_frames(self, how: Reading) -> tuple[dict[str, Any], bytes]:
+        """The head of the next answer, and the frames. Raises EOFError where there is none, or something else."""
         assert self._process.stdout is not None
-        try:
-            send(self._process.stdin, request, content)
-        except OSError as error:
-            raise EOFError from error
         head = receive(self._process.stdout)
         if any(isinstance(head.get(key), str) for key in ("refused", "failed")):
             return head, b""
         if head.get("shape") != list(how.shape):  # what is expected, whatever the process says
             raise EOFError
-        size = int(np.prod(how.shape))
+        size = math.prod(how.shape)
         body = self._process.stdout.read(size)
         if len(body) != size:
             raise EOFError
@@ -160,6 +213,42 @@ class _Process:
         self._process.wait()
 
 
+class _Ahead:
+    """Requests to a process: the next one, and more of them while all that wait fit into any pipe."""
+
+    def __init__(
+        self, process: subprocess.Popen[bytes], sources: Sequence[MediaSource], how: Reading, seconds: float
+    ) -> None:
+        # The process's own clock, for when nobody is here to end it, is that much later.
+        self._common = {"seconds": seconds + 10, "how": asdict(how)}
+        self._process = process
+        self._sources = iter(sources)
+        self._next = next(self._sources, None)
+        self._sizes: deque[int] = deque()
+
+    @property
+    def unanswered(self) -> int:
+        return len(self._sizes)
+
+    def send(self) -> None:
+        """Send what may be sent now. What a process that has ended does not take, its missing answer tells."""
+        assert self._process.stdin is not None
+        while self._next is not None:
+            content = self._next.content if isinstance(self._next.content, bytes) else b""
+            path = None if isinstance(self._next.content, bytes) else str(self._next.content)
+            head = {"name": self._next.name, "path": path, "bytes": len(content), **self._common}
+            size = LARGEST_HEAD + 2 * len(path or "") + len(content)
+            if self._sizes and sum(self._sizes) + size > MOST_BYTES_AHEAD:
+                return
+            self._sizes.append(size)
+            self._next = next(self._sources, None)
+            with suppress(OSError):
+                send(self._process.stdin, head, content)
+
+    def answered(self) -> None:
+        self._sizes.popleft()
+
+
 class _Pool:
     """Processes that wait, for the threads of this one."""
 
@@ -168,7 +257,7 @@ class _Pool:
         self._waiting: list[_Process] = []
         self._places = threading.BoundedSemaphore(max(1, min(MOST_PROCESSES, os.cpu_count() or 1)))
 
-    def run(self, job: Callable[[_Process], NDArray[np.uint8]]) -> NDArray[np.uint8]:
+    def run(self, job: Callable[[_Process], Result]) -> Result:
         """Do a job in a process that is free; a new one where there is none."""
         with self._places:
             with self._lock:

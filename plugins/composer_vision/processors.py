@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from composer.problems import InputError
 from composer_vision.configs import ImageConfig, VideoConfig
-from composer_vision.decoders import decode
+from composer_vision.decoders import decode_all
 from composer_vision.reading import Reading, choose, squared
 from composer_vision.sources import MediaSource
 
@@ -31,11 +31,9 @@ class ImageProcessor:
 
     def encode(self, values: Sequence[Any]) -> dict[str, NDArray[np.uint8]]:
         """`{"frames": uint8 [B, 1, size, size, 3]}` from paths, bytes, Pillow images, arrays."""
-        return {"frames": np.stack(_each(values, "picture", self._picture))}
+        return {"frames": np.stack(_each(values, self._how, self._decoded_here))}
 
-    def _picture(self, value: Any) -> NDArray[np.uint8]:
-        if isinstance(value, (str, os.PathLike, bytes)):
-            return decode(MediaSource.of(value, "picture"), self._how)
+    def _decoded_here(self, value: Any) -> NDArray[np.uint8]:
         from composer_vision.pictures import read_picture
 
         return squared(read_picture(value), self._how)[None]
@@ -59,33 +57,42 @@ class VideoProcessor:
 
     def encode(self, values: Sequence[Any]) -> dict[str, NDArray[np.uint8]]:
         """`{"frames": uint8 [B, frames, size, size, 3]}` from paths, bytes or arrays."""
-        return {"frames": np.stack(_each(values, "clip", self._clip))}
+        return {"frames": np.stack(_each(values, self._how, self._decoded_here))}
 
-    def _clip(self, value: Any) -> NDArray[np.uint8]:
-        if isinstance(value, np.ndarray):
-            clip = _checked_clip(value)
-            indices = choose("the clip given as array", len(clip), None, self._how)
-            return np.stack([squared(clip[index], self._how) for index in indices])
-        if not isinstance(value, (str, os.PathLike, bytes)):
+    def _decoded_here(self, value: Any) -> NDArray[np.uint8]:
+        if not isinstance(value, np.ndarray):
             raise InputError(f"a clip is a path, bytes or an array, not a {type(value).__name__}: convert it")
-        return decode(MediaSource.of(value, "clip"), self._how)
+        clip = _checked_clip(value)
+        indices = choose("the clip given as array", len(clip), None, self._how)
+        return np.stack([squared(clip[index], self._how) for index in indices])
 
 
 def _each(
-    values: Sequence[Any], what: str, read: Callable[[Any], NDArray[np.uint8]]
+    values: Sequence[Any], how: Reading, decoded_here: Callable[[Any], NDArray[np.uint8]]
 ) -> list[NDArray[np.uint8]]:
-    """Every value read; of several, the one that cannot be read is named by its number, too."""
+    """Every value read, files by another process; of several, the one that cannot be read is named by its number."""
     if isinstance(values, (str, bytes)) or not len(values):
-        raise InputError(f"a batch is a list with at least one {what}: put a single one in brackets")
-    found = []
-    for number, value in enumerate(values, 1):
+        raise InputError(f"a batch is a list with at least one {how.what}: put a single one in brackets")
+    found: dict[int, NDArray[np.uint8]] = {}
+    sources: dict[int, MediaSource] = {}
+    for number, value in enumerate(values):
         try:
-            found.append(read(value))
+            if isinstance(value, (str, os.PathLike, bytes)):
+                sources[number] = MediaSource.of(value, how.what)
+            else:
+                found[number] = decoded_here(value)
         except InputError as error:
-            if len(values) == 1:
-                raise
-            raise InputError(f"{what} {number} of the batch: {error}") from error
-    return found
+            raise _of_batch(error, number, values, how) from error.__cause__
+    answers = decode_all(list(sources.values()), how) if sources else []
+    for number, answer in zip(sources, answers, strict=False):  # none follows an error
+        if isinstance(answer, InputError):
+            raise _of_batch(answer, number, values, how) from answer.__cause__
+        found[number] = answer
+    return [found[number] for number in range(len(values))]
+
+
+def _of_batch(error: InputError, number: int, values: Sequence[Any], how: Reading) -> InputError:
+    return error if len(values) == 1 else InputError(f"{how.what} {number + 1} of the batch: {error}")
 
 
 def _checked_clip(array: NDArray[Any]) -> NDArray[np.uint8]:

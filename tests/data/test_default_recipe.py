@@ -97,6 +97,26 @@ def test_files_of_several_splits(data: Path) -> None:
     assert made["tasks"]["sort"]["data"]["files"] == {"train": "../my data/a.csv", "validation": "../b.csv"}  # type: ignore[index]
 
 
+def test_weights_that_the_document_calls_fresh_are_no_trained_ones(
+    data: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = Path("points.yaml").read_text()
+    head = "head: {uses: core.linear, with: {input_dim: 2, output_dim: 2}"
+    assert head in text
+    Path("points.yaml").write_text(text.replace(head, f"{head}, weights: fresh"))
+    options = ["--data", "my data/a.csv", "--map", "truth=color"]
+    assert written(*options)["learning_rate"] == 0.001
+    capsys.readouterr()
+    Path("training/points.yaml").unlink()
+    assert main(["train", "points.yaml", *options, "--epochs", "1", "--out", "out"]) == 0
+    assert "learning rate 0.001 (what learns begins with fresh weights)" in capsys.readouterr().err
+    assert (
+        main(["train", "points.yaml", *options, "--epochs", "1", "--learning-rate", "0.5", "--out", "own"])
+        == 0
+    )
+    assert "learning rate 0.5, warm-up" in capsys.readouterr().err
+
+
 def test_trained_weights_are_tuned_slowly_and_what_begins_fresh_is_not(folder: Path) -> None:
     text = Path("points.yaml").read_text()
     text = text.replace(

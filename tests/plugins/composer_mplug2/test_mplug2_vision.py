@@ -6,8 +6,10 @@ from typing import Any
 
 import pytest
 import torch
+from composer_mplug2.configs import VisionConfig
 from composer_mplug2.local_temporal import LocalTemporal
 from composer_mplug2.stems import PatchStem
+from composer_mplug2.vision_encoder import build_vision_encoder
 from torch.utils._python_dispatch import TorchDispatchMode
 
 NORM_EPS = 1e-5
@@ -44,6 +46,16 @@ def test_without_local_temporal_modules_it_is_the_recorded_picture_encoder(golde
     close(vision(pixels=case.inputs["image"]).values, case.outputs["image2d.out"])
     # ... whose projection, which no task uses, is still what the layout says it is
     assert not any("temporal" in name for name, _ in vision.named_parameters())
+
+
+def test_without_blocks_the_patches_keep_their_places() -> None:
+    """A stack that comes after them may be all that there is."""
+    vision = build_vision_encoder(VisionConfig(image_size=8, patch_size=4, width=8, heads=2, layers=0))
+    pixels = torch.randn(2, 3, 1, 8, 8)
+    patches = vision.stem(pixels)[:, 0]
+    placed = torch.cat((vision.class_embedding.expand(2, 1, -1), patches), dim=1) + vision.positions
+    expected = vision.norm_after(vision.norm_before(placed))
+    torch.testing.assert_close(vision(pixels=pixels).values, expected)
 
 
 @pytest.mark.parametrize("kind", ["videoqa", "imageqa", "videocaption", "imagecaption"])

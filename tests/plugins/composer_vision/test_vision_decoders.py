@@ -257,3 +257,50 @@ assert not {"PIL", "av"} & sys.modules.keys()
         check=False,
     )
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+def test_many_files_come_back_in_their_order(tmp_path: Path) -> None:
+    """More than are asked for at once, as paths and as bytes, small ones and ones that no pipe holds."""
+    paths = [picture(tmp_path, f"{level}.png", level) for level in range(60)]
+    noise = np.random.default_rng(0).integers(0, 256, (300, 300, 3), dtype=np.uint8)
+    Image.fromarray(noise).save(tmp_path / "large.png")
+    large = (tmp_path / "large.png").read_bytes()
+    mixed = [each for path in paths for each in (path, path.read_bytes(), large)]
+    found = ImageProcessor(ImageConfig(size=200)).encode(mixed)["frames"]
+    assert found[0::3, 0, 0, 0, 0].tolist() == found[1::3, 0, 0, 0, 0].tolist() == list(range(60))
+    assert (found[2::3] == found[2]).all()
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("a-crash.png", "the decoder crashed on it"),
+        ("a-hang.png", "takes more than 1 seconds to decode"),
+        ("a-text.png", "is not a picture that can be read"),
+    ],
+)
+def test_the_one_of_many_that_cannot_be_decoded_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, said: str
+) -> None:
+    """Those after it were asked for already, and are taken for no answer to what is asked next."""
+    paths = [picture(tmp_path, f"{level}.png", level) for level in range(30)]
+    frames(paths[0])
+    bad = picture(tmp_path, name)
+    if "text" in name:
+        bad.write_text("no picture")
+    monkeypatch.setenv(decoders.SECONDS, "1" if "hang" in name else "30")
+    with pytest.raises(InputError, match=said) as caught:
+        PROCESSOR.encode([*paths[:7], bad, *paths[7:]])
+    assert str(caught.value).startswith(f"picture 8 of the batch: picture {bad} ")
+    assert PROCESSOR.encode(paths)["frames"][:, 0, 0, 0, 0].tolist() == list(range(30))
+
+
+def test_each_of_many_has_its_own_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    slow = decoders.START.replace(
+        "right = reading.read", "right = lambda *given: time.sleep(0.3) or first(*given)"
+    )
+    monkeypatch.setattr(decoders, "START", slow.replace("def read(", "first = reading.read\ndef read("))
+    paths = [picture(tmp_path, f"{level}.png", level) for level in range(6)]
+    frames(paths[0])
+    monkeypatch.setenv(decoders.SECONDS, "1.5")
+    assert PROCESSOR.encode(paths)["frames"][:, 0, 0, 0, 0].tolist() == list(range(6))

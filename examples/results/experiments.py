@@ -1,0 +1,137 @@
+"""What is trained, and what it is compared with: data for `make.py`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from baselines import box_constant, captions_by_chance, captions_by_rules, fashion_pixels, movies_words
+
+__all__ = ["EXPERIMENTS", "FAMILIES", "Arm", "Experiment", "Family"]
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """One run, scored on a test split, and what it is compared with."""
+
+    name: str
+    title: str
+    text: str
+    train: str
+    evaluate: str
+    metrics: Mapping[str, str]
+    """Metric of the report → what the page calls it."""
+    baselines: Mapping[str, Callable[[Path], Sequence[float]]]
+    """What a baseline is → its scores on the same split, one for each metric, of the folder of data."""
+
+
+@dataclass(frozen=True)
+class Arm:
+    """One way to train, by one run or by several that belong together."""
+
+    label: str
+    parts: Sequence[str]
+    """What follows `composer train` in each of its runs."""
+    unused: Sequence[str] = ()
+    """First words of the names of weights that no task calls: they are not counted."""
+
+
+@dataclass(frozen=True)
+class Family:
+    """Ways to train the same tasks, each with several seeds."""
+
+    name: str
+    title: str
+    text: str
+    options: str
+    """What follows each part on its command line."""
+    scores: Mapping[str, tuple[str, str]]
+    """Title of a column → task and score in the record of a run."""
+    arms: Sequence[Arm]
+    seeds: Sequence[int] = field(default=(0, 1, 2))
+
+
+EXPERIMENTS: Sequence[Experiment] = (
+    Experiment(
+        "movies",
+        "Text: sentences about films",
+        "Whether 20 people found a sentence kind or unkind on average (Hutto and Gilbert, 2014). The encoder begins "
+        "with the weights of all-MiniLM-L6-v2 and learns with a fresh head.",
+        "composer train movies.yaml --data train=data/movies-train.jsonl --data test=data/movies-test.jsonl "
+        "--epochs 2 --batch-size 32 --learning-rate 5e-5 --out runs/movies",
+        "composer evaluate movies.yaml --weights runs/movies.safetensors --data data/movies-test.jsonl "
+        "--out runs/movies-scores",
+        {"exact_match": "right on the test split"},
+        {"words and pairs of words (TF-IDF) with a logistic regression": movies_words},
+    ),
+    Experiment(
+        "fashion",
+        "Pictures: clothes",
+        "Fashion-MNIST (Xiao, Rasul and Vollgraf, 2017) with its official splits, a tenth of the training pictures "
+        "held out for validation. A residual network of 0.4 million parameters begins fresh and sees the pictures as "
+        "they are, 28 by 28 pixels.",
+        "composer train fashion.yaml --data train=data/fashion/train --validation-share 0.1 --epochs 3 "
+        "--batch-size 128 --learning-rate 3e-3 --out runs/fashion",
+        "composer evaluate fashion.yaml --weights runs/fashion.safetensors --data data/fashion/test "
+        "--out runs/fashion-scores",
+        {"accuracy": "right on the test split"},
+        {"pixels with a logistic regression, trained on 10,000": fashion_pixels},
+    ),
+    Experiment(
+        "boxes",
+        "Grounding: where a shape is",
+        "Pictures of two shapes, drawn, and the name of one of them (`the blue circle`). The decoder tells its box as "
+        "four coordinates. The published loss weighs every coordinate by how far off the box is; alone it taught fresh "
+        "weights nothing here (0.036 of the validation split after 500 steps), so that the plain loss of the same "
+        "tokens is added.",
+        "composer train boxes.yaml --recipe training/boxes.yaml --out runs/boxes",
+        "composer evaluate boxes.yaml --weights runs/boxes.safetensors --data data/boxes/test.jsonl "
+        "--out runs/boxes-scores",
+        {"found": "overlap (IoU) of 0.5 or more"},
+        {"the best constant box of the training split": box_constant},
+    ),
+    Experiment(
+        "seek",
+        "Retrieval: pictures and captions",
+        "Pictures of easy-VQA and captions that follow from their answers (`a blue circle`). Two towers learn by "
+        "contrast and by matching with hard negatives; the candidates are all of the test split, and those with one "
+        "caption belong together.",
+        "composer train seek.yaml --recipe training/seek.yaml --out runs/seek",
+        "composer evaluate seek.yaml --weights runs/seek.safetensors --data data/captions/test.jsonl "
+        "--out runs/seek-scores",
+        {
+            f"{way}, recall@{k}": f"{way}, recall@{k}"
+            for way in ("picture to caption", "caption to picture")
+            for k in (1, 5)
+        },
+        {
+            "rules: the nearest known colour, and the shape by how much of its box it fills": captions_by_rules,
+            "chance": captions_by_chance,
+        },
+    ),
+)
+
+FAMILIES: Sequence[Family] = (
+    Family(
+        "sharing",
+        "What sharing is worth",
+        "mPLUG-2 claims that universal layers which all modalities share help them to work together, and that modules "
+        "of their own keep them from disturbing each other. Here that is tried with 300 pictures of easy-VQA, their "
+        "questions and their captions, by documents that differ in what is shared; every run makes the same steps on "
+        "each task. `small-own.yaml` gives text universal layers of its own, `small-single.yaml` sends patches and "
+        "words through one stack.",
+        "--recipe training/small.yaml",
+        {"questions right": ("answer", "right"), "captions right": ("caption", "right")},
+        (
+            Arm("both tasks, shared universal layers", ("small.yaml",)),
+            Arm("both tasks, universal layers of their own", ("small-own.yaml",)),
+            Arm("both tasks, one single stack", ("small-single.yaml",), ("cross_attention", "latents")),
+            Arm("a model for each task, each as large", ("small.yaml:answer", "small.yaml:caption")),
+            Arm(
+                "a model for each task, as large together",
+                ("small.yaml:answer --set hidden=44", "small.yaml:caption --set hidden=44"),
+            ),
+        ),
+    ),
+)
