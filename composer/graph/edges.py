@@ -30,15 +30,14 @@ from composer.graph.fitting import (
     local_type,
     renamed_dim,
 )
-from composer.graph.owners import bounds_as_ports, owner_of
 from composer.graph.solver import Refused, Solver
-from composer.graph.vocabularies import Carried, Vocabularies
+from composer.graph.vocabularies import Carried, Vocabularies, entries_port
 from composer.language import Resolved
 from composer.plugin import Config, Modality, Registry
-from composer.plugin.answers import as_ports, as_ranges
+from composer.plugin.answers import as_ports, as_ranges, as_signature
 from composer.plugin.asking import ask
 from composer.problems import Findings, Place, Problem, YamlPath
-from composer.types import Dim, Port, PortType, Several, Symbol, parse_dim
+from composer.types import Dim, Port, PortType, Several, Signature, Symbol, parse_dim
 
 if TYPE_CHECKING:
     from composer.graph.unfit_edges import UnfitEdges
@@ -98,7 +97,7 @@ class EdgeChecker:
             item.config,
             lambda config: (
                 self._ports_of(item, ask(modality.ports, config, what=modality.title, accept=as_ports))
-                | bounds_as_ports(ranges(config))
+                | _bounds(ranges(config))
             ),
             item.path,
         )
@@ -198,7 +197,7 @@ class EdgeChecker:
         """Unify every wired input of a node, then give its outputs their types."""
         signature = callee.signature
         fixed = lasting_symbols(signature, callee.module.name)
-        self.owners[name] = owner_of(callee)
+        self.owners[name] = self._owner(callee)
         if signature.ranges:
             self._take_ranges(callee, name, fixed, path)
         if isinstance(callee, Read):
@@ -354,6 +353,30 @@ class EdgeChecker:
         """Types with everything that later edges taught about their symbols."""
         return {endpoint: self.normal(port) for endpoint, port in types.items()}
 
+    def _owner(self, callee: Callee) -> Owner:
+        module = callee.module
+        if isinstance(callee, Generate):
+            function = callee.decoding.generation.signature
+        else:
+            function = module.type.methods[callee.method].signature
+        options = (callee.options,) if callee.options is not None else ()
+
+        def ports(config: object) -> dict[str, PortType]:
+            accept = as_signature(config)
+            signature = ask(function, config, *options, what=module.type.title, accept=accept)
+            found = {name: port.type for name, port in signature.outputs.items()}
+            found |= {f">{name}": port.type for name, port in signature.inputs.items()}
+            return found | _bounds(signature.ranges) | _known(signature)
+
+        return Owner(
+            _title(callee),
+            module.config,
+            ports,
+            module.path,
+            module.name,
+            callee.method if callee.options is None else "",
+        )
+
     def normal(self, port: PortType) -> PortType:
         """A type with everything that edges taught about its symbols so far."""
         if not any(d.terms for d in port.dims):
@@ -413,3 +436,23 @@ class EdgeChecker:
                     place = self.document.tree.place(edge.reference)
                     self.first_calls.setdefault(want.symbols[0], (place, ".".join(edge.source)))
         return Unfit(edge, tuple(indices), refused=refused) if indices else None
+
+
+def _title(callee: Callee) -> str:
+    """What messages call the owner of a config that a node reads."""
+    if isinstance(callee, Read):
+        return f"node {callee.module.name}"
+    return callee.module.type.id if isinstance(callee, InPlace) else callee.module.name
+
+
+def _bounds(ranges: Mapping[str, tuple[int, int]]) -> dict[str, PortType]:
+    """Ranges as ports of an `Owner`, so that the config field behind one can be asked for."""
+    return {range_port(symbol): PortType("scalar", tuple(map(Dim, ends))) for symbol, ends in ranges.items()}
+
+
+def _known(signature: Signature) -> dict[str, PortType]:
+    return {
+        entries_port(port): PortType("labels", (Dim(entries),))
+        for port, entries in signature.vocabulary.items()
+        if isinstance(entries, int)
+    }

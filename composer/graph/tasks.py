@@ -22,11 +22,12 @@ from composer.graph.checked import (
 from composer.graph.edges import EdgeChecker
 from composer.graph.node_inputs import NodeInputs
 from composer.graph.references import References, written_references
-from composer.graph.task_inputs import checked_input
 from composer.graph.wires import Wire, Wires
 from composer.language import InputShape, NodeShape, TaskShape, role_of
+from composer.plugin import Config, Modality
+from composer.plugin.answers import as_ports, as_ranges, as_vocabularies
 from composer.problems import Findings, Problem, Scope, YamlPath
-from composer.types import Port
+from composer.types import Port, PortType
 
 if TYPE_CHECKING:
     from composer.graph.expanding import Expansion
@@ -238,11 +239,8 @@ class TaskChecker:
         for name, item in inputs.items():
             where = (*path, "inputs", name)
             self.names.setdefault(name, where)  # a name that is taken twice means neither
-            found = checked_input(self, name, item, where, training=training)
-            if found is None:
+            if not self._declare_input(name, item, where, training):
                 self.findings.silence(where)
-            else:
-                self.inputs[name], self.outputs[name] = found, tuple(found.ports)
         for name, node in nodes.items():
             where = (*path, "nodes", name)
             self.names.setdefault(name, where)
@@ -254,6 +252,61 @@ class TaskChecker:
                 self.resolved[name] = callee
                 ports = callee.body if isinstance(callee, UsedPiece) else callee.signature
                 self.outputs[name] = tuple(ports.outputs)
+
+    def _declare_input(self, name: str, item: InputShape, path: YamlPath, training: bool) -> bool:
+        """Add an input with its ports; False after reporting, or silently where it has a problem already."""
+        modality = self.callees.find(
+            self.callees.registry.modalities, item.modality, (*path, "modality"), "C205", "modality"
+        )
+        if modality is None or self.findings.touches(path):
+            return False
+        owner, title = f"modality {modality.id}", modality.title
+        config = self.callees.modality_config(item, modality, path)
+        if config is None:
+            return False
+        at = (*path, "modality")
+        ports = self.callees.asked(modality.ports, (config,), at, f"`ports` of {title}", as_ports, owner)
+        if ports is None or not all(self.edges.known_kind(port, path) for port in ports.values()):
+            return False
+        host: dict[str, PortType] | None = ports
+        if modality.host is not None:
+            host = self.callees.asked(modality.host, (config,), at, f"`host` of {title}", as_ports, owner)
+        if host is None or not all(self.edges.known_kind(port, path) for port in host.values()):
+            return False
+        several = None
+        if item.optional or item.repeated is not None:
+            from composer.graph.repetition import repetition
+
+            document, kinds = self.callees.document, self.callees.registry.kinds
+            found = repetition(item, path, (ports, host), modality, document, kinds)
+            if isinstance(found, Problem):
+                self.findings.add(found)
+                return False
+            several, ports, host = found, found.ports(ports, kinds), found.ports(host, kinds)
+        asked = ((modality.ranges, "ranges", as_ranges), (modality.vocabulary, "vocabulary", as_vocabularies))
+        for function, what, accept in asked:
+            about = f"`{what}` of {title}"
+            if (
+                function is not None
+                and self.callees.asked(function, (config,), at, about, accept, owner) is None
+            ):
+                return False
+        default = self._default(item, modality, config, path)
+        if item.default is not None and default is None:
+            return False
+        self.inputs[name] = CheckedInput(
+            name, modality, config, ports, host, path, training, several, default, item.for_ or ""
+        )
+        self.outputs[name] = tuple(ports)
+        return True
+
+    def _default(self, item: InputShape, modality: Modality, config: Config, path: YamlPath) -> object:
+        """What stands for an input that a sample comes without; None for nothing, or after reporting."""
+        if item.default is None and modality.default is None:
+            return None
+        from composer.graph.input_defaults import default_of
+
+        return default_of(self.callees, item, modality, config, path)
 
     def _wire(self) -> Wires:
         """Every reference that names something."""
