@@ -105,8 +105,8 @@ LIBRARIES = {
     "yaml",
 }
 """What a document without a problem is checked with. networkx alone takes longer than all the rest of the check."""
-MOST_OWN_MODULES = {"plain": 80, "quickstart": 85, "mplug2": 85}
-"""Of three documents, of which the last two use pieces."""
+MOST_OWN_MODULES = {"plain": 80, "quickstart": 86, "mplug2": 88}
+"""Of three documents, of which the last two use pieces, and the last says how it is scored."""
 TELLING = {
     "composer.graph.aliases",
     "composer.graph.alternatives",

@@ -12,7 +12,7 @@ from typing import Any
 
 import composer_compile
 import pytest
-from composer_compile.artifact import container, manifest
+from composer_compile.artifact import container, manifest_file
 from composer_compile.artifact.container import open_container
 from composer_compile.artifact.summary import as_json, summary_lines
 from composer_compile.backends.export_loader import ExportLoader
@@ -45,8 +45,8 @@ def edited(data: dict[str, Any], path: tuple[Any, ...], value: Any) -> bytes:
         del at[path[-1]]
     else:
         at[path[-1]] = value
-    changed["digest"] = manifest._digest({key: item for key, item in changed.items() if key != "digest"})
-    return manifest._dumped(changed)
+    changed["digest"] = manifest_file._digest({key: item for key, item in changed.items() if key != "digest"})
+    return manifest_file._dumped(changed)
 
 
 @pytest.fixture
