@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from composer.cli.options import (
@@ -21,8 +22,13 @@ if TYPE_CHECKING:
 __all__ = ["answering_model"]
 
 
-def answering_model(args: argparse.Namespace, document: str, task: str | None) -> Answering:
-    """A compiled artifact where there is one at the path, otherwise the document's live model."""
+def answering_model(
+    args: argparse.Namespace, document: str, task: str | None, beside: Sequence[str] = ()
+) -> Answering:
+    """A compiled artifact where there is one at the path, otherwise the document's live model.
+
+    `beside` are tasks that are asked besides the one that is named.
+    """
     from composer_compile.artifact.container import is_artifact
 
     args.seed_used = False
@@ -38,7 +44,7 @@ def answering_model(args: argparse.Namespace, document: str, task: str | None) -
             settings=settings_of(args),
             device=args.device,
             dtype=args.dtype,
-            tasks=None if task is None else [task],
+            tasks=None if task is None else [*dict.fromkeys([task, *beside])],
             fuse=getattr(args, "fuse", None),
             registry=report.registry,
         )

@@ -12,7 +12,7 @@ import argparse
 from typing import TYPE_CHECKING
 
 from composer.cli.answering_model import answering_model
-from composer.cli.evaluate_options import add_data, add_kept, add_scores, metric_of
+from composer.cli.evaluate_options import add_data, add_kept, add_scores, metric_of, reranking_of
 from composer.cli.evaluated_data import evaluated_data
 from composer.cli.options import (
     add_device,
@@ -80,7 +80,9 @@ def run(args: argparse.Namespace) -> int:
     use_threads(args)
     document, task = split_task(args.task)
     data = evaluated_data(args)
-    with answering_model(args, document, task) as model:
+    reranking = reranking_of(args.rerank)
+    beside = [] if reranking is None else [reranking.task]
+    with answering_model(args, document, task, beside) as model:
         name = model.only_task() if task is None else task
         report = _evaluated(args, model, name, data)
     found = None if not args.against else _against(args, [args.against[0], str(args.out)], data.registry)
@@ -170,6 +172,7 @@ def _how(args: argparse.Namespace, model: Answering, task: str, data: EvaluatedD
         draws=args.draws,
         resamples=args.resamples,
         worst=args.worst,
+        reranking=reranking_of(args.rerank),
     )
 
 

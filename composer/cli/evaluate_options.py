@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,9 +11,10 @@ from composer.cli.options import assignment, positive, whole
 from composer.cli.running_rows import add_reading
 
 if TYPE_CHECKING:
+    from composer.evaluation import Reranking
     from composer.evaluation.what_is_scored import AskedMetric
 
-__all__ = ["add_data", "add_kept", "add_scores", "metric_of"]
+__all__ = ["add_data", "add_kept", "add_scores", "metric_of", "reranking_of"]
 
 
 def add_data(parser: argparse.ArgumentParser) -> None:
@@ -80,6 +82,12 @@ def add_scores(parser: argparse.ArgumentParser) -> None:
         help="seed of what is drawn for intervals (default: 0)",
     )
     scores.add_argument(
+        "--rerank",
+        metavar="TASK[,OPTION=VALUE...]",
+        help="of retrieval: look at the best candidates of each query by another task of the document, and score the "
+        "recalls again; options: top (16), output, column (the last), add (false: the similarity is added)",
+    )
+    scores.add_argument(
         "--worst",
         type=whole,
         default=5,
@@ -119,15 +127,48 @@ def add_kept(parser: argparse.ArgumentParser) -> None:
 def metric_of(text: str) -> AskedMetric:
     """Read `NAME=METRIC,OPTION=VALUE`. Raises InputError for an option without a value."""
     from composer.evaluation.what_is_scored import AskedMetric
-    from composer.language.parameters import read_value
-    from composer.problems import InputError
 
     head, *options = text.split(",")
     name, equals, uses = head.partition("=")
+    return AskedMetric(
+        uses if equals else name, name if equals else "", _options_of("--metric", text, options)
+    )
+
+
+def reranking_of(text: str | None) -> Reranking | None:
+    """Read `TASK,OPTION=VALUE`. Raises InputError for an option that is none."""
+    from dataclasses import fields
+
+    from pydantic import TypeAdapter, ValidationError
+
+    from composer.evaluation import Reranking
+    from composer.problems import InputError
+    from composer.problems.suggest import unknown
+
+    if text is None:
+        return None
+    task, *options = text.split(",")
+    given = _options_of("--rerank", text, options)
+    known = [each.name for each in fields(Reranking) if each.name != "task"]
+    strange = [name for name in given if name not in known]
+    if strange:
+        raise unknown("option", strange, known, "--rerank")
+    try:
+        return TypeAdapter(Reranking).validate_python({"task": task, **given})
+    except ValidationError as error:
+        fault = error.errors(include_url=False)[0]
+        raise InputError(f"--rerank {text}: {'.'.join(map(str, fault['loc']))}: {fault['msg']}") from None
+
+
+def _options_of(flag: str, text: str, options: Sequence[str]) -> dict[str, object]:
+    """The options behind the first comma. Raises InputError for one without a value."""
+    from composer.language.parameters import read_value
+    from composer.problems import InputError
+
     config: dict[str, object] = {}
     for option in options:
         key, has_value, value = option.partition("=")
         if not has_value or not key:
-            raise InputError(f"--metric {text}: {option!r} is not of the form OPTION=VALUE")
+            raise InputError(f"{flag} {text}: {option!r} is not of the form OPTION=VALUE")
         config[key] = read_value(value)
-    return AskedMetric(uses if equals else name, name if equals else "", config)
+    return config

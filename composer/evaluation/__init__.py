@@ -3,6 +3,7 @@
 from composer.evaluation.comparing_runs import Compared, compare_evaluations
 from composer.evaluation.evaluation_report import EvaluationReport, StoredEvaluation, stored_evaluation
 from composer.evaluation.evaluation_run import Evaluating, evaluate_rows
+from composer.evaluation.reranking import Reranking
 from composer.evaluation.scoring import BoundMetric, Score, score_all
 
 __all__ = [
@@ -10,6 +11,7 @@ __all__ = [
     "Compared",
     "Evaluating",
     "EvaluationReport",
+    "Reranking",
     "Score",
     "StoredEvaluation",
     "compare_evaluations",

@@ -13,6 +13,7 @@ from typing import Any
 
 from composer.evaluation.evaluation_report import ANSWERS, PREDICTIONS, EvaluationReport
 from composer.evaluation.intervals import CONFIDENCE, RESAMPLES
+from composer.evaluation.reranking import Reranking, reranked_scores
 from composer.evaluation.scored_samples import (
     ScoredSample,
     pairs_of,
@@ -21,12 +22,13 @@ from composer.evaluation.scored_samples import (
     write_samples,
 )
 from composer.evaluation.scoring import Score, score_all
-from composer.execution import Answering
+from composer.execution import Answering, Model
 from composer.graph import CheckedEvaluation
 from composer.plugin import Registry
 from composer.problems import InputError
 from composer.rows import RowsSummary, run_rows
 from composer.rows.column_map import Columns
+from composer.rows.row_sources import opened
 from composer.rows.rows_run import Rows, Watching
 
 __all__ = ["WORST", "Evaluating", "evaluate_rows"]
@@ -56,6 +58,8 @@ class Evaluating:
     confidence: float = CONFIDENCE
     resamples: int = RESAMPLES
     worst: int = WORST
+    reranking: Reranking | None = None
+    """A closer look at the best candidates of retrieval, by another task of a live document."""
 
 
 def evaluate_rows(
@@ -87,12 +91,42 @@ def evaluate_rows(
         summary = _answered(model, task, rows, evaluation, folder, column, how, watching)
         samples = list(read_answers(folder / ANSWERS, evaluation.outputs, column))
         report = _scored(model, task, evaluation, registry, samples, summary, how)
+        if how.reranking is not None:
+            looked = _reranked(model, task, rows, report, how.reranking, folder, how, watching)
+            report = replace(report, scores=[*report.scores, *looked])
         report = replace(report, seconds=time.monotonic() - began, out=None if out is None else folder)
         if out is not None:
             kinds = model.ports(task).outputs
             every = sorted((*report.samples, *report.failed), key=lambda each: each.row)
             report.write(folder, how.worst, write_samples(folder / PREDICTIONS, every), kinds)
     return report
+
+
+def _reranked(
+    model: Answering,
+    task: str,
+    rows: Rows,
+    report: EvaluationReport,
+    reranking: Reranking,
+    folder: Path,
+    how: Evaluating,
+    watching: Watching | None,
+) -> list[Score]:
+    """The scores after a closer look. Raises InputError for an artifact: it does not say what an output is made of."""
+    if not isinstance(model, Model):
+        raise InputError(
+            "a closer look needs the document: an artifact does not say what an output is made of"
+        )
+    source = opened(rows)
+    reading = {
+        "constants": how.constants, "batch_size": how.batch_size, "workers": how.workers,
+        "media_root": how.media_root, "overwrite": how.overwrite, "resume": how.resume, "retry": how.retry,
+    }  # fmt: skip
+    drawn = {"seed": how.draws, "confidence": how.confidence, "resamples": how.resamples}
+    return reranked_scores(
+        model, task, source, report.samples, report.evaluation, reranking, folder,
+        columns=how.columns or {}, reading=reading, watching=watching, drawn=drawn,
+    )  # fmt: skip
 
 
 def _made(folder: Path, *, overwrite: bool) -> Path:

@@ -93,7 +93,7 @@ def test_options_that_do_not_go_together_are_wrong_usage(
         (f"{RUN} --reference truth --metric core.f1,average", "'average' is not of the form OPTION=VALUE"),
         (f"{RUN} --reference truth --metric core.f1,average=mean", "metric `core.f1` refuses `average`"),
         (f"{RUN} --reference truth --metric core.vqa", "there is no metric `core.vqa`"),
-        (f"{RUN} --reference truth --split test", "--split belongs to a dataset or a folder with splits"),
+        (f"{RUN} --reference truth --split test", "by --split-by COLUMN"),
         ("evaluate sorting.yaml:srt --data rows.jsonl", "no task `srt`"),
         ("evaluate sorting.yaml --data rows.json --reference truth", "registered datasets: "),
         ("evaluate sorting.yaml --data easy-vqa.questions --with pictres=3", "refuses `pictres`"),
