@@ -7,6 +7,7 @@ from typing import Any
 
 from composer.evaluation.evaluation_report import EvaluationReport
 from composer.evaluation.scored_samples import ScoredSample
+from composer.evaluation.scoring import Score
 
 __all__ = ["score_rows", "summary_line", "worst_lines"]
 
@@ -32,12 +33,14 @@ def score_rows(report: EvaluationReport) -> list[tuple[str, ...]]:
     for score in report.scores:
         has = score.low is not None and score.high is not None
         interval = f"{score.low:.4f} to {score.high:.4f}" if has else "none"
-        rows.append((score.name, f"{score.value:.4f}", interval, score.method, _metric(report, score.name)))
+        rows.append((score.name, f"{score.value:.4f}", interval, score.method, _metric(report, score)))
     return rows
 
 
-def _metric(report: EvaluationReport, name: str) -> str:
-    each = report.evaluation.metrics[name]
+def _metric(report: EvaluationReport, score: Score) -> str:
+    each = report.evaluation.metrics.get(score.name)
+    if each is None:  # the same metric after a closer look
+        return score.metric
     given = each.config.model_dump(mode="json", fallback=str, exclude_unset=True)
     config = ", ".join(f"{key}: {value}" for key, value in given.items())
     lower = "" if each.metric.higher_is_better else ", lower is better"

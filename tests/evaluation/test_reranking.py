@@ -139,3 +139,19 @@ def test_what_cannot_be_looked_at_is_told(model: Model, rows: Path) -> None:
         scored(model, rows, Reranking("match", output="verdict"))
     with pytest.raises(InputError, match="has no number 5 for a pair"):
         scored(model, rows, Reranking("match", top=2, column=5))
+
+
+def test_the_command_shows_the_scores(rows: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    from composer.cli import main
+
+    path = tmp_path / "pairs.yaml"
+    path.write_text(DOCUMENT)
+    words = ["evaluate", f"{path}:find", "--weights", "initial", "--data", str(rows), "--rerank"]
+    assert main([*words, "match,top=2"]) == 0
+    assert "to pictures reranked" in capsys.readouterr().out
+    for wrong, said in (
+        ("match,topp=2", "did you mean `top`?"),
+        ("match,top=0", "top: Input should be greater"),
+    ):
+        assert main([*words, wrong]) == 1
+        assert said in capsys.readouterr().err
