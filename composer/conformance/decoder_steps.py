@@ -6,7 +6,7 @@ All of it is held by one script of tokens, decoded in several ways that must fin
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -20,7 +20,7 @@ from composer.conformance.sample_rows import batch_units, select_rows
 from composer.conformance.symbol_sizes import symbols_of
 from composer.execution.slot_values import PortValues, rows_in
 from composer.plugin.asking import fault_of
-from composer.plugin.contracts import Cache, Decoder
+from composer.plugin.contracts import Cache, Decoder, GrowableNote
 from composer.plugin.implementations import as_cache, begin, decoder_of
 
 __all__ = ["BEAMS", "Script", "check_decoding"]
@@ -47,6 +47,8 @@ class Script:
     case: MethodCase
     decoder: Decoder
     prompt: tuple[str, ...]
+    may_grow: bool = False
+    """Whether a cache that can grow does, as in a live answer."""
 
     @staticmethod
     def of(case: MethodCase) -> Script:
@@ -64,12 +66,26 @@ class Script:
     ) -> tuple[Tensor | None, Cache]:
         """The scores that a prompt gives, and a cache that a search can use."""
         what = self.case.build.entry.title
-        first, cache = begin(self.decoder, ports, self.prompt, beams=beams, max_tokens=max_tokens, what=what)
+        first, cache = begin(
+            self.decoder,
+            ports,
+            self.prompt,
+            beams=beams,
+            max_tokens=max_tokens,
+            what=what,
+            may_grow=self.may_grow,
+        )
         rows = rows_in(ports, self.case.signature.inputs, self.case.kinds)
         if first is not None:
             hold_logits(first, (rows, beams), "prefill")
         hold_cache(cache, "prefill" if self.prompt else "start")
         return first, cache
+
+    def can_grow(self, ports: PortValues) -> bool:
+        """Whether it offers a cache that grows."""
+        memory = {port: value for port, value in ports.items() if port not in self.prompt}
+        note = self.decoder.start(**memory, beams=BEAMS, max_tokens=MAX_TOKENS)
+        return bool(self.prompt) and isinstance(note, GrowableNote)
 
     def step(self, ids: Tensor, cache: Cache) -> tuple[Tensor, Cache]:
         """One step, whose answer is what the contract says."""
@@ -142,12 +158,21 @@ def check_decoding(script: Script, sizes: Mapping[str, int]) -> int:
     _check_samples(script, ports, sizes, tokens, whole)
     _check_beams(script, ports, tokens, whole)
     _check_memory(script, sizes, tokens)
+    _check_cache(script, ports, tokens)
+    if script.can_grow(ports):
+        growing = replace(script, may_grow=True)
+        script.hold_same(growing.decode(ports, tokens), whole, "with a cache that grows, scores are others")
+        _check_cache(growing, ports, tokens)
+    return vocabulary
+
+
+def _check_cache(script: Script, ports: PortValues, tokens: Sequence[Tensor]) -> None:
+    """`select` and `reorder`, before the first token and after some."""
     fresh = script.begin(ports, beams=BEAMS)[1]  # a search may reorder and select before its first token, too
     before = script.decode(ports, tokens[:-1]).cache  # it has room for one more token
     for cache, ids in ((fresh, tokens[0]), (before, tokens[-1])):
         _check_select(script, cache, ids)
-        _check_reorder(script, cache, batch)
-    return vocabulary
+        _check_reorder(script, cache, len(ids))
 
 
 def _tokens(batch: int, vocabulary: int, count: int) -> Iterator[Tensor]:

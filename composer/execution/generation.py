@@ -254,6 +254,7 @@ class Generator:
             beams=self.search.beams,
             max_tokens=self.framing.max_tokens,
             what=self.step.node.module.type.title,
+            may_grow=_first_tensor(memory).device.type != "cuda",  # where steps are captured in fixed places
         )
         return first, cache, batch
 

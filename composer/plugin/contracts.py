@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, Union
+from typing import TYPE_CHECKING, Any, Protocol, Union, runtime_checkable
 
 if TYPE_CHECKING:
     import torch
@@ -25,6 +25,7 @@ __all__ = [
     "Decoder",
     "DecoderStep",
     "Framing",
+    "GrowableNote",
     "Hypothesis",
     "MetricImplementation",
     "PrefillingDecoder",
@@ -107,8 +108,19 @@ class Decoder(Stepper, Protocol):
         """
 
 
+@runtime_checkable
+class GrowableNote(Protocol):
+    """A note of `start` whose cache can grow token by token."""
+
+    def growing(self) -> Any:
+        """The note with which `prefill` makes such a cache."""
+
+
 class PrefillingDecoder(Decoder, Protocol):
-    """A decoder whose `Generation` names a prompt. Its `start` may give a note: only `prefill` reads it."""
+    """A decoder whose `Generation` names a prompt. Its `start` may give a note: only `prefill` reads it.
+
+    A note that offers `growing()` is asked for that of a cache which grows, where nothing needs its shapes to stay.
+    """
 
     def prefill(self, *, cache: Any, **prompt: Any) -> tuple[Tensor, Cache]:
         """Run the whole prompt: logits[B, K, V] of the first token, and the cache with the prompt in it."""

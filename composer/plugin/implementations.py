@@ -19,6 +19,7 @@ from composer.plugin.contracts import (
     Decoder,
     DecoderStep,
     Framing,
+    GrowableNote,
     Hypothesis,
     PrefillingDecoder,
     Processor,
@@ -307,9 +308,11 @@ def begin(
     beams: int,
     max_tokens: int,
     what: str,
+    may_grow: bool = False,
 ) -> tuple[Tensor | None, Cache]:
     """Start a decoder on its memory and, where it has a prompt, run that: scores of the first token, and the cache.
 
+    `may_grow`: steps run as they are, and the cache may get other shapes with every token.
     `ports` are the values of the input ports, of which `prompt` go to `prefill`. There are no scores without a prompt.
     Raises PluginError where the decoder does not give what the contract says.
     """
@@ -318,7 +321,8 @@ def begin(
     if not prompt:
         return None, cache
     given = {port: value for port, value in ports.items() if port in prompt}
-    answer: object = as_prefilling_decoder(decoder).prefill(**given, cache=cache)
+    note = cache.growing() if may_grow and isinstance(cache, GrowableNote) else cache
+    answer: object = as_prefilling_decoder(decoder).prefill(**given, cache=note)
     if not isinstance(answer, tuple) or len(answer) != 2 or getattr(answer[0], "ndim", 0) != 3:
         raise PluginError(f"`prefill` of {what}", "does not give (logits[B, K, V], cache)")
     logits, cache = answer

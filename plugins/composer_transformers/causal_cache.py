@@ -7,7 +7,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-__all__ = ["CausalCache", "Room"]
+__all__ = ["CausalCache", "GrowingCache", "Room"]
 
 
 class Room(NamedTuple):
@@ -15,11 +15,17 @@ class Room(NamedTuple):
 
     beams: int
     max_tokens: int
+    grows: bool = False
+    """Whether the cache has room for the tokens that are there alone, and not for all."""
+
+    def growing(self) -> Room:
+        """The note for a search whose steps run as they are, so that shapes may change from token to token."""
+        return Room(self.beams, self.max_tokens, grows=True)
 
 
 class CausalCache(NamedTuple):
     """A value: no method changes it. New ones are made by the constructor, since torch.compile of torch 2.11 makes
-    empty tuples of `_replace`."""
+    empty tuples of `_replace`. Its shapes stay, so a step can be compiled or captured."""
 
     prompt: Tensor
     """Keys and values of the prompt, once for each sample: [layers, 2, B, groups, P, d]."""
@@ -40,14 +46,27 @@ class CausalCache(NamedTuple):
         """Beam k of sample b goes on from beam parents[b, k] (parents[B, K] int64)."""
         samples = torch.arange(parents.shape[0], device=parents.device).unsqueeze(1)
         past = self.past[:, :, samples, parents]
-        return CausalCache(self.prompt, self.seen, past, self.positions, self.length)
+        return type(self)(self.prompt, self.seen, past, self.positions, self.length)
 
     def select(self, rows: Tensor) -> CausalCache:
         """Keep the samples `rows`[R] (int64) alone, in that order."""
-        return CausalCache(
+        return type(self)(
             self.prompt.index_select(2, rows),
             self.seen.index_select(0, rows),
             self.past.index_select(2, rows),
             self.positions.index_select(0, rows),
             self.length,
         )
+
+    def after(self, token: Tensor) -> CausalCache:
+        """The cache with the keys and values of one more token, [layers, 2, B, K, groups, d], in the next free place."""
+        past = self.past.index_copy(5, self.length, token.unsqueeze(5))
+        return CausalCache(self.prompt, self.seen, past, self.positions + 1, self.length + 1)
+
+
+class GrowingCache(CausalCache):
+    """The same with room for the tokens that are there and no more: a step neither reads nor copies empty places."""
+
+    def after(self, token: Tensor) -> GrowingCache:
+        past = torch.cat((self.past, token.unsqueeze(5)), 5)
+        return GrowingCache(self.prompt, self.seen, past, self.positions + 1, self.length + 1)

@@ -16,7 +16,7 @@ from composer_transformers.causal_attention import (
     WholeText,
     register_attention,
 )
-from composer_transformers.causal_cache import CausalCache, Room
+from composer_transformers.causal_cache import CausalCache, GrowingCache, Room
 from composer_transformers.causal_config import CausalConfig
 from composer_transformers.library_model import library_model
 
@@ -107,10 +107,11 @@ class CausalLM(nn.Module):
         assert whole.kept is not None
         kept = torch.stack(whole.kept)  # [layers, 2, B, groups, P, d]
         layers, _, batch, groups, _, dim = kept.shape
-        past = kept.new_zeros(layers, 2, batch, cache.beams, groups, cache.max_tokens, dim)
+        made, room = (GrowingCache, 0) if cache.grows else (CausalCache, cache.max_tokens)
+        past = kept.new_zeros(layers, 2, batch, cache.beams, groups, room, dim)
         length = torch.zeros(1, dtype=torch.int64, device=values.device)
         count = (seen > 0).sum(1)
-        return logits.unsqueeze(1).expand(-1, cache.beams, -1), CausalCache(kept, seen, past, count, length)
+        return logits.unsqueeze(1).expand(-1, cache.beams, -1), made(kept, seen, past, count, length)
 
     def step(self, ids: Tensor, cache: CausalCache) -> tuple[Tensor, CausalCache]:
         """ids[B, K], the last token of every beam → logits[B, K, V] of the next, and the cache with this one in it."""
@@ -119,10 +120,7 @@ class CausalLM(nn.Module):
         )
         positions = cache.positions.unsqueeze(1).expand(-1, ids.shape[1])
         hidden = self._run(self._words()(ids), positions, attending)
-        written = torch.stack(attending.kept).unsqueeze(5)  # [layers, 2, B, K, groups, 1, d]
-        past = cache.past.index_copy(5, cache.length, written)
-        after = CausalCache(cache.prompt, cache.seen, past, cache.positions + 1, cache.length + 1)
-        return self._head(hidden), after
+        return self._head(hidden), cache.after(torch.stack(attending.kept))  # [layers, 2, B, K, groups, d]
 
     def _run(self, values: Tensor, positions: Tensor, attending: Attending) -> Tensor:
         """values[B, L, D] through the layers; the beams of a step are its L."""

@@ -24,6 +24,12 @@ class Family:
     """The attribute that holds the trunk, with which the keys of a checkpoint begin."""
     learned_positions: bool = False
     """Whether there is a table of positions, beyond which the model cannot go."""
+    positions: str = "max_position_embeddings"
+    """The key of a config that says how many positions a text can have."""
+    inside: str = ""
+    """The model type of a larger model whose `text_config` is one of this family."""
+    hears: bool = False
+    """Whether its encoder reads the frames of a log-mel spectrogram, and not tokens."""
 
 
 def _rows(*families: Family) -> dict[str, Family]:
@@ -36,7 +42,9 @@ CAUSAL_FAMILIES = _rows(
     Family("qwen2", "qwen2", "Qwen2Config", "Qwen2Model", "Qwen2ForCausalLM"),
     Family("qwen3", "qwen3", "Qwen3Config", "Qwen3Model", "Qwen3ForCausalLM"),
     Family("mistral", "mistral", "MistralConfig", "MistralModel", "MistralForCausalLM"),
-    Family("gemma3", "gemma3_text", "Gemma3TextConfig", "Gemma3TextModel", "Gemma3ForCausalLM"),
+    Family(
+        "gemma3", "gemma3_text", "Gemma3TextConfig", "Gemma3TextModel", "Gemma3ForCausalLM", inside="gemma3"
+    ),
     Family("gpt2", "gpt2", "GPT2Config", "GPT2Model", "GPT2LMHeadModel", "transformer", True),
 )
 """Decoder-only models, by the name that documents write."""
@@ -45,6 +53,16 @@ SEQ2SEQ_FAMILIES = _rows(
     Family("t5", "t5", "T5Config", "T5Model", "T5ForConditionalGeneration"),
     Family("bart", "bart", "BartConfig", "BartModel", "BartForConditionalGeneration", learned_positions=True),
     Family("marian", "marian", "MarianConfig", "MarianModel", "MarianMTModel", learned_positions=True),
+    Family(
+        "whisper",
+        "whisper",
+        "WhisperConfig",
+        "WhisperModel",
+        "WhisperForConditionalGeneration",
+        learned_positions=True,
+        positions="max_target_positions",
+        hears=True,
+    ),
 )
 """Encoders with decoders."""
 

@@ -84,12 +84,21 @@ _BART = {
     "max_position_embeddings": 48,
 }
 
+_WHISPER = {
+    **_BART,
+    "bos_token_id": 1,
+    "num_mel_bins": 12,
+    "max_source_positions": 9,
+    "max_target_positions": 48,
+}
+del _WHISPER["max_position_embeddings"]
+
 SEQ2SEQ = ModuleType(
     "transformers.seq2seq",
     Seq2SeqConfig,
     {
         "forward": Method(
-            seq2seq.encode, attribute="encode", summary="The states of a text, as a decoder's memory."
+            seq2seq.encode, attribute="encode", summary="The states of a text, or of what is heard, as a decoder's memory."
         ),
         "teach": Method(
             seq2seq.teach,
@@ -98,7 +107,7 @@ SEQ2SEQ = ModuleType(
         ),
     },
     "composer_transformers.seq2seq_model:build_seq2seq",
-    "An encoder with a decoder that reads it: t5, bart, marian.",
+    "An encoder with a decoder that reads it: t5, bart, marian; whisper, which hears.",
     made_for=_made_for,
     layout=lambda config: "transformers-seq2seq",
     generation=Generation(seq2seq.generate, Seq2SeqConfig.vocabulary, own_start=True),
@@ -116,6 +125,7 @@ SEQ2SEQ = ModuleType(
         },
         {"family": "bart", "config": _BART},
         {"family": "marian", "config": _BART},
+        {"family": "whisper", "config": _WHISPER},
     ),
 )
 

@@ -43,6 +43,10 @@ class ModelFacts:
     key_value_heads: int
     is_tied: bool
     """Whether the word embeddings are the weight of the head, too."""
+    frames: int = 0
+    """Of a family that hears: how many frames of a spectrogram are read, always as many."""
+    bins: int = 0
+    """And how many numbers each of them has."""
 
 
 @lru_cache(maxsize=1)
@@ -79,13 +83,15 @@ def facts_of(
     return ModelFacts(
         width=width,
         vocabulary=values.size("vocab_size", "vocabulary"),
-        positions=values.size("max_position_embeddings", "positions", required=False)
-        if values.value("max_position_embeddings") is not None
+        positions=values.size(family.positions, "positions", required=False)
+        if values.value(family.positions) is not None
         else ENDLESS,
         layers=values.size("num_hidden_layers", "layers"),
         heads=heads,
         key_value_heads=groups,
         is_tied=bool(values.value("tie_word_embeddings")),
+        frames=2 * values.size("max_source_positions", "positions", required=False) if family.hears else 0,
+        bins=values.size("num_mel_bins", "width", required=False) if family.hears else 0,
     )
 
 

@@ -14,12 +14,12 @@ __all__ = ["Seq2SeqConfig"]
 
 
 class Seq2SeqConfig(CausalConfig):
-    """`with` of `transformers.seq2seq`: `family` (t5, bart, marian) and `config`, or `folder`, as of a causal_lm."""
+    """`with` of `transformers.seq2seq`: `family` (t5, bart, marian, whisper) and `config`, or `folder`, as of a causal_lm."""
 
     families: ClassVar[Mapping[str, Family]] = SEQ2SEQ_FAMILIES
     opening: ClassVar[tuple[str, ...]] = ("decoder_start", "pad")
     family: str | None = None
-    """A family of encoders with decoders: t5, bart, marian."""
+    """A family of encoders with decoders: t5, bart, marian; whisper hears."""
     config: dict[str, JsonValue] = Field(default_factory=dict)
     """With `family`: the sizes, by the names of transformers (`d_model`, `num_layers`, ...)."""
     start: int | None = Field(default=None, ge=0)

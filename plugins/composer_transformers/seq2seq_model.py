@@ -33,10 +33,12 @@ class _Family:
     """Of each layer of a decoder what makes keys and values of the memory, and its number of heads."""
     layers: Callable[[Any, Tensor, Seq2SeqCache, Writing], Tensor]
     """ids[B, K] through the layers of a decoder → [B, K, D]."""
+    head: str = "lm_head"
+    """The submodule that makes scores of states."""
 
 
 class Seq2Seq(nn.Module):
-    """tokens[B, N] → a memory, of which a decoder writes. Its parameters have the names of published checkpoints."""
+    """tokens[B, N], or frames of sound, → a memory, of which a decoder writes. Its parameters have the names of published checkpoints."""
 
     def __init__(self, *, whole: PreTrainedModel, family: _Family, start: int, positions: int) -> None:
         super().__init__()
@@ -51,8 +53,12 @@ class Seq2Seq(nn.Module):
             whole.config.d_model**-0.5 if getattr(whole.config, "scale_decoder_outputs", False) else 1.0
         )
 
-    def encode(self, *, tokens: Tokens) -> States:
-        """tokens[B, N] → states[B, N, D]."""
+    def encode(self, *, tokens: Tokens | None = None, mels: States | None = None) -> States:
+        """tokens[B, N] → states[B, N, D]; of a family that hears, mels[B, T, M] → states[B, T / 2, D]."""
+        if tokens is None:
+            assert mels is not None
+            found = self._inside().encoder(mels.values.transpose(1, 2), attending=ReadingText(None))
+            return States(found.last_hidden_state)
         found = self._inside().encoder(input_ids=tokens.ids, attending=ReadingText(tokens.mask))
         return States(found.last_hidden_state, tokens.mask)
 
@@ -102,7 +108,7 @@ class Seq2Seq(nn.Module):
         return self.get_submodule(self.family.inside)
 
     def _head(self, hidden: Tensor) -> Tensor:
-        head: nn.Linear = self.get_submodule("lm_head")  # type: ignore[assignment]
+        head: nn.Linear = self.get_submodule(self.family.head)  # type: ignore[assignment]
         logits: Tensor = head(hidden * self.scale if self.scale != 1.0 else hidden)
         bias = self._buffers.get("final_logits_bias")
         return logits if bias is None else logits + bias
@@ -159,6 +165,15 @@ def _bart_layers(decoder: Any, ids: Tensor, cache: Seq2SeqCache, writing: Writin
     return found
 
 
+def _whisper_layers(decoder: Any, ids: Tensor, cache: Seq2SeqCache, writing: Writing) -> Tensor:
+    hidden = decoder.embed_tokens(ids) + decoder.embed_positions(ids, position_ids=cache.length)
+    given = handed(cache.memory)
+    for layer in decoder.layers:
+        hidden = layer(hidden, encoder_hidden_states=hidden, past_key_values=given, attending=writing)
+    found: Tensor = decoder.layer_norm(hidden)
+    return found
+
+
 def _split(projected: Tensor, heads: int) -> Tensor:
     """[B, N, heads * d] → [B, heads, N, d]."""
     return projected.unflatten(-1, (heads, -1)).transpose(1, 2)
@@ -166,7 +181,8 @@ def _split(projected: Tensor, heads: int) -> Tensor:
 
 _T5 = _Family("", _t5_cross, _t5_layers)
 _BART = _Family("model", _bart_cross, _bart_layers)
-_FAMILIES = {"t5": _T5, "bart": _BART, "marian": _BART}
+_WHISPER = _Family("model", _bart_cross, _whisper_layers, "proj_out")
+_FAMILIES = {"t5": _T5, "bart": _BART, "marian": _BART, "whisper": _WHISPER}
 
 
 def build_seq2seq(config: Seq2SeqConfig) -> Seq2Seq:

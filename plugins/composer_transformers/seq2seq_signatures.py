@@ -12,6 +12,11 @@ __all__ = ["encode", "generate", "teach"]
 
 def encode(config: Seq2SeqConfig) -> Signature:
     facts = config.facts
+    if config.row.hears:
+        return Signature(
+            {"mels": f"states[B, {facts.frames}, {facts.bins}]"},
+            {"states": f"states:audio[B, {facts.frames // 2}, {facts.width}]"},
+        )
     return Signature(
         {"tokens": "tokens[B, N]"},
         {"states": f"states:text[B, N, {facts.width}]"},

@@ -87,6 +87,15 @@ SEQ2SEQ_CONFIGS: dict[str, dict[str, Any]] = {
     },
     "bart": {**BART, "decoder_start_token_id": END, "scale_embedding": True},
     "marian": {**BART, "decoder_start_token_id": PAD},
+    "whisper": {
+        **{name: value for name, value in BART.items() if name not in ("max_position_embeddings", "forced_eos_token_id")},
+        "decoder_start_token_id": START,
+        "num_mel_bins": 6,
+        "max_source_positions": 10,
+        "max_target_positions": 64,
+        "suppress_tokens": None,
+        "begin_suppress_tokens": None,
+    },
 }
 
 

@@ -91,6 +91,12 @@ def test_the_constraints_satisfy_the_declared_ranges() -> None:
         assert pinned[canonicalize_name(requirement.name)] in requirement.specifier, text
 
 
+def test_the_extra_of_real_weights_is_the_set_that_ci_installs() -> None:
+    lines = (ROOT / "examples" / "gallery" / "assets.txt").read_text(encoding="utf-8").splitlines()
+    held = {line.split(" --hash=")[0] for line in lines if line and not line.startswith("#")}
+    assert held == set(PROJECT["project"]["optional-dependencies"]["assets"])
+
+
 @pytest.mark.slow
 def test_one_installation_brings_everything_first_party(tmp_path: Path) -> None:
     """A wheel of what git tracks, in an environment of its own: every plugin is found there, loads, and is whole."""

@@ -13,6 +13,7 @@ from tiny_folders import CONFIGS, END, PAD, save_folder
 
 import composer
 from composer.execution import Model
+from composer.types import Tokens
 
 HEAD = """\
 composer: 1
@@ -110,6 +111,23 @@ def test_scores_are_the_same_wherever_padding_is(case: Case) -> None:
 def test_every_key_of_the_folder_is_loaded(case: Case) -> None:
     assert case.left.loading is not None
     assert not case.left.loading.initialised
+
+
+def test_a_cache_that_grows_gives_the_scores_of_one_with_fixed_room(case: Case) -> None:
+    model = case.left.modules["lm"]
+    tokens = Tokens(*ids_of(TEXTS).values())
+    parents = torch.tensor([[1, 0]] * len(TEXTS))
+    scores, sizes = [], []
+    with torch.no_grad():
+        for note in (model.start(beams=2, max_tokens=9), model.start(beams=2, max_tokens=9).growing()):
+            logits, cache = model.prefill(prompt=model.embed(tokens=tokens), cache=note)
+            scores.append([logits])
+            for ids in ([5, 40], [9, 17], [33, 8]):
+                logits, cache = model.step(torch.tensor([ids] * len(TEXTS)), cache.reorder(parents))
+                scores[-1].append(logits)
+            sizes.append(cache.past.shape[5])
+    torch.testing.assert_close(scores[1], scores[0], rtol=1e-4, atol=1e-4)
+    assert sizes == [9, 3]
 
 
 @pytest.mark.slow
