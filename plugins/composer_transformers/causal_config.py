@@ -17,6 +17,7 @@ from composer_transformers.model_folder import (
     generation_config_of,
     hold_family,
     hold_one_source,
+    text_config_of,
     tokenizer_in,
 )
 
@@ -64,7 +65,7 @@ class CausalConfig(Config):
         if value is None:
             return None
         folder = (folder_of(info) or Path()) / value
-        _family_of(folder, config_of(folder), cls.families)
+        _read(folder, cls.families)
         return str(folder.absolute())
 
     @field_validator("tokenizer")
@@ -91,14 +92,14 @@ class CausalConfig(Config):
     def row(self) -> Family:
         """The family."""
         if self.folder is not None:
-            return _family_of(Path(self.folder), config_of(Path(self.folder)), self.families)
+            return _read(Path(self.folder), self.families)[0]
         assert self.family is not None
         return self.families[self.family]
 
     @property
     def values(self) -> Mapping[str, JsonValue]:
         """What the library's config is made of."""
-        return self.config if self.folder is None else config_of(Path(self.folder))
+        return self.config if self.folder is None else _read(Path(self.folder), self.families)[1]
 
     @property
     def facts(self) -> ModelFacts:
@@ -140,12 +141,18 @@ class CausalConfig(Config):
         return special_ids(name, generation, self.values, defaults_of(self.row))
 
 
-def _family_of(folder: Path, config: Mapping[str, JsonValue], families: Mapping[str, Family]) -> Family:
-    """The family that a published config names. Raises ValueError where there is no such one."""
+def _read(folder: Path, families: Mapping[str, Family]) -> tuple[Family, Mapping[str, JsonValue]]:
+    """The family that a published config names, and the config of what writes text, which a larger model holds inside.
+
+    Raises ValueError where there is no such family.
+    """
+    config = config_of(folder)
     model_type = config.get("model_type")
     for family in families.values():
         if family.model_type == model_type:
-            return family
+            return family, config
+        if family.inside and family.inside == model_type:
+            return family, text_config_of(config, defaults_of(family), folder / "config.json")
     known = ", ".join(dict.fromkeys(family.model_type for family in families.values()))
     what = f"is a model of the type {model_type!r:.60}" if model_type else "does not say its model_type"
     raise ValueError(f"{folder / 'config.json'} {what}; models are read of the types {known}")

@@ -22,10 +22,13 @@ def _rules(parameters: Mapping[str, Any]) -> tuple[Rule, ...]:
         Rule(r"(?:transformer\.)?((?:wte|wpe|h|ln_f)\..+)", r"transformer.\1"),
         Rule(r"(?:model\.)?language_model\.model\.(.+)", r"model.\1"),
         Rule(r"(?:model\.)?language_model\.lm_head\.(.+)", r"lm_head.\1"),
+        Rule(r"(?:model\.)?language_model\.((?:embed_tokens|layers|norm)\..+)", r"model.\1"),
         Rule(r"(?:model\.)?((?:embed_tokens|layers|norm)\..+)", r"model.\1"),
         Rule(r"(lm_head\..+)", r"\1"),
         Rule(
-            r"(?:vision_tower|multi_modal_projector)\..+", None, "the eyes of a model of pictures and texts"
+            r"(?:model\.)?(?:vision_tower|multi_modal_projector)\..+",
+            None,
+            "the eyes of a model of pictures and texts",
         ),
     )
 

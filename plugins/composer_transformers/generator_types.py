@@ -98,7 +98,9 @@ SEQ2SEQ = ModuleType(
     Seq2SeqConfig,
     {
         "forward": Method(
-            seq2seq.encode, attribute="encode", summary="The states of a text, or of what is heard, as a decoder's memory."
+            seq2seq.encode,
+            attribute="encode",
+            summary="The states of a text, or of what is heard, as a decoder's memory.",
         ),
         "teach": Method(
             seq2seq.teach,

@@ -20,11 +20,14 @@ __all__ = [
     "hold_family",
     "hold_one_source",
     "preprocessor_config_of",
+    "text_config_of",
     "tokenizer_in",
 ]
 
 JSON = Union[None, bool, int, float, str, list["JSON"], dict[str, "JSON"]]
 
+_OF_THE_WHOLE = ("bos_token_id", "eos_token_id", "pad_token_id", "tie_word_embeddings")
+"""Keys that a model of pictures and texts says for its language model, too."""
 MOST_BYTES = 4 << 20
 """Of a config; published ones have a few thousand, or some 100,000 where they name 1,000 classes."""
 
@@ -47,6 +50,22 @@ def config_of(folder: Path) -> Mapping[str, JSON]:
             f"the weights of {folder} are quantised (quantization_config): name that of the model as it was before"
         )
     return found
+
+
+def text_config_of(
+    config: Mapping[str, JSON], defaults: Mapping[str, JSON], where: Path
+) -> Mapping[str, JSON]:
+    """The config of the language model inside a model of pictures and texts.
+
+    Such a config leaves out what the library has as its default, and says of the whole what ends a text. Raises
+    ValueError where it holds none.
+    """
+    own = config.get("text_config")
+    if not isinstance(own, dict):
+        raise ValueError(f"{where} has no `text_config`, the config of the language model inside")
+    usual = {name: value for name, value in defaults.items() if value is not None}
+    whole = {name: config[name] for name in _OF_THE_WHOLE if config.get(name) is not None}
+    return {**usual, **own, **whole}
 
 
 def generation_config_of(folder: Path) -> Mapping[str, JSON]:

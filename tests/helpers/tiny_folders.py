@@ -88,7 +88,11 @@ SEQ2SEQ_CONFIGS: dict[str, dict[str, Any]] = {
     "bart": {**BART, "decoder_start_token_id": END, "scale_embedding": True},
     "marian": {**BART, "decoder_start_token_id": PAD},
     "whisper": {
-        **{name: value for name, value in BART.items() if name not in ("max_position_embeddings", "forced_eos_token_id")},
+        **{
+            name: value
+            for name, value in BART.items()
+            if name not in ("max_position_embeddings", "forced_eos_token_id")
+        },
         "decoder_start_token_id": START,
         "num_mel_bins": 6,
         "max_source_positions": 10,
