@@ -1,4 +1,4 @@
-"""Compile `answer.yaml`, ask the artifact where neither timm nor transformers is installed, and compare with the live model.
+"""Compile `answer.yaml`, ask the artifact where neither timm nor transformers is installed, and compare answers.
 
 python examples/gallery/alone.py --weights examples/gallery/runs/answer.safetensors
 """

@@ -203,19 +203,16 @@ def alone() -> str:
     """What `alone.py` found, where it was run here."""
     facts = json.loads((HERE / "runs" / "answer-artifact.json").read_text(encoding="utf-8"))
     print(ALONE, flush=True)
-    learned = (
-        ""
-        if facts["trained"]
-        else " Projector and adapter were fresh here, which changes what is said and nothing else."
-    )
+    fresh = " Projector and adapter were fresh here: that changes what is said, and nothing else."
     return (
         f"## {ALONE}\n\n"
-        "`python alone.py --weights runs/answer.safetensors` compiles `answer.yaml` as it stands above (backend `export`), makes a "
-        "virtual environment in which neither timm nor transformers is installed, and asks the artifact there. It has "
-        f"{facts['bytes'] / 1e6:,.0f} MB, in which the weights of both published models and of what was trained stand once. "
-        f"{facts['same']} of {facts['questions']} answers were those of the live model; the first came after "
-        f"{facts['first_s']:.1f} seconds of processor time, in which torch was imported and the artifact read and held to its "
-        f"digests, each one after it took {facts['then_s']:.1f}, on one thread.{learned}\n"
+        "`python alone.py --weights runs/answer.safetensors` compiles `answer.yaml` as it stands above (backend "
+        "`export`), makes a virtual environment in which neither timm nor transformers is installed, and asks the "
+        f"artifact there. It has {facts['bytes'] / 1e6:,.0f} MB, in which the weights of both published models and of "
+        f"what was trained stand once. {facts['same']} of {facts['questions']} answers were those of the live model; "
+        f"the first came after {facts['first_s']:.1f} seconds of processor time, in which torch was imported and the "
+        "artifact read and held to its digests, each one after it took "
+        f"{facts['then_s']:.1f}, on one thread.{'' if facts['trained'] else fresh}\n"
     )
 
 

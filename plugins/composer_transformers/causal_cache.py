@@ -59,13 +59,13 @@ class CausalCache(NamedTuple):
         )
 
     def after(self, token: Tensor) -> CausalCache:
-        """The cache with the keys and values of one more token, [layers, 2, B, K, groups, d], in the next free place."""
+        """The cache with those of one more token, [layers, 2, B, K, groups, d], in the next free place."""
         past = self.past.index_copy(5, self.length, token.unsqueeze(5))
         return CausalCache(self.prompt, self.seen, past, self.positions + 1, self.length + 1)
 
 
 class GrowingCache(CausalCache):
-    """The same with room for the tokens that are there and no more: a step neither reads nor copies empty places."""
+    """The same with room for the tokens that are there alone: a step neither reads nor copies empty places."""
 
     def after(self, token: Tensor) -> GrowingCache:
         past = torch.cat((self.past, token.unsqueeze(5)), 5)

@@ -14,7 +14,7 @@ __all__ = ["Seq2SeqConfig"]
 
 
 class Seq2SeqConfig(CausalConfig):
-    """`with` of `transformers.seq2seq`: `family` (t5, bart, marian, whisper) and `config`, or `folder`, as of a causal_lm."""
+    """`with` of `transformers.seq2seq`: `family` (t5, bart, marian, whisper) with `config`, or `folder`."""
 
     families: ClassVar[Mapping[str, Family]] = SEQ2SEQ_FAMILIES
     opening: ClassVar[tuple[str, ...]] = ("decoder_start", "pad")

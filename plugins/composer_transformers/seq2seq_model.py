@@ -38,7 +38,10 @@ class _Family:
 
 
 class Seq2Seq(nn.Module):
-    """tokens[B, N], or frames of sound, → a memory, of which a decoder writes. Its parameters have the names of published checkpoints."""
+    """tokens[B, N], or frames of sound, → a memory, of which a decoder writes.
+
+    Its parameters have the names of published checkpoints.
+    """
 
     def __init__(self, *, whole: PreTrainedModel, family: _Family, start: int, positions: int) -> None:
         super().__init__()

@@ -114,7 +114,7 @@ def test_every_key_of_the_folder_is_loaded(case: Case) -> None:
 
 
 def test_a_cache_that_grows_gives_the_scores_of_one_with_fixed_room(case: Case) -> None:
-    model = case.left.modules["lm"]
+    model: Any = case.left.modules["lm"]
     tokens = Tokens(*ids_of(TEXTS).values())
     parents = torch.tensor([[1, 0]] * len(TEXTS))
     scores, sizes = [], []

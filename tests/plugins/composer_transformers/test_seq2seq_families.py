@@ -127,7 +127,10 @@ tasks:
     inputs: {sound: {modality: array, with: {kind: states, dims: [B, 20, 6]}}}
     nodes:
       heard: {call: model, inputs: {mels: sound}}
-      reply: {generate: model, inputs: {memory: heard}, with: {max_tokens: 9, search: {uses: core.greedy, with: {first: [40, 41]}}}}
+      reply:
+        generate: model
+        inputs: {memory: heard}
+        with: {max_tokens: 9, search: {uses: core.greedy, with: {first: [40, 41]}}}
     outputs: {ids: reply.ids}
 """
 
@@ -150,7 +153,7 @@ def written_by_the_library(model: Any, task: str) -> list[list[int]]:
     mels = torch.stack([torch.from_numpy(each.values) for each in sounds()]).transpose(1, 2)
     with torch.no_grad():
         if task != "begun":
-            found = model.generate(
+            found: Any = model.generate(
                 mels, max_new_tokens=9, do_sample=False, num_beams=3 if task == "beam" else 1
             )
             return [[1, *row] for row in found.tolist()]

@@ -79,6 +79,7 @@ def test_the_language_model_inside_a_model_of_pictures_is_read_from_its_folder(t
     """As gemma3 is published: sizes in `text_config`, where the library's defaults are left out, ends in the whole."""
     torch.manual_seed(5)
     text = {"hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 2, "head_dim": 8}
+    whole: dict[str, Any] = {"eos_token_id": [2, 5]}
     config = transformers.Gemma3Config(
         text_config={**text, "vocab_size": 100, "sliding_window": 3},
         vision_config={
@@ -90,7 +91,7 @@ def test_the_language_model_inside_a_model_of_pictures_is_read_from_its_folder(t
             "patch_size": 14,
         },
         mm_tokens_per_image=4,
-        eos_token_id=[2, 5],
+        **whole,
     )
     theirs = transformers.Gemma3ForConditionalGeneration(config).eval()
     theirs.save_pretrained(tmp_path / "model")
@@ -106,5 +107,6 @@ def test_the_language_model_inside_a_model_of_pictures_is_read_from_its_folder(t
     with torch.no_grad():
         wanted = theirs(input_ids=torch.tensor([[9, 10, 11, 12, 13]])).logits[0]
     torch.testing.assert_close(found, wanted, rtol=1e-4, atol=1e-4)
-    vocabulary = model.report.modules["lm"].config.vocabulary()
+    config_of_ours: Any = model.report.modules["lm"].config
+    vocabulary = config_of_ours.vocabulary()
     assert (vocabulary.end, vocabulary.stop) == (2, (5,))
