@@ -22,6 +22,8 @@ EPOCHS = (3, 10)
 FRESH, ADAPTED, TUNED = 1e-3, 3e-4, 5e-5
 """Learning rates where nothing that learns has trained weights, where adapters learn, and where trained weights do."""
 WARMUP = 0.1
+MOST_VALIDATED = 1000
+"""Of more rows that are held out, the first so many are scored after an epoch, and all of them at the end."""
 
 
 class Defaults:
@@ -34,6 +36,8 @@ class Defaults:
         self.learning_rate, self.why = rate, why
         self.fresh = tuple(fresh)
         """Modules beside trained ones that begin with fresh weights: they have a rate of their own."""
+        self.validated = 0
+        """Rows that are held out for validation."""
 
 
 def defaults_of(task: CheckedTask, rows: int, given: Collection[str]) -> Defaults:
@@ -73,6 +77,7 @@ def recipe_text(
         f"learning_rate: {_number(rate)}{why}",
         f"warmup: {_number(asked.get('warmup', WARMUP))}",
         *_groups(defaults, asked),
+        *_validation(defaults, task),
         *([f"seed: {asked['seed']}"] if "seed" in asked else []),
         "tasks:",
         f"  {_scalar(task.name)}:",
@@ -89,6 +94,14 @@ def _groups(defaults: Defaults, asked: Mapping[str, object]) -> list[str]:
         return []
     names = ", ".join(map(_scalar, defaults.fresh))
     return [f"optimizer: {{groups: [{{weights: [{names}], learning_rate: {_number(FRESH)}}}]}}"]
+
+
+def _validation(defaults: Defaults, task: CheckedTask) -> list[str]:
+    """Scores after every epoch, where rows are held out; the weights with the least loss are kept beside the last."""
+    if not defaults.validated:
+        return []
+    most = f", samples: {MOST_VALIDATED}" if defaults.validated > MOST_VALIDATED else ""
+    return [f"validation: {{every: 1 epoch, loss: true, best: {_scalar(f'{task.name}.loss')}{most}}}"]
 
 
 def data_text(data: DataRecipe, folder: Path) -> list[str]:

@@ -24,6 +24,7 @@ __all__ = ["ChosenRecipe", "choose", "made_recipe", "opened", "plain_errors"]
 
 OF_DATA = ("C406", "C410", "C411", "C412", "C413", "C414")
 """Codes of problems that are about data, and no other value of a recipe."""
+VALIDATED = "validation"
 MADE = "the recipe for --data"
 """What stands for the file of a recipe that was made."""
 
@@ -86,7 +87,9 @@ def _made(
     task = _only(report, tasks)
     own = read_own(report.tasks[task], _bare(data), data, Path(), registry.formats)
     rows = len(own.samples("train")) if "train" in own.splits else 1
-    return task, own, defaults_of(report.tasks[task], rows, _given(report, registry, start))
+    defaults = defaults_of(report.tasks[task], rows, _given(report, registry, start))
+    defaults.validated = len(own.samples(VALIDATED)) if VALIDATED in own.splits else 0
+    return task, own, defaults
 
 
 def _given(report: Checked, registry: Registry, start: Mapping[str, Any]) -> set[str]:

@@ -62,6 +62,13 @@ class Processes:
 
 
 ONE = Processes()
+SHARDED = {
+    "FSDP": "ACCELERATE_USE_FSDP",
+    "DeepSpeed": "ACCELERATE_USE_DEEPSPEED",
+    "Megatron-LM": "ACCELERATE_USE_MEGATRON_LM",
+    "parallelism by a device mesh": "ACCELERATE_USE_PARALLELISM_CONFIG",
+}
+"""What `accelerate launch` can be asked for and is not there, with the variable by which it says so."""
 
 
 class ManyProcesses(Processes):
@@ -140,9 +147,19 @@ class _Shared:
 
 
 def processes_of(device: str | torch.device) -> Processes:
-    """Those that this one was launched with. Raises InputError where they cannot meet."""
+    """Those that this one was launched with. Raises InputError where weights are to be split over them, and
+    ComposerError where they cannot meet.
+    """
     if int(os.environ.get("WORLD_SIZE", "1") or 1) <= 1:
         return ONE
+    sharded = [
+        name for name, words in SHARDED.items() if os.environ.get(words, "").lower() in ("true", "1", "yes")
+    ]
+    if sharded:
+        raise InputError(
+            f"{sharded[0]} splits weights over processes, and every process of a training has all of them here: launch "
+            "it without (DistributedDataParallel)"
+        )
     try:
         return ManyProcesses(device)
     except (RuntimeError, ValueError) as error:

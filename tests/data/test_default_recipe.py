@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -41,6 +42,7 @@ def test_a_recipe_is_written_that_says_all_and_is_followed(
         "epochs": 10,
         "learning_rate": 0.001,
         "warmup": 0.1,
+        "validation": {"every": "1 epoch", "loss": True, "best": "sort.loss"},
         "tasks": {
             "sort": {
                 "data": {
@@ -59,6 +61,7 @@ def test_a_recipe_is_written_that_says_all_and_is_followed(
     assert main(["train", "points.yaml", "--out", "out", "--epochs", "1"]) == 0
     told = capsys.readouterr().err
     assert "validation sort: exact_match" in told
+    assert Path("out.best.safetensors").is_file()
     assert "without a recipe" not in told
 
 
@@ -159,6 +162,16 @@ def test_trained_weights_are_tuned_slowly_and_what_begins_fresh_is_not(folder: P
     Path("points.yaml").write_text(text.replace("output_dim: 2}}\n", "output_dim: 2}, freeze: true}\n", 1))
     frozen = written("--data", "a.csv", "--map", "truth=color", "--weights", "body=one.safetensors")
     assert (frozen["learning_rate"], frozen.get("optimizer")) == (0.001, None)
+
+
+def test_a_run_is_validated_after_every_epoch_where_rows_are_held_out(data: Path) -> None:
+    options = ["--data", "my data/a.csv", "--map", "truth=color"]
+    assert main(["train", "points.yaml", *options, "--epochs", "3", "--out", "out"]) == 0
+    lines = map(json.loads, Path("out.metrics.jsonl").read_text().splitlines())
+    validated = [line for line in lines if "scores" in line]
+    assert [line["epoch"] for line in validated] == [1, 2, 3]
+    assert validated[0]["scores"]["sort"].keys() >= {"exact_match", "loss"}
+    assert "validation" not in written(*options, "--validation-share", "0")
 
 
 @pytest.mark.parametrize(

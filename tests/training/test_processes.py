@@ -131,14 +131,30 @@ def wait_for(process: subprocess.Popen[str], path: Path, lines: int) -> None:
     raise AssertionError("the run does not go on")
 
 
-def test_other_launchers_start_it(points: Path) -> None:
+@pytest.mark.parametrize(
+    "launch",
+    [
+        "torch.distributed.run --standalone --nproc-per-node 2",
+        "accelerate.commands.launch --cpu --num_processes 2 --num_machines 1 --mixed_precision no --dynamo_backend no",
+    ],
+)
+def test_other_launchers_start_it(points: Path, launch: str) -> None:
     write(points, RECIPE.replace("epochs: 4", "epochs: 1"))
     done("--out", "one")
-    launch = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m", "composer"]
-    process = run("--out", "two", start=launch)
+    process = run("--out", "two", start=["-m", *launch.split(), "-m", "composer"])
     _, errors = process.communicate(timeout=300)
     assert process.returncode == 0, errors
     assert_same("one", "two")
+
+
+def test_weights_that_are_split_over_processes_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    from composer.problems import InputError
+    from composer.training.processes import processes_of
+
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    monkeypatch.setenv("ACCELERATE_USE_FSDP", "true")
+    with pytest.raises(InputError, match="FSDP splits weights over processes"):
+        processes_of("cpu")
 
 
 def test_a_failure_of_all_is_told_once_and_ends_all(points: Path) -> None:
