@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from composer.plugin import Register, SearchPolicy, TextRules, hookimpl
 from composer_core.arrays import ARRAY
+from composer_core.box_values import BOX
 from composer_core.class_labels import LABEL
 from composer_core.configs import BeamConfig, ChoicesConfig, SampleConfig, choice_ports
 from composer_core.kinds import KINDS
@@ -69,4 +70,6 @@ def composer_register(register: Register) -> None:
     """Register the base kinds, the core module types, the modalities `array`, `label` and `string`, the searches and
     the metrics.
     """
-    register(*KINDS, *MODULE_TYPES, *OBJECTIVE_TYPES, *TEXT_TYPES, ARRAY, LABEL, STRING, *SEARCHES, *METRICS)
+    register(
+        *KINDS, *MODULE_TYPES, *OBJECTIVE_TYPES, *TEXT_TYPES, ARRAY, BOX, LABEL, STRING, *SEARCHES, *METRICS
+    )

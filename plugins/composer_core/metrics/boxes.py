@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from composer.problems import InputError
+from composer_core.box_values import four_numbers
 from composer_core.metric_types import BoxConfig
 
 __all__ = ["box_accuracy", "overlap", "sample"]
@@ -39,8 +40,8 @@ def overlap(one: Numbers, other: Numbers) -> float:
 def _box(value: Any, config: BoxConfig, what: str = "the reference") -> Numbers:
     """The corners of a box."""
     try:
-        found = np.asarray(value, dtype=np.float64)
-    except (TypeError, ValueError):
+        found = four_numbers(value) if isinstance(value, str) else np.asarray(value, dtype=np.float64)
+    except (TypeError, ValueError, RecursionError):
         raise InputError(
             f"{what} {value!r:.60} is not a box: four numbers are expected ({config.form})"
         ) from None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from typing import Any, Union
 
@@ -9,7 +10,16 @@ import numpy as np
 
 from composer.problems import InputError
 
-__all__ = ["Label", "best_class", "class_scores", "labels", "number", "reference_class", "texts_of"]
+__all__ = [
+    "Label",
+    "best_class",
+    "class_scores",
+    "labels",
+    "number",
+    "reference_class",
+    "texts_of",
+    "written_list",
+]
 
 Label = Union[int, str]
 
@@ -89,12 +99,25 @@ def number(value: Any, what: str = "the reference") -> float:
 
 
 def texts_of(reference: Any) -> list[str]:
-    """The texts that are right: one, or several in a list."""
+    """The texts that are right: one, or several in a list. A table without lists (CSV) writes one as JSON does."""
+    reference = written_list(reference)
     several = isinstance(reference, (list, tuple, np.ndarray))
     found = [str(each) for each in reference] if several else [str(reference)]
     if not found:
         raise InputError("a reference is an empty list: name at least one right text for each sample")
     return found
+
+
+def written_list(text: Any) -> Any:
+    """The list of texts that a text writes as JSON; anything else as it is."""
+    if not isinstance(text, str) or text.lstrip()[:1] != "[":
+        return text
+    try:
+        found = json.loads(text)
+    except (ValueError, RecursionError):
+        return text
+    is_list = isinstance(found, list) and bool(found) and all(isinstance(each, str) for each in found)
+    return found if is_list else text
 
 
 def _shown(value: object) -> str:

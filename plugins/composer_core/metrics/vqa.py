@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from composer.problems import InputError
+from composer_core.metrics.given import written_list
 
 __all__ = ["clean_answer", "sample", "vqa_accuracy"]
 
@@ -94,6 +95,7 @@ def _accuracy(prediction: str, people: list[str]) -> float:
 
 def _people(reference: Any) -> list[str]:
     """The answers of people: texts, or maps with the key `answer` as in the official annotations."""
+    reference = written_list(reference)
     if isinstance(reference, str) or not hasattr(reference, "__iter__"):
         reference = [reference]
     answers = [str(each["answer"] if isinstance(each, dict) else each) for each in reference]

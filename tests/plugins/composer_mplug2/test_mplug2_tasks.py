@@ -58,13 +58,14 @@ def value_of(name: str, modality: str, config: Any) -> list[Any]:
         return PICTURES
     if modality == "video":
         return CLIPS
+    if modality == "box":
+        return [[0.1, 0.2, 0.5, 0.5], [0.0, 0.3, 1.0, 0.4]]
     if modality == "label":
         return [0, 1] if config.names is None else [config.names[0], config.names[-1]]
     if modality == "array":
         given: dict[str, list[Any]] = {
             "integers": [3, 4],
             "numbers": [1.0, 2.5],
-            "embedding": [np.array([0.1, 0.2, 0.5, 0.5]), np.array([0.0, 0.3, 1.0, 0.4])],
         }
         return [np.asarray(value) for value in given[config.kind]]
     return ["a red circle is here", "what is there"]
