@@ -6,7 +6,7 @@ import argparse
 import textwrap
 from typing import TYPE_CHECKING
 
-from composer.cli.output import complain, say
+from composer.cli.output import say
 
 if TYPE_CHECKING:
     from composer.problems.codes import Code
@@ -21,7 +21,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Print one explanation, or the table; an unknown code is wrong usage."""
+    """Print one explanation, or the table."""
+    from composer.problems import InputError
     from composer.problems.codes import CODES
 
     if args.code is None:
@@ -29,8 +30,7 @@ def run(args: argparse.Namespace) -> int:
         return 0
     found = CODES.get(args.code.upper())
     if found is None:
-        complain(f"there is no code {args.code!r}; `composer explain` lists all")
-        return 2
+        raise InputError(f"there is no code {args.code!r}; `composer explain` lists all")
     say(explanation(found))
     return 0
 

@@ -10,7 +10,7 @@ import typing
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, TypeVar
 
-from composer.cli.output import complain, say
+from composer.cli.output import say
 from composer.cli.plugins_list import offers
 
 if TYPE_CHECKING:
@@ -42,14 +42,14 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """An unknown id is wrong usage; an id that names entries of several sections shows them all."""
+    """An id that names entries of several sections shows them all."""
     from composer.plugin import load_registry
+    from composer.problems import InputError
 
     registry = load_registry()
     found = list(describe(registry, args.id))
     if not found:
-        complain(_unknown(registry, args.id))
-        return 2
+        raise InputError(_unknown(registry, args.id))
     say("\n\n".join(found))
     return 0
 

@@ -39,8 +39,14 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--most", metavar="N", type=positive, default=5, help="how many are shown (default: 5)"
     )
-    parser.add_argument(
-        "--cost", action="store_true", help="count the parameters of those shown, the fewest first"
+    order = parser.add_mutually_exclusive_group()
+    order.add_argument(
+        "--cost", action="store_true", help="the fewest parameters first, whatever else they have in common"
+    )
+    order.add_argument(
+        "--quick",
+        action="store_true",
+        help="by their modules alone: no parameters are counted, without torch",
     )
     parser.add_argument(
         "--pick", metavar="K", type=positive, help="print the K-th as a document (with --out: write it)"
@@ -62,7 +68,9 @@ def run(args: argparse.Namespace) -> int:
             raise InputError(f"{args.out} is not a name for a document: end it with .yaml")
         refuse_existing(args.out)
     pick = args.pick or 1
-    found = propose(args.given, args.wanted, using=args.using, most=max(args.most, pick))
+    found = propose(
+        args.given, args.wanted, using=args.using, most=max(args.most, pick), counted=not args.quick
+    )
     if args.cost:
         found = found.by_parameters()
     if pick > len(found.found):
@@ -71,7 +79,7 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         print_json(found.as_json(), indent=1)
     elif args.pick is None:
-        say(proposals_text(found, counted=args.cost))
+        say(proposals_text(found, by_parameters=args.cost))
     elif args.out is None:
         say(chosen.text(chosen.document.task), end="")
     if args.out is not None:

@@ -6,12 +6,20 @@ import json
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from composer.graph import CheckedNode, CheckedTask, Endpoint, endpoints_of
+from composer.graph import CheckedModule, CheckedNode, CheckedTask, Endpoint, endpoints_of
 from composer.graph.checked import text_of
 from composer.graph.piece_bodies import PieceUse
 from composer.types import Dim, PortType, Signature, Symbol
 
-__all__ = ["Labels", "callee_text", "names_when_closed", "source_texts", "source_texts_of", "value_text"]
+__all__ = [
+    "Labels",
+    "callee_text",
+    "names_when_closed",
+    "source_texts",
+    "source_texts_of",
+    "training_text",
+    "value_text",
+]
 
 
 def callee_text(node: CheckedNode) -> str:
@@ -21,6 +29,18 @@ def callee_text(node: CheckedNode) -> str:
     if node.generates:
         return f"generate {node.part}"
     return node.part if node.method == "forward" else f"{node.part}.{node.method}"
+
+
+def training_text(module: CheckedModule) -> str:
+    """What a module is the average of, what is frozen of it, and its adapters."""
+    frozen = "frozen" if module.freeze is True else ""
+    if isinstance(module.freeze, tuple) and module.freeze:
+        frozen = f"frozen: {', '.join(module.freeze)}"
+    adapters = f"adapters: {', '.join(module.adapters)}" if module.adapters else ""
+    average = ""
+    if module.average is not None:
+        average = f"average of {module.average.of}, momentum {module.average.momentum:g}"
+    return "; ".join(filter(None, (average, frozen, adapters)))
 
 
 Names = Mapping[Endpoint, str]

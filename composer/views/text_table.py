@@ -13,6 +13,7 @@ from composer.views.labels import (
     names_when_closed,
     source_texts,
     source_texts_of,
+    training_text,
     value_text,
 )
 from composer.views.sharing import module_uses
@@ -37,7 +38,7 @@ def document_text(report: Checked, *, closed: bool = False) -> str:
                 name,
                 module.type.id,
                 _config(report, module),
-                *([_training(module)] if trains else []),
+                *([training_text(module)] if trains else []),
                 uses[name].text(),
             )
             for name, module in report.modules.items()
@@ -108,18 +109,6 @@ def _config(report: Checked, module: CheckedModule) -> str:
         ):
             values[name] = getattr(module.config, name)
     return _clipped([f"{name}: {value_text(value)}" for name, value in values.items()])
-
-
-def _training(module: CheckedModule) -> str:
-    """What a module is the average of, what is frozen of it, and its adapters."""
-    frozen = "frozen" if module.freeze is True else ""
-    if isinstance(module.freeze, tuple) and module.freeze:
-        frozen = f"frozen: {', '.join(module.freeze)}"
-    adapters = f"adapters: {', '.join(module.adapters)}" if module.adapters else ""
-    average = ""
-    if module.average is not None:
-        average = f"average of {module.average.of}, momentum {module.average.momentum:g}"
-    return "; ".join(filter(None, (average, frozen, adapters)))
 
 
 def _clipped(items: list[str]) -> str:

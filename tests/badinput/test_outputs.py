@@ -142,10 +142,6 @@ def test_a_plugin_is_written_whole_or_not_at_all(composer, tmp_path: Path, place
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["explain", "C999"], "there is no code 'C999'"),
-        (["explain", ""], "there is no code ''"),
-        (["plugins", "show", "mplug2.text_encodr"], "did you mean mplug2.text_encoder"),
-        (["plugins", "show", ""], "no installed plugin offers ''"),
         (["plugins", "list", "x", "y"], "unrecognized arguments: y"),
         (["schema", "x"], "unrecognized arguments: x"),
         (["train"], "the following arguments are required: DOC"),
@@ -162,6 +158,34 @@ def test_a_plugin_is_written_whole_or_not_at_all(composer, tmp_path: Path, place
 def test_what_no_command_means_is_wrong_usage(composer, arguments: list[str], message: str) -> None:
     done = composer(*arguments)
     assert (done.code, done.out) == (2, "")
+    assert message in done.err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["explain", "C999"], "there is no code 'C999'"),
+        (["explain", ""], "there is no code ''"),
+        (["plugins", "show", "mplug2.text_encodr"], "did you mean mplug2.text_encoder"),
+        (["plugins", "show", ""], "no installed plugin offers ''"),
+        (["plugins", "check", "cor"], "no installed plugin `cor`"),
+        (["show", "quickstrat"], "no document `quickstrat`"),
+        (["show", "quickstart:image-qs"], "no task `image-qs`"),
+        (["run", "quickstart:image-qs", "image=a.png"], "no task `image-qs`"),
+        (["compile", "quickstart:image-qs", "--out", "artifact"], "no task `image-qs`"),
+        (["compile", "quickstart", "--backend", "exprot", "--out", "artifact"], "no backend `exprot`"),
+        (["diff", "quickstart:image-qs", "mplug2"], "no task `image-qs`"),
+        (["lock", "quickstrat"], "no document `quickstrat`"),
+        (["suggest", "--from", "imag", "--to", "text"], "no modality `imag`"),
+        (["run", "quickstart:image-qa", "--init", "visoin", "image=a.png"], "no module `visoin`"),
+    ],
+    ids=str,
+)
+def test_a_name_that_nothing_has_ends_every_command_alike(
+    composer, arguments: list[str], message: str
+) -> None:
+    done = composer(*arguments)
+    assert (done.code, done.out) == (1, "")
     assert message in done.err
 
 

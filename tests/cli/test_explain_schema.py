@@ -30,9 +30,9 @@ def test_one_code_is_explained_with_both_examples(composer, typed: str) -> None:
     assert all(f"  {line}" in done.out for line in (code.bad + code.good).splitlines())
 
 
-def test_an_unknown_code_is_wrong_usage(composer) -> None:
+def test_an_unknown_code_is_an_unknown_name(composer) -> None:
     done = composer("explain", "C999")
-    assert (done.code, done.out) == (2, "")
+    assert (done.code, done.out) == (1, "")
     assert "there is no code 'C999'" in done.err
 
 

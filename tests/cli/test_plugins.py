@@ -79,7 +79,7 @@ def test_every_installed_entry_can_be_shown(composer) -> None:
 
 def test_an_unknown_id_is_recognised(composer) -> None:
     done = composer("plugins", "show", "core.liner")
-    assert (done.code, done.out) == (2, "")
+    assert (done.code, done.out) == (1, "")
     assert "did you mean core.linear" in done.err
 
 
@@ -101,7 +101,7 @@ def test_an_unknown_id_is_recognised(composer) -> None:
 )
 def test_an_odd_id_is_one_error_with_what_was_meant(composer, name: str, hint: str) -> None:
     done = composer("plugins", "show", name)
-    assert (done.code, done.out) == (2, "")
+    assert (done.code, done.out) == (1, "")
     assert done.err == f"composer: error: no installed plugin offers {name!r}; {hint}\n"
 
 
@@ -131,7 +131,7 @@ def test_checking_a_plugin_that_is_not_there_says_which_might_be_meant(
 @pytest.mark.parametrize("name", ["graphs/mplug2.yaml", "mplug2.yaml", "../own.yml"])
 def test_a_document_is_not_a_plugin(composer, action: str, name: str) -> None:
     done = composer("plugins", action, name)
-    assert (done.code, done.out) == (2, "")
+    assert (done.code, done.out) == (1, "")
     assert done.err == (
         f"composer: error: `{name}` is a document, and no plugin is called so: write `composer {action} {name}`\n"
     )
@@ -156,7 +156,7 @@ def test_a_document_is_not_a_plugin(composer, action: str, name: str) -> None:
 )
 def test_a_name_of_a_known_library_is_answered_with_how_its_parts_come_in(composer, name: str) -> None:
     done = composer("plugins", "show", name)
-    assert (done.code, done.out) == (2, "")
+    assert (done.code, done.out) == (1, "")
     assert "composer plugins new" in done.err
     assert "core." not in done.err
 
@@ -169,7 +169,7 @@ def test_a_name_of_a_library_that_a_plugin_brings_is_answered_with_its_types(
     composer, name: str, offered: str
 ) -> None:
     done = composer("plugins", "show", name)
-    assert (done.code, done.out) == (2, "")
+    assert (done.code, done.out) == (1, "")
     assert offered in done.err
 
 
@@ -345,7 +345,7 @@ def test_every_entry_is_readable(composer) -> None:
 )
 def test_a_name_of_a_library_is_answered_with_how_it_comes_in(composer, id: str) -> None:
     done = composer("plugins", "show", id)
-    assert done.code == 2
+    assert done.code == 1
     assert "`composer plugins new`" in done.err
 
 

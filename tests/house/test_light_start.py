@@ -68,7 +68,7 @@ def heavy_modules(arguments: list[str], folder: Path) -> tuple[str, int]:
         (["show", "quickstart", "--resolved"], 0),
         (["show", "quickstart", "--plan"], 0),
         (["diff", "quickstart", "mplug2", "--json"], 0),
-        (["suggest", "--from", "image,text", "--to", "text"], 0),
+        (["suggest", "--quick", "--from", "image,text", "--to", "text"], 0),
         (["explain"], 0),
         (["explain", "C203"], 0),
         (["plugins", "list"], 0),

@@ -239,6 +239,45 @@ def test_the_legend_lists_only_what_is_drawn(small: Checked) -> None:
     assert len(set(boxes)) == 3
 
 
+def test_a_picture_says_what_is_frozen_adapted_averaged_and_where_weights_come_from() -> None:
+    from composer.language import Source
+
+    document = """
+composer: 1
+name: adapted
+modules:
+  text:
+    uses: mplug2.text_encoder
+    with: {hidden: 64, heads: 4, layers: 1}
+    freeze: true
+    weights: folder-of-published-weights/text.safetensors
+    adapters: {titles: {with: {rank: 2, targets: [query]}}}
+  head: {uses: core.linear, with: {input_dim: 64, output_dim: 64}, freeze: [bias], weights: fresh}
+  slow: {average_of: head, with: {momentum: 0.9}}
+tasks:
+  title:
+    inputs: {title: {modality: text, with: {tokenizer: bert-uncased}}}
+    nodes:
+      words: {call: text, adapter: titles, inputs: title}
+      shown: {call: head, inputs: words}
+      calm: {call: slow, inputs: words}
+    outputs: {states: shown, calm: calm}
+"""
+    report = check(Source("adapted.yaml", document)).raise_for_errors()
+    assert mermaid_text(report).splitlines()[3:6] == [
+        '    n1["words<br>text+titles<br>frozen #183; weights: folder-of-published-#8230;"]',
+        '    n2["shown<br>head<br>frozen: bias #183; weights: fresh"]',
+        '    n3["calm<br>slow<br>average of head, momentum 0.9"]',
+    ]
+    root = ElementTree.fromstring(svg_text(report))
+    legend = [str(text.text) for text in root.findall(f"{SVG}text")]
+    weights = "weights: folder-of-published-weights/text.safetensors"
+    assert f"mplug2.text_encoder; frozen; adapters: titles; {weights}" in legend
+    assert "adapter titles: rank 2, targets [query]" in svg_text(report)
+    box = next(box for scene in scenes_of(report) for box in scene.boxes.values() if box.name == "words")
+    assert box_width(box) >= text_width(box.note, 0)
+
+
 @pytest.mark.parametrize(
     "sizes",
     [

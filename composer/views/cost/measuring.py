@@ -25,7 +25,7 @@ from composer.views.cost.metering import Meter
 from composer.views.cost.sizes import NamedSizes, check_names, free_dims, sizes_for
 from composer.views.labels import callee_text
 
-__all__ = ["measure"]
+__all__ = ["measure", "parameters_of"]
 
 
 def measure(
@@ -71,6 +71,15 @@ def measure(
     ordered = {name: _module_cost(checked, name, parts) for name in order if name in parts.weights}
     costs = tuple(_TaskMeasuring(plan, registry, modules, number_format, at or {}).run() for plan in plans)
     return Cost(report.name, dtype, ordered, costs)
+
+
+def parameters_of(module: CheckedModule) -> int:
+    """How many parameters a module has, each tensor once; it is built without memory.
+
+    Raises ComposerError where that cannot be done.
+    """
+    built = _on_meta(module.type, module.config, f"module `{module.name}` ({module.type.id})")
+    return sum(parameter.numel() for parameter in built.parameters())
 
 
 def _built(module: CheckedModule, number_format: torch.dtype) -> nn.Module:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from composer.graph import Checked
 from composer.views.picture.colours import NEUTRAL, PLAIN, Colour, colour
+from composer.views.picture.module_states import states_of
 from composer.views.picture.scene import Scene
 from composer.views.sharing import Use, module_uses
 
@@ -51,7 +52,9 @@ def legend_of(report: Checked, scenes: Sequence[Scene]) -> list[Entry]:
 
 
 def _note(report: Checked, name: str, use: Use, scenes: Sequence[Scene]) -> str:
-    """The module's type, and which of the drawn tasks call it how often; the others are counted only."""
+    """The module's type, which of the drawn tasks call it how often (the others are counted only), and its state."""
+    module = report.modules[name]
+    states = "".join(f"; {state}" for state in states_of(module))
     drawn = {scene.title for scene in scenes}
     counts = {scene.title: sum(box.module == name for box in scene.boxes.values()) for scene in scenes}
     calls = [task if count == 1 else f"{task} ({count} calls)" for task, count in counts.items() if count]
@@ -60,6 +63,6 @@ def _note(report: Checked, name: str, use: Use, scenes: Sequence[Scene]) -> str:
     if len(scenes) == 1:
         (count,) = counts.values()
         parts = [f"{count} calls" if count > 1 else "", f"shared with {more}" if more else ""]
-        return ", ".join(filter(None, (report.modules[name].type.id, *parts)))
+        return ", ".join(filter(None, (module.type.id, *parts))) + states
     called = ", ".join((*calls, more) if more else calls)
-    return f"{report.modules[name].type.id}, shared by {called}"
+    return f"{module.type.id}, shared by {called}{states}"

@@ -30,7 +30,8 @@ def noted(scene: Scene, notes: Notes) -> Scene:
 
 
 def _noted(box: Box, note: str) -> Box:
-    return replace(box, note=note, details=[*box.details, note]) if note else box
+    lines = " · ".join(filter(None, (box.note, note)))
+    return replace(box, note=lines, details=[*box.details, note]) if note else box
 
 
 def cost_notes(report: Checked, cost: Cost) -> Notes:

@@ -10,6 +10,7 @@ from composer.graph import Checked, CheckedNode, CheckedTask, Endpoint, Report, 
 from composer.plan import Plan, plan_objective, plan_task
 from composer.problems import InputError, YamlPath
 from composer.views.labels import Labels, callee_text
+from composer.views.picture.module_states import adapter_text, states_of
 
 __all__ = ["Band", "Box", "Group", "Link", "Scene", "scenes_of"]
 
@@ -31,7 +32,7 @@ class Box:
     paint: str = ""
     """In a painted picture, the name of its paint."""
     note: str = ""
-    """A third line, such as what the node costs."""
+    """A third line: what is frozen of the module and where its weights come from, or what the node costs."""
 
 
 @dataclass(frozen=True)
@@ -137,7 +138,11 @@ def _node_box(report: Checked, node: CheckedNode, labels: Labels) -> Box:
     ]
     gives = [f"gives {port}: {labels.output((node.name, port))}" for port in node.signature.outputs]
     verb = "uses" if in_place else f"{node.module.type.id}, called as"
-    box.details = [f"node {node.name}: {verb} {box.subtitle}", *takes, *gives, _line(report, node.path)]
+    box.note = "" if in_place else " · ".join(states_of(node.module, short=True))
+    states = () if in_place else states_of(node.module)
+    adapters = [f"adapter {adapter_text(node)}"] if node.callee.adapter else []
+    box.details = [f"node {node.name}: {verb} {box.subtitle}", *adapters, *states, *takes, *gives]
+    box.details.append(_line(report, node.path))
     return box
 
 

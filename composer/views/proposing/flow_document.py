@@ -100,10 +100,10 @@ class FlowDocument:
         """`video_states` for what is made of the video, `joined` for what reads several values."""
         if call.offered.generates:
             return "generated"
-        if sum(len(values) for _, values in call.inputs) > 1:
+        if call.joined:
             return "joined"
-        roots = _roots(call)
-        return f"{next(iter(roots)) if len(roots) == 1 else 'joined'}_{next(iter(call.offered.signature.outputs))}"
+        (root,) = call.roots or {"made"}
+        return f"{root}_{next(iter(call.offered.signature.outputs))}"
 
     def _reference(self, value: FlowValue) -> str:
         source = value.source if isinstance(value.source, str) else self.nodes[value.source]
@@ -112,14 +112,6 @@ class FlowDocument:
     def _outputs(self) -> dict[str, FlowValue]:
         taken: set[str] = set()
         return {_free(stream.type.kind, taken): stream.value for stream in self.flow.streams}
-
-
-def _roots(call: FlowCall) -> dict[str, None]:
-    found: dict[str, None] = {}
-    for _, values in call.inputs:
-        for value in values:
-            found |= {value.source: None} if isinstance(value.source, str) else _roots(value.source)
-    return found
 
 
 def _free(name: str, taken: set[str]) -> str:

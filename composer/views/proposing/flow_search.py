@@ -1,29 +1,37 @@
 """The search: flows from inputs to kinds, those with the least effort first, over a bounded number of flows.
 
-A step extends one stream by a call, or joins several in one. What cannot lead to a kind that is asked for is never
-called, and what gives what it takes (a dropout, a norm) only where it is asked for by name, or nothing is found
-without: such types lead nowhere, and can stand everywhere.
+A step extends one stream by a call, or joins several in one, or writes a form in which a value is read twice. What
+cannot lead to a kind that is asked for is never called, and what gives what it takes (a dropout, a norm) only where it
+is asked for by name, or nothing is found without: such types lead nowhere, and can stand everywhere.
+
+Every other flow that is looked at is the next one of some set of modules, each set in its turn: so flows of many
+modules are found although there are thousands of flows of few.
 """
 
 from __future__ import annotations
 
-import heapq
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import permutations
 
 from composer.graph.fitting import Roles, kind_fits
 from composer.types import Kind, PortType
-from composer.views.proposing.flows import CallFlow, FlowCall, FlowValue, Stream
+from composer.views.proposing.flow_forms import FlowForms, is_adder
+from composer.views.proposing.flow_queue import BestAlike, FlowQueue
+from composer.views.proposing.flows import Bound, CallFlow, FlowCall, FlowValue, Stream
 from composer.views.proposing.offered_calls import Offered, is_narrow
 
 __all__ = ["FlowSearch"]
 
 MOST_FLOWS = 10_000
-"""Flows that are looked at: a registry may be large, and what is sensible is found early."""
+"""Flows that are looked at, for each input after the first: a registry may be large."""
 MOST_CALLS = 14
-Bound = tuple[tuple[str, tuple[FlowValue, ...]], ...]
+MOST_OF_A_SET = 24
+"""Flows of one set of modules that are found: more of them only say the same in another order."""
+MOST_ALIKE = 4
+"""Unfinished flows of the same modules, with the same values still to be read, that are gone on with: the best."""
 
 
 @dataclass
@@ -37,7 +45,6 @@ class FlowSearch:
     """Input to its modality: a method of this name is the one that reads it."""
     demanded: frozenset[str] = frozenset()
     """Module types that have to be in a flow."""
-    most_flows: int = MOST_FLOWS
     reached: dict[str, None] = field(default_factory=dict)
     looked_at: int = 0
     _keeping: bool = False
@@ -55,27 +62,34 @@ class FlowSearch:
             if any(self._fits_any(p.type.kind, wanted) for p in o.signature.outputs.values())
         ]
         found: list[CallFlow] = []
-        queue: list[tuple[float, float, int, CallFlow]] = []
+        of_a_set: Counter[frozenset[str]] = Counter()
+        queue = FlowQueue()
+        alike = BestAlike(MOST_ALIKE)
         ways = self._ways(useful)
         seen: set[frozenset[object]] = set()
         self.looked_at = 0
+        most = MOST_FLOWS * max(len(self.modalities) - 1, 1)
 
         def put(flow: CallFlow) -> None:
             key: frozenset[object] = frozenset((*flow.calls, *(s.value for s in flow.streams)))
-            if key not in seen and self.looked_at < self.most_flows:
+            if key not in seen and self.looked_at < most:
                 seen.add(key)
+                if not alike.keeps(flow):
+                    return
                 self.looked_at += 1
                 left = self._left(flow, ways)
-                heapq.heappush(queue, (round(flow.effort + left, 6), left, self.looked_at, flow))
+                queue.put(flow, (round(flow.effort + left, 6), left))
 
         for start in starts:
             put(start)
-        while queue and len(found) < enough:
-            _, _, _, flow = heapq.heappop(queue)
+        while len(found) < enough and (flow := queue.take()) is not None:
             if self._ends(flow):
-                found.append(flow)
+                modules = frozenset(flow.modules)
+                of_a_set[modules] += 1
+                if of_a_set[modules] <= MOST_OF_A_SET:
+                    found.append(flow)
                 continue
-            if len(flow.calls) < MOST_CALLS and self.looked_at < self.most_flows:
+            if len(flow.calls) < MOST_CALLS and self.looked_at < most:
                 for more in self._steps(flow, useful, wanted):
                     put(more)
         return found
@@ -162,7 +176,7 @@ class FlowSearch:
             tail = stream.trail[-len(ports) :]  # an update is read beside what it is an update of
             if len(tail) == len(ports) and len({type_.kind for _, type_ in tail}) == 1:
                 yield (stream,), tuple((p, (v,)) for p, (v, _) in zip(ports, tail, strict=True))
-        if 2 <= len(ports) <= len(streams):
+        if 2 <= len(ports) <= len(streams) and (freely or not is_adder(call)):
             for chosen in permutations(streams, len(ports)):
                 if not self._turned_round(call, chosen, streams):
                     yield chosen, tuple((p, (s.value,)) for p, s in zip(ports, chosen, strict=True))
@@ -219,14 +233,42 @@ class FlowSearch:
             for v in values
         )
         same = len({outputs[name].kind for name in useful}) == 1  # outputs that say the same of other inputs
-        for names in ([useful] if len(useful) > 1 else []) + [[name] for name in useful]:
+        for names in self._together(useful, outputs):
             spare = len(useful) - len(names) if same else 0
             made = self._call(call, bound, spare, vague)
             opened = tuple(self._stream(made, name, outputs[name], chosen) for name in names)
-            streams = sorted((*rest, *opened), key=lambda s: sorted(map(self._order.index, s.roots)))
-            yield CallFlow(tuple(streams), (*flow.calls, made))
+            yield self._with(flow, made, (*rest, *opened))
+            if len(opened) == 1:
+                whole = self._call(
+                    call, bound, 0, vague
+                )  # what the other outputs say is read from the inputs
+                after = replace(flow, calls=(*flow.calls, whole))
+                alone = self._stream(whole, names[0], outputs[names[0]], chosen)
+                for more, end in self._forms.of(whole, alone, chosen, self._call):
+                    if (
+                        more.offered.required[1:] or more.offered.type.id not in flow.modules
+                    ):  # one adapter is enough
+                        yield self._with(after, more, (*rest, end))
 
-    def _call(self, call: Offered, bound: Bound, spare: int, vague: int) -> FlowCall:
+    def _together(self, useful: list[str], outputs: Mapping[str, PortType]) -> list[list[str]]:
+        """Which outputs of a call go on: all, each alone, and those that are what is asked for."""
+        asked: list[str] = []
+        for goal in self.goals:
+            found = (n for n in useful if n not in asked and kind_fits(self.kinds, outputs[n].kind, goal))
+            asked += [next(found, "")]
+        several = [useful, *([asked] if all(asked) and set(asked) != set(useful) else [])]
+        return [names for names in several if len(names) > 1] + [[name] for name in useful]
+
+    def _with(self, flow: CallFlow, made: FlowCall, streams: tuple[Stream, ...]) -> CallFlow:
+        """The flow with one more call, and these streams in the order of the inputs."""
+        ordered = sorted(streams, key=lambda s: sorted(map(self._order.index, s.roots)))
+        return CallFlow(tuple(ordered), (*flow.calls, made))
+
+    @cached_property
+    def _forms(self) -> FlowForms:
+        return FlowForms(self.offered, self.kinds)
+
+    def _call(self, call: Offered, bound: Bound, spare: int = 0, vague: int = 0) -> FlowCall:
         key = (call, bound, spare)
         if key not in self._made:
             self._made[key] = FlowCall(call, bound, len(self._made), spare, vague)

@@ -60,7 +60,8 @@ class FlowSizes:
             owner.fields |= offered.fields
         if not all(self._unify(given, wanted) for given, wanted in self._edges()):
             return False
-        for members in self._groups():
+        # the largest first, so that the widths of two flows do not depend on the order of their calls
+        for members in sorted(self._groups(), key=lambda group: -self._largest(group[1])):
             if not self._set(members):
                 return False
         self._limit_inputs()
@@ -101,10 +102,13 @@ class FlowSizes:
         for dim, members in groups.items():
             yield (dim.constant if dim.is_number else None), members
 
+    def _largest(self, members: Sequence[FieldOf]) -> int:
+        return max(self.owners[owner].fields[name] for owner, name in members)
+
     def _set(self, group: tuple[int | None, list[FieldOf]]) -> bool:
         number, members = group
         bases = sorted({self.owners[owner].fields[name] for owner, name in members}, reverse=True)
-        tried: Sequence[int] = (number,) if number is not None else (*bases, *USUAL)
+        tried: Sequence[int] = (number,) if number is not None else (*self._across(members), *bases, *USUAL)
         for value in tried:
             changes: dict[str, dict[str, object]] = {}
             for owner, name in members:
@@ -113,6 +117,12 @@ class FlowSizes:
                 self._write(value, members, bases)
                 return True
         return False
+
+    def _across(self, members: Sequence[FieldOf]) -> list[int]:
+        """The width on the other side of an adapter: with equal widths, flows with and without one can be compared."""
+        adapters = {call.offered.type.id for call in self.flow.calls if call.offered.keeps}
+        owners = [owner for owner, _ in members if owner in adapters]
+        return [size for owner in owners for size in self._numbers(owner).values() if isinstance(size, int)]
 
     def _write(self, value: int, members: Sequence[FieldOf], bases: Sequence[int]) -> None:
         if len(members) == 1:

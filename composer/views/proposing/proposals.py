@@ -5,51 +5,19 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from composer.graph import Report, check
-from composer.language import Source
 from composer.plugin import ModuleType, Registry, load_registry
 from composer.problems import InputError
 from composer.problems.suggest import unknown
 from composer.types import PortType
-from composer.views.proposing.flow_document import FlowDocument
 from composer.views.proposing.flow_search import FlowSearch
-from composer.views.proposing.flow_sizes import FlowSizes
 from composer.views.proposing.flows import CallFlow, FlowValue, Stream
 from composer.views.proposing.offered_calls import OfferedInput, offered_calls, offered_input
+from composer.views.proposing.proposal_sets import Proposal, ProposalSets
 
 __all__ = ["Proposal", "Proposals", "propose"]
 
 ALWAYS = "core"
 """The plugin whose calls without weights (joining, pooling) every flow may use, whatever `using` names."""
-MOST_CHECKED = 400
-"""Documents that are checked before a search gives up: what the search cannot see is seldom."""
-
-
-@dataclass(frozen=True)
-class Proposal:
-    """One whole document that checks."""
-
-    document: FlowDocument
-    report: Report
-    parameters: int | None = None
-    """Counted where that was asked for."""
-
-    @property
-    def modules(self) -> dict[str, int]:
-        """The module types with weights, and how often each is called."""
-        return self.document.flow.modules
-
-    def text(self, name: str) -> str:
-        """The document under this name."""
-        return self.document.text(name)
-
-    def as_json(self) -> dict[str, object]:
-        return {
-            "modules": self.modules,
-            "nodes": self.document.node_lines,
-            "parameters": self.parameters,
-            "document": self.text(self.document.task),
-        }
 
 
 @dataclass(frozen=True)
@@ -71,14 +39,10 @@ class Proposals:
         }
 
     def by_parameters(self) -> Proposals:
-        """The same with the parameters of each, the fewest first. Imports torch."""
-        from composer.views.cost import measure
-
-        counted = [
-            replace(each, parameters=sum(m.parameters for m in measure(each.report).modules.values()))
-            for each in self.found
-        ]
-        return replace(self, found=tuple(sorted(counted, key=lambda each: each.parameters or 0)))
+        """The same, the fewest parameters first. Raises ValueError where they were not counted."""
+        if any(each.parameters is None for each in self.found):
+            raise ValueError("the parameters were not counted")
+        return replace(self, found=tuple(sorted(self.found, key=lambda each: each.parameters or 0)))
 
 
 def propose(
@@ -88,13 +52,18 @@ def propose(
     using: Sequence[str] = (),
     most: int = 5,
     registry: Registry | None = None,
+    counted: bool = False,
 ) -> Proposals:
     """Documents that lead from inputs of these modalities to values of these kinds; at most `most`.
+
+    The best document of each set of modules comes first, then the second of each, and so on: sets in the order of their
+    parameters, documents of one set by how much they share.
 
     Args:
         inputs: modalities, such as `("video", "text")`; one that is named twice is two inputs.
         goals: kinds, such as `("text",)` or `("embedding", "embedding")`.
         using: plugins whose module types alone may be used, and module types that every proposal has to use.
+        counted: whether the parameters of each are counted, which imports torch; without, fewer modules come first.
 
     Raises:
         InputError: for a name that nothing has, and where nothing is found.
@@ -117,9 +86,10 @@ def propose(
     found: list[Proposal] = []
     looked_at = 0
     for keeping in (False, True):
-        flows = search.run(_starts(named), enough=max(64, 8 * most), keeping=keeping)
+        flows = search.run(_starts(named), enough=max(400, 8 * most), keeping=keeping)
         looked_at += search.looked_at
-        found = _sound(sorted(flows, key=lambda flow: flow.rank), named, goals, most, registry)
+        sets = ProposalSets(named, goals, registry, counted=counted)
+        found = sets.first(flows, most)
         if found:
             return Proposals(tuple(inputs), tuple(goals), tuple(found), looked_at)
     raise _nothing(inputs, goals, using, search, named, looked_at, bool(flows))
@@ -165,28 +135,6 @@ def _starts(inputs: dict[str, OfferedInput]) -> list[CallFlow]:
         choices = [(stream,) for stream in each] + ([tuple(each)] if len(each) > 1 else [])
         flows = [replace(flow, streams=(*flow.streams, *chosen)) for flow in flows for chosen in choices]
     return flows[:64]
-
-
-def _sound(
-    flows: Sequence[CallFlow],
-    inputs: dict[str, OfferedInput],
-    goals: Sequence[str],
-    most: int,
-    registry: Registry,
-) -> list[Proposal]:
-    """The first flows whose documents have no problem, not even a warning."""
-    found: list[Proposal] = []
-    for flow in flows[:MOST_CHECKED]:
-        sizes = FlowSizes(flow, inputs)
-        if not sizes.settle():
-            continue
-        document = FlowDocument(flow, inputs, goals, sizes)
-        report = check(Source("proposal.yaml", document.text("proposal")), registry=registry)
-        if not report.problems:
-            found.append(Proposal(document, report))
-        if len(found) == most:
-            break
-    return found
 
 
 def _nothing(

@@ -6,21 +6,22 @@ from composer.views.proposing.proposals import Proposal, Proposals
 
 __all__ = ["proposals_text"]
 
-RANKED = (
-    "Ranked by modules: one that is called twice counts half for each call, a call without weights a quarter. Each of",
-    "these documents checks; sizes are those of examples, to be set to what your data needs.",
+SETS = (
+    "The best of each set of modules first, then the second best: what joins its inputs last, with layers that several",
+    "inputs share. Sets in the order of their {by}.",
 )
-COUNTED = (
-    "Ranked by parameters at these sizes, which are those of examples. Each of these documents checks.",
-)
+ORDERED = "The fewest parameters first."
+EXAMPLES = "Each of these documents checks; sizes are those of examples, to be set to what your data needs."
 
 
-def proposals_text(proposals: Proposals, *, counted: bool = False) -> str:
-    """Every proposal with its modules in one line, and its nodes in a line each."""
+def proposals_text(proposals: Proposals, *, by_parameters: bool = False) -> str:
+    """Every proposal with its modules in one line, and its nodes in a line each; `by_parameters` is how they stand."""
     ends = f"{' + '.join(proposals.inputs)} → {' + '.join(proposals.goals)}"
     head = f"{ends}: {len(proposals.found)} shown, {proposals.looked_at:,} flows looked at"
     blocks = [head, *(_block(number, each) for number, each in enumerate(proposals.found, 1))]
-    return "\n\n".join([*blocks, "\n".join(COUNTED if counted else RANKED)])
+    counted = all(each.parameters is not None for each in proposals.found)
+    order = "\n".join(SETS).format(by="parameters" if counted else "modules")
+    return "\n\n".join([*blocks, f"{ORDERED if by_parameters else order}\n{EXAMPLES}"])
 
 
 def _block(number: int, proposal: Proposal) -> str:
