@@ -8,6 +8,7 @@ from importlib.metadata import PackageNotFoundError, distribution
 from shutil import which
 
 from composer.conformance.examples import example_configs
+from composer.conformance.hash_seed import samples_elsewhere
 from composer.conformance.report import Failure, Skip
 from composer.conformance.sameness import kept, same
 from composer.plugin.asking import PluginError, ask, import_object
@@ -30,9 +31,11 @@ def check_dataset(entry: Dataset) -> str:
         raise Skip(
             f"its config has no default for {', '.join(required)}, so nothing was drawn: give the Dataset `examples`"
         )
-    for config in example_configs(entry):
+    for number, config in enumerate(example_configs(entry)):
         try:
-            _check(entry, config)
+            drawn = _check(entry, config)
+            if number == 0:  # a process for each would take long
+                _hold_elsewhere(entry, config, drawn)
         except (InputError, PluginError) as error:
             skip_missing_package(error, entry.builder)
             if isinstance(error, InputError) and not entry.examples:
@@ -65,19 +68,29 @@ def skip_missing_package(error: BaseException, reference: str) -> None:
         cause = cause.__cause__ or cause.__context__
 
 
-def _check(entry: Dataset, config: Config) -> None:
+def _check(entry: Dataset, config: Config) -> Mapping[str, _Drawn]:
+    """Every split as it was drawn first."""
     builder = import_object(entry.builder, entry.title)
     first, second = (ask(builder, config, what=entry.title, accept=as_dataset) for _ in range(2))
     splits = ask(lambda: first.splits, what=f"`splits` of {entry.title}", accept=as_splits)
     if not splits or len(set(splits)) != len(splits):
         raise Failure(f"its splits are {list(splits)}; one name or more, each once, are expected")
-    for split in splits:
-        _check_split(entry, first, second, split)
+    return {split: _check_split(entry, first, second, split) for split in splits}
+
+
+def _hold_elsewhere(entry: Dataset, config: Config, drawn: Mapping[str, _Drawn]) -> None:
+    """Raises Failure where the order of a set of texts decides what is drawn."""
+    places = {split: [*each.samples] for split, each in drawn.items()}
+    found = samples_elsewhere(entry.builder, config, places) or {}
+    for split, (count, samples) in found.items():
+        there = _Drawn(split, count, {index: dict(sample) for index, sample in samples.items()})
+        _hold_same(drawn[split], there, "another process gives (sort what comes out of a set)")
 
 
 def _check_split(
     entry: Dataset, first: DatasetImplementation, second: DatasetImplementation, split: str
-) -> None:
+) -> _Drawn:
+    """The split as it was drawn first."""
     drawn = [_draw(entry, first, split), _draw(entry, first, split, 1)]
     for index in range(len(drawn)):
         if drawn[index].count != drawn[0].count:
@@ -91,6 +104,7 @@ def _check_split(
         )
     if split != TRAINED:
         _hold_same(drawn[0], drawn[1], f"every split but `{TRAINED}` is fixed, and the next epoch has")
+    return drawn[0]
 
 
 @dataclass(frozen=True)

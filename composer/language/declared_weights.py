@@ -9,18 +9,15 @@ from pathlib import Path, PurePosixPath
 from typing import Literal
 
 from composer.problems import is_address
+from composer.published.addresses import HUB, HUB_TEXT, PACKAGE
 
 __all__ = ["FRESH", "HUB", "KEYS", "PACKAGE", "DeclaredWeights", "read_weights_map", "read_weights_text"]
 
 FRESH = "fresh"
 """What says that a module starts with the weights that its builder gives it."""
-PACKAGE, HUB = "package:", "hub:"
-"""How a source on one line begins that is not a file: `package:name/file`, `hub:owner/name@revision/file`."""
-
 KEYS = ("file", "package", "hub", "revision", "layout", "root", "prefix", "sha256")
 """The keys of the long form, in the order of the fields of `DeclaredWeights`."""
 
-_HUB_TEXT = re.compile(r"(?P<hub>[^/@]+/[^/@]+)(?:@(?P<revision>[^/]+))?(?:/(?P<file>.+))?")
 _HUB_ID = re.compile(r"(?:[A-Za-z0-9][\w.-]{0,95}/)?[A-Za-z0-9][\w.-]{0,95}")
 _PACKAGE_NAME = re.compile(r"[A-Za-z_][\w-]*(?:\.[A-Za-z_]\w*)*")
 _COMMIT = re.compile(r"[0-9a-f]{40}")
@@ -150,7 +147,7 @@ def read_weights_text(text: str) -> DeclaredWeights:
         name, _, file = text.removeprefix(PACKAGE).partition("/")
         return DeclaredWeights(package=name or text, file=file)
     if text.startswith(HUB):
-        found = _HUB_TEXT.fullmatch(text.removeprefix(HUB))
+        found = HUB_TEXT.fullmatch(text.removeprefix(HUB))
         if found is None:
             return DeclaredWeights(hub=text.removeprefix(HUB) or text)
         revision, file = found["revision"] or "", found["file"] or ""

@@ -43,7 +43,7 @@ from composer.plugin.declarations import (
     Vocabulary,
 )
 from composer.plugin.discovery import load_registry
-from composer.plugin.folders import folder_of, is_file, remembered
+from composer.plugin.folders import folder_of, is_file, published_folder, remembered
 from composer.plugin.hooks import hookimpl
 from composer.plugin.libraries import library_help
 from composer.plugin.registry import Register, Registry
@@ -94,5 +94,6 @@ __all__ = [
     "is_file",
     "library_help",
     "load_registry",
+    "published_folder",
     "remembered",
 ]

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from pydantic import ValidationInfo
 
-__all__ = ["folder_of", "is_file", "remembered"]
+__all__ = ["folder_of", "is_file", "published_folder", "remembered"]
 
 
 def folder_of(info: ValidationInfo) -> Path | None:
@@ -27,6 +27,19 @@ def is_file(path: Path) -> bool:
         return path.is_file()
     except (OSError, ValueError):
         return False
+
+
+def published_folder(text: str, info: ValidationInfo, *, needs: str, also: Collection[str] = ()) -> Path:
+    """For a pydantic field validator: the folder that a text names.
+
+    A path begins at the document; `package:name/folder` lies in an installed package, which is not imported; of
+    `hub:owner/name@revision` the file `needs` is fetched, and those of `also` that are there, once.
+
+    Raises ValueError with one sentence where there is no such thing, or it cannot be had.
+    """
+    from composer.plugin.published_folders import published_folder as found
+
+    return found(text, folder_of(info), needs=needs, also=also)
 
 
 def remembered(owner: str, question: str, ask: Callable[[], dict[str, Any]]) -> dict[str, Any]:

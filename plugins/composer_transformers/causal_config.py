@@ -14,6 +14,7 @@ from composer_transformers.families import CAUSAL_FAMILIES, Family
 from composer_transformers.model_facts import ModelFacts, defaults_of, facts_of, special_ids
 from composer_transformers.model_folder import (
     config_of,
+    folder_named,
     generation_config_of,
     hold_family,
     hold_one_source,
@@ -39,8 +40,9 @@ class CausalConfig(Config):
     config: dict[str, JsonValue] = Field(default_factory=dict)
     """With `family`: the sizes, by the names of transformers (`hidden_size`, `num_hidden_layers`, ...)."""
     folder: str | None = None
-    """The folder of a published model: its config.json says family and sizes, generation_config.json which tokens end
-    a text, tokenizer.json how texts are split. Weights are named apart, with `weights`."""
+    """The folder of a published model, `package:name/folder` or `hub:owner/name@revision`: its config.json says family
+    and sizes, generation_config.json which tokens end a text, tokenizer.json how texts are split. Weights are named
+    apart, with `weights`."""
     tokenizer: str | None = None
     """As of a `text`: what makes text of ids, a tokenizer.json (or its folder) or a vocabulary. Left out, that of the
     folder."""
@@ -61,10 +63,10 @@ class CausalConfig(Config):
     @field_validator("folder")
     @classmethod
     def _held_folder(cls, value: str | None, info: ValidationInfo) -> str | None:
-        """A folder beside the document becomes absolute."""
+        """It becomes absolute."""
         if value is None:
             return None
-        folder = (folder_of(info) or Path()) / value
+        folder = folder_named(value, info)
         _read(folder, cls.families)
         return str(folder.absolute())
 

@@ -10,11 +10,12 @@ from typing import Any, ClassVar
 from pydantic import Field, JsonValue, ValidationInfo, field_validator, model_validator
 from typing_extensions import Self
 
-from composer.plugin import Config, folder_of
+from composer.plugin import Config
 from composer_transformers.encoder_families import EncoderFamily, Sort, families_of
 from composer_transformers.encoder_sizes import Sizes
 from composer_transformers.model_folder import (
     config_of,
+    folder_named,
     hold_family,
     hold_one_source,
     preprocessor_config_of,
@@ -40,8 +41,9 @@ class LibraryEncoderConfig(Config):
     config: dict[str, JsonValue] = Field(default_factory=dict)
     """With `family`: what differs from the library's defaults, by its names such as `hidden_size`."""
     folder: str | None = None
-    """The folder of a published model: its config.json says family and sizes; tokenizer.json and
-    preprocessor_config.json how texts and pictures are prepared. Weights are named apart, with `weights`."""
+    """The folder of a published model, `package:name/folder` or `hub:owner/name@revision`: its config.json says family
+    and sizes; tokenizer.json and preprocessor_config.json how texts and pictures are prepared. Weights are named apart,
+    with `weights`."""
 
     @field_validator("family")
     @classmethod
@@ -51,10 +53,10 @@ class LibraryEncoderConfig(Config):
     @field_validator("folder")
     @classmethod
     def _held_folder(cls, value: str | None, info: ValidationInfo) -> str | None:
-        """A folder beside the document becomes absolute."""
+        """It becomes absolute."""
         if value is None:
             return None
-        folder = (folder_of(info) or Path()) / value
+        folder = folder_named(value, info)
         _row_of(folder, config_of(folder), cls.sort)
         return str(folder.absolute())
 

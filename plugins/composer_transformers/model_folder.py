@@ -8,14 +8,15 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Union
 
-from pydantic import JsonValue
+from pydantic import JsonValue, ValidationInfo
 
-from composer.plugin import is_file
+from composer.plugin import is_file, published_folder
 from composer.problems import nearest
 
 __all__ = [
     "JSON",
     "config_of",
+    "folder_named",
     "generation_config_of",
     "hold_family",
     "hold_one_source",
@@ -28,8 +29,24 @@ JSON = Union[None, bool, int, float, str, list["JSON"], dict[str, "JSON"]]
 
 _OF_THE_WHOLE = ("bos_token_id", "eos_token_id", "pad_token_id", "tie_word_embeddings")
 """Keys that a model of pictures and texts says for its language model, too."""
+_SMALL = (
+    "generation_config.json",
+    "preprocessor_config.json",
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "chat_template.jinja",
+)
+"""Files of a model, beside its config, that say how it is used."""
 MOST_BYTES = 4 << 20
 """Of a config; published ones have a few thousand, or some 100,000 where they name 1,000 classes."""
+
+
+def folder_named(text: str, info: ValidationInfo) -> Path:
+    """The folder of a model: beside the document, in an installed package, or of the Hub at a revision.
+
+    Raises ValueError with one sentence.
+    """
+    return published_folder(text, info, needs="config.json", also=_SMALL)
 
 
 def config_of(folder: Path) -> Mapping[str, JSON]:

@@ -128,6 +128,13 @@ class Empty(Right):
         return [] if split == "validation" else super().samples(split, epoch)
 
 
+class Hashed(Right):
+    """In the order of a set of texts, which is another in every process."""
+
+    def samples(self, split: str, epoch: int = 0) -> Any:
+        return [{"name": name} for name in {f"point-{index}" for index in range(self.size)}]
+
+
 class Lists(Right):
     def sample(self, split: str, values: np.ndarray, index: int) -> Any:
         return list(values)
@@ -222,6 +229,7 @@ GIVES: Any = {"gives": ("point", "class")}
         (Plugin("Unseeded"), "built again of the same config, it gives another sample 0 of split `train`"),
         (Plugin("Remembers"), "asked again, it gives another sample 0 of split `train`"),
         (Plugin("InPlace"), "asked again, it gives another sample 0 of split `train`"),
+        (Plugin("Hashed"), "another process gives (sort what comes out of a set) another sample"),
         (Plugin("Empty"), "its split `validation` is empty: give it samples, or take it out of `splits`"),
         (Plugin("Lists"), "sample 0 of split `train` is a list; a map from names of fields to values is expected"),
         (Plugin("Lacks", **GIVES), "sample 13 of split `train` has point, and not the field `class`, which `gives`"),

@@ -1,0 +1,103 @@
+"""A repository of the Hub at one revision, by huggingface_hub: its cache, its offline switch, its token."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from composer.problems import InputError
+
+__all__ = ["HubRepository"]
+
+
+@dataclass
+class HubRepository:
+    """Gives files by name, and says in one sentence why it cannot. Files are fetched, and no code is run."""
+
+    name: str
+    revision: str | None
+    error: Callable[[str], InputError]
+    """Makes an error of a cause: it says for whom the repository is read."""
+    offline: bool = False
+    local: bool = False
+    """Whether nothing is fetched, whatever the library's switch says."""
+
+    @staticmethod
+    def of(
+        name: str, revision: str | None, error: Callable[[str], InputError], *, local: bool = False
+    ) -> HubRepository:
+        """Raises an error where huggingface_hub is not installed."""
+        try:
+            from huggingface_hub import constants
+        except ImportError:
+            raise error(
+                "reading from the Hub takes huggingface_hub, which is not installed: pip install huggingface_hub"
+            ) from None
+        return HubRepository(name, revision, error, local or constants.HF_HUB_OFFLINE, local)
+
+    def download(self, file: str) -> Path:
+        """Where a file lies, in the cache; it is fetched where it is not there."""
+        from huggingface_hub import hf_hub_download
+
+        return Path(hf_hub_download(self.name, file, revision=self.revision, local_files_only=self.local))
+
+    def cached(self, file: str) -> Path | bool | None:
+        """Where a file lies in the cache, False where it is known that there is none, or None."""
+        from huggingface_hub import try_to_load_from_cache
+
+        found = try_to_load_from_cache(self.name, file, revision=self.revision)
+        return Path(found) if isinstance(found, str) else None if found is None else False
+
+    def files(self) -> list[str]:
+        """The names of all files. The revision becomes the commit that it stands for now."""
+        from huggingface_hub import HfApi
+
+        found = HfApi().model_info(self.name, revision=self.revision)
+        self.revision = found.sha or self.revision
+        return [each.rfilename for each in found.siblings or ()]
+
+    @property
+    def why_offline(self) -> str:
+        return "nothing is fetched here" if self.local else "HF_HUB_OFFLINE is set"
+
+    @contextmanager
+    def telling(self, no_file: Callable[[], str]) -> Iterator[None]:
+        """Turn what huggingface_hub raises into one sentence; `no_file` says what there is in place of a file."""
+        from huggingface_hub import errors
+
+        try:
+            yield
+        except InputError:
+            raise
+        except errors.GatedRepoError:
+            raise self.error(
+                "it is gated: ask for access on its page, then set HF_TOKEN to a token that has it"
+            ) from None
+        except errors.RepositoryNotFoundError:
+            raise self.error(
+                "the Hub has no such repository, or it is private: check the name, or set HF_TOKEN to a token that "
+                "may read it"
+            ) from None
+        except errors.RevisionNotFoundError:
+            raise self.error(f"the repository has no revision `{self.revision}`") from None
+        except errors.LocalEntryNotFoundError:
+            raise self.error(self._not_cached()) from None
+        except errors.EntryNotFoundError:
+            raise self.error(no_file()) from None
+        except (errors.HFValidationError, errors.HfHubHTTPError) as error:
+            raise self.error(_first_line(error)) from None
+        except Exception as error:  # of the library for connections, which is another one in other versions
+            raise self.error(f"the Hub cannot be reached ({_first_line(error)}): check the network") from None
+
+    def _not_cached(self) -> str:
+        if self.offline:
+            return (
+                f"the cache of the Hub does not hold it, and {self.why_offline}: fetch it once with a network"
+            )
+        return "the Hub cannot be reached, and its cache does not hold the file: check the network"
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]
