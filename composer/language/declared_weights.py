@@ -9,7 +9,7 @@ from pathlib import Path, PurePosixPath
 from typing import Literal
 
 from composer.problems import is_address
-from composer.published.addresses import HUB, HUB_TEXT, PACKAGE
+from composer.published.one_line import HUB, HUB_TEXT, PACKAGE
 
 __all__ = ["FRESH", "HUB", "KEYS", "PACKAGE", "DeclaredWeights", "read_weights_map", "read_weights_text"]
 

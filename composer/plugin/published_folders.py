@@ -7,8 +7,8 @@ from contextlib import suppress
 from pathlib import Path
 
 from composer.problems import InputError
-from composer.published.addresses import HUB, HUB_TEXT, PACKAGE
 from composer.published.hub_repository import HubRepository
+from composer.published.one_line import HUB, HUB_TEXT, PACKAGE
 from composer.published.packages import package_folders, path_in_package
 
 __all__ = ["published_folder"]

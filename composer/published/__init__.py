@@ -3,6 +3,6 @@
 `hub_repository` and `packages` are imported by who reads them: a check of most documents reads neither.
 """
 
-from composer.published.addresses import HUB, HUB_TEXT, PACKAGE
+from composer.published.one_line import HUB, HUB_TEXT, PACKAGE
 
 __all__ = ["HUB", "HUB_TEXT", "PACKAGE"]
