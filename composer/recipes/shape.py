@@ -85,6 +85,9 @@ class DipsRecipe(_Shape):
 class ScheduleRecipe(_Shape):
     """The learning rate over the steps of a run, beyond `warmup` and `restarts`."""
 
+    counts: Literal["steps", "batches"] = "steps"
+    """What the numbers here count, and what the rate goes by: steps, or batches, of which a step has as many as
+    `accumulate` says. Code that advances its schedule after every batch counts batches."""
     shape: Literal["cosine", "linear", "constant"] = "cosine"
     """How the rate falls after the warm-up: as half a cosine, in a line, or not at all."""
     warmup_steps: int | None = Field(default=None, ge=0)

@@ -63,8 +63,11 @@ class Rates:
 
     def __init__(self, recipe: Recipe, bounds: Sequence[int], restarts: Sequence[int]) -> None:
         self._recipe = recipe
+        self._batches = recipe.accumulate if recipe.schedule.counts == "batches" else 1
+        """What the schedule counts, of a step."""
+        bounds = [bound * self._batches for bound in bounds]
         self._steps = bounds[-1]
-        self._restarts = restarts
+        self._restarts = [restart * self._batches for restart in restarts]
         dips, last = recipe.schedule.dips, len(bounds) - 1
         self._dipping = bounds[last if dips is None else min(dips.epochs or last, last)]
         if dips is not None and dips.steps is not None:
@@ -81,7 +84,7 @@ class Rates:
     def _rate(self, step: int, peak: float) -> float:
         recipe = self._recipe
         return learning_rate(
-            step,
+            (step + 1) * self._batches - 1,  # weights change with the last batch of a step
             steps=self._steps,
             peak=peak,
             warmup=recipe.warmup,

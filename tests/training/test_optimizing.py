@@ -113,11 +113,13 @@ def published_rate(step: int, peak: float, every: int = 1) -> float:
     return timm(i // every) if i % every == 0 and i < 12 else timm(i)
 
 
-@pytest.mark.parametrize("every", [1, 5])
-def test_published_schedules_are_said_in_a_recipe(every: int) -> None:
-    """Three epochs of twelve steps, the lengths of the recorded case; two rates."""
+@pytest.mark.parametrize(("every", "batches"), [(1, 1), (5, 1), (5, 2), (1, 3)])
+def test_published_schedules_are_said_in_a_recipe(every: int, batches: int) -> None:
+    """Three epochs of twelve batches, the lengths of the recorded case; two rates. The published scripts advance the
+    schedule after every batch, and change the weights with the last one of a step."""
     dips = {"dips": {"every": every, "epochs": 1}} if every > 1 else {}
-    wanted = {**PUBLISHED, "schedule": {**PUBLISHED["schedule"], **dips}, "epochs": 3, "steps": 12}  # type: ignore[dict-item]
+    schedule = {**PUBLISHED["schedule"], **dips, "counts": "batches"}  # type: ignore[dict-item]
+    wanted = {**PUBLISHED, "schedule": schedule, "epochs": 3, "steps": 12 // batches, "accumulate": batches}
     line, seen = TwoLines(), list[tuple[float, ...]]()
     learner: list[torch.optim.Optimizer] = []
     real = torch.optim.AdamW.step
@@ -130,10 +132,11 @@ def test_published_schedules_are_said_in_a_recipe(every: int) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(torch.optim.AdamW, "step", step)
         train_epochs(line, data(), recipe(**wanted))
-    expected = [tuple({published_rate(s, peak, every) for peak in (2e-5, 2e-6)}) for s in range(36)]
+    changes = range(batches - 1, 36, batches)
+    expected = [tuple({published_rate(i, peak, every) for peak in (2e-5, 2e-6)}) for i in changes]
     for rates, wanted_rates in zip(seen, expected, strict=True):
         assert sorted(rates) == pytest.approx(sorted(wanted_rates), rel=1e-12)
-    assert seen[0] == (1e-6,)
+    assert batches > 1 or seen[0] == (1e-6,)
 
 
 @pytest.mark.parametrize(
