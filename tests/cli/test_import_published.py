@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -182,3 +186,65 @@ def test_a_config_without_a_layout_is_one_sentence(composer, folder: Path, tmp_p
     )
     assert done.code == 1
     assert "--config says what a layout fills" in done.err
+
+
+IMPORTING = """
+import sys, time
+from composer.cli import main
+from composer.weights import converting
+
+real = converting.save_tensors
+def told(tensors, path):
+    print("begun", path.name, file=sys.stderr, flush=True)
+    real(tensors, path)
+    print("written", path.name, file=sys.stderr, flush=True)
+    time.sleep(0.02)
+converting.save_tensors = told
+converting.convert.__kwdefaults__["most_bytes"] = 9_000_000
+sys.exit(main(sys.argv[1:]))
+"""
+"""The command, with files small enough that there are several, and a line where each begins and ends."""
+
+
+@pytest.mark.slow
+def test_a_kill_at_any_moment_costs_what_was_begun_alone(folder: Path, tmp_path: Path) -> None:
+    """`kill -9` while a file is written and between two of them, again and again; the end is the same."""
+
+    def start(out: Path) -> subprocess.Popen[str]:
+        words = ["import", str(folder / "qa.pth"), "--layout", "mplug2", "--out", str(out)]
+        words += ["--config", str(folder / "config.json"), "--set", "rank_top=2"]
+        environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+        command = [sys.executable, "-c", IMPORTING, *words]
+        return subprocess.Popen(
+            command, env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        )
+
+    whole = start(tmp_path / "whole")
+    _, told = whole.communicate(timeout=300)
+    assert whole.returncode == 0, told
+    files = [line for line in told.splitlines() if line.startswith("written ")]
+    assert len(files) > 3
+    out, written = tmp_path / "killed", list[str]()
+    for stop in ("begun", "written", "begun"):
+        process = start(out)
+        assert process.stderr is not None
+        for line in process.stderr:
+            written += [line] * line.startswith("written ")
+            if line.startswith(stop):
+                process.kill()
+                break
+        process.wait(timeout=60)
+        process.communicate()
+        assert process.returncode == -signal.SIGKILL
+        assert not out.exists()
+    process = start(out)
+    _, told = process.communicate(timeout=300)
+    assert process.returncode == 0, told
+    written += [f"{line}\n" for line in told.splitlines() if line.startswith("written ")]
+    assert len({*written}) == len(files)
+    assert len(written) <= len(files) + 1, "what was whole when it was killed is not written again"
+    assert not part_of(out).exists()
+    first, second = read_checkpoint(tmp_path / "whole"), read_checkpoint(out)
+    assert {*first} == {*second}
+    assert all(torch.equal(first[key], second[key]) for key in first)
+    assert (out / "account.json").read_bytes() == (tmp_path / "whole" / "account.json").read_bytes()
