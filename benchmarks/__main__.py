@@ -18,6 +18,7 @@ TOPICS = {
     "cold_start": "Starting",
     "checking": "Parsing and checking",
     "overhead": "Running a graph",
+    "families": "Models of timm and transformers",
     "answer": "Answering",
     "encoding": "Near the limit",
     "memory": "Memory",

@@ -23,6 +23,7 @@ def run(*arguments: str) -> subprocess.CompletedProcess[str]:
 
 SLOW = (
     "overhead",
+    "families",
     "encoding",
     "compile",
     "artifact",

@@ -41,6 +41,15 @@ CONFIGS: dict[str, dict[str, Any]] = {
         },
     },
     "qwen2": {**GROUPED, "tie_word_embeddings": True},
+    "qwen2-yarn": {
+        **GROUPED,
+        "rope_parameters": {
+            "rope_type": "yarn",
+            "rope_theta": 10000.0,
+            "factor": 4.0,
+            "original_max_position_embeddings": 8,
+        },
+    },
     "qwen3": {**GROUPED, "head_dim": 16},
     "mistral": {**GROUPED, "sliding_window": 5},
     "gemma3": {

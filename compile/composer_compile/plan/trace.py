@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, fx
+from torch.func import functionalize
 from torch.fx.experimental.proxy_tensor import make_fx
 from torch.utils import flop_counter
 
@@ -46,7 +47,9 @@ def trace(
     try:
         with torch_alone(), torch.no_grad(), as_while_exporting():
             graph = make_fx(
-                flat,
+                functionalize(
+                    flat, remove="mutations"
+                ),  # as in an exported program, where nothing is changed in place
                 decomposition_table=dict(decompositions),
                 tracing_mode="fake",
                 _allow_non_fake_inputs=True,

@@ -231,3 +231,18 @@ def test_a_node_is_planned_in_its_own_precision(small: Any) -> None:
     assert low["fused"] < 0.75 * full["fused"]
     assert mixed["fused"] == full["fused"]
     assert mixed["frames"] == low["frames"]
+
+
+def test_what_changes_in_place_is_traced_as_in_an_exported_program() -> None:
+    """A backend would be asked for an operation that no program has."""
+
+    def call(x: torch.Tensor) -> torch.Tensor:
+        found = x * 2
+        found += torch.ones((), device=x.device)
+        found[:, 0] = 0
+        return found
+
+    traced = trace(call, {"x": torch.zeros(2, 3, device="meta")}, {})
+    calls = [str(node.target) for node in traced.graph.graph.nodes if node.op == "call_function"]
+    assert calls
+    assert not any("_." in call for call in calls)

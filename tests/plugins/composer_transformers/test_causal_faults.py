@@ -64,6 +64,10 @@ def given(**changed: Any) -> dict[str, Any]:
             given(rope_scaling={"type": "dynamic", "factor": 2.0}),
             "`rope_scaling` of the type 'dynamic' changes with the longest text of a batch",
         ),
+        (
+            given(rope_parameters={"rope_type": "longrope", "short_factor": [1.0], "long_factor": [2.0]}),
+            "`rope_parameters` of the type 'longrope' changes with the longest text of a batch",
+        ),
         ({"folder": "nowhere"}, "nowhere does not exist: `folder` is that of a model"),
     ],
 )
