@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from composer_core.gathered import rows_of_all
 from composer_core.objective_configs import ContrastiveConfig
 
 __all__ = ["Contrastive", "build_contrastive"]
@@ -103,7 +104,12 @@ class Contrastive(nn.Module):
 
     @torch.no_grad()
     def _keep(self, firsts: Tensor, seconds: Tensor, groups: Tensor | None) -> None:
-        """Put the samples of the batch into the queue, in place of the oldest; of too many, the last ones."""
+        """Put the samples of the batch into the queue, in place of the oldest; of too many, the last ones.
+
+        Where several processes share the batch, those of all of them, so that their queues stay the same.
+        """
+        firsts, seconds = rows_of_all(firsts), rows_of_all(seconds)
+        groups = None if groups is None else rows_of_all(groups)
         count = min(firsts.shape[0], self.size)
         start = self.get_buffer("next")
         places = (start + torch.arange(count, device=firsts.device)) % self.size
