@@ -28,6 +28,7 @@ from composer.training.loop import TrainingStep, train_epochs
 from composer.training.numerics import Numerics
 from composer.training.programs import Programs, initial_programs
 from composer.training.protocol import Batch
+from composer.training.run_options import Following
 
 __all__ = ["measure"]
 
@@ -106,7 +107,7 @@ def _times(settings: Mapping[str, Any], steps: int) -> tuple[list[float], list[f
         differences.append(abs(loss - told.loss))
         last = time.process_time()
 
-    train_epochs(trained, {TASK: _OneBatch(steps, given)}, recipe, progress=progress)
+    train_epochs(trained, {TASK: _OneBatch(steps, given)}, recipe, following=Following(progress=progress))
     return ours, theirs, differences[0]
 
 

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from types import MappingProxyType
 
 import torch
 from torch import nn
@@ -21,13 +20,14 @@ from composer.training.numerics import Numerics
 from composer.training.processes import ONE, Processes
 from composer.training.protocol import TaskData, Trainee
 from composer.training.random_state import kept_random, seed_all
+from composer.training.run_options import Following, Stored
 from composer.training.schedule import Rates
 from composer.training.state import Position, RunState, load_state, save_state
 from composer.training.step_order import Order, PlannedStep
 from composer.training.stopping import StopNow, Stopping
 from composer.training.validating import Validation
 
-__all__ = ["EpochResult", "Progress", "TrainingStep", "train_epochs"]
+__all__ = ["EpochResult", "TrainingStep", "train_epochs"]
 
 
 @dataclass(frozen=True)
@@ -62,37 +62,23 @@ class EpochResult:
         return {"epoch": self.epoch, "losses": self.losses, "seconds": seconds, "cpu": cpu}
 
 
-Progress = Callable[[TrainingStep], None]
-
-
 def train_epochs(
     trainee: Trainee,
     data: Mapping[str, TaskData],
     recipe: Recipe,
     *,
-    checkpoint: Path | None = None,
-    resume: bool = False,
-    document: str = "",
+    stored: Stored = Stored(),  # noqa: B008 (a frozen value)
+    following: Following = Following(),  # noqa: B008 (a frozen value)
     numerics: Numerics = Numerics(),  # noqa: B008 (a frozen value)
-    left_out: frozenset[str] = frozenset(),
-    began_with: str = "",
-    made_of: Mapping[str, str] = MappingProxyType({}),
-    progress: Progress = lambda step: None,
-    finished: Callable[[EpochResult], None] = lambda result: None,
-    begun: Callable[[int], None] = lambda step: None,
-    stopping: Callable[[], None] = lambda: None,
     validation: Validation | None = None,
     processes: Processes = ONE,
 ) -> list[EpochResult]:
     """Train in place; returns one result per finished epoch, those before a resumption included.
 
-    The batches of an epoch are mixed in an order that the seed and the epoch decide. With `checkpoint`, the whole state
-    is written there after every epoch, as often as the recipe says, and where a signal asks the program to end (after
-    the step that is being made; `stopping` is told). `resume` goes on from it and ends as a run without a stop would,
-    or extends a run to the epochs of the recipe; `begun` is told the step after which it begins. `document` tells the
-    trained document from others; `numerics` is where the modules are and what their losses are computed in. What is
-    `left_out` of the checkpoint is frozen and lies in the weights that the run `began_with` (their SHA-256).
-    `made_of` tells the data of tasks from others, where something does.
+    The batches of an epoch are mixed in an order that the seed and the epoch decide. Where there is a checkpoint
+    (`stored`), the whole state is written there after every epoch, as often as the recipe says, and where a signal
+    asks the program to end (after the step that is being made). A run that resumes ends as one without a stop would, or
+    extends a run to the epochs of the recipe. `numerics` is where the modules are, and the format of their losses.
     `validation` scores on the way, keeps the best weights, and may end the run before its last epoch. Of several
     `processes` each computes its part of every batch, and the first one alone validates and writes.
 
@@ -105,27 +91,27 @@ def train_epochs(
     learner = Learner(nn.ModuleDict(dict(trainee.modules_by_name)), recipe, numerics)
     state = RunState(
         Course.of(recipe),
-        document,
+        stored.document,
         {task: item.batches(0) for task, item in data.items()},
-        dict(made_of),
+        dict(stored.made_of),
         numerics=numerics,
-        left_out=left_out,
-        began_with=began_with,
+        left_out=stored.left_out,
+        began_with=stored.began_with,
     )
-    if resume:
-        if checkpoint is None:
+    if stored.resume:
+        if stored.checkpoint is None:
             raise ComposerError("there is no checkpoint to resume from: name one")
-        state = load_state(checkpoint, learner, state)
+        state = load_state(stored.checkpoint, learner, state)
     else:
         seed_all(recipe.seed, "run")
         torch.manual_seed(recipe.seed)
     trainee = processes.losses(trainee, learner.modules)
-    run = _Run(trainee, data, state, learner, progress, checkpoint, Stopping(stopping), validation, processes)
+    run = _Run(trainee, data, state, learner, stored.checkpoint, following, validation, processes)
     if validation is not None:
         validation.entries = state.validations
-    begun(run.done)
+    following.begun(run.done)
     trainee.train()
-    results = run.all(finished)
+    results = run.all()
     if learner.average is not None:
         learner.average.exchange()
     return results
@@ -140,9 +126,8 @@ class _Run:
         data: Mapping[str, TaskData],
         state: RunState,
         learner: Learner,
-        progress: Progress,
         checkpoint: Path | None,
-        stopping: Stopping,
+        following: Following,
         validation: Validation | None,
         processes: Processes,
     ) -> None:
@@ -150,9 +135,9 @@ class _Run:
         self.data = data
         self.state = state
         self.learner = learner
-        self.progress = progress
+        self.following = following
         self.checkpoint = checkpoint
-        self.stopping = stopping
+        self.stopping = Stopping(following.stopping)
         self.validation = validation
         self.processes = processes
         self.is_asked = False
@@ -169,7 +154,7 @@ class _Run:
         """Steps of the run."""
         return self.bounds[len(self.state.results)] + self.state.position.done
 
-    def all(self, finished: Callable[[EpochResult], None]) -> list[EpochResult]:
+    def all(self) -> list[EpochResult]:
         """The epochs that are left; returns the results of all of them."""
         results = [EpochResult(**item) for item in self.state.results]
         with self.stopping.watching():
@@ -180,7 +165,7 @@ class _Run:
                     break
                 results.append(self._end_of(epoch))
                 self.save()
-                finished(results[-1])
+                self.following.finished(results[-1])
                 self._validate_if_due()
                 self._stop_if_asked()
         return results
@@ -306,7 +291,7 @@ class _Run:
 
     def _tell(self, planned: PlannedStep, epoch: int, stepped: Stepped) -> None:
         data = self.data[planned.task]
-        self.progress(
+        self.following.progress(
             TrainingStep(
                 epoch,
                 self.state.course.epochs,

@@ -22,6 +22,7 @@ from composer.training.metrics_log import MetricsLog, read_metrics
 from composer.training.places import Places
 from composer.training.preparing import Prepared
 from composer.training.rehearsal import scored_fields
+from composer.training.run_options import Following
 from composer.training.validating import Validation, best_score_of
 from composer.weights import save_weights
 
@@ -45,9 +46,9 @@ class RunFiles:
         self._is_behind = False
         """Whether something was logged since the picture was drawn."""
 
-    def told(self) -> dict[str, Any]:
+    def following(self) -> Following:
         """What the loop tells of."""
-        return {"progress": self.step, "finished": self.epoch, "begun": self.log.begin}
+        return Following(self.step, self.epoch, self.log.begin, self.display.stopping)
 
     def step(self, step: TrainingStep) -> None:
         """A step was made."""

@@ -29,6 +29,7 @@ from composer.training.processes import processes_of
 from composer.training.record import count_parameters, versions, write_record
 from composer.training.rehearsal import scored_fields
 from composer.training.run_files import RunFiles
+from composer.training.run_options import Following, Stored
 from composer.training.validating import Validation
 from composer.training.what_is_written import counts_of
 from composer.weights import LoadReport, save_weights
@@ -128,17 +129,11 @@ def train_document(
             prepared.programs,
             prepared.data,
             prepared.recipe,
-            checkpoint=places.checkpoint,
-            resume=resume,
-            document=prepared.digest,
-            left_out=prepared.written.left_out,
-            began_with=prepared.written.digest,
-            made_of={task: own.placed.digest for task, own in prepared.own.items()},
+            stored=_stored(prepared, places, resume=resume),
+            following=files.following() if processes.is_first else Following(stopping=display.stopping),
             numerics=prepared.programs.numerics,
-            stopping=display.stopping,
             validation=validation,
             processes=processes,
-            **files.told() if processes.is_first else {},
         )
         processes.close()
     finally:
@@ -160,6 +155,18 @@ def train_document(
         record |= _validations(validation, places)
     record["command"] = command or f"composer train {name} --out {out}"
     return _scored(record, prepared, places, display)
+
+
+def _stored(prepared: Prepared, places: Places, *, resume: bool) -> Stored:
+    """Where the state of the run lies, and what tells the run from others."""
+    return Stored(
+        places.checkpoint,
+        resume,
+        prepared.digest,
+        prepared.written.left_out,
+        prepared.written.digest,
+        {task: own.placed.digest for task, own in prepared.own.items()},
+    )
 
 
 def check_training(

@@ -21,6 +21,7 @@ from torch.utils._pytree import tree_flatten
 from composer.cli import main
 from composer.training.loop import TrainingStep, train_epochs
 from composer.training.protocol import Batch
+from composer.training.run_options import Following, Stored
 
 HELPERS = Path(__file__).parents[1] / "helpers"
 
@@ -64,8 +65,8 @@ def test_a_run_that_is_stopped_several_times_is_the_unbroken_one(
         Noisy(),
         data(),
         recipe(**options),
-        checkpoint=tmp_path / "whole",
-        progress=lambda step: expected.append((step.done, step.loss)),
+        stored=Stored(checkpoint=tmp_path / "whole"),
+        following=Following(progress=lambda step: expected.append((step.done, step.loss))),
     )
     chance = random.Random(5)
     seen: dict[int, float] = {}
@@ -85,12 +86,12 @@ def test_a_run_that_is_stopped_several_times_is_the_unbroken_one(
         random.seed(number)
         np.random.seed(number)
         place = tmp_path / "broken"
-        run = {"checkpoint": place, "resume": place.exists(), "progress": until(last)}
+        stored, following = Stored(place, place.exists()), Following(progress=until(last))
         if last:
             with pytest.raises(StopError):
-                train_epochs(Noisy(), data(), recipe(**options), **run)  # type: ignore[arg-type]
+                train_epochs(Noisy(), data(), recipe(**options), stored=stored, following=following)
         else:
-            results = train_epochs(Noisy(), data(), recipe(**options), **run)  # type: ignore[arg-type]
+            results = train_epochs(Noisy(), data(), recipe(**options), stored=stored, following=following)
     assert [result.losses for result in results] == [result.losses for result in whole]
     assert sorted(seen.items()) == expected
     assert_same(tmp_path / "whole", tmp_path / "broken")
@@ -103,17 +104,19 @@ sys.path.insert(0, {helpers!r})
 import torch
 from lines import Line, data, recipe
 from composer.training.loop import train_epochs
+from composer.training.run_options import Following, Stored
 
 torch.set_num_threads(1)
 place, chance, kills = Path({place!r}), random.Random(11), 0
 wanted = recipe(epochs=3, save_every="1 step", ema=0.99)
-train_epochs(Line(), data(), wanted, checkpoint=place / "whole")
+train_epochs(Line(), data(), wanted, stored=Stored(place / "whole"))
 while True:
     child = os.fork()
     if not child:
         resume = (place / "killed").exists()
         slowly = lambda step: time.sleep(0.005)  # thirty steps outlast any two of the waits below
-        train_epochs(Line(), data(), wanted, checkpoint=place / "killed", resume=resume, progress=slowly)
+        stored = Stored(place / "killed", resume)
+        train_epochs(Line(), data(), wanted, stored=stored, following=Following(progress=slowly))
         os._exit(0)
     if kills < 8:
         time.sleep(chance.uniform(0.01, 0.06))
@@ -156,9 +159,8 @@ def test_a_signal_is_heard_after_the_step_and_the_state_of_that_step_is_stored(
                 Line(),
                 data(),
                 recipe(),
-                checkpoint=tmp_path / "stopped",
-                progress=asked,
-                stopping=lambda: told.append("heard"),
+                stored=Stored(checkpoint=tmp_path / "stopped"),
+                following=Following(progress=asked, stopping=lambda: told.append("heard")),
             )
         assert signal.getsignal(number) is ended
     finally:
@@ -166,8 +168,8 @@ def test_a_signal_is_heard_after_the_step_and_the_state_of_that_step_is_stored(
     assert told == ["heard", "the step goes on"]
     entries = torch.load(tmp_path / "stopped")
     assert (len(entries["results"]), entries["position"]["done"]) == (1, 3)
-    train_epochs(Line(), data(), recipe(), checkpoint=tmp_path / "stopped", resume=True)
-    train_epochs(Line(), data(), recipe(), checkpoint=tmp_path / "whole")
+    train_epochs(Line(), data(), recipe(), stored=Stored(checkpoint=tmp_path / "stopped", resume=True))
+    train_epochs(Line(), data(), recipe(), stored=Stored(checkpoint=tmp_path / "whole"))
     assert_same(tmp_path / "stopped", tmp_path / "whole")
 
 
@@ -183,7 +185,12 @@ def test_a_second_signal_ends_at_once(tmp_path: Path) -> None:
     )  # a background process begins without one
     try:
         with pytest.raises(KeyboardInterrupt):
-            train_epochs(Line(), {"up": Hangs()}, recipe(tasks={"up": TASK}), checkpoint=tmp_path / "run")
+            train_epochs(
+                Line(),
+                {"up": Hangs()},
+                recipe(tasks={"up": TASK}),
+                stored=Stored(checkpoint=tmp_path / "run"),
+            )
     finally:
         signal.signal(signal.SIGINT, before)
     assert not (tmp_path / "run").exists()

@@ -18,6 +18,7 @@ from torch import Tensor
 from composer.problems import ComposerError, InputError
 from composer.training.loop import EpochResult, TrainingStep, train_epochs
 from composer.training.protocol import Batch
+from composer.training.run_options import Following, Stored
 
 
 class Fewer(Points):
@@ -60,10 +61,12 @@ def test_a_resumed_run_ends_where_an_unbroken_one_does(tmp_path: Path, stop_afte
 
     checkpoint = tmp_path / "run.checkpoint"
     with pytest.raises(StopError):
-        train_epochs(Line(), data(), recipe(), checkpoint=checkpoint, finished=stop)
+        train_epochs(
+            Line(), data(), recipe(), stored=Stored(checkpoint=checkpoint), following=Following(finished=stop)
+        )
     torch.manual_seed(12345)  # whatever happened in between must not matter
     resumed = Line()
-    results = train_epochs(resumed, data(), recipe(), checkpoint=checkpoint, resume=True)
+    results = train_epochs(resumed, data(), recipe(), stored=Stored(checkpoint=checkpoint, resume=True))
     assert [r.losses for r in results] == [r.losses for r in expected]
     assert all(torch.equal(state(whole)[key], state(resumed)[key]) for key in state(whole))
 
@@ -76,9 +79,11 @@ def test_an_interrupted_step_loses_only_its_epoch(tmp_path: Path) -> None:
             raise StopError
 
     with pytest.raises(StopError):
-        train_epochs(Line(), data(), recipe(), checkpoint=checkpoint, progress=stop)
+        train_epochs(
+            Line(), data(), recipe(), stored=Stored(checkpoint=checkpoint), following=Following(progress=stop)
+        )
     resumed, whole = Line(), Line()
-    train_epochs(resumed, data(), recipe(), checkpoint=checkpoint, resume=True)
+    train_epochs(resumed, data(), recipe(), stored=Stored(checkpoint=checkpoint, resume=True))
     train_epochs(whole, data(), recipe())
     assert all(torch.equal(state(whole)[key], state(resumed)[key]) for key in state(whole))
     assert [path.name for path in tmp_path.iterdir()] == ["run.checkpoint"]  # no temporary file is left
@@ -86,21 +91,28 @@ def test_an_interrupted_step_loses_only_its_epoch(tmp_path: Path) -> None:
 
 def test_a_checkpoint_that_does_not_fit_is_refused(tmp_path: Path) -> None:
     checkpoint = tmp_path / "run.checkpoint"
-    train_epochs(Line(), data(), recipe(epochs=1), checkpoint=checkpoint)
+    train_epochs(Line(), data(), recipe(epochs=1), stored=Stored(checkpoint=checkpoint))
     changed = {**TASK, "batch": 2}
     with pytest.raises(InputError, match=r"another recipe \(learning_rate was 0\.02 and is 0\.03\)"):
-        train_epochs(Line(), data(), recipe(learning_rate=0.03), checkpoint=checkpoint, resume=True)
+        train_epochs(
+            Line(), data(), recipe(learning_rate=0.03), stored=Stored(checkpoint=checkpoint, resume=True)
+        )
     with pytest.raises(InputError, match=r"another recipe \(tasks\.down\.batch was 1 and is 2\)"):
         train_epochs(
-            Line(), data(), recipe(tasks={"up": TASK, "down": changed}), checkpoint=checkpoint, resume=True
+            Line(),
+            data(),
+            recipe(tasks={"up": TASK, "down": changed}),
+            stored=Stored(checkpoint=checkpoint, resume=True),
         )
     with pytest.raises(InputError, match="another document"):
-        train_epochs(Line(), data(), recipe(), checkpoint=checkpoint, resume=True, document="other")
+        train_epochs(
+            Line(), data(), recipe(), stored=Stored(checkpoint=checkpoint, resume=True, document="other")
+        )
     fewer = {**data(), "up": Fewer()}
     with pytest.raises(InputError, match=r"other data \(batches\.up was 5 and is 4\)"):
-        train_epochs(Line(), fewer, recipe(), checkpoint=checkpoint, resume=True)
+        train_epochs(Line(), fewer, recipe(), stored=Stored(checkpoint=checkpoint, resume=True))
     with pytest.raises(InputError, match="no checkpoint"):
-        train_epochs(Line(), data(), recipe(), checkpoint=tmp_path / "none", resume=True)
+        train_epochs(Line(), data(), recipe(), stored=Stored(checkpoint=tmp_path / "none", resume=True))
 
 
 class Runs:
@@ -143,10 +155,10 @@ def test_a_checkpoint_that_cannot_be_read_is_one_sentence(
 ) -> None:
     """With place, cause and cure; and nothing that it holds has run."""
     checkpoint = tmp_path / "run.checkpoint"
-    train_epochs(Line(), data(), recipe(epochs=1), checkpoint=checkpoint)
+    train_epochs(Line(), data(), recipe(epochs=1), stored=Stored(checkpoint=checkpoint))
     damage(checkpoint)
     with pytest.raises(InputError) as caught:
-        train_epochs(Line(), data(), recipe(epochs=1), checkpoint=checkpoint, resume=True)
+        train_epochs(Line(), data(), recipe(epochs=1), stored=Stored(checkpoint=checkpoint, resume=True))
     assert re.fullmatch(
         f"the checkpoint {checkpoint} cannot be read: .*{cause}.*; put a copy of it back, or start anew without "
         "--resume",
@@ -175,29 +187,37 @@ def test_a_run_is_extended_by_more_epochs(tmp_path: Path, stopped_after: int) ->
             raise StopError
 
     with pytest.raises(StopError):
-        train_epochs(Line(), data(), recipe(epochs=3), checkpoint=checkpoint, finished=stop)
+        train_epochs(
+            Line(),
+            data(),
+            recipe(epochs=3),
+            stored=Stored(checkpoint=checkpoint),
+            following=Following(finished=stop),
+        )
     extended = Line()
-    results = train_epochs(extended, data(), recipe(epochs=5), checkpoint=checkpoint, resume=True)
+    results = train_epochs(
+        extended, data(), recipe(epochs=5), stored=Stored(checkpoint=checkpoint, resume=True)
+    )
     assert [r.losses for r in results] == [r.losses for r in whole]
     assert all(torch.equal(state(expected)[key], state(extended)[key]) for key in state(expected))
 
 
 def test_an_extended_run_resumes_and_never_shrinks(tmp_path: Path) -> None:
     checkpoint = tmp_path / "run.checkpoint"
-    train_epochs(Line(), data(), recipe(epochs=1), checkpoint=checkpoint)
-    train_epochs(Line(), data(), recipe(epochs=2), checkpoint=checkpoint, resume=True)
-    again = train_epochs(Line(), data(), recipe(epochs=2), checkpoint=checkpoint, resume=True)
+    train_epochs(Line(), data(), recipe(epochs=1), stored=Stored(checkpoint=checkpoint))
+    train_epochs(Line(), data(), recipe(epochs=2), stored=Stored(checkpoint=checkpoint, resume=True))
+    again = train_epochs(Line(), data(), recipe(epochs=2), stored=Stored(checkpoint=checkpoint, resume=True))
     assert len(again) == 2
     with pytest.raises(InputError, match=r"has 2 epochs, 2 of them done, and 1 are asked for.*--epochs"):
-        train_epochs(Line(), data(), recipe(epochs=1), checkpoint=checkpoint, resume=True)
+        train_epochs(Line(), data(), recipe(epochs=1), stored=Stored(checkpoint=checkpoint, resume=True))
 
 
 def test_all_tasks_of_an_extension_have_joined(tmp_path: Path) -> None:
     late = {"up": TASK, "down": {**TASK, "start": 0.5}}
     checkpoint = tmp_path / "run.checkpoint"
-    train_epochs(Line(), data(), recipe(epochs=2, tasks=late), checkpoint=checkpoint)
+    train_epochs(Line(), data(), recipe(epochs=2, tasks=late), stored=Stored(checkpoint=checkpoint))
     longer = recipe(epochs=8, tasks=late)
-    results = train_epochs(Line(), data(), longer, checkpoint=checkpoint, resume=True)
+    results = train_epochs(Line(), data(), longer, stored=Stored(checkpoint=checkpoint, resume=True))
     assert [sorted(result.losses) for result in results] == [["up"], *[["down", "up"]] * 7]
 
 
@@ -223,7 +243,11 @@ def test_a_gradient_that_is_not_finite_stops_the_run_and_the_last_good_state_sta
     )
     with pytest.raises(ComposerError, match=said):
         train_epochs(
-            line, data(), recipe(), checkpoint=checkpoint, progress=lambda step: seen.append(state(line))
+            line,
+            data(),
+            recipe(),
+            stored=Stored(checkpoint=checkpoint),
+            following=Following(progress=lambda step: seen.append(state(line))),
         )
     assert len(seen) == 13
     assert all(torch.equal(seen[-1][key], value) for key, value in state(line).items())
@@ -257,7 +281,7 @@ def test_weights_that_overflow_are_not_stored(tmp_path: Path, rate: float, said:
     once = {"up": Once()}
     alone = recipe(epochs=1, learning_rate=rate, weight_decay=0.0, warmup=0.0, tasks={"up": TASK})
     with pytest.raises(ComposerError, match=f"{said}.*lower learning_rate.*no state was stored"):
-        train_epochs(Far(), once, alone, checkpoint=checkpoint)
+        train_epochs(Far(), once, alone, stored=Stored(checkpoint=checkpoint))
     assert not checkpoint.exists()
 
 
@@ -290,23 +314,23 @@ def test_data_that_grows_between_epochs_is_refused() -> None:
 @pytest.mark.parametrize("entry", ["results", "ends", "optimizer", "random", "modules", "recipe"])
 def test_a_checkpoint_with_a_foreign_entry_is_one_sentence(tmp_path: Path, entry: str) -> None:
     checkpoint = tmp_path / "run.checkpoint"
-    train_epochs(Line(), data(), recipe(epochs=1), checkpoint=checkpoint)
+    train_epochs(Line(), data(), recipe(epochs=1), stored=Stored(checkpoint=checkpoint))
     stored = torch.load(checkpoint)
     torch.save({**stored, entry: 7}, checkpoint)
     with pytest.raises(InputError, match=r"checkpoint .*(damaged|another|belongs)"):
-        train_epochs(Line(), data(), recipe(epochs=1), checkpoint=checkpoint, resume=True)
+        train_epochs(Line(), data(), recipe(epochs=1), stored=Stored(checkpoint=checkpoint, resume=True))
 
 
 def test_a_full_disk_leaves_the_checkpoint_of_before(tmp_path: Path) -> None:
     checkpoint = tmp_path / "run.checkpoint"
-    train_epochs(Line(), data(), recipe(epochs=1), checkpoint=checkpoint)
+    train_epochs(Line(), data(), recipe(epochs=1), stored=Stored(checkpoint=checkpoint))
     before = checkpoint.read_bytes()
     full = mock.patch("composer.files.os.fsync", side_effect=OSError(28, "No space left on device"))
     with (
         full,
         pytest.raises(InputError, match=r"run\.checkpoint cannot be written: No space left.*unchanged"),
     ):
-        train_epochs(Line(), data(), recipe(epochs=2), checkpoint=checkpoint, resume=True)
+        train_epochs(Line(), data(), recipe(epochs=2), stored=Stored(checkpoint=checkpoint, resume=True))
     assert checkpoint.read_bytes() == before
     assert list(tmp_path.iterdir()) == [checkpoint]
 

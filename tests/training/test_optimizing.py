@@ -19,6 +19,7 @@ from composer.training import train_document
 from composer.training.learner import Learner
 from composer.training.loop import TrainingStep, train_epochs
 from composer.training.numerics import Numerics
+from composer.training.run_options import Following
 from composer.training.step_order import shared_out
 
 PUBLISHED = {
@@ -160,7 +161,12 @@ def test_shapes_of_a_schedule(schedule: dict[str, Any], first: float, middle: fl
 def test_dips_end_where_the_recipe_says() -> None:
     schedule = {"warmup_steps": 0, "shape": "linear", "dips": {"every": 4, "steps": 8}}
     rates: list[float] = []
-    train_epochs(Line(), data(), recipe(epochs=2, schedule=schedule), progress=lambda s: rates.append(s.rate))
+    train_epochs(
+        Line(),
+        data(),
+        recipe(epochs=2, schedule=schedule),
+        following=Following(progress=lambda s: rates.append(s.rate)),
+    )
     usual = [0.02 * (1 - s / 20) for s in range(20)]
     early = {4: 1, 8: 2}
     assert rates == pytest.approx([usual[early.get(s, s)] for s in range(20)])
@@ -205,7 +211,7 @@ def test_accumulated_batches_are_the_large_batch() -> None:
         small,
         {"up": Whole(4)},
         recipe(**one, accumulate=2),
-        progress=lambda step: counted.append(step.samples),
+        following=Following(progress=lambda step: counted.append(step.samples)),
     )
     second = train_epochs(large, {"up": Whole(8)}, recipe(**one))
     assert counted == [8, 6] * 3 or sorted(counted) == [6, 6, 6, 8, 8, 8]
@@ -217,7 +223,9 @@ def test_accumulated_batches_are_the_large_batch() -> None:
 def test_weights_share_the_steps_out_among_the_tasks() -> None:
     seen: list[TrainingStep] = []
     shared = {"up": {**TASK, "weight": 3}, "down": TASK}
-    train_epochs(Line(), data(), recipe(epochs=2, tasks=shared, steps=8), progress=seen.append)
+    train_epochs(
+        Line(), data(), recipe(epochs=2, tasks=shared, steps=8), following=Following(progress=seen.append)
+    )
     assert [sum(s.task == t for s in seen if s.epoch == e) for e in (0, 1) for t in ("up", "down")] == [
         6,
         2,
@@ -249,7 +257,7 @@ def test_a_running_mean_is_what_is_left_at_the_end() -> None:
             mean[name] = mean.get(name, start[name]) * 0.9 + value * 0.1
 
     start = copy.deepcopy(line.modules_by_name["line"].state_dict())
-    train_epochs(line, data(), recipe(ema=0.9), progress=follow)
+    train_epochs(line, data(), recipe(ema=0.9), following=Following(progress=follow))
     for name, value in line.modules_by_name["line"].state_dict().items():
         torch.testing.assert_close(value, mean[name])
 

@@ -9,6 +9,7 @@ import pytest
 from lines import TASK, Line, Points, data, recipe
 
 from composer.training.loop import train_epochs
+from composer.training.run_options import Following
 from composer.training.schedule import learning_rate
 
 
@@ -40,7 +41,9 @@ def test_the_first_stretch_of_a_longer_run_is_the_shorter_run() -> None:
 def test_a_task_joins_when_its_part_of_the_run_has_passed() -> None:
     seen: list[tuple[int, str, int]] = []
     late = recipe(epochs=5, tasks={"up": TASK, "down": {**TASK, "start": 0.5}})
-    results = train_epochs(Line(), data(), late, progress=lambda s: seen.append((s.epoch, s.task, s.total)))
+    results = train_epochs(
+        Line(), data(), late, following=Following(progress=lambda s: seen.append((s.epoch, s.task, s.total)))
+    )
     assert [sorted(result.losses) for result in results] == [["up"], ["up"], *[["down", "up"]] * 3]
     assert [sum(other == epoch for other, _, _ in seen) for epoch in range(5)] == [5, 5, 10, 10, 10]
     assert {total for _, _, total in seen} == {40}

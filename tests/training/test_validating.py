@@ -20,6 +20,7 @@ from composer.cli import main
 from composer.recipes import ValidationRecipe
 from composer.training import train_document
 from composer.training.loop import TrainingStep, train_epochs
+from composer.training.run_options import Following, Stored
 from composer.training.stopping import StopNow
 from composer.training.validating import Validation
 
@@ -75,8 +76,7 @@ def test_a_run_that_ended_early_is_over_when_it_is_resumed(tmp_path: Path) -> No
             data(),
             recipe(),
             validation=scored.validation,
-            checkpoint=tmp_path / "run",
-            resume=(tmp_path / "run").exists(),
+            stored=Stored(checkpoint=tmp_path / "run", resume=(tmp_path / "run").exists()),
         )
         assert [entry["step"] for entry in scored.validation.entries] == [7, 14]
         assert len(results) == 1  # of finished epochs
@@ -93,7 +93,7 @@ def test_the_running_mean_is_what_is_validated_and_kept() -> None:
         data(),
         recipe(epochs=2, ema=0.99),
         validation=scored.validation,
-        progress=lambda step: raw.append(weight.detach().clone()),
+        following=Following(progress=lambda step: raw.append(weight.detach().clone())),
     )
     assert not torch.equal(scored.kept[0]["2.bias"], raw[9])
     assert torch.equal(scored.kept[1]["2.bias"], weight)
@@ -125,7 +125,10 @@ def test_a_stop_during_a_validation_is_done_again_later(tmp_path: Path, at: int)
         else:
             step_stops = pytest.MonkeyPatch()
             step_stops.setattr("composer.training.stopping.Stopping.pass_on", _raise)
-        options: dict[str, Any] = {"checkpoint": tmp_path / "run", "resume": resume, "progress": step}
+        options: dict[str, Any] = {
+            "stored": Stored(tmp_path / "run", resume),
+            "following": Following(progress=step),
+        }
         if resume:
             train_epochs(stopped, data(), recipe(epochs=2), validation=scored.validation, **options)
         else:
