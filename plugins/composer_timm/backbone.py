@@ -122,6 +122,8 @@ def create(
     options |= {} if channels is None else {"in_chans": channels}
     options |= {"drop_path_rate": drop_path} if drop_path else {}
     model: nn.Module = timm.create_model(name, pretrained=False, **options)
+    if getattr(model, "dynamic_img_size", False):  # an exported one resamples its positions at every call
+        model = timm.create_model(name, pretrained=False, dynamic_img_size=False, **options)
     return model
 
 

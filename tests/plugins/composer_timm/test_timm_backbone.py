@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 from composer_timm import asking, facts
+from composer_timm.backbone import build_backbone
 from composer_timm.configs import BackboneConfig
 from PIL import Image
 from safetensors.torch import save_file
@@ -185,3 +186,10 @@ def test_the_table_says_what_timm_builds(name: str) -> None:
     table = facts.facts_of(name)
     for field in ("size", "tokens", "prefix", "pooled", "map", "levels", "classes", "mean", "std", "crop"):
         assert getattr(found, field) == getattr(table, field)
+
+
+def test_an_exported_model_does_not_resample_the_positions_of_its_own_size() -> None:
+    """timm's own may be given pictures of any size, and then does so at every call."""
+    module = build_backbone(BackboneConfig(model="test_vit"))
+    exported = torch.export.export(module.eval(), (), {"pixels": torch.zeros(1, 3, 1, 160, 160)})
+    assert not [node for node in exported.graph.nodes if "upsample" in str(node.target)]
