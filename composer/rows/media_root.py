@@ -7,12 +7,16 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from functools import lru_cache
 from pathlib import Path
 
 from composer.problems import is_address
 from composer.rows.row import RowError
 
 __all__ = ["MediaRoot"]
+
+FOLDERS_KEPT = 1024
+"""Folders of files of which it is known where their links lead."""
 
 
 class MediaRoot:
@@ -21,6 +25,7 @@ class MediaRoot:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self._real = os.path.realpath(folder)
+        self._real_folder = lru_cache(FOLDERS_KEPT)(os.path.realpath)
 
     def held(self, value: object, column: str) -> object:
         """The value with every path in it made absolute. Raises RowError for one that leads out, or nowhere."""
@@ -41,7 +46,7 @@ class MediaRoot:
             return value
         joined = os.path.join(self._real, value)
         try:
-            real = os.path.realpath(joined)
+            real = self._followed(joined)
             exists = os.path.exists(real)
             inside = os.path.commonpath([self._real, real]) == self._real
         except (OSError, ValueError) as error:
@@ -56,3 +61,11 @@ class MediaRoot:
         if not exists:
             raise RowError(f"{value} does not exist below {self.folder}", column)
         return joined
+
+    def _followed(self, path: str) -> str:
+        """`os.path.realpath`, which looks at every folder of a path, for many files of few folders."""
+        folder, name = os.path.split(path)
+        if name in ("", os.curdir, os.pardir) or "\0" in name:
+            return os.path.realpath(path)
+        real = os.path.join(self._real_folder(folder), name)
+        return os.path.realpath(real) if os.path.islink(real) else real

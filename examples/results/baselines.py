@@ -66,14 +66,13 @@ def overlaps(one: NDArray[Any], others: NDArray[Any]) -> NDArray[Any]:
 
 
 def captions_by_chance(data: Path) -> list[float]:
-    """Expected recall of candidates drawn without a look, as the metrics count it: recall@1 and @5, either way."""
+    """Expected recall of candidates drawn without a look, as the metric counts it: one candidate for each caption, and
+    one query; recall@1 and @5, either way.
+    """
     counts = Counter(row["caption"] for row in _rows(data / "captions" / "test.jsonl"))
     total = sum(counts.values())
-    found = []
-    for k in (1, 5):
-        missed = sum(n / total * _none_of(n, total, k) for n in counts.values())
-        found.append(1 - missed)
-    return [*found, *found]
+    found = [1 - float(np.mean([_none_of(n, total, k) for n in counts.values()])) for k in (1, 5)]
+    return [1 / len(counts), 5 / len(counts), *found]
 
 
 def _none_of(right: int, total: int, k: int) -> float:
@@ -90,21 +89,20 @@ def captions_by_rules(data: Path) -> list[float]:
     rows = _rows(data / "captions" / "test.jsonl")
     told = [_told(data / "captions" / row["image"], colours) for row in rows]
     truths = [tuple(row["caption"].split()[1:3]) for row in rows]
-    scores = np.array(
-        [[sum(a == b for a, b in zip(one, other, strict=True)) for other in truths] for one in told]
+    captions = sorted(set(truths))
+    alike = np.array(
+        [[sum(a == b for a, b in zip(one, other, strict=True)) for other in captions] for one in told]
     )
-    same = np.array([[one == other for other in truths] for one in truths])
+    right = np.array([[one == other for other in captions] for one in truths])
     return [
-        _recall(scores, same, 1),
-        _recall(scores, same, 5),
-        _recall(scores.T, same, 1),
-        _recall(scores.T, same, 5),
+        _recall(scores, marks, k) for scores, marks in ((alike, right), (alike.T, right.T)) for k in (1, 5)
     ]
 
 
-def _recall(scores: NDArray[Any], same: NDArray[Any], k: int) -> float:
-    best = np.argsort(-scores, axis=1, kind="stable")[:, :k]
-    return float(np.take_along_axis(same, best, axis=1).any(axis=1).mean())
+def _recall(scores: NDArray[Any], right: NDArray[Any], k: int) -> float:
+    """The share of queries with a right one among the best `k`; one that is wrong and as good stands before it."""
+    best = np.where(right, scores, -1).max(axis=1, keepdims=True)
+    return float((((scores >= best) & ~right).sum(axis=1) < k).mean())
 
 
 def _mean_colours(data: Path) -> dict[str, NDArray[Any]]:

@@ -14,6 +14,8 @@ import composer
 from composer.execution import Model
 from composer.problems import InputError
 from composer.rows import RowAnswer, answer_rows, run_rows
+from composer.rows.media_root import MediaRoot
+from composer.rows.row import RowError
 
 QUESTIONS = ["who is it?", "what is it", "is the cat red", "is it a red cat or is it a dog?", "what"]
 
@@ -209,6 +211,21 @@ def test_columns_that_cannot_be_are_told_before_anything_runs(
         run_rows(model, None, write(tmp_path / "rows.jsonl", rows), tmp_path / "out.jsonl", **options)
     assert model.calls == []
     assert not (tmp_path / "out.jsonl").exists()
+
+
+def test_a_linked_folder_does_not_lead_out(tmp_path: Path) -> None:
+    inside = tmp_path / "data"
+    (inside / "own").mkdir(parents=True)
+    for folder in (tmp_path, inside / "own"):
+        (folder / "cat.jpg").write_bytes(b"cat")
+    (inside / "out").symlink_to(tmp_path)
+    (inside / "within").symlink_to(inside / "own")
+    root = MediaRoot(inside)
+    for name in ("own/cat.jpg", "within/cat.jpg", "within/cat.jpg", "own/../own/cat.jpg"):
+        assert root.held(name, "image") == str(inside / name)
+    for name in ("out/cat.jpg", "out/cat.jpg", "within/../../cat.jpg", "out/data/../cat.jpg"):
+        with pytest.raises(RowError, match="lies outside of"):
+            root.held(name, "image")
 
 
 def test_files_of_rows_stay_below_their_folder(model: Model, tiny, tmp_path: Path) -> None:
