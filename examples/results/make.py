@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 import shlex
 import statistics
 from collections.abc import Iterable, Mapping, Sequence
@@ -76,12 +77,14 @@ def run_arm(
     """
     scores, parameters, seconds = dict[str, float](), 0, 0.0
     for part in arm.parts:
-        out = folder / f"{family.name}-{part.split()[0].replace(':', '-')}-{seed}"
+        out = folder / f"{family.name}-{re.sub('[^a-z0-9]+', '-', part)}-{seed}"
         follow(f"composer train {part} {family.options} --seed {seed} --out {shlex.quote(str(out))} {more}")
         record = _read(out.with_name(f"{out.name}.json"))
         found = record["scores"]["test"]
         scores |= {t: found[task][name] for t, (task, name) in family.scores.items() if task in found}
-        parameters += _used(out.with_name(f"{out.name}.safetensors"), record["parameters"], arm.unused)
+        parameters += _used(
+            out.with_name(f"{out.name}.safetensors"), record["parameters"]["total"], arm.unused
+        )
         seconds += record["seconds"]["cpu"]
     return {"seed": seed, "scores": scores, "parameters": parameters, "cpu": round(seconds, 1)}
 

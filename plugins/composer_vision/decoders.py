@@ -76,30 +76,55 @@ def _read_all(sources: Sequence[MediaSource], how: Reading) -> list[NDArray[np.u
 
 
 class _Patience:
-    """Kills a process whose next answer takes longer than `seconds`."""
+    """Kills a process whose next answer takes too long, by one thread for all that it is asked: to start a thread for
+    each picture takes longer than most pictures.
+    """
 
-    def __init__(self, process: subprocess.Popen[bytes], seconds: float) -> None:
-        self.seconds = seconds
+    def __init__(self, process: subprocess.Popen[bytes]) -> None:
         self.is_over = False
         self._process = process
-        self._ended = threading.Event()
+        self._seconds = math.inf
+        self._until = math.inf
+        self._wakes = math.inf
+        """When the thread looks next; what ends later needs not wake it."""
+        self._changed = threading.Condition()
+        self._thread: threading.Thread | None = None
+
+    def begin(self, seconds: float) -> None:
+        """From now on each answer may take so long."""
+        self._seconds = seconds
         self.renew()
-        threading.Thread(target=self._watch, name="composer-media-clock", daemon=True).start()
+        with self._changed:
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._watch, name="composer-media-clock", daemon=True)
+                self._thread.start()
+            elif self._until < self._wakes:
+                self._changed.notify()
 
     def renew(self) -> None:
         """An answer has come, and the next one is waited for."""
-        self._until = time.monotonic() + self.seconds
+        self._until = time.monotonic() + self._seconds
 
     def end(self) -> None:
         """No answer is waited for any more."""
-        self._ended.set()
+        self._until = math.inf
+
+    def close(self) -> None:
+        """Let the thread end."""
+        with self._changed:
+            self._until = -math.inf
+            self._changed.notify()
 
     def _watch(self) -> None:
-        while not self._ended.wait(max(0.0, self._until - time.monotonic())):
-            if time.monotonic() >= self._until:
-                self.is_over = True
-                self._process.kill()
-                return
+        with self._changed:
+            while (until := self._until) > -math.inf:
+                left = until - time.monotonic()
+                if left <= 0:
+                    self.is_over = True
+                    self._process.kill()
+                    return
+                self._wakes = until
+                self._changed.wait(None if until == math.inf else min(left, threading.TIMEOUT_MAX))
 
 
 class _Process:
@@ -117,6 +142,7 @@ class _Process:
             )
         except OSError as error:
             raise _not_started(error.strerror or str(error)) from error
+        self._patience = _Patience(self._process)
         self._ready = False
 
     def decode_all(
@@ -127,7 +153,7 @@ class _Process:
         """
         seconds = _seconds()
         self._wait_until_ready()
-        patience = _Patience(self._process, seconds)
+        self._patience.begin(seconds)
         found: list[NDArray[np.uint8] | InputError] = []
         try:
             ahead = _Ahead(self._process, sources, how, seconds)
@@ -137,10 +163,12 @@ class _Process:
                     found.append(self._answer(source, how))
                 except EOFError as error:
                     self.end()
-                    told = InputError(_epitaph(source.name, patience.is_over, seconds, self._process.wait()))
+                    told = InputError(
+                        _epitaph(source.name, self._patience.is_over, seconds, self._process.wait())
+                    )
                     told.__cause__ = error
                     return [*found, told]
-                patience.renew()
+                self._patience.renew()
                 ahead.answered()
                 if isinstance(found[-1], InputError):
                     break
@@ -150,7 +178,7 @@ class _Process:
             self.end()
             raise
         finally:
-            patience.end()
+            self._patience.end()
         return found
 
     def _pass_over(self, count: int, how: Reading) -> None:
@@ -205,6 +233,7 @@ class _Process:
 
     def end(self) -> None:
         """End the process now, whatever it does, and close its pipes; once more is no harm."""
+        self._patience.close()
         self._process.kill()
         for stream in (self._process.stdin, self._process.stdout):
             with suppress(OSError):  # what was still to be written has no reader
