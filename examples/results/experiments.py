@@ -96,7 +96,7 @@ EXPERIMENTS: Sequence[Experiment] = (
         "Retrieval: pictures and captions",
         "Pictures of easy-VQA and captions that follow from their answers (`a blue circle`). Two towers learn by "
         "contrast and by matching with hard negatives; the candidates are all of the test split, where equal captions "
-        "are one. Candidates with equal scores stand before what is right; the rules have many of them among the pictures.",
+        "are one. Candidates with equal scores stand before what is right; the rules have many of them.",
         "composer train seek.yaml --recipe training/seek.yaml --out runs/seek",
         "composer evaluate seek.yaml --weights runs/seek.safetensors --data data/captions/test.jsonl "
         "--out runs/seek-scores",
