@@ -1,7 +1,7 @@
 """Run experiments and write docs/results.md: `python make.py [NAME ...]`; without names only the page is written.
 
 `--trained` scores weights that a run left before. What an experiment gave is kept in `NAME.json` beside this file, and
-the page tells those that are there; runs of several seeds that are there already are not done again.
+the page tells those that are whole; runs of several seeds that are there already are not done again.
 """
 
 from __future__ import annotations
@@ -105,9 +105,14 @@ def page(found: Mapping[str, dict[str, Any]]) -> str:
         if experiment.name in found:
             lines += _experiment(experiment, found[experiment.name])
     for family in FAMILIES:
-        if family.name in found:
+        if is_whole(family, found.get(family.name, {})):
             lines += _family(family, found[family.name])
     return "\n".join(lines)
+
+
+def is_whole(family: Family, it: Mapping[str, Sequence[Mapping[str, Any]]]) -> bool:
+    """Whether every seed of every arm is there."""
+    return all([run["seed"] for run in it.get(arm.label, ())] == [*family.seeds] for arm in family.arms)
 
 
 def _experiment(experiment: Experiment, it: Mapping[str, Any]) -> list[str]:
@@ -134,10 +139,7 @@ def _experiment(experiment: Experiment, it: Mapping[str, Any]) -> list[str]:
 def _family(family: Family, it: Mapping[str, Sequence[Mapping[str, Any]]]) -> list[str]:
     rows = []
     for arm in family.arms:
-        runs = it.get(arm.label, ())
-        if not runs:
-            continue
-        shown = []
+        runs, shown = it[arm.label], []
         for title in family.scores:
             values = [run["scores"][title] for run in runs]
             spread = statistics.stdev(values) if len(values) > 1 else 0.0
