@@ -10,7 +10,7 @@ from xml.etree import ElementTree
 import pytest
 from views_demo import DOCUMENT
 
-from composer.graph import Checked
+from composer.graph import Checked, check
 from composer.views.diff import DocumentDiff, diff_documents, diff_text
 from composer.views.diff.diff_picture import diff_svg, draw_diff
 from composer.views.diff.diff_values import counted
@@ -227,3 +227,25 @@ def test_a_search_with_other_options_and_another_search_are_each_told_once(check
         ("search", "core.beam", "core.greedy"),
         ("search.beams", 3, None),
     ]
+
+
+def test_the_momentum_of_an_average_is_told(tmp_path: Path) -> None:
+    text = """\
+composer: 1
+name: taught
+modules:
+  head: {uses: core.linear, with: {input_dim: 4, output_dim: 2}}
+  teacher: {average_of: head, with: {momentum: 0.9}}
+tasks:
+  sort:
+    inputs: {v: {modality: array, with: {kind: embedding, dims: [B, 4]}}}
+    nodes: {own: {call: head.scores, inputs: v}, scores: {call: teacher.scores, inputs: v}}
+    outputs: {own: own, scores: scores}
+"""
+    first, second = tmp_path / "first.yaml", tmp_path / "second.yaml"
+    first.write_text(text)
+    second.write_text(text.replace("0.9", "0.5"))
+    found = diff_documents(*(check(path).raise_for_errors() for path in (first, second)))
+    (changed,) = [part for part in found.modules if part.changes]
+    assert changed.a == "teacher"
+    assert [(each.what, each.a, each.b) for each in changed.changes] == [("momentum", 0.9, 0.5)]

@@ -74,7 +74,14 @@ def _changes(a: Checked, b: Checked, one: CheckedModule, other: CheckedModule) -
     written = declared_changes(
         a.document.shape.modules[one.name], b.document.shape.modules[other.name], {"uses", "with_", "summary"}
     )
-    return config_changes(one.config, other.config) + written
+    return config_changes(one.config, other.config) + _momentum(one, other) + written
+
+
+def _momentum(one: CheckedModule, other: CheckedModule) -> tuple[Change, ...]:
+    """The momentum of two moving averages, where it differs: it is no part of the config of what they follow."""
+    if one.average is None or other.average is None or one.average.momentum == other.average.momentum:
+        return ()
+    return (Change("momentum", one.average.momentum, other.average.momentum),)
 
 
 def declared_changes(
