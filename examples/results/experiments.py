@@ -82,9 +82,8 @@ EXPERIMENTS: Sequence[Experiment] = (
         "boxes",
         "Grounding: where a shape is",
         "Pictures of two shapes, drawn, and the name of one of them (`the blue circle`). The decoder tells its box as "
-        "four coordinates. The published loss weighs every coordinate by how far off the box is; alone it taught fresh "
-        "weights nothing here (0.036 of the validation split after 500 steps), so that the plain loss of the same "
-        "tokens is added.",
+        "four coordinates. The published loss weighs every coordinate by how far off the box is. In a first try with "
+        "it alone, fresh weights learned nothing in 500 steps, so that the plain loss of the same tokens is added.",
         "composer train boxes.yaml --recipe training/boxes.yaml --out runs/boxes",
         "composer evaluate boxes.yaml --weights runs/boxes.safetensors --data data/boxes/test.jsonl "
         "--out runs/boxes-scores",
