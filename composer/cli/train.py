@@ -106,6 +106,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="train in so many processes of this machine, which share every batch; on GPUs, one for each (default: 1)",
     )
     parser.add_argument(
+        "--shard",
+        action="store_true",
+        help="split weights, gradients and the optimizer's state over the processes (FSDP2)",
+    )
+    parser.add_argument(
         "--tensorboard", metavar="DIR", help="write event files for TensorBoard into this folder, too"
     )
     add_dtype(parser, "the forward pass: --precision by torch's names")
@@ -143,6 +148,7 @@ def run(args: argparse.Namespace) -> int:
                 args.document,
                 out=out,
                 resume=args.resume,
+                shard=args.shard,
                 tensorboard=args.tensorboard,
                 loaded=lambda loading: report_loading(args, loading),
                 command=shlex.join(["composer", *sys.argv[1:]]),

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any
@@ -17,6 +18,7 @@ from composer.recipes import Recipe
 from composer.training.numerics import Numerics
 from composer.training.optimizer_groups import optimizer_of
 from composer.training.running_mean import RunningMean
+from composer.training.tensor_parts import alike, whole
 
 __all__ = ["DivergedError", "Learner", "Stepped", "backward", "scalar_loss"]
 
@@ -52,6 +54,26 @@ class Learner:
         self.average = None if recipe.ema is None else RunningMean(self.parameters, recipe.ema)
         self.scaler = numerics.scaler()
 
+    def replace(
+        self, new: Mapping[Tensor, nn.Parameter], split: Callable[[Tensor, nn.Parameter], Tensor]
+    ) -> None:
+        """Go on with other parameters in the place of these; `split` makes what belongs to one be laid out as it is."""
+        self.parameters = {name: new[p] for name, p in self.parameters.items()}
+        stored: dict[Tensor, dict[str, Any]] = {
+            new[p]: {
+                key: split(value, new[p]) if isinstance(value, Tensor) else value
+                for key, value in entry.items()
+            }
+            for p, entry in self.optimizer.state.items()
+        }
+        self.optimizer.state = defaultdict(dict, stored)
+        for group in self.optimizer.param_groups:
+            group["params"] = [new[p] for p in group["params"]]
+            if len(alike(group["params"])) > 1:  # torch's fused loops take no mixture
+                group["foreach"] = False
+        if self.average is not None:
+            self.average.replace(self.parameters, split)
+
     def state_dict(self) -> dict[str, Any]:
         """What a checkpoint holds besides the weights and the optimizer's state."""
         found: dict[str, Any] = {}
@@ -86,12 +108,13 @@ class Learner:
         if self.scaler is not None:
             self.scaler.unscale_(self.optimizer)
         gradients = [p.grad for p in self.parameters.values() if p.grad is not None]
-        length = nn.utils.get_total_norm(gradients)
+        length = _length(gradients)
         norm = length.item()
         if not (math.isfinite(value) and (math.isfinite(norm) or self._is_scaled())):
             raise self._diverged(task, value)
         if self.recipe.clip is not None and math.isfinite(norm):
-            nn.utils.clip_grads_with_norm_(self.parameters.values(), self.recipe.clip, length)
+            for each in alike(list(self.parameters.values())):
+                nn.utils.clip_grads_with_norm_(each, self.recipe.clip, length)
         try:
             self._change()
         except RuntimeError as error:  # numbers beyond float32, such as those of a learning rate of 1e39
@@ -131,7 +154,13 @@ class Learner:
 
 
 def _finite(tensor: Tensor) -> bool:
-    return bool(torch.isfinite(tensor).all())
+    return bool(torch.isfinite(whole(tensor)).all())
+
+
+def _length(gradients: Sequence[Tensor]) -> Tensor:
+    """Of all gradients together; those that are split over processes count with all their parts."""
+    lengths = [whole(nn.utils.get_total_norm(each)) for each in alike(gradients)]
+    return lengths[0] if len(lengths) == 1 else nn.utils.get_total_norm(lengths)
 
 
 def scalar_loss(loss: object, task: str) -> Tensor:

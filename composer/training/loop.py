@@ -22,7 +22,7 @@ from composer.training.protocol import TaskData, Trainee
 from composer.training.random_state import kept_random, seed_all
 from composer.training.run_options import Following, Stored
 from composer.training.schedule import Rates
-from composer.training.state import Position, RunState, load_state, save_state
+from composer.training.state import Position, RunState, load_state, save_state, state_entries
 from composer.training.step_order import Order, PlannedStep
 from composer.training.stopping import StopNow, Stopping
 from composer.training.validating import Validation
@@ -105,7 +105,7 @@ def train_epochs(
     else:
         seed_all(recipe.seed, "run")
         torch.manual_seed(recipe.seed)
-    trainee = processes.losses(trainee, learner.modules)
+    trainee = processes.losses(trainee, learner)
     run = _Run(trainee, data, state, learner, stored.checkpoint, following, validation, processes)
     if validation is not None:
         validation.entries = state.validations
@@ -114,6 +114,7 @@ def train_epochs(
     results = run.all()
     if learner.average is not None:
         learner.average.exchange()
+    processes.rejoin()
     return results
 
 
@@ -142,6 +143,8 @@ class _Run:
         self.processes = processes
         self.is_asked = False
         """Whether a signal has asked any of the processes to end."""
+        self.is_late = False
+        """Whether the first process has not stored a state for as long as the recipe says."""
         self.recipe = state.course.recipe
         self.order = Order(state.course, state.batches)
         self.bounds = self.order.bounds
@@ -207,10 +210,10 @@ class _Run:
             return
         epoch = len(self.state.results) + (self.state.position.done > 0)
         try:
-            if self.processes.is_first:
-                with self._able_to_stop(), kept_random(*self.state.numerics.random_devices):
-                    self.trainee.eval()
-                    with self.learner.answering():
+            with self._able_to_stop(), kept_random(*self.state.numerics.random_devices):
+                self.trainee.eval()
+                with self.learner.answering(), self.processes.whole():
+                    if self.processes.is_first:
                         self.validation.run(self.done, epoch)
             self.validation.entries[:] = self.processes.told(self.validation.entries)
             self.save()
@@ -256,8 +259,11 @@ class _Run:
                     value += self._add(planned, batch, total)
                 if self.processes.count == 1 and not math.isfinite(value):
                     break  # this batch is at fault
-            value, asked = self.processes.total(value, float(self.stopping.asked))
-            self.is_asked = bool(asked)
+            value, asked, late = self.processes.total(
+                value, float(self.stopping.asked), float(self._is_overdue)
+            )
+            self.is_asked, self.is_late = bool(asked), bool(late)
+            self.processes.settle(self.learner)
             return self.learner.step(value, task)
         except DivergedError as error:
             raise ComposerError(
@@ -308,19 +314,30 @@ class _Run:
 
     def save(self) -> None:
         """Store the state, where that was asked for."""
-        if self.checkpoint is not None and self.processes.is_first:
+        if self.checkpoint is not None:
+            entries = self.processes.gathered(state_entries(self.learner, self.state))
             try:
-                save_state(self.checkpoint, self.learner, self.state)
+                if self.processes.is_first:
+                    save_state(self.checkpoint, entries)
             except InputError as error:
                 cure = "; make room, and go on with --resume" if self.checkpoint.is_file() else ""
                 raise InputError(f"{error}{cure}") from error
         self.saved = time.monotonic()
 
+    @property
+    def _is_overdue(self) -> bool:
+        """Whether this process says when states are stored, and it is time for the next one."""
+        every = self.save_every
+        return (
+            self.processes.is_first
+            and every.unit == "minutes"
+            and time.monotonic() - self.saved >= 60 * every.count
+        )
+
     def _save_if_due(self, epoch: int) -> None:
         every = self.save_every
         due = self._is_validation_due or (every.unit == "steps" and self.done % every.count == 0)
-        due |= every.unit == "minutes" and time.monotonic() - self.saved >= 60 * every.count
-        if due and self.checkpoint is not None:
+        if (due or self.is_late) and self.checkpoint is not None:
             self._hold_weights_finite(f"after epoch {epoch + 1}, step {self.state.position.done}")
             self.save()
 

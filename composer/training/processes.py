@@ -6,7 +6,7 @@ import os
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from datetime import timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -14,8 +14,12 @@ from torch import Tensor, nn
 from composer.problems import ComposerError, InputError
 from composer.training.protocol import Batch, Trainee
 
-__all__ = ["ONE", "Processes", "processes_of"]
+if TYPE_CHECKING:
+    from composer.training.learner import Learner
 
+__all__ = ["ONE", "Losses", "ManyProcesses", "Processes", "SharedLosses", "processes_of"]
+
+Entries = TypeVar("Entries")
 PATIENCE = timedelta(days=7)
 """How long a process waits for the others: the first one validates alone, and that may take long."""
 
@@ -37,9 +41,23 @@ class Processes:
         """The device of this process."""
         return device
 
-    def losses(self, trainee: Trainee, modules: nn.Module) -> Trainee:
+    def losses(self, trainee: Trainee, learner: Learner) -> Trainee:
         """What gives losses whose gradients are those of all processes."""
         return trainee
+
+    def settle(self, learner: Learner) -> None:
+        """Before a step: gradients that are still those of this process become those of all."""
+
+    def whole(self) -> AbstractContextManager[Any]:
+        """Inside, the modules of every process hold all weights, to be answered with and written; all enter it."""
+        return nullcontext()
+
+    def rejoin(self) -> None:
+        """From now on the modules hold all weights: there are no more steps."""
+
+    def gathered(self, entries: Entries) -> Entries:
+        """The same entries of a state with whole tensors in them, on the first process; all ask for it."""
+        return entries
 
     def between(self, trainee: Trainee) -> AbstractContextManager[Any]:
         """Around a backward pass whose gradients are not yet those of the step."""
@@ -62,8 +80,9 @@ class Processes:
 
 
 ONE = Processes()
-SHARDED = {
-    "FSDP": "ACCELERATE_USE_FSDP",
+FSDP = "ACCELERATE_USE_FSDP"
+"""The variable by which `accelerate launch --use_fsdp` asks for weights that are split."""
+NOT_THERE = {
     "DeepSpeed": "ACCELERATE_USE_DEEPSPEED",
     "Megatron-LM": "ACCELERATE_USE_MEGATRON_LM",
     "parallelism by a device mesh": "ACCELERATE_USE_PARALLELISM_CONFIG",
@@ -92,11 +111,11 @@ class ManyProcesses(Processes):
     def device(self, device: str | torch.device) -> str | torch.device:
         return device if torch.device(device).type == "cpu" else torch.device(self._accelerator.device)
 
-    def losses(self, trainee: Trainee, modules: nn.Module) -> Trainee:
-        return _Shared(trainee, self._accelerator.prepare_model(_Losses(trainee, modules)))
+    def losses(self, trainee: Trainee, learner: Learner) -> Trainee:
+        return SharedLosses(trainee, self._accelerator.prepare_model(Losses(trainee, learner.modules)))
 
     def between(self, trainee: Trainee) -> AbstractContextManager[Any]:
-        assert isinstance(trainee, _Shared)
+        assert isinstance(trainee, SharedLosses)
         found: AbstractContextManager[Any] = self._accelerator.no_sync(trainee.model)
         return found
 
@@ -120,8 +139,8 @@ class ManyProcesses(Processes):
             torch.distributed.destroy_process_group()
 
 
-class _Losses(nn.Module):
-    """The loss as the forward pass of a module that holds all weights, as DistributedDataParallel wants it."""
+class Losses(nn.Module):
+    """The loss as the forward pass of a module that holds all weights, as torch's wrappers want it."""
 
     def __init__(self, trainee: Trainee, modules: nn.Module) -> None:
         super().__init__()
@@ -132,13 +151,13 @@ class _Losses(nn.Module):
         return self._trainee.loss(task, batch)
 
 
-class _Shared:
+class SharedLosses:
     """A trainee whose gradients are averaged over the processes as they come."""
 
     def __init__(self, trainee: Trainee, model: nn.Module) -> None:
         self._trainee = trainee
         self.model = model
-        self.modules_by_name = trainee.modules_by_name
+        self.modules_by_name, self.running = trainee.modules_by_name, trainee.running
         self.train, self.eval, self.begin_step = trainee.train, trainee.eval, trainee.begin_step
 
     def loss(self, task: str, batch: Batch) -> Tensor:
@@ -146,21 +165,34 @@ class _Shared:
         return found
 
 
-def processes_of(device: str | torch.device) -> Processes:
-    """Those that this one was launched with. Raises InputError where weights are to be split over them, and
-    ComposerError where they cannot meet.
+def processes_of(device: str | torch.device, *, shard: bool = False) -> Processes:
+    """Those that this one was launched with. With `shard`, or where the launcher asks for FSDP, weights are split over
+    them.
+
+    Raises InputError where that cannot be, or something is asked for that is not there, and ComposerError where the
+    processes cannot meet.
     """
     if int(os.environ.get("WORLD_SIZE", "1") or 1) <= 1:
+        if shard:
+            raise InputError(
+                "to shard is to split weights over processes, and this is one: say how many (--processes N), or start "
+                "it by a launcher"
+            )
         return ONE
-    sharded = [
-        name for name, words in SHARDED.items() if os.environ.get(words, "").lower() in ("true", "1", "yes")
-    ]
-    if sharded:
+    wrong = [name for name, words in NOT_THERE.items() if _is_set(words)]
+    if wrong:
         raise InputError(
-            f"{sharded[0]} splits weights over processes, and every process of a training has all of them here: launch "
-            "it without (DistributedDataParallel)"
+            f"{wrong[0]} is not there: launch it without (DistributedDataParallel), or shard (FSDP2)"
         )
     try:
+        if shard or _is_set(FSDP):
+            from composer.training.sharded import ShardedProcesses
+
+            return ShardedProcesses(device)
         return ManyProcesses(device)
     except (RuntimeError, ValueError) as error:
         raise ComposerError(f"the processes of this run cannot meet: {error}") from error
+
+
+def _is_set(words: str) -> bool:
+    return os.environ.get(words, "").lower() in ("true", "1", "yes")

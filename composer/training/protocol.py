@@ -23,6 +23,10 @@ class Trainee(Protocol):
     @property
     def modules_by_name(self) -> Mapping[str, nn.Module]: ...
 
+    @property
+    def running(self) -> Mapping[str, nn.Module]:
+        """What the losses run: it may share the weights of the modules, and hold parts of its own."""
+
     def train(self) -> None:
         """Put the modules into training mode, but for what is frozen."""
 

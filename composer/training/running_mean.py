@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 
 import torch
 from torch import Tensor, nn
 from torch.optim.swa_utils import get_ema_multi_avg_fn
+
+from composer.training.tensor_parts import alike
 
 __all__ = ["RunningMean"]
 
@@ -21,10 +23,18 @@ class RunningMean:
         self._means = [parameter.detach().clone() for parameter in self._parameters]
         self._step = get_ema_multi_avg_fn(decay)  # type: ignore[no-untyped-call]
 
+    def replace(
+        self, parameters: Mapping[str, nn.Parameter], split: Callable[[Tensor, nn.Parameter], Tensor]
+    ) -> None:
+        """Go on with other parameters of the same names; `split` makes a mean be laid out as one is."""
+        self._parameters = [parameters[name] for name in self._names]
+        self._means = [split(mean, p) for mean, p in zip(self._means, self._parameters, strict=True)]
+
     @torch.no_grad()
     def update(self) -> None:
         """Take in the weights as they are now."""
-        self._step(self._means, [p.detach() for p in self._parameters], 0)
+        for means, weights in zip(alike(self._means), alike(self._parameters), strict=True):
+            self._step(means, [p.detach() for p in weights], 0)
 
     @torch.no_grad()
     def exchange(self) -> None:

@@ -20,7 +20,7 @@ from composer.training.learner import Learner
 from composer.training.numerics import FP32, Numerics, near
 from composer.training.random_state import random_states, restore_random
 
-__all__ = ["Position", "RunState", "load_state", "save_state"]
+__all__ = ["Position", "RunState", "load_state", "save_state", "state_entries"]
 
 FORMAT = 3
 ENTRIES = {
@@ -80,13 +80,13 @@ class RunState:
     """SHA-256 of that."""
 
 
-def save_state(path: Path, learner: Learner, state: RunState) -> None:
-    """Write model, optimizer, random state, the recipe, how far the run has come, and the results so far.
-
-    Raises InputError where the file cannot be written; the one that was there stays.
-    """
+def state_entries(learner: Learner, state: RunState) -> dict[str, Any]:
+    """Model, optimizer, random state, the recipe, how far the run has come, and the results so far."""
     modules = learner.modules.state_dict()
-    entries = {
+    optimizer = learner.optimizer.state_dict()
+    for group in optimizer["param_groups"]:
+        group["foreach"] = None  # how torch loops is no part of a state
+    return {
         "format": FORMAT,
         "recipe": state.course.recipe.model_dump_json(by_alias=True, exclude=FREE_TO_CHANGE),
         "ends": list(state.course.ends),
@@ -99,13 +99,17 @@ def save_state(path: Path, learner: Learner, state: RunState) -> None:
         "precision": state.numerics.precision,
         "modules": {key: it for key, it in modules.items() if key not in state.left_out},
         **({"began_with": state.began_with} if state.left_out else {}),
-        "optimizer": learner.optimizer.state_dict(),
+        "optimizer": optimizer,
         "learner": learner.state_dict(),
         **random_states(state.numerics.device),
     }
-    if state.numerics.device.type != "cpu":
-        entries = near(entries)
-    replace_file(path, lambda file: torch.save(entries, file))
+
+
+def save_state(path: Path, entries: dict[str, Any]) -> None:
+    """Write what `state_entries` gave. Raises InputError where the file cannot be written; the one that was there
+    stays.
+    """
+    replace_file(path, lambda file: torch.save(near(entries), file))
 
 
 def load_state(path: Path, learner: Learner, wanted: RunState) -> RunState:

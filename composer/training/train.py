@@ -60,6 +60,7 @@ def train_document(
     splits: Iterable[str] = SPLITS,
     device: str = "cpu",
     precision: str = "fp32",
+    shard: bool = False,
     tensorboard: str | Path | None = None,
     loaded: Callable[[LoadReport | None], object] | None = None,
     command: str | None = None,
@@ -84,6 +85,7 @@ def train_document(
         splits: splits that are scored at the end.
         device: where it trains and is scored: `cpu`, `cuda`, `cuda:1`. A checkpoint goes on anywhere.
         precision: `fp32`, or `bf16` or `fp16`: the forward pass in that (autocast), weights and optimizer in float32.
+        shard: split weights, gradients and the optimizer's state over the processes (FSDP2).
         tensorboard: write event files for TensorBoard into this folder as well.
         loaded: is called with what became of the weights that the run begins with.
         command: the command line, kept in the record.
@@ -99,7 +101,7 @@ def train_document(
             f"there is no checkpoint {places.checkpoint} to resume from: start the run without --resume"
         )
     start = {"weights": weights, "layout": layout, "root": root, "init": init, "locked": locked}
-    processes = processes_of(device)
+    processes = processes_of(device, shard=shard)
     request = _request(
         name,
         recipe,

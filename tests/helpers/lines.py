@@ -21,6 +21,7 @@ class Line:
     def __init__(self, *, broken: bool = False) -> None:
         torch.manual_seed(7)
         self.modules_by_name = {"line": nn.Sequential(nn.Linear(1, 16), nn.Dropout(0.1), nn.Linear(16, 1))}
+        self.running = self.modules_by_name
         self.broken = broken
 
     def train(self) -> None:

@@ -1,8 +1,11 @@
-"""Two processes that share every batch (over gloo, on the processor) are one process with the whole batch."""
+"""Two processes that share every batch (over gloo, on the processor) are one process with the whole batch, whether each
+has all weights or its part of them.
+"""
 
 from __future__ import annotations
 
 import json
+import math
 import os
 import signal
 import subprocess
@@ -103,15 +106,17 @@ def assert_same(first: str, second: str) -> None:
     )
 
 
-def test_two_processes_are_one_and_a_state_goes_on_in_any_number(points: Path) -> None:
+@pytest.mark.parametrize("shard", [[], ["--shard"]], ids=["copies", "shards"])
+def test_two_processes_are_one_and_a_state_goes_on_in_any_number(points: Path, shard: list[str]) -> None:
     write(points)
     done("--out", "one")
-    told = done("--out", "two", "--processes", "2")
+    told = done("--out", "two", "--processes", "2", *shard)
     assert told.count("wrote two.safetensors") == 1
     assert_same("one", "two")
     assert json.loads(Path("two.json").read_text())["scores"].keys() == {"validation", "test"}
     # two of four epochs in two processes, the rest in one, and the other way round
-    for name, before, after in (("mixed", ["--processes", "2"], []), ("turned", [], ["--processes", "3"])):
+    two, three = ["--processes", "2", *shard], ["--processes", "3", *shard]
+    for name, before, after in (("mixed", two, []), ("turned", [], three)):
         stopped = run("--out", name, *before)
         wait_for(stopped, Path(f"{name}.metrics.jsonl"), 6)
         stopped.send_signal(signal.SIGTERM)
@@ -120,6 +125,42 @@ def test_two_processes_are_one_and_a_state_goes_on_in_any_number(points: Path) -
         assert 6 <= len(steps(name)) < len(steps("one")), "it was stopped on the way"
         done("--out", name, "--resume", *after)
         assert_same("one", name)
+
+
+LEARNED_NUMBER = """\
+composer: 1
+name: two
+modules:
+  body: {uses: core.linear, with: {input_dim: 4, output_dim: 4}}
+  pairs: {uses: core.contrastive}
+tasks:
+  match:
+    inputs: {x: {modality: array, with: {kind: states, dims: [B, 5, 4]}}}
+    nodes:
+      turned: {call: body, inputs: x}
+      first: {uses: core.pool, inputs: x}
+      second: {uses: core.pool, inputs: turned}
+    outputs: {vector: second}
+    objective:
+      nodes: {cost: {call: pairs, inputs: {first: first, second: second}}}
+      loss: cost.loss
+"""
+"""The temperature is one number: no process can have a part of it."""
+
+
+def test_weights_that_cannot_be_split_are_averaged(points: Path) -> None:
+    recipe = (
+        RECIPE[: RECIPE.index("validation")]
+        + "clip: 0.5\ntasks: {match: {dataset: tiny.points, batch: 4, metrics: {}}}\n"
+    )
+    write(points, recipe)
+    (points / "two.yaml").write_text(LEARNED_NUMBER)
+    for name, more in (("copies", []), ("shards", ["--shard"])):
+        done("--out", name, "--processes", "2", *more)
+    copies, shards = load_file("copies.safetensors"), load_file("shards.safetensors")
+    assert copies["pairs.log_scale"] != pytest.approx(math.log(1 / 0.07), abs=1e-3), "it learned"
+    for key, value in copies.items():
+        torch.testing.assert_close(value, shards[key], rtol=0, atol=TOLERANCE)
 
 
 def wait_for(process: subprocess.Popen[str], path: Path, lines: int) -> None:
@@ -131,11 +172,18 @@ def wait_for(process: subprocess.Popen[str], path: Path, lines: int) -> None:
     raise AssertionError("the run does not go on")
 
 
+ACCELERATE = (
+    "accelerate.commands.launch --cpu --num_processes 2 --num_machines 1 --mixed_precision no "
+    "--dynamo_backend no"
+)
+
+
 @pytest.mark.parametrize(
     "launch",
     [
         "torch.distributed.run --standalone --nproc-per-node 2",
-        "accelerate.commands.launch --cpu --num_processes 2 --num_machines 1 --mixed_precision no --dynamo_backend no",
+        ACCELERATE,
+        f"{ACCELERATE} --use_fsdp --fsdp_version 2",
     ],
 )
 def test_other_launchers_start_it(points: Path, launch: str) -> None:
@@ -147,14 +195,24 @@ def test_other_launchers_start_it(points: Path, launch: str) -> None:
     assert_same("one", "two")
 
 
-def test_weights_that_are_split_over_processes_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("given", "shard", "message"),
+    [
+        ({"WORLD_SIZE": "2", "ACCELERATE_USE_DEEPSPEED": "true"}, False, "DeepSpeed is not there"),
+        ({"WORLD_SIZE": "2", "ACCELERATE_USE_FSDP": "true", "FSDP_VERSION": "1"}, False, "--fsdp_version 2"),
+        ({"WORLD_SIZE": "1"}, True, "--processes N"),
+    ],
+)
+def test_what_processes_cannot_do_is_one_sentence(
+    monkeypatch: pytest.MonkeyPatch, given: dict[str, str], shard: bool, message: str
+) -> None:
     from composer.problems import InputError
     from composer.training.processes import processes_of
 
-    monkeypatch.setenv("WORLD_SIZE", "2")
-    monkeypatch.setenv("ACCELERATE_USE_FSDP", "true")
-    with pytest.raises(InputError, match="FSDP splits weights over processes"):
-        processes_of("cpu")
+    for name, value in given.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(InputError, match=message):
+        processes_of("cpu", shard=shard)
 
 
 def test_a_failure_of_all_is_told_once_and_ends_all(points: Path) -> None:
