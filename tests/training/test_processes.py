@@ -178,17 +178,26 @@ ACCELERATE = (
 )
 
 
+TORCHRUN = "torch.distributed.run --standalone --nproc-per-node 2"
+
+
 @pytest.mark.parametrize(
-    "launch",
+    ("launch", "given"),
     [
-        "torch.distributed.run --standalone --nproc-per-node 2",
-        ACCELERATE,
-        f"{ACCELERATE} --use_fsdp --fsdp_version 2",
+        (TORCHRUN, {}),
+        (ACCELERATE, {}),
+        # what `accelerate launch --use_fsdp` sets; itself it wants GPUs for that
+        (TORCHRUN, {"ACCELERATE_USE_FSDP": "true", "FSDP_VERSION": "2"}),
     ],
+    ids=["torchrun", "accelerate", "accelerate with FSDP"],
 )
-def test_other_launchers_start_it(points: Path, launch: str) -> None:
+def test_other_launchers_start_it(
+    points: Path, monkeypatch: pytest.MonkeyPatch, launch: str, given: dict[str, str]
+) -> None:
     write(points, RECIPE.replace("epochs: 4", "epochs: 1"))
     done("--out", "one")
+    for name, value in given.items():
+        monkeypatch.setenv(name, value)
     process = run("--out", "two", start=["-m", *launch.split(), "-m", "composer"])
     _, errors = process.communicate(timeout=300)
     assert process.returncode == 0, errors
