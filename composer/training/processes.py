@@ -186,7 +186,7 @@ def processes_of(device: str | torch.device, *, shard: bool = False) -> Processe
         )
     try:
         if shard or _is_set(FSDP):
-            from composer.training.sharded import ShardedProcesses
+            from composer.training.sharded_processes import ShardedProcesses
 
             return ShardedProcesses(device)
         return ManyProcesses(device)
