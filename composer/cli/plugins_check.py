@@ -47,14 +47,14 @@ class _Display:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Exit code 1 when a promise is broken, or the plugin is not there; 2 for what cannot be a plugin."""
+    """Exit code 1 when a promise is broken, or the plugin is not there."""
     from composer.cli.plugins import as_document
     from composer.conformance import check_plugin
 
     foreign = as_document(args.name, "check")
     if foreign is not None:
         complain(foreign)
-        return 2
+        return 1
     use_threads(args)
     display = _Display()
     try:

@@ -25,8 +25,16 @@ _WIDEST = (-(1 << 63), (1 << 63) - 1)
 
 
 def holds_samples(value: object) -> bool:
-    """Whether a raw value stands for several samples; a record such as `Tokens(ids, mask)` is one value."""
+    """Whether a raw value stands for several samples; a record such as `Tokens(ids, mask)` is one value, and so are the
+    turns of a dialogue, maps that each have a `role` and a `content`.
+    """
+    if isinstance(value, list) and value and all(map(_is_turn, value)):
+        return False
     return isinstance(value, list) or (isinstance(value, tuple) and not hasattr(value, "_fields"))
+
+
+def _is_turn(value: object) -> bool:
+    return isinstance(value, dict) and value.keys() == {"role", "content"}
 
 
 def held_value(name: str, kind: Kind, value: object) -> Any:

@@ -24,6 +24,7 @@ from composer.execution.program import Program, build_module, build_program, mod
 from composer.execution.runner import Runner
 from composer.execution.session import Session
 from composer.execution.slot_values import TaskValues
+from composer.execution.spelt_words import hold_words
 from composer.execution.start import Start, chosen_layout
 from composer.execution.task_reader import TaskReader
 from composer.execution.text_stream import TextStream
@@ -270,6 +271,7 @@ def load(
     plans = [plan_task(report.tasks[name]) for name in names]
     if objectives:
         plans += [plan_objective(report.tasks[name]) for name in names if report.tasks[name].loss is not None]
+    hold_words(report, plans)
     needed = with_followed(report, module_names(plans)) if objectives else module_names(plans)
     start = Start.of(
         report,

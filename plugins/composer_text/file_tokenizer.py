@@ -111,6 +111,13 @@ class FileTokenizer:
         rows = [self._row(named(index, len(texts)), text) for index, text in enumerate(texts)]
         return padded_rows(rows, self.special.padding or 0)
 
+    @property
+    def unknown(self) -> int | None:
+        """The id of what the file has no token for; None where it has one for every byte."""
+        token = getattr(self._pipeline.model, "unk_token", None)
+        found: int | None = None if token is None else self._pipeline.token_to_id(token)
+        return found
+
     def spell(self, text: str) -> list[int]:
         """The ids of a text, without the tokens that the file puts around it. Raises InputError where there are none.
 
@@ -118,10 +125,9 @@ class FileTokenizer:
         """
         check_text("the text", text)
         ids: list[int] = self._pipeline.encode(text, add_special_tokens=False).ids
-        unknown = getattr(self._pipeline.model, "unk_token", None)
         if not ids:
             raise InputError(f"{text!r} has no tokens")
-        if unknown is not None and self._pipeline.token_to_id(unknown) in ids:
+        if self.unknown in ids:
             raise InputError(f"the tokenizer cannot spell {text!r}")
         return ids
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -11,8 +10,8 @@ import numpy as np
 from composer.plugin.templates import Placeholder, template_parts
 from composer.problems import InputError
 from composer.types import Tokens
-from composer_text.chat import render_chat
 from composer_text.configs import TextConfig
+from composer_text.dialogue import Dialogues, turns_of
 from composer_text.file_tokenizer import FileTokenizer
 from composer_text.origin import AUTHOR, MEDIUM, Part
 from composer_text.processor import tokenizer_of
@@ -21,9 +20,6 @@ from composer_text.rows import check_text, named, too_long
 from composer_text.tokenizer import WordPieceTokenizer
 
 __all__ = ["PromptProcessor", "sample"]
-
-OPEN, CLOSE = "\ue000\ue001", "\ue001\ue000"
-"""Around the number of a placeholder while a chat template is rendered: private characters, which none changes."""
 
 Filled = tuple[list[int], list[int], dict[str, list[int]]]
 """Ids and origins of one prompt, and for each medium the positions that its values fill, in order."""
@@ -37,16 +33,45 @@ class PromptProcessor:
         self.tokenizer: WordPieceTokenizer | FileTokenizer = tokenizer_of(
             TextConfig(tokenizer=config.tokenizer, special=config.special)
         )
+        self._dialogues = Dialogues(config, config.chat) if isinstance(config.chat, dict) else None
         self._template = (
-            _dialogue(config, config.chat)
-            if isinstance(config.chat, dict)
-            else template_parts(config.template)
+            template_parts(config.template) if self._dialogues is None else self._dialogues.single()
         )
+        self._hold_words()
         self._frame = config.frame or ("start" if config.chat is None else "none")
         self._each = {name: template_parts(config.each.get(name, "{}")) for name in config.media}
         padding = self.tokenizer.special.padding
         self._padding = 0 if padding is None else padding
         self._filler = self._padding if config.filler is None else self.tokenizer.special_id(config.filler)
+
+    def _hold_words(self) -> None:
+        """Raise InputError where the vocabulary has no token for a whole word that the author wrote."""
+        unknown = self.tokenizer.unknown
+        if unknown is None:
+            return
+        around: list[str | Placeholder] = ["", *self._template, ""]
+        for before, piece, after in zip(around, around[1:], around[2:], strict=False):
+            if isinstance(piece, str):
+                for word in self._whole_words(before, piece, after):
+                    if unknown in self.tokenizer.read([Part(word)]).ids:
+                        raise InputError(f"its template holds {word!r}, which the vocabulary cannot write")
+
+    def _whole_words(self, before: object, piece: str, after: object) -> list[str]:
+        """The words of a piece of the template, without those that a text beside it goes on."""
+        words = piece.split()
+        if (
+            isinstance(before, Placeholder)
+            and before.name not in self.config.media
+            and not piece[:1].isspace()
+        ):
+            words = words[1:]
+        if (
+            isinstance(after, Placeholder)
+            and after.name not in self.config.media
+            and not piece[-1:].isspace()
+        ):
+            words = words[:-1]
+        return words
 
     def encode(
         self, values: Sequence[Any], counts: Mapping[str, Sequence[int]] | None = None
@@ -81,7 +106,7 @@ class PromptProcessor:
         return {"tokens": tokens, "origins": origins, "positions": positions, **slots}
 
     def _filled(self, title: str, value: Any, counts: Mapping[str, int]) -> Filled:
-        texts = self._texts(title, value)
+        template, texts = self._asked(title, value)
         ids: list[int] = []
         origins: list[int] = []
         places: dict[str, list[int]] = {name: [] for name in self.config.media}
@@ -96,7 +121,7 @@ class PromptProcessor:
         head, tail = self.tokenizer.frame
         ids.extend(head if self._frame != "none" else ())
         origins.extend([AUTHOR] * len(ids))
-        for piece in self._template:
+        for piece in template:
             if isinstance(piece, str):
                 waiting.append(Part(piece))
             elif piece.name in texts:
@@ -122,6 +147,17 @@ class PromptProcessor:
             raise InputError(f"{title} is empty, and the tokenizer puts no token around it")
         return ids, origins, places
 
+    def _asked(self, title: str, value: Any) -> tuple[Sequence[str | Placeholder], dict[str, str]]:
+        """The template of a value, and the texts of its placeholders."""
+        turns = None if self._dialogues is None else turns_of(title, value, self.config.fields)
+        if turns is None or self._dialogues is None:
+            return self._template, self._texts(title, value)
+        texts = {str(number): text for number, (_, text) in enumerate(turns)}
+        try:
+            return self._dialogues.several(tuple(role for role, _ in turns)), texts
+        except InputError as error:
+            raise InputError(f"{title}: {error}") from None
+
     def _texts(self, title: str, value: Any) -> dict[str, str]:
         """The texts of all fields, by name. Raises InputError where they are others."""
         fields = self.config.fields
@@ -142,33 +178,6 @@ class PromptProcessor:
         for name in fields:
             check_text(title if len(fields) == 1 else f"{name} of {title}", value[name])
         return dict(value)
-
-
-def _dialogue(config: TemplateConfig, chat: Mapping[str, str]) -> list[str | Placeholder]:
-    """The template as the turn of a user. Placeholders go through the chat template as marks that no text has.
-
-    Raises InputError where the chat template does not write every one of them once.
-    """
-    pieces = template_parts(config.template)
-    names = [piece.name for piece in pieces if isinstance(piece, Placeholder)]
-    numbers = iter(range(len(names)))
-    turn = "".join(piece if isinstance(piece, str) else f"{OPEN}{next(numbers)}{CLOSE}" for piece in pieces)
-    messages = [{"role": "user", "content": turn}]
-    if config.system is not None:
-        messages.insert(0, {"role": "system", "content": config.system})
-    text = render_chat(chat, messages)
-    found: list[str | Placeholder] = []
-    written = []
-    for number, part in enumerate(re.split(f"{OPEN}(\\d+){CLOSE}", text)):
-        if number % 2:
-            written.append(int(part))
-            found.append(Placeholder(names[int(part)]))
-        elif part:
-            found.append(part)
-    if sorted(written) != list(range(len(names))):
-        lost = next((name for number, name in enumerate(names) if written.count(number) != 1), names[0])
-        raise InputError(f"the chat template does not write {{{lost}}} once, as the turn of a user has it")
-    return found
 
 
 def sample(config: TemplateConfig) -> list[Any]:

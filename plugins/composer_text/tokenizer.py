@@ -117,6 +117,11 @@ class WordPieceTokenizer:
         ]
         return padded_rows(rows, self.special.padding)
 
+    @property
+    def unknown(self) -> int | None:
+        """The id of a word that the vocabulary cannot spell."""
+        return self.special.unknown
+
     def spell(self, text: str) -> list[int]:
         """The ids of a text, without [CLS] and [SEP]. Raises InputError where it has no words, or one is unknown."""
         check_text("the text", text)

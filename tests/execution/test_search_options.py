@@ -12,7 +12,7 @@ from searches_of_quickstart import PICTURE, SEARCHES, captions
 
 import composer
 from composer.cli import main
-from composer.problems import InputError
+from composer.problems import DocumentError, InputError
 
 CAPTION = "a blue rectangle"
 
@@ -84,6 +84,22 @@ def test_seeds_that_do_not_do_are_told(model: Any, seed: Any, told: str) -> None
     assert told in str(caught.value)
 
 
+WORDS = Path(__file__).parents[2] / "graphs" / "quickstart.words.txt"
+SEVERAL = """
+composer: 1
+extends: quickstart
+tasks:
+  told:
+    inputs: {prompt: {modality: prompt, with: {template: "zebra {q} zeb{q}", tokenizer: WORDS, max_tokens: 24}}}
+    nodes: {words: {call: text, inputs: {tokens: prompt.tokens}}}
+    outputs: {states: words}
+  image-qa:
+    nodes: {answer: {with: {max_tokens: 5, search: {uses: core.choices, with: {answers: [red, purple]}}}}}
+  image-caption:
+    nodes: {caption: {with: {search: {uses: core.beam, with: {beams: 3, forbidden: [red, lion], first: lynx}}}}}
+"""
+
+
 def test_choices_are_ranked(model: Any, written: Path, capsys: pytest.CaptureFixture[str]) -> None:
     found = model.run("choices", image=[PICTURE, PICTURE])
     assert found["caption"] == ["a blue rectangle"] * 2
@@ -105,7 +121,7 @@ def test_choices_are_ranked(model: Any, written: Path, capsys: pytest.CaptureFix
 @pytest.mark.parametrize(
     ("search", "told"),
     [
-        ("{uses: core.choices, with: {answers: [red, purple]}}", "answer 'purple' cannot be written"),
+        ("{uses: core.choices, with: {answers: [red, purple]}}", "the vocabulary cannot spell 'purple'"),
         ("{uses: core.choices, with: {answers: [Red, red]}}", "are one to the tokenizer"),
         ("{uses: core.greedy, with: {forbidden: [purple]}}", "the vocabulary cannot spell 'purple'"),
         ("{uses: core.greedy, with: {last: a circle}}", "is one token, and 'a circle' takes 2"),
@@ -115,7 +131,7 @@ def test_choices_are_ranked(model: Any, written: Path, capsys: pytest.CaptureFix
         ),
     ],
 )
-def test_options_that_the_tokenizer_cannot_write_are_told_with_the_node(
+def test_options_that_the_tokenizer_cannot_write_are_told_where_they_stand(
     written: Path, tmp_path: Path, search: str, told: str
 ) -> None:
     path = tmp_path / "bad.yaml"
@@ -124,11 +140,21 @@ def test_options_that_the_tokenizer_cannot_write_are_told_with_the_node(
         f"      caption: {{with: {{max_tokens: 10, search: null}}}}\n"
     )
     path.write_text(path.read_text().replace("search: null", f"search: {search}"))
-    model = composer.load(path, weights="quickstart", tasks=["plain"])
-    with pytest.raises(InputError) as caught:
-        model.run("plain", image=PICTURE)
-    assert str(caught.value).startswith("node `caption`: ")
-    assert told in str(caught.value)
+    with pytest.raises(DocumentError) as caught:  # before any weight is read
+        composer.load(path, weights="no-such-file", tasks=["plain"])
+    (problem,) = caught.value.problems
+    assert (problem.code, problem.place.line) == ("C280", 7)
+    assert told in problem.message
+    composer.load(path, weights="quickstart", tasks=["begins"])  # other tasks do not mind
+
+
+def test_all_words_that_cannot_be_written_are_told_at_once(tmp_path: Path) -> None:
+    (tmp_path / "several.yaml").write_text(SEVERAL.replace("WORDS", json.dumps(str(WORDS))))
+    with pytest.raises(DocumentError) as caught:
+        composer.load(tmp_path / "several.yaml", weights="quickstart")
+    found = sorted((each.code, each.place.line) for each in caught.value.problems)
+    assert found == [("C206", 6), ("C280", 10), ("C280", 12), ("C280", 12)]
+    assert all(each.helps for each in caught.value.problems)
 
 
 def test_answers_come_from_a_file_or_a_parameter(written: Path, tmp_path: Path) -> None:

@@ -84,6 +84,55 @@ def test_texts_are_those_of_generate(case: Case, task: str) -> None:
         assert written([case.model.run(task, text=text)["ids"]]) == [want]
 
 
+RULES: list[tuple[str, dict[str, Any]]] = [
+    (
+        "{max_tokens: 9, search: {uses: core.greedy, with: {repetition_penalty: 1.7}}}",
+        {"repetition_penalty": 1.7},
+    ),
+    ("{max_tokens: 9, search: {uses: core.greedy, with: {no_repeat_ngram: 1}}}", {"no_repeat_ngram_size": 1}),
+    ("{max_tokens: 9, search: {uses: core.greedy, with: {no_repeat_ngram: 2}}}", {"no_repeat_ngram_size": 2}),
+    ("{max_tokens: 9, min_tokens: 6}", {"min_new_tokens": 6}),
+    (
+        "{max_tokens: 9, search: {uses: core.greedy, with: {forbidden: [7, [9, 11], 12]}}}",
+        {"bad_words_ids": [[7], [9, 11], [12]]},
+    ),
+    (
+        f"{{max_tokens: 9, search: {{uses: core.greedy, with: {{first: 8, last: {END}}}}}}}",
+        {"forced_bos_token_id": 8, "forced_eos_token_id": END},
+    ),
+    *(
+        (
+            f"{{max_tokens: 9, search: {{uses: core.beam, with: {{beams: 3, {ours}}}}}}}",
+            {"num_beams": 3, **theirs},
+        )
+        for ours, theirs in (
+            ("length_penalty: 0.0", {"length_penalty": 0.0}),
+            ("length_penalty: 2.0, early_stop: true", {"length_penalty": 2.0, "early_stopping": True}),
+            ("length_penalty: 1.0, early_stop: never", {"length_penalty": 1.0, "early_stopping": "never"}),
+            (
+                "length_penalty: 1.0, no_repeat_ngram: 2, forbidden: [7, 12]",
+                {"length_penalty": 1.0, "no_repeat_ngram_size": 2, "bad_words_ids": [[7], [12]]},
+            ),
+        )
+    ),
+]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("search", "theirs"), RULES, ids=[str(theirs) for _, theirs in RULES])
+def test_every_rule_writes_what_generate_writes(case: Case, search: str, theirs: dict[str, Any]) -> None:
+    with torch.no_grad():
+        found = case.theirs.generate(**ids_of(TEXTS), max_new_tokens=9, do_sample=False, **theirs)
+    wanted = written(found)
+    document = DOCUMENT.partition("  beam:")[0].replace("with: {max_tokens: 9}", f"with: {search}")
+    path = case.document.with_name("rules.yaml")
+    path.write_text(document)
+    model = composer.load(path)
+    together = written(model.run("greedy", text=TEXTS)["ids"])
+    assert [row[: len(want)] for row, want in zip(together, wanted, strict=True)] == wanted
+    assert written([model.run("greedy", text=TEXTS[1])["ids"]]) == [wanted[1]]
+
+
 def test_what_is_taught_is_scored_as_by_the_library(case: Case) -> None:
     given, reply = ids_of(TEXTS), torch.tensor([[7, 8, 9, END]] * 3)
     start = torch.full((3, 1), case.theirs.config.decoder_start_token_id)
