@@ -92,6 +92,7 @@ def keys(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[tuple[Any, ..
             "ranges",
             "nodes",
             "inputs",
+            "metrics",
         )
         if not free:
             yield path, key
