@@ -163,6 +163,19 @@ def test_weights_that_cannot_be_split_are_averaged(points: Path) -> None:
         torch.testing.assert_close(value, shards[key], rtol=0, atol=TOLERANCE)
 
 
+def test_adapters_of_frozen_modules_are_split_too(points: Path) -> None:
+    frozen = (
+        "{input_dim: 4, output_dim: 4}, freeze: true, adapters: {own: {with: {rank: 2, targets: [map]}}}}"
+    )
+    text = DOCUMENT.replace("{input_dim: 4, output_dim: 4}}", frozen)
+    write(points, RECIPE.replace("epochs: 4", "epochs: 1"))
+    (points / "two.yaml").write_text(text.replace("call: body,", "call: body, adapter: own,"))
+    done("--out", "one")
+    done("--out", "two", "--processes", "2", "--shard")
+    assert_same("one", "two")
+    assert "body+own.map.lora_A.weight" in load_file("two.safetensors")
+
+
 def wait_for(process: subprocess.Popen[str], path: Path, lines: int) -> None:
     for _ in range(6000):
         if path.exists() and path.read_text().count("grad_norm") >= lines:
