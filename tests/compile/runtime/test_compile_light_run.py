@@ -11,7 +11,7 @@ from composer_compile.backends import BACKENDS
 
 COMPILER = ("compiler", "options", "tensors", "stages", "export", "parity", "plan")
 """What makes artifacts, and compares, plans and describes them while they are made."""
-FORMAT_AND_RUNNING = 27
+FORMAT_AND_RUNNING = 28
 """Modules of `composer_compile` that an answer of the backend `export` needs; it was 24 of 65 with the compiler's."""
 LOADED = """
 import sys
