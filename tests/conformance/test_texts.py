@@ -106,6 +106,7 @@ def test_a_node_that_breaks_it(function: Callable[[list[str]], Any], told: str) 
 def test_first_party_nodes_keep_it() -> None:
     held = [each for each in check_plugin("core").results if each.check == "texts"]
     assert {each.subject.partition(" ")[0] for each in held} == {
+        "core.best_text",
         "core.text_template",
         "core.text_join",
         "core.parse_pattern",

@@ -33,7 +33,7 @@ VISION: dict[str, Any] = {"image_size": 32, "patch_size": 8, "width": 64, "layer
         ({"stem": "conv", "image_size": 36, "patch_size": 6}, "multiples of 4"),
         ({"stem": "conv", "temporal_downsampling": True}, "no temporal_downsampling"),
         ({"width": 63, "heads": 3}, "width 63 is odd"),
-        ({"layers": 0}, "greater than or equal to 1"),
+        ({"layers": -1}, "greater than or equal to 0"),
     ],
 )
 def test_a_vision_config_that_cannot_work_is_refused(changed, message) -> None:
