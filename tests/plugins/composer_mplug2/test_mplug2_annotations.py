@@ -108,6 +108,9 @@ def test_parquet_of_glue_is_read_as_its_table_is(tmp_path: Path) -> None:
 def test_a_large_file_is_read_in_the_memory_of_a_few_samples(tmp_path: Path) -> None:
     import tracemalloc
 
+    few = tmp_path / "few.json"
+    few.write_text('[{"id": 1, "video_id": 1, "question": "what is it", "answer": "a cat"}]')
+    table_of(f"video-questions:{few}")  # imports what reads: that is no memory of samples
     path = tmp_path / "qa.json"
     with path.open("w", encoding="utf-8") as file:
         file.write("[")
