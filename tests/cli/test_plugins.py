@@ -215,6 +215,7 @@ def test_a_broken_plugin_is_shown_and_the_others_work(tmp_path: Path) -> None:
 
 
 class TestNew:
+    @pytest.mark.slow
     def test_a_plugin_of_all_kinds_passes_its_own_tests(self, composer, tmp_path: Path) -> None:
         kinds = [argument for kind in KINDS for argument in ("--kind", kind)]
         done = composer("plugins", "new", "audio-cut", *kinds, "--into", tmp_path)

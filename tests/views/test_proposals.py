@@ -94,6 +94,7 @@ def test_a_value_is_read_twice_where_a_residual_or_what_was_seen_asks_for_it() -
     assert flow_of(task) in shapes_found(propose(("image", "text"), ("text",), using=("mplug2",), most=60))
 
 
+@pytest.mark.slow
 def test_counted_proposals_stand_in_the_order_of_their_parameters() -> None:
     from composer.views.cost import measure
 
@@ -208,6 +209,7 @@ def _crowd(role: str) -> Registry:
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("role", ["", ":text"])
 def test_two_hundred_types_that_fit_everywhere_do_not_drown_the_search(role: str) -> None:
     found: Proposals = propose(("image", "text"), ("text",), most=3, registry=_crowd(role))

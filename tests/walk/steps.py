@@ -251,6 +251,7 @@ OWN = [
     ),
     Step("train own.yaml --data own.csv --map color=shade --split-by part --check", "epochs can begin"),
     Step("train own.yaml --data own.csv --check", "--map color=COLUMN", code=1),
+    Step("train own.yaml --data own.csv --map color=shade --shard", "--processes N", code=1),
     Step("run own.yaml --weights own.safetensors point=[1,2]", "[", json=True),
 ]
 
@@ -282,6 +283,8 @@ EVALUATED = [
     Step(f"evaluate first.yaml {KNOWN} --weights initial {SMALL} --dtype bfloat16 --seed 1", "core.exact_match"),
     Step("evaluate quickstart:image-qa --data easy-vqa.questions --with pictures=2 --split test --reference answer",
          "easy-vqa.questions (test)"),
+    Step(f"evaluate quickstart:image-qa {KNOWN} --split-by part --split test", "has no column `part`", code=1),
+    Step(f"evaluate quickstart:image-qa {KNOWN} --rerank image-caption", "compares no two vectors", code=1),
     Step(f"evaluate quickstart:image-qa {KNOWN} --locked", "there is no quickstart.lock", code=1),
     Step(f"evaluate quickstart:image-qa {KNOWN} --loading-report --layout none", "none", code=1),
     Step(f"evaluate quickstart:image-qa {KNOWN} --weights quickstart --root ema --init decoder", "ema", code=1),
@@ -292,7 +295,7 @@ COMPARISONS = [
     Step("diff quickstart mplug2 --json --exit-code", '"only in B"', json=True, code=1),
     Step("diff quickstart:image-caption quickstart:video-caption --cost", "in common"),
     Step("suggest --from image,text --to text --using mplug2 --most 2 --cost", "2. mplug2.vision_encoder"),
-    Step("suggest --from text --to embedding --json", '"proposals"', json=True),
+    Step("suggest --from text --to embedding --quick --json", '"proposals"', json=True),
     Step("suggest --from text --to embedding --pick 2 --out found.yaml"),
     Step("check found.yaml", "no problems"),
 ]

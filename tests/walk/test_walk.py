@@ -64,6 +64,7 @@ def test_the_first_hour(walk) -> None:
     json.loads(Path("first.schema.json").read_text(encoding="utf-8"))
 
 
+@pytest.mark.slow
 def test_a_first_document_compiles_is_moved_and_zipped(walk) -> None:
     """By the files of the step before: the document that `composer new` wrote."""
     if not Path("first.yaml").exists():

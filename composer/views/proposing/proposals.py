@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from composer.plugin import ModuleType, Registry, load_registry
 from composer.problems import InputError
 from composer.problems.suggest import unknown
-from composer.types import PortType
+from composer.types import Kind, PortType
 from composer.views.proposing.flow_search import FlowSearch
 from composer.views.proposing.flows import CallFlow, FlowValue, Stream
-from composer.views.proposing.offered_calls import OfferedInput, offered_calls, offered_input
+from composer.views.proposing.offered_calls import Offered, OfferedInput, offered_calls, offered_input
 from composer.views.proposing.proposal_sets import Proposal, ProposalSets
 
 __all__ = ["Proposal", "Proposals", "propose"]
@@ -80,7 +80,12 @@ def propose(
     for name in inputs:
         key = next(n for n in (name, *(f"{name}_{i}" for i in range(2, 99))) if n not in named)
         named[key] = offered_input(registry.modalities[name], registry)
-    offered = offered_calls([registry.module_types[id] for id in types], registry.modalities)
+    given = {port.kind for each in named.values() for port in each.ports.values()}
+    offered = [
+        call
+        for call in offered_calls([registry.module_types[id] for id in types], registry.modalities)
+        if call.type.id in demanded or not _reads_writing(call, given, registry.kinds)
+    ]
     modalities = {name: given.modality.id for name, given in named.items()}
     search = FlowSearch(offered, registry.kinds, tuple(goals), modalities, demanded)
     found: list[Proposal] = []
@@ -93,6 +98,15 @@ def propose(
         if found:
             return Proposals(tuple(inputs), tuple(goals), tuple(found), looked_at)
     raise _nothing(inputs, goals, using, search, named, looked_at, bool(flows))
+
+
+def _reads_writing(call: Offered, given: Collection[str], kinds: Mapping[str, Kind]) -> bool:
+    """Whether a call reads texts or the like that no input gives, so that another node has to write them first.
+
+    Such a type is proposed where it is named.
+    """
+    read = [port.type.kind for port in call.signature.inputs.values()]
+    return any(kinds[kind].has_objects and kind not in given for kind in read if kind in kinds)
 
 
 def _has_own_sizes(entry: ModuleType) -> bool:

@@ -191,6 +191,7 @@ def artifact(package: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return target
 
 
+@pytest.mark.slow
 def test_it_answers_where_the_package_is_installed(artifact: Path, package: Path) -> None:
     """Nothing is imported before: the code that registers an operation is found through the plugin."""
     done = python(RUN, artifact, path=package)

@@ -139,6 +139,7 @@ sys.exit(main(["compile", f"{document}:classify", "--weights", weights, "--out",
 """
 
 
+@pytest.mark.slow
 def test_equal_inputs_give_equal_files(small: Any, tmp_path: Path) -> None:
     """Also in another process, from another folder, with another order of sets."""
     composer_compile.compile_document(

@@ -249,6 +249,7 @@ def answers_like_the_live_model(out: Path, model: Model, registry: Registry) -> 
             assert artifact.run(task, **two) == model.run(task, **two)
 
 
+@pytest.mark.slow
 def test_tasks_of_other_sizes_share_their_programs(
     given: tuple[Path, Model], registry: Registry, built: list[ProgramSpec], tmp_path: Path
 ) -> None:
