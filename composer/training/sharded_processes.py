@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -89,6 +90,14 @@ class ShardedProcesses(ManyProcesses):
 
     def rejoin(self) -> None:
         self._join()
+
+    def close(self) -> None:
+        """What gathers and scatters is let go of before the groups that it does it by, and by all at one time."""
+        if torch.distributed.is_initialized():
+            torch.distributed.barrier()
+        vars(self).pop("_model", None)
+        gc.collect()
+        super().close()
 
     @torch.no_grad()
     def _join(self) -> list[tuple[nn.Module, str, nn.Parameter]]:
