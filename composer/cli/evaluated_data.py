@@ -116,24 +116,14 @@ def _named(table: Table) -> Rows:
 
 def _of_dataset(args: argparse.Namespace, registry: Registry) -> Rows:
     """The samples of a split of a registered dataset."""
-    from pydantic import ValidationError
-
     from composer.evaluation.dataset_rows import DatasetRows
+    from composer.evaluation.what_is_scored import given_config
     from composer.language.parameters import read_value
-    from composer.problems import InputError
     from composer.problems.suggest import unknown
     from composer.training.samples import build_source
 
     entry = registry.datasets[args.data]
-    try:
-        config = entry.config.model_validate({name: read_value(text) for name, text in args.options})
-    except ValidationError as error:
-        fault = error.errors(include_url=False)[0]
-        where = ".".join(map(str, fault["loc"])) or "its options"
-        options = ", ".join(entry.config.model_fields) or "none"
-        raise InputError(
-            f"dataset `{args.data}` refuses `{where}`: {fault['msg']} (its options: {options})"
-        ) from None
+    config = given_config(entry, "dataset", {name: read_value(text) for name, text in args.options})
     source = build_source(args.task, entry, config)
     scored = [split for split in source.splits if split != "train"] or list(source.splits)
     split = args.split or ("test" if "test" in scored else scored[0] if len(scored) == 1 else None)

@@ -11,11 +11,11 @@ from pydantic import ValidationError
 
 from composer.graph import CheckedEvaluation, CheckedMetric
 from composer.graph.evaluations import fits, usual_metrics, why_unfit
-from composer.plugin import Config, Metric, Registry
+from composer.plugin import Config, Dataset, Metric, Registry
 from composer.problems import InputError
 from composer.problems.suggest import listed, unknown
 
-__all__ = ["AskedMetric", "AskedScores", "SaysHowScored", "declared_of", "metric_of"]
+__all__ = ["AskedMetric", "AskedScores", "SaysHowScored", "declared_of", "given_config", "metric_of"]
 
 
 @runtime_checkable
@@ -113,16 +113,19 @@ def metric_of(registry: Registry, asked: AskedMetric) -> CheckedMetric:
     if asked.uses not in registry.metrics:
         raise unknown("metric", asked.uses, registry.metrics)
     metric = registry.metrics[asked.uses]
-    return CheckedMetric(asked.score, metric, _config(metric, asked.config))
+    return CheckedMetric(asked.score, metric, given_config(metric, "metric", asked.config))
 
 
-def _config(metric: Metric, given: Mapping[str, object]) -> Config:
+def given_config(entry: Metric | Dataset, what: str, given: Mapping[str, object]) -> Config:
+    """The config of an entry from options of a command line. Raises InputError that names the option it refuses; `what`
+    is what it is, such as `metric`.
+    """
     try:
-        return metric.config.model_validate_json(json.dumps(dict(given)))
+        return entry.config.model_validate_json(json.dumps(dict(given)))
     except ValidationError as error:
         fault = error.errors(include_url=False)[0]
         where = ".".join(map(str, fault["loc"])) or "its options"
-        options = ", ".join(metric.config.model_fields) or "none"
+        options = ", ".join(entry.config.model_fields) or "none"
         raise InputError(
-            f"metric `{metric.id}` refuses `{where}`: {fault['msg']} (its options: {options})"
+            f"{what} `{entry.id}` refuses `{where}`: {fault['msg']} (its options: {options})"
         ) from None

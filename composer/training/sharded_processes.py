@@ -5,8 +5,8 @@ from __future__ import annotations
 import gc
 import os
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
-from typing import TYPE_CHECKING, Any, TypeVar
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -61,15 +61,12 @@ class ShardedProcesses(ManyProcesses):
         return SharedLosses(trainee, model)
 
     @contextmanager
-    def _without_sharing(self) -> Iterator[None]:
+    def between(self, trainee: Trainee) -> Iterator[None]:
         self._model.set_requires_gradient_sync(False)
         try:
             yield
         finally:
             self._model.set_requires_gradient_sync(True)
-
-    def between(self, trainee: Trainee) -> AbstractContextManager[Any]:
-        return self._without_sharing()
 
     def settle(self, learner: Learner) -> None:
         for parameter in learner.parameters.values():
@@ -77,16 +74,13 @@ class ShardedProcesses(ManyProcesses):
                 parameter.grad = self._accelerator.reduce(parameter.grad, "mean")
 
     @contextmanager
-    def _whole(self) -> Iterator[None]:
+    def whole(self) -> Iterator[None]:
         places = self._join()
         try:
             yield
         finally:
             for module, name, parameter in places:
                 module._parameters[name] = parameter
-
-    def whole(self) -> AbstractContextManager[Any]:
-        return self._whole()
 
     def rejoin(self) -> None:
         self._join()
