@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from annotation_files import ANNOTATIONS, laid_out
+from memory import most_allocated
 
 import composer
 from composer.data import DataError
@@ -106,23 +107,28 @@ def test_parquet_of_glue_is_read_as_its_table_is(tmp_path: Path) -> None:
 
 
 def test_a_large_file_is_read_in_the_memory_of_a_few_samples(tmp_path: Path) -> None:
-    import tracemalloc
-
-    few = tmp_path / "few.json"
+    few, path = tmp_path / "few.json", tmp_path / "qa.json"
     few.write_text('[{"id": 1, "video_id": 1, "question": "what is it", "answer": "a cat"}]')
-    table_of(f"video-questions:{few}")  # what it imports is no memory of samples
-    path = tmp_path / "qa.json"
     with path.open("w", encoding="utf-8") as file:
         file.write("[")
         for number in range(2_000):
             entry = {"id": number, "video_id": number, "question": "what is it " * 500, "answer": "a cat"}
             file.write(("," if number else "") + json.dumps(entry))
         file.write("]")
-    tracemalloc.start()
-    table = table_of(f"video-questions:{path}")
-    _, peak = tracemalloc.get_traced_memory()
-    tracemalloc.stop()
-    assert len(table) == 2_000
+    opened = (
+        "table = [table for _, table in open_data(data_recipe({{'files': {data!r}}}), Path(), formats)][0]"
+    )
+    peak = most_allocated(
+        f"""
+from pathlib import Path
+from composer.data.opening import open_data
+from composer.plugin import load_registry
+from composer.recipes import data_recipe
+formats = load_registry().formats
+{opened.format(data=f"video-questions:{few}")}  # what it imports is no memory of samples
+""",
+        f"{opened.format(data=f'video-questions:{path}')}\nassert len(table) == 2_000",
+    )
     assert peak < path.stat().st_size / 4
 
 
