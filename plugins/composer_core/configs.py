@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal, Union
+from typing import Annotated, Literal, Union
 
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 from typing_extensions import Self
@@ -16,6 +16,7 @@ __all__ = [
     "BeamConfig",
     "ChoicesConfig",
     "DropoutConfig",
+    "GridPositionsConfig",
     "LayerNormConfig",
     "LinearConfig",
     "PerSampleConfig",
@@ -47,6 +48,13 @@ class ClassVectorsConfig(Config):
     """How many classes there are."""
     width: int = Field(ge=1)
     """Width of the vector of each class."""
+
+
+class GridPositionsConfig(Config):
+    """`with` of `core.grid_positions`."""
+
+    grid: list[Annotated[int, Field(ge=1)]] = Field(min_length=2, max_length=8)
+    """How many places a medium has along each axis, the slowest first: `[1, 16, 16]` for time, height, width."""
 
 
 class LayerNormConfig(Config):

@@ -70,6 +70,12 @@ KINDS: tuple[Kind, ...] = (
         ("batch", "length"),
         {"values": Field("int64", (0, 1))},
     ),
+    Kind(
+        "positions",
+        "Where each token of a text stands along each of several axes, such as time, height and width.",
+        ("batch", "axes", "length"),
+        {"values": Field("int64", (0, 1, 2))},
+    ),
     Kind("classes", "The id of one class per sample.", ("batch",), {"values": Field("int64", (0,))}),
     Kind(
         "counts",

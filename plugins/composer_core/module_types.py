@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from composer.plugin import Method, ModuleType, NoConfig
 from composer.types import UNBOUNDED, PortType, Signature
 from composer_core.configs import (
@@ -9,6 +11,7 @@ from composer_core.configs import (
     ArgmaxConfig,
     ClassVectorsConfig,
     DropoutConfig,
+    GridPositionsConfig,
     LayerNormConfig,
     LinearConfig,
     PerSampleConfig,
@@ -58,6 +61,11 @@ def _repeat(config: NoConfig) -> Signature:
 def _fill(config: NoConfig) -> Signature:
     inputs = {"text": "states:K[B, L, D]", "media": "states:M[P, N, D]", "places": "places[P, N, B, L]"}
     return Signature(inputs, {"states": "states:K+M[B, L, D]", "filled": "labels[B, L]"})
+
+
+def _grid_positions(config: GridPositionsConfig) -> Signature:
+    inputs = {"tokens": "tokens[B, L]", "places": f"places[P, {math.prod(config.grid)}, B, L]"}
+    return Signature(inputs, {"positions": f"positions[B, {len(config.grid)}, L]"})
 
 
 def _per_sample(config: PerSampleConfig) -> Signature:
@@ -195,6 +203,15 @@ MODULE_TYPES: tuple[ModuleType, ...] = (
         "composer_core.joining:build_fill",
         "Put the states of media into those of a text, at the positions that a prompt keeps for them.",
         stateless=True,
+    ),
+    ModuleType(
+        "core.grid_positions",
+        GridPositionsConfig,
+        {"forward": Method(_grid_positions)},
+        "composer_core.grid_positions:build_grid_positions",
+        "Where each token of a prompt stands along several axes: a text goes along all, a medium lies in its grid.",
+        stateless=True,
+        examples=({"grid": [1, 2, 3]},),
     ),
     ModuleType(
         "core.per_sample",

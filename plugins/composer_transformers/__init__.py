@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from composer.plugin import Register, hookimpl
+from composer_transformers.audio_modality import AUDIO, WAVEFORM
 from composer_transformers.checkpoint_layout import LAYOUTS
-from composer_transformers.encoder_types import ENCODER_LAYOUTS, ENCODERS, WAVEFORM
+from composer_transformers.encoder_types import ENCODER_LAYOUTS, ENCODERS
 from composer_transformers.generator_types import GENERATORS
 from composer_transformers.gguf_layout import GGUF
 
@@ -13,6 +14,6 @@ __all__ = ["composer_register"]
 
 @hookimpl
 def composer_register(register: Register) -> None:
-    """Register the module types of transformers' models, and the layouts of their checkpoints."""
+    """Register the module types of transformers' models, the layouts of their checkpoints, and what they hear."""
     register(*GENERATORS, *LAYOUTS, GGUF)
-    register(WAVEFORM, *ENCODERS, *ENCODER_LAYOUTS)
+    register(WAVEFORM, AUDIO, *ENCODERS, *ENCODER_LAYOUTS)

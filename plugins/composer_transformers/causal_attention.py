@@ -116,17 +116,13 @@ class FromStep:
     The prompt's keys and values exist once for each sample: the beams are rows of queries.
     """
 
-    def __init__(
-        self, prompt: Tensor, past: Tensor, *, seen: Tensor, positions: Tensor, length: Tensor
-    ) -> None:
+    def __init__(self, prompt: Tensor, past: Tensor, *, seen: Tensor, length: Tensor) -> None:
         self.prompt = prompt
         """Keys and values of the prompt, [layers, 2, B, groups, P, d]."""
         self.past = past
         """Those of the tokens, [layers, 2, B, K, groups, M, d], of which `length` are filled."""
         self.seen = seen
         """Which positions of the prompt are visible, [B, P]."""
-        self.positions = positions
-        """Of the token, [B]."""
         self.length = length
         self.kept: list[Tensor] = []
         """Of each layer, keys and values of the token [2, B, K, groups, d]."""
@@ -160,9 +156,10 @@ class FromStep:
             seen = torch.cat((self.seen > 0, filled.expand(self.seen.shape[0], -1)), 1)
             if window is not None:
                 own = self.seen.cumsum(1) - 1
-                since = (self.positions - self.length).unsqueeze(1) + places
-                since = torch.where(places == room, self.positions.unsqueeze(1), since)
-                seen = seen & (self.positions.unsqueeze(1) - torch.cat((own, since), 1) < window)
+                prompt = self.seen.sum(1, keepdim=True)
+                token = prompt + self.length
+                since = torch.where(places == room, token, prompt + places)
+                seen = seen & (token - torch.cat((own, since), 1) < window)
             hidden = torch.zeros(seen.shape, dtype=dtype, device=seen.device)
             hidden = hidden.masked_fill(~seen, torch.finfo(dtype).min)
             self._masks[window] = hidden[:, None, None, None, :]

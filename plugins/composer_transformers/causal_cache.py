@@ -34,7 +34,7 @@ class CausalCache(NamedTuple):
     past: Tensor
     """Those of the tokens since, with room for M: [layers, 2, B, K, groups, M, d]."""
     positions: Tensor
-    """Where the next token of each sample stands, [B] int64."""
+    """Where the next token of each sample stands, along every axis, [B] int64."""
     length: Tensor
     """How many tokens are filled, [1] int64."""
 

@@ -36,7 +36,8 @@ class CausalConfig(Config):
     opening: ClassVar[tuple[str, ...]] = ("bos",)
     """Which of the library's special tokens opens a text, the first that the config names."""
     family: str | None = None
-    """A family of decoder-only models: llama, smollm, qwen2, qwen3, mistral, gemma3, gpt2."""
+    """A family of decoder-only models: llama, smollm, qwen2, qwen3, mistral, gemma3, gpt2; of models that see, the
+    language model inside: qwen2_vl, qwen2_5_vl."""
     config: dict[str, JsonValue] = Field(default_factory=dict)
     """With `family`: the sizes, by the names of transformers (`hidden_size`, `num_hidden_layers`, ...)."""
     folder: str | None = None

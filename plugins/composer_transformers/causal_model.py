@@ -55,29 +55,42 @@ class CausalLM(nn.Module):
         """tokens[B, L] → states[B, L, D]."""
         return States(self._words()(tokens.ids), tokens.mask)
 
-    def forward(self, *, tokens: Tokens) -> Tensor:
-        """tokens[B, L] → logits[B, L, V]; logits at i score the token at i + 1."""
-        return self.score(states=self.embed(tokens=tokens))
+    def forward(self, *, tokens: Tokens, positions: Tensor | None = None) -> Tensor:
+        """tokens[B, L] → logits[B, L, V]; logits at i score the token at i + 1.
 
-    def score(self, *, states: States) -> Tensor:
+        `positions`[B, L] say where each token stands, or [B, A, L] where it stands along each of several axes; left
+        out, they are counted.
+        """
+        return self.score(states=self.embed(tokens=tokens), positions=positions)
+
+    def score(self, *, states: States, positions: Tensor | None = None) -> Tensor:
         """states[B, L, D], as `embed` gives them → logits[B, L, V]."""
-        return self._head(self.hidden(states=states).values)
+        return self._head(self.hidden(states=states, positions=positions).values)
 
-    def hidden(self, *, states: States) -> States:
+    def hidden(self, *, states: States, positions: Tensor | None = None) -> States:
         """states[B, L, D], as `embed` gives them → those of the last layer."""
-        positions = _positions(states)
-        whole = WholeText(states.mask, positions)
-        return States(self._run(states.values, positions, whole), states.mask)
+        counted = _counted(states)
+        whole = WholeText(states.mask, counted)
+        places = counted if positions is None else _by_axis(positions)
+        return States(self._run(states.values, places, whole), states.mask)
 
-    def teach(self, *, prompt: States, reply: Tokens) -> Tensor:
-        """prompt[B, P, D] and reply[B, L] → logits[B, L, V]; logits at i score the token at i of the reply."""
+    def teach(self, *, prompt: States, reply: Tokens, positions: Tensor | None = None) -> Tensor:
+        """prompt[B, P, D] and reply[B, L] → logits[B, L, V]; logits at i score the token at i of the reply.
+
+        `positions`, as of `prefill`, are those of the prompt; the reply goes on behind the largest of them.
+        """
         said = self.embed(tokens=reply)
         seen = _mask(prompt)
         joined = States(
             torch.cat((prompt.values, said.values.to(prompt.values.dtype)), 1),
             torch.cat((seen, reply.mask), 1),
         )
-        hidden = self.hidden(states=joined).values
+        if positions is not None:
+            own = ((reply.mask > 0).cumsum(1) - 1).clamp(min=0) + _next(positions, seen).unsqueeze(1)
+            if positions.ndim == 3:
+                own = own.unsqueeze(1).expand(-1, positions.shape[1], -1)
+            positions = torch.cat((positions, own), -1)
+        hidden = self.hidden(states=joined, positions=positions).values
         rows = torch.arange(seen.shape[0], device=seen.device)
         first = hidden[rows, _last(seen)].unsqueeze(1)
         return self._head(torch.cat((first, hidden[:, seen.shape[1] : -1]), 1))
@@ -94,15 +107,17 @@ class CausalLM(nn.Module):
             )
         return Room(beams, max_tokens)
 
-    def prefill(self, *, prompt: States, cache: Room) -> tuple[Tensor, CausalCache]:
+    def prefill(
+        self, *, prompt: States, cache: Room, positions: Tensor | None = None
+    ) -> tuple[Tensor, CausalCache]:
         """prompt[B, P, D] → logits[B, K, V] of the first token, and the cache with the prompt in it.
 
-        Where the padding stands makes no difference.
+        Where the padding stands makes no difference. `positions`[B, P], or [B, A, P] along several axes, say where each
+        token of the prompt stands; left out, they are counted. What is written goes on behind the largest of them.
         """
-        values, positions = prompt.values, _positions(prompt)
-        whole = WholeText(prompt.mask, positions, keeps=True)
-        hidden = self._run(values, positions, whole)
-        seen = _mask(prompt)
+        values, counted, seen = prompt.values, _counted(prompt), _mask(prompt)
+        whole = WholeText(prompt.mask, counted, keeps=True)
+        hidden = self._run(values, counted if positions is None else _by_axis(positions), whole)
         logits = self._head(hidden[torch.arange(values.shape[0], device=values.device), _last(seen)])
         assert whole.kept is not None
         kept = torch.stack(whole.kept)  # [layers, 2, B, groups, P, d]
@@ -110,20 +125,18 @@ class CausalLM(nn.Module):
         made, room = (GrowingCache, 0) if cache.grows else (CausalCache, cache.max_tokens)
         past = kept.new_zeros(layers, 2, batch, cache.beams, groups, room, dim)
         length = torch.zeros(1, dtype=torch.int64, device=values.device)
-        count = (seen > 0).sum(1)
-        return logits.unsqueeze(1).expand(-1, cache.beams, -1), made(kept, seen, past, count, length)
+        following = (seen > 0).sum(1) if positions is None else _next(positions, seen)
+        return logits.unsqueeze(1).expand(-1, cache.beams, -1), made(kept, seen, past, following, length)
 
     def step(self, ids: Tensor, cache: CausalCache) -> tuple[Tensor, CausalCache]:
         """ids[B, K], the last token of every beam → logits[B, K, V] of the next, and the cache with this one in it."""
-        attending = FromStep(
-            cache.prompt, cache.past, seen=cache.seen, positions=cache.positions, length=cache.length
-        )
+        attending = FromStep(cache.prompt, cache.past, seen=cache.seen, length=cache.length)
         positions = cache.positions.unsqueeze(1).expand(-1, ids.shape[1])
         hidden = self._run(self._words()(ids), positions, attending)
         return self._head(hidden), cache.after(torch.stack(attending.kept))  # [layers, 2, B, K, groups, d]
 
     def _run(self, values: Tensor, positions: Tensor, attending: Attending) -> Tensor:
-        """values[B, L, D] through the layers; the beams of a step are its L."""
+        """values[B, L, D] through the layers; the beams of a step are its L. Positions are [B, L], or [A, B, L]."""
         found = self.trunk(inputs_embeds=values, position_ids=positions, use_cache=False, attending=attending)
         hidden: Tensor = found.last_hidden_state
         return hidden
@@ -150,7 +163,18 @@ def _last(seen: Tensor) -> Tensor:
     return (torch.arange(seen.shape[1], device=seen.device) * (seen > 0)).amax(1)
 
 
-def _positions(states: States) -> Tensor:
+def _by_axis(positions: Tensor) -> Tensor:
+    """positions[B, L], or [B, A, L] along several axes, as the library takes them: [B, L] or [A, B, L]."""
+    return positions if positions.ndim == 2 else positions.transpose(0, 1)
+
+
+def _next(positions: Tensor, seen: Tensor) -> Tensor:
+    """The position behind the largest visible one of positions[B, L] or [B, A, L], along any axis, [B] int64."""
+    largest = positions if positions.ndim == 2 else positions.amax(1)
+    return torch.where(seen > 0, largest, -1).amax(1) + 1
+
+
+def _counted(states: States) -> Tensor:
     """Places counted from the first visible one of each sample, [B, L] int64."""
     if states.mask is None:
         length = states.values.shape[1]

@@ -20,10 +20,16 @@ def embed(config: CausalConfig) -> Signature:
     )
 
 
+def _at(config: CausalConfig, length: str) -> dict[str, str]:
+    """The port of positions, along each axis where there are several; left out, they are counted."""
+    axes = config.row.axes
+    return {"positions": f"labels[B, {length}]?" if axes == 1 else f"positions[B, {axes}, {length}]?"}
+
+
 def score(config: CausalConfig) -> Signature:
     facts = config.facts
     return Signature(
-        {"tokens": "tokens[B, L]"},
+        {"tokens": "tokens[B, L]", **_at(config, "L")},
         {"logits": f"logits[B, L, {facts.vocabulary}]"},
         {"L": (1, facts.positions)},
         vocabulary={"tokens": facts.vocabulary},
@@ -33,7 +39,7 @@ def score(config: CausalConfig) -> Signature:
 def score_states(config: CausalConfig) -> Signature:
     facts = config.facts
     return Signature(
-        {"states": f"states[B, L, {facts.width}]"},
+        {"states": f"states[B, L, {facts.width}]", **_at(config, "L")},
         {"logits": f"logits[B, L, {facts.vocabulary}]"},
         {"L": (1, facts.positions)},
     )
@@ -42,14 +48,14 @@ def score_states(config: CausalConfig) -> Signature:
 def hidden(config: CausalConfig) -> Signature:
     facts = config.facts
     port = f"states[B, L, {facts.width}]"
-    return Signature({"states": port}, {"states": port}, {"L": (1, facts.positions)})
+    return Signature({"states": port, **_at(config, "L")}, {"states": port}, {"L": (1, facts.positions)})
 
 
 def teach(config: CausalConfig) -> Signature:
     facts = config.facts
     most = facts.positions // 2 if config.row.learned_positions else facts.positions - 1
     return Signature(
-        {"prompt": f"states[B, P, {facts.width}]", "reply": "tokens[B, L]"},
+        {"prompt": f"states[B, P, {facts.width}]", "reply": "tokens[B, L]", **_at(config, "P")},
         {"logits": f"logits[B, L, {facts.vocabulary}]"},
         {"P": (1, max(most, 1)), "L": (1, max(most, 1))},
         vocabulary={"reply": facts.vocabulary},
@@ -65,7 +71,7 @@ def generate(config: CausalConfig, options: GenerateOptions) -> Signature:
             f"max_tokens {options.max_tokens} leaves no room for a prompt among the model's {facts.positions} positions"
         )
     return Signature(
-        {"prompt": f"states[B, P, {facts.width}]"},
+        {"prompt": f"states[B, P, {facts.width}]", **_at(config, "P")},
         {"text": "text[B]", "ids": "labels[B, L]", "score": "numbers[B]"},
         {"P": (1, longest), "L": (2, options.max_tokens + 1)},
     )

@@ -26,7 +26,7 @@ def _rules(parameters: Mapping[str, Any]) -> tuple[Rule, ...]:
         Rule(r"(?:model\.)?((?:embed_tokens|layers|norm)\..+)", r"model.\1"),
         Rule(r"(lm_head\..+)", r"\1"),
         Rule(
-            r"(?:model\.)?(?:vision_tower|multi_modal_projector)\..+",
+            r"(?:model\.)?(?:vision_tower|multi_modal_projector|visual)\..+",
             None,
             "the eyes of a model of pictures and texts",
         ),

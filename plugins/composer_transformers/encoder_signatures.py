@@ -7,6 +7,7 @@ from typing import Any
 
 from composer.problems import InputError
 from composer.types import UNBOUNDED, Signature
+from composer_transformers.audio_preparation import recordings
 from composer_transformers.encoder_configs import (
     LibraryAudioConfig,
     LibraryDualConfig,
@@ -221,10 +222,12 @@ def hold_sizes(config: LibraryEncoderConfig) -> None:
 
 
 def made_for(config: LibraryEncoderConfig) -> Mapping[str, Mapping[str, Any]]:
-    """What inputs should be: pictures by the preprocessor of the folder or as the family is usually trained, texts by
-    its tokenizer."""
+    """What inputs should be: pictures and recordings by the preprocessor of the folder or as the family is usually
+    trained, texts by its tokenizer."""
     found: dict[str, Mapping[str, Any]] = {}
     sizes = config.sizes
+    if isinstance(config, LibraryAudioConfig):
+        return {"audio": _recordings(config)}
     text = sizes if config.sort == "text" else None
     vision = sizes if config.sort == "vision" else None
     if isinstance(config, LibraryDualConfig):
@@ -242,6 +245,16 @@ def made_for(config: LibraryEncoderConfig) -> Mapping[str, Mapping[str, Any]]:
         )
         found["text"] = {"tokenizer": config.tokenizer, "max_tokens": most}
     return found
+
+
+def _recordings(config: LibraryAudioConfig) -> dict[str, Any]:
+    sizes, shape = config.sizes, config.row.shape
+    taken = {}
+    if shape == "mels":
+        taken = {"bins": sizes.size("num_mel_bins"), "frames": 2 * sizes.size("max_source_positions")}
+    elif shape == "spectrogram":
+        taken = {"bins": sizes.size("num_mel_bins"), "frames": sizes.size("max_length")}
+    return recordings(shape, config.preprocessor, where=f"the preprocessor of {config.folder}", **taken)
 
 
 def _pictures(config: LibraryEncoderConfig, size: int) -> dict[str, Any]:

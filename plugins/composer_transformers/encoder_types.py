@@ -1,4 +1,4 @@
-"""The module types of encoders, the kind of waveforms, and the layouts of the encoders' checkpoints."""
+"""The module types of encoders, and the layouts of their checkpoints."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from composer.plugin import Layout, Method, ModuleType, Rule
-from composer.types import Field, Kind, States
 from composer_transformers import encoder_signatures as signatures
 from composer_transformers.encoder_configs import (
     LibraryAudioConfig,
@@ -17,16 +16,7 @@ from composer_transformers.encoder_configs import (
 )
 from composer_transformers.published_names import RENAMED, published_rules
 
-__all__ = ["ENCODERS", "ENCODER_LAYOUTS", "WAVEFORM"]
-
-WAVEFORM = Kind(
-    "transformers.waveform",
-    "Sound as samples, with a mask over those of shorter recordings (1 = heard).",
-    ("batch", "samples"),
-    {"values": Field("float", (0, 1)), "mask": Field("int64", (0, 1), optional=True)},
-    record=States,
-    mask="mask",
-)
+__all__ = ["ENCODERS", "ENCODER_LAYOUTS"]
 
 _TEXT = {
     "vocab_size": 120,
@@ -168,6 +158,7 @@ AUDIO_ENCODER = ModuleType(
     },
     "composer_transformers.encoder_audio:build_audio",
     "An encoder of sound: whisper, wav2vec2, ast.",
+    made_for=signatures.made_for,
     layout=_layout,
     examples=(
         {

@@ -28,6 +28,8 @@ class Family:
     """The key of a config that says how many positions a text can have."""
     inside: str = ""
     """The model type of a larger model whose `text_config` is one of this family."""
+    axes: int = 1
+    """Along how many axes its rotary positions are given."""
     hears: bool = False
     """Whether its encoder reads the frames of a log-mel spectrogram, and not tokens."""
 
@@ -44,6 +46,24 @@ CAUSAL_FAMILIES = _rows(
     Family("mistral", "mistral", "MistralConfig", "MistralModel", "MistralForCausalLM"),
     Family(
         "gemma3", "gemma3_text", "Gemma3TextConfig", "Gemma3TextModel", "Gemma3ForCausalLM", inside="gemma3"
+    ),
+    Family(
+        "qwen2_vl",
+        "qwen2_vl_text",
+        "Qwen2VLTextConfig",
+        "Qwen2VLTextModel",
+        "Qwen2VLForConditionalGeneration",
+        inside="qwen2_vl",
+        axes=3,
+    ),
+    Family(
+        "qwen2_5_vl",
+        "qwen2_5_vl_text",
+        "Qwen2_5_VLTextConfig",
+        "Qwen2_5_VLTextModel",
+        "Qwen2_5_VLForConditionalGeneration",
+        inside="qwen2_5_vl",
+        axes=3,
     ),
     Family("gpt2", "gpt2", "GPT2Config", "GPT2Model", "GPT2LMHeadModel", "transformer", True),
 )

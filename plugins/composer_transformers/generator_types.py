@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from composer.plugin import Generation, Method, ModuleType
 from composer_transformers import causal_signatures as causal
 from composer_transformers import seq2seq_signatures as seq2seq
+from composer_transformers.audio_preparation import recordings
 from composer_transformers.causal_config import CausalConfig
+from composer_transformers.model_folder import preprocessor_config_of
 from composer_transformers.seq2seq_config import Seq2SeqConfig
 
 __all__ = ["GENERATORS"]
@@ -32,14 +35,28 @@ _EXAMPLES = (
     {"family": "mistral", "config": _SLIDING},
     {"family": "gemma3", "config": {**_SLIDING, "layer_types": ["sliding_attention", "full_attention"]}},
     {"family": "gpt2", "config": _SIZES},
+    {
+        "family": "qwen2_vl",
+        "config": {**_GROUPED, "rope_parameters": {"rope_type": "default", "mrope_section": [1, 1, 2]}},
+    },
 )
 """Small, and large enough that no two dims are equal by chance."""
 
 
 def _made_for(config: CausalConfig) -> Mapping[str, Mapping[str, Any]]:
-    """Texts are split by the tokenizer that the module was told, or that lies in its folder."""
+    """Texts are split by the tokenizer that the module was told, or that lies in its folder; recordings are heard as
+    its preprocessor says.
+    """
     tokenizer = config.own_tokenizer
-    return {} if tokenizer is None else {name: {"tokenizer": tokenizer} for name in ("text", "prompt")}
+    found = {} if tokenizer is None else {name: {"tokenizer": tokenizer} for name in ("text", "prompt")}
+    if not config.row.hears:
+        return found
+    facts = config.facts
+    said = preprocessor_config_of(Path(config.folder)) if config.folder is not None else {}
+    heard = recordings(
+        "mels", said, where=f"the preprocessor of {config.folder}", bins=facts.bins, frames=facts.frames
+    )
+    return {**found, "audio": heard}
 
 
 CAUSAL_LM = ModuleType(
@@ -65,10 +82,10 @@ CAUSAL_LM = ModuleType(
         ),
     },
     "composer_transformers.causal_model:build_causal_lm",
-    "A decoder-only language model: llama, smollm, qwen2, qwen3, mistral, gemma3, gpt2.",
+    "A decoder-only language model: llama, smollm, qwen2, qwen3, mistral, gemma3, gpt2, qwen2_vl, qwen2_5_vl.",
     made_for=_made_for,
     layout=lambda config: "transformers-lm",
-    generation=Generation(causal.generate, CausalConfig.vocabulary, prompt=("prompt",)),
+    generation=Generation(causal.generate, CausalConfig.vocabulary, prompt=("prompt", "positions")),
     examples=_EXAMPLES,
 )
 

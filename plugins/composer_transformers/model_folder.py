@@ -32,6 +32,7 @@ _OF_THE_WHOLE = ("bos_token_id", "eos_token_id", "pad_token_id", "tie_word_embed
 _SMALL = (
     "generation_config.json",
     "preprocessor_config.json",
+    "processor_config.json",
     "tokenizer.json",
     "tokenizer_config.json",
     "chat_template.jinja",
@@ -74,11 +75,11 @@ def text_config_of(
 ) -> Mapping[str, JSON]:
     """The config of the language model inside a model of pictures and texts.
 
-    Such a config leaves out what the library has as its default, and says of the whole what ends a text. Raises
-    ValueError where it holds none.
+    Such a config leaves out what the library has as its default, and says of the whole what ends a text; older ones
+    have the sizes of the language model among their own. Raises ValueError where it holds none.
     """
-    own = config.get("text_config")
-    if not isinstance(own, dict):
+    own = config.get("text_config", config if "hidden_size" in config else None)
+    if not isinstance(own, Mapping):
         raise ValueError(f"{where} has no `text_config`, the config of the language model inside")
     usual = {name: value for name, value in defaults.items() if value is not None}
     whole = {name: config[name] for name in _OF_THE_WHOLE if config.get(name) is not None}
@@ -91,8 +92,14 @@ def generation_config_of(folder: Path) -> Mapping[str, JSON]:
 
 
 def preprocessor_config_of(folder: Path) -> Mapping[str, JSON]:
-    """The `preprocessor_config.json` of a folder; empty where there is none."""
-    return _read(folder / "preprocessor_config.json") or {}
+    """The `preprocessor_config.json` of a folder, or the part of `processor_config.json` that newer folders have in its
+    place; empty where there is neither."""
+    found = _read(folder / "preprocessor_config.json")
+    if found is not None:
+        return found
+    whole = _read(folder / "processor_config.json") or {}
+    parts = [whole[name] for name in ("feature_extractor", "image_processor") if name in whole]
+    return next((part for part in parts if isinstance(part, dict)), {})
 
 
 def tokenizer_in(folder: Path) -> str | None:

@@ -46,8 +46,8 @@ def _import_decoders() -> None:
 
 def _answered(request: dict[str, Any], content: bytes) -> tuple[dict[str, Any], bytes | memoryview]:
     from composer.problems import InputError
+    from composer.problems.media_source import MediaSource
     from composer_vision.reading import Reading, read
-    from composer_vision.sources import MediaSource
 
     try:
         path = request["path"]

@@ -25,8 +25,8 @@ from numpy.typing import NDArray
 
 from composer.problems import ComposerError, InputError
 from composer.problems.endings import ending_of
+from composer.problems.media_source import MediaSource
 from composer_vision.reading import Reading, read
-from composer_vision.sources import MediaSource
 from composer_vision.wire import receive, send
 
 __all__ = ["decode_all"]

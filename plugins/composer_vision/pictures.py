@@ -13,9 +13,10 @@ from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
 from composer.problems import InputError
+from composer.problems.media_source import MediaSource
+from composer_vision.largest import MAX_PIXELS, check_pixels
 from composer_vision.metadata import orientation, without_metadata
 from composer_vision.modes import load, to_rgb
-from composer_vision.sources import MAX_PIXELS, MediaSource, check_pixels
 
 __all__ = ["decoded", "read_opened", "read_picture"]
 

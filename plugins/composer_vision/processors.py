@@ -14,10 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from composer.problems import InputError
+from composer.problems.media_source import MediaSource
 from composer_vision.configs import ImageConfig, VideoConfig
 from composer_vision.decoders import decode_all
 from composer_vision.reading import Reading, choose, squared
-from composer_vision.sources import MediaSource
 
 __all__ = ["ImageProcessor", "VideoProcessor", "sample_clips", "sample_pictures"]
 

@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from composer.problems import InputError
+from composer.problems.media_source import MediaSource
 from composer_vision.sampling import frames_at_rate, middle_frames, padded
-from composer_vision.sources import MediaSource
 
 __all__ = ["Reading", "choose", "read", "squared"]
 

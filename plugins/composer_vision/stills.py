@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from composer.problems import InputError
+from composer.problems.media_source import MediaSource
 from composer_vision.pictures import decoded, read_opened
-from composer_vision.sources import MediaSource
 from composer_vision.structure.jpegs import whole_pictures
 from composer_vision.surveying import MAX_FRAMES, ClipLength
 

@@ -14,7 +14,8 @@ from av.stream import Disposition
 from av.video.stream import VideoStream
 
 from composer.problems import InputError
-from composer_vision.sources import MAX_PIXELS, MediaSource, check_pixels
+from composer.problems.media_source import MediaSource
+from composer_vision.largest import MAX_PIXELS, check_pixels
 from composer_vision.structure import Verdict
 
 __all__ = ["ClipLength", "Survey", "opened", "survey"]

@@ -13,7 +13,8 @@ ROOT = Path(__file__).parents[2]
 PUBLIC = {
     *("composer.types", "composer.problems", "composer.plugin"),
     # They stand apart, for what is imported at every start is little.
-    *("composer.problems.endings", "composer.plugin.search_loop", "composer.plugin.templates"),
+    *("composer.problems.endings", "composer.problems.media_source"),
+    *("composer.plugin.search_loop", "composer.plugin.templates"),
 }
 """What a plugin may import. Anything else below is private to the core."""
 

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 from clips import add_video
 from composer_vision.clips import read_frames
-from composer_vision.sources import MediaSource
 
 from composer.problems import InputError
+from composer.problems.media_source import MediaSource
 
 COLOURS = [
     (255, 0, 0),

@@ -1,4 +1,4 @@
-"""Where raw pictures and clips come from: files and bytes, each with the name that errors call it by."""
+"""Where raw pictures, clips and recordings come from: files and bytes, each with the name that errors call it by."""
 
 from __future__ import annotations
 
@@ -8,12 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-from composer.problems import NOT_FETCHED, InputError, is_address
+from composer.problems.addresses import NOT_FETCHED, is_address
+from composer.problems.problem import InputError
 
-__all__ = ["MAX_PIXELS", "MediaSource", "check_pixels"]
-
-MAX_PIXELS = 100_000_000
-"""The largest picture or frame that is decoded: 100 megapixels take 300 MB."""
+__all__ = ["MediaSource"]
 
 
 @dataclass(frozen=True)
@@ -25,7 +23,7 @@ class MediaSource:
 
     @staticmethod
     def of(value: str | os.PathLike[str] | bytes, what: str) -> MediaSource:
-        """Check that there is something to read; raises InputError if not. `what`: "picture" or "clip"."""
+        """Check that there is something to read; raises InputError if not. `what`: "picture", "clip", "recording"."""
         if isinstance(value, bytes):
             if not value:
                 raise InputError(f"no bytes were given as {what}: give the content of a file")
@@ -60,11 +58,3 @@ class MediaSource:
             return self.content.open("rb")
         except OSError as error:
             raise InputError(f"{self.name} cannot be read: {error.strerror}") from error
-
-
-def check_pixels(name: str, width: int, height: int) -> None:
-    """Raise InputError for a size that would fill the memory when decoded."""
-    if width * height > MAX_PIXELS:
-        raise InputError(
-            f"{name} has {width} x {height} pixels and {MAX_PIXELS:,} are allowed: scale it down first"
-        )

@@ -1,0 +1,112 @@
+"""Sound files to samples, with PyAV: one channel at the rate that is asked for, and no more of it than is heard."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import av
+import numpy as np
+from av.container import InputContainer
+from numpy.typing import NDArray
+
+from composer.problems import InputError
+from composer.problems.media_source import MediaSource
+
+__all__ = ["decoded"]
+
+Floats = NDArray[np.float32]
+
+FORMATS = "wav,w64,aiff,au,caf,flac,mp3,ogg,aac,ac3,eac3,amr,matroska,webm,mov,mp4,m4a,3gp,3g2,mj2,avi,mpeg,mpegts,asf"
+"""What is opened: files that hold sound themselves, and no play lists of others."""
+COUNTED = ("aiff", "au", "caf", "flac", "mov")
+"""Formats whose header counts the samples, as libav tells them; of others it tells what is there, or a guess."""
+UNSAID_BYTES = 0x7FFF_0000
+"""The header of a WAV that was written before the sound, by what could not go back, says more bytes than this."""
+MISSING_S = 0.1
+"""More sound than encoders add or hold back at the ends."""
+
+
+def decoded(source: MediaSource, rate: int, most: int) -> Floats:
+    """The samples [S] of a recording between -1 and 1: up to `most`, and a few more of one that is longer.
+
+    Several channels become their mean. Raises InputError for what holds no sound, is damaged or cut short.
+    """
+    with _opened(source) as container:
+        stream = next(iter(container.streams.audio), None)
+        if stream is None:
+            held = "only a picture" if container.streams.video else "nothing of that kind"
+            raise InputError(f"{source.name} has no sound: it holds {held}; give a file that can be heard")
+        resampler = av.AudioResampler(format="fltp", rate=rate)
+        parts: list[Floats] = []
+        heard = 0
+        for frame in _frames(container):
+            for part in resampler.resample(frame):
+                parts.append(part.to_ndarray().mean(axis=0, dtype=np.float32))
+                heard += len(parts[-1])
+            if heard > most:
+                return np.concatenate(parts)
+        _check_whole(source, container, heard / rate)
+    _check_riff(source)
+    if not heard:
+        raise InputError(f"{source.name} holds no sample of sound: check that it plays, and export it again")
+    return np.concatenate(parts)
+
+
+@contextmanager
+def _opened(source: MediaSource) -> Iterator[InputContainer]:
+    """The open container; whatever libav raises inside becomes an InputError."""
+    # No protocol: a play list inside the file must not make us open other files or addresses.
+    safe = {"protocol_whitelist": "", "format_whitelist": FORMATS}
+    with source.open() as stream:
+        try:
+            with av.open(stream, container_options=safe) as container:
+                assert isinstance(container, InputContainer)  # a stream opened for reading
+                yield container
+        except (av.FFmpegError, ValueError) as error:
+            reason = getattr(error, "strerror", None) or error
+            raise InputError(
+                f"{source.name} cannot be decoded as sound ({reason}): it is not a recording, is damaged or "
+                "cut short, or uses an unknown codec; export it as WAV or FLAC"
+            ) from error
+
+
+def _frames(container: InputContainer) -> Iterator[av.AudioFrame | None]:
+    """Its frames, and None at the end, with which a resampler gives what it holds back."""
+    yield from container.decode(audio=0)
+    yield None
+
+
+def _check_whole(source: MediaSource, container: InputContainer, heard_s: float) -> None:
+    """Raise InputError where a header counts more samples than there are."""
+    stream = container.streams.audio[0]
+    if container.format.name.partition(",")[0] not in COUNTED or stream.duration is None:
+        return
+    said_s = float(stream.duration * (stream.time_base or 0))
+    if heard_s < said_s - MISSING_S:
+        raise InputError(
+            f"{source.name} is cut short: it says that it lasts {said_s:.1f} s, and {heard_s:.1f} s are there; "
+            "fetch it again, or export it anew"
+        )
+
+
+def _check_riff(source: MediaSource) -> None:
+    """Raise InputError for a WAV whose sound should have more bytes than the file; libav takes what is there."""
+    with source.open() as file:
+        size = file.seek(0, 2)
+        file.seek(0)
+        start = file.read(12)
+        if start[:4] != b"RIFF" or start[8:] != b"WAVE":
+            return
+        while len(head := file.read(8)) == 8:
+            name, said = struct.unpack("<4sI", head)
+            there = size - file.tell()
+            if name == b"data":
+                if there < said < UNSAID_BYTES:
+                    raise InputError(
+                        f"{source.name} is cut short: it says that its sound has {said:,} bytes, and {there:,} are "
+                        "there; fetch it again, or export it anew"
+                    )
+                return
+            file.seek(said + said % 2, 1)

@@ -1,0 +1,129 @@
+"""Recordings on the host: files, bytes and arrays become waveforms or spectrograms."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from composer.problems import InputError
+from composer.problems.media_source import MediaSource
+from composer.types import States
+from composer_transformers.audio_config import AudioConfig
+from composer_transformers.audio_features import features_of, normalised
+
+__all__ = ["AudioProcessor", "sample"]
+
+Floats = NDArray[np.float32]
+LOUDEST = 4.0
+"""Resampling takes sound a little beyond 1; samples that were never scaled are far beyond."""
+
+
+class AudioProcessor:
+    """Hears recordings as an `AudioConfig` says."""
+
+    def __init__(self, config: AudioConfig) -> None:
+        self.config = config
+
+    def encode(self, values: Sequence[Any]) -> dict[str, States]:
+        """`{"waveform": States of float32[B, T] and int64[B, T]}`, or `{"mels": States of float32[B, T, bins]}`, with a
+        mask where recordings have frames of their own.
+
+        Raises InputError for what is no recording; of several, the one that cannot be used is named by its number.
+        """
+        found = []
+        for number, value in enumerate(values, start=1):
+            try:
+                found.append(self._heard(value))
+            except InputError as error:
+                if len(values) == 1:
+                    raise
+                raise InputError(f"recording {number} of the batch: {error}") from error.__cause__
+        if self.config.features != "waveform" and self.config.frames is not None:
+            return {"mels": States(np.stack(found))}
+        return {"waveform" if self.config.features == "waveform" else "mels": _together(found)}
+
+    def _heard(self, value: Any) -> Floats:
+        """One recording as samples [T], or as frames [T, bins]."""
+        config = self.config
+        if isinstance(value, (str, bytes, os.PathLike)):
+            from composer_transformers.audio_files import decoded  # PyAV, which arrays do without
+
+            source = MediaSource.of(value, "recording")
+            name, samples = source.name, decoded(source, config.rate, config.most_samples)
+        else:
+            name, samples = "the recording given as array", _samples(value)
+        samples = self._held(name, samples)
+        if config.features == "waveform":
+            return normalised(samples) if config.normalise else samples
+        return features_of(samples, config)
+
+    def _held(self, name: str, samples: Floats) -> Floats:
+        """No longer than it may be. Raises InputError for what is too long, too short, or no sound."""
+        config = self.config
+        if not np.isfinite(samples).all():
+            raise InputError(f"{name} holds samples that are no numbers (NaN or infinite): export it again")
+        if len(samples) > config.most_samples:
+            if config.longer == "refuse":
+                raise InputError(
+                    f"{name} is longer than the {config.most_samples / config.rate:g} s that are heard: cut it into "
+                    "parts, or write `longer: cut` to hear its beginning"
+                )
+            samples = samples[: config.most_samples]
+        fills_up = config.features == "waveform" or (
+            config.features == "log_mel" and config.frames is not None
+        )
+        if not fills_up and len(samples) < config.window:
+            raise InputError(
+                f"{name} has {len(samples)} samples at {config.rate:,} per second, and one frame of its spectrogram "
+                f"takes {config.window}: give a longer one"
+            )
+        return samples
+
+
+def _samples(value: Any) -> Floats:
+    """An array of samples as it was given, at the rate already. Raises InputError for another thing."""
+    if hasattr(value, "detach"):
+        value = value.detach().cpu()
+    try:
+        samples = np.asarray(value)
+    except (TypeError, ValueError, RuntimeError):
+        samples = np.empty(0, dtype=object)
+    if samples.dtype.kind not in "fiu":
+        raise InputError(
+            f"a recording is a path, bytes, or an array of samples, not a {type(value).__name__}: convert it"
+        )
+    if samples.ndim != 1 or not samples.size:
+        raise InputError(
+            f"a recording given as array has one channel, [samples], not the shape {list(samples.shape)}: take the "
+            "mean of its channels"
+        )
+    if samples.dtype.kind in "iu" or np.abs(samples[np.isfinite(samples)]).max(initial=0) > LOUDEST:
+        raise InputError(
+            f"the samples of a recording lie between -1 and 1, and {np.nanmax(np.abs(samples)):g} was given: "
+            "divide them by the largest that their format has (32768 for 16 bits)"
+        )
+    return samples.astype(np.float32)
+
+
+def _together(found: Sequence[Floats]) -> States:
+    """As long as the longest: zeros fill up the others, and the mask hides that."""
+    longest = max(map(len, found))
+    values = np.zeros((len(found), longest, *found[0].shape[1:]), dtype=np.float32)
+    mask = np.zeros((len(found), longest), dtype=np.int64)
+    for row, shown, one in zip(values, mask, found, strict=True):
+        row[: len(one)] = one
+        shown[: len(one)] = 1
+    return States(values, mask)
+
+
+def sample(config: AudioConfig) -> list[Floats]:
+    """Two tones of unequal length, for the conformance kit."""
+    lengths = (config.most_samples, max(1, min(config.most_samples, config.window + 3 * config.hop)))
+    return [
+        np.sin(np.arange(length, dtype=np.float32) * np.float32(pitch)) * np.float32(0.5)
+        for length, pitch in zip(lengths, (0.1, 0.3), strict=True)
+    ]

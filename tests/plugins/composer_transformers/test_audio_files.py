@@ -1,0 +1,153 @@
+"""Sound files: what they hold is heard at the rate that is asked for, and a bad one is one sentence."""
+
+from __future__ import annotations
+
+import io
+import wave as wave_files
+from pathlib import Path
+from typing import Any
+
+import av
+import numpy as np
+import pytest
+from composer_transformers.audio_config import AudioConfig
+from composer_transformers.audio_processor import AudioProcessor
+from numpy.typing import NDArray
+
+from composer.problems import InputError
+
+
+def tone(seconds: float, rate: int, channels: int = 1, pitch: float = 440.0) -> NDArray[np.int16]:
+    """[samples, channels]; every channel is half as loud as the one before."""
+    samples = np.sin(2 * np.pi * pitch * np.arange(int(seconds * rate)) / rate) * 20_000
+    return np.stack([samples / 2**n for n in range(channels)], axis=1).astype(np.int16)
+
+
+def wav(samples: NDArray[np.int16], rate: int) -> bytes:
+    file = io.BytesIO()
+    with wave_files.open(file, "wb") as target:
+        target.setnchannels(samples.shape[1])
+        target.setsampwidth(2)
+        target.setframerate(rate)
+        target.writeframes(samples.tobytes())
+    return file.getvalue()
+
+
+def encoded(samples: NDArray[np.int16], rate: int, container: str, codec: str) -> bytes:
+    file = io.BytesIO()
+    with av.open(file, "w", format=container) as target:
+        stream = target.add_stream(codec, rate=rate)
+        stream.layout = "mono"  # type: ignore[attr-defined]
+        frame = av.AudioFrame.from_ndarray(samples.T.copy(), format="s16", layout="mono")
+        frame.sample_rate, frame.pts = rate, 0
+        for packet in [*stream.encode(frame), *stream.encode(None)]:  # type: ignore[attr-defined]
+            target.mux(packet)
+    return file.getvalue()
+
+
+def heard(value: Any, **config: Any) -> NDArray[np.float32]:
+    found: NDArray[np.float32] = AudioProcessor(AudioConfig(**config)).encode([value])["waveform"].values[0]
+    return found
+
+
+def test_a_file_at_the_rate_is_its_samples(tmp_path: Path) -> None:
+    samples = tone(0.3, 16_000)
+    (tmp_path / "a.wav").write_bytes(wav(samples, 16_000))
+    for value in (str(tmp_path / "a.wav"), tmp_path / "a.wav", wav(samples, 16_000)):
+        assert heard(value) == pytest.approx(samples[:, 0] / 32_768, abs=1e-6)
+
+
+def test_several_channels_become_their_mean() -> None:
+    samples = tone(0.3, 16_000, channels=2)
+    assert heard(wav(samples, 16_000)) == pytest.approx(samples.mean(axis=1) / 32_768, abs=1e-5)
+
+
+@pytest.mark.parametrize("rate", [8_000, 22_050, 48_000])
+def test_another_rate_is_resampled(rate: int) -> None:
+    found = heard(wav(tone(0.5, rate), rate))
+    expected = tone(0.5, 16_000)[:, 0] / 32_768
+    assert abs(len(found) - len(expected)) <= 16
+    inner = slice(500, 7_000)
+    assert found[inner] == pytest.approx(expected[inner], abs=0.01)
+
+
+@pytest.mark.parametrize(
+    ("container", "codec"), [("flac", "flac"), ("matroska", "flac"), ("ogg", "flac"), ("mp4", "aac")]
+)
+def test_other_containers_are_heard(container: str, codec: str) -> None:
+    samples = tone(0.5, 16_000)
+    found = heard(encoded(samples, 16_000, container, codec))
+    assert abs(len(found) - len(samples)) <= 2_048
+    assert np.abs(np.fft.rfft(found, 16_000)).argmax() == pytest.approx(440, abs=2)
+
+
+def test_a_header_that_does_not_know_the_length_is_no_fault() -> None:
+    """As a synthesiser writes into a pipe."""
+    content = bytearray(wav(tone(0.3, 16_000), 16_000))
+    content[4:8] = content[40:44] = b"\xff\xff\xff\xff"
+    assert len(heard(bytes(content))) == 4_800
+
+
+SOUND = wav(tone(1.0, 16_000), 16_000)
+PICTURES = io.BytesIO()
+with av.open(PICTURES, "w", format="mp4") as _clip:
+    _stream = _clip.add_stream("mpeg4", rate=5)
+    _stream.width, _stream.height, _stream.pix_fmt = 32, 32, "yuv420p"
+    for _n in range(3):
+        _clip.mux(_stream.encode(av.VideoFrame.from_ndarray(np.zeros((32, 32, 3), np.uint8), format="rgb24")))
+    _clip.mux(_stream.encode(None))
+
+
+@pytest.mark.parametrize(
+    ("value", "cause"),
+    [
+        ("missing.wav", "recording missing.wav does not exist: check the path"),
+        ("https://example.org/a.wav", "it is an address, and nothing is fetched"),
+        (b"", "no bytes were given as recording"),
+        (b"no sound at all, but some text", "cannot be decoded as sound"),
+        (b"#EXTM3U\n#EXTINF:1,\nfile:///etc/hostname\n", "cannot be decoded as sound"),
+        (PICTURES.getvalue(), "has no sound: it holds only a picture; give a file that can be heard"),
+        (
+            SOUND[: len(SOUND) // 2],
+            "is cut short: it says that its sound has 32,000 bytes, and 15,978 are there",
+        ),
+        (encoded(tone(1.0, 16_000), 16_000, "flac", "flac")[:3_000], "cut short"),
+        (encoded(tone(1.0, 16_000), 16_000, "mp4", "aac")[:3_000], "cannot be decoded as sound"),
+        (wav(tone(0, 16_000), 16_000), "holds no sample of sound"),
+        (wav(tone(31, 8_000), 8_000), "is longer than the 30 s that are heard"),
+        (np.full(100, np.nan, np.float32), "holds samples that are no numbers"),
+        (np.zeros((2, 100), np.float32), "has one channel, [samples], not the shape [2, 100]"),
+        (np.zeros(0, np.float32), "has one channel"),
+        (tone(0.1, 16_000)[:, 0], "lie between -1 and 1"),
+        (tone(0.1, 16_000)[:, 0].astype(np.float32), "lie between -1 and 1"),
+        (7, "has one channel"),
+        ({"rate": 3}, "a recording is a path, bytes, or an array of samples, not a dict"),
+    ],
+    ids=range(18),
+)
+def test_a_bad_recording_is_one_sentence(
+    value: Any, cause: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(InputError) as told:
+        heard(value)
+    assert cause in str(told.value)
+    assert "\n" not in str(told.value)
+
+
+def test_one_of_a_batch_is_named_by_its_number() -> None:
+    good = np.zeros(400, np.float32)
+    with pytest.raises(InputError, match=r"recording 2 of the batch: .* no numbers"):
+        AudioProcessor(AudioConfig()).encode([good, np.full(9, np.inf, np.float32)])
+
+
+def test_a_long_one_is_cut_where_the_document_says_so() -> None:
+    assert len(heard(SOUND, max_s=0.25, longer="cut")) == 4_000
+    with pytest.raises(InputError, match=r"longer than the 0.25 s that are heard"):
+        heard(SOUND, max_s=0.25)
+
+
+def test_what_is_shorter_than_a_frame_is_told() -> None:
+    processor = AudioProcessor(AudioConfig(features="fbank", bins=8, frames=20))
+    with pytest.raises(InputError, match=r"has 100 samples at 16,000 per second, and one frame .* takes 400"):
+        processor.encode([np.zeros(100, np.float32)])
