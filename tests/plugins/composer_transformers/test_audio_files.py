@@ -36,11 +36,11 @@ def wav(samples: NDArray[np.int16], rate: int) -> bytes:
 def encoded(samples: NDArray[np.int16], rate: int, container: str, codec: str) -> bytes:
     file = io.BytesIO()
     with av.open(file, "w", format=container) as target:
-        stream = target.add_stream(codec, rate=rate)
-        stream.layout = "mono"  # type: ignore[attr-defined]
+        stream: Any = target.add_stream(codec, rate=rate)
+        stream.layout = "mono"
         frame = av.AudioFrame.from_ndarray(samples.T.copy(), format="s16", layout="mono")
         frame.sample_rate, frame.pts = rate, 0
-        for packet in [*stream.encode(frame), *stream.encode(None)]:  # type: ignore[attr-defined]
+        for packet in [*stream.encode(frame), *stream.encode(None)]:
             target.mux(packet)
     return file.getvalue()
 

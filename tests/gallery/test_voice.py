@@ -1,0 +1,120 @@
+"""The gallery's document that hears where somebody speaks: its plugin against the package's graph, and answers."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from importlib import import_module
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import composer_compile
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+
+import composer
+from composer.conformance import check_plugin
+from composer.problems import ComposerError
+from composer.types import States
+from composer.weights import read_checkpoint
+
+GALLERY = Path(__file__).parents[2] / "examples" / "gallery"
+PACKAGE = find_spec("silero_vad")
+ONNX_NAMES = {
+    "model.stft.forward_basis_buffer": "stft_conv.weight",
+    **{
+        f"model.encoder.{n}.reparam_conv.{part}": f"conv{n + 1}.{part}"
+        for n in range(4)
+        for part in ("weight", "bias")
+    },
+    **{
+        f"model.decoder.rnn.{part}": f"lstm.{part}_l0"
+        for part in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
+    },
+    **{f"model.decoder.decoder.2.{part}": f"final_conv.{part}" for part in ("weight", "bias")},
+}
+needs_weights = pytest.mark.skipif(
+    PACKAGE is None, reason="silero-vad is not installed: see examples/gallery/assets.txt"
+)
+needs_voice = pytest.mark.skipif(
+    shutil.which("espeak-ng") is None, reason="espeak-ng is not installed: apt install espeak-ng"
+)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """The plugin, installed."""
+    place = tmp_path_factory.mktemp("site")
+    shutil.copytree(GALLERY / "plugin_vad" / "composer_vad", place / "composer_vad")
+    info = place / "composer_vad-0.1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: composer-vad\nVersion: 0.1.0\n")
+    (info / "entry_points.txt").write_text("[composer]\nvad = composer_vad\n")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(place)
+        yield place
+    for name in [name for name in sys.modules if name.partition(".")[0] == "composer_vad"]:
+        del sys.modules[name]
+
+
+def noise(seconds: float) -> NDArray[np.float32]:
+    return (np.random.default_rng(0).standard_normal(int(16_000 * seconds)) * 0.1).astype(np.float32)
+
+
+def test_the_document_has_no_problem() -> None:
+    assert [str(problem) for problem in composer.check(GALLERY / "voice.yaml").problems] == []
+
+
+@pytest.mark.slow
+def test_the_plugin_keeps_its_promises() -> None:
+    report = check_plugin("vad")
+    assert report.passed, report.failures
+
+
+@needs_weights
+def test_each_chunk_is_heard_as_by_the_graph_of_the_package() -> None:
+    """The package brings another revision of the weights as a graph, which is computed without running code of it."""
+    onnx = pytest.importorskip("onnx", reason="the extra formats is not installed")
+    pytest.importorskip("onnx.reference")
+    detector = import_module("composer_vad.detector").Detector().eval()
+
+    assert PACKAGE is not None
+    assert PACKAGE.origin is not None
+    path = Path(PACKAGE.origin).parent / "data" / "silero_vad_16k_op15.onnx"
+    tensors = read_checkpoint(path)
+    detector.load_state_dict({ours: tensors[theirs] for theirs, ours in ONNX_NAMES.items()})
+    sound = noise(0.3) + np.sin(np.arange(4_800) * 0.05).astype(np.float32) * 0.3
+    with torch.no_grad():
+        found: Any = detector(waveform=States(torch.from_numpy(sound)[None], None))["speech"]
+    graph: Any = onnx.reference.ReferenceEvaluator(onnx.load(path))
+    state: Any = np.zeros((2, 1, 128), np.float32)
+    before = np.zeros(64, np.float32)
+    for number, chunk in enumerate(np.pad(sound, (0, -len(sound) % 512)).reshape(-1, 512)):
+        given = {"input": np.concatenate((before, chunk))[None], "state": state, "sr": np.array(16_000)}
+        chance, state = graph.run(None, given)
+        assert found.values[0, number, 0].item() == pytest.approx(float(chance[0, 0]), abs=1e-4)
+        before = chunk[-64:]
+
+
+@needs_weights
+@needs_voice
+def test_a_voice_is_heard_and_noise_is_not(tmp_path: Path) -> None:
+    voice = tmp_path / "voice.wav"
+    subprocess.run(["espeak-ng", "-w", str(voice), "the cat sat on the mat"], check=True)
+    model = composer.load(GALLERY / "voice.yaml")
+    shares = model.run("listen", sound=[str(voice), noise(2), np.zeros(9_000, np.float32)])["share"]
+    assert shares[0] > 0.6
+    assert shares[1:].tolist() == [0, 0]
+    assert model.run("listen", sound=str(voice))["share"] == shares[0]
+
+
+@needs_weights
+def test_what_cannot_be_compiled_says_why(tmp_path: Path) -> None:
+    with pytest.raises(ComposerError, match="its LSTM takes as many steps as the recording has chunks"):
+        composer_compile.compile_document(GALLERY / "voice.yaml", tmp_path / "artifact")
+    assert not (tmp_path / "artifact").exists()
