@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from composer.plugin.search_loop import SampleTrace, Turn
+    from composer.plugin.stop_tracking import StopTracker
 
 __all__ = [
     "TRAINED",
@@ -158,6 +159,10 @@ class Framing:
     """No text has more of them."""
     normalised: bool = False
     """Whether scores come as log-probabilities that rules have changed, which are not to be normalised again."""
+    first: int = 0
+    """How many tokens the rules have every text begin with."""
+    stops: StopTracker | None = None
+    """The stop strings at which the policy is to end texts, where it said that it does (`ends_at_stops`)."""
 
     @property
     def end(self) -> int:

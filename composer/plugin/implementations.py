@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Union, cast
 
-from composer.plugin.answers import as_map
+from composer.plugin.answers import as_flag, as_map
 from composer.plugin.asking import PluginError, ask, import_object
 from composer.plugin.contracts import (
     AdvancingPolicyImplementation,
@@ -266,7 +266,10 @@ def bind_search(
         from composer.plugin.ruled_search import rules_of
 
         rules = rules_of(config, framing, tokenizer, policy.title, normalises=policy.normalises)
-    known = replace(framing, normalised=rules is not None and policy.normalises)
+    forced = 0 if rules is None else len(rules.first)
+    known = replace(framing, normalised=rules is not None and policy.normalises, first=forced)
+    if rules is not None and ask(policy.ends_at_stops, config, what=policy.title, accept=as_flag):
+        known, rules = replace(known, stops=rules.stops), replace(rules, stops=None)
 
     def accept(answer: Any) -> AnySearchPolicy:
         _hold_methods(answer, "search", *(["stream"] if streams else []))

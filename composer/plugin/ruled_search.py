@@ -18,6 +18,7 @@ from composer.plugin.contracts import Cache, Framing, SpellingTokenizer, Stepper
 from composer.plugin.declarations import DrawRules, TextRules, Words
 from composer.plugin.logit_rules import LogitRule, Written
 from composer.plugin.stop_strings import stop_table
+from composer.plugin.stop_tracking import StopTracker
 from composer.problems import InputError
 
 __all__ = ["RuledCache", "RuledDecoder", "SearchRules", "rules_of", "spelling"]
@@ -64,11 +65,11 @@ def _default(name: str) -> object:
     return DrawRules.model_fields[name].get_default(call_default_factory=True)
 
 
-def _stops(stops: Sequence[str], tokenizer: Tokenizer | None, what: str) -> list[list[int]]:
+def _stops(stops: Sequence[str], tokenizer: Tokenizer | None, what: str) -> StopTracker | None:
     if not stops:
-        return []
+        return None
     reader = spelling(tokenizer, f"`stop` of {what}")
-    return stop_table(reader, reader.size, stops)
+    return StopTracker(stop_table(reader, reader.size, stops))
 
 
 @dataclass(frozen=True)
@@ -126,9 +127,9 @@ class SearchRules:
     runs: list[list[int]]
     first: list[int]
     last: list[int]
-    stops: list[list[int]]
-    """Table of the stop strings, see `stop_table`."""
-    _made: dict[torch.device, tuple[list[LogitRule], Tensor | None]] = field(default_factory=dict)
+    stops: StopTracker | None
+    """Of the stop strings; None where there are none, or the policy itself ends texts at them."""
+    _made: dict[torch.device, list[LogitRule]] = field(default_factory=dict)
 
     def hold(self, what: str) -> None:
         """Raises InputError for rules that cannot hold together."""
@@ -153,9 +154,7 @@ class SearchRules:
         size = (batch, beams)
         written = torch.full((*size, 1 + self.framing.max_tokens), rules.NOTHING, device=cache.device)
         length = torch.zeros(1, dtype=torch.int64, device=cache.device)
-        matched = None
-        if self.stops:
-            matched = torch.full(size, len(self.stops) - 2, device=cache.device)
+        matched = None if self.stops is None else self.stops.opening(size, cache.device)
         return RuledCache(cache, written, length, matched)
 
     def after_prompt(self, first: Tensor, cache: RuledCache) -> tuple[Tensor, RuledCache]:
@@ -164,26 +163,23 @@ class SearchRules:
 
     def step(self, decoder: Stepper, ids: Tensor, cache: RuledCache) -> tuple[Tensor, RuledCache]:
         """A decoder's step, whose scores have the rules applied."""
-        _, table = self._rules(ids.device)
         written = cache.written.index_copy(2, cache.length, ids.unsqueeze(2))
         matched = cache.matched
-        if table is not None and matched is not None:
-            last = table.shape[1] - 1  # of ids that the tokenizer does not know
-            after = table[matched, ids.clamp(max=last)]
+        if self.stops is not None and matched is not None:
+            after = self.stops.after(matched, ids)
             matched = torch.where(cache.length == 0, matched, after)  # the start token is no text
         logits, inner = decoder.step(ids, cache.inner)
         seen = RuledCache(inner, written, cache.length, matched)
         return self._scores(logits, seen), seen._replace(length=cache.length + 1)
 
     def _scores(self, logits: Tensor, cache: RuledCache) -> Tensor:
-        made, _ = self._rules(logits.device)
         self._hold_ids(logits.shape[-1])
         scores = logits.float()
         if self.normalises:
             scores = scores.log_softmax(-1)
-        is_stopped = None if cache.matched is None else cache.matched == len(self.stops) - 1
+        is_stopped = None if self.stops is None or cache.matched is None else cache.matched == self.stops.over
         written = Written(cache.written, cache.length, is_stopped)
-        for rule in made:
+        for rule in self._rules(logits.device):
             scores = rule(scores, written)
         return scores
 
@@ -195,11 +191,10 @@ class SearchRules:
                     f"`{name}` holds the token {max(ids)}, and the decoder writes ids from 0 to {size - 1}"
                 )
 
-    def _rules(self, device: torch.device) -> tuple[list[LogitRule], Tensor | None]:
+    def _rules(self, device: torch.device) -> list[LogitRule]:
         if device not in self._made:
             with torch.inference_mode(False):
-                table = torch.tensor(_widened(self.stops), device=device) if self.stops else None
-                self._made[device] = list(self._pieces(device)), table
+                self._made[device] = list(self._pieces(device))
         return self._made[device]
 
     def _pieces(self, device: torch.device) -> list[LogitRule]:
@@ -225,7 +220,7 @@ class SearchRules:
             found.append(rules.at_the_end(self.last, frame.max_tokens, device))
         if isinstance(config, DrawRules):
             found += _drawing(config)
-        if self.stops:
+        if self.stops is not None:
             found.append(rules.stop_matched(frame.end, frame.min_tokens, device))
         return found
 
@@ -245,12 +240,6 @@ def _drawing(config: DrawRules) -> list[LogitRule]:
 
 def _holds(ids: Sequence[int], run: Sequence[int]) -> bool:
     return any(list(ids[start : start + len(run)]) == list(run) for start in range(len(ids)))
-
-
-def _widened(table: Sequence[Sequence[int]]) -> list[list[int]]:
-    """The table with one id more, of those that the tokenizer does not know: they part what is before and after."""
-    over = len(table) - 1
-    return [[*row, over if number == over else 0] for number, row in enumerate(table)]
 
 
 @dataclass(frozen=True)

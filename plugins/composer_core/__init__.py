@@ -35,6 +35,7 @@ SEARCHES = (
         beams=lambda config: int(config.beams),
         streams=lambda config: True,
         normalises=True,
+        ends_at_stops=lambda config: int(config.beams) > 1,
         examples=(
             {"beams": 1},
             {"beams": 3},

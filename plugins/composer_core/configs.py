@@ -151,6 +151,9 @@ class BeamConfig(TextRules):
     """Texts of each sample that are followed at a time; 1 is greedy search."""
     length_penalty: float = 0.0
     """Scores are divided by the number of tokens to this power: above 0 longer texts win more often."""
+    count_first: bool = True
+    """Whether the length that scores are divided by counts the tokens of `first`: a forced token counts, and what a
+    decoder was given to begin with does not."""
     early_stop: Union[bool, Literal["never"]] = False
     """When a sample is over that has `beams` texts: true at once, false when its best open text is no better as long
     as it is, never when it cannot become better however long it grows."""

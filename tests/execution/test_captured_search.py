@@ -96,7 +96,7 @@ def test_between_two_looks_of_the_host_there_are_graphs_alone(
     assert not after[0]
     look = (False, 1)  # whether all samples are done
     assert between == [(True, 8), look, (True, 8), look, (True, 2)]
-    assert len(reads) - read <= 2 + 6  # the two looks, and what the texts are made of
+    assert len(reads) - read <= 2 + 7  # the two looks, and what the texts are made of
 
 
 def test_a_stream_reads_its_token_and_launches_graphs_alone(

@@ -9,10 +9,9 @@ import json
 import warnings
 from collections.abc import Iterator
 from typing import Any
-from unittest.mock import patch
 
 import torch
-from composer_core.sampling import noise
+from drawing import drawing
 from safetensors.torch import save_file
 from tiny_gpt2 import END, FOLDER, HEADS, LAYERS, PAD, POSITIONS, START, VOCABULARY, WIDTH
 from torch import Tensor
@@ -107,13 +106,6 @@ def tiny_weights(model: Any) -> dict[str, Tensor]:
 def answered(model: Any, weights: dict[str, Tensor], case: dict[str, Any]) -> list[list[int]]:
     """The ids that `generate` writes behind the start or the prompt, up to and with the end."""
     options = {"do_sample": False, "top_k": 0, **case["options"]}
-    drawn = iter(range(options["max_new_tokens"]))
-
-    def draw(chances: Tensor, num_samples: int) -> Tensor:
-        seeds = torch.tensor(SEEDS[: len(chances)]).unsqueeze(1)
-        at = torch.tensor([next(drawn)])
-        return (chances.log() + noise(seeds, at, VOCABULARY)).argmax(-1, keepdim=True)
-
     if case["prompted"]:
         given = {
             "inputs_embeds": weights["prompts"],
@@ -121,7 +113,7 @@ def answered(model: Any, weights: dict[str, Tensor], case: dict[str, Any]) -> li
         }
     else:
         given = {"input_ids": torch.tensor([[START]]), "attention_mask": torch.ones(1, 1)}
-    with warnings.catch_warnings(), patch("torch.multinomial", draw):
+    with warnings.catch_warnings(), drawing(SEEDS):
         warnings.simplefilter("ignore")
         found = model.generate(**given, **options)
     rows = found.tolist() if case["prompted"] else found[:, 1:].tolist()

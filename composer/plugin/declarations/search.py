@@ -177,6 +177,9 @@ class SearchPolicy(Declaration):
     normalises: bool = False
     """Whether it sums log-probabilities. Where its config is a `TextRules`, rules then change these and not the scores
     of the decoder, and it is told by `framing.normalised` that they come ready."""
+    ends_at_stops: OfConfig[bool] = _never
+    """Whether it ends a text with the token that completes a stop string, by `framing.stops`. Otherwise the rules have
+    such a text end with its next token, at no cost."""
     spells: bool = False
     """Whether its options hold texts: its implementation then takes `tokenizer=` too, a `SpellingTokenizer`."""
     ports: OfConfig[Mapping[str, str]] = _no_ports

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import itertools
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import pytest
 import torch
 from composer_core.configs import BeamConfig
 from composer_core.search import BeamSearch
+from diverse_beams import diverse_beams
 
 from composer.plugin import Framing, TextRules
 
@@ -101,45 +102,19 @@ def test_a_stop_ends_a_text_as_the_end_does(seed):
     assert [t for t in greedy[0].ids[1:] if t not in (END, 5)] == streamed
 
 
-def diverse(scores, beams, groups, diversity, most):
-    """Diverse beam search (Vijayakumar et al. 2018) of one sample over a table, text by text."""
-    size, logs = beams // groups, scores.log_softmax(-1).tolist()
-    open_texts: Any = [[((START,), 0.0)] for _ in range(groups)]
-    finished: Any = [[] for _ in range(groups)]
-    over = [False] * groups
-    for _ in range(most):
-        taken = [0] * VOCABULARY
-        for group in range(groups):
-            candidates = sorted(
-                (
-                    ((*ids, token), score + logs[ids[-1]][token] - diversity * taken[token])
-                    for ids, score in open_texts[group]
-                    for token in range(VOCABULARY)
-                ),
-                key=lambda text: -text[1],
-            )
-            ended = [text for text in candidates[:size] if text[0][-1] == END]
-            finished[group] += [] if over[group] else ended
-            open_texts[group] = [text for text in candidates if text[0][-1] != END][:size]
-            for ids, _ in open_texts[group]:
-                taken[ids[-1]] += 1
-            best = sorted((score for _, score in finished[group]), reverse=True)[:size]
-            over[group] |= len(best) == size and best[-1] >= open_texts[group][0][1]
-        if all(over):
-            break
-    texts = [text for group in finished for text in group]
-    texts += [] if all(over) else [text for group in open_texts for text in group]
-    return sorted(texts, key=lambda text: -text[1])[:beams]
-
-
 @pytest.mark.parametrize("seed", range(6))
 @pytest.mark.parametrize(("beams", "groups"), [(4, 2), (6, 3), (3, 3)])
-def test_groups_search_apart(seed, beams, groups):
+@pytest.mark.parametrize("penalty", [0.0, 1.0])
+def test_groups_search_apart(seed, beams, groups, penalty):
     scores = table(seed)
-    config = BeamConfig(beams=beams, groups=groups, diversity=0.7)
+    config = BeamConfig(beams=beams, groups=groups, diversity=0.7, length_penalty=penalty)
     policy = BeamSearch(config=config, framing=Framing(START, (END,), 0, 0, 6))
     found = policy.search(step_of(scores), TableCache(torch.device("cpu")), 2)
-    expected = diverse(scores, beams, groups, 0.7, 6)
+    logs = scores.log_softmax(-1).tolist()
+    expected = diverse_beams(
+        lambda ids: logs[ids[-1]], start=START, ends=(END,), beams=beams, groups=groups, diversity=0.7, most=6,
+        length_penalty=penalty,
+    )  # fmt: skip
     assert found[0] == found[1]
     assert [text.ids for text in found[0]] == [ids for ids, _ in expected]
     assert [text.score for text in found[0]] == pytest.approx([score for _, score in expected], abs=1e-4)

@@ -181,6 +181,17 @@ tasks:
         inputs: {memory: heard}
         with: {max_tokens: 9, search: {uses: core.greedy, with: {first: [40, 41]}}}
     outputs: {ids: reply.ids}
+  begun-beam:
+    inputs: {sound: {modality: array, with: {kind: states, dims: [B, 20, 6]}}}
+    nodes:
+      heard: {call: model, inputs: {mels: sound}}
+      reply:
+        generate: model
+        inputs: {memory: heard}
+        with:
+          max_tokens: 9
+          search: {uses: core.beam, with: {beams: 3, length_penalty: 2.0, first: [40, 41], count_first: false}}
+    outputs: {ids: reply.ids}
 """
 
 
@@ -198,22 +209,23 @@ def sounds() -> list[States]:
 
 
 def written_by_the_library(model: Any, task: str) -> list[list[int]]:
-    """`begun` gives what published models begin with, tokens that say language and task."""
+    """`begun` gives what published models begin with, tokens that say language and task; no length counts them."""
     mels = torch.stack([torch.from_numpy(each.values) for each in sounds()]).transpose(1, 2)
     with torch.no_grad():
-        if task != "begun":
+        if not task.startswith("begun"):
             found: Any = model.generate(
                 mels, max_new_tokens=9, do_sample=False, num_beams=3 if task == "beam" else 1
             )
             return [[1, *row] for row in found.tolist()]
         begun = torch.tensor([[model.config.decoder_start_token_id, 40, 41]] * 3)
         found = GenerationMixin.generate(
-            model, mels, decoder_input_ids=begun, max_new_tokens=7, do_sample=False
-        )
+            model, mels, decoder_input_ids=begun, max_new_tokens=7, do_sample=False,
+            num_beams=3 if task == "begun-beam" else 1, length_penalty=2.0,
+        )  # fmt: skip
         return list(found.tolist())
 
 
-@pytest.mark.parametrize("task", ["greedy", "beam", "begun"])
+@pytest.mark.parametrize("task", ["greedy", "beam", "begun", "begun-beam"])
 def test_what_is_heard_is_written_as_by_generate(hearing: Case, task: str) -> None:
     wanted = written(written_by_the_library(hearing.theirs, task))
     assert len({str(row) for row in wanted}) > 1
