@@ -30,6 +30,7 @@ TOPICS = {
     "language": "Language models",
     "language_artifact": "Language models, compiled",
     "asking": "A picture and its questions",
+    "evaluating": "Evaluating",
 }
 
 

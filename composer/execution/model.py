@@ -21,6 +21,7 @@ from composer.execution.linear import use_fastest_linears
 from composer.execution.parts import Parts, build_parts
 from composer.execution.processors import Processors
 from composer.execution.program import Program, build_module, build_program, module_names
+from composer.execution.row_sharing import RowSharing, SharedBatch, sharing_of
 from composer.execution.runner import Runner
 from composer.execution.session import Session
 from composer.execution.slot_values import TaskValues
@@ -143,20 +144,27 @@ class Model:
     def reader(self, task: str | None = None, /) -> TaskReader:
         """What reads the values of a task apart from answering: the next batch is read while one is answered."""
         runner = self.runner(task)
+        sharing = sharing_of(runner)
         return TaskReader(
             runner.inputs.host,
             fit=lambda arrays: runner.inputs.tensors(arrays, self.device, self.dtype),
-            answer=partial(self._answers, runner),
+            answer=partial(self._answers, runner, sharing),
             outputs=runner.output_facts,
             sizes=runner.inputs.host.batch_limits,
             searches=runner.searches,
             check_seed=lambda seed: runner.drawn(seed, {}),
+            sharing=sharing,
         )
 
     @torch.inference_mode()
-    def _answers(self, runner: Runner, tensors: TaskValues, seed: object) -> dict[str, Any]:
+    def _answers(
+        self, runner: Runner, sharing: RowSharing | None, read: TaskValues | SharedBatch, seed: object
+    ) -> dict[str, Any]:
         drawn, _ = runner.drawn(seed, {})
-        return runner.answer(runner.slots(tensors, drawn), single=False)
+        if isinstance(read, SharedBatch):
+            assert sharing is not None
+            return runner.answer(sharing.slots(read, drawn), single=False)
+        return runner.answer(runner.slots(read, drawn), single=False)
 
     def fingerprint(self, task: str | None = None, /) -> str:
         """A digest of a task's nodes, options and weights, and of their number format; others have another one."""

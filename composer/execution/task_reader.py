@@ -11,6 +11,7 @@ from typing import Any
 
 from composer.execution.host_inputs import Arrays, HostInput, HostInputs
 from composer.execution.inputs import nth_sample
+from composer.execution.row_sharing import RowSharing, SharedBatch
 from composer.execution.same_values import SameValues
 from composer.plugin.implementations import BoundSearch
 from composer.problems import ComposerError
@@ -92,14 +93,16 @@ class TaskReader:
         self,
         host: HostInputs,
         *,
-        fit: Callable[[dict[str, Arrays]], object],
+        fit: Callable[[dict[str, Arrays]], Any],
         answer: Answers,
         outputs: Mapping[str, OutputFacts],
         sizes: tuple[int, int | None],
         searches: Sequence[BoundSearch],
         check_seed: Callable[[object], object],
+        sharing: RowSharing | None = None,
     ) -> None:
         self._check_seed = check_seed
+        self._sharing = sharing
         self._searches = searches
         self._host = host
         self._same = SameValues()
@@ -148,7 +151,15 @@ class TaskReader:
         """
         self._host.check_names(raw)
         raw = self._host.whole(raw)
-        fitted = self._fit(self._host.arrays(raw, raw, self._same.known(self._host, raw)))
+        sharing = self._sharing
+        rows = None if sharing is None else sharing.parted(raw)
+        if sharing is None or rows is None:
+            fitted = self._fit(
+                self._host.arrays(raw, raw, self._same.known(self._host, raw, self._host.inputs))
+            )
+        else:
+            tensors = self._fit(sharing.read(raw, rows, self._same))
+            fitted = SharedBatch(tensors, rows, sharing.alone(raw, rows))
         return ReadBatch(fitted, self._host.samples(raw), self._answer, self._outputs)
 
 

@@ -1,11 +1,15 @@
-"""Rows to batches: of a bounded window, rows of near length together, so that little is computed on padding."""
+"""Rows to batches: of a bounded window, rows of one file and of near length together.
+
+So a file that several rows name is read and encoded once, and little is computed on padding.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sized
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sized
 from itertools import islice
 
 from composer.execution import InputFacts
+from composer.execution.same_values import value_key
 from composer.rows.column_map import AskedRow
 
 __all__ = ["WINDOW_BATCHES", "batches_of", "joined"]
@@ -33,12 +37,23 @@ def batches_of(
 def _batches(rows: list[AskedRow], inputs: Mapping[str, InputFacts], size: int) -> Iterator[list[AskedRow]]:
     shared = [name for name, facts in inputs.items() if not facts.per_sample]
     varying = [name for name, facts in inputs.items() if facts.per_sample and facts.varies]
+    files = [name for name, facts in inputs.items() if facts.per_sample and facts.names_files]
     groups: dict[str, list[AskedRow]] = {}
     for row in rows:
         groups.setdefault(repr([row.values[name] for name in shared]), []).append(row)
     for group in groups.values():
-        group.sort(key=_length_of(varying))
-        yield from (group[start : start + size] for start in range(0, len(group), size))
+        ordered = _with_their_files(group, files, _length_of(varying))
+        yield from (ordered[start : start + size] for start in range(0, len(ordered), size))
+
+
+def _with_their_files(
+    rows: list[AskedRow], files: list[str], length: Callable[[AskedRow], int]
+) -> list[AskedRow]:
+    """Rows by their length; those of the same files stand together, where the longest of them belongs."""
+    found: dict[Hashable, list[AskedRow]] = {}
+    for row in sorted(rows, key=length):
+        found.setdefault(tuple(value_key(row.values[name]) for name in files), []).append(row)
+    return [row for group in sorted(found.values(), key=lambda group: length(group[-1])) for row in group]
 
 
 def _length_of(varying: list[str]) -> Callable[[AskedRow], int]:

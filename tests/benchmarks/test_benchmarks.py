@@ -33,6 +33,7 @@ SLOW = (
     "language",
     "language_artifact",
     "asking",
+    "evaluating",
 )
 
 

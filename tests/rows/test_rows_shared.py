@@ -1,0 +1,171 @@
+"""Rows that share a picture: it is read and encoded once, and each row is answered as it would be alone."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+import composer
+from composer.execution import Model
+from composer.rows import answer_rows
+
+DOCUMENT = """\
+composer: 1
+name: shared
+modules:
+  vision: {uses: mplug2.vision_encoder, with: {image_size: 16, patch_size: 8, width: 16, heads: 2, layers: 1}}
+  text:   {uses: mplug2.text_encoder, with: {hidden: 16, heads: 2, layers: 1}}
+tasks:
+  ask:
+    inputs:
+      image: {modality: image, with: {size: 16}}
+      question: {modality: text, with: {tokenizer: bert-uncased, max_tokens: 20}}
+    nodes:
+      seen: {call: vision.image, inputs: {pixels: image.pixels}}
+      words: {call: text, inputs: {tokens: question.tokens}}
+      all: {uses: core.concat, inputs: {first: words.states, second: seen.states}}
+      vector: {uses: core.pool, inputs: {states: all.states}}
+    outputs: {vector: vector, words: words}
+  several:
+    inputs:
+      image: {modality: image, with: {size: 16}, repeated: {at_most: 3}}
+      question: {modality: text, with: {tokenizer: bert-uncased, max_tokens: 20}}
+    nodes:
+      seen: {call: vision.image, inputs: {pixels: image.pixels}}
+      own: {uses: core.per_sample, inputs: {states: seen.states, items: image.items}}
+      words: {call: text, inputs: {tokens: question.tokens}}
+      all: {uses: core.concat, inputs: {first: words.states, second: own.states}}
+      vector: {uses: core.pool, inputs: {states: all.states}}
+    outputs: {vector: vector}
+"""
+QUESTIONS = ["a", "what is it", "who", "where is the owl", "b", "what", "it is a long one, is it not", "who"]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    found = tmp_path_factory.mktemp("shared")
+    for number in range(3):
+        pixels = np.random.default_rng(number).integers(0, 255, (16, 16, 3), dtype=np.uint8)
+        Image.fromarray(pixels).save(found / f"{number}.png")
+    (found / "shared.yaml").write_text(DOCUMENT)
+    return found
+
+
+@pytest.fixture(scope="module")
+def asked(folder: Path) -> Model:
+    return composer.load(folder / "shared.yaml", weights="initial")
+
+
+def counted(model: Model, task: str, monkeypatch: pytest.MonkeyPatch) -> dict[str, list[int]]:
+    """How many rows every call of a node has, by node."""
+    runner = model.runner(task)
+    calls: dict[str, list[int]] = {}
+    for step in runner.plan.steps:
+
+        def call(
+            *, name: str = step.name, real: Any = runner.program.functions[step.name], **given: Any
+        ) -> Any:
+            calls.setdefault(name, []).append(len(leaf(next(iter(given.values())))))
+            return real(**given)
+
+        monkeypatch.setitem(runner.program.functions, step.name, call)
+    return calls
+
+
+def leaf(value: Any) -> Any:
+    while isinstance(value, tuple):
+        value = value[0]
+    return value
+
+
+def answers_of(
+    model: Model, task: str, rows: list[dict[str, Any]], folder: Path, **options: Any
+) -> Iterator[Any]:
+    for answer in answer_rows(model, task, rows, media_root=folder, **options):
+        assert answer.error is None
+        yield answer
+
+
+def test_a_picture_of_several_rows_is_encoded_once(
+    asked: Model, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = [{"image": f"{number % 2}.png", "question": each} for number, each in enumerate(QUESTIONS)]
+    alone = [asked.run("ask", image=str(folder / row["image"]), question=row["question"]) for row in rows]
+    calls = counted(asked, "ask", monkeypatch)
+    for row, answer in zip(alone, answers_of(asked, "ask", rows, folder), strict=True):
+        torch.testing.assert_close(answer.outputs["vector"], row["vector"], atol=1e-5, rtol=1e-4)
+        torch.testing.assert_close(answer.outputs["words"].values, row["words"].values, atol=1e-5, rtol=1e-4)
+    assert calls == {"seen": [2], "words": [7], "all": [8], "vector": [8]}
+
+
+def test_rows_of_one_picture_stand_together(
+    asked: Model, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However they are ordered, and whatever the lengths of their questions."""
+    rows = [{"image": f"{n}.png", "question": "who is it " * (1 + m)} for n in range(3) for m in range(4)]
+    random.Random(1).shuffle(rows)
+    calls = counted(asked, "ask", monkeypatch)
+    assert len(list(answers_of(asked, "ask", rows, folder, batch_size=4))) == 12
+    assert calls["seen"] == [1, 1, 1]
+    assert calls["all"] == [4, 4, 4]
+
+
+def test_a_picture_that_all_rows_have_is_encoded_once(
+    asked: Model, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    image = str(folder / "0.png")
+    calls = counted(asked, "ask", monkeypatch)
+    rows = [{"question": each} for each in QUESTIONS]
+    found = list(answers_of(asked, "ask", rows, folder, constants={"image": image}, batch_size=3))
+    assert calls["seen"] == [1]
+    assert sum(calls["all"]) == 8
+    for row, answer in zip(rows, found, strict=True):
+        alone = asked.run("ask", image=image, question=row["question"])["vector"]
+        torch.testing.assert_close(answer.outputs["vector"], alone, atol=1e-5, rtol=1e-4)
+
+
+def test_rows_of_several_pictures_are_told_apart(
+    asked: Model, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A picture is a row of its own among those of all samples: whole samples that are equal are shared alone."""
+    pictures = [["0.png"], ["0.png", "1.png"], ["0.png"], ["2.png"], ["0.png", "1.png"], ["2.png", "0.png"]]
+    rows = [
+        {"image": each, "question": question}
+        for each, question in zip(pictures, ["a", "what is", "a", "a", "who is it", "b"], strict=True)
+    ]
+    calls = counted(asked, "several", monkeypatch)
+    found = list(answers_of(asked, "several", rows, folder))
+    assert calls == {"seen": [6], "own": [6], "words": [4], "all": [5], "vector": [5]}
+    for row, answer in zip(rows, found, strict=True):
+        given = [str(folder / each) for each in row["image"]]
+        alone = asked.run("several", image=given, question=row["question"])["vector"]
+        torch.testing.assert_close(answer.outputs["vector"], alone, atol=1e-5, rtol=1e-4)
+
+
+DRAWN = """\
+composer: 1
+name: drawn
+extends: quickstart
+tasks:
+  image-caption:
+    nodes:
+      caption: {with: {search: {uses: core.sample, with: {temperature: 3.0}}}}
+"""
+
+
+def test_chance_is_not_shared(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "drawn.yaml").write_text(DRAWN)
+    drawn = composer.load(tmp_path / "drawn.yaml", weights="quickstart", tasks=["image-caption"])
+    rows = [{"image": "picture.png"}] * 8
+    shown = Path("examples/quickstart").absolute()
+    texts = [each.outputs["caption"] for each in answers_of(drawn, "image-caption", rows, shown)]
+    assert len(set(texts)) > 1
+    seeded = [each.outputs["caption"] for each in answers_of(drawn, "image-caption", rows, shown, seed=3)]
+    assert set(seeded) == {drawn.run("image-caption", image=str(shown / "picture.png"), seed=3)["caption"]}
