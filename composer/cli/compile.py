@@ -22,9 +22,7 @@ from composer.cli.options import (
     add_settings,
     add_threads,
     add_weights,
-    assignment,
     hold_locked,
-    picture_file,
     report_loading,
     settings_of,
     split_task,
@@ -34,6 +32,7 @@ from composer.cli.options import (
     whole_misfit,
 )
 from composer.cli.output import complain, print_json, remark, say
+from composer.cli.readers import assignment, picture_file
 
 if TYPE_CHECKING:
     from composer_compile import BuildOptions, Options
@@ -53,7 +52,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     add_weights(parser)
     add_device(parser, "it is compiled and compared")
-    add_dtype(parser, "the programs: --precision by torch's names")
+    add_dtype(parser, " of the programs: --precision by torch's names")
     add_threads(parser)
     add_seed(parser, "what initial weights are drawn from, of --weights initial and --init")
     parser.add_argument(

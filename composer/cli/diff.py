@@ -10,8 +10,9 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from composer.cli.options import add_json, picture_file, split_task
+from composer.cli.options import add_json, split_task
 from composer.cli.output import print_json, remark, say
+from composer.cli.readers import picture_file
 
 if TYPE_CHECKING:
     from composer.graph import Checked

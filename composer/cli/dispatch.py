@@ -217,8 +217,12 @@ def _parsed(parser: argparse.ArgumentParser, arguments: list[str]) -> argparse.N
 
 def _report(error: ComposerError) -> int:
     """Print an error that a command let through: the rendered problems of a document, one line for all else."""
+    from composer.cli.usage import UsageError
     from composer.problems import DocumentError
 
+    if isinstance(error, UsageError):
+        complain(error)
+        return USAGE
     if isinstance(error, DocumentError):
         from composer.cli.output import print_problems
 

@@ -9,6 +9,7 @@ composer evaluate --against scores/live scores/compiled
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from composer.cli.answering_model import answering_model
@@ -22,18 +23,19 @@ from composer.cli.options import (
     add_settings,
     add_threads,
     add_weights,
-    assignment,
     columns_given,
     seed_of,
     split_task,
     use_threads,
 )
 from composer.cli.output import complain, print_json, remark, say
+from composer.cli.readers import assignment
 from composer.cli.running_rows import collected
 
 if TYPE_CHECKING:
     from composer.cli.evaluated_data import EvaluatedData
     from composer.evaluation import Compared, Evaluating, EvaluationReport
+    from composer.evaluation.what_is_scored import AskedMetric
     from composer.execution import Answering
     from composer.plugin import Registry
 
@@ -77,14 +79,15 @@ def run(args: argparse.Namespace) -> int:
         return 2
     if args.task is None:
         return _compared(args)
+    metrics = [metric_of(text) for text in args.metrics]
+    reranking = reranking_of(args.rerank)
     use_threads(args)
     document, task = split_task(args.task)
     data = evaluated_data(args)
-    reranking = reranking_of(args.rerank)
     beside = [] if reranking is None else [reranking.task]
     with answering_model(args, document, task, beside) as model:
         name = model.only_task() if task is None else task
-        report = _evaluated(args, model, name, data)
+        report = _evaluated(args, model, name, data, metrics)
     found = None if not args.against else _against(args, [args.against[0], str(args.out)], data.registry)
     if args.json:
         told = report.as_json(args.worst)
@@ -119,14 +122,14 @@ def _misused(args: argparse.Namespace) -> str | None:
 
 
 def _evaluated(
-    args: argparse.Namespace, model: Answering, task: str, data: EvaluatedData
+    args: argparse.Namespace, model: Answering, task: str, data: EvaluatedData, metrics: Sequence[AskedMetric]
 ) -> EvaluationReport:
     from composer.evaluation import evaluate_rows
     from composer.evaluation.what_is_scored import AskedScores, declared_of
     from composer.rows.rows_display import RowsDisplay
 
     reference = args.reference or data.reference
-    asked = AskedScores(tuple(args.outputs), reference, [metric_of(text) for text in args.metrics])
+    asked = AskedScores(tuple(args.outputs), reference, metrics)
     kinds = model.ports(task).outputs
     evaluation = asked.settled(declared_of(model, task), kinds, data.registry, task)
     display = RowsDisplay()

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from composer.cli.options import assignment, positive, whole
+from composer.cli.readers import assignment, positive, whole
 from composer.cli.running_rows import add_reading
 
 if TYPE_CHECKING:
@@ -125,7 +125,7 @@ def add_kept(parser: argparse.ArgumentParser) -> None:
 
 
 def metric_of(text: str) -> AskedMetric:
-    """Read `NAME=METRIC,OPTION=VALUE`. Raises InputError for an option without a value."""
+    """Read `NAME=METRIC,OPTION=VALUE`. Raises UsageError for an option without a value."""
     from composer.evaluation.what_is_scored import AskedMetric
 
     head, *options = text.split(",")
@@ -136,13 +136,13 @@ def metric_of(text: str) -> AskedMetric:
 
 
 def reranking_of(text: str | None) -> Reranking | None:
-    """Read `TASK,OPTION=VALUE`. Raises InputError for an option that is none."""
+    """Read `TASK,OPTION=VALUE`. Raises UsageError for an option that is none."""
     from dataclasses import fields
 
     from pydantic import TypeAdapter, ValidationError
 
+    from composer.cli.usage import UsageError
     from composer.evaluation import Reranking
-    from composer.problems import InputError
     from composer.problems.suggest import unknown
 
     if text is None:
@@ -152,23 +152,23 @@ def reranking_of(text: str | None) -> Reranking | None:
     known = [each.name for each in fields(Reranking) if each.name != "task"]
     strange = [name for name in given if name not in known]
     if strange:
-        raise unknown("option", strange, known, "--rerank")
+        raise UsageError(str(unknown("option", strange, known, "--rerank")))
     try:
         return TypeAdapter(Reranking).validate_python({"task": task, **given})
     except ValidationError as error:
         fault = error.errors(include_url=False)[0]
-        raise InputError(f"--rerank {text}: {'.'.join(map(str, fault['loc']))}: {fault['msg']}") from None
+        raise UsageError(f"--rerank {text}: {'.'.join(map(str, fault['loc']))}: {fault['msg']}") from None
 
 
 def _options_of(flag: str, text: str, options: Sequence[str]) -> dict[str, object]:
-    """The options behind the first comma. Raises InputError for one without a value."""
+    """The options behind the first comma. Raises UsageError for one without a value."""
+    from composer.cli.usage import UsageError
     from composer.language.parameters import read_value
-    from composer.problems import InputError
 
     config: dict[str, object] = {}
     for option in options:
         key, has_value, value = option.partition("=")
         if not has_value or not key:
-            raise InputError(f"{flag} {text}: {option!r} is not of the form OPTION=VALUE")
+            raise UsageError(f"{flag} {text}: {option!r} is not of the form OPTION=VALUE")
         config[key] = read_value(value)
     return config

@@ -18,7 +18,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from composer.cli.options import DTYPES, add_settings, settings_of
+from composer.cli.options import add_dtype, add_settings, settings_of
 from composer.cli.output import say
 from composer.problems import InputError
 
@@ -49,7 +49,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     add_settings(parser)
     parser.add_argument("--root", metavar="NAME", help="entry of the checkpoint under which the tensors lie")
-    parser.add_argument("--dtype", choices=[*DTYPES], help="number format (default: each tensor's own)")
+    add_dtype(parser, "", "each tensor's own")
 
 
 def run(args: argparse.Namespace) -> int:

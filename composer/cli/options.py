@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, TypedDict
 
+from composer.cli.readers import assignment, device, names, seed, threads
 from composer.problems.render import FORMATS
 
 if TYPE_CHECKING:
@@ -31,12 +32,9 @@ __all__ = [
     "add_sources",
     "add_threads",
     "add_weights",
-    "assignment",
     "checked_with_files",
     "columns_given",
     "hold_locked",
-    "picture_file",
-    "positive",
     "report_loading",
     "seed_of",
     "seeded_weights",
@@ -46,7 +44,6 @@ __all__ = [
     "use_seed",
     "use_threads",
     "weights_of",
-    "whole",
     "whole_misfit",
 ]
 
@@ -114,7 +111,7 @@ def add_sources(parser: argparse.ArgumentParser, default: str = SHIPPED) -> None
     parser.add_argument(
         "--init",
         metavar="MODULE",
-        type=_names,
+        type=names,
         action="extend",
         default=[],
         help="modules that start with fresh weights, separated by commas; may be repeated",
@@ -139,12 +136,12 @@ def hold_locked(args: argparse.Namespace, document: str, report: Checked) -> Non
 
 
 def weights_of(args: argparse.Namespace) -> WeightsOptions:
-    """What the options say; raises InputError as `sources_of`."""
+    """What the options say; raises UsageError as `sources_of`."""
     return {**sources_of(args), "locked": args.locked}
 
 
 def sources_of(args: argparse.Namespace) -> SourceOptions:
-    """What the options say. Raises InputError where one says two things of a module, or of the whole document."""
+    """What the options say. Raises UsageError where one says two things of a module, or of the whole document."""
     return {
         "weights": _by_module("--weights", args.weights),
         "layout": _by_module("--layout", args.layout),
@@ -165,10 +162,10 @@ def _by_module(option: str, texts: list[str]) -> str | dict[str, str] | None:
         match = None if Path(text).exists() else _OF_MODULE.fullmatch(text)
         name, value = ("*", text) if match is None else match.groups()
         if name in found:
-            from composer.problems import InputError
+            from composer.cli.usage import UsageError
 
             what = "the whole document" if name == "*" else f"`{name}`"
-            raise InputError(f"{option} is given twice for {what}, {found[name]} and {value}: leave one out")
+            raise UsageError(f"{option} is given twice for {what}, {found[name]} and {value}: leave one out")
         found[name] = value
     return found if set(found) - {"*"} else found.get("*")
 
@@ -195,9 +192,11 @@ def report_loading(args: argparse.Namespace, loading: LoadReport | None) -> None
             remark(f"composer: note: {note}")
 
 
-def add_dtype(parser: argparse.ArgumentParser, what: str = "the weights") -> None:
+def add_dtype(
+    parser: argparse.ArgumentParser, what: str = " of the weights", default: str = "float32"
+) -> None:
     """`--dtype`, the number format that a model computes in."""
-    parser.add_argument("--dtype", choices=tuple(DTYPES), help=f"number format of {what} (default: float32)")
+    parser.add_argument("--dtype", choices=tuple(DTYPES), help=f"number format{what} (default: {default})")
 
 
 def add_threads(parser: argparse.ArgumentParser, default: str = "as many as torch takes") -> None:
@@ -217,7 +216,7 @@ def use_threads(args: argparse.Namespace) -> None:
 
 def add_seed(parser: argparse.ArgumentParser, what: str) -> None:
     """`--seed`, a whole number; `what` says what it decides."""
-    parser.add_argument("--seed", type=whole, metavar="N", help=what)
+    parser.add_argument("--seed", type=seed, metavar="N", help=what)
 
 
 def use_seed(args: argparse.Namespace) -> None:
@@ -259,30 +258,11 @@ def seed_of(args: argparse.Namespace, model: Answering, task: str) -> int | None
     return seed
 
 
-def positive(text: str) -> int:
-    """Read a whole number above zero."""
-    if not text.isdecimal() or not text.isascii() or int(text[:20]) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number above zero")
-    return int(text[:20])
-
-
-def threads(text: str) -> int:
-    """Read how many threads torch computes on; the bound is that of a recipe: above it a machine refuses them."""
-    count = positive(text)
-    if count > 1024:
-        raise argparse.ArgumentTypeError(f"{text!r} is more than 1024, the most that may be asked for")
-    return count
-
-
-def whole(text: str) -> int:
-    """Read a whole number from zero up."""
-    if not text.isdecimal() or not text.isascii():
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from zero up")
-    return int(text[:20])
-
-
 def add_device(parser: argparse.ArgumentParser, what: str = "it runs") -> None:
-    parser.add_argument("--device", default="cpu", help=f"where {what}: cpu, cuda, cuda:1 (default: cpu)")
+    """`--device`, by a name of torch."""
+    parser.add_argument(
+        "--device", type=device, default="cpu", help=f"where {what}: cpu, cuda, cuda:1 (default: cpu)"
+    )
 
 
 def add_json(parser: argparse._ActionsContainer, what: str) -> None:
@@ -310,13 +290,6 @@ def checked_with_files(args: argparse.Namespace, document: str, task: str | None
     return report
 
 
-def _names(text: str) -> list[str]:
-    names = [name.strip() for name in text.split(",")]
-    if not all(names):
-        raise argparse.ArgumentTypeError(f"{text!r}: write names of modules, separated by commas")
-    return names
-
-
 def add_settings(parser: argparse.ArgumentParser) -> None:
     """`--set name=value`, as often as wanted; the value is typed and checked like the parameter's default."""
     parser.add_argument(
@@ -340,25 +313,6 @@ def add_format(
     parser.add_argument(
         "--json", dest="format", action="store_const", const="json", help="the same as --format json"
     )
-
-
-def assignment(text: str) -> tuple[str, str]:
-    """Read `name=value`; the value may be empty and may hold further `=`."""
-    name, equals, value = text.partition("=")
-    if not equals or not name:
-        raise argparse.ArgumentTypeError(f"{text!r} is not of the form name=value")
-    return name, value
-
-
-def picture_file(text: str) -> Path:
-    """Read the name of a picture, whose ending tells the format."""
-    from composer.views.picture import SUFFIXES
-
-    path = Path(text)
-    if path.suffix.lower() not in SUFFIXES:
-        endings = f"{', '.join(SUFFIXES[:-1])} or {SUFFIXES[-1]}"
-        raise argparse.ArgumentTypeError(f"{text!r}: write a name that ends in {endings}")
-    return path
 
 
 def settings_of(args: argparse.Namespace) -> dict[str, str]:

@@ -23,13 +23,13 @@ from composer.cli.options import (
     add_settings,
     add_threads,
     add_weights,
-    assignment,
     seed_of,
     split_task,
     use_threads,
 )
 from composer.cli.output import complain, print_json, remark, say
 from composer.cli.rankings import RANKING, ranking_table
+from composer.cli.readers import assignment
 from composer.cli.running_rows import add_rows, answer_rows, collected, hold_places, misused
 
 if TYPE_CHECKING:

@@ -7,8 +7,9 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypedDict
 
-from composer.cli.options import assignment, columns_given, positive, seed_of, whole
+from composer.cli.options import columns_given, seed_of
 from composer.cli.output import print_json, remark, say, write_machine
+from composer.cli.readers import assignment, positive, whole
 
 if TYPE_CHECKING:
     from composer.data.format_table import FormatTable

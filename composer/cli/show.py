@@ -11,16 +11,22 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from composer.cli.options import add_locked, add_settings, hold_locked, picture_file, settings_of, split_task
+from composer.cli.options import (
+    add_dtype,
+    add_locked,
+    add_settings,
+    hold_locked,
+    settings_of,
+    split_task,
+)
 from composer.cli.output import complain, say
+from composer.cli.readers import picture_file
 
 if TYPE_CHECKING:
     from composer.graph import Checked, Report
     from composer.views.cost import Cost
 
 __all__ = ["configure", "run"]
-
-DTYPES = ("float32", "bfloat16", "float16")
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -58,7 +64,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         action="extend",
         help="sizes of free dimensions for --cost: batch=8 question.length=20",
     )
-    parser.add_argument("--dtype", choices=DTYPES, help="number format for --cost (default: float32)")
+    add_dtype(parser, " for --cost")
     add_locked(parser)
     add_settings(parser)
 
@@ -140,7 +146,7 @@ def _plans(report: Checked, names: list[str], *, objective: bool) -> str:
 def _cost(report: Checked, names: list[str], args: argparse.Namespace) -> Cost:
     from composer.views.cost import measure
 
-    return measure(report, tasks=names, at=dict(args.at or ()), dtype=args.dtype or DTYPES[0])
+    return measure(report, tasks=names, at=dict(args.at or ()), dtype=args.dtype or "float32")
 
 
 def _draw(report: Checked, names: list[str], args: argparse.Namespace) -> int:

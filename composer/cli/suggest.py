@@ -10,8 +10,9 @@ import argparse
 import shlex
 from pathlib import Path
 
-from composer.cli.options import add_json, positive
+from composer.cli.options import add_json
 from composer.cli.output import print_json, remark, say
+from composer.cli.readers import positive
 
 __all__ = ["configure", "run"]
 

@@ -22,7 +22,6 @@ from composer.cli.options import (
     add_settings,
     add_threads,
     add_weights,
-    positive,
     report_loading,
     settings_of,
     sources_of,
@@ -31,6 +30,7 @@ from composer.cli.options import (
     whole_misfit,
 )
 from composer.cli.output import complain, remark, say
+from composer.cli.readers import positive
 from composer.cli.signals import Ended
 from composer.cli.train_data import add_course, add_data, data_of, misused_data
 
@@ -96,7 +96,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add_device(parser, "it trains")
     parser.add_argument(
         "--precision",
-        metavar="P",
+        choices=tuple(DTYPES.values()),
         help="fp32, or bf16 or fp16: the forward pass in that, weights and optimizer in float32 (default: fp32)",
     )
     parser.add_argument(
@@ -113,7 +113,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--tensorboard", metavar="DIR", help="write event files for TensorBoard into this folder, too"
     )
-    add_dtype(parser, "the forward pass: --precision by torch's names")
+    add_dtype(parser, " of the forward pass: --precision by torch's names")
     add_weights(parser, default="initial weights")
     add_settings(parser)
 

@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from composer.cli.options import columns_given, positive
+from composer.cli.options import columns_given
+from composer.cli.readers import positive
 from composer.cli.running_rows import add_columns
 
 __all__ = ["add_course", "add_data", "data_of", "misused_data"]

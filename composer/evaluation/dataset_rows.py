@@ -7,12 +7,16 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import count, islice
 from pathlib import Path
+from typing import NoReturn
 
 from composer.problems import InputError
 from composer.problems.suggest import unknown
 from composer.rows.row import GivenRow, RowSource
 
 __all__ = ["DatasetRows", "NamedRows", "SplitRows"]
+
+LOOKED_AT = 1000
+"""Rows that are looked at to say what a column has instead of a split."""
 
 
 @dataclass(frozen=True)
@@ -71,10 +75,20 @@ class SplitRows:
         if rows.columns is not None and column not in rows.columns:
             raise unknown("column", column, rows.columns, rows.name)
         if next(self.rows(), None) is None:
-            found = {str(row.values.get(column)): None for row in islice(rows.rows(), 1000)}
-            raise InputError(
-                f"no row of {rows.name} has `{split}` in its column `{column}`, but {', '.join([*found][:8])}"
-            )
+            self._tell_none(split)
+
+    def _tell_none(self, split: str) -> NoReturn:
+        """Raise InputError that says what the first rows have instead."""
+        name, column = self._rows.name, self._column
+        first = [row.values for row in islice(self._rows.rows(), LOOKED_AT) if not row.fault]
+        if not first:
+            raise InputError(f"{name} has no rows that can be read")
+        columns = dict.fromkeys(each for values in first for each in values)
+        if column not in columns:
+            raise unknown("column", column, columns, name)
+        found = dict.fromkeys(str(values[column]) for values in first if column in values)
+        shown = ", ".join([*found][:8])
+        raise InputError(f"no row of {name} has `{split}` in its column `{column}`, but {shown}")
 
     def survey(self) -> tuple[int | None, str]:
         _, digest = self._rows.survey()

@@ -210,12 +210,12 @@ def test_an_input_without_a_name_is_wrong_usage(composer, tiny) -> None:
 @pytest.mark.parametrize(
     ("options", "code", "message"),
     [
-        (["--device", "gpu"], 1, "'gpu' is not a device: write cpu, cuda or cuda:1"),
+        (["--device", "gpu"], 2, "'gpu' is not a device: write cpu, cuda or cuda:1"),
         (["--device", "meta"], 1, "device meta cannot be used here"),
-        (["--device", ""], 1, "is not a device"),
+        (["--device", ""], 2, "is not a device"),
         (["--dtype", "int8"], 2, "invalid choice: 'int8'"),
         (["--stream", "--json"], 2, "--stream"),
-        (["--weight", "x"], 1, "x"),
+        (["--weight", "x"], 2, "--weights is given twice"),
         (["--unknown"], 2, "--unknown"),
     ],
     ids=str,

@@ -90,7 +90,6 @@ def test_options_that_do_not_go_together_are_wrong_usage(
             f"{RUN} --reference truth --metric core.f2",
             "there is no metric `core.f2`; did you mean `core.f1`?",
         ),
-        (f"{RUN} --reference truth --metric core.f1,average", "'average' is not of the form OPTION=VALUE"),
         (f"{RUN} --reference truth --metric core.f1,average=mean", "metric `core.f1` refuses `average`"),
         (f"{RUN} --reference truth --metric core.vqa", "there is no metric `core.vqa`"),
         (f"{RUN} --reference truth --split test", "by --split-by COLUMN"),
@@ -117,6 +116,22 @@ def test_wrong_use_is_one_error_and_writes_nothing(composer, rows: Path, options
     assert said in done.err
     assert "Traceback" not in done.err
     assert sorted(Path().iterdir()) == sorted(before)
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ("--metric core.f1,average", "--metric core.f1,average: 'average' is not of the form OPTION=VALUE"),
+        ("--rerank match,tpo=3", "--rerank has no option `tpo`; did you mean `top`?"),
+        ("--rerank match,top=x", "--rerank match,top=x: top: "),
+    ],
+)
+def test_an_option_that_is_not_of_its_form_is_wrong_usage(
+    composer, rows: Path, options: str, said: str
+) -> None:
+    done = composer(*shlex.split(f"{RUN} --reference truth --weights initial {options}"))
+    assert (done.code, done.out) == (2, "")
+    assert said in done.err
 
 
 def test_two_runs_are_compared_in_one_sentence(composer, rows: Path) -> None:

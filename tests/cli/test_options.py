@@ -7,8 +7,10 @@ import importlib
 from pathlib import Path
 
 import pytest
+import torch
 
-from composer.cli.options import add_settings, assignment, settings_of, split_task
+from composer.cli.options import add_settings, settings_of, split_task
+from composer.cli.readers import DEVICE_TYPES, assignment
 
 
 @pytest.mark.parametrize(
@@ -70,14 +72,75 @@ def test_settings_stay_as_they_were_typed_and_the_last_counts() -> None:
     assert settings_of(parser.parse_args(given)) == expected
 
 
-@pytest.mark.parametrize("command", ["run", "train", "compile", "compare", "verify"])
-def test_what_runs_something_takes_the_same_options(command: str) -> None:
-    """An artifact has its number format, and its recorded samples their seed."""
+RUNNING = ["run", "evaluate", "train", "compile", "compare", "verify"]
+"""Commands that run something on a device."""
+
+
+def offered(command: str) -> set[str]:
     parser = argparse.ArgumentParser()
     importlib.import_module(f"composer.cli.{command}").configure(parser)
-    offered = {option for action in parser._actions for option in action.option_strings}
-    assert {"--device", "--threads"} <= offered
-    assert command == "verify" or {"--seed", "--dtype"} <= offered
+    return {option for action in parser._actions for option in action.option_strings}
+
+
+@pytest.mark.parametrize("command", RUNNING)
+def test_what_runs_something_takes_the_same_options(command: str) -> None:
+    """An artifact has its number format, and its recorded samples their seed."""
+    assert {"--device", "--threads"} <= offered(command)
+    assert command == "verify" or {"--seed", "--dtype"} <= offered(command)
+    assert "--threads" in offered("plugins_check")
+
+
+UNREADABLE = [
+    ("--device", "nope"),
+    ("--device", ""),
+    ("--device", "cuda:x"),
+    ("--device", "cuda:-1"),
+    ("--dtype", "nope"),
+    ("--dtype", "int8"),
+    ("--seed", "-1"),
+    ("--seed", "one"),
+    ("--seed", "1.5"),
+    ("--seed", str(2**63)),
+    ("--threads", "0"),
+    ("--threads", "many"),
+    ("--threads", "1025"),
+]
+
+
+@pytest.mark.parametrize("command", [*RUNNING, "show", "import"])
+def test_a_value_that_no_machine_could_take_is_wrong_usage(composer, command: str) -> None:
+    """Exit code 2 says that the command line cannot be read, whatever the document, the files and the machine."""
+    for option, value in UNREADABLE:
+        if option not in offered(command):
+            continue
+        done = composer(command, "no-such-document", f"{option}={value}")
+        assert (done.code, done.out) == (2, ""), (option, value)
+        assert f"argument {option}: " in done.err
+        assert done.err.count("\n") == 1
+
+
+def test_the_kinds_of_devices_are_those_of_torch() -> None:
+    with pytest.raises(RuntimeError) as caught:
+        torch.device("nope")
+    told = str(caught.value).partition("one of ")[2].partition(" device type")[0]
+    assert set(told.split(", ")) == set(DEVICE_TYPES)
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a GPU")
+@pytest.mark.parametrize("command", ["run", "evaluate", "train", "compile"])
+def test_a_device_that_is_not_here_is_a_problem_of_the_machine(
+    composer, tmp_path: Path, command: str
+) -> None:
+    (tmp_path / "rows.jsonl").write_text('{"image": "a.png", "question": "b", "answer": "c"}\n')
+    more = {
+        "run": [f"image={tmp_path}/a.png", "question=b"],
+        "evaluate": ["--data", f"{tmp_path}/rows.jsonl", "--reference", "answer"],
+        "compile": ["--out", f"{tmp_path}/out"],
+        "train": ["--out", f"{tmp_path}/out"],
+    }
+    done = composer(command, "quickstart:image-qa", *more[command], "--device", "cuda")
+    assert (done.code, done.out) == (1, "")
+    assert "torch finds no CUDA device" in done.err
 
 
 @pytest.mark.parametrize(

@@ -85,7 +85,7 @@ def test_another_precision_is_no_resumption(points: Path) -> None:
     [
         (["--device", "cuda"], "torch finds no CUDA device"),
         (["--device", "gpu"], "'gpu' is not a device"),
-        (["--precision", "int8"], "precision int8; write fp32, bf16 or fp16"),
+        (["--precision", "int8"], "invalid choice: 'int8'"),
     ],
 )
 def test_what_cannot_be_is_one_sentence_before_anything_is_written(
