@@ -183,7 +183,8 @@ def read_own(
     opened = open_data(data, folder, formats)
     maps = [columns_of(table, inputs, task.name, data, recipe, folder) for _, table in opened]
     files = [name for name, item in inputs.items() if item.names_files]
-    placed = place_rows(opened, maps, data, files)
+    asked = [name for name in sorted(inputs) if not inputs[name].training]
+    placed = place_rows(opened, maps, data, files, asked)
     names = ", ".join(dict.fromkeys(file for each in data.files.values() for file in each))
     return OwnRows(names, task.name, data, recipe, opened, inputs, maps, placed)
 

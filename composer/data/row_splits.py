@@ -47,12 +47,15 @@ class PlacedRows:
         self.splits[split] = (array("H", (tables[n] for n in kept)), array("Q", (rows[n] for n in kept)))
 
 
-def place_rows(opened: OpenedData, maps: list[ColumnMap], data: DataRecipe, files: list[str]) -> PlacedRows:
-    """Go through all rows once. `maps` are those of the tables, `files` the inputs that name files.
+def place_rows(
+    opened: OpenedData, maps: list[ColumnMap], data: DataRecipe, files: list[str], asked: list[str]
+) -> PlacedRows:
+    """Go through all rows once. `maps` are those of the tables, `files` the inputs that name files, `asked` those that
+    an answer is made of, with no target among them.
 
     Raises DataError (C414) where splits cannot be made as they are asked for.
     """
-    placing = _Placing(opened, data, files)
+    placing = _Placing(opened, data, files, asked)
     progress = Progress()
     progress.begin("row", sum(len(table) for _, table in opened), 0)
     try:
@@ -73,9 +76,9 @@ def place_rows(opened: OpenedData, maps: list[ColumnMap], data: DataRecipe, file
 
 
 class _Placing:
-    def __init__(self, opened: OpenedData, data: DataRecipe, files: list[str]) -> None:
+    def __init__(self, opened: OpenedData, data: DataRecipe, files: list[str], asked: list[str]) -> None:
         self.tables = [table for _, table in opened]
-        self.data, self.files = data, files
+        self.data, self.files, self.asked = data, files, asked
         self.placed = PlacedRows()
         self.digest = hashlib.sha256()
         self.counts: Counter[str] = Counter()
@@ -110,7 +113,7 @@ class _Placing:
         if mapped.id is not None and not self._has_own_id(table, index, mapped.id, asked):
             return
         content = _digest(_read(row, mapped))
-        name = self._split(split, row, asked, mapped, content)
+        name = self._split(split, row, asked, mapped)
         if name is None:
             self._bad(table, index, self.data.split_by, "the row does not say its split")
             return
@@ -137,9 +140,7 @@ class _Placing:
             self._bad(table, index, column, f"{asked.id!r} is the name of {title} too: give each row its own")
         return first == (table, index)
 
-    def _split(
-        self, split: str, row: GivenRow, asked: AskedRow, mapped: ColumnMap, content: int
-    ) -> str | None:
+    def _split(self, split: str, row: GivenRow, asked: AskedRow, mapped: ColumnMap) -> str | None:
         """The split of a row; None where a column should say it and does not."""
         if split not in (UNDECIDED, TRAIN):
             return split
@@ -148,19 +149,24 @@ class _Placing:
             return split_name(value.strip()) if isinstance(value, str) and value.strip() else None
         if not any(self.shares.values()):
             return TRAIN
-        drawn = _drawn(self._key(row, asked, mapped, content), self.data.split_seed)
+        drawn = _drawn(self._key(row, mapped), self.data.split_seed)
         for name, share in self.shares.items():
             if drawn < share:
                 return name
             drawn -= share
         return TRAIN
 
-    def _key(self, row: GivenRow, asked: AskedRow, mapped: ColumnMap, content: int) -> object:
-        """What decides: the files of a row, so that questions on one picture stay together; its name; or all of it."""
-        media = [row.values.get(each) for name in self.files for each in _columns(mapped, name)]
-        if any(media):
-            return media
-        return asked.id if mapped.id is not None else content
+    def _key(self, row: GivenRow, mapped: ColumnMap) -> object:
+        """What decides: the files of a row, so that questions on one picture stay together, or else what is asked.
+
+        Not its name: rows that are alike but for it would be in two splits. Not its target: one that is mended moves
+        no row.
+        """
+        files, asked = (
+            [row.values.get(column) for name in names for column in _columns(mapped, name)]
+            for names in (self.files, self.asked)
+        )
+        return files if any(files) else asked or _read(row, mapped)
 
     def hold_unlike(self) -> None:
         """Rows of training that are rows of another split, too, are at fault: scores on them say nothing."""

@@ -65,9 +65,13 @@ def test_a_share_is_held_out_unbidden_of_enough_rows_and_never_beside_another_sp
     assert sorted(read({"files": {"train": "many.jsonl", "test": "test.jsonl"}}).splits) == ["test", "train"]
 
 
-def test_rows_with_one_name_or_content_stay_together(folder: Path) -> None:
+def test_rows_with_one_content_stay_together(folder: Path) -> None:
     write("a.jsonl", [row for row in rows(100) for _ in range(3)])
     own = read({"files": "a.jsonl", "validation_share": 0.3})
+    assert not set(points(own, "train")) & set(points(own, "validation"))
+    write("a.jsonl", [{**row, "id": n} for n, row in enumerate([*rows(100), *rows(100)])])  # alike but for their names
+    own = read({"files": {"train": "a.jsonl"}, "validation_share": 0.3})
+    assert sum(len(own.samples(split)) for split in own.splits) == 200
     assert not set(points(own, "train")) & set(points(own, "validation"))
     named = [{**row, "id": n} for n, row in enumerate(rows(100))]
     write("a.jsonl", named)
