@@ -17,8 +17,10 @@ from torch.nn import functional
 
 __all__ = ["linear", "onednn_is_faster", "prefers_onednn", "use_fastest_linears"]
 
-SMALLEST = 2_000_000
-"""Multiplications below which oneDNN's fixed cost of about ten microseconds is more than it saves."""
+LARGE_WEIGHT = 300_000
+"""Entries of a weight that oneDNN reads faster than MKL even for one row: a step of a decoder is read, not computed."""
+MANY = 8_000_000
+"""Multiplications that a smaller weight must make for oneDNN's fixed cost of about ten microseconds to be won back."""
 
 _CPUINFO = Path("/proc/cpuinfo")
 
@@ -48,7 +50,7 @@ def linear(values: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor
     `onednn_is_faster` does not hold."""
     if (
         torch.compiler.is_compiling()  # first: a size that is compared would become a condition of the graph
-        or not prefers_onednn(values.numel() * weight.shape[0])
+        or not prefers_onednn(values.numel() // weight.shape[1], weight.numel())
         or values.dtype is not torch.float32
         or weight.dtype is not torch.float32
         or values.device.type != "cpu"
@@ -68,9 +70,9 @@ class _Linear(nn.Linear):
         return linear(values, self.weight, self.bias)
 
 
-def prefers_onednn(multiplications: int) -> bool:
-    """Whether a linear map of float32 on the CPU with so many multiplications is faster by oneDNN."""
-    return multiplications >= SMALLEST and onednn_is_faster()
+def prefers_onednn(rows: int, entries: int) -> bool:
+    """Whether a linear map of so many rows by a weight of so many entries, float32 on the CPU, is faster by oneDNN."""
+    return (entries >= LARGE_WEIGHT or rows * entries >= MANY) and onednn_is_faster()
 
 
 @functools.cache

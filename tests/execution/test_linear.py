@@ -71,6 +71,14 @@ def test_large_maps_run_by_onednn_and_small_ones_do_not() -> None:
     assert "mkldnn._linear_pointwise.default" not in operators_of(small, small_values)
 
 
+@torch.inference_mode()
+def test_one_row_by_a_large_weight_runs_by_onednn() -> None:
+    """A step of a decoder: few multiplications, and the time is that of reading the weight."""
+    _, plain = values_and_map(1, 576, 576)
+    use_fastest_linears(plain)
+    assert "mkldnn._linear_pointwise.default" in operators_of(plain, torch.randn(1, 1, 576))
+
+
 def test_training_has_its_gradients() -> None:
     values, plain = values_and_map(*WIDE)
     plain(values).square().mean().backward()

@@ -137,11 +137,11 @@ def _linears_for_onednn(exported: ExportedProgram, spec: ProgramSpec, variant: V
     for node in exported.graph.find_nodes(op="call_function", target=torch.ops.aten.linear.default):
         given, fixed = node.args[0].meta["val"], node.args[1].meta["val"]
         try:
-            count = prod(number(size, known) for size in given.shape) * fixed.shape[0]
+            rows = prod(number(size, known) for size in given.shape[:-1])
         except (TypeError, ValueError):  # a size that depends on data
             continue
         is_plain = given.device.type == "cpu" and given.dtype == fixed.dtype == torch.float32
-        if is_plain and prefers_onednn(count):
+        if is_plain and prefers_onednn(rows, fixed.numel()):
             found.append(node.name)
     return tuple(found)
 
