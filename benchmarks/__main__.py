@@ -25,6 +25,7 @@ TOPICS = {
     "compile": "Compiling",
     "artifact": "Artifacts",
     "sharing": "Many tasks in one artifact",
+    "reading": "Reading pictures and clips",
     "rows": "Many rows",
     "training": "Training",
     "language": "Language models",

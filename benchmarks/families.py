@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import statistics
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import torch
 
-from benchmarks.measuring import Row, interleaved, on_threads, ratio
+from benchmarks.measuring import Row, interleaved, on_threads
 from composer.plugin import Registry, load_registry
 from composer.plugin.asking import import_object
 from composer.types import States, Tokens
@@ -25,7 +24,15 @@ CAUSAL: dict[str, dict[str, Any]] = {
     "qwen3": {**_GROUPED, "head_dim": 64},
     "mistral": {**_GROUPED, "head_dim": 64},
     "gemma3": {**_GROUPED, "head_dim": 64},
-    "gpt2": {"n_embd": 576, "n_layer": 6, "n_head": 9, "vocab_size": 4096, "n_positions": 512},
+    "gpt2": {
+        "n_embd": 576,
+        "n_layer": 6,
+        "n_head": 9,
+        "vocab_size": 4096,
+        "n_positions": 512,
+        "bos_token_id": 1,
+        "eos_token_id": 2,
+    },
 }
 """Decoder-only models of a few layers; encoders have the library's own sizes, but for these."""
 SMALLER: dict[str, dict[str, Any]] = {
@@ -45,7 +52,7 @@ Pair = tuple[str, Run, Run]
 
 
 def measure(*, quick: bool) -> Iterator[Row]:
-    """The ratio is that of medians of the rounds; weights are the initial ones."""
+    """The ratio is that of the least times, which what else runs changes least. Weights are the initial ones."""
     registry = load_registry()
     rounds = 2 if quick else 15
     with on_threads(1), torch.inference_mode():
@@ -54,9 +61,10 @@ def measure(*, quick: bool) -> Iterator[Row]:
                 for run in (ours, theirs, ours, theirs):
                     run()
                 times = interleaved({"ours": ours, "library": theirs}, rounds)
-                value, beside = (statistics.median(times[each]) * 1e3 for each in ("ours", "library"))
-                found = ratio(times, "ours", "library")
-                yield Row(f"{name}, forward", value, "ms", "the library by hand", beside, found, "<= 1.01")
+                value, beside = (min(times[each]) * 1e3 for each in ("ours", "library"))
+                yield Row(
+                    f"{name}, forward", value, "ms", "the library by hand", beside, value / beside, "<= 1.01"
+                )
 
 
 def _encoders(registry: Registry, quick: bool) -> Iterator[Pair]:

@@ -6,6 +6,7 @@ import statistics
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -55,6 +56,67 @@ LONG = 15.0
 BEAMS = ", search: {uses: core.beam, with: {beams: 5, length_penalty: 1.0}}"
 
 
+@dataclass(frozen=True)
+class _Cell:
+    """What is asked: so many texts of so many tokens each, to be gone on with by so many tokens."""
+
+    beams: int
+    batch: int
+    prompt: int
+    tokens: int
+
+    def __str__(self) -> str:
+        search = "greedy" if self.beams == 1 else f"{self.beams} beams"
+        return f"SmolLM2-135M, {search}, batch {self.batch}, prompt {self.prompt}"
+
+
+@dataclass(frozen=True)
+class _Limit:
+    """What no program can pass: every step reads all weights once, and multiplies by them once for every token."""
+
+    size: int
+    """Bytes of all weights."""
+    weights: int
+    layers: int
+    """Those of the layers: a prompt needs the words' matrix for its last token alone."""
+    bytes_per_second: float
+    operations_per_second: float
+
+    @classmethod
+    def of(cls, theirs: Any) -> _Limit:
+        """By what this machine reads and multiplies now, in matrices of the model's sizes."""
+        counts = [parameter.numel() for parameter in theirs.parameters()]
+        words = theirs.get_input_embeddings().weight
+        many, rows = torch.ones(64 << 20), torch.ones(512, words.shape[1])
+        matrix = torch.ones(theirs.config.intermediate_size, words.shape[1])
+        operations = 2 * rows.numel() * matrix.shape[0]
+        return cls(
+            sum(counts) * words.element_size(),
+            sum(counts),
+            sum(counts) - words.numel(),
+            many.numel() * many.element_size() / _least_seconds(many.sum),
+            operations / _least_seconds(partial(torch.nn.functional.linear, rows, matrix)),
+        )
+
+    def seconds(self, cell: _Cell) -> float:
+        """The least that an answer takes. Attention is not counted."""
+        read = self.size / self.bytes_per_second
+        prompt = 2 * self.layers * cell.batch * cell.prompt / self.operations_per_second
+        step = 2 * self.weights * cell.batch * cell.beams / self.operations_per_second
+        return max(read, prompt) + (cell.tokens - 1) * max(read, step)
+
+
+def _least_seconds(run: Callable[[], object], times: int = 10) -> float:
+    """Of several runs, after one that is not counted."""
+    run()
+    found = []
+    for _ in range(times):
+        began = time.perf_counter()
+        run()
+        found.append(time.perf_counter() - began)
+    return min(found)
+
+
 def measure(*, quick: bool) -> Iterator[Row]:
     """Random weights of SmolLM2-135M's sizes in float32, on two threads, live; each row as it is measured."""
     with language_model(quick=quick) as (folder, theirs):
@@ -62,10 +124,6 @@ def measure(*, quick: bool) -> Iterator[Row]:
         for prompt in _prompt_lengths(quick):
             yield _first_token(theirs, ours, prompt, quick)
         yield from beside_generate(theirs, ours, quick=quick)
-        weights = sum(parameter.numel() * parameter.element_size() for parameter in theirs.parameters())
-        bandwidth = _bandwidth()
-        note = f"{weights / 1e6:.0f} MB of weights at {bandwidth / 1e9:.1f} GB/s of reading"
-        yield Row("the most tokens per second of one text", bandwidth / weights, "tokens/s", note=note)
 
 
 @contextmanager
@@ -78,10 +136,15 @@ def language_model(*, quick: bool) -> Iterator[tuple[Path, Any]]:
 
 def beside_generate(theirs: Any, ours: Mapping[str, Any], *, quick: bool) -> Iterator[Row]:
     """Tokens per second of what answers, beside transformers' `generate`: searches, batches, prompts."""
-    for search, beams in (("greedy", 1), ("beam", 5)):
+    limit = _Limit.of(theirs)
+    for beams in (1, 5):
         for batch in (1, 2) if quick else (1, 8):
             for prompt in _prompt_lengths(quick):
-                yield from _compared(theirs, ours, search, beams, batch, prompt, quick)
+                yield from _compared(theirs, ours, _Cell(beams, batch, prompt, _tokens(quick)), limit)
+    yield Row(
+        "reading weights", limit.bytes_per_second / 1e9, "GB/s", note=f"{limit.size / 1e6:.0f} MB of weights"
+    )
+    yield Row("products of its matrices", limit.operations_per_second / 1e9, "GFLOP/s")
 
 
 def _prompt_lengths(quick: bool) -> tuple[int, ...]:
@@ -127,37 +190,28 @@ def _generate(theirs: Any, ids: torch.Tensor, tokens: int, beams: int) -> Callab
     return run
 
 
-def _compared(
-    theirs: Any,
-    ours: Mapping[str, Any],
-    search: str,
-    beams: int,
-    batch: int,
-    prompt: int,
-    quick: bool,
-) -> list[Row]:
-    tokens = _tokens(quick)
-    texts, ids = _prompts(theirs, batch, prompt)
-    runs: dict[str, Callable[[], Any]] = {"generate": _generate(theirs, ids, tokens, beams)}
+def _compared(theirs: Any, ours: Mapping[str, Any], cell: _Cell, limit: _Limit) -> list[Row]:
+    texts, ids = _prompts(theirs, cell.batch, cell.prompt)
+    runs: dict[str, Callable[[], Any]] = {"generate": _generate(theirs, ids, cell.tokens, cell.beams)}
     for name, model in ours.items():
-        runs[name] = partial(_answer, model, search, texts)
+        runs[name] = partial(_answer, model, "greedy" if cell.beams == 1 else "beam", texts)
     began = time.perf_counter()
     wanted = runs["generate"]()
-    rounds = 1 if quick or time.perf_counter() - began > LONG else 3
-    same = {name: torch.equal(runs[name]()[:, 1 : tokens + 1], wanted) for name in ours}
+    rounds = 1 if time.perf_counter() - began > LONG else 3
+    same = {name: torch.equal(runs[name]()[:, 1 : cell.tokens + 1], wanted) for name in ours}
     times = interleaved(runs, rounds, time.perf_counter)
-    speed = {name: batch * tokens / statistics.median(values) for name, values in times.items()}
-    what = f"SmolLM2-135M, {'greedy' if beams == 1 else f'{beams} beams'}, batch {batch}, prompt {prompt}"
+    middle = {name: statistics.median(values) for name, values in times.items()}
+    made = cell.batch * cell.tokens
     return [
         Row(
-            f"{what}, {name}",
-            speed[name],
+            f"{cell}, {name}",
+            made / middle[name],
             "tokens/s",
             "transformers' generate",
-            speed["generate"],
+            made / middle["generate"],
             ratio(times, "generate", name),
             ">= 1.3" if name == "live" else ">= 2",
-            "times faster" if same[name] else "times faster, OTHER IDS",
+            f"times faster{'' if same[name] else ', OTHER IDS'}; {limit.seconds(cell) / middle[name]:.2f} of the limit",
         )
         for name in ours
     ]
@@ -187,13 +241,3 @@ def _first_token(theirs: Any, ours: Mapping[str, Any], prompt: int, quick: bool)
         "",
         "times faster",
     )
-
-
-def _bandwidth() -> float:
-    """Bytes of memory that are read in a second."""
-    many = torch.ones(64 << 20)
-    many.sum()
-    began = time.perf_counter()
-    for _ in range(5):
-        many.sum()
-    return 5 * many.numel() * many.element_size() / (time.perf_counter() - began)

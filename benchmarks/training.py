@@ -35,7 +35,7 @@ __all__ = ["measure"]
 TASK = "video-qa"
 WARM = 2
 """Steps before those that count: memory is laid out, kernels are chosen."""
-OFF = {"dropout": 0.0}
+OFF = {"dropout": 0.0, "attention_dropout": 0.0}
 
 
 def measure(*, quick: bool) -> list[Row]:

@@ -28,6 +28,7 @@ SLOW = (
     "compile",
     "artifact",
     "sharing",
+    "reading",
     "rows",
     "training",
     "language",
