@@ -34,7 +34,11 @@ class Arm:
     parts: Sequence[str]
     """What follows `composer train` in each of its runs."""
     unused: Sequence[str] = ()
-    """First words of the names of weights that no task calls: they are not counted."""
+    """Patterns of names of weights that no task calls: they are not counted."""
+    begin: str = ""
+    """What follows `composer train` in a run before them, with whose weights each of them begins."""
+    begin_options: str = ""
+    """What tells its parts what of them starts fresh all the same."""
 
 
 @dataclass(frozen=True)
@@ -50,6 +54,8 @@ class Family:
     """Title of a column → task and score in the record of a run."""
     arms: Sequence[Arm]
     seeds: Sequence[int] = field(default=(0, 1, 2))
+    sizes: bool = True
+    """Whether the page tells how many parameters each has: where they differ."""
 
 
 EXPERIMENTS: Sequence[Experiment] = (
@@ -111,6 +117,16 @@ EXPERIMENTS: Sequence[Experiment] = (
     ),
 )
 
+OBJECTIVES = {
+    "masked-text": "hidden words of the caption alone",
+    "masked-caption": "hidden words beside the picture",
+    "contrast": "contrast",
+    "match": "matching",
+    "prefix": "going on with a prefix",
+}
+"""Tasks of pretrain.yaml, and what the page calls them."""
+PRETRAINED = "--recipe training/pretrain.yaml"
+AFTER = ("pretrain.yaml:answer", "pretrain.yaml:caption")
 FAMILIES: Sequence[Family] = (
     Family(
         "sharing",
@@ -119,18 +135,48 @@ FAMILIES: Sequence[Family] = (
         "of their own keep them from disturbing each other. Here that is tried with 500 pictures of easy-VQA, their "
         "questions and their captions, by documents that differ in what is shared. Every run makes the same steps on "
         "each task, four times through the data: too few to learn all of it, so that the scores say how fast each way "
-        "learns. `small-single.yaml` sends patches and words through one stack. The learning rate is 1e-3 for all; "
+        "learns. `small-apart.yaml` has universal layers for patches and others for words; `small-single.yaml` sends "
+        "patches and words through one stack. The learning rate is 1e-3 for all; "
         "with 3e-4 or 3e-3 (`--learning-rate`, seed 0) the shared layers are ahead of the single stack as well.",
         "--recipe training/small.yaml",
         {"questions right": ("answer", "right"), "captions right": ("caption", "right")},
         (
             Arm("both tasks, shared universal layers", ("small.yaml",)),
-            Arm("both tasks, one single stack", ("small-single.yaml",), ("cross_attention", "latents")),
+            Arm(
+                "both tasks, universal layers of their own",
+                ("small-apart.yaml",),
+                ("universal_text.*.cross_attention*", "universal_text.latents"),
+            ),
+            Arm("both tasks, one single stack", ("small-single.yaml",), ("*.cross_attention*", "*.latents")),
             Arm("a model for each task, each as large", ("small.yaml:answer", "small.yaml:caption")),
             Arm(
                 "a model for each task, as large together",
                 ("small.yaml:answer --set hidden=48", "small.yaml:caption --set hidden=48"),
             ),
         ),
+    ),
+    Family(
+        "objectives",
+        "What each objective of pretraining brings",
+        "The 3,225 pictures of easy-VQA that have a caption (`a blue circle`), twice, with a step of every objective "
+        "for each batch; then 100 pictures with their questions, or with their captions, four times. One objective is "
+        "left out at a time, and the others make the same steps as before. A decoder that no objective reached "
+        "starts fresh.",
+        "--recipe training/after.yaml",
+        {"questions right": ("answer", "right"), "captions right": ("caption", "right")},
+        (
+            Arm("all five objectives", AFTER, begin=f"pretrain.yaml:{' '.join(OBJECTIVES)} {PRETRAINED}"),
+            *(
+                Arm(
+                    f"without {what}",
+                    AFTER,
+                    begin=f"pretrain.yaml:{' '.join(each for each in OBJECTIVES if each != name)} {PRETRAINED}",
+                    begin_options="--init decoder" if name == "prefix" else "",
+                )
+                for name, what in OBJECTIVES.items()
+            ),
+            Arm("no pretraining", AFTER),
+        ),
+        sizes=False,
     ),
 )

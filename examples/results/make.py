@@ -12,6 +12,7 @@ import re
 import shlex
 import statistics
 from collections.abc import Iterable, Mapping, Sequence
+from fnmatch import fnmatch
 from math import prod
 from pathlib import Path
 from typing import Any
@@ -76,17 +77,28 @@ def run_arm(
     parameters it has and the processor time of training.
     """
     scores, parameters, seconds = dict[str, float](), 0, 0.0
+    begun = ""
+    if arm.begin:
+        before = _trained(folder / family.name, arm.begin, seed, more)
+        seconds += _read(before.with_suffix(".json"))["seconds"]["cpu"]
+        begun = f"--weights {shlex.quote(str(before))} {arm.begin_options}"
     for part in arm.parts:
-        out = folder / f"{family.name}-{re.sub('[^a-z0-9]+', '-', part)}-{seed}"
-        follow(f"composer train {part} {family.options} --seed {seed} --out {shlex.quote(str(out))} {more}")
-        record = _read(out.with_name(f"{out.name}.json"))
+        weights = _trained(
+            folder / family.name, f"{part} {family.options}", seed, f"{begun} {more}", arm.begin
+        )
+        record = _read(weights.with_suffix(".json"))
         found = record["scores"]["test"]
         scores |= {t: found[task][name] for t, (task, name) in family.scores.items() if task in found}
-        parameters += _used(
-            out.with_name(f"{out.name}.safetensors"), record["parameters"]["total"], arm.unused
-        )
+        parameters += _used(weights, record["parameters"]["total"], arm.unused)
         seconds += record["seconds"]["cpu"]
     return {"seed": seed, "scores": scores, "parameters": parameters, "cpu": round(seconds, 1)}
+
+
+def _trained(folder: Path, part: str, seed: int, more: str, begin: str = "") -> Path:
+    """Train a part after what it `begin`s with; returns its weights."""
+    out = folder / f"{re.sub('[^a-z0-9]+', '-', f'{begin} {part}'.strip())}-{seed}.safetensors"
+    follow(f"composer train {part} --seed {seed} --out {shlex.quote(str(out.with_suffix('')))} {more}")
+    return out
 
 
 def _used(weights: Path, all_of_them: int, unused: Sequence[str]) -> int:
@@ -94,8 +106,9 @@ def _used(weights: Path, all_of_them: int, unused: Sequence[str]) -> int:
     from safetensors import safe_open
 
     with safe_open(weights, "np") as opened:
-        idle = [opened.get_slice(name) for name in opened.keys() if any(each in name for each in unused)]  # noqa: SIM118
-        return all_of_them - sum(prod(each.get_shape()) for each in idle)
+        names = [name for name in opened.keys() if any(fnmatch(name, each) for each in unused)]  # noqa: SIM118
+        idle = [opened.get_slice(name).get_shape() for name in names]
+        return all_of_them - sum(map(prod, idle))
 
 
 def page(found: Mapping[str, dict[str, Any]]) -> str:
@@ -146,20 +159,34 @@ def _family(family: Family, it: Mapping[str, Sequence[Mapping[str, Any]]]) -> li
             shown.append(
                 f"{statistics.mean(values):.3f} ± {spread:.3f} ({min(values):.3f} to {max(values):.3f})"
             )
-        rows.append(
-            [arm.label, f"{runs[0]['parameters']:,}", *shown, _minutes(sum(run["cpu"] for run in runs))]
-        )
-    commands = [
-        f"composer train {part} {family.options} --seed SEED" for arm in family.arms for part in arm.parts
-    ]
+        sizes = [f"{runs[0]['parameters']:,}"] if family.sizes else []
+        rows.append([arm.label, *sizes, *shown, _minutes(sum(run["cpu"] for run in runs))])
     return [
         f"## {family.title}\n",
         f"{family.text}\n",
-        "```sh\n" + "\n".join(commands) + "\n```\n",
+        "```sh\n" + "\n".join(_commands(family)) + "\n```\n",
         f"Mean and deviation over seeds {', '.join(map(str, family.seeds))}; in brackets the least, the most.\n",
-        *_table(["", "parameters that are used", *family.scores, "processor time, all seeds"], rows),
+        *_table(
+            [
+                "",
+                *(["parameters that are used"] if family.sizes else []),
+                *family.scores,
+                "processor time, all seeds",
+            ],
+            rows,
+        ),
         "",
     ]
+
+
+def _commands(family: Family) -> list[str]:
+    """One for each run of a seed, without those that are alike."""
+    found = []
+    for arm in family.arms:
+        found += [f"composer train {arm.begin} --seed SEED --out BEGUN"] if arm.begin else []
+        begun = f" --weights BEGUN.safetensors {arm.begin_options}".rstrip() if arm.begin else ""
+        found += [f"composer train {part} {family.options} --seed SEED{begun}" for part in arm.parts]
+    return [*dict.fromkeys(found)]
 
 
 def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:

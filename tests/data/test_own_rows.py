@@ -69,7 +69,9 @@ def test_rows_with_one_content_stay_together(folder: Path) -> None:
     write("a.jsonl", [row for row in rows(100) for _ in range(3)])
     own = read({"files": "a.jsonl", "validation_share": 0.3})
     assert not set(points(own, "train")) & set(points(own, "validation"))
-    write("a.jsonl", [{**row, "id": n} for n, row in enumerate([*rows(100), *rows(100)])])  # alike but for their names
+    write(
+        "a.jsonl", [{**row, "id": n} for n, row in enumerate([*rows(100), *rows(100)])]
+    )  # alike but for their names
     own = read({"files": {"train": "a.jsonl"}, "validation_share": 0.3})
     assert sum(len(own.samples(split)) for split in own.splits) == 200
     assert not set(points(own, "train")) & set(points(own, "validation"))

@@ -8,6 +8,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import pytest
+
 import composer
 
 FOLDER = Path(__file__).parents[2] / "examples" / "results"
@@ -35,8 +37,9 @@ def test_every_experiment_is_above_its_baselines(make: ModuleType) -> None:
         assert {*it["scores"]} >= {metric, *more}
 
 
-def test_the_page_tells_a_family_when_every_arm_has_every_seed(make: ModuleType) -> None:
-    (family,) = make.FAMILIES
+@pytest.mark.parametrize("name", ["sharing", "objectives"])
+def test_the_page_tells_a_family_when_every_arm_has_every_seed(name: str, make: ModuleType) -> None:
+    (family,) = (each for each in make.FAMILIES if each.name == name)
     run = {"scores": dict.fromkeys(family.scores, 0.5), "parameters": 1000, "cpu": 30.0}
     other = {**run, "scores": dict.fromkeys(family.scores, 0.75)}
     kept = {arm.label: [{**run, "seed": 0}, {**other, "seed": 1}, {**run, "seed": 2}] for arm in family.arms}
@@ -48,7 +51,11 @@ def test_the_page_tells_a_family_when_every_arm_has_every_seed(make: ModuleType)
 def test_the_documents_have_no_problem(make: ModuleType) -> None:
     commands = [each.train for each in make.EXPERIMENTS]
     commands += [
-        f"composer train {part}" for each in make.FAMILIES for arm in each.arms for part in arm.parts
+        f"composer train {part}"
+        for each in make.FAMILIES
+        for arm in each.arms
+        for part in (*arm.parts, arm.begin)
+        if part
     ]
     for document in {shlex.split(command)[2].partition(":")[0] for command in commands}:
         problems = composer.check(FOLDER / document).problems
