@@ -94,12 +94,13 @@ def replace_text(path: Path, old: str, new: str) -> None:
     replace_file(path, lambda file: file.write(changed))
 
 
-def sha256_of(path: Path) -> str:
-    """The digest of a file, read in pieces."""
+def sha256_of(path: Path, told: Callable[[int], object] = lambda size: None) -> str:
+    """The digest of a file, read in pieces; `told` hears of the size of each."""
     digest = hashlib.sha256()
     with path.open("rb") as file:
         while piece := file.read(1 << 20):
             digest.update(piece)
+            told(len(piece))
     return digest.hexdigest()
 
 

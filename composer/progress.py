@@ -28,13 +28,19 @@ class Progress:
         """None where there is no terminal, and before the work begins."""
         self._told = clock()
 
-    def begin(self, unit: str, total: int | None, done: int) -> None:
-        """Show a bar where that can be."""
+    def begin(self, unit: str, total: int | None, done: int, *, scaled: bool = False) -> None:
+        """Show a bar where that can be; `scaled` counts in thousands, millions and so on."""
         if self.stream.isatty():
             from tqdm import tqdm
 
             self.bar = tqdm(
-                total=total, initial=done, file=self.stream, unit=unit, leave=False, dynamic_ncols=True
+                total=total,
+                initial=done,
+                file=self.stream,
+                unit=unit,
+                unit_scale=scaled,
+                leave=False,
+                dynamic_ncols=True,
             )
 
     def is_due(self) -> bool:

@@ -2,6 +2,7 @@
 
 composer suggest --from video,text --to text
 composer suggest --from image,text --to scores --using mplug2 --pick 2 --out retrieval.yaml
+composer suggest --from image,text --to text --objective --out trainable.yaml
 """
 
 from __future__ import annotations
@@ -50,6 +51,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="by their modules alone: no parameters are counted, without torch",
     )
     parser.add_argument(
+        "--objective",
+        action="store_true",
+        help="only what can be trained: every document with an `objective`, and an `evaluation` where its kind has one",
+    )
+    parser.add_argument(
         "--pick", metavar="K", type=positive, help="print the K-th as a document (with --out: write it)"
     )
     parser.add_argument(
@@ -70,7 +76,12 @@ def run(args: argparse.Namespace) -> int:
         refuse_existing(args.out)
     pick = args.pick or 1
     found = propose(
-        args.given, args.wanted, using=args.using, most=max(args.most, pick), counted=not args.quick
+        args.given,
+        args.wanted,
+        using=args.using,
+        most=max(args.most, pick),
+        counted=not args.quick,
+        objectives=args.objective,
     )
     if args.cost:
         found = found.by_parameters()

@@ -87,6 +87,12 @@ class Build:
             raise Failure(f"{self.entry.builder} gives {type(module).__name__}, not a torch module")
         return module.eval()
 
+    def holding(self, module: nn.Module) -> Build:
+        """The same with another module."""
+        other = Build(self.entry, self.config)
+        other.__dict__["module"] = module  # where the cached property keeps it
+        return other
+
     def __str__(self) -> str:
         values = self.config.model_dump(exclude_unset=True).items()
         given = ", ".join(f"{name}={_short(value)}" for name, value in values)

@@ -19,15 +19,15 @@ from composer.conformance.sample_inputs import as_record, fields_of, make_inputs
 from composer.conformance.symbol_sizes import bindings
 from composer.types import Kind, Port
 
-__all__ = ["check_export", "export_inputs", "hold_statement", "run_exported"]
+__all__ = ["check_export", "check_exported", "export_inputs", "hold_statement", "run_exported"]
 
 
 class _Method(nn.Module):
     """One method of a module as the forward of another."""
 
-    def __init__(self, *, case: MethodCase) -> None:
+    def __init__(self, *, case: MethodCase, module: nn.Module) -> None:
         super().__init__()
-        self.module = case.build.module
+        self.module = module
         self._function = case.function(self.module)
 
     def forward(self, inputs: dict[str, Any]) -> Any:
@@ -39,7 +39,7 @@ def check_export(case: MethodCase) -> str:
     for name, port in case.signature.outputs.items():
         if any(field.dtype == "object" for field in case.kinds[port.type.kind].fields.values()):
             raise Skip(f"{name} is {port.type}, which stays on the host: no program holds the method")
-    return hold_statement(case.method.not_exportable, partial(_export, case))
+    return hold_statement(case.method.not_exportable, partial(check_exported, case, case.build.module))
 
 
 def hold_statement(reason: str, export: Callable[[], None]) -> str:
@@ -55,18 +55,18 @@ def hold_statement(reason: str, export: Callable[[], None]) -> str:
     return ""
 
 
-def _export(case: MethodCase) -> None:
-    """Export at one binding, run at two others, and compare with the module itself."""
+def check_exported(case: MethodCase, module: nn.Module) -> None:
+    """Export the method of a module at one binding, run it at two others, and compare with the module itself."""
     first, *others = (
         (sizes, make_inputs(case.signature, case.kinds, sizes, partition=case.partition))
         for sizes in bindings(case.signature, case.partition, 3)
     )
-    exported = export_inputs(_Method(case=case), first[1], case)
+    exported = export_inputs(_Method(case=case, module=module), first[1], case)
     for sizes, inputs in others:
         found_outputs = case.by_port(run_exported(exported, inputs, sizes))
         one, other = (
             tensors_of(values, case.signature.outputs, case.kinds)
-            for values in (found_outputs, case.run(inputs))
+            for values in (found_outputs, case.run(inputs, module))
         )
         found = difference(one, other)
         if found:

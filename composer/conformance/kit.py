@@ -20,6 +20,7 @@ from composer.conformance.generation_checks import (
     generation_case,
 )
 from composer.conformance.layouts import check_parameters, check_rules, check_transforms
+from composer.conformance.low_rank_promise import adaptable, check_adapted_generation, check_adapters
 from composer.conformance.metrics import check_metric
 from composer.conformance.modalities import check_processor
 from composer.conformance.padding import check_padding
@@ -277,6 +278,8 @@ def _generation(case: MethodCase) -> Iterator[Result]:
     yield steps
     if steps.outcome == "pass":
         yield _result(str(case), "export", partial(check_generation_export, case))
+        if adaptable(case.build.module):
+            yield _result(str(case), "adapters", partial(check_adapted_generation, case))
 
 
 def _method(case: MethodCase) -> Iterator[Result]:
@@ -292,8 +295,13 @@ def _method(case: MethodCase) -> Iterator[Result]:
         # What would follow from a method that cannot be called as declared says nothing new.
         yield from (Result(subject, name, "skip", "the signature was not proven") for name, _ in PROMISES)
         return
+    exports = False
     for name, check in PROMISES:
-        yield _result(subject, name, partial(check, case))
+        result = _result(subject, name, partial(check, case))
+        exports = name == "export" and result.outcome == "pass" and not case.method.not_exportable
+        yield result
+    if adaptable(case.build.module):
+        yield _result(subject, "adapters", partial(check_adapters, case, exports=exports))
 
 
 def _result(subject: str, name: str, check: Callable[[], str]) -> Result:

@@ -23,7 +23,8 @@ from composer.plugin.answers import as_instance, as_ports
 from composer.plugin.asking import ask, import_object
 from composer.plugin.contracts import Processor, Tokenizer
 from composer.plugin.declarations import Config, Modality
-from composer.plugin.implementations import as_processor, tokenizer_of
+from composer.plugin.implementations import tokenizer_of
+from composer.plugin.made_processors import as_processor
 from composer.problems import InputError
 from composer.types import Kind, PortType, Signature
 

@@ -1,35 +1,16 @@
-"""Processors of modalities, each made once for all tasks of a model: a vocabulary or a table is in memory once."""
+"""What processors of modalities make of raw values, held to the ports that they promise."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from composer.plugin import Config, Modality, Processor
+from composer.plugin import Modality, Processor
 from composer.plugin.answers import as_map
-from composer.plugin.asking import ask, import_object
-from composer.plugin.implementations import as_processor
+from composer.plugin.asking import ask
+from composer.plugin.made_processors import Processors
 
 __all__ = ["Processors", "encoded"]
-
-
-class Processors:
-    """Makes processors on demand; inputs with the same modality and config get the same one.
-
-    A processor is a function of its config, so that sharing it shares no state.
-    """
-
-    def __init__(self) -> None:
-        self._made: dict[tuple[str, str], Processor] = {}
-
-    def of(self, modality: Modality, config: Config) -> Processor:
-        """The processor of a modality with a config; raises PluginError where it cannot be made."""
-        key = (modality.id, ask(config.model_dump_json, what=f"the config of {modality.title}"))
-        if key not in self._made:
-            what = f"the processor of {modality.title}"
-            builder = import_object(modality.processor, what)
-            self._made[key] = ask(builder, config, what=what, accept=as_processor)
-        return self._made[key]
 
 
 def encoded(

@@ -1,4 +1,7 @@
-"""Words that a document writes and a tokenizer cannot: told before any weight is read, each at its place."""
+"""Words that a document writes and a tokenizer cannot, and searches that cannot hold: told before any weight is read.
+
+The checker tells what shows without torch; here the searches are made, and the processors that need it.
+"""
 
 from __future__ import annotations
 
@@ -6,61 +9,61 @@ from collections.abc import Iterable, Iterator
 
 from composer.execution.generation import tokenizer_for
 from composer.execution.processors import Processors
-from composer.graph import Checked, CheckedNode
+from composer.graph import Checked, CheckedNode, Read
+from composer.graph.search_rules import spelling_faults
 from composer.plan import Plan
-from composer.plugin import TextRules, Tokenizer, Vocabulary
+from composer.plugin import Config, Modality, Tokenizer, Vocabulary
 from composer.plugin.answers import as_vocabulary
 from composer.plugin.asking import ask
 from composer.plugin.implementations import bind_search, framing_of
+from composer.plugin.written_words import texts_of
 from composer.problems import DocumentError, InputError, Problem, YamlPath
 
 __all__ = ["hold_words"]
 
-Written = tuple[str, tuple[int, ...], str]
-"""An option, where in its list a text stands, and the text."""
-
 
 def hold_words(report: Checked, plans: Iterable[Plan]) -> None:
-    """Raise DocumentError for texts of searches (answers, forbidden, first and last words) that a decoder cannot write
-    or that cannot hold together, and for templates that a tokenizer cannot read.
+    """Raise DocumentError for texts of searches (answers, forbidden, first and last words, stop strings) that a decoder
+    cannot write or that cannot hold together, and for templates that a tokenizer cannot read.
     """
     made = Processors()
     problems: list[Problem] = []
     for plan in plans:
         for step in plan.steps:
+            callee = step.node.callee
             if step.node.generates:
                 problems += _in_search(report, step.node, made)
+            elif isinstance(callee, Read):
+                config = step.node.module.config
+                problems += _in_template(report, callee.modality, config, step.node.path, made)
         for item in plan.inputs.values():
-            if item.modality.reads is not None:
-                try:
-                    made.of(item.modality, item.config)
-                except InputError as error:
-                    where = (*item.path, "with", "template")
-                    told = f"input `{item.name}` cannot be read: {error}"
-                    helps = ("write other words, or name the tokenizer that has them",)
-                    problems.append(_problem(report, "C206", told, (where, item.path), helps))
+            problems += _in_template(report, item.modality, item.config, item.path, made)
     if problems:
         raise DocumentError(dict.fromkeys(problems), report.sources)
 
 
+def _in_template(
+    report: Checked, modality: Modality, config: Config, path: YamlPath, made: Processors
+) -> Iterator[Problem]:
+    """What a modality that reads texts refuses when its processor is made."""
+    if not modality.reads:
+        return
+    try:
+        made.of(modality, config)
+    except InputError as error:
+        told = f"`{path[-1]}` cannot be read: {error}"
+        helps = ("write other words, or name the tokenizer that has them",)
+        yield _problem(report, "C206", told, ((*path, "with", "template"), path), helps)
+
+
 def _in_search(report: Checked, node: CheckedNode, made: Processors) -> Iterator[Problem]:
-    decoding = node.decoding
-    written = list(_texts(decoding.search.config, spells=decoding.search.policy.spells))
-    if not written:
+    search = node.decoding.search
+    if not any(texts_of(search.config, spells=search.policy.spells)):
         return
     what = f"`vocabulary` of {node.module.type.title}"
-    vocabulary = ask(decoding.generation.vocabulary, node.module.config, what=what, accept=as_vocabulary)
+    vocabulary = ask(node.decoding.generation.vocabulary, node.module.config, what=what, accept=as_vocabulary)
     tokenizer = tokenizer_for(report.registry, vocabulary, made)
-    told: list[Problem] = []
-    for option, index, text in written:
-        fault = _fault(tokenizer, text)
-        if fault:
-            here = (*node.path, "with", "search", "with", option)
-            places = ((*here, *index), here, (*node.path, "with", "search"), node.path)
-            what = f"`{option}` of {decoding.search.policy.id} cannot be written by `{node.module.name}`: {fault}"
-            names = ", ".join(str(value) for value in vocabulary.config.values())
-            helps = (f"write words that its tokenizer ({names}) has, or leave this one out",)
-            told.append(_problem(report, "C280", what, places, helps))
+    told = list(spelling_faults(report.document.tree, node.path, search, node.module.name, tokenizer))
     yield from told or _together(report, node, vocabulary, tokenizer)
 
 
@@ -82,30 +85,6 @@ def _together(
     except InputError as error:
         places = ((*node.path, "with", "search", "with"), (*node.path, "with", "search"), node.path)
         yield _problem(report, "C280", f"the search of `{node.name}` cannot hold: {error}", places, ())
-
-
-def _texts(config: object, *, spells: bool) -> Iterator[Written]:
-    """The texts of a search that its decoder is to write: those of rules, and all of a policy that spells."""
-    names = ["forbidden", "first", "last"] if isinstance(config, TextRules) else []
-    if spells:
-        names += [name for name in getattr(type(config), "model_fields", {}) if name not in {*names, "stop"}]
-    for name in names:
-        value = getattr(config, name)
-        parts = value if isinstance(value, (list, tuple)) else [value]
-        for index, part in enumerate(parts):
-            if isinstance(part, str):
-                yield name, (index,) if parts is value else (), part
-
-
-def _fault(tokenizer: Tokenizer, text: str) -> str:
-    spell = getattr(tokenizer, "spell", None)
-    if not callable(spell):
-        return ""  # told where the search is made
-    try:
-        spell(text)
-    except InputError as error:
-        return str(error)
-    return ""
 
 
 def _problem(

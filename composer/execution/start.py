@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from composer.execution.averages import averages_of
+from composer.execution.program import build_module
 from composer.graph import Checked
 from composer.plugin import Layout, Registry
 from composer.plugin.asking import ask
@@ -131,10 +132,16 @@ class Start:
                 changed=changed,
                 fresh=self.fresh,
                 unused=self.choice.unused,
+                draw=self._drawn,
             )
         except WeightsError as error:
             inherited = next((each.chosen for each in self.opened if each.chosen.inherited), None)
             raise (error if inherited is None else self._inherited(error, inherited)) from None
+
+    def _drawn(self, name: str) -> nn.Module:
+        """A declared module with initial weights."""
+        declared = self.report.modules[name]
+        return build_module(declared.type, declared.config)
 
     def _parts(self, opened: Opened, modules: Mapping[str, nn.Module]) -> Iterator[SourcePart]:
         """What fills the modules of a source: its checkpoint, and those below where it holds what was trained alone."""

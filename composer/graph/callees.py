@@ -14,7 +14,7 @@ from composer.graph.searches import SearchReader
 from composer.graph.vocabularies import Vocabularies
 from composer.language import InputShape, ModuleShape, NodeShape, Resolved
 from composer.plugin import Config, Generation, Modality, NoConfig, Registry, Vocabulary
-from composer.plugin.answers import as_signature, as_vocabularies, as_vocabulary
+from composer.plugin.answers import as_names, as_signature, as_vocabularies, as_vocabulary
 from composer.plugin.asking import PluginError, ask
 from composer.plugin.registry import Entry, Section
 from composer.problems import ComposerError, Findings, Problem, YamlPath
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from composer.graph.entries import EntryFinder
     from composer.graph.module_weights import ModuleWeights
     from composer.graph.pieces import Pieces
+    from composer.graph.tokenizers_at_hand import WrittenWords
 
 __all__ = ["Callees"]
 
@@ -193,7 +194,13 @@ class Callees:
                 return None
         if given is None:
             return None
-        return self.reader.read(modality.config, given, path, f"modality {modality.id}", modality.title)
+        config = self.reader.read(modality.config, given, path, f"modality {modality.id}", modality.title)
+        if config is not None and modality.words is not None:
+            what = f"`words` of {modality.title}"
+            fields = self.asked(modality.words, (config,), path, what, as_names)
+            if fields:
+                self.words.hold(modality, config, path, fields)
+        return config
 
     def find(self, section: Section[E], key: str, path: YamlPath, code: str, what: str) -> E | None:
         """A registry entry by id, or None after reporting C201/C205, C301 or C302."""
@@ -210,6 +217,13 @@ class Callees:
         from composer.graph.entries import EntryFinder
 
         return EntryFinder(self.registry, self.document.tree, self.findings)
+
+    @cached_property
+    def words(self) -> WrittenWords:
+        """What holds words of the document against tokenizers."""
+        from composer.graph.tokenizers_at_hand import WrittenWords
+
+        return WrittenWords(self.document.tree, self.findings)
 
     @cached_property
     def _weights(self) -> ModuleWeights:
@@ -310,7 +324,7 @@ class Callees:
         signature = self._signature(generation.signature, given, where, what, title, module.path)
         if signature is None or not self._has_prompt(generation, module, signature, where):
             return None
-        self._searches.hold_rules(search, options, module, path, self._texts[module.name][0])
+        self._searches.hold_rules(search, options, module, path, self._texts[module.name])
         whole = self._searches.with_ports(signature, search, where)
         return None if whole is None else Generate(module, "generate", options, whole, search)
 

@@ -1,15 +1,44 @@
-"""Rules of a search that cannot hold, as far as that is known without a tokenizer. Imported where there are some."""
+"""Texts and rules of a search that cannot hold, as far as is known without torch. Imported where there are some."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+from composer.graph.checked import CheckedSearch
 from composer.language import Tree
-from composer.plugin import GenerateOptions, TextRules, Vocabulary
-from composer.problems import Problem, YamlPath
+from composer.plugin import GenerateOptions, TextRules, Tokenizer, Vocabulary
+from composer.plugin.written_words import RULES, WrittenText, holds_run, texts_of, unwritable
+from composer.problems import InputError, Problem, YamlPath
 
-__all__ = ["SearchRuleFaults"]
+__all__ = ["SearchRuleFaults", "spelling_faults"]
+
+
+def spelling_faults(
+    tree: Tree, path: YamlPath, search: CheckedSearch, module: str, tokenizer: Tokenizer
+) -> Iterator[Problem]:
+    """C281 for every text of a search that the tokenizer of a decoder cannot write; `path` is that of the node."""
+    for written in texts_of(search.config, spells=search.policy.spells):
+        fault = unwritable(tokenizer, written)
+        if fault:
+            yield _unwritable(tree, path, search.policy.id, module, written, fault)
+
+
+def _unwritable(
+    tree: Tree, path: YamlPath, policy: str, module: str, written: WrittenText, fault: str
+) -> Problem:
+    option, index, _ = written
+    message = f"`{option}` of {policy} cannot be written by `{module}`: {fault}"
+    helps = ("write it with words that its tokenizer has, or leave it out",)
+    place = tree.place(_where(tree, path, option, index))
+    return Problem("C281", "error", message, place, helps=helps)
+
+
+def _where(tree: Tree, path: YamlPath, option: str, index: YamlPath = ()) -> YamlPath:
+    """The first of these places that is written: a part of an option, the option, the search, the node."""
+    here = (*path, "with", "search", "with", option)
+    places: Iterable[YamlPath] = ((*here, *index), here, (*path, "with", "search"), path)
+    return next(place for place in places if tree.node(place) is not None)
 
 
 @dataclass(frozen=True)
@@ -24,39 +53,53 @@ class SearchRuleFaults:
     vocabulary: Vocabulary
     size: int | None
     """How many ids the decoder writes."""
+    tokenizer: Tokenizer | None = None
+    """Of the decoder, where it is at hand: texts are then held as the ids that they are written with."""
 
     def found(self, rules: TextRules, options: GenerateOptions) -> Iterator[Problem]:
         """C280 for each of them."""
         yield from self._ids(rules)
-        first = rules.first if isinstance(rules.first, list) else []
+        first, last = self._tokens(rules.first), self._tokens(rules.last)
         if len(first) > options.max_tokens:
             fault = f"`first` has {len(first)} tokens, and no text has more than {options.max_tokens}"
             yield self._problem("first", fault, f"write `max_tokens: {len(first)}`, or fewer tokens")
-        last = rules.last if isinstance(rules.last, list) else [rules.last]
         ends = {self.vocabulary.end, *self.vocabulary.stop} & set(last)
         if ends and options.min_tokens >= options.max_tokens:
             fault = f"`last` ends a text of {options.max_tokens - 1} tokens, and `min_tokens` is {options.min_tokens}"
             yield self._problem("last", fault, f"write `min_tokens: {options.max_tokens - 1}`")
+        runs = [self._tokens(each) for each in rules.forbidden]
+        for option, ids in (("first", first), ("last", last)):
+            if any(run and holds_run(ids, run) for run in runs):
+                run = next(run for run in runs if run and holds_run(ids, run))
+                fault = f"it holds the tokens {run}, which are among `forbidden`"
+                yield self._problem(option, fault, "take them out of one of the two")
+
+    def _tokens(self, words: object) -> list[int]:
+        """The ids of what a rule names; none where that is not known."""
+        if isinstance(words, str):
+            try:
+                return list(self.tokenizer.spell(words)) if self.tokenizer is not None else []  # type: ignore[attr-defined]
+            except (InputError, AttributeError):
+                return []
+        return words if isinstance(words, list) else [] if words is None else [words]  # type: ignore[list-item]
 
     def _ids(self, rules: TextRules) -> Iterator[Problem]:
         if self.size is None:
             return
-        for option in ("forbidden", "first", "last"):
+        for option in RULES:
             value = getattr(rules, option)
             parts = value if option == "forbidden" else [] if value is None else [value]
             for number, words in enumerate(parts):
                 ids = words if isinstance(words, list) else [words]
                 unknown = [id for id in ids if isinstance(id, int) and id >= self.size]
                 if unknown:
-                    at = (option, number) if option == "forbidden" else (option,)
+                    at: YamlPath = (number,) if option == "forbidden" else ()
                     fault = f"{unknown[0]} is no token of `{self.module}`, which writes ids from 0 to {self.size - 1}"
                     yield self._problem(
                         option, fault, "write an id of its vocabulary, or the text itself", at
                     )
 
-    def _problem(self, option: str, fault: str, cure: str, at: YamlPath = ()) -> Problem:
-        here = (*self.path, "with", "search", "with")
-        places = ((*here, *(at or (option,))), (*here, option), (*self.path, "with", "search"), self.path)
-        where = next(place for place in places if self.tree.node(place) is not None)
+    def _problem(self, option: str, fault: str, cure: str, index: YamlPath = ()) -> Problem:
         message = f"`{option}` of {self.policy} cannot hold: {fault}"
-        return Problem("C280", "error", message, self.tree.place(where), helps=(cure,))
+        place = self.tree.place(_where(self.tree, self.path, option, index))
+        return Problem("C280", "error", message, place, helps=(cure,))

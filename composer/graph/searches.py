@@ -10,7 +10,7 @@ from composer.graph.checked import CheckedModule, CheckedSearch
 from composer.graph.configs import ConfigReader
 from composer.graph.plugin_faults import report_fault
 from composer.language import NodeShape
-from composer.plugin import GenerateOptions, Registry, SearchPolicy, TextRules, Vocabulary
+from composer.plugin import Config, GenerateOptions, Modality, Registry, SearchPolicy, TextRules, Vocabulary
 from composer.plugin.answers import as_beams, as_flag, as_output_ports
 from composer.plugin.asking import PluginError
 from composer.problems import Findings, Problem, YamlPath
@@ -73,19 +73,30 @@ class SearchReader:
         options: GenerateOptions,
         module: CheckedModule,
         path: YamlPath,
-        vocabulary: Vocabulary,
+        writes: tuple[Vocabulary, Modality, Config],
     ) -> None:
-        """Report C280 for rules of texts that cannot hold."""
+        """Report C280 for rules of texts that cannot hold, and C281 for texts that the tokenizer cannot write."""
         rules = search.config
-        if not isinstance(rules, TextRules) or not (rules.forbidden or rules.first or rules.last):
+        is_ruled = isinstance(rules, TextRules) and (
+            rules.forbidden or rules.first or rules.last or rules.stop
+        )
+        if not is_ruled and not search.policy.spells:
             return
-        from composer.graph.search_rules import SearchRuleFaults
+        from composer.graph.search_rules import SearchRuleFaults, spelling_faults
+        from composer.plugin.written_words import texts_of
 
-        written = self.callees.vocabularies.written.get(module.name)
-        size = vocabulary.size if vocabulary.size is not None or written is None else written.ids.size
-        tree = self.callees.document.tree
-        faults = SearchRuleFaults(tree, path, search.policy.id, module.name, vocabulary, size)
-        self.callees.findings.extend(faults.found(rules, options))
+        vocabulary, modality, config = writes
+        tree, findings = self.callees.document.tree, self.callees.findings
+        tokenizer = None
+        if any(texts_of(rules, spells=search.policy.spells)):
+            tokenizer = self.callees.words.tokenizer(modality, config)
+        if tokenizer is not None:
+            findings.extend(spelling_faults(tree, path, search, module.name, tokenizer))
+        if isinstance(rules, TextRules):
+            written = self.callees.vocabularies.written.get(module.name)
+            size = vocabulary.size if vocabulary.size is not None or written is None else written.ids.size
+            about = (tree, path, search.policy.id, module.name, vocabulary, size, tokenizer)
+            findings.extend(SearchRuleFaults(*about).found(rules, options))
 
     def with_ports(self, signature: Signature, search: CheckedSearch, path: YamlPath) -> Signature | None:
         """The signature of a node with the ports of its policy; None after reporting C303. `B` counts its samples."""

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal, Union
 
-from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, Tag
 
 __all__ = [
+    "WHOLE",
     "AdapterShape",
     "CompileShape",
     "DocumentShape",
@@ -27,6 +28,19 @@ __all__ = [
 
 class _Shape(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True, populate_by_name=True, defer_build=True)
+
+
+WHOLE = "$"
+"""The only key of a map that a parameter stands for as a whole, until it is filled in: no option is called so."""
+
+
+def _whole(value: object) -> object:
+    is_parameter = isinstance(value, str) and value[:1] == "$" and value[1:2] not in {"$", ""}
+    return {WHOLE: value} if is_parameter else value
+
+
+With = Annotated[dict[str, Any], BeforeValidator(_whole)]
+"""Options by name, or `$name` for a parameter that is a map of them."""
 
 
 class WeightsShape(_Shape):
@@ -79,7 +93,7 @@ _Extends = Annotated[
 class AdapterShape(_Shape):
     """A low-rank adapter (LoRA) of a module: small weights beside frozen or shared ones, for the nodes that name it."""
 
-    with_: dict[str, Any] = Field(default_factory=dict, alias="with")
+    with_: With = Field(default_factory=dict, alias="with")
     """Its rank, its scale, and the parts of the module that it adapts."""
     summary: str = ""
     """One line for people."""
@@ -92,7 +106,7 @@ class ModuleShape(_Shape):
     """Id of a registered module type. An average has none of its own: it is what the module that it follows is."""
     average_of: str | None = None
     """Another module whose moving average this one is: training moves it a little after that one at every step."""
-    with_: dict[str, Any] = Field(default_factory=dict, alias="with")
+    with_: With = Field(default_factory=dict, alias="with")
     """Config of the module type, or of an average: its momentum."""
     weights: _Weights | None = None
     """Where its weights come from: a file, `package:name/file`, `hub:owner/name@revision`, a map, or `fresh`."""
@@ -118,7 +132,7 @@ class InputShape(_Shape):
 
     modality: str
     """Id of a registered modality."""
-    with_: dict[str, Any] = Field(default_factory=dict, alias="with")
+    with_: With = Field(default_factory=dict, alias="with")
     """Config of the modality."""
     for_: str | None = Field(default=None, alias="for")
     """A declared module: what its type was made for, such as a size or colours, stands where `with` says nothing."""
@@ -149,7 +163,7 @@ class NodeShape(_Shape):
     """With `modality`: a declared module; what its type was made for stands where `with` says nothing."""
     inputs: str | dict[str, str | list[str]] = Field(default_factory=dict)
     """Input port to `node.port` or `input.port`; a bare reference where just one input port must be wired."""
-    with_: dict[str, Any] = Field(default_factory=dict, alias="with")
+    with_: With = Field(default_factory=dict, alias="with")
     """Config of the module type (`uses`) or the modality, options of the method (`call`) or the search (`generate`),
     or parameters of the piece."""
     adapter: str | None = None
@@ -189,7 +203,7 @@ class MetricShape(_Shape):
 
     uses: str
     """Id of a registered metric."""
-    with_: dict[str, Any] = Field(default_factory=dict, alias="with")
+    with_: With = Field(default_factory=dict, alias="with")
     """Config of the metric."""
 
 

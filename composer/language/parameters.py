@@ -6,6 +6,7 @@ from collections.abc import Container, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from composer.language.models import WHOLE
 from composer.language.schema12 import resolve_scalar, scalar_value, shown
 from composer.language.source import Source
 from composer.language.tree import Tree, construct
@@ -25,6 +26,7 @@ __all__ = [
 ]
 
 COMMAND_LINE = "<command line>"
+_WHOLE = {WHOLE}
 
 
 def key_of_parameter(text: str | None, path: YamlPath, places: Container[str]) -> str | None:
@@ -64,10 +66,25 @@ class Parameters:
         if isinstance(value, str):
             return self._filled(value, path, tree, owner) if value.startswith("$") else value
         if isinstance(value, dict):
+            if value.keys() == _WHOLE:
+                return self._whole(value[WHOLE], path, tree, owner)
             return {key: self.fill(item, (*path, key), tree, owner) for key, item in value.items()}
         if isinstance(value, list):
             return [self.fill(item, (*path, index), tree, owner) for index, item in enumerate(value)]
         return value
+
+    def _whole(self, text: str, path: YamlPath, tree: Tree, owner: YamlPath) -> dict[str, object]:
+        """The map of options that a parameter is; C102 for one that is something else."""
+        found = self._filled(text, path, tree, owner)
+        if isinstance(found, dict):
+            return dict(found)
+        if text[1:] in self.values:
+            self.findings.silence(owner)
+            message = f"`with` must be a map, and `{text}` is {type_name(found)}"
+            notes = (Note(self.places[text[1:]], f"{text} is set here"),) if text[1:] in self.places else ()
+            helps = (f"write the option that `{text}` is meant for: `with: {{NAME: {text}}}`",)
+            self.findings.add(Problem("C102", "error", message, tree.place(path), "", notes, helps))
+        return {}
 
     def _filled(self, text: str, path: YamlPath, tree: Tree, owner: YamlPath) -> object:
         if text.startswith("$$"):

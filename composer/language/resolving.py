@@ -132,6 +132,7 @@ def _resolve(
     if settings:
         sources[COMMAND_LINE] = " ".join(f"--set {name}={value}" for name, value in settings.items())
         apply_settings(parameters, settings, sources[COMMAND_LINE])
+        tree.overridden = frozenset(settings)
     _check_names(shape, tree, findings)
     if any(problem.code == "C003" for problem in findings):
         _drop_doubled(shape, chain, findings)

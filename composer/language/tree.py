@@ -30,6 +30,8 @@ class Tree:
         self._children: dict[int, dict[object, tuple[ScalarNode, Node]]] = {}
         self._graft: tuple[YamlPath, Node | None, Tree] | None = None
         """What stands at a path in place of what the root has there, and its key."""
+        self.overridden: frozenset[str] = frozenset()
+        """Parameters of the document whose values are given elsewhere: what stands here of them is not what holds."""
 
     def find(self, path: YamlPath) -> tuple[Node | None, Node | None, bool]:
         """Key node, value node and whether the whole path exists; otherwise those of the nearest ancestor."""
@@ -39,7 +41,9 @@ class Tree:
             return beside if node is tree.root else inner, node, is_there
         key: Node | None = None
         node = self.root
-        for step in path:
+        for index, step in enumerate(path):
+            if isinstance(node, ScalarNode) and path[index - 1 : index] == ("with",):
+                node = self._map_behind(node, path)
             if isinstance(node, MappingNode):
                 found = self._index(node).get(step)
                 if found is None:
@@ -88,6 +92,7 @@ class Tree:
         other = Tree(self.root)
         other._children = self._children
         other._graft = path, self.find(path)[0], Tree(value)
+        other.overridden = self.overridden
         return other
 
     def inherited_like(self, path: YamlPath) -> str | None:
@@ -99,6 +104,16 @@ class Tree:
             k.value for k, _ in around.value if k.start_mark.name != own.file and isinstance(k, ScalarNode)
         ]
         return nearest(str(path[-1]), others)
+
+    def _map_behind(self, node: ScalarNode, path: YamlPath) -> Node:
+        """The map that `with: $name` stands for, where that is written in the document; otherwise the scalar."""
+        name = node.value[1:] if node.value[:1] == "$" else ""
+        own = [("pieces", path[1], "parameters", name)] if path[0] == "pieces" else []
+        for place in (*own, *([] if name in self.overridden else [("parameters", name)])):
+            _, found, is_there = self.find(place)
+            if is_there and isinstance(found, MappingNode):
+                return found
+        return node
 
     def _index(self, node: MappingNode) -> dict[object, tuple[ScalarNode, Node]]:
         index = self._children.get(id(node))

@@ -19,6 +19,7 @@ __all__ = [
     "as_instance",
     "as_made_for",
     "as_map",
+    "as_names",
     "as_output_ports",
     "as_ports",
     "as_ranges",
@@ -93,6 +94,13 @@ def as_map(answer: object) -> Mapping[Any, Any]:
     if not isinstance(answer, Mapping):
         raise TypeError("a map by name is expected")
     return answer
+
+
+def as_names(answer: object) -> tuple[str, ...]:
+    """Names, perhaps none, such as those of fields of a config."""
+    if not isinstance(answer, (tuple, list)) or not all(isinstance(name, str) for name in answer):
+        raise TypeError("a tuple of names is expected")
+    return tuple(answer)
 
 
 def as_vocabulary(answer: object) -> Vocabulary:

@@ -45,7 +45,6 @@ __all__ = [
     "as_dataset",
     "as_decoder",
     "as_prefilling_decoder",
-    "as_processor",
     "as_sample_scores",
     "as_samples",
     "as_score",
@@ -57,13 +56,6 @@ __all__ = [
     "held_hypotheses",
     "tokenizer_of",
 ]
-
-
-def as_processor(answer: Any) -> Processor:
-    """An object with the method `encode`."""
-    _hold_methods(answer, "encode")
-    processor: Processor = answer
-    return processor
 
 
 def as_decoder(answer: Any) -> Decoder:

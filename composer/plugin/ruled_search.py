@@ -14,24 +14,15 @@ import torch
 from torch import Tensor
 
 from composer.plugin import logit_rules as rules
-from composer.plugin.contracts import Cache, Framing, SpellingTokenizer, Stepper, Tokenizer
+from composer.plugin.contracts import Cache, Framing, Stepper, Tokenizer
 from composer.plugin.declarations import DrawRules, TextRules, Words
 from composer.plugin.logit_rules import LogitRule, Written
 from composer.plugin.stop_strings import stop_table
 from composer.plugin.stop_tracking import StopTracker
+from composer.plugin.written_words import holds_run, ids_of, spelling
 from composer.problems import InputError
 
-__all__ = ["RuledCache", "RuledDecoder", "SearchRules", "rules_of", "spelling"]
-
-
-def spelling(tokenizer: Tokenizer | None, what: str) -> SpellingTokenizer:
-    """A tokenizer that spells, for options that hold texts. Raises InputError where it does not."""
-    if not callable(getattr(tokenizer, "spell", None)):
-        raise InputError(
-            f"{what} holds texts, and the tokenizer of the decoder has no `spell`: write ids of tokens"
-        )
-    found: SpellingTokenizer = tokenizer  # type: ignore[assignment]
-    return found
+__all__ = ["RuledCache", "RuledDecoder", "SearchRules", "rules_of"]
 
 
 def rules_of(
@@ -84,10 +75,7 @@ class _WordReader:
             return [words]
         if isinstance(words, list):
             return words
-        ids = list(spelling(self.tokenizer, f"`{option}` of {self.what}").spell(words))
-        if option == "last" and len(ids) > 1:
-            raise InputError(f"`last` of {self.what} is one token, and {words!r} takes {len(ids)}: {ids}")
-        return ids
+        return ids_of(spelling(self.tokenizer, f"`{option}` of {self.what}"), option, words)
 
 
 class RuledCache(NamedTuple):
@@ -144,7 +132,7 @@ class SearchRules:
                 f"{frame.min_tokens}: lower `min_tokens`"
             )
         for name, ids in (("first", self.first), ("last", self.last)):
-            hidden = next((run for run in self.runs if _holds(ids, run)), None)
+            hidden = next((run for run in self.runs if holds_run(ids, run)), None)
             if hidden is not None:
                 raise InputError(f"`{name}` of {what} holds the tokens {hidden}, which are among `forbidden`")
 
@@ -236,10 +224,6 @@ def _drawing(config: DrawRules) -> list[LogitRule]:
     if config.min_p:
         found.append(rules.keep_within(config.min_p))
     return found
-
-
-def _holds(ids: Sequence[int], run: Sequence[int]) -> bool:
-    return any(list(ids[start : start + len(run)]) == list(run) for start in range(len(ids)))
 
 
 @dataclass(frozen=True)

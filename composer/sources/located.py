@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from composer.files import sha256_of
 from composer.language.declared_weights import DeclaredWeights
 from composer.sources.checkpoint_files import files_of
+from composer.sources.file_digests import digests_of
 from composer.sources.weights_error import WeightsError, unreadable
 
 __all__ = ["Located", "hold_there", "locate"]
@@ -36,17 +36,19 @@ class Located:
     @cached_property
     def digests(self) -> Mapping[str, str]:
         """SHA-256 of every file by its name. Raises WeightsError where one is not there."""
-        found = {}
-        for file in files_of(self.path):
+        files = list(files_of(self.path))
+        for file in files:
             try:
                 if not file.is_file():
                     raise unreadable(
                         file, "there is no such file" if not file.exists() else "it is not a file"
                     )
-                found[file.name] = sha256_of(file)
             except (OSError, ValueError) as error:
                 raise unreadable(file, getattr(error, "strerror", None) or str(error)) from None
-        return found
+        try:
+            return digests_of(files)
+        except OSError as error:
+            raise unreadable(Path(error.filename or self.path), error.strerror or str(error)) from None
 
     @property
     def digest(self) -> str:

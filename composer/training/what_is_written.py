@@ -22,19 +22,26 @@ class TrainedAlone:
 
     left_out: frozenset[str] = field(default=frozenset(), repr=False)
     began_with: tuple[tuple[BeganWith, Located], ...] = ()
+    document: str = ""
+    """The document, where what is written holds adapters: it says what they belong to."""
 
     @classmethod
     def of(cls, programs: Programs, start: Start) -> TrainedAlone:
         """Leave out what is frozen and was loaded; what is frozen and was drawn is nowhere else, and is written."""
+        document = start.report.name if programs.parts.layers else ""
         loading = programs.loading
         if loading is None:
-            return cls()
+            return cls(document=document)
         left_out = programs.parts.frozen_tensors() - loading.initialised.keys()
-        return cls(left_out, tuple(start.began_with())) if left_out else cls()
+        if not left_out:
+            return cls(document=document)
+        return cls(left_out, tuple(start.began_with()), document)
 
     def metadata(self, folder: Path) -> dict[str, str] | None:
         """What the file in a folder says of itself."""
-        return metadata_of(self.began_with, self.modules, folder) if self.left_out else None
+        of = {"document": self.document} if self.document else {}
+        alone = metadata_of(self.began_with, self.modules, folder) if self.left_out else {}
+        return {**of, **alone} or None
 
     @property
     def digest(self) -> str:

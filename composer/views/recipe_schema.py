@@ -8,7 +8,7 @@ from typing import Any
 from composer.plugin import Dataset, Registry
 from composer.recipes import Recipe
 from composer.types.field_docs import documented
-from composer.views.schema import metrics_schema
+from composer.views.schema import metrics_schema, without_parameters
 
 __all__ = ["recipe_schema"]
 
@@ -27,7 +27,7 @@ def recipe_schema(registry: Registry) -> Json:
     task["properties"]["dataset"] |= _ids(registry.datasets.values())
     configs: Json = {}
     about = task["properties"]["metrics"].get("description", "")
-    task["properties"]["metrics"] = metrics_schema(about, registry, configs)
+    task["properties"]["metrics"] = without_parameters(metrics_schema(about, registry, configs))
     shapes.pop("MetricShape", None)
     rules = [_with_config(entry, configs) for _, entry in sorted(registry.datasets.items())]
     if rules:
@@ -36,7 +36,7 @@ def recipe_schema(registry: Registry) -> Json:
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "A recipe: which data trains which task of a document, and how",
         **schema,
-        "$defs": {**shapes, **configs},
+        "$defs": {**shapes, **without_parameters(configs)},
     }
 
 

@@ -15,7 +15,7 @@ from composer.plugin.asking import ask
 from composer.problems import ComposerError
 from composer.types.field_docs import documented
 
-__all__ = ["document_schema", "metrics_schema"]
+__all__ = ["document_schema", "metrics_schema", "without_parameters"]
 
 Json = dict[str, Any]
 
@@ -52,11 +52,11 @@ def document_schema(registry: Registry) -> Json:
     _bind(shapes["NodeShape"], "modality", readers, configs)
     _bind_options(shapes["NodeShape"], registry, configs)
     configs |= _config("adapter", LowRank)
-    shapes["AdapterShape"]["properties"]["with"] = {"$ref": "#/$defs/adapter"}
+    shapes["AdapterShape"]["properties"]["with"] = _or_parameter("adapter")
     configs |= _config("average", Average)
     follows = {
         "if": {"required": ["average_of"]},
-        "then": {"properties": {"with": {"$ref": "#/$defs/average"}}},
+        "then": {"properties": {"with": _or_parameter("average")}},
     }
     shapes["ModuleShape"]["allOf"].append(follows)
     shapes["EvaluationShape"]["properties"]["metrics"] = metrics_schema(
@@ -80,8 +80,12 @@ def _loosen(shape: Json) -> None:
     """What one file must hold depends on what it extends, so nothing is required here; null removes an entry."""
     shape.pop("required", None)
     shape.pop("title", None)
-    for name, value in shape["properties"].items():
+    for name, value in list(shape["properties"].items()):
         value.pop("title", None)
+        if name == "with":
+            about = {"description": value.pop("description")} if "description" in value else {}
+            shape["properties"][name] = {**about, "anyOf": [dict(value), _PARAMETER]}
+            continue
         if isinstance(value.get("additionalProperties"), dict):
             value["additionalProperties"] = _or_null(value["additionalProperties"])
         if name in _NAMED and value.get("type") == "object":
@@ -90,6 +94,11 @@ def _loosen(shape: Json) -> None:
 
 def _or_null(value: Json) -> Json:
     return {**value, "anyOf": [*value["anyOf"], _NULL]} if "anyOf" in value else {"anyOf": [value, _NULL]}
+
+
+def _or_parameter(name: str) -> Json:
+    """The options of this name, or a parameter that is a map of them."""
+    return {"anyOf": [{"$ref": f"#/$defs/{name}"}, _PARAMETER]}
 
 
 def _bind(shape: Json, key: str, entries: Iterable[ModuleType | Modality], configs: Json) -> None:
@@ -107,7 +116,7 @@ def _bind(shape: Json, key: str, entries: Iterable[ModuleType | Modality], confi
     rules = shape.setdefault("allOf", [])
     for entry in known:
         configs |= _config(entry.id, entry.config)
-        rules.append(_when(key, entry.id, {"with": {"$ref": f"#/$defs/{entry.id}"}}))
+        rules.append(_when(key, entry.id, {"with": _or_parameter(entry.id)}))
 
 
 def _bind_options(shape: Json, registry: Registry, configs: Json) -> None:
@@ -146,7 +155,7 @@ def _any_of(options: Mapping[type[Config] | None, str], registry: Registry, conf
             about = {key: search[key] for key in ("description",) if key in search}
             configs[name]["properties"]["search"] = {**about, **_search(registry, configs)}
             configs.pop(f"{name}.SearchChoice", None)
-    return choices[0] if len(choices) == 1 else {"anyOf": choices}
+    return {"anyOf": [*choices, _PARAMETER]}
 
 
 def _search(registry: Registry, configs: Json) -> Json:
@@ -154,7 +163,10 @@ def _search(registry: Registry, configs: Json) -> Json:
     ids, rules = _chosen(registry.policies, "search", configs)
     options: Json = {
         "type": "object",
-        "properties": {"uses": {"anyOf": [ids, _PARAMETER]}, "with": {"type": "object"}},
+        "properties": {
+            "uses": {"anyOf": [ids, _PARAMETER]},
+            "with": {"anyOf": [{"type": "object"}, _PARAMETER]},
+        },
         "additionalProperties": False,
         "allOf": rules,
     }
@@ -174,7 +186,7 @@ def _chosen(
     for entry in found:
         name = f"{entry.id}.{what}"
         configs |= _config(name, entry.config)
-        rules.append(_when("uses", entry.id, {"with": {"$ref": f"#/$defs/{name}"}}))
+        rules.append(_when("uses", entry.id, {"with": _or_parameter(name)}))
     return ids, rules
 
 
@@ -183,7 +195,7 @@ def metrics_schema(about: str, registry: Registry, configs: Json) -> Json:
     ids, rules = _chosen(registry.metrics, "metric", configs)
     choice: Json = {
         "type": "object",
-        "properties": {"uses": ids, "with": {"type": "object"}},
+        "properties": {"uses": ids, "with": {"anyOf": [{"type": "object"}, _PARAMETER]}},
         "required": ["uses"],
         "additionalProperties": False,
         "allOf": rules,
@@ -329,3 +341,14 @@ def _when(key: str, id: str, properties: Json, *, required: list[str] | None = N
     if required:
         then["required"] = required
     return {"if": {"properties": {key: {"const": id}}, "required": [key]}, "then": then}
+
+
+def without_parameters(value: Any) -> Any:
+    """A schema of a file that has no parameters."""
+    if isinstance(value, list):
+        return [without_parameters(item) for item in value if item != _PARAMETER]
+    if not isinstance(value, dict):
+        return value
+    bare = {key: without_parameters(item) for key, item in value.items()}
+    only = bare["anyOf"] if isinstance(bare.get("anyOf"), list) and len(bare["anyOf"]) == 1 else None
+    return bare if only is None else {**{k: v for k, v in bare.items() if k != "anyOf"}, **only[0]}

@@ -48,6 +48,8 @@ class SourceLoad:
     """How the checkpoint was read: the entry of it, wrappers that were taken off its keys."""
     located: Located | None = field(default=None, compare=False, repr=False)
     """Where it lies, of a source that is a file or several."""
+    lacked: Mapping[str, str] = field(default_factory=dict)
+    """Those of the initialised parameters that the layout says a checkpoint may lack, with its reasons"""
 
     def as_dict(self) -> dict[str, object]:
         names = ("name", "layout", "given", "ignored", "initialised", "not_needed", "elsewhere", "notes")
@@ -66,6 +68,12 @@ class SourceLoad:
             yield f"not needed by the loaded tasks: {_keys(number)} of {name}"
         for name, number in Counter(self.elsewhere.values()).items():
             yield f"left out, as `{name}` takes its weights from elsewhere: {_keys(number)}"
+
+    def lacking(self) -> Iterator[str]:
+        """A sentence for each reason why parameters start fresh that nobody named."""
+        for reason in dict.fromkeys(self.lacked.values()):
+            names = ", ".join(collapse(name for name, why in self.lacked.items() if why == reason))
+            yield f"{self.name}: {names} starts fresh, as layout {self.layout} says: {reason}"
 
     @property
     def heading(self) -> str:
@@ -132,7 +140,8 @@ class LoadReport:
         ]
         parts = {name.partition(".")[0]: None for name, why in self.fresh.items() if why == NOTHING_FOR_IT}
         fresh = (f"the adapter {part} is fresh: it changes nothing until it is trained" for part in parts)
-        return (*(f"{source.name}: {note}" for source, note in taken), *fresh, *self.unused)
+        lacked = (sentence for source in self.sources for sentence in source.lacking())
+        return (*(f"{source.name}: {note}" for source, note in taken), *lacked, *fresh, *self.unused)
 
     def as_dict(self) -> dict[str, object]:
         return {

@@ -167,11 +167,13 @@ def load_sources(
     changed: Iterable[str] = (),
     fresh: Mapping[str, str] | None = None,
     unused: tuple[str, ...] = (),
+    draw: Callable[[str], nn.Module] | None = None,
 ) -> LoadReport:
     """Load several checkpoints, each into modules of its own, as `load_weights` does with one: all of them or none.
 
     `fresh` leads from modules that no part fills to who says that they keep their initial weights; `unused` are
-    sentences for the report.
+    sentences for the report. `draw` builds a module with initial weights: those of parameters that a layout lets a
+    checkpoint lack, where the module stands on the meta device.
 
     Raises:
         WeightsError: one text with all that does not fit, source by source, and the modules that nothing fills.
@@ -186,6 +188,8 @@ def load_sources(
         staging.tensors = tensors
         for assignment in read.plan.assignments:
             staging.take(assignment, read.part.checkpoint[read.keys[assignment.key]])
+        if draw is not None:
+            staging.draw(read.plan, draw)
         staging.check_meta(read.plan, read.part.modules)
         if read.faults.any:
             faulty.append(read)
@@ -242,6 +246,7 @@ class _Read:
             not_needed={key: name for key, name in plan.not_needed.items() if key not in elsewhere},
             elsewhere=elsewhere,
             notes=(*_notes(part.checkpoint, self.taken), *_fresh_adapters(plan)),
+            lacked=_lacked(plan, part.layout),
             located=part.located,
         )
 
@@ -302,9 +307,23 @@ class _Verified:
             text = f"tied to {first}, but the checkpoint's {assignment.key} differs from its {key}"
             self.faults.others.setdefault(text, []).append(assignment.target)
 
+    def draw(self, plan: LoadPlan, build: Callable[[str], nn.Module]) -> None:
+        """Stage the initial values of what the checkpoint may lack and the module has no values of."""
+        lacking = [name for name in plan.initialised if self.slots.by_name[name].tensor.is_meta]
+        for module in first_words(lacking):
+            drawn = find_slots({module: build(module)}).by_name
+            for name in lacking:
+                if name in drawn:
+                    slot = self.slots.by_name[name]
+                    self.tensors[name] = self._converted(drawn[name].tensor.detach(), slot)
+
     def check_meta(self, plan: LoadPlan, modules: Collection[str]) -> None:
         """What no checkpoint fills must have a value already."""
-        lacking = [name for name in plan.initialised if self.slots.by_name[name].tensor.is_meta]
+        lacking = [
+            name
+            for name in plan.initialised
+            if self.slots.by_name[name].tensor.is_meta and name not in self.tensors
+        ]
         lacking += [
             name
             for name, tensor in self.slots.transient.items()
@@ -355,6 +374,12 @@ def _fresh_adapters(plan: LoadPlan) -> Iterator[str]:
     for part in first_words(fresh):
         module, adapter = split_part(part)
         yield f"the adapter `{adapter}` of `{module}` is fresh: it changes nothing until it is trained"
+
+
+def _lacked(plan: LoadPlan, layout: Layout | None) -> Mapping[str, str]:
+    """What starts fresh because the layout says that its checkpoints lack it."""
+    reasons = set() if layout is None else set(layout.initialised.values())
+    return {name: reason for name, reason in plan.initialised.items() if reason in reasons}
 
 
 def _report(

@@ -8,22 +8,11 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from composer.sources.safetensors_header import LENGTH_BYTES, METADATA_KEY, looks_like_safetensors
 from composer.sources.weights_error import unreadable
 from composer.weights.contents import Contents
 
 __all__ = ["METADATA_KEY", "looks_like_safetensors", "read_safetensors"]
-
-METADATA_KEY = "composer"
-"""Our metadata lies as sorted JSON under one key: the format keeps no order among several, and files must be stable."""
-
-_LENGTH_BYTES = 8
-_MOST_HEADER_BYTES = 100_000_000  # the format's own limit
-
-
-def looks_like_safetensors(head: bytes) -> bool:
-    """A header length that is possible, then the opening brace of the header."""
-    length = int.from_bytes(head[:_LENGTH_BYTES], "little")
-    return 1 < length <= _MOST_HEADER_BYTES and head[_LENGTH_BYTES : _LENGTH_BYTES + 1] == b"{"
 
 
 def read_safetensors(path: Path) -> Contents:
@@ -45,9 +34,9 @@ def _damage(path: Path, message: str) -> str:
     """Say how many bytes are lacking where the header tells; otherwise hand on the library's reason."""
     found = path.stat().st_size
     with path.open("rb") as file:
-        length = int.from_bytes(file.read(_LENGTH_BYTES), "little")
+        length = int.from_bytes(file.read(LENGTH_BYTES), "little")
         header = file.read(length)
-    needed = _LENGTH_BYTES + length
+    needed = LENGTH_BYTES + length
     if found >= needed:
         try:
             tensors = json.loads(header)

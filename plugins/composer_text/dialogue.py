@@ -85,8 +85,10 @@ class Dialogues:
     _kept: dict[tuple[str, ...], Pieces] = field(default_factory=dict)
 
     def single(self) -> Pieces:
-        """The template as the one turn of a user, its placeholders by their names."""
-        return self._rendered([("user", template_parts(self.config.template))])
+        """The turns of the config and the template as the last turn of a user, their placeholders by their names."""
+        before = [(role, text) for turn in self.config.turns for role, text in turn.items()]
+        turns = (*before, ("user", self.config.template))
+        return self._rendered([(role, template_parts(text)) for role, text in turns])
 
     def several(self, roles: tuple[str, ...]) -> Pieces:
         """The turns of these roles; the text of each is a placeholder that is called after its number, from 0.
@@ -96,6 +98,8 @@ class Dialogues:
         if roles not in self._kept:
             if len(self.config.fields) != 1:
                 raise InputError("turns go into a template with one text")
+            if self.config.turns:
+                raise InputError("the document has the turns before: give the texts of its placeholders")
             if roles[0] == "system" and self.config.system is not None:
                 raise InputError("the document has a turn of the system: leave yours out")
             while len(self._kept) >= MOST_KEPT:

@@ -45,6 +45,7 @@ TEXT = Modality(
     vocabulary=_vocabulary,
     reads={"text": "text[B]"},
     refuses=_refuses,
+    light_processor=True,
     examples=({"tokenizer": "bert-uncased"},),
     sample="composer_text.processor:sample",
 )

@@ -7,7 +7,7 @@ from pathlib import Path
 from composer.plugin import Modality
 from composer.types import UNBOUNDED, VocabularyIds
 from composer_text.prompt_config import TemplateConfig
-from composer_text.vocabulary import vocabulary_ids, vocabulary_path
+from composer_text.vocabulary import lacks_words, vocabulary_ids, vocabulary_path
 
 __all__ = ["PROMPT"]
 
@@ -55,6 +55,13 @@ def _vocabulary(config: TemplateConfig) -> dict[str, VocabularyIds]:
     return {"tokens": vocabulary_ids(config.tokenizer, config.special)}
 
 
+def _words(config: TemplateConfig) -> tuple[str, ...]:
+    fields = ["filler"] if config.filler is not None else []
+    if lacks_words(config.tokenizer):
+        fields.append("template")
+    return tuple(fields)
+
+
 PROMPT = Modality(
     "prompt",
     TemplateConfig,
@@ -70,6 +77,8 @@ PROMPT = Modality(
     reads=_reads,
     default=_default,
     refuses=_refuses,
+    light_processor=True,
+    words=_words,
     examples=({"template": "[SEP] {question}", "tokenizer": "bert-uncased"},),
     sample="composer_text.prompt_processor:sample",
 )

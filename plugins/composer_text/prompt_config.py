@@ -40,6 +40,9 @@ class TemplateConfig(Config):
     the turn of a user, between the marks of a dialogue, and opens the answer. `true` is the folder of `tokenizer`."""
     system: str | None = None
     """With `chat`: the text of a turn before, which says how to answer."""
+    turns: list[dict[Literal["user", "assistant"], str]] = Field(default_factory=list)
+    """With `chat`: turns before that of `template`, each the text of a role with placeholders as `template` has them:
+    `[{user: "{first}"}, {assistant: "{answer}"}]`. What a placeholder brings is never read as a special token."""
     frame: Literal["start", "both", "none"] | None = None
     """Whether the tokenizer's own start token opens the prompt, its end token closes it too, or neither. Left out, a
     prompt is opened, and with `chat` neither is done, since the chat template writes its own."""
@@ -76,13 +79,16 @@ class TemplateConfig(Config):
 
     @model_validator(mode="after")
     def _fits(self) -> Self:
-        if self.system is not None and self.chat is None:
-            raise ValueError("`system` is a turn of a dialogue, which needs `chat`")
+        if self.chat is None and (self.system is not None or self.turns):
+            name = "system" if self.system is not None else "turns"
+            raise ValueError(f"`{name}` is of a dialogue, which needs `chat`")
+        if any(len(turn) != 1 for turn in self.turns):
+            raise ValueError("`turns`: each is a map from one role, user or assistant, to its text")
         if isinstance(self.chat, dict) and "template" not in self.chat:
             raise ValueError("`chat` is the path of a tokenizer's folder, of its config, or of a .jinja file")
         from composer.plugin.templates import fields_in
 
-        names = list(fields_in(self.template))
+        names = self._placeholders
         twice = [name for name in names if names.count(name) > 1 and (name in self.media or not name)]
         if "" in names or twice:
             raise ValueError(
@@ -108,6 +114,12 @@ class TemplateConfig(Config):
     @property
     def fields(self) -> tuple[str, ...]:
         """The texts that come with the request, by name."""
+        return tuple(dict.fromkeys(name for name in self._placeholders if name not in self.media))
+
+    @property
+    def _placeholders(self) -> list[str]:
+        """The names in all turns, in order."""
         from composer.plugin.templates import fields_in
 
-        return tuple(dict.fromkeys(name for name in fields_in(self.template) if name not in self.media))
+        texts = (text for turn in self.turns for text in turn.values())
+        return [name for text in (*texts, self.template) for name in fields_in(text)]

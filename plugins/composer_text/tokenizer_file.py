@@ -48,6 +48,8 @@ class TokenizerFile:
     """What the file itself puts before and behind a text."""
     added: Mapping[str, int] = field(default_factory=dict)
     """The tokens that were added to the vocabulary, the special ones among them."""
+    lacks_words: bool = False
+    """Whether there are texts that it has no tokens for: it has an unknown token, and no bytes to fall back on."""
 
     def ids(self, title: str) -> VocabularyIds:
         """As the checker holds it against modules."""
@@ -87,10 +89,11 @@ def _read(path: Path, changed: int, size: int) -> TokenizerFile:
 
 
 def _parsed(content: Any) -> TokenizerFile:
-    if not isinstance(content, dict) or not isinstance(content.get("model"), dict):
+    model = content.get("model") if isinstance(content, dict) else None
+    if not isinstance(model, dict):
         raise ValueError("is not one: it has no `model`; give the `tokenizer.json` beside a model's weights")
     added = {token["content"]: token["id"] for token in content.get("added_tokens") or ()}
-    tokens = {**_model_tokens(content["model"]), **added}
+    tokens = {**_model_tokens(model), **added}
     _hold_ids(tokens.items())
     if not tokens:
         raise ValueError("has no token")
@@ -109,6 +112,7 @@ def _parsed(content: Any) -> TokenizerFile:
         before=tuple(index for _, index in before),
         behind=tuple(index for _, index in behind),
         added=added,
+        lacks_words=bool(model.get("unk_token")) and not model.get("byte_fallback"),
     )
 
 

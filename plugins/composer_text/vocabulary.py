@@ -19,6 +19,7 @@ __all__ = [
     "SpecialIds",
     "find_vocabulary",
     "hold_distinct",
+    "lacks_words",
     "packaged_vocabularies",
     "read_vocabulary",
     "special_ids",
@@ -138,6 +139,12 @@ def hold_distinct(path: Path, vocabulary: dict[str, int]) -> None:
         f"vocabulary {path} has {what} {count} times (lines {', '.join(lines[:3])}{', ...' if count > 3 else ''}): "
         "a word stands on one line, whose number is its id"
     )
+
+
+def lacks_words(tokenizer: str) -> bool:
+    """Whether there are texts that a tokenizer has no tokens for. Raises ValueError, OSError."""
+    path = vocabulary_path(tokenizer)
+    return not is_tokenizer_file(path) or read_tokenizer_file(path).lacks_words
 
 
 def vocabulary_ids(tokenizer: str, special: Mapping[str, int] | None = None) -> VocabularyIds:

@@ -53,3 +53,19 @@ def test_what_is_refused(composer, arguments: list[str], message: str) -> None:
     assert done.code in (1, 2)
     assert message in done.err
     assert "Traceback" not in done.err
+
+
+def test_what_can_be_trained_is_written_with_its_objective(composer, tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    ends = ("--from", "image,text", "--to", "text", "--using", "mplug2")
+    done = composer("suggest", *ends, "--objective", "--quick", "--most", 2)
+    assert done.code == 0, done.err
+    assert "     objective: loss: {uses: mplug2." in done.out
+    done = composer("suggest", *ends, "--objective", "--quick", "--out", "my.yaml")
+    assert done.code == 0, done.err
+    written = Path("my.yaml").read_text()
+    assert "\n      loss: loss.loss\n    evaluation: {output: text, reference: target, metrics: {" in written
+    assert composer("check", "my.yaml").out == "my.yaml: no problems\n"
+    planned = composer("show", "my.yaml", "--plan", "--objective").out
+    assert "loss: scalar" in planned
+    assert "target.L" in planned

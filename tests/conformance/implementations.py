@@ -494,3 +494,32 @@ def __getattr__(name: str) -> Any:
         if name == f"build_{key}":
             return lambda config: value()
     raise AttributeError(name)
+
+
+class KeepsItsPart(Mixer):
+    """Calls its part by a list, where nothing can come between."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.parts = [self.map]
+
+    def forward(self, *, states: States) -> States:
+        mean = self.mean(states.values, states.mask)
+        return States(states.values + self.parts[0](mean), states.mask)
+
+
+class AsksForTheClass(Mixer):
+    """Leaves out a part that is not of the class that it was built with."""
+
+    def forward(self, *, states: States) -> States:
+        return super().forward(states=states) if type(self.map) is nn.Linear else states
+
+
+class ReadsNoAdapter(Mixer):
+    """Calls its part, and reads the weight that is not adapted as well."""
+
+    def forward(self, *, states: States) -> States:
+        found = super().forward(states=states)
+        own = getattr(self.map, "base_layer", self.map)
+        assert isinstance(own, nn.Linear)
+        return States(found.values + states.values @ own.weight.T, found.mask)

@@ -68,13 +68,13 @@ def failure(report: ConformanceReport) -> Result:
 def test_a_good_plugin_keeps_every_promise() -> None:
     report = check("Mixer")
     assert report.passed
-    assert outcomes(report) == dict.fromkeys(PROMISES, "pass")
+    assert outcomes(report) == dict.fromkeys((*PROMISES, "adapters"), "pass")
     report.raise_for_failures()
     assert str(report).splitlines() == [
         "offered",
         "  test.one forward",
-        "    pass  signature, batch, padding, determinism, purity, device, half precision, weights, export",
-        "9 passed, 0 skipped, 0 failed",
+        "    pass  signature, batch, padding, determinism, purity, device, half precision, weights, export, adapters",
+        "10 passed, 0 skipped, 0 failed",
     ]
 
 
@@ -151,6 +151,13 @@ def test_all_methods_of_all_examples_are_checked() -> None:
         ("FloatBound", "half precision", "in bfloat16 it mixes number formats at"),
         ("Unexportable", "export", "torch.export refuses it"),
         ("Specialised", "export", "torch.export refuses it"),
+        ("KeepsItsPart", "adapters", "a gradient reaches the weight of `map`, and not the adapter beside it"),
+        (
+            "AsksForTheClass",
+            "adapters",
+            "an adapter that is fresh changes what it gives: states.values differs",
+        ),
+        ("ReadsNoAdapter", "adapters", "an adapter does not do what its product does in the weights: states"),
     ],
 )
 def test_a_broken_promise_is_named(implementation: str, promise: str, message: str) -> None:

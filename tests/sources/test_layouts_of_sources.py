@@ -26,6 +26,8 @@ def composer_register(register):
     named = (Rule("tower.kernel", "first.map.weight"), Rule("top.kernel", "second.map.weight"), *full)
     register(Layout("old.bare", "", lambda parameters: bare))
     register(Layout("old.whole", "", lambda parameters: named))
+    lacks = {r"map\\.bias": "published without an offset"}
+    register(Layout("old.lacks", "", lambda parameters: bare[:1], initialised=lacks))
 """
 
 
@@ -76,6 +78,29 @@ def test_what_a_layout_lets_lack_is_named_without_the_module_too() -> None:
     assert plan.initialised == {"second.map.bias": "published without"}
     assert [each.target for each in plan.assignments] == ["second.map.weight"]
     assert not plan.missing
+
+
+def test_what_a_layout_lets_lack_starts_fresh_and_is_named(
+    write: Write, tensors: Tensors, capsys: pytest.CaptureFixture[str]
+) -> None:
+    save("old.pth", {"encoder.kernel": tensors["second.map.weight"]})
+    document = write("fresh", "{file: old.pth, layout: old.lacks}", "fresh")
+    model = composer.load(document)
+    second = model.weights["second"]
+    assert torch.equal(second.get_parameter("map.weight"), tensors["second.map.weight"])
+    bias = second.get_parameter("map.bias")
+    assert bias.device.type == "cpu"
+    assert torch.isfinite(bias).all()
+    assert model.loading is not None
+    (told,) = model.loading.unasked
+    assert told.endswith(
+        "old.pth: second.map.bias starts fresh, as layout old.lacks says: published without an offset"
+    )
+    assert dict(model.loading.initialised)["second.map.bias"] == "published without an offset"
+    counts = {row.name: (row.loaded, row.initialised) for row in model.loading.modules}
+    assert counts["second"] == (1, 1)
+    half = composer.load(document, dtype="bfloat16")
+    assert half.weights["second"].get_parameter("map.bias").dtype == torch.bfloat16
 
 
 def test_a_layout_that_nobody_named_is_told_where_to_write_it(write: Write, tensors: Tensors) -> None:

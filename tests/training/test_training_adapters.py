@@ -290,3 +290,39 @@ def test_all_frozen_by_name_is_told(points: Path) -> None:
     (points / "recipe.yaml").write_text(RECIPE.format(name="sort-plain"))
     with pytest.raises(InputError, match=r"no weight that could be trained.*all of them are frozen"):
         check_training("mine.yaml", recipe="recipe.yaml")
+
+
+def test_a_file_of_adapters_tells_what_they_belong_to(
+    base: Path, points: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """`composer inspect`, without the document: the module, the document and the digest of the base."""
+    from composer.cli import main
+    from composer.files import sha256_of
+
+    (points / "mine.yaml").write_text(document(f"    freeze: true\n{ADAPTERS}", adapters="first,second"))
+    train_document("mine.yaml", out="runs/one", recipe="recipe.yaml", weights=base, epochs=1)
+    capsys.readouterr()
+    assert main(["inspect", "runs/one.safetensors", "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    own = told["modules"]["body+first"]
+    assert (own["of"], own["adapter"], own["ranks"], own["parts"]) == ("body", "first", [2], 2)
+    assert told["document"] == "points"
+    (below,) = told["bases"]
+    assert below["modules"] == ["body"]
+    assert below["source"]["sha256"] == sha256_of(base)
+    assert main(["inspect", "runs/one.safetensors"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert any(line.endswith("adapter `first` of module `body`: rank 2 beside 2 parts") for line in lines)
+    assert "trained in document: points" in lines
+    assert f"base of body: ../base.safetensors, SHA-256 {sha256_of(base)}" in lines
+    (points / "mine.yaml").write_text(document(ADAPTERS, adapters="first"))
+    train_document("mine.yaml", out="runs/two", recipe="recipe.yaml", weights=base, epochs=1)
+    assert main(["inspect", "runs/two.safetensors"]) == 0
+    assert "base of body+first: `body`, which is in this file" in capsys.readouterr().out
+    alone = {"body+first.w.lora_A.weight": torch.zeros(2, 4)}
+    save_file(alone, "alone.safetensors")
+    assert main(["inspect", "alone.safetensors"]) == 0
+    assert "base of body+first: `body`, and nothing says which weights" in capsys.readouterr().out
+    Path("broken.safetensors").write_bytes(Path("alone.safetensors").read_bytes()[:40])
+    assert main(["inspect", "broken.safetensors"]) == 1
+    assert "its safetensors header is damaged" in capsys.readouterr().err

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -219,3 +220,52 @@ def test_two_hundred_types_that_fit_everywhere_do_not_drown_the_search(role: str
         "mplug2.text_decoder": 1,
     }
     assert found.looked_at <= 10_000
+
+
+TRAINED = [
+    (("image", "text"), ("text",), "tokens"),
+    (("video",), ("text", "numbers"), "tokens"),
+    (("image", "text"), ("embedding", "embedding"), ""),
+    (("image",), ("scores",), "classes"),
+]
+"""Ends of flows, and the kind of the target that their loss compares with."""
+
+
+@pytest.mark.parametrize(("given", "wanted", "target"), TRAINED)
+def test_objectives_are_wired_by_types(given, wanted, target: str) -> None:
+    """The loss reaches what answers, its target is what it compares with, and what is scored is said."""
+    found = propose(given, wanted, using=("mplug2", "core"), most=4, objectives=True).found
+    assert found
+    for proposal in found:
+        report = check(source(proposal.text("found")))
+        assert report.problems == ()
+        (task,) = report.tasks.values()
+        assert task.loss is not None
+        training = [item for item in task.inputs.values() if item.training]
+        assert [{each.kind for each in item.ports.values()} for item in training] == (
+            [{target}] if target else []
+        )
+        assert task.evaluation is not None
+        assert task.evaluation.metrics
+        assert set(task.evaluation.outputs) <= set(task.outputs)
+        assert (task.evaluation.reference or "") == (training[0].name if training else "")
+        answering = {name for name, node in task.nodes.items() if not node.training}
+        assert task.wires.before([task.loss[0]]) & answering
+
+
+def test_a_decoder_is_taught_with_its_own_tokenizer_and_memory() -> None:
+    proposal = propose(("image", "text"), ("text",), using=("mplug2",), most=1, objectives=True).found[0]
+    (task,) = proposal.report.tasks.values()
+    written = next(node for node in task.nodes.values() if node.generates)
+    taught = next(node for node in task.nodes.values() if node.training and node.module is written.module)
+    assert taught.sources["memory"] == written.sources["memory"]
+    assert taught.sources["tokens"] == ("target", "tokens")
+    target: Any = task.inputs["target"].config
+    decoder: Any = written.module.config
+    assert target.tokenizer == decoder.tokenizer
+    assert proposal.as_json()["objective"] == proposal.document.objective_lines
+
+
+def test_what_no_loss_reads_has_no_objective() -> None:
+    with pytest.raises(InputError, match="no loss here reads what they give; leave --objective out"):
+        propose(("image",), ("states",), using=("mplug2",), objectives=True)

@@ -63,6 +63,12 @@ class Modality(Declaration):
     names_files: bool = False
     """Whether a text that is given as a raw value is the path of a file: of rows that others wrote, only files below a
     folder that the user named are read."""
+    light_processor: bool = False
+    """Whether the processor is made without torch, of files alone: `composer check` then makes it where a document
+    holds words that its tokenizer is to write, and tells those that it cannot."""
+    words: OfConfig[Sequence[str]] | None = None
+    """The config fields that hold words which the processor may refuse when it is made, perhaps none; only of one with
+    a `light_processor`."""
     examples: tuple[Mapping[str, Any], ...] = ()
     """Configs with which `composer plugins show` asks for the ports, where they depend on more than numbers, and with
     which the conformance kit runs the processor."""
@@ -79,6 +85,8 @@ class Modality(Declaration):
             raise ValueError(
                 f"`limit` of the modality {self.id} is {self.limit!r}, which its config does not have"
             )
+        if self.words is not None and not self.light_processor:
+            raise ValueError(f"the modality {self.id} has `words`, so it has to have a `light_processor`")
         if self.reads and (self.prepare is not None or self.host is not None):
             raise ValueError(
                 f"the modality {self.id} has `reads`, so it can have neither `prepare` nor `host`"

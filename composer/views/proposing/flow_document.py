@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain, count
 
+from composer.views.proposing.flow_objectives import FlowObjective
 from composer.views.proposing.flow_sizes import FlowSizes
 from composer.views.proposing.flows import CallFlow, FlowCall, FlowValue
 from composer.views.proposing.offered_calls import OfferedInput
@@ -25,16 +26,20 @@ class FlowDocument:
     inputs: Mapping[str, OfferedInput]
     goals: Sequence[str]
     sizes: FlowSizes
+    objective: FlowObjective | None = None
     modules: dict[str, str] = field(default_factory=dict)
     """Module type to the name of the module."""
     nodes: dict[FlowCall, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        taken = set(self.inputs)
-        for type_id in self.flow.modules:
+        training = self.objective
+        calls = (*self.flow.calls, *(() if training is None else training.calls))
+        inputs = {*self.inputs, *(() if training is None else training.targets)}
+        taken = set(inputs)
+        for type_id in CallFlow((), calls).modules:
             self.modules[type_id] = _free(type_id.rpartition(".")[2], taken)
-        taken = {*self.inputs, *self.modules.values()}
-        for call in self.flow.calls:
+        taken = {*inputs, *self.modules.values()}
+        for call in calls:
             self.nodes[call] = _free(self._node_name(call), taken)
 
     def text(self, name: str) -> str:
@@ -54,15 +59,31 @@ class FlowDocument:
                     f"  {module}: " + _flow_map({"uses": type_id, **({"with": with_} if with_ else {})})
                 )
             lines.append("")
-        lines += ["tasks:", f"  {self.task}:", "    inputs:"]
-        for key, given in self.inputs.items():
+        lines += ["tasks:", f"  {self.task}:", "    inputs:", *self._input_lines(self.inputs, "      ")]
+        lines += ["    nodes:", *(f"      {line}" for line in self.node_lines)]
+        outputs = {key: self._reference(value) for key, value in self._outputs().items()}
+        lines.append(f"    outputs: {_flow_map(outputs)}")
+        lines += self._training_lines()
+        return "\n".join(lines) + "\n"
+
+    def _input_lines(self, inputs: Mapping[str, OfferedInput], indent: str) -> Iterator[str]:
+        for key, given in inputs.items():
             with_ = self.sizes.owners[key].with_
             entry = {"modality": given.modality.id, **({"with": with_} if with_ else {})}
-            lines.append(f"      {key}: {_flow_map(entry)}")
-        lines += ["    nodes:", *(f"      {line}" for line in self.node_lines)]
-        outputs = {_key: self._reference(value) for _key, value in self._outputs().items()}
-        lines.append(f"    outputs: {_flow_map(outputs)}")
-        return "\n".join(lines) + "\n"
+            yield f"{indent}{key}: {_flow_map(entry)}"
+
+    def _training_lines(self) -> Iterator[str]:
+        """What only training and scoring read of the task."""
+        training = self.objective
+        if training is None:
+            return
+        yield "    objective:"
+        if training.targets:
+            yield from ("      inputs:", *self._input_lines(training.targets, "        "))
+        yield from ("      nodes:", *(f"        {line}" for line in self.objective_lines))
+        yield f"      loss: {self._reference(training.loss)}"
+        if training.evaluation:
+            yield f"    evaluation: {_flow_map(training.evaluation)}"
 
     @property
     def task(self) -> str:
@@ -75,7 +96,20 @@ class FlowDocument:
 
     @property
     def node_lines(self) -> list[str]:
-        return [f"{self.nodes[call]}: {_flow_map(self._node(call))}" for call in self.flow.calls]
+        return self._lines_of(self.flow.calls)
+
+    @property
+    def objective_lines(self) -> list[str]:
+        """The nodes that only training sees; none without an objective."""
+        return [] if self.objective is None else self._lines_of(self.objective.calls)
+
+    @property
+    def output_names(self) -> dict[FlowValue, str]:
+        """What the task gives, by the names of its outputs."""
+        return {value: name for name, value in self._outputs().items()}
+
+    def _lines_of(self, calls: Sequence[FlowCall]) -> list[str]:
+        return [f"{self.nodes[call]}: {_flow_map(self._node(call))}" for call in calls]
 
     def _node(self, call: FlowCall) -> dict[str, object]:
         offered = call.offered
@@ -100,6 +134,8 @@ class FlowDocument:
         """`video_states` for what is made of the video, `joined` for what reads several values."""
         if call.offered.generates:
             return "generated"
+        if self.objective is not None and call in self.objective.calls:
+            return next(iter(call.offered.signature.outputs))
         if call.joined:
             return "joined"
         (root,) = call.roots or {"made"}

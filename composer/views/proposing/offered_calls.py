@@ -13,13 +13,23 @@ from functools import partial
 
 from pydantic import ValidationError
 
-from composer.plugin import Config, Modality, ModuleType, Registry
+from composer.plugin import Config, Modality, ModuleType
 from composer.plugin.answers import as_instance, as_ports, as_signature
 from composer.plugin.asking import ask
 from composer.problems import ComposerError
 from composer.types import Dim, Port, PortType, Signature, Symbol
 
-__all__ = ["Offered", "OfferedInput", "field_symbol", "is_narrow", "offered_calls", "offered_input"]
+__all__ = [
+    "Offered",
+    "OfferedInput",
+    "calls_of",
+    "config_of",
+    "field_symbol",
+    "input_with",
+    "is_narrow",
+    "offered_calls",
+    "offered_input",
+]
 
 Ports = Mapping[str, PortType]
 FACTORS = (2, 3)
@@ -80,25 +90,33 @@ def offered_calls(types: Iterable[ModuleType], modalities: Iterable[str]) -> tup
     answer is left out.
     """
     preferred = frozenset(modalities)
-    return tuple(call for entry in types if not entry.for_training for call in _calls_of(entry, preferred))
+    return tuple(call for entry in types if not entry.for_training for call in calls_of(entry, preferred))
 
 
-def offered_input(modality: Modality, registry: Registry) -> OfferedInput:
+def offered_input(modality: Modality) -> OfferedInput:
     """A modality as an input. Raises ComposerError where it takes none of its own examples."""
+    for with_ in _withs(modality.config, modality.examples):
+        found = input_with(modality, with_)
+        if found is not None:
+            return found
+    raise ComposerError(f"{modality.title} takes neither its defaults nor one of its examples")
+
+
+def input_with(modality: Modality, with_: Mapping[str, object]) -> OfferedInput | None:
+    """A modality as an input with this config; None where it refuses that."""
 
     def ports(config: Config) -> Ports:
         return ask(modality.ports, config, what=f"`ports` of {modality.title}", accept=as_ports)
 
-    for with_ in _withs(modality.config, modality.examples):
-        try:
-            found, fields = _opened(modality.config, with_, ports, modality.id)
-        except ComposerError:
-            continue
-        return OfferedInput(modality, with_, found, fields)
-    raise ComposerError(f"{modality.title} takes neither its defaults nor one of its examples")
+    try:
+        found, fields = _opened(modality.config, with_, ports, modality.id)
+    except ComposerError:
+        return None
+    return OfferedInput(modality, with_, found, fields)
 
 
-def _calls_of(entry: ModuleType, preferred: frozenset[str]) -> Iterator[Offered]:
+def calls_of(entry: ModuleType, preferred: frozenset[str] = frozenset()) -> Iterator[Offered]:
+    """Every call of one type that has a signature of its own; of equal ones that whose method is `preferred`."""
     chosen: dict[str, Offered] = {}
     for with_ in _withs(entry.config, entry.examples):
         for name, method in entry.methods.items():
@@ -129,7 +147,7 @@ def _offered(
     found: list[Signature] = []
     for given in ({}, {"max_tokens": 8}) if name == "generate" else ({},):
         try:
-            more = () if options is None else (_config(options, given),)
+            more = () if options is None else (config_of(options, given),)
 
             def signature(config: Config, more: tuple[Config, ...] = more) -> Signature:
                 return ask(function, config, *more, what=entry.title, accept=as_signature(config))
@@ -156,7 +174,7 @@ def _withs(model: type[Config], examples: Iterable[Mapping[str, object]]) -> Ite
     yield from (example for example in examples if example != shortest)
 
 
-def _config(model: type[Config], with_: Mapping[str, object]) -> Config:
+def config_of(model: type[Config], with_: Mapping[str, object]) -> Config:
     """A config; raises ComposerError where the model refuses it."""
     try:
         return ask(
@@ -177,7 +195,7 @@ def _opened(
     fixed: Callable[[], Mapping[str, str]] = dict,
 ) -> tuple[Ports, dict[str, int]]:
     """The ports with symbols in place of numbers that follow a field, and these fields with their values."""
-    config = _config(model, with_)
+    config = config_of(model, with_)
     found = dict(ports(config))
     names = {name: field_symbol(of, owner) for name, of in fixed().items()}
     opened = {key: _renamed(port, names) for key, port in found.items()}
@@ -188,7 +206,7 @@ def _opened(
             continue
         for factor in FACTORS:
             try:
-                other = ports(_config(model, {**with_, name: value * factor}))
+                other = ports(config_of(model, {**with_, name: value * factor}))
             except ComposerError:
                 continue
             symbol = Dim.of(field_symbol(name, owner))

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import islice
 
 from composer.graph import Report, check
 from composer.language import Source
 from composer.plugin import Registry
 from composer.views.proposing.flow_document import FlowDocument
+from composer.views.proposing.flow_objectives import ObjectiveFinder
 from composer.views.proposing.flow_sizes import FlowSizes
 from composer.views.proposing.flows import CallFlow
 from composer.views.proposing.offered_calls import OfferedInput
@@ -17,6 +19,8 @@ __all__ = ["Proposal", "ProposalSets"]
 
 MOST_CHECKED = 400
 """Documents that are checked before a search gives up: what the search cannot see is seldom."""
+MOST_OBJECTIVES = 24
+"""Objectives that are tried for each of them, the simplest first."""
 
 
 @dataclass(frozen=True)
@@ -30,8 +34,9 @@ class Proposal:
 
     @property
     def modules(self) -> dict[str, int]:
-        """The module types with weights, and how often each is called."""
-        return self.document.flow.modules
+        """The module types with weights, and how often each is called to answer; a loss may have weights, too."""
+        calls = self.document.flow.modules
+        return {type_id: calls.get(type_id, 1) for type_id in self.document.modules}
 
     def text(self, name: str) -> str:
         """The document under this name."""
@@ -41,6 +46,7 @@ class Proposal:
         return {
             "modules": self.modules,
             "nodes": self.document.node_lines,
+            "objective": self.document.objective_lines,
             "parameters": self.parameters,
             "document": self.text(self.document.task),
         }
@@ -55,6 +61,8 @@ class ProposalSets:
     registry: Registry
     counted: bool
     """Whether parameters are counted."""
+    objectives: ObjectiveFinder | None = None
+    """Where every document is to have an objective: what finds them."""
     _checked: int = 0
     _sizes: dict[tuple[object, ...], int] = field(default_factory=dict)
     """Parameters of a module type with a config, so that each is built once."""
@@ -83,10 +91,36 @@ class ProposalSets:
             if not sizes.settle():
                 continue
             document = FlowDocument(flow, self.inputs, self.goals, sizes)
-            report = check(Source("proposal.yaml", document.text("proposal")), registry=self.registry)
-            if not report.problems:
-                proposal = Proposal(document, report)
-                yield replace(proposal, parameters=self._parameters(report)) if self.counted else proposal
+            proposal: Proposal | None = self._checked_document(document)
+            if proposal is not None and self.objectives is not None:
+                proposal = self._trained(proposal, self.objectives)
+            if proposal is not None:
+                yield (
+                    replace(proposal, parameters=self._parameters(proposal.report))
+                    if self.counted
+                    else proposal
+                )
+
+    def _checked_document(self, document: FlowDocument) -> Proposal | None:
+        report = check(Source("proposal.yaml", document.text("proposal")), registry=self.registry)
+        return None if report.problems else Proposal(document, report)
+
+    def _trained(self, proposal: Proposal, finder: ObjectiveFinder) -> Proposal | None:
+        """The same with the first objective that the checker finds nothing wrong with; None where there is none."""
+        document = proposal.document
+        flow = document.flow
+        (task,) = proposal.report.tasks.values()
+        types = [task.types[end] for end in task.outputs.values()]
+        sizes = {dim.constant for type_ in types for dim in type_.dims if dim.is_number}
+        for objective in islice(finder.of(flow, document.output_names, sizes), MOST_OBJECTIVES):
+            inputs = {**self.inputs, **objective.targets}
+            own = FlowSizes(CallFlow(flow.streams, (*flow.calls, *objective.calls)), inputs)
+            if own.settle():
+                whole = FlowDocument(flow, self.inputs, self.goals, own, objective)
+                found = self._checked_document(whole)
+                if found is not None:
+                    return found
+        return None
 
     def _parameters(self, report: Report) -> int:
         from composer.views.cost import parameters_of

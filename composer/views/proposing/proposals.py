@@ -9,6 +9,7 @@ from composer.plugin import ModuleType, Registry, load_registry
 from composer.problems import InputError
 from composer.problems.suggest import unknown
 from composer.types import Kind, PortType
+from composer.views.proposing.flow_objectives import ObjectiveFinder
 from composer.views.proposing.flow_search import FlowSearch
 from composer.views.proposing.flows import CallFlow, FlowValue, Stream
 from composer.views.proposing.offered_calls import Offered, OfferedInput, offered_calls, offered_input
@@ -53,6 +54,7 @@ def propose(
     most: int = 5,
     registry: Registry | None = None,
     counted: bool = False,
+    objectives: bool = False,
 ) -> Proposals:
     """Documents that lead from inputs of these modalities to values of these kinds; at most `most`.
 
@@ -64,6 +66,8 @@ def propose(
         goals: kinds, such as `("text",)` or `("embedding", "embedding")`.
         using: plugins whose module types alone may be used, and module types that every proposal has to use.
         counted: whether the parameters of each are counted, which imports torch; without, fewer modules come first.
+        objectives: whether every document is to have an `objective` that trains it, and an `evaluation` where its kind
+            has one.
 
     Raises:
         InputError: for a name that nothing has, and where nothing is found.
@@ -79,7 +83,7 @@ def propose(
     named: dict[str, OfferedInput] = {}
     for name in inputs:
         key = next(n for n in (name, *(f"{name}_{i}" for i in range(2, 99))) if n not in named)
-        named[key] = offered_input(registry.modalities[name], registry)
+        named[key] = offered_input(registry.modalities[name])
     given = {port.kind for each in named.values() for port in each.ports.values()}
     offered = [
         call
@@ -93,11 +97,12 @@ def propose(
     for keeping in (False, True):
         flows = search.run(_starts(named), enough=max(400, 8 * most), keeping=keeping)
         looked_at += search.looked_at
-        sets = ProposalSets(named, goals, registry, counted=counted)
+        finder = ObjectiveFinder(registry, _losses(registry, using)) if objectives else None
+        sets = ProposalSets(named, goals, registry, counted=counted, objectives=finder)
         found = sets.first(flows, most)
         if found:
             return Proposals(tuple(inputs), tuple(goals), tuple(found), looked_at)
-    raise _nothing(inputs, goals, using, search, named, looked_at, bool(flows))
+    raise _nothing(inputs, goals, using, search, named, looked_at, bool(flows), objectives)
 
 
 def _reads_writing(call: Offered, given: Collection[str], kinds: Mapping[str, Kind]) -> bool:
@@ -138,6 +143,17 @@ def _types(registry: Registry, using: Sequence[str]) -> tuple[frozenset[str], li
     return demanded, [id for id in registry.module_types if may(id)]
 
 
+def _losses(registry: Registry, using: Sequence[str]) -> list[str]:
+    """The module types that may be losses: those of the plugins that `using` limits to, and of `core`."""
+    plugins = {registry.module_types.origin(id).plugin for id in registry.module_types}
+    allowed = {name for name in using if name in plugins}
+    return [
+        id
+        for id in registry.module_types
+        if not allowed or registry.module_types.origin(id).plugin in {*allowed, ALWAYS}
+    ]
+
+
 def _starts(inputs: dict[str, OfferedInput]) -> list[CallFlow]:
     """The inputs as they are, each with all its ports or with one of them."""
     flows = [CallFlow(())]
@@ -159,6 +175,7 @@ def _nothing(
     named: dict[str, OfferedInput],
     looked_at: int,
     some: bool,
+    objectives: bool,
 ) -> InputError:
     """The error of a search that found nothing: how far it came, and what is missing."""
     given: dict[str, PortType] = {p.kind: p for each in named.values() for p in each.ports.values()}
@@ -166,6 +183,10 @@ def _nothing(
     missing = [goal for goal in goals if not any(search.leads_to(kind, goal) for kind in reached)]
     message = f"no flow leads from {' and '.join(inputs)} to {' and '.join(goals)}"
     message += f" ({looked_at:,} were looked at); reached: {', '.join(reached)}"
+    if some and objectives:
+        return InputError(
+            f"{message}. Flows were found, and no loss here reads what they give; leave --objective out"
+        )
     if some:
         return InputError(
             f"{message}. Flows were found, and none of their documents checks; name module types in --using"

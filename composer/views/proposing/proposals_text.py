@@ -30,5 +30,9 @@ def _block(number: int, proposal: Proposal) -> str:
         for type_id, calls in proposal.modules.items()
     )
     cost = "" if proposal.parameters is None else f", {proposal.parameters:,} parameters"
-    nodes = "\n".join(f"     {line}" for line in proposal.document.node_lines)
+    lines = [
+        *proposal.document.node_lines,
+        *(f"objective: {each}" for each in proposal.document.objective_lines),
+    ]
+    nodes = "\n".join(f"     {line}" for line in lines)
     return f"{number:>2}. {modules or 'no weights'}{cost}\n{nodes}"
