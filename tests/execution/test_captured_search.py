@@ -25,7 +25,7 @@ from composer.plugin import Framing
 from composer.plugin.search_loop import found_in, tokens_in
 
 TASK = "image-caption"
-RULES = "repetition_penalty: 1.3, no_repeat_ngram: 3, forbidden: [7, [8, 9]], stop: [zero zero zero]"
+RULES = "repetition_penalty: 1.3, no_repeat_ngram: 3, forbidden: [7, [8, 9]], stop: [word61 word62 word61]"
 SEARCHES = [
     "{uses: mplug2.beam}",
     "{uses: core.beam, with: {beams: 3}}",
