@@ -121,6 +121,15 @@ ENTRIES = [
         draw=draw_features,
     ),
     Entry(
+        "voice.yaml",
+        "Where somebody speaks",
+        "silero-vad, from the safetensors that its package brings beside TorchScript and ONNX; no code of the package "
+        "runs. Its module is a plugin of two short files, [plugin_vad](../examples/gallery/plugin_vad), which is "
+        "installed first: `pip install ./plugin_vad`. The recording is of the synthesiser espeak-ng; of white noise "
+        "the answer is 0.",
+        ["composer run voice.yaml:listen sound=../media/voice.flac"],
+    ),
+    Entry(
         "chat.yaml",
         "A chat",
         "SmolLM2-135M-Instruct, read from a GGUF file once. The folder's own chat template frames what is asked; "

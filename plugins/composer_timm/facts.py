@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 __all__ = ["TABLE", "Facts", "facts_of", "hold_features", "hold_name", "installed_version", "names"]
 
 TABLE = Path(__file__).with_name("models.json")
+SEARCH = "; `composer plugins list PATTERN` searches the names"
 HUBS = ("hf-hub:", "hf_hub:", "local-dir:")
 
 
@@ -186,7 +187,7 @@ def hold_name(name: str) -> None:
             raise ValueError(f"timm {table_version()} has no weights `{tag}` of `{bare}`; it has: {tags}")
         return
     near = nearest(bare, [each for each in names() if "." not in each])
-    hint = f"; did you mean `{near}`?" if near is not None else _alike(bare)
+    hint = f"; did you mean `{near}`?" if near is not None else _alike(bare) or SEARCH
     raise ValueError(f"timm {table_version()} has no model `{name}`{hint}")
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from composer_transformers.model_folder import JSON
 
-__all__ = ["recordings"]
+__all__ = ["flag", "recordings"]
 
 
 def recordings(
@@ -24,7 +24,7 @@ def recordings(
         return {
             "features": "waveform",
             "rate": values.whole("sampling_rate", 16_000),
-            "normalise": values.flag("do_normalize", default=True),
+            "normalise": flag(said, "do_normalize", where, default=True),
         }
     if shape == "mels":
         rate, hop = values.whole("sampling_rate", 16_000), values.whole("hop_length", 160)
@@ -36,7 +36,7 @@ def recordings(
             "bins": values.whole("feature_size", bins),
             "frames": values.whole("chunk_length", 1) * rate // hop if "chunk_length" in said else frames,
         }
-    scaled = values.flag("do_normalize", default=True)
+    scaled = flag(said, "do_normalize", where, default=True)
     return {
         "features": "fbank",
         "rate": values.whole("sampling_rate", 16_000),
@@ -47,6 +47,14 @@ def recordings(
         if scaled
         else 1.0,  # its extractor divides by twice as much
     }
+
+
+def flag(said: Mapping[str, JSON], name: str, where: str, *, default: bool) -> bool:
+    """What a preprocessor switches on or off. Raises ValueError for a value that is neither."""
+    found = said.get(name, default)
+    if not isinstance(found, bool):
+        raise ValueError(f"{where}: `{name}` is {found!r:.60}, not true or false")
+    return found
 
 
 @dataclass(frozen=True)
@@ -67,12 +75,6 @@ class _Values:
         if isinstance(found, bool) or not isinstance(found, (int, float)):
             raise self._no_value(name, "a number")
         return float(found)
-
-    def flag(self, name: str, *, default: bool) -> bool:
-        found = self.said.get(name, default)
-        if not isinstance(found, bool):
-            raise self._no_value(name, "true or false")
-        return found
 
     def _no_value(self, name: str, wanted: str) -> ValueError:
         return ValueError(f"{self.where}: `{name}` is {self.said.get(name)!r:.60}, not {wanted}")

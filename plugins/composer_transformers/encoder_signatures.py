@@ -7,7 +7,7 @@ from typing import Any
 
 from composer.problems import InputError
 from composer.types import UNBOUNDED, Signature
-from composer_transformers.audio_preparation import recordings
+from composer_transformers.audio_preparation import flag, recordings
 from composer_transformers.encoder_configs import (
     LibraryAudioConfig,
     LibraryDualConfig,
@@ -223,11 +223,26 @@ def hold_sizes(config: LibraryEncoderConfig) -> None:
 
 def made_for(config: LibraryEncoderConfig) -> Mapping[str, Mapping[str, Any]]:
     """What inputs should be: pictures and recordings by the preprocessor of the folder or as the family is usually
-    trained, texts by its tokenizer."""
+    trained, texts by its tokenizer.
+
+    Raises InputError for files of the folder that do not say it.
+    """
+    try:
+        return _prepared(config)
+    except ValueError as error:
+        raise InputError(str(error)) from None
+
+
+def _prepared(config: LibraryEncoderConfig) -> Mapping[str, Mapping[str, Any]]:
     found: dict[str, Mapping[str, Any]] = {}
     sizes = config.sizes
     if isinstance(config, LibraryAudioConfig):
         return {"audio": _recordings(config)}
+    if isinstance(config, LibraryTextConfig) and config.folder is not None and config.tokenizer is None:
+        raise ValueError(
+            f"{config.folder} has no tokenizer.json, so nothing is known of how its texts are split: write `tokenizer` "
+            "under `with` of the input, and leave `for` out"
+        )
     text = sizes if config.sort == "text" else None
     vision = sizes if config.sort == "vision" else None
     if isinstance(config, LibraryDualConfig):
@@ -257,12 +272,27 @@ def _recordings(config: LibraryAudioConfig) -> dict[str, Any]:
     return recordings(shape, config.preprocessor, where=f"the preprocessor of {config.folder}", **taken)
 
 
+def _colours(
+    said: Mapping[str, Any], name: str, usual: tuple[float, ...], where: str, least: float | None = None
+) -> tuple[float, ...]:
+    """Three numbers, above `least`. Raises ValueError for anything else."""
+    found = said.get(name, usual)
+    listed = isinstance(found, (list, tuple)) and len(found) == 3
+    if not listed or not all(isinstance(each, (int, float)) and not isinstance(each, bool) for each in found):
+        raise ValueError(f"{where}: `{name}` is {found!r:.60}, not three numbers")
+    if least is not None and min(found) <= least:
+        raise ValueError(f"{where}: `{name}` is {found!r:.60}, not three numbers above {least:g}")
+    return tuple(map(float, found))
+
+
 def _pictures(config: LibraryEncoderConfig, size: int) -> dict[str, Any]:
     """The config of a picture, from a preprocessor_config.json where there is one."""
     said = config.preprocessor
     mean, std = config.row.colours or ((0.5,) * 3, (0.5,) * 3)
-    if said.get("do_normalize", True):
-        mean, std = said.get("image_mean", mean), said.get("image_std", std)
+    where = f"the preprocessor of {config.folder}"
+    if flag(said, "do_normalize", where, default=True):
+        mean = _colours(said, "image_mean", mean, where)
+        std = _colours(said, "image_std", std, where, least=0.0)
     elif said:
         mean, std = (0.0,) * 3, (1.0,) * 3
     found: dict[str, Any] = {"size": size, "mean": mean, "std": std}

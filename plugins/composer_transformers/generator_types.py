@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from composer.plugin import Generation, Method, ModuleType
+from composer.problems import InputError
 from composer_transformers import causal_signatures as causal
 from composer_transformers import seq2seq_signatures as seq2seq
 from composer_transformers.audio_preparation import recordings
@@ -52,10 +53,12 @@ def _made_for(config: CausalConfig) -> Mapping[str, Mapping[str, Any]]:
     if not config.row.hears:
         return found
     facts = config.facts
-    said = preprocessor_config_of(Path(config.folder)) if config.folder is not None else {}
-    heard = recordings(
-        "mels", said, where=f"the preprocessor of {config.folder}", bins=facts.bins, frames=facts.frames
-    )
+    where = f"the preprocessor of {config.folder}"
+    try:
+        said = preprocessor_config_of(Path(config.folder)) if config.folder is not None else {}
+        heard = recordings("mels", said, where=where, bins=facts.bins, frames=facts.frames)
+    except ValueError as error:  # of a file in the folder
+        raise InputError(str(error)) from None
     return {**found, "audio": heard}
 
 

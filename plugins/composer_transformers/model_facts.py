@@ -27,6 +27,14 @@ ALSO = (
     "forced_eos_token_id",
 )
 """Keys that configs have beside the fields of their class."""
+ROPES = ("default", "linear", "yarn", "llama3")
+"""Types of rotary positions that the library computes for every family that has them."""
+AXIAL_ROPES = (*ROPES, "mrope")
+"""Those of families whose positions have several axes."""
+SECTIONS = "mrope_section"
+"""The key of rotary positions that says how much of a head belongs to each axis."""
+USUAL_SECTIONS: list[JSON] = [16, 24, 24]
+"""What the library takes where a config says nothing."""
 MOVING_ROPES = ("dynamic", "longrope", "su")
 """Rotary positions that depend on how long the longest text of a batch is: no text would be the same alone."""
 
@@ -80,6 +88,8 @@ def facts_of(
     if values.value("head_dim") is None and width % heads:
         raise ValueError(f"{where}: hidden_size {width} is not a multiple of num_attention_heads {heads}")
     values.hold_kind()
+    if family.axes > 1:
+        values.hold_sections(width, heads)
     return ModelFacts(
         width=width,
         vocabulary=values.size("vocab_size", "vocabulary"),
@@ -141,6 +151,25 @@ class _Values:
                         f"{self.where}: `{name}` of the type {kind!r} changes with the longest text of a batch, so no "
                         "text would be read as it is alone; leave it out, or take the type 'yarn' or 'linear'"
                     )
+                known = ROPES if self.family.axes == 1 else AXIAL_ROPES
+                if kind not in known:
+                    raise ValueError(
+                        f"{self.where}: `{name}` is of the type {kind!r:.60}, which {self.family.name} models do not "
+                        f"have here; there are {', '.join(known)}"
+                    )
+
+    def hold_sections(self, width: int, heads: int) -> None:
+        """Raises ValueError where the parts of a head that belong to the axes do not make it up."""
+        axes, head = self.family.axes, self.value("head_dim")
+        half = (head if isinstance(head, int) else width // heads) // 2
+        said = self.config.get("rope_parameters") or self.config.get("rope_scaling")
+        sections = said.get(SECTIONS, USUAL_SECTIONS) if isinstance(said, dict) else USUAL_SECTIONS
+        sizes = [size for size in sections if isinstance(size, int)] if isinstance(sections, list) else []
+        if len(sizes) != axes or sizes != sections or min(sizes) < 1 or sum(sizes) != half:
+            raise ValueError(
+                f"{self.where}: `{SECTIONS}` is {sections!r:.60}: {axes} numbers are wanted, which make {half}, half "
+                "of a head"
+            )
 
 
 def _rope_types(found: JSON) -> list[str]:

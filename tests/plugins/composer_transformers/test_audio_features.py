@@ -184,6 +184,7 @@ def test_a_wrong_value_in_a_preprocessor_is_one_sentence(tmp_path: Path) -> None
     }
     report = check(Source("document.yaml", json.dumps(document), tmp_path / "document.yaml"))
     (problem,) = report.problems
+    assert problem.code == "C206"
     assert "`sampling_rate` is '16 kHz', not a whole number" in problem.message
 
 

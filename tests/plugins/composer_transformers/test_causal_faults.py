@@ -46,6 +46,10 @@ def given(**changed: Any) -> dict[str, Any]:
     return {"family": "llama", "config": {**SIZES, **changed}}
 
 
+def seeing(**changed: Any) -> dict[str, Any]:
+    return {"family": "qwen2_vl", "config": {**SIZES, "num_key_value_heads": 4, **changed}}
+
+
 @pytest.mark.parametrize(
     ("with_", "message"),
     [
@@ -68,6 +72,19 @@ def given(**changed: Any) -> dict[str, Any]:
             given(rope_parameters={"rope_type": "longrope", "short_factor": [1.0], "long_factor": [2.0]}),
             "`rope_parameters` of the type 'longrope' changes with the longest text of a batch",
         ),
+        (
+            given(rope_scaling={"rope_type": "spiral", "factor": 2.0}),
+            "`rope_scaling` is of the type 'spiral', which llama models do not have here; there are default",
+        ),
+        (
+            given(rope_scaling={"type": "mrope", "mrope_section": [1, 1, 2]}),
+            "`rope_scaling` is of the type 'mrope', which llama models do not have here",
+        ),
+        (
+            seeing(rope_scaling={"type": "mrope", "mrope_section": [1, 1, 9]}),
+            "`mrope_section` is [1, 1, 9]: 3 numbers are wanted, which make 4, half of a head",
+        ),
+        (seeing(), "`mrope_section` is [16, 24, 24]: 3 numbers are wanted, which make 4, half of a head"),
         ({"folder": "nowhere"}, "nowhere does not exist: `folder` is that of a model"),
     ],
 )

@@ -224,6 +224,56 @@ def test_a_folder_says_how_pictures_are_prepared(tmp_path: Path) -> None:
     assert str(report.tasks["see"].types["seen", "states"]) == "states:vision[B@photo, 17, 48]"
 
 
+SMALL = {"hidden_size": 32, "num_hidden_layers": 1, "num_attention_heads": 4, "intermediate_size": 48}
+
+
+@pytest.mark.parametrize(
+    ("prepared", "expected"),
+    [
+        ([1, 2], "preprocessor_config.json is not the config of a model: it holds a list, not a map"),
+        ("{", "preprocessor_config.json is not valid JSON"),
+        ({"image_mean": "grey"}, "`image_mean` is 'grey', not three numbers"),
+        ({"image_mean": [0.5]}, "`image_mean` is [0.5], not three numbers"),
+        ({"image_std": [0, 0, 0]}, "`image_std` is [0, 0, 0], not three numbers above 0"),
+        ({"do_normalize": "maybe"}, "`do_normalize` is 'maybe', not true or false"),
+    ],
+)
+def test_a_preprocessor_that_cannot_be_is_the_fault_of_its_folder(
+    prepared: Any, expected: str, tmp_path: Path
+) -> None:
+    place = folder(tmp_path / "eye", model_type="vit", image_size=16, patch_size=8, **SMALL)
+    text = prepared if isinstance(prepared, str) else json.dumps(prepared)
+    (place / "preprocessor_config.json").write_text(text)
+    (found,) = asked_for("transformers.vision_encoder", "image", tmp_path)
+    assert found.startswith("C206 ")
+    assert expected in found
+
+
+def test_a_folder_without_a_tokenizer_says_so(tmp_path: Path) -> None:
+    folder(tmp_path / "eye", model_type="bert", **SMALL)
+    (found,) = asked_for("transformers.text_encoder", "text", tmp_path)
+    assert found.startswith("C206 ")
+    assert "eye has no tokenizer.json" in found
+    assert "write `tokenizer` under `with`" in found
+
+
+def asked_for(uses: str, modality: str, place: Path) -> list[str]:
+    """The problems of a document whose input says `for:` the model of the folder `eye`."""
+    document = {
+        "composer": 1,
+        "modules": {"eye": {"uses": uses, "with": {"folder": "eye"}}},
+        "tasks": {
+            "see": {
+                "inputs": {"given": {"modality": modality, "for": "eye"}},
+                "nodes": {"seen": {"call": "eye", "inputs": "given"}},
+                "outputs": {"states": "seen"},
+            }
+        },
+    }
+    report = check(Source("document.yaml", json.dumps(document), place / "document.yaml"), registry=REGISTRY)
+    return [f"{problem.code} {problem.message}" for problem in report.problems]
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("sort", ["text", "vision", "audio", "dual"])
 def test_the_kit_passes_for_every_family(sort: str, monkeypatch: pytest.MonkeyPatch) -> None:
