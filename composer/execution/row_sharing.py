@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 __all__ = ["RowSharing", "SharedBatch", "sharing_of"]
 
 Inputs = frozenset[str]
+COUNTS = "counts"
 EVERY_ROW = ""
 """An input that no task has: what depends on it, such as chance, is another in every row."""
 
@@ -144,10 +145,30 @@ def sharing_of(runner: Runner) -> RowSharing | None:
     """How a task shares; None where rows of its batches cannot be told apart."""
     plan, kinds, host = runner.plan, runner.kinds, runner.inputs.host
     samples = _batch(plan, kinds, host)
-    if samples is None or any(_mixes(plan, kinds, slot, samples) for slot in range(len(plan.slots))):
+    if samples is None or _is_tied(plan, kinds, host, samples):
         return None
     seeded = [name for name, each in runner.generators.items() if each.search.policy.seeded]
     return RowSharing(runner, _dependencies(plan, kinds, host, seeded, samples))
+
+
+def _is_tied(plan: Plan, kinds: Mapping[str, Kind], host: HostInputs, samples: Dim) -> bool:
+    """Whether samples of a batch belong together: a node compares them, or values of one are counted by another."""
+    for slot, (maker, _) in enumerate(plan.slots):
+        declared = plan.type_of(slot)
+        if declared.kind == COUNTS:
+            return True
+        if maker not in plan.inputs:
+            if _mixes(plan, kinds, slot, samples):
+                return True
+            continue
+        if maker not in host.per_sample:
+            continue
+        counted = host.followed(maker)
+        rows = kinds[declared.kind].batch_of(declared.dims)
+        has_own_rows = rows not in (None, samples) and plan.inputs[maker].several is None
+        if has_own_rows or not set(counted) <= set(host.per_sample):
+            return True
+    return False
 
 
 def _batch(plan: Plan, kinds: Mapping[str, Kind], host: HostInputs) -> Dim | None:
@@ -187,7 +208,7 @@ def _dependencies(
 
     def is_apart(slot: int) -> bool:
         declared = plan.type_of(slot)
-        if declared.kind == ITEMS or makers[slot] in counting:
+        if declared.kind == ITEMS or makers[slot] in counting or _mixes(plan, kinds, slot, samples):
             return False
         return kinds[declared.kind].batch_of(declared.dims) == samples
 

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from tiny_folders import save_folder
 
 import composer
 from composer.execution import Model
@@ -67,15 +68,16 @@ def counted(model: Model, task: str, monkeypatch: pytest.MonkeyPatch) -> dict[st
     """How many rows every call of a node has, by node."""
     runner = model.runner(task)
     calls: dict[str, list[int]] = {}
-    for step in runner.plan.steps:
 
-        def call(
-            *, name: str = step.name, real: Any = runner.program.functions[step.name], **given: Any
-        ) -> Any:
+    def counting(name: str, real: Any) -> Any:
+        def call(**given: Any) -> Any:
             calls.setdefault(name, []).append(len(leaf(next(iter(given.values())))))
             return real(**given)
 
-        monkeypatch.setitem(runner.program.functions, step.name, call)
+        return call
+
+    for name, real in list(runner.program.functions.items()):
+        monkeypatch.setitem(runner.program.functions, name, counting(name, real))
     return calls
 
 
@@ -169,3 +171,53 @@ def test_chance_is_not_shared(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     assert len(set(texts)) > 1
     seeded = [each.outputs["caption"] for each in answers_of(drawn, "image-caption", rows, shown, seed=3)]
     assert set(seeded) == {drawn.run("image-caption", image=str(shown / "picture.png"), seed=3)["caption"]}
+
+
+ASKED = """\
+composer: 1
+name: asked
+modules:
+  eyes: {uses: mplug2.vision_encoder, with: {image_size: 16, patch_size: 8, width: 32, heads: 2, layers: 1}}
+  language: {uses: transformers.causal_lm, with: {folder: model}}
+tasks:
+  ask:
+    inputs:
+      image: {modality: image, with: {size: 16}HOW}
+      question:
+        modality: prompt
+        with: {tokenizer: model/tokenizer.json, template: "{image} {question}", media: {image: 5}EACH, frame: none}
+    nodes:
+      seen: {call: eyes.image, inputs: {pixels: image.pixels}}
+      words: {call: language.embed, inputs: {tokens: question.tokens}}
+      mixed: {uses: core.fill, inputs: {text: words, media: seen, places: question.image}}
+      answer: {generate: language, inputs: {prompt: mixed.states}, with: {max_tokens: 4}}
+    outputs: {ids: answer.ids, score: answer.score}
+"""
+PICTURES = [["0.png"], ["0.png", "1.png"], ["2.png"], ["0.png"], ["0.png", "1.png"], []]
+
+
+@pytest.mark.parametrize("several", [False, True])
+def test_pictures_inside_texts_are_shared_where_rows_can_be_told_apart(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, several: bool
+) -> None:
+    """With several pictures in a prompt, each with what `each` writes around it, equal rows alone are shared."""
+    save_folder(tmp_path / "model", "llama")
+    text = ASKED.replace("HOW", ", repeated: {at_most: 3}" if several else "")
+    (tmp_path / "asked.yaml").write_text(
+        text.replace("EACH", ', each: {image: "w1 {} w2"}' if several else "")
+    )
+    torch.manual_seed(1)
+    model = composer.load(tmp_path / "asked.yaml", weights="initial")
+    given: list[Any] = PICTURES if several else ["0.png", "1.png", "0.png", "0.png", "1.png", "2.png"]
+    questions = ["w3 w4", "w5", "w6 w7 w8 w9", "w3 w4", "w10", "w3"]
+    rows = [{"image": image, "question": each} for image, each in zip(given, questions, strict=True)]
+    calls = counted(model, "ask", monkeypatch)
+    found = list(answers_of(model, "ask", rows, folder))
+    assert calls["seen"] == ([6] if several else [3])
+    assert calls["mixed"] == [5]
+    for row, answer in zip(rows, found, strict=True):
+        image = row["image"]
+        path = [str(folder / each) for each in image] if isinstance(image, list) else str(folder / image)
+        alone = model.run("ask", image=path, question=row["question"])
+        assert answer.outputs["ids"].tolist() == alone["ids"].tolist()
+        torch.testing.assert_close(answer.outputs["score"], alone["score"], atol=1e-4, rtol=1e-3)
