@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import count, islice
 from pathlib import Path
@@ -72,8 +72,9 @@ class SplitRows:
         self._rows, self._column, self._split, self._one_name = rows, column, named(split), named
         self.name, self.folder, self.columns = f"{rows.name} ({split})", rows.folder, rows.columns
         self.names_files = rows.names_files
+        self.own_columns = (column,)
         if rows.columns is not None and column not in rows.columns:
-            raise unknown("column", column, rows.columns, rows.name)
+            raise _no_column(column, rows.columns, rows.name)
         if next(self.rows(), None) is None:
             self._tell_none(split)
 
@@ -85,7 +86,7 @@ class SplitRows:
             raise InputError(f"{name} has no rows that can be read")
         columns = dict.fromkeys(each for values in first for each in values)
         if column not in columns:
-            raise unknown("column", column, columns, name)
+            raise _no_column(column, columns, name)
         found = dict.fromkeys(str(values[column]) for values in first if column in values)
         shown = ", ".join([*found][:8])
         raise InputError(f"no row of {name} has `{split}` in its column `{column}`, but {shown}")
@@ -104,3 +105,8 @@ class SplitRows:
     def _is_own(self, row: GivenRow) -> bool:
         value = row.values.get(self._column)
         return isinstance(value, str) and self._one_name(value.strip()) == self._split
+
+
+def _no_column(column: str, columns: Iterable[str], name: str) -> InputError:
+    told = unknown("column", column, columns, name)
+    return InputError(f"{told}; --split-by (split_by) names the column that says the split of a row")

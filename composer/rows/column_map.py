@@ -163,6 +163,7 @@ def column_map(
         needed = {name: one for name, one in columns.items() if name not in absent or name in chosen}
         _check(source, known, needed, id_, kept, owner, cure)
     id_ = id_ if id_ is not None else _id(source, known)
+    used |= set(getattr(source, "own_columns", ()))  # what it reads itself, such as the split of a row
     return ColumnMap(
         columns,
         constants,

@@ -129,7 +129,7 @@ def test_wrong_use_is_one_error_and_writes_nothing(composer, rows: Path, options
 def test_an_option_that_is_not_of_its_form_is_wrong_usage(
     composer, rows: Path, options: str, said: str
 ) -> None:
-    done = composer(*shlex.split(f"{RUN} --reference truth --weights initial {options}"))
+    done = composer(*shlex.split(f"{RUN} --reference truth {options}"))
     assert (done.code, done.out) == (2, "")
     assert said in done.err
 
@@ -262,3 +262,20 @@ def test_references_may_name_classes_as_the_data_do_or_number_them(composer, row
     done = composer(*shlex.split(f"{run} wrong.jsonl"))
     assert done.code == 1
     assert "the reference 'drak' is the name of a class" in done.err
+
+
+def test_the_column_of_splits_is_named(composer, rows: Path) -> None:
+    """Also where only the rows of a JSON file say their columns; what says the split is not told as unread."""
+    text = Path("rows.jsonl").read_text().splitlines()
+    marked = [{**json.loads(line), "part": "test" if n % 2 else "train"} for n, line in enumerate(text)]
+    Path("marked.jsonl").write_text("".join(json.dumps(row) + "\n" for row in marked))
+    command = shlex.split(RUN.replace("rows.jsonl", "marked.jsonl") + " --reference truth")
+    done = composer(*command, "--split-by", "prt")
+    assert (done.code, done.out) == (1, "")
+    assert "marked.jsonl has no column `prt`; did you mean `part`?" in done.err
+    assert "--split-by (split_by) names the column that says the split of a row" in done.err
+    done = composer(*command, "--split-by", "part", "--split", "valid")
+    assert "no row of marked.jsonl has `valid` in its column `part`, but train, test" in done.err
+    done = composer(*command, "--split-by", "part")
+    assert done.code == 0, done.err
+    assert "nothing reads" not in done.err
