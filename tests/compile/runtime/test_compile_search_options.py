@@ -59,3 +59,22 @@ def test_streams_are_those_of_the_live_model(artifact: Any, live: Any) -> None:
 def test_what_comes_after_choices_reads_their_probabilities(artifact: Any) -> None:
     found = artifact.run("choices", image=PICTURE)
     torch.testing.assert_close(found["best"], found["chances"].softmax(-1))
+
+
+OTHERS = ("plain", "begins", "beams", "groups", "published", "stopped", "stopped-beams", "stopped-draws")
+
+
+@pytest.mark.slow
+def test_every_search_answers_and_streams_as_the_live_model(tmp_path: Path) -> None:
+    """Greedy, sampling and the settled part of beams, with rules and stop strings."""
+    document = captions(tmp_path, *OTHERS)
+    live = composer.load(document, weights="quickstart")
+    composer_compile.compile_document(document, tmp_path / "searches", weights="quickstart")
+    with composer_compile.load(tmp_path / "searches") as artifact:
+        for task in OTHERS:
+            seed = {"seed": 3} if "draws" in task else {}
+            expected = live.run(task, image=PICTURE, **seed)["caption"]
+            assert artifact.run(task, image=[PICTURE, PICTURE], **seed)["caption"] == [expected] * 2, task
+            for model in (live, artifact):
+                pieces = list(model.stream(task, image=PICTURE, **seed))
+                assert "".join(pieces) == expected, task
