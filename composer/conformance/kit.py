@@ -256,29 +256,36 @@ def _module_type(entry: ModuleType, registry: Registry) -> Iterator[Result]:
         return
     held: set[str] = set()
     refused: dict[str, str] = {}
-    for config in configs:
+    for number, config in enumerate(configs):
         build = Build(entry, config)
+        is_first = number == 0  # adapters need no second config, and no second method to be exported with
         for name, method in entry.methods.items():
             case = MethodCase(build, name, method, registry.kinds)
             if case.refusal:
                 refused[name] = case.refusal
                 yield Result(str(case), "ports", "skip", f"this config does not have it: {case.refusal}")
                 continue
+            passed = set[str]()
+            for result in _method(case):
+                passed |= {result.check} if result.outcome == "pass" else set()
+                yield result
+            if is_first and "signature" in passed and adaptable(build.module):
+                exports = not held and "export" in passed and not method.not_exportable
+                yield _result(str(case), "adapters", partial(check_adapters, case, exports=exports))
             held.add(name)
-            yield from _method(case)
         if entry.generation is not None:
-            yield from _generation(generation_case(build, registry.kinds))
+            yield from _generation(generation_case(build, registry.kinds), adapters=is_first)
     for name in refused.keys() - held:
         reason = f"no example has this method ({refused[name]}): give one that does, or take it out"
         yield Result(f"{entry.id} {name}", "ports", "fail", reason)
 
 
-def _generation(case: MethodCase) -> Iterator[Result]:
+def _generation(case: MethodCase, *, adapters: bool) -> Iterator[Result]:
     steps = _result(str(case), "generation", partial(check_generation, case))
     yield steps
     if steps.outcome == "pass":
         yield _result(str(case), "export", partial(check_generation_export, case))
-        if adaptable(case.build.module):
+        if adapters and adaptable(case.build.module):
             yield _result(str(case), "adapters", partial(check_adapted_generation, case))
 
 
@@ -295,13 +302,8 @@ def _method(case: MethodCase) -> Iterator[Result]:
         # What would follow from a method that cannot be called as declared says nothing new.
         yield from (Result(subject, name, "skip", "the signature was not proven") for name, _ in PROMISES)
         return
-    exports = False
     for name, check in PROMISES:
-        result = _result(subject, name, partial(check, case))
-        exports = name == "export" and result.outcome == "pass" and not case.method.not_exportable
-        yield result
-    if adaptable(case.build.module):
-        yield _result(subject, "adapters", partial(check_adapters, case, exports=exports))
+        yield _result(subject, name, partial(check, case))
 
 
 def _result(subject: str, name: str, check: Callable[[], str]) -> Result:

@@ -80,7 +80,7 @@ def sample(loaded: LoadedTask, sizes: Mapping[str, int]) -> dict[str, Any]:
         if entry.dtype == "object":
             tensors[entry.name] = _samples_of(loaded, entry.name, shape[0])
             continue
-        below = vocabulary.get(entry.name.partition(".")[0], 2)
+        below = _below(vocabulary.get(entry.name.partition(".")[0], 2), entry.masked_by, shape)
         tensors[entry.name] = random_tensor(shape, entry.dtype, entry.role, generator, below=below)
     for entry in loaded.task.given:
         mask, tensor = tensors.get(entry.masked_by or ""), tensors[entry.name]
@@ -110,22 +110,23 @@ def made_up_reading(loaded: LoadedTask, part: LoadedRead, sizes: dict[str, int])
     end = ENDS[corners.index(here) % len(ENDS)] if here in corners else ENDS[0]
     sizes.update({name: getattr(span, end) for name, span in part.entry.ranges.items()})
     generator = torch.Generator().manual_seed(zlib.crc32(repr(sorted(sizes.items())).encode()))
-    below = _vocabulary_sizes(part.host.processors).get(part.name, 2)
-    drawn = {
-        name: random_tensor(
-            tuple(parse_form(dim).at(sizes) for dim in each.dims),
-            each.dtype,
-            each.role,
-            generator,
-            below=below,
-        ).to(loaded.device)
-        for name, each in inputs.items()
-    }
+    known = _vocabulary_sizes(part.host.processors).get(part.name, 2)
+    drawn = {}
+    for name, each in inputs.items():
+        shape = tuple(parse_form(dim).at(sizes) for dim in each.dims)
+        below = _below(known, each.masked_by, shape)
+        tensor = random_tensor(shape, each.dtype, each.role, generator, below=below)
+        drawn[name] = tensor.to(loaded.device)
     for name, each in inputs.items():
         mask = drawn.get(each.masked_by or "")
         if mask is not None and mask.shape == drawn[name].shape and drawn[name].dtype == torch.int64:
             drawn[name] = drawn[name] * mask
     return drawn
+
+
+def _below(vocabulary: int, masked_by: str | None, shape: tuple[int, ...]) -> int:
+    """What ids of a text are below; numbers beside them, such as positions, are below the length as well."""
+    return vocabulary if masked_by or not shape else min(vocabulary, shape[-1])
 
 
 def _samples_of(loaded: LoadedTask, name: str, count: int) -> list[Any]:

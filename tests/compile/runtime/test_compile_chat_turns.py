@@ -30,7 +30,9 @@ modules:
 tasks:
   ask:
     inputs:
-      question: {modality: prompt, with: {template: "{q}", tokenizer: tokenizer.json, chat: true, padding: SIDE}}
+      question:
+        modality: prompt
+        with: {template: "{q}", tokenizer: tokenizer.json, chat: true, padding: SIDE, max_tokens: 200}
     nodes:
       words: {call: text, inputs: {tokens: question.tokens, positions: question.positions}}
       answer: {generate: decoder, inputs: {memory: words.states}, with: {max_tokens: 6}}
@@ -38,7 +40,10 @@ tasks:
   talk:
     inputs: {said: {modality: string}}
     nodes:
-      asked: {modality: prompt, inputs: {q: said}, with: {template: "{q}", tokenizer: tokenizer.json, chat: true}}
+      asked:
+        modality: prompt
+        inputs: {q: said}
+        with: {template: "{q}", tokenizer: tokenizer.json, chat: true, max_tokens: 99}
       words: {call: text, inputs: {tokens: asked.tokens, positions: asked.positions}}
       first: {generate: decoder, inputs: {memory: words.states}, with: {max_tokens: 6}}
       again:
@@ -50,6 +55,7 @@ tasks:
           tokenizer: tokenizer.json
           chat: true
           padding: SIDE
+          max_tokens: 200
       read: {call: text, inputs: {tokens: again.tokens, positions: again.positions}}
       reason: {generate: decoder, inputs: {memory: read.states}, with: {max_tokens: 6}}
     outputs: {first: first.text, reason: reason.text, ids: again.tokens}
