@@ -153,5 +153,5 @@ def test_the_command_shows_the_scores(rows: Path, tmp_path: Path, capsys: pytest
         ("match,topp=2", "did you mean `top`?"),
         ("match,top=0", "top: Input should be greater"),
     ):
-        assert main([*words, wrong]) == 1
+        assert main([*words, wrong]) == 2
         assert said in capsys.readouterr().err
