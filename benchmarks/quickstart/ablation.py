@@ -22,6 +22,7 @@ GRAPHS = HERE.parents[1] / "graphs"
 RECIPE = GRAPHS / "training" / "quickstart.yaml"
 SHIPPED = "joint, shared universal layers (shipped)"
 RUNS: dict[str, dict[str, Any]] = {
+    "the same, trained once more by the trainer of today": {"name": "quickstart"},
     "image-qa alone": {"name": "quickstart", "tasks": ["image-qa"]},
     "joint, separate universal layers": {"name": HERE / "separate.yaml"},
 }
