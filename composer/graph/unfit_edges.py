@@ -51,7 +51,7 @@ class UnfitEdges:
             keys = self._keys(fault, edge)
             if self.checker.faults.joins(keys, edge, place):
                 continue
-            hints = self._alternatives(callee, edges)
+            hints = [*self._prepared(edge, callee), *self._alternatives(callee, edges)]
             if swapped is not None and fault is swapped[0]:
                 hints = [f"`{edge.port}` and `{swapped[1].edge.port}` of `{edge.node}` are swapped", *hints]
             problem = self._problem(fault, edge, callee, hints)
@@ -78,6 +78,18 @@ class UnfitEdges:
                 self.checker.faults.add([("swapped", one.reference)], problem)
                 return True
         return False
+
+    def _prepared(self, edge: Edge, callee: Callee) -> list[str]:
+        """How the input at the other end is prepared for the module, where that says it."""
+        if callee.module.type.made_for is None:
+            return []
+        from composer.graph.preparation import PreparedSource, differences
+
+        item = PreparedSource.of(
+            self.checker.inputs.get(edge.source[0]) or self.checker.reads.get(edge.source[0])
+        )
+        found = None if item is None else differences(self.checker, item, callee.module)
+        return [] if found is None else [*found.helps[:1]]
 
     def _counts_values(self, port: PortType) -> bool:
         return self.checker.counted_by_values(port) is not None

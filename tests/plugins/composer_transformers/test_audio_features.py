@@ -217,3 +217,20 @@ def test_the_kit_passes_for_the_modality(monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setenv("COMPOSER_PLUGINS", "core")
     report = check_plugin(Plugin)
     assert report.passed, report.failures
+
+
+@pytest.mark.parametrize("with_", [{}, {"features": "log_mel", "bins": 80}])
+def test_a_recording_that_is_not_prepared_for_the_model_says_how_it_is(with_: dict[str, Any]) -> None:
+    document = {
+        "composer": 1,
+        "modules": {"ear": {"uses": "transformers.audio_encoder", "with": {"family": "whisper"}}},
+        "tasks": {
+            "hear": {
+                "inputs": {"sound": {"modality": "audio", "with": with_}},
+                "nodes": {"heard": {"call": "ear", "inputs": "sound"}},
+                "outputs": {"states": "heard"},
+            }
+        },
+    }
+    (problem,) = check(Source("document.yaml", json.dumps(document))).errors
+    assert problem.helps[0].startswith("write `for: ear` at the input")
