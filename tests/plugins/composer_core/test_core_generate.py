@@ -5,20 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from library_options import OURS
 from tiny_gpt2 import END, framing_of, recorded, searched
 
 WEIGHTS, CASES = recorded()
-OURS = {
-    "repetition_penalty": "repetition_penalty",
-    "no_repeat_ngram_size": "no_repeat_ngram",
-    "bad_words_ids": "forbidden",
-    "forced_bos_token_id": "first",
-    "forced_eos_token_id": "last",
-    "num_beams": "beams",
-    "length_penalty": "length_penalty",
-    "early_stopping": "early_stop",
-    **{name: name for name in ("temperature", "top_k", "top_p", "min_p")},
-}
 SEEDS = [5, 6, 7]
 
 

@@ -16,6 +16,7 @@ import pytest
 import torch
 from diverse_beams import diverse_beams
 from drawing import drawing
+from library_options import OURS
 from tiny_folders import END, PAD, SEQ2SEQ_CONFIGS, save_folder
 from transformers import PreTrainedTokenizerFast
 
@@ -57,19 +58,6 @@ SEARCHES: dict[str, dict[str, Any]] = {
     **{name: {"num_beams": 3, **options} for name, options in BEAMS.items()},
     **{name: {"do_sample": True, "top_k": 0, **options} for name, options in DRAWS.items()},
 }
-OURS = {
-    "repetition_penalty": "repetition_penalty",
-    "no_repeat_ngram_size": "no_repeat_ngram",
-    "bad_words_ids": "forbidden",
-    "forced_bos_token_id": "first",
-    "forced_eos_token_id": "last",
-    "num_beams": "beams",
-    "length_penalty": "length_penalty",
-    "early_stopping": "early_stop",
-    "stop_strings": "stop",
-    **{name: name for name in ("temperature", "top_k", "top_p", "min_p")},
-}
-"""Options of the library by our names."""
 CAUSAL_INPUTS = """\
     inputs:
       text:
