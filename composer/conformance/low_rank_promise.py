@@ -136,12 +136,12 @@ def _reached(
     case: MethodCase, inputs: PortValues, module: nn.Module, weights: Mapping[str, object]
 ) -> list[str]:
     """The weights that the outputs of a method depend on, by their gradients; none where nothing gives a gradient."""
-    own = {name: weight for name, weight in weights.items() if isinstance(weight, Tensor)}
+    own = {name: each for name, each in weights.items() if isinstance(each, Tensor) and each.requires_grad}
     with torch.enable_grad():
         given = case.by_port(case.function(module)(**inputs))
         outputs = tensors_of(given, case.signature.outputs, case.kinds).values()
         values = [each for each in outputs if isinstance(each, Tensor) and each.requires_grad]
-        if not values:
+        if not values or not own:
             return []
         total = torch.stack([(each.float() ** 2).sum() for each in values]).sum()
         gradients = torch.autograd.grad(total, list(own.values()), allow_unused=True)

@@ -145,10 +145,9 @@ class CausalLM(nn.Module):
         logits: Tensor = self.lm_head(hidden)
         return logits if self.softcap is None else torch.tanh(logits / self.softcap) * self.softcap
 
-    def _words(self) -> nn.Embedding:
-        found = self.trunk.get_input_embeddings()
-        assert isinstance(found, nn.Embedding)
-        return found
+    def _words(self) -> nn.Module:
+        """What embeds tokens: the library's embedding, or what an adapter put around it."""
+        return self.trunk.get_input_embeddings()
 
 
 def _mask(states: States) -> Tensor:

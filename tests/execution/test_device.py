@@ -150,4 +150,4 @@ def test_a_search_makes_the_host_wait_once_in_eight_tokens(search: str, tiny: An
         agree(expected, model.run("image-caption", image=[str(tiny.picture)] * 2))
     assert len(waited) == 18
     assert [later - earlier for earlier, later in itertools.pairwise(waited)] == [*[0] * 7, 1, *[0] * 7, 1, 0]
-    assert len(reads) - waited[-1] <= 6
+    assert len(reads) - waited[-1] <= 7  # what the texts are made of

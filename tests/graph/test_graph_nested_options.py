@@ -190,7 +190,7 @@ def test_what_a_child_keeps_by_changing_the_type_is_removed_at_its_level(
             (
                 "did you mean `beams`?",
                 "core.beam takes repetition_penalty, no_repeat_ngram, forbidden, first, last, stop, beams, "
-                "length_penalty, early_stop, groups, diversity",
+                "length_penalty, count_first, early_stop, groups, diversity",
             ),
         ),
         (
