@@ -297,6 +297,7 @@ COMPARISONS = [
     Step("suggest --from image,text --to text --using mplug2 --most 2 --cost", "2. mplug2.vision_encoder"),
     Step("suggest --from text --to embedding --quick --json", '"proposals"', json=True),
     Step("suggest --from text --to embedding --pick 2 --out found.yaml"),
+    Step("suggest --from text --to embedding --quick --objective --out trainable.yaml"),
     Step("check found.yaml", "no problems"),
 ]
 
