@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import torch
@@ -19,14 +19,12 @@ from composer.weights.cures import Cures
 from composer.weights.load_faults import Faults, misfit
 from composer.weights.load_report import LoadReport, ModuleLoad, SourceLoad
 from composer.weights.names import first_words
-from composer.weights.plan import FRESH_ADAPTER, Assignment, LoadPlan, fresh_reason, plan_loading
-from composer.weights.slots import Slot, Slots, find_slots
-from composer.weights.tensor_checks import check_values, describe_dtype, fits
+from composer.weights.plan import FRESH_ADAPTER, LoadPlan, fresh_reason, plan_loading
+from composer.weights.slots import Slots, find_slots
+from composer.weights.staged_tensors import StagedTensors, Transform, assign
 from composer.weights.wrappers import unwrap
 
 __all__ = ["SourcePart", "Transform", "load_sources", "load_weights", "transforms_of"]
-
-Transform = Callable[[Tensor, tuple[int, ...]], Tensor]
 
 
 @dataclass(frozen=True)
@@ -184,7 +182,7 @@ def load_sources(
     tensors: dict[str, Tensor] = {}
     faulty = []
     for read in reads:
-        staging = _Verified(slots, transforms_of(read.plan, read.part.layout), dtype, device, read.faults)
+        staging = StagedTensors(slots, transforms_of(read.plan, read.part.layout), dtype, device, read.faults)
         staging.tensors = tensors
         for assignment in read.plan.assignments:
             staging.take(assignment, read.part.checkpoint[read.keys[assignment.key]])
@@ -195,7 +193,7 @@ def load_sources(
             faulty.append(read)
     if faulty:
         raise misfit([read.told(known) for read in faulty])
-    _assign(slots, tensors)
+    assign(slots, tensors)
     # what the checkpoint does not hold: initialised parameters, transient buffers
     for module in modules.values():
         module.to(device=device, dtype=dtype)
@@ -251,89 +249,6 @@ class _Read:
         )
 
 
-@dataclass
-class _Verified:
-    """Verified tensors by the first name of their slot, ready to be assigned."""
-
-    slots: Slots
-    transforms: Mapping[str, Transform]
-    dtype: torch.dtype | None
-    device: torch.device | str | None
-    faults: Faults
-
-    def __post_init__(self) -> None:
-        self.tensors: dict[str, Tensor] = {}
-        self._key_of: dict[str, str] = {}
-
-    def take(self, assignment: Assignment, tensor: Tensor) -> None:
-        """Transform and verify one tensor, and stage it converted; or record why it does not fit."""
-        name, slot = assignment.target, self.slots.by_name[assignment.target]
-        if assignment.transform is not None:
-            try:
-                tensor = self.transforms[assignment.transform](tensor, tuple(slot.tensor.shape))
-            # A transform is a plugin's code, run on a stranger's tensor.
-            except (Exception, SystemExit) as error:
-                text = f"transform {assignment.transform!r} failed on shape {list(tensor.shape)}: {error}"
-                self.faults.others.setdefault(text, []).append(name)
-                return
-        tensor = tensor.detach()
-        if tensor.shape != slot.tensor.shape:
-            self.faults.shapes[name] = (tuple(slot.tensor.shape), tuple(tensor.shape))
-        elif not fits(tensor, slot.tensor):
-            text = f"expected {describe_dtype(slot.tensor)}, found {describe_dtype(tensor)}"
-            self.faults.dtypes.setdefault(text, []).append(name)
-        elif (found := check_values(tensor, may_be_infinite=slot.is_buffer)) is not None:
-            (self.faults.not_a_number if found == "NaN" else self.faults.infinite).append(assignment.key)
-        else:
-            self._stage(assignment, self._converted(tensor, slot), tensor)
-
-    def _converted(self, tensor: Tensor, slot: Slot) -> Tensor:
-        dtype = self.dtype if self.dtype is not None and tensor.is_floating_point() else slot.tensor.dtype
-        device = self.device
-        if device is None:
-            device = "cpu" if slot.tensor.is_meta else slot.tensor.device
-        return tensor.to(device=device, dtype=dtype)
-
-    def _stage(self, assignment: Assignment, tensor: Tensor, original: Tensor) -> None:
-        narrowed = tensor.dtype != original.dtype and not self.slots.by_name[assignment.target].is_buffer
-        if narrowed and check_values(tensor, may_be_infinite=False) is not None:
-            text = f"has values beyond the range of {describe_dtype(tensor)}"
-            self.faults.others.setdefault(text, []).append(assignment.target)
-            return
-        first = self.slots.first(assignment.target)
-        other = self.tensors.setdefault(first, tensor)
-        key = self._key_of.setdefault(first, assignment.key)
-        if other is not tensor and not torch.equal(other, tensor):
-            text = f"tied to {first}, but the checkpoint's {assignment.key} differs from its {key}"
-            self.faults.others.setdefault(text, []).append(assignment.target)
-
-    def draw(self, plan: LoadPlan, build: Callable[[str], nn.Module]) -> None:
-        """Stage the initial values of what the checkpoint may lack and the module has no values of."""
-        lacking = [name for name in plan.initialised if self.slots.by_name[name].tensor.is_meta]
-        for module in first_words(lacking):
-            drawn = find_slots({module: build(module)}).by_name
-            for name in lacking:
-                if name in drawn:
-                    slot = self.slots.by_name[name]
-                    self.tensors[name] = self._converted(drawn[name].tensor.detach(), slot)
-
-    def check_meta(self, plan: LoadPlan, modules: Collection[str]) -> None:
-        """What no checkpoint fills must have a value already."""
-        lacking = [
-            name
-            for name in plan.initialised
-            if self.slots.by_name[name].tensor.is_meta and name not in self.tensors
-        ]
-        lacking += [
-            name
-            for name, tensor in self.slots.transient.items()
-            if tensor.is_meta and name.partition(".")[0] in modules
-        ]
-        if lacking:
-            text = "is not loaded and has no value on the meta device; build the module on a real device"
-            self.faults.others[text] = lacking
-
-
 def transforms_of(plan: LoadPlan, layout: Layout | None) -> dict[str, Transform]:
     """The functions that a plan changes tensors by. Raises WeightsError for one that the layout has not."""
     names = dict.fromkeys(each.transform for each in plan.assignments if each.transform is not None)
@@ -347,19 +262,6 @@ def transforms_of(plan: LoadPlan, layout: Layout | None) -> dict[str, Transform]
             )
         found[name] = import_object(layout.transforms[name], f"transform {name} of {layout.title}")
     return found
-
-
-def _assign(slots: Slots, tensors: Mapping[str, Tensor]) -> None:
-    """Put the tensors in place; names that shared a tensor share the new one."""
-    placed: dict[str, Tensor] = {}
-    for name, slot in slots.by_name.items():
-        first = slots.first(name)
-        if first not in tensors:
-            continue
-        if first not in placed:
-            tensor = tensors[first]
-            placed[first] = tensor if slot.is_buffer else nn.Parameter(tensor, slot.tensor.requires_grad)
-        setattr(slot.owner, slot.leaf, placed[first])
 
 
 def _notes(checkpoint: Mapping[str, Tensor], taken: Iterable[str]) -> tuple[str, ...]:

@@ -275,10 +275,9 @@ FORCED: dict[str, dict[str, Any]] = {
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("case", ["t5", "bart", "marian"], indirect=True)
 def test_a_forced_first_token_counts_in_the_length_as_in_generate(case: Case) -> None:
-    """`generate` has such a token of encoders with decoders; `test_core_generate` has it behind a start token."""
-    if case.is_causal:
-        pytest.skip("behind a prompt `generate` forces no token")
+    """Behind a prompt `generate` forces no token; `test_core_generate` has it behind a start token."""
     searches = {"greedy": {"forced_bos_token_id": 8}, **FORCED}
     model = case.loaded(searches)
     for name, options in searches.items():
