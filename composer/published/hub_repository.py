@@ -2,14 +2,26 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
 from composer.problems import InputError
 
 __all__ = ["HubRepository"]
+
+PATIENCE_S = 5.0
+"""How long the Hub may take to answer, where HF_HUB_ETAG_TIMEOUT does not say it."""
+PAUSE_S = 10.0
+"""How long a Hub that did not answer is not asked again."""
+
+Answer = TypeVar("Answer")
+_SILENT: dict[str, tuple[float, str]] = {}
+"""Until when which address is not asked again, and why."""
 
 
 @dataclass
@@ -23,6 +35,8 @@ class HubRepository:
     offline: bool = False
     local: bool = False
     """Whether nothing is fetched, whatever the library's switch says."""
+    _answers: bool = field(default=False, init=False)
+    """Whether the Hub has answered."""
 
     @staticmethod
     def of(
@@ -39,8 +53,13 @@ class HubRepository:
 
     def download(self, file: str) -> Path:
         """Where a file lies, in the cache; it is fetched where it is not there."""
-        from huggingface_hub import hf_hub_download
+        from huggingface_hub import get_hf_file_metadata, hf_hub_download, hf_hub_url
 
+        if not (self.offline or self._answers or isinstance(self.cached(file), Path)):
+            # The library would ask a Hub that does not answer for half a minute, and print each try.
+            url = hf_hub_url(self.name, file, revision=self.revision)
+            _asked(partial(get_hf_file_metadata, url))
+            self._answers = True
         return Path(hf_hub_download(self.name, file, revision=self.revision, local_files_only=self.local))
 
     def cached(self, file: str) -> Path | bool | None:
@@ -54,7 +73,7 @@ class HubRepository:
         """The names of all files. The revision becomes the commit that it stands for now."""
         from huggingface_hub import HfApi
 
-        found = HfApi().model_info(self.name, revision=self.revision)
+        found = _asked(partial(HfApi().model_info, self.name, revision=self.revision))
         self.revision = found.sha or self.revision
         return [each.rfilename for each in found.siblings or ()]
 
@@ -89,7 +108,9 @@ class HubRepository:
         except (errors.HFValidationError, errors.HfHubHTTPError) as error:
             raise self.error(_first_line(error)) from None
         except Exception as error:  # of the library for connections, which is another one in other versions
-            raise self.error(f"the Hub cannot be reached ({_first_line(error)}): check the network") from None
+            raise self.error(
+                f"the Hub cannot be reached ({_first_line(error)}): check the network, or name a folder of this machine"
+            ) from None
 
     def _not_cached(self) -> str:
         if self.offline:
@@ -97,6 +118,25 @@ class HubRepository:
                 f"the cache of the Hub does not hold it, and {self.why_offline}: fetch it once with a network"
             )
         return "the Hub cannot be reached, and its cache does not hold the file: check the network"
+
+
+def _asked(question: Callable[..., Answer]) -> Answer:
+    """What the Hub answers. After one that did not answer, those that follow fail at once for a while: a document may
+    name many repositories.
+    """
+    from huggingface_hub import constants, errors
+
+    until, why = _SILENT.get(constants.ENDPOINT, (0.0, ""))
+    if time.monotonic() < until:
+        raise ConnectionError(why)
+    said: float = constants.HF_HUB_ETAG_TIMEOUT
+    try:
+        return question(timeout=PATIENCE_S if said == constants.DEFAULT_ETAG_TIMEOUT else said)
+    except (errors.HFValidationError, errors.HfHubHTTPError):
+        raise
+    except Exception as error:  # of the library for connections, which is another one in other versions
+        _SILENT[constants.ENDPOINT] = (time.monotonic() + PAUSE_S, _first_line(error))
+        raise
 
 
 def _first_line(error: BaseException) -> str:

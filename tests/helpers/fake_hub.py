@@ -43,9 +43,13 @@ class FakeHub:
     repositories: dict[str, HubRepository] = field(default_factory=dict)
     asked: list[tuple[str, str, bool]] = field(default_factory=list)
     url: str = ""
+    down: bool = False
+    """Whether every request is answered by 503."""
 
     def answer(self, method: str, path: str, token: str | None) -> tuple[int, dict[str, str], bytes]:
         self.asked.append((method, path, token is not None))
+        if self.down:
+            return 503, {}, b""
         parts = [unquote(part) for part in path.strip("/").split("/")]
         if parts[:2] == ["api", "models"]:
             name, revision, file = "/".join(parts[2:4]), parts[5] if len(parts) > 5 else "main", ""

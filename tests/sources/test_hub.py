@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import socket
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -106,6 +107,39 @@ def test_a_cache_is_enough_without_a_network(
     hub_at(NOWHERE, tmp_path / "cache", monkeypatch)
     assert "the Hub cannot be reached" in refused(write("{hub: o/m, file: other.safetensors}"))
     assert "the Hub cannot be reached" in refused(write("{hub: o/other}"))
+
+
+@pytest.mark.parametrize("source", ["hub:o/m@v1", "hub:o/m@v1/model.safetensors", "{hub: o/m}"])
+def test_a_hub_that_does_not_answer_is_asked_once_and_in_silence(
+    hub: FakeHub, write: Write, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, source: str
+) -> None:
+    tried: list[object] = []
+    monkeypatch.setattr("huggingface_hub.utils._http.time.sleep", tried.append)
+    monkeypatch.setattr("huggingface_hub.utils._http.logger.warning", tried.append)
+    hub.down = True
+    assert "503" in refused(write(source))
+    assert len(hub.asked) == 1
+    hub_at(NOWHERE, tmp_path / "cache", monkeypatch)
+    monkeypatch.setattr("huggingface_hub.utils._http.time.sleep", tried.append)
+    text = refused(write(source))
+    assert "the Hub cannot be reached" in text
+    assert text.endswith("check the network, or name a folder of this machine")
+    assert not tried
+
+
+def test_a_hub_that_never_answers_is_waited_for_once(
+    write: Write, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr("composer.published.hub_repository.PATIENCE_S", 0.1)
+    with socket.create_server(("127.0.0.1", 0)) as mute:
+        hub_at(f"http://127.0.0.1:{mute.getsockname()[1]}", tmp_path / "cache", monkeypatch)
+        for source in ("hub:o/m@v1", "hub:o/other@v1/model.safetensors", "hub:o/m@v1"):
+            assert "the Hub cannot be reached (timed out)" in refused(write(source))
+        mute.settimeout(1)
+        mute.accept()[0].close()
+        mute.settimeout(0)
+        with pytest.raises(BlockingIOError):
+            mute.accept()
 
 
 def test_a_gated_repository_takes_the_token_of_the_library(
