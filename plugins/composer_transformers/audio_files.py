@@ -1,8 +1,10 @@
-"""Sound files to samples, with PyAV: one channel at the rate that is asked for, and no more of it than is heard."""
+"""Sound files to samples, with PyAV: one channel at the rate that is asked for, and no more of it than is heard.
+
+The process that decodes imports this, and no config.
+"""
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -11,33 +13,36 @@ import numpy as np
 from av.container import InputContainer
 from numpy.typing import NDArray
 
+from composer.media.structure import check_whole, examine
 from composer.problems import InputError
 from composer.problems.media_source import MediaSource
 
-__all__ = ["decoded"]
+__all__ = ["read_samples"]
 
 Floats = NDArray[np.float32]
 
 FORMATS = "wav,w64,aiff,au,caf,flac,mp3,ogg,aac,ac3,eac3,amr,matroska,webm,mov,mp4,m4a,3gp,3g2,mj2,avi,mpeg,mpegts,asf"
 """What is opened: files that hold sound themselves, and no play lists of others."""
-COUNTED = ("aiff", "au", "caf", "flac", "mov")
-"""Formats whose header counts the samples, as libav tells them; of others it tells what is there, or a guess."""
-UNSAID_BYTES = 0x7FFF_0000
-"""The header of a WAV that was written before the sound, by what could not go back, says more bytes than this."""
+COUNTED = ("flac", "mov", "ogg")
+"""Formats that count their samples, as libav tells them; of others it tells what is there, or a guess."""
+STRICT = "crccheck+explode"
+"""Decoders say what they cannot make whole, where they would fill it in, and check sums that a stream carries."""
 MISSING_S = 0.1
 """More sound than encoders add or hold back at the ends."""
 
 
-def decoded(source: MediaSource, rate: int, most: int) -> Floats:
-    """The samples [S] of a recording between -1 and 1: up to `most`, and a few more of one that is longer.
+def read_samples(source: MediaSource, *, rate: int, most: int) -> Floats:
+    """The samples [S] of a recording between -1 and 1: up to `most`, and one more of a longer one.
 
-    Several channels become their mean. Raises InputError for what holds no sound, is damaged or cut short.
+    Several channels become their mean. Raises InputError for what holds no sound, is damaged or cut short; the end of
+    a longer one is not looked at.
     """
     with _opened(source) as container:
         stream = next(iter(container.streams.audio), None)
         if stream is None:
             held = "only a picture" if container.streams.video else "nothing of that kind"
             raise InputError(f"{source.name} has no sound: it holds {held}; give a file that can be heard")
+        stream.codec_context.options = {"err_detect": STRICT}
         resampler = av.AudioResampler(format="fltp", rate=rate)
         parts: list[Floats] = []
         heard = 0
@@ -46,9 +51,9 @@ def decoded(source: MediaSource, rate: int, most: int) -> Floats:
                 parts.append(part.to_ndarray().mean(axis=0, dtype=np.float32))
                 heard += len(parts[-1])
             if heard > most:
-                return np.concatenate(parts)
-        _check_whole(source, container, heard / rate)
-    _check_riff(source)
+                return np.concatenate(parts)[: most + 1]
+        _check_length(source, container, heard / rate)
+    _check_structure(source)
     if not heard:
         raise InputError(f"{source.name} holds no sample of sound: check that it plays, and export it again")
     return np.concatenate(parts)
@@ -65,6 +70,7 @@ def _opened(source: MediaSource) -> Iterator[InputContainer]:
                 assert isinstance(container, InputContainer)  # a stream opened for reading
                 yield container
         except (av.FFmpegError, ValueError) as error:
+            _check_structure(source)
             reason = getattr(error, "strerror", None) or error
             raise InputError(
                 f"{source.name} cannot be decoded as sound ({reason}): it is not a recording, is damaged or "
@@ -78,35 +84,20 @@ def _frames(container: InputContainer) -> Iterator[av.AudioFrame | None]:
     yield None
 
 
-def _check_whole(source: MediaSource, container: InputContainer, heard_s: float) -> None:
-    """Raise InputError where a header counts more samples than there are."""
+def _check_length(source: MediaSource, container: InputContainer, heard_s: float) -> None:
+    """Raise InputError where the container counts more samples than there are."""
     stream = container.streams.audio[0]
     if container.format.name.partition(",")[0] not in COUNTED or stream.duration is None:
         return
     said_s = float(stream.duration * (stream.time_base or 0))
     if heard_s < said_s - MISSING_S:
         raise InputError(
-            f"{source.name} is cut short: it says that it lasts {said_s:.1f} s, and {heard_s:.1f} s are there; "
-            "fetch it again, or export it anew"
+            f"{source.name} is cut short or damaged: it says that it lasts {said_s:.1f} s, and {heard_s:.1f} s are "
+            "there; fetch it again, or export it anew"
         )
 
 
-def _check_riff(source: MediaSource) -> None:
-    """Raise InputError for a WAV whose sound should have more bytes than the file; libav takes what is there."""
-    with source.open() as file:
-        size = file.seek(0, 2)
-        file.seek(0)
-        start = file.read(12)
-        if start[:4] != b"RIFF" or start[8:] != b"WAVE":
-            return
-        while len(head := file.read(8)) == 8:
-            name, said = struct.unpack("<4sI", head)
-            there = size - file.tell()
-            if name == b"data":
-                if there < said < UNSAID_BYTES:
-                    raise InputError(
-                        f"{source.name} is cut short: it says that its sound has {said:,} bytes, and {there:,} are "
-                        "there; fetch it again, or export it anew"
-                    )
-                return
-            file.seek(said + said % 2, 1)
+def _check_structure(source: MediaSource) -> None:
+    """Raise InputError where the container shows that something is missing; libav takes what is there."""
+    with source.open() as stream:
+        check_whole(source.name, examine(stream))

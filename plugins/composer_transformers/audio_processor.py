@@ -1,23 +1,31 @@
-"""Recordings on the host: files, bytes and arrays become waveforms or spectrograms."""
+"""Recordings on the host: files, bytes and arrays become waveforms or spectrograms.
+
+Files and bytes are decoded by a process of their own.
+"""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from composer.media.decoders import MediaDecoder, Wanted, decode_all, read_each
 from composer.problems import InputError
 from composer.problems.media_source import MediaSource
 from composer.types import States
 from composer_transformers.audio_config import AudioConfig
 from composer_transformers.audio_features import features_of, normalised
 
-__all__ = ["AudioProcessor", "sample"]
+__all__ = ["DECODER", "AudioProcessor", "sample"]
 
 Floats = NDArray[np.float32]
+DECODER = MediaDecoder(
+    "composer_transformers.audio_files:read_samples",
+    "recordings",
+    ahead=("composer_transformers.audio_files",),
+)
 LOUDEST = 4.0
 """Resampling takes sound a little beyond 1; samples that were never scaled are far beyond."""
 
@@ -34,28 +42,31 @@ class AudioProcessor:
 
         Raises InputError for what is no recording; of several, the one that cannot be used is named by its number.
         """
-        found = []
-        for number, value in enumerate(values, start=1):
-            try:
-                found.append(self._heard(value))
-            except InputError as error:
-                if len(values) == 1:
-                    raise
-                raise InputError(f"recording {number} of the batch: {error}") from error.__cause__
+        found = read_each(values, "recording", self._decoded, self._given)
         if self.config.features != "waveform" and self.config.frames is not None:
             return {"mels": States(np.stack(found))}
         return {"waveform" if self.config.features == "waveform" else "mels": _together(found)}
 
-    def _heard(self, value: Any) -> Floats:
+    def _decoded(self, sources: Sequence[MediaSource]) -> list[Floats | InputError]:
+        """Files as samples [T], or as frames [T, bins], up to the first that cannot be heard."""
+        rate, most = self.config.rate, self.config.most_samples
+        wanted = Wanted({"rate": rate, "most": most}, (1,), (most + 1,), item_bytes=4)
+        found: list[Floats | InputError] = []
+        for source, answer in zip(sources, decode_all(DECODER, sources, wanted), strict=False):
+            if isinstance(answer, InputError):
+                return [*found, answer]
+            try:
+                found.append(self._heard(source.name, np.frombuffer(answer.content, np.float32)))
+            except InputError as error:
+                return [*found, error]
+        return found
+
+    def _given(self, value: Any) -> Floats:
+        return self._heard("the recording given as array", _samples(value))
+
+    def _heard(self, name: str, samples: Floats) -> Floats:
         """One recording as samples [T], or as frames [T, bins]."""
         config = self.config
-        if isinstance(value, (str, bytes, os.PathLike)):
-            from composer_transformers.audio_files import decoded  # PyAV, which arrays do without
-
-            source = MediaSource.of(value, "recording")
-            name, samples = source.name, decoded(source, config.rate, config.most_samples)
-        else:
-            name, samples = "the recording given as array", _samples(value)
         samples = self._held(name, samples)
         if config.features == "waveform":
             return normalised(samples) if config.normalise else samples

@@ -12,6 +12,7 @@ from av.buffer import Buffer
 from numpy.typing import NDArray
 from PIL import Image
 
+from composer.media.structure import Verdict, examine
 from composer.problems import InputError
 from composer.problems.media_source import MediaSource
 from composer_vision.colours import ToRgb
@@ -19,7 +20,6 @@ from composer_vision.largest import MAX_PIXELS, check_pixels
 from composer_vision.modes import to_rgb
 from composer_vision.orientation import as_shown
 from composer_vision.stills import is_still, read_still
-from composer_vision.structure import Verdict, examine
 from composer_vision.surveying import ClipLength, Survey, opened, survey
 
 __all__ = ["ClipLength", "read_frames"]

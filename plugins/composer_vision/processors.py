@@ -6,15 +6,15 @@ decoded or chosen to decode here, are read in this one.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from composer.media.decoders import read_each
 from composer.problems import InputError
-from composer.problems.media_source import MediaSource
 from composer_vision.configs import ImageConfig, VideoConfig
 from composer_vision.decoders import decode_all
 from composer_vision.reading import Reading, choose, squared
@@ -70,29 +70,7 @@ class VideoProcessor:
 def _each(
     values: Sequence[Any], how: Reading, decoded_here: Callable[[Any], NDArray[np.uint8]]
 ) -> list[NDArray[np.uint8]]:
-    """Every value read, files by another process; of several, the one that cannot be read is named by its number."""
-    if isinstance(values, (str, bytes)) or not len(values):
-        raise InputError(f"a batch is a list with at least one {how.what}: put a single one in brackets")
-    found: dict[int, NDArray[np.uint8]] = {}
-    sources: dict[int, MediaSource] = {}
-    for number, value in enumerate(values):
-        try:
-            if isinstance(value, (str, os.PathLike, bytes)):
-                sources[number] = MediaSource.of(value, how.what)
-            else:
-                found[number] = decoded_here(value)
-        except InputError as error:
-            raise _of_batch(error, number, values, how) from error.__cause__
-    answers = decode_all(list(sources.values()), how) if sources else []
-    for number, answer in zip(sources, answers, strict=False):  # none follows an error
-        if isinstance(answer, InputError):
-            raise _of_batch(answer, number, values, how) from answer.__cause__
-        found[number] = answer
-    return [found[number] for number in range(len(values))]
-
-
-def _of_batch(error: InputError, number: int, values: Sequence[Any], how: Reading) -> InputError:
-    return error if len(values) == 1 else InputError(f"{how.what} {number + 1} of the batch: {error}")
+    return read_each(values, how.what, partial(decode_all, how=how), decoded_here)
 
 
 def _checked_clip(array: NDArray[Any]) -> NDArray[np.uint8]:

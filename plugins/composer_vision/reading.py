@@ -14,7 +14,7 @@ from composer.problems import InputError
 from composer.problems.media_source import MediaSource
 from composer_vision.sampling import frames_at_rate, middle_frames, padded
 
-__all__ = ["Reading", "choose", "read", "squared"]
+__all__ = ["Reading", "choose", "read", "read_fields", "squared"]
 
 
 @dataclass(frozen=True)
@@ -49,6 +49,11 @@ def read(source: MediaSource, how: Reading) -> NDArray[np.uint8]:
         source, lambda length: choose(source.name, length.frames, length.rate, how), partial(squared, how=how)
     )
     return np.stack(frames)
+
+
+def read_fields(source: MediaSource, **how: Any) -> NDArray[np.uint8]:
+    """`read` as another process asks for it: by the fields of a `Reading`."""
+    return read(source, Reading(**how))
 
 
 def choose(name: str, frames: int, rate: float | None, how: Reading) -> list[int]:

@@ -10,10 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from composer.media.structure import whole_pictures
 from composer.problems import InputError
 from composer.problems.media_source import MediaSource
 from composer_vision.pictures import decoded, read_opened
-from composer_vision.structure.jpegs import whole_pictures
 from composer_vision.surveying import MAX_FRAMES, ClipLength
 
 __all__ = ["is_still", "read_still"]

@@ -13,10 +13,10 @@ from av.container import InputContainer
 from av.stream import Disposition
 from av.video.stream import VideoStream
 
+from composer.media.structure import Verdict, check_whole
 from composer.problems import InputError
 from composer.problems.media_source import MediaSource
 from composer_vision.largest import MAX_PIXELS, check_pixels
-from composer_vision.structure import Verdict
 
 __all__ = ["ClipLength", "Survey", "opened", "survey"]
 
@@ -107,7 +107,7 @@ def opened(source: MediaSource, verdict: Verdict, **options: str) -> Iterator[In
                 assert isinstance(container, InputContainer)  # a stream opened for reading
                 yield container
         except (av.FFmpegError, ValueError) as error:
-            _check_whole(source, verdict)
+            check_whole(source.name, verdict)
             reason = getattr(error, "strerror", None) or error
             raise InputError(
                 f"{source.name} cannot be decoded as video ({reason}): "
@@ -125,7 +125,7 @@ def survey(source: MediaSource, verdict: Verdict) -> Survey:
         end = _walk(source, container, found)
         packets = max(found, key=_likeness)
         _check_counts(source, verdict, container, packets)
-        _check_whole(source, verdict)
+        check_whole(source.name, verdict)
         _check_duration(source, verdict, container, packets, end)
         times = _rising(packets.times)
         length = ClipLength(len(packets.times), _rate(packets.stream, times))
@@ -191,7 +191,7 @@ def _check_counts(
             f"and {MAX_WALKED_PIXELS:,} pixels are allowed: cut out the part that is meant, or scale it down"
         )
     if packets.corrupt:
-        _check_whole(source, verdict)
+        check_whole(source.name, verdict)
         raise InputError(
             f"{source.name} is damaged or cut short: "
             f"packet {packets.corrupt[0] + 1:,} of {packets.count:,} is not whole; fetch it again"
@@ -201,17 +201,6 @@ def _check_counts(
 def _stored(source: MediaSource, verdict: Verdict, stream: int) -> int:
     with opened(source, verdict, ignore_editlist="1") as container:
         return sum(1 for packet in container.demux(container.streams[stream]) if packet.size)
-
-
-def _check_whole(source: MediaSource, verdict: Verdict) -> None:
-    if verdict is Verdict.CUT:
-        raise InputError(
-            f"{source.name} is cut short: the file ends before its last part does; fetch it again"
-        )
-    if verdict is Verdict.DAMAGED:
-        raise InputError(
-            f"{source.name} is damaged: a stretch of the file is not what its format asks for; fetch it again"
-        )
 
 
 def _check_duration(

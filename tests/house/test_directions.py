@@ -15,6 +15,7 @@ PUBLIC = {
     # They stand apart, for what is imported at every start is little.
     *("composer.problems.endings", "composer.problems.media_source"),
     *("composer.plugin.search_loop", "composer.plugin.templates"),
+    *("composer.media.decoders", "composer.media.structure"),
 }
 """What a plugin may import. Anything else below is private to the core."""
 

@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 from clips import CONTAINERS, grey, levels, noise, write_clip
 from composer_vision.clips import _Clip
-from composer_vision.structure import Verdict
 from composer_vision.surveying import survey
 
+from composer.media.structure import Verdict
 from composer.problems import InputError
 from composer.problems.media_source import MediaSource
 

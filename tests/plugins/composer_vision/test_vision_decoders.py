@@ -11,13 +11,15 @@ from typing import Any
 
 import numpy as np
 import pytest
-from composer_vision import decoders
 from composer_vision.configs import ImageConfig
+from composer_vision.decoders import DECODER
 from composer_vision.processors import ImageProcessor
 from PIL import Image
 
+from composer.media import decoders
 from composer.problems import ComposerError, InputError
 
+SERVE = 'serve(start["read"], start["ahead"])\n'
 MISBEHAVES = """
 import os, signal, time
 from composer_vision import reading
@@ -32,7 +34,7 @@ def read(source, how):
         case "print.png": print("swscaler: hello", flush=True)
     return right(source, how)
 reading.read = read
-serve()
+serve(start["read"], start["ahead"])
 """
 PROCESSOR = ImageProcessor(ImageConfig(size=4))
 
@@ -41,9 +43,9 @@ PROCESSOR = ImageProcessor(ImageConfig(size=4))
 def misbehaving(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Processes that fail for files of certain names, in the way of their names."""
     monkeypatch.delenv(decoders.INLINE, raising=False)
-    monkeypatch.setattr(decoders, "START", decoders.START.replace("serve()\n", MISBEHAVES))
-    pool = decoders._Pool()
-    monkeypatch.setattr(decoders, "_POOL", pool)
+    monkeypatch.setattr(decoders, "START", decoders.START.replace(SERVE, MISBEHAVES))
+    pool = decoders._Pool(DECODER)
+    monkeypatch.setitem(decoders._POOLS, DECODER, pool)
     yield
     pool.close()
 
@@ -127,7 +129,7 @@ def test_code_is_imported_from_where_the_caller_imports_it(
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", ["", *sys.path, "more", Path("nowhere")])
     code = "import at_start, beside, os\nos._exit(at_start.LEVEL + beside.LEVEL)\n"
-    monkeypatch.setattr(decoders, "START", decoders.START.replace("serve()\n", f"{code}serve()\n", 1))
+    monkeypatch.setattr(decoders, "START", decoders.START.replace(SERVE, f"{code}{SERVE}", 1))
     with pytest.raises(ComposerError, match="cannot be started: it ended with exit code 7"):
         frames(picture(tmp_path, "a.png"))
 
@@ -153,7 +155,7 @@ def test_what_a_process_in_foreign_hands_answers_is_a_crash(
     """Whoever decodes a hostile file may be in its hands."""
     good = picture(tmp_path, "good.png")
     lies = f"""
-from composer_vision import wire
+from composer.media import wire
 def send(stream, head, content=b"", right=wire.send):
     if "ready" in head:
         return right(stream, head)
@@ -161,7 +163,7 @@ def send(stream, head, content=b"", right=wire.send):
     stream.write(wire._LENGTH.pack(len(answer)) + answer + bytes(64))
     stream.flush()
 wire.send = send
-serve()
+serve(start["read"], start["ahead"])
 """
     with monkeypatch.context() as patch:
         patch.setattr(decoders, "START", f"{decoders.START.partition(MISBEHAVES)[0]}{lies}")
@@ -173,11 +175,11 @@ serve()
 def test_a_process_that_died_between_two_answers_leaves_no_pipe(tmp_path: Path) -> None:
     good = picture(tmp_path, "good.png")
     frames(good)
-    (dead,) = decoders._POOL._waiting
+    (dead,) = decoders._POOLS[DECODER]._waiting
     dead._process.kill()
     dead._process.wait()
     assert (frames(good) == 90).all()
-    assert dead not in decoders._POOL._waiting
+    assert dead not in decoders._POOLS[DECODER]._waiting
     assert [each is not None and each.closed for each in (dead._process.stdin, dead._process.stdout)] == [
         True,
         True,

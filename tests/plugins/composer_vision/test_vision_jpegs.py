@@ -5,8 +5,9 @@ from __future__ import annotations
 import io
 
 import pytest
-from composer_vision.structure.jpegs import CHUNK, FIRST_CHUNK, whole_pictures
 from PIL import Image
+
+from composer.media.structure.jpegs import CHUNK, FIRST_CHUNK, whole_pictures
 
 
 class Counted(io.BytesIO):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from composer_vision.structure.walking import CutShortError, DamagedError, File, Verdict
+from composer.media.structure.container_file import CutShortError, DamagedError, File, Verdict
 
 __all__ = ["walk_avi", "walk_iso"]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import BinaryIO
 
-from composer_vision.structure.walking import CutShortError, DamagedError, File, Verdict
+from composer.media.structure.container_file import CutShortError, DamagedError, File, Verdict
 
 __all__ = ["walk_jpegs", "whole_pictures"]
 

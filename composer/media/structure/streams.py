@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from composer_vision.structure.walking import CutShortError, DamagedError, File, Verdict
+from composer.media.structure.container_file import CutShortError, DamagedError, File, Verdict
 
 __all__ = [
     "walk_asf",
@@ -31,15 +31,27 @@ def walk_flv(file: File) -> Verdict:
     return Verdict.UNKNOWN
 
 
+OGG_LAST = 4
+"""The flag of the last page of a stream."""
+
+
 def walk_ogg(file: File) -> Verdict:
-    """Pages, each with a table of its segments (RFC 3533)."""
+    """Pages, each with a table of its segments; the last page of every stream is marked (RFC 3533)."""
     place = 0
+    open_streams: set[bytes] = set()
     while place < file.size:
         if file.at(place, min(4, file.size - place)) != b"OggS"[: file.size - place]:
             raise DamagedError
-        segments = file.number(place + 26, 1)
+        flags, stream, segments = (
+            file.number(place + 5, 1),
+            file.at(place + 14, 4),
+            file.number(place + 26, 1),
+        )
+        open_streams.add(stream)
+        if flags & OGG_LAST:
+            open_streams.discard(stream)
         place += 27 + segments + sum(file.at(place + 27, segments))
-    if place > file.size:
+    if place > file.size or open_streams:
         raise CutShortError
     return Verdict.UNKNOWN
 
