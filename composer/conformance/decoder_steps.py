@@ -13,7 +13,7 @@ from torch import Tensor
 
 from composer.conformance.cases import MethodCase
 from composer.conformance.outputs import difference
-from composer.conformance.padding import ADDED, padded_inputs
+from composer.conformance.padding import padded_inputs
 from composer.conformance.report import Failure
 from composer.conformance.sample_inputs import make_inputs
 from composer.conformance.sample_rows import batch_units, select_rows
@@ -225,9 +225,9 @@ def _check_memory(script: Script, sizes: Mapping[str, int], tokens: Sequence[Ten
     ports = make_inputs(case.signature, case.kinds, sizes, partition=case.partition, masks="full")
     plain = script.decode(ports, tokens)
     prompted = symbols_of({name: case.signature.inputs[name] for name in script.prompt})
-    for symbol, padded in padded_inputs(case, ports, sizes):
-        if symbol not in prompted:
-            told = f"{ADDED} hidden positions along {symbol} of its memory change the scores"
+    for padding, padded in padded_inputs(case, ports, sizes):
+        if padding.symbol not in prompted:
+            told = f"{padding} of its memory change the scores"
             script.hold_same(script.decode(padded, tokens), plain, told)
 
 

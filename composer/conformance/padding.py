@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, Literal, NamedTuple
 
 import torch
 from torch import Tensor
@@ -14,11 +14,31 @@ from composer.conformance.report import Failure, Skip
 from composer.conformance.sample_inputs import as_record, field_shape, fields_of, garbage, make_inputs
 from composer.conformance.symbol_sizes import bindings
 from composer.execution.slot_values import PortValues
-from composer.types import Kind, Port
+from composer.types import Dim, Kind, Port
 
-__all__ = ["ADDED", "check_padding", "padded_inputs"]
+__all__ = ["ADDED", "Padding", "check_padding", "padded_inputs"]
 
 ADDED = 3
+ON_EITHER_SIDE = ("", "text")
+"""Roles of what may be padded on the left too, as prompts are; the frames of a picture or a sound never are."""
+
+
+class Padding(NamedTuple):
+    """Hidden positions along one length of some inputs."""
+
+    symbol: str
+    side: Literal["right", "left"]
+
+    def __str__(self) -> str:
+        return f"{ADDED} hidden positions on the {self.side} along {self.symbol}"
+
+    def corner(self, dims: Sequence[Dim], shape: Sequence[int]) -> tuple[slice, ...]:
+        """Where a tensor of this shape, with these dims, lies in the padded one."""
+        is_left = [self.side == "left" and self.symbol in dim.symbols for dim in dims]
+        return tuple(
+            slice(-size, None) if left and size else slice(0, size)
+            for left, size in zip(is_left, shape, strict=True)
+        )
 
 
 def check_padding(case: MethodCase) -> str:
@@ -31,9 +51,9 @@ def check_padding(case: MethodCase) -> str:
     plain = case.run(inputs)
     _check_no_mask(case, inputs, plain)
     untested = list(symbols)
-    for symbol, padded in padded_inputs(case, inputs, sizes):
-        untested.remove(symbol)
-        _compare(case, plain, case.run(padded), symbol, sizes)
+    for padding, padded in padded_inputs(case, inputs, sizes):
+        untested = [symbol for symbol in untested if symbol != padding.symbol]
+        _compare(case, plain, case.run(padded), padding)
     if len(untested) == len(symbols):
         raise Skip(f"the range of {', '.join(untested)} leaves no room for padding")
     return f"{', '.join(untested)} has no room for padding" if untested else ""
@@ -41,22 +61,39 @@ def check_padding(case: MethodCase) -> str:
 
 def padded_inputs(
     case: MethodCase, inputs: PortValues, sizes: Mapping[str, int]
-) -> Iterator[tuple[str, PortValues]]:
-    """For each maskable length that has room for it: the same inputs, padded along it with what their masks hide."""
-    for symbol in _masked_symbols(case):
+) -> Iterator[tuple[Padding, PortValues]]:
+    """For each maskable length that has room for it: the same inputs, padded along it with what their masks hide.
+
+    A length of text, or of whatever comes in, is padded on the left too.
+    """
+    for symbol, ports in _masked_symbols(case).items():
         if sizes[symbol] + ADDED <= case.signature.limits(symbol)[1]:
-            yield symbol, _padded(case, inputs, sizes, symbol)
+            yield (padding := Padding(symbol, "right")), _padded(case, inputs, sizes, padding)
+            if symbol not in _named_by_values(case) and all(
+                port.type.has_open_role or port.type.role in ON_EITHER_SIDE for port in ports
+            ):
+                yield (padding := Padding(symbol, "left")), _padded(case, inputs, sizes, padding)
 
 
-def _masked_symbols(case: MethodCase) -> list[str]:
-    """Symbols that size the hidden positions of some input."""
-    found: dict[str, None] = {}
+def _masked_symbols(case: MethodCase) -> dict[str, list[Port]]:
+    """Symbols that size the hidden positions of some inputs, with these."""
+    found: dict[str, list[Port]] = {}
     for port in case.signature.inputs.values():
         kind = case.kinds[port.type.kind]
         for dim in (port.type.dims[axis] for axis in _mask_axes(kind) if axis != kind.batch_axis):
             if dim.is_symbol:
-                found[dim.symbols[0]] = None
-    return list(found)
+                found.setdefault(dim.symbols[0], []).append(port)
+    return found
+
+
+def _named_by_values(case: MethodCase) -> set[str]:
+    """Symbols of dims that no field has: the values of such a port name places along them, by their numbers."""
+    found: set[str] = set()
+    for port in case.signature.inputs.values():
+        shaped = {axis for field in case.kinds[port.type.kind].fields.values() for axis in field.dims}
+        named = [dim for axis, dim in enumerate(port.type.dims) if axis not in shaped]
+        found.update(symbol for dim in named for symbol in dim.symbols)
+    return found
 
 
 def _mask_axes(kind: Kind) -> tuple[int, ...]:
@@ -86,42 +123,45 @@ def _check_no_mask(case: MethodCase, inputs: PortValues, plain: PortValues) -> N
         raise Failure(f"no mask is not the same as a mask that shows everything: {found}")
 
 
-def _padded(case: MethodCase, inputs: PortValues, sizes: Mapping[str, int], symbol: str) -> PortValues:
-    larger = {**sizes, symbol: sizes[symbol] + ADDED}
+def _padded(case: MethodCase, inputs: PortValues, sizes: Mapping[str, int], padding: Padding) -> PortValues:
+    larger = {**sizes, padding.symbol: sizes[padding.symbol] + ADDED}
     generator = torch.Generator().manual_seed(7)
     padded: dict[str, object] = {}
     for name, value in inputs.items():
         port = case.signature.inputs[name]
-        if not any(symbol in dim.symbols for dim in port.type.dims):
+        if not any(padding.symbol in dim.symbols for dim in port.type.dims):
             padded[name] = value
             continue
         kind = case.kinds[port.type.kind]
         items = value if port.many else (value,)
-        grown = tuple(_grown(kind, port, item, larger, generator) for item in items)
+        grown = tuple(_grown(kind, port, item, larger, padding, generator) for item in items)
         padded[name] = grown if port.many else grown[0]
     return padded
 
 
-def _grown(kind: Kind, port: Port, value: Any, sizes: Mapping[str, int], generator: torch.Generator) -> Any:
-    """The value in the corner of a larger one that is otherwise arbitrary, and hidden where there is a mask."""
+def _grown(
+    kind: Kind,
+    port: Port,
+    value: Any,
+    sizes: Mapping[str, int],
+    padding: Padding,
+    generator: torch.Generator,
+) -> Any:
+    """The value in a corner of a larger one that is otherwise arbitrary, and hidden where there is a mask."""
     fields: dict[str, object] = {}
     for name, item in fields_of(kind, value).items():
         shape = field_shape(port, kind.fields[name], sizes)
         larger = garbage(kind.fields[name], shape, generator)
         if name == kind.mask:
             larger.zero_()
-        larger[tuple(slice(0, size) for size in item.shape)] = item
+        dims = [port.type.dims[axis] for axis in kind.fields[name].dims]
+        larger[padding.corner(dims, item.shape)] = item
         fields[name] = larger
     return as_record(kind, fields)
 
 
-def _compare(
-    case: MethodCase,
-    plain: PortValues,
-    padded: PortValues,
-    symbol: str,
-    sizes: Mapping[str, int],
-) -> None:
+def _compare(case: MethodCase, plain: PortValues, padded: PortValues, padding: Padding) -> None:
+    symbol = padding.symbol
     for name, port in case.signature.outputs.items():
         kind = case.kinds[port.type.kind]
         few, many = fields_of(kind, plain[name]), fields_of(kind, padded[name])
@@ -135,7 +175,9 @@ def _compare(
         else:
             one = {key: item for key, item in few.items() if isinstance(item, Tensor)}
             other = {
-                key: item[tuple(slice(0, size) for size in one[key].shape)]
+                key: item[
+                    padding.corner([port.type.dims[axis] for axis in kind.fields[key].dims], one[key].shape)
+                ]
                 if item.ndim == one[key].ndim
                 else item
                 for key, item in many.items()
@@ -143,7 +185,16 @@ def _compare(
             }
         found = difference(one, other)
         if found:
-            raise Failure(f"{ADDED} hidden positions along {symbol} change {name}: {found}")
+            raise Failure(f"{padding} change {name}: {found}{_advice(padding)}")
+
+
+def _advice(padding: Padding) -> str:
+    if padding.side == "right":
+        return ""
+    return (
+        "; count positions from the first visible one (`composer.plugin.masks.places_from_first`), or give the port "
+        "the role of what it reads, such as states:vision, which is never padded there"
+    )
 
 
 def _visible(kind: Kind, fields: PortValues) -> dict[str, Tensor]:

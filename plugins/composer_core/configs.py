@@ -70,7 +70,7 @@ class SelectConfig(Config):
     """`with` of `core.select`."""
 
     position: int = Field(default=0, ge=0)
-    """The position that is taken, counted from 0 (where a [CLS] state stands)."""
+    """The position that is taken, counted from the first visible one, 0 (where a [CLS] state stands)."""
 
 
 class PoolConfig(Config):

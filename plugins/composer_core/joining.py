@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from composer.plugin import NoConfig
+from composer.plugin.masks import mask_of, places_from_first
 from composer.types import States, Tokens
 from composer_core.configs import PerSampleConfig
 
@@ -38,7 +39,7 @@ class Concat(nn.Module):
         values = torch.cat((first.values, second.values), dim=1)
         if first.mask is None and second.mask is None:
             return States(values, None)
-        return States(values, torch.cat((_mask_of(first), _mask_of(second)), dim=1))
+        return States(values, torch.cat((mask_of(first), mask_of(second)), dim=1))
 
 
 class Add(nn.Module):
@@ -59,8 +60,8 @@ class JoinTokens(nn.Module):
 
     def forward(self, *, first: Tokens, second: Tokens) -> dict[str, Tokens | Tensor]:
         ids = torch.cat((first.ids, second.ids), dim=1)
-        opening = torch.zeros_like(second.mask[:, :1])
-        mask = torch.cat((first.mask, opening, second.mask[:, 1:]), dim=1)
+        behind_opening = second.mask * (places_from_first(second.mask) > 0)
+        mask = torch.cat((first.mask, behind_opening), dim=1)
         types = torch.cat((torch.zeros_like(first.ids), torch.ones_like(second.ids)), dim=1)
         # What is shown comes first, in its order: a stable sort of what is hidden behind it.
         order = (1 - mask).argsort(dim=1, stable=True)
@@ -92,7 +93,7 @@ class PerSample(nn.Module):
         places = items.clamp(0).clamp(max=states.values.shape[0] - 1)  # [B, M]
         there = (items >= 0)[..., None]  # [B, M, 1]
         values = torch.where(there[..., None], states.values[places], 0.0)  # [B, M, K, D]
-        mask = _mask_of(states)[places] * there  # [B, M, K]
+        mask = mask_of(states)[places] * there  # [B, M, K]
         return States(values.flatten(1, 2), mask.flatten(1))
 
 
@@ -103,11 +104,11 @@ class Fill(nn.Module):
     """
 
     def forward(self, *, text: States, media: States, places: Tensor) -> dict[str, Any]:
-        there = (places >= 0) & (_mask_of(text) > 0)  # [B, L]
-        values, mask = media.values.flatten(0, 1), _mask_of(media).flatten()  # [P*N, D], [P*N]
+        there = (places >= 0) & (mask_of(text) > 0)  # [B, L]
+        values, mask = media.values.flatten(0, 1), mask_of(media).flatten()  # [P*N, D], [P*N]
         rows = places.clamp(0).clamp(max=values.shape[0] - 1)
         filled = torch.where(there[..., None], values[rows].to(text.values.dtype), text.values)
-        visible = torch.where(there, mask[rows], _mask_of(text))
+        visible = torch.where(there, mask[rows], mask_of(text))
         return {"states": States(filled, visible), "filled": there.to(torch.int64)}
 
 
@@ -121,13 +122,6 @@ class EmbeddingsPerSample(nn.Module):
     def forward(self, *, embedding: Tensor, items: Tensor) -> States:
         found: States = self.per_sample(states=States(embedding[:, None]), items=items)
         return found
-
-
-def _mask_of(states: States) -> Tensor:
-    """The mask [B, N] int64, made of ones where there is none."""
-    if states.mask is not None:
-        return states.mask
-    return torch.ones(states.values.shape[:2], dtype=torch.int64, device=states.values.device)
 
 
 def build_concat(config: NoConfig) -> Concat:

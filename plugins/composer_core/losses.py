@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from composer.plugin import NoConfig
+from composer.plugin.masks import places_from_first
 from composer.types import Tokens
 from composer_core.configs import TokenLossConfig
 from composer_core.objective_configs import NumberLossConfig
@@ -97,7 +98,10 @@ class TextLoss(nn.Module):
         self.loss = TokenLoss(shift=shift)
 
     def forward(self, *, logits: Tensor, tokens: Tokens) -> Tensor:
-        found: Tensor = self.loss(logits=logits, labels=tokens.ids.masked_fill(tokens.mask == 0, IGNORED))
+        counts = tokens.mask > 0
+        if self.loss.shift:  # nothing predicts the first of a text, wherever it stands
+            counts = counts & (places_from_first(tokens.mask) > 0)
+        found: Tensor = self.loss(logits=logits, labels=tokens.ids.masked_fill(~counts, IGNORED))
         return found
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from composer.plugin.masks import places_from_first
 from composer.types import Tokens
 from composer_core.objective_configs import MaskTokensConfig, PrefixSplitConfig
 from composer_core.seeded import generator_of
@@ -58,7 +59,7 @@ class PrefixSplit(nn.Module):
         share = self.least + (self.most - self.least) * share
         cut = (share * lengths).floor().long().clamp(min=1)
         cut = torch.minimum(cut, (lengths - 1).clamp(min=1)).unsqueeze(1)
-        place = torch.arange(mask.shape[1], device=mask.device)
+        place = places_from_first(mask)
         prefix = mask * (place < cut)
         rest = (mask > 0) & (place >= cut)
         return {"prefix": Tokens(tokens.ids, prefix), "labels": tokens.ids.masked_fill(~rest, NOT_SCORED)}

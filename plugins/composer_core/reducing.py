@@ -7,6 +7,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from composer.plugin import NoConfig
+from composer.plugin.masks import first_visible
 from composer.types import States
 from composer_core.configs import PoolConfig, SelectConfig, SimilarityConfig
 
@@ -24,14 +25,17 @@ __all__ = [
 
 
 class Select(nn.Module):
-    """Takes the state at one position: states[B, N, D] → embedding[B, D]. A mask plays no part."""
+    """Takes the state at one position, counted from the first visible one: states[B, N, D] → embedding[B, D]."""
 
     def __init__(self, *, position: int) -> None:
         super().__init__()
         self.position = position
 
     def forward(self, *, states: States) -> Tensor:
-        return states.values[:, self.position]
+        if states.mask is None:
+            return states.values[:, self.position]
+        places = (first_visible(states.mask) + self.position).clamp(max=states.values.shape[1] - 1)
+        return states.values[torch.arange(places.shape[0], device=places.device), places]
 
 
 class MeanPool(nn.Module):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 from torch.nn import functional
 
+from composer.plugin.masks import places_from_first
 from composer.types import Tokens
 from composer_mplug2.configs import AnswerLossConfig, SequenceLossConfig, SoftTokenLossConfig
 
@@ -77,7 +78,7 @@ class AnswerLoss(nn.Module):
         """The unweighted loss of every answer, [R]."""
         if teacher is not None:
             soft_labels = teacher[:, :-1].detach().softmax(dim=-1)
-        labels = _labels(answers)[:, 1:]
+        labels = _predicted(answers)
         return self.token_loss(logits[:, :-1], labels, soft_labels).sum(dim=1)
 
 
@@ -93,9 +94,7 @@ class CaptionLoss(nn.Module):
         self.prompt_tokens = prompt_tokens
 
     def forward(self, *, logits: Tensor, captions: Tokens, soft_labels: Tensor | None = None) -> Tensor:
-        first = max(self.prompt_tokens, 1)  # nothing predicts position 0
-        labels = _labels(captions)[:, 1:].clone()
-        labels[:, : first - 1] = IGNORED
+        labels = _predicted(captions, first=max(self.prompt_tokens, 1))
         return _mean(self.token_loss(logits[:, :-1], labels, soft_labels), labels)
 
 
@@ -110,9 +109,13 @@ class MaskedLoss(nn.Module):
         return _mean(self.token_loss(logits, labels, soft_labels), labels)
 
 
-def _labels(tokens: Tokens) -> Tensor:
-    """The ids with -100 at padding."""
-    return tokens.ids if tokens.mask is None else tokens.ids.masked_fill(tokens.mask == 0, IGNORED)
+def _predicted(tokens: Tokens, first: int = 1) -> Tensor:
+    """The ids from the second place on, [B, L - 1]; -100 at padding, and before token `first` of each text.
+
+    Nothing predicts token 0.
+    """
+    told = (tokens.mask > 0) & (places_from_first(tokens.mask) >= first)
+    return tokens.ids.masked_fill(~told, IGNORED)[:, 1:]
 
 
 def _mean(losses: Tensor, labels: Tensor) -> Tensor:

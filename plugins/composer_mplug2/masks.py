@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from composer.plugin.masks import mask_of
 from composer.types import States
 
 __all__ = ["causal_mask", "cross_mask", "joined_mask", "self_mask"]
@@ -38,13 +39,7 @@ def joined_mask(first: States, second: States) -> Tensor | None:
     """The mask[B, N + M] of two sequences of states put one after the other; None where all is visible."""
     if first.mask is None and second.mask is None:
         return None
-    return torch.cat((_mask_of(first), _mask_of(second)), dim=1)
-
-
-def _mask_of(states: States) -> Tensor:
-    if states.mask is not None:
-        return states.mask
-    return torch.ones(states.values.shape[:2], dtype=torch.int64, device=states.values.device)
+    return torch.cat((mask_of(first), mask_of(second)), dim=1)
 
 
 def _added(visible: Tensor, dtype: torch.dtype, penalty: float) -> Tensor:

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from composer.plugin.masks import first_visible
 from composer.problems import InputError
 from composer.types import States, Tokens
 from composer_mplug2.attention import KeyValues
@@ -57,7 +58,8 @@ def _likeliest_starts(
     batch = projected[0].keys.shape[0]
     opening = candidates.ids.new_full((batch, 1), decoder.start_id)
     logits = decoder.decode(Tokens(opening, None), projected, memory_mask)[:, 0]
-    starts = logits.softmax(dim=-1).index_select(1, candidates.ids[:, 1])
+    second = first_visible(candidates.mask).unsqueeze(1) + 1
+    starts = logits.softmax(dim=-1).index_select(1, candidates.ids.gather(1, second)[:, 0])
     probabilities, chosen = torch.topk(starts, top, dim=1)
     return chosen, probabilities.log()
 
@@ -69,5 +71,5 @@ def _next_tokens(tokens: Tokens) -> Tensor:
     """
     length = tokens.ids.shape[1]
     has_next = torch.arange(length, device=tokens.ids.device) < length - 1
-    is_scored = tokens.mask.roll(-1, dims=1) * has_next
+    is_scored = tokens.mask * tokens.mask.roll(-1, dims=1) * has_next
     return tokens.ids.roll(-1, dims=1).masked_fill(is_scored == 0, -100)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from composer.plugin.masks import places_from_first
 from composer.problems import InputError
 from composer.types import States, Tokens
 from composer_mplug2.attention import KeyValues
@@ -38,7 +39,7 @@ class TextDecoder(nn.Module):
 
     def both_ways(self, *, memory: States, tokens: Tokens) -> Tensor:
         """memory[B, N, D], tokens[B, L] → logits[B, L, V]; every token sees the later ones too, as an encoder's do."""
-        hidden = self.embeddings(tokens.ids)
+        hidden = self._embedded(tokens)
         mask, memory_mask = self_mask(tokens.mask, hidden.dtype), self._memory_mask(memory)
         for layer, seen in zip(self.layers, self.project(memory.values), strict=True):
             hidden = layer(hidden, mask=mask, memory=seen, memory_mask=memory_mask)
@@ -114,13 +115,18 @@ class TextDecoder(nn.Module):
         self, tokens: Tokens, memory: tuple[KeyValues, ...], memory_mask: Tensor | None, *, rows: int = 1
     ) -> Tensor:
         """tokens[B * rows, L] over a memory of B samples → logits[B * rows, L, V]."""
-        hidden = self.embeddings(tokens.ids)
+        hidden = self._embedded(tokens)
         mask = causal_mask(tokens.mask, hidden.dtype)
         for layer, seen in zip(self.layers, memory, strict=True):
             hidden = layer(
                 hidden, mask=mask, causal=mask is None, memory=seen, memory_mask=memory_mask, rows=rows
             )
         return self.head(hidden, self.embeddings.words.weight)
+
+    def _embedded(self, tokens: Tokens) -> Tensor:
+        """tokens[B, L] → [B, L, D], with positions counted from the first visible token of each text."""
+        positions = None if tokens.mask is None else places_from_first(tokens.mask)
+        return self.embeddings(tokens.ids, positions=positions)
 
     def _memory_mask(self, memory: States) -> Tensor | None:
         return cross_mask(memory.mask, memory.values.dtype)

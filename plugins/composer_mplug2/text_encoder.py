@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
+from composer.plugin.masks import places_from_first
 from composer.types import States, Tokens
 from composer_mplug2.bert import BertBlock, BertEmbeddings, initialise
 from composer_mplug2.configs import BertConfig, TextEncoderConfig
@@ -23,7 +24,9 @@ class TextEncoder(nn.Module):
     def forward(
         self, *, tokens: Tokens, token_types: Tensor | None = None, positions: Tensor | None = None
     ) -> States:
-        """token_types[B, L] default to 0, positions[B, L] to 0..L-1."""
+        """token_types[B, L] default to 0; positions[B, L] are counted from the first visible token of each sample."""
+        if positions is None and tokens.mask is not None:
+            positions = places_from_first(tokens.mask)
         hidden = self.embeddings(tokens.ids, token_types=token_types, positions=positions)
         mask = self_mask(tokens.mask, hidden.dtype)
         for layer in self.layers:

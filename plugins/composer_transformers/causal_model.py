@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor, nn
 
+from composer.plugin.masks import first_visible, mask_of
 from composer.problems import InputError
 from composer.types import States, Tokens
 from composer_transformers.causal_attention import (
@@ -80,7 +81,7 @@ class CausalLM(nn.Module):
         `positions`, as of `prefill`, are those of the prompt; the reply goes on behind the largest of them.
         """
         said = self.embed(tokens=reply)
-        seen = _mask(prompt)
+        seen = mask_of(prompt)
         joined = States(
             torch.cat((prompt.values, said.values.to(prompt.values.dtype)), 1),
             torch.cat((seen, reply.mask), 1),
@@ -93,7 +94,10 @@ class CausalLM(nn.Module):
         hidden = self.hidden(states=joined, positions=positions).values
         rows = torch.arange(seen.shape[0], device=seen.device)
         first = hidden[rows, _last(seen)].unsqueeze(1)
-        return self._head(torch.cat((first, hidden[:, seen.shape[1] : -1]), 1))
+        before = torch.cat((first, hidden[:, seen.shape[1] : -1]), 1)
+        places = torch.arange(reply.mask.shape[1], device=seen.device)
+        is_first = places == first_visible(reply.mask).unsqueeze(1)
+        return self._head(torch.where(is_first.unsqueeze(-1), first, before))
 
     def start(self, *, beams: int, max_tokens: int) -> Room:
         """What the prompt is told: how many beams there will be, and how many tokens.
@@ -115,7 +119,7 @@ class CausalLM(nn.Module):
         Where the padding stands makes no difference. `positions`[B, P], or [B, A, P] along several axes, say where each
         token of the prompt stands; left out, they are counted. What is written goes on behind the largest of them.
         """
-        values, counted, seen = prompt.values, _counted(prompt), _mask(prompt)
+        values, counted, seen = prompt.values, _counted(prompt), mask_of(prompt)
         whole = WholeText(prompt.mask, counted, keeps=True)
         hidden = self._run(values, counted if positions is None else _by_axis(positions), whole)
         logits = self._head(hidden[torch.arange(values.shape[0], device=values.device), _last(seen)])
@@ -148,13 +152,6 @@ class CausalLM(nn.Module):
     def _words(self) -> nn.Module:
         """What embeds tokens: the library's embedding, or what an adapter put around it."""
         return self.trunk.get_input_embeddings()
-
-
-def _mask(states: States) -> Tensor:
-    """Which positions are visible, [B, L] int64."""
-    if states.mask is not None:
-        return states.mask
-    return torch.ones(states.values.shape[:2], dtype=torch.int64, device=states.values.device)
 
 
 def _last(seen: Tensor) -> Tensor:

@@ -86,6 +86,14 @@ class CountsPadding(Mixer):
         )
 
 
+class CountsFromTheFirstColumn(Mixer):
+    """Numbers positions from the first column, where a prompt that is padded on the left has nothing."""
+
+    def forward(self, *, states: States) -> States:
+        places = torch.arange(states.values.shape[1], device=states.values.device)
+        return States(states.values + places.to(states.values.dtype).unsqueeze(1), states.mask)
+
+
 class LosesMask(Mixer):
     def forward(self, *, states: States) -> States:
         return States(super().forward(states=states).values)

@@ -121,8 +121,21 @@ def test_all_methods_of_all_examples_are_checked() -> None:
         ("nothing", "signature", "gives NoConfig, not a torch module"),
         ("lost", "implementation", "implementations:build_lost cannot be imported: it raises AttributeError"),
         ("MixesBatch", "batch", "sample 0 of B=4 alone gives something else: states.values differs by up to"),
-        ("SeesPadding", "padding", "3 hidden positions along N change states: values differs by up to"),
-        ("CountsPadding", "padding", "3 hidden positions along N change states: values differs by up to"),
+        (
+            "SeesPadding",
+            "padding",
+            "3 hidden positions on the right along N change states: values differs by up to",
+        ),
+        (
+            "CountsPadding",
+            "padding",
+            "3 hidden positions on the right along N change states: values differs by up to",
+        ),
+        (
+            "CountsFromTheFirstColumn",
+            "padding",
+            "3 hidden positions on the left along N change states: values differs by up to",
+        ),
         ("LosesMask", "padding", "states lost its mask: positions that N hid come out visible"),
         (
             "NoMaskDiffers",
@@ -294,7 +307,11 @@ WORDS = Vocabulary("text", {"tokenizer": "bert-uncased"}, start=1, end=2, pad=0)
         ("FixedRoomDecoder", WORDS, "and with max_tokens=9 it raises AssertionError: no room: `start` makes"),
         ("LongerIsLouderDecoder", WORDS, "with max_tokens=9, the same tokens have other scores: logits"),
         ("InPlaceDecoder", WORDS, "does not"),
-        ("BlindDecoder", WORDS, "3 hidden positions along N of its memory change the scores: logits differs"),
+        (
+            "BlindDecoder",
+            WORDS,
+            "3 hidden positions on the right along N of its memory change the scores: logits differs",
+        ),
     ],
 )
 def test_generation_is_checked_step_by_step(implementation: str, vocabulary: Any, message: str) -> None:

@@ -171,7 +171,7 @@ def test_without_a_mask_only_the_padding_is_skipped() -> None:
 def test_a_module_that_ignores_its_mask_is_told(built: str) -> None:
     report = check_plugin(Plugin(built))
     assert [each.check for each in report.failures] == ["padding"], str(report)
-    assert "3 hidden positions along N change states" in report.failures[0].reason
+    assert "3 hidden positions on the right along N change states" in report.failures[0].reason
 
 
 @pytest.mark.parametrize("built", ["seen_leaks", "line_leaks", "turned_leaks", "rows_leaks"])

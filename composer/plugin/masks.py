@@ -1,0 +1,31 @@
+"""What masks say: what is visible, and where each sample begins, on whichever side its padding is."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from composer.types import States
+
+__all__ = ["first_visible", "mask_of", "places_from_first"]
+
+
+def mask_of(states: States) -> Tensor:
+    """The mask[B, N] int64 of states[B, N, D], made of ones where there is none."""
+    if states.mask is not None:
+        mask: Tensor = states.mask
+        return mask
+    return torch.ones(states.values.shape[:2], dtype=torch.int64, device=states.values.device)
+
+
+def first_visible(mask: Tensor) -> Tensor:
+    """mask[B, L] (1 = visible) → the first visible place of each sample, [B] int64; L where none is."""
+    length = mask.shape[1]
+    left = length - torch.arange(length, device=mask.device)  # largest at the first place
+    return length - (left * (mask > 0)).amax(1)
+
+
+def places_from_first(mask: Tensor) -> Tensor:
+    """mask[B, L] → places counted from the first visible one of each sample, [B, L] int64; 0 before it."""
+    places = torch.arange(mask.shape[1], device=mask.device)
+    return (places - first_visible(mask).unsqueeze(1)).clamp(min=0)
