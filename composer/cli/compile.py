@@ -32,7 +32,7 @@ from composer.cli.options import (
     whole_misfit,
 )
 from composer.cli.output import complain, print_json, remark, say
-from composer.cli.readers import assignment, picture_file
+from composer.cli.readers import picture_file, size_range
 
 if TYPE_CHECKING:
     from composer_compile import BuildOptions, Options
@@ -59,7 +59,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--range",
         dest="ranges",
         metavar="NAME=LOW..HIGH",
-        type=assignment,
+        type=size_range,
         action="append",
         default=[],
         help='sizes of a free dimension: batch=1..32, question.length=1..64, "batch=1..32, best 8"',

@@ -5,7 +5,17 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-__all__ = ["assignment", "device", "names", "picture_file", "positive", "seed", "threads", "whole"]
+__all__ = [
+    "assignment",
+    "device",
+    "names",
+    "picture_file",
+    "positive",
+    "seed",
+    "size_range",
+    "threads",
+    "whole",
+]
 
 DEVICE_TYPES = (
     "cpu", "cuda", "ipu", "xpu", "mkldnn", "opengl", "opencl", "ideep", "hip", "ve", "fpga", "maia", "xla", "lazy",
@@ -65,6 +75,18 @@ def assignment(text: str) -> tuple[str, str]:
     name, equals, value = text.partition("=")
     if not equals or not name:
         raise argparse.ArgumentTypeError(f"{text!r} is not of the form name=value")
+    return name, value
+
+
+def size_range(text: str) -> tuple[str, str]:
+    """Read `name=1..32, best 8`."""
+    from composer.graph.ranges import parse_range
+
+    name, value = assignment(text)
+    try:
+        parse_range(value)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"range of `{name}`: {error}") from None
     return name, value
 
 

@@ -29,7 +29,8 @@ def parse_range(text: str) -> Range:
     """Read `1..32` or `1..32, best 8`; raises ValueError with the cure."""
     match = _RANGE.fullmatch(text)
     if match is None:
-        whole = f"`{int(text)}..{int(text)}`" if text.strip().isdecimal() else "`1..32` or `1..32, best 8`"
+        size = int(text) if text.strip().isdecimal() else 0
+        whole = f"`{size}..{size}`" if size else "`1..32` or `1..32, best 8`"
         raise ValueError(f"{text!r} is not a range: write {whole}")
     low, high = int(match[1]), int(match[2])
     best = int(match[3]) if match[3] else high

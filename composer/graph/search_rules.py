@@ -8,10 +8,18 @@ from dataclasses import dataclass
 from composer.graph.checked import CheckedSearch
 from composer.language import Tree
 from composer.plugin import GenerateOptions, TextRules, Tokenizer, Vocabulary
-from composer.plugin.written_words import RULES, WrittenText, holds_run, texts_of, unwritable
+from composer.plugin.written_words import (
+    RULES,
+    WrittenText,
+    holds_run,
+    ids_of,
+    spelling,
+    texts_of,
+    unwritable,
+)
 from composer.problems import InputError, Problem, YamlPath
 
-__all__ = ["SearchRuleFaults", "spelling_faults"]
+__all__ = ["SearchRuleFaults", "crowding_faults", "spelling_faults"]
 
 
 def spelling_faults(
@@ -22,6 +30,29 @@ def spelling_faults(
         fault = unwritable(tokenizer, written)
         if fault:
             yield _unwritable(tree, path, search.policy.id, module, written, fault)
+
+
+def crowding_faults(
+    tree: Tree, path: YamlPath, search: CheckedSearch, tokenizer: Tokenizer, most: int
+) -> Iterator[Problem]:
+    """C280 for texts of a policy that spells them: two of an option with the same ids, one of over `most` tokens."""
+    known: dict[tuple[str, tuple[int, ...]], str] = {}
+    for written in texts_of(search.config, spells=search.policy.spells):
+        option, index, text = written
+        if option in (*RULES, "stop") or unwritable(tokenizer, written):
+            continue
+        ids = tuple(ids_of(spelling(tokenizer, option), option, text))
+        other = known.setdefault((option, ids), text)
+        if other != text:
+            fault, cure = f"{other!r} and {text!r} are one to its tokenizer ({list(ids)})", "leave one out"
+        elif len(ids) >= most:
+            size = len(ids) + 1
+            fault = f"{text!r} takes {size} tokens with its end, and no text has more than {most}"
+            cure = f"write `max_tokens: {size}`"
+        else:
+            continue
+        message = f"`{option}` of {search.policy.id} cannot hold: {fault}"
+        yield Problem("C280", "error", message, tree.place(_where(tree, path, option, index)), helps=(cure,))
 
 
 def _unwritable(

@@ -82,7 +82,7 @@ class SearchReader:
         )
         if not is_ruled and not search.policy.spells:
             return
-        from composer.graph.search_rules import SearchRuleFaults, spelling_faults
+        from composer.graph.search_rules import SearchRuleFaults, crowding_faults, spelling_faults
         from composer.plugin.written_words import texts_of
 
         vocabulary, modality, config = writes
@@ -92,6 +92,8 @@ class SearchReader:
             tokenizer = self.callees.words.tokenizer(modality, config)
         if tokenizer is not None:
             findings.extend(spelling_faults(tree, path, search, module.name, tokenizer))
+            if search.policy.spells:
+                findings.extend(crowding_faults(tree, path, search, tokenizer, options.max_tokens))
         if isinstance(rules, TextRules):
             written = self.callees.vocabularies.written.get(module.name)
             size = vocabulary.size if vocabulary.size is not None or written is None else written.ids.size

@@ -181,7 +181,8 @@ class SearchPolicy(Declaration):
     """Whether it ends a text with the token that completes a stop string, by `framing.stops`. Otherwise the rules have
     such a text end with its next token, at no cost."""
     spells: bool = False
-    """Whether its options hold texts: its implementation then takes `tokenizer=` too, a `SpellingTokenizer`."""
+    """Whether its options hold texts that the decoder writes: its implementation then takes `tokenizer=` too, a
+    `SpellingTokenizer`. Texts of one option have different ids, and each fits into `max_tokens` with its end (C280)."""
     ports: OfConfig[Mapping[str, str]] = _no_ports
     """Output ports that a node has with it besides those of its module, such as `scores[B, 3]`; `B` counts samples.
     The implementation's `outputs(found, device)` gives their values."""
