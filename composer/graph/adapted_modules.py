@@ -33,13 +33,12 @@ def declare_training(callees: Callees, module: CheckedModule, shape: ModuleShape
     for name, adapter in shape.adapters.items():
         where: YamlPath = (*path, "adapters", name)
         if callees.findings.touches(where):
-            return False
+            continue
         config = callees.reader.read(LowRank, adapter.with_, where, f"adapter `{name}`")
-        if not isinstance(config, LowRank):
-            return False
-        adapters[name] = CheckedAdapter(name, config, where)
+        if isinstance(config, LowRank):
+            adapters[name] = CheckedAdapter(name, config, where)
     module.adapters = adapters
-    return True
+    return len(adapters) == len(shape.adapters)
 
 
 def with_adapter(callees: Callees, callee: Callee, name: str, path: YamlPath) -> Callee | None:

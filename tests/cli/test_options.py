@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import re
 from pathlib import Path
 
 import pytest
 import torch
 
 from composer.cli.options import add_settings, settings_of, split_task
-from composer.cli.readers import DEVICE_TYPES, assignment
+from composer.cli.readers import DEVICE_TYPES, assignment, size_range
 
 
 @pytest.mark.parametrize(
@@ -49,6 +50,21 @@ def test_an_assignment_is_split_at_its_first_sign(text: str, expected: tuple[str
 def test_what_is_no_assignment_is_refused(text: str) -> None:
     with pytest.raises(argparse.ArgumentTypeError, match="name=value"):
         assignment(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("batch=few", "write `1..32`"),
+        ("batch=0", "write `1..32`"),
+        ("batch=3", "write `3..3`"),
+        ("batch=4..2", "1 ≤ low ≤ best ≤ high"),
+        ("batch", "name=value"),
+    ],
+)
+def test_a_range_that_is_none_is_wrong_usage(text: str, told: str) -> None:
+    with pytest.raises(argparse.ArgumentTypeError, match=re.escape(told)):
+        size_range(text)
 
 
 def test_settings_stay_as_they_were_typed_and_the_last_counts() -> None:

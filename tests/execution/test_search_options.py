@@ -126,7 +126,7 @@ def test_choices_are_ranked(model: Any, written: Path, capsys: pytest.CaptureFix
             "C281",
             "the vocabulary cannot spell 'purple'",
         ),
-        ("{uses: core.choices, with: {answers: [Red, red]}}", "C280", "are one to the tokenizer"),
+        ("{uses: core.choices, with: {answers: [Red, red]}}", "C280", "are one to its tokenizer"),
         ("{uses: core.greedy, with: {forbidden: [purple]}}", "C281", "the vocabulary cannot spell 'purple'"),
         ("{uses: core.greedy, with: {last: a circle}}", "C281", "is one token, and 'a circle' takes 2"),
         (

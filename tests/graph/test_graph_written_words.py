@@ -87,6 +87,20 @@ def test_texts_that_can_be_written(search: str) -> None:
     assert problems(search) == []
 
 
+@pytest.mark.parametrize(
+    ("answers", "told"),
+    [
+        ("[red, Red]", "'red' and 'Red' are one to its tokenizer"),
+        ("[yes, a b c d e f g h i j k l m n o p q r s t u v w x y z]", "takes 27 tokens with its end"),
+    ],
+)
+def test_answers_that_cannot_stand_in_one_list(answers: str, told: str) -> None:
+    (problem,) = problems(f"{{uses: core.choices, with: {{answers: {answers}}}}}")
+    assert (problem.code, problem.place.line) == ("C280", 10)
+    assert told in problem.message
+    assert problem.helps
+
+
 def byte_tokenizer(folder: Path) -> str:
     letters = sorted(pre_tokenizers.ByteLevel.alphabet())
     tokenizer = Tokenizer(models.BPE({letter: number for number, letter in enumerate(letters)}, []))
