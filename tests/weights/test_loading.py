@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from composer.plugin import Layout, Rule
 from composer.weights import WeightsError, load_weights, read_checkpoint
+from composer.weights.loading import SourcePart, load_sources
 
 from .conftest import Encoder, TiedDecoder, native, randomised
 
@@ -213,6 +214,17 @@ def test_tied_parameters_load_from_either_or_both_names() -> None:
         "decoder.head.weight: tied to decoder.words.weight, but the checkpoint's decoder.head.weight differs"
         in text
     )
+
+
+def test_tied_parameters_that_a_layout_lets_start_fresh_are_drawn_once_and_stay_tied() -> None:
+    with torch.device("meta"):
+        decoder = TiedDecoder()
+    fresh = layout(Rule("(.*)", r"\1"), initialised={r"decoder\.words\.weight": "learnt anew"})
+    drawn = TiedDecoder()
+    part = SourcePart({"decoder.head.bias": torch.ones(7)}, ("decoder",), fresh)
+    load_sources({"decoder": decoder}, [part], draw=lambda module: drawn)
+    assert decoder.words.weight is decoder.head.weight
+    assert torch.equal(decoder.head.weight, drawn.words.weight)
 
 
 def test_a_module_under_two_names_is_one_set_of_weights() -> None:
