@@ -6,9 +6,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from composer.evaluation.evaluation_report import StoredEvaluation
-from composer.evaluation.evaluation_run import text_kinds
 from composer.evaluation.intervals import CONFIDENCE, RESAMPLES
 from composer.evaluation.paired_test import Comparison, compare_samples, compare_scores
+from composer.evaluation.sample_scores import text_kinds
 from composer.evaluation.scored_samples import ScoredSample, pairs_of
 from composer.evaluation.scoring import BoundMetric
 from composer.evaluation.what_is_scored import AskedMetric, metric_of

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import count, islice
+from itertools import islice
 from pathlib import Path
 from typing import NoReturn
 
@@ -27,18 +27,24 @@ class DatasetRows:
     made_of: str
     """The dataset, its config and the split: other samples are made of something else."""
     samples: Sequence[Mapping[str, object]] = field(repr=False)
+    chosen: range | None = None
+    """Which of them; left out, all."""
     columns: tuple[str, ...] | None = None
     names_files: bool = False
     folder: Path | None = None
 
+    @property
+    def numbers(self) -> range:
+        """The numbers of the samples that are rows, in order."""
+        return range(len(self.samples)) if self.chosen is None else self.chosen
+
     def survey(self) -> tuple[int | None, str]:
-        return len(self.samples), hashlib.sha256(self.made_of.encode()).hexdigest()
+        return len(self.numbers), hashlib.sha256(self.made_of.encode()).hexdigest()
 
     def rows(self, skipped: int = 0) -> Iterator[GivenRow]:
-        for index in count(skipped):
-            if index >= len(self.samples):
-                return
-            yield GivenRow(index + 1, self.samples[index])
+        numbers = self.numbers
+        for place in range(skipped, len(numbers)):
+            yield GivenRow(place + 1, self.samples[numbers[place]])
 
 
 class NamedRows:

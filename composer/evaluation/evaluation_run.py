@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
@@ -14,14 +13,9 @@ from typing import Any
 from composer.evaluation.evaluation_report import ANSWERS, PREDICTIONS, EvaluationReport
 from composer.evaluation.intervals import CONFIDENCE, RESAMPLES
 from composer.evaluation.reranking import Reranking, reranked_scores
-from composer.evaluation.scored_samples import (
-    ScoredSample,
-    pairs_of,
-    read_answers,
-    samples_digest,
-    write_samples,
-)
-from composer.evaluation.scoring import Score, score_all
+from composer.evaluation.sample_scores import scores_of_samples
+from composer.evaluation.scored_samples import ScoredSample, read_answers, samples_digest, write_samples
+from composer.evaluation.scoring import Score
 from composer.execution import Answering, Model
 from composer.graph import CheckedEvaluation
 from composer.plugin import Registry
@@ -208,7 +202,9 @@ def _scored(
         why = f"; the first: {failed[0].title}: {failed[0].error}" if failed else ""
         number = f"all {len(failed):,} rows failed" if failed else "there are no rows"
         raise InputError(f"nothing can be scored: {number}{why}")
-    scores = scores_of_samples(evaluation, good, model.ports(task).outputs, registry, task, how)
+    drawn = {"seed": how.draws, "confidence": how.confidence, "resamples": how.resamples}
+    kinds = model.ports(task).outputs
+    scores = scores_of_samples(evaluation, good, kinds, registry, task, finite=True, **drawn)
     scored = [
         replace(each, scores={s.name: s.samples[n] for s in scores if s.samples})
         for n, each in enumerate(good)
@@ -223,29 +219,3 @@ def _scored(
     return EvaluationReport(
         task, evaluation, scores, scored, failed, data, summary.asked, 0.0, summary.before, how.confidence, how.draws
     )  # fmt: skip
-
-
-def scores_of_samples(
-    evaluation: CheckedEvaluation,
-    samples: Sequence[ScoredSample],
-    kinds: Mapping[str, str],
-    registry: Registry,
-    task: str,
-    how: Evaluating,
-) -> list[Score]:
-    """The scores of samples. Raises InputError where a prediction or a score is not finite."""
-    pairs = pairs_of(samples, evaluation.outputs, kinds, text_kinds(registry), evaluation.classes)
-    shown = " and ".join(f"`{name}`" for name in evaluation.outputs)
-    drawn: dict[str, Any] = {
-        "seed": how.draws, "confidence": how.confidence, "resamples": how.resamples
-    }  # fmt: skip
-    scores = score_all(evaluation.metrics, pairs, f"output {shown} of task `{task}`", **drawn)
-    for score in scores:
-        if not math.isfinite(score.value):
-            raise InputError(f"metric `{score.metric}` gives {score.value}, and a finite number is expected")
-    return scores
-
-
-def text_kinds(registry: Registry) -> list[str]:
-    """The kinds whose values no array holds, such as texts."""
-    return [name for name, kind in registry.kinds.items() if kind.has_objects]

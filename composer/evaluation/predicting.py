@@ -1,4 +1,4 @@
-"""What a task gave as predictions: one for each sample, as every metric is given them."""
+"""What a task gave for a sample, and what it is compared with, as every metric is given them."""
 
 from __future__ import annotations
 
@@ -7,42 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from composer.problems import InputError
-
-__all__ = ["as_prediction", "as_references", "predictions_of", "rows_of"]
-
-
-def predictions_of(
-    outputs: Mapping[str, object], scored: Sequence[str], count: int, task: str
-) -> list[object]:
-    """The predictions of a batch; of several outputs that are scored together, a tuple with a value of each.
-
-    Raises InputError for an output that is not there, or has not one row for each of `count` samples.
-    """
-    columns = []
-    for name in scored:
-        if name not in outputs:
-            raise InputError(f"task `{task}` has no output `{name}` to score (outputs: {', '.join(outputs)})")
-        rows = rows_of(outputs[name])
-        if len(rows) != count:
-            raise InputError(
-                f"output `{name}` of task `{task}` has {len(rows)} rows for {count} samples: only an output with one "
-                "row per sample can be scored"
-            )
-        columns.append(rows)
-    return list(columns[0]) if len(columns) == 1 else list(zip(*columns, strict=True))
-
-
-def rows_of(value: Any) -> list[object]:
-    """One prediction per sample: texts of a list, rows of a tensor, records of a record's rows."""
-    if isinstance(value, tuple) and hasattr(value, "_fields"):
-        columns = [None if field is None else rows_of(field) for field in value]
-        count = next(len(column) for column in columns if column is not None)
-        record: Any = type(value)
-        return [record(*[None if c is None else c[i] for c in columns]) for i in range(count)]
-    if not getattr(value, "ndim", 1):
-        return []
-    return [as_prediction(row) for row in value]
+__all__ = ["as_prediction", "as_references"]
 
 
 def as_references(
@@ -75,10 +40,11 @@ def _class_as(reference: Any, prediction: Any, classes: Sequence[str], numbers: 
 
 
 def as_prediction(value: Any) -> object:
-    """A value of one sample as metrics take it: a tensor as an array of the processor, everything else as it is."""
-    if isinstance(value, tuple) and hasattr(value, "_fields"):
-        record: Any = type(value)
-        return record(*[None if field is None else as_prediction(field) for field in value])
+    """A value of one sample as JSON would have it, and a metric takes it: a tensor as an array of the processor, of a
+    record a map with its fields, everything else as it is.
+    """
+    if hasattr(value, "_asdict"):
+        return {name: as_prediction(field) for name, field in value._asdict().items()}
     if hasattr(value, "detach"):
         value = value.detach().cpu()
         return np.asarray(value.float() if value.is_floating_point() else value)

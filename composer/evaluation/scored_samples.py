@@ -17,7 +17,7 @@ from composer.problems import InputError
 from composer.problems.render.machine import json_text
 from composer.rows.plain_values import not_finite, plain
 
-__all__ = ["ScoredSample", "pairs_of", "read_answers", "read_samples", "samples_digest", "write_samples"]
+__all__ = ["ScoredSample", "hold_finite", "pairs_of", "read_answers", "read_samples", "samples_digest", "write_samples"]
 
 
 @dataclass(frozen=True)
@@ -121,10 +121,7 @@ def pairs_of(
     texts: Sequence[str],
     classes: Sequence[str] = (),
 ) -> tuple[list[object], list[object]]:
-    """Predictions and references as metrics take them: numbers as arrays; outputs of a kind in `texts` as they are.
-
-    Raises InputError for numbers that are not finite.
-    """
+    """Predictions and references as metrics take them: numbers as arrays; outputs of a kind in `texts` as they are."""
     predictions = []
     for each in samples:
         values = [each.prediction] if len(outputs) == 1 else each.prediction
@@ -133,21 +130,24 @@ def pairs_of(
             for name, value in zip(outputs, values, strict=True)
         )
         predictions.append(found[0] if len(found) == 1 else found)
-    _hold_finite(samples, predictions, outputs)
     return predictions, as_references([each.reference for each in samples], predictions, classes)
 
 
 def _array(value: Any) -> Any:
-    """Numbers as an array; of a record, which JSON has as a map, each field. A number that JSON lacks is NaN."""
+    """Numbers as an array, with twice the precision where they are no integers; of a record, which JSON has as a map,
+    each field that it has. A number that JSON lacks is NaN.
+    """
     if isinstance(value, dict):
-        return {name: _array(item) for name, item in value.items()}
+        return {name: None if item is None else _array(item) for name, item in value.items()}
     found = np.asarray(value)
-    return np.asarray(value, dtype=np.float64) if found.dtype == object else found
+    exact = found.dtype == object or np.issubdtype(found.dtype, np.floating)
+    return np.asarray(value, dtype=np.float64) if exact else found
 
 
-def _hold_finite(
+def hold_finite(
     samples: Sequence[ScoredSample], predictions: Sequence[object], outputs: Sequence[str]
 ) -> None:
+    """Raise InputError where numbers of predictions are NaN or infinite, with the first sample of which they are."""
     broken = [
         sample
         for sample, prediction in zip(samples, predictions, strict=True)

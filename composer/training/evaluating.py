@@ -5,21 +5,24 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from composer.evaluation.predicting import as_references, predictions_of
-from composer.evaluation.scoring import Score, score_all
+from composer.evaluation.answered_samples import answered_samples
+from composer.evaluation.dataset_rows import DatasetRows
+from composer.evaluation.sample_scores import scores_of_samples
+from composer.evaluation.scored_samples import ScoredSample
+from composer.evaluation.scoring import Score
 from composer.execution import Answering, Model
 from composer.graph import CheckedEvaluation
-from composer.problems import ComposerError, InputError
 from composer.recipes import TaskRecipe
-from composer.training.encoding import encode
+from composer.rows.answering_rows import BATCH_SIZE
+from composer.training.processes import ONE, Processes
 
 __all__ = ["answer_fields", "evaluate", "scores_of"]
 
-BATCH = 128
+LARGEST_BATCH = 128
 
 
 def evaluate(
-    model: Answering,
+    model: Model,
     task: str,
     samples: Sequence[Mapping[str, Any]],
     recipe: TaskRecipe,
@@ -27,48 +30,32 @@ def evaluate(
     *,
     title: Callable[[int], str] = "sample {}".format,
     interval: bool = True,
+    processes: Processes = ONE,
 ) -> list[Score]:
-    """Run a task of a model or an artifact on samples and score its output.
+    """Run a task on samples and score its output, as `composer evaluate` does; a score may be NaN. Each of several
+    processes answers its share, and all have the scores.
 
     `title` is what messages call the sample of a number.
 
-    Raises InputError for a task without the output that is scored, and for a sample that cannot be run; PluginError for
-    a metric that fails.
+    Raises InputError for a sample that cannot be run; PluginError for a metric that fails.
     """
-    fields = answer_fields(model, task, recipe)
-    predictions: list[object] = []
-    for start in range(0, len(samples), BATCH):
-        part = [samples[index] for index in range(start, min(start + BATCH, len(samples)))]
-        outputs = _answers(model, task, part, fields, lambda i, start=start: title(start + i))  # type: ignore[misc]
-        predictions += predictions_of(outputs, evaluation.outputs, len(part), task)
-    field = evaluation.reference
-    classes = _classes(model, task, evaluation, recipe)
-    references = [
-        None if field is None else _class_of(samples[index][field], classes) for index in range(len(samples))
-    ]
-    shown = " and ".join(f"`{name}`" for name in evaluation.outputs)
-    where = f"output {shown} of task `{task}`"
-    pairs = predictions, as_references(references, predictions, evaluation.classes)
-    return score_all(evaluation.metrics, pairs, where, interval=interval)
+    first, last = (len(samples) * rank // processes.count for rank in (processes.rank, processes.rank + 1))
+    size = min(max(recipe.batch, BATCH_SIZE), LARGEST_BATCH)
 
+    def answered() -> list[ScoredSample]:
+        rows = DatasetRows(task, "", samples, range(first, last))
+        columns = answer_fields(model, task, recipe)
+        return answered_samples(
+            model, task, rows, evaluation, columns=columns, batch_size=size, title=title
+        )
 
-def _classes(model: Answering, task: str, evaluation: CheckedEvaluation, recipe: TaskRecipe) -> Sequence[str]:
-    """The names of the classes, where the reference is an input of named classes and the output says their numbers."""
-    if not isinstance(model, Model) or evaluation.reference is None:
-        return ()
-    kinds = {model.ports(task).outputs.get(name) for name in evaluation.outputs}
-    inputs = model.report.tasks[task].inputs
-    named = [name for name in inputs if recipe.fields.get(name, name) == evaluation.reference]
-    item = inputs[named[0]] if named else None
-    if item is None or item.modality.classes is None or kinds & {"text", "ranking"}:
-        return ()
-    found: Sequence[str] = item.modality.classes(item.config)
-    return found
+    every = processes.collected(answered)
+    kinds, registry = model.ports(task).outputs, model.report.registry
 
+    def scored() -> list[Score]:
+        return scores_of_samples(evaluation, every, kinds, registry, task, finite=False, interval=interval)
 
-def _class_of(value: object, classes: Sequence[str]) -> object:
-    """The number of a class that is given by its name."""
-    return classes.index(str(value)) if classes and str(value) in classes else value
+    return processes.of_first(scored)
 
 
 def scores_of(found: Sequence[Score], samples: int) -> dict[str, Any]:
@@ -79,34 +66,3 @@ def scores_of(found: Sequence[Score], samples: int) -> dict[str, Any]:
 def answer_fields(model: Answering, task: str, recipe: TaskRecipe) -> dict[str, str]:
     """The inputs that answering takes, with the field of a sample that each reads."""
     return {name: recipe.fields.get(name, name) for name in model.ports(task).inputs}
-
-
-def _answers(
-    model: Answering,
-    task: str,
-    part: Sequence[Mapping[str, object]],
-    fields: Mapping[str, str],
-    title: Callable[[int], str],
-) -> dict[str, object]:
-    def run(chosen: Sequence[Mapping[str, object]]) -> dict[str, Any]:
-        return model.run(
-            task, **{name: [sample[field] for sample in chosen] for name, field in fields.items()}
-        )
-
-    try:
-        return run(part)
-    except ComposerError as error:
-        for index, sample in enumerate(part):
-            try:
-                run([sample])
-            except ComposerError as alone:
-                raise InputError(f"{title(index)}: {alone}") from error
-        if isinstance(model, Model):  # each alone is fine, so one does not go with the others
-            inputs = model.runner(task).inputs.host
-
-            def others(other: str) -> list[object]:
-                return [sample[fields[other]] for sample in part]
-
-            for name, field in fields.items():
-                encode(inputs, name, [sample[field] for sample in part], title, others)
-        raise

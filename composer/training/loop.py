@@ -80,7 +80,7 @@ def train_epochs(
     asks the program to end (after the step that is being made). A run that resumes ends as one without a stop would, or
     extends a run to the epochs of the recipe. `numerics` is where the modules are, and the format of their losses.
     `validation` scores on the way, keeps the best weights, and may end the run before its last epoch. Of several
-    `processes` each computes its part of every batch, and the first one alone validates and writes.
+    `processes` each computes its part of every batch and of a validation, and the first one alone writes.
 
     At the end the modules hold the weights that are to be written: where the recipe asks for it, their running mean.
 
@@ -213,9 +213,7 @@ class _Run:
             with self._able_to_stop(), kept_random(*self.state.numerics.random_devices):
                 self.trainee.eval()
                 with self.learner.answering(), self.processes.whole():
-                    if self.processes.is_first:
-                        self.validation.run(self.done, epoch)
-            self.validation.entries[:] = self.processes.told(self.validation.entries)
+                    self.validation.run(self.done, epoch, writes=self.processes.is_first)
             self.save()
         except StopNow:
             self.stopping.pass_on()

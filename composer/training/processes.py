@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -20,8 +20,9 @@ if TYPE_CHECKING:
 __all__ = ["ONE", "Losses", "ManyProcesses", "Processes", "SharedLosses", "processes_of"]
 
 Entries = TypeVar("Entries")
+Made = TypeVar("Made")
 PATIENCE = timedelta(days=7)
-"""How long a process waits for the others: the first one validates alone, and that may take long."""
+"""How long a process waits for the others: one may have far longer samples to answer."""
 
 
 class Processes:
@@ -74,6 +75,14 @@ class Processes:
     def told(self, value: Any) -> Any:
         """The value of the first process."""
         return value
+
+    def collected(self, make: Callable[[], list[Made]]) -> list[Made]:
+        """What each process makes, one after the other; an error of one of them is raised by all."""
+        return make()
+
+    def of_first(self, make: Callable[[], Made]) -> Made:
+        """What the first process makes; its error is raised by all."""
+        return make()
 
     def close(self) -> None:
         """No more is shared."""
@@ -134,9 +143,40 @@ class ManyProcesses(Processes):
 
         return broadcast_object_list([value])[0]
 
+    def collected(self, make: Callable[[], list[Made]]) -> list[Made]:
+        from accelerate.utils import gather_object
+
+        found, error = _tried(make)
+        every: list[tuple[list[Made] | None, str]] = gather_object([(found, str(error or ""))])
+        _hold_good(error, next((told for _, told in every if told), ""))
+        return [item for items, _ in every for item in items or ()]
+
+    def of_first(self, make: Callable[[], Made]) -> Made:
+        found, error = _tried(make) if self.is_first else (None, None)
+        made, told = self.told((found, str(error or "")))
+        _hold_good(error, told)
+        answer: Made = made
+        return answer
+
     def close(self) -> None:
         if torch.distributed.is_initialized():
             torch.distributed.destroy_process_group()
+
+
+def _tried(make: Callable[[], Made]) -> tuple[Made | None, ComposerError | None]:
+    """What is made, or the error: the other processes wait for either."""
+    try:
+        return make(), None
+    except ComposerError as error:
+        return None, error
+
+
+def _hold_good(own: ComposerError | None, told: str) -> None:
+    """Raise the error of this process, or else what another one told of its own."""
+    if own is not None:
+        raise own
+    if told:
+        raise ComposerError(told)
 
 
 class Losses(nn.Module):

@@ -12,7 +12,7 @@ import torch
 
 from composer.data import DataError, OwnRows
 from composer.data.data_checker import problem_of
-from composer.execution import Answering
+from composer.execution import Answering, Model
 from composer.graph import Checked, CheckedEvaluation
 from composer.graph.checked import split_part
 from composer.language import Tree
@@ -54,7 +54,7 @@ def collecting(problems: list[Problem], tree: Tree, task: str) -> Iterator[None]
 def rehearse(
     programs: Programs,
     data: Mapping[str, SampleData],
-    model: Answering,
+    model: Model,
     recipe: Recipe,
     evaluations: Mapping[str, CheckedEvaluation],
     tree: Tree,
@@ -112,7 +112,7 @@ def scored_splits(source: SampleSource, splits: Iterable[str]) -> list[str]:
 
 
 def _rehearse_scores(
-    model: Answering,
+    model: Model,
     task: str,
     source: SampleSource,
     entry: TaskRecipe,

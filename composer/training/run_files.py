@@ -21,6 +21,7 @@ from composer.training.loop import EpochResult, TrainingStep
 from composer.training.metrics_log import MetricsLog, read_metrics
 from composer.training.places import Places
 from composer.training.preparing import Prepared
+from composer.training.processes import Processes
 from composer.training.rehearsal import scored_fields
 from composer.training.run_options import Following
 from composer.training.validating import Validation, best_score_of
@@ -86,12 +87,12 @@ class RunFiles:
         self._drawn, self._is_behind = time.monotonic(), False
         draw_curves(self.places.curves, read_metrics(self.places.metrics), self.prepared.report.name)
 
-    def validation(self) -> Validation | None:
+    def validation(self, processes: Processes) -> Validation | None:
         """How the run is validated; None where the recipe asks for no validation."""
         recipe = self.prepared.recipe
         if recipe.validation is None:
             return None
-        scorer = _Scorer(self.prepared)
+        scorer = _Scorer(self.prepared, processes)
         return Validation(
             recipe.validation,
             best_score_of(recipe, self.prepared.evaluations),
@@ -109,10 +110,11 @@ class RunFiles:
 
 
 class _Scorer:
-    """Scores of the modules as they stand, by task."""
+    """Scores of the modules as they stand, by task. Each process answers its share of the samples."""
 
-    def __init__(self, prepared: Prepared) -> None:
+    def __init__(self, prepared: Prepared, processes: Processes) -> None:
         self._prepared = prepared
+        self._processes = processes
         assert prepared.recipe.validation is not None
         self._recipe = prepared.recipe.validation
         self._model = Model(
@@ -140,21 +142,30 @@ class _Scorer:
         drawn = data.source.draw(self._recipe.split, fields=fields)
         count = min(self._recipe.samples or len(drawn), len(drawn))
         samples = drawn if count == len(drawn) else [drawn[index] for index in range(count)]
-        found = evaluate(self._model, task, samples, entry, evaluation, title=drawn.title, interval=False)
-        return scores_of(found, count)
+        how = {"title": drawn.title, "interval": False, "processes": self._processes}
+        return scores_of(evaluate(self._model, task, samples, entry, evaluation, **how), count)
 
     def _losses(self, task: str) -> dict[str, float]:
         """The mean loss over the samples of the split."""
         data = self._prepared.validating.get(task)
         if data is None:
             return {}
-        total = count = 0.0
-        batches = data.batches(0)
-        with torch.no_grad():
-            for index in range(batches):
-                size = data.count(0, index)
-                total += float(self._prepared.programs.loss(task, data.batch(0, index))) * size
-                count += size
-                if self._recipe.samples is not None and count >= self._recipe.samples:
-                    break
-        return {"loss": round(total / count, 6)}
+        processes, sizes = self._processes, self._sizes(data)
+
+        def weighted() -> list[float]:
+            with torch.no_grad():
+                return [
+                    float(self._prepared.programs.loss(task, data.batch(0, index))) * sizes[index]
+                    for index in range(processes.rank, len(sizes), processes.count)
+                ]
+
+        return {"loss": round(math.fsum(processes.collected(weighted)) / sum(sizes), 6)}
+
+    def _sizes(self, data: SampleData) -> list[int]:
+        """How many samples each batch has whose loss counts."""
+        sizes: list[int] = []
+        for index in range(data.batches(0)):
+            if self._recipe.samples is not None and sum(sizes) >= self._recipe.samples:
+                break
+            sizes.append(data.count(0, index))
+        return sizes

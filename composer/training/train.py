@@ -125,7 +125,7 @@ def train_document(
     display = Display(None if processes.is_first else io.StringIO())
     counts = _begin(prepared, places, display)
     files = RunFiles(prepared, places, display, None if tensorboard is None else Path(tensorboard))
-    validation = files.validation()
+    validation = files.validation(processes)
     try:
         results = train_epochs(
             prepared.programs,

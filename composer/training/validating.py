@@ -24,6 +24,7 @@ class Validation:
     best: tuple[str, str, bool] | None
     """Task and name of the score that decides, and whether more of it is better."""
     score: Callable[[], Scores]
+    """The scores of the weights as they are; all processes ask for them together, and have the same."""
     keep: Callable[[], None]
     """Store the weights as they are: they are the best so far."""
     told: Callable[[dict[str, Any]], None] = lambda entry: None
@@ -37,8 +38,8 @@ class Validation:
             return step > 0 and step % every.count == 0
         return between_epochs and epochs > 0 and epochs % every.count == 0
 
-    def run(self, step: int, epoch: int) -> None:
-        """Score, and append an entry; the weights are kept where they are the best so far."""
+    def run(self, step: int, epoch: int, *, writes: bool = True) -> None:
+        """Score, and append an entry; what `writes` keeps the weights where they are the best so far, and tells of it."""
         scores = {task: dict(found) for task, found in self.score().items()}
         before = self.best_value
         value = self._value(scores)
@@ -46,10 +47,11 @@ class Validation:
             self.best is not None and not math.isnan(value) and (before is None or self._beats(value, before))
         )
         entry = {"step": step, "epoch": epoch, "scores": scores, "best": is_best}
-        if is_best:
+        if is_best and writes:
             self.keep()
         self.entries.append(entry)
-        self.told(entry)
+        if writes:
+            self.told(entry)
 
     @property
     def is_over(self) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -69,6 +70,8 @@ class PointsConfig(Config):
     """How the dataset misbehaves."""
     split: str = "train"
     """Where it does."""
+    held_out: int = 4
+    """Samples of each other split."""
 
 
 class Points:
@@ -82,7 +85,7 @@ class Points:
             raise SystemExit("please pip install my-data")
 
     def samples(self, split: str, epoch: int = 0) -> Any:
-        count = self.config.count if split == "train" else 4
+        count = self.config.count if split == "train" else self.config.held_out
         random = np.random.default_rng(len(split))
         made = [self._sample(random, i) for i in range(count)]
         return made if self.config.split not in (split, "all") else self._spoilt(made, epoch)
@@ -112,6 +115,8 @@ class Points:
                 return []
             case "list of numbers":
                 return [1, 2]
+            case "noted":
+                return Noted(made)
             case "lazy":
                 return Lazy(made)
             case "lazy that breaks":
@@ -168,6 +173,15 @@ class Lazy(Sequence[Any]):
         if self.breaks and index == len(self.made) - 1:
             raise OSError(5, "Input/output error", "points.bin")
         return self.made[index]
+
+
+class Noted(Lazy):
+    """Samples of which each process notes those that it asks for, in `asked.PID`."""
+
+    def __getitem__(self, index: Any) -> Any:
+        with Path(f"asked.{os.getpid()}").open("a") as file:
+            file.write(f"{index}\n")
+        return super().__getitem__(index)
 
 
 class LossConfig(Config):

@@ -127,6 +127,50 @@ def test_two_processes_are_one_and_a_state_goes_on_in_any_number(points: Path, s
         assert_same("one", name)
 
 
+VALIDATED = """\
+epochs: 1
+learning_rate: 1e-2
+validation: {every: 1 epoch, best: sort.a}
+tasks:
+  sort:
+    dataset: tiny.points
+    with: {held_out: 41, fault: noted, split: validation}
+    batch: 4
+    output: scores
+    reference: truth
+    metrics: {a: tiny.accuracy}
+"""
+
+
+def test_each_process_validates_its_share_and_the_scores_are_those_of_one(points: Path) -> None:
+    write(points, VALIDATED)
+    validations = []
+    for count in (1, 2):
+        done("--out", "out", "--processes", str(count))
+        validations.append(json.loads(Path("out.json").read_text())["validations"])
+        asked = [set(map(int, path.read_text().split())) for path in points.glob("asked.*")]
+        for path in points.glob("asked.*"):
+            path.unlink()
+    # The second process tries eight samples before the first step and answers its half; the first has all in the end.
+    assert sorted(asked, key=len) == [{*range(8), *range(20, 41)}, {*range(41)}]
+    assert validations[0] == validations[1]
+
+
+@pytest.mark.parametrize(
+    ("metric", "fault", "said"),
+    [("tiny.late", "", "too late"), ("tiny.accuracy", "lazy that breaks", "sample 40")],
+    ids=["the metric", "a sample of the second process"],
+)
+def test_what_fails_in_a_validation_is_told_once_and_ends_all(
+    points: Path, metric: str, fault: str, said: str
+) -> None:
+    recipe = VALIDATED.replace("epochs: 1", "epochs: 2").replace("tiny.accuracy", metric)
+    write(points, recipe.replace("noted", f"'{fault}'"))
+    told = done("--out", "made/two", "--processes", "2", code=1)
+    assert told.count("composer: error:") == 1
+    assert said in told
+
+
 LEARNED_NUMBER = """\
 composer: 1
 name: two
