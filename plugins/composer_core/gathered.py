@@ -6,6 +6,8 @@ import torch
 from torch import Tensor, distributed
 from torch.nn import functional
 
+from composer.plugin import rows_count
+
 __all__ = ["rows_of_all"]
 
 
@@ -13,10 +15,11 @@ __all__ = ["rows_of_all"]
 def rows_of_all(rows: Tensor) -> Tensor:
     """rows[B, ...] of every process → [sum of all B, ...]; of one process alone, the same rows. Without a gradient.
 
-    Processes may have different numbers of rows. All of them must ask together.
+    Processes may have different numbers of rows, or none that count. All of them must ask together.
     """
     if not (distributed.is_available() and distributed.is_initialized()) or distributed.get_world_size() == 1:
         return rows
+    rows = rows if rows_count() else rows[:0]
     count = torch.tensor([len(rows)], device=rows.device)
     counts = [torch.zeros_like(count) for _ in range(distributed.get_world_size())]
     distributed.all_gather(counts, count)

@@ -207,6 +207,23 @@ def test_weights_that_cannot_be_split_are_averaged(points: Path) -> None:
         torch.testing.assert_close(value, shards[key], rtol=0, atol=TOLERANCE)
 
 
+def test_a_process_without_a_row_puts_none_into_a_queue(points: Path) -> None:
+    recipe = (
+        "epochs: 1\nlearning_rate: 1e-12\n"
+        "tasks: {match: {dataset: tiny.points, with: {count: 9}, batch: 4, metrics: {}}}\n"
+    )
+    write(points, recipe)
+    (points / "two.yaml").write_text(
+        LEARNED_NUMBER.replace("core.contrastive}", "core.contrastive, with: {queue: 7, width: 4}}")
+    )
+    for count in ("1", "2"):
+        done("--out", f"out{count}", "--processes", count)
+    one, two = load_file("out1.safetensors"), load_file("out2.safetensors")
+    assert one["pairs.next"] == 9 % 7
+    for key, value in one.items():
+        torch.testing.assert_close(value, two[key], rtol=0, atol=TOLERANCE)
+
+
 def test_adapters_of_frozen_modules_are_split_too(points: Path) -> None:
     frozen = (
         "{input_dim: 4, output_dim: 4}, freeze: true, adapters: {own: {with: {rank: 2, targets: [map]}}}}"
