@@ -30,6 +30,14 @@ runs:
     objective: true
     feeds: {video.pixels: video}
     steps: {file: train_trace.json}         # the losses of recorded steps of AdamW
+schedules:
+  fine-tuning:                              # learning rates by the schedule of a recipe; names are keys of config.json
+    schedule: {counts: batches, delay: 1}
+    config: {warmup_steps: schedule.warmup, end: schedule.min_lr}
+    epochs: schedule.epochs
+    batches: schedule.steps_per_epoch
+    peaks: schedule.lr
+    recorded: schedule.rates
 ```
 """
 
@@ -39,14 +47,26 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from typing_extensions import Self
 
 from composer.language import Source, read_source
 from composer.language.tree import construct
 from composer.language.yaml_nodes import compose
 from composer.problems import DocumentError, InputError
 
-__all__ = ["Case", "Ones", "Run", "Target", "Tolerance", "Trace", "load_case", "published_config"]
+__all__ = [
+    "Case",
+    "Ones",
+    "RecordedRates",
+    "Run",
+    "Target",
+    "Tolerance",
+    "Trace",
+    "load_case",
+    "of_config",
+    "published_config",
+]
 
 
 class _Shape(BaseModel):
@@ -123,11 +143,35 @@ class Run(_Shape):
     """`module.tensor` to what it is recorded to be after the run."""
 
 
+class RecordedRates(_Shape):
+    """Learning rates that were recorded, and the schedule that gives them. What is recorded is named by its key in
+    `config.json`; dots lead into sections."""
+
+    schedule: dict[str, object] = Field(default_factory=dict)
+    """`schedule` of a recipe."""
+    config: dict[str, str] = Field(default_factory=dict)
+    """Keys of the schedule that were recorded."""
+    epochs: str
+    batches: str
+    """How many an epoch has."""
+    peaks: str
+    """The highest rate, or that of each group of weights."""
+    recorded: str
+    """The rate of every batch of the run, or those of each group; what is recorded after the run is left out."""
+    absolute: float = 0.0
+    relative: float = 1e-6
+
+    @property
+    def tolerance(self) -> Tolerance:
+        """Of rates."""
+        return Tolerance(absolute=self.absolute, relative=self.relative)
+
+
 class Case(_Shape):
     """A whole case file. `directory` is where it stands; relative paths start there."""
 
-    document: str
-    layout: str
+    document: str = ""
+    layout: str = ""
     data: str
     summary: str = ""
     tolerance: Tolerance = Tolerance()
@@ -135,8 +179,19 @@ class Case(_Shape):
     """Document parameter to a key of `config.json` (dots lead into sections), for what the layout does not read."""
     settings: dict[str, object] = Field(default_factory=dict)
     """Parameters of every run. A value `$data/name` is a file of the data folder."""
-    runs: dict[str, Run]
+    runs: dict[str, Run] = Field(default_factory=dict)
+    schedules: dict[str, RecordedRates] = Field(default_factory=dict)
+    """Learning rates of recipes, held against recorded ones; they need no document."""
     directory: Path = Path()
+
+    @model_validator(mode="after")
+    def _says_what_is_compared(self) -> Self:
+        if not self.runs and not self.schedules:
+            raise ValueError("it compares nothing: give it `runs`, or `schedules`")
+        missing = [key for key in ("document", "layout") if self.runs and not getattr(self, key)]
+        if missing:
+            raise ValueError(f"`runs` need `{'` and `'.join(missing)}`")
+        return self
 
 
 def load_case(path: Path) -> Case:
@@ -148,7 +203,7 @@ def load_case(path: Path) -> Case:
     try:
         return Case.model_validate({**data, "directory": path.parent})
     except ValidationError as error:
-        faults = "; ".join(f"{'.'.join(map(str, f['loc']))}: {f['msg']}" for f in error.errors())
+        faults = "; ".join(f"{'.'.join(map(str, f['loc']))}: {f['msg']}".lstrip(": ") for f in error.errors())
         raise InputError(f"{path} is not a case: {faults}") from None
 
 
@@ -165,4 +220,17 @@ def published_config(folder: Path) -> Mapping[str, object]:
         raise InputError(f"{path} cannot be read: {error}") from None
     if not isinstance(value, dict):
         raise InputError(f"{path} must hold a JSON object")
+    return value
+
+
+def of_config(config: Mapping[str, object], key: str, what: str) -> object:
+    """The value of a key of `config.json`, which may lead into sections; `what` it is for stands in the message.
+
+    Raises InputError where there is none.
+    """
+    value: object = config
+    for step in key.split("."):
+        if not isinstance(value, Mapping) or step not in value:
+            raise InputError(f"config: config.json has no `{key}` (for {what})")
+        value = value[step]
     return value

@@ -12,8 +12,9 @@ import torch
 from torch import Tensor
 from torch.utils._pytree import tree_map_only
 
-from composer.compare.case import Case, Run, Target, Tolerance, load_case, published_config
+from composer.compare.case import Case, Run, Target, Tolerance, load_case, of_config, published_config
 from composer.compare.recorded_ports import feed, read_port
+from composer.compare.recorded_rates import rate_rows
 from composer.compare.recorded_steps import read_steps
 from composer.compare.rows import CaseComparison, Row, compare_tensors
 from composer.execution.averages import averages_of, move_averages
@@ -54,6 +55,9 @@ def compare_case(
     if not folder.is_dir():
         raise InputError(f"{folder} is not a folder of recorded tensors; name one with --data")
     config = published_config(folder)
+    rates = [row for name, each in case.schedules.items() for row in rate_rows(name, each, config)]
+    if not case.runs:
+        return CaseComparison(Path(path).stem, tuple(rates), {})
     inputs, outputs = _tensors(folder / "inputs.safetensors"), _tensors(folder / "outputs.safetensors")
     common = {**_from_config(case, config), **case.settings}
     rows: list[Row] = []
@@ -85,7 +89,7 @@ def compare_case(
         missed = next((row.port.partition(".")[0] for row in found if not row.ok), None)
         if missed is not None:
             first[name] = missed
-    return CaseComparison(Path(path).stem, tuple(rows), first)
+    return CaseComparison(Path(path).stem, (*rows, *rates), first)
 
 
 def _steps(
@@ -126,15 +130,7 @@ def _settings(settings: Mapping[str, object], folder: Path) -> dict[str, object]
 
 
 def _from_config(case: Case, config: Mapping[str, object]) -> dict[str, object]:
-    found = {}
-    for parameter, key in case.config.items():
-        value: object = config
-        for step in key.split("."):
-            if not isinstance(value, Mapping) or step not in value:
-                raise InputError(f"config: config.json has no `{key}` (for parameter {parameter})")
-            value = value[step]
-        found[parameter] = value
-    return found
+    return {name: of_config(config, key, f"parameter {name}") for name, key in case.config.items()}
 
 
 def _document(case: Case) -> str | Path:

@@ -58,8 +58,9 @@ class CaseComparison:
     def __str__(self) -> str:
         width = max((len(row.port) for row in self.rows), default=4)
         wide = max((len(row.recorded) for row in self.rows), default=8)
+        first = max((10, *(len(row.run) for row in self.rows)))
         lines = [
-            f"{'run':<10} {'port':<{width}} {'recorded':<{wide}} {'shape':<18} {'max abs':>9} {'max rel':>9}"
+            f"{'run':<{first}} {'port':<{width}} {'recorded':<{wide}} {'shape':<18} {'max abs':>9} {'max rel':>9}"
         ]
         for row in self.rows:
             shape = "x".join(map(str, row.shape)) or "scalar"
@@ -69,7 +70,7 @@ class CaseComparison:
                 else " " * 19
             )
             lines.append(
-                f"{row.run:<10} {row.port:<{width}} {row.recorded:<{wide}} {shape:<18} {numbers}  {row.verdict}"
+                f"{row.run:<{first}} {row.port:<{width}} {row.recorded:<{wide}} {shape:<18} {numbers}  {row.verdict}"
             )
         for run, node in self.first.items():
             lines.append(f"run {run}: the first diverging node is `{node}`")

@@ -8,7 +8,6 @@ from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from composer.evaluation.evaluation_report import ANSWERS, PREDICTIONS, EvaluationReport
 from composer.evaluation.intervals import CONFIDENCE, RESAMPLES

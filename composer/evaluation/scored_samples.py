@@ -17,7 +17,15 @@ from composer.problems import InputError
 from composer.problems.render.machine import json_text
 from composer.rows.plain_values import not_finite, plain
 
-__all__ = ["ScoredSample", "hold_finite", "pairs_of", "read_answers", "read_samples", "samples_digest", "write_samples"]
+__all__ = [
+    "ScoredSample",
+    "hold_finite",
+    "pairs_of",
+    "read_answers",
+    "read_samples",
+    "samples_digest",
+    "write_samples",
+]
 
 
 @dataclass(frozen=True)

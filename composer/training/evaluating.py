@@ -45,9 +45,7 @@ def evaluate(
     def answered() -> list[ScoredSample]:
         rows = DatasetRows(task, "", samples, range(first, last))
         columns = answer_fields(model, task, recipe)
-        return answered_samples(
-            model, task, rows, evaluation, columns=columns, batch_size=size, title=title
-        )
+        return answered_samples(model, task, rows, evaluation, columns=columns, batch_size=size, title=title)
 
     every = processes.collected(answered)
     kinds, registry = model.ports(task).outputs, model.report.registry

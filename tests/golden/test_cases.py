@@ -10,7 +10,7 @@ from composer.compare import compare_case, load_case
 
 HERE = Path(__file__).parent
 SHARED = HERE.parents[2] / "shared" / "golden"
-CASES = sorted(path for path in HERE.glob("*/*.yaml") if "runs:" in path.read_text(encoding="utf-8"))
+CASES = sorted(path for path in HERE.glob("*/*.yaml") if "\ndata:" in path.read_text(encoding="utf-8"))
 
 
 def data_of(case: Path) -> Path:
@@ -89,3 +89,48 @@ def test_a_value_that_is_given_has_to_be_a_port_and_recorded(tmp_path):
         (tmp_path / "case.yaml").write_text(text.replace(old, new))
         with pytest.raises(InputError, match=says):
             compare_case(tmp_path / "case.yaml", data_of(case))
+
+
+def test_rates_of_a_schedule_can_differ_and_a_faulty_recording_is_one_sentence(tmp_path):
+    import json
+
+    from composer.problems import InputError
+
+    case = HERE / "mplug2" / "schedules.yaml"
+    config = json.loads((data_of(case) / "config.json").read_text())
+    place = config["schedule"]["caption_script_step_size_5"]
+    place[5][1] *= 1.01
+
+    def compared():
+        (tmp_path / "config.json").write_text(json.dumps(config))
+        return compare_case(case, tmp_path)
+
+    assert [(row.run, row.port) for row in compared().rows if not row.ok] == [
+        ("captioning", "rates to 2e-06")
+    ]
+    del place[30:]
+    with pytest.raises(
+        InputError, match="schedule captioning: 3 epochs of 12 batches with 2 rates are wanted"
+    ):
+        compared()
+    config["schedule"]["lr"] = "high"
+    with pytest.raises(InputError, match="`peaks` is one or a list"):
+        compared()
+    del config["schedule"]["min_lr"]
+    with pytest.raises(InputError, match=r"config.json has no `schedule.min_lr` \(for end of schedule"):
+        compared()
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("data: aux\n", "it compares nothing"),
+        ("data: aux\nruns: {a: {task: t, feeds: {}}}\n", "need `document`"),
+    ],
+)
+def test_a_case_says_what_it_compares(tmp_path, text, says):
+    from composer.problems import InputError
+
+    (tmp_path / "case.yaml").write_text(text)
+    with pytest.raises(InputError, match=says):
+        load_case(tmp_path / "case.yaml")

@@ -77,7 +77,7 @@ def test_training_scores_what_an_evaluation_of_rows_scores(parrot: Model) -> Non
 def test_a_sample_that_cannot_be_answered_is_named(parrot: Model) -> None:
     broken: list[dict[str, Any]] = [*samples(3), {"asked": 5, "answer": "5"}]
     asked = by(load_registry(), "same", "quickstart.exact_match")
-    with pytest.raises(InputError, match="^number 3: "):
+    with pytest.raises(InputError, match=r"^number 3: "):
         evaluate(parrot, "echo", broken, recipe(), asked, title="number {}".format)
 
 

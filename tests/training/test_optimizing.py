@@ -151,7 +151,7 @@ def test_published_schedules_are_said_in_a_recipe(every: int, batches: int) -> N
 )
 def test_shapes_of_a_schedule(schedule: dict[str, Any], first: float, middle: float, last: float) -> None:
     from composer.recipes import ScheduleRecipe
-    from composer.training.schedule import learning_rate
+    from composer.recipes.learning_rates import learning_rate
 
     said = ScheduleRecipe.model_validate(schedule)
     rates = [learning_rate(s, steps=100, peak=1.0, warmup=0.0, schedule=said) for s in (0, 50, 100)]

@@ -8,9 +8,9 @@ from unittest import mock
 import pytest
 from lines import TASK, Line, Points, data, recipe
 
+from composer.recipes.learning_rates import learning_rate
 from composer.training.loop import train_epochs
 from composer.training.run_options import Following
-from composer.training.schedule import learning_rate
 
 
 def test_the_rate_rises_in_a_line_and_falls_as_half_a_cosine() -> None:
@@ -52,7 +52,7 @@ def test_a_task_joins_when_its_part_of_the_run_has_passed() -> None:
 def test_the_rate_falls_to_the_end_of_a_run_whose_tasks_join_later() -> None:
     """The optimizer's rate at every step is that of a run of as many steps, however they are shared out."""
     late = recipe(epochs=4, tasks={"up": TASK, "down": {**TASK, "start": 0.5}})
-    with mock.patch("composer.training.schedule.learning_rate", side_effect=learning_rate) as asked:
+    with mock.patch("composer.recipes.learning_rates.learning_rate", side_effect=learning_rate) as asked:
         train_epochs(Line(), data(), late)
         rates = [(call.args[0], call.kwargs["steps"]) for call in asked.call_args_list]
     assert rates == [(step, 30) for step in range(30)]
