@@ -39,7 +39,7 @@ class Validation:
         return between_epochs and epochs > 0 and epochs % every.count == 0
 
     def run(self, step: int, epoch: int, *, writes: bool = True) -> None:
-        """Score, and append an entry; a process that `writes` keeps the best weights so far, and tells of the scores."""
+        """Score, and append an entry; a process that `writes` keeps the best weights so far and tells of it."""
         scores = {task: dict(found) for task, found in self.score().items()}
         before = self.best_value
         value = self._value(scores)
