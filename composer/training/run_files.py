@@ -142,8 +142,17 @@ class _Scorer:
         drawn = data.source.draw(self._recipe.split, fields=fields)
         count = min(self._recipe.samples or len(drawn), len(drawn))
         samples = drawn if count == len(drawn) else [drawn[index] for index in range(count)]
-        how = {"title": drawn.title, "interval": False, "processes": self._processes}
-        return scores_of(evaluate(self._model, task, samples, entry, evaluation, **how), count)
+        found = evaluate(
+            self._model,
+            task,
+            samples,
+            entry,
+            evaluation,
+            title=drawn.title,
+            interval=False,
+            processes=self._processes,
+        )
+        return scores_of(found, count)
 
     def _losses(self, task: str) -> dict[str, float]:
         """The mean loss over the samples of the split."""
@@ -159,7 +168,8 @@ class _Scorer:
                     for index in range(processes.rank, len(sizes), processes.count)
                 ]
 
-        return {"loss": round(math.fsum(processes.collected(weighted)) / sum(sizes), 6)}
+        losses: list[float] = processes.collected(weighted)
+        return {"loss": round(math.fsum(losses) / sum(sizes), 6)}
 
     def _sizes(self, data: SampleData) -> list[int]:
         """How many samples each batch has whose loss counts."""
