@@ -280,7 +280,7 @@ def load(
     if objectives:
         plans += [plan_objective(report.tasks[name]) for name in names if report.tasks[name].loss is not None]
     hold_words(report, plans)
-    needed = with_followed(report, module_names(plans)) if objectives else module_names(plans)
+    needed = with_followed(report, module_names(plans))  # an average that nothing is held of begins as these
     start = Start.of(
         report,
         registry,

@@ -1,7 +1,8 @@
-"""Tasks that are answered by the moving average of a module: compiled they answer as live, with the average's weights."""
+"""Tasks that are answered by the moving average of a module: compiled they answer as live, with its own weights."""
 
 from __future__ import annotations
 
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -9,10 +10,13 @@ import composer_compile
 import numpy as np
 import pytest
 import torch
+from composer_compile.options import Options
 from composer_compile.plan.planner import plan_document
+from safetensors.torch import load_file
 
 from composer.cli import main
 from composer.execution import Model, load
+from composer.types import States
 from composer.weights import save_weights
 
 DOCUMENT = """\
@@ -68,7 +72,7 @@ def weights(document: Path) -> Path:
 
 def answers(model: Any, task: str) -> dict[str, Any]:
     values = np.random.default_rng(0).normal(size=(3, 5, 4)).astype("float32")
-    found: dict[str, Any] = model.run(task, x=list(values))
+    found: dict[str, Any] = model.run(task, x=[States(each, None) for each in values])
     return found
 
 
@@ -76,7 +80,9 @@ def assert_same(model: Any, live: Model, tasks: tuple[str, ...]) -> None:
     for task in tasks:
         theirs = answers(live, task)
         for name, value in answers(model, task).items():
-            torch.testing.assert_close(torch.as_tensor(value), torch.as_tensor(theirs[name]), rtol=0, atol=1e-6)
+            torch.testing.assert_close(
+                torch.as_tensor(value), torch.as_tensor(theirs[name]), rtol=0, atol=1e-6
+            )
 
 
 def test_an_artifact_answers_by_the_average(document: Path, weights: Path, tmp_path: Path) -> None:
@@ -88,12 +94,14 @@ def test_an_artifact_answers_by_the_average(document: Path, weights: Path, tmp_p
         assert_same(artifact, live, ("calm", "both"))
 
 
-def test_a_task_of_the_average_alone_needs_nothing_of_what_it_follows(
+def test_an_artifact_of_the_average_alone_holds_nothing_of_what_it_follows(
     document: Path, weights: Path, tmp_path: Path
 ) -> None:
     composer_compile.compile_document(document, tmp_path / "out", weights=weights, tasks=["calm"])
     with composer_compile.load(tmp_path / "out") as artifact:
         assert_same(artifact, load(document, weights=weights, tasks=["calm"]), ("calm",))
+    stored = load_file(tmp_path / "out" / "weights.safetensors").values()
+    assert sum(tensor.numel() for tensor in stored) == (4 * 4 + 4) + (4 * 2 + 2)  # slow and head
 
 
 def test_an_average_without_weights_is_what_it_follows(document: Path, tmp_path: Path) -> None:
@@ -110,13 +118,24 @@ def test_an_average_without_weights_is_what_it_follows(document: Path, tmp_path:
         assert_same(artifact, whole, ("calm",))
 
 
-@pytest.mark.parametrize("backend", ["export", "tensorrt"])
-def test_a_plan_counts_the_average_as_a_module_of_its_own(
+TENSORRT = pytest.param(
+    "tensorrt",
+    marks=[
+        pytest.mark.tensorrt,
+        pytest.mark.skipif(find_spec("torch_tensorrt") is None, reason="Torch-TensorRT is not installed"),
+    ],
+)
+
+
+@pytest.mark.parametrize("backend", ["export", TENSORRT])
+def test_a_plan_has_the_average_in_its_programs(
     document: Path, backend: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    plan = plan_document(document, backend=backend)
-    for task in plan.tasks:
-        nodes = {node.name for stage in task.stages for node in stage.nodes}
-        assert "inner" in nodes
-    assert main(["compile", str(document), "--plan", "--backend", backend]) == 0
-    assert "slow" in capsys.readouterr().out
+    plan = plan_document(document, options=Options(backend=backend))
+    costs = {
+        (task.name, node.name): node for task in plan.tasks for stage in task.stages for node in stage.nodes
+    }
+    assert costs["calm", "inner"].flops == costs["both", "quick"].flops > 0
+    assert not costs["calm", "inner"].fallbacks
+    assert main(["compile", f"{document}:calm", "--plan", "--backend", backend]) == 0
+    assert "inner" in capsys.readouterr().out

@@ -65,7 +65,9 @@ def test_scores_count_every_sample_once(parrot: Model) -> None:
 def test_training_scores_what_an_evaluation_of_rows_scores(parrot: Model) -> None:
     registry = load_registry()
     random = np.random.default_rng(0)
-    rows: list[dict[str, Any]] = [{"x": random.normal(size=2).astype("float32"), "answer": i % 2} for i in range(40)]
+    rows: list[dict[str, Any]] = [
+        {"x": random.normal(size=2).astype("float32"), "answer": i % 2} for i in range(40)
+    ]
     asked = by(registry, "accuracy", "core.accuracy", output="scores")
     (trained,) = evaluate(parrot, "sort", rows, recipe(), asked)
     given = [{**row, "x": row["x"].tolist()} for row in rows]
