@@ -47,7 +47,6 @@ from composer.plugin.folders import folder_of, is_file, published_folder, rememb
 from composer.plugin.hooks import hookimpl
 from composer.plugin.libraries import library_help
 from composer.plugin.registry import Register, Registry
-from composer.plugin.standing_in import rows_count
 
 __all__ = [
     "AdvancingPolicyImplementation",
@@ -97,5 +96,4 @@ __all__ = [
     "load_registry",
     "published_folder",
     "remembered",
-    "rows_count",
 ]
