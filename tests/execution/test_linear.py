@@ -1,4 +1,4 @@
-"""Linear maps by oneDNN: the same numbers, only where they pay, and invisible to training, export and checkpoints."""
+"""Linear maps by another library: the same numbers, only where they pay; training, export and checkpoints see none."""
 
 from __future__ import annotations
 
@@ -71,12 +71,45 @@ def test_large_maps_run_by_onednn_and_small_ones_do_not() -> None:
     assert "mkldnn._linear_pointwise.default" not in operators_of(small, small_values)
 
 
+@pytest.mark.parametrize("shape", [(576,), (1, 1, 576), (2, 3, 576), (3, 2, 576)])
+@pytest.mark.parametrize("bias", [True, False])
 @torch.inference_mode()
-def test_one_row_by_a_large_weight_runs_by_onednn() -> None:
+def test_a_few_rows_run_as_a_batch_of_pieces_of_the_weight(shape: tuple[int, ...], bias: bool) -> None:
     """A step of a decoder: few multiplications, and the time is that of reading the weight."""
-    _, plain = values_and_map(1, 576, 576)
+    _, plain = values_and_map(1, 576, 592, bias=bias)
+    values = torch.randn(shape)
+    if len(shape) == 3:
+        values = values.transpose(0, 1)
+    expected = functional.linear(values, plain.weight, plain.bias)
+    use_fastest_linears(plain)
+    assert "aten.bmm.default" in operators_of(plain, values)
+    found = plain(values)
+    torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-4)
+    assert found.is_contiguous()
+
+
+@torch.inference_mode()
+def test_a_weight_that_does_not_part_evenly_runs_by_onednn() -> None:
+    _, plain = values_and_map(1, 576, 577)
     use_fastest_linears(plain)
     assert "mkldnn._linear_pointwise.default" in operators_of(plain, torch.randn(1, 1, 576))
+
+
+@torch.inference_mode()
+def test_no_rows_give_no_rows() -> None:
+    _, plain = values_and_map(1, 576, 576)
+    use_fastest_linears(plain)
+    assert plain(torch.empty(0, 1, 576)).shape == (0, 1, 576)
+
+
+@torch.inference_mode()
+def test_a_weight_that_changes_is_read_as_it_is_now() -> None:
+    _, plain = values_and_map(1, 576, 576, bias=False)
+    use_fastest_linears(plain)
+    values = torch.randn(1, 1, 576)
+    before = plain(values)
+    plain.load_state_dict({"weight": plain.weight * 2})
+    torch.testing.assert_close(plain(values), before * 2)
 
 
 def test_training_has_its_gradients() -> None:
