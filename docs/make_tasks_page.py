@@ -69,7 +69,8 @@ task's inputs are named by `--map INPUT=COLUMN`; `composer plugins show FORMAT` 
 JSON needs the extra `rows` (ijson), and so does Parquet. The references of RefCOCO are a pickle: it is read without
 running any code of it, and whole. Pictures in folders of their classes are data as they are. Retrieval is scored both
 ways, and again after a closer look with `--rerank picture-match` (of videos: `--rerank video-match,add=true`). Tasks
-that rank answers are given these for all rows: `answers=red answers=blue` behind the command's options.
+that rank answers are given these for all rows: `answers=red answers=blue` behind the command's options,
+or `answers=@FILE`, one a line.
 """
 
 DATA: Mapping[str, tuple[str, str]] = {

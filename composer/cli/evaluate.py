@@ -54,7 +54,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         metavar="NAME=VALUE",
         nargs="*",
         type=assignment,
-        help="inputs that are the same for all samples",
+        help="inputs that are the same for all samples; NAME=@FILE reads a list (one a line; .json: a list)",
     )
     add_data(parser)
     add_scores(parser)
@@ -158,12 +158,13 @@ def _how(args: argparse.Namespace, model: Answering, task: str, data: EvaluatedD
     from composer.evaluation import Evaluating
 
     columns = columns_given(args.columns)
-    files = [name for name, facts in model.reader(task).inputs.items() if facts.names_files]
+    inputs = model.reader(task).inputs
+    files = [name for name, facts in inputs.items() if facts.names_files]
     if data.file is not None and len(files) == 1 and files[0] not in columns:
         columns[files[0]] = data.file
     return Evaluating(
         columns=columns,
-        constants=collected(args.inputs),
+        constants=collected(args.inputs, inputs),
         id=args.id,
         batch_size=args.batch_size,
         workers=args.workers,

@@ -49,7 +49,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
         metavar="NAME=VALUE",
         nargs="*",
         type=assignment,
-        help="the inputs of the task; a name given several times makes a list: a batch, or answers to rank",
+        help="the inputs of the task; a name given several times makes a list: a batch, or answers to rank, and "
+        "NAME=@FILE reads the values of an input that takes a list from a file (one a line; .json: a list)",
     )
     add_weights(parser)
     add_device(parser)
@@ -96,7 +97,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _answer(args: argparse.Namespace, model: Answering, name: str) -> int:
-    raw = collected(args.inputs)
+    raw = collected(args.inputs, model.reader(name).inputs)
     drawn = seed_of(args, model, name)
     seed = {} if drawn is None else {"seed": drawn}  # an input may be called so, and is given as one
     timing = _timing(args, model)

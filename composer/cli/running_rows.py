@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypedDict
 
 from composer.cli.options import columns_given, seed_of
 from composer.cli.output import print_json, remark, say, write_machine
 from composer.cli.readers import assignment, positive, whole
+from composer.cli.value_files import TakesList, with_files
 
 if TYPE_CHECKING:
     from composer.data.format_table import FormatTable
@@ -164,15 +165,17 @@ def annotated_rows(data: str, media_root: Path | None) -> FormatTable | None:
     return format_table(data, Path(), root, load_registry().formats) if ":" in data else None
 
 
-def collected(inputs: Iterable[tuple[str, str]]) -> dict[str, Any]:
-    """Values by name; of a name that stands several times, all in order; `prompt.question` is an entry of a map."""
+def collected(given: Iterable[tuple[str, str]], inputs: Mapping[str, TakesList]) -> dict[str, Any]:
+    """Values by name; of a name that stands several times, all in order, and of `@FILE` those of the file;
+    `prompt.question` is an entry of a map. `inputs` are those of the task.
+    """
     values: dict[str, list[str]] = {}
-    for name, value in inputs:
+    for name, value in with_files(given, inputs):
         values.setdefault(name, []).append(value)
     found: dict[str, Any] = {}
-    for name, given in values.items():
+    for name, several in values.items():
         whole, _, part = name.partition(".")
-        one = given[0] if len(given) == 1 else given
+        one = several[0] if len(several) == 1 else several
         if part and isinstance(found.setdefault(whole, {}), dict):
             found[whole][part] = one
         else:
@@ -201,7 +204,7 @@ class _Options(TypedDict):
 def _options(args: argparse.Namespace, model: Answering, task: str) -> _Options:
     return {
         "columns": columns_given(args.columns),
-        "constants": collected(args.inputs),
+        "constants": collected(args.inputs, model.reader(task).inputs),
         "id": args.id,
         "keep": tuple(args.keep),
         "batch_size": args.batch_size,

@@ -276,13 +276,13 @@ ANNOTATIONS: Mapping[str, Annotations] = {
     ),
     "glue-sst2": Annotations(
         {"train.tsv": 'sentence\tlabel\nit is "good \t1\nbad\t7\n'},
-        {"sentence": 'it is "good ', "truth": "positive"},
+        {"id": "train-0", "sentence": 'it is "good ', "truth": "positive"},
         1,
         "row 2 of train.tsv is not of the format: its class is '7', and the classes are negative, positive",
     ),
     "glue-cola": Annotations(
         {"train.tsv": "gj04\t1\t\tThe cat sat.\ngj04\t0\t*\t\n"},
-        {"sentence": "The cat sat.", "truth": "acceptable"},
+        {"id": "train-0", "sentence": "The cat sat.", "truth": "acceptable"},
         1,
         "row 2 of train.tsv is not of the format: its column `sentence` has no text",
     ),
@@ -296,7 +296,7 @@ ANNOTATIONS: Mapping[str, Annotations] = {
         {
             "dev.tsv": "id\tqid1\tqid2\tquestion1\tquestion2\tis_duplicate\n1\t2\t3\tWhy?\tHow?\t0\n2\t3\t4\tWhy?\n"
         },
-        {"first": "Why?", "second": "How?", "truth": "different"},
+        {"id": "dev-1", "first": "Why?", "second": "How?", "truth": "different"},
         1,
         "row 2 of dev.tsv has no `question2`",
     ),

@@ -27,7 +27,7 @@ def _format(
 
 def _glue(task: str, texts: tuple[str, ...], name: str) -> RowFormat:
     summary = f"GLUE, {name}: a table with tabs (.tsv) or a Parquet file."
-    return _format(f"glue-{task}", f"glue_files:{task}", summary, ("FILE.tsv",), (*texts, "truth"))
+    return _format(f"glue-{task}", f"glue_files:{task}", summary, ("FILE.tsv",), ("id", *texts, "truth"))
 
 
 _VQA = ("questions.json", "annotations.json")

@@ -30,6 +30,8 @@ class GlueTask:
     """The columns of a table that has no heading."""
 
 
+IDS = ("index", "idx", "id")
+"""The columns that may name a row."""
 _PAIR = {"first": ("sentence1",), "second": ("sentence2",)}
 GLUE: Mapping[str, GlueTask] = {
     "sst2": GlueTask({"sentence": ("sentence",)}, classes=("negative", "positive")),
@@ -62,11 +64,12 @@ GLUE: Mapping[str, GlueTask] = {
 def _read(task: GlueTask, files: Sequence[Path], media: Path) -> Iterator[Sample]:
     path = files[0]
     found: Iterator[Mapping[str, Any]] = _parquet(path) if path.suffix == ".parquet" else _tabs(path, task)
-    return read_each(found, path, partial(_row, task), "row")
+    return read_each(enumerate(found), path, partial(_row, task, path.stem), "row")
 
 
-def _row(task: GlueTask, each: Mapping[str, Any]) -> Iterator[Row]:
-    row: dict[str, object] = {}
+def _row(task: GlueTask, file: str, entry: tuple[int, Mapping[str, Any]]) -> Iterator[Row]:
+    number, each = entry
+    row: dict[str, object] = {"id": _id(each, file, number)}
     for name, columns in task.texts.items():
         text = _first(each, columns)
         if not isinstance(text, str) or not text.strip():
@@ -78,6 +81,12 @@ def _row(task: GlueTask, each: Mapping[str, Any]) -> Iterator[Row]:
         if not task.classes:  # as a decoder tells it, in steps of a fifth
             row["told"] = f"{round(float(str(label)) * 5) / 5:.1f}"
     yield row
+
+
+def _id(each: Mapping[str, Any], file: str, number: int) -> str:
+    """`dev-7`: the file, since each counts anew, and what it calls a row; where it names none, the number from 0."""
+    own = next((each[name] for name in IDS if each.get(name) not in (None, "")), number)
+    return f"{file}-{own}"
 
 
 def _first(each: Mapping[str, Any], columns: tuple[str, ...]) -> Any:

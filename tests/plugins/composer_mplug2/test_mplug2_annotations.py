@@ -96,13 +96,13 @@ def test_a_pickle_that_names_code_is_refused(tmp_path: Path) -> None:
 
 
 def test_parquet_of_glue_is_read_as_its_table_is(tmp_path: Path) -> None:
-    rows = {"sentence": ["good", "bad", "?"], "label": [1, 0, -1], "idx": [0, 1, 2]}
+    rows = {"sentence": ["good", "bad", "?"], "label": [1, 0, -1], "idx": [7, 8, 9]}
     pq.write_table(pa.table(rows), tmp_path / "train.parquet")  # type: ignore[no-untyped-call]
     found = [row.values for row in table_of(f"glue-sst2:{tmp_path / 'train.parquet'}").rows()]
     assert found == [
-        {"sentence": "good", "truth": "positive"},
-        {"sentence": "bad", "truth": "negative"},
-        {"sentence": "?"},
+        {"id": "train-7", "sentence": "good", "truth": "positive"},
+        {"id": "train-8", "sentence": "bad", "truth": "negative"},
+        {"id": "train-9", "sentence": "?"},
     ]
 
 
