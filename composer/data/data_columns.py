@@ -41,7 +41,6 @@ def inputs_of(task: CheckedTask, recipe: TaskRecipe) -> dict[str, TaskInput]:
     for name, item in task.inputs.items():
         if name == counts:
             continue
-        classes = None if item.modality.classes is None else tuple(item.modality.classes(item.config))
         several = item.several
         found[name] = TaskInput(
             item.modality.id,
@@ -49,7 +48,7 @@ def inputs_of(task: CheckedTask, recipe: TaskRecipe) -> dict[str, TaskInput]:
             item.default is not None or (several is not None and several.may_be_absent),
             several is not None and several.is_list,
             item.training,
-            classes,
+            item.classes,
         )
     return found
 

@@ -123,6 +123,8 @@ class CheckedInput:
     """The raw value of a sample that comes without one; None where each brings its own."""
     prepared_for: str = ""
     """The module whose preparation it takes over; empty for none."""
+    classes: tuple[str, ...] | None = None
+    """The names of its classes; None where its values are none."""
 
     @property
     def reads(self) -> str:

@@ -47,9 +47,9 @@ class _ClassNames:
         for name, callee in self._nodes():
             for port, bound in callee.signature.vocabulary.items():
                 item = self._input(name, port)
-                if item is None or item.modality.classes is None:
+                if item is None or item.classes is None:
                     continue
-                found = tuple(item.modality.classes(item.config))
+                found = item.classes
                 if found == tuple(map(str, range(len(found)))):
                     continue  # classes with numbers alone may be called as one likes
                 for other, declared in callee.signature.inputs.items():

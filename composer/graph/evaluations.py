@@ -205,9 +205,7 @@ def plain_evaluation(task: CheckedTask, registry: Registry) -> CheckedEvaluation
 def classes_of(inputs: Mapping[str, CheckedInput], reference: str | None) -> tuple[str, ...]:
     """The names of the classes of an input; empty where it is none, or says none."""
     item = inputs.get(reference or "")
-    if item is None or item.modality.classes is None:
-        return ()
-    return tuple(map(str, item.modality.classes(item.config)))
+    return () if item is None or item.classes is None else item.classes
 
 
 def fits(metric: Metric, kinds: Iterable[str], registry: Registry) -> bool:

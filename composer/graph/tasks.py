@@ -25,7 +25,7 @@ from composer.graph.references import References, written_references
 from composer.graph.wires import Wire, Wires
 from composer.language import InputShape, NodeShape, TaskShape, role_of
 from composer.plugin import Config, Modality
-from composer.plugin.answers import as_ports, as_ranges, as_vocabularies
+from composer.plugin.answers import as_names, as_ports, as_ranges, as_vocabularies
 from composer.problems import Findings, Problem, Scope, YamlPath
 from composer.types import Port, PortType
 
@@ -123,7 +123,7 @@ class TaskChecker:
             from composer.graph.objectives import check_objective
 
             check_objective(self, objective, wires, loss, own)
-            if any(item.modality.classes is not None for item in self.inputs.values()):
+            if any(item.classes is not None for item in self.inputs.values()):
                 from composer.graph.class_names import check_class_names
 
                 check_class_names(self)
@@ -291,11 +291,17 @@ class TaskChecker:
                 and self.callees.asked(function, (config,), at, about, accept, owner) is None
             ):
                 return False
+        classes = None
+        if modality.classes is not None:
+            about = f"`classes` of {title}"
+            classes = self.callees.asked(modality.classes, (config,), at, about, as_names, owner)
+            if classes is None:
+                return False
         default = self._default(item, modality, config, path)
         if item.default is not None and default is None:
             return False
         self.inputs[name] = CheckedInput(
-            name, modality, config, ports, host, path, training, several, default, item.for_ or ""
+            name, modality, config, ports, host, path, training, several, default, item.for_ or "", classes
         )
         self.outputs[name] = tuple(ports)
         return True

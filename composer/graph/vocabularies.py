@@ -10,6 +10,8 @@ from composer.graph.checked import CheckedModule
 from composer.graph.derivation import Cause, Owner, first_cause
 from composer.language import Resolved, key_of_parameter
 from composer.plugin import Config, Modality, Vocabulary
+from composer.plugin.answers import as_vocabulary
+from composer.plugin.asking import ask
 from composer.problems import Findings, Note, Place, Problem, YamlPath
 from composer.types import Dim, PortType, VocabularyIds
 
@@ -191,9 +193,10 @@ def _one_fault(table: tuple[str, str], ids: VocabularyIds) -> Hashable:
 
 def _writer(module: CheckedModule) -> Owner:
     function: Callable[[object], Vocabulary] = module.type.generation.vocabulary  # type: ignore[union-attr]
+    what = f"`vocabulary` of {module.type.title}"
 
     def ports(config: object) -> Mapping[str, PortType]:
-        size = function(config).size
+        size = ask(function, config, what=what, accept=as_vocabulary).size
         return {} if size is None else {entries_port(""): PortType("labels", (Dim(size),))}
 
     return Owner(module.name, module.config, ports, module.path, module.name)

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from composer.graph import Report, check
+from composer.language import Source
 from composer.plugin import Config, Generation, ModuleType, Vocabulary, hookimpl, load_registry
 from composer.types import Signature
 
@@ -327,3 +328,27 @@ def test_a_special_id_is_one_that_the_decoder_writes(tmp_path: Path, ids: str, e
     assert [p.message for p in report.problems] == [
         f"{start}{each}, and it writes ids from 0 to 49" for each in expected
     ]
+
+
+def test_a_config_that_refuses_a_size_nobody_wrote_is_asked_on() -> None:
+    """What is behind a number of ids is found by trying others in fields of the config, of which some are refused."""
+    sizes = "hidden_size: 36, num_attention_heads: 9, num_key_value_heads: 3, vocab_size: 30522"
+    text = f"""\
+composer: 1
+modules:
+  writer:
+    uses: transformers.causal_lm
+    with: {{family: llama, config: {{{sizes}, intermediate_size: 8, num_hidden_layers: 1}}, tokenizer: bert-uncased}}
+tasks:
+  t:
+    inputs: {{q: {{modality: text, with: {{tokenizer: bert-uncased}}}}}}
+    nodes:
+      w: {{call: writer.embed, inputs: {{tokens: q.tokens}}}}
+      r: {{generate: writer, inputs: {{prompt: w.states}}}}
+    outputs: {{r: r.text}}
+"""
+    found = check(Source("it.yaml", text), registry=REGISTRY).problems
+    assert {each.code for each in found} == {
+        "C206"
+    }  # the special ids of the vocabulary, which `with` may name
+    assert all(each.place.line == 5 for each in found)

@@ -91,6 +91,11 @@ def carries(config):
     return {}
 
 
+def classes(config):
+    #classes
+    return ("one", "two")
+
+
 @hookimpl
 def composer_register(register):
     #hook
@@ -98,7 +103,7 @@ def composer_register(register):
     register(
         Modality(
             "faulty.numbers", Numbers, ports, f"{parts}:Processor", "Numbers.", f"{parts}:Prepare",
-            host=host, ranges=ranges, vocabulary=carries,
+            host=host, ranges=ranges, vocabulary=carries, classes=classes,
         ),
         ModuleType(
             "faulty.double", Width, {"forward": Method(signature)}, f"{parts}:build", "Twice.",
@@ -236,6 +241,7 @@ CHECKED = (
     "vocabulary",
     "ranges",
     "carries",
+    "classes",
 )
 """What a check asks."""
 BUILT = ("parts_import", "processor", "prepare", "builder", "decoder", "policy")
