@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import statistics
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -134,10 +134,12 @@ def language_model(*, quick: bool) -> Iterator[tuple[Path, Any]]:
         yield Path(name), write_language_model(Path(name), TINY if quick else SMOLLM2, _tokens(quick))
 
 
-def beside_generate(theirs: Any, ours: Mapping[str, Any], *, quick: bool) -> Iterator[Row]:
-    """Tokens per second of what answers, beside transformers' `generate`: searches, batches, prompts."""
+def beside_generate(
+    theirs: Any, ours: Mapping[str, Any], *, quick: bool, searches: Sequence[int] = (1, 5)
+) -> Iterator[Row]:
+    """Tokens per second of what answers, beside transformers' `generate`: numbers of beams, batches, prompts."""
     limit = _Limit.of(theirs)
-    for beams in (1, 5):
+    for beams in searches:
         for batch in (1, 2) if quick else (1, 8):
             for prompt in _prompt_lengths(quick):
                 yield from _compared(theirs, ours, _Cell(beams, batch, prompt, _tokens(quick)), limit)

@@ -8,7 +8,7 @@ from composer.execution.generation import (
     seed_for,
     text_pieces,
 )
-from composer.execution.linear import linear, prefers_onednn
+from composer.execution.linear import linear, linear_in_pieces, pieces_of, prefers_onednn
 from composer.execution.model import (
     INITIAL,
     Model,
@@ -55,9 +55,11 @@ __all__ = [
     "last_search",
     "leading_to",
     "linear",
+    "linear_in_pieces",
     "load",
     "only_one",
     "output_ports",
+    "pieces_of",
     "prefers_onednn",
     "seed_for",
     "text_pieces",

@@ -18,7 +18,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-__all__ = ["linear", "onednn_is_faster", "prefers_onednn", "use_fastest_linears"]
+__all__ = [
+    "linear",
+    "linear_in_pieces",
+    "onednn_is_faster",
+    "pieces_of",
+    "prefers_onednn",
+    "use_fastest_linears",
+]
 
 LARGE_WEIGHT = 300_000
 """Entries of a weight that oneDNN reads faster than MKL even for one row: a step of a decoder is read, not computed."""
@@ -67,17 +74,16 @@ def linear(values: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor
         or not onednn_is_faster()
     ):
         return functional.linear(values, weight, bias)
-    entries, count = weight.numel(), values.numel()
-    if 0 < count <= FEW and entries >= WORTH_PIECES and (pieces := math.gcd(weight.shape[0], PIECES)) > 1:
-        return _in_pieces(values, weight, bias, pieces)
-    if not prefers_onednn(count // weight.shape[1], entries):
+    if (pieces := pieces_of(values.numel(), weight.shape[0], weight.shape[1])) > 1:
+        return linear_in_pieces(values, weight, bias, pieces)
+    if not prefers_onednn(values.numel() // weight.shape[1], weight.numel()):
         return functional.linear(values, weight, bias)
     # The operator behind compiled graphs; eager torch has no public door to oneDNN for plain float32 tensors.
     result: Tensor = torch.ops.mkldnn._linear_pointwise(values, weight, bias, "none", [], "")
     return result
 
 
-def _in_pieces(values: Tensor, weight: Tensor, bias: Tensor | None, pieces: int) -> Tensor:
+def linear_in_pieces(values: Tensor, weight: Tensor, bias: Tensor | None, pieces: int) -> Tensor:
     """`linear` of a few rows: each piece of the weight's rows is a matrix of a batch."""
     width = weight.shape[1]
     columns = values.reshape(-1, width).t().expand(pieces, -1, -1)  # [pieces, I, R]
@@ -91,6 +97,15 @@ class _Linear(nn.Linear):
 
     def forward(self, values: Tensor) -> Tensor:
         return linear(values, self.weight, self.bias)
+
+
+def pieces_of(count: int, outputs: int, width: int) -> int:
+    """In how many pieces a weight of [outputs, width] is best taken, for so many numbers of values; 1 is whole.
+
+    Float32 on the CPU.
+    """
+    is_worth = 0 < count <= FEW and outputs * width >= WORTH_PIECES and onednn_is_faster()
+    return math.gcd(outputs, PIECES) if is_worth else 1
 
 
 def prefers_onednn(rows: int, entries: int) -> bool:

@@ -13,7 +13,7 @@ import torch
 from torch import fx
 from torch.export import ExportedProgram
 
-from composer.execution import prefers_onednn
+from composer.execution import pieces_of, prefers_onednn
 from composer_compile.artifact.weight_store import WeightStore
 from composer_compile.backends.contract import Compiled, Support, refuse_options
 from composer_compile.backends.inductor_job import LibraryJob, library_job
@@ -65,7 +65,7 @@ class InductorBuilder:
             pool.start()
             exported = export_stage(spec, variant, lifted=False)
             operations = plugin_operations(exported)
-            linears = _linears_for_onednn(exported, spec, variant)
+            linears = _fast_linears(exported, spec, variant)
             folder = shop.folder()
             with shop.told():
                 job, held = library_job(folder, exported, spec, linears)
@@ -130,20 +130,25 @@ def _waited(wait: Callable[[], None], pool: BuilderPool, job: LibraryJob) -> tup
     return ()
 
 
-def _linears_for_onednn(exported: ExportedProgram, spec: ProgramSpec, variant: Variant) -> tuple[str, ...]:
-    """The large linear maps, which a live model on this processor sends there; inductor would call MKL for all."""
+def _fast_linears(exported: ExportedProgram, spec: ProgramSpec, variant: Variant) -> dict[str, int]:
+    """The linear maps that a live model on this processor runs by other ways than torch's; inductor would call MKL.
+
+    With each the pieces in which its weight is taken; 1: whole, by oneDNN.
+    """
     known = symbols(zip(inputs_of(exported), spec.inputs, strict=True), PointSizes.of(variant).best)
-    found = []
+    found = {}
     for node in exported.graph.find_nodes(op="call_function", target=torch.ops.aten.linear.default):
         given, fixed = node.args[0].meta["val"], node.args[1].meta["val"]
         try:
             rows = prod(number(size, known) for size in given.shape[:-1])
         except (TypeError, ValueError):  # a size that depends on data
             continue
-        is_plain = given.device.type == "cpu" and given.dtype == fixed.dtype == torch.float32
-        if is_plain and prefers_onednn(rows, fixed.numel()):
-            found.append(node.name)
-    return tuple(found)
+        if given.device.type != "cpu" or not given.dtype == fixed.dtype == torch.float32:
+            continue
+        pieces = pieces_of(rows * fixed.shape[1], *fixed.shape)
+        if pieces > 1 or prefers_onednn(rows, fixed.numel()):
+            found[node.name] = pieces
+    return found
 
 
 def callable_in_python(node: fx.Node) -> bool:

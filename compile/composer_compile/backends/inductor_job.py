@@ -8,9 +8,9 @@ and call it: what crashes at that crashes there.
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ from torch.export import ExportedProgram
 from torch.export.graph_signature import InputKind
 from torch.export.passes import move_to_device_pass
 
+from composer.execution import linear_in_pieces
 from composer_compile.backends.inductor_loader import InductorLoader, opened, workshop
 from composer_compile.building.stage_file import defined_in, read_stage, write_stage
 from composer_compile.errors import CompileError
@@ -80,8 +81,8 @@ class LibraryJob:
     blanks: Mapping[str, Blank]
     imports: tuple[str, ...]
     """The Python modules that define the stage's classes."""
-    linears: tuple[str, ...] = ()
-    """Nodes that are linear maps for oneDNN."""
+    linears: Mapping[str, int] = field(default_factory=dict)
+    """Nodes that are linear maps for other ways than torch's: the pieces of their weights, 1 for oneDNN."""
     careful: bool = False
     library: str = "inductor"
 
@@ -92,7 +93,7 @@ class LibraryJob:
         for name, blank in self.blanks.items():
             tensor = made.setdefault(blank.same_as, blank.made())
             state[name] = nn.Parameter(tensor, False) if isinstance(state[name], nn.Parameter) else tensor
-        _use_onednn(exported, self.linears)
+        _use_fast_linears(exported, self.linears)
         path = str(self.folder / PROGRAM)
         with workshop() as shop:
             try:
@@ -134,7 +135,7 @@ class LibraryJob:
 
 
 def library_job(
-    folder: Path, exported: ExportedProgram, spec: ProgramSpec, linears: tuple[str, ...]
+    folder: Path, exported: ExportedProgram, spec: ProgramSpec, linears: Mapping[str, int]
 ) -> tuple[LibraryJob, dict[str, Tensor]]:
     """The job of a stage, which is put into the folder; and every tensor that its library may take, by name."""
     device = next((tensor.device for tensor in exported.state_dict.values()), torch.device("cpu"))
@@ -168,13 +169,16 @@ def _with_constants_as_buffers(exported: ExportedProgram, device: torch.device) 
     return exported
 
 
-def _use_onednn(exported: ExportedProgram, linears: Collection[str]) -> None:
-    """Send these linear maps to oneDNN. Here, since torch cannot write such a call into a file."""
+def _use_fast_linears(exported: ExportedProgram, linears: Mapping[str, int]) -> None:
+    """Run these linear maps by other ways than torch's. Here, since torch cannot write such calls into a file."""
     for node in exported.graph.find_nodes(op="call_function", target=torch.ops.aten.linear.default):
         if node.name in linears:
-            values, weight, *bias = node.args
-            node.target = torch.ops.mkldnn._linear_pointwise.default
-            node.args = (values, weight, *(bias or [None]), "none", [], "")
+            values, weight, bias = (*node.args, None)[:3]
+            if (pieces := linears[node.name]) > 1:
+                node.target, node.args = linear_in_pieces, (values, weight, bias, pieces)
+            else:
+                node.target = torch.ops.mkldnn._linear_pointwise.default
+                node.args = (values, weight, bias, "none", [], "")
     exported.graph_module.recompile()
 
 
