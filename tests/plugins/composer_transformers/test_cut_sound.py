@@ -15,7 +15,8 @@ import pytest
 from composer_transformers.audio_config import AudioConfig
 from composer_transformers.audio_processor import DECODER, AudioProcessor
 
-from composer.media import decoders
+from composer.media import decoders, decoding_process
+from composer.media.decoder_pool import DecoderPool
 from composer.problems import InputError
 
 RATE, SECONDS = 48_000, 1.5
@@ -145,8 +146,8 @@ audio_files.read_samples = read_samples
 
 @pytest.fixture
 def misbehaving(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setattr(decoders, "START", decoders.START.replace(SERVE, MISBEHAVES + SERVE))
-    pool = decoders._Pool(DECODER)
+    monkeypatch.setattr(decoding_process, "START", decoding_process.START.replace(SERVE, MISBEHAVES + SERVE))
+    pool = DecoderPool(DECODER)
     monkeypatch.setitem(decoders._POOLS, DECODER, pool)
     yield
     pool.close()
@@ -174,7 +175,7 @@ def test_files_and_arrays_of_a_batch_stay_in_their_order() -> None:
 def test_the_same_is_heard_without_a_process(monkeypatch: pytest.MonkeyPatch) -> None:
     processor = AudioProcessor(AudioConfig())
     apart = processor.encode([MP3])["waveform"].values
-    monkeypatch.setenv(decoders.INLINE, "inline")
+    monkeypatch.setenv(decoding_process.INLINE, "inline")
     assert np.array_equal(processor.encode([MP3])["waveform"].values, apart)
     with pytest.raises(InputError, match="is cut short"):
         processor.encode([MP3[:-20]])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -16,7 +17,8 @@ from composer_vision.decoders import DECODER
 from composer_vision.processors import ImageProcessor
 from PIL import Image
 
-from composer.media import decoders
+from composer.media import decoders, decoding_process
+from composer.media.decoder_pool import DecoderPool
 from composer.problems import ComposerError, InputError
 
 SERVE = 'serve(start["read"], start["ahead"])\n'
@@ -42,9 +44,9 @@ PROCESSOR = ImageProcessor(ImageConfig(size=4))
 @pytest.fixture(autouse=True)
 def misbehaving(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Processes that fail for files of certain names, in the way of their names."""
-    monkeypatch.delenv(decoders.INLINE, raising=False)
-    monkeypatch.setattr(decoders, "START", decoders.START.replace(SERVE, MISBEHAVES))
-    pool = decoders._Pool(DECODER)
+    monkeypatch.delenv(decoding_process.INLINE, raising=False)
+    monkeypatch.setattr(decoding_process, "START", decoding_process.START.replace(SERVE, MISBEHAVES))
+    pool = DecoderPool(DECODER)
     monkeypatch.setitem(decoders._POOLS, DECODER, pool)
     yield
     pool.close()
@@ -75,12 +77,12 @@ def test_what_ends_the_process_is_one_sentence_and_the_next_is_decoded(
     good = picture(tmp_path, "good.png")
     if "hang" in name:
         frames(good)  # what is slow on a busy machine is the start
-        monkeypatch.setenv(decoders.SECONDS, "1")
+        monkeypatch.setenv(decoding_process.SECONDS, "1")
     with pytest.raises(InputError, match=said) as caught:
         frames(picture(tmp_path, name))
     assert name in str(caught.value)
     assert "\n" not in str(caught.value)
-    monkeypatch.delenv(decoders.SECONDS, raising=False)
+    monkeypatch.delenv(decoding_process.SECONDS, raising=False)
     assert (frames(good) == 90).all()
 
 
@@ -129,7 +131,7 @@ def test_code_is_imported_from_where_the_caller_imports_it(
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", ["", *sys.path, "more", Path("nowhere")])
     code = "import at_start, beside, os\nos._exit(at_start.LEVEL + beside.LEVEL)\n"
-    monkeypatch.setattr(decoders, "START", decoders.START.replace(SERVE, f"{code}{SERVE}", 1))
+    monkeypatch.setattr(decoding_process, "START", decoding_process.START.replace(SERVE, f"{code}{SERVE}", 1))
     with pytest.raises(ComposerError, match="cannot be started: it ended with exit code 7"):
         frames(picture(tmp_path, "a.png"))
 
@@ -166,7 +168,7 @@ wire.send = send
 serve(start["read"], start["ahead"])
 """
     with monkeypatch.context() as patch:
-        patch.setattr(decoders, "START", f"{decoders.START.partition(MISBEHAVES)[0]}{lies}")
+        patch.setattr(decoding_process, "START", f"{decoding_process.START.partition(MISBEHAVES)[0]}{lies}")
         with pytest.raises(InputError, match="the decoder crashed on it"):
             frames(good)
     assert (frames(good) == 90).all()
@@ -194,7 +196,7 @@ def test_a_fault_of_ours_is_not_taken_for_a_crash(tmp_path: Path, monkeypatch: p
         def wrong(stream: Any) -> dict[str, Any]:
             raise KeyError("ours")
 
-        patch.setattr(decoders, "receive", wrong)
+        patch.setattr(decoding_process, "receive", wrong)
         with pytest.raises(KeyError, match="ours"):
             frames(good)
     assert (frames(good) == 90).all()
@@ -217,7 +219,7 @@ def test_an_interrupted_answer_is_not_taken_for_the_next(
         def interrupted(stream: Any) -> dict[str, Any]:
             raise KeyboardInterrupt
 
-        patch.setattr(decoders, "receive", interrupted)
+        patch.setattr(decoding_process, "receive", interrupted)
         with pytest.raises(KeyboardInterrupt):
             frames(first)
     assert (frames(second) == 2).all()
@@ -225,13 +227,13 @@ def test_an_interrupted_answer_is_not_taken_for_the_next(
 
 def test_a_process_that_does_not_start_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = picture(tmp_path, "a.png")
-    monkeypatch.setattr(decoders, "START", "raise SystemExit(7)")
+    monkeypatch.setattr(decoding_process, "START", "raise SystemExit(7)")
     with pytest.raises(ComposerError, match="ended with exit code 7; COMPOSER_MEDIA=inline"):
         frames(path)
     monkeypatch.setattr(sys, "executable", str(tmp_path / "no-python"))
     with pytest.raises(ComposerError, match="cannot be started: No such file"):
         frames(path)
-    monkeypatch.setenv(decoders.INLINE, "inline")
+    monkeypatch.setenv(decoding_process.INLINE, "inline")
     assert (frames(path) == 90).all()
 
 
@@ -239,7 +241,7 @@ def test_a_process_that_does_not_start_is_told(tmp_path: Path, monkeypatch: pyte
 def test_a_time_that_is_none_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seconds: str
 ) -> None:
-    monkeypatch.setenv(decoders.SECONDS, seconds)
+    monkeypatch.setenv(decoding_process.SECONDS, seconds)
     with pytest.raises(InputError, match="COMPOSER_MEDIA_SECONDS is"):
         frames(picture(tmp_path, "a.png"))
 
@@ -290,7 +292,7 @@ def test_the_one_of_many_that_cannot_be_decoded_is_named(
     bad = picture(tmp_path, name)
     if "text" in name:
         bad.write_text("no picture")
-    monkeypatch.setenv(decoders.SECONDS, "1" if "hang" in name else "30")
+    monkeypatch.setenv(decoding_process.SECONDS, "1" if "hang" in name else "30")
     with pytest.raises(InputError, match=said) as caught:
         PROCESSOR.encode([*paths[:7], bad, *paths[7:]])
     assert str(caught.value).startswith(f"picture 8 of the batch: picture {bad} ")
@@ -298,11 +300,76 @@ def test_the_one_of_many_that_cannot_be_decoded_is_named(
 
 
 def test_each_of_many_has_its_own_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    slow = decoders.START.replace(
+    slow = decoding_process.START.replace(
         "right = reading.read", "right = lambda *given: time.sleep(0.3) or first(*given)"
     )
-    monkeypatch.setattr(decoders, "START", slow.replace("def read(", "first = reading.read\ndef read("))
+    monkeypatch.setattr(
+        decoding_process, "START", slow.replace("def read(", "first = reading.read\ndef read(")
+    )
     paths = [picture(tmp_path, f"{level}.png", level) for level in range(6)]
     frames(paths[0])
-    monkeypatch.setenv(decoders.SECONDS, "1.5")
+    monkeypatch.setenv(decoding_process.SECONDS, "1.5")
     assert PROCESSOR.encode(paths)["frames"][:, 0, 0, 0, 0].tolist() == list(range(6))
+
+
+@pytest.fixture
+def two(monkeypatch: pytest.MonkeyPatch) -> DecoderPool:
+    """A pool of two processes, both of which are worth starting at once."""
+    monkeypatch.setattr("composer.media.decoder_pool.os.cpu_count", lambda: 2)
+    monkeypatch.setattr("composer.media.decoder_pool.WORTH_A_START", 0)
+    pool = DecoderPool(DECODER)
+    monkeypatch.setitem(decoders._POOLS, DECODER, pool)
+    return pool
+
+
+def test_a_large_batch_is_shared_among_processes_and_comes_in_order(tmp_path: Path, two: DecoderPool) -> None:
+    levels = range(10, 30)
+    files = [picture(tmp_path, f"p{level}.png", level) for level in levels]
+    for _ in range(2):
+        found = PROCESSOR.encode(files)["frames"]
+        assert [int(each.max()) for each in found] == [*levels]
+    assert len(two._waiting) == 2
+    two.close()
+
+
+@pytest.mark.parametrize("bad", [[3], [13], [13, 3], [19, 12]])
+def test_of_a_shared_batch_the_first_that_cannot_be_decoded_is_told(
+    tmp_path: Path, two: DecoderPool, bad: list[int]
+) -> None:
+    good = picture(tmp_path, "good.png")
+    files = [good] * 20
+    for number in bad:
+        files[number] = picture(tmp_path, f"{number}-exit.png")
+    with pytest.raises(InputError, match=rf"picture {min(bad) + 1} of the batch: .*{min(bad)}-exit.png"):
+        PROCESSOR.encode(files)
+    assert (PROCESSOR.encode([good] * 20)["frames"] == 90).all()
+    two.close()
+
+
+def test_a_fault_of_ours_in_another_share_is_raised(tmp_path: Path, two: DecoderPool) -> None:
+    files = [picture(tmp_path, "good.png")] * 19 + [picture(tmp_path, "a-raise.png")]
+    with pytest.raises(RuntimeError, match="while decoding"):
+        PROCESSOR.encode(files)
+    assert (frames(files[0]) == 90).all()
+    two.close()
+
+
+def test_an_interruption_ends_all_that_decode_a_batch(
+    tmp_path: Path, two: DecoderPool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files = [picture(tmp_path, f"{level}.png", level) for level in range(20)]
+    PROCESSOR.encode(files)
+    right, hang = decoding_process.receive, picture(tmp_path, "a-hang.png")
+    with monkeypatch.context() as patch:
+
+        def interrupted(stream: Any) -> dict[str, Any]:
+            if threading.current_thread() is threading.main_thread():
+                raise KeyboardInterrupt
+            return right(stream)
+
+        patch.setattr(decoding_process, "receive", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            PROCESSOR.encode([*files, hang])  # the other process would be busy for a minute
+    assert not two._waiting
+    assert [int(each.max()) for each in PROCESSOR.encode(files)["frames"]] == [*range(20)]
+    two.close()
