@@ -236,6 +236,31 @@ def test_a_picture_found_out_late_is_left_out_and_told(
         train_document("pictures.yaml", out="other", data="photos", epochs=1, batch=4)
 
 
+def test_rows_are_looked_at_in_several_processes_and_told_in_their_order(
+    pictures: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from composer_vision.decoders import DECODER
+
+    from composer.data import looking_through
+    from composer.media import decoders
+    from composer.media.decoder_pool import DecoderPool
+
+    monkeypatch.setattr("os.cpu_count", lambda: 2)
+    monkeypatch.setattr(looking_through, "ROWS_AT_ONCE", 1)
+    pool = DecoderPool(DECODER)
+    monkeypatch.setitem(decoders._POOLS, DECODER, pool)
+    bad = ["cat/0.png", "cat/6.png", "dog/3.png"]
+    for name in bad:
+        (pictures / "photos" / name).write_bytes(b"hello")
+    data = {"files": "photos", "bad_rows": "skip"}
+    record = train_document("pictures.yaml", out="out", data=data, epochs=1, batch=4)
+    left_out = record["data"]["sort"]["left_out"]
+    assert left_out["rows"] == 3
+    assert [line.partition(",")[0] for line in left_out["first"]] == [f"photos/{name}" for name in bad]
+    assert len(pool._waiting) == 2
+    pool.close()
+
+
 @pytest.mark.parametrize(
     ("value", "said"),
     [

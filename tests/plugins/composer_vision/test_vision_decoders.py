@@ -17,7 +17,7 @@ from composer_vision.decoders import DECODER
 from composer_vision.processors import ImageProcessor
 from PIL import Image
 
-from composer.media import decoders, decoding_process
+from composer.media import decoders, decoding_process, wire
 from composer.media.decoder_pool import DecoderPool
 from composer.problems import ComposerError, InputError
 
@@ -359,7 +359,7 @@ def test_an_interruption_ends_all_that_decode_a_batch(
 ) -> None:
     files = [picture(tmp_path, f"{level}.png", level) for level in range(20)]
     PROCESSOR.encode(files)
-    right, hang = decoding_process.receive, picture(tmp_path, "a-hang.png")
+    right, hang = wire.receive, picture(tmp_path, "a-hang.png")
     with monkeypatch.context() as patch:
 
         def interrupted(stream: Any) -> dict[str, Any]:
