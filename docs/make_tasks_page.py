@@ -28,7 +28,7 @@ answering and captioning of videos) is declared after the paper's figures and th
 
 Every task goes through the shared layers `universal`. *Shared with* counts the tasks that call at least one of a
 task's other modules, heads left aside. A task without an objective takes the weights that others trained; one without
-a score here has none that is declared yet.
+a score here has none that is declared yet; validation in training can give the loss of its objective (`loss: true`).
 """
 
 LEGEND = """
@@ -68,9 +68,10 @@ task's inputs are named by `--map INPUT=COLUMN`; `composer plugins show FORMAT` 
 
 JSON needs the extra `rows` (ijson), and so does Parquet. The references of RefCOCO are a pickle: it is read without
 running any code of it, and whole. Pictures in folders of their classes are data as they are. Retrieval is scored both
-ways, and again after a closer look with `--rerank picture-match` (of videos: `--rerank video-match,add=true`). Tasks
-that rank answers are given these for all rows: `answers=red answers=blue` behind the command's options,
-or `answers=@FILE`, one a line.
+ways, and again after a closer look with `--rerank picture-match` (of videos: `--rerank video-match,add=true`). Whether
+pairs match is scored on rows of your own with a column `matches`, 1 where the caption belongs to what is seen and 0
+where not. Tasks that rank answers are given these for all rows: `answers=red answers=blue` behind the command's
+options, or `answers=@FILE`, one a line.
 """
 
 DATA: Mapping[str, tuple[str, str]] = {
@@ -87,9 +88,10 @@ DATA: Mapping[str, tuple[str, str]] = {
     **dict.fromkeys(("video-caption", "msrvtt-caption"), ("msrvtt-captions", "msrvtt-videos")),
     "msvd-caption": ("msvd-captions", "msvd-videos"),
     **dict.fromkeys(("coco-retrieval", "flickr30k-retrieval"), ("karpathy-captions",) * 2),
-    **dict.fromkeys(("flickr30k-zero-shot", "picture-rerank", "picture-match"), ("", "karpathy-captions")),
+    **dict.fromkeys(("flickr30k-zero-shot", "picture-rerank"), ("", "karpathy-captions")),
     "msrvtt-retrieval": ("msrvtt-captions",) * 2,
-    **dict.fromkeys(("msrvtt-retrieval-zero-shot", "video-rerank", "video-match"), ("", "msrvtt-captions")),
+    **dict.fromkeys(("msrvtt-retrieval-zero-shot", "video-rerank"), ("", "msrvtt-captions")),
+    **dict.fromkeys(("picture-match", "video-match"), ("", "")),
     "didemo-retrieval": ("didemo",) * 2,
     "didemo-retrieval-zero-shot": ("", "didemo"),
     "lsmdc-retrieval": ("lsmdc",) * 2,
@@ -104,7 +106,8 @@ DATA: Mapping[str, tuple[str, str]] = {
     "masked-text": ("coco-captions",) * 2,
     **dict.fromkeys(("masked-caption", "prefixed-caption"), ("coco-captions",) * 2),
 }
-"""Task to the formats of its benchmark: what it is trained with, and what it is scored on."""
+"""Task to the formats of its benchmark: what it is trained with, and what it is scored on; none where it has no
+benchmark, and is scored on pairs of one's own."""
 
 LOSSES = {
     "core.class_loss": "class",
@@ -187,12 +190,16 @@ def command_of(name: str, task: CheckedTask) -> str:
     trained, scored = DATA[name]
     if task.loss is not None:
         return f"`composer train {DOCUMENT}:{name} --data {trained}:FILES`"
+    if not scored:
+        return f"`composer evaluate {DOCUMENT}:{name} --data pairs.jsonl`"
     verb = "evaluate" if task.evaluation is not None else "run"
     return f"`composer {verb} {DOCUMENT}:{name} --{'data' if verb == 'evaluate' else 'rows'} {scored}:FILES`"
 
 
 def data_of(name: str) -> str:
     trained, scored = DATA[name]
+    if not scored:
+        return "pairs of your own"
     return f"`{trained}`, scored on `{scored}`" if trained and trained != scored else f"`{scored}`"
 
 

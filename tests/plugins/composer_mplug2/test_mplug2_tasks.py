@@ -9,6 +9,7 @@ import pytest
 import torch
 
 import composer
+from composer.evaluation import evaluate_rows
 from composer.execution import Model, build_program, load
 from composer.execution.averages import averages_of
 from composer.execution.generation import walk
@@ -126,3 +127,20 @@ def test_a_loss_has_a_gradient_and_averages_have_none(model: Model, name: str) -
     }
     weighty = {owner for owner, module in program.modules_by_name.items() if list(module.parameters())}
     assert learned == weighty - averages.keys()
+
+
+@pytest.mark.parametrize(("name", "seen"), [("picture-match", "image"), ("video-match", "video")])
+def test_whether_pairs_match_is_scored(model: Model, name: str, seen: str) -> None:
+    values = PICTURES if seen == "image" else CLIPS
+    rows = [
+        {seen: values[n % 2], "caption": caption, "matches": n % 2}
+        for n, caption in enumerate(["red", "a blue ball", "what is there"])
+    ]
+    registry = model.report.registry
+    (score,) = evaluate_rows(model, name, rows, model.evaluation(name), registry).scores
+    right = [
+        int(model.run(name, **{seen: [row[seen]], "caption": [row["caption"]]})["chances"][0].argmax())
+        == row["matches"]
+        for row in rows
+    ]
+    assert score.value == pytest.approx(np.mean(right))
