@@ -33,7 +33,6 @@ DETECTOR = ModuleType(
         "forward": Method(
             _hear,
             summary="How likely speech is in every 32 ms, and the share of chunks with speech.",
-            not_exportable="its LSTM takes as many steps as the recording has chunks",
         )
     },
     "composer_vad.detector:build_detector",

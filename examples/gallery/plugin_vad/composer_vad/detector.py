@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import pad, relu
+from torch.nn.functional import linear, pad, relu
 
 from composer.plugin import NoConfig
 from composer.types import States
@@ -34,12 +34,16 @@ class Detector(nn.Module):
     def forward(self, *, waveform: States) -> dict[str, States | Tensor]:
         values, mask = waveform
         mask = torch.ones_like(values, dtype=torch.int64) if mask is None else mask
-        heard = pad(values * mask.to(values.dtype), (BEFORE, CHUNK - 1))
-        chunks = heard.unfold(1, BEFORE + CHUNK, CHUNK)  # [B, N, 64 + 512]
-        batch, count = chunks.shape[:2]
-        states, _ = self.lstm(self._encoded(chunks.flatten(0, 1)).unflatten(0, (batch, count)))
+        batch, length = values.shape
+        count = (length + CHUNK - 1) // CHUNK
+        missing = (0, count * CHUNK - length)
+        own = pad(values * mask.to(values.dtype), missing).reshape(batch, count, CHUNK)
+        before = pad(own[:, :, -BEFORE:], (0, 0, 1, 0))[:, :count]
+        chunks = torch.cat((before, own), dim=2)  # [B, N, 64 + 512]
+        encoded = self._encoded(chunks.flatten(0, 1)).unflatten(0, (batch, count))
+        states = _scanned(self.lstm, encoded) if torch.compiler.is_exporting() else self.lstm(encoded)[0]
         speech = self.final_conv(relu(states).transpose(1, 2)).sigmoid().transpose(1, 2)  # [B, N, 1]
-        shown = pad(mask, (0, CHUNK - 1)).unfold(1, CHUNK, CHUNK).amax(2)  # [B, N]
+        shown = pad(mask, missing).reshape(batch, count, CHUNK).amax(2)  # [B, N]
         share = ((speech[..., 0] > SPEECH) & (shown > 0)).sum(1) / shown.sum(1)
         return {"speech": States(speech, shown), "share": share.to(values.dtype)}
 
@@ -50,6 +54,25 @@ class Detector(nn.Module):
         for layer in (self.conv1, self.conv2, self.conv3, self.conv4):
             loud = relu(layer(loud))
         return loud.squeeze(2)
+
+
+def _scanned(lstm: nn.LSTM, found: Tensor) -> Tensor:
+    """What the LSTM makes of found[B, N, 128], as one step that is repeated: export would write out a fixed number."""
+    from torch._higher_order_ops.scan import scan
+
+    gates = linear(found, lstm.weight_ih_l0, lstm.bias_ih_l0 + lstm.bias_hh_l0).transpose(0, 1)  # [N, B, 512]
+    recurrent = lstm.weight_hh_l0.t()
+    start = found.new_zeros(found.shape[0], lstm.hidden_size)
+
+    def step(before: tuple[Tensor, Tensor], gate: Tensor) -> tuple[tuple[Tensor, Tensor], Tensor]:
+        hidden, cell = before
+        taken, kept, new, given = (gate + hidden @ recurrent).chunk(4, dim=1)
+        cell = kept.sigmoid() * cell + taken.sigmoid() * new.tanh()
+        hidden = given.sigmoid() * cell.tanh()
+        return (hidden, cell), hidden.clone()
+
+    _, states = scan(step, (start, start.clone()), gates)
+    return states.transpose(0, 1)
 
 
 def build_detector(config: NoConfig) -> Detector:
