@@ -79,8 +79,24 @@ def _encoders(registry: Registry, quick: bool) -> Iterator[Pair]:
             made = getattr(transformers, config.row.config_class)(**config.values)
             library = getattr(transformers, config.row.model_class)(made).eval()
             module = import_object(entry.builder, entry.title)(config).eval()
+            _share(module, library)
             ports = entry.methods["forward"].signature(config).inputs
             yield f"{family} ({sort})", *_calls(sort, family, module, library, ports)
+
+
+def _share(module: torch.nn.Module, library: torch.nn.Module) -> None:
+    """Have the library's model read the module's weights: others, or the same elsewhere, take another time."""
+    own = module.state_dict()
+    found = {}
+    for key, value in library.state_dict().items():
+        names = [name for name in own if f".{name}".endswith(f".{key}")]
+        ours = own[min(names, key=len)] if names else None
+        if ours is not None and ours.shape == value.shape:
+            found[key] = ours
+    library.load_state_dict(found, strict=False, assign=True)
+    left = {name for name, tensor in own.items() if not any(tensor is each for each in found.values())}
+    if left:
+        raise RuntimeError(f"the library's model has no weights {', '.join(sorted(left)[:3])} of the module")
 
 
 def _calls(sort: str, family: str, module: Any, library: Any, ports: Any) -> tuple[Run, Run]:
@@ -123,6 +139,7 @@ def _causal(registry: Registry, quick: bool) -> Iterator[Pair]:
         made = getattr(transformers, config.row.config_class)(**sizes)
         library = getattr(transformers, config.row.whole_class)(made).eval()
         module = import_object(entry.builder, entry.title)(config).eval()
+        _share(module, library)
         ids = torch.randint(3, 100, (1, 8 if quick else LENGTH))
         read = _reading(module, library, ids)
         yield f"{family} (decoder-only)", *read
@@ -143,6 +160,7 @@ def _timm(registry: Registry, quick: bool) -> Iterator[Pair]:
         config: Any = entry.config.model_validate({"model": name, "features": "tokens"})
         module = import_object(entry.builder, entry.title)(config).eval()
         library: Any = timm.create_model(name).eval()
+        _share(module, library)
         size = int(library.default_cfg["input_size"][-1])
         yield f"{name} (timm)", *_seeing(module, library, torch.randn(1, 3, 1, size, size))
 
