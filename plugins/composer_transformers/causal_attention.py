@@ -111,7 +111,7 @@ class WholeText:
 
 
 def _hides_nothing(mask: Tensor | None) -> bool:
-    """Whether a mask is known to hide nothing: attention without one takes half of the time.
+    """Whether a mask is known to hide nothing: attention without one is faster.
 
     It is looked at on the CPU alone, where that waits for nothing, and never while a graph is made: that serves others.
     """
