@@ -11,7 +11,7 @@ from composer.graph import Checked
 from composer.graph.checked import split_part
 from composer.graph.moving_averages import CheckedAverage
 
-__all__ = ["averages_of", "begin_averages", "move_averages", "with_followed"]
+__all__ = ["averages_of", "begin_averages", "move_averages", "uncalled", "with_followed"]
 
 
 def averages_of(report: Checked) -> dict[str, CheckedAverage]:
@@ -24,6 +24,16 @@ def with_followed(report: Checked, names: Iterable[str]) -> tuple[str, ...]:
     found, averages = dict.fromkeys(names), averages_of(report)
     owners = (split_part(name)[0] for name in tuple(found))
     return tuple({**found, **{averages[name].of: None for name in owners if name in averages}})
+
+
+def uncalled(report: Checked, called: Iterable[str]) -> dict[str, frozenset[str]]:
+    """The modules that stand for averages alone, each with those of the called ones that follow it."""
+    owners = {split_part(name)[0] for name in called}
+    found: dict[str, frozenset[str]] = {}
+    for name, average in averages_of(report).items():
+        if name in owners and average.of not in owners:
+            found[average.of] = found.get(average.of, frozenset()) | {name}
+    return found
 
 
 def begin_averages(

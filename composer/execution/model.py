@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from composer.execution.answering import TaskPorts, only_one
-from composer.execution.averages import begin_averages, with_followed
+from composer.execution.averages import begin_averages, uncalled, with_followed
 from composer.execution.filling import empty_module, published_parameters
 from composer.execution.fingerprint import fingerprint_of
 from composer.execution.fusing import Fusing, fusing_in
@@ -280,7 +280,8 @@ def load(
     if objectives:
         plans += [plan_objective(report.tasks[name]) for name in names if report.tasks[name].loss is not None]
     hold_words(report, plans)
-    needed = with_followed(report, module_names(plans))  # an average that nothing is held of begins as these
+    called = module_names(plans)
+    needed = with_followed(report, called)  # an average that nothing is held of begins as what it follows
     start = Start.of(
         report,
         registry,
@@ -292,7 +293,13 @@ def load(
         held=held_lock(locked, document, registry),
     )
     parts = _build(report, plans, needed, empty=not start.is_initial, fresh=start.fresh)
-    loading = start.fill(parts.weights, changed=parameters, dtype=number_format, device=target)
+    loading = start.fill(
+        parts.weights,
+        changed=parameters,
+        uncalled=uncalled(report, called),
+        dtype=number_format,
+        device=target,
+    )
     begin_averages(parts.averages, parts.weights, None if loading is None else loading.initialised)
     for module in parts.weights.values():
         module.to(target, number_format).eval()

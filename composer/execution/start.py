@@ -111,12 +111,14 @@ class Start:
         modules: Mapping[str, nn.Module],
         *,
         changed: Iterable[str] = (),
+        uncalled: Mapping[str, frozenset[str]] | None = None,
         dtype: torch.dtype | None = None,
         device: torch.device | str | None = None,
     ) -> LoadReport | None:
         """Load all sources, each into its modules; None where there are none.
 
-        `changed` names the parameters that the user gave another value. Raises WeightsError where one does not fit.
+        `changed` names the parameters that the user gave another value, `uncalled` the modules that stand for averages
+        alone, with these. Raises WeightsError where one does not fit.
         """
         if self.is_initial:
             return None
@@ -124,7 +126,11 @@ class Start:
         try:
             return load_sources(
                 modules,
-                [part for each in self.opened for part in self._parts(each, modules)],
+                [
+                    replace(part, followed=uncalled or {})
+                    for each in self.opened
+                    for part in self._parts(each, modules)
+                ],
                 parameters=dict(self.report.document.parameters),
                 dtype=dtype,
                 device=device,

@@ -53,6 +53,8 @@ class SourcePart:
 
     averages: frozenset[str] = frozenset()
     """Those of the modules that are averages of others which are built: they may begin as these."""
+    followed: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    """Those of the modules that no task calls, each with the averages that follow it."""
 
     def fills(self, name: str) -> bool:
         """Whether a parameter is one that it fills."""
@@ -84,6 +86,7 @@ class SourcePart:
                 below=below,
                 replaced=replaced,
                 averages=self.averages,
+                followed=self.followed,
             )
 
         named = plan("")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable, Mapping
+from collections.abc import Collection, Container, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
 from composer.graph.checked import JOIN
@@ -49,6 +49,7 @@ def plan_loading(
     below: str = "",
     replaced: Container[str] = (),
     averages: Container[str] = (),
+    followed: Mapping[str, Collection[str]] | None = None,
 ) -> LoadPlan:
     """Account for every key and every parameter.
 
@@ -64,6 +65,7 @@ def plan_loading(
         fresh: modules that keep their initial weights, whatever the checkpoint holds for them; in a map, to why.
         below: a module whose name the keys, or the targets of the layout, leave out.
         averages: modules that are averages of others here; what nothing is held of begins as that is.
+        followed: modules that nothing calls, each with the averages that follow it; where these are held, it may lack.
         replaced: parameters that were trained since, and that the checkpoint of that training fills.
 
     Raises:
@@ -116,6 +118,11 @@ def plan_loading(
         for name, module in modules.items()
         if module in averages and module not in held and module not in starting
     }
+    initialised |= {
+        name: NOT_CALLED
+        for name, module in modules.items()
+        if module in (followed or {}) and module not in held and held.issuperset((followed or {})[module])
+    }
     return LoadPlan(
         assignments=tuple(claim[0] for claim in claims.values() if len(claim) == 1),
         ignored=ignored,
@@ -133,6 +140,8 @@ FRESH_ADAPTER = "a fresh adapter changes nothing until it is trained: its produc
 """The rule by which a checkpoint may hold nothing of an adapter."""
 AS_FOLLOWED = "an average of which nothing is held begins as the module that it follows"
 """The rule by which a checkpoint may hold nothing of an average."""
+NOT_CALLED = "no task here calls it, and the average that follows it is held"
+"""The rule by which a checkpoint may hold averages alone."""
 TRAINED_SINCE = "trained since"
 
 

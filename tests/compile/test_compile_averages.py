@@ -12,12 +12,12 @@ import pytest
 import torch
 from composer_compile.options import Options
 from composer_compile.plan.planner import plan_document
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 
 from composer.cli import main
 from composer.execution import Model, load
 from composer.types import States
-from composer.weights import save_weights
+from composer.weights import WeightsError, save_weights
 
 DOCUMENT = """\
 composer: 1
@@ -116,6 +116,22 @@ def test_an_average_without_weights_is_what_it_follows(document: Path, tmp_path:
     composer_compile.compile_document(document, tmp_path / "out", weights=path, tasks=["calm"])
     with composer_compile.load(tmp_path / "out") as artifact:
         assert_same(artifact, whole, ("calm",))
+
+
+def test_a_checkpoint_of_the_average_alone_is_enough_where_it_alone_is_called(
+    document: Path, weights: Path, tmp_path: Path
+) -> None:
+    held = load_file(weights)
+    path = tmp_path / "alone.safetensors"
+    save_file({key: value for key, value in held.items() if not key.startswith("body.")}, path)
+    alone = load(document, weights=path, tasks=["calm"])
+    assert_same(alone, load(document, weights=weights), ("calm",))
+    assert "no task here calls it" in str(alone.loading)
+    composer_compile.compile_document(document, tmp_path / "out", weights=path, tasks=["calm"])
+    with composer_compile.load(tmp_path / "out") as artifact:
+        assert_same(artifact, alone, ("calm",))
+    with pytest.raises(WeightsError, match="body"):
+        load(document, weights=path)
 
 
 TENSORRT = pytest.param(
