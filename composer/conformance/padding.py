@@ -19,8 +19,8 @@ from composer.types import Dim, Kind, Port
 __all__ = ["ADDED", "Padding", "check_padding", "padded_inputs"]
 
 ADDED = 3
-ON_EITHER_SIDE = ("", "text")
-"""Roles of what may be padded on the left too, as prompts are; the frames of a picture or a sound never are."""
+TOKENS, TEXT = "tokens", "text"
+"""The kind, and the role, of what may be padded on the left too, as prompts are; frames of a sound never are."""
 
 
 class Padding(NamedTuple):
@@ -69,9 +69,7 @@ def padded_inputs(
     for symbol, ports in _masked_symbols(case).items():
         if sizes[symbol] + ADDED <= case.signature.limits(symbol)[1]:
             yield (padding := Padding(symbol, "right")), _padded(case, inputs, sizes, padding)
-            if symbol not in _named_by_values(case) and all(
-                port.type.has_open_role or port.type.role in ON_EITHER_SIDE for port in ports
-            ):
+            if symbol not in _named_by_values(case) and all(map(_may_be_text, ports)):
                 yield (padding := Padding(symbol, "left")), _padded(case, inputs, sizes, padding)
 
 
@@ -84,6 +82,11 @@ def _masked_symbols(case: MethodCase) -> dict[str, list[Port]]:
             if dim.is_symbol:
                 found.setdefault(dim.symbols[0], []).append(port)
     return found
+
+
+def _may_be_text(port: Port) -> bool:
+    """Whether it takes texts: tokens, and states of text or of whatever role comes in."""
+    return port.type.kind == TOKENS or port.type.role == TEXT or port.type.has_open_role
 
 
 def _named_by_values(case: MethodCase) -> set[str]:
@@ -192,8 +195,8 @@ def _advice(padding: Padding) -> str:
     if padding.side == "right":
         return ""
     return (
-        "; count positions from the first visible one (`composer.plugin.masks.places_from_first`), or give the port "
-        "the role of what it reads, such as states:vision, which is never padded there"
+        "; count positions from the first visible one (`composer.plugin.masks.places_from_first`), or move the text to "
+        "the front (`to_front`)"
     )
 
 

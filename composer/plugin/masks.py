@@ -7,7 +7,7 @@ from torch import Tensor
 
 from composer.types import States
 
-__all__ = ["first_visible", "mask_of", "places_from_first"]
+__all__ = ["first_visible", "from_front", "mask_of", "places_from_first", "to_front"]
 
 
 def mask_of(states: States) -> Tensor:
@@ -29,3 +29,22 @@ def places_from_first(mask: Tensor) -> Tensor:
     """mask[B, L] → places counted from the first visible one of each sample, [B, L] int64; 0 before it."""
     places = torch.arange(mask.shape[1], device=mask.device)
     return (places - first_visible(mask).unsqueeze(1)).clamp(min=0)
+
+
+def to_front(values: Tensor, mask: Tensor) -> Tensor:
+    """values[B, L, ...] moved so that the first visible place of each sample is its first; what was before goes behind.
+
+    So a model that counts from the first column reads texts with padding on either side. `from_front` undoes it.
+    """
+    return _turned(values, first_visible(mask))
+
+
+def from_front(values: Tensor, mask: Tensor) -> Tensor:
+    """What `to_front` moved, [B, L, ...], where it was; `mask[B, L]` is the one from before."""
+    return _turned(values, -first_visible(mask))
+
+
+def _turned(values: Tensor, by: Tensor) -> Tensor:
+    batch, length = values.shape[:2]
+    places = (torch.arange(length, device=values.device) + by.unsqueeze(1)) % length  # [B, L]
+    return values[torch.arange(batch, device=values.device).unsqueeze(1), places]

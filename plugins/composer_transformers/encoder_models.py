@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from composer.plugin.masks import to_front
 from composer.types import States, Tokens
 from composer_transformers.encoder_configs import (
     LibraryDualConfig,
@@ -95,9 +96,10 @@ class LibraryDual(nn.Module):
 
     def text(self, *, tokens: Tokens) -> Tensor:
         """tokens[K, L] → embedding[K, D]."""
-        ids = torch.where(tokens.mask.bool(), tokens.ids, self.padding)
+        mask = to_front(tokens.mask, tokens.mask)
+        ids = torch.where(mask.bool(), to_front(tokens.ids, tokens.mask), self.padding)
         if self.places is None:
-            return _unit(self._call("get_text_features", input_ids=ids, attention_mask=tokens.mask))
+            return _unit(self._call("get_text_features", input_ids=ids, attention_mask=mask))
         filled = ids.new_full((ids.shape[0], self.places), self.padding)
         filled = torch.cat([ids, filled], dim=1)[:, : self.places]
         return _unit(self._call("get_text_features", input_ids=filled))

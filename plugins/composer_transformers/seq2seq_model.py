@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
+from composer.plugin.masks import from_front, to_front
 from composer.problems import InputError
 from composer.types import States, Tokens
 from composer_transformers.causal_attention import ATTENTION, register_attention
@@ -62,19 +63,21 @@ class Seq2Seq(nn.Module):
             assert mels is not None
             found = self._inside().encoder(mels.values.transpose(1, 2), attending=ReadingText(None))
             return States(found.last_hidden_state)
-        found = self._inside().encoder(input_ids=tokens.ids, attending=ReadingText(tokens.mask))
-        return States(found.last_hidden_state, tokens.mask)
+        ids, mask = (to_front(each, tokens.mask) for each in tokens)
+        found = self._inside().encoder(input_ids=ids, attending=ReadingText(mask))
+        return States(from_front(found.last_hidden_state, tokens.mask), tokens.mask)
 
     def teach(self, *, memory: States, reply: Tokens) -> Tensor:
         """memory[B, N, D] and reply[B, L] → logits[B, L, V]; logits at i score the token at i of the reply."""
-        before = torch.cat((torch.full_like(reply.ids[:, :1], self.start_id), reply.ids[:, :-1]), 1)
+        ids = to_front(reply.ids, reply.mask)
+        before = torch.cat((torch.full_like(ids[:, :1], self.start_id), ids[:, :-1]), 1)
         found = self._inside().decoder(
             input_ids=before,
             encoder_hidden_states=memory.values,
             use_cache=False,
             attending=Teaching(memory.mask),
         )
-        return self._head(found.last_hidden_state)
+        return self._head(from_front(found.last_hidden_state, reply.mask))
 
     def start(self, *, memory: States, beams: int, max_tokens: int) -> Seq2SeqCache:
         """The cache before the first token; keys and values of the memory are made here, once.
