@@ -118,10 +118,11 @@ def plan_loading(
         for name, module in modules.items()
         if module in averages and module not in held and module not in starting
     }
+    followers = followed or {}
     initialised |= {
         name: NOT_CALLED
         for name, module in modules.items()
-        if module in (followed or {}) and module not in held and held.issuperset((followed or {})[module])
+        if module in followers and module not in held and held.issuperset(followers[module])
     }
     return LoadPlan(
         assignments=tuple(claim[0] for claim in claims.values() if len(claim) == 1),

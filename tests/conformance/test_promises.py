@@ -78,19 +78,6 @@ def test_a_good_plugin_keeps_every_promise() -> None:
     ]
 
 
-def test_texts_are_padded_on_the_left_too() -> None:
-    """States of any role may be those of a text; those without one may be a sound, which begins where it begins."""
-
-    def of_any_role(config: Any) -> Signature:
-        return Signature({"states": "states:K[B, N, 8]"}, {"states": "states:K[B, N, 8]"})
-
-    found = failure(check("CountsFromTheFirstColumn", {"forward": Method(of_any_role)}))
-    assert found.check == "padding"
-    assert found.reason.startswith("3 hidden positions on the left along N change states: values differs by")
-    assert check("CountsFromTheFirstColumn").passed
-    assert check("Mixer", {"forward": Method(of_any_role)}).passed
-
-
 def test_all_methods_of_all_examples_are_checked() -> None:
     class Sized(Config):
         width: int
