@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Sequence
 from contextlib import ExitStack
@@ -15,10 +16,14 @@ from typing import IO
 
 from composer.cli.output import complain, remark
 
-__all__ = ["run_several"]
+__all__ = ["follow_launcher", "run_several"]
 
 PATIENCE_S = 5.0
 """What processes have to end in when one of them has failed."""
+STORING_S = 600.0
+"""What they have to store the run in when they are asked to end."""
+LAUNCHED = "COMPOSER_LAUNCHED"
+"""The variable that says to a process that its standard input is a pipe from its launcher, which sends nothing."""
 
 
 def run_several(words: Sequence[str], count: int) -> int:
@@ -40,8 +45,7 @@ def run_several(words: Sequence[str], count: int) -> int:
             for process in running:
                 if number is not None:
                     process.send_signal(number)
-            for process in running:
-                process.wait()
+            _await_end(running)
             raise
         if failed:
             _end(running)
@@ -52,6 +56,20 @@ def run_several(words: Sequence[str], count: int) -> int:
                 complain(f"process {failed[0]} of {count} failed")
             return _code(running[failed[0]].returncode)
         return 0
+
+
+def follow_launcher() -> None:
+    """End when the launcher does, however that ended: a process that goes on alone would write into the files of the
+    run that is started next. Does nothing in a process that `run_several` did not start.
+    """
+    if LAUNCHED in os.environ:
+        threading.Thread(target=_end_with_launcher, name="composer-launcher", daemon=True).start()
+
+
+def _end_with_launcher() -> None:
+    while os.read(0, 1):  # nothing ever comes but the end
+        pass
+    os._exit(1)
 
 
 def _start(
@@ -66,11 +84,30 @@ def _start(
     }
     shared = {"MASTER_ADDR": "127.0.0.1", "OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", "1")}
     quiet = {"TORCH_CPP_LOG_LEVEL": os.environ.get("TORCH_CPP_LOG_LEVEL", "ERROR")}
-    environment = {**os.environ, **quiet, **shared, **{key: str(value) for key, value in own.items()}}
+    told = {key: str(value) for key, value in own.items()}
+    environment = {**os.environ, **quiet, **shared, **told, LAUNCHED: "1"}
     output = None if rank == 0 else subprocess.DEVNULL
     return subprocess.Popen(
-        [sys.executable, "-m", "composer", *words], env=environment, stdout=output, stderr=errors
+        [sys.executable, "-m", "composer", *words],
+        env=environment,
+        stdin=subprocess.PIPE,
+        stdout=output,
+        stderr=errors,
     )
+
+
+def _await_end(running: Sequence[subprocess.Popen[bytes]]) -> None:
+    """Wait until all have ended as they were asked to; those that do not are ended, as they may stand in code that hears
+    no signal. The first process stores the run: the others are not needed once it has ended.
+    """
+    until = time.monotonic() + STORING_S
+    while None in (codes := [process.poll() for process in running]):
+        if codes[0] is not None:
+            until = min(until, time.monotonic() + PATIENCE_S)
+        if time.monotonic() > until:
+            _end(running)
+            break
+        time.sleep(0.05)
 
 
 def _waited(running: Sequence[subprocess.Popen[bytes]]) -> list[int]:

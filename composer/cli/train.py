@@ -126,6 +126,10 @@ def run(args: argparse.Namespace) -> int:
         from composer.cli.several import run_several
 
         return run_several(args.words, args.processes)
+    if "RANK" in os.environ:
+        from composer.cli.several import follow_launcher
+
+        follow_launcher()
     wrong = misused_data(args)
     if wrong is not None:
         complain(wrong)

@@ -246,6 +246,15 @@ def wait_for(process: subprocess.Popen[str], path: Path, lines: int) -> None:
     raise AssertionError("the run does not go on")
 
 
+def test_processes_end_with_their_launcher_however_that_ends(points: Path) -> None:
+    write(points, RECIPE.replace("epochs: 4", "epochs: 4000"))
+    launcher = run("--out", "left", "--processes", "2")
+    wait_for(launcher, Path("left.metrics.jsonl"), 2)
+    launcher.kill()
+    # Its own ends of the pipes are closed once the last process that writes into them is gone.
+    launcher.communicate(timeout=60)
+
+
 ACCELERATE = (
     "accelerate.commands.launch --cpu --num_processes 2 --num_machines 1 --mixed_precision no "
     "--dynamo_backend no"
