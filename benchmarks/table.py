@@ -33,8 +33,6 @@ ones, where it is not used); temporal taps in place (half of their time, the sam
 (convolutions are gone); attention is torch's fused kernel; `composer.load(fuse=...)` puts activations and sums into
 fewer passes over memory. What is left reads and writes memory once per operation.""",
     "language": """\
-Measured at real-time priority while other programs ran, which take a part of the memory's speed from both sides.
-
 For one text a step must read all weights, 538 MB: 17 ms at the speed of reading above. What else it takes is some
 fifty small operations in each layer. For eight texts four fifths of a step are products of matrices, which reach
 neither limit: oneDNN turns the weights round in every call. Weights packed once would take 30 to 40 % off these

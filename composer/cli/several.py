@@ -97,7 +97,7 @@ def _start(
 
 
 def _await_end(running: Sequence[subprocess.Popen[bytes]]) -> None:
-    """Wait until all have ended as they were asked to; those that do not are ended, as they may stand in code that hears
+    """Wait until all have ended as they were asked to; those that do not are ended: they may stand in code that hears
     no signal. The first process stores the run: the others are not needed once it has ended.
     """
     until = time.monotonic() + STORING_S

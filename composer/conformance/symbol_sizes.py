@@ -5,12 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from composer.conformance.report import Skip
-from composer.types import Dim, Kind, Port, Signature
+from composer.types import COUNTS, Dim, Kind, Port, Signature
 
 __all__ = ["Partition", "batch_symbol", "bindings", "partition_of", "symbols_of"]
-
-COUNTS = "counts"
-"""The kind whose integers add up to the rows of other ports."""
 
 _TRIES = 64
 SMALLEST = 3

@@ -144,10 +144,11 @@ class Model:
     def reader(self, task: str | None = None, /) -> TaskReader:
         """What reads the values of a task apart from answering: the next batch is read while one is answered."""
         runner = self.runner(task)
-        sharing = sharing_of(runner)
+        fit = partial(runner.inputs.tensors, device=self.device, dtype=self.dtype)
+        sharing = sharing_of(runner, fit)
         return TaskReader(
             runner.inputs.host,
-            fit=lambda arrays: runner.inputs.tensors(arrays, self.device, self.dtype),
+            fit=fit,
             answer=partial(self._answers, runner, sharing),
             outputs=runner.output_facts,
             sizes=runner.inputs.host.batch_limits,

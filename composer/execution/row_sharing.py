@@ -6,39 +6,26 @@ values of its inputs; where a step of another part reads a result, each of its r
 
 from __future__ import annotations
 
-from collections.abc import Collection, Hashable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import torch
 
 from composer.execution.host_inputs import Arrays, HostInputs
 from composer.execution.node_errors import hold_outputs, node_errors
-from composer.execution.same_values import SameValues, is_same, value_key
+from composer.execution.row_groups import EVERY_ROW, Inputs, RowGroups, row_groups, values_alone
+from composer.execution.same_values import SameValues, is_same
 from composer.execution.slot_values import Slots, TaskValues
 from composer.graph import Read
 from composer.plan import Plan
 from composer.plugin import Seed
-from composer.types import ITEMS, Dim, Kind
+from composer.types import COUNTS, ITEMS, Dim, Kind
 
 if TYPE_CHECKING:
     from composer.execution.runner import Runner
 
 __all__ = ["RowSharing", "SharedBatch", "sharing_of"]
-
-Inputs = frozenset[str]
-COUNTS = "counts"
-EVERY_ROW = ""
-"""An input that no task has: what depends on it, such as chance, is another in every row."""
-
-
-class _Rows(NamedTuple):
-    """The rows of a batch by the values of some inputs."""
-
-    firsts: list[int]
-    """The first row of each group of equals."""
-    group: list[int]
-    """The group of each row."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +34,7 @@ class SharedBatch:
 
     tensors: TaskValues
     """Each input with one row for every value that its part tells apart."""
-    rows: Mapping[Inputs, _Rows]
+    rows: Mapping[Inputs, RowGroups]
     alone: Mapping[Inputs, list[object]]
     """The raw values of parts that have one row."""
 
@@ -55,9 +42,14 @@ class SharedBatch:
 class RowSharing:
     """How the steps of a task go through a batch whose rows share values."""
 
-    def __init__(self, runner: Runner, depends: Mapping[str, Inputs]) -> None:
+    def __init__(
+        self,
+        runner: Runner,
+        depends: Mapping[str, Inputs],
+        fit: Callable[[dict[str, Arrays]], TaskValues],
+    ) -> None:
         plan = runner.plan
-        self.runner, self.host = runner, runner.inputs.host
+        self.runner, self.host, self._fit = runner, runner.inputs.host, fit
         self.depends = depends
         """The inputs that each input and each step depends on."""
         self.makers = {slot: name for slot, (name, _) in enumerate(plan.slots)}
@@ -66,18 +58,17 @@ class RowSharing:
         """What steps depend on; a part stands behind those whose results it reads."""
         self._kept: dict[Inputs, tuple[list[object], dict[int, Any]]] = {}
 
-    def parted(self, raw: Mapping[str, object]) -> dict[Inputs, _Rows] | None:
-        """The rows of every part; None where no step would run on fewer of them than the batch has."""
-        keys = {
-            name: [value_key(each) for each in self.host.values(name, raw)] for name in self.host.per_sample
-        }
-        count = self.host.samples(raw)
+    def fitted(self, raw: Mapping[str, object], same: SameValues) -> SharedBatch | None:
+        """See `composer.execution.task_reader.SharesRows`."""
         every = {*self.parts, *(self.depends[name] for name in self.host.inputs)}
-        rows = {inputs: _grouped(keys, inputs, count) for inputs in every}
-        return rows if any(len(rows[inputs].firsts) < count for inputs in self.parts) else None
+        rows = row_groups(self.host, raw, every)
+        count = self.host.samples(raw)
+        if all(len(rows[inputs].firsts) == count for inputs in self.parts):
+            return None
+        return SharedBatch(self._fit(self._read(raw, rows, same)), rows, self._alone(raw, rows))
 
-    def read(
-        self, raw: Mapping[str, object], rows: Mapping[Inputs, _Rows], same: SameValues
+    def _read(
+        self, raw: Mapping[str, object], rows: Mapping[Inputs, RowGroups], same: SameValues
     ) -> dict[str, Arrays]:
         """The arrays of all inputs, each with the rows of its part. Raises InputError as `HostInputs.arrays` does."""
         values = {name: self.host.values(name, raw) for name in self.host.per_sample}
@@ -90,13 +81,12 @@ class RowSharing:
         self.host.hold_together(arrays, grouped=True)
         return arrays
 
-    def alone(self, raw: Mapping[str, object], rows: Mapping[Inputs, _Rows]) -> dict[Inputs, list[object]]:
+    def _alone(
+        self, raw: Mapping[str, object], rows: Mapping[Inputs, RowGroups]
+    ) -> dict[Inputs, list[object]]:
         """The raw values of every part of which all rows have the same ones."""
-        return {
-            inputs: [self.host.values(name, raw)[0] for name in sorted(inputs)]
-            for inputs in self.parts
-            if inputs and EVERY_ROW not in inputs and len(rows[inputs].firsts) == 1
-        }
+        found = {inputs: values_alone(self.host, raw, inputs, rows[inputs]) for inputs in self.parts}
+        return {inputs: values for inputs, values in found.items() if values is not None}
 
     def slots(self, batch: SharedBatch, seed: Seed | None) -> Slots:
         """Run all steps; every output has all rows. Raises NodeError where a node fails."""
@@ -132,7 +122,7 @@ class RowSharing:
             self._kept[inputs] = values, results
         return results
 
-    def _picked(self, slot: int, value: Any, rows: Mapping[Inputs, _Rows], wanted: Sequence[int]) -> Any:
+    def _picked(self, slot: int, value: Any, rows: Mapping[Inputs, RowGroups], wanted: Sequence[int]) -> Any:
         """The value of a slot, with the rows of a batch that are wanted."""
         own = self.depends[self.makers[slot]]
         places = [rows[own].group[row] for row in wanted]
@@ -141,14 +131,14 @@ class RowSharing:
         return _taken(value, self.runner.kinds[self.runner.plan.type_of(slot).kind], places)
 
 
-def sharing_of(runner: Runner) -> RowSharing | None:
-    """How a task shares; None where rows of its batches cannot be told apart."""
+def sharing_of(runner: Runner, fit: Callable[[dict[str, Arrays]], TaskValues]) -> RowSharing | None:
+    """How a task shares; None where rows of its batches cannot be told apart. `fit` makes tensors of arrays."""
     plan, kinds, host = runner.plan, runner.kinds, runner.inputs.host
     samples = _batch(plan, kinds, host)
     if samples is None or _is_tied(plan, kinds, host, samples):
         return None
     seeded = [name for name, each in runner.generators.items() if each.search.policy.seeded]
-    return RowSharing(runner, _dependencies(plan, kinds, host, seeded, samples))
+    return RowSharing(runner, _dependencies(plan, kinds, host, seeded, samples), fit)
 
 
 def _is_tied(plan: Plan, kinds: Mapping[str, Kind], host: HostInputs, samples: Dim) -> bool:
@@ -231,21 +221,6 @@ def _counting(plan: Plan, host: HostInputs) -> set[str]:
     reading = [(step.name, step.node.callee) for step in plan.steps]
     nodes = {name for name, callee in reading if isinstance(callee, Read) and callee.modality.follows}
     return nodes | {name for name in plan.inputs if host.followed(name)}
-
-
-def _grouped(keys: Mapping[str, Sequence[Hashable]], inputs: Inputs, count: int) -> _Rows:
-    if EVERY_ROW in inputs:
-        return _Rows(list(range(count)), list(range(count)))
-    names = [name for name in keys if name in inputs]
-    numbers: dict[Hashable, int] = {}
-    firsts, group = [], []
-    for row in range(count):
-        key = tuple(keys[name][row] for name in names)
-        if key not in numbers:
-            numbers[key] = len(numbers)
-            firsts.append(row)
-        group.append(numbers[key])
-    return _Rows(firsts, group)
 
 
 def _seeds(seed: Seed | None, rows: Sequence[int]) -> Seed | None:

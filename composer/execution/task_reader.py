@@ -7,17 +7,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from composer.execution.host_inputs import Arrays, HostInput, HostInputs
 from composer.execution.inputs import nth_sample
-from composer.execution.row_sharing import RowSharing, SharedBatch
 from composer.execution.same_values import SameValues
 from composer.plugin.implementations import BoundSearch
 from composer.problems import ComposerError
 from composer.types import Kind
 
-__all__ = ["InputFacts", "OutputFacts", "ReadBatch", "TaskReader", "UndividedError"]
+__all__ = ["InputFacts", "OutputFacts", "ReadBatch", "SharesRows", "TaskReader", "UndividedError"]
 
 Answers = Callable[[Any, object], Mapping[str, Any]]
 """What was fitted and a seed to the value of every output, for the whole batch."""
@@ -86,6 +85,16 @@ class ReadBatch:
         ]
 
 
+class SharesRows(Protocol):
+    """Has what depends on shared values alone run once for each value, not once for each row."""
+
+    def fitted(self, raw: Mapping[str, object], same: SameValues) -> object | None:
+        """What was read of a batch, for `answer`; None where nothing would run on fewer rows than the batch has.
+
+        Raises InputError for values that cannot be used.
+        """
+
+
 class TaskReader:
     """Reads the raw values of one task. Thread-safe."""
 
@@ -99,7 +108,7 @@ class TaskReader:
         sizes: tuple[int, int | None],
         searches: Sequence[BoundSearch],
         check_seed: Callable[[object], object],
-        sharing: RowSharing | None = None,
+        sharing: SharesRows | None = None,
     ) -> None:
         self._check_seed = check_seed
         self._sharing = sharing
@@ -151,15 +160,10 @@ class TaskReader:
         """
         self._host.check_names(raw)
         raw = self._host.whole(raw)
-        sharing = self._sharing
-        rows = None if sharing is None else sharing.parted(raw)
-        if sharing is None or rows is None:
-            fitted = self._fit(
-                self._host.arrays(raw, raw, self._same.known(self._host, raw, self._host.inputs))
-            )
-        else:
-            tensors = self._fit(sharing.read(raw, rows, self._same))
-            fitted = SharedBatch(tensors, rows, sharing.alone(raw, rows))
+        fitted = None if self._sharing is None else self._sharing.fitted(raw, self._same)
+        if fitted is None:
+            known = self._same.known(self._host, raw, self._host.inputs)
+            fitted = self._fit(self._host.arrays(raw, raw, known))
         return ReadBatch(fitted, self._host.samples(raw), self._answer, self._outputs)
 
 

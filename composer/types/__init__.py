@@ -3,13 +3,14 @@
 from composer.types.dims import UNBOUNDED, Dim, Floor, Product, Symbol
 from composer.types.kinds import BATCH, Field, Kind
 from composer.types.parsing import parse_dim, parse_form
-from composer.types.ports import ITEMS, Port, PortType, Several, parse_port_type
+from composer.types.ports import COUNTS, ITEMS, Port, PortType, Several, parse_port_type
 from composer.types.signature import Signature
 from composer.types.values import States, Tokens
 from composer.types.vocabulary import VocabularyIds
 
 __all__ = [
     "BATCH",
+    "COUNTS",
     "ITEMS",
     "UNBOUNDED",
     "Dim",

@@ -11,7 +11,7 @@ from composer.types.dims import UNBOUNDED, Dim
 from composer.types.kinds import Kind
 from composer.types.parsing import parse_dim
 
-__all__ = ["ITEMS", "Port", "PortType", "Several", "parse_port_type"]
+__all__ = ["COUNTS", "ITEMS", "Port", "PortType", "Several", "parse_port_type"]
 
 _PORT_TYPE = re.compile(
     r"\s*(?P<kind>[a-z][\w.-]*)(?::(?P<role>[A-Za-z][\w-]*(?:\+[A-Za-z][\w-]*)*))?\s*(?:\[(?P<dims>[^\[\]]*)\])?\s*",
@@ -85,6 +85,8 @@ class Port:
         return Port(parse_port_type(value) if isinstance(value, str) else value, optional, many)
 
 
+COUNTS = "counts"
+"""The kind of what says how many values of another input each sample has."""
 ITEMS = "items"
 """The port that says which values belong to each sample, and its kind."""
 

@@ -109,6 +109,8 @@ class StageEntry(_Entry):
     """What goes in, in order."""
     outputs: list[Tensor]
     """What comes out, in order."""
+    samples: Union[str, None] = None
+    """The free dimension that counts samples, where each is computed by itself; null where they belong together."""
     programs: list[ProgramEntry]
     """The programs that cover its ranges; the first whose sizes fit is used."""
 

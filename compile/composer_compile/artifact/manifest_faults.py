@@ -127,6 +127,8 @@ class _Walk:
     def _stage(self, stage: StageEntry) -> Iterator[str]:
         for tensor in (*stage.inputs, *stage.outputs):
             yield from self._tensor(stage.name, tensor, None)
+        if stage.samples is not None and not any(stage.samples in tensor.dims for tensor in stage.inputs):
+            yield f"{stage.name}: none of its inputs counts {stage.samples}"
         if not stage.programs:
             yield f"{stage.name}: it has no program"
         for program in stage.programs:

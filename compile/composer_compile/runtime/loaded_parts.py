@@ -70,6 +70,7 @@ class LoadedStage:
         self.outputs = [tensor.name for tensor in entry.outputs]
         self.reads: Sources = tuple((name, name) for name in self.inputs)
         self.only: str | None = None
+        self.dims = {tensor.name: tensor.dims for tensor in (*entry.inputs, *entry.outputs)}
         self.load = load
         self.captured: list[Callable[..., Sequence[Tensor]]] = (
             [CapturedNode(self.name, partial(self._run_by_name, program)) for program in entry.programs]
@@ -85,6 +86,10 @@ class LoadedStage:
         """Run on tensors by name; sizes that only they know, such as the length of generated ids, join the others."""
         sizes.update(new_sizes(self, tensors, sizes))
         return self.run(tuple(tensors.values()), sizes)
+
+    def fits(self, sizes: Mapping[str, int]) -> bool:
+        """Whether there is a program for these sizes."""
+        return any(_holds(program, sizes) for program in self.entry.programs)
 
     def run(self, tensors: Sequence[Tensor], sizes: Mapping[str, int]) -> Sequence[Tensor]:
         """Run the program for these sizes; those that it does not depend on may be absent."""

@@ -51,6 +51,7 @@ from composer_compile.runtime.loaded_parts import (
     logits_name,
 )
 from composer_compile.runtime.requests import Requests
+from composer_compile.runtime.shared_rows import SharedRows, SharedStages
 
 __all__ = ["LoadedTask"]
 
@@ -97,6 +98,7 @@ class LoadedTask:
                 self.order.append(loaded_read(name, entry, registry, container, shared, formats, device))
             else:
                 self.order.append(loaded_host_call(entry, registry, container, formats, device))
+        self._shared = SharedStages(self.requests, self.order)
 
     def warm_up(self) -> None:
         """Load every program now."""
@@ -147,14 +149,18 @@ class LoadedTask:
         found: dict[str, Sequence[Sequence[Hypothesis]]],
         seed: Seed | None = 0,
         parts: Sequence[Part] | None = None,
+        batch: SharedRows | None = None,
     ) -> None:
         """Run every stage on named values, in place; `found` takes the hypotheses of every `generate` node, and `sizes`
         those that arise on the way.
 
-        `parts` are those of `order` that run, where it is not all of them.
+        `parts` are those of `order` that run, where it is not all of them. `batch` is that of the values, where its
+        rows share some of theirs.
         """
 
         def function(part: Part) -> Callable[..., Any]:
+            if batch is not None and isinstance(part, LoadedStage) and part.name in self._shared.inputs:
+                return partial(self._shared.call, part, batch, sizes)
             if isinstance(part, (LoadedStage, LoadedRead)):
                 return partial(part.call, sizes)
             return part.answer if isinstance(part, LoadedHostCall) else partial(part.call, sizes, seed, found)
@@ -218,12 +224,19 @@ class LoadedTask:
             sizes=self.requests.batch_sizes,
             searches=self.searches,
             check_seed=lambda seed: self.drawn(seed, {}),
+            sharing=self._shared,
         )
 
     @torch.inference_mode()
-    def _answers(self, fitted: tuple[dict[str, Tensor], dict[str, int]], seed: object) -> dict[str, Any]:
+    def _answers(
+        self, fitted: tuple[dict[str, Tensor], dict[str, int]] | SharedRows, seed: object
+    ) -> dict[str, Any]:
         drawn, _ = self.drawn(seed, {})
-        return self.answer(self.values(*fitted, drawn), single=False)
+        if not isinstance(fitted, SharedRows):
+            return self.answer(self.values(*fitted, drawn), single=False)
+        values: dict[str, Any] = dict(fitted.tensors)
+        self.walk(values, dict(fitted.sizes), {}, drawn, batch=fitted)
+        return self.answer(values, single=False)
 
     def _output(self, entry: Output, values: Mapping[str, Any]) -> Any:
         found = [None if name is None else values[name] for name in entry.values]

@@ -163,6 +163,17 @@ class Requests:
         return kind, field.dims
 
     @property
+    def samples(self) -> str | None:
+        """The free dimension that counts samples; None where there is none."""
+        own = [name for name in self.host.per_sample if self.host.inputs[name].several is None]
+        for key, forms in self.forms.items():
+            kind, axes = self._axes(key)
+            if key.partition(".")[0] in own and kind.batch_axis in axes:
+                form = forms[axes.index(kind.batch_axis)]
+                return str(form) if form.is_symbol else None
+        return None
+
+    @property
     def batch_sizes(self) -> tuple[int, int | None]:
         """The fewest and the most samples of one batch; None where there is no limit."""
         for key, forms in self.forms.items():

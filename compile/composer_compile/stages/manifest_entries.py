@@ -12,6 +12,7 @@ from composer.plugin import Config, Registry
 from composer.plugin.answers import as_vocabulary
 from composer.plugin.asking import ask
 from composer.plugin.implementations import framing_of
+from composer.types import COUNTS
 from composer_compile.artifact.manifest import (
     EvaluationEntry,
     Frame,
@@ -32,7 +33,7 @@ from composer_compile.stages.modules import decode_name, first_name, prefills
 from composer_compile.stages.plugin_values import config_fields, files_of
 from composer_compile.stages.stager import Outline, StagedTask
 from composer_compile.tensors.forms import write_form
-from composer_compile.tensors.specs import ProgramSpec, TensorSpec
+from composer_compile.tensors.specs import ProgramSpec, TensorSpec, samples_in
 
 __all__ = ["Files", "describe_task", "span", "stage_entry"]
 
@@ -73,9 +74,12 @@ def describe_task(
     """The manifest's entry; `programs` holds those of every stage by its name, `host` is that of the live task."""
     plan, free, precision = outline.plan, outline.free, outline.precision
     order: list[StageEntry | GenerateEntry | HostCallEntry | ReadEntry] = []
+    # Where values of one sample are counted by another value, rows cannot be told apart.
+    is_tied = any(plan.type_of(slot).kind == COUNTS for slot in range(len(plan.slots)))
     for part in (*staged.order, *staged.host):
         if isinstance(part, str):
-            order.append(stage_entry(staged.specs[part], programs[part]))
+            spec = staged.specs[part]
+            order.append(stage_entry(spec, programs[part], None if is_tied else samples_in(spec)))
         elif part.node.generates:
             order.append(_generate(part, staged, programs, registry, files))
         elif isinstance(part.node.callee, Read):
@@ -173,12 +177,13 @@ def _read(outline: Outline, step: Step, callee: Read, registry: Registry, files:
     )
 
 
-def stage_entry(spec: ProgramSpec, programs: list[ProgramEntry]) -> StageEntry:
+def stage_entry(spec: ProgramSpec, programs: list[ProgramEntry], samples: str | None = None) -> StageEntry:
     return StageEntry(
         name=spec.name,
         nodes=list(spec.nodes),
         inputs=[_tensor(each) for each in spec.inputs],
         outputs=[_tensor(each) for each in spec.outputs],
+        samples=samples,
         programs=programs,
     )
 

@@ -9,13 +9,13 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from composer.graph import Range
+from composer.graph import Range, is_batch
 from composer.plan import StageKind
 from composer.types import Dim
 from composer_compile.artifact.dtypes import DTYPES
 from composer_compile.artifact.manifest import Role
 
-__all__ = ["ProgramSpec", "TensorSpec", "quotients_in"]
+__all__ = ["ProgramSpec", "TensorSpec", "quotients_in", "samples_in"]
 
 
 @dataclass(frozen=True)
@@ -66,6 +66,19 @@ class ProgramSpec:
         ends = {name: (found.low, found.high) for name, found in ranges.items()}
         bounds = {form: form.bounds(ends, 1) for form in self.quotients}
         return tuple(form for form, (low, high) in bounds.items() if low <= 1 < high)
+
+
+def samples_in(spec: ProgramSpec) -> str | None:
+    """The free dimension that counts the samples of a program; None where there is none, or several, or a tensor in it
+    compares samples.
+    """
+    every = [*(each.dims for each in (*spec.inputs, *spec.outputs)), *spec.declared.values()]
+    counts = [[dim for dim in dims if any(map(is_batch, dim.symbols))] for dims in every]
+    found = {dim for dims in counts for dim in dims}
+    only = next(iter(found)) if len(found) == 1 else None
+    if only is None or not only.is_symbol or any(len(dims) > 1 for dims in counts):
+        return None
+    return only.symbols[0]
 
 
 def quotients_in(every: Iterable[tuple[Dim, ...]]) -> tuple[Dim, ...]:

@@ -111,6 +111,7 @@ FAULTS: dict[str, tuple[tuple[Any, ...], Any]] = {
         "programs/none.pt2",
     ),
     "there is no weight none": (("tasks", "classify", "order", 0, "programs", 0, "weights", 0), "none"),
+    "none of its inputs counts nose": (("tasks", "classify", "order", 0, "samples"), "nose"),
     "is complex128": (("tasks", "classify", "given", 0, "dtype"), "complex128"),
 }
 
