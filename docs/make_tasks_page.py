@@ -10,7 +10,6 @@ from pathlib import Path
 
 import composer
 from composer.graph import Checked, CheckedTask
-from composer.language import TaskShape
 from composer.plugin import RowFormat
 
 PAGE = Path(__file__).with_name("tasks.md")
@@ -27,8 +26,9 @@ shows it, `composer show mplug2-tasks:vqav2` one task of it. What is not in the 
 answering and captioning of videos) is declared after the paper's figures and the code of its predecessor mPLUG.
 
 Every task goes through the shared layers `universal`. *Shared with* counts the tasks that call at least one of a
-task's other modules, heads left aside. A task without an objective takes the weights that others trained; one without
-a score here has none that is declared yet; validation in training can give the loss of its objective (`loss: true`).
+task's other modules, heads left aside. A task without an objective takes the weights that others trained; validation in
+training can give the loss of an objective as well (`loss: true`). Hidden words are scored by the share that is told and
+by their perplexity; captions that have begun, by what is told after their first half.
 """
 
 LEGEND = """
@@ -43,7 +43,7 @@ LEGEND = """
 | contrastive | `core.contrastive` | partners among the batch and a queue, with a momentum teacher's soft targets |
 | matching | `core.matching_pairs` | pairs with hard negatives, by a closer look of the fusion |
 | box | `mplug2.grounding_loss` | coordinate tokens, weighted by how far off the likeliest box is |
-| hidden words | `core.mask_tokens` | masked language modelling, of a text alone or with what is seen |
+| hidden words | `core.mask_tokens`, `mplug2.masked_lm_loss` | hidden words of a text, alone or beside what is seen |
 | prefix | `core.prefix_split` | the rest of a text that has begun |
 
 A weight of the document is one wherever it is called: `composer train mplug2-tasks:vqav2 coco-caption ...` trains
@@ -89,8 +89,8 @@ DATA: Mapping[str, tuple[str, str]] = {
     "msvd-caption": ("msvd-captions", "msvd-videos"),
     **dict.fromkeys(("coco-retrieval", "flickr30k-retrieval"), ("karpathy-captions",) * 2),
     **dict.fromkeys(("flickr30k-zero-shot", "picture-rerank"), ("", "karpathy-captions")),
-    "msrvtt-retrieval": ("msrvtt-captions",) * 2,
-    **dict.fromkeys(("msrvtt-retrieval-zero-shot", "video-rerank"), ("", "msrvtt-captions")),
+    "msrvtt-retrieval": ("msrvtt-captions", "msrvtt-pairs"),
+    **dict.fromkeys(("msrvtt-retrieval-zero-shot", "video-rerank"), ("", "msrvtt-pairs")),
     **dict.fromkeys(("picture-match", "video-match"), ("", "")),
     "didemo-retrieval": ("didemo",) * 2,
     "didemo-retrieval-zero-shot": ("", "didemo"),
@@ -109,6 +109,13 @@ DATA: Mapping[str, tuple[str, str]] = {
 """Task to the formats of its benchmark: what it is trained with, and what it is scored on; none where it has no
 benchmark, and is scored on pairs of one's own."""
 
+RERANKS = {
+    "picture-rerank": ("coco-retrieval", "picture-match"),
+    "video-rerank": ("msrvtt-retrieval", "video-match,add=true"),
+}
+"""Task that looks more closely among a batch: its scores depend on what the batch holds, so that it is scored over all
+candidates, by the task of retrieval and the one that matches."""
+
 LOSSES = {
     "core.class_loss": "class",
     "core.number_loss": "number",
@@ -117,7 +124,7 @@ LOSSES = {
     "core.contrastive": "contrastive",
     "core.matching_pairs": "matching",
     "mplug2.grounding_loss": "box",
-    "core.mask_tokens": "hidden words",
+    "mplug2.masked_lm_loss": "hidden words",
     "core.prefix_split": "prefix",
 }
 
@@ -160,7 +167,7 @@ def rows(report: Checked) -> Iterator[tuple[str, ...]]:
             ", ".join(own[name]),
             f"{shared} tasks",
             objective_of(task),
-            score_of(shape),
+            score_of(name, report),
             data_of(name),
             command_of(name, task),
         )
@@ -179,15 +186,21 @@ def objective_of(task: CheckedTask) -> str:
     return " + ".join(LOSSES[each] for each in used if each in LOSSES)
 
 
-def score_of(shape: TaskShape) -> str:
-    evaluation = shape.evaluation
-    if evaluation is None or not evaluation.metrics:
+def score_of(name: str, report: Checked) -> str:
+    retrieval = RERANKS.get(name, (name,))[0]
+    evaluation = report.tasks[retrieval].evaluation
+    if evaluation is None:
         return ""
-    return ", ".join(evaluation.metrics)
+    if retrieval == name:
+        return ", ".join(evaluation.metrics)
+    return ", ".join(f"{each} reranked" for each in evaluation.metrics if "@" in each)
 
 
 def command_of(name: str, task: CheckedTask) -> str:
     trained, scored = DATA[name]
+    if name in RERANKS:
+        retrieval, match = RERANKS[name]
+        return f"`composer evaluate {DOCUMENT}:{retrieval} --data {scored}:FILES --rerank {match}`"
     if task.loss is not None:
         return f"`composer train {DOCUMENT}:{name} --data {trained}:FILES`"
     if not scored:

@@ -1,8 +1,9 @@
 """Training: a small loop over the objectives of a document. Importing this imports torch."""
 
 from composer.recipes import Recipe, TaskRecipe, read_recipe
+from composer.training.final_scores import evaluate_document
 from composer.training.loop import EpochResult, train_epochs
-from composer.training.train import check_training, evaluate_document, train_document
+from composer.training.train import check_training, train_document
 
 __all__ = [
     "EpochResult",

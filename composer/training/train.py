@@ -5,36 +5,33 @@ from __future__ import annotations
 import io
 import os
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from composer.data.data_faults import told
-from composer.evaluation.scoring import Score
-from composer.execution import load
 from composer.files import sha256_of
 from composer.plugin import Registry
 from composer.problems import ComposerError, InputError
 from composer.recipes import DataRecipe, data_recipe
 from composer.sources import GivenNames, GivenWeights
 from composer.training.display import Display
-from composer.training.evaluating import evaluate, scores_of
+from composer.training.final_scores import evaluate_document
 from composer.training.loop import EpochResult, train_epochs
 from composer.training.places import Places
 from composer.training.preparing import SPLITS, Prepared, Request, prepare
-from composer.training.processes import processes_of
+from composer.training.processes import Processes, processes_of
 from composer.training.record import count_parameters, versions, write_record
-from composer.training.rehearsal import scored_fields
 from composer.training.run_files import RunFiles
 from composer.training.run_options import Following, Stored
 from composer.training.validating import Validation
 from composer.training.what_is_written import counts_of
 from composer.weights import LoadReport, save_weights
 
-__all__ = ["Scored", "check_training", "evaluate_document", "train_document"]
+__all__ = ["check_training", "train_document"]
 
 
 def train_document(
@@ -137,26 +134,46 @@ def train_document(
             validation=validation,
             processes=processes,
         )
-        processes.close()
     finally:
         files.close()
         display.close()
-    if not processes.is_first:
-        return {}
+
+    for own in prepared.own.values():  # of several processes each met others
+        own.late.update(processes.collected(partial(list, own.late.items())))
+
+    def written() -> dict[str, Any]:
+        _tell_end(prepared, validation, display)
+        given = command or f"composer train {name} --out {out}"
+        record = _written(prepared, places, results, settings or {}, counts)
+        return {**record, **_validations(validation, places), "command": given}
+
+    record = _scored(processes.of_first(written), prepared, places, display, processes)
+    processes.close()
+    return record if processes.is_first else {}
+
+
+def _tell_end(prepared: Prepared, validation: Validation | None, display: Display) -> None:
+    """Say why a run ended early, and what it left out."""
     if validation is not None and validation.is_over:
         count = validation.recipe.patience
         display.line(f"ended early: no better score in {count} validation{'s' if count != 1 else ''}")
     for own in prepared.own.values():
         if own.late:
             display.line(f"left out on the way: {told(list(own.late.values()), own.placed.rows)}")
+
+
+def _written(
+    prepared: Prepared,
+    places: Places,
+    results: list[EpochResult],
+    settings: Mapping[str, object],
+    counts: Mapping[str, int],
+) -> dict[str, Any]:
+    """Write the weights, and say in a record what they are."""
     written = prepared.written
     metadata = written.metadata(places.weights.parent)
     save_weights(prepared.programs.modules_by_name, places.weights, metadata, leave_out=written.left_out)
-    record = _record(prepared, places, results, settings or {}, counts)
-    if validation is not None:
-        record |= _validations(validation, places)
-    record["command"] = command or f"composer train {name} --out {out}"
-    return _scored(record, prepared, places, display)
+    return _record(prepared, places, results, settings, counts)
 
 
 def _stored(prepared: Prepared, places: Places, *, resume: bool) -> Stored:
@@ -299,8 +316,10 @@ def _record(
     }
 
 
-def _validations(validation: Validation, places: Places) -> dict[str, object]:
+def _validations(validation: Validation | None, places: Places) -> dict[str, object]:
     """The scores on the way, and which of them are those of the best weights."""
+    if validation is None:
+        return {}
     best = validation.best_entry
     if best is None:
         return {"validations": validation.entries}
@@ -325,22 +344,22 @@ def _began_with(prepared: Prepared) -> dict[str, object] | None:
 
 
 def _scored(
-    record: dict[str, Any], prepared: Prepared, places: Places, display: Display
-) -> dict[str, object]:
+    record: dict[str, Any], prepared: Prepared, places: Places, display: Display, processes: Processes
+) -> dict[str, Any]:
     """Score the weights and write the record: without the scores where they fail, since the weights are good."""
     started = time.monotonic()
     try:
-        found = evaluate_document(prepared, places.weights, display)
+        found = evaluate_document(prepared, places.weights, display, processes=processes)
         best = record.get("best")
         if best is not None and best["sha256"] != record["weights"]["sha256"]:
             display.line(f"the best weights, of step {best['step']:,}, in {places.best}:")
-            best["scores"] = evaluate_document(prepared, places.best, display).scores
+            best["scores"] = evaluate_document(prepared, places.best, display, processes=processes).scores
     except ComposerError as error:
-        write_record(places.record, record)
+        _keep(record, places, processes)
         raise ComposerError(f"{error}; the weights are trained and stored in {places.weights}") from error
     record["scores"], record["intervals"] = found.scores, found.intervals
     record["seconds"]["evaluation"] = round(time.monotonic() - started, 1)
-    write_record(places.record, record)
+    _keep(record, places, processes)
     if prepared.written.left_out:
         rest = ", ".join(prepared.written.modules)
         name = places.weights.name
@@ -351,46 +370,6 @@ def _scored(
     return record
 
 
-@dataclass(frozen=True)
-class Scored:
-    """Scores by split and task, and with them the ends of their intervals."""
-
-    scores: dict[str, dict[str, Any]] = field(default_factory=dict)
-    intervals: dict[str, dict[str, dict[str, list[float]]]] = field(default_factory=dict)
-
-    def add(self, split: str, task: str, found: Sequence[Score], samples: int) -> dict[str, Any]:
-        shown = self.scores.setdefault(split, {})[task] = scores_of(found, samples)
-        ends = {
-            score.name: [round(score.low, 4), round(score.high, 4)]
-            for score in found
-            if score.low is not None and score.high is not None
-        }
-        if ends:
-            self.intervals.setdefault(split, {})[task] = ends
-        return shown
-
-
-def evaluate_document(prepared: Prepared, weights: Path, display: Display | None = None) -> Scored:
-    """Scores of stored weights by split and task; a split that a dataset does not have is left out."""
-    recipe, registry = prepared.recipe, prepared.registry
-    model = load(
-        prepared.report,
-        weights=weights,
-        tasks=list(recipe.tasks),
-        registry=registry,
-        device=prepared.programs.numerics.device,
-    )
-    found = Scored()
-    for task, entry in recipe.tasks.items():
-        evaluation = prepared.evaluations.get(task)
-        if evaluation is None or not evaluation.metrics:  # answering may take longer than training
-            continue
-        for split in prepared.splits[task]:
-            fields = scored_fields(model, task, entry, evaluation)
-            drawn = prepared.data[task].source.draw(split, fields=fields)
-            scores = evaluate(model, task, drawn, entry, evaluation, title=drawn.title)
-            told = found.add(split, task, scores, len(drawn))
-            if display is not None:
-                shown = ", ".join(f"{name} {value}" for name, value in told.items())
-                display.line(f"{split:<10} {task}: {shown}")
-    return found
+def _keep(record: dict[str, Any], places: Places, processes: Processes) -> None:
+    if processes.is_first:
+        write_record(places.record, record)

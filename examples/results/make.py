@@ -129,11 +129,8 @@ def is_whole(family: Family, it: Mapping[str, Sequence[Mapping[str, Any]]]) -> b
 
 
 def _experiment(experiment: Experiment, it: Mapping[str, Any]) -> list[str]:
-    measured = []
-    for metric in experiment.metrics:
-        score = it["scores"][metric]
-        low, high = score["interval"]
-        measured.append(f"**{score['value']:.3f}** ({low:.3f} to {high:.3f})")
+    reranked = [f"{metric} reranked" for metric in experiment.metrics]
+    closer = [[experiment.closer, *_measured(reranked, it)]] if experiment.closer else []
     return [
         f"## {experiment.title}\n",
         f"{experiment.text}\n",
@@ -141,12 +138,26 @@ def _experiment(experiment: Experiment, it: Mapping[str, Any]) -> list[str]:
         *_table(
             ["", *experiment.metrics.values()],
             [
-                [f"{experiment.name}.yaml, seed {it['seed']}, {it['samples']:,} samples", *measured],
+                [
+                    f"{experiment.name}.yaml, seed {it['seed']}, {it['samples']:,} samples",
+                    *_measured(experiment.metrics, it),
+                ],
+                *closer,
                 *([what, *(f"{each:.3f}" for each in values)] for what, values in it["baselines"].items()),
             ],
         ),
         f"\nTraining took {_minutes(it['seconds']['cpu'])} of processor time.\n",
     ]
+
+
+def _measured(metrics: Iterable[str], it: Mapping[str, Any]) -> list[str]:
+    """Each score with its interval."""
+    shown = []
+    for metric in metrics:
+        score = it["scores"][metric]
+        low, high = score["interval"]
+        shown.append(f"**{score['value']:.3f}** ({low:.3f} to {high:.3f})")
+    return shown
 
 
 def _family(family: Family, it: Mapping[str, Sequence[Mapping[str, Any]]]) -> list[str]:

@@ -85,7 +85,14 @@ def _mask_tokens(config: MaskTokensConfig) -> Signature:
 
 
 def _prefix_split(config: PrefixSplitConfig) -> Signature:
-    return Signature({"tokens": "tokens[B, L]"}, {"prefix": "tokens[B, L]", "labels": "labels[B, L]"})
+    outputs = {"prefix": "tokens[B, L]", "labels": "labels[B, L]", "rest": "tokens[B, L]"}
+    return Signature({"tokens": "tokens[B, L]"}, outputs)
+
+
+def _token_scores(config: NoConfig) -> Signature:
+    inputs = {"logits": "logits[B, L, V]", "labels": "labels[B, L]"}
+    outputs = dict.fromkeys(("right", "cost", "count"), "numbers[B]")
+    return Signature(inputs, outputs, vocabulary={"labels": "V"})
 
 
 def _number(config: NoConfig) -> Signature:
@@ -158,7 +165,7 @@ OBJECTIVE_TYPES: tuple[ModuleType, ...] = (
     ModuleType(
         "core.mask_tokens",
         MaskTokensConfig,
-        {"forward": Method(_mask_tokens, not_exportable=DRAWS)},
+        {"forward": Method(_mask_tokens)},
         "composer_core.masking:build_mask_tokens",
         "Hide some tokens of texts, which are then to be told.",
         stateless=True,
@@ -168,9 +175,18 @@ OBJECTIVE_TYPES: tuple[ModuleType, ...] = (
     ModuleType(
         "core.prefix_split",
         PrefixSplitConfig,
-        {"forward": Method(_prefix_split, not_exportable=DRAWS)},
+        {"forward": Method(_prefix_split)},
         "composer_core.masking:build_prefix_split",
         "Cut texts in two: a prefix that is read, and the rest that is to be told.",
+        stateless=True,
+        for_training=True,
+    ),
+    ModuleType(
+        "core.token_scores",
+        NoConfig,
+        {"forward": Method(_token_scores)},
+        "composer_core.token_scores:build_token_scores",
+        "Say of each text how many of its hidden tokens are told, and at what cost.",
         stateless=True,
         for_training=True,
     ),

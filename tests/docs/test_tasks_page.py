@@ -26,6 +26,7 @@ def test_the_page_is_current_and_has_its_rows() -> None:
     rows = [line for line in page.splitlines() if line.startswith("| `") and "composer " in line]
     assert len(rows) >= 50
     assert sum("composer train" in row for row in rows) >= 30
+    assert all(row.split(" | ")[6].strip() for row in rows), "every task has a score"
 
 
 def test_the_formats_of_a_task_have_what_it_reads() -> None:

@@ -52,7 +52,13 @@ _ANSWERS = {
         {
             "question_id": 7,
             "image_id": 5,
-            "answers": [{"answer": "cat"}, {"answer": "dog"}, {"answer": "cat"}],
+            "question_type": "what is",
+            "answer_type": "other",
+            "answers": [
+                {"answer": "dog", "answer_confidence": "maybe", "answer_id": 1},
+                {"answer": "cat", "answer_confidence": "yes", "answer_id": 2},
+            ],
+            "multiple_choice_answer": "cat",
         },
     ]
 }
@@ -84,11 +90,16 @@ _MSRVTT = {
         {"sen_id": 10, "video_id": "video99", "caption": "of a video that is not there"},
     ],
 }
+_PAIRS = 'key,vid_key,video_id,sentence\nret0,msr9770,video9770,"a man, who runs"\nret1,msr9771,video9771\n'
 _MSVD = "# made here\nabc_1_5 a man is running\nabc_1_5 someone runs\nother_2_3 a cat sits\n"
 _REFERENCES = [
     {"image_id": 5, "ann_id": 11, "split": "testA", "sentences": [{"sent_id": 2, "sent": "the left cat"}]},
     {"image_id": 5, "ann_id": 99, "split": "val", "sentences": [{"sent_id": 3, "sent": "no box"}]},
 ]
+_PICKLED = pickle.dumps(_REFERENCES, protocol=0, fix_imports=True).replace(
+    b"Vthe left cat", b"S'the left caf\\xc3\\xa9'"
+)
+"""As Python 2 wrote it, whose texts are bytes."""
 _INSTANCES = {
     "images": [{"id": 5, "file_name": "COCO_train2014_5.jpg", "width": 200, "height": 100}],
     "annotations": [{"id": 11, "image_id": 5, "bbox": [20, 10, 100, 50]}],
@@ -97,7 +108,13 @@ _QA = [
     {"id": 1, "video_id": 3, "question": "who runs?", "answer": "man", "category_id": 2},
     {"id": 2, "video_id": 3, "question": "no answer"},
 ]
-_TGIF = "gif_name\tquestion\tanswer\tvid_id\tkey\ntumblr_a\twhat sits ?\tcat\tID1\t4\ntumblr_b\tno answer\n"
+_TGIF = (
+    "gif_name\tquestion\tanswer\ttype\tvid_id\tkey\tdescription\n"
+    "tumblr_a\twhat sits ?\tcat\t0\tFRAMEQA1\t4\ta cat sits .\n"
+    "tumblr_a\twhat is the cat 's color ?\tred\t2\tFRAMEQA2\t4\ta red cat sits .\n"
+    "tumblr_b\tno answer\n"
+)
+"""Two questions on one picture, which `key` numbers."""
 _DIDEMO = [
     {"annotation_id": 1, "video": "v1.mov", "description": "a cat sits", "times": [[0, 1]]},
     {"annotation_id": 2, "video": "v1.mov", "description": "it leaves", "times": [[1, 1]]},
@@ -107,19 +124,22 @@ _LSMDC = (
     "0001_Film_00.00.01.000-00.00.02.000\t0\t1\t0\t1\tSOMEONE runs.\n0001_Film_00.00.03.000-00.00.04.000\t0\n"
 )
 _SNLI_VE = {"pairID": "1", "Flickr30K_ID": "33", "sentence2": "a cat", "gold_label": "neutral"}
-_NLVR2 = {"identifier": "dev-1-2-0", "sentence": "two cats", "label": "True"}
+_NLVR2 = {
+    "validation": {"77": "True"}, "sentence": "two cats", "left_url": "", "writer": "103", "label": "True",
+    "right_url": "", "synset": "cat", "query": "cats", "identifier": "dev-1-2-0", "extra_validations": {"56": "True"},
+}  # fmt: skip
 
 ANNOTATIONS: Mapping[str, Annotations] = {
     "vqa": Annotations(
         _VQA,
-        {"id": 7, "image": _PICTURE, "reference": "cat", "weight": 1.0, "answers": ["cat", "dog", "cat"]},
+        {"id": 7, "image": _PICTURE, "reference": "cat", "weight": 1.0, "answers": ["dog", "cat"]},
         2,
         "question 2 of questions.json has no `image_id`",
         (_PICTURE,),
     ),
     "vqa-answers": Annotations(
         _VQA,
-        {"id": "7/0", "image": _PICTURE, "reference": "cat", "weight": 2 / 3},
+        {"id": "7/0", "image": _PICTURE, "reference": "dog", "weight": 1 / 2},
         3,
         "question 2 of questions.json has no `image_id`",
         (_PICTURE,),
@@ -140,9 +160,9 @@ ANNOTATIONS: Mapping[str, Annotations] = {
     ),
     "tgif-frameqa": Annotations(
         {"Test_frameqa_question.csv": _TGIF},
-        {"id": "4", "video": "tumblr_a.gif", "question": "what sits ?", "answer_text": "cat"},
-        1,
-        "question 2 of Test_frameqa_question.csv has no `key`",
+        {"id": "FRAMEQA1", "video": "tumblr_a.gif", "question": "what sits ?", "answer_text": "cat"},
+        2,
+        "question 3 of Test_frameqa_question.csv has no `vid_id`",
         ("tumblr_a.gif",),
     ),
     "coco-captions": Annotations(
@@ -187,6 +207,19 @@ ANNOTATIONS: Mapping[str, Annotations] = {
         "video 2 of videodatainfo.json has no `split`",
         ("video3.mp4",),
     ),
+    "msrvtt-captions of a list": Annotations(
+        {"MSRVTT_data.json": _MSRVTT, "MSRVTT_train.9k.csv": "video_id\nvideo4\nvideo3\n"},
+        {"id": 8, "caption": "a man runs", "begun": "a", "rest": "man runs"},
+        2,
+        "",
+    ),
+    "msrvtt-pairs": Annotations(
+        {"MSRVTT_JSFUSION_test.csv": _PAIRS},
+        {"id": "ret0", "video": "video9770.mp4", "caption": "a man, who runs", "same": 9770},
+        1,
+        "line 2 of MSRVTT_JSFUSION_test.csv has no `sentence`",
+        ("video9770.mp4",),
+    ),
     "msvd-captions": Annotations(
         {"AllVideoDescriptions.txt": _MSVD, "train_list.txt": "abc_1_5\n"},
         {"id": "abc_1_5/0", "video": "abc_1_5.avi", "caption": "a man is running"},
@@ -215,8 +248,8 @@ ANNOTATIONS: Mapping[str, Annotations] = {
         ("0001_Film/0001_Film_00.00.01.000-00.00.02.000.avi",),
     ),
     "refcoco": Annotations(
-        {"refs(unc).p": pickle.dumps(_REFERENCES, protocol=2), "instances.json": _INSTANCES},
-        {"id": 2, "phrase": "the left cat", "truth": [0.1, 0.1, 0.5, 0.5], "split": "testA"},
+        {"refs(unc).p": _PICKLED, "instances.json": _INSTANCES},
+        {"id": 2, "phrase": "the left caf\u00e9", "truth": [0.1, 0.1, 0.5, 0.5], "split": "testA"},
         1,
         "reference 2 of refs(unc).p has no `99`",
         ("COCO_train2014_5.jpg",),
@@ -230,10 +263,17 @@ ANNOTATIONS: Mapping[str, Annotations] = {
     ),
     "nlvr2": Annotations(
         {"dev.json": f'{json.dumps(_NLVR2)}\n{{"identifier": "dev-1-3-0"}}\n'},
-        {"id": "dev-1-2-0", "left": "dev-1-2-img0.png", "right": "dev-1-2-img1.png", "truth": "True"},
+        {"id": "dev-1-2-0", "left": "dev/dev-1-2-img0.png", "truth": "True"},
         1,
         "line 2 of dev.json has no `sentence`",
-        ("dev-1-2-img0.png", "dev-1-2-img1.png"),
+        ("dev/dev-1-2-img0.png", "dev/dev-1-2-img1.png"),
+    ),
+    "nlvr2 of training": Annotations(
+        {"train.json": json.dumps({**_NLVR2, "identifier": "train-1-2-0", "directory": 39}) + "\n"},
+        {"id": "train-1-2-0", "left": "images/train/39/train-1-2-img0.png"},
+        1,
+        "",
+        ("images/train/39/train-1-2-img0.png", "images/train/39/train-1-2-img1.png"),
     ),
     "imagenet": Annotations(
         {
@@ -247,7 +287,8 @@ ANNOTATIONS: Mapping[str, Annotations] = {
     ),
     "kinetics": Annotations(
         {
-            "train.csv": "label,youtube_id,time_start,time_end,split\ndancing,xyz,12,22,train\nrunning,x,a,b,train\n",
+            "train.csv": "label,youtube_id,time_start,time_end,split,is_cc\n"
+            '"dancing",xyz,12,22,train,0\nrunning,x,a,b,train,0\n',
             "classes.txt": "abseiling\ndancing\n",
         },
         {"id": "xyz_000012_000022", "video": "dancing/xyz_000012_000022.mp4", "truth": 1, "split": "train"},
@@ -257,7 +298,14 @@ ANNOTATIONS: Mapping[str, Annotations] = {
     ),
     "kinetics with names": Annotations(
         {"val.csv": "label,youtube_id,time_start,time_end,split\ndancing,xyz,12,22,validate\n"},
-        {"video": "xyz_000012_000022.mp4", "truth": "dancing"},
+        {"video": "val/dancing/xyz_000012_000022.mp4", "truth": "dancing"},
+        1,
+        "",
+        ("val/dancing/xyz_000012_000022.mp4",),
+    ),
+    "kinetics of a test": Annotations(
+        {"test.csv": "youtube_id,time_start,time_end,split\nxyz,0.0,10.0,test\n"},
+        {"video": "xyz_000000_000010.mp4", "split": "test"},
         1,
         "",
     ),

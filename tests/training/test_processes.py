@@ -142,18 +142,20 @@ tasks:
 """
 
 
-def test_each_process_validates_its_share_and_the_scores_are_those_of_one(points: Path) -> None:
+def test_each_process_answers_its_share_and_the_scores_are_those_of_one(points: Path) -> None:
     write(points, VALIDATED)
-    validations = []
+    found = []
     for count in (1, 2):
         done("--out", "out", "--processes", str(count))
-        validations.append(json.loads(Path("out.json").read_text())["validations"])
+        record = json.loads(Path("out.json").read_text())
+        found.append([record[key] for key in ("validations", "scores", "intervals")])
         asked = [set(map(int, path.read_text().split())) for path in points.glob("asked.*")]
         for path in points.glob("asked.*"):
             path.unlink()
-    # The second process tries eight samples before the first step and answers its half; the first has all in the end.
-    assert sorted(asked, key=len) == [{*range(8), *range(20, 41)}, {*range(41)}]
-    assert validations[0] == validations[1]
+    # Both try eight samples before the first step; then each answers its half, on the way and in the end.
+    assert sorted(asked, key=len) == [{*range(20)}, {*range(8), *range(20, 41)}]
+    assert found[0] == found[1]
+    assert found[0][1]["validation"]["sort"]["samples"] == 41
 
 
 @pytest.mark.parametrize(

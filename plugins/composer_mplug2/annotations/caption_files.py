@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from composer.problems import InputError
 from composer_mplug2.annotations.entries import (
     Kept,
     Row,
@@ -26,6 +27,7 @@ __all__ = [
     "karpathy_pictures",
     "lsmdc",
     "msrvtt_captions",
+    "msrvtt_pairs",
     "msrvtt_videos",
     "msvd_captions",
     "msvd_videos",
@@ -82,7 +84,15 @@ def _picture(media: Path, name: Any) -> str:
 def _told(what: str, id_: object, name: str, caption: str, captions: Sequence[str], same: int) -> Row:
     """A row of one caption. `same` tells captions of one picture or video from others."""
     row = {"id": id_, what: name, "caption": caption, "sentence": caption, "reference": caption}
-    return {**row, "captions": list(captions), "same": same}
+    return {**row, "captions": list(captions), "same": same, **_halves(caption)}
+
+
+def _halves(caption: str) -> Row:
+    """A caption as one that goes on is given: the first half of its words, and the others, where there are any."""
+    words = caption.split()
+    cut = max(1, len(words) // 2)
+    begun, rest = " ".join(words[:cut]), " ".join(words[cut:])
+    return {"begun": begun, "rest": rest} if rest else {"begun": begun}
 
 
 def _together(what: str, id_: object, name: str, captions: Sequence[str]) -> Row:
@@ -125,9 +135,12 @@ def msrvtt_captions(files: Sequence[Path], media: Path) -> Iterator[Sample]:
     """MSRVTT: one row a sentence."""
     with kept() as splits, kept() as captions:
         _keep_msrvtt(files[0], splits, captions)
+        counts = _listed(files)
 
         def read(each: Any) -> Iterator[Row]:
             video = str(each["video_id"])
+            if not counts(video):
+                return
             split, name = splits.one(video), _video(media, video)
             number = int(video.removeprefix("video"))
             row = _told("video", each["sen_id"], name, str(each["caption"]), captions.all(video), number)
@@ -140,9 +153,12 @@ def msrvtt_videos(files: Sequence[Path], media: Path) -> Iterator[Sample]:
     """MSRVTT: one row a video, with all its sentences."""
     with kept() as splits, kept() as captions:
         _keep_msrvtt(files[0], splits, captions)
+        counts = _listed(files)
 
         def read(each: Any) -> Iterator[Row]:
             video = str(each["video_id"])
+            if not counts(video):
+                return
             row = _together("video", video, _video(media, video), captions.all(video))
             yield {**row, "split": str(each["split"])}
 
@@ -152,6 +168,27 @@ def msrvtt_videos(files: Sequence[Path], media: Path) -> Iterator[Sample]:
 def _keep_msrvtt(path: Path, splits: Kept, captions: Kept) -> None:
     _keep(entries(path, "videos"), splits, "video_id", "split")
     _keep(entries(path, "sentences"), captions, "video_id", "caption")
+
+
+def _listed(files: Sequence[Path]) -> Callable[[str], bool]:
+    """Whether a video is one of those that a second file lists; without one, every video is."""
+    if len(files) == 1:
+        return lambda video: True
+    wanted = {each.get("video_id") for each in table(files[1], ",")}
+    if wanted <= {None}:
+        raise InputError(f"{files[1]} lists no videos: its column `video_id` is not there, or empty")
+    return wanted.__contains__
+
+
+def msrvtt_pairs(files: Sequence[Path], media: Path) -> Iterator[Sample]:
+    """MSRVTT, 1k-A: `key,vid_key,video_id,sentence`."""
+
+    def read(each: dict[str, str]) -> Iterator[Row]:
+        video, sentence = each["video_id"], each["sentence"]
+        number = int(video.removeprefix("video"))
+        yield _told("video", each["key"], _video(media, video), sentence, [sentence], number)
+
+    return read_each(table(files[0], ","), files[0], read, "line")
 
 
 def _video(media: Path, name: str) -> str:

@@ -12,6 +12,9 @@ from composer_mplug2.annotations.entries import Row, Sample, entries, lines, med
 
 __all__ = ["imagenet", "kinetics", "something"]
 
+KAGGLE = "ILSVRC/Data/CLS-LOC"
+"""Where the archive that comes with the tables has the pictures."""
+
 
 def kinetics(files: Sequence[Path], media: Path) -> Iterator[Sample]:
     """Kinetics: `label,youtube_id,time_start,time_end,split`; a second file names the classes, one a line.
@@ -27,11 +30,14 @@ def kinetics(files: Sequence[Path], media: Path) -> Iterator[Sample]:
             each.get("label"),
             each.get("split") or "",
         )
-        folders = [label, label.replace(" ", "_"), f"{split}/{label}"] if label else []
+        parts = [split, "val"] if split == "validate" else [split] if split else []
+        folders = [label, label.replace(" ", "_")] if label else []
+        folders += [f"{part}/{folder}" for part in parts for folder in folders]
+        folders += parts
         names = [f"{folder}/{clip}.mp4" for folder in folders]
         row = {
             "id": clip,
-            "video": medium(media, f"{clip}.mp4", *names, f"{split}/{clip}.mp4"),
+            "video": medium(media, f"{clip}.mp4", *names),
             "split": split,
         }
         yield {**row, **({} if not label else {"label": label, "truth": _class_of(label, numbers)})}
@@ -61,7 +67,8 @@ def imagenet(files: Sequence[Path], media: Path) -> Iterator[Sample]:
 
     def read(each: dict[str, str]) -> Iterator[Row]:
         name, synset = each["ImageId"], each["PredictionString"].split()[0]
-        places = (f"{name}.JPEG", f"{synset}/{name}.JPEG", f"val/{name}.JPEG", f"train/{synset}/{name}.JPEG")
+        inside = [f"{name}.JPEG", f"{synset}/{name}.JPEG", f"val/{name}.JPEG", f"train/{synset}/{name}.JPEG"]
+        places = [*inside, *(f"{KAGGLE}/{place}" for place in inside)]
         yield {
             "id": name,
             "image": medium(media, *places),

@@ -6,7 +6,7 @@ from composer.plugin import RowFormat
 
 __all__ = ["FORMATS"]
 
-CAPTION = ("id", "caption", "sentence", "reference", "captions", "same")
+CAPTION = ("id", "caption", "sentence", "reference", "captions", "same", "begun", "rest")
 CAPTIONS = ("id", "reference", "captions")
 JSON = ("ijson",)
 _HERE = "composer_mplug2.annotations"
@@ -111,20 +111,30 @@ FORMATS = (
     _format(
         "msrvtt-captions",
         "caption_files:msrvtt_captions",
-        "MSRVTT: one row a sentence.",
-        ("videodatainfo.json",),
+        "MSRVTT: one row a sentence; a second file lists the videos that count (MSRVTT_train.9k.csv).",
+        ("videodatainfo.json", "videos.csv"),
         (*CAPTION, "split"),
         ("video",),
-        packages=JSON,
+        1,
+        JSON,
     ),
     _format(
         "msrvtt-videos",
         "caption_files:msrvtt_videos",
-        "MSRVTT: one row a video, with all its sentences.",
-        ("videodatainfo.json",),
+        "The same: one row a video, with all its sentences.",
+        ("videodatainfo.json", "videos.csv"),
         (*CAPTIONS, "split"),
         ("video",),
-        packages=JSON,
+        1,
+        JSON,
+    ),
+    _format(
+        "msrvtt-pairs",
+        "caption_files:msrvtt_pairs",
+        "MSRVTT, the 1,000 pairs that retrieval is tested on (1k-A): one row a sentence.",
+        ("MSRVTT_JSFUSION_test.csv",),
+        CAPTION,
+        ("video",),
     ),
     _format(
         "msvd-captions",

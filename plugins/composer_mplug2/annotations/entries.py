@@ -18,7 +18,7 @@ __all__ = ["Kept", "Row", "Sample", "entries", "kept", "lines", "medium", "read_
 Row = Mapping[str, object]
 Sample = Union[Row, UnreadableSample]
 T = TypeVar("T")
-FAULTS = (KeyError, TypeError, ValueError, AttributeError, IndexError)
+FAULTS = (KeyError, TypeError, ValueError, AttributeError, IndexError, RecursionError)
 """What an entry raises that is not as its format has it."""
 
 

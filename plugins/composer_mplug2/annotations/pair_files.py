@@ -24,14 +24,20 @@ def snli_ve(files: Sequence[Path], media: Path) -> Iterator[Sample]:
 
 
 def nlvr2(files: Sequence[Path], media: Path) -> Iterator[Sample]:
-    """NLVR2: two pictures, named by the identifier without its last part, and a sentence."""
+    """NLVR2: two pictures, named by the identifier without its last part, and a sentence.
+
+    Those of training lie in numbered folders, which the file names; those of other splits in the folder of their split.
+    """
 
     def read(line: str) -> Iterator[Row]:
         each = json.loads(line)
         name, folder = each["identifier"].rpartition("-")[0], each.get("directory")
+        part = name.partition("-")[0]
+        places = [f"{part}/{folder}" if folder is not None else part]
+        places += [f"images/{place}" for place in places]
         left, right = (
-            medium(media, f"{name}-img{side}.png", f"images/train/{folder}/{name}-img{side}.png")
-            for side in (0, 1)
+            medium(media, picture, *(f"{place}/{picture}" for place in places))
+            for picture in (f"{name}-img{side}.png" for side in (0, 1))
         )
         row = {"id": each["identifier"], "left": left, "right": right, "sentence": str(each["sentence"])}
         yield {**row, **({} if each.get("label") is None else {"truth": str(each["label"])})}

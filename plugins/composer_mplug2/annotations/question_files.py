@@ -11,9 +11,11 @@ from composer_mplug2.annotations.entries import Row, Sample, entries, kept, line
 
 __all__ = ["answer_rows", "frame_questions", "question_rows", "video_questions"]
 
+OFFICIAL = "multiple_choice_answer"
+
 
 def question_rows(files: Sequence[Path], media: Path) -> Iterator[Sample]:
-    """One row a question: all answers, and the commonest as `reference`."""
+    """One row a question: all answers, and the one that the file calls right, or else the commonest, as `reference`."""
     return _questions(files, media, each_answer=False)
 
 
@@ -26,7 +28,7 @@ def _questions(files: Sequence[Path], media: Path, *, each_answer: bool) -> Iter
     with kept() as answers:
         for each in entries(files[1], "annotations") if len(files) > 1 else ():
             if isinstance(each, dict) and "question_id" in each:
-                answers.put(each["question_id"], each.get("answers"))
+                answers.put(each["question_id"], [each.get("answers"), each.get(OFFICIAL)])
         subtype = next(entries_of_subtype(files[0]), "")
 
         def read(question: Any) -> Iterator[Row]:
@@ -36,9 +38,10 @@ def _questions(files: Sequence[Path], media: Path, *, each_answer: bool) -> Iter
             if len(files) == 1:
                 yield row
                 return
-            found = [str(answer["answer"]) for answer in _answers_of(answers.all(key))]
+            given, official = _answers_of(answers.all(key))
+            found = [str(answer["answer"]) for answer in given]
             counts = Counter(found).most_common()
-            common = counts if each_answer else counts[:1]
+            common = counts if each_answer else [(str(official or counts[0][0]), 0)]
             for place, (answer, count) in enumerate(common):
                 weight = count / len(found) if each_answer else 1.0
                 name = f"{key}/{place}" if each_answer else key
@@ -47,11 +50,12 @@ def _questions(files: Sequence[Path], media: Path, *, each_answer: bool) -> Iter
         yield from read_each(entries(files[0], "questions"), files[0], read, "question")
 
 
-def _answers_of(found: list[Any]) -> list[Any]:
-    if not found or not found[0]:
+def _answers_of(found: list[Any]) -> tuple[list[Any], object]:
+    """What people answered, and what the annotations call the right one, where they do."""
+    if not found or not found[0][0]:
         raise ValueError("the annotations have no answers to it")
-    answers: list[Any] = found[0]
-    return answers
+    answers, official = found[0]
+    return answers, official
 
 
 def entries_of_subtype(path: Path) -> Iterator[str]:
@@ -92,11 +96,11 @@ def video_questions(files: Sequence[Path], media: Path) -> Iterator[Sample]:
 
 
 def frame_questions(files: Sequence[Path], media: Path) -> Iterator[Sample]:
-    """TGIF-FrameQA: a table with tabs; `key` numbers the questions."""
+    """TGIF-FrameQA: a table with tabs; `vid_id` names a question, and `key` a picture, of which there are several."""
 
     def read(each: dict[str, str]) -> Iterator[Row]:
         name = each["gif_name"]
-        row = {"id": each["key"], "video": medium(media, f"{name}.gif", f"{name}.mp4")}
+        row = {"id": each["vid_id"], "video": medium(media, f"{name}.gif", f"{name}.mp4")}
         answer = each["answer"]
         yield {
             **row,

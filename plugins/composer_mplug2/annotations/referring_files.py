@@ -45,7 +45,9 @@ def referring(files: Sequence[Path], media: Path) -> Iterator[Sample]:
 def _plain(path: Path) -> list[Any]:
     """The list of a pickle without code. It is read whole: a pickle cannot be read in parts."""
     try:
-        found = _PlainUnpickler(io.BytesIO(path.read_bytes()), encoding="utf-8").load()
+        found = _PlainUnpickler(
+            io.BytesIO(path.read_bytes()), encoding="utf-8", errors="surrogateescape"
+        ).load()
     except (
         pickle.UnpicklingError,
         EOFError,
@@ -54,7 +56,8 @@ def _plain(path: Path) -> list[Any]:
         KeyError,
         TypeError,
         AttributeError,
-        UnicodeDecodeError,
+        OverflowError,
+        MemoryError,
     ) as error:
         raise InputError(f"{path} is not a list of references: {error}") from None
     if not isinstance(found, list):

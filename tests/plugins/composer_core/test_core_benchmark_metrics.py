@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from composer_core.metrics.boxes import overlap
 from composer_core.metrics.caption_words import caption_words
 from composer_core.metrics.vqa import clean_answer
@@ -259,3 +260,32 @@ def test_what_cannot_be_scored_is_one_sentence(
     with pytest.raises(ComposerError, match=said) as raised:
         scored(registry, id_, predictions, references)
     assert "\n" not in str(raised.value)
+
+
+def test_hidden_tokens_of_all_texts_count_together(registry: Registry) -> None:
+    """Two texts with 1 of 2 and 3 of 6 tokens told; one with nothing hidden says nothing."""
+    found = [
+        (np.float32(right), np.float32(cost), np.float32(count))
+        for right, cost, count in ((1, 3, 2), (3, 1, 6), (0, 0, 0))
+    ]
+    none: list[Any] = [None] * 3
+    assert scored(registry, "core.token_accuracy", found, none).value == pytest.approx(4 / 8)
+    assert scored(registry, "core.perplexity", found, none).value == pytest.approx(math.exp(4 / 8))
+    functional = pytest.importorskip("torchmetrics.functional.text", reason="an independent perplexity")
+    logits, labels = torch.randn(2, 5, 7), torch.tensor([[1, -100, 3, 4, 5], [-100, 0, -100, 6, 2]])
+    each = torch.nn.functional.cross_entropy(logits.transpose(1, 2), labels, reduction="none").sum(1)
+    rows = [
+        (0.0, cost, count)
+        for cost, count in zip(each.tolist(), (labels != -100).sum(1).tolist(), strict=True)
+    ]
+    own = scored(registry, "core.perplexity", rows, [None] * 2).value
+    assert own == pytest.approx(functional.perplexity(logits, labels, ignore_index=-100).item(), rel=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("rows", "said"),
+    [([(0.0, 0.0, 0.0)], "no token of any text was hidden"), ([(3.0, 1.0, 2.0)], "name the outputs `right`")],
+)
+def test_counts_that_cannot_be_are_one_sentence(registry: Registry, rows: Any, said: str) -> None:
+    with pytest.raises(ComposerError, match=said):
+        scored(registry, "core.perplexity", rows, [None])

@@ -23,6 +23,7 @@ from composer_core.pairing import (
     build_rescored,
     build_top_pairs,
 )
+from composer_core.token_scores import build_token_scores
 
 from composer.plugin import NoConfig
 from composer.types import States, Tokens
@@ -199,3 +200,64 @@ def test_number_losses() -> None:
     assert build_number_loss(NumberLossConfig(of="distances"))(
         numbers=numbers, targets=targets
     ).item() == pytest.approx(1.5)
+
+
+def of_texts(lengths: list[int], most: int, before: int = 0) -> Tokens:
+    """Texts of other ids each, the n-th of `lengths[n]` tokens, with padding on either side."""
+    random = np.random.default_rng(7)
+    ids, mask = torch.zeros(len(lengths), most, dtype=torch.int64), torch.zeros(len(lengths), most).long()
+    for row, length in enumerate(lengths):
+        ids[row, before : before + length] = torch.from_numpy(random.integers(104, 500, length))
+        mask[row, before : before + length] = 1
+    return Tokens(ids, mask)
+
+
+def test_outside_of_training_a_text_alone_decides_what_is_hidden_of_it() -> None:
+    """So that scores are the same for every batch, order and padding."""
+    module = build_mask_tokens(MaskTokensConfig(vocabulary=500, rate=0.4)).eval()
+    lengths = [40, 7, 23, 31]
+    found = module(tokens=of_texts(lengths, 40))
+    wide = module(tokens=of_texts(lengths, 52, before=5))
+    for name, get in (("labels", lambda out: out["labels"]), ("masked", lambda out: out["masked"].ids)):
+        for row, length in enumerate(lengths):
+            assert torch.equal(get(found)[row, :length], get(wide)[row, 5 : 5 + length]), name
+    tokens = of_texts(lengths, 40)
+    for row in range(4):
+        alone = module(tokens=Tokens(tokens.ids[row : row + 1], tokens.mask[row : row + 1]))
+        assert torch.equal(alone["labels"][0], found["labels"][row])
+    other = build_mask_tokens(MaskTokensConfig(vocabulary=500, rate=0.4, seed=1)).eval()
+    assert not torch.equal(other(tokens=tokens)["labels"], found["labels"])
+    many = of_texts([50] * 400, 50)
+    drawn = module(tokens=many)
+    told = drawn["labels"] != -100
+    assert told.float().mean().item() == pytest.approx(0.4, abs=0.01)
+    assert told.float().mean(dim=0).std().item() < 0.05, "every place is hidden as often"
+    assert (drawn["masked"].ids[told] == 103).float().mean().item() == pytest.approx(0.8, abs=0.01)
+
+
+@pytest.mark.parametrize("before", [0, 3])
+def test_the_rest_of_a_text_is_a_text_of_its_own(before: int) -> None:
+    module = build_prefix_split(PrefixSplitConfig()).eval()
+    lengths = [9, 2, 1, 6]
+    tokens = of_texts(lengths, 12, before=before)
+    found = module(tokens=tokens)
+    for row, length in enumerate(lengths):
+        text = tokens.ids[row, before : before + length].tolist()
+        cut = int(found["prefix"].mask[row].sum())
+        rest = found["rest"]
+        assert rest.ids[row][rest.mask[row] > 0].tolist() == [text[0], *text[cut:]]
+        assert found["prefix"].ids[row][found["prefix"].mask[row] > 0].tolist() == text[:cut]
+
+
+def test_hidden_tokens_are_counted_with_their_cost() -> None:
+    torch.manual_seed(0)
+    logits, labels = torch.randn(3, 6, 11), torch.randint(0, 11, (3, 6))
+    labels[0, 2:], labels[2] = -100, -100
+    logits[0, 0, labels[0, 0]] = 9.0
+    found = build_token_scores(NoConfig())(logits=logits, labels=labels)
+    assert found["count"].tolist() == [2, 6, 0]
+    assert found["right"].tolist() == [
+        sum(int(logits[row, place].argmax()) == labels[row, place] for place in range(6)) for row in range(3)
+    ]
+    mean = torch.nn.functional.cross_entropy(logits.flatten(0, 1), labels.flatten())
+    assert (found["cost"].sum() / found["count"].sum()).item() == pytest.approx(mean.item())

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 import composer
-from composer.evaluation import evaluate_rows
+from composer.evaluation import Evaluating, evaluate_rows
 from composer.execution import Model, build_program, load
 from composer.execution.averages import averages_of
 from composer.execution.generation import walk
@@ -144,3 +144,53 @@ def test_whether_pairs_match_is_scored(model: Model, name: str, seen: str) -> No
         for row in rows
     ]
     assert score.value == pytest.approx(np.mean(right))
+
+
+RERANKS = {"picture-rerank", "video-rerank"}
+"""They look at a batch: `coco-retrieval --rerank picture-match` scores the same over all candidates."""
+
+
+def test_every_task_is_scored() -> None:
+    assert {name for name in TASKS if REPORT.tasks[name].evaluation is None} == RERANKS
+
+
+@pytest.mark.parametrize("name", ["masked-text", "masked-caption"])
+def test_hidden_words_are_scored_whatever_the_batch(model: Model, name: str) -> None:
+    texts = [
+        "a red circle is here on the green ground",
+        "what is there in the small box",
+        "a cat sits on a mat",
+    ]
+    rows = [{"sentence": text, "image": PICTURES[n % 2]} for n, text in enumerate(texts)]
+    registry, evaluation = model.report.registry, model.evaluation(name)
+    scores = [
+        {
+            score.name: score.value
+            for score in evaluate_rows(model, name, rows, evaluation, registry, how=how).scores
+        }
+        for how in (Evaluating(batch_size=1), Evaluating(batch_size=3))
+    ]
+    assert scores[0] == pytest.approx(scores[1], rel=1e-5)
+    inputs = REPORT.tasks[name].inputs
+    counted = [model.run(name, **{key: [row[key]] for key in inputs}) for row in rows]
+    count = sum(float(each["count"][0]) for each in counted)
+    assert count > 0
+    cost = sum(float(each["cost"][0]) for each in counted)
+    assert scores[0]["perplexity"] == pytest.approx(np.exp(cost / count), rel=1e-5)
+
+
+def test_what_is_told_after_the_first_half_of_a_caption_is_scored(model: Model) -> None:
+    rows = [{"image": PICTURES[0], "begun": "a red", "rest": "circle here"}]
+    scores = evaluate_rows(
+        model, "prefixed-caption", rows, model.evaluation("prefixed-caption"), model.report.registry
+    ).scores
+    assert [score.name for score in scores] == ["cider", "bleu-4", "rouge-l"]
+
+
+@pytest.mark.parametrize(("name", "seen"), [("video-qa-rank", "video"), ("image-qa-rank", "image")])
+def test_the_best_of_given_answers_is_a_text(model: Model, name: str, seen: str) -> None:
+    value = PICTURES[0] if seen == "image" else CLIPS[0]
+    found = model.run(
+        name, **{seen: [value], "question": ["what is it"], "answers": ["a cat", "a dog", "red"]}
+    )
+    assert found["answer"] == [["a cat", "a dog", "red"][int(found["best"][0][0])]]
