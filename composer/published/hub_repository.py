@@ -12,12 +12,15 @@ from typing import TypeVar
 
 from composer.problems import InputError
 
-__all__ = ["HubRepository"]
+__all__ = ["HubRepository", "has_trouble"]
 
 PATIENCE_S = 5.0
 """How long the Hub may take to answer, where HF_HUB_ETAG_TIMEOUT does not say it."""
 PAUSE_S = 10.0
 """How long a Hub that did not answer is not asked again."""
+
+_TOO_MANY, _OWN_FAULT = 429, 500
+"""Answers of HTTP to one who asks too often, and from which on a server has a fault of its own."""
 
 Answer = TypeVar("Answer")
 _SILENT: dict[str, tuple[float, str]] = {}
@@ -70,11 +73,10 @@ class HubRepository:
         return Path(found) if isinstance(found, str) else None if found is None else False
 
     def files(self) -> list[str]:
-        """The names of all files. The revision becomes the commit that it stands for now."""
+        """The names of all files."""
         from huggingface_hub import HfApi
 
         found = _asked(partial(HfApi().model_info, self.name, revision=self.revision))
-        self.revision = found.sha or self.revision
         return [each.rfilename for each in found.siblings or ()]
 
     @property
@@ -106,7 +108,12 @@ class HubRepository:
         except errors.EntryNotFoundError:
             raise self.error(no_file()) from None
         except (errors.HFValidationError, errors.HfHubHTTPError) as error:
-            raise self.error(_first_line(error)) from None
+            cause = _first_line(error)
+            if has_trouble(error):
+                cause = (
+                    f"the Hub cannot answer now ({cause}): try again later, or name a folder of this machine"
+                )
+            raise self.error(cause) from None
         except Exception as error:  # of the library for connections, which is another one in other versions
             raise self.error(
                 f"the Hub cannot be reached ({_first_line(error)}): check the network, or name a folder of this machine"
@@ -137,6 +144,17 @@ def _asked(question: Callable[..., Answer]) -> Answer:
     except Exception as error:  # of the library for connections, which is another one in other versions
         _SILENT[constants.ENDPOINT] = (time.monotonic() + PAUSE_S, _first_line(error))
         raise
+
+
+def has_trouble(error: BaseException) -> bool:
+    """Whether it says that the Hub cannot answer now, and nothing of what it was asked."""
+    from huggingface_hub import errors
+
+    if isinstance(error, errors.HfHubHTTPError):
+        response = getattr(error, "response", None)
+        status = getattr(response, "status_code", 0)
+        return status == _TOO_MANY or status >= _OWN_FAULT
+    return not isinstance(error, (errors.HFValidationError, InputError))
 
 
 def _first_line(error: BaseException) -> str:

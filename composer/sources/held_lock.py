@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 from composer.graph import Checked
 from composer.plugin import Registry
 from composer.problems import InputError
+from composer.published.one_line import HUB
 from composer.sources.choosing import NOTHING, Chosen, ChosenSources, adapters_of, choose
 from composer.sources.located import Located, locate
 from composer.sources.lock_file import SUFFIX, Document, Lock, LockedWeights, lock_place, read_lock
@@ -25,9 +27,11 @@ class Held:
     path: Path
 
     def commit(self, chosen: Chosen) -> str:
-        """The commit of a Hub repository that the lock holds for a source."""
+        """The commit that the lock holds of the Hub repository of a source."""
         entry = self.lock.of(chosen.modules[0])
-        return entry.commit if entry is not None and chosen.declared.hub else ""
+        hub = chosen.declared.hub
+        is_of_it = entry is not None and re.match(rf"{HUB}{re.escape(hub)}(?=[@/]|$)", entry.source)
+        return entry.commit if entry is not None and hub and is_of_it else ""
 
     def versions(self, report: Checked) -> Iterator[str]:
         """Differences that show without any file."""

@@ -8,7 +8,7 @@ from pathlib import Path, PurePosixPath
 
 from composer.language.declared_weights import DeclaredWeights
 from composer.problems.suggest import listed, nearest
-from composer.published.hub_repository import HubRepository
+from composer.published.hub_repository import HubRepository, has_trouble
 from composer.sources.checkpoint_files import INDEX_SUFFIX, weight_map
 from composer.sources.weights_error import WeightsError
 
@@ -16,6 +16,7 @@ __all__ = ["fetch"]
 
 _INDEX = ".safetensors.index.json"
 _USUAL = (f"model{_INDEX}", "model.safetensors")
+_NO_PART = "the repository has no file `{part}`, which {index} names: its upload is not whole"
 _PICKLES = (".bin", ".pth", ".pt", ".ckpt")
 
 
@@ -38,9 +39,11 @@ def fetch(declared: DeclaredWeights, *, commit: str = "", local: bool = False) -
         name = declared.file or _choose(declared, repository)
         path = repository.download(name)
         repository.revision = _commit_of(path, name)
-        if name.endswith(INDEX_SUFFIX):
-            for shard in sorted(set(weight_map(path).values())):
-                repository.download(str(PurePosixPath(name).with_name(shard)))
+        shards = sorted(set(weight_map(path).values())) if name.endswith(INDEX_SUFFIX) else ()
+    for shard in shards:
+        part = str(PurePosixPath(name).with_name(shard))
+        with repository.telling(partial(_NO_PART.format, part=part, index=name)):
+            repository.download(part)
     return path, repository.revision
 
 
@@ -55,7 +58,15 @@ def _choose(declared: DeclaredWeights, repository: HubRepository) -> str:
             f"weights {declared}: the Hub cannot be asked ({repository.why_offline}), and its cache holds neither "
             f"{_USUAL[1]} nor {_USUAL[0]} of it: name the file, or fetch it once with a network"
         )
-    return _chosen(declared, repository.files())
+    try:
+        files = repository.files()
+    except Exception as error:
+        held = (name for name in _USUAL if isinstance(repository.cached(name), Path))
+        found = next(held, None) if has_trouble(error) else None
+        if found is None:
+            raise
+        return found
+    return _chosen(declared, files)
 
 
 def _no_file(declared: DeclaredWeights, repository: HubRepository) -> str:

@@ -11,7 +11,7 @@ from composer.problems import InputError
 
 __all__ = ["load", "to_rgb"]
 
-SIXTEEN_BITS = 65_535
+EIGHT_BITS, SIXTEEN_BITS = 255, 65_535
 
 SIXTEEN_BIT_MODES = ("I;16", "I;16L", "I;16B", "I;16N")
 
@@ -59,7 +59,7 @@ def to_rgb(image: Image.Image, name: str) -> Image.Image:
     Raises InputError for pixel values whose range nobody can know.
     """
     if image.mode in SIXTEEN_BIT_MODES or (image.mode == "I" and image.format == "PPM"):
-        return _from_deep_grey(image)
+        return _from_deep_grey(image, name)
     if image.mode in ("I", "F"):
         kind = "32-bit integers" if image.mode == "I" else "floating-point numbers"
         raise InputError(
@@ -77,9 +77,17 @@ def _on_white(image: Image.Image) -> Image.Image:
     return Image.alpha_composite(white, image.convert("RGBA")).convert("RGB")
 
 
-def _from_deep_grey(image: Image.Image) -> Image.Image:
-    """16-bit grey scaled to 8 bits (Pillow's own conversion would clip it); a transparent value is white."""
+def _from_deep_grey(image: Image.Image, name: str) -> Image.Image:
+    """16-bit grey scaled to 8 bits (Pillow's own conversion would clip it); a transparent value is white.
+
+    Raises InputError where nothing would be left: values of 8 bits that were stored in 16.
+    """
     values = np.asarray(image).astype(np.uint32)
+    if 0 < values.max(initial=0) <= EIGHT_BITS:
+        raise InputError(
+            f"{name} has 16 bits for each pixel and no value above {values.max()}, so it would be black: if its values "
+            "are those of 8 bits, convert it to 8 bits"
+        )
     scaled = ((values * 255 + SIXTEEN_BITS // 2) // SIXTEEN_BITS).astype(np.uint8)
     clear = image.info.get("transparency")
     if isinstance(clear, int):

@@ -127,6 +127,22 @@ def test_a_hub_that_does_not_answer_is_asked_once_and_in_silence(
     assert not tried
 
 
+@pytest.mark.parametrize("source", ["hub:o/m", "hub:o/m/model.safetensors"])
+def test_where_the_hub_has_trouble_the_cache_is_read(
+    hub: FakeHub, write: Write, tensors: Tensors, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, source: str
+) -> None:
+    hub.repositories["o/m"] = HubRepository()
+    hub.repositories["o/m"].push({"model.safetensors": content(tensors)})
+    document = write(source)
+    composer.load(document, tasks=["half"])
+    hub.down = True
+    assert holds(composer.load(document, tasks=["half"]), tensors, "first")
+    hub_at(NOWHERE, tmp_path / "cache", monkeypatch)
+    assert holds(composer.load(document, tasks=["half"]), tensors, "first")
+    hub_at(hub.url, tmp_path / "empty", monkeypatch)
+    assert refused(document).endswith("try again later, or name a folder of this machine")
+
+
 def test_a_hub_that_never_answers_is_waited_for_once(
     write: Write, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
@@ -160,6 +176,19 @@ def test_what_is_not_there_is_one_sentence(hub: FakeHub, write: Write, tensors: 
     assert "the repository has no revision `v2`" in refused(write("hub:o/m@v2"))
     text = refused(write("hub:o/m@v1/model.safetensor"))
     assert "no file `model.safetensor`; did you mean `model.safetensors`? Its weights are" in text
+
+
+def test_a_part_of_a_checkpoint_that_is_missing_is_named(
+    hub: FakeHub, write: Write, tensors: Tensors
+) -> None:
+    repository = hub.repositories["o/m"] = HubRepository()
+    files = sharded(tensors)
+    del files["model-00002-of-00002.safetensors"]
+    repository.push(files)
+    assert refused(write("hub:o/m")).endswith(
+        "the repository has no file `model-00002-of-00002.safetensors`, which model.safetensors.index.json names: "
+        "its upload is not whole"
+    )
 
 
 def test_a_pickle_is_read_only_where_it_is_named(hub: FakeHub, write: Write, tensors: Tensors) -> None:

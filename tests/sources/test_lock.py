@@ -225,3 +225,18 @@ def test_a_lock_pins_a_branch_of_the_hub(
     assert holds(composer.load(document, tasks=["half"], locked=True), tensors, "first")
     hub_at("http://127.0.0.1:9", tmp_path / "empty", monkeypatch, offline=True)
     assert main(["check", "parts.yaml", "--locked"]) == 0  # what the cache lacks is not fetched to be held
+
+
+def test_the_commit_of_a_lock_is_one_of_its_own_repository(
+    hub: FakeHub, write: Write, tensors: Tensors, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def content(values: Tensors) -> dict[str, bytes]:
+        return {"model.safetensors": as_bytes({k: v.clone() for k, v in below(values, "first").items()})}
+
+    for name, values in (("o/m", tensors), ("o/n", {key: value + 1 for key, value in tensors.items()})):
+        hub.repositories[name] = HubRepository()
+        hub.repositories[name].push({**content(values), name: b""})
+    document = write("{hub: o/m}", "fresh", "fresh")
+    assert main(["lock", str(document), "--weights", "first=hub:o/n"]) == 0
+    with pytest.raises(InputError, match=r"does not allow this: weights of `first`: .* in the lock"):
+        composer.load(document, tasks=["half"], locked=True)

@@ -53,6 +53,14 @@ def test_every_mode_stands_in_the_table() -> None:
         assert ImageMode.getmode(mode).mode == mode
 
 
+@pytest.mark.parametrize("mode", ["I;16", "I;16B"])
+def test_eight_bits_in_sixteen_are_no_black_picture(mode: str) -> None:
+    with pytest.raises(
+        InputError, match=r"16 bits for each pixel and no value above 200, so it would be black"
+    ):
+        read_picture(picture(mode, 200))
+
+
 @pytest.mark.parametrize("mode", KNOWN)
 def test_a_mode_becomes_the_colours_that_are_shown(mode: str) -> None:
     for value, colour in KNOWN[mode]:
