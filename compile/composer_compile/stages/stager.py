@@ -18,7 +18,8 @@ from composer.types import Dim, PortType
 from composer_compile.artifact.dtypes import DTYPES
 from composer_compile.artifact.manifest import Role
 from composer_compile.errors import CompileError
-from composer_compile.stages.fingerprints import Digests, call_digest, step_digests
+from composer_compile.stages.fingerprints import Digests
+from composer_compile.stages.identities import Identities
 from composer_compile.stages.modules import (
     Outcome,
     StageModule,
@@ -99,7 +100,7 @@ class _Stager:
         self.staged = StagedTask(
             host=outline.host, ranges=dict(outline.free.open), texts=tuple(self._texts())
         )
-        self.digests = Digests(outline.plan, outline.free)
+        self.identities = Identities(self.plan, Digests(outline.plan, outline.free))
         self.programs: Counter[StageKind] = Counter()
         """How many programs there are of a kind: what gives each of them its name."""
         self.forms: dict[str, TensorSpec] = {}
@@ -182,7 +183,7 @@ class _Stager:
         slots = sorted({*segment.taken, *(slot for slot in wanted if slot not in segment.produced)})
         raw = dict.fromkeys(self.plan.slots[slot][0] for slot in slots if self._is_raw(slot))
         templates, inputs = self._raw(raw)
-        place = self._places(segment)
+        place = self.identities.places(segment)
         carried = sorted((slot for slot in slots if not self._is_raw(slot)), key=place)
         for slot in carried:
             templates[slot], specs = self._carried(slot)
@@ -209,8 +210,8 @@ class _Stager:
             outputs=outputs,
             ranges=self._ranges_of(inputs),
             nodes=nodes,
-            identity=self._identity(segment, module, carried),
-            computation=self._computation(segment, module, carried),
+            identity=self.identities.identity(segment, module, carried),
+            computation=self.identities.computation(segment, module, carried),
             kind=kind,
             declared=declared,
         )
@@ -229,53 +230,6 @@ class _Stager:
 
     def _is_raw(self, slot: int) -> bool:
         return self.plan.slots[slot][0] in self.plan.inputs
-
-    def _places(self, segment: Segment) -> Callable[[int], tuple[Any, ...]]:
-        """In which order a program takes and gives slots: by what the calls are that read or make them.
-
-        So it is the same for programs that do the same with other values.
-        """
-        found: dict[int, tuple[str, str]] = {}
-        for step in (*segment.steps, *segment.starts):
-            call = call_digest(step)
-            for port, source in (*step.sources.items(), *step.targets.items()):
-                for slot in (source,) if isinstance(source, int) else source:
-                    found[slot] = min(found.get(slot, (call, port)), (call, port))
-        return lambda slot: (found.get(slot, ()), self.digests.slots[slot], slot)
-
-    def _identity(self, segment: Segment, module: StageModule, carried: Sequence[int]) -> Any:
-        """What two programs have in common that compute the same: the digests of what they take, do and give."""
-        digests = self.digests.slots
-        return (
-            segment.precision,
-            tuple(digests[slot] for slot in self._raw_slots(module)),
-            tuple(digests[slot] for slot in carried),
-            tuple(sorted(self.digests.steps[step.name] for step in segment.steps)),
-            tuple(self.digests.steps[step.name] for step in segment.starts),
-            tuple(digests[slot] for slot in module.wanted),
-        )
-
-    def _computation(self, segment: Segment, module: StageModule, carried: Sequence[int]) -> Any:
-        """The same of what a program does with what it takes, which counts by its place alone.
-
-        What the program prepares by itself, such as frames, counts by how it is read.
-        """
-        own = module.program.prepared
-        given = [*self._raw_slots(module), *carried]
-        slots = {slot: f"given {position}" for position, slot in enumerate(given)}
-        slots |= {slot: self.digests.read[slot] for slot in given if self.plan.slots[slot][0] in own}
-        starts = [step.name for step in segment.starts]
-        steps = step_digests((*segment.steps, *segment.starts), slots)
-        return (
-            segment.precision,
-            tuple(sorted(made for name, made in steps.items() if name not in starts)),
-            tuple(steps[name] for name in starts),
-            tuple(slots[slot] for slot in module.wanted),
-        )
-
-    def _raw_slots(self, module: StageModule) -> list[int]:
-        inputs = module.program.plan.inputs
-        return [self.plan.slot((name, port)) for name, item in inputs.items() for port in item.ports]
 
     def _generate(self, step: Step) -> None:
         """The decode step, with the cache as the stage before gives it."""
