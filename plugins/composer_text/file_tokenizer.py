@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import accumulate
 from pathlib import Path
@@ -17,6 +16,7 @@ from composer.types import Tokens
 from composer_text.origin import AUTHOR, USER, Part, ReadPart, is_mark, pattern_of, split_specials
 from composer_text.rows import check_batch, check_text, named, padded_rows, too_long
 from composer_text.tokenizer_file import read_tokenizer_file
+from composer_text.typed_text import bare, without_marks
 
 __all__ = ["FileTokenizer"]
 
@@ -43,18 +43,17 @@ class FileTokenizer:
     ) -> None:
         try:
             found = read_tokenizer_file(path)
-            self._pipeline = Pipeline.from_file(str(path))
+            self._pipeline = bare(Pipeline.from_file(str(path)))
         except ValueError as error:
             raise InputError(str(error)) from error
         except Exception as error:  # the library raises bare exceptions for what it does not know
             raise InputError(
                 f"tokenizer file {path} is not one that the tokenizers library reads: {error}"
             ) from error
-        self._pipeline.no_padding()
-        self._pipeline.no_truncation()
-        self._pipeline.encode_special_tokens = True
-        self._marks = _marks(self._pipeline)
-        self._plain = _without_marks(self._pipeline, path)
+        self._marks = _marks(
+            self._pipeline, (*found.before, *found.behind, found.start, found.end, found.pad, found.mask)
+        )
+        self._plain = without_marks(self._pipeline, path, self._marks)
         self._pattern = pattern_of(self._marks)
         named = {"start": found.start, "end": found.end, "pad": found.pad, **(special or {})}
         self.special = FoundIds(named["start"], named["end"], named["pad"])
@@ -148,22 +147,11 @@ class FileTokenizer:
         return str(self._pipeline.decode([int(id) for id in ids], skip_special_tokens=skip_special))
 
 
-def _marks(pipeline: Pipeline) -> dict[str, int]:
-    """The special tokens, and marks such as `<think>` that the file calls no special ones."""
+def _marks(pipeline: Pipeline, known: Iterable[int | None]) -> dict[str, int]:
+    """The special tokens, and marks such as `<think>` that the file calls no special ones; among these `known` ids."""
     added = pipeline.get_added_tokens_decoder()
-    return {token.content: index for index, token in added.items() if token.special or is_mark(token.content)}
-
-
-def _without_marks(pipeline: Pipeline, path: Path) -> Pipeline:
-    """A pipeline that reads no mark in a text: of the same file, with every mark a special token."""
-    added = pipeline.get_added_tokens_decoder().values()
-    if not any(is_mark(token.content) and not token.special for token in added):
-        return pipeline
-    content = json.loads(path.read_text(encoding="utf-8"))
-    for token in content["added_tokens"]:
-        token["special"] = token["special"] or is_mark(token["content"])
-    plain = Pipeline.from_str(json.dumps(content))
-    plain.no_padding()
-    plain.no_truncation()
-    plain.encode_special_tokens = True
-    return plain
+    marks = {
+        token.content: index for index, token in added.items() if token.special or is_mark(token.content)
+    }
+    named = {pipeline.id_to_token(index): index for index in known if index is not None}
+    return marks | {token: index for token, index in named.items() if token is not None and is_mark(token)}

@@ -183,6 +183,24 @@ def test_a_task_that_only_one_has(small: Checked, checked: Check) -> None:
     assert counted(found.modules)["only in A"] == 1
 
 
+@pytest.mark.parametrize("named", ["a", "b"])
+def test_a_task_that_was_named_is_held_against_the_most_alike_however_little_that_is(
+    small: Checked, checked: Check, named: str
+) -> None:
+    other = checked("""\
+composer: 1
+modules: {text: {uses: demo.words, with: {width: 8}}}
+tasks:
+  far:
+    inputs: {line: {modality: text, with: {tokenizer: bert-uncased}}}
+    nodes: {words: {call: text, inputs: line}}
+    outputs: {words: words}
+""")
+    one, two = (small, other) if named == "a" else (other, small)
+    (task,) = diff_documents(one, two, **{f"task_{named}": "video-vector"}).tasks
+    assert {task.a, task.b} == {"video-vector", "far"}
+
+
 def test_costs_of_both(small: Checked, checked: Check) -> None:
     other = checked(
         DOCUMENT.replace("uses: demo.words, with: {width: $width}", "uses: demo.words, with: {width: 64}")

@@ -65,8 +65,13 @@ def _tasks(
 
     def alike(one: str, other: str) -> float:
         found = [likeness(ours[one].around(n), theirs[other].around(n)) for n in (0, 1)]
-        return sum(found) / 2 if found[0] >= NEAR else 0.0
+        return sum(found) / 2 if found[0] >= least else 0.0
 
+    was_named = task_a is not None or task_b is not None
+    least = 0.0 if was_named else NEAR
+    if was_named and not pairs:
+        every = [(one, other) for one in ours for other in theirs]
+        return dict([max(every, key=lambda pair: alike(*pair))]) if every else {}
     left = [name for name in theirs if name not in pairs.values()]
     return {**pairs, **paired([name for name in ours if name not in pairs], left, alike)}
 
