@@ -197,7 +197,8 @@ tasks:
     outputs: {words: words}
 """)
     one, two = (small, other) if named == "a" else (other, small)
-    (task,) = diff_documents(one, two, **{f"task_{named}": "video-vector"}).tasks
+    a, b = ("video-vector", None) if named == "a" else (None, "video-vector")
+    (task,) = diff_documents(one, two, task_a=a, task_b=b).tasks
     assert {task.a, task.b} == {"video-vector", "far"}
 
 

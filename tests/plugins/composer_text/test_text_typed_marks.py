@@ -5,9 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from composer_text.configs import TextConfig
+from composer_text.processor import TextProcessor
 from composer_text.prompt_config import TemplateConfig
 from composer_text.prompt_processor import PromptProcessor
-from test_text_tokenizer_file import processor
 from tokenizers import AddedToken, Tokenizer, models, normalizers, pre_tokenizers
 
 MARKS = ["<pad>", "<s>", "</s>", "<image>"]
@@ -52,7 +53,8 @@ def test_no_model_reads_a_mark_in_what_was_typed(pipeline: Tokenizer, added: str
     if added == "behind":
         pipeline.add_special_tokens(["<more>"])
         pipeline.add_tokens(["zebra"])
-    made = processor(save(pipeline, tmp_path), separator=False)
+    path = save(pipeline, tmp_path)
+    made = TextProcessor(TextConfig.model_validate({"tokenizer": str(path), "separator": False}))
     marks = {*range(3 if added == "none" else 4), pipeline.token_to_id("<more>")}
     for text in [*TYPED, "<more> a"]:
         ids = made.encode([text])["tokens"].ids[0].tolist()
