@@ -12,7 +12,7 @@ from typing import BinaryIO
 
 from composer.problems import InputError
 from composer.rows.json_lines import LONGEST_LINE
-from composer.rows.row import GivenRow
+from composer.rows.row import GivenRow, hold_columns, is_utf8
 
 __all__ = ["DelimitedRows"]
 
@@ -54,12 +54,26 @@ class DelimitedRows:
             head = next(records, None)
         if head is None:
             raise InputError(f"{path} is empty: its first line names the columns")
+        self._hold_line_ends()
         if isinstance(head, str):
             raise InputError(f"{path}: the line that names the columns cannot be read: {head}")
+        if not all(is_utf8(name) and "\0" not in name for name in head):  # UTF-16 has zeros
+            raise InputError(f"{path}: the line that names the columns is not UTF-8: save the file as UTF-8")
         self.columns = tuple(name.strip() for name in head)
-        twice = sorted({name for name in self.columns if self.columns.count(name) > 1})
-        if twice:
-            raise InputError(f"{path} has several columns called `{twice[0]}`: give each a name of its own")
+        hold_columns(path, self.columns)
+
+    def _hold_line_ends(self) -> None:
+        """Rows are found by their line feeds: a file without any would be one row."""
+        returns = 0
+        with self.path.open("rb") as file:
+            while piece := file.read(1 << 16):
+                if b"\n" in piece:
+                    return
+                returns += piece.count(b"\r")
+        if returns:
+            raise InputError(
+                f"{self.path}: its lines end with carriage returns alone: save it with line feeds"
+            )
 
     def survey(self) -> tuple[int, str]:
         digest = hashlib.sha256()
@@ -115,7 +129,7 @@ class DelimitedRows:
                 fault=f"it has {len(record)} {noun}, and the first line names {len(self.columns)} columns",
             )
         for name, text in zip(self.columns, record, strict=True):
-            if not text.isascii() and any("\udc80" <= letter <= "\udcff" for letter in text):
+            if not is_utf8(text):
                 return GivenRow(number, fault=f"column `{name}` is not UTF-8: save the file as UTF-8")
         return GivenRow(number, dict(zip(self.columns, record, strict=True)))
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from composer.problems import InputError
-from composer.rows.row import GivenRow
+from composer.rows.row import GivenRow, hold_columns
 
 if TYPE_CHECKING:
     pass
@@ -43,6 +43,7 @@ class ParquetRows:
         self.columns: tuple[str, ...] = tuple(file.schema_arrow.names)
         self._count: int = file.metadata.num_rows
         file.close()
+        hold_columns(path, self.columns)
 
     def survey(self) -> tuple[int, str]:
         digest = hashlib.sha256()

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
 from composer.problems import InputError
 
-__all__ = ["GivenRow", "RowAnswer", "RowError", "RowSource"]
+__all__ = ["GivenRow", "RowAnswer", "RowError", "RowSource", "hold_columns", "is_utf8"]
 
 
 @dataclass(frozen=True)
@@ -77,3 +77,15 @@ class RowSource(Protocol):
 
     def rows(self, skipped: int = 0) -> Iterator[GivenRow]:
         """The rows in order, after so many of them."""
+
+
+def hold_columns(path: Path, columns: Sequence[str]) -> None:
+    """Raise InputError where two columns have one name: which of them is read could not be told."""
+    twice = sorted({name for name in columns if columns.count(name) > 1})
+    if twice:
+        raise InputError(f"{path} has several columns called `{twice[0]}`: give each a name of its own")
+
+
+def is_utf8(text: str) -> bool:
+    """Whether a text that was decoded with `surrogateescape` was UTF-8."""
+    return text.isascii() or not any("\udc80" <= letter <= "\udcff" for letter in text)

@@ -102,6 +102,17 @@ def test_folders_of_classes(tmp_path: Path) -> None:
         ("a.csv", b"", "is empty: its first line names the columns"),
         ("a.csv", b"a,b\n", "has no rows"),
         ("a.csv", b"a,a\n1,2\n", "several columns called `a`"),
+        (
+            "a.csv",
+            "a,b\n1,2\n".encode("utf-16"),
+            "the line that names the columns is not UTF-8: save the file as",
+        ),
+        (
+            "a.csv",
+            "caf\u00e9,b\n1,2\n".encode("latin-1"),
+            "the line that names the columns is not UTF-8: save the",
+        ),
+        ("a.csv", b"a,b\r1,2\r3,4\r", "its lines end with carriage returns alone: save it with line feeds"),
         ("a.jsonl", b"", "has no rows: the file is empty"),
         ("a.json", b"[]", "write one JSON object per line and call it .jsonl"),
         ("a.xlsx", b"PK", "is not a file of rows"),
@@ -118,3 +129,13 @@ def test_what_holds_no_rows_is_said(tmp_path: Path, name: str, content: bytes, s
         opened_table(tmp_path / Path(name).parts[0])
     with pytest.raises(InputError, match="does not exist"):
         opened_table(tmp_path / "other.csv")
+
+
+def test_two_columns_of_one_name_are_said(tmp_path: Path) -> None:
+    """Of both the last one would be read."""
+    pa, pq = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
+    columns = [pa.array([1, 2]), pa.array([3, 4])]
+    table = pa.Table.from_arrays(columns, names=["a", "a"])
+    pq.write_table(table, tmp_path / "a.parquet")
+    with pytest.raises(InputError, match="several columns called `a`"):
+        opened_table(tmp_path / "a.parquet")
