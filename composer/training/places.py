@@ -14,6 +14,8 @@ __all__ = ["Places"]
 ENDINGS = (".safetensors", ".json", ".checkpoint", ".best.safetensors", ".metrics.jsonl", ".curves.svg")
 STATES_PER_WEIGHT = 4
 """Sizes of the weights that a run writes: the weights, and a checkpoint with them and the optimizer's two moments."""
+CHECKPOINT_PER_WEIGHT = 3
+"""Sizes of the weights that a checkpoint is: of a run that goes on, only this has to fit beside the one before."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +59,8 @@ class Places:
             free = shutil.disk_usage(folder).free
         except OSError as error:
             raise InputError(f"the folder {folder} cannot be made: {error.strerror or error}") from None
-        needed = STATES_PER_WEIGHT * weights_bytes
+        sizes = CHECKPOINT_PER_WEIGHT if self.checkpoint.is_file() else STATES_PER_WEIGHT
+        needed = sizes * weights_bytes
         if free < needed:
             raise InputError(
                 f"{folder} has {free:,} bytes free, and the weights and the checkpoint of this run take about "

@@ -170,6 +170,21 @@ def test_a_disk_without_room_is_refused(points: Path, monkeypatch: pytest.Monkey
     assert not list(points.glob("out*"))
 
 
+def test_a_run_goes_on_where_one_more_checkpoint_has_room(
+    points: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What lies there is written over: a run that a full disk ended needs no more than that."""
+    train_document("points.yaml", out="out", recipe="recipe.yaml", epochs=1)
+
+    class Usage:
+        free = 130  # of weights of 40 bytes: three sizes of them, and not four
+
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: Usage)
+    with pytest.raises(InputError, match="about 160"):
+        train_document("points.yaml", out="other", recipe="recipe.yaml")
+    train_document("points.yaml", out="out", recipe="recipe.yaml", epochs=2, resume=True)
+
+
 def test_trying_a_run_changes_nothing_of_it(points: Path) -> None:
     prepared = check_training("points.yaml", recipe="recipe.yaml")
     assert prepared.data["sort"].batches(0) == 4
