@@ -217,6 +217,7 @@ def test_recall_counts_by_sorting_in_both_directions(registry: Registry) -> None
     pairs = [(pictures[n], text) for n, text in zip(owners, texts, strict=True)]
     unit = lambda rows: rows / np.linalg.norm(rows, axis=1, keepdims=True)  # noqa: E731
     scores = unit(pictures) @ unit(texts).T
+    recalls = []
     for direction, table, right in (
         ("forward", scores, [[t for t, n in enumerate(owners) if n == p] for p in range(12)]),
         ("backward", scores.T, [[n] for n in owners]),
@@ -228,8 +229,10 @@ def test_recall_counts_by_sorting_in_both_directions(registry: Registry) -> None
         for k in (1, 5):
             own = scored(registry, "core.recall_at_k", pairs, owners, k=k, direction=direction).value
             assert own == pytest.approx(np.mean([place <= k for place in places]))
+        recalls += [np.mean([place <= k for place in places]) for k in (1, 5, 10)]
         own = scored(registry, "core.median_rank", pairs, owners, direction=direction).value
         assert own == pytest.approx(np.median(places))
+    assert scored(registry, "core.mean_recall", pairs, owners).value == pytest.approx(np.mean(recalls))
 
 
 def test_rows_of_scores_are_ranked_and_ties_are_lost(registry: Registry) -> None:
