@@ -6,6 +6,7 @@ import os
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from composer.data.data_faults import BadRow, DataError
@@ -23,21 +24,28 @@ MOST_FILES = 20_000
 comes."""
 TRAINED = "train"
 ROWS_AT_ONCE = 64
+NO_REFERENCE = "there is no reference to score its answer with"
 SHOWN_CLASSES = 8
 
 
 def look_through(
-    own: OwnRows, hosts: Sequence[HostInputs], went: Callable[[int, int], object] = lambda done, total: None
+    own: OwnRows,
+    hosts: Sequence[HostInputs],
+    went: Callable[[int, int], object] = lambda done, total: None,
+    *,
+    reference: str | None = None,
 ) -> None:
-    """Encode the inputs of every row by themselves. `went` is told how many rows of how many are done.
+    """Encode the inputs of every row by themselves. `went` is told how many rows of how many are done. `reference` is
+    the column that answers are scored with, which rows of training do without.
 
     Rows that cannot be encoded join the bad ones and leave their split. Raises DataError (C412, C413) where bad rows
     stop the run, and where training lacks a class.
     """
-    looking = _Looking(own, hosts)
+    looking = _Looking(own, hosts, reference)
     total = sum(len(own.samples(split)) for split in own.splits)
     done = 0
     for split in own.splits:
+        looking.hold_reference(split)
         bad: set[int] = set()
         for numbers, faults in looking.split(own.samples(split)):
             bad |= faults.keys()
@@ -52,7 +60,7 @@ def look_through(
     looking.hold_classes()
 
 
-def looked_through(own: OwnRows, hosts: Sequence[HostInputs]) -> None:
+def looked_through(own: OwnRows, hosts: Sequence[HostInputs], reference: str | None = None) -> None:
     """The same, with its progress on standard error."""
     progress = Progress()
     began = progress.clock()
@@ -67,14 +75,15 @@ def looked_through(own: OwnRows, hosts: Sequence[HostInputs]) -> None:
 
     progress.begin("row", sum(len(own.samples(split)) for split in own.splits), 0)
     try:
-        look_through(own, hosts, went)
+        look_through(own, hosts, went, reference=reference)
     finally:
         progress.close()
 
 
 class _Looking:
-    def __init__(self, own: OwnRows, hosts: Sequence[HostInputs]) -> None:
+    def __init__(self, own: OwnRows, hosts: Sequence[HostInputs], reference: str | None) -> None:
         self.own = own
+        self.reference = None if reference in own.inputs else reference
         self.inputs: dict[str, HostInputs] = {}
         for host in hosts:
             for name in host.inputs:
@@ -85,6 +94,27 @@ class _Looking:
             for name, item in own.inputs.items()
             if item.classes is not None and name in self.inputs
         }
+
+    def hold_reference(self, split: str) -> None:
+        """Raise DataError (C411) where no row of a split has what answers are scored with."""
+        samples = self.own.samples(split)
+        if (
+            self.reference is None
+            or split == TRAINED
+            or any(not self._lacks_reference(each) for each in samples)
+        ):
+            return
+        raise DataError(
+            f"no row of split `{split}` has a column `{self.reference}`, with which answers are scored",
+            "C411",
+            "files",
+            helps=(
+                "give the column, or say in a recipe which it is (reference: COLUMN), or score nothing (metrics: {})",
+            ),
+        )
+
+    def _lacks_reference(self, sample: Mapping[str, Any]) -> bool:
+        return self.reference is not None and sample.get(self.reference) is None
 
     def split(self, samples: OwnSamples) -> Iterator[tuple[range, dict[int, BadRow]]]:
         step = max(1, -(-len(samples) // MOST_FILES)) if samples.split == TRAINED else 1
@@ -116,6 +146,9 @@ class _Looking:
                 sample = samples[number]
             except ComposerError as error:
                 faults[number] = BadRow(samples.title(number), None, str(error))
+                continue
+            if samples.split != TRAINED and self._lacks_reference(sample):
+                faults[number] = BadRow(samples.title(number), self.reference, NO_REFERENCE)
                 continue
             looked = _LookedRow(self.own, sample, files=not number % step)
             for name, host in self.inputs.items():

@@ -301,7 +301,9 @@ def _data(
             )
             if task in own:
                 answered = host_inputs(plan_task(found.document.tasks[task]), registry.kinds)
-                looked_through(own[task], (data[task].inputs, answered))
+                scored = found.evaluations.get(task)
+                reference = scored.reference if scored is not None and scored.metrics else None
+                looked_through(own[task], (data[task].inputs, answered), reference)
             scored_splits(source, splits)
     if not problems:
         _hold_splits(data, splits)

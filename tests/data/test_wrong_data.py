@@ -99,6 +99,24 @@ def test_bad_rows_are_left_out_where_that_is_asked_for_and_told(folder: Path) ->
     assert "that is more than half of them" in refused(folder, data={"files": "a.csv", "bad_rows": "skip"})
 
 
+def test_a_row_without_a_reference_is_not_scored_with_a_word_for_nothing(folder: Path) -> None:
+    """Rows that are trained on alone need none."""
+    scored = "    evaluation: {reference: told, metrics: {accuracy: core.accuracy}}\n"
+    (folder / "points.yaml").write_text((folder / "points.yaml").read_text() + scored)
+    Path("a.csv").write_text(GOOD)
+    data = {"train": "a.csv", "validation": "b.jsonl"}
+    rows = '{"point": [1, 2], "truth": "red", "told": "red"}\n{"point": [2, 1], "truth": "blue"}\n'
+    Path("b.jsonl").write_text(rows)
+    told = refused(folder, data={"files": data})
+    assert "b.jsonl, row 2 (line 2), column `told`: there is no reference to score its answer with" in told
+    kept = check_training("points.yaml", data={"files": data, "bad_rows": "skip"}).own["sort"]
+    assert {name: len(kept.samples(name)) for name in kept.splits} == {"train": 4, "validation": 1}
+    Path("b.jsonl").write_text(rows.replace(', "told": "red"', ""))
+    told = refused(folder, data={"files": data})
+    assert "no row of split `validation` has a column `told`, with which answers are scored (C411)" in told
+    assert "or score nothing (metrics: {})" in told
+
+
 def test_many_bad_rows_are_counted_and_the_first_shown(folder: Path) -> None:
     Path("a.csv").write_text(GOOD + '"[1, 2]",green\n' * 30)
     told = refused(folder, data="a.csv")
