@@ -44,6 +44,7 @@ from composer_compile.patches import full_float32
 from composer_compile.program_maker import ProgramMaker
 from composer_compile.runtime.artifact import Artifact
 from composer_compile.runtime.host_parts import UncompiledSizeError
+from composer_compile.stages.constant_weights import fold_weights
 from composer_compile.stages.host_nodes import without_host_steps
 from composer_compile.stages.manifest_entries import Files, describe_task
 from composer_compile.stages.partition import labels_of
@@ -110,6 +111,7 @@ def compile_document(
         registry=registry,
     )
     loaded(model)
+    fold_weights(model.modules.values())
     command = command_of(
         document,
         tasks,

@@ -104,6 +104,11 @@ class LibraryJob:
                 if fault is not None:
                     raise fault from error
                 reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+                if _repeats(exported):
+                    reason = (
+                        "it repeats a step as often as its input is long, by `scan` of torch, which inductor does not "
+                        f"build here: {reason}; use --backend export"
+                    )
                 raise CompileError(f"stage {self.stage} cannot be built by inductor ({reason})") from error
         (self.folder / NAMES).write_text(json.dumps(names), encoding="utf-8")
         self._rehearse(exported, names)
@@ -192,6 +197,10 @@ def _replaced(state: dict[str, Any], values: Mapping[str, Tensor]) -> Iterator[N
         yield
     finally:
         state.update(before)
+
+
+def _repeats(exported: ExportedProgram) -> bool:
+    return any(node.target is torch.ops.higher_order.scan for node in exported.graph.nodes)
 
 
 def _index(device: torch.device) -> int:

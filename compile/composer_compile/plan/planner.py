@@ -39,6 +39,7 @@ from composer_compile.plan.plan_report import (
 )
 from composer_compile.plan.trace import floating_operations, moved_bytes, tensors_of, trace
 from composer_compile.plan.workspace import workspace_bytes
+from composer_compile.stages.constant_weights import fold_weights
 from composer_compile.stages.host_nodes import is_host_step
 from composer_compile.stages.modules import decode_name, entered, policy_ports
 from composer_compile.tensors.free_dims import FreeDims, check_overrides, find_free_dims, overrides_for
@@ -137,7 +138,9 @@ class _Planner:
                 lambda it: build_module(it.type, it.config).eval(),
                 empty=True,
             )
-            self.modules = {name: part.eval() for name, part in parts.to_run(merge=True).items()}
+            # What no checkpoint holds, such as positions of sines, has values on the processor.
+            self.modules = {n: part.eval().to(META) for n, part in parts.to_run(merge=True).items()}
+            fold_weights(self.modules.values())
         return self.modules
 
     def node(

@@ -54,6 +54,7 @@ def trace(
                 tracing_mode="fake",
                 _allow_non_fake_inputs=True,
             )(*leaves)
+            graph.graph.eliminate_dead_code()  # as in an exported program
             result = call(**keywords)
     except CompileError:
         raise

@@ -131,8 +131,15 @@ def test_a_cache_that_grows_gives_the_scores_of_one_with_fixed_room(case: Case) 
 
 
 @pytest.mark.slow
-def test_an_artifact_answers_as_the_live_model(case: Case, tmp_path: Path) -> None:
-    composer_compile.compile_document(case.document, tmp_path / "artifact", tasks=["beam"])
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize(
+    ("case", "backend"),
+    [*((name, "export") for name in CONFIGS), ("gemma3", "inductor"), ("gpt2", "inductor")],
+    indirect=["case"],
+)
+def test_an_artifact_answers_as_the_live_model(case: Case, backend: str, tmp_path: Path) -> None:
+    options = composer_compile.Options(backend=backend)
+    composer_compile.compile_document(case.document, tmp_path / "artifact", tasks=["beam"], options=options)
     artifact = composer_compile.load(tmp_path / "artifact")
     wanted = case.left.run("beam", text=TEXTS)["ids"]
     assert written(artifact.run("beam", text=TEXTS)["ids"]) == written(wanted)

@@ -169,8 +169,11 @@ def test_a_prompt_with_pictures_stands_where_the_library_puts_it(case: Case) -> 
 
 
 @pytest.mark.slow
-def test_an_artifact_writes_what_the_live_model_does(case: Case, tmp_path: Path) -> None:
-    composer_compile.compile_document(case.folder / "a.yaml", tmp_path / "artifact")
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("backend", ["export", "inductor"])
+def test_an_artifact_writes_what_the_live_model_does(case: Case, backend: str, tmp_path: Path) -> None:
+    options = composer_compile.Options(backend=backend)
+    composer_compile.compile_document(case.folder / "a.yaml", tmp_path / "artifact", options=options)
     artifact = composer_compile.load(tmp_path / "artifact")
     prompts, places = padded(case.theirs, "left")
     wanted = case.model.run("given", prompt=prompts, places=places)

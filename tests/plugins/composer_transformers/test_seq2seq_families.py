@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import composer_compile
 import pytest
 import torch
+from composer_compile.plan.planner import plan_document
 from tiny_folders import END, PAD, SEQ2SEQ_CONFIGS, save_folder
 from transformers import GenerationMixin
 
@@ -144,9 +145,18 @@ def test_what_is_taught_is_scored_as_by_the_library(case: Case) -> None:
     torch.testing.assert_close(found, wanted, rtol=1e-4, atol=1e-4)
 
 
+def test_every_node_can_be_planned(case: Case) -> None:
+    """Positions of sines, which no checkpoint holds, have values where everything else has none."""
+    plan = plan_document(case.document)
+    assert {stage.name for task in plan.tasks for stage in task.stages} >= {"encode", "reply.decode"}
+
+
 @pytest.mark.slow
-def test_an_artifact_answers_as_the_live_model(case: Case, tmp_path: Path) -> None:
-    composer_compile.compile_document(case.document, tmp_path / "artifact", tasks=["beam"])
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("backend", ["export", "inductor"])
+def test_an_artifact_answers_as_the_live_model(case: Case, backend: str, tmp_path: Path) -> None:
+    options = composer_compile.Options(backend=backend)
+    composer_compile.compile_document(case.document, tmp_path / "artifact", tasks=["beam"], options=options)
     artifact = composer_compile.load(tmp_path / "artifact")
     wanted = case.model.run("beam", text=TEXTS)["ids"]
     assert written(artifact.run("beam", text=TEXTS)["ids"]) == written(wanted)

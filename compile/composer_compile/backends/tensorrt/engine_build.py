@@ -23,6 +23,7 @@ from composer_compile.backends.tensorrt.keep_list import apply_keep_list
 from composer_compile.backends.tensorrt.profiles import profiled
 from composer_compile.backends.tensorrt.segments import Fallback, fallbacks_in
 from composer_compile.backends.tensorrt.shared_weights import share_weights, shared_inputs
+from composer_compile.backends.tensorrt.taken_forms import TAKEN_FORMS
 from composer_compile.backends.tensorrt.tensorrt_library import fitting, keeps_attention, library
 from composer_compile.errors import CompileError
 from composer_compile.export.exporter import export_stage
@@ -103,6 +104,7 @@ def _compiled(
     dryrun: bool,
 ) -> fx.GraphModule:
     from torch_tensorrt import dynamo
+    from torch_tensorrt.dynamo.lowering import _decomposition_groups as lowering
 
     wanted: dict[str, Any] = {
         # An engine for every run of supported operations, as --plan shows it.
@@ -124,6 +126,7 @@ def _compiled(
     if recipe.timing_cache is not None:
         wanted["timing_cache_path"] = recipe.timing_cache
     inputs = [*_shared(exported, spec), *_inputs(spec, variant)]
+    lowering.TORCH_TRT_DECOMPOSITIONS.update(TAKEN_FORMS)
     with profiled(exported, spec.inputs, variant):
         graph: fx.GraphModule = dynamo.compile(
             exported, arg_inputs=inputs, **fitting(dynamo.compile, **wanted)

@@ -94,8 +94,17 @@ def _drop_copies(graph: fx.Graph) -> None:
     """Copies mean nothing in a graph that changes no tensor.
 
     For the library a copy is its source; where both are results, the engine has one result less than the graph reads.
+    One that lies in memory in another way is only left out as a result: a view may need it.
     """
     for node in list(graph.nodes):
         if node.op == "call_function" and node.target in COPIES:
-            node.replace_all_uses_with(node.args[0])
-            graph.erase_node(node)
+            source = node.args[0]
+            whole = _strides(source) == _strides(node)
+            node.replace_all_uses_with(source, lambda user, whole=whole: whole or user.op == "output")
+            if not node.users:
+                graph.erase_node(node)
+
+
+def _strides(node: fx.Node) -> list[str]:
+    """As text: sizes that are free are compared without asking what they are."""
+    return [str(stride) for stride in node.meta["val"].stride()]

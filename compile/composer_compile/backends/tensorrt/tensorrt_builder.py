@@ -18,6 +18,7 @@ from composer_compile.backends.tensorrt.engine_graph import fixed_name
 from composer_compile.backends.tensorrt.keep_list import KEPT
 from composer_compile.backends.tensorrt.program_file import Packed
 from composer_compile.backends.tensorrt.shared_weights import shareable
+from composer_compile.backends.tensorrt.taken_forms import TAKEN_FORMS, never_met
 from composer_compile.backends.tensorrt.targets import capabilities
 from composer_compile.backends.tensorrt.tensorrt_library import installed, library
 from composer_compile.building.pool import BuilderPool
@@ -138,7 +139,14 @@ class TensorRTBuilder:
 
             # Attention is one operation to the library, which has a converter for it. A trace takes it apart, and the
             # guarded softmax in its middle would then look like a fallback that the library never meets.
-            return {**get_decompositions(), torch.ops.aten._safe_softmax.default: torch.softmax}
+            found = {
+                **get_decompositions(),
+                **TAKEN_FORMS,
+                torch.ops.aten._safe_softmax.default: torch.softmax,
+            }
+            # What it stands for is its source itself, which a trace does not allow a view to be.
+            del found[torch.ops.aten.alias.default]
+            return found
 
     def support(self, graph: fx.GraphModule) -> Mapping[fx.Node, Support]:
         with library():
@@ -151,9 +159,7 @@ class TensorRTBuilder:
             for node in graph.graph.nodes:
                 if node.op != "call_function":
                     continue
-                if not isinstance(node.target, torch._ops.OpOverload) or judge.is_node_supported(
-                    modules, node
-                ):
+                if never_met(node) or judge.is_node_supported(modules, node):
                     found[node] = Support(supported=True)
                 elif node.target in DYNAMO_CONVERTERS.keys():  # noqa: SIM118 (`in` asks for the node's arguments)
                     found[node] = Support(

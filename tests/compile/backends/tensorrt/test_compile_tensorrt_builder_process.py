@@ -58,6 +58,9 @@ def double(
     package = tmp_path / "double" / "torch_tensorrt"
     (package / "dynamo" / "partitioning").mkdir(parents=True)
     (package / "dynamo" / "partitioning" / "common.py").write_text("extract_var_range_info = None\n")
+    (package / "dynamo" / "lowering").mkdir()
+    groups = package / "dynamo" / "lowering" / "_decomposition_groups.py"
+    groups.write_text("TORCH_TRT_DECOMPOSITIONS = {}\n")
     has(RTX)
     monkeypatch.syspath_prepend(package.parent)
 
