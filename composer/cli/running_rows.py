@@ -217,12 +217,17 @@ def _options(args: argparse.Namespace, model: Answering, task: str) -> _Options:
 def _printed(args: argparse.Namespace, model: Answering, task: str) -> int:
     from composer import rows
     from composer.rows.answer_lines import JsonAnswers
+    from composer.rows.plain_values import NotFinite
 
     failed = count = 0
+    broken = NotFinite()
     for answer in rows.answer_rows(model, task, args.rows, **_options(args, model, task)):
         write_machine(JsonAnswers().line(answer).decode("ascii"))
+        broken.see(answer.row, answer.outputs)
         failed += answer.error is not None
         count += 1
+    for sentence in broken.told():
+        remark(f"composer: {sentence}")
     if not count:
         remark("there are no rows")
     return 1 if failed else 0
@@ -245,6 +250,7 @@ def _written(args: argparse.Namespace, model: Answering, task: str) -> int:
             watching=display,
             **_options(args, model, task),
         )
+        display.warn()
     except KeyboardInterrupt:
         display.close()
         anew = " without --overwrite" if args.overwrite else ""

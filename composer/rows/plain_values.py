@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
-__all__ = ["not_finite", "plain"]
+__all__ = ["NotFinite", "not_finite", "plain"]
 
 
 def plain(value: Any) -> Any:
@@ -34,3 +34,40 @@ def not_finite(value: Any) -> tuple[int, int]:
     if isinstance(value, float):
         return int(not math.isfinite(value)), 1
     return 0, 1
+
+
+class NotFinite:
+    """Counts rows whose outputs hold NaN or an infinity, which JSON cannot hold."""
+
+    def __init__(self) -> None:
+        self._found: dict[str, tuple[int, int]] = {}
+        """Output → how many rows, and the first of them."""
+
+    def see(self, row: int, outputs: Mapping[str, Any]) -> None:
+        """The outputs of a row."""
+        for name, value in outputs.items():
+            if not _is_finite(value):
+                count, first = self._found.get(name, (0, row))
+                self._found[name] = count + 1, min(first, row)
+
+    def told(self) -> Iterator[str]:
+        """A sentence for each such output."""
+        for name, (count, first) in self._found.items():
+            rows = f"row {first}" if count == 1 else f"{count:,} rows, first in row {first}"
+            yield f"warning: output `{name}` is not finite in {rows}: NaN and infinities are null in the answers"
+
+
+def _is_finite(value: Any) -> bool:
+    if isinstance(value, Mapping):
+        value = tuple(value.values())
+    if isinstance(value, (list, tuple)):
+        return all(map(_is_finite, value))
+    if isinstance(value, float):
+        return math.isfinite(value)
+    if hasattr(value, "isfinite"):
+        return bool(value.isfinite().all())
+    if getattr(getattr(value, "dtype", None), "kind", "") == "f":
+        import numpy as np
+
+        return bool(np.isfinite(value).all())
+    return True

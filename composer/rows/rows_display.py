@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import TextIO
 
 from composer.progress import Progress, shown_seconds
+from composer.rows.plain_values import NotFinite
 from composer.rows.row import RowAnswer
 
 __all__ = ["RowsDisplay"]
@@ -23,6 +24,7 @@ class RowsDisplay:
         self._total: int | None = None
         self._first = self._done = self._failed = 0
         self._began = clock()
+        self._broken = NotFinite()
 
     def begin(self, total: int | None, done: int) -> None:
         """Rows that there are, where that is known, and those that were answered before."""
@@ -34,6 +36,7 @@ class RowsDisplay:
     def answered(self, answers: list[RowAnswer]) -> None:
         """Some rows have their answers."""
         for each in answers:
+            self._broken.see(each.row, each.outputs)
             if each.error is not None:
                 self._failed += 1
                 if self._failed <= SHOWN_ERRORS:
@@ -54,6 +57,11 @@ class RowsDisplay:
     def line(self, text: str) -> None:
         """One line of text, above the bar where there is one."""
         self._progress.line(text)
+
+    def warn(self) -> None:
+        """Say which outputs of this run are not finite, once the rows are answered."""
+        for sentence in self._broken.told():
+            self.line(f"composer: {sentence}")
 
     def close(self) -> None:
         """Take the bar away: the run has ended, in one way or the other."""

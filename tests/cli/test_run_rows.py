@@ -229,3 +229,20 @@ def test_one_seed_repeats_a_run_whole(composer, rows: Path) -> None:
     assert "5 of them before" in again.out
     refused = composer(*shlex.split(f"{RUN} --seed 5 question=hello"))
     assert (refused.code, "takes no seed" in refused.err) == (1, True)
+
+
+@pytest.mark.parametrize("out", ["", " --out answers.jsonl", " --out answers.csv"])
+def test_answers_that_are_not_finite_are_null_and_told(composer, rows: Path, out: str) -> None:
+    from safetensors.torch import load_file, save_file
+
+    weights = load_file("weights.safetensors")
+    for name in weights:
+        if "norm" in name and name.endswith("weight"):
+            weights[name] = weights[name] * 3e38
+    save_file(weights, "weights.safetensors")
+    done = composer(*shlex.split(f"{RUN} --rows rows.jsonl{out} --batch-size 2"))
+    told = (
+        "output `vector` is not finite in 4 rows, first in row 1: NaN and infinities are null in the answers"
+    )
+    assert f"composer: warning: {told}" in done.err.splitlines()
+    assert "NaN" not in done.out
