@@ -16,6 +16,7 @@ from pathlib import Path
 from types import FrameType, TracebackType
 from typing import Any, TypeVar, overload
 
+from composer.plugin.surroundings import ProcessEndedError
 from composer.problems import ComposerError
 
 __all__ = ["META_CURE", "PluginError", "ask", "fault_of", "import_object", "place_of_fault", "unchanged"]
@@ -116,6 +117,8 @@ def fault_of(error: BaseException) -> str:
     """What a plugin did, as a verb and its object: `raises KeyError: 'width'`."""
     if isinstance(error, SystemExit):
         return f"ends the program: sys.exit({'' if error.code is None else repr(error.code)})"
+    if isinstance(error, ProcessEndedError):
+        return f"ends the program: {error}"
     if isinstance(error, SyntaxError) and error.filename:
         return f"has a syntax error: {error.msg} ({_short(error.filename)}:{error.lineno})"
     text = _one_line(error)

@@ -211,6 +211,15 @@ def test_a_broken_plugin_is_shown_and_the_others_work(tmp_path: Path) -> None:
     assert "Traceback" in in_new_process(["plugins", "show", "sorry"], environment).stdout
 
 
+def test_a_plugin_that_ends_the_process_without_a_word_is_named(tmp_path: Path) -> None:
+    environment = install(tmp_path, "gone", "import os\nos._exit(0)\n")
+    done = in_new_process(["check", "quickstart"], environment)
+    assert (done.returncode, done.stdout) == (0, "quickstart: no problems\n")
+    done = in_new_process(["plugins", "list"], environment)
+    assert done.returncode == 1
+    assert "broken: gone (gone 1.0)\n  it ends the program: os._exit(0) (gone.py:2)" in done.stdout
+
+
 class TestNew:
     @pytest.mark.slow
     def test_a_plugin_of_all_kinds_passes_its_own_tests(self, composer, tmp_path: Path) -> None:
