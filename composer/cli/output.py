@@ -16,7 +16,7 @@ from composer.cli.streams import answers
 if TYPE_CHECKING:
     from composer.problems import Problem
 
-__all__ = ["complain", "print_json", "print_problems", "remark", "say", "write_machine"]
+__all__ = ["complain", "print_document", "print_json", "print_problems", "remark", "say", "write_machine"]
 
 
 def say(text: object = "", *, end: str = "\n", flush: bool = False) -> None:
@@ -48,6 +48,13 @@ def write_machine(text: str) -> None:
     if reconfigure is not None:
         reconfigure(encoding="utf-8", errors="backslashreplace")
     answers().write(text)
+
+
+def print_document(text: str) -> None:
+    """Print a document, or a graph as text: people read it, and machines do, so that the rules of both hold."""
+    from composer.problems.render.cells import printable
+
+    write_machine(printable(text))
 
 
 def print_json(value: object, *, indent: int | None = 2) -> None:

@@ -19,7 +19,7 @@ from composer.cli.options import (
     settings_of,
     split_task,
 )
-from composer.cli.output import complain, say
+from composer.cli.output import complain, print_document, say
 from composer.cli.readers import picture_file
 
 if TYPE_CHECKING:
@@ -87,7 +87,7 @@ def run(args: argparse.Namespace) -> int:
         if task is not None and task not in report.document.shape.tasks:
             report.raise_for_errors()
             _chosen(report, task)
-        say(resolved_text(report.document, task=task))
+        print_document(f"{resolved_text(report.document, task=task)}\n")
         return 0
     checked = report.raise_for_errors()
     names = _chosen(checked, task)
@@ -154,7 +154,7 @@ def _draw(report: Checked, names: list[str], args: argparse.Namespace) -> int:
 
     notes = cost_notes(report, _cost(report, names, args)) if args.cost else None
     if args.picture == MERMAID:
-        say(mermaid_text(report, names, notes=notes, objective=args.objective, closed=args.closed), end="")
+        print_document(mermaid_text(report, names, notes=notes, objective=args.objective, closed=args.closed))
         return 0
     write_picture(
         Path(args.picture), report, names, notes=notes, objective=args.objective, closed=args.closed

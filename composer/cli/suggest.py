@@ -12,7 +12,7 @@ import shlex
 from pathlib import Path
 
 from composer.cli.options import add_json
-from composer.cli.output import print_json, remark, say
+from composer.cli.output import print_document, print_json, remark, say
 from composer.cli.readers import positive
 
 __all__ = ["configure", "run"]
@@ -93,7 +93,7 @@ def run(args: argparse.Namespace) -> int:
     elif args.pick is None:
         say(proposals_text(found, by_parameters=args.cost))
     elif args.out is None:
-        say(chosen.text(chosen.document.task), end="")
+        print_document(chosen.text(chosen.document.task))
     if args.out is not None:
         from composer.cli.scaffold import write_new
 

@@ -91,6 +91,13 @@ def test_machine_output_is_the_same_whatever_the_locale(odd: Path, encoding: str
             assert "core.词" in json.dumps(json.loads(text), ensure_ascii=False)
 
 
+def test_a_document_keeps_its_letters_whatever_the_locale(odd: Path) -> None:
+    environment = {**os.environ, "PYTHONIOENCODING": "cp1252", "LC_ALL": "C", "LANG": "C"}
+    done = ran(["show", str(odd), "--resolved"], capture_output=True, env=environment)
+    assert done.returncode == 0
+    assert "name: 词" in done.stdout.decode("utf-8")
+
+
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf")])
 def test_json_has_no_literal_that_json_does_not_know(value: float) -> None:
     text = json_text({"a": [1.5, value], "b": {"c": (value,)}, "n": "\udcff词"}, indent=None)
