@@ -43,12 +43,14 @@ def read_samples(source: MediaSource, *, rate: int, most: int) -> Floats:
             held = "only a picture" if container.streams.video else "nothing of that kind"
             raise InputError(f"{source.name} has no sound: it holds {held}; give a file that can be heard")
         stream.codec_context.options = {"err_detect": STRICT}
-        resampler = av.AudioResampler(format="fltp", rate=rate)
+        # One channel after the other in one plane: PyAV 18 reads beyond the last of eight.
+        resampler = av.AudioResampler(format="flt", rate=rate)
         parts: list[Floats] = []
         heard = 0
         for frame in _frames(container):
             for part in resampler.resample(frame):
-                parts.append(part.to_ndarray().mean(axis=0, dtype=np.float32))
+                each = part.to_ndarray().reshape(-1, part.layout.nb_channels)
+                parts.append(each.mean(axis=1, dtype=np.float32))
                 heard += len(parts[-1])
             if heard > most:
                 return np.concatenate(parts)[: most + 1]

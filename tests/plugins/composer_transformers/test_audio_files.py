@@ -57,12 +57,13 @@ def test_a_file_at_the_rate_is_its_samples(tmp_path: Path) -> None:
         assert heard(value) == pytest.approx(samples[:, 0] / 32_768, abs=1e-6)
 
 
-def test_several_channels_become_their_mean() -> None:
-    samples = tone(0.3, 16_000, channels=2)
+@pytest.mark.parametrize("channels", [2, 6, 8, 12])
+def test_several_channels_become_their_mean(channels: int) -> None:
+    samples = tone(0.3, 16_000, channels=channels)
     assert heard(wav(samples, 16_000)) == pytest.approx(samples.mean(axis=1) / 32_768, abs=1e-5)
 
 
-@pytest.mark.parametrize("rate", [8_000, 22_050, 48_000])
+@pytest.mark.parametrize("rate", [8_000, 22_050, 48_000, 192_000])
 def test_another_rate_is_resampled(rate: int) -> None:
     found = heard(wav(tone(0.5, rate), rate))
     expected = tone(0.5, 16_000)[:, 0] / 32_768
@@ -79,6 +80,22 @@ def test_other_containers_are_heard(container: str, codec: str) -> None:
     found = heard(encoded(samples, 16_000, container, codec))
     assert abs(len(found) - len(samples)) <= 2_048
     assert np.abs(np.fft.rfft(found, 16_000)).argmax() == pytest.approx(440, abs=2)
+
+
+@pytest.mark.parametrize("codec", ["pcm_u8", "pcm_s24le", "pcm_f32le", "pcm_alaw"])
+def test_other_samples_are_heard(codec: str) -> None:
+    """Of 8 bits, of 24, fractions, and of telephones."""
+    samples = tone(0.3, 16_000)
+    file = io.BytesIO()
+    with av.open(file, "w", format="wav") as target:
+        stream: Any = target.add_stream(codec, rate=16_000)
+        stream.layout = "mono"
+        frame = av.AudioFrame.from_ndarray(samples.T.copy(), format="s16", layout="mono")
+        frame.sample_rate, frame.pts = 16_000, 0
+        for part in av.AudioResampler(format=stream.codec_context.format, layout="mono").resample(frame):
+            target.mux(stream.encode(part))
+        target.mux(stream.encode(None))
+    assert heard(file.getvalue()) == pytest.approx(samples[:, 0] / 32_768, abs=0.03)
 
 
 def test_a_header_that_does_not_know_the_length_is_no_fault() -> None:
