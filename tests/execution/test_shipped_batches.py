@@ -41,9 +41,12 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     place = tmp_path_factory.mktemp("root") / "examples"
     place.mkdir()
     site = lay_out(place)
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)  # models so small only wait for several
     with pytest.MonkeyPatch.context() as patch:
         patch.syspath_prepend(site)
         yield place
+    torch.set_num_threads(threads)
     model_of.cache_clear()
     forget("composer_vad", "composer_sound")
     assert "composer_vad" not in sys.modules
