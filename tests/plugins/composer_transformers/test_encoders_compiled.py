@@ -19,7 +19,7 @@ from composer.types import States
 from composer.weights import save_weights
 
 SIZES = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4, "intermediate_size": 48}
-WORDS = {**SIZES, "vocab_size": 30_522, "max_position_embeddings": 16, "projection_size": 32}
+WORDS = {**SIZES, "vocab_size": 30_522, "max_position_embeddings": 16}
 SEEN = {**SIZES, "image_size": 16, "patch_size": 8}
 WAVES = {
     **SIZES,
@@ -78,19 +78,19 @@ DOCUMENTS = {
     "whisper": hearing(
         "whisper",
         d_model=32, encoder_layers=2, encoder_attention_heads=4, encoder_ffn_dim=48,
-        num_mel_bins=8, max_source_positions=10,
+        decoder_layers=1, decoder_attention_heads=4, num_mel_bins=8, max_source_positions=10,
     ),
     "wav2vec2": hearing("wav2vec2", **WAVES),
     "wav2vec2-stable": hearing("wav2vec2", **WAVES, feat_extract_norm="layer", do_stable_layer_norm=True),
     "ast": hearing("ast", **SIZES, max_length=64, num_mel_bins=16),
     "clip": matching("clip", text_config=WORDS, projection_dim=16),
-    "siglip": matching("siglip", text_config=WORDS),
+    "siglip": matching("siglip", text_config={**WORDS, "projection_size": 32}),
     "vit": seeing("test_vit", tokens="states", pooled="embedding", map="map", pyramid="level2"),
     "resnet": seeing("test_resnet", tokens="states", pooled="embedding", map="map", pyramid="level2"),
 }  # fmt: skip
 LENGTHS = [(30,), (44, 25), (45,), (500, 26), (512, 512)]
 """Of recordings, in samples. Up to 44 are one state: torch.export makes a program apart for that."""
-LONG = [(9_000,), (9_000, 3_000)]
+LONG = {"ast": [(9_000,), (9_000, 3_000)], "whisper": [(3_200,), (3_200, 1_000)]}
 
 
 def noise(samples: int) -> NDArray[np.float32]:
@@ -98,8 +98,8 @@ def noise(samples: int) -> NDArray[np.float32]:
 
 
 def requests(name: str) -> list[dict[str, Any]]:
-    if name in ("ast", "whisper") or name.startswith("wav2vec2"):
-        lengths = LENGTHS if name.startswith("wav2vec2") else LONG
+    if "sound" in name_of_inputs(name):
+        lengths = LONG.get(name, LENGTHS)
         return [{"sound": [noise(each) for each in row]} for row in lengths]
     drawn = np.random.default_rng(0).integers(0, 256, (3, 40, 60, 3), dtype=np.uint8)
     texts = {"labels": ["a cat", "a dog on the mat"]} if "labels" in name_of_inputs(name) else {}
