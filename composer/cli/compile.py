@@ -79,7 +79,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         metavar="INPUTS",
         default="",
         help="inputs, with commas between them, that sessions keep: what depends on them alone becomes a program of "
-        "its own, which runs once per session",
+        "its own, which runs once per session, and once for all rows of a batch with the same values",
     )
     parser.add_argument(
         "--tolerance", type=_tolerance, help="largest accepted relative difference from the live model"
