@@ -170,7 +170,11 @@ def test_a_prompt_with_pictures_stands_where_the_library_puts_it(case: Case) -> 
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")
-@pytest.mark.parametrize("backend", ["export", "inductor"])
+@pytest.mark.parametrize(
+    ("case", "backend"),
+    [("Qwen2VL", "export"), ("Qwen2_5_VL", "export"), ("Qwen2VL", "inductor")],
+    indirect=["case"],
+)
 def test_an_artifact_writes_what_the_live_model_does(case: Case, backend: str, tmp_path: Path) -> None:
     options = composer_compile.Options(backend=backend)
     composer_compile.compile_document(case.folder / "a.yaml", tmp_path / "artifact", options=options)

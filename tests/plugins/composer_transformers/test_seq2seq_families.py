@@ -153,7 +153,11 @@ def test_every_node_can_be_planned(case: Case) -> None:
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")
-@pytest.mark.parametrize("backend", ["export", "inductor"])
+@pytest.mark.parametrize(
+    ("case", "backend"),
+    [*((name, "export") for name in READERS), ("t5", "inductor")],
+    indirect=["case"],
+)
 def test_an_artifact_answers_as_the_live_model(case: Case, backend: str, tmp_path: Path) -> None:
     options = composer_compile.Options(backend=backend)
     composer_compile.compile_document(case.document, tmp_path / "artifact", tasks=["beam"], options=options)
