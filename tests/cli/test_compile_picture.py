@@ -85,10 +85,10 @@ def test_every_kind_of_node_has_its_own_colour(
     assert len(set(legend.values())) == len(legend)
     assert {name: (box.colour, box.line) for name, box in boxes.items() if not name.startswith("out:")} == {
         "image": (legend["inputs"], "image · 1 engine"),
-        "frames": (legend["falls back in part"], "vision.image · 6 of 132 fall back, 7 engines"),
+        "frames": (legend["falls back in part"], "vision.image · 6 of 116 fall back, 7 engines"),
         "visual/adapted": (legend["adapter"], "adapter · 1 engine"),
         "visual/gathered": (legend["universal"], "universal.vision · 1 engine"),
-        "visual/visual": (legend["falls back"], "visual_norm · 5 of 5 fall back"),
+        "visual/visual": (legend["falls back"], "visual_norm · 3 of 3 fall back"),
         "description": (legend["decoder"], "generate decoder · 2 engines"),
         "spoken": (legend["host"], "mplug2.strip_prompt · on the host"),
     }

@@ -9,9 +9,12 @@ import sys
 from pathlib import Path
 
 import pytest
+from fresh_environments import fresh_environment
 
 from composer.cli.plugins_new import KINDS, SHOWN
 from composer.plugin import load_registry
+
+ROOT = Path(__file__).parents[2]
 
 
 def test_every_id_is_listed_under_its_plugin(composer) -> None:
@@ -271,6 +274,30 @@ class TestNew:
         assert done.code == 2
         assert "module" in done.err
         assert list(tmp_path.iterdir()) == []
+
+    @pytest.mark.slow
+    def test_each_kind_is_installed_and_passes_its_own_tests(self, composer, tmp_path: Path) -> None:
+        """By pip, in an environment that finds what they need in this one; mypy is strict with them."""
+        for kind in KINDS:
+            composer("plugins", "new", f"one-{kind}", "--kind", kind, "--into", tmp_path)
+        folders = [str(tmp_path / f"composer-one-{kind}") for kind in KINDS]
+        python = fresh_environment(tmp_path / "venv")
+        install = ["pip", "install", "--quiet", "--no-deps", "--no-build-isolation", *folders]
+        # every plugin calls its files of tests alike
+        tests = ["pytest", "-q", "-p", "no:cacheprovider", "--import-mode=importlib", *folders]
+        for command in (install, tests):
+            done = subprocess.run(
+                [python, "-m", *command], capture_output=True, text=True, check=False, cwd=tmp_path
+            )
+            assert done.returncode == 0, done.stdout + done.stderr
+        packages = [f"{folder}/composer_one_{kind}" for folder, kind in zip(folders, KINDS, strict=True)]
+        places = os.pathsep.join([*(str(ROOT / name) for name in ("", "plugins", "compile")), *folders])
+        typed = [sys.executable, "-m", "mypy", "--strict", "--follow-imports=silent", *packages]
+        environment = {**os.environ, "MYPYPATH": places}
+        done = subprocess.run(
+            typed, capture_output=True, text=True, check=False, cwd=tmp_path, env=environment
+        )
+        assert done.returncode == 0, done.stdout
 
     @pytest.mark.parametrize("name", ["Audio", "a b", "1st", "a_b", "../up", ""])
     def test_a_bad_name_writes_nothing(self, composer, tmp_path: Path, name: str) -> None:
