@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from functools import partial
-from typing import Any
+from functools import cached_property, partial
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
@@ -51,7 +51,9 @@ from composer_compile.runtime.loaded_parts import (
     logits_name,
 )
 from composer_compile.runtime.requests import Requests
-from composer_compile.runtime.shared_rows import SharedRows, SharedStages
+
+if TYPE_CHECKING:
+    from composer_compile.runtime.shared_rows import SharedRows, SharedStages
 
 __all__ = ["LoadedTask"]
 
@@ -98,7 +100,13 @@ class LoadedTask:
                 self.order.append(loaded_read(name, entry, registry, container, shared, formats, device))
             else:
                 self.order.append(loaded_host_call(entry, registry, container, formats, device))
-        self._shared = SharedStages(self.requests, self.order)
+
+    @cached_property
+    def shared(self) -> SharedStages:
+        """What runs once for rows that share values; one request alone needs none of it."""
+        from composer_compile.runtime.shared_rows import SharedStages
+
+        return SharedStages(self.requests, self.order)
 
     def warm_up(self) -> None:
         """Load every program now."""
@@ -159,8 +167,8 @@ class LoadedTask:
         """
 
         def function(part: Part) -> Callable[..., Any]:
-            if batch is not None and isinstance(part, LoadedStage) and part.name in self._shared.inputs:
-                return partial(self._shared.call, part, batch, sizes)
+            if batch is not None and isinstance(part, LoadedStage) and part.name in self.shared.inputs:
+                return partial(self.shared.call, part, batch, sizes)
             if isinstance(part, (LoadedStage, LoadedRead)):
                 return partial(part.call, sizes)
             return part.answer if isinstance(part, LoadedHostCall) else partial(part.call, sizes, seed, found)
@@ -224,7 +232,7 @@ class LoadedTask:
             sizes=self.requests.batch_sizes,
             searches=self.searches,
             check_seed=lambda seed: self.drawn(seed, {}),
-            sharing=self._shared,
+            sharing=self.shared,
         )
 
     @torch.inference_mode()
@@ -232,7 +240,7 @@ class LoadedTask:
         self, fitted: tuple[dict[str, Tensor], dict[str, int]] | SharedRows, seed: object
     ) -> dict[str, Any]:
         drawn, _ = self.drawn(seed, {})
-        if not isinstance(fitted, SharedRows):
+        if isinstance(fitted, tuple):
             return self.answer(self.values(*fitted, drawn), single=False)
         values: dict[str, Any] = dict(fitted.tensors)
         self.walk(values, dict(fitted.sizes), {}, drawn, batch=fitted)
