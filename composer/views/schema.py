@@ -84,7 +84,7 @@ def _loosen(shape: Json) -> None:
         value.pop("title", None)
         if name == "with":
             about = {"description": value.pop("description")} if "description" in value else {}
-            shape["properties"][name] = {**about, "anyOf": [dict(value), _PARAMETER]}
+            shape["properties"][name] = {**about, "anyOf": [dict(value), _PARAMETER, _NULL]}
             continue
         if isinstance(value.get("additionalProperties"), dict):
             value["additionalProperties"] = _or_null(value["additionalProperties"])
@@ -97,8 +97,8 @@ def _or_null(value: Json) -> Json:
 
 
 def _or_parameter(name: str) -> Json:
-    """The options of this name, or a parameter that is a map of them."""
-    return {"anyOf": [{"$ref": f"#/$defs/{name}"}, _PARAMETER]}
+    """The options of this name, or a parameter that is a map of them; null takes those of a parent back."""
+    return {"anyOf": [{"$ref": f"#/$defs/{name}"}, _PARAMETER, _NULL]}
 
 
 def _bind(shape: Json, key: str, entries: Iterable[ModuleType | Modality], configs: Json) -> None:
