@@ -94,7 +94,7 @@ def test_every_kind_of_node_has_its_own_colour(
     }
     assert "falls back: aten.native_layer_norm.default x 6, it is not liked" in boxes["frames"].tooltip
     assert re.search(
-        r"visual_norm: 5 operations, 32 parameters, .* bytes of workspace", boxes["visual/visual"].tooltip
+        r"visual_norm: 3 operations, 32 parameters, .* bytes of workspace", boxes["visual/visual"].tooltip
     )
 
 
