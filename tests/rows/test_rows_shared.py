@@ -7,56 +7,19 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 import torch
-from PIL import Image
+from shared_pictures import QUESTIONS, write_shared
 from tiny_folders import save_folder
 
 import composer
 from composer.execution import Model
 from composer.rows import answer_rows
 
-DOCUMENT = """\
-composer: 1
-name: shared
-modules:
-  vision: {uses: mplug2.vision_encoder, with: {image_size: 16, patch_size: 8, width: 16, heads: 2, layers: 1}}
-  text:   {uses: mplug2.text_encoder, with: {hidden: 16, heads: 2, layers: 1}}
-tasks:
-  ask:
-    inputs:
-      image: {modality: image, with: {size: 16}}
-      question: {modality: text, with: {tokenizer: bert-uncased, max_tokens: 20}}
-    nodes:
-      seen: {call: vision.image, inputs: {pixels: image.pixels}}
-      words: {call: text, inputs: {tokens: question.tokens}}
-      all: {uses: core.concat, inputs: {first: words.states, second: seen.states}}
-      vector: {uses: core.pool, inputs: {states: all.states}}
-    outputs: {vector: vector, words: words}
-  several:
-    inputs:
-      image: {modality: image, with: {size: 16}, repeated: {at_most: 3}}
-      question: {modality: text, with: {tokenizer: bert-uncased, max_tokens: 20}}
-    nodes:
-      seen: {call: vision.image, inputs: {pixels: image.pixels}}
-      own: {uses: core.per_sample, inputs: {states: seen.states, items: image.items}}
-      words: {call: text, inputs: {tokens: question.tokens}}
-      all: {uses: core.concat, inputs: {first: words.states, second: own.states}}
-      vector: {uses: core.pool, inputs: {states: all.states}}
-    outputs: {vector: vector}
-"""
-QUESTIONS = ["a", "what is it", "who", "where is the owl", "b", "what", "it is a long one, is it not", "who"]
-
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    found = tmp_path_factory.mktemp("shared")
-    for number in range(3):
-        pixels = np.random.default_rng(number).integers(0, 255, (16, 16, 3), dtype=np.uint8)
-        Image.fromarray(pixels).save(found / f"{number}.png")
-    (found / "shared.yaml").write_text(DOCUMENT)
-    return found
+    return write_shared(tmp_path_factory.mktemp("shared"))
 
 
 @pytest.fixture(scope="module")
