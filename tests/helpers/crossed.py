@@ -8,7 +8,20 @@ from torch import nn
 from composer.plugin import Config, Method, ModuleType, Register, Registry, hookimpl, load_registry
 from composer.types import Signature, States
 
-__all__ = ["crossed_registry"]
+__all__ = ["PAIRS", "crossed_registry"]
+
+PAIRS = """\
+  pairs:
+    inputs:
+      a: {modality: array, with: {kind: states, dims: [B, N, 8]}}
+      b: {modality: array, with: {kind: states, dims: [B, M, 8]}}
+    nodes:
+      both: {call: pair, inputs: {first: a, second: b}}
+      more: {call: weigh, inputs: {pairs: both, first: a, second: b}}
+    outputs: {more: more.states}
+    compile: {ranges: {batch: "1..3", a.length: "2..5", b.length: "2..4"}}
+"""
+"""A task whose lengths are multiplied; its modules are `pair` and `weigh`."""
 
 
 class WidthConfig(Config):

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 from composer_compile.errors import CompileError
-from crossed import crossed_registry
+from crossed import PAIRS, crossed_registry
 
 import composer
 from composer.language import Source
@@ -28,17 +28,6 @@ modules:
     with:
       {hidden: 8, heads: 2, layers: 1, vocabulary: 15, positions: 16, tokenizer: words.txt, start: 2, end: 3, pad: 0}
 tasks:
-"""
-PAIRS = """\
-  pairs:
-    inputs:
-      a: {modality: array, with: {kind: states, dims: [B, N, 8]}}
-      b: {modality: array, with: {kind: states, dims: [B, M, 8]}}
-    nodes:
-      both: {call: pair, inputs: {first: a, second: b}}
-      more: {call: weigh, inputs: {pairs: both, first: a, second: b}}
-    outputs: {more: more.states}
-    compile: {ranges: {batch: "1..3", a.length: "2..5", b.length: "2..4"}}
 """
 ALONE = """\
   alone:

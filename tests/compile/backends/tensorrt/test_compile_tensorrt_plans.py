@@ -6,6 +6,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
+from crossed import PAIRS
 from fallbacks import fallbacks_of
 from searches_of_quickstart import captions
 
@@ -40,22 +41,13 @@ tasks:
       vector: {uses: core.pool, inputs: {states: deep.states}}
     outputs: {vector: vector}
 """
-PRODUCTS = """\
+PRODUCTS = f"""\
 composer: 1
 modules:
-  pair: {uses: crossed.pairs}
-  weigh: {uses: crossed.weighed}
+  pair: {{uses: crossed.pairs}}
+  weigh: {{uses: crossed.weighed}}
 tasks:
-  pairs:
-    inputs:
-      a: {modality: array, with: {kind: states, dims: [B, N, 8]}}
-      b: {modality: array, with: {kind: states, dims: [B, M, 8]}}
-    nodes:
-      both: {call: pair, inputs: {first: a, second: b}}
-      more: {call: weigh, inputs: {pairs: both, first: a, second: b}}
-    outputs: {more: more.states}
-    compile: {ranges: {batch: "1..3", a.length: "2..5", b.length: "2..4"}}
-"""
+{PAIRS}"""
 
 
 def test_nodes_inside_pieces_and_before_searches_do_not_fall_back(tmp_path: Path) -> None:
