@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Sequence
 from contextlib import ExitStack
+from os import _exit  # plugins are loaded with another one in its place
 from typing import IO
 
 from composer.cli.output import complain, remark
@@ -69,7 +70,7 @@ def follow_launcher() -> None:
 def _end_with_launcher() -> None:
     while os.read(0, 1):  # nothing ever comes but the end
         pass
-    os._exit(1)
+    _exit(1)
 
 
 def _start(
