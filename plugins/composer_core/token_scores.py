@@ -24,7 +24,8 @@ class TokenScores(nn.Module):
         cost = torch.logsumexp(scores, dim=-1) - scores.gather(-1, wanted).squeeze(-1)
         right = (scores.argmax(dim=-1) == labels) & counts
         found = {"right": right, "cost": cost.masked_fill(~counts, 0.0), "count": counts}
-        return {name: each.to(logits.dtype).sum(dim=1) for name, each in found.items()}
+        # In half precision a sum of ones would stay at 256.
+        return {name: each.float().sum(dim=1).to(logits.dtype) for name, each in found.items()}
 
 
 def build_token_scores(config: NoConfig) -> TokenScores:
