@@ -24,7 +24,7 @@ class TokenScores(nn.Module):
         cost = torch.logsumexp(scores, dim=-1) - scores.gather(-1, wanted).squeeze(-1)
         right = (scores.argmax(dim=-1) == labels) & counts
         found = {"right": right, "cost": cost.masked_fill(~counts, 0.0), "count": counts}
-        # In half precision a sum of ones would stay at 256.
+        # Only the sum is rounded to half precision, not each of its terms.
         return {name: each.float().sum(dim=1).to(logits.dtype) for name, each in found.items()}
 
 
