@@ -32,16 +32,14 @@ def look_through(
     own: OwnRows,
     hosts: Sequence[HostInputs],
     went: Callable[[int, int], object] = lambda done, total: None,
-    *,
-    reference: str | None = None,
 ) -> None:
-    """Encode the inputs of every row by themselves. `went` is told how many rows of how many are done. `reference` is
-    the column that answers are scored with, which rows of training do without.
+    """Encode the inputs of every row by themselves. `went` is told how many rows of how many are done. Rows of training
+    do without the column that answers are scored with.
 
     Rows that cannot be encoded join the bad ones and leave their split. Raises DataError (C412, C413) where bad rows
     stop the run, and where training lacks a class.
     """
-    looking = _Looking(own, hosts, reference)
+    looking = _Looking(own, hosts)
     total = sum(len(own.samples(split)) for split in own.splits)
     done = 0
     for split in own.splits:
@@ -60,7 +58,7 @@ def look_through(
     looking.hold_classes()
 
 
-def looked_through(own: OwnRows, hosts: Sequence[HostInputs], reference: str | None = None) -> None:
+def looked_through(own: OwnRows, hosts: Sequence[HostInputs]) -> None:
     """The same, with its progress on standard error."""
     progress = Progress()
     began = progress.clock()
@@ -75,15 +73,15 @@ def looked_through(own: OwnRows, hosts: Sequence[HostInputs], reference: str | N
 
     progress.begin("row", sum(len(own.samples(split)) for split in own.splits), 0)
     try:
-        look_through(own, hosts, went, reference=reference)
+        look_through(own, hosts, went)
     finally:
         progress.close()
 
 
 class _Looking:
-    def __init__(self, own: OwnRows, hosts: Sequence[HostInputs], reference: str | None) -> None:
+    def __init__(self, own: OwnRows, hosts: Sequence[HostInputs]) -> None:
         self.own = own
-        self.reference = None if reference in own.inputs else reference
+        self.reference = None if own.reference in own.inputs else own.reference
         self.inputs: dict[str, HostInputs] = {}
         for host in hosts:
             for name in host.inputs:

@@ -37,6 +37,8 @@ class OwnRows:
     inputs: Mapping[str, TaskInput]
     maps: Sequence[ColumnMap]
     placed: PlacedRows
+    reference: str | None = None
+    """The column that answers are scored with."""
     late: dict[str, BadRow] = field(default_factory=dict)
     """Rows that were found out when their turn came, by title."""
 
@@ -55,7 +57,9 @@ class OwnRows:
 
     @property
     def notes(self) -> Iterator[str]:
-        """What a user should know: the sizes of splits, columns that nothing reads, rows that are left out."""
+        """What a user should know: the sizes of splits, rows that two of them have, columns that nothing reads, rows
+        that are left out.
+        """
         sizes = ", ".join(
             f"{len(rows):,} {name}" for name, (_, rows) in sorted(self.placed.splits.items(), key=_order)
         )
@@ -63,7 +67,14 @@ class OwnRows:
         if self.placed.share:
             drawn = f" (a share of {self.placed.share:g} is held out; --validation-share 0 holds out none)"
         yield f"{self.name}: {sizes}{drawn}"
+        trained = len(self.placed.splits.get(TRAINED, ((), ()))[1])
+        for name, shared in self.placed.shared.items():
+            yield (
+                f"{shared.count:,} of {trained:,} rows of split `{TRAINED}` are rows of split `{name}` too, the first of "
+                f"them {shared.first} and {shared.there}: scores on these say nothing of new rows"
+            )
         ignored = dict.fromkeys(name for mapped in self.maps for name in mapped.ignored)
+        ignored.pop(self.reference or "", None)
         if ignored:
             names = ", ".join(f"`{name}`" for name in ignored)
             yield f"nothing reads the column{'s' if len(ignored) > 1 else ''} {names}"
@@ -106,6 +117,7 @@ class OwnRows:
             "files": files,
             "columns": dict(self.maps[0].columns),
             "splits": {name: len(rows) for name, (_, rows) in self.placed.splits.items()},
+            "also_trained": {name: shared.count for name, shared in self.placed.shared.items()},
             "left_out": {"rows": len(left_out), "first": left_out[:20]},
         }
 

@@ -27,6 +27,16 @@ SHOWN = 8
 TOLD_EVERY = 1000
 
 
+@dataclass(frozen=True)
+class SharedRows:
+    """Rows of training that are rows of another split, too."""
+
+    count: int
+    first: str
+    """What messages call the first of them, and the row that it is in the other split."""
+    there: str
+
+
 @dataclass
 class PlacedRows:
     """Rows by split: of each the number of its table and its place there."""
@@ -37,6 +47,8 @@ class PlacedRows:
     """All rows, those that cannot be used too."""
     share: float = 0.0
     """The share that was held out unbidden."""
+    shared: dict[str, SharedRows] = field(default_factory=dict)
+    """Split to the rows of training that it has, too."""
     digest: str = ""
     """Tells what is read of the rows, and their splits, from others."""
 
@@ -69,7 +81,7 @@ def place_rows(
                     progress.line(f"{table.name}: {index:,} of {len(table):,} rows read")
     finally:
         progress.close()
-    placing.hold_unlike()
+    placing.count_shared()
     placing.hold_filled()
     placing.placed.digest = placing.digest.hexdigest()
     return placing.placed
@@ -168,33 +180,20 @@ class _Placing:
         )
         return files if any(files) else asked or _read(row, mapped)
 
-    def hold_unlike(self) -> None:
-        """Rows of training that are rows of another split, too, are at fault: scores on them say nothing."""
+    def count_shared(self) -> None:
+        """Count the rows of training that are rows of another split, too. A share holds such rows together, so these are
+        splits that were given, and official ones have some: they stay as they are.
+        """
         import numpy as np
 
-        if TRAIN not in self.contents or len(self.contents) < 2:
-            return
-        train = np.frombuffer(self.contents[TRAIN], dtype=np.uint64)
-        twice: set[int] = set()
+        train = np.frombuffer(self.contents.pop(TRAIN, array("Q")), dtype=np.uint64)
         for name, digests in self.contents.items():
             other = np.frombuffer(digests, dtype=np.uint64)
-            if name == TRAIN:
-                continue
-            for place in map(int, np.flatnonzero(np.isin(train, other))):
-                if place in twice:
-                    continue
-                twice.add(place)
-                same = int(np.flatnonzero(other == train[place])[0])
-                title = self._title(name, same)
-                tables, rows = self.placed.splits[TRAIN]
-                self._bad(
-                    tables[place],
-                    rows[place],
-                    None,
-                    f"it is a row of split `{name}` too ({title}): a sample is in one split",
-                )
-        if twice:
-            self.placed.leave_out(TRAIN, twice)
+            places = np.flatnonzero(np.isin(train, other))
+            if len(places):
+                same = int(np.flatnonzero(other == train[places[0]])[0])
+                titles = self._title(TRAIN, int(places[0])), self._title(name, same)
+                self.placed.shared[name] = SharedRows(len(places), *titles)
 
     def _title(self, split: str, place: int) -> str:
         tables, rows = self.placed.splits[split]

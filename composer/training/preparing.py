@@ -302,8 +302,9 @@ def _data(
             if task in own:
                 answered = host_inputs(plan_task(found.document.tasks[task]), registry.kinds)
                 scored = found.evaluations.get(task)
-                reference = scored.reference if scored is not None and scored.metrics else None
-                looked_through(own[task], (data[task].inputs, answered), reference)
+                if scored is not None and scored.metrics:
+                    own[task].reference = scored.reference
+                looked_through(own[task], (data[task].inputs, answered))
             scored_splits(source, splits)
     if not problems:
         _hold_splits(data, splits)

@@ -110,18 +110,17 @@ def test_folders_and_saved_data_sets_have_splits_of_their_own(folder: Path) -> N
     assert {split: points(own, split) for split in own.splits} == {"train": [0, 1, 2], "test": [3]}
 
 
-def test_a_row_of_two_splits_is_at_fault(folder: Path) -> None:
+def test_rows_of_two_splits_that_are_given_are_counted_and_stay(folder: Path) -> None:
     write("a.jsonl", rows(6))
     write("b.jsonl", rows(20)[4:])
-    data = {"files": {"train": "a.jsonl", "validation": "b.jsonl"}}
-    with pytest.raises(
-        DataError,
-        match=r"2 of 22 rows .*a.jsonl, row 5 .* is a row of split `validation` too \(b.jsonl, row 1",
-    ):
-        read(data).hold_good()
-    own = read({**data, "bad_rows": "skip"})
+    own = read({"files": {"train": "a.jsonl", "validation": "b.jsonl"}})
     own.hold_good()
-    assert points(own, "train") == [0, 1, 2, 3]
+    assert points(own, "train") == [0, 1, 2, 3, 4, 5]
+    assert (
+        "2 of 6 rows of split `train` are rows of split `validation` too, the first of them a.jsonl, row 5 "
+        "(line 5) and b.jsonl, row 1 (line 1): scores on these say nothing of new rows"
+    ) in own.notes
+    assert own.record()["also_trained"] == {"validation": 2}
 
 
 @pytest.mark.parametrize(
@@ -130,11 +129,6 @@ def test_a_row_of_two_splits_is_at_fault(folder: Path) -> None:
         ({"split_by": "prt"}, "files", "no column `prt`"),
         ({"split_by": "truth"}, "split_by", "no row says `train` in its column `truth`, but blue, red"),
         ({"validation_share": 0.001}, "validation_share", "split `validation` has 0 rows"),
-        (
-            {"files": {"train": "a.jsonl", "validation": "a.jsonl"}, "bad_rows": "skip"},
-            "validation_share",
-            "`train` has 0 rows",
-        ),
         ({"media_root": "nowhere"}, "media_root", "nowhere is not a folder"),
         ({"columns": {"truht": "truth"}}, "columns", "no input `truht`"),
         ({"columns": {"truth": "colour"}}, "columns", "no column `colour`"),

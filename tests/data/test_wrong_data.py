@@ -111,6 +111,7 @@ def test_a_row_without_a_reference_is_not_scored_with_a_word_for_nothing(folder:
     assert "b.jsonl, row 2 (line 2), column `told`: there is no reference to score its answer with" in told
     kept = check_training("points.yaml", data={"files": data, "bad_rows": "skip"}).own["sort"]
     assert {name: len(kept.samples(name)) for name in kept.splits} == {"train": 4, "validation": 1}
+    assert not [note for note in kept.notes if "nothing reads" in note]
     Path("b.jsonl").write_text(rows.replace(', "told": "red"', ""))
     told = refused(folder, data={"files": data})
     assert "no row of split `validation` has a column `told`, with which answers are scored (C411)" in told

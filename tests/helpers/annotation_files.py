@@ -275,6 +275,12 @@ ANNOTATIONS: Mapping[str, Annotations] = {
         "",
         ("images/train/39/train-1-2-img0.png", "images/train/39/train-1-2-img1.png"),
     ),
+    "something-v2 of a test": Annotations(
+        {"test.json": [{"id": "1420"}], "labels.json": {"Holding something": "0"}},
+        {"id": "1420", "video": "1420.webm"},
+        1,
+        "",
+    ),
     "imagenet": Annotations(
         {
             "LOC_val_solution.csv": "ImageId,PredictionString\nval_1,n2 1 2 3 4 n2 5 6 7 8\nval_2,n9 1 2 3 4\n",
@@ -365,6 +371,12 @@ ANNOTATIONS: Mapping[str, Annotations] = {
         {"first": "A.", "second": "B."},
         1,
         "row 2 of test.tsv has no `sentence2`",
+    ),
+    "glue-rte of a test": Annotations(
+        {"test.tsv": "sentence1\tsentence2\tlabel\tidx\nA.\tB.\t-1\t0\n"},
+        {"id": "test-0", "first": "A.", "second": "B."},
+        1,
+        "",
     ),
     "glue-stsb": Annotations(
         {"train.tsv": "index\tsentence1\tsentence2\tscore\n0\tA.\tB.\t4.5\n1\tA.\tB.\tmuch\n"},

@@ -30,6 +30,8 @@ class GlueTask:
     """The columns of a table that has no heading."""
 
 
+HIDDEN = ("-1", "-1.0")
+"""What a test split has instead of classes, where it has their column."""
 IDS = ("index", "idx", "id")
 """The columns that may name a row."""
 _PAIR = {"first": ("sentence1",), "second": ("sentence2",)}
@@ -76,7 +78,7 @@ def _row(task: GlueTask, file: str, entry: tuple[int, Mapping[str, Any]]) -> Ite
             raise ValueError(f"its column `{columns[0]}` has no text")
         row[name] = text
     label = next((each[name] for name in task.label if each.get(name) not in (None, "")), None)
-    if label is not None and label != -1:  # a test split has none, or -1
+    if label is not None and str(label) not in HIDDEN:
         row["truth"] = _truth(task, label)
         if not task.classes:  # as a decoder tells it, in steps of a fifth
             row["told"] = f"{round(float(str(label)) * 5) / 5:.1f}"
