@@ -43,6 +43,7 @@ class FormatTable:
         try:
             with tempfile.TemporaryFile(prefix="composer-rows-") as file:
                 self.columns = self._laid_out(file, ask(read, files, self.folder, what=format.title))
+                self.own_columns = self.columns  # the reader makes them all, so none is there by mistake
                 self._lines = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) if file.tell() else b""
         except OSError as error:
             raise InputError(
@@ -65,6 +66,11 @@ class FormatTable:
             self._begins.append(self._begins[-1] + len(line))
         file.flush()
         return tuple(columns)
+
+    @property
+    def fault(self) -> str | None:
+        """Why the first sample cannot be read, where none can."""
+        return next(iter(self._faults.values())) if 0 < len(self) == len(self._faults) else None
 
     def __len__(self) -> int:
         return len(self._begins) - 1
@@ -90,7 +96,8 @@ def format_table(
 ) -> FormatTable | None:
     """The table of `FORMAT:FILE[,FILE]`, its files relative to a folder; None for the name of a file or folder.
 
-    Raises InputError for a format that is not there, too few or too many files, and files without samples.
+    Raises InputError for a format that is not there, too few or too many files, and files without samples
+    that can be read.
     """
     named = _NAMED.fullmatch(text)
     if named is None or os.path.exists(folder / text):
@@ -112,6 +119,8 @@ def format_table(
     table = FormatTable(entry, files, media)
     if not len(table):
         raise InputError(f"{files[0]} has no samples of the format {id_}: {entry.summary}")
+    if table.fault is not None:
+        raise InputError(f"none of {len(table):,} samples can be read as {id_}: {table.fault}")
     return table
 
 

@@ -78,7 +78,7 @@ class SplitRows:
         self._rows, self._column, self._split, self._one_name = rows, column, named(split), named
         self.name, self.folder, self.columns = f"{rows.name} ({split})", rows.folder, rows.columns
         self.names_files = rows.names_files
-        self.own_columns = (column,)
+        self.own_columns = (*getattr(rows, "own_columns", ()), column)
         if rows.columns is not None and column not in rows.columns:
             raise _no_column(column, rows.columns, rows.name)
         if next(self.rows(), None) is None:

@@ -115,8 +115,9 @@ def test_evaluation_takes_the_split_that_a_column_says(composer, place: Path) ->
 def test_annotations_say_their_split_themselves(composer, place: Path) -> None:
     data = laid_out("refcoco", place)
     words = ["run", "moods.yaml", "--weights", "initial", "--rows", data, "--map", "sentence=phrase"]
-    told = json.loads(composer(*words).out.splitlines()[0])
-    assert told["id"] == 2
+    done = composer(*words)
+    assert json.loads(done.out.splitlines()[0])["id"] == 2
+    assert "nothing reads" not in done.err
     document = Path("moods.yaml").read_text().replace("[negative, positive]", "[val, testA]")
     Path("moods.yaml").write_text(document)
     done = composer(
@@ -124,3 +125,15 @@ def test_annotations_say_their_split_themselves(composer, place: Path) -> None:
         *("--map", "sentence=phrase", "--reference", "split"),
     )
     assert json.loads(done.out)["samples"] == 1, done.err
+
+
+def test_files_of_which_no_sample_can_be_read_are_refused_with_the_first_reason(composer, place: Path) -> None:
+    Path("other.tsv").write_text("text\tlabel\na good one\t1\na bad one\t0\n")
+    Path("commas.tsv").write_text("sentence,label\na good one,1\n")
+    words = ["run", "moods.yaml", "--weights", "initial", "--rows"]
+    for name, told in (
+        ("other", "none of 2 samples can be read as glue-sst2: row 1 of other.tsv has no `sentence`"),
+        ("commas", "commas.tsv has one column, 'sentence,label': put tabs between columns"),
+    ):
+        done = composer(*words, f"glue-sst2:{name}.tsv")
+        assert (done.code, told in done.err) == (1, True), done.err

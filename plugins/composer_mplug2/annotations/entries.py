@@ -20,6 +20,7 @@ Sample = Union[Row, UnreadableSample]
 T = TypeVar("T")
 FAULTS = (KeyError, TypeError, ValueError, AttributeError, IndexError, RecursionError)
 """What an entry raises that is not as its format has it."""
+NAMED = {",": "commas", "\t": "tabs"}
 
 
 def entries(path: Path, name: str) -> Iterator[Any]:
@@ -54,7 +55,10 @@ def lines(path: Path) -> Iterator[str]:
 def table(
     path: Path, delimiter: str, columns: tuple[str, ...] = (), quoted: bool = True
 ) -> Iterator[dict[str, str]]:
-    """The rows of a table. `columns` are those of a table without a heading."""
+    """The rows of a table. `columns` are those of a table without a heading.
+
+    Raises InputError for a heading that is one name with other separators in it.
+    """
     with path.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as file:
         found = csv.reader(file, delimiter=delimiter, quoting=csv.QUOTE_MINIMAL if quoted else csv.QUOTE_NONE)
         names = columns
@@ -70,6 +74,8 @@ def table(
                 continue
             if not names:
                 names = tuple(values)
+                if len(names) == 1 and any(other in names[0] for other in {",", ";", "\t"} - {delimiter}):
+                    raise InputError(f"{path} has one column, {names[0]!r}: put {NAMED[delimiter]} between columns")
             elif values:
                 yield dict(zip(names, values, strict=False))
 
