@@ -118,6 +118,17 @@ def test_a_row_without_a_reference_is_not_scored_with_a_word_for_nothing(folder:
     assert "or score nothing (metrics: {})" in told
 
 
+def test_where_no_row_of_training_can_be_used_their_faults_are_told(folder: Path) -> None:
+    Path("a.csv").write_text("point,truth\n,red\n,blue\n")
+    Path("b.csv").write_text(GOOD)
+    data = {"train": "a.csv", "validation": "b.csv"}
+    assert "2 of 6 rows cannot be used: a.csv, row 1 (line 2), column `point`" in refused(
+        folder, data={"files": data}
+    )
+    told = refused(folder, data={"files": data, "bad_rows": "skip"})
+    assert "split `train` has 0 rows that can be used (C414)" in told
+
+
 def test_many_bad_rows_are_counted_and_the_first_shown(folder: Path) -> None:
     Path("a.csv").write_text(GOOD + '"[1, 2]",green\n' * 30)
     told = refused(folder, data="a.csv")
