@@ -70,8 +70,8 @@ class OwnRows:
         trained = len(self.placed.splits.get(TRAINED, ((), ()))[1])
         for name, shared in self.placed.shared.items():
             yield (
-                f"{shared.count:,} of {trained:,} rows of split `{TRAINED}` are rows of split `{name}` too, the first of "
-                f"them {shared.first} and {shared.there}: scores on these say nothing of new rows"
+                f"{shared.count:,} of {trained:,} rows of split `{TRAINED}` are rows of split `{name}` too, the first "
+                f"of them {shared.first} and {shared.there}: scores on these say nothing of new rows"
             )
         ignored = dict.fromkeys(name for mapped in self.maps for name in mapped.ignored)
         ignored.pop(self.reference or "", None)

@@ -181,8 +181,8 @@ class _Placing:
         return files if any(files) else asked or _read(row, mapped)
 
     def count_shared(self) -> None:
-        """Count the rows of training that are rows of another split, too. A share holds such rows together, so these are
-        splits that were given, and official ones have some: they stay as they are.
+        """Count the rows of training that are rows of another split, too. A share holds such rows together, so these
+        splits were given, and official ones have some: they stay as they are.
         """
         import numpy as np
 
@@ -215,7 +215,9 @@ class _Placing:
                         f"ask for a larger --{name}-share ({name}_share:), or another --split-seed (split_seed:)",
                     ),
                 )
-        held = any(self.shares.values()) or not self.placed.bad  # else they are at fault, which is told with these
+        held = (
+            any(self.shares.values()) or not self.placed.bad
+        )  # else they are at fault, which is told with these
         if TRAIN not in filled and good and held:
             raise DataError(
                 f"split `{TRAIN}` has 0 rows: all {good} are held out",

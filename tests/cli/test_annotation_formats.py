@@ -127,7 +127,9 @@ def test_annotations_say_their_split_themselves(composer, place: Path) -> None:
     assert json.loads(done.out)["samples"] == 1, done.err
 
 
-def test_files_of_which_no_sample_can_be_read_are_refused_with_the_first_reason(composer, place: Path) -> None:
+def test_files_of_which_no_sample_can_be_read_are_refused_with_the_first_reason(
+    composer, place: Path
+) -> None:
     Path("other.tsv").write_text("text\tlabel\na good one\t1\na bad one\t0\n")
     Path("commas.tsv").write_text("sentence,label\na good one,1\n")
     words = ["run", "moods.yaml", "--weights", "initial", "--rows"]

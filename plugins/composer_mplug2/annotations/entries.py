@@ -75,7 +75,9 @@ def table(
             if not names:
                 names = tuple(values)
                 if len(names) == 1 and any(other in names[0] for other in {",", ";", "\t"} - {delimiter}):
-                    raise InputError(f"{path} has one column, {names[0]!r}: put {NAMED[delimiter]} between columns")
+                    raise InputError(
+                        f"{path} has one column, {names[0]!r}: put {NAMED[delimiter]} between columns"
+                    )
             elif values:
                 yield dict(zip(names, values, strict=False))
 
