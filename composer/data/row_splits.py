@@ -28,7 +28,7 @@ TOLD_EVERY = 1000
 
 
 @dataclass(frozen=True)
-class SharedRows:
+class RowsOfTwo:
     """Rows of training that are rows of another split, too."""
 
     count: int
@@ -47,7 +47,7 @@ class PlacedRows:
     """All rows, those that cannot be used too."""
     share: float = 0.0
     """The share that was held out unbidden."""
-    shared: dict[str, SharedRows] = field(default_factory=dict)
+    shared: dict[str, RowsOfTwo] = field(default_factory=dict)
     """Split to the rows of training that it has, too."""
     digest: str = ""
     """Tells what is read of the rows, and their splits, from others."""
@@ -193,7 +193,7 @@ class _Placing:
             if len(places):
                 same = int(np.flatnonzero(other == train[places[0]])[0])
                 titles = self._title(TRAIN, int(places[0])), self._title(name, same)
-                self.placed.shared[name] = SharedRows(len(places), *titles)
+                self.placed.shared[name] = RowsOfTwo(len(places), *titles)
 
     def _title(self, split: str, place: int) -> str:
         tables, rows = self.placed.splits[split]

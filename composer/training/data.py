@@ -73,28 +73,46 @@ class SampleData:
         Whatever draws meanwhile (augmentation) draws what the seed, the task, the epoch and the index decide.
         """
         with drawing_from(*self._key, "batch", epoch, index):
-            return self._batch(epoch, self._of_batch(epoch, index))
+            return self._batch(epoch, self._of_batch(epoch, index))[0]
 
     def part(self, epoch: int, index: int, share: Share) -> tuple[Batch, int]:
-        """Some of the groups of a batch, and how many samples of them count."""
-        groups, counts = share(self._of_batch(epoch, index))
-        with drawing_from(*self._key, "batch", epoch, index):
-            return self._batch(epoch, groups), sum(map(len, groups)) if counts else 0
+        """Some of the groups of a batch, and how many samples of them count: those that can be used.
 
-    def _batch(self, epoch: int, groups: Sequence[list[int]]) -> Batch:
+        Where none of the part can be used, others of the batch stand in, and do not count.
+        """
+        whole = self._of_batch(epoch, index)
+        groups, counts = share(whole)
+        with drawing_from(*self._key, "batch", epoch, index):
+            try:
+                given, used = self._batch(epoch, groups)
+            except InputError:
+                if len(groups) == len(whole) or not self._skips:
+                    raise
+                (given, used), counts = self._batch(epoch, whole), False
+        return given, sum(map(len, used)) if counts else 0
+
+    def _batch(self, epoch: int, groups: Sequence[list[int]]) -> tuple[Batch, Sequence[list[int]]]:
+        """The groups as tensors, and those of them that are in it."""
         try:
-            return self._encoded(groups, epoch)
+            return self._encoded(groups, epoch), groups
         except InputError:
             usable = self._usable(groups, epoch)
             if not usable or usable == groups:
                 raise
-            return self._encoded(usable, epoch)
+            return self._encoded(usable, epoch), usable
+
+    @property
+    def _skips(self) -> bool:
+        """Whether the user lets samples be left out that cannot be used."""
+        own = self.source.samples
+        return isinstance(own, OwnRows) and own.skips
 
     def _usable(self, groups: Sequence[list[int]], epoch: int) -> Sequence[list[int]]:
-        """The groups without the samples that cannot be used, where the user lets these be left out."""
-        own = self.source.samples
-        if not isinstance(own, OwnRows) or not own.skips:
+        """The groups without the samples that cannot be used, where these are left out."""
+        if not self._skips:
             return groups
+        own = self.source.samples
+        assert isinstance(own, OwnRows)
         drawn, found = self.drawn(epoch), list[list[int]]()
         for group in groups:
             kept = []

@@ -103,6 +103,12 @@ class Learner:
         part = loss if share == 1.0 else loss * share
         backward(part if self.scaler is None else self.scaler.scale(part), task)
 
+    def scale(self, factor: float) -> None:
+        """Multiply the gradients."""
+        for parameter in self.parameters.values():
+            if parameter.grad is not None:
+                parameter.grad.mul_(factor)
+
     def step(self, value: float, task: str) -> Stepped:
         """Change the weights by the gradients. Raises DivergedError before anything changes."""
         if self.scaler is not None:

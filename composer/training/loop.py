@@ -247,7 +247,8 @@ class _Run:
             self._hold_to_batches([task], planned.turn)
         when, batch = f"in epoch {epoch + 1}, step {done + 1}", planned.first
         self.rate = self.rates.set(self.learner.optimizer, self.bounds[epoch] + done)
-        total, value = sum(data.count(planned.turn, index) for index in planned.batches), 0.0
+        total = sum(data.count(planned.turn, index) for index in planned.batches)
+        value, counted = 0.0, 0
         self._draw_apart(self.bounds[epoch] + done)
         self.learner.begin()
         self.trainee.begin_step(task)
@@ -255,14 +256,18 @@ class _Run:
             for batch in planned.batches:
                 last = batch == planned.batches[-1]
                 with nullcontext() if last else self.processes.between(self.trainee):
-                    value += self._add(planned, batch, total)
+                    part, count = self._add(planned, batch, total)
+                value, counted = value + part, counted + count
                 if self.processes.count == 1 and not math.isfinite(value):
                     break  # this batch is at fault
-            value, asked, late = self.processes.total(
-                value, float(self.stopping.asked), float(self._is_overdue)
+            value, found, asked, late = self.processes.total(
+                value, counted, float(self.stopping.asked), float(self._is_overdue)
             )
             self.is_asked, self.is_late = bool(asked), bool(late)
             self.processes.settle(self.learner)
+            if found and found != total:  # samples were left out on the way
+                value *= total / found
+                self.learner.scale(total / found)
             return self.learner.step(value, task)
         except DivergedError as error:
             raise ComposerError(
@@ -273,18 +278,17 @@ class _Run:
         except ComposerError as error:
             raise ComposerError(f"{error} ({when}, with {data.samples_of(planned.turn, batch)})") from error
 
-    def _add(self, planned: PlannedStep, batch: int, total: int) -> float:
-        """Add the gradients of a batch, or of this process's part of it, and return its part of the step's loss."""
+    def _add(self, planned: PlannedStep, batch: int, total: int) -> tuple[float, int]:
+        """Add the gradients of a batch, or of this process's part of it; its part of the step's loss, and of how many
+        samples.
+        """
         data, task, processes = self.data[planned.task], planned.task, self.processes
-        if processes.count == 1:
-            given, count = data.batch(planned.turn, batch), data.count(planned.turn, batch)
-        else:
-            given, count = data.part(planned.turn, batch, processes.share)
+        given, count = data.part(planned.turn, batch, processes.share)
         with nullcontext() if count else standing_in():
             loss = scalar_loss(self.trainee.loss(task, given), task)
         share = count / total
         self.learner.add(loss, share * processes.count, task)  # the mean over the processes is then the sum
-        return loss.item() * share if share else 0.0
+        return (loss.item() * share if share else 0.0), count
 
     def _draw_apart(self, step: int) -> None:
         """Let processes draw different random numbers, which the step decides, however many processes there are."""

@@ -49,11 +49,10 @@ class TaskData(Protocol):
     def count(self, epoch: int, index: int) -> int:
         """How many samples a batch has."""
 
-    def batch(self, epoch: int, index: int) -> Batch:
-        """One batch. The same epoch and index always give the same one."""
-
     def part(self, epoch: int, index: int, share: Share) -> tuple[Batch, int]:
-        """The part of a batch that one of several processes computes, and how many samples of it count."""
+        """The part of a batch that a process computes, and how many samples of it count: of one process all, but for
+        those that cannot be used and are left out. The same epoch and index always give the same one.
+        """
 
     def samples_of(self, epoch: int, index: int) -> str:
         """What messages call the samples of a batch."""

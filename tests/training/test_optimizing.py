@@ -188,7 +188,7 @@ class Whole:
         return {"x": {"values": self.x[index * self.size :][: self.size]}}
 
     def part(self, epoch: int, index: int, share: Any) -> Any:
-        raise AssertionError("this process is alone")
+        return self.batch(epoch, index), self.count(epoch, index)
 
     def samples_of(self, epoch: int, index: int) -> str:
         return f"batch {index}"

@@ -14,8 +14,10 @@ import time
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
+from PIL import Image
 from safetensors.torch import load_file
 
 pytest.importorskip("accelerate")
@@ -61,16 +63,14 @@ tasks:
 """The last batches have three samples and one, so that a process has fewer than the other, or none."""
 
 
-def run(*words: str, start: list[str] | None = None) -> subprocess.Popen[str]:
+def run(*words: str, start: list[str] | None = None, asked: list[str] | None = None) -> subprocess.Popen[str]:
     """A run in processes of their own, which see the plugins of this one."""
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "OMP_NUM_THREADS": "1"}
     command = [
         sys.executable,
         *(start or ["-m", "composer"]),
         "train",
-        "two.yaml",
-        "--recipe",
-        "two.recipe.yaml",
+        *(asked or ["two.yaml", "--recipe", "two.recipe.yaml"]),
     ]
     return subprocess.Popen(
         [*command, *words], env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE
@@ -239,6 +239,68 @@ def test_adapters_of_frozen_modules_are_split_too(points: Path) -> None:
     assert "body+own.map.lora_A.weight" in load_file("two.safetensors")
 
 
+TORCHRUN = "torch.distributed.run --standalone --nproc-per-node 2"
+LATE = """\
+import sys
+from composer.cli import main
+from composer.data import looking_through
+looking_through.MOST_FILES = 1  # the files of all rows but the first are decoded when their turn comes
+sys.exit(main())
+"""
+SEEN = """\
+composer: 1
+name: two
+modules:
+  head: {uses: core.linear, with: {input_dim: 48, output_dim: 2}}
+  seen: {uses: mplug2.vision_encoder, with: {image_size: 8, patch_size: 4, width: 48, heads: 1, layers: 1}}
+tasks:
+  sort:
+    inputs: {photo: {modality: image, with: {size: 8}}}
+    nodes:
+      states: {call: seen.image, inputs: {pixels: photo.pixels}}
+      vector: {uses: core.pool, inputs: states}
+      scores: {call: head.scores, inputs: vector}
+    outputs: {scores: scores}
+    objective:
+      inputs: {truth: {modality: label, with: {count: 2}}}
+      nodes: {cost: {uses: core.class_loss, inputs: {scores: scores, classes: truth}}}
+      loss: cost.loss
+"""
+
+
+def test_rows_that_are_left_out_on_the_way_leave_the_result_of_one_process(points: Path) -> None:
+    """Alone in its part of a batch, too, and as if the data had never had it."""
+    Path("late.py").write_text(LATE)
+    rows = [{"photo": f"{n}.png", "truth": n % 2} for n in range(6)]
+    for n in range(6):
+        noise = np.random.default_rng(n).integers(0, 255, (8, 8, 3), dtype=np.uint8)
+        Image.fromarray(noise).save(f"{n}.png")
+    Path("3.png").write_bytes(b"no picture")
+    for name, kept in (("six", rows), ("five", [*rows[:3], *rows[4:]])):
+        Path(f"{name}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in kept))
+    write(points)
+    (points / "two.yaml").write_text(SEEN)
+    asked = "two.yaml --validation-share 0 --bad-rows skip --data"
+    two = ["-m", *TORCHRUN.split()]
+    found = {}
+    for name, start, more in (
+        ("one", [], "six.jsonl --epochs 3 --batch-size 2"),
+        ("two", two, "six.jsonl --epochs 3 --batch-size 2"),
+        ("whole", two, "six.jsonl --epochs 3 --batch-size 6"),
+        ("five", [], "five.jsonl --epochs 3 --batch-size 5"),
+    ):
+        process = run("--out", name, start=[*start, "late.py"], asked=f"{asked} {more}".split())
+        _, errors = process.communicate(timeout=300)
+        assert process.returncode == 0, errors
+        left_out = json.loads(Path(f"{name}.json").read_text())["data"]["sort"]["left_out"]
+        assert (left_out["rows"], errors.count("left out on the way")) == (
+            (0, 0) if name == "five" else (1, 1)
+        )
+        found[name] = [line["loss"] for line in steps(name)]
+    assert found["two"] == pytest.approx(found["one"], abs=TOLERANCE)
+    assert found["whole"] == pytest.approx(found["five"], abs=TOLERANCE)
+
+
 def wait_for(process: subprocess.Popen[str], path: Path, lines: int) -> None:
     for _ in range(6000):
         if path.exists() and path.read_text().count("grad_norm") >= lines:
@@ -261,9 +323,6 @@ ACCELERATE = (
     "accelerate.commands.launch --cpu --num_processes 2 --num_machines 1 --mixed_precision no "
     "--dynamo_backend no"
 )
-
-
-TORCHRUN = "torch.distributed.run --standalone --nproc-per-node 2"
 
 
 @pytest.mark.parametrize(
