@@ -377,15 +377,7 @@ class Report:
             raise DocumentError(self.errors, self.sources)
         assert self.document is not None
         assert self.registry is not None
-        return Checked(
-            self.problems,
-            self.sources,
-            self.name,
-            modules=self.modules,
-            tasks=self.tasks,
-            document=self.document,
-            registry=self.registry,
-        )
+        return Checked(**vars(self))
 
     def __str__(self) -> str:
         if not self.problems:

@@ -11,11 +11,25 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from composer.graph.checked import Callee, CheckedInput, Generate, InPlace, Read
 from composer.language import Tree, key_of_parameter
+from composer.plugin import Modality
+from composer.plugin.answers import as_ports, as_ranges, as_signature
+from composer.plugin.asking import ask
 from composer.problems import ComposerError, Note, Place, YamlPath
-from composer.types import UNBOUNDED, Dim, PortType, Symbol
+from composer.types import UNBOUNDED, Dim, Kind, PortType, Signature, Symbol
 
-__all__ = ["Cause", "Derivation", "Owner", "first_cause", "range_port"]
+__all__ = [
+    "Cause",
+    "Derivation",
+    "Owner",
+    "entries_port",
+    "first_cause",
+    "owner_of_call",
+    "owner_of_input",
+    "range_port",
+    "ranges_of",
+]
 
 
 RANGE = "^"
@@ -36,6 +50,66 @@ class Owner:
     """Name of the declared module, whose weights may fix symbols for all its calls (`D@@module`)."""
     method: str = ""
     """The method whose ports these are, where nothing but the config decides on them."""
+
+
+def owner_of_input(item: CheckedInput, kinds: Mapping[str, Kind]) -> Owner:
+    """The ports that an input would have under another config, with the sizes that it brings."""
+    modality, several = item.modality, item.several
+
+    def ports(config: object) -> dict[str, PortType]:
+        declared = ask(modality.ports, config, what=modality.title, accept=as_ports)
+        repeated = declared if several is None else several.ports(declared, kinds)
+        return dict(repeated) | _bounds(ranges_of(modality, config))
+
+    return Owner(f"input {item.name}", item.config, ports, item.path)
+
+
+def owner_of_call(callee: Callee) -> Owner:
+    """The ports that what a node calls would have under another config, with the sizes and ids that it takes."""
+    module = callee.module
+    if isinstance(callee, Generate):
+        function = callee.decoding.generation.signature
+    else:
+        function = module.type.methods[callee.method].signature
+    options = (callee.options,) if callee.options is not None else ()
+
+    def ports(config: object) -> dict[str, PortType]:
+        accept = as_signature(config)
+        signature = ask(function, config, *options, what=module.type.title, accept=accept)
+        found = {name: port.type for name, port in signature.outputs.items()}
+        found |= {f">{name}": port.type for name, port in signature.inputs.items()}
+        return found | _bounds(signature.ranges) | _known(signature)
+
+    method = callee.method if callee.options is None else ""
+    return Owner(_title(callee), module.config, ports, module.path, module.name, method)
+
+
+def ranges_of(modality: Modality, config: object) -> Mapping[str, tuple[int, int]]:
+    """The sizes that a modality brings: symbol → smallest and largest."""
+    if modality.ranges is None:
+        return {}
+    return ask(modality.ranges, config, what=f"`ranges` of {modality.title}", accept=as_ranges)
+
+
+def _title(callee: Callee) -> str:
+    """What messages call the owner of a config that a node reads."""
+    if isinstance(callee, Read):
+        return f"node {callee.module.name}"
+    return callee.module.type.id if isinstance(callee, InPlace) else callee.module.name
+
+
+def _bounds(ranges: Mapping[str, tuple[int, int]]) -> dict[str, PortType]:
+    """Ranges as ports of an `Owner`, so that the config field behind one can be asked for."""
+    return {range_port(symbol): PortType("scalar", tuple(map(Dim, ends))) for symbol, ends in ranges.items()}
+
+
+def _known(signature: Signature) -> dict[str, PortType]:
+    """How many ids each input knows, as ports of an `Owner`."""
+    return {
+        entries_port(port): PortType("labels", (Dim(entries),))
+        for port, entries in signature.vocabulary.items()
+        if isinstance(entries, int)
+    }
 
 
 @dataclass(frozen=True)
@@ -171,6 +245,11 @@ def _limiting(owner: Owner, name: str) -> Cause | None:
 def range_port(symbol: str) -> str:
     """What `Owner.ports` calls the smallest and largest size of a symbol."""
     return f"{RANGE}{symbol}"
+
+
+def entries_port(port: str) -> str:
+    """What `Owner.ports` calls the number of ids that an input knows, so that its cause can be asked for."""
+    return f"#{port}"
 
 
 def first_cause(owner: Owner, name: str, index: int = 0) -> Cause | None:

@@ -17,7 +17,7 @@ from composer.graph.checked import (
     Wired,
     endpoints_of,
 )
-from composer.graph.derivation import Owner, first_cause, range_port
+from composer.graph.derivation import Owner, first_cause, owner_of_call, owner_of_input, range_port, ranges_of
 from composer.graph.faults import EdgeFaults
 from composer.graph.fitting import (
     PIECE,
@@ -31,13 +31,11 @@ from composer.graph.fitting import (
     renamed_dim,
 )
 from composer.graph.solver import Refused, Solver
-from composer.graph.vocabularies import Carried, Vocabularies, entries_port
+from composer.graph.vocabularies import Carried, Vocabularies
 from composer.language import Resolved
 from composer.plugin import Config, Modality, Registry
-from composer.plugin.answers import as_ports, as_ranges, as_signature
-from composer.plugin.asking import ask
 from composer.problems import Findings, Place, Problem, YamlPath
-from composer.types import Dim, Port, PortType, Several, Signature, Symbol, parse_dim
+from composer.types import Dim, Port, PortType, Several, Symbol, parse_dim
 
 if TYPE_CHECKING:
     from composer.graph.unfit_edges import UnfitEdges
@@ -86,21 +84,7 @@ class EdgeChecker:
         """The ports of a task input; its symbols are the task's free dimensions."""
         modality = item.modality
         self.inputs[item.name] = item
-
-        def ranges(config: object) -> Mapping[str, tuple[int, int]]:
-            if modality.ranges is None:
-                return {}
-            return ask(modality.ranges, config, what=f"`ranges` of {modality.title}", accept=as_ranges)
-
-        self.owners[item.name] = Owner(
-            f"input {item.name}",
-            item.config,
-            lambda config: (
-                self._ports_of(item, ask(modality.ports, config, what=modality.title, accept=as_ports))
-                | _bounds(ranges(config))
-            ),
-            item.path,
-        )
+        self.owners[item.name] = owner_of_input(item, self.registry.kinds)
         owner = TASK if modality.shares_symbols else item.name
         own: dict[str, Symbol] = {}
         if item.several is not None:
@@ -108,7 +92,7 @@ class EdgeChecker:
 
             own = take_several(self, item, item.several)
         followed = self.followed.get(item.name, {})
-        for name, bounds in ranges(item.config).items():
+        for name, bounds in ranges_of(modality, item.config).items():
             self._bring(Symbol(name, owner), bounds, item.name, f"input `{item.name}`", item.path)
         self._carry(item.name, modality, item.config, item.path, f"input `{item.name}`")
         for port, declared in item.ports.items():
@@ -132,9 +116,6 @@ class EdgeChecker:
             from composer.graph.following import samples_of
 
             self.solver.unify(samples_of(self, name), samples_of(self, item.name))
-
-    def _ports_of(self, item: CheckedInput, ports: Mapping[str, PortType]) -> dict[str, PortType]:
-        return dict(ports) if item.several is None else item.several.ports(ports, self.registry.kinds)
 
     def counted_by_values(self, port: PortType) -> str | None:
         """The input whose values a port has an entry for, where a sample may have none or several of them."""
@@ -197,7 +178,7 @@ class EdgeChecker:
         """Unify every wired input of a node, then give its outputs their types."""
         signature = callee.signature
         fixed = lasting_symbols(signature, callee.module.name)
-        self.owners[name] = self._owner(callee)
+        self.owners[name] = owner_of_call(callee)
         if signature.ranges:
             self._take_ranges(callee, name, fixed, path)
         if isinstance(callee, Read):
@@ -353,30 +334,6 @@ class EdgeChecker:
         """Types with everything that later edges taught about their symbols."""
         return {endpoint: self.normal(port) for endpoint, port in types.items()}
 
-    def _owner(self, callee: Callee) -> Owner:
-        module = callee.module
-        if isinstance(callee, Generate):
-            function = callee.decoding.generation.signature
-        else:
-            function = module.type.methods[callee.method].signature
-        options = (callee.options,) if callee.options is not None else ()
-
-        def ports(config: object) -> dict[str, PortType]:
-            accept = as_signature(config)
-            signature = ask(function, config, *options, what=module.type.title, accept=accept)
-            found = {name: port.type for name, port in signature.outputs.items()}
-            found |= {f">{name}": port.type for name, port in signature.inputs.items()}
-            return found | _bounds(signature.ranges) | _known(signature)
-
-        return Owner(
-            _title(callee),
-            module.config,
-            ports,
-            module.path,
-            module.name,
-            callee.method if callee.options is None else "",
-        )
-
     def normal(self, port: PortType) -> PortType:
         """A type with everything that edges taught about its symbols so far."""
         if not any(d.terms for d in port.dims):
@@ -436,23 +393,3 @@ class EdgeChecker:
                     place = self.document.tree.place(edge.reference)
                     self.first_calls.setdefault(want.symbols[0], (place, ".".join(edge.source)))
         return Unfit(edge, tuple(indices), refused=refused) if indices else None
-
-
-def _title(callee: Callee) -> str:
-    """What messages call the owner of a config that a node reads."""
-    if isinstance(callee, Read):
-        return f"node {callee.module.name}"
-    return callee.module.type.id if isinstance(callee, InPlace) else callee.module.name
-
-
-def _bounds(ranges: Mapping[str, tuple[int, int]]) -> dict[str, PortType]:
-    """Ranges as ports of an `Owner`, so that the config field behind one can be asked for."""
-    return {range_port(symbol): PortType("scalar", tuple(map(Dim, ends))) for symbol, ends in ranges.items()}
-
-
-def _known(signature: Signature) -> dict[str, PortType]:
-    return {
-        entries_port(port): PortType("labels", (Dim(entries),))
-        for port, entries in signature.vocabulary.items()
-        if isinstance(entries, int)
-    }

@@ -41,8 +41,8 @@ class Expansion:
     """Use and input → whether what comes in is what the piece declares."""
     roles: dict[str, Roles] = field(default_factory=dict)
     """Of each use."""
-    written: dict[str, tuple[YamlPath, bool]] = field(default_factory=dict)
-    """The nodes that the task itself writes: path, and membership of the objective."""
+    written: dict[str, YamlPath] = field(default_factory=dict)
+    """The nodes that the task itself writes, and where."""
 
     def run(self, wires: Wires) -> Wires:
         """Put the nodes of every use in its place; the wires between what there is then."""
@@ -58,7 +58,7 @@ class Expansion:
                 }
                 ends = {**left_out, **ends}
                 self.outer[name] = PieceUse(name, callee, ends, path, references)
-        self.written = {name: (path, training) for name, (_, path, training) in written.items()}
+        self.written = {name: path for name, (_, path, _) in written.items()}
         checker.nodes.clear()
         checker.resolved.clear()
         checker.sources.clear()

@@ -19,15 +19,15 @@ from composer.graph.checked import (
     UsedPiece,
     Wired,
 )
+from composer.graph.declared_inputs import declared_input
 from composer.graph.edges import EdgeChecker
 from composer.graph.node_inputs import NodeInputs
 from composer.graph.references import References, written_references
+from composer.graph.unused import warn_unused
 from composer.graph.wires import Wire, Wires
 from composer.language import InputShape, NodeShape, TaskShape, role_of
-from composer.plugin import Config, Modality
-from composer.plugin.answers import as_names, as_ports, as_ranges, as_vocabularies
-from composer.problems import Findings, Problem, Scope, YamlPath
-from composer.types import Port, PortType
+from composer.problems import Findings, Problem, YamlPath
+from composer.types import Port
 
 if TYPE_CHECKING:
     from composer.graph.expanding import Expansion
@@ -128,7 +128,8 @@ class TaskChecker:
 
                 check_class_names(self)
         evaluation = self._evaluation(outputs)
-        self._warn_unused(wires, path, own)
+        if not own.failed:
+            warn_unused(self, wires)
         if self.shape.compile.ranges or self.shape.compile.precisions:
             from composer.graph.compile_options import check_compile
 
@@ -239,8 +240,12 @@ class TaskChecker:
         for name, item in inputs.items():
             where = (*path, "inputs", name)
             self.names.setdefault(name, where)  # a name that is taken twice means neither
-            if not self._declare_input(name, item, where, training):
+            declared = declared_input(self, name, item, where, training=training)
+            if declared is None:
                 self.findings.silence(where)
+            else:
+                self.inputs[name] = declared
+                self.outputs[name] = tuple(declared.ports)
         for name, node in nodes.items():
             where = (*path, "nodes", name)
             self.names.setdefault(name, where)
@@ -252,67 +257,6 @@ class TaskChecker:
                 self.resolved[name] = callee
                 ports = callee.body if isinstance(callee, UsedPiece) else callee.signature
                 self.outputs[name] = tuple(ports.outputs)
-
-    def _declare_input(self, name: str, item: InputShape, path: YamlPath, training: bool) -> bool:
-        """Add an input with its ports; False after reporting, or silently where it has a problem already."""
-        modality = self.callees.find(
-            self.callees.registry.modalities, item.modality, (*path, "modality"), "C205", "modality"
-        )
-        if modality is None or self.findings.touches(path):
-            return False
-        owner, title = f"modality {modality.id}", modality.title
-        config = self.callees.modality_config(item, modality, path)
-        if config is None:
-            return False
-        at = (*path, "modality")
-        ports = self.callees.asked(modality.ports, (config,), at, f"`ports` of {title}", as_ports, owner)
-        if ports is None or not all(self.edges.known_kind(port, path) for port in ports.values()):
-            return False
-        host: dict[str, PortType] | None = ports
-        if modality.host is not None:
-            host = self.callees.asked(modality.host, (config,), at, f"`host` of {title}", as_ports, owner)
-        if host is None or not all(self.edges.known_kind(port, path) for port in host.values()):
-            return False
-        several = None
-        if item.optional or item.repeated is not None:
-            from composer.graph.repetition import repetition
-
-            document, kinds = self.callees.document, self.callees.registry.kinds
-            found = repetition(item, path, (ports, host), modality, document, kinds)
-            if isinstance(found, Problem):
-                self.findings.add(found)
-                return False
-            several, ports, host = found, found.ports(ports, kinds), found.ports(host, kinds)
-        asked = ((modality.ranges, "ranges", as_ranges), (modality.vocabulary, "vocabulary", as_vocabularies))
-        for function, what, accept in asked:
-            about = f"`{what}` of {title}"
-            if (
-                function is not None
-                and self.callees.asked(function, (config,), at, about, accept, owner) is None
-            ):
-                return False
-        classes = None
-        if modality.classes is not None:
-            about = f"`classes` of {title}"
-            classes = self.callees.asked(modality.classes, (config,), at, about, as_names, owner)
-            if classes is None:
-                return False
-        default = self._default(item, modality, config, path)
-        if item.default is not None and default is None:
-            return False
-        self.inputs[name] = CheckedInput(
-            name, modality, config, ports, host, path, training, several, default, item.for_ or "", classes
-        )
-        self.outputs[name] = tuple(ports)
-        return True
-
-    def _default(self, item: InputShape, modality: Modality, config: Config, path: YamlPath) -> object:
-        """What stands for an input that a sample comes without; None for nothing, or after reporting."""
-        if item.default is None and modality.default is None:
-            return None
-        from composer.graph.input_defaults import default_of
-
-        return default_of(self.callees, item, modality, config, path)
 
     def _wire(self) -> Wires:
         """Every reference that names something."""
@@ -440,32 +384,3 @@ class TaskChecker:
         return check_evaluation(
             self, shape, {name: None if found is None else found.kind for name, found in types.items()}
         )
-
-    def _warn_unused(self, wires: Wires, path: YamlPath, own: Scope) -> None:
-        """Nodes and inputs that nothing needs; silent where a fault in the task may be the reason."""
-        if own.failed or self.findings.is_silent_within(path):
-            return
-        ends = [text.partition(".")[0] for text in self.shape.outputs.values()]
-        if self.shape.objective is not None:
-            ends.append(self.shape.objective.loss.partition(".")[0])
-        wires = wires if self.expansion is None else self.expansion.wires
-        needed = wires.before(ends)
-        tree = self.callees.document.tree
-        for name, (where, _) in self._written().items():
-            if name not in needed:
-                message = f"no output needs node `{name}`"
-                helps = ("name one of its ports under `outputs`, or remove it",)
-                self.findings.add(
-                    Problem("C215", "warning", message, tree.place(where, key=True), helps=helps)
-                )
-        whose = f" of piece `{self.name}`" if self.ports else ""
-        for name in (*self.inputs, *self.ports):
-            if name not in needed and not wires.is_read(name):
-                message = f"input `{name}`{whose} is never used"
-                place = tree.place(self.names[name], key=True)
-                self.findings.add(Problem("C216", "warning", message, place))
-
-    def _written(self) -> dict[str, tuple[YamlPath, bool]]:
-        """Path and membership of the objective of every node that the task itself writes."""
-        found = {name: (path, training) for name, (_, path, training) in self.nodes.items()}
-        return found if self.expansion is None else self.expansion.written

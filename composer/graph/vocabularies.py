@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from composer.graph.checked import CheckedModule
-from composer.graph.derivation import Cause, Owner, first_cause
+from composer.graph.derivation import Cause, Owner, entries_port, first_cause
 from composer.language import Resolved, key_of_parameter
 from composer.plugin import Config, Modality, Vocabulary
 from composer.plugin.answers import as_vocabulary
@@ -18,17 +18,12 @@ from composer.types import Dim, PortType, VocabularyIds
 if TYPE_CHECKING:
     from composer.graph.fitting import Edge
 
-__all__ = ["Carried", "Vocabularies", "entries_port"]
+__all__ = ["Carried", "Vocabularies"]
 
 ROUNDED_TO = 128
 """Models round their number of entries up to a multiple of this, for speed."""
 ROUNDED_BY = 1.02
 """... or by this factor."""
-
-
-def entries_port(port: str) -> str:
-    """What `Owner.ports` calls the number of ids that an input knows, so that its cause can be asked for."""
-    return f"#{port}"
 
 
 @dataclass(frozen=True)
