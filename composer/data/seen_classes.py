@@ -14,6 +14,7 @@ from composer.data.tables import Table
 from composer.problems import InputError
 from composer.problems.suggest import unknown
 from composer.recipes import data_recipe
+from composer.rows.media_root import path_below
 
 __all__ = ["SeenClasses", "see_classes"]
 
@@ -21,6 +22,9 @@ MOST = 10_000
 NAMES = ("label", "class", "category", "target")
 """Columns that hold a class where nobody says which does."""
 PICTURES = re.compile(r"\.(png|jpe?g|webp|bmp|gif|tiff?)$", re.IGNORECASE)
+BEGINNINGS = (b"\x89PNG", b"\xff\xd8\xff", b"GIF8", b"RIFF", b"BM", b"II*\0", b"MM\0*")
+"""Of the content of pictures."""
+FRACTION = re.compile(r"[-+]?\d*[.,]\d+(e[-+]?\d+)?", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -56,6 +60,11 @@ def see_classes(data: str, label: str | None = None) -> SeenClasses:
         own = table.class_names.get(column)
         for row in table.rows():
             each = row.values.get(column)
+            if isinstance(each, float) or (isinstance(each, str) and FRACTION.fullmatch(each)):
+                raise InputError(
+                    f"column `{column}` of {data} holds numbers such as {each}, which are no classes, and this "
+                    "writes a document that tells classes: write your own, with an input of modality `array` as target"
+                )
             if isinstance(each, (str, int)) and str(each):
                 names.add(own[each] if own is not None and isinstance(each, int) else str(each))
             if not value and not row.fault:
@@ -114,6 +123,8 @@ def _value(row: object, label: str, table: Table, data: str) -> tuple[str, bool]
 def _is_picture(value: object, table: Table) -> bool:
     if isinstance(value, dict):
         return "bytes" in value and "path" in value
+    if isinstance(value, bytes):
+        return value.startswith(BEGINNINGS)
     if not isinstance(value, str) or not PICTURES.search(value):
         return False
-    return os.path.isfile(os.path.join(table.folder or "", value))
+    return os.path.isfile(path_below(str(table.folder or ""), value))

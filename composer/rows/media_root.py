@@ -13,10 +13,18 @@ from pathlib import Path
 from composer.problems import is_address
 from composer.rows.row import RowError
 
-__all__ = ["MediaRoot"]
+__all__ = ["MediaRoot", "path_below"]
 
 FOLDERS_KEPT = 1024
 """Folders of files of which it is known where their links lead."""
+
+
+def path_below(folder: str, value: str) -> str:
+    """The path of a value below a folder; where nothing is called so and Windows may have written it, with slashes."""
+    path = os.path.join(folder, value)
+    return (
+        path if "\\" not in value or os.path.exists(path) else os.path.join(folder, value.replace("\\", "/"))
+    )
 
 
 class MediaRoot:
@@ -44,8 +52,8 @@ class MediaRoot:
     def _path(self, value: str, column: str) -> str:
         if not value:
             return value
-        joined = os.path.join(self._real, value)
         try:
+            joined = path_below(self._real, value)
             real = self._followed(joined)
             exists = os.path.exists(real)
             inside = os.path.commonpath([self._real, real]) == self._real

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import io
 import shlex
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 
 @pytest.mark.parametrize("arguments", [[], ["mine.yaml"], ["folder/mine.yml"]])
@@ -81,6 +83,29 @@ def test_a_classifier_has_the_classes_of_its_data(composer, tmp_path, monkeypatc
     assert composer("check", "my model.yaml").code == 0
 
 
+def test_pictures_are_seen_as_windows_names_them_and_as_their_content(
+    composer, tmp_path, monkeypatch
+) -> None:
+    pyarrow = pytest.importorskip("pyarrow")
+    from pyarrow.parquet import write_table
+
+    monkeypatch.chdir(tmp_path)
+    Path("some pictures/a").mkdir(parents=True)
+    content = io.BytesIO()
+    Image.new("RGB", (8, 8)).save(content, "PNG")
+    for n in range(2):
+        Path(f"some pictures/a/{n}.png").write_bytes(content.getvalue())
+    Path("a.csv").write_text("photo,kind\n" + "".join(f"some pictures\\a\\{n}.png,k{n}\n" for n in range(2)))
+    write_table(
+        pyarrow.table({"photo": [content.getvalue()] * 2, "kind": ["k0", "k1"]}), tmp_path / "b.parquet"
+    )
+    for data in ("a.csv", "b.parquet"):
+        made = composer("new", f"{data}.yaml", "--data", data, "--label", "kind")
+        assert made.code == 0, made.err
+        assert "2 classes (k0, k1)" in made.out
+        assert "photo=PICTURE" in made.out
+
+
 @pytest.mark.parametrize(
     ("text", "options", "classes"),
     [
@@ -110,6 +135,7 @@ def test_a_table_of_texts(
         ("text,label\nx,a\ny,a\n", [], "has one class, `a`"),
         ("text,label\nx,a\n", ["--label", "lable"], "did you mean `label`"),
         ("n,label\n", [], "a.csv has no rows"),
+        ("text,price\nx,2.5\ny,3\n", ["--label", "price"], "holds numbers such as 2.5, which are no classes"),
         (None, [], "does not exist"),
     ],
 )
