@@ -82,7 +82,7 @@ def evaluate_rows(
         began = time.monotonic()
         column = _column(evaluation.reference, how.columns)
         summary = _answered(model, task, rows, evaluation, folder, column, how, watching)
-        samples = list(read_answers(folder / ANSWERS, evaluation.outputs, column))
+        samples = list(read_answers(folder / ANSWERS, evaluation.outputs, column, evaluation.classes))
         report = _scored(model, task, evaluation, registry, samples, summary, how)
         if how.reranking is not None:
             looked = _reranked(model, task, rows, report, how.reranking, folder, how, watching)

@@ -55,8 +55,12 @@ class ScoredSample:
         }  # fmt: skip
 
 
-def read_answers(path: Path, outputs: Sequence[str], column: str | None) -> Iterator[ScoredSample]:
-    """The samples of a file of answers, as JSON holds their values. A row without a reference has failed."""
+def read_answers(
+    path: Path, outputs: Sequence[str], column: str | None, classes: Sequence[str] = ()
+) -> Iterator[ScoredSample]:
+    """The samples of a file of answers, as JSON holds their values. A row without a reference has failed; so has one
+    with an empty text for it, which is an empty cell of a table, unless its output is a text that is none of `classes`.
+    """
     for told in _lines(path):
         row, id_ = told["row"], told.get("id")
         if "error" in told:
@@ -64,7 +68,8 @@ def read_answers(path: Path, outputs: Sequence[str], column: str | None) -> Iter
             continue
         values = [told["outputs"][name] for name in outputs]
         reference = None if column is None else told.get("kept", {}).get(column)
-        if column is not None and reference is None:
+        empty = reference == "" and (bool(classes) or not isinstance(values[0], str))
+        if column is not None and (reference is None or empty):
             yield ScoredSample(row, id_, error=f"it has no reference in its column `{column}`")
             continue
         yield ScoredSample(row, id_, values[0] if len(values) == 1 else values, reference)

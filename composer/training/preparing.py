@@ -296,16 +296,15 @@ def _data(
                 continue  # it was told what is wrong with them
             source = own_source(own[task]) if task in own else build_source(task, *found.datasets[task])
             plan = programs.plan(task)
-            data[task] = SampleData(
-                recipe=entry, plan=plan, source=source, seed=recipe.seed, registry=registry
-            )
+            made = SampleData(recipe=entry, plan=plan, source=source, seed=recipe.seed, registry=registry)
             if task in own:
                 answered = host_inputs(plan_task(found.document.tasks[task]), registry.kinds)
                 scored = found.evaluations.get(task)
                 if scored is not None and scored.metrics:
                     own[task].reference = scored.reference
-                looked_through(own[task], (data[task].inputs, answered))
+                looked_through(own[task], (made.inputs, answered))
             scored_splits(source, splits)
+            data[task] = made
     if not problems:
         _hold_splits(data, splits)
     model = Model(

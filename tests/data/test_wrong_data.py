@@ -130,6 +130,8 @@ def test_where_no_row_of_training_can_be_used_their_faults_are_told(folder: Path
 
 
 def test_many_bad_rows_are_counted_and_the_first_shown(folder: Path) -> None:
+    Path("a.csv").write_text(GOOD.replace("red", "green").replace("blue", "green"))
+    assert "no rows of split" not in refused(folder, data="a.csv"), "what follows from it is not told, too"
     Path("a.csv").write_text(GOOD + '"[1, 2]",green\n' * 30)
     told = refused(folder, data="a.csv")
     assert "30 of 34 rows cannot be used" in told

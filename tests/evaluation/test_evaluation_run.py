@@ -135,6 +135,9 @@ def test_rows_that_fail_are_counted_and_not_scored(sorting: Any, registry: Regis
     report = evaluate(sorting.load(), rows, registry, tmp_path / "out")
     assert [(each.row, each.id) for each in report.failed] == [(2, "v1"), (4, "v3")]
     assert "no reference in its column `truth`" in report.failed[1].error
+    rows[3]["truth"] = ""  # as an empty cell of a table is read
+    empty = evaluate(sorting.load(), rows, registry, tmp_path / "empty")
+    assert [each.error for each in empty.failed] == [each.error for each in report.failed]
     assert len(report.samples) == 3
     assert [each.get("error") is not None for each in lines(tmp_path / "out")] == [
         False,
