@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 from composer.cli.output import complain, remark, say
 from composer.cli.signals import Ended, ending_signals
+from composer.interruptions import telling_interruptions
 
 if TYPE_CHECKING:
     from composer.problems import ComposerError
@@ -58,7 +59,7 @@ def run(argv: list[str] | None = None) -> int:
             # A terminal without the letter shows `?` rather than a traceback.
             stream.reconfigure(errors="replace")
     try:
-        with ending_signals():
+        with ending_signals(), telling_interruptions():
             return _flushed(_dispatch(arguments, ends=argv is None))
     except Ended as end:
         _drop_output()
@@ -135,7 +136,7 @@ def _dispatch(arguments: list[str], *, ends: bool) -> int:
     if name in SHORT:
         gc.disable()
     try:
-        return _run_command(name, rest)
+        return _run_command(name, rest, ends=ends)
     finally:
         if ends and name in SHORT:
             gc.freeze()
@@ -151,7 +152,7 @@ class _Parser(argparse.ArgumentParser):
         self.exit(USAGE)
 
 
-def _run_command(name: str, rest: list[str]) -> int:
+def _run_command(name: str, rest: list[str], *, ends: bool) -> int:
     command = import_module(f"composer.cli.{name}")
     parser = _Parser(
         prog=f"composer {name}",
@@ -168,7 +169,7 @@ def _run_command(name: str, rest: list[str]) -> int:
         return stop.code if isinstance(stop.code, int) else USAGE
     parsed.words = (name, *rest)
     try:
-        with own_output():
+        with own_output(ends=ends):
             return int(command.run(parsed))
     except ComposerError as error:
         return _report(error)

@@ -36,7 +36,7 @@ def run(args: argparse.Namespace) -> int:
     lock = lock_of(report, choice, remark)
     path = lock_place(args.document, report.registry)
     write_lock(lock, path)
-    files = sum(len(each.files) for each in lock.weights)
+    files = sum(each.count for each in lock.weights)
     counts = f"{_count(files, 'weight file')}, {_count(len(lock.plugins), 'plugin')}"
     say(f"wrote {path}: {counts}")
     if choice.lacking:

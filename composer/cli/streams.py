@@ -24,8 +24,11 @@ def answers() -> TextIO:
 
 
 @contextmanager
-def own_output() -> Iterator[None]:
-    """Keep standard output for `answers` while a command runs, and its descriptor too, which C code writes to."""
+def own_output(*, ends: bool = False) -> Iterator[None]:
+    """Keep standard output for `answers` while a command runs, and its descriptor too, which C code writes to.
+
+    Where the program `ends` with the command, nothing more belongs there: what is printed at exit stays apart too.
+    """
     before = sys.stdout
     before.flush()
     number = _taken(before)
@@ -40,7 +43,8 @@ def own_output() -> Iterator[None]:
         if number is not None:
             with suppress(OSError):
                 own.flush()
-            os.dup2(own.fileno(), before.fileno())
+            if not ends:
+                os.dup2(own.fileno(), before.fileno())
             with suppress(OSError):
                 own.close()
 

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 import torch
 
 from composer.execution.slot_values import Slots
+from composer.interruptions import is_interruption
 from composer.plan import Plan, Step
 from composer.plugin.asking import fault_of, place_of_fault
 from composer.problems import ComposerError
@@ -31,10 +32,12 @@ def node_errors(plan: Plan, slots: Slots, names: Container[str] | None = None) -
     """
     try:
         yield
-    except (ComposerError, KeyboardInterrupt, GeneratorExit):
+    except (ComposerError, GeneratorExit):
         raise
     # A module is foreign code: sys.exit in it is its fault and no wish to end the program.
     except BaseException as error:
+        if is_interruption(error):
+            raise
         run = [step for step in plan.steps if names is None or step.name in names]
         failed = next((s for s in run if any(slots[t] is None for t in s.targets.values())), None)
         if failed is None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import torch
 from torch import nn
@@ -17,9 +16,11 @@ from composer.plugin.asking import ask
 from composer.problems.suggest import unknown
 from composer.sources import INITIAL, Chosen, ChosenSources, GivenNames, GivenWeights, choose
 from composer.sources.choosing import adapters_of
+from composer.sources.found_source import FoundSource
 from composer.sources.given import options_for
 from composer.sources.held_lock import Held, hold_sources
-from composer.sources.located import Located, locate
+from composer.sources.located import Located
+from composer.sources.trained_alone import BeganWith
 from composer.weights import (
     Checkpoint,
     Cures,
@@ -32,7 +33,6 @@ from composer.weights import (
 from composer.weights.names import first_words
 from composer.weights.roots import ROOTS
 from composer.weights.slots import find_slots
-from composer.weights.trained_alone import BeganWith, bases_of
 
 __all__ = ["Opened", "Start", "chosen_layout"]
 
@@ -89,11 +89,8 @@ class Start:
         layouts = [
             chosen_layout(registry, source.declared.layout or None) for source in choice.sources
         ]  # before anything is read or fetched
-        located = hold_sources(report, choice, held)
-        opened = tuple(
-            _open(source, place, layout, registry)
-            for source, place, layout in zip(choice.sources, located, layouts, strict=True)
-        )
+        found = hold_sources(report, choice, held)
+        opened = tuple(_open(source, layout, registry) for source, layout in zip(found, layouts, strict=True))
         return cls(report, registry, choice, opened)
 
     @property
@@ -264,28 +261,18 @@ class Start:
         return WeightsError(f"{origin}{error}", f"{origin}{error.details}")
 
 
-def _open(
-    chosen: Chosen, located: Located, layout: Layout | None, registry: Registry, above: tuple[Path, ...] = ()
-) -> Opened:
-    """Open a source; a layout's roots come before the usual ones. `above` are those that lead to it."""
-    declared = chosen.declared
+def _open(source: FoundSource, layout: Layout | None, registry: Registry) -> Opened:
+    """Open a source and all below it; a layout's roots come before the usual ones."""
+    declared = source.chosen.declared
     roots = tuple(dict.fromkeys((*layout.roots, *ROOTS))) if layout is not None else ROOTS
     checkpoint = read_checkpoint(
-        located.path, roots=roots, root=declared.root or None, prefix=declared.prefix
+        source.located.path, roots=roots, root=declared.root or None, prefix=declared.prefix
     )
-    if checkpoint.path in above:
-        raise WeightsError(
-            f"{checkpoint.path} names itself as what it was trained on: name another checkpoint"
-        )
-    below = []
-    for began in bases_of(checkpoint, registry):
-        given = f"named by {checkpoint.path.name}"
-        source = Chosen(began.declared, given, began.modules, began.whole, began.document)
-        own = chosen_layout(registry, began.declared.layout or None)
-        place = locate(began.declared)
-        place.hold_digest()  # before anything of it is read
-        below.append(_open(source, place, own, registry, (*above, checkpoint.path)))
-    return Opened(chosen, located, checkpoint, layout, tuple(below))
+    below = [
+        _open(base, chosen_layout(registry, base.chosen.declared.layout or None), registry)
+        for base in source.below
+    ]
+    return Opened(source.chosen, source.located, checkpoint, layout, tuple(below))
 
 
 def chosen_layout(registry: Registry, layout: str | None) -> Layout | None:

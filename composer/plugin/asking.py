@@ -16,6 +16,7 @@ from pathlib import Path
 from types import FrameType, TracebackType
 from typing import Any, TypeVar, overload
 
+from composer.interruptions import is_interruption
 from composer.plugin.surroundings import ProcessEndedError
 from composer.problems import ComposerError
 
@@ -86,11 +87,13 @@ def ask(
     """
     try:
         answer = function(*arguments)
-    except (ComposerError, KeyboardInterrupt):
+    except ComposerError:
         raise
     except passing:
         raise
     except BaseException as error:
+        if is_interruption(error):
+            raise
         raise PluginError(what, fault_of(error), place_of_fault(error, function)) from error
     try:
         return accept(answer)
@@ -104,9 +107,9 @@ def import_object(reference: str, what: str) -> Any:
     module_name, _, attribute = reference.partition(":")
     try:
         return functools.reduce(getattr, attribute.split("."), importlib.import_module(module_name))
-    except KeyboardInterrupt:
-        raise
     except BaseException as error:
+        if is_interruption(error):
+            raise
         package = module_name.partition(".")[0]
         where = _deepest(error, package) if not isinstance(error, SyntaxError) else ""
         fault = f"cannot be imported from {reference}: it {fault_of(error)}"

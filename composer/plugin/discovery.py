@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pluggy
 
+from composer.interruptions import is_interruption, telling_interruptions
 from composer.plugin import hooks
 from composer.plugin.asking import fault_of, place_of_fault, unchanged
 from composer.plugin.registry import BrokenPlugin, Conflict, Origin, Register, Registry
@@ -137,12 +138,12 @@ def _register_one(registry: Registry, installed: Installed) -> None:
         return
     register = Register(registry, origin)
     try:
-        with kept():
+        with telling_interruptions(), kept():
             _run_hook(installed, register)
-    except KeyboardInterrupt:
-        raise
     # A plugin is foreign code: whatever it raises, sys.exit included, is its own fault and reported as such.
     except BaseException as error:
+        if is_interruption(error):
+            raise
         registry.broken.append(_broken(installed, register, error))
     else:
         register.commit()

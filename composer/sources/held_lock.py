@@ -12,9 +12,9 @@ from composer.plugin import Registry
 from composer.problems import InputError
 from composer.published.one_line import HUB
 from composer.sources.choosing import NOTHING, Chosen, ChosenSources, adapters_of, choose
-from composer.sources.located import Located, locate
+from composer.sources.found_source import FoundSource, find_source
 from composer.sources.lock_file import SUFFIX, Document, Lock, LockedWeights, lock_place, read_lock
-from composer.sources.locking import called_modules, plugins_of, source_text
+from composer.sources.locking import base_text, called_modules, plugins_of, source_text
 
 __all__ = ["Held", "held_lock", "hold_document", "hold_sources"]
 
@@ -56,8 +56,9 @@ class Held:
             if entry is not None and entry.source != "fresh" and reason != choice.otherwise:
                 yield f"`{module}` starts fresh ({reason}), and takes {entry.source} in the lock"
 
-    def source(self, chosen: Chosen, located: Located) -> Iterator[str]:
-        """Differences of one source: other files, or files that are read in another way."""
+    def source(self, source: FoundSource) -> Iterator[str]:
+        """Differences of one source: other files, files that are read in another way, or others below it."""
+        chosen, located = source.chosen, source.located
         declared = chosen.declared
         reading = (declared.layout, declared.root, declared.prefix)
         told = set[str]()
@@ -77,6 +78,10 @@ class Held:
                     f"weights of `{module}` are read with {_reading(reading)}, and with {_reading(entry.reading())} in "
                     "the lock"
                 )
+            else:
+                below = [each for each in _of_bases(entry, source) if each not in told]
+                yield from below
+                told.update(below)
 
     def hold(self, differences: Iterable[str]) -> None:
         """Raise InputError that names all differences, where there are any."""
@@ -102,6 +107,21 @@ def _of_files(entry: LockedWeights, source: str, found: Mapping[str, str]) -> st
     return f"{source} ({name}, SHA-256 {digest}) is another file than {entry.source} in the lock"
 
 
+def _of_bases(entry: LockedWeights, source: FoundSource) -> Iterator[str]:
+    """How what a source was trained on differs from what the lock holds of that."""
+    name = source_text(source.chosen)
+    if len(entry.trained_on) != len(source.below):
+        held, found = len(entry.trained_on), len(source.below)
+        yield f"{name} was trained on {found} other sources, of which {held} stand in the lock"
+        return
+    for locked, base in zip(entry.trained_on, source.below, strict=True):
+        digests = base.located.digests
+        if sorted(locked.files.values()) != sorted(digests.values()):
+            yield f"what {name} was trained on: {_of_files(locked, base_text(base.chosen), digests)}"
+        else:
+            yield from _of_bases(locked, base)
+
+
 def _reading(reading: tuple[str, str, str]) -> str:
     names = zip(("layout", "root", "prefix"), reading, strict=True)
     return ", ".join(f"{name} {value}" for name, value in names if value) or "native names"
@@ -109,7 +129,7 @@ def _reading(reading: tuple[str, str, str]) -> str:
 
 def hold_sources(
     report: Checked, choice: ChosenSources, held: Held | None, *, local: bool = False
-) -> list[Located]:
+) -> list[FoundSource]:
     """Find every source of a choice, and hold it against its digest and the lock, before anything of it is read.
 
     With `local`, what the Hub's cache does not hold is passed over.
@@ -119,19 +139,18 @@ def hold_sources(
     """
     if held is not None:  # before anything is fetched
         held.hold([*held.versions(report), *held.started(choice)])
-    found: list[Located] = []
+    found: list[FoundSource] = []
     differences: list[str] = []
     for chosen in choice.sources:
         commit = held.commit(chosen) if held is not None else ""
         try:
-            located = locate(chosen.declared, commit=commit, local=local)
+            source = find_source(chosen, report.registry, commit=commit, local=local)
         except InputError:
             if local and chosen.declared.hub:
                 continue
             raise
-        located.hold_digest()
-        differences += held.source(chosen, located) if held is not None else ()
-        found.append(located)
+        differences += held.source(source) if held is not None else ()
+        found.append(source)
     if held is not None:
         held.hold(differences)
     return found

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Literal, Union
+from typing import Annotated, Any, Literal, Union
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -37,6 +37,13 @@ class LockedWeights(_LockShape):
     """What the revision of a Hub repository stood for."""
     files: dict[str, Annotated[str, Field(pattern="^[0-9a-f]{64}$")]] = Field(default_factory=dict)
     """SHA-256 of every file, by its name."""
+    trained_on: list[LockedWeights] = Field(default_factory=list)
+    """Where the rest lies, of a checkpoint that holds what was trained alone."""
+
+    @property
+    def count(self) -> int:
+        """How many files it holds, with those that it was trained on."""
+        return len(self.files) + sum(each.count for each in self.trained_on)
 
     def reading(self) -> tuple[str, str, str]:
         """How the files are read."""
@@ -76,9 +83,14 @@ def lock_place(document: Document, registry: Registry) -> Path:
 def write_lock(lock: Lock, path: Path) -> None:
     """Write a lock, whole or not at all; equal locks give equal bytes. Raises InputError where that cannot be done."""
     data = lock.model_dump(mode="json")
-    data["weights"] = [{key: value for key, value in each.items() if value} for each in data["weights"]]
+    data["weights"] = [_without_empty(each) for each in data["weights"]]
     text = json.dumps(data, indent=1, ensure_ascii=False) + "\n"
     replace_file(path, lambda file: file.write(text.encode()))
+
+
+def _without_empty(entry: Mapping[str, Any]) -> dict[str, Any]:
+    bases = [_without_empty(each) for each in entry["trained_on"]]
+    return {key: value for key, value in {**entry, "trained_on": bases}.items() if value}
 
 
 def read_lock(path: Path) -> Lock:

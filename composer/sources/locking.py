@@ -8,10 +8,10 @@ from pathlib import Path
 from composer.graph import Checked
 from composer.graph.checked import Read
 from composer.sources.choosing import Chosen, ChosenSources, adapters_of
-from composer.sources.located import Located, locate
+from composer.sources.found_source import FoundSource, find_source
 from composer.sources.lock_file import Lock, LockedWeights
 
-__all__ = ["called_modules", "lock_of", "plugins_of", "source_text"]
+__all__ = ["base_text", "called_modules", "lock_of", "plugins_of", "source_text"]
 
 
 def called_modules(report: Checked) -> tuple[str, ...]:
@@ -36,10 +36,9 @@ def lock_of(
     """
     found = []
     for chosen in choice.sources:
-        located = locate(chosen.declared)
-        located.hold_digest()
-        progress(f"{located.name}: {', '.join(chosen.modules)}")
-        found.append(_entry(chosen, located))
+        source = find_source(chosen, report.registry)
+        progress(f"{source.located.name}: {', '.join(chosen.modules)}")
+        found.append(_entry(source, source_text(chosen)))
     fresh = [LockedWeights(modules=[name], source="fresh") for name in choice.fresh]
     return Lock(
         document=report.name,
@@ -49,16 +48,17 @@ def lock_of(
     )
 
 
-def _entry(chosen: Chosen, located: Located) -> LockedWeights:
-    declared = chosen.declared
+def _entry(source: FoundSource, said: str) -> LockedWeights:
+    declared, located = source.chosen.declared, source.located
     return LockedWeights(
-        modules=list(chosen.modules),
-        source=source_text(chosen),
+        modules=list(source.chosen.modules),
+        source=said,
         layout=declared.layout,
         root=declared.root,
         prefix=declared.prefix,
         commit=located.commit,
         files=dict(located.digests),
+        trained_on=[_entry(base, base_text(base.chosen)) for base in source.below],
     )
 
 
@@ -68,6 +68,12 @@ def source_text(chosen: Chosen) -> str:
     if declared.sort == "file" and (chosen.document is not None or Path(declared.file).is_absolute()):
         return Path(declared.file).name
     return str(declared)
+
+
+def base_text(chosen: Chosen) -> str:
+    """What was trained on, in such words: a file by its name, for a checkpoint finds it wherever both lie."""
+    declared = chosen.declared
+    return Path(declared.file).name if declared.sort == "file" else str(declared)
 
 
 def plugins_of(report: Checked) -> dict[str, str]:

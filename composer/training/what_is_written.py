@@ -9,9 +9,9 @@ from typing import Any
 
 from composer.execution import Start
 from composer.sources.located import Located
+from composer.sources.trained_alone import BeganWith, metadata_of
 from composer.training.programs import Programs
 from composer.weights.names import first_words
-from composer.weights.trained_alone import BeganWith, metadata_of
 
 __all__ = ["TrainedAlone", "counts_of"]
 

@@ -82,6 +82,7 @@ def test_an_entry_point_that_leads_nowhere(composer, folder: Path, entry: str, r
         ("x = 1", "it has no hook: write a function `composer_register(register)` marked with `@hookimpl`"),
         ("def composer_register(register): pass", "is not marked: write `@hookimpl` above it"),
         ("def build(c) return 1", "it has a syntax error: expected ':' (odd.py:1)"),
+        ("raise KeyboardInterrupt", "it raises KeyboardInterrupt (odd.py:1)"),
         ("raise SystemExit(0)", "it ends the program: sys.exit(0) (odd.py:1)"),
         ("import torchh", "it raises ModuleNotFoundError: No module named 'torchh' (odd.py:1)"),
         ("open('/nowhere/data.txt')", "No such file or directory: '/nowhere/data.txt' (odd.py:1)"),
@@ -184,22 +185,23 @@ os.write(1, b"from the descriptor\\n")
 sys.__stdout__.write("from the first stream\\n")
 sys.stdout.buffer.write(b"from the buffer\\n")
 warnings.warn("a warning")
+import atexit
+atexit.register(print, "from the end")
 """
 
 
 def test_what_a_plugin_writes_to_any_stream_is_not_among_the_answers(folder: Path) -> None:
     (folder / "odd.py").write_text(PRINTS + TYPE % "a_type()")
     write_metadata(folder, "odd")
-    script = "import sys; from composer.cli import main; sys.exit(main(sys.argv[1:]))"
     done = subprocess.run(
-        [sys.executable, "-c", script, "check", "uses.yaml", "--format", "json"],
+        [sys.executable, "-m", "composer", "check", "uses.yaml", "--format", "json"],
         capture_output=True,
         text=True,
         env={**os.environ, "PYTHONPATH": os.pathsep.join([str(folder), *sys.path])},
         check=False,
     )
     assert (done.returncode, json.loads(done.stdout)) == (0, [])
-    for text in ("print", "the descriptor", "the first stream", "the buffer"):
+    for text in ("print", "the descriptor", "the first stream", "the buffer", "the end"):
         assert f"from {text}" in done.stderr
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 import composer
+from composer.cli import main
 from composer.problems import DocumentError, InputError
 from composer.training import check_training, train_document
 from composer.types import States
@@ -121,6 +123,57 @@ def test_a_base_that_is_gone_or_another_one_is_told(base: Path, points: Path) ->
     save_weights(other.weights, base)
     with pytest.raises(WeightsError, match="it is another file, or a damaged one"):
         composer.load("mine.yaml", weights="runs/one.safetensors")
+
+
+def test_a_lock_of_what_was_trained_alone_holds_its_bases(
+    base: Path, points: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Two runs, one on the other: an adapter, trained on one that was trained on the whole."""
+    (points / "mine.yaml").write_text(document(f"    freeze: true\n{ADAPTERS}", adapters="first,second"))
+    train_document("mine.yaml", out="runs/one", recipe="recipe.yaml", weights=base, epochs=1)
+    train_document(
+        "mine.yaml", out="runs/two", recipe="recipe.yaml", weights="runs/one.safetensors", epochs=1
+    )
+    digest = hashlib.sha256(base.read_bytes()).hexdigest()
+
+    assert main(["lock", "mine.yaml", "--weights", "runs/two.safetensors"]) == 0
+    assert "3 weight files" in capsys.readouterr().out
+    (entry,) = json.loads(Path("mine.yaml.lock").read_text())["weights"]
+    (one,) = entry["trained_on"]
+    assert (one["source"], [*one["files"]]) == ("one.safetensors", ["one.safetensors"])
+    assert [each["files"] for each in one["trained_on"]] == [{"base.safetensors": digest}]
+    composer.load("mine.yaml", weights="runs/two.safetensors", locked=True)
+
+    other = composer.load("plain.yaml", weights=base)
+    other.weights["head"].get_parameter("map.bias").data += 1
+    save_weights(other.weights, base)
+    for command in (["lock", "mine.yaml"], ["run", "mine.yaml:sort-first", "--locked", "x=[[0, 0, 0, 0]]"]):
+        assert main([*command, "--weights", "runs/two.safetensors"]) == 1
+        told = capsys.readouterr().err
+        assert f"and not {digest}" in told
+        assert "base.safetensors" in told
+
+
+def test_a_base_that_only_the_lock_knows_by_its_digest_is_held(base: Path, points: Path) -> None:
+    (points / "mine.yaml").write_text(document(f"    freeze: true\n{ADAPTERS}", adapters="first,second"))
+    train_document("mine.yaml", out="runs/one", recipe="recipe.yaml", weights=base, epochs=1)
+    told = dict(read_checkpoint("runs/one.safetensors").metadata)
+    (began,) = json.loads(told["began_with"])
+    del began["source"]["sha256"]
+    own = {"composer": json.dumps(told | {"began_with": json.dumps([began])})}
+    save_file(load_file("runs/one.safetensors"), "runs/one.safetensors", metadata=own)
+    assert main(["lock", "mine.yaml", "--weights", "runs/one.safetensors"]) == 0
+    composer.load("mine.yaml", weights="runs/one.safetensors", locked=True)
+    before = hashlib.sha256(base.read_bytes()).hexdigest()
+    other = composer.load("plain.yaml", weights=base)
+    other.weights["head"].get_parameter("map.bias").data += 1
+    save_weights(other.weights, base)
+    now = hashlib.sha256(base.read_bytes()).hexdigest()
+    expected = (
+        f"one.safetensors was trained on: base.safetensors has the SHA-256 {now}, and {before} in the lock"
+    )
+    with pytest.raises(InputError, match=expected):
+        composer.load("mine.yaml", weights="runs/one.safetensors", locked=True)
 
 
 def test_frozen_modules_neither_learn_nor_drop_nor_count(base: Path, points: Path) -> None:

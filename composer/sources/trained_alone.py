@@ -13,7 +13,6 @@ from composer.language.declared_weights import KEYS, DeclaredWeights
 from composer.plugin import Registry
 from composer.sources.located import Located
 from composer.sources.weights_error import WeightsError
-from composer.weights.checkpoint import Checkpoint
 
 __all__ = ["BeganWith", "bases_of", "metadata_of"]
 
@@ -60,24 +59,24 @@ def _told(declared: DeclaredWeights, located: Located, folder: Path) -> dict[str
     return {key: value for key, value in found.items() if value}
 
 
-def bases_of(checkpoint: Checkpoint, registry: Registry) -> Iterator[BeganWith]:
-    """The sources that a checkpoint says the rest lies in; none for one that holds everything.
+def bases_of(checkpoint: Path, metadata: Mapping[str, str], registry: Registry) -> Iterator[BeganWith]:
+    """The sources that a checkpoint says by its metadata the rest lies in; none for one that holds everything.
 
     Raises WeightsError for one that is a file and not there, or that is told as nothing can be read.
     """
-    told = checkpoint.metadata.get("began_with")
+    told = metadata.get("began_with")
     if not told:
         return
     try:
         entries = [(_read(entry["source"]), entry) for entry in json.loads(told)]
     except (ValueError, TypeError, KeyError, AttributeError):
         raise WeightsError(
-            f"{checkpoint.path}: what it says of the weights that it began with is damaged"
+            f"{checkpoint}: what it says of the weights that it began with is damaged"
         ) from None
     for declared, entry in entries:
         document = entry.get("document")
         yield BeganWith(
-            _found(declared, document, checkpoint, registry),
+            _found(declared, document, checkpoint, metadata, registry),
             tuple(map(str, entry.get("modules", ()))),
             bool(entry.get("whole")),
             document,
@@ -90,10 +89,13 @@ def _read(source: Mapping[str, object]) -> DeclaredWeights:
 
 
 def _found(
-    declared: DeclaredWeights, document: str | None, checkpoint: Checkpoint, registry: Registry
+    declared: DeclaredWeights,
+    document: str | None,
+    above: Path,
+    metadata: Mapping[str, str],
+    registry: Registry,
 ) -> DeclaredWeights:
-    """A source that is a file where it lies now: where it was, seen from the checkpoint, or beside it."""
-    above = checkpoint.path
+    """A source that is a file where it lies now: where it was, seen from the checkpoint above, or beside that."""
     if declared.sort != "file":
         return replace(declared, place=str(above))
     shipped = registry.documents.get(document or "")
@@ -102,7 +104,7 @@ def _found(
         places.insert(0, shipped.weights)
     there = [Path(os.path.normpath(place)) for place in places if os.path.exists(place)]
     if not there:
-        left_out = checkpoint.metadata.get("left_out", "")
+        left_out = metadata.get("left_out", "")
         raise WeightsError(
             f"{above} holds what was trained alone: what is frozen of {left_out or 'its modules'} is as it was in "
             f"{declared.file}, which is not there; put it at {os.path.normpath(places[-2])}, or beside {above.name} as "
