@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 from PIL import Image
 from PIL.PngImagePlugin import PngImageFile
 
 from composer.problems import InputError
+from composer_vision.low_halves import LowHalves, stored_as
 
 __all__ = ["load", "to_rgb"]
 
@@ -23,34 +23,34 @@ GREY_LEVELS = {"L;2": 85, "L;4": 17}
 """What one step of grey is of 255, by the way that a PNG stores it."""
 
 
-def load(image: Image.Image) -> None:
-    """Read the pixels. The transparent colour of a PNG, given in stored levels, is put into those of the pixels."""
-    stored = image.tile[0].args if isinstance(image, PngImageFile) and image.tile else None
+def load(image: Image.Image, name: str) -> None:
+    """Read the pixels. The transparent colour of a PNG, given in stored levels, is put into those of the pixels.
+
+    Raises InputError for 16-bit colours of which nothing would be left: values of 8 bits that were stored in 16.
+    """
+    stored, low = stored_as(image), LowHalves.of(image)
+    position = 0 if low is None else low.stream.tell()
     clear = image.info.get("transparency")
-    if isinstance(image, PngImageFile) and stored == "RGB;16B" and isinstance(clear, tuple):
-        low = _low_bytes(image)
-        image.load()
-        found = (np.asarray(image).astype(np.uint16) << 8) | low
+    levels = isinstance(clear, tuple) and isinstance(image, PngImageFile)
+    below = low.read() if low is not None and levels else None
+    if low is not None:
+        low.stream.seek(position)
+    image.load()
+    if low is not None and image.mode in ("RGB", "RGBA") and _is_black(image):
+        below = low.read() if below is None else below
+        if below.any():
+            raise InputError(_too_dark(name, int(below.max())))
+    if below is not None and levels:
+        found = (np.asarray(image).astype(np.uint16) << 8) | below
         opacity = np.where((found == np.array(clear)).all(axis=2), 0, 255).astype(np.uint8)
         del image.info["transparency"]
         image.putalpha(Image.fromarray(opacity))
-    else:
-        image.load()
-        if isinstance(clear, int) and stored in GREY_LEVELS:
-            image.info["transparency"] = clear * GREY_LEVELS[stored]
+    elif isinstance(clear, int) and isinstance(image, PngImageFile) and stored in GREY_LEVELS:
+        image.info["transparency"] = clear * GREY_LEVELS[stored]
 
 
-def _low_bytes(image: PngImageFile) -> NDArray[np.uint8]:
-    """The lower halves of 16-bit colours, which Pillow leaves out: the same file read once more."""
-    stream = image.fp
-    assert stream is not None  # the pixels are not yet read
-    place = stream.tell()
-    stream.seek(0)
-    twin = PngImageFile(stream)
-    twin.tile = [tile._replace(args="RGB;16L") for tile in twin.tile]
-    twin.load()
-    stream.seek(place)
-    return np.asarray(twin)
+def _is_black(image: Image.Image) -> bool:
+    return not any(image.getchannel(band).getextrema()[1] for band in "RGB")
 
 
 def to_rgb(image: Image.Image, name: str) -> Image.Image:
@@ -84,12 +84,16 @@ def _from_deep_grey(image: Image.Image, name: str) -> Image.Image:
     """
     values = np.asarray(image).astype(np.uint32)
     if 0 < values.max(initial=0) <= EIGHT_BITS:
-        raise InputError(
-            f"{name} has 16 bits for each pixel and no value above {values.max()}, so it would be black: if its values "
-            "are those of 8 bits, convert it to 8 bits"
-        )
+        raise InputError(_too_dark(name, int(values.max())))
     scaled = ((values * 255 + SIXTEEN_BITS // 2) // SIXTEEN_BITS).astype(np.uint8)
     clear = image.info.get("transparency")
     if isinstance(clear, int):
         scaled[values == clear] = 255
     return Image.fromarray(scaled).convert("RGB")
+
+
+def _too_dark(name: str, brightest: int) -> str:
+    return (
+        f"{name} has 16 bits for each value and none above {brightest}, so it would be black: if its values are those "
+        "of 8 bits, convert it to 8 bits"
+    )

@@ -115,7 +115,7 @@ def _checked(array: NDArray[Any]) -> NDArray[np.uint8]:
 def decoded(image: Image.Image, name: str) -> NDArray[np.uint8]:
     """The current frame of an opened image as [height, width, 3], as a viewer shows it."""
     check_pixels(name, *image.size)
-    load(image)
+    load(image, name)
     if 0 in image.size:
         raise InputError(f"{name} has no pixels: it is {image.width} x {image.height}")
     turn = orientation(image)

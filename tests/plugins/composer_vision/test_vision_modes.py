@@ -55,9 +55,7 @@ def test_every_mode_stands_in_the_table() -> None:
 
 @pytest.mark.parametrize("mode", ["I;16", "I;16B"])
 def test_eight_bits_in_sixteen_are_no_black_picture(mode: str) -> None:
-    with pytest.raises(
-        InputError, match=r"16 bits for each pixel and no value above 200, so it would be black"
-    ):
+    with pytest.raises(InputError, match=r"16 bits for each value and none above 200, so it would be black"):
         read_picture(picture(mode, 200))
 
 
@@ -170,6 +168,42 @@ def test_sixteen_bit_colours_that_differ_in_their_lower_half_differ() -> None:
     row = struct.pack(">6H", 0x1000, 0x2000, 0x3000, 0x1000, 0x2000, 0x3001)
     read = read_picture(png(16, 2, [row], 2, tRNS=struct.pack(">3H", 0x1000, 0x2000, 0x3001)))
     assert read[0].tolist() == [[16, 32, 48], [255, 255, 255]]
+
+
+@pytest.mark.parametrize(("kind", "opacity"), [(2, ()), (4, (65535,)), (6, (65535,)), (6, (0,))])
+def test_eight_bits_in_sixteen_are_no_black_colours(kind: int, opacity: tuple[int, ...]) -> None:
+    bands = 1 if kind == 4 else 3
+
+    def row(*values: int) -> bytes:
+        pixels = [value for each in values for value in (*[each] * bands, *opacity)]
+        return struct.pack(f">{len(pixels)}H", *pixels)
+
+    with pytest.raises(InputError, match="has 16 bits for each value and none above 200"):
+        read_picture(png(16, kind, [row(0, 200)], 2))
+    black, bright = png(16, kind, [row(0, 0)], 2), png(16, kind, [row(0, 256)], 2)
+    shown = 255 if opacity == (0,) else 0
+    assert read_picture(black)[0, :, 0].tolist() == [shown, shown]
+    assert read_picture(bright)[0, :, 0].tolist() == [shown, 255 if opacity == (0,) else 1]
+
+
+@pytest.mark.parametrize("order", ["<", ">"])
+def test_eight_bits_in_the_sixteen_of_a_tiff_are_no_black_colours(order: str) -> None:
+    def tiff(*values: int) -> bytes:
+        """One row of grey pixels in three colours, put together by hand."""
+        pixels = struct.pack(f"{order}{3 * len(values)}H", *(v for v in values for _ in range(3)))
+        start = 8 + 2 + 9 * 12 + 4
+        tags = [(256, len(values)), (257, 1), (259, 1), (262, 2), (273, start + 6), (277, 3), (278, 1)]
+        tags += [(279, len(pixels))]
+        entries = [struct.pack(f"{order}HHII", tag, 4, 1, value) for tag, value in tags]
+        entries.insert(2, struct.pack(f"{order}HHII", 258, 3, 3, start))
+        head = (b"II" if order == "<" else b"MM") + struct.pack(f"{order}HI", 42, 8)
+        listed = struct.pack(f"{order}H", 9) + b"".join(entries) + struct.pack(f"{order}I", 0)
+        return head + listed + struct.pack(f"{order}3H", 16, 16, 16) + pixels
+
+    with pytest.raises(InputError, match="none above 200, so it would be black"):
+        read_picture(tiff(0, 200))
+    assert read_picture(tiff(0, 0))[0, :, 0].tolist() == [0, 0]
+    assert read_picture(tiff(200, 65535))[0, :, 0].tolist() == [0, 255]
 
 
 @pytest.mark.parametrize(
