@@ -131,8 +131,8 @@ TELLING = {
 
 def modules_of_a_check(document: str) -> set[str]:
     code = (
-        "import sys; sys.argv[1:] = ['check', sys.argv[1]]; from composer.cli import main; "
-        "main(); print('MODULES', *sorted(sys.modules))"
+        "import sys; from composer.cli import main; main(['check', sys.argv[1]]); "
+        "print('MODULES', *sorted(sys.modules))"
     )
     done = subprocess.run([sys.executable, "-c", code, document], capture_output=True, text=True, check=True)
     return set(done.stdout.rsplit("MODULES ", 1)[1].split())

@@ -143,6 +143,13 @@ def test_two_inputs_of_one_modality_go_through_one_module() -> None:
     assert list(task.outputs) == ["embedding", "embedding_2"]
 
 
+@pytest.mark.slow
+def test_the_flows_that_are_looked_at_grow_with_the_inputs_and_no_faster() -> None:
+    found = propose(("image", *["text"] * 6), ("text",), most=2)
+    assert (len(found.found), found.looked_at) == (2, 60_000)
+    assert all(len(each.report.tasks[name].inputs) == 7 for each in found.found for name in each.report.tasks)
+
+
 def test_retrieval_is_found() -> None:
     texts = [p.text("x") for p in propose(("image", "text"), ("scores",), most=5).found]
     assert any("core.similarity" in text and "core.pool" in text for text in texts)

@@ -48,6 +48,7 @@ class FlowSearch:
     reached: dict[str, None] = field(default_factory=dict)
     looked_at: int = 0
     _keeping: bool = False
+    _fitting: dict[tuple[str, str], bool] = field(default_factory=dict)
     _made: dict[tuple[Offered, Bound, int], FlowCall] = field(default_factory=dict)
 
     def run(self, starts: Sequence[CallFlow], enough: int, *, keeping: bool = False) -> list[CallFlow]:
@@ -112,7 +113,7 @@ class FlowSearch:
         return ways
 
     def _way(self, kind: str, ways: Mapping[str, tuple[Offered, ...]]) -> tuple[Offered, ...] | None:
-        found = [way for each, way in ways.items() if kind_fits(self.kinds, kind, each)]
+        found = [way for each, way in ways.items() if self._fits(kind, each)]
         return min(found, key=_effort, default=None)
 
     def _left(self, flow: CallFlow, ways: Mapping[str, tuple[Offered, ...]]) -> float:
@@ -133,7 +134,7 @@ class FlowSearch:
         return frozenset(wanted)
 
     def _fits_any(self, kind: str, wanted: frozenset[str] | set[str]) -> bool:
-        return any(kind_fits(self.kinds, kind, each) for each in wanted)
+        return any(self._fits(kind, each) for each in wanted)
 
     def _ends(self, flow: CallFlow) -> bool:
         if len(flow.streams) != len(self.goals) or not flow.calls:
@@ -141,34 +142,39 @@ class FlowSearch:
         if not self.demanded <= {call.offered.type.id for call in flow.calls}:
             return False
         return any(
-            all(kind_fits(self.kinds, s.type.kind, goal) for s, goal in zip(order, self.goals, strict=True))
+            all(self._fits(s.type.kind, goal) for s, goal in zip(order, self.goals, strict=True))
             for order in permutations(flow.streams)
         )
 
     def _steps(
         self, flow: CallFlow, offered: Sequence[Offered], wanted: frozenset[str]
     ) -> Iterator[CallFlow]:
+        read = [s for s in flow.streams if not self._is_final(s)]
+        kinds = {kind for s in read for kind in s.kinds}
         for call in offered:
-            for chosen, bound in self._bindings(flow, call):
+            if not all(any(self._fits(kind, wanted) for kind in kinds) for wanted in call.read_kinds):
+                continue
+            for chosen, bound in self._bindings(call, read, len(flow.streams)):
                 roles = Roles()
                 types = {s.value: s.type for s in chosen} | {v: t for s in chosen for v, t in s.trail}
                 if all(
-                    kind_fits(self.kinds, types[v].kind, call.signature.inputs[port].type.kind)
+                    self._fits(types[v].kind, call.signature.inputs[port].type.kind)
                     and roles.taken(call.signature.inputs[port].type.role, types[v].role) is None
                     for port, values in bound
                     for v in values
                 ):
                     yield from self._after(flow, call, chosen, bound, roles, wanted)
 
-    def _bindings(self, flow: CallFlow, call: Offered) -> Iterator[tuple[tuple[Stream, ...], Bound]]:
-        """The streams that a call can read, and which of its ports reads which."""
+    def _bindings(
+        self, call: Offered, read: Sequence[Stream], open_ones: int
+    ) -> Iterator[tuple[tuple[Stream, ...], Bound]]:
+        """The streams that a call can read, of those that may be read, and which of its ports reads which."""
         ports = call.required
-        streams = [s for s in flow.streams if call not in s.calls and not self._is_final(s)]
-        streams = [s for s in streams if not self._has_better(call, s)]
+        streams = [s for s in read if call not in s.calls and not self._has_better(call, s)]
         if not ports:
             return
         if len(ports) == 1 and call.signature.inputs[ports[0]].many:
-            if len(streams) == len(flow.streams) and len(streams) > 1:
+            if len(streams) == open_ones and len(streams) > 1:
                 yield tuple(streams), ((ports[0], tuple(s.value for s in streams)),)
             return
         freely = not call.keeps or self._keeping or call.type.id in self.demanded
@@ -177,14 +183,34 @@ class FlowSearch:
             if len(tail) == len(ports) and len({type_.kind for _, type_ in tail}) == 1:
                 yield (stream,), tuple((p, (v,)) for p, (v, _) in zip(ports, tail, strict=True))
         if 2 <= len(ports) <= len(streams) and (freely or not is_adder(call)):
-            for chosen in permutations(streams, len(ports)):
+            for chosen in self._chosen(streams, call):
                 if not self._turned_round(call, chosen, streams):
                     yield chosen, tuple((p, (s.value,)) for p, s in zip(ports, chosen, strict=True))
+
+    def _chosen(self, streams: Sequence[Stream], call: Offered) -> Iterator[tuple[Stream, ...]]:
+        """A stream of its kind for each port of a call, in every way."""
+        kinds = [call.signature.inputs[port].type.kind for port in call.required]
+
+        def after(chosen: tuple[Stream, ...]) -> Iterator[tuple[Stream, ...]]:
+            if len(chosen) == len(kinds):
+                yield chosen
+                return
+            for stream in streams:
+                if stream not in chosen and self._fits(stream.type.kind, kinds[len(chosen)]):
+                    yield from after((*chosen, stream))
+
+        return after(())
+
+    def _fits(self, kind: str, wanted: str) -> bool:
+        """`kind_fits`, which is asked a million times, of few kinds."""
+        if (kind, wanted) not in self._fitting:
+            self._fitting[kind, wanted] = kind_fits(self.kinds, kind, wanted)
+        return self._fitting[kind, wanted]
 
     def _is_final(self, stream: Stream) -> bool:
         """Whether a decoder wrote what is asked for: nothing has to be made of it."""
         written = any(call.generates for call in stream.calls)
-        return written and any(kind_fits(self.kinds, stream.type.kind, goal) for goal in self.goals)
+        return written and any(self._fits(stream.type.kind, goal) for goal in self.goals)
 
     def _has_better(self, call: Offered, stream: Stream) -> bool:
         """Whether the type has a method that is named after the modality of an input, and this is another."""
@@ -254,7 +280,7 @@ class FlowSearch:
         """Which outputs of a call go on: all, each alone, and those that are what is asked for."""
         asked: list[str] = []
         for goal in self.goals:
-            found = (n for n in useful if n not in asked and kind_fits(self.kinds, outputs[n].kind, goal))
+            found = (n for n in useful if n not in asked and self._fits(outputs[n].kind, goal))
             asked += [next(found, "")]
         several = [useful, *([asked] if all(asked) and set(asked) != set(useful) else [])]
         return [names for names in several if len(names) > 1] + [[name] for name in useful]

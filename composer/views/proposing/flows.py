@@ -65,6 +65,11 @@ class Stream:
     def value(self) -> FlowValue:
         return self.trail[-1][0]
 
+    @cached_property
+    def kinds(self) -> frozenset[str]:
+        """Those of the value, and of what it came through."""
+        return frozenset(type_.kind for _, type_ in self.trail)
+
 
 @dataclass(frozen=True)
 class CallFlow:
@@ -73,7 +78,7 @@ class CallFlow:
     streams: tuple[Stream, ...]
     calls: tuple[FlowCall, ...] = ()
 
-    @property
+    @cached_property
     def modules(self) -> dict[str, int]:
         """The module types with weights, each with its calls."""
         found: dict[str, int] = {}
@@ -82,24 +87,24 @@ class CallFlow:
                 found[call.offered.type.id] = found.get(call.offered.type.id, 0) + 1
         return found
 
-    @property
+    @cached_property
     def effort(self) -> float:
         """What a search looks at first: few modules; a further call of one costs little. It never falls."""
         large = self._large
         modules, calls = len(large), sum(large.values())
         return modules + 0.1 * (calls - modules) + 0.25 * (len(self.calls) - calls) + 0.5 * self.vague
 
-    @property
+    @cached_property
     def _large(self) -> dict[str, int]:
         """The modules with their calls, without those that give what they take: norms and adapters are small."""
         small = {call.offered.type.id for call in self.calls if call.offered.keeps}
         return {id: calls for id, calls in self.modules.items() if id not in small}
 
-    @property
+    @cached_property
     def vague(self) -> int:
         return sum(call.vague for call in self.calls)
 
-    @property
+    @cached_property
     def rank(self) -> tuple[float, int, int, tuple[str, ...]]:
         """The order of flows that have the same modules, and without counting of all.
 

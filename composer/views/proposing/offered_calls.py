@@ -53,6 +53,8 @@ class Offered:
     fields: Mapping[str, int]
     """Those fields, with the values that they have as it is."""
     required: tuple[str, ...] = field(init=False)
+    read_kinds: frozenset[str] = field(init=False)
+    """Those of the ports that are required."""
     keeps: bool = field(init=False)
     """Whether it gives what it takes, whatever that is: it leads nowhere."""
 
@@ -63,6 +65,7 @@ class Offered:
         given = [port.type for port in self.signature.outputs.values()]
         narrow = any(is_narrow(port) for port in (*given, *(inputs[name].type for name in required)))
         object.__setattr__(self, "required", required)
+        object.__setattr__(self, "read_kinds", frozenset(taken))
         object.__setattr__(self, "keeps", not narrow and {port.kind for port in given} <= taken)
 
     @property
