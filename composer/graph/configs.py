@@ -64,7 +64,14 @@ class ConfigReader:
             except ValidationError as error:
                 from composer.graph.refusals import Refusals
 
-                told = Refusals(self.tree, self.parameter_places, self.findings, self.refusals, self.files)
+                told = Refusals(
+                    self.tree,
+                    self.parameter_places,
+                    self.findings,
+                    self.refusals,
+                    self.files,
+                    self.directories,
+                )
                 told.tell(error, model, data, path, owner)
                 return None
             except PluginError as error:

@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
@@ -17,7 +18,7 @@ from composer.graph.meant import LEFT_OUT, meant_value
 from composer.graph.parameter_blame import Refusal
 from composer.graph.plain_refusals import plain_words
 from composer.language import Tree, key_of_parameter, shown, suggest_key
-from composer.plugin import Config
+from composer.plugin import Config, is_file
 from composer.problems import Findings, Note, Place, Problem, YamlPath
 from composer.types.field_docs import documented, model_at
 
@@ -41,6 +42,8 @@ class Refusals:
     refusals: list[Refusal]
     files: tuple[str, ...]
     """The files of the document, those that it extends before it."""
+    directories: Mapping[str, Path]
+    """The folder of each."""
 
     def tell(
         self,
@@ -149,7 +152,8 @@ class Refusals:
         if location and not inside:
             accepts = lambda value: _accepts(model, data, location, value)  # noqa: E731
             hint = meant_value(fault["input"], message, accepts)
-            helps = (hint,) if hint is not None else _described(model, location)
+            beside = self._beside_a_parent(fault["input"], self.tree.file(where))
+            helps = (hint,) if hint is not None else beside or _described(model, location)
             if isinstance(fault["input"], str) and fault["input"] in self.parameter_places:
                 helps = (f"did you mean `${fault['input']}`? A parameter is written with its dollar", *helps)
         elif len(words) > 1 and not inside:
@@ -188,6 +192,19 @@ class Refusals:
             notes = [Note(at, f"kept from here: {label}"), *notes]
             return self.tree.place(verb), "changed here", notes, (*helps, cure)
         return at, label, notes, helps
+
+    def _beside_a_parent(self, value: object, file: str) -> tuple[str, ...]:
+        """The hint for a file that lies beside a document which the one that names it extends."""
+        for parent in reversed(self.files):
+            folder = self.directories.get(parent)
+            if not isinstance(value, str) or folder is None or not self._is_younger(file, parent):
+                continue
+            if is_file(folder / value):
+                return (
+                    f"`{value}` lies beside {parent}, and a path begins at the document that writes it: "
+                    f"copy the file beside {file}, or write its path, {folder / value}",
+                )
+        return ()
 
     def _names_parameter(self, text: str) -> bool:
         return any(word in self.parameter_places for word in _IN_TEXT.findall(text))

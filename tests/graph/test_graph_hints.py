@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 import pytest
 from documents import checked
@@ -228,3 +229,27 @@ def test_a_name_of_a_library_that_a_plugin_brings_names_its_types(name: str, off
     (help_,) = problem.helps
     assert offered in help_
     assert "docs/models.md" in help_
+
+
+def test_a_file_beside_a_parent_is_hinted_at_where_a_child_names_it(tmp_path: Path) -> None:
+    parent, child = tmp_path / "above" / "parent.yaml", tmp_path / "child.yaml"
+    parent.parent.mkdir()
+    (parent.parent / "words.txt").write_text("[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\na\n")
+    task = (
+        "  {name}:\n    inputs: {{q: {{modality: text, with: {{tokenizer: {file}}}}}}}\n"
+        "    nodes: {{w: {{call: text, inputs: q}}}}\n    outputs: {{w: w}}\n"
+    )
+    modules = "modules: {text: {uses: mplug2.text_encoder, with: {hidden: 8, heads: 2, layers: 1, vocabulary: 6}}}\n"
+    parent.write_text(
+        f"composer: 1\nname: parent\n{modules}tasks:\n{task.format(name='one', file='words.txt')}"
+    )
+    child.write_text(
+        f"composer: 1\nextends: above/parent.yaml\ntasks:\n{task.format(name='two', file='words.txt')}"
+    )
+    (problem,) = check(child).problems
+    assert (problem.code, problem.place.file) == ("C206", str(child))
+    (hint,) = problem.helps
+    assert f"`words.txt` lies beside {parent}" in hint
+    assert hint.endswith(f"or write its path, {parent.parent / 'words.txt'}")
+    child.write_text(child.read_text().replace("tokenizer: words.txt", "tokenizer: above/words.txt"))
+    assert not check(child).problems
