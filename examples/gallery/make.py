@@ -127,7 +127,7 @@ ENTRIES = [
         "runs. Its module is a plugin of two short files, [plugin_vad](../examples/gallery/plugin_vad), which is "
         "installed first: `pip install ./plugin_vad`. The recording is of the synthesiser espeak-ng; of white noise "
         "the answer is 0. It compiles to an artifact that hears up to a minute with `--range sound.samples=1..960000` "
-        "(backend `export`; `inductor` cannot build its LSTM, a step that is repeated as often as a recording asks).",
+        "(backends `export` and `inductor`).",
         ["composer run voice.yaml:listen sound=../media/voice.flac"],
     ),
     Entry(

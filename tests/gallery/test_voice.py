@@ -107,7 +107,9 @@ def test_a_voice_is_heard_and_noise_is_not() -> None:
 
 
 @pytest.mark.slow
-def test_an_artifact_hears_recordings_of_any_length(tmp_path: Path) -> None:
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("backend", ["export", "inductor"])
+def test_an_artifact_hears_recordings_of_any_length(backend: str, tmp_path: Path) -> None:
     """Its LSTM is one step that is repeated, and the numbers are those of the LSTM of torch."""
     live = composer.load(GALLERY / "voice.yaml", weights="initial")
     weights = tmp_path / "weights.safetensors"
@@ -117,7 +119,7 @@ def test_an_artifact_hears_recordings_of_any_length(tmp_path: Path) -> None:
         tmp_path / "artifact",
         tasks=["timeline"],
         weights=weights,
-        options=composer_compile.Options(ranges={"sound.samples": "1..160000"}),
+        options=composer_compile.Options(backend=backend, ranges={"sound.samples": "1..160000"}),
     )
     artifact = composer_compile.load(tmp_path / "artifact")
     for seconds in (0.01, 0.5, 3.0):

@@ -22,6 +22,7 @@ from torch.export.passes import move_to_device_pass
 
 from composer.execution import linear_in_pieces
 from composer_compile.backends.inductor_loader import InductorLoader, opened, workshop
+from composer_compile.backends.repeated_steps import name_sizes
 from composer_compile.building.stage_file import defined_in, read_stage, write_stage
 from composer_compile.errors import CompileError
 from composer_compile.tensors.specs import ProgramSpec
@@ -94,6 +95,7 @@ class LibraryJob:
             tensor = made.setdefault(blank.same_as, blank.made())
             state[name] = nn.Parameter(tensor, False) if isinstance(state[name], nn.Parameter) else tensor
         _use_fast_linears(exported, self.linears)
+        name_sizes(exported)
         path = str(self.folder / PROGRAM)
         with workshop() as shop:
             try:
@@ -104,11 +106,6 @@ class LibraryJob:
                 if fault is not None:
                     raise fault from error
                 reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
-                if _repeats(exported):
-                    reason = (
-                        "it repeats a step as often as its input is long, by `scan` of torch, which inductor does not "
-                        f"build here: {reason}; use --backend export"
-                    )
                 raise CompileError(f"stage {self.stage} cannot be built by inductor ({reason})") from error
         (self.folder / NAMES).write_text(json.dumps(names), encoding="utf-8")
         self._rehearse(exported, names)
@@ -197,10 +194,6 @@ def _replaced(state: dict[str, Any], values: Mapping[str, Tensor]) -> Iterator[N
         yield
     finally:
         state.update(before)
-
-
-def _repeats(exported: ExportedProgram) -> bool:
-    return any(node.target is torch.ops.higher_order.scan for node in exported.graph.nodes)
 
 
 def _index(device: torch.device) -> int:

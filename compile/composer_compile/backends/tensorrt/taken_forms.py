@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable, Mapping, Sequence
+from itertools import accumulate
 from typing import Any
 
 import torch
@@ -74,12 +75,43 @@ def _laid(values: Tensor, size: Sequence[int], stride: Sequence[int], offset: in
     return aten.clone.default(values)
 
 
+def _repeated(values: Tensor, counts: Sequence[Any]) -> Any:
+    """One row for each sample of a batch of free size, as the query with which SigLIP pools: a view says the same."""
+    shape = [*[1] * (len(counts) - values.ndim), *values.shape]
+    pairs = list(zip(shape, counts, strict=True))
+    if all(isinstance(count, int) for count in counts):
+        return NotImplemented
+    if not all(isinstance(count, int) or (isinstance(size, int) and size == 1) for size, count in pairs):
+        return NotImplemented
+    rows = values.reshape(shape).expand([size if isinstance(count, int) else count for size, count in pairs])
+    others = [count if isinstance(count, int) else 1 for count in counts]
+    return rows.repeat(others) if any(count != 1 for count in others) else rows
+
+
+def _summed(values: Tensor, axis: int, *, dtype: torch.dtype | None = None) -> Any:
+    """Places counted along a mask: the library's running sums are float32, whatever is summed."""
+    if dtype is not None or values.is_floating_point() or values.is_complex():
+        return NotImplemented
+    return aten.cumsum.default(values.to(torch.float32), axis).to(torch.int64)
+
+
+def _split(values: Tensor, sizes: Sequence[Any], axis: int = 0) -> Any:
+    """Parts of free lengths, as the weights of an attention over a prompt and what came since: each is a slice."""
+    if all(isinstance(size, int) for size in sizes):
+        return NotImplemented
+    ends = list(accumulate(sizes))
+    return [aten.slice.Tensor(values, axis, end - size, end) for size, end in zip(sizes, ends, strict=True)]
+
+
 TAKEN_FORMS: Mapping[Any, Callable[..., Any]] = {
     aten.index_put.default: _chosen,
     aten.as_strided.default: _laid,
     aten.as_strided_.default: _laid,
     aten.avg_pool2d.default: _pooled,
     aten.native_batch_norm.default: _normed,
+    aten.repeat.default: _repeated,
+    aten.cumsum.default: _summed,
+    aten.split_with_sizes.default: _split,
 }
 
 
