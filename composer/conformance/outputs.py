@@ -40,15 +40,13 @@ def hold_to_type(name: str, value: object, port: Port, kind: Kind, sizes: dict[s
         if not isinstance(item, Tensor):
             raise Failure(f"{place}: expected a tensor of {port.type}, got {_found(item)}")
         _hold_shape(place, item, port, field, sizes)
-        if field.dtype == "float" and item.dtype == torch.float64:
+        if field.dtype == "float" and item.is_floating_point() and item.dtype != torch.float32:
             raise Failure(
-                f"{place}: expected float values as the inputs have, float32, got float64: give its constants the "
-                "`dtype` of an input"
+                f"{place}: expected float values as the inputs have, float32, got {_dtype(item)}: give its constants "
+                "the `dtype` of an input, and cast back what is computed in another"
             )
         if not _dtype_fits(item, field):
-            raise Failure(
-                f"{place}: expected {field.dtype} values, got {str(item.dtype).removeprefix('torch.')}"
-            )
+            raise Failure(f"{place}: expected {field.dtype} values, got {_dtype(item)}")
 
 
 def _hold_list(place: str, item: object, port: Port, kind: Kind, sizes: dict[str, int]) -> None:
@@ -79,6 +77,10 @@ def _dtype_fits(item: Tensor, field: Field) -> bool:
     if field.dtype == "float":
         return item.is_floating_point()
     return str(item.dtype) == f"torch.{field.dtype}"
+
+
+def _dtype(tensor: Tensor) -> str:
+    return str(tensor.dtype).removeprefix("torch.")
 
 
 def _found(value: object) -> str:

@@ -104,6 +104,7 @@ def ask_alone(
 def fresh_parts(document: Path, file: Path) -> dict[str, Path]:
     """Sources of the parts that nobody trained yet, so that the artifact and the live model have the same ones."""
     if not file.exists():
+        file.parent.mkdir(parents=True, exist_ok=True)
         modules = composer.load(document).modules
         save_weights({name: modules[name] for name in FRESH}, file)
     return dict.fromkeys(FRESH, file)

@@ -20,6 +20,7 @@ from composer_transformers.model_folder import (
     hold_one_source,
     text_config_of,
     tokenizer_in,
+    without_tokenizer,
 )
 
 __all__ = ["CausalConfig"]
@@ -84,7 +85,7 @@ class CausalConfig(Config):
     def _one_source(self) -> Self:
         hold_one_source(self.family, self.config, self.folder)
         if self.folder is not None and self.tokenizer is None and tokenizer_in(Path(self.folder)) is None:
-            raise ValueError(f"{self.folder} has no tokenizer.json: name one with `tokenizer`")
+            raise ValueError(f"{without_tokenizer(Path(self.folder))}: name one with `tokenizer`")
         facts = self.facts
         for name, id_ in self.ids.items():
             if id_ >= facts.vocabulary:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 from composer.problems import InputError
@@ -16,6 +17,7 @@ from composer_transformers.encoder_configs import (
     LibraryVisionConfig,
 )
 from composer_transformers.encoder_sizes import Sizes
+from composer_transformers.model_folder import without_tokenizer
 
 __all__ = [
     "dual_image",
@@ -240,8 +242,8 @@ def _prepared(config: LibraryEncoderConfig) -> Mapping[str, Mapping[str, Any]]:
         return {"audio": _recordings(config)}
     if isinstance(config, LibraryTextConfig) and config.folder is not None and config.tokenizer is None:
         raise ValueError(
-            f"{config.folder} has no tokenizer.json, so nothing is known of how its texts are split: write `tokenizer` "
-            "under `with` of the input, and leave `for` out"
+            f"{without_tokenizer(Path(config.folder))}, so nothing is known of how its texts are split: write "
+            "`tokenizer` under `with` of the input, and leave `for` out"
         )
     text = sizes if config.sort == "text" else None
     vision = sizes if config.sort == "vision" else None

@@ -44,7 +44,8 @@ def library_model(
         model: PreTrainedModel = model_type(config, **(options or {}))
     except Exception as error:  # each class raises what it likes for a value that it refuses
         told = str(error).strip().splitlines() or [type(error).__name__]
-        raise InputError(f"transformers refuses the config of a {model_class}: {told[-1].strip()}") from error
+        reason = f"it does not know {error}" if isinstance(error, KeyError) else told[-1].strip()
+        raise InputError(f"transformers refuses the config of a {model_class}: {reason}") from error
     _set_apart(model)
     _fill_transient(model)
     return model

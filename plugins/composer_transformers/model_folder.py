@@ -23,6 +23,7 @@ __all__ = [
     "preprocessor_config_of",
     "text_config_of",
     "tokenizer_in",
+    "without_tokenizer",
 ]
 
 JSON = Union[None, bool, int, float, str, list["JSON"], dict[str, "JSON"]]
@@ -38,6 +39,15 @@ _SMALL = (
     "chat_template.jinja",
 )
 """Files of a model, beside its config, that say how it is used."""
+_OTHER_TOKENIZERS = (
+    "tokenizer.model",
+    "spiece.model",
+    "sentencepiece.bpe.model",
+    "source.spm",
+    "vocab.json",
+    "vocab.txt",
+)
+"""Tokenizers in the files of older models."""
 MOST_BYTES = 4 << 20
 """Of a config; published ones have a few thousand, or some 100,000 where they name 1,000 classes."""
 
@@ -106,6 +116,17 @@ def tokenizer_in(folder: Path) -> str | None:
     """The tokenizer file of a folder, or None where there is none."""
     path = folder / "tokenizer.json"
     return str(path) if is_file(path) else None
+
+
+def without_tokenizer(folder: Path) -> str:
+    """Says that a folder has no `tokenizer.json`, and what makes one of a tokenizer of another form."""
+    other = next((name for name in _OTHER_TOKENIZERS if is_file(folder / name)), None)
+    if other is None:
+        return f"{folder} has no tokenizer.json"
+    return (
+        f"{folder} has no tokenizer.json, and {other} is not read (AutoTokenizer.from_pretrained(FOLDER)"
+        ".save_pretrained(FOLDER) of transformers writes a tokenizer.json for most models)"
+    )
 
 
 def _read(path: Path) -> Mapping[str, JSON] | None:

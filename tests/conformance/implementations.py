@@ -165,6 +165,13 @@ class Wide(Mixer):
         )
 
 
+class Narrow(Mixer):
+    """Computed in a lower precision, and not cast back."""
+
+    def forward(self, *, states: States) -> States:
+        return States(states.values.to(torch.bfloat16), states.mask)
+
+
 class ChangesInput(Mixer):
     def forward(self, *, states: States) -> States:
         states.values.mul_(2)

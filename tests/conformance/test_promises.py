@@ -147,6 +147,11 @@ def test_all_methods_of_all_examples_are_checked() -> None:
             "signature",
             "states.values: expected float values as the inputs have, float32, got float64",
         ),
+        (
+            "Narrow",
+            "signature",
+            "states.values: expected float values as the inputs have, float32, got bfloat16",
+        ),
         ("ChangesInput", "purity", "it changes its input states in place, which other nodes read too"),
         ("ChangesMask", "purity", "it changes its input states in place, which other nodes read too"),
         ("CountsCalls", "purity", "a call in eval mode changes calls of the module"),

@@ -120,6 +120,9 @@ def test_a_folder_without_a_config_or_a_tokenizer_is_told(tmp_path: Path) -> Non
     name = model_folder(tmp_path, LLAMA, tokenizer=None)
     (found,) = problems_of(tmp_path, {"folder": name})
     assert "has no tokenizer.json: name one with `tokenizer`" in found
+    (tmp_path / name / "tokenizer.model").write_bytes(b"pieces")
+    (found,) = problems_of(tmp_path, {"folder": name})
+    assert "has no tokenizer.json, and tokenizer.model is not read (AutoTokenizer.from_pretrained(" in found
     assert problems_of(tmp_path, {"folder": name, "tokenizer": "bert-uncased"}) == []
     (tmp_path / name / "config.json").unlink()
     (found,) = problems_of(tmp_path, {"folder": name})
