@@ -20,10 +20,12 @@ __all__ = ["check_compile"]
 def check_compile(checker: TaskChecker) -> Iterator[Problem]:
     """C111 and C112 of one task."""
     shape, path, document = checker.shape.compile, checker.path, checker.callees.document
+    uses = {name for name, node in checker.shape.nodes.items() if node.piece is not None}
     nodes = checker.shape.nodes if checker.expansion is None else checker.expansion.shapes()
     if shape.ranges:
         yield from _check_ranges(shape, path, document, _free_dims(checker), checker.lacks_types)
-    yield from _check_precisions(shape, path, document, nodes, checker.callees.declared)
+    unread = frozenset() if checker.expansion is not None else uses
+    yield from _check_precisions(shape, path, document, nodes, checker.callees.declared, unread)
 
 
 def _free_dims(checker: TaskChecker) -> dict[str, tuple[int, int]]:
@@ -83,14 +85,20 @@ def _check_precisions(
     document: Resolved,
     nodes: Mapping[str, NodeShape],
     modules: Collection[str],
+    unread: Collection[str],
 ) -> Iterable[Problem]:
-    """C112: a precision for what is neither a node of this task nor a module that it calls."""
+    """C112: a precision for what is neither a node of this task nor a module that it calls.
+
+    `unread` are uses of pieces whose nodes are not known, as something is wrong with them.
+    """
     called = {str(node.call or node.generate).partition(".")[0] for node in nodes.values()}
     known = {*nodes, *(called & set(modules))}
     for name in shape.precisions:
-        if name not in known:
+        if name not in known and name.partition("/")[0] not in unread:
             place = document.tree.place((*path, "compile", "precisions", name), key=True)
             meant = suggest(name, sorted(known), place, coined=True, used=set(shape.precisions))
-            helps = (*meant.helps, f"nodes and called modules: {listed(name, sorted(known))}")
+            inside = [node for node in nodes if node.startswith(f"{name}/")]
+            own = (f"`{name}` uses a piece: name its nodes, {listed(name, inside)}",) if inside else ()
+            helps = (*own, *meant.helps, f"nodes and called modules: {listed(name, sorted(known))}")
             message = f"`{name}` has a precision, and this task has no such node and calls no such module"
             yield Problem("C112", "error", message, place, helps=helps, fix=meant.fix)

@@ -12,7 +12,7 @@ from composer.graph.expanding import Expansion
 from composer.graph.piece_bodies import PieceBody, PieceNode, PieceUse
 from composer.graph.piece_rounds import MOST_NODES, too_many, without_rounds
 from composer.graph.tasks import TaskChecker
-from composer.language import NodeShape, PieceShape, Resolved, TaskShape, wrong_type
+from composer.language import NodeShape, PieceShape, Resolved, TaskShape, removal, wrong_type
 from composer.language.piece_parameters import IN_PORT_TYPE
 from composer.plugin import ModuleType, NoConfig
 from composer.problems import Note, Problem, YamlPath
@@ -97,9 +97,19 @@ class Pieces:
                     continue
                 meant = suggest(key, known, place, coined=True, used=set(node.with_))
                 helps = (*meant.helps, f"its parameters: {listed(key, known)}")
-                message = f"piece `{name}` has no parameter `{key}`"
-                findings.add(Problem("C103", "error", message, place, helps=helps, fix=meant.fix))
+                message, fix, notes = (
+                    f"piece `{name}` has no parameter `{key}`",
+                    meant.fix,
+                    tuple[Note, ...](),
+                )
+                gone = document.removed.get(("pieces", name, "parameters", key))
+                if gone is not None:
+                    message, notes, helps = removal(message, gone)
+                    fix = ()
+                findings.add(Problem("C103", "error", message, place, "", notes, helps, fix))
                 continue
+            if value is None and findings.touches(path):
+                continue  # a `$name` that stands for nothing
             declared = tree.place(("pieces", name, "parameters", key))
             problem = wrong_type(key, known[key], value, tree.place(where), declared)
             if problem is not None:

@@ -33,9 +33,12 @@ def spelling_faults(
 
 
 def crowding_faults(
-    tree: Tree, path: YamlPath, search: CheckedSearch, tokenizer: Tokenizer, most: int
+    tree: Tree, path: YamlPath, search: CheckedSearch, tokenizer: Tokenizer, vocabulary: Vocabulary, most: int
 ) -> Iterator[Problem]:
-    """C280 for texts of a policy that spells them: two of an option with the same ids, one of over `most` tokens."""
+    """C280 for texts of a policy that spells them: two of an option with the same ids, one that holds a token that
+    ends a text, one of over `most` tokens.
+    """
+    ends = {vocabulary.end, *vocabulary.stop}
     known: dict[tuple[str, tuple[int, ...]], str] = {}
     for written in texts_of(search.config, spells=search.policy.spells):
         option, index, text = written
@@ -45,6 +48,9 @@ def crowding_faults(
         other = known.setdefault((option, ids), text)
         if other != text:
             fault, cure = f"{other!r} and {text!r} are one to its tokenizer ({list(ids)})", "leave one out"
+        elif ends & set(ids):
+            ending = next(id for id in ids if id in ends)
+            fault, cure = f"{text!r} holds {ending}, a token that ends a text", "leave it out"
         elif len(ids) >= most:
             size = len(ids) + 1
             fault = f"{text!r} takes {size} tokens with its end, and no text has more than {most}"

@@ -93,7 +93,9 @@ class SearchReader:
         if tokenizer is not None:
             findings.extend(spelling_faults(tree, path, search, module.name, tokenizer))
             if search.policy.spells:
-                findings.extend(crowding_faults(tree, path, search, tokenizer, options.max_tokens))
+                findings.extend(
+                    crowding_faults(tree, path, search, tokenizer, vocabulary, options.max_tokens)
+                )
         if isinstance(rules, TextRules):
             written = self.callees.vocabularies.written.get(module.name)
             size = vocabulary.size if vocabulary.size is not None or written is None else written.ids.size

@@ -18,10 +18,12 @@ IN_PORT_TYPE = re.compile(r"\$([A-Za-z_][\w-]*)")
 """A parameter as a dimension of a port type: `pixels[B, 3, $size, $size]`."""
 
 
-def fill_pieces(shape: DocumentShape, parameters: Parameters, tree: Tree) -> dict[str, Place]:
+def fill_pieces(
+    shape: DocumentShape, parameters: Parameters, tree: Tree, removed: Mapping[YamlPath, Place]
+) -> dict[str, Place]:
     """Hold every `$name` inside of pieces against what is declared (C103, C104), and say where their parameters stand.
 
-    Nothing is filled in: what a value becomes depends on the use.
+    Nothing is filled in: what a value becomes depends on the use. `removed` is what a document took from its parents.
     """
     places: dict[str, Place] = {}
     findings = parameters.findings
@@ -30,7 +32,8 @@ def fill_pieces(shape: DocumentShape, parameters: Parameters, tree: Tree) -> dic
         declared = {key: tree.place((*path, "parameters", key)) for key in piece.parameters}
         places |= {f"{name}/{key}": place for key, place in declared.items()}
         inner = Parameters(findings, {**parameters.values, **piece.parameters}, declared)
-        inner.removed = parameters.removed
+        own = {str(at[-1]): place for at, place in removed.items() if at[:-1] == (*path, "parameters")}
+        inner.removed = {**parameters.removed, **own}
         inner.sections = (("parameters",), (*path, "parameters"))
         for port, text in piece.inputs.items():
             where = (*path, "inputs", port)

@@ -141,7 +141,7 @@ def _resolve(
     if shape.pieces:
         from composer.language.piece_parameters import fill_pieces
 
-        places_in_pieces = fill_pieces(shape, parameters, tree)
+        places_in_pieces = fill_pieces(shape, parameters, tree, chain.removed)
     findings.extend(_override_problems(chain, parameters, tree))
     if not findings.has(Effect.UNSETTLES):
         findings.extend(_unused(parameters, tree))

@@ -99,6 +99,11 @@ class TemplateConfig(Config):
                 raise ValueError(f"`template` has no placeholder {{{medium}}}, which `media` names")
             if places < 1:
                 raise ValueError(f"`media`: a value of {medium} takes 1 position or more, not {places}")
+            if self.max_tokens is not None and places > self.max_tokens:
+                raise ValueError(
+                    f"`media`: a value of {medium} takes {places} positions, and `max_tokens` is {self.max_tokens}, so "
+                    "that no prompt holds one"
+                )
             if medium in _OWN:
                 raise ValueError(f"`media`: {medium} is a port of every prompt: give the input another name")
         for medium, text in self.each.items():

@@ -219,6 +219,15 @@ def test_precisions_name_nodes_by_path() -> None:
     (problem,) = errors((compile_[0], compile_[1].replace("two/both", "two/bth")))
     assert problem.code == "C112"
     assert problem.helps[0] == "did you mean `two/both`?"
+    (problem,) = errors((compile_[0], compile_[1].replace("two/both", "two")))
+    assert problem.helps[0] == "`two` uses a piece: name its nodes, two/both, two/vector"
+    (problem,) = errors(compile_, ("uses: core.concat", "uses: core.concta"))
+    assert problem.code == "C201"  # what the nodes inside are is not known
+
+
+def test_an_argument_that_stands_for_nothing_is_one_problem() -> None:
+    (problem,) = errors(("with: {how: mean}}\n      two", "with: {how: $nothing}}\n      two"))
+    assert (problem.code, problem.message) == ("C103", "there is no parameter `nothing`")
 
 
 def test_dims_read_parameters() -> None:

@@ -91,6 +91,7 @@ def test_texts_that_can_be_written(search: str) -> None:
     ("answers", "told"),
     [
         ("[red, Red]", "'red' and 'Red' are one to its tokenizer"),
+        ('[yes, "[SEP]"]', "'[SEP]' holds 102, a token that ends a text"),
         ("[yes, a b c d e f g h i j k l m n o p q r s t u v w x y z]", "takes 27 tokens with its end"),
     ],
 )

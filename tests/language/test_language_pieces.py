@@ -66,6 +66,13 @@ def test_a_piece_is_removed_with_null_and_its_users_are_told_where() -> None:
     assert (wrong.code, wrong.helps[0]) == ("C108", "did you mean `read`?")
 
 
+def test_a_parameter_of_a_piece_is_removed_and_its_readers_are_told_where() -> None:
+    Path("parent.yaml").write_text(PARENT.replace("piece: read, ", "piece: read, with: {how: max}, "))
+    problems = child("pieces: {read: {parameters: {how: null}}}\n").errors
+    assert [problem.code for problem in problems] == ["C103", "C103"]
+    assert all("child.yaml:3 removes it" in problem.message for problem in problems)
+
+
 def test_a_fault_of_an_inherited_piece_is_told_in_its_file() -> None:
     Path("parent.yaml").write_text(PARENT.replace("core.pool", "core.pol"))
     (problem,) = child("").errors
