@@ -24,6 +24,7 @@ class _CountedLines:
         self._file = file
         self.offset = file.tell()
         self.number = 0
+        self.ended = False
 
     def __iter__(self) -> Iterator[str]:
         return self
@@ -31,6 +32,7 @@ class _CountedLines:
     def __next__(self) -> str:
         line = self._file.readline()
         if not line:
+            self.ended = True
             raise StopIteration
         text = (line.removeprefix(b"\xef\xbb\xbf") if self.offset == 0 else line).decode(
             "utf-8", "surrogateescape"
@@ -38,6 +40,28 @@ class _CountedLines:
         self.offset += len(line)
         self.number += 1
         return text
+
+
+class _Lines:
+    """Lines of a text; whether somebody asked for more than there are, as a reader does within a record."""
+
+    def __init__(self, lines: Iterator[str]) -> None:
+        self._lines = lines
+        self.ended = False
+
+    def __iter__(self) -> Iterator[str]:
+        return self
+
+    def __next__(self) -> str:
+        line = next(self._lines, None)
+        if line is None:
+            self.ended = True
+            raise StopIteration
+        return line
+
+
+def _never_closed(number: int) -> str:
+    return f"line {number} opens a quotation mark that is never closed, which makes one value of all that follows: close it"
 
 
 class DelimitedRows:
@@ -113,10 +137,13 @@ class DelimitedRows:
     def at(self, file: BinaryIO, row: int, begin: int, number: int) -> GivenRow:
         """The row that begins there, in the file that was opened."""
         file.seek(begin)
+        lines = _CountedLines(file)
         try:
-            record = next(csv.reader(_CountedLines(file), delimiter=self._delimiter))
+            record = next(csv.reader(lines, delimiter=self._delimiter))
         except csv.Error as error:
             return GivenRow(row, fault=f"line {number} cannot be read: {error}")
+        if lines.ended:
+            return GivenRow(row, fault=_never_closed(number))
         return self._row(row, record)
 
     def _row(self, number: int, record: list[str] | str) -> GivenRow:
@@ -137,8 +164,10 @@ class DelimitedRows:
         """Every record with content, the columns first; of one that cannot be read, why."""
         csv.field_size_limit(max(LONGEST_LINE, csv.field_size_limit()))
         with self.path.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as file:
-            reader = csv.reader(file, delimiter=self._delimiter)
+            lines = _Lines(file)
+            reader = csv.reader(lines, delimiter=self._delimiter)
             while True:
+                first = reader.line_num + 1
                 try:
                     record = next(reader)
                 except StopIteration:
@@ -147,4 +176,4 @@ class DelimitedRows:
                     yield f"line {reader.line_num} cannot be read: {error}"
                     continue
                 if record:
-                    yield record
+                    yield _never_closed(first) if lines.ended else record

@@ -13,6 +13,7 @@ import pytest
 from composer.problems import InputError
 from composer.rows import json_lines
 from composer.rows.answer_lines import FlatLines, JsonAnswers, format_of
+from composer.rows.delimited import DelimitedRows
 from composer.rows.row import GivenRow, RowAnswer, RowError
 from composer.rows.row_sources import opened
 
@@ -83,6 +84,23 @@ def test_comma_and_tab_separated(tmp_path: Path) -> None:
     tabs = tmp_path / "rows.tsv"
     tabs.write_text("id\tquestion\n1\ta, b\n")
     assert rows_of(tabs) == [{"id": "1", "question": "a, b"}]
+
+
+def test_a_quotation_mark_that_is_never_closed_swallows_no_row_in_silence(tmp_path: Path) -> None:
+    path = tmp_path / "rows.csv"
+    path.write_text('id,question\n1,"closed"\n2,"open\n3,b\n')
+    told = "line 3 opens a quotation mark that is never closed, which makes one value of all that follows: close it"
+    assert rows_of(path) == [{"id": "1", "question": "closed"}, told]
+    source = DelimitedRows(path)
+    begins, numbers = source.places()
+    with path.open("rb") as file:
+        read = [
+            source.at(file, n, begin, number)
+            for n, (begin, number) in enumerate(zip(begins, numbers, strict=True))
+        ]
+    assert [row.fault for row in read] == ["", told]
+    path.write_text('id,question\n1,"closed"\n2,"at the end"')
+    assert rows_of(path)[1] == {"id": "2", "question": "at the end"}
 
 
 def test_parquet(tmp_path: Path) -> None:
