@@ -171,7 +171,9 @@ def column_map(
         tuple(kept),
         [name for name in columns if name in inputs and inputs[name].names_files],
         root,
-        tuple(name for name in known or () if name not in {*used, id_, *kept}),
+        tuple(
+            name for name in known or () if name not in {*used, *kept} and (name != id_ or source.names_files)
+        ),
         absent,
     )
 

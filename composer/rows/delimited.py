@@ -61,7 +61,8 @@ class _Lines:
 
 
 def _never_closed(number: int) -> str:
-    return f"line {number} opens a quotation mark that is never closed, which makes one value of all that follows: close it"
+    words = "opens a quotation mark that is never closed, which makes one value of all that follows: close it"
+    return f"line {number} {words}"
 
 
 class DelimitedRows:

@@ -27,7 +27,8 @@ class FileRows:
         self.name = pattern
         written = os.path.join(pattern, "*") if os.path.isdir(pattern) else pattern
         found = glob.iglob(written, recursive=True)
-        self.files = sorted(path for path in found if os.path.isfile(path))
+        # a link that leads nowhere is a row at fault
+        self.files = sorted(path for path in found if os.path.isfile(path) or not os.path.exists(path))
         if not self.files and written != pattern:
             raise InputError(
                 f"{pattern} is a folder without files: name a file of rows, or a folder with some"

@@ -61,6 +61,11 @@ def test_rows_in_answers_out(composer, rows: Path) -> None:
     assert (again.code, again.out) == (1, "answers.jsonl: 4 rows answered, 1 failed, 5 of them before\n")
 
 
+def test_files_that_no_input_reads_are_told(composer, rows: Path) -> None:
+    done = composer(*shlex.split(f"{RUN} --rows '*.jsonl' --out answers.csv question=hello"))
+    assert (done.code, done.err.splitlines()[0]) == (0, "nothing reads the column `file`")
+
+
 def test_json_echoes_what_was_asked(composer, rows: Path) -> None:
     done = composer(
         *shlex.split(
