@@ -29,7 +29,7 @@ import torch, composer_compile
 from composer_compile.options import BuildOptions
 job = json.loads(sys.argv[1])
 torch.manual_seed(0)
-build = BuildOptions(targets=tuple(job["targets"]))
+build = BuildOptions(targets=tuple(job["targets"]), jobs=job["jobs"])
 options = composer_compile.Options(
     backend=job["backend"], ranges=job["ranges"], precision=job["precision"], build=build
 )
@@ -83,6 +83,7 @@ def compiled(
     weights: str | None = None,
     targets: Iterable[str] = (),
     precision: str | None = None,
+    jobs: int | None = None,
 ) -> Made:
     """Compile tasks of a subject (its own, unless named), for the machine at hand or for named GPUs."""
     job = {
@@ -95,6 +96,7 @@ def compiled(
         "settings": dict(subject.settings),
         "targets": list(targets),
         "precision": precision,
+        "jobs": jobs,
     }
     found = json.loads(_run(COMPILE, job))
     if "refused" in found:

@@ -19,6 +19,7 @@ from composer.plugin import load_registry
 __all__ = ["measure"]
 
 MEBIBYTE = 2**20
+QUICKSTART = ("image-qa", "image-caption", "video-caption")
 
 
 def measure(*, quick: bool) -> list[Row]:
@@ -31,7 +32,20 @@ def measure(*, quick: bool) -> list[Row]:
             with tempfile.TemporaryDirectory() as folder:
                 made = compiled(subject, Path(folder, "artifact"), backend=backend, weights=weights, **given)
                 rows += _rows(subject, backend, given, made)
+    if not quick:
+        rows.append(_side_by_side(quickstart()))
     return rows
+
+
+def _side_by_side(subject: Subject) -> Row:
+    """All tasks by `inductor`, with two processes that build beside one."""
+    seconds = {}
+    for jobs in (1, 2):
+        with tempfile.TemporaryDirectory() as folder:
+            out = Path(folder, "artifact")
+            seconds[jobs] = compiled(subject, out, backend="inductor", tasks=QUICKSTART, jobs=jobs).seconds
+    what = f"{subject.document}, {len(QUICKSTART)} tasks, inductor: compiling with two jobs"
+    return Row(what, seconds[2], "s", "one job", seconds[1], seconds[2] / seconds[1])
 
 
 def _rows(subject: Subject, backend: str, given: Mapping[str, Any], made: Made) -> list[Row]:
