@@ -215,9 +215,8 @@ class _Placing:
                         f"ask for a larger --{name}-share ({name}_share:), or another --split-seed (split_seed:)",
                     ),
                 )
-        held = (
-            any(self.shares.values()) or not self.placed.bad
-        )  # else they are at fault, which is told with these
+        # without a share, rows at fault are why there are none, and they are told of by themselves
+        held = any(self.shares.values()) or not self.placed.bad
         if TRAIN not in filled and good and held:
             raise DataError(
                 f"split `{TRAIN}` has 0 rows: all {good} are held out",
