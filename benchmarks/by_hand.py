@@ -10,7 +10,7 @@ from torch import Tensor
 
 from composer.types import States
 
-__all__ = ["BASE", "QUESTION", "TINY", "image_qa", "video_qa"]
+__all__ = ["BASE", "QUESTION", "TINY", "image_qa", "pixels", "video_qa"]
 
 BASE = {"frames": 8, "beams": 5, "answer_min_tokens": 10, "answer_max_tokens": 10}
 TINY = {
@@ -29,7 +29,7 @@ def video_qa(runner: Any, tensors: Any) -> Callable[[], States]:
 
     def forward() -> States:
         prepared = prepare(**tensors["video"])
-        adapted = m["adapter"](states=m["vision"](pixels=_pixels(prepared)))
+        adapted = m["adapter"](states=m["vision"](pixels=pixels(prepared)))
         visual = m["visual_norm"](states=adapted, update=m["universal"].vision(states=adapted))
         language = m["universal"].text(states=m["text"](tokens=tensors["question"]["tokens"]))
         fused = m["fusion"](text=language, vision=visual)
@@ -45,7 +45,7 @@ def image_qa(runner: Any, tensors: Any) -> Callable[[], States]:
 
     def forward() -> States:
         prepared = prepare(**tensors["image"])
-        picture = m["vision"](pixels=_pixels(prepared))
+        picture = m["vision"](pixels=pixels(prepared))
         visual = m["seen"](states=picture, update=m["universal"].vision(states=picture))
         language = m["universal"].text(states=m["text"](tokens=tensors["question"]["tokens"]))
         fused = m["fusion"](text=language, vision=visual)
@@ -54,7 +54,8 @@ def image_qa(runner: Any, tensors: Any) -> Callable[[], States]:
     return forward
 
 
-def _pixels(prepared: Any) -> Tensor:
+def pixels(prepared: Any) -> Tensor:
+    """What preparing a picture or a clip gives, which has one port."""
     return prepared["pixels"] if isinstance(prepared, dict) else prepared
 
 

@@ -30,7 +30,7 @@ from composer.training.programs import Programs, initial_programs
 from composer.training.protocol import Batch
 from composer.training.run_options import Following
 
-__all__ = ["measure"]
+__all__ = ["RECIPE", "TASK", "OneBatch", "batch_of", "begun", "checked", "measure"]
 
 TASK = "video-qa"
 WARM = 2
@@ -56,7 +56,7 @@ def measure(*, quick: bool) -> list[Row]:
     return [row, Row("the losses of the two at the first step, difference", apart, "")]
 
 
-class _OneBatch:
+class OneBatch:
     """The same batch at every step."""
 
     def __init__(self, steps: int, given: Batch) -> None:
@@ -72,28 +72,16 @@ class _OneBatch:
         return self._given
 
     def part(self, epoch: int, index: int, share: Any) -> tuple[Batch, int]:
-        raise NotImplementedError
+        return self._given, 1
 
     def samples_of(self, epoch: int, index: int) -> str:
         return "the batch"
 
 
 def _times(settings: Mapping[str, Any], steps: int) -> tuple[list[float], list[float], float]:
-    registry = load_registry()
-    report = check("mplug2-base", settings={**settings, **OFF}, registry=registry).raise_for_errors()
-    recipe = Recipe.model_validate(RECIPE)
-
-    def begun() -> Programs:
-        start = Start.of(report, registry, weights="initial")
-        return initial_programs(report, recipe, start, Numerics())
-
-    trained, written = begun(), begun()
-    inputs = host_inputs(trained.plan(TASK), registry.kinds)
-    raw: dict[str, Any] = {"video": CLIP, "question": QUESTION, "reference": "moving two large boxes"}
-    given = {
-        name: {port: to_tensors(value) for port, value in inputs.encode(name, [raw[name]]).items()}
-        for name in inputs.processors
-    }
+    report, recipe = checked(settings), Recipe.model_validate(RECIPE)
+    trained, written = begun(report, recipe), begun(report, recipe)
+    given = batch_of(trained)
     step = _by_hand(written, _program(report, written), given, recipe)
     ours, theirs, differences = list[float](), list[float](), list[float]()
     last = time.process_time()
@@ -107,8 +95,29 @@ def _times(settings: Mapping[str, Any], steps: int) -> tuple[list[float], list[f
         differences.append(abs(loss - told.loss))
         last = time.process_time()
 
-    train_epochs(trained, {TASK: _OneBatch(steps, given)}, recipe, following=Following(progress=progress))
+    train_epochs(trained, {TASK: OneBatch(steps, given)}, recipe, following=Following(progress=progress))
     return ours, theirs, differences[0]
+
+
+def checked(settings: Mapping[str, Any]) -> Checked:
+    """The document without dropout, which nothing could be compared under."""
+    return check("mplug2-base", settings={**settings, **OFF}).raise_for_errors()
+
+
+def begun(report: Checked, recipe: Recipe, weights: str = "initial", layout: str | None = None) -> Programs:
+    """The modules to train, with these weights."""
+    start = Start.of(report, report.registry, weights=weights, layout=layout)
+    return initial_programs(report, recipe, start, Numerics())
+
+
+def batch_of(programs: Programs) -> Batch:
+    """One clip with a question and an answer."""
+    inputs = host_inputs(programs.plan(TASK), load_registry().kinds)
+    raw: dict[str, Any] = {"video": CLIP, "question": QUESTION, "reference": "moving two large boxes"}
+    return {
+        name: {port: to_tensors(value) for port, value in inputs.encode(name, [raw[name]]).items()}
+        for name in inputs.processors
+    }
 
 
 def _program(report: Checked, programs: Programs) -> Program:
