@@ -21,7 +21,6 @@ from composer.training.loop import TrainingStep, train_epochs
 from composer.training.protocol import Batch
 from composer.training.run_options import Following
 
-
 PLAIN = {
     "weight_decay": 0.0,
     "clip": None,

@@ -59,6 +59,16 @@ def test_an_unknown_topic_and_a_quick_run_into_the_repository_are_refused() -> N
         assert "Traceback" not in done.stderr
 
 
+def test_what_the_repository_does_not_hold_is_asked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("COMPOSER_PUBLISHED_CODE", raising=False)
+    done = run("published", "--quick", "--out", str(tmp_path))
+    assert done.returncode == 1
+    assert "COMPOSER_PUBLISHED_CODE names no checkout of the published code" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
 def test_a_program_that_is_not_installed_is_said_so(tmp_path: Path) -> None:
     code = (
         "import sys; sys.modules['haystack'] = None; sys.modules['hamilton'] = None\n"
