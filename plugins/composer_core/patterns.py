@@ -14,6 +14,8 @@ __all__ = ["Pattern"]
 
 MOST_BYTES = 1 << 20
 """Of a pattern's program; counted repeats are written out in it."""
+_LONE = re.compile(r"[\ud800-\udfff]")
+"""What a text of Python may hold and UTF-8 cannot: from JSON (`"\\ud800"`), or bytes of a command line."""
 _NAMED = re.compile(r"(?<!\\)\(\?P?<(\w+)>")
 
 
@@ -42,6 +44,9 @@ class Pattern:
         self.groups = tuple(sorted(numbers, key=numbers.__getitem__))
 
     def find(self, text: str) -> dict[str, str | None] | None:
-        """The groups of the first place that fits; None where none does. A group that takes no part is None."""
-        found = self._pattern.search(text)
+        """The groups of the first place that fits; None where none does. A group that takes no part is None.
+
+        Half a pair of surrogates, which is no character, is read as U+FFFD.
+        """
+        found = self._pattern.search(text if text.isascii() else _LONE.sub("\ufffd", text))
         return None if found is None else dict(found.groupdict())

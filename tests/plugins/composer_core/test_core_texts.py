@@ -70,6 +70,14 @@ def test_groups_of_a_pattern_are_typed() -> None:
     )
 
 
+def test_half_a_pair_of_surrogates_is_no_reason_to_fail() -> None:
+    parse = node("core.parse_pattern", pattern=r"(?P<before>.)(?P<n>\d+)", fields={"n": "integer"})
+    found = plain(parse(text=["\ud800\udfff7", "\udcff", "é8"]))
+    assert found == {"before": ["\ufffd", "", "é"], "n": [7, 0, 8], "parsed": [True, False, True]}
+    choice = node("core.parse_choice", choices=["yes"])
+    assert plain(choice(text=["\ud800 yes"]))["choice"] == ["yes"]
+
+
 def test_json_is_found_in_what_stands_around_it() -> None:
     texts = [
         'Here: ```{"verdict": "yes", "score": 3, "count": 2, "sure": true, "more": []}``` done',
