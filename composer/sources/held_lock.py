@@ -102,7 +102,7 @@ def _of_files(entry: LockedWeights, source: str, found: Mapping[str, str]) -> st
         if name in entry.files and entry.files[name] != digest:
             return f"{name} has the SHA-256 {digest}, and {entry.files[name]} in the lock"
     if set(found) != set(entry.files) and len(found) != len(entry.files):
-        return f"{source} has {len(found)} files, and {entry.source} {len(entry.files)} in the lock"
+        return f"{source} has {_files(len(found))}, and {entry.source} {_files(len(entry.files))} in the lock"
     name, digest = next(iter(found.items()))
     return f"{source} ({name}, SHA-256 {digest}) is another file than {entry.source} in the lock"
 
@@ -112,7 +112,7 @@ def _of_bases(entry: LockedWeights, source: FoundSource) -> Iterator[str]:
     name = source_text(source.chosen)
     if len(entry.trained_on) != len(source.below):
         held, found = len(entry.trained_on), len(source.below)
-        yield f"{name} was trained on {found} other sources, of which {held} stand in the lock"
+        yield f"{name} says that it was trained on {_files(found)}, and the lock holds {held}"
         return
     for locked, base in zip(entry.trained_on, source.below, strict=True):
         digests = base.located.digests
@@ -120,6 +120,10 @@ def _of_bases(entry: LockedWeights, source: FoundSource) -> Iterator[str]:
             yield f"what {name} was trained on: {_of_files(locked, base_text(base.chosen), digests)}"
         else:
             yield from _of_bases(locked, base)
+
+
+def _files(number: int) -> str:
+    return f"{number} file" if number == 1 else f"{number} files"
 
 
 def _reading(reading: tuple[str, str, str]) -> str:

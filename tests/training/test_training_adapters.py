@@ -164,6 +164,13 @@ def test_a_base_that_only_the_lock_knows_by_its_digest_is_held(base: Path, point
     save_file(load_file("runs/one.safetensors"), "runs/one.safetensors", metadata=own)
     assert main(["lock", "mine.yaml", "--weights", "runs/one.safetensors"]) == 0
     composer.load("mine.yaml", weights="runs/one.safetensors", locked=True)
+    lock = Path("mine.yaml.lock").read_text()
+    without = json.loads(lock)
+    del without["weights"][0]["trained_on"]
+    Path("mine.yaml.lock").write_text(json.dumps(without))
+    with pytest.raises(InputError, match="says that it was trained on 1 file, and the lock holds 0"):
+        composer.load("mine.yaml", weights="runs/one.safetensors", locked=True)
+    Path("mine.yaml.lock").write_text(lock)
     before = hashlib.sha256(base.read_bytes()).hexdigest()
     other = composer.load("plain.yaml", weights=base)
     other.weights["head"].get_parameter("map.bias").data += 1
