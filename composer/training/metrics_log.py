@@ -25,6 +25,7 @@ class MetricsLog:
         self.path = path
         self._folder = tensorboard
         self._begun = 0
+        self._redone = 0
         self._file: IO[str] | None = None
         self._writer: Any = None
         if tensorboard is not None:
@@ -37,6 +38,7 @@ class MetricsLog:
     def _open(self) -> IO[str]:
         step = self._begun
         kept = [line for line in read_metrics(self.path) if line["step"] <= step] if step else []
+        kept = [line for line in kept if "scores" not in line or line["step"] != self._redone]
         text = "".join(json.dumps(line) + "\n" for line in kept)
         replace_file(self.path, lambda file: file.write(text.encode()))
         if self._folder is not None:
@@ -75,6 +77,8 @@ class MetricsLog:
 
     def validation(self, entry: dict[str, Any]) -> None:
         """Scores were made."""
+        if self._file is None:  # the run was killed after it told them and before it stored them
+            self._redone = entry["step"]
         self._line(entry["step"], {"epoch": entry["epoch"], "scores": entry["scores"], "best": entry["best"]})
         values = {
             f"validation/{task}.{name}": value

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -198,20 +199,28 @@ def loss_of(weights: str) -> float:
     return float(torch.nn.functional.cross_entropy(torch.as_tensor(scores), target))
 
 
-def test_a_resumed_run_has_every_line_once(points: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("where", "count"),
+    [("run_files:RunFiles.step", 5), ("metrics_log:MetricsLog.validation", 2)],
+    ids=["after a step", "between the line of a validation and its state"],
+)
+def test_a_resumed_run_has_every_line_once(
+    points: Path, monkeypatch: pytest.MonkeyPatch, where: str, count: int
+) -> None:
     name = validated(points)
     train_document("points.yaml", out="whole", recipe=name, save_every="1 step")
-    from composer.training.run_files import RunFiles
+    module, _, attribute = where.partition(":")
+    owner, method = attribute.split(".")
+    ended = getattr(importlib.import_module(f"composer.training.{module}"), owner)
+    real, left = getattr(ended, method), [count]
 
-    real, left = RunFiles.step, [5]
-
-    def step(files: RunFiles, step: TrainingStep) -> None:
-        real(files, step)
+    def ends(*given: Any) -> None:
+        real(*given)
         left[0] -= 1
         if not left[0]:
             raise KeyboardInterrupt
 
-    monkeypatch.setattr(RunFiles, "step", step)
+    monkeypatch.setattr(ended, method, ends)
     with pytest.raises(KeyboardInterrupt):
         train_document("points.yaml", out="broken", recipe=name, save_every="1 step")
     with Path("broken.metrics.jsonl").open("a") as file:
