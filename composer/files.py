@@ -5,6 +5,7 @@ And the digest of a file, which tells it from all others.
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import shutil
@@ -18,6 +19,8 @@ from typing import BinaryIO
 from composer.problems import InputError
 
 __all__ = ["new_folder", "replace_file", "replace_text", "sha256_of"]
+
+FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 def replace_file(path: Path, write: Callable[[BinaryIO], object], *, several: bool = False) -> None:
@@ -52,8 +55,11 @@ def replace_file(path: Path, write: Callable[[BinaryIO], object], *, several: bo
             with suppress(OSError):
                 partial.unlink(missing_ok=True)
     except (OSError, RuntimeError) as error:  # torch says RuntimeError where a disk is full
+        cause = _cause(error)
+        if not isinstance(cause, Exception):
+            raise cause from None
         kept = "; what was there before is unchanged" if path.exists() else ""
-        raise InputError(f"{path} cannot be written: {_reason(error, target.parent)}{kept}") from None
+        raise InputError(f"{path} cannot be written: {_reason(cause, target.parent)}{kept}") from None
 
 
 @contextmanager
@@ -111,6 +117,17 @@ def _mode_of(target: Path) -> int | None:
     if not os.access(target, os.W_OK):
         raise PermissionError(13, "it is read-only", str(target))
     return stat.S_IMODE(target.stat().st_mode)
+
+
+def _cause(error: Exception) -> BaseException:
+    """What torch made a RuntimeError of: a signal that came while it wrote, or a fault other than too little room."""
+    found: BaseException | None = error
+    while found is not None:
+        full = isinstance(found, OSError) and found.errno in FULL
+        if not isinstance(found, Exception) or (isinstance(found, OSError) and not full):
+            return found
+        found = found.__context__
+    return error
 
 
 def _reason(error: Exception, folder: Path) -> str:

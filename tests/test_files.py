@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 import threading
 from pathlib import Path
+from typing import BinaryIO
 
 import pytest
 
@@ -44,6 +46,42 @@ def test_a_failure_while_writing_leaves_the_old_text(tmp_path: Path, monkeypatch
         replace_file(path, lambda file: file.write(b"new"))
     assert path.read_text() == "old"
     assert [entry.name for entry in tmp_path.iterdir()] == ["a.yaml"]
+
+
+@pytest.mark.parametrize(
+    ("raised", "caught", "said"),
+    [
+        (KeyboardInterrupt(), KeyboardInterrupt, None),
+        (
+            OSError(errno.EFBIG, "File too large"),
+            InputError,
+            "run cannot be written: File too large; what was",
+        ),
+        (OSError(errno.ENOSPC, "No space left"), InputError, "the disk is full, or its quota used up"),
+    ],
+    ids=["a signal", "a limit of sizes", "a full disk"],
+)
+def test_what_comes_while_torch_writes_is_what_is_told(
+    tmp_path: Path, raised: BaseException, caught: type[BaseException], said: str | None
+) -> None:
+    """Torch ends its archive on the way out, and raises a RuntimeError of its own there."""
+    import torch
+
+    class Ended:
+        def __init__(self, file: BinaryIO) -> None:
+            self.file, self.left = file, 3
+
+        def write(self, content: bytes) -> int:
+            self.left -= 1
+            if not self.left:
+                raise raised
+            return self.file.write(content)
+
+    path = tmp_path / "run"
+    path.write_bytes(b"before")
+    with pytest.raises(caught, match=said):
+        replace_file(path, lambda file: torch.save({"a": torch.zeros(1000)}, Ended(file)))  # type: ignore[arg-type]
+    assert path.read_bytes() == b"before"
 
 
 def test_a_byte_order_mark_stays(tmp_path: Path) -> None:
