@@ -19,6 +19,7 @@ from composer.conformance.generation_checks import (
     check_generation_export,
     generation_case,
 )
+from composer.conformance.layout_targets import check_targets
 from composer.conformance.layouts import check_parameters, check_rules, check_transforms
 from composer.conformance.low_rank_promise import adaptable, check_adapted_generation, check_adapters
 from composer.conformance.metrics import check_metric
@@ -159,6 +160,8 @@ def _layouts(held: _Held, registry: Registry, unusable: Collection[str]) -> Iter
         yield rules
         if layout.parameters is not None and rules.outcome == "pass":
             yield _result(layout.id, "parameters", partial(check_parameters, layout))
+        if layout.document and layout.keys and rules.outcome == "pass":
+            yield _result(layout.id, "targets", partial(check_targets, layout, registry))
         if (layout.transforms or layout.shapes) and layout.id not in unusable:
             yield _result(layout.id, "transforms", partial(check_transforms, layout))
 

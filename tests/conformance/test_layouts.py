@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import pytest
 from torch import Tensor
 
 from composer.conformance import ConformanceReport, check_plugin
-from composer.plugin import Layout, Rule, hookimpl
+from composer.plugin import Document, Layout, Rule, hookimpl
 from composer.problems import InputError
 
 RULES = (Rule(r"enc\.(\d+)\.w", r"text.layers.\1.weight"), Rule(r"old\..*", None, "not read"))
@@ -41,12 +42,12 @@ def lost(tensor: Tensor) -> Tensor:
 class Plugin:
     __name__ = "offered"
 
-    def __init__(self, layout: Layout) -> None:
-        self.layout = layout
+    def __init__(self, *entries: Layout | Document) -> None:
+        self.entries = entries
 
     @hookimpl
     def composer_register(self, register: Any) -> None:
-        register(self.layout)
+        register(*self.entries)
 
 
 def report(
@@ -191,3 +192,50 @@ def test_rules_are_tried_on_the_names_that_a_layout_gives() -> None:
     assert report(keys=("enc.0.w", "old.step")).passed
     assert "the rule 'old\\\\..*' takes none of its `keys`" in faults(report(keys=("enc.0.w",)))
     assert "no rule takes 'head.w', one of its `keys`" in faults(report(keys=("enc.0.w", "old.x", "head.w")))
+
+
+FILLED = """\
+composer: 1
+name: test-filled
+summary: A classifier.
+parameters: {width: 4}
+modules:
+  head: {uses: core.linear, with: {input_dim: $width, output_dim: 3}}
+tasks:
+  sort:
+    inputs: {vector: {modality: array, with: {kind: embedding, dims: [B, $width]}}}
+    nodes: {scores: {call: head.scores, inputs: vector}}
+    outputs: {scores: scores}
+"""
+
+
+@pytest.mark.parametrize(
+    ("target", "document", "message"),
+    [
+        ("head.map.bias", "test-filled", ""),
+        (
+            "head.map.bais",
+            "test-filled",
+            "targets: 'proj.b', one of its `keys`, comes to 'head.map.bais', which no module of 'test-filled' has: "
+            "did you mean 'head.map.bias'?",
+        ),
+        ("head.map.bias", "test-fild", "targets: its `document` 'test-fild' gives no modules to fill: "),
+    ],
+)
+def test_published_names_come_to_parameters_of_the_document(
+    target: str, document: str, message: str, tmp_path: Path
+) -> None:
+    (tmp_path / "filled.yaml").write_text(FILLED)
+    rules = (Rule(r"proj\.b", target), Rule("step", None, "a counter"))
+    layout = Layout(
+        "test.layout",
+        "",
+        lambda parameters: rules,
+        lambda config: {"width": config["d"]},
+        configs=({"d": 6},),
+        keys=("proj.b", "step"),
+        document=document,
+    )
+    found = check_plugin(Plugin(layout, Document("test-filled", tmp_path / "filled.yaml", "A classifier.")))
+    assert faults(found).startswith(message)
+    assert found.passed == (not message)

@@ -54,7 +54,7 @@ class Layout(Declaration):
     """Published configs with which the conformance kit asks for `parameters`."""
     keys: tuple[str, ...] = ()
     """Names of published tensors with which the conformance kit tries the rules: each rule takes one of them at least,
-    and each of them is taken by a rule."""
+    each of them is taken by a rule, and comes to a parameter of the `document`, where there is one."""
     shapes: Mapping[str, tuple[tuple[int, ...], tuple[int, ...]]] = field(default_factory=dict)
     """Transform → the shapes of a tensor that it takes and of the one that it gives, with which the kit runs it."""
     document: str = ""
