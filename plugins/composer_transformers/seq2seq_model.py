@@ -13,6 +13,7 @@ from composer.plugin.masks import from_front, to_front
 from composer.problems import InputError
 from composer.types import States, Tokens
 from composer_transformers.causal_attention import ATTENTION, register_attention
+from composer_transformers.finite_states import taken_as_finite
 from composer_transformers.library_model import library_model
 from composer_transformers.seq2seq_attention import ReadingText, Teaching, Writing
 from composer_transformers.seq2seq_cache import Seq2SeqCache, handed
@@ -64,7 +65,9 @@ class Seq2Seq(nn.Module):
             found = self._inside().encoder(mels.values.transpose(1, 2), attending=ReadingText(None))
             return States(found.last_hidden_state)
         ids, mask = (to_front(each, tokens.mask) for each in tokens)
-        found = self._inside().encoder(input_ids=ids, attending=ReadingText(mask))
+        encoder = self._inside().encoder
+        with taken_as_finite(encoder):
+            found = encoder(input_ids=ids, attending=ReadingText(mask))
         return States(from_front(found.last_hidden_state, tokens.mask), tokens.mask)
 
     def teach(self, *, memory: States, reply: Tokens) -> Tensor:
