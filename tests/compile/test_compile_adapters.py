@@ -8,53 +8,15 @@ import composer_compile
 import numpy as np
 import pytest
 import torch
+from adapted_tasks import write_adapted
 from composer_compile import Options
 from composer_compile.artifact.container import open_container
 from composer_compile.artifact.manifest import Manifest
 from composer_compile.plan.planner import plan_document
-from word_list import WORDS
 
 from composer.execution import Model, load
 from composer.weights import save_weights
 
-DOCUMENT = """\
-composer: 1
-name: adapted
-modules:
-  text:
-    uses: mplug2.text_encoder
-    with: {hidden: 16, heads: 2, layers: 1, vocabulary: 35, positions: 9}
-    freeze: true
-    adapters:
-      short: {with: {rank: 2, alpha: 4, targets: [query, value]}}
-      long: {with: {rank: 3, targets: [embeddings.words, "feed_forward.*"]}}
-  decoder:
-    uses: mplug2.text_decoder
-    with: {hidden: 16, heads: 2, layers: 1, vocabulary: 35, positions: 16, tokenizer: words.txt, start: 2, end: 3,
-      pad: 0}
-    freeze: true
-    adapters:
-      short: {with: {rank: 2, targets: ["*"]}}
-tasks:
-  brief: &task
-    inputs:
-      question: {modality: text, with: {tokenizer: words.txt, separator: false, max_tokens: 8}}
-    nodes:
-      words: {call: text, adapter: short, inputs: {tokens: question.tokens}}
-      answer: {generate: decoder, adapter: short, inputs: {memory: words.states}, with: {max_tokens: 4}}
-    outputs: {answer: answer.text, words: words.states}
-    compile: {ranges: {batch: "1..2", question.length: "1..8, best 5"}}
-  wordy:
-    <<: *task
-    nodes:
-      words: {call: text, adapter: long, inputs: {tokens: question.tokens}}
-      answer: {generate: decoder, inputs: {memory: words.states}, with: {max_tokens: 4}}
-  plain:
-    <<: *task
-    nodes:
-      words: {call: text, inputs: {tokens: question.tokens}}
-      answer: {generate: decoder, inputs: {memory: words.states}, with: {max_tokens: 4}}
-"""
 QUESTIONS = ["red dog", "what is the cat"]
 
 
@@ -62,10 +24,7 @@ QUESTIONS = ["red dog", "what is the cat"]
 def adapted(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path, Model]:
     """The document, weights whose adapters do something, and the live model of all tasks."""
     folder = tmp_path_factory.mktemp("adapted")
-    (folder / "words.txt").write_text("\n".join(WORDS) + "\n")
-    document = folder / "adapted.yaml"
-    text = DOCUMENT.replace("    <<: *task\n", TASK_REST).replace("brief: &task", "brief:")
-    document.write_text(text)
+    document = write_adapted(folder)
     torch.manual_seed(5)
     model = load(document, weights="initial")
     for module in model.weights.values():
@@ -80,14 +39,6 @@ def manifest(path: Path) -> Manifest:
     opened = open_container(path)
     opened.close()
     return opened.manifest
-
-
-TASK_REST = """\
-    inputs:
-      question: {modality: text, with: {tokenizer: words.txt, separator: false, max_tokens: 8}}
-    outputs: {answer: answer.text, words: words.states}
-    compile: {ranges: {batch: "1..2", question.length: "1..8, best 5"}}
-"""
 
 
 def test_tasks_with_different_adapters_answer_differently_over_one_base(

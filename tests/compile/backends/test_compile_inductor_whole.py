@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 import torch
 from strided import strided_registry
-from word_list import WORDS
+from whole_task import write_whole
 
 import composer
 from composer.types import States
@@ -27,51 +27,6 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore"),
 ]
 
-DOCUMENT = """\
-composer: 1
-name: whole
-modules:
-  vision: {uses: mplug2.vision_encoder, with: {image_size: 8, patch_size: 4, width: 16, layers: 1, heads: 2}}
-  text: {uses: mplug2.text_encoder, with: {hidden: 16, heads: 2, layers: 1, vocabulary: 35, positions: 40}}
-  hops: {uses: strided.framed, with: {width: 16, hop: 4}}
-  decoder:
-    uses: mplug2.text_decoder
-    with:
-      {hidden: 16, heads: 2, layers: 1, vocabulary: 35, positions: 16, tokenizer: words.txt, start: 2, end: 3, pad: 0}
-tasks:
-  ask:
-    inputs:
-      pictures: {modality: image, with: {size: 8}, repeated: {at_most: 2}}
-      prompt:
-        modality: prompt
-        with: {template: "a {pictures} {question}", tokenizer: words.txt, media: {pictures: 5}, max_tokens: 30}
-      signal: {modality: array, with: {kind: states, dims: [B, S, 16]}}
-    nodes:
-      seen: {call: vision.image, inputs: {pixels: pictures.pixels}}
-      words: {call: text, inputs: {tokens: prompt.tokens, positions: prompt.positions}}
-      mixed: {uses: core.fill, inputs: {text: words, media: seen, places: prompt.pictures}}
-      heard: {call: hops, inputs: signal}
-      memory: {uses: core.concat, inputs: {first: mixed.states, second: heard.states}}
-      said:
-        generate: decoder
-        inputs: {memory: memory.states}
-        with: {min_tokens: 2, max_tokens: 6, search: {uses: core.sample, with: {temperature: 1.5, top_k: 20}}}
-      asked: {modality: text, inputs: said.text, with: {tokenizer: words.txt, max_tokens: 8}}
-      again: {call: text, inputs: asked}
-      both: {uses: core.concat, inputs: {first: memory.states, second: again.states}}
-      verdict:
-        generate: decoder
-        inputs: {memory: both.states}
-        with: {max_tokens: 4, search: {uses: core.choices, with: {answers: ["red", "is it", "what is red"]}}}
-    outputs:
-      said: said.text
-      ids: said.ids
-      heard: heard.states
-      verdict: verdict.text
-      probabilities: verdict.probabilities
-    compile:
-      ranges: {batch: "1..3, best 2", pictures.batch: "1..6", prompt.length: "2..30", signal.length: "4..20"}
-"""
 SEEDS = [3, 8, 21]
 
 
@@ -86,16 +41,15 @@ def rows() -> dict[str, list[Any]]:
 @pytest.fixture(scope="module")
 def models(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Any, Any]]:
     path, registry = tmp_path_factory.mktemp("whole"), strided_registry()
-    (path / "words.txt").write_text("\n".join(WORDS) + "\n")
-    (path / "whole.yaml").write_text(DOCUMENT)
+    document = write_whole(path)
     torch.manual_seed(5)
-    live = composer.load(path / "whole.yaml", weights="initial", registry=registry)
+    live = composer.load(document, weights="initial", registry=registry)
     for module in live.modules.values():
         for parameter in module.parameters():
             parameter.data.mul_(3).add_(torch.randn_like(parameter) * 0.05)
     save_weights(live.modules, path / "weights.safetensors")
     composer_compile.compile_document(
-        path / "whole.yaml",
+        document,
         path / "out",
         weights=path / "weights.safetensors",
         registry=registry,

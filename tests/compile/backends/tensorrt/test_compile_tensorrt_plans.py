@@ -1,4 +1,4 @@
-"""Features of the language in a plan for TensorRT: pieces, lengths that are reckoned, searches with options."""
+"""Features of the language in a plan for TensorRT: pieces, adapters, prompts, lengths, searches with options."""
 
 from __future__ import annotations
 
@@ -6,9 +6,11 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
+from adapted_tasks import write_adapted
 from crossed import PAIRS
 from fallbacks import fallbacks_of
 from searches_of_quickstart import captions
+from whole_task import write_whole
 
 pytestmark = [
     pytest.mark.slow,
@@ -50,12 +52,16 @@ tasks:
 {PAIRS}"""
 
 
-def test_nodes_inside_pieces_and_before_searches_do_not_fall_back(tmp_path: Path) -> None:
+def test_nodes_inside_pieces_with_adapters_and_before_searches_do_not_fall_back(tmp_path: Path) -> None:
     (tmp_path / "pieces.yaml").write_text(PIECES)
     searches = captions(tmp_path, "choices", "draws", "groups")
-    assert fallbacks_of(tmp_path / "pieces.yaml", searches) == []
+    assert fallbacks_of(tmp_path / "pieces.yaml", searches, write_adapted(tmp_path)) == []
 
 
 def test_lengths_that_are_products_are_planned(tmp_path: Path) -> None:
     (tmp_path / "products.yaml").write_text(PRODUCTS)
     assert fallbacks_of(tmp_path / "products.yaml", registry="crossed:crossed_registry") == []
+
+
+def test_media_in_prompts_and_texts_that_are_read_again_are_planned(tmp_path: Path) -> None:
+    assert fallbacks_of(write_whole(tmp_path), registry="strided:strided_registry") == []
