@@ -15,7 +15,7 @@ import composer
 from benchmarks.language import SMOLLM2, TINY, write_language_model
 from benchmarks.measuring import Row, interleaved, on_threads, ratio
 
-__all__ = ["measure"]
+__all__ = ["DOCUMENT", "measure"]
 
 DOCUMENT = """\
 composer: 1

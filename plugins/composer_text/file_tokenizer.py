@@ -5,10 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import accumulate
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-import numpy as np
-from numpy.typing import NDArray
 from tokenizers import Tokenizer as Pipeline
 
 from composer.problems import InputError, nearest
@@ -17,6 +15,10 @@ from composer_text.origin import AUTHOR, USER, Part, ReadPart, is_mark, pattern_
 from composer_text.rows import check_batch, check_text, named, padded_rows, too_long
 from composer_text.tokenizer_file import read_tokenizer_file
 from composer_text.typed_text import bare, without_marks
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 __all__ = ["FileTokenizer"]
 

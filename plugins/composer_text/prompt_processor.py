@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import numpy as np
-
 from composer.plugin.templates import Placeholder, template_parts
 from composer.problems import InputError
 from composer.types import Tokens
@@ -80,6 +78,8 @@ class PromptProcessor:
 
         Raises InputError for what is not a text, or lacks one, and for a prompt that is too long.
         """
+        import numpy as np
+
         counts = counts or {}
         missing = [name for name in self.config.media if name not in counts]
         if missing:

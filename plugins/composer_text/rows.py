@@ -1,10 +1,11 @@
-"""Batches of texts and of their ids, as every tokenizer takes and gives them."""
+"""Batches of texts and of their ids, as every tokenizer takes and gives them.
+
+A check makes tokenizers and no batch, so that numpy is imported where arrays are made.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-
-import numpy as np
 
 from composer.problems import InputError
 from composer.types import Tokens
@@ -41,6 +42,8 @@ def too_long(name: str, found: str, allowed: int, *, cut: bool = True) -> InputE
 
 def padded_rows(rows: Sequence[Sequence[int]], padding: int) -> Tokens:
     """Ids and mask, int64 arrays [B, L], padded to the longest row."""
+    import numpy as np
+
     length = max(map(len, rows))
     ids = np.full((len(rows), length), padding, dtype=np.int64)
     mask = np.zeros((len(rows), length), dtype=np.int64)

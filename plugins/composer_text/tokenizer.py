@@ -6,9 +6,8 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain, islice
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import numpy as np
-from numpy.typing import NDArray
 from tokenizers import Tokenizer as Pipeline
 from tokenizers.models import WordPiece
 
@@ -18,6 +17,10 @@ from composer_text.origin import AUTHOR, USER, Part, ReadPart
 from composer_text.rows import check_batch, check_text, named, padded_rows, too_long
 from composer_text.vocabulary import SPECIAL_TOKENS, SpecialIds, find_vocabulary
 from composer_text.words import pieces, split_words
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 __all__ = ["WordPieceTokenizer"]
 

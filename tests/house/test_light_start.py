@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from tiny_folders import MARKS, WORDS, save_tokenizer
 
 DOCUMENT = """\
 composer: 1
@@ -32,6 +33,23 @@ tasks:
       words: {call: text, inputs: {tokens: question.tokens}}
       answer: {generate: decoder, inputs: {memory: words.states}, with: {max_tokens: 4}}
     outputs: {answer: answer.text}
+"""
+
+PROMPT = f"""\
+composer: 1
+modules:
+  text:
+    uses: mplug2.text_encoder
+    with: {{hidden: 16, heads: 2, layers: 1, vocabulary: {len(MARKS) + WORDS}, positions: 64}}
+tasks:
+  read:
+    inputs:
+      asked:
+        modality: prompt
+        with: {{tokenizer: tokenizer.json, template: "w1 {{it}}", frame: none, max_tokens: 64}}
+    nodes:
+      words: {{call: text, inputs: {{tokens: asked.tokens, positions: asked.positions}}}}
+    outputs: {{words: words.states}}
 """
 
 PROBE = """
@@ -88,6 +106,12 @@ def test_a_command_that_only_reads_starts_without_torch(
         "document: quickstart\nepochs: 0\nlearning_rate: 1\ntasks: {a: {}}\n"
     )
     assert heavy_modules(arguments, tmp_path) == ("[]", code)
+
+
+def test_a_template_is_held_against_its_tokenizer_without_numpy(tmp_path: Path) -> None:
+    save_tokenizer(tmp_path)
+    (tmp_path / "prompt.yaml").write_text(PROMPT)
+    assert heavy_modules(["check", "prompt.yaml"], tmp_path) == ("['tokenizers']", 0)
 
 
 def test_importing_the_package_imports_no_torch() -> None:
