@@ -3,23 +3,17 @@
 from __future__ import annotations
 
 import dataclasses
-import importlib.util
 from pathlib import Path
 
 from pages import DOCS
+from scripts import script
 
 import composer.plugin
 from composer.plugin.registry import SECTIONS
 
 
 def _written() -> str:
-    path = DOCS / "make_plugin_reference.py"
-    spec = importlib.util.spec_from_file_location("make_plugin_reference", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    text: str = module.page()
+    text: str = script(DOCS / "make_plugin_reference.py").page()
     return text
 
 

@@ -2,22 +2,16 @@
 
 from __future__ import annotations
 
-import importlib.util
 from typing import Any
 
 from pages import DOCS
+from scripts import script
 
 import composer
 
 
 def tasks_page() -> Any:
-    path = DOCS / "make_tasks_page.py"
-    spec = importlib.util.spec_from_file_location("make_tasks_page", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return script(DOCS / "make_tasks_page.py")
 
 
 def test_the_page_is_current_and_has_its_rows() -> None:
