@@ -136,6 +136,8 @@ def _fast_linears(exported: ExportedProgram, spec: ProgramSpec, variant: Variant
     With each the pieces in which its weight is taken; 1: whole, by oneDNN.
     """
     known = symbols(zip(inputs_of(exported), spec.inputs, strict=True), PointSizes.of(variant).best)
+    signature = exported.graph_signature
+    stored = {*signature.inputs_to_parameters, *signature.inputs_to_buffers}
     found = {}
     for node in exported.graph.find_nodes(op="call_function", target=torch.ops.aten.linear.default):
         given, fixed = node.args[0].meta["val"], node.args[1].meta["val"]
@@ -146,7 +148,8 @@ def _fast_linears(exported: ExportedProgram, spec: ProgramSpec, variant: Variant
         if given.device.type != "cpu" or not given.dtype == fixed.dtype == torch.float32:
             continue
         pieces = pieces_of(rows * fixed.shape[1], *fixed.shape)
-        if pieces > 1 or prefers_onednn(rows, fixed.numel()):
+        # inductor hands oneDNN no weight that a program computes, as that of a tied table with an adapter
+        if pieces > 1 or (node.args[1].name in stored and prefers_onednn(rows, fixed.numel())):
             found[node.name] = pieces
     return found
 

@@ -67,15 +67,17 @@ def test_a_beam_search_over_several_samples(small: Any, clip: Any, tmp_path: Pat
 
 
 class Wide(nn.Module):
-    """A large linear map and a small one."""
+    """A large linear map, one by a weight that is computed, as with an adapter of a tied table, and a small one."""
 
     def __init__(self) -> None:
         super().__init__()
         self.large, self.small = nn.Linear(512, 1024), nn.Linear(1024, 2, bias=False)
+        self.tuned = nn.Parameter(torch.randn(1024, 1024) * 0.02)
 
     def forward(self, *tensors: torch.Tensor) -> tuple[torch.Tensor, ...]:
         (states,) = tensors
-        return (self.small(self.large(states).tanh()),)
+        wide = nn.functional.linear(self.large(states).tanh(), self.tuned * 2)
+        return (self.small(wide),)
 
 
 @pytest.mark.slow

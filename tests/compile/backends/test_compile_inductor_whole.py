@@ -14,6 +14,7 @@ import composer_compile
 import numpy as np
 import pytest
 import torch
+from composer_compile.parity.records import verify_samples
 from strided import strided_registry
 from whole_task import write_whole
 
@@ -69,6 +70,7 @@ def same(found: dict[str, Any], expected: dict[str, Any]) -> None:
 
 def test_it_answers_as_the_live_model_alone_and_in_a_batch(models: tuple[Any, Any]) -> None:
     live, artifact = models
+    assert all(each.passed for each in verify_samples(artifact))
     given = rows()
     together = artifact.run(**given, seed=SEEDS)
     same(together, live.run("ask", **given, seed=SEEDS))

@@ -169,15 +169,3 @@ def test_a_manifest_that_names_nothing_is_refused(middle: Compiled) -> None:
     faults = list(manifest_faults(Manifest.model_validate(data)))
     assert any("nothing gives nobody.text" in fault for fault in faults)
     assert any("sizes.X" in fault for fault in faults)
-
-
-@pytest.mark.slow
-def test_inductor_answers_the_same(middle: Compiled, tmp_path: Path, clip: Clip) -> None:
-    out = tmp_path / "inductor"
-    composer_compile.compile_document(
-        middle.document, out, weights=middle.weights, options=Options(backend="inductor")
-    )
-    with composer_compile.load(out) as artifact:
-        one = {"video": clip(5), "question": "is 3 there"}
-        assert same(artifact.run(**one), middle.model.run(**one))
-        assert all(each.passed for each in verify_samples(artifact))
