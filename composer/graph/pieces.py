@@ -97,16 +97,13 @@ class Pieces:
                     continue
                 meant = suggest(key, known, place, coined=True, used=set(node.with_))
                 helps = (*meant.helps, f"its parameters: {listed(key, known)}")
-                message, fix, notes = (
-                    f"piece `{name}` has no parameter `{key}`",
-                    meant.fix,
-                    tuple[Note, ...](),
-                )
+                message = f"piece `{name}` has no parameter `{key}`"
                 gone = document.removed.get(("pieces", name, "parameters", key))
                 if gone is not None:
                     message, notes, helps = removal(message, gone)
-                    fix = ()
-                findings.add(Problem("C103", "error", message, place, "", notes, helps, fix))
+                    findings.add(Problem("C103", "error", message, place, "", notes, helps))
+                else:
+                    findings.add(Problem("C103", "error", message, place, helps=helps, fix=meant.fix))
                 continue
             if value is None and findings.touches(path):
                 continue  # a `$name` that stands for nothing

@@ -24,7 +24,6 @@ class _CountedLines:
         self._file = file
         self.offset = file.tell()
         self.number = 0
-        self.ended = False
 
     def __iter__(self) -> Iterator[str]:
         return self
@@ -32,7 +31,6 @@ class _CountedLines:
     def __next__(self) -> str:
         line = self._file.readline()
         if not line:
-            self.ended = True
             raise StopIteration
         text = (line.removeprefix(b"\xef\xbb\xbf") if self.offset == 0 else line).decode(
             "utf-8", "surrogateescape"
@@ -138,7 +136,7 @@ class DelimitedRows:
     def at(self, file: BinaryIO, row: int, begin: int, number: int) -> GivenRow:
         """The row that begins there, in the file that was opened."""
         file.seek(begin)
-        lines = _CountedLines(file)
+        lines = _Lines(_CountedLines(file))
         try:
             record = next(csv.reader(lines, delimiter=self._delimiter))
         except csv.Error as error:
