@@ -338,7 +338,7 @@ ANNOTATIONS: Mapping[str, Annotations] = {
         {"train.tsv": "gj04\t1\t\tThe cat sat.\ngj04\t0\t*\t\n"},
         {"id": "train-0", "sentence": "The cat sat.", "truth": "acceptable"},
         1,
-        "row 2 of train.tsv is not of the format: its column `sentence` has no text",
+        "row 2 of train.tsv is not of the format: its `sentence` has no text",
     ),
     "glue-mrpc": Annotations(
         {"train.tsv": "Quality\t#1 ID\t#2 ID\t#1 String\t#2 String\n1\t7\t8\tA cat.\tOne cat.\n1\t7\n"},

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from composer.plugin import UnreadableSample
 from composer.problems import InputError
 from composer_mplug2.annotations.entries import (
     Kept,
@@ -17,6 +18,7 @@ from composer_mplug2.annotations.entries import (
     medium,
     read_each,
     table,
+    text_of,
 )
 
 __all__ = [
@@ -45,7 +47,7 @@ def coco_captions(files: Sequence[Path], media: Path) -> Iterator[Sample]:
                 "image",
                 each["id"],
                 _picture(media, names.one(key)),
-                str(each["caption"]),
+                text_of(each, "caption"),
                 captions.all(key),
                 int(key),
             )
@@ -66,14 +68,18 @@ def coco_pictures(files: Sequence[Path], media: Path) -> Iterator[Sample]:
 
 def _keep_coco(path: Path, names: Kept, captions: Kept) -> None:
     _keep(entries(path, "images"), names, "id", "file_name")
-    _keep(entries(path, "annotations"), captions, "image_id", "caption")
+    _keep(entries(path, "annotations"), captions, "image_id", "caption", text=True)
 
 
-def _keep(found: Iterable[Any], into: Kept, key: str, value: str) -> None:
-    """Values by key; an entry that lacks one of both is told where its rows are read."""
+def _keep(found: Iterable[Any], into: Kept, key: str, value: str, *, text: bool = False) -> None:
+    """Values by key; an entry that lacks one of both is told where its rows are read. A text that is none is left."""
     for each in found:
-        if isinstance(each, dict) and key in each and value in each:
-            into.put(each[key], each[value])
+        if isinstance(each, dict) and key in each and value in each and not (text and _empty(each[value])):
+            into.put(each[key], str(each[value]) if text else each[value])
+
+
+def _empty(value: object) -> bool:
+    return value is None or not str(value).strip()
 
 
 def _picture(media: Path, name: Any) -> str:
@@ -105,11 +111,14 @@ def _together(what: str, id_: object, name: str, captions: Sequence[str]) -> Row
 def karpathy_captions(files: Sequence[Path], media: Path) -> Iterator[Sample]:
     """Karpathy's splits of COCO and Flickr30K: one row a caption; `restval` is training."""
 
-    def read(each: Any) -> Iterator[Row]:
+    def read(each: Any) -> Iterator[Sample]:
         name, split, said = _of_karpathy(each, media)
         for sentence in each["sentences"]:
-            row = _told("image", sentence["sentid"], name, str(sentence["raw"]), said, int(each["imgid"]))
-            yield {**row, "split": split}
+            id_, text = sentence["sentid"], sentence["raw"]
+            if _empty(text):
+                yield UnreadableSample(f"sentence {id_} of {files[0].name} has no text")
+                continue
+            yield {**_told("image", id_, name, str(text), said, int(each["imgid"])), "split": split}
 
     return read_each(entries(files[0], "images"), files[0], read, "picture")
 
@@ -128,7 +137,8 @@ def _of_karpathy(each: Any, media: Path) -> tuple[str, str, list[str]]:
     name, folder = str(each["filename"]), each.get("filepath")
     names = [f"{folder}/{name}", name] if folder else [name]
     split = "train" if each["split"] == "restval" else str(each["split"])
-    return medium(media, *names), split, [str(sentence["raw"]) for sentence in each["sentences"]]
+    said = [str(sentence["raw"]) for sentence in each["sentences"] if not _empty(sentence["raw"])]
+    return medium(media, *names), split, said
 
 
 def msrvtt_captions(files: Sequence[Path], media: Path) -> Iterator[Sample]:
@@ -143,7 +153,7 @@ def msrvtt_captions(files: Sequence[Path], media: Path) -> Iterator[Sample]:
                 return
             split, name = splits.one(video), _video(media, video)
             number = int(video.removeprefix("video"))
-            row = _told("video", each["sen_id"], name, str(each["caption"]), captions.all(video), number)
+            row = _told("video", each["sen_id"], name, text_of(each, "caption"), captions.all(video), number)
             yield {**row, "split": split}
 
         yield from read_each(entries(files[0], "sentences"), files[0], read, "sentence")
@@ -167,7 +177,7 @@ def msrvtt_videos(files: Sequence[Path], media: Path) -> Iterator[Sample]:
 
 def _keep_msrvtt(path: Path, splits: Kept, captions: Kept) -> None:
     _keep(entries(path, "videos"), splits, "video_id", "split")
-    _keep(entries(path, "sentences"), captions, "video_id", "caption")
+    _keep(entries(path, "sentences"), captions, "video_id", "caption", text=True)
 
 
 def _listed(files: Sequence[Path]) -> Callable[[str], bool]:
@@ -184,7 +194,7 @@ def msrvtt_pairs(files: Sequence[Path], media: Path) -> Iterator[Sample]:
     """MSRVTT, 1k-A: `key,vid_key,video_id,sentence`."""
 
     def read(each: dict[str, str]) -> Iterator[Row]:
-        video, sentence = each["video_id"], each["sentence"]
+        video, sentence = each["video_id"], text_of(each, "sentence")
         number = int(video.removeprefix("video"))
         yield _told("video", each["key"], _video(media, video), sentence, [sentence], number)
 
@@ -245,7 +255,7 @@ def didemo(files: Sequence[Path], media: Path) -> Iterator[Sample]:
 
 def _keeping(said: Kept) -> Callable[[Any], Iterator[Row]]:
     def read(each: Any) -> Iterator[Row]:
-        said.put(str(each["video"]), str(each["description"]))
+        said.put(str(each["video"]), text_of(each, "description"))
         yield {}
 
     return read
@@ -259,7 +269,7 @@ def lsmdc(files: Sequence[Path], media: Path) -> Iterator[Sample]:
 
     def read(numbered: tuple[int, dict[str, str]]) -> Iterator[Row]:
         number, each = numbered
-        clip, sentence = each["clip"], each["sentence"].strip()
+        clip, sentence = each["clip"], text_of(each, "sentence").strip()
         film = clip.rpartition("_")[0]
         names = [f"{film}/{clip}.avi", f"{clip}.avi", f"{film}/{clip}.mp4", f"{clip}.mp4"]
         yield _told("video", f"{clip}/{number}", medium(media, *names), sentence, [sentence], number)

@@ -2,16 +2,29 @@
 
 from __future__ import annotations
 
+import csv
+import json
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from composer.problems import InputError
-from composer_mplug2.annotations.entries import Row, Sample, entries, lines, medium, read_each, table
+from composer_mplug2.annotations.entries import (
+    Row,
+    Sample,
+    entries,
+    lines,
+    medium,
+    opened,
+    read_each,
+    table,
+    text_of,
+)
 
 __all__ = ["imagenet", "kinetics", "something"]
 
+_NUMBERED = re.compile(r"(?P<number>\d+),(?P<name>.+)")
 KAGGLE = "ILSVRC/Data/CLS-LOC"
 """Where the archive that comes with the tables has the pictures."""
 
@@ -66,7 +79,7 @@ def imagenet(files: Sequence[Path], media: Path) -> Iterator[Sample]:
     numbers = {line.split(" ", 1)[0]: number for number, line in enumerate(lines(files[1]))}
 
     def read(each: dict[str, str]) -> Iterator[Row]:
-        name, synset = each["ImageId"], each["PredictionString"].split()[0]
+        name, synset = each["ImageId"], text_of(each, "PredictionString").split()[0]
         inside = [f"{name}.JPEG", f"{synset}/{name}.JPEG", f"val/{name}.JPEG", f"train/{synset}/{name}.JPEG"]
         places = [*inside, *(f"{KAGGLE}/{place}" for place in inside)]
         yield {
@@ -81,22 +94,17 @@ def imagenet(files: Sequence[Path], media: Path) -> Iterator[Sample]:
 
 def _numbers(path: Path) -> dict[str, int]:
     """Classes of a file with one a line, or with `id,name`."""
-    found: dict[str, int] = {}
-    for line in lines(path):
-        number, _, name = line.partition(",")
-        if name and not number.isdigit():
-            continue  # the heading
-        found[name.strip() if name else line.strip()] = int(number) if name else len(found)
-    return found
+    told = list(lines(path))
+    numbered = [match for line in told if (match := _NUMBERED.fullmatch(line.strip()))]
+    if len(numbered) < max(1, len(told) - 1):  # the first line may be a heading
+        return {line.strip(): number for number, line in enumerate(told)}
+    return {next(csv.reader([match["name"]]))[0].strip(): int(match["number"]) for match in numbered}
 
 
 def _something_classes(path: Path) -> dict[str, int]:
-    import json
-
     try:
-        return {
-            str(label): int(number) for label, number in json.loads(path.read_text(encoding="utf-8")).items()
-        }
+        with opened(path) as file:
+            return {str(label): int(number) for label, number in json.load(file).items()}
     except (ValueError, TypeError, AttributeError):
         raise InputError(f"{path} is not a map from labels to their numbers") from None
 

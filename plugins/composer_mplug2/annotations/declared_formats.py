@@ -174,7 +174,7 @@ FORMATS = (
     _format(
         "refcoco",
         "referring_files:referring",
-        "RefCOCO, RefCOCO+, RefCOCOg: one row a phrase, with the box as parts of the picture.",
+        "RefCOCO, RefCOCO+, RefCOCOg: one row a phrase, with the box as parts of the picture; refs.json does, too.",
         ("refs.p", "instances.json"),
         ("id", "phrase", "truth", "split"),
         ("image",),

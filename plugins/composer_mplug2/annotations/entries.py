@@ -7,20 +7,65 @@ import json
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager
+from io import TextIOWrapper
 from pathlib import Path
-from typing import Any, TypeVar, Union
+from typing import Any, BinaryIO, TextIO, TypeVar, Union
 
 from composer.plugin import UnreadableSample
 from composer.problems import InputError
 
-__all__ = ["Kept", "Row", "Sample", "entries", "kept", "lines", "medium", "read_each", "table"]
+__all__ = [
+    "Kept",
+    "Row",
+    "Sample",
+    "entries",
+    "kept",
+    "lines",
+    "medium",
+    "opened",
+    "read_each",
+    "table",
+    "text_of",
+]
 
 Row = Mapping[str, object]
 Sample = Union[Row, UnreadableSample]
 T = TypeVar("T")
-FAULTS = (KeyError, TypeError, ValueError, AttributeError, IndexError, RecursionError)
+FAULTS = (KeyError, TypeError, ValueError, AttributeError, IndexError, RecursionError, ArithmeticError)
 """What an entry raises that is not as its format has it."""
 NAMED = {",": "commas", "\t": "tabs"}
+BOM = b"\xef\xbb\xbf"
+NOT_TEXT = {
+    b"\x1f\x8b": "is compressed by gzip: unpack it",
+    b"PK\x03\x04": "is a zip archive: unpack it",
+    b"\xff\xfe": "is UTF-16: save it as UTF-8",
+    b"\xfe\xff": "is UTF-16: save it as UTF-8",
+}
+"""The first bytes of files that people take for the text that is in them."""
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[BinaryIO]:
+    """A file of text, at its first character, whatever mark of its encoding stands before.
+
+    Raises InputError for a compressed file and another encoding.
+    """
+    with path.open("rb") as file:
+        begin = file.read(4)
+        for mark, fault in NOT_TEXT.items():
+            if begin.startswith(mark):
+                raise InputError(f"{path} {fault}")
+        file.seek(len(BOM) if begin.startswith(BOM) else 0)
+        yield file
+
+
+@contextmanager
+def _opened_text(path: Path, newline: str) -> Iterator[TextIO]:
+    with (
+        opened(path) as file,
+        TextIOWrapper(file, encoding="utf-8", errors="surrogateescape", newline=newline) as text,
+    ):
+        yield text
 
 
 def entries(path: Path, name: str) -> Iterator[Any]:
@@ -34,11 +79,13 @@ def entries(path: Path, name: str) -> Iterator[Any]:
         raise InputError(
             'annotations in JSON are read with ijson: pip install "multimodal-composer[rows]"'
         ) from None
-    with path.open("rb") as file:
+    with opened(path) as file:
         try:
             yield from ijson.items(file, f"{name}.item" if name else "item", use_float=True)
         except (ijson.JSONError, UnicodeDecodeError) as error:
-            reason = str(error).partition("\n")[0].strip()
+            told = error.args[0] if error.args else ""
+            text = told.decode(errors="replace") if isinstance(told, bytes) else str(error)
+            reason = text.partition("\n")[0].strip()
             raise InputError(
                 f"{path} is not JSON, near its byte {file.tell():,} or before it: {reason}"
             ) from None
@@ -46,7 +93,7 @@ def entries(path: Path, name: str) -> Iterator[Any]:
 
 def lines(path: Path) -> Iterator[str]:
     """The lines of a file that have content."""
-    with path.open(encoding="utf-8-sig", errors="surrogateescape", newline="\n") as file:
+    with _opened_text(path, "\n") as file:
         for line in file:
             if line.strip():
                 yield line.rstrip("\r\n")
@@ -59,7 +106,7 @@ def table(
 
     Raises InputError for a heading that is one name with other separators in it.
     """
-    with path.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as file:
+    with _opened_text(path, "") as file:
         found = csv.reader(file, delimiter=delimiter, quoting=csv.QUOTE_MINIMAL if quoted else csv.QUOTE_NONE)
         names = columns
         while True:
@@ -82,15 +129,27 @@ def table(
                 yield dict(zip(names, values, strict=False))
 
 
+def text_of(entry: Mapping[str, Any], name: str) -> str:
+    """What an entry says under a name. Raises ValueError where that is nothing: `null`, or blanks alone."""
+    value = entry[name]
+    if value is None or isinstance(value, (list, dict)) or not str(value).strip():
+        raise ValueError(f"its `{name}` has no text")
+    return str(value)
+
+
 def read_each(
-    found: Iterable[T], path: Path, read: Callable[[T], Iterator[Row]], noun: str = "entry"
+    found: Iterable[T], path: Path, read: Callable[[T], Iterator[Sample]], noun: str = "entry"
 ) -> Iterator[Sample]:
-    """The rows of every entry; one that is not as it should be is told in the place of its rows."""
+    """The rows of every entry; one that is not as it should be is told in the place of its rows.
+
+    `read` itself tells of a part of an entry whose other parts can be read.
+    """
     for number, entry in enumerate(found, 1):
         try:
             rows = [*read(entry)]
             for row in rows:
-                json.dumps(row, ensure_ascii=False).encode()
+                if not isinstance(row, UnreadableSample):
+                    json.dumps(row, ensure_ascii=False).encode()
         except FAULTS as error:
             yield UnreadableSample(f"{noun} {number:,} of {path.name} {_fault(error)}")
             continue

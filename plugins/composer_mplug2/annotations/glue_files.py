@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from composer.problems import InputError
-from composer_mplug2.annotations.entries import Row, Sample, read_each, table
+from composer_mplug2.annotations.entries import Row, Sample, read_each, table, text_of
 
 __all__ = ["GLUE", "GlueTask", "cola", "mnli", "mrpc", "qnli", "qqp", "rte", "sst2", "stsb"]
 
@@ -73,10 +73,7 @@ def _row(task: GlueTask, file: str, entry: tuple[int, Mapping[str, Any]]) -> Ite
     number, each = entry
     row: dict[str, object] = {"id": _id(each, file, number)}
     for name, columns in task.texts.items():
-        text = _first(each, columns)
-        if not isinstance(text, str) or not text.strip():
-            raise ValueError(f"its column `{columns[0]}` has no text")
-        row[name] = text
+        row[name] = text_of(each, next((column for column in columns if column in each), columns[0]))
     label = next((each[name] for name in task.label if each.get(name) not in (None, "")), None)
     if label is not None and str(label) not in HIDDEN:
         row["truth"] = _truth(task, label)
@@ -89,13 +86,6 @@ def _id(each: Mapping[str, Any], file: str, number: int) -> str:
     """`dev-7`: the file, since each counts anew, and what it calls a row; where it names none, the number from 0."""
     own = next((each[name] for name in IDS if each.get(name) not in (None, "")), number)
     return f"{file}-{own}"
-
-
-def _first(each: Mapping[str, Any], columns: tuple[str, ...]) -> Any:
-    for name in columns:
-        if name in each:
-            return each[name]
-    raise KeyError(columns[0])
 
 
 def _truth(task: GlueTask, label: object) -> object:

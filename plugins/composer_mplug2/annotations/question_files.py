@@ -7,7 +7,19 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from composer_mplug2.annotations.entries import Row, Sample, entries, kept, lines, medium, read_each, table
+from composer.problems import InputError
+from composer_mplug2.annotations.entries import (
+    Row,
+    Sample,
+    entries,
+    kept,
+    lines,
+    medium,
+    opened,
+    read_each,
+    table,
+    text_of,
+)
 
 __all__ = ["answer_rows", "frame_questions", "question_rows", "video_questions"]
 
@@ -34,12 +46,12 @@ def _questions(files: Sequence[Path], media: Path, *, each_answer: bool) -> Iter
         def read(question: Any) -> Iterator[Row]:
             key, number = question["question_id"], int(question["image_id"])
             image = _coco_picture(media, number, subtype)
-            row = {"id": key, "image": image, "question": str(question["question"])}
+            row = {"id": key, "image": image, "question": text_of(question, "question")}
             if len(files) == 1:
                 yield row
                 return
             given, official = _answers_of(answers.all(key))
-            found = [str(answer["answer"]) for answer in given]
+            found = [_answer(answer["answer"]) for answer in given]
             counts = Counter(found).most_common()
             common = counts if each_answer else [(str(official or counts[0][0]), 0)]
             for place, (answer, count) in enumerate(common):
@@ -58,11 +70,18 @@ def _answers_of(found: list[Any]) -> tuple[list[Any], object]:
     return answers, official
 
 
+def _answer(given: object) -> str:
+    """What one person answered, which may be nothing: such answers are in the official files."""
+    if given is None:
+        raise ValueError("one of its answers is null")
+    return str(given)
+
+
 def entries_of_subtype(path: Path) -> Iterator[str]:
     """`train2014`, where the file says it: a part of the names of the pictures."""
     import ijson
 
-    with path.open("rb") as file:
+    with opened(path) as file:
         try:
             yield from (each for each in ijson.items(file, "data_subtype") if isinstance(each, str))
         except (ijson.JSONError, UnicodeDecodeError):  # it is told where the questions are read
@@ -81,7 +100,7 @@ def _coco_picture(media: Path, number: int, subtype: str) -> str:
 
 def video_questions(files: Sequence[Path], media: Path) -> Iterator[Sample]:
     """MSRVTT-QA, MSVD-QA: a list of questions with their answers. MSVD's second file maps clips to numbers."""
-    clips = {number: name for name, number in map(str.split, lines(files[1]))} if len(files) > 1 else {}
+    clips = dict(_clip_numbers(files[1])) if len(files) > 1 else {}
 
     def read(each: Any) -> Iterator[Row]:
         number = each["video_id"]
@@ -89,10 +108,21 @@ def video_questions(files: Sequence[Path], media: Path) -> Iterator[Sample]:
         name = clips.get(f"vid{number}")
         if name is not None:
             names = [f"{name}.avi", f"{name}.mp4", *names]
-        row = {"id": each["id"], "video": medium(media, *names), "question": str(each["question"])}
-        yield {**row, "reference": str(each["answer"]), "answer_text": str(each["answer"])}
+        row = {"id": each["id"], "video": medium(media, *names), "question": text_of(each, "question")}
+        yield {**row, "reference": text_of(each, "answer"), "answer_text": text_of(each, "answer")}
 
     return read_each(entries(files[0], ""), files[0], read, "question")
+
+
+def _clip_numbers(path: Path) -> Iterator[tuple[str, str]]:
+    """`vid7` and the name of its clip, of lines `NAME vid7`."""
+    for number, line in enumerate(lines(path), 1):
+        words = line.split()
+        if len(words) != 2:
+            raise InputError(
+                f"line {number:,} of {path} is not the name of a clip and its number, but {line!r}"
+            )
+        yield words[1], words[0]
 
 
 def frame_questions(files: Sequence[Path], media: Path) -> Iterator[Sample]:
@@ -101,12 +131,7 @@ def frame_questions(files: Sequence[Path], media: Path) -> Iterator[Sample]:
     def read(each: dict[str, str]) -> Iterator[Row]:
         name = each["gif_name"]
         row = {"id": each["vid_id"], "video": medium(media, f"{name}.gif", f"{name}.mp4")}
-        answer = each["answer"]
-        yield {
-            **row,
-            "question": each["question"].strip(),
-            "reference": answer.strip(),
-            "answer_text": answer.strip(),
-        }
+        question, answer = text_of(each, "question").strip(), text_of(each, "answer").strip()
+        yield {**row, "question": question, "reference": answer, "answer_text": answer}
 
     return read_each(table(files[0], "\t"), files[0], read, "question")

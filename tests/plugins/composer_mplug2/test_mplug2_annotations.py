@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import pickle
 from pathlib import Path
@@ -130,6 +131,137 @@ formats = load_registry().formats
         f"{opened.format(data=f'video-questions:{path}')}\nassert len(table) == 2_000",
     )
     assert peak < path.stat().st_size / 4
+
+
+INSTANCES = {
+    "images": [
+        {"id": 1, "file_name": "a.jpg", "width": 200, "height": 100},
+        {"id": 2, "file_name": "b.jpg", "width": 0, "height": 0},
+        {"id": 3, "file_name": "c.jpg"},
+    ],
+    "annotations": [{"id": 4, "bbox": [20, 10, 100, 50]}],
+}
+REFERENCES = [
+    {"image_id": image, "ann_id": 4, "split": "val", "sentences": said}
+    for image, said in (
+        (1, [{"sent_id": 1, "sent": ""}, {"sent_id": 2, "sent": None}, {"sent_id": 3, "sent": "the cat"}]),
+        (2, [{"sent_id": 4, "sent": "of no width"}]),
+        (3, [{"sent_id": 5, "sent": "of no size"}]),
+    )
+]
+QUESTIONS = {
+    "questions": [{"question_id": n, "image_id": 1, "question": q} for n, q in enumerate(("a?", None, ""))]
+}
+PICTURES = {
+    "images": [{"id": 1, "file_name": "a.jpg"}],
+    "annotations": [
+        {"id": n, "image_id": 1, "caption": text} for n, text in enumerate((None, " \n", "a cat"))
+    ],
+}
+SPLITS = {
+    "images": [
+        {
+            "imgid": 1, "filename": "a.jpg", "split": "val",
+            "sentences": [{"sentid": n, "raw": text} for n, text in enumerate(("", "a cat", None))],
+        }
+    ]
+}  # fmt: skip
+RELATIONS = [
+    {"pairID": str(n), "Flickr30K_ID": "1", "sentence2": text, "gold_label": label}
+    for n, (text, label) in enumerate(
+        (("a cat", "neutral"), ("a cat", "-"), ("a cat", None), ("", "neutral"))
+    )
+]
+ODD: dict[str, tuple[str, dict[str, Any], str, list[Any], int]] = {
+    "questions": ("vqa", {"q.json": QUESTIONS}, "question", ["a?"], 2),
+    "captions": ("coco-captions", {"c.json": PICTURES}, "captions", [["a cat"]], 2),
+    "pictures": ("coco-pictures", {"c.json": PICTURES}, "captions", [["a cat"]], 0),
+    "splits": ("karpathy-captions", {"d.json": SPLITS}, "captions", [["a cat"]], 2),
+    "answers": (
+        "video-questions",
+        {"q.json": [{"id": 1, "video_id": 1, "question": "a?", "answer": each} for each in ("cat", None, 2, "")]},
+        "reference",
+        ["cat", "2"],
+        2,
+    ),
+    "sentences": (
+        "msrvtt-pairs",
+        {"p.csv": "key,vid_key,video_id,sentence\nr0,m,video1,\nr1,m,video2,a cat\n"},
+        "caption",
+        ["a cat"],
+        1,
+    ),
+    "references": ("refcoco", {"r.p": pickle.dumps(REFERENCES), "i.json": INSTANCES}, "phrase", ["the cat"], 4),
+    "references in JSON": ("refcoco", {"r.json": REFERENCES, "i.json": INSTANCES}, "phrase", ["the cat"], 4),
+    "relations": (
+        "snli-ve", {"s.jsonl": "\r\n".join(map(json.dumps, RELATIONS))}, "truth", ["neutral"], 3,
+    ),
+    "times": (
+        "kinetics",
+        {
+            "k.csv": 'label,youtube_id,time_start,time_end,split\nrun,x,1e999,2,val\n"sit, down",y,1,2,val\n',
+            "c.csv": 'id,name\n0,run\n1,"sit, down"\n',
+        },
+        "truth",
+        [1],
+        1,
+    ),
+    "numbers": (
+        "glue-stsb",
+        {"d.tsv": "sentence1\tsentence2\tscore\nA.\tB.\t1e999\nA.\tB.\tnan\nA.\tB.\t4\n"},
+        "truth",
+        [4.0],
+        2,
+    ),
+}  # fmt: skip
+"""Format, files, a column and what it has, and how many samples cannot be read: no text, no size, no end."""
+
+
+@pytest.mark.parametrize("name", ODD)
+def test_a_sample_without_what_it_needs_is_counted_and_the_others_are_read(name: str, tmp_path: Path) -> None:
+    format, files, column, values, bad = ODD[name]
+    rows = [*table_of(put(format, files, tmp_path)).rows()]
+    assert [row.values[column] for row in rows if not row.fault] == values
+    assert sum(bool(row.fault) for row in rows) == bad
+
+
+def put(format: str, files: dict[str, Any], folder: Path, mark: bytes = b"") -> str:
+    for file, content in files.items():
+        text = content if isinstance(content, (str, bytes)) else json.dumps(content)
+        (folder / file).write_bytes(mark + (text if isinstance(text, bytes) else text.encode()))
+    return f"{format}:{','.join(str(folder / file) for file in files)}"
+
+
+@pytest.mark.parametrize("name", [name for name in ANNOTATIONS if name != "refcoco"])
+def test_a_mark_of_the_encoding_is_no_part_of_a_file(name: str, tmp_path: Path) -> None:
+    found, (plain, marked) = ANNOTATIONS[name], (tmp_path / "plain", tmp_path / "marked")
+    plain.mkdir()
+    marked.mkdir()
+    format, files = name.partition(" ")[0], dict(found.files)
+    wanted = [row.values for row in table_of(put(format, files, plain)).rows()]
+    assert [row.values for row in table_of(put(format, files, marked, b"\xef\xbb\xbf")).rows()] == wanted
+
+
+@pytest.mark.parametrize("name", ["vqa", "glue-sst2", "snli-ve"])
+def test_a_compressed_file_and_another_encoding_are_told(name: str, tmp_path: Path) -> None:
+    data = laid_out(name, tmp_path)
+    path = tmp_path / next(iter(ANNOTATIONS[name].files))
+    text = path.read_bytes()
+    for content, told in (
+        (gzip.compress(text), "is compressed by gzip: unpack it"),
+        (b"PK\x03\x04" + text, "is a zip archive: unpack it"),
+        (text.decode().encode("utf-16"), "is UTF-16: save it as UTF-8"),
+    ):
+        path.write_bytes(content)
+        with pytest.raises(DataError, match=told):
+            table_of(data)
+
+
+def test_a_map_of_clips_that_is_none_is_told_with_its_line(tmp_path: Path) -> None:
+    data = laid_out("video-questions of MSVD", tmp_path)
+    (tmp_path / "youtube_mapping.txt").write_text("abc_1_5 vid3\none two three\n")
+    with pytest.raises(DataError, match=r"line 2 of .*youtube_mapping.txt is not the name of a clip and its"):
+        table_of(data)
 
 
 COVERS = {
