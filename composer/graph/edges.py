@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -34,7 +34,7 @@ from composer.graph.solver import Refused, Solver
 from composer.graph.vocabularies import Carried, Vocabularies
 from composer.language import Resolved
 from composer.plugin import Config, Modality, Registry
-from composer.problems import Findings, Place, Problem, YamlPath
+from composer.problems import Findings, Place, YamlPath
 from composer.types import Dim, Port, PortType, Several, Symbol, parse_dim
 
 if TYPE_CHECKING:
@@ -184,44 +184,58 @@ class EdgeChecker:
         if isinstance(callee, Read):
             self.reads[name] = callee
             self._carry(name, callee.modality, callee.module.config, path, f"node `{name}`")
-        poisoned = False
-        read: dict[Symbol, None] = {}
-        edges: list[Edge] = []
-        for port, declared in signature.inputs.items():
-            self.raw[name, f">{port}"] = declared.type
-            wanted = local_type(declared.type, name, fixed)
-            endpoints = sources.get(port)
-            if endpoints is None:
-                poisoned |= not declared.optional
-                continue
-            for endpoint in endpoints_of(endpoints):
-                reference = written.get(port) or written.get(None) or path
-                given = self.types.get(endpoint)
-                if given is None or not self.known_kind(wanted, path):
-                    poisoned = True
-                    continue
-                edges.append(Edge(endpoint, name, port, given, wanted, reference, path))
-            for dim in wanted.dims:
-                read.update(dict.fromkeys(dim.symbols))
+        edges, read, is_known = self._edges_into(name, callee, sources, path, written, fixed)
         roles = Roles()
         unfit = self.unfit(edges, callee, roles, () if len(edges) < len(sources) else edges)
-        poisoned |= bool(unfit) or self._mixes_values(edges)
-        if unfit:
-            self.misfits.add(name)
+        fits = not self._mixes_values(edges) and not unfit
         for edge in edges:
             self.wanted[name, edge.port] = edge.wanted.with_role(roles.given(edge.wanted.role))
         if signature.vocabulary or isinstance(callee, Generate):
             bad = {fault.edge.port for fault in unfit}
             fitting = {port: source for port, source in sources.items() if port not in bad}
-            poisoned |= not self._vocabularies(name, callee, fitting, written, path)
-        self._prepared([] if unfit else edges, callee)
+            fits &= self._vocabularies(name, callee, fitting, written, path)
+        if unfit:
+            self.misfits.add(name)
+        else:
+            self._prepared(edges, callee)
         for port, declared in signature.outputs.items():
-            if self.known_kind(declared.type, path) and not poisoned:
+            if self.known_kind(declared.type, path) and is_known and fits:
                 self.raw[name, port] = declared.type
                 made = local_type(declared.type, name, fixed).with_role(roles.given(declared.type.role))
                 made = self._counting(name, callee, port, made, sources, read)
                 self._make_sizes(made, read)
                 self.types[name, port] = self.normal(made)
+
+    def _edges_into(
+        self,
+        name: str,
+        callee: Callee,
+        sources: Mapping[str, Wired],
+        path: YamlPath,
+        written: Mapping[str | None, YamlPath],
+        fixed: Mapping[str, Symbol],
+    ) -> tuple[list[Edge], dict[Symbol, None], bool]:
+        """The edges into a node, the symbols of what it reads, and whether both ends of all that it needs are known."""
+        edges: list[Edge] = []
+        read: dict[Symbol, None] = {}
+        is_known = True
+        for port, declared in callee.signature.inputs.items():
+            self.raw[name, f">{port}"] = declared.type
+            wanted = local_type(declared.type, name, fixed)
+            endpoints = sources.get(port)
+            if endpoints is None:
+                is_known &= declared.optional
+                continue
+            reference = written.get(port) or written.get(None) or path
+            for endpoint in endpoints_of(endpoints):
+                given = self.types.get(endpoint)
+                if given is None or not self.known_kind(wanted, path):
+                    is_known = False
+                    continue
+                edges.append(Edge(endpoint, name, port, given, wanted, reference, path))
+            for dim in wanted.dims:
+                read.update(dict.fromkeys(dim.symbols))
+        return edges, read, is_known
 
     def _prepared(self, edges: Sequence[Edge], callee: Callee) -> None:
         """Hold the inputs that a node reads against what its module was made for (C295)."""
@@ -271,19 +285,6 @@ class EdgeChecker:
             if symbol not in read and not symbol.lasting and symbol not in self.solver.made_from:
                 sources = {s for other in read for s in self.solver.normal(Dim.of(other)).symbols}
                 self.solver.make(symbol, sources)
-
-    def beyond_defaults(self) -> Iterator[Problem]:
-        """C225: inputs, and texts of nodes, that may by default be larger than the modules take."""
-        for symbol, (shown, path, name, most) in self.defaults.items():
-            taken = self.solver.ranges[symbol][1]
-            if taken < most and symbol not in self.solver.solved:
-                message = (
-                    f"{shown} may be {most} long by default, and this task takes {taken} at most: "
-                    "what is longer is refused when it comes"
-                )
-                place = self.document.tree.place((*path, "modality"))
-                helps = (f"write `{name}: {taken}` in its `with`",) if name else ()
-                yield Problem("C225", "warning", message, place, helps=helps)
 
     def limit(self, symbol: Symbol, bounds: tuple[int, int]) -> None:
         """A symbol has these sizes, both ends included, whatever reads it."""

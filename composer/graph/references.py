@@ -100,6 +100,10 @@ class References:
             return None
         if self.findings.is_silent(self.names[name]):
             return None
+        return self._output(name, port, path, code)
+
+    def _output(self, name: str, port: str, path: YamlPath, code: str) -> tuple[str, str] | None:
+        """The output `port` of an input or node that is known; without one, the only output that it has."""
         ports = self.outputs[name]
         if not port:
             if len(ports) == 1:

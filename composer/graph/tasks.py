@@ -23,10 +23,10 @@ from composer.graph.declared_inputs import declared_input
 from composer.graph.edges import EdgeChecker
 from composer.graph.node_inputs import NodeInputs
 from composer.graph.references import References, written_references
-from composer.graph.unused import warn_unused
+from composer.graph.task_warnings import warn_beyond_defaults, warn_unused
 from composer.graph.wires import Wire, Wires
 from composer.language import InputShape, NodeShape, TaskShape, role_of
-from composer.problems import Findings, Problem, YamlPath
+from composer.problems import Findings, Problem, Scope, YamlPath
 from composer.types import Port
 
 if TYPE_CHECKING:
@@ -75,58 +75,15 @@ class TaskChecker:
             self._empty(path)
             if self.callees.document.tree.inherited_like(path) is not None:
                 return self._task(Wires((), ()), [], {}, None, ok=False)  # it stands for another task
-        objective = self.shape.objective
-        for name, port in self.ports.items():
-            self.names[name] = (*path, "inputs", name)
-            self.outputs[name] = ("",)
-            self.edges.add_port(name, port)
-        self._declare(path, self.shape.inputs, self.shape.nodes, training=False)
-        if objective is not None:
-            self._declare((*path, "objective"), objective.inputs, objective.nodes, training=True)
-        document = self.callees.document
-        training = {name for name, (_, _, own) in self.nodes.items() if own}
-        training |= {name for name, item in self.inputs.items() if item.training}
-        if self._is_incomplete(path):
-            self.findings.doubt(path)
-        callers: dict[str, list[str]] = {}
-        for name, (node, _, _) in self.nodes.items():
-            callers.setdefault(str(node.call or node.generate).partition(".")[0], []).append(name)
-        read = {
-            reference.text.partition(".")[0]
-            for node, where, _ in self.nodes.values()
-            for reference in written_references(node, where)
-        }
-        self.references = References(
-            document.tree,
-            self.findings,
-            path,
-            self.names,
-            self.outputs,
-            training,
-            callers,
-            read,
-            document.removed,
-        )
-        wires = self._wire()
-        if any(isinstance(callee, UsedPiece) for callee in self.resolved.values()):
-            from composer.graph.expanding import Expansion
-
-            self.expansion = Expansion(self)
-            wires = self.expansion.run(wires)
-            self.edges.shown = self.expansion.shown
+        self._declare_all(path)
+        self.references = self._references(path)
+        wires = self._expanded(self._wire())
         order = self._order(wires)
         self._type_all(order)
         outputs = self._outputs(path)
         loss = self._loss(path)
         self.references.settle(self._follows)
-        if objective is not None:
-            from composer.graph.objectives import check_objective
-
-            check_objective(self, objective, wires, loss, own)
-            if any(item.classes is not None for item in self.inputs.values()):
-                from composer.graph.class_names import check_class_names
-
-                check_class_names(self)
+        self._check_objective(wires, loss, own)
         evaluation = self._evaluation(outputs)
         if not own.failed:
             warn_unused(self, wires)
@@ -135,9 +92,61 @@ class TaskChecker:
 
             self.findings.extend(check_compile(self))
         if not own.failed:
-            self.findings.extend(self.edges.beyond_defaults())
+            warn_beyond_defaults(self)
         ok = not own.failed and bool(self.shape.outputs) and not any(map(self.is_silent, self.names))
         return self._task(wires, order, outputs, loss, evaluation, ok=ok)
+
+    def _declare_all(self, path: YamlPath) -> None:
+        """Read the inputs and nodes of the task and of its objective."""
+        for name, port in self.ports.items():
+            self.names[name] = (*path, "inputs", name)
+            self.outputs[name] = ("",)
+            self.edges.add_port(name, port)
+        self._declare(path, self.shape.inputs, self.shape.nodes, training=False)
+        objective = self.shape.objective
+        if objective is not None:
+            self._declare((*path, "objective"), objective.inputs, objective.nodes, training=True)
+        if self._is_incomplete(path):
+            self.findings.doubt(path)
+
+    def _references(self, path: YamlPath) -> References:
+        """What a name that is written may stand for."""
+        document = self.callees.document
+        training = {name for name, (_, _, own) in self.nodes.items() if own}
+        training |= {name for name, item in self.inputs.items() if item.training}
+        callers: dict[str, list[str]] = {}
+        for name, (node, _, _) in self.nodes.items():
+            callers.setdefault(str(node.call or node.generate).partition(".")[0], []).append(name)
+        read = {
+            reference.text.partition(".")[0]
+            for node, where, _ in self.nodes.values()
+            for reference in written_references(node, where)
+        }
+        names, outputs = self.names, self.outputs
+        return References(
+            document.tree, self.findings, path, names, outputs, training, callers, read, document.removed
+        )
+
+    def _expanded(self, wires: Wires) -> Wires:
+        """The wires with the nodes of pieces in the place of those that use them."""
+        if not any(isinstance(callee, UsedPiece) for callee in self.resolved.values()):
+            return wires
+        from composer.graph.expanding import Expansion
+
+        self.expansion = Expansion(self)
+        self.edges.shown = self.expansion.shown
+        return self.expansion.run(wires)
+
+    def _check_objective(self, wires: Wires, loss: Endpoint | None, own: Scope) -> None:
+        if self.shape.objective is None:
+            return
+        from composer.graph.objectives import check_objective
+
+        check_objective(self, self.shape.objective, wires, loss, own)
+        if any(item.classes is not None for item in self.inputs.values()):
+            from composer.graph.class_names import check_class_names
+
+            check_class_names(self)
 
     def _task(
         self,

@@ -12,21 +12,20 @@ from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
 from composer.language.extending import Chain, Library, load_chain
 from composer.language.gc_pause import collector_paused
-from composer.language.models import DocumentShape, InputShape, ModuleShape, NodeShape, PieceShape, TaskShape
+from composer.language.models import DocumentShape, InputShape, ModuleShape, NodeShape
 from composer.language.parameters import COMMAND_LINE, Parameters, apply_settings, wrong_type
 from composer.language.roles import role_of
-from composer.language.schema12 import BOOL, MAP, NULL, STR, shown
+from composer.language.schema12 import MAP, STR
 from composer.language.source import Source, is_there, read_source
 from composer.language.tree import Tree, construct, doubled_keys
 from composer.language.validation import shape_document
 from composer.language.yaml_nodes import place_of
-from composer.problems import DocumentError, Effect, Findings, Note, Place, Problem, YamlPath
+from composer.problems import DocumentError, Effect, Findings, Place, Problem, YamlPath
 from composer.problems.suggest import listed, nearest, suggest
 
 __all__ = ["Resolved", "find_source", "graphs_of", "resolve"]
 
 _FILLED = ("parameters", "modules", "pieces", "tasks")
-_READ_AS = {BOOL: "true or false", NULL: "nothing"}
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*")
 
 
@@ -181,33 +180,40 @@ def _uses_of(modules: Mapping[str, object], name: object) -> str:
 
 
 def _fill_all(shape: DocumentShape, parameters: Parameters, tree: Tree) -> None:
+    """Fill in `$name` wherever it may stand; pieces are filled in where they are used."""
+
     def fill(item: Any, path: YamlPath) -> None:
         item.with_ = parameters.fill(item.with_, (*path, "with"), tree, path)
-        if isinstance(item, InputShape):
-            item.default = parameters.fill(item.default, (*path, "default"), tree, path)
 
     for name, module in shape.modules.items():
-        fill(module, ("modules", name))
-        if module.weights is not None:
-            _fill_weights(module, ("modules", name), parameters, tree)
+        path: YamlPath = ("modules", name)
+        fill(module, path)
+        _fill_weights(module, path, parameters, tree)
         for adapter_name, adapter in module.adapters.items():
-            fill(adapter, ("modules", name, "adapters", adapter_name))
+            fill(adapter, (*path, "adapters", adapter_name))
     for path, inputs, nodes in graphs_of(shape):
         if path[0] == "pieces":
             continue
         for input_name, item in inputs.items():
-            fill(item, (*path, "inputs", input_name))
+            assert isinstance(item, InputShape)
+            where = (*path, "inputs", input_name)
+            fill(item, where)
+            item.default = parameters.fill(item.default, (*where, "default"), tree, where)
         for node_name, node in nodes.items():
-            where = (*path, "nodes", node_name)
-            if node.with_:
-                fill(node, where)
-            if node.adapter is not None:
-                filled = parameters.fill(node.adapter, (*where, "adapter"), tree, where)
-                node.adapter = str(filled) if filled else None
+            _fill_node(node, (*path, "nodes", node_name), parameters, tree)
     for name, task in shape.tasks.items():
-        for score, metric in ((task.evaluation and task.evaluation.metrics) or {}).items():
+        metrics = task.evaluation.metrics if task.evaluation is not None else None
+        for score, metric in (metrics or {}).items():
             if not isinstance(metric, str):
                 fill(metric, ("tasks", name, "evaluation", "metrics", score))
+
+
+def _fill_node(node: NodeShape, path: YamlPath, parameters: Parameters, tree: Tree) -> None:
+    if node.with_:
+        node.with_ = cast("dict[str, Any]", parameters.fill(node.with_, (*path, "with"), tree, path))
+    if node.adapter is not None:
+        filled = parameters.fill(node.adapter, (*path, "adapter"), tree, path)
+        node.adapter = str(filled) if filled else None
 
 
 def _fill_weights(module: ModuleShape, owner: YamlPath, parameters: Parameters, tree: Tree) -> None:
@@ -250,68 +256,55 @@ def _drop_doubled(shape: DocumentShape, chain: Chain, findings: Findings) -> Non
 
 def _check_names(shape: DocumentShape, tree: Tree, findings: Findings) -> None:
     """Refuse names that are none, or taken (C109)."""
-
-    def check(names: Any, path: YamlPath, what: str) -> None:
+    for names, path, what in _named(shape):
         for name in list(names):
             key = tree.find((*path, name))[0]
-            if not _NAME.fullmatch(name) or (key is not None and key.tag != STR):
-                findings.add(_no_name(name, what, key, tree.place((*path, name), key=True)))
-                findings.silence((*path, name))
+            has_form = _NAME.fullmatch(name) is not None
+            if not has_form or (key is not None and key.tag != STR):
+                from composer.language.name_faults import no_name
+
+                where = (*path, name)
+                findings.add(no_name(name, what, key, tree.place(where, key=True), has_form=has_form))
+                findings.silence(where)
                 findings.doubt(path[:2])
                 del names[name]
+    _check_taken(shape, tree, findings)
 
-    check(shape.parameters, ("parameters",), "parameter")
-    check(shape.modules, ("modules",), "module")
+
+def _named(shape: DocumentShape) -> Iterator[tuple[dict[str, Any], YamlPath, str]]:
+    """Every map from names, where it stands, and what has the names."""
+    yield shape.parameters, ("parameters",), "parameter"
+    yield shape.modules, ("modules",), "module"
     for name, module in shape.modules.items():
-        if module.adapters:
-            check(module.adapters, ("modules", name, "adapters"), "adapter")
-    check(shape.pieces, ("pieces",), "piece")
+        yield module.adapters, ("modules", name, "adapters"), "adapter"
+    yield shape.pieces, ("pieces",), "piece"
     for name, piece in shape.pieces.items():
-        check(piece.parameters, ("pieces", name, "parameters"), "parameter")
-    check(shape.tasks, ("tasks",), "task")
+        yield piece.parameters, ("pieces", name, "parameters"), "parameter"
+        yield piece.outputs, ("pieces", name, "outputs"), "output"
+    yield shape.tasks, ("tasks",), "task"
+    for name, task in shape.tasks.items():
+        yield task.outputs, ("tasks", name, "outputs"), "output"
+    for path, inputs, nodes in graphs_of(shape):
+        yield inputs, (*path, "inputs"), "input"
+        yield nodes, (*path, "nodes"), "node"
+
+
+def _check_taken(shape: DocumentShape, tree: Tree, findings: Findings) -> None:
+    """Inputs and nodes of a task, those of its objective included, share their names."""
     taken: dict[YamlPath, dict[str, YamlPath]] = {}
     for path, inputs, nodes in graphs_of(shape):
-        check(inputs, (*path, "inputs"), "input")
-        check(nodes, (*path, "nodes"), "node")
-        whole = path[:2]
-        if whole not in taken:
-            graphs: Mapping[str, PieceShape | TaskShape] = (
-                shape.pieces if path[0] == "pieces" else shape.tasks
-            )
-            check(graphs[str(path[1])].outputs, (*path, "outputs"), "output")
-        names_of_task = taken.setdefault(whole, {})
+        names_of_task = taken.setdefault(path[:2], {})
         for section, names in (("inputs", inputs), ("nodes", nodes)):
             for name in list(names):
                 own = (*path, section, name)
                 if name in names_of_task:
-                    findings.add(_name_taken(name, names_of_task[name], own, tree))
+                    from composer.language.name_faults import name_taken
+
+                    findings.add(name_taken(name, names_of_task[name], own, tree))
                     findings.doubt(own[:2])
                     findings.silence(own, names_of_task[name])  # which of the two is meant is open
                     del names[name]
                 names_of_task.setdefault(name, own)
-
-
-def _no_name(name: str, what: str, key: Node | None, place: Place) -> Problem:
-    """C109: a key that is not a name, or that YAML does not read as text."""
-    what = f"{'an' if what[0] in 'aeiou' else 'a'} {what}"
-    rule = "letters, digits, `_` and `-`, beginning with a letter"
-    if key is None or key.tag == STR:
-        message = f"{shown(name)} is not a name for {what}: {rule}"
-        helps: tuple[str, ...] = ()
-    else:
-        read = _READ_AS.get(key.tag, "a number")
-        message = f"`{name}` is not a name for {what}: YAML reads it as {read}, not as text"
-        quoted = _NAME.fullmatch(name)
-        helps = (f'quote it (`"{name}"`), or rename it' if quoted else f"rename it: a name has {rule}",)
-    return Problem("C109", "error", message, place, helps=helps)
-
-
-def _name_taken(name: str, first: YamlPath, second: YamlPath, tree: Tree) -> Problem:
-    message = (
-        f"the name `{name}` is taken twice in one {role_of(second[:2])}: inputs and nodes share their names"
-    )
-    notes = (Note(tree.place(first, key=True), "first taken here"),)
-    return Problem("C109", "error", message, tree.place(second, key=True), notes=notes)
 
 
 def _override_problems(chain: Chain, parameters: Parameters, tree: Tree) -> list[Problem]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import os
 import time
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
@@ -13,22 +12,21 @@ from typing import Any
 import torch
 
 from composer.data.data_faults import told
-from composer.files import sha256_of
 from composer.plugin import Registry
 from composer.problems import ComposerError, InputError
 from composer.recipes import DataRecipe, data_recipe
 from composer.sources import GivenNames, GivenWeights
+from composer.training.beginning import first_lines
 from composer.training.display import Display
 from composer.training.final_scores import evaluate_document
 from composer.training.loop import EpochResult, train_epochs
 from composer.training.places import Places
 from composer.training.preparing import SPLITS, Prepared, Request, prepare
 from composer.training.processes import Processes, processes_of
-from composer.training.record import count_parameters, versions, write_record
+from composer.training.record import count_parameters, record_of, validations_of, write_record
 from composer.training.run_files import RunFiles
 from composer.training.run_options import Following, Stored
 from composer.training.validating import Validation
-from composer.training.what_is_written import counts_of
 from composer.weights import LoadReport, save_weights
 
 __all__ = ["check_training", "train_document"]
@@ -145,7 +143,7 @@ def train_document(
         _tell_end(prepared, validation, display)
         given = command or f"composer train {name} --out {out}"
         record = _written(prepared, places, results, settings or {}, counts)
-        return {**record, **_validations(validation, places), "command": given}
+        return {**record, **validations_of(validation, places), "command": given}
 
     record = _scored(processes.of_first(written), prepared, places, display, processes)
     processes.close()
@@ -173,7 +171,7 @@ def _written(
     written = prepared.written
     metadata = written.metadata(places.weights.parent)
     save_weights(prepared.programs.modules_by_name, places.weights, metadata, leave_out=written.left_out)
-    return _record(prepared, places, results, settings, counts)
+    return record_of(prepared, places, results, settings, counts)
 
 
 def _stored(prepared: Prepared, places: Places, *, resume: bool) -> Stored:
@@ -236,111 +234,9 @@ def _begin(prepared: Prepared, places: Places, display: Display) -> dict[str, in
     counts = count_parameters(modules)
     tensors = {id(t): t.numel() * t.element_size() for m in modules.values() for t in m.state_dict().values()}
     places.make_folder(sum(tensors.values()))
-    tasks = ", ".join(prepared.recipe.tasks)
-    display.line(f"{prepared.report.name}: {counts['total']:,} parameters, tasks {tasks}")
-    for own in prepared.own.values():
-        for note in own.notes:
-            display.line(note)
-    for task in prepared.own:
-        scored = prepared.evaluations.get(task)
-        if prepared.splits[task] and (scored is None or not scored.metrics):
-            display.line(
-                f"nothing of task `{task}` is scored: say in its `evaluation` which output, and by which metrics"
-            )
-    if (made := prepared.defaults) is not None:
-        recipe = prepared.recipe
-        (entry,) = recipe.tasks.values()
-        groups = [f"{each.learning_rate:g} for {', '.join(each.weights)}" for each in recipe.optimizer.groups]
-        own_rate = f", {'; '.join(groups)}" if groups else ""
-        why = f" ({made.why})" if recipe.learning_rate == made.learning_rate else ""
-        display.line(
-            f"without a recipe: {recipe.epochs} epochs in batches of {entry.batch}, learning rate "
-            f"{recipe.learning_rate:g}{why}{own_rate}, warm-up {recipe.warmup:g}; --write-recipe FILE writes "
-            "it, to be edited"
-        )
-    for warning in prepared.warnings:
-        display.line(str(warning))
-    if (loading := prepared.programs.loading) is not None:
-        fresh = [module.name for module in loading.modules if module.initialised]
-        told = [f"begins with the weights of {loading.source}"] if loading.sources else []
-        verb = "begins" if len(fresh) == 1 else "begin"
-        told += [f"{', '.join(fresh)} {verb} with fresh weights"] if fresh else []
-        display.line("; ".join(told))
-    if split := counts_of(prepared.programs):
-        trained, frozen = (_told(split[key]) for key in ("trained", "frozen"))
-        display.line(f"trained: {trained}; frozen: {frozen}")
-    for part, layers in prepared.idle.items():
-        display.line(f"no gradient reaches {', '.join(layers)} of {part}: what is there does not learn")
-    if prepared.programs.untrained:
-        names = ", ".join(prepared.programs.untrained)
-        display.line(f"no objective reaches {names}: these modules keep their initial weights")
+    for line in first_lines(prepared, counts["total"]):
+        display.line(line)
     return counts
-
-
-def _told(counts: Mapping[str, int]) -> str:
-    """`12,288 parameters (text+qa)`."""
-    total = f"{sum(counts.values()):,} parameters"
-    return f"{total} ({', '.join(counts)})" if counts else "nothing"
-
-
-def _record(
-    prepared: Prepared,
-    places: Places,
-    results: list[EpochResult],
-    settings: Mapping[str, object],
-    counts: Mapping[str, int],
-) -> dict[str, object]:
-    parameters = prepared.report.document.parameters
-    written = {"bytes": places.weights.stat().st_size, "sha256": sha256_of(places.weights)}
-    return {
-        "document": prepared.report.name,
-        "command": "",
-        "recipe": prepared.recipe.model_dump(by_alias=True, exclude={"document"}),
-        **({"data": {task: own.record() for task, own in prepared.own.items()}} if prepared.own else {}),
-        "settings": {parameter: parameters[parameter] for parameter in settings},
-        "parameters": counts,
-        **counts_of(prepared.programs),
-        "began_with": _began_with(prepared),
-        "weights": {"file": places.weights.name, **written, **_left_out(prepared)},
-        "versions": versions(prepared.packages),
-        "cores": os.cpu_count(),
-        "device": prepared.programs.numerics.device.type,
-        "precision": prepared.programs.numerics.precision,
-        "seconds": {
-            "training": round(sum(item.seconds for item in results), 1),
-            "cpu": round(sum(item.cpu for item in results), 1),
-        },
-        "curve": [item.as_dict() for item in results],
-        "scores": {},
-        "intervals": {},
-    }
-
-
-def _validations(validation: Validation | None, places: Places) -> dict[str, object]:
-    """The scores on the way, and which of them are those of the best weights."""
-    if validation is None:
-        return {}
-    best = validation.best_entry
-    if best is None:
-        return {"validations": validation.entries}
-    told = {"file": places.best.name, "sha256": sha256_of(places.best), "step": best["step"]}
-    return {"validations": validation.entries, "best": told}
-
-
-def _left_out(prepared: Prepared) -> dict[str, object]:
-    """The modules whose frozen weights lie in the sources that the run began with, and not in what it writes."""
-    return {"left_out": list(prepared.written.modules)} if prepared.written.left_out else {}
-
-
-def _began_with(prepared: Prepared) -> dict[str, object] | None:
-    """The checkpoint that the run began with, by the name of its file; of several, by module. None for initial ones."""
-    loading = prepared.programs.loading
-    if loading is None:
-        return None
-    located = loading.sources[0].located if len(loading.sources) == 1 else None
-    if located is None or loading.fresh:
-        return {"modules": loading.origins()}
-    return {"file": located.path.name, "sha256": located.digest}
 
 
 def _scored(

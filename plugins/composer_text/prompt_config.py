@@ -79,6 +79,12 @@ class TemplateConfig(Config):
 
     @model_validator(mode="after")
     def _fits(self) -> Self:
+        self._hold_dialogue()
+        self._hold_media()
+        self._hold_each()
+        return self
+
+    def _hold_dialogue(self) -> None:
         if self.chat is None and (self.system is not None or self.turns):
             name = "system" if self.system is not None else "turns"
             raise ValueError(f"`{name}` is of a dialogue, which needs `chat`")
@@ -86,8 +92,8 @@ class TemplateConfig(Config):
             raise ValueError("`turns`: each is a map from one role, user or assistant, to its text")
         if isinstance(self.chat, dict) and "template" not in self.chat:
             raise ValueError("`chat` is the path of a tokenizer's folder, of its config, or of a .jinja file")
-        from composer.plugin.templates import fields_in
 
+    def _hold_media(self) -> None:
         names = self._placeholders
         twice = [name for name in names if names.count(name) > 1 and (name in self.media or not name)]
         if "" in names or twice:
@@ -106,6 +112,10 @@ class TemplateConfig(Config):
                 )
             if medium in _OWN:
                 raise ValueError(f"`media`: {medium} is a port of every prompt: give the input another name")
+
+    def _hold_each(self) -> None:
+        from composer.plugin.templates import fields_in
+
         for medium, text in self.each.items():
             if medium not in self.media:
                 raise ValueError(f"`each` names {medium}, which `media` does not")
@@ -114,7 +124,6 @@ class TemplateConfig(Config):
                 raise ValueError(
                     f"`each`: write {{}} once where the positions of {medium} are, and {{n}} for its number"
                 )
-        return self
 
     @property
     def fields(self) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""What a task, or a piece, declares and needs for nothing."""
+"""Warnings of a task, or a piece, without errors: what nothing needs, and what may come larger than it is taken."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from composer.problems import Problem
 if TYPE_CHECKING:
     from composer.graph.tasks import TaskChecker
 
-__all__ = ["warn_unused"]
+__all__ = ["warn_beyond_defaults", "warn_unused"]
 
 
 def warn_unused(task: TaskChecker, wires: Wires) -> None:
@@ -37,3 +37,18 @@ def warn_unused(task: TaskChecker, wires: Wires) -> None:
             message = f"input `{name}`{whose} is never used"
             place = tree.place(task.names[name], key=True)
             task.findings.add(Problem("C216", "warning", message, place))
+
+
+def warn_beyond_defaults(task: TaskChecker) -> None:
+    """C225: inputs, and texts of nodes, that may by default be larger than the modules take."""
+    solver = task.edges.solver
+    for symbol, (shown, path, name, most) in task.edges.defaults.items():
+        taken = solver.ranges[symbol][1]
+        if taken < most and symbol not in solver.solved:
+            message = (
+                f"{shown} may be {most} long by default, and this task takes {taken} at most: "
+                "what is longer is refused when it comes"
+            )
+            place = task.callees.document.tree.place((*path, "modality"))
+            helps = (f"write `{name}: {taken}` in its `with`",) if name else ()
+            task.findings.add(Problem("C225", "warning", message, place, helps=helps))
