@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +13,7 @@ import pytest
 from compiled import Compiled, compiled
 from composer_compile.backends.tensorrt import tensorrt_builder, tensorrt_library, tensorrt_loader
 from composer_compile.backends.tensorrt.tensorrt_library import TensorRTLibrary
+from composer_compile.building import pool
 
 # What torch built for the backend inductor is kept from test to test; an own folder leaves users' caches alone.
 os.environ.setdefault(
@@ -67,6 +68,14 @@ tasks:
     outputs: {scores: scores.scores, words: words.states}
     compile: {ranges: {batch: "1..4", question.length: "2..8"}}
 """
+
+
+@pytest.fixture(scope="session", autouse=True)
+def one_build_at_once() -> Iterator[None]:
+    """Tests run side by side already: a second builder would only load torch once more."""
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(pool, "TOGETHER", 1)
+        yield
 
 
 @pytest.fixture(scope="session")

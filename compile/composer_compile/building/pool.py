@@ -15,6 +15,8 @@ MEMORY_OF_A_JOB = 4 << 30
 """Bytes that a build takes: torch, a library's builder, and a compiler or two."""
 CORES_OF_A_JOB = 2
 """A build has threads or compilers of its own."""
+TOGETHER = 2
+"""Builds that gain by going on at once even on so many cores: in the most of its time a build has one thread."""
 MOST_JOBS = 6
 
 
@@ -23,7 +25,8 @@ def jobs_here(asked: int | None) -> int:
     if asked is not None:
         return asked
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return max(1, min(MOST_JOBS, cores // CORES_OF_A_JOB, _free_memory() // MEMORY_OF_A_JOB))
+    by_cores = max(min(cores, TOGETHER), cores // CORES_OF_A_JOB)
+    return max(1, min(MOST_JOBS, by_cores, _free_memory() // MEMORY_OF_A_JOB))
 
 
 def _free_memory() -> int:

@@ -139,11 +139,14 @@ def _alive(pid: int) -> bool:
     return state != "Z"
 
 
-@pytest.mark.parametrize(("cores", "free", "jobs"), [(16, 120, 6), (2, 120, 1), (16, 9, 2), (1, 0, 1)])
+@pytest.mark.parametrize(
+    ("cores", "free", "jobs"), [(16, 120, 6), (8, 120, 4), (2, 120, 2), (2, 5, 1), (16, 9, 2), (1, 0, 1)]
+)
 def test_how_many_jobs_go_by_cores_and_memory(
     cores: int, free: int, jobs: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(os, "sched_getaffinity", lambda pid: set(range(cores)), raising=False)
+    monkeypatch.setattr("composer_compile.building.pool.TOGETHER", 2)
     monkeypatch.setattr("composer_compile.building.pool._free_memory", lambda: free << 30)
     assert jobs_here(None) == jobs
     assert jobs_here(5) == 5
