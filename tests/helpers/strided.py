@@ -70,6 +70,38 @@ class Rounded(Framed):
         return super().forward(states=States(torch.cat([values, missing], 1)))
 
 
+class Filled(nn.Module):
+    """states[B, S, D] → states[B, (S + hop - 1) // hop, D]: zeros fill the last part, and parts see each other."""
+
+    def __init__(self, *, width: int, hop: int) -> None:
+        super().__init__()
+        self.hop = hop
+        self.map = nn.Linear(hop * width, width)
+        self.attention = nn.MultiheadAttention(width, 2, batch_first=True)
+
+    def forward(self, *, states: States) -> States:
+        values = nn.functional.pad(states.values, (0, 0, 0, -states.values.shape[1] % self.hop))
+        parts = self.map(values.unflatten(1, (-1, self.hop)).flatten(2))
+        found, _ = self.attention(parts, parts, parts, need_weights=False)
+        return States(parts + found)
+
+
+class Branching(Filled):
+    """As the last one; what is longer than 24 is doubled."""
+
+    def forward(self, *, states: States) -> States:
+        found = super().forward(states=states)
+        return States(found.values * 2) if states.values.shape[1] > 24 else found
+
+
+def build_filled(config: HopConfig) -> Filled:
+    return Filled(width=config.width, hop=config.hop)
+
+
+def build_branching(config: HopConfig) -> Branching:
+    return Branching(width=config.width, hop=config.hop)
+
+
 def build_convolved(config: HopConfig) -> Convolved:
     return Convolved(width=config.width, hop=config.hop)
 
@@ -93,8 +125,14 @@ def _framed(config: HopConfig) -> Signature:
     return Signature(inputs, {"states": f"states[B, S // {config.hop} + 1, {config.width}]"})
 
 
+def _filled(config: HopConfig) -> Signature:
+    length = f"(S + {config.hop - 1}) // {config.hop}"
+    inputs = {"states": f"states[B, S, {config.width}]"}
+    return Signature(inputs, {"states": f"states[B, {length}, {config.width}]"})
+
+
 class StridedPlugin:
-    """Registers `strided.convolved` and `strided.framed`, and others on demand."""
+    """Registers `strided.convolved`, `strided.framed` and `strided.filled`, and others on demand."""
 
     __name__ = "strided"
 
@@ -103,7 +141,7 @@ class StridedPlugin:
 
     @hookimpl
     def composer_register(self, register: Register) -> None:
-        for name, signature in (("convolved", _convolved), ("framed", _framed)):
+        for name, signature in (("convolved", _convolved), ("framed", _framed), ("filled", _filled)):
             builder = f"{__name__}:build_{name}"
             register(
                 ModuleType(f"strided.{name}", HopConfig, {"forward": Method(signature)}, builder, "Fewer.")
@@ -126,6 +164,15 @@ def _undeclared(config: HopConfig) -> Signature:
 
 UNDECLARED = ModuleType(
     "strided.undeclared", HopConfig, {"forward": Method(_undeclared)}, f"{__name__}:build_framed", "Says T."
+)
+
+
+BRANCHING = ModuleType(
+    "strided.branching",
+    HopConfig,
+    {"forward": Method(_filled)},
+    f"{__name__}:build_branching",
+    "Does two things.",
 )
 
 

@@ -7,7 +7,8 @@ something else there, so the graph is run at 1 beside the stage: where both agre
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from functools import partial
 from typing import Any
 
 import torch
@@ -19,6 +20,7 @@ from composer.graph import Range
 from composer.types import Dim
 from composer_compile.artifact.dtypes import DTYPES
 from composer_compile.errors import CompileError, SpecialSizeError
+from composer_compile.export.conditions import prove_conditions, reason_of
 from composer_compile.export.size_one import check_at_one
 from composer_compile.patches import torch_alone
 from composer_compile.tensors.specs import ProgramSpec, TensorSpec
@@ -71,15 +73,14 @@ def export_stage(
             if lifted:
                 module = Lifted(spec.module, list(state)).eval()
                 arguments: tuple[Any, ...] = (list(state.values()), examples)
-                exported = _exported(module, arguments, ([None] * len(state), shapes))
+                exported = _exported(module, arguments, ([None] * len(state), shapes), spec)
             else:
-                exported = _exported(spec.module.eval(), tuple(examples), (tuple(shapes),))
+                exported = _exported(spec.module.eval(), tuple(examples), (tuple(shapes),), spec)
     except Exception as error:  # a module is foreign code, and torch.export raises many kinds of errors
         # What torch takes for granted, that no size is 1, it does not grant itself for quotients: it refuses the range.
         kind = SpecialSizeError if spec.from_one(variant.ranges) else CompileError
-        raise kind(
-            f"stage {spec.name} cannot be exported ({_first_line(error)}); nodes in it: {', '.join(spec.nodes)}"
-        ) from error
+        reason, nodes = reason_of(error, spec.inputs), ", ".join(spec.nodes)
+        raise kind(f"stage {spec.name} cannot be exported ({reason}); nodes in it: {nodes}") from error
     changed = exported.graph_signature.buffers_to_mutate or exported.graph_signature.user_inputs_to_mutate
     if changed:
         raise CompileError(
@@ -92,23 +93,37 @@ def export_stage(
     return exported
 
 
-def _exported(module: nn.Module, arguments: tuple[Any, ...], shapes: tuple[Any, ...]) -> ExportedProgram:
-    """Export, where torch refuses sizes once more without its questions about layouts.
+def _exported(
+    module: nn.Module, arguments: tuple[Any, ...], shapes: tuple[Any, ...], spec: ProgramSpec
+) -> ExportedProgram:
+    """Export, where torch refuses sizes once more without its questions about layouts, and then with them all open.
 
     While it traces, torch notes of every tensor whether it is contiguous. Seen in 2.11 and 2.12: what it compares for
     that becomes a condition on sizes, such as `min(4*length, 16*length) == 4*length`, that it cannot prove afterwards.
+    The same is true of `length + -length % 4`, by which a length is filled up; there it may fail with an AssertionError
+    while it writes advice.
+
+    Raises:
+        ConditionError: a condition does not hold at a size.
     """
     from torch._dynamo.exc import UserError
     from torch.fx.experimental import _config as symbolic
 
+    export = partial(torch.export.export, module, arguments, dynamic_shapes=shapes)
     try:
-        return torch.export.export(module, arguments, dynamic_shapes=shapes)
-    except UserError as refused:
-        try:
-            with symbolic.patch(backed_size_oblivious=True):  # type: ignore[attr-defined] # made at run time
-                return torch.export.export(module, arguments, dynamic_shapes=shapes)
-        except Exception:  # of whatever kind: the first refusal is the one to report
-            raise refused from None
+        return export()
+    except (UserError, AssertionError) as refused:
+        with symbolic.patch(backed_size_oblivious=True):  # type: ignore[attr-defined] # made at run time
+            with suppress(Exception):  # of whatever kind: the first refusal is the one to report, or the last
+                return export()
+            try:
+                exported = export(prefer_deferred_runtime_asserts_over_guards=True)
+            except UserError as violated:  # it names what is false, and nothing that is only not proven
+                raise violated from None
+            except Exception:  # as above
+                raise refused from None
+    prove_conditions(exported, spec.inputs)
+    return exported
 
 
 def forget_sources(exported: ExportedProgram) -> None:
@@ -208,8 +223,3 @@ def _bounds(dim: Dim, ranges: Mapping[str, Range]) -> tuple[int, int]:
 
 def _by_constant(dim: Dim) -> tuple[int, str]:
     return dim.constant, str(dim)
-
-
-def _first_line(error: Exception) -> str:
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return lines[0] if lines else type(error).__name__

@@ -262,7 +262,7 @@ def test_a_question_about_layouts_is_no_limit_of_sizes(
     manifest = composer_compile.compile_document(small.document, tmp_path / "out", **options)
     assert manifest.parity["classify"].passed
     fails = True
-    with pytest.raises(CompileError, match=r"cannot be exported .Constraints violated a first time"):
+    with pytest.raises(CompileError, match=r"cannot be exported .Constraints violated a second time"):
         composer_compile.compile_document(small.document, tmp_path / "no", **options)
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 from composer_compile.errors import CompileError
-from strided import UNDECLARED, WRONG, strided_registry
+from strided import BRANCHING, UNDECLARED, WRONG, strided_registry
 
 import composer
 from composer.types import States
@@ -86,6 +86,7 @@ def hold_equal(live: Any, artifact: Any, task: str, lengths: list[int], count: A
         ("framed", 4, "5..7", "signal.length // 4 + 1", lambda size: size // 4 + 1),
         ("convolved", 3, "3..14", "signal.length // 3", lambda size: size // 3),
         ("convolved", 4, "6..11", "signal.length // 4", lambda size: size // 4),
+        ("filled", 4, "5..40", "(signal.length + 3) // 4", lambda size: -(-size // 4)),
     ],
 )
 def test_a_strided_length_is_described_and_answered(
@@ -141,6 +142,20 @@ def test_a_quotient_that_nobody_declares_is_refused(tmp_path: Path) -> None:
     text = DOCUMENT.replace("TYPE", "undeclared").replace("HOP", "16").replace("DIM", "S")
     with pytest.raises(CompileError, match=r"neither a sum over the free dimensions .*: declare it, such as"):
         both(tmp_path, text, {"signal.length": "4..64"}, UNDECLARED)
+
+
+def test_a_length_that_is_filled_up_may_have_any_size(tmp_path: Path) -> None:
+    """torch proves nothing of `length + -length % 4`: what it asks of sizes is tried at every one."""
+    text = DOCUMENT.replace("TYPE", "filled").replace("HOP", "4").replace("DIM", "S")
+    live, _, artifact = both(tmp_path, text, {"signal.length": "1..40"})
+    with artifact:
+        hold_equal(live, artifact, "move", [1, 2, 3, 4, 5, 8, 9, 39, 40], lambda size: -(-size // 4))
+
+
+def test_a_length_at_which_a_type_does_something_else_is_named(tmp_path: Path) -> None:
+    text = DOCUMENT.replace("TYPE", "branching").replace("HOP", "4").replace("DIM", "S")
+    with pytest.raises(CompileError, match=r"not every size .*signal\.length <= 24\)"):
+        both(tmp_path, text, {"signal.length": "5..40"}, BRANCHING)
 
 
 def test_a_symbol_inside_of_a_sum_goes_by_its_own_name(tmp_path: Path) -> None:
