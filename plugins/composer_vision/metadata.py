@@ -105,7 +105,10 @@ TIFF_TAGS = frozenset(
 
 
 def _bare_tiff(content: bytes) -> bytes | None:
-    """The file with one more directory at its end, which has only those tags, in the place of the first."""
+    """The file with one more directory at its end, which has only those tags, in the place of the first.
+
+    It leads to the same next page: further pages are part of the picture.
+    """
     order = "<" if content[:1] == b"I" else ">"
     (place,) = struct.unpack_from(f"{order}I", content, 4)
     if place + 2 > len(content):
@@ -118,7 +121,8 @@ def _bare_tiff(content: bytes) -> bytes | None:
     if not _holds_all_pixels(content, kept, order):
         return None
     padded = content + bytes(len(content) & 1)
-    directory = struct.pack(f"{order}H", len(kept)) + b"".join(kept) + bytes(4)
+    following = content[place + 2 + 12 * count :][:4].ljust(4, b"\0")
+    directory = struct.pack(f"{order}H", len(kept)) + b"".join(kept) + following
     return padded[:4] + struct.pack(f"{order}I", len(padded)) + padded[8:] + directory
 
 
@@ -143,7 +147,9 @@ def _holds_all_pixels(content: bytes, entries: list[bytes], order: str) -> bool:
     return bool(ends) and max(ends) <= len(content)
 
 
-def _bare_webp(content: bytes) -> bytes:
+def _bare_webp(content: bytes) -> bytes | None:
+    if len(content) < struct.unpack_from("<I", content, 4)[0] + 8:
+        return None  # cut short: a size that fits what is left would make it whole
     kept, place = [], 12
     while place + 8 <= len(content):
         (length,) = struct.unpack_from("<I", content, place + 4)

@@ -106,7 +106,7 @@ def opened(source: MediaSource, verdict: Verdict, **options: str) -> Iterator[In
             with av.open(stream, options=for_all, container_options=given) as container:
                 assert isinstance(container, InputContainer)  # a stream opened for reading
                 yield container
-        except (av.FFmpegError, ValueError) as error:
+        except (av.FFmpegError, ValueError, OSError) as error:  # libav may seek to where no file is
             check_whole(source.name, verdict)
             reason = getattr(error, "strerror", None) or error
             raise InputError(

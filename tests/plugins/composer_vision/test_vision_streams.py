@@ -15,7 +15,7 @@ import av
 import numpy as np
 import pytest
 from av.stream import Disposition
-from clips import add_cover, add_sound, display_matrix, grey, levels, write_clip
+from clips import add_cover, add_sound, display_matrix, grey, levels, noise, write_clip
 from composer_vision import surveying
 from PIL import Image
 
@@ -338,6 +338,39 @@ def test_the_frames_of_an_animation_are_counted(processor: Any, form: str) -> No
     for frames, expected in ((5, [10, 60, 110, 160, 210]), (1, [110]), (2, [10, 160])):
         read = processor("video", frames=frames, size=8).encode([stream.getvalue()])["frames"]
         assert close(levels(read), expected)
+
+
+def chunks_of_webp(content: bytes) -> list[int]:
+    """Where each chunk ends."""
+    places = [12]
+    while places[-1] < len(content):
+        length = int.from_bytes(content[places[-1] + 4 : places[-1] + 8], "little")
+        places.append(places[-1] + 8 + length + (length & 1))
+    return places
+
+
+@pytest.mark.parametrize("form", ["GIF", "PNG", "WEBP", "TIFF"])
+def test_an_animation_that_is_cut_short_is_refused(processor: Any, form: str) -> None:
+    pictures = [Image.fromarray(picture) for picture in noise(4)]
+    options: dict[str, Any] = {"lossless": True} if form == "WEBP" else {}
+    stream = io.BytesIO()
+    pictures[0].save(stream, form, save_all=True, append_images=pictures[1:], **options)
+    content = stream.getvalue()
+    cuts = [len(content) * tenths // 10 + 1 for tenths in range(3, 10)]
+    if form == "WEBP":  # between two chunks nothing else is missing
+        cuts += [place for place in chunks_of_webp(content)[3:-1] for place in (place, place + 5)]
+    for cut in cuts:
+        with pytest.raises(InputError, match="cut short"):
+            processor("video", frames=4, size=8).encode([content[:cut]])
+
+
+def test_a_container_that_sends_its_reader_beyond_the_file_is_refused(processor: Any, tmp_path: Path) -> None:
+    content = write_clip(tmp_path / "clip.nut", noise(8), codec="ffv1").read_bytes()
+    cut = tmp_path / "cut.nut"  # a file: bytes in memory refuse such a place in another way
+    for missing in (*range(150, 200, 7), len(content) // 20):
+        cut.write_bytes(content[:-missing])
+        with pytest.raises(InputError, match="cut short"):
+            processor("video", frames=4, size=8).encode([cut])
 
 
 def test_a_row_of_jpegs_is_a_clip(processor: Any, tmp_path: Path) -> None:
