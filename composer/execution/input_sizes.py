@@ -56,7 +56,8 @@ def _hold(item: Given, label: str, dim: Dim, size: int, sizes: dict[str, int], f
             sizes[unknown[0]] = found
             first[unknown[0]] = item.input
             return
-        if _known(dim, sizes).is_linear:
+        known = _known(dim, sizes)
+        if known.is_linear or not _is_reached(known, unknown[0], size):
             raise InputError(f"{_came(item, label, size)}, which no {unknown[0]} makes {dim}")
     if unknown or dim.at(sizes) == size:
         return
@@ -75,6 +76,27 @@ def _solved(dim: Dim, symbol: Symbol, size: int, sizes: Mapping[str, int]) -> in
         return None
     number, remainder = divmod(size - known.constant, known.terms[0][1])
     return number if not remainder and number >= 1 else None
+
+
+def _is_reached(dim: Dim, symbol: Symbol, size: int) -> bool:
+    """Whether products and quotients of one symbol can come to a size. What does not rise with the symbol is let pass."""
+    if not _rises(dim):
+        return True
+    low = high = 1
+    while dim.at({symbol: high}) < size:
+        high *= 2
+    while low < high:
+        middle = (low + high) // 2
+        if dim.at({symbol: middle}) < size:
+            low = middle + 1
+        else:
+            high = middle
+    return dim.at({symbol: low}) == size
+
+
+def _rises(dim: Dim) -> bool:
+    inner = all(_rises(quotient.dim) for quotient in dim.floors)
+    return inner and all(coefficient > 0 for _, coefficient in dim.terms)
 
 
 def _known(dim: Dim, sizes: Mapping[str, int]) -> Dim:

@@ -75,6 +75,7 @@ def _check_resolved(document: Resolved, registry: Registry) -> Report:
     findings = document.findings.copy()
     reader = ConfigReader(document.tree, dict(document.parameter_places), findings, document.directories)
     reader.files = tuple(name for name in document.sources if not name.startswith("<"))
+    reader.removed = document.removed
     vocabularies = Vocabularies(document, findings)
     callees = Callees(document, registry, reader, findings, vocabularies)
     callees.declare_modules()

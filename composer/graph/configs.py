@@ -37,6 +37,8 @@ class ConfigReader:
     refusals: list[Refusal] = field(default_factory=list)
     files: tuple[str, ...] = ()
     """The files of the document, those that it extends before it."""
+    removed: Mapping[YamlPath, Place] = field(default_factory=dict)
+    """What it took from the document that it extends, and where."""
 
     def read(
         self, model: type[Config], data: dict[str, object], path: YamlPath, owner: str, title: str = ""
@@ -71,6 +73,7 @@ class ConfigReader:
                     self.refusals,
                     self.files,
                     self.directories,
+                    self.removed,
                 )
                 told.tell(error, model, data, path, owner)
                 return None

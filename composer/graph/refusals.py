@@ -17,7 +17,7 @@ from composer.graph.checked import VERBS
 from composer.graph.meant import LEFT_OUT, meant_value
 from composer.graph.parameter_blame import Refusal
 from composer.graph.plain_refusals import plain_words
-from composer.language import Tree, key_of_parameter, shown, suggest_key
+from composer.language import Tree, key_of_parameter, removal, shown, suggest_key
 from composer.plugin import Config, is_file
 from composer.problems import Findings, Note, Place, Problem, YamlPath
 from composer.types.field_docs import documented, model_at
@@ -44,6 +44,8 @@ class Refusals:
     """The files of the document, those that it extends before it."""
     directories: Mapping[str, Path]
     """The folder of each."""
+    removed: Mapping[YamlPath, Place]
+    """What a document took from the one that it extends, and where."""
 
     def tell(
         self,
@@ -121,7 +123,11 @@ class Refusals:
         place = self.tree.place((*path, "with", *location[:-1]), key=True)
         if verb is not None and (not has_with or self._is_younger(self.tree.place(verb).file, place.file)):
             place = self.tree.place(verb)
-        self.findings.add(Problem("C206", "error", f"{owner} needs `{name}`", place, helps=helps))
+        message, notes = f"{owner} needs `{name}`", tuple[Note, ...]()
+        gone = self.removed.get((*path, "with", *location))
+        if gone is not None:
+            message, notes, helps = removal(message, gone)
+        self.findings.add(Problem("C206", "error", message, place, "", notes, helps))
 
     def _refused(
         self,

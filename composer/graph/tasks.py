@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from yaml.nodes import MappingNode
+
 from composer.graph.callees import Callees
 from composer.graph.checked import (
     Callee,
@@ -21,12 +23,13 @@ from composer.graph.checked import (
 )
 from composer.graph.declared_inputs import declared_input
 from composer.graph.edges import EdgeChecker
+from composer.graph.fitting import shown
 from composer.graph.node_inputs import NodeInputs
 from composer.graph.references import References, written_references
 from composer.graph.task_warnings import warn_beyond_defaults, warn_unused
 from composer.graph.wires import Wire, Wires
-from composer.language import InputShape, NodeShape, TaskShape, role_of
-from composer.problems import Findings, Problem, Scope, YamlPath
+from composer.language import InputShape, NodeShape, TaskShape, removal, role_of
+from composer.problems import Findings, Note, Problem, Scope, YamlPath
 from composer.types import Port
 
 if TYPE_CHECKING:
@@ -224,16 +227,23 @@ class TaskChecker:
         )
 
     def _empty(self, path: YamlPath) -> None:
+        document = self.callees.document
+        tree, written = document.tree, document.tree.node((*path, "outputs"))
+        if isinstance(written, MappingNode) and written.value:
+            self.findings.silence((*path, "outputs"))  # their names could not be read
         if self.findings.is_silent_within(path):
             return
         what = role_of(path)
         message = f"{what} `{self.name}` has no outputs, so there is nothing to {_AIMS[path[0]]} it for"
-        tree = self.callees.document.tree
         guess = tree.inherited_like(path)
         helps = [f"did you mean `{guess}`, a {what} of the extended document?"] if guess else []
         helps.append("add `outputs: {answer: node.port}`")
-        place = tree.place(path, key=True)
-        self.findings.add(Problem("C110", "error", message, place, helps=tuple(helps)))
+        place, notes = tree.place(path, key=True), tuple[Note, ...]()
+        outputs = (*path, "outputs")
+        gone = next((at for where, at in document.removed.items() if where[: len(outputs)] == outputs), None)
+        if gone is not None:
+            message, notes, _ = removal(message, gone)
+        self.findings.add(Problem("C110", "error", message, place, "", notes, tuple(helps)))
 
     def _declare(
         self,
@@ -378,7 +388,7 @@ class TaskChecker:
             return None
         found = self.edges.types.get(endpoint)
         if found is not None and found.kind != "scalar":
-            message = f"the loss must be a scalar, and {objective.loss} is {found}"
+            message = f"the loss must be a scalar, and {objective.loss} is {shown(found)}"
             place = self.callees.document.tree.place(where)
             self.findings.add(Problem("C219", "error", message, place))
         return endpoint

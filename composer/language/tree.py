@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from collections.abc import Iterator
 from typing import Any
 
 from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
@@ -279,7 +280,7 @@ def merge(
 ) -> MappingNode:
     """Deep merge by key: maps merge, lists and scalars replace, an explicit null removes. Marks keep their origin.
 
-    `removed` takes down where the child removes what.
+    `removed` takes down where the child removes what, with all that stands under it.
     """
     children = {_key_value(key): (key, value) for key, value in child.value}
     pairs: list[tuple[Node, Node]] = []
@@ -292,7 +293,8 @@ def merge(
         child_key, child_value = override
         if child_value.tag == NULL:
             if removed is not None:
-                removed[(*path, key or "")] = place_of(child_key)
+                place = place_of(child_key)
+                removed.update((inner, place) for inner in _paths(parent_value, (*path, key or "")))
             continue
         if isinstance(parent_value, MappingNode) and isinstance(child_value, MappingNode):
             # the parent's key mark stays: a merged map is still declared where its parent declares it
@@ -301,6 +303,14 @@ def merge(
             pairs.append((child_key, child_value))
     pairs.extend(pair for pair in children.values() if pair[1].tag != NULL)
     return MappingNode(MAP, pairs, parent.start_mark, parent.end_mark, flow_style=parent.flow_style)
+
+
+def _paths(node: Node, path: YamlPath) -> Iterator[YamlPath]:
+    """The path of a value, and those of all keys under it."""
+    yield path
+    if isinstance(node, MappingNode):
+        for key, value in node.value:
+            yield from _paths(value, (*path, _key_value(key) or ""))
 
 
 # What other tools call the same thing.

@@ -98,3 +98,14 @@ def test_a_symbol_is_learnt_wherever_it_is_the_only_unknown() -> None:
         hold_sizes([given("a", "N + M", 4), given("b", "M", 4)])
     with pytest.raises(InputError, match="2 dimensions came"):
         hold_sizes([given("a", "N", 4, 4)])
+
+
+@pytest.mark.parametrize(
+    ("dims", "fits", "fails"),
+    [("N*N", 9, 8), ("N*N + 2*N", 8, 9), ("2*N // 3", 4, None), ("N*N // 2", 8, 7), ("5 - N", 3, 5)],
+)
+def test_a_product_or_quotient_comes_to_no_other_size(dims: str, fits: int, fails: int | None) -> None:
+    hold_sizes([given("a", dims, fits)])
+    if fails is not None:
+        with pytest.raises(InputError, match="which no N makes"):
+            hold_sizes([given("a", dims, fails)])

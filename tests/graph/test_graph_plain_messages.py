@@ -37,6 +37,16 @@ tasks:
       words: {call: text, inputs: {tokens: asked.tokens}}
     outputs: {tokens: asked.tokens, states: words.states, text: caption.text}
 """
+LOSS = """\
+composer: 1
+modules: {h: {uses: core.linear, with: {output_dim: 1}}}
+tasks:
+  t:
+    inputs: {x: {modality: array, with: {kind: embedding, dims: [B, 8]}}}
+    nodes: {s: {call: h.scores, inputs: x}, n: {uses: core.number, inputs: s}}
+    outputs: {n: n}
+    objective: {loss: n}
+"""
 
 
 @pytest.mark.parametrize("how", ["repeated: {at_most: 4}", "summary: one"])
@@ -93,3 +103,10 @@ def test_values_show_where_they_begin_and_end() -> None:
     assert value_text(["yes ", "a, b", "no"]) == '["yes ", "a, b", no]'
     assert value_text("") == '""'
     assert value_text("a text, with a comma") == "a text, with a comma"
+
+
+def test_a_type_in_a_message_names_no_owner() -> None:
+    report = check(Source("a.yaml", LOSS))
+    assert [problem.message for problem in report.errors] == [
+        "the loss must be a scalar, and n is numbers[B]"
+    ]

@@ -294,6 +294,11 @@ class TestChild:
             ("modules: {vision: null}\n", "C204"),
             ("tasks: {t: {inputs: {v: null}}}\n", "C207"),
             ("tasks: {t: {nodes: {f: null}}}\n", "C213"),
+            ("tasks: {t: {nodes: null}}\n", "C213"),
+            ("tasks: {t: {outputs: null}}\n", "C110"),
+            ("tasks: {t: {inputs: {v: {with: {size: null}}}}}\n", "C206"),
+            ("tasks: {t: {inputs: {v: {with: null}}}}\n", "C206"),
+            ("modules: null\n", "C204"),
         ],
     )
     def test_what_a_child_removes_and_something_needs(
