@@ -79,7 +79,7 @@ def _solved(dim: Dim, symbol: Symbol, size: int, sizes: Mapping[str, int]) -> in
 
 
 def _is_reached(dim: Dim, symbol: Symbol, size: int) -> bool:
-    """Whether products and quotients of one symbol can come to a size. What does not rise with the symbol is let pass."""
+    """Whether products and quotients of one symbol can come to a size; what does not rise with it is let pass."""
     if not _rises(dim):
         return True
     low = high = 1

@@ -6,8 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from yaml.nodes import MappingNode
-
 from composer.graph.callees import Callees
 from composer.graph.checked import (
     Callee,
@@ -23,21 +21,20 @@ from composer.graph.checked import (
 )
 from composer.graph.declared_inputs import declared_input
 from composer.graph.edges import EdgeChecker
+from composer.graph.empty_tasks import tell_empty
 from composer.graph.fitting import shown
 from composer.graph.node_inputs import NodeInputs
 from composer.graph.references import References, written_references
 from composer.graph.task_warnings import warn_beyond_defaults, warn_unused
 from composer.graph.wires import Wire, Wires
-from composer.language import InputShape, NodeShape, TaskShape, removal, role_of
-from composer.problems import Findings, Note, Problem, Scope, YamlPath
+from composer.language import InputShape, NodeShape, TaskShape, role_of
+from composer.problems import Findings, Problem, Scope, YamlPath
 from composer.types import Port
 
 if TYPE_CHECKING:
     from composer.graph.expanding import Expansion
 
 __all__ = ["TaskChecker"]
-
-_AIMS: dict[str | int, str] = {"tasks": "run", "pieces": "use"}
 
 
 @dataclass
@@ -75,7 +72,7 @@ class TaskChecker:
     def run(self) -> CheckedTask:
         own, path = self.findings.scope(), self.path
         if not self.shape.outputs:
-            self._empty(path)
+            tell_empty(self)
             if self.callees.document.tree.inherited_like(path) is not None:
                 return self._task(Wires((), ()), [], {}, None, ok=False)  # it stands for another task
         self._declare_all(path)
@@ -225,25 +222,6 @@ class TaskChecker:
         return bool(keys & sections) or bool(
             absent and keys - {"outputs", "objective", "evaluation", "compile", "summary"}
         )
-
-    def _empty(self, path: YamlPath) -> None:
-        document = self.callees.document
-        tree, written = document.tree, document.tree.node((*path, "outputs"))
-        if isinstance(written, MappingNode) and written.value:
-            self.findings.silence((*path, "outputs"))  # their names could not be read
-        if self.findings.is_silent_within(path):
-            return
-        what = role_of(path)
-        message = f"{what} `{self.name}` has no outputs, so there is nothing to {_AIMS[path[0]]} it for"
-        guess = tree.inherited_like(path)
-        helps = [f"did you mean `{guess}`, a {what} of the extended document?"] if guess else []
-        helps.append("add `outputs: {answer: node.port}`")
-        place, notes = tree.place(path, key=True), tuple[Note, ...]()
-        outputs = (*path, "outputs")
-        gone = next((at for where, at in document.removed.items() if where[: len(outputs)] == outputs), None)
-        if gone is not None:
-            message, notes, _ = removal(message, gone)
-        self.findings.add(Problem("C110", "error", message, place, "", notes, tuple(helps)))
 
     def _declare(
         self,
