@@ -27,7 +27,7 @@ from composer.graph.node_inputs import NodeInputs
 from composer.graph.references import References, written_references
 from composer.graph.task_warnings import warn_beyond_defaults, warn_unused
 from composer.graph.wires import Wire, Wires
-from composer.language import InputShape, NodeShape, TaskShape, role_of
+from composer.language import InputShape, NodeShape, TaskShape
 from composer.problems import Findings, Problem, Scope, YamlPath
 from composer.types import Port
 
