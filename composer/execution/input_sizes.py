@@ -56,8 +56,8 @@ def _hold(item: Given, label: str, dim: Dim, size: int, sizes: dict[str, int], f
             sizes[unknown[0]] = found
             first[unknown[0]] = item.input
             return
-        known = _known(dim, sizes)
-        if known.is_linear or not _is_reached(known, unknown[0], size):
+        rest = _known(dim, sizes)
+        if rest.is_linear or not _is_reached(rest, unknown[0], size):
             raise InputError(f"{_came(item, label, size)}, which no {unknown[0]} makes {dim}")
     if unknown or dim.at(sizes) == size:
         return

@@ -305,11 +305,7 @@ class EdgeChecker:
             self.carried[name, "ids"] = self.vocabularies.written[callee.module.name]
         for port, entries in callee.signature.vocabulary.items():
             if port in callee.signature.outputs:
-                source = next(
-                    filter(None, map(self.carried.get, endpoints_of(sources.get(str(entries), ())))), None
-                )
-                if source is not None:
-                    self.carried[name, port] = source
+                fits &= self._pass_on(name, port, str(entries).split(" + "), sources)
                 continue
             endpoints = sources.get(port)
             known = self._entries(entries, name, callee)
@@ -324,6 +320,14 @@ class EdgeChecker:
                 module = None if isinstance(callee, InPlace) else callee.module.name
                 fits &= self.vocabularies.reads(carried, known, edge, self.owners[name], module)
         return fits
+
+    def _pass_on(self, name: str, port: str, inputs: list[str], sources: Mapping[str, Wired]) -> bool:
+        """An output gives on the ids of inputs: which vocabulary is theirs, and whether it is one for all of them."""
+        ends = [end for each in inputs for end in endpoints_of(sources.get(each, ()))]
+        found = [carried for carried in map(self.carried.get, ends) if carried is not None]
+        if found:
+            self.carried[name, port] = found[0]
+        return not found or self.vocabularies.joins(found, name, self.owners[name].path)
 
     def _entries(self, entries: int | str, name: str, callee: Callee) -> int | None:
         """How many ids an input knows; None where nothing has settled it."""

@@ -80,7 +80,8 @@ class Vocabularies:
             notes = (*carried.notes(self.document), *self._notes(cause))
             help_ = f"make them as many: let what scores them (`output_dim`) score {size}, or name {entries} classes"
             return self._misfit(edge, fault, notes, help_, _one_fault(key, carried.ids))
-        if size > entries or (module is not None and _is_another(entries, size)):
+        sized = module is not None or cause is not None  # a loss takes as many ids as its logits score
+        if size > entries or (sized and _is_another(entries, size)):
             fault = (
                 f"`{carried.ids.title}` has {size} entries, and {reader} knows {entries} for `{edge.port}`"
             )
@@ -94,6 +95,20 @@ class Vocabularies:
             help_ = "give both places one tokenizer, or declare a second module"
             notes = (*carried.notes(self.document), *first.notes(self.document))
         return self._misfit(edge, fault, notes, help_, _one_fault(key, carried.ids))
+
+    def joins(self, carried: list[Carried], node: str, path: YamlPath) -> bool:
+        """Whether ids that a node puts together are of one vocabulary; reports C222 where they are not."""
+        first = carried[0]
+        other = next((each for each in carried if each.ids.digest != first.ids.digest), None)
+        if other is None:
+            return True
+        tree = self.document.tree
+        message = f"node `{node}` puts ids of `{first.ids.title}` and of `{other.ids.title}` into one text"
+        notes = (*first.notes(self.document), *other.notes(self.document))
+        helps = ("give both texts one tokenizer",)
+        place = tree.place(path, key=True)
+        self.findings.add(Problem("C222", "error", message, place, notes=notes, helps=helps))
+        return False
 
     def _misfit(self, edge: Edge, fault: str, notes: tuple[Note, ...], help_: str, cause: Hashable) -> bool:
         place = self.document.tree.place(edge.reference)

@@ -21,7 +21,8 @@ class Signature:
     fix, with the config field that holds their value: every call of the module must agree, and where the config leaves
     the field unset (None) the checker fills in what the calls agree on.
     `vocabulary` says of an input of ids how many it knows, as a number or a dim (`{"tokens": config.vocabulary}`,
-    `{"labels": "V"}`), and of an output of ids which input they come from: `{"masked": "tokens"}`.
+    `{"labels": "V"}`), and of an output of ids which inputs they come from: `{"masked": "tokens"}`,
+    `{"joined": "first + second"}`.
     `classes` says of an input of scores what the module calls their classes: `{"scores": ("cat", "dog")}`.
     """
 

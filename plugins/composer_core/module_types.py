@@ -50,7 +50,7 @@ def _add(config: NoConfig) -> Signature:
 def _join_tokens(config: NoConfig) -> Signature:
     inputs = {"first": "tokens[B, L]", "second": "tokens[B, M]"}
     outputs = {"tokens": "tokens[B, L + M]", "token_types": "labels[B, L + M]"}
-    return Signature(inputs, outputs)
+    return Signature(inputs, outputs, vocabulary={"tokens": "first + second"})
 
 
 def _repeat(config: NoConfig) -> Signature:

@@ -81,12 +81,16 @@ def _rescored(config: RescoredConfig) -> Signature:
 
 def _mask_tokens(config: MaskTokensConfig) -> Signature:
     outputs = {"masked": "tokens[B, L]", "labels": "labels[B, L]"}
-    return Signature({"tokens": "tokens[B, L]"}, outputs, vocabulary={"tokens": config.vocabulary})
+    return Signature(
+        {"tokens": "tokens[B, L]"},
+        outputs,
+        vocabulary={"tokens": config.vocabulary, **dict.fromkeys(outputs, "tokens")},
+    )
 
 
 def _prefix_split(config: PrefixSplitConfig) -> Signature:
     outputs = {"prefix": "tokens[B, L]", "labels": "labels[B, L]", "rest": "tokens[B, L]"}
-    return Signature({"tokens": "tokens[B, L]"}, outputs)
+    return Signature({"tokens": "tokens[B, L]"}, outputs, vocabulary=dict.fromkeys(outputs, "tokens"))
 
 
 def _token_scores(config: NoConfig) -> Signature:

@@ -13,6 +13,7 @@ from composer.plugin import Config
 
 __all__ = [
     "PARSED",
+    "WIDEST",
     "ChoiceConfig",
     "FieldType",
     "FieldValue",
@@ -29,6 +30,8 @@ FieldValue = Union[bool, int, float, str]
 PARSED = "parsed"
 """The output that says whether a text was parsed."""
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
+WIDEST = 1 << 63
+"""Whole numbers lie below it, and not below its negative."""
 _FITS: dict[str, tuple[type, ...]] = {
     "text": (str,),
     "number": (int, float),
@@ -85,7 +88,11 @@ class _FieldsConfig(Config):
                 types[name] == "flag"
             )
             if not fits:
-                raise ValueError(f"the default of `{name}` is {value!r}, and the field is a {types[name]}")
+                raise ValueError(
+                    f"the default of `{name}` is {value!r}, and the field is of type {types[name]}"
+                )
+            if isinstance(value, int) and not -WIDEST <= value < WIDEST:
+                raise ValueError(f"the default of `{name}` has more than 64 bits")
 
 
 class PatternConfig(_FieldsConfig):

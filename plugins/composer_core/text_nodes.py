@@ -15,6 +15,7 @@ from composer.plugin.templates import Placeholder, template_parts
 from composer_core.patterns import Pattern
 from composer_core.text_configs import (
     PARSED,
+    WIDEST,
     ChoiceConfig,
     FieldType,
     FieldValue,
@@ -36,7 +37,6 @@ MOST_OBJECTS = 64
 """Braces at which an object is looked for: a text of nothing but braces is not read as often as it has some."""
 _NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 _LONGEST_NUMBER = 40
-_WIDEST = 1 << 63
 _YES, _NO = frozenset({"true", "yes"}), frozenset({"false", "no"})
 _EMPTY: dict[str, FieldValue] = {"text": "", "number": 0.0, "integer": 0, "flag": False}
 _FORMATS = {"number": np.float64, "integer": np.int64, "flag": np.bool_}
@@ -177,12 +177,12 @@ def _from_json(value: object, type_: FieldType) -> object | None:
     if type_ == "integer":
         return _whole(value) if isinstance(value, int) else None
     if isinstance(value, int):
-        return float(value) if abs(value) < _WIDEST else None
+        return float(value) if abs(value) < WIDEST else None
     return _finite(value) if isinstance(value, float) else None
 
 
 def _whole(value: int) -> int | None:
-    return value if -_WIDEST <= value < _WIDEST else None
+    return value if -WIDEST <= value < WIDEST else None
 
 
 def _finite(value: float) -> float | None:

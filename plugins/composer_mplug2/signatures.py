@@ -87,15 +87,14 @@ def residual_norm(config: NormConfig) -> Signature:
 
 
 def text_encoder(config: TextEncoderConfig) -> Signature:
+    known = {"token_types": config.token_types, "positions": config.positions}
+    if config.token_types == 1:
+        del known["token_types"]  # there is nothing to tell apart
     return Signature(
-        {"tokens": "tokens[B, L]", "token_types": "labels[B, L]?", "positions": "labels[B, L]?"},
+        {"tokens": "tokens[B, L]", **dict.fromkeys(known, "labels[B, L]?")},
         {"states": f"states:text[B, L, {config.hidden}]"},
         {"L": (1, config.positions)},
-        vocabulary={
-            "tokens": config.vocabulary,
-            "token_types": config.token_types,
-            "positions": config.positions,
-        },
+        vocabulary={"tokens": config.vocabulary, **known},
     )
 
 

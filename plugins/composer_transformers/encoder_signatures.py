@@ -54,7 +54,7 @@ def first_position(config: LibraryTextConfig) -> int:
 def read(config: LibraryTextConfig) -> Signature:
     sizes = config.sizes
     inputs, vocabulary = {"tokens": "tokens[B, L]"}, {"tokens": sizes.size("vocab_size")}
-    if config.row.token_types:
+    if config.row.token_types and sizes.size("type_vocab_size") > 1:
         inputs["token_types"] = "labels[B, L]?"
         vocabulary["token_types"] = sizes.size("type_vocab_size")
     return Signature(

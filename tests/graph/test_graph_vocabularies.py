@@ -225,6 +225,69 @@ def test_ids_of_a_search_are_no_token_types(tmp_path: Path) -> None:
     assert problem.place.line == 13
 
 
+PASSED_ON = """\
+composer: 1
+modules:
+  text: {uses: mplug2.text_encoder, with: {hidden: 64, heads: 4, layers: 1, vocabulary: 40}}
+tasks:
+  t:
+    inputs:
+      q: {modality: text, with: {tokenizer: words.txt, max_tokens: 9}}
+      o: {modality: text, with: {tokenizer: OTHER, max_tokens: 9}}
+    nodes:
+      made: NODE
+      w: {call: text, inputs: {tokens: made.PORT}}
+    outputs: {w: w.states}
+"""
+
+
+@pytest.mark.parametrize(
+    ("node", "port"),
+    [
+        ("{uses: core.join_tokens, inputs: {first: q, second: o}}", "tokens"),
+        (
+            "{uses: core.mask_tokens, inputs: q, with: {vocabulary: 50, mask: 3, special: [0, 1, 2]}}",
+            "masked",
+        ),
+        ("{uses: core.prefix_split, inputs: q}", "prefix"),
+        ("{uses: core.prefix_split, inputs: q}", "rest"),
+    ],
+)
+def test_what_is_made_of_ids_is_of_their_vocabulary(tmp_path: Path, node: str, port: str) -> None:
+    words(tmp_path, "words.txt", 50)
+    (problem,) = checked(tmp_path, PASSED_ON, NODE=node, PORT=port, OTHER="words.txt").errors
+    assert (problem.code, problem.place.line) == ("C222", 11)
+    assert "`words.txt` has 50 entries, and module `text` knows 40" in problem.message
+    sound = PASSED_ON.replace("vocabulary: 40", "vocabulary: 50")
+    assert checked(tmp_path, sound, NODE=node, PORT=port, OTHER="words.txt").ok
+
+
+def test_texts_that_are_joined_have_one_vocabulary(tmp_path: Path) -> None:
+    words(tmp_path, "words.txt", 40)
+    words(tmp_path, "other.txt", 40, first="other")
+    node = "{uses: core.join_tokens, inputs: {first: q, second: o}}"
+    (problem,) = checked(tmp_path, PASSED_ON, NODE=node, PORT="tokens", OTHER="other.txt").errors
+    assert (problem.code, problem.place.line) == ("C222", 10)
+    assert "puts ids of `words.txt` and of `other.txt` into one text" in problem.message
+
+
+def test_no_word_is_drawn_that_the_tokenizer_has_not(tmp_path: Path) -> None:
+    words(tmp_path, "words.txt", 40)
+    node = "{uses: core.mask_tokens, inputs: q, with: {vocabulary: 3000}}"
+    (problem,) = checked(tmp_path, PASSED_ON, NODE=node, PORT="masked", OTHER="words.txt").errors
+    assert (problem.code, problem.place.line) == ("C222", 10)
+
+
+def test_an_encoder_of_one_token_type_reads_none(tmp_path: Path) -> None:
+    words(tmp_path, "words.txt", 40)
+    node = "{uses: core.join_tokens, inputs: {first: q, second: o}}"
+    text = PASSED_ON.replace("vocabulary: 40", "vocabulary: 40, token_types: 1").replace(
+        "made.PORT}", "made.tokens, token_types: made.token_types}"
+    )
+    (problem,) = checked(tmp_path, text, NODE=node, OTHER="words.txt").errors
+    assert (problem.code, problem.place.line) == ("C209", 11)
+
+
 @pytest.mark.parametrize(
     "content",
     [b"", b"\x00\xff\xfe", b"[PAD]\n", "\n".join([*SPECIAL, "a", "b", "a"]).encode()],

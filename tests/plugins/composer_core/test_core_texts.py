@@ -143,6 +143,8 @@ def test_a_text_beyond_the_limit_is_not_parsed() -> None:
         ("core.parse_pattern", {"pattern": "(?P<a>a)", "fields": {"b": "text"}}),
         ("core.parse_pattern", {"pattern": "(?P<a>a)", "default": {"a": 1}}),
         ("core.parse_json", {"fields": {}}),
+        ("core.parse_json", {"fields": {"a": "integer"}, "default": {"a": 1 << 63}}),
+        ("core.parse_json", {"fields": {"a": "number"}, "default": {"a": 1 << 63}}),
         ("core.parse_json", {"fields": {"a-b": "text"}}),
         ("core.parse_json", {"fields": {"a": "integer"}, "default": {"a": True}}),
         ("core.parse_json", {"fields": {"a": "text"}, "paths": {"b": ("a",)}}),
