@@ -21,7 +21,6 @@ from composer.graph.checked import (
 )
 from composer.graph.declared_inputs import declared_input
 from composer.graph.edges import EdgeChecker
-from composer.graph.empty_tasks import tell_empty
 from composer.graph.fitting import shown
 from composer.graph.node_inputs import NodeInputs
 from composer.graph.references import References, written_references
@@ -72,6 +71,8 @@ class TaskChecker:
     def run(self) -> CheckedTask:
         own, path = self.findings.scope(), self.path
         if not self.shape.outputs:
+            from composer.graph.empty_tasks import tell_empty
+
             tell_empty(self)
             if self.callees.document.tree.inherited_like(path) is not None:
                 return self._task(Wires((), ()), [], {}, None, ok=False)  # it stands for another task

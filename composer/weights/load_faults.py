@@ -17,6 +17,7 @@ MOST_LINES = 24
 """A text that is longer than that is not read; it counts instead."""
 MOST_MODULES = 12
 _ANOTHER_SIZE = "is this a checkpoint of another size than the document's parameters say?"
+_TURNED = "their axes are swapped: was it written by a library that keeps them the other way round?"
 
 
 @dataclass
@@ -117,7 +118,8 @@ class Faults:
             shapes.setdefault(f"expected {list(expected)}, found {list(found)}", []).append(name)
         yield from _by_text("shape", shapes)
         if self.shapes:
-            yield f"    {_ANOTHER_SIZE}"
+            turned = all(tuple(found) == tuple(expected)[::-1] for expected, found in self.shapes.values())
+            yield f"    {_TURNED if turned else _ANOTHER_SIZE}"
         yield from _by_text("dtype", self.dtypes)
         for text, names in self.others.items():
             yield from (f"  {pattern}: {text}" for pattern in _patterns(names))

@@ -22,7 +22,7 @@ OLDEST_SAFE_TORCH = (2, 10)
 """The first release in which no way around `weights_only` is known."""
 
 _AGAIN = "fetch or copy it again"
-_FORBIDDEN = re.compile(r"Unsupported (?:global: GLOBAL|class) ([\w.]+)")
+_FORBIDDEN = re.compile(r"(?:Unsupported (?:global: GLOBAL|class)|unsupported GLOBAL) ([\w.]+)")
 
 
 def read_pickle(path: Path, roots: Roots, *, zipped: bool) -> Contents:

@@ -14,13 +14,15 @@ _PIECE = 1 << 24  # elements looked at together, so that checking a large tensor
 
 def fits(tensor: Tensor, expected: Tensor) -> bool:
     """Floating-point formats convert into each other; anything else must be the same."""
-    if tensor.layout is not torch.strided or tensor.is_quantized:
+    if tensor.layout is not torch.strided or tensor.is_quantized or tensor.is_meta:
         return False
     return tensor.dtype == expected.dtype or (tensor.is_floating_point() and expected.is_floating_point())
 
 
 def describe_dtype(tensor: Tensor) -> str:
     name = str(tensor.dtype).removeprefix("torch.")
+    if tensor.is_meta:
+        return f"{name} without values"
     return name if tensor.layout is torch.strided else f"{name} ({str(tensor.layout).removeprefix('torch.')})"
 
 

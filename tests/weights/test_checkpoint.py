@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import pickle
 import subprocess
 import sys
@@ -176,6 +177,26 @@ def _legacy_namespace(path: Path) -> Path:
     return path / "w.pth"
 
 
+class _Command:
+    def __reduce__(self) -> tuple[object, tuple[str]]:
+        return os.getenv, ("HOME",)
+
+
+def _legacy_code(path: Path) -> Path:
+    torch.save({"model": _Command()}, path / "w.pth", _use_new_zipfile_serialization=False)
+    return path / "w.pth"
+
+
+class _System:
+    def __reduce__(self) -> tuple[object, tuple[str]]:
+        return os.system, ("false",)
+
+
+def _legacy_command(path: Path) -> Path:
+    torch.save({"model": _System()}, path / "w.pth", _use_new_zipfile_serialization=False)
+    return path / "w.pth"
+
+
 def _whole_module(path: Path) -> Path:
     torch.save(torch.nn.Linear(2, 2), path / "w.pth")
     return path / "w.pth"
@@ -290,6 +311,11 @@ def _missing_index(path: Path) -> Path:
         (_truncated_legacy, "torch checkpoint is truncated or damaged"),
         (_damaged_legacy, "torch checkpoint is truncated or damaged"),
         (_namespace, "asks for argparse.Namespace, and a pickle that may import can run any code"),
+        (_legacy_code, "asks for os.getenv, and a pickle that may import can run any code"),
+        (
+            _legacy_command,
+            rf"asks for {os.system.__module__}.system, and a pickle that may import can run any code",
+        ),
         (_legacy_namespace, "asks for argparse.Namespace, and a pickle that may import can run any code"),
         (_whole_module, "asks for torch.nn.modules.linear.Linear"),
         (_plain_pickle, "a pickle that torch.save did not write"),

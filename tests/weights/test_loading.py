@@ -176,6 +176,17 @@ def test_sparse_tensors_are_refused(modules: Modules, state: State) -> None:
     assert "expected float32, found float32 (sparse_coo)" in refused(modules, state)
 
 
+def test_tensors_without_values_are_refused(modules: Modules, state: State) -> None:
+    state["text.layers.0.query.weight"] = state["text.layers.0.query.weight"].to("meta")
+    assert "expected float32, found float32 without values" in refused(modules, state)
+
+
+def test_swapped_axes_are_told_as_such() -> None:
+    text = refused({"head": torch.nn.Linear(3, 2, bias=False)}, {"head.weight": torch.zeros(3, 2)})
+    assert "their axes are swapped" in text
+    assert "another size" not in text
+
+
 def test_an_empty_checkpoint_lacks_everything_and_suits_modules_without_weights(modules: Modules) -> None:
     assert "22 parameters missing" in refused(modules, {})
     assert load_weights({"m": nn.Identity()}, {}).modules[0].loaded == 0
