@@ -150,17 +150,23 @@ def _hypotheses(found: Sequence[Sequence[Hypothesis]], what: str, recorded: Tens
     """All hypotheses of all samples, padded as recordings are: ids with -1, scores with -inf."""
     if what == "count":
         return torch.tensor([len(h) for h in found])
+    shape = {"scores": ("samples", "hypotheses"), "ids": ("samples", "hypotheses", "tokens")}.get(what)
+    if shape is None:
+        raise InputError(f"compare: hypotheses have ids, scores and count, not {what}")
+    if recorded.dim() != len(shape) or len(recorded) != len(found):
+        raise InputError(
+            f"compare: hypotheses.{what} is recorded as {list(recorded.shape)}, and is "
+            f"[{', '.join(shape)}] of {len(found)} samples"
+        )
+    kept = [hypotheses[: recorded.shape[1]] for hypotheses in found]
     if what == "scores":
         scores = torch.full(recorded.shape, -math.inf)
-        for row, hypotheses in enumerate(found):
-            for column, hypothesis in enumerate(hypotheses[: recorded.shape[1]]):
-                scores[row, column] = hypothesis.score
+        for row, hypotheses in enumerate(kept):
+            scores[row, : len(hypotheses)] = torch.tensor([each.score for each in hypotheses])
         return scores
-    if what == "ids":
-        ids = torch.full(recorded.shape, -1, dtype=torch.int64)
-        for row, hypotheses in enumerate(found):
-            for column, hypothesis in enumerate(hypotheses[: recorded.shape[1]]):
-                tokens = torch.tensor(hypothesis.ids)[: recorded.shape[2]]
-                ids[row, column, : len(tokens)] = tokens
-        return ids
-    raise InputError(f"compare: hypotheses have ids, scores and count, not {what}")
+    longest = max((len(each.ids) for hypotheses in kept for each in hypotheses), default=0)
+    ids = torch.full((*recorded.shape[:2], max(longest, recorded.shape[2])), -1, dtype=torch.int64)
+    for row, hypotheses in enumerate(kept):
+        for column, each in enumerate(hypotheses):
+            ids[row, column, : len(each.ids)] = torch.tensor(each.ids)
+    return ids

@@ -75,7 +75,9 @@ class CaseComparison:
         for run, node in self.first.items():
             lines.append(f"run {run}: the first diverging node is `{node}`")
         good = sum(row.verdict == "ok" for row in self.rows)
-        lines.append(f"{self.case}: {good} of {len(self.rows)} tensors agree" + ("" if self.ok else ": MISS"))
+        left = sum(row.verdict == "not recorded" for row in self.rows)
+        told = f"{self.case}: {good} of {len(self.rows) - left} tensors agree"
+        lines.append(told + (f", {left} not recorded" if left else "") + ("" if self.ok else ": MISS"))
         return "\n".join(lines)
 
 

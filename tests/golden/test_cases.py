@@ -49,6 +49,29 @@ def test_a_wrong_weight_is_found_and_its_node_is_named(tmp_path):
     assert "MISS" in str(comparison)
 
 
+def test_a_recording_of_hypotheses_of_another_form_and_one_that_is_cut_are_no_agreement(tmp_path):
+    from safetensors.torch import load_file, save_file
+
+    from composer.problems import InputError
+
+    case = HERE / "mplug2" / "videocaption.yaml"
+    source = data_of(case)
+    if not source.is_dir():
+        pytest.skip("the recording videocaption is not in this checkout")
+    for path in source.iterdir():
+        (tmp_path / path.name).write_bytes(path.read_bytes())
+    outputs = load_file(source / "outputs.safetensors")
+    ids = outputs["gen.beam.ids"]
+    save_file({**outputs, "gen.beam.ids": ids[..., :3].clone()}, tmp_path / "outputs.safetensors")
+    comparison = compare_case(case, tmp_path)
+    assert [row.recorded for row in comparison.rows if not row.ok] == ["gen.beam.ids"]
+    assert "12 of 13 tensors agree, 1 not recorded: MISS" in str(comparison)
+    for shape in (ids[0], ids[:1]):
+        save_file({**outputs, "gen.beam.ids": shape.clone()}, tmp_path / "outputs.safetensors")
+        with pytest.raises(InputError, match=r"hypotheses.ids is recorded as .* of 2 samples"):
+            compare_case(case, tmp_path)
+
+
 def test_steps_of_training_can_differ_and_a_file_that_is_no_trace_is_one_sentence(tmp_path):
     import json
 
