@@ -20,6 +20,8 @@ __all__ = ["PlacedRows", "place_rows"]
 
 TRAIN, VALIDATION, TEST = "train", "validation", "test"
 USUAL_SHARE = 0.1
+MOST_BESIDE = 0.5
+"""A share for the test beyond which none is held out for validation unless it is asked for: rows have to be left."""
 FEWEST = 50
 """Of fewer rows, none is held out unbidden."""
 MOST_SPLITS = 20
@@ -112,7 +114,7 @@ class _Placing:
                 "the data are split already, and --split-by (split_by:) splits them again", "C414", "split_by"
             )
         unbidden = data.validation_share is None and not own and data.split_by is None and rows >= FEWEST
-        if unbidden and not data.test_share:
+        if unbidden and data.test_share <= MOST_BESIDE:
             self.shares[VALIDATION] = self.placed.share = USUAL_SHARE
 
     def add(self, split: str, table: int, index: int, row: GivenRow, mapped: ColumnMap) -> None:

@@ -74,7 +74,7 @@ class DataRecipe(Config):
     """Column that says the split of a row."""
     validation_share: float | None = Field(default=None, ge=0, lt=1)
     """Share of the rows of training that is held out as split `validation`, by what is in a row: more rows move none.
-    Where there is no other split, 0.1 of 50 rows or more where left out; 0 holds out none."""
+    Left out, it is 0.1 of 50 rows or more whose splits are not given; 0 holds out none."""
     test_share: float = Field(default=0.0, ge=0, lt=1)
     """The same for split `test`."""
     split_seed: int = Field(default=0, ge=0, le=2**63 - 1)

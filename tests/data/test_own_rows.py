@@ -62,6 +62,8 @@ def test_a_share_is_held_out_unbidden_of_enough_rows_and_never_beside_another_sp
     assert read("few.jsonl").splits == ("train",)
     assert sorted(read("many.jsonl").splits) == ["train", "validation"]
     assert read({"files": "many.jsonl", "validation_share": 0}).splits == ("train",)
+    assert sorted(read({"files": "many.jsonl", "test_share": 0.1}).splits) == ["test", "train", "validation"]
+    assert sorted(read({"files": "many.jsonl", "test_share": 0.6}).splits) == ["test", "train"]
     assert sorted(read({"files": {"train": "many.jsonl", "test": "test.jsonl"}}).splits) == ["test", "train"]
 
 
