@@ -65,7 +65,8 @@ class OwnRows:
         )
         drawn = ""
         if self.placed.share:
-            drawn = f" (a share of {self.placed.share:g} is held out for validation; --validation-share 0 holds out none)"
+            share = f"a share of {self.placed.share:g} is held out for validation"
+            drawn = f" ({share}; --validation-share 0 holds out none)"
         yield f"{self.name}: {sizes}{drawn}"
         trained = len(self.placed.splits.get(TRAINED, ((), ()))[1])
         for name, shared in self.placed.shared.items():

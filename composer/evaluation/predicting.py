@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+
+from composer.types import ClassNumbers
 
 __all__ = ["as_prediction", "as_references"]
 
@@ -13,30 +15,34 @@ __all__ = ["as_prediction", "as_references"]
 def as_references(
     references: Sequence[object], predictions: Sequence[object], classes: Sequence[str]
 ) -> list[object]:
-    """References as predictions say classes: by number where those are numbers, by name where they are names.
+    """References as predictions say classes: by number where those are numbers, by name where they are names. Which
+    class a reference tells is read as training reads it.
 
     What is not one of the classes stays as it is: a metric says what is wrong with it.
     """
     if not classes:
         return list(references)
-    numbers = {name: number for number, name in enumerate(classes)}
+    numbers = ClassNumbers(classes)
     return [
         _class_as(reference, prediction, classes, numbers)
         for reference, prediction in zip(references, predictions, strict=True)
     ]
 
 
-def _class_as(reference: Any, prediction: Any, classes: Sequence[str], numbers: Mapping[str, int]) -> object:
+def _class_as(reference: Any, prediction: Any, classes: Sequence[str], numbers: ClassNumbers) -> object:
+    value = reference.item() if getattr(reference, "ndim", None) == 0 else reference
+    value = value.strip() if isinstance(value, str) else value
+    value = int(value) if isinstance(value, float) and value.is_integer() else value
+    number = numbers.number(value)
+    if number is None or not 0 <= number < len(classes):
+        return reference
     named = isinstance(prediction, str) or (
         isinstance(prediction, (list, tuple))
         and bool(prediction)
         and isinstance(prediction[0], dict)
         and "name" in prediction[0]
     )
-    if not named:
-        return numbers.get(reference.strip(), reference) if isinstance(reference, str) else reference
-    is_number = not isinstance(reference, (str, bool)) and np.ndim(reference) == 0 and reference is not None
-    return classes[int(reference)] if is_number and 0 <= int(reference) < len(classes) else reference
+    return classes[number] if named else number
 
 
 def as_prediction(value: Any) -> object:

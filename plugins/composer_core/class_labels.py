@@ -10,7 +10,7 @@ from pydantic import Field, ValidationInfo, field_validator, model_validator
 from typing_extensions import Self
 
 from composer.plugin import Config, Modality
-from composer.types import VocabularyIds
+from composer.types import ClassNumbers, VocabularyIds
 from composer_core.names import read_names
 
 __all__ = ["LABEL", "LabelConfig", "LabelProcessor", "sample"]
@@ -30,8 +30,6 @@ class LabelConfig(Config):
     @field_validator("names", mode="before")
     @classmethod
     def _read_names(cls, value: object, info: ValidationInfo) -> object:
-        if isinstance(value, list) and all(isinstance(name, (str, int)) for name in value):
-            value = [_word(name) for name in value]  # stars from 1 to 5 are names, too
         names = read_names(value, info)
         if isinstance(names, list) and len(names) == 1:
             raise ValueError(f"there is one class, `{names[0]}`: a class is told from others")
@@ -51,11 +49,6 @@ class LabelConfig(Config):
         return self.count if self.names is None else len(self.names)  # type: ignore[return-value]
 
 
-def _word(value: object) -> str:
-    """A value of a table as a name is written: `true` of a flag, `3` of a number."""
-    return str(value).lower() if isinstance(value, bool) else str(value)
-
-
 def _vocabulary(config: LabelConfig) -> dict[str, VocabularyIds]:
     if config.names is None:
         title, digest = f"{config.count} numbered classes", f"count-{config.count}"
@@ -72,9 +65,7 @@ class LabelProcessor:
 
     def __init__(self, config: LabelConfig) -> None:
         self.config = config
-        self._ids = {name: number for number, name in enumerate(config.names or ())}
-        self._numbered = not any(_is_number(name) for name in self._ids)
-        """Whether a class may be given by its number: names that are numbers themselves leave no doubt."""
+        self._numbers = ClassNumbers(config.names or ())
 
     def encode(self, values: Sequence[Any]) -> dict[str, Any]:
         """`{"classes": int64 [B]}`. Raises InputError for what is not a class."""
@@ -87,19 +78,15 @@ class LabelProcessor:
 
         if hasattr(value, "item") and getattr(value, "ndim", None) == 0:
             value = value.item()  # a number of NumPy
-        if isinstance(value, (str, bool, int)):
-            found = self._ids.get(_word(value))
-            if found is not None:
-                return found
-            if self._numbered and not isinstance(value, bool) and _is_number(str(value)):
-                number = int(value)
-                if 0 <= number < self.config.size:
-                    return number
-                raise InputError(
-                    f"class {number} is out of range: the {self.config.size} classes are numbered from 0 to "
-                    f"{self.config.size - 1}"
-                )
-        raise InputError(self._strange(value))
+        number = self._numbers.number(value)
+        if number is None:
+            raise InputError(self._strange(value))
+        if not 0 <= number < self.config.size:
+            raise InputError(
+                f"class {number} is out of range: the {self.config.size} classes are numbered from 0 to "
+                f"{self.config.size - 1}"
+            )
+        return number
 
     def _strange(self, value: object) -> str:
         from composer.problems import nearest
@@ -118,10 +105,6 @@ class LabelProcessor:
         few = self.config.names[:12]
         more = f" and {len(self.config.names) - 12} more" if len(self.config.names) > 12 else ""
         return f"{shown} is not one of the {self.config.size} classes ({', '.join(few)}{more}){hint}"
-
-
-def _is_number(text: str) -> bool:
-    return text.isascii() and text.removeprefix("-").isdecimal() and len(text) < 12
 
 
 def sample(config: LabelConfig) -> list[Any]:

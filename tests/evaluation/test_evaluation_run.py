@@ -12,7 +12,7 @@ import torch
 
 from composer.evaluation import Evaluating, EvaluationReport, evaluate_rows
 from composer.evaluation.what_is_scored import AskedMetric, AskedScores, declared_of
-from composer.execution import Answering
+from composer.execution import Answering, load
 from composer.plugin import Registry, load_registry
 from composer.problems import InputError
 from composer.rows.row import RowAnswer
@@ -274,3 +274,39 @@ def test_two_outputs_are_scored_together(registry: Registry, tmp_path: Path) -> 
     assert values == {"recall@1": 1.0, "back@1": 0.75, "median rank": 1.0}
     assert [len(each["prediction"]) for each in lines(tmp_path / "out")] == [2] * 4
     assert list(report.scores[1].samples) == [1.0, 0.0, 1.0, 1.0]
+
+
+SPELT: dict[str, tuple[str, list[list[Any]]]] = {
+    "names": ('["no", "maybe", "yes"]', [["no", "maybe", "yes"], [0, 1, 2], ["0", "1", "2"]]),
+    "stars": ("[1, 2, 3]", [["1", "2", "3"], [1, 2, 3]]),
+    "flags": ("[maybe, true, false]", [["maybe", "true", "false"], ["maybe", True, False]]),
+}
+"""Names of three classes, and how data tell them: all of these are what training takes as well."""
+
+
+@pytest.mark.parametrize("named", [True, False])
+@pytest.mark.parametrize("name", SPELT)
+def test_a_class_is_the_same_however_data_tell_it(
+    sorting: Any, registry: Registry, tmp_path: Path, name: str, named: bool
+) -> None:
+    names, spellings = SPELT[name]
+    text = sorting.document.read_text()
+    text = text.replace(
+        "modality: array, with: {kind: classes, dims: [B]}", f"modality: label, with: {{names: {names}}}"
+    )
+    if named:
+        best = f"best: {{uses: core.argmax, inputs: scores, with: {{names: {names}}}}}"
+        nodes = f"scores: {{call: head.scores, inputs: vector}}, {best}"
+        text = text.replace("scores: {call: head.scores, inputs: vector}", nodes)
+        text = text.replace("outputs: {scores: scores}", "outputs: {best: best.name}")
+    document = tmp_path / "spelt.yaml"
+    document.write_text(text)
+    rows = [json.loads(line) for line in sorting.rows.read_text().splitlines()]
+    found = []
+    for spelling in spellings:
+        path = tmp_path / "rows.jsonl"
+        path.write_text("".join(json.dumps({**row, "truth": spelling[row["truth"]]}) + "\n" for row in rows))
+        report = evaluate(load(document, weights=sorting.weights), path, registry)
+        found.append(report.scores[0].value)
+    right = [int(np.argmax(row["vector"][:3])) == row["truth"] for row in rows]
+    assert found == [pytest.approx(np.mean(right))] * len(spellings)

@@ -147,7 +147,7 @@ def test_names_stand_in_the_outputs(tmp_path: Path, names: str) -> None:
         ("[cat, dog, cat]", "classes 1 and 3 have one name, 'cat'"),
         ('[cat, "", dog]', "the name of class 2 is empty"),
         ("[cat]", "k 2 is more than the 1 classes"),
-        ("[cat, 1, dog]", ""),
+        ("[cat, 1.5, dog]", ""),
     ],
 )
 def test_names_that_cannot_be(tmp_path: Path, names: str, fault: str) -> None:
