@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from composer.types import ClassNumbers
+from composer.types.class_numbers import ClassNumbers
 
 __all__ = ["as_prediction", "as_references"]
 

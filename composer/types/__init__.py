@@ -1,6 +1,5 @@
 """The primitive types of the language: dims, port types, kinds, signatures. Nothing here knows documents or plugins."""
 
-from composer.types.class_numbers import ClassNumbers, class_name
 from composer.types.dims import UNBOUNDED, Dim, Floor, Product, Symbol
 from composer.types.kinds import BATCH, Field, Kind
 from composer.types.parsing import parse_dim, parse_form
@@ -14,7 +13,6 @@ __all__ = [
     "COUNTS",
     "ITEMS",
     "UNBOUNDED",
-    "ClassNumbers",
     "Dim",
     "Field",
     "Floor",
@@ -28,7 +26,6 @@ __all__ = [
     "Symbol",
     "Tokens",
     "VocabularyIds",
-    "class_name",
     "parse_dim",
     "parse_form",
     "parse_port_type",

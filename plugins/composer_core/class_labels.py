@@ -10,7 +10,7 @@ from pydantic import Field, ValidationInfo, field_validator, model_validator
 from typing_extensions import Self
 
 from composer.plugin import Config, Modality
-from composer.types import ClassNumbers, VocabularyIds
+from composer.types import VocabularyIds
 from composer_core.names import read_names
 
 __all__ = ["LABEL", "LabelConfig", "LabelProcessor", "sample"]
@@ -64,6 +64,8 @@ class LabelProcessor:
     """Names of classes to their ids."""
 
     def __init__(self, config: LabelConfig) -> None:
+        from composer.types.class_numbers import ClassNumbers
+
         self.config = config
         self._numbers = ClassNumbers(config.names or ())
 

@@ -7,7 +7,6 @@ from pathlib import Path
 from pydantic import ValidationInfo
 
 from composer.plugin import folder_of, is_file
-from composer.types import class_name
 
 __all__ = ["read_names"]
 
@@ -23,6 +22,8 @@ def read_names(value: object, info: ValidationInfo, *, noun: str = "name", plura
     if isinstance(value, str):
         value = _lines(value, (folder_of(info) or Path()) / value, noun, plural)
     if noun == "name" and isinstance(value, list) and all(isinstance(name, (str, int)) for name in value):
+        from composer.types.class_numbers import class_name
+
         value = [class_name(name) for name in value]  # stars from 1 to 5 are names, too
     if isinstance(value, (list, tuple)) and all(isinstance(name, str) for name in value):
         if not value:
