@@ -42,8 +42,7 @@ def node_errors(plan: Plan, slots: Slots, names: Container[str] | None = None) -
         failed = next((s for s in run if any(slots[t] is None for t in s.targets.values())), None)
         if failed is None:
             raise
-        if _spoilt(plan, slots, failed):
-            hold_outputs(plan, slots)
+        _blame_givers(plan, slots, failed)
         where = place_of_fault(error)
         given = "; ".join(_given(failed, slots))
         raise NodeError(
@@ -69,16 +68,55 @@ def hold_outputs(plan: Plan, slots: Slots) -> None:
     for step in plan.steps:
         for port, slot in step.targets.items():
             if not isinstance(slots[slot], _CARRIED):
-                found = "None" if slots[slot] is None else f"a {type(slots[slot]).__name__}"
-                raise NodeError(
-                    f"{_named(step, plan)} returned {found} for its output `{port}` ({plan.type_of(slot)})"
-                )
+                raise _returned(plan, step, port, slot, _plain(slots[slot]))
 
 
-def _spoilt(plan: Plan, slots: Slots, failed: Step) -> bool:
-    """Whether a node before the one that failed gave what no port carries."""
-    read = {slot for slot in failed.slots if slot in {t for s in plan.steps for t in s.targets.values()}}
-    return any(not isinstance(slots[slot], _CARRIED) for slot in read)
+def _blame_givers(plan: Plan, slots: Slots, failed: Step) -> None:
+    """Raises NodeError for the first node before the one that failed which gave something else than its type says."""
+    for step in plan.steps[: plan.steps.index(failed)]:
+        for port, slot in step.targets.items():
+            if slots[slot] is not None and (found := _misfit(plan, slots, step, slot)):
+                raise _returned(plan, step, port, slot, found)
+
+
+def _returned(plan: Plan, step: Step, port: str, slot: int, found: str) -> NodeError:
+    declared = plan.type_of(slot)
+    dims = f"[{', '.join(str(dim.bare) for dim in declared.dims)}]" if declared.dims else ""
+    return NodeError(f"{_named(step, plan)} returned {found} for its output `{port}` ({declared.name}{dims})")
+
+
+def _misfit(plan: Plan, slots: Slots, step: Step, slot: int) -> str:
+    """What a node gave where that is not what its type says; empty where nothing speaks against it."""
+    value, declared = slots[slot], plan.type_of(slot)
+    if not isinstance(value, _CARRIED):
+        return _plain(value)
+    first = value[0] if hasattr(value, "_fields") else value
+    if isinstance(value, list):
+        return ""
+    if not isinstance(first, torch.Tensor):
+        return f"a record with {_plain(first)}"
+    alike = [slots[i] for i in range(len(plan.slots)) if i != slot and plan.type_of(i).kind == declared.kind]
+    if isinstance(value, torch.Tensor) and any(hasattr(other, "_fields") for other in alike):
+        return f"a bare tensor, {_described(value)},"
+    fits = len(first.shape) == len(declared.dims) and all(
+        not dim.is_number or dim.constant == size
+        for dim, size in zip(declared.dims, first.shape, strict=True)
+    )
+    given = {tensor.dtype for tensor in _tensors(step, slots) if tensor.is_floating_point()}
+    widened = first.dtype == torch.float64 and given and torch.float64 not in given
+    return "" if fits and not widened else _described(first)
+
+
+def _plain(value: object) -> str:
+    return "None" if value is None else f"a {type(value).__name__}"
+
+
+def _tensors(step: Step, slots: Slots) -> Iterator[torch.Tensor]:
+    for slot in step.slots:
+        value = slots[slot]
+        yield from (
+            v for v in (value if isinstance(value, tuple) else (value,)) if isinstance(v, torch.Tensor)
+        )
 
 
 def _given(step: Step, slots: Slots) -> Iterator[str]:
