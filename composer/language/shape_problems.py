@@ -63,7 +63,9 @@ def _missing_key(path: YamlPath, tree: Tree, form: Form[BaseModel]) -> Problem:
 def _wrong_value(path: YamlPath, fault: ErrorDetails, tree: Tree, form: Form[BaseModel]) -> Problem:
     value, what = fault["input"], _describe(path, form)
     wanted = _wanted(path, fault)
-    if wanted is None:
+    if fault["type"] in _LENGTHS:
+        message = f"{what} {_of_another_length(fault)}"
+    elif wanted is None:
         message = f"{what}: {fault['msg'].removeprefix('Value error, ')}"
     else:
         by_value = wanted.startswith("one of") or type_name(value) == "a number"
@@ -96,6 +98,16 @@ def _bound(fault: ErrorDetails) -> str | None:
         (f"{bounds[key]} {_plain(value)}" for key, value in fault.get("ctx", {}).items() if key in bounds),
         None,
     )
+
+
+_LENGTHS = {"too_short": ("min_length", "at least"), "too_long": ("max_length", "at most")}
+
+
+def _of_another_length(fault: ErrorDetails) -> str:
+    """What a list with too few or too many entries should have."""
+    key, bound = _LENGTHS[fault["type"]]
+    limit, found = fault["ctx"][key], fault["ctx"]["actual_length"]
+    return f"must have {bound} {limit} {'entry' if limit == 1 else 'entries'}, not {found}"
 
 
 def _plain(value: object) -> str:
