@@ -9,7 +9,7 @@ from composer.evaluation.evaluation_report import EvaluationReport
 from composer.evaluation.scored_samples import ScoredSample
 from composer.evaluation.scoring import Score
 
-__all__ = ["score_rows", "summary_line", "worst_lines"]
+__all__ = ["failed_lines", "score_rows", "summary_line", "worst_lines"]
 
 LONGEST = 60
 """Characters of a prediction or a reference that are shown."""
@@ -45,6 +45,13 @@ def _metric(report: EvaluationReport, score: Score) -> str:
     config = ", ".join(f"{key}: {value}" for key, value in given.items())
     lower = "" if each.metric.higher_is_better else ", lower is better"
     return f"{each.metric.id}{f' ({config})' if config else ''}{lower}"
+
+
+def failed_lines(report: EvaluationReport, count: int) -> list[str]:
+    """The first samples that failed, each with its reason."""
+    shown = [f"  {each.title}: {each.error}" for each in report.failed[:count]]
+    more = len(report.failed) - len(shown)
+    return ["failed:", *shown, *([f"  and {more:,} more"] if more else [])] if shown else []
 
 
 def worst_lines(report: EvaluationReport, count: int) -> list[str]:

@@ -9,7 +9,7 @@ import numpy as np
 
 from composer.types.class_numbers import ClassNumbers
 
-__all__ = ["as_prediction", "as_references"]
+__all__ = ["as_prediction", "as_references", "class_of"]
 
 
 def as_references(
@@ -29,12 +29,18 @@ def as_references(
     ]
 
 
-def _class_as(reference: Any, prediction: Any, classes: Sequence[str], numbers: ClassNumbers) -> object:
+def class_of(reference: Any, classes: Sequence[str], numbers: ClassNumbers) -> int | None:
+    """The number of the class that a reference tells; None of what tells none."""
     value = reference.item() if getattr(reference, "ndim", None) == 0 else reference
     value = value.strip() if isinstance(value, str) else value
     value = int(value) if isinstance(value, float) and value.is_integer() else value
     number = numbers.number(value)
-    if number is None or not 0 <= number < len(classes):
+    return number if number is not None and 0 <= number < len(classes) else None
+
+
+def _class_as(reference: Any, prediction: Any, classes: Sequence[str], numbers: ClassNumbers) -> object:
+    number = class_of(reference, classes, numbers)
+    if number is None:
         return reference
     named = isinstance(prediction, str) or (
         isinstance(prediction, (list, tuple))

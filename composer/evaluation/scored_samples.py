@@ -11,11 +11,12 @@ from typing import Any
 
 import numpy as np
 
-from composer.evaluation.predicting import as_references
+from composer.evaluation.predicting import as_references, class_of
 from composer.files import replace_file
 from composer.problems import InputError
 from composer.problems.render.machine import json_text
 from composer.rows.plain_values import not_finite, plain
+from composer.types.class_numbers import ClassNumbers
 
 __all__ = [
     "ScoredSample",
@@ -59,8 +60,10 @@ def read_answers(
     path: Path, outputs: Sequence[str], column: str | None, classes: Sequence[str] = ()
 ) -> Iterator[ScoredSample]:
     """The samples of a file of answers, as JSON holds their values. A row without a reference has failed; so has one
-    with an empty text for it, which is an empty cell of a table, unless its output is a text that is none of `classes`.
+    with an empty text for it, which is an empty cell of a table, unless its output is a text that is none of `classes`,
+    and one whose reference is one value and no class where there are classes.
     """
+    numbers = ClassNumbers(classes)
     for told in _lines(path):
         row, id_ = told["row"], told.get("id")
         if "error" in told:
@@ -71,6 +74,14 @@ def read_answers(
         empty = reference == "" and (bool(classes) or not isinstance(values[0], str))
         if column is not None and (reference is None or empty):
             yield ScoredSample(row, id_, error=f"it has no reference in its column `{column}`")
+            continue
+        if (
+            classes
+            and isinstance(reference, (str, int, float))
+            and class_of(reference, classes, numbers) is None
+        ):
+            fault = f"{reference!r} in its column `{column}` is not one of the {len(classes)} classes"
+            yield ScoredSample(row, id_, error=fault)
             continue
         yield ScoredSample(row, id_, values[0] if len(values) == 1 else values, reference)
 

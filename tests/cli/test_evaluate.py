@@ -261,7 +261,9 @@ def test_references_may_name_classes_as_the_data_do_or_number_them(composer, row
     Path("wrong.jsonl").write_text(wrong)
     done = composer(*shlex.split(f"{run} wrong.jsonl"))
     assert done.code == 1
-    assert "the reference 'drak' is the name of a class" in done.err
+    assert json.loads(done.out)["failed"] == 1
+    done = composer(*shlex.split(f"{run} wrong.jsonl".replace("--json", "")))
+    assert "failed:\n  row 2: 'drak' in its column `kind` is not one of the 2 classes" in done.out
 
 
 def test_the_column_of_splits_is_named(composer, rows: Path) -> None:

@@ -310,3 +310,26 @@ def test_a_class_is_the_same_however_data_tell_it(
         found.append(report.scores[0].value)
     right = [int(np.argmax(row["vector"][:3])) == row["truth"] for row in rows]
     assert found == [pytest.approx(np.mean(right))] * len(spellings)
+
+
+def test_a_reference_that_is_no_class_is_counted_as_failed(
+    sorting: Any, registry: Registry, tmp_path: Path
+) -> None:
+    text = sorting.document.read_text()
+    label = "modality: label, with: {names: [a, b, c]}"
+    (tmp_path / "named.yaml").write_text(
+        text.replace("modality: array, with: {kind: classes, dims: [B]}", label)
+    )
+    rows = [json.loads(line) for line in sorting.rows.read_text().splitlines()][:4]
+    for row, truth in zip(rows, ["a", "-", 7, "c"], strict=True):
+        row["truth"] = truth
+    (tmp_path / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    model = load(tmp_path / "named.yaml", weights=sorting.weights)
+    report = evaluate(model, tmp_path / "rows.jsonl", registry, tmp_path / "out")
+    assert [each.get("error") for each in lines(tmp_path / "out")] == [
+        None,
+        "'-' in its column `truth` is not one of the 3 classes",
+        "7 in its column `truth` is not one of the 3 classes",
+        None,
+    ]
+    assert (report.as_json(0)["samples"], report.as_json(0)["failed"]) == (2, 2)
