@@ -33,7 +33,9 @@ def scores_of_samples(
     if finite:
         hold_finite(samples, pairs[0], evaluation.outputs)
     shown = " and ".join(f"`{name}`" for name in evaluation.outputs)
-    scores = score_all(evaluation.metrics, pairs, f"output {shown} of task `{task}`", **drawn)
+    scores = score_all(
+        evaluation.metrics, pairs, f"output {shown} of task `{task}`", undefined=not finite, **drawn
+    )
     for score in scores:
         if finite and not math.isfinite(score.value):
             raise InputError(f"metric `{score.metric}` gives {score.value}, and a finite number is expected")

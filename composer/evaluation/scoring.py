@@ -15,7 +15,7 @@ from composer.graph import CheckedMetric
 from composer.plugin import NoConfig
 from composer.plugin.asking import ask, import_object
 from composer.plugin.implementations import as_sample_scores, as_score
-from composer.problems import ComposerError
+from composer.problems import ComposerError, UndefinedScoreError
 
 __all__ = ["BoundMetric", "Score", "score_all"]
 
@@ -91,11 +91,19 @@ class BoundMetric:
         seed: int = 0,
         confidence: float = CONFIDENCE,
         resamples: int = RESAMPLES,
+        undefined: bool = False,
     ) -> Score:
-        """The score of samples; one that is not finite has no interval. Raises PluginError for a metric that fails."""
+        """The score of samples; one that is not finite has no interval. `undefined`: a score that a metric does not
+        have for these samples is NaN. Raises PluginError for a metric that fails.
+        """
         metric, name = self.checked.metric, self.checked.name
         values = self.of_samples(pairs)
-        value = self.of_all(pairs) if values is None else self.combined(values)
+        try:
+            value = self.of_all(pairs) if values is None else self.combined(values)
+        except UndefinedScoreError:
+            if not undefined:
+                raise
+            value = math.nan
         found: tuple[float, float] | None = None
         method, count = "", len(pairs[0])
         if interval and count > 1 and math.isfinite(value):
@@ -157,13 +165,15 @@ def score_all(
     seed: int = 0,
     confidence: float = CONFIDENCE,
     resamples: int = RESAMPLES,
+    undefined: bool = False,
 ) -> list[Score]:
-    """Every score of samples. `where` says in messages what is scored: ``output `answer` of task `qa` ``.
+    """Every score of samples. `where` says in messages what is scored: ``output `answer` of task `qa` ``; `undefined`
+    lets a score be NaN that its metric does not have for these samples.
 
     Raises PluginError for a metric that fails, InputError for predictions or references that it cannot use.
     """
     chosen = metrics.values() if isinstance(metrics, Mapping) else metrics
     drawn: dict[str, Any] = {
-        "interval": interval, "seed": seed, "confidence": confidence, "resamples": resamples
+        "interval": interval, "seed": seed, "confidence": confidence, "resamples": resamples, "undefined": undefined
     }  # fmt: skip
     return [BoundMetric(each, f"{each.metric.title} ({where})").score(pairs, **drawn) for each in chosen]

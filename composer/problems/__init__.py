@@ -4,7 +4,15 @@ from composer.problems.addresses import NOT_FETCHED, is_address
 from composer.problems.effects import Effect
 from composer.problems.findings import Finding, Findings, Scope
 from composer.problems.place import Place, YamlPath
-from composer.problems.problem import ComposerError, DocumentError, Edit, InputError, Note, Problem
+from composer.problems.problem import (
+    ComposerError,
+    DocumentError,
+    Edit,
+    InputError,
+    Note,
+    Problem,
+    UndefinedScoreError,
+)
 from composer.problems.suggest import nearest
 
 __all__ = [
@@ -20,6 +28,7 @@ __all__ = [
     "Place",
     "Problem",
     "Scope",
+    "UndefinedScoreError",
     "YamlPath",
     "is_address",
     "nearest",

@@ -9,7 +9,7 @@ from typing import Literal
 from composer.problems.effects import Effect, effects_of
 from composer.problems.place import Place
 
-__all__ = ["ComposerError", "DocumentError", "Edit", "InputError", "Note", "Problem"]
+__all__ = ["ComposerError", "DocumentError", "Edit", "InputError", "Note", "Problem", "UndefinedScoreError"]
 
 Severity = Literal["error", "warning"]
 MAX_TEXT = 1200
@@ -79,6 +79,13 @@ class InputError(ComposerError):
 
     input: str = ""
     """The input of a task that refuses a value; empty where it is about something else."""
+
+
+class UndefinedScoreError(InputError):
+    """A metric has no score for these samples, such as a correlation of numbers that are all the same.
+
+    `composer evaluate` says so; training goes on, and tells no number.
+    """
 
 
 class DocumentError(ComposerError):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import composer
@@ -35,3 +36,16 @@ def test_numbers_of_a_table_are_learned(folder: Path) -> None:
     assert record["scores"]["validation"]["guess"]["mean_error"] < 0.2
     model = composer.load("price.yaml", weights="out.safetensors")
     assert abs(float(model.run("guess", size="[1.0, 2]")["price"]) - 2.5) < 0.3
+
+
+def test_a_score_that_rows_do_not_have_ends_no_training(folder: Path) -> None:
+    """A correlation of numbers that are all the same: a run that began goes on, and its record has no number."""
+    metrics = "    evaluation: {output: price, metrics: {r: core.pearson, error: core.mean_error}}\n"
+    Path("price.yaml").write_text(DOCUMENT + metrics)
+    Path("a.csv").write_text("size,paid\n" + "".join(f'"[{n}, 1]",{n}\n' for n in range(20)))
+    Path("b.csv").write_text("size,paid\n" + "".join(f'"[{n}, 1]",3\n' for n in range(9)))
+    data = {"files": {"train": "a.csv", "validation": "b.csv"}}
+    record = train_document("price.yaml", out="out", data=data, epochs=1, learning_rate=0.01)
+    scores = record["scores"]["validation"]["guess"]
+    assert scores["error"] > 0
+    assert json.loads(Path("out.json").read_text())["scores"]["validation"]["guess"]["r"] is None

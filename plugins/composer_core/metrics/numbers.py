@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from composer.problems import InputError
+from composer.problems import UndefinedScoreError
 from composer_core.metrics.given import number
 from composer_core.metrics.libraries import scipy_stats
 
@@ -32,13 +32,13 @@ def number_pairs(predictions: Sequence[Any], references: Sequence[Any]) -> list[
 
 
 def pearson(pairs: Any) -> float:
-    """Pearson's correlation. Raises InputError where either side is the same for all samples: it has none."""
+    """Pearson's correlation. Raises UndefinedScoreError where either side is the same for all samples: it has none."""
     found, right = _sides(pairs)
     return float(np.corrcoef(found, right)[0, 1])
 
 
 def spearman(pairs: Any) -> float:
-    """Pearson's correlation of the ranks, equal numbers sharing theirs. Raises InputError as `pearson` does."""
+    """Pearson's correlation of the ranks, equal numbers sharing theirs. Raises as `pearson` does."""
     found, right = _sides(pairs)
     return float(scipy_stats("core.spearman").spearmanr(found, right).statistic)
 
@@ -61,6 +61,6 @@ def _numbers(
 def _hold_spread(found: np.ndarray[Any, Any], right: np.ndarray[Any, Any]) -> None:
     for values, what in ((found, "prediction"), (right, "reference")):
         if (values == values[0]).all():
-            raise InputError(
+            raise UndefinedScoreError(
                 f"a correlation needs numbers that differ, and every {what} is {values[0]:.6g} ({len(values)} samples)"
             )

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from composer.problems import InputError
+from composer.problems import InputError, UndefinedScoreError
 from composer_core.metrics.given import number
 
 __all__ = ["counts", "perplexity", "sample", "token_accuracy"]
@@ -50,5 +50,7 @@ def perplexity(rows: Any) -> float:
 def _sums(rows: Any) -> tuple[float, float, float]:
     right, cost, total = np.asarray(rows, dtype=np.float64).sum(axis=0).tolist()
     if total == 0:
-        raise InputError("no token of any text was hidden: ask it of more texts, or hide a larger share")
+        raise UndefinedScoreError(
+            "no token of any text was hidden: ask it of more texts, or hide a larger share"
+        )
     return right, cost, total
