@@ -14,6 +14,7 @@ from composer.conformance.declared import check_adapter, check_config, check_doc
 from composer.conformance.device_constants import check_device, check_half_precision
 from composer.conformance.entry_module import check_entry_module
 from composer.conformance.export import check_export
+from composer.conformance.field_reads import Configured, FieldReads
 from composer.conformance.generation_checks import (
     check_generation,
     check_generation_export,
@@ -21,6 +22,7 @@ from composer.conformance.generation_checks import (
 )
 from composer.conformance.layout_targets import check_targets
 from composer.conformance.layouts import check_parameters, check_rules, check_transforms
+from composer.conformance.limits import check_limits, has_limits
 from composer.conformance.low_rank_promise import adaptable, check_adapted_generation, check_adapters
 from composer.conformance.metrics import check_metric
 from composer.conformance.modalities import check_processor
@@ -29,10 +31,11 @@ from composer.conformance.policies import check_policy
 from composer.conformance.promises import check_batch, check_determinism, check_signature
 from composer.conformance.purity import check_purity
 from composer.conformance.report import ConformanceReport, Failure, Result, Skip
+from composer.conformance.shared_state import SharedState
 from composer.conformance.state_dicts import check_weights
 from composer.conformance.text_rows import check_text_rows, takes_texts
 from composer.plugin.asking import PluginError, fault_of, place_of_fault
-from composer.plugin.declarations import Dataset, ModuleType
+from composer.plugin.declarations import Dataset, Modality, ModuleType
 from composer.plugin.discovery import Installed, installed_plugins, load_registry
 from composer.plugin.libraries import as_id
 from composer.plugin.registry import Entry, Registry, Section
@@ -41,6 +44,8 @@ from composer.problems.suggest import unknown
 __all__ = ["check_plugin"]
 
 T = TypeVar("T", bound=Entry)
+RUNS = ("signature", "generation", "ports", "processor", "search", "samples", "score")
+"""The checks that run an entry: where one is skipped, less of it was seen than there is."""
 
 PROMISES: tuple[tuple[str, Callable[[MethodCase], str]], ...] = (
     ("batch", check_batch),
@@ -129,11 +134,7 @@ def _results(held: _Held, module_name: str, registry: Registry) -> Iterator[Resu
         yield result
     yield from _declared(held, registry)
     for modality in held.of(registry.modalities):
-        yield from _failed(_result(modality.id, "config", partial(check_config, modality.config)))
-        ports = _result(modality.id, "ports", partial(check_ports, modality, registry.kinds))
-        yield ports
-        if ports.outcome != "fail" and modality.id not in unusable:
-            yield _result(modality.id, "processor", partial(check_processor, modality, registry.kinds))
+        yield from _reading(modality, partial(_modality, registry=registry, unusable=unusable))
     yield from _run(held.of(registry.policies), "search", check_policy, unusable)
     yield from _run(held.of(registry.datasets), "samples", check_dataset, unusable)
     yield from _run(held.of(registry.metrics), "score", check_metric, unusable)
@@ -143,7 +144,26 @@ def _results(held: _Held, module_name: str, registry: Registry) -> Iterator[Resu
         yield from _failed(_result(entry.id, "config", partial(check_config, entry.config)))
         if entry.adapter is not None:
             yield _result(entry.id, "adapter", partial(check_adapter, entry, registry.kinds))
-        yield from _module_type(entry, registry)
+        yield from _reading(entry, partial(_module_type, registry=registry))
+
+
+def _modality(modality: Modality, registry: Registry, unusable: Collection[str]) -> Iterator[Result]:
+    yield from _failed(_result(modality.id, "config", partial(check_config, modality.config)))
+    ports = _result(modality.id, "ports", partial(check_ports, modality, registry.kinds))
+    yield ports
+    if ports.outcome != "fail" and modality.id not in unusable:
+        yield _result(modality.id, "processor", partial(check_processor, modality, registry.kinds))
+
+
+def _reading(entry: Configured, check: Callable[[Configured], Iterator[Result]]) -> Iterator[Result]:
+    """The results of an entry, and, where nothing else is wrong and all of it ran, those fields that nothing read."""
+    reads, ran = FieldReads(entry.config), True
+    watched = reads.of(entry)
+    for result in check(watched):
+        ran = ran and (result.outcome == "pass" or (result.outcome == "skip" and result.check not in RUNS))
+        yield result
+    if ran:
+        yield from _failed(_result(entry.id, "fields", partial(reads.check, watched)))
 
 
 def _declared(held: _Held, registry: Registry) -> Iterator[Result]:
@@ -203,12 +223,12 @@ def _unheld(results: Sequence[Result]) -> Iterator[Result]:
 
 
 def _run(
-    entries: Iterator[T], title: str, check: Callable[[T], str], unusable: Collection[str]
+    entries: Iterator[Configured], title: str, check: Callable[[Configured], str], unusable: Collection[str]
 ) -> Iterator[Result]:
     """A check of each own entry, but of those whose implementation cannot be imported: that was told."""
     for entry in entries:
         if entry.id not in unusable:
-            yield _result(entry.id, title, partial(check, entry))
+            yield from _reading(entry, lambda each: iter([_result(each.id, title, partial(check, each))]))
 
 
 def _failed(result: Result) -> Iterator[Result]:
@@ -307,10 +327,23 @@ def _method(case: MethodCase) -> Iterator[Result]:
         return
     for name, check in PROMISES:
         yield _result(subject, name, partial(check, case))
+    if has_limits(case):
+        yield _result(subject, "limits", partial(check_limits, case))
 
 
 def _result(subject: str, name: str, check: Callable[[], str]) -> Result:
     """Run one check. Whatever a plugin's code raises is a broken promise, not a crash of the kit."""
+    changed = ""
+    for _ in range(2):  # a library that draws numbers where it is imported does so once
+        shared = SharedState()
+        result = _checked(subject, name, check)
+        changed = shared.restore()
+        if not changed or result.outcome == "fail":
+            return result
+    return Result(subject, name, "fail", changed)
+
+
+def _checked(subject: str, name: str, check: Callable[[], str]) -> Result:
     try:
         return Result(subject, name, "pass", check())
     except Skip as skip:

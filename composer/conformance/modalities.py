@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
+import numpy as np
 from torch import nn
 
 from composer.conformance.examples import example_configs
@@ -44,7 +45,8 @@ def check_processor(modality: Modality, kinds: Mapping[str, Kind]) -> str:
         prepare = _prepare(modality, config)
         for batch in (values, *([value] for value in values)):
             found = encoded(modality, processor, batch, host)
-            _hold(found, host, kinds, len(batch), "encode")
+            sizes = _hold(found, host, kinds, len(batch), "encode")
+            _hold_bounds(modality, config, found, kinds, host, sizes)
             if prepare is not None:
                 declared = ask(modality.ports, config, what="its ports", accept=as_ports)
                 held = {port: held_value(port, kinds[host[port].kind], found[port]) for port in host}
@@ -177,8 +179,11 @@ def _prepare(modality: Modality, config: Config) -> Callable[..., object] | None
 
 def _hold(
     found: PortValues, declared: Mapping[str, PortType], kinds: Mapping[str, Kind], count: int, what: str
-) -> None:
-    """Raises Failure where values are not what their port types say: fields, dims, samples, sizes of all ports."""
+) -> dict[str, int]:
+    """The size of each symbol.
+
+    Raises Failure where values are not what their port types say: fields, dims, samples, sizes of all ports.
+    """
     given = []
     for name, port in declared.items():
         kind = kinds[port.kind]
@@ -199,6 +204,32 @@ def _hold(
                     raise Failure(told)
             given.append(Given(name, str(port), [kind.dims[axis] for axis in axes], dims, shape))
     try:
-        hold_sizes(given)
+        return hold_sizes(given)
     except InputError as error:
         raise Failure(f"`{what}` gives sizes that do not go together: {error}") from None
+
+
+def _hold_bounds(
+    modality: Modality,
+    config: Config,
+    found: PortValues,
+    kinds: Mapping[str, Kind],
+    ports: Mapping[str, PortType],
+    sizes: Mapping[str, int],
+) -> None:
+    """Raises Failure for a size beyond `ranges`, and for an id beyond `vocabulary`: the checker relies on both."""
+    ranges = ask(modality.ranges, config, what="its `ranges`") if modality.ranges is not None else {}
+    for symbol, (low, high) in ranges.items():
+        if not low <= sizes.get(symbol, low) <= high:
+            raise Failure(f"`encode` gives {symbol}={sizes[symbol]}, and its `ranges` say {low} to {high}")
+    known = (
+        ask(modality.vocabulary, config, what="its `vocabulary`") if modality.vocabulary is not None else {}
+    )
+    for name in known.keys() & ports.keys():
+        kind = kinds[ports[name].kind]
+        for field, value in fields_of(kind, found[name]).items():
+            ids = np.asarray(value if value is not None else [])
+            if field != kind.mask and ids.dtype.kind in "iu" and ids.size and ids.max() >= known[name].size:
+                raise Failure(
+                    f"`encode` gives {name} the id {ids.max()}, and its `vocabulary` has {known[name].size} ids"
+                )

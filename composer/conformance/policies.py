@@ -134,8 +134,8 @@ def check_policy(policy: SearchPolicy) -> str:
         check_advance(search, BATCH, VOCABULARY, SEED)
         _check_search(search)
         _check_ports(search)
-        if streams:
-            _check_stream(search)
+        for sample in range(BATCH if streams else 0):
+            _check_stream(search, sample)
     return ""
 
 
@@ -163,19 +163,20 @@ def _check_ports(search: BoundSearch) -> None:
 
 
 def _ruled(
-    search: BoundSearch, batch: int, noting: Callable[[Stepper], Stepper] | None = None
+    search: BoundSearch, batch: int, noting: Callable[[Stepper], Stepper] | None = None, *, sample: int = 0
 ) -> tuple[Stepper, Cache]:
     """What it steps with, with the rules of its options, and the cache to begin with."""
     decoder: Stepper = SimpleNamespace(step=_step_once if search.policy.steps_once else _step)
     decoder = decoder if noting is None else noting(decoder)
-    cache: Cache = _cache(batch, search.beams)
+    cache: Cache = _cache(batch, search.beams, sample)
     if search.rules is None:
         return decoder, cache
     return RuledDecoder(decoder, search.rules), search.rules.begin(cache, batch, search.beams)
 
 
-def _cache(samples: int, beams: int) -> _Cache:
-    return _Cache(torch.arange(samples).unsqueeze(1).expand(samples, beams).clone())
+def _cache(samples: int, beams: int, first: int = 0) -> _Cache:
+    numbers = torch.arange(first, first + samples)
+    return _Cache(numbers.unsqueeze(1).expand(samples, beams).clone())
 
 
 def _check_search(search: BoundSearch) -> None:
@@ -187,7 +188,20 @@ def _check_search(search: BoundSearch) -> None:
         found = _held(found_in_place(search, *_ruled(search, BATCH), BATCH, SEED), search.beams)
         if [[ids for ids, _ in each] for each in found] != [[ids for ids, _ in each] for each in texts]:
             raise Failure("turn by turn (`advance`), it finds other texts than its `search`")
+    _check_alone(search, texts)
     _check_reading(search)
+
+
+def _check_alone(search: BoundSearch, texts: Sequence[Texts]) -> None:
+    """Each sample has the texts that it has beside others."""
+    for sample, beside in enumerate(texts):
+        decoder, cache = _ruled(search, 1, sample=sample)
+        (alone,) = _held(search.search(decoder.step, cache, 1, SEED), search.beams)
+        if [ids for ids, _ in alone] != [ids for ids, _ in beside]:
+            raise Failure(
+                f"alone, sample {sample} has the text {list(alone[0][0])}, and beside others {list(beside[0][0])}: "
+                "a sample's texts are its own, and so is what is drawn for it"
+            )
 
 
 def _found(search: BoundSearch) -> list[Texts]:
@@ -250,9 +264,9 @@ def _check_ids(ids: tuple[object, ...], when: str) -> None:
         raise Failure(f"{when}, a text ends before it has {frame.min_tokens} tokens, which `min_tokens` says")
 
 
-def _check_stream(search: BoundSearch) -> None:
+def _check_stream(search: BoundSearch, sample: int) -> None:
     tokens: list[object] = []
-    decoder, cache = _ruled(search, 1)
+    decoder, cache = _ruled(search, 1, sample=sample)
     for token in search.stream(decoder.step, cache, SEED):
         tokens.append(token)
         if len(tokens) > FRAMING.max_tokens:
@@ -262,12 +276,12 @@ def _check_stream(search: BoundSearch) -> None:
         raise Failure(f"its stream gives {ends[0]}, a token that ends it and is not given")
     if not all(isinstance(token, int) for token in tokens):
         raise Failure("its stream gives something else than whole numbers")
-    if search.advancing is not None and streamed_in_place(search, *_ruled(search, 1), SEED) != tokens:
+    advancing = search.advancing is not None
+    if advancing and streamed_in_place(search, *_ruled(search, 1, sample=sample), SEED) != tokens:
         raise Failure("turn by turn (`advance`), it streams other tokens than its `stream`")
-    if search.beams > 1:
-        decoder, cache = _ruled(search, 1)
-        ((best, *_),) = search.search(decoder.step, cache, 1, SEED)
-        if tokens != [token for token in best.ids[1:] if token not in FRAMING.ends]:
-            raise Failure(
-                f"with {search.beams} beams, its stream shows another text than its search finds: it was not settled"
-            )
+    decoder, cache = _ruled(search, 1, sample=sample)
+    ((best, *_),) = search.search(decoder.step, cache, 1, SEED)
+    found = [token for token in best.ids[1:] if token not in FRAMING.ends]
+    if tokens != found:
+        when = f"with {search.beams} beams" if search.beams > 1 else "with one beam"
+        raise Failure(f"{when}, its stream shows another text than its search finds: {tokens}, not {found}")

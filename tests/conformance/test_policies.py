@@ -205,6 +205,20 @@ class StreamsOthers(Turning):
         yield from (5, 6, 7)
 
 
+class SeesOthers(Turning):
+    """Scores of all samples decide the token of each."""
+
+    def advance(self, before: Turn, logits: Tensor, position: Tensor) -> Turn:
+        return super().advance(before, logits - 2 * logits.mean(0, keepdim=True), position)
+
+
+class CutsTexts(Right):
+    """Finds less than it shows."""
+
+    def search(self, step: Any, cache: Any, batch: int) -> list[list[Text]]:
+        return [[Text(text.ids[:3], text.score)] for (text,) in super().search(step, cache, batch)]
+
+
 class OpensNothing(Turning):
     opening = None  # type: ignore[assignment]
 
@@ -293,6 +307,8 @@ def test_one_that_draws_turn_by_turn_draws_of_its_seed_alone() -> None:
         ("FindsOthers", "turn by turn (`advance`), it finds other texts than its `search`"),
         ("StreamsOthers", "turn by turn (`advance`), it streams other tokens than its `stream`"),
         ("OpensNothing", "an object with the method `opening` is expected"),
+        ("SeesOthers", "alone, sample 0 has the text"),
+        ("CutsTexts", "with one beam, its stream shows another text than its search finds"),
     ],
 )
 def test_a_search_that_breaks_a_promise_fails(name: str, told: str) -> None:
